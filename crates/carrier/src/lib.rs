@@ -1,0 +1,1 @@
+//! The sandbox carrier: a SIP and RTP peer with magic numbers. Sans-IO.

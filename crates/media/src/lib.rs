@@ -1,0 +1,1 @@
+//! SDP, RTP, RTCP, codecs, telephone-event. Sans-IO.

@@ -1,0 +1,1 @@
+//! One node's decisions: claim attempts, pace, feed the engine, settle, recover.

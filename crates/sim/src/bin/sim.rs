@@ -1,0 +1,2 @@
+//! `cargo x sim`.
+fn main() {}

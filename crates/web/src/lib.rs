@@ -1,0 +1,1 @@
+//! HTTP: the vendor's REST services. Translates; decides nothing.
