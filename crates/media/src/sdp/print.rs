@@ -1,0 +1,77 @@
+//! Descriptions written: an offer, and the lines that an answer shares with it.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use super::{Direction, Local, Media};
+use crate::{Codec, FRAME_MS};
+
+impl Local {
+    /// The body of an offer with one `m=audio` line (RFC 3264 §5).
+    pub fn print_offer(&self) -> Vec<u8> {
+        let formats: Vec<(u8, Codec)> =
+            self.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
+        let mut text = String::with_capacity(320);
+        self.print_session(&mut text);
+        self.print_audio(&mut text, &formats, self.telephone_event, self.direction);
+        text.into_bytes()
+    }
+
+    /// The lines before the first `m=` line.
+    pub(super) fn print_session(&self, out: &mut String) {
+        let (family, address) = family(self.address.ip());
+        line(out, format_args!("v=0"));
+        let (id, version) = (self.session_id, self.session_version);
+        line(out, format_args!("o=- {id} {version} IN {family} {address}"));
+        line(out, format_args!("s=-"));
+        line(out, format_args!("c=IN {family} {address}"));
+        line(out, format_args!("t=0 0"));
+    }
+
+    /// An accepted audio line.
+    pub(super) fn print_audio(
+        &self,
+        out: &mut String,
+        formats: &[(u8, Codec)],
+        telephone_event: Option<u8>,
+        direction: Direction,
+    ) {
+        let mut list = String::new();
+        for (payload_type, _) in formats {
+            append(&mut list, format_args!(" {payload_type}"));
+        }
+        if let Some(payload_type) = telephone_event {
+            append(&mut list, format_args!(" {payload_type}"));
+        }
+        line(out, format_args!("m=audio {} RTP/AVP{list}", self.address.port()));
+        for (payload_type, codec) in formats {
+            let name = codec.encoding_name();
+            line(out, format_args!("a=rtpmap:{payload_type} {name}/8000"));
+        }
+        if let Some(payload_type) = telephone_event {
+            line(out, format_args!("a=rtpmap:{payload_type} telephone-event/8000"));
+            line(out, format_args!("a=fmtp:{payload_type} 0-15"));
+        }
+        line(out, format_args!("a=ptime:{FRAME_MS}"));
+        line(out, format_args!("a={}", direction.name()));
+    }
+}
+
+/// A refused line of an answer: the offered one with port 0 (RFC 3264 §6).
+pub(super) fn print_refused(out: &mut String, media: &Media) {
+    let formats = media.formats.join(" ");
+    line(out, format_args!("m={} 0 {} {formats}", media.kind, media.protocol));
+}
+
+fn family(address: IpAddr) -> (&'static str, IpAddr) {
+    (if address.is_ipv4() { "IP4" } else { "IP6" }, address)
+}
+
+fn line(out: &mut String, arguments: std::fmt::Arguments<'_>) {
+    append(out, arguments);
+    out.push_str("\r\n");
+}
+
+fn append(out: &mut String, arguments: std::fmt::Arguments<'_>) {
+    out.write_fmt(arguments).expect("writing into a String never fails");
+}

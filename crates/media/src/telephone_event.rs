@@ -1,0 +1,174 @@
+//! Key presses as RTP packets (RFC 4733): events 0–15, which are the keys of a telephone.
+//!
+//! One press is many packets: each says how long the key has been down, and the last is sent
+//! three times. All of them carry the timestamp at which the press began, which is how a press is
+//! told from its repetitions.
+
+/// Bytes of the payload (RFC 4733 §2.3).
+pub const PAYLOAD_BYTES: usize = 4;
+/// How often the last packet of a press is sent (RFC 4733 §2.5.1.4).
+pub const END_PACKETS: u8 = 3;
+
+const FRAME_TICKS: u16 = 160;
+/// Power in −dBm0 that we send: the usual −10.
+const VOLUME: u8 = 10;
+
+/// A key of a telephone: `0`–`9`, `*`, `#`, `A`–`D`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(u8);
+
+impl Key {
+    const NAMES: &'static [u8; 16] = b"0123456789*#ABCD";
+
+    /// The key of an event code 0–15 (RFC 4733 table 3).
+    pub fn from_event(event: u8) -> Option<Self> {
+        (event < 16).then_some(Self(event))
+    }
+
+    /// The key with this name.
+    pub fn from_char(name: char) -> Option<Self> {
+        let name = name.to_ascii_uppercase();
+        let at = Self::NAMES.iter().position(|&known| char::from(known) == name)?;
+        u8::try_from(at).ok().map(Self)
+    }
+
+    /// Its event code, 0–15.
+    pub fn event(self) -> u8 {
+        self.0
+    }
+
+    /// Its name as printed on the telephone.
+    pub fn as_char(self) -> char {
+        char::from(Self::NAMES[usize::from(self.0)])
+    }
+}
+
+/// The payload of one packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TelephoneEvent {
+    /// Event code; 0–15 are keys, the rest are tones that we ignore.
+    pub event: u8,
+    /// The key has been released.
+    pub end: bool,
+    /// Power in −dBm0, 0–63.
+    pub volume: u8,
+    /// How long the key has been down, in samples at 8 kHz.
+    pub duration: u16,
+}
+
+impl TelephoneEvent {
+    /// Reads a payload. Bytes after the fourth are ignored; fewer are `None`.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let [event, flags, high, low] = *payload.first_chunk::<PAYLOAD_BYTES>()?;
+        Some(Self {
+            event,
+            end: flags & 0x80 != 0,
+            volume: flags & 0x3F,
+            duration: u16::from_be_bytes([high, low]),
+        })
+    }
+
+    /// The four bytes on the wire.
+    pub fn write(&self) -> [u8; PAYLOAD_BYTES] {
+        let [high, low] = self.duration.to_be_bytes();
+        [self.event, (u8::from(self.end) << 7) | (self.volume & 0x3F), high, low]
+    }
+}
+
+/// Turns packets into key presses, each reported once: at the first packet seen of it, so that a
+/// lost packet, even the first or the last, neither hides nor delays a press.
+#[derive(Debug, Clone, Default)]
+pub struct KeyReceiver {
+    last: Option<Press>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Press {
+    ssrc: u32,
+    timestamp: u32,
+    event: u8,
+    ended: bool,
+}
+
+impl KeyReceiver {
+    /// Nothing pressed yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the payload of a telephone-event packet with its source and timestamp.
+    pub fn receive(&mut self, ssrc: u32, timestamp: u32, payload: &[u8]) -> Option<Key> {
+        let packet = TelephoneEvent::parse(payload)?;
+        let key = Key::from_event(packet.event)?;
+        let press = Press { ssrc, timestamp, event: packet.event, ended: packet.end };
+        let Some(last) = self.last.as_mut().filter(|last| last.ssrc == ssrc) else {
+            self.last = Some(press);
+            return Some(key);
+        };
+        let ahead = timestamp.wrapping_sub(last.timestamp);
+        if ahead == 0 {
+            last.ended |= packet.end;
+            return None;
+        }
+        if ahead > u32::MAX / 2 {
+            // A late packet of an earlier press, which has been reported already.
+            return None;
+        }
+        // A key held for more than 8 s goes on in a second segment (RFC 4733 §2.5.1.3).
+        let goes_on = !last.ended && last.event == packet.event && ahead == u32::from(u16::MAX);
+        *last = press;
+        (!goes_on).then_some(key)
+    }
+}
+
+/// One packet of a press that we send, due 20 ms after the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyPacket {
+    /// Set on the first packet of the press.
+    pub marker: bool,
+    /// The RTP timestamp, the same in every packet of the press.
+    pub timestamp: u32,
+    /// The payload.
+    pub payload: [u8; PAYLOAD_BYTES],
+}
+
+/// Yields the packets of one press, one each 20 ms, the last three of them alike.
+#[derive(Debug, Clone)]
+pub struct KeyPress {
+    key: Key,
+    timestamp: u32,
+    frames: u16,
+    sent: u16,
+}
+
+impl KeyPress {
+    /// Starts a press at RTP time `timestamp` that is held for `frames` × 20 ms, which is kept
+    /// within 1–400 (8 s).
+    pub fn new(key: Key, timestamp: u32, frames: u16) -> Self {
+        Self { key, timestamp, frames: frames.clamp(1, 400), sent: 0 }
+    }
+}
+
+impl Iterator for KeyPress {
+    type Item = KeyPacket;
+
+    fn next(&mut self) -> Option<KeyPacket> {
+        let last = self.frames + u16::from(END_PACKETS) - 1;
+        if self.sent >= last {
+            return None;
+        }
+        self.sent += 1;
+        let down = self.sent.min(self.frames);
+        let event = TelephoneEvent {
+            event: self.key.event(),
+            end: down == self.frames,
+            volume: VOLUME,
+            duration: down * FRAME_TICKS,
+        };
+        Some(KeyPacket {
+            marker: self.sent == 1,
+            timestamp: self.timestamp,
+            payload: event.write(),
+        })
+    }
+}
