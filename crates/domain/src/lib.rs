@@ -1,1 +1,21 @@
-//! The rules: money, calendar, dialer, billing. No I/O, no async, no clock, no rng.
+//! The rules: money, calendar, dialer, billing. No I/O, no async, no clock, no rng: whatever is
+//! true without a database stands here, as pure functions over plain values.
+
+pub mod account;
+pub mod billing;
+pub mod calendar;
+pub mod dialer;
+mod id;
+pub mod message;
+mod phone_number;
+pub mod quick_send;
+mod time;
+
+pub use account::Account;
+pub use billing::money::Rials;
+pub use billing::tariff::{Tariff, Zone};
+pub use dialer::disposition::{CallFacts, Disposition, Status};
+pub use id::{AccountId, AttemptId, MessageId, NodeId, PhoneId, QuickSendId, TariffId, TokenId};
+pub use message::{Approval, Message};
+pub use phone_number::{Destination, Extension, PhoneNumber};
+pub use time::Timestamp;

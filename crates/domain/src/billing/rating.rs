@@ -1,0 +1,69 @@
+//! Rating: from heard time to rials, by whole pulses, rounding in the direction its name says.
+
+use super::tariff::{Tariff, Zone};
+use crate::Rials;
+
+/// What a length of sound costs and how it was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Whole seconds, rounded up.
+    pub seconds: u32,
+    /// Whole pulses, rounded up.
+    pub pulses: u32,
+    /// The price of those pulses.
+    pub price: Rials,
+}
+
+/// The price of `heard_ms` of a message towards `zone`; started pulses count whole.
+///
+/// Nothing heard costs nothing. `None` when the amount does not fit in 64 bits.
+pub fn rate_rounding_up(tariff: &Tariff, zone: Zone, heard_ms: u32) -> Option<Rate> {
+    let pulse_ms = tariff.pulse_seconds.max(1).checked_mul(1000)?;
+    let pulses = heard_ms.div_ceil(pulse_ms);
+    let pulse_price = tariff.second(zone).checked_mul(i64::from(tariff.pulse_seconds.max(1)))?;
+    Some(Rate {
+        seconds: heard_ms.div_ceil(1000),
+        pulses,
+        price: pulse_price.checked_mul(i64::from(pulses))?,
+    })
+}
+
+/// The price of `speech_ms` of speech made from text, by started seconds.
+pub fn rate_speech_rounding_up(tariff: &Tariff, speech_ms: u32) -> Option<Rials> {
+    tariff.tts_second.checked_mul(i64::from(speech_ms.div_ceil(1000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{TariffId, Timestamp};
+
+    fn tariff() -> Tariff {
+        Tariff {
+            id: TariffId(1),
+            effective_from: Timestamp(0),
+            pulse_seconds: 5,
+            internal_second: Rials(30),
+            external_second: Rials(45),
+            tts_second: Rials(10),
+        }
+    }
+
+    #[test]
+    fn started_pulses_count_whole() {
+        let price = |ms| rate_rounding_up(&tariff(), Zone::External, ms).unwrap().price.0;
+        assert_eq!([price(0), price(1), price(5000), price(5001)], [0, 225, 225, 450]);
+        assert_eq!([price(25_000), price(30_000)], [1125, 1350]);
+    }
+
+    #[test]
+    fn landlines_have_their_own_price() {
+        let rate = rate_rounding_up(&tariff(), Zone::Internal, 7_200).unwrap();
+        assert_eq!(rate, Rate { seconds: 8, pulses: 2, price: Rials(300) });
+    }
+
+    #[test]
+    fn speech_is_rated_by_started_seconds() {
+        assert_eq!(rate_speech_rounding_up(&tariff(), 4_001), Some(Rials(50)));
+    }
+}

@@ -1,0 +1,70 @@
+//! When calls may be placed, by Tehran's clock.
+
+use super::in_tehran;
+use crate::Timestamp;
+
+/// Part of a day, half-open, in minutes from midnight in Tehran. May not cross midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallingWindow {
+    from_minute: u16,
+    to_minute: u16,
+}
+
+/// The minutes of a day.
+const DAY_MINUTES: u16 = 24 * 60;
+
+impl CallingWindow {
+    /// The whole day.
+    pub const ALWAYS: Self = Self { from_minute: 0, to_minute: DAY_MINUTES };
+
+    /// Reads `07:00-23:00`; `24:00` is the end of the day. `None` if it is not such a window.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (from, to) = text.split_once('-')?;
+        let window = Self { from_minute: minute(from)?, to_minute: minute(to)? };
+        (window.from_minute < window.to_minute).then_some(window)
+    }
+
+    /// Whether calls may be placed at that moment.
+    pub fn allows(&self, at: Timestamp) -> bool {
+        let local = in_tehran(at);
+        let minute =
+            u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
+        (self.from_minute..self.to_minute).contains(&minute)
+    }
+}
+
+fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.trim().split_once(':')?;
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let total = hour.checked_mul(60)?.checked_add(minute)?;
+    (minute < 60 && total <= DAY_MINUTES).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-22 00:15 in Tehran.
+    const QUARTER_PAST_MIDNIGHT: Timestamp = Timestamp(1_795_293_900_000_000);
+
+    #[test]
+    fn a_window_is_half_open() {
+        let window = CallingWindow::parse("07:00-23:00").unwrap();
+        let at = |hour: i64, minute: i64| {
+            QUARTER_PAST_MIDNIGHT.plus_ms(((hour * 60 + minute) - 15) * 60_000)
+        };
+        assert!(!window.allows(at(6, 59)));
+        assert!(window.allows(at(7, 0)));
+        assert!(window.allows(at(22, 59)));
+        assert!(!window.allows(at(23, 0)));
+        assert!(CallingWindow::ALWAYS.allows(at(23, 59)));
+    }
+
+    #[test]
+    fn what_is_not_a_window_is_refused() {
+        for text in ["", "7", "07:00", "23:00-07:00", "07:60-08:00", "07:00-24:01", "a-b"] {
+            assert_eq!(CallingWindow::parse(text), None, "{text}");
+        }
+        assert_eq!(CallingWindow::parse("00:00-24:00"), Some(CallingWindow::ALWAYS));
+    }
+}

@@ -1,0 +1,5 @@
+//! The dialer's rules: what an attempt means, how fast calls may start, which trunk takes them.
+
+pub mod disposition;
+pub mod pacing;
+pub mod route;

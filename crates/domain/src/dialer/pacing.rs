@@ -1,0 +1,72 @@
+//! How many calls may start now: a rate (GCRA) and a number of channels per trunk.
+
+use crate::Timestamp;
+
+/// The generic cell rate algorithm: at most `per_second` starts a second, evenly spread, with a
+/// burst of up to a tenth of a second's worth (at least one).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gcra {
+    interval_us: i64,
+    tolerance_us: i64,
+    /// Theoretical arrival time: when the next start would be exactly on the rate.
+    due: Timestamp,
+}
+
+impl Gcra {
+    /// A limiter for `per_second` starts a second (at least 1).
+    pub fn new(per_second: u32) -> Self {
+        let interval_us = 1_000_000 / i64::from(per_second.max(1));
+        Self {
+            interval_us,
+            tolerance_us: 100_000_i64.max(interval_us) - interval_us,
+            due: Timestamp(0),
+        }
+    }
+
+    /// When the next start is allowed; a moment not after `now` means at once.
+    pub fn next_start(&self) -> Timestamp {
+        Timestamp(self.due.0.saturating_sub(self.tolerance_us))
+    }
+
+    /// Takes one start if it is allowed at `now`.
+    pub fn take(&mut self, now: Timestamp) -> bool {
+        if self.next_start() > now {
+            return false;
+        }
+        self.due = self.due.max(now).plus_us(self.interval_us);
+        true
+    }
+
+    /// Gives a start back that was taken and not used.
+    pub fn give_back(&mut self) {
+        self.due = Timestamp(self.due.0.saturating_sub(self.interval_us));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_more_than_the_rate_and_a_small_burst() {
+        let mut gcra = Gcra::new(50);
+        let started = (0..10_000).filter(|ms| gcra.take(Timestamp(1_000_000 + ms * 1000))).count();
+        assert!((500..=505).contains(&started), "{started}");
+    }
+
+    #[test]
+    fn a_slow_trunk_starts_one_at_a_time() {
+        let mut gcra = Gcra::new(1);
+        assert!(gcra.take(Timestamp(5_000_000)));
+        assert!(!gcra.take(Timestamp(5_900_000)));
+        assert!(gcra.take(Timestamp(6_000_000)));
+    }
+
+    #[test]
+    fn a_start_given_back_can_be_taken_again() {
+        let mut gcra = Gcra::new(1);
+        assert!(gcra.take(Timestamp(5_000_000)));
+        gcra.give_back();
+        assert!(gcra.take(Timestamp(5_000_001)));
+    }
+}

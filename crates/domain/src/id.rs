@@ -1,0 +1,79 @@
+//! Identities: one distinct integer type per kind of thing, so that they cannot be mixed up.
+//! Never a place for tokens or links, which are random and hashed.
+
+/// Defines an identity: a distinct `i64` assigned by the database.
+macro_rules! define_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+define_id!(
+    /// A customer's account.
+    AccountId
+);
+define_id!(
+    /// A web-service token of an account.
+    TokenId
+);
+define_id!(
+    /// A voice message: a clip with an approval state (the vendor's `MessageID`).
+    MessageId
+);
+define_id!(
+    /// One quick send (the vendor's `QuickSendID`).
+    QuickSendId
+);
+define_id!(
+    /// One dated version of the prices.
+    TariffId
+);
+define_id!(
+    /// A running process of the platform, by its configured name.
+    NodeId
+);
+define_id!(
+    /// A phone that registers with us, or whose contact the operator fixed.
+    PhoneId
+);
+
+/// One try at one number: the `n`-th attempt (from 1) of a quick send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId {
+    /// The quick send that is being tried.
+    pub quick_send: QuickSendId,
+    /// Which try this is, from 1.
+    pub n: u16,
+}
+
+impl AttemptId {
+    /// A single number for the engine and the flight recorder; the inverse of [`Self::unpack`].
+    pub fn pack(self) -> u64 {
+        (self.quick_send.0.cast_unsigned() << 8) | u64::from(self.n & 0xff)
+    }
+
+    /// Reads a number made by [`Self::pack`].
+    pub fn unpack(packed: u64) -> Self {
+        let n = u16::try_from(packed & 0xff).expect("eight bits fit");
+        Self { quick_send: QuickSendId((packed >> 8).cast_signed()), n }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_survives_packing() {
+        let attempt = AttemptId { quick_send: QuickSendId(4_000_000_000), n: 3 };
+        assert_eq!(AttemptId::unpack(attempt.pack()), attempt);
+    }
+}
