@@ -141,7 +141,7 @@ impl Receiver {
         let difference = transit.wrapping_sub(stream.transit).cast_signed().unsigned_abs();
         stream.transit = transit;
         // RFC 3550 A.8: J += (|D| - J) / 16, kept sixteen times larger so that integers suffice.
-        let decayed = self.jitter_x16 - ((self.jitter_x16 + 8) >> 4);
+        let decayed = self.jitter_x16 - (self.jitter_x16.saturating_add(8) >> 4);
         self.jitter_x16 = decayed.saturating_add(difference);
         self.report.jitter_samples = self.jitter_x16 >> 4;
         self.report.lost = self.lost_before + stream.lost();
