@@ -1,0 +1,156 @@
+//! What an endpoint tells its owner.
+
+use std::net::SocketAddr;
+
+use super::{LegId, RequestId, ServerRequest};
+use crate::dialog::DialogSnapshot;
+use crate::message::{Request, Response};
+
+/// A datagram to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where to.
+    pub destination: SocketAddr,
+    /// The whole datagram. Shared with the copy that is kept for retransmission.
+    pub bytes: std::sync::Arc<[u8]>,
+}
+
+/// What one call into an endpoint produced. The caller drains it; the endpoint only appends.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Datagrams to send, in order.
+    pub transmits: Vec<Transmit>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+/// Who did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    /// This endpoint or its owner.
+    Us,
+    /// The far end.
+    Peer,
+}
+
+/// Something happened on a leg or a request.
+///
+/// A leg made by [`super::Endpoint::invite`] ends in exactly one of [`Event::Failed`] (never
+/// answered) and [`Event::Ended`] (answered before). A leg that came by [`Event::Incoming`] ends
+/// in exactly one of [`Event::Cancelled`], [`Event::Ended`], or silently in the owner's own
+/// [`super::Endpoint::reject`]. After its end a [`LegId`] is dead and commands on it do nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A new call came in; 100 Trying has been sent. Ring, answer or reject it.
+    Incoming {
+        /// The new leg.
+        leg: LegId,
+        /// The INVITE.
+        request: Request,
+        /// Where the datagram came from.
+        source: SocketAddr,
+    },
+    /// A request that is the owner's affair: answer it with [`super::Endpoint::reply`].
+    Request {
+        /// What to answer.
+        id: ServerRequest,
+        /// The leg it belongs to (INFO and the like within a call); `None` outside of dialogs.
+        leg: Option<LegId>,
+        /// The request.
+        request: Request,
+        /// Where the datagram came from.
+        source: SocketAddr,
+    },
+    /// A provisional response of 101 to 199 to our INVITE: ringing or early media, never an
+    /// answer.
+    Provisional {
+        /// The leg.
+        leg: LegId,
+        /// The status code.
+        code: u16,
+        /// The session description, when one came (early media).
+        sdp: Option<Vec<u8>>,
+    },
+    /// Our INVITE was answered; the ACK is already in the transmits.
+    Answered {
+        /// The leg.
+        leg: LegId,
+        /// The answer; `None` when the 200 carried no session description.
+        sdp: Option<Vec<u8>>,
+        /// What [`super::Endpoint::abandon`] needs should this process die.
+        dialog: Box<DialogSnapshot>,
+    },
+    /// The peer offers anew (re-INVITE or UPDATE): answer with
+    /// [`super::Endpoint::answer_reoffer`] or refuse with [`super::Endpoint::refuse_reoffer`].
+    Reoffer {
+        /// The leg.
+        leg: LegId,
+        /// The offer; `None` when the peer asks us to offer in the 200.
+        sdp: Option<Vec<u8>>,
+    },
+    /// Our INVITE failed; the leg is gone.
+    Failed {
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        failure: Failure,
+    },
+    /// An answered call is over; the leg is gone.
+    Ended {
+        /// The leg.
+        leg: LegId,
+        /// Who hung up.
+        by: Party,
+        /// The Q.850 cause of the BYE's Reason field (RFC 3326), from whichever side sent it.
+        q850: Option<u8>,
+    },
+    /// The peer acknowledged our 200: the call is established.
+    Acked {
+        /// The leg.
+        leg: LegId,
+        /// The session description in the ACK, when our 200 held the offer.
+        sdp: Option<Vec<u8>>,
+    },
+    /// The peer cancelled its INVITE before we answered; 487 has been sent, the leg is gone.
+    Cancelled {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The end of a request made by [`super::Endpoint::request`].
+    Response {
+        /// The request.
+        id: RequestId,
+        /// The final response of any code, or why there is none. A challenge has been answered
+        /// once already when credentials were given.
+        result: Result<Response, Failure>,
+    },
+    /// What [`super::Endpoint::abandon`] began is finished: answered or timed out.
+    AbandonDone {
+        /// The caller's token.
+        token: u64,
+    },
+}
+
+/// Why there is no call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// A final response of 300 or above.
+    Rejected {
+        /// The status code.
+        code: u16,
+        /// The reason phrase, lossily as text.
+        phrase: String,
+        /// The Q.850 cause of the Reason field (RFC 3326).
+        q850: Option<u8>,
+        /// Retry-After in seconds.
+        retry_after_seconds: Option<u32>,
+    },
+    /// Nobody answered at all within 64·T1 = 32 s (timers B and F).
+    Timeout,
+    /// The ring timeout passed and the INVITE was cancelled.
+    NoAnswer,
+    /// The datagrams could not be sent ([`super::Endpoint::undeliverable`]).
+    Transport,
+    /// The owner hung up before the answer.
+    Cancelled,
+}
