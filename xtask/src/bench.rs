@@ -1,0 +1,30 @@
+//! `cargo x bench`: the figures of `docs/BENCHMARKS.md`, each by one program of the crate `bench`.
+
+use anyhow::{Result, bail};
+
+use crate::process::{cargo, succeeds};
+use crate::say::say;
+use crate::setup::{self, Goal};
+
+/// The benchmarks by name; the crate `bench` has a binary for each.
+pub const NAMES: &[&str] = &["accept", "dial_latency", "call_cpu", "media_pacing"];
+
+/// Runs the benchmarks named, all when none is. True when each ran to its end.
+pub fn run(arguments: &[String]) -> Result<bool> {
+    if let Some(unknown) = arguments.iter().find(|name| !NAMES.contains(&name.as_str())) {
+        bail!("no benchmark is called {unknown}; there are: {}", NAMES.join(", "));
+    }
+    setup::ready(Goal::Test)?;
+    let server = crate::server::build(true)?;
+    let mut succeeded = true;
+    for name in NAMES {
+        if !arguments.is_empty() && !arguments.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        say(&format!("\n== {name}"));
+        let mut bench = cargo();
+        bench.args(["run", "--release", "--quiet", "--package", "bench", "--bin", name]);
+        succeeded &= succeeds(bench.env("AVANAK_BIN", &server))?;
+    }
+    Ok(succeeded)
+}

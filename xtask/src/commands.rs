@@ -1,0 +1,72 @@
+//! The commands of `cargo x` and what each is for.
+
+use anyhow::{Result, bail};
+
+use crate::process::{cargo, root, run, succeeds};
+use crate::say::say;
+use crate::setup::{self, Goal};
+use crate::{bench, demo, suite, tidy};
+
+const HELP: &str = "\
+cargo x <command>
+
+  demo     the main job, end to end: speaks a sentence, calls a phone, shows the call
+             --once              stop after the call instead of serving on
+             --json              end with one JSON object on stdout
+             --to sip:user@host  call a softphone at this address
+             --to phone          call a softphone that registers with us first
+             --data-dir DIR      keep the data there (else a fresh folder)
+  dev      serve on ./var with the sandbox carrier (debug build)
+  test     everything: format, lints, tidy, all tests, real peers, simulation
+             --fast              without lints and simulation
+             --no-setup          do not look for missing programs
+             further arguments go to cargo test
+  tidy     the house rules alone
+  sim      the simulator: --seed N for one run, --seeds N for many
+  bench    the benchmarks, or those named: accept dial_latency call_cpu media_pacing
+  setup    install what the commands above need (they do it themselves, too)
+  ci       what .ci/run runs: test
+  help     this text
+";
+
+/// Runs one command. True when what it stands for succeeded.
+pub fn dispatch(arguments: &[String]) -> Result<bool> {
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", arguments),
+    };
+    match command {
+        "demo" => demo::run(&demo::Options::parse(rest)?),
+        "dev" => dev(rest),
+        "test" | "ci" => suite::run(&suite::Options::parse(rest)),
+        "tidy" => tidy::run(),
+        "sim" => sim(rest),
+        "bench" => bench::run(rest),
+        "setup" => {
+            setup::ready(Goal::Test)?;
+            say("Everything needed is there.");
+            Ok(true)
+        }
+        "help" | "--help" | "-h" => {
+            say(HELP.trim_end());
+            Ok(true)
+        }
+        other => bail!("there is no command {other}; see cargo x help"),
+    }
+}
+
+/// Runs the simulator with these arguments. True when every invariant held.
+pub fn sim(arguments: &[String]) -> Result<bool> {
+    let mut command = cargo();
+    command.args(["run", "--release", "--quiet", "--package", "sim", "--bin", "sim", "--"]);
+    succeeds(command.args(arguments))
+}
+
+fn dev(arguments: &[String]) -> Result<bool> {
+    setup::ready(Goal::Demo)?;
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", "server", "--bin", "avanak", "--", "serve"]);
+    command.arg("--data-dir").arg(root().join("var")).args(arguments);
+    run(&mut command)?;
+    Ok(true)
+}
