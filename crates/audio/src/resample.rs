@@ -8,9 +8,11 @@ use crate::{Refusal, SAMPLE_RATE};
 /// Rates we take, in samples per second. Below there is no speech, above no microphone; the bounds
 /// also keep the filter, whose size grows with odd rates, small.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
-/// FFT block in input samples. It sets the steepness: 1024 cuts at 3.7 kHz and delays by half a
-/// sample, 2048 is flat to 3.4 kHz.
-const BLOCK: usize = 2_048;
+/// Shortest FFT block, in input samples. The block sets how steep the filter is: at 48 kHz 1024
+/// already cuts at 3.7 kHz, while 2048 is flat to 3.4 kHz and lets nothing fold back.
+const MIN_BLOCK: u32 = 2_048;
+/// Blocks per second at high rates, which keeps the filter's steepness in hertz.
+const BLOCKS_PER_SECOND: u32 = 20;
 
 /// Collects mono audio of one rate as 8 kHz samples.
 #[derive(Default)]
@@ -137,6 +139,21 @@ impl Converter {
         out.truncate(length);
         Ok(())
     }
+}
+
+/// The block for `rate`: a multiple of the shortest that both rates divide, and even, since an odd
+/// one would delay by half a sample.
+fn block(rate: u32) -> usize {
+    let (mut a, mut b) = (rate, SAMPLE_RATE);
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    let unit = rate / a;
+    let mut units = (rate / BLOCKS_PER_SECOND).max(MIN_BLOCK).div_ceil(unit);
+    if unit % 2 == 1 {
+        units = units.next_multiple_of(2);
+    }
+    (units * unit) as usize
 }
 
 /// The filter refuses only wrong sizes, which are ours; still an error and no panic.

@@ -80,12 +80,12 @@ pub(super) fn time(text: &str, hour_word_said: bool) -> Option<(String, usize)> 
     }
     let mut spoken = words(hour);
     if minute > 0 {
-        spoken.push_str(&format!(" و {} دقیقه", words(minute)));
+        spoken += &format!(" و {} دقیقه", words(minute));
     } else if !hour_word_said {
         spoken.insert_str(0, "ساعت ");
     }
     if let Some(second) = second.filter(|&second| second > 0) {
-        spoken.push_str(&format!(" و {} ثانیه", words(second)));
+        spoken += &format!(" و {} ثانیه", words(second));
     }
     Some((spoken, text.len() - rest.len()))
 }

@@ -8,6 +8,14 @@ pub(super) fn canonical(text: &str) -> String {
     text.chars().filter_map(one).collect()
 }
 
+/// Signs that are read as a pause or a word.
+const SIGNS: &str = ".،,؛;:؟?!()-/%+'’@#*&=$€£﷼";
+
+/// Vowel marks and the zero-width non-joiner, which belong to words.
+pub(super) fn is_mark(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{64b}'..='\u{655}' | '\u{670}')
+}
+
 /// The character to read instead of `c`, or `None` for one that only steers the display.
 fn one(c: char) -> Option<char> {
     if let Some(digit) = digits::value(c) {
@@ -27,16 +35,12 @@ fn one(c: char) -> Option<char> {
         | '\u{feff}'
         | '\u{ad}'
         | '\u{640}' => return None,
-        '\u{66b}' => '.',
+        '\u{66b}' | '…' | '۔' => '.',
         '\u{66c}' => ',',
         '\u{66a}' => '%',
         '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe63}' | '\u{ff0d}' => '-',
-        '…' | '۔' => '.',
         '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' => '\n',
-        '\u{200c}' | '\u{64b}'..='\u{655}' | '\u{670}' => c,
-        '.' | '،' | ',' | '؛' | ';' | ':' | '؟' | '?' | '!' | '(' | ')' | '-' | '/' | '%' | '+'
-        | '\'' | '’' | '@' | '#' | '*' | '&' | '=' | '$' | '€' | '£' | '﷼' => c,
-        c if c.is_alphabetic() => c,
+        c if c.is_alphabetic() || is_mark(c) || SIGNS.contains(c) => c,
         _ => ' ',
     })
 }

@@ -224,12 +224,8 @@ fn unit(sign: char) -> &'static str {
 /// Notes a pause; of two in a row the stronger stays, and none begins the text.
 fn pause(c: char, tokens: &mut Vec<Token>) -> usize {
     match tokens.last_mut() {
-        None => {}
-        Some(Token::Pause(last)) => {
-            if ends_sentence(c) && !ends_sentence(*last) {
-                *last = c;
-            }
-        }
+        Some(Token::Pause(last)) if ends_sentence(c) && !ends_sentence(*last) => *last = c,
+        None | Some(Token::Pause(_)) => {}
         Some(_) => tokens.push(Token::Pause(c)),
     }
     0
@@ -244,7 +240,7 @@ fn starts_with_digit(text: &str) -> bool {
 }
 
 fn is_word_char(c: char) -> bool {
-    c.is_alphabetic() || matches!(c, '\u{200c}' | '\u{64b}'..='\u{655}' | '\u{670}' | '\'' | '’')
+    c.is_alphabetic() || letters::is_mark(c) || c == '\'' || c == '’'
 }
 
 /// What the words of the running sentence tell about a figure that comes next.
