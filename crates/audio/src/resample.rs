@@ -82,8 +82,8 @@ impl Converter {
         if rate != SAMPLE_RATE {
             let window = WindowFunction::BlackmanHarris2;
             let (from, to) = (rate as usize, SAMPLE_RATE as usize);
-            let fft =
-                Fft::new_custom(from, to, BLOCK, 1, 1, window, FixedSync::Both).map_err(broken)?;
+            let fft = Fft::new_custom(from, to, block(rate), 1, 1, window, FixedSync::Both)
+                .map_err(broken)?;
             converter.delay = fft.output_delay();
             converter.block = vec![0.0; fft.output_frames_max()];
             converter.fft = Some(fft);
