@@ -1,1 +1,29 @@
-//! The only crate that knows SQL. One file per aggregate: functions over a transaction. hot/: the batch verbs of the dialer.
+//! The only crate that knows SQL. One file per aggregate: functions over a transaction. `hot/`:
+//! the batch verbs of the dialer.
+//!
+//! Nothing here decides anything about business; amounts, times and texts come from the caller.
+//! SQL is always a literal, the same for both engines wherever that is possible.
+
+pub mod account;
+mod audit;
+mod db;
+mod dialect;
+pub mod entry;
+mod error;
+pub mod hot;
+pub mod message;
+mod migrate;
+pub mod phone;
+mod postgres;
+pub mod quick_send;
+pub mod speech;
+mod sqlite;
+pub mod tariff;
+pub mod token;
+mod value;
+
+pub use audit::{Audit, Violation};
+pub use db::{Db, Health, Kind, Options, Queries, Reader, Tx};
+pub use error::{Error, Result, Source};
+pub use migrate::Applied;
+pub use value::{Column, Row, Value};

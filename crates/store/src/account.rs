@@ -1,0 +1,138 @@
+//! Accounts: who may send and what they have to spend.
+
+use domain::account::TokenState;
+use domain::{Account, AccountId, Rials, Timestamp, TokenId};
+
+use crate::entry::{self, EntryKind, NewEntry};
+use crate::value::values;
+use crate::{Error, Queries, Result, Row, Tx};
+
+/// An account to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccount {
+    /// The customer's name.
+    pub name: String,
+    /// The customer's own mobile, in national form.
+    pub mobile: String,
+    /// Credit to start with; becomes an entry. Not negative.
+    pub opening_credit: Rials,
+    /// When the subscription ends; `None` for a permanent panel.
+    pub expires_at: Option<Timestamp>,
+    /// Whether its messages are approved without being listened to.
+    pub approves_own_messages: bool,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// Whoever shows a known token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenHolder {
+    /// The token.
+    pub token: TokenId,
+    /// Whether the token itself is good.
+    pub state: TokenState,
+    /// The account behind it.
+    pub account: Account,
+}
+
+/// Creates an account, with an entry for its opening credit.
+///
+/// # Errors
+/// [`Error::Unavailable`], [`Error::Conflict`] for a negative credit.
+pub async fn create(tx: &mut Tx, new: &NewAccount) -> Result<AccountId> {
+    if new.opening_credit < Rials::ZERO {
+        return Err(Error::Conflict("an opening credit cannot be negative".into()));
+    }
+    let own_approval = new.approves_own_messages.then_some(new.created_at);
+    let sql = "INSERT INTO account (name, mobile, balance_rials, reserved_rials, expires_at_us,
+                                    disabled_at_us, self_approval_at_us, created_at_us)
+               VALUES ($1, $2, 0, 0, $3, NULL, $4, $5) RETURNING id";
+    let values = values![&new.name, &new.mobile, new.expires_at, own_approval, new.created_at];
+    let id: AccountId = tx.query_one(sql, values).await?.get("id")?;
+    if new.opening_credit > Rials::ZERO {
+        let credit = NewEntry {
+            account: id,
+            kind: EntryKind::Credit,
+            amount: new.opening_credit,
+            at: new.created_at,
+            reference: None,
+            note: String::from("opening credit"),
+        };
+        entry::post(tx, &credit).await?;
+    }
+    Ok(id)
+}
+
+/// The account `id`.
+///
+/// # Errors
+/// [`Error::Unavailable`] and [`Error::Corrupt`].
+pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Account>> {
+    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
+                      disabled_at_us, self_approval_at_us
+               FROM account WHERE id = $1";
+    reads.query_opt(sql, values![id]).await?.as_ref().map(account).transpose()
+}
+
+/// Accounts by id, from the one after `after` on.
+///
+/// # Errors
+/// [`Error::Unavailable`] and [`Error::Corrupt`].
+pub async fn list(reads: &mut impl Queries, after: AccountId, limit: u32) -> Result<Vec<Account>> {
+    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
+                      disabled_at_us, self_approval_at_us
+               FROM account WHERE id > $1 ORDER BY id LIMIT $2";
+    reads.query(sql, values![after, limit]).await?.iter().map(account).collect()
+}
+
+/// The token with this hash and its account.
+///
+/// # Errors
+/// [`Error::Unavailable`] and [`Error::Corrupt`].
+pub async fn find_by_token(reads: &mut impl Queries, hash: &[u8]) -> Result<Option<TokenHolder>> {
+    let sql = "SELECT a.id AS id, a.name AS name, a.mobile AS mobile,
+                      a.balance_rials AS balance_rials, a.reserved_rials AS reserved_rials,
+                      a.expires_at_us AS expires_at_us, a.disabled_at_us AS disabled_at_us,
+                      a.self_approval_at_us AS self_approval_at_us, t.id AS token_id,
+                      t.expires_at_us AS token_expires_at_us,
+                      t.disabled_at_us AS token_disabled_at_us
+               FROM account a JOIN token t ON t.account_id = a.id WHERE t.hash = $1";
+    let Some(row) = reads.query_opt(sql, values![hash]).await? else { return Ok(None) };
+    let state = TokenState {
+        expires_at: row.get("token_expires_at_us")?,
+        disabled_at: row.get("token_disabled_at_us")?,
+    };
+    Ok(Some(TokenHolder { token: row.get("token_id")?, state, account: account(&row)? }))
+}
+
+/// Switches the account off (or on again with `None`). `false`: there is no such account.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn set_disabled(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> Result<bool> {
+    let sql = "UPDATE account SET disabled_at_us = $2 WHERE id = $1";
+    Ok(tx.execute(sql, values![id, at]).await? == 1)
+}
+
+/// Moves the end of the subscription. `false`: there is no such account.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn set_expiry(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> Result<bool> {
+    let sql = "UPDATE account SET expires_at_us = $2 WHERE id = $1";
+    Ok(tx.execute(sql, values![id, at]).await? == 1)
+}
+
+fn account(row: &Row) -> Result<Account> {
+    let own_approval: Option<Timestamp> = row.get("self_approval_at_us")?;
+    Ok(Account {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        mobile: row.get("mobile")?,
+        balance: row.get("balance_rials")?,
+        reserved: row.get("reserved_rials")?,
+        expires_at: row.get("expires_at_us")?,
+        disabled_at: row.get("disabled_at_us")?,
+        approves_own_messages: own_approval.is_some(),
+    })
+}

@@ -1,0 +1,63 @@
+//! What can go wrong in the store. Not found is never an error, and neither is a refusal: both are
+//! values of the functions that can meet them.
+
+/// The error underneath, for the log. `Display` of [`Error`] never includes it.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database could not be asked, is overloaded or has no room. Nothing of the request was
+    /// kept, unless the connection broke while it was being committed. Trying again may help.
+    #[error("the database is not available")]
+    Unavailable(#[source] Source),
+    /// The request contradicts what is stored (a constraint, or a race that was lost too often).
+    #[error("the request contradicts what is stored")]
+    Conflict(#[source] Source),
+    /// A stored value is none that this version knows.
+    #[error("{table}.{column} of row {id} cannot be understood")]
+    Corrupt {
+        /// The table it stands in.
+        table: String,
+        /// The column it stands in.
+        column: String,
+        /// The row's identity; 0 when it has none.
+        id: i64,
+    },
+}
+
+/// What functions of this crate return.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An [`Error::Unavailable`] that we found ourselves.
+    pub(crate) fn unavailable(why: &'static str) -> Self {
+        Self::Unavailable(why.into())
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::ConstraintViolation) => Self::Conflict(error.into()),
+            _ => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Error {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // Class 23 is a violated constraint, class 40 a transaction that lost a race.
+        let class = error.code().and_then(|state| state.code().get(..2).map(str::to_owned));
+        match class.as_deref() {
+            Some("23" | "40") => Self::Conflict(error.into()),
+            _ => Self::Unavailable(error.into()),
+        }
+    }
+}
+
+impl From<deadpool_postgres::PoolError> for Error {
+    fn from(error: deadpool_postgres::PoolError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}

@@ -1,0 +1,111 @@
+//! Voice messages. The audio itself is in the blob store; here is only its name.
+
+use domain::{AccountId, Approval, Message, MessageId, Timestamp};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// A message to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Whose it is.
+    pub account: AccountId,
+    /// The customer's title for it.
+    pub title: String,
+    /// Whether it may be sent.
+    pub approval: Approval,
+    /// How long it plays.
+    pub length_ms: u32,
+    /// The name of the audio in the blob store.
+    pub blob: String,
+    /// Whether the customer asked to keep it in the gallery.
+    pub persistent: bool,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// Keeps a message.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when there is no such account.
+pub async fn insert(tx: &mut Tx, new: &NewMessage) -> Result<MessageId> {
+    let sql = "INSERT INTO message (account_id, title, approval, length_ms, blob,
+                                    persistent_at_us, created_at_us)
+               VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    let values = values![
+        new.account,
+        &new.title,
+        new.approval.code(),
+        new.length_ms,
+        &new.blob,
+        new.persistent.then_some(new.created_at),
+        new.created_at,
+    ];
+    tx.query_one(sql, values).await?.get("id")
+}
+
+/// The account's message `id`, unless it was deleted.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find(
+    reads: &mut impl Queries,
+    account: AccountId,
+    id: MessageId,
+) -> Result<Option<Message>> {
+    let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
+                      created_at_us
+               FROM message WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL";
+    reads.query_opt(sql, values![account, id]).await?.as_ref().map(message).transpose()
+}
+
+/// The account's messages, the newest first: at most `limit` that are older than `before`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn list(
+    reads: &mut impl Queries,
+    account: AccountId,
+    before: Option<MessageId>,
+    limit: u32,
+) -> Result<Vec<Message>> {
+    let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
+                      created_at_us
+               FROM message WHERE account_id = $1 AND id < $2 AND deleted_at_us IS NULL
+               ORDER BY id DESC LIMIT $3";
+    let before = before.unwrap_or(MessageId(i64::MAX));
+    reads.query(sql, values![account, before, limit]).await?.iter().map(message).collect()
+}
+
+/// Marks the account's message as deleted; it cannot be found after that. `false`: there is none.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn delete(tx: &mut Tx, account: AccountId, id: MessageId, at: Timestamp) -> Result<bool> {
+    let sql = "UPDATE message SET deleted_at_us = $3
+               WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL";
+    Ok(tx.execute(sql, values![account, id, at]).await? == 1)
+}
+
+/// Sets whether the message may be sent. `false`: there is no such message.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn set_approval(tx: &mut Tx, id: MessageId, approval: Approval) -> Result<bool> {
+    let sql = "UPDATE message SET approval = $2 WHERE id = $1 AND deleted_at_us IS NULL";
+    Ok(tx.execute(sql, values![id, approval.code()]).await? == 1)
+}
+
+fn message(row: &Row) -> Result<Message> {
+    let persistent: Option<Timestamp> = row.get("persistent_at_us")?;
+    Ok(Message {
+        id: row.get("id")?,
+        account: row.get("account_id")?,
+        title: row.get("title")?,
+        approval: row.decode("approval", Approval::from_code)?,
+        length_ms: row.get("length_ms")?,
+        blob: row.get("blob")?,
+        persistent: persistent.is_some(),
+        created_at: row.get("created_at_us")?,
+    })
+}

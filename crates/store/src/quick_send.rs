@@ -1,0 +1,204 @@
+//! Quick sends as their owner sees them. Accepting, leasing and settling are in `hot`.
+
+use domain::{
+    AccountId, AttemptId, Destination, Disposition, MessageId, NodeId, QuickSendId, Rials, Status,
+    TariffId, Timestamp, Zone,
+};
+
+use crate::value::values;
+use crate::{Queries, Result, Row};
+
+/// A quick send and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuickSend {
+    /// Its identity.
+    pub id: QuickSendId,
+    /// Who pays.
+    pub account: AccountId,
+    /// What is played.
+    pub message: MessageId,
+    /// Whom it calls.
+    pub destination: Destination,
+    /// Whether the first key pressed is kept.
+    pub vote: bool,
+    /// How long the message plays.
+    pub clip_ms: u32,
+    /// The prices it is charged by.
+    pub tariff: TariffId,
+    /// The price zone it is charged by.
+    pub zone: Zone,
+    /// What was reserved when it was accepted.
+    pub hold: Rials,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// When it is too late to start the call.
+    pub expires_at: Timestamp,
+    /// Where it stands.
+    pub state: State,
+}
+
+/// Where a quick send stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It waits for its turn.
+    Ready {
+        /// From when on it may be called.
+        due_at: Timestamp,
+    },
+    /// A call is open; how far it got only the node knows.
+    Attempt {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// The node that makes it.
+        node: NodeId,
+        /// The trunk it uses.
+        trunk: String,
+        /// When it started.
+        started_at: Timestamp,
+    },
+    /// It ended.
+    Ended(Ended),
+}
+
+/// How a quick send ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// The attempt that ended it; `n` is 0 when it was never attempted.
+    pub attempt: AttemptId,
+    /// What it means to the business.
+    pub disposition: Disposition,
+    /// The trunk that was used.
+    pub trunk: Option<String>,
+    /// What was charged.
+    pub charge: Rials,
+    /// The facts of the call.
+    pub facts: crate::hot::Facts,
+    /// When the attempt was recorded.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Timestamp,
+}
+
+impl State {
+    /// The status as far as the store knows it: an open call is `Calling`.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Ready { .. } => Status::Queued,
+            Self::Attempt { .. } => Status::Calling,
+            Self::Ended(ended) => Status::Ended(ended.disposition),
+        }
+    }
+}
+
+/// The account's quick send `id`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find(
+    reads: &mut impl Queries,
+    account: AccountId,
+    id: QuickSendId,
+) -> Result<Option<QuickSend>> {
+    let sql = "SELECT q.id AS id, q.account_id AS account_id, q.message_id AS message_id,
+                      q.tariff_id AS tariff_id, q.clip_ms AS clip_ms,
+                      q.destination AS destination, q.zone AS zone, q.vote_at_us AS vote_at_us,
+                      q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
+                      q.expires_at_us AS expires_at_us, r.due_at_us AS due_at_us, a.n AS open_n,
+                      a.node_id AS node_id, a.trunk AS open_trunk,
+                      a.started_at_us AS open_started_at_us, o.n AS ended_n,
+                      o.disposition AS disposition, o.cause AS cause, o.trunk AS trunk,
+                      o.sip_code AS sip_code, o.q850 AS q850, o.heard_ms AS heard_ms,
+                      o.charge_rials AS charge_rials, o.vote AS vote,
+                      o.started_at_us AS started_at_us, o.invite_at_us AS invite_at_us,
+                      o.ringing_at_us AS ringing_at_us, o.answered_at_us AS answered_at_us,
+                      o.first_audio_at_us AS first_audio_at_us, o.ended_at_us AS ended_at_us
+               FROM quick_send q
+               LEFT JOIN ready r ON r.quick_send_id = q.id
+               LEFT JOIN attempt a ON a.quick_send_id = q.id
+               LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
+               WHERE q.id = $2 AND q.account_id = $1";
+    reads.query_opt(sql, values![account, id]).await?.as_ref().map(quick_send).transpose()
+}
+
+fn quick_send(row: &Row) -> Result<QuickSend> {
+    let vote: Option<Timestamp> = row.get("vote_at_us")?;
+    Ok(QuickSend {
+        id: row.get("id")?,
+        account: row.get("account_id")?,
+        message: row.get("message_id")?,
+        destination: row.parse("destination", Destination::parse)?,
+        vote: vote.is_some(),
+        clip_ms: row.get("clip_ms")?,
+        tariff: row.get("tariff_id")?,
+        zone: row.parse("zone", zone_from_str)?,
+        hold: row.get("hold_rials")?,
+        accepted_at: row.get("accepted_at_us")?,
+        expires_at: row.get("expires_at_us")?,
+        state: state(row)?,
+    })
+}
+
+fn state(row: &Row) -> Result<State> {
+    let quick_send = row.get("id")?;
+    if row.get::<Option<i64>>("ended_n")?.is_some() {
+        return Ok(State::Ended(ended(row)?));
+    }
+    if row.get::<Option<i64>>("open_n")?.is_some() {
+        return Ok(State::Attempt {
+            attempt: AttemptId { quick_send, n: row.get("open_n")? },
+            node: row.get("node_id")?,
+            trunk: row.get("open_trunk")?,
+            started_at: row.get("open_started_at_us")?,
+        });
+    }
+    Ok(State::Ready { due_at: row.get("due_at_us")? })
+}
+
+fn ended(row: &Row) -> Result<Ended> {
+    Ok(Ended {
+        attempt: AttemptId { quick_send: row.get("id")?, n: row.get("ended_n")? },
+        disposition: row.decode("disposition", Disposition::from_code)?,
+        trunk: row.get("trunk")?,
+        charge: row.get("charge_rials")?,
+        facts: crate::hot::Facts {
+            cause: row.get("cause")?,
+            sip_code: row.get("sip_code")?,
+            q850: row.get("q850")?,
+            heard_ms: row.get("heard_ms")?,
+            vote: row.decode("vote", vote_from_code)?,
+            invite_at: row.get("invite_at_us")?,
+            ringing_at: row.get("ringing_at_us")?,
+            answered_at: row.get("answered_at_us")?,
+            first_audio_at: row.get("first_audio_at_us")?,
+        },
+        started_at: row.get("started_at_us")?,
+        ended_at: row.get("ended_at_us")?,
+    })
+}
+
+/// The stored word of a price zone.
+pub(crate) fn zone_to_str(zone: Zone) -> &'static str {
+    match zone {
+        Zone::Internal => "internal",
+        Zone::External => "external",
+    }
+}
+
+/// The inverse of [`zone_to_str`].
+pub(crate) fn zone_from_str(word: &str) -> Option<Zone> {
+    [Zone::Internal, Zone::External].into_iter().find(|zone| zone_to_str(*zone) == word)
+}
+
+/// The stored number of a vote: −1 stands for none, as in the web services.
+pub(crate) fn vote_to_code(vote: Option<u8>) -> i64 {
+    vote.map_or(-1, i64::from)
+}
+
+/// The inverse of [`vote_to_code`].
+fn vote_from_code(code: i64) -> Option<Option<u8>> {
+    match code {
+        -1 => Some(None),
+        0..=9 => u8::try_from(code).ok().map(Some),
+        _ => None,
+    }
+}
