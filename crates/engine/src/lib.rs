@@ -1,1 +1,28 @@
 //! A call: joins sip and media, plays, gathers, ends with an Outcome. Sans-IO.
+//!
+//! An [`Engine`] is driven from outside: one [`Input`] and the time go in, [`Outputs`] come out of
+//! the same call. One thread owns one engine, its sockets and its calls. The engine knows no
+//! business: no prices, no accounts, no reason why a call is placed. It never opens a socket, asks
+//! the time, draws a random number or waits.
+
+mod call;
+mod counters;
+mod demux;
+mod derive;
+mod engine;
+mod io;
+mod leg;
+pub mod limits;
+mod outcome;
+mod playout;
+mod registrar;
+mod script;
+
+pub use engine::{Engine, Live};
+pub use io::{
+    AbandonedCall, Binding, CallKey, CallSpec, Clip, Command, Credentials, DialogSnapshot,
+    EngineConfig, Event, Gather, Input, Outputs, PhoneCredential, RtpTransmit, Target, Transmit,
+    TrunkCheck, record_of,
+};
+pub use limits::Limits;
+pub use outcome::{Cause, Keys, Outcome, Refusal, RtpSummary, Timeline};

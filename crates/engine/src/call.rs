@@ -1,0 +1,460 @@
+//! One call from `Start` to its outcome: what SIP, the wheel, RTP and the deadlines mean to it.
+//!
+//! ```text
+//! Calling ──answered──▶ Up ──script over, hang-up──▶ Closing ──leg gone──▶ Over
+//!    │                   └──peer hung up───────────────────────────────────▲
+//!    ├──failed─────────────────────────────────────────────────────────────┤
+//!    └──hang-up──▶ Closing ──leg gone, or deadline─────────────────────────┘
+//! ```
+//!
+//! A call in `Closing` has its outcome fixed; it waits until the peer knows, so that a trunk's
+//! channels are not counted free too early. The hard deadline ends that wait too.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use media::rtp::{Packet, Receiver};
+use media::sdp::{self, Negotiated};
+use media::telephone_event::KeyReceiver;
+use media::{FRAME_MS, SAMPLE_RATE_HZ};
+use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
+
+use crate::counters::Counters;
+use crate::demux::Demux;
+use crate::derive::MediaNumbers;
+use crate::io::{CallKey, CallSpec, Event};
+use crate::limits::MAX_CALL_MS;
+use crate::outcome::{Cause, Keys, Outcome, RtpSummary, Timeline, bounded_reason};
+use crate::playout::{Notice, Playing, Step, Wheel, frame_count};
+use crate::script::Script;
+
+/// Comfort noise (RFC 3389), which some peers send without having been offered it.
+const COMFORT_NOISE: u8 = 13;
+/// "Normal call clearing" (Q.850).
+const Q850_NORMAL: u8 = 16;
+/// "Recovery on timer expiry" (Q.850).
+const Q850_TIMER: u8 = 102;
+
+/// What all calls share.
+pub(crate) struct Wires {
+    pub(crate) sip: Endpoint,
+    pub(crate) sip_out: sip::Outputs,
+    pub(crate) wheel: Wheel,
+    pub(crate) demux: Demux,
+    pub(crate) counters: Counters,
+    pub(crate) events: Vec<Event>,
+}
+
+/// How far a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Calling,
+    Up,
+    Closing(Cause),
+    Over(Cause),
+}
+
+/// Where the clip is being played.
+#[derive(Debug)]
+enum Audio {
+    /// Not yet, or not any more: frames sent in all.
+    Silent { sent: u32 },
+    /// On a tick of the wheel.
+    OnWheel { tick: u8 },
+    /// Off the wheel while the peer holds the call.
+    Held(Playing),
+}
+
+/// One call.
+pub(crate) struct Call {
+    spec: CallSpec,
+    leg: LegId,
+    phase: Phase,
+    script: Script,
+    started_at: Instant,
+    ends_by: Instant,
+    port_slot: u8,
+    numbers: MediaNumbers,
+    local: sdp::Local,
+    agreed: Option<Negotiated>,
+    /// The last description of a provisional response, for a 200 that repeats none.
+    early_sdp: Option<Vec<u8>>,
+    audio: Audio,
+    receiver: Receiver,
+    key_receiver: KeyReceiver,
+    keys: Keys,
+    timeline: Timeline,
+    rtp: RtpSummary,
+    sip_code: Option<u16>,
+    sip_reason: Option<String>,
+    q850: Option<u8>,
+    retry_after_s: Option<u32>,
+}
+
+impl Call {
+    /// A call whose INVITE is about to leave on `leg`.
+    pub(crate) fn new(
+        now: Instant,
+        spec: CallSpec,
+        leg: LegId,
+        port_slot: u8,
+        numbers: MediaNumbers,
+        local: sdp::Local,
+    ) -> Self {
+        let longest = Duration::from_millis(spec.max_duration_ms.min(MAX_CALL_MS).into());
+        Self {
+            script: Script::new(spec.gather),
+            spec,
+            leg,
+            phase: Phase::Calling,
+            started_at: now,
+            ends_by: now + longest,
+            port_slot,
+            numbers,
+            local,
+            agreed: None,
+            early_sdp: None,
+            audio: Audio::Silent { sent: 0 },
+            receiver: Receiver::new(),
+            key_receiver: KeyReceiver::new(),
+            keys: Keys::default(),
+            timeline: Timeline { invite_us: Some(0), ..Timeline::default() },
+            rtp: RtpSummary::default(),
+            sip_code: None,
+            sip_reason: None,
+            q850: None,
+            retry_after_s: None,
+        }
+    }
+
+    pub(crate) fn leg(&self) -> LegId {
+        self.leg
+    }
+
+    pub(crate) fn port_slot(&self) -> u8 {
+        self.port_slot
+    }
+
+    fn key(&self) -> CallKey {
+        self.spec.call
+    }
+
+    /// When [`Call::due`] wants to be called.
+    pub(crate) fn deadline(&self) -> Instant {
+        match (self.phase, self.script.over_at()) {
+            (Phase::Up, Some(over)) => over.min(self.ends_by),
+            _ => self.ends_by,
+        }
+    }
+
+    /// The final record, once the call is over.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        let Phase::Over(cause) = self.phase else { return None };
+        let sent = self.frames_sent_when_silent();
+        let frames = frame_count(self.spec.clip.encoded(media::Codec::Pcma));
+        let report = self.receiver.report();
+        let answered = self.timeline.answered_us.is_some();
+        let jitter_us = u64::from(report.jitter_samples) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
+        Some(Outcome {
+            cause,
+            sip_code: self.sip_code,
+            sip_reason: self.sip_reason.clone(),
+            q850: self.q850,
+            retry_after_s: self.retry_after_s,
+            answered,
+            heard_ms: sent.min(frames).saturating_mul(FRAME_MS),
+            clip_ms: frames.saturating_mul(FRAME_MS),
+            heard_to_end: answered && sent >= frames,
+            keys: self.keys,
+            timeline: self.timeline,
+            rtp: RtpSummary {
+                sent,
+                received: saturated(report.received),
+                lost: saturated(report.lost),
+                jitter_us: saturated(jitter_us),
+                ..self.rtp
+            },
+            codec: self.agreed.map(|agreed| agreed.codec),
+        })
+    }
+
+    /// A provisional response: it rings, or offers media that nobody listens to.
+    pub(crate) fn provisional(&mut self, now: Instant, sdp: Option<Vec<u8>>, wires: &mut Wires) {
+        if self.phase != Phase::Calling {
+            return;
+        }
+        let first = self.timeline.ringing_us.is_none();
+        if first {
+            self.timeline.ringing_us = Some(self.micros(now));
+        }
+        let call = self.key();
+        match sdp {
+            Some(sdp) => {
+                if self.early_sdp.replace(sdp).is_none() {
+                    wires.events.push(Event::EarlyMedia { call });
+                }
+            }
+            None if first => wires.events.push(Event::Ringing { call }),
+            None => {}
+        }
+    }
+
+    /// A 2xx, acknowledged already: agree on media and start playing, or hang up.
+    pub(crate) fn answered(
+        &mut self,
+        now: Instant,
+        sdp: Option<Vec<u8>>,
+        dialog: Box<DialogSnapshot>,
+        wires: &mut Wires,
+    ) {
+        if self.phase != Phase::Calling {
+            return;
+        }
+        self.phase = Phase::Up;
+        self.timeline.answered_us = Some(self.micros(now));
+        self.sip_code = Some(200);
+        wires.counters.calls_answered += 1;
+        wires.events.push(Event::Answered { call: self.key(), dialog });
+        let body = sdp.or_else(|| self.early_sdp.take()).unwrap_or_default();
+        self.early_sdp = None;
+        match sdp::read_answer(&self.local, &body) {
+            Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
+                self.agree(now, agreed, wires);
+                if frame_count(self.spec.clip.encoded(agreed.codec)) == 0 {
+                    self.script.clip_ended(now, 0);
+                }
+            }
+            _ => self.hang_up(now, Cause::NoMediaAgreed, wires),
+        }
+    }
+
+    /// The peer wants other media: another address or codec, hold or resume.
+    pub(crate) fn reoffer(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
+        if self.phase != Phase::Up {
+            return wires.sip.refuse_reoffer(now, self.leg, 488, &mut wires.sip_out);
+        }
+        self.local.session_version += 1;
+        let Some(sdp) = sdp else {
+            // The peer asks for our offer; its answer comes with the ACK.
+            let offer = self.local.print_offer();
+            return wires.sip.answer_reoffer(now, self.leg, &offer, &mut wires.sip_out);
+        };
+        match sdp::answer_offer(&self.local, sdp) {
+            Ok((agreed, answer)) if reachable(&agreed, self.local.address.ip()) => {
+                wires.sip.answer_reoffer(now, self.leg, &answer, &mut wires.sip_out);
+                self.agree(now, agreed, wires);
+            }
+            _ => wires.sip.refuse_reoffer(now, self.leg, 488, &mut wires.sip_out),
+        }
+    }
+
+    /// The ACK of our 200 to a re-INVITE, with the answer when that 200 held the offer.
+    pub(crate) fn acked(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
+        let (Phase::Up, Some(sdp)) = (self.phase, sdp) else { return };
+        if let Ok(agreed) = sdp::read_answer(&self.local, sdp)
+            && reachable(&agreed, self.local.address.ip())
+        {
+            self.agree(now, agreed, wires);
+        }
+    }
+
+    /// The INVITE failed and the leg is gone.
+    pub(crate) fn failed(&mut self, now: Instant, failure: Failure, wires: &mut Wires) {
+        let cause = match failure {
+            Failure::Rejected { code, phrase, q850, retry_after_seconds } => {
+                self.sip_code = Some(code);
+                self.sip_reason = Some(bounded_reason(&phrase)).filter(|text| !text.is_empty());
+                self.q850 = q850;
+                self.retry_after_s = retry_after_seconds;
+                Cause::Failed
+            }
+            Failure::Timeout | Failure::Transport => Cause::NoResponse,
+            Failure::NoAnswer => Cause::NoAnswer,
+            Failure::Cancelled => Cause::HungUpByUs,
+        };
+        self.leg_is_gone(now, cause, wires);
+    }
+
+    /// The answered leg is gone.
+    pub(crate) fn ended(&mut self, now: Instant, by: Party, q850: Option<u8>, wires: &mut Wires) {
+        if by == Party::Peer && self.phase == Phase::Up {
+            self.q850 = q850;
+        }
+        let cause = match by {
+            Party::Peer => Cause::CalleeHungUp,
+            Party::Us => Cause::HungUpByUs,
+        };
+        self.leg_is_gone(now, cause, wires);
+    }
+
+    fn leg_is_gone(&mut self, now: Instant, cause: Cause, wires: &mut Wires) {
+        self.stop_audio(wires);
+        match self.phase {
+            Phase::Over(_) => {}
+            Phase::Closing(decided) => self.phase = Phase::Over(decided),
+            Phase::Calling | Phase::Up => {
+                self.timeline.ended_us = Some(self.micros(now));
+                self.phase = Phase::Over(cause);
+            }
+        }
+    }
+
+    /// Ends the call for `cause`; it is over when the leg is gone.
+    pub(crate) fn hang_up(&mut self, now: Instant, cause: Cause, wires: &mut Wires) {
+        if !matches!(self.phase, Phase::Calling | Phase::Up) {
+            return;
+        }
+        self.stop_audio(wires);
+        self.timeline.ended_us = Some(self.micros(now));
+        self.phase = Phase::Closing(cause);
+        let q850 = if cause == Cause::DeadlineReached { Q850_TIMER } else { Q850_NORMAL };
+        wires.sip.hang_up(now, self.leg, Some(Reason { q850 }), &mut wires.sip_out);
+    }
+
+    /// Its deadline has come.
+    pub(crate) fn due(&mut self, now: Instant, wires: &mut Wires) {
+        if now >= self.ends_by {
+            if matches!(self.phase, Phase::Calling | Phase::Up) {
+                wires.counters.calls_cut_by_deadline += 1;
+            }
+            self.hang_up(now, Cause::DeadlineReached, wires);
+            if let Phase::Closing(cause) = self.phase {
+                self.phase = Phase::Over(cause);
+            }
+        } else if self.phase == Phase::Up && self.script.over_at().is_some_and(|at| now >= at) {
+            self.hang_up(now, Cause::Played, wires);
+        }
+    }
+
+    /// The wheel has sent a frame worth telling of.
+    pub(crate) fn played(&mut self, now: Instant, notice: Notice, wires: &mut Wires) {
+        let call = self.key();
+        match notice.step {
+            Step::FirstFrame => {
+                self.timeline.first_audio_us = Some(self.micros(now));
+                wires.events.push(Event::FirstAudio { call });
+            }
+            Step::Second => {
+                let heard_ms = notice.sent.saturating_mul(FRAME_MS);
+                wires.events.push(Event::Progress { call, heard_ms });
+            }
+            Step::ClipEnded => self.script.clip_ended(now, self.keys.len()),
+        }
+    }
+
+    /// A datagram from the agreed address.
+    pub(crate) fn received(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
+        let (Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
+        let Ok(packet) = Packet::parse(bytes) else {
+            wires.counters.rtp_malformed += 1;
+            self.rtp.strangers = self.rtp.strangers.saturating_add(1);
+            return;
+        };
+        let kind = packet.header.payload_type;
+        // Peers should use the numbers of our offer (RFC 3264 §6.1); some use those of their own.
+        let is_event = Some(kind) == self.local.telephone_event.or(agreed.telephone_event_pt)
+            || Some(kind) == agreed.telephone_event_pt;
+        let is_audio = kind == agreed.payload_type
+            || kind == agreed.codec.payload_type()
+            || kind == COMFORT_NOISE;
+        if !is_event && !is_audio {
+            wires.counters.rtp_unknown_payload += 1;
+            self.rtp.strangers = self.rtp.strangers.saturating_add(1);
+            return;
+        }
+        wires.counters.rtp_received += 1;
+        self.receiver.receive(now, &packet.header);
+        if is_event {
+            let header = packet.header;
+            let key = self.key_receiver.receive(header.ssrc, header.timestamp, packet.payload);
+            if let Some(key) = key {
+                self.key_pressed(now, key.as_char(), wires);
+            }
+        }
+    }
+
+    fn key_pressed(&mut self, now: Instant, digit: char, wires: &mut Wires) {
+        wires.counters.keys_pressed += 1;
+        if !self.keys.push(digit) {
+            wires.counters.keys_dropped += 1;
+            return;
+        }
+        wires.events.push(Event::Key { call: self.key(), digit });
+        self.script.key_pressed(now, self.keys.len());
+    }
+
+    /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
+    fn agree(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
+        let (call, slot) = (self.key(), self.port_slot);
+        if let Some(old) = self.agreed.filter(|old| old.remote != agreed.remote) {
+            wires.demux.release(slot, old.remote, call);
+        }
+        self.rtp.ambiguous = !wires.demux.claim(slot, agreed.remote, call);
+        wires.counters.rtp_ambiguous_sources += u64::from(self.rtp.ambiguous);
+        self.agreed = Some(agreed);
+        let clip = std::sync::Arc::clone(self.spec.clip.encoded(agreed.codec));
+        let playing = match std::mem::replace(&mut self.audio, Audio::Silent { sent: 0 }) {
+            Audio::Silent { .. } => {
+                Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed))
+            }
+            Audio::OnWheel { tick } => wires.wheel.remove(tick, call).map(|mut playing| {
+                playing.redirect(clip, &agreed);
+                playing
+            }),
+            Audio::Held(mut playing) => {
+                playing.redirect(clip, &agreed);
+                Some(playing)
+            }
+        };
+        let playing = playing.expect("a call that says it is on the wheel is there");
+        self.audio = if agreed.direction.sends() {
+            let tick = wires.wheel.tick_for(slot);
+            wires.wheel.add(now, tick, playing);
+            Audio::OnWheel { tick }
+        } else {
+            Audio::Held(playing)
+        };
+    }
+
+    /// Takes the call off the wheel and out of the table of sources; what was sent is kept.
+    fn stop_audio(&mut self, wires: &mut Wires) {
+        let call = self.key();
+        let sent = match std::mem::replace(&mut self.audio, Audio::Silent { sent: 0 }) {
+            Audio::Silent { sent } => sent,
+            Audio::OnWheel { tick } => {
+                wires.wheel.remove(tick, call).map_or(0, |playing| playing.sent())
+            }
+            Audio::Held(playing) => playing.sent(),
+        };
+        self.audio = Audio::Silent { sent };
+        if let Some(agreed) = self.agreed {
+            wires.demux.release(self.port_slot, agreed.remote, call);
+        }
+    }
+
+    fn frames_sent_when_silent(&self) -> u32 {
+        match &self.audio {
+            Audio::Silent { sent } => *sent,
+            Audio::Held(playing) => playing.sent(),
+            Audio::OnWheel { .. } => 0,
+        }
+    }
+
+    fn micros(&self, now: Instant) -> u64 {
+        let micros = now.saturating_duration_since(self.started_at).as_micros();
+        u64::try_from(micros).unwrap_or(u64::MAX)
+    }
+}
+
+/// Whether RTP can be sent there from our address.
+fn reachable(agreed: &Negotiated, ours: IpAddr) -> bool {
+    let remote = agreed.remote;
+    let held = !agreed.direction.sends();
+    remote.is_ipv4() == ours.is_ipv4()
+        && !remote.ip().is_multicast()
+        && (held || (remote.port() != 0 && !remote.ip().is_unspecified()))
+}
+
+fn saturated(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

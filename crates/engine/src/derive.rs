@@ -1,0 +1,60 @@
+//! Numbers that a stranger cannot guess, derived from the engine's secret and the call's key.
+//!
+//! The engine has no source of randomness: the same secret and key give the same numbers, which
+//! is what makes a run repeatable. SHA-256 over inputs of one fixed length needs no HMAC: there
+//! is nothing to extend.
+
+use sha2::{Digest, Sha256};
+
+use crate::io::CallKey;
+use crate::playout::RtpStart;
+
+/// What is derived for the media of one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MediaNumbers {
+    pub(crate) rtp: RtpStart,
+    /// The session id of `o=` (RFC 8866 §5.2), small enough for peers that keep 32 bits of it.
+    pub(crate) session_id: u64,
+}
+
+pub(crate) fn media_numbers(secret: &[u8; 32], call: CallKey) -> MediaNumbers {
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(secret)
+        .chain_update(b"rtp.")
+        .chain_update(call.0.to_be_bytes())
+        .finalize()
+        .into();
+    let word = |at: usize| {
+        u32::from_be_bytes([digest[at], digest[at + 1], digest[at + 2], digest[at + 3]])
+    };
+    MediaNumbers {
+        rtp: RtpStart {
+            ssrc: word(0),
+            timestamp: word(4),
+            sequence: u16::from_be_bytes([digest[8], digest[9]]),
+        },
+        session_id: u64::from(word(12) >> 1),
+    }
+}
+
+/// The From tag of a call (RFC 3261 §19.3) and the Via branch of its first INVITE (§8.1.1.7).
+pub(crate) fn sip_tokens(secret: &[u8; 32], call: CallKey) -> (String, String) {
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(secret)
+        .chain_update(b"sip.")
+        .chain_update(call.0.to_be_bytes())
+        .finalize()
+        .into();
+    let (tag, branch) = digest.split_at(12);
+    (hex(tag), format!("z9hG4bK{}", hex(&branch[..16])))
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
+}

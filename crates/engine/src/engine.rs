@@ -1,0 +1,449 @@
+//! The front door: takes one input at a time to whoever it concerns, and owns every timer.
+//!
+//! Before an input is looked at, everything that was due is done, so that the order of events is
+//! that of the clock however late the caller is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use media::{Codec, sdp};
+use sip::{Endpoint, Headers, LegId, Method, Name, Reply, Request, RequestId};
+
+use crate::call::{Call, Wires};
+use crate::counters::Counters;
+use crate::demux::Demux;
+use crate::derive;
+use crate::io::{
+    AbandonedCall, CallKey, CallSpec, Command, EngineConfig, Event, Input, Outputs, RtpTransmit,
+    Target, TrunkCheck,
+};
+use crate::leg::{self, Destination};
+use crate::outcome::{Cause, Outcome, Refusal};
+use crate::playout::{Notice, Wheel};
+use crate::registrar::Registrar;
+
+/// Methods we take outside of a call (RFC 3261 §20.5).
+const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE";
+/// RTP ports that a slot number can name.
+const MAX_PORTS: usize = 256;
+/// SIP transactions that one call may have alive at once: INVITE twice, CANCEL, BYE, re-INVITEs,
+/// all lingering for 32 s.
+const TRANSACTIONS_PER_CALL: usize = 8;
+
+/// All calls of one thread.
+pub struct Engine {
+    config: EngineConfig,
+    wires: Wires,
+    calls: BTreeMap<CallKey, Box<Entry>>,
+    legs: BTreeMap<LegId, CallKey>,
+    deadlines: BTreeSet<(Instant, CallKey)>,
+    calls_on_port: Vec<usize>,
+    abandoning: BTreeSet<CallKey>,
+    checks: BTreeMap<RequestId, Check>,
+    registrar: Registrar,
+    notices: Vec<Notice>,
+    sip_events: Vec<sip::Event>,
+}
+
+/// A call and the deadline that is noted for it.
+struct Entry {
+    call: Call,
+    armed: Instant,
+}
+
+struct Check {
+    number: u64,
+    began_at: Instant,
+}
+
+/// What is alive in an engine, for gauges and for tests that prove nothing leaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Live {
+    /// Calls between `Start` and `Ended`.
+    pub calls: usize,
+    /// Calls that send RTP.
+    pub playing: usize,
+    /// Remote addresses from which RTP is expected.
+    pub rtp_sources: usize,
+    /// Deadlines noted.
+    pub deadlines: usize,
+    /// Abandoned calls being cleared.
+    pub abandoned: usize,
+    /// Trunk checks under way.
+    pub checks: usize,
+    /// SIP legs; one outlives its call while the peer has not confirmed the end.
+    pub sip_legs: usize,
+    /// SIP transactions, those that only wait for repetitions included.
+    pub sip_transactions: usize,
+}
+
+impl Engine {
+    /// An engine with nothing going on.
+    ///
+    /// # Panics
+    /// When `config.rtp_ports` is empty: a shard without a port cannot make an offer.
+    pub fn new(mut config: EngineConfig) -> Self {
+        assert!(!config.rtp_ports.is_empty(), "an engine needs at least one RTP port");
+        config.rtp_ports.truncate(MAX_PORTS);
+        let limits = config.limits;
+        let legs = limits.calls + limits.abandoned;
+        let sip = Endpoint::new(sip::Config {
+            local: config.sip_local,
+            secret: config.fresh_secret,
+            user_agent: config.user_agent.clone(),
+            registrar: true,
+            limits: sip::Limits {
+                legs,
+                transactions: legs.saturating_mul(TRANSACTIONS_PER_CALL),
+                ..sip::Limits::default()
+            },
+        });
+        let wires = Wires {
+            sip,
+            sip_out: sip::Outputs::default(),
+            wheel: Wheel::new(config.rtp_ports.len()),
+            demux: Demux::default(),
+            counters: Counters::default(),
+            events: Vec::new(),
+        };
+        Self {
+            registrar: Registrar::new(&config.realm, config.fresh_secret),
+            calls_on_port: vec![0; config.rtp_ports.len()],
+            config,
+            wires,
+            calls: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            abandoning: BTreeSet::new(),
+            checks: BTreeMap::new(),
+            notices: Vec::new(),
+            sip_events: Vec::new(),
+        }
+    }
+
+    /// Takes one input; what comes of it is appended to `out`. `now` never goes back.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
+        std::mem::swap(&mut self.wires.events, &mut out.events);
+        std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+        self.do_what_is_due(now, &mut out.rtp);
+        match input {
+            Input::Sip { source, bytes } => {
+                self.wires.sip.receive(now, source, bytes, &mut self.wires.sip_out);
+            }
+            Input::Rtp { slot, source, bytes } => self.rtp(now, slot, source, bytes),
+            Input::Undeliverable { destination } => {
+                self.wires.sip.undeliverable(now, destination, &mut self.wires.sip_out);
+            }
+            Input::Command(command) => self.command(now, command),
+            Input::Timeout => {}
+        }
+        self.take_sip_events(now);
+        std::mem::swap(&mut self.wires.events, &mut out.events);
+        std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+    }
+
+    /// When [`Input::Timeout`] is wanted. `None` while nothing is going on.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        let wheel = self.wires.wheel.next_due();
+        let sip = self.wires.sip.next_timeout();
+        [deadline, wheel, sip, self.registrar.next_expiry()].into_iter().flatten().min()
+    }
+
+    /// How many calls are between `Start` and `Ended`.
+    pub fn live_calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// What is alive, in detail.
+    pub fn live(&self) -> Live {
+        let sip = self.wires.sip.live();
+        Live {
+            calls: self.calls.len(),
+            playing: self.wires.wheel.len(),
+            rtp_sources: self.wires.demux.len(),
+            deadlines: self.deadlines.len(),
+            abandoned: self.abandoning.len(),
+            checks: self.checks.len(),
+            sip_legs: sip.legs,
+            sip_transactions: sip.client_transactions + sip.server_transactions,
+        }
+    }
+
+    /// Totals since the start, each with its name: the engine's own, then those of SIP.
+    pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let late = ("rtp_late_frames", self.wires.wheel.late_frames());
+        self.wires.counters.iter().chain([late]).chain(self.wires.sip.counters().iter())
+    }
+
+    /// Where a phone is registered: its Contact URI and the address to send to.
+    pub fn registration(&self, username: &str) -> Option<(&str, SocketAddr)> {
+        self.registrar.registration(username)
+    }
+
+    fn do_what_is_due(&mut self, now: Instant, rtp: &mut Vec<RtpTransmit>) {
+        if self.wires.wheel.next_due().is_some_and(|at| at <= now) {
+            let mut notices = std::mem::take(&mut self.notices);
+            self.wires.wheel.serve(now, rtp, &mut notices);
+            for notice in notices.drain(..) {
+                self.touch(notice.call, |call, wires| call.played(now, notice, wires));
+            }
+            self.notices = notices;
+        }
+        if self.wires.sip.next_timeout().is_some_and(|at| at <= now) {
+            self.wires.sip.expire(now, &mut self.wires.sip_out);
+            self.take_sip_events(now);
+        }
+        while let Some(&(at, key)) = self.deadlines.first()
+            && at <= now
+        {
+            self.deadlines.remove(&(at, key));
+            self.touch(key, |call, wires| call.due(now, wires));
+            if let Some(entry) = self.calls.get(&key) {
+                self.deadlines.insert((entry.armed, key));
+            }
+        }
+        self.take_sip_events(now);
+        self.registrar.expire(now, &mut self.wires.events);
+    }
+
+    /// Lets something happen to a call, then notes its new deadline or its end.
+    fn touch(&mut self, key: CallKey, what: impl FnOnce(&mut Call, &mut Wires)) {
+        let Some(entry) = self.calls.get_mut(&key) else { return };
+        what(&mut entry.call, &mut self.wires);
+        let Some(outcome) = entry.call.outcome() else {
+            let deadline = entry.call.deadline();
+            if deadline != entry.armed {
+                self.deadlines.remove(&(entry.armed, key));
+                self.deadlines.insert((deadline, key));
+                entry.armed = deadline;
+            }
+            return;
+        };
+        self.deadlines.remove(&(entry.armed, key));
+        self.legs.remove(&entry.call.leg());
+        self.calls_on_port[usize::from(entry.call.port_slot())] -= 1;
+        self.calls.remove(&key);
+        self.wires.events.push(Event::Ended { call: key, outcome: Box::new(outcome) });
+    }
+
+    fn rtp(&mut self, now: Instant, slot: u8, source: SocketAddr, bytes: &[u8]) {
+        match self.wires.demux.find(slot, source) {
+            Some(key) => self.touch(key, |call, wires| call.received(now, bytes, wires)),
+            None => self.wires.counters.rtp_strangers += 1,
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Start(spec) => self.start(now, *spec),
+            Command::HangUp { call } => {
+                self.touch(call, |call, wires| call.hang_up(now, Cause::HungUpByUs, wires));
+            }
+            Command::Abandon(call) => self.abandon(now, *call),
+            Command::SetPhones(phones) => {
+                let most = self.config.limits.phones;
+                let over = self.registrar.set_phones(now, &phones, most, &mut self.wires.events);
+                self.wires.counters.phones_over_limit += over as u64;
+            }
+            Command::CheckTrunk(check) => self.check(now, &check),
+        }
+    }
+
+    fn start(&mut self, now: Instant, spec: CallSpec) {
+        let call = spec.call;
+        if self.calls.contains_key(&call) {
+            self.wires.counters.starts_repeated += 1;
+            return;
+        }
+        let clip_ms = spec.clip.duration_ms();
+        if let Err((cause, sip_code)) = self.dial(now, spec) {
+            self.wires.counters.calls_refused += 1;
+            let outcome = Box::new(Outcome::not_started(cause, sip_code, clip_ms));
+            self.wires.events.push(Event::Ended { call, outcome });
+        }
+    }
+
+    fn dial(&mut self, now: Instant, mut spec: CallSpec) -> Result<(), (Cause, Option<u16>)> {
+        let refused = |refusal| (Cause::Refused(refusal), None);
+        if self.calls.len() >= self.config.limits.calls {
+            return Err(refused(Refusal::Full));
+        }
+        // 480 Temporarily Unavailable (RFC 3261 §21.4.18) is what a registrar's proxy would say.
+        let destination = self.resolve(&spec.target).ok_or((Cause::Failed, Some(480)))?;
+        if spec.codecs.is_empty() {
+            spec.codecs = vec![Codec::Pcma, Codec::Pcmu];
+        }
+        let port_slot = self.emptiest_port();
+        let port = self.config.rtp_ports[usize::from(port_slot)];
+        let numbers = derive::media_numbers(&self.config.secret, spec.call);
+        let address = SocketAddr::new(self.config.media_address, port);
+        let local = sdp::Local::new(numbers.session_id, address, &spec.codecs);
+        let invite = leg::invite(&self.config.secret, &spec, &destination, local.print_offer())
+            .ok_or(refused(Refusal::BadSpec))?;
+        let leg = match self.wires.sip.invite(now, invite, &mut self.wires.sip_out) {
+            Ok(leg) => leg,
+            Err(sip::Full::Taken) => return Err(refused(Refusal::Taken)),
+            Err(_) => return Err(refused(Refusal::Full)),
+        };
+        let key = spec.call;
+        self.wires.counters.calls_started += 1;
+        self.wires.events.push(Event::Dialling { call: key });
+        self.calls_on_port[usize::from(port_slot)] += 1;
+        self.legs.insert(leg, key);
+        let call = Call::new(now, spec, leg, port_slot, numbers, local);
+        let armed = call.deadline();
+        self.deadlines.insert((armed, key));
+        self.calls.insert(key, Box::new(Entry { call, armed }));
+        Ok(())
+    }
+
+    fn emptiest_port(&self) -> u8 {
+        (0..=u8::MAX)
+            .zip(&self.calls_on_port)
+            .min_by_key(|(_, calls)| **calls)
+            .map_or(0, |(slot, _)| slot)
+    }
+
+    fn resolve(&self, target: &Target) -> Option<Destination> {
+        match target {
+            Target::Address { address, request_uri, to } => Some(Destination {
+                address: *address,
+                request_uri: request_uri.clone(),
+                to: to.clone(),
+                phone: false,
+            }),
+            Target::Phone { username } => {
+                let (contact_uri, address) = self.registrar.registration(username)?;
+                Some(Destination {
+                    address,
+                    request_uri: contact_uri.to_owned(),
+                    to: sip::Uri::sip(username, self.config.sip_local).to_string(),
+                    phone: true,
+                })
+            }
+        }
+    }
+
+    fn abandon(&mut self, now: Instant, abandoned: AbandonedCall) {
+        let call = abandoned.call;
+        if self.abandoning.contains(&call) {
+            return;
+        }
+        let room = self.abandoning.len() < self.config.limits.abandoned;
+        let destination = self.resolve(&abandoned.target);
+        let begun = leg::abandoned(&self.config.secret, abandoned, destination.as_ref())
+            .filter(|_| room && !self.calls.contains_key(&call))
+            .map(|abandoned| self.wires.sip.abandon(now, abandoned, &mut self.wires.sip_out));
+        if let Some(Ok(())) = begun {
+            self.abandoning.insert(call);
+        } else {
+            self.wires.counters.abandons_refused += 1;
+            self.wires.events.push(Event::Abandoned { call });
+        }
+    }
+
+    fn check(&mut self, now: Instant, check: &TrunkCheck) {
+        let room = self.checks.len() < self.config.limits.checks;
+        let begun = leg::options(check)
+            .filter(|_| room)
+            .map(|options| self.wires.sip.request(now, options, &mut self.wires.sip_out));
+        if let Some(Ok(id)) = begun {
+            self.checks.insert(id, Check { number: check.check, began_at: now });
+        } else {
+            self.wires.counters.checks_refused += 1;
+            let (check, round_trip_us) = (check.check, 0);
+            self.wires.events.push(Event::TrunkChecked { check, sip_code: None, round_trip_us });
+        }
+    }
+
+    /// Handles what SIP has told, and what it tells because of that, until it is silent.
+    fn take_sip_events(&mut self, now: Instant) {
+        let mut events = std::mem::take(&mut self.sip_events);
+        while !self.wires.sip_out.events.is_empty() {
+            std::mem::swap(&mut events, &mut self.wires.sip_out.events);
+            for event in events.drain(..) {
+                self.sip_event(now, event);
+            }
+        }
+        self.sip_events = events;
+    }
+
+    fn sip_event(&mut self, now: Instant, event: sip::Event) {
+        match event {
+            sip::Event::Provisional { leg, sdp, .. } => {
+                self.touch_leg(leg, |call, wires| call.provisional(now, sdp, wires));
+            }
+            sip::Event::Answered { leg, sdp, dialog } => {
+                self.touch_leg(leg, |call, wires| call.answered(now, sdp, dialog, wires));
+            }
+            sip::Event::Reoffer { leg, sdp } => {
+                self.touch_leg(leg, |call, wires| call.reoffer(now, sdp.as_deref(), wires));
+            }
+            sip::Event::Acked { leg, sdp } => {
+                self.touch_leg(leg, |call, wires| call.acked(now, sdp.as_deref(), wires));
+            }
+            sip::Event::Failed { leg, failure } => {
+                self.touch_leg(leg, |call, wires| call.failed(now, failure, wires));
+            }
+            sip::Event::Ended { leg, by, q850 } => {
+                self.touch_leg(leg, |call, wires| call.ended(now, by, q850, wires));
+            }
+            sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
+            sip::Event::Cancelled { .. } => {}
+            sip::Event::Request { id, request, source, .. } => {
+                let reply = self.reply_to(now, &request, source);
+                self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
+            }
+            sip::Event::Response { id, result } => {
+                let Some(check) = self.checks.remove(&id) else { return };
+                let round_trip = now.saturating_duration_since(check.began_at).as_micros();
+                self.wires.events.push(Event::TrunkChecked {
+                    check: check.number,
+                    sip_code: result.ok().map(|response| response.code),
+                    round_trip_us: u64::try_from(round_trip).unwrap_or(u64::MAX),
+                });
+            }
+            sip::Event::AbandonDone { token } => {
+                let call = CallKey(token);
+                if self.abandoning.remove(&call) {
+                    self.wires.events.push(Event::Abandoned { call });
+                }
+            }
+        }
+    }
+
+    fn touch_leg(&mut self, leg: LegId, what: impl FnOnce(&mut Call, &mut Wires)) {
+        if let Some(&key) = self.legs.get(&leg) {
+            self.touch(key, what);
+        }
+    }
+
+    /// Nobody can call us yet: 480 for a phone of ours, 404 for everybody else.
+    fn refuse_incoming(&mut self, now: Instant, leg: LegId, request: &Request) {
+        self.wires.counters.incoming_refused += 1;
+        let ours = std::str::from_utf8(request.uri.user())
+            .is_ok_and(|user| self.registrar.knows(user));
+        let code = if ours { 480 } else { 404 };
+        self.wires.sip.reject(now, leg, code, "", &Headers::new(), &mut self.wires.sip_out);
+    }
+
+    fn reply_to(&mut self, now: Instant, request: &Request, source: SocketAddr) -> Reply {
+        let code = match request.method {
+            Method::Register => {
+                let Wires { events, counters, .. } = &mut self.wires;
+                return self.registrar.register(now, request, source, events, counters);
+            }
+            // Capabilities (RFC 3261 §11.2); phones also ping with it.
+            Method::Options => 200,
+            _ => 405,
+        };
+        let mut headers = Headers::new();
+        headers.push(Name::Allow, ALLOW);
+        if code == 200 {
+            headers.push(Name::Accept, b"application/sdp");
+        }
+        Reply { code, headers, ..Reply::default() }
+    }
+}

@@ -1,0 +1,382 @@
+//! Everything that goes into an [`crate::Engine`] and comes out of it.
+//!
+//! These are plain values: the caller owns the sockets, the clock and the queues, and the engine
+//! never calls back.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use media::{Codec, EncodedClip, FRAME_SAMPLES};
+pub use sip::{Credentials, DialogSnapshot, Transmit};
+
+use crate::limits::{Limits, MAX_SNAPSHOT_BYTES};
+use crate::outcome::Outcome;
+
+/// What an engine is told once.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Where the caller's SIP socket is reached: written into Via and Contact.
+    pub sip_local: SocketAddr,
+    /// Where the caller's RTP sockets are reached: written into every offer.
+    pub media_address: IpAddr,
+    /// The UDP port of each RTP socket; the index is the `slot` of [`Input::Rtp`] and
+    /// [`RtpTransmit`]. One at least; what comes after the first 256 is not used. Twenty spread
+    /// the packets best, since the wheel has twenty ticks.
+    pub rtp_ports: Vec<u16>,
+    /// The tag and branch of every call and its RTP starting points are derived from it and the
+    /// call's key. The same secret after a restart is what lets an abandoned call be cancelled.
+    pub secret: [u8; 32],
+    /// Everything else that must not be guessed (nonces, tags of other requests) is derived from
+    /// it. Different at every start of the program.
+    pub fresh_secret: [u8; 32],
+    /// The digest realm of the registrar.
+    pub realm: String,
+    /// Written into User-Agent and Server.
+    pub user_agent: String,
+    /// How much is taken on.
+    pub limits: Limits,
+}
+
+/// One thing that happened outside.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram on the SIP socket.
+    Sip {
+        /// Who sent it.
+        source: SocketAddr,
+        /// What was sent.
+        bytes: &'a [u8],
+    },
+    /// A datagram on an RTP socket.
+    Rtp {
+        /// The index of the socket in [`EngineConfig::rtp_ports`].
+        slot: u8,
+        /// Who sent it.
+        source: SocketAddr,
+        /// What was sent.
+        bytes: &'a [u8],
+    },
+    /// The operating system says that datagrams to this address cannot be delivered (an ICMP
+    /// error on the SIP socket).
+    Undeliverable {
+        /// Where they were to go.
+        destination: SocketAddr,
+    },
+    /// The caller wants something.
+    Command(Command),
+    /// [`crate::Engine::next_timeout`] has come.
+    Timeout,
+}
+
+/// What the caller can ask for.
+#[derive(Debug)]
+pub enum Command {
+    /// Place a call. Exactly one [`Event::Ended`] follows. A `CallKey` that is alive already is
+    /// the caller's bug: the repetition is counted and changes nothing.
+    Start(Box<CallSpec>),
+    /// End a call now: CANCEL before the answer, BYE after it. Unknown calls are ignored, since
+    /// the call may have ended in the meantime.
+    HangUp {
+        /// Which call.
+        call: CallKey,
+    },
+    /// Clear a call that a killed process left behind. [`Event::Abandoned`] follows.
+    Abandon(Box<AbandonedCall>),
+    /// Replace the phones that may register. Phones that stay keep their registrations, the
+    /// others lose them.
+    SetPhones(Arc<[PhoneCredential]>),
+    /// Ask a trunk whether it is there, by OPTIONS. [`Event::TrunkChecked`] follows.
+    CheckTrunk(Box<TrunkCheck>),
+}
+
+/// The identity of one attempt, given by the caller. Never used twice with one secret: the
+/// Via branch and tags of the call are derived from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey(pub u64);
+
+/// Where a call goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// To a trunk or any other SIP address, resolved by the caller.
+    Address {
+        /// Where the INVITE is sent.
+        address: SocketAddr,
+        /// The Request-URI.
+        request_uri: String,
+        /// The URI of the To header.
+        to: String,
+    },
+    /// To a phone registered with this engine. Not registered: [`crate::Cause::Failed`], 480.
+    Phone {
+        /// Whose phone.
+        username: String,
+    },
+}
+
+/// A call to place.
+#[derive(Debug, Clone)]
+pub struct CallSpec {
+    /// Its identity.
+    pub call: CallKey,
+    /// The Call-ID, unique in the world; the caller records it before `Start`.
+    pub call_id: String,
+    /// Where it goes.
+    pub target: Target,
+    /// The URI of the From header: who the callee sees calling.
+    pub from_uri: String,
+    /// For a 401 or 407.
+    pub credentials: Option<Credentials>,
+    /// Codecs in the order of preference. Empty: PCMA, PCMU.
+    pub codecs: Vec<Codec>,
+    /// What is played.
+    pub clip: Arc<Clip>,
+    /// Whether keys are waited for after the clip. Keys are reported in any case.
+    pub gather: Option<Gather>,
+    /// How long to wait for the answer, counted from `Start`, before CANCEL, milliseconds.
+    pub ring_timeout_ms: u32,
+    /// How long the whole call may last, counted from `Start`, milliseconds; at most
+    /// [`crate::limits::MAX_CALL_MS`]. When it passes, the outcome is written at once.
+    pub max_duration_ms: u32,
+}
+
+/// Waiting for keys: enough for a vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gather {
+    /// How long to wait after the clip when fewer than `max_digits` keys were pressed by then,
+    /// milliseconds. Each key starts the wait anew.
+    pub wait_after_clip_ms: u32,
+    /// Waiting ends with this many keys. A key during the clip cuts nothing off.
+    pub max_digits: u8,
+}
+
+/// One message in both codecs, built once and shared by every call that plays it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clip {
+    pcma: Arc<EncodedClip>,
+    pcmu: Arc<EncodedClip>,
+}
+
+impl Clip {
+    /// Encodes linear samples at 8 kHz in both codecs.
+    pub fn from_samples(samples: &[i16]) -> Self {
+        Self {
+            pcma: Arc::new(EncodedClip::from_samples(Codec::Pcma, samples)),
+            pcmu: Arc::new(EncodedClip::from_samples(Codec::Pcmu, samples)),
+        }
+    }
+
+    /// The clip in one codec.
+    pub fn encoded(&self, codec: Codec) -> &Arc<EncodedClip> {
+        match codec {
+            Codec::Pcma => &self.pcma,
+            Codec::Pcmu => &self.pcmu,
+        }
+    }
+
+    /// How long it plays, milliseconds, rounded up to whole frames.
+    pub fn duration_ms(&self) -> u32 {
+        u32::try_from(self.pcma.duration_ms()).unwrap_or(u32::MAX)
+    }
+}
+
+/// A call that was alive when its process died, as the flight recorder remembers it.
+#[derive(Debug, Clone)]
+pub struct AbandonedCall {
+    /// Its identity then.
+    pub call: CallKey,
+    /// Its Call-ID then.
+    pub call_id: String,
+    /// Its target then. A phone's is resolved anew, from the restored registrations.
+    pub target: Target,
+    /// Its From URI then.
+    pub from_uri: String,
+    /// Its trunk had credentials, so that a second INVITE may have been sent.
+    pub had_credentials: bool,
+    /// Its dialog, when an answer was recorded. Without one the call is cancelled.
+    pub answered: Option<DialogSnapshot>,
+}
+
+/// A trunk to ping.
+#[derive(Debug, Clone)]
+pub struct TrunkCheck {
+    /// Comes back in [`Event::TrunkChecked`].
+    pub check: u64,
+    /// Where the OPTIONS is sent.
+    pub address: SocketAddr,
+    /// Its Request-URI and To URI.
+    pub request_uri: String,
+    /// Its From URI.
+    pub from_uri: String,
+    /// For a 401 or 407.
+    pub credentials: Option<Credentials>,
+}
+
+/// A phone that may register.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneCredential {
+    /// The user part of its address-of-record and its digest username.
+    pub username: String,
+    /// MD5 of `username:realm:password` (RFC 2617 §3.2.2.2). `None`: MD5 is not accepted.
+    pub ha1_md5: Option<[u8; 16]>,
+    /// SHA-256 of the same (RFC 7616 §3.4.2). `None`: SHA-256 is not accepted.
+    pub ha1_sha256: Option<[u8; 32]>,
+    /// Where it was registered before a restart.
+    pub binding: Option<Binding>,
+}
+
+/// Where a phone is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// Its Contact URI.
+    pub contact_uri: String,
+    /// The source address of its REGISTER, which works behind NAT where the Contact does not.
+    pub address: SocketAddr,
+    /// How long it is still valid, seconds.
+    pub expires_in_s: u32,
+}
+
+/// What came of one input. The caller clears it after use and passes it again, so that its
+/// vectors keep their room.
+///
+/// The caller first takes `events` to its records, then sends `sip` and `rtp`: that is how a call
+/// is on record as dialled before its INVITE leaves.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// Datagrams for the SIP socket.
+    pub sip: Vec<Transmit>,
+    /// Packets for the RTP sockets.
+    pub rtp: Vec<RtpTransmit>,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+impl Outputs {
+    /// Empties the vectors and keeps their room.
+    pub fn clear(&mut self) {
+        self.sip.clear();
+        self.rtp.clear();
+        self.events.clear();
+    }
+}
+
+/// One RTP packet to send: a header, and a payload that is shared with the clip.
+#[derive(Debug, Clone)]
+pub struct RtpTransmit {
+    /// The index of the socket in [`EngineConfig::rtp_ports`].
+    pub slot: u8,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// The RTP header.
+    pub header: [u8; 12],
+    /// The clip that it plays.
+    pub clip: Arc<EncodedClip>,
+    /// Which frame of the clip; from the frame count on it is silence.
+    pub frame: u32,
+}
+
+static SILENCE_PCMA: [u8; FRAME_SAMPLES] = [media::codec::pcma::SILENCE; FRAME_SAMPLES];
+static SILENCE_PCMU: [u8; FRAME_SAMPLES] = [media::codec::pcmu::SILENCE; FRAME_SAMPLES];
+
+impl RtpTransmit {
+    /// The bytes that follow the header.
+    pub fn payload(&self) -> &[u8] {
+        let frame = usize::try_from(self.frame).ok().and_then(|frame| self.clip.frame(frame));
+        frame.unwrap_or(match self.clip.codec() {
+            Codec::Pcma => &SILENCE_PCMA,
+            Codec::Pcmu => &SILENCE_PCMU,
+        })
+    }
+}
+
+/// The bytes of a dialog for the flight recorder; [`DialogSnapshot::decode`] reads them. `None`
+/// when a peer's long route set takes more than [`MAX_SNAPSHOT_BYTES`]: such a call is recorded
+/// without its dialog.
+pub fn record_of(dialog: &DialogSnapshot) -> Option<Vec<u8>> {
+    Some(dialog.encode()).filter(|bytes| bytes.len() <= MAX_SNAPSHOT_BYTES)
+}
+
+/// Something that the caller should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An INVITE is about to leave: it is in the same [`Outputs`]. The caller records the call as
+    /// dialled before it sends.
+    Dialling {
+        /// Which call.
+        call: CallKey,
+    },
+    /// The phone rings (180, or a 183 without a description).
+    Ringing {
+        /// Which call.
+        call: CallKey,
+    },
+    /// A provisional response offers media before the answer. It is not listened to and is no
+    /// answer.
+    EarlyMedia {
+        /// Which call.
+        call: CallKey,
+    },
+    /// It was answered; the ACK is in the same [`Outputs`].
+    Answered {
+        /// Which call.
+        call: CallKey,
+        /// What a later process needs to hang up: [`record_of`] makes the bytes to keep.
+        dialog: Box<DialogSnapshot>,
+    },
+    /// The first frame of the clip is in the same [`Outputs`].
+    FirstAudio {
+        /// Which call.
+        call: CallKey,
+    },
+    /// Once a second while the clip plays.
+    Progress {
+        /// Which call.
+        call: CallKey,
+        /// How much of the clip was sent, milliseconds.
+        heard_ms: u32,
+    },
+    /// A key was pressed: `0`–`9`, `*`, `#`, `A`–`D`.
+    Key {
+        /// Which call.
+        call: CallKey,
+        /// Which key.
+        digit: char,
+    },
+    /// It is over. The last event of a call.
+    Ended {
+        /// Which call.
+        call: CallKey,
+        /// All that is known of it.
+        outcome: Box<Outcome>,
+    },
+    /// An abandoned call was cleared, or the peer knew nothing of it, or never replied, or there
+    /// was no room or address to try: nothing more can be done for it.
+    Abandoned {
+        /// Which call.
+        call: CallKey,
+    },
+    /// A phone registered or refreshed its registration.
+    PhoneRegistered {
+        /// Whose.
+        username: String,
+        /// Its Contact URI.
+        contact_uri: String,
+        /// Where its REGISTER came from.
+        address: SocketAddr,
+        /// How long it is valid, seconds.
+        expires_s: u32,
+    },
+    /// A phone has no registration any more: it left, or its time ran out.
+    PhoneGone {
+        /// Whose.
+        username: String,
+    },
+    /// The reply to a trunk check.
+    TrunkChecked {
+        /// The number of the check.
+        check: u64,
+        /// The final status code; `None` when nothing came or nothing could be sent.
+        sip_code: Option<u16>,
+        /// From the first OPTIONS to the final response or to giving up, microseconds.
+        round_trip_us: u64,
+    },
+}

@@ -1,0 +1,126 @@
+//! The SIP side of a call specification: what is said in an INVITE, and the same again when a
+//! later process must take that INVITE back.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sip::{Abandoned, Headers, Invite, Method, NameAddr, OutOfDialog, Stage, Uri};
+
+use crate::derive;
+use crate::io::{AbandonedCall, CallKey, CallSpec, TrunkCheck};
+
+/// Bytes of a Call-ID that we use; the recorder keeps it.
+const MAX_CALL_ID_BYTES: usize = 128;
+
+/// Where a call goes, with a phone looked up already.
+#[derive(Debug, Clone)]
+pub(crate) struct Destination {
+    pub(crate) address: SocketAddr,
+    pub(crate) request_uri: String,
+    pub(crate) to: String,
+    /// A registered phone: everything goes to `address`, whatever its Contact says.
+    pub(crate) phone: bool,
+}
+
+/// The addresses of a request, checked.
+struct Addresses {
+    request_uri: Uri,
+    from: NameAddr,
+    to: NameAddr,
+}
+
+impl Addresses {
+    fn parse(request_uri: &str, from: &str, to: &str) -> Option<Self> {
+        Some(Self {
+            request_uri: request_uri.parse().ok()?,
+            from: NameAddr::new(from.parse().ok()?),
+            to: NameAddr::new(to.parse().ok()?),
+        })
+    }
+}
+
+/// The INVITE of a call. `None` when a URI or the Call-ID cannot stand in one.
+pub(crate) fn invite(
+    secret: &[u8; 32],
+    spec: &CallSpec,
+    destination: &Destination,
+    offer: Vec<u8>,
+) -> Option<Invite> {
+    let call_id = usable_call_id(&spec.call_id)?;
+    let Addresses { request_uri, from, to } =
+        Addresses::parse(&destination.request_uri, &spec.from_uri, &destination.to)?;
+    let (tag, branch) = derive::sip_tokens(secret, spec.call);
+    Some(Invite {
+        destination: destination.address,
+        request_uri,
+        contact_user: contact_user(&from),
+        from,
+        to,
+        call_id,
+        local_tag: Some(tag),
+        branch: Some(branch),
+        credentials: spec.credentials.clone(),
+        sdp: offer,
+        headers: Headers::new(),
+        ring_timeout: Duration::from_millis(spec.ring_timeout_ms.into()),
+        symmetric: destination.phone,
+    })
+}
+
+/// How to clear a call of an earlier process. `None` when nothing can be sent for it.
+pub(crate) fn abandoned(
+    secret: &[u8; 32],
+    abandoned: AbandonedCall,
+    destination: Option<&Destination>,
+) -> Option<Abandoned> {
+    let token = abandoned.call.0;
+    if let Some(dialog) = abandoned.answered {
+        return Some(Abandoned { token, stage: Stage::Answered(dialog) });
+    }
+    let destination = destination?;
+    let Addresses { request_uri, from, to } =
+        Addresses::parse(&destination.request_uri, &abandoned.from_uri, &destination.to)?;
+    let (local_tag, branch) = derive::sip_tokens(secret, CallKey(token));
+    let stage = Stage::Calling {
+        destination: destination.address,
+        request_uri,
+        from,
+        to,
+        call_id: usable_call_id(&abandoned.call_id)?,
+        local_tag,
+        branch,
+        tries: if abandoned.had_credentials { 2 } else { 1 },
+    };
+    Some(Abandoned { token, stage })
+}
+
+/// The OPTIONS of a trunk check (RFC 3261 §11). `None` when a URI is unusable.
+pub(crate) fn options(check: &TrunkCheck) -> Option<OutOfDialog> {
+    let Addresses { request_uri, from, to } =
+        Addresses::parse(&check.request_uri, &check.from_uri, &check.request_uri)?;
+    Some(OutOfDialog {
+        method: Method::Options,
+        destination: check.address,
+        uri: request_uri,
+        from,
+        to,
+        call_id: None,
+        cseq: 1,
+        headers: Headers::new(),
+        body: Vec::new(),
+        credentials: check.credentials.clone(),
+    })
+}
+
+fn usable_call_id(text: &str) -> Option<String> {
+    let usable = (1..=MAX_CALL_ID_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic());
+    usable.then(|| text.to_owned())
+}
+
+/// Some trunks want to see the caller's number in Contact too.
+fn contact_user(from: &NameAddr) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
+    let user = from.uri.user();
+    if user.iter().all(plain) { String::from_utf8_lossy(user).into_owned() } else { String::new() }
+}

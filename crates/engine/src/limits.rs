@@ -1,0 +1,41 @@
+//! How much the engine takes on. Full means "refused and counted", never "grows".
+
+/// Keys remembered of one call; what is pressed after that is counted, not kept.
+pub const MAX_KEYS: usize = 32;
+/// Bytes kept of a peer's reason phrase.
+pub const MAX_REASON_BYTES: usize = 80;
+/// Bytes that a [`crate::DialogSnapshot`] may take in the flight recorder.
+pub const MAX_SNAPSHOT_BYTES: usize = 400;
+/// Contacts that one username may have registered at once.
+pub const MAX_CONTACTS_PER_PHONE: usize = 3;
+/// Bytes of a Contact URI that the registrar keeps.
+pub const MAX_CONTACT_BYTES: usize = 255;
+/// The shortest registration we accept without 423 (RFC 3261 §10.3 step 7), seconds.
+pub const MIN_REGISTRATION_S: u32 = 60;
+/// The longest registration we grant, seconds.
+pub const MAX_REGISTRATION_S: u32 = 3_600;
+/// What a phone gets that names no expiry, seconds.
+pub const DEFAULT_REGISTRATION_S: u32 = 600;
+/// The longest a call may last whatever its specification says, milliseconds.
+pub const MAX_CALL_MS: u32 = 4 * 60 * 60 * 1_000;
+/// How long the line stays open after the clip's last frame, so that its tail is heard.
+pub const DRAIN_MS: u32 = 200;
+
+/// The caps of one engine that an operator may lower.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls alive at once, from `Start` to `Ended`.
+    pub calls: usize,
+    /// Abandoned calls being cleared at once.
+    pub abandoned: usize,
+    /// Trunk checks under way at once.
+    pub checks: usize,
+    /// Usernames that the registrar knows.
+    pub phones: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { calls: 5_000, abandoned: 10_000, checks: 64, phones: 10_000 }
+    }
+}

@@ -1,0 +1,177 @@
+//! What happened to a call, from SIP and media only: nothing here knows what it costs.
+
+use media::Codec;
+
+use crate::limits::{MAX_KEYS, MAX_REASON_BYTES};
+
+/// Why a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// The script came to its end (clip, drain, gather) and we hung up.
+    Played,
+    /// The peer sent BYE before the script ended.
+    CalleeHungUp,
+    /// It rang until the ring timeout and we cancelled.
+    NoAnswer,
+    /// A final failure response: the code is in [`Outcome::sip_code`].
+    Failed,
+    /// Nothing came back to the INVITE (RFC 3261 timer B), or it could not be delivered.
+    NoResponse,
+    /// It was answered with a description that leaves nothing to send; we hung up at once.
+    NoMediaAgreed,
+    /// The hard deadline of the call passed.
+    DeadlineReached,
+    /// The caller of the engine asked for the end.
+    HungUpByUs,
+    /// The engine did not start the call at all; nothing was sent.
+    Refused(Refusal),
+}
+
+/// Why a call was not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Refusal {
+    /// As many calls as [`crate::Limits::calls`] are alive.
+    Full,
+    /// The specification cannot be made into an INVITE: a URI or the Call-ID is unusable.
+    BadSpec,
+    /// An earlier call with this key or Call-ID is still being cleared.
+    Taken,
+}
+
+/// Everything that is known of a finished call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why it ended.
+    pub cause: Cause,
+    /// The final SIP status code of the INVITE as received; 200 for any 2xx.
+    pub sip_code: Option<u16>,
+    /// Its reason phrase, cut to [`MAX_REASON_BYTES`] bytes, printable characters only.
+    pub sip_reason: Option<String>,
+    /// The Q.850 cause of a Reason header (RFC 3326), from the failure or the peer's BYE.
+    pub q850: Option<u8>,
+    /// What a failure's Retry-After asked for (RFC 3261 §20.33), seconds.
+    pub retry_after_s: Option<u32>,
+    /// A 2xx arrived and was acknowledged.
+    pub answered: bool,
+    /// How much of the clip was sent while the call was up, milliseconds, at most `clip_ms`.
+    pub heard_ms: u32,
+    /// How long the clip is, milliseconds, rounded up to whole frames.
+    pub clip_ms: u32,
+    /// Every frame of the clip was sent.
+    pub heard_to_end: bool,
+    /// Keys pressed from the answer on.
+    pub keys: Keys,
+    /// When each step happened.
+    pub timeline: Timeline,
+    /// What was counted of RTP.
+    pub rtp: RtpSummary,
+    /// The codec that was agreed.
+    pub codec: Option<Codec>,
+}
+
+impl Outcome {
+    /// The outcome of a call for which nothing was sent.
+    pub(crate) fn not_started(cause: Cause, sip_code: Option<u16>, clip_ms: u32) -> Self {
+        Self {
+            cause,
+            sip_code,
+            sip_reason: None,
+            q850: None,
+            retry_after_s: None,
+            answered: false,
+            heard_ms: 0,
+            clip_ms,
+            heard_to_end: false,
+            keys: Keys::default(),
+            timeline: Timeline { ended_us: Some(0), ..Timeline::default() },
+            rtp: RtpSummary::default(),
+            codec: None,
+        }
+    }
+}
+
+/// Keys in the order pressed, at most [`MAX_KEYS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keys {
+    pressed: [u8; MAX_KEYS],
+    count: u8,
+}
+
+impl Keys {
+    /// Adds one key. `false` when there is no room for it.
+    pub fn push(&mut self, key: char) -> bool {
+        let (Some(place), Ok(byte)) =
+            (self.pressed.get_mut(usize::from(self.count)), u8::try_from(key))
+        else {
+            return false;
+        };
+        *place = byte;
+        self.count += 1;
+        true
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// Whether nothing was pressed.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The keys in order.
+    pub fn iter(&self) -> impl Iterator<Item = char> + '_ {
+        self.pressed[..self.len()].iter().copied().map(char::from)
+    }
+}
+
+impl std::fmt::Display for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.iter().try_for_each(|key| std::fmt::Write::write_char(f, key))
+    }
+}
+
+/// When each step happened, in microseconds since `Start`. `None`: it did not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timeline {
+    /// The INVITE was handed to the caller for sending.
+    pub invite_us: Option<u64>,
+    /// The first provisional response above 100.
+    pub ringing_us: Option<u64>,
+    /// The first 2xx.
+    pub answered_us: Option<u64>,
+    /// The first frame of the clip was handed to the caller for sending.
+    pub first_audio_us: Option<u64>,
+    /// The end: BYE or CANCEL sent, BYE or a failure received, or the deadline.
+    pub ended_us: Option<u64>,
+}
+
+/// What was counted of RTP in one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RtpSummary {
+    /// Packets sent, those of silence after the clip included.
+    pub sent: u32,
+    /// Packets received from the agreed address.
+    pub received: u32,
+    /// Packets lost on the way to us, by sequence numbers (RFC 3550 A.3).
+    pub lost: u32,
+    /// Interarrival jitter on the way to us (RFC 3550 A.8), microseconds.
+    pub jitter_us: u32,
+    /// Datagrams from the agreed address that were not RTP of an agreed payload type.
+    pub strangers: u32,
+    /// Another call of the slot had the same remote address, so nothing was received for this one.
+    pub ambiguous: bool,
+}
+
+/// Cuts a peer's text to what may be kept: printable, at most [`MAX_REASON_BYTES`] bytes.
+pub(crate) fn bounded_reason(text: &str) -> String {
+    let mut kept = String::new();
+    for letter in text.chars().filter(|letter| !letter.is_control()) {
+        if kept.len() + letter.len_utf8() > MAX_REASON_BYTES {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept
+}

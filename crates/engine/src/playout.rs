@@ -1,0 +1,328 @@
+//! The wheel that paces RTP: 20 ticks of 1 ms, each with the calls that send in that millisecond.
+//!
+//! One wake-up serves every call of its tick, and the calls of a tick lie side by side in memory.
+//! The schedule is absolute: tick `k` of a slot is due at `epoch + k × 20 ms + slot × 1 ms`,
+//! however late the ones before were served, so nothing drifts.
+//!
+//! When the caller is late by several revolutions, each call sends at most two frames at once.
+//! The frames that this leaves over are not dropped, because a word would be missing: the clip
+//! moves back by as much, and the RTP timestamp (which follows the schedule, not the clip) tells
+//! the peer that there was a pause. A held call leaves the wheel and comes back the same way.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::rtp::Header;
+use media::{EncodedClip, FRAME_SAMPLES};
+
+use crate::io::{CallKey, RtpTransmit};
+
+/// Ticks in one revolution.
+const SLOTS: usize = 20;
+const SLOT_COUNT: u8 = SLOTS as u8;
+/// Milliseconds in one revolution: one frame.
+const REVOLUTION_MS: u64 = 20;
+/// Frames that a call may send at once after a late wake-up.
+const MAX_CATCH_UP: u64 = 2;
+/// Frames between two progress notices: one second.
+const PROGRESS_FRAMES: u32 = 50;
+/// The marker in the second byte of a header (RFC 3550 §5.1).
+const MARKER: u8 = 0x80;
+
+/// What the wheel keeps of a call: one cache line.
+#[derive(Debug)]
+pub(crate) struct Playing {
+    clip: Arc<EncodedClip>,
+    call: CallKey,
+    destination: SocketAddr,
+    ssrc: u32,
+    /// The timestamp is this plus 160 a revolution, wrapping.
+    timestamp_base: u32,
+    /// Frames sent, those of silence after the clip included.
+    sent: u32,
+    sequence: u16,
+    /// The second byte of the next header: marker and payload type.
+    marker_and_type: u8,
+    port_slot: u8,
+}
+
+const _: () = assert!(size_of::<Playing>() <= 64, "one cache line a call");
+
+/// Starting points that a stranger cannot guess (RFC 3550 §5.1).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RtpStart {
+    pub(crate) ssrc: u32,
+    pub(crate) timestamp: u32,
+    pub(crate) sequence: u16,
+}
+
+impl Playing {
+    /// A clip at its first sample.
+    pub(crate) fn new(
+        call: CallKey,
+        clip: Arc<EncodedClip>,
+        start: RtpStart,
+        port_slot: u8,
+        agreed: &media::sdp::Negotiated,
+    ) -> Self {
+        Self {
+            clip,
+            call,
+            destination: agreed.remote,
+            ssrc: start.ssrc,
+            timestamp_base: start.timestamp,
+            sent: 0,
+            sequence: start.sequence,
+            marker_and_type: agreed.payload_type & !MARKER,
+            port_slot,
+        }
+    }
+
+    /// Follows a re-INVITE: another address, payload type or codec, at the same frame.
+    pub(crate) fn redirect(&mut self, clip: Arc<EncodedClip>, agreed: &media::sdp::Negotiated) {
+        self.clip = clip;
+        self.destination = agreed.remote;
+        self.marker_and_type = (self.marker_and_type & MARKER) | (agreed.payload_type & !MARKER);
+    }
+
+    /// Frames sent, of the clip and of silence after it.
+    pub(crate) fn sent(&self) -> u32 {
+        self.sent
+    }
+
+    fn send(&mut self, revolution: u64) -> RtpTransmit {
+        let elapsed = (revolution & u64::from(u32::MAX)) as u32;
+        let header = Header {
+            marker: self.marker_and_type & MARKER != 0,
+            payload_type: self.marker_and_type & !MARKER,
+            sequence: self.sequence,
+            timestamp: self
+                .timestamp_base
+                .wrapping_add(elapsed.wrapping_mul(FRAME_SAMPLES as u32)),
+            ssrc: self.ssrc,
+        };
+        let frame = self.sent;
+        self.marker_and_type &= !MARKER;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sent += 1;
+        RtpTransmit {
+            slot: self.port_slot,
+            destination: self.destination,
+            header: header.write(),
+            clip: Arc::clone(&self.clip),
+            frame,
+        }
+    }
+
+    /// What is worth telling after a frame: at most its being the first, and one thing more.
+    fn steps(&self) -> impl Iterator<Item = Step> + use<> {
+        let (sent, frames) = (self.sent, frame_count(&self.clip));
+        let first = (sent == 1 && frames > 0).then_some(Step::FirstFrame);
+        let more = if sent == frames {
+            Some(Step::ClipEnded)
+        } else {
+            (sent < frames && sent.is_multiple_of(PROGRESS_FRAMES)).then_some(Step::Second)
+        };
+        first.into_iter().chain(more)
+    }
+}
+
+/// Frames of a clip, in the width that positions have.
+pub(crate) fn frame_count(clip: &EncodedClip) -> u32 {
+    u32::try_from(clip.frame_count()).unwrap_or(u32::MAX)
+}
+
+/// Something that a call should know about its playing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Notice {
+    pub(crate) call: CallKey,
+    pub(crate) step: Step,
+    /// Frames sent so far.
+    pub(crate) sent: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The first frame was sent.
+    FirstFrame,
+    /// Another second was sent.
+    Second,
+    /// The last frame of the clip was sent.
+    ClipEnded,
+}
+
+/// All calls that send.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    epoch: Option<Instant>,
+    slots: [Slot; SLOTS],
+    tick_per_port: bool,
+    late_frames: u64,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    playing: Vec<Playing>,
+    /// Ticks that were due so far and have been served, or skipped while nobody played.
+    served: u64,
+}
+
+impl Wheel {
+    /// An empty wheel for this many RTP ports.
+    pub(crate) fn new(ports: usize) -> Self {
+        let tick_per_port = ports.is_multiple_of(SLOTS);
+        Self { epoch: None, slots: Default::default(), tick_per_port, late_frames: 0 }
+    }
+
+    /// The tick for a call on this port: with twenty ports each tick has one of its own, so that
+    /// its packets leave through one socket; with another number of ports, the emptiest tick.
+    pub(crate) fn tick_for(&self, port_slot: u8) -> u8 {
+        if self.tick_per_port {
+            return port_slot % SLOT_COUNT;
+        }
+        let load = |tick: &u8| self.slots[usize::from(*tick)].playing.len();
+        (0..SLOT_COUNT).min_by_key(load).unwrap_or(0)
+    }
+
+    /// Puts a call on a tick: its next frame leaves when the tick is next due, never before.
+    /// The caller has served everything that was due `now`.
+    pub(crate) fn add(&mut self, now: Instant, tick: u8, mut playing: Playing) {
+        let millis = self.millis(now);
+        playing.marker_and_type |= MARKER;
+        let slot = &mut self.slots[usize::from(tick) % SLOTS];
+        if slot.playing.is_empty() {
+            slot.served = ticks_due(millis, tick.into());
+        }
+        slot.playing.push(playing);
+    }
+
+    /// Takes a call off its tick.
+    pub(crate) fn remove(&mut self, tick: u8, call: CallKey) -> Option<Playing> {
+        let playing = &mut self.slots[usize::from(tick) % SLOTS].playing;
+        let at = playing.iter().position(|entry| entry.call == call)?;
+        Some(playing.swap_remove(at))
+    }
+
+    /// Sends what is due, oldest tick first.
+    pub(crate) fn serve(
+        &mut self,
+        now: Instant,
+        rtp: &mut Vec<RtpTransmit>,
+        notices: &mut Vec<Notice>,
+    ) {
+        let millis = self.millis(now);
+        let oldest = usize::try_from((millis + 1) % REVOLUTION_MS).unwrap_or(0);
+        for tick in (oldest..SLOTS).chain(0..oldest) {
+            let slot = &mut self.slots[tick];
+            let due = ticks_due(millis, tick as u64);
+            if slot.playing.is_empty() || due <= slot.served {
+                continue;
+            }
+            let missed = due - slot.served;
+            slot.served = due;
+            if missed > MAX_CATCH_UP {
+                self.late_frames += (missed - MAX_CATCH_UP) * slot.playing.len() as u64;
+                slot.playing.iter_mut().for_each(|entry| entry.marker_and_type |= MARKER);
+            }
+            for revolution in due - missed.min(MAX_CATCH_UP)..due {
+                for entry in &mut slot.playing {
+                    rtp.push(entry.send(revolution));
+                    let (call, sent) = (entry.call, entry.sent);
+                    notices.extend(entry.steps().map(|step| Notice { call, step, sent }));
+                }
+            }
+        }
+    }
+
+    /// When the next tick with calls on it is due.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let epoch = self.epoch?;
+        (0_u64..)
+            .zip(&self.slots)
+            .filter(|(_, slot)| !slot.playing.is_empty())
+            .map(|(tick, slot)| slot.served * REVOLUTION_MS + tick)
+            .min()
+            .map(|millis| epoch + Duration::from_millis(millis))
+    }
+
+    /// How many calls are on the wheel.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.iter().map(|slot| slot.playing.len()).sum()
+    }
+
+    /// Frames that were moved back because the caller came too late for them.
+    pub(crate) fn late_frames(&self) -> u64 {
+        self.late_frames
+    }
+
+    fn millis(&mut self, now: Instant) -> u64 {
+        let epoch = *self.epoch.get_or_insert(now);
+        u64::try_from(now.saturating_duration_since(epoch).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// How often a tick has been due `millis` after the epoch.
+fn ticks_due(millis: u64, tick: u64) -> u64 {
+    (millis + REVOLUTION_MS - tick) / REVOLUTION_MS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::Codec;
+    use media::sdp::{Direction, Negotiated};
+
+    fn playing(call: u64, frames: usize) -> Playing {
+        let clip = EncodedClip::from_samples(Codec::Pcma, &vec![0; frames * FRAME_SAMPLES]);
+        let agreed = Negotiated {
+            codec: Codec::Pcma,
+            payload_type: 8,
+            telephone_event_pt: None,
+            remote: "192.0.2.1:4000".parse().expect("an address"),
+            direction: Direction::SendRecv,
+        };
+        let start = RtpStart { ssrc: 1, timestamp: 0, sequence: u16::MAX };
+        Playing::new(CallKey(call), Arc::new(clip), start, 3, &agreed)
+    }
+
+    fn timestamp(packet: &RtpTransmit) -> u32 {
+        u32::from_be_bytes(packet.header[4..8].try_into().expect("four bytes"))
+    }
+
+    #[test]
+    fn a_call_sends_one_frame_each_20_ms_from_the_next_tick_on() {
+        #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
+        let start = Instant::now();
+        let mut wheel = Wheel::new(20);
+        let (mut rtp, mut notices) = (Vec::new(), Vec::new());
+        wheel.serve(start, &mut rtp, &mut notices);
+        wheel.add(start, 7, playing(1, 100));
+        for frame in 0..100_u64 {
+            let due = start + Duration::from_millis(7 + 20 * frame);
+            assert_eq!(wheel.next_due(), Some(due));
+            wheel.serve(due - Duration::from_micros(1), &mut rtp, &mut notices);
+            assert_eq!(rtp.len() as u64, frame);
+            wheel.serve(due + Duration::from_micros(900), &mut rtp, &mut notices);
+            assert_eq!(rtp.len() as u64, frame + 1);
+        }
+        let steps: Vec<Step> = notices.iter().map(|notice| notice.step).collect();
+        assert_eq!(steps, [Step::FirstFrame, Step::Second, Step::ClipEnded]);
+    }
+
+    #[test]
+    fn a_late_wake_up_sends_two_frames_and_moves_the_rest_back() {
+        #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
+        let start = Instant::now();
+        let mut wheel = Wheel::new(20);
+        let (mut rtp, mut notices) = (Vec::new(), Vec::new());
+        wheel.add(start, 1, playing(1, 100));
+        wheel.serve(start + Duration::from_millis(1), &mut rtp, &mut notices);
+        wheel.serve(start + Duration::from_millis(201), &mut rtp, &mut notices);
+        assert_eq!(rtp.iter().map(|packet| packet.frame).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(timestamp(&rtp[2]) - timestamp(&rtp[0]), 10 * 160);
+        assert_eq!(rtp[1].header[1], MARKER | 8);
+        assert_eq!(rtp[2].header[1], 8);
+        assert_eq!(wheel.late_frames(), 8);
+    }
+}
