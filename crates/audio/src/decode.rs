@@ -37,7 +37,8 @@ static CODECS: LazyLock<CodecRegistry> = LazyLock::new(|| {
 
 /// Decodes the default audio track of `bytes` into `out`.
 ///
-/// A fault inside a third-party decoder is the file's fault too: it becomes a refusal.
+/// A panic inside a third-party decoder is the file's fault too and becomes a refusal: mutated
+/// fragmented MP4 files overflow arithmetic there when overflow checks are on.
 pub(crate) fn decode(
     bytes: &[u8],
     max_seconds: u32,
@@ -153,8 +154,11 @@ impl<'a> File<'a> {
 
     /// Whether what came out is what the file promised.
     fn judge(&self, good: u64, bad: u64, seconds: f64) -> Result<(), Refusal> {
-        if good == 0 || bad > good / 4 {
-            let all = good + bad;
+        let all = good + bad;
+        if all == 0 {
+            return Err(broken("it holds no audio"));
+        }
+        if bad > good / 4 {
             return Err(broken(format!("{bad} of {all} packets could not be decoded")));
         }
         match self.promised_seconds {
