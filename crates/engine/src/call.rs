@@ -190,9 +190,8 @@ impl Call {
         let call = self.key();
         match sdp {
             Some(sdp) => {
-                if self.early_sdp.replace(sdp).is_none() {
-                    wires.events.push(Event::EarlyMedia { call });
-                }
+                let first = self.early_sdp.replace(sdp).is_none();
+                wires.events.extend(first.then_some(Event::EarlyMedia { call }));
             }
             None if first => wires.events.push(Event::Ringing { call }),
             None => {}
@@ -394,9 +393,7 @@ impl Call {
         self.agreed = Some(agreed);
         let clip = std::sync::Arc::clone(self.spec.clip.encoded(agreed.codec));
         let playing = match std::mem::replace(&mut self.audio, Audio::Silent { sent: 0 }) {
-            Audio::Silent { .. } => {
-                Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed))
-            }
+            Audio::Silent { .. } => Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed)),
             Audio::OnWheel { tick } => wires.wheel.remove(tick, call).map(|mut playing| {
                 playing.redirect(clip, &agreed);
                 playing

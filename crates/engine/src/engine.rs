@@ -423,8 +423,8 @@ impl Engine {
     /// Nobody can call us yet: 480 for a phone of ours, 404 for everybody else.
     fn refuse_incoming(&mut self, now: Instant, leg: LegId, request: &Request) {
         self.wires.counters.incoming_refused += 1;
-        let ours = std::str::from_utf8(request.uri.user())
-            .is_ok_and(|user| self.registrar.knows(user));
+        let ours =
+            std::str::from_utf8(request.uri.user()).is_ok_and(|user| self.registrar.knows(user));
         let code = if ours { 480 } else { 404 };
         self.wires.sip.reject(now, leg, code, "", &Headers::new(), &mut self.wires.sip_out);
     }

@@ -20,13 +20,16 @@ use crate::io::{CallKey, RtpTransmit};
 
 /// Ticks in one revolution.
 const SLOTS: usize = 20;
-const SLOT_COUNT: u8 = SLOTS as u8;
+const SLOT_COUNT: u8 = 20;
 /// Milliseconds in one revolution: one frame.
 const REVOLUTION_MS: u64 = 20;
 /// Frames that a call may send at once after a late wake-up.
 const MAX_CATCH_UP: u64 = 2;
 /// Frames between two progress notices: one second.
 const PROGRESS_FRAMES: u32 = 50;
+/// RTP timestamp units of a frame.
+const FRAME_TICKS: u32 = 160;
+const _: () = assert!(FRAME_TICKS as usize == FRAME_SAMPLES && SLOT_COUNT as usize == SLOTS);
 /// The marker in the second byte of a header (RFC 3550 §5.1).
 const MARKER: u8 = 0x80;
 
@@ -92,14 +95,11 @@ impl Playing {
     }
 
     fn send(&mut self, revolution: u64) -> RtpTransmit {
-        let elapsed = (revolution & u64::from(u32::MAX)) as u32;
         let header = Header {
             marker: self.marker_and_type & MARKER != 0,
             payload_type: self.marker_and_type & !MARKER,
             sequence: self.sequence,
-            timestamp: self
-                .timestamp_base
-                .wrapping_add(elapsed.wrapping_mul(FRAME_SAMPLES as u32)),
+            timestamp: self.timestamp_base.wrapping_add(ticks_of(revolution)),
             ssrc: self.ssrc,
         };
         let frame = self.sent;
@@ -262,6 +262,12 @@ impl Wheel {
     }
 }
 
+/// RTP timestamp units in so many revolutions, wrapping.
+fn ticks_of(revolution: u64) -> u32 {
+    let wrapped = u32::try_from(revolution & u64::from(u32::MAX)).expect("it was cut to 32 bits");
+    wrapped.wrapping_mul(FRAME_TICKS)
+}
+
 /// How often a tick has been due `millis` after the epoch.
 fn ticks_due(millis: u64, tick: u64) -> u64 {
     (millis + REVOLUTION_MS - tick) / REVOLUTION_MS
@@ -301,7 +307,7 @@ mod tests {
         for frame in 0..100_u64 {
             let due = start + Duration::from_millis(7 + 20 * frame);
             assert_eq!(wheel.next_due(), Some(due));
-            wheel.serve(due - Duration::from_micros(1), &mut rtp, &mut notices);
+            wheel.serve(start + Duration::from_millis(6 + 20 * frame), &mut rtp, &mut notices);
             assert_eq!(rtp.len() as u64, frame);
             wheel.serve(due + Duration::from_micros(900), &mut rtp, &mut notices);
             assert_eq!(rtp.len() as u64, frame + 1);

@@ -210,7 +210,8 @@ impl Registrar {
         events: &mut Vec<Event>,
     ) -> Result<Reply, Reply> {
         let call_id = request.headers.get(Name::CallId).unwrap_or_default().to_vec();
-        let cseq = request.headers.get(Name::CSeq).and_then(|value| header::CSeq::parse(value).ok());
+        let cseq =
+            request.headers.get(Name::CSeq).and_then(|value| header::CSeq::parse(value).ok());
         let cseq = cseq.ok_or_else(|| refusal(400))?.number;
         let stored = self.phones.get(username).map_or(&[][..], |phone| &phone.contacts);
         // Older than what we have from the same phone: it was overtaken (§10.3 step 7).
