@@ -1,2 +1,5 @@
-//! The program.
-fn main() {}
+//! The binary `avanak`.
+
+fn main() -> std::process::ExitCode {
+    server::cli::run()
+}

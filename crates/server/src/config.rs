@@ -1,0 +1,332 @@
+//! Configuration: one TOML file, overridden by the environment, overridden by the command line.
+//!
+//! Every key has its default and its explanation here; `config.example.toml` and
+//! `docs/CONFIG.md` are made from this file. Unknown keys are refused.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use domain::calendar::calling_window::CallingWindow;
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// A secret of the configuration: it never shows in logs or messages.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// One key as the generated documents show it.
+pub struct Key {
+    /// Its name inside the section.
+    pub name: &'static str,
+    /// What it means, with units.
+    pub doc: &'static [&'static str],
+}
+
+/// Defines a section: the struct, its defaults and its documentation from one text.
+macro_rules! section {
+    ($(#[doc = $section_doc:literal])* $section:ident {
+        $($(#[doc = $doc:literal])* $name:ident : $type:ty = $default:expr,)*
+    }) => {
+        $(#[doc = $section_doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $section { $($(#[doc = $doc])* pub $name: $type,)* }
+
+        impl Default for $section {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
+        impl $section {
+            /// What the section is for.
+            pub const DOC: &'static [&'static str] = &[$($section_doc),*];
+            /// Its keys in order.
+            pub const KEYS: &'static [Key] =
+                &[$(Key { name: stringify!($name), doc: &[$($doc),*] }),*];
+        }
+    };
+}
+
+section! {
+    /// This running process.
+    Node {
+        /// Its name among the nodes that share a database.
+        name: String = String::from("avanak"),
+        /// Where the database file, the audio and the flight recorder live.
+        data_dir: PathBuf = PathBuf::from("var"),
+        /// How long live calls may go on after a stop was asked for, in seconds.
+        /// What is left then is ended by the next start.
+        drain_seconds: u64 = 60,
+    }
+}
+
+section! {
+    /// Where accounts, sends and money are kept.
+    Database {
+        /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
+        /// Empty: `avanak.db` in the data directory.
+        url: Secret = Secret::default(),
+    }
+}
+
+section! {
+    /// The web services.
+    Http {
+        /// Address and port to listen on; port 0 takes a free one.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 8080)),
+        /// Largest request body, in bytes. Base64 makes audio a third larger.
+        body_limit_bytes: usize = 32 * 1024 * 1024,
+        /// Whether the web services answer at all; when false every call gets code -300.
+        enabled: bool = true,
+    }
+}
+
+section! {
+    /// Signalling and media of calls.
+    Sip {
+        /// Address and UDP port for SIP; port 0 takes a free one.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5060)),
+        /// Address that phones send audio to.
+        media_address: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST),
+        /// First UDP port for audio; `media_ports` ports from here on. 0 takes free ones.
+        media_port_first: u16 = 0,
+        /// How many UDP ports share the calls.
+        media_ports: u16 = 20,
+        /// Realm that phones authenticate in.
+        realm: String = String::from("avanak"),
+        /// Most calls at the same time on this node.
+        max_calls: usize = 4000,
+    }
+}
+
+section! {
+    /// What is dialled, when and for how long.
+    Calls {
+        /// Whether quick sends are taken; when false they get code -25.
+        quick_sends: bool = true,
+        /// Hours of the day in which calls may be placed, Tehran time. Service messages to the
+        /// public belong between 07:00 and 23:00.
+        window: String = String::from("00:00-24:00"),
+        /// How long a phone may ring before we give up, in milliseconds.
+        ring_timeout_ms: u32 = 45_000,
+        /// Sends of spoken text to one number from one account within `repeat_window_s` before
+        /// code -11; 0 for no limit.
+        repeat_limit: u32 = 0,
+        /// The window of `repeat_limit`, in seconds.
+        repeat_window_s: u32 = 60,
+    }
+}
+
+section! {
+    /// Speech from text.
+    Speech {
+        /// The espeak-ng program. It stays a program of its own.
+        espeak: PathBuf = PathBuf::from("espeak-ng"),
+        /// Words a minute.
+        rate: u16 = 150,
+    }
+}
+
+section! {
+    /// The sandbox carrier: a SIP peer on this machine with magic numbers (docs/SANDBOX.md).
+    Sandbox {
+        /// Where it listens; port 0 takes a free one. Loopback only.
+        listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 0)),
+        /// Most calls it takes at the same time.
+        max_calls: usize = 1500,
+        /// Whether it keeps what its phones heard, as `heard/ID.wav` in the data directory.
+        record: bool = false,
+    }
+}
+
+section! {
+    /// Logs, on standard error.
+    Log {
+        /// Filter, as `info` or `info,engine=debug`.
+        filter: String = String::from("info"),
+        /// `text` for people, `json` for machines.
+        format: LogFormat = LogFormat::Text,
+    }
+}
+
+section! {
+    /// A route to the telephone network. Without any trunk, calls go to the sandbox carrier.
+    Trunk {
+        /// Its name in logs, metrics and records.
+        name: String = String::new(),
+        /// Address and port of the carrier's SIP server.
+        address: String = String::new(),
+        /// Transport; `udp` is the one there is.
+        transport: String = String::from("udp"),
+        /// User name for digest authentication; empty when the carrier knows us by address.
+        username: String = String::new(),
+        /// Password for digest authentication.
+        password: Secret = Secret::default(),
+        /// The number shown to the callee.
+        caller_id: String = String::new(),
+        /// Most calls at the same time.
+        max_channels: u32 = 30,
+        /// Most calls started in a second.
+        max_cps: u32 = 10,
+        /// Beginnings of the numbers it takes, in national form; empty takes all. The longest
+        /// match among all trunks wins.
+        prefixes: Vec<String> = Vec::new(),
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// The whole configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// This process.
+    pub node: Node,
+    /// Where state is kept.
+    pub database: Database,
+    /// The web services.
+    pub http: Http,
+    /// Signalling and media.
+    pub sip: Sip,
+    /// What is dialled.
+    pub calls: Calls,
+    /// Speech from text.
+    pub speech: Speech,
+    /// The sandbox carrier.
+    pub sandbox: Sandbox,
+    /// Logs.
+    pub log: Log,
+    /// Routes, in order.
+    pub trunk: Vec<Trunk>,
+}
+
+/// What the command line may override.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Overrides {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Directory of database, audio and flight recorder.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// Database: sqlite:PATH or postgres://…
+    #[arg(long, value_name = "URL", global = true)]
+    pub database: Option<String>,
+}
+
+/// The prefix of environment variables; `AVANAK_HTTP__LISTEN` is `listen` of `[http]`.
+const ENV_PREFIX: &str = "AVANAK_";
+
+impl Config {
+    /// Reads file, environment and command line, in rising order of weight.
+    ///
+    /// # Errors
+    /// An unreadable file, an unknown key, a value of the wrong kind, or values that make no
+    /// sense together; the message names the key.
+    pub fn load(overrides: &Overrides) -> Result<Self> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = &overrides.config {
+            if !file.is_file() {
+                bail!("there is no configuration file {}", file.display());
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        // Only names with a section are ours: other programs use the prefix for their own ends.
+        let env = Env::prefixed(ENV_PREFIX)
+            .filter(|key| key.as_str().contains("__") || key == "trunk")
+            .split("__");
+        let mut config: Self =
+            figment.merge(env).extract().map_err(Box::new).context("reading the configuration")?;
+        if let Some(dir) = &overrides.data_dir {
+            config.node.data_dir.clone_from(dir);
+        }
+        if let Some(url) = &overrides.database {
+            config.database.url = Secret(url.clone());
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The database URL, with the default in the data directory.
+    pub fn database_url(&self) -> String {
+        if self.database.url.0.is_empty() {
+            format!("sqlite:{}", self.node.data_dir.join("avanak.db").display())
+        } else {
+            self.database.url.0.clone()
+        }
+    }
+
+    /// The window in which calls may be placed.
+    pub fn window(&self) -> Option<CallingWindow> {
+        CallingWindow::parse(&self.calls.window)
+    }
+
+    /// Whether calls go to the sandbox carrier.
+    pub fn uses_sandbox(&self) -> bool {
+        self.trunk.is_empty()
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.window().is_none() {
+            bail!("calls.window: '{}' is not like 07:00-23:00", self.calls.window);
+        }
+        if !self.sandbox.listen.ip().is_loopback() {
+            bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");
+        }
+        if self.sip.media_ports == 0 || self.sip.media_ports > 200 {
+            bail!("sip.media_ports: between 1 and 200");
+        }
+        if self.sip.media_port_first.checked_add(self.sip.media_ports).is_none() {
+            bail!("sip.media_port_first: too high for {} ports", self.sip.media_ports);
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for trunk in &self.trunk {
+            trunk.check()?;
+            if !names.insert(&trunk.name) {
+                bail!("trunk.name: '{}' is there twice", trunk.name);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Trunk {
+    fn check(&self) -> Result<()> {
+        if self.name.is_empty() || self.name.len() > 60 {
+            bail!("trunk.name: between 1 and 60 characters");
+        }
+        if self.transport != "udp" {
+            bail!("trunk.transport of '{}': only udp is there", self.name);
+        }
+        if self.address.is_empty() {
+            bail!("trunk.address of '{}' is missing", self.name);
+        }
+        if self.max_channels == 0 || self.max_cps == 0 {
+            bail!("trunk '{}': max_channels and max_cps must be at least 1", self.name);
+        }
+        if let Some(prefix) = self.prefixes.iter().find(|p| !p.bytes().all(|b| b.is_ascii_digit()))
+        {
+            bail!("trunk.prefixes of '{}': '{prefix}' is not all digits", self.name);
+        }
+        Ok(())
+    }
+}
+

@@ -1,0 +1,16 @@
+//! The program: sockets, files, threads, configuration, command line, telemetry. It joins the
+//! parts and decides nothing that another crate could decide.
+//!
+//! A library only so that `bench/` can measure its parts; the product is the binary.
+
+pub mod blob;
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod config_docs;
+pub mod flight_recorder;
+pub mod sandbox;
+pub mod shard;
+pub mod telemetry;
+pub mod tts;
+pub mod udp;

@@ -1,0 +1,329 @@
+//! One shard: a thread that owns an engine, its sockets and its flight recorder. It moves
+//! datagrams, commands and events and decides nothing.
+//!
+//! Order matters in one place: events go to the flight recorder before the datagrams of the same
+//! step leave, so a call is on record as dialled before its INVITE can reach anyone.
+
+use std::collections::VecDeque;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use engine::{CallKey, Command, Engine, EngineConfig, Event, Input, Outputs, RtpTransmit};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::time::TimeSpec;
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::flight_recorder::RecorderFile;
+use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
+
+/// Commands that may wait for the shard; more is refused by the sender's side.
+const INBOX: usize = 16_384;
+/// Batches of events that may wait for the node before the shard keeps them itself.
+const OUTBOX: usize = 4_096;
+/// SIP datagrams taken in one step, so that a flood cannot starve the audio.
+const SIP_PER_STEP: usize = 256;
+/// RTP datagrams taken from one socket in one step.
+const RTP_PER_STEP: usize = 1_024;
+/// The grid on which RTP sockets are read, one socket a step.
+const RTP_STEP: Duration = Duration::from_millis(1);
+/// The longest wait when nothing is due.
+const IDLE_WAIT: Duration = Duration::from_millis(200);
+/// How often counters are published.
+const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+
+/// What a shard can be told.
+pub enum ShardCommand {
+    /// For the engine.
+    Engine(Command),
+    /// The call is settled: its place in the flight recorder is free.
+    Release(CallKey),
+    /// End the thread. Calls that are alive are left to recovery.
+    Stop,
+}
+
+/// The other side of a running shard.
+pub struct Shard {
+    inbox: SyncSender<ShardCommand>,
+    wake: Arc<EventFd>,
+    thread: Option<JoinHandle<()>>,
+    live: Arc<AtomicU64>,
+    /// Where its SIP socket listens.
+    pub sip_address: SocketAddr,
+}
+
+/// What a shard needs to start.
+pub struct ShardConfig {
+    /// Where SIP listens.
+    pub sip: SocketAddr,
+    /// Address in offers, and where the RTP sockets are bound.
+    pub media: std::net::IpAddr,
+    /// First RTP port, or 0 for free ones.
+    pub media_port_first: u16,
+    /// How many RTP sockets.
+    pub media_ports: u16,
+    /// Completes the engine's configuration from the bound sockets.
+    pub engine: EngineConfig,
+}
+
+impl Shard {
+    /// Binds the sockets and starts the thread. Events come out of `events`.
+    ///
+    /// # Errors
+    /// A port is taken.
+    pub fn start(
+        config: ShardConfig,
+        recorder: RecorderFile,
+        events: mpsc::Sender<Vec<Event>>,
+    ) -> Result<Self> {
+        let sip = udp::bind(config.sip).with_context(|| format!("binding SIP at {}", config.sip))?;
+        let sip_address = sip.local_addr().context("asking for the SIP address")?;
+        let rtp = bind_media(&config)?;
+        let mut engine = config.engine;
+        engine.sip_local = sip_address;
+        engine.media_address = config.media;
+        engine.rtp_ports = rtp
+            .iter()
+            .map(|socket| Ok(socket.local_addr()?.port()))
+            .collect::<std::io::Result<_>>()
+            .context("asking for the media ports")?;
+        let (inbox, commands) = sync_channel(INBOX);
+        let wake = Arc::new(
+            EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+                .context("making the shard's wake-up")?,
+        );
+        let live = Arc::new(AtomicU64::new(0));
+        let worker = Worker {
+            engine: Engine::new(engine),
+            sip,
+            rtp,
+            next_rtp: 0,
+            recorder,
+            commands,
+            wake: Arc::clone(&wake),
+            events,
+            waiting: VecDeque::new(),
+            sender: BatchSender::new(),
+            receiver: BatchReceiver::new(udp::BATCH),
+            out: Outputs::default(),
+            live: Arc::clone(&live),
+            counters_due: clock::instant(),
+        };
+        let thread = std::thread::Builder::new()
+            .name(String::from("shard"))
+            .spawn(move || worker.run())
+            .context("starting the shard's thread")?;
+        Ok(Self { inbox, wake, thread: Some(thread), live, sip_address })
+    }
+
+    /// Hands a command over. `false` when the shard is so far behind that its inbox is full, or
+    /// has ended.
+    pub fn send(&self, command: ShardCommand) -> bool {
+        match self.inbox.try_send(command) {
+            Ok(()) => self.wake.write(1).is_ok(),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+
+    /// How many calls are alive.
+    pub fn live_calls(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
+    /// Whether the thread has ended; only a bug ends it before [`Self::stop`].
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Ends the thread and waits for it.
+    pub fn stop(&mut self) {
+        while !self.send(ShardCommand::Stop) && !self.has_ended() {
+            std::thread::yield_now();
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the shard's thread had panicked");
+        }
+    }
+}
+
+fn bind_media(config: &ShardConfig) -> Result<Vec<UdpSocket>> {
+    (0..config.media_ports)
+        .map(|n| {
+            let port = match config.media_port_first {
+                0 => 0,
+                first => first + n,
+            };
+            let address = SocketAddr::new(config.media, port);
+            udp::bind(address).with_context(|| format!("binding media at {address}"))
+        })
+        .collect()
+}
+
+struct Worker {
+    engine: Engine,
+    sip: UdpSocket,
+    rtp: Vec<UdpSocket>,
+    /// The RTP socket whose turn it is to be read.
+    next_rtp: usize,
+    recorder: RecorderFile,
+    commands: Receiver<ShardCommand>,
+    wake: Arc<EventFd>,
+    events: mpsc::Sender<Vec<Event>>,
+    /// Events for which the node had no room yet, oldest first.
+    waiting: VecDeque<Vec<Event>>,
+    sender: BatchSender,
+    receiver: BatchReceiver,
+    out: Outputs,
+    live: Arc<AtomicU64>,
+    counters_due: Instant,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            let now = clock::instant();
+            if !self.take_commands(now) {
+                return;
+            }
+            self.take_sip(now);
+            self.take_rtp(now);
+            if self.engine.next_timeout().is_some_and(|due| due <= now) {
+                self.engine.handle(now, Input::Timeout, &mut self.out);
+            }
+            self.flush();
+            self.publish_counters(now);
+            self.wait();
+        }
+    }
+
+    /// Returns whether to go on.
+    fn take_commands(&mut self, now: Instant) -> bool {
+        // Whoever wrote to it meant the inbox; what is read from it has no meaning of its own.
+        let _ = self.wake.read();
+        loop {
+            match self.commands.try_recv() {
+                Ok(ShardCommand::Engine(command)) => self.take_command(now, command),
+                Ok(ShardCommand::Release(call)) => self.recorder.release(call),
+                Ok(ShardCommand::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
+        }
+    }
+
+    fn take_command(&mut self, now: Instant, command: Command) {
+        if let Command::Start(spec) = &command
+            && let Err(refused) = self.recorder.open(spec)
+        {
+            self.out.events.push(refused);
+            return;
+        }
+        self.engine.handle(now, Input::Command(command), &mut self.out);
+    }
+
+    fn take_sip(&mut self, now: Instant) {
+        let (engine, out) = (&mut self.engine, &mut self.out);
+        self.receiver.drain(&self.sip, SIP_PER_STEP, |source, bytes| {
+            engine.handle(now, Input::Sip { source, bytes }, out);
+        });
+    }
+
+    /// Reads one RTP socket a step: each is read once in as many steps as there are sockets.
+    fn take_rtp(&mut self, now: Instant) {
+        let slot = self.next_rtp;
+        self.next_rtp = (slot + 1) % self.rtp.len();
+        let (engine, out) = (&mut self.engine, &mut self.out);
+        let number = u8::try_from(slot).unwrap_or(u8::MAX);
+        self.receiver.drain(&self.rtp[slot], RTP_PER_STEP, |source, bytes| {
+            engine.handle(now, Input::Rtp { slot: number, source, bytes }, out);
+        });
+    }
+
+    /// Records, sends and reports what the step brought, in this order.
+    fn flush(&mut self) {
+        for event in &self.out.events {
+            self.recorder.note(event);
+        }
+        let datagrams: Vec<Outgoing<'_>> = self
+            .out
+            .sip
+            .iter()
+            .map(|(destination, bytes)| Outgoing { destination: *destination, head: bytes, body: &[] })
+            .collect();
+        self.sender.send(&self.sip, &datagrams);
+        send_rtp(&mut self.sender, &self.rtp, &self.out.rtp);
+        if !self.out.events.is_empty() {
+            self.waiting.push_back(std::mem::take(&mut self.out.events));
+        }
+        self.out.clear();
+        self.report();
+    }
+
+    fn report(&mut self) {
+        while let Some(batch) = self.waiting.pop_front() {
+            if let Err(mpsc::error::TrySendError::Full(batch)) = self.events.try_send(batch) {
+                self.waiting.push_front(batch);
+                return;
+            }
+        }
+    }
+
+    fn publish_counters(&mut self, now: Instant) {
+        let live = self.engine.live_calls() as u64;
+        self.live.store(live, Ordering::Relaxed);
+        if now < self.counters_due {
+            return;
+        }
+        self.counters_due = now + COUNTERS_EVERY;
+        for (name, value) in self.engine.counters() {
+            metrics::counter!("avanak_engine_total", "event" => name).absolute(value);
+        }
+        metrics::counter!("avanak_datagrams_sent_total").absolute(self.sender.sent);
+        metrics::counter!("avanak_datagrams_dropped_total").absolute(self.sender.dropped);
+        metrics::counter!("avanak_recorder_failures_total").absolute(self.recorder.failures());
+    }
+
+    /// Waits for a datagram, a command or the next thing that is due.
+    fn wait(&self) {
+        let now = clock::instant();
+        let busy = self.engine.live_calls() > 0 || !self.waiting.is_empty();
+        let longest = if busy { RTP_STEP } else { IDLE_WAIT };
+        let due = self.engine.next_timeout().map_or(longest, |due| due.saturating_duration_since(now));
+        let timeout = TimeSpec::from_duration(due.min(longest));
+        let mut descriptors = [
+            PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+        ];
+        // An interrupted wait is a short one.
+        let _ = ppoll(&mut descriptors, Some(timeout), None);
+    }
+}
+
+/// Sends packets, one batch per run of the same socket.
+fn send_rtp(sender: &mut BatchSender, sockets: &[UdpSocket], packets: &[RtpTransmit]) {
+    for run in packets.chunk_by(|a, b| a.slot == b.slot) {
+        let Some(socket) = sockets.get(usize::from(run[0].slot)) else { continue };
+        let datagrams: Vec<Outgoing<'_>> = run
+            .iter()
+            .map(|packet| Outgoing {
+                destination: packet.destination,
+                head: &packet.header,
+                body: packet.payload(),
+            })
+            .collect();
+        sender.send(socket, &datagrams);
+    }
+}
+
+/// A channel for the events of a shard.
+pub fn event_channel() -> (mpsc::Sender<Vec<Event>>, mpsc::Receiver<Vec<Event>>) {
+    mpsc::channel(OUTBOX)
+}
