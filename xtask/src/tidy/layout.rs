@@ -62,6 +62,28 @@ pub fn named_paths_exist(tree: &Tree) -> Vec<String> {
     documents.flat_map(|document| dead_names(tree, document)).collect()
 }
 
+/// Code that sends its reader to a document sends them to one that exists.
+pub fn cited_documents_exist(tree: &Tree) -> Vec<String> {
+    let readers = tree.files.iter().filter(|file| {
+        ["rs", "html", "toml"].contains(&file.ending()) && !file.path.starts_with("xtask/")
+    });
+    let mut findings = BTreeSet::new();
+    for file in readers {
+        for (at, _) in file.text.match_indices("docs/") {
+            let plain = |c: char| c.is_alphanumeric() || "/._-".contains(c);
+            let rest = &file.text[at..];
+            let end = rest.find(|c| !plain(c)).unwrap_or(rest.len());
+            let path = rest[..end].trim_end_matches('.');
+            if path.rsplit_once('.').is_some_and(|(_, end)| end == "md")
+                && tree.file(path).is_none()
+            {
+                findings.insert(format!("{} cites {path}, which is not there", file.path));
+            }
+        }
+    }
+    findings.into_iter().collect()
+}
+
 /// The findings of [`named_paths_exist`] in one document.
 pub fn dead_names(tree: &Tree, document: &File) -> Vec<String> {
     let mut findings = Vec::new();
@@ -94,12 +116,16 @@ pub fn backticked(text: &str) -> Vec<&str> {
     found
 }
 
+fn ends(path: &str, ending: &str) -> bool {
+    path.rsplit_once('.').is_some_and(|(_, end)| end == ending)
+}
+
 /// Whether a text in backticks speaks of a file or folder of the repository.
 fn is_path(name: &str) -> bool {
     let plain = |c: char| c.is_alphanumeric() || "/._-:".contains(c);
     let top = ["crates/", "xtask/", "docs/", ".ci/", ".cargo/", "bench/"];
-    let file = [".md", ".rs"].iter().any(|ending| name.ends_with(ending));
-    name.chars().all(plain) && (top.iter().any(|top| name.starts_with(top)) || file)
+    let document = ends(name, "md") && !name.contains('/');
+    name.chars().all(plain) && (top.iter().any(|top| name.starts_with(top)) || document)
 }
 
 fn defines(file: &File, item: &str) -> bool {

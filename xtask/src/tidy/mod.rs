@@ -115,6 +115,7 @@ pub const RULES: &[Rule] = &[
     ("a crate has one test binary", layout::test_binaries),
     ("ARCHITECTURE.md names every crate", layout::crates_are_named),
     ("documents name only what exists", layout::named_paths_exist),
+    ("code cites only documents that exist", layout::cited_documents_exist),
 ];
 
 /// Runs every rule and prints its findings. True when there are none.

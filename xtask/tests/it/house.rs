@@ -47,6 +47,7 @@ rules! {
     a_crate_has_one_test_binary: layout::test_binaries;
     architecture_names_every_crate: layout::crates_are_named;
     documents_name_only_what_exists: layout::named_paths_exist;
+    code_cites_only_documents_that_exist: layout::cited_documents_exist;
 }
 
 #[test]

@@ -139,3 +139,13 @@ fn documents_may_name_only_what_exists() {
     assert_eq!(of("`crates/a/src/gone.rs`"), 1);
     assert_eq!(of("```\n`crates/a/src/gone.rs`\n```"), 0);
 }
+
+#[test]
+fn code_may_cite_only_documents_that_exist() {
+    let of = |text: &str| {
+        let files = vec![file("crates/a/src/b.rs", text), file("docs/ERRORS.md", "")];
+        layout::cited_documents_exist(&tree(files)).len()
+    };
+    assert_eq!(of("//! Its rows stand in docs/ERRORS.md."), 0);
+    assert_eq!(of("//! See `docs/GONE.md` and docs/decisions."), 1);
+}
