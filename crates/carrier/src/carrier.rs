@@ -7,13 +7,13 @@ use std::time::Instant;
 use media::Codec;
 use media::rtp::Sender;
 use media::sdp;
-use sip::digest::{self, Verdict};
 use sip::{Endpoint, Headers, LegId, Method, Name, Party, Reply, Request};
 
 use crate::call::{Call, Line, Step};
 use crate::chance::Chance;
-use crate::config::{Auth, Config, SendAudio};
+use crate::config::{Config, SendAudio};
 use crate::ear::Ear;
+use crate::gate::{Challenge, Gate};
 use crate::io::{
     CallId, CallReport, Counters, Ending, Event, Heard, Input, Live, Outputs, PortSlot, RtpOut,
 };
@@ -22,8 +22,6 @@ use crate::ports::Ports;
 use crate::voice::Voice;
 use crate::wire;
 
-/// The realm of our challenges.
-const REALM: &str = "sandbox";
 /// The longest number that is kept, bytes.
 const MAX_NUMBER_BYTES: usize = 128;
 /// What a caller is told to wait when all ports are taken, seconds.
@@ -33,7 +31,7 @@ const RETRY_AFTER_SECONDS: u32 = 2;
 pub struct Carrier {
     config: Config,
     endpoint: Endpoint,
-    digest: digest::Server,
+    gate: Gate,
     chance: Chance,
     ports: Ports,
     calls: BTreeMap<CallId, Call>,
@@ -59,7 +57,7 @@ impl Carrier {
         });
         Self {
             endpoint,
-            digest: digest::Server::new(REALM, config.secret),
+            gate: Gate::new(config.secret, config.require_auth.clone()),
             chance: Chance::new(&config.secret),
             ports: Ports::new(config.media_ports.clone()),
             calls: BTreeMap::new(),
@@ -229,8 +227,10 @@ impl Carrier {
     ) {
         let user = request.uri.user();
         let behaviour = behaviour_of(user);
-        if !self.knows(now, leg, request, behaviour.challenge) {
-            return;
+        if let Err(Challenge { code, headers }) = self.gate.check(now, request, behaviour.challenge)
+        {
+            self.counters.challenged += 1;
+            return self.endpoint.reject(now, leg, code, "", &headers, &mut self.from_sip);
         }
         let number = String::from_utf8_lossy(&user[..user.len().min(MAX_NUMBER_BYTES)]);
         let sip_call_id = request.headers.get(Name::CallId).unwrap_or_default().to_vec();
@@ -255,36 +255,6 @@ impl Carrier {
         self.calls.insert(id, call);
         self.progress(now, leg, behaviour.progress);
         self.wake(now, id, out);
-    }
-
-    /// Whether the caller has shown who it is, where that is asked for; if not, it is asked.
-    fn knows(&mut self, now: Instant, leg: LegId, request: &Request, code: Option<u16>) -> bool {
-        let auth = match (&self.config.require_auth, code) {
-            (None, None) => return true,
-            (Some(auth), _) => auth.clone(),
-            (None, Some(_)) => Auth::default(),
-        };
-        let lookup = |user: &str, algorithm| {
-            let wanted = auth.algorithm.is_none_or(|only| only == algorithm);
-            let known = user == auth.user && wanted;
-            known.then(|| digest::ha1(algorithm, user, REALM, &auth.password))
-        };
-        let stale = match self.digest.check(now, request, lookup) {
-            Verdict::Accepted { .. } => return true,
-            Verdict::Challenge { stale } => stale,
-            Verdict::Wrong { .. } => false,
-        };
-        let (code, field) = match code {
-            Some(401) => (401, Name::WwwAuthenticate),
-            _ => (407, Name::ProxyAuthenticate),
-        };
-        let mut headers = Headers::new();
-        for challenge in self.digest.challenges(now, stale) {
-            headers.push(field, challenge.as_bytes());
-        }
-        self.counters.challenged += 1;
-        self.endpoint.reject(now, leg, code, "", &headers, &mut self.from_sip);
-        false
     }
 
     /// Takes a port and agrees on the media, or says with which code to refuse.

@@ -11,6 +11,7 @@ mod carrier;
 mod chance;
 mod config;
 mod ear;
+mod gate;
 mod io;
 pub mod numbers;
 mod ports;

@@ -109,7 +109,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         suffix: "010",
-        does: "rings and answers after 1 s; of all datagrams, SIP and RTP, both ways, 10 % are lost",
+        does: "rings, answers after 1 s; 10 % of all datagrams, SIP and RTP, each way, are lost",
         behaviour: Behaviour { loss_percent: 10, ..USUAL },
     },
     Row {
@@ -236,12 +236,12 @@ pub fn markdown() -> String {
     write!(
         text,
         "
-`{PREFIX}486`, `+98{short}486`, `98{short}486` and `0098{short}486` are the same number. Times count
-from the INVITE. A refusal carries the Q.850 cause in its Reason field, as mobile networks do.
+`{PREFIX}486`, `+98{short}486`, `98{short}486` and `0098{short}486` are the same number. Times
+count from the INVITE. A refusal carries the Q.850 cause in its Reason field, as mobile networks do.
 
-The numbers that ask for digest, by MD5 and by SHA-256, want the user `{SANDBOX_CREDENTIAL}` with the
-password `{SANDBOX_CREDENTIAL}`, unless the carrier is configured with others; then every number wants
-them. A caller without telephone-event in its offer hears no key.
+The numbers that ask for digest, by MD5 and by SHA-256, want the user `{SANDBOX_CREDENTIAL}` with
+the password `{SANDBOX_CREDENTIAL}`. A carrier that is configured with credentials wants those, at
+every number. A caller without telephone-event in its offer hears no key.
 
 The carrier takes PCMA and PCMU in the caller's order, holds and re-offers, and an INVITE without an
 offer. It sends audio back only where the table speaks of a tone or a key (silence around the key),

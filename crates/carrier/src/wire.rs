@@ -25,3 +25,33 @@ pub(crate) fn call_id(bytes: &[u8]) -> Option<&[u8]> {
             named.then(|| line[colon + 1..].trim_ascii())
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_called_user_is_found_in_requests_only() {
+        for (line, user) in [
+            ("INVITE sip:+98999@carrier SIP/2.0\r\n", Some("+98999")),
+            ("\r\n\r\nACK sip:0999:secret@carrier SIP/2.0\r\n", Some("0999")),
+            ("INVITE tel:0999;phone-context=x SIP/2.0\r\n", Some("0999")),
+            ("SIP/2.0 200 OK\r\n", None),
+            ("INVITE", None),
+            ("", None),
+        ] {
+            assert_eq!(request_user(line.as_bytes()), user.map(str::as_bytes), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_call_id_is_found_in_either_form_before_the_body() {
+        for (text, id) in [
+            ("BYE sip:a SIP/2.0\r\nVia: x\r\ncall-id : a@b \r\n\r\n", Some("a@b")),
+            ("SIP/2.0 200 OK\r\ni:z\r\n", Some("z")),
+            ("SIP/2.0 200 OK\r\nVia: x\r\n\r\nCall-ID: body\r\n", None),
+        ] {
+            assert_eq!(call_id(text.as_bytes()), id.map(str::as_bytes), "{text}");
+        }
+    }
+}

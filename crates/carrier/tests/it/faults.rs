@@ -61,7 +61,9 @@ fn sip_like() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn noise_costs_nothing(datagrams: Vec<(Vec<u8>, u8)>, texts in prop::collection::vec(sip_like(), 0..8)) {
+    fn noise_costs_nothing(
+        datagrams: Vec<(Vec<u8>, u8)>, texts in prop::collection::vec(sip_like(), 0..8),
+    ) {
         let mut world = World::new(config(), Caller::default());
         let source = address(CALLER_SIP);
         for (bytes, slot) in &datagrams {
