@@ -1,5 +1,6 @@
 //! `cargo x demo`: the main job from a fresh clone, seen with one's own eyes.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,9 @@ const SENTENCE: &str = "سلام. این یک پیام صوتی آوانک اس�
 /// A number of the sandbox carrier that answers and listens to the end.
 const SANDBOX_NUMBER: &str = "09121234567";
 const EXTENSION: &str = "100";
-const PHONE_PASSWORD: &str = "demo-phone-4712";
+const SIP_PORT: u16 = 5060;
+/// An address of nobody (RFC 5737): asks for the way out without sending anything there.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), SIP_PORT);
 /// The first `reason` of a quick send that has ended (docs: call status table).
 const FIRST_TERMINAL_REASON: i64 = 10;
 const DELIVERED: i64 = 10;
@@ -90,10 +93,16 @@ pub fn run(options: &Options) -> Result<bool> {
         Some(folder) => std::path::absolute(folder)?,
         None => fresh_folder()?,
     };
-    let server = Server::start(&program, &data_dir)?;
+    let sip = sip_listener(&options.to)?;
+    let settings = [
+        ("AVANAK_SIP__LISTEN", sip.to_string()),
+        ("AVANAK_SIP__MEDIA_ADDRESS", sip.ip().to_string()),
+        ("AVANAK_SANDBOX__RECORD", "true".to_owned()),
+    ];
+    let server = Server::start(&program, &data_dir, &settings)?;
     say(&format!("Server up at http://{}, data in {}", server.address, data_dir.display()));
 
-    let report = call(&server, &options.to)
+    let report = call(&server, &options.to, sip)
         .with_context(|| format!("the server's last words:\n{}", server.log_tail()))?;
     tell(&report.shown, &report.phone)?;
     let heard = report.heard_to_the_end();
@@ -152,7 +161,7 @@ impl Report {
     }
 }
 
-fn call(server: &Server, to: &To) -> Result<Report> {
+fn call(server: &Server, to: &To, sip: SocketAddr) -> Result<Report> {
     let account = server.command(&[
         "account",
         "create",
@@ -168,7 +177,7 @@ fn call(server: &Server, to: &To) -> Result<Report> {
     say(&format!("Demo customer: account {id}, 1,000,000 Rials"));
     let client = Client { address: server.address.clone(), token: token.to_owned() };
 
-    let (number, phone) = destination(server, id, to)?;
+    let (number, phone) = destination(server, id, to, sip)?;
     say(&format!("Speaking to {phone}: {SENTENCE}"));
     let form = [("Text", SENTENCE), ("Number", number)];
     let accepted = client.post_form("/Rest/QuickSendWithTTS", &form)?;
@@ -179,8 +188,51 @@ fn call(server: &Server, to: &To) -> Result<Report> {
     Ok(Report { client, phone, shown, sandbox: *to == To::Sandbox })
 }
 
+/// Where our SIP socket listens: on loopback for the sandbox, else on the address from which the
+/// phone is reached.
+fn sip_listener(to: &To) -> Result<SocketAddr> {
+    let ip = match to {
+        To::Sandbox => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        To::Registered => way_to(NOBODY).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        To::Address(uri) => way_to(host_of(uri)?)?,
+    };
+    // A phone is told a port by hand, so the usual one is preferred; port 0 takes a free one.
+    let usual = *to == To::Registered && UdpSocket::bind((ip, SIP_PORT)).is_ok();
+    let port = match to {
+        To::Registered if usual => SIP_PORT,
+        To::Registered => UdpSocket::bind((ip, 0))?.local_addr()?.port(),
+        To::Sandbox | To::Address(_) => 0,
+    };
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// The local address from which datagrams to `peer` leave.
+fn way_to(peer: SocketAddr) -> Result<IpAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.connect(peer).with_context(|| format!("there is no way to {peer}"))?;
+    Ok(socket.local_addr()?.ip())
+}
+
+/// The address in `sip:user@host[:port][;parameters]`.
+pub fn host_of(uri: &str) -> Result<SocketAddr> {
+    let rest = uri.strip_prefix("sip:").unwrap_or(uri);
+    let rest = rest.split([';', '?']).next().unwrap_or_default();
+    let host = rest.rsplit('@').next().unwrap_or_default();
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().context("the port is no number")?),
+        None => (host, SIP_PORT),
+    };
+    let addresses = (host, port).to_socket_addrs().with_context(|| format!("who is {host}?"))?;
+    addresses.into_iter().find(SocketAddr::is_ipv4).with_context(|| format!("who is {host}?"))
+}
+
 /// The number to send to, and what to call it.
-fn destination<'a>(server: &Server, account: i64, to: &'a To) -> Result<(&'a str, String)> {
+fn destination<'a>(
+    server: &Server,
+    account: i64,
+    to: &'a To,
+    sip: SocketAddr,
+) -> Result<(&'a str, String)> {
     let account = account.to_string();
     let add = ["phone", "add", "--account", &account, "--extension", EXTENSION];
     match to {
@@ -190,28 +242,26 @@ fn destination<'a>(server: &Server, account: i64, to: &'a To) -> Result<(&'a str
             Ok((EXTENSION, address.clone()))
         }
         To::Registered => {
-            let added = server.command(&[&add[..], &["--password", PHONE_PASSWORD]].concat())?;
-            show_credentials(&added);
-            wait_for_phone(server)?;
+            show_credentials(&server.command(&add)?, sip)?;
+            wait_for_phone(server, &account)?;
             Ok((EXTENSION, format!("phone {EXTENSION}")))
         }
     }
 }
 
-fn show_credentials(added: &Value) {
-    let text = |field: &str, otherwise: &str| {
-        added[field].as_str().map_or_else(|| otherwise.to_owned(), str::to_owned)
-    };
+fn show_credentials(added: &Value, sip: SocketAddr) -> Result<()> {
     say("Register your softphone with:");
-    say(&format!("  user      {}", text("username", EXTENSION)));
-    say(&format!("  password  {}", text("password", PHONE_PASSWORD)));
-    say(&format!("  server    {} (UDP)", text("registrar", "this machine")));
+    say(&format!("  user      {}", added["username"].as_str().context("no username")?));
+    say(&format!("  password  {}", added["password"].as_str().context("no password")?));
+    say(&format!("  server    {sip} (UDP)"));
     say("Waiting for it …");
+    Ok(())
 }
 
-fn wait_for_phone(server: &Server) -> Result<()> {
+fn wait_for_phone(server: &Server, account: &str) -> Result<()> {
+    let show = ["phone", "show", "--account", account, EXTENSION];
     let deadline = Instant::now() + REGISTER_TIMEOUT;
-    while server.command(&["phone", "show", EXTENSION])?["registered"] != json!(true) {
+    while server.command(&show)?["registered"] != json!(true) {
         if Instant::now() > deadline {
             bail!("no phone registered within {} s", REGISTER_TIMEOUT.as_secs());
         }

@@ -40,9 +40,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the server and waits until it says where it listens. Call it from the main thread:
+    /// Starts the server with these settings (environment variables) and waits until it says where
+    /// its web services listen. Call it from the main thread:
     /// the server is told to stop when the thread that started it dies.
-    pub fn start(program: &Path, data_dir: &Path) -> Result<Self> {
+    pub fn start(program: &Path, data_dir: &Path, settings: &[(&str, String)]) -> Result<Self> {
         std::fs::create_dir_all(data_dir)
             .with_context(|| format!("cannot make {}", data_dir.display()))?;
         let log = data_dir.join("server.log");
@@ -52,6 +53,7 @@ impl Server {
             .arg(program)
             .args(["serve", "--http", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
+            .envs(settings.iter().map(|(key, value)| (key, value)))
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -38,7 +38,7 @@ pub const NEEDS: &[Need] = &[
         present: || on_path("espeak-ng"),
     },
     Need {
-        package: "gcc",
+        package: "build-essential",
         why: "compiles the bundled SQLite and Opus",
         for_tests: false,
         present: || on_path("cc") || on_path("gcc"),
@@ -109,7 +109,7 @@ fn install_packages(goal: Goal) -> Result<()> {
     }
     say("Some programs are missing. Installing from Debian:");
     for need in &missing {
-        say(&format!("  {:<14} {}", need.package, need.why));
+        say(&format!("  {:<16} {}", need.package, need.why));
     }
     let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
     if !on_path("apt-get") {

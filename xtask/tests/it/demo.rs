@@ -1,7 +1,7 @@
 //! Goal: the demo understands its switches and draws a call as people tell it.
 
 use serde_json::json;
-use xtask::demo::{Options, To};
+use xtask::demo::{Options, To, host_of};
 use xtask::ladder;
 
 fn options(arguments: &[&str]) -> anyhow::Result<Options> {
@@ -43,4 +43,13 @@ fn a_call_is_a_ladder() {
 fn a_ladder_without_times_is_an_error() {
     assert!(ladder::parse(&json!([{"event": "accepted"}])).is_err());
     assert!(ladder::parse(&json!({})).is_err());
+}
+
+#[test]
+fn the_host_of_a_phone_is_found() {
+    let host = |uri: &str| host_of(uri).map(|address| address.to_string());
+    assert_eq!(host("sip:me@192.0.2.1").unwrap(), "192.0.2.1:5060");
+    assert_eq!(host("sip:me@192.0.2.1:5080;transport=udp").unwrap(), "192.0.2.1:5080");
+    assert!(host("sip:me@192.0.2.1:port").is_err());
+    assert!(host("sip:").is_err());
 }
