@@ -1,1 +1,23 @@
-//! Use cases: one function is one thing a person or node may do, in one transaction.
+//! Use cases: one function is one thing a person or node may do, in one transaction. Decisions are
+//! `domain`'s, SQL is `store`'s; this crate puts them in order and never translates an answer.
+
+pub mod account;
+mod app;
+pub mod billing;
+pub mod caller;
+pub mod dialing;
+mod error;
+mod live;
+mod prices;
+pub mod message;
+pub mod phone;
+pub mod ports;
+pub mod quick_send;
+mod settings;
+mod speech;
+
+pub use app::{App, Ports};
+pub use caller::Caller;
+pub use error::{Error, Failure, Result};
+pub use live::LiveCalls;
+pub use settings::{RepeatLimit, Settings};

@@ -1,0 +1,228 @@
+//! Accounts and their tokens, as the operator's command line makes them.
+
+use std::fmt::Write;
+
+use domain::{Account, AccountId, PhoneNumber, Rials, Timestamp, TokenId};
+use store::entry::{EntryKind, NewEntry, Posted};
+
+use crate::caller::token_hash;
+use crate::{App, Error, Failure, Result};
+
+/// An account to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAccount {
+    /// The customer's name.
+    pub name: String,
+    /// The customer's own mobile, in any usual spelling.
+    pub mobile: String,
+    /// Credit to start with.
+    pub credit: Rials,
+    /// When the subscription ends; `None` for a permanent panel.
+    pub expires_at: Option<Timestamp>,
+    /// Whether its messages are approved without being listened to.
+    pub approves_own_messages: bool,
+}
+
+/// Why an account was not created or credited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountRefusal {
+    /// The name is empty or longer than 200 characters.
+    WrongName,
+    /// Not an Iranian mobile number.
+    WrongMobile,
+    /// The amount is zero or less (an opening credit may be zero), or too large.
+    WrongAmount,
+    /// There is no such account.
+    NoSuchAccount,
+    /// A credit with that reference was posted before; nothing was changed.
+    CreditedBefore,
+}
+
+/// A token that was just made. The secret is shown once and cannot be read again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FreshToken {
+    /// Its identity.
+    pub id: TokenId,
+    /// 40 hex digits of secret.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for FreshToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FreshToken").field("id", &self.id).field("secret", &"***").finish()
+    }
+}
+
+/// Longest name of a customer or a token, in characters.
+const NAME_CHARS_MAX: usize = 200;
+/// Most that one credit may be, in rials: a slip of the finger must not overflow a balance.
+const CREDIT_MAX: Rials = Rials(1_000_000_000_000_000);
+/// Random bytes in a token.
+const TOKEN_BYTES: usize = 20;
+
+/// Creates an account.
+///
+/// # Errors
+/// Refused when the name, mobile or credit makes no sense.
+pub async fn create(app: &App, new: NewAccount) -> Result<AccountId, AccountRefusal> {
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().nth(NAME_CHARS_MAX).is_some() {
+        return Err(Error::Refused(AccountRefusal::WrongName));
+    }
+    let Some(mobile) = PhoneNumber::parse(&new.mobile).filter(PhoneNumber::is_mobile) else {
+        return Err(Error::Refused(AccountRefusal::WrongMobile));
+    };
+    if !(Rials::ZERO..=CREDIT_MAX).contains(&new.credit) {
+        return Err(Error::Refused(AccountRefusal::WrongAmount));
+    }
+    let account = store::account::NewAccount {
+        name: name.to_owned(),
+        mobile: mobile.national().to_owned(),
+        opening_credit: new.credit,
+        expires_at: new.expires_at,
+        approves_own_messages: new.approves_own_messages,
+        created_at: app.now(),
+    };
+    app.write(async |tx| Ok(store::account::create(tx, &account).await?)).await
+}
+
+/// Adds credit. With a `reference` it is added once, however often it is asked for.
+///
+/// # Errors
+/// Refused when the amount makes no sense, the account does not exist, or the reference was used.
+pub async fn credit(
+    app: &App,
+    account: AccountId,
+    amount: Rials,
+    reference: Option<String>,
+    note: String,
+) -> Result<(), AccountRefusal> {
+    if !(Rials(1)..=CREDIT_MAX).contains(&amount) {
+        return Err(Error::Refused(AccountRefusal::WrongAmount));
+    }
+    let entry =
+        NewEntry { account, kind: EntryKind::Credit, amount, at: app.now(), reference, note };
+    app.write(async |tx| match store::entry::post(tx, &entry).await? {
+        Posted::Done => Ok(()),
+        Posted::Repeated => Err(Error::Refused(AccountRefusal::CreditedBefore)),
+        // An amount above zero is always covered.
+        Posted::AccountGone | Posted::InsufficientCredit => {
+            Err(Error::Refused(AccountRefusal::NoSuchAccount))
+        }
+    })
+    .await
+}
+
+/// Makes a token for the account.
+///
+/// # Errors
+/// Refused when there is no such account.
+pub async fn create_token(
+    app: &App,
+    account: AccountId,
+    label: String,
+    expires_at: Option<Timestamp>,
+) -> Result<FreshToken, AccountRefusal> {
+    let mut random = [0; TOKEN_BYTES];
+    app.rng().fill(&mut random);
+    let secret = hex(&random);
+    let token = store::token::NewToken {
+        account,
+        hash: token_hash(&secret).to_vec(),
+        label: label.chars().take(NAME_CHARS_MAX).collect(),
+        created_at: app.now(),
+        expires_at,
+    };
+    let id = app
+        .write(async |tx| {
+            if store::account::find(tx, account).await?.is_none() {
+                return Err(Error::Refused(AccountRefusal::NoSuchAccount));
+            }
+            Ok(store::token::create(tx, &token).await?)
+        })
+        .await?;
+    Ok(FreshToken { id, secret })
+}
+
+/// Switches a token of the account off. `false`: there is none, or it was off.
+///
+/// # Errors
+/// The database failed.
+pub async fn disable_token(
+    app: &App,
+    account: AccountId,
+    token: TokenId,
+) -> std::result::Result<bool, Failure> {
+    let now = app.now();
+    let done: Result<bool, std::convert::Infallible> =
+        app.write(async |tx| Ok(store::token::disable(tx, account, token, now).await?)).await;
+    done.map_err(never_refused)
+}
+
+/// Switches the account off, or on again. `false`: there is no such account.
+///
+/// # Errors
+/// The database failed.
+pub async fn set_disabled(
+    app: &App,
+    account: AccountId,
+    disabled: bool,
+) -> std::result::Result<bool, Failure> {
+    let at = disabled.then_some(app.now());
+    let done: Result<bool, std::convert::Infallible> =
+        app.write(async |tx| Ok(store::account::set_disabled(tx, account, at).await?)).await;
+    done.map_err(never_refused)
+}
+
+/// Moves the end of the subscription. `false`: there is no such account.
+///
+/// # Errors
+/// The database failed.
+pub async fn set_expiry(
+    app: &App,
+    account: AccountId,
+    at: Option<Timestamp>,
+) -> std::result::Result<bool, Failure> {
+    let done: Result<bool, std::convert::Infallible> =
+        app.write(async |tx| Ok(store::account::set_expiry(tx, account, at).await?)).await;
+    done.map_err(never_refused)
+}
+
+/// The account as it stands now.
+///
+/// # Errors
+/// The database failed.
+pub async fn status(
+    app: &App,
+    account: AccountId,
+) -> std::result::Result<Option<Account>, Failure> {
+    Ok(store::account::find(&mut app.read().await?, account).await?)
+}
+
+/// Accounts by id, from the one after `after` on.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(
+    app: &App,
+    after: AccountId,
+    limit: u32,
+) -> std::result::Result<Vec<Account>, Failure> {
+    Ok(store::account::list(&mut app.read().await?, after, limit).await?)
+}
+
+/// The failure of a use case that has nothing to refuse.
+pub(crate) fn never_refused(error: Error<std::convert::Infallible>) -> Failure {
+    match error {
+        Error::Failed(failure) => failure,
+        Error::Refused(never) => match never {},
+    }
+}
+
+/// Lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes any text");
+        text
+    })
+}

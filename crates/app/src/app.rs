@@ -1,0 +1,137 @@
+//! What every use case shares: the database, the ports, the settings, the live calls. Holds the
+//! rule that while a transaction is open only `store` is awaited.
+
+use std::sync::Arc;
+
+use domain::Timestamp;
+use store::{Db, Reader, Tx};
+use tokio::sync::Semaphore;
+
+use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
+use crate::prices::Prices;
+use crate::{Error, Failure, LiveCalls, Settings};
+
+tokio::task_local! {
+    /// Set while this task has a transaction open.
+    static IN_TRANSACTION: ();
+}
+
+/// The outside world, as this process has it.
+#[derive(Clone)]
+pub struct Ports {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Secrets.
+    pub rng: Arc<dyn Rng>,
+    /// Speech.
+    pub tts: Arc<dyn Tts>,
+    /// Audio files.
+    pub blobs: Arc<dyn Blobs>,
+    /// The dialer.
+    pub dispatch: Arc<dyn Dispatch>,
+}
+
+/// The platform's use cases stand on this.
+pub struct App {
+    db: Db,
+    ports: Ports,
+    live: Arc<LiveCalls>,
+    settings: Settings,
+    prices: Prices,
+    audio_jobs: Arc<Semaphore>,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(db: Db, ports: Ports, live: Arc<LiveCalls>, settings: Settings) -> Self {
+        let audio_jobs = Arc::new(Semaphore::new(settings.audio_jobs_max.max(1)));
+        Self { db, ports, live, settings, prices: Prices::default(), audio_jobs }
+    }
+
+    /// This moment.
+    pub fn now(&self) -> Timestamp {
+        self.clock().now()
+    }
+
+    /// What the operator has set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Calls in progress in this process.
+    pub fn live(&self) -> &LiveCalls {
+        &self.live
+    }
+
+    /// Whether the database answers at all, for the readiness probe.
+    ///
+    /// # Errors
+    /// It does not, and why.
+    pub async fn database_answers(&self) -> Result<(), Failure> {
+        let mut reads = self.read().await?;
+        store::tariff::current(&mut reads, self.now()).await?;
+        Ok(())
+    }
+
+    /// Runs `body` in one transaction: committed if it succeeds, undone if it refuses or fails.
+    ///
+    /// # Errors
+    /// What `body` answers, and failures of beginning and committing.
+    pub(crate) async fn write<T, R>(
+        &self,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, Error<R>>,
+    ) -> Result<T, Error<R>> {
+        let mut tx = self.db.begin().await?;
+        let value = IN_TRANSACTION.scope((), body(&mut tx)).await?;
+        tx.commit().await?;
+        Ok(value)
+    }
+
+    /// The read side.
+    pub(crate) async fn read(&self) -> Result<Reader, Failure> {
+        Ok(self.db.read().await?)
+    }
+
+    /// The batch verbs of the dialer, each its own transaction.
+    pub(crate) fn hot(&self) -> &Db {
+        &self.db
+    }
+
+    pub(crate) fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
+    pub(crate) fn audio_jobs(&self) -> &Arc<Semaphore> {
+        &self.audio_jobs
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        outside_transaction(&self.ports.clock)
+    }
+
+    pub(crate) fn rng(&self) -> &dyn Rng {
+        outside_transaction(&*self.ports.rng)
+    }
+
+    pub(crate) fn tts(&self) -> &dyn Tts {
+        outside_transaction(&*self.ports.tts)
+    }
+
+    pub(crate) fn blobs(&self) -> &dyn Blobs {
+        outside_transaction(&*self.ports.blobs)
+    }
+
+    /// Shared, since what is told to the dialer must be told even if the caller goes away.
+    pub(crate) fn dispatch(&self) -> &Arc<dyn Dispatch> {
+        outside_transaction(&self.ports.dispatch)
+    }
+}
+
+/// Every way to a port leads through here: on SQLite, all writers would wait for the port.
+fn outside_transaction<P: ?Sized>(port: &P) -> &P {
+    debug_assert!(
+        IN_TRANSACTION.try_with(|()| ()).is_err(),
+        "a port was used while a transaction is open"
+    );
+    port
+}

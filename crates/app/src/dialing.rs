@@ -1,0 +1,230 @@
+//! What a node does with sends that were accepted: takes its name, leases, settles, recovers. The
+//! node chooses when and how many; whether a call is allowed and what it costs is decided here.
+
+use std::sync::Arc;
+
+use audio::Clip;
+use domain::billing::rating::rate_rounding_up;
+use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, TariffId, Timestamp};
+use domain::{QuickSendId, Zone};
+
+pub use store::hot::{Facts as CallRecord, NodeStamp, OpenAttempt, ReadyJob, SettleResult};
+
+use crate::{App, Failure, prices};
+
+/// One start that the dialer wants to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Which send.
+    pub quick_send: QuickSendId,
+    /// The trunk that has room for it; a registered phone's call names [`PHONES`].
+    pub trunk: String,
+    /// When it starts.
+    pub at: Timestamp,
+}
+
+/// The trunk's name in attempts that call a registered phone, where no trunk is used.
+pub const PHONES: &str = "phones";
+
+/// A call that ended, with what its settlement needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedCall {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// The prices it was accepted with.
+    pub tariff: TariffId,
+    /// The price zone it was accepted with.
+    pub zone: Zone,
+    /// What was reserved; it is never charged more.
+    pub hold: Rials,
+    /// What the call means, or the disposition itself when no call can tell (recovery).
+    pub meaning: Meaning,
+    /// What is kept of the call. Its `heard_ms` is what is charged for.
+    pub record: CallRecord,
+    /// When it ended.
+    pub ended_at: Timestamp,
+}
+
+/// Where the disposition of an attempt comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The facts of the call, which the rules read.
+    Call(CallFacts),
+    /// Decided by the node: a call that was lost with its process, or never began.
+    Decided(Disposition),
+}
+
+/// Takes the node `name` until `until` under a new epoch, which fences off whoever had it.
+///
+/// # Errors
+/// The database failed.
+pub async fn take_node(app: &App, name: &str, until: Timestamp) -> Result<NodeStamp, Failure> {
+    Ok(app.hot().take_node(name, until).await?)
+}
+
+/// Prolongs the node's lease. `false`: another process took it, stop dialling.
+///
+/// # Errors
+/// The database failed.
+pub async fn renew(app: &App, stamp: NodeStamp, until: Timestamp) -> Result<bool, Failure> {
+    Ok(app.hot().renew(stamp, until).await?)
+}
+
+/// Waiting sends in the order of (due, id), from the one after `after` on.
+///
+/// # Errors
+/// The database failed.
+pub async fn load_ready(
+    app: &App,
+    after: (Timestamp, QuickSendId),
+    limit: u32,
+) -> Result<Vec<ReadyJob>, Failure> {
+    Ok(app.hot().load_ready(after.0, after.1, limit).await?)
+}
+
+/// Whether calls may be placed at `at`. Asked again when a send leaves the queue, since the
+/// window may have closed while it waited.
+pub fn window_open(app: &App, at: Timestamp) -> bool {
+    app.settings().window.allows(at)
+}
+
+/// Takes sends out of the queue and records an attempt for each, in one commit. Only those that
+/// come back with an attempt may be dialled.
+///
+/// # Errors
+/// The database failed; nothing was leased.
+pub async fn lease(
+    app: &App,
+    stamp: NodeStamp,
+    starts: Vec<Start>,
+) -> Result<Vec<Option<AttemptId>>, Failure> {
+    let elements =
+        starts.into_iter().map(|start| (start.quick_send, start.trunk, start.at)).collect();
+    Ok(app.hot().lease(stamp, elements).await?)
+}
+
+/// Turns ended calls into outcomes: disposition, charge by pulses heard, release of the rest, in
+/// one commit. Answers stand in the order of the calls; settling again changes nothing.
+///
+/// # Errors
+/// The database failed; nothing was settled, and trying again is safe.
+pub async fn settle(app: &App, calls: Vec<EndedCall>) -> Result<Vec<SettleResult>, Failure> {
+    let mut elements = Vec::with_capacity(calls.len());
+    for call in calls {
+        elements.push(settlement(app, call).await?);
+    }
+    Ok(app.hot().settle(elements).await?)
+}
+
+/// Ends those of `sends` that still wait although their time is over, without a charge. Tells for
+/// each whether it was ended.
+///
+/// # Errors
+/// The database failed; none was ended.
+pub async fn expire(
+    app: &App,
+    sends: Vec<QuickSendId>,
+    now: Timestamp,
+) -> Result<Vec<bool>, Failure> {
+    Ok(app.hot().expire(sends, now).await?)
+}
+
+/// What earlier processes of this node left open.
+///
+/// # Errors
+/// The database failed.
+pub async fn open_attempts(app: &App, stamp: NodeStamp) -> Result<Vec<OpenAttempt>, Failure> {
+    Ok(app.hot().open_attempts(stamp).await?)
+}
+
+/// What other nodes, whose lease ended before `now`, left open.
+///
+/// # Errors
+/// The database failed.
+pub async fn orphans(app: &App, now: Timestamp) -> Result<Vec<OpenAttempt>, Failure> {
+    Ok(app.hot().orphans(now).await?)
+}
+
+/// Closes attempts whose INVITE was never sent, without money, and puts their sends back into the
+/// queue, due `at`. Tells for each whether it was open.
+///
+/// # Errors
+/// The database failed; nothing was changed.
+pub async fn not_sent(
+    app: &App,
+    attempts: Vec<AttemptId>,
+    at: Timestamp,
+) -> Result<Vec<bool>, Failure> {
+    Ok(app.hot().not_sent(attempts, at).await?)
+}
+
+/// The samples of a message's audio, 8 kHz mono.
+///
+/// # Errors
+/// The blob store failed, or has no such audio, or it is not what we put there.
+pub async fn clip(app: &App, blob: &str) -> Result<Arc<[i16]>, Failure> {
+    let wav = app
+        .blobs()
+        .get(blob)
+        .await?
+        .ok_or_else(|| Failure::of(format!("reading the audio {blob}: it is not there")))?;
+    let clip = Clip::from_wav(&wav)
+        .map_err(|error| Failure::because(format!("reading the audio {blob}"), error))?;
+    Ok(clip.into_samples().into())
+}
+
+/// Where a registered phone is now; `None` when the account has none with that short number or it
+/// is not registered.
+///
+/// # Errors
+/// The database failed.
+pub async fn phone_contact(
+    app: &App,
+    account: AccountId,
+    extension: &Extension,
+    now: Timestamp,
+) -> Result<Option<PhoneContact>, Failure> {
+    let mut reads = app.read().await?;
+    let phone = store::phone::find_by_extension(&mut reads, account, extension).await?;
+    Ok(phone.and_then(|phone| PhoneContact::of(phone, now)))
+}
+
+/// Where to send the INVITE for a phone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneContact {
+    /// The URI to call.
+    pub uri: String,
+    /// The address to send to, `IP:port`, when it differs from what the URI says (a phone behind
+    /// a NAT registers from elsewhere); `None` for a fixed contact.
+    pub address: Option<String>,
+}
+
+impl PhoneContact {
+    /// The operator's fixed contact wins over a registration.
+    pub(crate) fn of(phone: store::phone::Phone, now: Timestamp) -> Option<Self> {
+        if let Some(uri) = phone.fixed_contact {
+            return Some(Self { uri, address: None });
+        }
+        let binding = phone.binding.filter(|binding| binding.until > now)?;
+        Some(Self { uri: binding.contact, address: Some(binding.address) })
+    }
+}
+
+/// The disposition and the charge of one call.
+async fn settlement(app: &App, call: EndedCall) -> Result<store::hot::Settle, Failure> {
+    let disposition = match call.meaning {
+        Meaning::Call(facts) => Disposition::of(facts),
+        Meaning::Decided(disposition) => disposition,
+    };
+    let tariff = prices::by_id(app, call.tariff).await?;
+    // An amount beyond 64 bits is certainly beyond the hold.
+    let charge = rate_rounding_up(&tariff, call.zone, call.record.heard_ms)
+        .map_or(call.hold, |rate| rate.price.min(call.hold));
+    Ok(store::hot::Settle {
+        attempt: call.attempt,
+        disposition,
+        charge,
+        facts: call.record,
+        ended_at: call.ended_at,
+    })
+}

@@ -1,0 +1,135 @@
+//! The outside world as the use cases see it. A trait stands here only where reality has two
+//! implementations (the system's clock and a test's, files and object storage); storage is not one.
+//!
+//! No port may be used while a transaction is open: [`App`](crate::App) panics in debug builds.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use audio::text::Speakable;
+use domain::{AccountId, Destination, Timestamp};
+
+use crate::Failure;
+use crate::dialing::{NodeStamp, ReadyJob};
+
+/// A future of unknown kind, so that ports can be trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Asks the time.
+pub trait Clock: Send + Sync {
+    /// This moment.
+    fn now(&self) -> Timestamp;
+}
+
+/// Makes secrets.
+pub trait Rng: Send + Sync {
+    /// Fills `bytes` from a cryptographic source.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Whose voice speaks a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Speaker {
+    /// The vendor's default.
+    #[default]
+    Male,
+    /// The other voice.
+    Female,
+}
+
+/// What makes two speeches of the same text the same: the parts of the cache's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Voice {
+    /// The engine and its version.
+    pub engine: String,
+    /// The engine's name of the voice.
+    pub name: String,
+    /// Speed, in words a minute.
+    pub words_per_minute: u16,
+}
+
+/// Speaks text.
+pub trait Tts: Send + Sync {
+    /// The voice that stands for `speaker`.
+    fn identity(&self, speaker: Speaker) -> Voice;
+
+    /// Speaks `text` into the bytes of a WAV file of any rate.
+    ///
+    /// # Errors
+    /// The engine is missing, failed or took too long.
+    fn speak<'a>(
+        &'a self,
+        text: &'a Speakable,
+        speaker: Speaker,
+    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>>;
+}
+
+/// Keeps audio under names. A name is at most 100 characters of `[a-z0-9/.-]`, made by us.
+pub trait Blobs: Send + Sync {
+    /// Stores `bytes` durably; the same name again replaces them.
+    ///
+    /// # Errors
+    /// The storage failed (a full disk, for one).
+    fn put<'a>(&'a self, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Failure>>;
+
+    /// Reads what [`Self::put`] stored; `None` when there is none.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, Failure>>;
+
+    /// Removes it; removing what is not there is done already.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
+}
+
+/// The dialer of this process, as the use cases see it. No method may block.
+pub trait Dispatch: Send + Sync {
+    /// Whether a trunk takes calls to this destination. Registered phones are not its affair.
+    fn routes(&self, destination: &Destination) -> bool;
+
+    /// Room to dial at once: this node leads, nobody waits ahead, the trunk has a free channel and
+    /// its pace allows a start. The room is taken until the reservation is dropped or dialled.
+    fn reserve(
+        &self,
+        account: AccountId,
+        destination: &Destination,
+        now: Timestamp,
+    ) -> Option<Reservation>;
+
+    /// Tells the dialer, after the commit, that a job is accepted. With a reservation its lease is
+    /// committed too and it is dialled now; without one the dialer is woken.
+    fn accepted(&self, job: ReadyJob, reservation: Option<Reservation>);
+}
+
+/// Room for one call, taken before its lease is written.
+pub struct Reservation {
+    /// The trunk that will carry the call.
+    pub trunk: String,
+    /// The node that will place it, and its epoch.
+    pub node: NodeStamp,
+    guard: Box<dyn Send>,
+}
+
+impl Reservation {
+    /// Room on `trunk`; dropping `guard` gives it back.
+    pub fn new(trunk: String, node: NodeStamp, guard: Box<dyn Send>) -> Self {
+        Self { trunk, node, guard }
+    }
+
+    /// Hands the guard to the dialer, which gives the room back when the call ends.
+    pub fn into_guard(self) -> Box<dyn Send> {
+        self.guard
+    }
+}
+
+impl std::fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reservation")
+            .field("trunk", &self.trunk)
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,548 @@
+//! Quick sends: one message to one number, now. Facts are read, `domain` decides, `store` accepts
+//! (one commit, shared with others), the dialer is told.
+
+use domain::billing::rating::{Rate, rate_rounding_up};
+use domain::message::LENGTH_MS_MIN;
+use domain::quick_send::{Admission, Facts, Refusal, Request, admit};
+use domain::{
+    Account, AccountId, Approval, Destination, Message, MessageId, QuickSendId, Rials, Status,
+    Tariff, Timestamp,
+};
+use sha2::{Digest, Sha256};
+use store::hot::{Accept, AcceptRefusal, LeaseStamp};
+use store::quick_send::{QuickSend, State};
+
+use crate::account::hex;
+use crate::dialing::ReadyJob;
+use crate::message::keep;
+use crate::ports::{Reservation, Speaker};
+use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
+use crate::{App, Caller, Error, Failure, Result, phone, prices};
+
+/// The scheduling class of quick sends: below one-time codes (0), above campaigns (2).
+pub const CLASS: u8 = 1;
+/// Longest client reference that is kept as it is, in bytes.
+const REFERENCE_MAX: usize = 200;
+
+/// A stored message to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSend {
+    /// What to play.
+    pub message: MessageId,
+    /// Whom to call, as the customer wrote it.
+    pub number: String,
+    /// Whether the first key pressed is kept as a vote.
+    pub vote: bool,
+    /// Whether the callee's voice should be recorded.
+    pub record_voice: bool,
+    /// The customer's own name for this send: asking again returns the first one.
+    pub reference: Option<String>,
+}
+
+/// A text to be spoken and sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTextSend {
+    /// What is spoken.
+    pub text: String,
+    /// Whose voice speaks.
+    pub speaker: Speaker,
+    /// A telephone number to be spoken at the end.
+    pub call_from_mobile: Option<String>,
+    /// Whom to call, as the customer wrote it.
+    pub number: String,
+    /// Whether the first key pressed is kept as a vote.
+    pub vote: bool,
+    /// Whether the callee's voice should be recorded.
+    pub record_voice: bool,
+    /// The customer's own name for this send: asking again returns the first one.
+    pub reference: Option<String>,
+}
+
+/// Why a text was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextRefusal {
+    /// The operator switched quick sends off.
+    Disabled,
+    /// The account's messages must be listened to before they are sent.
+    MustBeApproved,
+    /// Not a number that can be called.
+    WrongNumber,
+    /// The available balance does not cover the speech and the hold.
+    InsufficientCredit,
+    /// Longer than a text may be.
+    TextTooLong,
+    /// More sound than a message may have.
+    TooLong,
+    /// Outside the hours in which calls may be placed.
+    TimeNotAllowed,
+    /// Nothing that can be spoken.
+    NotSpoken,
+    /// The number to be spoken is none.
+    WrongMobile,
+    /// Less sound than a message must have.
+    TooShort,
+    /// Nothing but spaces.
+    EmptyText,
+    /// The number was sent to too often within the operator's interval.
+    RepeatedTooOften,
+    /// The account may not record callees.
+    RecordingNotPermitted,
+}
+
+/// A send that is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its identity.
+    pub id: QuickSendId,
+    /// What will be played.
+    pub message: MessageId,
+    /// How long that plays.
+    pub clip_ms: u32,
+    /// What is held for it.
+    pub hold: Rate,
+    /// Whether it had been accepted before under the same reference.
+    pub repeated: bool,
+}
+
+/// Where a send stands, as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Which send.
+    pub id: QuickSendId,
+    /// Where it stands or how it ended.
+    pub status: Status,
+    /// Whom it calls.
+    pub destination: Destination,
+    /// When it was accepted.
+    pub started_at: Timestamp,
+    /// How much of the message was heard.
+    pub heard_ms: u32,
+    /// The key that was pressed first.
+    pub vote: Option<u8>,
+    /// What was charged; nothing before the end.
+    pub charge: Rials,
+}
+
+/// Sends a stored message.
+///
+/// # Errors
+/// Refused as [`Refusal`] says.
+pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted, Refusal> {
+    if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
+        return Ok(first);
+    }
+    let request = request(app, &new.number, new.vote, new.record_voice).map_err(Error::Refused)?;
+    let order = Order::new(app, caller, request, new.reference).await?;
+    let mut reads = app.read().await?;
+    let message = store::message::find(&mut reads, caller.account.id, new.message).await?;
+    drop(reads);
+    let admission = order.admit(app, message.as_ref()).map_err(Error::Refused)?;
+    let message = message.expect("nothing is admitted without a message");
+    accept(app, order, &message, admission).await
+}
+
+/// Speaks a text and sends it. Whatever can be refused without speaking is refused first; the
+/// speech is charged when it becomes a message.
+///
+/// # Errors
+/// Refused as [`TextRefusal`] says.
+pub async fn submit_text(
+    app: &App,
+    caller: &Caller,
+    new: NewTextSend,
+) -> Result<Accepted, TextRefusal> {
+    if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
+        return Ok(first);
+    }
+    let request = request(app, &new.number, new.vote, new.record_voice)
+        .map_err(|refusal| Error::Refused(refusal.into()))?;
+    let script = Script::new(&new.text, new.call_from_mobile.as_deref(), new.speaker)
+        .map_err(|refusal| Error::Refused(refusal.into()))?;
+    let mut order = Order::new(app, caller, request, new.reference).await?;
+    may_be_spoken(app, &order).await?;
+    let recording = speech::speak(app, &script).await.map_err(|error| error.map(Into::into))?;
+    let paid = paid_message(app, caller, &mut order, &recording).await;
+    let (message, admission) = recording.kept_if_ok(app, paid).await?;
+    accept(app, order, &message, admission).await.map_err(|error| error.map(Into::into))
+}
+
+/// The caller's send `id`. An open call of this process is told as it stands this moment.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(
+    app: &App,
+    caller: &Caller,
+    id: QuickSendId,
+) -> std::result::Result<Option<Progress>, Failure> {
+    // The live status first: a call that ends in between is then found ended in the store.
+    let live = app.live().get(id);
+    let found = store::quick_send::find(&mut app.read().await?, caller.account.id, id).await?;
+    Ok(found.map(|send| Progress::of(&send, live)))
+}
+
+/// A send as the operator sees it: all that is stored, and the steps of its call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Story {
+    /// The send.
+    pub send: QuickSend,
+    /// Where it stands, live calls of this process included.
+    pub status: Status,
+    /// What happened, in order.
+    pub steps: Vec<(Timestamp, Step)>,
+}
+
+/// A step in the life of a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It was accepted and its hold taken.
+    Accepted,
+    /// An attempt was recorded.
+    Leased,
+    /// The INVITE was sent.
+    Invited,
+    /// It rang.
+    Ringing,
+    /// It was answered.
+    Answered,
+    /// The first sample of the message was sent.
+    FirstAudio,
+    /// It ended and was settled.
+    Ended,
+}
+
+/// The story of any account's send, for the command line.
+///
+/// # Errors
+/// The database failed.
+pub async fn story(app: &App, id: QuickSendId) -> std::result::Result<Option<Story>, Failure> {
+    let live = app.live().get(id);
+    let mut reads = app.read().await?;
+    let Some(account) = store::quick_send::owner(&mut reads, id).await? else { return Ok(None) };
+    let send = store::quick_send::find(&mut reads, account, id).await?;
+    Ok(send.map(|send| Story {
+        status: Progress::of(&send, live).status,
+        steps: steps(&send),
+        send,
+    }))
+}
+
+impl Progress {
+    fn of(send: &QuickSend, live: Option<Status>) -> Self {
+        let stored = send.state.status();
+        let ended = match &send.state {
+            State::Ended(ended) => Some(ended),
+            State::Ready { .. } | State::Attempt { .. } => None,
+        };
+        Self {
+            id: send.id,
+            status: match (stored, live) {
+                (Status::Ended(_), _) | (_, None) => stored,
+                (_, Some(live)) => stored.max(live),
+            },
+            destination: send.destination.clone(),
+            started_at: send.accepted_at,
+            heard_ms: ended.map_or(0, |ended| ended.facts.heard_ms),
+            vote: ended.and_then(|ended| ended.facts.vote),
+            charge: ended.map_or(Rials::ZERO, |ended| ended.charge),
+        }
+    }
+}
+
+/// A customer's order and the facts to judge it by.
+struct Order {
+    account: Account,
+    request: Request,
+    reference: Option<String>,
+    tariff: Tariff,
+    reachable: bool,
+    now: Timestamp,
+}
+
+impl Order {
+    async fn new(
+        app: &App,
+        caller: &Caller,
+        request: Request,
+        reference: Option<String>,
+    ) -> std::result::Result<Self, Failure> {
+        let now = app.now();
+        let account = caller.account.clone();
+        let reachable = match &request.destination {
+            Destination::Number(_) => app.dispatch().routes(&request.destination),
+            Destination::Extension(extension) => {
+                phone::reachable(app, account.id, extension, now).await?
+            }
+        };
+        let tariff = prices::in_force(app, now).await?;
+        Ok(Self { account, request, reference, tariff, reachable, now })
+    }
+
+    /// What the rules say.
+    fn admit(
+        &self,
+        app: &App,
+        message: Option<&Message>,
+    ) -> std::result::Result<Admission, Refusal> {
+        let facts = Facts {
+            account: &self.account,
+            message,
+            tariff: &self.tariff,
+            window: &app.settings().window,
+            enabled: app.settings().quick_send_enabled,
+            reachable: self.reachable,
+        };
+        admit(&facts, &self.request, self.now)
+    }
+
+    /// A message of this account that could be sent, of the given length.
+    fn draft(&self, length_ms: u32) -> Message {
+        Message {
+            id: MessageId(0),
+            account: self.account.id,
+            title: String::new(),
+            approval: Approval::Approved,
+            length_ms,
+            blob: String::new(),
+            persistent: false,
+            created_at: self.now,
+        }
+    }
+}
+
+/// Reads the number. That quick sends are switched off is told before that the number is wrong.
+fn request(
+    app: &App,
+    number: &str,
+    vote: bool,
+    record_voice: bool,
+) -> std::result::Result<Request, Refusal> {
+    match Destination::parse(number) {
+        Some(destination) => Ok(Request { destination, vote, record_voice }),
+        None if app.settings().quick_send_enabled => Err(Refusal::WrongNumber),
+        None => Err(Refusal::Disabled),
+    }
+}
+
+/// Refuses what the shortest possible speech would be refused for as well.
+async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRefusal> {
+    let admitted = order.admit(app, Some(&order.draft(LENGTH_MS_MIN)));
+    admitted.map_err(|refusal| Error::Refused(refusal.into()))?;
+    if !order.account.approves_own_messages {
+        return Err(Error::Refused(TextRefusal::MustBeApproved));
+    }
+    let Some(limit) = app.settings().repeats else { return Ok(()) };
+    let since = order.now.plus_ms(-limit.interval_ms);
+    let (account, destination) = (order.account.id, &order.request.destination);
+    let mut reads = app.read().await?;
+    let sends =
+        store::quick_send::count_since(&mut reads, account, destination, since, limit.count)
+            .await?;
+    if sends >= limit.count {
+        return Err(Error::Refused(TextRefusal::RepeatedTooOften));
+    }
+    Ok(())
+}
+
+/// Charges the speech and makes it a message, provided that the call would be admitted after that.
+async fn paid_message(
+    app: &App,
+    caller: &Caller,
+    order: &mut Order,
+    recording: &Recording,
+) -> Result<(Message, Admission), TextRefusal> {
+    if recording.length_ms < LENGTH_MS_MIN {
+        return Err(Error::Refused(TextRefusal::TooShort));
+    }
+    order.now = app.now();
+    let price = recording.price(app, order.now).await?;
+    let left = price.and_then(|price| order.account.balance.checked_sub(price));
+    order.account.balance = left.ok_or(Error::Refused(TextRefusal::InsufficientCredit))?;
+    let admission = order
+        .admit(app, Some(&order.draft(recording.length_ms)))
+        .map_err(|refusal| Error::Refused(refusal.into()))?;
+    match keep(app, caller, String::new(), recording, false).await? {
+        Some(message) => Ok((message, admission)),
+        None => Err(Error::Refused(TextRefusal::InsufficientCredit)),
+    }
+}
+
+/// Makes the send durable and tells the dialer. Runs to its end even if nobody waits for the
+/// answer any more: a lease that is committed and never dialled would be a lost call.
+async fn accept(
+    app: &App,
+    order: Order,
+    message: &Message,
+    admission: Admission,
+) -> Result<Accepted, Refusal> {
+    let job = job(&order, message, &admission);
+    let dispatch = app.dispatch().clone();
+    let reservation = dispatch.reserve(job.account, &job.destination, order.now);
+    let element = element(&job, order.reference, reservation.as_ref());
+    let db = app.hot().clone();
+    let committing = tokio::spawn(async move {
+        let accepted = db.accept_one(element).await?;
+        if let Ok(accepted) = &accepted
+            && !accepted.repeated
+        {
+            let job = ReadyJob { quick_send: accepted.quick_send, ..job };
+            dispatch.accepted(job, reservation.filter(|_| accepted.leased));
+        }
+        Ok::<_, store::Error>(accepted)
+    });
+    let accepted = committing.await.map_err(|error| Failure::because("accepting a send", error))?;
+    match accepted? {
+        Ok(accepted) if accepted.repeated => first_send(app, message.account, accepted.quick_send)
+            .await
+            .map_err(Error::Failed),
+        Ok(accepted) => Ok(Accepted {
+            id: accepted.quick_send,
+            message: message.id,
+            clip_ms: admission.clip_ms,
+            hold: admission.hold,
+            repeated: false,
+        }),
+        // An account that was switched off this moment cannot pay either.
+        Err(AcceptRefusal::InsufficientCredit | AcceptRefusal::AccountGone) => {
+            Err(Error::Refused(Refusal::InsufficientCredit))
+        }
+    }
+}
+
+/// The send as the dialer sees it; its id is known after the commit.
+fn job(order: &Order, message: &Message, admission: &Admission) -> ReadyJob {
+    ReadyJob {
+        quick_send: QuickSendId(0),
+        account: order.account.id,
+        class: CLASS,
+        due_at: order.now,
+        destination: order.request.destination.clone(),
+        message: message.id,
+        blob: message.blob.clone(),
+        clip_ms: admission.clip_ms,
+        vote: order.request.vote,
+        tariff: order.tariff.id,
+        zone: admission.zone,
+        hold: admission.hold.price,
+        accepted_at: order.now,
+        expires_at: admission.expires_at,
+    }
+}
+
+/// The send as the store takes it.
+fn element(
+    job: &ReadyJob,
+    reference: Option<String>,
+    reservation: Option<&Reservation>,
+) -> Accept {
+    Accept {
+        account: job.account,
+        message: job.message,
+        clip_ms: job.clip_ms,
+        destination: job.destination.clone(),
+        vote: job.vote,
+        tariff: job.tariff,
+        zone: job.zone,
+        hold: job.hold,
+        at: job.accepted_at,
+        expires_at: job.expires_at,
+        class: job.class,
+        client_reference: reference.as_deref().map(bounded_reference),
+        lease: reservation.map(|reservation| LeaseStamp {
+            node: reservation.node,
+            trunk: reservation.trunk.clone(),
+            at: job.accepted_at,
+        }),
+    }
+}
+
+/// The send that was accepted before under this reference, so that nothing is spoken or charged
+/// for it again. Two at the same time are told apart by the store.
+async fn repeated(
+    app: &App,
+    caller: &Caller,
+    reference: Option<&str>,
+) -> std::result::Result<Option<Accepted>, Failure> {
+    let Some(reference) = reference else { return Ok(None) };
+    let account = caller.account.id;
+    let reference = bounded_reference(reference);
+    let mut reads = app.read().await?;
+    match store::quick_send::find_by_reference(&mut reads, account, &reference).await? {
+        Some(id) => first_send(app, account, id).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What was answered when the send was first accepted.
+async fn first_send(
+    app: &App,
+    account: AccountId,
+    id: QuickSendId,
+) -> std::result::Result<Accepted, Failure> {
+    let gone = || Failure::of(format!("reading send {id} again: it is not there"));
+    let send = store::quick_send::find(&mut app.read().await?, account, id).await?;
+    let send = send.ok_or_else(gone)?;
+    let tariff = prices::by_id(app, send.tariff).await?;
+    let hold = rate_rounding_up(&tariff, send.zone, send.clip_ms).ok_or_else(gone)?;
+    Ok(Accepted { id, message: send.message, clip_ms: send.clip_ms, hold, repeated: true })
+}
+
+/// A reference of a length that is kept; a longer one is kept as its hash.
+fn bounded_reference(reference: &str) -> String {
+    if reference.len() <= REFERENCE_MAX {
+        return reference.to_owned();
+    }
+    hex(&Sha256::digest(reference.as_bytes()))
+}
+
+/// The steps that are stored, in order.
+fn steps(send: &QuickSend) -> Vec<(Timestamp, Step)> {
+    let mut steps = vec![(Some(send.accepted_at), Step::Accepted)];
+    match &send.state {
+        State::Ready { .. } => {}
+        State::Attempt { started_at, .. } => steps.push((Some(*started_at), Step::Leased)),
+        State::Ended(ended) => steps.extend([
+            (ended.started_at, Step::Leased),
+            (ended.facts.invite_at, Step::Invited),
+            (ended.facts.ringing_at, Step::Ringing),
+            (ended.facts.answered_at, Step::Answered),
+            (ended.facts.first_audio_at, Step::FirstAudio),
+            (Some(ended.ended_at), Step::Ended),
+        ]),
+    }
+    steps.into_iter().filter_map(|(at, step)| at.map(|at| (at, step))).collect()
+}
+
+impl From<Refusal> for TextRefusal {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Disabled => Self::Disabled,
+            Refusal::WrongNumber => Self::WrongNumber,
+            Refusal::TimeNotAllowed => Self::TimeNotAllowed,
+            // The account's own new message is only missing when it waits for approval.
+            Refusal::WrongMessage => Self::MustBeApproved,
+            Refusal::InsufficientCredit => Self::InsufficientCredit,
+            Refusal::RecordingNotPermitted => Self::RecordingNotPermitted,
+        }
+    }
+}
+
+impl From<ScriptRefusal> for TextRefusal {
+    fn from(refusal: ScriptRefusal) -> Self {
+        match refusal {
+            ScriptRefusal::EmptyText => Self::EmptyText,
+            ScriptRefusal::TextTooLong => Self::TextTooLong,
+            ScriptRefusal::WrongMobile => Self::WrongMobile,
+            ScriptRefusal::NotSpoken => Self::NotSpoken,
+        }
+    }
+}
+
+impl From<RecordingRefusal> for TextRefusal {
+    fn from(refusal: RecordingRefusal) -> Self {
+        match refusal {
+            RecordingRefusal::NotSpoken => Self::NotSpoken,
+            RecordingRefusal::TooLong => Self::TooLong,
+        }
+    }
+}

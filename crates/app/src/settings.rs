@@ -1,0 +1,47 @@
+//! What the operator has set for the use cases. Read from the configuration by `server`; plain
+//! values here.
+
+use domain::calendar::calling_window::CallingWindow;
+
+/// The operator's choices.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether the web services answer anyone at all (code −300 otherwise).
+    pub web_enabled: bool,
+    /// Whether quick sends are taken (code −25 otherwise).
+    pub quick_send_enabled: bool,
+    /// When calls may be placed.
+    pub window: CallingWindow,
+    /// How often a text may be sent to one number; `None` sets no limit.
+    pub repeats: Option<RepeatLimit>,
+    /// Largest uploaded audio file, in bytes.
+    pub upload_bytes_max: usize,
+    /// How long the decoding of one upload may take, in milliseconds.
+    pub decode_ms_max: i64,
+    /// How many uploads and speeches are worked on at the same time.
+    pub audio_jobs_max: usize,
+}
+
+/// At most `count` sends to one number within `interval_ms`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepeatLimit {
+    /// How many are allowed.
+    pub count: u32,
+    /// Within how many milliseconds.
+    pub interval_ms: i64,
+}
+
+impl Default for Settings {
+    /// Everything on, at any hour, 20 MiB of audio decoded in at most 20 seconds.
+    fn default() -> Self {
+        Self {
+            web_enabled: true,
+            quick_send_enabled: true,
+            window: CallingWindow::ALWAYS,
+            repeats: None,
+            upload_bytes_max: 20 * 1024 * 1024,
+            decode_ms_max: 20_000,
+            audio_jobs_max: 4,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Making audio before any transaction is opened: decoding uploads, speaking texts, joining both.
+//! Work on samples runs where blocking is allowed, a bounded number of jobs at a time.
+
+use audio::text::{Speakable, cache_key, digits, normalise};
+use audio::{Clip, Limits};
+use domain::billing::rating::rate_speech_rounding_up;
+use domain::message::{LENGTH_MS_MAX, TEXT_CHARS_MAX};
+use domain::{AccountId, PhoneNumber, Rials, Timestamp};
+use store::Tx;
+use store::entry::{EntryKind, NewEntry, Posted};
+use store::speech::Speech;
+
+use crate::account::hex;
+use crate::ports::Speaker;
+use crate::{App, Error, Failure, Result, prices};
+
+/// Silence between a message and the number spoken after it, in milliseconds.
+const GAP_MS: u16 = 600;
+/// Random bytes in the name of a message's audio.
+const NAME_BYTES: usize = 16;
+
+/// What is to be spoken, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Script {
+    text: Speakable,
+    mobile: Option<Speakable>,
+    speaker: Speaker,
+}
+
+/// Why a script cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ScriptRefusal {
+    EmptyText,
+    TextTooLong,
+    WrongMobile,
+    NotSpoken,
+}
+
+impl Script {
+    /// Checks a text and the number to be spoken after it.
+    pub(crate) fn new(
+        text: &str,
+        mobile: Option<&str>,
+        speaker: Speaker,
+    ) -> std::result::Result<Self, ScriptRefusal> {
+        if text.trim().is_empty() {
+            return Err(ScriptRefusal::EmptyText);
+        }
+        if text.chars().nth(TEXT_CHARS_MAX).is_some() {
+            return Err(ScriptRefusal::TextTooLong);
+        }
+        let mobile = mobile.map(spoken_number).transpose()?;
+        let text = normalise(text).map_err(|_| ScriptRefusal::NotSpoken)?;
+        Ok(Self { text, mobile, speaker })
+    }
+}
+
+/// The number as it is read out.
+pub(crate) fn spoken_number(mobile: &str) -> std::result::Result<Speakable, ScriptRefusal> {
+    let number = PhoneNumber::parse(mobile).ok_or(ScriptRefusal::WrongMobile)?;
+    digits::spoken(number.national()).map_err(|_| ScriptRefusal::WrongMobile)
+}
+
+/// Audio that is in the blob store and has no message yet.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    /// The name of the audio.
+    pub(crate) blob: String,
+    /// How long it plays.
+    pub(crate) length_ms: u32,
+    /// How much of it was spoken by us, which is charged.
+    pub(crate) speech_ms: u32,
+    /// Speech that the cache does not know yet.
+    fresh: Vec<([u8; 32], Speech)>,
+    /// Whether the audio belongs to one message only, so that it goes when that one fails.
+    own: bool,
+}
+
+/// Why there is no recording.
+#[derive(Debug)]
+pub(crate) enum RecordingRefusal {
+    /// The engine made nothing that can be heard.
+    NotSpoken,
+    /// Longer than a message may be.
+    TooLong,
+}
+
+/// One piece of speech: what the cache holds and, if it was read or made just now, the samples.
+struct Piece {
+    key: [u8; 32],
+    speech: Speech,
+    clip: Option<Clip>,
+}
+
+/// Speaks a script, from the cache where it can.
+pub(crate) async fn speak(app: &App, script: &Script) -> Result<Recording, RecordingRefusal> {
+    let text = piece(app, &script.text, script.speaker).await?;
+    let Some(mobile) = &script.mobile else {
+        return Ok(Recording {
+            blob: text.speech.blob.clone(),
+            length_ms: text.speech.length_ms,
+            speech_ms: text.speech.length_ms,
+            fresh: text.fresh(),
+            own: false,
+        });
+    };
+    let mobile = piece(app, mobile, script.speaker).await?;
+    let speech_ms = text.speech.length_ms.saturating_add(mobile.speech.length_ms);
+    let clip = audio::join(&[&samples(app, &text).await?, &samples(app, &mobile).await?], GAP_MS);
+    let fresh = text.fresh().into_iter().chain(mobile.fresh()).collect();
+    kept(app, clip, speech_ms, fresh).await
+}
+
+/// Keeps an uploaded clip, with a number spoken after it if there is one.
+pub(crate) async fn with_number(
+    app: &App,
+    upload: Clip,
+    mobile: Option<&Speakable>,
+) -> Result<Recording, RecordingRefusal> {
+    let Some(mobile) = mobile else { return kept(app, upload, 0, Vec::new()).await };
+    let mobile = piece(app, mobile, Speaker::default()).await?;
+    let clip = audio::join(&[&upload, &samples(app, &mobile).await?], GAP_MS);
+    kept(app, clip, mobile.speech.length_ms, mobile.fresh()).await
+}
+
+/// Decodes an upload within the operator's limits.
+pub(crate) async fn decode(
+    app: &App,
+    bytes: Vec<u8>,
+    minimum_ms: u32,
+) -> Result<Clip, audio::Refusal> {
+    let jobs = app.audio_jobs().clone();
+    let place = jobs.acquire_owned().await.expect("the semaphore of audio jobs is never closed");
+    let clock = app.clock().clone();
+    let give_up_at = clock.now().plus_ms(app.settings().decode_ms_max);
+    let limits = Limits {
+        max_input_bytes: app.settings().upload_bytes_max,
+        max_seconds: LENGTH_MS_MAX / 1000,
+        min_ms: minimum_ms,
+    };
+    let work = tokio::task::spawn_blocking(move || {
+        // The place is kept until the work ends, even if nobody waits for it any more.
+        let _place = place;
+        audio::telephone_clip_while(&bytes, &limits, &|| clock.now() < give_up_at)
+    });
+    let decoded = work.await.map_err(|error| Failure::because("decoding audio", error))?;
+    decoded.map_err(Error::Refused)
+}
+
+impl Recording {
+    /// What the speech costs; `None` past 64 bits.
+    pub(crate) async fn price(&self, app: &App, now: Timestamp) -> std::result::Result<Option<Rials>, Failure> {
+        if self.speech_ms == 0 {
+            return Ok(Some(Rials::ZERO));
+        }
+        Ok(rate_speech_rounding_up(&prices::in_force(app, now).await?, self.speech_ms))
+    }
+
+    /// Notes in the transaction what was spoken, so that it is not spoken again, and charges for
+    /// it. `false`: the balance does not cover it, and the transaction must not be committed.
+    pub(crate) async fn post(
+        &self,
+        tx: &mut Tx,
+        account: AccountId,
+        price: Rials,
+        at: Timestamp,
+    ) -> std::result::Result<bool, store::Error> {
+        for (key, speech) in &self.fresh {
+            store::speech::insert(tx, key, speech, at).await?;
+        }
+        if price == Rials::ZERO {
+            return Ok(true);
+        }
+        let entry = NewEntry {
+            account,
+            kind: EntryKind::Speech,
+            amount: Rials(-price.0),
+            at,
+            reference: None,
+            note: format!("{} s of speech", self.speech_ms.div_ceil(1000)),
+        };
+        Ok(store::entry::post(tx, &entry).await? == Posted::Done)
+    }
+
+    /// Passes `made` on; when no message came to be, its audio is removed. Speech stays: the cache
+    /// may have it.
+    pub(crate) async fn kept_if_ok<T, E>(
+        &self,
+        app: &App,
+        made: std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        if made.is_err()
+            && self.own
+            && let Err(failure) = app.blobs().delete(&self.blob).await
+        {
+            tracing::warn!(blob = self.blob, error = failure.chain(), "audio left behind");
+        }
+        made
+    }
+}
+
+impl Piece {
+    /// The entry for the cache, when it was made just now.
+    fn fresh(&self) -> Vec<([u8; 32], Speech)> {
+        if self.clip.is_some() { vec![(self.key, self.speech.clone())] } else { Vec::new() }
+    }
+}
+
+/// Finds or makes the speech of one text.
+async fn piece(app: &App, text: &Speakable, speaker: Speaker) -> Result<Piece, RecordingRefusal> {
+    let voice = app.tts().identity(speaker);
+    let key = cache_key(&voice.engine, &voice.name, voice.words_per_minute, text);
+    if let Some(speech) = store::speech::find(&mut app.read().await?, &key).await? {
+        return Ok(Piece { key, speech, clip: None });
+    }
+    let wav = app.tts().speak(text, speaker).await?;
+    let clip = match decode(app, wav, 0).await {
+        Ok(clip) => clip,
+        Err(Error::Refused(audio::Refusal::TooLong { .. })) => {
+            return Err(Error::Refused(RecordingRefusal::TooLong));
+        }
+        Err(Error::Refused(refusal)) => {
+            tracing::warn!(%refusal, engine = voice.engine, "the speech engine made no usable audio");
+            return Err(Error::Refused(RecordingRefusal::NotSpoken));
+        }
+        Err(Error::Failed(failure)) => return Err(failure.into()),
+    };
+    let blob = format!("speech/{}.wav", hex(&key));
+    app.blobs().put(&blob, clip.to_wav()).await?;
+    let speech = Speech { blob, length_ms: length_ms(&clip)? };
+    Ok(Piece { key, speech, clip: Some(clip) })
+}
+
+/// The samples of a piece, from the blob store when the cache knew it.
+async fn samples(app: &App, piece: &Piece) -> std::result::Result<Clip, Failure> {
+    if let Some(clip) = &piece.clip {
+        return Ok(clip.clone());
+    }
+    let samples = crate::dialing::clip(app, &piece.speech.blob).await?;
+    Ok(Clip::from_samples(samples.to_vec()))
+}
+
+/// Puts a clip into the blob store under a name of its own.
+async fn kept(
+    app: &App,
+    clip: Clip,
+    speech_ms: u32,
+    fresh: Vec<([u8; 32], Speech)>,
+) -> Result<Recording, RecordingRefusal> {
+    let length_ms = length_ms(&clip)?;
+    let mut random = [0; NAME_BYTES];
+    app.rng().fill(&mut random);
+    let blob = format!("message/{}.wav", hex(&random));
+    app.blobs().put(&blob, clip.to_wav()).await?;
+    Ok(Recording { blob, length_ms, speech_ms, fresh, own: true })
+}
+
+fn length_ms(clip: &Clip) -> Result<u32, RecordingRefusal> {
+    u32::try_from(clip.duration_ms())
+        .ok()
+        .filter(|length_ms| *length_ms <= LENGTH_MS_MAX)
+        .ok_or(Error::Refused(RecordingRefusal::TooLong))
+}
