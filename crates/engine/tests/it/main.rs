@@ -1,0 +1,12 @@
+//! What a caller of the engine sees: calls against the sandbox carrier and hand-made peers, over
+//! a network in memory and in virtual time.
+
+mod abandon;
+mod fails;
+mod hostile;
+mod media_changes;
+mod peer;
+mod phones;
+mod plays;
+mod property;
+mod world;

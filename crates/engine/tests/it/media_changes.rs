@@ -1,0 +1,182 @@
+//! What answers and re-INVITEs may say: unusable media, hold and resume, another codec, keys in
+//! odd packets, a BYE with a cause.
+
+use std::time::Duration;
+
+use engine::{Cause, Event};
+use media::rtp::Packet;
+use media::telephone_event::{Key, KeyPress};
+
+use crate::peer::{Act, CALLEE_SIP, Callee, Peer, description, usual_description};
+use crate::world::{World, address, call_to, clip_of_frames};
+
+fn audio_line(direction: &str) -> String {
+    let more = format!("a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n");
+    description("192.0.2.50", "40000 RTP/AVP 8 101", &more)
+}
+
+/// A packet of the callee.
+fn packet(payload_type: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Vec<u8> {
+    let header = media::rtp::Header { marker: false, payload_type, sequence, timestamp, ssrc: 77 };
+    [&header.write()[..], payload].concat()
+}
+
+#[test]
+fn an_answer_without_usable_media_is_acknowledged_and_hung_up() {
+    for answer in [
+        String::new(),
+        "rubbish".to_owned(),
+        description("192.0.2.50", "0 RTP/AVP 8", ""),
+        description("192.0.2.50", "40000 RTP/AVP 18", ""),
+        description("192.0.2.50", "40000 RTP/SAVP 8", ""),
+        description("media.example", "40000 RTP/AVP 8", ""),
+        description("224.0.0.1", "40000 RTP/AVP 8", ""),
+    ] {
+        let mut world = World::new();
+        let callee = world.add_peer(Callee::new(answer.clone()));
+        world.start(call_to(1, "callee", address(CALLEE_SIP)));
+        world.run_until_quiet();
+        let outcome = world.outcome(1);
+        assert_eq!((outcome.cause, outcome.answered), (Cause::NoMediaAgreed, true), "{answer}");
+        assert_eq!((outcome.heard_ms, outcome.sip_code), (0, Some(200)));
+        assert_eq!(callee.borrow().log, ["INVITE", "ACK", "BYE"]);
+        assert!(callee.borrow().rtp.is_empty());
+    }
+}
+
+#[test]
+fn an_answer_in_a_183_counts_when_the_200_repeats_none() {
+    let mut world = World::new();
+    let mut callee = Callee::new(String::new());
+    callee.early = Some(usual_description());
+    world.add_peer(callee);
+    world.start(call_to(1, "callee", address(CALLEE_SIP)));
+    world.run_until_quiet();
+    assert_eq!(world.outcome(1).cause, Cause::Played);
+}
+
+#[test]
+fn a_held_call_waits_and_then_goes_on_where_it_was() {
+    for hold in [
+        audio_line("sendonly"),
+        audio_line("inactive"),
+        description("0.0.0.0", "40000 RTP/AVP 8", ""),
+    ] {
+        let mut world = World::new();
+        let callee = world.add_peer(
+            Callee::new(usual_description())
+                .then(500, Act::Reinvite(Some(hold)))
+                .then(3_500, Act::Reinvite(Some(audio_line("sendrecv")))),
+        );
+        let mut spec = call_to(1, "callee", address(CALLEE_SIP));
+        spec.clip = clip_of_frames(100);
+        let wanted = spec.clip.encoded(media::Codec::Pcma).encoded().to_vec();
+        world.start(spec);
+        world.run_until_quiet();
+        let outcome = world.outcome(1);
+        assert_eq!((outcome.cause, outcome.heard_ms), (Cause::Played, 2_000));
+        let callee = callee.borrow();
+        let heard: Vec<u8> =
+            callee.rtp.iter().flat_map(|(_, _, bytes)| bytes[12..].to_vec()).collect();
+        assert_eq!(&heard[..wanted.len()], wanted);
+        let gaps: Vec<(Duration, u32)> = callee
+            .rtp
+            .windows(2)
+            .map(|pair| {
+                let stamp = |at: usize| Packet::parse(&pair[at].2).unwrap().header.timestamp;
+                (pair[1].0 - pair[0].0, stamp(1).wrapping_sub(stamp(0)))
+            })
+            .filter(|(gap, _)| *gap > Duration::from_millis(20))
+            .collect();
+        assert_eq!(gaps.len(), 1, "one pause");
+        let paused_ms = u32::try_from(gaps[0].0.as_millis()).unwrap();
+        assert!((2_900..3_100).contains(&paused_ms));
+        assert_eq!(gaps[0].1, paused_ms * 8, "the timestamp tells how long the pause was");
+    }
+}
+
+#[test]
+fn a_reinvite_may_change_codec_and_address_and_may_ask_for_our_offer() {
+    let moved = description("192.0.2.50", "40002 RTP/AVP 0", "");
+    let mut world = World::new();
+    let callee = world.add_peer(
+        Callee::new(usual_description())
+            .then(400, Act::Reinvite(Some(moved)))
+            .then(800, Act::Reinvite(None))
+            .then(1_200, Act::Reinvite(Some(description("192.0.2.50", "40000 RTP/AVP 18", "")))),
+    );
+    world.start(call_to(1, "callee", address(CALLEE_SIP)));
+    world.run_until_quiet();
+    assert_eq!((world.outcome(1).cause, world.outcome(1).heard_ms), (Cause::Played, 2_000));
+    let callee = callee.borrow();
+    let kinds: Vec<u8> = callee.rtp.iter().map(|(_, _, bytes)| bytes[1] & 0x7F).collect();
+    assert!(kinds.contains(&0) && kinds.contains(&8), "both codecs were used");
+    assert!(callee.log.contains(&"488".to_owned()), "{:?}", callee.log);
+    assert_eq!(callee.address(), address(CALLEE_SIP));
+}
+
+#[test]
+fn keys_survive_loss_repetition_and_foreign_payload_types() {
+    let answer =
+        description("192.0.2.50", "40000 RTP/AVP 8 96", "a=rtpmap:96 telephone-event/8000\r\n");
+    let mut callee = Callee::new(answer);
+    let mut sequence = 0;
+    for (at_ms, kind, key) in [(500, 101, '7'), (900, 96, '*'), (1_300, 101, '#')] {
+        let stamp = u32::try_from(at_ms * 8).unwrap();
+        let press = KeyPress::new(Key::from_char(key).unwrap(), stamp, 5);
+        for (index, event) in (0_u64..).zip(press).filter(|(index, _)| index % 3 != 0) {
+            for copy in 0..2 {
+                sequence += 1;
+                let bytes = packet(kind, sequence, event.timestamp, &event.payload);
+                callee = callee.then(at_ms + 20 * index + copy, Act::Rtp(bytes));
+            }
+        }
+    }
+    callee = callee.then(1_600, Act::Rtp(packet(18, 999, 0, &[0; 20])));
+    callee = callee.then(1_601, Act::Rtp(b"not rtp".to_vec()));
+    let mut world = World::new();
+    world.add_peer(callee);
+    world.start(call_to(1, "callee", address(CALLEE_SIP)));
+    world.run_until_quiet();
+    let outcome = world.outcome(1);
+    assert_eq!(outcome.keys.to_string(), "7*#");
+    assert_eq!(outcome.rtp.strangers, 2);
+    assert!(outcome.rtp.received > 20 && !outcome.rtp.ambiguous);
+    let digits: Vec<char> = world
+        .events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::Key { digit, .. } => Some(*digit),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(digits, ['7', '*', '#']);
+}
+
+#[test]
+fn a_bye_with_a_cause_keeps_it() {
+    let mut world = World::new();
+    world.add_peer(
+        Callee::new(usual_description())
+            .then(1_000, Act::Bye("Reason: Q.850;cause=31;text=\"normal\"\r\n")),
+    );
+    world.start(call_to(1, "callee", address(CALLEE_SIP)));
+    world.run_until_quiet();
+    let outcome = world.outcome(1);
+    assert_eq!((outcome.cause, outcome.q850), (Cause::CalleeHungUp, Some(31)));
+    assert!((960..=1_040).contains(&outcome.heard_ms), "{}", outcome.heard_ms);
+}
+
+#[test]
+fn two_calls_with_one_remote_address_on_one_port_are_counted_as_ambiguous() {
+    let mut world = World::with(1, engine::Limits::default(), crate::world::carrier_config(4));
+    world.add_peer(Callee::new(usual_description()));
+    world.start(call_to(1, "callee", address(CALLEE_SIP)));
+    world.run_for(Duration::from_millis(100));
+    world.start(call_to(2, "callee", address(CALLEE_SIP)));
+    world.run_until_quiet();
+    assert!(!world.outcome(1).rtp.ambiguous);
+    assert!(world.outcome(2).rtp.ambiguous);
+    assert_eq!(world.counter("rtp_ambiguous_sources"), 1);
+    assert_eq!(world.outcome(2).heard_ms, 2_000);
+}

@@ -1,0 +1,375 @@
+//! Far ends that do what the carrier does not: a phone that registers, and a callee written out
+//! message by message.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use media::{Codec, sdp};
+use sip::{
+    Credentials, Endpoint, Event, Headers, LegId, Message, Method, Name, NameAddr, OutOfDialog,
+    Request, Uri,
+};
+
+use crate::world::{ENGINE_SIP, address};
+
+/// Datagrams as (from, to, bytes).
+pub type Outbox = Vec<(SocketAddr, SocketAddr, Vec<u8>)>;
+
+/// A far end that the world delivers to.
+pub trait Peer {
+    fn address(&self) -> SocketAddr;
+    fn receive(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]);
+    fn next_timeout(&self) -> Option<Instant>;
+    fn expire(&mut self, now: Instant);
+    fn outbox(&mut self) -> &mut Outbox;
+}
+
+/// What a [`Callee`] does at a given time after the ACK.
+#[derive(Clone)]
+pub enum Act {
+    Reinvite(Option<String>),
+    Rtp(Vec<u8>),
+    Bye(&'static str),
+}
+
+/// A callee that writes its SIP by hand: it answers the first INVITE as told, then acts.
+pub struct Callee {
+    pub answer: String,
+    /// A description in a 183 before the answer.
+    pub early: Option<String>,
+    pub acts: VecDeque<(Duration, Act)>,
+    /// Methods of requests, and codes of responses, as they came.
+    pub log: Vec<String>,
+    pub bodies: Vec<String>,
+    pub rtp: Vec<(Instant, SocketAddr, Vec<u8>)>,
+    invite: Option<Request>,
+    acked_at: Option<Instant>,
+    media_of_engine: Option<SocketAddr>,
+    cseq: u32,
+    address: SocketAddr,
+    outbox: Outbox,
+}
+
+pub const CALLEE_SIP: &str = "192.0.2.50:5060";
+pub const CALLEE_MEDIA: &str = "192.0.2.50:40000";
+
+/// A description for one audio line.
+pub fn description(connection: &str, audio: &str, more: &str) -> String {
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 {connection}\r\ns=-\r\nc=IN IP4 {connection}\r\nt=0 0\r\n\
+         m=audio {audio}\r\n{more}"
+    )
+}
+
+pub fn usual_description() -> String {
+    let more = "a=rtpmap:101 telephone-event/8000\r\n";
+    description("192.0.2.50", "40000 RTP/AVP 8 101", more)
+}
+
+impl Callee {
+    pub fn new(answer: String) -> Self {
+        Self {
+            answer,
+            early: None,
+            acts: VecDeque::new(),
+            log: Vec::new(),
+            bodies: Vec::new(),
+            rtp: Vec::new(),
+            invite: None,
+            acked_at: None,
+            media_of_engine: None,
+            cseq: 100,
+            address: address(CALLEE_SIP),
+            outbox: Vec::new(),
+        }
+    }
+
+    pub fn then(mut self, after_ms: u64, act: Act) -> Self {
+        self.acts.push_back((Duration::from_millis(after_ms), act));
+        self
+    }
+
+    fn send(&mut self, bytes: Vec<u8>) {
+        self.outbox.push((self.address, address(ENGINE_SIP), bytes));
+    }
+
+    fn respond(&mut self, request: &Request, code: u16, body: &str) {
+        let mut text = format!("SIP/2.0 {code} Whatever\r\n");
+        for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
+            for value in request.headers.all(name) {
+                let tag = match name {
+                    Name::To if !value.windows(4).any(|part| part == b"tag=") => ";tag=callee",
+                    _ => "",
+                };
+                let value = String::from_utf8_lossy(value);
+                text.push_str(&format!("{}: {value}{tag}\r\n", name.text()));
+            }
+        }
+        text.push_str(&format!("Contact: <sip:callee@{}>\r\n", self.address));
+        text.push_str(&with_body(body));
+        self.send(text.into_bytes());
+    }
+
+    fn request(&mut self, method: &str, more: &str, body: &str) {
+        let invite = self.invite.as_ref().unwrap();
+        let field = |name| String::from_utf8_lossy(invite.headers.get(name).unwrap()).into_owned();
+        let (from, to, call_id) = (field(Name::From), field(Name::To), field(Name::CallId));
+        let cseq = if method == "ACK" { self.cseq } else { self.cseq + 1 };
+        self.cseq = cseq;
+        let local = self.address;
+        let text = format!(
+            "{method} sip:{ENGINE_SIP} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP {local};branch=z9hG4bKby-hand-{method}-{cseq}\r\n\
+             Max-Forwards: 70\r\nFrom: {to};tag=callee\r\nTo: {from}\r\nCall-ID: {call_id}\r\n\
+             CSeq: {cseq} {method}\r\nContact: <sip:callee@{local}>\r\n{more}{}",
+            with_body(body)
+        );
+        self.send(text.into_bytes());
+    }
+}
+
+fn with_body(body: &str) -> String {
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!("{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
+impl Peer for Callee {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn receive(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if to != self.address {
+            self.rtp.push((now, from, bytes.to_vec()));
+            return;
+        }
+        match sip::message::parse(bytes, &sip::Limits::default()).unwrap() {
+            Message::Request(request) => {
+                let method = String::from_utf8_lossy(request.method.as_bytes()).into_owned();
+                self.log.push(method);
+                match request.method {
+                    Method::Invite => {
+                        let body = String::from_utf8_lossy(&request.body).into_owned();
+                        let port = body.split_once("m=audio ").unwrap().1;
+                        let port = port.split_once(' ').unwrap().0.parse().unwrap();
+                        self.media_of_engine = Some(SocketAddr::new(from.ip(), port));
+                        if let Some(early) = self.early.clone() {
+                            self.respond(&request, 183, &early);
+                        }
+                        let answer = self.answer.clone();
+                        self.respond(&request, 200, &answer);
+                        self.invite = Some(request);
+                    }
+                    Method::Ack => {
+                        self.acked_at.get_or_insert(now);
+                    }
+                    _ => self.respond(&request, 200, ""),
+                }
+            }
+            Message::Response(response) => {
+                self.log.push(response.code.to_string());
+                let body = String::from_utf8_lossy(&response.body).into_owned();
+                let cseq = response.headers.get(Name::CSeq).unwrap();
+                if cseq.ends_with(b"INVITE") && response.code >= 200 {
+                    let offered = self.bodies.last().is_some_and(String::is_empty);
+                    let answer = if offered && response.code == 200 { &*self.answer } else { "" };
+                    self.request("ACK", "", &answer.to_owned());
+                }
+                self.bodies.push(body);
+            }
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let (after, _) = self.acts.front()?;
+        Some(self.acked_at? + *after)
+    }
+
+    fn expire(&mut self, _now: Instant) {
+        match self.acts.pop_front().unwrap().1 {
+            Act::Reinvite(body) => {
+                // An empty entry says that the 200 to come holds an offer.
+                self.bodies.push(if body.is_some() { "offer".to_owned() } else { String::new() });
+                self.request("INVITE", "", &body.unwrap_or_default());
+            }
+            Act::Rtp(bytes) => {
+                let to = self.media_of_engine.unwrap();
+                self.outbox.push((address(CALLEE_MEDIA), to, bytes));
+            }
+            Act::Bye(reason) => self.request("BYE", reason, ""),
+        }
+    }
+
+    fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+}
+
+/// A softphone that registers with the engine and answers what comes.
+pub struct Phone {
+    pub username: String,
+    pub password: String,
+    /// Codes and Contact fields of the responses to its REGISTERs.
+    pub replies: Vec<(u16, Vec<String>)>,
+    pub min_expires: Option<String>,
+    /// Requests and responses as they came in.
+    pub received: Vec<Vec<u8>>,
+    /// The last REGISTER it sent with credentials.
+    pub authorised: Option<Vec<u8>>,
+    pub rtp_packets: usize,
+    pub calls_answered: usize,
+    endpoint: Endpoint,
+    out: sip::Outputs,
+    outbox: Outbox,
+    local: SocketAddr,
+    cseq: u32,
+}
+
+impl Phone {
+    pub fn new(username: &str, password: &str, local: &str) -> Self {
+        let local = address(local);
+        let octet = match local.ip() {
+            std::net::IpAddr::V4(ip) => ip.octets()[3],
+            std::net::IpAddr::V6(_) => 0,
+        };
+        Self {
+            username: username.to_owned(),
+            password: password.to_owned(),
+            replies: Vec::new(),
+            min_expires: None,
+            received: Vec::new(),
+            authorised: None,
+            rtp_packets: 0,
+            calls_answered: 0,
+            endpoint: Endpoint::new(sip::Config {
+                local,
+                secret: [octet; 32],
+                user_agent: "phone".to_owned(),
+                registrar: false,
+                limits: sip::Limits::default(),
+            }),
+            out: sip::Outputs::default(),
+            outbox: Vec::new(),
+            local,
+            cseq: 1,
+        }
+    }
+
+    /// The Contact that it registers: an address behind NAT that nobody can reach.
+    pub fn contact(&self) -> String {
+        format!("sip:{}@10.0.0.7:5060", self.username)
+    }
+
+    /// Sends a REGISTER with these Contact values and this Expires field.
+    pub fn register(&mut self, now: Instant, contacts: &[&str], expires: Option<&str>) {
+        let aor: Uri = format!("sip:{}@192.0.2.1", self.username).parse().unwrap();
+        let mut headers = Headers::new();
+        contacts.iter().for_each(|contact| headers.push(Name::Contact, contact.as_bytes()));
+        if let Some(expires) = expires {
+            headers.push(Name::Expires, expires.as_bytes());
+        }
+        let request = OutOfDialog {
+            method: Method::Register,
+            destination: address(ENGINE_SIP),
+            uri: "sip:192.0.2.1".parse().unwrap(),
+            from: NameAddr::new(aor.clone()),
+            to: NameAddr::new(aor),
+            call_id: Some(format!("register-{}", self.local)),
+            cseq: self.cseq,
+            headers,
+            body: Vec::new(),
+            credentials: Some(Credentials {
+                username: self.username.clone(),
+                password: self.password.clone(),
+            }),
+        };
+        self.cseq += 2;
+        self.endpoint.request(now, request, &mut self.out).unwrap();
+        self.drain(now);
+    }
+
+    pub fn request(&mut self, now: Instant, method: Method) {
+        let us: Uri = format!("sip:{}@192.0.2.1", self.username).parse().unwrap();
+        let request = OutOfDialog {
+            method,
+            destination: address(ENGINE_SIP),
+            uri: "sip:192.0.2.1".parse().unwrap(),
+            from: NameAddr::new(us.clone()),
+            to: NameAddr::new(us),
+            call_id: None,
+            cseq: 1,
+            headers: Headers::new(),
+            body: Vec::new(),
+            credentials: None,
+        };
+        self.endpoint.request(now, request, &mut self.out).unwrap();
+        self.drain(now);
+    }
+
+    /// Sends bytes as they are.
+    pub fn send_raw(&mut self, bytes: Vec<u8>) {
+        self.outbox.push((self.local, address(ENGINE_SIP), bytes));
+    }
+
+    fn answer(&mut self, now: Instant, leg: LegId, request: &Request) {
+        let media = SocketAddr::new(self.local.ip(), 40_000);
+        let local = sdp::Local::new(1, media, &[Codec::Pcma, Codec::Pcmu]);
+        let (_, answer) = sdp::answer_offer(&local, &request.body).unwrap();
+        self.calls_answered += 1;
+        self.endpoint.answer(now, leg, &answer, &mut self.out);
+    }
+
+    fn drain(&mut self, now: Instant) {
+        while !self.out.events.is_empty() {
+            for event in std::mem::take(&mut self.out.events) {
+                match event {
+                    Event::Incoming { leg, request, .. } => self.answer(now, leg, &request),
+                    Event::Response { result, .. } => {
+                        let Ok(response) = result else { continue };
+                        let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+                        let contacts = response.headers.all(Name::Contact).map(text).collect();
+                        self.min_expires = response.headers.get(Name::MinExpires).map(text);
+                        self.replies.push((response.code, contacts));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for transmit in self.out.transmits.drain(..) {
+            if transmit.bytes.windows(15).any(|part| part == b"Authorization: ") {
+                self.authorised = Some(transmit.bytes.to_vec());
+            }
+            self.outbox.push((self.local, transmit.destination, transmit.bytes.to_vec()));
+        }
+    }
+}
+
+impl Peer for Phone {
+    fn address(&self) -> SocketAddr {
+        self.local
+    }
+
+    fn receive(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        if to != self.local {
+            self.rtp_packets += 1;
+            return;
+        }
+        self.received.push(bytes.to_vec());
+        self.endpoint.receive(now, from, bytes, &mut self.out);
+        self.drain(now);
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        self.endpoint.next_timeout()
+    }
+
+    fn expire(&mut self, now: Instant) {
+        self.endpoint.expire(now, &mut self.out);
+        self.drain(now);
+    }
+
+    fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+}
