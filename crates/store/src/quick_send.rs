@@ -120,6 +120,51 @@ pub async fn find(
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(quick_send).transpose()
 }
 
+/// Whose quick send `id` is, for the operator's tools.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn owner(reads: &mut impl Queries, id: QuickSendId) -> Result<Option<AccountId>> {
+    let sql = "SELECT id, account_id FROM quick_send WHERE id = $1";
+    let row = reads.query_opt(sql, values![id]).await?;
+    row.map(|row| row.get("account_id")).transpose()
+}
+
+/// The account's send that was accepted under this client reference.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn find_by_reference(
+    reads: &mut impl Queries,
+    account: AccountId,
+    reference: &str,
+) -> Result<Option<QuickSendId>> {
+    let sql = "SELECT id FROM quick_send WHERE account_id = $1 AND client_reference = $2";
+    let row = reads.query_opt(sql, values![account, reference]).await?;
+    row.map(|row| row.get("id")).transpose()
+}
+
+/// How many sends of the account to `destination` were accepted from `since` on, counting no
+/// further than `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn count_since(
+    reads: &mut impl Queries,
+    account: AccountId,
+    destination: &Destination,
+    since: Timestamp,
+    limit: u32,
+) -> Result<u32> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS sends FROM (
+                   SELECT id FROM quick_send
+                   WHERE account_id = $1 AND destination = $2 AND accepted_at_us >= $3
+                   LIMIT $4
+               ) AS recent";
+    let values = values![account, destination.as_str(), since, limit];
+    reads.query_one(sql, values).await?.get("sends")
+}
+
 fn quick_send(row: &Row) -> Result<QuickSend> {
     let vote: Option<Timestamp> = row.get("vote_at_us")?;
     Ok(QuickSend {
