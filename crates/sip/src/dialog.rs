@@ -1,6 +1,175 @@
-//! Dialogs (RFC 3261 §12).
+//! Dialogs (RFC 3261 §12): who talks, where requests go, in which order they are numbered.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::limits::MAX_ROUTES;
+use crate::message::{Headers, Name, NameAddr, Uri, header};
+
+/// What a call's messages have in common from the first INVITE on, whatever dialogs it forks
+/// into. Values are as they stand in header fields.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) call_id: Box<[u8]>,
+    /// Our side, with tag.
+    pub(crate) local: Box<[u8]>,
+    pub(crate) local_tag: Box<[u8]>,
+    /// The peer's side without tag.
+    pub(crate) remote: Box<[u8]>,
+    /// Where the first INVITE was addressed to.
+    pub(crate) request_uri: Uri,
+    /// Where the first INVITE was sent to, or came from.
+    pub(crate) destination: SocketAddr,
+    /// Whether everything goes to `destination`, whatever Contact and Record-Route say.
+    pub(crate) symmetric: bool,
+    /// Our Contact value.
+    pub(crate) contact: Box<[u8]>,
+}
+
+/// One dialog, from our side.
+#[derive(Debug, Clone)]
+pub(crate) struct Dialog {
+    pub(crate) origin: Arc<Origin>,
+    /// The peer's side, with tag once known.
+    pub(crate) remote: Box<[u8]>,
+    pub(crate) remote_tag: Box<[u8]>,
+    pub(crate) target: Uri,
+    /// The Route elements, first hop first.
+    pub(crate) routes: Vec<Box<[u8]>>,
+    pub(crate) destination: SocketAddr,
+    /// The number of the last request we sent.
+    pub(crate) local_cseq: u32,
+    /// The number of the last request the peer sent.
+    pub(crate) remote_cseq: Option<u32>,
+}
+
+impl Dialog {
+    /// The dialog of a call we placed, before anybody answered.
+    pub(crate) fn unanswered(origin: Arc<Origin>, cseq: u32) -> Self {
+        Self {
+            remote: origin.remote.clone(),
+            remote_tag: Box::default(),
+            target: origin.request_uri.clone(),
+            routes: Vec::new(),
+            destination: origin.destination,
+            local_cseq: cseq,
+            remote_cseq: None,
+            origin,
+        }
+    }
+
+    /// The dialog a 2xx to our INVITE number `cseq` makes (§12.1.2). Without a usable Contact
+    /// the Request-URI stays the target: better than a call nobody can hang up.
+    pub(crate) fn answered(origin: &Arc<Origin>, cseq: u32, headers: &Headers) -> Self {
+        let mut dialog = Self::unanswered(Arc::clone(origin), cseq);
+        let to = headers.get(Name::To).unwrap_or_default();
+        dialog.remote = to.into();
+        dialog.remote_tag = header::tag(to).unwrap_or_default().into();
+        dialog.routes = record_routes(headers);
+        dialog.routes.reverse();
+        dialog.retarget(headers);
+        dialog
+    }
+
+    /// The dialog an incoming INVITE makes (§12.1.1).
+    pub(crate) fn incoming(origin: Arc<Origin>, cseq: u32, headers: &Headers) -> Self {
+        let mut dialog = Self::unanswered(origin, 0);
+        let from = headers.get(Name::From).unwrap_or_default();
+        dialog.remote_tag = header::tag(from).unwrap_or_default().into();
+        if let Ok(from) = NameAddr::parse(from, Name::From) {
+            dialog.target = from.uri;
+        }
+        dialog.remote_cseq = Some(cseq);
+        dialog.routes = record_routes(headers);
+        dialog.retarget(headers);
+        dialog
+    }
+
+    /// Takes the peer's Contact as the new target (§12.2.1.2) and finds the next hop's address:
+    /// the first route or the target where that is an IP literal, otherwise where the call began.
+    pub(crate) fn retarget(&mut self, headers: &Headers) {
+        let contact = headers.elements(Name::Contact).next().and_then(header::address_of);
+        if let Some(uri) = contact.and_then(|text| Uri::parse(text).ok()) {
+            self.target = uri;
+        }
+        if self.origin.symmetric {
+            return;
+        }
+        let hop = match self.routes.first() {
+            Some(route) => header::address_of(route).and_then(|text| Uri::parse(text).ok()),
+            None => Some(self.target.clone()),
+        };
+        self.destination = hop.and_then(|uri| uri.socket_addr()).unwrap_or(self.origin.destination);
+    }
+
+    /// The Request-URI and the Route elements of our next request (§12.2.1.1): loose routing, or
+    /// strict when the first hop has no `lr`.
+    pub(crate) fn route(&self) -> (Vec<u8>, Vec<Vec<u8>>) {
+        let target = self.target.as_bytes();
+        let first = self.routes.first().and_then(|route| header::address_of(route));
+        let first = first.and_then(|text| Uri::parse(text).ok());
+        match first {
+            Some(hop) if hop.param("lr").is_none() => {
+                let mut routes: Vec<_> = self.routes[1..].iter().map(|r| r.to_vec()).collect();
+                routes.push([b"<", target, b">"].concat());
+                (hop.as_bytes().to_vec(), routes)
+            }
+            _ => (target.to_vec(), self.routes.iter().map(|route| route.to_vec()).collect()),
+        }
+    }
+
+    /// The number of our next request.
+    pub(crate) fn next_cseq(&mut self) -> u32 {
+        self.local_cseq += 1;
+        self.local_cseq
+    }
+
+    pub(crate) fn snapshot(&self) -> DialogSnapshot {
+        DialogSnapshot {
+            destination: self.destination,
+            call_id: self.origin.call_id.to_vec(),
+            local: self.origin.local.to_vec(),
+            remote: self.remote.to_vec(),
+            remote_target: self.target.as_bytes().to_vec(),
+            route_set: self.routes.iter().map(|route| route.to_vec()).collect(),
+            next_cseq: self.local_cseq + 1,
+        }
+    }
+
+    /// The dialog that was written down; `None` when its target is no URI.
+    pub(crate) fn restored(snapshot: &DialogSnapshot) -> Option<Self> {
+        let one_line = |text: &[u8]| {
+            let mut line = Vec::new();
+            header::unfold(text, &mut line);
+            line.into_boxed_slice()
+        };
+        let target = Uri::parse(&snapshot.remote_target).ok()?;
+        let origin = Origin {
+            call_id: one_line(&snapshot.call_id),
+            local: one_line(&snapshot.local),
+            local_tag: header::tag(&snapshot.local)?.into(),
+            remote: one_line(&snapshot.remote),
+            request_uri: target,
+            destination: snapshot.destination,
+            symmetric: true,
+            contact: Box::default(),
+        };
+        let mut dialog = Self::unanswered(Arc::new(origin), snapshot.next_cseq.saturating_sub(1));
+        dialog.remote_tag = header::tag(&snapshot.remote).unwrap_or_default().into();
+        dialog.routes = snapshot.route_set.iter().map(|route| one_line(route)).collect();
+        Some(dialog)
+    }
+}
+
+/// The Record-Route elements in order; those that are no address are left out.
+fn record_routes(headers: &Headers) -> Vec<Box<[u8]>> {
+    headers
+        .elements(Name::RecordRoute)
+        .filter(|route| header::address_of(route).is_some_and(|text| Uri::parse(text).is_ok()))
+        .take(MAX_ROUTES)
+        .map(Into::into)
+        .collect()
+}
 
 /// What must be written down of an answered call so that a later life can hang it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +190,40 @@ pub struct DialogSnapshot {
     pub next_cseq: u32,
 }
 
+/// The first line of an encoded snapshot: its form, should it ever change.
+const SNAPSHOT_FORM: &[u8] = b"dialog 1";
+
 impl DialogSnapshot {
-    /// The snapshot as bytes to keep.
+    /// The snapshot as bytes to keep: one value a line, none of which can hold a line end.
     pub fn encode(&self) -> Vec<u8> {
-        Vec::new()
+        let (destination, cseq) = (self.destination.to_string(), self.next_cseq.to_string());
+        let mut lines = vec![
+            SNAPSHOT_FORM,
+            destination.as_bytes(),
+            cseq.as_bytes(),
+            &self.call_id,
+            &self.local,
+            &self.remote,
+            &self.remote_target,
+        ];
+        lines.extend(self.route_set.iter().map(Vec::as_slice));
+        lines.join(&b'\n')
     }
 
     /// Reads what [`DialogSnapshot::encode`] wrote; `None` when it is anything else.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        None
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        if lines.next()? != SNAPSHOT_FORM {
+            return None;
+        }
+        Some(Self {
+            destination: std::str::from_utf8(lines.next()?).ok()?.parse().ok()?,
+            next_cseq: header::number(lines.next()?)?,
+            call_id: lines.next()?.to_vec(),
+            local: lines.next()?.to_vec(),
+            remote: lines.next()?.to_vec(),
+            remote_target: lines.next()?.to_vec(),
+            route_set: lines.take(MAX_ROUTES).map(<[u8]>::to_vec).collect(),
+        })
     }
 }

@@ -4,10 +4,18 @@
 //! [`Endpoint::expire`] the time, the other methods are commands. All of them append to the
 //! [`Outputs`] they are given.
 
+mod abandon;
+mod callee;
+mod caller;
 mod command;
+mod compose;
 mod counters;
 mod event;
+mod leg;
+mod request;
+mod table;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -17,8 +25,15 @@ pub use command::{
 pub use counters::Counters;
 pub use event::{Event, Failure, Outputs, Party, Transmit};
 
+use compose::Composer;
+use leg::{Leg, State, Why};
+use request::Pending;
+use table::{ClientMachine, ClientTransaction, Due, Owner, ServerTransaction};
+
 use crate::limits::Limits;
-use crate::message::Headers;
+use crate::message::{self, CSeq, Headers, Malformed, Message, Name, Response, Via};
+use crate::token::{Key, Tokens};
+use crate::transaction::{Heard, Timers};
 
 /// How an endpoint is set up.
 #[derive(Debug, Clone)]
@@ -41,6 +56,12 @@ pub struct Config {
 pub struct Live {
     /// Calls, both directions.
     pub legs: usize,
+    /// Requests of ours outside of dialogs.
+    pub requests: usize,
+    /// Entries in the index of dialogs.
+    pub dialogs: usize,
+    /// Abandoned calls that are being ended.
+    pub abandoned: usize,
     /// Client transactions.
     pub client_transactions: usize,
     /// Server transactions.
@@ -52,24 +73,123 @@ pub struct Live {
 /// The transactions, dialogs and timers behind one UDP address.
 pub struct Endpoint {
     config: Config,
+    composer: Composer,
     counters: Counters,
+    tokens: Tokens,
+    timers: Timers<Due>,
+    clients: BTreeMap<Key, ClientTransaction>,
+    servers: BTreeMap<Key, ServerTransaction>,
+    legs: BTreeMap<LegId, Leg>,
+    /// Call-ID and our tag to leg.
+    dialogs: BTreeMap<Key, LegId>,
+    requests: BTreeMap<RequestId, Pending>,
+    /// Tokens of abandoned calls and how many of their legs are still being ended.
+    abandons: BTreeMap<u64, u8>,
+    last_id: u64,
 }
 
 impl Endpoint {
     /// An endpoint with nothing going on.
     pub fn new(config: Config) -> Self {
-        Self { config, counters: Counters::default() }
+        Self {
+            composer: Composer::new(&config),
+            counters: Counters::default(),
+            tokens: Tokens::new(&config.secret),
+            timers: Timers::default(),
+            clients: BTreeMap::new(),
+            servers: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            abandons: BTreeMap::new(),
+            last_id: 0,
+            config,
+        }
     }
 
-    /// Takes one datagram.
-    pub fn receive(&mut self, now: Instant, source: SocketAddr, bytes: &[u8], out: &mut Outputs) {}
+    /// Takes one datagram. Whatever is wrong with it is counted, never an error.
+    pub fn receive(&mut self, now: Instant, source: SocketAddr, bytes: &[u8], out: &mut Outputs) {
+        self.counters.datagrams_in += 1;
+        if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            self.counters.keepalives += 1;
+            return;
+        }
+        match message::parse(bytes, &self.config.limits) {
+            Ok(Message::Request(request)) => self.request_heard(now, source, request, out),
+            Ok(Message::Response(response)) => self.response_heard(now, source, response, out),
+            Err(reason) => self.count_malformed(reason),
+        }
+    }
+
+    fn count_malformed(&mut self, reason: Malformed) {
+        let counter = match reason {
+            Malformed::TooLong => &mut self.counters.refused_too_long,
+            Malformed::TooManyFields => &mut self.counters.refused_too_many_fields,
+            Malformed::StartLine | Malformed::Version | Malformed::Uri => {
+                &mut self.counters.refused_start_line
+            }
+            Malformed::Duplicate(_) => &mut self.counters.refused_duplicate,
+            Malformed::ContentLength => &mut self.counters.refused_content_length,
+            Malformed::Line
+            | Malformed::Missing(_)
+            | Malformed::Value(_)
+            | Malformed::MethodMismatch => &mut self.counters.refused_fields,
+        };
+        *counter += 1;
+    }
+
+    /// Matches a response by branch and method (§17.1.3), number and address.
+    fn response_heard(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        response: Response,
+        out: &mut Outputs,
+    ) {
+        let cseq = response.headers.get(Name::CSeq).map(CSeq::parse);
+        let (via, more) = Self::vias(response.headers.all(Name::Via));
+        // A response with more than one Via was meant for somebody else (§8.1.3.3).
+        let (Some(Ok(cseq)), Ok(via), false) = (cseq, Via::parse(via), more) else {
+            self.counters.stray_responses += 1;
+            return;
+        };
+        let key = self.client_key(via.branch(), cseq.method.as_bytes());
+        let found = self.clients.get_mut(&key);
+        let ours = |t: &&mut ClientTransaction| *t.branch == *via.branch() && t.cseq == cseq.number;
+        let Some(transaction) = found.filter(ours) else {
+            self.counters.stray_responses += 1;
+            return;
+        };
+        if transaction.peer.ip().to_canonical() != source.ip().to_canonical() {
+            self.counters.wrong_source += 1;
+            return;
+        }
+        let heard = transaction.machine.heard(now, response.code);
+        let owner = transaction.owner;
+        let is_invite = matches!(transaction.machine, ClientMachine::Invite(_));
+        self.rearm_client(key);
+        if is_invite {
+            self.invite_heard(now, key, heard, &response, out);
+        } else if heard == Heard::Final {
+            match owner {
+                Owner::Leg(leg) => self.leg_heard(now, leg, &response, out),
+                Owner::Cancel(leg) if response.code >= 300 => self.cancel_unheard(now, leg, out),
+                Owner::Request(id) => self.request_done(now, id, Ok(response), out),
+                Owner::Cancel(_) | Owner::Nobody => {}
+            }
+        }
+    }
 
     /// Runs all timers that are due at `now`.
-    pub fn expire(&mut self, now: Instant, out: &mut Outputs) {}
+    pub fn expire(&mut self, now: Instant, out: &mut Outputs) {
+        while let Some(due) = self.timers.pop(now) {
+            self.wake(now, due, out);
+        }
+    }
 
     /// When [`Endpoint::expire`] must be called next; `None` when nothing is going on.
     pub fn next_timeout(&self) -> Option<Instant> {
-        None
+        self.timers.next()
     }
 
     /// Totals since the start.
@@ -79,7 +199,20 @@ impl Endpoint {
 
     /// What is alive now.
     pub fn live(&self) -> Live {
-        Live::default()
+        Live {
+            legs: self.legs.len(),
+            requests: self.requests.len(),
+            client_transactions: self.clients.len(),
+            server_transactions: self.servers.len(),
+            dialogs: self.dialogs.len(),
+            abandoned: self.abandons.len(),
+            timers: self.timers.len(),
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
     }
 
     /// Places a call.
@@ -92,14 +225,25 @@ impl Endpoint {
         invite: Invite,
         out: &mut Outputs,
     ) -> Result<LegId, Full> {
-        Err(Full::Legs)
+        self.call(now, invite, out)
     }
 
     /// Ends a leg in whatever way its state demands: CANCEL (only after a 1xx, remembered until
     /// one comes), BYE (after the ACK when we answered), or 480 for a call we have not answered.
+    ///
     /// The leg's end is an event as always ([`Failure::Cancelled`] when it was not answered),
     /// except that an unanswered incoming leg is gone at once.
     pub fn hang_up(&mut self, now: Instant, leg: LegId, reason: Option<Reason>, out: &mut Outputs) {
+        let Some(found) = self.legs.get_mut(&leg) else { return };
+        match found.state {
+            State::Calling(_) => self.cancel(now, leg, Why::Owner(reason), out),
+            State::Ringing(_) => self.reject(now, leg, 480, "", &Headers::new(), out),
+            State::Up if found.unacked.is_some_and(|unacked| unacked.first) => {
+                found.hang_up_after_ack.get_or_insert(reason);
+            }
+            State::Up => self.hang_up_now(now, leg, reason, out),
+            State::Ending(_) => {}
+        }
     }
 
     /// Ends a call that a former life of this program began. Answered with
@@ -113,20 +257,23 @@ impl Endpoint {
         abandoned: Abandoned,
         out: &mut Outputs,
     ) -> Result<(), Full> {
-        Err(Full::Legs)
+        self.end_abandoned(now, abandoned, out)
     }
 
     /// Sends a request outside of dialogs.
     ///
     /// # Errors
     /// [`Full`] when a limit is reached.
+    ///
+    /// # Panics
+    /// When the method is one that belongs to calls: INVITE, ACK, CANCEL, BYE.
     pub fn request(
         &mut self,
         now: Instant,
         request: OutOfDialog,
         out: &mut Outputs,
     ) -> Result<RequestId, Full> {
-        Err(Full::Transactions)
+        self.ask(now, request, out)
     }
 
     /// Sends a provisional response of 101 to 199 for an incoming call, with early media when
@@ -139,11 +286,14 @@ impl Endpoint {
         sdp: Option<&[u8]>,
         out: &mut Outputs,
     ) {
+        self.progress(now, leg, code, sdp, out);
     }
 
     /// Answers an incoming call with 200, repeated until the ACK comes; after 32 s without one
     /// the call is hung up.
-    pub fn answer(&mut self, now: Instant, leg: LegId, sdp: &[u8], out: &mut Outputs) {}
+    pub fn answer(&mut self, now: Instant, leg: LegId, sdp: &[u8], out: &mut Outputs) {
+        self.accept_call(now, leg, sdp, out);
+    }
 
     /// Refuses an incoming call with a final response of 300 to 699; the leg is gone. An empty
     /// `phrase` means the standard one.
@@ -156,19 +306,34 @@ impl Endpoint {
         extra: &Headers,
         out: &mut Outputs,
     ) {
+        self.refuse_call(now, leg, (code, phrase), extra, out);
     }
 
-    /// Answers a [`Event::Reoffer`] with 200 and `sdp`.
-    pub fn answer_reoffer(&mut self, now: Instant, leg: LegId, sdp: &[u8], out: &mut Outputs) {}
+    /// Answers an [`Event::Reoffer`] with 200 and `sdp`.
+    pub fn answer_reoffer(&mut self, now: Instant, leg: LegId, sdp: &[u8], out: &mut Outputs) {
+        self.settle_reoffer(now, leg, Ok(sdp), out);
+    }
 
-    /// Refuses a [`Event::Reoffer`] with a final response such as 488; the call goes on as it
+    /// Refuses an [`Event::Reoffer`] with a final response such as 488; the call goes on as it
     /// was.
-    pub fn refuse_reoffer(&mut self, now: Instant, leg: LegId, code: u16, out: &mut Outputs) {}
+    pub fn refuse_reoffer(&mut self, now: Instant, leg: LegId, code: u16, out: &mut Outputs) {
+        self.settle_reoffer(now, leg, Err(code), out);
+    }
 
-    /// Answers an [`Event::Request`]. Does nothing when it was answered before.
-    pub fn reply(&mut self, now: Instant, id: ServerRequest, reply: &Reply, out: &mut Outputs) {}
+    /// Answers an [`Event::Request`]. Does nothing when it was answered before, or so late that
+    /// the peer has given up.
+    pub fn reply(&mut self, now: Instant, id: ServerRequest, reply: &Reply, out: &mut Outputs) {
+        self.respond_request(now, id, reply, out);
+    }
 
     /// The socket says that datagrams to `destination` cannot be delivered: calls and requests
     /// that wait for a first response from there fail with [`Failure::Transport`].
-    pub fn undeliverable(&mut self, now: Instant, destination: SocketAddr, out: &mut Outputs) {}
+    pub fn undeliverable(&mut self, now: Instant, destination: SocketAddr, out: &mut Outputs) {
+        let waiting = |t: &ClientTransaction| t.peer == destination && t.machine.is_calling();
+        let keys: Vec<Key> =
+            self.clients.iter().filter(|(_, t)| waiting(t)).map(|(key, _)| *key).collect();
+        for key in keys {
+            self.fail_client(now, key, &Failure::Transport, out);
+        }
+    }
 }

@@ -12,7 +12,7 @@ pub mod message;
 
 mod dialog;
 mod token;
-mod transaction;
+pub mod transaction;
 
 pub use dialog::DialogSnapshot;
 pub use digest::Credentials;

@@ -1,0 +1,197 @@
+//! Ends calls of a former life of this program, of which only what was written down is known.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::caller::with_tag;
+use super::leg::{Calling, Leg, Outcome, State, Why};
+use super::table::{Acknowledging, ClientMachine, ClientTransaction, Owner};
+use super::{Abandoned, Endpoint, Event, Failure, Full, LegId, Outputs, Party, Reason, Stage};
+use crate::dialog::{Dialog, Origin};
+use crate::digest::Answers;
+use crate::message::{Headers, header};
+use crate::transaction::ClientInvite;
+
+/// The most INVITEs of one call that are cancelled.
+const MAX_TRIES: u8 = 3;
+
+/// Q.850 cause 41, temporary failure: what the peer's records say of a call that we lost.
+const LOST: Reason = Reason { q850: 41 };
+
+impl Endpoint {
+    /// See [`Endpoint::abandon`].
+    pub(super) fn end_abandoned(
+        &mut self,
+        now: Instant,
+        abandoned: Abandoned,
+        out: &mut Outputs,
+    ) -> Result<(), Full> {
+        let tries = match &abandoned.stage {
+            Stage::Calling { tries, .. } => (*tries).clamp(1, MAX_TRIES),
+            Stage::Answered(_) => 1,
+        };
+        if self.legs.len() + usize::from(tries) > self.config.limits.legs {
+            return Err(Full::Legs);
+        }
+        if self.is_full() {
+            return Err(Full::Transactions);
+        }
+        let token = abandoned.token;
+        if self.abandons.contains_key(&token) {
+            return Err(Full::Taken);
+        }
+        match abandoned.stage {
+            Stage::Answered(snapshot) => {
+                let Some(dialog) = Dialog::restored(&snapshot) else {
+                    // Nothing usable was written down: there is nobody to tell.
+                    out.events.push(Event::AbandonDone { token });
+                    return Ok(());
+                };
+                let id = self.add_abandoned(token, dialog, State::Up)?;
+                self.abandons.insert(token, 1);
+                let outcome = Outcome::Ended(Party::Us, Some(LOST.q850));
+                self.bye(now, id, outcome, Some(LOST), Answers::default(), out);
+            }
+            stage @ Stage::Calling { .. } => self.cancel_tries(now, token, stage, tries, out)?,
+        }
+        Ok(())
+    }
+
+    fn add_abandoned(&mut self, token: u64, dialog: Dialog, state: State) -> Result<LegId, Full> {
+        let origin = &dialog.origin;
+        // Several tries share Call-ID and tag: the first stands in the index.
+        let key = self.dialog_key(&origin.call_id, &origin.local_tag);
+        let ours = |leg: &LegId| self.legs.get(leg).is_some_and(|l| l.abandoned == Some(token));
+        let indexed = self.dialogs.get(&key).copied();
+        if indexed.is_some_and(|leg| !ours(&leg)) {
+            return Err(Full::Taken);
+        }
+        let mut leg = Leg::new(dialog, state);
+        leg.abandoned = Some(token);
+        let id = self.add_leg(key, leg);
+        self.dialogs.insert(key, indexed.unwrap_or(id));
+        Ok(id)
+    }
+
+    /// Cancels each INVITE that may have been sent, as if it had just been heard of.
+    fn cancel_tries(
+        &mut self,
+        now: Instant,
+        token: u64,
+        stage: Stage,
+        tries: u8,
+        out: &mut Outputs,
+    ) -> Result<(), Full> {
+        let Stage::Calling {
+            destination, request_uri, from, to, call_id, local_tag, branch, ..
+        } = stage
+        else {
+            return Ok(());
+        };
+        let is_token = |text: &str| header::is_token(text.as_bytes());
+        if !is_token(&local_tag) || !is_token(&branch) {
+            out.events.push(Event::AbandonDone { token });
+            return Ok(());
+        }
+        let mut remote = Vec::new();
+        to.write(&mut remote);
+        let origin = Arc::new(Origin {
+            call_id: call_id.bytes().filter(|b| !b.is_ascii_whitespace()).collect(),
+            local: with_tag(&from, local_tag.as_bytes()),
+            local_tag: local_tag.as_bytes().into(),
+            remote: remote.into(),
+            request_uri,
+            destination,
+            symmetric: false,
+            contact: Box::default(),
+        });
+        let mut legs = Vec::with_capacity(usize::from(tries));
+        for number in 0..tries {
+            let leg = self.resume(now, token, &origin, branch.as_bytes(), number, out);
+            match leg {
+                Ok(leg) => legs.push(leg),
+                Err(full) if legs.is_empty() => return Err(full),
+                // A later branch is in use by a call of this life: that one is not ours to end.
+                Err(_) => break,
+            }
+        }
+        self.abandons.insert(token, u8::try_from(legs.len()).expect("at most MAX_TRIES"));
+        for leg in legs {
+            self.send_cancel(now, leg, out);
+        }
+        Ok(())
+    }
+
+    /// Sets up leg and transaction of one former INVITE as they were after a 1xx.
+    fn resume(
+        &mut self,
+        now: Instant,
+        token: u64,
+        origin: &Arc<Origin>,
+        first_branch: &[u8],
+        number: u8,
+        out: &mut Outputs,
+    ) -> Result<LegId, Full> {
+        let branch: Box<[u8]> = match number {
+            0 => first_branch.into(),
+            _ => [first_branch, &[b'.', b'1' + number]].concat().into(),
+        };
+        let key = self.client_key(&branch, b"INVITE");
+        if self.clients.contains_key(&key) {
+            return Err(Full::Taken);
+        }
+        let calling = Calling {
+            transaction: key,
+            branch: branch.clone(),
+            first_branch: first_branch.into(),
+            answers: Answers::default(),
+            provisional: true,
+            cancel: Some(Why::Owner(Some(LOST))),
+            cancel_sent: false,
+            early_bye: None,
+            sdp: Vec::new(),
+            headers: Headers::new(),
+        };
+        let cseq = u32::from(number) + 1;
+        let dialog = Dialog::unanswered(Arc::clone(origin), cseq);
+        let id = self.add_abandoned(token, dialog, State::Calling(Box::new(calling)))?;
+        let transaction = ClientTransaction {
+            machine: ClientMachine::Invite(ClientInvite::resumed(now)),
+            branch,
+            cseq,
+            peer: origin.destination,
+            owner: Owner::Leg(id),
+            datagram: None,
+            armed: None,
+            invite: Some(Acknowledging {
+                origin: Arc::clone(origin),
+                authorization: Vec::new(),
+                acks: Vec::new(),
+            }),
+        };
+        self.start_client(key, transaction, out);
+        Ok(id)
+    }
+
+    /// A CANCEL was refused or timed out. For a call of our own the INVITE's transaction says
+    /// what follows; of an abandoned one nothing more is to be expected.
+    pub(super) fn cancel_unheard(&mut self, now: Instant, id: LegId, out: &mut Outputs) {
+        if self
+            .legs
+            .get(&id)
+            .is_some_and(|leg| leg.abandoned.is_some() && matches!(leg.state, State::Calling(_)))
+        {
+            self.finish(now, id, Outcome::Failed(Failure::Cancelled), out);
+        }
+    }
+
+    /// One leg of an abandoned call is over.
+    pub(super) fn abandon_done(&mut self, token: u64, out: &mut Outputs) {
+        let Some(left) = self.abandons.get_mut(&token) else { return };
+        *left -= 1;
+        if *left == 0 {
+            self.abandons.remove(&token);
+            out.events.push(Event::AbandonDone { token });
+        }
+    }
+}

@@ -1,0 +1,515 @@
+//! Requests from peers (UAS): new calls, their ACK and CANCEL, and what comes within calls.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::compose::ReplyHead;
+use super::leg::{Leg, Outcome, Reoffer, State, Unacked};
+use super::table::{ServerMachine, ServerTransaction};
+use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
+use crate::dialog::{Dialog, Origin};
+use crate::digest::Answers;
+use crate::message::{CSeq, Headers, Method, Name, Request, Scheme, header};
+use crate::token::Key;
+use crate::transaction::{Server, ServerInvite};
+
+/// Q.850 cause 102, recovery on timer expiry: our 200 was never acknowledged.
+const UNACKNOWLEDGED: Reason = Reason { q850: 102 };
+
+fn cseq_of(request: &Request) -> u32 {
+    let value = request.headers.get(Name::CSeq).unwrap_or_default();
+    CSeq::parse(value).map_or(0, |cseq| cseq.number)
+}
+
+impl Endpoint {
+    /// Takes any request.
+    pub(super) fn request_heard(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        request: Request,
+        out: &mut Outputs,
+    ) {
+        match request.method {
+            Method::Ack => return self.on_ack(now, source, &request, out),
+            Method::Cancel => return self.on_cancel(now, source, &request, out),
+            _ => {}
+        }
+        let key = self.server_key(&request, request.method.as_bytes());
+        if self.servers.contains_key(&key) {
+            return self.repeat(key, out);
+        }
+        if let Some(refusal) = self.unsupported(&request) {
+            self.counters.refused_unsupported += 1;
+            return self.refuse(&request, source, refusal, &[], out);
+        }
+        let to = request.headers.get(Name::To).unwrap_or_default();
+        match header::tag(to).map(<[u8]>::to_vec) {
+            Some(local_tag) => self.within_dialog(now, source, key, request, &local_tag, out),
+            None => self.outside_of_dialogs(now, source, key, request, out),
+        }
+    }
+
+    /// A request came again: the same response again (§17.2).
+    fn repeat(&mut self, key: Key, out: &mut Outputs) {
+        self.counters.retransmits_in += 1;
+        let Some(transaction) = self.servers.get(&key) else { return };
+        let silent = match &transaction.machine {
+            ServerMachine::Invite(machine) => !machine.repeats_to_invite(),
+            ServerMachine::Other(_) => false,
+        };
+        let destination = transaction.head.destination;
+        if let (false, Some(datagram)) = (silent, transaction.datagram.clone()) {
+            self.transmit(destination, &datagram, out);
+        }
+    }
+
+    /// The code a request is refused with before anybody looks at what it wants.
+    fn unsupported(&self, request: &Request) -> Option<u16> {
+        if request.headers.elements(Name::Require).next().is_some() {
+            return Some(420);
+        }
+        if request.uri.scheme() == Scheme::Other {
+            return Some(416);
+        }
+        match request.method {
+            Method::Register if !self.config.registrar => Some(405),
+            Method::Message
+            | Method::Notify
+            | Method::Subscribe
+            | Method::Publish
+            | Method::Refer
+            | Method::Prack => Some(405),
+            Method::Other(_) => Some(501),
+            _ => None,
+        }
+    }
+
+    /// Refuses a request without keeping anything: a repeat gets the same response because its
+    /// tag depends on the request alone (§8.2.7).
+    pub(super) fn refuse(
+        &mut self,
+        request: &Request,
+        source: SocketAddr,
+        code: u16,
+        extra: &[(Name, &[u8])],
+        out: &mut Outputs,
+    ) {
+        let get = |name| request.headers.get(name).unwrap_or_default();
+        let tag = self.tokens.stateless_tag(&[get(Name::CallId), get(Name::From)]);
+        let head = ReplyHead::new(request, source, tag);
+        let mut writer = self.composer.response(&head, code, "");
+        for (name, value) in extra {
+            writer.field(*name, value);
+        }
+        if code == 405 {
+            writer.field(Name::Allow, self.composer.allow);
+        }
+        if code == 420 {
+            for value in request.headers.all(Name::Require) {
+                writer.field(Name::Unsupported, value);
+            }
+        }
+        let datagram: Arc<[u8]> = writer.finish(b"").into();
+        self.transmit(head.destination, &datagram, out);
+    }
+
+    /// 503 with Retry-After, stateless: a flood costs no memory.
+    fn refuse_full(&mut self, request: &Request, source: SocketAddr, out: &mut Outputs) {
+        self.counters.refused_full += 1;
+        let wait = self.config.limits.retry_after_seconds.to_string();
+        self.refuse(request, source, 503, &[(Name::RetryAfter, wait.as_bytes())], out);
+    }
+
+    /// Keeps a request until it is answered and beyond.
+    fn keep(&mut self, key: Key, machine: ServerMachine, head: ReplyHead, leg: Option<LegId>) {
+        let transaction = ServerTransaction { machine, head, datagram: None, leg, armed: None };
+        self.servers.insert(key, transaction);
+        self.rearm_server(key);
+    }
+
+    fn outside_of_dialogs(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        key: Key,
+        request: Request,
+        out: &mut Outputs,
+    ) {
+        match request.method {
+            Method::Invite if self.is_full() || self.legs.len() >= self.config.limits.legs => {
+                self.refuse_full(&request, source, out);
+            }
+            Method::Invite => self.incoming(now, source, key, request, out),
+            Method::Options | Method::Register if self.is_full() => {
+                self.refuse_full(&request, source, out);
+            }
+            Method::Options | Method::Register => {
+                let head = ReplyHead::new(&request, source, self.tokens.next());
+                self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
+                let id = ServerRequest(key.0);
+                out.events.push(Event::Request { id, leg: None, request, source });
+            }
+            _ => {
+                self.counters.unknown_dialog += 1;
+                self.refuse(&request, source, 481, &[], out);
+            }
+        }
+    }
+
+    /// A new call: 100 at once, the rest is the owner's.
+    fn incoming(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        key: Key,
+        request: Request,
+        out: &mut Outputs,
+    ) {
+        let tag = self.tokens.next();
+        let head = ReplyHead::new(&request, source, tag);
+        let get = |name| request.headers.get(name).unwrap_or_default();
+        let user = String::from_utf8_lossy(request.uri.user()).into_owned();
+        let origin = Arc::new(Origin {
+            call_id: get(Name::CallId).into(),
+            local: [&head.to, b";tag=".as_slice(), &tag].concat().into(),
+            local_tag: tag.as_slice().into(),
+            remote: get(Name::From).into(),
+            request_uri: request.uri.clone(),
+            destination: source,
+            symmetric: false,
+            contact: self.contact(&user),
+        });
+        let dialog_key = self.dialog_key(&origin.call_id, &origin.local_tag);
+        let dialog = Dialog::incoming(origin, cseq_of(&request), &request.headers);
+        let leg = self.add_leg(dialog_key, Leg::new(dialog, State::Ringing(key)));
+        self.keep(key, ServerMachine::Invite(ServerInvite::default()), head, Some(leg));
+        self.respond_plain(now, key, 100, out);
+        out.events.push(Event::Incoming { leg, request, source });
+    }
+
+    /// An ACK: to a refusal within its transaction, to a 200 within its dialog.
+    fn on_ack(&mut self, now: Instant, _source: SocketAddr, request: &Request, out: &mut Outputs) {
+        let key = self.server_key(request, b"INVITE");
+        if let Some(transaction) = self.servers.get_mut(&key)
+            && let ServerMachine::Invite(machine) = &mut transaction.machine
+            && !machine.is_accepted()
+        {
+            machine.acknowledged_refusal(now);
+            self.rearm_server(key);
+            return;
+        }
+        let Some(id) = self.leg_of(request) else {
+            self.counters.stray_acks += 1;
+            return;
+        };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let cseq = cseq_of(request);
+        let Some(unacked) = leg.unacked.take_if(|unacked| unacked.cseq == cseq) else { return };
+        let hang_up = leg.hang_up_after_ack.take();
+        self.stop_repeats(unacked.transaction);
+        let sdp = request.sdp().map(<[u8]>::to_vec);
+        if unacked.first || sdp.is_some() {
+            out.events.push(Event::Acked { leg: id, sdp });
+        }
+        if let Some(reason) = hang_up {
+            self.hang_up_now(now, id, reason, out);
+        }
+    }
+
+    /// The leg an in-dialog request belongs to: our tag, and the peer's once it is known.
+    fn leg_of(&self, request: &Request) -> Option<LegId> {
+        let get = |name| request.headers.get(name).unwrap_or_default();
+        let local_tag = header::tag(get(Name::To))?;
+        let key = self.dialog_key(get(Name::CallId), local_tag);
+        let id = *self.dialogs.get(&key)?;
+        let leg = self.legs.get(&id)?;
+        let remote_tag = header::tag(get(Name::From)).unwrap_or_default();
+        let early = matches!(leg.state, State::Calling(_));
+        (early || *leg.dialog.remote_tag == *remote_tag).then_some(id)
+    }
+
+    /// A CANCEL is always answered at once; it ends the INVITE only if that has no final
+    /// response yet (§9.2).
+    fn on_cancel(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        request: &Request,
+        out: &mut Outputs,
+    ) {
+        let key = self.server_key(request, b"INVITE");
+        let Some(transaction) = self.servers.get(&key) else {
+            self.counters.unknown_dialog += 1;
+            return self.refuse(request, source, 481, &[], out);
+        };
+        let (tag, leg) = (transaction.head.tag, transaction.leg);
+        let pending = match &transaction.machine {
+            ServerMachine::Invite(machine) => machine.is_proceeding(),
+            ServerMachine::Other(_) => false,
+        };
+        let head = ReplyHead::new(request, source, tag.unwrap_or_default());
+        let datagram: Arc<[u8]> = self.composer.response(&head, 200, "").finish(b"").into();
+        self.transmit(head.destination, &datagram, out);
+        if !pending {
+            return;
+        }
+        self.respond_plain(now, key, 487, out);
+        let Some(id) = leg else { return };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        match leg.state {
+            State::Ringing(_) => self.finish(now, id, Outcome::Cancelled, out),
+            _ => leg.reoffer = None,
+        }
+    }
+
+    fn within_dialog(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        key: Key,
+        request: Request,
+        local_tag: &[u8],
+        out: &mut Outputs,
+    ) {
+        debug_assert!(!local_tag.is_empty(), "an empty tag counts as none");
+        let Some(id) = self.leg_of(&request) else {
+            self.counters.unknown_dialog += 1;
+            return self.refuse(&request, source, 481, &[], out);
+        };
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let cseq = cseq_of(&request);
+        // Numbers may skip but not go back (§12.2.2).
+        if leg.dialog.remote_cseq.is_some_and(|last| cseq < last) {
+            self.counters.stale_cseq += 1;
+            return self.refuse(&request, source, 500, &[], out);
+        }
+        leg.dialog.remote_cseq = Some(cseq);
+        match request.method {
+            Method::Bye => self.on_bye(now, source, key, id, &request, out),
+            Method::Invite | Method::Update => {
+                self.on_reoffer(now, source, key, id, &request, out);
+            }
+            Method::Register => self.refuse(&request, source, 403, &[], out),
+            _ if self.is_full() => self.refuse_full(&request, source, out),
+            _ => {
+                let head = ReplyHead::new(&request, source, [0; 16]);
+                self.keep(key, ServerMachine::Other(Server::new(now)), head, Some(id));
+                let id_of_request = ServerRequest(key.0);
+                let leg = Some(id);
+                out.events.push(Event::Request { id: id_of_request, leg, request, source });
+            }
+        }
+    }
+
+    /// A BYE is always answered with 200, whatever else is going on.
+    fn on_bye(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        key: Key,
+        id: LegId,
+        request: &Request,
+        out: &mut Outputs,
+    ) {
+        let head = ReplyHead::new(request, source, [0; 16]);
+        self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
+        self.respond_plain(now, key, 200, out);
+        let q850 = header::q850(&request.headers);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        match &mut leg.state {
+            State::Up => self.finish(now, id, Outcome::Ended(Party::Peer, q850), out),
+            State::Ringing(invite) => {
+                let invite = *invite;
+                self.respond_plain(now, invite, 487, out);
+                self.finish(now, id, Outcome::Cancelled, out);
+            }
+            // Its 200 was lost or overtaken: should it still come, the call is already over.
+            State::Calling(calling) => {
+                let from = request.headers.get(Name::From).unwrap_or_default();
+                let tag = header::tag(from).unwrap_or_default();
+                calling.early_bye.get_or_insert((tag.into(), q850));
+            }
+            // Both sides hang up: ours is under way and ends the leg.
+            State::Ending(_) => {}
+        }
+    }
+
+    /// A re-INVITE or UPDATE (§14.2, RFC 3311).
+    fn on_reoffer(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        key: Key,
+        id: LegId,
+        request: &Request,
+        out: &mut Outputs,
+    ) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        match leg.state {
+            State::Up => {}
+            State::Ending(_) => return self.refuse(request, source, 481, &[], out),
+            State::Calling(_) | State::Ringing(_) => {
+                return self.refuse(request, source, 491, &[], out);
+            }
+        }
+        if leg.reoffer.is_some() || leg.unacked.is_some() {
+            return self.refuse(request, source, 500, &[(Name::RetryAfter, b"1")], out);
+        }
+        if self.is_full() {
+            return self.refuse_full(request, source, out);
+        }
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        leg.dialog.retarget(&request.headers);
+        let sdp = request.sdp().map(<[u8]>::to_vec);
+        let by_invite = request.method == Method::Invite;
+        let asks = by_invite || sdp.is_some();
+        if asks {
+            leg.reoffer = Some(Reoffer { transaction: key, cseq: cseq_of(request), by_invite });
+        }
+        let head = ReplyHead::new(request, source, [0; 16]);
+        let machine = match by_invite {
+            true => ServerMachine::Invite(ServerInvite::default()),
+            false => ServerMachine::Other(Server::new(now)),
+        };
+        self.keep(key, machine, head, Some(id));
+        if by_invite {
+            self.respond_plain(now, key, 100, out);
+        }
+        if asks {
+            out.events.push(Event::Reoffer { leg: id, sdp });
+        } else {
+            // An UPDATE without offer only refreshes the target or the session.
+            self.accept(now, key, id, b"", out);
+        }
+    }
+
+    /// Sends a 200 that makes or keeps a dialog: with Contact, and Record-Route as it came.
+    fn accept(&mut self, now: Instant, key: Key, id: LegId, sdp: &[u8], out: &mut Outputs) {
+        let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get(&id)) else {
+            return;
+        };
+        let head = &transaction.head;
+        let mut writer = self.composer.response(head, 200, "");
+        writer.raw(&[&head.record_routes]);
+        writer.field(Name::Contact, &leg.dialog.origin.contact);
+        writer.field(Name::Allow, self.composer.allow);
+        let bytes = writer.finish_sdp(sdp);
+        self.respond(now, key, 200, bytes, out);
+    }
+
+    /// The INVITE of a leg that is still ours to answer.
+    fn ringing(&self, id: LegId) -> Option<Key> {
+        match self.legs.get(&id)?.state {
+            State::Ringing(key) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// See [`Endpoint::ring`].
+    pub(super) fn progress(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        code: u16,
+        sdp: Option<&[u8]>,
+        out: &mut Outputs,
+    ) {
+        let Some(key) = self.ringing(id).filter(|_| (101..200).contains(&code)) else { return };
+        let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get(&id)) else {
+            return;
+        };
+        let head = &transaction.head;
+        let mut writer = self.composer.response(head, code, "");
+        writer.raw(&[&head.record_routes]);
+        writer.field(Name::Contact, &leg.dialog.origin.contact);
+        let bytes = writer.finish_sdp(sdp.unwrap_or_default());
+        self.respond(now, key, code, bytes, out);
+    }
+
+    /// See [`Endpoint::answer`].
+    pub(super) fn accept_call(&mut self, now: Instant, id: LegId, sdp: &[u8], out: &mut Outputs) {
+        let Some(key) = self.ringing(id) else { return };
+        self.accept(now, key, id, sdp, out);
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let cseq = leg.dialog.remote_cseq.unwrap_or_default();
+        leg.state = State::Up;
+        leg.unacked = Some(Unacked { transaction: key, cseq, first: true });
+    }
+
+    /// See [`Endpoint::reject`].
+    pub(super) fn refuse_call(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        (code, phrase): (u16, &str),
+        extra: &Headers,
+        out: &mut Outputs,
+    ) {
+        let Some(key) = self.ringing(id).filter(|_| (300..700).contains(&code)) else { return };
+        let Some(transaction) = self.servers.get(&key) else { return };
+        let mut writer = self.composer.response(&transaction.head, code, phrase);
+        writer.fields(extra);
+        let bytes = writer.finish(b"");
+        self.respond(now, key, code, bytes, out);
+        let events = out.events.len();
+        self.finish(now, id, Outcome::Cancelled, out);
+        // The owner did this itself and needs no event.
+        out.events.truncate(events);
+    }
+
+    /// See [`Endpoint::answer_reoffer`] and [`Endpoint::refuse_reoffer`].
+    pub(super) fn settle_reoffer(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        answer: Result<&[u8], u16>,
+        out: &mut Outputs,
+    ) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(reoffer) = leg.reoffer.take() else { return };
+        let key = reoffer.transaction;
+        match answer {
+            Ok(sdp) => {
+                if reoffer.by_invite {
+                    let cseq = reoffer.cseq;
+                    leg.unacked = Some(Unacked { transaction: key, cseq, first: false });
+                }
+                self.accept(now, key, id, sdp, out);
+            }
+            Err(code) => self.respond_plain(now, key, code.clamp(300, 699), out),
+        }
+    }
+
+    /// Our 200 went unheard for 32 s: the call cannot be trusted (§13.3.1.4).
+    pub(super) fn never_acknowledged(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        key: Key,
+        out: &mut Outputs,
+    ) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if leg.unacked.take_if(|unacked| unacked.transaction == key).is_none() {
+            return;
+        }
+        let asked = leg.hang_up_after_ack.take().flatten();
+        let reason = asked.unwrap_or(UNACKNOWLEDGED);
+        if matches!(leg.state, State::Up) {
+            let outcome = Outcome::Ended(Party::Us, Some(reason.q850));
+            self.bye(now, id, outcome, Some(reason), Answers::default(), out);
+        }
+    }
+
+    pub(super) fn hang_up_now(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        reason: Option<Reason>,
+        out: &mut Outputs,
+    ) {
+        let outcome = Outcome::Ended(Party::Us, reason.map(|reason| reason.q850));
+        self.bye(now, id, outcome, reason, Answers::default(), out);
+    }
+}

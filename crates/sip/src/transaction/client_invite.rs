@@ -1,0 +1,96 @@
+//! The INVITE client transaction (RFC 3261 §17.1.1, RFC 6026 §7.2): timers A, B, D, M.
+
+use std::time::{Duration, Instant};
+
+use super::timer::{PATIENCE, T1};
+use super::{Expired, Heard};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Sent, nothing heard: A repeats, B gives up.
+    Calling { a_at: Instant, a: Duration, b_at: Instant },
+    /// A 1xx was heard. Patience is unlimited until a CANCEL was sent (§9.1).
+    Proceeding { give_up_at: Option<Instant> },
+    /// Refused and acknowledged: D absorbs repeats of the response.
+    Completed { d_at: Instant },
+    /// Answered: M lets repeats and forks of the 200 through.
+    Accepted { m_at: Instant },
+}
+
+/// The state of one INVITE we sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientInvite {
+    state: State,
+}
+
+impl ClientInvite {
+    /// The INVITE has just been sent.
+    pub fn new(now: Instant) -> Self {
+        Self { state: State::Calling { a_at: now + T1, a: T1, b_at: now + PATIENCE } }
+    }
+
+    /// An INVITE of a former life, whose fate is unknown and which is being cancelled now.
+    pub fn resumed(now: Instant) -> Self {
+        Self { state: State::Proceeding { give_up_at: Some(now + PATIENCE) } }
+    }
+
+    /// A response of any code came.
+    pub fn heard(&mut self, now: Instant, code: u16) -> Heard {
+        match (self.state, code) {
+            (State::Calling { .. }, ..200) => {
+                self.state = State::Proceeding { give_up_at: None };
+                Heard::Provisional
+            }
+            (State::Proceeding { .. }, ..200) => Heard::Provisional,
+            (State::Calling { .. } | State::Proceeding { .. }, 200..300) => {
+                self.state = State::Accepted { m_at: now + PATIENCE };
+                Heard::Final
+            }
+            (State::Calling { .. } | State::Proceeding { .. }, _) => {
+                self.state = State::Completed { d_at: now + PATIENCE };
+                Heard::Final
+            }
+            (State::Accepted { .. }, 200..300) => Heard::MoreSuccess,
+            (State::Completed { .. }, 300..) => Heard::FinalAgain,
+            _ => Heard::Absorbed,
+        }
+    }
+
+    /// A CANCEL was sent: without a final response within 64·T1 the INVITE counts as dead (§9.1).
+    pub fn cancelled(&mut self, now: Instant) {
+        if let State::Proceeding { give_up_at } = &mut self.state {
+            give_up_at.get_or_insert(now + PATIENCE);
+        }
+    }
+
+    /// Whether nothing has been heard yet.
+    pub fn is_calling(&self) -> bool {
+        matches!(self.state, State::Calling { .. })
+    }
+
+    /// Runs what is due. `TimedOut` and `Over` end the transaction.
+    pub fn expire(&mut self, now: Instant) -> Expired {
+        match &mut self.state {
+            State::Calling { b_at, .. } if *b_at <= now => Expired::TimedOut,
+            State::Calling { a_at, a, .. } if *a_at <= now => {
+                *a *= 2;
+                *a_at = now + *a;
+                Expired::Resend
+            }
+            State::Proceeding { give_up_at: Some(at) } if *at <= now => Expired::TimedOut,
+            State::Completed { d_at: at } | State::Accepted { m_at: at } if *at <= now => {
+                Expired::Over
+            }
+            _ => Expired::Nothing,
+        }
+    }
+
+    /// When to call [`ClientInvite::expire`].
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match self.state {
+            State::Calling { a_at, b_at, .. } => Some(a_at.min(b_at)),
+            State::Proceeding { give_up_at } => give_up_at,
+            State::Completed { d_at: at } | State::Accepted { m_at: at } => Some(at),
+        }
+    }
+}
