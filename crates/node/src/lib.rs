@@ -1,1 +1,37 @@
-//! One node's decisions: claim attempts, pace, feed the engine, settle, recover.
+//! One node's decisions: which waiting send is dialled next and when, what becomes of a call that
+//! ended, what is done about the calls that a killed process left behind. It chooses *when* and
+//! *how many*, never *whether it is allowed*. It opens no socket or file and asks no clock: the
+//! server's loop and the simulator drive it alike.
+//!
+//! ```text
+//! loop {
+//!     node.step(now)         -> commands for the shards, slots to release, work to do
+//!     work.run().await       -> node.on_done(now, done)      (any number at once, on any task)
+//!     events of the shards   -> node.on_events(now, shard, events)
+//! }
+//! ```
+
+mod answers;
+mod clips;
+mod config;
+mod dialer;
+mod events;
+mod gate;
+mod heartbeat;
+mod live;
+mod moment;
+mod node;
+pub mod recorder;
+mod recovery;
+mod settle;
+mod spec;
+mod turn;
+mod work;
+
+pub use app::dialing::PHONES;
+pub use config::{Caps, NodeConfig, Trunk};
+pub use gate::Gate;
+pub use moment::Moment;
+pub use node::{Node, NodeStats, Released, Steps};
+pub use recorder::{Recorder, SLOT_BYTES, SlotError, SlotFile, SlotImage};
+pub use work::{Done, Work};

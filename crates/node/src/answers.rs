@@ -1,0 +1,178 @@
+//! What the database and the blob store answered.
+
+use app::Failure;
+use app::dialing::{OpenAttempt, ReadyJob};
+use domain::{AttemptId, Disposition, QuickSendId};
+use engine::CallKey;
+
+use crate::live::{Stage, key};
+use crate::moment::Moment;
+use crate::node::{FROM_START, Node, RETRY_US, Released};
+use crate::turn::PAUSE_MS;
+use crate::work::{Answer, Done, Prepared};
+
+impl Node {
+    /// Takes the answer to a [`crate::Work`]. Step afterwards.
+    pub fn on_done(&mut self, now: Moment, done: Done) {
+        let asked = done.asked;
+        match done.answer {
+            Answer::Renewed(result) => self.on_renewed(now, asked, result),
+            Answer::Read(result) => self.on_read(now, result),
+            Answer::Leased(result) => self.on_leased(now, result),
+            Answer::Settled(result) => self.on_settled(now, result),
+            Answer::Expired(sends, result) => self.on_expired(now, sends, result),
+            Answer::NotSent(result) => self.on_returned(now, result),
+            Answer::Reconciled(result) => self.on_reconciled(now, result),
+            Answer::Prepared(call, result) => self.on_prepared(now, call, result),
+        }
+    }
+
+    fn on_renewed(&mut self, now: Moment, asked: Moment, result: Result<bool, Failure>) {
+        self.under_way.renew = false;
+        match result {
+            Ok(true) => self.heartbeat.renewed(asked),
+            Ok(false) => {
+                tracing::error!("another process has taken this node's name: dialling stops");
+                self.heartbeat.lose();
+            }
+            Err(failure) => self.failed(now, "renewing the node's lease", &failure),
+        }
+    }
+
+    fn on_read(&mut self, now: Moment, result: Result<Vec<ReadyJob>, Failure>) {
+        self.under_way.read = false;
+        self.reading.next_at = now.steady.plus_us(RETRY_US);
+        match result {
+            Err(failure) => self.failed(now, "reading waiting sends", &failure),
+            Ok(jobs) => {
+                let last = jobs.last().map(|job| (job.due_at, job.quick_send));
+                if let Some(last) = last {
+                    self.reading.after = last;
+                    self.reading.next_at = now.steady;
+                } else {
+                    self.reading.after = FROM_START;
+                    let pause_us = self.config.reread_ms.saturating_mul(1000);
+                    self.reading.next_at = now.steady.plus_us(pause_us);
+                }
+                jobs.into_iter().for_each(|job| self.wait(job));
+            }
+        }
+    }
+
+    fn on_leased(&mut self, now: Moment, result: Result<Vec<Option<AttemptId>>, Failure>) {
+        let chosen = self.under_way.lease.take().unwrap_or_default();
+        match result {
+            Err(failure) => {
+                // Nothing was leased, most likely; what was after all is found by reconciling.
+                self.failed(now, "leasing", &failure);
+                chosen.into_iter().for_each(|(waiting, _)| self.line.push(waiting));
+            }
+            Ok(attempts) => {
+                for ((waiting, room), attempt) in chosen.into_iter().zip(attempts) {
+                    let Some(attempt) = attempt else { continue };
+                    let trunk = self.gate.line_name(waiting.line).unwrap_or_default();
+                    self.hold(now, attempt, &waiting.job, trunk, Box::new(room));
+                }
+            }
+        }
+    }
+
+    fn on_settled(&mut self, now: Moment, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.settlements.failed();
+            self.failed(now, "settling", &failure);
+            return;
+        }
+        for settled in self.settlements.settled() {
+            self.stats.settled += 1;
+            self.app.live().remove(settled.ended.attempt.quick_send);
+            self.released.push(Released { shard: settled.shard, call: settled.call });
+        }
+    }
+
+    fn on_expired(&mut self, now: Moment, sends: Vec<QuickSendId>, result: Result<(), Failure>) {
+        self.under_way.expire = false;
+        match result {
+            Ok(()) => self.stats.expired += sends.len() as u64,
+            Err(failure) => {
+                self.expired.extend(sends);
+                self.failed(now, "expiring", &failure);
+            }
+        }
+    }
+
+    fn on_returned(&mut self, now: Moment, result: Result<(), Failure>) {
+        let returned = std::mem::take(&mut self.under_way.returns);
+        if let Err(failure) = result {
+            self.returns.extend(returned);
+            self.failed(now, "putting back what was not sent", &failure);
+            return;
+        }
+        for back in returned {
+            self.stats.not_sent += 1;
+            self.released.push(Released { shard: back.shard, call: key(back.attempt) });
+        }
+        // They are in the table of waiting sends again.
+        self.reading.next_at = now.steady;
+    }
+
+    fn on_reconciled(&mut self, now: Moment, result: Result<Vec<OpenAttempt>, Failure>) {
+        self.under_way.reconcile = false;
+        let pause_us = self.config.reconcile_ms.saturating_mul(1000);
+        self.reconciling.next_at = now.steady.plus_us(pause_us);
+        let open = match result {
+            Ok(open) => open,
+            Err(failure) => return self.failed(now, "looking for lost attempts", &failure),
+        };
+        if self.under_way.lease.is_some() {
+            // Its answer may name what looks unknown now.
+            self.reconciling.unknown.clear();
+            return;
+        }
+        let known = self.known_attempts();
+        let unknown = open.into_iter().filter(|open| {
+            let callee = crate::gate::Callee::of(open.account, &open.destination);
+            open.epoch == self.stamp.epoch
+                && !known.contains(&open.attempt)
+                && !self.gate.is_busy(&callee)
+        });
+        let unknown: std::collections::BTreeSet<AttemptId> =
+            unknown.map(|open| open.attempt).collect();
+        for &attempt in self.reconciling.unknown.intersection(&unknown) {
+            tracing::warn!(attempt = attempt.pack(), "an attempt that nobody dials goes back");
+            let shard = self.shard_of(key(attempt));
+            self.returns.push(crate::node::Return { attempt, shard, due: now.wall });
+        }
+        self.reconciling.unknown = unknown;
+    }
+
+    fn on_prepared(&mut self, now: Moment, key: CallKey, result: Result<Prepared, Failure>) {
+        self.under_way.preparations = self.under_way.preparations.saturating_sub(1);
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        if matches!(call.stage, Stage::Abandoned { .. }) {
+            let contact = result.ok().and_then(|prepared| prepared.contact).flatten();
+            self.hang_up_abandoned(key, contact.as_ref());
+            return;
+        }
+        let prepared = match result {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                self.failed(now, "preparing a call", &failure);
+                self.send_back(key, now.wall.plus_ms(PAUSE_MS));
+                return;
+            }
+        };
+        if let Some((blob, clip)) = prepared.clip {
+            self.clips.put(&blob, clip);
+        }
+        if let (Some(found), Stage::Preparing { contact, .. }) = (prepared.contact, &mut call.stage)
+        {
+            *contact = found;
+            if contact.is_none() {
+                self.fail_unsent(key, Disposition::Unreachable, "phone_not_registered", now);
+                return;
+            }
+        }
+        self.prepared(key, now);
+    }
+}

@@ -1,0 +1,93 @@
+//! What the operator has set for a node. Read from the configuration by `server`; plain values
+//! here.
+
+use std::net::SocketAddr;
+
+use engine::{Codec, Credentials};
+
+/// A node's settings.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Its name among the nodes that share a database; its lease and its calls are kept under it.
+    pub name: String,
+    /// How many shard threads place calls. A call belongs to shard `call key mod shards`.
+    pub shards: usize,
+    /// The routes to the telephone network, in order.
+    pub trunks: Vec<Trunk>,
+    /// The caps of calls to registered phones.
+    pub phones: Caps,
+    /// The host part of our own URIs (`sip:caller@HOST`), and what makes a Call-ID ours.
+    pub host: String,
+    /// How long a phone may ring, milliseconds.
+    pub ring_timeout_ms: u32,
+    /// How long the node row is ours after it was renewed, milliseconds. Renewed at a third of it;
+    /// at two thirds without success the node stops dialling.
+    pub lease_ms: i64,
+    /// How long a number is left alone after a call to it, so that the far end has seen the old
+    /// call's end before the new INVITE comes, milliseconds.
+    pub number_rest_ms: i64,
+    /// How long a number stays excluded while a call that a killed process left behind is being
+    /// ended and nothing is heard of it, milliseconds.
+    pub abandon_ms: i64,
+    /// How often the table of waiting jobs is read even if nobody woke us, milliseconds.
+    pub reread_ms: i64,
+    /// How often this epoch's open attempts are compared with the calls in hand, milliseconds. What
+    /// is unknown twice in a row was leased by a request that died, and goes back to the queue.
+    pub reconcile_ms: i64,
+    /// The most jobs that are kept waiting in memory; the others wait in the table.
+    pub waiting_max: usize,
+    /// The most calls started in one step.
+    pub batch_max: usize,
+    /// Room for encoded clips, bytes.
+    pub clip_cache_bytes: usize,
+}
+
+/// A route to the telephone network.
+#[derive(Debug, Clone)]
+pub struct Trunk {
+    /// Its name in logs, metrics and records.
+    pub name: String,
+    /// Where its INVITEs are sent.
+    pub address: SocketAddr,
+    /// The number shown to the callee: the user part of From.
+    pub caller_id: String,
+    /// For a 401 or 407.
+    pub credentials: Option<Credentials>,
+    /// Codecs in the order of preference. Empty: the engine's own order.
+    pub codecs: Vec<Codec>,
+    /// How much it takes.
+    pub caps: Caps,
+    /// Beginnings of the national numbers it takes; empty takes all.
+    pub prefixes: Vec<String>,
+}
+
+/// How much a route takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caps {
+    /// Most calls at the same time.
+    pub max_channels: u32,
+    /// Most calls started in a second.
+    pub max_cps: u32,
+}
+
+impl Default for NodeConfig {
+    /// A node without trunks, with the timing that production uses.
+    fn default() -> Self {
+        Self {
+            name: String::from("avanak"),
+            shards: 1,
+            trunks: Vec::new(),
+            phones: Caps { max_channels: 100, max_cps: 20 },
+            host: String::from("avanak.invalid"),
+            ring_timeout_ms: 45_000,
+            lease_ms: 15_000,
+            number_rest_ms: 1_000,
+            abandon_ms: 40_000,
+            reread_ms: 5_000,
+            reconcile_ms: 30_000,
+            waiting_max: 50_000,
+            batch_max: 500,
+            clip_cache_bytes: 64 * 1024 * 1024,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The waiting line: which of the waiting jobs is dialled next. Memory only: the table of ready
+//! sends is the truth, and a job that is forgotten here is found there again.
+//!
+//! For each line (trunk): classes in strict order; within a class stride scheduling over
+//! customers, so that a thousand sends of one do not stand before one of another; within a
+//! customer by due time. A job whose number is in a call steps aside until the number is free.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use app::dialing::ReadyJob;
+use domain::{AccountId, QuickSendId, Timestamp};
+
+use crate::gate::Callee;
+
+/// What one start costs a customer. All customers weigh the same today.
+const STRIDE: u64 = 1;
+
+/// A job with what the line needs to know of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) job: ReadyJob,
+    pub(crate) callee: Callee,
+    /// The trunk that will carry it.
+    pub(crate) line: usize,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Its due time has not come.
+    Later,
+    /// In its customer's queue.
+    Queued,
+    /// Its number is in a call.
+    Aside,
+}
+
+#[derive(Debug)]
+struct Entry {
+    waiting: Waiting,
+    place: Place,
+}
+
+/// The waiting line of one node.
+#[derive(Debug, Default)]
+pub(crate) struct WaitingLine {
+    jobs: BTreeMap<QuickSendId, Entry>,
+    later: BTreeSet<(Timestamp, QuickSendId)>,
+    expiring: BTreeSet<(Timestamp, QuickSendId)>,
+    queues: BTreeMap<(usize, u8), Fair>,
+    aside: BTreeMap<Callee, BTreeSet<QuickSendId>>,
+}
+
+/// The customers of one line and class, in the order in which they may start a call.
+#[derive(Debug, Default)]
+struct Fair {
+    order: BTreeSet<(u64, AccountId)>,
+    customers: BTreeMap<AccountId, Customer>,
+    /// The pass of the last pick: whoever joins starts here, without a claim on the past.
+    pass: u64,
+}
+
+#[derive(Debug, Default)]
+struct Customer {
+    pass: u64,
+    jobs: BTreeSet<(Timestamp, QuickSendId)>,
+}
+
+impl Fair {
+    fn push(&mut self, account: AccountId, due: Timestamp, send: QuickSendId) {
+        let pass = self.pass;
+        let customer = self.customers.entry(account).or_insert_with(|| {
+            self.order.insert((pass, account));
+            Customer { pass, jobs: BTreeSet::new() }
+        });
+        customer.jobs.insert((due, send));
+    }
+
+    fn first(&self) -> Option<QuickSendId> {
+        let (_, account) = self.order.first()?;
+        self.customers.get(account)?.jobs.first().map(|&(_, send)| send)
+    }
+
+    /// Takes a job out; its customer pays for it if it is started.
+    fn remove(&mut self, account: AccountId, due: Timestamp, send: QuickSendId, started: bool) {
+        let Some(customer) = self.customers.get_mut(&account) else { return };
+        customer.jobs.remove(&(due, send));
+        self.order.remove(&(customer.pass, account));
+        if started {
+            self.pass = customer.pass;
+            customer.pass += STRIDE;
+        }
+        if customer.jobs.is_empty() {
+            self.customers.remove(&account);
+        } else {
+            self.order.insert((customer.pass, account));
+        }
+    }
+}
+
+impl WaitingLine {
+    /// How many jobs wait.
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Whether a job is known here.
+    pub(crate) fn contains(&self, send: QuickSendId) -> bool {
+        self.jobs.contains_key(&send)
+    }
+
+    /// Adds a job that is not known yet.
+    pub(crate) fn push(&mut self, waiting: Waiting) {
+        let send = waiting.job.quick_send;
+        if self.contains(send) {
+            return;
+        }
+        self.later.insert((waiting.job.due_at, send));
+        self.expiring.insert((waiting.job.expires_at, send));
+        self.jobs.insert(send, Entry { waiting, place: Place::Later });
+    }
+
+    /// Lets the jobs whose time has come step forward.
+    pub(crate) fn tick(&mut self, wall: Timestamp) {
+        while let Some(&(due, send)) = self.later.first().filter(|(due, _)| *due <= wall) {
+            self.later.remove(&(due, send));
+            self.enqueue(send);
+        }
+    }
+
+    /// When the next job steps forward or expires, by the wall clock.
+    pub(crate) fn next_time(&self) -> Option<Timestamp> {
+        let due = self.later.first().map(|(due, _)| *due);
+        let expiry = self.expiring.first().map(|(expiry, _)| *expiry);
+        due.into_iter().chain(expiry).min()
+    }
+
+    /// Takes out the jobs whose time is over.
+    pub(crate) fn take_expired(&mut self, wall: Timestamp) -> Vec<ReadyJob> {
+        let mut expired = Vec::new();
+        while let Some(&(_, send)) = self.expiring.first().filter(|(expiry, _)| *expiry <= wall) {
+            expired.extend(self.remove(send).map(|waiting| waiting.job));
+        }
+        expired
+    }
+
+    /// The lines that have jobs which could be started but for capacity.
+    pub(crate) fn lines_waited_for(&self) -> BTreeSet<usize> {
+        let busy = self.queues.iter().filter(|(_, fair)| !fair.order.is_empty());
+        busy.map(|((line, _), _)| *line).collect()
+    }
+
+    /// The next job of a line.
+    pub(crate) fn first(&self, line: usize) -> Option<&Waiting> {
+        let queues = self.queues.range((line, u8::MIN)..=(line, u8::MAX));
+        let send = queues.filter_map(|(_, fair)| fair.first()).next()?;
+        self.jobs.get(&send).map(|entry| &entry.waiting)
+    }
+
+    /// Takes a job out because it is started: its customer has had a turn.
+    pub(crate) fn start(&mut self, send: QuickSendId) -> Option<Waiting> {
+        self.take_out(send, true)
+    }
+
+    /// Takes a job out because somebody else has it, or it is over.
+    pub(crate) fn remove(&mut self, send: QuickSendId) -> Option<Waiting> {
+        self.take_out(send, false)
+    }
+
+    /// Puts a job aside because its number is in a call.
+    pub(crate) fn step_aside(&mut self, send: QuickSendId) {
+        self.dequeue(send, false);
+        let Some(entry) = self.jobs.get_mut(&send) else { return };
+        entry.place = Place::Aside;
+        self.aside.entry(entry.waiting.callee.clone()).or_default().insert(send);
+    }
+
+    /// The numbers for which jobs stand aside.
+    pub(crate) fn numbers_aside(&self) -> Vec<Callee> {
+        self.aside.keys().cloned().collect()
+    }
+
+    /// Lets the jobs for a number step back into the line.
+    pub(crate) fn step_back(&mut self, callee: &Callee) {
+        for send in self.aside.remove(callee).unwrap_or_default() {
+            self.enqueue(send);
+        }
+    }
+
+    fn take_out(&mut self, send: QuickSendId, started: bool) -> Option<Waiting> {
+        let entry = self.jobs.get(&send)?;
+        let job = &entry.waiting.job;
+        let (due, expiry) = (job.due_at, job.expires_at);
+        match entry.place {
+            Place::Later => {
+                self.later.remove(&(due, send));
+            }
+            Place::Queued => self.dequeue(send, started),
+            Place::Aside => {
+                let callee = entry.waiting.callee.clone();
+                if let Some(sends) = self.aside.get_mut(&callee) {
+                    sends.remove(&send);
+                    if sends.is_empty() {
+                        self.aside.remove(&callee);
+                    }
+                }
+            }
+        }
+        self.expiring.remove(&(expiry, send));
+        self.jobs.remove(&send).map(|entry| entry.waiting)
+    }
+
+    fn enqueue(&mut self, send: QuickSendId) {
+        let Some(entry) = self.jobs.get_mut(&send) else { return };
+        entry.place = Place::Queued;
+        let job = &entry.waiting.job;
+        let fair = self.queues.entry((entry.waiting.line, job.class)).or_default();
+        fair.push(job.account, job.due_at, send);
+    }
+
+    fn dequeue(&mut self, send: QuickSendId, started: bool) {
+        let Some(entry) = self.jobs.get(&send) else { return };
+        let job = &entry.waiting.job;
+        if let Some(fair) = self.queues.get_mut(&(entry.waiting.line, job.class)) {
+            fair.remove(job.account, job.due_at, send, started);
+        }
+    }
+}

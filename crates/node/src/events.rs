@@ -1,0 +1,81 @@
+//! What the engines report.
+
+use domain::Status;
+use engine::{CallKey, Command, Event, Outcome};
+
+use crate::live::Stage;
+use crate::moment::Moment;
+use crate::node::Node;
+use crate::settle::{Unsettled, Verdict, verdict};
+use crate::turn::PAUSE_MS;
+
+impl Node {
+    /// Takes what a shard reported, in its order. Step afterwards. Events about phones and trunk
+    /// checks are the server's own affair and ignored here.
+    pub fn on_events(&mut self, now: Moment, shard: usize, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Dialling { call } => self.on_dialling(call),
+                Event::Ringing { call } => self.show(call, Status::Ringing),
+                Event::Answered { call, .. } => self.show(call, Status::Answered),
+                Event::Ended { call, outcome } => self.on_ended(now, shard, call, &outcome),
+                Event::Abandoned { call } => self.end_abandoned(call),
+                Event::EarlyMedia { .. }
+                | Event::FirstAudio { .. }
+                | Event::Progress { .. }
+                | Event::Key { .. }
+                | Event::PhoneRegistered { .. }
+                | Event::PhoneGone { .. }
+                | Event::TrunkChecked { .. } => {}
+            }
+        }
+    }
+
+    /// Takes back a command that a shard could not be given, since its inbox was full or it has
+    /// ended. Step afterwards.
+    pub fn on_undelivered(&mut self, now: Moment, command: Command) {
+        match command {
+            Command::Start(spec) => self.send_back(spec.call, now.wall.plus_ms(PAUSE_MS)),
+            // Its number stays excluded until the deadline.
+            Command::Abandon(abandoned) => {
+                tracing::warn!(call = abandoned.call.0, "a lost call could not be ended");
+            }
+            Command::HangUp { .. } | Command::SetPhones(_) | Command::CheckTrunk(_) => {}
+        }
+    }
+
+    fn on_dialling(&mut self, call: CallKey) {
+        if let Some(call) = self.calls.get(&call) {
+            self.gate.dialled(&call.callee);
+        }
+    }
+
+    fn show(&mut self, call: CallKey, status: Status) {
+        if let Some(call) = self.calls.get(&call) {
+            self.app.live().set(call.attempt.quick_send, status);
+        }
+    }
+
+    fn on_ended(&mut self, now: Moment, shard: usize, key: CallKey, outcome: &Outcome) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let Stage::Placed { started } = call.stage else { return };
+        match verdict(call.attempt, &call.terms, outcome, started.wall) {
+            Verdict::NotSent => self.send_back(key, now.wall.plus_ms(PAUSE_MS)),
+            Verdict::Ended(ended) => {
+                self.calls.remove(&key);
+                self.settlements.push(Unsettled { call: key, shard, ended: *ended });
+            }
+        }
+    }
+
+    /// An abandoned call is ended on the wire, or we stop waiting for that: it is settled and its
+    /// number is free.
+    pub(crate) fn end_abandoned(&mut self, key: CallKey) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let Stage::Abandoned { ended, .. } = &call.stage else { return };
+        let unsettled = Unsettled { call: key, shard: call.shard, ended: (**ended).clone() };
+        self.calls.remove(&key);
+        self.abandoned.retain(|(_, other)| *other != key);
+        self.settlements.push(unsettled);
+    }
+}

@@ -1,0 +1,297 @@
+//! A node: its state, and the step that moves it. The other files of this crate say how each part
+//! decides; this one says in which order they are asked.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use app::dialing::{self, NodeStamp};
+use app::{App, Failure};
+use domain::{AttemptId, QuickSendId, Timestamp};
+use engine::{CallKey, Command};
+
+use crate::clips::Clips;
+use crate::config::NodeConfig;
+use crate::dialer::{Waiting, WaitingLine};
+use crate::gate::{Gate, Room};
+use crate::heartbeat::Heartbeat;
+use crate::live::{self, Call, Stage};
+use crate::moment::Moment;
+use crate::recorder::{Recorder, SlotFile};
+use crate::settle::Settlements;
+use crate::work::{Task, Work};
+
+/// The longest a node sleeps, microseconds: the gate must be told the time.
+const SLEEP_MAX_US: i64 = 1_000_000;
+/// The pause after the database failed, microseconds.
+pub(crate) const RETRY_US: i64 = 500_000;
+
+/// One node.
+pub struct Node {
+    pub(crate) app: Arc<App>,
+    pub(crate) gate: Gate,
+    pub(crate) config: NodeConfig,
+    pub(crate) stamp: NodeStamp,
+    pub(crate) heartbeat: Heartbeat,
+    pub(crate) line: WaitingLine,
+    pub(crate) clips: Clips,
+    pub(crate) calls: BTreeMap<CallKey, Call>,
+    /// Prepared calls in the order in which they may be dialled.
+    pub(crate) to_dial: VecDeque<CallKey>,
+    /// Calls of a killed process that are being ended, by when we stop waiting for that.
+    pub(crate) abandoned: BTreeSet<(Timestamp, CallKey)>,
+    pub(crate) settlements: Settlements,
+    /// Attempts that were not sent, with the shard that may have a record of them.
+    pub(crate) returns: Vec<Return>,
+    pub(crate) expired: Vec<QuickSendId>,
+    /// Chosen for the next lease.
+    pub(crate) chosen: Vec<(Waiting, Room)>,
+    pub(crate) under_way: UnderWay,
+    pub(crate) reading: Reading,
+    pub(crate) reconciling: Reconciling,
+    /// The database failed; ask again at this moment of the steady clock.
+    pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) commands: Vec<(usize, Command)>,
+    pub(crate) released: Vec<Released>,
+    /// Preparations to order in the next step.
+    pub(crate) preparations: VecDeque<Task>,
+    pub(crate) draining: bool,
+    pub(crate) stats: NodeStats,
+}
+
+/// An attempt that goes back to the queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Return {
+    pub(crate) attempt: AttemptId,
+    pub(crate) shard: usize,
+    /// From when on it may be called again.
+    pub(crate) due: Timestamp,
+}
+
+/// What was asked and not answered yet: one of each kind at most.
+#[derive(Default)]
+pub(crate) struct UnderWay {
+    pub(crate) renew: bool,
+    pub(crate) read: bool,
+    pub(crate) lease: Option<Vec<(Waiting, Room)>>,
+    pub(crate) expire: bool,
+    pub(crate) returns: Vec<Return>,
+    pub(crate) reconcile: bool,
+    pub(crate) preparations: usize,
+}
+
+/// How far the table of waiting sends has been read.
+pub(crate) struct Reading {
+    pub(crate) after: (Timestamp, QuickSendId),
+    pub(crate) next_at: Timestamp,
+}
+
+/// The start of the table of waiting sends.
+pub(crate) const FROM_START: (Timestamp, QuickSendId) =
+    (Timestamp(i64::MIN), QuickSendId(i64::MIN));
+
+/// The search for attempts of this epoch that nobody here knows of.
+pub(crate) struct Reconciling {
+    pub(crate) next_at: Timestamp,
+    /// Those that were unknown the last time.
+    pub(crate) unknown: BTreeSet<AttemptId>,
+}
+
+/// What one step asks for.
+#[derive(Debug, Default)]
+pub struct Steps {
+    /// Commands for the engines, by shard, to be handed on in this order.
+    pub commands: Vec<(usize, Command)>,
+    /// Flight records that are not needed any more.
+    pub released: Vec<Released>,
+    /// Requests to run, on any task, in any order.
+    pub work: Vec<Work>,
+    /// When to step again at the latest, by the steady clock.
+    pub next_wakeup: Timestamp,
+    /// Another process has taken this node's name. Nothing is dialled any more; the process
+    /// should end.
+    pub fenced: bool,
+}
+
+/// A flight record that is not needed any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Released {
+    /// The shard whose recorder has it.
+    pub shard: usize,
+    /// Which call's.
+    pub call: CallKey,
+}
+
+/// What a node has done and has in hand, for metrics and the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeStats {
+    /// Sends waiting in memory.
+    pub waiting: usize,
+    /// Calls in hand, from the lease to the end on the wire.
+    pub calls: usize,
+    /// Ended calls whose settlement is not durable yet.
+    pub unsettled: usize,
+    /// Calls given to the engines since the start.
+    pub dialled: u64,
+    /// Calls settled since the start.
+    pub settled: u64,
+    /// Sends whose time was over before they could be called, since the start.
+    pub expired: u64,
+    /// Attempts that went back to the queue because nothing had been sent, since the start.
+    pub not_sent: u64,
+    /// Calls of earlier processes that were ended or settled by this one.
+    pub recovered: u64,
+    /// Requests to the database or the blob store that failed since the start.
+    pub failures: u64,
+    /// Whether calls may be started now.
+    pub leads: bool,
+}
+
+impl Node {
+    /// Takes the node's name under a new epoch and decides about every call that earlier processes
+    /// of this node left open. `recorders` are the flight recorders of the shards in their order,
+    /// as they were just opened; they go to the shards afterwards. More recorders than shards are
+    /// allowed, so that the number of shards can shrink: what they hold moves to the others.
+    ///
+    /// # Errors
+    /// The database or a flight recorder failed. Nothing was dialled; starting again is safe.
+    pub async fn start<F: SlotFile>(
+        now: Moment,
+        app: Arc<App>,
+        gate: Gate,
+        config: NodeConfig,
+        recorders: &mut [Recorder<F>],
+    ) -> Result<Self, Failure> {
+        let heartbeat = Heartbeat::new(now, config.lease_ms);
+        let stamp = dialing::take_node(&app, &config.name, heartbeat.until(now)).await?;
+        let open = dialing::open_attempts(&app, stamp).await?;
+        let reconcile_at = now.steady.plus_us(config.reconcile_ms.saturating_mul(1000));
+        let mut node = Self {
+            clips: Clips::new(config.clip_cache_bytes),
+            app,
+            gate,
+            config,
+            stamp,
+            heartbeat,
+            line: WaitingLine::default(),
+            calls: BTreeMap::new(),
+            to_dial: VecDeque::new(),
+            abandoned: BTreeSet::new(),
+            settlements: Settlements::default(),
+            returns: Vec::new(),
+            expired: Vec::new(),
+            chosen: Vec::new(),
+            under_way: UnderWay::default(),
+            reading: Reading { after: FROM_START, next_at: now.steady },
+            reconciling: Reconciling { next_at: reconcile_at, unknown: BTreeSet::new() },
+            retry_at: None,
+            commands: Vec::new(),
+            released: Vec::new(),
+            preparations: VecDeque::new(),
+            draining: false,
+            stats: NodeStats::default(),
+        };
+        node.gate.tick(now);
+        node.recover(now, open, recorders)?;
+        Ok(node)
+    }
+
+    /// Decides what to do now. To be called after the start, after every `on_done` and
+    /// `on_events`, whenever the gate wakes, and at `next_wakeup`. It never waits.
+    pub fn step(&mut self, now: Moment) -> Steps {
+        self.gate.tick(now);
+        let leads = self.may_start(now);
+        self.gate.lead(leads.then_some(self.stamp));
+        self.take_arrivals(now);
+        self.line.tick(now.wall);
+        self.take_expired(now);
+        self.give_up_abandoned(now);
+        let pace_at = self.choose(now);
+        let wire_at = self.dial(now);
+        let work = self.order_work(now);
+        let commands = std::mem::take(&mut self.commands);
+        let released = std::mem::take(&mut self.released);
+        let next_wakeup = self.next_wakeup(now, pace_at.into_iter().chain(wire_at));
+        let fenced = self.heartbeat.is_lost();
+        Steps { commands, released, work, next_wakeup, fenced }
+    }
+
+    /// Begins a graceful stop: nothing new is leased or dialled, live calls go on. Go on stepping
+    /// until [`Self::is_idle`], or stop any time and leave the rest to the next start.
+    pub fn drain(&mut self, now: Moment) {
+        self.draining = true;
+        self.gate.lead(None);
+        self.take_arrivals(now);
+        let undialled = self.calls.iter().filter(|(_, call)| {
+            matches!(call.stage, Stage::Preparing { .. } | Stage::Prepared { .. })
+        });
+        let undialled: Vec<CallKey> = undialled.map(|(key, _)| *key).collect();
+        for key in undialled {
+            self.send_back(key, now.wall);
+        }
+    }
+
+    /// Whether nothing is in hand: no call, no settlement, no request.
+    pub fn is_idle(&self) -> bool {
+        let asked = &self.under_way;
+        self.calls.is_empty()
+            && self.settlements.len() == 0
+            && self.returns.is_empty()
+            && asked.returns.is_empty()
+            && asked.lease.is_none()
+            && self.chosen.is_empty()
+    }
+
+    /// What it has done and has in hand.
+    pub fn stats(&self) -> NodeStats {
+        NodeStats {
+            waiting: self.line.len(),
+            calls: self.calls.len(),
+            unsettled: self.settlements.len(),
+            ..self.stats
+        }
+    }
+
+    /// The node and the epoch it runs under.
+    pub fn stamp(&self) -> NodeStamp {
+        self.stamp
+    }
+
+    /// Whether calls may be started.
+    pub(crate) fn may_start(&mut self, now: Moment) -> bool {
+        let leads = !self.draining && self.heartbeat.allows_dialling(now);
+        self.stats.leads = leads;
+        leads
+    }
+
+    /// The shard of a call that is placed now.
+    pub(crate) fn shard_of(&self, call: CallKey) -> usize {
+        let attempt = live::attempt(call);
+        let shards = i64::try_from(self.config.shards.max(1)).unwrap_or(i64::MAX);
+        usize::try_from(attempt.quick_send.0.rem_euclid(shards)).unwrap_or(0)
+    }
+
+    /// Notes a failed request and pauses those that would fail too.
+    pub(crate) fn failed(&mut self, now: Moment, doing: &str, failure: &Failure) {
+        self.stats.failures += 1;
+        if self.retry_at.is_none() {
+            tracing::warn!(doing, error = failure.chain(), "a request failed and is repeated");
+        }
+        self.retry_at = Some(now.steady.plus_us(RETRY_US));
+    }
+
+    fn next_wakeup(&self, now: Moment, paces: impl Iterator<Item = Timestamp>) -> Timestamp {
+        let steady = |wall: Timestamp| now.steady.plus_us(wall.us_since(now.wall).max(0));
+        let known = [self.heartbeat.next_try(), self.reading.next_at, self.reconciling.next_at];
+        let latest = now.steady.plus_us(SLEEP_MAX_US);
+        known
+            .into_iter()
+            .chain(paces)
+            .chain(self.line.next_time().map(steady))
+            .chain(self.retry_at)
+            .chain(self.abandoned.first().map(|(deadline, _)| *deadline))
+            .chain(self.gate.next_rested())
+            // What is overdue waits for an answer that is under way, and that wakes the node.
+            .filter(|time| *time > now.steady)
+            .fold(latest, Timestamp::min)
+    }
+}

@@ -1,0 +1,253 @@
+//! The flight recorder: one small fixed slot per live call, written before the datagrams of the
+//! same step leave, so that after a kill it is known what was dialled. It is used inside the
+//! shard's thread; it must never wait for anything but its file.
+//!
+//! It survives the death of the process through the page cache and promises nothing across a
+//! loss of power: the header names the boot that wrote it, and a file of another boot is not
+//! trusted to be complete.
+
+mod bytes;
+mod outcome;
+mod slot;
+
+use std::collections::BTreeMap;
+
+use engine::{CallKey, Cause, Event, Keys, Outcome, Refusal, RtpSummary, Timeline};
+
+pub use slot::{Phase, RecordedCall, SLOT_BYTES, SlotImage};
+
+use slot::{FREE, Reading};
+
+/// Why a slot could not be written or read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotError(pub String);
+
+impl std::fmt::Display for SlotError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "flight recorder: {}", self.0)
+    }
+}
+
+impl std::error::Error for SlotError {}
+
+/// Where slots are kept. Slot `n` lies at byte `n` × [`SLOT_BYTES`]. What was written is there for
+/// the next process even if this one is killed the moment `write_at` returns.
+pub trait SlotFile {
+    /// Replaces slot `slot`.
+    ///
+    /// # Errors
+    /// The storage failed (a full disk, for one); the slot may be torn.
+    fn write_at(&mut self, slot: u32, bytes: &SlotImage) -> Result<(), SlotError>;
+
+    /// Everything there is, in order; nothing when the file is new.
+    ///
+    /// # Errors
+    /// The storage failed.
+    fn read_all(&mut self) -> Result<Vec<u8>, SlotError>;
+}
+
+/// The recorder of one shard.
+#[derive(Debug)]
+pub struct Recorder<F> {
+    file: F,
+    boot_id: String,
+    /// Whether the file was written by this boot throughout and nothing in it is torn.
+    trusted: bool,
+    live: BTreeMap<CallKey, Place>,
+    /// Slots that may be written to, the next one last. Slot 0 is the header.
+    free: Vec<u32>,
+    /// What was found when it was opened, until the node takes it.
+    found: Vec<RecordedCall>,
+    write_errors: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    slot: u32,
+    /// What the file holds, except that a failed write is behind.
+    phase: Phase,
+}
+
+/// The longest boot id that is kept, bytes; Linux has 36.
+const BOOT_ID_BYTES_MAX: usize = 128;
+
+impl<F: SlotFile> Recorder<F> {
+    /// Opens the file and reads what an earlier process left. `boot_id` names the running boot of
+    /// the machine; `slots` is how many calls there may be at once. Calls found beyond that are
+    /// kept too.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn open_file(mut file: F, boot_id: &str, slots: u32) -> Result<Self, SlotError> {
+        let boot_id: String = boot_id.chars().take(BOOT_ID_BYTES_MAX / 4).collect();
+        let bytes = file.read_all()?;
+        let mut images = bytes.chunks(SLOT_BYTES);
+        let written_by = images.next().and_then(slot::decode_header);
+        let mut recorder = Self {
+            file,
+            trusted: written_by.is_some_and(|boot| boot == boot_id),
+            boot_id,
+            live: BTreeMap::new(),
+            free: Vec::new(),
+            found: Vec::new(),
+            write_errors: 0,
+        };
+        let mut taken = std::collections::BTreeSet::new();
+        for (slot, image) in (1..).zip(images) {
+            recorder.read_slot(slot, image, &mut taken);
+        }
+        recorder.free = (1..=slots).rev().filter(|slot| !taken.contains(slot)).collect();
+        Ok(recorder)
+    }
+
+    fn read_slot(&mut self, slot: u32, image: &[u8], taken: &mut std::collections::BTreeSet<u32>) {
+        match slot::decode(image) {
+            Reading::Free => {}
+            Reading::Torn => self.trusted = false,
+            Reading::Call(recorded) => {
+                taken.insert(slot);
+                self.live.insert(recorded.call, Place { slot, phase: recorded.phase.clone() });
+                self.found.push(*recorded);
+            }
+        }
+    }
+
+    /// Writes down that the INVITE of `call` may leave. To be called before the engine is given
+    /// the call; on `Err` the engine must not be given it, and the event is what to report instead.
+    ///
+    /// # Errors
+    /// The end of the call, refused because it could not be written down.
+    pub fn open(&mut self, call: CallKey, clip_ms: u32) -> Result<(), Event> {
+        let recorded = RecordedCall { call, phase: Phase::Dialled };
+        if self.live.contains_key(&call) || self.adopt(recorded).is_ok() {
+            return Ok(());
+        }
+        Err(Event::Ended { call, outcome: Box::new(refused(clip_ms)) })
+    }
+
+    /// Writes down what happened. To be called for every event of a step before the step's
+    /// datagrams are sent. Events of calls without a slot are ignored.
+    pub fn note(&mut self, event: &Event) {
+        let Some(call) = call_of(event) else { return };
+        let Some(place) = self.live.get(&call) else { return };
+        let Some(phase) = next_phase(&place.phase, event) else { return };
+        let recorded = RecordedCall { call, phase };
+        if self.file.write_at(place.slot, &slot::encode(&recorded)).is_err() {
+            self.write_errors += 1;
+        }
+        if let Some(place) = self.live.get_mut(&call) {
+            place.phase = recorded.phase;
+        }
+    }
+
+    /// Frees the slot of a call whose settlement is durable.
+    pub fn release(&mut self, call: CallKey) {
+        let Some(place) = self.live.remove(&call) else { return };
+        if self.file.write_at(place.slot, &FREE).is_err() {
+            // The slot still names a settled call, which recovery ignores: it can be used again.
+            self.write_errors += 1;
+        }
+        self.free.push(place.slot);
+    }
+
+    /// Takes over the record of a call that this file does not have yet.
+    pub(crate) fn adopt(&mut self, recorded: RecordedCall) -> Result<(), SlotError> {
+        let Some(slot) = self.free.pop() else {
+            return Err(SlotError(String::from("every slot is taken")));
+        };
+        if let Err(error) = self.file.write_at(slot, &slot::encode(&recorded)) {
+            self.write_errors += 1;
+            self.free.insert(0, slot);
+            return Err(error);
+        }
+        self.live.insert(recorded.call, Place { slot, phase: recorded.phase });
+        Ok(())
+    }
+
+    /// What was found at opening, once.
+    pub(crate) fn take_found(&mut self) -> Vec<RecordedCall> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Whether a call that is not in this file is known not to have been dialled.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// Makes the file this boot's own: from now on a missing call was not dialled. Every call of
+    /// which that is not sure must have been adopted before.
+    pub(crate) fn begin_epoch(&mut self) -> Result<(), SlotError> {
+        self.file.write_at(0, &slot::encode_header(&self.boot_id))?;
+        self.trusted = true;
+        Ok(())
+    }
+
+    /// Writes that failed since the start. Each is a call refused, or a step of a call that a
+    /// later recovery will not know of.
+    pub fn write_errors(&self) -> u64 {
+        self.write_errors
+    }
+
+    /// How many slots are in use.
+    pub fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Whether no slot is in use.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+}
+
+/// The call that an event is about.
+pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
+    match event {
+        Event::Dialling { call }
+        | Event::Ringing { call }
+        | Event::EarlyMedia { call }
+        | Event::Answered { call, .. }
+        | Event::FirstAudio { call }
+        | Event::Progress { call, .. }
+        | Event::Key { call, .. }
+        | Event::Ended { call, .. }
+        | Event::Abandoned { call } => Some(*call),
+        Event::PhoneRegistered { .. } | Event::PhoneGone { .. } | Event::TrunkChecked { .. } => {
+            None
+        }
+    }
+}
+
+/// The phase that an event leads to, or `None` when it changes nothing worth a write.
+fn next_phase(phase: &Phase, event: &Event) -> Option<Phase> {
+    match (phase, event) {
+        (Phase::Ended(_), _) => None,
+        (_, Event::Ended { outcome, .. }) => Some(Phase::Ended(outcome.clone())),
+        (Phase::Dialled, Event::Ringing { .. }) => Some(Phase::Ringing),
+        (Phase::Dialled | Phase::Ringing, Event::Answered { dialog, .. }) => {
+            Some(Phase::Answered { dialog: Some(dialog.clone()), heard_ms: 0 })
+        }
+        (Phase::Answered { dialog, .. }, Event::Progress { heard_ms, .. }) => {
+            Some(Phase::Answered { dialog: dialog.clone(), heard_ms: *heard_ms })
+        }
+        _ => None,
+    }
+}
+
+/// The outcome of a call that could not be written down and was therefore not placed.
+fn refused(clip_ms: u32) -> Outcome {
+    Outcome {
+        cause: Cause::Refused(Refusal::Full),
+        sip_code: None,
+        sip_reason: None,
+        q850: None,
+        retry_after_s: None,
+        answered: false,
+        heard_ms: 0,
+        clip_ms,
+        heard_to_end: false,
+        keys: Keys::default(),
+        timeline: Timeline::default(),
+        rtp: RtpSummary::default(),
+        codec: None,
+    }
+}

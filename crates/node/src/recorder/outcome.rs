@@ -1,0 +1,113 @@
+//! A whole outcome as bytes, so that a call that ended before a kill is settled exactly after it.
+
+use engine::{Cause, Codec, Keys, Outcome, Refusal, RtpSummary, Timeline};
+
+use super::bytes::{Reader, Writer};
+
+pub(super) fn write(to: &mut Writer<'_>, outcome: &Outcome) {
+    to.u8(cause_code(outcome.cause));
+    to.option(outcome.sip_code, Writer::u16);
+    to.option(outcome.sip_reason.as_deref(), |to, text| to.counted(text.as_bytes()));
+    to.option(outcome.q850, Writer::u8);
+    to.option(outcome.retry_after_s, Writer::u32);
+    to.u8(u8::from(outcome.answered));
+    to.u8(u8::from(outcome.heard_to_end));
+    to.u32(outcome.heard_ms);
+    to.u32(outcome.clip_ms);
+    to.counted(outcome.keys.to_string().as_bytes());
+    for moment in moments(&outcome.timeline) {
+        to.option(moment, Writer::u64);
+    }
+    let rtp = &outcome.rtp;
+    for count in [rtp.sent, rtp.received, rtp.lost, rtp.jitter_us, rtp.strangers] {
+        to.u32(count);
+    }
+    to.u8(u8::from(rtp.ambiguous));
+    to.option(outcome.codec.map(Codec::payload_type), Writer::u8);
+}
+
+pub(super) fn read(from: &mut Reader<'_>) -> Option<Outcome> {
+    Some(Outcome {
+        cause: cause(from.u8()?)?,
+        sip_code: from.option(Reader::u16)?,
+        sip_reason: from.option(text)?,
+        q850: from.option(Reader::u8)?,
+        retry_after_s: from.option(Reader::u32)?,
+        answered: from.bool()?,
+        heard_to_end: from.bool()?,
+        heard_ms: from.u32()?,
+        clip_ms: from.u32()?,
+        keys: keys(from)?,
+        timeline: Timeline {
+            invite_us: from.option(Reader::u64)?,
+            ringing_us: from.option(Reader::u64)?,
+            answered_us: from.option(Reader::u64)?,
+            first_audio_us: from.option(Reader::u64)?,
+            ended_us: from.option(Reader::u64)?,
+        },
+        rtp: RtpSummary {
+            sent: from.u32()?,
+            received: from.u32()?,
+            lost: from.u32()?,
+            jitter_us: from.u32()?,
+            strangers: from.u32()?,
+            ambiguous: from.bool()?,
+        },
+        codec: match from.option(Reader::u8)? {
+            Some(payload_type) => Some(Codec::of_payload_type(payload_type)?),
+            None => None,
+        },
+    })
+}
+
+fn text(from: &mut Reader<'_>) -> Option<String> {
+    String::from_utf8(from.counted()?.to_vec()).ok()
+}
+
+fn keys(from: &mut Reader<'_>) -> Option<Keys> {
+    let mut keys = Keys::default();
+    text(from)?.chars().all(|key| keys.push(key)).then_some(keys)
+}
+
+fn moments(timeline: &Timeline) -> [Option<u64>; 5] {
+    [
+        timeline.invite_us,
+        timeline.ringing_us,
+        timeline.answered_us,
+        timeline.first_audio_us,
+        timeline.ended_us,
+    ]
+}
+
+fn cause_code(cause: Cause) -> u8 {
+    match cause {
+        Cause::Played => 1,
+        Cause::CalleeHungUp => 2,
+        Cause::NoAnswer => 3,
+        Cause::Failed => 4,
+        Cause::NoResponse => 5,
+        Cause::NoMediaAgreed => 6,
+        Cause::DeadlineReached => 7,
+        Cause::HungUpByUs => 8,
+        Cause::Refused(Refusal::Full) => 9,
+        Cause::Refused(Refusal::BadSpec) => 10,
+        Cause::Refused(Refusal::Taken) => 11,
+    }
+}
+
+fn cause(code: u8) -> Option<Cause> {
+    const ALL: [Cause; 11] = [
+        Cause::Played,
+        Cause::CalleeHungUp,
+        Cause::NoAnswer,
+        Cause::Failed,
+        Cause::NoResponse,
+        Cause::NoMediaAgreed,
+        Cause::DeadlineReached,
+        Cause::HungUpByUs,
+        Cause::Refused(Refusal::Full),
+        Cause::Refused(Refusal::BadSpec),
+        Cause::Refused(Refusal::Taken),
+    ];
+    ALL.into_iter().find(|&cause| cause_code(cause) == code)
+}

@@ -1,0 +1,139 @@
+//! The layout of one slot: checksum, mark, phase, call, how much was heard, and the body of the
+//! phase. A slot of zeros is free.
+
+use engine::{CallKey, DialogSnapshot, Outcome, record_of};
+
+use super::bytes::{Reader, Writer, checksum};
+use super::outcome;
+
+/// The size of a slot, bytes. A divisor of every page and sector size in use.
+pub const SLOT_BYTES: usize = 512;
+
+/// One slot as it stands in the file.
+pub type SlotImage = [u8; SLOT_BYTES];
+
+/// A free slot.
+pub(super) const FREE: SlotImage = [0; SLOT_BYTES];
+
+const CALL_MARK: [u8; 4] = *b"AVC1";
+const HEADER_MARK: [u8; 4] = *b"AVH1";
+/// The checksum covers everything after itself.
+const CHECKSUM_BYTES: usize = 8;
+
+/// A call as the recorder remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedCall {
+    /// Which call.
+    pub call: CallKey,
+    /// How far it came.
+    pub phase: Phase,
+}
+
+/// How far a recorded call came. A call without a slot never had its INVITE sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Phase 1: its INVITE may have left.
+    Dialled,
+    /// Phase 2: the far end rang.
+    Ringing,
+    /// Phase 3: it was answered.
+    Answered {
+        /// What is needed to hang up; `None` when it did not fit or cannot be read.
+        dialog: Option<Box<DialogSnapshot>>,
+        /// How much of the clip had been sent when it was last written down, milliseconds.
+        heard_ms: u32,
+    },
+    /// Phase 4: it is over, and this is all that is known of it.
+    Ended(Box<Outcome>),
+}
+
+/// What a slot turned out to hold.
+pub(super) enum Reading {
+    Free,
+    Call(Box<RecordedCall>),
+    /// Bytes that nobody wrote whole.
+    Torn,
+}
+
+pub(super) fn encode(recorded: &RecordedCall) -> SlotImage {
+    image(CALL_MARK, |to| {
+        to.u8(code(&recorded.phase));
+        to.u64(recorded.call.0);
+        match &recorded.phase {
+            Phase::Dialled | Phase::Ringing => {}
+            Phase::Answered { dialog, heard_ms } => {
+                to.u32(*heard_ms);
+                let dialog = dialog.as_deref().and_then(record_of);
+                to.option(dialog, |to, bytes| to.counted(&bytes));
+            }
+            Phase::Ended(outcome) => outcome::write(to, outcome),
+        }
+    })
+}
+
+pub(super) fn decode(slot: &[u8]) -> Reading {
+    if slot.iter().all(|&byte| byte == 0) {
+        return Reading::Free;
+    }
+    match body(slot, CALL_MARK).and_then(|body| read_call(&mut Reader(body))) {
+        Some(call) => Reading::Call(Box::new(call)),
+        None => Reading::Torn,
+    }
+}
+
+/// The first slot of a file: which boot of the machine wrote it.
+pub(super) fn encode_header(boot_id: &str) -> SlotImage {
+    image(HEADER_MARK, |to| to.counted(boot_id.as_bytes()))
+}
+
+/// The boot that wrote the file, if its header is whole.
+pub(super) fn decode_header(slot: &[u8]) -> Option<String> {
+    let text = Reader(body(slot, HEADER_MARK)?).counted()?;
+    String::from_utf8(text.to_vec()).ok()
+}
+
+fn code(phase: &Phase) -> u8 {
+    match phase {
+        Phase::Dialled => 1,
+        Phase::Ringing => 2,
+        Phase::Answered { .. } => 3,
+        Phase::Ended(_) => 4,
+    }
+}
+
+fn read_call(from: &mut Reader<'_>) -> Option<RecordedCall> {
+    let phase = from.u8()?;
+    let call = CallKey(from.u64()?);
+    let phase = match phase {
+        1 => Phase::Dialled,
+        2 => Phase::Ringing,
+        3 => {
+            let heard_ms = from.u32()?;
+            let dialog = from.option(Reader::counted)?.and_then(DialogSnapshot::decode);
+            Phase::Answered { dialog: dialog.map(Box::new), heard_ms }
+        }
+        4 => Phase::Ended(Box::new(outcome::read(from)?)),
+        _ => return None,
+    };
+    Some(RecordedCall { call, phase })
+}
+
+fn image(mark: [u8; 4], write: impl FnOnce(&mut Writer<'_>)) -> SlotImage {
+    let mut image = FREE;
+    let mut to = Writer::new(&mut image[CHECKSUM_BYTES..]);
+    to.bytes(&mark);
+    write(&mut to);
+    to.finish().expect("the engine's limits keep snapshots, reasons and keys below a slot");
+    let sum = checksum(&image[CHECKSUM_BYTES..]);
+    image[..CHECKSUM_BYTES].copy_from_slice(&sum.to_le_bytes());
+    image
+}
+
+/// What follows the mark in a whole slot.
+fn body(slot: &[u8], mark: [u8; 4]) -> Option<&[u8]> {
+    let mut from = Reader(slot);
+    if from.u64()? != checksum(slot.get(CHECKSUM_BYTES..)?) {
+        return None;
+    }
+    (from.bytes(mark.len())? == mark).then_some(from.0)
+}

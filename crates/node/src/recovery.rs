@@ -1,0 +1,190 @@
+//! What becomes of the attempts that an earlier process of this node left open. Decided from two
+//! things only: the attempt's row and its flight record.
+//!
+//! | flight record | becomes |
+//! |---|---|
+//! | none, and the recorder's file is complete | not sent: free, called again |
+//! | none, and the file is not to be trusted (power loss, torn slot) | as dialled |
+//! | ended, nothing was sent | not sent |
+//! | ended | settled exactly as it ended |
+//! | dialled or ringing | never called again: cancelled, `NetworkFailure`, no charge |
+//! | answered | never called again: hung up, charged for what was recorded as heard |
+
+use std::collections::BTreeMap;
+
+use app::Failure;
+use app::dialing::{EndedCall, OpenAttempt, PhoneContact};
+use domain::{Destination, Disposition};
+use engine::{CallKey, Command, DialogSnapshot};
+
+use crate::gate::Callee;
+use crate::live::{Call, Stage, Terms, key};
+use crate::moment::Moment;
+use crate::node::{Node, Released, Return};
+use crate::recorder::{Phase, RecordedCall, Recorder, SlotError, SlotFile};
+use crate::settle::{Unsettled, Verdict, decided, verdict};
+use crate::spec;
+use crate::work::Task;
+
+/// What to do with an open attempt.
+#[derive(Debug)]
+pub(crate) enum Remedy {
+    /// Its INVITE was never sent: the send goes back to the queue.
+    NotSent,
+    /// It is over: settle it.
+    Settle(Box<EndedCall>),
+    /// It may be up: end it on the wire, then settle it.
+    Abandon {
+        /// Its dialog, when it was answered.
+        dialog: Option<Box<DialogSnapshot>>,
+        /// How it is settled.
+        ended: Box<EndedCall>,
+    },
+}
+
+/// Decides on an open attempt. `complete`: a call without a record was certainly not dialled.
+pub(crate) fn remedy(
+    open: &OpenAttempt,
+    recorded: Option<Phase>,
+    complete: bool,
+    now: Moment,
+) -> Remedy {
+    let terms = Terms::of_open(open);
+    let lost = |disposition, heard_ms| {
+        Box::new(decided(open.attempt, &terms, disposition, "process_lost", heard_ms, now.wall))
+    };
+    match recorded {
+        None if complete => Remedy::NotSent,
+        None | Some(Phase::Dialled | Phase::Ringing) => {
+            Remedy::Abandon { dialog: None, ended: lost(Disposition::NetworkFailure, 0) }
+        }
+        Some(Phase::Answered { dialog, heard_ms }) => {
+            let whole = heard_ms >= terms.clip_ms && terms.clip_ms > 0;
+            let disposition = if whole { Disposition::Delivered } else { Disposition::HeardInPart };
+            Remedy::Abandon { dialog, ended: lost(disposition, heard_ms) }
+        }
+        Some(Phase::Ended(outcome)) => {
+            match verdict(open.attempt, &terms, &outcome, open.started_at) {
+                Verdict::Ended(ended) => Remedy::Settle(ended),
+                Verdict::NotSent => Remedy::NotSent,
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Decides about every open attempt and carries out what can be done at once. Every call of
+    /// which it is not sure that it was not dialled has a flight record when this returns.
+    pub(crate) fn recover<F: SlotFile>(
+        &mut self,
+        now: Moment,
+        open: Vec<OpenAttempt>,
+        recorders: &mut [Recorder<F>],
+    ) -> Result<(), Failure> {
+        let complete = recorders.iter().all(Recorder::is_trusted);
+        let mut records = self.gather_records(recorders)?;
+        for open in open {
+            let call = key(open.attempt);
+            let (shard, recorded) = match records.remove(&call) {
+                Some((shard, phase)) => (shard, Some(phase)),
+                None => (self.shard_of(call), None),
+            };
+            let unrecorded = recorded.is_none();
+            match remedy(&open, recorded, complete, now) {
+                Remedy::NotSent => {
+                    let back = Return { attempt: open.attempt, shard, due: now.wall };
+                    self.returns.push(back);
+                }
+                Remedy::Settle(ended) => {
+                    self.stats.recovered += 1;
+                    self.settlements.push(Unsettled { call, shard, ended: *ended });
+                }
+                Remedy::Abandon { dialog, ended } => {
+                    if unrecorded && let Some(recorder) = recorders.get_mut(shard) {
+                        let recorded = RecordedCall { call, phase: Phase::Dialled };
+                        recorder.adopt(recorded).map_err(recorder_failed)?;
+                    }
+                    self.stats.recovered += 1;
+                    self.abandon(now, &open, shard, Stage::Abandoned { dialog, ended });
+                }
+            }
+        }
+        for recorder in recorders.iter_mut() {
+            recorder.begin_epoch().map_err(recorder_failed)?;
+        }
+        // What is left was settled before its slot could be freed.
+        for (call, (shard, _)) in records {
+            self.released.push(Released { shard, call });
+        }
+        Ok(())
+    }
+
+    /// Every record with the shard that keeps it from now on.
+    fn gather_records<F: SlotFile>(
+        &self,
+        recorders: &mut [Recorder<F>],
+    ) -> Result<BTreeMap<CallKey, (usize, Phase)>, Failure> {
+        let shards = self.config.shards.max(1);
+        let mut records = BTreeMap::new();
+        for position in 0..recorders.len() {
+            for recorded in recorders[position].take_found() {
+                let shard = position % shards;
+                if shard != position {
+                    recorders[shard].adopt(recorded.clone()).map_err(recorder_failed)?;
+                    recorders[position].release(recorded.call);
+                }
+                records.insert(recorded.call, (shard, recorded.phase));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Takes a call of a killed process in hand, to end it on the wire.
+    fn abandon(&mut self, now: Moment, open: &OpenAttempt, shard: usize, stage: Stage) {
+        let callee = Callee::of(open.account, &open.destination);
+        let room = self.gate.occupy(&callee, &open.trunk);
+        let call = key(open.attempt);
+        let held = Call {
+            attempt: open.attempt,
+            shard,
+            callee,
+            destination: open.destination.clone(),
+            trunk: open.trunk.clone(),
+            terms: Terms::of_open(open),
+            stage,
+            room: room.map(|room| Box::new(room) as Box<dyn Send>),
+        };
+        self.calls.insert(call, held);
+        let deadline = now.steady.plus_us(self.config.abandon_ms.saturating_mul(1000));
+        self.abandoned.insert((deadline, call));
+        match &open.destination {
+            Destination::Number(_) => self.hang_up_abandoned(call, None),
+            Destination::Extension(extension) => {
+                let phone = Some((open.account, extension.clone()));
+                self.preparations.push_back(Task::Prepare { call, blob: None, phone });
+            }
+        }
+    }
+
+    /// Tells the engine to end a call of a killed process. A phone whose contact is not known any
+    /// more cannot be reached: its call ends by itself at the deadline.
+    pub(crate) fn hang_up_abandoned(&mut self, key: CallKey, contact: Option<&PhoneContact>) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Stage::Abandoned { dialog, .. } = &mut call.stage else { return };
+        let dialog = dialog.take();
+        let target = match (&call.destination, contact) {
+            (Destination::Number(_), _) => {
+                spec::trunk_target(&self.config, &call.trunk, &call.destination)
+            }
+            (Destination::Extension(_), Some(contact)) => spec::phone_target(contact),
+            (Destination::Extension(_), None) => None,
+        };
+        let Some(target) = target else { return };
+        let abandoned = spec::abandoned_call(&self.config, call, target, dialog);
+        self.commands.push((call.shard, Command::Abandon(Box::new(abandoned))));
+    }
+}
+
+fn recorder_failed(error: SlotError) -> Failure {
+    Failure::because("writing the flight recorder", error)
+}

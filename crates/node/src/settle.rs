@@ -1,0 +1,165 @@
+//! From what the engine reports to what is settled, and the line of calls that wait for it. A
+//! settlement that the database did not take is tried again until it does; the flight record
+//! stays until then.
+
+use std::collections::VecDeque;
+
+use app::dialing::{CallRecord, EndedCall, Meaning};
+use domain::{AttemptId, CallFacts, Disposition, Timestamp};
+use engine::{CallKey, Cause, Outcome, Refusal};
+
+use crate::live::Terms;
+
+/// The most calls settled in one commit.
+const BATCH_MAX: usize = 500;
+
+/// A call that ended and is not settled yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Unsettled {
+    pub(crate) call: CallKey,
+    pub(crate) shard: usize,
+    pub(crate) ended: EndedCall,
+}
+
+/// The calls that wait for their settlement.
+#[derive(Debug, Default)]
+pub(crate) struct Settlements {
+    waiting: VecDeque<Unsettled>,
+    in_flight: Vec<Unsettled>,
+    /// After a failure one at a time, so that a call that cannot be settled holds up no other.
+    cautious: bool,
+}
+
+impl Settlements {
+    pub(crate) fn push(&mut self, unsettled: Unsettled) {
+        self.waiting.push_back(unsettled);
+    }
+
+    /// How many are not settled yet.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len() + self.in_flight.len()
+    }
+
+    /// The attempts that wait for it.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = AttemptId> + '_ {
+        self.waiting.iter().chain(&self.in_flight).map(|unsettled| unsettled.ended.attempt)
+    }
+
+    /// The next batch to settle; nothing while one is under way.
+    pub(crate) fn next_batch(&mut self) -> Option<Vec<EndedCall>> {
+        if !self.in_flight.is_empty() || self.waiting.is_empty() {
+            return None;
+        }
+        let count = if self.cautious { 1 } else { self.waiting.len().min(BATCH_MAX) };
+        self.in_flight = self.waiting.drain(..count).collect();
+        Some(self.in_flight.iter().map(|unsettled| unsettled.ended.clone()).collect())
+    }
+
+    /// The batch under way is durable.
+    pub(crate) fn settled(&mut self) -> Vec<Unsettled> {
+        self.cautious = false;
+        std::mem::take(&mut self.in_flight)
+    }
+
+    /// The batch under way failed; it waits again, behind the others.
+    pub(crate) fn failed(&mut self) {
+        self.cautious = true;
+        self.waiting.extend(self.in_flight.drain(..));
+    }
+}
+
+/// What an outcome means for the send.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It is settled like this.
+    Ended(Box<EndedCall>),
+    /// Nothing was sent: the send goes back to the queue.
+    NotSent,
+}
+
+/// Reads an outcome. `started` is when the call was given to the engine, or nearly so after a
+/// restart: the times of the call are counted from it.
+pub(crate) fn verdict(
+    attempt: AttemptId,
+    terms: &Terms,
+    outcome: &Outcome,
+    started: Timestamp,
+) -> Verdict {
+    let meaning = match outcome.cause {
+        Cause::Refused(Refusal::Full | Refusal::Taken) => return Verdict::NotSent,
+        Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed => {
+            Meaning::Decided(Disposition::NetworkFailure)
+        }
+        cause => Meaning::Call(CallFacts {
+            answered: outcome.answered,
+            heard_to_end: outcome.heard_to_end,
+            rang_out: cause == Cause::NoAnswer,
+            sip_code: outcome.sip_code,
+            q850: outcome.q850,
+        }),
+    };
+    let at = |us: Option<u64>| {
+        let us = i64::try_from(us?).ok()?;
+        Some(started.plus_us(us))
+    };
+    let timeline = &outcome.timeline;
+    let first_key = outcome.keys.iter().next().and_then(|key| key.to_digit(10));
+    let record = CallRecord {
+        cause: cause_word(outcome.cause).to_owned(),
+        sip_code: outcome.sip_code,
+        q850: outcome.q850,
+        heard_ms: if outcome.answered { outcome.heard_ms.min(terms.clip_ms) } else { 0 },
+        vote: first_key.filter(|_| terms.vote).and_then(|key| u8::try_from(key).ok()),
+        invite_at: at(timeline.invite_us),
+        ringing_at: at(timeline.ringing_us),
+        answered_at: at(timeline.answered_us),
+        first_audio_at: at(timeline.first_audio_us),
+    };
+    let ended_at = at(timeline.ended_us).unwrap_or(started);
+    Verdict::Ended(Box::new(ended(attempt, terms, meaning, record, ended_at)))
+}
+
+/// The end of a call that no outcome tells of: decided by the node, and why in a word.
+pub(crate) fn decided(
+    attempt: AttemptId,
+    terms: &Terms,
+    disposition: Disposition,
+    cause: &str,
+    heard_ms: u32,
+    at: Timestamp,
+) -> EndedCall {
+    let record = CallRecord {
+        cause: cause.to_owned(),
+        heard_ms: heard_ms.min(terms.clip_ms),
+        ..CallRecord::default()
+    };
+    ended(attempt, terms, Meaning::Decided(disposition), record, at)
+}
+
+fn ended(
+    attempt: AttemptId,
+    terms: &Terms,
+    meaning: Meaning,
+    record: CallRecord,
+    ended_at: Timestamp,
+) -> EndedCall {
+    let Terms { tariff, zone, hold, .. } = *terms;
+    EndedCall { attempt, tariff, zone, hold, meaning, record, ended_at }
+}
+
+/// The engine's cause as it is kept in the database and shown in logs.
+fn cause_word(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Played => "played",
+        Cause::CalleeHungUp => "callee_hung_up",
+        Cause::NoAnswer => "no_answer",
+        Cause::Failed => "failed",
+        Cause::NoResponse => "no_response",
+        Cause::NoMediaAgreed => "no_media_agreed",
+        Cause::DeadlineReached => "deadline_reached",
+        Cause::HungUpByUs => "hung_up_by_us",
+        Cause::Refused(Refusal::Full) => "refused_full",
+        Cause::Refused(Refusal::BadSpec) => "refused_bad_spec",
+        Cause::Refused(Refusal::Taken) => "refused_taken",
+    }
+}

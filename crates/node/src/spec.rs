@@ -1,0 +1,138 @@
+//! From a job to what the engine is told: where the call goes, who is calling, what is played.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use app::dialing::PhoneContact;
+use domain::{AttemptId, Destination};
+use engine::{
+    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, Gather, Target, limits::DRAIN_MS,
+};
+
+use crate::config::{NodeConfig, Trunk};
+use crate::live::{Call, Terms, key};
+
+/// How long a vote is waited for after the message, milliseconds.
+const VOTE_WAIT_MS: u32 = 10_000;
+/// What a call may last beyond ringing, message and vote, milliseconds: for a slow answer, the
+/// drain and the far end's clock.
+const SLACK_MS: u32 = 5_000;
+/// The user part of our URI when a registered phone is called.
+const PHONE_CALLER: &str = "avanak";
+
+/// The Call-ID of an attempt: the same after a restart, so that the carrier's records and an
+/// abandoned call can be matched.
+pub(crate) fn call_id(attempt: AttemptId, host: &str) -> String {
+    format!("{}-{}@{host}", attempt.quick_send, attempt.n)
+}
+
+/// Everything the engine needs for a call.
+pub(crate) fn call_spec(
+    config: &NodeConfig,
+    call: &Call,
+    clip: Arc<Clip>,
+    target: Target,
+) -> CallSpec {
+    let trunk = trunk(config, &call.trunk);
+    CallSpec {
+        call: key(call.attempt),
+        call_id: call_id(call.attempt, &config.host),
+        target,
+        from_uri: from_uri(config, trunk),
+        credentials: credentials(trunk),
+        codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
+        max_duration_ms: longest_ms(config, &call.terms, &clip),
+        clip,
+        gather: call
+            .terms
+            .vote
+            .then_some(Gather { wait_after_clip_ms: VOTE_WAIT_MS, max_digits: 1 }),
+        ring_timeout_ms: config.ring_timeout_ms,
+    }
+}
+
+/// What the engine needs to end a call that a killed process left behind.
+pub(crate) fn abandoned_call(
+    config: &NodeConfig,
+    call: &Call,
+    target: Target,
+    dialog: Option<Box<DialogSnapshot>>,
+) -> AbandonedCall {
+    let trunk = trunk(config, &call.trunk);
+    AbandonedCall {
+        call: key(call.attempt),
+        call_id: call_id(call.attempt, &config.host),
+        target,
+        from_uri: from_uri(config, trunk),
+        had_credentials: trunk.is_some_and(|trunk| trunk.credentials.is_some()),
+        answered: dialog.map(|dialog| *dialog),
+    }
+}
+
+/// Where calls to a public number go; `None` when the trunk is configured no more.
+pub(crate) fn trunk_target(
+    config: &NodeConfig,
+    name: &str,
+    destination: &Destination,
+) -> Option<Target> {
+    let address = trunk(config, name)?.address;
+    let uri = format!("sip:{}@{address}", destination.as_str());
+    Some(Target::Address { address, request_uri: uri.clone(), to: uri })
+}
+
+/// Where calls to a phone go; `None` when its address cannot be told from what is known. A fixed
+/// contact must name an IP address: there is no resolver here.
+pub(crate) fn phone_target(contact: &PhoneContact) -> Option<Target> {
+    let address = match &contact.address {
+        Some(address) => address.parse().ok()?,
+        None => address_in(&contact.uri)?,
+    };
+    Some(Target::Address { address, request_uri: contact.uri.clone(), to: contact.uri.clone() })
+}
+
+/// The address in `sip:user@IP:port;…`; the port defaults to 5060 (RFC 3261 §19.1.2).
+fn address_in(uri: &str) -> Option<SocketAddr> {
+    let rest = uri.strip_prefix("sip:")?;
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let host = host.split([';', '?', '>']).next()?;
+    host.parse().ok().or_else(|| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+        Some(SocketAddr::new(address, 5060))
+    })
+}
+
+fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
+    config.trunks.iter().find(|trunk| trunk.name == name)
+}
+
+fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>) -> String {
+    let user = trunk.map_or(PHONE_CALLER, |trunk| &trunk.caller_id);
+    format!("sip:{user}@{}", config.host)
+}
+
+fn credentials(trunk: Option<&Trunk>) -> Option<Credentials> {
+    trunk.and_then(|trunk| trunk.credentials.clone())
+}
+
+fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
+    let vote_ms = if terms.vote { VOTE_WAIT_MS } else { 0 };
+    [clip.duration_ms(), vote_ms, DRAIN_MS, SLACK_MS]
+        .into_iter()
+        .fold(config.ring_timeout_ms, u32::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_contact_names_its_address() {
+        let address = |uri| address_in(uri).map(|address| address.to_string());
+        assert_eq!(address("sip:me@192.0.2.1").as_deref(), Some("192.0.2.1:5060"));
+        assert_eq!(address("sip:me@192.0.2.1:5062;x=y").as_deref(), Some("192.0.2.1:5062"));
+        assert_eq!(address("sip:192.0.2.1").as_deref(), Some("192.0.2.1:5060"));
+        assert_eq!(address("sip:me@[2001:db8::1]:5070").as_deref(), Some("[2001:db8::1]:5070"));
+        assert_eq!(address("sip:me@[2001:db8::1]").as_deref(), Some("[2001:db8::1]:5060"));
+        assert_eq!(address("sip:me@phone.example"), None);
+    }
+}

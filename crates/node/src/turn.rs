@@ -1,0 +1,321 @@
+//! The turns of a step: take what arrived, choose what is dialled next, dial what is ready, ask
+//! the database for the rest.
+
+use std::collections::BTreeSet;
+
+use app::dialing::{self, ReadyJob, Start};
+use domain::{AttemptId, Destination, Disposition, Status, Timestamp};
+use engine::{CallKey, Command};
+
+use crate::dialer::Waiting;
+use crate::gate::{Arrival, Callee, NoRoom, Room};
+use crate::live::{Call, Stage, Terms, key};
+use crate::moment::Moment;
+use crate::node::{Node, Return};
+use crate::settle::{Unsettled, decided};
+use crate::spec;
+use crate::work::{Task, Work};
+
+/// Waiting sends read at a time.
+const PAGE: u32 = 1_000;
+/// Requests for clips and contacts under way at once.
+const PREPARATIONS_MAX: usize = 8;
+/// How long a send waits that could not be prepared, or that the engine had no room for,
+/// milliseconds.
+pub(crate) const PAUSE_MS: i64 = 5_000;
+/// Attempts of one send; a send that never gets as far as an INVITE ends with this one.
+const ATTEMPTS_MAX: u16 = 200;
+
+impl Node {
+    /// Takes what was accepted since the last step.
+    pub(crate) fn take_arrivals(&mut self, now: Moment) {
+        let (arrivals, overflowed) = self.gate.arrivals();
+        if overflowed {
+            self.reading.next_at = now.steady;
+        }
+        for Arrival { job, reservation } in arrivals {
+            match reservation {
+                None => self.wait(job),
+                Some(reservation) => {
+                    let attempt = AttemptId { quick_send: job.quick_send, n: 1 };
+                    let trunk = reservation.trunk.clone();
+                    self.hold(now, attempt, &job, trunk, reservation.into_guard());
+                }
+            }
+        }
+    }
+
+    /// Puts a job into the waiting line, unless it is in hand already.
+    pub(crate) fn wait(&mut self, job: ReadyJob) {
+        if self.line.len() >= self.config.waiting_max || self.is_in_hand(job.quick_send) {
+            return;
+        }
+        // A destination that no trunk takes any more waits until its time is over.
+        let line = self.gate.line_for(&job.destination).unwrap_or(usize::MAX);
+        let callee = Callee::of(job.account, &job.destination);
+        self.line.push(Waiting { job, callee, line });
+    }
+
+    /// A leased attempt is ours now: prepare it.
+    pub(crate) fn hold(
+        &mut self,
+        now: Moment,
+        attempt: AttemptId,
+        job: &ReadyJob,
+        trunk: String,
+        room: Box<dyn Send>,
+    ) {
+        let call = key(attempt);
+        self.line.remove(job.quick_send);
+        let shard = self.shard_of(call);
+        let held = Call {
+            attempt,
+            shard,
+            callee: Callee::of(job.account, &job.destination),
+            destination: job.destination.clone(),
+            trunk,
+            terms: Terms::of_job(job),
+            stage: Stage::Preparing { blob: job.blob.clone(), contact: None },
+            room: Some(room),
+        };
+        self.calls.insert(call, held);
+        self.app.live().set(attempt.quick_send, Status::Calling);
+        if self.draining || attempt.n >= ATTEMPTS_MAX {
+            self.send_back(call, now.wall);
+            return;
+        }
+        let phone = match &job.destination {
+            Destination::Extension(extension) => Some((job.account, extension.clone())),
+            Destination::Number(_) => None,
+        };
+        let blob = self.clips.get(&job.blob).is_none().then(|| job.blob.clone());
+        if phone.is_some() || blob.is_some() {
+            self.preparations.push_back(Task::Prepare { call, blob, phone });
+        } else {
+            self.prepared(call, now);
+        }
+    }
+
+    /// A call has all it needs: it stands in line for the wire.
+    pub(crate) fn prepared(&mut self, key: CallKey, now: Moment) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let Stage::Preparing { blob, contact } = &call.stage else { return };
+        let target = match contact {
+            Some(contact) => spec::phone_target(contact),
+            None => spec::trunk_target(&self.config, &call.trunk, &call.destination),
+        };
+        match (self.clips.get(blob), target) {
+            (Some(clip), Some(target)) => {
+                call.stage = Stage::Prepared { clip, target };
+                self.to_dial.push_back(key);
+            }
+            // The clip was pushed out of a cache that is too small for one moment's calls.
+            (None, Some(_)) => self.send_back(key, now.wall.plus_ms(PAUSE_MS)),
+            (_, None) => self.fail_unsent(key, Disposition::NetworkFailure, "no_address", now),
+        }
+    }
+
+    /// Ends an attempt that will not be dialled: its send goes back to the queue.
+    pub(crate) fn send_back(&mut self, key: CallKey, due: Timestamp) {
+        let Some(call) = self.calls.remove(&key) else { return };
+        if call.attempt.n >= ATTEMPTS_MAX {
+            let ended = decided(
+                call.attempt,
+                &call.terms,
+                Disposition::NetworkFailure,
+                "never_sent",
+                0,
+                due,
+            );
+            self.settlements.push(Unsettled { call: key, shard: call.shard, ended });
+            return;
+        }
+        self.app.live().remove(call.attempt.quick_send);
+        self.returns.push(Return { attempt: call.attempt, shard: call.shard, due });
+    }
+
+    /// Ends an attempt that cannot be dialled, for good and without a charge.
+    pub(crate) fn fail_unsent(
+        &mut self,
+        key: CallKey,
+        disposition: Disposition,
+        cause: &str,
+        now: Moment,
+    ) {
+        let Some(call) = self.calls.remove(&key) else { return };
+        let ended = decided(call.attempt, &call.terms, disposition, cause, 0, now.wall);
+        self.settlements.push(Unsettled { call: key, shard: call.shard, ended });
+    }
+
+    /// Takes out what is too late to be called.
+    pub(crate) fn take_expired(&mut self, now: Moment) {
+        let expired = self.line.take_expired(now.wall);
+        self.expired.extend(expired.into_iter().map(|job| job.quick_send));
+    }
+
+    /// Chooses what is leased next, as far as there is room. Tells when the pace allows more.
+    pub(crate) fn choose(&mut self, now: Moment) -> Option<Timestamp> {
+        for callee in self.line.numbers_aside() {
+            if self.gate.is_free(&callee) {
+                self.line.step_back(&callee);
+            }
+        }
+        let mut next = None;
+        let may = self.retry_at.is_none()
+            && self.may_start(now)
+            && dialing::window_open(&self.app, now.wall);
+        if may {
+            for line in self.line.lines_waited_for() {
+                next = next.into_iter().chain(self.choose_for(line, now)).min();
+            }
+        }
+        self.gate.wait_for(self.line.lines_waited_for());
+        next
+    }
+
+    fn choose_for(&mut self, line: usize, now: Moment) -> Option<Timestamp> {
+        while self.chosen.len() < self.config.batch_max {
+            let waiting = self.line.first(line)?;
+            let send = waiting.job.quick_send;
+            match self.gate.take(&waiting.callee, line, now) {
+                Ok(room) => {
+                    let waiting = self.line.start(send)?;
+                    self.chosen.push((waiting, room));
+                }
+                Err(NoRoom::Callee) => self.line.step_aside(send),
+                Err(NoRoom::Pace(at)) => return Some(at),
+                Err(NoRoom::Channels | NoRoom::NoRoute) => return None,
+            }
+        }
+        None
+    }
+
+    /// Dials what is prepared, as far as the pace on the wire allows. Tells when it allows more.
+    pub(crate) fn dial(&mut self, now: Moment) -> Option<Timestamp> {
+        if !self.heartbeat.allows_dialling(now) {
+            return None;
+        }
+        let mut next = None;
+        for key in std::mem::take(&mut self.to_dial) {
+            let Some(call) = self.calls.get_mut(&key) else { continue };
+            let Stage::Prepared { .. } = call.stage else { continue };
+            if call.terms.expires_at <= now.wall {
+                self.send_back(key, now.wall);
+                continue;
+            }
+            if let Err(at) = self.gate.pass(&call.callee, now) {
+                next = next.into_iter().chain(Some(at)).min();
+                self.to_dial.push_back(key);
+                continue;
+            }
+            let placed = Stage::Placed { started: now };
+            let Stage::Prepared { clip, target } = std::mem::replace(&mut call.stage, placed)
+            else {
+                continue;
+            };
+            let spec = spec::call_spec(&self.config, call, clip, target);
+            self.commands.push((call.shard, Command::Start(Box::new(spec))));
+            self.stats.dialled += 1;
+        }
+        next
+    }
+
+    /// Stops waiting for calls that nobody could end in time.
+    pub(crate) fn give_up_abandoned(&mut self, now: Moment) {
+        while let Some(&(deadline, key)) =
+            self.abandoned.first().filter(|(deadline, _)| *deadline <= now.steady)
+        {
+            self.abandoned.remove(&(deadline, key));
+            self.end_abandoned(key);
+        }
+    }
+
+    /// What is asked of the database now: one request of each kind at a time.
+    pub(crate) fn order_work(&mut self, now: Moment) -> Vec<Work> {
+        let mut tasks = Vec::new();
+        if self.heartbeat.is_due(now) && !self.under_way.renew {
+            self.under_way.renew = true;
+            self.heartbeat.asked(now);
+            let until = self.heartbeat.until(now);
+            tasks.push(Task::Renew { stamp: self.stamp, until });
+        }
+        if self.retry_at.is_some_and(|at| at <= now.steady) {
+            self.retry_at = None;
+        }
+        if self.retry_at.is_none() && !self.heartbeat.is_lost() {
+            self.order_changes(now, &mut tasks);
+            self.order_reads(now, &mut tasks);
+        }
+        let work = |task| Work { app: self.app.clone(), asked: now, task };
+        tasks.into_iter().map(work).collect()
+    }
+
+    fn order_changes(&mut self, now: Moment, tasks: &mut Vec<Task>) {
+        if !self.chosen.is_empty() && self.under_way.lease.is_none() {
+            let chosen = std::mem::take(&mut self.chosen);
+            let starts = chosen.iter().map(|(waiting, _)| self.start_of(waiting, now)).collect();
+            tasks.push(Task::Lease { stamp: self.stamp, starts });
+            self.under_way.lease = Some(chosen);
+        }
+        if let Some(calls) = self.settlements.next_batch() {
+            tasks.push(Task::Settle { calls });
+        }
+        if !self.expired.is_empty() && !self.under_way.expire {
+            self.under_way.expire = true;
+            tasks.push(Task::Expire { sends: std::mem::take(&mut self.expired) });
+        }
+        if !self.returns.is_empty() && self.under_way.returns.is_empty() {
+            let due = self.returns.iter().map(|back| back.due).max().unwrap_or(now.wall);
+            let attempts = self.returns.iter().map(|back| back.attempt).collect();
+            self.under_way.returns = std::mem::take(&mut self.returns);
+            tasks.push(Task::NotSent { attempts, due });
+        }
+    }
+
+    fn order_reads(&mut self, now: Moment, tasks: &mut Vec<Task>) {
+        while self.under_way.preparations < PREPARATIONS_MAX
+            && let Some(task) = self.preparations.pop_front()
+        {
+            self.under_way.preparations += 1;
+            tasks.push(task);
+        }
+        let has_room = self.line.len() <= self.config.waiting_max / 2;
+        if self.reading.next_at <= now.steady && has_room && !self.under_way.read && !self.draining
+        {
+            self.under_way.read = true;
+            tasks.push(Task::Read { after: self.reading.after, limit: PAGE });
+        }
+        if self.reconciling.next_at <= now.steady && !self.under_way.reconcile {
+            self.under_way.reconcile = true;
+            tasks.push(Task::Reconcile { stamp: self.stamp });
+        }
+    }
+
+    fn start_of(&self, waiting: &Waiting, now: Moment) -> Start {
+        let trunk = self.gate.line_name(waiting.line).unwrap_or_default();
+        Start { quick_send: waiting.job.quick_send, trunk, at: now.wall }
+    }
+
+    /// Whether a send is leased or about to be.
+    fn is_in_hand(&self, send: domain::QuickSendId) -> bool {
+        let first = key(AttemptId { quick_send: send, n: 0 });
+        let last = key(AttemptId { quick_send: send, n: u16::from(u8::MAX) });
+        let chosen = |list: &[(Waiting, Room)]| {
+            list.iter().any(|(waiting, _)| waiting.job.quick_send == send)
+        };
+        self.calls.range(first..=last).next().is_some()
+            || chosen(&self.chosen)
+            || self.under_way.lease.as_deref().is_some_and(chosen)
+    }
+
+    /// The attempts that this node knows of in any way.
+    pub(crate) fn known_attempts(&self) -> BTreeSet<AttemptId> {
+        let returns = self.returns.iter().chain(&self.under_way.returns);
+        self.calls
+            .values()
+            .map(|call| call.attempt)
+            .chain(returns.map(|back| back.attempt))
+            .chain(self.settlements.attempts())
+            .collect()
+    }
+}

@@ -1,0 +1,178 @@
+//! What a node asks of the database and the blob store, as values: a step hands [`Work`] out, the
+//! server or the simulator runs it anywhere, and brings the [`Done`] back. So a slow commit never
+//! delays a call whose lease is already durable.
+
+use std::sync::Arc;
+
+use app::dialing::{self, EndedCall, NodeStamp, OpenAttempt, PhoneContact, ReadyJob, Start};
+use app::{App, Failure};
+use domain::{AccountId, AttemptId, Extension, QuickSendId, Timestamp};
+use engine::{CallKey, Clip};
+
+use crate::moment::Moment;
+
+/// One request to the database or the blob store.
+pub struct Work {
+    pub(crate) app: Arc<App>,
+    pub(crate) asked: Moment,
+    pub(crate) task: Task,
+}
+
+/// What came of a [`Work`].
+pub struct Done {
+    pub(crate) asked: Moment,
+    pub(crate) answer: Answer,
+}
+
+#[derive(Debug)]
+pub(crate) enum Task {
+    Renew {
+        stamp: NodeStamp,
+        until: Timestamp,
+    },
+    Read {
+        after: (Timestamp, QuickSendId),
+        limit: u32,
+    },
+    Lease {
+        stamp: NodeStamp,
+        starts: Vec<Start>,
+    },
+    Settle {
+        calls: Vec<EndedCall>,
+    },
+    Expire {
+        sends: Vec<QuickSendId>,
+    },
+    /// `due`: from when on they may be called again.
+    NotSent {
+        attempts: Vec<AttemptId>,
+        due: Timestamp,
+    },
+    /// What this epoch has open, to find what nobody here knows of.
+    Reconcile {
+        stamp: NodeStamp,
+    },
+    Prepare {
+        call: CallKey,
+        blob: Option<String>,
+        phone: Option<(AccountId, Extension)>,
+    },
+}
+
+/// Each answers the task of its name; a failure carries what is needed to try again.
+pub(crate) enum Answer {
+    Renewed(Result<bool, Failure>),
+    Read(Result<Vec<ReadyJob>, Failure>),
+    Leased(Result<Vec<Option<AttemptId>>, Failure>),
+    Settled(Result<(), Failure>),
+    Expired(Vec<QuickSendId>, Result<(), Failure>),
+    NotSent(Result<(), Failure>),
+    Reconciled(Result<Vec<OpenAttempt>, Failure>),
+    Prepared(CallKey, Result<Prepared, Failure>),
+}
+
+/// What a call needs beside its job. Absent parts were not asked for.
+pub(crate) struct Prepared {
+    pub(crate) clip: Option<(String, Arc<Clip>)>,
+    /// The phone's contact, or the news that it has none.
+    pub(crate) contact: Option<Option<PhoneContact>>,
+}
+
+impl Work {
+    /// Does it.
+    pub async fn run(self) -> Done {
+        let Self { app, asked, task } = self;
+        let app = &*app;
+        let answer = match task {
+            Task::Renew { stamp, until } => {
+                Answer::Renewed(dialing::renew(app, stamp, until).await)
+            }
+            Task::Read { after, limit } => {
+                Answer::Read(dialing::load_ready(app, after, limit).await)
+            }
+            Task::Lease { stamp, starts } => {
+                Answer::Leased(dialing::lease(app, stamp, starts).await)
+            }
+            Task::Settle { calls } => {
+                Answer::Settled(dialing::settle(app, calls).await.map(|_| ()))
+            }
+            Task::Expire { sends } => {
+                let result = dialing::expire(app, sends.clone(), asked.wall).await;
+                Answer::Expired(sends, result.map(|_| ()))
+            }
+            Task::NotSent { attempts, due } => {
+                Answer::NotSent(dialing::not_sent(app, attempts, due).await.map(|_| ()))
+            }
+            Task::Reconcile { stamp } => Answer::Reconciled(own_attempts(app, stamp).await),
+            Task::Prepare { call, blob, phone } => {
+                Answer::Prepared(call, prepare(app, asked, blob, phone).await)
+            }
+        };
+        Done { asked, answer }
+    }
+
+    /// The answer as if the database had not been reached, for simulations of its absence.
+    pub fn fail(self) -> Done {
+        let failure = || Failure::of("using the database: it is not there");
+        let answer = match self.task {
+            Task::Renew { .. } => Answer::Renewed(Err(failure())),
+            Task::Read { .. } => Answer::Read(Err(failure())),
+            Task::Lease { .. } => Answer::Leased(Err(failure())),
+            Task::Settle { .. } => Answer::Settled(Err(failure())),
+            Task::Expire { sends } => Answer::Expired(sends, Err(failure())),
+            Task::NotSent { .. } => Answer::NotSent(Err(failure())),
+            Task::Reconcile { .. } => Answer::Reconciled(Err(failure())),
+            Task::Prepare { call, .. } => Answer::Prepared(call, Err(failure())),
+        };
+        Done { asked: self.asked, answer }
+    }
+
+    /// What is asked, in a word, for logs and traces.
+    pub fn name(&self) -> &'static str {
+        match self.task {
+            Task::Renew { .. } => "renew",
+            Task::Read { .. } => "read",
+            Task::Lease { .. } => "lease",
+            Task::Settle { .. } => "settle",
+            Task::Expire { .. } => "expire",
+            Task::NotSent { .. } => "not_sent",
+            Task::Reconcile { .. } => "reconcile",
+            Task::Prepare { .. } => "prepare",
+        }
+    }
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Work").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+/// The open attempts of this very epoch, those of earlier ones included.
+async fn own_attempts(app: &App, stamp: NodeStamp) -> Result<Vec<OpenAttempt>, Failure> {
+    let next = NodeStamp { epoch: stamp.epoch.saturating_add(1), ..stamp };
+    dialing::open_attempts(app, next).await
+}
+
+async fn prepare(
+    app: &App,
+    asked: Moment,
+    blob: Option<String>,
+    phone: Option<(AccountId, Extension)>,
+) -> Result<Prepared, Failure> {
+    let clip = match blob {
+        Some(blob) => {
+            let samples = dialing::clip(app, &blob).await?;
+            Some((blob, Arc::new(Clip::from_samples(&samples))))
+        }
+        None => None,
+    };
+    let contact = match phone {
+        Some((account, extension)) => {
+            Some(dialing::phone_contact(app, account, &extension, asked.wall).await?)
+        }
+        None => None,
+    };
+    Ok(Prepared { clip, contact })
+}
