@@ -79,6 +79,8 @@ pub(crate) struct Call {
     agreed: Option<Negotiated>,
     /// The last description of a provisional response, for a 200 that repeats none.
     early_sdp: Option<Vec<u8>>,
+    /// Our 200 to a re-INVITE held an offer; the answer comes with the ACK.
+    awaits_answer: bool,
     audio: Audio,
     receiver: Receiver,
     key_receiver: KeyReceiver,
@@ -114,6 +116,7 @@ impl Call {
             local,
             agreed: None,
             early_sdp: None,
+            awaits_answer: false,
             audio: Audio::Silent { sent: 0 },
             receiver: Receiver::new(),
             key_receiver: KeyReceiver::new(),
@@ -233,8 +236,8 @@ impl Call {
             return wires.sip.refuse_reoffer(now, self.leg, 488, &mut wires.sip_out);
         }
         self.local.session_version += 1;
+        self.awaits_answer = sdp.is_none();
         let Some(sdp) = sdp else {
-            // The peer asks for our offer; its answer comes with the ACK.
             let offer = self.local.print_offer();
             return wires.sip.answer_reoffer(now, self.leg, &offer, &mut wires.sip_out);
         };
@@ -247,9 +250,10 @@ impl Call {
         }
     }
 
-    /// The ACK of our 200 to a re-INVITE, with the answer when that 200 held the offer.
+    /// The ACK of our 200 to a re-INVITE. What it describes counts only as an answer.
     pub(crate) fn acked(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
-        let (Phase::Up, Some(sdp)) = (self.phase, sdp) else { return };
+        let awaited = std::mem::take(&mut self.awaits_answer);
+        let (Phase::Up, true, Some(sdp)) = (self.phase, awaited, sdp) else { return };
         if let Ok(agreed) = sdp::read_answer(&self.local, sdp)
             && reachable(&agreed, self.local.address.ip())
         {

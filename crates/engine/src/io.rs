@@ -216,10 +216,10 @@ pub struct TrunkCheck {
 pub struct PhoneCredential {
     /// The user part of its address-of-record and its digest username.
     pub username: String,
-    /// MD5 of `username:realm:password` (RFC 2617 §3.2.2.2). `None`: MD5 is not accepted.
-    pub ha1_md5: Option<[u8; 16]>,
-    /// SHA-256 of the same (RFC 7616 §3.4.2). `None`: SHA-256 is not accepted.
-    pub ha1_sha256: Option<[u8; 32]>,
+    /// MD5 of `username:realm:password` (RFC 7616 §3.4.2), for phones that know nothing better.
+    pub ha1_md5: [u8; 16],
+    /// SHA-256 of the same. Both are needed: a challenge does not know yet who will answer it.
+    pub ha1_sha256: [u8; 32],
     /// Where it was registered before a restart.
     pub binding: Option<Binding>,
 }

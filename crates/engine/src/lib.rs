@@ -25,4 +25,5 @@ pub use io::{
     TrunkCheck, record_of,
 };
 pub use limits::Limits;
+pub use media::Codec;
 pub use outcome::{Cause, Keys, Outcome, Refusal, RtpSummary, Timeline};

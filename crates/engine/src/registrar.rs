@@ -29,8 +29,8 @@ pub(crate) struct Registrar {
 }
 
 struct Phone {
-    ha1_md5: Option<[u8; 16]>,
-    ha1_sha256: Option<[u8; 32]>,
+    ha1_md5: [u8; 16],
+    ha1_sha256: [u8; 32],
     /// The most recently registered last.
     contacts: Vec<Contact>,
 }
@@ -178,10 +178,10 @@ impl Registrar {
         let phones = &self.phones;
         let verdict = self.digest.check(now, request, |username, algorithm| {
             let phone = phones.get(username)?;
-            match algorithm {
-                Algorithm::Md5 => phone.ha1_md5.map(|hash| hex(&hash)),
-                Algorithm::Sha256 => phone.ha1_sha256.map(|hash| hex(&hash)),
-            }
+            Some(match algorithm {
+                Algorithm::Md5 => hex(&phone.ha1_md5),
+                Algorithm::Sha256 => hex(&phone.ha1_sha256),
+            })
         });
         match verdict {
             Verdict::Accepted { username } if is_address_of(request, &username) => Ok(username),

@@ -45,7 +45,7 @@ fn the_steps_of_a_call_are_told_in_order_and_timed() {
     let answered_us = timeline.answered_us.unwrap();
     assert!((1_000_000..1_100_000).contains(&answered_us), "{timeline:?}");
     let first_us = timeline.first_audio_us.unwrap();
-    assert!((0..20_000).contains(&(first_us - answered_us)), "{timeline:?}");
+    assert!((0..=20_000).contains(&(first_us - answered_us)), "{timeline:?}");
     // The last frame leaves 99 × 20 ms after the first; it lasts 20 ms, then comes the drain.
     assert_eq!(timeline.ended_us, Some(first_us + 1_980_000 + 220_000));
 }
