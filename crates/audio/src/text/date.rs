@@ -78,16 +78,13 @@ pub(super) fn time(text: &str, hour_word_said: bool) -> Option<(String, usize)> 
     if minute > 59 || second.is_some_and(|second| second > 59) {
         return None;
     }
-    let mut spoken = words(hour);
-    if minute > 0 {
-        spoken += &format!(" و {} دقیقه", words(minute));
-    } else if !hour_word_said {
-        spoken.insert_str(0, "ساعت ");
-    }
-    if let Some(second) = second.filter(|&second| second > 0) {
-        spoken += &format!(" و {} ثانیه", words(second));
-    }
-    Some((spoken, text.len() - rest.len()))
+    let on_the_hour = minute == 0 && !hour_word_said;
+    let hour = if on_the_hour { format!("ساعت {}", words(hour)) } else { words(hour) };
+    let parts = [(minute, "دقیقه"), (second.unwrap_or(0), "ثانیه")];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts = parts.map(|(count, unit)| format!("{} {unit}", words(*count)));
+    let spoken: Vec<String> = std::iter::once(hour).chain(parts).collect();
+    Some((spoken.join(" و "), text.len() - rest.len()))
 }
 
 /// `:` and exactly two digits.

@@ -160,12 +160,13 @@ fn amount(number: &str) -> String {
     }
 }
 
-/// `5م`, `5ام`, `5اُم`, `5مین`: what to add to the ordinal, and the bytes of the ending.
+/// `5م`, `5ام`, `5 اُم`, `5مین`: what to add to the ordinal, and the bytes of the ending.
 fn ordinal_ending(rest: &str) -> Option<(&'static str, usize)> {
-    let bare = rest.strip_prefix('\u{200c}').unwrap_or(rest);
-    let endings =
+    const ENDINGS: [(&str, &str); 6] =
         [("امین", "ین"), ("اُمین", "ین"), ("مین", "ین"), ("ام", ""), ("اُم", ""), ("م", "")];
-    endings.iter().find_map(|&(written, added)| {
+    let apart = rest.strip_prefix(' ').filter(|bare| bare.starts_with('ا'));
+    let bare = apart.or_else(|| rest.strip_prefix('\u{200c}')).unwrap_or(rest);
+    ENDINGS.iter().find_map(|&(written, added)| {
         let after = bare.strip_prefix(written)?;
         let ends = !after.starts_with(|c: char| c.is_alphabetic() || c == '\u{200c}');
         ends.then(|| (added, rest.len() - after.len()))

@@ -175,6 +175,7 @@ fn sign(c: char, after: &str, tokens: &mut Vec<Token>) -> usize {
     let after_figure = matches!(tokens.last(), Some(Token::Figure(_)));
     let figure_next = starts_with_digit(after.trim_start_matches(' '));
     let word = match c {
+        '.' if within_address(after, tokens) => "نقطه",
         '.' | '!' | '؟' | '؛' | '،' => return pause(c, tokens),
         '?' => return pause('؟', tokens),
         ';' => return pause('؛', tokens),
@@ -201,6 +202,13 @@ fn sign(c: char, after: &str, tokens: &mut Vec<Token>) -> usize {
     };
     tokens.push(Token::Word(word.to_owned()));
     0
+}
+
+/// Whether a dot stands inside an address such as `avanak.ir`.
+fn within_address(after: &str, tokens: &[Token]) -> bool {
+    let latin_before = matches!(tokens.last(), Some(Token::Word(word))
+        if word.ends_with(|c: char| c.is_ascii_alphabetic()));
+    latin_before && after.starts_with(|c: char| c.is_ascii_alphabetic())
 }
 
 /// Reads the figure that follows a sign and puts the sign's word after it.
@@ -262,8 +270,8 @@ fn is_code_word(word: &str) -> bool {
     CODE_WORDS.contains(&stem.as_str())
 }
 
-/// Numbers that were typed in words: «نه» before a unit is nine, not "no", and «و» between two
-/// numbers is spoken "o".
+/// Numbers that were typed in words: «نه» before a unit is nine, not "no", «سی‌ام» is the thirtieth,
+/// not "thirty I am", and «و» between two numbers is spoken "o".
 fn read_numbers_in_words(tokens: &mut Vec<Token>) {
     for at in 0..tokens.len() {
         let nine = word(tokens, at) == Some("نه")
@@ -272,6 +280,8 @@ fn read_numbers_in_words(tokens: &mut Vec<Token>) {
                 || (at > 1 && word(tokens, at - 1) == Some("و") && is_number(tokens, at - 2)));
         if nine {
             tokens[at] = Token::Word("نُه".to_owned());
+        } else if word(tokens, at) == Some("سی‌ام") {
+            tokens[at] = Token::Word("سی‌اُم".to_owned());
         }
     }
     for at in (1..tokens.len().saturating_sub(1)).rev() {

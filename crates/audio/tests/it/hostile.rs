@@ -6,7 +6,10 @@ use crate::support::{UPLOADS, fixture, tone, wav};
 
 /// Files of each format that are cut and changed.
 const CUTS: usize = 40;
-const MUTANTS: u64 = 200;
+const MUTANTS: u64 = 120;
+/// Files whose header tells how long they are, so that a cut is noticed.
+const TELLING_THEIR_LENGTH: [&str; 6] =
+    ["reference.wav", "mulaw.wav", "alaw.wav", "ima.wav", "speech.flac", "speech.m4a"];
 
 /// A small generator of our own (SplitMix64), so that a failing seed stays the same file for ever.
 struct Random(u64);
@@ -41,55 +44,62 @@ fn cut_files_are_refused_or_shorter() {
             let length = if cut < 20 { cut } else { file.len() * (cut - 19) / (CUTS - 18) };
             clips += usize::from(survive(&file[..length]).is_ok());
         }
-        println!("{name}: {clips} of {CUTS} cut files still gave a clip");
-        if name.ends_with(".wav") || name == "speech.flac" || name == "speech.m4a" {
+        if TELLING_THEIR_LENGTH.contains(&name) {
             assert!(clips <= 6, "{name}: {clips} cut files were taken for whole");
         }
     }
 }
 
-fn mutate(names: &[&str]) {
+/// Changes each file at random, many times; gives how many became clips all the same.
+fn mutate(names: &[&str]) -> usize {
+    let mut clips = 0;
     for name in names {
         let file = fixture(name);
-        let mut clips = 0;
         for seed in 0..MUTANTS {
-            let mut random = Random(seed);
-            let mut mutant = file.clone();
-            for _ in 0..=random.below(12) {
-                // Half of the changes in the first kilobyte, where the structure is.
-                let reach = if random.below(2) == 0 { 1_024 } else { mutant.len() };
-                let at = random.below(reach.min(mutant.len()));
-                mutant[at] = match random.below(4) {
-                    0 => 0,
-                    1 => 0xff,
-                    2 => mutant[at] ^ (1 << random.below(8)),
-                    _ => random.next() as u8,
-                };
-            }
-            if random.below(4) == 0 {
-                let at = random.below(mutant.len());
-                let length = random.below(64).min(mutant.len() - at);
-                mutant.drain(at..at + length);
-            }
-            clips += usize::from(survive(&mutant).is_ok());
+            clips += usize::from(survive(&mutant(&file, &mut Random(seed))).is_ok());
         }
-        println!("{name}: {clips} of {MUTANTS} changed files gave a clip");
     }
+    clips
+}
+
+/// Up to a dozen changed bytes and, in a quarter of the cases, a piece cut out.
+fn mutant(file: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut mutant = file.to_vec();
+    for _ in 0..=random.below(12) {
+        // Half of the changes in the first kilobyte, where the structure is.
+        let reach = if random.below(2) == 0 { 1_024 } else { mutant.len() };
+        let at = random.below(reach.min(mutant.len()));
+        mutant[at] = match random.below(4) {
+            0 => 0,
+            1 => 0xff,
+            2 => mutant[at] ^ (1 << random.below(8)),
+            _ => random.next() as u8,
+        };
+    }
+    if random.below(4) == 0 {
+        let at = random.below(mutant.len());
+        let length = random.below(64).min(mutant.len() - at);
+        mutant.drain(at..at + length);
+    }
+    mutant
 }
 
 #[test]
 fn changed_wav_and_flac_files_do_no_harm() {
-    mutate(&["reference.wav", "mulaw.wav", "alaw.wav", "ima.wav", "speech.flac"]);
+    let clips = mutate(&["reference.wav", "mulaw.wav", "alaw.wav", "ima.wav", "speech.flac"]);
+    assert!(clips > 300, "{clips}: a small fault should not cost the message");
 }
 
 #[test]
 fn changed_mp3_and_aac_files_do_no_harm() {
-    mutate(&["cbr.mp3", "vbr.mp3", "speech.m4a", "fragmented.mp4", "speech.aac"]);
+    let clips = mutate(&["cbr.mp3", "vbr.mp3", "speech.m4a", "fragmented.mp4", "speech.aac"]);
+    assert!(clips > 200, "{clips}: a small fault should not cost the message");
 }
 
 #[test]
 fn changed_ogg_and_webm_files_do_no_harm() {
-    mutate(&["vorbis.ogg", "opus.ogg", "live.webm"]);
+    let clips = mutate(&["vorbis.ogg", "opus.ogg", "live.webm"]);
+    assert!(clips > 20, "{clips}: a small fault should not cost the message");
 }
 
 /// A WebM file whose only cluster holds `count` Opus packets of one byte, each of which is 120 ms
@@ -97,7 +107,7 @@ fn changed_ogg_and_webm_files_do_no_harm() {
 fn webm_of_nothing(track: u8, count: usize) -> Vec<u8> {
     let live = fixture("live.webm");
     let cluster_id = [0x1f, 0x43, 0xb6, 0x75];
-    let cluster = live.windows(4).position(|bytes| bytes == cluster_id).unwrap();
+    let cluster = live.windows(4).position(|bytes| bytes == cluster_id).expect("a cluster");
     let mut file = live[..cluster].to_vec();
     file.extend(cluster_id);
     file.extend([0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
@@ -117,19 +127,19 @@ fn hours_in_a_small_file_stop_at_the_limit() {
         asked.set(asked.get() + 1);
         true
     };
-    let refusal = telephone_clip_while(&bomb, &Limits::default(), &keep_going);
-    assert_eq!(refusal, Err(Refusal::TooLong { limit_seconds: 600 }));
-    assert!(asked.get() < 5_010, "{} packets for 600 s of 120 ms", asked.get());
+    let limits = Limits { max_seconds: 60, ..Limits::default() };
+    let refusal = telephone_clip_while(&bomb, &limits, &keep_going);
+    assert_eq!(refusal, Err(Refusal::TooLong { limit_seconds: 60 }));
+    assert!(asked.get() < 510, "{} packets for 60 s of 120 ms", asked.get());
 
-    let slow = wav(1, 1, 4_000, 8, &vec![0x55; 4_000 * 700]);
-    let refusal = telephone_clip(&slow, &Limits::default());
-    assert_eq!(refusal, Err(Refusal::TooLong { limit_seconds: 600 }));
+    let slow = wav(1, 1, 4_000, 8, &vec![0x55; 4_000 * 70]);
+    assert_eq!(telephone_clip(&slow, &limits), Err(Refusal::TooLong { limit_seconds: 60 }));
 }
 
 #[test]
 fn packets_of_a_track_that_is_not_there_are_no_audio() {
-    let none = Refusal::Broken { detail: "it holds no audio".to_owned() };
-    assert_eq!(survive(&webm_of_nothing(2, 100_000)), Err(none));
+    let answer = survive(&webm_of_nothing(2, 100_000));
+    assert!(matches!(answer, Err(Refusal::Broken { .. })), "{answer:?}");
 }
 
 #[test]
@@ -150,7 +160,6 @@ fn absurd_wav_headers_are_refused() {
         let name = format!("tag {tag}, {channels} channels, {rate} Hz, {bits} bits");
         let file = wav_unchecked(tag, channels, rate, bits, &data);
         let answer = survive(&file);
-        println!("{name}: {answer:?}");
         assert!(answer.is_err(), "{name}");
     }
 }
@@ -177,7 +186,7 @@ fn floats_that_are_no_numbers_are_silence() {
         data.extend(sample.to_le_bytes());
     }
     survive(&wav(3, 1, 8_000, 32, &data)).expect("the rest is sound");
-    let answer = survive(&wav(3, 1, 8_000, 32, &[0xff; 32_000]));
+    let answer = survive(&wav(3, 1, 8_000, 32, &vec![0xff; 32_000]));
     assert_eq!(answer, Err(Refusal::Silent));
 }
 

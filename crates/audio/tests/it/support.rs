@@ -34,7 +34,7 @@ pub fn wav(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8
     let block = channels * bits / 8;
     let mut file = Vec::new();
     file.extend(b"RIFF");
-    file.extend((36 + u32::try_from(data.len()).unwrap()).to_le_bytes());
+    file.extend((36 + u32::try_from(data.len()).expect("small")).to_le_bytes());
     file.extend(b"WAVEfmt \x10\0\0\0");
     file.extend(tag.to_le_bytes());
     file.extend(channels.to_le_bytes());
@@ -43,7 +43,7 @@ pub fn wav(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8
     file.extend(block.to_le_bytes());
     file.extend(bits.to_le_bytes());
     file.extend(b"data");
-    file.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
+    file.extend(u32::try_from(data.len()).expect("small").to_le_bytes());
     file.extend(data);
     file
 }
@@ -77,11 +77,11 @@ pub fn likeness(a: &[i16], b: &[i16]) -> Likeness {
         usize::try_from(i).ok().and_then(|i| samples.get(i)).map_or(0.0, |&s| f64::from(s))
     };
     let energy = |samples: &[i16]| samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>();
-    let length = i64::try_from(a.len()).unwrap();
+    let length = i64::try_from(a.len()).expect("small");
     let (product, shift) = (-200..=200)
         .map(|shift| ((0..length).map(|i| at(a, i) * at(b, i + shift)).sum::<f64>(), shift))
         .max_by(|x, y| x.0.total_cmp(&y.0))
-        .unwrap();
+        .expect("some shift");
     let correlation = product / (energy(a) * energy(b)).sqrt();
     let snr_db = -10.0 * (1.0 - correlation.powi(2)).max(1e-12).log10();
     Likeness { correlation, snr_db, shift }
