@@ -2,7 +2,7 @@
 //!
 //! The fixtures are one Persian sentence (2.4 s, with silence before and after), spoken by
 //! espeak-ng at 48 kHz and encoded by ffmpeg 5.1; `reference.wav` is the same through another
-//! resampler (soxr), as the truth to compare with.
+//! resampler (soxr), as the truth to compare with. How they were made: `tests/fixtures/README.md`.
 
 use std::path::Path;
 
