@@ -99,6 +99,7 @@ impl Carrier {
             calls: self.calls.len(),
             ports: self.ports.taken(),
             timers: self.timers.len(),
+            lossy: self.lossy.len(),
             recorded_bytes: self.config.limits.recorded_bytes - self.room,
             sip: self.endpoint.live(),
         }
@@ -163,18 +164,24 @@ impl Carrier {
     /// Passes on what the endpoint says, until it says nothing more.
     fn drain(&mut self, now: Instant, out: &mut Outputs) {
         loop {
-            // Datagrams first: an event may end the call whose losses they share.
+            let events = std::mem::take(&mut self.from_sip.events);
+            let begins = |event: &sip::Event| matches!(event, sip::Event::Incoming { .. });
+            let (begun, others): (Vec<_>, Vec<_>) = events.into_iter().partition(begins);
+            if begun.is_empty() && others.is_empty() && self.from_sip.transmits.is_empty() {
+                return;
+            }
+            // A call shares its losses with its datagrams, so it begins before they go out, and
+            // whatever else happened, such as its end, comes after.
+            for event in begun {
+                self.follow(now, event, out);
+            }
             for transmit in std::mem::take(&mut self.from_sip.transmits) {
                 let percent = self.loss_of(&transmit.bytes).unwrap_or(0);
                 if !self.loses(percent) {
                     out.sip.push(transmit);
                 }
             }
-            let events = std::mem::take(&mut self.from_sip.events);
-            if events.is_empty() && self.from_sip.transmits.is_empty() {
-                return;
-            }
-            for event in events {
+            for event in others {
                 self.follow(now, event, out);
             }
         }

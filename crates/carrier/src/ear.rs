@@ -10,7 +10,7 @@ use media::{Codec, SAMPLE_RATE_HZ};
 
 use crate::io::CallReport;
 
-/// A step forward in the timestamps of more than this is not believed, samples.
+/// A step in the timestamps of more than this, either way, is another clock, samples.
 const LARGEST_GAP: usize = 10 * SAMPLE_RATE_HZ as usize;
 /// The most keys that are kept of one call.
 const MAX_KEYS: usize = 256;
@@ -172,14 +172,15 @@ impl Ear {
             Place { ssrc: header.ssrc, timestamp: header.timestamp, offset: self.audio.len() };
         let place = *self.place.get_or_insert(here);
         let ahead = header.timestamp.wrapping_sub(place.timestamp);
+        let samples = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         if place.ssrc == header.ssrc {
-            if ahead > u32::MAX / 2 {
-                let back = usize::try_from(ahead.wrapping_neg()).ok()?;
-                return place.offset.checked_sub(back);
-            }
-            let offset = place.offset.saturating_add(usize::try_from(ahead).ok()?);
+            let offset = place.offset.saturating_add(samples(ahead));
             if offset <= self.audio.len().saturating_add(LARGEST_GAP) {
                 return Some(offset);
+            }
+            let back = samples(ahead.wrapping_neg());
+            if back <= LARGEST_GAP {
+                return place.offset.checked_sub(back);
             }
         }
         // Another source, or a clock that jumped: it goes on where the audio ends.

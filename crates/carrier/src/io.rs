@@ -174,6 +174,8 @@ pub struct Live {
     pub ports: usize,
     /// Timers of calls.
     pub timers: usize,
+    /// Calls that lose datagrams on purpose.
+    pub lossy: usize,
     /// Bytes of audio kept.
     pub recorded_bytes: usize,
     /// What the SIP endpoint keeps.
