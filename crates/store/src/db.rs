@@ -1,6 +1,12 @@
 //! One handle for two engines: opening, transactions, reads.
 
-use crate::{Applied, Result, Row, Value};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::postgres::{self, Postgres};
+use crate::sqlite::{self, Sqlite};
+use crate::value::values;
+use crate::{Applied, Error, Result, Row, Value, dialect, migrate};
 
 /// Which engine is behind a [`Db`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,23 +50,50 @@ pub struct Health {
 }
 
 /// The database. Clones share everything.
-#[derive(Debug, Clone)]
-pub struct Db {}
+#[derive(Clone)]
+pub struct Db {
+    engine: Arc<Engine>,
+}
 
-/// A write transaction. Dropping it without [`Tx::commit`] undoes it.
+/// The engine behind a [`Db`].
+pub(crate) enum Engine {
+    /// Embedded.
+    Sqlite(Sqlite),
+    /// A server.
+    Postgres(Box<Postgres>),
+}
+
+/// A write transaction. Dropping it without [`Tx::commit`] undoes it. After an error of one of its
+/// statements it can only be dropped, on either engine.
 ///
 /// Await nothing but functions of this crate while it is open, and no [`Db`] verb: on SQLite every
-/// other writer waits for it.
-#[derive(Debug)]
-pub struct Tx {}
+/// other writer waits for it, and it is undone when it is idle for five seconds.
+pub struct Tx {
+    inner: Inner,
+    failed: bool,
+}
+
+enum Inner {
+    Sqlite(sqlite::Transaction),
+    Postgres(Box<postgres::Transaction>),
+}
 
 /// The read side. Each query sees what was committed before it.
-#[derive(Debug)]
-pub struct Reader {}
+pub struct Reader {
+    inner: ReaderInner,
+}
+
+enum ReaderInner {
+    Sqlite(sqlite::Reader),
+    Postgres(deadpool_postgres::Object),
+}
 
 /// What may be asked of a transaction and of the read side alike.
 pub trait Queries: Send {
     /// The rows that `sql` answers with. `$1`, `$2`, … stand for `values`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] and, for what writes, [`Error::Conflict`].
     fn query(
         &mut self,
         sql: &'static str,
@@ -68,6 +101,9 @@ pub trait Queries: Send {
     ) -> impl Future<Output = Result<Vec<Row>>> + Send;
 
     /// The first row, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
     fn query_opt(
         &mut self,
         sql: &'static str,
@@ -77,6 +113,9 @@ pub trait Queries: Send {
     }
 
     /// The one row of a statement that always answers with one.
+    ///
+    /// # Errors
+    /// As [`Self::query`]; [`Error::Conflict`] when there is none after all.
     fn query_one(
         &mut self,
         sql: &'static str,
@@ -84,7 +123,7 @@ pub trait Queries: Send {
     ) -> impl Future<Output = Result<Row>> + Send {
         async move {
             let row = self.query(sql, values).await?.into_iter().next();
-            row.ok_or_else(|| crate::Error::Conflict("no row where there is always one".into()))
+            row.ok_or_else(|| Error::Conflict("no row where there is always one".into()))
         }
     }
 }
@@ -94,51 +133,110 @@ impl Db {
     /// copying the file if it holds data; PostgreSQL by [`Db::migrate`].
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`], also for a URL that means nothing.
+    /// [`Error::Unavailable`], also for a URL that means nothing.
     pub async fn open(url: &str, options: Options) -> Result<Self> {
-        unimplemented!("{url} {options:?}")
+        let engine = if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = (path != ":memory:").then(|| Path::new(path));
+            Engine::Sqlite(Sqlite::open(path, options).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Engine::Postgres(Box::new(Postgres::open(url, options).await?))
+        } else {
+            let why = "a database is sqlite:PATH, sqlite::memory: or postgres://…";
+            return Err(Error::unavailable(why));
+        };
+        Ok(Self { engine: Arc::new(engine) })
     }
 
     /// The engine.
     pub fn kind(&self) -> Kind {
-        unimplemented!()
+        match self.engine() {
+            Engine::Sqlite(_) => Kind::Sqlite,
+            Engine::Postgres(_) => Kind::Postgres,
+        }
     }
 
-    /// Brings the schema up to date.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Brings the schema up to date. SQLite was when it was opened.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`].
+    /// [`Error::Unavailable`].
     pub async fn migrate(&self) -> Result<Applied> {
-        unimplemented!()
+        match self.engine() {
+            Engine::Sqlite(_) => Ok(Applied { count: 0, version: migrate::newest() }),
+            Engine::Postgres(postgres) => postgres.migrate().await,
+        }
     }
 
     /// Looks at the database for `doctor`.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`] when it cannot even be asked.
+    /// [`Error::Unavailable`] when it cannot even be asked.
     pub async fn check(&self) -> Result<Health> {
-        unimplemented!()
+        let mut reader = self.read().await?;
+        let version_sql = match self.kind() {
+            Kind::Sqlite => "SELECT sqlite_version() AS version",
+            Kind::Postgres => "SELECT version() AS version",
+        };
+        let version = reader.query_one(version_sql, &[]).await?.get("version")?;
+        let bytewise: i64 =
+            reader.query_one(dialect::BYTEWISE_ORDER, &[]).await?.get("bytewise")?;
+        // No history is what a database looks like before the first migration.
+        let schema = reader.query_one(dialect::SCHEMA_VERSION, &[]).await;
+        let schema = schema.ok().and_then(|row| row.get("version").ok());
+        Ok(Health {
+            kind: self.kind(),
+            version,
+            schema,
+            newest_schema: migrate::newest(),
+            bytewise_order: bytewise == 1,
+            writable: schema.is_some() && self.try_write().await.is_ok(),
+        })
+    }
+
+    /// Writes something and takes it away again, through the disk.
+    async fn try_write(&self) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let sql = "INSERT INTO speech_cache (key, blob, length_ms, created_at_us)
+                   VALUES ($1, '', 0, 0) ON CONFLICT DO NOTHING";
+        tx.execute(sql, values![b"doctor".as_slice()]).await?;
+        let sql = "DELETE FROM speech_cache WHERE key = $1";
+        tx.execute(sql, values![b"doctor".as_slice()]).await?;
+        tx.commit().await
     }
 
     /// Starts a write transaction.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`].
+    /// [`Error::Unavailable`].
     pub async fn begin(&self) -> Result<Tx> {
-        unimplemented!()
+        let inner = match self.engine() {
+            Engine::Sqlite(sqlite) => Inner::Sqlite(sqlite.begin().await?),
+            Engine::Postgres(postgres) => Inner::Postgres(Box::new(postgres.begin().await?)),
+        };
+        Ok(Tx { inner, failed: false })
     }
 
     /// The read side.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`].
+    /// [`Error::Unavailable`].
     pub async fn read(&self) -> Result<Reader> {
-        unimplemented!()
+        let inner = match self.engine() {
+            Engine::Sqlite(sqlite) => ReaderInner::Sqlite(sqlite.read()),
+            Engine::Postgres(postgres) => ReaderInner::Postgres(postgres.read().await?),
+        };
+        Ok(Reader { inner })
     }
 
-    /// Ends what was accepted and closes the database. Clones that are left are unavailable.
+    /// Ends what was taken in and closes the database. Clones that are left are unavailable.
     pub async fn close(self) {
-        unimplemented!()
+        match self.engine() {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
     }
 }
 
@@ -146,28 +244,73 @@ impl Tx {
     /// How many rows `sql` changed.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`] and [`crate::Error::Conflict`].
+    /// [`Error::Unavailable`] and [`Error::Conflict`].
     pub async fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64> {
-        unimplemented!("{sql} {values:?}")
+        self.not_failed()?;
+        let changed = match &self.inner {
+            Inner::Sqlite(tx) => tx.execute(sql, values).await,
+            Inner::Postgres(tx) => tx.execute(sql, values).await,
+        };
+        self.failed |= changed.is_err();
+        changed
     }
 
     /// Makes it durable.
     ///
     /// # Errors
-    /// [`crate::Error::Unavailable`]; then it was undone, unless the connection broke meanwhile.
+    /// [`Error::Unavailable`]; then it was undone, unless the connection broke meanwhile.
+    /// [`Error::Conflict`] when one of its statements had failed.
     pub async fn commit(self) -> Result<()> {
-        unimplemented!()
+        self.not_failed()?;
+        match self.inner {
+            Inner::Sqlite(tx) => tx.commit().await,
+            Inner::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    fn not_failed(&self) -> Result<()> {
+        if self.failed {
+            return Err(Error::Conflict("an earlier statement of the transaction failed".into()));
+        }
+        Ok(())
     }
 }
 
 impl Queries for Tx {
     async fn query(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>> {
-        unimplemented!("{sql} {values:?}")
+        self.not_failed()?;
+        let rows = match &self.inner {
+            Inner::Sqlite(tx) => tx.query(sql, values).await,
+            Inner::Postgres(tx) => tx.query(sql, values).await,
+        };
+        self.failed |= rows.is_err();
+        rows
     }
 }
 
 impl Queries for Reader {
     async fn query(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>> {
-        unimplemented!("{sql} {values:?}")
+        match &mut self.inner {
+            ReaderInner::Sqlite(reader) => reader.query(sql, values).await,
+            ReaderInner::Postgres(connection) => postgres::query(connection, sql, values).await,
+        }
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tx").field("failed", &self.failed).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
     }
 }

@@ -16,3 +16,14 @@ pub(crate) fn lower_migration(sql: &str) -> String {
         .replace("\n) WITH (fillfactor = 20);", "\n);")
         .replace("\n);", "\n) STRICT;")
 }
+
+/// Answers 1 when text is compared bytewise: in other orders case or spaces matter less.
+pub(crate) const BYTEWISE_ORDER: &str =
+    "SELECT CAST(CASE WHEN 'a' > 'B' AND 'a b' < 'aa' THEN 1 ELSE 0 END AS BIGINT) AS bytewise";
+
+/// The newest migration that was applied.
+pub(crate) const SCHEMA_VERSION: &str =
+    "SELECT CAST(MAX(version) AS BIGINT) AS version FROM refinery_schema_history";
+
+/// Lets the rest of a transaction on PostgreSQL take as long as it needs.
+pub(crate) const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";

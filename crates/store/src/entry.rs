@@ -76,7 +76,8 @@ pub struct StatementLine {
 pub async fn post(tx: &mut Tx, new: &NewEntry) -> Result<Posted> {
     // The balance first: its row lock keeps a second poster of the same reference waiting.
     let sql = "UPDATE account SET balance_rials = balance_rials + $2
-               WHERE id = $1 AND ($2 >= 0 OR balance_rials + $2 >= reserved_rials)";
+               WHERE id = $1
+                 AND (CAST($2 AS BIGINT) >= 0 OR balance_rials + $2 >= reserved_rials)";
     let changed = tx.execute(sql, values![new.account, new.amount]).await?;
     if changed == 0 {
         let known = crate::account::find(tx, new.account).await?.is_some();

@@ -34,6 +34,18 @@ impl Error {
     pub(crate) fn unavailable(why: &'static str) -> Self {
         Self::Unavailable(why.into())
     }
+
+    /// The same failure for another caller who was part of the same batch.
+    pub(crate) fn for_another(&self) -> Self {
+        let source = |source: &Source| Source::from(source.to_string());
+        match self {
+            Self::Unavailable(inner) => Self::Unavailable(source(inner)),
+            Self::Conflict(inner) => Self::Conflict(source(inner)),
+            Self::Corrupt { table, column, id } => {
+                Self::Corrupt { table: table.clone(), column: column.clone(), id: *id }
+            }
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Error {
@@ -47,10 +59,10 @@ impl From<rusqlite::Error> for Error {
 
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
-        // Class 23 is a violated constraint, class 40 a transaction that lost a race.
+        // Class 22 is a value out of range, 23 a violated constraint, 40 a race that was lost.
         let class = error.code().and_then(|state| state.code().get(..2).map(str::to_owned));
         match class.as_deref() {
-            Some("23" | "40") => Self::Conflict(error.into()),
+            Some("22" | "23" | "40") => Self::Conflict(error.into()),
             _ => Self::Unavailable(error.into()),
         }
     }

@@ -1,4 +1,15 @@
-//! Migrations: forward only, one text for both engines, run by refinery.
+//! Migrations: forward only, one text for both engines, run by refinery, which also refuses a
+//! database whose applied migrations are not the ones in this program.
+
+use std::path::{Path, PathBuf};
+
+use refinery::{Migration, Runner};
+use rusqlite::Connection;
+
+use crate::{Error, Result, Source, dialect};
+
+/// Held while migrating, so that two nodes do not do it at once. Any number, the same for ever.
+const LOCK: i64 = 0x6176_616e;
 
 /// What migrating did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,4 +18,100 @@ pub struct Applied {
     pub count: usize,
     /// The version of the schema afterwards.
     pub version: u32,
+}
+
+/// A migration as it is shipped: name and text.
+pub(crate) type File = (&'static str, &'static str);
+
+/// Every migration, the oldest first. What was shipped is never changed: a test pins them.
+pub(crate) fn files() -> Vec<File> {
+    vec![("V1__start", include_str!("../migrations/V1__start.sql"))]
+}
+
+/// The version of the newest migration in this program.
+pub(crate) fn newest() -> u32 {
+    u32::try_from(files().len()).expect("a handful of files")
+}
+
+/// Migrates a SQLite database, after copying its file if it holds data.
+pub(crate) fn sqlite(
+    connection: &mut Connection,
+    path: Option<&Path>,
+    files: &[File],
+) -> Result<Applied> {
+    let lowered: Vec<_> =
+        files.iter().map(|(name, sql)| (*name, dialect::lower_migration(sql))).collect();
+    let runner = runner(lowered.iter().map(|(name, sql)| (*name, sql.as_str())))?;
+    let before = match runner.get_last_applied_migration(connection) {
+        Ok(last) => last.map_or(0, |last| last.version()),
+        // There is no history in a new database.
+        Err(_) if is_new(connection)? => 0,
+        Err(error) => return Err(unavailable(error)),
+    };
+    let newest = i64::try_from(files.len()).expect("a handful of files");
+    if let Some(path) = path
+        && before > 0
+        && i64::from(before) < newest
+    {
+        copy(connection, &copy_path(path, i64::from(before)))?;
+    }
+    let report = runner.run(connection).map_err(unavailable)?;
+    Ok(Applied { count: report.applied_migrations().len(), version: version_of(newest) })
+}
+
+/// Migrates a PostgreSQL database.
+pub(crate) async fn postgres(
+    client: &mut tokio_postgres::Client,
+    files: &[File],
+) -> Result<Applied> {
+    let order: i64 = client.query_one(dialect::BYTEWISE_ORDER, &[]).await?.try_get(0)?;
+    if order != 1 {
+        let why = "the database does not compare text bytewise: create it with \
+                   TEMPLATE template0 LOCALE 'C'";
+        return Err(Error::unavailable(why));
+    }
+    let runner = runner(files.iter().copied())?;
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    let report = runner.run_async(client).await.map_err(unavailable);
+    // The lock ends with the connection, which the caller closes.
+    let newest = i64::try_from(files.len()).expect("a handful of files");
+    Ok(Applied { count: report?.applied_migrations().len(), version: version_of(newest) })
+}
+
+fn runner<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Runner> {
+    let migrations: std::result::Result<Vec<Migration>, _> =
+        files.map(|(name, sql)| Migration::unapplied(name, sql)).collect();
+    Ok(Runner::new(&migrations.map_err(unavailable)?))
+}
+
+fn is_new(connection: &Connection) -> Result<bool> {
+    let tables: i64 =
+        connection.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0))?;
+    Ok(tables == 0)
+}
+
+/// Writes a consistent copy of the database, in place of one that an earlier try left.
+fn copy(connection: &Connection, to: &Path) -> Result<()> {
+    if to.exists() {
+        std::fs::remove_file(to).map_err(unavailable)?;
+    }
+    let name = to.to_str().ok_or_else(|| Error::unavailable("the path is not UTF-8"))?;
+    connection.execute("VACUUM INTO ?1", [name])?;
+    tracing::info!(copy = name, "copied the database before migrating it");
+    Ok(())
+}
+
+/// Where the copy of version `version` goes: beside the database.
+fn copy_path(path: &Path, version: i64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".before-V{}", version + 1));
+    PathBuf::from(name)
+}
+
+fn version_of(newest: i64) -> u32 {
+    u32::try_from(newest).expect("a handful of files")
+}
+
+fn unavailable(error: impl Into<Source>) -> Error {
+    Error::Unavailable(error.into())
 }

@@ -112,6 +112,17 @@ pub async fn list(reads: &mut impl Queries, account: AccountId) -> Result<Vec<Ph
     reads.query(sql, values![account]).await?.iter().map(phone).collect()
 }
 
+/// Every phone of the platform by id, for the registrar.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn all(reads: &mut impl Queries) -> Result<Vec<Phone>> {
+    let sql = "SELECT id, account_id, extension, username, ha1_md5, ha1_sha256, fixed_contact,
+                      bound_contact, bound_address, bound_until_us
+               FROM phone ORDER BY id";
+    reads.query(sql, values![]).await?.iter().map(phone).collect()
+}
+
 /// Notes where the phone can be reached. `false`: there is no such phone.
 ///
 /// # Errors

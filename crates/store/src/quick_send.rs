@@ -210,7 +210,7 @@ fn ended(row: &Row) -> Result<Ended> {
             sip_code: row.get("sip_code")?,
             q850: row.get("q850")?,
             heard_ms: row.get("heard_ms")?,
-            vote: row.decode("vote", vote_from_code)?,
+            vote: if row.get::<i64>("vote")? == NO_VOTE { None } else { Some(row.get("vote")?) },
             invite_at: row.get("invite_at_us")?,
             ringing_at: row.get("ringing_at_us")?,
             answered_at: row.get("answered_at_us")?,
@@ -234,16 +234,10 @@ pub(crate) fn zone_from_str(word: &str) -> Option<Zone> {
     [Zone::Internal, Zone::External].into_iter().find(|zone| zone_to_str(*zone) == word)
 }
 
-/// The stored number of a vote: −1 stands for none, as in the web services.
-pub(crate) fn vote_to_code(vote: Option<u8>) -> i64 {
-    vote.map_or(-1, i64::from)
-}
+/// What stands for no vote, as in the web services.
+const NO_VOTE: i64 = -1;
 
-/// The inverse of [`vote_to_code`].
-fn vote_from_code(code: i64) -> Option<Option<u8>> {
-    match code {
-        -1 => Some(None),
-        0..=9 => u8::try_from(code).ok().map(Some),
-        _ => None,
-    }
+/// The stored number of a vote.
+pub(crate) fn vote_to_code(vote: Option<u8>) -> i64 {
+    vote.map_or(NO_VOTE, i64::from)
 }

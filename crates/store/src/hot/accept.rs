@@ -1,9 +1,18 @@
 //! Accept: the hold, the send and its place in the queue (or its first attempt), in one commit.
 
+use std::collections::BTreeMap;
+
 use domain::{AccountId, Destination, MessageId, QuickSendId, Rials, TariffId, Timestamp, Zone};
 
-use super::LeaseStamp;
-use crate::{Db, Result};
+use deadpool_postgres::Transaction;
+use rusqlite::Connection;
+
+use super::lease::{holds, lock_nodes};
+use super::{Answer, Lanes, LeaseStamp};
+use crate::postgres::Lane;
+use crate::quick_send::zone_to_str;
+use crate::value::values;
+use crate::{Db, Result, sqlite};
 
 /// A quick send that was admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +76,7 @@ impl Db {
         &self,
         elements: Vec<Accept>,
     ) -> Result<Vec<std::result::Result<Accepted, AcceptRefusal>>> {
-        unimplemented!("{elements:?}")
+        self.run::<Verb>(elements).await
     }
 
     /// Accepts one send; callers at the same time still share a commit.
@@ -81,4 +90,359 @@ impl Db {
         let answers = self.accept(vec![element]).await?;
         Ok(answers.into_iter().next().expect("one answer for one element"))
     }
+}
+
+/// What one element is told.
+type Verdict = std::result::Result<Accepted, AcceptRefusal>;
+
+/// The verb.
+pub(crate) struct Verb;
+
+impl super::Verb for Verb {
+    type Element = Accept;
+    type Answer = Verdict;
+    const NAME: &'static str = "accept";
+
+    fn sqlite(connection: &Connection, elements: &[Accept]) -> Result<Vec<Verdict>> {
+        elements.iter().map(|element| accept_on_sqlite(connection, element)).collect()
+    }
+
+    async fn postgres(tx: &Transaction<'_>, elements: &[Accept]) -> Answer<Vec<Verdict>> {
+        let stamps = valid_stamps(tx, elements).await?;
+        let funds = lock_funds(tx, elements).await?;
+        let known = known_references(tx, elements).await?;
+        let mut batch = Batch::decide(elements, &stamps, funds, &known);
+        batch.insert(tx).await?;
+        Ok(batch.verdicts())
+    }
+
+    fn lane(lanes: &Lanes) -> &Lane<Self> {
+        &lanes.accept
+    }
+}
+
+fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict> {
+    if let Some(reference) = &element.client_reference {
+        let sql = "SELECT id FROM quick_send WHERE account_id = $1 AND client_reference = $2";
+        let found = sqlite::query(connection, sql, values![element.account, reference])?;
+        if let Some(row) = found.first() {
+            let quick_send = row.get("id")?;
+            return Ok(Ok(Accepted { quick_send, leased: false, repeated: true }));
+        }
+    }
+    let sql = "UPDATE account SET reserved_rials = reserved_rials + $2
+               WHERE id = $1 AND disabled_at_us IS NULL AND balance_rials - reserved_rials >= $2";
+    if sqlite::execute(connection, sql, values![element.account, element.hold])? == 0 {
+        let sql = "SELECT id FROM account WHERE id = $1 AND disabled_at_us IS NULL";
+        let known = !sqlite::query(connection, sql, values![element.account])?.is_empty();
+        return Ok(Err(if known {
+            AcceptRefusal::InsufficientCredit
+        } else {
+            AcceptRefusal::AccountGone
+        }));
+    }
+    let quick_send = insert_on_sqlite(connection, element)?;
+    let leased = match &element.lease {
+        Some(lease) => lease_on_sqlite(connection, quick_send, lease)?,
+        None => false,
+    };
+    if !leased {
+        let sql = "INSERT INTO ready (quick_send_id, class, due_at_us) VALUES ($1, $2, $3)";
+        sqlite::execute(connection, sql, values![quick_send, element.class, element.at])?;
+    }
+    Ok(Ok(Accepted { quick_send, leased, repeated: false }))
+}
+
+fn insert_on_sqlite(connection: &Connection, element: &Accept) -> Result<QuickSendId> {
+    let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
+                                       destination, zone, vote_at_us, hold_rials,
+                                       accepted_at_us, expires_at_us, client_reference)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    let values = values![
+        element.account,
+        element.message,
+        element.tariff,
+        element.class,
+        element.clip_ms,
+        element.destination.as_str(),
+        zone_to_str(element.zone),
+        element.vote.then_some(element.at),
+        element.hold,
+        element.at,
+        element.expires_at,
+        element.client_reference.as_deref(),
+    ];
+    sqlite::execute(connection, sql, values)?;
+    Ok(QuickSendId(connection.last_insert_rowid()))
+}
+
+fn lease_on_sqlite(
+    connection: &Connection,
+    quick_send: QuickSendId,
+    lease: &LeaseStamp,
+) -> Result<bool> {
+    let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
+               SELECT $1, 1, id, epoch, $4, $5 FROM node
+               WHERE id = $2 AND epoch = $3 AND until_us > $5";
+    let stamp = lease.node;
+    let values = values![quick_send, stamp.node, stamp.epoch, &lease.trunk, lease.at];
+    Ok(sqlite::execute(connection, sql, values)? == 1)
+}
+
+/// The nodes that are named, locked against being taken until we commit: id → (epoch, until).
+async fn valid_stamps(
+    tx: &Transaction<'_>,
+    elements: &[Accept],
+) -> Answer<BTreeMap<i64, (i64, i64)>> {
+    let leases = elements.iter().filter_map(|element| element.lease.as_ref());
+    let nodes: Vec<i64> = leases.map(|lease| lease.node.node.0).collect();
+    lock_nodes(tx, nodes).await
+}
+
+/// What each account may spend, locked until we commit. Accounts that may not are absent.
+async fn lock_funds(tx: &Transaction<'_>, elements: &[Accept]) -> Answer<BTreeMap<i64, i64>> {
+    let accounts: Vec<i64> = elements.iter().map(|element| element.account.0).collect();
+    let sql = "SELECT id, balance_rials - reserved_rials FROM account
+               WHERE id = ANY($1) AND disabled_at_us IS NULL ORDER BY id FOR NO KEY UPDATE";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[&accounts]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Sends that the clients' references name already: (account, reference) → send. Read after the
+/// accounts were locked, so that another node cannot insert one meanwhile.
+async fn known_references<'a>(
+    tx: &Transaction<'_>,
+    elements: &'a [Accept],
+) -> Answer<BTreeMap<(i64, &'a str), i64>> {
+    let keys: Vec<(i64, &str)> = elements
+        .iter()
+        .filter_map(|element| Some((element.account.0, element.client_reference.as_deref()?)))
+        .collect();
+    if keys.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (accounts, references): (Vec<i64>, Vec<&str>) = keys.iter().copied().unzip();
+    let sql = "SELECT CAST(k.place AS BIGINT), q.id
+               FROM UNNEST($1::BIGINT[], $2::TEXT[]) WITH ORDINALITY
+                    AS k (account_id, reference, place)
+               JOIN quick_send q
+                 ON q.account_id = k.account_id AND q.client_reference = k.reference";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[&accounts, &references]).await?;
+    let mut known = BTreeMap::new();
+    for row in rows {
+        let place: i64 = row.try_get(0)?;
+        let key = usize::try_from(place - 1).ok().and_then(|place| keys.get(place));
+        known.insert(*key.expect("places count the keys"), row.try_get(1)?);
+    }
+    Ok(known)
+}
+
+/// What is decided for each element of a batch.
+enum Decision {
+    Refused(AcceptRefusal),
+    Known(i64),
+    /// The same reference as the element at this place of the batch.
+    SameAs(usize),
+    New {
+        leased: bool,
+    },
+}
+
+/// A batch on PostgreSQL.
+struct Batch<'a> {
+    elements: &'a [Accept],
+    decisions: Vec<Decision>,
+    /// The sends of the new elements, in their order.
+    ids: Vec<i64>,
+}
+
+impl<'a> Batch<'a> {
+    /// Decides one element after the other, as if each saw what the ones before it had reserved.
+    fn decide(
+        elements: &'a [Accept],
+        stamps: &BTreeMap<i64, (i64, i64)>,
+        mut funds: BTreeMap<i64, i64>,
+        known: &BTreeMap<(i64, &'a str), i64>,
+    ) -> Self {
+        let mut named: BTreeMap<(i64, &str), usize> = BTreeMap::new();
+        let mut decisions = Vec::with_capacity(elements.len());
+        for (place, element) in elements.iter().enumerate() {
+            let key = element.client_reference.as_deref().map(|name| (element.account.0, name));
+            let decision = match key {
+                Some(key) if known.contains_key(&key) => Decision::Known(known[&key]),
+                Some(key) if named.contains_key(&key) => Decision::SameAs(named[&key]),
+                _ => reserve(element, stamps, &mut funds),
+            };
+            if let (Some(key), Decision::New { .. }) = (key, &decision) {
+                named.insert(key, place);
+            }
+            decisions.push(decision);
+        }
+        Self { elements, decisions, ids: Vec::new() }
+    }
+
+    fn new_elements(&self) -> impl Iterator<Item = (&'a Accept, bool)> {
+        self.elements.iter().zip(&self.decisions).filter_map(|(element, decision)| match decision {
+            Decision::New { leased } => Some((element, *leased)),
+            _ => None,
+        })
+    }
+
+    async fn insert(&mut self, tx: &Transaction<'_>) -> Answer<()> {
+        if self.new_elements().next().is_none() {
+            return Ok(());
+        }
+        self.reserve(tx).await?;
+        self.ids = self.insert_sends(tx).await?;
+        self.insert_ready(tx).await?;
+        self.insert_attempts(tx).await
+    }
+
+    async fn reserve(&self, tx: &Transaction<'_>) -> Answer<()> {
+        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        for (element, _) in self.new_elements() {
+            *sums.entry(element.account.0).or_default() += element.hold.0;
+        }
+        let (accounts, holds): (Vec<i64>, Vec<i64>) = sums.into_iter().unzip();
+        let sql = "UPDATE account SET reserved_rials = reserved_rials + m.hold_rials
+                   FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS m (account_id, hold_rials)
+                   WHERE id = m.account_id";
+        let statement = tx.prepare_cached(sql).await?;
+        tx.execute(&statement, &[&accounts, &holds]).await.map(drop)
+    }
+
+    async fn insert_sends(&self, tx: &Transaction<'_>) -> Answer<Vec<i64>> {
+        let column = |of: fn(&Accept) -> i64| -> Vec<i64> {
+            self.new_elements().map(|(element, _)| of(element)).collect()
+        };
+        let destinations: Vec<&str> =
+            self.new_elements().map(|(element, _)| element.destination.as_str()).collect();
+        let zones: Vec<&str> =
+            self.new_elements().map(|(element, _)| zone_to_str(element.zone)).collect();
+        let votes: Vec<Option<i64>> =
+            self.new_elements().map(|(element, _)| element.vote.then_some(element.at.0)).collect();
+        let references: Vec<Option<&str>> =
+            self.new_elements().map(|(element, _)| element.client_reference.as_deref()).collect();
+        // The identities are assigned in the order of the elements.
+        let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
+                                           destination, zone, vote_at_us, hold_rials,
+                                           accepted_at_us, expires_at_us, client_reference)
+                   SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
+                          vote_at_us, hold_rials, accepted_at_us, expires_at_us, client_reference
+                   FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
+                               $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
+                               $10::BIGINT[], $11::BIGINT[], $12::TEXT[]) WITH ORDINALITY
+                        AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
+                              zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
+                              client_reference, place)
+                   ORDER BY place RETURNING id";
+        let statement = tx.prepare_cached(sql).await?;
+        let rows = tx
+            .query(
+                &statement,
+                &[
+                    &column(|element| element.account.0),
+                    &column(|element| element.message.0),
+                    &column(|element| element.tariff.0),
+                    &column(|element| element.class.into()),
+                    &column(|element| element.clip_ms.into()),
+                    &destinations,
+                    &zones,
+                    &votes,
+                    &column(|element| element.hold.0),
+                    &column(|element| element.at.0),
+                    &column(|element| element.expires_at.0),
+                    &references,
+                ],
+            )
+            .await?;
+        let mut ids: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Answer<_>>()?;
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    async fn insert_ready(&self, tx: &Transaction<'_>) -> Answer<()> {
+        let (mut ids, mut classes, mut dues) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, (element, leased)) in self.ids.iter().zip(self.new_elements()) {
+            if !leased {
+                ids.push(*id);
+                classes.push(i64::from(element.class));
+                dues.push(element.at.0);
+            }
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
+                   SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[])";
+        let statement = tx.prepare_cached(sql).await?;
+        tx.execute(&statement, &[&ids, &classes, &dues]).await.map(drop)
+    }
+
+    async fn insert_attempts(&self, tx: &Transaction<'_>) -> Answer<()> {
+        let (mut ids, mut nodes, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut trunks, mut starts) = (Vec::new(), Vec::new());
+        for (id, (element, leased)) in self.ids.iter().zip(self.new_elements()) {
+            if let (true, Some(lease)) = (leased, &element.lease) {
+                ids.push(*id);
+                nodes.push(lease.node.node.0);
+                epochs.push(lease.node.epoch);
+                trunks.push(lease.trunk.as_str());
+                starts.push(lease.at.0);
+            }
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
+                   SELECT quick_send_id, 1, node_id, epoch, trunk, started_at_us
+                   FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
+                               $5::BIGINT[])
+                        AS a (quick_send_id, node_id, epoch, trunk, started_at_us)";
+        let statement = tx.prepare_cached(sql).await?;
+        tx.execute(&statement, &[&ids, &nodes, &epochs, &trunks, &starts]).await.map(drop)
+    }
+
+    /// The answers, once the new sends have their identities.
+    fn verdicts(&self) -> Vec<Verdict> {
+        let mut ids = self.ids.iter().copied().map(QuickSendId);
+        let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.decisions.len());
+        for decision in &self.decisions {
+            verdicts.push(match decision {
+                Decision::Refused(refusal) => Err(*refusal),
+                Decision::Known(id) => {
+                    Ok(Accepted { quick_send: QuickSendId(*id), leased: false, repeated: true })
+                }
+                Decision::SameAs(place) => verdicts[*place].map(|first| Accepted {
+                    leased: false,
+                    repeated: true,
+                    ..first
+                }),
+                Decision::New { leased } => {
+                    let quick_send = ids.next().expect("one identity for each new send");
+                    Ok(Accepted { quick_send, leased: *leased, repeated: false })
+                }
+            });
+        }
+        verdicts
+    }
+}
+
+/// Takes the hold of `element` from what its account may spend.
+fn reserve(
+    element: &Accept,
+    stamps: &BTreeMap<i64, (i64, i64)>,
+    funds: &mut BTreeMap<i64, i64>,
+) -> Decision {
+    let Some(available) = funds.get_mut(&element.account.0) else {
+        return Decision::Refused(AcceptRefusal::AccountGone);
+    };
+    if *available < element.hold.0 {
+        return Decision::Refused(AcceptRefusal::InsufficientCredit);
+    }
+    *available -= element.hold.0;
+    let leased = element.lease.as_ref().is_some_and(|lease| holds(stamps, lease));
+    Decision::New { leased }
 }

@@ -1,11 +1,19 @@
 //! Recover: who runs as which node, and what a process that died left open.
 
+use std::collections::BTreeSet;
+
+use deadpool_postgres::Transaction;
 use domain::{
     AccountId, AttemptId, Destination, MessageId, NodeId, Rials, TariffId, Timestamp, Zone,
 };
 
-use super::NodeStamp;
-use crate::{Db, Result};
+use rusqlite::Connection;
+
+use super::{Answer, Lanes, NodeStamp, Verb};
+use crate::postgres::Lane;
+use crate::quick_send::zone_from_str;
+use crate::value::values;
+use crate::{Db, Queries as _, Result, Row, sqlite};
 
 /// An attempt without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +52,14 @@ impl Db {
     /// # Errors
     /// [`crate::Error::Unavailable`].
     pub async fn take_node(&self, name: &str, until: Timestamp) -> Result<NodeStamp> {
-        unimplemented!("{name} {until:?}")
+        let mut tx = self.begin().await?;
+        let sql = "INSERT INTO node (name, epoch, until_us) VALUES ($1, 1, $2)
+                   ON CONFLICT (name) DO UPDATE SET epoch = node.epoch + 1, until_us = $2
+                   RETURNING id, epoch";
+        let row = tx.query_one(sql, values![name, until]).await?;
+        let stamp = NodeStamp { node: row.get("id")?, epoch: row.get("epoch")? };
+        tx.commit().await?;
+        Ok(stamp)
     }
 
     /// Prolongs the node's lease. `false`: another process took the node, stop dialling.
@@ -52,7 +67,11 @@ impl Db {
     /// # Errors
     /// [`crate::Error::Unavailable`].
     pub async fn renew(&self, stamp: NodeStamp, until: Timestamp) -> Result<bool> {
-        unimplemented!("{stamp:?} {until:?}")
+        let mut tx = self.begin().await?;
+        let sql = "UPDATE node SET until_us = $3 WHERE id = $1 AND epoch = $2";
+        let renewed = tx.execute(sql, values![stamp.node, stamp.epoch, until]).await? == 1;
+        tx.commit().await?;
+        Ok(renewed)
     }
 
     /// What earlier processes of this node (epochs below the stamp's) left open.
@@ -60,15 +79,35 @@ impl Db {
     /// # Errors
     /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
     pub async fn open_attempts(&self, stamp: NodeStamp) -> Result<Vec<OpenAttempt>> {
-        unimplemented!("{stamp:?}")
+        let sql = "SELECT a.quick_send_id AS id, a.n AS n, a.node_id AS node_id, a.epoch AS epoch,
+                          a.trunk AS trunk, a.started_at_us AS started_at_us,
+                          q.account_id AS account_id, q.destination AS destination,
+                          q.message_id AS message_id, q.clip_ms AS clip_ms,
+                          q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
+                          q.expires_at_us AS expires_at_us
+                   FROM attempt a JOIN quick_send q ON q.id = a.quick_send_id
+                   WHERE a.node_id = $1 AND a.epoch < $2 ORDER BY a.quick_send_id";
+        let rows = self.read().await?.query(sql, values![stamp.node, stamp.epoch]).await?;
+        rows.iter().map(open_attempt).collect()
     }
 
-    /// What other nodes whose lease ended before `now` left open.
+    /// What nodes whose lease ended by `now` left open. Its caller holds a lease, so nothing of
+    /// its own is among them.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
     pub async fn orphans(&self, now: Timestamp) -> Result<Vec<OpenAttempt>> {
-        unimplemented!("{now:?}")
+        let sql = "SELECT a.quick_send_id AS id, a.n AS n, a.node_id AS node_id, a.epoch AS epoch,
+                          a.trunk AS trunk, a.started_at_us AS started_at_us,
+                          q.account_id AS account_id, q.destination AS destination,
+                          q.message_id AS message_id, q.clip_ms AS clip_ms,
+                          q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
+                          q.expires_at_us AS expires_at_us
+                   FROM attempt a JOIN quick_send q ON q.id = a.quick_send_id
+                   JOIN node n ON n.id = a.node_id
+                   WHERE n.until_us <= $1 ORDER BY a.quick_send_id";
+        let rows = self.read().await?.query(sql, values![now]).await?;
+        rows.iter().map(open_attempt).collect()
     }
 
     /// Closes attempts whose INVITE was never sent, without money, and puts their sends back into
@@ -77,6 +116,104 @@ impl Db {
     /// # Errors
     /// [`crate::Error::Unavailable`]; then nothing was changed. Doing it again is safe.
     pub async fn not_sent(&self, attempts: Vec<AttemptId>, at: Timestamp) -> Result<Vec<bool>> {
-        unimplemented!("{attempts:?} {at:?}")
+        let elements = attempts.into_iter().map(|attempt| NotSent { attempt, at }).collect();
+        self.run::<NotSentVerb>(elements).await
     }
+}
+
+fn open_attempt(row: &Row) -> Result<OpenAttempt> {
+    Ok(OpenAttempt {
+        attempt: AttemptId { quick_send: row.get("id")?, n: row.get("n")? },
+        node: row.get("node_id")?,
+        epoch: row.get("epoch")?,
+        trunk: row.get("trunk")?,
+        started_at: row.get("started_at_us")?,
+        account: row.get("account_id")?,
+        destination: row.parse("destination", Destination::parse)?,
+        message: row.get("message_id")?,
+        clip_ms: row.get("clip_ms")?,
+        tariff: row.get("tariff_id")?,
+        zone: row.parse("zone", zone_from_str)?,
+        hold: row.get("hold_rials")?,
+        expires_at: row.get("expires_at_us")?,
+    })
+}
+
+/// One attempt whose INVITE was never sent.
+pub(crate) struct NotSent {
+    attempt: AttemptId,
+    at: Timestamp,
+}
+
+/// The verb that puts sends back.
+pub(crate) struct NotSentVerb;
+
+impl Verb for NotSentVerb {
+    type Element = NotSent;
+    type Answer = bool;
+    const NAME: &'static str = "not_sent";
+
+    fn sqlite(connection: &Connection, elements: &[NotSent]) -> Result<Vec<bool>> {
+        elements.iter().map(|element| put_back_on_sqlite(connection, element)).collect()
+    }
+
+    async fn postgres(tx: &Transaction<'_>, elements: &[NotSent]) -> Answer<Vec<bool>> {
+        let ids: Vec<i64> = elements.iter().map(|element| element.attempt.quick_send.0).collect();
+        let numbers: Vec<i64> = elements.iter().map(|element| element.attempt.n.into()).collect();
+        let moments: Vec<i64> = elements.iter().map(|element| element.at.0).collect();
+        let sql = "WITH back AS (
+                       SELECT quick_send_id, n, MIN(at_us) AS at_us
+                       FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[])
+                            AS b (quick_send_id, n, at_us)
+                       GROUP BY quick_send_id, n
+                   ), open AS (
+                       SELECT a.quick_send_id, a.n, b.at_us
+                       FROM attempt a JOIN back b ON b.quick_send_id = a.quick_send_id
+                                                 AND b.n = a.n
+                       ORDER BY a.quick_send_id FOR UPDATE OF a
+                   ), closed AS (
+                       DELETE FROM attempt a USING open
+                       WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
+                       RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us, open.at_us
+                   ), ended AS (
+                       INSERT INTO outcome (quick_send_id, n, cause, trunk, heard_ms,
+                                            charge_rials, release_rials, vote, started_at_us,
+                                            ended_at_us)
+                       SELECT quick_send_id, n, 'not_sent', trunk, 0, 0, 0, -1, started_at_us,
+                              at_us
+                       FROM closed
+                   ), waiting AS (
+                       INSERT INTO ready (quick_send_id, class, due_at_us)
+                       SELECT q.id, q.class, c.at_us
+                       FROM closed c JOIN quick_send q ON q.id = c.quick_send_id
+                   )
+                   SELECT quick_send_id, n FROM closed";
+        let statement = tx.prepare_cached(sql).await?;
+        let rows = tx.query(&statement, &[&ids, &numbers, &moments]).await?;
+        let mut back: BTreeSet<(i64, i64)> =
+            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Answer<_>>()?;
+        // The first of equal elements is told that it put the send back.
+        Ok(ids.into_iter().zip(numbers).map(|key| back.remove(&key)).collect())
+    }
+
+    fn lane(lanes: &Lanes) -> &Lane<Self> {
+        &lanes.not_sent
+    }
+}
+
+fn put_back_on_sqlite(connection: &Connection, element: &NotSent) -> Result<bool> {
+    let AttemptId { quick_send, n } = element.attempt;
+    let sql = "INSERT INTO outcome (quick_send_id, n, cause, trunk, heard_ms, charge_rials,
+                                    release_rials, vote, started_at_us, ended_at_us)
+               SELECT quick_send_id, n, 'not_sent', trunk, 0, 0, 0, -1, started_at_us, $3
+               FROM attempt WHERE quick_send_id = $1 AND n = $2";
+    if sqlite::execute(connection, sql, values![quick_send, n, element.at])? == 0 {
+        return Ok(false);
+    }
+    let sql = "DELETE FROM attempt WHERE quick_send_id = $1";
+    sqlite::execute(connection, sql, values![quick_send])?;
+    let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
+               SELECT id, class, $2 FROM quick_send WHERE id = $1";
+    sqlite::execute(connection, sql, values![quick_send, element.at])?;
+    Ok(true)
 }

@@ -1,8 +1,18 @@
 //! Settle: an attempt becomes an outcome, and its hold a charge and a release, exactly once.
 
+use std::collections::BTreeSet;
+
+use deadpool_postgres::Transaction;
 use domain::{AttemptId, Disposition, QuickSendId, Rials, Timestamp};
 
-use crate::{Db, Result};
+use rusqlite::Connection;
+use tokio_postgres::types::ToSql;
+
+use super::{Answer, Lanes, Moves, Verb, first_of};
+use crate::postgres::Lane;
+use crate::quick_send::vote_to_code;
+use crate::value::values;
+use crate::{Db, Result, sqlite};
 
 /// How an attempt ended and what it costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +69,7 @@ impl Db {
     /// # Errors
     /// [`crate::Error::Unavailable`]; then nothing was settled. Settling again is safe.
     pub async fn settle(&self, elements: Vec<Settle>) -> Result<Vec<SettleResult>> {
-        unimplemented!("{elements:?}")
+        self.run::<SettleVerb>(elements).await
     }
 
     /// Ends those of `sends` that still wait although their time is over at `now`: outcome 0,
@@ -68,6 +78,326 @@ impl Db {
     /// # Errors
     /// [`crate::Error::Unavailable`]; then none was ended.
     pub async fn expire(&self, sends: Vec<QuickSendId>, now: Timestamp) -> Result<Vec<bool>> {
-        unimplemented!("{sends:?} {now:?}")
+        let elements = sends.into_iter().map(|quick_send| Expire { quick_send, now }).collect();
+        self.run::<ExpireVerb>(elements).await
     }
+}
+
+/// The verb that ends attempts.
+pub(crate) struct SettleVerb;
+
+impl Verb for SettleVerb {
+    type Element = Settle;
+    type Answer = SettleResult;
+    const NAME: &'static str = "settle";
+
+    fn sqlite(connection: &Connection, elements: &[Settle]) -> Result<Vec<SettleResult>> {
+        let mut moves = Moves::default();
+        let results: Result<Vec<SettleResult>> = elements
+            .iter()
+            .map(|element| settle_on_sqlite(connection, element, &mut moves))
+            .collect();
+        moves.sqlite(connection)?;
+        results
+    }
+
+    async fn postgres(tx: &Transaction<'_>, elements: &[Settle]) -> Answer<Vec<SettleResult>> {
+        let ids: Vec<i64> = elements.iter().map(|element| element.attempt.quick_send.0).collect();
+        super::lock_accounts_of(tx, &ids).await?;
+        let first = first_of(elements.iter().map(|element| element.attempt));
+        let chosen: Vec<&Settle> = elements
+            .iter()
+            .zip(&first)
+            .filter_map(|(element, first)| first.then_some(element))
+            .collect();
+        let settled = move_to_outcome(tx, &chosen).await?;
+        let ended = ended_attempts(tx, &ids).await?;
+        let answer = |(element, first): (&Settle, &bool)| {
+            let key = (element.attempt.quick_send.0, i64::from(element.attempt.n));
+            if *first && settled.contains(&key) {
+                SettleResult::Settled
+            } else if ended.contains(&key) {
+                SettleResult::AlreadySettled
+            } else {
+                SettleResult::Unknown
+            }
+        };
+        Ok(elements.iter().zip(&first).map(answer).collect())
+    }
+
+    fn lane(lanes: &Lanes) -> &Lane<Self> {
+        &lanes.settle
+    }
+}
+
+fn settle_on_sqlite(
+    connection: &Connection,
+    element: &Settle,
+    moves: &mut Moves,
+) -> Result<SettleResult> {
+    let AttemptId { quick_send, n } = element.attempt;
+    let sql = "DELETE FROM attempt WHERE quick_send_id = $1 AND n = $2
+               RETURNING trunk, started_at_us";
+    let open = sqlite::query(connection, sql, values![quick_send, n])?;
+    let Some(open) = open.first() else {
+        let sql = "SELECT n FROM outcome WHERE quick_send_id = $1 AND n = $2";
+        let ended = !sqlite::query(connection, sql, values![quick_send, n])?.is_empty();
+        return Ok(if ended { SettleResult::AlreadySettled } else { SettleResult::Unknown });
+    };
+    let sql = "SELECT account_id, hold_rials FROM quick_send WHERE id = $1";
+    let rows = sqlite::query(connection, sql, values![quick_send])?;
+    let send = rows.first().ok_or_else(|| missing_send(quick_send))?;
+    let hold: Rials = send.get("hold_rials")?;
+    let charge = cut(element.charge, hold);
+    let sql = "INSERT INTO outcome (quick_send_id, n, disposition, cause, trunk, sip_code, q850,
+                                    heard_ms, charge_rials, release_rials, vote, started_at_us,
+                                    invite_at_us, ringing_at_us, answered_at_us,
+                                    first_audio_at_us, ended_at_us)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                       $17)";
+    let facts = &element.facts;
+    let values = values![
+        quick_send,
+        n,
+        element.disposition.code(),
+        &facts.cause,
+        &open.get::<String>("trunk")?,
+        facts.sip_code,
+        facts.q850,
+        facts.heard_ms,
+        charge,
+        hold.0 - charge.0,
+        vote_to_code(facts.vote),
+        open.get::<Timestamp>("started_at_us")?,
+        facts.invite_at,
+        facts.ringing_at,
+        facts.answered_at,
+        facts.first_audio_at,
+        element.ended_at,
+    ];
+    sqlite::execute(connection, sql, values)?;
+    moves.add(send.get("account_id")?, charge, hold);
+    Ok(SettleResult::Settled)
+}
+
+/// An attempt or a place in the queue without its send.
+fn missing_send(quick_send: QuickSendId) -> crate::Error {
+    crate::Error::Corrupt {
+        table: String::from("quick_send"),
+        column: String::from("id"),
+        id: quick_send.0,
+    }
+}
+
+/// What is charged when `charge` is asked for: nobody pays more than was held.
+fn cut(charge: Rials, hold: Rials) -> Rials {
+    if charge > hold || charge < Rials::ZERO {
+        tracing::error!(charge = charge.0, hold = hold.0, "a charge outside of its hold is cut");
+    }
+    charge.clamp(Rials::ZERO, hold)
+}
+
+/// Deletes the attempts that are open still, inserts their outcomes and moves the money.
+async fn move_to_outcome(
+    tx: &Transaction<'_>,
+    elements: &[&Settle],
+) -> Answer<BTreeSet<(i64, i64)>> {
+    // Attempts are locked in one order, then deleted; `ended` decides what moves on accounts.
+    let sql = "WITH s AS (
+                   SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
+                                        $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[],
+                                        $9::BIGINT[], $10::BIGINT[], $11::BIGINT[],
+                                        $12::BIGINT[], $13::BIGINT[], $14::BIGINT[])
+                       AS s (quick_send_id, n, disposition, cause, sip_code, q850, heard_ms,
+                             charge_rials, vote, invite_at_us, ringing_at_us, answered_at_us,
+                             first_audio_at_us, ended_at_us)
+               ), open AS (
+                   SELECT a.quick_send_id, a.n, a.trunk, a.started_at_us
+                   FROM attempt a JOIN s ON s.quick_send_id = a.quick_send_id AND s.n = a.n
+                   ORDER BY a.quick_send_id FOR UPDATE OF a
+               ), closed AS (
+                   DELETE FROM attempt a USING open
+                   WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
+                   RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us
+               ), priced AS (
+                   SELECT q.id, q.account_id, q.hold_rials,
+                          LEAST(GREATEST(s.charge_rials, 0), q.hold_rials) AS charge_rials
+                   FROM s JOIN quick_send q ON q.id = s.quick_send_id
+               ), ended AS (
+                   INSERT INTO outcome (quick_send_id, n, disposition, cause, trunk, sip_code,
+                                        q850, heard_ms, charge_rials, release_rials, vote,
+                                        started_at_us, invite_at_us, ringing_at_us,
+                                        answered_at_us, first_audio_at_us, ended_at_us)
+                   SELECT c.quick_send_id, c.n, s.disposition, s.cause, c.trunk, s.sip_code,
+                          s.q850, s.heard_ms, p.charge_rials, p.hold_rials - p.charge_rials,
+                          s.vote, c.started_at_us, s.invite_at_us, s.ringing_at_us,
+                          s.answered_at_us, s.first_audio_at_us, s.ended_at_us
+                   FROM closed c
+                   JOIN s ON s.quick_send_id = c.quick_send_id AND s.n = c.n
+                   JOIN priced p ON p.id = c.quick_send_id
+                   RETURNING quick_send_id, n, charge_rials, release_rials
+               ), moved AS (
+                   UPDATE account
+                   SET balance_rials = balance_rials - m.charge_rials,
+                       reserved_rials = reserved_rials - m.hold_rials
+                   FROM (SELECT q.account_id,
+                                CAST(SUM(e.charge_rials) AS BIGINT) AS charge_rials,
+                                CAST(SUM(e.charge_rials + e.release_rials) AS BIGINT)
+                                    AS hold_rials
+                         FROM ended e JOIN quick_send q ON q.id = e.quick_send_id
+                         GROUP BY q.account_id) AS m
+                   WHERE account.id = m.account_id
+               )
+               SELECT quick_send_id, n FROM ended";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &Columns::of(elements).parameters()).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// The elements by column, as UNNEST takes them: 13 of numbers and one of texts.
+struct Columns<'a> {
+    numbers: [Vec<Option<i64>>; 13],
+    causes: Vec<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(elements: &[&'a Settle]) -> Self {
+        let mut numbers: [Vec<Option<i64>>; 13] = Default::default();
+        for element in elements {
+            let facts = &element.facts;
+            let time = |at: Option<Timestamp>| at.map(|at| at.0);
+            let values = [
+                Some(element.attempt.quick_send.0),
+                Some(i64::from(element.attempt.n)),
+                Some(element.disposition.code()),
+                facts.sip_code.map(i64::from),
+                facts.q850.map(i64::from),
+                Some(i64::from(facts.heard_ms)),
+                Some(element.charge.0),
+                Some(vote_to_code(facts.vote)),
+                time(facts.invite_at),
+                time(facts.ringing_at),
+                time(facts.answered_at),
+                time(facts.first_audio_at),
+                Some(element.ended_at.0),
+            ];
+            for (column, value) in numbers.iter_mut().zip(values) {
+                column.push(value);
+            }
+        }
+        let causes = elements.iter().map(|element| element.facts.cause.as_str()).collect();
+        Self { numbers, causes }
+    }
+
+    /// In the order of the statement: the causes come fourth.
+    fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let mut parameters: Vec<&(dyn ToSql + Sync)> =
+            self.numbers.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
+        parameters.insert(3, &self.causes);
+        parameters
+    }
+}
+
+/// The attempts of these sends that have an outcome.
+async fn ended_attempts(tx: &Transaction<'_>, sends: &[i64]) -> Answer<BTreeSet<(i64, i64)>> {
+    let sql = "SELECT quick_send_id, n FROM outcome WHERE quick_send_id = ANY($1)";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[&sends]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// One send whose time may be over.
+pub(crate) struct Expire {
+    quick_send: QuickSendId,
+    now: Timestamp,
+}
+
+/// The verb that ends sends which nobody called in time.
+pub(crate) struct ExpireVerb;
+
+impl Verb for ExpireVerb {
+    type Element = Expire;
+    type Answer = bool;
+    const NAME: &'static str = "expire";
+
+    fn sqlite(connection: &Connection, elements: &[Expire]) -> Result<Vec<bool>> {
+        let mut moves = Moves::default();
+        let results: Result<Vec<bool>> = elements
+            .iter()
+            .map(|element| expire_on_sqlite(connection, element, &mut moves))
+            .collect();
+        moves.sqlite(connection)?;
+        results
+    }
+
+    async fn postgres(tx: &Transaction<'_>, elements: &[Expire]) -> Answer<Vec<bool>> {
+        let ids: Vec<i64> = elements.iter().map(|element| element.quick_send.0).collect();
+        let moments: Vec<i64> = elements.iter().map(|element| element.now.0).collect();
+        super::lock_accounts_of(tx, &ids).await?;
+        let sql = "WITH late AS (
+                       SELECT r.quick_send_id FROM ready r
+                       WHERE r.quick_send_id = ANY($1) AND EXISTS (
+                           SELECT 1 FROM quick_send q
+                           JOIN UNNEST($1::BIGINT[], $2::BIGINT[]) AS e (id, now_us)
+                             ON e.id = q.id
+                           WHERE q.id = r.quick_send_id AND q.expires_at_us <= e.now_us)
+                       ORDER BY r.quick_send_id FOR UPDATE OF r
+                   ), taken AS (
+                       DELETE FROM ready USING late
+                       WHERE ready.quick_send_id = late.quick_send_id
+                       RETURNING ready.quick_send_id
+                   ), ended AS (
+                       INSERT INTO outcome (quick_send_id, n, disposition, cause, heard_ms,
+                                            charge_rials, release_rials, vote, ended_at_us)
+                       SELECT q.id, 0, $3, 'expired', 0, 0, q.hold_rials, -1, e.now_us
+                       FROM taken t
+                       JOIN quick_send q ON q.id = t.quick_send_id
+                       JOIN (SELECT id, MAX(now_us) AS now_us
+                             FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS e (id, now_us)
+                             GROUP BY id) AS e
+                         ON e.id = q.id
+                       RETURNING quick_send_id, release_rials
+                   ), moved AS (
+                       UPDATE account SET reserved_rials = reserved_rials - m.hold_rials
+                       FROM (SELECT q.account_id,
+                                    CAST(SUM(e.release_rials) AS BIGINT) AS hold_rials
+                             FROM ended e JOIN quick_send q ON q.id = e.quick_send_id
+                             GROUP BY q.account_id) AS m
+                       WHERE account.id = m.account_id
+                   )
+                   SELECT quick_send_id FROM ended";
+        let statement = tx.prepare_cached(sql).await?;
+        let expired = Disposition::Expired.code();
+        let rows = tx.query(&statement, &[&ids, &moments, &expired]).await?;
+        let mut ended: BTreeSet<i64> =
+            rows.iter().map(|row| row.try_get(0)).collect::<Answer<_>>()?;
+        // The first of equal elements is told that it ended the send.
+        Ok(ids.iter().map(|id| ended.remove(id)).collect())
+    }
+
+    fn lane(lanes: &Lanes) -> &Lane<Self> {
+        &lanes.expire
+    }
+}
+
+fn expire_on_sqlite(connection: &Connection, element: &Expire, moves: &mut Moves) -> Result<bool> {
+    let sql = "DELETE FROM ready
+               WHERE quick_send_id = $1 AND EXISTS (
+                   SELECT 1 FROM quick_send q
+                   WHERE q.id = ready.quick_send_id AND q.expires_at_us <= $2)";
+    let values = values![element.quick_send, element.now];
+    if sqlite::execute(connection, sql, values)? == 0 {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO outcome (quick_send_id, n, disposition, cause, heard_ms,
+                                    charge_rials, release_rials, vote, ended_at_us)
+               SELECT id, 0, $2, 'expired', 0, 0, hold_rials, -1, $3
+               FROM quick_send WHERE id = $1";
+    let values = values![element.quick_send, Disposition::Expired.code(), element.now];
+    sqlite::execute(connection, sql, values)?;
+    let sql = "SELECT account_id, hold_rials FROM quick_send WHERE id = $1";
+    let rows = sqlite::query(connection, sql, values![element.quick_send])?;
+    let send = rows.first().ok_or_else(|| missing_send(element.quick_send))?;
+    moves.add(send.get("account_id")?, Rials::ZERO, send.get("hold_rials")?);
+    Ok(true)
 }

@@ -1,0 +1,192 @@
+//! SQLite: one writer thread with group commit, and short reads on read-only connections.
+//!
+//! Nobody else in the process may write: two writers would wait for each other by polling.
+
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use crate::value::Shape;
+use crate::{Error, Options, Result, Row, Value, dialect, migrate};
+pub(crate) use writer::Transaction;
+use writer::Writer;
+
+/// How long a connection waits for a writer of another process, such as the command line.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// WAL pages after which SQLite copies them back; 16 MB keeps checkpoints rare under load.
+const CHECKPOINT_PAGES: i64 = 4000;
+/// Prepared statements kept per connection: more than this crate has.
+const STATEMENTS_MAX: usize = 128;
+/// Read connections kept for the next reader.
+const READERS_MAX: usize = 8;
+
+/// An open SQLite database.
+pub(crate) struct Sqlite {
+    writer: Writer,
+    readers: Option<Readers>,
+}
+
+/// The pool of read-only connections; a database in memory has none and reads through the writer.
+#[derive(Clone)]
+struct Readers {
+    path: PathBuf,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+/// The read side of a SQLite database.
+pub(crate) enum Reader {
+    /// A connection of its own; taken for each query, `None` after one was lost.
+    Own(OwnReader),
+    /// A database in memory: the writer answers between two groups.
+    Writer(Writer),
+}
+
+/// A pooled connection that goes back when it is dropped.
+pub(crate) struct OwnReader {
+    readers: Readers,
+    connection: Option<Connection>,
+}
+
+impl Sqlite {
+    /// Opens and migrates the database at `path`, or one in memory.
+    pub(crate) async fn open(path: Option<&Path>, options: Options) -> Result<Self> {
+        let owned = path.map(Path::to_path_buf);
+        let connection = blocking(move || open_for_writing(owned.as_deref())).await?;
+        let readers = path.map(|path| Readers { path: path.to_path_buf(), idle: Arc::default() });
+        Ok(Self { writer: Writer::start(connection, options.queue)?, readers })
+    }
+
+    /// Runs `work` in a savepoint of the writer's next group; answers after its commit.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(work).await
+    }
+
+    /// Opens a transaction in the writer's next group.
+    pub(crate) async fn begin(&self) -> Result<Transaction> {
+        self.writer.begin().await
+    }
+
+    /// The read side.
+    pub(crate) fn read(&self) -> Reader {
+        match &self.readers {
+            Some(readers) => Reader::Own(OwnReader { readers: readers.clone(), connection: None }),
+            None => Reader::Writer(self.writer.clone()),
+        }
+    }
+
+    /// Ends the writer's last group and its thread.
+    pub(crate) async fn close(&self) {
+        self.writer.close().await;
+        if let Some(readers) = &self.readers {
+            readers.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+}
+
+impl Reader {
+    /// The rows of a reading statement.
+    pub(crate) async fn query(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>> {
+        let values = values.to_vec();
+        match self {
+            Self::Writer(writer) => writer.query(sql, values).await,
+            Self::Own(own) => {
+                let kept = own.connection.take();
+                let readers = own.readers.clone();
+                let (connection, rows) = blocking(move || {
+                    let connection = kept.map_or_else(|| readers.take(), Ok)?;
+                    let rows = query(&connection, sql, &values);
+                    Ok((connection, rows))
+                })
+                .await?;
+                own.connection = Some(connection);
+                rows
+            }
+        }
+    }
+}
+
+impl Drop for OwnReader {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let mut idle = self.readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < READERS_MAX {
+            idle.push(connection);
+        }
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Result<Connection> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(connection) = idle {
+            return Ok(connection);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        Ok(connection)
+    }
+}
+
+/// Runs `work`, which may wait for the disk, where it delays nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::Unavailable(error.into()))?
+}
+
+fn open_for_writing(path: Option<&Path>) -> Result<Connection> {
+    let mut connection = match path {
+        Some(path) => Connection::open(path)?,
+        None => Connection::open_in_memory()?,
+    };
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    migrate::sqlite(&mut connection, path, &migrate::files())?;
+    Ok(connection)
+}
+
+/// How many rows `sql` changed.
+pub(crate) fn execute(connection: &Connection, sql: &str, values: &[Value]) -> Result<u64> {
+    let mut statement = connection.prepare_cached(&dialect::lower_statement(sql))?;
+    let changed = statement.execute(rusqlite::params_from_iter(values))?;
+    Ok(changed as u64)
+}
+
+/// The rows that `sql` answers with.
+pub(crate) fn query(
+    connection: &Connection,
+    sql: &'static str,
+    values: &[Value],
+) -> Result<Vec<Row>> {
+    let mut statement = connection.prepare_cached(&dialect::lower_statement(sql))?;
+    let columns = statement.column_names().map(str::to_owned).collect();
+    let shape = Arc::new(Shape { sql, columns });
+    let mut found = statement.query(rusqlite::params_from_iter(values))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let values: rusqlite::Result<Vec<Value>> =
+            (0..shape.columns.len()).map(|column| row.get(column)).collect();
+        rows.push(Row { shape: Arc::clone(&shape), values: values? });
+    }
+    Ok(rows)
+}
+
+/// Waits for an answer of the writer thread.
+async fn answer<T>(reply: oneshot::Receiver<Result<T>>) -> Result<T> {
+    reply.await.unwrap_or_else(|_| Err(Error::unavailable("the writer has stopped")))
+}
