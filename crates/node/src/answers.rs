@@ -1,15 +1,22 @@
 //! What the database and the blob store answered.
 
+use std::collections::BTreeSet;
+
 use app::Failure;
 use app::dialing::{OpenAttempt, ReadyJob};
 use domain::{AttemptId, Disposition, QuickSendId};
 use engine::CallKey;
 
+use crate::gate::Callee;
 use crate::live::{Stage, key};
 use crate::moment::Moment;
-use crate::node::{FROM_START, Node, RETRY_US, Released};
-use crate::turn::PAUSE_MS;
+use crate::node::{FROM_START, Node, Released, Return};
+use crate::turn::{PAGE, PAUSE_MS};
+use crate::under_way::Kind;
 use crate::work::{Answer, Done, Prepared};
+
+/// How soon the table is read again after a lease that was refused, microseconds.
+const LOOK_AGAIN_US: i64 = 500_000;
 
 impl Node {
     /// Takes the answer to a [`crate::Work`]. Step afterwards.
@@ -28,51 +35,62 @@ impl Node {
     }
 
     fn on_renewed(&mut self, now: Moment, asked: Moment, result: Result<bool, Failure>) {
-        self.under_way.renew = false;
+        if result.is_ok() {
+            self.under_way.answered(Kind::Renew);
+        }
         match result {
             Ok(true) => self.heartbeat.renewed(asked),
             Ok(false) => {
                 tracing::error!("another process has taken this node's name: dialling stops");
                 self.heartbeat.lose();
             }
-            Err(failure) => self.failed(now, "renewing the node's lease", &failure),
+            Err(failure) => self.failed(now, Kind::Renew, &failure),
         }
     }
 
     fn on_read(&mut self, now: Moment, result: Result<Vec<ReadyJob>, Failure>) {
-        self.under_way.read = false;
-        self.reading.next_at = now.steady.plus_us(RETRY_US);
         match result {
-            Err(failure) => self.failed(now, "reading waiting sends", &failure),
+            Err(failure) => self.failed(now, Kind::Read, &failure),
             Ok(jobs) => {
-                let last = jobs.last().map(|job| (job.due_at, job.quick_send));
-                if let Some(last) = last {
-                    self.reading.after = last;
+                self.under_way.answered(Kind::Read);
+                let more = u32::try_from(jobs.len()).is_ok_and(|count| count >= PAGE);
+                if more && let Some(last) = jobs.last() {
+                    self.reading.after = (last.due_at, last.quick_send);
                     self.reading.next_at = now.steady;
                 } else {
                     self.reading.after = FROM_START;
                     let pause_us = self.config.reread_ms.saturating_mul(1000);
                     self.reading.next_at = now.steady.plus_us(pause_us);
                 }
-                jobs.into_iter().for_each(|job| self.wait(job));
+                for job in jobs {
+                    self.wait(job);
+                }
             }
         }
     }
 
     fn on_leased(&mut self, now: Moment, result: Result<Vec<Option<AttemptId>>, Failure>) {
-        let chosen = self.under_way.lease.take().unwrap_or_default();
-        match result {
+        let chosen = std::mem::take(&mut self.under_way.lease);
+        let attempts = match result {
+            Ok(attempts) => attempts,
             Err(failure) => {
                 // Nothing was leased, most likely; what was after all is found by reconciling.
-                self.failed(now, "leasing", &failure);
-                chosen.into_iter().for_each(|(waiting, _)| self.line.push(waiting));
-            }
-            Ok(attempts) => {
-                for ((waiting, room), attempt) in chosen.into_iter().zip(attempts) {
-                    let Some(attempt) = attempt else { continue };
-                    let trunk = self.gate.line_name(waiting.line).unwrap_or_default();
-                    self.hold(now, attempt, &waiting.job, trunk, Box::new(room));
+                self.failed(now, Kind::Lease, &failure);
+                for (waiting, _) in chosen {
+                    self.line.push(waiting);
                 }
+                return;
+            }
+        };
+        self.under_way.answered(Kind::Lease);
+        for ((waiting, room), attempt) in chosen.into_iter().zip(attempts) {
+            if let Some(attempt) = attempt {
+                let trunk = self.gate.line_name(waiting.line).unwrap_or_default();
+                self.hold(now, attempt, &waiting.job, trunk, Box::new(room));
+            } else {
+                // It is in the queue no more, or our lease was too old: the table tells.
+                let soon = now.steady.plus_us(LOOK_AGAIN_US);
+                self.reading.next_at = self.reading.next_at.min(soon);
             }
         }
     }
@@ -80,9 +98,9 @@ impl Node {
     fn on_settled(&mut self, now: Moment, result: Result<(), Failure>) {
         if let Err(failure) = result {
             self.settlements.failed();
-            self.failed(now, "settling", &failure);
-            return;
+            return self.failed(now, Kind::Settle, &failure);
         }
+        self.under_way.answered(Kind::Settle);
         for settled in self.settlements.settled() {
             self.stats.settled += 1;
             self.app.live().remove(settled.ended.attempt.quick_send);
@@ -91,12 +109,14 @@ impl Node {
     }
 
     fn on_expired(&mut self, now: Moment, sends: Vec<QuickSendId>, result: Result<(), Failure>) {
-        self.under_way.expire = false;
         match result {
-            Ok(()) => self.stats.expired += sends.len() as u64,
+            Ok(()) => {
+                self.under_way.answered(Kind::Expire);
+                self.stats.expired += sends.len() as u64;
+            }
             Err(failure) => {
                 self.expired.extend(sends);
-                self.failed(now, "expiring", &failure);
+                self.failed(now, Kind::Expire, &failure);
             }
         }
     }
@@ -105,9 +125,9 @@ impl Node {
         let returned = std::mem::take(&mut self.under_way.returns);
         if let Err(failure) = result {
             self.returns.extend(returned);
-            self.failed(now, "putting back what was not sent", &failure);
-            return;
+            return self.failed(now, Kind::NotSent, &failure);
         }
+        self.under_way.answered(Kind::NotSent);
         for back in returned {
             self.stats.not_sent += 1;
             self.released.push(Released { shard: back.shard, call: key(back.attempt) });
@@ -117,31 +137,30 @@ impl Node {
     }
 
     fn on_reconciled(&mut self, now: Moment, result: Result<Vec<OpenAttempt>, Failure>) {
-        self.under_way.reconcile = false;
         let pause_us = self.config.reconcile_ms.saturating_mul(1000);
         self.reconciling.next_at = now.steady.plus_us(pause_us);
         let open = match result {
             Ok(open) => open,
-            Err(failure) => return self.failed(now, "looking for lost attempts", &failure),
+            Err(failure) => return self.failed(now, Kind::Reconcile, &failure),
         };
-        if self.under_way.lease.is_some() {
+        self.under_way.answered(Kind::Reconcile);
+        if self.under_way.is_asked(Kind::Lease) {
             // Its answer may name what looks unknown now.
             self.reconciling.unknown.clear();
             return;
         }
         let known = self.known_attempts();
         let unknown = open.into_iter().filter(|open| {
-            let callee = crate::gate::Callee::of(open.account, &open.destination);
+            let callee = Callee::of(open.account, &open.destination);
             open.epoch == self.stamp.epoch
                 && !known.contains(&open.attempt)
                 && !self.gate.is_busy(&callee)
         });
-        let unknown: std::collections::BTreeSet<AttemptId> =
-            unknown.map(|open| open.attempt).collect();
+        let unknown: BTreeSet<AttemptId> = unknown.map(|open| open.attempt).collect();
         for &attempt in self.reconciling.unknown.intersection(&unknown) {
             tracing::warn!(attempt = attempt.pack(), "an attempt that nobody dials goes back");
             let shard = self.shard_of(key(attempt));
-            self.returns.push(crate::node::Return { attempt, shard, due: now.wall });
+            self.returns.push(Return { attempt, shard, due: now.wall });
         }
         self.reconciling.unknown = unknown;
     }
@@ -157,7 +176,9 @@ impl Node {
         let prepared = match result {
             Ok(prepared) => prepared,
             Err(failure) => {
-                self.failed(now, "preparing a call", &failure);
+                self.stats.failures += 1;
+                let (call, error) = (key.0, failure.chain());
+                tracing::warn!(call, error, "a call could not be prepared");
                 self.send_back(key, now.wall.plus_ms(PAUSE_MS));
                 return;
             }

@@ -152,8 +152,8 @@ impl WaitingLine {
 
     /// The next job of a line.
     pub(crate) fn first(&self, line: usize) -> Option<&Waiting> {
-        let queues = self.queues.range((line, u8::MIN)..=(line, u8::MAX));
-        let send = queues.filter_map(|(_, fair)| fair.first()).next()?;
+        let mut queues = self.queues.range((line, u8::MIN)..=(line, u8::MAX));
+        let send = queues.find_map(|(_, fair)| fair.first())?;
         self.jobs.get(&send).map(|entry| &entry.waiting)
     }
 
@@ -178,6 +178,11 @@ impl WaitingLine {
     /// The numbers for which jobs stand aside.
     pub(crate) fn numbers_aside(&self) -> Vec<Callee> {
         self.aside.keys().cloned().collect()
+    }
+
+    /// Whether jobs stand aside.
+    pub(crate) fn has_aside(&self) -> bool {
+        !self.aside.is_empty()
     }
 
     /// Lets the jobs for a number step back into the line.

@@ -63,7 +63,7 @@ impl Node {
             Verdict::NotSent => self.send_back(key, now.wall.plus_ms(PAUSE_MS)),
             Verdict::Ended(ended) => {
                 self.calls.remove(&key);
-                self.settlements.push(Unsettled { call: key, shard, ended: *ended });
+                self.settlements.push(Unsettled::new(key, shard, *ended));
             }
         }
     }
@@ -73,7 +73,7 @@ impl Node {
     pub(crate) fn end_abandoned(&mut self, key: CallKey) {
         let Some(call) = self.calls.get(&key) else { return };
         let Stage::Abandoned { ended, .. } = &call.stage else { return };
-        let unsettled = Unsettled { call: key, shard: call.shard, ended: (**ended).clone() };
+        let unsettled = Unsettled::new(key, call.shard, (**ended).clone());
         self.calls.remove(&key);
         self.abandoned.retain(|(_, other)| *other != key);
         self.settlements.push(unsettled);

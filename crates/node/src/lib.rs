@@ -26,6 +26,7 @@ mod recovery;
 mod settle;
 mod spec;
 mod turn;
+mod under_way;
 mod work;
 
 pub use app::dialing::PHONES;
@@ -34,4 +35,5 @@ pub use gate::Gate;
 pub use moment::Moment;
 pub use node::{Node, NodeStats, Released, Steps};
 pub use recorder::{Recorder, SLOT_BYTES, SlotError, SlotFile, SlotImage};
+pub use spec::call_id;
 pub use work::{Done, Work};

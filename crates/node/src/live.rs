@@ -21,6 +21,7 @@ pub(crate) struct Call {
     pub(crate) terms: Terms,
     pub(crate) stage: Stage,
     /// Its capacity, given back when the call is dropped.
+    #[expect(dead_code, reason = "held for what its drop does")]
     pub(crate) room: Option<Box<dyn Send>>,
 }
 

@@ -18,12 +18,11 @@ use crate::live::{self, Call, Stage};
 use crate::moment::Moment;
 use crate::recorder::{Recorder, SlotFile};
 use crate::settle::Settlements;
+use crate::under_way::{Kind, UnderWay};
 use crate::work::{Task, Work};
 
 /// The longest a node sleeps, microseconds: the gate must be told the time.
 const SLEEP_MAX_US: i64 = 1_000_000;
-/// The pause after the database failed, microseconds.
-pub(crate) const RETRY_US: i64 = 500_000;
 
 /// One node.
 pub struct Node {
@@ -48,8 +47,6 @@ pub struct Node {
     pub(crate) under_way: UnderWay,
     pub(crate) reading: Reading,
     pub(crate) reconciling: Reconciling,
-    /// The database failed; ask again at this moment of the steady clock.
-    pub(crate) retry_at: Option<Timestamp>,
     pub(crate) commands: Vec<(usize, Command)>,
     pub(crate) released: Vec<Released>,
     /// Preparations to order in the next step.
@@ -65,18 +62,6 @@ pub(crate) struct Return {
     pub(crate) shard: usize,
     /// From when on it may be called again.
     pub(crate) due: Timestamp,
-}
-
-/// What was asked and not answered yet: one of each kind at most.
-#[derive(Default)]
-pub(crate) struct UnderWay {
-    pub(crate) renew: bool,
-    pub(crate) read: bool,
-    pub(crate) lease: Option<Vec<(Waiting, Room)>>,
-    pub(crate) expire: bool,
-    pub(crate) returns: Vec<Return>,
-    pub(crate) reconcile: bool,
-    pub(crate) preparations: usize,
 }
 
 /// How far the table of waiting sends has been read.
@@ -161,6 +146,9 @@ impl Node {
         config: NodeConfig,
         recorders: &mut [Recorder<F>],
     ) -> Result<Self, Failure> {
+        if recorders.len() < config.shards.max(1) {
+            return Err(Failure::of("starting the node: a shard has no flight recorder"));
+        }
         let heartbeat = Heartbeat::new(now, config.lease_ms);
         let stamp = dialing::take_node(&app, &config.name, heartbeat.until(now)).await?;
         let open = dialing::open_attempts(&app, stamp).await?;
@@ -183,7 +171,6 @@ impl Node {
             under_way: UnderWay::default(),
             reading: Reading { after: FROM_START, next_at: now.steady },
             reconciling: Reconciling { next_at: reconcile_at, unknown: BTreeSet::new() },
-            retry_at: None,
             commands: Vec::new(),
             released: Vec::new(),
             preparations: VecDeque::new(),
@@ -237,7 +224,7 @@ impl Node {
             && self.settlements.len() == 0
             && self.returns.is_empty()
             && asked.returns.is_empty()
-            && asked.lease.is_none()
+            && asked.lease.is_empty()
             && self.chosen.is_empty()
     }
 
@@ -270,13 +257,14 @@ impl Node {
         usize::try_from(attempt.quick_send.0.rem_euclid(shards)).unwrap_or(0)
     }
 
-    /// Notes a failed request and pauses those that would fail too.
-    pub(crate) fn failed(&mut self, now: Moment, doing: &str, failure: &Failure) {
+    /// Notes a failed request; it is repeated after a pause.
+    pub(crate) fn failed(&mut self, now: Moment, kind: Kind, failure: &Failure) {
         self.stats.failures += 1;
-        if self.retry_at.is_none() {
-            tracing::warn!(doing, error = failure.chain(), "a request failed and is repeated");
+        if !self.under_way.is_paused(kind, now.steady) {
+            let request = format!("{kind:?}");
+            tracing::warn!(request, error = failure.chain(), "a request failed, it is repeated");
         }
-        self.retry_at = Some(now.steady.plus_us(RETRY_US));
+        self.under_way.failed(kind, now.steady);
     }
 
     fn next_wakeup(&self, now: Moment, paces: impl Iterator<Item = Timestamp>) -> Timestamp {
@@ -287,9 +275,9 @@ impl Node {
             .into_iter()
             .chain(paces)
             .chain(self.line.next_time().map(steady))
-            .chain(self.retry_at)
+            .chain(self.under_way.pauses())
             .chain(self.abandoned.first().map(|(deadline, _)| *deadline))
-            .chain(self.gate.next_rested())
+            .chain(self.line.has_aside().then(|| self.gate.next_rested()).flatten())
             // What is overdue waits for an answer that is under way, and that wakes the node.
             .filter(|time| *time > now.steady)
             .fold(latest, Timestamp::min)

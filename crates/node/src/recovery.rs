@@ -97,7 +97,7 @@ impl Node {
                 }
                 Remedy::Settle(ended) => {
                     self.stats.recovered += 1;
-                    self.settlements.push(Unsettled { call, shard, ended: *ended });
+                    self.settlements.push(Unsettled::new(call, shard, *ended));
                 }
                 Remedy::Abandon { dialog, ended } => {
                     if unrecorded && let Some(recorder) = recorders.get_mut(shard) {

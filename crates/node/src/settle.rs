@@ -19,6 +19,14 @@ pub(crate) struct Unsettled {
     pub(crate) call: CallKey,
     pub(crate) shard: usize,
     pub(crate) ended: EndedCall,
+    /// Settling it failed before: it is tried alone, so that it holds up no other.
+    failed: bool,
+}
+
+impl Unsettled {
+    pub(crate) fn new(call: CallKey, shard: usize, ended: EndedCall) -> Self {
+        Self { call, shard, ended, failed: false }
+    }
 }
 
 /// The calls that wait for their settlement.
@@ -26,8 +34,6 @@ pub(crate) struct Unsettled {
 pub(crate) struct Settlements {
     waiting: VecDeque<Unsettled>,
     in_flight: Vec<Unsettled>,
-    /// After a failure one at a time, so that a call that cannot be settled holds up no other.
-    cautious: bool,
 }
 
 impl Settlements {
@@ -45,26 +51,26 @@ impl Settlements {
         self.waiting.iter().chain(&self.in_flight).map(|unsettled| unsettled.ended.attempt)
     }
 
-    /// The next batch to settle; nothing while one is under way.
+    /// The next batch to settle; only to be asked for while none is under way.
     pub(crate) fn next_batch(&mut self) -> Option<Vec<EndedCall>> {
-        if !self.in_flight.is_empty() || self.waiting.is_empty() {
+        let untried = self.waiting.iter().take(BATCH_MAX).take_while(|next| !next.failed).count();
+        let count = untried.max(1).min(self.waiting.len());
+        if count == 0 {
             return None;
         }
-        let count = if self.cautious { 1 } else { self.waiting.len().min(BATCH_MAX) };
         self.in_flight = self.waiting.drain(..count).collect();
         Some(self.in_flight.iter().map(|unsettled| unsettled.ended.clone()).collect())
     }
 
     /// The batch under way is durable.
     pub(crate) fn settled(&mut self) -> Vec<Unsettled> {
-        self.cautious = false;
         std::mem::take(&mut self.in_flight)
     }
 
     /// The batch under way failed; it waits again, behind the others.
     pub(crate) fn failed(&mut self) {
-        self.cautious = true;
-        self.waiting.extend(self.in_flight.drain(..));
+        let failed = self.in_flight.drain(..);
+        self.waiting.extend(failed.map(|unsettled| Unsettled { failed: true, ..unsettled }));
     }
 }
 

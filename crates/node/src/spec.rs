@@ -22,7 +22,7 @@ const PHONE_CALLER: &str = "avanak";
 
 /// The Call-ID of an attempt: the same after a restart, so that the carrier's records and an
 /// abandoned call can be matched.
-pub(crate) fn call_id(attempt: AttemptId, host: &str) -> String {
+pub fn call_id(attempt: AttemptId, host: &str) -> String {
     format!("{}-{}@{host}", attempt.quick_send, attempt.n)
 }
 

@@ -14,10 +14,11 @@ use crate::moment::Moment;
 use crate::node::{Node, Return};
 use crate::settle::{Unsettled, decided};
 use crate::spec;
+use crate::under_way::{Kind, UnderWay};
 use crate::work::{Task, Work};
 
 /// Waiting sends read at a time.
-const PAGE: u32 = 1_000;
+pub(crate) const PAGE: u32 = 1_000;
 /// Requests for clips and contacts under way at once.
 const PREPARATIONS_MAX: usize = 8;
 /// How long a send waits that could not be prepared, or that the engine had no room for,
@@ -127,7 +128,7 @@ impl Node {
                 0,
                 due,
             );
-            self.settlements.push(Unsettled { call: key, shard: call.shard, ended });
+            self.settlements.push(Unsettled::new(key, call.shard, ended));
             return;
         }
         self.app.live().remove(call.attempt.quick_send);
@@ -144,7 +145,7 @@ impl Node {
     ) {
         let Some(call) = self.calls.remove(&key) else { return };
         let ended = decided(call.attempt, &call.terms, disposition, cause, 0, now.wall);
-        self.settlements.push(Unsettled { call: key, shard: call.shard, ended });
+        self.settlements.push(Unsettled::new(key, call.shard, ended));
     }
 
     /// Takes out what is too late to be called.
@@ -161,7 +162,7 @@ impl Node {
             }
         }
         let mut next = None;
-        let may = self.retry_at.is_none()
+        let may = !self.under_way.is_paused(Kind::Lease, now.steady)
             && self.may_start(now)
             && dialing::window_open(&self.app, now.wall);
         if may {
@@ -233,16 +234,13 @@ impl Node {
     /// What is asked of the database now: one request of each kind at a time.
     pub(crate) fn order_work(&mut self, now: Moment) -> Vec<Work> {
         let mut tasks = Vec::new();
-        if self.heartbeat.is_due(now) && !self.under_way.renew {
-            self.under_way.renew = true;
+        if self.heartbeat.is_due(now) && self.under_way.may_ask(Kind::Renew, now.steady) {
+            self.under_way.ask(Kind::Renew);
             self.heartbeat.asked(now);
             let until = self.heartbeat.until(now);
             tasks.push(Task::Renew { stamp: self.stamp, until });
         }
-        if self.retry_at.is_some_and(|at| at <= now.steady) {
-            self.retry_at = None;
-        }
-        if self.retry_at.is_none() && !self.heartbeat.is_lost() {
+        if !self.heartbeat.is_lost() {
             self.order_changes(now, &mut tasks);
             self.order_reads(now, &mut tasks);
         }
@@ -251,23 +249,32 @@ impl Node {
     }
 
     fn order_changes(&mut self, now: Moment, tasks: &mut Vec<Task>) {
-        if !self.chosen.is_empty() && self.under_way.lease.is_none() {
+        let may = |asked: &UnderWay, kind| asked.may_ask(kind, now.steady);
+        if !self.chosen.is_empty() && may(&self.under_way, Kind::Lease) {
+            self.under_way.ask(Kind::Lease);
             let chosen = std::mem::take(&mut self.chosen);
             let starts = chosen.iter().map(|(waiting, _)| self.start_of(waiting, now)).collect();
             tasks.push(Task::Lease { stamp: self.stamp, starts });
-            self.under_way.lease = Some(chosen);
+            self.under_way.lease = chosen;
         }
-        if let Some(calls) = self.settlements.next_batch() {
+        if may(&self.under_way, Kind::Settle)
+            && let Some(calls) = self.settlements.next_batch()
+        {
+            self.under_way.ask(Kind::Settle);
             tasks.push(Task::Settle { calls });
         }
-        if !self.expired.is_empty() && !self.under_way.expire {
-            self.under_way.expire = true;
+        if !self.expired.is_empty() && may(&self.under_way, Kind::Expire) {
+            self.under_way.ask(Kind::Expire);
             tasks.push(Task::Expire { sends: std::mem::take(&mut self.expired) });
         }
-        if !self.returns.is_empty() && self.under_way.returns.is_empty() {
-            let due = self.returns.iter().map(|back| back.due).max().unwrap_or(now.wall);
-            let attempts = self.returns.iter().map(|back| back.attempt).collect();
-            self.under_way.returns = std::mem::take(&mut self.returns);
+        if !self.returns.is_empty() && may(&self.under_way, Kind::NotSent) {
+            self.under_way.ask(Kind::NotSent);
+            let due = self.returns[0].due;
+            let (same, later) =
+                std::mem::take(&mut self.returns).into_iter().partition(|back| back.due == due);
+            self.under_way.returns = same;
+            self.returns = later;
+            let attempts = self.under_way.returns.iter().map(|back| back.attempt).collect();
             tasks.push(Task::NotSent { attempts, due });
         }
     }
@@ -280,13 +287,18 @@ impl Node {
             tasks.push(task);
         }
         let has_room = self.line.len() <= self.config.waiting_max / 2;
-        if self.reading.next_at <= now.steady && has_room && !self.under_way.read && !self.draining
+        if self.reading.next_at <= now.steady
+            && has_room
+            && !self.draining
+            && self.under_way.may_ask(Kind::Read, now.steady)
         {
-            self.under_way.read = true;
+            self.under_way.ask(Kind::Read);
             tasks.push(Task::Read { after: self.reading.after, limit: PAGE });
         }
-        if self.reconciling.next_at <= now.steady && !self.under_way.reconcile {
-            self.under_way.reconcile = true;
+        if self.reconciling.next_at <= now.steady
+            && self.under_way.may_ask(Kind::Reconcile, now.steady)
+        {
+            self.under_way.ask(Kind::Reconcile);
             tasks.push(Task::Reconcile { stamp: self.stamp });
         }
     }
@@ -305,7 +317,7 @@ impl Node {
         };
         self.calls.range(first..=last).next().is_some()
             || chosen(&self.chosen)
-            || self.under_way.lease.as_deref().is_some_and(chosen)
+            || chosen(&self.under_way.lease)
     }
 
     /// The attempts that this node knows of in any way.

@@ -76,6 +76,7 @@ pub(crate) enum Answer {
 pub(crate) struct Prepared {
     pub(crate) clip: Option<(String, Arc<Clip>)>,
     /// The phone's contact, or the news that it has none.
+    #[expect(clippy::option_option, reason = "not asked for and not there are two things")]
     pub(crate) contact: Option<Option<PhoneContact>>,
 }
 

@@ -108,6 +108,8 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A value that may be absent; the outer `None` says that the bytes ran out.
+    #[expect(clippy::option_option, reason = "absent and unreadable are two things")]
     pub(super) fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Option<T>,
