@@ -49,3 +49,31 @@ pub fn random_secret() -> [u8; 32] {
     fill_random(&mut secret);
     secret
 }
+
+/// Both clocks of a node: the wall's, and a steady one that starts with the program.
+#[derive(Debug, Clone, Copy)]
+pub struct Clocks {
+    origin: Instant,
+}
+
+impl Clocks {
+    /// Clocks whose steady one starts now.
+    pub fn new() -> Self {
+        Self { origin: instant() }
+    }
+
+    /// This moment by both.
+    pub fn now(&self) -> node::Moment {
+        let steady = instant().duration_since(self.origin).as_micros();
+        node::Moment {
+            wall: timestamp(),
+            steady: Timestamp(i64::try_from(steady).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self::new()
+    }
+}

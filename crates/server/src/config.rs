@@ -102,8 +102,6 @@ section! {
         media_port_first: u16 = 0,
         /// How many UDP ports share the calls.
         media_ports: u16 = 20,
-        /// Realm that phones authenticate in.
-        realm: String = String::from("avanak"),
         /// Most calls at the same time on this node.
         max_calls: usize = 4000,
     }
@@ -144,6 +142,8 @@ section! {
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 0)),
         /// Most calls it takes at the same time.
         max_calls: usize = 1500,
+        /// Most calls we start towards it in a second.
+        max_cps: u32 = 200,
         /// Whether it keeps what its phones heard, as `heard/ID.wav` in the data directory.
         record: bool = false,
     }
@@ -279,6 +279,20 @@ impl Config {
         CallingWindow::parse(&self.calls.window)
     }
 
+    /// The host in our own SIP URIs and Call-IDs.
+    pub fn own_host(&self) -> String {
+        let listen = self.sip.listen.ip();
+        match if listen.is_unspecified() { self.sip.media_address } else { listen } {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        }
+    }
+
+    /// Where the sandbox keeps what its phones heard.
+    pub fn heard_dir(&self) -> PathBuf {
+        self.node.data_dir.join("heard")
+    }
+
     /// Whether calls go to the sandbox carrier.
     pub fn uses_sandbox(&self) -> bool {
         self.trunk.is_empty()
@@ -329,4 +343,3 @@ impl Trunk {
         Ok(())
     }
 }
-

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{
-    Calls, Config, Database, Http, Key, Log, Node, Sandbox, Sip, Speech, Trunk,
-};
+use crate::config::{Calls, Config, Database, Http, Key, Log, Node, Sandbox, Sip, Speech, Trunk};
 
 /// A section with its words.
 struct Section {
@@ -106,7 +104,11 @@ pub fn reference() -> String {
 
 fn heading(text: &mut String, name: &str, doc: &[&str]) {
     let doc = doc.concat();
-    let _ = write!(text, "\n## `{name}`\n\n{}\n\n| key | default | meaning |\n|---|---|---|\n", doc.trim());
+    let _ = write!(
+        text,
+        "\n## `{name}`\n\n{}\n\n| key | default | meaning |\n|---|---|---|\n",
+        doc.trim()
+    );
 }
 
 fn row(text: &mut String, key: &Key, value: &str) {

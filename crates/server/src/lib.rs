@@ -9,8 +9,14 @@ pub mod clock;
 pub mod config;
 mod config_docs;
 pub mod flight_recorder;
+pub mod lock;
+pub mod node_loop;
+pub mod phones;
 pub mod sandbox;
 pub mod shard;
 pub mod telemetry;
 pub mod tts;
 pub mod udp;
+
+/// What we call ourselves in User-Agent and Server.
+pub const USER_AGENT: &str = concat!("Avanak/", env!("CARGO_PKG_VERSION"));

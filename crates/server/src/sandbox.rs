@@ -56,20 +56,25 @@ impl SandboxThread {
         let mut settings = carrier::Config::new(address, ports, clock::random_secret());
         settings.record = heard_dir.is_some();
         let stop = Arc::new(AtomicBool::new(false));
-        let worker = Worker {
-            carrier: Carrier::new(settings),
-            epoll: watch(&sip, &media)?,
-            sip,
-            media,
-            heard_dir,
-            stop: Arc::clone(&stop),
-            out: Outputs::default(),
-            sender: BatchSender::new(),
-            receiver: BatchReceiver::new(8),
+        let (epoll, told) = (watch(&sip, &media)?, Arc::clone(&stop));
+        // Made inside the thread: the batches' headers hold pointers and stay where they are.
+        let work = move || {
+            let worker = Worker {
+                carrier: Carrier::new(settings),
+                epoll,
+                sip,
+                media,
+                heard_dir,
+                stop: told,
+                out: Outputs::default(),
+                sender: BatchSender::new(),
+                receiver: BatchReceiver::new(8),
+            };
+            worker.run();
         };
         let thread = std::thread::Builder::new()
             .name(String::from("sandbox"))
-            .spawn(move || worker.run())
+            .spawn(work)
             .context("starting the sandbox's thread")?;
         Ok(Self { address, stop, thread: Some(thread) })
     }
@@ -94,7 +99,8 @@ fn bind_media(address: SocketAddr, count: usize) -> Result<Vec<UdpSocket>> {
 }
 
 fn watch(sip: &UdpSocket, media: &[UdpSocket]) -> Result<Epoll> {
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("making the sandbox's epoll")?;
+    let epoll =
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).context("making the sandbox's epoll")?;
     epoll
         .add(sip.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, SIP_MARK))
         .context("watching the sandbox's SIP socket")?;
@@ -137,9 +143,10 @@ impl Worker {
 
     /// Until the next timer. Epoll counts whole milliseconds: rounded up, so as not to spin.
     fn wait(&self) -> EpollTimeout {
-        let due = self.carrier.next_timeout().map_or(WAIT, |due| {
-            due.saturating_duration_since(clock::instant()).min(WAIT)
-        });
+        let due = self
+            .carrier
+            .next_timeout()
+            .map_or(WAIT, |due| due.saturating_duration_since(clock::instant()).min(WAIT));
         let ms = if due.is_zero() { 0 } else { due.as_millis().saturating_add(1) };
         EpollTimeout::try_from(ms.min(100)).unwrap_or(EpollTimeout::ZERO)
     }

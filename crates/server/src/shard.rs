@@ -21,7 +21,7 @@ use nix::sys::time::TimeSpec;
 use tokio::sync::mpsc;
 
 use crate::clock;
-use crate::flight_recorder::RecorderFile;
+use crate::flight_recorder::Recorder;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands that may wait for the shard; more is refused by the sender's side.
@@ -80,10 +80,11 @@ impl Shard {
     /// A port is taken.
     pub fn start(
         config: ShardConfig,
-        recorder: RecorderFile,
+        recorder: Recorder,
         events: mpsc::Sender<Vec<Event>>,
     ) -> Result<Self> {
-        let sip = udp::bind(config.sip).with_context(|| format!("binding SIP at {}", config.sip))?;
+        let sip =
+            udp::bind(config.sip).with_context(|| format!("binding SIP at {}", config.sip))?;
         let sip_address = sip.local_addr().context("asking for the SIP address")?;
         let rtp = bind_media(&config)?;
         let mut engine = config.engine;
@@ -100,35 +101,46 @@ impl Shard {
                 .context("making the shard's wake-up")?,
         );
         let live = Arc::new(AtomicU64::new(0));
-        let worker = Worker {
-            engine: Engine::new(engine),
-            sip,
-            rtp,
-            next_rtp: 0,
-            recorder,
-            commands,
-            wake: Arc::clone(&wake),
-            events,
-            waiting: VecDeque::new(),
-            sender: BatchSender::new(),
-            receiver: BatchReceiver::new(udp::BATCH),
-            out: Outputs::default(),
-            live: Arc::clone(&live),
-            counters_due: clock::instant(),
+        let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
+        // Made inside the thread: the batches' headers hold pointers and stay where they are.
+        let work = move || {
+            let worker = Worker {
+                engine: Engine::new(engine),
+                sip,
+                rtp,
+                next_rtp: 0,
+                recorder,
+                commands,
+                wake: bell,
+                events,
+                waiting: VecDeque::new(),
+                sender: BatchSender::new(),
+                receiver: BatchReceiver::new(udp::BATCH),
+                out: Outputs::default(),
+                live: count,
+                counters_due: clock::instant(),
+            };
+            worker.run();
         };
         let thread = std::thread::Builder::new()
             .name(String::from("shard"))
-            .spawn(move || worker.run())
+            .spawn(work)
             .context("starting the shard's thread")?;
         Ok(Self { inbox, wake, thread: Some(thread), live, sip_address })
     }
 
-    /// Hands a command over. `false` when the shard is so far behind that its inbox is full, or
-    /// has ended.
-    pub fn send(&self, command: ShardCommand) -> bool {
+    /// Hands a command over.
+    ///
+    /// # Errors
+    /// The command, when the shard is so far behind that its inbox is full, or has ended.
+    pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
         match self.inbox.try_send(command) {
-            Ok(()) => self.wake.write(1).is_ok(),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+            Ok(()) => {
+                // A full counter wakes just as well.
+                let _ = self.wake.write(1);
+                Ok(())
+            }
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
         }
     }
 
@@ -144,7 +156,7 @@ impl Shard {
 
     /// Ends the thread and waits for it.
     pub fn stop(&mut self) {
-        while !self.send(ShardCommand::Stop) && !self.has_ended() {
+        while self.send(ShardCommand::Stop).is_err() && !self.has_ended() {
             std::thread::yield_now();
         }
         if let Some(thread) = self.thread.take()
@@ -174,7 +186,7 @@ struct Worker {
     rtp: Vec<UdpSocket>,
     /// The RTP socket whose turn it is to be read.
     next_rtp: usize,
-    recorder: RecorderFile,
+    recorder: Recorder,
     commands: Receiver<ShardCommand>,
     wake: Arc<EventFd>,
     events: mpsc::Sender<Vec<Event>>,
@@ -221,7 +233,7 @@ impl Worker {
 
     fn take_command(&mut self, now: Instant, command: Command) {
         if let Command::Start(spec) = &command
-            && let Err(refused) = self.recorder.open(spec)
+            && let Err(refused) = self.recorder.open(spec.call, spec.clip.duration_ms())
         {
             self.out.events.push(refused);
             return;
@@ -256,7 +268,7 @@ impl Worker {
             .out
             .sip
             .iter()
-            .map(|(destination, bytes)| Outgoing { destination: *destination, head: bytes, body: &[] })
+            .map(|t| Outgoing { destination: t.destination, head: &t.bytes, body: &[] })
             .collect();
         self.sender.send(&self.sip, &datagrams);
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp);
@@ -288,7 +300,7 @@ impl Worker {
         }
         metrics::counter!("avanak_datagrams_sent_total").absolute(self.sender.sent);
         metrics::counter!("avanak_datagrams_dropped_total").absolute(self.sender.dropped);
-        metrics::counter!("avanak_recorder_failures_total").absolute(self.recorder.failures());
+        metrics::counter!("avanak_recorder_failures_total").absolute(self.recorder.write_errors());
     }
 
     /// Waits for a datagram, a command or the next thing that is due.
@@ -296,7 +308,8 @@ impl Worker {
         let now = clock::instant();
         let busy = self.engine.live_calls() > 0 || !self.waiting.is_empty();
         let longest = if busy { RTP_STEP } else { IDLE_WAIT };
-        let due = self.engine.next_timeout().map_or(longest, |due| due.saturating_duration_since(now));
+        let due =
+            self.engine.next_timeout().map_or(longest, |due| due.saturating_duration_since(now));
         let timeout = TimeSpec::from_duration(due.min(longest));
         let mut descriptors = [
             PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),

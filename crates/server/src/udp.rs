@@ -166,7 +166,9 @@ impl BatchReceiver {
         // EAGAIN is an empty socket; an ICMP error of an earlier datagram is told once and passed
         // over, since the transaction layer notices silence by itself.
         let Ok(results) = result else { return Vec::new() };
-        results.map(|message| (message.address.and_then(|a| socket_address(&a)), message.bytes)).collect()
+        results
+            .map(|message| (message.address.and_then(|a| socket_address(&a)), message.bytes))
+            .collect()
     }
 }
 

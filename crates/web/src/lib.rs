@@ -1,1 +1,13 @@
-//! HTTP: the vendor's REST services. Translates; decides nothing.
+//! HTTP: the vendor's REST services, and the probes an operator needs. Translates; decides nothing.
+//! The only crate that knows axum, and where the vendor's spellings stop.
+
+mod page;
+mod probe;
+mod rest;
+mod router;
+mod serve;
+
+pub use probe::Readiness;
+pub use rest::{errors_page, status_label};
+pub use router::{Settings, router};
+pub use serve::serve;

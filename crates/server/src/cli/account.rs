@@ -1,0 +1,183 @@
+//! `avanak account …`: customers' accounts.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use app::App;
+use app::account::{AccountRefusal, NewAccount};
+use clap::Subcommand;
+use domain::{AccountId, Rials, Timestamp};
+use serde_json::json;
+
+use super::{open, say};
+use crate::config::Config;
+
+/// What can be done with accounts. All of it works while the server runs.
+#[derive(Debug, Subcommand)]
+pub enum Account {
+    /// Create an account and its first token.
+    Create {
+        /// The customer's name.
+        #[arg(long)]
+        name: String,
+        /// The customer's own mobile number.
+        #[arg(long)]
+        mobile: String,
+        /// Opening credit, in rials.
+        #[arg(long, default_value_t = 0)]
+        credit: i64,
+        /// The subscription ends after this many days; without it, never.
+        #[arg(long, value_name = "DAYS")]
+        days: Option<u32>,
+        /// Messages wait for a member of staff to approve them.
+        #[arg(long)]
+        require_approval: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add credit to an account.
+    Credit {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// How much, in rials.
+        #[arg(long)]
+        rials: i64,
+        /// Your reference: the same reference never credits twice.
+        #[arg(long)]
+        reference: Option<String>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make another token for an account.
+    Token {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// What it is for.
+        #[arg(long, default_value = "cli")]
+        label: String,
+        /// It stops working after this many days; without it, never.
+        #[arg(long, value_name = "DAYS")]
+        days: Option<u32>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an account and its money.
+    Show {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
+    let app = open::app(config).await?;
+    match command {
+        Account::Create { name, mobile, credit, days, require_approval, json } => {
+            let new = NewAccount {
+                name,
+                mobile,
+                credit: Rials(credit),
+                expires_at: days.map(|days| after_days(&app, days)),
+                approves_own_messages: !require_approval,
+            };
+            create(&app, new, json).await?;
+        }
+        Account::Credit { account, rials, reference, json } => {
+            credit(&app, AccountId(account), Rials(rials), reference, json).await?;
+        }
+        Account::Token { account, label, days, json } => {
+            let expires_at = days.map(|days| after_days(&app, days));
+            token(&app, AccountId(account), label, expires_at, json).await?;
+        }
+        Account::Show { account, json } => show(&app, AccountId(account), json).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn after_days(app: &App, days: u32) -> Timestamp {
+    app.now().plus_ms(i64::from(days) * 24 * 60 * 60 * 1000)
+}
+
+async fn create(app: &App, new: NewAccount, json: bool) -> Result<()> {
+    let id = app::account::create(app, new).await.map_err(refused)?;
+    let token =
+        app::account::create_token(app, id, String::from("first"), None).await.map_err(refused)?;
+    if json {
+        return say(&json!({ "account_id": id.0, "token": token.secret }).to_string());
+    }
+    say(&format!("account {id}"))?;
+    say(&format!("token   {}   (shown only now)", token.secret))
+}
+
+async fn credit(
+    app: &App,
+    account: AccountId,
+    amount: Rials,
+    reference: Option<String>,
+    json: bool,
+) -> Result<()> {
+    let note = String::from("credit by the operator's command line");
+    app::account::credit(app, account, amount, reference, note).await.map_err(refused)?;
+    show(app, account, json).await
+}
+
+async fn token(
+    app: &App,
+    account: AccountId,
+    label: String,
+    expires_at: Option<Timestamp>,
+    json: bool,
+) -> Result<()> {
+    let token =
+        app::account::create_token(app, account, label, expires_at).await.map_err(refused)?;
+    if json {
+        return say(&json!({ "account_id": account.0, "token": token.secret }).to_string());
+    }
+    say(&format!("token   {}   (shown only now)", token.secret))
+}
+
+async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
+    let Some(account) = app::account::status(app, id).await.map_err(open::failed)? else {
+        bail!("there is no account {id}");
+    };
+    if json {
+        let shown = json!({
+            "account_id": id.0,
+            "name": account.name,
+            "mobile": account.mobile,
+            "balance_rials": account.balance.0,
+            "reserved_rials": account.reserved.0,
+            "available_rials": account.available().0,
+        });
+        return say(&shown.to_string());
+    }
+    say(&format!("account   {id}  {}  {}", account.name, account.mobile))?;
+    say(&format!("balance   {} rials", account.balance))?;
+    say(&format!("reserved  {} rials by calls under way", account.reserved))?;
+    say(&format!("available {} rials", account.available()))
+}
+
+fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
+    let why = match error {
+        app::Error::Failed(failure) => return open::failed(failure),
+        app::Error::Refused(refusal) => refusal,
+    };
+    anyhow::anyhow!(match why {
+        AccountRefusal::WrongName => "the name is empty or longer than 200 characters",
+        AccountRefusal::WrongMobile => "that is not an Iranian mobile number, like 09121234567",
+        AccountRefusal::WrongAmount => "the amount is not between 0 and 1,000,000,000,000,000",
+        AccountRefusal::NoSuchAccount => "there is no such account",
+        AccountRefusal::CreditedBefore => {
+            "a credit with that reference was posted before; nothing was changed"
+        }
+    })
+}

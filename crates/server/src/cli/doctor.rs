@@ -1,0 +1,126 @@
+//! `avanak doctor`: checks everything the program needs and says the fix for what is missing.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use store::Kind;
+
+use super::{open, say, trunk};
+use crate::config::Config;
+use crate::tts::EspeakNg;
+use crate::{clock, udp};
+
+/// Check configuration, disk, database, ports, speech, clock and trunks, and say the fix for each
+/// that fails. Ports in use are no failure: a running server has them.
+#[derive(Debug, Args)]
+pub struct Doctor {}
+
+/// Free space under which the disk check fails: room for a day of a busy node's database.
+const FREE_BYTES_MIN: u64 = 512 * 1024 * 1024;
+/// 2026-01-01 in microseconds: a clock before this program was written is wrong.
+const EARLIEST_US: i64 = 1_767_225_600_000_000;
+
+/// Runs the command. It fails when a check failed.
+pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
+    let mut checks = vec![
+        ("configuration", Ok(String::from("read, and it makes sense"))),
+        ("disk", disk(&config.node.data_dir)),
+        ("database", database(config).await),
+        ("http port", port(config.http.listen, false)),
+        ("sip port", port(config.sip.listen, true)),
+        ("speech", speech(config).await),
+        ("clock", clock_is_sane()),
+    ];
+    if config.uses_sandbox() {
+        let note = "none configured: calls go to the sandbox carrier and reach no real phone";
+        checks.push(("trunks", Ok(String::from(note))));
+    }
+    for configured in &config.trunk {
+        checks
+            .push(("trunk", trunk::check(config, configured).await.map(|lines| lines.join("; "))));
+    }
+    let mut all_well = true;
+    for (name, result) in checks {
+        match result {
+            Ok(found) => say(&format!("ok    {name:<14} {found}"))?,
+            Err(error) => {
+                all_well = false;
+                say(&format!("FAIL  {name:<14} {error:#}"))?;
+            }
+        }
+    }
+    Ok(if all_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn disk(dir: &Path) -> Result<String> {
+    std::fs::create_dir_all(dir).and_then(|()| tempfile_in(dir)).with_context(|| {
+        format!("{} cannot be written: give this user the directory", dir.display())
+    })?;
+    let stat = nix::sys::statvfs::statvfs(dir).context("asking how much room the disk has")?;
+    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+    let free_mb = free / (1024 * 1024);
+    ensure!(free >= FREE_BYTES_MIN, "only {free_mb} MB are free in {}: make room", dir.display());
+    Ok(format!("{} can be written; {free_mb} MB are free", dir.display()))
+}
+
+/// Writes and removes a file: the only proof that a directory can be written.
+fn tempfile_in(dir: &Path) -> std::io::Result<()> {
+    let path = dir.join(".doctor");
+    std::fs::write(&path, b"ok")?;
+    std::fs::remove_file(&path)
+}
+
+async fn database(config: &Config) -> Result<String> {
+    let db = open::database(config).await.context(
+        "is the URL right, and does the server run? For PostgreSQL: CREATE DATABASE … TEMPLATE \
+         template0 LC_COLLATE 'C'",
+    )?;
+    let health = db.check().await.context("asking the database")?;
+    let schema = health.schema.unwrap_or(0);
+    ensure!(
+        schema == health.newest_schema,
+        "its schema is at {schema}, this program needs {}: run 'avanak migrate'",
+        health.newest_schema
+    );
+    ensure!(health.writable, "it is read-only: check its permissions and the disk");
+    ensure!(
+        health.bytewise_order,
+        "it orders text by a language's rules: create it with LC_COLLATE 'C'"
+    );
+    let audit = db.audit().await.context("checking the books")?;
+    ensure!(audit.is_clean(), "the books do not add up: {:?}", audit.violations.first());
+    let kind = match health.kind {
+        Kind::Sqlite => "SQLite",
+        Kind::Postgres => "PostgreSQL",
+    };
+    Ok(format!("{kind} {}, schema {schema}, writable, the books add up", health.version))
+}
+
+fn port(address: std::net::SocketAddr, udp: bool) -> Result<String> {
+    let bound = if udp {
+        udp::bind(address).map(drop)
+    } else {
+        std::net::TcpListener::bind(address).map(drop)
+    };
+    match bound {
+        Ok(()) => Ok(format!("{address} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Ok(format!("{address} is in use, by a running server or another program"))
+        }
+        Err(error) => Err(error).with_context(|| format!("{address} cannot be bound")),
+    }
+}
+
+async fn speech(config: &Config) -> Result<String> {
+    let espeak = EspeakNg::new(config.speech.espeak.clone(), config.speech.rate);
+    espeak.check().await.context("install espeak-ng (Debian: apt-get install espeak-ng)")
+}
+
+fn clock_is_sane() -> Result<String> {
+    let now = clock::timestamp();
+    ensure!(now.0 > EARLIEST_US, "it stands before 2026: set it, and keep it by NTP");
+    let tehran = domain::calendar::jalali::gregorian_date_time(now);
+    Ok(format!("it is {tehran} in Tehran"))
+}

@@ -1,0 +1,104 @@
+//! The command line: one file per command. Parses, calls a use case, prints.
+
+mod account;
+mod doctor;
+mod migrate;
+mod open;
+mod phone;
+mod quick_send;
+mod serve;
+mod trunk;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Overrides};
+
+/// Avanak: a voice-message platform in one program.
+///
+/// It takes voice messages over HTTP, calls the number by SIP, plays the message and accounts for
+/// it. Without any configuration it keeps its state in ./var and calls the sandbox carrier.
+#[derive(Debug, Parser)]
+#[command(name = "avanak", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    overrides: Overrides,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the platform until it is told to stop (SIGTERM or Ctrl-C).
+    Serve(serve::Serve),
+    /// Customers' accounts: create, credit, token, show.
+    #[command(subcommand)]
+    Account(account::Account),
+    /// Phones that can be called by a short number: add, show.
+    #[command(subcommand)]
+    Phone(phone::Phone),
+    /// One quick send: its state, its money and its story.
+    #[command(subcommand)]
+    QuickSend(quick_send::QuickSend),
+    /// Routes to the telephone network.
+    #[command(subcommand)]
+    Trunk(trunk::Trunk),
+    /// Check everything this program needs, and say what to do about what is missing.
+    Doctor(doctor::Doctor),
+    /// Bring the database to this program's version.
+    Migrate(migrate::Migrate),
+}
+
+/// Parses the command line and runs it. Errors go to standard error with their whole chain.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "avanak: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode> {
+    let mut config = Config::load(&cli.overrides)?;
+    if let Command::Serve(serve) = &cli.command {
+        serve.apply(&mut config);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(_) => serve::run(config).await,
+            Command::Account(command) => account::run(&config, command).await,
+            Command::Phone(command) => phone::run(&config, command).await,
+            Command::QuickSend(command) => quick_send::run(&config, command).await,
+            Command::Trunk(command) => trunk::run(&config, command).await,
+            Command::Doctor(command) => doctor::run(&config, &command).await,
+            Command::Migrate(command) => migrate::run(&config, &command).await,
+        }
+    })
+}
+
+/// Prints a line of output, flushed, so that a program reading us sees it at once.
+fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).context("writing the output")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

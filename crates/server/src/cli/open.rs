@@ -1,0 +1,62 @@
+//! What a one-shot command stands on: the application without a dialer.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use app::dialing::ReadyJob;
+use app::ports::{Dispatch, Reservation};
+use app::{App, Failure, LiveCalls, Ports, Settings};
+use domain::{AccountId, Destination, Timestamp};
+use store::{Db, Options};
+
+use crate::blob::FileBlobs;
+use crate::clock::{SystemClock, SystemRng};
+use crate::config::Config;
+use crate::tts::EspeakNg;
+
+/// Opens the database of the configuration.
+pub async fn database(config: &Config) -> Result<Db> {
+    let dir = &config.node.data_dir;
+    std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    Db::open(&config.database_url(), Options::default()).await.context("opening the database")
+}
+
+/// The application for a command that dials nothing. It works beside a running server.
+pub async fn app(config: &Config) -> Result<App> {
+    let db = database(config).await?;
+    let ports = ports(config, Arc::new(NoDialer))?;
+    Ok(App::new(db, ports, Arc::new(LiveCalls::default()), Settings::default()))
+}
+
+/// The outside world of this process, with the dialer given.
+pub fn ports(config: &Config, dispatch: Arc<dyn Dispatch>) -> Result<Ports> {
+    let audio = config.node.data_dir.join("audio");
+    let blobs = FileBlobs::open(audio).context("opening the audio directory")?;
+    Ok(Ports {
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng),
+        tts: Arc::new(EspeakNg::new(config.speech.espeak.clone(), config.speech.rate)),
+        blobs: Arc::new(blobs),
+        dispatch,
+    })
+}
+
+/// A failure as the command line's error, with its whole chain.
+pub fn failed(failure: Failure) -> anyhow::Error {
+    anyhow::Error::new(failure)
+}
+
+/// The dialer of a process that dials nothing: sends that it accepts wait for the server.
+struct NoDialer;
+
+impl Dispatch for NoDialer {
+    fn routes(&self, _: &Destination) -> bool {
+        false
+    }
+
+    fn reserve(&self, _: AccountId, _: &Destination, _: Timestamp) -> Option<Reservation> {
+        None
+    }
+
+    fn accepted(&self, _: ReadyJob, _: Option<Reservation>) {}
+}

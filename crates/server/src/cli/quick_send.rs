@@ -1,0 +1,150 @@
+//! `avanak quick-send show`: the story of one send, for support and for the demo.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use app::quick_send::{Step, Story};
+use clap::Subcommand;
+use domain::{QuickSendId, Timestamp};
+use serde_json::json;
+use store::quick_send::{Ended, State};
+
+use super::{open, say};
+use crate::config::Config;
+use crate::sandbox;
+
+/// What can be asked about quick sends.
+#[derive(Debug, Subcommand)]
+pub enum QuickSend {
+    /// Show a quick send: its state, its money, and each step with its time.
+    Show {
+        /// The quick send.
+        id: i64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, command: QuickSend) -> Result<ExitCode> {
+    let QuickSend::Show { id, json } = command;
+    let app = open::app(config).await?;
+    let story = app::quick_send::story(&app, QuickSendId(id)).await.map_err(open::failed)?;
+    let Some(story) = story else { bail!("there is no quick send {id}") };
+    let heard = heard(config, &story)?;
+    if json {
+        say(&as_json(&story, heard.as_ref()).to_string())?;
+    } else {
+        as_text(&story, heard.as_ref())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the sandbox's phone heard, when that was kept.
+struct Heard {
+    wav: PathBuf,
+    ms: u64,
+}
+
+fn heard(config: &Config, story: &Story) -> Result<Option<Heard>> {
+    let State::Ended(ended) = &story.send.state else { return Ok(None) };
+    let call_id = node::call_id(ended.attempt, &config.own_host());
+    let dir = config.heard_dir();
+    let Some(wav) = sandbox::file_name(&call_id).map(|name| dir.join(format!("{name}.wav"))) else {
+        return Ok(None);
+    };
+    if !wav.is_file() {
+        return Ok(None);
+    }
+    let ms = wav_ms(&wav)?;
+    Ok(Some(Heard { wav, ms }))
+}
+
+fn wav_ms(path: &Path) -> Result<u64> {
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let samples = media::wav::read(&bytes)
+        .ok()
+        .with_context(|| format!("{} is not a telephone WAV file", path.display()))?;
+    Ok(samples.len() as u64 * 1000 / u64::from(media::SAMPLE_RATE_HZ))
+}
+
+fn ended(story: &Story) -> Option<&Ended> {
+    match &story.send.state {
+        State::Ended(ended) => Some(ended),
+        State::Ready { .. } | State::Attempt { .. } => None,
+    }
+}
+
+/// The name of a step in the ladder.
+fn name(step: Step) -> &'static str {
+    match step {
+        Step::Accepted => "accepted",
+        Step::Leased => "leased",
+        Step::Invited => "INVITE",
+        Step::Ringing => "ringing",
+        Step::Answered => "answered",
+        Step::FirstAudio => "first audio",
+        Step::Ended => "end",
+    }
+}
+
+/// Milliseconds since the send was accepted, to the microsecond.
+#[expect(clippy::cast_precision_loss, reason = "for people to read; a call is short")]
+fn at_ms(story: &Story, at: Timestamp) -> f64 {
+    at.us_since(story.send.accepted_at) as f64 / 1000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people to read; a message is short")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
+    let ended = ended(story);
+    let ladder: Vec<serde_json::Value> = story
+        .steps
+        .iter()
+        .map(|(at, step)| json!({ "at_ms": at_ms(story, *at), "event": name(*step) }))
+        .collect();
+    json!({
+        "quick_send_id": story.send.id.0,
+        "reason": story.status.code(),
+        "status": web::status_label(story.status),
+        "held_rials": story.send.hold.0,
+        "charged_rials": ended.map_or(0, |ended| ended.charge.0),
+        "trunk": ended.and_then(|ended| ended.trunk.clone()),
+        "cause": ended.map(|ended| ended.facts.cause.clone()),
+        "sip_code": ended.and_then(|ended| ended.facts.sip_code),
+        "clip_seconds": seconds(story.send.clip_ms.into()),
+        "played_seconds": seconds(ended.map_or(0, |ended| ended.facts.heard_ms).into()),
+        "heard_wav": heard.map(|heard| heard.wav.display().to_string()),
+        "heard_seconds": heard.map(|heard| seconds(heard.ms)),
+        "ladder": ladder,
+    })
+}
+
+fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
+    let send = &story.send;
+    say(&format!("quick send {} to {}", send.id, send.destination.masked()))?;
+    say(&format!("status     {} {}", story.status.code(), web::status_label(story.status)))?;
+    say(&format!("held       {} rials", send.hold))?;
+    if let Some(ended) = ended(story) {
+        say(&format!("charged    {} rials", ended.charge))?;
+        let code = ended.facts.sip_code.map_or(String::new(), |code| format!(", SIP {code}"));
+        say(&format!("cause      {}{code}", ended.facts.cause))?;
+        say(&format!(
+            "played     {} of {} s",
+            seconds(ended.facts.heard_ms.into()),
+            seconds(send.clip_ms.into())
+        ))?;
+    }
+    if let Some(heard) = heard {
+        say(&format!("heard      {} s, {}", seconds(heard.ms), heard.wav.display()))?;
+    }
+    for (at, step) in &story.steps {
+        say(&format!("{:>12.3} ms  {}", at_ms(story, *at), name(*step)))?;
+    }
+    Ok(())
+}

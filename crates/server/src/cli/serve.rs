@@ -1,0 +1,312 @@
+//! `avanak serve`: puts the parts together, runs them, and takes them apart again.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use app::{App, LiveCalls, RepeatLimit, Settings};
+use clap::Args;
+use engine::{EngineConfig, Limits};
+use node::{Caps, Gate, Node, NodeConfig, Trunk};
+use store::Db;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::{open, say, trunk};
+use crate::clock::{self, Clocks};
+use crate::config::{self, Config};
+use crate::node_loop::{NodeLoop, Parts};
+use crate::sandbox::SandboxThread;
+use crate::shard::{self, Shard, ShardConfig};
+use crate::{flight_recorder, lock, phones, telemetry};
+
+/// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
+/// when it answers.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address and port of the web services; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT")]
+    http: Option<SocketAddr>,
+}
+
+/// Commands for the engine that may wait.
+const ORDERS: usize = 64;
+/// Requests answered at the same time.
+const REQUESTS_MAX: usize = 2_048;
+/// Memory for the bodies of all requests under way.
+const BODIES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// How long a client may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Files and sockets beside the sandbox's media ports.
+const OTHER_FILES: u64 = 4_096;
+
+impl Serve {
+    /// Lays the command line over the configuration.
+    pub fn apply(&self, config: &mut Config) {
+        if let Some(http) = self.http {
+            config.http.listen = http;
+        }
+    }
+}
+
+/// Runs the platform.
+///
+/// # Errors
+/// Whatever kept it from starting, or ended it before it was told to stop.
+pub async fn run(config: Config) -> Result<ExitCode> {
+    telemetry::start_logs(&config.log)?;
+    raise_file_limit(config.sandbox.max_calls as u64 + OTHER_FILES);
+    let db = open::database(&config).await?;
+    check_schema(&db).await?;
+    let _lock = lock::take(&config.node.data_dir)?;
+    let sandbox = start_sandbox(&config)?;
+    let node_config = node_config(&config, sandbox.as_ref().map(|sandbox| sandbox.address))?;
+    let platform = Platform::start(&config, node_config, db.clone()).await?;
+    let result = platform.run(&config).await;
+    drop(sandbox);
+    db.close().await;
+    result?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The parts that run side by side.
+struct Platform {
+    app: Arc<App>,
+    node: NodeLoop,
+    leads: Arc<AtomicBool>,
+    http: TcpListener,
+}
+
+impl Platform {
+    async fn start(config: &Config, node_config: NodeConfig, db: Db) -> Result<Self> {
+        let http = TcpListener::bind(config.http.listen)
+            .await
+            .with_context(|| format!("binding the web services at {}", config.http.listen))?;
+        let wake = Arc::new(Notify::new());
+        let bell = Arc::clone(&wake);
+        let gate = Gate::new(&node_config, Box::new(move || bell.notify_one()));
+        let ports = open::ports(config, Arc::new(gate.clone()))?;
+        let app = Arc::new(App::new(db, ports, Arc::new(LiveCalls::default()), settings(config)));
+        let clocks = Clocks::new();
+        let recorder = config.node.data_dir.join("flight-recorder");
+        let slots = u32::try_from(config.sip.max_calls).context("sip.max_calls is too large")?;
+        let mut recorder = [flight_recorder::open(&recorder, slots)?];
+        let node =
+            Node::start(clocks.now(), Arc::clone(&app), gate.clone(), node_config, &mut recorder)
+                .await
+                .map_err(open::failed)
+                .context("starting the node")?;
+        let (report, events) = shard::event_channel();
+        let [recorder] = recorder;
+        let shard = Shard::start(shard_config(config)?, recorder, report)?;
+        tracing::info!(sip = %shard.sip_address, node = config.node.name, "the node is up");
+        let (order, orders) = mpsc::channel(ORDERS);
+        let phones = phones::start(Arc::clone(&app), order);
+        let leads = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&leads);
+        let parts = Parts { node, gate, clocks, shard, events, phones, wake, leads: told, orders };
+        Ok(Self { app, node: NodeLoop::new(parts), leads, http })
+    }
+
+    async fn run(self, config: &Config) -> Result<()> {
+        let address =
+            self.http.local_addr().context("asking for the address of the web services")?;
+        let (stop_http, http_stop) = watch::channel(false);
+        let (stop_node, node_stop) = watch::channel(false);
+        let router = web::router(self.app, web_settings(config, self.leads)?);
+        let mut http = tokio::spawn(web::serve(self.http, router, stopped(http_stop)));
+        let drain = Duration::from_secs(config.node.drain_seconds);
+        let mut node = tokio::spawn(self.node.run(node_stop, drain));
+        say(&format!("listening http://{address}"))?;
+        let ended = tokio::select! {
+            signal = told_to_stop() => signal,
+            ended = &mut node => return ended.context("the node's task")?,
+            ended = &mut http => return ended.context("the task of the web services"),
+        };
+        tracing::info!("stopping: no new work is taken, live calls go on");
+        // Nothing new first, then the calls that are there: nobody is left waiting for an answer.
+        stop_http.send_replace(true);
+        stop_node.send_replace(true);
+        node.await.context("the node's task")??;
+        http.await.context("the task of the web services")?;
+        ended
+    }
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // The sender lives as long as the program; its end is a stop, too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn told_to_stop() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// The sandbox needs a socket a call; the usual soft limit of 1024 files is too low for that.
+fn raise_file_limit(wanted: u64) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, soft.max(wanted.min(hard)), hard)
+    });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+async fn check_schema(db: &Db) -> Result<()> {
+    let health = db.check().await.context("asking the database")?;
+    if health.schema != Some(health.newest_schema) {
+        bail!(
+            "the database's schema is at {}, this program needs {}: run 'avanak migrate'",
+            health.schema.unwrap_or(0),
+            health.newest_schema
+        );
+    }
+    Ok(())
+}
+
+fn start_sandbox(config: &Config) -> Result<Option<SandboxThread>> {
+    if !config.uses_sandbox() {
+        return Ok(None);
+    }
+    let heard = config.sandbox.record.then(|| config.heard_dir());
+    let sandbox = SandboxThread::start(&config.sandbox, heard)?;
+    tracing::info!(address = %sandbox.address, "no trunk is configured: calls go to the sandbox");
+    Ok(Some(sandbox))
+}
+
+fn node_config(config: &Config, sandbox: Option<SocketAddr>) -> Result<NodeConfig> {
+    let mut trunks = config.trunk.iter().map(node_trunk).collect::<Result<Vec<_>>>()?;
+    if let Some(address) = sandbox {
+        trunks.push(sandbox_trunk(config, address)?);
+    }
+    Ok(NodeConfig {
+        name: config.node.name.clone(),
+        trunks,
+        host: config.own_host(),
+        ring_timeout_ms: config.calls.ring_timeout_ms,
+        ..NodeConfig::default()
+    })
+}
+
+fn node_trunk(configured: &config::Trunk) -> Result<Trunk> {
+    let address = trunk::resolve(&configured.address)
+        .with_context(|| format!("trunk '{}'", configured.name))?;
+    Ok(Trunk {
+        name: configured.name.clone(),
+        address,
+        caller_id: configured.caller_id.clone(),
+        credentials: trunk::credentials(configured),
+        codecs: Vec::new(),
+        caps: Caps { max_channels: configured.max_channels, max_cps: configured.max_cps },
+        prefixes: configured.prefixes.clone(),
+    })
+}
+
+/// The default trunk: as many calls as the sandbox takes, with the credentials it documents.
+fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
+    let max_channels =
+        u32::try_from(config.sandbox.max_calls).context("sandbox.max_calls is too large")?;
+    let auth = carrier::Auth::default();
+    Ok(Trunk {
+        name: String::from("sandbox"),
+        address,
+        caller_id: String::from("02100000000"),
+        credentials: Some(engine::Credentials { username: auth.user, password: auth.password }),
+        codecs: Vec::new(),
+        caps: Caps { max_channels, max_cps: config.sandbox.max_cps },
+        prefixes: Vec::new(),
+    })
+}
+
+fn shard_config(config: &Config) -> Result<ShardConfig> {
+    Ok(ShardConfig {
+        sip: config.sip.listen,
+        media: config.sip.media_address,
+        media_port_first: config.sip.media_port_first,
+        media_ports: config.sip.media_ports,
+        engine: EngineConfig {
+            sip_local: config.sip.listen,
+            media_address: config.sip.media_address,
+            rtp_ports: Vec::new(),
+            secret: kept_secret(&config.node.data_dir.join("secret"))?,
+            fresh_secret: clock::random_secret(),
+            realm: String::from(app::phone::REALM),
+            user_agent: String::from(crate::USER_AGENT),
+            limits: Limits { calls: config.sip.max_calls, ..Limits::default() },
+        },
+    })
+}
+
+/// The secret that identifiers are derived from. It is kept, so that the next process can end the
+/// calls of a killed one.
+fn kept_secret(path: &Path) -> Result<[u8; 32]> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::read(path) {
+        Ok(bytes) => bytes
+            .try_into()
+            .ok()
+            .with_context(|| format!("{} is not 32 bytes: remove it", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secret = clock::random_secret();
+            let beside = path.with_extension("part");
+            std::fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&beside)
+                .and_then(|mut file| file.write_all(&secret).and_then(|()| file.sync_all()))
+                .and_then(|()| std::fs::rename(&beside, path))
+                .with_context(|| format!("writing {}", path.display()))?;
+            Ok(secret)
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    let limit = config.calls.repeat_limit;
+    Settings {
+        web_enabled: config.http.enabled,
+        quick_send_enabled: config.calls.quick_sends,
+        window: config.window().expect("the configuration was checked"),
+        repeats: (limit > 0).then(|| RepeatLimit {
+            count: limit,
+            interval_ms: i64::from(config.calls.repeat_window_s) * 1000,
+        }),
+        ..Settings::default()
+    }
+}
+
+fn web_settings(config: &Config, leads: Arc<AtomicBool>) -> Result<web::Settings> {
+    let metrics = telemetry::start_metrics()?;
+    let readiness = move || match leads.load(Ordering::Relaxed) {
+        true => Ok(()),
+        false => Err(String::from(
+            "this node does not dial: it is starting or stopping, or has \
+                                   lost its lease",
+        )),
+    };
+    Ok(web::Settings {
+        body_bytes_max: config.http.body_limit_bytes,
+        bodies_bytes_max: BODIES_BYTES_MAX.max(config.http.body_limit_bytes),
+        requests_max: REQUESTS_MAX,
+        body_timeout: BODY_TIMEOUT,
+        readiness: Arc::new(readiness),
+        metrics: Arc::new(move || metrics.render()),
+    })
+}

@@ -1,0 +1,163 @@
+//! `avanak trunk check`: explains a trunk end to end.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Subcommand;
+use engine::{
+    Command, Credentials, Engine, EngineConfig, Event, Input, Limits, Outputs, TrunkCheck,
+};
+
+use super::say;
+use crate::config::{Config, Trunk as Configured};
+use crate::{clock, udp};
+
+/// What can be done with trunks.
+#[derive(Debug, Subcommand)]
+pub enum Trunk {
+    /// Ask a trunk whether it is there, and explain what was found.
+    Check {
+        /// The trunk's name; without it, all of them.
+        name: Option<String>,
+    },
+}
+
+/// The longest a check may take: a SIP request is given up after 32 s (RFC 3261, timer F).
+const GIVE_UP: Duration = Duration::from_secs(35);
+
+/// Runs the command. It fails when a trunk did not pass.
+pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
+    let Trunk::Check { name } = command;
+    let wanted = |trunk: &&Configured| name.as_ref().is_none_or(|name| *name == trunk.name);
+    let trunks: Vec<&Configured> = config.trunk.iter().filter(wanted).collect();
+    if trunks.is_empty() {
+        match name {
+            Some(name) => bail!("there is no trunk '{name}' in the configuration"),
+            None => say("no trunk is configured: calls go to the sandbox carrier")?,
+        }
+    }
+    let mut all_passed = true;
+    for trunk in trunks {
+        say(&format!("trunk {}", trunk.name))?;
+        match check(config, trunk).await {
+            Ok(lines) => lines.iter().try_for_each(|line| say(&format!("  {line}")))?,
+            Err(error) => {
+                all_passed = false;
+                say(&format!("  FAIL {error:#}"))?;
+            }
+        }
+    }
+    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Checks one trunk and tells each step that passed.
+///
+/// # Errors
+/// The step that failed, and what to do about it.
+pub async fn check(config: &Config, trunk: &Configured) -> Result<Vec<String>> {
+    let address = resolve(&trunk.address)?;
+    let mut lines = vec![format!("ok   {} is {address}", trunk.address)];
+    let local = SocketAddr::new(config.sip.listen.ip(), 0);
+    let (code, took_us) = ask(local, address, trunk).await?;
+    let took_ms = took_us / 1000;
+    let Some(code) = code else {
+        bail!(
+            "no answer to OPTIONS from {address} in {took_ms} ms: is the address right, and does \
+               the carrier's firewall let us in?"
+        );
+    };
+    if code == 401 || code == 407 || code == 403 {
+        bail!("{address} refused our credentials with {code}: check username and password");
+    }
+    lines.push(format!("ok   it answered OPTIONS with {code} in {took_ms} ms over udp"));
+    lines.push(format!(
+        "ok   at most {} calls at once, {} started a second; codecs PCMA, PCMU",
+        trunk.max_channels, trunk.max_cps
+    ));
+    Ok(lines)
+}
+
+/// Resolves `HOST:PORT`, or `HOST` with SIP's own port.
+pub fn resolve(address: &str) -> Result<SocketAddr> {
+    let with_port =
+        if address.contains(':') { address.to_owned() } else { format!("{address}:5060") };
+    with_port
+        .to_socket_addrs()
+        .with_context(|| format!("resolving {address}"))?
+        .next()
+        .with_context(|| format!("{address} has no address"))
+}
+
+/// The credentials of a trunk, if it has any.
+pub fn credentials(trunk: &Configured) -> Option<Credentials> {
+    (!trunk.username.is_empty()).then(|| Credentials {
+        username: trunk.username.clone(),
+        password: trunk.password.0.clone(),
+    })
+}
+
+/// One OPTIONS by an engine of its own, so that a running server is not disturbed.
+async fn ask(
+    local: SocketAddr,
+    address: SocketAddr,
+    trunk: &Configured,
+) -> Result<(Option<u16>, u64)> {
+    let std_socket = udp::bind(local).with_context(|| format!("binding {local}"))?;
+    let socket = tokio::net::UdpSocket::from_std(std_socket).context("watching the socket")?;
+    let local = socket.local_addr().context("asking for our address")?;
+    let mut engine = Engine::new(EngineConfig {
+        sip_local: local,
+        media_address: local.ip(),
+        rtp_ports: vec![9],
+        secret: clock::random_secret(),
+        fresh_secret: clock::random_secret(),
+        realm: String::from(app::phone::REALM),
+        user_agent: String::from(crate::USER_AGENT),
+        limits: Limits::default(),
+    });
+    let mut out = Outputs::default();
+    let check = TrunkCheck {
+        check: 1,
+        address,
+        request_uri: format!("sip:{address}"),
+        from_uri: format!("sip:{}@{local}", trunk.caller_id),
+        credentials: credentials(trunk),
+    };
+    let command = Command::CheckTrunk(Box::new(check));
+    engine.handle(clock::instant(), Input::Command(command), &mut out);
+    let give_up = clock::instant() + GIVE_UP;
+    let mut buffer = vec![0; 65_535];
+    while clock::instant() < give_up {
+        if let Some(answer) = checked(&out.events) {
+            return Ok(answer);
+        }
+        for transmit in out.sip.drain(..) {
+            socket
+                .send_to(&transmit.bytes, transmit.destination)
+                .await
+                .with_context(|| format!("sending to {address}"))?;
+        }
+        out.clear();
+        let due = engine.next_timeout().unwrap_or(give_up).min(give_up);
+        let wait = due.saturating_duration_since(clock::instant());
+        match tokio::time::timeout(wait, socket.recv_from(&mut buffer)).await {
+            Ok(Ok((length, source))) => {
+                let input = Input::Sip { source, bytes: &buffer[..length] };
+                engine.handle(clock::instant(), input, &mut out);
+            }
+            // A closed port is told by ICMP; the transaction's own timer ends the wait.
+            Ok(Err(_)) => {}
+            Err(_) => engine.handle(clock::instant(), Input::Timeout, &mut out),
+        }
+    }
+    bail!("the check of {address} did not end")
+}
+
+fn checked(events: &[Event]) -> Option<(Option<u16>, u64)> {
+    events.iter().find_map(|event| match event {
+        Event::TrunkChecked { sip_code, round_trip_us, .. } => Some((*sip_code, *round_trip_us)),
+        _ => None,
+    })
+}

@@ -1,0 +1,203 @@
+//! The loop that drives the node: events and answers in, commands and requests out. The node
+//! decides; this file only carries.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use domain::Timestamp;
+use engine::Event;
+use node::{Done, Gate, Moment, Node, Steps};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::clock::Clocks;
+use crate::phones::PhoneEvents;
+use crate::shard::{Shard, ShardCommand};
+
+/// Answers that may wait unread; the node never has more requests under way.
+const ANSWERS: usize = 65_536;
+/// How often the node's figures are published, in microseconds.
+const FIGURES_EVERY_US: i64 = 1_000_000;
+/// The longest sleep: the shard's health is looked at this often, too.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// What the loop stands on.
+pub struct Parts {
+    /// The node, started.
+    pub node: Node,
+    /// Its gate, for the figures.
+    pub gate: Gate,
+    /// Both clocks.
+    pub clocks: Clocks,
+    /// The thread with the calls.
+    pub shard: Shard,
+    /// What the shard reports.
+    pub events: mpsc::Receiver<Vec<Event>>,
+    /// Where registrations go.
+    pub phones: PhoneEvents,
+    /// Rung by the gate.
+    pub wake: Arc<Notify>,
+    /// Told whether the node leads.
+    pub leads: Arc<AtomicBool>,
+    /// Commands from elsewhere in the program, for the engine.
+    pub orders: mpsc::Receiver<engine::Command>,
+}
+
+/// The running loop.
+pub struct NodeLoop {
+    parts: Parts,
+    answers: (mpsc::Sender<Done>, mpsc::Receiver<Done>),
+    /// Commands for which the shard had no room yet, oldest first.
+    waiting: VecDeque<ShardCommand>,
+    figures_due: Timestamp,
+}
+
+impl NodeLoop {
+    /// A loop over its parts.
+    pub fn new(parts: Parts) -> Self {
+        let figures_due = parts.clocks.now().steady;
+        Self { parts, answers: mpsc::channel(ANSWERS), waiting: VecDeque::new(), figures_due }
+    }
+
+    /// Runs until `stop` says so, then until the live calls have ended or `drain` is over.
+    ///
+    /// # Errors
+    /// The shard's thread died, or another process took this node's name.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>, drain: Duration) -> Result<()> {
+        let mut give_up: Option<Timestamp> = None;
+        loop {
+            let now = self.parts.clocks.now();
+            if give_up.is_none() && *stop.borrow() {
+                self.parts.node.drain(now);
+                let us = i64::try_from(drain.as_micros()).unwrap_or(i64::MAX);
+                give_up = Some(now.steady.plus_us(us));
+            }
+            if give_up.is_some_and(|at| self.parts.node.is_idle() || now.steady >= at) {
+                break;
+            }
+            let steps = self.parts.node.step(now);
+            let next = steps.next_wakeup;
+            self.carry_out(steps)?;
+            self.publish(now);
+            self.wait(now, give_up.map_or(next, |at| next.min(at)), &mut stop, give_up).await;
+        }
+        self.parts.leads.store(false, Ordering::Relaxed);
+        self.report_left_calls();
+        self.parts.shard.stop();
+        Ok(())
+    }
+
+    fn carry_out(&mut self, steps: Steps) -> Result<()> {
+        if steps.fenced {
+            bail!("another process has taken this node's name; two must not share one (node.name)");
+        }
+        if self.parts.shard.has_ended() {
+            bail!("the shard's thread has died; the calls it had are settled at the next start");
+        }
+        for (_, command) in steps.commands {
+            self.waiting.push_back(ShardCommand::Engine(command));
+        }
+        for released in steps.released {
+            self.waiting.push_back(ShardCommand::Release(released.call));
+        }
+        self.send_waiting();
+        for work in steps.work {
+            let answers = self.answers.0.clone();
+            tokio::spawn(async move {
+                // The loop has ended when nobody listens; recovery then finds what is undone.
+                let _ = answers.send(work.run().await).await;
+            });
+        }
+        Ok(())
+    }
+
+    fn send_waiting(&mut self) {
+        while let Some(command) = self.waiting.pop_front() {
+            if let Err(command) = self.parts.shard.send(command) {
+                self.waiting.push_front(command);
+                return;
+            }
+        }
+    }
+
+    /// Waits for something to do, and takes all of it.
+    async fn wait(
+        &mut self,
+        now: Moment,
+        next: Timestamp,
+        stop: &mut watch::Receiver<bool>,
+        draining: Option<Timestamp>,
+    ) {
+        let us = u64::try_from(next.us_since(now.steady)).unwrap_or(0);
+        // A shard without room is asked again soon.
+        let longest = if self.waiting.is_empty() { SLEEP_MAX } else { Duration::from_millis(1) };
+        let parts = &mut self.parts;
+        tokio::select! {
+            Some(events) = parts.events.recv() => self.take_events(events),
+            Some(done) = self.answers.1.recv() => parts.node.on_done(parts.clocks.now(), done),
+            Some(order) = parts.orders.recv() => {
+                self.waiting.push_back(ShardCommand::Engine(order));
+            }
+            () = parts.wake.notified() => {}
+            _ = stop.changed(), if draining.is_none() => {}
+            () = tokio::time::sleep(Duration::from_micros(us).min(longest)) => {}
+        }
+        while let Ok(events) = self.parts.events.try_recv() {
+            self.take_events(events);
+        }
+        while let Ok(done) = self.answers.1.try_recv() {
+            self.parts.node.on_done(self.parts.clocks.now(), done);
+        }
+        self.send_waiting();
+    }
+
+    fn take_events(&mut self, events: Vec<Event>) {
+        let events: Vec<Event> =
+            events.into_iter().filter_map(|event| self.parts.phones.take(event)).collect();
+        self.parts.node.on_events(self.parts.clocks.now(), 0, events);
+    }
+
+    fn publish(&mut self, now: Moment) {
+        let stats = self.parts.node.stats();
+        self.parts.leads.store(stats.leads, Ordering::Relaxed);
+        if now.steady < self.figures_due {
+            return;
+        }
+        self.figures_due = now.steady.plus_us(FIGURES_EVERY_US);
+        publish_stats(&stats);
+        for (trunk, in_use) in self.parts.gate.channels_in_use() {
+            metrics::gauge!("avanak_trunk_channels_in_use", "trunk" => trunk).set(in_use);
+        }
+        metrics::gauge!("avanak_engine_live_calls").set(count(self.parts.shard.live_calls()));
+    }
+
+    fn report_left_calls(&self) {
+        let left = self.parts.node.stats().calls;
+        if left > 0 {
+            tracing::warn!(
+                calls = left,
+                "calls are still alive; the next start ends and settles them"
+            );
+        }
+    }
+}
+
+fn publish_stats(stats: &node::NodeStats) {
+    metrics::gauge!("avanak_sends_waiting").set(count(stats.waiting as u64));
+    metrics::gauge!("avanak_calls_in_hand").set(count(stats.calls as u64));
+    metrics::gauge!("avanak_calls_unsettled").set(count(stats.unsettled as u64));
+    metrics::gauge!("avanak_node_leads").set(u8::from(stats.leads));
+    metrics::counter!("avanak_calls_dialled_total").absolute(stats.dialled);
+    metrics::counter!("avanak_calls_settled_total").absolute(stats.settled);
+    metrics::counter!("avanak_sends_expired_total").absolute(stats.expired);
+    metrics::counter!("avanak_attempts_not_sent_total").absolute(stats.not_sent);
+    metrics::counter!("avanak_calls_recovered_total").absolute(stats.recovered);
+    metrics::counter!("avanak_node_failures_total").absolute(stats.failures);
+}
+
+/// A count as a gauge's value; gauges are floating point.
+fn count(value: u64) -> f64 {
+    u32::try_from(value).unwrap_or(u32::MAX).into()
+}

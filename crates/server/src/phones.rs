@@ -1,0 +1,154 @@
+//! Registered phones between the engine's registrar and the database: credentials in,
+//! registrations out. Phones added by the command line are taken up within a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::phone::{Binding, Phone};
+use app::{App, Failure};
+use engine::{Command, Event, PhoneCredential};
+use tokio::sync::mpsc;
+
+/// How often the table of phones is read.
+const READ_EVERY: Duration = Duration::from_secs(1);
+/// Registrations that may wait to be written; phones repeat theirs, so one more may be lost.
+const NEWS: usize = 1_024;
+
+/// Something the registrar learned.
+enum News {
+    Registered { username: String, contact: String, address: String, expires_s: u32 },
+    Gone { username: String },
+}
+
+/// Where the registrar's events go.
+pub struct PhoneEvents(mpsc::Sender<News>);
+
+impl PhoneEvents {
+    /// Keeps a phone's event for the database and passes every other one on.
+    pub fn take(&self, event: Event) -> Option<Event> {
+        let news = match event {
+            Event::PhoneRegistered { username, contact_uri, address, expires_s } => {
+                News::Registered {
+                    username,
+                    contact: contact_uri,
+                    address: address.to_string(),
+                    expires_s,
+                }
+            }
+            Event::PhoneGone { username } => News::Gone { username },
+            other => return Some(other),
+        };
+        if self.0.try_send(news).is_err() {
+            tracing::warn!("registrations come faster than they can be written; one was dropped");
+        }
+        None
+    }
+}
+
+/// Starts the task between registrar and database; `orders` leads to the engine.
+pub fn start(app: Arc<App>, orders: mpsc::Sender<Command>) -> PhoneEvents {
+    let (sender, mut news) = mpsc::channel(NEWS);
+    tokio::spawn(async move {
+        let mut told: Vec<PhoneCredential> = Vec::new();
+        let mut tick = tokio::time::interval(READ_EVERY);
+        loop {
+            let result = tokio::select! {
+                _ = tick.tick() => tell(&app, &orders, &mut told).await,
+                heard = news.recv() => match heard {
+                    Some(heard) => write(&app, heard).await,
+                    None => return,
+                },
+            };
+            if let Err(failure) = result {
+                tracing::warn!(
+                    error = failure.chain(),
+                    "phones and database are out of step; trying again"
+                );
+            }
+        }
+    });
+    PhoneEvents(sender)
+}
+
+/// Tells the engine which phones may register, when that has changed.
+async fn tell(
+    app: &App,
+    orders: &mpsc::Sender<Command>,
+    told: &mut Vec<PhoneCredential>,
+) -> Result<(), Failure> {
+    let now = app.now();
+    let phones = app::phone::all(app).await?;
+    let credentials: Vec<PhoneCredential> =
+        phones.iter().filter_map(|phone| credential(phone, now)).collect();
+    let identities = |list: &[PhoneCredential]| -> Vec<(String, [u8; 32])> {
+        list.iter().map(|phone| (phone.username.clone(), phone.ha1_sha256)).collect()
+    };
+    if identities(told) != identities(&credentials) {
+        *told = credentials;
+        // The loop has ended when nobody listens, and so will this task.
+        let _ = orders.send(Command::SetPhones(told.as_slice().into())).await;
+    }
+    Ok(())
+}
+
+/// `None` when the stored hashes are not hashes: that phone cannot register.
+fn credential(phone: &Phone, now: domain::Timestamp) -> Option<PhoneCredential> {
+    Some(PhoneCredential {
+        username: phone.username.clone(),
+        ha1_md5: from_hex(&phone.ha1_md5)?,
+        ha1_sha256: from_hex(&phone.ha1_sha256)?,
+        binding: phone.binding.as_ref().and_then(|binding| engine_binding(binding, now)),
+    })
+}
+
+fn engine_binding(binding: &Binding, now: domain::Timestamp) -> Option<engine::Binding> {
+    let left_s = binding.until.us_since(now) / 1_000_000;
+    Some(engine::Binding {
+        contact_uri: binding.contact.clone(),
+        address: binding.address.parse().ok()?,
+        expires_in_s: u32::try_from(left_s).ok().filter(|left| *left > 0)?,
+    })
+}
+
+/// Bytes of lower-case hex digits; `None` when they are not `N` bytes.
+fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N || !text.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+async fn write(app: &App, news: News) -> Result<(), Failure> {
+    match news {
+        News::Registered { username, contact, address, expires_s } => {
+            let until = app.now().plus_ms(i64::from(expires_s) * 1000);
+            if let Some(phone) = app::phone::credentials(app, &username).await? {
+                app::phone::bind(app, phone.id, Binding { contact, address, until }).await?;
+                tracing::info!(username, expires_s, "a phone registered");
+            }
+        }
+        News::Gone { username } => {
+            if let Some(phone) = app::phone::credentials(app, &username).await? {
+                app::phone::unbind(app, phone.id).await?;
+                tracing::info!(username, "a phone is registered no more");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_read_back() {
+        assert_eq!(from_hex("00ff7f"), Some([0, 255, 127]));
+        assert_eq!(from_hex::<3>("00ff"), None);
+        assert_eq!(from_hex::<1>("zz"), None);
+    }
+}

@@ -1,0 +1,29 @@
+//! Persian words of the web services: the label of every status a client can see.
+
+use domain::{Disposition, Status};
+
+/// What `GetQuickSend` says in `status`.
+pub fn status_label(status: Status) -> &'static str {
+    match status {
+        Status::Queued => "در صف ارسال",
+        Status::Calling => "در حال تماس",
+        Status::Ringing => "در حال زنگ خوردن",
+        Status::Answered => "پاسخ داده شد، در حال پخش",
+        Status::Ended(disposition) => disposition_label(disposition),
+    }
+}
+
+fn disposition_label(disposition: Disposition) -> &'static str {
+    match disposition {
+        Disposition::Delivered => "پیام تا پایان شنیده شد",
+        Disposition::HeardInPart => "بخشی از پیام شنیده شد",
+        Disposition::NoAnswer => "پاسخ نداد",
+        Disposition::Busy => "مشغول بود",
+        Disposition::Rejected => "تماس را رد کرد",
+        Disposition::Unreachable => "خاموش یا خارج از دسترس",
+        Disposition::InvalidNumber => "شماره نامعتبر است",
+        Disposition::NetworkFailure => "خطای شبکه یا مسیر تماس",
+        Disposition::Expired => "مهلت ارسال به پایان رسید",
+        Disposition::Cancelled => "لغو شد",
+    }
+}

@@ -1,0 +1,186 @@
+//! The vendor's REST services: `/Rest/<Method>`, GET or POST, names in any case. Finds the caller
+//! and the method, lets `app` answer, logs once. No rule of the product stands here.
+
+mod account_status;
+mod codes;
+mod errors_page;
+mod fa;
+mod message;
+mod params;
+mod quick_send;
+mod reply;
+
+use std::sync::Arc;
+
+use app::{Caller, Error, Failure};
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use crate::router::Web;
+use codes::Method;
+pub use errors_page::errors_page;
+pub use fa::status_label;
+use params::Params;
+use reply::Reply;
+
+/// Longest token that is looked at, in bytes; ours have 40.
+const TOKEN_MAX: usize = 200;
+/// Longest `Idempotency-Key`, in bytes.
+const REFERENCE_MAX: usize = 200;
+
+/// One request to `/Rest/<segment>`.
+pub(crate) async fn call(
+    State(web): State<Arc<Web>>,
+    Path(segment): Path<String>,
+    request: Request,
+) -> Response {
+    let Some(method) = Method::named(&segment) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let Ok(_place) = web.places.try_acquire() else {
+        return busy();
+    };
+    let started_at = web.app.now();
+    let span = tracing::info_span!("request", method = method.name(), account = tracing::field::Empty);
+    let answered = answer(&web, method, request).instrument(span.clone()).await;
+    let took_us = web.app.now().us_since(started_at);
+    let _entered = span.enter();
+    match answered {
+        Ok(reply) => {
+            let code = reply.refused;
+            tracing::info!(took_us, code, "request answered");
+            reply.into_response()
+        }
+        Err(Unanswered::Transport(response)) => {
+            tracing::info!(took_us, http_status = response.status().as_u16(), "request not taken");
+            response
+        }
+        Err(Unanswered::Failed(failure)) => failed(&web, method, &failure, took_us),
+    }
+}
+
+/// Why there is no reply of the method's own.
+enum Unanswered {
+    /// Too large, too slow, too many: HTTP says it.
+    Transport(Response),
+    /// Our failure.
+    Failed(Failure),
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// Authenticates, reads the parameters and lets the method answer. A token outside the body is
+/// judged before the body is read, so that strangers cannot make us read 28 megabytes.
+async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Unanswered> {
+    if is_multipart(request.headers()) {
+        let response = StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
+        return Err(Unanswered::Transport(response));
+    }
+    let (head, body) = request.into_parts();
+    let query = head.uri.query().unwrap_or_default();
+    let early_token = header_token(&head.headers)
+        .or_else(|| Params::read(query, b"").take("token"));
+    let early_caller = match &early_token {
+        Some(token) => Some(authenticated(web, token).await?),
+        None => None,
+    };
+    if let Some(Err(refusal)) = early_caller {
+        return Ok(Reply::no_access(method, refusal));
+    }
+    let (body, _memory) =
+        web.read_body(&head.headers, body).await.map_err(Unanswered::Transport)?;
+    let params = Params::read(query, &body);
+    drop(body);
+    let caller = match early_caller {
+        Some(Ok(caller)) => caller,
+        _ => match authenticated(web, params.text("token").unwrap_or_default()).await? {
+            Ok(caller) => caller,
+            Err(refusal) => return Ok(Reply::no_access(method, refusal)),
+        },
+    };
+    tracing::Span::current().record("account", caller.account.id.0);
+    let reference = idempotency_key(&head.headers);
+    Ok(dispatch(web, method, &caller, params, reference).await?)
+}
+
+async fn dispatch(
+    web: &Web,
+    method: Method,
+    caller: &Caller,
+    params: Params,
+    reference: Option<String>,
+) -> Result<Reply, Failure> {
+    let app = &*web.app;
+    match method {
+        Method::AccountStatus => Ok(account_status::account_status(caller)),
+        Method::UploadMessageBase64 => message::upload(app, caller, params).await,
+        Method::GenerateTts => message::generate(app, caller, params).await,
+        Method::GetMessage => message::get(app, caller, params).await,
+        Method::DownloadMessage => message::download(app, caller, params).await,
+        Method::DeleteMessage => message::delete(app, caller, params).await,
+        Method::QuickSend => quick_send::send(app, caller, params, reference).await,
+        Method::QuickSendWithTts => quick_send::send_text(app, caller, params, reference).await,
+        Method::GetQuickSend => quick_send::get(app, caller, params).await,
+    }
+}
+
+/// The caller, or why the token opens nothing.
+async fn authenticated(
+    web: &Web,
+    token: &str,
+) -> Result<Result<Caller, domain::account::AccessRefusal>, Failure> {
+    let token = token.trim();
+    let token = if token.len() > TOKEN_MAX { "" } else { token };
+    match app::caller::authenticate(&web.app, token).await {
+        Ok(caller) => Ok(Ok(caller)),
+        Err(Error::Refused(refusal)) => Ok(Err(refusal)),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// `Authorization: <token>`, with or without the word Bearer. A header of another scheme or an
+/// empty one is no token.
+fn header_token(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().unwrap_or("not text").trim();
+    let token = match value.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => value,
+    };
+    (!token.is_empty()).then(|| token.to_owned())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Option<String> {
+    let key = headers.get("idempotency-key")?.to_str().ok()?.trim();
+    (!key.is_empty() && key.len() <= REFERENCE_MAX).then(|| key.to_owned())
+}
+
+fn is_multipart(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|text| text.trim().to_ascii_lowercase().starts_with("multipart/"))
+}
+
+/// All places are taken: the client may try again in a second.
+pub(crate) fn busy() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response()
+}
+
+/// The failure goes to the log with its whole chain, once; the client gets the number to ask with.
+fn failed(web: &Web, method: Method, failure: &Failure, took_us: i64) -> Response {
+    let reference = web.next_reference();
+    let code = method.failure_code();
+    tracing::error!(took_us, code, reference, error = failure.chain(), "request failed");
+    let mut response = Reply::refused(method, code).into_response();
+    let value = HeaderValue::from_str(&reference).expect("the reference is hex digits and a dash");
+    response.headers_mut().insert("x-reference", value);
+    response
+}
+
+/// What [`Web::read_body`] gives: the bytes, and the permit for the memory they take.
+pub(crate) type ReadBody<'a> = (Bytes, tokio::sync::SemaphorePermit<'a>);
