@@ -137,26 +137,20 @@ impl Carrier {
     }
 
     fn loses(&mut self, percent: u8) -> bool {
-        let lost = percent > 0 && self.chance.happens(percent);
+        let lost = self.chance.happens(percent);
         self.counters.lost_on_purpose += u64::from(lost);
         lost
     }
 
     fn hear(&mut self, now: Instant, port: PortSlot, source: SocketAddr, bytes: &[u8]) {
-        let percent = self
-            .ports
-            .owner(port)
-            .and_then(|id| self.calls.get(&id))
-            .map(|call| call.behaviour.loss_percent);
-        let Some(percent) = percent else {
+        let call = self.ports.owner(port).and_then(|id| self.calls.get_mut(&id));
+        let Some(call) = call else {
             self.counters.rtp_without_call += 1;
             return;
         };
-        if self.loses(percent) {
-            return;
-        }
-        let call = self.ports.owner(port).and_then(|id| self.calls.get_mut(&id));
-        if let Some(line) = call.and_then(|call| call.line.as_mut()) {
+        if self.chance.happens(call.behaviour.loss_percent) {
+            self.counters.lost_on_purpose += 1;
+        } else if let Some(line) = &mut call.line {
             line.hear(now, source, bytes, &mut self.room);
         }
     }
@@ -417,7 +411,7 @@ impl Carrier {
         let percent = call.behaviour.loss_percent;
         let Some(line) = &mut call.line else { return };
         while let Some((destination, bytes)) = line.speak(now) {
-            if percent > 0 && self.chance.happens(percent) {
+            if self.chance.happens(percent) {
                 self.counters.lost_on_purpose += 1;
             } else {
                 out.rtp.push(RtpOut { port: line.slot, destination, bytes });

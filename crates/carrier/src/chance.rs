@@ -25,8 +25,8 @@ impl Chance {
         u32::try_from(self.next() >> 32).expect("the upper half has 32 bits")
     }
 
-    /// True in `percent` of 100 cases.
+    /// True in `percent` of 100 cases. What never happens takes no number from the sequence.
     pub(crate) fn happens(&mut self, percent: u8) -> bool {
-        self.next() % 100 < u64::from(percent)
+        percent > 0 && self.next() % 100 < u64::from(percent)
     }
 }

@@ -7,9 +7,9 @@ use sip::digest::Algorithm;
 /// How a carrier is set up.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The address at which SIP reaches us.
+    /// The address at which SIP reaches us; a real one, not `0.0.0.0`.
     pub sip: SocketAddr,
-    /// The address that our descriptions name for RTP.
+    /// The address that our descriptions name for RTP; `0.0.0.0` would mean hold.
     pub media_address: IpAddr,
     /// The ports that the shell has bound for RTP. A call takes one; its place in this list is
     /// its [`crate::PortSlot`]. No call is answered when all are taken.

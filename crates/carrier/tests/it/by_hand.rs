@@ -120,6 +120,18 @@ fn no_more_calls_are_answered_than_there_are_ports() {
 }
 
 #[test]
+fn a_freed_port_rests_while_others_are_free() {
+    let mut world = world(config());
+    let (tag, first) = answered(&mut world, A_LAW);
+    bye(&mut world, 2, &tag);
+    let (head, second) = last(&send(&mut world, &invite("09990000200", A_LAW, 2)));
+    let port = |body: &str| Description::parse(body.as_bytes()).unwrap().media[0].port;
+    assert_ne!(port(&first), port(&second), "late packets of the last call find nobody");
+    send(&mut world, &request("ACK", "09990000200", 2, 1, &to_tag(&head), ""));
+    world.run_to_the_end();
+}
+
+#[test]
 fn numbers_that_refuse_need_no_port() {
     let mut world = world(carrier::Config { media_ports: vec![], ..config() });
     let out = send(&mut world, &invite("09990000486", A_LAW, 1));

@@ -109,8 +109,9 @@ fn a_new_source_or_a_jump_starts_over_and_keeps_what_was_lost() {
     receiver.receive(now, &header(3, 0));
     receiver.receive(now, &Header { ssrc: 8, ..header(500, 0) });
     receiver.receive(now, &Header { ssrc: 8, ..header(40_000, 0) });
+    receiver.receive(now, &Header { ssrc: 8, ..header(40_001, 0) });
     let report = receiver.report();
-    assert_eq!((report.received, report.lost, report.restarts), (4, 1, 2));
+    assert_eq!((report.received, report.lost, report.restarts), (5, 1, 2));
 }
 
 #[test]

@@ -85,6 +85,8 @@ fn a_key_held_over_a_segment_is_one_key() {
     assert_eq!(heard(&held), "3");
     let released = [(0, payload(u16::MAX, true)), (65_535, payload(160, false))];
     assert_eq!(heard(&released), "33");
+    let later = [held[0], released[0], held[1]];
+    assert_eq!(heard(&later), "33", "the release may come in a packet of its own");
 }
 
 #[test]
