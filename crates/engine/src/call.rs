@@ -355,11 +355,11 @@ impl Call {
         };
         let kind = packet.header.payload_type;
         // Peers should use the numbers of our offer (RFC 3264 §6.1); some use those of their own.
-        let is_event = Some(kind) == self.local.telephone_event.or(agreed.telephone_event_pt)
-            || Some(kind) == agreed.telephone_event_pt;
         let is_audio = kind == agreed.payload_type
             || kind == agreed.codec.payload_type()
             || kind == COMFORT_NOISE;
+        let is_event = !is_audio
+            && [self.local.telephone_event, agreed.telephone_event_pt].contains(&Some(kind));
         if !is_event && !is_audio {
             wires.counters.rtp_unknown_payload += 1;
             self.rtp.strangers = self.rtp.strangers.saturating_add(1);

@@ -1,8 +1,8 @@
 //! Numbers that a stranger cannot guess, derived from the engine's secret and the call's key.
 //!
 //! The engine has no source of randomness: the same secret and key give the same numbers, which
-//! is what makes a run repeatable. SHA-256 over inputs of one fixed length needs no HMAC: there
-//! is nothing to extend.
+//! is what makes a run repeatable. SHA-256 over inputs of fixed lengths needs no HMAC: there is
+//! nothing to extend.
 
 use sha2::{Digest, Sha256};
 
@@ -47,6 +47,11 @@ pub(crate) fn sip_tokens(secret: &[u8; 32], call: CallKey) -> (String, String) {
         .into();
     let (tag, branch) = digest.split_at(12);
     (hex(tag), format!("z9hG4bK{}", hex(&branch[..16])))
+}
+
+/// A secret of its own for one use, so that what one part shows does not help against another.
+pub(crate) fn subkey(secret: &[u8; 32], label: &[u8; 4]) -> [u8; 32] {
+    Sha256::new().chain_update(secret).chain_update(label).finalize().into()
 }
 
 /// Lower-case hexadecimal digits.

@@ -1,7 +1,7 @@
 //! The front door: takes one input at a time to whoever it concerns, and owns every timer.
 //!
-//! Before an input is looked at, everything that was due is done, so that the order of events is
-//! that of the clock however late the caller is.
+//! Before an input is looked at, everything that is due is done: first the packets, which are the
+//! most hurried, then SIP's timers, then the calls' deadlines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -90,7 +90,7 @@ impl Engine {
         let legs = limits.calls + limits.abandoned;
         let sip = Endpoint::new(sip::Config {
             local: config.sip_local,
-            secret: config.fresh_secret,
+            secret: derive::subkey(&config.fresh_secret, b"sip."),
             user_agent: config.user_agent.clone(),
             registrar: true,
             limits: sip::Limits {
@@ -108,7 +108,7 @@ impl Engine {
             events: Vec::new(),
         };
         Self {
-            registrar: Registrar::new(&config.realm, config.fresh_secret),
+            registrar: Registrar::new(&config.realm, derive::subkey(&config.fresh_secret, b"reg.")),
             calls_on_port: vec![0; config.rtp_ports.len()],
             config,
             wires,

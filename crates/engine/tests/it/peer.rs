@@ -41,7 +41,6 @@ pub struct Callee {
     pub acts: VecDeque<(Duration, Act)>,
     /// Methods of requests, and codes of responses, as they came.
     pub log: Vec<String>,
-    pub bodies: Vec<String>,
     pub rtp: Vec<(Instant, SocketAddr, Vec<u8>)>,
     invite: Option<Request>,
     acked_at: Option<Instant>,
@@ -74,7 +73,6 @@ impl Callee {
             early: None,
             acts: VecDeque::new(),
             log: Vec::new(),
-            bodies: Vec::new(),
             rtp: Vec::new(),
             invite: None,
             acked_at: None,
@@ -169,14 +167,12 @@ impl Peer for Callee {
             }
             Message::Response(response) => {
                 self.log.push(response.code.to_string());
-                let body = String::from_utf8_lossy(&response.body).into_owned();
                 let cseq = response.headers.get(Name::CSeq).unwrap();
                 if cseq.ends_with(b"INVITE") && response.code >= 200 {
-                    let offered = self.bodies.last().is_some_and(String::is_empty);
-                    let answer = if offered && response.code == 200 { &*self.answer } else { "" };
-                    self.request("ACK", "", &answer.to_owned());
+                    // Also when nobody asked for an answer, to see that it is ignored.
+                    let answer = self.answer.clone();
+                    self.request("ACK", "", &answer);
                 }
-                self.bodies.push(body);
             }
         }
     }
@@ -189,8 +185,6 @@ impl Peer for Callee {
     fn expire(&mut self, _now: Instant) {
         match self.acts.pop_front().unwrap().1 {
             Act::Reinvite(body) => {
-                // An empty entry says that the 200 to come holds an offer.
-                self.bodies.push(if body.is_some() { "offer".to_owned() } else { String::new() });
                 self.request("INVITE", "", &body.unwrap_or_default());
             }
             Act::Rtp(bytes) => {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use engine::{CallKey, Command, Event, Gather, Input};
+use engine::{AbandonedCall, CallKey, Command, Event, Gather, Input};
 use proptest::prelude::*;
 
 use crate::world::{World, address, call, clip_of_frames};
@@ -34,6 +34,9 @@ enum Move {
     EarlyTimeout,
     Noise { slot: u8, bytes: Vec<u8> },
     Loss { percent: u64 },
+    Damage { on: bool },
+    Stall { ms: u64 },
+    Abandon { key: u64, number: usize },
     Wait { ms: u64 },
 }
 
@@ -56,6 +59,10 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => (any::<u8>(), prop::collection::vec(any::<u8>(), 0..64))
             .prop_map(|(slot, bytes)| Move::Noise { slot, bytes }),
         1 => (0..40_u64).prop_map(|percent| Move::Loss { percent }),
+        1 => any::<bool>().prop_map(|on| Move::Damage { on }),
+        1 => (0..5_000_u64).prop_map(|ms| Move::Stall { ms }),
+        1 => (0..24_u64, 0..NUMBERS.len())
+            .prop_map(|(key, number)| Move::Abandon { key, number }),
         6 => (0..3_000_u64).prop_map(|ms| Move::Wait { ms }),
     ]
 }
@@ -88,6 +95,20 @@ fn play(world: &mut World, moves: &[Move]) -> BTreeMap<u64, usize> {
                 world.engine_input(Input::Rtp { slot: *slot, source, bytes });
             }
             Move::Loss { percent } => world.loss_percent = *percent,
+            Move::Damage { on } => world.damage = *on,
+            // The thread was not run for a while; everything then comes late.
+            Move::Stall { ms } => world.now += Duration::from_millis(*ms),
+            Move::Abandon { key, number } => {
+                let spec = call(*key, NUMBERS[*number]);
+                world.command(Command::Abandon(Box::new(AbandonedCall {
+                    call: spec.call,
+                    call_id: spec.call_id,
+                    target: spec.target,
+                    from_uri: spec.from_uri,
+                    had_credentials: true,
+                    answered: None,
+                })));
+            }
             Move::Wait { ms } => world.run_for(Duration::from_millis(*ms)),
         }
     }
