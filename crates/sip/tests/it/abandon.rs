@@ -1,0 +1,122 @@
+//! Calls of a former life are ended, whatever had become of them.
+
+use std::time::Duration;
+
+use sip::{Abandoned, DialogSnapshot, Event, Invite, Stage};
+
+use crate::pair::{Pair, Side, addr, invite};
+use crate::peer::Bench;
+
+fn calling(tries: u8) -> Abandoned {
+    let call = invite();
+    Abandoned {
+        token: 5,
+        stage: Stage::Calling {
+            destination: call.destination,
+            request_uri: call.request_uri,
+            from: call.from,
+            to: call.to,
+            call_id: call.call_id,
+            local_tag: "tag1".into(),
+            branch: "z9hG4bKfirst".into(),
+            tries,
+        },
+    }
+}
+
+/// Goal: kill the caller at any moment of a call; the next life ends it on the callee, too.
+#[test]
+fn killed_at_any_moment() {
+    for at in (0..2000).step_by(50) {
+        for loss in [0, 20] {
+            let mut pair = Pair::new(at + 1, loss);
+            let call = Invite {
+                local_tag: Some("tag1".into()),
+                branch: Some("z9hG4bKfirst".into()),
+                ..invite()
+            };
+            pair.call(call);
+            let end = pair.now + Duration::from_millis(at);
+            while pair.now < end && pair.step() {}
+            let known = pair.caller_events.iter().find_map(|event| match event {
+                Event::Answered { dialog, .. } => Some((**dialog).clone()),
+                _ => None,
+            });
+            let mut next = crate::pair::config(crate::pair::CALLER, 999);
+            next.secret[20] = 1;
+            pair.caller = sip::Endpoint::new(next);
+            pair.caller_events.clear();
+            let written = known.map(|dialog| DialogSnapshot::decode(&dialog.encode()).unwrap());
+            let abandoned = match written {
+                Some(dialog) => Abandoned { token: 5, stage: Stage::Answered(dialog) },
+                None => calling(1),
+            };
+            pair.with(Side::Caller, |e, now, out| e.abandon(now, abandoned, out).unwrap());
+            pair.until(Duration::from_secs(100), |e| *e == Event::AbandonDone { token: 5 });
+            let calls = |e: &&Event| matches!(e, Event::Incoming { .. });
+            let legs = pair.callee_events.iter().filter(calls).count();
+            let deadline = pair.now + Duration::from_secs(200);
+            while pair.now < deadline && pair.step() {}
+            if loss == 0 {
+                assert_eq!(crate::pair::ends(&pair.callee_events).len(), legs, "killed at {at} ms");
+                pair.drain();
+            }
+            assert_eq!(pair.caller_events.len(), 1);
+            assert_eq!(pair.caller.live(), sip::Live::default());
+        }
+    }
+}
+
+/// Goal: with credentials both possible INVITEs are cancelled, each with its branch and number.
+#[test]
+fn both_tries_are_cancelled() {
+    let mut bench = Bench::new();
+    bench.act(|e, now, out| e.abandon(now, calling(2), out)).unwrap();
+    let line = |index: usize| {
+        let sip::Message::Request(request) = &bench.sent[index].1 else { panic!() };
+        let get = |name| String::from_utf8_lossy(request.headers.get(name).unwrap()).into_owned();
+        (get(sip::Name::CSeq), get(sip::Name::Via))
+    };
+    assert_eq!(line(0).0, "1 CANCEL");
+    assert!(line(0).1.ends_with("branch=z9hG4bKfirst"));
+    assert_eq!(line(1).0, "2 CANCEL");
+    assert!(line(1).1.ends_with("branch=z9hG4bKfirst.2"));
+    assert_eq!(bench.sent.len(), 2);
+    bench.wait(Duration::from_secs(33));
+    assert_eq!(bench.events, [Event::AbandonDone { token: 5 }]);
+    bench.rest();
+}
+
+/// Goal: a 200 that comes after the CANCEL was refused is acknowledged and hung up.
+#[test]
+fn answer_after_all() {
+    let mut bench = Bench::new();
+    bench.act(|e, now, out| e.abandon(now, calling(1), out)).unwrap();
+    let ok = bench.response("CANCEL", 200, "far", "").replace("1 CANCEL", "1 INVITE");
+    bench.respond("CANCEL", 481, "", "");
+    assert_eq!(bench.events, [Event::AbandonDone { token: 5 }]);
+    bench.hear(&ok);
+    assert_eq!(bench.methods(), ["CANCEL", "ACK", "BYE"]);
+    bench.respond("BYE", 200, "", "");
+    bench.rest();
+}
+
+/// Goal: snapshots survive writing down, and nothing else is taken for one.
+#[test]
+fn snapshots() {
+    let snapshot = DialogSnapshot {
+        destination: addr("[2001:db8::1]:5060"),
+        call_id: b"c".to_vec(),
+        local: b"\"\xff\" <sip:a@b>;tag=1".to_vec(),
+        remote: b"<sip:c@d>;tag=2".to_vec(),
+        remote_target: b"sip:c@d".to_vec(),
+        route_set: vec![b"<sip:r;lr>".to_vec(), b"<sip:s;lr>".to_vec()],
+        next_cseq: 9,
+    };
+    let bytes = snapshot.encode();
+    assert_eq!(DialogSnapshot::decode(&bytes), Some(snapshot));
+    for end in 0..bytes.len() - 30 {
+        assert!(end > 60 || DialogSnapshot::decode(&bytes[..end]).is_none());
+    }
+    assert_eq!(DialogSnapshot::decode(b"dialog 2\nx"), None);
+}

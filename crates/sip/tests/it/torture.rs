@@ -1,0 +1,190 @@
+//! Messages in the manner of RFC 4475 and RFC 5118: odd but valid ones are read, broken ones are
+//! refused for the right reason. Written anew; the section is named beside each.
+
+use sip::message::{Message, parse};
+use sip::{Limits, Malformed, Name, NameAddr, Scheme};
+
+fn read(text: &[u8]) -> Result<Message, Malformed> {
+    parse(text, &Limits::default())
+}
+
+/// A request with one line replaced or added.
+fn with(from: &str, to: &str) -> Vec<u8> {
+    let text = "OPTIONS sip:user@example.com SIP/2.0\r\nTo: <sip:j.user@example.com>\r\n\
+        From: <sip:caller@example.net>;tag=323\r\nMax-Forwards: 70\r\nCall-ID: a.1@example.com\r\n\
+        CSeq: 60 OPTIONS\r\nVia: SIP/2.0/UDP t1.example.com;branch=z9hG4bKkdjuw\r\nl: 0\r\n\r\n";
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1).into_bytes()
+}
+
+/// §3.1.1.1: every liberty with white space, case, folding, lists and compact names.
+#[test]
+fn a_short_tortuous_invite() {
+    let text = "INVITE sip:vivekg@chair-dnrc.example.com;unknownparam SIP/2.0\r\n\
+        TO :\r\n sip:vivekg@chair-dnrc.example.com ;   tag    = 1918181833n\r\n\
+        from   : \"J Rosenberg \\\\\\\"\"       <sip:jdrosen@example.com>\r\n  ;\r\n  tag = 98asjd8\r\n\
+        MaX-fOrWaRdS: 0068\r\nCall-ID: wsinv.ndaksdj@192.0.2.1\r\nContent-Length   : 150\r\n\
+        cseq: 0009\r\n  INVITE\r\nVia  : SIP  /   2.0\r\n /UDP\r\n    192.0.2.2;branch=390skdjuw\r\n\
+        s :\r\nNewFangledHeader:   newfangled value\r\n continued newfangled value\r\n\
+        UnknownHeaderWithUnusualValue: ;;,,;;,;\r\nContent-Type: application/sdp\r\n\
+        Route:\r\n <sip:services.example.com;lr;unknownwith=value;unknown-no-value>\r\n\
+        v:  SIP  / 2.0  / TCP     spindle.example.com   ;\r\n  branch  =   z9hG4bK9ikj8  ,\r\n \
+        SIP  /    2.0   / UDP  192.168.255.111   ; branch=\r\n z9hG4bK30239\r\n\
+        m:\"Quoted string \\\"\\\"\" <sip:jdrosen@example.com> ; newparam =\r\n      newvalue ;\r\n\
+        \x20 secondparam ; q = 0.33\r\n\r\n";
+    let text = format!("{text}{}", "x".repeat(150));
+    let Ok(Message::Request(request)) = read(text.as_bytes()) else {
+        panic!("{:?}", read(text.as_bytes()))
+    };
+    let to = NameAddr::parse(request.headers.get(Name::To).unwrap(), Name::To).unwrap();
+    assert_eq!(to.tag(), Some(b"1918181833n".as_slice()));
+    assert_eq!(request.headers.get(Name::CSeq), Some(b"0009 INVITE".as_slice()));
+    assert_eq!(request.headers.elements(Name::Via).count(), 3);
+    assert_eq!(
+        request.headers.find("newfangledheader"),
+        Some(b"newfangled value continued newfangled value".as_slice())
+    );
+    assert_eq!(request.headers.get(Name::Subject), Some(b"".as_slice()));
+}
+
+/// §3.1.1, §3.3, RFC 5118: messages that must be read.
+#[test]
+fn valid() {
+    let cases: &[(&str, &str, &str)] = &[
+        ("intmeth", "OPTIONS", "!interesting-Method0123456789_*+`.%indeed'~"),
+        ("esc01", "sip:user@example.com", "sip:sips%3Auser%40example.com@example.net"),
+        ("escnull", "sip:user@example.com", "sip:null-%00-null@example.com"),
+        ("lwsdisp", "<sip:caller@example.net>", "caller<sip:caller@example.com>"),
+        ("semiuri", "sip:user@example.com", "sip:user;par=u%40example.net@example.com"),
+        ("transports", "SIP/2.0/UDP", "SIP/2.0/UNKNOWN"),
+        ("badbranch", "branch=z9hG4bKkdjuw", "branch=z9hG4bK"),
+        ("inv2543", ";branch=z9hG4bKkdjuw", ""),
+        ("zeromf", "Max-Forwards: 70", "Max-Forwards: 0"),
+        ("unkscm", "sip:user@example.com", "nobodyKnowsThisScheme:totallyopaquecontent"),
+        ("novelsc", "sip:user@example.com", "soap.beep://192.0.2.103:3002"),
+        ("cparam01", "l: 0", "Contact: sip:+19725552222@gw1.example.net;unknownparam\r\nl: 0"),
+        ("bext01", "l: 0", "Require: nothingSupportsThis, nothingSupportsThisEither\r\nl: 0"),
+        ("ipv6-good", "t1.example.com", "[2001:db8::9:1]:5060"),
+        ("ipv6 in a URI", "sip:user@example.com", "sip:user@[2001:db8::10]:5070"),
+        ("ipv4-mapped", "t1.example.com", "[::ffff:192.0.2.10]"),
+        ("no length", "l: 0\r\n", ""),
+        ("line ends before", "OPTIONS", "\r\n\r\nOPTIONS"),
+    ];
+    for (name, from, to) in cases {
+        let mut text = with(from, to);
+        if *name == "intmeth" {
+            text =
+                String::from_utf8(text).unwrap().replace("60 OPTIONS", &format!("60 {to}")).into();
+        }
+        assert!(read(&text).is_ok(), "{name}: {:?}", read(&text));
+    }
+    let Ok(Message::Request(request)) = read(&with("sip:user@example.com", "nobody:x")) else {
+        panic!()
+    };
+    assert_eq!(request.uri.scheme(), Scheme::Other);
+}
+
+/// §3.1.1.5: a display name in bytes that are no UTF-8 hides nothing behind it.
+#[test]
+fn bytes_that_are_no_text() {
+    let mut text = with("<sip:caller@example.net>", "\"????\" <sip:caller@example.net>");
+    let at = text.windows(4).position(|w| w == b"????").unwrap();
+    text[at..at + 4].copy_from_slice(b"\xc3\x28\xff\xfe");
+    let Ok(Message::Request(request)) = read(&text) else { panic!() };
+    assert!(request.headers.get(Name::From).unwrap().starts_with(b"\"\xc3\x28\xff\xfe\" <"));
+    assert_eq!(request.headers.get(Name::CallId), Some(b"a.1@example.com".as_slice()));
+    assert_eq!(Message::Request(request.clone()).print(), request.print());
+}
+
+/// §3.1.1.7, §3.1.1.12, §3.1.1.13: a long message, a phrase in Cyrillic, and none at all.
+#[test]
+fn responses() {
+    let long = format!("Unknown-{}: {}\r\nl: 0", "long".repeat(40), "value ".repeat(2000));
+    assert!(read(&with("l: 0", &long)).is_ok());
+    let head = "OPTIONS sip:user@example.com SIP/2.0";
+    for (line, code) in [
+        ("SIP/2.0 200 = 2**3 * 5**2 \u{43d}\u{43e} \u{441}\u{442}\u{43e}", 200),
+        ("SIP/2.0 100 ", 100),
+        ("SIP/2.0 100", 100),
+        ("sip/2.0 699 x", 699),
+    ] {
+        let Ok(Message::Response(response)) = read(&with(head, line)) else { panic!("{line}") };
+        assert_eq!(response.code, code);
+    }
+    for line in
+        ["SIP/2.0 4294967301 better not break the receiver", "SIP/2.0 99 x", "SIP/2.0 700 x"]
+    {
+        assert_eq!(read(&with(head, line)), Err(Malformed::StartLine), "{line}");
+    }
+    assert_eq!(read(&with(head, "SIP/7.0 200 OK")), Err(Malformed::Version));
+}
+
+/// §3.1.1.9: two requests in one datagram: the second is not ours to read.
+#[test]
+fn bytes_after_the_message() {
+    let text = [with("l: 0", "l: 0"), with("l: 0", "l: 5")].concat();
+    let Ok(Message::Request(request)) = read(&text) else { panic!() };
+    assert!(request.body.is_empty());
+}
+
+/// §3.1.2 and the invalid ones of §3.3: messages that must be refused.
+#[test]
+fn invalid() {
+    use Malformed as M;
+    let uri = "sip:user@example.com SIP/2.0";
+    let via = "SIP/2.0/UDP t1.example.com;branch=z9hG4bKkdjuw";
+    let cases: &[(&str, &str, &str, M)] = &[
+        ("badinv01", via, "SIP/2.0/UDP 192.0.2.15;;,;,,", M::Value(Name::Via)),
+        ("clerr", "l: 0", "l: 9999", M::ContentLength),
+        ("ncl", "l: 0", "l: -999", M::ContentLength),
+        ("scalar02", "CSeq: 60", "CSeq: 36893488147419103232", M::Value(Name::CSeq)),
+        ("scalar02b", "70", "300", M::Value(Name::MaxForwards)),
+        (
+            "quotbal",
+            "<sip:j.user@example.com>",
+            "\"Mr. J. User <sip:j.user@example.com>",
+            M::Value(Name::To),
+        ),
+        ("ltgtruri", uri, "<sip:user@example.com> SIP/2.0", M::Uri),
+        ("lwsruri", uri, "sip:user@example.com; lr SIP/2.0", M::StartLine),
+        ("lwsstart", uri, " sip:user@example.com  SIP/2.0", M::StartLine),
+        ("trws", uri, "sip:user@example.com SIP/2.0  ", M::StartLine),
+        (
+            "regbadct",
+            "l: 0",
+            "Contact: sip:u@example.com?Route=%3Csip:x%3E\r\nl: 0",
+            M::Value(Name::Contact),
+        ),
+        (
+            "badaspec",
+            "<sip:j.user@example.com>",
+            "\"x\" < sip:j.user@example.com >",
+            M::Value(Name::To),
+        ),
+        (
+            "baddn",
+            "<sip:caller@example.net>",
+            "Bell, Alexander <sip:a.g.bell@example.com>",
+            M::Value(Name::From),
+        ),
+        ("badvers", "SIP/2.0\r", "SIP/7.0\r", M::Version),
+        ("mismatch01", "60 OPTIONS", "60 INVITE", M::MethodMismatch),
+        ("insuf", "Call-ID: a.1@example.com\r\n", "", M::Missing(Name::CallId)),
+        ("multi01", "l: 0", "CSeq: 61 OPTIONS\r\nl: 0", M::Duplicate(Name::CSeq)),
+        ("mcl01", "l: 0", "l: 0\r\nContent-Length: 5", M::Duplicate(Name::ContentLength)),
+        ("two From", "l: 0", "f: <sip:x@y>;tag=1\r\nl: 0", M::Duplicate(Name::From)),
+        ("ipv6-bad", "t1.example.com", "[2001:db8::9:1", M::Value(Name::Via)),
+        ("port", "t1.example.com", "t1.example.com:99999", M::Value(Name::Via)),
+        ("no colon", "Max-Forwards: 70", "Max-Forwards 70", M::Line),
+        ("lone LF", "Max-Forwards: 70", "Subject: a\nX: b", M::Line),
+        ("lone CR", "Max-Forwards: 70", "Subject: a\rX: b", M::Line),
+        ("bad name", "Max-Forwards: 70", "Max Forwards: 70", M::Line),
+        ("no end", "l: 0\r\n\r\n", "l: 0\r\n", M::Line),
+        ("empty", "OPTIONS ", " ", M::StartLine),
+    ];
+    for (name, from, to, reason) in cases {
+        assert_eq!(read(&with(from, to)).map(|_| ()), Err(*reason), "{name}");
+    }
+    assert_eq!(read(b""), Err(M::StartLine));
+    assert_eq!(read(b"\r\n\r\n"), Err(M::StartLine));
+}
