@@ -161,10 +161,7 @@ pub struct MessagePrices {
 ///
 /// # Errors
 /// The database failed.
-pub async fn prices(
-    app: &App,
-    message: &Message,
-) -> std::result::Result<MessagePrices, Failure> {
+pub async fn prices(app: &App, message: &Message) -> std::result::Result<MessagePrices, Failure> {
     let tariff = prices::in_force(app, app.now()).await?;
     let price = |zone| {
         domain::billing::rating::rate_rounding_up(&tariff, zone, message.length_ms)
@@ -199,8 +196,7 @@ pub async fn delete(
     id: MessageId,
 ) -> std::result::Result<bool, Failure> {
     let (account, now) = (caller.account.id, app.now());
-    let done =
-        app.write(async |tx| Ok(store::message::delete(tx, account, id, now).await?)).await;
+    let done = app.write(async |tx| Ok(store::message::delete(tx, account, id, now).await?)).await;
     done.map_err(never_refused)
 }
 

@@ -103,14 +103,19 @@ pub async fn list(app: &App, account: AccountId) -> std::result::Result<Vec<Phon
     Ok(store::phone::list(&mut app.read().await?, account).await?)
 }
 
+/// Every phone of the platform, for the registrar.
+///
+/// # Errors
+/// The database failed.
+pub async fn all(app: &App) -> std::result::Result<Vec<Phone>, Failure> {
+    Ok(store::phone::all(&mut app.read().await?).await?)
+}
+
 /// The phone that registers with `username`, with the hashes its digest is checked against.
 ///
 /// # Errors
 /// The database failed.
-pub async fn credentials(
-    app: &App,
-    username: &str,
-) -> std::result::Result<Option<Phone>, Failure> {
+pub async fn credentials(app: &App, username: &str) -> std::result::Result<Option<Phone>, Failure> {
     Ok(store::phone::find_by_username(&mut app.read().await?, username).await?)
 }
 

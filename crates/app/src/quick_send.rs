@@ -378,7 +378,7 @@ async fn accept(
     let job = job(&order, message, &admission);
     let dispatch = app.dispatch().clone();
     let reservation = dispatch.reserve(job.account, &job.destination, order.now);
-    let element = element(&job, order.reference, reservation.as_ref());
+    let element = element(&job, order.reference.as_deref(), reservation.as_ref());
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {
         let accepted = db.accept_one(element).await?;
@@ -392,9 +392,9 @@ async fn accept(
     });
     let accepted = committing.await.map_err(|error| Failure::because("accepting a send", error))?;
     match accepted? {
-        Ok(accepted) if accepted.repeated => first_send(app, message.account, accepted.quick_send)
-            .await
-            .map_err(Error::Failed),
+        Ok(accepted) if accepted.repeated => {
+            first_send(app, message.account, accepted.quick_send).await.map_err(Error::Failed)
+        }
         Ok(accepted) => Ok(Accepted {
             id: accepted.quick_send,
             message: message.id,
@@ -430,11 +430,7 @@ fn job(order: &Order, message: &Message, admission: &Admission) -> ReadyJob {
 }
 
 /// The send as the store takes it.
-fn element(
-    job: &ReadyJob,
-    reference: Option<String>,
-    reservation: Option<&Reservation>,
-) -> Accept {
+fn element(job: &ReadyJob, reference: Option<&str>, reservation: Option<&Reservation>) -> Accept {
     Accept {
         account: job.account,
         message: job.message,
@@ -447,7 +443,7 @@ fn element(
         at: job.accepted_at,
         expires_at: job.expires_at,
         class: job.class,
-        client_reference: reference.as_deref().map(bounded_reference),
+        client_reference: reference.map(bounded_reference),
         lease: reservation.map(|reservation| LeaseStamp {
             node: reservation.node,
             trunk: reservation.trunk.clone(),

@@ -149,7 +149,11 @@ pub(crate) async fn decode(
 
 impl Recording {
     /// What the speech costs; `None` past 64 bits.
-    pub(crate) async fn price(&self, app: &App, now: Timestamp) -> std::result::Result<Option<Rials>, Failure> {
+    pub(crate) async fn price(
+        &self,
+        app: &App,
+        now: Timestamp,
+    ) -> std::result::Result<Option<Rials>, Failure> {
         if self.speech_ms == 0 {
             return Ok(Some(Rials::ZERO));
         }

@@ -44,7 +44,8 @@ pub(crate) async fn call(
         return busy();
     };
     let started_at = web.app.now();
-    let span = tracing::info_span!("request", method = method.name(), account = tracing::field::Empty);
+    let span =
+        tracing::info_span!("request", method = method.name(), account = tracing::field::Empty);
     let answered = answer(&web, method, request).instrument(span.clone()).await;
     let took_us = web.app.now().us_since(started_at);
     let _entered = span.enter();
@@ -85,8 +86,8 @@ async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Un
     }
     let (head, body) = request.into_parts();
     let query = head.uri.query().unwrap_or_default();
-    let early_token = header_token(&head.headers)
-        .or_else(|| Params::read(query, b"").take("token"));
+    let early_token =
+        header_token(&head.headers).or_else(|| Params::read(query, b"").take("token"));
     let early_caller = match &early_token {
         Some(token) => Some(authenticated(web, token).await?),
         None => None,

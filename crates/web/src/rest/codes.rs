@@ -1,0 +1,203 @@
+//! The vendor's codes (avanak-api §2.1, §2.4): every refusal of every method has exactly one, and
+//! a new refusal does not compile until it has. docs/ERRORS.md is printed from these tables.
+
+use app::message::{SpeechRefusal, UploadRefusal};
+use app::quick_send::TextRefusal;
+use domain::account::AccessRefusal;
+use domain::quick_send::Refusal as SendRefusal;
+
+/// A method of the web services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    AccountStatus,
+    UploadMessageBase64,
+    GenerateTts,
+    GetMessage,
+    DownloadMessage,
+    DeleteMessage,
+    QuickSend,
+    QuickSendWithTts,
+    GetQuickSend,
+}
+
+impl Method {
+    /// Every method.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::AccountStatus,
+        Self::UploadMessageBase64,
+        Self::GenerateTts,
+        Self::GetMessage,
+        Self::DownloadMessage,
+        Self::DeleteMessage,
+        Self::QuickSend,
+        Self::QuickSendWithTts,
+        Self::GetQuickSend,
+    ];
+
+    /// The vendor's spelling.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AccountStatus => "AccountStatus",
+            Self::UploadMessageBase64 => "UploadMessageBase64",
+            Self::GenerateTts => "GenerateTTS",
+            Self::GetMessage => "GetMessage",
+            Self::DownloadMessage => "DownloadMessage",
+            Self::DeleteMessage => "DeleteMessage",
+            Self::QuickSend => "QuickSend",
+            Self::QuickSendWithTts => "QuickSendWithTTS",
+            Self::GetQuickSend => "GetQuickSend",
+        }
+    }
+
+    /// The method of a path segment, in any case.
+    pub(crate) fn named(segment: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(segment))
+    }
+
+    /// The code for a failure of ours, whose reason only the log knows.
+    pub(crate) fn failure_code(self) -> i32 {
+        match self {
+            Self::UploadMessageBase64 => -500,
+            Self::GenerateTts => -2,
+            Self::QuickSendWithTts => -9,
+            Self::AccountStatus
+            | Self::GetMessage
+            | Self::DownloadMessage
+            | Self::DeleteMessage
+            | Self::QuickSend
+            | Self::GetQuickSend => -20,
+        }
+    }
+
+    /// The refusals of this method beside those of access; empty where `null` or `false` says it.
+    pub(crate) fn rows(self) -> &'static [Row] {
+        match self {
+            Self::UploadMessageBase64 => UPLOAD,
+            Self::GenerateTts => SPEECH,
+            Self::QuickSend => QUICK_SEND,
+            Self::QuickSendWithTts => QUICK_SEND_WITH_TTS,
+            Self::AccountStatus
+            | Self::GetMessage
+            | Self::DownloadMessage
+            | Self::DeleteMessage
+            | Self::GetQuickSend => &[],
+        }
+    }
+}
+
+/// One refusal as docs/ERRORS.md shows it.
+pub(crate) struct Row {
+    /// Its name in the code.
+    pub(crate) refusal: &'static str,
+    /// The vendor's number for it.
+    pub(crate) code: i32,
+    /// What it means, and what mends it.
+    pub(crate) meaning: &'static str,
+}
+
+/// A refusal and its code are written once: here the match that must be exhaustive and the rows of
+/// the documentation come from the same lines.
+macro_rules! code_table {
+    (
+        $(#[$doc:meta])* $function:ident($refusal:ty), $rows:ident;
+        $($variant:ident => $code:literal $meaning:literal,)*
+    ) => {
+        $(#[$doc])*
+        pub(crate) fn $function(refusal: $refusal) -> i32 {
+            match refusal {
+                $(<$refusal>::$variant => $code,)*
+            }
+        }
+
+        const $rows: &[Row] =
+            &[$(Row { refusal: stringify!($variant), code: $code, meaning: $meaning },)*];
+    };
+}
+
+code_table! {
+    /// Codes of UploadMessageBase64: the SOAP list, which fits the operation, and from the REST
+    /// list those that it lacks (avanak-api §2.4).
+    upload(UploadRefusal), UPLOAD;
+    TitleTooLong => -5 "The title is longer than 200 characters.",
+    WrongMobile => -2 "`CallFromMobile` is not a telephone number.",
+    NotAudio => -10 "Not Base64, or not an audio file in a format that is read.",
+    TooLarge => -10 "The file is larger than the operator allows.",
+    Broken => -20 "The file claims a known format and cannot be decoded to its end.",
+    OutOfTime => -30 "Decoding took longer than the operator allows.",
+    TooLong => -30 "More than ten minutes of audio.",
+    TooShort => -6 "Less than three seconds of audible sound.",
+    InsufficientCredit => -3 "The balance does not cover speaking `CallFromMobile`.",
+}
+
+code_table! {
+    /// Codes of GenerateTTS.
+    speech(SpeechRefusal), SPEECH;
+    TitleTooLong => -5 "The title is longer than 200 characters.",
+    TextTooLong => -5 "The text is longer than 1000 characters.",
+    EmptyText => -6 "There is no text.",
+    TooShort => -6 "The speech is shorter than three seconds.",
+    TooLong => -5 "The speech is longer than ten minutes.",
+    WrongMobile => -4 "`CallFromMobile` is not a telephone number.",
+    NotSpoken => -4 "The text has nothing that can be spoken.",
+    InsufficientCredit => -3 "The balance does not cover the speech.",
+}
+
+code_table! {
+    /// Codes of QuickSend.
+    quick_send(SendRefusal), QUICK_SEND;
+    Disabled => -25 "Quick sends are switched off.",
+    WrongNumber => -2 "Not a number that can be called, or no trunk takes it.",
+    InsufficientCredit => -3 "The balance does not cover the whole message.",
+    TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
+    WrongMessage => -8 "The account has no such message, or it is not approved.",
+    RecordingNotPermitted => -72 "The account may not record callees.",
+}
+
+code_table! {
+    /// Codes of QuickSendWithTTS.
+    quick_send_with_tts(TextRefusal), QUICK_SEND_WITH_TTS;
+    Disabled => -25 "Quick sends are switched off.",
+    MustBeApproved => 0 "The account's messages must be listened to first (or a demo account).",
+    WrongNumber => -2 "Not a number that can be called, or no trunk takes it.",
+    InsufficientCredit => -3 "The balance does not cover the speech and the call.",
+    TextTooLong => -5 "The text is longer than 1000 characters.",
+    TooLong => -5 "The speech is longer than ten minutes.",
+    TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
+    NotSpoken => -7 "The text has nothing that can be spoken.",
+    WrongMobile => -7 "`CallFromMobile` is not a telephone number.",
+    TooShort => -8 "The speech is shorter than three seconds.",
+    EmptyText => -10 "There is no text.",
+    RepeatedTooOften => -11 "The number was sent to too often within the operator's interval.",
+    RecordingNotPermitted => -72 "The account may not record callees.",
+}
+
+/// `RecordVoiceDuration` is not a length that is recorded: only the edge sees this one.
+pub(crate) const RECORD_DURATION_NOT_ALLOWED: i32 = -71;
+
+code_table! {
+    /// Codes of access, the same for every method (avanak-api §2.1).
+    access(AccessRefusal), ACCESS;
+    WrongToken => -201 "No token was given, or it is not known.",
+    TokenDisabled => -203 "The token is switched off.",
+    TokenExpired => -204 "The token's time is over.",
+    AccountDisabled => -103 "The account is switched off.",
+    AccountExpired => -104 "The subscription is over.",
+    SystemDisabled => -300 "The operator switched the web services off.",
+}
+
+/// The `Status` that goes with a code of access.
+pub(crate) fn access_status(refusal: AccessRefusal) -> &'static str {
+    match refusal {
+        AccessRefusal::WrongToken => "Token_NotExists",
+        AccessRefusal::TokenDisabled => "Token_Disabled",
+        AccessRefusal::TokenExpired => "Token_Expired",
+        AccessRefusal::AccountDisabled => "User_Disabled",
+        AccessRefusal::AccountExpired => "User_Expired",
+        AccessRefusal::SystemDisabled => "System_Disabled",
+    }
+}
+
+/// The refusals of access, for the documentation.
+pub(crate) fn access_rows() -> &'static [Row] {
+    ACCESS
+}

@@ -1,0 +1,46 @@
+//! docs/ERRORS.md, printed from the tables of `codes`, so that it cannot say anything else.
+
+use std::fmt::Write;
+
+use super::codes::{self, Method, RECORD_DURATION_NOT_ALLOWED, Row};
+
+/// The catalogue of refusals as a Markdown page.
+pub fn errors_page() -> String {
+    let mut page = String::from(
+        "# Refusals and their codes\n\n\
+         Printed from `crates/web/src/rest/codes.rs`; `UPDATE_DOCS=1 cargo test -p web` rewrites \
+         it.\n\nA known method answers HTTP 200 whatever happens; the code stands in `Result` \
+         (AccountStatus), `Id` (UploadMessageBase64, GenerateTTS) or `QuickSendID` (QuickSend, \
+         QuickSendWithTTS). GetMessage, DownloadMessage and GetQuickSend answer `null` instead, \
+         DeleteMessage `false`. Our own failures carry a number in the header `X-Reference`, which \
+         the log has too.\n\n\
+         HTTP itself refuses with 404 (no such method), 405 (neither GET nor POST), 408 (the body \
+         came too slowly), 413 (the body is too large), 415 (multipart) and 503 (too much at \
+         once; `Retry-After` says when).\n",
+    );
+    section(&mut page, "Every method: access", codes::access_rows(), &[]);
+    for method in Method::ALL {
+        let failure = method.failure_code();
+        let mut more = Vec::new();
+        if matches!(method, Method::QuickSend | Method::QuickSendWithTts) {
+            let meaning = "`RecordVoiceDuration` is not between 1 and 300 seconds.";
+            more.push(("RecordDurationNotAllowed", RECORD_DURATION_NOT_ALLOWED, meaning));
+        }
+        more.push(("(failure)", failure, "A failure of ours; see `X-Reference`."));
+        section(&mut page, method.name(), method.rows(), &more);
+    }
+    page
+}
+
+fn section(page: &mut String, title: &str, rows: &[Row], more: &[(&str, i32, &str)]) {
+    let mut line = |text: String| writeln!(page, "{text}").expect("a String takes any text");
+    line(format!("\n## {title}\n"));
+    line(String::from("| Code | Refusal | Meaning |"));
+    line(String::from("|---|---|---|"));
+    for row in rows {
+        line(format!("| {} | {} | {} |", row.code, row.refusal, row.meaning));
+    }
+    for (refusal, code, meaning) in more {
+        line(format!("| {code} | {refusal} | {meaning} |"));
+    }
+}

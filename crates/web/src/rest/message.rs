@@ -1,0 +1,153 @@
+//! The methods of voice messages: upload, speak, look at, download, delete.
+
+use app::message::{NewSpeech, NewUpload, UploadRefusal};
+use app::ports::Speaker;
+use app::{App, Caller, Error, Failure};
+use domain::calendar::jalali;
+use domain::{Message, MessageId};
+use serde::Serialize;
+
+use super::codes::{self, Method};
+use super::params::{self, Params};
+use super::reply::{Made, Reply};
+
+/// UploadMessageBase64.
+pub(crate) async fn upload(
+    app: &App,
+    caller: &Caller,
+    mut params: Params,
+) -> Result<Reply, Failure> {
+    let refused = |refusal| Reply::refused(Method::UploadMessageBase64, codes::upload(refusal));
+    let encoded = params.take("base64").unwrap_or_default();
+    let Some(bytes) = params::base64_bytes(&encoded) else {
+        return Ok(refused(UploadRefusal::NotAudio));
+    };
+    drop(encoded);
+    let upload = NewUpload {
+        title: text(&params, "title"),
+        bytes,
+        persistent: params.flag("persist"),
+        call_from_mobile: call_from_mobile(&params),
+    };
+    answered(app::message::upload(app, caller, upload).await, refused)
+}
+
+/// GenerateTTS.
+pub(crate) async fn generate(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let refused = |refusal| Reply::refused(Method::GenerateTts, codes::speech(refusal));
+    let speech = NewSpeech {
+        title: text(&params, "title"),
+        text: text(&params, "text"),
+        speaker: speaker(&params),
+        call_from_mobile: call_from_mobile(&params),
+    };
+    answered(app::message::generate(app, caller, speech).await, refused)
+}
+
+/// GetMessage.
+pub(crate) async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let message = match message_id(&params) {
+        Some(id) => app::message::find(app, caller, id).await?,
+        None => None,
+    };
+    let Some(message) = message else { return Ok(not_found(Method::GetMessage)) };
+    let prices = app::message::prices(app, &message).await?;
+    Ok(Reply::ok(&Found {
+        details: Details {
+            id: message.id.0,
+            lenght: message.length_ms.div_ceil(1000),
+            is_default: false,
+            show_in_gallery: message.persistent,
+            confirmed: message.approval.code(),
+            create_date: jalali::gregorian_date_time(message.created_at),
+            internal_price: prices.internal.0,
+            external_price: prices.external.0,
+            title: message.title,
+        },
+        status: "Success",
+    }))
+}
+
+/// DownloadMessage: the body is the file.
+pub(crate) async fn download(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let wav = match message_id(&params) {
+        Some(id) => app::message::download(app, caller, id).await?,
+        None => None,
+    };
+    Ok(wav.map_or_else(|| not_found(Method::DownloadMessage), Reply::audio))
+}
+
+/// DeleteMessage: whether there was one.
+pub(crate) async fn delete(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let deleted = match message_id(&params) {
+        Some(id) => app::message::delete(app, caller, id).await?,
+        None => false,
+    };
+    Ok(if deleted { Reply::ok(&true) } else { not_found(Method::DeleteMessage) })
+}
+
+/// A parameter's text, empty when it is absent.
+pub(crate) fn text(params: &Params, name: &str) -> String {
+    params.text(name).unwrap_or_default().to_owned()
+}
+
+/// The number to be spoken at the end, if one was given.
+pub(crate) fn call_from_mobile(params: &Params) -> Option<String> {
+    params.text("callfrommobile").filter(|text| !text.trim().is_empty()).map(str::to_owned)
+}
+
+/// `female` in any case is her, anything else the vendor's default.
+pub(crate) fn speaker(params: &Params) -> Speaker {
+    let female =
+        params.text("speaker").is_some_and(|name| name.trim().eq_ignore_ascii_case("female"));
+    if female { Speaker::Female } else { Speaker::Male }
+}
+
+/// The message that is meant; no id of ours is below 1.
+pub(crate) fn message_id(params: &Params) -> Option<MessageId> {
+    params.integer("messageid").filter(|&id| id > 0).map(MessageId)
+}
+
+/// A new message, or the refusal's code.
+fn answered<R>(
+    made: app::Result<Message, R>,
+    refused: impl FnOnce(R) -> Reply,
+) -> Result<Reply, Failure> {
+    match made {
+        Ok(message) => Ok(Reply::ok(&Made {
+            id: message.id.0,
+            length: message.length_ms.div_ceil(1000),
+            status: None,
+        })),
+        Err(Error::Refused(refusal)) => Ok(refused(refusal)),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// These methods say it without a code; 0 is for the log.
+fn not_found(method: Method) -> Reply {
+    Reply::refused(method, 0)
+}
+
+/// The envelope of GetMessage.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Found {
+    details: Details,
+    status: &'static str,
+}
+
+/// The message as GetMessage shows it. `Lenght` is the vendor's spelling.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Details {
+    id: i64,
+    title: String,
+    lenght: u32,
+    is_default: bool,
+    show_in_gallery: bool,
+    confirmed: i64,
+    create_date: String,
+    internal_price: i64,
+    external_price: i64,
+}

@@ -1,0 +1,138 @@
+//! QuickSend, QuickSendWithTTS and GetQuickSend.
+
+use app::quick_send::{Accepted, NewSend, NewTextSend, Progress};
+use app::{App, Caller, Error, Failure};
+use domain::calendar::jalali;
+use domain::{MessageId, QuickSendId};
+use serde::Serialize;
+
+use super::codes::{self, Method, RECORD_DURATION_NOT_ALLOWED};
+use super::fa;
+use super::message::{call_from_mobile, message_id, speaker, text};
+use super::params::Params;
+use super::reply::{Reply, Sent};
+
+/// Longest recording of a callee the vendor's `short` parameter may ask for, in seconds.
+const RECORD_SECONDS_MAX: i64 = 300;
+
+/// QuickSend. `ServerID` is read past: our trunks are chosen by prefix.
+pub(crate) async fn send(
+    app: &App,
+    caller: &Caller,
+    params: Params,
+    reference: Option<String>,
+) -> Result<Reply, Failure> {
+    if !record_duration_fits(&params) {
+        return Ok(Reply::refused(Method::QuickSend, RECORD_DURATION_NOT_ALLOWED));
+    }
+    let send = NewSend {
+        // An id nobody has is the same as an unreadable one.
+        message: message_id(&params).unwrap_or(MessageId(0)),
+        number: text(&params, "number"),
+        vote: params.flag("vote"),
+        record_voice: params.flag("recordvoice"),
+        reference: client_reference(&params, reference),
+    };
+    answered(Method::QuickSend, app::quick_send::submit(app, caller, send).await, codes::quick_send)
+}
+
+/// QuickSendWithTTS. Takes `Speaker` too, which some clients send.
+pub(crate) async fn send_text(
+    app: &App,
+    caller: &Caller,
+    params: Params,
+    reference: Option<String>,
+) -> Result<Reply, Failure> {
+    if !record_duration_fits(&params) {
+        return Ok(Reply::refused(Method::QuickSendWithTts, RECORD_DURATION_NOT_ALLOWED));
+    }
+    let send = NewTextSend {
+        text: text(&params, "text"),
+        speaker: speaker(&params),
+        call_from_mobile: call_from_mobile(&params),
+        number: text(&params, "number"),
+        vote: params.flag("vote"),
+        record_voice: params.flag("recordvoice"),
+        reference: client_reference(&params, reference),
+    };
+    let accepted = app::quick_send::submit_text(app, caller, send).await;
+    answered(Method::QuickSendWithTts, accepted, codes::quick_send_with_tts)
+}
+
+/// GetQuickSend; `null` when the account has no such send.
+pub(crate) async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let id = params.integer("quicksendid").filter(|&id| id > 0).map(QuickSendId);
+    let progress = match id {
+        Some(id) => app::quick_send::find(app, caller, id).await?,
+        None => None,
+    };
+    Ok(progress.map_or_else(
+        || Reply::refused(Method::GetQuickSend, 0),
+        |progress| Reply::ok(&Report::of(&progress)),
+    ))
+}
+
+fn answered<R>(
+    method: Method,
+    accepted: app::Result<Accepted, R>,
+    code: fn(R) -> i32,
+) -> Result<Reply, Failure> {
+    match accepted {
+        Ok(accepted) => Ok(Reply::ok(&Sent {
+            id: accepted.id.0,
+            message: accepted.message.0,
+            message_seconds: accepted.clip_ms.div_ceil(1000),
+            seconds: accepted.hold.seconds,
+            pulses: accepted.hold.pulses,
+            rials: accepted.hold.price.0,
+            status: Some("Success"),
+        })),
+        Err(Error::Refused(refusal)) => Ok(Reply::refused(method, code(refusal))),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// The caller's own name for this send: the header wins.
+fn client_reference(params: &Params, header: Option<String>) -> Option<String> {
+    header
+        .or_else(|| params.text("clientreference").map(str::to_owned))
+        .filter(|reference| !reference.trim().is_empty())
+}
+
+/// A length that was given must be one that could be recorded, when a recording is asked for.
+fn record_duration_fits(params: &Params) -> bool {
+    let given = params.text("recordvoiceduration").is_some_and(|text| !text.trim().is_empty());
+    let duration = params.integer("recordvoiceduration");
+    !params.flag("recordvoice")
+        || !given
+        || duration.is_some_and(|seconds| (1..=RECORD_SECONDS_MAX).contains(&seconds))
+}
+
+/// The answer of GetQuickSend; the mix of cases is the vendor's.
+#[derive(Debug, Serialize)]
+struct Report {
+    reason: i64,
+    status: &'static str,
+    dst: String,
+    starttime: String,
+    #[serde(rename = "Id")]
+    id: i64,
+    subscribeid: i64,
+    duration: u32,
+    vote: i64,
+}
+
+impl Report {
+    fn of(progress: &Progress) -> Self {
+        Self {
+            reason: progress.status.code(),
+            status: fa::status_label(progress.status),
+            dst: progress.destination.as_str().to_owned(),
+            starttime: jalali::gregorian_date_time(progress.started_at),
+            id: progress.id.0,
+            subscribeid: progress.id.0,
+            duration: progress.heard_ms.div_ceil(1000),
+            vote: progress.vote.map_or(-1, i64::from),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What goes back: the envelopes of avanak-api, "Decisions on what is unknown", 1 to 3. A known
+//! method always answers 200; the code is in the place where its clients look for it.
+
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use domain::account::AccessRefusal;
+use serde::Serialize;
+
+use super::codes::{self, Method};
+
+/// An answer and, for the log, the code that it refuses with.
+pub(crate) struct Reply {
+    body: Vec<u8>,
+    media_type: &'static str,
+    /// The vendor's code when this is a refusal.
+    pub(crate) refused: Option<i32>,
+}
+
+impl Reply {
+    /// A success.
+    pub(crate) fn ok(body: &impl Serialize) -> Self {
+        Self::json(body, None)
+    }
+
+    /// A refusal in the shape of its method.
+    pub(crate) fn refused(method: Method, code: i32) -> Self {
+        Self::refusal(method, code, None)
+    }
+
+    /// A caller who may not use the services, told in the shape of the method.
+    pub(crate) fn no_access(method: Method, refusal: AccessRefusal) -> Self {
+        Self::refusal(method, codes::access(refusal), Some(codes::access_status(refusal)))
+    }
+
+    /// The bytes of a WAV file.
+    pub(crate) fn audio(wav: Vec<u8>) -> Self {
+        Self { body: wav, media_type: "audio/x-wav", refused: None }
+    }
+
+    /// `null`, `false` or the object with the code in its place.
+    fn refusal(method: Method, code: i32, status: Option<&'static str>) -> Self {
+        let refused = Some(code);
+        match method {
+            Method::AccountStatus => Self::json(&AccountStatus::refused(code, status), refused),
+            Method::UploadMessageBase64 | Method::GenerateTts => {
+                Self::json(&Made { id: code.into(), length: 0, status }, refused)
+            }
+            Method::QuickSend | Method::QuickSendWithTts => {
+                Self::json(&Sent { id: code.into(), status, ..Sent::default() }, refused)
+            }
+            Method::DeleteMessage => Self::json(&false, refused),
+            Method::GetMessage | Method::DownloadMessage | Method::GetQuickSend => {
+                Self::json(&(), refused)
+            }
+        }
+    }
+
+    fn json(body: &impl Serialize, refused: Option<i32>) -> Self {
+        let body = serde_json::to_vec(body).expect("the replies are plain structs with text keys");
+        Self { body, media_type: "application/json; charset=utf-8", refused }
+    }
+
+    /// The HTTP response.
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::OK;
+        let media_type = header::HeaderValue::from_static(self.media_type);
+        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+        response
+    }
+}
+
+/// `AccountStatus`; `RemaindCredit` is the vendor's spelling.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct AccountStatus {
+    /// The code, in refusals only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) result: Option<i32>,
+    pub(crate) status: Option<&'static str>,
+    pub(crate) account_name: Option<String>,
+    pub(crate) remaind_credit: i64,
+    pub(crate) mobile: Option<String>,
+    pub(crate) expire_date: Option<String>,
+    pub(crate) expire_date_per: Option<String>,
+}
+
+impl AccountStatus {
+    fn refused(code: i32, status: Option<&'static str>) -> Self {
+        Self {
+            result: Some(code),
+            status,
+            account_name: None,
+            remaind_credit: 0,
+            mobile: None,
+            expire_date: None,
+            expire_date_per: None,
+        }
+    }
+}
+
+/// `UploadMessageBase64` and `GenerateTTS`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Made {
+    /// The message, or the code.
+    pub(crate) id: i64,
+    /// Seconds.
+    pub(crate) length: u32,
+    /// In refusals of access only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<&'static str>,
+}
+
+/// `QuickSend` and `QuickSendWithTTS`.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Sent {
+    /// The quick send, or the code.
+    #[serde(rename = "QuickSendID")]
+    pub(crate) id: i64,
+    #[serde(rename = "MessageID")]
+    pub(crate) message: i64,
+    /// Seconds.
+    #[serde(rename = "MessageLength")]
+    pub(crate) message_seconds: u32,
+    #[serde(rename = "CreditDecrease_InSeconds")]
+    pub(crate) seconds: u32,
+    #[serde(rename = "CreditDecrease_InPulses")]
+    pub(crate) pulses: u32,
+    #[serde(rename = "CreditDecrease_InPrice")]
+    pub(crate) rials: i64,
+    #[serde(rename = "Status")]
+    pub(crate) status: Option<&'static str>,
+}

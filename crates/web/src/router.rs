@@ -1,0 +1,104 @@
+//! Paths, and the limits of what a request may cost before anyone is known.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use app::App;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, get, on};
+use tokio::sync::Semaphore;
+
+use crate::probe::{self, Readiness};
+use crate::rest::{self, ReadBody};
+
+/// What the server decides about HTTP.
+#[derive(Clone)]
+pub struct Settings {
+    /// Largest body of one request, in bytes. Base64 makes audio a third larger.
+    pub body_bytes_max: usize,
+    /// Memory for all bodies that are being read or worked on, in bytes.
+    pub bodies_bytes_max: usize,
+    /// Requests answered at the same time; one more is told to come back.
+    pub requests_max: usize,
+    /// How long a client may take to send a body.
+    pub body_timeout: Duration,
+    /// Whether this node leads, for `/readyz`; the reason when it does not.
+    pub readiness: Readiness,
+    /// The text of `/metrics`, in the format of Prometheus.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+/// What every request shares.
+pub(crate) struct Web {
+    pub(crate) app: Arc<App>,
+    pub(crate) settings: Settings,
+    pub(crate) places: Semaphore,
+    /// Permits are kibibytes.
+    body_memory: Semaphore,
+    failures: AtomicU64,
+}
+
+/// The paths of the platform over `app`.
+pub fn router(app: Arc<App>, settings: Settings) -> Router {
+    let web = Arc::new(Web {
+        places: Semaphore::new(settings.requests_max),
+        body_memory: Semaphore::new(settings.bodies_bytes_max / 1024),
+        failures: AtomicU64::new(0),
+        app,
+        settings,
+    });
+    let call = on(MethodFilter::GET.or(MethodFilter::POST), rest::call).head(not_by_head);
+    Router::new()
+        .route("/Rest/{method}", call.clone())
+        .route("/rest/{method}", call.clone())
+        .route("/REST/{method}", call)
+        .route("/", get(crate::page::front))
+        .route("/healthz", get(probe::alive))
+        .route("/readyz", get(probe::ready))
+        .route("/metrics", get(probe::metrics))
+        .with_state(web)
+}
+
+/// HEAD is answered by GET's handler unless told otherwise, and a send is not for looking.
+async fn not_by_head() -> StatusCode {
+    StatusCode::METHOD_NOT_ALLOWED
+}
+
+impl Web {
+    /// Reads a body within its limits: size, time, and the memory of all bodies together.
+    pub(crate) async fn read_body(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<ReadBody<'_>, Response> {
+        let limit = self.settings.body_bytes_max;
+        let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+        let expected = match told.map(str::parse::<usize>) {
+            Some(Ok(length)) => length,
+            Some(Err(_)) => return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
+            None if headers.contains_key(header::TRANSFER_ENCODING) => limit,
+            None => 0,
+        };
+        if expected > limit {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE.into_response());
+        }
+        let kibibytes = u32::try_from(expected.div_ceil(1024)).unwrap_or(u32::MAX);
+        let memory = self.body_memory.try_acquire_many(kibibytes).map_err(|_| rest::busy())?;
+        let reading = to_bytes(body, limit);
+        match tokio::time::timeout(self.settings.body_timeout, reading).await {
+            Ok(Ok(bytes)) => Ok((bytes, memory)),
+            Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE.into_response()),
+            Err(_) => Err(StatusCode::REQUEST_TIMEOUT.into_response()),
+        }
+    }
+
+    /// A number under which a failure is found in the log: the second, and a count.
+    pub(crate) fn next_reference(&self) -> String {
+        let seconds = self.app.now().0 / 1_000_000;
+        format!("{seconds:x}-{:x}", self.failures.fetch_add(1, Ordering::Relaxed))
+    }
+}
