@@ -239,7 +239,7 @@ impl Endpoint {
             State::Calling(_) => self.cancel(now, leg, Why::Owner(reason), out),
             State::Ringing(_) => self.reject(now, leg, 480, "", &Headers::new(), out),
             State::Up if found.unacked.is_some_and(|unacked| unacked.first) => {
-                found.hang_up_after_ack.get_or_insert(reason);
+                found.hang_up_after_ack.get_or_insert(Why::Owner(reason));
             }
             State::Up => self.hang_up_now(now, leg, reason, out),
             State::Ending(_) => {}

@@ -10,7 +10,7 @@ use super::{Algorithm, Proof, Protection, digest_params, hex, param};
 use crate::message::{Name, Request, Uri, header};
 
 /// How long a nonce is good for.
-const NONCE_LIFE: Duration = Duration::from_secs(300);
+const NONCE_LIFE: Duration = Duration::from_mins(5);
 
 /// The most used nonces that are remembered. Beyond that the oldest count as expired.
 const MAX_USED: usize = 65_536;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::compose::ReplyHead;
-use super::leg::{Leg, Outcome, Reoffer, State, Unacked};
+use super::leg::{Leg, Outcome, Reoffer, State, Unacked, Why};
 use super::table::{ServerMachine, ServerTransaction};
 use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
 use crate::dialog::{Dialog, Origin};
@@ -213,8 +213,8 @@ impl Endpoint {
         if unacked.first || sdp.is_some() {
             out.events.push(Event::Acked { leg: id, sdp });
         }
-        if let Some(reason) = hang_up {
-            self.hang_up_now(now, id, reason, out);
+        if let Some(why) = hang_up {
+            self.hang_up_now(now, id, why.reason(), out);
         }
     }
 
@@ -369,9 +369,10 @@ impl Endpoint {
             leg.reoffer = Some(Reoffer { transaction: key, cseq: cseq_of(request), by_invite });
         }
         let head = ReplyHead::new(request, source, [0; 16]);
-        let machine = match by_invite {
-            true => ServerMachine::Invite(ServerInvite::default()),
-            false => ServerMachine::Other(Server::new(now)),
+        let machine = if by_invite {
+            ServerMachine::Invite(ServerInvite::default())
+        } else {
+            ServerMachine::Other(Server::new(now))
         };
         self.keep(key, machine, head, Some(id));
         if by_invite {
@@ -494,7 +495,7 @@ impl Endpoint {
         if leg.unacked.take_if(|unacked| unacked.transaction == key).is_none() {
             return;
         }
-        let asked = leg.hang_up_after_ack.take().flatten();
+        let asked = leg.hang_up_after_ack.take().and_then(Why::reason);
         let reason = asked.unwrap_or(UNACKNOWLEDGED);
         if matches!(leg.state, State::Up) {
             let outcome = Outcome::Ended(Party::Us, Some(reason.q850));

@@ -212,12 +212,11 @@ impl Endpoint {
             datagram: Arc::clone(&datagram),
         });
         self.transmit(dialog.destination, &datagram, out);
-        match self.calling(owner, key).map(|(id, _)| id) {
-            Some(id) => self.answered(now, id, dialog, response, out),
-            None => {
-                self.counters.forks += 1;
-                self.hang_up_fork(now, dialog, out);
-            }
+        if let Some((id, _)) = self.calling(owner, key) {
+            self.answered(now, id, dialog, response, out);
+        } else {
+            self.counters.forks += 1;
+            self.hang_up_fork(now, dialog, out);
         }
     }
 

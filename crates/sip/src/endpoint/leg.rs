@@ -20,7 +20,7 @@ pub(super) struct Leg {
     /// The peer's offer that waits for our answer.
     pub(super) reoffer: Option<Reoffer>,
     /// The owner hung up, but our 200 must be acknowledged before we may say so (§15).
-    pub(super) hang_up_after_ack: Option<Option<Reason>>,
+    pub(super) hang_up_after_ack: Option<Why>,
     /// The token of the abandoned call this leg ends; it has no other owner.
     pub(super) abandoned: Option<u64>,
 }

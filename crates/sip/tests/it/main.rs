@@ -1,6 +1,8 @@
 //! The SIP core against its own copy over a bad network, against hand-written peers, and against
 //! messages nobody should send.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 mod abandon;
 mod digest;
 mod message;

@@ -25,6 +25,13 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+const METHODS: [&str; 6] = ["INVITE", "BYE", "REGISTER", "OPTIONS", "ACK", "CANCEL"];
+
+/// Where, with what, and how a message is spoilt.
+fn edit() -> impl Strategy<Value = (prop::sample::Index, u8, u8)> {
+    (any::<prop::sample::Index>(), any::<u8>(), 0_u8..4)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -69,8 +76,8 @@ proptest! {
     /// No bytes make the parser or an endpoint panic, and what is sent is valid SIP.
     #[test]
     fn mutated_messages(
-        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 1..8),
-        method in prop::sample::select(vec!["INVITE", "BYE", "REGISTER", "OPTIONS", "ACK", "CANCEL"]),
+        edits in proptest::collection::vec(edit(), 1..8),
+        method in prop::sample::select(METHODS.to_vec()),
     ) {
         let mut bytes = PLAIN.replace("INVITE", method).into_bytes();
         for (index, byte, how) in edits {
@@ -137,7 +144,7 @@ fn fields() {
 #[test]
 fn bounds() {
     let lines = |count: usize| {
-        let more: String = (0..count).map(|n| format!("X-{n}: y\r\n")).collect();
+        let more = "X-n: y\r\n".repeat(count);
         PLAIN.replace("Max-Forwards", &format!("{more}Max-Forwards"))
     };
     assert!(parse(lines(118).as_bytes(), &limits()).is_ok());

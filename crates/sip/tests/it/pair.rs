@@ -30,9 +30,9 @@ pub const CALLEE: &str = "192.0.2.2:5060";
 pub fn config(local: &str, seed: u64) -> Config {
     let mut secret = [7; 32];
     secret[..8].copy_from_slice(&seed.to_be_bytes());
-    secret[8] = local.len() as u8;
-    secret[9..14].copy_from_slice(&local.as_bytes()[local.len() - 5..]);
-    secret[14] = local.as_bytes()[8];
+    for (byte, letter) in secret[8..].iter_mut().zip(local.bytes()) {
+        *byte = letter;
+    }
     Config {
         local: addr(local),
         secret,
@@ -57,7 +57,7 @@ pub fn invite() -> Invite {
         credentials: None,
         sdp: b"v=0 offer".to_vec(),
         headers: Headers::new(),
-        ring_timeout: Duration::from_secs(60),
+        ring_timeout: Duration::from_mins(1),
         symmetric: false,
     }
 }
@@ -126,6 +126,9 @@ enum Item {
     HangUp(Side, LegId),
 }
 
+/// Whether to drop a datagram, by sender and text.
+pub type Dropper = Box<dyn FnMut(Side, &str) -> bool>;
+
 pub struct Pair {
     pub now: Instant,
     pub start: Instant,
@@ -136,8 +139,8 @@ pub struct Pair {
     pub policy: Policy,
     /// Every datagram that was sent: from whom, and its first line with the CSeq.
     pub ladder: Vec<(Side, String)>,
-    /// Datagrams to drop before any luck: called with sender, text and how many matched before.
-    pub dropper: Box<dyn FnMut(Side, &str) -> bool>,
+    /// Datagrams to drop before chance has its say.
+    pub dropper: Dropper,
     digest: sip::digest::Server,
     items: BTreeMap<(Instant, u64), Item>,
     serial: u64,

@@ -109,7 +109,7 @@ fn no_answer_is_cancelled() {
             .filter_map(|e| if let Event::Incoming { leg, .. } = e { Some(*leg) } else { None })
             .collect();
         for leg in ringing {
-            pair.hang_up_at(Side::Callee, leg, Duration::from_secs(60));
+            pair.hang_up_at(Side::Callee, leg, Duration::from_mins(1));
         }
         pair.drain();
     });
@@ -330,7 +330,7 @@ fn ack_never_arrives() {
     let mut pair = Pair::new(1, 0);
     pair.dropper = Box::new(|side, text| side == Side::Caller && text.starts_with("ACK"));
     pair.call(invite());
-    let end = pair.until(Duration::from_secs(60), is_end);
+    let end = pair.until(Duration::from_mins(1), is_end);
     assert!(matches!(end, Event::Ended { by: Party::Peer, q850: Some(102), .. }));
     assert_eq!(pair.callee.counters().unacknowledged, 1);
     // Repeats at 0.5, 1, 2, 4, 4 … s: 0.5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5.
