@@ -270,8 +270,8 @@ fn is_code_word(word: &str) -> bool {
     CODE_WORDS.contains(&stem.as_str())
 }
 
-/// Numbers that were typed in words: «نه» before a unit is nine, not "no", «سی‌ام» is the thirtieth,
-/// not "thirty I am", and «و» between two numbers is spoken "o".
+/// Numbers that were typed in words: «نه» before a unit is nine, not "no", «سی‌ام» is the
+/// thirtieth, not "thirty I am", and «و» between two numbers is spoken "o".
 fn read_numbers_in_words(tokens: &mut Vec<Token>) {
     for at in 0..tokens.len() {
         let nine = word(tokens, at) == Some("نه")
