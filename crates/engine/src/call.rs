@@ -30,6 +30,8 @@ use crate::script::Script;
 
 /// Comfort noise (RFC 3389), which some peers send without having been offered it.
 const COMFORT_NOISE: u8 = 13;
+/// 180 Ringing.
+const RINGING: u16 = 180;
 /// "Normal call clearing" (Q.850).
 const Q850_NORMAL: u8 = 16;
 /// "Recovery on timer expiry" (Q.850).
@@ -77,6 +79,8 @@ pub(crate) struct Call {
     numbers: MediaNumbers,
     local: sdp::Local,
     agreed: Option<Negotiated>,
+    /// [`Event::Ringing`] was told.
+    rang: bool,
     /// The last description of a provisional response, for a 200 that repeats none.
     early_sdp: Option<Vec<u8>>,
     /// Our 200 to a re-INVITE held an offer; the answer comes with the ACK.
@@ -92,6 +96,8 @@ pub(crate) struct Call {
     q850: Option<u8>,
     retry_after_s: Option<u32>,
 }
+
+const _: () = assert!(size_of::<Call>() <= 1_024, "what a call costs beside its SIP leg");
 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.
@@ -115,6 +121,7 @@ impl Call {
             numbers,
             local,
             agreed: None,
+            rang: false,
             early_sdp: None,
             awaits_answer: false,
             audio: Audio::Silent { sent: 0 },
@@ -182,22 +189,27 @@ impl Call {
     }
 
     /// A provisional response: it rings, or offers media that nobody listens to.
-    pub(crate) fn provisional(&mut self, now: Instant, sdp: Option<Vec<u8>>, wires: &mut Wires) {
+    pub(crate) fn provisional(
+        &mut self,
+        now: Instant,
+        code: u16,
+        sdp: Option<Vec<u8>>,
+        wires: &mut Wires,
+    ) {
         if self.phase != Phase::Calling {
             return;
         }
-        let first = self.timeline.ringing_us.is_none();
-        if first {
+        if self.timeline.ringing_us.is_none() {
             self.timeline.ringing_us = Some(self.micros(now));
         }
         let call = self.key();
-        match sdp {
-            Some(sdp) => {
-                let first = self.early_sdp.replace(sdp).is_none();
-                wires.events.extend(first.then_some(Event::EarlyMedia { call }));
-            }
-            None if first => wires.events.push(Event::Ringing { call }),
-            None => {}
+        if (code == RINGING || sdp.is_none()) && !self.rang {
+            self.rang = true;
+            wires.events.push(Event::Ringing { call });
+        }
+        if let Some(sdp) = sdp {
+            let first = self.early_sdp.replace(sdp).is_none();
+            wires.events.extend(first.then_some(Event::EarlyMedia { call }));
         }
     }
 

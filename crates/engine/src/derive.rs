@@ -50,7 +50,7 @@ pub(crate) fn sip_tokens(secret: &[u8; 32], call: CallKey) -> (String, String) {
 }
 
 /// A secret of its own for one use, so that what one part shows does not help against another.
-pub(crate) fn subkey(secret: &[u8; 32], label: &[u8; 4]) -> [u8; 32] {
+pub(crate) fn subkey(secret: &[u8; 32], label: [u8; 4]) -> [u8; 32] {
     Sha256::new().chain_update(secret).chain_update(label).finalize().into()
 }
 

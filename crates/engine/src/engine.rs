@@ -90,7 +90,7 @@ impl Engine {
         let legs = limits.calls + limits.abandoned;
         let sip = Endpoint::new(sip::Config {
             local: config.sip_local,
-            secret: derive::subkey(&config.fresh_secret, b"sip."),
+            secret: derive::subkey(&config.fresh_secret, *b"sip."),
             user_agent: config.user_agent.clone(),
             registrar: true,
             limits: sip::Limits {
@@ -108,7 +108,10 @@ impl Engine {
             events: Vec::new(),
         };
         Self {
-            registrar: Registrar::new(&config.realm, derive::subkey(&config.fresh_secret, b"reg.")),
+            registrar: Registrar::new(
+                &config.realm,
+                derive::subkey(&config.fresh_secret, *b"reg."),
+            ),
             calls_on_port: vec![0; config.rtp_ports.len()],
             config,
             wires,
@@ -372,8 +375,8 @@ impl Engine {
 
     fn sip_event(&mut self, now: Instant, event: sip::Event) {
         match event {
-            sip::Event::Provisional { leg, sdp, .. } => {
-                self.touch_leg(leg, |call, wires| call.provisional(now, sdp, wires));
+            sip::Event::Provisional { leg, code, sdp } => {
+                self.touch_leg(leg, |call, wires| call.provisional(now, code, sdp, wires));
             }
             sip::Event::Answered { leg, sdp, dialog } => {
                 self.touch_leg(leg, |call, wires| call.answered(now, sdp, dialog, wires));

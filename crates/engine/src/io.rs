@@ -354,7 +354,8 @@ pub enum Event {
         /// Which call.
         call: CallKey,
     },
-    /// A phone registered or refreshed its registration.
+    /// A phone registered, refreshed its registration, or lost its latest contact while an
+    /// earlier one is still there: this is where it is called from now on.
     PhoneRegistered {
         /// Whose.
         username: String,

@@ -21,7 +21,8 @@ pub enum Cause {
     NoMediaAgreed,
     /// The hard deadline of the call passed.
     DeadlineReached,
-    /// The caller of the engine asked for the end.
+    /// The caller of the engine asked for the end, or the peer left our 200 to its re-INVITE
+    /// unacknowledged for 32 s.
     HungUpByUs,
     /// The engine did not start the call at all; nothing was sent.
     Refused(Refusal),

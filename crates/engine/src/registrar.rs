@@ -35,7 +35,7 @@ struct Phone {
     contacts: Vec<Contact>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Contact {
     uri: String,
     address: SocketAddr,
@@ -115,15 +115,17 @@ impl Registrar {
             && *at <= now
         {
             let username = username.clone();
-            self.change(&username, events, |contacts| {
+            self.change(now, &username, events, |contacts| {
                 contacts.retain(|contact| contact.expires_at > now);
             });
         }
     }
 
-    /// Changes a phone's contacts and keeps the expiries in step.
+    /// Changes a phone's contacts, keeps the expiries in step, and tells where the phone is now
+    /// to be called when that is not as it was.
     fn change(
         &mut self,
+        now: Instant,
         username: &str,
         events: &mut Vec<Event>,
         what: impl FnOnce(&mut Vec<Contact>),
@@ -132,12 +134,13 @@ impl Registrar {
         if let Some(before) = phone.first_expiry() {
             self.expiries.remove(&(before, username.to_owned()));
         }
-        let was_there = !phone.contacts.is_empty();
+        let latest = phone.contacts.last().cloned();
         what(&mut phone.contacts);
         if let Some(after) = phone.first_expiry() {
             self.expiries.insert((after, username.to_owned()));
-        } else if was_there {
-            events.push(Event::PhoneGone { username: username.to_owned() });
+        }
+        if phone.contacts.last() != latest.as_ref() {
+            events.push(whereabouts(now, username, phone.contacts.last()));
         }
     }
 
@@ -218,8 +221,7 @@ impl Registrar {
         if stored.iter().any(|contact| contact.call_id == call_id && cseq <= contact.cseq) {
             return Err(refusal(500));
         }
-        let mut registered = Vec::new();
-        self.change(username, events, |contacts| match wish {
+        self.change(now, username, events, |contacts| match wish {
             Wish::Query => {}
             Wish::RemoveAll => contacts.clear(),
             Wish::Bind(wishes) => {
@@ -234,15 +236,10 @@ impl Registrar {
                     }
                     let expires_at = now + Duration::from_secs(expires_s.into());
                     let call_id = call_id.clone();
-                    registered.push((uri.clone(), expires_s));
                     contacts.push(Contact { uri, address: source, expires_at, call_id, cseq });
                 }
             }
         });
-        events.extend(registered.into_iter().map(|(contact_uri, expires_s)| {
-            let username = username.to_owned();
-            Event::PhoneRegistered { username, contact_uri, address: source, expires_s }
-        }));
         Ok(self.bindings(now, username))
     }
 
@@ -261,6 +258,19 @@ impl Registrar {
 impl Phone {
     fn first_expiry(&self) -> Option<Instant> {
         self.contacts.iter().map(|contact| contact.expires_at).min()
+    }
+}
+
+/// Where a phone is to be called from now on.
+fn whereabouts(now: Instant, username: &str, latest: Option<&Contact>) -> Event {
+    let username = username.to_owned();
+    let Some(contact) = latest else { return Event::PhoneGone { username } };
+    let left = contact.expires_at.saturating_duration_since(now).as_secs();
+    Event::PhoneRegistered {
+        username,
+        contact_uri: contact.uri.clone(),
+        address: contact.address,
+        expires_s: u32::try_from(left).unwrap_or(MAX_REGISTRATION_S),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a caller of the engine sees: calls against the sandbox carrier and hand-made peers, over
 //! a network in memory and in virtual time.
+#![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
 mod abandon;
 mod fails;

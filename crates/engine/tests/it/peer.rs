@@ -2,6 +2,7 @@
 //! message by message.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -101,11 +102,11 @@ impl Callee {
                     _ => "",
                 };
                 let value = String::from_utf8_lossy(value);
-                text.push_str(&format!("{}: {value}{tag}\r\n", name.text()));
+                write!(text, "{}: {value}{tag}\r\n", name.text()).unwrap();
             }
         }
-        text.push_str(&format!("Contact: <sip:callee@{}>\r\n", self.address));
-        text.push_str(&with_body(body));
+        let contact = self.address;
+        write!(text, "Contact: <sip:callee@{contact}>\r\n{}", with_body(body)).unwrap();
         self.send(text.into_bytes());
     }
 
@@ -262,7 +263,9 @@ impl Phone {
     pub fn register(&mut self, now: Instant, contacts: &[&str], expires: Option<&str>) {
         let aor: Uri = format!("sip:{}@192.0.2.1", self.username).parse().unwrap();
         let mut headers = Headers::new();
-        contacts.iter().for_each(|contact| headers.push(Name::Contact, contact.as_bytes()));
+        for contact in contacts {
+            headers.push(Name::Contact, contact.as_bytes());
+        }
         if let Some(expires) = expires {
             headers.push(Name::Expires, expires.as_bytes());
         }

@@ -152,6 +152,11 @@ fn several_contacts_are_kept_up_to_the_limit_and_the_latest_is_called() {
     }
     assert_eq!(phone.borrow().replies.last().unwrap().1.len(), 3);
     assert_eq!(world.engine.registration("alice").unwrap().0, "sip:alice@10.0.0.5");
+    // The latest goes; an earlier one takes its place and the caller is told.
+    assert_eq!(register(&mut world, &phone, &["<sip:alice@10.0.0.5>"], "0"), 200);
+    assert_eq!(world.engine.registration("alice").unwrap().0, "sip:alice@10.0.0.4");
+    assert_eq!(phone_events(&world).last().unwrap(), &format!("alice at {AT} for 299"));
+    assert_eq!(register(&mut world, &phone, &["<sip:alice@10.0.0.5>"], "300"), 200);
     let many: Vec<String> = (1..=4).map(|host| format!("<sip:alice@10.0.1.{host}>")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(register(&mut world, &phone, &many, "300"), 400);

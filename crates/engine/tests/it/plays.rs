@@ -32,6 +32,13 @@ fn the_whole_message_is_heard_byte_for_byte_in_both_codecs() {
 }
 
 #[test]
+fn an_engine_can_be_given_to_a_thread() {
+    fn sendable<T: Send>() {}
+    sendable::<engine::Engine>();
+    sendable::<engine::Outputs>();
+}
+
+#[test]
 fn the_steps_of_a_call_are_told_in_order_and_timed() {
     let mut world = World::new();
     world.start(call(1, "09121234567"));
@@ -61,7 +68,7 @@ fn packets_leave_every_20_ms_with_unpredictable_starting_points() {
     let of_one: Vec<_> = world.sent_rtp.iter().filter(|sent| sent.1 == destination).collect();
     assert!(of_one.len() > 100);
     for pair in of_one.windows(2) {
-        assert_eq!(pair[1].0 - pair[0].0, Duration::from_millis(20));
+        assert_eq!(pair[0].0 + Duration::from_millis(20), pair[1].0);
     }
     let other = world.sent_rtp.iter().find(|sent| sent.1 != destination).unwrap();
     assert_ne!(of_one[0].2[2..12], other.2[2..12], "sequence, timestamp and source");
@@ -202,6 +209,25 @@ fn a_thousand_calls_at_once_leave_nothing_behind() {
     assert!(world.heard.iter().all(|heard| heard.report.received.lost == 0));
     world.run_until_quiet();
     assert_eq!(world.carrier.live().calls, 0);
+}
+
+#[test]
+fn a_thread_that_was_not_run_for_a_while_loses_no_word() {
+    let mut world = World::new();
+    world.keep_sent_rtp = true;
+    let spec = call(1, "09990000200");
+    let wanted = spec.clip.encoded(Codec::Pcma).encoded().to_vec();
+    world.start(spec);
+    world.run_for(Duration::from_millis(700));
+    world.now += Duration::from_millis(330);
+    world.run_until_quiet();
+    let payloads: Vec<u8> =
+        world.sent_rtp.iter().flat_map(|(_, _, bytes)| bytes[12..].to_vec()).collect();
+    assert_eq!(&payloads[..wanted.len()], wanted);
+    assert!((14..=16).contains(&world.counter("rtp_late_frames")));
+    let most_at_once = |at: Duration| world.sent_rtp.iter().filter(|sent| sent.0 == at).count();
+    assert!(world.sent_rtp.iter().all(|sent| most_at_once(sent.0) <= 2));
+    assert_eq!(world.outcome(1).heard_ms, 2_000);
 }
 
 #[test]

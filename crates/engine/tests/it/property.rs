@@ -116,7 +116,7 @@ fn play(world: &mut World, moves: &[Move]) -> BTreeMap<u64, usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     #[test]
     fn exactly_one_ended_per_start(
