@@ -1,0 +1,224 @@
+//! Which send is dialled and when: fairness, pace, channels, numbers, time limits.
+
+use std::sync::atomic::Ordering;
+
+use domain::Disposition;
+use engine::{CallKey, Event, Target};
+use store::quick_send::State;
+
+use crate::fixture::{START, World, busy, config, ended, heard_out, number_of};
+
+fn number(n: usize) -> String {
+    format!("0912{n:07}")
+}
+
+#[tokio::test]
+async fn a_send_with_a_free_channel_is_dialled_without_another_commit() {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(100_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    assert!(matches!(world.state(&customer, send).await, State::Attempt { .. }));
+    world.run().await;
+    assert_eq!(world.called(), ["09121234567"]);
+    let spec = &world.started[0];
+    assert_eq!(spec.call, CallKey(send.0.cast_unsigned() << 8 | 1));
+    assert_eq!(spec.call_id, format!("{send}-1@avanak.invalid"));
+    assert_eq!(spec.from_uri, "sip:02100000000@avanak.invalid");
+    assert!(matches!(&spec.target, Target::Address { address, .. }
+        if address.to_string() == "192.0.2.1:5060"));
+}
+
+#[tokio::test]
+async fn never_more_calls_than_channels_and_the_rest_follows() {
+    let mut world = World::new(config(3, 1_000)).await;
+    let customer = world.account(1_000_000).await;
+    for n in 0..8 {
+        world.submit(&customer, &number(n)).await;
+    }
+    world.run().await;
+    assert_eq!(world.started.len(), 3);
+    world.pass_ms(2_000).await;
+    assert_eq!(world.started.len(), 3);
+    world.tell(ended(world.last_call(), busy()));
+    world.run().await;
+    assert_eq!(world.started.len(), 4);
+    let calls: Vec<CallKey> = world.started.iter().map(|spec| spec.call).collect();
+    for call in calls {
+        world.tell(ended(call, busy()));
+    }
+    world.pass_ms(100).await;
+    assert_eq!(world.started.len(), 7, "three channels are free again");
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn the_pace_of_a_trunk_is_kept_to_the_second() {
+    let mut world = World::new(config(1_000, 10)).await;
+    let customer = world.account(10_000_000).await;
+    for n in 0..60 {
+        world.submit(&customer, &number(n)).await;
+    }
+    world.run().await;
+    world.pass_ms(3_000).await;
+    let started = world.started.len();
+    assert!((30..=32).contains(&started), "{started} in three seconds");
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_back_neither_stops_nor_hurries_the_dialler() {
+    let mut world = World::new(config(1_000, 10)).await;
+    let customer = world.account(10_000_000).await;
+    for n in 0..60 {
+        world.submit(&customer, &number(n)).await;
+    }
+    world.pass_ms(1_000).await;
+    let before = world.started.len();
+    world.set_wall(START.plus_ms(-5_000));
+    world.pass_ms(1_000).await;
+    let more = world.started.len() - before;
+    assert!((9..=11).contains(&more), "{more} in the second after the step");
+}
+
+#[tokio::test]
+async fn customers_take_turns_however_much_one_of_them_sends() {
+    let mut world = World::new(config(1, 1_000)).await;
+    let large = world.account(10_000_000).await;
+    let small = world.account(10_000_000).await;
+    for n in 0..20 {
+        world.submit(&large, &number(n)).await;
+    }
+    world.submit(&small, "09350000001").await;
+    world.submit(&small, "09350000002").await;
+    world.run().await;
+    for _ in 0..5 {
+        world.tell(ended(world.last_call(), busy()));
+        world.run().await;
+    }
+    let called = world.called();
+    assert!(called[1..4].contains(&String::from("09350000001")), "{called:?}");
+    assert!(called[1..6].contains(&String::from("09350000002")), "{called:?}");
+}
+
+#[tokio::test]
+async fn a_number_is_never_in_two_calls_and_rests_between_them() {
+    let mut world = World::new(config(10, 1_000)).await;
+    let one = world.account(1_000_000).await;
+    let other = world.account(1_000_000).await;
+    world.submit(&one, "09121234567").await;
+    world.submit(&other, "+98 912 123 4567").await;
+    world.submit(&one, "09121234567").await;
+    world.submit(&one, "09127654321").await;
+    world.pass_ms(100).await;
+    assert_eq!(world.called(), ["09121234567", "09127654321"]);
+    let first = world.started[0].call;
+    world.tell(ended(first, heard_out()));
+    world.pass_ms(500).await;
+    assert_eq!(world.started.len(), 2, "the number rests");
+    world.pass_ms(600).await;
+    assert_eq!(number_of(&world.started[2]), "09121234567");
+    world.pass_ms(3_000).await;
+    assert_eq!(world.started.len(), 3, "the third send waits for the second");
+}
+
+#[tokio::test]
+async fn a_send_that_waited_too_long_expires_and_its_hold_is_released() {
+    let mut world = World::new(config(1, 1_000)).await;
+    let customer = world.account(100_000).await;
+    let first = world.submit(&customer, &number(1)).await;
+    let second = world.submit(&customer, &number(2)).await;
+    world.run().await;
+    assert_eq!(world.balance(&customer).await, (100_000, 900));
+    world.set_wall(START.plus_ms(10 * 60_000));
+    world.pass_ms(1_000).await;
+    let end = world.ended(&customer, second).await;
+    assert_eq!((end.disposition, end.charge.0), (Disposition::Expired, 0));
+    assert_eq!(world.balance(&customer).await, (100_000, 450));
+    assert!(matches!(world.state(&customer, first).await, State::Attempt { .. }));
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_process_accepted_is_found_in_the_table() {
+    let mut world = World::new(config(1, 1_000)).await;
+    let customer = world.account(1_000_000).await;
+    world.submit(&customer, &number(1)).await;
+    for n in 2..5 {
+        world.submit(&customer, &number(n)).await;
+    }
+    world.run().await;
+    world.tell(ended(world.last_call(), busy()));
+    world.kill();
+    world.start().await;
+    for _ in 0..3 {
+        world.pass_ms(100).await;
+        let call = world.last_call();
+        world.tell(ended(call, busy()));
+    }
+    world.pass_ms(100).await;
+    assert_eq!(world.called(), [number(2), number(3), number(4)]);
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_calls_from_being_placed_and_nothing_is_lost() {
+    let mut world = World::new(config(10, 1_000)).await;
+    let customer = world.account(100_000).await;
+    world.file.full.store(true, Ordering::SeqCst);
+    let send = world.submit(&customer, &number(1)).await;
+    world.pass_ms(1_000).await;
+    assert!(world.started.is_empty());
+    assert!(world.recorder.as_ref().unwrap().write_errors() > 0);
+    assert!(matches!(world.state(&customer, send).await, State::Ready { .. }));
+    world.file.full.store(false, Ordering::SeqCst);
+    world.pass_ms(6_000).await;
+    assert_eq!(world.called(), [number(1)]);
+    assert_eq!(world.started[0].call_id, format!("{send}-2@avanak.invalid"));
+}
+
+#[tokio::test]
+async fn a_phone_is_called_at_its_contact_and_one_without_is_unreachable() {
+    let mut world = World::new(config(10, 1_000)).await;
+    let customer = world.account(100_000).await;
+    for (extension, contact) in [("201", "sip:desk@192.0.2.7:5070"), ("202", "sip:d@host.example")]
+    {
+        let new = app::phone::NewPhone {
+            account: customer.0.account.id,
+            extension: String::from(extension),
+            fixed_contact: Some(String::from(contact)),
+        };
+        app::phone::add(&world.app, new).await.unwrap();
+    }
+    let there = world.submit(&customer, "201").await;
+    let nowhere = world.submit(&customer, "202").await;
+    world.pass_ms(50).await;
+    assert_eq!(world.started.len(), 1);
+    assert!(matches!(&world.started[0].target, Target::Address { address, request_uri, .. }
+        if address.to_string() == "192.0.2.7:5070" && request_uri == "sip:desk@192.0.2.7:5070"));
+    let end = world.ended(&customer, nowhere).await;
+    assert_eq!((end.disposition, end.charge.0), (Disposition::NetworkFailure, 0));
+    world.tell(Event::Ringing { call: world.started[0].call });
+    assert_eq!(world.app.live().get(there), Some(domain::Status::Ringing));
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn draining_lets_live_calls_end_and_starts_no_other() {
+    let mut world = World::new(config(1, 1_000)).await;
+    let customer = world.account(1_000_000).await;
+    world.submit(&customer, &number(1)).await;
+    let waiting = world.submit(&customer, &number(2)).await;
+    world.run().await;
+    let now = world.now;
+    world.node.as_mut().unwrap().drain(now);
+    let late = world.submit(&customer, &number(3)).await;
+    world.run().await;
+    assert!(!world.node.as_ref().unwrap().is_idle());
+    world.tell(ended(world.last_call(), heard_out()));
+    world.pass_ms(2_000).await;
+    assert!(world.node.as_ref().unwrap().is_idle());
+    assert_eq!(world.started.len(), 1);
+    for send in [waiting, late] {
+        assert!(matches!(world.state(&customer, send).await, State::Ready { .. }));
+    }
+    world.audit().await;
+}

@@ -1,0 +1,218 @@
+//! What becomes of calls that a killed process left behind, row by row of the table in
+//! `recovery.rs`.
+
+use app::Caller;
+use domain::{Disposition, MessageId, QuickSendId};
+use engine::{CallKey, Cause, Event, Outcome, Refusal};
+use node::SLOT_BYTES;
+use store::quick_send::State;
+
+use crate::fixture::{World, busy, config, dialog, ended, heard_out};
+
+struct Killed {
+    world: World,
+    customer: (Caller, MessageId),
+    send: QuickSendId,
+    call: CallKey,
+}
+
+/// A send that is leased and given to the engine.
+async fn dialled() -> Killed {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    world.run().await;
+    let call = world.last_call();
+    Killed { world, customer, send, call }
+}
+
+impl Killed {
+    async fn restart(&mut self) {
+        self.world.kill();
+        self.world.start().await;
+    }
+
+    async fn end(&self) -> (Disposition, i64) {
+        let end = self.world.ended(&self.customer, self.send).await;
+        (end.disposition, end.charge.0)
+    }
+
+    async fn check_never_called_again(&mut self) {
+        self.world.pass_ms(60_000).await;
+        assert!(self.world.started.is_empty());
+        assert!(self.world.recorder.as_ref().unwrap().is_empty());
+        assert!(self.world.node.as_ref().unwrap().is_idle());
+        self.world.audit().await;
+    }
+}
+
+#[tokio::test]
+async fn leased_but_never_given_to_the_engine_is_called_again() {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    assert!(matches!(world.state(&customer, send).await, State::Attempt { .. }));
+    world.kill();
+    world.start().await;
+    world.pass_ms(100).await;
+    assert_eq!(world.called(), ["09121234567"]);
+    assert_eq!(world.started[0].call_id, format!("{send}-2@avanak.invalid"));
+    assert!(world.abandoned.is_empty());
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn dialled_is_cancelled_and_never_called_again() {
+    let mut killed = dialled().await;
+    killed.restart().await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.world.tell(Event::Abandoned { call: killed.call });
+    killed.world.run().await;
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+    killed.check_never_called_again().await;
+}
+
+#[tokio::test]
+async fn ringing_is_cancelled_and_never_called_again() {
+    let mut killed = dialled().await;
+    killed.world.tell(Event::Ringing { call: killed.call });
+    killed.restart().await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.check_never_called_again().await;
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+}
+
+#[tokio::test]
+async fn answered_is_hung_up_and_charged_for_what_is_on_record() {
+    let mut killed = dialled().await;
+    killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
+    killed.world.tell(Event::Progress { call: killed.call, heard_ms: 6_000 });
+    killed.restart().await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.world.tell(Event::Abandoned { call: killed.call });
+    killed.world.run().await;
+    assert_eq!(killed.end().await, (Disposition::HeardInPart, 450));
+    killed.check_never_called_again().await;
+}
+
+#[tokio::test]
+async fn ended_is_settled_exactly_as_it_ended() {
+    let mut killed = dialled().await;
+    killed.world.tell(Event::Answered { call: killed.call, dialog: dialog() });
+    let mut outcome = heard_out();
+    outcome.keys.push('4');
+    killed.world.tell(ended(killed.call, outcome));
+    killed.restart().await;
+    assert!(killed.world.abandoned.is_empty());
+    assert_eq!(killed.end().await, (Disposition::Delivered, 450));
+    let end = killed.world.ended(&killed.customer, killed.send).await;
+    assert_eq!(end.facts.sip_code, Some(200));
+    assert_eq!(end.facts.heard_ms, 10_000);
+    killed.check_never_called_again().await;
+}
+
+#[tokio::test]
+async fn refused_by_the_engine_is_called_again() {
+    let mut killed = dialled().await;
+    let outcome = Outcome { cause: Cause::Refused(Refusal::Full), sip_code: None, ..busy() };
+    killed.world.tell(ended(killed.call, outcome));
+    killed.restart().await;
+    killed.world.pass_ms(100).await;
+    assert!(killed.world.abandoned.is_empty());
+    assert_eq!(killed.world.called(), ["09121234567"]);
+}
+
+#[tokio::test]
+async fn settled_before_the_record_was_freed_changes_nothing() {
+    let mut killed = dialled().await;
+    let call = killed.call;
+    killed.world.tell(ended(call, heard_out()));
+    let slots = killed.world.file.bytes.lock().unwrap().clone();
+    killed.world.run().await;
+    assert_eq!(killed.world.released, [call]);
+    *killed.world.file.bytes.lock().unwrap() = slots;
+    killed.restart().await;
+    assert_eq!(killed.world.released, [call]);
+    assert_eq!(killed.world.balance(&killed.customer).await, (9_550, 0));
+    killed.check_never_called_again().await;
+}
+
+#[tokio::test]
+async fn after_a_loss_of_power_nothing_open_is_called_again() {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    world.kill();
+    world.boot = "boot-2";
+    world.start().await;
+    assert_eq!(world.abandoned.len(), 1, "it may have been dialled");
+    // A second kill finds the same, although the recorder's file is of this boot now.
+    world.kill();
+    world.start().await;
+    assert_eq!(world.abandoned.len(), 1);
+    world.pass_ms(60_000).await;
+    assert!(world.started.is_empty());
+    assert_eq!(world.ended(&customer, send).await.disposition, Disposition::NetworkFailure);
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn a_torn_slot_makes_every_call_without_a_record_count_as_dialled() {
+    let mut killed = dialled().await;
+    let other = killed.world.submit(&killed.customer, "09127654321").await;
+    {
+        let mut bytes = killed.world.file.bytes.lock().unwrap();
+        let second_half = SLOT_BYTES + SLOT_BYTES / 2..2 * SLOT_BYTES;
+        bytes[second_half].fill(0xa5);
+    }
+    killed.restart().await;
+    assert_eq!(killed.world.abandoned.len(), 2);
+    killed.check_never_called_again().await;
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+    let end = killed.world.ended(&killed.customer, other).await;
+    assert_eq!(end.disposition, Disposition::NetworkFailure);
+}
+
+#[tokio::test]
+async fn the_number_stays_excluded_until_the_old_call_is_cleared() {
+    let mut killed = dialled().await;
+    let again = killed.world.submit(&killed.customer, "09121234567").await;
+    killed.world.run().await;
+    killed.restart().await;
+    killed.world.pass_ms(5_000).await;
+    assert!(killed.world.started.is_empty());
+    killed.world.tell(Event::Abandoned { call: killed.call });
+    killed.world.pass_ms(1_500).await;
+    assert_eq!(killed.world.called(), ["09121234567"]);
+    assert!(matches!(killed.world.state(&killed.customer, again).await, State::Attempt { .. }));
+}
+
+#[tokio::test]
+async fn without_news_of_the_old_call_the_number_is_free_after_a_while() {
+    let mut killed = dialled().await;
+    killed.world.submit(&killed.customer, "09121234567").await;
+    killed.restart().await;
+    killed.world.pass_ms(39_000).await;
+    assert!(killed.world.started.is_empty());
+    killed.world.pass_ms(3_000).await;
+    assert_eq!(killed.world.called(), ["09121234567"]);
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+}
+
+#[tokio::test]
+async fn records_of_a_shard_that_is_gone_move_to_the_others() {
+    use node::{Gate, Node, Recorder};
+    let mut killed = dialled().await;
+    killed.world.kill();
+    let (old, new) = (killed.world.file.clone(), crate::fixture::MemoryFile::default());
+    let open =
+        |file: &crate::fixture::MemoryFile| Recorder::open_file(file.clone(), "boot-1", 8).unwrap();
+    let mut recorders = vec![open(&new), open(&old)];
+    let gate = Gate::new(&killed.world.config, Box::new(|| {}));
+    let (app, config) = (killed.world.app.clone(), killed.world.config.clone());
+    let mut node = Node::start(killed.world.now, app, gate, config, &mut recorders).await.unwrap();
+    let steps = node.step(killed.world.now);
+    assert!(matches!(&steps.commands[..], [(0, engine::Command::Abandon(abandoned))]
+        if abandoned.call == killed.call));
+    assert_eq!((recorders[0].len(), recorders[1].len()), (1, 0));
+}
