@@ -13,7 +13,7 @@ use crate::message::{Headers, header};
 use crate::transaction::ClientInvite;
 
 /// The most INVITEs of one call that are cancelled.
-const MAX_TRIES: u8 = 3;
+const MAX_TRIES: u8 = 4;
 
 /// Q.850 cause 41, temporary failure: what the peer's records say of a call that we lost.
 const LOST: Reason = Reason { q850: 41 };

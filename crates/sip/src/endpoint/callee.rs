@@ -67,7 +67,9 @@ impl Endpoint {
 
     /// The code a request is refused with before anybody looks at what it wants.
     fn unsupported(&self, request: &Request) -> Option<u16> {
-        if request.headers.elements(Name::Require).next().is_some() {
+        // Whatever a BYE requires, the call is over.
+        if request.method != Method::Bye && request.headers.elements(Name::Require).next().is_some()
+        {
             return Some(420);
         }
         if request.uri.scheme() == Scheme::Other {
@@ -86,7 +88,7 @@ impl Endpoint {
         }
     }
 
-    /// Refuses a request without keeping anything: a repeat gets the same response because its
+    /// Answers a request without keeping anything: a repeat gets the same response because its
     /// tag depends on the request alone (§8.2.7).
     pub(super) fn refuse(
         &mut self,
@@ -313,9 +315,13 @@ impl Endpoint {
         request: &Request,
         out: &mut Outputs,
     ) {
-        let head = ReplyHead::new(request, source, [0; 16]);
-        self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
-        self.respond_plain(now, key, 200, out);
+        if self.is_full() {
+            self.refuse(request, source, 200, &[], out);
+        } else {
+            let head = ReplyHead::new(request, source, [0; 16]);
+            self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
+            self.respond_plain(now, key, 200, out);
+        }
         let q850 = header::q850(&request.headers);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match &mut leg.state {

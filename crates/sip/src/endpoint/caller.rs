@@ -1,7 +1,7 @@
 //! Calls we place (UAC): INVITE, its answers and forks, CANCEL, and the BYE of either role.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::leg::{Calling, Ending, Leg, Outcome, State, Why};
 use super::table::{
@@ -13,6 +13,9 @@ use crate::digest::{Answers, Asked, Session};
 use crate::message::{Method, Name, NameAddr, Response, Uri, Writer, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
+
+/// A longer ring timeout counts as this one.
+const MAX_RING_TIMEOUT: Duration = Duration::from_hours(1);
 
 impl Endpoint {
     /// Begins a call; see [`Endpoint::invite`].
@@ -69,7 +72,8 @@ impl Endpoint {
         let mut leg = Leg::new(Dialog::unanswered(origin, 0), state);
         leg.session = invite.credentials.map(Session::new);
         let id = self.add_leg(dialog_key, leg);
-        let ring = self.timers.set(now + invite.ring_timeout, Due::Ring(id));
+        let ring_timeout = invite.ring_timeout.min(MAX_RING_TIMEOUT);
+        let ring = self.timers.set(now + ring_timeout, Due::Ring(id));
         self.legs.get_mut(&id).expect("the leg was just added").ring = Some(ring);
         self.send_invite(now, id, out);
         Ok(id)
@@ -279,7 +283,8 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let State::Calling(calling) = &mut leg.state else { return };
         let failure = match calling.cancel {
-            Some(why) if response.code == 487 => why.failure(),
+            // A challenge says nothing about a call that nobody wants any more.
+            Some(why) if matches!(response.code, 487 | 401 | 407) => why.failure(),
             Some(_) => rejected(response),
             None => {
                 let answers = &mut calling.answers;

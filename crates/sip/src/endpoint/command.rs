@@ -59,7 +59,7 @@ pub struct Invite {
     /// The From tag; made by the endpoint when `None`.
     pub local_tag: Option<String>,
     /// The Via branch of the first INVITE, with its `z9hG4bK`; made by the endpoint when `None`.
-    /// A repeat with credentials uses `{branch}.2`, then `{branch}.3`.
+    /// A repeat with credentials uses `{branch}.2`, a later one `.3`, the last `.4`.
     pub branch: Option<String>,
     /// The user part of our Contact; may be empty.
     pub contact_user: String,
@@ -70,7 +70,7 @@ pub struct Invite {
     /// Fields to add, such as P-Asserted-Identity. Not checked against those the endpoint sets.
     pub headers: Headers,
     /// How long to wait for a final response before the call is cancelled with
-    /// [`super::Failure::NoAnswer`].
+    /// [`super::Failure::NoAnswer`]; at most an hour.
     pub ring_timeout: Duration,
     /// Send later requests of the dialog to `destination` instead of the peer's Contact or route:
     /// right for phones behind NAT, whose Contact names an address nobody can reach.
@@ -154,7 +154,7 @@ pub enum Stage {
         /// The Via branch the first INVITE had.
         branch: String,
         /// How many INVITEs may have been sent: 1 without credentials, 2 with (the repeat has
-        /// branch `{branch}.2` and CSeq 2). At most 3.
+        /// branch `{branch}.2` and CSeq 2). At most 4.
         tries: u8,
     },
     /// The call had been answered: it is hung up.

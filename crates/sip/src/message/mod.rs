@@ -114,7 +114,7 @@ pub struct Response {
 }
 
 impl Request {
-    /// The number of the body that is session description, if it is one.
+    /// The body when it is a session description.
     pub fn sdp(&self) -> Option<&[u8]> {
         header::sdp(&self.headers, &self.body)
     }

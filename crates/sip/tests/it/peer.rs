@@ -528,6 +528,69 @@ fn admission() {
     assert_eq!(taken, Err(Full::Taken));
 }
 
+/// Goal: BYEs without end from a peer within its call cost no memory beyond the limit, and each
+/// is answered, whatever it requires.
+#[test]
+fn flood_of_byes() {
+    let mut bench = Bench::with_limits(Limits { transactions: 20, ..Limits::default() });
+    bench.call(invite());
+    bench.respond("INVITE", 180, "far", "");
+    for cseq in 1..=100 {
+        bench.in_dialog("BYE", cseq, &format!("b{cseq}"), "far", "Require: x\n");
+    }
+    assert_eq!(bench.codes(), vec![200; 100]);
+    assert_eq!(bench.endpoint.live().server_transactions, 19);
+}
+
+/// Goal: a challenge that crosses our wish to hang up is not answered.
+#[test]
+fn challenge_after_hanging_up() {
+    let mut bench = Bench::new();
+    let credentials = Some(sip::Credentials { username: "u".into(), password: "p".into() });
+    let ring_timeout = Duration::MAX;
+    let leg = bench.call(Invite { credentials, ring_timeout, ..invite() });
+    bench.act(|e, now, out| e.hang_up(now, leg, None, out));
+    bench.respond("INVITE", 401, "x", "WWW-Authenticate: Digest realm=\"r\", nonce=\"n\"\n");
+    assert_eq!(bench.methods(), ["INVITE", "ACK"]);
+    assert!(matches!(bench.events[..], [Event::Failed { failure: Failure::Cancelled, .. }]));
+    bench.rest();
+}
+
+/// Goal: the same secret gives the same datagrams, another secret others.
+#[test]
+fn reproducible() {
+    let first = |seed: u64| {
+        let mut endpoint = Endpoint::new(config(CALLER, seed));
+        let mut out = Outputs::default();
+        endpoint.invite(epoch(), invite(), &mut out).unwrap();
+        out.transmits
+    };
+    assert_eq!(first(1), first(1));
+    assert_ne!(first(1), first(2));
+}
+
+/// Goal: a proxy and the server behind it each want credentials; a stale nonce is replaced.
+#[test]
+fn two_challenges_and_a_stale_one() {
+    let mut bench = Bench::new();
+    let credentials = Some(sip::Credentials { username: "u".into(), password: "p".into() });
+    let branch = Some("z9hG4bKb".to_string());
+    bench.call(Invite { credentials, branch, ..invite() });
+    let digest = "Digest realm=\"r\", nonce=\"n\", qop=\"auth\"";
+    bench.respond("INVITE", 407, "x", &format!("Proxy-Authenticate: {digest}\n"));
+    bench.respond("INVITE", 401, "x", &format!("WWW-Authenticate: {digest}\n"));
+    bench.respond("INVITE", 407, "x", &format!("Proxy-Authenticate: {digest}, stale=TRUE\n"));
+    let (_, last) = bench.request();
+    let get = |name| String::from_utf8_lossy(last.headers.get(name).unwrap()).into_owned();
+    assert!(get(Name::ProxyAuthorization).contains("nc=00000001"));
+    assert!(get(Name::Authorization).contains("nc=00000002"));
+    assert!(get(Name::Via).ends_with("branch=z9hG4bKb.4"));
+    assert_eq!(get(Name::CSeq), "4 INVITE");
+    bench.respond("INVITE", 407, "x", &format!("Proxy-Authenticate: {digest}, stale=true\n"));
+    assert!(matches!(bench.events[..], [Event::Failed { .. }]));
+    bench.rest();
+}
+
 /// Goal: OPTIONS and REGISTER of ours: answered, challenged, unanswered.
 #[test]
 fn our_requests() {
