@@ -80,8 +80,7 @@ pub async fn post(tx: &mut Tx, new: &NewEntry) -> Result<Posted> {
                  AND (CAST($2 AS BIGINT) >= 0 OR balance_rials + $2 >= reserved_rials)";
     let changed = tx.execute(sql, values![new.account, new.amount]).await?;
     if changed == 0 {
-        let known = crate::account::find(tx, new.account).await?.is_some();
-        return Ok(if known { Posted::InsufficientCredit } else { Posted::AccountGone });
+        return why_not(tx, new).await;
     }
     let sql = "INSERT INTO entry (account_id, kind, amount_rials, at_us, reference, note)
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
@@ -93,6 +92,17 @@ pub async fn post(tx: &mut Tx, new: &NewEntry) -> Result<Posted> {
     let sql = "UPDATE account SET balance_rials = balance_rials - $2 WHERE id = $1";
     tx.execute(sql, values![new.account, new.amount]).await?;
     Ok(Posted::Repeated)
+}
+
+/// Why the balance did not change.
+async fn why_not(tx: &mut Tx, new: &NewEntry) -> Result<Posted> {
+    let sql = "SELECT id FROM entry WHERE reference = $1";
+    let known = tx.query_opt(sql, values![new.reference.as_deref()]).await?;
+    if known.is_some() {
+        return Ok(Posted::Repeated);
+    }
+    let account = crate::account::find(tx, new.account).await?;
+    Ok(if account.is_some() { Posted::InsufficientCredit } else { Posted::AccountGone })
 }
 
 /// What changed the balance from `from` until before `to`, the newest first.

@@ -220,7 +220,7 @@ async fn move_to_outcome(
                    WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
                    RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us
                ), priced AS (
-                   SELECT q.id, q.account_id, q.hold_rials,
+                   SELECT s.quick_send_id, s.n, q.hold_rials,
                           LEAST(GREATEST(s.charge_rials, 0), q.hold_rials) AS charge_rials
                    FROM s JOIN quick_send q ON q.id = s.quick_send_id
                ), ended AS (
@@ -234,7 +234,7 @@ async fn move_to_outcome(
                           s.answered_at_us, s.first_audio_at_us, s.ended_at_us
                    FROM closed c
                    JOIN s ON s.quick_send_id = c.quick_send_id AND s.n = c.n
-                   JOIN priced p ON p.id = c.quick_send_id
+                   JOIN priced p ON p.quick_send_id = c.quick_send_id AND p.n = c.n
                    RETURNING quick_send_id, n, charge_rials, release_rials
                ), moved AS (
                    UPDATE account

@@ -1,0 +1,244 @@
+//! Accounts, tokens, messages, tariffs, phones, speech, entries.
+
+use domain::{Approval, Extension, Rials, Tariff, TariffId, Timestamp};
+use store::entry::{EntryKind, NewEntry, Posted};
+use store::phone::{Binding, NewPhone};
+use store::speech::Speech;
+use store::token::NewToken;
+use store::{Error, Queries as _, account, entry, message, phone, speech, tariff, token};
+
+use crate::engines::both_engines;
+use crate::world::{NOW, delivered, new_account, new_message};
+
+fn credit(account: domain::AccountId, amount: i64, reference: &str) -> NewEntry {
+    NewEntry {
+        account,
+        kind: if amount < 0 { EntryKind::Speech } else { EntryKind::Credit },
+        amount: Rials(amount),
+        at: NOW.plus_ms(1),
+        reference: Some(reference.to_owned()),
+        note: String::from("note"),
+    }
+}
+
+both_engines! {
+    /// What is created is read back, and found by its token.
+    async fn an_account_and_its_token(world) {
+        let mut tx = world.db.begin().await.unwrap();
+        let id = account::create(&mut tx, &new_account(500)).await.unwrap();
+        let new = NewToken {
+            account: id,
+            hash: vec![0, 159, 146, 150],
+            label: String::from("site"),
+            created_at: NOW,
+            expires_at: Some(NOW.plus_ms(1)),
+        };
+        let token = token::create(&mut tx, &new).await.unwrap();
+        token::touch(&mut tx, token, NOW).await.unwrap();
+        assert!(account::set_disabled(&mut tx, id, Some(NOW)).await.unwrap());
+        assert!(account::set_expiry(&mut tx, id, Some(NOW)).await.unwrap());
+        tx.commit().await.unwrap();
+
+        let mut reader = world.db.read().await.unwrap();
+        let found = account::find(&mut reader, id).await.unwrap().unwrap();
+        assert_eq!(found.name, "شرکت نمونه");
+        assert_eq!((found.balance, found.reserved), (Rials(500), Rials(0)));
+        assert_eq!((found.disabled_at, found.expires_at), (Some(NOW), Some(NOW)));
+        assert!(found.approves_own_messages);
+        let holder =
+            account::find_by_token(&mut reader, &[0, 159, 146, 150]).await.unwrap().unwrap();
+        assert_eq!((holder.token, &holder.account), (token, &found));
+        assert_eq!(holder.state.expires_at, Some(NOW.plus_ms(1)));
+        assert_eq!(account::find_by_token(&mut reader, b"else").await.unwrap(), None);
+        assert_eq!(account::list(&mut reader, domain::AccountId(0), 9).await.unwrap(), [found]);
+        assert_eq!(account::list(&mut reader, id, 9).await.unwrap(), []);
+        let kept = token::list(&mut reader, id).await.unwrap();
+        assert_eq!((kept.len(), kept[0].last_used_at), (1, Some(NOW)));
+
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(token::disable(&mut tx, id, token, NOW).await.unwrap());
+        assert!(!token::disable(&mut tx, id, token, NOW).await.unwrap());
+        tx.commit().await.unwrap();
+        let holder = account::find_by_token(&mut reader, &[0, 159, 146, 150]).await.unwrap();
+        assert_eq!(holder.unwrap().state.disabled_at, Some(NOW));
+    }
+
+    /// A reference is posted once, and nobody spends what is not there.
+    async fn entries(world) {
+        let id = world.account(100).await;
+        let mut tx = world.db.begin().await.unwrap();
+        let post = async |tx: &mut store::Tx, amount, reference| {
+            entry::post(tx, &credit(id, amount, reference)).await.unwrap()
+        };
+        assert_eq!(post(&mut tx, 50, "a").await, Posted::Done);
+        assert_eq!(post(&mut tx, 50, "a").await, Posted::Repeated);
+        assert_eq!(post(&mut tx, -151, "b").await, Posted::InsufficientCredit);
+        assert_eq!(post(&mut tx, -150, "c").await, Posted::Done);
+        assert_eq!(post(&mut tx, -150, "c").await, Posted::Repeated);
+        let nobody = NewEntry { account: domain::AccountId(999), ..credit(id, 1, "d") };
+        assert_eq!(entry::post(&mut tx, &nobody).await.unwrap(), Posted::AccountGone);
+        tx.commit().await.unwrap();
+        assert_eq!(world.funds(id).await, (0, 0));
+        let mut reader = world.db.read().await.unwrap();
+        let lines =
+            entry::statement(&mut reader, id, NOW, NOW.plus_ms(2), 10).await.unwrap();
+        let amounts: Vec<i64> = lines.iter().map(|line| line.amount.0).collect();
+        assert_eq!(amounts.iter().sum::<i64>(), 0);
+        assert_eq!(amounts.len(), 3);
+        let none = entry::statement(&mut reader, id, NOW.plus_ms(2), NOW.plus_ms(3), 10).await;
+        assert_eq!(none.unwrap(), []);
+    }
+
+    /// Calls stand in the statement beside entries, with what they cost.
+    async fn a_call_in_the_statement(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let accepted = world.accept(&element).await;
+        let attempt = world.lease(node, accepted.quick_send).await;
+        world.db.settle(vec![delivered(attempt, 225)]).await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        let lines =
+            entry::statement(&mut reader, element.account, NOW, NOW.plus_ms(9), 10).await.unwrap();
+        assert_eq!((lines[0].kind.as_str(), lines[0].amount), ("call", Rials(-225)));
+        assert_eq!(lines[0].quick_send, Some(accepted.quick_send));
+        assert_eq!((lines[1].kind.as_str(), lines[1].amount), ("credit", Rials(10_000)));
+    }
+
+    /// A deleted message is gone for its owner, and was never there for others.
+    async fn messages(world) {
+        let id = world.account(0).await;
+        let other = world.account(0).await;
+        let first = world.message(id).await;
+        let second = world.message(id).await;
+        let mut reader = world.db.read().await.unwrap();
+        let found = message::find(&mut reader, id, first).await.unwrap().unwrap();
+        assert_eq!((found.title.as_str(), found.length_ms), ("سلام", 10_000));
+        assert_eq!((found.approval, found.persistent), (Approval::Approved, false));
+        assert_eq!(message::find(&mut reader, other, first).await.unwrap(), None);
+        let list = message::list(&mut reader, id, None, 10).await.unwrap();
+        assert_eq!(list.iter().map(|m| m.id).collect::<Vec<_>>(), [second, first]);
+        let older = message::list(&mut reader, id, Some(second), 10).await.unwrap();
+        assert_eq!(older.len(), 1);
+
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(!message::delete(&mut tx, other, first, NOW).await.unwrap());
+        assert!(message::delete(&mut tx, id, first, NOW).await.unwrap());
+        assert!(!message::delete(&mut tx, id, first, NOW).await.unwrap());
+        assert!(message::set_approval(&mut tx, second, Approval::Rejected).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(message::find(&mut reader, id, first).await.unwrap(), None);
+        let rejected = message::find(&mut reader, id, second).await.unwrap().unwrap();
+        assert_eq!(rejected.approval, Approval::Rejected);
+    }
+
+    /// The newest tariff that has started applies; a migrated database has one from the beginning.
+    async fn tariffs(world) {
+        let later = Tariff {
+            id: TariffId(0),
+            effective_from: NOW,
+            pulse_seconds: 60,
+            internal_second: Rials(1),
+            external_second: Rials(2),
+            tts_second: Rials(3),
+        };
+        let mut tx = world.db.begin().await.unwrap();
+        let id = tariff::insert(&mut tx, &later).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        let before = tariff::current(&mut reader, Timestamp(NOW.0 - 1)).await.unwrap().unwrap();
+        assert_eq!((before.pulse_seconds, before.external_second), (5, Rials(45)));
+        assert_eq!((before.internal_second, before.tts_second), (Rials(45), Rials(10)));
+        let after = tariff::current(&mut reader, NOW).await.unwrap().unwrap();
+        assert_eq!(after, Tariff { id, ..later });
+        assert_eq!(tariff::find(&mut reader, id).await.unwrap(), Some(after));
+        assert_eq!(tariff::current(&mut reader, Timestamp(-1)).await.unwrap(), None);
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(matches!(tariff::insert(&mut tx, &later).await, Err(Error::Conflict(_))));
+    }
+
+    /// A phone is found by either of its names, and remembers where it registered.
+    async fn phones(world) {
+        let id = world.account(0).await;
+        let extension = Extension::parse("101").unwrap();
+        let new = NewPhone {
+            account: id,
+            extension: extension.clone(),
+            username: String::from("u1"),
+            ha1_md5: String::from("5"),
+            ha1_sha256: String::from("256"),
+            fixed_contact: None,
+        };
+        let mut tx = world.db.begin().await.unwrap();
+        let phone_id = phone::insert(&mut tx, &new).await.unwrap();
+        let binding = Binding {
+            contact: String::from("sip:u1@127.0.0.1:5070"),
+            address: String::from("127.0.0.1:5070"),
+            until: NOW,
+        };
+        assert!(phone::bind(&mut tx, phone_id, &binding).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        let found = phone::find_by_extension(&mut reader, id, &extension).await.unwrap().unwrap();
+        assert_eq!(found.binding, Some(binding));
+        let same = phone::find_by_username(&mut reader, "u1").await.unwrap();
+        assert_eq!(same.as_ref(), Some(&found));
+        assert_eq!(phone::list(&mut reader, id).await.unwrap(), [found]);
+
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(phone::unbind(&mut tx, phone_id).await.unwrap());
+        assert!(!phone::unbind(&mut tx, phone_id).await.unwrap());
+        tx.commit().await.unwrap();
+        let found = phone::find_by_username(&mut reader, "u1").await.unwrap().unwrap();
+        assert_eq!(found.binding, None);
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(matches!(phone::insert(&mut tx, &new).await, Err(Error::Conflict(_))));
+    }
+
+    /// The first speech under a key stays.
+    async fn the_speech_cache(world) {
+        let made = Speech { blob: String::from("x"), length_ms: 4_000 };
+        let other = Speech { blob: String::from("y"), length_ms: 5_000 };
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(speech::insert(&mut tx, b"key", &made, NOW).await.unwrap());
+        assert!(!speech::insert(&mut tx, b"key", &other, NOW).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        assert_eq!(speech::find(&mut reader, b"key").await.unwrap(), Some(made));
+        assert_eq!(speech::find(&mut reader, b"else").await.unwrap(), None);
+    }
+
+    /// What is not committed never happened, whether dropped or failed.
+    async fn transactions(world) {
+        let mut tx = world.db.begin().await.unwrap();
+        account::create(&mut tx, &new_account(1)).await.unwrap();
+        drop(tx);
+        let mut tx = world.db.begin().await.unwrap();
+        account::create(&mut tx, &new_account(1)).await.unwrap();
+        let orphan = new_message(domain::AccountId(999));
+        assert!(matches!(message::insert(&mut tx, &orphan).await, Err(Error::Conflict(_))));
+        assert!(matches!(account::create(&mut tx, &new_account(1)).await, Err(Error::Conflict(_))));
+        assert!(matches!(tx.commit().await, Err(Error::Conflict(_))));
+        world.account(2).await;
+        let mut reader = world.db.read().await.unwrap();
+        let all = account::list(&mut reader, domain::AccountId(0), 9).await.unwrap();
+        assert_eq!(all.iter().map(|a| a.balance.0).collect::<Vec<_>>(), [2]);
+    }
+
+    /// A value that this version does not know is named, not guessed.
+    async fn corrupt_values_are_named(world) {
+        let id = world.account(0).await;
+        let message = world.message(id).await;
+        let mut tx = world.db.begin().await.unwrap();
+        tx.execute("UPDATE message SET approval = 77", &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        let error = message::find(&mut reader, id, message).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("message.approval of row {message} cannot be understood")
+        );
+        assert!(matches!(error, Error::Corrupt { id, .. } if id == message.0));
+        let error = reader.query("SELECT nothing FROM message", &[]).await.unwrap_err();
+        assert_eq!(error.to_string(), "the database is not available");
+    }
+}

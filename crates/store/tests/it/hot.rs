@@ -1,0 +1,251 @@
+//! Accept, lease, settle, expire: one after the other.
+
+use domain::{AccountId, Disposition, MessageId, Rials, Status, Timestamp};
+use store::hot::{Accept, AcceptRefusal, Accepted, Facts, NodeStamp, SettleResult};
+use store::quick_send::{self, QuickSend, State};
+
+use crate::engines::both_engines;
+use crate::world::{NOW, World, delivered, leased, send};
+
+async fn found(world: &World, element: &Accept, accepted: Accepted) -> QuickSend {
+    let mut reader = world.db.read().await.unwrap();
+    quick_send::find(&mut reader, element.account, accepted.quick_send).await.unwrap().unwrap()
+}
+
+both_engines! {
+    /// A send is accepted, called and paid for; its owner can follow it.
+    async fn the_way_of_a_send(world) {
+        let element = Accept { vote: true, class: 2, ..world.send().await };
+        let node = world.node("a").await;
+        let accepted = world.accept(&element).await;
+        assert_eq!((accepted.leased, accepted.repeated), (false, false));
+        assert!(accepted.quick_send.0 > 0);
+        assert_eq!(world.funds(element.account).await, (10_000, 450));
+        let seen = found(world, &element, accepted).await;
+        assert_eq!(seen.state, State::Ready { due_at: NOW });
+        assert_eq!(seen.destination, element.destination);
+
+        let ready = world.ready().await;
+        assert_eq!(ready.len(), 1);
+        let job = &ready[0];
+        assert_eq!((job.quick_send, job.class, job.due_at), (accepted.quick_send, 2, NOW));
+        assert_eq!((job.blob.as_str(), job.vote, job.hold), ("abc.wav", true, Rials(450)));
+
+        let attempt = world.lease(node, accepted.quick_send).await;
+        assert_eq!(attempt.n, 1);
+        assert_eq!(world.ready().await, []);
+        assert_eq!(world.try_lease(node, accepted.quick_send).await, None);
+        let seen = found(world, &element, accepted).await;
+        assert_eq!(seen.state.status(), Status::Calling);
+
+        let end = delivered(attempt, 315);
+        assert_eq!(world.db.settle(vec![end.clone()]).await.unwrap(), [SettleResult::Settled]);
+        assert_eq!(world.funds(element.account).await, (9_685, 0));
+        let State::Ended(ended) = found(world, &element, accepted).await.state else {
+            panic!("not ended")
+        };
+        assert_eq!((ended.attempt, ended.charge), (attempt, Rials(315)));
+        assert_eq!(ended.disposition, Disposition::Delivered);
+        assert_eq!((ended.facts, ended.ended_at), (end.facts, end.ended_at));
+        assert_eq!((ended.trunk.as_deref(), ended.started_at), (Some("sandbox"), Some(NOW)));
+    }
+
+    /// Settling again moves no money, in the same batch or later.
+    async fn settling_is_idempotent(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let accepted = world.accept(&leased(element.clone(), node)).await;
+        assert!(accepted.leased);
+        let attempt = domain::AttemptId { quick_send: accepted.quick_send, n: 1 };
+        let unknown = domain::AttemptId { n: 2, ..attempt };
+        let ends = vec![delivered(attempt, 225), delivered(attempt, 100), delivered(unknown, 1)];
+        let expected =
+            [SettleResult::Settled, SettleResult::AlreadySettled, SettleResult::Unknown];
+        assert_eq!(world.db.settle(ends).await.unwrap(), expected);
+        let again = world.db.settle(vec![delivered(attempt, 100)]).await.unwrap();
+        assert_eq!(again, [SettleResult::AlreadySettled]);
+        assert_eq!(world.funds(element.account).await, (9_775, 0));
+    }
+
+    /// Nobody pays more than was held, and nobody is paid for being called.
+    async fn charges_stay_in_their_hold(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let first = world.accept(&element).await;
+        let second = world.accept(&element).await;
+        let greedy = delivered(world.lease(node, first.quick_send).await, 451);
+        let odd = delivered(world.lease(node, second.quick_send).await, -5);
+        world.db.settle(vec![greedy, odd]).await.unwrap();
+        assert_eq!(world.funds(element.account).await, (9_550, 0));
+    }
+
+    /// Unanswered calls without facts leave nulls and a full release.
+    async fn a_call_that_failed(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let accepted = world.accept(&element).await;
+        let attempt = world.lease(node, accepted.quick_send).await;
+        let end = store::hot::Settle {
+            disposition: Disposition::NetworkFailure,
+            facts: Facts { cause: String::from("no response"), ..Facts::default() },
+            ..delivered(attempt, 0)
+        };
+        world.db.settle(vec![end.clone()]).await.unwrap();
+        let State::Ended(ended) = found(world, &element, accepted).await.state else {
+            panic!("not ended")
+        };
+        assert_eq!(ended.facts, end.facts);
+        assert_eq!(world.funds(element.account).await, (10_000, 0));
+    }
+
+    /// The hold is what decides, one element after the other, also inside a batch.
+    async fn nobody_is_overdrawn(world) {
+        let account = world.account(1_000).await;
+        let message = world.message(account).await;
+        let batch = vec![send(account, message); 3];
+        let answers = world.db.accept(batch).await.unwrap();
+        assert!(answers[0].is_ok() && answers[1].is_ok());
+        assert_eq!(answers[2], Err(AcceptRefusal::InsufficientCredit));
+        assert_eq!(world.funds(account).await, (1_000, 900));
+        let small = Accept { hold: Rials(100), ..send(account, message) };
+        assert!(world.try_accept(&small).await.is_ok());
+        assert_eq!(
+            world.try_accept(&Accept { hold: Rials(1), ..small }).await,
+            Err(AcceptRefusal::InsufficientCredit)
+        );
+        let huge = Accept { hold: Rials(i64::MAX), ..send(account, message) };
+        assert_eq!(world.try_accept(&huge).await, Err(AcceptRefusal::InsufficientCredit));
+    }
+
+    /// An account that is gone or off is told apart from one without credit.
+    async fn accounts_that_may_not(world) {
+        let element = world.send().await;
+        let nobody = Accept { account: AccountId(999), ..element.clone() };
+        assert_eq!(world.try_accept(&nobody).await, Err(AcceptRefusal::AccountGone));
+        let mut tx = world.db.begin().await.unwrap();
+        store::account::set_disabled(&mut tx, element.account, Some(NOW)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(world.try_accept(&element).await, Err(AcceptRefusal::AccountGone));
+    }
+
+    /// An impossible element is refused, and its neighbours in other calls are not harmed.
+    async fn an_impossible_element(world) {
+        let element = world.send().await;
+        let bad = Accept { message: MessageId(999), ..element.clone() };
+        let negative = Accept { hold: Rials(-1), ..element.clone() };
+        let (good, bad, negative) = tokio::join!(
+            world.db.accept_one(element.clone()),
+            world.db.accept_one(bad),
+            world.db.accept_one(negative),
+        );
+        assert!(good.unwrap().is_ok());
+        assert!(matches!(bad, Err(store::Error::Conflict(_))));
+        assert!(matches!(negative, Err(store::Error::Conflict(_))));
+        assert_eq!(world.funds(element.account).await, (10_000, 450));
+        assert_eq!(world.ready().await.len(), 1);
+    }
+
+    /// A client reference names one send of the account, whoever repeats it and when.
+    async fn references_are_kept_once(world) {
+        let reference = Some(String::from("order-1"));
+        let element = Accept { client_reference: reference.clone(), ..world.send().await };
+        let batch = vec![element.clone(), element.clone()];
+        let answers = world.db.accept(batch).await.unwrap();
+        let (first, second) = (answers[0].unwrap(), answers[1].unwrap());
+        assert!(!first.repeated && second.repeated);
+        assert_eq!(first.quick_send, second.quick_send);
+        let third = world.accept(&element).await;
+        assert_eq!(third, second);
+        assert_eq!(world.funds(element.account).await, (10_000, 450));
+        let other = Accept { client_reference: reference, ..world.send().await };
+        assert!(!world.accept(&other).await.repeated);
+    }
+
+    /// A refused reference is free again.
+    async fn a_refused_reference_is_free(world) {
+        let account = world.account(450).await;
+        let message = world.message(account).await;
+        let element =
+            Accept { client_reference: Some(String::from("x")), ..send(account, message) };
+        let dear = Accept { hold: Rials(451), ..element.clone() };
+        let answers = world.db.accept(vec![dear, element]).await.unwrap();
+        assert_eq!(answers[0], Err(AcceptRefusal::InsufficientCredit));
+        assert!(!answers[1].unwrap().repeated);
+    }
+
+    /// A node that was replaced, or whose lease ended, gets nothing; the send waits for others.
+    async fn stale_nodes_lease_nothing(world) {
+        let element = world.send().await;
+        let old = world.node("a").await;
+        let new = world.node("a").await;
+        assert_eq!((old.node, new.epoch), (new.node, old.epoch + 1));
+        assert!(!world.accept(&leased(element.clone(), old)).await.leased);
+        let late = Accept { at: NOW.plus_ms(3_600_000), ..element.clone() };
+        assert!(!world.accept(&leased(late, new)).await.leased);
+        let nobody = NodeStamp { node: domain::NodeId(99), epoch: 1 };
+        assert!(!world.accept(&leased(element, nobody)).await.leased);
+        let ready = world.ready().await;
+        assert_eq!(ready.len(), 3);
+        assert_eq!(world.try_lease(old, ready[0].quick_send).await, None);
+        assert_eq!(world.ready().await.len(), 3);
+        world.lease(new, ready[0].quick_send).await;
+        assert!(!world.db.renew(old, NOW).await.unwrap());
+        assert!(world.db.renew(new, NOW).await.unwrap());
+        assert_eq!(world.try_lease(new, ready[1].quick_send).await, None);
+    }
+
+    /// A batch may name a send twice, or one that is not there: one attempt, and nothing else.
+    async fn a_send_is_leased_once(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let accepted = world.accept(&element).await;
+        let wanted = |id| (id, String::from("t"), NOW);
+        let elements = vec![
+            wanted(accepted.quick_send),
+            wanted(domain::QuickSendId(12_345)),
+            wanted(accepted.quick_send),
+        ];
+        let leases = world.db.lease(node, elements).await.unwrap();
+        assert_eq!(leases.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(world.db.lease(node, Vec::new()).await.unwrap(), []);
+    }
+
+    /// The queue is read in pieces that neither overlap nor leave gaps.
+    async fn the_queue_is_read_by_range(world) {
+        let element = world.send().await;
+        let due = [5, 3, 3, 3, 1];
+        for at in due {
+            world.accept(&Accept { at: Timestamp(at), ..element.clone() }).await;
+        }
+        let (mut seen, mut after) = (Vec::new(), (Timestamp(0), domain::QuickSendId(0)));
+        loop {
+            let piece = world.db.load_ready(after.0, after.1, 2).await.unwrap();
+            let Some(last) = piece.last() else { break };
+            after = (last.due_at, last.quick_send);
+            seen.extend(piece.iter().map(|job| job.due_at.0));
+        }
+        assert_eq!(seen, [1, 3, 3, 3, 5]);
+    }
+
+    /// What was not called in time ends, and its hold with it; what is being called does not.
+    async fn sends_expire(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let late = world.accept(&element).await.quick_send;
+        let called = world.accept(&element).await.quick_send;
+        world.lease(node, called).await;
+        let later = Accept { expires_at: NOW.plus_ms(900_000), ..element.clone() };
+        let in_time = world.accept(&later).await.quick_send;
+        let now = element.expires_at;
+        let sends = vec![late, called, in_time, late, domain::QuickSendId(777)];
+        let expired = world.db.expire(sends, now).await.unwrap();
+        assert_eq!(expired, [true, false, false, false, false]);
+        assert_eq!(world.funds(element.account).await, (10_000, 900));
+        let accepted = Accepted { quick_send: late, leased: false, repeated: false };
+        let State::Ended(ended) = found(world, &element, accepted).await.state else {
+            panic!("not ended")
+        };
+        assert_eq!((ended.disposition, ended.attempt.n), (Disposition::Expired, 0));
+        assert_eq!((ended.charge, ended.ended_at), (Rials(0), now));
+    }
+}

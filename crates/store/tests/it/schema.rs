@@ -1,0 +1,283 @@
+//! The two schemas and every statement against them.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use store::Queries as _;
+use tokio_postgres::NoTls;
+use tokio_postgres::types::Type;
+
+use crate::world::World;
+
+/// What was shipped is never changed: a new migration is a new file and a new line here.
+#[test]
+fn shipped_migrations_are_pinned() {
+    let shipped = [("V1__start.sql", 0x598a_8227_11b0_d1a4)];
+    let folder = crate_folder().join("migrations");
+    let files: BTreeSet<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(files, shipped.iter().map(|(name, _)| (*name).to_owned()).collect());
+    for (name, sum) in shipped {
+        let text = std::fs::read(folder.join(name)).unwrap();
+        assert_eq!(fnv(&text), sum, "{name} was changed: {:#x}", fnv(&text));
+    }
+}
+
+/// FNV-1a: nobody attacks this sum, it only has to notice a change.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// Each change of the SQLite schema shows in review.
+#[tokio::test]
+async fn the_sqlite_schema() {
+    let world = World::sqlite().await;
+    let connection = open(&world);
+    let mut statement = connection
+        .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type, name")
+        .unwrap();
+    let parts = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let text: String = parts.fold(String::new(), |text, part| text + &part.unwrap() + ";\n\n");
+    compare(&text, "schema.sqlite.snap");
+    world.end().await;
+}
+
+/// Each change of the PostgreSQL schema shows in review.
+#[tokio::test]
+async fn the_postgres_schema() {
+    let Some(world) = World::postgres().await else { return };
+    compare(&postgres_shape(&world.url).await.join("\n"), "schema.postgres.snap");
+    world.end().await;
+}
+
+/// Both engines have the same tables, columns, types, keys and indexes.
+#[tokio::test]
+async fn the_schemas_are_the_same() {
+    let Some(postgres) = World::postgres().await else { return };
+    let sqlite = World::sqlite().await;
+    assert_eq!(sqlite_shape(&open(&sqlite)), postgres_shape(&postgres.url).await);
+    sqlite.end().await;
+    postgres.end().await;
+}
+
+/// Every statement of this crate can be prepared on every engine that it is for.
+#[tokio::test]
+async fn every_statement_is_prepared() {
+    let statements = statements();
+    let (for_sqlite, for_postgres): (Vec<&String>, Vec<&String>) = (
+        statements.iter().filter(|sql| !is_postgres_only(sql)).collect(),
+        statements.iter().filter(|sql| !sql.contains("sqlite_")).collect(),
+    );
+    assert!(for_sqlite.len() > 60 && for_postgres.len() > 70, "{statements:#?}");
+
+    let world = World::sqlite().await;
+    let connection = open(&world);
+    for sql in for_sqlite {
+        if let Err(error) = connection.prepare(&sql.replace('$', "?")) {
+            panic!("{error}\n{sql}");
+        }
+    }
+    world.end().await;
+
+    let Some(world) = World::postgres().await else { return };
+    let (client, driver) = tokio_postgres::connect(&world.url, NoTls).await.unwrap();
+    let driver = tokio::spawn(driver);
+    for sql in for_postgres {
+        let statement = match client.prepare(sql).await {
+            Ok(statement) => statement,
+            Err(error) => panic!("{error:?}\n{sql}"),
+        };
+        let columns = statement.columns().iter().map(|column| column.type_().clone());
+        for kind in columns.chain(statement.params().iter().cloned()) {
+            assert!(is_of_the_subset(&kind), "{kind} in\n{sql}");
+        }
+    }
+    drop(client);
+    driver.await.unwrap().unwrap();
+    world.end().await;
+}
+
+fn is_postgres_only(sql: &str) -> bool {
+    ["UNNEST(", "ANY($", "FOR NO KEY UPDATE", "FOR SHARE", "SET LOCAL", "pg_", " version()"]
+        .iter()
+        .any(|word| sql.contains(word))
+}
+
+fn is_of_the_subset(kind: &Type) -> bool {
+    let arrays = [Type::INT8_ARRAY, Type::TEXT_ARRAY];
+    [Type::INT8, Type::TEXT, Type::BYTEA, Type::VOID].contains(kind) || arrays.contains(kind)
+}
+
+/// Every literal of the sources that starts like a statement.
+fn statements() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![crate_folder().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let literals = literals(&std::fs::read_to_string(path).unwrap());
+                found.extend(literals.into_iter().filter(|text| is_statement(text)));
+            }
+        }
+    }
+    found
+}
+
+fn is_statement(text: &str) -> bool {
+    ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH ", "SET "]
+        .iter()
+        .any(|word| text.trim_start().starts_with(word))
+}
+
+/// The string literals of a source file. Knows comments, escapes and character literals.
+fn literals(source: &str) -> Vec<String> {
+    let (mut found, mut rest) = (Vec::new(), source);
+    while let Some(place) = rest.find(['"', '/', '\'']) {
+        let tail = &rest[place..];
+        rest = if tail.starts_with("//") {
+            &tail[tail.find('\n').unwrap_or(tail.len())..]
+        } else if let Some(text) = tail.strip_prefix('"') {
+            let (literal, after) = literal(text);
+            found.push(literal);
+            after
+        } else if tail.starts_with("'\"'") {
+            &tail[3..]
+        } else {
+            &tail[1..]
+        };
+    }
+    found
+}
+
+fn literal(text: &str) -> (String, &str) {
+    let (mut literal, mut letters) = (String::new(), text.char_indices());
+    while let Some((place, letter)) = letters.next() {
+        match letter {
+            '"' => return (literal, &text[place + 1..]),
+            '\\' => drop(letters.next()),
+            letter => literal.push(letter),
+        }
+    }
+    panic!("a literal without an end");
+}
+
+/// The schema in neutral words, from SQLite's catalogue.
+fn sqlite_shape(connection: &Connection) -> Vec<String> {
+    let sql = "SELECT m.name || '.' || c.name || ' '
+                      || CASE c.type WHEN 'INTEGER' THEN 'BIGINT' WHEN 'BLOB' THEN 'BYTEA'
+                         ELSE c.type END
+                      || CASE WHEN c.[notnull] = 1 OR c.pk > 0 THEN ' NOT NULL' ELSE '' END
+               FROM sqlite_master m JOIN pragma_table_info(m.name) c
+               WHERE m.type IN ('table') AND m.name <> 'refinery_schema_history'
+               UNION ALL
+               SELECT m.name || ' KEY (' || (
+                          SELECT group_concat(name, ', ')
+                          FROM (SELECT name FROM pragma_table_info(m.name)
+                                WHERE pk > 0 ORDER BY pk)) || ')'
+               FROM sqlite_master m
+               WHERE m.type = 'table' AND m.name <> 'refinery_schema_history'
+               UNION ALL
+               SELECT m.name || CASE i.[unique] WHEN 1 THEN ' UNIQUE (' ELSE ' INDEX (' END || (
+                          SELECT group_concat(name, ', ')
+                          FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno))
+                      || ')' || CASE i.partial WHEN 1 THEN ' partial' ELSE '' END
+               FROM sqlite_master m JOIN pragma_index_list(m.name) i
+               WHERE i.origin <> 'pk' AND m.type = 'table'
+               UNION ALL
+               SELECT m.name || ' -> ' || f.[table] || ' (' || f.[from] || ')'
+               FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
+               WHERE m.type = 'table'";
+    let mut statement = connection.prepare(sql).unwrap();
+    let lines = statement.query_map([], |row| row.get(0)).unwrap();
+    let mut lines: Vec<String> = lines.map(Result::unwrap).collect();
+    lines.sort();
+    lines
+}
+
+/// The schema in neutral words, from PostgreSQL's catalogue.
+async fn postgres_shape(url: &str) -> Vec<String> {
+    let sql = "SELECT c.table_name || '.' || c.column_name || ' ' || upper(c.data_type)
+                      || CASE c.is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END
+               FROM information_schema.columns c
+               JOIN information_schema.tables t
+                 ON t.table_name = c.table_name AND t.table_type = 'BASE TABLE'
+               WHERE c.table_schema = 'public' AND c.table_name <> 'refinery_schema_history'
+               UNION ALL
+               SELECT t.relname
+                      || CASE WHEN i.indisprimary THEN ' KEY (' WHEN i.indisunique
+                         THEN ' UNIQUE (' ELSE ' INDEX (' END
+                      || (SELECT string_agg(a.attname, ', ' ORDER BY k.place)
+                          FROM unnest(i.indkey::int[]) WITH ORDINALITY AS k (column_place, place)
+                          JOIN pg_attribute a
+                            ON a.attrelid = t.oid AND a.attnum = k.column_place)
+                      || ')' || CASE WHEN i.indpred IS NULL THEN '' ELSE ' partial' END
+               FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid
+               JOIN pg_namespace n ON n.oid = t.relnamespace AND n.nspname = 'public'
+               WHERE t.relname <> 'refinery_schema_history'
+               UNION ALL
+               SELECT t.relname || ' -> ' || r.relname || ' (' || a.attname || ')'
+               FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
+               JOIN pg_class r ON r.oid = c.confrelid
+               JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = c.conkey[1]
+               WHERE c.contype = 'f'";
+    let (client, driver) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    let driver = tokio::spawn(driver);
+    let rows = client.query(sql, &[]).await.unwrap();
+    let mut lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    drop(client);
+    driver.await.unwrap().unwrap();
+    lines.sort();
+    lines
+}
+
+/// Compares with the kept text; `AVANAK_UPDATE_SNAPSHOTS=1` keeps this one instead.
+#[expect(clippy::disallowed_methods, reason = "how a developer says that a change is meant")]
+fn compare(text: &str, name: &str) {
+    let path = crate_folder().join("tests/it").join(name);
+    if std::env::var("AVANAK_UPDATE_SNAPSHOTS").is_ok() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut changes = String::new();
+    for line in text.lines().filter(|line| !kept.lines().any(|other| other == *line)) {
+        writeln!(changes, "+{line}").unwrap();
+    }
+    for line in kept.lines().filter(|line| !text.lines().any(|other| other == *line)) {
+        writeln!(changes, "-{line}").unwrap();
+    }
+    assert!(text == kept, "{name} differs; AVANAK_UPDATE_SNAPSHOTS=1 keeps it:\n{changes}");
+}
+
+/// A second look at a world's file.
+fn open(world: &World) -> Connection {
+    Connection::open(world.url.strip_prefix("sqlite:").unwrap()).unwrap()
+}
+
+fn crate_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf()
+}
+
+/// The posting view is readable as text and amounts.
+#[tokio::test]
+async fn the_ledger_is_a_view() {
+    let world = World::sqlite().await;
+    let account = world.account(10).await;
+    let mut reader = world.db.read().await.unwrap();
+    let sql = "SELECT transfer, ledger_account, amount FROM posting ORDER BY amount";
+    let rows = reader.query(sql, &[]).await.unwrap();
+    let line = |row: &store::Row| -> (String, i64) {
+        (row.get("ledger_account").unwrap(), row.get("amount").unwrap())
+    };
+    let lines: Vec<_> = rows.iter().map(line).collect();
+    assert_eq!(lines, [(String::from("cash"), -10), (format!("customer:{account}"), 10)]);
+    world.end().await;
+}
