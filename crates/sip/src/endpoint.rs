@@ -138,7 +138,30 @@ impl Endpoint {
         *counter += 1;
     }
 
-    /// Matches a response by branch and method (§17.1.3), number and address.
+    /// The request of ours that a response answers: by branch and method (§17.1.3), number and
+    /// address.
+    fn answered_by(&mut self, source: SocketAddr, response: &Response) -> Option<Key> {
+        let cseq = response.headers.get(Name::CSeq).and_then(|value| CSeq::parse(value).ok())?;
+        let mut vias = response.headers.elements(Name::Via);
+        let via = Via::parse(vias.next()?).ok()?;
+        let key = self.client_key(via.branch(), cseq.method.as_bytes());
+        // A response with more than one Via was meant for somebody else (§8.1.3.3).
+        let found = self.clients.get(&key).filter(|transaction| {
+            vias.next().is_none()
+                && *transaction.branch == *via.branch()
+                && transaction.cseq == cseq.number
+        });
+        let Some(transaction) = found else {
+            self.counters.stray_responses += 1;
+            return None;
+        };
+        if transaction.peer.ip().to_canonical() != source.ip().to_canonical() {
+            self.counters.wrong_source += 1;
+            return None;
+        }
+        Some(key)
+    }
+
     fn response_heard(
         &mut self,
         now: Instant,
@@ -146,24 +169,8 @@ impl Endpoint {
         response: Response,
         out: &mut Outputs,
     ) {
-        let cseq = response.headers.get(Name::CSeq).map(CSeq::parse);
-        let (via, more) = Self::vias(response.headers.all(Name::Via));
-        // A response with more than one Via was meant for somebody else (§8.1.3.3).
-        let (Some(Ok(cseq)), Ok(via), false) = (cseq, Via::parse(via), more) else {
-            self.counters.stray_responses += 1;
-            return;
-        };
-        let key = self.client_key(via.branch(), cseq.method.as_bytes());
-        let found = self.clients.get_mut(&key);
-        let ours = |t: &&mut ClientTransaction| *t.branch == *via.branch() && t.cseq == cseq.number;
-        let Some(transaction) = found.filter(ours) else {
-            self.counters.stray_responses += 1;
-            return;
-        };
-        if transaction.peer.ip().to_canonical() != source.ip().to_canonical() {
-            self.counters.wrong_source += 1;
-            return;
-        }
+        let Some(key) = self.answered_by(source, &response) else { return };
+        let Some(transaction) = self.clients.get_mut(&key) else { return };
         let heard = transaction.machine.heard(now, response.code);
         let owner = transaction.owner;
         let is_invite = matches!(transaction.machine, ClientMachine::Invite(_));

@@ -32,7 +32,7 @@ impl Endpoint {
         out: &mut Outputs,
     ) {
         match request.method {
-            Method::Ack => return self.on_ack(now, source, &request, out),
+            Method::Ack => return self.on_ack(now, &request, out),
             Method::Cancel => return self.on_cancel(now, source, &request, out),
             _ => {}
         }
@@ -45,9 +45,10 @@ impl Endpoint {
             return self.refuse(&request, source, refusal, &[], out);
         }
         let to = request.headers.get(Name::To).unwrap_or_default();
-        match header::tag(to).map(<[u8]>::to_vec) {
-            Some(local_tag) => self.within_dialog(now, source, key, request, &local_tag, out),
-            None => self.outside_of_dialogs(now, source, key, request, out),
+        if header::tag(to).is_some() {
+            self.within_dialog(now, source, key, request, out);
+        } else {
+            self.outside_of_dialogs(now, source, key, request, out);
         }
     }
 
@@ -192,7 +193,7 @@ impl Endpoint {
     }
 
     /// An ACK: to a refusal within its transaction, to a 200 within its dialog.
-    fn on_ack(&mut self, now: Instant, _source: SocketAddr, request: &Request, out: &mut Outputs) {
+    fn on_ack(&mut self, now: Instant, request: &Request, out: &mut Outputs) {
         let key = self.server_key(request, b"INVITE");
         if let Some(transaction) = self.servers.get_mut(&key)
             && let ServerMachine::Invite(machine) = &mut transaction.machine
@@ -272,10 +273,8 @@ impl Endpoint {
         source: SocketAddr,
         key: Key,
         request: Request,
-        local_tag: &[u8],
         out: &mut Outputs,
     ) {
-        debug_assert!(!local_tag.is_empty(), "an empty tag counts as none");
         let Some(id) = self.leg_of(&request) else {
             self.counters.unknown_dialog += 1;
             return self.refuse(&request, source, 481, &[], out);
@@ -460,10 +459,7 @@ impl Endpoint {
         writer.fields(extra);
         let bytes = writer.finish(b"");
         self.respond(now, key, code, bytes, out);
-        let events = out.events.len();
-        self.finish(now, id, Outcome::Cancelled, out);
-        // The owner did this itself and needs no event.
-        out.events.truncate(events);
+        self.finish(now, id, Outcome::Refused, out);
     }
 
     /// See [`Endpoint::answer_reoffer`] and [`Endpoint::refuse_reoffer`].

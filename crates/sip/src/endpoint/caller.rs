@@ -10,7 +10,7 @@ use super::table::{
 use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
-use crate::message::{Method, Name, NameAddr, Response, Uri, Writer, header};
+use crate::message::{Name, NameAddr, Response, Uri, Writer, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
 
@@ -427,7 +427,7 @@ impl Endpoint {
         }
         match leg.abandoned {
             Some(token) => self.abandon_done(token, out),
-            None => out.events.push(outcome.event(id)),
+            None => out.events.extend(outcome.event(id)),
         }
     }
 
@@ -499,11 +499,4 @@ fn written(address: &NameAddr) -> Box<[u8]> {
     let mut value = Vec::with_capacity(64);
     address.write(&mut value);
     value.into()
-}
-
-impl Endpoint {
-    /// Whether a method makes or belongs to calls, so that [`Endpoint::request`] refuses it.
-    pub(super) fn is_call_method(method: &Method) -> bool {
-        matches!(method, Method::Invite | Method::Ack | Method::Cancel | Method::Bye)
-    }
 }

@@ -41,7 +41,8 @@ pub enum Party {
 /// [`super::Endpoint::reject`]. After its end a [`LegId`] is dead and commands on it do nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A new call came in; 100 Trying has been sent. Ring, answer or reject it.
+    /// A new call came in; 100 Trying has been sent. Ring, answer or reject it: the endpoint has
+    /// no timer of its own here, a call nobody decides about waits for the peer's CANCEL.
     Incoming {
         /// The new leg.
         leg: LegId,
@@ -104,7 +105,8 @@ pub enum Event {
         /// The Q.850 cause of the BYE's Reason field (RFC 3326), from whichever side sent it.
         q850: Option<u8>,
     },
-    /// The peer acknowledged our 200: the call is established.
+    /// The peer acknowledged our 200: the call is established. Also after a re-INVITE without
+    /// offer, whose ACK brings the answer to ours.
     Acked {
         /// The leg.
         leg: LegId,

@@ -107,14 +107,17 @@ pub(super) enum Outcome {
     Ended(Party, Option<u8>),
     Failed(Failure),
     Cancelled,
+    /// The owner refused the call itself and needs no event.
+    Refused,
 }
 
 impl Outcome {
-    pub(super) fn event(self, leg: LegId) -> super::Event {
+    pub(super) fn event(self, leg: LegId) -> Option<super::Event> {
         match self {
-            Self::Ended(by, q850) => super::Event::Ended { leg, by, q850 },
-            Self::Failed(failure) => super::Event::Failed { leg, failure },
-            Self::Cancelled => super::Event::Cancelled { leg },
+            Self::Ended(by, q850) => Some(super::Event::Ended { leg, by, q850 }),
+            Self::Failed(failure) => Some(super::Event::Failed { leg, failure }),
+            Self::Cancelled => Some(super::Event::Cancelled { leg }),
+            Self::Refused => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Requests of ours outside of dialogs, and replies to the peers' ones.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::caller::{authorization, with_tag};
@@ -9,7 +10,7 @@ use super::{
     Endpoint, Event, Failure, Full, OutOfDialog, Outputs, Reply, RequestId, ServerRequest,
 };
 use crate::digest::{Answers, Session};
-use crate::message::{Name, NameAddr, Response, header};
+use crate::message::{Method, Name, NameAddr, Response};
 use crate::token::Key;
 
 /// A request of ours that waits for its final response.
@@ -22,6 +23,10 @@ pub(super) struct Pending {
     answers: Answers,
 }
 
+fn belongs_to_calls(method: &Method) -> bool {
+    matches!(method, Method::Invite | Method::Ack | Method::Cancel | Method::Bye)
+}
+
 impl Endpoint {
     /// Begins a request; see [`Endpoint::request`].
     pub(super) fn ask(
@@ -30,7 +35,7 @@ impl Endpoint {
         mut request: OutOfDialog,
         out: &mut Outputs,
     ) -> Result<RequestId, Full> {
-        assert!(!Self::is_call_method(&request.method), "calls are made with invite");
+        assert!(!belongs_to_calls(&request.method), "calls are made with invite");
         if self.is_full() {
             return Err(Full::Transactions);
         }
@@ -131,8 +136,8 @@ impl Endpoint {
         out: &mut Outputs,
     ) {
         let Some(transaction) = self.servers.get_mut(&key) else { return };
-        let datagram: std::sync::Arc<[u8]> = bytes.into();
-        transaction.datagram = Some(std::sync::Arc::clone(&datagram));
+        let datagram: Arc<[u8]> = bytes.into();
+        transaction.datagram = Some(Arc::clone(&datagram));
         match &mut transaction.machine {
             ServerMachine::Invite(machine) => machine.responded(now, code),
             ServerMachine::Other(machine) => machine.responded(now),
@@ -147,11 +152,5 @@ impl Endpoint {
         let Some(transaction) = self.servers.get(&key) else { return };
         let writer = self.composer.response(&transaction.head, code, "");
         self.respond(now, key, code, writer.finish(b""), out);
-    }
-
-    /// The first element of a message's Via, and whether there are others.
-    pub(super) fn vias<'a>(values: impl Iterator<Item = &'a [u8]>) -> (&'a [u8], bool) {
-        let mut elements = values.flat_map(header::elements);
-        (elements.next().unwrap_or_default(), elements.next().is_some())
     }
 }

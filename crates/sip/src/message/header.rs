@@ -175,13 +175,12 @@ impl CSeq {
     /// [`Malformed::Value`] when the number is 2³¹ or more or the method is not a token.
     pub fn parse(value: &[u8]) -> Result<Self, Malformed> {
         let mut words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-        let found = || {
+        let mut read = || {
             let number = words.next().and_then(number::<u32>).filter(|n| *n < 1 << 31)?;
             let method = Method::parse(words.next()?)?;
             words.next().is_none().then_some(Self { number, method })
         };
-        let mut found = found;
-        found().ok_or(Malformed::Value(Name::CSeq))
+        read().ok_or(Malformed::Value(Name::CSeq))
     }
 }
 

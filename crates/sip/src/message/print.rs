@@ -84,8 +84,8 @@ impl Writer {
 }
 
 impl Request {
-    /// The request as it goes on the wire. A reason phrase or value never breaks a line: values
-    /// in [`super::Headers`] hold no line ends.
+    /// The request as it goes on the wire. No value breaks a line: those in [`super::Headers`]
+    /// hold no line ends.
     pub fn print(&self) -> Vec<u8> {
         let mut writer = Writer::request(self.method.as_bytes(), self.uri.as_bytes());
         writer.fields(&self.headers);
@@ -94,9 +94,11 @@ impl Request {
 }
 
 impl Response {
-    /// The response as it goes on the wire.
+    /// The response as it goes on the wire, line ends in the phrase left out.
     pub fn print(&self) -> Vec<u8> {
-        let mut writer = Writer::response(self.code, &self.reason);
+        let line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let reason: Vec<u8> = self.reason.iter().copied().filter(|b| !line_end(b)).collect();
+        let mut writer = Writer::response(self.code, &reason);
         writer.fields(&self.headers);
         writer.finish(&self.body)
     }
