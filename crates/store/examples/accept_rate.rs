@@ -46,7 +46,7 @@ async fn rate(db: &Db, element: &Accept, clients: usize) -> Result<f64> {
                     answer.expect("the credit lasts");
                     count += 1;
                 }
-                Ok(count)
+                Ok::<u32, store::Error>(count)
             })
         })
         .collect();

@@ -1,7 +1,7 @@
 //! A full disk, a lost connection, a stalled caller, a closed database.
 
 use domain::AttemptId;
-use store::{Db, Error, Options, Queries as _, account};
+use store::{Applied, Db, Error, Options, Queries as _, account};
 
 use crate::engines::{both_engines, empty_postgres, postgres_url, say};
 use crate::world::{NOW, World, delivered, leased, new_account, send};
@@ -167,7 +167,7 @@ both_engines! {
         assert_eq!(health.kind, world.db.kind());
         assert_eq!((health.schema, health.newest_schema), (Some(1), 1));
         assert!(health.bytewise_order && health.writable && !health.version.is_empty());
-        assert_eq!(world.db.migrate().await.unwrap(), store::Applied { count: 0, version: 1 });
+        assert_eq!(world.db.migrate().await.unwrap(), Applied { count: 0, version: 1 });
     }
 }
 

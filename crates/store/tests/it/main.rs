@@ -1,5 +1,7 @@
 //! What the store promises, on both engines.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod cold;
 mod engines;
 mod faults;

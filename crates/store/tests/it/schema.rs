@@ -149,8 +149,8 @@ fn literals(source: &str) -> Vec<String> {
             let (literal, after) = literal(text);
             found.push(literal);
             after
-        } else if tail.starts_with("'\"'") {
-            &tail[3..]
+        } else if let Some(after) = tail.strip_prefix("'\"'") {
+            after
         } else {
             &tail[1..]
         };
