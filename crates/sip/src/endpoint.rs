@@ -244,7 +244,7 @@ impl Endpoint {
         let Some(found) = self.legs.get_mut(&leg) else { return };
         match found.state {
             State::Calling(_) => self.cancel(now, leg, Why::Owner(reason), out),
-            State::Ringing(_) => self.reject(now, leg, 480, "", &Headers::new(), out),
+            State::Ringing { .. } => self.reject(now, leg, 480, "", &Headers::new(), out),
             State::Up if found.unacked.is_some_and(|unacked| unacked.first) => {
                 found.hang_up_after_ack.get_or_insert(Why::Owner(reason));
             }

@@ -185,8 +185,9 @@ impl Endpoint {
             contact: self.contact(&user),
         });
         let dialog_key = self.dialog_key(&origin.call_id, &origin.local_tag);
-        let dialog = Dialog::incoming(origin, cseq_of(&request), &request.headers);
-        let leg = self.add_leg(dialog_key, Leg::new(dialog, State::Ringing(key)));
+        let cseq = cseq_of(&request);
+        let dialog = Dialog::incoming(origin, cseq, &request.headers);
+        let leg = self.add_leg(dialog_key, Leg::new(dialog, State::Ringing { invite: key, cseq }));
         self.keep(key, ServerMachine::Invite(ServerInvite::default()), head, Some(leg));
         self.respond_plain(now, key, 100, out);
         out.events.push(Event::Incoming { leg, request, source });
@@ -262,7 +263,7 @@ impl Endpoint {
         let Some(id) = leg else { return };
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match leg.state {
-            State::Ringing(_) => self.finish(now, id, Outcome::Cancelled, out),
+            State::Ringing { .. } => self.finish(now, id, Outcome::Cancelled, out),
             _ => leg.reoffer = None,
         }
     }
@@ -325,7 +326,7 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match &mut leg.state {
             State::Up => self.finish(now, id, Outcome::Ended(Party::Peer, q850), out),
-            State::Ringing(invite) => {
+            State::Ringing { invite, .. } => {
                 let invite = *invite;
                 self.respond_plain(now, invite, 487, out);
                 self.finish(now, id, Outcome::Cancelled, out);
@@ -355,7 +356,7 @@ impl Endpoint {
         match leg.state {
             State::Up => {}
             State::Ending(_) => return self.refuse(request, source, 481, &[], out),
-            State::Calling(_) | State::Ringing(_) => {
+            State::Calling(_) | State::Ringing { .. } => {
                 return self.refuse(request, source, 491, &[], out);
             }
         }
@@ -405,10 +406,10 @@ impl Endpoint {
         self.respond(now, key, 200, bytes, out);
     }
 
-    /// The INVITE of a leg that is still ours to answer.
-    fn ringing(&self, id: LegId) -> Option<Key> {
+    /// The INVITE, and its number, of a leg that is still ours to answer.
+    fn ringing(&self, id: LegId) -> Option<(Key, u32)> {
         match self.legs.get(&id)?.state {
-            State::Ringing(key) => Some(key),
+            State::Ringing { invite, cseq } => Some((invite, cseq)),
             _ => None,
         }
     }
@@ -422,7 +423,8 @@ impl Endpoint {
         sdp: Option<&[u8]>,
         out: &mut Outputs,
     ) {
-        let Some(key) = self.ringing(id).filter(|_| (101..200).contains(&code)) else { return };
+        let waiting = self.ringing(id).filter(|_| (101..200).contains(&code));
+        let Some((key, _)) = waiting else { return };
         let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get(&id)) else {
             return;
         };
@@ -436,10 +438,9 @@ impl Endpoint {
 
     /// See [`Endpoint::answer`].
     pub(super) fn accept_call(&mut self, now: Instant, id: LegId, sdp: &[u8], out: &mut Outputs) {
-        let Some(key) = self.ringing(id) else { return };
+        let Some((key, cseq)) = self.ringing(id) else { return };
         self.accept(now, key, id, sdp, out);
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        let cseq = leg.dialog.remote_cseq.unwrap_or_default();
         leg.state = State::Up;
         leg.unacked = Some(Unacked { transaction: key, cseq, first: true });
     }
@@ -453,7 +454,8 @@ impl Endpoint {
         extra: &Headers,
         out: &mut Outputs,
     ) {
-        let Some(key) = self.ringing(id).filter(|_| (300..700).contains(&code)) else { return };
+        let waiting = self.ringing(id).filter(|_| (300..700).contains(&code));
+        let Some((key, _)) = waiting else { return };
         let Some(transaction) = self.servers.get(&key) else { return };
         let mut writer = self.composer.response(&transaction.head, code, phrase);
         writer.fields(extra);

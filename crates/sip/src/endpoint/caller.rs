@@ -403,7 +403,7 @@ impl Endpoint {
                 None => failure,
             }),
             State::Ending(ending) => ending.outcome.clone(),
-            State::Up | State::Ringing(_) => return,
+            State::Up | State::Ringing { .. } => return,
         };
         self.finish(now, id, outcome, out);
     }

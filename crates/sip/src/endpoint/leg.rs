@@ -43,8 +43,9 @@ impl Leg {
 pub(super) enum State {
     /// We called and wait for a final response.
     Calling(Box<Calling>),
-    /// The peer called and waits for ours: the key of its INVITE.
-    Ringing(Key),
+    /// The peer called and waits for ours: the key of its INVITE, and the number that the ACK
+    /// will repeat.
+    Ringing { invite: Key, cseq: u32 },
     /// Answered.
     Up,
     /// Our BYE waits for its answer.

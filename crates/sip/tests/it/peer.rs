@@ -505,6 +505,30 @@ fn incoming_record_route() {
     bench.rest();
 }
 
+/// Goal: a request within the call before its answer does not spoil the ACK that follows.
+#[test]
+fn info_before_the_answer() {
+    let mut bench = Bench::new();
+    bench.hear(&incoming("i", ""));
+    let Event::Incoming { leg, .. } = bench.events[0] else { panic!() };
+    bench.act(|e, now, out| e.ring(now, leg, 180, None, out));
+    let tag = our_tag(&bench);
+    let within = |method: &str, cseq: u32| {
+        format!(
+            "{method} sip:100@{CALLER} SIP/2.0\nVia: SIP/2.0/UDP {CALLEE};branch=z9hG4bK{method}\n\
+             From: <sip:peer@{CALLEE}>;tag=their\nTo: <sip:100@{CALLER}>;tag={tag}\n\
+             Call-ID: in-i\nCSeq: {cseq} {method}\n\n"
+        )
+    };
+    bench.hear(&within("INFO", 8));
+    bench.act(|e, now, out| e.answer(now, leg, b"v=0", out));
+    bench.hear(&within("ACK", 7));
+    assert!(matches!(bench.events.last(), Some(Event::Acked { .. })));
+    bench.hear(&within("BYE", 9));
+    assert!(matches!(bench.events.last(), Some(Event::Ended { by: Party::Peer, .. })));
+    bench.rest();
+}
+
 /// Goal: full means a stateless 503 with Retry-After, and nothing grows.
 #[test]
 fn admission() {
