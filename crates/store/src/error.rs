@@ -37,7 +37,7 @@ impl Error {
 
     /// The same failure for another caller who was part of the same batch.
     pub(crate) fn for_another(&self) -> Self {
-        let source = |source: &Source| Source::from(source.to_string());
+        let source = |source: &Source| Source::from(chain(source.as_ref()));
         match self {
             Self::Unavailable(inner) => Self::Unavailable(source(inner)),
             Self::Conflict(inner) => Self::Conflict(source(inner)),
@@ -46,6 +46,12 @@ impl Error {
             }
         }
     }
+}
+
+/// An error and all that is underneath, in one line: some only say what they are in their source.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 impl From<rusqlite::Error> for Error {

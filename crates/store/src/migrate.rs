@@ -115,3 +115,64 @@ fn version_of(newest: i64) -> u32 {
 fn unavailable(error: impl Into<Source>) -> Error {
     Error::Unavailable(error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: File = ("V2__note", "ALTER TABLE node ADD COLUMN note TEXT;");
+
+    fn opened(path: &Path, files: &[File]) -> Result<Applied> {
+        sqlite(&mut Connection::open(path).unwrap(), Some(path), files)
+    }
+
+    #[test]
+    fn a_file_with_data_is_copied_before_it_is_migrated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let copy = folder.path().join("a.db.before-V2");
+        let both = [files(), vec![SECOND]].concat();
+        assert_eq!(opened(&path, &files()).unwrap(), Applied { count: 1, version: 1 });
+        assert_eq!(opened(&path, &files()).unwrap(), Applied { count: 0, version: 1 });
+        std::fs::write(&copy, "left by an earlier try").unwrap();
+        assert_eq!(opened(&path, &both).unwrap(), Applied { count: 1, version: 2 });
+        let columns = "SELECT COUNT(*) FROM pragma_table_info('node')";
+        let count = |path: &Path| -> i64 {
+            Connection::open(path).unwrap().query_row(columns, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!((count(&copy), count(&path)), (4, 5));
+    }
+
+    #[test]
+    fn a_new_file_needs_no_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        opened(&path, &[files(), vec![SECOND]].concat()).unwrap();
+        let names = std::fs::read_dir(folder.path()).unwrap();
+        assert!(names.into_iter().all(|name| name.unwrap().path() == path));
+    }
+
+    #[test]
+    fn a_newer_or_another_database_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        opened(&path, &[files(), vec![SECOND]].concat()).unwrap();
+        assert!(opened(&path, &files()).is_err());
+        let other = [files(), vec![("V2__note", "ALTER TABLE node ADD COLUMN other TEXT;")]];
+        assert!(opened(&path, &other.concat()).is_err());
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        opened(&path, &files()).unwrap();
+        let broken = ("V2__broken", "CREATE TABLE x (id BIGINT NOT NULL\n);\nSELECT nonsense;");
+        assert!(opened(&path, &[files(), vec![broken]].concat()).is_err());
+        let tables = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'x'";
+        let connection = Connection::open(&path).unwrap();
+        let count: i64 = connection.query_row(tables, [], |row| row.get(0)).unwrap();
+        assert_eq!(count, 0);
+        assert_eq!(opened(&path, &files()).unwrap(), Applied { count: 0, version: 1 });
+    }
+}
