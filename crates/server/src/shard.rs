@@ -204,6 +204,7 @@ impl Worker {
         loop {
             let now = clock::instant();
             if !self.take_commands(now) {
+                self.publish_counters();
                 return;
             }
             self.take_sip(now);
@@ -212,7 +213,7 @@ impl Worker {
                 self.engine.handle(now, Input::Timeout, &mut self.out);
             }
             self.flush();
-            self.publish_counters(now);
+            self.publish(now);
             self.wait();
         }
     }
@@ -288,13 +289,17 @@ impl Worker {
         }
     }
 
-    fn publish_counters(&mut self, now: Instant) {
+    fn publish(&mut self, now: Instant) {
         let live = self.engine.live_calls() as u64;
         self.live.store(live, Ordering::Relaxed);
         if now < self.counters_due {
             return;
         }
         self.counters_due = now + COUNTERS_EVERY;
+        self.publish_counters();
+    }
+
+    fn publish_counters(&self) {
         for (name, value) in self.engine.counters() {
             metrics::counter!("avanak_engine_total", "event" => name).absolute(value);
         }

@@ -114,6 +114,12 @@ impl BatchSender {
     }
 }
 
+impl Default for BatchSender {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Receives many datagrams with one system call.
 pub struct BatchReceiver {
     headers: MultiHeaders<SockaddrStorage>,

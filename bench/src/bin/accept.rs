@@ -1,0 +1,342 @@
+//! Durable accepts: 256 clients at the same time through the store, whose callers share commits,
+//! beside one transaction a request on the same database.
+//!
+//! The yardstick on SQLite is a bare loop without clients, threads or queues: the most that one
+//! transaction a request can reach. On PostgreSQL it is a connection for every client.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use bench::cpu::{Stopwatch, Whose};
+use bench::disk;
+use bench::say::{say, verdict};
+use bench::stats::{float, median, micros};
+use domain::{AccountId, Approval, Destination, MessageId, Rials, TariffId, Timestamp, Zone};
+use rusqlite::{Connection, params};
+use server::clock;
+use store::account::NewAccount;
+use store::hot::Accept;
+use store::message::NewMessage;
+use store::{Db, Options, Tx, Value, account, message};
+use tokio::task::JoinSet;
+
+const CLIENTS: usize = 256;
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(3);
+const CREDIT: Rials = Rials(1_000_000_000_000);
+const HOLD: Rials = Rials(450);
+const CLIP_MS: u32 = 10_000;
+const NUMBER: &str = "09121234567";
+const TARGET: f64 = 20.0;
+
+/// Where the SQLite index of the write-ahead log counts commits (`iChange` in `wal.c`).
+const COMMITS_AT: usize = 8;
+
+fn main() -> Result<()> {
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let (rounds, span) = if quick { (2, ROUND / 3) } else { (ROUNDS, ROUND) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let ratio = runtime.block_on(on_sqlite(rounds, span))?;
+    let postgres = std::env::var_os("AVANAK_TEST_POSTGRES").and_then(|url| url.into_string().ok());
+    match postgres {
+        Some(url) => runtime.block_on(on_postgres(&url, rounds, span))?,
+        None => say("PostgreSQL: left out, AVANAK_TEST_POSTGRES is not set"),
+    }
+    verdict(&format!("SQLite: {ratio:.1} times"), ratio >= TARGET, "at least 20 times");
+    Ok(())
+}
+
+/// Who sends what, one entry a client.
+#[derive(Clone)]
+struct Senders(Arc<Vec<(AccountId, MessageId)>>);
+
+impl Senders {
+    async fn create(db: &Db) -> Result<Self> {
+        let mut tx = db.begin().await?;
+        let mut senders = Vec::new();
+        for _ in 0..CLIENTS {
+            let now = clock::timestamp();
+            let account = account::create(&mut tx, &new_account(now)).await?;
+            senders.push((account, message::insert(&mut tx, &new_message(account, now)).await?));
+        }
+        tx.commit().await?;
+        Ok(Self(Arc::new(senders)))
+    }
+}
+
+async fn on_sqlite(rounds: usize, span: Duration) -> Result<f64> {
+    let folder = disk::scratch()?;
+    let path = folder.path().join("avanak.db");
+    let url = format!("sqlite:{}", path.display());
+    let db = Db::open(&url, Options::default()).await?;
+    let senders = Senders::create(&db).await?;
+    say("SQLite: accepts a second");
+    say("round     alone   together   ratio   accepts/commit   CPU µs alone   together");
+    let mut ratios = Vec::new();
+    for round in 1..=rounds {
+        let (naive_path, first) = (path.clone(), senders.0[0]);
+        let naive = tokio::task::spawn_blocking(move || naive_sqlite(&naive_path, first, span));
+        let naive = naive.await??;
+        let commits = Commits::of(&path)?;
+        let grouped = together(&db, &senders, span).await?;
+        let commits = commits.since()?;
+        let ratio = grouped.rate() / naive.rate();
+        say(&format!(
+            "{round:>5}{:>10.0}{:>11.0}{ratio:>8.1}{:>17.1}{:>15.1}{:>11.1}",
+            naive.rate(),
+            grouped.rate(),
+            float(grouped.accepts) / float(commits),
+            naive.cpu_each(),
+            grouped.cpu_each(),
+        ));
+        ratios.push(ratio);
+    }
+    let audit = db.audit().await?;
+    ensure!(audit.violations.is_empty(), "the books do not balance: {:?}", audit.violations);
+    db.close().await;
+    Ok(median(&mut ratios))
+}
+
+async fn on_postgres(server: &str, rounds: usize, span: Duration) -> Result<()> {
+    let name = format!("avanak_bench_{}", std::process::id());
+    tell_postgres(server, &format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C'")).await?;
+    let (address, _) = server.rsplit_once('/').context("the URL names no database")?;
+    let url = format!("{address}/{name}");
+    let result = compare_on_postgres(&url, rounds, span).await;
+    tell_postgres(server, &format!("DROP DATABASE {name} WITH (FORCE)")).await?;
+    result
+}
+
+async fn compare_on_postgres(url: &str, rounds: usize, span: Duration) -> Result<()> {
+    let options = Options { connections: CLIENTS, ..Options::default() };
+    let db = Db::open(url, options).await?;
+    db.migrate().await?;
+    let senders = Senders::create(&db).await?;
+    say("PostgreSQL: accepts a second (our CPU only, the server's is not in it)");
+    say("round     alone   together   ratio   CPU µs alone   together");
+    for round in 1..=rounds {
+        let naive = naive_postgres(&db, &senders, span).await?;
+        let grouped = together(&db, &senders, span).await?;
+        say(&format!(
+            "{round:>5}{:>10.0}{:>11.0}{:>8.1}{:>15.1}{:>11.1}",
+            naive.rate(),
+            grouped.rate(),
+            grouped.rate() / naive.rate(),
+            naive.cpu_each(),
+            grouped.cpu_each(),
+        ));
+    }
+    db.close().await;
+    Ok(())
+}
+
+async fn tell_postgres(server: &str, sql: &str) -> Result<()> {
+    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await?;
+    let driver = tokio::spawn(connection);
+    let told = client.batch_execute(sql).await;
+    drop(client);
+    driver.await??;
+    Ok(told?)
+}
+
+/// What one side did in its round.
+struct Done {
+    accepts: u64,
+    took: Duration,
+    cpu: Duration,
+}
+
+impl Done {
+    fn rate(&self) -> f64 {
+        float(self.accepts) / self.took.as_secs_f64()
+    }
+
+    fn cpu_each(&self) -> f64 {
+        micros(self.cpu) / float(self.accepts)
+    }
+}
+
+/// Our way: every client calls the hot verb and waits for its answer.
+async fn together(db: &Db, senders: &Senders, span: Duration) -> Result<Done> {
+    let db = db.clone();
+    clients(senders, span, move |sender| {
+        let db = db.clone();
+        async move {
+            let answer = db.accept_one(element(sender)?).await?;
+            answer.map(drop).map_err(|refusal| anyhow!("refused: {refusal:?}"))
+        }
+    })
+    .await
+}
+
+/// Each client with a transaction of its own, on a connection of its own.
+async fn naive_postgres(db: &Db, senders: &Senders, span: Duration) -> Result<Done> {
+    let db = db.clone();
+    clients(senders, span, move |sender| {
+        let db = db.clone();
+        async move {
+            let mut tx = db.begin().await?;
+            accept_in(&mut tx, sender).await?;
+            Ok(tx.commit().await?)
+        }
+    })
+    .await
+}
+
+/// Lets every client do `what` again and again for `span`.
+async fn clients<F, W>(senders: &Senders, span: Duration, what: F) -> Result<Done>
+where
+    F: Fn((AccountId, MessageId)) -> W + Clone + Send + 'static,
+    W: Future<Output = Result<()>> + Send,
+{
+    let accepts = Arc::new(AtomicU64::new(0));
+    let (began, cpu) = (clock::instant(), Stopwatch::start(Whose::ThisProcess)?);
+    let mut tasks = JoinSet::new();
+    for &sender in senders.0.iter() {
+        let (what, accepts) = (what.clone(), Arc::clone(&accepts));
+        tasks.spawn(async move {
+            while clock::instant() - began < span {
+                what(sender).await?;
+                accepts.fetch_add(1, Ordering::Relaxed);
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    let took = clock::instant() - began;
+    Ok(Done { accepts: accepts.load(Ordering::Relaxed), took, cpu: cpu.spent()? })
+}
+
+/// The statements of an accept, as store has them, with a commit for each. Numbers of parameters
+/// rise in the text, since SQLite counts them in this order.
+fn naive_sqlite(path: &Path, sender: (AccountId, MessageId), span: Duration) -> Result<Done> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    for (key, value) in [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON")] {
+        connection.pragma_update(None, key, value)?;
+    }
+    connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+    let (began, cpu) = (clock::instant(), Stopwatch::start(Whose::ThisThread)?);
+    let mut accepts = 0;
+    while clock::instant() - began < span {
+        naive_accept(&connection, sender)?;
+        accepts += 1;
+    }
+    let took = clock::instant() - began;
+    Ok(Done { accepts, took, cpu: cpu.spent()? })
+}
+
+const RESERVE: &str = "UPDATE account SET reserved_rials = reserved_rials + $1
+    WHERE id = $2 AND disabled_at_us IS NULL AND balance_rials - reserved_rials >= $1";
+const INSERT: &str = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
+        destination, zone, hold_rials, accepted_at_us, expires_at_us)
+    VALUES ($1, $2, 1, 1, $3, $4, 'external', $5, $6, $7) RETURNING id";
+const QUEUE: &str = "INSERT INTO ready (quick_send_id, class, due_at_us) VALUES ($1, 1, $2)";
+
+fn naive_accept(connection: &Connection, sender: (AccountId, MessageId)) -> Result<()> {
+    let now = clock::timestamp();
+    let expires = now.plus_ms(600_000);
+    let execute = |sql: &str, values: &[&dyn rusqlite::ToSql]| {
+        connection.prepare_cached(sql)?.execute(values)
+    };
+    execute("BEGIN IMMEDIATE", &[])?;
+    let reserved = execute(RESERVE, params![HOLD.0, sender.0.0])?;
+    ensure!(reserved == 1, "the account has run dry");
+    let send: i64 = connection.prepare_cached(INSERT)?.query_row(
+        params![sender.0.0, sender.1.0, CLIP_MS, NUMBER, HOLD.0, now.0, expires.0],
+        |row| row.get(0),
+    )?;
+    execute(QUEUE, params![send, now.0])?;
+    execute("COMMIT", &[])?;
+    Ok(())
+}
+
+async fn accept_in(tx: &mut Tx, sender: (AccountId, MessageId)) -> Result<()> {
+    use store::Queries as _;
+    let now = clock::timestamp();
+    let reserved = tx.execute(RESERVE, &[Value::from(HOLD), Value::from(sender.0)]).await?;
+    ensure!(reserved == 1, "the account has run dry");
+    let values = [
+        Value::from(sender.0),
+        Value::from(sender.1),
+        Value::from(CLIP_MS),
+        Value::from(NUMBER),
+        Value::from(HOLD),
+        Value::from(now),
+        Value::from(now.plus_ms(600_000)),
+    ];
+    let send: i64 = tx.query_one(INSERT, &values).await?.get("id")?;
+    tx.execute(QUEUE, &[Value::from(send), Value::from(now)]).await?;
+    Ok(())
+}
+
+/// The commits of a SQLite database in WAL mode; with `synchronous=FULL` each is one flush.
+struct Commits {
+    index: PathBuf,
+    before: u32,
+}
+
+impl Commits {
+    fn of(database: &Path) -> Result<Self> {
+        let index = PathBuf::from(format!("{}-shm", database.display()));
+        let before = read_commits(&index)?;
+        Ok(Self { index, before })
+    }
+
+    fn since(&self) -> Result<u64> {
+        Ok(read_commits(&self.index)?.wrapping_sub(self.before).into())
+    }
+}
+
+fn read_commits(index: &Path) -> Result<u32> {
+    let bytes = std::fs::read(index).context("reading the index of the write-ahead log")?;
+    let count = bytes.get(COMMITS_AT..).and_then(<[u8]>::first_chunk);
+    Ok(u32::from_ne_bytes(*count.context("the index is too short")?))
+}
+
+fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {
+    let now = clock::timestamp();
+    Ok(Accept {
+        account,
+        message,
+        clip_ms: CLIP_MS,
+        destination: Destination::parse(NUMBER).context("a number")?,
+        vote: false,
+        tariff: TariffId(1),
+        zone: Zone::External,
+        hold: HOLD,
+        at: now,
+        expires_at: now.plus_ms(600_000),
+        class: 1,
+        client_reference: None,
+        lease: None,
+    })
+}
+
+fn new_account(now: Timestamp) -> NewAccount {
+    NewAccount {
+        name: String::from("bench"),
+        mobile: String::from("09120000001"),
+        opening_credit: CREDIT,
+        expires_at: None,
+        approves_own_messages: true,
+        created_at: now,
+    }
+}
+
+fn new_message(account: AccountId, now: Timestamp) -> NewMessage {
+    NewMessage {
+        account,
+        title: String::from("bench"),
+        approval: Approval::Approved,
+        length_ms: CLIP_MS,
+        blob: String::from("bench.wav"),
+        persistent: false,
+        created_at: now,
+    }
+}

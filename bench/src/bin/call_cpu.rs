@@ -1,0 +1,63 @@
+//! CPU of a call from INVITE to BYE, ours beside SIPp's, both against the same SIPp as callee.
+//!
+//! Our side is a whole process: the shard's thread with engine, sockets and flight recorder, and
+//! what starts the calls. It is at a disadvantage that is left to it: its calls play a clip of one
+//! frame and stay for 0.2 s of silence, SIPp's hang up at once.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use bench::caller::{self, Plan, Ran};
+use bench::cpu::{Stopwatch, Whose};
+use bench::say::{say, verdict};
+use bench::sipp;
+use bench::stats::{float, median, micros};
+
+const CALLS_PER_SECOND: u32 = 200;
+const ROUNDS: usize = 3;
+const SECONDS: u32 = 20;
+/// What `--quick` makes of it.
+const QUICK: (usize, u32) = (1, 4);
+
+fn main() -> Result<()> {
+    if caller::was_asked_to_call()? {
+        return Ok(());
+    }
+    let quick = std::env::args().any(|argument| argument == "--quick");
+    let (rounds, seconds) = if quick { QUICK } else { (ROUNDS, SECONDS) };
+    let calls = u64::from(CALLS_PER_SECOND * seconds);
+    say(&format!("{rounds} rounds of {calls} calls, {CALLS_PER_SECOND} a second, each side"));
+    say("round    SIPp µs/call    ours µs/call   (shard alone)   ratio");
+    let (mut ratios, mut shards) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let theirs = micros(sipp_calls(calls)?) / float(calls);
+        let (ours, ran) = our_calls(calls)?;
+        let (ours, shard) = (micros(ours) / float(calls), micros(ran.shard) / float(calls));
+        ensure!(ran.failed == 0, "{} of our calls failed", ran.failed);
+        say(&format!("{round:>5}{theirs:>16.1}{ours:>16.1}{shard:>16.1}{:>8.2}", ours / theirs));
+        ratios.push(ours / theirs);
+        shards.push(shard / theirs);
+    }
+    let ratio = median(&mut ratios);
+    say(&format!("the shard's thread alone: {:.2} of SIPp", median(&mut shards)));
+    verdict(&format!("{ratio:.2} of SIPp's CPU per call"), ratio <= 1.0, "at most 1.0");
+    Ok(())
+}
+
+/// CPU that SIPp used for `calls` calls.
+fn sipp_calls(calls: u64) -> Result<Duration> {
+    let callee = sipp::Callee::start()?;
+    let cpu = Stopwatch::start(Whose::EndedChildren)?;
+    let status = sipp::call(callee.address, calls, CALLS_PER_SECOND)?;
+    ensure!(status.success(), "some of SIPp's own calls failed ({status})");
+    cpu.spent()
+}
+
+/// CPU that our process used for `calls` calls.
+fn our_calls(calls: u64) -> Result<(Duration, Ran)> {
+    let callee = sipp::Callee::start()?;
+    let plan = Plan { callee: callee.address, calls, per_second: CALLS_PER_SECOND, frames: 1 };
+    let cpu = Stopwatch::start(Whose::EndedChildren)?;
+    let ran = caller::run(&plan)?;
+    Ok((cpu.spent()?, ran))
+}

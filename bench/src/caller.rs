@@ -1,0 +1,226 @@
+//! Our side without a database: a shard with its engine, its sockets and its flight recorder,
+//! placing calls on a schedule. It runs in a process of its own, so that its CPU is its own.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use engine::{
+    CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Target,
+};
+use serde_json::{Value, json};
+use server::shard::{self, Shard, ShardCommand, ShardConfig};
+use server::{clock, flight_recorder, telemetry};
+use tokio::time::MissedTickBehavior;
+
+use crate::cpu::{self, Stopwatch, Whose};
+use crate::disk;
+
+/// The first argument of a process that is to be the caller.
+const CHILD: &str = "--be-the-caller";
+/// Samples in a frame of 20 ms.
+const FRAME_SAMPLES: usize = 160;
+/// Beyond this a call has got lost.
+const CALL_MS: u32 = 120_000;
+
+/// The calls to place.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// Whom to call.
+    pub callee: SocketAddr,
+    /// How many calls.
+    pub calls: u64,
+    /// How many in a second.
+    pub per_second: u32,
+    /// How long the clip is, in frames of 20 ms.
+    pub frames: usize,
+}
+
+/// What became of them.
+#[derive(Debug, Clone, Default)]
+pub struct Ran {
+    /// Calls heard to their end.
+    pub heard: u64,
+    /// Calls that ended in another way.
+    pub failed: u64,
+    /// CPU of the shard's thread.
+    pub shard: Duration,
+    /// CPU of the whole process.
+    pub process: Duration,
+    /// Datagrams sent, SIP and RTP.
+    pub sent: u64,
+    /// Datagrams that the kernel would not take.
+    pub dropped: u64,
+    /// Frames that were moved back because the shard came too late for them.
+    pub late_frames: u64,
+}
+
+/// Runs the plan in a process of its own and waits for it.
+///
+/// # Errors
+/// It could not be started, or failed.
+pub fn run(plan: &Plan) -> Result<Ran> {
+    let program = std::env::current_exe().context("asking where this program is")?;
+    let numbers = [plan.calls, u64::from(plan.per_second), plan.frames as u64];
+    let output = Command::new(program)
+        .arg(CHILD)
+        .arg(plan.callee.to_string())
+        .args(numbers.map(|number| number.to_string()))
+        .stderr(Stdio::inherit())
+        .output()
+        .context("starting the caller")?;
+    if !output.status.success() {
+        bail!("the caller failed");
+    }
+    let ran: Value = serde_json::from_slice(&output.stdout).context("reading what it said")?;
+    let number = |key: &str| ran[key].as_u64().with_context(|| format!("it said no {key}"));
+    Ok(Ran {
+        heard: number("heard")?,
+        failed: number("failed")?,
+        shard: Duration::from_nanos(number("shard_ns")?),
+        process: Duration::from_nanos(number("process_ns")?),
+        sent: number("sent")?,
+        dropped: number("dropped")?,
+        late_frames: number("late_frames")?,
+    })
+}
+
+/// To be asked first in `main`: whether this process was started to be the caller, and has been.
+///
+/// # Errors
+/// The calls could not be placed.
+pub fn was_asked_to_call() -> Result<bool> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [mark, callee, calls, per_second, frames] = arguments.as_slice() else { return Ok(false) };
+    if mark != CHILD {
+        return Ok(false);
+    }
+    let plan = Plan {
+        callee: callee.parse()?,
+        calls: calls.parse()?,
+        per_second: per_second.parse()?,
+        frames: frames.parse()?,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ran = runtime.block_on(place_calls(&plan))?;
+    crate::say::say(
+        &json!({
+            "heard": ran.heard,
+            "failed": ran.failed,
+            "shard_ns": nanos(ran.shard),
+            "process_ns": nanos(ran.process),
+            "sent": ran.sent,
+            "dropped": ran.dropped,
+            "late_frames": ran.late_frames,
+        })
+        .to_string(),
+    );
+    Ok(true)
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+async fn place_calls(plan: &Plan) -> Result<Ran> {
+    let process = Stopwatch::start(Whose::ThisProcess)?;
+    let metrics = telemetry::start_metrics()?;
+    let folder = disk::scratch()?;
+    let (report, mut events) = shard::event_channel();
+    let recorder = recorder(folder.path(), plan)?;
+    let mut shard = Shard::start(shard_config(plan), recorder, report)?;
+    let clip = Arc::new(Clip::from_samples(&vec![1000; plan.frames * FRAME_SAMPLES]));
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / plan.per_second);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let (mut ran, mut placed) = (Ran::default(), 0);
+    while ran.heard + ran.failed < plan.calls {
+        tokio::select! {
+            _ = pace.tick(), if placed < plan.calls => {
+                placed += 1;
+                order(&shard, ShardCommand::Engine(start(plan, &clip, placed)))?;
+            }
+            batch = events.recv() => {
+                for event in batch.context("the shard has ended")? {
+                    let Event::Ended { call, outcome } = event else { continue };
+                    count(&mut ran, &outcome);
+                    order(&shard, ShardCommand::Release(call))?;
+                }
+            }
+        }
+    }
+    ran.shard = cpu::of_thread("shard")?;
+    ran.process = process.spent()?;
+    shard.stop();
+    let figures = metrics.render();
+    ran.sent = figure(&figures, "avanak_datagrams_sent_total")?;
+    ran.dropped = figure(&figures, "avanak_datagrams_dropped_total")?;
+    ran.late_frames = figure(&figures, "avanak_engine_total{event=\"rtp_late_frames\"}")?;
+    Ok(ran)
+}
+
+fn order(shard: &Shard, command: ShardCommand) -> Result<()> {
+    shard.send(command).map_err(|_| anyhow::anyhow!("the shard's inbox is full"))
+}
+
+fn count(ran: &mut Ran, outcome: &Outcome) {
+    if outcome.heard_to_end {
+        ran.heard += 1;
+    } else {
+        ran.failed += 1;
+    }
+}
+
+/// The figure of this name in what Prometheus would read.
+fn figure(figures: &str, name: &str) -> Result<u64> {
+    let line = figures.lines().find_map(|line| line.strip_prefix(name));
+    let line = line.with_context(|| format!("there is no figure {name}"))?;
+    line.trim().parse().with_context(|| format!("{name} is no number"))
+}
+
+fn recorder(folder: &Path, plan: &Plan) -> Result<flight_recorder::Recorder> {
+    let slots = u32::try_from(plan.calls).context("so many calls at once")?;
+    flight_recorder::open(&folder.join("flight-recorder"), slots)
+}
+
+fn shard_config(plan: &Plan) -> ShardConfig {
+    let (local, ports) = (Ipv4Addr::LOCALHOST, 20);
+    let sip = SocketAddr::from((local, 0));
+    ShardConfig {
+        sip,
+        media: local.into(),
+        media_port_first: 0,
+        media_ports: ports,
+        engine: EngineConfig {
+            sip_local: sip,
+            media_address: local.into(),
+            rtp_ports: Vec::new(),
+            secret: clock::random_secret(),
+            fresh_secret: clock::random_secret(),
+            realm: String::from("bench"),
+            user_agent: String::from(server::USER_AGENT),
+            limits: Limits {
+                calls: usize::try_from(plan.calls).unwrap_or(usize::MAX),
+                ..Limits::default()
+            },
+        },
+    }
+}
+
+fn start(plan: &Plan, clip: &Arc<Clip>, number: u64) -> Order {
+    let callee = format!("sip:98210{number:07}@{}", plan.callee);
+    Order::Start(Box::new(CallSpec {
+        call: CallKey(number),
+        call_id: format!("{number}@bench.invalid"),
+        target: Target::Address { address: plan.callee, request_uri: callee.clone(), to: callee },
+        from_uri: String::from("sip:982100000000@127.0.0.1"),
+        credentials: None,
+        codecs: Vec::new(),
+        clip: Arc::clone(clip),
+        gather: None,
+        ring_timeout_ms: CALL_MS,
+        max_duration_ms: CALL_MS,
+    }))
+}

@@ -1,0 +1,194 @@
+//! The far end of the calls: a thread that rings and answers at once, and notes when each INVITE
+//! and each RTP packet arrived.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use media::{Codec, sdp};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use server::clock;
+use sip::{Endpoint, Headers, LegId, Request};
+
+use crate::arrivals::{self, Arrivals};
+
+/// Media ports. Calls take turns; one thread reads them all.
+const MEDIA_PORTS: usize = 20;
+/// How often the media ports are read. The kernel's stamps do not depend on it.
+const READ_EVERY: Duration = Duration::from_millis(4);
+/// Bytes of an RTP header without extensions (RFC 3550 §5.1).
+const HEADER_BYTES: usize = 12;
+
+/// An INVITE that arrived.
+#[derive(Debug, Clone)]
+pub struct Invite {
+    /// When the kernel had it, nanoseconds of UTC.
+    pub at_ns: i64,
+    /// The user part of its Request-URI.
+    pub number: String,
+}
+
+/// An RTP packet that arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Packet {
+    /// When the kernel had it, nanoseconds of UTC.
+    pub at_ns: i64,
+    /// Whose it is.
+    pub ssrc: u32,
+    /// Where in its stream it stands, in units of 125 µs.
+    pub timestamp: u32,
+}
+
+/// The running far end.
+pub struct FarEnd {
+    /// Where it takes calls.
+    pub sip: SocketAddr,
+    /// A socket that is emptied without a look, for yardsticks.
+    pub drain: SocketAddr,
+    /// INVITEs as they arrive.
+    pub invites: Receiver<Invite>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Vec<Packet>>>,
+}
+
+impl FarEnd {
+    /// Starts the thread. Calls to numbers for which `answers` says no are refused as busy.
+    ///
+    /// # Errors
+    /// Sockets could not be made.
+    pub fn start(answers: fn(&str) -> bool) -> Result<Self> {
+        let socket = arrivals::bind()?;
+        let drain_socket = arrivals::bind()?;
+        let media = (0..MEDIA_PORTS).map(|_| arrivals::bind()).collect::<Result<Vec<_>>>()?;
+        let (sip, drain) = (socket.local_addr()?, drain_socket.local_addr()?);
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let (tell, invites) = channel();
+        let work = move || {
+            let endpoint = Endpoint::new(sip::Config {
+                local: sip,
+                secret: clock::random_secret(),
+                user_agent: String::from("far end"),
+                registrar: false,
+                limits: sip::Limits { legs: 10_000, transactions: 100_000, ..Default::default() },
+            });
+            let worker = Worker {
+                endpoint,
+                out: sip::Outputs::default(),
+                socket,
+                drain_socket,
+                media,
+                calls: 0,
+                answers,
+                tell,
+                packets: Vec::new(),
+            };
+            worker.run(&told)
+        };
+        let thread = std::thread::Builder::new().name(String::from("far-end")).spawn(work)?;
+        Ok(Self { sip, drain, invites, stop, thread })
+    }
+
+    /// Ends the thread. Returns the RTP packets in the order in which they were read.
+    ///
+    /// # Errors
+    /// What ended the thread before.
+    pub fn stop(self) -> Result<Vec<Packet>> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow::anyhow!("the far end panicked"))?
+    }
+}
+
+struct Worker {
+    endpoint: Endpoint,
+    out: sip::Outputs,
+    socket: UdpSocket,
+    drain_socket: UdpSocket,
+    media: Vec<UdpSocket>,
+    calls: usize,
+    answers: fn(&str) -> bool,
+    tell: Sender<Invite>,
+    packets: Vec<Packet>,
+}
+
+impl Worker {
+    fn run(mut self, stop: &AtomicBool) -> Result<Vec<Packet>> {
+        let mut arrivals = Arrivals::new();
+        while !stop.load(Ordering::Relaxed) {
+            let mut sip = Vec::new();
+            arrivals.drain(&self.socket, |at_ns, source, bytes| {
+                sip.push((at_ns, source, bytes.to_vec()));
+            })?;
+            for (at_ns, source, bytes) in sip {
+                self.receive(at_ns, source, &bytes)?;
+            }
+            let now = clock::instant();
+            self.endpoint.expire(now, &mut self.out);
+            self.react(now, 0)?;
+            for socket in &self.media {
+                let packets = &mut self.packets;
+                arrivals.drain(socket, |at_ns, _, bytes| packets.extend(packet(at_ns, bytes)))?;
+            }
+            arrivals.drain(&self.drain_socket, |_, _, _| {})?;
+            self.wait();
+        }
+        Ok(self.packets)
+    }
+
+    fn receive(&mut self, at_ns: i64, source: SocketAddr, bytes: &[u8]) -> Result<()> {
+        let now = clock::instant();
+        self.endpoint.receive(now, source, bytes, &mut self.out);
+        self.react(now, at_ns)
+    }
+
+    fn react(&mut self, now: Instant, at_ns: i64) -> Result<()> {
+        for event in std::mem::take(&mut self.out.events) {
+            if let sip::Event::Incoming { leg, request, .. } = event {
+                self.take_call(now, at_ns, leg, &request)?;
+            }
+        }
+        for transmit in self.out.transmits.drain(..) {
+            self.socket.send_to(&transmit.bytes, transmit.destination).context("answering")?;
+        }
+        Ok(())
+    }
+
+    fn take_call(&mut self, now: Instant, at_ns: i64, leg: LegId, request: &Request) -> Result<()> {
+        let number = String::from_utf8_lossy(request.uri.user()).into_owned();
+        if (self.answers)(&number) {
+            self.calls += 1;
+            let media = self.media[self.calls % MEDIA_PORTS].local_addr()?;
+            let local = sdp::Local::new(1, media, &[Codec::Pcma]);
+            let (_, answer) = sdp::answer_offer(&local, &request.body)
+                .map_err(|why| anyhow::anyhow!("the offer cannot be answered: {why:?}"))?;
+            self.endpoint.ring(now, leg, 180, None, &mut self.out);
+            self.endpoint.answer(now, leg, &answer, &mut self.out);
+        } else {
+            self.endpoint.reject(now, leg, 486, "", &Headers::new(), &mut self.out);
+        }
+        // Nobody may be interested in numbers; then the other end is gone.
+        let _ = self.tell.send(Invite { at_ns, number });
+        Ok(())
+    }
+
+    /// Media alone does not wake: a thousand calls would leave no time to anybody else.
+    fn wait(&self) {
+        let mut watched = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        // An interrupted wait is a short one.
+        let _ = ppoll(&mut watched, Some(TimeSpec::from_duration(READ_EVERY)), None);
+    }
+}
+
+fn packet(at_ns: i64, bytes: &[u8]) -> Option<Packet> {
+    let header: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
+    let word = |at: usize| {
+        u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
+    };
+    Some(Packet { at_ns, ssrc: word(8), timestamp: word(4) })
+}

@@ -1,0 +1,200 @@
+//! The whole product as a child process, and a client that asks it for calls.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value;
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// What an account starts with: enough for every call of a benchmark.
+const CREDIT: &str = "1000000000000";
+/// Samples a second of what is uploaded.
+const RATE: u32 = 8000;
+
+/// A running `avanak serve` with one trunk and one customer.
+pub struct Platform {
+    child: Child,
+    /// Where its web services are.
+    pub http: SocketAddr,
+    /// The customer's token.
+    pub token: String,
+}
+
+impl Platform {
+    /// Starts it with its data in `folder`, its calls going to `trunk`.
+    ///
+    /// # Errors
+    /// It does not start; its log is in `folder`.
+    pub fn start(folder: &Path, trunk: SocketAddr) -> Result<Self> {
+        let program = program()?;
+        let config = folder.join("bench.toml");
+        std::fs::write(&config, settings(trunk)).context("writing the configuration")?;
+        let account = Command::new(&program)
+            .args(["account", "create", "--name", "bench", "--mobile", "09120000000", "--json"])
+            .args(["--credit", CREDIT, "--data-dir"])
+            .arg(folder)
+            .output()
+            .with_context(|| format!("starting {}", program.display()))?;
+        let account: Value = serde_json::from_slice(&account.stdout)
+            .context("creating the account did not print JSON")?;
+        let token = account["token"].as_str().context("the account has no token")?.to_owned();
+        let mut child = Command::new(&program)
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .arg("--data-dir")
+            .arg(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(folder.join("server.log"))?)
+            .spawn()
+            .context("starting the server")?;
+        let stdout = child.stdout.take().context("its stdout was piped")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).context("waiting for the server")?;
+        let Some(http) = line.trim().strip_prefix("listening http://") else {
+            child.kill()?;
+            child.wait()?;
+            let log = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+            bail!("the server did not start: {line}{log}");
+        };
+        Ok(Self { http: http.parse().context("reading its address")?, child, token })
+    }
+
+    /// A client with a connection of its own.
+    ///
+    /// # Errors
+    /// The server does not take connections.
+    pub fn client(&self) -> Result<Client> {
+        let stream = TcpStream::connect(self.http).context("connecting")?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
+        Ok(Client { stream, token: self.token.clone() })
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        // Its data are thrown away: nothing needs to be ended in order.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program under test: what `cargo x bench` has built, or what lies beside this one.
+fn program() -> Result<PathBuf> {
+    if let Some(program) = std::env::var_os("AVANAK_BIN") {
+        return Ok(program.into());
+    }
+    let beside = std::env::current_exe().context("asking where this program is")?;
+    let program = beside.with_file_name("avanak");
+    if !program.is_file() {
+        bail!("there is no {}: use cargo x bench", program.display());
+    }
+    Ok(program)
+}
+
+fn settings(trunk: SocketAddr) -> String {
+    format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n\
+         [sip]\nlisten = \"127.0.0.1:0\"\n\
+         [[trunk]]\nname = \"bench\"\naddress = \"{trunk}\"\ncaller_id = \"02191000000\"\n\
+         max_channels = 2000\nmax_cps = 2000\n"
+    )
+}
+
+/// One connection that is kept.
+pub struct Client {
+    stream: TcpStream,
+    token: String,
+}
+
+impl Client {
+    /// Uploads `seconds` of a tone. Returns the message.
+    ///
+    /// # Errors
+    /// It is not taken.
+    pub fn upload(&mut self, seconds: u32) -> Result<i64> {
+        let audio = BASE64.encode(tone(seconds)).replace('+', "%2B").replace('/', "%2F");
+        let form = format!("Title=bench&Persist=true&Base64={}", audio.replace('=', "%3D"));
+        let answer = self.post("UploadMessageBase64", &form)?;
+        let id = answer["MessageID"].as_i64().or_else(|| answer["Id"].as_i64());
+        id.filter(|id| *id > 0).with_context(|| format!("the upload was answered with {answer}"))
+    }
+
+    /// Asks for a call. Returns the send.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn quick_send(&mut self, message: i64, number: &str) -> Result<i64> {
+        let answer = self.post("QuickSend", &format!("MessageID={message}&Number={number}"))?;
+        let id = answer["QuickSendID"].as_i64().or_else(|| answer["Id"].as_i64());
+        id.filter(|id| *id > 0).with_context(|| format!("the send was answered with {answer}"))
+    }
+
+    fn post(&mut self, method: &str, form: &str) -> Result<Value> {
+        let request = format!(
+            "POST /Rest/{method} HTTP/1.1\r\nHost: bench\r\nAuthorization: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            self.token,
+            form.len()
+        );
+        self.stream.write_all(request.as_bytes()).context("asking")?;
+        let mut answer = Vec::new();
+        let mut piece = [0; 4096];
+        loop {
+            if let Some(body) = whole_body(&answer)? {
+                return serde_json::from_slice(body).context("the answer is not JSON");
+            }
+            let length = self.stream.read(&mut piece).context("waiting for an answer")?;
+            if length == 0 {
+                bail!("the server closed the connection");
+            }
+            answer.extend_from_slice(&piece[..length]);
+        }
+    }
+}
+
+/// The body, once all of it is there.
+fn whole_body(answer: &[u8]) -> Result<Option<&[u8]>> {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let head = std::str::from_utf8(&answer[..end])?.to_ascii_lowercase();
+    if !head.starts_with("http/1.1 200") {
+        bail!("the answer is {}", head.lines().next().unwrap_or_default());
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length: usize = length.context("the answer has no length")?.trim().parse()?;
+    Ok(answer[end + 4..].get(..length))
+}
+
+/// A WAV file with a tone that no silence detector mistakes.
+fn tone(seconds: u32) -> Vec<u8> {
+    let samples = seconds * RATE;
+    let bytes = samples * 2;
+    let mut wav = Vec::with_capacity(44 + samples as usize * 2);
+    wav.extend(b"RIFF");
+    wav.extend((36 + bytes).to_le_bytes());
+    wav.extend(b"WAVEfmt ");
+    wav.extend(16_u32.to_le_bytes());
+    wav.extend([1, 0, 1, 0]);
+    wav.extend(RATE.to_le_bytes());
+    wav.extend((RATE * 2).to_le_bytes());
+    wav.extend([2, 0, 16, 0]);
+    wav.extend(b"data");
+    wav.extend(bytes.to_le_bytes());
+    for at in 0..samples {
+        let sample: i16 = if at % 20 < 10 { 6000 } else { -6000 };
+        wav.extend(sample.to_le_bytes());
+    }
+    wav
+}

@@ -1,0 +1,87 @@
+//! SIPp as the far end and as the yardstick.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use server::clock;
+
+/// How long SIPp may take to open its port.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A SIPp that takes calls; dropping it ends it.
+pub struct Callee {
+    child: Child,
+    /// Where it takes them.
+    pub address: SocketAddr,
+}
+
+impl Callee {
+    /// Starts one with the scenario `uas_bench`.
+    ///
+    /// # Errors
+    /// SIPp is not installed, or does not open its port.
+    pub fn start() -> Result<Self> {
+        let address = free_address()?;
+        let mut command = sipp("uas_bench.xml", address);
+        let child = command.spawn().context("starting sipp; is sip-tester installed?")?;
+        let mut callee = Self { child, address };
+        let deadline = clock::instant() + START_TIMEOUT;
+        while !is_bound(address.port())? {
+            if callee.child.try_wait()?.is_some() || clock::instant() > deadline {
+                bail!("sipp did not open {address}");
+            }
+            std::thread::yield_now();
+        }
+        Ok(callee)
+    }
+}
+
+impl Drop for Callee {
+    fn drop(&mut self) {
+        // It may have ended by itself; it must not be left either way.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Lets SIPp place `calls` calls to `callee`, `per_second` in a second, and waits for its end.
+///
+/// # Errors
+/// SIPp is not installed.
+pub fn call(callee: SocketAddr, calls: u64, per_second: u32) -> Result<ExitStatus> {
+    let mut command = sipp("uac_bench.xml", free_address()?);
+    command.arg(callee.to_string()).args(["-s", "982100000001", "-rp", "1000"]);
+    command.args(["-m", &calls.to_string(), "-r", &per_second.to_string()]);
+    command.status().context("starting sipp; is sip-tester installed?")
+}
+
+fn sipp(scenario: &str, local: SocketAddr) -> Command {
+    let mut command = Command::new("sipp");
+    command.arg("-sf").arg(scenarios().join(scenario));
+    command.args(["-i", &local.ip().to_string(), "-p", &local.port().to_string(), "-nostdin"]);
+    // On a loaded machine its watchdog would end the run.
+    command.args(["-watchdog_minor_maxtriggers", "999999"]);
+    command.args(["-watchdog_major_maxtriggers", "999999"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+/// The scenarios that the tests of the server use.
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/server/tests/peers/sipp")
+}
+
+fn free_address() -> Result<SocketAddr> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+    socket.local_addr().context("looking for a free port")
+}
+
+/// Whether somebody has bound this UDP port.
+fn is_bound(port: u16) -> Result<bool> {
+    let table = std::fs::read_to_string("/proc/net/udp").context("reading /proc/net/udp")?;
+    let wanted = format!(":{port:04X} ");
+    Ok(table.lines().filter_map(|line| line.get(..24)).any(|local| local.contains(&wanted)))
+}
