@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sip::{Abandoned, DialogSnapshot, Event, Invite, Stage};
 
+use crate::bench::Bench;
 use crate::pair::{Pair, Side, addr, invite};
-use crate::peer::Bench;
 
 fn calling(tries: u8) -> Abandoned {
     let call = invite();
