@@ -1,0 +1,19 @@
+//! The use cases over the real store: what a person or a node sees, and that the books add up.
+
+mod account;
+mod dialing;
+mod message;
+mod phone;
+mod quick_send;
+mod world;
+
+use app::Error;
+
+/// The refusal that a use case must have answered with.
+#[track_caller]
+fn refusal<T: std::fmt::Debug, R: std::fmt::Debug>(result: app::Result<T, R>) -> R {
+    match result {
+        Err(Error::Refused(refusal)) => refusal,
+        other => panic!("this should have been refused: {other:?}"),
+    }
+}

@@ -1,0 +1,250 @@
+//! A platform for one test: the real store on SQLite in memory, ports that a test can steer, and
+//! a check of the books when the test ends. The tests of `web` use this file too.
+
+use std::collections::BTreeMap;
+use std::f64::consts::TAU;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use app::account::NewAccount;
+use app::dialing::{NodeStamp, ReadyJob};
+use app::message::NewUpload;
+use app::ports::{Blobs, BoxFuture, Clock, Dispatch, Reservation, Rng, Speaker, Tts, Voice};
+use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
+use audio::Clip;
+use audio::text::Speakable;
+use domain::{AccountId, Destination, Message, Rials, Timestamp};
+use store::{Db, Options};
+use tokio::sync::Notify;
+
+/// 2026-11-22 12:00 in Tehran.
+pub const NOON: Timestamp = Timestamp(1_795_336_200_000_000);
+/// How long the test voice takes for one character.
+pub const MS_PER_CHAR: usize = 150;
+/// How long anything that a test waits for may take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A platform.
+pub struct World {
+    pub app: Arc<App>,
+    pub db: Db,
+    pub clock: Arc<SteeredClock>,
+    pub voice: Arc<ToneVoice>,
+    pub blobs: Arc<MemoryBlobs>,
+    pub dialer: Arc<TestDialer>,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub async fn with(settings: Settings) -> Self {
+        let db = Db::open("sqlite::memory:", Options::default()).await.unwrap();
+        let clock = Arc::new(SteeredClock(AtomicI64::new(NOON.0)));
+        let voice = Arc::new(ToneVoice::default());
+        let blobs = Arc::new(MemoryBlobs::default());
+        let dialer = Arc::new(TestDialer::default());
+        let ports = Ports {
+            clock: clock.clone(),
+            rng: Arc::new(CountingRng::default()),
+            tts: voice.clone(),
+            blobs: blobs.clone(),
+            dispatch: dialer.clone(),
+        };
+        let app = App::new(db.clone(), ports, Arc::new(LiveCalls::default()), settings);
+        Self { app: Arc::new(app), db, clock, voice, blobs, dialer }
+    }
+
+    /// A customer with this much credit, and a token.
+    pub async fn customer(&self, rials: i64) -> (Caller, String) {
+        self.customer_like(rials, |_| {}).await
+    }
+
+    /// A customer that differs from the usual one.
+    pub async fn customer_like(
+        &self,
+        rials: i64,
+        change: impl FnOnce(&mut NewAccount),
+    ) -> (Caller, String) {
+        let mut new = NewAccount {
+            name: String::from("شرکت نمونه"),
+            mobile: String::from("09120000001"),
+            credit: Rials(rials),
+            expires_at: None,
+            approves_own_messages: true,
+        };
+        change(&mut new);
+        let id = app::account::create(&self.app, new).await.unwrap();
+        let label = String::from("test");
+        let token = app::account::create_token(&self.app, id, label, None).await.unwrap();
+        let caller = app::caller::authenticate(&self.app, &token.secret).await.unwrap();
+        (caller, token.secret)
+    }
+
+    /// The caller with the account as it is now.
+    pub async fn refreshed(&self, caller: &Caller) -> Caller {
+        let account = app::account::status(&self.app, caller.account.id).await.unwrap().unwrap();
+        Caller { account, token: caller.token }
+    }
+
+    /// A message of the caller's that plays about this long.
+    pub async fn message(&self, caller: &Caller, ms: usize) -> Message {
+        let upload = NewUpload {
+            title: String::from("پیام"),
+            bytes: tone(ms),
+            persistent: false,
+            call_from_mobile: None,
+        };
+        app::message::upload(&self.app, caller, upload).await.unwrap()
+    }
+}
+
+impl Drop for World {
+    /// Whatever a test did, the books must add up.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let db = self.db.clone();
+        let audited = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(db.audit()).unwrap()
+        });
+        let audit = audited.join().unwrap();
+        assert!(audit.is_clean(), "{audit:?}");
+    }
+}
+
+/// A clock that a test moves.
+pub struct SteeredClock(AtomicI64);
+
+impl SteeredClock {
+    pub fn advance_ms(&self, ms: i64) {
+        self.0.fetch_add(ms * 1000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for SteeredClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The same secrets in every run, each another.
+#[derive(Default)]
+pub struct CountingRng(AtomicU64);
+
+impl Rng for CountingRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        let n = self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        for (place, byte) in bytes.iter_mut().rev().zip(n.iter().rev().chain([0; 64].iter())) {
+            *place = *byte;
+        }
+    }
+}
+
+/// Says a tone for every text, [`MS_PER_CHAR`] for each character.
+#[derive(Default)]
+pub struct ToneVoice {
+    pub spoken: AtomicUsize,
+}
+
+impl Tts for ToneVoice {
+    fn identity(&self, speaker: Speaker) -> Voice {
+        let name = format!("{speaker:?}");
+        Voice { engine: String::from("tone 1"), name, words_per_minute: 150 }
+    }
+
+    fn speak<'a>(
+        &'a self,
+        text: &'a Speakable,
+        _: Speaker,
+    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
+        Box::pin(async move {
+            self.spoken.fetch_add(1, Ordering::SeqCst);
+            if text.as_str().contains("خراب") {
+                return Err(Failure::of("speaking: the engine is missing"));
+            }
+            if text.as_str().contains("سکوت") {
+                return Ok(Clip::from_samples(vec![0; 40_000]).to_wav());
+            }
+            Ok(tone(text.as_str().chars().count() * MS_PER_CHAR))
+        })
+    }
+}
+
+/// Files in memory.
+#[derive(Default)]
+pub struct MemoryBlobs {
+    pub files: Mutex<BTreeMap<String, Vec<u8>>>,
+}
+
+impl Blobs for MemoryBlobs {
+    fn put<'a>(&'a self, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Failure>> {
+        self.files.lock().unwrap().insert(name.to_owned(), bytes);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, Failure>> {
+        let found = self.files.lock().unwrap().get(name).cloned();
+        Box::pin(async { Ok(found) })
+    }
+
+    fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
+        self.files.lock().unwrap().remove(name);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Routes every mobile and Tehran; notes what it is told.
+#[derive(Default)]
+pub struct TestDialer {
+    /// When set, there is room to dial at once on behalf of this node.
+    pub room: Mutex<Option<NodeStamp>>,
+    pub told: Mutex<Vec<(ReadyJob, bool)>>,
+    pub bell: Notify,
+}
+
+impl TestDialer {
+    /// Waits until something was accepted, and gives it away.
+    pub async fn next(&self) -> (ReadyJob, bool) {
+        let wait = async {
+            loop {
+                let rung = self.bell.notified();
+                if let Some(first) = self.told.lock().unwrap().pop() {
+                    return first;
+                }
+                rung.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("something is accepted")
+    }
+}
+
+impl Dispatch for TestDialer {
+    fn routes(&self, destination: &Destination) -> bool {
+        destination.as_str().starts_with("09") || destination.as_str().starts_with("021")
+    }
+
+    fn reserve(&self, _: AccountId, _: &Destination, _: Timestamp) -> Option<Reservation> {
+        let stamp = (*self.room.lock().unwrap())?;
+        Some(Reservation::new(String::from("main"), stamp, Box::new(())))
+    }
+
+    fn accepted(&self, job: ReadyJob, reservation: Option<Reservation>) {
+        self.told.lock().unwrap().push((job, reservation.is_some()));
+        self.bell.notify_one();
+    }
+}
+
+/// A WAV file with a tone.
+pub fn tone(ms: usize) -> Vec<u8> {
+    let samples = (0..ms * 8).map(|n| {
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a tone")]
+        let sample = ((n as f64 * 440.0 / 8000.0 * TAU).sin() * 8000.0) as i16;
+        sample
+    });
+    Clip::from_samples(samples.collect()).to_wav()
+}
