@@ -2,12 +2,16 @@
 
 use anyhow::{Result, bail};
 
+use crate::postgres::Cluster;
 use crate::process::{cargo, succeeds};
 use crate::say::say;
 use crate::setup::{self, Goal};
 
 /// The benchmarks by name; the crate `bench` has a binary for each.
 pub const NAMES: &[&str] = &["accept", "dial_latency", "call_cpu", "media_pacing"];
+
+/// The benchmark that compares the engines of the store.
+const NEEDS_POSTGRES: &str = "accept";
 
 /// Runs the benchmarks named, all when none is. True when each ran to its end.
 pub fn run(arguments: &[String]) -> Result<bool> {
@@ -24,6 +28,11 @@ pub fn run(arguments: &[String]) -> Result<bool> {
         say(&format!("\n== {name}"));
         let mut bench = cargo();
         bench.args(["run", "--release", "--quiet", "--package", "bench", "--bin", name]);
+        // It runs while this benchmark does and not longer, so that it disturbs no other.
+        let cluster = if *name == NEEDS_POSTGRES { Some(Cluster::start()?) } else { None };
+        if let Some(cluster) = &cluster {
+            bench.env("AVANAK_TEST_POSTGRES", cluster.url());
+        }
         succeeded &= succeeds(bench.env("AVANAK_BIN", &server))?;
     }
     Ok(succeeded)
