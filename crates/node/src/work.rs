@@ -113,18 +113,19 @@ impl Work {
         Done { asked, answer }
     }
 
-    /// The answer as if the database had not been reached, for simulations of its absence.
-    pub fn fail(self) -> Done {
+    /// The answer as if the database had not been reached. A simulation gives it instead of
+    /// running the work, or, with the work run all the same, when a commit's answer gets lost.
+    pub fn failed(&self) -> Done {
         let failure = || Failure::of("using the database: it is not there");
-        let answer = match self.task {
+        let answer = match &self.task {
             Task::Renew { .. } => Answer::Renewed(Err(failure())),
             Task::Read { .. } => Answer::Read(Err(failure())),
             Task::Lease { .. } => Answer::Leased(Err(failure())),
             Task::Settle { .. } => Answer::Settled(Err(failure())),
-            Task::Expire { sends } => Answer::Expired(sends, Err(failure())),
+            Task::Expire { sends } => Answer::Expired(sends.clone(), Err(failure())),
             Task::NotSent { .. } => Answer::NotSent(Err(failure())),
             Task::Reconcile { .. } => Answer::Reconciled(Err(failure())),
-            Task::Prepare { call, .. } => Answer::Prepared(call, Err(failure())),
+            Task::Prepare { call, .. } => Answer::Prepared(*call, Err(failure())),
         };
         Done { asked: self.asked, answer }
     }

@@ -1,1 +1,21 @@
-//! A whole platform in one thread: virtual time, seeded carrier and network, invariants.
+//! A whole platform in one thread: the real node, engine, use cases and store, a real SIP carrier,
+//! and between them a network and a world that misbehave by a seed. Time is virtual. Whatever
+//! happens, a handful of invariants must hold; a seed that breaks one is printed and can be run
+//! again.
+//!
+//! Nothing here decides for the platform: the simulation only delivers, delays, loses and kills.
+
+mod customers;
+mod dice;
+mod finale;
+mod invariants;
+mod netem;
+mod ports;
+mod process;
+mod script;
+mod wire;
+mod world;
+
+pub use invariants::Breach;
+pub use script::{Plan, Sabotage};
+pub use world::{Failed, Totals, run};

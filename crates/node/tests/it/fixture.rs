@@ -201,7 +201,7 @@ impl World {
                 return;
             }
             for work in steps.work {
-                let done = if self.database_is_there { work.run().await } else { work.fail() };
+                let done = if self.database_is_there { work.run().await } else { work.failed() };
                 self.node.as_mut().unwrap().on_done(self.now, done);
             }
         }

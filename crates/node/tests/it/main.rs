@@ -1,5 +1,6 @@
 //! A node with a real database and hand-fed engine events: what is dialled, when, and what becomes
 //! of it.
+#![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
 mod dialling;
 mod fixture;

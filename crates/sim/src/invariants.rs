@@ -1,0 +1,214 @@
+//! What must hold at every moment, watched on the wire between our node and the world. The watcher
+//! believes only datagrams: not the node's counters, not the engine's events.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
+
+use node::Caps;
+
+use crate::script::{Plan, SECOND, SOUTH_PREFIX};
+use crate::wire::{Glance, Start, glance};
+
+/// Lines of the story that are kept for a failure.
+const STORY_LINES: usize = 60;
+/// How long an INVITE without any response may be repeated (RFC 3261 timer B), microseconds.
+const TIMER_B_US: i64 = 32 * SECOND;
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// Which one.
+    pub rule: &'static str,
+    /// What broke it.
+    pub detail: String,
+}
+
+/// A call as the wire shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct WireCall {
+    pub(crate) number: String,
+    pub(crate) started: i64,
+    /// Anything came back for the INVITE.
+    responded: bool,
+    /// It was given up, hung up or refused.
+    over: bool,
+    /// Our process died while it was up, and it is a phone's: what cannot be reached any more
+    /// cannot be hung up.
+    orphan: bool,
+}
+
+/// The routes that are counted apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Route {
+    South,
+    North,
+    Phones,
+}
+
+/// The watcher.
+pub(crate) struct Witness {
+    calls: BTreeMap<String, WireCall>,
+    /// The Call-IDs with which each send was dialled.
+    dialled: BTreeMap<String, BTreeSet<String>>,
+    caps: BTreeMap<Route, Caps>,
+    starts: BTreeMap<Route, VecDeque<i64>>,
+    ring_timeout_us: i64,
+    breach: Option<Breach>,
+    story: VecDeque<String>,
+    verbose: bool,
+}
+
+impl Witness {
+    pub(crate) fn new(plan: &Plan, verbose: bool) -> Self {
+        let caps =
+            [(Route::South, plan.south), (Route::North, plan.north), (Route::Phones, plan.phones)];
+        Self {
+            calls: BTreeMap::new(),
+            dialled: BTreeMap::new(),
+            caps: caps.into(),
+            starts: BTreeMap::new(),
+            ring_timeout_us: i64::from(plan.ring_timeout_ms) * 1000,
+            breach: None,
+            story: VecDeque::new(),
+            verbose,
+        }
+    }
+
+    /// The first invariant that did not hold.
+    pub(crate) fn breach(&self) -> Option<&Breach> {
+        self.breach.as_ref()
+    }
+
+    /// Notes that an invariant does not hold. Only the first one counts.
+    pub(crate) fn broken(&mut self, now: i64, rule: &'static str, detail: String) {
+        self.tell(now, format_args!("BROKEN {rule}: {detail}"));
+        self.breach.get_or_insert(Breach { rule, detail });
+    }
+
+    /// Adds a line to the story.
+    pub(crate) fn tell(&mut self, now: i64, line: std::fmt::Arguments<'_>) {
+        if self.story.len() >= STORY_LINES && !self.verbose {
+            self.story.pop_front();
+        }
+        let mut text = String::new();
+        write!(text, "{:>11.6} {line}", precise_seconds(now)).expect("writing to a string");
+        self.story.push_back(text);
+    }
+
+    /// The story so far, oldest line first.
+    pub(crate) fn story(&self) -> Vec<String> {
+        self.story.iter().cloned().collect()
+    }
+
+    /// How many calls left our node.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Our process died.
+    pub(crate) fn killed(&mut self) {
+        for call in self.calls.values_mut().filter(|call| !call.over) {
+            call.orphan = route(&call.number) == Route::Phones;
+        }
+    }
+
+    /// A datagram leaves our SIP socket.
+    pub(crate) fn sent(&mut self, now: i64, bytes: &[u8]) {
+        let Some(Glance { start: Start::Request { user }, call_id, method }) = glance(bytes) else {
+            return;
+        };
+        match method.as_str() {
+            "INVITE" if !self.calls.contains_key(&call_id) => self.invited(now, call_id, user),
+            "CANCEL" | "BYE" => {
+                if let Some(call) = self.calls.get_mut(&call_id)
+                    && !call.over
+                {
+                    call.over = true;
+                    self.tell(now, format_args!("-> {method} {call_id}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A datagram reaches our SIP socket while a process listens.
+    pub(crate) fn received(&mut self, now: i64, bytes: &[u8]) {
+        let Some(Glance { start, call_id, method }) = glance(bytes) else { return };
+        let Some(call) = self.calls.get_mut(&call_id) else { return };
+        let (over, what) = match start {
+            Start::Response(code) if method == "INVITE" => {
+                call.responded = true;
+                (code >= 300 && code != 401 && code != 407, code.to_string())
+            }
+            Start::Request { .. } => (method == "BYE", method),
+            Start::Response(_) => return,
+        };
+        if over && !call.over {
+            call.over = true;
+            self.tell(now, format_args!("<- {what} {call_id}"));
+        }
+    }
+
+    fn invited(&mut self, now: i64, call_id: String, number: String) {
+        self.tell(now, format_args!("-> INVITE {number} {call_id}"));
+        let twin = self
+            .calls
+            .iter()
+            .find(|(_, call)| call.number == number && !call.orphan && self.is_up(call, now));
+        if let Some((twin, _)) = twin {
+            let detail = format!("{number} by {call_id} during {twin}");
+            self.broken(now, "a number is never in two calls at once", detail);
+        }
+        let send = call_id.split('-').next().unwrap_or_default().to_owned();
+        let ids = self.dialled.entry(send.clone()).or_default();
+        ids.insert(call_id.clone());
+        if ids.len() > 1 {
+            let detail = format!("send {send}: {ids:?}");
+            self.broken(now, "what was dialled is never dialled again", detail);
+        }
+        let call = WireCall { number, started: now, responded: false, over: false, orphan: false };
+        self.check_caps(now, route(&call.number));
+        self.calls.insert(call_id, call);
+    }
+
+    fn check_caps(&mut self, now: i64, route: Route) {
+        let caps = self.caps[&route];
+        let up = |call: &&WireCall| crate::invariants::route(&call.number) == route;
+        let others = self.calls.values().filter(up).filter(|call| self.is_up(call, now)).count();
+        if others >= caps.max_channels as usize {
+            let detail = format!("{route:?}: {} of {}", others + 1, caps.max_channels);
+            self.broken(now, "never more calls than channels", detail);
+        }
+        let starts = self.starts.entry(route).or_default();
+        starts.push_back(now);
+        starts.retain(|start| now - start < SECOND);
+        let most = caps.max_cps + caps.max_cps / 10 + 1;
+        if starts.len() > most as usize {
+            let detail = format!("{route:?}: {} in a second of {}", starts.len(), caps.max_cps);
+            self.broken(now, "never faster than the trunk's pace", detail);
+        }
+    }
+
+    /// Whether a call is up as far as our side can know. One that nobody ever responded to is
+    /// over when the INVITE is not repeated any more.
+    fn is_up(&self, call: &WireCall, now: i64) -> bool {
+        let unheard_us = TIMER_B_US.min(self.ring_timeout_us);
+        !call.over && (call.responded || now - call.started < unheard_us)
+    }
+}
+
+fn route(number: &str) -> Route {
+    if number.starts_with(SOUTH_PREFIX) {
+        Route::South
+    } else if number.len() <= 6 {
+        Route::Phones
+    } else {
+        Route::North
+    }
+}
+
+/// Microseconds as seconds, for people.
+#[expect(clippy::cast_precision_loss, reason = "hours of microseconds fit in 52 bits")]
+fn precise_seconds(us: i64) -> f64 {
+    us as f64 / 1e6
+}

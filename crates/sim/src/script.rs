@@ -1,0 +1,234 @@
+//! What a seed stands for: the weather, the trunks, the customers, what they do, and what goes
+//! wrong when. Everything is decided here before time begins; the world only carries it out.
+
+use node::Caps;
+
+use crate::dice::Dice;
+use crate::netem::Weather;
+
+/// A second in the world's unit.
+pub(crate) const SECOND: i64 = 1_000_000;
+
+/// A bug planted on purpose, to prove that the invariants notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sabotage {
+    /// No bug.
+    #[default]
+    None,
+    /// The flight recorder forgets its calls at every kill, so that recovery dials them again.
+    ForgetRecords,
+    /// Datagrams leave before the flight recorder is written.
+    SendBeforeRecording,
+    /// A number is called by two calls at once.
+    CallTwice,
+    /// The gate allows one channel more on each trunk.
+    MoreChannels,
+    /// The gate allows twice the pace.
+    FasterPace,
+    /// The end of every tenth call never reaches the node.
+    LoseEnds,
+    /// Somebody changes a balance by hand.
+    TouchMoney,
+    /// Every call is told to have been heard for a pulse less.
+    ShortenHearing,
+}
+
+impl Sabotage {
+    /// Every bug that can be planted.
+    pub const ALL: [Self; 8] = [
+        Self::ForgetRecords,
+        Self::SendBeforeRecording,
+        Self::CallTwice,
+        Self::MoreChannels,
+        Self::FasterPace,
+        Self::LoseEnds,
+        Self::TouchMoney,
+        Self::ShortenHearing,
+    ];
+}
+
+/// What a seed stands for.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The seed.
+    pub seed: u64,
+    /// The planted bug.
+    pub sabotage: Sabotage,
+    pub(crate) weather: Weather,
+    /// The trunk for numbers that begin with [`SOUTH_PREFIX`], and the one for all others.
+    pub(crate) south: Caps,
+    pub(crate) north: Caps,
+    pub(crate) phones: Caps,
+    pub(crate) ring_timeout_ms: u32,
+    pub(crate) customers: Vec<Customer>,
+    pub(crate) actions: Vec<(i64, Action)>,
+    /// How many kills there may be, and how likely each occasion is to be taken, permille.
+    pub(crate) kills: u32,
+    pub(crate) kill_chance: u32,
+    /// How likely a restart follows a loss of power, permille.
+    pub(crate) power_loss: u32,
+    /// How likely the answer of a commit gets lost, permille.
+    pub(crate) lost_answers: u32,
+    /// The slowest commit, microseconds.
+    pub(crate) commit_us_max: i64,
+}
+
+/// The beginning of the numbers that the south trunk takes.
+pub(crate) const SOUTH_PREFIX: &str = "0935";
+
+/// A customer.
+#[derive(Debug, Clone)]
+pub(crate) struct Customer {
+    pub(crate) credit: i64,
+    /// The length of each message, milliseconds.
+    pub(crate) clips_ms: Vec<u32>,
+    /// The short numbers of its phones: some with a contact, some without, some whose
+    /// registration ends soon.
+    pub(crate) phones: Vec<Phone>,
+}
+
+/// A registered phone.
+#[derive(Debug, Clone)]
+pub(crate) struct Phone {
+    pub(crate) extension: String,
+    /// When its registration ends; `None` for a contact that the operator fixed.
+    pub(crate) registered_for_us: Option<i64>,
+}
+
+/// Something that happens at a planned time.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    Submit { customer: usize, clip: usize, number: String, vote: bool },
+    StepClock { by_us: i64 },
+    DatabaseAway { for_us: i64 },
+    NetworkSilent { for_us: i64 },
+    Garbage { datagrams: u32 },
+    Kill,
+    Audit,
+}
+
+impl Plan {
+    /// The plan of a seed. A quarter of all seeds is calm: nothing is lost and nobody is killed,
+    /// so that what each call must come to is known exactly.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, 1);
+        let calm = seed.is_multiple_of(4);
+        let weather = if calm { Weather::CALM } else { weather(&mut dice) };
+        let customers: Vec<Customer> =
+            (0..dice.between(1, 4)).map(|n| customer(&mut dice, n)).collect();
+        let mut plan = Self {
+            seed,
+            sabotage: Sabotage::None,
+            weather,
+            south: caps(&mut dice),
+            north: caps(&mut dice),
+            phones: Caps { max_channels: 2, max_cps: 5 },
+            ring_timeout_ms: u32::try_from(dice.between(8, 30) * 1000).unwrap_or(30_000),
+            actions: Vec::new(),
+            kills: if calm { 0 } else { u32::try_from(dice.between(0, 5)).unwrap_or(0) },
+            kill_chance: u32::try_from(dice.between(2, 40)).unwrap_or(10),
+            power_loss: 200,
+            lost_answers: if calm { 0 } else { 15 },
+            commit_us_max: if calm { 2_000 } else { *dice.pick(&[1_000, 20_000, 300_000]) },
+            customers,
+        };
+        plan.fill(&mut dice, calm);
+        plan
+    }
+
+    /// Whether every call must come to what its number says.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.weather == Weather::CALM && self.kills == 0
+    }
+
+    fn fill(&mut self, dice: &mut Dice, calm: bool) {
+        let length = dice.between(20, 120) * SECOND;
+        for _ in 0..dice.between(5, 40) {
+            let at = dice.between(0, length);
+            let submit = self.submit(dice);
+            for n in 0..dice.between(1, 3) {
+                self.actions.push((at + n * 1_000, submit.clone()));
+            }
+        }
+        for _ in 0..4 {
+            self.actions.push((dice.between(0, length), Action::Audit));
+        }
+        if !calm {
+            self.trouble(dice, length);
+        }
+        self.actions.sort_by_key(|(at, _)| *at);
+    }
+
+    fn trouble(&mut self, dice: &mut Dice, length: i64) {
+        for _ in 0..dice.between(0, 5) {
+            let action = match dice.between(0, 4) {
+                0 => Action::StepClock { by_us: dice.between(-120, 120) * SECOND },
+                1 => Action::DatabaseAway { for_us: dice.between(1, 40) * SECOND },
+                2 => Action::NetworkSilent { for_us: dice.between(1, 40) * SECOND },
+                3 => Action::Garbage { datagrams: 40 },
+                _ => Action::Kill,
+            };
+            self.actions.push((dice.between(0, length), action));
+        }
+    }
+
+    fn submit(&self, dice: &mut Dice) -> Action {
+        let customer = usize::try_from(dice.between(0, self.customers.len() as i64 - 1))
+            .expect("not negative");
+        let of = &self.customers[customer];
+        let clip =
+            usize::try_from(dice.between(0, of.clips_ms.len() as i64 - 1)).expect("not negative");
+        let number =
+            if dice.chance(100) { dice.pick(&of.phones).extension.clone() } else { number(dice) };
+        Action::Submit { customer, clip, number, vote: dice.chance(100) }
+    }
+}
+
+/// A number of the sandbox's table, or a usual one out of few, so that numbers repeat.
+fn number(dice: &mut Dice) -> String {
+    const SUFFIXES: [&str; 15] = [
+        "002", "020", "114", "117", "180", "183", "200", "401", "404", "407", "408", "480", "486",
+        "503", "603",
+    ];
+    match dice.between(0, 9) {
+        0..=3 => format!("{}{}", carrier::numbers::PREFIX, dice.pick(&SUFFIXES)),
+        4..=6 => format!("{SOUTH_PREFIX}000000{}", dice.between(1, 6)),
+        _ => format!("0912000000{}", dice.between(1, 6)),
+    }
+}
+
+fn weather(dice: &mut Dice) -> Weather {
+    let permille = |dice: &mut Dice, most| u32::try_from(dice.between(0, most)).unwrap_or(0);
+    Weather {
+        loss: permille(dice, 120),
+        repeated: permille(dice, 60),
+        damaged: permille(dice, 8),
+        delay_us: dice.between(200, 60_000),
+        jitter_us: dice.between(0, 80_000),
+    }
+}
+
+fn caps(dice: &mut Dice) -> Caps {
+    Caps {
+        max_channels: u32::try_from(dice.between(1, 8)).unwrap_or(1),
+        max_cps: u32::try_from(dice.between(1, 12)).unwrap_or(1),
+    }
+}
+
+fn customer(dice: &mut Dice, n: i64) -> Customer {
+    let clips = dice.between(1, 2);
+    let phones = [None, Some(3_600 * SECOND), Some(dice.between(5, 60) * SECOND)];
+    Customer {
+        credit: if dice.chance(300) { dice.between(0, 3_000) } else { 100_000 },
+        clips_ms: (0..clips)
+            .map(|_| u32::try_from(dice.between(150, 400) * 20).unwrap_or(3_000))
+            .collect(),
+        phones: (0..)
+            .zip(phones)
+            .map(|(m, registered_for_us)| Phone {
+                extension: format!("{}", 200 + n * 10 + m),
+                registered_for_us,
+            })
+            .collect(),
+    }
+}
