@@ -157,24 +157,23 @@ async fn try_batch<V: Verb>(
     let tx = client.transaction().await.map_err(Failure::before_commit)?;
     let answers = V::postgres(&tx, elements).await.map_err(Failure::before_commit)?;
     debug_assert_eq!(answers.len(), elements.len(), "one answer for one element");
-    // A connection that breaks now leaves open whether it was committed.
-    tx.commit().await.map_err(|error| match error.code() {
-        Some(_) => Failure::before_commit(error),
-        None => Failure::Final(error.into()),
+    // Only a lost race says for sure that nothing was kept; a connection that ends now does not,
+    // and accepting again could call somebody twice.
+    tx.commit().await.map_err(|error| match class(&error) {
+        Some("40") => Failure::Again(error.into()),
+        _ => Failure::Final(error.into()),
     })?;
     Ok(answers)
 }
 
 impl Failure {
+    /// What an error means before anything was committed.
     fn before_commit(error: tokio_postgres::Error) -> Self {
-        let lost = error.is_closed() || error.code().is_none();
-        let class = error.code().map(|state| state.code()[..2].to_owned());
-        match class.as_deref() {
-            // 40 is a lost race, 57 a connection that the server ended.
-            Some("40" | "57") => Self::Again(error.into()),
+        match class(&error) {
+            // 40 is a lost race, 57 a connection that the server ended, none one that broke.
+            Some("40" | "57") | None => Self::Again(error.into()),
             Some("22" | "23") => Self::Refused(error.into()),
-            _ if lost => Self::Again(error.into()),
-            _ => Self::Final(error.into()),
+            Some(_) => Self::Final(error.into()),
         }
     }
 
@@ -183,6 +182,11 @@ impl Failure {
             Self::Again(error) | Self::Refused(error) | Self::Final(error) => error,
         }
     }
+}
+
+/// The class of the server's error code; `None` when the error is not the server's.
+fn class(error: &tokio_postgres::Error) -> Option<&str> {
+    error.code().and_then(|state| state.code().get(..2))
 }
 
 /// Answers a caller; one that went away needs no answer.
