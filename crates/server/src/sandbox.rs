@@ -170,18 +170,16 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        let datagrams: Vec<Outgoing<'_>> = self
-            .out
-            .sip
-            .iter()
-            .map(|t| Outgoing { destination: t.destination, head: &t.bytes, body: &[] })
-            .collect();
-        self.sender.send(&self.sip, &datagrams);
+        let datagrams = self.out.sip.iter();
+        self.sender.send(
+            &self.sip,
+            datagrams.map(|t| Outgoing { destination: t.destination, head: &t.bytes, body: &[] }),
+        );
         for packet in &self.out.rtp {
             let Some(socket) = self.media.get(packet.port.0) else { continue };
             let datagram =
                 Outgoing { destination: packet.destination, head: &packet.bytes, body: &[] };
-            self.sender.send(socket, &[datagram]);
+            self.sender.send(socket, [datagram]);
         }
         self.out.sip.clear();
         self.out.rtp.clear();

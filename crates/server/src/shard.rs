@@ -265,13 +265,11 @@ impl Worker {
         for event in &self.out.events {
             self.recorder.note(event);
         }
-        let datagrams: Vec<Outgoing<'_>> = self
-            .out
-            .sip
-            .iter()
-            .map(|t| Outgoing { destination: t.destination, head: &t.bytes, body: &[] })
-            .collect();
-        self.sender.send(&self.sip, &datagrams);
+        let datagrams = self.out.sip.iter();
+        self.sender.send(
+            &self.sip,
+            datagrams.map(|t| Outgoing { destination: t.destination, head: &t.bytes, body: &[] }),
+        );
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp);
         if !self.out.events.is_empty() {
             self.waiting.push_back(std::mem::take(&mut self.out.events));
@@ -329,15 +327,12 @@ impl Worker {
 fn send_rtp(sender: &mut BatchSender, sockets: &[UdpSocket], packets: &[RtpTransmit]) {
     for run in packets.chunk_by(|a, b| a.slot == b.slot) {
         let Some(socket) = sockets.get(usize::from(run[0].slot)) else { continue };
-        let datagrams: Vec<Outgoing<'_>> = run
-            .iter()
-            .map(|packet| Outgoing {
-                destination: packet.destination,
-                head: &packet.header,
-                body: packet.payload(),
-            })
-            .collect();
-        sender.send(socket, &datagrams);
+        let datagrams = run.iter().map(|packet| Outgoing {
+            destination: packet.destination,
+            head: &packet.header,
+            body: packet.payload(),
+        });
+        sender.send(socket, datagrams);
     }
 }
 

@@ -70,45 +70,51 @@ impl BatchSender {
 
     /// Sends all of `datagrams`, in order. What cannot be sent now is dropped and counted: SIP
     /// sends again by itself, and late audio is worse than none.
-    pub fn send(&mut self, socket: &UdpSocket, datagrams: &[Outgoing<'_>]) {
-        let mut rest = datagrams;
-        while !rest.is_empty() {
-            let batch = &rest[..rest.len().min(BATCH)];
-            let taken = self.send_batch(socket, batch);
-            self.sent += taken as u64;
-            // The kernel stops at the first one it refuses; go on behind that one.
-            let passed = if taken < batch.len() {
-                self.dropped += 1;
-                taken + 1
-            } else {
-                taken
-            };
-            rest = &rest[passed..];
+    pub fn send<'a>(
+        &mut self,
+        socket: &UdpSocket,
+        datagrams: impl IntoIterator<Item = Outgoing<'a>>,
+    ) {
+        // On the stack, since the slices borrow from this call's datagrams: thousands of packets
+        // a second cost no allocation.
+        let mut slices = [[IoSlice::new(&[]); 2]; BATCH];
+        let mut datagrams = datagrams.into_iter();
+        loop {
+            self.addresses.clear();
+            for (slice, datagram) in slices.iter_mut().zip(datagrams.by_ref()) {
+                *slice = [IoSlice::new(datagram.head), IoSlice::new(datagram.body)];
+                self.addresses.push(Some(SockaddrStorage::from(datagram.destination)));
+            }
+            self.send_batch(socket, &slices[..self.addresses.len()]);
+            if self.addresses.len() < BATCH {
+                return;
+            }
         }
     }
 
-    fn send_batch(&mut self, socket: &UdpSocket, batch: &[Outgoing<'_>]) -> usize {
-        self.addresses.clear();
-        self.addresses
-            .extend(batch.iter().map(|datagram| Some(SockaddrStorage::from(datagram.destination))));
-        let slices: Vec<[IoSlice<'_>; 2]> = batch
-            .iter()
-            .map(|datagram| [IoSlice::new(datagram.head), IoSlice::new(datagram.body)])
-            .collect();
-        loop {
+    fn send_batch(&mut self, socket: &UdpSocket, slices: &[[IoSlice<'_>; 2]]) {
+        let mut passed = 0;
+        while passed < slices.len() {
             let no_control: &[nix::sys::socket::ControlMessage<'_>] = &[];
             let result = sendmmsg(
                 socket.as_raw_fd(),
                 &mut self.headers,
-                &slices,
-                &self.addresses,
+                &slices[passed..],
+                &self.addresses[passed..],
                 no_control,
                 MsgFlags::empty(),
             );
-            match result {
-                Ok(results) => return results.count(),
-                Err(Errno::EINTR) => {}
-                Err(_) => return 0,
+            let taken = match result {
+                Ok(results) => results.count(),
+                Err(Errno::EINTR) => continue,
+                Err(_) => 0,
+            };
+            self.sent += taken as u64;
+            passed += taken;
+            if passed < slices.len() {
+                // The kernel stops at the first one it refuses; go on behind that one.
+                self.dropped += 1;
+                passed += 1;
             }
         }
     }
