@@ -200,6 +200,7 @@ fn shard_config(plan: &Plan) -> ShardConfig {
             secret: clock::random_secret(),
             fresh_secret: clock::random_secret(),
             realm: String::from("bench"),
+            phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
             user_agent: String::from(server::USER_AGENT),
             limits: Limits {
                 calls: usize::try_from(plan.calls).unwrap_or(usize::MAX),

@@ -47,6 +47,7 @@ impl Bench {
             secret: [1; 32],
             fresh_secret: [2; 32],
             realm: "bench".to_owned(),
+            phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
             user_agent: "bench".to_owned(),
             limits,
         };

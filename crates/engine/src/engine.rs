@@ -111,6 +111,7 @@ impl Engine {
             registrar: Registrar::new(
                 &config.realm,
                 derive::subkey(&config.fresh_secret, *b"reg."),
+                &config.phone_digests,
             ),
             calls_on_port: vec![0; config.rtp_ports.len()],
             config,

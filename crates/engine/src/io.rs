@@ -31,6 +31,9 @@ pub struct EngineConfig {
     pub fresh_secret: [u8; 32],
     /// The digest realm of the registrar.
     pub realm: String,
+    /// The digest algorithms that phones are challenged with, the preferred first. Some phones
+    /// give up at one that they do not know, whatever stands beside it.
+    pub phone_digests: Vec<sip::digest::Algorithm>,
     /// Written into User-Agent and Server.
     pub user_agent: String,
     /// How much is taken on.

@@ -27,3 +27,4 @@ pub use io::{
 pub use limits::Limits;
 pub use media::Codec;
 pub use outcome::{Cause, Keys, Outcome, Refusal, RtpSummary, Timeline};
+pub use sip::digest::Algorithm;

@@ -55,9 +55,9 @@ enum Wish {
 }
 
 impl Registrar {
-    pub(crate) fn new(realm: &str, secret: [u8; 32]) -> Self {
+    pub(crate) fn new(realm: &str, secret: [u8; 32], digests: &[Algorithm]) -> Self {
         Self {
-            digest: Server::new(realm, secret),
+            digest: Server::new(realm, secret).offering(digests),
             phones: BTreeMap::new(),
             expiries: BTreeSet::new(),
         }

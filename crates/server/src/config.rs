@@ -102,6 +102,9 @@ section! {
         media_port_first: u16 = 0,
         /// How many UDP ports share the calls.
         media_ports: u16 = 20,
+        /// How phones prove their password: `md5`, `sha256`, or `both`. Old phones give up when
+        /// they are offered SHA-256, even beside MD5; our passwords are 96 random bits.
+        phone_digests: PhoneDigests = PhoneDigests::Md5,
         /// Most calls at the same time on this node.
         max_calls: usize = 4000,
     }
@@ -181,6 +184,29 @@ section! {
         /// Beginnings of the numbers it takes, in national form; empty takes all. The longest
         /// match among all trunks wins.
         prefixes: Vec<String> = Vec::new(),
+    }
+}
+
+/// How phones prove their password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PhoneDigests {
+    /// MD5 alone, which every phone knows.
+    Md5,
+    /// SHA-256 alone (RFC 8760).
+    Sha256,
+    /// Both, SHA-256 first.
+    Both,
+}
+
+impl PhoneDigests {
+    /// The algorithms to offer, the preferred first.
+    pub fn algorithms(self) -> Vec<engine::Algorithm> {
+        match self {
+            Self::Md5 => vec![engine::Algorithm::Md5],
+            Self::Sha256 => vec![engine::Algorithm::Sha256],
+            Self::Both => vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod blob;
 pub mod cli;
 pub mod clock;
 pub mod config;
+#[cfg(test)]
 mod config_docs;
 pub mod flight_recorder;
 pub mod lock;

@@ -143,6 +143,7 @@ fn engine_config(life: u32) -> EngineConfig {
         secret: [42; 32],
         fresh_secret,
         realm: String::from("avanak"),
+        phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
         user_agent: String::from("sim"),
         limits: Limits { calls: 40, ..Limits::default() },
     }

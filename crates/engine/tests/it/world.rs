@@ -319,6 +319,7 @@ pub fn engine_config(ports: u16, limits: Limits) -> EngineConfig {
         secret: SECRET,
         fresh_secret: [8; 32],
         realm: "phones.example".to_owned(),
+        phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
         user_agent: "engine test".to_owned(),
         limits,
     }

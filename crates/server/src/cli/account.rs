@@ -66,6 +66,12 @@ pub enum Account {
         #[arg(long)]
         json: bool,
     },
+    /// Check that the books of all accounts add up.
+    Audit {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show an account and its money.
     Show {
         /// The account.
@@ -98,6 +104,7 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             let expires_at = days.map(|days| after_days(&app, days));
             token(&app, AccountId(account), label, expires_at, json).await?;
         }
+        Account::Audit { json } => return audit(&app, json).await,
         Account::Show { account, json } => show(&app, AccountId(account), json).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -164,6 +171,35 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
     say(&format!("balance   {} rials", account.balance))?;
     say(&format!("reserved  {} rials by calls under way", account.reserved))?;
     say(&format!("available {} rials", account.available()))
+}
+
+/// Fails when something does not add up.
+async fn audit(app: &App, json: bool) -> Result<ExitCode> {
+    let audit = app::billing::audit(app).await.map_err(open::failed)?;
+    if json {
+        let violations: Vec<_> = audit
+            .violations
+            .iter()
+            .map(|v| {
+                json!({
+                    "rule": v.rule,
+                    "subject": v.subject,
+                    "expected": v.expected,
+                    "found": v.found,
+                })
+            })
+            .collect();
+        say(&json!({ "violations": violations }).to_string())?;
+    } else {
+        for v in &audit.violations {
+            say(&format!(
+                "{} of {}: {} expected, {} found",
+                v.rule, v.subject, v.expected, v.found
+            ))?;
+        }
+        say(&format!("{} violations", audit.violations.len()))?;
+    }
+    Ok(if audit.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {

@@ -244,6 +244,7 @@ fn shard_config(config: &Config) -> Result<ShardConfig> {
             secret: kept_secret(&config.node.data_dir.join("secret"))?,
             fresh_secret: clock::random_secret(),
             realm: String::from(app::phone::REALM),
+            phone_digests: config.sip.phone_digests.algorithms(),
             user_agent: String::from(crate::USER_AGENT),
             limits: Limits { calls: config.sip.max_calls, ..Limits::default() },
         },

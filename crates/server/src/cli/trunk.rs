@@ -114,6 +114,7 @@ async fn ask(
         secret: clock::random_secret(),
         fresh_secret: clock::random_secret(),
         realm: String::from(app::phone::REALM),
+        phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
         user_agent: String::from(crate::USER_AGENT),
         limits: Limits::default(),
     });

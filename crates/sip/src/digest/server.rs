@@ -39,6 +39,8 @@ pub enum Verdict {
 /// bounded.
 pub struct Server {
     realm: String,
+    /// What is offered, the preferred first (RFC 8760 §2.4).
+    offered: Vec<Algorithm>,
     mac: Hmac<Sha256>,
     /// The instant that nonce times are counted from: the first one seen.
     epoch: Option<Instant>,
@@ -127,12 +129,21 @@ impl Server {
         let plain = |c: &char| !matches!(c, '"' | '\\') && !c.is_control();
         Self {
             realm: realm.chars().filter(plain).collect(),
+            offered: vec![Algorithm::Sha256, Algorithm::Md5],
             mac: Hmac::new_from_slice(&secret).expect("HMAC takes a key of any length"),
             epoch: None,
             serial: 0,
             used: BTreeMap::new(),
             forgotten: 0,
         }
+    }
+
+    /// The same, challenging only with `algorithms`, in this order. Some phones give up when they
+    /// see an algorithm they do not know, even beside one they do.
+    #[must_use]
+    pub fn offering(mut self, algorithms: &[Algorithm]) -> Self {
+        self.offered = algorithms.to_vec();
+        self
     }
 
     /// The realm, as it goes into HA1.
@@ -148,7 +159,8 @@ impl Server {
         let nonce = String::from_utf8(self.nonce(&Nonce { made_s, serial: self.serial }))
             .expect("hex digits are ASCII");
         let stale = if stale { ", stale=true" } else { "" };
-        [Algorithm::Sha256, Algorithm::Md5]
+        self.offered
+            .iter()
             .map(|algorithm| {
                 let (realm, name) = (&self.realm, algorithm.name());
                 format!(
@@ -156,7 +168,7 @@ impl Server {
                      qop=\"auth\"{stale}"
                 )
             })
-            .into()
+            .collect()
     }
 
     /// Checks the Authorization field of a request. `lookup` gives the stored HA1 (hex) of a
@@ -171,7 +183,10 @@ impl Server {
             .headers
             .all(Name::Authorization)
             .find_map(|value| Answer::parse(value, &self.realm));
-        let Some(answer) = answer.filter(|answer| same_target(answer.uri, &request.uri)) else {
+        let usable = |answer: &Answer<'_>| {
+            self.offered.contains(&answer.algorithm) && same_target(answer.uri, &request.uri)
+        };
+        let Some(answer) = answer.filter(usable) else {
             return Verdict::Challenge { stale: false };
         };
         // A nonce that is not ours says nothing about the password.

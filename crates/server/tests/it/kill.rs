@@ -1,0 +1,187 @@
+//! kill -9 at random instants while clients send: nothing accepted is lost, nobody is called
+//! twice, and the books are exact.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::far_end::FarEnd;
+use crate::platform::{
+    Customer, Options, Platform, config, eventually, pause, request, rising_tone,
+};
+
+/// Kills on each engine.
+const KILLS: u32 = 50;
+/// Clients that send side by side.
+const CLIENTS: u32 = 4;
+/// The price of the clip: one pulse of 5 s at 45 rials a second.
+const PULSE: i64 = 225;
+/// What the customer starts with.
+const CREDIT: i64 = 100_000_000;
+
+#[test]
+fn fifty_kills_on_sqlite_lose_nothing_and_call_nobody_twice() {
+    survive(String::new());
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "cargo x test says where PostgreSQL is")]
+fn fifty_kills_on_postgres_lose_nothing_and_call_nobody_twice() {
+    let Ok(server) = std::env::var("AVANAK_TEST_POSTGRES") else {
+        eprintln!("SKIPPED: no PostgreSQL (AVANAK_TEST_POSTGRES); cargo x test starts one");
+        return;
+    };
+    survive(fresh_database(&server));
+}
+
+/// A database of its own on the server at `url`.
+fn fresh_database(url: &str) -> String {
+    let name = format!("kill_{}", std::process::id());
+    let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'");
+    let made = Command::new("psql").arg(url).args(["-q", "-c", &sql]).status().unwrap();
+    assert!(made.success(), "psql made {name}");
+    let (server, _) = url.rsplit_once('/').expect("the URL names a database");
+    format!("{server}/{name}")
+}
+
+/// A send that a client was told is accepted.
+type Accepted = Arc<Mutex<BTreeMap<i64, String>>>;
+
+fn survive(database: String) {
+    let far_end = FarEnd::start(1_500);
+    let trunk = format!(
+        "[[trunk]]\nname = 'far'\naddress = '{}'\nmax_channels = 400\nmax_cps = 60\n",
+        far_end.address
+    );
+    let mut platform = Platform::start(Options { config: config(&trunk), database });
+    let customer = platform.customer(CREDIT);
+    let message = platform.upload(&customer, &rising_tone(3_200));
+    let accepted = Accepted::default();
+    let next_number = Arc::new(AtomicU32::new(0));
+    let mut seed = 0x2026_1122_u32;
+    for _ in 0..KILLS {
+        let clients = Clients::start(&platform, &customer, message, &accepted, &next_number);
+        pause(Duration::from_millis(u64::from(random(&mut seed) % 1_200)));
+        platform.kill();
+        clients.join();
+        platform.restart();
+    }
+    wait_for_all(&platform, &customer, &accepted);
+    judge(&platform, &customer, &accepted, &far_end);
+}
+
+/// A number that looks random and is the same in each run.
+fn random(seed: &mut u32) -> u32 {
+    *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    *seed >> 8
+}
+
+/// Threads that send to one fresh number after the other until the platform is gone.
+struct Clients {
+    stop: Arc<AtomicBool>,
+    threads: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Clients {
+    fn start(
+        platform: &Platform,
+        customer: &Customer,
+        message: i64,
+        accepted: &Accepted,
+        next_number: &Arc<AtomicU32>,
+    ) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let threads = (0..CLIENTS)
+            .map(|_| {
+                let (http, token) = (platform.http(), customer.token.clone());
+                let (stop, accepted) = (Arc::clone(&stop), Arc::clone(accepted));
+                let next_number = Arc::clone(next_number);
+                std::thread::spawn(move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        let n = next_number.fetch_add(1, Ordering::Relaxed);
+                        let number = format!("0912{n:07}");
+                        let message = message.to_string();
+                        let parameters = [("MessageID", &*message), ("Number", &*number)];
+                        // Without a whole answer the client knows nothing, and claims nothing.
+                        let Ok(body) = request(http, &token, "QuickSend", &parameters) else {
+                            return;
+                        };
+                        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                        let id = answer["QuickSendID"].as_i64().unwrap();
+                        assert!(id > 0, "{answer}");
+                        accepted.lock().unwrap().insert(id, number);
+                        pause(Duration::from_millis(20));
+                    }
+                })
+            })
+            .collect();
+        Self { stop, threads }
+    }
+
+    fn join(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn reason(platform: &Platform, customer: &Customer, id: i64) -> i64 {
+    let state = platform.call(customer, "GetQuickSend", &[("QuickSendID", &id.to_string())]);
+    state["reason"].as_i64().unwrap_or_else(|| panic!("quick send {id} is lost: {state}"))
+}
+
+fn wait_for_all(platform: &Platform, customer: &Customer, accepted: &Accepted) {
+    let ids: Vec<i64> = accepted.lock().unwrap().keys().copied().collect();
+    assert!(ids.len() > 100, "the clients were heard: {}", ids.len());
+    for id in ids {
+        eventually("every accepted send ends", || {
+            (reason(platform, customer, id) >= 10).then_some(())
+        });
+    }
+    // Sends whose answer the kill swallowed may still be under way.
+    eventually("no hold is left", || {
+        let id = customer.account.to_string();
+        let account = platform.cli(&["account", "show", "--account", &id, "--json"]);
+        (account["reserved_rials"] == 0).then_some(())
+    });
+}
+
+fn judge(platform: &Platform, customer: &Customer, accepted: &Accepted, far_end: &FarEnd) {
+    eventually("the carrier has no call left", || {
+        far_end.seen().values().all(|seen| seen.live == 0).then_some(())
+    });
+    let seen = far_end.seen();
+    for (number, seen) in &seen {
+        assert_eq!(seen.started, 1, "{number} was called {} times", seen.started);
+    }
+    let mut by_reason = BTreeMap::<i64, u32>::new();
+    for (id, number) in accepted.lock().unwrap().iter() {
+        let reason = reason(platform, customer, *id);
+        *by_reason.entry(reason).or_default() += 1;
+        assert!([10, 11, 30].contains(&reason), "{id} ended with {reason}");
+        let reached = seen.contains_key(number);
+        assert!(reached || reason == 30, "{number} ended with {reason} and was never called");
+    }
+    let whole = by_reason.get(&10).copied().unwrap_or(0);
+    assert!(whole > 0, "some calls lived between the kills: {by_reason:?}");
+    let answered = seen.values().map(|seen| seen.answered).sum();
+    books_are_exact(platform, customer, whole, answered);
+    eprintln!("{KILLS} kills, {} numbers called, ends by reason: {by_reason:?}", seen.len());
+}
+
+/// The books add up by the program's own audit, and by what the carrier saw: no fewer charges than
+/// messages heard to the end, no more than calls answered.
+fn books_are_exact(platform: &Platform, customer: &Customer, whole: u32, answered: u32) {
+    let id = customer.account.to_string();
+    let account = platform.cli(&["account", "show", "--account", &id, "--json"]);
+    let audit = platform.cli(&["account", "audit", "--json"]);
+    assert_eq!(audit["violations"], serde_json::json!([]), "{audit}");
+    let charged = CREDIT - account["balance_rials"].as_i64().unwrap();
+    assert_eq!(charged % PULSE, 0, "every charge is one pulse");
+    let charges = charged / PULSE;
+    let possible = i64::from(whole)..=i64::from(answered);
+    assert!(possible.contains(&charges), "{charges} charges, but {possible:?} are possible");
+}

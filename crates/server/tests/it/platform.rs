@@ -1,0 +1,346 @@
+//! The program under test: the real binary in its own data directory, driven from outside like an
+//! operator and a customer would.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a platform is started.
+#[derive(Default, Clone)]
+pub struct Options {
+    /// The configuration file's text.
+    pub config: String,
+    /// The database; empty for SQLite in the data directory.
+    pub database: String,
+}
+
+/// A running platform.
+pub struct Platform {
+    child: Child,
+    options: Options,
+    dir: TempDir,
+    http: SocketAddr,
+}
+
+/// A customer of a running platform.
+#[derive(Clone)]
+pub struct Customer {
+    pub account: i64,
+    pub token: String,
+}
+
+impl Platform {
+    /// Starts the binary and waits until it answers.
+    pub fn start(options: Options) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("avanak.toml"), &options.config).unwrap();
+        if options.database.starts_with("postgres") {
+            cli(dir.path(), &options, &["migrate"]);
+        }
+        let (child, http) = spawn(dir.path(), &options);
+        Self { child, options, dir, http }
+    }
+
+    /// A platform on SQLite with the sandbox carrier, which keeps what its phones hear.
+    pub fn with_sandbox() -> Self {
+        Self::start(Options { config: config("[sandbox]\nrecord = true\n"), ..Options::default() })
+    }
+
+    /// A platform whose only trunk is at `address`.
+    pub fn with_trunk(address: SocketAddr, more: &str) -> Self {
+        let trunk = format!(
+            "[[trunk]]\nname = 'peer'\naddress = '{address}'\ncaller_id = '02100000000'\n{more}"
+        );
+        Self::start(Options { config: config(&trunk), ..Options::default() })
+    }
+
+    /// The web services' address.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs a command of the command line against this platform; its JSON output.
+    pub fn cli(&self, arguments: &[&str]) -> Value {
+        let output = cli(self.dir.path(), &self.options, arguments);
+        serde_json::from_str(&output).unwrap_or_else(|_| panic!("{arguments:?}: {output}"))
+    }
+
+    /// Creates a customer.
+    pub fn customer(&self, credit: i64) -> Customer {
+        let credit = credit.to_string();
+        let made = self.cli(&[
+            "account",
+            "create",
+            "--name",
+            "T",
+            "--mobile",
+            "09120000001",
+            "--credit",
+            &credit,
+            "--json",
+        ]);
+        Customer {
+            account: made["account_id"].as_i64().unwrap(),
+            token: made["token"].as_str().unwrap().to_owned(),
+        }
+    }
+
+    /// Calls a method of the web services.
+    pub fn call(&self, customer: &Customer, method: &str, parameters: &[(&str, &str)]) -> Value {
+        let body = request(self.http, &customer.token, method, parameters)
+            .unwrap_or_else(|error| panic!("{method}: {error}"));
+        serde_json::from_slice(&body)
+            .unwrap_or_else(|_| panic!("{method}: {}", String::from_utf8_lossy(&body)))
+    }
+
+    /// Uploads a clip of `seconds` of tone and returns its message id.
+    pub fn upload(&self, customer: &Customer, wav: &[u8]) -> i64 {
+        use base64::Engine as _;
+        let audio = base64::engine::general_purpose::STANDARD.encode(wav);
+        let parameters = [("Title", "clip"), ("Base64", &audio)];
+        let made = self.call(customer, "UploadMessageBase64", &parameters);
+        let id = made["Id"].as_i64().unwrap();
+        assert!(id > 0, "{made}");
+        id
+    }
+
+    /// Sends a message to a number; the quick send's id.
+    pub fn send(&self, customer: &Customer, message: i64, number: &str) -> i64 {
+        let message = message.to_string();
+        let sent = self.call(customer, "QuickSend", &[("MessageID", &message), ("Number", number)]);
+        let id = sent["QuickSendID"].as_i64().unwrap();
+        assert!(id > 0, "{sent}");
+        id
+    }
+
+    /// Waits until a quick send has ended, and returns its story.
+    pub fn story_of_ended(&self, customer: &Customer, send: i64) -> Value {
+        let id = send.to_string();
+        eventually("the quick send ends", || {
+            let state = self.call(customer, "GetQuickSend", &[("QuickSendID", &id)]);
+            (state["reason"].as_i64()? >= 10).then_some(())
+        });
+        self.cli(&["quick-send", "show", &id, "--json"])
+    }
+
+    /// Kills the process with SIGKILL and waits for its death.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts the process again on the same data.
+    pub fn restart(&mut self) {
+        let (child, http) = spawn(self.dir.path(), &self.options);
+        self.child = child;
+        self.http = http;
+    }
+
+    /// Asks the process to stop and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        // It may have ended already, by the test's own hand.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            eprintln!("--- the platform's log\n{log}");
+        }
+    }
+}
+
+/// A configuration with free ports, so that tests run side by side.
+pub fn config(more: &str) -> String {
+    format!("[sip]\nlisten = '127.0.0.1:0'\n[node]\ndrain_seconds = 20\n{more}")
+}
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_avanak"));
+    command.env_clear().env("PATH", path()).stdin(Stdio::null());
+    command
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program under test needs a PATH to find espeak-ng"
+)]
+fn path() -> String {
+    std::env::var("PATH").unwrap()
+}
+
+fn arguments(dir: &Path, options: &Options) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--config={}", dir.join("avanak.toml").display()),
+        format!("--data-dir={}", dir.display()),
+    ];
+    if !options.database.is_empty() {
+        arguments.push(format!("--database={}", options.database));
+    }
+    arguments
+}
+
+fn spawn(dir: &Path, options: &Options) -> (Child, SocketAddr) {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
+    let mut child = binary()
+        .arg("serve")
+        .args(arguments(dir, options))
+        .args(["--http", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let Some(address) = line.trim().strip_prefix("listening http://") else {
+        let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
+        panic!("the platform did not start: {line}\n{log}");
+    };
+    (child, address.parse().unwrap())
+}
+
+fn cli(dir: &Path, options: &Options, command: &[&str]) -> String {
+    let output = binary().args(command).args(arguments(dir, options)).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+/// One request of a customer; the body of the answer. An error is the network's.
+pub fn request(
+    http: SocketAddr,
+    token: &str,
+    method: &str,
+    parameters: &[(&str, &str)],
+) -> std::io::Result<Vec<u8>> {
+    let form: Vec<String> =
+        parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    let body = form.join("&");
+    let mut stream = TcpStream::connect(http)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "POST /Rest/{method} HTTP/1.1\r\nHost: {http}\r\nAuthorization: {token}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .ok_or_else(|| std::io::Error::other("the connection ended before the answer was whole"))?;
+    let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+    let body = answer[end + 4..].to_vec();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    if length.and_then(|length| length.trim().parse().ok()) != Some(body.len()) {
+        return Err(std::io::Error::other("the answer is not whole"));
+    }
+    Ok(body)
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut all, byte| {
+        if byte.is_ascii_alphanumeric() {
+            all.push(char::from(byte));
+        } else {
+            all.push_str(&format!("%{byte:02X}"));
+        }
+        all
+    })
+}
+
+/// Asks again and again until there is an answer, or patience is over.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(now() < deadline, "in vain: {what}");
+        pause(Duration::from_millis(25));
+    }
+}
+
+/// The steady clock.
+#[expect(clippy::disallowed_methods, reason = "a test's patience is measured in real time")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Lets time pass between two questions to another process.
+#[expect(clippy::disallowed_methods, reason = "another process cannot be waited for otherwise")]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// A UDP port that was free a moment ago.
+pub fn free_udp_port() -> u16 {
+    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A file of the real peers.
+pub fn peer_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name)
+}
+
+/// A clip that cannot be mistaken: `ms` of a tone whose pitch rises, as a WAV file.
+pub fn rising_tone(ms: u32) -> Vec<u8> {
+    media::wav::write_pcm16(&rising_samples(ms))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a test tone far from the limits")]
+fn rising_samples(ms: u32) -> Vec<i16> {
+    let mut phase = 0.0_f64;
+    (0..ms * 8)
+        .map(|n| {
+            phase += (300.0 + f64::from(n) / 40.0) * std::f64::consts::TAU / 8000.0;
+            (phase.sin() * 9000.0) as i16
+        })
+        .collect()
+}
+
+/// The best correlation of `heard` with `clip` over all offsets, 1.0 being the same sound, and the
+/// offset in samples at which `clip` begins in `heard`.
+pub fn correlation(clip: &[i16], heard: &[i16]) -> (f64, usize) {
+    let longest = heard.len().saturating_sub(clip.len());
+    (0..=longest)
+        .step_by(4)
+        .map(|offset| {
+            (similarity(clip, &heard[offset..offset + clip.len().min(heard.len())]), offset)
+        })
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .unwrap()
+}
+
+fn similarity(a: &[i16], b: &[i16]) -> f64 {
+    let dot = |x: &[i16], y: &[i16]| -> f64 {
+        x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
+    };
+    let power = (dot(a, a) * dot(b, b)).sqrt();
+    if power == 0.0 { 0.0 } else { dot(a, b) / power }
+}
