@@ -88,7 +88,7 @@ CREATE TABLE quick_send (
     expires_at_us BIGINT NOT NULL,
     client_reference TEXT
 );
-CREATE INDEX quick_send_of_account ON quick_send (account_id, id);
+CREATE INDEX quick_send_of_account ON quick_send (account_id, accepted_at_us);
 CREATE UNIQUE INDEX quick_send_reference ON quick_send (account_id, client_reference)
 WHERE client_reference IS NOT NULL;
 

@@ -161,6 +161,35 @@ both_engines! {
         assert!(!world.accept(&other).await.repeated);
     }
 
+    /// A send is found by its reference, its owner by the send, and a number's sends are counted.
+    async fn sends_are_found_otherwise(world) {
+        let element =
+            Accept { client_reference: Some(String::from("r")), ..world.send().await };
+        let first = world.accept(&element).await.quick_send;
+        let again = Accept { client_reference: None, at: NOW.plus_ms(1), ..element.clone() };
+        world.accept(&again).await;
+        let mut reader = world.db.read().await.unwrap();
+        let account = element.account;
+        let found = quick_send::find_by_reference(&mut reader, account, "r").await.unwrap();
+        assert_eq!(found, Some(first));
+        let found = quick_send::find_by_reference(&mut reader, account, "s").await.unwrap();
+        assert_eq!(found, None);
+        assert_eq!(quick_send::owner(&mut reader, first).await.unwrap(), Some(account));
+        let nobody = domain::QuickSendId(999);
+        assert_eq!(quick_send::owner(&mut reader, nobody).await.unwrap(), None);
+        let other = domain::Destination::parse("09350000000").unwrap();
+        let cases = [
+            (&element.destination, NOW, 10, 2),
+            (&element.destination, NOW, 1, 1),
+            (&element.destination, NOW.plus_ms(1), 10, 1),
+            (&other, NOW, 10, 0),
+        ];
+        for (destination, since, limit, expected) in cases {
+            let count = quick_send::count_since(&mut reader, account, destination, since, limit);
+            assert_eq!(count.await.unwrap(), expected);
+        }
+    }
+
     /// A refused reference is free again.
     async fn a_refused_reference_is_free(world) {
         let account = world.account(450).await;
