@@ -175,8 +175,8 @@ impl Wheel {
         Self { epoch: None, slots: Default::default(), tick_per_port, late_frames: 0 }
     }
 
-    /// The tick for a call on this port: with twenty ports each tick has one of its own, so that
-    /// its packets leave through one socket; with another number of ports, the emptiest tick.
+    /// The tick for a call on this port: with twenty ports (or a multiple) a port has one tick, so
+    /// that a tick's packets leave through one socket; otherwise it is the emptiest tick.
     pub(crate) fn tick_for(&self, port_slot: u8) -> u8 {
         if self.tick_per_port {
             return port_slot % SLOT_COUNT;
