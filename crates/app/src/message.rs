@@ -99,8 +99,8 @@ pub async fn upload(app: &App, caller: &Caller, new: NewUpload) -> Result<Messag
         .await
         .map_err(|error| error.map(UploadRefusal::from))?;
     let kept = keep(app, caller, new.title, &recording, new.persistent).await;
-    let message = recording.kept_if_ok(app, kept).await?;
-    message.ok_or(Error::Refused(UploadRefusal::InsufficientCredit))
+    let kept = recording.kept_if_ok(app, kept).await;
+    kept.map_err(|error| error.map(|NotCovered| UploadRefusal::InsufficientCredit))
 }
 
 /// Makes a message of a text. Speech that is already known costs the same: the customer pays for
@@ -132,8 +132,8 @@ async fn spoken_message(
     if recording.length_ms < LENGTH_MS_MIN {
         return Err(Error::Refused(SpeechRefusal::TooShort));
     }
-    let message = keep(app, caller, title, recording, false).await?;
-    message.ok_or(Error::Refused(SpeechRefusal::InsufficientCredit))
+    let kept = keep(app, caller, title, recording, false).await;
+    kept.map_err(|error| error.map(|NotCovered| SpeechRefusal::InsufficientCredit))
 }
 
 /// The caller's message `id`.
@@ -200,25 +200,21 @@ pub async fn delete(
     done.map_err(never_refused)
 }
 
-/// Turns a recording into a message, charging for what was spoken; `None` when the balance does
-/// not cover that.
+/// The balance does not cover what was spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotCovered;
+
+/// Turns a recording into a message, charging for what was spoken.
 pub(crate) async fn keep(
     app: &App,
     caller: &Caller,
     title: String,
     recording: &Recording,
     persistent: bool,
-) -> std::result::Result<Option<Message>, Failure> {
-    let Some(price) = recording.price(app, app.now()).await? else { return Ok(None) };
-    match insert(app, caller, title, recording, persistent, price).await {
-        Ok(message) => Ok(Some(message)),
-        Err(Error::Refused(NotCovered)) => Ok(None),
-        Err(Error::Failed(failure)) => Err(failure),
-    }
+) -> Result<Message, NotCovered> {
+    let price = recording.price(app, app.now()).await?.ok_or(Error::Refused(NotCovered))?;
+    insert(app, caller, title, recording, persistent, price).await
 }
-
-/// The balance does not cover what was spoken.
-struct NotCovered;
 
 async fn insert(
     app: &App,

@@ -14,7 +14,7 @@ use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
 use crate::dialing::ReadyJob;
-use crate::message::keep;
+use crate::message::{NotCovered, keep};
 use crate::ports::{Reservation, Speaker};
 use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
 use crate::{App, Caller, Error, Failure, Result, phone, prices};
@@ -361,10 +361,9 @@ async fn paid_message(
     let admission = order
         .admit(app, Some(&order.draft(recording.length_ms)))
         .map_err(|refusal| Error::Refused(refusal.into()))?;
-    match keep(app, caller, String::new(), recording, false).await? {
-        Some(message) => Ok((message, admission)),
-        None => Err(Error::Refused(TextRefusal::InsufficientCredit)),
-    }
+    let kept = keep(app, caller, String::new(), recording, false).await;
+    let message = kept.map_err(|error| error.map(|NotCovered| TextRefusal::InsufficientCredit))?;
+    Ok((message, admission))
 }
 
 /// Makes the send durable and tells the dialer. Runs to its end even if nobody waits for the
