@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use app::Failure;
 use app::dialing::{EndedCall, OpenAttempt, PhoneContact};
 use domain::{Destination, Disposition};
-use engine::{CallKey, Command, DialogSnapshot};
+use engine::{CallKey, Command, DialogSnapshot, Target};
 
 use crate::gate::Callee;
 use crate::live::{Call, Stage, Terms, key};
@@ -166,8 +166,8 @@ impl Node {
         }
     }
 
-    /// Tells the engine to end a call of a killed process. A phone whose contact is not known any
-    /// more cannot be reached: its call ends by itself at the deadline.
+    /// Tells the engine to end a call of a killed process. A phone that had not answered and whose
+    /// contact is not known any more cannot be reached: its call ends by itself at the deadline.
     pub(crate) fn hang_up_abandoned(&mut self, key: CallKey, contact: Option<&PhoneContact>) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Stage::Abandoned { dialog, .. } = &mut call.stage else { return };
@@ -177,12 +177,19 @@ impl Node {
                 spec::trunk_target(&self.config, &call.trunk, &call.destination)
             }
             (Destination::Extension(_), Some(contact)) => spec::phone_target(contact),
-            (Destination::Extension(_), None) => None,
+            // What is sent within a dialog goes where the dialog says.
+            (Destination::Extension(_), None) => dialog.as_deref().map(dialog_target),
         };
         let Some(target) = target else { return };
         let abandoned = spec::abandoned_call(&self.config, call, target, dialog);
         self.commands.push((call.shard, Command::Abandon(Box::new(abandoned))));
     }
+}
+
+/// The far end of a dialog.
+fn dialog_target(dialog: &DialogSnapshot) -> Target {
+    let uri = String::from_utf8_lossy(&dialog.remote_target).into_owned();
+    Target::Address { address: dialog.destination, request_uri: uri.clone(), to: uri }
 }
 
 fn recorder_failed(error: SlotError) -> Failure {

@@ -135,8 +135,6 @@ fn expected(world: &World, number: &str, clip_ms: u32) -> Disposition {
         "020" if world.plan.ring_timeout_ms <= 20_000 => Disposition::NoAnswer,
         "180" => Disposition::NoAnswer,
         "404" => Disposition::InvalidNumber,
-        // Nothing ever comes back: it depends on which clock runs out first.
-        "408" if world.plan.ring_timeout_ms < 32_000 => Disposition::NoAnswer,
         "408" | "503" => Disposition::NetworkFailure,
         "480" => Disposition::Unreachable,
         "486" => Disposition::Busy,

@@ -32,6 +32,8 @@ pub(crate) struct WireCall {
     responded: bool,
     /// It was given up, hung up or refused.
     over: bool,
+    /// It was challenged: over, unless the INVITE is sent again with credentials.
+    challenged: bool,
     /// Our process died while it was up, and it is a phone's: what cannot be reached any more
     /// cannot be hung up.
     orphan: bool,
@@ -118,7 +120,10 @@ impl Witness {
             return;
         };
         match method.as_str() {
-            "INVITE" if !self.calls.contains_key(&call_id) => self.invited(now, call_id, user),
+            "INVITE" => match self.calls.get_mut(&call_id) {
+                None => self.invited(now, call_id, user),
+                Some(call) => call.over &= !std::mem::take(&mut call.challenged),
+            },
             "CANCEL" | "BYE" => {
                 if let Some(call) = self.calls.get_mut(&call_id)
                     && !call.over
@@ -138,7 +143,8 @@ impl Witness {
         let (over, what) = match start {
             Start::Response(code) if method == "INVITE" => {
                 call.responded = true;
-                (code >= 300 && code != 401 && code != 407, code.to_string())
+                call.challenged = !call.over && (code == 401 || code == 407);
+                (code >= 300, code.to_string())
             }
             Start::Request { .. } => (method == "BYE", method),
             Start::Response(_) => return,
@@ -166,7 +172,14 @@ impl Witness {
             let detail = format!("send {send}: {ids:?}");
             self.broken(now, "what was dialled is never dialled again", detail);
         }
-        let call = WireCall { number, started: now, responded: false, over: false, orphan: false };
+        let call = WireCall {
+            number,
+            started: now,
+            responded: false,
+            over: false,
+            challenged: false,
+            orphan: false,
+        };
         self.check_caps(now, route(&call.number));
         self.calls.insert(call_id, call);
     }
@@ -193,7 +206,7 @@ impl Witness {
     /// over when the INVITE is not repeated any more.
     fn is_up(&self, call: &WireCall, now: i64) -> bool {
         let unheard_us = TIMER_B_US.min(self.ring_timeout_us);
-        !call.over && (call.responded || now - call.started < unheard_us)
+        !call.over && !call.orphan && (call.responded || now - call.started < unheard_us)
     }
 }
 
