@@ -176,7 +176,7 @@ section! {
         /// Password for digest authentication.
         password: Secret = Secret::default(),
         /// The number shown to the callee.
-        caller_id: String = String::new(),
+        caller_id: String = String::from("avanak"),
         /// Most calls at the same time.
         max_channels: u32 = 30,
         /// Most calls started in a second.
@@ -358,6 +358,10 @@ impl Trunk {
         }
         if self.address.is_empty() {
             bail!("trunk.address of '{}' is missing", self.name);
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"+._-".contains(&b);
+        if self.caller_id.is_empty() || !self.caller_id.bytes().all(plain) {
+            bail!("trunk.caller_id of '{}': letters, digits and +._- only", self.name);
         }
         if self.max_channels == 0 || self.max_cps == 0 {
             bail!("trunk '{}': max_channels and max_cps must be at least 1", self.name);

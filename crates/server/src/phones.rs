@@ -85,6 +85,8 @@ async fn tell(
     };
     if identities(told) != identities(&credentials) {
         *told = credentials;
+        let known = u32::try_from(told.len()).unwrap_or(u32::MAX);
+        metrics::gauge!("avanak_phones_known").set(known);
         // The loop has ended when nobody listens, and so will this task.
         let _ = orders.send(Command::SetPhones(told.as_slice().into())).await;
     }

@@ -1,5 +1,6 @@
 //! The binary against the world: real SIP peers, real clients, kill -9. One test binary.
 
+mod baresip;
 mod far_end;
 mod kill;
 mod platform;

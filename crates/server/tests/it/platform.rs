@@ -67,6 +67,14 @@ impl Platform {
         self.http
     }
 
+    /// Where phones register and trunks answer, as the log says it.
+    pub fn sip_port(&self) -> u16 {
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+        let (_, rest) = log.rsplit_once("the node is up sip=").unwrap();
+        let address: SocketAddr = rest.split_whitespace().next().unwrap().parse().unwrap();
+        address.port()
+    }
+
     /// The data directory.
     pub fn data_dir(&self) -> &Path {
         self.dir.path()
@@ -96,6 +104,15 @@ impl Platform {
             account: made["account_id"].as_i64().unwrap(),
             token: made["token"].as_str().unwrap().to_owned(),
         }
+    }
+
+    /// The text of a page.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.http).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Calls a method of the web services.
@@ -164,7 +181,9 @@ impl Drop for Platform {
         let _ = self.child.wait();
         if std::thread::panicking() {
             let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
-            eprintln!("--- the platform's log\n{log}");
+            let log: Vec<&str> =
+                log.lines().filter(|line| !line.contains("answered took")).collect();
+            eprintln!("--- the platform's log\n{}", log.join("\n"));
         }
     }
 }

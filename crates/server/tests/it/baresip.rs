@@ -1,0 +1,166 @@
+//! baresip as a customer's softphone: it registers with us, is called, and hears the message.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::platform::{
+    Customer, Options, Platform, config, correlation, eventually, free_udp_port, request,
+    rising_tone,
+};
+
+/// A running baresip that answers every call and writes down what it hears.
+struct Baresip {
+    child: Child,
+    dir: TempDir,
+}
+
+/// The short number of the phone under test.
+const EXTENSION: &str = "100";
+
+impl Baresip {
+    fn start(registrar: u16, username: &str, password: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().display();
+        let silence = media::wav::write_pcm16(&vec![0; 8000 * 60]);
+        std::fs::write(dir.path().join("silence.wav"), silence).unwrap();
+        std::fs::write(dir.path().join("contacts"), "").unwrap();
+        let account = format!(
+            "<sip:{username}@127.0.0.1:{registrar};transport=udp>;auth_user={username};\
+             auth_pass={password};answermode=auto;regint=120\n"
+        );
+        std::fs::write(dir.path().join("accounts"), account).unwrap();
+        let settings = format!(
+            "sip_listen 127.0.0.1:{}\nmodule_path {}\naudio_player aubridge,out\n\
+             audio_alert aubridge,alert\naudio_source aufile,{path}/silence.wav\n\
+             module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
+             snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n",
+            free_udp_port(),
+            modules().display(),
+        );
+        std::fs::write(dir.path().join("config"), settings).unwrap();
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let child = Command::new("baresip")
+            .args(["-4", "-n", "127.0.0.1", "-v", "-s", "-f"])
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .expect("baresip is installed (cargo x test installs it)");
+        Self { child, dir }
+    }
+
+    /// Ends it in good order, so that it unregisters and its recording is whole.
+    fn stop(&mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        eventually("baresip ends", || self.child.try_wait().unwrap());
+    }
+
+    /// What it heard in its only call.
+    fn heard(&self) -> Vec<i16> {
+        let wav = eventually("baresip writes what it heard", || decoded_file(self.dir.path()));
+        media::wav::read(&std::fs::read(wav).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Baresip {
+    fn drop(&mut self) {
+        // It has been stopped when the test passed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read(self.dir.path().join("log")).unwrap_or_default();
+            eprintln!("--- baresip's log\n{}", String::from_utf8_lossy(&log).replace('\0', ""));
+        }
+    }
+}
+
+fn decoded_file(dir: &Path) -> Option<PathBuf> {
+    let mut files = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    files.find(|path| path.to_string_lossy().ends_with("-dec.wav"))
+}
+
+/// Debian puts the modules in one place on all machines, others below a folder of the machine.
+fn modules() -> PathBuf {
+    let candidates = ["/usr/lib/baresip/modules", "/usr/lib/x86_64-linux-gnu/baresip/modules"];
+    candidates
+        .into_iter()
+        .map(PathBuf::from)
+        .find(|path| path.is_dir())
+        .expect("baresip's modules are installed")
+}
+
+/// A platform with a phone that may register, its customer, and the phone's credentials.
+fn with_phone(digests: &str) -> (Platform, u16, Customer, String, String) {
+    let text = config("").replace("[sip]\n", &format!("[sip]\nphone_digests = '{digests}'\n"));
+    let platform = Platform::start(Options { config: text, ..Options::default() });
+    let port = platform.sip_port();
+    let customer = platform.customer(100_000);
+    let account = customer.account.to_string();
+    let phone =
+        platform.cli(&["phone", "add", "--account", &account, "--extension", EXTENSION, "--json"]);
+    let text = |name: &str| phone[name].as_str().unwrap().to_owned();
+    let (username, password) = (text("username"), text("password"));
+    eventually("the registrar knows the phone", || {
+        let metrics = platform.get("/metrics");
+        metrics.contains("avanak_phones_known 1").then_some(())
+    });
+    (platform, port, customer, username, password)
+}
+
+fn is_registered(platform: &Platform, customer: &Customer) -> bool {
+    let account = customer.account.to_string();
+    let shown = platform.cli(&["phone", "show", "--account", &account, EXTENSION, "--json"]);
+    shown["registered"].as_bool().unwrap()
+}
+
+#[test]
+fn a_registered_softphone_hears_the_message_as_it_was_uploaded() {
+    let (platform, port, customer, username, password) = with_phone("md5");
+    let mut phone = Baresip::start(port, &username, &password);
+    eventually("baresip registers", || is_registered(&platform, &customer).then_some(()));
+
+    let message = platform.upload(&customer, &rising_tone(4_000));
+    let send = platform.send(&customer, message, EXTENSION);
+    let story = platform.story_of_ended(&customer, send);
+    assert_eq!(story["reason"], 10, "{story}");
+    assert_eq!(story["charged_rials"], 225, "{story}");
+
+    phone.stop();
+    let stored = request(
+        platform.http(),
+        &customer.token,
+        "DownloadMessage",
+        &[("MessageID", &message.to_string())],
+    );
+    let clip = media::wav::read(&stored.unwrap()).unwrap();
+    let (alike, offset) = correlation(&clip, &phone.heard());
+    assert!(alike > 0.95, "baresip heard something else: {alike} at {offset}");
+    eventually("baresip's goodbye is heard", || {
+        (!is_registered(&platform, &customer)).then_some(())
+    });
+}
+
+#[test]
+fn a_wrong_password_does_not_register() {
+    let (platform, port, customer, username, _) = with_phone("md5");
+    let _phone = Baresip::start(port, &username, "wrong");
+    eventually("the registrar refuses", || {
+        let metrics = platform.get("/metrics");
+        let refused = metrics.lines().find(|line| line.contains("registrations_denied"))?;
+        (!refused.ends_with(" 0")).then_some(())
+    });
+    assert!(!is_registered(&platform, &customer));
+}
+
+#[test]
+fn a_phone_that_is_not_registered_is_refused_before_anything_is_held() {
+    let (platform, _, customer, _, _) = with_phone("both");
+    let message = platform.upload(&customer, &rising_tone(4_000)).to_string();
+    let parameters = [("MessageID", &*message), ("Number", EXTENSION)];
+    let refused = platform.call(&customer, "QuickSend", &parameters);
+    assert_eq!(refused["QuickSendID"], -2, "{refused}");
+}
