@@ -89,7 +89,7 @@ pub async fn upload(app: &App, caller: &Caller, new: NewUpload) -> Result<Messag
     }
     let mobile = new.call_from_mobile.as_deref().map(speech::spoken_number).transpose();
     let mobile = mobile.map_err(|_| Error::Refused(UploadRefusal::WrongMobile))?;
-    let clip = speech::decode(app, new.bytes, LENGTH_MS_MIN).await.map_err(|error| {
+    let clip = speech::decode_upload(app, new.bytes).await.map_err(|error| {
         error.map(|refusal| {
             tracing::info!(account = caller.account.id.0, %refusal, "upload refused");
             UploadRefusal::of(&refusal)

@@ -4,7 +4,7 @@
 use audio::text::{Speakable, cache_key, digits, normalise};
 use audio::{Clip, Limits};
 use domain::billing::rating::rate_speech_rounding_up;
-use domain::message::{LENGTH_MS_MAX, TEXT_CHARS_MAX};
+use domain::message::{LENGTH_MS_MAX, LENGTH_MS_MIN, TEXT_CHARS_MAX};
 use domain::{AccountId, PhoneNumber, Rials, Timestamp};
 use store::Tx;
 use store::entry::{EntryKind, NewEntry, Posted};
@@ -16,6 +16,9 @@ use crate::{App, Error, Failure, Result, prices};
 
 /// Silence between a message and the number spoken after it, in milliseconds.
 const GAP_MS: u16 = 600;
+/// Most bytes that are taken from the speech engine: ten minutes at 48 kHz, which is our own
+/// program's bound and not the customer's.
+const SPEECH_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Random bytes in the name of a message's audio.
 const NAME_BYTES: usize = 16;
 
@@ -124,20 +127,21 @@ pub(crate) async fn with_number(
 }
 
 /// Decodes an upload within the operator's limits.
-pub(crate) async fn decode(
+pub(crate) async fn decode_upload(app: &App, bytes: Vec<u8>) -> Result<Clip, audio::Refusal> {
+    decode(app, bytes, app.settings().upload_bytes_max, LENGTH_MS_MIN).await
+}
+
+async fn decode(
     app: &App,
     bytes: Vec<u8>,
-    minimum_ms: u32,
+    max_input_bytes: usize,
+    min_ms: u32,
 ) -> Result<Clip, audio::Refusal> {
     let jobs = app.audio_jobs().clone();
     let place = jobs.acquire_owned().await.expect("the semaphore of audio jobs is never closed");
     let clock = app.clock().clone();
     let give_up_at = clock.now().plus_ms(app.settings().decode_ms_max);
-    let limits = Limits {
-        max_input_bytes: app.settings().upload_bytes_max,
-        max_seconds: LENGTH_MS_MAX / 1000,
-        min_ms: minimum_ms,
-    };
+    let limits = Limits { max_input_bytes, max_seconds: LENGTH_MS_MAX / 1000, min_ms };
     let work = tokio::task::spawn_blocking(move || {
         // The place is kept until the work ends, even if nobody waits for it any more.
         let _place = place;
@@ -218,7 +222,7 @@ async fn piece(app: &App, text: &Speakable, speaker: Speaker) -> Result<Piece, R
         return Ok(Piece { key, speech, clip: None });
     }
     let wav = app.tts().speak(text, speaker).await?;
-    let clip = match decode(app, wav, 0).await {
+    let clip = match decode(app, wav, SPEECH_BYTES_MAX, 0).await {
         Ok(clip) => clip,
         Err(Error::Refused(audio::Refusal::TooLong { .. })) => {
             return Err(Error::Refused(RecordingRefusal::TooLong));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ pub struct World {
     pub voice: Arc<ToneVoice>,
     pub blobs: Arc<MemoryBlobs>,
     pub dialer: Arc<TestDialer>,
+    closed: AtomicBool,
 }
 
 impl World {
@@ -54,7 +55,8 @@ impl World {
             dispatch: dialer.clone(),
         };
         let app = App::new(db.clone(), ports, Arc::new(LiveCalls::default()), settings);
-        Self { app: Arc::new(app), db, clock, voice, blobs, dialer }
+        let closed = AtomicBool::new(false);
+        Self { app: Arc::new(app), db, clock, voice, blobs, dialer, closed }
     }
 
     /// A customer with this much credit, and a token.
@@ -101,12 +103,16 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl World {
+    /// Takes the database away, once its books were found to add up.
+    pub async fn close_database(&self) {
+        self.check_books();
+        self.closed.store(true, Ordering::SeqCst);
+        self.db.clone().close().await;
+    }
+
     /// Whatever a test did, the books must add up.
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
+    fn check_books(&self) {
         let db = self.db.clone();
         let audited = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -114,6 +120,14 @@ impl Drop for World {
         });
         let audit = audited.join().unwrap();
         assert!(audit.is_clean(), "{audit:?}");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && !self.closed.load(Ordering::SeqCst) {
+            self.check_books();
+        }
     }
 }
 

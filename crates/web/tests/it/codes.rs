@@ -1,0 +1,238 @@
+//! Every refusal of every method has its code, and nothing but 200 goes with it.
+
+use app::account::{disable_token, set_disabled, set_expiry};
+use app::{RepeatLimit, Settings};
+use axum::http::StatusCode;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::Timestamp;
+use domain::calendar::calling_window::CallingWindow;
+
+use crate::client::{get, post, router};
+use crate::rest::TEXT;
+use crate::world::{World, tone};
+
+const NUMBER: (&str, &str) = ("Number", "09121234567");
+
+#[tokio::test]
+async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
+    let world = World::new().await;
+    let router = router(&world);
+    let nothing_sent = "\"MessageID\":0,\"MessageLength\":0,\"CreditDecrease_InSeconds\":0,\
+                        \"CreditDecrease_InPulses\":0,\"CreditDecrease_InPrice\":0,\
+                        \"Status\":\"Token_NotExists\"}";
+    let sent = format!("{{\"QuickSendID\":-201,{nothing_sent}");
+    let made = "{\"Id\":-201,\"Length\":0,\"Status\":\"Token_NotExists\"}";
+    let status = "{\"Result\":-201,\"Status\":\"Token_NotExists\",\"AccountName\":null,\
+                  \"RemaindCredit\":0,\"Mobile\":null,\"ExpireDate\":null,\"ExpireDatePer\":null}";
+    let shapes = [
+        ("AccountStatus", status),
+        ("UploadMessageBase64", made),
+        ("GenerateTTS", made),
+        ("GetMessage", "null"),
+        ("DownloadMessage", "null"),
+        ("DeleteMessage", "false"),
+        ("QuickSend", &sent),
+        ("QuickSendWithTTS", &sent),
+        ("GetQuickSend", "null"),
+    ];
+    for (method, expected) in shapes {
+        for token in ["", "x", &"f".repeat(40), &"f".repeat(5000)] {
+            let answered = post(&router, token, method, &[]).await;
+            assert_eq!((answered.status, answered.text()), (StatusCode::OK, expected), "{method}");
+            let answered = get(&router, token, method, &[]).await;
+            assert_eq!((answered.status, answered.text()), (StatusCode::OK, expected), "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_reason_to_be_locked_out_has_its_code() {
+    let world = World::new().await;
+    let router = router(&world);
+    let code = async |token: &str| {
+        let answered = post(&router, token, "AccountStatus", &[]).await.json();
+        (answered["Result"].clone(), answered["Status"].clone())
+    };
+    let (caller, token) = world.customer(0).await;
+    let id = caller.account.id;
+    set_disabled(&world.app, id, true).await.unwrap();
+    assert_eq!(code(&token).await, ((-103).into(), "User_Disabled".into()));
+    set_disabled(&world.app, id, false).await.unwrap();
+    set_expiry(&world.app, id, Some(Timestamp(1))).await.unwrap();
+    assert_eq!(code(&token).await, ((-104).into(), "User_Expired".into()));
+    disable_token(&world.app, id, caller.token).await.unwrap();
+    assert_eq!(code(&token).await, ((-203).into(), "Token_Disabled".into()));
+    let ends = Some(world.app.now());
+    let label = String::from("short");
+    let short = app::account::create_token(&world.app, id, label, ends).await.unwrap();
+    assert_eq!(code(&short.secret).await, ((-204).into(), "Token_Expired".into()));
+}
+
+#[tokio::test]
+async fn the_operator_can_switch_the_services_off() {
+    let world = World::with(Settings { web_enabled: false, ..Settings::default() }).await;
+    let answered = post(&router(&world), "x", "QuickSend", &[]).await.json();
+    let expected = ((-300).into(), "System_Disabled".into());
+    assert_eq!((answered["QuickSendID"].clone(), answered["Status"].clone()), expected);
+}
+
+/// Posts each form and compares the code in `field`.
+async fn check(world: &World, token: &str, method: &str, field: &str, cases: &[Case<'_>]) {
+    let router = router(world);
+    for (expected, form) in cases {
+        let answered = post(&router, token, method, form).await;
+        assert_eq!(answered.status, StatusCode::OK);
+        let names: Vec<&str> = form.iter().map(|(name, _)| *name).collect();
+        let shown = answered.text();
+        assert_eq!(answered.json()[field], *expected, "{method} {names:?}: {shown}");
+    }
+}
+
+type Case<'a> = (i32, Vec<(&'a str, &'a str)>);
+
+#[tokio::test]
+async fn codes_of_upload() {
+    let settings = Settings { upload_bytes_max: 100_000, ..Settings::default() };
+    let world = World::with(settings).await;
+    let (_, token) = world.customer(5).await;
+    let good = STANDARD.encode(tone(4000));
+    let short = STANDARD.encode(tone(2000));
+    let large = STANDARD.encode(tone(7000));
+    let broken = STANDARD.encode(&tone(5000)[..20_000]);
+    let title = "ن".repeat(201);
+    let cases = [
+        (-10, vec![]),
+        (-10, vec![("Base64", "!!!!")]),
+        (-10, vec![("Base64", "QUJDRA==")]),
+        (-10, vec![("Base64", large.as_str())]),
+        (-20, vec![("Base64", broken.as_str())]),
+        (-6, vec![("Base64", short.as_str())]),
+        (-5, vec![("Base64", good.as_str()), ("Title", title.as_str())]),
+        (-2, vec![("Base64", good.as_str()), ("CallFromMobile", "12")]),
+        (-3, vec![("Base64", good.as_str()), ("CallFromMobile", "09121234567")]),
+        (1, vec![("base64", good.as_str())]),
+    ];
+    check(&world, &token, "UploadMessageBase64", "Id", &cases).await;
+    let slow = World::with(Settings { decode_ms_max: 0, ..Settings::default() }).await;
+    let (_, token) = slow.customer(5).await;
+    let cases = [(-30, vec![("Base64", good.as_str())])];
+    check(&slow, &token, "UploadMessageBase64", "Id", &cases).await;
+}
+
+#[tokio::test]
+async fn codes_of_speech() {
+    let world = World::new().await;
+    let (_, token) = world.customer(30).await;
+    let long = "س ".repeat(501);
+    let title = "ن".repeat(201);
+    let cases = [
+        (-6, vec![]),
+        (-6, vec![("Text", "  ")]),
+        (-6, vec![("Text", "سلام")]),
+        (-5, vec![("Text", long.as_str())]),
+        (-5, vec![("Text", TEXT), ("Title", title.as_str())]),
+        (-4, vec![("Text", "؟!")]),
+        (-4, vec![("Text", TEXT), ("CallFromMobile", "12")]),
+        (-3, vec![("Text", TEXT)]),
+        (-2, vec![("Text", "این موتور خراب است و بس")]),
+    ];
+    check(&world, &token, "GenerateTTS", "Id", &cases).await;
+}
+
+#[tokio::test]
+async fn codes_of_quick_send() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(400).await;
+    world.message(&caller, 4000).await;
+    world.message(&caller, 9000).await;
+    let message = ("MessageID", "1");
+    let record = ("RecordVoice", "true");
+    let huge = "9".repeat(10_000);
+    let cases = [
+        (-2, vec![]),
+        (-2, vec![message]),
+        (-2, vec![message, ("Number", "12")]),
+        (-2, vec![message, ("Number", huge.as_str())]),
+        (-8, vec![NUMBER]),
+        (-8, vec![NUMBER, ("MessageID", "0")]),
+        (-8, vec![NUMBER, ("MessageID", "-1")]),
+        (-8, vec![NUMBER, ("MessageID", "99999999999999999999")]),
+        (-8, vec![NUMBER, ("MessageID", huge.as_str())]),
+        (-8, vec![NUMBER, ("MessageID", "1.5")]),
+        (-3, vec![NUMBER, ("MessageID", "2")]),
+        (-72, vec![NUMBER, message, record]),
+        (-72, vec![NUMBER, message, record, ("RecordVoiceDuration", "30")]),
+        (-71, vec![NUMBER, message, record, ("RecordVoiceDuration", "0")]),
+        (-71, vec![NUMBER, message, record, ("RecordVoiceDuration", "x")]),
+        (1, vec![NUMBER, message, ("RecordVoiceDuration", "x")]),
+    ];
+    check(&world, &token, "QuickSend", "QuickSendID", &cases).await;
+}
+
+#[tokio::test]
+async fn codes_of_quick_send_with_tts() {
+    let repeats = Some(RepeatLimit { count: 1, interval_ms: 60_000 });
+    let world = World::with(Settings { repeats, ..Settings::default() }).await;
+    let (_, token) = world.customer(600).await;
+    let long = "س ".repeat(501);
+    let text = ("Text", TEXT);
+    let record = ("RecordVoice", "True");
+    let cases = [
+        (-2, vec![]),
+        (-2, vec![text, ("Number", "1")]),
+        (-10, vec![NUMBER]),
+        (-5, vec![NUMBER, ("Text", long.as_str())]),
+        (-7, vec![NUMBER, ("Text", "؟!")]),
+        (-7, vec![NUMBER, text, ("CallFromMobile", "12")]),
+        (-8, vec![NUMBER, ("Text", "سلام")]),
+        (-9, vec![NUMBER, ("Text", "این موتور خراب است و بس")]),
+        (-71, vec![NUMBER, text, record, ("RecordVoiceDuration", "-3")]),
+        (-72, vec![NUMBER, text, record]),
+        (1, vec![NUMBER, text]),
+        (-3, vec![("Number", "09121234568"), text]),
+    ];
+    check(&world, &token, "QuickSendWithTTS", "QuickSendID", &cases).await;
+    app::account::credit(
+        &world.app,
+        domain::AccountId(1),
+        domain::Rials(1000),
+        None,
+        String::new(),
+    )
+    .await
+    .unwrap();
+    let cases = [(-11, vec![NUMBER, text])];
+    check(&world, &token, "QuickSendWithTTS", "QuickSendID", &cases).await;
+    let (_, demo) = world.customer_like(5000, |new| new.approves_own_messages = false).await;
+    let cases = [(0, vec![("Number", "09121234569"), text])];
+    check(&world, &demo, "QuickSendWithTTS", "QuickSendID", &cases).await;
+}
+
+#[tokio::test]
+async fn codes_of_the_operators_choices() {
+    let off = Settings { quick_send_enabled: false, ..Settings::default() };
+    let night =
+        Settings { window: CallingWindow::parse("22:00-23:00").unwrap(), ..Settings::default() };
+    for (settings, code) in [(off, -25), (night, -6)] {
+        let world = World::with(settings).await;
+        let (caller, token) = world.customer(400).await;
+        world.message(&caller, 4000).await;
+        let cases = [(code, vec![NUMBER, ("MessageID", "1")])];
+        check(&world, &token, "QuickSend", "QuickSendID", &cases).await;
+        let cases = [(code, vec![NUMBER, ("Text", TEXT)])];
+        check(&world, &token, "QuickSendWithTTS", "QuickSendID", &cases).await;
+    }
+}
+
+#[tokio::test]
+async fn a_failure_of_ours_can_be_found_in_the_log() {
+    let world = World::new().await;
+    let (_, token) = world.customer(1000).await;
+    let router = router(&world);
+    let form = [("Text", "این موتور خراب است و بس")];
+    let first = post(&router, &token, "GenerateTTS", &form).await;
+    let second = post(&router, &token, "GenerateTTS", &form).await;
+    assert_eq!(first.text(), "{\"Id\":-2,\"Length\":0}");
+    assert_ne!(first.headers["x-reference"], second.headers["x-reference"]);
+}
