@@ -4,4 +4,5 @@ mod baresip;
 mod far_end;
 mod kill;
 mod platform;
+mod python_client;
 mod sipp;
