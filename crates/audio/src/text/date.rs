@@ -65,8 +65,8 @@ pub(super) fn date(text: &str) -> Option<(String, usize)> {
     Some((spoken, text.len() - rest.len()))
 }
 
-/// Reads a time of day at the start of `text`: `14:30` is «چهارده و سی دقیقه», `14:00` is
-/// «ساعت چهارده» unless the text has said «ساعت» already.
+/// Reads a time of day at the start of `text`: `14:30` is «چهاردهُ سی دقیقه», `14:00` is
+/// «ساعت چهارده» unless the text has said «ساعت» already. Between two numbers «و» is spoken "o".
 pub(super) fn time(text: &str, hour_word_said: bool) -> Option<(String, usize)> {
     let (hour, rest) = leading_number(text).filter(|(hour, _)| hour.len() <= 2)?;
     let (minute, rest) = two_digits(rest)?;
@@ -83,8 +83,9 @@ pub(super) fn time(text: &str, hour_word_said: bool) -> Option<(String, usize)> 
     let parts = [(minute, "دقیقه"), (second.unwrap_or(0), "ثانیه")];
     let parts = parts.iter().filter(|(count, _)| *count > 0);
     let parts = parts.map(|(count, unit)| format!("{} {unit}", words(*count)));
-    let spoken: Vec<String> = std::iter::once(hour).chain(parts).collect();
-    Some((spoken.join(" و "), text.len() - rest.len()))
+    let parts = parts.collect::<Vec<_>>().join(" و ");
+    let spoken = if parts.is_empty() { hour } else { format!("{hour}\u{64f} {parts}") };
+    Some((spoken, text.len() - rest.len()))
 }
 
 /// `:` and exactly two digits.
