@@ -135,3 +135,14 @@ fn outside_transaction<P: ?Sized>(port: &P) -> &P {
     );
     port
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    #[should_panic(expected = "a port was used while a transaction is open")]
+    async fn a_port_in_a_transaction_is_a_bug() {
+        IN_TRANSACTION.scope((), async { *outside_transaction(&()) }).await;
+    }
+}

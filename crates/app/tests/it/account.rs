@@ -2,12 +2,15 @@
 
 use app::account::{self, AccountRefusal, NewAccount};
 use app::caller::authenticate;
-use app::{Settings, billing};
+use app::{Error, Settings, billing};
 use domain::account::AccessRefusal;
 use domain::{AccountId, Rials, Timestamp, TokenId};
 
 use crate::refusal;
 use crate::world::{NOON, World};
+
+/// What makes a good account a wrong one.
+type Change = fn(&mut NewAccount);
 
 fn new_account() -> NewAccount {
     NewAccount {
@@ -34,7 +37,7 @@ async fn an_account_has_its_opening_credit_in_its_statement() {
 #[tokio::test]
 async fn nonsense_is_no_account() {
     let world = World::new().await;
-    let cases: [(AccountRefusal, fn(&mut NewAccount)); 5] = [
+    let cases: [(AccountRefusal, Change); 5] = [
         (AccountRefusal::WrongName, |new| new.name = String::from("  ")),
         (AccountRefusal::WrongName, |new| new.name = "ن".repeat(201)),
         (AccountRefusal::WrongMobile, |new| new.mobile = String::from("02112345678")),
@@ -111,4 +114,15 @@ async fn the_services_can_be_switched_off_for_everyone() {
     let world = World::with(Settings { web_enabled: false, ..Settings::default() }).await;
     let opened = authenticate(&world.app, "anything").await;
     assert_eq!(refusal(opened), AccessRefusal::SystemDisabled);
+}
+
+#[tokio::test]
+async fn without_the_database_it_is_our_failure() {
+    let world = World::new().await;
+    let (_, token) = world.customer(0).await;
+    world.app.database_answers().await.unwrap();
+    world.close_database().await;
+    let failure = world.app.database_answers().await.unwrap_err();
+    assert!(failure.chain().starts_with("using the database: "), "{}", failure.chain());
+    assert!(matches!(authenticate(&world.app, &token).await, Err(Error::Failed(_))));
 }
