@@ -53,9 +53,7 @@ pub fn router(app: Arc<App>, settings: Settings) -> Router {
     });
     let call = on(MethodFilter::GET.or(MethodFilter::POST), rest::call).head(not_by_head);
     Router::new()
-        .route("/Rest/{method}", call.clone())
-        .route("/rest/{method}", call.clone())
-        .route("/REST/{method}", call)
+        .route("/{service}/{method}", call)
         .route("/", get(crate::page::front))
         .route("/healthz", get(probe::alive))
         .route("/readyz", get(probe::ready))

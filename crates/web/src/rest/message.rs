@@ -19,10 +19,10 @@ pub(crate) async fn upload(
 ) -> Result<Reply, Failure> {
     let refused = |refusal| Reply::refused(Method::UploadMessageBase64, codes::upload(refusal));
     let encoded = params.take("base64").unwrap_or_default();
-    let Some(bytes) = params::base64_bytes(&encoded) else {
-        return Ok(refused(UploadRefusal::NotAudio));
-    };
-    drop(encoded);
+    // Tens of megabytes take tens of milliseconds, in which this thread could answer others.
+    let decoding = tokio::task::spawn_blocking(move || params::base64_bytes(&encoded));
+    let decoded = decoding.await.map_err(|error| Failure::because("decoding base64", error))?;
+    let Some(bytes) = decoded else { return Ok(refused(UploadRefusal::NotAudio)) };
     let upload = NewUpload {
         title: text(&params, "title"),
         bytes,

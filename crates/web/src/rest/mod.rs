@@ -26,18 +26,23 @@ pub use fa::status_label;
 use params::Params;
 use reply::Reply;
 
+/// The first segment of every path, in any case.
+const SERVICE: &str = "rest";
 /// Longest token that is looked at, in bytes; ours have 40.
 const TOKEN_MAX: usize = 200;
+/// From how many bytes on reading a body may take milliseconds.
+const LARGE_BODY: usize = 256 * 1024;
 /// Longest `Idempotency-Key`, in bytes.
 const REFERENCE_MAX: usize = 200;
 
-/// One request to `/Rest/<segment>`.
+/// One request to `/Rest/<name>`.
 pub(crate) async fn call(
     State(web): State<Arc<Web>>,
-    Path(segment): Path<String>,
+    Path((service, name)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let Some(method) = Method::named(&segment) else {
+    let method = Method::named(&name).filter(|_| service.eq_ignore_ascii_case(SERVICE));
+    let Some(method) = method else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let Ok(_place) = web.places.try_acquire() else {
@@ -97,8 +102,7 @@ async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Un
     }
     let (body, _memory) =
         web.read_body(&head.headers, body).await.map_err(Unanswered::Transport)?;
-    let params = Params::read(query, &body);
-    drop(body);
+    let params = read_params(query, body).await?;
     let caller = match early_caller {
         Some(Ok(caller)) => caller,
         _ => match authenticated(web, params.text("token").unwrap_or_default()).await? {
@@ -109,6 +113,16 @@ async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Un
     tracing::Span::current().record("account", caller.account.id.0);
     let reference = idempotency_key(&head.headers);
     Ok(dispatch(web, method, &caller, params, reference).await?)
+}
+
+/// Reads the parameters; a large body where blocking is allowed, so that nobody waits for it.
+async fn read_params(query: &str, body: Bytes) -> Result<Params, Failure> {
+    if body.len() <= LARGE_BODY {
+        return Ok(Params::read(query, &body));
+    }
+    let query = query.to_owned();
+    let reading = tokio::task::spawn_blocking(move || Params::read(&query, &body));
+    reading.await.map_err(|error| Failure::because("reading the parameters", error))
 }
 
 async fn dispatch(
@@ -146,8 +160,8 @@ async fn authenticated(
     }
 }
 
-/// `Authorization: <token>`, with or without the word Bearer. A header of another scheme or an
-/// empty one is no token.
+/// `Authorization: <token>`, with or without the word Bearer. An empty header is no token; one of
+/// another scheme is a wrong one.
 fn header_token(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().unwrap_or("not text").trim();
     let token = match value.split_once(' ') {

@@ -90,7 +90,8 @@ impl Params {
     }
 
     fn add(&mut self, name: &str, value: String) {
-        if self.named.len() >= COUNT_MAX || name.len() > NAME_MAX {
+        // No database text may hold a zero, and no parameter of the vendor's does.
+        if self.named.len() >= COUNT_MAX || name.len() > NAME_MAX || value.contains('\0') {
             return;
         }
         let name = name.trim().to_ascii_lowercase();
@@ -203,6 +204,11 @@ mod tests {
         let many =
             "a=1&".repeat(100_000) + &(0..1000).map(|n| format!("p{n}=1&")).collect::<String>();
         assert!(Params::read(&many, b"").named.len() <= COUNT_MAX);
+    }
+
+    #[test]
+    fn a_zero_makes_a_value_unreadable() {
+        assert_eq!(Params::read("a=x%00y", br#"{"A": "\u0000"}"#), Params::default());
     }
 
     #[test]

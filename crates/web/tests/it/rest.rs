@@ -45,7 +45,7 @@ async fn a_token_may_be_passed_in_every_known_way() {
         Request::get(format!("/Rest/AccountStatus?Token={token}")).body(Body::empty()),
         Request::get(format!("/rest/accountstatus?token={token}")).body(Body::empty()),
         Request::post("/rest/AccountStatus").body(Body::from(format!("Token={token}"))),
-        Request::post("/REST/AccountStatus").body(Body::from(format!("TOKEN={token}"))),
+        Request::post("/rEST/ACCOUNTstatus").body(Body::from(format!("TOKEN={token}"))),
         Request::post("/Rest/AccountStatus").body(Body::from(json.clone())),
         Request::get("/Rest/AccountStatus").body(Body::from(json)),
     ];
