@@ -34,8 +34,12 @@ impl Dice {
 
     /// One of several.
     pub(crate) fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
-        let last = i64::try_from(among.len()).unwrap_or(i64::MAX) - 1;
-        let position = usize::try_from(self.between(0, last)).expect("not negative");
-        &among[position]
+        &among[self.index(among.len())]
+    }
+
+    /// A position in a list of that length.
+    pub(crate) fn index(&mut self, length: usize) -> usize {
+        let last = i64::try_from(length).unwrap_or(i64::MAX).saturating_sub(1);
+        usize::try_from(self.between(0, last)).expect("not negative")
     }
 }

@@ -157,20 +157,18 @@ impl Witness {
 
     fn invited(&mut self, now: i64, call_id: String, number: String) {
         self.tell(now, format_args!("-> INVITE {number} {call_id}"));
-        let twin = self
-            .calls
-            .iter()
-            .find(|(_, call)| call.number == number && !call.orphan && self.is_up(call, now));
-        if let Some((twin, _)) = twin {
-            let detail = format!("{number} by {call_id} during {twin}");
-            self.broken(now, "a number is never in two calls at once", detail);
-        }
         let send = call_id.split('-').next().unwrap_or_default().to_owned();
         let ids = self.dialled.entry(send.clone()).or_default();
         ids.insert(call_id.clone());
         if ids.len() > 1 {
             let detail = format!("send {send}: {ids:?}");
             self.broken(now, "what was dialled is never dialled again", detail);
+        }
+        let twin =
+            self.calls.iter().find(|(_, call)| call.number == number && self.is_up(call, now));
+        if let Some((twin, _)) = twin {
+            let detail = format!("{number} by {call_id} during {twin}");
+            self.broken(now, "a number is never in two calls at once", detail);
         }
         let call = WireCall {
             number,

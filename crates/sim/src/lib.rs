@@ -9,13 +9,16 @@ mod customers;
 mod dice;
 mod finale;
 mod invariants;
+mod mortality;
 mod netem;
 mod ports;
 mod process;
 mod script;
+mod totals;
 mod wire;
 mod world;
 
 pub use invariants::Breach;
 pub use script::{Plan, Sabotage};
-pub use world::{Failed, Totals, run};
+pub use totals::Totals;
+pub use world::{Failed, run};

@@ -150,6 +150,9 @@ impl Plan {
                 self.actions.push((at + n * 1_000, submit.clone()));
             }
         }
+        for _ in 0..dice.between(0, 2) {
+            self.rush(dice, length);
+        }
         for _ in 0..4 {
             self.actions.push((dice.between(0, length), Action::Audit));
         }
@@ -157,6 +160,17 @@ impl Plan {
             self.trouble(dice, length);
         }
         self.actions.sort_by_key(|(at, _)| *at);
+    }
+
+    /// A customer sends to many numbers at once.
+    fn rush(&mut self, dice: &mut Dice, length: i64) {
+        let at = dice.between(0, length);
+        let customer = dice.index(self.customers.len());
+        for n in 0..dice.between(4, 16) {
+            let number = format!("{SOUTH_PREFIX}00010{n:02}");
+            let submit = Action::Submit { customer, clip: 0, number, vote: false };
+            self.actions.push((at + n * 500, submit));
+        }
     }
 
     fn trouble(&mut self, dice: &mut Dice, length: i64) {
@@ -173,11 +187,9 @@ impl Plan {
     }
 
     fn submit(&self, dice: &mut Dice) -> Action {
-        let customer = usize::try_from(dice.between(0, self.customers.len() as i64 - 1))
-            .expect("not negative");
+        let customer = dice.index(self.customers.len());
         let of = &self.customers[customer];
-        let clip =
-            usize::try_from(dice.between(0, of.clips_ms.len() as i64 - 1)).expect("not negative");
+        let clip = dice.index(of.clips_ms.len());
         let number =
             if dice.chance(100) { dice.pick(&of.phones).extension.clone() } else { number(dice) };
         Action::Submit { customer, clip, number, vote: dice.chance(100) }
@@ -209,10 +221,7 @@ fn weather(dice: &mut Dice) -> Weather {
 }
 
 fn caps(dice: &mut Dice) -> Caps {
-    Caps {
-        max_channels: u32::try_from(dice.between(1, 8)).unwrap_or(1),
-        max_cps: u32::try_from(dice.between(1, 12)).unwrap_or(1),
-    }
+    Caps { max_channels: *dice.pick(&[1, 2, 3, 5, 8, 20]), max_cps: *dice.pick(&[1, 2, 3, 5, 12]) }
 }
 
 fn customer(dice: &mut Dice, n: i64) -> Customer {

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
-use std::sync::{OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
@@ -21,6 +21,7 @@ use crate::netem::{Datagram, Netem};
 use crate::ports::{MemoryBlobs, MemoryFile, WallClock};
 use crate::process::{Ground, OUR_RTP, OUR_SIP, Process, ended_call, rtp_address};
 use crate::script::{Action, Plan, SECOND, SOUTH_PREFIX, Sabotage};
+use crate::totals::Totals;
 
 /// The carrier's RTP ports.
 const CARRIER_RTP: std::ops::Range<u16> = 40_000..40_064;
@@ -31,46 +32,6 @@ const START: Timestamp = Timestamp(1_795_327_200_000_000);
 const PATIENCE_US: i64 = 2 * 3_600 * SECOND;
 /// How long the world goes on after everything has ended, so that late datagrams show.
 const AFTERMATH_US: i64 = 200 * SECOND;
-
-/// What a run amounted to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals {
-    /// Quick sends that were accepted.
-    pub sends: u64,
-    /// Calls whose INVITE left our node.
-    pub calls: u64,
-    /// Messages that were heard to their end.
-    pub delivered: u64,
-    /// Processes that were killed.
-    pub kills: u64,
-    /// Calls of killed processes that the next one dealt with.
-    pub recovered: u64,
-    /// Virtual time, microseconds.
-    pub virtual_us: u64,
-}
-
-impl std::ops::AddAssign for Totals {
-    fn add_assign(&mut self, other: Self) {
-        self.sends += other.sends;
-        self.calls += other.calls;
-        self.delivered += other.delivered;
-        self.kills += other.kills;
-        self.recovered += other.recovered;
-        self.virtual_us += other.virtual_us;
-    }
-}
-
-impl std::fmt::Display for Totals {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { sends, calls, delivered, kills, recovered, virtual_us } = self;
-        let minutes = virtual_us / 60_000_000;
-        write!(
-            f,
-            "{sends} sends, {calls} calls, {delivered} delivered, {kills} kills, \
-             {recovered} calls recovered, {minutes} virtual minutes"
-        )
-    }
-}
 
 /// A seed that broke an invariant.
 #[derive(Debug)]
@@ -106,7 +67,7 @@ pub(crate) struct World {
     pub(crate) customers: Customers,
     pub(crate) witness: Witness,
     netem: Netem,
-    dice: Dice,
+    pub(crate) dice: Dice,
     pub(crate) now: i64,
     wall_offset: i64,
     agenda: BTreeMap<(i64, u64), Happening>,
@@ -114,11 +75,11 @@ pub(crate) struct World {
     /// Commands and events keep their order on their ways.
     last_command: i64,
     last_events: i64,
-    life: u32,
-    boots: u32,
-    database_back: i64,
-    kills_left: u32,
-    old_slots: Vec<u8>,
+    pub(crate) life: u32,
+    pub(crate) boots: u32,
+    pub(crate) database_back: i64,
+    pub(crate) kills_left: u32,
+    pub(crate) old_slots: Vec<u8>,
     ended: u32,
     pub(crate) totals: Totals,
 }
@@ -514,73 +475,7 @@ impl World {
         }
     }
 
-    /// An occasion to be killed at. Tells whether it was taken.
-    fn occasion(&mut self, what: &str) -> bool {
-        if self.kills_left == 0 || self.process.is_none() {
-            return false;
-        }
-        if !self.dice.chance(self.plan.kill_chance) {
-            return false;
-        }
-        self.kills_left -= 1;
-        self.kill(what);
-        true
-    }
-
-    fn kill(&mut self, what: &str) {
-        let Some(process) = self.process.take() else { return };
-        self.witness.tell(self.now, format_args!("killed: {what}"));
-        self.witness.killed();
-        self.totals.kills += 1;
-        self.totals.recovered += process.node.stats().recovered;
-        drop(process);
-        self.life += 1;
-        self.after_kill();
-        let at = self.now + self.dice.between(1, 6) * SECOND;
-        self.plan_at(at, Happening::Restart);
-    }
-
-    /// What a kill, or a loss of power, leaves of the flight recorder.
-    fn after_kill(&mut self) {
-        let mut slots = self.ground.file.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.plan.sabotage == Sabotage::ForgetRecords {
-            let header = node::SLOT_BYTES.min(slots.len());
-            slots[header..].fill(0);
-            return;
-        }
-        if !self.dice.chance(self.plan.power_loss) {
-            return;
-        }
-        self.boots += 1;
-        match self.dice.between(0, 2) {
-            0 => slots.clear(),
-            1 => slots.clone_from(&self.old_slots),
-            _ => {
-                let half = slots.len() / 2 + 100;
-                slots.truncate(half);
-            }
-        }
-        self.old_slots.clone_from(&slots);
-    }
-
-    async fn restart(&mut self) -> Result<()> {
-        let start = if self.now < self.database_back {
-            None
-        } else {
-            let boot = format!("boot-{}", self.boots);
-            Process::start(&self.ground, self.moment(), &boot, self.life).await.ok()
-        };
-        match start {
-            Some(process) => {
-                self.witness.tell(self.now, format_args!("started, life {}", self.life));
-                self.process = Some(process);
-            }
-            None => self.plan_at(self.now + SECOND, Happening::Restart),
-        }
-        Ok(())
-    }
-
-    fn plan_at(&mut self, at: i64, happening: Happening) {
+    pub(crate) fn plan_at(&mut self, at: i64, happening: Happening) {
         self.sequence += 1;
         self.agenda.insert((at, self.sequence), happening);
     }

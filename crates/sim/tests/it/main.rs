@@ -1,0 +1,70 @@
+//! Worlds that must hold, and planted bugs that must be found: a simulation that cannot fail proves
+//! nothing.
+#![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
+
+use sim::{Failed, Plan, Sabotage, Totals, run};
+
+/// The seeds in which a planted bug has to show.
+const SEEDS: u64 = 40;
+
+fn world(plan: Plan) -> Result<Totals, Box<Failed>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(run(plan, false)).unwrap()
+}
+
+#[test]
+fn nothing_breaks_in_the_first_seeds() {
+    for seed in 0..16 {
+        if let Err(failed) = world(Plan::of(seed)) {
+            panic!("seed {seed}: {:?}\n{}", failed.breach, failed.story.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn a_seed_is_the_same_world_every_time() {
+    for seed in [3, 8] {
+        assert_eq!(world(Plan::of(seed)).unwrap(), world(Plan::of(seed)).unwrap());
+    }
+}
+
+/// Plants a bug in one seed after the other until an invariant breaks.
+fn caught_by(sabotage: Sabotage) -> &'static str {
+    for seed in 0..SEEDS {
+        let mut plan = Plan::of(seed);
+        plan.sabotage = sabotage;
+        if let Err(failed) = world(plan) {
+            return failed.breach.rule;
+        }
+    }
+    panic!("{sabotage:?} was not noticed in {SEEDS} seeds");
+}
+
+#[test]
+fn calls_that_recovery_dials_again_are_noticed() {
+    let rule = "what was dialled is never dialled again";
+    assert_eq!(caught_by(Sabotage::ForgetRecords), rule);
+    assert_eq!(caught_by(Sabotage::SendBeforeRecording), rule);
+}
+
+#[test]
+fn two_calls_to_a_number_are_noticed() {
+    assert_eq!(caught_by(Sabotage::CallTwice), "a number is never in two calls at once");
+}
+
+#[test]
+fn a_gate_that_lets_too_many_through_is_noticed() {
+    assert_eq!(caught_by(Sabotage::MoreChannels), "never more calls than channels");
+    assert_eq!(caught_by(Sabotage::FasterPace), "never faster than the trunk's pace");
+}
+
+#[test]
+fn an_end_that_gets_lost_is_noticed() {
+    assert_eq!(caught_by(Sabotage::LoseEnds), "everything ends");
+}
+
+#[test]
+fn wrong_money_is_noticed() {
+    assert_eq!(caught_by(Sabotage::TouchMoney), "the ledger adds up");
+    assert_eq!(caught_by(Sabotage::ShortenHearing), "the charge is what the tariff says");
+}
