@@ -54,7 +54,7 @@ fn value_of(config: &toml::Value, section: &str, key: &str) -> String {
 pub fn example() -> String {
     let defaults = toml::Value::try_from(Config::default()).expect("the defaults are plain values");
     let mut text = String::from(
-        "# Avanak's configuration: every key, its meaning and its default. Zero configuration works.\n\
+        "# Avanak's configuration: every key, its meaning and its default. None is needed.\n\
          # Each key is also an environment variable: AVANAK_<SECTION>__<KEY>.\n\
          # Made from crates/server/src/config.rs; a test keeps it true.\n",
     );

@@ -55,7 +55,8 @@ fn survive(database: String) {
         "[[trunk]]\nname = 'far'\naddress = '{}'\nmax_channels = 400\nmax_cps = 60\n",
         far_end.address
     );
-    let mut platform = Platform::start(Options { config: config(&trunk), database });
+    let mut platform =
+        Platform::start(Options { config: config(&trunk), database, ..Options::default() });
     let customer = platform.customer(CREDIT);
     let message = platform.upload(&customer, &rising_tone(3_200));
     let accepted = Accepted::default();

@@ -5,4 +5,5 @@ mod far_end;
 mod kill;
 mod platform;
 mod python_client;
+mod sandbox;
 mod sipp;

@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,6 +20,8 @@ pub struct Options {
     pub config: String,
     /// The database; empty for SQLite in the data directory.
     pub database: String,
+    /// The directory in which the data directory is made; empty for the usual place.
+    pub within: PathBuf,
 }
 
 /// A running platform.
@@ -40,8 +42,7 @@ pub struct Customer {
 impl Platform {
     /// Starts the binary and waits until it answers.
     pub fn start(options: Options) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("avanak.toml"), &options.config).unwrap();
+        let dir = data_dir(&options);
         if options.database.starts_with("postgres") {
             cli(dir.path(), &options, &["migrate"]);
         }
@@ -145,12 +146,82 @@ impl Platform {
 
     /// Waits until a quick send has ended, and returns its story.
     pub fn story_of_ended(&self, customer: &Customer, send: i64) -> Value {
-        let id = send.to_string();
         eventually("the quick send ends", || {
-            let state = self.call(customer, "GetQuickSend", &[("QuickSendID", &id)]);
-            (state["reason"].as_i64()? >= 10).then_some(())
+            (self.state(customer, send)["reason"].as_i64()? >= 10).then_some(())
         });
-        self.cli(&["quick-send", "show", &id, "--json"])
+        self.story(send)
+    }
+
+    /// The state of a quick send as its customer sees it.
+    pub fn state(&self, customer: &Customer, send: i64) -> Value {
+        self.call(customer, "GetQuickSend", &[("QuickSendID", &send.to_string())])
+    }
+
+    /// Waits until a quick send's call is answered.
+    pub fn wait_for_answer(&self, customer: &Customer, send: i64) {
+        eventually("the call is answered", || {
+            let reason = self.state(customer, send)["reason"].as_i64()?;
+            assert!(reason <= 3, "the call ended before it was heard: {reason}");
+            (reason == 3).then_some(())
+        });
+    }
+
+    /// The story of a quick send as the command line tells it.
+    pub fn story(&self, send: i64) -> Value {
+        self.cli(&["quick-send", "show", &send.to_string(), "--json"])
+    }
+
+    /// The customer's account as the command line shows it.
+    pub fn account(&self, customer: &Customer) -> Value {
+        self.cli(&["account", "show", "--account", &customer.account.to_string(), "--json"])
+    }
+
+    /// The customer's balance once nothing is held any more, after an audit of all books.
+    pub fn settled_balance(&self, customer: &Customer) -> i64 {
+        let account = eventually("no hold is left", || {
+            let account = self.account(customer);
+            (account["reserved_rials"] == 0).then_some(account)
+        });
+        let audit = self.cli(&["account", "audit", "--json"]);
+        assert_eq!(audit["violations"], serde_json::json!([]), "{audit}");
+        account["balance_rials"].as_i64().unwrap()
+    }
+
+    /// A message as its customer gets it back: the telephone audio that is played.
+    pub fn clip(&self, customer: &Customer, message: i64) -> Vec<i16> {
+        let parameters = [("MessageID", &*message.to_string())];
+        let wav = request(self.http, &customer.token, "DownloadMessage", &parameters).unwrap();
+        media::wav::read(&wav).unwrap()
+    }
+
+    /// What the sandbox's phone heard in a call that has ended.
+    pub fn heard(&self, send: i64) -> Vec<i16> {
+        let wav = eventually("what was heard is written", || {
+            self.story(send)["heard_wav"].as_str().map(str::to_owned)
+        });
+        media::wav::read(&std::fs::read(wav).unwrap()).unwrap()
+    }
+
+    /// The sum of the figures in `/metrics` whose line begins with `name`.
+    pub fn figure(&self, name: &str) -> f64 {
+        let metrics = self.get("/metrics");
+        let lines = metrics.lines().filter(|line| line.starts_with(name));
+        lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
+    /// The log so far, of all starts.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Runs a command of the command line against this platform, however it ends.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        run(self.dir.path(), &self.options, arguments)
     }
 
     /// Kills the process with SIGKILL and waits for its death.
@@ -166,11 +237,15 @@ impl Platform {
         self.http = http;
     }
 
-    /// Asks the process to stop and waits until it has.
-    pub fn terminate(&mut self) -> ExitStatus {
+    /// Asks the process to stop.
+    pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap()
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn ended(&mut self) -> ExitStatus {
+        eventually("the process ends", || self.child.try_wait().unwrap())
     }
 }
 
@@ -193,7 +268,8 @@ pub fn config(more: &str) -> String {
     format!("[sip]\nlisten = '127.0.0.1:0'\n[node]\ndrain_seconds = 20\n{more}")
 }
 
-fn binary() -> Command {
+/// The binary, with an environment that holds nothing of ours.
+pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_avanak"));
     command.env_clear().env("PATH", path()).stdin(Stdio::null());
     command
@@ -237,8 +313,24 @@ fn spawn(dir: &Path, options: &Options) -> (Child, SocketAddr) {
     (child, address.parse().unwrap())
 }
 
+/// A data directory with its configuration file, in which nothing was started yet.
+pub fn data_dir(options: &Options) -> TempDir {
+    let dir = match options.within.as_os_str().is_empty() {
+        true => tempfile::tempdir(),
+        false => tempfile::tempdir_in(&options.within),
+    };
+    let dir = dir.unwrap();
+    std::fs::write(dir.path().join("avanak.toml"), &options.config).unwrap();
+    dir
+}
+
+/// Runs a command of the command line on a data directory, however it ends.
+pub fn run(dir: &Path, options: &Options, command: &[&str]) -> Output {
+    binary().args(command).args(arguments(dir, options)).output().unwrap()
+}
+
 fn cli(dir: &Path, options: &Options, command: &[&str]) -> String {
-    let output = binary().args(command).args(arguments(dir, options)).output().unwrap();
+    let output = run(dir, options, command);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
@@ -356,7 +448,8 @@ pub fn correlation(clip: &[i16], heard: &[i16]) -> (f64, usize) {
         .unwrap()
 }
 
-fn similarity(a: &[i16], b: &[i16]) -> f64 {
+/// How alike two sounds are that begin together, 1.0 being the same.
+pub fn similarity(a: &[i16], b: &[i16]) -> f64 {
     let dot = |x: &[i16], y: &[i16]| -> f64 {
         x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum()
     };
