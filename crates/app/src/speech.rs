@@ -228,7 +228,8 @@ async fn piece(app: &App, text: &Speakable, speaker: Speaker) -> Result<Piece, R
             return Err(Error::Refused(RecordingRefusal::TooLong));
         }
         Err(Error::Refused(refusal)) => {
-            tracing::warn!(%refusal, engine = voice.engine, "the speech engine made no usable audio");
+            let engine = voice.engine;
+            tracing::warn!(%refusal, engine, "the speech engine made no usable audio");
             return Err(Error::Refused(RecordingRefusal::NotSpoken));
         }
         Err(Error::Failed(failure)) => return Err(failure.into()),

@@ -16,12 +16,14 @@ impl Node {
         for event in events {
             match event {
                 Event::Dialling { call } => self.on_dialling(call),
-                Event::Ringing { call } => self.show(call, Status::Ringing),
+                // Many carriers play the ringing tone as early media and send no 180.
+                Event::Ringing { call } | Event::EarlyMedia { call } => {
+                    self.show(call, Status::Ringing);
+                }
                 Event::Answered { call, .. } => self.show(call, Status::Answered),
                 Event::Ended { call, outcome } => self.on_ended(now, shard, call, &outcome),
                 Event::Abandoned { call } => self.end_abandoned(call),
-                Event::EarlyMedia { .. }
-                | Event::FirstAudio { .. }
+                Event::FirstAudio { .. }
                 | Event::Progress { .. }
                 | Event::Key { .. }
                 | Event::PhoneRegistered { .. }

@@ -30,13 +30,28 @@ pub(crate) struct WireCall {
     pub(crate) started: i64,
     /// Anything came back for the INVITE.
     responded: bool,
-    /// It was given up, hung up or refused.
-    over: bool,
-    /// It was challenged: over, unless the INVITE is sent again with credentials.
-    challenged: bool,
+    state: State,
+}
+
+/// Where a call stands, as far as our side can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It rings or is answered.
+    Up,
+    /// Over, unless the INVITE is sent again with credentials.
+    Challenged,
     /// Our process died while it was up, and it is a phone's: what cannot be reached any more
     /// cannot be hung up.
-    orphan: bool,
+    Orphan,
+    /// It was given up, hung up or refused.
+    Over,
+}
+
+impl State {
+    /// Whether it may still be hung up or refused.
+    fn is_open(self) -> bool {
+        matches!(self, Self::Up | Self::Orphan)
+    }
 }
 
 /// The routes that are counted apart.
@@ -109,8 +124,10 @@ impl Witness {
 
     /// Our process died.
     pub(crate) fn killed(&mut self) {
-        for call in self.calls.values_mut().filter(|call| !call.over) {
-            call.orphan = route(&call.number) == Route::Phones;
+        for call in self.calls.values_mut() {
+            if call.state == State::Up && route(&call.number) == Route::Phones {
+                call.state = State::Orphan;
+            }
         }
     }
 
@@ -122,13 +139,14 @@ impl Witness {
         match method.as_str() {
             "INVITE" => match self.calls.get_mut(&call_id) {
                 None => self.invited(now, call_id, user),
-                Some(call) => call.over &= !std::mem::take(&mut call.challenged),
+                Some(call) if call.state == State::Challenged => call.state = State::Up,
+                Some(_) => {}
             },
             "CANCEL" | "BYE" => {
                 if let Some(call) = self.calls.get_mut(&call_id)
-                    && !call.over
+                    && call.state.is_open()
                 {
-                    call.over = true;
+                    call.state = State::Over;
                     self.tell(now, format_args!("-> {method} {call_id}"));
                 }
             }
@@ -140,17 +158,21 @@ impl Witness {
     pub(crate) fn received(&mut self, now: i64, bytes: &[u8]) {
         let Some(Glance { start, call_id, method }) = glance(bytes) else { return };
         let Some(call) = self.calls.get_mut(&call_id) else { return };
-        let (over, what) = match start {
+        let (state, what) = match start {
             Start::Response(code) if method == "INVITE" => {
                 call.responded = true;
-                call.challenged = !call.over && (code == 401 || code == 407);
-                (code >= 300, code.to_string())
+                let state = match code {
+                    ..300 => return,
+                    401 | 407 => State::Challenged,
+                    _ => State::Over,
+                };
+                (state, code.to_string())
             }
-            Start::Request { .. } => (method == "BYE", method),
-            Start::Response(_) => return,
+            Start::Request { .. } if method == "BYE" => (State::Over, method),
+            Start::Request { .. } | Start::Response(_) => return,
         };
-        if over && !call.over {
-            call.over = true;
+        if call.state.is_open() {
+            call.state = state;
             self.tell(now, format_args!("<- {what} {call_id}"));
         }
     }
@@ -170,14 +192,7 @@ impl Witness {
             let detail = format!("{number} by {call_id} during {twin}");
             self.broken(now, "a number is never in two calls at once", detail);
         }
-        let call = WireCall {
-            number,
-            started: now,
-            responded: false,
-            over: false,
-            challenged: false,
-            orphan: false,
-        };
+        let call = WireCall { number, started: now, responded: false, state: State::Up };
         self.check_caps(now, route(&call.number));
         self.calls.insert(call_id, call);
     }
@@ -204,7 +219,7 @@ impl Witness {
     /// over when the INVITE is not repeated any more.
     fn is_up(&self, call: &WireCall, now: i64) -> bool {
         let unheard_us = TIMER_B_US.min(self.ring_timeout_us);
-        !call.over && !call.orphan && (call.responded || now - call.started < unheard_us)
+        call.state == State::Up && (call.responded || now - call.started < unheard_us)
     }
 }
 

@@ -26,13 +26,12 @@ pub(crate) fn glance(bytes: &[u8]) -> Option<Glance> {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split("\r\n");
     let first = lines.next()?;
-    let start = match first.strip_prefix("SIP/2.0 ") {
-        Some(rest) => Start::Response(rest.get(..3)?.parse().ok()?),
-        None => {
-            let uri = first.split(' ').nth(1)?;
-            let user = uri.strip_prefix("sip:")?.split('@').next()?;
-            Start::Request { user: user.to_owned() }
-        }
+    let start = if let Some(rest) = first.strip_prefix("SIP/2.0 ") {
+        Start::Response(rest.get(..3)?.parse().ok()?)
+    } else {
+        let uri = first.split(' ').nth(1)?;
+        let user = uri.strip_prefix("sip:")?.split('@').next()?;
+        Start::Request { user: user.to_owned() }
     };
     let (mut call_id, mut method) = (None, None);
     for line in lines.take_while(|line| !line.is_empty()) {

@@ -103,7 +103,8 @@ async fn a_stale_node_does_not_get_the_lease() {
 #[tokio::test]
 async fn the_dialer_is_told_even_if_the_client_hangs_up() {
     let world = World::new().await;
-    let (caller, _) = world.customer(1000).await;
+    // Enough for every send that becomes durable although its client has gone.
+    let (caller, _) = world.customer(100_000_000).await;
     let message = world.message(&caller, 4000).await;
     // Poll after poll: at each await the client may be gone. Whatever is durable must be told.
     for polls in 1.. {
@@ -124,7 +125,7 @@ async fn the_dialer_is_told_even_if_the_client_hangs_up() {
             break;
         }
     }
-    let waiting = dialing::load_ready(&world.app, (NOON, QuickSendId(0)), 100).await.unwrap();
+    let waiting = dialing::load_ready(&world.app, (NOON, QuickSendId(0)), 20_000).await.unwrap();
     for _ in &waiting {
         world.dialer.next().await;
     }

@@ -295,12 +295,9 @@ fn settings(config: &Config) -> Settings {
 
 fn web_settings(config: &Config, leads: Arc<AtomicBool>) -> Result<web::Settings> {
     let metrics = telemetry::start_metrics()?;
-    let readiness = move || match leads.load(Ordering::Relaxed) {
-        true => Ok(()),
-        false => Err(String::from(
-            "this node does not dial: it is starting or stopping, or has \
-                                   lost its lease",
-        )),
+    let readiness = move || {
+        let reason = "this node does not dial: it is starting or stopping, or has lost its lease";
+        leads.load(Ordering::Relaxed).then_some(()).ok_or_else(|| String::from(reason))
     };
     Ok(web::Settings {
         body_bytes_max: config.http.body_limit_bytes,
