@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::compose::ReplyHead;
-use super::leg::{Leg, Outcome, Reoffer, State, Unacked, Why};
+use super::leg::{Carrier, Leg, Outcome, Reoffer, State, Unacked, Why};
+use super::session_timer::{EXPIRED, names, not_understood, write_granted};
 use super::table::{ServerMachine, ServerTransaction};
 use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
 use crate::dialog::{Dialog, Origin};
@@ -13,9 +14,6 @@ use crate::digest::Answers;
 use crate::message::{CSeq, Headers, Method, Name, Request, Scheme, header};
 use crate::token::Key;
 use crate::transaction::{Server, ServerInvite};
-
-/// Q.850 cause 102, recovery on timer expiry: our 200 was never acknowledged.
-const UNACKNOWLEDGED: Reason = Reason { q850: 102 };
 
 fn cseq_of(request: &Request) -> u32 {
     let value = request.headers.get(Name::CSeq).unwrap_or_default();
@@ -69,8 +67,7 @@ impl Endpoint {
     /// The code a request is refused with before anybody looks at what it wants.
     fn unsupported(&self, request: &Request) -> Option<u16> {
         // Whatever a BYE requires, the call is over.
-        if request.method != Method::Bye && request.headers.elements(Name::Require).next().is_some()
-        {
+        if request.method != Method::Bye && not_understood(&request.headers).next().is_some() {
             return Some(420);
         }
         if request.uri.scheme() == Scheme::Other {
@@ -82,8 +79,7 @@ impl Endpoint {
             | Method::Notify
             | Method::Subscribe
             | Method::Publish
-            | Method::Refer
-            | Method::Prack => Some(405),
+            | Method::Refer => Some(405),
             Method::Other(_) => Some(501),
             _ => None,
         }
@@ -110,8 +106,8 @@ impl Endpoint {
             writer.field(Name::Allow, self.composer.allow);
         }
         if code == 420 {
-            for value in request.headers.all(Name::Require) {
-                writer.field(Name::Unsupported, value);
+            for name in not_understood(&request.headers) {
+                writer.field(Name::Unsupported, name);
             }
         }
         let datagram: Arc<[u8]> = writer.finish(b"").into();
@@ -126,7 +122,7 @@ impl Endpoint {
     }
 
     /// Keeps a request until it is answered and beyond.
-    fn keep(&mut self, key: Key, machine: ServerMachine, head: ReplyHead, leg: Option<LegId>) {
+    pub(super) fn keep(&mut self, key: Key, machine: ServerMachine, head: ReplyHead, leg: Option<LegId>) {
         let transaction = ServerTransaction { machine, head, datagram: None, leg, armed: None };
         self.servers.insert(key, transaction);
         self.rearm_server(key);
@@ -161,6 +157,18 @@ impl Endpoint {
         }
     }
 
+    /// 422: the caller may ask for a longer session interval (RFC 4028 §9).
+    fn refuse_interval(
+        &mut self,
+        request: &Request,
+        source: SocketAddr,
+        min_s: u32,
+        out: &mut Outputs,
+    ) {
+        let min_s = min_s.to_string();
+        self.refuse(request, source, 422, &[(Name::MinSe, min_s.as_bytes())], out);
+    }
+
     /// A new call: 100 at once, the rest is the owner's.
     fn incoming(
         &mut self,
@@ -170,6 +178,10 @@ impl Endpoint {
         request: Request,
         out: &mut Outputs,
     ) {
+        let granted = match self.config.extensions.grant(&request.headers, None) {
+            Ok(granted) => granted,
+            Err(min_s) => return self.refuse_interval(&request, source, min_s, out),
+        };
         let tag = self.tokens.next();
         let head = ReplyHead::new(&request, source, tag);
         let get = |name| request.headers.get(name).unwrap_or_default();
@@ -187,7 +199,12 @@ impl Endpoint {
         let dialog_key = self.dialog_key(&origin.call_id, &origin.local_tag);
         let cseq = cseq_of(&request);
         let dialog = Dialog::incoming(origin, cseq, &request.headers);
-        let leg = self.add_leg(dialog_key, Leg::new(dialog, State::Ringing { invite: key, cseq }));
+        let mut leg = Leg::new(dialog, State::Ringing { invite: key, cseq });
+        leg.granted = granted;
+        leg.reliable = self.reliable_for(&request, cseq);
+        leg.takes_update = names(&request.headers, Name::Allow, b"UPDATE");
+        leg.offered = request.sdp().is_some();
+        let leg = self.add_leg(dialog_key, leg);
         self.keep(key, ServerMachine::Invite(ServerInvite::default()), head, Some(leg));
         self.respond_plain(now, key, 100, out);
         out.events.push(Event::Incoming { leg, request, source });
@@ -208,12 +225,20 @@ impl Endpoint {
             self.counters.stray_acks += 1;
             return;
         };
-        let Some(leg) = self.legs.get_mut(&id) else { return };
         let cseq = cseq_of(request);
-        let Some(unacked) = leg.unacked.take_if(|unacked| unacked.cseq == cseq) else { return };
+        let unacked = self.legs.get(&id).and_then(|leg| leg.unacked);
+        if unacked.is_some_and(|unacked| unacked.cseq == cseq) {
+            self.acknowledged(now, id, request.sdp(), out);
+        }
+    }
+
+    /// The peer has had our 200.
+    fn acknowledged(&mut self, now: Instant, id: LegId, sdp: Option<&[u8]>, out: &mut Outputs) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(unacked) = leg.unacked.take() else { return };
         let hang_up = leg.hang_up_after_ack.take();
         self.stop_repeats(unacked.transaction);
-        let sdp = request.sdp().map(<[u8]>::to_vec);
+        let sdp = sdp.map(<[u8]>::to_vec);
         if unacked.first || sdp.is_some() {
             out.events.push(Event::Acked { leg: id, sdp });
         }
@@ -293,6 +318,7 @@ impl Endpoint {
             Method::Invite | Method::Update => {
                 self.on_reoffer(now, source, key, id, &request, out);
             }
+            Method::Prack => self.on_prack(now, source, key, id, &request, out),
             Method::Register => self.refuse(&request, source, 403, &[], out),
             _ if self.is_full() => self.refuse_full(&request, source, out),
             _ => {
@@ -342,6 +368,21 @@ impl Endpoint {
         }
     }
 
+    /// Why a re-INVITE or UPDATE cannot be taken now, with the seconds of a Retry-After.
+    fn no_reoffer(&self, leg: &Leg, asks: bool) -> Option<(u16, &'static [u8])> {
+        match leg.state {
+            State::Up => {}
+            State::Ending(_) => return Some((481, b"")),
+            State::Calling(_) | State::Ringing { .. } => return Some((491, b"")),
+        }
+        // Our own offer is open (§14.2), or the answer to the one in our 200.
+        let crossed = leg.is_reinviting() || leg.unacked.is_some_and(|unacked| unacked.offers);
+        if asks && crossed {
+            return Some((491, b""));
+        }
+        (asks && leg.reoffer.is_some()).then_some((500, b"1"))
+    }
+
     /// A re-INVITE or UPDATE (§14.2, RFC 3311).
     fn on_reoffer(
         &mut self,
@@ -352,27 +393,36 @@ impl Endpoint {
         request: &Request,
         out: &mut Outputs,
     ) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        match leg.state {
-            State::Up => {}
-            State::Ending(_) => return self.refuse(request, source, 481, &[], out),
-            State::Calling(_) | State::Ringing { .. } => {
-                return self.refuse(request, source, 491, &[], out);
-            }
-        }
-        if leg.reoffer.is_some() || leg.unacked.is_some() {
-            return self.refuse(request, source, 500, &[(Name::RetryAfter, b"1")], out);
+        let Some(leg) = self.legs.get(&id) else { return };
+        let sdp = request.sdp().map(<[u8]>::to_vec);
+        let by_invite = request.method == Method::Invite;
+        let asks = by_invite || sdp.is_some();
+        if let Some((code, wait)) = self.no_reoffer(leg, asks) {
+            self.counters.offers_crossed += u64::from(code == 491);
+            let wait = [(Name::RetryAfter, wait)];
+            return self.refuse(request, source, code, &wait[..usize::from(code == 500)], out);
         }
         if self.is_full() {
             return self.refuse_full(request, source, out);
         }
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        leg.dialog.retarget(&request.headers);
-        let sdp = request.sdp().map(<[u8]>::to_vec);
-        let by_invite = request.method == Method::Invite;
-        let asks = by_invite || sdp.is_some();
+        let granted = match self.config.extensions.grant(&request.headers, leg.timer.as_ref()) {
+            Ok(granted) => granted,
+            Err(min_s) => return self.refuse_interval(request, source, min_s, out),
+        };
         if asks {
-            leg.reoffer = Some(Reoffer { transaction: key, cseq: cseq_of(request), by_invite });
+            // Whoever offers anew has had our 200, whatever became of the ACK (RFC 5407 §3.1.4).
+            self.acknowledged(now, id, None, out);
+        }
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        if !matches!(leg.state, State::Up) {
+            return self.refuse(request, source, 481, &[], out);
+        }
+        leg.dialog.retarget(&request.headers);
+        leg.granted = granted;
+        if asks {
+            let carrier = if by_invite { Carrier::Invite } else { Carrier::Update };
+            let (cseq, offered) = (cseq_of(request), sdp.is_some());
+            leg.reoffer = Some(Reoffer { transaction: key, cseq, carrier, offered });
         }
         let head = ReplyHead::new(request, source, [0; 16]);
         let machine = if by_invite {
@@ -392,18 +442,29 @@ impl Endpoint {
         }
     }
 
-    /// Sends a 200 that makes or keeps a dialog: with Contact, and Record-Route as it came.
+    /// Sends a 200 that makes or keeps a dialog: with Contact, and Record-Route as it came. It
+    /// starts the session timer, the first time or anew.
     fn accept(&mut self, now: Instant, key: Key, id: LegId, sdp: &[u8], out: &mut Outputs) {
-        let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get(&id)) else {
+        let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get_mut(&id))
+        else {
             return;
         };
         let head = &transaction.head;
         let mut writer = self.composer.response(head, 200, "");
         writer.raw(&[&head.record_routes]);
-        writer.field(Name::Contact, &leg.dialog.origin.contact);
-        writer.field(Name::Allow, self.composer.allow);
+        self.composer.abilities(&mut writer, &leg.dialog.origin.contact);
+        let granted = leg.granted.take();
+        if let Some(granted) = granted {
+            write_granted(&mut writer, granted);
+        }
+        if !sdp.is_empty() {
+            leg.described = sdp.into();
+        }
         let bytes = writer.finish_sdp(sdp);
         self.respond(now, key, 200, bytes, out);
+        if let Some(granted) = granted {
+            self.start_session(now, id, granted.interval_s, !granted.by_peer);
+        }
     }
 
     /// The INVITE, and its number, of a leg that is still ours to answer.
@@ -428,21 +489,32 @@ impl Endpoint {
         let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get(&id)) else {
             return;
         };
+        let sdp = sdp.unwrap_or_default();
+        if leg.reliable.is_some() {
+            return self.progress_reliably(now, id, code, sdp.to_vec(), out);
+        }
         let head = &transaction.head;
         let mut writer = self.composer.response(head, code, "");
         writer.raw(&[&head.record_routes]);
-        writer.field(Name::Contact, &leg.dialog.origin.contact);
-        let bytes = writer.finish_sdp(sdp.unwrap_or_default());
+        self.composer.abilities(&mut writer, &leg.dialog.origin.contact);
+        let bytes = writer.finish_sdp(sdp);
         self.respond(now, key, code, bytes, out);
     }
 
     /// See [`Endpoint::answer`].
     pub(super) fn accept_call(&mut self, now: Instant, id: LegId, sdp: &[u8], out: &mut Outputs) {
         let Some((key, cseq)) = self.ringing(id) else { return };
-        self.accept(now, key, id, sdp, out);
+        if self.answer_waits(id, sdp) {
+            return;
+        }
+        self.stop_reliable(id);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         leg.state = State::Up;
-        leg.unacked = Some(Unacked { transaction: key, cseq, first: true });
+        let offers = !leg.offered;
+        leg.unacked = Some(Unacked { transaction: key, cseq, first: true, offers });
+        leg.described = sdp.into();
+        let answered = leg.reliable.as_ref().is_some_and(|reliable| reliable.described);
+        self.accept(now, key, id, if answered { b"" } else { sdp }, out);
     }
 
     /// See [`Endpoint::reject`].
@@ -475,15 +547,24 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Some(reoffer) = leg.reoffer.take() else { return };
         let key = reoffer.transaction;
-        match answer {
-            Ok(sdp) => {
-                if reoffer.by_invite {
-                    let cseq = reoffer.cseq;
-                    leg.unacked = Some(Unacked { transaction: key, cseq, first: false });
+        match (answer, reoffer.carrier) {
+            (Err(code), _) => {
+                leg.granted.take_if(|_| reoffer.carrier != Carrier::Prack);
+                self.respond_plain(now, key, code.clamp(300, 699), out);
+            }
+            (Ok(sdp), Carrier::Prack) => {
+                let Some(transaction) = self.servers.get(&key) else { return };
+                let writer = self.composer.response(&transaction.head, 200, "");
+                let bytes = writer.finish_sdp(sdp);
+                self.respond(now, key, 200, bytes, out);
+            }
+            (Ok(sdp), carrier) => {
+                if carrier == Carrier::Invite {
+                    let (cseq, offers) = (reoffer.cseq, !reoffer.offered);
+                    leg.unacked = Some(Unacked { transaction: key, cseq, first: false, offers });
                 }
                 self.accept(now, key, id, sdp, out);
             }
-            Err(code) => self.respond_plain(now, key, code.clamp(300, 699), out),
         }
     }
 
@@ -500,7 +581,7 @@ impl Endpoint {
             return;
         }
         let asked = leg.hang_up_after_ack.take().and_then(Why::reason);
-        let reason = asked.unwrap_or(UNACKNOWLEDGED);
+        let reason = asked.unwrap_or(EXPIRED);
         if matches!(leg.state, State::Up) {
             let outcome = Outcome::Ended(Party::Us, Some(reason.q850));
             self.bye(now, id, outcome, Some(reason), Answers::default(), out);

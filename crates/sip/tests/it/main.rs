@@ -5,10 +5,14 @@
 
 mod abandon;
 mod bench;
+mod change;
 mod digest;
 mod message;
 mod pair;
 mod peer;
+mod races;
+mod reliable;
 mod scenarios;
+mod session_timer;
 mod torture;
 mod transaction;
