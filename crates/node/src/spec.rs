@@ -84,13 +84,11 @@ pub(crate) fn trunk_target(
 /// contact must name an IP address: there is no resolver here.
 pub(crate) fn phone_target(contact: &PhoneContact) -> Option<Target> {
     let uri = contact.uri.clone();
-    Some(match &contact.address {
-        Some(address) => Target::Phone { address: address.parse().ok()?, contact_uri: uri },
-        None => {
-            let address = address_in(&uri)?;
-            Target::Address { address, request_uri: uri.clone(), to: uri }
-        }
-    })
+    if let Some(address) = &contact.address {
+        return Some(Target::Phone { address: address.parse().ok()?, contact_uri: uri });
+    }
+    let address = address_in(&uri)?;
+    Some(Target::Address { address, request_uri: uri.clone(), to: uri })
 }
 
 /// The address in `sip:user@IP:port;…`; the port defaults to 5060 (RFC 3261 §19.1.2).
