@@ -76,7 +76,7 @@ impl FarEnd {
                 secret: clock::random_secret(),
                 user_agent: String::from("far end"),
                 registrar: false,
-                // A plain call, as the figures in docs/BENCHMARKS.md are of.
+                // The plain call of seven messages that other programs are compared by.
                 extensions: sip::Extensions { reliable: false, ..sip::Extensions::default() },
                 limits: sip::Limits { legs: 10_000, transactions: 100_000, ..Default::default() },
             });

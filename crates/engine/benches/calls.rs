@@ -56,7 +56,7 @@ impl Bench {
             secret: [3; 32],
             user_agent: "callee".to_owned(),
             registrar: false,
-            // A plain call, as the figures in docs/BENCHMARKS.md are of.
+            // The plain call of seven messages that other programs are compared by.
             extensions: sip::Extensions { reliable: false, ..sip::Extensions::default() },
             limits: sip::Limits { legs: 200_000, transactions: 2_000_000, ..Default::default() },
         });

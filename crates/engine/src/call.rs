@@ -271,12 +271,7 @@ impl Call {
     }
 
     /// The answer to an offer of ours within the call.
-    pub(crate) fn offer_answered(
-        &mut self,
-        now: Instant,
-        sdp: Option<&[u8]>,
-        wires: &mut Wires,
-    ) {
+    pub(crate) fn offer_answered(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
         let (Phase::Up, Some(sdp)) = (self.phase, sdp) else { return };
         if let Ok(agreed) = sdp::read_answer(&self.local, sdp)
             && reachable(&agreed, self.local.address.ip())

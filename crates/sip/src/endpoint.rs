@@ -14,6 +14,7 @@ mod counters;
 mod event;
 mod leg;
 mod reliable;
+mod reoffer;
 mod request;
 mod session_timer;
 mod table;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::compose::ReplyHead;
-use super::leg::{Carrier, Leg, Outcome, Reoffer, State, Unacked, Why};
+use super::leg::{Leg, Outcome, State, Unacked, Why};
 use super::session_timer::{EXPIRED, names, not_understood, write_granted};
 use super::table::{ServerMachine, ServerTransaction};
 use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
@@ -15,7 +15,7 @@ use crate::message::{CSeq, Headers, Method, Name, Request, Scheme, header};
 use crate::token::Key;
 use crate::transaction::{Server, ServerInvite};
 
-fn cseq_of(request: &Request) -> u32 {
+pub(super) fn cseq_of(request: &Request) -> u32 {
     let value = request.headers.get(Name::CSeq).unwrap_or_default();
     CSeq::parse(value).map_or(0, |cseq| cseq.number)
 }
@@ -115,14 +115,20 @@ impl Endpoint {
     }
 
     /// 503 with Retry-After, stateless: a flood costs no memory.
-    fn refuse_full(&mut self, request: &Request, source: SocketAddr, out: &mut Outputs) {
+    pub(super) fn refuse_full(&mut self, request: &Request, source: SocketAddr, out: &mut Outputs) {
         self.counters.refused_full += 1;
         let wait = self.config.limits.retry_after_seconds.to_string();
         self.refuse(request, source, 503, &[(Name::RetryAfter, wait.as_bytes())], out);
     }
 
     /// Keeps a request until it is answered and beyond.
-    pub(super) fn keep(&mut self, key: Key, machine: ServerMachine, head: ReplyHead, leg: Option<LegId>) {
+    pub(super) fn keep(
+        &mut self,
+        key: Key,
+        machine: ServerMachine,
+        head: ReplyHead,
+        leg: Option<LegId>,
+    ) {
         let transaction = ServerTransaction { machine, head, datagram: None, leg, armed: None };
         self.servers.insert(key, transaction);
         self.rearm_server(key);
@@ -158,7 +164,7 @@ impl Endpoint {
     }
 
     /// 422: the caller may ask for a longer session interval (RFC 4028 §9).
-    fn refuse_interval(
+    pub(super) fn refuse_interval(
         &mut self,
         request: &Request,
         source: SocketAddr,
@@ -233,7 +239,13 @@ impl Endpoint {
     }
 
     /// The peer has had our 200.
-    fn acknowledged(&mut self, now: Instant, id: LegId, sdp: Option<&[u8]>, out: &mut Outputs) {
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        sdp: Option<&[u8]>,
+        out: &mut Outputs,
+    ) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Some(unacked) = leg.unacked.take() else { return };
         let hang_up = leg.hang_up_after_ack.take();
@@ -368,83 +380,16 @@ impl Endpoint {
         }
     }
 
-    /// Why a re-INVITE or UPDATE cannot be taken now, with the seconds of a Retry-After.
-    fn no_reoffer(&self, leg: &Leg, asks: bool) -> Option<(u16, &'static [u8])> {
-        match leg.state {
-            State::Up => {}
-            State::Ending(_) => return Some((481, b"")),
-            State::Calling(_) | State::Ringing { .. } => return Some((491, b"")),
-        }
-        // Our own offer is open (§14.2), or the answer to the one in our 200.
-        let crossed = leg.is_reinviting() || leg.unacked.is_some_and(|unacked| unacked.offers);
-        if asks && crossed {
-            return Some((491, b""));
-        }
-        (asks && leg.reoffer.is_some()).then_some((500, b"1"))
-    }
-
-    /// A re-INVITE or UPDATE (§14.2, RFC 3311).
-    fn on_reoffer(
-        &mut self,
-        now: Instant,
-        source: SocketAddr,
-        key: Key,
-        id: LegId,
-        request: &Request,
-        out: &mut Outputs,
-    ) {
-        let Some(leg) = self.legs.get(&id) else { return };
-        let sdp = request.sdp().map(<[u8]>::to_vec);
-        let by_invite = request.method == Method::Invite;
-        let asks = by_invite || sdp.is_some();
-        if let Some((code, wait)) = self.no_reoffer(leg, asks) {
-            self.counters.offers_crossed += u64::from(code == 491);
-            let wait = [(Name::RetryAfter, wait)];
-            return self.refuse(request, source, code, &wait[..usize::from(code == 500)], out);
-        }
-        if self.is_full() {
-            return self.refuse_full(request, source, out);
-        }
-        let granted = match self.config.extensions.grant(&request.headers, leg.timer.as_ref()) {
-            Ok(granted) => granted,
-            Err(min_s) => return self.refuse_interval(request, source, min_s, out),
-        };
-        if asks {
-            // Whoever offers anew has had our 200, whatever became of the ACK (RFC 5407 §3.1.4).
-            self.acknowledged(now, id, None, out);
-        }
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        if !matches!(leg.state, State::Up) {
-            return self.refuse(request, source, 481, &[], out);
-        }
-        leg.dialog.retarget(&request.headers);
-        leg.granted = granted;
-        if asks {
-            let carrier = if by_invite { Carrier::Invite } else { Carrier::Update };
-            let (cseq, offered) = (cseq_of(request), sdp.is_some());
-            leg.reoffer = Some(Reoffer { transaction: key, cseq, carrier, offered });
-        }
-        let head = ReplyHead::new(request, source, [0; 16]);
-        let machine = if by_invite {
-            ServerMachine::Invite(ServerInvite::default())
-        } else {
-            ServerMachine::Other(Server::new(now))
-        };
-        self.keep(key, machine, head, Some(id));
-        if by_invite {
-            self.respond_plain(now, key, 100, out);
-        }
-        if asks {
-            out.events.push(Event::Reoffer { leg: id, sdp });
-        } else {
-            // An UPDATE without offer only refreshes the target or the session.
-            self.accept(now, key, id, b"", out);
-        }
-    }
-
     /// Sends a 200 that makes or keeps a dialog: with Contact, and Record-Route as it came. It
     /// starts the session timer, the first time or anew.
-    fn accept(&mut self, now: Instant, key: Key, id: LegId, sdp: &[u8], out: &mut Outputs) {
+    pub(super) fn accept(
+        &mut self,
+        now: Instant,
+        key: Key,
+        id: LegId,
+        sdp: &[u8],
+        out: &mut Outputs,
+    ) {
         let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get_mut(&id))
         else {
             return;
@@ -534,38 +479,6 @@ impl Endpoint {
         let bytes = writer.finish(b"");
         self.respond(now, key, code, bytes, out);
         self.finish(now, id, Outcome::Refused, out);
-    }
-
-    /// See [`Endpoint::answer_reoffer`] and [`Endpoint::refuse_reoffer`].
-    pub(super) fn settle_reoffer(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        answer: Result<&[u8], u16>,
-        out: &mut Outputs,
-    ) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let Some(reoffer) = leg.reoffer.take() else { return };
-        let key = reoffer.transaction;
-        match (answer, reoffer.carrier) {
-            (Err(code), _) => {
-                leg.granted.take_if(|_| reoffer.carrier != Carrier::Prack);
-                self.respond_plain(now, key, code.clamp(300, 699), out);
-            }
-            (Ok(sdp), Carrier::Prack) => {
-                let Some(transaction) = self.servers.get(&key) else { return };
-                let writer = self.composer.response(&transaction.head, 200, "");
-                let bytes = writer.finish_sdp(sdp);
-                self.respond(now, key, 200, bytes, out);
-            }
-            (Ok(sdp), carrier) => {
-                if carrier == Carrier::Invite {
-                    let (cseq, offers) = (reoffer.cseq, !reoffer.offered);
-                    leg.unacked = Some(Unacked { transaction: key, cseq, first: false, offers });
-                }
-                self.accept(now, key, id, sdp, out);
-            }
-        }
     }
 
     /// Our 200 went unheard for 32 s: the call cannot be trusted (§13.3.1.4).

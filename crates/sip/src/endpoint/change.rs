@@ -197,13 +197,7 @@ impl Endpoint {
         self.change_refused(now, id, response.code, out);
     }
 
-    fn change_accepted(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        response: &Response,
-        out: &mut Outputs,
-    ) {
+    fn change_accepted(&mut self, now: Instant, id: LegId, response: &Response, out: &mut Outputs) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let Some(change) = leg.change.take() else { return };
         leg.dialog.retarget(&response.headers);

@@ -187,7 +187,8 @@ impl Endpoint {
     ) {
         let first = 1 + self.tokens.below(1 << 30);
         let Some(leg) = self.legs.get_mut(&id) else { return };
-        let (Some(reliable), State::Ringing { invite, .. }) = (&mut leg.reliable, &leg.state) else {
+        let (Some(reliable), State::Ringing { invite, .. }) = (&mut leg.reliable, &leg.state)
+        else {
             return;
         };
         if !leg.offered || reliable.answer.is_some() {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sip::{
-    Config, Endpoint, Event, Extensions, Headers, Invite, LegId, Limits, Live, NameAddr, Outputs, Request,
+    Config, Endpoint, Event, Extensions, Headers, Invite, LegId, Limits, Live, NameAddr, Outputs,
+    Request,
 };
 
 /// An instant to count from. Only differences matter.
@@ -247,7 +248,9 @@ impl Pair {
         }
         for event in out.events {
             if let Event::Reoffer { leg, .. } = event {
-                self.with(side, |e, now, out| e.answer_reoffer(now, leg, b"v=0 second answer", out));
+                self.with(side, |e, now, out| {
+                    e.answer_reoffer(now, leg, b"v=0 second answer", out);
+                });
             }
             match side {
                 Side::Caller => self.caller_events.push(event),

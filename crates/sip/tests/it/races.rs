@@ -120,8 +120,7 @@ fn s3_2_1_bye_in_the_mortal_state() {
     pair.hang_up(Side::Caller, leg);
     pair.hang_up(Side::Callee, theirs);
     pair.drain();
-    for (side, events) in
-        [(Side::Caller, &pair.caller_events), (Side::Callee, &pair.callee_events)]
+    for (side, events) in [(Side::Caller, &pair.caller_events), (Side::Callee, &pair.callee_events)]
     {
         assert!(matches!(ends(events)[..], [Event::Ended { by: Party::Us, .. }]));
         assert_eq!(pair.sent(side, "BYE sip"), 1);
@@ -289,9 +288,8 @@ fn a_4_requests_in_the_mortal_state() {
 fn a_5_forks_and_new_tags() {
     let mut bench = Bench::new();
     let leg = bench.call(invite());
-    let reliable = |n: u32, at: &str| {
-        format!("Require: 100rel\nRSeq: {n}\nContact: <sip:{at}@10.0.0.{n}>\n")
-    };
+    let reliable =
+        |n: u32, at: &str| format!("Require: 100rel\nRSeq: {n}\nContact: <sip:{at}@10.0.0.{n}>\n");
     bench.respond("INVITE", 180, "a", &reliable(5, "a"));
     bench.respond("INVITE", 180, "b", &reliable(6, "b"));
     bench.respond("INVITE", 200, "b", "Contact: <sip:b@10.0.0.6>\n");

@@ -16,7 +16,9 @@ fn rseq(number: u32) -> String {
 
 fn racks(bench: &Bench) -> Vec<String> {
     let rack = |(_, message): &(_, Message)| match message {
-        Message::Request(r) => r.headers.get(Name::RAck).map(String::from_utf8_lossy).map(Into::into),
+        Message::Request(r) => {
+            r.headers.get(Name::RAck).map(String::from_utf8_lossy).map(Into::into)
+        }
         Message::Response(_) => None,
     };
     bench.sent.iter().filter_map(rack).collect()
@@ -328,11 +330,8 @@ fn repeats_end_with_the_call() {
 fn numbers_skip_forgotten_pracks() {
     let mut pair = Pair::new(3, 0);
     pair.policy.answer_after = Some(ms(300));
-    let call = Invite {
-        local_tag: Some("tag1".into()),
-        branch: Some("z9hG4bKfirst".into()),
-        ..invite()
-    };
+    let call =
+        Invite { local_tag: Some("tag1".into()), branch: Some("z9hG4bKfirst".into()), ..invite() };
     pair.call(call);
     pair.run_for(ms(305));
     let mut next = crate::pair::config(CALLER, 999);
@@ -349,6 +348,7 @@ fn numbers_skip_forgotten_pracks() {
             local_tag: "tag1".into(),
             branch: "z9hG4bKfirst".into(),
             tries: 1,
+            symmetric: false,
         },
     };
     pair.with(Side::Caller, |e, now, out| e.abandon(now, abandoned, out).unwrap());

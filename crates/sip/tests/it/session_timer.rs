@@ -84,10 +84,12 @@ fn dead_lines_end() {
         let expired =
             pair.caller.counters().sessions_expired + pair.callee.counters().sessions_expired;
         assert!(expired >= 1);
-        assert!(pair.caller_events.iter().chain(&pair.callee_events).any(|event| matches!(
-            event,
-            Event::Ended { by: Party::Us, q850: Some(102), .. }
-        )));
+        assert!(
+            pair.caller_events
+                .iter()
+                .chain(&pair.callee_events)
+                .any(|event| matches!(event, Event::Ended { by: Party::Us, q850: Some(102), .. }))
+        );
     }
 }
 
@@ -244,7 +246,8 @@ fn offer_during_a_refresh() {
 
 fn request(method: &str, cseq: u32, to: &str, extra: &str) -> String {
     format!(
-        "{method} sip:100@{CALLER} SIP/2.0\nVia: SIP/2.0/UDP {CALLEE};branch=z9hG4bK{method}{cseq}\n\
+        "{method} sip:100@{CALLER} SIP/2.0\n\
+         Via: SIP/2.0/UDP {CALLEE};branch=z9hG4bK{method}{cseq}\n\
          From: <sip:peer@{CALLEE}>;tag=their\nTo: {to}\nCall-ID: timed\nCSeq: {cseq} {method}\n\
          Contact: <sip:peer@{CALLEE}>\n{extra}Content-Length: 0\n\n"
     )
