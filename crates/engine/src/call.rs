@@ -86,6 +86,8 @@ pub(crate) struct Call {
     /// Our 200 to a re-INVITE held an offer; the answer comes with the ACK.
     awaits_answer: bool,
     audio: Audio,
+    /// Frames of the clip that the operating system did not take.
+    frames_refused: u32,
     receiver: Receiver,
     key_receiver: KeyReceiver,
     keys: Keys,
@@ -125,6 +127,7 @@ impl Call {
             early_sdp: None,
             awaits_answer: false,
             audio: Audio::Silent { sent: 0 },
+            frames_refused: 0,
             receiver: Receiver::new(),
             key_receiver: KeyReceiver::new(),
             keys: Keys::default(),
@@ -162,6 +165,7 @@ impl Call {
         let Phase::Over(cause) = self.phase else { return None };
         let sent = self.frames_sent_when_silent();
         let frames = frame_count(self.spec.clip.encoded(media::Codec::Pcma));
+        let heard = self.frames_heard(sent.min(frames));
         let report = self.receiver.report();
         let answered = self.timeline.answered_us.is_some();
         let jitter_us = u64::from(report.jitter_samples) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
@@ -172,9 +176,9 @@ impl Call {
             q850: self.q850,
             retry_after_s: self.retry_after_s,
             answered,
-            heard_ms: sent.min(frames).saturating_mul(FRAME_MS),
+            heard_ms: heard.saturating_mul(FRAME_MS),
             clip_ms: frames.saturating_mul(FRAME_MS),
-            heard_to_end: answered && sent >= frames,
+            heard_to_end: answered && heard >= frames,
             keys: self.keys,
             timeline: self.timeline,
             rtp: RtpSummary {
@@ -350,11 +354,24 @@ impl Call {
                 wires.events.push(Event::FirstAudio { call });
             }
             Step::Second => {
-                let heard_ms = notice.sent.saturating_mul(FRAME_MS);
+                let heard_ms = self.frames_heard(notice.sent).saturating_mul(FRAME_MS);
                 wires.events.push(Event::Progress { call, heard_ms });
             }
             Step::ClipEnded => self.script.clip_ended(now, self.keys.len()),
         }
+    }
+
+    /// The operating system did not take a packet.
+    pub(crate) fn refused(&mut self, frame: u32, wires: &mut Wires) {
+        wires.counters.rtp_refused += 1;
+        if frame < frame_count(self.spec.clip.encoded(media::Codec::Pcma)) {
+            self.frames_refused = self.frames_refused.saturating_add(1);
+        }
+    }
+
+    /// Of so many frames of the clip that were given to be sent, those that left.
+    fn frames_heard(&self, given: u32) -> u32 {
+        given.saturating_sub(self.frames_refused)
     }
 
     /// A datagram from the agreed address.

@@ -139,6 +139,9 @@ impl Engine {
             Input::Undeliverable { destination } => {
                 self.wires.sip.undeliverable(now, destination, &mut self.wires.sip_out);
             }
+            Input::RtpRefused { call, frame } => {
+                self.touch(call, |call, wires| call.refused(frame, wires));
+            }
             Input::Command(command) => self.command(now, command),
             Input::Timeout => {}
         }

@@ -54,11 +54,12 @@ pub struct Outcome {
     pub retry_after_s: Option<u32>,
     /// A 2xx arrived and was acknowledged.
     pub answered: bool,
-    /// How much of the clip was sent while the call was up, milliseconds, at most `clip_ms`.
+    /// How much of the clip left while the call was up, milliseconds, at most `clip_ms`. Frames
+    /// that the operating system refused are not counted.
     pub heard_ms: u32,
     /// How long the clip is, milliseconds, rounded up to whole frames.
     pub clip_ms: u32,
-    /// Every frame of the clip was sent.
+    /// Every frame of the clip left.
     pub heard_to_end: bool,
     /// Keys pressed from the answer on.
     pub keys: Keys,
@@ -151,7 +152,7 @@ pub struct Timeline {
 /// What was counted of RTP in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RtpSummary {
-    /// Packets sent, those of silence after the clip included.
+    /// Packets given to the caller for sending, those of silence after the clip included.
     pub sent: u32,
     /// Packets received from the agreed address.
     pub received: u32,

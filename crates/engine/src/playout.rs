@@ -107,6 +107,7 @@ impl Playing {
         self.sequence = self.sequence.wrapping_add(1);
         self.sent += 1;
         RtpTransmit {
+            call: self.call,
             slot: self.port_slot,
             destination: self.destination,
             header: header.write(),
