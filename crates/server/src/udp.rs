@@ -64,8 +64,10 @@ pub fn take_errors(socket: &UdpSocket, limit: usize, mut take: impl FnMut(Socket
         let Ok(message) = message else { return };
         let Ok(mut told) = message.cmsgs() else { continue };
         let gone = told.any(|told| match told {
-            ControlMessageOwned::Ipv4RecvErr(error, _) => is_unreachable(errno_of(error.ee_errno)),
-            ControlMessageOwned::Ipv6RecvErr(error, _) => is_unreachable(errno_of(error.ee_errno)),
+            ControlMessageOwned::Ipv4RecvErr(error, _)
+            | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+                is_unreachable(errno_of(error.ee_errno))
+            }
             _ => false,
         });
         if gone && let Some(address) = message.address.and_then(|a| socket_address(&a)) {
