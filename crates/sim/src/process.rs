@@ -84,7 +84,7 @@ impl Process {
     /// What the shard does with a command.
     pub(crate) fn command(&mut self, instant: Instant, command: Command) {
         if let Command::Start(spec) = &command
-            && let Err(refused) = self.recorder.open(spec.call, spec.clip.duration_ms())
+            && let Err(refused) = self.recorder.open(spec.call, spec.script.message_ms())
         {
             self.out.events.push(refused);
             return;
