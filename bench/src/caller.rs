@@ -182,7 +182,7 @@ fn figure(figures: &str, name: &str) -> Result<u64> {
 
 fn recorder(folder: &Path, plan: &Plan) -> Result<flight_recorder::Recorder> {
     let slots = u32::try_from(plan.calls).context("so many calls at once")?;
-    flight_recorder::open(&folder.join("flight-recorder"), slots)
+    flight_recorder::open(&folder.join("flight-recorder"), slots, "no database")
 }
 
 fn shard_config(plan: &Plan) -> ShardConfig {
