@@ -207,7 +207,7 @@ struct Worker {
     /// Where datagrams of the last step could not be sent.
     undeliverable: BTreeSet<SocketAddr>,
     /// The packets of the last step that the kernel did not take.
-    rtp_refused: Vec<(CallKey, u32)>,
+    rtp_refused: Vec<RtpTransmit>,
     live: Arc<AtomicU64>,
     counters_due: Instant,
 }
@@ -248,7 +248,7 @@ impl Worker {
 
     fn take_command(&mut self, now: Instant, command: Command) {
         if let Command::Start(spec) = &command
-            && let Err(refused) = self.recorder.open(spec.call, spec.clip.duration_ms())
+            && let Err(refused) = self.recorder.open(spec.call, spec.script.message_ms())
         {
             self.out.events.push(refused);
             return;
@@ -264,8 +264,8 @@ impl Worker {
                 undeliverable.insert(destination);
             });
         }
-        for (call, frame) in self.rtp_refused.drain(..) {
-            self.engine.handle(now, Input::RtpRefused { call, frame }, &mut self.out);
+        for packet in self.rtp_refused.drain(..) {
+            self.engine.handle(now, Input::RtpRefused(&packet), &mut self.out);
         }
         while let Some(destination) = self.undeliverable.pop_first() {
             tracing::debug!(%destination, "SIP cannot be delivered");
@@ -376,7 +376,7 @@ fn send_rtp(
     sender: &mut BatchSender,
     sockets: &[UdpSocket],
     packets: &[RtpTransmit],
-    refused: &mut Vec<(CallKey, u32)>,
+    refused: &mut Vec<RtpTransmit>,
 ) {
     for run in packets.chunk_by(|a, b| a.slot == b.slot) {
         let Some(socket) = sockets.get(usize::from(run[0].slot)) else { continue };
@@ -385,8 +385,7 @@ fn send_rtp(
             head: &packet.header,
             body: packet.payload(),
         });
-        sender
-            .send(socket, datagrams, |place, _| refused.push((run[place].call, run[place].frame)));
+        sender.send(socket, datagrams, |place, _| refused.push(run[place].clone()));
     }
 }
 
