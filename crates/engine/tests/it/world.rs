@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -64,6 +64,8 @@ pub struct World {
     /// RTP that left the engine, by destination: when, header, frame.
     pub sent_rtp: Vec<(Duration, SocketAddr, Vec<u8>)>,
     pub keep_sent_rtp: bool,
+    /// Bytes of SIP that left the engine, by destination.
+    pub sip_bytes: BTreeMap<IpAddr, usize>,
     pub loss_percent: u64,
     /// Every tenth SIP datagram to the engine arrives with some bytes changed.
     pub damage: bool,
@@ -90,6 +92,7 @@ impl World {
             heard: Vec::new(),
             sent_rtp: Vec::new(),
             keep_sent_rtp: false,
+            sip_bytes: BTreeMap::new(),
             loss_percent: 0,
             damage: false,
             dice: Dice(1),
@@ -127,6 +130,7 @@ impl World {
         let at = self.elapsed();
         self.events.extend(out.events.drain(..).map(|event| (at, event)));
         for transmit in out.sip.drain(..) {
+            *self.sip_bytes.entry(transmit.destination.ip()).or_default() += transmit.bytes.len();
             self.post(address(ENGINE_SIP), transmit.destination, transmit.bytes.to_vec());
         }
         for packet in out.rtp.drain(..) {
