@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use engine::{
-    CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Target,
+    CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Script, Target,
 };
 use serde_json::{Value, json};
 use server::shard::{self, Shard, ShardCommand, ShardConfig};
@@ -219,8 +219,7 @@ fn start(plan: &Plan, clip: &Arc<Clip>, number: u64) -> Order {
         from_uri: String::from("sip:982100000000@127.0.0.1"),
         credentials: None,
         codecs: Vec::new(),
-        clip: Arc::clone(clip),
-        gather: None,
+        script: Arc::new(Script::message(Arc::clone(clip), None)),
         ring_timeout_ms: CALL_MS,
         max_duration_ms: CALL_MS,
     }))

@@ -255,6 +255,7 @@ fn refused(clip_ms: u32) -> Outcome {
         clip_ms,
         heard_to_end: false,
         keys: Keys::default(),
+        vote: None,
         timeline: Timeline::default(),
         rtp: RtpSummary::default(),
         codec: None,

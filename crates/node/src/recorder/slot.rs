@@ -17,7 +17,7 @@ pub type SlotImage = [u8; SLOT_BYTES];
 /// A free slot.
 pub(super) const FREE: SlotImage = [0; SLOT_BYTES];
 
-const CALL_MARK: [u8; 4] = *b"AVC1";
+const CALL_MARK: [u8; 4] = *b"AVC2";
 const HEADER_MARK: [u8; 4] = *b"AVH2";
 /// The checksum covers everything after itself.
 const CHECKSUM_BYTES: usize = 8;
