@@ -142,6 +142,9 @@ impl Engine {
             Input::Undeliverable { destination } => {
                 self.wires.sip.undeliverable(now, destination, &mut self.wires.sip_out);
             }
+            Input::RtpRefused(packet) => {
+                self.touch(packet.call, |call, wires| call.refused(packet, wires));
+            }
             Input::Command(command) => self.command(now, command),
             Input::Timeout => {}
         }

@@ -64,6 +64,8 @@ pub struct World {
     /// RTP that left the engine, by destination: when, header, frame.
     pub sent_rtp: Vec<(Duration, SocketAddr, Vec<u8>)>,
     pub keep_sent_rtp: bool,
+    /// Frames that the engine's operating system does not take.
+    pub refused_frames: std::ops::Range<u32>,
     pub loss_percent: u64,
     /// Every tenth SIP datagram to the engine arrives with some bytes changed.
     pub damage: bool,
@@ -90,6 +92,7 @@ impl World {
             heard: Vec::new(),
             sent_rtp: Vec::new(),
             keep_sent_rtp: false,
+            refused_frames: 0..0,
             loss_percent: 0,
             damage: false,
             dice: Dice(1),
@@ -129,7 +132,12 @@ impl World {
         for transmit in out.sip.drain(..) {
             self.post(address(ENGINE_SIP), transmit.destination, transmit.bytes.to_vec());
         }
+        let mut refused = Vec::new();
         for packet in out.rtp.drain(..) {
+            if self.refused_frames.contains(&packet.frame) {
+                refused.push(packet);
+                continue;
+            }
             let from = SocketAddr::new(
                 address(ENGINE_SIP).ip(),
                 ENGINE_FIRST_PORT + 2 * u16::from(packet.slot),
@@ -141,6 +149,9 @@ impl World {
             self.post(from, packet.destination, bytes);
         }
         self.outputs = out;
+        for packet in &refused {
+            self.engine_input(Input::RtpRefused(packet));
+        }
     }
 
     fn carrier_input(&mut self, input: carrier::Input<'_>) {

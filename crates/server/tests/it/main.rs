@@ -5,5 +5,6 @@ mod far_end;
 mod kill;
 mod platform;
 mod python_client;
+mod reach;
 mod sandbox;
 mod sipp;
