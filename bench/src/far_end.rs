@@ -78,7 +78,11 @@ impl FarEnd {
                 registrar: false,
                 // The plain call of seven messages that other programs are compared by.
                 extensions: sip::Extensions { reliable: false, ..sip::Extensions::default() },
-                limits: sip::Limits { legs: 10_000, transactions: 100_000, ..Default::default() },
+                limits: sip::Limits {
+                    legs: 10_000,
+                    server_transactions: 100_000,
+                    ..Default::default()
+                },
             });
             let worker = Worker {
                 endpoint,

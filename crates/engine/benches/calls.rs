@@ -59,7 +59,12 @@ impl Bench {
             registrar: false,
             // The plain call of seven messages that other programs are compared by.
             extensions: sip::Extensions { reliable: false, ..sip::Extensions::default() },
-            limits: sip::Limits { legs: 200_000, transactions: 2_000_000, ..Default::default() },
+            limits: sip::Limits {
+                legs: 200_000,
+                client_transactions: 2_000_000,
+                server_transactions: 2_000_000,
+                ..Default::default()
+            },
         });
         Self {
             now: real_now(),

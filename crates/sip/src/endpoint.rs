@@ -34,6 +34,7 @@ use leg::{Leg, State, Why};
 use request::Pending;
 use table::{ClientMachine, ClientTransaction, Due, Owner, ServerTransaction};
 
+use crate::admission::Sources;
 use crate::limits::Limits;
 use crate::message::{self, CSeq, Headers, Malformed, Message, Name, Response, Via};
 use crate::token::{Key, Tokens};
@@ -108,6 +109,7 @@ pub struct Endpoint {
     /// Call-ID and our tag to leg.
     dialogs: BTreeMap<Key, LegId>,
     requests: BTreeMap<RequestId, Pending>,
+    sources: Sources,
     /// Tokens of abandoned calls and how many of their legs are still being ended.
     abandons: BTreeMap<u64, u8>,
     last_id: u64,
@@ -126,6 +128,7 @@ impl Endpoint {
             legs: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             requests: BTreeMap::new(),
+            sources: Sources::new(config.limits.strangers),
             abandons: BTreeMap::new(),
             last_id: 0,
             config,
@@ -140,7 +143,10 @@ impl Endpoint {
             return;
         }
         match message::parse(bytes, &self.config.limits) {
-            Ok(Message::Request(request)) => self.request_heard(now, source, request, out),
+            Ok(Message::Request(request)) => {
+                self.sources.earned(&self.tokens, source.ip(), bytes.len());
+                self.request_heard(now, source, request, out);
+            }
             Ok(Message::Response(response)) => self.response_heard(now, source, response, out),
             Err(reason) => self.count_malformed(reason),
         }
@@ -355,6 +361,14 @@ impl Endpoint {
     /// of ours is still open.
     pub fn offer(&mut self, now: Instant, leg: LegId, sdp: &[u8], out: &mut Outputs) -> bool {
         self.begin_offer(now, leg, sdp, out)
+    }
+
+    /// Refuses an incoming call like [`Endpoint::reject`], without keeping anything: for callers
+    /// whose address nobody has proven. The refusal is sent once; a caller that did not get it
+    /// sends its INVITE again, which is then a new call. After a [`Endpoint::ring`] this is
+    /// [`Endpoint::reject`].
+    pub fn turn_away(&mut self, now: Instant, leg: LegId, code: u16, out: &mut Outputs) {
+        self.forget_call(now, leg, code, out);
     }
 
     /// Answers an [`Event::Reoffer`] with 200 and `sdp`.

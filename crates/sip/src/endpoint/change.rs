@@ -72,7 +72,7 @@ impl Endpoint {
 
     /// Sends the change, the first time or again, unless this is no moment for it.
     fn send_change(&mut self, now: Instant, id: LegId, out: &mut Outputs) {
-        let occupied = self.is_full() || self.legs.get(&id).is_some_and(Leg::is_occupied);
+        let occupied = self.clients_full() || self.legs.get(&id).is_some_and(Leg::is_occupied);
         if occupied {
             return self.put_off(now, id, None, out);
         }

@@ -89,7 +89,7 @@ impl Endpoint {
     ) -> bool {
         let Some(rseq) = rseq_of(&response.headers) else { return true };
         let tag = response.headers.get(Name::To).and_then(header::tag).unwrap_or_default();
-        let full = self.is_full();
+        let full = self.clients_full();
         let Some(leg) = self.legs.get_mut(&id) else { return false };
         let State::Calling(calling) = &mut leg.state else { return false };
         let known = calling.earlies.iter().position(|early| *early.dialog.remote_tag == *tag);
@@ -281,7 +281,7 @@ impl Endpoint {
         });
         let Some(unacked) = acknowledged else {
             self.counters.unknown_dialog += 1;
-            return self.refuse(request, source, 481, &[], out);
+            return self.refuse(now, request, source, 481, &[], out);
         };
         if let Some(handle) = unacked.armed {
             self.timers.cancel(handle);
@@ -305,8 +305,8 @@ impl Endpoint {
         request: &Request,
         out: &mut Outputs,
     ) {
-        if self.is_full() {
-            return self.refuse(request, source, 200, &[], out);
+        if self.servers_full() {
+            return self.refuse(now, request, source, 200, &[], out);
         }
         let head = ReplyHead::new(request, source, [0; 16]);
         self.keep(key, ServerMachine::Other(Server::new(now)), head, Some(id));

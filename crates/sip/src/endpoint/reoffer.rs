@@ -47,14 +47,14 @@ impl Endpoint {
         if let Some((code, wait)) = leg.refuses_offer(asks) {
             self.counters.offers_crossed += u64::from(code == 491);
             let wait = [(Name::RetryAfter, wait)];
-            return self.refuse(request, source, code, &wait[..usize::from(code == 500)], out);
+            return self.refuse(now, request, source, code, &wait[..usize::from(code == 500)], out);
         }
-        if self.is_full() {
-            return self.refuse_full(request, source, out);
+        if self.servers_full() {
+            return self.refuse_full(now, request, source, out);
         }
         let granted = match self.config.extensions.grant(&request.headers, leg.timer.as_ref()) {
             Ok(granted) => granted,
-            Err(min_s) => return self.refuse_interval(request, source, min_s, out),
+            Err(min_s) => return self.refuse_interval(now, request, source, min_s, out),
         };
         if asks {
             // Whoever offers anew has had our 200, whatever became of the ACK (RFC 5407 §3.1.4).
@@ -62,7 +62,7 @@ impl Endpoint {
         }
         let Some(leg) = self.legs.get_mut(&id) else { return };
         if !matches!(leg.state, State::Up) {
-            return self.refuse(request, source, 481, &[], out);
+            return self.refuse(now, request, source, 481, &[], out);
         }
         leg.dialog.retarget(&request.headers);
         leg.granted = granted;
@@ -73,14 +73,11 @@ impl Endpoint {
         }
         let head = ReplyHead::new(request, source, [0; 16]);
         let machine = if by_invite {
-            ServerMachine::Invite(ServerInvite::default())
+            ServerMachine::Invite(ServerInvite::new(now))
         } else {
             ServerMachine::Other(Server::new(now))
         };
         self.keep(key, machine, head, Some(id));
-        if by_invite {
-            self.respond_plain(now, key, 100, out);
-        }
         if asks {
             out.events.push(Event::Reoffer { leg: id, sdp });
         } else {

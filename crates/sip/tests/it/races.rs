@@ -49,10 +49,10 @@ impl Caller {
 fn s3_1_1_invite_repeated_in_moratorium() {
     let mut caller = Caller::in_moratorium("v=0");
     caller.bench.hear(&Caller::message("INVITE", 1, "first", "<sip:100@h>", "v=0"));
-    assert_eq!(caller.bench.codes(), [100, 200]);
+    assert_eq!(caller.bench.codes(), [200]);
     assert_eq!(caller.bench.events.len(), 1);
     caller.bench.wait(ms(500));
-    assert_eq!(caller.bench.codes(), [100, 200, 200]);
+    assert_eq!(caller.bench.codes(), [200, 200]);
 }
 
 /// §3.1.2: the CANCEL crosses the 200: it is answered and ends nothing; the caller hangs up.
@@ -60,7 +60,7 @@ fn s3_1_1_invite_repeated_in_moratorium() {
 fn s3_1_2_cancel_in_moratorium() {
     let mut caller = Caller::in_moratorium("v=0");
     caller.bench.hear(&Caller::message("CANCEL", 1, "first", "<sip:100@h>", ""));
-    assert_eq!(caller.bench.codes(), [100, 200, 200]);
+    assert_eq!(caller.bench.codes(), [200, 200]);
     caller.sends("ACK", 1, "ack", "");
     caller.sends("BYE", 2, "bye", "");
     assert!(matches!(ends(&caller.bench.events)[..], [Event::Ended { by: Party::Peer, .. }]));
@@ -76,7 +76,7 @@ fn s3_1_3_and_6_bye_in_moratorium() {
     caller.sends("ACK", 1, "ack", "");
     assert!(matches!(ends(&caller.bench.events)[..], [Event::Ended { by: Party::Peer, .. }]));
     caller.bench.wait(Duration::from_secs(5));
-    assert_eq!(caller.bench.codes(), [100, 200, 200]);
+    assert_eq!(caller.bench.codes(), [200, 200]);
     caller.bench.rest();
 }
 
@@ -92,7 +92,7 @@ fn s3_1_4_reinvite_in_moratorium() {
     caller.sends("ACK", 1, "ack1", "");
     caller.sends("ACK", 2, "ack2", "");
     caller.bench.wait(Duration::from_secs(40));
-    assert_eq!(caller.bench.codes(), [100, 200, 100, 200], "no 200 is repeated");
+    assert_eq!(caller.bench.codes(), [200, 200], "no 200 is repeated");
     caller.sends("BYE", 3, "bye", "");
     caller.bench.rest();
 }
@@ -102,7 +102,7 @@ fn s3_1_4_reinvite_in_moratorium() {
 fn s3_1_5_reinvite_before_the_answer_in_the_ack() {
     let mut caller = Caller::in_moratorium("");
     caller.sends("INVITE", 2, "again", "v=0 hold");
-    assert_eq!(caller.bench.codes(), [100, 200, 491]);
+    assert_eq!(caller.bench.codes(), [200, 491]);
     caller.sends("ACK", 1, "ack1", "v=0 answer");
     assert!(matches!(caller.bench.events.last(), Some(Event::Acked { sdp: Some(_), .. })));
     caller.sends("BYE", 3, "bye", "");
