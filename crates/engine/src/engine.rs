@@ -16,7 +16,7 @@ use crate::demux::Demux;
 use crate::derive;
 use crate::io::{
     AbandonedCall, CallKey, CallSpec, Command, EngineConfig, Event, Input, Outputs, RtpTransmit,
-    Target, TrunkCheck,
+    TrunkCheck,
 };
 use crate::leg::{self, Destination};
 use crate::outcome::{Cause, Outcome, Refusal};
@@ -267,20 +267,18 @@ impl Engine {
             return;
         }
         let clip_ms = spec.clip.duration_ms();
-        if let Err((cause, sip_code)) = self.dial(now, spec) {
+        if let Err(refusal) = self.dial(now, spec) {
             self.wires.counters.calls_refused += 1;
-            let outcome = Box::new(Outcome::not_started(cause, sip_code, clip_ms));
+            let outcome = Box::new(Outcome::not_started(refusal, clip_ms));
             self.wires.events.push(Event::Ended { call, outcome });
         }
     }
 
-    fn dial(&mut self, now: Instant, mut spec: CallSpec) -> Result<(), (Cause, Option<u16>)> {
-        let refused = |refusal| (Cause::Refused(refusal), None);
+    fn dial(&mut self, now: Instant, mut spec: CallSpec) -> Result<(), Refusal> {
         if self.calls.len() >= self.config.limits.calls {
-            return Err(refused(Refusal::Full));
+            return Err(Refusal::Full);
         }
-        // 480 Temporarily Unavailable (RFC 3261 §21.4.18) is what a registrar's proxy would say.
-        let destination = self.resolve(&spec.target).ok_or((Cause::Failed, Some(480)))?;
+        let destination = Destination::of(&spec.target);
         if spec.codecs.is_empty() {
             spec.codecs = vec![Codec::Pcma, Codec::Pcmu];
         }
@@ -290,11 +288,11 @@ impl Engine {
         let address = SocketAddr::new(self.config.media_address, port);
         let local = sdp::Local::new(numbers.session_id, address, &spec.codecs);
         let invite = leg::invite(&self.config.secret, &spec, &destination, local.print_offer())
-            .ok_or(refused(Refusal::BadSpec))?;
+            .ok_or(Refusal::BadSpec)?;
         let leg = match self.wires.sip.invite(now, invite, &mut self.wires.sip_out) {
             Ok(leg) => leg,
-            Err(sip::Full::Taken) => return Err(refused(Refusal::Taken)),
-            Err(_) => return Err(refused(Refusal::Full)),
+            Err(sip::Full::Taken) => return Err(Refusal::Taken),
+            Err(_) => return Err(Refusal::Full),
         };
         let key = spec.call;
         self.wires.counters.calls_started += 1;
@@ -315,34 +313,13 @@ impl Engine {
             .map_or(0, |(slot, _)| slot)
     }
 
-    fn resolve(&self, target: &Target) -> Option<Destination> {
-        match target {
-            Target::Address { address, request_uri, to } => Some(Destination {
-                address: *address,
-                request_uri: request_uri.clone(),
-                to: to.clone(),
-                phone: false,
-            }),
-            Target::Phone { username } => {
-                let (contact_uri, address) = self.registrar.registration(username)?;
-                Some(Destination {
-                    address,
-                    request_uri: contact_uri.to_owned(),
-                    to: sip::Uri::sip(username, self.config.sip_local).to_string(),
-                    phone: true,
-                })
-            }
-        }
-    }
-
     fn abandon(&mut self, now: Instant, abandoned: AbandonedCall) {
         let call = abandoned.call;
         if self.abandoning.contains(&call) {
             return;
         }
         let room = self.abandoning.len() < self.config.limits.abandoned;
-        let destination = self.resolve(&abandoned.target);
-        let begun = leg::abandoned(&self.config.secret, abandoned, destination.as_ref())
+        let begun = leg::abandoned(&self.config.secret, abandoned)
             .filter(|_| room && !self.calls.contains_key(&call))
             .map(|abandoned| self.wires.sip.abandon(now, abandoned, &mut self.wires.sip_out));
         if let Some(Ok(())) = begun {

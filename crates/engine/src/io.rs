@@ -109,10 +109,13 @@ pub enum Target {
         /// The URI of the To header.
         to: String,
     },
-    /// To a phone registered with this engine. Not registered: [`crate::Cause::Failed`], 480.
+    /// To a registered phone. All of the call goes where its REGISTER came from, whatever the
+    /// Contact of its answer says: behind NAT that is the only address that works.
     Phone {
-        /// Whose phone.
-        username: String,
+        /// The source address of its REGISTER.
+        address: SocketAddr,
+        /// The Contact that it registered: Request-URI and To.
+        contact_uri: String,
     },
 }
 
@@ -189,7 +192,7 @@ pub struct AbandonedCall {
     pub call: CallKey,
     /// Its Call-ID then.
     pub call_id: String,
-    /// Its target then. A phone's is resolved anew, from the restored registrations.
+    /// Its target then.
     pub target: Target,
     /// Its From URI then.
     pub from_uri: String,

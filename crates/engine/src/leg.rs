@@ -7,19 +7,38 @@ use std::time::Duration;
 use sip::{Abandoned, Headers, Invite, Method, NameAddr, OutOfDialog, Stage, Uri};
 
 use crate::derive;
-use crate::io::{AbandonedCall, CallKey, CallSpec, TrunkCheck};
+use crate::io::{AbandonedCall, CallKey, CallSpec, Target, TrunkCheck};
 
 /// Bytes of a Call-ID that we use; the recorder keeps it.
 const MAX_CALL_ID_BYTES: usize = 128;
 
-/// Where a call goes, with a phone looked up already.
+/// Where a call goes, as its INVITE says it.
 #[derive(Debug, Clone)]
 pub(crate) struct Destination {
     pub(crate) address: SocketAddr,
     pub(crate) request_uri: String,
     pub(crate) to: String,
-    /// A registered phone: everything goes to `address`, whatever its Contact says.
-    pub(crate) phone: bool,
+    /// Everything goes to `address`, whatever the peer's Contact says.
+    pub(crate) symmetric: bool,
+}
+
+impl Destination {
+    pub(crate) fn of(target: &Target) -> Self {
+        match target {
+            Target::Address { address, request_uri, to } => Self {
+                address: *address,
+                request_uri: request_uri.clone(),
+                to: to.clone(),
+                symmetric: false,
+            },
+            Target::Phone { address, contact_uri } => Self {
+                address: *address,
+                request_uri: contact_uri.clone(),
+                to: contact_uri.clone(),
+                symmetric: true,
+            },
+        }
+    }
 }
 
 /// The addresses of a request, checked.
@@ -63,26 +82,23 @@ pub(crate) fn invite(
         sdp: offer,
         headers: Headers::new(),
         ring_timeout: Duration::from_millis(spec.ring_timeout_ms.into()),
-        symmetric: destination.phone,
+        symmetric: destination.symmetric,
     })
 }
 
 /// How to clear a call of an earlier process. `None` when nothing can be sent for it.
-pub(crate) fn abandoned(
-    secret: &[u8; 32],
-    abandoned: AbandonedCall,
-    destination: Option<&Destination>,
-) -> Option<Abandoned> {
+pub(crate) fn abandoned(secret: &[u8; 32], abandoned: AbandonedCall) -> Option<Abandoned> {
     let token = abandoned.call.0;
     if let Some(dialog) = abandoned.answered {
         return Some(Abandoned { token, stage: Stage::Answered(dialog) });
     }
-    let destination = destination?;
+    let destination = Destination::of(&abandoned.target);
     let Addresses { request_uri, from, to } =
         Addresses::parse(&destination.request_uri, &abandoned.from_uri, &destination.to)?;
     let (local_tag, branch) = derive::sip_tokens(secret, CallKey(token));
     let stage = Stage::Calling {
         destination: destination.address,
+        symmetric: destination.symmetric,
         request_uri,
         from,
         to,

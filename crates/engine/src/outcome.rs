@@ -72,10 +72,10 @@ pub struct Outcome {
 
 impl Outcome {
     /// The outcome of a call for which nothing was sent.
-    pub(crate) fn not_started(cause: Cause, sip_code: Option<u16>, clip_ms: u32) -> Self {
+    pub(crate) fn not_started(refusal: Refusal, clip_ms: u32) -> Self {
         Self {
-            cause,
-            sip_code,
+            cause: Cause::Refused(refusal),
+            sip_code: None,
             sip_reason: None,
             q850: None,
             retry_after_s: None,

@@ -83,11 +83,12 @@ pub(crate) fn trunk_target(
 /// Where calls to a phone go; `None` when its address cannot be told from what is known. A fixed
 /// contact must name an IP address: there is no resolver here.
 pub(crate) fn phone_target(contact: &PhoneContact) -> Option<Target> {
-    let address = match &contact.address {
-        Some(address) => address.parse().ok()?,
-        None => address_in(&contact.uri)?,
-    };
-    Some(Target::Address { address, request_uri: contact.uri.clone(), to: contact.uri.clone() })
+    let uri = contact.uri.clone();
+    if let Some(address) = &contact.address {
+        return Some(Target::Phone { address: address.parse().ok()?, contact_uri: uri });
+    }
+    let address = address_in(&uri)?;
+    Some(Target::Address { address, request_uri: uri.clone(), to: uri })
 }
 
 /// The address in `sip:user@IP:port;…`; the port defaults to 5060 (RFC 3261 §19.1.2).

@@ -85,7 +85,9 @@ impl Disposition {
             Some(486 | 600) => Self::Busy,
             Some(408 | 487) => Self::NoAnswer,
             Some(480 | 430) => Self::Unreachable,
-            Some(403 | 433 | 603 | 607 | 608) => Self::Rejected,
+            Some(433 | 603 | 607 | 608) => Self::Rejected,
+            // 403 too: a trunk says it of wrong credentials or a caller's number it does not let
+            // through. A callee who declines is 603, or has cause 21.
             _ => Self::NetworkFailure,
         }
     }
@@ -156,6 +158,7 @@ mod tests {
         assert_eq!(unanswered(Some(480), None), Disposition::Unreachable);
         assert_eq!(unanswered(Some(404), None), Disposition::InvalidNumber);
         assert_eq!(unanswered(Some(503), None), Disposition::NetworkFailure);
+        assert_eq!(unanswered(Some(403), None), Disposition::NetworkFailure);
         assert_eq!(unanswered(None, None), Disposition::NetworkFailure);
     }
 
@@ -164,6 +167,7 @@ mod tests {
         assert_eq!(unanswered(Some(480), Some(17)), Disposition::Busy);
         assert_eq!(unanswered(Some(503), Some(1)), Disposition::InvalidNumber);
         assert_eq!(unanswered(Some(486), Some(127)), Disposition::Busy);
+        assert_eq!(unanswered(Some(403), Some(21)), Disposition::Rejected);
     }
 
     #[test]

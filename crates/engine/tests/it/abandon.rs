@@ -80,7 +80,8 @@ fn a_call_whose_invite_never_left_is_cleared_too() {
 fn what_cannot_be_cleared_is_said_to_be_over() {
     let mut world = World::new();
     let mut spec = call(1, "09121234567");
-    spec.target = Target::Phone { username: "nobody".to_owned() };
+    spec.target =
+        Target::Phone { address: address("192.0.2.99:5060"), contact_uri: "nowhere".to_owned() };
     world.command(left_behind(&spec, None));
     assert_eq!(abandoned_events(&world), 1);
     assert_eq!(world.counter("abandons_refused"), 1);

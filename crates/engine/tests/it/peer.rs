@@ -201,7 +201,10 @@ impl Peer for Callee {
     }
 }
 
-/// A softphone that registers with the engine and answers what comes.
+/// What a phone behind NAT takes for its own address: nobody else can reach it.
+const BEHIND_NAT: &str = "10.0.0.7:5060";
+
+/// A softphone behind NAT that registers with the engine and answers what comes.
 pub struct Phone {
     pub username: String,
     pub password: String,
@@ -241,7 +244,7 @@ impl Phone {
             rtp_packets: 0,
             calls_answered: 0,
             endpoint: Endpoint::new(sip::Config {
-                local,
+                local: address(BEHIND_NAT),
                 secret: [octet; 32],
                 user_agent: "phone".to_owned(),
                 registrar: false,
@@ -254,9 +257,9 @@ impl Phone {
         }
     }
 
-    /// The Contact that it registers: an address behind NAT that nobody can reach.
+    /// The Contact that it registers.
     pub fn contact(&self) -> String {
-        format!("sip:{}@10.0.0.7:5060", self.username)
+        format!("sip:{}@{BEHIND_NAT}", self.username)
     }
 
     /// Sends a REGISTER with these Contact values and this Expires field.

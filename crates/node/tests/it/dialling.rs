@@ -202,6 +202,36 @@ async fn a_phone_is_called_at_its_contact_and_one_without_is_unreachable() {
 }
 
 #[tokio::test]
+async fn a_registered_phone_is_called_and_ended_where_its_register_came_from() {
+    let mut world = World::new(config(10, 1_000)).await;
+    let customer = world.account(100_000).await;
+    let new = app::phone::NewPhone {
+        account: customer.0.account.id,
+        extension: String::from("201"),
+        fixed_contact: None,
+    };
+    let phone = app::phone::add(&world.app, new).await.unwrap();
+    let binding = app::phone::Binding {
+        contact: String::from("sip:desk@10.0.0.7:5060"),
+        address: String::from("198.51.100.7:6000"),
+        until: world.app.now().plus_ms(300_000),
+    };
+    assert!(app::phone::bind(&world.app, phone.id, binding).await.unwrap());
+    world.submit(&customer, "201").await;
+    world.pass_ms(50).await;
+    let there = Target::Phone {
+        address: "198.51.100.7:6000".parse().unwrap(),
+        contact_uri: String::from("sip:desk@10.0.0.7:5060"),
+    };
+    assert_eq!(world.started[0].target, there);
+    world.kill();
+    world.start().await;
+    world.pass_ms(50).await;
+    assert_eq!(world.abandoned_at, [there]);
+    world.audit().await;
+}
+
+#[tokio::test]
 async fn draining_lets_live_calls_end_and_starts_no_other() {
     let mut world = World::new(config(1, 1_000)).await;
     let customer = world.account(1_000_000).await;

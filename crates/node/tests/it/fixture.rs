@@ -115,6 +115,8 @@ pub struct World {
     /// Calls that the node has started, in order.
     pub started: Vec<CallSpec>,
     pub abandoned: Vec<CallKey>,
+    /// Where the abandoned calls are ended.
+    pub abandoned_at: Vec<engine::Target>,
     pub released: Vec<CallKey>,
     clock: Arc<AtomicI64>,
     blobs: Arc<MemoryBlobs>,
@@ -154,6 +156,7 @@ impl World {
             database_is_there: true,
             started: Vec::new(),
             abandoned: Vec::new(),
+            abandoned_at: Vec::new(),
             released: Vec::new(),
             clock,
             blobs,
@@ -220,7 +223,10 @@ impl World {
                     Err(refused) => self.tell(refused),
                 }
             }
-            Command::Abandon(abandoned) => self.abandoned.push(abandoned.call),
+            Command::Abandon(abandoned) => {
+                self.abandoned.push(abandoned.call);
+                self.abandoned_at.push(abandoned.target);
+            }
             other => panic!("not expected: {other:?}"),
         }
     }

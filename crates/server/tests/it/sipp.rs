@@ -139,7 +139,7 @@ fn a_trunk_that_asks_by_407_gets_its_digest() {
 fn a_wrong_password_is_the_trunks_failure_and_costs_nothing() {
     let (story, _, balance) = call("uas_auth_401.xml", "username = 'avanak'\npassword = 'wrong'\n");
     assert_eq!(balance, 100_000, "{story}");
-    assert!(story["reason"].as_i64().unwrap() >= 20, "{story}");
+    assert_eq!((story["reason"].as_i64(), story["sip_code"].as_i64()), (Some(30), Some(403)));
 }
 
 #[test]

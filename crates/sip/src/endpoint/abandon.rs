@@ -83,7 +83,15 @@ impl Endpoint {
         out: &mut Outputs,
     ) -> Result<(), Full> {
         let Stage::Calling {
-            destination, request_uri, from, to, call_id, local_tag, branch, ..
+            destination,
+            symmetric,
+            request_uri,
+            from,
+            to,
+            call_id,
+            local_tag,
+            branch,
+            ..
         } = stage
         else {
             return Ok(());
@@ -102,7 +110,7 @@ impl Endpoint {
             remote: remote.into(),
             request_uri,
             destination,
-            symmetric: false,
+            symmetric,
             contact: Box::default(),
         });
         let mut legs = Vec::with_capacity(usize::from(tries));

@@ -142,6 +142,8 @@ pub enum Stage {
         /// As in [`Invite`].
         destination: SocketAddr,
         /// As in [`Invite`].
+        symmetric: bool,
+        /// As in [`Invite`].
         request_uri: Uri,
         /// As in [`Invite`].
         from: NameAddr,

@@ -13,6 +13,7 @@ fn calling(tries: u8) -> Abandoned {
         token: 5,
         stage: Stage::Calling {
             destination: call.destination,
+            symmetric: false,
             request_uri: call.request_uri,
             from: call.from,
             to: call.to,
@@ -97,6 +98,24 @@ fn answer_after_all() {
     assert_eq!(bench.events, [Event::AbandonDone { token: 5 }]);
     bench.hear(&ok);
     assert_eq!(bench.methods(), ["CANCEL", "ACK", "BYE"]);
+    bench.respond("BYE", 200, "", "");
+    bench.rest();
+}
+
+/// Goal: so is one of a phone behind NAT, whose Contact cannot be reached.
+#[test]
+fn answer_after_all_from_behind_nat() {
+    let mut bench = Bench::new();
+    let mut abandoned = calling(1);
+    let Stage::Calling { symmetric, .. } = &mut abandoned.stage else { panic!() };
+    *symmetric = true;
+    bench.act(|e, now, out| e.abandon(now, abandoned, out)).unwrap();
+    let more = "Contact: <sip:alice@10.9.9.9:5099>\n";
+    let ok = bench.response("CANCEL", 200, "far", more).replace("1 CANCEL", "1 INVITE");
+    bench.respond("CANCEL", 481, "", "");
+    bench.hear(&ok);
+    assert_eq!(bench.methods(), ["CANCEL", "ACK", "BYE"]);
+    assert!(bench.sent.iter().all(|(to, _)| *to == invite().destination));
     bench.respond("BYE", 200, "", "");
     bench.rest();
 }
