@@ -1,6 +1,7 @@
 //! The program under test: the real binary in its own data directory, driven from outside like an
 //! operator and a customer would.
 
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a platform is started.
 #[derive(Default, Clone)]
@@ -315,9 +316,10 @@ fn spawn(dir: &Path, options: &Options) -> (Child, SocketAddr) {
 
 /// A data directory with its configuration file, in which nothing was started yet.
 pub fn data_dir(options: &Options) -> TempDir {
-    let dir = match options.within.as_os_str().is_empty() {
-        true => tempfile::tempdir(),
-        false => tempfile::tempdir_in(&options.within),
+    let dir = if options.within.as_os_str().is_empty() {
+        tempfile::tempdir()
+    } else {
+        tempfile::tempdir_in(&options.within)
     };
     let dir = dir.unwrap();
     std::fs::write(dir.path().join("avanak.toml"), &options.config).unwrap();
@@ -379,7 +381,7 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() {
             all.push(char::from(byte));
         } else {
-            all.push_str(&format!("%{byte:02X}"));
+            write!(all, "%{byte:02X}").unwrap();
         }
         all
     })

@@ -12,7 +12,6 @@ use crate::platform::{Platform, peer_file};
 const NUMBER: &str = "09121234567";
 
 /// The interpreter that has the client.
-#[expect(clippy::disallowed_methods, reason = "a test may be told which interpreter to use")]
 fn interpreter() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/python/bin/python");
     std::env::var_os("AVANAK_TEST_PYTHON").map_or(own, PathBuf::from)
