@@ -18,7 +18,7 @@ use domain::{AccountId, Approval, Destination, MessageId, Rials, TariffId, Times
 use rusqlite::{Connection, params};
 use server::clock;
 use store::account::NewAccount;
-use store::hot::Accept;
+use store::hot::{Accept, Played};
 use store::message::NewMessage;
 use store::{Db, Options, Tx, Value, account, message};
 use tokio::task::JoinSet;
@@ -303,7 +303,7 @@ fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {
     let now = clock::timestamp();
     Ok(Accept {
         account,
-        message,
+        played: Played::Kept(message),
         clip_ms: CLIP_MS,
         destination: Destination::parse(NUMBER).context("a number")?,
         vote: false,

@@ -99,7 +99,7 @@ pub async fn upload(app: &App, caller: &Caller, new: NewUpload) -> Result<Messag
         .await
         .map_err(|error| error.map(UploadRefusal::from))?;
     let kept = keep(app, caller, new.title, &recording, new.persistent).await;
-    let kept = recording.kept_if_ok(app, kept).await;
+    let kept = recording.kept_unless_refused(app, kept).await;
     kept.map_err(|error| error.map(|NotCovered| UploadRefusal::InsufficientCredit))
 }
 
@@ -120,7 +120,7 @@ pub async fn generate(
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let recording = speech::speak(app, &script).await.map_err(|error| error.map(Into::into))?;
     let kept = spoken_message(app, caller, new.title, &recording).await;
-    recording.kept_if_ok(app, kept).await
+    recording.kept_unless_refused(app, kept).await
 }
 
 async fn spoken_message(
@@ -202,10 +202,10 @@ pub async fn delete(
 
 /// The balance does not cover what was spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NotCovered;
+struct NotCovered;
 
 /// Turns a recording into a message, charging for what was spoken.
-pub(crate) async fn keep(
+async fn keep(
     app: &App,
     caller: &Caller,
     title: String,

@@ -9,12 +9,11 @@ use domain::{
     Tariff, Timestamp,
 };
 use sha2::{Digest, Sha256};
-use store::hot::{Accept, AcceptRefusal, LeaseStamp};
+use store::hot::{Accept, AcceptRefusal, LeaseStamp, Played, Spoken};
 use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
 use crate::dialing::ReadyJob;
-use crate::message::{NotCovered, keep};
 use crate::ports::{Reservation, Speaker};
 use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
 use crate::{App, Caller, Error, Failure, Result, phone, prices};
@@ -138,11 +137,12 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
     drop(reads);
     let admission = order.admit(app, message.as_ref()).map_err(Error::Refused)?;
     let message = message.expect("nothing is admitted without a message");
-    accept(app, order, &message, admission).await
+    accept(app, order, Played::Kept(message.id), message.blob, admission).await
 }
 
-/// Speaks a text and sends it. Whatever can be refused without speaking is refused first; the
-/// speech is charged when it becomes a message.
+/// Speaks a text and sends it. Whatever can be refused without speaking is refused first. The
+/// message, the charge for its speech and the send are one commit: there is no speech that was paid
+/// for and not sent.
 ///
 /// # Errors
 /// Refused as [`TextRefusal`] says.
@@ -158,12 +158,16 @@ pub async fn submit_text(
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let script = Script::new(&new.text, new.call_from_mobile.as_deref(), new.speaker)
         .map_err(|refusal| Error::Refused(refusal.into()))?;
-    let mut order = Order::new(app, caller, request, new.reference).await?;
+    let order = Order::new(app, caller, request, new.reference).await?;
     may_be_spoken(app, &order).await?;
     let recording = speech::speak(app, &script).await.map_err(|error| error.map(Into::into))?;
-    let paid = paid_message(app, caller, &mut order, &recording).await;
-    let (message, admission) = recording.kept_if_ok(app, paid).await?;
-    accept(app, order, &message, admission).await.map_err(|error| error.map(Into::into))
+    let sent = send_speech(app, order, &recording).await;
+    let accepted = recording.kept_unless_refused(app, sent).await?;
+    if accepted.repeated {
+        // Another request with this reference was faster; its send plays its own audio.
+        recording.remove(app).await;
+    }
+    Ok(accepted)
 }
 
 /// The caller's send `id`. An open call of this process is told as it stands this moment.
@@ -344,26 +348,27 @@ async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRefusal> {
     Ok(())
 }
 
-/// Charges the speech and makes it a message, provided that the call would be admitted after that.
-async fn paid_message(
+/// Sends what was spoken, provided that the balance covers the speech and the call together.
+async fn send_speech(
     app: &App,
-    caller: &Caller,
-    order: &mut Order,
+    mut order: Order,
     recording: &Recording,
-) -> Result<(Message, Admission), TextRefusal> {
+) -> Result<Accepted, TextRefusal> {
     if recording.length_ms < LENGTH_MS_MIN {
         return Err(Error::Refused(TextRefusal::TooShort));
     }
     order.now = app.now();
-    let price = recording.price(app, order.now).await?;
-    let left = price.and_then(|price| order.account.balance.checked_sub(price));
-    order.account.balance = left.ok_or(Error::Refused(TextRefusal::InsufficientCredit))?;
+    let not_covered = || Error::Refused(TextRefusal::InsufficientCredit);
+    let price = recording.price(app, order.now).await?.ok_or_else(not_covered)?;
+    let left = order.account.balance.checked_sub(price);
+    order.account.balance = left.ok_or_else(not_covered)?;
     let admission = order
         .admit(app, Some(&order.draft(recording.length_ms)))
         .map_err(|refusal| Error::Refused(refusal.into()))?;
-    let kept = keep(app, caller, String::new(), recording, false).await;
-    let message = kept.map_err(|error| error.map(|NotCovered| TextRefusal::InsufficientCredit))?;
-    Ok((message, admission))
+    let blob = recording.blob.clone();
+    let played = Played::Spoken(Spoken { blob: blob.clone(), price, note: recording.note() });
+    let accepted = accept(app, order, played, blob, admission).await;
+    accepted.map_err(|error| error.map(Into::into))
 }
 
 /// Makes the send durable and tells the dialer. Runs to its end even if nobody waits for the
@@ -371,20 +376,23 @@ async fn paid_message(
 async fn accept(
     app: &App,
     order: Order,
-    message: &Message,
+    played: Played,
+    blob: String,
     admission: Admission,
 ) -> Result<Accepted, Refusal> {
-    let job = job(&order, message, &admission);
+    let account = order.account.id;
+    let job = job(&order, blob, &admission);
     let dispatch = app.dispatch().clone();
     let reservation = dispatch.reserve(job.account, &job.destination, order.now);
-    let element = element(&job, order.reference.as_deref(), reservation.as_ref());
+    let element = element(&job, played, order.reference.as_deref(), reservation.as_ref());
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {
         let accepted = db.accept_one(element).await?;
         if let Ok(accepted) = &accepted
             && !accepted.repeated
         {
-            let job = ReadyJob { quick_send: accepted.quick_send, ..job };
+            let (quick_send, message) = (accepted.quick_send, accepted.message);
+            let job = ReadyJob { quick_send, message, ..job };
             dispatch.accepted(job, reservation.filter(|_| accepted.leased));
         }
         Ok::<_, store::Error>(accepted)
@@ -392,11 +400,11 @@ async fn accept(
     let accepted = committing.await.map_err(|error| Failure::because("accepting a send", error))?;
     match accepted? {
         Ok(accepted) if accepted.repeated => {
-            first_send(app, message.account, accepted.quick_send).await.map_err(Error::Failed)
+            first_send(app, account, accepted.quick_send).await.map_err(Error::Failed)
         }
         Ok(accepted) => Ok(Accepted {
             id: accepted.quick_send,
-            message: message.id,
+            message: accepted.message,
             clip_ms: admission.clip_ms,
             hold: admission.hold,
             repeated: false,
@@ -408,16 +416,16 @@ async fn accept(
     }
 }
 
-/// The send as the dialer sees it; its id is known after the commit.
-fn job(order: &Order, message: &Message, admission: &Admission) -> ReadyJob {
+/// The send as the dialer sees it; its id, and that of its message, are known after the commit.
+fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
     ReadyJob {
         quick_send: QuickSendId(0),
         account: order.account.id,
         class: CLASS,
         due_at: order.now,
         destination: order.request.destination.clone(),
-        message: message.id,
-        blob: message.blob.clone(),
+        message: MessageId(0),
+        blob,
         clip_ms: admission.clip_ms,
         vote: order.request.vote,
         tariff: order.tariff.id,
@@ -429,10 +437,15 @@ fn job(order: &Order, message: &Message, admission: &Admission) -> ReadyJob {
 }
 
 /// The send as the store takes it.
-fn element(job: &ReadyJob, reference: Option<&str>, reservation: Option<&Reservation>) -> Accept {
+fn element(
+    job: &ReadyJob,
+    played: Played,
+    reference: Option<&str>,
+    reservation: Option<&Reservation>,
+) -> Accept {
     Accept {
         account: job.account,
-        message: job.message,
+        played,
         clip_ms: job.clip_ms,
         destination: job.destination.clone(),
         vote: job.vote,

@@ -73,8 +73,6 @@ pub(crate) struct Recording {
     pub(crate) length_ms: u32,
     /// How much of it was spoken by us, which is charged.
     pub(crate) speech_ms: u32,
-    /// Speech that the cache does not know yet.
-    fresh: Vec<([u8; 32], Speech)>,
     /// Whether the audio belongs to one message only, so that it goes when that one fails.
     own: bool,
 }
@@ -88,9 +86,8 @@ pub(crate) enum RecordingRefusal {
     TooLong,
 }
 
-/// One piece of speech: what the cache holds and, if it was read or made just now, the samples.
+/// One piece of speech: what the cache holds and, if it was made just now, the samples.
 struct Piece {
-    key: [u8; 32],
     speech: Speech,
     clip: Option<Clip>,
 }
@@ -103,15 +100,13 @@ pub(crate) async fn speak(app: &App, script: &Script) -> Result<Recording, Recor
             blob: text.speech.blob.clone(),
             length_ms: text.speech.length_ms,
             speech_ms: text.speech.length_ms,
-            fresh: text.fresh(),
             own: false,
         });
     };
     let mobile = piece(app, mobile, script.speaker).await?;
     let speech_ms = text.speech.length_ms.saturating_add(mobile.speech.length_ms);
     let clip = audio::join(&[&samples(app, &text).await?, &samples(app, &mobile).await?], GAP_MS);
-    let fresh = text.fresh().into_iter().chain(mobile.fresh()).collect();
-    kept(app, clip, speech_ms, fresh).await
+    kept(app, clip, speech_ms).await
 }
 
 /// Keeps an uploaded clip, with a number spoken after it if there is one.
@@ -120,10 +115,10 @@ pub(crate) async fn with_number(
     upload: Clip,
     mobile: Option<&Speakable>,
 ) -> Result<Recording, RecordingRefusal> {
-    let Some(mobile) = mobile else { return kept(app, upload, 0, Vec::new()).await };
+    let Some(mobile) = mobile else { return kept(app, upload, 0).await };
     let mobile = piece(app, mobile, Speaker::default()).await?;
     let clip = audio::join(&[&upload, &samples(app, &mobile).await?], GAP_MS);
-    kept(app, clip, mobile.speech.length_ms, mobile.fresh()).await
+    kept(app, clip, mobile.speech.length_ms).await
 }
 
 /// Decodes an upload within the operator's limits.
@@ -164,8 +159,13 @@ impl Recording {
         Ok(rate_speech_rounding_up(&prices::in_force(app, now).await?, self.speech_ms))
     }
 
-    /// Notes in the transaction what was spoken, so that it is not spoken again, and charges for
-    /// it. `false`: the balance does not cover it, and the transaction must not be committed.
+    /// Words for the statement.
+    pub(crate) fn note(&self) -> String {
+        format!("{} s of speech", self.speech_ms.div_ceil(1000))
+    }
+
+    /// Charges for what was spoken. `false`: the balance does not cover it, and the transaction
+    /// must not be committed.
     pub(crate) async fn post(
         &self,
         tx: &mut Tx,
@@ -173,9 +173,6 @@ impl Recording {
         price: Rials,
         at: Timestamp,
     ) -> std::result::Result<bool, store::Error> {
-        for (key, speech) in &self.fresh {
-            store::speech::insert(tx, key, speech, at).await?;
-        }
         if price == Rials::ZERO {
             return Ok(true);
         }
@@ -185,41 +182,42 @@ impl Recording {
             amount: Rials(-price.0),
             at,
             reference: None,
-            note: format!("{} s of speech", self.speech_ms.div_ceil(1000)),
+            note: self.note(),
         };
         Ok(store::entry::post(tx, &entry).await? == Posted::Done)
     }
 
-    /// Passes `made` on; when no message came to be, its audio is removed. Speech stays: the cache
-    /// may have it.
-    pub(crate) async fn kept_if_ok<T, E>(
+    /// Passes `made` on; when the message was refused, its audio is removed. After a failure it
+    /// stays, since the answer to the commit may be all that was lost: a file that no message has
+    /// harms nobody, a message that was paid for and has no audio does.
+    pub(crate) async fn kept_unless_refused<T, R>(
         &self,
         app: &App,
-        made: std::result::Result<T, E>,
-    ) -> std::result::Result<T, E> {
-        if made.is_err()
-            && self.own
+        made: Result<T, R>,
+    ) -> Result<T, R> {
+        if matches!(made, Err(Error::Refused(_))) {
+            self.remove(app).await;
+        }
+        made
+    }
+
+    /// Removes the audio, which no message has. Speech stays: the cache has it.
+    pub(crate) async fn remove(&self, app: &App) {
+        if self.own
             && let Err(failure) = app.blobs().delete(&self.blob).await
         {
             tracing::warn!(blob = self.blob, error = failure.chain(), "audio left behind");
         }
-        made
     }
 }
 
-impl Piece {
-    /// The entry for the cache, when it was made just now.
-    fn fresh(&self) -> Vec<([u8; 32], Speech)> {
-        if self.clip.is_some() { vec![(self.key, self.speech.clone())] } else { Vec::new() }
-    }
-}
-
-/// Finds or makes the speech of one text.
+/// Finds or makes the speech of one text. It is noted at once: whatever becomes of the request,
+/// the same words need not be spoken again.
 async fn piece(app: &App, text: &Speakable, speaker: Speaker) -> Result<Piece, RecordingRefusal> {
     let voice = app.tts().identity(speaker);
     let key = cache_key(&voice.engine, &voice.name, voice.words_per_minute, text);
     if let Some(speech) = store::speech::find(&mut app.read().await?, &key).await? {
-        return Ok(Piece { key, speech, clip: None });
+        return Ok(Piece { speech, clip: None });
     }
     let wav = app.tts().speak(text, speaker).await?;
     let clip = match decode(app, wav, SPEECH_BYTES_MAX, 0).await {
@@ -237,7 +235,9 @@ async fn piece(app: &App, text: &Speakable, speaker: Speaker) -> Result<Piece, R
     let blob = format!("speech/{}.wav", hex(&key));
     app.blobs().put(&blob, clip.to_wav()).await?;
     let speech = Speech { blob, length_ms: length_ms(&clip)? };
-    Ok(Piece { key, speech, clip: Some(clip) })
+    let now = app.now();
+    app.write(async |tx| Ok(store::speech::insert(tx, &key, &speech, now).await?)).await?;
+    Ok(Piece { speech, clip: Some(clip) })
 }
 
 /// The samples of a piece, from the blob store when the cache knew it.
@@ -250,18 +250,13 @@ async fn samples(app: &App, piece: &Piece) -> std::result::Result<Clip, Failure>
 }
 
 /// Puts a clip into the blob store under a name of its own.
-async fn kept(
-    app: &App,
-    clip: Clip,
-    speech_ms: u32,
-    fresh: Vec<([u8; 32], Speech)>,
-) -> Result<Recording, RecordingRefusal> {
+async fn kept(app: &App, clip: Clip, speech_ms: u32) -> Result<Recording, RecordingRefusal> {
     let length_ms = length_ms(&clip)?;
     let mut random = [0; NAME_BYTES];
     app.rng().fill(&mut random);
     let blob = format!("message/{}.wav", hex(&random));
     app.blobs().put(&blob, clip.to_wav()).await?;
-    Ok(Recording { blob, length_ms, speech_ms, fresh, own: true })
+    Ok(Recording { blob, length_ms, speech_ms, own: true })
 }
 
 fn length_ms(clip: &Clip) -> Result<u32, RecordingRefusal> {

@@ -188,3 +188,16 @@ async fn a_text_that_cannot_be_used_has_its_reason() {
     assert!(matches!(failed, Err(Error::Failed(_))), "{failed:?}");
     assert_eq!(world.refreshed(&caller).await.account.balance, Rials(1000), "nothing was charged");
 }
+
+/// When nobody can know whether the message was kept, its audio stays: a file too many harms
+/// nobody, a message without its audio does.
+#[tokio::test]
+async fn the_audio_of_a_message_that_may_exist_stays() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(10_000).await;
+    *world.blobs.after_put.lock().unwrap() = Some(world.db.clone());
+    let made = message::upload(&world.app, &caller, new_upload(tone(4000))).await;
+    assert!(matches!(made, Err(Error::Failed(_))), "{made:?}");
+    assert_eq!(world.blobs.files.lock().unwrap().len(), 1);
+    world.books_are_away();
+}

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use app::phone::NewPhone;
 use app::ports::Speaker;
 use app::quick_send::{self, NewSend, NewTextSend, Step, TextRefusal};
-use app::{Error, RepeatLimit, Settings, dialing};
+use app::{Caller, Error, RepeatLimit, Settings, dialing};
 use domain::calendar::calling_window::CallingWindow;
 use domain::quick_send::Refusal;
 use domain::{MessageId, QuickSendId, Rials, Status};
@@ -316,4 +316,86 @@ async fn a_registered_phone_can_be_called_by_its_short_number() {
     let theirs = world.message(&other, 4000).await.id;
     let accepted = quick_send::submit(&world.app, &other, new_send(theirs, "100")).await;
     assert_eq!(refusal(accepted), Refusal::WrongNumber, "a phone is its owner's");
+}
+
+/// What an account was charged for speech, and how many messages and sends it has.
+async fn spoken_and_sent(world: &World, caller: &Caller) -> (usize, usize, usize) {
+    let mut reads = world.db.read().await.unwrap();
+    let account = caller.account.id;
+    let (from, to) = (NOON.plus_ms(-1), NOON.plus_ms(1));
+    let lines = store::entry::statement(&mut reads, account, from, to, 20_000).await.unwrap();
+    let speeches = lines.iter().filter(|line| line.kind == "speech").count();
+    let messages = store::message::list(&mut reads, account, None, 20_000).await.unwrap().len();
+    let sends = dialing::load_ready(&world.app, (NOON, QuickSendId(0)), 20_000).await.unwrap();
+    (speeches, messages, sends.len())
+}
+
+/// Many texts at once on an account that covers two of them: nobody pays for speech that is not
+/// sent.
+#[tokio::test]
+async fn speech_is_charged_only_together_with_its_send() {
+    let world = World::new().await;
+    // Six seconds: 60 for the speech and 450 for the call.
+    let (caller, _) = world.customer(2 * 510 + 60).await;
+    let sending: Vec<_> = (0..8)
+        .map(|n| {
+            let (app, caller) = (world.app.clone(), caller.clone());
+            let new = new_text(&format!("0912123456{n}"));
+            tokio::spawn(async move { quick_send::submit_text(&app, &caller, new).await })
+        })
+        .collect();
+    let mut sent = 0;
+    for task in sending {
+        match task.await.unwrap() {
+            Ok(_) => sent += 1,
+            refused => assert_eq!(refusal(refused), TextRefusal::InsufficientCredit),
+        }
+    }
+    assert_eq!(sent, 2);
+    assert_eq!(spoken_and_sent(&world, &caller).await, (2, 2, 2));
+    let account = world.refreshed(&caller).await.account;
+    assert_eq!((account.balance, account.reserved), (Rials(960), Rials(900)));
+}
+
+/// The database goes away at the last moment before a send is accepted, as in a kill: what is
+/// found afterwards is a send that is paid for, or nothing.
+#[tokio::test]
+async fn a_send_that_is_cut_off_leaves_no_charge_for_its_speech() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("avanak.db").display());
+    let world = World::at(&url, Settings::default()).await;
+    let (caller, _) = world.customer(10_000).await;
+    *world.dialer.last_moment.lock().unwrap() = Some(world.db.clone());
+    let sent = quick_send::submit_text(&world.app, &caller, new_text("09121234567")).await;
+    assert!(matches!(sent, Err(Error::Failed(_))), "{sent:?}");
+    world.books_are_away();
+
+    let after = World::at(&url, Settings::default()).await;
+    assert_eq!(spoken_and_sent(&after, &caller).await, (0, 0, 0));
+    let account = after.refreshed(&caller).await.account;
+    assert_eq!((account.balance, account.reserved), (Rials(10_000), Rials::ZERO));
+}
+
+/// A client that asks again with its own reference pays once, whether it waited for the first
+/// answer or not.
+#[tokio::test]
+async fn a_repeated_text_is_paid_once() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(10_000).await;
+    let reference = Some(String::from("order-9"));
+    let mobile = Some(String::from("09121234567"));
+    let new = NewTextSend { reference, call_from_mobile: mobile, ..new_text("09121234567") };
+    let (one, two) = tokio::join!(
+        quick_send::submit_text(&world.app, &caller, new.clone()),
+        quick_send::submit_text(&world.app, &caller, new.clone()),
+    );
+    let three = quick_send::submit_text(&world.app, &caller, new).await.unwrap();
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_eq!((one.id, one.message), (two.id, two.message));
+    assert_eq!((one.id, one.message), (three.id, three.message));
+    assert_eq!(spoken_and_sent(&world, &caller).await, (1, 1, 1));
+    assert_eq!(world.dialer.told.lock().unwrap().len(), 1);
+    let files = world.blobs.files.lock().unwrap();
+    let own = files.keys().filter(|name| name.starts_with("message/")).count();
+    assert_eq!(own, 1, "the audio of the second is gone: {:?}", files.keys());
 }

@@ -42,7 +42,12 @@ impl World {
     }
 
     pub async fn with(settings: Settings) -> Self {
-        let db = Db::open("sqlite::memory:", Options::default()).await.unwrap();
+        Self::at("sqlite::memory:", settings).await
+    }
+
+    /// On the database at `url`.
+    pub async fn at(url: &str, settings: Settings) -> Self {
+        let db = Db::open(url, Options::default()).await.unwrap();
         let clock = Arc::new(SteeredClock(AtomicI64::new(NOON.0)));
         let voice = Arc::new(ToneVoice::default());
         let blobs = Arc::new(MemoryBlobs::default());
@@ -107,8 +112,13 @@ impl World {
     /// Takes the database away, once its books were found to add up.
     pub async fn close_database(&self) {
         self.check_books();
-        self.closed.store(true, Ordering::SeqCst);
+        self.books_are_away();
         self.db.clone().close().await;
+    }
+
+    /// Says that the database was taken away, so that the books cannot be checked at the end.
+    pub fn books_are_away(&self) {
+        self.closed.store(true, Ordering::SeqCst);
     }
 
     /// Whatever a test did, the books must add up.
@@ -193,12 +203,20 @@ impl Tts for ToneVoice {
 #[derive(Default)]
 pub struct MemoryBlobs {
     pub files: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// A database that goes away as soon as a file was stored.
+    pub after_put: Mutex<Option<Db>>,
 }
 
 impl Blobs for MemoryBlobs {
     fn put<'a>(&'a self, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Failure>> {
         self.files.lock().unwrap().insert(name.to_owned(), bytes);
-        Box::pin(async { Ok(()) })
+        let db = self.after_put.lock().unwrap().take();
+        Box::pin(async {
+            if let Some(db) = db {
+                db.close().await;
+            }
+            Ok(())
+        })
     }
 
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Vec<u8>>, Failure>> {
@@ -217,6 +235,8 @@ impl Blobs for MemoryBlobs {
 pub struct TestDialer {
     /// When set, there is room to dial at once on behalf of this node.
     pub room: Mutex<Option<NodeStamp>>,
+    /// A database that goes away when room is asked for, which is just before the accept.
+    pub last_moment: Mutex<Option<Db>>,
     pub told: Mutex<Vec<(ReadyJob, bool)>>,
     pub bell: Notify,
 }
@@ -243,6 +263,10 @@ impl Dispatch for TestDialer {
     }
 
     fn reserve(&self, _: AccountId, _: &Destination, _: Timestamp) -> Option<Reservation> {
+        if let Some(db) = self.last_moment.lock().unwrap().take() {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            std::thread::spawn(move || runtime.block_on(db.close())).join().unwrap();
+        }
         let stamp = (*self.room.lock().unwrap())?;
         Some(Reservation::new(String::from("main"), stamp, Box::new(())))
     }

@@ -1,4 +1,5 @@
-//! Accept: the hold, the send and its place in the queue (or its first attempt), in one commit.
+//! Accept: the hold, the send and its place in the queue (or its first attempt), in one commit,
+//! with the message and its price when it is speech that was made for this send.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +9,12 @@ use deadpool_postgres::Transaction;
 use rusqlite::Connection;
 
 use super::lease::{holds, lock_nodes};
+use super::spoken::{self, Spoken};
 use super::{Answer, Lanes, LeaseStamp};
 use crate::postgres::Lane;
 use crate::quick_send::zone_to_str;
 use crate::value::values;
-use crate::{Db, Result, sqlite};
+use crate::{Db, Error, Result, sqlite};
 
 /// A quick send that was admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub struct Accept {
     /// Who pays.
     pub account: AccountId,
     /// What is played.
-    pub message: MessageId,
+    pub played: Played,
     /// How long it plays.
     pub clip_ms: u32,
     /// Whom to call.
@@ -46,11 +48,32 @@ pub struct Accept {
     pub lease: Option<LeaseStamp>,
 }
 
+/// What a send plays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Played {
+    /// A message that is kept already.
+    Kept(MessageId),
+    /// Speech that becomes a message, and is charged, only together with the send.
+    Spoken(Spoken),
+}
+
+impl Played {
+    /// What is charged at once, whatever becomes of the call.
+    fn price(&self) -> Rials {
+        match self {
+            Self::Kept(_) => Rials::ZERO,
+            Self::Spoken(spoken) => spoken.price,
+        }
+    }
+}
+
 /// A send that is now durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
     /// Its identity.
     pub quick_send: QuickSendId,
+    /// What it plays.
+    pub message: MessageId,
     /// Whether attempt 1 was recorded: the caller, and nobody else, dials it now.
     pub leased: bool,
     /// Whether it had been accepted before under the same client reference; nothing was changed.
@@ -60,7 +83,7 @@ pub struct Accepted {
 /// Why a send was not accepted although it was admitted: the account changed in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcceptRefusal {
-    /// The available balance does not cover the hold any more.
+    /// The available balance does not cover the hold, and the speech, any more.
     InsufficientCredit,
     /// There is no such account, or it was switched off.
     AccountGone,
@@ -71,11 +94,14 @@ impl Db {
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] and [`crate::Error::Conflict`] (an unknown message or
-    /// tariff); then no element was accepted.
+    /// tariff, a negative price); then no element was accepted.
     pub async fn accept(
         &self,
         elements: Vec<Accept>,
     ) -> Result<Vec<std::result::Result<Accepted, AcceptRefusal>>> {
+        if elements.iter().any(|element| element.played.price() < Rials::ZERO) {
+            return Err(Error::Conflict("speech cannot have a negative price".into()));
+        }
         self.run::<Verb>(elements).await
     }
 
@@ -123,16 +149,20 @@ impl super::Verb for Verb {
 
 fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict> {
     if let Some(reference) = &element.client_reference {
-        let sql = "SELECT id FROM quick_send WHERE account_id = $1 AND client_reference = $2";
+        let sql = "SELECT id, message_id FROM quick_send
+                   WHERE account_id = $1 AND client_reference = $2";
         let found = sqlite::query(connection, sql, values![element.account, reference])?;
         if let Some(row) = found.first() {
-            let quick_send = row.get("id")?;
-            return Ok(Ok(Accepted { quick_send, leased: false, repeated: true }));
+            let (quick_send, message) = (row.get("id")?, row.get("message_id")?);
+            return Ok(Ok(Accepted { quick_send, message, leased: false, repeated: true }));
         }
     }
-    let sql = "UPDATE account SET reserved_rials = reserved_rials + $2
-               WHERE id = $1 AND disabled_at_us IS NULL AND balance_rials - reserved_rials >= $2";
-    if sqlite::execute(connection, sql, values![element.account, element.hold])? == 0 {
+    let sql = "UPDATE account SET reserved_rials = reserved_rials + $2,
+                                  balance_rials = balance_rials - $3
+               WHERE id = $1 AND disabled_at_us IS NULL
+                 AND balance_rials - reserved_rials - $3 >= $2";
+    let values = values![element.account, element.hold, element.played.price()];
+    if sqlite::execute(connection, sql, values)? == 0 {
         let sql = "SELECT id FROM account WHERE id = $1 AND disabled_at_us IS NULL";
         let known = !sqlite::query(connection, sql, values![element.account])?.is_empty();
         return Ok(Err(if known {
@@ -141,7 +171,11 @@ fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict
             AcceptRefusal::AccountGone
         }));
     }
-    let quick_send = insert_on_sqlite(connection, element)?;
+    let message = match &element.played {
+        Played::Kept(message) => *message,
+        Played::Spoken(spoken) => spoken::insert_on_sqlite(connection, element, spoken)?,
+    };
+    let quick_send = insert_on_sqlite(connection, element, message)?;
     let leased = match &element.lease {
         Some(lease) => lease_on_sqlite(connection, quick_send, lease)?,
         None => false,
@@ -150,17 +184,21 @@ fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict
         let sql = "INSERT INTO ready (quick_send_id, class, due_at_us) VALUES ($1, $2, $3)";
         sqlite::execute(connection, sql, values![quick_send, element.class, element.at])?;
     }
-    Ok(Ok(Accepted { quick_send, leased, repeated: false }))
+    Ok(Ok(Accepted { quick_send, message, leased, repeated: false }))
 }
 
-fn insert_on_sqlite(connection: &Connection, element: &Accept) -> Result<QuickSendId> {
+fn insert_on_sqlite(
+    connection: &Connection,
+    element: &Accept,
+    message: MessageId,
+) -> Result<QuickSendId> {
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials,
                                        accepted_at_us, expires_at_us, client_reference)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let values = values![
         element.account,
-        element.message,
+        message,
         element.tariff,
         element.class,
         element.clip_ms,
@@ -209,12 +247,15 @@ async fn lock_funds(tx: &Transaction<'_>, elements: &[Accept]) -> Answer<BTreeMa
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
+/// A send that was accepted before, and its message.
+type Known = (i64, i64);
+
 /// Sends that the clients' references name already: (account, reference) → send. Read after the
 /// accounts were locked, so that another node cannot insert one meanwhile.
 async fn known_references<'a>(
     tx: &Transaction<'_>,
     elements: &'a [Accept],
-) -> Answer<BTreeMap<(i64, &'a str), i64>> {
+) -> Answer<BTreeMap<(i64, &'a str), Known>> {
     let keys: Vec<(i64, &str)> = elements
         .iter()
         .filter_map(|element| Some((element.account.0, element.client_reference.as_deref()?)))
@@ -223,7 +264,7 @@ async fn known_references<'a>(
         return Ok(BTreeMap::new());
     }
     let (accounts, references): (Vec<i64>, Vec<&str>) = keys.iter().copied().unzip();
-    let sql = "SELECT CAST(k.place AS BIGINT), q.id
+    let sql = "SELECT CAST(k.place AS BIGINT), q.id, q.message_id
                FROM UNNEST($1::BIGINT[], $2::TEXT[]) WITH ORDINALITY
                     AS k (account_id, reference, place)
                JOIN quick_send q
@@ -234,7 +275,8 @@ async fn known_references<'a>(
     for row in rows {
         let place: i64 = row.try_get(0)?;
         let key = usize::try_from(place - 1).ok().and_then(|place| keys.get(place));
-        known.insert(*key.expect("places count the keys"), row.try_get(1)?);
+        let send = (row.try_get(1)?, row.try_get(2)?);
+        known.insert(*key.expect("places count the keys"), send);
     }
     Ok(known)
 }
@@ -242,7 +284,7 @@ async fn known_references<'a>(
 /// What is decided for each element of a batch.
 enum Decision {
     Refused(AcceptRefusal),
-    Known(i64),
+    Known(Known),
     /// The same reference as the element at this place of the batch.
     SameAs(usize),
     New {
@@ -256,6 +298,8 @@ struct Batch<'a> {
     decisions: Vec<Decision>,
     /// The sends of the new elements, in their order.
     ids: Vec<i64>,
+    /// What they play.
+    messages: Vec<i64>,
 }
 
 impl<'a> Batch<'a> {
@@ -264,7 +308,7 @@ impl<'a> Batch<'a> {
         elements: &'a [Accept],
         stamps: &BTreeMap<i64, (i64, i64)>,
         mut funds: BTreeMap<i64, i64>,
-        known: &BTreeMap<(i64, &'a str), i64>,
+        known: &BTreeMap<(i64, &'a str), Known>,
     ) -> Self {
         let mut named: BTreeMap<(i64, &str), usize> = BTreeMap::new();
         let mut decisions = Vec::with_capacity(elements.len());
@@ -280,7 +324,7 @@ impl<'a> Batch<'a> {
             }
             decisions.push(decision);
         }
-        Self { elements, decisions, ids: Vec::new() }
+        Self { elements, decisions, ids: Vec::new(), messages: Vec::new() }
     }
 
     fn new_elements(&self) -> impl Iterator<Item = (&'a Accept, bool)> {
@@ -295,22 +339,29 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         self.reserve(tx).await?;
+        let new: Vec<&Accept> = self.new_elements().map(|(element, _)| element).collect();
+        self.messages = spoken::messages(tx, &new).await?;
         self.ids = self.insert_sends(tx).await?;
         self.insert_ready(tx).await?;
         self.insert_attempts(tx).await
     }
 
     async fn reserve(&self, tx: &Transaction<'_>) -> Answer<()> {
-        let mut sums: BTreeMap<i64, i64> = BTreeMap::new();
+        let mut sums: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
         for (element, _) in self.new_elements() {
-            *sums.entry(element.account.0).or_default() += element.hold.0;
+            let (hold, price) = sums.entry(element.account.0).or_default();
+            *hold += element.hold.0;
+            *price += element.played.price().0;
         }
-        let (accounts, holds): (Vec<i64>, Vec<i64>) = sums.into_iter().unzip();
-        let sql = "UPDATE account SET reserved_rials = reserved_rials + m.hold_rials
-                   FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS m (account_id, hold_rials)
+        let (accounts, sums): (Vec<i64>, Vec<(i64, i64)>) = sums.into_iter().unzip();
+        let (holds, prices): (Vec<i64>, Vec<i64>) = sums.into_iter().unzip();
+        let sql = "UPDATE account SET reserved_rials = reserved_rials + m.hold_rials,
+                                      balance_rials = balance_rials - m.price_rials
+                   FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[])
+                        AS m (account_id, hold_rials, price_rials)
                    WHERE id = m.account_id";
         let statement = tx.prepare_cached(sql).await?;
-        tx.execute(&statement, &[&accounts, &holds]).await.map(drop)
+        tx.execute(&statement, &[&accounts, &holds, &prices]).await.map(drop)
     }
 
     async fn insert_sends(&self, tx: &Transaction<'_>) -> Answer<Vec<i64>> {
@@ -344,7 +395,7 @@ impl<'a> Batch<'a> {
                 &statement,
                 &[
                     &column(|element| element.account.0),
-                    &column(|element| element.message.0),
+                    &self.messages,
                     &column(|element| element.tariff.0),
                     &column(|element| element.class.into()),
                     &column(|element| element.clip_ms.into()),
@@ -407,22 +458,30 @@ impl<'a> Batch<'a> {
 
     /// The answers, once the new sends have their identities.
     fn verdicts(&self) -> Vec<Verdict> {
-        let mut ids = self.ids.iter().copied().map(QuickSendId);
+        let mut new = self.ids.iter().zip(&self.messages);
         let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.decisions.len());
         for decision in &self.decisions {
             verdicts.push(match decision {
                 Decision::Refused(refusal) => Err(*refusal),
-                Decision::Known(id) => {
-                    Ok(Accepted { quick_send: QuickSendId(*id), leased: false, repeated: true })
-                }
+                Decision::Known((id, message)) => Ok(Accepted {
+                    quick_send: QuickSendId(*id),
+                    message: MessageId(*message),
+                    leased: false,
+                    repeated: true,
+                }),
                 Decision::SameAs(place) => verdicts[*place].map(|first| Accepted {
                     leased: false,
                     repeated: true,
                     ..first
                 }),
                 Decision::New { leased } => {
-                    let quick_send = ids.next().expect("one identity for each new send");
-                    Ok(Accepted { quick_send, leased: *leased, repeated: false })
+                    let (id, message) = new.next().expect("one identity for each new send");
+                    Ok(Accepted {
+                        quick_send: QuickSendId(*id),
+                        message: MessageId(*message),
+                        leased: *leased,
+                        repeated: false,
+                    })
                 }
             });
         }
@@ -430,7 +489,7 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// Takes the hold of `element` from what its account may spend.
+/// Takes the hold of `element`, and the price of its speech, from what its account may spend.
 fn reserve(
     element: &Accept,
     stamps: &BTreeMap<i64, (i64, i64)>,
@@ -439,10 +498,14 @@ fn reserve(
     let Some(available) = funds.get_mut(&element.account.0) else {
         return Decision::Refused(AcceptRefusal::AccountGone);
     };
-    if *available < element.hold.0 {
+    // Neither is above what is available nor, with the constraint on holds, below zero.
+    let left = available
+        .checked_sub(element.played.price().0)
+        .and_then(|left| left.checked_sub(element.hold.0));
+    let Some(left) = left.filter(|left| *left >= 0) else {
         return Decision::Refused(AcceptRefusal::InsufficientCredit);
-    }
-    *available -= element.hold.0;
+    };
+    *available = left;
     let leased = element.lease.as_ref().is_some_and(|lease| holds(stamps, lease));
     Decision::New { leased }
 }

@@ -9,6 +9,7 @@ mod accept;
 mod lease;
 mod recover;
 mod settle;
+mod spoken;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,10 +22,11 @@ use crate::postgres::Lane;
 use crate::value::values;
 use crate::{Db, Result, sqlite};
 
-pub use accept::{Accept, AcceptRefusal, Accepted};
+pub use accept::{Accept, AcceptRefusal, Accepted, Played};
 pub use lease::{LeaseStamp, NodeStamp, ReadyJob};
 pub use recover::OpenAttempt;
 pub use settle::{Facts, Settle, SettleResult};
+pub use spoken::Spoken;
 
 /// An answer of PostgreSQL.
 type Answer<T> = std::result::Result<T, tokio_postgres::Error>;

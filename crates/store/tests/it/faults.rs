@@ -4,7 +4,7 @@ use domain::AttemptId;
 use store::{Applied, Db, Error, Options, Queries as _, account};
 
 use crate::engines::{both_engines, empty_postgres, postgres_url, say};
-use crate::world::{NOW, World, delivered, leased, new_account, send};
+use crate::world::{NOW, World, delivered, leased, new_account, send, spoken};
 
 async fn pragma(world: &World, sql: &'static str) -> i64 {
     let mut tx = world.db.begin().await.unwrap();
@@ -26,14 +26,16 @@ async fn a_full_disk() {
     pragma(&world, "PRAGMA max_page_count = 1").await;
     let mut taken = 0;
     let error = loop {
-        match world.db.accept(vec![element.clone(); 4]).await {
+        let speech = spoken(element.account);
+        let batch = vec![element.clone(), speech.clone(), element.clone(), speech];
+        match world.db.accept(batch).await {
             Ok(answers) => taken += answers.iter().filter(|answer| answer.is_ok()).count(),
             Err(error) => break error,
         }
         let refill = store::entry::NewEntry {
             account: element.account,
             kind: store::entry::EntryKind::Credit,
-            amount: domain::Rials(1_800),
+            amount: domain::Rials(1_860),
             at: NOW,
             reference: None,
             note: String::new(),

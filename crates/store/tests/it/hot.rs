@@ -1,15 +1,22 @@
 //! Accept, lease, settle, expire: one after the other.
 
-use domain::{AccountId, Disposition, MessageId, Rials, Status, Timestamp};
-use store::hot::{Accept, AcceptRefusal, Accepted, Facts, NodeStamp, SettleResult};
+use domain::{AccountId, Approval, Disposition, MessageId, Rials, Status, Timestamp};
+use store::hot::{Accept, AcceptRefusal, Accepted, Facts, NodeStamp, Played, SettleResult, Spoken};
 use store::quick_send::{self, QuickSend, State};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, World, delivered, leased, send};
+use crate::world::{NOW, World, delivered, leased, send, spoken};
 
 async fn found(world: &World, element: &Accept, accepted: Accepted) -> QuickSend {
     let mut reader = world.db.read().await.unwrap();
     quick_send::find(&mut reader, element.account, accepted.quick_send).await.unwrap().unwrap()
+}
+
+/// The spoken element with another price.
+fn priced(element: Accept, rials: i64) -> Accept {
+    let Played::Spoken(speech) = element.played else { panic!("not spoken") };
+    let speech = Spoken { price: Rials(rials), ..speech };
+    Accept { played: Played::Spoken(speech), ..element }
 }
 
 both_engines! {
@@ -117,6 +124,56 @@ both_engines! {
         assert_eq!(world.try_accept(&huge).await, Err(AcceptRefusal::InsufficientCredit));
     }
 
+    /// Speech is a message, a charge and a send, or nothing; in a batch each counts for the next.
+    async fn speech_is_sent_and_paid_for_at_once(world) {
+        // Twice 30 + 450, and a send without speech; nothing is left for a third speech.
+        let account = world.account(1_430).await;
+        let kept = world.message(account).await;
+        let node = world.node("a").await;
+        let named = Accept { client_reference: Some(String::from("n")), ..spoken(account) };
+        let batch = vec![
+            named.clone(),
+            send(account, kept),
+            named.clone(),
+            leased(spoken(account), node),
+            spoken(account),
+        ];
+        let answers = world.db.accept(batch).await.unwrap();
+        let [first, plain, again, second] = [0, 1, 2, 3].map(|place| answers[place].unwrap());
+        assert_eq!(answers[4], Err(AcceptRefusal::InsufficientCredit));
+        assert_eq!((again.quick_send, again.message), (first.quick_send, first.message));
+        assert!(again.repeated && second.leased && plain.message == kept);
+        assert_eq!(world.accept(&named).await, again);
+        assert_eq!(world.funds(account).await, (1_370, 1_350));
+
+        let mut reader = world.db.read().await.unwrap();
+        let kept = store::message::list(&mut reader, account, None, 9).await.unwrap();
+        let ids: Vec<_> = kept.iter().map(|message| message.id).collect();
+        assert_eq!(ids, [second.message, first.message, plain.message]);
+        assert_eq!((kept[0].blob.as_str(), kept[0].length_ms), ("new.wav", 10_000));
+        assert_eq!((kept[0].approval, kept[0].title.as_str()), (Approval::Approved, ""));
+        let seen = quick_send::find(&mut reader, account, second.quick_send).await.unwrap();
+        assert_eq!(seen.unwrap().message, second.message);
+        let until = NOW.plus_ms(1);
+        let lines =
+            store::entry::statement(&mut reader, account, NOW, until, 9).await.unwrap();
+        let speech: Vec<_> = lines.iter().filter(|line| line.kind == "speech").collect();
+        assert_eq!(speech.len(), 2);
+        assert_eq!((speech[0].amount, speech[0].note.as_str()), (Rials(-30), "3 s of speech"));
+    }
+
+    /// Speech that costs nothing is no line of the statement, and none can earn money.
+    async fn speech_that_costs_nothing(world) {
+        let account = world.account(450).await;
+        let free = priced(spoken(account), 0);
+        world.accept(&free).await;
+        assert_eq!(world.funds(account).await, (450, 450));
+        let earning = world.db.accept_one(priced(spoken(account), -1)).await;
+        assert!(matches!(earning, Err(store::Error::Conflict(_))));
+        let huge = priced(spoken(account), i64::MAX);
+        assert_eq!(world.try_accept(&huge).await, Err(AcceptRefusal::InsufficientCredit));
+    }
+
     /// An account that is gone or off is told apart from one without credit.
     async fn accounts_that_may_not(world) {
         let element = world.send().await;
@@ -131,7 +188,7 @@ both_engines! {
     /// An impossible element is refused, and its neighbours in other calls are not harmed.
     async fn an_impossible_element(world) {
         let element = world.send().await;
-        let bad = Accept { message: MessageId(999), ..element.clone() };
+        let bad = Accept { played: Played::Kept(MessageId(999)), ..element.clone() };
         let negative = Accept { hold: Rials(-1), ..element.clone() };
         let (good, bad, negative) = tokio::join!(
             world.db.accept_one(element.clone()),
@@ -260,7 +317,8 @@ both_engines! {
     async fn sends_expire(world) {
         let element = world.send().await;
         let node = world.node("a").await;
-        let late = world.accept(&element).await.quick_send;
+        let accepted = world.accept(&element).await;
+        let late = accepted.quick_send;
         let called = world.accept(&element).await.quick_send;
         world.lease(node, called).await;
         let later = Accept { expires_at: NOW.plus_ms(900_000), ..element.clone() };
@@ -270,7 +328,6 @@ both_engines! {
         let expired = world.db.expire(sends, now).await.unwrap();
         assert_eq!(expired, [true, false, false, false, false]);
         assert_eq!(world.funds(element.account).await, (10_000, 900));
-        let accepted = Accepted { quick_send: late, leased: false, repeated: false };
         let State::Ended(ended) = found(world, &element, accepted).await.state else {
             panic!("not ended")
         };

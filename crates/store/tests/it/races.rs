@@ -6,7 +6,7 @@ use domain::{AttemptId, Rials};
 use store::hot::{Accept, SettleResult};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, delivered, leased, send};
+use crate::world::{NOW, delivered, leased, send, spoken};
 
 both_engines! {
     /// Two processes drain one account: it is spent to the last rial and not beyond.
@@ -28,6 +28,31 @@ both_engines! {
         }
         assert_eq!(ids.len(), 40);
         assert_eq!(world.funds(account).await, (18_000, 18_000));
+    }
+
+    /// Two processes speak on one account until it is empty: as many charges and messages as sends.
+    async fn an_account_is_drained_by_speech(world) {
+        let account = world.account(480 * 20 + 479).await;
+        let databases = [world.db.clone(), world.other_process().await];
+        let tasks: Vec<_> = (0..60)
+            .map(|i| {
+                let db = databases[i % 2].clone();
+                tokio::spawn(async move { db.accept_one(spoken(account)).await.unwrap() })
+            })
+            .collect();
+        let mut sends = BTreeSet::new();
+        let mut messages = BTreeSet::new();
+        for task in tasks {
+            if let Ok(accepted) = task.await.unwrap() {
+                sends.insert(accepted.quick_send);
+                messages.insert(accepted.message);
+            }
+        }
+        assert_eq!((sends.len(), messages.len()), (20, 20));
+        assert_eq!(world.funds(account).await, (480 * 20 + 479 - 600, 9_000));
+        let mut reader = world.db.read().await.unwrap();
+        let kept = store::message::list(&mut reader, account, None, 99).await.unwrap();
+        assert_eq!(kept.len(), 20);
     }
 
     /// Two nodes want the same sends: each send is leased to one of them.

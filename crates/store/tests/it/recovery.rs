@@ -26,7 +26,7 @@ both_engines! {
         assert_eq!(attempt.attempt, AttemptId { quick_send: open.quick_send, n: 1 });
         assert_eq!((attempt.node, attempt.epoch), (old.node, old.epoch));
         assert_eq!((attempt.trunk.as_str(), attempt.started_at), ("sandbox", NOW));
-        assert_eq!((attempt.account, attempt.message), (element.account, element.message));
+        assert_eq!((attempt.account, attempt.message), (element.account, open.message));
         assert_eq!((attempt.clip_ms, attempt.hold), (10_000, element.hold));
         assert_eq!(attempt.destination, element.destination);
 

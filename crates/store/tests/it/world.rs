@@ -5,7 +5,9 @@ use domain::{
     Timestamp, Zone,
 };
 use store::account::NewAccount;
-use store::hot::{Accept, AcceptRefusal, Accepted, Facts, LeaseStamp, NodeStamp, ReadyJob, Settle};
+use store::hot::{
+    Accept, AcceptRefusal, Accepted, Facts, LeaseStamp, NodeStamp, Played, ReadyJob, Settle, Spoken,
+};
 use store::message::NewMessage;
 use store::{Db, Kind, Options, account, message};
 
@@ -146,7 +148,7 @@ pub fn new_message(account: AccountId) -> NewMessage {
 pub fn send(account: AccountId, message: MessageId) -> Accept {
     Accept {
         account,
-        message,
+        played: Played::Kept(message),
         clip_ms: 10_000,
         destination: Destination::parse("09121234567").unwrap(),
         vote: false,
@@ -159,6 +161,13 @@ pub fn send(account: AccountId, message: MessageId) -> Accept {
         client_reference: None,
         lease: None,
     }
+}
+
+/// A send of new speech for 30 rials that holds 450.
+pub fn spoken(account: AccountId) -> Accept {
+    let note = String::from("3 s of speech");
+    let speech = Spoken { blob: String::from("new.wav"), price: Rials(30), note };
+    Accept { played: Played::Spoken(speech), ..send(account, MessageId(0)) }
 }
 
 /// The send with its first lease.
