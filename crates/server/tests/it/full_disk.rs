@@ -38,7 +38,9 @@ fn may_mount(test: &str) -> bool {
     };
     let mut again = unshare(way);
     again.arg(std::env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]);
-    assert!(again.env(INSIDE, "1").status().unwrap().success(), "the test inside failed");
+    let output = again.env(INSIDE, "1").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     false
 }
 

@@ -88,8 +88,9 @@ fn throw_datagrams(platform: &Platform, ports: &[u16]) -> u32 {
 
 /// A datagram of each kind.
 fn nonsense(seed: &mut u32) -> Vec<Vec<u8>> {
-    let invite = "INVITE sip:1@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKx\r\n\
-                  From: <sip:a@b>;tag=1\r\nTo: <sip:1@127.0.0.1>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\
+    let invite = "INVITE sip:1@127.0.0.1 SIP/2.0\r\n\
+                  Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKx\r\nFrom: <sip:a@b>;tag=1\r\n\
+                  To: <sip:1@127.0.0.1>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\
                   Content-Length: 0\r\n\r\n";
     let cut = usize::try_from(*seed).unwrap() % invite.len();
     let broken = invite.replace("CSeq: 1 INVITE", "CSeq: one INVITE");
