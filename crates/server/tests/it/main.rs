@@ -12,6 +12,7 @@ mod kill;
 mod outage;
 mod platform;
 mod python_client;
+mod reach;
 mod sandbox;
 mod shutdown;
 mod sipp;
