@@ -296,7 +296,7 @@ pub fn config(more: &str) -> String {
 }
 
 /// The binary, with an environment that holds nothing of ours.
-fn binary() -> Command {
+pub fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_avanak"));
     command.env_clear().env("PATH", path()).stdin(Stdio::null());
     command
@@ -341,7 +341,7 @@ fn spawn(dir: &Path, log: &Path, options: &Options) -> (Child, SocketAddr) {
 }
 
 /// A data directory with its configuration file, in which nothing was started yet.
-fn data_dir(options: &Options) -> TempDir {
+pub fn data_dir(options: &Options) -> TempDir {
     let dir = if options.within.as_os_str().is_empty() {
         tempfile::tempdir()
     } else {
@@ -352,7 +352,7 @@ fn data_dir(options: &Options) -> TempDir {
     dir
 }
 
-fn run(dir: &Path, options: &Options, command: &[&str]) -> Output {
+pub fn run(dir: &Path, options: &Options, command: &[&str]) -> Output {
     binary().args(command).args(arguments(dir, options)).output().unwrap()
 }
 
