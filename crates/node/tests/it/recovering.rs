@@ -2,12 +2,12 @@
 //! `recovery.rs`.
 
 use app::Caller;
-use domain::{Disposition, MessageId, QuickSendId};
+use domain::{Disposition, MessageId, QuickSendId, Status};
 use engine::{CallKey, Cause, Event, Outcome, Refusal};
 use node::SLOT_BYTES;
 use store::quick_send::State;
 
-use crate::fixture::{World, busy, config, dialog, ended, heard_out};
+use crate::fixture::{MemoryFile, World, busy, config, dialog, ended, heard_out};
 
 struct Killed {
     world: World,
@@ -157,6 +157,93 @@ async fn after_a_loss_of_power_nothing_open_is_called_again() {
 }
 
 #[tokio::test]
+async fn what_another_host_dialled_is_never_called_again_by_one_that_was_there_before() {
+    // Host B runs first, in the same boot as ever after.
+    let mut world = World::new(config(10, 50)).await;
+    let host_b = world.file.clone();
+    world.kill();
+    // Host A takes over with a recorder of its own, dials, and is killed.
+    world.file = MemoryFile::default();
+    world.start().await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    world.run().await;
+    let call = world.last_call();
+    let mut killed = Killed { world, customer, send, call };
+    killed.world.kill();
+    // B comes back: its recorder is whole and of this boot, and knows nothing of the call.
+    killed.world.file = host_b;
+    killed.world.start().await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.check_never_called_again().await;
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+}
+
+#[tokio::test]
+async fn a_second_data_directory_on_the_same_database_calls_nobody_again() {
+    let mut world = World::new(config(10, 50)).await;
+    let second_directory = world.file.clone();
+    world.kill();
+    world.file = MemoryFile::default();
+    world.start().await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    world.run().await;
+    let call = world.last_call();
+    let mut killed = Killed { world, customer, send, call };
+    // The first process lives on, as nothing locks the database.
+    let mut first = killed.world.node.take().unwrap();
+    killed.world.kill();
+    killed.world.file = second_directory;
+    killed.world.start().await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.check_never_called_again().await;
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+    // Whatever the first one tries now, it is told that it is not the node any more.
+    let now = killed.world.now;
+    for work in first.step(now).work {
+        let done = work.run().await;
+        first.on_done(now, done);
+    }
+    assert!(first.step(now).fenced);
+}
+
+#[tokio::test]
+async fn what_was_not_sent_is_called_again_even_if_it_could_not_be_put_back_at_once() {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    world.submit(&customer, "09121234567").await;
+    world.kill();
+    // The next process knows that nothing was sent, but dies before it can write that down.
+    world.database_is_there = false;
+    world.start().await;
+    world.kill();
+    world.database_is_there = true;
+    world.start().await;
+    world.pass_ms(100).await;
+    assert!(world.abandoned.is_empty());
+    assert_eq!(world.called(), ["09121234567"]);
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn a_recorder_that_is_ahead_of_the_database_vouches_for_nothing() {
+    // The database is a copy from before: this recorder has served epochs that it does not know.
+    let mut later = World::new(config(10, 50)).await;
+    for _ in 0..3 {
+        later.kill();
+        later.start().await;
+    }
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    world.submit(&customer, "09121234567").await;
+    world.kill();
+    world.file = later.file.clone();
+    world.start().await;
+    assert_eq!(world.abandoned.len(), 1, "it may have been dialled");
+}
+
+#[tokio::test]
 async fn a_torn_slot_makes_every_call_without_a_record_count_as_dialled() {
     let mut killed = dialled().await;
     let other = killed.world.submit(&killed.customer, "09127654321").await;
@@ -215,4 +302,49 @@ async fn records_of_a_shard_that_is_gone_move_to_the_others() {
     assert!(matches!(&steps.commands[..], [(0, engine::Command::Abandon(abandoned))]
         if abandoned.call == killed.call));
     assert_eq!((recorders[0].len(), recorders[1].len()), (1, 0));
+}
+
+/// What a customer was told is never taken back by a restart.
+#[tokio::test]
+async fn a_restart_takes_no_status_back() {
+    for (status, n) in [(Status::Ringing, 0), (Status::Ringing, 1), (Status::Answered, 2)] {
+        let mut killed = dialled().await;
+        let call = killed.call;
+        let answered = Event::Answered { call, dialog: dialog() };
+        let events = [Event::Ringing { call }, Event::EarlyMedia { call }, answered];
+        killed.world.tell(events[n].clone());
+        assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
+        killed.restart().await;
+        assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
+        killed.check_never_called_again().await;
+        assert!(killed.world.app.live().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ended_before_the_kill_is_shown_as_far_as_it_came_until_it_is_settled() {
+    let mut killed = dialled().await;
+    killed.world.tell(ended(killed.call, heard_out()));
+    killed.world.kill();
+    killed.world.database_is_there = false;
+    killed.world.start().await;
+    let status = killed.world.status(&killed.customer, killed.send).await;
+    assert_eq!(status, Status::Answered);
+    killed.world.database_is_there = true;
+    killed.world.pass_ms(1_000).await;
+    let status = killed.world.status(&killed.customer, killed.send).await;
+    assert_eq!(status, Status::Ended(Disposition::Delivered));
+}
+
+#[tokio::test]
+async fn a_send_that_goes_back_to_the_queue_is_still_being_called_for_its_customer() {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    assert_eq!(world.status(&customer, send).await, Status::Calling);
+    let now = world.now;
+    world.node.as_mut().unwrap().drain(now);
+    world.run().await;
+    assert!(matches!(world.state(&customer, send).await, State::Ready { .. }));
+    assert_eq!(world.status(&customer, send).await, Status::Calling);
 }

@@ -48,7 +48,7 @@ fn the_published_python_client_works_unmodified() {
         let heard = story["heard_seconds"].as_f64().unwrap();
         assert!(heard >= story["clip_seconds"].as_f64().unwrap(), "{story}");
     }
-    let log = std::fs::read_to_string(platform.data_dir().join("log")).unwrap();
+    let log = platform.log();
     assert!(!log.contains(&customer.token), "a token never reaches the log");
     assert!(!log.contains(NUMBER), "a number is never logged in full");
 }
