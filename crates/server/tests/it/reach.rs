@@ -15,8 +15,8 @@ use crate::platform::{
 };
 
 /// A trunk written by hand: it answers every call and keeps what was said to it.
-struct ByHand {
-    address: SocketAddr,
+pub struct ByHand {
+    pub address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -24,7 +24,7 @@ struct ByHand {
 
 impl ByHand {
     /// It wants its audio sent to `media`.
-    fn start(media: SocketAddr) -> Self {
+    pub fn start(media: SocketAddr) -> Self {
         let sip = UdpSocket::bind("127.0.0.1:0").unwrap();
         sip.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
         let address = sip.local_addr().unwrap();
