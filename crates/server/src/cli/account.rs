@@ -214,7 +214,9 @@ async fn tokens(app: &App, account: AccountId, json: bool) -> Result<()> {
     if json {
         let shown: Vec<_> = tokens
             .iter()
-            .map(|token| json!({ "token_id": token.id.0, "label": token.label, "state": state(token) }))
+            .map(|token| {
+                json!({ "token_id": token.id.0, "label": token.label, "state": state(token) })
+            })
             .collect();
         return say(&json!({ "account_id": account.0, "tokens": shown }).to_string());
     }
