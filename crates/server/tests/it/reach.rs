@@ -62,16 +62,16 @@ impl Drop for ByHand {
 /// 200 to whatever was asked, with a description when it was an INVITE.
 fn answer(request: &str, contact: SocketAddr, media: SocketAddr) -> String {
     let copied = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
-    let headers: String = request
-        .lines()
-        .take_while(|line| !line.is_empty())
-        .filter(|line| copied.iter().any(|name| line.starts_with(name)))
-        .map(|line| {
-            let tag =
-                if line.starts_with("To:") && !line.contains("tag=") { ";tag=hand" } else { "" };
-            format!("{line}{tag}\r\n")
-        })
-        .collect();
+    let mut headers = String::new();
+    for line in request.lines().take_while(|line| !line.is_empty()) {
+        if copied.iter().any(|name| line.starts_with(name)) {
+            headers.push_str(line);
+            if line.starts_with("To:") && !line.contains("tag=") {
+                headers.push_str(";tag=hand");
+            }
+            headers.push_str("\r\n");
+        }
+    }
     let (kind, body) = if request.starts_with("INVITE ") {
         let (ip, port) = (media.ip(), media.port());
         let body = format!(
