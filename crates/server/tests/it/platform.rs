@@ -352,12 +352,12 @@ pub fn data_dir(options: &Options) -> TempDir {
     } else {
         tempfile::tempdir_in(&options.within)
     };
-    /// Runs a command of the command line on a data directory, however it ends.
     let dir = dir.unwrap();
     std::fs::write(dir.path().join("avanak.toml"), &options.config).unwrap();
     dir
 }
 
+/// Runs a command of the command line on a data directory, however it ends.
 pub fn run(dir: &Path, options: &Options, command: &[&str]) -> Output {
     binary().args(command).args(arguments(dir, options)).output().unwrap()
 }
