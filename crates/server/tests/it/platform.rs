@@ -252,6 +252,11 @@ impl Platform {
         ports.collect()
     }
 
+    /// Runs a command of the command line against this platform, however it ends.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        run(self.dir.path(), &self.options, arguments)
+    }
+
     /// Kills the process with SIGKILL and waits for its death.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -353,6 +358,7 @@ pub fn data_dir(options: &Options) -> TempDir {
     dir
 }
 
+/// Runs a command of the command line on a data directory, however it ends.
 pub fn run(dir: &Path, options: &Options, command: &[&str]) -> Output {
     binary().args(command).args(arguments(dir, options)).output().unwrap()
 }
