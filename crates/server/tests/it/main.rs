@@ -4,6 +4,7 @@
 
 mod baresip;
 mod database;
+mod demo;
 mod digest;
 mod far_end;
 mod full_disk;

@@ -8,20 +8,33 @@ use tempfile::NamedTempFile;
 use crate::platform::{Customer, Platform, eventually, free_udp_port, peer_file, rising_tone};
 
 /// A running SIPp.
-struct Sipp {
+pub struct Sipp {
     child: Child,
-    port: u16,
+    /// Where it takes calls, on loopback.
+    pub port: u16,
     statistics: NamedTempFile,
 }
 
 impl Sipp {
     /// Starts `scenario` for one call, and waits until its port is taken.
-    fn start(scenario: &str) -> Self {
+    pub fn start(scenario: &str) -> Self {
         Self::for_calls(1, scenario)
     }
 
     /// Starts `scenario` for this many calls, and waits until its port is taken.
     fn for_calls(calls: usize, scenario: &str) -> Self {
+        // A port that was free may be taken by a test beside us; SIPp then ends at once.
+        eventually("SIPp starts", || {
+            let mut sipp = Self::spawn(calls, scenario);
+            let bound = eventually("SIPp takes its port", || {
+                let ended = sipp.child.try_wait().unwrap().is_some();
+                (ended || is_bound(sipp.port)).then_some(!ended)
+            });
+            bound.then_some(sipp)
+        })
+    }
+
+    fn spawn(calls: usize, scenario: &str) -> Self {
         let port = free_udp_port();
         let statistics = NamedTempFile::new().unwrap();
         let child = Command::new("sipp")
@@ -38,12 +51,11 @@ impl Sipp {
             .stdin(Stdio::null())
             .spawn()
             .expect("SIPp is installed (cargo x test installs it)");
-        eventually("SIPp takes its port", || is_bound(port).then_some(()));
         Self { child, port, statistics }
     }
 
     /// Waits for SIPp's own verdict: success when the call went as its scenario says.
-    fn passed(&mut self) -> bool {
+    pub fn passed(&mut self) -> bool {
         let status = eventually("SIPp ends", || self.child.try_wait().unwrap());
         status.success()
     }
@@ -54,7 +66,7 @@ impl Sipp {
         let mut lines = text.lines().map(|line| line.split(';').collect::<Vec<_>>());
         let names = lines.next().expect("SIPp names its columns");
         let column = names.iter().position(|column| *column == name).expect("a name SIPp knows");
-        lines.last().expect("SIPp wrote its last line")[column].parse().unwrap()
+        lines.next_back().expect("SIPp wrote its last line")[column].parse().unwrap()
     }
 }
 
