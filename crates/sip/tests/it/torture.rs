@@ -1,5 +1,5 @@
-//! Odd but valid messages are read, broken ones are refused for the right reason: what `torture_sets`
-//! has a row of is looked into here, and there is more of the kind.
+//! Odd but valid messages are read, broken ones are refused for the right reason: what
+//! `torture_sets` has a row of is looked into here, and there is more of the kind.
 
 use sip::message::{Message, parse};
 use sip::{Limits, Malformed, Name, NameAddr, Scheme};

@@ -138,7 +138,8 @@ fn rfc_4475_valid() {
                 &format!("{odd_method} {unusual} SIP/2.0"),
                 &[
                     "To: \"BEL:\u{7}NUL:\u{0}DEL:\u{7f}\" <sip:1_unusual@example.com>",
-                    "From: token1~` token2'+_ token3*%!.- <sip:mundane@example.com>;fromParam''~+*_!.-%=\
+                    "From: token1~` token2'+_ token3*%!.- <sip:mundane@example.com>;\
+                     fromParam''~+*_!.-%=\
              \"\u{440}\u{430}\u{431}\";tag=_token~1'+`*%!-.",
                 ],
                 "",
@@ -168,7 +169,8 @@ fn rfc_4475_valid() {
                 &[
                     "To: sip:null-%00-null@example.com",
                     "From: sip:null-%00-null@example.com;tag=839923423",
-                    "Contact: <sip:%00@host5.example.com>\r\nContact: <sip:%00%00@host5.example.com>",
+                    "Contact: <sip:%00@host5.example.com>\r\n\
+                     Contact: <sip:%00%00@host5.example.com>",
                 ],
                 "",
             ),
