@@ -15,6 +15,7 @@ mod prices;
 pub mod quick_send;
 mod settings;
 mod speech;
+pub mod trunk;
 
 pub use app::{App, Ports};
 pub use caller::Caller;

@@ -44,6 +44,10 @@ define_id!(
     /// A phone that registers with us, or whose contact the operator fixed.
     PhoneId
 );
+define_id!(
+    /// A route to the telephone network.
+    TrunkId
+);
 
 /// One try at one number: the `n`-th attempt (from 1) of a quick send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,7 +15,10 @@ pub use account::Account;
 pub use billing::money::Rials;
 pub use billing::tariff::{Tariff, Zone};
 pub use dialer::disposition::{CallFacts, Disposition, Status};
-pub use id::{AccountId, AttemptId, MessageId, NodeId, PhoneId, QuickSendId, TariffId, TokenId};
+pub use dialer::trunk::Trunk;
+pub use id::{
+    AccountId, AttemptId, MessageId, NodeId, PhoneId, QuickSendId, TariffId, TokenId, TrunkId,
+};
 pub use message::{Approval, Message};
 pub use phone_number::{Destination, Extension, PhoneNumber};
 pub use time::Timestamp;

@@ -77,7 +77,7 @@ impl Node {
                 // Nothing was leased, most likely; what was after all is found by reconciling.
                 self.failed(now, Kind::Lease, &failure);
                 for (waiting, _) in chosen {
-                    self.line.push(waiting);
+                    self.wait(waiting.job);
                 }
                 return;
             }
@@ -85,7 +85,7 @@ impl Node {
         self.under_way.answered(Kind::Lease);
         for ((waiting, room), attempt) in chosen.into_iter().zip(attempts) {
             if let Some(attempt) = attempt {
-                let trunk = self.gate.line_name(waiting.line).unwrap_or_default();
+                let trunk = room.trunk.clone();
                 self.hold(now, attempt, &waiting.job, trunk, Box::new(room));
             } else {
                 // It is in the queue no more, or our lease was too old: the table tells.

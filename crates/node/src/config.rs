@@ -1,8 +1,11 @@
 //! What the operator has set for a node. Read from the configuration by `server`; plain values
 //! here.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use domain::AccountId;
+use domain::dialer::trunk::NumberFormat;
 use engine::{Codec, Credentials};
 
 /// A node's settings.
@@ -12,7 +15,7 @@ pub struct NodeConfig {
     pub name: String,
     /// How many shard threads place calls. A call belongs to shard `call key mod shards`.
     pub shards: usize,
-    /// The routes to the telephone network, in order.
+    /// The routes to the telephone network, in order; `Node::set_trunks` replaces them.
     pub trunks: Vec<Trunk>,
     /// The caps of calls to registered phones.
     pub phones: Caps,
@@ -46,14 +49,20 @@ pub struct NodeConfig {
 }
 
 /// A route to the telephone network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trunk {
     /// Its name in logs, metrics and records.
     pub name: String,
+    /// Whether new calls may take it. Calls of a killed process are ended over it in any case.
+    pub enabled: bool,
     /// Where its INVITEs are sent.
     pub address: SocketAddr,
     /// The number shown to the callee: the user part of From.
     pub caller_id: String,
+    /// The numbers of accounts that show one of their own.
+    pub caller_ids: BTreeMap<AccountId, String>,
+    /// How numbers are written towards it.
+    pub number_format: NumberFormat,
     /// For a 401 or 407.
     pub credentials: Option<Credentials>,
     /// Codecs in the order of preference. Empty: the engine's own order.
@@ -62,6 +71,30 @@ pub struct Trunk {
     pub caps: Caps,
     /// Beginnings of the national numbers it takes; empty takes all.
     pub prefixes: Vec<String>,
+    /// Among trunks with equally long prefixes the lowest is tried first.
+    pub priority: u32,
+    /// Its share of the calls among trunks of equal priority, at least 1.
+    pub weight: u32,
+}
+
+impl Trunk {
+    /// A trunk that takes every number, without credentials.
+    pub fn new(name: &str, address: SocketAddr, caller_id: &str, caps: Caps) -> Self {
+        Self {
+            name: name.to_owned(),
+            enabled: true,
+            address,
+            caller_id: caller_id.to_owned(),
+            caller_ids: BTreeMap::new(),
+            number_format: NumberFormat::default(),
+            credentials: None,
+            codecs: Vec::new(),
+            caps,
+            prefixes: Vec::new(),
+            priority: 0,
+            weight: 1,
+        }
+    }
 }
 
 /// How much a route takes.

@@ -1,7 +1,7 @@
 //! The waiting line: which of the waiting jobs is dialled next. Memory only: the table of ready
 //! sends is the truth, and a job that is forgotten here is found there again.
 //!
-//! For each line (trunk): classes in strict order; within a class stride scheduling over
+//! For each route (the trunks that take a number): classes in strict order; within a class stride scheduling over
 //! customers, so that a thousand sends of one do not stand before one of another; within a
 //! customer by due time. A job whose number is in a call steps aside until the number is free.
 
@@ -20,8 +20,8 @@ const STRIDE: u64 = 1;
 pub(crate) struct Waiting {
     pub(crate) job: ReadyJob,
     pub(crate) callee: Callee,
-    /// The trunk that will carry it.
-    pub(crate) line: usize,
+    /// The trunks that may carry it, as the gate knows them.
+    pub(crate) route: usize,
 }
 
 /// Where a job stands.
@@ -51,7 +51,7 @@ pub(crate) struct WaitingLine {
     aside: BTreeMap<Callee, BTreeSet<QuickSendId>>,
 }
 
-/// The customers of one line and class, in the order in which they may start a call.
+/// The customers of one route and class, in the order in which they may start a call.
 #[derive(Debug, Default)]
 struct Fair {
     order: BTreeSet<(u64, AccountId)>,
@@ -144,15 +144,31 @@ impl WaitingLine {
         expired
     }
 
-    /// The lines that have jobs which could be started but for capacity.
-    pub(crate) fn lines_waited_for(&self) -> BTreeSet<usize> {
+    /// The routes that have jobs which could be started but for capacity.
+    pub(crate) fn routes_waited_for(&self) -> BTreeSet<usize> {
         let busy = self.queues.iter().filter(|(_, fair)| !fair.order.is_empty());
-        busy.map(|((line, _), _)| *line).collect()
+        busy.map(|((route, _), _)| *route).collect()
     }
 
-    /// The next job of a line.
-    pub(crate) fn first(&self, line: usize) -> Option<&Waiting> {
-        let mut queues = self.queues.range((line, u8::MIN)..=(line, u8::MAX));
+    /// Finds the routes anew, after the trunks were replaced. Who stood aside or was not due yet
+    /// stays so; the others line up again.
+    pub(crate) fn reroute(&mut self, route_of: impl Fn(&ReadyJob) -> usize) {
+        self.queues.clear();
+        let mut queued = Vec::new();
+        for (send, entry) in &mut self.jobs {
+            entry.waiting.route = route_of(&entry.waiting.job);
+            if entry.place == Place::Queued {
+                queued.push(*send);
+            }
+        }
+        for send in queued {
+            self.enqueue(send);
+        }
+    }
+
+    /// The next job of a route.
+    pub(crate) fn first(&self, route: usize) -> Option<&Waiting> {
+        let mut queues = self.queues.range((route, u8::MIN)..=(route, u8::MAX));
         let send = queues.find_map(|(_, fair)| fair.first())?;
         self.jobs.get(&send).map(|entry| &entry.waiting)
     }
@@ -219,14 +235,14 @@ impl WaitingLine {
         let Some(entry) = self.jobs.get_mut(&send) else { return };
         entry.place = Place::Queued;
         let job = &entry.waiting.job;
-        let fair = self.queues.entry((entry.waiting.line, job.class)).or_default();
+        let fair = self.queues.entry((entry.waiting.route, job.class)).or_default();
         fair.push(job.account, job.due_at, send);
     }
 
     fn dequeue(&mut self, send: QuickSendId, started: bool) {
         let Some(entry) = self.jobs.get(&send) else { return };
         let job = &entry.waiting.job;
-        if let Some(fair) = self.queues.get_mut(&(entry.waiting.line, job.class)) {
+        if let Some(fair) = self.queues.get_mut(&(entry.waiting.route, job.class)) {
             fair.remove(job.account, job.due_at, send, started);
         }
     }

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use app::dialing::{NodeStamp, PHONES, ReadyJob};
 use app::ports::{Dispatch, Reservation};
 use domain::dialer::pacing::Gcra;
-use domain::dialer::route::trunk_for;
+use domain::dialer::route::{Turn, trunks_for};
 use domain::{AccountId, Destination, Timestamp};
 
-use crate::config::{Caps, NodeConfig};
+use crate::config::{Caps, NodeConfig, Trunk};
 use crate::moment::Moment;
 
 /// A reservation outside the node's own steps is only made this long after the last step: beyond
@@ -35,12 +35,15 @@ struct State {
     /// Who we are, while we may start calls.
     stamp: Option<NodeStamp>,
     now: Option<Moment>,
+    /// The registered phones stand first, then the trunks.
     lines: Vec<Line>,
+    /// The ways that calls were found to have: each a list of lines, to be tried in turn.
+    routes: Vec<Vec<usize>>,
     busy: BTreeMap<Callee, Busy>,
     /// Numbers left alone for a while after a call, by the steady clock.
     resting: BTreeMap<Callee, Timestamp>,
     rest_us: i64,
-    /// Trunks for which somebody waits: nobody may pass ahead of them.
+    /// Routes for which somebody waits: nobody may pass ahead of them.
     waited_for: BTreeSet<usize>,
     inbox: Vec<Arrival>,
     /// Something was accepted that the inbox had no room for.
@@ -53,10 +56,17 @@ pub(crate) struct Arrival {
     pub(crate) reservation: Option<Reservation>,
 }
 
-/// A trunk's counters, or those of the registered phones, which stand last.
+/// The position of the registered phones among the lines.
+const PHONES_LINE: usize = 0;
+
+/// A trunk's counters, or those of the registered phones.
 struct Line {
     name: String,
+    /// Whether new calls may take it: the trunk is there and not switched off.
+    open: bool,
     prefixes: Vec<String>,
+    turn: Turn,
+    weight: u32,
     caps: Caps,
     in_use: u32,
     /// When calls may be chosen.
@@ -82,6 +92,45 @@ impl Callee {
     }
 }
 
+impl Line {
+    fn new(name: &str, caps: Caps) -> Self {
+        Self {
+            name: name.to_owned(),
+            open: true,
+            prefixes: Vec::new(),
+            turn: Turn::first(0),
+            weight: 1,
+            caps,
+            in_use: 0,
+            pace: Gcra::new(caps.max_cps),
+            wire: Gcra::new(caps.max_cps),
+        }
+    }
+
+    /// Takes the operator's word; what is under way and the pace so far stay.
+    fn become_trunk(&mut self, trunk: &Trunk) {
+        self.open = trunk.enabled;
+        self.prefixes.clone_from(&trunk.prefixes);
+        self.turn = self.turn.with_priority(trunk.priority);
+        self.weight = trunk.weight;
+        if self.caps.max_cps != trunk.caps.max_cps {
+            self.pace = Gcra::new(trunk.caps.max_cps);
+            self.wire = Gcra::new(trunk.caps.max_cps);
+        }
+        self.caps = trunk.caps;
+    }
+
+    fn has_room(&mut self, steady: Timestamp) -> Result<(), NoRoom> {
+        if self.in_use >= self.caps.max_channels {
+            return Err(NoRoom::Channels);
+        }
+        if !self.pace.take(steady) {
+            return Err(NoRoom::Pace(self.pace.next_start()));
+        }
+        Ok(())
+    }
+}
+
 struct Busy {
     line: Option<usize>,
     /// An INVITE may have been sent: the start is used up and the number rests afterwards.
@@ -93,6 +142,8 @@ struct Busy {
 pub(crate) struct Room {
     gate: Gate,
     callee: Callee,
+    /// The name of the trunk that was chosen, as attempts are recorded with.
+    pub(crate) trunk: String,
 }
 
 impl Drop for Room {
@@ -106,40 +157,45 @@ impl Drop for Room {
 pub(crate) enum NoRoom {
     /// The number is in a call, or rests after one.
     Callee,
-    /// Every channel of the line is taken.
+    /// Every channel of its lines is taken.
     Channels,
-    /// The line's pace allows the next start at this moment of the steady clock.
+    /// The pace of its lines allows the next start at this moment of the steady clock.
     Pace(Timestamp),
     /// No line takes it.
     NoRoute,
+}
+
+impl NoRoom {
+    /// A start is possible at `at`, if not sooner.
+    fn or_at(self, at: Timestamp) -> Self {
+        match self {
+            Self::Pace(sooner) => Self::Pace(sooner.min(at)),
+            _ => Self::Pace(at),
+        }
+    }
 }
 
 impl Gate {
     /// A gate for the trunks of `config`. `wake` is called, without locks held, whenever the node
     /// should take a step.
     pub fn new(config: &NodeConfig, wake: Box<dyn Fn() + Send + Sync>) -> Self {
-        let line = |name: &str, prefixes: &[String], caps: Caps| Line {
-            name: name.to_owned(),
-            prefixes: prefixes.to_vec(),
-            caps,
-            in_use: 0,
-            pace: Gcra::new(caps.max_cps),
-            wire: Gcra::new(caps.max_cps),
-        };
-        let mut lines: Vec<Line> = config
-            .trunks
-            .iter()
-            .map(|trunk| line(&trunk.name, &trunk.prefixes, trunk.caps))
-            .collect();
-        lines.push(line(PHONES, &[], config.phones));
         let rest_us = config.number_rest_ms.saturating_mul(1000);
-        let state = State { lines, rest_us, ..State::default() };
+        let lines = vec![Line::new(PHONES, config.phones)];
+        let mut state = State { lines, rest_us, ..State::default() };
+        state.set_trunks(&config.trunks);
         Self(Arc::new(Shared { state: Mutex::new(state), wake }))
+    }
+
+    /// Replaces the trunks. Calls that are up keep their channels; routes found before are void.
+    pub(crate) fn set_trunks(&self, trunks: &[Trunk]) {
+        self.state().set_trunks(trunks);
     }
 
     /// Channels in use, by the name of the trunk; registered phones count as [`PHONES`].
     pub fn channels_in_use(&self) -> Vec<(String, u32)> {
-        self.state().lines.iter().map(|line| (line.name.clone(), line.in_use)).collect()
+        let state = self.state();
+        let shown = state.lines.iter().filter(|line| line.open || line.in_use > 0);
+        shown.map(|line| (line.name.clone(), line.in_use)).collect()
     }
 
     /// Says who we are while calls may be started, and nothing when they may not.
@@ -154,41 +210,36 @@ impl Gate {
         state.resting.retain(|_, until| *until > now.steady);
     }
 
-    /// The name of a line, as attempts are recorded with.
-    pub(crate) fn line_name(&self, line: usize) -> Option<String> {
-        self.state().lines.get(line).map(|line| line.name.clone())
+    /// The route of calls to `destination`, until the trunks are replaced.
+    pub(crate) fn route_for(&self, destination: &Destination) -> Option<usize> {
+        self.state().route_for(destination)
     }
 
-    /// The line that takes calls to `destination`.
-    pub(crate) fn line_for(&self, destination: &Destination) -> Option<usize> {
-        self.state().line_for(destination)
+    /// Says for which routes jobs wait.
+    pub(crate) fn wait_for(&self, routes: BTreeSet<usize>) {
+        self.state().waited_for = routes;
     }
 
-    /// Says for which lines jobs wait.
-    pub(crate) fn wait_for(&self, lines: BTreeSet<usize>) {
-        self.state().waited_for = lines;
-    }
-
-    /// Takes room for a call on `line`.
-    pub(crate) fn take(&self, callee: &Callee, line: usize, now: Moment) -> Result<Room, NoRoom> {
-        self.state().take(callee, line, now.steady)?;
-        Ok(Room { gate: self.clone(), callee: callee.clone() })
+    /// Takes room for a call on the first line of `route` that has some.
+    pub(crate) fn take(&self, callee: &Callee, route: usize, now: Moment) -> Result<Room, NoRoom> {
+        let trunk = self.state().take(callee, route, now.steady)?;
+        Ok(Room { gate: self.clone(), callee: callee.clone(), trunk })
     }
 
     /// Takes room for a call that is there already, whatever the caps say. `None` when the number
     /// is known to be in a call.
-    pub(crate) fn occupy(&self, callee: &Callee, line: &str) -> Option<Room> {
+    pub(crate) fn occupy(&self, callee: &Callee, trunk: &str) -> Option<Room> {
         let mut state = self.state();
         if state.busy.contains_key(callee) {
             return None;
         }
-        let line = state.lines.iter().position(|known| known.name == line);
+        let line = state.lines.iter().position(|line| line.name == trunk);
         if let Some(line) = line {
             state.lines[line].in_use += 1;
         }
         state.busy.insert(callee.clone(), Busy { line, dialled: true });
         drop(state);
-        Some(Room { gate: self.clone(), callee: callee.clone() })
+        Some(Room { gate: self.clone(), callee: callee.clone(), trunk: trunk.to_owned() })
     }
 
     /// Takes the INVITE of a call with room on the wire now, or tells when it may leave.
@@ -255,28 +306,89 @@ impl Gate {
 }
 
 impl State {
-    fn line_for(&self, destination: &Destination) -> Option<usize> {
-        let phones = self.lines.len().checked_sub(1)?;
-        let Destination::Number(number) = destination else { return Some(phones) };
-        let trunks = self.lines[..phones].iter();
-        trunk_for(trunks.map(|trunk| trunk.prefixes.iter().map(String::as_str)), number.national())
+    fn set_trunks(&mut self, trunks: &[Trunk]) {
+        self.routes.clear();
+        self.waited_for.clear();
+        for line in &mut self.lines[PHONES_LINE + 1..] {
+            line.open = false;
+        }
+        for trunk in trunks {
+            let known = self.lines.iter().position(|line| line.name == trunk.name);
+            let line = known.unwrap_or_else(|| self.place_for(trunk));
+            self.lines[line].become_trunk(trunk);
+        }
     }
 
-    fn take(&mut self, callee: &Callee, line: usize, steady: Timestamp) -> Result<(), NoRoom> {
+    /// A line for a trunk that has none: in the place of one that is gone and has no call left.
+    fn place_for(&mut self, trunk: &Trunk) -> usize {
+        let new = Line::new(&trunk.name, trunk.caps);
+        if let Some(free) = self.lines.iter().position(|line| !line.open && line.in_use == 0) {
+            self.lines[free] = new;
+            return free;
+        }
+        self.lines.push(new);
+        self.lines.len() - 1
+    }
+
+    fn route_for(&mut self, destination: &Destination) -> Option<usize> {
+        let lines = match destination {
+            Destination::Extension(_) => vec![PHONES_LINE],
+            Destination::Number(number) => self.lines_for(number.national()),
+        };
+        if lines.is_empty() {
+            return None;
+        }
+        let known = self.routes.iter().position(|route| *route == lines);
+        Some(known.unwrap_or_else(|| {
+            self.routes.push(lines);
+            self.routes.len() - 1
+        }))
+    }
+
+    fn lines_for(&self, national: &str) -> Vec<usize> {
+        let open: Vec<usize> =
+            (PHONES_LINE + 1..self.lines.len()).filter(|line| self.lines[*line].open).collect();
+        let prefixes =
+            open.iter().map(|line| self.lines[*line].prefixes.iter().map(String::as_str));
+        trunks_for(prefixes, national).into_iter().map(|position| open[position]).collect()
+    }
+
+    /// Whether a route has a line in common with one for which somebody waits.
+    fn is_waited_for(&self, route: usize) -> bool {
+        let lines = |route: usize| self.routes.get(route).map_or(&[][..], Vec::as_slice);
+        self.waited_for.iter().any(|other| {
+            *other == route || lines(*other).iter().any(|line| lines(route).contains(line))
+        })
+    }
+
+    fn take(&mut self, callee: &Callee, route: usize, steady: Timestamp) -> Result<String, NoRoom> {
         let rests = self.resting.get(callee).is_some_and(|until| *until > steady);
         if rests || self.busy.contains_key(callee) {
             return Err(NoRoom::Callee);
         }
-        let chosen = self.lines.get_mut(line).ok_or(NoRoom::NoRoute)?;
-        if chosen.in_use >= chosen.caps.max_channels {
-            return Err(NoRoom::Channels);
+        let mut order = self.routes.get(route).cloned().ok_or(NoRoom::NoRoute)?;
+        order.sort_by_key(|line| self.lines[*line].turn);
+        let mut why = NoRoom::Channels;
+        for (position, &line) in order.iter().enumerate() {
+            let chosen = &mut self.lines[line];
+            match chosen.has_room(steady) {
+                Ok(()) => {
+                    let turn = chosen.turn;
+                    chosen.turn = turn.taken(chosen.weight);
+                    chosen.in_use += 1;
+                    let trunk = chosen.name.clone();
+                    for &skipped in &order[..position] {
+                        let skipped = &mut self.lines[skipped];
+                        skipped.turn = skipped.turn.passed_over_for(turn);
+                    }
+                    self.busy.insert(callee.clone(), Busy { line: Some(line), dialled: false });
+                    return Ok(trunk);
+                }
+                Err(NoRoom::Pace(at)) => why = why.or_at(at),
+                Err(_) => {}
+            }
         }
-        if !chosen.pace.take(steady) {
-            return Err(NoRoom::Pace(chosen.pace.next_start()));
-        }
-        chosen.in_use += 1;
-        self.busy.insert(callee.clone(), Busy { line: Some(line), dialled: false });
-        Ok(())
+        Err(why)
     }
 
     /// The steady clock at `wall`, judged by the last step; `None` when that was too long ago or
@@ -291,7 +403,7 @@ impl State {
 
 impl Dispatch for Gate {
     fn routes(&self, destination: &Destination) -> bool {
-        self.state().line_for(destination).is_some()
+        self.state().route_for(destination).is_some()
     }
 
     fn reserve(
@@ -302,16 +414,16 @@ impl Dispatch for Gate {
     ) -> Option<Reservation> {
         let mut state = self.state();
         let stamp = state.stamp?;
-        let line = state.line_for(destination)?;
+        let route = state.route_for(destination)?;
         let steady = state.steady_at(now)?;
-        if state.waited_for.contains(&line) {
+        if state.is_waited_for(route) {
             return None;
         }
         let callee = Callee::of(account, destination);
-        state.take(&callee, line, steady).ok()?;
-        let trunk = state.lines[line].name.clone();
+        let trunk = state.take(&callee, route, steady).ok()?;
         drop(state);
-        Some(Reservation::new(trunk, stamp, Box::new(Room { gate: self.clone(), callee })))
+        let room = Room { gate: self.clone(), callee, trunk: trunk.clone() };
+        Some(Reservation::new(trunk, stamp, Box::new(room)))
     }
 
     fn accepted(&self, job: ReadyJob, reservation: Option<Reservation>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use app::dialing::{EndedCall, OpenAttempt, PhoneContact, ReadyJob};
-use domain::{AttemptId, Destination, Rials, TariffId, Timestamp, Zone};
+use domain::{AccountId, AttemptId, Destination, Rials, TariffId, Timestamp, Zone};
 use engine::{CallKey, Clip, DialogSnapshot, Target};
 
 use crate::gate::Callee;
@@ -14,6 +14,7 @@ pub(crate) struct Call {
     pub(crate) attempt: AttemptId,
     /// The shard that places it and has its flight record.
     pub(crate) shard: usize,
+    pub(crate) account: AccountId,
     pub(crate) callee: Callee,
     pub(crate) destination: Destination,
     /// The name of its trunk.

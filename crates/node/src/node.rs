@@ -51,6 +51,8 @@ pub struct Node {
     pub(crate) released: Vec<Released>,
     /// Preparations to order in the next step.
     pub(crate) preparations: VecDeque<Task>,
+    /// Which of the routes with waiting jobs had the first choice the last time.
+    pub(crate) first_route: usize,
     pub(crate) draining: bool,
     pub(crate) stats: NodeStats,
 }
@@ -183,6 +185,7 @@ impl Node {
             commands: Vec::new(),
             released: Vec::new(),
             preparations: VecDeque::new(),
+            first_route: 0,
             draining: false,
             stats: NodeStats::default(),
         };

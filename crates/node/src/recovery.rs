@@ -177,6 +177,7 @@ impl Node {
         let held = Call {
             attempt: open.attempt,
             shard,
+            account: open.account,
             callee,
             destination: open.destination.clone(),
             trunk: open.trunk.clone(),
@@ -203,8 +204,8 @@ impl Node {
         let Stage::Abandoned { dialog, .. } = &mut call.stage else { return };
         let dialog = dialog.take();
         let target = match (&call.destination, contact) {
-            (Destination::Number(_), _) => {
-                spec::trunk_target(&self.config, &call.trunk, &call.destination)
+            (Destination::Number(number), _) => {
+                spec::trunk_target(&self.config, &call.trunk, number)
             }
             (Destination::Extension(_), Some(contact)) => spec::phone_target(contact),
             // What is sent within a dialog goes where the dialog says.

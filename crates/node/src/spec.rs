@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app::dialing::PhoneContact;
-use domain::{AttemptId, Destination};
+use domain::{AccountId, AttemptId, PhoneNumber};
 use engine::{
     AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, Script, Target, limits::DRAIN_MS,
 };
@@ -34,11 +34,12 @@ pub(crate) fn call_spec(
     target: Target,
 ) -> CallSpec {
     let trunk = trunk(config, &call.trunk);
+    let from_uri = from_uri(config, trunk, call.account);
     CallSpec {
         call: key(call.attempt),
         call_id: call_id(call.attempt, &config.host),
         target,
-        from_uri: from_uri(config, trunk),
+        from_uri,
         credentials: credentials(trunk),
         codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
@@ -59,20 +60,26 @@ pub(crate) fn abandoned_call(
         call: key(call.attempt),
         call_id: call_id(call.attempt, &config.host),
         target,
-        from_uri: from_uri(config, trunk),
+        from_uri: from_uri(config, trunk, call.account),
         had_credentials: trunk.is_some_and(|trunk| trunk.credentials.is_some()),
         answered: dialog.map(|dialog| *dialog),
     }
+}
+
+/// Whether new calls may take a trunk.
+pub(crate) fn may_take(config: &NodeConfig, name: &str) -> bool {
+    trunk(config, name).is_some_and(|trunk| trunk.enabled)
 }
 
 /// Where calls to a public number go; `None` when the trunk is configured no more.
 pub(crate) fn trunk_target(
     config: &NodeConfig,
     name: &str,
-    destination: &Destination,
+    number: &PhoneNumber,
 ) -> Option<Target> {
-    let address = trunk(config, name)?.address;
-    let uri = format!("sip:{}@{address}", destination.as_str());
+    let trunk = trunk(config, name)?;
+    let address = trunk.address;
+    let uri = format!("sip:{}@{address}", trunk.number_format.apply(number));
     Some(Target::Address { address, request_uri: uri.clone(), to: uri })
 }
 
@@ -102,8 +109,9 @@ fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
     config.trunks.iter().find(|trunk| trunk.name == name)
 }
 
-fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>) -> String {
-    let user = trunk.map_or(PHONE_CALLER, |trunk| &trunk.caller_id);
+fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>, account: AccountId) -> String {
+    let shown = |trunk: &Trunk| trunk.caller_ids.get(&account).unwrap_or(&trunk.caller_id).clone();
+    let user = trunk.map_or_else(|| PHONE_CALLER.to_owned(), shown);
     format!("sip:{user}@{}", config.host)
 }
 

@@ -7,8 +7,9 @@ use app::dialing::{self, ReadyJob, Start};
 use domain::{AttemptId, Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command};
 
+use crate::config::Trunk;
 use crate::dialer::Waiting;
-use crate::gate::{Arrival, Callee, NoRoom, Room};
+use crate::gate::{Arrival, Callee, Gate, NoRoom, Room};
 use crate::live::{Call, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
@@ -28,6 +29,27 @@ pub(crate) const PAUSE_MS: i64 = 5_000;
 const ATTEMPTS_MAX: u16 = 200;
 
 impl Node {
+    /// Replaces the trunks: the operator has changed them. Live calls go on undisturbed, also on a
+    /// trunk that is there no more; what is not dialled yet finds its way anew.
+    pub fn set_trunks(&mut self, now: Moment, trunks: Vec<Trunk>) {
+        self.gate.set_trunks(&trunks);
+        let before = std::mem::replace(&mut self.config.trunks, trunks);
+        let same = |name: &str| {
+            let of = |trunks: &[Trunk]| trunks.iter().find(|trunk| trunk.name == name).cloned();
+            of(&before) == of(&self.config.trunks)
+        };
+        let undialled = self.calls.iter().filter(|(_, call)| {
+            let on_a_trunk = matches!(call.destination, Destination::Number(_));
+            let undialled = matches!(call.stage, Stage::Preparing { .. } | Stage::Prepared { .. });
+            on_a_trunk && undialled && !same(&call.trunk)
+        });
+        for key in undialled.map(|(key, _)| *key).collect::<Vec<CallKey>>() {
+            self.send_back(key, now.wall);
+        }
+        let gate = self.gate.clone();
+        self.line.reroute(|job| route_of(&gate, job));
+    }
+
     /// Takes what was accepted since the last step.
     pub(crate) fn take_arrivals(&mut self, now: Moment) {
         let (arrivals, overflowed) = self.gate.arrivals();
@@ -51,10 +73,9 @@ impl Node {
         if self.line.len() >= self.config.waiting_max || self.is_in_hand(job.quick_send) {
             return;
         }
-        // A destination that no trunk takes any more waits until its time is over.
-        let line = self.gate.line_for(&job.destination).unwrap_or(usize::MAX);
+        let route = route_of(&self.gate, &job);
         let callee = Callee::of(job.account, &job.destination);
-        self.line.push(Waiting { job, callee, line });
+        self.line.push(Waiting { job, callee, route });
     }
 
     /// A leased attempt is ours now: prepare it.
@@ -72,6 +93,7 @@ impl Node {
         let held = Call {
             attempt,
             shard,
+            account: job.account,
             callee: Callee::of(job.account, &job.destination),
             destination: job.destination.clone(),
             trunk,
@@ -101,9 +123,16 @@ impl Node {
     pub(crate) fn prepared(&mut self, key: CallKey, now: Moment) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Stage::Preparing { blob, contact } = &call.stage else { return };
-        let target = match contact {
-            Some(contact) => spec::phone_target(contact),
-            None => spec::trunk_target(&self.config, &call.trunk, &call.destination),
+        let target = match (contact, &call.destination) {
+            (Some(contact), _) => spec::phone_target(contact),
+            (None, Destination::Number(number)) => {
+                if !spec::may_take(&self.config, &call.trunk) {
+                    // It was removed or switched off since this call was chosen for it.
+                    return self.send_back(key, now.wall);
+                }
+                spec::trunk_target(&self.config, &call.trunk, number)
+            }
+            (None, Destination::Extension(_)) => None,
         };
         match (self.clips.get(blob), target) {
             (Some(clip), Some(target)) => {
@@ -166,19 +195,30 @@ impl Node {
             && self.may_start(now)
             && dialing::window_open(&self.app, now.wall);
         if may {
-            for line in self.line.lines_waited_for() {
-                next = next.into_iter().chain(self.choose_for(line, now)).min();
+            for route in self.routes_in_turn() {
+                next = next.into_iter().chain(self.choose_for(route, now)).min();
             }
         }
-        self.gate.wait_for(self.line.lines_waited_for());
+        self.gate.wait_for(self.line.routes_waited_for());
         next
     }
 
-    fn choose_for(&mut self, line: usize, now: Moment) -> Option<Timestamp> {
+    /// The routes with waiting jobs, another one first each time: routes may share trunks, and
+    /// none of them may live on what the others leave.
+    fn routes_in_turn(&mut self) -> Vec<usize> {
+        let mut routes: Vec<usize> = self.line.routes_waited_for().into_iter().collect();
+        if !routes.is_empty() {
+            self.first_route = (self.first_route + 1) % routes.len();
+            routes.rotate_left(self.first_route);
+        }
+        routes
+    }
+
+    fn choose_for(&mut self, route: usize, now: Moment) -> Option<Timestamp> {
         while self.chosen.len() < self.config.batch_max {
-            let waiting = self.line.first(line)?;
+            let waiting = self.line.first(route)?;
             let send = waiting.job.quick_send;
-            match self.gate.take(&waiting.callee, line, now) {
+            match self.gate.take(&waiting.callee, route, now) {
                 Ok(room) => {
                     let waiting = self.line.start(send)?;
                     self.chosen.push((waiting, room));
@@ -253,7 +293,8 @@ impl Node {
         if !self.chosen.is_empty() && may(&self.under_way, Kind::Lease) {
             self.under_way.ask(Kind::Lease);
             let chosen = std::mem::take(&mut self.chosen);
-            let starts = chosen.iter().map(|(waiting, _)| self.start_of(waiting, now)).collect();
+            let starts =
+                chosen.iter().map(|(waiting, room)| start_of(waiting, room, now)).collect();
             tasks.push(Task::Lease { stamp: self.stamp, starts });
             self.under_way.lease = chosen;
         }
@@ -304,11 +345,6 @@ impl Node {
         }
     }
 
-    fn start_of(&self, waiting: &Waiting, now: Moment) -> Start {
-        let trunk = self.gate.line_name(waiting.line).unwrap_or_default();
-        Start { quick_send: waiting.job.quick_send, trunk, at: now.wall }
-    }
-
     /// Whether a send is leased or about to be.
     fn is_in_hand(&self, send: domain::QuickSendId) -> bool {
         let first = key(AttemptId { quick_send: send, n: 0 });
@@ -331,4 +367,13 @@ impl Node {
             .chain(self.settlements.attempts())
             .collect()
     }
+}
+
+fn start_of(waiting: &Waiting, room: &Room, now: Moment) -> Start {
+    Start { quick_send: waiting.job.quick_send, trunk: room.trunk.clone(), at: now.wall }
+}
+
+/// A destination that no trunk takes any more waits until its time is over, or a trunk comes.
+fn route_of(gate: &Gate, job: &ReadyJob) -> usize {
+    gate.route_for(&job.destination).unwrap_or(usize::MAX)
 }

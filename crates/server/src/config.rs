@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use domain::calendar::calling_window::CallingWindow;
+use domain::dialer::trunk::{NumberFormat, Password};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -168,6 +169,8 @@ section! {
 
 section! {
     /// A route to the telephone network. Without any trunk, calls go to the sandbox carrier.
+    /// Trunks can also be added and changed while the server runs, with `avanak trunk`; those of
+    /// this file are changed here, and read at the start.
     Trunk {
         /// Its name in logs, metrics and records.
         name: String = String::new(),
@@ -177,10 +180,16 @@ section! {
         transport: String = String::from("udp"),
         /// User name for digest authentication; empty when the carrier knows us by address.
         username: String = String::new(),
-        /// Password for digest authentication.
+        /// Password for digest authentication. The database keeps it as it is, since a digest is
+        /// made from it: guard both.
         password: Secret = Secret::default(),
         /// The number shown to the callee.
         caller_id: String = String::from("avanak"),
+        /// How numbers are written towards it: `national` (09…), `e164` (+989…), `0098`, `98`, or
+        /// a pattern around `{national}` (09…) or `{subscriber}` (9…), like `77{national}`.
+        number_format: String = String::from("national"),
+        /// Codecs in the order of the offer, of PCMA and PCMU; empty leaves it to us.
+        codecs: Vec<String> = Vec::new(),
         /// Most calls at the same time.
         max_channels: u32 = 30,
         /// Most calls started in a second.
@@ -188,6 +197,11 @@ section! {
         /// Beginnings of the numbers it takes, in national form; empty takes all. The longest
         /// match among all trunks wins.
         prefixes: Vec<String> = Vec::new(),
+        /// Among trunks with equally long matches the lowest is tried first; the next one takes
+        /// what it has no channel for or may not start yet.
+        priority: u32 = 0,
+        /// Its share of the calls among trunks of equal priority, 1 to 1000.
+        weight: u32 = 1,
     }
 }
 
@@ -357,9 +371,12 @@ impl Config {
         self.node.data_dir.join("heard")
     }
 
-    /// Whether calls go to the sandbox carrier.
-    pub fn uses_sandbox(&self) -> bool {
-        self.trunk.is_empty()
+    /// The trunks of the configuration.
+    ///
+    /// # Errors
+    /// None, once the configuration was loaded: that is where they are checked.
+    pub fn trunks(&self) -> Result<Vec<domain::Trunk>> {
+        self.trunk.iter().map(Trunk::described).collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -381,7 +398,7 @@ impl Config {
         }
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
-            trunk.check()?;
+            trunk.described()?;
             if !names.insert(&trunk.name) {
                 bail!("trunk.name: '{}' is there twice", trunk.name);
             }
@@ -391,27 +408,30 @@ impl Config {
 }
 
 impl Trunk {
-    fn check(&self) -> Result<()> {
-        if self.name.is_empty() || self.name.len() > 60 {
-            bail!("trunk.name: between 1 and 60 characters");
-        }
-        if self.transport != "udp" {
-            bail!("trunk.transport of '{}': only udp is there", self.name);
-        }
-        if self.address.is_empty() {
-            bail!("trunk.address of '{}' is missing", self.name);
-        }
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"+._-".contains(&b);
-        if self.caller_id.is_empty() || !self.caller_id.bytes().all(plain) {
-            bail!("trunk.caller_id of '{}': letters, digits and +._- only", self.name);
-        }
-        if self.max_channels == 0 || self.max_cps == 0 {
-            bail!("trunk '{}': max_channels and max_cps must be at least 1", self.name);
-        }
-        if let Some(prefix) = self.prefixes.iter().find(|p| !p.bytes().all(|b| b.is_ascii_digit()))
-        {
-            bail!("trunk.prefixes of '{}': '{prefix}' is not all digits", self.name);
-        }
-        Ok(())
+    /// The trunk in the words of the rules.
+    ///
+    /// # Errors
+    /// A field that makes no sense; the message names it.
+    pub fn described(&self) -> Result<domain::Trunk> {
+        let format = NumberFormat::parse(&self.number_format);
+        let trunk = domain::Trunk {
+            name: self.name.clone(),
+            address: self.address.clone(),
+            transport: self.transport.clone(),
+            username: self.username.clone(),
+            password: Password(self.password.0.clone()),
+            caller_id: self.caller_id.clone(),
+            number_format: format.with_context(|| {
+                format!("trunk '{}': number_format: '{}' is none", self.name, self.number_format)
+            })?,
+            codecs: self.codecs.clone(),
+            prefixes: self.prefixes.clone(),
+            max_channels: self.max_channels,
+            max_cps: self.max_cps,
+            priority: self.priority,
+            weight: self.weight,
+        };
+        trunk.check().with_context(|| format!("trunk '{}'", self.name))?;
+        Ok(trunk)
     }
 }

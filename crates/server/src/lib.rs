@@ -17,6 +17,7 @@ pub mod phones;
 pub mod sandbox;
 pub mod shard;
 pub mod telemetry;
+pub mod trunks;
 pub mod tts;
 pub mod udp;
 

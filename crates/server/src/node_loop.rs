@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use domain::Timestamp;
 use engine::Event;
-use node::{Done, Gate, Moment, Node, Steps};
+use node::{Done, Gate, Moment, Node, Steps, Trunk};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::clock::Clocks;
@@ -43,6 +43,8 @@ pub struct Parts {
     pub leads: Arc<AtomicBool>,
     /// Commands from elsewhere in the program, for the engine.
     pub orders: mpsc::Receiver<engine::Command>,
+    /// All trunks, whenever the operator has changed one.
+    pub trunks: mpsc::Receiver<Vec<Trunk>>,
 }
 
 /// The running loop.
@@ -140,6 +142,7 @@ impl NodeLoop {
             Some(order) = parts.orders.recv() => {
                 self.waiting.push_back(ShardCommand::Engine(order));
             }
+            Some(trunks) = parts.trunks.recv() => parts.node.set_trunks(now, trunks),
             () = parts.wake.notified() => {}
             _ = stop.changed(), if draining.is_none() => {}
             () = tokio::time::sleep(Duration::from_micros(us).min(longest)) => {}

@@ -18,6 +18,9 @@ use crate::clock;
 use crate::config::Sandbox;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
+/// The name of the trunk that leads here while there is no other.
+pub const TRUNK: &str = "sandbox";
+
 /// The epoll mark of the SIP socket; media ports are marked with their place.
 const SIP_MARK: u64 = u64::MAX;
 /// Sockets reported by one wait.

@@ -525,17 +525,16 @@ fn node_config(plan: &Plan) -> NodeConfig {
         _ => caps,
     };
     let credential = carrier::numbers::SANDBOX_CREDENTIAL;
-    let trunk = |name: &str, caps: Caps, prefixes: Vec<String>| Trunk {
-        name: name.to_owned(),
-        address: CARRIER_SIP.parse().expect("a literal"),
-        caller_id: String::from("02100000000"),
-        credentials: Some(engine::Credentials {
-            username: credential.to_owned(),
-            password: credential.to_owned(),
-        }),
-        codecs: Vec::new(),
-        caps: sabotaged(caps),
-        prefixes,
+    let trunk = |name: &str, caps: Caps, prefixes: Vec<String>| {
+        let address = CARRIER_SIP.parse().expect("a literal");
+        Trunk {
+            credentials: Some(engine::Credentials {
+                username: credential.to_owned(),
+                password: credential.to_owned(),
+            }),
+            prefixes,
+            ..Trunk::new(name, address, "02100000000", sabotaged(caps))
+        }
     };
     NodeConfig {
         trunks: vec![

@@ -20,6 +20,7 @@ pub mod speech;
 mod sqlite;
 pub mod tariff;
 pub mod token;
+pub mod trunk;
 mod value;
 
 pub use audit::{Audit, Violation};

@@ -6,6 +6,7 @@ mod dialing;
 mod message;
 mod phone;
 mod quick_send;
+mod trunk;
 mod world;
 
 use app::Error;

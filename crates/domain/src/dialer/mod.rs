@@ -3,3 +3,4 @@
 pub mod disposition;
 pub mod pacing;
 pub mod route;
+pub mod trunk;

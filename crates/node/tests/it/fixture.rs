@@ -123,15 +123,8 @@ pub struct World {
 }
 
 pub fn config(max_channels: u32, max_cps: u32) -> NodeConfig {
-    let trunk = Trunk {
-        name: String::from("north"),
-        address: "192.0.2.1:5060".parse().unwrap(),
-        caller_id: String::from("02100000000"),
-        credentials: None,
-        codecs: Vec::new(),
-        caps: Caps { max_channels, max_cps },
-        prefixes: Vec::new(),
-    };
+    let caps = Caps { max_channels, max_cps };
+    let trunk = Trunk::new("north", "192.0.2.1:5060".parse().unwrap(), "02100000000", caps);
     NodeConfig { trunks: vec![trunk], ..NodeConfig::default() }
 }
 
@@ -335,6 +328,22 @@ impl World {
     pub async fn audit(&self) {
         let audit = self.db.audit().await.unwrap();
         assert!(audit.is_clean(), "{:?}", audit.violations);
+    }
+
+    /// Where the calls went, in order.
+    pub fn called_at(&self) -> Vec<String> {
+        let address = |spec: &CallSpec| match &spec.target {
+            engine::Target::Address { address, .. } => address.ip().to_string(),
+            other => panic!("not an address: {other:?}"),
+        };
+        self.started.iter().map(address).collect()
+    }
+
+    /// The operator replaces the trunks.
+    pub async fn set_trunks(&mut self, trunks: Vec<Trunk>) {
+        self.node.as_mut().unwrap().set_trunks(self.now, trunks.clone());
+        self.config.trunks = trunks;
+        self.run().await;
     }
 
     /// The numbers that were called, in order.

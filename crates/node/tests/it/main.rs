@@ -7,3 +7,4 @@ mod fixture;
 mod orphans;
 mod recovering;
 mod settling;
+mod trunks;

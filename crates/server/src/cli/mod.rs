@@ -4,11 +4,12 @@ mod account;
 mod doctor;
 mod message;
 mod migrate;
-mod open;
+pub(crate) mod open;
 mod phone;
 mod quick_send;
 mod serve;
 mod trunk;
+mod trunk_check;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -47,7 +48,8 @@ enum Command {
     /// One quick send: its state, its money and its story.
     #[command(subcommand)]
     QuickSend(quick_send::QuickSend),
-    /// Routes to the telephone network.
+    /// Routes to the telephone network: add, set, list, show, enable, disable, remove, caller-id,
+    /// check.
     #[command(subcommand)]
     Trunk(trunk::Trunk),
     Doctor(doctor::Doctor),

@@ -23,7 +23,11 @@ pub async fn database(config: &Config) -> Result<Db> {
 
 /// The application for a command that dials nothing. It works beside a running server.
 pub async fn app(config: &Config) -> Result<App> {
-    let db = database(config).await?;
+    app_over(config, database(config).await?)
+}
+
+/// The same over a database that is open already.
+pub fn app_over(config: &Config, db: Db) -> Result<App> {
     let ports = ports(config, Arc::new(NoDialer))?;
     Ok(App::new(db, ports, Arc::new(LiveCalls::default()), Settings::default()))
 }

@@ -50,7 +50,7 @@ struct Heard {
 
 fn heard(config: &Config, story: &Story) -> Result<Option<Heard>> {
     let State::Ended(ended) = &story.send.state else { return Ok(None) };
-    if !config.uses_sandbox() {
+    if ended.trunk.as_deref() != Some(sandbox::TRUNK) {
         return Ok(None);
     }
     let host = address::host(address::advertised(config)?);

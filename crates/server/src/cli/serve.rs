@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use app::trunk::UsedTrunk;
 use app::{App, LiveCalls, RepeatLimit, Settings};
 use clap::Args;
 use engine::{EngineConfig, Limits};
@@ -17,12 +18,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::{open, say, trunk};
+use super::{open, say};
 use crate::clock::{self, Clocks};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::node_loop::{NodeLoop, Parts};
-use crate::sandbox::SandboxThread;
+use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shard, ShardConfig};
+use crate::trunks::{self, Reach};
 use crate::{address, flight_recorder, lock, phones, telemetry};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -64,11 +66,14 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let db = open::database(&config).await?;
     check_schema(&db).await?;
     let _lock = lock::take(&config.node.data_dir)?;
-    let advertised = address::advertised(&config)?;
-    let sandbox = start_sandbox(&config)?;
-    let sandbox_address = sandbox.as_ref().map(|sandbox| sandbox.address);
-    let node_config = node_config(&config, advertised, sandbox_address)?;
-    let platform = Platform::start(&config, advertised, node_config, db.clone()).await?;
+    let used = trunks::take_over(&config, db.clone()).await?;
+    let advertised = trunks::advertised(&config, &used)?;
+    let sandbox = start_sandbox(&config, used.is_empty())?;
+    let sandbox_trunk =
+        sandbox.as_ref().map(|sandbox| sandbox_trunk(&config, sandbox.address)).transpose()?;
+    let reach = Reach { sip: config.sip.clone(), advertised, sandbox: sandbox_trunk };
+    let node_config = node_config(&config, &reach, &used);
+    let platform = Platform::start(&config, reach, node_config, db.clone()).await?;
     let result = platform.run(&config).await;
     drop(sandbox);
     db.close().await;
@@ -86,12 +91,7 @@ struct Platform {
 }
 
 impl Platform {
-    async fn start(
-        config: &Config,
-        advertised: IpAddr,
-        node_config: NodeConfig,
-        db: Db,
-    ) -> Result<Self> {
+    async fn start(config: &Config, reach: Reach, node_config: NodeConfig, db: Db) -> Result<Self> {
         let http = TcpListener::bind(config.http.listen)
             .await
             .with_context(|| format!("binding the web services at {}", config.http.listen))?;
@@ -111,13 +111,15 @@ impl Platform {
                 .context("starting the node")?;
         let (report, events) = shard::event_channel();
         let [recorder] = recorder;
-        let shard = Shard::start(shard_config(config, advertised)?, recorder, report)?;
+        let shard = Shard::start(shard_config(config, reach.advertised)?, recorder, report)?;
         tracing::info!(sip = %shard.sip_address, node = config.node.name, "the node is up");
         let (order, orders) = mpsc::channel(ORDERS);
         let phones = phones::start(Arc::clone(&app), order);
+        let trunks = trunks::watch(Arc::clone(&app), config.node.name.clone(), reach);
         let leads = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&leads);
-        let parts = Parts { node, gate, clocks, shard, events, phones, wake, leads: told, orders };
+        let parts =
+            Parts { node, gate, clocks, shard, events, phones, wake, leads: told, orders, trunks };
         Ok(Self { app, node: NodeLoop::new(parts), leads, http })
     }
 
@@ -184,8 +186,8 @@ async fn check_schema(db: &Db) -> Result<()> {
     Ok(())
 }
 
-fn start_sandbox(config: &Config) -> Result<Option<SandboxThread>> {
-    if !config.uses_sandbox() {
+fn start_sandbox(config: &Config, wanted: bool) -> Result<Option<SandboxThread>> {
+    if !wanted {
         return Ok(None);
     }
     let heard = config.sandbox.record.then(|| config.heard_dir());
@@ -194,36 +196,14 @@ fn start_sandbox(config: &Config) -> Result<Option<SandboxThread>> {
     Ok(Some(sandbox))
 }
 
-fn node_config(
-    config: &Config,
-    advertised: IpAddr,
-    sandbox: Option<SocketAddr>,
-) -> Result<NodeConfig> {
-    let mut trunks = config.trunk.iter().map(node_trunk).collect::<Result<Vec<_>>>()?;
-    if let Some(address) = sandbox {
-        trunks.push(sandbox_trunk(config, address)?);
-    }
-    Ok(NodeConfig {
+fn node_config(config: &Config, reach: &Reach, used: &[UsedTrunk]) -> NodeConfig {
+    NodeConfig {
         name: config.node.name.clone(),
-        trunks,
-        host: address::host(advertised),
+        trunks: reach.node_trunks(used).trunks,
+        host: address::host(reach.advertised),
         ring_timeout_ms: config.calls.ring_timeout_ms,
         ..NodeConfig::default()
-    })
-}
-
-fn node_trunk(configured: &config::Trunk) -> Result<Trunk> {
-    let address = address::resolve(&configured.address)
-        .with_context(|| format!("trunk '{}'", configured.name))?;
-    Ok(Trunk {
-        name: configured.name.clone(),
-        address,
-        caller_id: configured.caller_id.clone(),
-        credentials: trunk::credentials(configured),
-        codecs: Vec::new(),
-        caps: Caps { max_channels: configured.max_channels, max_cps: configured.max_cps },
-        prefixes: configured.prefixes.clone(),
-    })
+    }
 }
 
 /// The default trunk: as many calls as the sandbox takes, with the credentials it documents.
@@ -231,14 +211,11 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
     let max_channels =
         u32::try_from(config.sandbox.max_calls).context("sandbox.max_calls is too large")?;
     let auth = carrier::Auth::default();
+    let caps = Caps { max_channels, max_cps: config.sandbox.max_cps };
+    let credentials = engine::Credentials { username: auth.user, password: auth.password };
     Ok(Trunk {
-        name: String::from("sandbox"),
-        address,
-        caller_id: String::from("02100000000"),
-        credentials: Some(engine::Credentials { username: auth.user, password: auth.password }),
-        codecs: Vec::new(),
-        caps: Caps { max_channels, max_cps: config.sandbox.max_cps },
-        prefixes: Vec::new(),
+        credentials: Some(credentials),
+        ..Trunk::new(sandbox::TRUNK, address, "02100000000", caps)
     })
 }
 

@@ -1,22 +1,85 @@
-//! `avanak trunk check`: explains a trunk end to end.
+//! `avanak trunk …`: routes to the telephone network, changed while the server runs.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use clap::Subcommand;
-use engine::{
-    Command, Credentials, Engine, EngineConfig, Event, Input, Limits, Outputs, TrunkCheck,
-};
+use app::App;
+use app::trunk::{Kept, Source};
+use clap::{Args, Subcommand};
+use domain::dialer::trunk::{NumberFormat, Password};
+use domain::{AccountId, Trunk as Described};
+use serde_json::json;
 
-use super::say;
-use crate::config::{Config, Trunk as Configured};
-use crate::{address, clock, udp};
+use super::{open, say, trunk_check};
+use crate::config::Config;
+use crate::{address, trunks};
 
-/// What can be done with trunks.
+/// What can be done with trunks. All of it works while the server runs, which takes it up within
+/// seconds; live calls go on undisturbed.
 #[derive(Debug, Subcommand)]
 pub enum Trunk {
+    /// Add a trunk. While there is any, no call goes to the sandbox carrier.
+    Add {
+        /// Its name in logs, metrics and records.
+        name: String,
+        /// The carrier's SIP server, as HOST or HOST:PORT.
+        #[arg(long)]
+        address: String,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Change a trunk; what is not named stays as it is.
+    Set {
+        /// Its name.
+        name: String,
+        /// The carrier's SIP server, as HOST or HOST:PORT.
+        #[arg(long)]
+        address: Option<String>,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Show all trunks.
+    List {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a trunk; its password is never shown.
+    Show {
+        /// Its name.
+        name: String,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a trunk take calls again.
+    Enable {
+        /// Its name.
+        name: String,
+    },
+    /// Let a trunk take no new calls.
+    Disable {
+        /// Its name.
+        name: String,
+    },
+    /// Remove a trunk. Its live calls go on to their end.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+    /// Let an account show a number of its own on a trunk. No other account may show it.
+    CallerId {
+        /// The trunk's name.
+        name: String,
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// The number; without it, the account shows the trunk's own again.
+        #[arg(long)]
+        number: Option<String>,
+    },
     /// Ask a trunk whether it is there, and explain what was found.
     Check {
         /// The trunk's name; without it, all of them.
@@ -24,24 +87,250 @@ pub enum Trunk {
     },
 }
 
-/// The longest a check may take: a SIP request is given up after 32 s (RFC 3261, timer F).
-const GIVE_UP: Duration = Duration::from_secs(35);
+/// What a trunk is described by beside name and address.
+#[derive(Debug, Args)]
+pub struct Fields {
+    /// How SIP gets there: udp.
+    #[arg(long)]
+    transport: Option<String>,
+    /// User name for digest authentication; empty when the carrier knows us by address.
+    #[arg(long)]
+    username: Option<String>,
+    /// Password for digest authentication; `-` reads it from standard input, unseen by others.
+    /// The database keeps it as it is, since a digest is made from it.
+    #[arg(long)]
+    password: Option<String>,
+    /// The number shown to the callee.
+    #[arg(long)]
+    caller_id: Option<String>,
+    /// How numbers are written towards it: national (09…), e164 (+989…), 0098, 98, or a pattern
+    /// around {national} (09…) or {subscriber} (9…), like 77{national}.
+    #[arg(long, value_name = "FORMAT")]
+    number_format: Option<String>,
+    /// Codecs in the order of the offer, like PCMU,PCMA; empty leaves it to us.
+    #[arg(long, value_delimiter = ',')]
+    codecs: Option<Vec<String>>,
+    /// Beginnings of the national numbers it takes, like 0912,021; empty takes all.
+    #[arg(long, value_delimiter = ',')]
+    prefixes: Option<Vec<String>>,
+    /// Most calls at the same time.
+    #[arg(long)]
+    max_channels: Option<u32>,
+    /// Most calls started in a second.
+    #[arg(long)]
+    max_cps: Option<u32>,
+    /// Among trunks with equally long prefixes the lowest is tried first; the next takes what it
+    /// has no room for.
+    #[arg(long)]
+    priority: Option<u32>,
+    /// Its share of the calls among trunks of equal priority, 1 to 1000.
+    #[arg(long)]
+    weight: Option<u32>,
+}
 
-/// Runs the command. It fails when a trunk did not pass.
+/// Runs the command. A check fails when a trunk did not pass.
 pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
-    let Trunk::Check { name } = command;
-    let wanted = |trunk: &&Configured| name.as_ref().is_none_or(|name| *name == trunk.name);
-    let trunks: Vec<&Configured> = config.trunk.iter().filter(wanted).collect();
+    let app = open::app(config).await?;
+    match command {
+        Trunk::Add { name, address, fields } => {
+            let described = Described { name, address, ..Described::default() };
+            let trunk = fields.over(described)?;
+            trunk.check()?;
+            check_reach(config, &trunk)?;
+            let name = trunk.name.clone();
+            app::trunk::add(&app, trunk).await.map_err(trunks::refused)?;
+            say(&format!("trunk {name} is added; 'avanak trunk check {name}' asks it"))?;
+        }
+        Trunk::Set { name, address, fields } => set(config, &app, name, address, fields).await?,
+        Trunk::List { json } => list(&app, json).await?,
+        Trunk::Show { name, json } => show(&app, &name, json).await?,
+        Trunk::Enable { name } => {
+            app::trunk::switch(&app, &name, true).await.map_err(trunks::refused)?;
+            say(&format!("trunk {name} takes calls"))?;
+        }
+        Trunk::Disable { name } => {
+            app::trunk::switch(&app, &name, false).await.map_err(trunks::refused)?;
+            say(&format!("trunk {name} takes no new calls"))?;
+        }
+        Trunk::Remove { name } => {
+            app::trunk::remove(&app, &name).await.map_err(trunks::refused)?;
+            say(&format!("trunk {name} is removed"))?;
+        }
+        Trunk::CallerId { name, account, number } => {
+            let number = number.as_deref();
+            let shown = app::trunk::show_number(&app, &name, AccountId(account), number);
+            shown.await.map_err(trunks::refused)?;
+            let number = number.unwrap_or("the trunk's own number");
+            say(&format!("account {account} shows {number} on trunk {name}"))?;
+        }
+        Trunk::Check { name } => return check(config, &app, name.as_deref()).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Fields {
+    /// Lays what was said over a description.
+    fn over(self, trunk: Described) -> Result<Described> {
+        let number_format = match self.number_format {
+            None => trunk.number_format,
+            Some(text) => NumberFormat::parse(&text).with_context(|| {
+                format!("number_format: '{text}' is none; see 'avanak trunk add --help'")
+            })?,
+        };
+        let named = |list: Vec<String>| list.into_iter().filter(|item| !item.is_empty()).collect();
+        let password = match self.password.as_deref() {
+            None => trunk.password,
+            Some("-") => Password(password_from_input()?),
+            Some(password) => Password(password.to_owned()),
+        };
+        Ok(Described {
+            name: trunk.name,
+            address: trunk.address,
+            transport: self.transport.unwrap_or(trunk.transport),
+            username: self.username.unwrap_or(trunk.username),
+            password,
+            caller_id: self.caller_id.unwrap_or(trunk.caller_id),
+            number_format,
+            codecs: self.codecs.map_or(trunk.codecs, named),
+            prefixes: self.prefixes.map_or(trunk.prefixes, named),
+            max_channels: self.max_channels.unwrap_or(trunk.max_channels),
+            max_cps: self.max_cps.unwrap_or(trunk.max_cps),
+            priority: self.priority.unwrap_or(trunk.priority),
+            weight: self.weight.unwrap_or(trunk.weight),
+        })
+    }
+}
+
+fn password_from_input() -> Result<String> {
+    let mut text = String::new();
+    let longest = 4_096;
+    std::io::stdin().take(longest).read_to_string(&mut text).context("reading the password")?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Refuses a trunk that could not be called from here.
+fn check_reach(config: &Config, trunk: &Described) -> Result<()> {
+    let address = address::resolve(&trunk.address)?;
+    address::advertised_to(&config.sip, &[(&trunk.name, address)]).map(drop)
+}
+
+async fn set(
+    config: &Config,
+    app: &App,
+    name: String,
+    address: Option<String>,
+    fields: Fields,
+) -> Result<()> {
+    let (kept, _) = find(app, &name).await?;
+    let moved = address.is_some();
+    let address = address.unwrap_or_else(|| kept.trunk.address.clone());
+    let trunk = fields.over(Described { address, ..kept.trunk })?;
+    trunk.check()?;
+    if moved {
+        check_reach(config, &trunk)?;
+    }
+    app::trunk::set(app, trunk).await.map_err(trunks::refused)?;
+    say(&format!("trunk {name} is changed"))
+}
+
+/// The trunk of this name; one that can be changed comes first.
+async fn find(app: &App, name: &str) -> Result<(Kept, BTreeMap<AccountId, String>)> {
+    let mut listed = app::trunk::list(app).await.map_err(open::failed)?;
+    listed.retain(|(kept, _)| kept.trunk.name == name);
+    listed.sort_by(|(one, _), (other, _)| one.source.cmp(&other.source));
+    listed.into_iter().next().with_context(|| format!("there is no trunk '{name}'"))
+}
+
+async fn list(app: &App, json: bool) -> Result<()> {
+    let listed = app::trunk::list(app).await.map_err(open::failed)?;
+    if json {
+        let shown: Vec<_> = listed.iter().map(|(kept, own)| as_json(kept, own)).collect();
+        return say(&json!({ "trunks": shown }).to_string());
+    }
+    for (kept, _) in &listed {
+        let Described { name, address, max_channels, max_cps, prefixes, .. } = &kept.trunk;
+        let takes = if prefixes.is_empty() { String::from("all") } else { prefixes.join(",") };
+        say(&format!(
+            "{name:<16} {:<3} {address:<24} {takes:<12} {max_channels} calls, {max_cps}/s, \
+             priority {}, weight {}, from {}",
+            state(kept),
+            kept.trunk.priority,
+            kept.trunk.weight,
+            origin(&kept.source)
+        ))?;
+    }
+    say(&format!("{} trunks", listed.len()))
+}
+
+async fn show(app: &App, name: &str, json: bool) -> Result<()> {
+    let (kept, own) = find(app, name).await?;
+    let shown = as_json(&kept, &own);
+    if json {
+        return say(&shown.to_string());
+    }
+    let fields = shown.as_object().expect("it was made as one");
+    for (key, value) in fields {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        say(&format!("{key:<16} {text}"))?;
+    }
+    Ok(())
+}
+
+fn state(kept: &Kept) -> &'static str {
+    if kept.disabled_at.is_some() { "off" } else { "on" }
+}
+
+fn origin(source: &Source) -> String {
+    match source {
+        Source::Table => String::from("table"),
+        Source::File(node) => format!("file of node {node}"),
+    }
+}
+
+fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>) -> serde_json::Value {
+    let trunk = &kept.trunk;
+    let own: BTreeMap<String, &String> =
+        own.iter().map(|(account, number)| (account.to_string(), number)).collect();
+    json!({
+        "name": trunk.name,
+        "state": state(kept),
+        "source": origin(&kept.source),
+        "address": trunk.address,
+        "transport": trunk.transport,
+        "username": trunk.username,
+        "has_password": !trunk.password.0.is_empty(),
+        "caller_id": trunk.caller_id,
+        "caller_ids": own,
+        "number_format": trunk.number_format.to_string(),
+        "codecs": trunk.codecs,
+        "prefixes": trunk.prefixes,
+        "max_channels": trunk.max_channels,
+        "max_cps": trunk.max_cps,
+        "priority": trunk.priority,
+        "weight": trunk.weight,
+    })
+}
+
+/// The trunks of this node's configuration as it is now, and those of the table.
+pub async fn all(config: &Config, app: &App) -> Result<Vec<Described>> {
+    let listed = app::trunk::list(app).await.map_err(open::failed)?;
+    let table = listed.into_iter().filter(|(kept, _)| kept.source == Source::Table);
+    Ok(config.trunks()?.into_iter().chain(table.map(|(kept, _)| kept.trunk)).collect())
+}
+
+async fn check(config: &Config, app: &App, name: Option<&str>) -> Result<ExitCode> {
+    let mut trunks = all(config, app).await?;
+    trunks.retain(|trunk| name.is_none_or(|name| *name == trunk.name));
     if trunks.is_empty() {
         match name {
-            Some(name) => bail!("there is no trunk '{name}' in the configuration"),
-            None => say("no trunk is configured: calls go to the sandbox carrier")?,
+            Some(name) => bail!("there is no trunk '{name}'"),
+            None => say("there is no trunk: calls go to the sandbox carrier")?,
         }
     }
     let mut all_passed = true;
-    for trunk in trunks {
+    for trunk in &trunks {
         say(&format!("trunk {}", trunk.name))?;
-        match check(config, trunk).await {
+        match trunk_check::check(config, trunk).await {
             Ok(lines) => lines.iter().try_for_each(|line| say(&format!("  {line}")))?,
             Err(error) => {
                 all_passed = false;
@@ -50,113 +339,4 @@ pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
         }
     }
     Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Checks one trunk and tells each step that passed.
-///
-/// # Errors
-/// The step that failed, and what to do about it.
-pub async fn check(config: &Config, trunk: &Configured) -> Result<Vec<String>> {
-    let address = address::resolve(&trunk.address)?;
-    let mut lines = vec![format!("ok   {} is {address}", trunk.address)];
-    let advertised = address::advertised_to(&config.sip, &[(&trunk.name, address)])?;
-    lines.push(format!("ok   it is told to reach us at {advertised}"));
-    let local = SocketAddr::new(config.sip.listen.ip(), 0);
-    let (code, took_us) = ask(local, advertised, address, trunk).await?;
-    let took_ms = took_us / 1000;
-    let Some(code) = code else {
-        bail!(
-            "no answer to OPTIONS from {address} in {took_ms} ms: is the address right, and does \
-             the carrier's firewall let us in?"
-        );
-    };
-    if code == 401 || code == 407 || code == 403 {
-        bail!("{address} refused our credentials with {code}: check username and password");
-    }
-    lines.push(format!("ok   it answered OPTIONS with {code} in {took_ms} ms over udp"));
-    lines.push(format!(
-        "ok   at most {} calls at once, {} started a second; codecs PCMA, PCMU",
-        trunk.max_channels, trunk.max_cps
-    ));
-    Ok(lines)
-}
-
-/// The credentials of a trunk, if it has any.
-pub fn credentials(trunk: &Configured) -> Option<Credentials> {
-    (!trunk.username.is_empty()).then(|| Credentials {
-        username: trunk.username.clone(),
-        password: trunk.password.0.clone(),
-    })
-}
-
-/// One OPTIONS by an engine of its own, so that a running server is not disturbed.
-async fn ask(
-    local: SocketAddr,
-    advertised: IpAddr,
-    address: SocketAddr,
-    trunk: &Configured,
-) -> Result<(Option<u16>, u64)> {
-    let std_socket = udp::bind(local).with_context(|| format!("binding {local}"))?;
-    // A closed port is then told at once.
-    udp::watch_errors(&std_socket).context("asking for ICMP errors")?;
-    let socket = tokio::net::UdpSocket::from_std(std_socket).context("watching the socket")?;
-    let port = socket.local_addr().context("asking for our port")?.port();
-    let local = SocketAddr::new(advertised, port);
-    let mut engine = Engine::new(EngineConfig {
-        sip_local: local,
-        media_address: local.ip(),
-        rtp_ports: vec![9],
-        secret: clock::random_secret(),
-        fresh_secret: clock::random_secret(),
-        realm: String::from(app::phone::REALM),
-        phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
-        user_agent: String::from(crate::USER_AGENT),
-        limits: Limits::default(),
-    });
-    let mut out = Outputs::default();
-    let check = TrunkCheck {
-        check: 1,
-        address,
-        request_uri: format!("sip:{address}"),
-        from_uri: format!("sip:{}@{local}", trunk.caller_id),
-        credentials: credentials(trunk),
-    };
-    let command = Command::CheckTrunk(Box::new(check));
-    engine.handle(clock::instant(), Input::Command(command), &mut out);
-    let give_up = clock::instant() + GIVE_UP;
-    let mut buffer = vec![0; 65_535];
-    while clock::instant() < give_up {
-        if let Some(answer) = checked(&out.events) {
-            return Ok(answer);
-        }
-        for transmit in out.sip.drain(..) {
-            socket
-                .send_to(&transmit.bytes, transmit.destination)
-                .await
-                .with_context(|| format!("sending to {address}"))?;
-        }
-        out.clear();
-        let due = engine.next_timeout().unwrap_or(give_up).min(give_up);
-        let wait = due.saturating_duration_since(clock::instant());
-        match tokio::time::timeout(wait, socket.recv_from(&mut buffer)).await {
-            Ok(Ok((length, source))) => {
-                let input = Input::Sip { source, bytes: &buffer[..length] };
-                engine.handle(clock::instant(), input, &mut out);
-            }
-            Ok(Err(error)) => {
-                return Err(error).with_context(|| {
-                    format!("nobody listens at {address}: is the port of trunk.address right?")
-                });
-            }
-            Err(_) => engine.handle(clock::instant(), Input::Timeout, &mut out),
-        }
-    }
-    bail!("the check of {address} did not end")
-}
-
-fn checked(events: &[Event]) -> Option<(Option<u16>, u64)> {
-    events.iter().find_map(|event| match event {
-        Event::TrunkChecked { sip_code, round_trip_us, .. } => Some((*sip_code, *round_trip_us)),
-        _ => None,
-    })
 }

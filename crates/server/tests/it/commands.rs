@@ -302,6 +302,13 @@ fn every_command_has_its_help() {
         ("phone add", &["--extension", "--contact", "sip:me@"]),
         ("phone show", &["can be reached", "--account"]),
         ("quick-send show", &["its money", "<ID>"]),
+        (
+            "trunk",
+            &["add", "set", "list", "show", "enable", "disable", "remove", "caller-id", "check"],
+        ),
+        ("trunk add", &["--address", "{national}", "--prefixes", "--priority", "standard input"]),
+        ("trunk set", &["stays as it is", "--max-channels"]),
+        ("trunk caller-id", &["--account", "--number"]),
         ("trunk check", &["whether it is there", "[NAME]"]),
         ("doctor", &["say the fix", "Ports in use are no failure"]),
         ("migrate", &["copied first"]),

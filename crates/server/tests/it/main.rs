@@ -19,3 +19,4 @@ mod sandbox;
 mod shutdown;
 mod sipp;
 mod strangers;
+mod trunks;

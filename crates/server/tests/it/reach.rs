@@ -45,7 +45,7 @@ impl ByHand {
     }
 
     /// The first INVITE.
-    fn invite(&self) -> String {
+    pub fn invite(&self) -> String {
         self.heard.lock().unwrap().iter().find(|text| text.starts_with("INVITE ")).unwrap().clone()
     }
 }

@@ -1,11 +1,13 @@
 //! Accounts, tokens, messages, tariffs, phones, speech, entries.
 
-use domain::{Approval, Extension, Rials, Tariff, TariffId, Timestamp};
+use domain::dialer::trunk::{NumberFormat, Password};
+use domain::{Approval, Extension, Rials, Tariff, TariffId, Timestamp, Trunk, TrunkId};
 use store::entry::{EntryKind, NewEntry, Posted};
 use store::phone::{Binding, NewPhone};
 use store::speech::Speech;
 use store::token::NewToken;
-use store::{Error, Queries as _, account, entry, message, phone, speech, tariff, token};
+use store::trunk::{CallerId, Kept, Source};
+use store::{Error, Queries as _, account, entry, message, phone, speech, tariff, token, trunk};
 
 use crate::engines::both_engines;
 use crate::world::{NOW, delivered, new_account, new_message};
@@ -194,6 +196,69 @@ both_engines! {
         assert_eq!(found.binding, None);
         let mut tx = world.db.begin().await.unwrap();
         assert!(matches!(phone::insert(&mut tx, &new).await, Err(Error::Conflict(_))));
+    }
+
+    /// A trunk is read back as it was described; every change of it is counted.
+    async fn trunks(world) {
+        let account = world.account(0).await;
+        let described = Trunk {
+            name: String::from("north"),
+            address: String::from("sip.example:5070"),
+            username: String::from("u"),
+            password: Password(String::from("p,=' ")),
+            number_format: NumberFormat::parse("77{national}").unwrap(),
+            codecs: vec![String::from("PCMU"), String::from("PCMA")],
+            prefixes: vec![String::from("09"), String::from("021")],
+            priority: 2,
+            weight: 3,
+            ..Trunk::default()
+        };
+        let file = Source::File(String::from("a:b"));
+        let mut tx = world.db.begin().await.unwrap();
+        let id = trunk::insert(&mut tx, &Source::Table, &described).await.unwrap();
+        let of_file = trunk::insert(&mut tx, &file, &described).await.unwrap();
+        let number = String::from("02188888888");
+        let shown = CallerId { trunk: id, account, number };
+        trunk::set_caller_id(&mut tx, &CallerId { number: String::from("1"), ..shown.clone() })
+            .await
+            .unwrap();
+        trunk::set_caller_id(&mut tx, &shown).await.unwrap();
+        assert!(trunk::set_disabled(&mut tx, id, Some(NOW)).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        assert_eq!(trunk::changes(&mut reader).await.unwrap(), 5);
+        let kept = |id, source: &Source, disabled_at, trunk: &Trunk| Kept {
+            id,
+            source: source.clone(),
+            disabled_at,
+            trunk: trunk.clone(),
+        };
+        let first = kept(id, &Source::Table, Some(NOW), &described);
+        let second = kept(of_file, &file, None, &described);
+        assert_eq!(trunk::list(&mut reader).await.unwrap(), [first, second]);
+        assert_eq!(trunk::caller_ids(&mut reader).await.unwrap(), [shown]);
+
+        let changed = Trunk { name: String::from("north"), max_cps: 1, ..Trunk::default() };
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(trunk::update(&mut tx, id, &changed).await.unwrap());
+        assert!(!trunk::update(&mut tx, TrunkId(99), &changed).await.unwrap());
+        assert!(trunk::set_disabled(&mut tx, id, None).await.unwrap());
+        assert!(trunk::delete(&mut tx, of_file).await.unwrap());
+        assert!(!trunk::delete(&mut tx, of_file).await.unwrap());
+        tx.commit().await.unwrap();
+        let only = kept(id, &Source::Table, None, &changed);
+        assert_eq!(trunk::list(&mut reader).await.unwrap(), [only]);
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(trunk::unset_caller_id(&mut tx, id, account).await.unwrap());
+        assert!(!trunk::unset_caller_id(&mut tx, id, account).await.unwrap());
+        assert!(trunk::delete(&mut tx, id).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(trunk::list(&mut reader).await.unwrap(), []);
+
+        let mut tx = world.db.begin().await.unwrap();
+        trunk::insert(&mut tx, &Source::Table, &changed).await.unwrap();
+        let twice = trunk::insert(&mut tx, &Source::Table, &changed).await;
+        assert!(matches!(twice, Err(Error::Conflict(_))));
     }
 
     /// The first speech under a key stays.

@@ -1,0 +1,316 @@
+//! A trunk as the operator describes it: what makes a description usable, and how numbers are
+//! written towards the carrier. It knows no address of a machine and resolves nothing.
+
+use crate::PhoneNumber;
+
+/// Longest name, in bytes.
+pub const NAME_MAX: usize = 60;
+/// Longest of the other texts, in bytes.
+const TEXT_MAX: usize = 255;
+/// The most prefixes of one trunk.
+const PREFIXES_MAX: usize = 500;
+/// Longest prefix: a whole national number.
+const PREFIX_MAX: usize = 11;
+/// Codecs that calls can be offered with.
+pub const CODECS: [&str; 2] = ["PCMA", "PCMU"];
+/// What stands for the whole national number (`09121234567`) in a number format.
+const NATIONAL: &str = "{national}";
+/// What stands for the national number without its 0 (`9121234567`) in a number format.
+const SUBSCRIBER: &str = "{subscriber}";
+
+/// A secret: it never shows in logs or messages.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A route to the telephone network, as the operator describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trunk {
+    /// Its name in logs, metrics and records.
+    pub name: String,
+    /// The carrier's SIP server: a host or `HOST:PORT`.
+    pub address: String,
+    /// How SIP gets there: `udp`.
+    pub transport: String,
+    /// User name for digest authentication; empty when the carrier knows us by address.
+    pub username: String,
+    /// Password for digest authentication. Kept as it is, since a digest is made from it.
+    pub password: Password,
+    /// The number shown to the callee.
+    pub caller_id: String,
+    /// How numbers are written towards it.
+    pub number_format: NumberFormat,
+    /// Codecs in the order of the offer; empty leaves it to us.
+    pub codecs: Vec<String>,
+    /// Beginnings of the national numbers it takes; empty takes all.
+    pub prefixes: Vec<String>,
+    /// Most calls at the same time.
+    pub max_channels: u32,
+    /// Most calls started in a second.
+    pub max_cps: u32,
+    /// Among trunks with equally long prefixes the lowest is tried first.
+    pub priority: u32,
+    /// Its share of the calls among trunks of equal priority.
+    pub weight: u32,
+}
+
+impl Default for Trunk {
+    /// What holds when the operator says nothing else. Name and address have no default.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            address: String::new(),
+            transport: String::from("udp"),
+            username: String::new(),
+            password: Password::default(),
+            caller_id: String::from("avanak"),
+            number_format: NumberFormat::default(),
+            codecs: Vec::new(),
+            prefixes: Vec::new(),
+            max_channels: 30,
+            max_cps: 10,
+            priority: 0,
+            weight: 1,
+        }
+    }
+}
+
+/// What is wrong with a description; each names a field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrunkFault {
+    /// The name is empty, too long, or not of plain characters.
+    Name,
+    /// There is no address, or one that cannot be.
+    Address,
+    /// Calls cannot be carried over it.
+    Transport,
+    /// A user name or password that cannot be sent.
+    Credentials,
+    /// Not a caller's number.
+    CallerId,
+    /// Not a codec of ours, or twice the same.
+    Codecs,
+    /// A prefix that is not of digits.
+    Prefix(String),
+    /// More prefixes than are looked through for each call.
+    TooManyPrefixes,
+    /// A trunk that takes no call is disabled, not capped at nothing.
+    Caps,
+    /// Outside what a share is told by.
+    Weight,
+}
+
+impl std::fmt::Display for TrunkFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Name => write!(f, "name: between 1 and {NAME_MAX} letters, digits and ._-"),
+            Self::Address => f.write_str(
+                "address: the carrier's SIP server, like 192.0.2.10 or sip.example:5060",
+            ),
+            Self::Transport => f.write_str("transport: only udp is there"),
+            Self::Credentials => {
+                write!(f, "username and password: at most {TEXT_MAX} printable characters")
+            }
+            Self::CallerId => f.write_str("caller_id: letters, digits and +._- only"),
+            Self::Codecs => f.write_str("codecs: each of PCMA and PCMU at most once"),
+            Self::Prefix(prefix) => {
+                write!(f, "prefixes: '{prefix}' is not 1 to {PREFIX_MAX} digits")
+            }
+            Self::TooManyPrefixes => write!(f, "prefixes: at most {PREFIXES_MAX}"),
+            Self::Caps => f.write_str("max_channels and max_cps must be at least 1"),
+            Self::Weight => f.write_str("weight: between 1 and 1000"),
+        }
+    }
+}
+
+impl std::error::Error for TrunkFault {}
+
+impl Trunk {
+    /// Whether calls can be placed by this description.
+    ///
+    /// # Errors
+    /// The first field that is unusable.
+    pub fn check(&self) -> Result<(), TrunkFault> {
+        let plain = |text: &str, more: &[u8]| {
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+        };
+        let printable = |text: &str| text.len() <= TEXT_MAX && !text.chars().any(char::is_control);
+        if self.name.is_empty() || self.name.len() > NAME_MAX || !plain(&self.name, b"._-") {
+            return Err(TrunkFault::Name);
+        }
+        let host = !self.address.is_empty() && self.address.len() <= TEXT_MAX;
+        if !host || !plain(&self.address, b".:-[]") {
+            return Err(TrunkFault::Address);
+        }
+        if self.transport != "udp" {
+            return Err(TrunkFault::Transport);
+        }
+        if !printable(&self.username) || !printable(&self.password.0) {
+            return Err(TrunkFault::Credentials);
+        }
+        if !is_caller_id(&self.caller_id) {
+            return Err(TrunkFault::CallerId);
+        }
+        let twice = |(at, codec)| self.codecs[..at].contains(codec);
+        let known = |codec: &String| CODECS.contains(&codec.as_str());
+        if !self.codecs.iter().all(known) || self.codecs.iter().enumerate().any(twice) {
+            return Err(TrunkFault::Codecs);
+        }
+        self.check_routing()
+    }
+
+    fn check_routing(&self) -> Result<(), TrunkFault> {
+        if self.prefixes.len() > PREFIXES_MAX {
+            return Err(TrunkFault::TooManyPrefixes);
+        }
+        let digits = |prefix: &&String| {
+            !prefix.is_empty()
+                && prefix.len() <= PREFIX_MAX
+                && prefix.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if let Some(prefix) = self.prefixes.iter().find(|prefix| !digits(prefix)) {
+            return Err(TrunkFault::Prefix(prefix.clone()));
+        }
+        if self.max_channels == 0 || self.max_cps == 0 {
+            return Err(TrunkFault::Caps);
+        }
+        if !(1..=1000).contains(&self.weight) {
+            return Err(TrunkFault::Weight);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a text can be the user part of From: a number, or a plain word.
+pub fn is_caller_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"+._-".contains(&byte);
+    !text.is_empty() && text.len() <= TEXT_MAX && text.bytes().all(plain)
+}
+
+/// How a national number is written towards a carrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NumberFormat {
+    before: String,
+    keeps_zero: bool,
+    after: String,
+}
+
+impl Default for NumberFormat {
+    /// The national form, `09121234567`.
+    fn default() -> Self {
+        Self { before: String::new(), keeps_zero: true, after: String::new() }
+    }
+}
+
+/// The forms that have a name.
+const NAMED: [(&str, &str); 4] = [
+    ("national", "{national}"),
+    ("e164", "+98{subscriber}"),
+    ("0098", "0098{subscriber}"),
+    ("98", "98{subscriber}"),
+];
+
+impl NumberFormat {
+    /// Reads `national` (09…), `e164` (+989…), `0098`, `98`, or a pattern: digits and `+*#` around
+    /// one `{national}` (09…) or `{subscriber}` (9…), like `77{national}`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let named = NAMED.iter().find(|(name, _)| *name == text);
+        let pattern = named.map_or(text, |(_, pattern)| pattern);
+        let (keeps_zero, parts) = match pattern.split_once(NATIONAL) {
+            Some(parts) => (true, parts),
+            None => (false, pattern.split_once(SUBSCRIBER)?),
+        };
+        let dialled = |byte: u8| byte.is_ascii_digit() || b"+*#".contains(&byte);
+        let (before, after) = parts;
+        let short = before.len() + after.len() <= 20;
+        (short && before.bytes().chain(after.bytes()).all(dialled)).then(|| Self {
+            before: before.to_owned(),
+            keeps_zero,
+            after: after.to_owned(),
+        })
+    }
+
+    /// The number as this trunk wants it. A `#` is escaped, as the user part of a URI asks for
+    /// (RFC 3261 section 25.1).
+    pub fn apply(&self, number: &PhoneNumber) -> String {
+        let digits = if self.keeps_zero { number.national() } else { &number.national()[1..] };
+        format!("{}{digits}{}", self.before, self.after).replace('#', "%23")
+    }
+}
+
+impl std::fmt::Display for NumberFormat {
+    /// What [`Self::parse`] reads.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let middle = if self.keeps_zero { NATIONAL } else { SUBSCRIBER };
+        let pattern = format!("{}{middle}{}", self.before, self.after);
+        let named = NAMED.iter().find(|(_, named)| *named == pattern);
+        f.write_str(named.map_or(&pattern, |(name, _)| name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usable() -> Trunk {
+        let (name, address) = (String::from("carrier"), String::from("192.0.2.10:5060"));
+        Trunk { name, address, ..Trunk::default() }
+    }
+
+    #[test]
+    fn numbers_are_written_as_the_carrier_wants_them() {
+        let number = PhoneNumber::parse("09121234567").unwrap();
+        for (format, written) in [
+            ("national", "09121234567"),
+            ("e164", "+989121234567"),
+            ("0098", "00989121234567"),
+            ("98", "989121234567"),
+            ("77{national}", "7709121234567"),
+            ("9{subscriber}", "99121234567"),
+            ("*1{subscriber}#", "*19121234567%23"),
+        ] {
+            let parsed = NumberFormat::parse(format).unwrap();
+            assert_eq!(parsed.apply(&number), written);
+            assert_eq!(parsed.to_string(), format);
+        }
+        for nonsense in ["", "local", "a{national}", "{national}{national}", "{number}", "0912"] {
+            assert_eq!(NumberFormat::parse(nonsense), None, "{nonsense}");
+        }
+    }
+
+    #[test]
+    fn each_field_is_checked_and_named() {
+        assert_eq!(usable().check(), Ok(()));
+        let text = String::from;
+        for (wrong, named) in [
+            (Trunk { name: text("a b"), ..usable() }, "name"),
+            (Trunk { name: text(""), ..usable() }, "name"),
+            (Trunk { address: text("sip host"), ..usable() }, "address"),
+            (Trunk { transport: text("pigeon"), ..usable() }, "transport"),
+            (Trunk { username: text("a\r\nb"), ..usable() }, "username"),
+            (Trunk { password: Password(text("\0")), ..usable() }, "password"),
+            (Trunk { caller_id: text("<sip>"), ..usable() }, "caller_id"),
+            (Trunk { codecs: vec![text("PCMA"), text("PCMA")], ..usable() }, "codecs"),
+            (Trunk { codecs: vec![text("MP3")], ..usable() }, "codecs"),
+            (Trunk { prefixes: vec![text("09x")], ..usable() }, "'09x'"),
+            (Trunk { prefixes: vec![text("")], ..usable() }, "prefixes"),
+            (Trunk { max_channels: 0, ..usable() }, "max_channels"),
+            (Trunk { max_cps: 0, ..usable() }, "max_cps"),
+            (Trunk { weight: 0, ..usable() }, "weight"),
+        ] {
+            let fault = wrong.check().unwrap_err().to_string();
+            assert!(fault.contains(named), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_password_never_shows() {
+        let trunk = Trunk { password: Password(String::from("s3cret")), ..usable() };
+        assert!(!format!("{trunk:?}").contains("s3cret"));
+    }
+}

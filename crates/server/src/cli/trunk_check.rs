@@ -1,0 +1,118 @@
+//! `avanak trunk check`: explains a trunk end to end.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use domain::Trunk;
+use domain::dialer::trunk::CODECS;
+use engine::{Command, Engine, EngineConfig, Event, Input, Limits, Outputs, TrunkCheck};
+
+use crate::config::Config;
+use crate::{address, clock, trunks, udp};
+
+/// The longest a check may take: a SIP request is given up after 32 s (RFC 3261, timer F).
+const GIVE_UP: Duration = Duration::from_secs(35);
+
+/// Checks one trunk and tells each step that passed.
+///
+/// # Errors
+/// The step that failed, and what to do about it.
+pub async fn check(config: &Config, trunk: &Trunk) -> Result<Vec<String>> {
+    let address = address::resolve(&trunk.address)?;
+    let mut lines = vec![format!("ok   {} is {address}", trunk.address)];
+    let advertised = address::advertised_to(&config.sip, &[(&trunk.name, address)])?;
+    lines.push(format!("ok   it is told to reach us at {advertised}"));
+    let local = SocketAddr::new(config.sip.listen.ip(), 0);
+    let (code, took_us) = ask(local, advertised, address, trunk).await?;
+    let took_ms = took_us / 1000;
+    let Some(code) = code else {
+        bail!(
+            "no answer to OPTIONS from {address} in {took_ms} ms: is the address right, and does \
+             the carrier's firewall let us in?"
+        );
+    };
+    if code == 401 || code == 407 || code == 403 {
+        bail!("{address} refused our credentials with {code}: check username and password");
+    }
+    lines.push(format!("ok   it answered OPTIONS with {code} in {took_ms} ms over udp"));
+    lines.push(format!(
+        "ok   at most {} calls at once, {} started a second; codecs {}",
+        trunk.max_channels,
+        trunk.max_cps,
+        if trunk.codecs.is_empty() { CODECS.join(", ") } else { trunk.codecs.join(", ") }
+    ));
+    Ok(lines)
+}
+
+/// One OPTIONS by an engine of its own, so that a running server is not disturbed.
+async fn ask(
+    local: SocketAddr,
+    advertised: IpAddr,
+    address: SocketAddr,
+    trunk: &Trunk,
+) -> Result<(Option<u16>, u64)> {
+    let std_socket = udp::bind(local).with_context(|| format!("binding {local}"))?;
+    // A closed port is then told at once.
+    udp::watch_errors(&std_socket).context("asking for ICMP errors")?;
+    let socket = tokio::net::UdpSocket::from_std(std_socket).context("watching the socket")?;
+    let port = socket.local_addr().context("asking for our port")?.port();
+    let local = SocketAddr::new(advertised, port);
+    let mut engine = Engine::new(EngineConfig {
+        sip_local: local,
+        media_address: local.ip(),
+        rtp_ports: vec![9],
+        secret: clock::random_secret(),
+        fresh_secret: clock::random_secret(),
+        realm: String::from(app::phone::REALM),
+        phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
+        user_agent: String::from(crate::USER_AGENT),
+        limits: Limits::default(),
+    });
+    let mut out = Outputs::default();
+    let check = TrunkCheck {
+        check: 1,
+        address,
+        request_uri: format!("sip:{address}"),
+        from_uri: format!("sip:{}@{local}", trunk.caller_id),
+        credentials: trunks::credentials(trunk),
+    };
+    let command = Command::CheckTrunk(Box::new(check));
+    engine.handle(clock::instant(), Input::Command(command), &mut out);
+    let give_up = clock::instant() + GIVE_UP;
+    let mut buffer = vec![0; 65_535];
+    while clock::instant() < give_up {
+        if let Some(answer) = checked(&out.events) {
+            return Ok(answer);
+        }
+        for transmit in out.sip.drain(..) {
+            socket
+                .send_to(&transmit.bytes, transmit.destination)
+                .await
+                .with_context(|| format!("sending to {address}"))?;
+        }
+        out.clear();
+        let due = engine.next_timeout().unwrap_or(give_up).min(give_up);
+        let wait = due.saturating_duration_since(clock::instant());
+        match tokio::time::timeout(wait, socket.recv_from(&mut buffer)).await {
+            Ok(Ok((length, source))) => {
+                let input = Input::Sip { source, bytes: &buffer[..length] };
+                engine.handle(clock::instant(), input, &mut out);
+            }
+            Ok(Err(error)) => {
+                return Err(error).with_context(|| {
+                    format!("nobody listens at {address}: is the port of trunk.address right?")
+                });
+            }
+            Err(_) => engine.handle(clock::instant(), Input::Timeout, &mut out),
+        }
+    }
+    bail!("the check of {address} did not end")
+}
+
+fn checked(events: &[Event]) -> Option<(Option<u16>, u64)> {
+    events.iter().find_map(|event| match event {
+        Event::TrunkChecked { sip_code, round_trip_us, .. } => Some((*sip_code, *round_trip_us)),
+        _ => None,
+    })
+}
