@@ -12,6 +12,7 @@ mod config_docs;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;
+mod open_files;
 pub mod phones;
 pub mod sandbox;
 pub mod shard;

@@ -6,9 +6,11 @@ use anyhow::{Result, bail};
 use app::App;
 use app::account::{AccountRefusal, NewAccount};
 use clap::Subcommand;
+use domain::access::Allowed;
 use domain::{AccountId, Rials, Timestamp};
 use serde_json::json;
 
+use super::access::{self, Access, Lists};
 use super::{open, say};
 use crate::config::Config;
 
@@ -32,6 +34,19 @@ pub enum Account {
         /// Messages wait for a member of staff to approve them.
         #[arg(long)]
         require_approval: bool,
+        #[command(flatten)]
+        access: Access,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change from where, how and for what an account may use the web services.
+    Set {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        #[command(flatten)]
+        access: Access,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -62,6 +77,8 @@ pub enum Account {
         /// It stops working after this many days; without it, never.
         #[arg(long, value_name = "DAYS")]
         days: Option<u32>,
+        #[command(flatten)]
+        lists: Lists,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -87,7 +104,7 @@ pub enum Account {
 pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Account::Create { name, mobile, credit, days, require_approval, json } => {
+        Account::Create { name, mobile, credit, days, require_approval, access, json } => {
             let new = NewAccount {
                 name,
                 mobile,
@@ -95,14 +112,27 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
                 expires_at: days.map(|days| after_days(&app, days)),
                 approves_own_messages: !require_approval,
             };
-            create(&app, new, json).await?;
+            create(&app, new, access, json).await?;
+        }
+        Account::Set { account, access, json } => {
+            let account = AccountId(account);
+            let changed = app::account::change_access(&app, account, access.change()).await;
+            changed.map_err(refused)?;
+            show(&app, account, json).await?;
         }
         Account::Credit { account, rials, reference, json } => {
             credit(&app, AccountId(account), Rials(rials), reference, json).await?;
         }
-        Account::Token { account, label, days, json } => {
+        Account::Token { account, label, days, lists, json } => {
             let expires_at = days.map(|days| after_days(&app, days));
-            token(&app, AccountId(account), label, expires_at, json).await?;
+            let (account, allowed) = (AccountId(account), lists.allowed()?);
+            let made = app::account::create_token(&app, account, label, expires_at, allowed).await;
+            let secret = made.map_err(refused)?.secret;
+            if json {
+                say(&json!({ "account_id": account.0, "token": secret }).to_string())?;
+            } else {
+                say(&format!("token   {secret}   (shown only now)"))?;
+            }
         }
         Account::Audit { json } => return audit(&app, json).await,
         Account::Show { account, json } => show(&app, AccountId(account), json).await?,
@@ -114,10 +144,12 @@ fn after_days(app: &App, days: u32) -> Timestamp {
     app.now().plus_ms(i64::from(days) * 24 * 60 * 60 * 1000)
 }
 
-async fn create(app: &App, new: NewAccount, json: bool) -> Result<()> {
+/// The access is set before there is a token that could be used without it.
+async fn create(app: &App, new: NewAccount, access: Access, json: bool) -> Result<()> {
     let id = app::account::create(app, new).await.map_err(refused)?;
-    let token =
-        app::account::create_token(app, id, String::from("first"), None).await.map_err(refused)?;
+    app::account::change_access(app, id, access.change()).await.map_err(refused)?;
+    let (label, allowed) = (String::from("first"), Allowed::default());
+    let token = app::account::create_token(app, id, label, None, allowed).await.map_err(refused)?;
     if json {
         return say(&json!({ "account_id": id.0, "token": token.secret }).to_string());
     }
@@ -137,25 +169,11 @@ async fn credit(
     show(app, account, json).await
 }
 
-async fn token(
-    app: &App,
-    account: AccountId,
-    label: String,
-    expires_at: Option<Timestamp>,
-    json: bool,
-) -> Result<()> {
-    let token =
-        app::account::create_token(app, account, label, expires_at).await.map_err(refused)?;
-    if json {
-        return say(&json!({ "account_id": account.0, "token": token.secret }).to_string());
-    }
-    say(&format!("token   {}   (shown only now)", token.secret))
-}
-
 async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
     let Some(account) = app::account::status(app, id).await.map_err(open::failed)? else {
         bail!("there is no account {id}");
     };
+    let access = app::account::access(app, id).await.map_err(open::failed)?.unwrap_or_default();
     if json {
         let shown = json!({
             "account_id": id.0,
@@ -164,13 +182,15 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
             "balance_rials": account.balance.0,
             "reserved_rials": account.reserved.0,
             "available_rials": account.available().0,
+            "access": access::as_json(&access),
         });
         return say(&shown.to_string());
     }
     say(&format!("account   {id}  {}  {}", account.name, account.mobile))?;
     say(&format!("balance   {} rials", account.balance))?;
     say(&format!("reserved  {} rials by calls under way", account.reserved))?;
-    say(&format!("available {} rials", account.available()))
+    say(&format!("available {} rials", account.available()))?;
+    say(&format!("access    {}", access::as_text(&access)))
 }
 
 /// Fails when something does not add up.
@@ -212,6 +232,7 @@ fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
         AccountRefusal::WrongMobile => "that is not an Iranian mobile number, like 09121234567",
         AccountRefusal::WrongAmount => "the amount is not between 0 and 1,000,000,000,000,000",
         AccountRefusal::NoSuchAccount => "there is no such account",
+        AccountRefusal::WrongAllowList => "an allow-list has at most 64 entries",
         AccountRefusal::CreditedBefore => {
             "a credit with that reference was posted before; nothing was changed"
         }

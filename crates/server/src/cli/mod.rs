@@ -1,5 +1,6 @@
 //! The command line: one file per command. Parses, calls a use case, prints.
 
+mod access;
 mod account;
 mod doctor;
 mod migrate;
@@ -34,7 +35,7 @@ struct Cli {
 enum Command {
     /// Run the platform until it is told to stop (SIGTERM or Ctrl-C).
     Serve(serve::Serve),
-    /// Customers' accounts: create, credit, token, show.
+    /// Customers' accounts: create, set, credit, token, show.
     #[command(subcommand)]
     Account(account::Account),
     /// Phones that can be called by a short number: add, show.
