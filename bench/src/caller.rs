@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use engine::{
-    CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Target,
+    CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Script, Target,
 };
 use serde_json::{Value, json};
 use server::shard::{self, Shard, ShardCommand, ShardConfig};
@@ -182,7 +182,7 @@ fn figure(figures: &str, name: &str) -> Result<u64> {
 
 fn recorder(folder: &Path, plan: &Plan) -> Result<flight_recorder::Recorder> {
     let slots = u32::try_from(plan.calls).context("so many calls at once")?;
-    flight_recorder::open(&folder.join("flight-recorder"), slots)
+    flight_recorder::open(&folder.join("flight-recorder"), slots, "no database")
 }
 
 fn shard_config(plan: &Plan) -> ShardConfig {
@@ -219,8 +219,7 @@ fn start(plan: &Plan, clip: &Arc<Clip>, number: u64) -> Order {
         from_uri: String::from("sip:982100000000@127.0.0.1"),
         credentials: None,
         codecs: Vec::new(),
-        clip: Arc::clone(clip),
-        gather: None,
+        script: Arc::new(Script::message(Arc::clone(clip), None)),
         ring_timeout_ms: CALL_MS,
         max_duration_ms: CALL_MS,
     }))

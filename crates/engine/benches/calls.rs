@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{
-    CallKey, CallSpec, Clip, Command, Engine, EngineConfig, Event, Input, Limits, Outputs, Target,
+    CallKey, CallSpec, Clip, Command, Engine, EngineConfig, Event, Input, Limits, Outputs, Script,
+    Target,
 };
 use media::{Codec, FRAME_SAMPLES, sdp};
 use sip::Endpoint;
@@ -146,8 +147,7 @@ impl Bench {
             from_uri: "sip:982100000000@192.0.2.1".to_owned(),
             credentials: None,
             codecs: Vec::new(),
-            clip: Arc::clone(clip),
-            gather: None,
+            script: Arc::new(Script::message(Arc::clone(clip), None)),
             ring_timeout_ms: 30_000,
             max_duration_ms: 120_000,
         };

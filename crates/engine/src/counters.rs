@@ -40,6 +40,8 @@ counters! {
     rtp_ambiguous_sources,
     /// Keys pressed.
     keys_pressed,
+    /// Keys that came a second time by another way.
+    keys_repeated,
     /// Keys beyond what one call keeps.
     keys_dropped,
     /// Abandoned calls for which nothing could be sent.

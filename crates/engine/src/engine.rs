@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use media::{Codec, sdp};
@@ -15,8 +16,8 @@ use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive;
 use crate::io::{
-    AbandonedCall, CallKey, CallSpec, Command, EngineConfig, Event, Input, Outputs, RtpTransmit,
-    TrunkCheck,
+    AbandonedCall, CallKey, CallSpec, Clip, Command, EngineConfig, Event, Input, Outputs,
+    RtpTransmit, TrunkCheck,
 };
 use crate::leg::{self, Destination};
 use crate::outcome::{Cause, Outcome, Refusal};
@@ -106,6 +107,8 @@ impl Engine {
             demux: Demux::default(),
             counters: Counters::default(),
             events: Vec::new(),
+            silence: Arc::new(Clip::from_samples(&[])),
+            cues: Vec::new(),
         };
         Self {
             registrar: Registrar::new(
@@ -261,7 +264,7 @@ impl Engine {
             self.wires.counters.starts_repeated += 1;
             return;
         }
-        let clip_ms = spec.clip.duration_ms();
+        let clip_ms = spec.script.message_ms();
         if let Err(refusal) = self.dial(now, spec) {
             self.wires.counters.calls_refused += 1;
             let outcome = Box::new(Outcome::not_started(refusal, clip_ms));

@@ -11,6 +11,7 @@ pub use sip::{Credentials, DialogSnapshot, Transmit};
 
 use crate::limits::{Limits, MAX_SNAPSHOT_BYTES};
 use crate::outcome::Outcome;
+use crate::script::Script;
 
 /// What an engine is told once.
 #[derive(Debug, Clone)]
@@ -134,10 +135,8 @@ pub struct CallSpec {
     pub credentials: Option<Credentials>,
     /// Codecs in the order of preference. Empty: PCMA, PCMU.
     pub codecs: Vec<Codec>,
-    /// What is played.
-    pub clip: Arc<Clip>,
-    /// Whether keys are waited for after the clip. Keys are reported in any case.
-    pub gather: Option<Gather>,
+    /// What is done once it is answered. Keys are reported in any case.
+    pub script: Arc<Script>,
     /// How long to wait for the answer, counted from `Start`, before CANCEL, milliseconds.
     pub ring_timeout_ms: u32,
     /// How long the whole call may last, counted from `Start`, milliseconds; at most
@@ -145,17 +144,7 @@ pub struct CallSpec {
     pub max_duration_ms: u32,
 }
 
-/// Waiting for keys: enough for a vote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gather {
-    /// How long to wait after the clip when fewer than `max_digits` keys were pressed by then,
-    /// milliseconds. Each key starts the wait anew.
-    pub wait_after_clip_ms: u32,
-    /// Waiting ends with this many keys. A key during the clip cuts nothing off.
-    pub max_digits: u8,
-}
-
-/// One message in both codecs, built once and shared by every call that plays it.
+/// Sound in both codecs, built once and shared by every call that plays it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clip {
     pcma: Arc<EncodedClip>,
@@ -328,16 +317,16 @@ pub enum Event {
         /// What a later process needs to hang up: [`record_of`] makes the bytes to keep.
         dialog: Box<DialogSnapshot>,
     },
-    /// The first frame of the clip is in the same [`Outputs`].
+    /// The first frame of sound is in the same [`Outputs`].
     FirstAudio {
         /// Which call.
         call: CallKey,
     },
-    /// Once a second while the clip plays.
+    /// Once a second while the script's message plays.
     Progress {
         /// Which call.
         call: CallKey,
-        /// How much of the clip was sent, milliseconds.
+        /// How much of the message was sent, milliseconds.
         heard_ms: u32,
     },
     /// A key was pressed: `0`–`9`, `*`, `#`, `A`–`D`.

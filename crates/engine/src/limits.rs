@@ -2,6 +2,17 @@
 
 /// Keys remembered of one call; what is pressed after that is counted, not kept.
 pub const MAX_KEYS: usize = 32;
+/// Steps of a [`crate::Script`].
+pub const MAX_STEPS: usize = 64;
+/// Clips that one step of a script plays.
+pub const MAX_CLIPS: usize = 64;
+/// Branches of one step of a script.
+pub const MAX_BRANCHES: usize = 16;
+/// Steps that one call begins, however often its script goes back; then it is over.
+pub const MAX_TRANSITIONS: u16 = 1_000;
+/// The same key by two ways (RFC 4733, INFO, tones) within this time was pressed once,
+/// milliseconds.
+pub const SAME_KEY_MS: u32 = 100;
 /// Bytes kept of a peer's reason phrase.
 pub const MAX_REASON_BYTES: usize = 80;
 /// Bytes that a [`crate::DialogSnapshot`] may take in the flight recorder.

@@ -3,8 +3,8 @@
 //!
 //! | flight record | becomes |
 //! |---|---|
-//! | none, and the recorder's file is complete | not sent: free, called again |
-//! | none, and the file is not to be trusted (power loss, torn slot) | as dialled |
+//! | none, and the recorder's file has served the attempt's epoch | not sent: free, called again |
+//! | none, and it has not (another host's file, power loss, a torn slot) | as dialled |
 //! | ended, nothing was sent | not sent |
 //! | ended | settled exactly as it ended |
 //! | dialled or ringing | never called again: cancelled, `NetworkFailure`, no charge |
@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use app::Failure;
-use app::dialing::{EndedCall, OpenAttempt, PhoneContact};
+use app::dialing::{EndedCall, NodeStamp, OpenAttempt, PhoneContact};
 use domain::{Destination, Disposition};
 use engine::{CallKey, Command, DialogSnapshot, Target};
 
@@ -81,7 +81,7 @@ impl Node {
         open: Vec<OpenAttempt>,
         recorders: &mut [Recorder<F>],
     ) -> Result<(), Failure> {
-        let complete = recorders.iter().all(Recorder::is_trusted);
+        let taken = self.stamp;
         let mut records = self.gather_records(recorders)?;
         for open in open {
             let call = key(open.attempt);
@@ -90,6 +90,8 @@ impl Node {
                 None => (self.shard_of(call), None),
             };
             let unrecorded = recorded.is_none();
+            let leased = NodeStamp { node: open.node, epoch: open.epoch };
+            let complete = recorders.iter().all(|one| one.vouches_for(leased, taken));
             match remedy(&open, recorded, complete, now) {
                 Remedy::NotSent => {
                     let back = Return { attempt: open.attempt, shard, due: now.wall };
@@ -110,7 +112,7 @@ impl Node {
             }
         }
         for recorder in recorders.iter_mut() {
-            recorder.begin_epoch().map_err(recorder_failed)?;
+            recorder.begin_epoch(taken).map_err(recorder_failed)?;
         }
         // What is left was settled before its slot could be freed.
         for (call, (shard, _)) in records {

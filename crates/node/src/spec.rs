@@ -6,7 +6,7 @@ use std::sync::Arc;
 use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, Gather, Target, limits::DRAIN_MS,
+    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, Script, Target, limits::DRAIN_MS,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -42,11 +42,7 @@ pub(crate) fn call_spec(
         credentials: credentials(trunk),
         codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
-        clip,
-        gather: call
-            .terms
-            .vote
-            .then_some(Gather { wait_after_clip_ms: VOTE_WAIT_MS, max_digits: 1 }),
+        script: Arc::new(Script::message(clip, call.terms.vote.then_some(VOTE_WAIT_MS))),
         ring_timeout_ms: config.ring_timeout_ms,
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use node::{SLOT_BYTES, SlotError, SlotFile, SlotImage};
+use sha2::{Digest as _, Sha256};
 
 /// The largest file that is read at the start: far beyond the slots of any node.
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -57,15 +58,24 @@ impl SlotFile for SlotsOnDisk {
     }
 }
 
-/// Opens the recorder of one shard, with room for `slots` calls.
+/// Opens the recorder of one shard, with room for `slots` calls that stand in the database at the
+/// URL `database`.
 ///
 /// # Errors
 /// The file cannot be opened or read, or the disk has no room for it.
-pub fn open(path: &Path, slots: u32) -> Result<Recorder> {
+pub fn open(path: &Path, slots: u32, database: &str) -> Result<Recorder> {
     let file = SlotsOnDisk::open(path, slots)
         .with_context(|| format!("opening the flight recorder {}", path.display()))?;
-    Recorder::open_file(file, &boot_id()?, slots)
+    Recorder::open_file(file, &origin(&boot_id()?, database), slots)
         .with_context(|| format!("reading the flight recorder {}", path.display()))
+}
+
+/// What a file of ours is bound to: calls of another boot may be missing in it, and calls of
+/// another database are other calls, whatever their numbers are.
+fn origin(boot_id: &str, database: &str) -> String {
+    let digest = Sha256::digest(database.as_bytes());
+    let short = digest.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+    format!("{boot_id} {short:016x}")
 }
 
 /// The identity of the machine's running boot.
@@ -73,4 +83,19 @@ fn boot_id() -> Result<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .context("asking the kernel for its boot id")?;
     Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file's calls are told apart by boot and database, in what the header has room for.
+    #[test]
+    fn an_origin_is_a_boot_and_a_database() {
+        let boot = "0f0b6a1e-5d0c-4a52-9d2b-6f7f3f1f9f11";
+        let here = origin(boot, "sqlite:var/avanak.db");
+        assert_eq!(here, origin(boot, "sqlite:var/avanak.db"));
+        assert_ne!(here, origin(boot, "postgres://db.example/avanak"));
+        assert!(here.starts_with(boot) && here.len() <= 64, "{here}");
+    }
 }

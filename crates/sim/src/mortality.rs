@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use anyhow::Result;
+use node::SLOT_BYTES;
 
 use crate::process::Process;
 use crate::script::{SECOND, Sabotage};
@@ -35,13 +36,23 @@ impl World {
         self.plan_at(at, Happening::Restart);
     }
 
-    /// What a kill, or a loss of power, leaves of the flight recorder.
+    /// What a kill, or a loss of power, leaves of the flight recorder, or which other one the next
+    /// process finds.
     fn after_kill(&mut self) {
         let mut slots = self.ground.file.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.plan.sabotage == Sabotage::ForgetRecords {
-            let header = node::SLOT_BYTES.min(slots.len());
-            slots[header..].fill(0);
-            return;
+        match self.plan.sabotage {
+            Sabotage::ForgetRecords => slots[SLOT_BYTES..].fill(0),
+            Sabotage::PassForOwn => {
+                let header = slots[..SLOT_BYTES].to_vec();
+                std::mem::swap(&mut *slots, &mut self.other_slots);
+                let end = SLOT_BYTES.min(slots.len());
+                slots.splice(..end, header);
+            }
+            _ => {}
+        }
+        if self.dice.chance(self.plan.failover) {
+            self.witness.tell(self.now, format_args!("another host takes over"));
+            std::mem::swap(&mut *slots, &mut self.other_slots);
         }
         if !self.dice.chance(self.plan.power_loss) {
             return;

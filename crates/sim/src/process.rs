@@ -37,6 +37,8 @@ pub(crate) struct Process {
     pub(crate) recorder: Recorder<MemoryFile>,
     pub(crate) engine: Engine,
     pub(crate) out: Outputs,
+    /// Placed calls that should have been written down and are not yet.
+    unopened: Vec<(CallKey, u32)>,
     /// When the node wants to step, by the steady clock.
     pub(crate) wake_at: i64,
     woken: Arc<AtomicBool>,
@@ -62,7 +64,8 @@ impl Process {
         let recorder = recorders.pop().expect("one went in");
         let engine = Engine::new(engine_config(life));
         let (out, wake_at) = (Outputs::default(), now.steady.0);
-        Ok(Self { node, gate, app, recorder, engine, out, wake_at, woken })
+        let unopened = Vec::new();
+        Ok(Self { node, gate, app, recorder, engine, out, unopened, wake_at, woken })
     }
 
     /// One step of the node; its next wake-up is noted.
@@ -81,19 +84,26 @@ impl Process {
         self.woken.load(Ordering::Relaxed)
     }
 
-    /// What the shard does with a command.
-    pub(crate) fn command(&mut self, instant: Instant, command: Command) {
-        if let Command::Start(spec) = &command
-            && let Err(refused) = self.recorder.open(spec.call, spec.clip.duration_ms())
-        {
-            self.out.events.push(refused);
-            return;
+    /// What the shard does with a command. `late`: a call is not written down before it is placed,
+    /// as it should be, but with the events of its step.
+    pub(crate) fn command(&mut self, instant: Instant, command: Command, late: bool) {
+        if let Command::Start(spec) = &command {
+            let (call, clip_ms) = (spec.call, spec.script.message_ms());
+            if late {
+                self.unopened.push((call, clip_ms));
+            } else if let Err(refused) = self.recorder.open(call, clip_ms) {
+                self.out.events.push(refused);
+                return;
+            }
         }
         self.engine.handle(instant, Input::Command(command), &mut self.out);
     }
 
     /// Writes the events of the step down, before its datagrams leave.
     pub(crate) fn record(&mut self) {
+        for (call, clip_ms) in self.unopened.drain(..) {
+            self.recorder.open(call, clip_ms).expect("there are more slots than calls");
+        }
         for event in &self.out.events {
             self.recorder.note(event);
         }

@@ -17,8 +17,11 @@ pub enum Sabotage {
     None,
     /// The flight recorder forgets its calls at every kill, so that recovery dials them again.
     ForgetRecords,
-    /// Datagrams leave before the flight recorder is written.
+    /// Datagrams, the INVITE's included, leave before the flight recorder is written.
     SendBeforeRecording,
+    /// After each kill another host takes over, and its old flight recorder passes for the one
+    /// that was written by the killed process.
+    PassForOwn,
     /// A number is called by two calls at once.
     CallTwice,
     /// The gate allows one channel more on each trunk.
@@ -35,9 +38,10 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// Every bug that can be planted.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ForgetRecords,
         Self::SendBeforeRecording,
+        Self::PassForOwn,
         Self::CallTwice,
         Self::MoreChannels,
         Self::FasterPace,
@@ -53,7 +57,7 @@ pub struct Plan {
     /// The seed.
     pub seed: u64,
     /// The planted bug.
-    pub sabotage: Sabotage,
+    pub(crate) sabotage: Sabotage,
     pub(crate) weather: Weather,
     /// The trunk for numbers that begin with [`SOUTH_PREFIX`], and the one for all others.
     pub(crate) south: Caps,
@@ -67,6 +71,8 @@ pub struct Plan {
     pub(crate) kill_chance: u32,
     /// How likely a restart follows a loss of power, permille.
     pub(crate) power_loss: u32,
+    /// How likely another host with a flight recorder of its own takes over after a kill, permille.
+    pub(crate) failover: u32,
     /// How likely the answer of a commit gets lost, permille.
     pub(crate) lost_answers: u32,
     /// The slowest commit, microseconds.
@@ -128,12 +134,25 @@ impl Plan {
             kills: if calm { 0 } else { u32::try_from(dice.between(0, 5)).unwrap_or(0) },
             kill_chance: u32::try_from(dice.between(2, 40)).unwrap_or(10),
             power_loss: 200,
+            failover: 250,
             lost_answers: if calm { 0 } else { 15 },
             commit_us_max: if calm { 2_000 } else { *dice.pick(&[1_000, 20_000, 300_000]) },
             customers,
         };
         plan.fill(&mut dice, calm);
         plan
+    }
+
+    /// The plan with a bug planted. What shows only after a kill gets enough kills to show soon.
+    #[must_use]
+    pub fn with(self, sabotage: Sabotage) -> Self {
+        let planted = Self { sabotage, ..self };
+        match sabotage {
+            Sabotage::ForgetRecords | Sabotage::SendBeforeRecording | Sabotage::PassForOwn => {
+                Self { kills: 20, kill_chance: 60, power_loss: 0, failover: 0, ..planted }
+            }
+            _ => planted,
+        }
     }
 
     /// Whether every call must come to what its number says.

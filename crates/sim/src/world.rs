@@ -80,6 +80,8 @@ pub(crate) struct World {
     pub(crate) database_back: i64,
     pub(crate) kills_left: u32,
     pub(crate) old_slots: Vec<u8>,
+    /// The flight recorder of the host that does not run us now.
+    pub(crate) other_slots: Vec<u8>,
     ended: u32,
     pub(crate) totals: Totals,
 }
@@ -138,6 +140,7 @@ impl World {
             database_back: 0,
             kills_left: plan.kills,
             old_slots: Vec::new(),
+            other_slots: Vec::new(),
             ended: 0,
             totals: Totals::default(),
             ground,
@@ -212,9 +215,9 @@ impl World {
         match happening {
             Happening::Arrival(datagram) => self.arrive(datagram),
             Happening::Command(life, command) if life == self.life => {
-                let instant = self.instant();
+                let (instant, late) = (self.instant(), self.records_late());
                 if let Some(process) = &mut self.process {
-                    process.command(instant, command);
+                    process.command(instant, command, late);
                     self.flush_engine();
                 }
             }
@@ -351,7 +354,7 @@ impl World {
 
     /// Records, sends and reports what the engine brought forth, with occasions to die between.
     fn flush_engine(&mut self) {
-        let late = self.plan.sabotage == Sabotage::SendBeforeRecording;
+        let late = self.records_late();
         let Some(process) = &mut self.process else { return };
         let eventful = !process.out.events.is_empty();
         if !late {
@@ -376,6 +379,10 @@ impl World {
             self.last_events = at;
             self.plan_at(at, Happening::Events(self.life, events));
         }
+    }
+
+    fn records_late(&self) -> bool {
+        self.plan.sabotage == Sabotage::SendBeforeRecording
     }
 
     fn sabotage_event(&mut self, event: &mut Event) -> bool {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use carrier::{Carrier, Heard};
 use engine::{
     CallKey, CallSpec, Clip, Command, Credentials, Engine, EngineConfig, Event, Input, Limits,
-    Outcome, Outputs, Target,
+    Outcome, Outputs, Script, Target,
 };
 use media::{Codec, FRAME_SAMPLES};
 
@@ -333,6 +333,16 @@ pub fn clip_of_frames(frames: usize) -> Arc<Clip> {
     Arc::new(Clip::from_samples(&samples))
 }
 
+/// Plays a message.
+pub fn playing(clip: Arc<Clip>) -> Arc<Script> {
+    Arc::new(Script::message(clip, None))
+}
+
+/// Plays a message and waits for a vote.
+pub fn voting(clip: Arc<Clip>, wait_ms: u32) -> Arc<Script> {
+    Arc::new(Script::message(clip, Some(wait_ms)))
+}
+
 /// A call to a number of the carrier, playing two seconds.
 pub fn call(key: u64, number: &str) -> CallSpec {
     call_to(key, number, address(CARRIER_SIP))
@@ -353,8 +363,7 @@ pub fn call_to(key: u64, user: &str, address: SocketAddr) -> CallSpec {
             password: carrier::numbers::SANDBOX_CREDENTIAL.to_owned(),
         }),
         codecs: vec![Codec::Pcma, Codec::Pcmu],
-        clip: clip_of_frames(100),
-        gather: None,
+        script: playing(clip_of_frames(100)),
         ring_timeout_ms: 30_000,
         max_duration_ms: 120_000,
     }

@@ -40,6 +40,10 @@ impl<'a> Writer<'a> {
         self.bytes(&value.to_le_bytes());
     }
 
+    pub(super) fn i64(&mut self, value: i64) {
+        self.bytes(&value.to_le_bytes());
+    }
+
     /// Bytes with their length before them, at most 65 535.
     pub(super) fn counted(&mut self, bytes: &[u8]) {
         match u16::try_from(bytes.len()) {
@@ -93,6 +97,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    pub(super) fn i64(&mut self) -> Option<i64> {
+        self.array().map(i64::from_le_bytes)
     }
 
     pub(super) fn counted(&mut self) -> Option<&'a [u8]> {

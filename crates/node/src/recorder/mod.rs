@@ -3,8 +3,10 @@
 //! shard's thread; it must never wait for anything but its file.
 //!
 //! It survives the death of the process through the page cache and promises nothing across a
-//! loss of power: the header names the boot that wrote it, and a file of another boot is not
-//! trusted to be complete.
+//! loss of power. The header names the origin of the file (the boot that wrote it, the database it
+//! was written for) and the last epoch it has served: a file of another origin vouches for nothing,
+//! and no file vouches for calls that were dialled while another one was in use
+//! (docs/decisions/0028).
 
 mod bytes;
 mod outcome;
@@ -12,6 +14,7 @@ mod slot;
 
 use std::collections::BTreeMap;
 
+use app::dialing::NodeStamp;
 use engine::{CallKey, Cause, Event, Keys, Outcome, Refusal, RtpSummary, Timeline};
 
 pub use slot::{Phase, RecordedCall, SLOT_BYTES, SlotImage};
@@ -50,9 +53,10 @@ pub trait SlotFile {
 #[derive(Debug)]
 pub struct Recorder<F> {
     file: F,
-    boot_id: String,
-    /// Whether the file was written by this boot throughout and nothing in it is torn.
-    trusted: bool,
+    origin: String,
+    /// The last epoch that the file has served whole: of calls leased until then, those that are
+    /// not in it were not dialled. `None` when the file is new, torn or of another origin.
+    served: Option<NodeStamp>,
     live: BTreeMap<CallKey, Place>,
     /// Slots that may be written to, the next one last. Slot 0 is the header.
     free: Vec<u32>,
@@ -68,25 +72,25 @@ struct Place {
     phase: Phase,
 }
 
-/// The longest boot id that is kept, bytes; Linux has 36.
-const BOOT_ID_BYTES_MAX: usize = 128;
+/// The longest origin that is kept, in characters of up to four bytes.
+const ORIGIN_CHARS_MAX: usize = 64;
 
 impl<F: SlotFile> Recorder<F> {
-    /// Opens the file and reads what an earlier process left. `boot_id` names the running boot of
-    /// the machine; `slots` is how many calls there may be at once. Calls found beyond that are
-    /// kept too.
+    /// Opens the file and reads what an earlier process left. `origin` names the running boot of
+    /// the machine and the database that the calls stand in; `slots` is how many calls there may be
+    /// at once. Calls found beyond that are kept too.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn open_file(mut file: F, boot_id: &str, slots: u32) -> Result<Self, SlotError> {
-        let boot_id: String = boot_id.chars().take(BOOT_ID_BYTES_MAX / 4).collect();
+    pub fn open_file(mut file: F, origin: &str, slots: u32) -> Result<Self, SlotError> {
+        let origin: String = origin.chars().take(ORIGIN_CHARS_MAX).collect();
         let bytes = file.read_all()?;
         let mut images = bytes.chunks(SLOT_BYTES);
-        let written_by = images.next().and_then(slot::decode_header);
+        let header = images.next().and_then(slot::decode_header);
         let mut recorder = Self {
             file,
-            trusted: written_by.is_some_and(|boot| boot == boot_id),
-            boot_id,
+            served: header.filter(|header| header.origin == origin).map(|header| header.served),
+            origin,
             live: BTreeMap::new(),
             free: Vec::new(),
             found: Vec::new(),
@@ -103,7 +107,7 @@ impl<F: SlotFile> Recorder<F> {
     fn read_slot(&mut self, slot: u32, image: &[u8], taken: &mut std::collections::BTreeSet<u32>) {
         match slot::decode(image) {
             Reading::Free => {}
-            Reading::Torn => self.trusted = false,
+            Reading::Torn => self.served = None,
             Reading::Call(recorded) => {
                 taken.insert(slot);
                 self.live.insert(recorded.call, Place { slot, phase: recorded.phase.clone() });
@@ -169,16 +173,21 @@ impl<F: SlotFile> Recorder<F> {
         std::mem::take(&mut self.found)
     }
 
-    /// Whether a call that is not in this file is known not to have been dialled.
-    pub(crate) fn is_trusted(&self) -> bool {
-        self.trusted
+    /// Whether a call that was leased under `leased` and is not in this file is known not to have
+    /// been dialled. `taken` is the epoch that begins: a file that has served it already knows
+    /// another past than the database, which is a copy from before.
+    pub(crate) fn vouches_for(&self, leased: NodeStamp, taken: NodeStamp) -> bool {
+        self.served.is_some_and(|served| {
+            served.node == leased.node && leased.epoch <= served.epoch && served.epoch < taken.epoch
+        })
     }
 
-    /// Makes the file this boot's own: from now on a missing call was not dialled. Every call of
-    /// which that is not sure must have been adopted before.
-    pub(crate) fn begin_epoch(&mut self) -> Result<(), SlotError> {
-        self.file.write_at(0, &slot::encode_header(&self.boot_id))?;
-        self.trusted = true;
+    /// Makes the file serve an epoch: from now on a missing call of it, or of any before it, was
+    /// not dialled. Every earlier call of which that is not sure must have been adopted before.
+    pub(crate) fn begin_epoch(&mut self, taken: NodeStamp) -> Result<(), SlotError> {
+        let header = slot::Header { origin: self.origin.clone(), served: taken };
+        self.file.write_at(0, &slot::encode_header(&header))?;
+        self.served = Some(taken);
         Ok(())
     }
 
@@ -246,6 +255,7 @@ fn refused(clip_ms: u32) -> Outcome {
         clip_ms,
         heard_to_end: false,
         keys: Keys::default(),
+        vote: None,
         timeline: Timeline::default(),
         rtp: RtpSummary::default(),
         codec: None,

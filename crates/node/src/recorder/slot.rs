@@ -1,6 +1,8 @@
 //! The layout of one slot: checksum, mark, phase, call, how much was heard, and the body of the
 //! phase. A slot of zeros is free.
 
+use app::dialing::NodeStamp;
+use domain::NodeId;
 use engine::{CallKey, DialogSnapshot, Outcome, record_of};
 
 use super::bytes::{Reader, Writer, checksum};
@@ -15,8 +17,8 @@ pub type SlotImage = [u8; SLOT_BYTES];
 /// A free slot.
 pub(super) const FREE: SlotImage = [0; SLOT_BYTES];
 
-const CALL_MARK: [u8; 4] = *b"AVC1";
-const HEADER_MARK: [u8; 4] = *b"AVH1";
+const CALL_MARK: [u8; 4] = *b"AVC2";
+const HEADER_MARK: [u8; 4] = *b"AVH2";
 /// The checksum covers everything after itself.
 const CHECKSUM_BYTES: usize = 8;
 
@@ -45,6 +47,15 @@ pub enum Phase {
     },
     /// Phase 4: it is over, and this is all that is known of it.
     Ended(Box<Outcome>),
+}
+
+/// The first slot of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Which boot of the machine wrote the file, and for which database.
+    pub(super) origin: String,
+    /// The last epoch in which calls were recorded in it.
+    pub(super) served: NodeStamp,
 }
 
 /// What a slot turned out to hold.
@@ -81,15 +92,20 @@ pub(super) fn decode(slot: &[u8]) -> Reading {
     }
 }
 
-/// The first slot of a file: which boot of the machine wrote it.
-pub(super) fn encode_header(boot_id: &str) -> SlotImage {
-    image(HEADER_MARK, |to| to.counted(boot_id.as_bytes()))
+pub(super) fn encode_header(header: &Header) -> SlotImage {
+    image(HEADER_MARK, |to| {
+        to.counted(header.origin.as_bytes());
+        to.i64(header.served.node.0);
+        to.i64(header.served.epoch);
+    })
 }
 
-/// The boot that wrote the file, if its header is whole.
-pub(super) fn decode_header(slot: &[u8]) -> Option<String> {
-    let text = Reader(body(slot, HEADER_MARK)?).counted()?;
-    String::from_utf8(text.to_vec()).ok()
+/// The header, if it is whole.
+pub(super) fn decode_header(slot: &[u8]) -> Option<Header> {
+    let mut from = Reader(body(slot, HEADER_MARK)?);
+    let origin = String::from_utf8(from.counted()?.to_vec()).ok()?;
+    let served = NodeStamp { node: NodeId(from.i64()?), epoch: from.i64()? };
+    Some(Header { origin, served })
 }
 
 fn code(phase: &Phase) -> u8 {

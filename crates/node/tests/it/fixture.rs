@@ -214,7 +214,7 @@ impl World {
         match command {
             Command::Start(spec) => {
                 let call = spec.call;
-                let opened = self.recorder.as_mut().unwrap().open(call, spec.clip.duration_ms());
+                let opened = self.recorder.as_mut().unwrap().open(call, spec.script.message_ms());
                 match opened {
                     Ok(()) => {
                         self.started.push(*spec);
@@ -370,6 +370,7 @@ pub fn heard_out() -> Outcome {
         clip_ms: CLIP_MS,
         heard_to_end: true,
         keys: Keys::default(),
+        vote: None,
         timeline: Timeline {
             invite_us: Some(10),
             ringing_us: Some(100_000),

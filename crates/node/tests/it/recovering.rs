@@ -7,7 +7,7 @@ use engine::{CallKey, Cause, Event, Outcome, Refusal};
 use node::SLOT_BYTES;
 use store::quick_send::State;
 
-use crate::fixture::{World, busy, config, dialog, ended, heard_out};
+use crate::fixture::{MemoryFile, World, busy, config, dialog, ended, heard_out};
 
 struct Killed {
     world: World,
@@ -154,6 +154,93 @@ async fn after_a_loss_of_power_nothing_open_is_called_again() {
     assert!(world.started.is_empty());
     assert_eq!(world.ended(&customer, send).await.disposition, Disposition::NetworkFailure);
     world.audit().await;
+}
+
+#[tokio::test]
+async fn what_another_host_dialled_is_never_called_again_by_one_that_was_there_before() {
+    // Host B runs first, in the same boot as ever after.
+    let mut world = World::new(config(10, 50)).await;
+    let host_b = world.file.clone();
+    world.kill();
+    // Host A takes over with a recorder of its own, dials, and is killed.
+    world.file = MemoryFile::default();
+    world.start().await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    world.run().await;
+    let call = world.last_call();
+    let mut killed = Killed { world, customer, send, call };
+    killed.world.kill();
+    // B comes back: its recorder is whole and of this boot, and knows nothing of the call.
+    killed.world.file = host_b;
+    killed.world.start().await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.check_never_called_again().await;
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+}
+
+#[tokio::test]
+async fn a_second_data_directory_on_the_same_database_calls_nobody_again() {
+    let mut world = World::new(config(10, 50)).await;
+    let second_directory = world.file.clone();
+    world.kill();
+    world.file = MemoryFile::default();
+    world.start().await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    world.run().await;
+    let call = world.last_call();
+    let mut killed = Killed { world, customer, send, call };
+    // The first process lives on, as nothing locks the database.
+    let mut first = killed.world.node.take().unwrap();
+    killed.world.kill();
+    killed.world.file = second_directory;
+    killed.world.start().await;
+    assert_eq!(killed.world.abandoned, [killed.call]);
+    killed.check_never_called_again().await;
+    assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
+    // Whatever the first one tries now, it is told that it is not the node any more.
+    let now = killed.world.now;
+    for work in first.step(now).work {
+        let done = work.run().await;
+        first.on_done(now, done);
+    }
+    assert!(first.step(now).fenced);
+}
+
+#[tokio::test]
+async fn what_was_not_sent_is_called_again_even_if_it_could_not_be_put_back_at_once() {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    world.submit(&customer, "09121234567").await;
+    world.kill();
+    // The next process knows that nothing was sent, but dies before it can write that down.
+    world.database_is_there = false;
+    world.start().await;
+    world.kill();
+    world.database_is_there = true;
+    world.start().await;
+    world.pass_ms(100).await;
+    assert!(world.abandoned.is_empty());
+    assert_eq!(world.called(), ["09121234567"]);
+    world.audit().await;
+}
+
+#[tokio::test]
+async fn a_recorder_that_is_ahead_of_the_database_vouches_for_nothing() {
+    // The database is a copy from before: this recorder has served epochs that it does not know.
+    let mut later = World::new(config(10, 50)).await;
+    for _ in 0..3 {
+        later.kill();
+        later.start().await;
+    }
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    world.submit(&customer, "09121234567").await;
+    world.kill();
+    world.file = later.file.clone();
+    world.start().await;
+    assert_eq!(world.abandoned.len(), 1, "it may have been dialled");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ impl Platform {
         let clocks = Clocks::new();
         let recorder = config.node.data_dir.join("flight-recorder");
         let slots = u32::try_from(config.sip.max_calls).context("sip.max_calls is too large")?;
-        let mut recorder = [flight_recorder::open(&recorder, slots)?];
+        let mut recorder = [flight_recorder::open(&recorder, slots, &config.database_url())?];
         let node =
             Node::start(clocks.now(), Arc::clone(&app), gate.clone(), node_config, &mut recorder)
                 .await

@@ -32,11 +32,14 @@ struct Arguments {
     threads: usize,
 }
 
+/// A seed and what its world came to.
+type Outcome = (u64, Result<Totals, Box<Failed>>);
+
 /// What the threads share.
 #[derive(Default)]
 struct Tally {
     next: AtomicU64,
-    results: Mutex<Vec<(u64, Result<Totals, Box<Failed>>)>>,
+    results: Mutex<Vec<Outcome>>,
 }
 
 fn main() -> Result<ExitCode> {
@@ -82,7 +85,7 @@ fn work(tally: &Tally, from: u64, count: u64, verbose: bool) -> Result<()> {
     }
 }
 
-fn report(results: &[(u64, Result<Totals, Box<Failed>>)]) -> Result<ExitCode> {
+fn report(results: &[Outcome]) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let mut totals = Totals::default();
     let mut failed = 0;

@@ -31,9 +31,7 @@ fn a_seed_is_the_same_world_every_time() {
 /// Plants a bug in one seed after the other until an invariant breaks.
 fn caught_by(sabotage: Sabotage) -> &'static str {
     for seed in 0..SEEDS {
-        let mut plan = Plan::of(seed);
-        plan.sabotage = sabotage;
-        if let Err(failed) = world(plan) {
+        if let Err(failed) = world(Plan::of(seed).with(sabotage)) {
             return failed.breach.rule;
         }
     }
@@ -45,6 +43,7 @@ fn calls_that_recovery_dials_again_are_noticed() {
     let rule = "what was dialled is never dialled again";
     assert_eq!(caught_by(Sabotage::ForgetRecords), rule);
     assert_eq!(caught_by(Sabotage::SendBeforeRecording), rule);
+    assert_eq!(caught_by(Sabotage::PassForOwn), rule);
 }
 
 #[test]
