@@ -234,7 +234,7 @@ pub async fn change_access(
     app.write(async |tx| {
         let found = store::account::access(tx, account).await?;
         let before = found.ok_or(Error::Refused(AccountRefusal::NoSuchAccount))?;
-        let after = changed(before, change, now);
+        let after = changed(&before, change, now);
         let after = after.ok_or(Error::Refused(AccountRefusal::WrongAllowList))?;
         store::account::set_access(tx, account, &after).await?;
         Ok(())
@@ -243,7 +243,7 @@ pub async fn change_access(
 }
 
 /// A flag that stays set keeps its time.
-fn changed(before: AccountAccess, change: AccessChange, now: Timestamp) -> Option<AccountAccess> {
+fn changed(before: &AccountAccess, change: AccessChange, now: Timestamp) -> Option<AccountAccess> {
     let flag = |set: Option<bool>, before: Option<Timestamp>| match set {
         Some(true) => before.or(Some(now)),
         Some(false) => None,

@@ -45,6 +45,7 @@ impl Allowed {
     }
 
     /// These addresses with the methods of `other`.
+    #[must_use]
     pub fn with_methods_of(self, other: Self) -> Self {
         Self { methods: other.methods, ..self }
     }

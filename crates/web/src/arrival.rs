@@ -74,26 +74,26 @@ mod tests {
         (arrival.address, arrival.https)
     }
 
-    fn ip(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
     fn a_stranger_is_not_believed() {
         let lies = [(FORWARDED_FOR, "192.0.2.1"), (FORWARDED_PROTO, "https")];
-        assert_eq!(came("203.0.113.9", &lies), (ip("203.0.113.9"), false));
+        assert_eq!(came("203.0.113.9", &lies), (Some(ip("203.0.113.9")), false));
     }
 
     #[test]
     fn the_nearest_untrusted_address_is_the_client() {
         let cases: &[(&[&str], Option<IpAddr>)] = &[
-            (&["192.0.2.1"], ip("192.0.2.1")),
-            (&["6.6.6.6, 192.0.2.1"], ip("192.0.2.1")),
-            (&["6.6.6.6, 192.0.2.1", "10.1.2.3"], ip("192.0.2.1")),
-            (&["192.0.2.1:4711,10.0.0.2"], ip("192.0.2.1")),
-            (&["[2001:db8::7]:4711"], ip("2001:db8::7")),
-            (&["10.0.0.9"], ip("10.0.0.9")),
-            (&[], ip("10.0.0.1")),
+            (&["192.0.2.1"], Some(ip("192.0.2.1"))),
+            (&["6.6.6.6, 192.0.2.1"], Some(ip("192.0.2.1"))),
+            (&["6.6.6.6, 192.0.2.1", "10.1.2.3"], Some(ip("192.0.2.1"))),
+            (&["192.0.2.1:4711,10.0.0.2"], Some(ip("192.0.2.1"))),
+            (&["[2001:db8::7]:4711"], Some(ip("2001:db8::7"))),
+            (&["10.0.0.9"], Some(ip("10.0.0.9"))),
+            (&[], Some(ip("10.0.0.1"))),
             (&["192.0.2.1, unknown"], None),
             (&["192.0.2.1, "], None),
             (&["\u{fe}"], None),
@@ -102,7 +102,7 @@ mod tests {
             let headers: Vec<_> = lines.iter().map(|line| (FORWARDED_FOR, *line)).collect();
             assert_eq!(came("10.0.0.1", &headers).0, *expected, "{lines:?}");
         }
-        assert_eq!(came("::1", &[(FORWARDED_FOR, "192.0.2.1")]).0, ip("192.0.2.1"));
+        assert_eq!(came("::1", &[(FORWARDED_FOR, "192.0.2.1")]).0, Some(ip("192.0.2.1")));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod baresip;
 mod far_end;
 mod kill;
+mod operator;
 mod platform;
 mod python_client;
 mod sandbox;

@@ -119,14 +119,12 @@ async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Un
         web.read_body(&head.headers, body).await.map_err(Unanswered::Transport)?;
     let params = read_params(query, body).await?;
     let caller = match early_caller {
-        Some(Ok(caller)) => caller,
-        _ => {
-            let token = params.text("token").unwrap_or_default();
-            match authenticated(web, token, &arrival).await? {
-                Ok(caller) => caller,
-                Err(refusal) => return Ok(Reply::no_access(method, refusal)),
-            }
-        }
+        Some(caller) => caller,
+        None => authenticated(web, params.text("token").unwrap_or_default(), &arrival).await?,
+    };
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(refusal) => return Ok(Reply::no_access(method, refusal)),
     };
     tracing::Span::current().record("account", caller.account.id.0);
     let Ok(_heavy) = method.is_heavy().then(|| web.heavy_places.try_acquire()).transpose() else {
