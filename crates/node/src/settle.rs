@@ -96,6 +96,10 @@ pub(crate) fn verdict(
         Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
+        // Answered, but our own machine let nothing of the message leave.
+        _ if outcome.answered && outcome.heard_ms == 0 && outcome.rtp.refused > 0 => {
+            Meaning::Decided(Disposition::NetworkFailure)
+        }
         cause => Meaning::Call(CallFacts {
             answered: outcome.answered,
             heard_to_end: outcome.heard_to_end,

@@ -4,8 +4,8 @@
 //! Order matters in one place: events go to the flight recorder before the datagrams of the same
 //! step leave, so a call is on record as dialled before its INVITE can reach anyone.
 
-use std::collections::VecDeque;
-use std::net::{SocketAddr, UdpSocket};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,11 +30,19 @@ const INBOX: usize = 16_384;
 const OUTBOX: usize = 4_096;
 /// SIP datagrams taken in one step, so that a flood cannot starve the audio.
 const SIP_PER_STEP: usize = 256;
+/// ICMP errors taken from the SIP socket in one step.
+const ERRORS_PER_STEP: usize = 64;
 /// RTP datagrams taken from one socket in one step.
 const RTP_PER_STEP: usize = 1_024;
-/// The grid on which RTP sockets are read, one socket a step.
-const RTP_STEP: Duration = Duration::from_millis(1);
-/// The longest wait when nothing is due.
+/// How long the RTP socket of a call may go unread: a packet's time. The wheel wakes the shard on
+/// the same grid, so that reading needs no wake-ups of its own while calls play.
+const RTP_UNREAD: Duration = Duration::from_millis(20);
+/// A wake-up of the wheel that comes this much early still reads.
+const RTP_EARLY: Duration = Duration::from_millis(1);
+/// How long what happened is gathered before the node is told: waking it for every ringing tone
+/// costs more than the call's signalling.
+const REPORT_EVERY: Duration = Duration::from_millis(5);
+/// The longest wait when nothing is due; what strangers sent meanwhile is thrown away then.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// How often counters are published.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
@@ -55,16 +63,16 @@ pub struct Shard {
     wake: Arc<EventFd>,
     thread: Option<JoinHandle<()>>,
     live: Arc<AtomicU64>,
-    /// Where its SIP socket listens.
+    /// Where peers reach its SIP socket.
     pub sip_address: SocketAddr,
 }
 
 /// What a shard needs to start.
 pub struct ShardConfig {
-    /// Where SIP listens.
-    pub sip: SocketAddr,
-    /// Address in offers, and where the RTP sockets are bound.
-    pub media: std::net::IpAddr,
+    /// Where SIP listens; the RTP sockets are bound to the same address.
+    pub listen: SocketAddr,
+    /// The address at which peers reach both.
+    pub advertised: IpAddr,
     /// First RTP port, or 0 for free ones.
     pub media_port_first: u16,
     /// How many RTP sockets.
@@ -83,13 +91,15 @@ impl Shard {
         recorder: Recorder,
         events: mpsc::Sender<Vec<Event>>,
     ) -> Result<Self> {
-        let sip =
-            udp::bind(config.sip).with_context(|| format!("binding SIP at {}", config.sip))?;
-        let sip_address = sip.local_addr().context("asking for the SIP address")?;
+        let listen = config.listen;
+        let sip = udp::bind(listen).with_context(|| format!("binding SIP at {listen}"))?;
+        udp::watch_errors(&sip).context("asking for ICMP errors of the SIP socket")?;
+        let port = sip.local_addr().context("asking for the SIP port")?.port();
+        let sip_address = SocketAddr::new(config.advertised, port);
         let rtp = bind_media(&config)?;
         let mut engine = config.engine;
         engine.sip_local = sip_address;
-        engine.media_address = config.media;
+        engine.media_address = config.advertised;
         engine.rtp_ports = rtp
             .iter()
             .map(|socket| Ok(socket.local_addr()?.port()))
@@ -104,21 +114,25 @@ impl Shard {
         let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
         // Made inside the thread: the batches' headers hold pointers and stay where they are.
         let work = move || {
+            let start = clock::instant();
             let worker = Worker {
                 engine: Engine::new(engine),
                 sip,
-                rtp,
-                next_rtp: 0,
+                rtp: rtp.into_iter().map(|socket| RtpSocket { socket, read_at: start }).collect(),
                 recorder,
                 commands,
                 wake: bell,
                 events,
-                waiting: VecDeque::new(),
+                waiting: Vec::new(),
+                report_at: None,
                 sender: BatchSender::new(),
                 receiver: BatchReceiver::new(udp::BATCH),
                 out: Outputs::default(),
+                sip_errors: false,
+                undeliverable: BTreeSet::new(),
+                rtp_refused: Vec::new(),
                 live: count,
-                counters_due: clock::instant(),
+                counters_due: start,
             };
             worker.run();
         };
@@ -134,10 +148,14 @@ impl Shard {
     /// # Errors
     /// The command, when the shard is so far behind that its inbox is full, or has ended.
     pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
+        // A place that becomes free is no hurry: the next command or packet wakes the shard.
+        let hurry = !matches!(command, ShardCommand::Release(_));
         match self.inbox.try_send(command) {
             Ok(()) => {
-                // A full counter wakes just as well.
-                let _ = self.wake.write(1);
+                if hurry {
+                    // A full counter wakes just as well.
+                    let _ = self.wake.write(1);
+                }
                 Ok(())
             }
             Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
@@ -174,27 +192,38 @@ fn bind_media(config: &ShardConfig) -> Result<Vec<UdpSocket>> {
                 0 => 0,
                 first => first + n,
             };
-            let address = SocketAddr::new(config.media, port);
+            let address = SocketAddr::new(config.listen.ip(), port);
             udp::bind(address).with_context(|| format!("binding media at {address}"))
         })
         .collect()
 }
 
+/// An RTP socket and when it was last read.
+struct RtpSocket {
+    socket: UdpSocket,
+    read_at: Instant,
+}
+
 struct Worker {
     engine: Engine,
     sip: UdpSocket,
-    rtp: Vec<UdpSocket>,
-    /// The RTP socket whose turn it is to be read.
-    next_rtp: usize,
+    rtp: Vec<RtpSocket>,
     recorder: Recorder,
     commands: Receiver<ShardCommand>,
     wake: Arc<EventFd>,
     events: mpsc::Sender<Vec<Event>>,
-    /// Events for which the node had no room yet, oldest first.
-    waiting: VecDeque<Vec<Event>>,
+    /// Events that the node was not told yet, oldest first, and when it is to be told.
+    waiting: Vec<Event>,
+    report_at: Option<Instant>,
     sender: BatchSender,
     receiver: BatchReceiver,
     out: Outputs,
+    /// ICMP errors wait at the SIP socket.
+    sip_errors: bool,
+    /// Where datagrams of the last step could not be sent.
+    undeliverable: BTreeSet<SocketAddr>,
+    /// The packets of the last step that the kernel did not take.
+    rtp_refused: Vec<RtpTransmit>,
     live: Arc<AtomicU64>,
     counters_due: Instant,
 }
@@ -204,15 +233,19 @@ impl Worker {
         loop {
             let now = clock::instant();
             if !self.take_commands(now) {
+                self.report_at = Some(now);
+                self.report(now);
                 self.publish_counters();
                 return;
             }
+            self.take_refused(now);
             self.take_sip(now);
             self.take_rtp(now);
             if self.engine.next_timeout().is_some_and(|due| due <= now) {
                 self.engine.handle(now, Input::Timeout, &mut self.out);
             }
-            self.flush();
+            self.flush(now);
+            self.report(now);
             self.publish(now);
             self.wait();
         }
@@ -242,6 +275,23 @@ impl Worker {
         self.engine.handle(now, Input::Command(command), &mut self.out);
     }
 
+    /// Tells the engine what did not leave: first of all, so that no call ends without knowing.
+    fn take_refused(&mut self, now: Instant) {
+        if std::mem::take(&mut self.sip_errors) {
+            let undeliverable = &mut self.undeliverable;
+            udp::take_errors(&self.sip, ERRORS_PER_STEP, |destination| {
+                undeliverable.insert(destination);
+            });
+        }
+        for packet in self.rtp_refused.drain(..) {
+            self.engine.handle(now, Input::RtpRefused(&packet), &mut self.out);
+        }
+        while let Some(destination) = self.undeliverable.pop_first() {
+            tracing::debug!(%destination, "SIP cannot be delivered");
+            self.engine.handle(now, Input::Undeliverable { destination }, &mut self.out);
+        }
+    }
+
     fn take_sip(&mut self, now: Instant) {
         let (engine, out) = (&mut self.engine, &mut self.out);
         self.receiver.drain(&self.sip, SIP_PER_STEP, |source, bytes| {
@@ -249,41 +299,61 @@ impl Worker {
         });
     }
 
-    /// Reads one RTP socket a step: each is read once in as many steps as there are sockets.
+    /// Reads the RTP sockets whose turn it is, those of calls once in a packet's time.
     fn take_rtp(&mut self, now: Instant) {
-        let slot = self.next_rtp;
-        self.next_rtp = (slot + 1) % self.rtp.len();
         let (engine, out) = (&mut self.engine, &mut self.out);
-        let number = u8::try_from(slot).unwrap_or(u8::MAX);
-        self.receiver.drain(&self.rtp[slot], RTP_PER_STEP, |source, bytes| {
-            engine.handle(now, Input::Rtp { slot: number, source, bytes }, out);
-        });
+        for (slot, rtp) in (0..=u8::MAX).zip(&mut self.rtp) {
+            let pause = if engine.calls_on_port(slot) > 0 { RTP_UNREAD } else { IDLE_WAIT };
+            if now + RTP_EARLY < rtp.read_at + pause {
+                continue;
+            }
+            rtp.read_at = now;
+            self.receiver.drain(&rtp.socket, RTP_PER_STEP, |source, bytes| {
+                engine.handle(now, Input::Rtp { slot, source, bytes }, out);
+            });
+        }
     }
 
     /// Records, sends and reports what the step brought, in this order.
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Instant) {
         for event in &self.out.events {
             self.recorder.note(event);
         }
-        let datagrams = self.out.sip.iter();
+        let (datagrams, undeliverable) = (&self.out.sip, &mut self.undeliverable);
         self.sender.send(
             &self.sip,
-            datagrams.map(|t| Outgoing { destination: t.destination, head: &t.bytes, body: &[] }),
+            datagrams.iter().map(|t| Outgoing {
+                destination: t.destination,
+                head: &t.bytes,
+                body: &[],
+            }),
+            |place, errno| {
+                if udp::is_unreachable(errno) {
+                    undeliverable.insert(datagrams[place].destination);
+                }
+            },
         );
-        send_rtp(&mut self.sender, &self.rtp, &self.out.rtp);
+        send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
         if !self.out.events.is_empty() {
-            self.waiting.push_back(std::mem::take(&mut self.out.events));
+            self.waiting.append(&mut self.out.events);
+            self.report_at.get_or_insert(now + REPORT_EVERY);
         }
         self.out.clear();
-        self.report();
     }
 
-    fn report(&mut self) {
-        while let Some(batch) = self.waiting.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(batch)) = self.events.try_send(batch) {
-                self.waiting.push_front(batch);
-                return;
+    /// Tells the node what has happened, all at once, when that is due and it has room.
+    fn report(&mut self, now: Instant) {
+        if self.report_at.is_none_or(|at| now < at) {
+            return;
+        }
+        match self.events.try_reserve() {
+            Ok(room) => {
+                room.send(std::mem::take(&mut self.waiting));
+                self.report_at = None;
             }
+            Err(mpsc::error::TrySendError::Full(())) => self.report_at = Some(now + REPORT_EVERY),
+            // The node has ended: nobody wants to know any more.
+            Err(mpsc::error::TrySendError::Closed(())) => self.waiting.clear(),
         }
     }
 
@@ -307,32 +377,46 @@ impl Worker {
     }
 
     /// Waits for a datagram, a command or the next thing that is due.
-    fn wait(&self) {
+    fn wait(&mut self) {
         let now = clock::instant();
-        let busy = self.engine.live_calls() > 0 || !self.waiting.is_empty();
-        let longest = if busy { RTP_STEP } else { IDLE_WAIT };
-        let due =
-            self.engine.next_timeout().map_or(longest, |due| due.saturating_duration_since(now));
-        let timeout = TimeSpec::from_duration(due.min(longest));
+        let longest = if !self.undeliverable.is_empty() {
+            Duration::ZERO
+        } else if self.engine.live_calls() > 0 {
+            RTP_UNREAD
+        } else {
+            IDLE_WAIT
+        };
+        let due = [self.engine.next_timeout(), self.report_at].into_iter().flatten().min();
+        let wait = due.map_or(longest, |due| due.saturating_duration_since(now).min(longest));
+        let timeout = TimeSpec::from_duration(wait);
         let mut descriptors = [
             PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
         ];
         // An interrupted wait is a short one.
         let _ = ppoll(&mut descriptors, Some(timeout), None);
+        let told = descriptors[0].revents();
+        self.sip_errors = told.is_some_and(|told| told.contains(PollFlags::POLLERR));
     }
 }
 
-/// Sends packets, one batch per run of the same socket.
-fn send_rtp(sender: &mut BatchSender, sockets: &[UdpSocket], packets: &[RtpTransmit]) {
+/// Sends packets, one batch per run of the same socket, and notes those that were refused.
+fn send_rtp(
+    sender: &mut BatchSender,
+    sockets: &[RtpSocket],
+    packets: &[RtpTransmit],
+    refused: &mut Vec<RtpTransmit>,
+) {
     for run in packets.chunk_by(|a, b| a.slot == b.slot) {
-        let Some(socket) = sockets.get(usize::from(run[0].slot)) else { continue };
+        let Some(RtpSocket { socket, .. }) = sockets.get(usize::from(run[0].slot)) else {
+            continue;
+        };
         let datagrams = run.iter().map(|packet| Outgoing {
             destination: packet.destination,
             head: &packet.header,
             body: packet.payload(),
         });
-        sender.send(socket, datagrams);
+        sender.send(socket, datagrams, |place, _| refused.push(run[place].clone()));
     }
 }
 
