@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::tts::EspeakNg;
 use crate::{address, clock, open_files, udp};
 
-/// Check configuration, disk, open files, database, ports, speech, clock and trunks, and say the fix
-/// for each that fails. Ports in use are no failure: a running server has them.
+/// Check configuration, disk, open files, database, ports, speech, clock and trunks, and say the
+/// fix for each that fails. Ports in use are no failure: a running server has them.
 #[derive(Debug, Args)]
 pub struct Doctor {}
 
