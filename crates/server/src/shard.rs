@@ -4,7 +4,7 @@
 //! Order matters in one place: events go to the flight recorder before the datagrams of the same
 //! step leave, so a call is on record as dialled before its INVITE can reach anyone.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -20,13 +20,14 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 use tokio::sync::mpsc;
 
+use crate::backlog::EventBacklog;
 use crate::clock;
 use crate::flight_recorder::Recorder;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands that may wait for the shard; more is refused by the sender's side.
 const INBOX: usize = 16_384;
-/// Batches of events that may wait for the node before the shard keeps them itself.
+/// Batches of events that may wait for the node before they do in the shard's backlog.
 const OUTBOX: usize = 4_096;
 /// SIP datagrams taken in one step, so that a flood cannot starve the audio.
 const SIP_PER_STEP: usize = 256;
@@ -117,7 +118,7 @@ impl Shard {
                 commands,
                 wake: bell,
                 events,
-                waiting: VecDeque::new(),
+                backlog: EventBacklog::default(),
                 sender: BatchSender::new(),
                 receiver: BatchReceiver::new(udp::BATCH),
                 out: Outputs::default(),
@@ -197,8 +198,7 @@ struct Worker {
     commands: Receiver<ShardCommand>,
     wake: Arc<EventFd>,
     events: mpsc::Sender<Vec<Event>>,
-    /// Events for which the node had no room yet, oldest first.
-    waiting: VecDeque<Vec<Event>>,
+    backlog: EventBacklog,
     sender: BatchSender,
     receiver: BatchReceiver,
     out: Outputs,
@@ -311,20 +311,9 @@ impl Worker {
             },
         );
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
-        if !self.out.events.is_empty() {
-            self.waiting.push_back(std::mem::take(&mut self.out.events));
-        }
+        self.backlog.extend(self.out.events.drain(..));
+        self.backlog.report(&self.events);
         self.out.clear();
-        self.report();
-    }
-
-    fn report(&mut self) {
-        while let Some(batch) = self.waiting.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(batch)) = self.events.try_send(batch) {
-                self.waiting.push_front(batch);
-                return;
-            }
-        }
     }
 
     fn publish(&mut self, now: Instant) {
@@ -343,13 +332,14 @@ impl Worker {
         }
         metrics::counter!("avanak_datagrams_sent_total").absolute(self.sender.sent);
         metrics::counter!("avanak_datagrams_dropped_total").absolute(self.sender.dropped);
+        metrics::counter!("avanak_events_dropped_total").absolute(self.backlog.dropped());
         metrics::counter!("avanak_recorder_failures_total").absolute(self.recorder.write_errors());
     }
 
     /// Waits for a datagram, a command or the next thing that is due.
     fn wait(&mut self) {
         let now = clock::instant();
-        let busy = self.engine.live_calls() > 0 || !self.waiting.is_empty();
+        let busy = self.engine.live_calls() > 0 || !self.backlog.is_empty();
         let longest = if !self.undeliverable.is_empty() {
             Duration::ZERO
         } else if busy {
