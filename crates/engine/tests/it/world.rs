@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -64,6 +64,8 @@ pub struct World {
     /// RTP that left the engine, by destination: when, header, frame.
     pub sent_rtp: Vec<(Duration, SocketAddr, Vec<u8>)>,
     pub keep_sent_rtp: bool,
+    /// Bytes of SIP that left the engine, by destination.
+    pub sip_bytes: BTreeMap<IpAddr, usize>,
     /// Frames that the engine's operating system does not take.
     pub refused_frames: std::ops::Range<u32>,
     pub loss_percent: u64,
@@ -92,6 +94,7 @@ impl World {
             heard: Vec::new(),
             sent_rtp: Vec::new(),
             keep_sent_rtp: false,
+            sip_bytes: BTreeMap::new(),
             refused_frames: 0..0,
             loss_percent: 0,
             damage: false,
@@ -130,6 +133,7 @@ impl World {
         let at = self.elapsed();
         self.events.extend(out.events.drain(..).map(|event| (at, event)));
         for transmit in out.sip.drain(..) {
+            *self.sip_bytes.entry(transmit.destination.ip()).or_default() += transmit.bytes.len();
             self.post(address(ENGINE_SIP), transmit.destination, transmit.bytes.to_vec());
         }
         let mut refused = Vec::new();
