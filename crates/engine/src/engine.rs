@@ -170,6 +170,11 @@ impl Engine {
         self.calls.len()
     }
 
+    /// How many of them have the RTP port of this slot.
+    pub fn calls_on_port(&self, slot: u8) -> usize {
+        self.calls_on_port.get(usize::from(slot)).copied().unwrap_or_default()
+    }
+
     /// What is alive, in detail.
     pub fn live(&self) -> Live {
         let sip = self.wires.sip.live();
