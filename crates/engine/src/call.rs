@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use media::SAMPLE_RATE_HZ;
 use media::rtp::{Packet, Receiver};
 use media::sdp::{self, Negotiated};
-use media::telephone_event::KeyReceiver;
+use media::telephone_event::{Key, KeyReceiver};
 use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 
 use crate::counters::Counters;
@@ -279,7 +279,14 @@ impl Call {
     /// The ACK of our 200 to a re-INVITE. What it describes counts only as an answer.
     pub(crate) fn acked(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
         let awaited = std::mem::take(&mut self.awaits_answer);
-        let (Phase::Up, true, Some(sdp)) = (self.phase, awaited, sdp) else { return };
+        if awaited {
+            self.offer_answered(now, sdp, wires);
+        }
+    }
+
+    /// The answer to an offer of ours within the call.
+    pub(crate) fn offer_answered(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
+        let (Phase::Up, Some(sdp)) = (self.phase, sdp) else { return };
         if let Ok(agreed) = sdp::read_answer(&self.local, sdp)
             && reachable(&agreed, self.local.address.ip())
         {
@@ -389,8 +396,16 @@ impl Call {
         }
     }
 
+    /// A key that the peer told in an INFO.
+    pub(crate) fn key_in_info(&mut self, now: Instant, key: Key, wires: &mut Wires) {
+        self.key_pressed(now, key.as_char(), KeySource::Info, wires);
+    }
+
     /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
     fn agree(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
+        if self.agreed == Some(agreed) {
+            return;
+        }
         let (call, slot) = (self.key(), self.port_slot);
         if let Some(old) = self.agreed.filter(|old| old.remote != agreed.remote) {
             wires.demux.release(slot, old.remote, call);

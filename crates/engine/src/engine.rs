@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use media::telephone_event::Key;
 use media::{Codec, sdp};
 use sip::{Endpoint, Headers, LegId, Method, Name, Reply, Request, RequestId};
 
@@ -26,7 +27,7 @@ use crate::playout::{Notice, Wheel};
 use crate::registrar::Registrar;
 
 /// Methods we take outside of a call (RFC 3261 §20.5).
-const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE";
+const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, REGISTER, UPDATE";
 /// RTP ports that a slot number can name.
 const MAX_PORTS: usize = 256;
 /// Requests of ours that one call may have alive at once: INVITE twice, CANCEL, BYE, and those of
@@ -95,6 +96,7 @@ impl Engine {
             secret: derive::subkey(&config.fresh_secret, *b"sip."),
             user_agent: config.user_agent.clone(),
             registrar: true,
+            extensions: sip::Extensions::default(),
             limits: sip::Limits {
                 legs,
                 client_transactions: legs.saturating_mul(TRANSACTIONS_PER_CALL),
@@ -377,6 +379,11 @@ impl Engine {
             sip::Event::Reoffer { leg, sdp } => {
                 self.touch_leg(leg, |call, wires| call.reoffer(now, sdp.as_deref(), wires));
             }
+            // We change nothing in a call of ours; what a refresh of the session brings along is
+            // what was agreed.
+            sip::Event::OfferAnswered { leg, sdp } => {
+                self.touch_leg(leg, |call, wires| call.offer_answered(now, sdp.as_deref(), wires));
+            }
             sip::Event::Acked { leg, sdp } => {
                 self.touch_leg(leg, |call, wires| call.acked(now, sdp.as_deref(), wires));
             }
@@ -387,9 +394,12 @@ impl Engine {
                 self.touch_leg(leg, |call, wires| call.ended(now, by, q850, wires));
             }
             sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
-            sip::Event::Cancelled { .. } => {}
-            sip::Event::Request { id, request, source, .. } => {
-                let reply = self.reply_to(now, &request, source);
+            sip::Event::Cancelled { .. } | sip::Event::OfferRefused { .. } => {}
+            sip::Event::Request { id, leg, request, source } => {
+                let reply = match (&request.method, leg) {
+                    (Method::Info, Some(leg)) => self.reply_to_info(now, leg, &request),
+                    _ => self.reply_to(now, &request, source),
+                };
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
             sip::Event::Response { id, result } => {
@@ -423,6 +433,22 @@ impl Engine {
             std::str::from_utf8(request.uri.user()).is_ok_and(|user| self.registrar.knows(user));
         let code = if ours { 480 } else { 404 };
         self.wires.sip.turn_away(now, leg, code, &mut self.wires.sip_out);
+    }
+
+    /// INFO within a call (RFC 6086): a key, where it tells one.
+    fn reply_to_info(&mut self, now: Instant, leg: LegId, request: &Request) -> Reply {
+        let reply = |code| Reply { code, ..Reply::default() };
+        if request.body.is_empty() {
+            return reply(200);
+        }
+        if !leg::tells_keys(request) {
+            let mut reply = reply(415);
+            reply.headers.push(Name::Accept, leg::KEY_BODIES.join(", ").as_bytes());
+            return reply;
+        }
+        let Some(key) = Key::in_info(&request.body) else { return reply(400) };
+        self.touch_leg(leg, |call, wires| call.key_in_info(now, key, wires));
+        reply(200)
     }
 
     fn reply_to(&mut self, now: Instant, request: &Request, source: SocketAddr) -> Reply {

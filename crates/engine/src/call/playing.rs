@@ -17,6 +17,8 @@ use crate::playout::{Notice, Step, frame_count};
 pub(crate) enum KeySource {
     /// As a telephone event (RFC 4733).
     Event,
+    /// In the body of a SIP INFO.
+    Info,
 }
 
 /// What sounds, and what was sent of it and before it.

@@ -5,6 +5,7 @@
 mod baresip;
 mod commands;
 mod database;
+mod demo;
 mod digest;
 mod far_end;
 mod full_disk;

@@ -194,3 +194,29 @@ fn a_phone_rings_exactly_as_long_as_it_may() {
     }
     assert_eq!(platform.settled_balance(&customer), CREDIT);
 }
+
+#[test]
+fn a_tenth_of_the_audio_lost_on_the_way_changes_neither_the_call_nor_its_price() {
+    let platform = platform();
+    let customer = platform.customer(CREDIT);
+    let message = platform.upload(&customer, &rising_tone(10_000));
+    let clip = platform.clip(&customer, message);
+    let expected = charged("09990000010", 10);
+    let sends = [(); 4].map(|()| send(&platform, &customer, message, &expected));
+    let (mut packets, mut lost) = (0, 0);
+    for send in sends {
+        let story = platform.story_of_ended(&customer, send);
+        assert_eq!(story["reason"], 10, "{story}");
+        assert_eq!(story["played_seconds"], story["clip_seconds"], "{story}");
+        assert_eq!(story["charged_rials"], 2 * PULSE, "{story}");
+        let heard = platform.heard(send);
+        // A packet that never came is a gap of 20 ms in a tone that has none.
+        let gaps = clip.chunks_exact(160).zip(heard.chunks_exact(160)).skip(1);
+        let gap = |heard: &[i16]| heard.iter().all(|sample| sample.abs() <= 16);
+        packets += gaps.len();
+        lost += gaps.filter(|(_, heard)| gap(heard)).count();
+    }
+    let per_cent = lost * 100 / packets;
+    assert!((5..=16).contains(&per_cent), "{lost} of {packets} packets were lost");
+    assert_eq!(platform.settled_balance(&customer), CREDIT - 4 * 2 * PULSE);
+}
