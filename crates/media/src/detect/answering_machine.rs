@@ -85,7 +85,7 @@ const BEEP_WANDERS_HZ: f32 = 40.0;
 pub struct AnsweringMachine {
     timing: Timing,
     blocks: Blocks<BLOCK>,
-    words: Words,
+    speech: Speech,
     beep: Beep,
 }
 
@@ -94,7 +94,7 @@ impl AnsweringMachine {
     /// not taken for a beep.
     pub fn new(timing: Timing, not_beeps_hz: Vec<u16>) -> Self {
         let beep = Beep { not_hz: not_beeps_hz, ..Beep::default() };
-        Self { timing, blocks: Blocks::new(), words: Words::default(), beep }
+        Self { timing, blocks: Blocks::new(), speech: Speech::default(), beep }
     }
 
     /// Takes samples; tells what is heard.
@@ -104,7 +104,7 @@ impl AnsweringMachine {
             let sound = Sound::of(&block, self.timing.silence_level);
             let loud = sound.level >= f32::from(self.timing.silence_level);
             let word = loud && sound.tone_hz.is_none();
-            if let Some(verdict) = self.words.block(word, &self.timing) {
+            if let Some(verdict) = self.speech.block(word, &self.timing) {
                 heard(Heard::Verdict(verdict));
             }
             if self.beep.block(sound.tone_hz, loud) {
@@ -116,7 +116,7 @@ impl AnsweringMachine {
 
 /// Words and silences so far, milliseconds.
 #[derive(Debug, Clone, Default)]
-struct Words {
+struct Speech {
     decided: bool,
     total_ms: u32,
     /// From the first word on.
@@ -129,7 +129,7 @@ struct Words {
     counted: bool,
 }
 
-impl Words {
+impl Speech {
     /// Ten milliseconds more. The verdict, when they decide.
     fn block(&mut self, word: bool, timing: &Timing) -> Option<Verdict> {
         if self.decided {

@@ -180,7 +180,9 @@ impl ToneKeys {
             return None;
         }
         let listen = |group: &mut [Resonator; 4]| {
-            group.iter_mut().for_each(|resonator| resonator.listen(&windowed));
+            for resonator in group.iter_mut() {
+                resonator.listen(&windowed);
+            }
             strongest(group)
         };
         let (row, column) = (listen(&mut self.rows), listen(&mut self.columns));
