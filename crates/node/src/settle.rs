@@ -96,6 +96,7 @@ pub(crate) fn verdict(
         Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
+        Cause::AnsweringMachine => Meaning::Decided(Disposition::AnsweringMachine),
         cause => Meaning::Call(CallFacts {
             answered: outcome.answered,
             heard_to_end: outcome.heard_to_end,
@@ -156,6 +157,7 @@ fn ended(
 fn cause_word(cause: Cause) -> &'static str {
     match cause {
         Cause::Played => "played",
+        Cause::AnsweringMachine => "answering_machine",
         Cause::CalleeHungUp => "callee_hung_up",
         Cause::NoAnswer => "no_answer",
         Cause::Failed => "failed",
