@@ -189,8 +189,8 @@ fn shard_config(plan: &Plan) -> ShardConfig {
     let (local, ports) = (Ipv4Addr::LOCALHOST, 20);
     let sip = SocketAddr::from((local, 0));
     ShardConfig {
-        sip,
-        media: local.into(),
+        listen: sip,
+        advertised: local.into(),
         media_port_first: 0,
         media_ports: ports,
         engine: EngineConfig {

@@ -57,7 +57,12 @@ impl Bench {
             secret: [3; 32],
             user_agent: "callee".to_owned(),
             registrar: false,
-            limits: sip::Limits { legs: 200_000, transactions: 2_000_000, ..Default::default() },
+            limits: sip::Limits {
+                legs: 200_000,
+                client_transactions: 2_000_000,
+                server_transactions: 2_000_000,
+                ..Default::default()
+            },
         });
         Self {
             now: real_now(),

@@ -16,9 +16,9 @@ use crate::script::Script;
 /// What an engine is told once.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// Where the caller's SIP socket is reached: written into Via and Contact.
+    /// Where peers reach the caller's SIP socket: written into Via and Contact.
     pub sip_local: SocketAddr,
-    /// Where the caller's RTP sockets are reached: written into every offer.
+    /// Where peers reach the caller's RTP sockets: written into every offer.
     pub media_address: IpAddr,
     /// The UDP port of each RTP socket; the index is the `slot` of [`Input::Rtp`] and
     /// [`RtpTransmit`]. One at least; what comes after the first 256 is not used. Twenty spread
@@ -60,12 +60,14 @@ pub enum Input<'a> {
         /// What was sent.
         bytes: &'a [u8],
     },
-    /// The operating system says that datagrams to this address cannot be delivered (an ICMP
-    /// error on the SIP socket).
+    /// The operating system says that datagrams to this address cannot be delivered: it refused
+    /// one, or an ICMP error came back to the SIP socket.
     Undeliverable {
         /// Where they were to go.
         destination: SocketAddr,
     },
+    /// The operating system did not take this packet of [`Outputs::rtp`]: nobody hears it.
+    RtpRefused(&'a RtpTransmit),
     /// The caller wants something.
     Command(Command),
     /// [`crate::Engine::next_timeout`] has come.
@@ -286,6 +288,8 @@ pub enum Recorded {
 /// One RTP packet to send: a header, and a payload that is shared with the clip.
 #[derive(Debug, Clone)]
 pub struct RtpTransmit {
+    /// Whose packet it is.
+    pub call: CallKey,
     /// The index of the socket in [`EngineConfig::rtp_ports`].
     pub slot: u8,
     /// Where to.

@@ -38,6 +38,10 @@ pub const MAX_CALL_MS: u32 = 4 * 60 * 60 * 1_000;
 /// How long the line stays open after the clip's last frame, so that its tail is heard.
 pub const DRAIN_MS: u32 = 200;
 
+/// What requests outside of calls may cost. An office of two hundred phones behind one address
+/// that all register again at once is served within seconds.
+pub const STRANGERS: sip::Rates = sip::Rates { per_source: 50, in_all: 1_000 };
+
 /// The caps of one engine that an operator may lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

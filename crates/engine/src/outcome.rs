@@ -60,11 +60,12 @@ pub struct Outcome {
     /// A 2xx arrived and was acknowledged.
     pub answered: bool,
     /// How much of the script's message was sent while the call was up, milliseconds, at most
-    /// `clip_ms`. When it was begun anew, the most of it that was sent at a stretch.
+    /// `clip_ms`. When it was begun anew, the most of it that was sent at a stretch. Packets that
+    /// the operating system refused are not counted.
     pub heard_ms: u32,
     /// How long the message is, milliseconds, rounded up to whole frames; 0 without one.
     pub clip_ms: u32,
-    /// Every frame of the message was sent.
+    /// Every frame of the message was sent, and none was refused.
     pub heard_to_end: bool,
     /// Keys pressed from the answer on.
     pub keys: Keys,
@@ -124,7 +125,7 @@ pub struct Timeline {
 /// What was counted of RTP in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RtpSummary {
-    /// Packets sent, those of silence after the clip included.
+    /// Packets given to the caller for sending, those of silence after the clip included.
     pub sent: u32,
     /// Packets received from the agreed address.
     pub received: u32,

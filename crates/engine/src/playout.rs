@@ -114,6 +114,7 @@ impl Playing {
         self.sequence = self.sequence.wrapping_add(1);
         self.frame += 1;
         RtpTransmit {
+            call: self.call,
             slot: self.port_slot,
             destination: self.destination,
             header: header.write(),

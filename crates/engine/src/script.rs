@@ -20,7 +20,7 @@ pub struct Script {
     steps: Vec<Step>,
     message: Option<usize>,
     in_band_keys: bool,
-    machine: Option<MachineDetection>,
+    machine: Option<Arc<MachineDetection>>,
 }
 
 /// A place in a script: the number of a step, the first being 0. One past the last is the end.
@@ -245,12 +245,12 @@ impl Script {
 
     /// Finds out who answered.
     #[must_use]
-    pub fn with_machine_detection(self, detection: MachineDetection) -> Self {
-        Self { machine: Some(detection), ..self }
+    pub fn with_machine_detection(self, detection: impl Into<Arc<MachineDetection>>) -> Self {
+        Self { machine: Some(detection.into()), ..self }
     }
 
     pub(crate) fn machine(&self) -> Option<&MachineDetection> {
-        self.machine.as_ref()
+        self.machine.as_deref()
     }
 
     /// Whether keys are to be found in the sound of a peer that sends no telephone events, or does.

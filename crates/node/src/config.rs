@@ -2,8 +2,9 @@
 //! here.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use engine::{Codec, Credentials};
+use engine::{Codec, Credentials, MachineDetection};
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct NodeConfig {
     pub host: String,
     /// How long a phone may ring, milliseconds.
     pub ring_timeout_ms: u32,
+    /// Whether it is found out who answered, and what is done about machines.
+    pub machine_detection: Option<Arc<MachineDetection>>,
     /// How long the node row is ours after it was renewed, milliseconds. Renewed at a third of it;
     /// at two thirds without success the node stops dialling.
     pub lease_ms: i64,
@@ -34,6 +37,9 @@ pub struct NodeConfig {
     /// How often this epoch's open attempts are compared with the calls in hand, milliseconds. What
     /// is unknown twice in a row was leased by a request that died, and goes back to the queue.
     pub reconcile_ms: i64,
+    /// How long another node's lease must have ended before its open calls are settled without it,
+    /// milliseconds. Longer than any call, so that none of them can be up any more.
+    pub orphan_after_ms: i64,
     /// The most jobs that are kept waiting in memory; the others wait in the table.
     pub waiting_max: usize,
     /// The most calls started in one step.
@@ -80,11 +86,13 @@ impl Default for NodeConfig {
             phones: Caps { max_channels: 100, max_cps: 20 },
             host: String::from("avanak.invalid"),
             ring_timeout_ms: 45_000,
+            machine_detection: None,
             lease_ms: 15_000,
             number_rest_ms: 1_000,
             abandon_ms: 40_000,
             reread_ms: 5_000,
             reconcile_ms: 30_000,
+            orphan_after_ms: 15 * 60 * 1000,
             waiting_max: 50_000,
             batch_max: 500,
             clip_cache_bytes: 64 * 1024 * 1024,

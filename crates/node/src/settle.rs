@@ -97,6 +97,10 @@ pub(crate) fn verdict(
             Meaning::Decided(Disposition::NetworkFailure)
         }
         Cause::AnsweringMachine => Meaning::Decided(Disposition::AnsweringMachine),
+        // Answered and played out, but our own machine let none of it leave.
+        Cause::Played if outcome.heard_ms == 0 && outcome.clip_ms > 0 => {
+            Meaning::Decided(Disposition::NetworkFailure)
+        }
         cause => Meaning::Call(CallFacts {
             answered: outcome.answered,
             heard_to_end: outcome.heard_to_end,

@@ -3,7 +3,7 @@
 //! Every key has its default and its explanation here; `config.example.toml` and
 //! `docs/CONFIG.md` are made from this file. Unknown keys are refused.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -94,10 +94,14 @@ section! {
 section! {
     /// Signalling and media of calls.
     Sip {
-        /// Address and UDP port for SIP; port 0 takes a free one.
+        /// Address and UDP port for SIP; port 0 takes a free one. Audio uses the same address.
+        /// This machine only, until you set it; trunks elsewhere need `0.0.0.0:5060`, all
+        /// addresses of the machine, or one of them.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5060)),
-        /// Address that phones send audio to.
-        media_address: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST),
+        /// The IP address at which trunks and phones reach us, when it is not one of this machine:
+        /// the outer address of a NAT. Empty: the one of `listen`, or the one from which the
+        /// machine reaches its trunks.
+        public_address: PublicAddress = PublicAddress::default(),
         /// First UDP port for audio; `media_ports` ports from here on. 0 takes free ones.
         media_port_first: u16 = 0,
         /// How many UDP ports share the calls.
@@ -125,6 +129,41 @@ section! {
         repeat_limit: u32 = 0,
         /// The window of `repeat_limit`, in seconds.
         repeat_window_s: u32 = 60,
+    }
+}
+
+section! {
+    /// Finding out whether a person or a machine answered. It runs while the message plays and
+    /// delays nothing. Lengths are in milliseconds.
+    Detection {
+        /// What is done about machines: `off` (nobody listens), `report`, `hang_up` (status 25), or
+        /// `leave_message` (the message begins anew after the beep).
+        machines: Machines = Machines::Off,
+        /// Nobody speaks for so long from the answer on: not sure.
+        initial_silence_ms: u32 = 2_500,
+        /// A greeting longer than this is a machine's.
+        greeting_ms: u32 = 1_500,
+        /// Silence after a greeting: a person waits for us.
+        after_greeting_silence_ms: u32 = 800,
+        /// When deciding is given up.
+        total_ms: u32 = 5_000,
+        /// What is shorter is no word.
+        min_word_ms: u32 = 100,
+        /// Silence that parts words.
+        between_words_ms: u32 = 50,
+        /// So many words are a machine's.
+        max_words: u32 = 3,
+        /// A longer word is a machine's.
+        max_word_ms: u32 = 5_000,
+        /// What is quieter is silence, as the mean magnitude of 16-bit samples.
+        silence_level: u16 = 256,
+        /// How long a beep is waited for after the message.
+        beep_wait_ms: u32 = 20_000,
+        /// The network's tones: what it means (`ringing`, `busy` or `congestion`), its frequency in
+        /// hertz, how long it sounds, and how long it is silent. They are no beeps.
+        tones: Vec<String> = ["ringing 425 1000 4000", "busy 425 500 500", "congestion 425 250 250"]
+            .map(String::from)
+            .to_vec(),
     }
 }
 
@@ -187,6 +226,32 @@ section! {
     }
 }
 
+/// An IP address, or nothing: the empty text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicAddress(pub Option<IpAddr>);
+
+impl TryFrom<String> for PublicAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+        let address = text.parse().ok().filter(usable);
+        address
+            .map(|address| Self(Some(address)))
+            .ok_or_else(|| format!("'{text}' is not an IP address that others can reach"))
+    }
+}
+
+impl From<PublicAddress> for String {
+    fn from(address: PublicAddress) -> Self {
+        address.0.map(|address| address.to_string()).unwrap_or_default()
+    }
+}
+
 /// How phones prove their password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -208,6 +273,20 @@ impl PhoneDigests {
             Self::Both => vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
         }
     }
+}
+
+/// What is done about answering machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Machines {
+    /// Nobody listens.
+    Off,
+    /// It is reported.
+    Report,
+    /// We hang up.
+    HangUp,
+    /// The message begins anew after the beep.
+    LeaveMessage,
 }
 
 /// How log lines look.
@@ -234,6 +313,8 @@ pub struct Config {
     pub sip: Sip,
     /// What is dialled.
     pub calls: Calls,
+    /// Who answered.
+    pub detection: Detection,
     /// Speech from text.
     pub speech: Speech,
     /// The sandbox carrier.
@@ -305,15 +386,6 @@ impl Config {
         CallingWindow::parse(&self.calls.window)
     }
 
-    /// The host in our own SIP URIs and Call-IDs.
-    pub fn own_host(&self) -> String {
-        let listen = self.sip.listen.ip();
-        match if listen.is_unspecified() { self.sip.media_address } else { listen } {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("[{address}]"),
-        }
-    }
-
     /// Where the sandbox keeps what its phones heard.
     pub fn heard_dir(&self) -> PathBuf {
         self.node.data_dir.join("heard")
@@ -331,12 +403,17 @@ impl Config {
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");
         }
+        let public = self.sip.public_address.0;
+        if public.is_some_and(|public| public.is_ipv4() != self.sip.listen.is_ipv4()) {
+            bail!("sip.public_address and sip.listen must both be IPv4 or both IPv6");
+        }
         if self.sip.media_ports == 0 || self.sip.media_ports > 200 {
             bail!("sip.media_ports: between 1 and 200");
         }
         if self.sip.media_port_first.checked_add(self.sip.media_ports).is_none() {
             bail!("sip.media_port_first: too high for {} ports", self.sip.media_ports);
         }
+        self.detection.engine()?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
             trunk.check()?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use media::{Codec, EncodedClip, FRAME_MS};
 
 use super::{Audio, Call, Phase, Wires};
-use crate::io::{Clip, Event};
+use crate::io::{Clip, Event, RtpTransmit};
 use crate::limits::SAME_KEY_MS;
 use crate::place::{Cue, Place};
 use crate::playout::{Notice, Step, frame_count};
@@ -32,6 +32,9 @@ pub(super) struct Sound {
     pub(super) sent: u32,
     /// Frames of the message that were sent at a stretch, at most.
     heard: u32,
+    /// Frames of any clip that the operating system did not take. All of them are taken off what
+    /// was heard of the message: a machine that refuses packets is not to be paid for.
+    refused: u32,
 }
 
 impl Sound {
@@ -41,7 +44,12 @@ impl Sound {
     }
 
     pub(super) fn heard_ms(&self) -> u32 {
-        self.heard.saturating_mul(FRAME_MS)
+        self.left_ms(self.heard)
+    }
+
+    /// How long so many frames sound, without those that were refused.
+    fn left_ms(&self, frames: u32) -> u32 {
+        frames.saturating_sub(self.refused).saturating_mul(FRAME_MS)
     }
 
     /// The present clip is over; so many frames were sent since it began.
@@ -66,10 +74,18 @@ impl Call {
             Step::Second => {
                 let Some(from) = self.sound.message_from else { return };
                 let heard = from.saturating_add(notice.sent).max(self.sound.heard);
-                let heard_ms = heard.saturating_mul(FRAME_MS);
+                let heard_ms = self.sound.left_ms(heard);
                 wires.events.push(Event::Progress { call, heard_ms });
             }
             Step::ClipEnded => self.follow(wires, |place, cues| place.clip_ended(now, cues)),
+        }
+    }
+
+    /// The operating system did not take a packet.
+    pub(crate) fn refused(&mut self, packet: &RtpTransmit, wires: &mut Wires) {
+        wires.counters.rtp_refused += 1;
+        if packet.frame < frame_count(&packet.clip) {
+            self.sound.refused = self.sound.refused.saturating_add(1);
         }
     }
 

@@ -241,3 +241,28 @@ fn any_number_of_ports_works() {
         }
     }
 }
+
+#[test]
+fn frames_that_the_operating_system_refused_were_not_heard() {
+    // The clip has 100 frames; what is refused behind it is silence.
+    for (refused, heard_ms) in
+        [(0..u32::MAX, 0), (99..100, 1_980), (10..60, 1_000), (100..u32::MAX, 2_000)]
+    {
+        let mut world = World::new();
+        world.refused_frames = refused.clone();
+        world.start(call(1, "09121234567"));
+        world.run_until_quiet();
+        let outcome = world.outcome(1);
+        assert_eq!((outcome.cause, outcome.answered), (Cause::Played, true));
+        assert_eq!((outcome.heard_ms, outcome.clip_ms), (heard_ms, 2_000), "{refused:?}");
+        assert_eq!(outcome.heard_to_end, heard_ms == 2_000, "{refused:?}");
+        let progress = world.events.iter().find_map(|(_, event)| match event {
+            Event::Progress { heard_ms, .. } => Some(*heard_ms),
+            _ => None,
+        });
+        let of_first_second = (0..50).filter(|frame| !refused.contains(frame)).count();
+        // The last of them is refused after it was told.
+        let told = usize::try_from(progress.unwrap()).unwrap() / 20;
+        assert!((of_first_second..=of_first_second + 1).contains(&told), "{refused:?}: {told}");
+    }
+}

@@ -4,7 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Cause, Clip, Flaw, Gather, KeySet, Keys, Label, Outcome, Play, Script, Step, limits};
+use carrier::sounds;
+use engine::{
+    Cause, Clip, Flaw, Gather, KeySet, Keys, Label, MachineDetection, OnMachine, Outcome, Play,
+    Record, Recorded, Script, Step, limits,
+};
 use media::{Codec, FRAME_SAMPLES};
 use proptest::prelude::*;
 

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -65,6 +65,10 @@ pub struct World {
     /// RTP that left the engine, by destination: when, header, frame.
     pub sent_rtp: Vec<(Duration, SocketAddr, Vec<u8>)>,
     pub keep_sent_rtp: bool,
+    /// Bytes of SIP that left the engine, by destination.
+    pub sip_bytes: BTreeMap<IpAddr, usize>,
+    /// Frames that the engine's operating system does not take.
+    pub refused_frames: std::ops::Range<u32>,
     pub loss_percent: u64,
     /// Every tenth SIP datagram to the engine arrives with some bytes changed.
     pub damage: bool,
@@ -92,6 +96,8 @@ impl World {
             recorded: Vec::new(),
             sent_rtp: Vec::new(),
             keep_sent_rtp: false,
+            sip_bytes: BTreeMap::new(),
+            refused_frames: 0..0,
             loss_percent: 0,
             damage: false,
             dice: Dice(1),
@@ -130,9 +136,15 @@ impl World {
         self.events.extend(out.events.drain(..).map(|event| (at, event)));
         self.recorded.extend(out.recorded.drain(..).map(|part| (at, part)));
         for transmit in out.sip.drain(..) {
+            *self.sip_bytes.entry(transmit.destination.ip()).or_default() += transmit.bytes.len();
             self.post(address(ENGINE_SIP), transmit.destination, transmit.bytes.to_vec());
         }
+        let mut refused = Vec::new();
         for packet in out.rtp.drain(..) {
+            if self.refused_frames.contains(&packet.frame) {
+                refused.push(packet);
+                continue;
+            }
             let from = SocketAddr::new(
                 address(ENGINE_SIP).ip(),
                 ENGINE_FIRST_PORT + 2 * u16::from(packet.slot),
@@ -144,6 +156,9 @@ impl World {
             self.post(from, packet.destination, bytes);
         }
         self.outputs = out;
+        for packet in &refused {
+            self.engine_input(Input::RtpRefused(packet));
+        }
     }
 
     fn carrier_input(&mut self, input: carrier::Input<'_>) {

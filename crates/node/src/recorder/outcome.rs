@@ -1,8 +1,6 @@
 //! A whole outcome as bytes, so that a call that ended before a kill is settled exactly after it.
 
-use engine::{
-    Cause, Codec, Keys, Outcome, Progress, Refusal, RtpSummary, Timeline, Verdict,
-};
+use engine::{Cause, Codec, Keys, Outcome, Progress, Refusal, RtpSummary, Timeline, Verdict};
 
 use super::bytes::{Reader, Writer};
 
@@ -44,8 +42,14 @@ pub(super) fn read(from: &mut Reader<'_>) -> Option<Outcome> {
         clip_ms: from.u32()?,
         keys: keys(from)?,
         vote: from.option(Reader::u8)?,
-        answered_by: coded(from, &VERDICTS, verdict_code)?,
-        early_media: coded(from, &PROGRESSES, progress_code)?,
+        answered_by: match from.option(Reader::u8)? {
+            Some(written) => Some(of_code(written, &VERDICTS, verdict_code)?),
+            None => None,
+        },
+        early_media: match from.option(Reader::u8)? {
+            Some(written) => Some(of_code(written, &PROGRESSES, progress_code)?),
+            None => None,
+        },
         timeline: Timeline {
             invite_us: from.option(Reader::u64)?,
             ringing_us: from.option(Reader::u64)?,
@@ -89,12 +93,9 @@ fn progress_code(progress: Progress) -> u8 {
     }
 }
 
-/// An optional value that was written as its code. `None` when nothing has that code.
-fn coded<T: Copy>(from: &mut Reader<'_>, all: &[T], code: fn(T) -> u8) -> Option<Option<T>> {
-    match from.option(Reader::u8)? {
-        Some(written) => all.iter().copied().find(|one| code(*one) == written).map(Some),
-        None => Some(None),
-    }
+/// The value that was written as this code, if any is.
+fn of_code<T: Copy>(written: u8, all: &[T], code: fn(T) -> u8) -> Option<T> {
+    all.iter().copied().find(|one| code(*one) == written)
 }
 
 fn text(from: &mut Reader<'_>) -> Option<String> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use app::ports::{Blobs, BoxFuture, Clock, Rng, Speaker, Tts, Voice};
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::text::Speakable;
-use domain::{AccountId, Approval, MessageId, QuickSendId, Rials, Timestamp, TokenId};
+use domain::{AccountId, Approval, MessageId, QuickSendId, Rials, Status, Timestamp, TokenId};
 use engine::{
     CallKey, CallSpec, Cause, Command, DialogSnapshot, Event, Keys, Outcome, RtpSummary, Timeline,
 };
@@ -240,6 +240,15 @@ impl World {
         }
     }
 
+    /// Lets much time pass, stepping every second.
+    pub async fn pass_s(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.now = self.now.plus_us(1_000_000);
+            self.clock.store(self.now.wall.0, Ordering::SeqCst);
+            self.run().await;
+        }
+    }
+
     /// Sets the wall clock without moving the steady one.
     pub fn set_wall(&mut self, wall: Timestamp) {
         self.now.wall = wall;
@@ -303,6 +312,11 @@ impl World {
         let mut reads = self.db.read().await.unwrap();
         let account = of.0.account.id;
         store::quick_send::find(&mut reads, account, send).await.unwrap().unwrap().state
+    }
+
+    /// What its customer is told.
+    pub async fn status(&self, of: &(Caller, MessageId), send: QuickSendId) -> Status {
+        app::quick_send::find(&self.app, &of.0, send).await.unwrap().unwrap().status
     }
 
     pub async fn ended(&self, of: &(Caller, MessageId), send: QuickSendId) -> Ended {
