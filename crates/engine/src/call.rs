@@ -19,7 +19,7 @@ use media::detect::answering_machine::Verdict;
 use media::detect::progress::Progress;
 use media::rtp::{Packet, Receiver};
 use media::sdp::{self, Negotiated};
-use media::telephone_event::KeyReceiver;
+use media::telephone_event::{Key, KeyReceiver};
 use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 
 use crate::counters::Counters;
@@ -417,6 +417,11 @@ impl Call {
                 self.key_pressed(now, key.as_char(), KeySource::Event, wires);
             }
         }
+    }
+
+    /// A key that the peer told in an INFO.
+    pub(crate) fn key_in_info(&mut self, now: Instant, key: Key, wires: &mut Wires) {
+        self.key_pressed(now, key.as_char(), KeySource::Info, wires);
     }
 
     /// Takes what was agreed on: where to send, where to listen, and whether to play at all.

@@ -19,6 +19,8 @@ pub(crate) enum KeySource {
     Event,
     /// As a pair of tones in the sound.
     Tone,
+    /// In the body of a SIP INFO.
+    Info,
 }
 
 /// What sounds, and what was sent of it and before it.

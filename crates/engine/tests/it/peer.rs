@@ -33,6 +33,8 @@ pub enum Act {
     Reinvite(Option<String>),
     Rtp(Vec<u8>),
     Bye(&'static str),
+    /// An INFO with this Content-Type and body.
+    Info(&'static str, &'static str),
 }
 
 /// A callee that writes its SIP by hand: it answers the first INVITE as told, then acts.
@@ -153,12 +155,16 @@ impl Callee {
         let cseq = if method == "ACK" { self.cseq } else { self.cseq + 1 };
         self.cseq = cseq;
         let local = self.address;
+        let body = if more.contains("Content-Type") {
+            format!("Content-Length: {}\r\n\r\n{body}", body.len())
+        } else {
+            with_body(body)
+        };
         let text = format!(
             "{method} sip:{ENGINE_SIP} SIP/2.0\r\n\
              Via: SIP/2.0/UDP {local};branch=z9hG4bKby-hand-{method}-{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: {to};tag=callee\r\nTo: {from}\r\nCall-ID: {call_id}\r\n\
-             CSeq: {cseq} {method}\r\nContact: <sip:callee@{local}>\r\n{more}{}",
-            with_body(body)
+             CSeq: {cseq} {method}\r\nContact: <sip:callee@{local}>\r\n{more}{body}"
         );
         self.send(text.into_bytes());
     }
@@ -229,6 +235,10 @@ impl Peer for Callee {
                 self.outbox.push((address(CALLEE_MEDIA), to, bytes));
             }
             Act::Bye(reason) => self.request("BYE", reason, ""),
+            Act::Info(kind, body) => {
+                let kind = format!("Content-Type: {kind}\r\n");
+                self.request("INFO", &kind, body);
+            }
         }
     }
 
