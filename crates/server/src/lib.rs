@@ -4,12 +4,14 @@
 //! A library only so that `bench/` can measure its parts; the product is the binary.
 
 pub mod address;
+pub mod backlog;
 pub mod blob;
 pub mod cli;
 pub mod clock;
 pub mod config;
 #[cfg(test)]
 mod config_docs;
+mod detection;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;
