@@ -1,12 +1,14 @@
 //! The rules: money, calendar, dialer, billing. No I/O, no async, no clock, no rng: whatever is
 //! true without a database stands here, as pure functions over plain values.
 
+pub mod access;
 pub mod account;
 pub mod billing;
 pub mod calendar;
 pub mod dialer;
 mod id;
 pub mod message;
+pub mod network;
 mod phone_number;
 pub mod quick_send;
 mod time;
@@ -20,5 +22,6 @@ pub use id::{
     AccountId, AttemptId, MessageId, NodeId, PhoneId, QuickSendId, TariffId, TokenId, TrunkId,
 };
 pub use message::{Approval, Message};
+pub use network::Network;
 pub use phone_number::{Destination, Extension, PhoneNumber};
 pub use time::Timestamp;

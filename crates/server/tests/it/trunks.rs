@@ -107,7 +107,10 @@ fn the_command_line_shows_and_refuses() {
     );
     let north = platform.cli(&["trunk", "show", "north", "--json"]);
     assert_eq!((&north["max_cps"], &north["codecs"]), (&json!(7), &json!(["PCMU"])));
-    assert_eq!((&north["prefixes"], &north["has_password"]), (&json!(["0912", "021"]), &json!(true)));
+    assert_eq!(
+        (&north["prefixes"], &north["has_password"]),
+        (&json!(["0912", "021"]), &json!(true))
+    );
     for shown in [done(&platform, &["trunk", "list"]), done(&platform, &["trunk", "show", "north"])]
     {
         assert!(shown.contains("north") && !shown.contains("s3cret"), "{shown}");
