@@ -332,9 +332,11 @@ impl World {
 
     /// Where the calls went, in order.
     pub fn called_at(&self) -> Vec<String> {
-        let address = |spec: &CallSpec| match &spec.target {
-            engine::Target::Address { address, .. } => address.ip().to_string(),
-            other => panic!("not an address: {other:?}"),
+        let address = |spec: &CallSpec| {
+            let engine::Target::Address { address, .. } = &spec.target else {
+                panic!("not an address: {:?}", spec.target)
+            };
+            address.ip().to_string()
         };
         self.started.iter().map(address).collect()
     }

@@ -175,6 +175,7 @@ fn the_doctor_says_what_is_well_and_how_to_mend_the_rest() {
     let names = [
         "configuration",
         "disk",
+        "open files",
         "database",
         "http port",
         "sip port",
