@@ -6,7 +6,8 @@ use std::sync::Arc;
 use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, Gather, Target, limits::DRAIN_MS,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Target,
+    limits::DRAIN_MS,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -40,7 +41,7 @@ pub(crate) fn call_spec(
         target,
         from_uri: from_uri(config, trunk),
         credentials: credentials(trunk),
-        codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
+        codecs: codecs(config, &call.trunk),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
         clip,
         gather: call
@@ -104,6 +105,11 @@ fn address_in(uri: &str) -> Option<SocketAddr> {
 
 fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
     config.trunks.iter().find(|trunk| trunk.name == name)
+}
+
+/// What a trunk is offered. Empty: the engine's own order.
+pub(crate) fn codecs(config: &NodeConfig, name: &str) -> Vec<Codec> {
+    trunk(config, name).map(|trunk| trunk.codecs.clone()).unwrap_or_default()
 }
 
 fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>) -> String {

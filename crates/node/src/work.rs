@@ -7,7 +7,7 @@ use std::sync::Arc;
 use app::dialing::{self, EndedCall, NodeStamp, OpenAttempt, PhoneContact, ReadyJob, Start};
 use app::{App, Failure};
 use domain::{AccountId, AttemptId, Extension, QuickSendId, Timestamp};
-use engine::{CallKey, Clip};
+use engine::{CallKey, Clip, Codec};
 
 use crate::moment::Moment;
 
@@ -56,6 +56,8 @@ pub(crate) enum Task {
     Prepare {
         call: CallKey,
         blob: Option<String>,
+        /// What the trunk is offered; the clip is to be there in each.
+        codecs: Vec<Codec>,
         phone: Option<(AccountId, Extension)>,
     },
 }
@@ -106,8 +108,8 @@ impl Work {
                 Answer::NotSent(dialing::not_sent(app, attempts, due).await.map(|_| ()))
             }
             Task::Reconcile { stamp } => Answer::Reconciled(own_attempts(app, stamp).await),
-            Task::Prepare { call, blob, phone } => {
-                Answer::Prepared(call, prepare(app, asked, blob, phone).await)
+            Task::Prepare { call, blob, codecs, phone } => {
+                Answer::Prepared(call, prepare(app, asked, blob, &codecs, phone).await)
             }
         };
         Done { asked, answer }
@@ -161,12 +163,16 @@ async fn prepare(
     app: &App,
     asked: Moment,
     blob: Option<String>,
+    codecs: &[Codec],
     phone: Option<(AccountId, Extension)>,
 ) -> Result<Prepared, Failure> {
     let clip = match blob {
         Some(blob) => {
             let samples = dialing::clip(app, &blob).await?;
-            Some((blob, Arc::new(Clip::from_samples(&samples))))
+            let clip = Clip::from_samples(&samples);
+            // Here, where it delays nobody's packets.
+            clip.encode_for(codecs);
+            Some((blob, Arc::new(clip)))
         }
         None => None,
     };
