@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use engine::{
-    CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Target,
+    CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Script, Target,
 };
 use serde_json::{Value, json};
 use server::shard::{self, Shard, ShardCommand, ShardConfig};
@@ -189,8 +189,8 @@ fn shard_config(plan: &Plan) -> ShardConfig {
     let (local, ports) = (Ipv4Addr::LOCALHOST, 20);
     let sip = SocketAddr::from((local, 0));
     ShardConfig {
-        sip,
-        media: local.into(),
+        listen: sip,
+        advertised: local.into(),
         media_port_first: 0,
         media_ports: ports,
         engine: EngineConfig {
@@ -219,8 +219,7 @@ fn start(plan: &Plan, clip: &Arc<Clip>, number: u64) -> Order {
         from_uri: String::from("sip:982100000000@127.0.0.1"),
         credentials: None,
         codecs: Vec::new(),
-        clip: Arc::clone(clip),
-        gather: None,
+        script: Arc::new(Script::message(Arc::clone(clip), None)),
         ring_timeout_ms: CALL_MS,
         max_duration_ms: CALL_MS,
     }))

@@ -76,7 +76,11 @@ impl FarEnd {
                 secret: clock::random_secret(),
                 user_agent: String::from("far end"),
                 registrar: false,
-                limits: sip::Limits { legs: 10_000, transactions: 100_000, ..Default::default() },
+                limits: sip::Limits {
+                    legs: 10_000,
+                    server_transactions: 100_000,
+                    ..Default::default()
+                },
             });
             let worker = Worker {
                 endpoint,

@@ -94,11 +94,8 @@ pub fn run(options: &Options) -> Result<bool> {
         None => fresh_folder()?,
     };
     let sip = sip_listener(&options.to)?;
-    let settings = [
-        ("AVANAK_SIP__LISTEN", sip.to_string()),
-        ("AVANAK_SIP__MEDIA_ADDRESS", sip.ip().to_string()),
-        ("AVANAK_SANDBOX__RECORD", "true".to_owned()),
-    ];
+    let settings =
+        [("AVANAK_SIP__LISTEN", sip.to_string()), ("AVANAK_SANDBOX__RECORD", "true".to_owned())];
     let server = Server::start(&program, &data_dir, &settings)?;
     say(&format!("Server up at http://{}, data in {}", server.address, data_dir.display()));
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use audio::Clip;
 use domain::billing::rating::rate_rounding_up;
 use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, TariffId, Timestamp};
-use domain::{QuickSendId, Zone};
+use domain::{NodeId, QuickSendId, Zone};
 
-pub use store::hot::{Facts as CallRecord, NodeStamp, OpenAttempt, ReadyJob, SettleResult};
+pub use store::hot::{Facts as CallRecord, NodeStamp, OpenAttempt, Orphan, ReadyJob, SettleResult};
 
 use crate::{App, Failure, prices};
 
@@ -137,12 +137,13 @@ pub async fn open_attempts(app: &App, stamp: NodeStamp) -> Result<Vec<OpenAttemp
     Ok(app.hot().open_attempts(stamp).await?)
 }
 
-/// What other nodes, whose lease ended before `now`, left open.
+/// What other nodes than `own`, whose lease ended by `ended_by`, left open. A part at a time: once
+/// these are settled, the next call tells of more.
 ///
 /// # Errors
 /// The database failed.
-pub async fn orphans(app: &App, now: Timestamp) -> Result<Vec<OpenAttempt>, Failure> {
-    Ok(app.hot().orphans(now).await?)
+pub async fn orphans(app: &App, own: NodeId, ended_by: Timestamp) -> Result<Vec<Orphan>, Failure> {
+    Ok(app.hot().orphans(own, ended_by).await?)
 }
 
 /// Closes attempts whose INVITE was never sent, without money, and puts their sends back into the

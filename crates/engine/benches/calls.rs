@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::{
-    CallKey, CallSpec, Clip, Command, Engine, EngineConfig, Event, Input, Limits, Outputs, Target,
+    CallKey, CallSpec, Clip, Command, Engine, EngineConfig, Event, Input, Limits, Outputs, Script,
+    Target,
 };
 use media::{Codec, FRAME_SAMPLES, sdp};
 use sip::Endpoint;
@@ -56,7 +57,12 @@ impl Bench {
             secret: [3; 32],
             user_agent: "callee".to_owned(),
             registrar: false,
-            limits: sip::Limits { legs: 200_000, transactions: 2_000_000, ..Default::default() },
+            limits: sip::Limits {
+                legs: 200_000,
+                client_transactions: 2_000_000,
+                server_transactions: 2_000_000,
+                ..Default::default()
+            },
         });
         Self {
             now: real_now(),
@@ -146,8 +152,7 @@ impl Bench {
             from_uri: "sip:982100000000@192.0.2.1".to_owned(),
             credentials: None,
             codecs: Vec::new(),
-            clip: Arc::clone(clip),
-            gather: None,
+            script: Arc::new(Script::message(Arc::clone(clip), None)),
             ring_timeout_ms: 30_000,
             max_duration_ms: 120_000,
         };

@@ -11,22 +11,29 @@
 //! channels are not counted free too early. The hard deadline ends that wait too.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use media::SAMPLE_RATE_HZ;
 use media::rtp::{Packet, Receiver};
 use media::sdp::{self, Negotiated};
 use media::telephone_event::KeyReceiver;
-use media::{FRAME_MS, SAMPLE_RATE_HZ};
 use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive::MediaNumbers;
-use crate::io::{CallKey, CallSpec, Event};
+use crate::io::{CallKey, CallSpec, Clip, Event};
+use crate::keys::Keys;
 use crate::limits::MAX_CALL_MS;
-use crate::outcome::{Cause, Keys, Outcome, RtpSummary, Timeline, bounded_reason};
-use crate::playout::{Notice, Playing, Step, Wheel, frame_count};
-use crate::script::Script;
+use crate::outcome::{Cause, Outcome, RtpSummary, Timeline, bounded_reason};
+use crate::place::{Cue, Place};
+use crate::playout::{Playing, Wheel};
+
+mod playing;
+
+pub(crate) use playing::KeySource;
+use playing::Sound;
 
 /// Comfort noise (RFC 3389), which some peers send without having been offered it.
 const COMFORT_NOISE: u8 = 13;
@@ -45,6 +52,10 @@ pub(crate) struct Wires {
     pub(crate) demux: Demux,
     pub(crate) counters: Counters,
     pub(crate) events: Vec<Event>,
+    /// A clip without a frame: what plays when nothing does.
+    pub(crate) silence: Arc<Clip>,
+    /// Room for what a place says, kept between uses.
+    pub(crate) cues: Vec<Cue>,
 }
 
 /// How far a call is.
@@ -56,11 +67,11 @@ enum Phase {
     Over(Cause),
 }
 
-/// Where the clip is being played.
+/// Where the sound is sent from.
 #[derive(Debug)]
 enum Audio {
-    /// Not yet, or not any more: frames sent in all.
-    Silent { sent: u32 },
+    /// Not yet, or not any more.
+    Silent,
     /// On a tick of the wheel.
     OnWheel { tick: u8 },
     /// Off the wheel while the peer holds the call.
@@ -72,7 +83,7 @@ pub(crate) struct Call {
     spec: CallSpec,
     leg: LegId,
     phase: Phase,
-    script: Script,
+    place: Place,
     started_at: Instant,
     ends_by: Instant,
     port_slot: u8,
@@ -86,9 +97,11 @@ pub(crate) struct Call {
     /// Our 200 to a re-INVITE held an offer; the answer comes with the ACK.
     awaits_answer: bool,
     audio: Audio,
+    sound: Sound,
     receiver: Receiver,
     key_receiver: KeyReceiver,
     keys: Keys,
+    last_key: Option<(char, KeySource, Instant)>,
     timeline: Timeline,
     rtp: RtpSummary,
     sip_code: Option<u16>,
@@ -111,7 +124,7 @@ impl Call {
     ) -> Self {
         let longest = Duration::from_millis(spec.max_duration_ms.min(MAX_CALL_MS).into());
         Self {
-            script: Script::new(spec.gather),
+            place: Place::new(Arc::clone(&spec.script)),
             spec,
             leg,
             phase: Phase::Calling,
@@ -124,10 +137,12 @@ impl Call {
             rang: false,
             early_sdp: None,
             awaits_answer: false,
-            audio: Audio::Silent { sent: 0 },
+            audio: Audio::Silent,
+            sound: Sound::default(),
             receiver: Receiver::new(),
             key_receiver: KeyReceiver::new(),
             keys: Keys::default(),
+            last_key: None,
             timeline: Timeline { invite_us: Some(0), ..Timeline::default() },
             rtp: RtpSummary::default(),
             sip_code: None,
@@ -151,8 +166,8 @@ impl Call {
 
     /// When [`Call::due`] wants to be called.
     pub(crate) fn deadline(&self) -> Instant {
-        match (self.phase, self.script.over_at()) {
-            (Phase::Up, Some(over)) => over.min(self.ends_by),
+        match (self.phase, self.place.due_at()) {
+            (Phase::Up, Some(due)) => due.min(self.ends_by),
             _ => self.ends_by,
         }
     }
@@ -160,8 +175,8 @@ impl Call {
     /// The final record, once the call is over.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         let Phase::Over(cause) = self.phase else { return None };
-        let sent = self.frames_sent_when_silent();
-        let frames = frame_count(self.spec.clip.encoded(media::Codec::Pcma));
+        let clip_ms = self.spec.script.message_ms();
+        let heard_ms = self.sound.heard_ms().min(clip_ms);
         let report = self.receiver.report();
         let answered = self.timeline.answered_us.is_some();
         let jitter_us = u64::from(report.jitter_samples) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
@@ -172,13 +187,14 @@ impl Call {
             q850: self.q850,
             retry_after_s: self.retry_after_s,
             answered,
-            heard_ms: sent.min(frames).saturating_mul(FRAME_MS),
-            clip_ms: frames.saturating_mul(FRAME_MS),
-            heard_to_end: answered && sent >= frames,
+            heard_ms,
+            clip_ms,
+            heard_to_end: answered && heard_ms >= clip_ms,
             keys: self.keys,
+            vote: self.place.vote(),
             timeline: self.timeline,
             rtp: RtpSummary {
-                sent,
+                sent: self.sound.sent,
                 received: saturated(report.received),
                 lost: saturated(report.lost),
                 jitter_us: saturated(jitter_us),
@@ -233,10 +249,8 @@ impl Call {
         self.early_sdp = None;
         match sdp::read_answer(&self.local, &body) {
             Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
+                self.follow(wires, |place, cues| place.answered(now, cues));
                 self.agree(now, agreed, wires);
-                if frame_count(self.spec.clip.encoded(agreed.codec)) == 0 {
-                    self.script.clip_ended(now, 0);
-                }
             }
             _ => self.hang_up(now, Cause::NoMediaAgreed, wires),
         }
@@ -336,24 +350,11 @@ impl Call {
             if let Phase::Closing(cause) = self.phase {
                 self.phase = Phase::Over(cause);
             }
-        } else if self.phase == Phase::Up && self.script.over_at().is_some_and(|at| now >= at) {
-            self.hang_up(now, Cause::Played, wires);
-        }
-    }
-
-    /// The wheel has sent a frame worth telling of.
-    pub(crate) fn played(&mut self, now: Instant, notice: Notice, wires: &mut Wires) {
-        let call = self.key();
-        match notice.step {
-            Step::FirstFrame => {
-                self.timeline.first_audio_us = Some(self.micros(now));
-                wires.events.push(Event::FirstAudio { call });
+        } else if self.phase == Phase::Up {
+            self.follow(wires, |place, cues| place.due(now, cues));
+            if self.place.is_over(now) {
+                self.hang_up(now, Cause::Played, wires);
             }
-            Step::Second => {
-                let heard_ms = notice.sent.saturating_mul(FRAME_MS);
-                wires.events.push(Event::Progress { call, heard_ms });
-            }
-            Step::ClipEnded => self.script.clip_ended(now, self.keys.len()),
         }
     }
 
@@ -383,19 +384,9 @@ impl Call {
             let header = packet.header;
             let key = self.key_receiver.receive(header.ssrc, header.timestamp, packet.payload);
             if let Some(key) = key {
-                self.key_pressed(now, key.as_char(), wires);
+                self.key_pressed(now, key.as_char(), KeySource::Event, wires);
             }
         }
-    }
-
-    fn key_pressed(&mut self, now: Instant, digit: char, wires: &mut Wires) {
-        wires.counters.keys_pressed += 1;
-        if !self.keys.push(digit) {
-            wires.counters.keys_dropped += 1;
-            return;
-        }
-        wires.events.push(Event::Key { call: self.key(), digit });
-        self.script.key_pressed(now, self.keys.len());
     }
 
     /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
@@ -407,9 +398,9 @@ impl Call {
         self.rtp.ambiguous = !wires.demux.claim(slot, agreed.remote, call);
         wires.counters.rtp_ambiguous_sources += u64::from(self.rtp.ambiguous);
         self.agreed = Some(agreed);
-        let clip = std::sync::Arc::clone(self.spec.clip.encoded(agreed.codec));
-        let playing = match std::mem::replace(&mut self.audio, Audio::Silent { sent: 0 }) {
-            Audio::Silent { .. } => Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed)),
+        let clip = self.sound.encoded(agreed.codec, &wires.silence);
+        let playing = match std::mem::replace(&mut self.audio, Audio::Silent) {
+            Audio::Silent => Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed)),
             Audio::OnWheel { tick } => wires.wheel.remove(tick, call).map(|mut playing| {
                 playing.redirect(clip, &agreed);
                 playing
@@ -432,24 +423,16 @@ impl Call {
     /// Takes the call off the wheel and out of the table of sources; what was sent is kept.
     fn stop_audio(&mut self, wires: &mut Wires) {
         let call = self.key();
-        let sent = match std::mem::replace(&mut self.audio, Audio::Silent { sent: 0 }) {
-            Audio::Silent { sent } => sent,
+        let frames = match std::mem::replace(&mut self.audio, Audio::Silent) {
+            Audio::Silent => 0,
             Audio::OnWheel { tick } => {
-                wires.wheel.remove(tick, call).map_or(0, |playing| playing.sent())
+                wires.wheel.remove(tick, call).map_or(0, |playing| playing.frame())
             }
-            Audio::Held(playing) => playing.sent(),
+            Audio::Held(playing) => playing.frame(),
         };
-        self.audio = Audio::Silent { sent };
+        self.sound.stopped(frames);
         if let Some(agreed) = self.agreed {
             wires.demux.release(self.port_slot, agreed.remote, call);
-        }
-    }
-
-    fn frames_sent_when_silent(&self) -> u32 {
-        match &self.audio {
-            Audio::Silent { sent } => *sent,
-            Audio::Held(playing) => playing.sent(),
-            Audio::OnWheel { .. } => 0,
         }
     }
 

@@ -27,6 +27,8 @@ counters! {
     calls_answered,
     /// Calls that the hard deadline ended.
     calls_cut_by_deadline,
+    /// Packets that the operating system did not take.
+    rtp_refused,
     /// Packets that came from the agreed address of a call.
     rtp_received,
     /// Datagrams on an RTP port from an address that no call of the port has agreed on.
@@ -40,6 +42,8 @@ counters! {
     rtp_ambiguous_sources,
     /// Keys pressed.
     keys_pressed,
+    /// Keys that came a second time by another way.
+    keys_repeated,
     /// Keys beyond what one call keeps.
     keys_dropped,
     /// Abandoned calls for which nothing could be sent.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use media::{Codec, sdp};
@@ -15,10 +16,11 @@ use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive;
 use crate::io::{
-    AbandonedCall, CallKey, CallSpec, Command, EngineConfig, Event, Input, Outputs, RtpTransmit,
-    TrunkCheck,
+    AbandonedCall, CallKey, CallSpec, Clip, Command, EngineConfig, Event, Input, Outputs,
+    RtpTransmit, TrunkCheck,
 };
 use crate::leg::{self, Destination};
+use crate::limits::STRANGERS;
 use crate::outcome::{Cause, Outcome, Refusal};
 use crate::playout::{Notice, Wheel};
 use crate::registrar::Registrar;
@@ -27,8 +29,8 @@ use crate::registrar::Registrar;
 const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE";
 /// RTP ports that a slot number can name.
 const MAX_PORTS: usize = 256;
-/// SIP transactions that one call may have alive at once: INVITE twice, CANCEL, BYE, re-INVITEs,
-/// all lingering for 32 s.
+/// Requests of ours that one call may have alive at once: INVITE twice, CANCEL, BYE, and those of
+/// the calls before it, all lingering for 32 s.
 const TRANSACTIONS_PER_CALL: usize = 8;
 
 /// All calls of one thread.
@@ -95,7 +97,10 @@ impl Engine {
             registrar: true,
             limits: sip::Limits {
                 legs,
-                transactions: legs.saturating_mul(TRANSACTIONS_PER_CALL),
+                client_transactions: legs.saturating_mul(TRANSACTIONS_PER_CALL),
+                // A BYE of the peer's for each call; one that finds no room is answered, too.
+                server_transactions: legs,
+                strangers: Some(STRANGERS),
                 ..sip::Limits::default()
             },
         });
@@ -106,6 +111,8 @@ impl Engine {
             demux: Demux::default(),
             counters: Counters::default(),
             events: Vec::new(),
+            silence: Arc::new(Clip::from_samples(&[])),
+            cues: Vec::new(),
         };
         Self {
             registrar: Registrar::new(
@@ -138,6 +145,9 @@ impl Engine {
             Input::Rtp { slot, source, bytes } => self.rtp(now, slot, source, bytes),
             Input::Undeliverable { destination } => {
                 self.wires.sip.undeliverable(now, destination, &mut self.wires.sip_out);
+            }
+            Input::RtpRefused(packet) => {
+                self.touch(packet.call, |call, wires| call.refused(packet, wires));
             }
             Input::Command(command) => self.command(now, command),
             Input::Timeout => {}
@@ -261,7 +271,7 @@ impl Engine {
             self.wires.counters.starts_repeated += 1;
             return;
         }
-        let clip_ms = spec.clip.duration_ms();
+        let clip_ms = spec.script.message_ms();
         if let Err(refusal) = self.dial(now, spec) {
             self.wires.counters.calls_refused += 1;
             let outcome = Box::new(Outcome::not_started(refusal, clip_ms));
@@ -407,7 +417,7 @@ impl Engine {
         let ours =
             std::str::from_utf8(request.uri.user()).is_ok_and(|user| self.registrar.knows(user));
         let code = if ours { 480 } else { 404 };
-        self.wires.sip.reject(now, leg, code, "", &Headers::new(), &mut self.wires.sip_out);
+        self.wires.sip.turn_away(now, leg, code, &mut self.wires.sip_out);
     }
 
     fn reply_to(&mut self, now: Instant, request: &Request, source: SocketAddr) -> Reply {

@@ -11,13 +11,14 @@ pub use sip::{Credentials, DialogSnapshot, Transmit};
 
 use crate::limits::{Limits, MAX_SNAPSHOT_BYTES};
 use crate::outcome::Outcome;
+use crate::script::Script;
 
 /// What an engine is told once.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// Where the caller's SIP socket is reached: written into Via and Contact.
+    /// Where peers reach the caller's SIP socket: written into Via and Contact.
     pub sip_local: SocketAddr,
-    /// Where the caller's RTP sockets are reached: written into every offer.
+    /// Where peers reach the caller's RTP sockets: written into every offer.
     pub media_address: IpAddr,
     /// The UDP port of each RTP socket; the index is the `slot` of [`Input::Rtp`] and
     /// [`RtpTransmit`]. One at least; what comes after the first 256 is not used. Twenty spread
@@ -59,12 +60,14 @@ pub enum Input<'a> {
         /// What was sent.
         bytes: &'a [u8],
     },
-    /// The operating system says that datagrams to this address cannot be delivered (an ICMP
-    /// error on the SIP socket).
+    /// The operating system says that datagrams to this address cannot be delivered: it refused
+    /// one, or an ICMP error came back to the SIP socket.
     Undeliverable {
         /// Where they were to go.
         destination: SocketAddr,
     },
+    /// The operating system did not take this packet of [`Outputs::rtp`]: nobody hears it.
+    RtpRefused(&'a RtpTransmit),
     /// The caller wants something.
     Command(Command),
     /// [`crate::Engine::next_timeout`] has come.
@@ -134,10 +137,8 @@ pub struct CallSpec {
     pub credentials: Option<Credentials>,
     /// Codecs in the order of preference. Empty: PCMA, PCMU.
     pub codecs: Vec<Codec>,
-    /// What is played.
-    pub clip: Arc<Clip>,
-    /// Whether keys are waited for after the clip. Keys are reported in any case.
-    pub gather: Option<Gather>,
+    /// What is done once it is answered. Keys are reported in any case.
+    pub script: Arc<Script>,
     /// How long to wait for the answer, counted from `Start`, before CANCEL, milliseconds.
     pub ring_timeout_ms: u32,
     /// How long the whole call may last, counted from `Start`, milliseconds; at most
@@ -145,17 +146,7 @@ pub struct CallSpec {
     pub max_duration_ms: u32,
 }
 
-/// Waiting for keys: enough for a vote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gather {
-    /// How long to wait after the clip when fewer than `max_digits` keys were pressed by then,
-    /// milliseconds. Each key starts the wait anew.
-    pub wait_after_clip_ms: u32,
-    /// Waiting ends with this many keys. A key during the clip cuts nothing off.
-    pub max_digits: u8,
-}
-
-/// One message in every codec, built once and shared by every call that plays it.
+/// Sound in every codec, built once and shared by every call that plays it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clip {
     pcma: Arc<EncodedClip>,
@@ -294,6 +285,8 @@ impl Outputs {
 /// One RTP packet to send: a header, and a payload that is shared with the clip.
 #[derive(Debug, Clone)]
 pub struct RtpTransmit {
+    /// Whose packet it is.
+    pub call: CallKey,
     /// The index of the socket in [`EngineConfig::rtp_ports`].
     pub slot: u8,
     /// Where to.
@@ -348,16 +341,16 @@ pub enum Event {
         /// What a later process needs to hang up: [`record_of`] makes the bytes to keep.
         dialog: Box<DialogSnapshot>,
     },
-    /// The first frame of the clip is in the same [`Outputs`].
+    /// The first frame of sound is in the same [`Outputs`].
     FirstAudio {
         /// Which call.
         call: CallKey,
     },
-    /// Once a second while the clip plays.
+    /// Once a second while the script's message plays.
     Progress {
         /// Which call.
         call: CallKey,
-        /// How much of the clip was sent, milliseconds.
+        /// How much of the message was sent, milliseconds.
         heard_ms: u32,
     },
     /// A key was pressed: `0`–`9`, `*`, `#`, `A`–`D`.

@@ -1,4 +1,4 @@
-//! A call: joins sip and media, plays, gathers, ends with an Outcome. Sans-IO.
+//! A call: joins sip and media, follows its script, ends with an Outcome. Sans-IO.
 //!
 //! An [`Engine`] is driven from outside: one [`Input`] and the time go in, [`Outputs`] come out of
 //! the same call. One thread owns one engine, its sockets and its calls. The engine knows no
@@ -11,9 +11,11 @@ mod demux;
 mod derive;
 mod engine;
 mod io;
+mod keys;
 mod leg;
 pub mod limits;
 mod outcome;
+mod place;
 mod playout;
 mod registrar;
 mod script;
@@ -21,10 +23,12 @@ mod script;
 pub use engine::{Engine, Live};
 pub use io::{
     AbandonedCall, Binding, CallKey, CallSpec, Clip, Command, Credentials, DialogSnapshot,
-    EngineConfig, Event, Gather, Input, Outputs, PhoneCredential, RtpTransmit, Target, Transmit,
+    EngineConfig, Event, Input, Outputs, PhoneCredential, RtpTransmit, Target, Transmit,
     TrunkCheck, record_of,
 };
+pub use keys::{KeySet, Keys};
 pub use limits::Limits;
 pub use media::Codec;
-pub use outcome::{Cause, Keys, Outcome, Refusal, RtpSummary, Timeline};
+pub use outcome::{Cause, Outcome, Refusal, RtpSummary, Timeline};
+pub use script::{Flaw, Gather, Label, Play, Script, Step};
 pub use sip::digest::Algorithm;

@@ -2,6 +2,17 @@
 
 /// Keys remembered of one call; what is pressed after that is counted, not kept.
 pub const MAX_KEYS: usize = 32;
+/// Steps of a [`crate::Script`].
+pub const MAX_STEPS: usize = 64;
+/// Clips that one step of a script plays.
+pub const MAX_CLIPS: usize = 64;
+/// Branches of one step of a script.
+pub const MAX_BRANCHES: usize = 16;
+/// Steps that one call begins, however often its script goes back; then it is over.
+pub const MAX_TRANSITIONS: u16 = 1_000;
+/// The same key by two ways (RFC 4733, INFO, tones) within this time was pressed once,
+/// milliseconds.
+pub const SAME_KEY_MS: u32 = 100;
 /// Bytes kept of a peer's reason phrase.
 pub const MAX_REASON_BYTES: usize = 80;
 /// Bytes that a [`crate::DialogSnapshot`] may take in the flight recorder.
@@ -20,6 +31,10 @@ pub const DEFAULT_REGISTRATION_S: u32 = 600;
 pub const MAX_CALL_MS: u32 = 4 * 60 * 60 * 1_000;
 /// How long the line stays open after the clip's last frame, so that its tail is heard.
 pub const DRAIN_MS: u32 = 200;
+
+/// What requests outside of calls may cost. An office of two hundred phones behind one address
+/// that all register again at once is served within seconds.
+pub const STRANGERS: sip::Rates = sip::Rates { per_source: 50, in_all: 1_000 };
 
 /// The caps of one engine that an operator may lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,13 @@
 
 use media::Codec;
 
-use crate::limits::{MAX_KEYS, MAX_REASON_BYTES};
+use crate::keys::Keys;
+use crate::limits::MAX_REASON_BYTES;
 
 /// Why a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
-    /// The script came to its end (clip, drain, gather) and we hung up.
+    /// The script came to its end and we hung up.
     Played,
     /// The peer sent BYE before the script ended.
     CalleeHungUp,
@@ -54,14 +55,18 @@ pub struct Outcome {
     pub retry_after_s: Option<u32>,
     /// A 2xx arrived and was acknowledged.
     pub answered: bool,
-    /// How much of the clip was sent while the call was up, milliseconds, at most `clip_ms`.
+    /// How much of the script's message was sent while the call was up, milliseconds, at most
+    /// `clip_ms`. When it was begun anew, the most of it that was sent at a stretch. Packets that
+    /// the operating system refused are not counted.
     pub heard_ms: u32,
-    /// How long the clip is, milliseconds, rounded up to whole frames.
+    /// How long the message is, milliseconds, rounded up to whole frames; 0 without one.
     pub clip_ms: u32,
-    /// Every frame of the clip was sent.
+    /// Every frame of the message was sent, and none was refused.
     pub heard_to_end: bool,
     /// Keys pressed from the answer on.
     pub keys: Keys,
+    /// The digit that the script gathered as the vote.
+    pub vote: Option<u8>,
     /// When each step happened.
     pub timeline: Timeline,
     /// What was counted of RTP.
@@ -84,52 +89,11 @@ impl Outcome {
             clip_ms,
             heard_to_end: false,
             keys: Keys::default(),
+            vote: None,
             timeline: Timeline { ended_us: Some(0), ..Timeline::default() },
             rtp: RtpSummary::default(),
             codec: None,
         }
-    }
-}
-
-/// Keys in the order pressed, at most [`MAX_KEYS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Keys {
-    pressed: [u8; MAX_KEYS],
-    count: u8,
-}
-
-impl Keys {
-    /// Adds one key. `false` when there is no room for it.
-    pub fn push(&mut self, key: char) -> bool {
-        let (Some(place), Ok(byte)) =
-            (self.pressed.get_mut(usize::from(self.count)), u8::try_from(key))
-        else {
-            return false;
-        };
-        *place = byte;
-        self.count += 1;
-        true
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        usize::from(self.count)
-    }
-
-    /// Whether nothing was pressed.
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// The keys in order.
-    pub fn iter(&self) -> impl Iterator<Item = char> + '_ {
-        self.pressed[..self.len()].iter().copied().map(char::from)
-    }
-}
-
-impl std::fmt::Display for Keys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.iter().try_for_each(|key| std::fmt::Write::write_char(f, key))
     }
 }
 
@@ -142,7 +106,7 @@ pub struct Timeline {
     pub ringing_us: Option<u64>,
     /// The first 2xx.
     pub answered_us: Option<u64>,
-    /// The first frame of the clip was handed to the caller for sending.
+    /// The first frame of sound was handed to the caller for sending.
     pub first_audio_us: Option<u64>,
     /// The end: BYE or CANCEL sent, BYE or a failure received, or the deadline.
     pub ended_us: Option<u64>,
@@ -151,7 +115,7 @@ pub struct Timeline {
 /// What was counted of RTP in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RtpSummary {
-    /// Packets sent, those of silence after the clip included.
+    /// Packets given to the caller for sending, those of silence after the clip included.
     pub sent: u32,
     /// Packets received from the agreed address.
     pub received: u32,

@@ -42,8 +42,8 @@ pub(crate) struct Playing {
     ssrc: u32,
     /// The timestamp is this plus 160 a revolution, wrapping.
     timestamp_base: u32,
-    /// Frames sent, those of silence after the clip included.
-    sent: u32,
+    /// Frames sent since the clip began, those of silence after it included.
+    frame: u32,
     sequence: u16,
     /// The second byte of the next header: marker and payload type.
     marker_and_type: u8,
@@ -75,7 +75,7 @@ impl Playing {
             destination: agreed.remote,
             ssrc: start.ssrc,
             timestamp_base: start.timestamp,
-            sent: 0,
+            frame: 0,
             sequence: start.sequence,
             marker_and_type: agreed.payload_type & !MARKER,
             port_slot,
@@ -89,9 +89,16 @@ impl Playing {
         self.marker_and_type = (self.marker_and_type & MARKER) | (agreed.payload_type & !MARKER);
     }
 
-    /// Frames sent, of the clip and of silence after it.
-    pub(crate) fn sent(&self) -> u32 {
-        self.sent
+    /// Plays another clip from its first frame. Gives back how many frames were sent since the one
+    /// before began.
+    pub(crate) fn play(&mut self, clip: Arc<EncodedClip>) -> u32 {
+        self.clip = clip;
+        std::mem::take(&mut self.frame)
+    }
+
+    /// Frames sent since the clip began, of it and of silence after it.
+    pub(crate) fn frame(&self) -> u32 {
+        self.frame
     }
 
     fn send(&mut self, revolution: u64) -> RtpTransmit {
@@ -102,11 +109,12 @@ impl Playing {
             timestamp: self.timestamp_base.wrapping_add(ticks_of(revolution)),
             ssrc: self.ssrc,
         };
-        let frame = self.sent;
+        let frame = self.frame;
         self.marker_and_type &= !MARKER;
         self.sequence = self.sequence.wrapping_add(1);
-        self.sent += 1;
+        self.frame += 1;
         RtpTransmit {
+            call: self.call,
             slot: self.port_slot,
             destination: self.destination,
             header: header.write(),
@@ -117,7 +125,7 @@ impl Playing {
 
     /// What is worth telling after a frame: at most its being the first, and one thing more.
     fn steps(&self) -> impl Iterator<Item = Step> + use<> {
-        let (sent, frames) = (self.sent, frame_count(&self.clip));
+        let (sent, frames) = (self.frame, frame_count(&self.clip));
         let first = (sent == 1 && frames > 0).then_some(Step::FirstFrame);
         let more = if sent == frames {
             Some(Step::ClipEnded)
@@ -138,7 +146,7 @@ pub(crate) fn frame_count(clip: &EncodedClip) -> u32 {
 pub(crate) struct Notice {
     pub(crate) call: CallKey,
     pub(crate) step: Step,
-    /// Frames sent so far.
+    /// Frames sent since the clip began.
     pub(crate) sent: u32,
 }
 
@@ -204,6 +212,13 @@ impl Wheel {
         Some(playing.swap_remove(at))
     }
 
+    /// Plays another clip from the next frame on: told between the last frame of one and the time
+    /// of the next, there is no gap. Gives back how many frames were sent since the last began.
+    pub(crate) fn play(&mut self, tick: u8, call: CallKey, clip: Arc<EncodedClip>) -> Option<u32> {
+        let playing = &mut self.slots[usize::from(tick) % SLOTS].playing;
+        Some(playing.iter_mut().find(|entry| entry.call == call)?.play(clip))
+    }
+
     /// Sends what is due, oldest tick first.
     pub(crate) fn serve(
         &mut self,
@@ -228,7 +243,7 @@ impl Wheel {
             for revolution in due - missed.min(MAX_CATCH_UP)..due {
                 for entry in &mut slot.playing {
                     rtp.push(entry.send(revolution));
-                    let (call, sent) = (entry.call, entry.sent);
+                    let (call, sent) = (entry.call, entry.frame);
                     notices.extend(entry.steps().map(|step| Notice { call, step, sent }));
                 }
             }

@@ -251,7 +251,7 @@ impl Registrar {
             let value = format!("<{}>;expires={}", contact.uri, left.as_secs());
             headers.push(Name::Contact, value.as_bytes());
         }
-        Reply { code: 200, headers, ..Reply::default() }
+        Reply { code: 200, headers, keep: true, ..Reply::default() }
     }
 }
 

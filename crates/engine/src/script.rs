@@ -1,113 +1,232 @@
-//! What a call does once it is answered: play, wait for keys, hang up.
+//! A call script: all that a call does once it is answered, as data. The one place where the
+//! behaviour of a call is described; [`crate::place`] follows it.
+//!
+//! A script is checked when it is made and shared by every call that follows it. It may branch and
+//! go back, and it always ends: steps and transitions are counted. It never says whom to call or
+//! what that costs.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-use media::FRAME_MS;
+use crate::io::Clip;
+use crate::keys::{KeySet, Keys};
+use crate::limits::{MAX_BRANCHES, MAX_CLIPS, MAX_KEYS, MAX_STEPS};
 
-use crate::io::Gather;
-use crate::limits::DRAIN_MS;
-
-/// Where a call is in its script.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Script {
-    stage: Stage,
-    gather: Option<Gather>,
+/// A checked script. The call is hung up after its last step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    steps: Vec<Step>,
+    message: Option<usize>,
 }
 
+/// A place in a script: the number of a step, the first being 0. One past the last is the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// Before the answer, or while the clip plays.
-    Playing,
-    /// The last frame is on its way; the line stays open so that it is heard.
-    Draining { until: Instant },
-    /// Waiting for keys.
-    Gathering { until: Instant },
+pub struct Label(pub u8);
+
+/// One thing to do. What comes after it is the next step, unless it says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Plays what the call is for: what was heard of it is [`crate::Outcome::heard_ms`]. A script
+    /// has one of these at most.
+    Message(Play),
+    /// Plays anything else: a greeting, the digits of a number.
+    Play(Play),
+    /// Plays one clip over and over, for as long as this or until a key that stops it.
+    Loop {
+        /// What is played.
+        clip: Arc<Clip>,
+        /// For how long, milliseconds.
+        for_ms: u32,
+        /// Keys that end it.
+        barge_in: KeySet,
+    },
+    /// Waits for keys.
+    Gather(Gather),
+    /// Goes on elsewhere.
+    GoTo(Label),
+    /// Ends the call.
+    HangUp,
 }
+
+/// Clips to be played one after another, without a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Play {
+    /// The clips, at most [`MAX_CLIPS`].
+    pub clips: Vec<Arc<Clip>>,
+    /// Keys that cut it off. The key counts for the next [`Gather`] all the same.
+    pub barge_in: KeySet,
+}
+
+impl Play {
+    /// One clip that nothing cuts off.
+    pub fn whole(clip: Arc<Clip>) -> Self {
+        Self { clips: vec![clip], barge_in: KeySet::NONE }
+    }
+
+    /// How long it plays, milliseconds.
+    pub fn duration_ms(&self) -> u32 {
+        self.clips.iter().fold(0, |sum: u32, clip| sum.saturating_add(clip.duration_ms()))
+    }
+}
+
+/// Waiting for keys. Keys pressed since the last gathering, while something played, come first: a
+/// person who knows what will be asked need not wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gather {
+    /// Played before each try; may be empty.
+    pub prompt: Play,
+    /// The keys that count; others are as if not pressed.
+    pub accept: KeySet,
+    /// Fewer than this many are not enough.
+    pub min: u8,
+    /// With this many it is complete.
+    pub max: u8,
+    /// Keys that complete it and are not part of it.
+    pub terminators: KeySet,
+    /// How long to wait for the first key, milliseconds.
+    pub first_ms: u32,
+    /// How long to wait for each further key, milliseconds.
+    pub between_ms: u32,
+    /// How often it is tried again when nothing, or nothing valid, was pressed.
+    pub repeats: u8,
+    /// Where to go on for which keys. When there are any, no others are valid.
+    pub branches: Vec<(Keys, Label)>,
+    /// Where to go on when nothing was pressed. `None`: the next step.
+    pub on_timeout: Option<Label>,
+    /// Where to go on when nothing valid was pressed. `None`: the next step.
+    pub on_invalid: Option<Label>,
+    /// The first digit gathered is the call's vote.
+    pub vote: bool,
+}
+
+impl Gather {
+    /// Waiting for one digit, which is kept as the vote.
+    pub fn vote(wait_ms: u32) -> Self {
+        Self {
+            prompt: Play { clips: Vec::new(), barge_in: KeySet::NONE },
+            accept: KeySet::DIGITS,
+            min: 1,
+            max: 1,
+            terminators: KeySet::NONE,
+            first_ms: wait_ms,
+            between_ms: wait_ms,
+            repeats: 0,
+            branches: Vec::new(),
+            on_timeout: None,
+            on_invalid: None,
+            vote: true,
+        }
+    }
+}
+
+/// Why steps are not a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// More than [`MAX_STEPS`] steps.
+    TooManySteps,
+    /// More than [`MAX_CLIPS`] clips in one step.
+    TooManyClips,
+    /// More than [`MAX_BRANCHES`] branches in one step.
+    TooManyBranches,
+    /// A label beyond the end.
+    NoSuchStep,
+    /// A second message.
+    TwoMessages,
+    /// A gathering that cannot be complete: no key is enough, or more than are kept.
+    NeverComplete,
+}
+
+impl std::fmt::Display for Flaw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::TooManySteps => "the script has too many steps",
+            Self::TooManyClips => "a step of the script has too many clips",
+            Self::TooManyBranches => "a step of the script has too many branches",
+            Self::NoSuchStep => "a label of the script is beyond its end",
+            Self::TwoMessages => "the script has two messages",
+            Self::NeverComplete => "a gathering of the script can never be complete",
+        })
+    }
+}
+
+impl std::error::Error for Flaw {}
 
 impl Script {
-    pub(crate) fn new(gather: Option<Gather>) -> Self {
-        Self { stage: Stage::Playing, gather }
-    }
-
-    /// The last frame of the clip left `now`; `keys` were pressed so far.
-    pub(crate) fn clip_ended(&mut self, now: Instant, keys: usize) {
-        if self.stage != Stage::Playing {
-            return;
+    /// Checks steps and makes them a script.
+    ///
+    /// # Errors
+    /// The first [`Flaw`] found.
+    pub fn new(steps: Vec<Step>) -> Result<Self, Flaw> {
+        if steps.len() > MAX_STEPS {
+            return Err(Flaw::TooManySteps);
         }
-        let tail_heard = now + millis(FRAME_MS) + millis(DRAIN_MS);
-        self.stage = match self.gather {
-            Some(gather) if keys < usize::from(gather.max_digits) => Stage::Gathering {
-                until: tail_heard.max(now + millis(FRAME_MS) + millis(gather.wait_after_clip_ms)),
-            },
-            _ => Stage::Draining { until: tail_heard },
-        };
+        let mut message = None;
+        for (at, step) in steps.iter().enumerate() {
+            if matches!(step, Step::Message(_)) && message.replace(at).is_some() {
+                return Err(Flaw::TwoMessages);
+            }
+            step.check(steps.len())?;
+        }
+        Ok(Self { steps, message })
     }
 
-    /// A key was pressed `now`, the `keys`-th.
-    pub(crate) fn key_pressed(&mut self, now: Instant, keys: usize) {
-        let (Stage::Gathering { until }, Some(gather)) = (self.stage, self.gather) else { return };
-        self.stage = if keys < usize::from(gather.max_digits) {
-            Stage::Gathering { until: until.max(now + millis(gather.wait_after_clip_ms)) }
-        } else {
-            // The clip has been out since before this key, so at most its tail is still to come.
-            Stage::Draining { until: now + millis(DRAIN_MS) }
-        };
+    /// A message that nothing cuts off, then a vote when one is waited for this long.
+    pub fn message(clip: Arc<Clip>, vote_ms: Option<u32>) -> Self {
+        let vote = vote_ms.map(|wait_ms| Step::Gather(Gather::vote(wait_ms)));
+        let steps = std::iter::once(Step::Message(Play::whole(clip))).chain(vote).collect();
+        Self { steps, message: Some(0) }
     }
 
-    /// When the script is over, once that is known.
-    pub(crate) fn over_at(&self) -> Option<Instant> {
-        match self.stage {
-            Stage::Playing => None,
-            Stage::Draining { until } | Stage::Gathering { until } => Some(until),
+    /// How long the message plays, milliseconds; 0 without one.
+    pub fn message_ms(&self) -> u32 {
+        self.message_step().map_or(0, Play::duration_ms)
+    }
+
+    pub(crate) fn message_step(&self) -> Option<&Play> {
+        match self.step(self.message?) {
+            Some(Step::Message(play)) => Some(play),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn step(&self, at: usize) -> Option<&Step> {
+        self.steps.get(at)
+    }
+}
+
+impl Step {
+    fn check(&self, steps: usize) -> Result<(), Flaw> {
+        match self {
+            Self::Message(play) | Self::Play(play) => play.check(),
+            Self::Gather(gather) => gather.check(steps),
+            Self::GoTo(label) => label.check(steps),
+            Self::Loop { .. } | Self::HangUp => Ok(()),
         }
     }
 }
 
-fn millis(count: u32) -> Duration {
-    Duration::from_millis(count.into())
+impl Play {
+    fn check(&self) -> Result<(), Flaw> {
+        if self.clips.len() > MAX_CLIPS { Err(Flaw::TooManyClips) } else { Ok(()) }
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(offset_ms: u32) -> Instant {
-        use std::sync::OnceLock;
-        static ORIGIN: OnceLock<Instant> = OnceLock::new();
-        #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
-        let origin = *ORIGIN.get_or_init(Instant::now);
-        origin + millis(offset_ms)
+impl Gather {
+    fn check(&self, steps: usize) -> Result<(), Flaw> {
+        self.prompt.check()?;
+        if self.branches.len() > MAX_BRANCHES {
+            return Err(Flaw::TooManyBranches);
+        }
+        if self.max == 0 || self.min > self.max || usize::from(self.max) > MAX_KEYS {
+            return Err(Flaw::NeverComplete);
+        }
+        let branches = self.branches.iter().map(|(_, label)| label);
+        let mut labels = branches.chain(&self.on_timeout).chain(&self.on_invalid);
+        labels.try_for_each(|label| label.check(steps))
     }
+}
 
-    #[test]
-    fn without_gather_the_line_closes_after_the_drain() {
-        let mut script = Script::new(None);
-        script.key_pressed(at(10), 1);
-        assert_eq!(script.over_at(), None);
-        script.clip_ended(at(1_000), 1);
-        assert_eq!(script.over_at(), Some(at(1_220)));
-    }
-
-    #[test]
-    fn a_vote_waits_for_a_key_only_when_none_was_pressed() {
-        let vote = Gather { wait_after_clip_ms: 5_000, max_digits: 1 };
-        let mut early = Script::new(Some(vote));
-        early.key_pressed(at(500), 1);
-        early.clip_ended(at(1_000), 1);
-        assert_eq!(early.over_at(), Some(at(1_220)));
-        let mut late = Script::new(Some(vote));
-        late.clip_ended(at(1_000), 0);
-        assert_eq!(late.over_at(), Some(at(6_020)));
-        late.key_pressed(at(3_000), 1);
-        assert_eq!(late.over_at(), Some(at(3_200)));
-    }
-
-    #[test]
-    fn each_of_several_digits_starts_the_wait_anew() {
-        let code = Gather { wait_after_clip_ms: 2_000, max_digits: 4 };
-        let mut script = Script::new(Some(code));
-        script.clip_ended(at(1_000), 0);
-        script.key_pressed(at(2_900), 1);
-        assert_eq!(script.over_at(), Some(at(4_900)));
+impl Label {
+    fn check(self, steps: usize) -> Result<(), Flaw> {
+        if usize::from(self.0) <= steps { Ok(()) } else { Err(Flaw::NoSuchStep) }
     }
 }

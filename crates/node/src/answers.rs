@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use app::Failure;
-use app::dialing::{OpenAttempt, ReadyJob};
+use app::dialing::ReadyJob;
 use domain::{AttemptId, Disposition, QuickSendId};
 use engine::CallKey;
 
@@ -13,7 +13,7 @@ use crate::moment::Moment;
 use crate::node::{FROM_START, Node, Released, Return};
 use crate::turn::{PAGE, PAUSE_MS};
 use crate::under_way::Kind;
-use crate::work::{Answer, Done, Prepared};
+use crate::work::{Answer, Done, Open, Prepared};
 
 /// How soon the table is read again after a lease that was refused, microseconds.
 const LOOK_AGAIN_US: i64 = 500_000;
@@ -136,21 +136,22 @@ impl Node {
         self.reading.next_at = now.steady;
     }
 
-    fn on_reconciled(&mut self, now: Moment, result: Result<Vec<OpenAttempt>, Failure>) {
+    fn on_reconciled(&mut self, now: Moment, result: Result<Open, Failure>) {
         let pause_us = self.config.reconcile_ms.saturating_mul(1000);
         self.reconciling.next_at = now.steady.plus_us(pause_us);
-        let open = match result {
+        let Open { own, orphans } = match result {
             Ok(open) => open,
             Err(failure) => return self.failed(now, Kind::Reconcile, &failure),
         };
         self.under_way.answered(Kind::Reconcile);
+        self.take_orphans(now, orphans);
         if self.under_way.is_asked(Kind::Lease) {
             // Its answer may name what looks unknown now.
             self.reconciling.unknown.clear();
             return;
         }
         let known = self.known_attempts();
-        let unknown = open.into_iter().filter(|open| {
+        let unknown = own.into_iter().filter(|open| {
             let callee = Callee::of(open.account, &open.destination);
             open.epoch == self.stamp.epoch
                 && !known.contains(&open.attempt)

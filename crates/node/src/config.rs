@@ -34,6 +34,9 @@ pub struct NodeConfig {
     /// How often this epoch's open attempts are compared with the calls in hand, milliseconds. What
     /// is unknown twice in a row was leased by a request that died, and goes back to the queue.
     pub reconcile_ms: i64,
+    /// How long another node's lease must have ended before its open calls are settled without it,
+    /// milliseconds. Longer than any call, so that none of them can be up any more.
+    pub orphan_after_ms: i64,
     /// The most jobs that are kept waiting in memory; the others wait in the table.
     pub waiting_max: usize,
     /// The most calls started in one step.
@@ -85,6 +88,7 @@ impl Default for NodeConfig {
             abandon_ms: 40_000,
             reread_ms: 5_000,
             reconcile_ms: 30_000,
+            orphan_after_ms: 15 * 60 * 1000,
             waiting_max: 50_000,
             batch_max: 500,
             clip_cache_bytes: 64 * 1024 * 1024,

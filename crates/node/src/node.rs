@@ -74,11 +74,21 @@ pub(crate) struct Reading {
 pub(crate) const FROM_START: (Timestamp, QuickSendId) =
     (Timestamp(i64::MIN), QuickSendId(i64::MIN));
 
-/// The search for attempts of this epoch that nobody here knows of.
+/// The search for attempts of this epoch that nobody here knows of, and for those of nodes that
+/// are gone.
 pub(crate) struct Reconciling {
     pub(crate) next_at: Timestamp,
     /// Those that were unknown the last time.
     pub(crate) unknown: BTreeSet<AttemptId>,
+    /// Attempts of nodes that were gone the last time, and when their node's lease had ended.
+    pub(crate) orphans: BTreeMap<AttemptId, Timestamp>,
+}
+
+impl Reconciling {
+    /// The first look is at the start.
+    fn new(now: Moment) -> Self {
+        Self { next_at: now.steady, unknown: BTreeSet::new(), orphans: BTreeMap::new() }
+    }
 }
 
 /// What one step asks for.
@@ -152,7 +162,6 @@ impl Node {
         let heartbeat = Heartbeat::new(now, config.lease_ms);
         let stamp = dialing::take_node(&app, &config.name, heartbeat.until(now)).await?;
         let open = dialing::open_attempts(&app, stamp).await?;
-        let reconcile_at = now.steady.plus_us(config.reconcile_ms.saturating_mul(1000));
         let mut node = Self {
             clips: Clips::new(config.clip_cache_bytes),
             app,
@@ -170,7 +179,7 @@ impl Node {
             chosen: Vec::new(),
             under_way: UnderWay::default(),
             reading: Reading { after: FROM_START, next_at: now.steady },
-            reconciling: Reconciling { next_at: reconcile_at, unknown: BTreeSet::new() },
+            reconciling: Reconciling::new(now),
             commands: Vec::new(),
             released: Vec::new(),
             preparations: VecDeque::new(),

@@ -1,5 +1,6 @@
 //! What becomes of the attempts that an earlier process of this node left open. Decided from two
-//! things only: the attempt's row and its flight record.
+//! things only: the attempt's row and its flight record. And of those that another node left open
+//! which does not come back: they are settled as dialled when they are certainly over.
 //!
 //! | flight record | becomes |
 //! |---|---|
@@ -13,8 +14,8 @@
 use std::collections::BTreeMap;
 
 use app::Failure;
-use app::dialing::{EndedCall, NodeStamp, OpenAttempt, PhoneContact};
-use domain::{Destination, Disposition};
+use app::dialing::{EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact};
+use domain::{Destination, Disposition, Status};
 use engine::{CallKey, Command, DialogSnapshot, Target};
 
 use crate::gate::Callee;
@@ -90,6 +91,7 @@ impl Node {
                 None => (self.shard_of(call), None),
             };
             let unrecorded = recorded.is_none();
+            let shown = recorded.as_ref().map_or(Status::Calling, Phase::status);
             let leased = NodeStamp { node: open.node, epoch: open.epoch };
             let complete = recorders.iter().all(|one| one.vouches_for(leased, taken));
             match remedy(&open, recorded, complete, now) {
@@ -98,6 +100,7 @@ impl Node {
                     self.returns.push(back);
                 }
                 Remedy::Settle(ended) => {
+                    self.app.live().set(open.attempt.quick_send, shown);
                     self.stats.recovered += 1;
                     self.settlements.push(Unsettled::new(call, shard, *ended));
                 }
@@ -106,6 +109,7 @@ impl Node {
                         let recorded = RecordedCall { call, phase: Phase::Dialled };
                         recorder.adopt(recorded).map_err(recorder_failed)?;
                     }
+                    self.app.live().set(open.attempt.quick_send, shown);
                     self.stats.recovered += 1;
                     self.abandon(now, &open, shard, Stage::Abandoned { dialog, ended });
                 }
@@ -119,6 +123,30 @@ impl Node {
             self.released.push(Released { shard, call });
         }
         Ok(())
+    }
+
+    /// Ends what other nodes left open and will not end themselves: their lease ended so long ago
+    /// that no call of theirs can be up, and it was not renewed since the last look, either, so
+    /// that no wrong clock can make a living node look dead. Nobody is called again.
+    pub(crate) fn take_orphans(&mut self, now: Moment, orphans: Vec<Orphan>) {
+        let known = self.known_attempts();
+        let seen = std::mem::take(&mut self.reconciling.orphans);
+        for Orphan { open, lease_until } in orphans {
+            if known.contains(&open.attempt) {
+                continue;
+            }
+            if seen.get(&open.attempt) != Some(&lease_until) {
+                self.reconciling.orphans.insert(open.attempt, lease_until);
+                continue;
+            }
+            let attempt = open.attempt.pack();
+            tracing::warn!(attempt, node = open.node.0, "a call of a node that is gone is settled");
+            let (terms, lost) = (Terms::of_open(&open), Disposition::NetworkFailure);
+            let ended = decided(open.attempt, &terms, lost, "node_lost", 0, now.wall);
+            let call = key(open.attempt);
+            self.stats.recovered += 1;
+            self.settlements.push(Unsettled::new(call, self.shard_of(call), ended));
+        }
     }
 
     /// Every record with the shard that keeps it from now on.

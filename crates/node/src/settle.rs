@@ -96,6 +96,10 @@ pub(crate) fn verdict(
         Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
+        // Answered and played out, but our own machine let none of it leave.
+        Cause::Played if outcome.heard_ms == 0 && outcome.clip_ms > 0 => {
+            Meaning::Decided(Disposition::NetworkFailure)
+        }
         cause => Meaning::Call(CallFacts {
             answered: outcome.answered,
             heard_to_end: outcome.heard_to_end,
@@ -109,13 +113,12 @@ pub(crate) fn verdict(
         Some(started.plus_us(us))
     };
     let timeline = &outcome.timeline;
-    let first_key = outcome.keys.iter().next().and_then(|key| key.to_digit(10));
     let record = CallRecord {
         cause: cause_word(outcome.cause).to_owned(),
         sip_code: outcome.sip_code,
         q850: outcome.q850,
         heard_ms: if outcome.answered { outcome.heard_ms.min(terms.clip_ms) } else { 0 },
-        vote: first_key.filter(|_| terms.vote).and_then(|key| u8::try_from(key).ok()),
+        vote: outcome.vote.filter(|_| terms.vote),
         invite_at: at(timeline.invite_us),
         ringing_at: at(timeline.ringing_us),
         answered_at: at(timeline.answered_us),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Target,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Script, Target,
     limits::DRAIN_MS,
 };
 
@@ -43,11 +43,7 @@ pub(crate) fn call_spec(
         credentials: credentials(trunk),
         codecs: codecs(config, &call.trunk),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
-        clip,
-        gather: call
-            .terms
-            .vote
-            .then_some(Gather { wait_after_clip_ms: VOTE_WAIT_MS, max_digits: 1 }),
+        script: Arc::new(Script::message(clip, call.terms.vote.then_some(VOTE_WAIT_MS))),
         ring_timeout_ms: config.ring_timeout_ms,
     }
 }

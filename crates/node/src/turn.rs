@@ -301,7 +301,8 @@ impl Node {
             && self.under_way.may_ask(Kind::Reconcile, now.steady)
         {
             self.under_way.ask(Kind::Reconcile);
-            tasks.push(Task::Reconcile { stamp: self.stamp });
+            let ended_by = now.wall.plus_ms(-self.config.orphan_after_ms);
+            tasks.push(Task::Reconcile { stamp: self.stamp, ended_by });
         }
     }
 

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use app::dialing::{self, EndedCall, NodeStamp, OpenAttempt, PhoneContact, ReadyJob, Start};
+use app::dialing::{
+    self, EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact, ReadyJob, Start,
+};
 use app::{App, Failure};
 use domain::{AccountId, AttemptId, Extension, QuickSendId, Timestamp};
 use engine::{CallKey, Clip, Codec};
@@ -49,9 +51,11 @@ pub(crate) enum Task {
         attempts: Vec<AttemptId>,
         due: Timestamp,
     },
-    /// What this epoch has open, to find what nobody here knows of.
+    /// What this epoch has open, to find what nobody here knows of, and what nodes left open whose
+    /// lease ended by then.
     Reconcile {
         stamp: NodeStamp,
+        ended_by: Timestamp,
     },
     Prepare {
         call: CallKey,
@@ -70,7 +74,7 @@ pub(crate) enum Answer {
     Settled(Result<(), Failure>),
     Expired(Vec<QuickSendId>, Result<(), Failure>),
     NotSent(Result<(), Failure>),
-    Reconciled(Result<Vec<OpenAttempt>, Failure>),
+    Reconciled(Result<Open, Failure>),
     Prepared(CallKey, Result<Prepared, Failure>),
 }
 
@@ -80,6 +84,14 @@ pub(crate) struct Prepared {
     /// The phone's contact, or the news that it has none.
     #[expect(clippy::option_option, reason = "not asked for and not there are two things")]
     pub(crate) contact: Option<Option<PhoneContact>>,
+}
+
+/// The open attempts that this node has to look after.
+pub(crate) struct Open {
+    /// Of this very epoch, those of earlier ones included.
+    pub(crate) own: Vec<OpenAttempt>,
+    /// Of nodes that have been gone for long.
+    pub(crate) orphans: Vec<Orphan>,
 }
 
 impl Work {
@@ -107,7 +119,9 @@ impl Work {
             Task::NotSent { attempts, due } => {
                 Answer::NotSent(dialing::not_sent(app, attempts, due).await.map(|_| ()))
             }
-            Task::Reconcile { stamp } => Answer::Reconciled(own_attempts(app, stamp).await),
+            Task::Reconcile { stamp, ended_by } => {
+                Answer::Reconciled(open_attempts(app, stamp, ended_by).await)
+            }
             Task::Prepare { call, blob, codecs, phone } => {
                 Answer::Prepared(call, prepare(app, asked, blob, &codecs, phone).await)
             }
@@ -153,10 +167,12 @@ impl std::fmt::Debug for Work {
     }
 }
 
-/// The open attempts of this very epoch, those of earlier ones included.
-async fn own_attempts(app: &App, stamp: NodeStamp) -> Result<Vec<OpenAttempt>, Failure> {
+async fn open_attempts(app: &App, stamp: NodeStamp, ended_by: Timestamp) -> Result<Open, Failure> {
     let next = NodeStamp { epoch: stamp.epoch.saturating_add(1), ..stamp };
-    dialing::open_attempts(app, next).await
+    Ok(Open {
+        own: dialing::open_attempts(app, next).await?,
+        orphans: dialing::orphans(app, stamp.node, ended_by).await?,
+    })
 }
 
 async fn prepare(

@@ -3,7 +3,7 @@
 //! Every key has its default and its explanation here; `config.example.toml` and
 //! `docs/CONFIG.md` are made from this file. Unknown keys are refused.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -94,10 +94,14 @@ section! {
 section! {
     /// Signalling and media of calls.
     Sip {
-        /// Address and UDP port for SIP; port 0 takes a free one.
+        /// Address and UDP port for SIP; port 0 takes a free one. Audio uses the same address.
+        /// This machine only, until you set it; trunks elsewhere need `0.0.0.0:5060`, all
+        /// addresses of the machine, or one of them.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5060)),
-        /// Address that phones send audio to.
-        media_address: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST),
+        /// The IP address at which trunks and phones reach us, when it is not one of this machine:
+        /// the outer address of a NAT. Empty: the one of `listen`, or the one from which the
+        /// machine reaches its trunks.
+        public_address: PublicAddress = PublicAddress::default(),
         /// First UDP port for audio; `media_ports` ports from here on. 0 takes free ones.
         media_port_first: u16 = 0,
         /// How many UDP ports share the calls.
@@ -186,6 +190,32 @@ section! {
         /// Beginnings of the numbers it takes, in national form; empty takes all. The longest
         /// match among all trunks wins.
         prefixes: Vec<String> = Vec::new(),
+    }
+}
+
+/// An IP address, or nothing: the empty text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PublicAddress(pub Option<IpAddr>);
+
+impl TryFrom<String> for PublicAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+        let address = text.parse().ok().filter(usable);
+        address
+            .map(|address| Self(Some(address)))
+            .ok_or_else(|| format!("'{text}' is not an IP address that others can reach"))
+    }
+}
+
+impl From<PublicAddress> for String {
+    fn from(address: PublicAddress) -> Self {
+        address.0.map(|address| address.to_string()).unwrap_or_default()
     }
 }
 
@@ -329,15 +359,6 @@ impl Config {
         CallingWindow::parse(&self.calls.window)
     }
 
-    /// The host in our own SIP URIs and Call-IDs.
-    pub fn own_host(&self) -> String {
-        let listen = self.sip.listen.ip();
-        match if listen.is_unspecified() { self.sip.media_address } else { listen } {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("[{address}]"),
-        }
-    }
-
     /// Where the sandbox keeps what its phones heard.
     pub fn heard_dir(&self) -> PathBuf {
         self.node.data_dir.join("heard")
@@ -354,6 +375,10 @@ impl Config {
         }
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");
+        }
+        let public = self.sip.public_address.0;
+        if public.is_some_and(|public| public.is_ipv4() != self.sip.listen.is_ipv4()) {
+            bail!("sip.public_address and sip.listen must both be IPv4 or both IPv6");
         }
         if self.sip.media_ports == 0 || self.sip.media_ports > 200 {
             bail!("sip.media_ports: between 1 and 200");

@@ -3,6 +3,7 @@
 //!
 //! A library only so that `bench/` can measure its parts; the product is the binary.
 
+pub mod address;
 pub mod blob;
 pub mod cli;
 pub mod clock;

@@ -4,8 +4,8 @@
 //! Order matters in one place: events go to the flight recorder before the datagrams of the same
 //! step leave, so a call is on record as dialled before its INVITE can reach anyone.
 
-use std::collections::VecDeque;
-use std::net::{SocketAddr, UdpSocket};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +30,8 @@ const INBOX: usize = 16_384;
 const OUTBOX: usize = 4_096;
 /// SIP datagrams taken in one step, so that a flood cannot starve the audio.
 const SIP_PER_STEP: usize = 256;
+/// ICMP errors taken from the SIP socket in one step.
+const ERRORS_PER_STEP: usize = 64;
 /// RTP datagrams taken from one socket in one step.
 const RTP_PER_STEP: usize = 1_024;
 /// The grid on which RTP sockets are read, one socket a step.
@@ -55,16 +57,16 @@ pub struct Shard {
     wake: Arc<EventFd>,
     thread: Option<JoinHandle<()>>,
     live: Arc<AtomicU64>,
-    /// Where its SIP socket listens.
+    /// Where peers reach its SIP socket.
     pub sip_address: SocketAddr,
 }
 
 /// What a shard needs to start.
 pub struct ShardConfig {
-    /// Where SIP listens.
-    pub sip: SocketAddr,
-    /// Address in offers, and where the RTP sockets are bound.
-    pub media: std::net::IpAddr,
+    /// Where SIP listens; the RTP sockets are bound to the same address.
+    pub listen: SocketAddr,
+    /// The address at which peers reach both.
+    pub advertised: IpAddr,
     /// First RTP port, or 0 for free ones.
     pub media_port_first: u16,
     /// How many RTP sockets.
@@ -83,13 +85,15 @@ impl Shard {
         recorder: Recorder,
         events: mpsc::Sender<Vec<Event>>,
     ) -> Result<Self> {
-        let sip =
-            udp::bind(config.sip).with_context(|| format!("binding SIP at {}", config.sip))?;
-        let sip_address = sip.local_addr().context("asking for the SIP address")?;
+        let listen = config.listen;
+        let sip = udp::bind(listen).with_context(|| format!("binding SIP at {listen}"))?;
+        udp::watch_errors(&sip).context("asking for ICMP errors of the SIP socket")?;
+        let port = sip.local_addr().context("asking for the SIP port")?.port();
+        let sip_address = SocketAddr::new(config.advertised, port);
         let rtp = bind_media(&config)?;
         let mut engine = config.engine;
         engine.sip_local = sip_address;
-        engine.media_address = config.media;
+        engine.media_address = config.advertised;
         engine.rtp_ports = rtp
             .iter()
             .map(|socket| Ok(socket.local_addr()?.port()))
@@ -117,6 +121,9 @@ impl Shard {
                 sender: BatchSender::new(),
                 receiver: BatchReceiver::new(udp::BATCH),
                 out: Outputs::default(),
+                sip_errors: false,
+                undeliverable: BTreeSet::new(),
+                rtp_refused: Vec::new(),
                 live: count,
                 counters_due: clock::instant(),
             };
@@ -174,7 +181,7 @@ fn bind_media(config: &ShardConfig) -> Result<Vec<UdpSocket>> {
                 0 => 0,
                 first => first + n,
             };
-            let address = SocketAddr::new(config.media, port);
+            let address = SocketAddr::new(config.listen.ip(), port);
             udp::bind(address).with_context(|| format!("binding media at {address}"))
         })
         .collect()
@@ -195,6 +202,12 @@ struct Worker {
     sender: BatchSender,
     receiver: BatchReceiver,
     out: Outputs,
+    /// ICMP errors wait at the SIP socket.
+    sip_errors: bool,
+    /// Where datagrams of the last step could not be sent.
+    undeliverable: BTreeSet<SocketAddr>,
+    /// The packets of the last step that the kernel did not take.
+    rtp_refused: Vec<RtpTransmit>,
     live: Arc<AtomicU64>,
     counters_due: Instant,
 }
@@ -207,6 +220,7 @@ impl Worker {
                 self.publish_counters();
                 return;
             }
+            self.take_refused(now);
             self.take_sip(now);
             self.take_rtp(now);
             if self.engine.next_timeout().is_some_and(|due| due <= now) {
@@ -234,12 +248,29 @@ impl Worker {
 
     fn take_command(&mut self, now: Instant, command: Command) {
         if let Command::Start(spec) = &command
-            && let Err(refused) = self.recorder.open(spec.call, spec.clip.duration_ms())
+            && let Err(refused) = self.recorder.open(spec.call, spec.script.message_ms())
         {
             self.out.events.push(refused);
             return;
         }
         self.engine.handle(now, Input::Command(command), &mut self.out);
+    }
+
+    /// Tells the engine what did not leave: first of all, so that no call ends without knowing.
+    fn take_refused(&mut self, now: Instant) {
+        if std::mem::take(&mut self.sip_errors) {
+            let undeliverable = &mut self.undeliverable;
+            udp::take_errors(&self.sip, ERRORS_PER_STEP, |destination| {
+                undeliverable.insert(destination);
+            });
+        }
+        for packet in self.rtp_refused.drain(..) {
+            self.engine.handle(now, Input::RtpRefused(&packet), &mut self.out);
+        }
+        while let Some(destination) = self.undeliverable.pop_first() {
+            tracing::debug!(%destination, "SIP cannot be delivered");
+            self.engine.handle(now, Input::Undeliverable { destination }, &mut self.out);
+        }
     }
 
     fn take_sip(&mut self, now: Instant) {
@@ -265,12 +296,21 @@ impl Worker {
         for event in &self.out.events {
             self.recorder.note(event);
         }
-        let datagrams = self.out.sip.iter();
+        let (datagrams, undeliverable) = (&self.out.sip, &mut self.undeliverable);
         self.sender.send(
             &self.sip,
-            datagrams.map(|t| Outgoing { destination: t.destination, head: &t.bytes, body: &[] }),
+            datagrams.iter().map(|t| Outgoing {
+                destination: t.destination,
+                head: &t.bytes,
+                body: &[],
+            }),
+            |place, errno| {
+                if udp::is_unreachable(errno) {
+                    undeliverable.insert(datagrams[place].destination);
+                }
+            },
         );
-        send_rtp(&mut self.sender, &self.rtp, &self.out.rtp);
+        send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
         if !self.out.events.is_empty() {
             self.waiting.push_back(std::mem::take(&mut self.out.events));
         }
@@ -307,10 +347,16 @@ impl Worker {
     }
 
     /// Waits for a datagram, a command or the next thing that is due.
-    fn wait(&self) {
+    fn wait(&mut self) {
         let now = clock::instant();
         let busy = self.engine.live_calls() > 0 || !self.waiting.is_empty();
-        let longest = if busy { RTP_STEP } else { IDLE_WAIT };
+        let longest = if !self.undeliverable.is_empty() {
+            Duration::ZERO
+        } else if busy {
+            RTP_STEP
+        } else {
+            IDLE_WAIT
+        };
         let due =
             self.engine.next_timeout().map_or(longest, |due| due.saturating_duration_since(now));
         let timeout = TimeSpec::from_duration(due.min(longest));
@@ -320,11 +366,18 @@ impl Worker {
         ];
         // An interrupted wait is a short one.
         let _ = ppoll(&mut descriptors, Some(timeout), None);
+        let told = descriptors[0].revents();
+        self.sip_errors = told.is_some_and(|told| told.contains(PollFlags::POLLERR));
     }
 }
 
-/// Sends packets, one batch per run of the same socket.
-fn send_rtp(sender: &mut BatchSender, sockets: &[UdpSocket], packets: &[RtpTransmit]) {
+/// Sends packets, one batch per run of the same socket, and notes those that were refused.
+fn send_rtp(
+    sender: &mut BatchSender,
+    sockets: &[UdpSocket],
+    packets: &[RtpTransmit],
+    refused: &mut Vec<RtpTransmit>,
+) {
     for run in packets.chunk_by(|a, b| a.slot == b.slot) {
         let Some(socket) = sockets.get(usize::from(run[0].slot)) else { continue };
         let datagrams = run.iter().map(|packet| Outgoing {
@@ -332,7 +385,7 @@ fn send_rtp(sender: &mut BatchSender, sockets: &[UdpSocket], packets: &[RtpTrans
             head: &packet.header,
             body: packet.payload(),
         });
-        sender.send(socket, datagrams);
+        sender.send(socket, datagrams, |place, _| refused.push(run[place].clone()));
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd as _;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    MsgFlags, MultiHeaders, SockaddrLike as _, SockaddrStorage, recvmmsg, sendmmsg,
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike as _, SockaddrStorage, recvmmsg,
+    recvmsg, sendmmsg, setsockopt, sockopt,
 };
 
 /// Datagrams in one system call. Larger batches gain nothing (docs/BENCHMARKS.md).
@@ -35,6 +36,66 @@ pub fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// Asks the kernel to keep what ICMP says about datagrams of this socket, for [`take_errors`].
+/// Without that, the errors of a socket that talks to many peers are lost.
+///
+/// # Errors
+/// The kernel does not know the option.
+pub fn watch_errors(socket: &UdpSocket) -> io::Result<()> {
+    if socket.local_addr()?.is_ipv4() {
+        setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
+    } else {
+        setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;
+    }
+    Ok(())
+}
+
+/// Hands over at most `limit` addresses that ICMP says cannot be reached (RFC 3261 §18.4).
+pub fn take_errors(socket: &UdpSocket, limit: usize, mut take: impl FnMut(SocketAddr)) {
+    for _ in 0..limit {
+        // The beginning of our datagram comes back, too; it is of no use.
+        let mut slices: [IoSliceMut<'_>; 0] = [];
+        let mut control = nix::cmsg_space!(nix::libc::sock_extended_err, nix::libc::sockaddr_in6);
+        let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+        let message =
+            recvmsg::<SockaddrStorage>(socket.as_raw_fd(), &mut slices, Some(&mut control), flags);
+        let Ok(message) = message else { return };
+        let Ok(mut told) = message.cmsgs() else { continue };
+        let gone = told.any(|told| match told {
+            ControlMessageOwned::Ipv4RecvErr(error, _)
+            | ControlMessageOwned::Ipv6RecvErr(error, _) => {
+                is_unreachable(errno_of(error.ee_errno))
+            }
+            _ => false,
+        });
+        if gone && let Some(address) = message.address.and_then(|a| socket_address(&a)) {
+            take(address);
+        }
+    }
+}
+
+fn errno_of(number: u32) -> Errno {
+    Errno::from_raw(i32::try_from(number).unwrap_or(0))
+}
+
+/// Whether an error means that this address cannot be reached from this socket, and not only that
+/// this datagram did not leave now.
+pub fn is_unreachable(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::ECONNREFUSED
+            | Errno::EHOSTUNREACH
+            | Errno::ENETUNREACH
+            | Errno::EHOSTDOWN
+            | Errno::ENETDOWN
+            | Errno::EPERM
+            | Errno::EACCES
+            | Errno::EINVAL
+            | Errno::EADDRNOTAVAIL
+            | Errno::EAFNOSUPPORT
+    )
 }
 
 /// A datagram to send, in up to two pieces that need not lie together.
@@ -68,32 +129,43 @@ impl BatchSender {
         }
     }
 
-    /// Sends all of `datagrams`, in order. What cannot be sent now is dropped and counted: SIP
-    /// sends again by itself, and late audio is worse than none.
+    /// Sends all of `datagrams`, in order. What cannot be sent now is dropped, counted and told
+    /// to `refused` by its place: SIP sends again by itself, and late audio is worse than none.
     pub fn send<'a>(
         &mut self,
         socket: &UdpSocket,
         datagrams: impl IntoIterator<Item = Outgoing<'a>>,
+        mut refused: impl FnMut(usize, Errno),
     ) {
         // On the stack, since the slices borrow from this call's datagrams: thousands of packets
         // a second cost no allocation.
         let mut slices = [[IoSlice::new(&[]); 2]; BATCH];
         let mut datagrams = datagrams.into_iter();
+        let mut first = 0;
         loop {
             self.addresses.clear();
             for (slice, datagram) in slices.iter_mut().zip(datagrams.by_ref()) {
                 *slice = [IoSlice::new(datagram.head), IoSlice::new(datagram.body)];
                 self.addresses.push(Some(SockaddrStorage::from(datagram.destination)));
             }
-            self.send_batch(socket, &slices[..self.addresses.len()]);
+            self.send_batch(socket, &slices[..self.addresses.len()], |place, errno| {
+                refused(first + place, errno);
+            });
             if self.addresses.len() < BATCH {
                 return;
             }
+            first += BATCH;
         }
     }
 
-    fn send_batch(&mut self, socket: &UdpSocket, slices: &[[IoSlice<'_>; 2]]) {
+    fn send_batch(
+        &mut self,
+        socket: &UdpSocket,
+        slices: &[[IoSlice<'_>; 2]],
+        mut refused: impl FnMut(usize, Errno),
+    ) {
         let mut passed = 0;
+        let mut tried = false;
         while passed < slices.len() {
             let no_control: &[nix::sys::socket::ControlMessage<'_>] = &[];
             let result = sendmmsg(
@@ -104,17 +176,23 @@ impl BatchSender {
                 no_control,
                 MsgFlags::empty(),
             );
-            let taken = match result {
-                Ok(results) => results.count(),
-                Err(Errno::EINTR) => continue,
-                Err(_) => 0,
-            };
-            self.sent += taken as u64;
-            passed += taken;
-            if passed < slices.len() {
-                // The kernel stops at the first one it refuses; go on behind that one.
-                self.dropped += 1;
-                passed += 1;
+            match result {
+                // It stops before the first one that it refuses, and says why when asked again.
+                Ok(results) => {
+                    let taken = results.count();
+                    self.sent += taken as u64;
+                    passed += taken;
+                    tried = false;
+                }
+                Err(Errno::EINTR) => {}
+                // What ICMP said of an earlier datagram is told once, to whoever comes next.
+                Err(errno) if is_unreachable(errno) && !tried => tried = true,
+                Err(errno) => {
+                    self.dropped += 1;
+                    refused(passed, errno);
+                    passed += 1;
+                    tried = false;
+                }
             }
         }
     }
@@ -175,8 +253,8 @@ impl BatchReceiver {
             MsgFlags::MSG_DONTWAIT,
             None,
         );
-        // EAGAIN is an empty socket; an ICMP error of an earlier datagram is told once and passed
-        // over, since the transaction layer notices silence by itself.
+        // EAGAIN is an empty socket. What ICMP said of a datagram is told here once, without its
+        // address; `take_errors` has that, and what is here to be read is read at the next call.
         let Ok(results) = result else { return Vec::new() };
         results
             .map(|message| (message.address.and_then(|a| socket_address(&a)), message.bytes))
@@ -196,7 +274,67 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     }
 }
 
-/// The descriptor to wait on.
-pub fn descriptor(socket: &UdpSocket) -> BorrowedFd<'_> {
-    socket.as_fd()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn socket() -> UdpSocket {
+        bind("127.0.0.1:0".parse().unwrap()).unwrap()
+    }
+
+    fn to(destination: SocketAddr) -> Outgoing<'static> {
+        Outgoing { destination, head: b"x", body: b"y" }
+    }
+
+    /// Where nobody listens: its socket is gone.
+    fn closed() -> SocketAddr {
+        socket().local_addr().unwrap()
+    }
+
+    fn received(socket: &UdpSocket) -> usize {
+        BatchReceiver::new(BATCH).drain(socket, 1_000, |_, _| {})
+    }
+
+    /// Goal: what is refused is told by its place, and all the rest leaves.
+    #[test]
+    fn refused_datagrams_are_told_by_their_places() {
+        let (ours, theirs) = (socket(), socket());
+        let open = theirs.local_addr().unwrap();
+        // Not ours to reach from loopback; port 0 cannot be sent to.
+        let (elsewhere, nowhere) = ("192.0.2.9:9".parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+        let places = [0, 5, 6, BATCH - 1, BATCH, 2 * BATCH - 1];
+        let all = (0..2 * BATCH).map(|place| match place {
+            place if !places.contains(&place) => to(open),
+            6 => to(nowhere),
+            _ => to(elsewhere),
+        });
+        let mut sender = BatchSender::new();
+        let mut refused = Vec::new();
+        sender.send(&ours, all, |place, errno| {
+            assert!(is_unreachable(errno), "{errno}");
+            refused.push(place);
+        });
+        assert_eq!(refused, places);
+        assert_eq!(received(&theirs), 2 * BATCH - places.len());
+        assert_eq!((sender.sent, sender.dropped), (2 * BATCH as u64 - 6, 6));
+    }
+
+    /// Goal: a closed port is told with its address, and costs no other peer a datagram.
+    #[test]
+    fn a_closed_port_is_told_by_its_address() {
+        let (ours, theirs) = (socket(), socket());
+        watch_errors(&ours).unwrap();
+        let (open, closed) = (theirs.local_addr().unwrap(), closed());
+        let mut sender = BatchSender::new();
+        let fine = |_: usize, errno: Errno| panic!("{errno}");
+        sender.send(&ours, [to(closed), to(open)], fine);
+        sender.send(&ours, [to(open)], fine);
+        assert_eq!(received(&theirs), 2);
+        let mut told = Vec::new();
+        take_errors(&ours, 10, |address| told.push(address));
+        assert_eq!(told, [closed]);
+        theirs.send_to(b"z", ours.local_addr().unwrap()).unwrap();
+        assert_eq!(received(&ours), 1, "an error that was taken hides nothing");
+        take_errors(&ours, 10, |address| panic!("{address} is told twice"));
+    }
 }

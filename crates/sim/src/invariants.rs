@@ -65,6 +65,8 @@ enum Route {
 /// The watcher.
 pub(crate) struct Witness {
     calls: BTreeMap<String, WireCall>,
+    /// The Call-IDs of what we sent, by branch.
+    branches: BTreeMap<String, String>,
     /// The Call-IDs with which each send was dialled.
     dialled: BTreeMap<String, BTreeSet<String>>,
     caps: BTreeMap<Route, Caps>,
@@ -81,6 +83,7 @@ impl Witness {
             [(Route::South, plan.south), (Route::North, plan.north), (Route::Phones, plan.phones)];
         Self {
             calls: BTreeMap::new(),
+            branches: BTreeMap::new(),
             dialled: BTreeMap::new(),
             caps: caps.into(),
             starts: BTreeMap::new(),
@@ -133,9 +136,11 @@ impl Witness {
 
     /// A datagram leaves our SIP socket.
     pub(crate) fn sent(&mut self, now: i64, bytes: &[u8]) {
-        let Some(Glance { start: Start::Request { user }, call_id, method }) = glance(bytes) else {
+        let Some(glance) = glance(bytes) else { return };
+        let Glance { start: Start::Request { user }, call_id, method, branch } = glance else {
             return;
         };
+        self.branches.extend(branch.map(|branch| (branch, call_id.clone())));
         match method.as_str() {
             "INVITE" => match self.calls.get_mut(&call_id) {
                 None => self.invited(now, call_id, user),
@@ -156,7 +161,14 @@ impl Witness {
 
     /// A datagram reaches our SIP socket while a process listens.
     pub(crate) fn received(&mut self, now: i64, bytes: &[u8]) {
-        let Some(Glance { start, call_id, method }) = glance(bytes) else { return };
+        let Some(Glance { start, call_id, method, branch }) = glance(bytes) else { return };
+        let call_id = match start {
+            Start::Request { .. } => call_id,
+            Start::Response(_) => match branch.and_then(|branch| self.branches.get(&branch)) {
+                Some(ours) => ours.clone(),
+                None => return,
+            },
+        };
         let Some(call) = self.calls.get_mut(&call_id) else { return };
         let (state, what) = match start {
             Start::Response(code) if method == "INVITE" => {

@@ -9,6 +9,9 @@ pub(crate) struct Glance {
     pub(crate) call_id: String,
     /// The method in CSeq.
     pub(crate) method: String,
+    /// The branch of the topmost Via, by which a response finds its request (RFC 3261 §17.1.3):
+    /// its Call-ID may have been damaged on the way there.
+    pub(crate) branch: Option<String>,
 }
 
 /// How a message starts.
@@ -33,14 +36,19 @@ pub(crate) fn glance(bytes: &[u8]) -> Option<Glance> {
         let user = uri.strip_prefix("sip:")?.split('@').next()?;
         Start::Request { user: user.to_owned() }
     };
-    let (mut call_id, mut method) = (None, None);
+    let (mut call_id, mut method, mut branch) = (None, None, None);
     for line in lines.take_while(|line| !line.is_empty()) {
         let Some((name, value)) = line.split_once(':') else { continue };
         match name.trim().to_ascii_lowercase().as_str() {
+            "via" if branch.is_none() => {
+                let mut parameters = value.split(';').map(str::trim);
+                branch = parameters.find_map(|one| one.strip_prefix("branch="));
+            }
             "call-id" | "i" => call_id = Some(value.trim().to_owned()),
             "cseq" => method = value.split_whitespace().nth(1).map(str::to_owned),
             _ => {}
         }
     }
-    Some(Glance { start, call_id: call_id?, method: method? })
+    let branch = branch.map(str::to_owned);
+    Some(Glance { start, call_id: call_id?, method: method?, branch })
 }

@@ -30,6 +30,7 @@ use leg::{Leg, State, Why};
 use request::Pending;
 use table::{ClientMachine, ClientTransaction, Due, Owner, ServerTransaction};
 
+use crate::admission::Sources;
 use crate::limits::Limits;
 use crate::message::{self, CSeq, Headers, Malformed, Message, Name, Response, Via};
 use crate::token::{Key, Tokens};
@@ -83,6 +84,7 @@ pub struct Endpoint {
     /// Call-ID and our tag to leg.
     dialogs: BTreeMap<Key, LegId>,
     requests: BTreeMap<RequestId, Pending>,
+    sources: Sources,
     /// Tokens of abandoned calls and how many of their legs are still being ended.
     abandons: BTreeMap<u64, u8>,
     last_id: u64,
@@ -101,6 +103,7 @@ impl Endpoint {
             legs: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             requests: BTreeMap::new(),
+            sources: Sources::new(config.limits.strangers),
             abandons: BTreeMap::new(),
             last_id: 0,
             config,
@@ -115,7 +118,10 @@ impl Endpoint {
             return;
         }
         match message::parse(bytes, &self.config.limits) {
-            Ok(Message::Request(request)) => self.request_heard(now, source, request, out),
+            Ok(Message::Request(request)) => {
+                self.sources.earned(&self.tokens, source.ip(), bytes.len());
+                self.request_heard(now, source, request, out);
+            }
             Ok(Message::Response(response)) => self.response_heard(now, source, response, out),
             Err(reason) => self.count_malformed(reason),
         }
@@ -314,6 +320,14 @@ impl Endpoint {
         out: &mut Outputs,
     ) {
         self.refuse_call(now, leg, (code, phrase), extra, out);
+    }
+
+    /// Refuses an incoming call like [`Endpoint::reject`], without keeping anything: for callers
+    /// whose address nobody has proven. The refusal is sent once; a caller that did not get it
+    /// sends its INVITE again, which is then a new call. After a [`Endpoint::ring`] this is
+    /// [`Endpoint::reject`].
+    pub fn turn_away(&mut self, now: Instant, leg: LegId, code: u16, out: &mut Outputs) {
+        self.forget_call(now, leg, code, out);
     }
 
     /// Answers an [`Event::Reoffer`] with 200 and `sdp`.

@@ -10,6 +10,7 @@ pub mod endpoint;
 pub mod limits;
 pub mod message;
 
+mod admission;
 mod dialog;
 mod token;
 pub mod transaction;
@@ -20,7 +21,7 @@ pub use endpoint::{
     Abandoned, Config, Counters, Endpoint, Event, Failure, Full, Invite, LegId, Live, OutOfDialog,
     Outputs, Party, Reason, Reply, RequestId, ServerRequest, Stage, Transmit,
 };
-pub use limits::Limits;
+pub use limits::{Limits, Rates};
 pub use message::{
     Headers, Malformed, Message, Method, Name, NameAddr, Request, Response, Scheme, Uri,
 };

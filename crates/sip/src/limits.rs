@@ -9,11 +9,26 @@ pub struct Limits {
     pub header_fields: usize,
     /// The most calls (legs) alive at once, both directions together.
     pub legs: usize,
-    /// The most transactions alive at once, both directions together. One finished transaction
-    /// lingers for up to 32 s (timers D, J, L, M), so this should be well above `legs`.
-    pub transactions: usize,
+    /// The most requests of ours alive at once. One finished transaction lingers for up to 32 s
+    /// (timers D, K, M), so this should be well above `legs`.
+    pub client_transactions: usize,
+    /// The most requests of peers that are kept at once, each for up to 32 s (timers H, J, L).
+    /// A budget of its own: whatever peers send, our own calls have room.
+    pub server_transactions: usize,
+    /// What requests outside of calls may cost; `None` for peers that are all trusted.
+    pub strangers: Option<Rates>,
     /// What a `503 Service Unavailable` tells the peer to wait, in seconds (RFC 3261 §21.5.4).
     pub retry_after_seconds: u32,
+}
+
+/// How many requests outside of calls are looked at. Whoever sends more goes unanswered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rates {
+    /// Requests a second from one address (of IPv6, one /64), and twice as many at once.
+    pub per_source: u32,
+    /// Requests a second from all addresses together, and twice as many at once; above that the
+    /// answer is 503.
+    pub in_all: u32,
 }
 
 impl Default for Limits {
@@ -22,11 +37,23 @@ impl Default for Limits {
             message_bytes: 64 * 1024,
             header_fields: 128,
             legs: 8_000,
-            transactions: 160_000,
+            client_transactions: 160_000,
+            server_transactions: 160_000,
+            strangers: None,
             retry_after_seconds: 2,
         }
     }
 }
+
+/// Sources are told apart by as many counters as this; two that share one share its limits. A
+/// fixed number: a source costs no memory, however many there are.
+pub(crate) const SOURCE_BUCKETS: usize = 2048;
+
+/// What a source may be sent beyond what it sent itself, in bytes: enough for a challenge or two.
+pub(crate) const SOURCE_CREDIT_BYTES: u32 = 2048;
+
+/// How much of that credit comes back in a second.
+pub(crate) const SOURCE_CREDIT_BYTES_PER_SECOND: u32 = 256;
 
 /// The longest Call-ID, tag or branch that is accepted, in bytes: peers choose them, we keep them.
 pub(crate) const MAX_TOKEN_BYTES: usize = 256;

@@ -44,6 +44,8 @@ pub enum State {
     Ready {
         /// From when on it may be called.
         due_at: Timestamp,
+        /// The attempts that were begun before and came to nothing: no INVITE was sent.
+        attempts: u16,
     },
     /// A call is open; how far it got only the node knows.
     Attempt {
@@ -80,11 +82,12 @@ pub struct Ended {
 }
 
 impl State {
-    /// The status as far as the store knows it: an open call is `Calling`.
+    /// The status as far as the store knows it: an open call is `Calling`. A send that went back to
+    /// the queue is so, too: a customer's status never goes back.
     pub fn status(&self) -> Status {
         match self {
-            Self::Ready { .. } => Status::Queued,
-            Self::Attempt { .. } => Status::Calling,
+            Self::Ready { attempts: 0, .. } => Status::Queued,
+            Self::Ready { .. } | Self::Attempt { .. } => Status::Calling,
             Self::Ended(ended) => Status::Ended(ended.disposition),
         }
     }
@@ -103,7 +106,9 @@ pub async fn find(
                       q.tariff_id AS tariff_id, q.clip_ms AS clip_ms,
                       q.destination AS destination, q.zone AS zone, q.vote_at_us AS vote_at_us,
                       q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
-                      q.expires_at_us AS expires_at_us, r.due_at_us AS due_at_us, a.n AS open_n,
+                      q.expires_at_us AS expires_at_us, r.due_at_us AS due_at_us,
+                      (SELECT MAX(b.n) FROM outcome b WHERE b.quick_send_id = q.id) AS begun_n,
+                      a.n AS open_n,
                       a.node_id AS node_id, a.trunk AS open_trunk,
                       a.started_at_us AS open_started_at_us, o.n AS ended_n,
                       o.disposition AS disposition, o.cause AS cause, o.trunk AS trunk,
@@ -196,7 +201,8 @@ fn state(row: &Row) -> Result<State> {
             started_at: row.get("open_started_at_us")?,
         });
     }
-    Ok(State::Ready { due_at: row.get("due_at_us")? })
+    let attempts = row.get::<Option<u16>>("begun_n")?.unwrap_or(0);
+    Ok(State::Ready { due_at: row.get("due_at_us")?, attempts })
 }
 
 fn ended(row: &Row) -> Result<Ended> {

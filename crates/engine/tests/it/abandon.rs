@@ -5,7 +5,7 @@ use std::time::Duration;
 use carrier::Ending;
 use engine::{AbandonedCall, CallKey, CallSpec, Command, DialogSnapshot, Event, Target, record_of};
 
-use crate::world::{World, address, call, clip_of_frames};
+use crate::world::{World, address, call, clip_of_frames, playing};
 
 fn left_behind(spec: &CallSpec, answered: Option<DialogSnapshot>) -> Command {
     Command::Abandon(Box::new(AbandonedCall {
@@ -54,7 +54,7 @@ fn a_ringing_call_is_cancelled_by_the_next_process() {
 fn an_answered_call_is_hung_up_by_the_next_process() {
     let mut world = World::new();
     let mut spec = call(1, "09121234567");
-    spec.clip = clip_of_frames(1_000);
+    spec.script = playing(clip_of_frames(1_000));
     world.start(spec.clone());
     world.run_for(Duration::from_secs(3));
     let dialog = recorded_dialog(&world);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use carrier::Ending;
 use engine::{CallKey, Cause, Command, Event, Limits, Refusal, Target, TrunkCheck};
 
-use crate::world::{CARRIER_SIP, World, address, call, carrier_config, clip_of_frames};
+use crate::world::{CARRIER_SIP, World, address, call, carrier_config, clip_of_frames, playing};
 
 #[test]
 fn every_refusal_of_the_carrier_keeps_its_code_and_q850_cause() {
@@ -75,7 +75,7 @@ fn the_hard_deadline_ends_a_call_in_every_phase() {
         let mut world = World::new();
         let mut spec = call(1, number);
         spec.max_duration_ms = 5_000;
-        spec.clip = clip_of_frames(1_000);
+        spec.script = playing(clip_of_frames(1_000));
         world.start(spec);
         world.run_until_ended();
         assert_eq!(world.elapsed(), Duration::from_secs(5));

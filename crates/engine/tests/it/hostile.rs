@@ -1,10 +1,32 @@
 //! Noise on every port changes nothing but counters.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Cause, Input};
+use engine::{Cause, Command, Input};
 
-use crate::world::{CARRIER_SIP, Dice, World, address, call};
+use crate::peer::Phone;
+use crate::phones::credential;
+use crate::world::{CARRIER_SIP, Dice, ENGINE_SIP, World, address, call};
+
+const VICTIM: &str = "203.0.113.5:5060";
+
+/// The requests that cost something elsewhere: well-formed, as short as they may be, and each a
+/// transaction of its own.
+fn unwanted(number: u64, source: SocketAddr) -> Vec<u8> {
+    let method = ["OPTIONS", "REGISTER", "INVITE", "BYE", "CANCEL", "SUBSCRIBE", "DANCE"];
+    let method = method[usize::try_from(number % 7).unwrap()];
+    format!(
+        "{method} sip:alice@{ENGINE_SIP} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP {source};branch=z9hG4bK{number}\r\n\
+         From: <sip:a@b>;tag={number}\r\nTo: <sip:alice@{ENGINE_SIP}>\r\n\
+         Call-ID: {number}\r\nCSeq: 1 {method}\r\nContact: <sip:a@{source}>\r\n\
+         Max-Forwards: 70\r\nAuthorization: Digest username=\"alice\", realm=\"phones.example\", \
+         nonce=\"1\", uri=\"sip:alice@{ENGINE_SIP}\", response=\"2\"\r\nContent-Length: 0\r\n\r\n"
+    )
+    .into_bytes()
+}
 
 #[test]
 fn garbage_on_both_ports_disturbs_no_call() {
@@ -48,4 +70,83 @@ fn damaged_copies_of_real_messages_never_panic_and_every_call_ends_once() {
             world.outcome(key);
         }
     }
+}
+
+/// Goal: 10 000 well-formed requests a second from anywhere cost no state, and every call that is
+/// placed meanwhile is placed and played.
+#[test]
+fn a_well_formed_flood_costs_no_state_and_stops_no_call() {
+    let [flooded, quiet] = [true, false].map(|flood| {
+        let mut world = World::new();
+        let mut received = 0;
+        for number in 0..100_000_u32 {
+            if number % 5_000 == 0 {
+                world.start(call(u64::from(number), "09121234567"));
+            }
+            if flood {
+                let ip = Ipv4Addr::from(u32::from(Ipv4Addr::new(203, 0, 113, 0)) + number % 4_000);
+                let source = SocketAddr::from((ip, 5060));
+                let bytes = unwanted(u64::from(number), source);
+                received += bytes.len();
+                world.engine_input(Input::Sip { source, bytes: &bytes });
+            }
+            world.run_for(Duration::from_micros(100));
+        }
+        let live = world.engine.live();
+        if flood {
+            let trusted = address(CARRIER_SIP).ip();
+            let sent: usize =
+                world.sip_bytes.iter().filter(|(ip, _)| **ip != trusted).map(|(_, b)| *b).sum();
+            assert!(sent > 0 && sent <= received, "{sent} bytes for {received}");
+            assert!(world.counter("refused_sources_busy") > 50_000);
+        }
+        world.run_until_quiet();
+        for number in (0..100_000).step_by(5_000) {
+            let outcome = world.outcome(number);
+            assert_eq!((outcome.cause, outcome.heard_ms), (Cause::Played, 2_000));
+        }
+        live
+    });
+    assert_eq!(flooded, quiet);
+}
+
+/// Goal: whoever forges an address cannot make us send its owner more than was sent to us, beyond
+/// the credit that each address has.
+#[test]
+fn nobody_is_sent_more_than_came_from_there() {
+    for pause in [Duration::from_millis(1), Duration::from_millis(50)] {
+        let mut world = World::new();
+        let victim = address(VICTIM);
+        let mut received = 0;
+        for number in 0..2_000 {
+            let bytes = unwanted(number, victim);
+            received += bytes.len();
+            world.engine_input(Input::Sip { source: victim, bytes: &bytes });
+            assert_eq!(world.engine.live(), engine::Live::default(), "it left something behind");
+            world.run_for(pause);
+        }
+        let credit = 2_048 + 256 * (usize::try_from(world.elapsed().as_secs()).unwrap() + 1);
+        let sent = world.sip_bytes[&victim.ip()];
+        assert!(sent > 1_000 && sent <= received + credit, "{sent} bytes for {received}");
+        let dropped = world.counter("dropped_source_too_fast");
+        assert_eq!(dropped > 0, pause < Duration::from_millis(20), "{dropped}");
+    }
+}
+
+/// Goal: a phone that is told apart from the flood by its address registers through it.
+#[test]
+fn a_phone_registers_while_another_address_floods() {
+    let mut world = World::new();
+    world.command(Command::SetPhones(Arc::from([credential("alice", "secret")])));
+    let phone = world.add_peer(Phone::new("alice", "secret", "198.51.100.7:6000"));
+    for number in 0..10_000 {
+        let bytes = unwanted(number, address(VICTIM));
+        world.engine_input(Input::Sip { source: address(VICTIM), bytes: &bytes });
+        if number == 5_000 {
+            phone.borrow_mut().register(world.now, &["<sip:alice@10.0.0.7>"], Some("300"));
+        }
+        world.run_for(Duration::from_micros(100));
+    }
+    assert_eq!(phone.borrow().replies.last().unwrap().0, 200);
+    assert!(world.sip_bytes.contains_key(&IpAddr::from([198, 51, 100, 7])));
 }

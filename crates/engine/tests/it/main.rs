@@ -10,4 +10,5 @@ mod peer;
 mod phones;
 mod plays;
 mod property;
+mod scripts;
 mod world;

@@ -9,7 +9,7 @@ use media::rtp::Packet;
 use media::telephone_event::{Key, KeyPress};
 
 use crate::peer::{Act, CALLEE_SIP, Callee, Peer, description, usual_description};
-use crate::world::{World, address, call_to, clip_of_frames};
+use crate::world::{World, address, call_to, clip_of_frames, playing};
 
 fn audio_line(direction: &str) -> String {
     let more = format!("a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n");
@@ -71,8 +71,8 @@ fn a_held_call_waits_and_then_goes_on_where_it_was() {
                 .then(3_500, Act::Reinvite(Some(audio_line("sendrecv")))),
         );
         let mut spec = call_to(1, "callee", address(CALLEE_SIP));
-        spec.clip = clip_of_frames(100);
-        let wanted = spec.clip.encoded(media::Codec::Pcma).encoded().to_vec();
+        spec.script = playing(clip_of_frames(100));
+        let wanted = clip_of_frames(100).encoded(media::Codec::Pcma).encoded().to_vec();
         world.start(spec);
         world.run_until_quiet();
         let outcome = world.outcome(1);
@@ -191,7 +191,7 @@ fn a_trunk_that_prefers_g722_hears_the_message_in_it_to_the_last_sample() {
     let callee = world.add_peer(callee);
     let mut spec = call_to(1, "callee", address(CALLEE_SIP));
     spec.codecs = vec![Codec::G722, Codec::Pcma];
-    let clip = spec.clip.clone();
+    let clip = clip_of_frames(100);
     world.start(spec);
     world.run_until_quiet();
     let outcome = world.outcome(1);

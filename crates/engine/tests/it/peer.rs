@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use media::telephone_event::{Key, KeyPress};
 use media::{Codec, sdp};
 use sip::{
     Credentials, Endpoint, Event, Headers, LegId, Message, Method, Name, NameAddr, OutOfDialog,
@@ -86,6 +87,24 @@ impl Callee {
 
     pub fn then(mut self, after_ms: u64, act: Act) -> Self {
         self.acts.push_back((Duration::from_millis(after_ms), act));
+        self
+    }
+
+    /// Presses a key this long after the ACK, for 100 ms, by RFC 4733 with payload type 101.
+    pub fn press(mut self, after_ms: u64, key: char) -> Self {
+        let stamp = u32::try_from(after_ms * 8).unwrap();
+        let press = KeyPress::new(Key::from_char(key).unwrap(), stamp, 5);
+        for (index, event) in (0_u16..).zip(press) {
+            let header = media::rtp::Header {
+                marker: event.marker,
+                payload_type: 101,
+                sequence: u16::try_from(after_ms / 20).unwrap() + index,
+                timestamp: event.timestamp,
+                ssrc: 77,
+            };
+            let bytes = [&header.write()[..], &event.payload].concat();
+            self = self.then(after_ms + 20 * u64::from(index), Act::Rtp(bytes));
+        }
         self
     }
 

@@ -18,7 +18,7 @@ fn unhex<const N: usize>(text: &str) -> [u8; N] {
     std::array::from_fn(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
 }
 
-fn credential(username: &str, password: &str) -> PhoneCredential {
+pub fn credential(username: &str, password: &str) -> PhoneCredential {
     let hash = |algorithm| ha1(algorithm, username, "phones.example", password);
     PhoneCredential {
         username: username.to_owned(),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use carrier::Ending;
-use engine::{Cause, Event, Gather, Limits};
+use engine::{Cause, Event, Limits};
 use media::Codec;
 
-use crate::world::{World, call, carrier_config, clip_of_frames};
+use crate::world::{World, call, carrier_config, clip_of_frames, playing, voting};
 
 #[test]
 fn the_whole_message_is_heard_byte_for_byte_in_both_codecs() {
@@ -14,7 +14,7 @@ fn the_whole_message_is_heard_byte_for_byte_in_both_codecs() {
         let mut world = World::new();
         let mut spec = call(1, "09121234567");
         spec.codecs = vec![codec];
-        let clip = spec.clip.clone();
+        let clip = clip_of_frames(100);
         world.start(spec);
         world.run_until_quiet();
         let outcome = world.outcome(1);
@@ -79,7 +79,7 @@ fn packets_leave_every_20_ms_with_unpredictable_starting_points() {
 fn a_callee_who_hangs_up_after_two_seconds_has_heard_two_seconds() {
     let mut world = World::new();
     let mut spec = call(1, "09990000002");
-    spec.clip = clip_of_frames(500);
+    spec.script = playing(clip_of_frames(500));
     world.start(spec);
     world.run_until_quiet();
     let outcome = world.outcome(1);
@@ -94,7 +94,7 @@ fn keys_are_reported_once_and_cut_nothing_off() {
     for key in '0'..='9' {
         let mut world = World::new();
         let mut spec = call(1, &format!("0999000011{key}"));
-        spec.gather = Some(Gather { wait_after_clip_ms: 5_000, max_digits: 1 });
+        spec.script = voting(clip_of_frames(100), 5_000);
         world.start(spec);
         world.run_until_quiet();
         let outcome = world.outcome(1);
@@ -112,12 +112,10 @@ fn keys_are_reported_once_and_cut_nothing_off() {
 fn a_vote_waits_for_its_key_after_a_short_clip() {
     let mut world = World::new();
     let mut spec = call(1, "09990000115");
-    spec.clip = clip_of_frames(10);
-    spec.gather = Some(Gather { wait_after_clip_ms: 5_000, max_digits: 1 });
+    spec.script = voting(clip_of_frames(10), 5_000);
     world.start(spec);
     let mut silent = call(2, "09121234567");
-    silent.clip = clip_of_frames(10);
-    silent.gather = Some(Gather { wait_after_clip_ms: 5_000, max_digits: 1 });
+    silent.script = voting(clip_of_frames(10), 5_000);
     world.start(silent);
     world.run_until_quiet();
     let voted = world.outcome(1);
@@ -172,7 +170,7 @@ fn late_answers_and_immediate_answers_play() {
 fn an_empty_clip_is_answered_and_ends() {
     let mut world = World::new();
     let mut spec = call(1, "09990000200");
-    spec.clip = clip_of_frames(0);
+    spec.script = playing(clip_of_frames(0));
     world.start(spec);
     world.run_until_quiet();
     let outcome = world.outcome(1);
@@ -216,7 +214,7 @@ fn a_thread_that_was_not_run_for_a_while_loses_no_word() {
     let mut world = World::new();
     world.keep_sent_rtp = true;
     let spec = call(1, "09990000200");
-    let wanted = spec.clip.encoded(Codec::Pcma).encoded().to_vec();
+    let wanted = clip_of_frames(100).encoded(Codec::Pcma).encoded().to_vec();
     world.start(spec);
     world.run_for(Duration::from_millis(700));
     world.now += Duration::from_millis(330);
@@ -241,5 +239,30 @@ fn any_number_of_ports_works() {
         for key in 0..50 {
             assert_eq!(world.outcome(key).cause, Cause::Played);
         }
+    }
+}
+
+#[test]
+fn frames_that_the_operating_system_refused_were_not_heard() {
+    // The clip has 100 frames; what is refused behind it is silence.
+    for (refused, heard_ms) in
+        [(0..u32::MAX, 0), (99..100, 1_980), (10..60, 1_000), (100..u32::MAX, 2_000)]
+    {
+        let mut world = World::new();
+        world.refused_frames = refused.clone();
+        world.start(call(1, "09121234567"));
+        world.run_until_quiet();
+        let outcome = world.outcome(1);
+        assert_eq!((outcome.cause, outcome.answered), (Cause::Played, true));
+        assert_eq!((outcome.heard_ms, outcome.clip_ms), (heard_ms, 2_000), "{refused:?}");
+        assert_eq!(outcome.heard_to_end, heard_ms == 2_000, "{refused:?}");
+        let progress = world.events.iter().find_map(|(_, event)| match event {
+            Event::Progress { heard_ms, .. } => Some(*heard_ms),
+            _ => None,
+        });
+        let of_first_second = (0..50).filter(|frame| !refused.contains(frame)).count();
+        // The last of them is refused after it was told.
+        let told = usize::try_from(progress.unwrap()).unwrap() / 20;
+        assert!((of_first_second..=of_first_second + 1).contains(&told), "{refused:?}: {told}");
     }
 }

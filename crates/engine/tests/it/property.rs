@@ -2,9 +2,10 @@
 //! left alive.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{AbandonedCall, CallKey, Command, Event, Gather, Input};
+use engine::{AbandonedCall, CallKey, Command, Event, Input, Script};
 use proptest::prelude::*;
 
 use crate::world::{World, address, call, clip_of_frames};
@@ -74,8 +75,8 @@ fn play(world: &mut World, moves: &[Move]) -> BTreeMap<u64, usize> {
         match one {
             Move::Start { key, number, frames, gather, ring_ms, max_ms } => {
                 let mut spec = call(*key, NUMBERS[*number]);
-                spec.clip = clip_of_frames(*frames);
-                spec.gather = gather.then_some(Gather { wait_after_clip_ms: 1_500, max_digits: 1 });
+                let vote_ms = gather.then_some(1_500);
+                spec.script = Arc::new(Script::message(clip_of_frames(*frames), vote_ms));
                 spec.ring_timeout_ms = *ring_ms;
                 spec.max_duration_ms = *max_ms;
                 let repeated = world.counter("starts_repeated");

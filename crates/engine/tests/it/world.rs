@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use carrier::{Carrier, Heard};
 use engine::{
     CallKey, CallSpec, Clip, Command, Credentials, Engine, EngineConfig, Event, Input, Limits,
-    Outcome, Outputs, Target,
+    Outcome, Outputs, Script, Target,
 };
 use media::{Codec, FRAME_SAMPLES};
 
@@ -64,6 +64,10 @@ pub struct World {
     /// RTP that left the engine, by destination: when, header, frame.
     pub sent_rtp: Vec<(Duration, SocketAddr, Vec<u8>)>,
     pub keep_sent_rtp: bool,
+    /// Bytes of SIP that left the engine, by destination.
+    pub sip_bytes: BTreeMap<IpAddr, usize>,
+    /// Frames that the engine's operating system does not take.
+    pub refused_frames: std::ops::Range<u32>,
     pub loss_percent: u64,
     /// Every tenth SIP datagram to the engine arrives with some bytes changed.
     pub damage: bool,
@@ -90,6 +94,8 @@ impl World {
             heard: Vec::new(),
             sent_rtp: Vec::new(),
             keep_sent_rtp: false,
+            sip_bytes: BTreeMap::new(),
+            refused_frames: 0..0,
             loss_percent: 0,
             damage: false,
             dice: Dice(1),
@@ -127,9 +133,15 @@ impl World {
         let at = self.elapsed();
         self.events.extend(out.events.drain(..).map(|event| (at, event)));
         for transmit in out.sip.drain(..) {
+            *self.sip_bytes.entry(transmit.destination.ip()).or_default() += transmit.bytes.len();
             self.post(address(ENGINE_SIP), transmit.destination, transmit.bytes.to_vec());
         }
+        let mut refused = Vec::new();
         for packet in out.rtp.drain(..) {
+            if self.refused_frames.contains(&packet.frame) {
+                refused.push(packet);
+                continue;
+            }
             let from = SocketAddr::new(
                 address(ENGINE_SIP).ip(),
                 ENGINE_FIRST_PORT + 2 * u16::from(packet.slot),
@@ -141,6 +153,9 @@ impl World {
             self.post(from, packet.destination, bytes);
         }
         self.outputs = out;
+        for packet in &refused {
+            self.engine_input(Input::RtpRefused(packet));
+        }
     }
 
     fn carrier_input(&mut self, input: carrier::Input<'_>) {
@@ -333,6 +348,16 @@ pub fn clip_of_frames(frames: usize) -> Arc<Clip> {
     Arc::new(Clip::from_samples(&samples))
 }
 
+/// Plays a message.
+pub fn playing(clip: Arc<Clip>) -> Arc<Script> {
+    Arc::new(Script::message(clip, None))
+}
+
+/// Plays a message and waits for a vote.
+pub fn voting(clip: Arc<Clip>, wait_ms: u32) -> Arc<Script> {
+    Arc::new(Script::message(clip, Some(wait_ms)))
+}
+
 /// A call to a number of the carrier, playing two seconds.
 pub fn call(key: u64, number: &str) -> CallSpec {
     call_to(key, number, address(CARRIER_SIP))
@@ -353,8 +378,7 @@ pub fn call_to(key: u64, user: &str, address: SocketAddr) -> CallSpec {
             password: carrier::numbers::SANDBOX_CREDENTIAL.to_owned(),
         }),
         codecs: vec![Codec::Pcma, Codec::Pcmu],
-        clip: clip_of_frames(100),
-        gather: None,
+        script: playing(clip_of_frames(100)),
         ring_timeout_ms: 30_000,
         max_duration_ms: 120_000,
     }

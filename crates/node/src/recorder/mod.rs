@@ -231,7 +231,7 @@ fn next_phase(phase: &Phase, event: &Event) -> Option<Phase> {
     match (phase, event) {
         (Phase::Ended(_), _) => None,
         (_, Event::Ended { outcome, .. }) => Some(Phase::Ended(outcome.clone())),
-        (Phase::Dialled, Event::Ringing { .. }) => Some(Phase::Ringing),
+        (Phase::Dialled, Event::Ringing { .. } | Event::EarlyMedia { .. }) => Some(Phase::Ringing),
         (Phase::Dialled | Phase::Ringing, Event::Answered { dialog, .. }) => {
             Some(Phase::Answered { dialog: Some(dialog.clone()), heard_ms: 0 })
         }
@@ -255,6 +255,7 @@ fn refused(clip_ms: u32) -> Outcome {
         clip_ms,
         heard_to_end: false,
         keys: Keys::default(),
+        vote: None,
         timeline: Timeline::default(),
         rtp: RtpSummary::default(),
         codec: None,

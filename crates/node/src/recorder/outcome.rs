@@ -15,6 +15,7 @@ pub(super) fn write(to: &mut Writer<'_>, outcome: &Outcome) {
     to.u32(outcome.heard_ms);
     to.u32(outcome.clip_ms);
     to.counted(outcome.keys.to_string().as_bytes());
+    to.option(outcome.vote, Writer::u8);
     for moment in moments(&outcome.timeline) {
         to.option(moment, Writer::u64);
     }
@@ -38,6 +39,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Option<Outcome> {
         heard_ms: from.u32()?,
         clip_ms: from.u32()?,
         keys: keys(from)?,
+        vote: from.option(Reader::u8)?,
         timeline: Timeline {
             invite_us: from.option(Reader::u64)?,
             ringing_us: from.option(Reader::u64)?,

@@ -2,7 +2,7 @@
 //! phase. A slot of zeros is free.
 
 use app::dialing::NodeStamp;
-use domain::NodeId;
+use domain::{NodeId, Status};
 use engine::{CallKey, DialogSnapshot, Outcome, record_of};
 
 use super::bytes::{Reader, Writer, checksum};
@@ -17,7 +17,7 @@ pub type SlotImage = [u8; SLOT_BYTES];
 /// A free slot.
 pub(super) const FREE: SlotImage = [0; SLOT_BYTES];
 
-const CALL_MARK: [u8; 4] = *b"AVC1";
+const CALL_MARK: [u8; 4] = *b"AVC2";
 const HEADER_MARK: [u8; 4] = *b"AVH2";
 /// The checksum covers everything after itself.
 const CHECKSUM_BYTES: usize = 8;
@@ -47,6 +47,19 @@ pub enum Phase {
     },
     /// Phase 4: it is over, and this is all that is known of it.
     Ended(Box<Outcome>),
+}
+
+impl Phase {
+    /// What the call's customer may have been told.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Ringing => Status::Ringing,
+            Self::Answered { .. } => Status::Answered,
+            Self::Ended(outcome) if outcome.answered => Status::Answered,
+            Self::Ended(outcome) if outcome.timeline.ringing_us.is_some() => Status::Ringing,
+            Self::Dialled | Self::Ended(_) => Status::Calling,
+        }
+    }
 }
 
 /// The first slot of a file.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use app::ports::{Blobs, BoxFuture, Clock, Rng, Speaker, Tts, Voice};
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::text::Speakable;
-use domain::{AccountId, Approval, MessageId, QuickSendId, Rials, Timestamp, TokenId};
+use domain::{AccountId, Approval, MessageId, QuickSendId, Rials, Status, Timestamp, TokenId};
 use engine::{
     CallKey, CallSpec, Cause, Command, DialogSnapshot, Event, Keys, Outcome, RtpSummary, Timeline,
 };
@@ -214,7 +214,7 @@ impl World {
         match command {
             Command::Start(spec) => {
                 let call = spec.call;
-                let opened = self.recorder.as_mut().unwrap().open(call, spec.clip.duration_ms());
+                let opened = self.recorder.as_mut().unwrap().open(call, spec.script.message_ms());
                 match opened {
                     Ok(()) => {
                         self.started.push(*spec);
@@ -235,6 +235,15 @@ impl World {
     pub async fn pass_ms(&mut self, ms: i64) {
         for _ in 0..ms / 10 {
             self.now = self.now.plus_us(10_000);
+            self.clock.store(self.now.wall.0, Ordering::SeqCst);
+            self.run().await;
+        }
+    }
+
+    /// Lets much time pass, stepping every second.
+    pub async fn pass_s(&mut self, seconds: i64) {
+        for _ in 0..seconds {
+            self.now = self.now.plus_us(1_000_000);
             self.clock.store(self.now.wall.0, Ordering::SeqCst);
             self.run().await;
         }
@@ -305,6 +314,11 @@ impl World {
         store::quick_send::find(&mut reads, account, send).await.unwrap().unwrap().state
     }
 
+    /// What its customer is told.
+    pub async fn status(&self, of: &(Caller, MessageId), send: QuickSendId) -> Status {
+        app::quick_send::find(&self.app, &of.0, send).await.unwrap().unwrap().status
+    }
+
     pub async fn ended(&self, of: &(Caller, MessageId), send: QuickSendId) -> Ended {
         match self.state(of, send).await {
             State::Ended(ended) => ended,
@@ -370,6 +384,7 @@ pub fn heard_out() -> Outcome {
         clip_ms: CLIP_MS,
         heard_to_end: true,
         keys: Keys::default(),
+        vote: None,
         timeline: Timeline {
             invite_us: Some(10),
             ringing_us: Some(100_000),

@@ -4,5 +4,6 @@
 
 mod dialling;
 mod fixture;
+mod orphans;
 mod recovering;
 mod settling;

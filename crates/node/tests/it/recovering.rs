@@ -2,7 +2,7 @@
 //! `recovery.rs`.
 
 use app::Caller;
-use domain::{Disposition, MessageId, QuickSendId};
+use domain::{Disposition, MessageId, QuickSendId, Status};
 use engine::{CallKey, Cause, Event, Outcome, Refusal};
 use node::SLOT_BYTES;
 use store::quick_send::State;
@@ -302,4 +302,49 @@ async fn records_of_a_shard_that_is_gone_move_to_the_others() {
     assert!(matches!(&steps.commands[..], [(0, engine::Command::Abandon(abandoned))]
         if abandoned.call == killed.call));
     assert_eq!((recorders[0].len(), recorders[1].len()), (1, 0));
+}
+
+/// What a customer was told is never taken back by a restart.
+#[tokio::test]
+async fn a_restart_takes_no_status_back() {
+    for (status, n) in [(Status::Ringing, 0), (Status::Ringing, 1), (Status::Answered, 2)] {
+        let mut killed = dialled().await;
+        let call = killed.call;
+        let answered = Event::Answered { call, dialog: dialog() };
+        let events = [Event::Ringing { call }, Event::EarlyMedia { call }, answered];
+        killed.world.tell(events[n].clone());
+        assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
+        killed.restart().await;
+        assert_eq!(killed.world.status(&killed.customer, killed.send).await, status);
+        killed.check_never_called_again().await;
+        assert!(killed.world.app.live().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ended_before_the_kill_is_shown_as_far_as_it_came_until_it_is_settled() {
+    let mut killed = dialled().await;
+    killed.world.tell(ended(killed.call, heard_out()));
+    killed.world.kill();
+    killed.world.database_is_there = false;
+    killed.world.start().await;
+    let status = killed.world.status(&killed.customer, killed.send).await;
+    assert_eq!(status, Status::Answered);
+    killed.world.database_is_there = true;
+    killed.world.pass_ms(1_000).await;
+    let status = killed.world.status(&killed.customer, killed.send).await;
+    assert_eq!(status, Status::Ended(Disposition::Delivered));
+}
+
+#[tokio::test]
+async fn a_send_that_goes_back_to_the_queue_is_still_being_called_for_its_customer() {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    assert_eq!(world.status(&customer, send).await, Status::Calling);
+    let now = world.now;
+    world.node.as_mut().unwrap().drain(now);
+    world.run().await;
+    assert!(matches!(world.state(&customer, send).await, State::Ready { .. }));
+    assert_eq!(world.status(&customer, send).await, Status::Calling);
 }

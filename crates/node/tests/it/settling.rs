@@ -45,6 +45,21 @@ async fn a_message_heard_in_part_is_charged_by_started_pulses() {
 }
 
 #[tokio::test]
+async fn a_message_that_never_left_our_machine_is_our_failure_and_costs_nothing() {
+    let mut world = World::new(config(10, 50)).await;
+    let customer = world.account(10_000).await;
+    let send = world.submit(&customer, "09121234567").await;
+    world.run().await;
+    let outcome = Outcome { heard_ms: 0, heard_to_end: false, ..heard_out() };
+    world.tell(ended(world.last_call(), outcome));
+    world.run().await;
+    let end = world.ended(&customer, send).await;
+    assert_eq!((end.disposition, end.charge.0), (Disposition::NetworkFailure, 0));
+    assert_eq!(world.balance(&customer).await, (10_000, 0));
+    world.audit().await;
+}
+
+#[tokio::test]
 async fn an_end_told_twice_is_settled_once() {
     let mut world = World::new(config(10, 50)).await;
     let customer = world.account(10_000).await;

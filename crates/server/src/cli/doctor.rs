@@ -1,5 +1,6 @@
 //! `avanak doctor`: checks everything the program needs and says the fix for what is missing.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use store::Kind;
 use super::{open, say, trunk};
 use crate::config::Config;
 use crate::tts::EspeakNg;
-use crate::{clock, udp};
+use crate::{address, clock, udp};
 
 /// Check configuration, disk, database, ports, speech, clock and trunks, and say the fix for each
 /// that fails. Ports in use are no failure: a running server has them.
@@ -30,6 +31,8 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
         ("database", database(config).await),
         ("http port", port(config.http.listen, false)),
         ("sip port", port(config.sip.listen, true)),
+        ("own address", own_address(config)),
+        ("media ports", media_ports(config)),
         ("speech", speech(config).await),
         ("clock", clock_is_sane()),
     ];
@@ -98,19 +101,50 @@ async fn database(config: &Config) -> Result<String> {
     Ok(format!("{kind} {}, schema {schema}, writable, the books add up", health.version))
 }
 
-fn port(address: std::net::SocketAddr, udp: bool) -> Result<String> {
+fn port(address: SocketAddr, udp: bool) -> Result<String> {
     let bound = if udp {
         udp::bind(address).map(drop)
     } else {
         std::net::TcpListener::bind(address).map(drop)
     };
+    Ok(if is_free(bound, address)? {
+        format!("{address} is free")
+    } else {
+        format!("{address} is in use, by a running server or another program")
+    })
+}
+
+fn is_free(bound: std::io::Result<()>, address: SocketAddr) -> Result<bool> {
     match bound {
-        Ok(()) => Ok(format!("{address} is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            Ok(format!("{address} is in use, by a running server or another program"))
-        }
-        Err(error) => Err(error).with_context(|| format!("{address} cannot be bound")),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(false),
+        Err(error) => Err(error)
+            .with_context(|| format!("{address} cannot be bound: is it an address of ours?")),
     }
+}
+
+fn own_address(config: &Config) -> Result<String> {
+    let advertised = address::advertised(config)?;
+    Ok(format!("trunks and phones are told to reach us at {advertised}"))
+}
+
+fn media_ports(config: &Config) -> Result<String> {
+    let (ip, first) = (config.sip.listen.ip(), config.sip.media_port_first);
+    let count = config.sip.media_ports;
+    if first == 0 {
+        port(SocketAddr::new(ip, 0), true)?;
+        return Ok(format!(
+            "{count} free ports at {ip}, others each time: a firewall needs \
+                           sip.media_port_first"
+        ));
+    }
+    let mut in_use = 0;
+    for number in first..first + count {
+        let address = SocketAddr::new(ip, number);
+        in_use += u16::from(!is_free(udp::bind(address).map(drop), address)?);
+    }
+    let last = first + count - 1;
+    Ok(format!("{first} to {last} at {ip}, {in_use} of them in use, by a running server or others"))
 }
 
 async fn speech(config: &Config) -> Result<String> {

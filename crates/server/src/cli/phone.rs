@@ -1,5 +1,6 @@
 //! `avanak phone …`: phones that are called by a short number.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -10,6 +11,7 @@ use domain::{AccountId, Extension};
 use serde_json::json;
 
 use super::{open, say};
+use crate::address;
 use crate::config::Config;
 
 /// What can be done with phones. All of it works while the server runs.
@@ -68,7 +70,8 @@ async fn add(app: &App, config: &Config, new: NewPhone, json: bool) -> Result<()
         });
         return say(&shown.to_string());
     }
-    say(&format!("registrar  {}", config.sip.listen))?;
+    let registrar = SocketAddr::new(address::advertised(config)?, config.sip.listen.port());
+    say(&format!("registrar  {registrar}"))?;
     say(&format!("user name  {}", phone.username))?;
     say(&format!("password   {}   (shown only now)", phone.password))
 }

@@ -12,7 +12,7 @@ use store::quick_send::{Ended, State};
 
 use super::{open, say};
 use crate::config::Config;
-use crate::sandbox;
+use crate::{address, sandbox};
 
 /// What can be asked about quick sends.
 #[derive(Debug, Subcommand)]
@@ -50,7 +50,11 @@ struct Heard {
 
 fn heard(config: &Config, story: &Story) -> Result<Option<Heard>> {
     let State::Ended(ended) = &story.send.state else { return Ok(None) };
-    let call_id = node::call_id(ended.attempt, &config.own_host());
+    if !config.uses_sandbox() {
+        return Ok(None);
+    }
+    let host = address::host(address::advertised(config)?);
+    let call_id = node::call_id(ended.attempt, &host);
     let dir = config.heard_dir();
     let Some(wav) = sandbox::file_name(&call_id).map(|name| dir.join(format!("{name}.wav"))) else {
         return Ok(None);

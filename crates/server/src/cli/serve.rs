@@ -1,6 +1,6 @@
 //! `avanak serve`: puts the parts together, runs them, and takes them apart again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::config::{self, Config};
 use crate::node_loop::{NodeLoop, Parts};
 use crate::sandbox::SandboxThread;
 use crate::shard::{self, Shard, ShardConfig};
-use crate::{flight_recorder, lock, phones, telemetry};
+use crate::{address, flight_recorder, lock, phones, telemetry};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
 /// when it answers.
@@ -64,9 +64,11 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let db = open::database(&config).await?;
     check_schema(&db).await?;
     let _lock = lock::take(&config.node.data_dir)?;
+    let advertised = address::advertised(&config)?;
     let sandbox = start_sandbox(&config)?;
-    let node_config = node_config(&config, sandbox.as_ref().map(|sandbox| sandbox.address))?;
-    let platform = Platform::start(&config, node_config, db.clone()).await?;
+    let sandbox_address = sandbox.as_ref().map(|sandbox| sandbox.address);
+    let node_config = node_config(&config, advertised, sandbox_address)?;
+    let platform = Platform::start(&config, advertised, node_config, db.clone()).await?;
     let result = platform.run(&config).await;
     drop(sandbox);
     db.close().await;
@@ -84,7 +86,12 @@ struct Platform {
 }
 
 impl Platform {
-    async fn start(config: &Config, node_config: NodeConfig, db: Db) -> Result<Self> {
+    async fn start(
+        config: &Config,
+        advertised: IpAddr,
+        node_config: NodeConfig,
+        db: Db,
+    ) -> Result<Self> {
         let http = TcpListener::bind(config.http.listen)
             .await
             .with_context(|| format!("binding the web services at {}", config.http.listen))?;
@@ -104,7 +111,7 @@ impl Platform {
                 .context("starting the node")?;
         let (report, events) = shard::event_channel();
         let [recorder] = recorder;
-        let shard = Shard::start(shard_config(config)?, recorder, report)?;
+        let shard = Shard::start(shard_config(config, advertised)?, recorder, report)?;
         tracing::info!(sip = %shard.sip_address, node = config.node.name, "the node is up");
         let (order, orders) = mpsc::channel(ORDERS);
         let phones = phones::start(Arc::clone(&app), order);
@@ -187,7 +194,11 @@ fn start_sandbox(config: &Config) -> Result<Option<SandboxThread>> {
     Ok(Some(sandbox))
 }
 
-fn node_config(config: &Config, sandbox: Option<SocketAddr>) -> Result<NodeConfig> {
+fn node_config(
+    config: &Config,
+    advertised: IpAddr,
+    sandbox: Option<SocketAddr>,
+) -> Result<NodeConfig> {
     let mut trunks = config.trunk.iter().map(node_trunk).collect::<Result<Vec<_>>>()?;
     if let Some(address) = sandbox {
         trunks.push(sandbox_trunk(config, address)?);
@@ -195,14 +206,14 @@ fn node_config(config: &Config, sandbox: Option<SocketAddr>) -> Result<NodeConfi
     Ok(NodeConfig {
         name: config.node.name.clone(),
         trunks,
-        host: config.own_host(),
+        host: address::host(advertised),
         ring_timeout_ms: config.calls.ring_timeout_ms,
         ..NodeConfig::default()
     })
 }
 
 fn node_trunk(configured: &config::Trunk) -> Result<Trunk> {
-    let address = trunk::resolve(&configured.address)
+    let address = address::resolve(&configured.address)
         .with_context(|| format!("trunk '{}'", configured.name))?;
     Ok(Trunk {
         name: configured.name.clone(),
@@ -231,15 +242,15 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
     })
 }
 
-fn shard_config(config: &Config) -> Result<ShardConfig> {
+fn shard_config(config: &Config, advertised: IpAddr) -> Result<ShardConfig> {
     Ok(ShardConfig {
-        sip: config.sip.listen,
-        media: config.sip.media_address,
+        listen: config.sip.listen,
+        advertised,
         media_port_first: config.sip.media_port_first,
         media_ports: config.sip.media_ports,
         engine: EngineConfig {
             sip_local: config.sip.listen,
-            media_address: config.sip.media_address,
+            media_address: advertised,
             rtp_ports: Vec::new(),
             secret: kept_secret(&config.node.data_dir.join("secret"))?,
             fresh_secret: clock::random_secret(),

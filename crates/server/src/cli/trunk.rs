@@ -1,6 +1,6 @@
 //! `avanak trunk check`: explains a trunk end to end.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use engine::{
 
 use super::say;
 use crate::config::{Config, Trunk as Configured};
-use crate::{clock, udp};
+use crate::{address, clock, udp};
 
 /// What can be done with trunks.
 #[derive(Debug, Subcommand)]
@@ -57,15 +57,17 @@ pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
 /// # Errors
 /// The step that failed, and what to do about it.
 pub async fn check(config: &Config, trunk: &Configured) -> Result<Vec<String>> {
-    let address = resolve(&trunk.address)?;
+    let address = address::resolve(&trunk.address)?;
     let mut lines = vec![format!("ok   {} is {address}", trunk.address)];
+    let advertised = address::advertised_to(&config.sip, &[(&trunk.name, address)])?;
+    lines.push(format!("ok   it is told to reach us at {advertised}"));
     let local = SocketAddr::new(config.sip.listen.ip(), 0);
-    let (code, took_us) = ask(local, address, trunk).await?;
+    let (code, took_us) = ask(local, advertised, address, trunk).await?;
     let took_ms = took_us / 1000;
     let Some(code) = code else {
         bail!(
             "no answer to OPTIONS from {address} in {took_ms} ms: is the address right, and does \
-               the carrier's firewall let us in?"
+             the carrier's firewall let us in?"
         );
     };
     if code == 401 || code == 407 || code == 403 {
@@ -88,17 +90,6 @@ fn offered(trunk: &Configured) -> String {
     codecs.iter().map(|codec| codec.encoding_name()).collect::<Vec<_>>().join(", ")
 }
 
-/// Resolves `HOST:PORT`, or `HOST` with SIP's own port.
-pub fn resolve(address: &str) -> Result<SocketAddr> {
-    let with_port =
-        if address.contains(':') { address.to_owned() } else { format!("{address}:5060") };
-    with_port
-        .to_socket_addrs()
-        .with_context(|| format!("resolving {address}"))?
-        .next()
-        .with_context(|| format!("{address} has no address"))
-}
-
 /// The credentials of a trunk, if it has any.
 pub fn credentials(trunk: &Configured) -> Option<Credentials> {
     (!trunk.username.is_empty()).then(|| Credentials {
@@ -110,12 +101,16 @@ pub fn credentials(trunk: &Configured) -> Option<Credentials> {
 /// One OPTIONS by an engine of its own, so that a running server is not disturbed.
 async fn ask(
     local: SocketAddr,
+    advertised: IpAddr,
     address: SocketAddr,
     trunk: &Configured,
 ) -> Result<(Option<u16>, u64)> {
     let std_socket = udp::bind(local).with_context(|| format!("binding {local}"))?;
+    // A closed port is then told at once.
+    udp::watch_errors(&std_socket).context("asking for ICMP errors")?;
     let socket = tokio::net::UdpSocket::from_std(std_socket).context("watching the socket")?;
-    let local = socket.local_addr().context("asking for our address")?;
+    let port = socket.local_addr().context("asking for our port")?.port();
+    let local = SocketAddr::new(advertised, port);
     let mut engine = Engine::new(EngineConfig {
         sip_local: local,
         media_address: local.ip(),
@@ -157,8 +152,11 @@ async fn ask(
                 let input = Input::Sip { source, bytes: &buffer[..length] };
                 engine.handle(clock::instant(), input, &mut out);
             }
-            // A closed port is told by ICMP; the transaction's own timer ends the wait.
-            Ok(Err(_)) => {}
+            Ok(Err(error)) => {
+                return Err(error).with_context(|| {
+                    format!("nobody listens at {address}: is the port of trunk.address right?")
+                });
+            }
             Err(_) => engine.handle(clock::instant(), Input::Timeout, &mut out),
         }
     }

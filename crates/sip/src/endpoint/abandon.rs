@@ -33,7 +33,7 @@ impl Endpoint {
         if self.legs.len() + usize::from(tries) > self.config.limits.legs {
             return Err(Full::Legs);
         }
-        if self.is_full() {
+        if self.clients_full() {
             return Err(Full::Transactions);
         }
         let token = abandoned.token;

@@ -8,10 +8,11 @@ use super::compose::ReplyHead;
 use super::leg::{Leg, Outcome, Reoffer, State, Unacked, Why};
 use super::table::{ServerMachine, ServerTransaction};
 use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
+use crate::admission::Verdict;
 use crate::dialog::{Dialog, Origin};
 use crate::digest::Answers;
 use crate::message::{CSeq, Headers, Method, Name, Request, Scheme, header};
-use crate::token::Key;
+use crate::token::{Key, Token};
 use crate::transaction::{Server, ServerInvite};
 
 /// Q.850 cause 102, recovery on timer expiry: our 200 was never acknowledged.
@@ -40,16 +41,42 @@ impl Endpoint {
         if self.servers.contains_key(&key) {
             return self.repeat(key, out);
         }
+        let leg = self.leg_of(&request);
+        if leg.is_none() && !self.admitted(now, source, &request, out) {
+            return;
+        }
         if let Some(refusal) = self.unsupported(&request) {
             self.counters.refused_unsupported += 1;
-            return self.refuse(&request, source, refusal, &[], out);
+            return self.refuse(now, &request, source, refusal, &[], out);
         }
         let to = request.headers.get(Name::To).unwrap_or_default();
-        if header::tag(to).is_some() {
-            self.within_dialog(now, source, key, request, out);
-        } else {
-            self.outside_of_dialogs(now, source, key, request, out);
+        match leg {
+            Some(leg) => self.within_dialog(now, source, key, leg, request, out),
+            None if header::tag(to).is_some() => {
+                self.counters.unknown_dialog += 1;
+                self.refuse(now, &request, source, 481, &[], out);
+            }
+            None => self.outside_of_dialogs(now, source, key, request, out),
         }
+    }
+
+    /// Whether a request that belongs to no call of ours is looked at.
+    fn admitted(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        request: &Request,
+        out: &mut Outputs,
+    ) -> bool {
+        match self.sources.admit(now, &self.tokens, source.ip()) {
+            Verdict::Admitted => return true,
+            Verdict::TooFast => self.counters.dropped_source_too_fast += 1,
+            Verdict::Busy => {
+                self.counters.refused_sources_busy += 1;
+                self.retry_later(now, request, source, out);
+            }
+        }
+        false
     }
 
     /// A request came again: the same response again (§17.2).
@@ -93,15 +120,14 @@ impl Endpoint {
     /// tag depends on the request alone (§8.2.7).
     pub(super) fn refuse(
         &mut self,
+        now: Instant,
         request: &Request,
         source: SocketAddr,
         code: u16,
         extra: &[(Name, &[u8])],
         out: &mut Outputs,
     ) {
-        let get = |name| request.headers.get(name).unwrap_or_default();
-        let tag = self.tokens.stateless_tag(&[get(Name::CallId), get(Name::From)]);
-        let head = ReplyHead::new(request, source, tag);
+        let head = ReplyHead::new(request, source, self.stateless_tag(request));
         let mut writer = self.composer.response(&head, code, "");
         for (name, value) in extra {
             writer.field(*name, value);
@@ -115,14 +141,37 @@ impl Endpoint {
             }
         }
         let datagram: Arc<[u8]> = writer.finish(b"").into();
-        self.transmit(head.destination, &datagram, out);
+        self.transmit_unkept(now, source, head.destination, &datagram, out);
+    }
+
+    /// The tag of every answer to a request of which nothing is kept.
+    fn stateless_tag(&self, request: &Request) -> Token {
+        let get = |name| request.headers.get(name).unwrap_or_default();
+        self.tokens.stateless_tag(&[get(Name::CallId), get(Name::From)])
+    }
+
+    /// There is no room to keep a request.
+    fn refuse_full(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        source: SocketAddr,
+        out: &mut Outputs,
+    ) {
+        self.counters.refused_full += 1;
+        self.retry_later(now, request, source, out);
     }
 
     /// 503 with Retry-After, stateless: a flood costs no memory.
-    fn refuse_full(&mut self, request: &Request, source: SocketAddr, out: &mut Outputs) {
-        self.counters.refused_full += 1;
+    fn retry_later(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        source: SocketAddr,
+        out: &mut Outputs,
+    ) {
         let wait = self.config.limits.retry_after_seconds.to_string();
-        self.refuse(request, source, 503, &[(Name::RetryAfter, wait.as_bytes())], out);
+        self.refuse(now, request, source, 503, &[(Name::RetryAfter, wait.as_bytes())], out);
     }
 
     /// Keeps a request until it is answered and beyond.
@@ -141,27 +190,27 @@ impl Endpoint {
         out: &mut Outputs,
     ) {
         match request.method {
-            Method::Invite if self.is_full() || self.legs.len() >= self.config.limits.legs => {
-                self.refuse_full(&request, source, out);
+            Method::Invite if self.servers_full() || self.legs.len() >= self.config.limits.legs => {
+                self.refuse_full(now, &request, source, out);
             }
             Method::Invite => self.incoming(now, source, key, request, out),
-            Method::Options | Method::Register if self.is_full() => {
-                self.refuse_full(&request, source, out);
+            Method::Options | Method::Register if self.servers_full() => {
+                self.refuse_full(now, &request, source, out);
             }
             Method::Options | Method::Register => {
-                let head = ReplyHead::new(&request, source, self.tokens.next());
+                let head = ReplyHead::new(&request, source, self.stateless_tag(&request));
                 self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
                 let id = ServerRequest(key.0);
                 out.events.push(Event::Request { id, leg: None, request, source });
             }
             _ => {
                 self.counters.unknown_dialog += 1;
-                self.refuse(&request, source, 481, &[], out);
+                self.refuse(now, &request, source, 481, &[], out);
             }
         }
     }
 
-    /// A new call: 100 at once, the rest is the owner's.
+    /// A new call: all of it is the owner's affair.
     fn incoming(
         &mut self,
         now: Instant,
@@ -188,8 +237,7 @@ impl Endpoint {
         let cseq = cseq_of(&request);
         let dialog = Dialog::incoming(origin, cseq, &request.headers);
         let leg = self.add_leg(dialog_key, Leg::new(dialog, State::Ringing { invite: key, cseq }));
-        self.keep(key, ServerMachine::Invite(ServerInvite::default()), head, Some(leg));
-        self.respond_plain(now, key, 100, out);
+        self.keep(key, ServerMachine::Invite(ServerInvite::new(now)), head, Some(leg));
         out.events.push(Event::Incoming { leg, request, source });
     }
 
@@ -245,8 +293,11 @@ impl Endpoint {
     ) {
         let key = self.server_key(request, b"INVITE");
         let Some(transaction) = self.servers.get(&key) else {
+            if !self.admitted(now, source, request, out) {
+                return;
+            }
             self.counters.unknown_dialog += 1;
-            return self.refuse(request, source, 481, &[], out);
+            return self.refuse(now, request, source, 481, &[], out);
         };
         let (tag, leg) = (transaction.head.tag, transaction.leg);
         let pending = match &transaction.machine {
@@ -273,19 +324,16 @@ impl Endpoint {
         now: Instant,
         source: SocketAddr,
         key: Key,
+        id: LegId,
         request: Request,
         out: &mut Outputs,
     ) {
-        let Some(id) = self.leg_of(&request) else {
-            self.counters.unknown_dialog += 1;
-            return self.refuse(&request, source, 481, &[], out);
-        };
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let cseq = cseq_of(&request);
         // Numbers may skip but not go back (§12.2.2).
         if leg.dialog.remote_cseq.is_some_and(|last| cseq < last) {
             self.counters.stale_cseq += 1;
-            return self.refuse(&request, source, 500, &[], out);
+            return self.refuse(now, &request, source, 500, &[], out);
         }
         leg.dialog.remote_cseq = Some(cseq);
         match request.method {
@@ -293,8 +341,8 @@ impl Endpoint {
             Method::Invite | Method::Update => {
                 self.on_reoffer(now, source, key, id, &request, out);
             }
-            Method::Register => self.refuse(&request, source, 403, &[], out),
-            _ if self.is_full() => self.refuse_full(&request, source, out),
+            Method::Register => self.refuse(now, &request, source, 403, &[], out),
+            _ if self.servers_full() => self.refuse_full(now, &request, source, out),
             _ => {
                 let head = ReplyHead::new(&request, source, [0; 16]);
                 self.keep(key, ServerMachine::Other(Server::new(now)), head, Some(id));
@@ -315,8 +363,8 @@ impl Endpoint {
         request: &Request,
         out: &mut Outputs,
     ) {
-        if self.is_full() {
-            self.refuse(request, source, 200, &[], out);
+        if self.servers_full() {
+            self.refuse(now, request, source, 200, &[], out);
         } else {
             let head = ReplyHead::new(request, source, [0; 16]);
             self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
@@ -355,16 +403,16 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match leg.state {
             State::Up => {}
-            State::Ending(_) => return self.refuse(request, source, 481, &[], out),
+            State::Ending(_) => return self.refuse(now, request, source, 481, &[], out),
             State::Calling(_) | State::Ringing { .. } => {
-                return self.refuse(request, source, 491, &[], out);
+                return self.refuse(now, request, source, 491, &[], out);
             }
         }
         if leg.reoffer.is_some() || leg.unacked.is_some() {
-            return self.refuse(request, source, 500, &[(Name::RetryAfter, b"1")], out);
+            return self.refuse(now, request, source, 500, &[(Name::RetryAfter, b"1")], out);
         }
-        if self.is_full() {
-            return self.refuse_full(request, source, out);
+        if self.servers_full() {
+            return self.refuse_full(now, request, source, out);
         }
         let Some(leg) = self.legs.get_mut(&id) else { return };
         leg.dialog.retarget(&request.headers);
@@ -376,14 +424,11 @@ impl Endpoint {
         }
         let head = ReplyHead::new(request, source, [0; 16]);
         let machine = if by_invite {
-            ServerMachine::Invite(ServerInvite::default())
+            ServerMachine::Invite(ServerInvite::new(now))
         } else {
             ServerMachine::Other(Server::new(now))
         };
         self.keep(key, machine, head, Some(id));
-        if by_invite {
-            self.respond_plain(now, key, 100, out);
-        }
         if asks {
             out.events.push(Event::Reoffer { leg: id, sdp });
         } else {
@@ -461,6 +506,27 @@ impl Endpoint {
         writer.fields(extra);
         let bytes = writer.finish(b"");
         self.respond(now, key, code, bytes, out);
+        self.finish(now, id, Outcome::Refused, out);
+    }
+
+    /// See [`Endpoint::turn_away`].
+    pub(super) fn forget_call(&mut self, now: Instant, id: LegId, code: u16, out: &mut Outputs) {
+        let Some((key, _)) = self.ringing(id).filter(|_| (300..700).contains(&code)) else {
+            return;
+        };
+        if self.servers.get(&key).is_some_and(|transaction| transaction.datagram.is_some()) {
+            return self.refuse_call(now, id, (code, ""), &Headers::new(), out);
+        }
+        self.counters.turned_away += 1;
+        if let Some(ServerTransaction { mut head, .. }) = self.forget_server(key) {
+            let origin = self.legs.get(&id).map(|leg| Arc::clone(&leg.dialog.origin));
+            if let Some(origin) = origin {
+                let parts: [&[u8]; 2] = [&origin.call_id, &origin.remote];
+                head.tag = head.tag.map(|_| self.tokens.stateless_tag(&parts));
+            }
+            let datagram = self.composer.response(&head, code, "").finish(b"").into();
+            self.transmit_unkept(now, head.source, head.destination, &datagram, out);
+        }
         self.finish(now, id, Outcome::Refused, out);
     }
 

@@ -28,7 +28,7 @@ impl Endpoint {
         if self.legs.len() >= self.config.limits.legs {
             return Err(Full::Legs);
         }
-        if self.is_full() {
+        if self.clients_full() {
             return Err(Full::Transactions);
         }
         let tag = invite

@@ -114,6 +114,10 @@ pub struct Reply {
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
+    /// Whether the response is kept for 32 s, for repeats of a request outside of calls (timer
+    /// J). A reply that changed nothing needs no memory: a repeat is answered like the first.
+    /// Replies within calls are always kept.
+    pub keep: bool,
 }
 
 /// Why we hang up, for the peer's records (RFC 3326).

@@ -171,6 +171,8 @@ impl Composer {
 
 /// What every response to one request repeats of it (RFC 3261 §8.2.6.2), and where it goes.
 pub(super) struct ReplyHead {
+    /// Where the request came from.
+    pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
     /// The Via, From, Call-ID and CSeq lines.
     fields: Vec<u8>,
@@ -208,7 +210,7 @@ impl ReplyHead {
         }
         let to = headers.get(Name::To).unwrap_or_default().to_vec();
         let tag = header::tag(&to).is_none().then_some(tag);
-        Self { destination, fields, to, tag, record_routes }
+        Self { source, destination, fields, to, tag, record_routes }
     }
 }
 

@@ -38,6 +38,14 @@ counters! {
     refused_content_length,
     /// Requests answered statelessly with 503 because a limit was reached.
     refused_full,
+    /// Requests outside of calls that were dropped because their source sent too many.
+    dropped_source_too_fast,
+    /// Requests outside of calls answered with 503 because all sources together sent too many.
+    refused_sources_busy,
+    /// Stateless answers that were not sent because they are longer than what came from there.
+    withheld_unpaid,
+    /// Calls refused without keeping anything.
+    turned_away,
     /// Requests refused for their method (405, 501), extension (420), scheme (416) or version.
     refused_unsupported,
     /// In-dialog requests for no dialog of ours (481).

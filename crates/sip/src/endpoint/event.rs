@@ -41,8 +41,9 @@ pub enum Party {
 /// [`super::Endpoint::reject`]. After its end a [`LegId`] is dead and commands on it do nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A new call came in; 100 Trying has been sent. Ring, answer or reject it: the endpoint has
-    /// no timer of its own here, a call nobody decides about waits for the peer's CANCEL.
+    /// A new call came in. Ring, answer, reject it or turn it away; 100 Trying is sent when that
+    /// takes more than 200 ms. Then the endpoint has no timer of its own: a call nobody decides
+    /// about waits for the peer's CANCEL.
     Incoming {
         /// The new leg.
         leg: LegId,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::caller::{authorization, with_tag};
 use super::compose::Head;
-use super::table::{Owner, Plain, ServerMachine};
+use super::table::{Owner, Plain, ServerMachine, ServerTransaction};
 use super::{
     Endpoint, Event, Failure, Full, OutOfDialog, Outputs, Reply, RequestId, ServerRequest,
 };
@@ -36,7 +36,7 @@ impl Endpoint {
         out: &mut Outputs,
     ) -> Result<RequestId, Full> {
         assert!(!belongs_to_calls(&request.method), "calls are made with invite");
-        if self.is_full() {
+        if self.clients_full() {
             return Err(Full::Transactions);
         }
         let call_id = request.call_id.take().map_or_else(
@@ -123,7 +123,11 @@ impl Endpoint {
         }
         writer.fields(&reply.headers);
         let bytes = writer.finish(&reply.body);
-        self.respond(now, key, reply.code, bytes, out);
+        if reply.keep || transaction.leg.is_some() {
+            return self.respond(now, key, reply.code, bytes, out);
+        }
+        let Some(ServerTransaction { head, .. }) = self.forget_server(key) else { return };
+        self.transmit_unkept(now, head.source, head.destination, &bytes.into(), out);
     }
 
     /// Sends a response and keeps it for repeats of the request.

@@ -153,9 +153,14 @@ impl Endpoint {
         self.tokens.key(&[b"dialog", call_id, local_tag])
     }
 
-    /// Whether one more transaction would be too many.
-    pub(super) fn is_full(&self) -> bool {
-        self.clients.len() + self.servers.len() >= self.config.limits.transactions
+    /// Whether one more request of ours would be too many.
+    pub(super) fn clients_full(&self) -> bool {
+        self.clients.len() >= self.config.limits.client_transactions
+    }
+
+    /// Whether one more request of a peer would be too many to keep.
+    pub(super) fn servers_full(&self) -> bool {
+        self.servers.len() >= self.config.limits.server_transactions
     }
 
     /// Keeps a client transaction and sends its datagram.
@@ -201,6 +206,31 @@ impl Endpoint {
         }
     }
 
+    /// Takes a request of a peer out of the table, with its timer.
+    pub(super) fn forget_server(&mut self, key: Key) -> Option<ServerTransaction> {
+        let transaction = self.servers.remove(&key)?;
+        if let Some(handle) = transaction.armed {
+            self.timers.cancel(handle);
+        }
+        Some(transaction)
+    }
+
+    /// Sends an answer of which nothing is kept, if what came from `source` pays for it.
+    pub(super) fn transmit_unkept(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        to: SocketAddr,
+        bytes: &Arc<[u8]>,
+        out: &mut Outputs,
+    ) {
+        if self.sources.pays(now, &self.tokens, source.ip(), bytes.len()) {
+            self.transmit(to, bytes, out);
+        } else {
+            self.counters.withheld_unpaid += 1;
+        }
+    }
+
     pub(super) fn rearm_server(&mut self, key: Key) {
         if let Some(transaction) = self.servers.get_mut(&key) {
             let at = match &transaction.machine {
@@ -240,7 +270,7 @@ impl Endpoint {
                 self.clients.remove(&key);
                 return;
             }
-            Expired::Nothing | Expired::Unacknowledged => {}
+            Expired::Nothing | Expired::Trying | Expired::Unacknowledged => {}
         }
         self.rearm_client(key);
     }
@@ -273,6 +303,7 @@ impl Endpoint {
             ServerMachine::Other(machine) => machine.expire(now),
         };
         match expired {
+            Expired::Trying => return self.respond_plain(now, key, 100, out),
             Expired::Resend => {
                 if let Some(datagram) = transaction.datagram.clone() {
                     let destination = transaction.head.destination;

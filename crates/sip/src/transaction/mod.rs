@@ -34,6 +34,8 @@ pub enum Heard {
 pub enum Expired {
     /// No timer was due.
     Nothing,
+    /// Send 100: the owner takes its time.
+    Trying,
     /// Send the kept datagram again.
     Resend,
     /// Nobody answered (timers B and F, or 64·T1 after CANCEL); the transaction is over.

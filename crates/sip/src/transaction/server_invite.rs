@@ -8,8 +8,8 @@ use super::timer::{PATIENCE, T1, T2, T4};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// No final response yet.
-    Proceeding,
+    /// No final response yet. Unless its owner is quicker, 100 is sent at `trying_at`.
+    Proceeding { trying_at: Option<Instant> },
     /// Refused: G repeats the response, H gives up waiting for the ACK.
     Completed { g_at: Instant, g: Duration, h_at: Instant },
     /// Refused and acknowledged: I absorbs repeats of the ACK.
@@ -24,16 +24,20 @@ pub struct ServerInvite {
     state: State,
 }
 
-impl Default for ServerInvite {
-    fn default() -> Self {
-        Self { state: State::Proceeding }
-    }
-}
+/// How long the owner may take before 100 is sent for it (§17.2.1).
+const TRYING: Duration = Duration::from_millis(200);
 
 impl ServerInvite {
-    /// A final response has just been sent.
+    /// The INVITE has just come.
+    pub fn new(now: Instant) -> Self {
+        Self { state: State::Proceeding { trying_at: Some(now + TRYING) } }
+    }
+
+    /// A response has just been sent.
     pub fn responded(&mut self, now: Instant, code: u16) {
-        if self.state != State::Proceeding || code < 200 {
+        let State::Proceeding { trying_at } = &mut self.state else { return };
+        if code < 200 {
+            *trying_at = None;
             return;
         }
         let (at, end) = (now + T1, now + PATIENCE);
@@ -46,7 +50,7 @@ impl ServerInvite {
 
     /// Whether no final response was sent.
     pub fn is_proceeding(&self) -> bool {
-        self.state == State::Proceeding
+        matches!(self.state, State::Proceeding { .. })
     }
 
     /// Whether a 2xx was sent: an ACK is then the dialog's affair.
@@ -57,7 +61,7 @@ impl ServerInvite {
     /// The INVITE came again: whether the last response is sent again. After a 200 it is not,
     /// that has repeats of its own.
     pub fn repeats_to_invite(&self) -> bool {
-        matches!(self.state, State::Proceeding | State::Completed { .. })
+        matches!(self.state, State::Proceeding { .. } | State::Completed { .. })
     }
 
     /// The ACK to a refusal came.
@@ -77,6 +81,10 @@ impl ServerInvite {
     /// Runs what is due. `Unacknowledged` and `Over` end the transaction.
     pub fn expire(&mut self, now: Instant) -> Expired {
         match &mut self.state {
+            State::Proceeding { trying_at } => match trying_at.take_if(|at| *at <= now) {
+                Some(_) => Expired::Trying,
+                None => Expired::Nothing,
+            },
             State::Completed { h_at, .. } if *h_at <= now => Expired::Over,
             State::Accepted { repeat: Some(_), l_at } if *l_at <= now => Expired::Unacknowledged,
             State::Accepted { repeat: None, l_at } if *l_at <= now => Expired::Over,
@@ -96,7 +104,7 @@ impl ServerInvite {
     /// When to call [`ServerInvite::expire`].
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Proceeding => None,
+            State::Proceeding { trying_at } => trying_at,
             State::Completed { g_at, h_at, .. } => Some(g_at.min(h_at)),
             State::Confirmed { i_at } => Some(i_at),
             State::Accepted { repeat, l_at } => Some(repeat.map_or(l_at, |(at, _)| at.min(l_at))),

@@ -108,18 +108,29 @@ fn k() {
 #[test]
 fn g_and_h() {
     let t0 = epoch();
-    let mut machine = ServerInvite::default();
-    assert_eq!(machine.next_timeout(), None);
+    let mut machine = ServerInvite::new(t0);
     machine.responded(t0, 486);
     let at = [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
     assert_eq!(run!(t0, machine), resends(&at, (32_000, Expired::Over)));
+}
+
+/// 100 is sent after 200 ms, unless the owner rings first.
+#[test]
+fn trying() {
+    let t0 = epoch();
+    let mut machine = ServerInvite::new(t0);
+    let quick = machine.clone();
+    assert_eq!(run!(t0, machine), [(200, Expired::Trying)]);
+    machine = quick;
+    machine.responded(t0, 180);
+    assert_eq!(machine.next_timeout(), None);
 }
 
 /// I absorbs repeats of the ACK for T4.
 #[test]
 fn i() {
     let t0 = epoch();
-    let mut machine = ServerInvite::default();
+    let mut machine = ServerInvite::new(t0);
     machine.responded(t0, 486);
     machine.acknowledged_refusal(t0);
     assert!(!machine.repeats_to_invite());
@@ -130,7 +141,7 @@ fn i() {
 #[test]
 fn l() {
     let t0 = epoch();
-    let mut machine = ServerInvite::default();
+    let mut machine = ServerInvite::new(t0);
     machine.responded(t0, 200);
     let unheard = machine.clone();
     machine.acknowledged();

@@ -46,6 +46,18 @@ pub struct OpenAttempt {
     pub expires_at: Timestamp,
 }
 
+/// An open attempt of another node, whose lease has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    /// The attempt.
+    pub open: OpenAttempt,
+    /// When its node's lease ended.
+    pub lease_until: Timestamp,
+}
+
+/// Orphans that are told at a time.
+pub const ORPHANS_MAX: u32 = 1_000;
+
 impl Db {
     /// Takes the node `name` until `until` with a new epoch, which fences off whoever had it.
     ///
@@ -91,23 +103,27 @@ impl Db {
         rows.iter().map(open_attempt).collect()
     }
 
-    /// What nodes whose lease ended by `now` left open. Its caller holds a lease, so nothing of
-    /// its own is among them.
+    /// What other nodes than `own`, whose lease ended by `ended_by`, left open: the oldest
+    /// [`ORPHANS_MAX`].
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-    pub async fn orphans(&self, now: Timestamp) -> Result<Vec<OpenAttempt>> {
+    pub async fn orphans(&self, own: NodeId, ended_by: Timestamp) -> Result<Vec<Orphan>> {
         let sql = "SELECT a.quick_send_id AS id, a.n AS n, a.node_id AS node_id, a.epoch AS epoch,
                           a.trunk AS trunk, a.started_at_us AS started_at_us,
                           q.account_id AS account_id, q.destination AS destination,
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
-                          q.expires_at_us AS expires_at_us
+                          q.expires_at_us AS expires_at_us, n.until_us AS until_us
                    FROM attempt a JOIN quick_send q ON q.id = a.quick_send_id
                    JOIN node n ON n.id = a.node_id
-                   WHERE n.until_us <= $1 ORDER BY a.quick_send_id";
-        let rows = self.read().await?.query(sql, values![now]).await?;
-        rows.iter().map(open_attempt).collect()
+                   WHERE n.until_us <= $2 AND n.id <> $1
+                   ORDER BY a.quick_send_id LIMIT $3";
+        let values = values![own, ended_by, ORPHANS_MAX];
+        let rows = self.read().await?.query(sql, values).await?;
+        let orphan =
+            |row: &Row| Ok(Orphan { open: open_attempt(row)?, lease_until: row.get("until_us")? });
+        rows.iter().map(orphan).collect()
     }
 
     /// Closes attempts whose INVITE was never sent, without money, and puts their sends back into

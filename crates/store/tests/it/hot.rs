@@ -29,7 +29,7 @@ both_engines! {
         assert!(accepted.quick_send.0 > 0);
         assert_eq!(world.funds(element.account).await, (10_000, 450));
         let seen = found(world, &element, accepted).await;
-        assert_eq!(seen.state, State::Ready { due_at: NOW });
+        assert_eq!(seen.state, State::Ready { due_at: NOW, attempts: 0 });
         assert_eq!(seen.destination, element.destination);
 
         let ready = world.ready().await;

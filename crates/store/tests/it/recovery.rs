@@ -1,10 +1,11 @@
 //! What a process that died left behind.
 
-use domain::AttemptId;
-use store::hot::SettleResult;
+use domain::{AttemptId, Status};
+use store::hot::{ORPHANS_MAX, SettleResult};
+use store::quick_send::State;
 
 use crate::engines::both_engines;
-use crate::world::{NOW, delivered, leased};
+use crate::world::{NOW, delivered, leased, send};
 
 both_engines! {
     /// The next process of the node finds what is open, and only that.
@@ -30,11 +31,51 @@ both_engines! {
         assert_eq!((attempt.clip_ms, attempt.hold), (10_000, element.hold));
         assert_eq!(attempt.destination, element.destination);
 
-        assert_eq!(world.db.orphans(NOW).await.unwrap(), []);
+        // What node b has open is an orphan once b's lease has ended, for every node but b.
+        assert_eq!(world.db.orphans(new.node, NOW).await.unwrap(), []);
         world.db.renew(other, NOW).await.unwrap();
-        let orphans = world.db.orphans(NOW).await.unwrap();
+        let orphans = world.db.orphans(new.node, NOW).await.unwrap();
         assert_eq!(orphans.len(), 1);
-        assert_eq!(orphans[0].attempt.quick_send, elsewhere.quick_send);
+        assert_eq!(orphans[0].open.attempt.quick_send, elsewhere.quick_send);
+        assert_eq!(orphans[0].open.node, other.node);
+        assert_eq!(orphans[0].lease_until, NOW);
+        assert_eq!(world.db.orphans(new.node, NOW.plus_ms(-1)).await.unwrap(), []);
+        assert_eq!(world.db.orphans(other.node, NOW).await.unwrap(), []);
+    }
+
+    /// However many a lost node left open, they are told a part at a time.
+    async fn orphans_are_told_a_part_at_a_time(world) {
+        let account = world.account(10_000_000).await;
+        let message = world.message(account).await;
+        let lost = world.node("lost").await;
+        let element = leased(send(account, message), lost);
+        let sends = vec![element; ORPHANS_MAX as usize + 1];
+        let accepted = world.db.accept(sends).await.unwrap();
+        assert!(accepted.iter().all(Result::is_ok));
+        let own = world.node("own").await;
+        world.db.renew(lost, NOW).await.unwrap();
+        let told = world.db.orphans(own.node, NOW).await.unwrap();
+        assert_eq!(told.len(), ORPHANS_MAX as usize);
+        let ends = told.iter().map(|orphan| delivered(orphan.open.attempt, 0)).collect();
+        let settled = world.db.settle(ends).await.unwrap();
+        assert!(settled.iter().all(|result| *result == SettleResult::Settled));
+        assert_eq!(world.db.orphans(own.node, NOW).await.unwrap().len(), 1);
+    }
+
+    /// A customer is never told that a send waits again once it was being called.
+    async fn what_goes_back_to_the_queue_is_being_called_for_its_owner(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let send = world.accept(&element).await.quick_send;
+        assert_eq!(world.state(element.account, send).await.status(), Status::Queued);
+        for n in 1..=2 {
+            let attempt = world.lease(node, send).await;
+            assert_eq!(world.state(element.account, send).await.status(), Status::Calling);
+            world.db.not_sent(vec![attempt], NOW).await.unwrap();
+            let state = world.state(element.account, send).await;
+            assert_eq!(state, State::Ready { due_at: NOW, attempts: n });
+            assert_eq!(state.status(), Status::Calling);
+        }
     }
 
     /// An attempt whose INVITE was never sent costs nothing and is called again.

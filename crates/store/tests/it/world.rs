@@ -113,6 +113,12 @@ impl World {
         (account.balance.0, account.reserved.0)
     }
 
+    /// Where the account's send stands.
+    pub async fn state(&self, account: AccountId, send: QuickSendId) -> store::quick_send::State {
+        let mut reader = self.db.read().await.unwrap();
+        store::quick_send::find(&mut reader, account, send).await.unwrap().unwrap().state
+    }
+
     /// Everything that waits.
     pub async fn ready(&self) -> Vec<ReadyJob> {
         self.db.load_ready(Timestamp(0), QuickSendId(0), 10_000).await.unwrap()

@@ -1,0 +1,152 @@
+//! Addresses of both sides: a carrier's, from its name; and our own, as Via, Contact and SDP say
+//! it. Sockets may listen at all addresses of the machine, but a peer must be told one. Asks the
+//! resolver and the kernel, and sends nothing to a peer.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::config::{Config, Sip};
+
+/// An address of nobody (RFC 5737, RFC 3849): the way there is the way out of the machine.
+const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const NOBODY_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+
+/// The address that peers are told, for all trunks of the configuration.
+///
+/// # Errors
+/// A trunk's name has no address, or no address of ours works for all trunks; the message says
+/// which key to set.
+pub fn advertised(config: &Config) -> Result<IpAddr> {
+    let trunks = config.trunk.iter().map(|trunk| {
+        let address = resolve(&trunk.address);
+        let address = address.with_context(|| format!("trunk '{}'", trunk.name))?;
+        Ok((trunk.name.as_str(), address))
+    });
+    advertised_to(&config.sip, &trunks.collect::<Result<Vec<_>>>()?)
+}
+
+/// The address that peers are told when these are the trunks.
+///
+/// # Errors
+/// No address of ours works for all of them; the message says which key to set.
+pub fn advertised_to(sip: &Sip, trunks: &[(&str, SocketAddr)]) -> Result<IpAddr> {
+    let listen = sip.listen.ip();
+    for (name, trunk) in trunks {
+        if trunk.is_ipv4() != listen.is_ipv4() {
+            bail!("trunk '{name}' at {trunk} and sip.listen are not both IPv4 or both IPv6");
+        }
+        if listen.is_loopback() && !trunk.ip().is_loopback() {
+            bail!(
+                "trunk '{name}' at {trunk} cannot be reached from sip.listen = \"{}\", which is \
+                 this machine only: set sip.listen = \"{}:{}\"",
+                sip.listen,
+                if listen.is_ipv4() { "0.0.0.0" } else { "[::]" },
+                sip.listen.port()
+            );
+        }
+    }
+    if let Some(public) = sip.public_address.0 {
+        return Ok(public);
+    }
+    if !listen.is_unspecified() {
+        return Ok(listen);
+    }
+    let nobody = if listen.is_ipv4() { NOBODY.into() } else { NOBODY_V6.into() };
+    let mut ways = trunks.iter().map(|(name, trunk)| (*name, way_to(*trunk)));
+    let Some((name, way)) = ways.next() else {
+        return way_to(SocketAddr::new(nobody, sip.listen.port().max(1)))
+            .context("this machine has no way out: set sip.public_address to what phones reach");
+    };
+    let way = way.with_context(|| format!("trunk '{name}' cannot be reached"))?;
+    for (other, another) in ways {
+        let another = another.with_context(|| format!("trunk '{other}' cannot be reached"))?;
+        if way != another {
+            bail!(
+                "trunk '{name}' is reached from {way}, trunk '{other}' from {another}: set \
+                 sip.public_address to the address at which both reach us"
+            );
+        }
+    }
+    Ok(way)
+}
+
+/// An address as the host part of a URI.
+pub fn host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
+}
+
+/// Resolves `HOST:PORT`, or `HOST` with SIP's own port.
+///
+/// # Errors
+/// Nobody knows the name.
+pub fn resolve(address: &str) -> Result<SocketAddr> {
+    let with_port =
+        if address.contains(':') { address.to_owned() } else { format!("{address}:5060") };
+    with_port
+        .to_socket_addrs()
+        .with_context(|| format!("resolving {address}"))?
+        .next()
+        .with_context(|| format!("{address} has no address"))
+}
+
+/// The address of ours from which datagrams to `peer` leave.
+fn way_to(peer: SocketAddr) -> Result<IpAddr> {
+    let any: IpAddr =
+        if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).context("taking a port")?;
+    socket.connect(peer).with_context(|| format!("there is no way to {peer}"))?;
+    Ok(socket.local_addr().context("asking which way it goes")?.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::PublicAddress;
+
+    fn at(listen: &str) -> Sip {
+        Sip { listen: listen.parse().unwrap(), ..Sip::default() }
+    }
+
+    fn told(sip: &Sip, trunks: &[&str]) -> Result<String> {
+        let trunks: Vec<(&str, SocketAddr)> =
+            trunks.iter().map(|trunk| (*trunk, trunk.parse().unwrap())).collect();
+        advertised_to(sip, &trunks).map(|address| address.to_string())
+    }
+
+    fn why(sip: &Sip, trunks: &[&str]) -> String {
+        format!("{:#}", told(sip, trunks).unwrap_err())
+    }
+
+    #[test]
+    fn a_socket_at_one_address_is_reached_there() {
+        assert_eq!(told(&Sip::default(), &[]).unwrap(), "127.0.0.1");
+        assert_eq!(told(&at("192.0.2.7:5060"), &["192.0.2.9:5060"]).unwrap(), "192.0.2.7");
+    }
+
+    #[test]
+    fn a_socket_at_all_addresses_is_reached_at_the_way_to_the_trunks() {
+        let all = at("0.0.0.0:5060");
+        assert_eq!(told(&all, &["127.0.0.9:5060", "127.0.0.8:5060"]).unwrap(), "127.0.0.1");
+    }
+
+    #[test]
+    fn a_public_address_is_told_whatever_the_sockets_are_bound_to() {
+        for listen in ["0.0.0.0:5060", "192.0.2.7:5060", "127.0.0.1:5060"] {
+            let public_address = PublicAddress(Some("198.51.100.1".parse().unwrap()));
+            let sip = Sip { public_address, ..at(listen) };
+            assert_eq!(told(&sip, &["127.0.0.9:5060"]).unwrap(), "198.51.100.1");
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_the_key_to_set() {
+        let why_loopback = why(&Sip::default(), &["192.0.2.9:5060"]);
+        assert!(why_loopback.contains("set sip.listen = \"0.0.0.0:5060\""), "{why_loopback}");
+        let why_family = why(&at("0.0.0.0:5060"), &["[2001:db8::1]:5060"]);
+        assert!(why_family.contains("not both IPv4"), "{why_family}");
+    }
+}
