@@ -3,7 +3,9 @@
 #![expect(clippy::print_stderr, reason = "a failed test tells what the peers said")]
 
 mod baresip;
+mod commands;
 mod database;
+mod demo;
 mod digest;
 mod far_end;
 mod full_disk;

@@ -6,10 +6,14 @@
 mod abandon;
 mod admission;
 mod bench;
+mod change;
 mod digest;
 mod message;
 mod pair;
 mod peer;
+mod races;
+mod reliable;
 mod scenarios;
+mod session_timer;
 mod torture;
 mod transaction;
