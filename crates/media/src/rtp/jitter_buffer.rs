@@ -7,10 +7,11 @@
 //! [`Piece::Gap`], so that nothing later moves. What comes after its place is dropped and counted.
 //!
 //! Packets are bounded in number and size and the delay in time, whatever a sender does with its
-//! clock. A payload lasts as many samples as it has bytes, as it does with every codec here; comfort
-//! noise and telephone events are not to be pushed and come out as gaps.
+//! clock. A payload lasts as many samples as it has bytes, as it does with every codec here.
+//! Comfort noise and telephone events are not to be pushed; they come out as gaps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::time::{Duration, Instant};
 
 use super::packet::Header;
@@ -112,10 +113,10 @@ impl JitterBuffer {
         let end = place + payload.len() as u64;
         if end <= self.next || self.beginnings.last().is_some_and(|&from| place < from) {
             self.counts.late += 1;
-        } else if self.held.contains_key(&place) {
-            self.counts.repeated += 1;
+        } else if let Entry::Vacant(vacant) = self.held.entry(place) {
+            vacant.insert(payload.to_vec());
         } else {
-            self.held.insert(place, payload.to_vec());
+            self.counts.repeated += 1;
         }
         if self.held.len() > MAX_HELD
             && let Some((&first, bytes)) = self.held.first_key_value()
