@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use media::telephone_event::Key;
 use media::{Codec, sdp};
 use sip::{Endpoint, Headers, LegId, Method, Name, Reply, Request, RequestId};
 
@@ -114,6 +115,7 @@ impl Engine {
             events: Vec::new(),
             silence: Arc::new(Clip::from_samples(&[])),
             cues: Vec::new(),
+            recorded: Vec::new(),
         };
         Self {
             registrar: Registrar::new(
@@ -138,6 +140,7 @@ impl Engine {
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
         self.do_what_is_due(now, &mut out.rtp);
         match input {
             Input::Sip { source, bytes } => {
@@ -156,6 +159,7 @@ impl Engine {
         self.take_sip_events(now);
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
     }
 
     /// When [`Input::Timeout`] is wanted. `None` while nothing is going on.
@@ -394,8 +398,11 @@ impl Engine {
             }
             sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
             sip::Event::Cancelled { .. } | sip::Event::OfferRefused { .. } => {}
-            sip::Event::Request { id, request, source, .. } => {
-                let reply = self.reply_to(now, &request, source);
+            sip::Event::Request { id, leg, request, source } => {
+                let reply = match (&request.method, leg) {
+                    (Method::Info, Some(leg)) => self.reply_to_info(now, leg, &request),
+                    _ => self.reply_to(now, &request, source),
+                };
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
             sip::Event::Response { id, result } => {
@@ -429,6 +436,22 @@ impl Engine {
             std::str::from_utf8(request.uri.user()).is_ok_and(|user| self.registrar.knows(user));
         let code = if ours { 480 } else { 404 };
         self.wires.sip.turn_away(now, leg, code, &mut self.wires.sip_out);
+    }
+
+    /// INFO within a call (RFC 6086): a key, where it tells one.
+    fn reply_to_info(&mut self, now: Instant, leg: LegId, request: &Request) -> Reply {
+        let reply = |code| Reply { code, ..Reply::default() };
+        if request.body.is_empty() {
+            return reply(200);
+        }
+        if !leg::tells_keys(request) {
+            let mut reply = reply(415);
+            reply.headers.push(Name::Accept, leg::KEY_BODIES.join(", ").as_bytes());
+            return reply;
+        }
+        let Some(key) = Key::in_info(&request.body) else { return reply(400) };
+        self.touch_leg(leg, |call, wires| call.key_in_info(now, key, wires));
+        reply(200)
     }
 
     fn reply_to(&mut self, now: Instant, request: &Request, source: SocketAddr) -> Reply {

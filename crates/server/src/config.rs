@@ -133,6 +133,41 @@ section! {
 }
 
 section! {
+    /// Finding out whether a person or a machine answered. It runs while the message plays and
+    /// delays nothing. Lengths are in milliseconds.
+    Detection {
+        /// What is done about machines: `off` (nobody listens), `report`, `hang_up` (status 25), or
+        /// `leave_message` (the message begins anew after the beep).
+        machines: Machines = Machines::Off,
+        /// Nobody speaks for so long from the answer on: not sure.
+        initial_silence_ms: u32 = 2_500,
+        /// A greeting longer than this is a machine's.
+        greeting_ms: u32 = 1_500,
+        /// Silence after a greeting: a person waits for us.
+        after_greeting_silence_ms: u32 = 800,
+        /// When deciding is given up.
+        total_ms: u32 = 5_000,
+        /// What is shorter is no word.
+        min_word_ms: u32 = 100,
+        /// Silence that parts words.
+        between_words_ms: u32 = 50,
+        /// So many words are a machine's.
+        max_words: u32 = 3,
+        /// A longer word is a machine's.
+        max_word_ms: u32 = 5_000,
+        /// What is quieter is silence, as the mean magnitude of 16-bit samples.
+        silence_level: u16 = 256,
+        /// How long a beep is waited for after the message.
+        beep_wait_ms: u32 = 20_000,
+        /// The network's tones: what it means (`ringing`, `busy` or `congestion`), its frequency in
+        /// hertz, how long it sounds, and how long it is silent. They are no beeps.
+        tones: Vec<String> = ["ringing 425 1000 4000", "busy 425 500 500", "congestion 425 250 250"]
+            .map(String::from)
+            .to_vec(),
+    }
+}
+
+section! {
     /// Speech from text.
     Speech {
         /// The espeak-ng program. It stays a program of its own.
@@ -264,6 +299,20 @@ impl From<TrunkCodec> for engine::Codec {
     }
 }
 
+/// What is done about answering machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Machines {
+    /// Nobody listens.
+    Off,
+    /// It is reported.
+    Report,
+    /// We hang up.
+    HangUp,
+    /// The message begins anew after the beep.
+    LeaveMessage,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -288,6 +337,8 @@ pub struct Config {
     pub sip: Sip,
     /// What is dialled.
     pub calls: Calls,
+    /// Who answered.
+    pub detection: Detection,
     /// Speech from text.
     pub speech: Speech,
     /// The sandbox carrier.
@@ -403,6 +454,7 @@ impl Config {
         if self.sip.media_port_first.checked_add(self.sip.media_ports).is_none() {
             bail!("sip.media_port_first: too high for {} ports", self.sip.media_ports);
         }
+        self.detection.engine()?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
             trunk.check()?;

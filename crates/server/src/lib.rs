@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 #[cfg(test)]
 mod config_docs;
+mod detection;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;

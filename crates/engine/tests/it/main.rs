@@ -5,6 +5,7 @@
 mod abandon;
 mod fails;
 mod hostile;
+mod listens;
 mod media_changes;
 mod peer;
 mod phones;

@@ -208,6 +208,7 @@ fn node_config(
         trunks,
         host: address::host(advertised),
         ring_timeout_ms: config.calls.ring_timeout_ms,
+        machine_detection: config.detection.engine()?,
         ..NodeConfig::default()
     })
 }

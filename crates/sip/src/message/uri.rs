@@ -86,6 +86,12 @@ impl Uri {
         super::header::param(self.slice(&self.params), name)
     }
 
+    /// Whether header fields follow a question mark, which no Request-URI may have (§19.1.1).
+    pub(crate) fn has_headers(&self) -> bool {
+        let after = usize::from(self.params.end);
+        matches!(self.scheme, Scheme::Sip | Scheme::Sips) && self.text.get(after) == Some(&b'?')
+    }
+
     /// The address to send to without DNS: an IP literal host and its port (5060 when absent).
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let ip = literal(self.host())?;

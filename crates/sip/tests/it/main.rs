@@ -16,4 +16,5 @@ mod reliable;
 mod scenarios;
 mod session_timer;
 mod torture;
+mod torture_sets;
 mod transaction;
