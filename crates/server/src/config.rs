@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use domain::Network;
 use domain::calendar::calling_window::CallingWindow;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -75,6 +76,8 @@ section! {
     Database {
         /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
         /// Empty: `avanak.db` in the data directory.
+        /// The connection to PostgreSQL is not encrypted: keep it on this machine, in a private
+        /// network or in a tunnel. A URL with `sslmode=require` is refused.
         url: Secret = Secret::default(),
     }
 }
@@ -88,6 +91,21 @@ section! {
         body_limit_bytes: usize = 32 * 1024 * 1024,
         /// Whether the web services answer at all; when false every call gets code -300.
         enabled: bool = true,
+        /// Reverse proxies, as addresses or ranges (`10.0.0.0/8`), whose `X-Forwarded-For` and
+        /// `X-Forwarded-Proto` are believed. We speak plain HTTP: that a client came by HTTPS is
+        /// known from a proxy that stands here.
+        trusted_proxies: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// Audio that customers upload.
+    Audio {
+        /// Largest audio file, in bytes; a larger one gets code -10. Its request is a third larger
+        /// and must fit into `http.body_limit_bytes`, too.
+        upload_limit_bytes: usize = 20 * 1024 * 1024,
+        /// How long decoding one file may take, in milliseconds, before code -30.
+        decode_limit_ms: u32 = 20_000,
     }
 }
 
@@ -333,6 +351,8 @@ pub struct Config {
     pub database: Database,
     /// The web services.
     pub http: Http,
+    /// Audio that customers upload.
+    pub audio: Audio,
     /// Signalling and media.
     pub sip: Sip,
     /// What is dialled.
@@ -427,6 +447,11 @@ impl Config {
         CallingWindow::parse(&self.calls.window)
     }
 
+    /// The proxies that are believed; `None` when one is no address or range.
+    pub fn trusted_proxies(&self) -> Option<Vec<Network>> {
+        self.http.trusted_proxies.iter().map(|text| Network::parse(text)).collect()
+    }
+
     /// Where the sandbox keeps what its phones heard.
     pub fn heard_dir(&self) -> PathBuf {
         self.node.data_dir.join("heard")
@@ -440,6 +465,9 @@ impl Config {
     fn check(&self) -> Result<()> {
         if self.window().is_none() {
             bail!("calls.window: '{}' is not like 07:00-23:00", self.calls.window);
+        }
+        if self.trusted_proxies().is_none() {
+            bail!("http.trusted_proxies: addresses or ranges like 10.0.0.1 or 10.0.0.0/8");
         }
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");

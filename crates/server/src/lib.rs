@@ -4,6 +4,7 @@
 //! A library only so that `bench/` can measure its parts; the product is the binary.
 
 pub mod address;
+pub mod backlog;
 pub mod blob;
 pub mod cli;
 pub mod clock;
@@ -14,6 +15,7 @@ mod detection;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;
+mod open_files;
 pub mod phones;
 pub mod sandbox;
 pub mod shard;
