@@ -14,6 +14,7 @@ pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;
 pub mod phones;
+mod refusals;
 pub mod sandbox;
 pub mod shard;
 pub mod telemetry;

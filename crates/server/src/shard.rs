@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -22,6 +23,7 @@ use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::flight_recorder::Recorder;
+use crate::refusals::Refusals;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands that may wait for the shard; more is refused by the sender's side.
@@ -109,7 +111,7 @@ impl Shard {
         // Made inside the thread: the batches' headers hold pointers and stay where they are.
         let work = move || {
             let worker = Worker {
-                engine: Engine::new(engine),
+                engine: Guarded(Engine::new(engine)),
                 sip,
                 rtp,
                 next_rtp: 0,
@@ -126,6 +128,7 @@ impl Shard {
                 rtp_refused: Vec::new(),
                 live: count,
                 counters_due: clock::instant(),
+                refusals: Refusals::new(clock::instant()),
             };
             worker.run();
         };
@@ -187,8 +190,24 @@ fn bind_media(config: &ShardConfig) -> Result<Vec<UdpSocket>> {
         .collect()
 }
 
+/// An engine whose bugs cost one input and at most one call, not the thread with all of them.
+struct Guarded(Engine);
+
+impl Guarded {
+    fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
+        // The engine says itself how it goes on with what a panic left behind.
+        let handled = catch_unwind(AssertUnwindSafe(|| self.0.handle(now, input, out)));
+        if handled.is_err() {
+            tracing::error!(
+                "the engine has panicked, which is a bug; it goes on without the input"
+            );
+            self.0.recover(now, out);
+        }
+    }
+}
+
 struct Worker {
-    engine: Engine,
+    engine: Guarded,
     sip: UdpSocket,
     rtp: Vec<UdpSocket>,
     /// The RTP socket whose turn it is to be read.
@@ -210,6 +229,7 @@ struct Worker {
     rtp_refused: Vec<RtpTransmit>,
     live: Arc<AtomicU64>,
     counters_due: Instant,
+    refusals: Refusals,
 }
 
 impl Worker {
@@ -223,7 +243,7 @@ impl Worker {
             self.take_refused(now);
             self.take_sip(now);
             self.take_rtp(now);
-            if self.engine.next_timeout().is_some_and(|due| due <= now) {
+            if self.engine.0.next_timeout().is_some_and(|due| due <= now) {
                 self.engine.handle(now, Input::Timeout, &mut self.out);
             }
             self.flush();
@@ -328,17 +348,20 @@ impl Worker {
     }
 
     fn publish(&mut self, now: Instant) {
-        let live = self.engine.live_calls() as u64;
+        let live = self.engine.0.live_calls() as u64;
         self.live.store(live, Ordering::Relaxed);
         if now < self.counters_due {
             return;
         }
         self.counters_due = now + COUNTERS_EVERY;
         self.publish_counters();
+        for (reason, count) in self.refusals.since(now, self.engine.0.counters()) {
+            tracing::warn!(reason, count, "peers were refused in the last ten seconds");
+        }
     }
 
     fn publish_counters(&self) {
-        for (name, value) in self.engine.counters() {
+        for (name, value) in self.engine.0.counters() {
             metrics::counter!("avanak_engine_total", "event" => name).absolute(value);
         }
         metrics::counter!("avanak_datagrams_sent_total").absolute(self.sender.sent);
@@ -349,7 +372,7 @@ impl Worker {
     /// Waits for a datagram, a command or the next thing that is due.
     fn wait(&mut self) {
         let now = clock::instant();
-        let busy = self.engine.live_calls() > 0 || !self.waiting.is_empty();
+        let busy = self.engine.0.live_calls() > 0 || !self.waiting.is_empty();
         let longest = if !self.undeliverable.is_empty() {
             Duration::ZERO
         } else if busy {
@@ -358,7 +381,7 @@ impl Worker {
             IDLE_WAIT
         };
         let due =
-            self.engine.next_timeout().map_or(longest, |due| due.saturating_duration_since(now));
+            self.engine.0.next_timeout().map_or(longest, |due| due.saturating_duration_since(now));
         let timeout = TimeSpec::from_duration(due.min(longest));
         let mut descriptors = [
             PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),
