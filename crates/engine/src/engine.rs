@@ -144,6 +144,12 @@ impl Engine {
             Input::Sip { source, bytes } => {
                 self.wires.sip.receive(now, source, bytes, &mut self.wires.sip_out);
             }
+            Input::SipOver { peer, bytes } => {
+                self.wires.sip.receive_over(now, peer, bytes, &mut self.wires.sip_out);
+            }
+            Input::Disconnected { peer } => {
+                self.wires.sip.disconnected(now, peer, &mut self.wires.sip_out);
+            }
             Input::Rtp { slot, source, bytes } => self.rtp(now, slot, source, bytes),
             Input::Undeliverable { destination } => {
                 self.wires.sip.undeliverable(now, destination, &mut self.wires.sip_out);
@@ -182,6 +188,12 @@ impl Engine {
     fn end(&mut self, out: &mut Outputs) {
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+    }
+
+    /// Says where peers reach us over a transport, when that is not
+    /// [`EngineConfig::sip_local`].
+    pub fn reach(&mut self, transport: sip::Transport, local: SocketAddr) {
+        self.wires.sip.reach(transport, local);
     }
 
     /// When [`Input::Timeout`] is wanted. `None` while nothing is going on.
@@ -412,8 +424,9 @@ impl Engine {
             }
             sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
             sip::Event::Cancelled { .. } => {}
-            sip::Event::Request { id, request, source, .. } => {
-                let reply = self.reply_to(now, &request, source);
+            sip::Event::Request { id, request, source, transport, .. } => {
+                let peer = sip::Hop { transport, address: source };
+                let reply = self.reply_to(now, &request, peer);
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
             sip::Event::Response { id, result } => {
@@ -449,11 +462,11 @@ impl Engine {
         self.wires.sip.turn_away(now, leg, code, &mut self.wires.sip_out);
     }
 
-    fn reply_to(&mut self, now: Instant, request: &Request, source: SocketAddr) -> Reply {
+    fn reply_to(&mut self, now: Instant, request: &Request, peer: sip::Hop) -> Reply {
         let code = match request.method {
             Method::Register => {
                 let Wires { events, counters, .. } = &mut self.wires;
-                return self.registrar.register(now, request, source, events, counters);
+                return self.registrar.register(now, request, peer, events, counters);
             }
             // Capabilities (RFC 3261 §11.2); phones also ping with it.
             Method::Options => 200,

@@ -11,5 +11,6 @@ mod message;
 mod pair;
 mod peer;
 mod scenarios;
+mod stream;
 mod torture;
 mod transaction;
