@@ -8,6 +8,8 @@ use store::entry::{EntryKind, NewEntry, Posted};
 use crate::caller::token_hash;
 use crate::{App, Error, Failure, Result};
 
+pub use store::token::Token;
+
 /// An account to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAccount {
@@ -142,6 +144,14 @@ pub async fn create_token(
         })
         .await?;
     Ok(FreshToken { id, secret })
+}
+
+/// The account's tokens, without their secrets.
+///
+/// # Errors
+/// The database failed.
+pub async fn tokens(app: &App, account: AccountId) -> std::result::Result<Vec<Token>, Failure> {
+    Ok(store::token::list(&mut app.read().await?, account).await?)
 }
 
 /// Switches a token of the account off. `false`: there is none, or it was off.

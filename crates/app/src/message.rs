@@ -2,7 +2,7 @@
 
 use domain::billing::tariff::Zone;
 use domain::message::{LENGTH_MS_MIN, TITLE_CHARS_MAX};
-use domain::{Approval, Message, MessageId, Rials};
+use domain::{AccountId, Approval, Message, MessageId, Rials};
 
 use crate::account::never_refused;
 use crate::ports::Speaker;
@@ -197,6 +197,32 @@ pub async fn delete(
 ) -> std::result::Result<bool, Failure> {
     let (account, now) = (caller.account.id, app.now());
     let done = app.write(async |tx| Ok(store::message::delete(tx, account, id, now).await?)).await;
+    done.map_err(never_refused)
+}
+
+/// The newest messages of an account, for the member of staff who approves them.
+///
+/// # Errors
+/// The database failed.
+pub async fn newest(
+    app: &App,
+    account: AccountId,
+    limit: u32,
+) -> std::result::Result<Vec<Message>, Failure> {
+    Ok(store::message::list(&mut app.read().await?, account, None, limit).await?)
+}
+
+/// Decides whether a message may be sent, as a member of staff. `false`: there is none.
+///
+/// # Errors
+/// The database failed.
+pub async fn decide(
+    app: &App,
+    id: MessageId,
+    approval: Approval,
+) -> std::result::Result<bool, Failure> {
+    let done =
+        app.write(async |tx| Ok(store::message::set_approval(tx, id, approval).await?)).await;
     done.map_err(never_refused)
 }
 

@@ -117,6 +117,8 @@ pub struct Timeline {
 pub struct RtpSummary {
     /// Packets given to the caller for sending, those of silence after the clip included.
     pub sent: u32,
+    /// Packets among them that the operating system did not take.
+    pub refused: u32,
     /// Packets received from the agreed address.
     pub received: u32,
     /// Packets lost on the way to us, by sequence numbers (RFC 3550 A.3).

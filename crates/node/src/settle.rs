@@ -96,8 +96,8 @@ pub(crate) fn verdict(
         Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
-        // Answered and played out, but our own machine let none of it leave.
-        Cause::Played if outcome.heard_ms == 0 && outcome.clip_ms > 0 => {
+        // Answered, but our own machine let nothing of the message leave.
+        _ if outcome.answered && outcome.heard_ms == 0 && outcome.rtp.refused > 0 => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
         cause => Meaning::Call(CallFacts {

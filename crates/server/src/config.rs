@@ -288,8 +288,24 @@ pub struct Overrides {
     pub database: Option<String>,
 }
 
-/// The prefix of environment variables; `AVANAK_HTTP__LISTEN` is `listen` of `[http]`.
+/// The prefix of environment variables; `AVANAK_HTTP__LISTEN` is `listen` of `[http]`, and
+/// `AVANAK_TRUNK` is all trunks.
 const ENV_PREFIX: &str = "AVANAK_";
+
+/// Refuses a section followed by one underscore: it would be read by nobody. Other names with our
+/// prefix are of other programs.
+fn refuse_slips(env: &Env) -> Result<()> {
+    let sections = toml::Value::try_from(Config::default()).expect("the defaults are plain values");
+    for (key, _) in env.iter().filter(|(key, _)| !key.as_str().contains("__")) {
+        let Some((section, name)) = key.as_str().split_once('_') else { continue };
+        if sections.get(section).is_some() {
+            let key = key.as_str().to_uppercase();
+            let meant = format!("{section}__{name}").to_uppercase();
+            bail!("{ENV_PREFIX}{key} is not known: did you mean {ENV_PREFIX}{meant}?");
+        }
+    }
+    Ok(())
+}
 
 impl Config {
     /// Reads file, environment and command line, in rising order of weight.
@@ -305,6 +321,7 @@ impl Config {
             }
             figment = figment.merge(Toml::file_exact(file));
         }
+        refuse_slips(&Env::prefixed(ENV_PREFIX))?;
         // Only names with a section are ours: other programs use the prefix for their own ends.
         let env = Env::prefixed(ENV_PREFIX)
             .filter(|key| key.as_str().contains("__") || key == "trunk")

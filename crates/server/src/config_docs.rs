@@ -55,7 +55,8 @@ pub fn example() -> String {
     let defaults = toml::Value::try_from(Config::default()).expect("the defaults are plain values");
     let mut text = String::from(
         "# Avanak's configuration: every key, its meaning and its default. None is needed.\n\
-         # Each key is also an environment variable: AVANAK_<SECTION>__<KEY>.\n\
+         # Each key of a section is also an environment variable: AVANAK_<SECTION>__<KEY>.\n\
+         # The trunks are one, all together: AVANAK_TRUNK='[{name=\"a\", address=\"192.0.2.10\"}]'.\n\
          # Made from crates/server/src/config.rs; a test keeps it true.\n",
     );
     for section in sections() {
@@ -83,9 +84,13 @@ fn trunk_example() -> String {
 pub fn reference() -> String {
     let defaults = toml::Value::try_from(Config::default()).expect("the defaults are plain values");
     let mut text = String::from(
-        "# Configuration\n\nOne TOML file (`--config FILE`), every key also as \
-         `AVANAK_<SECTION>__<KEY>` in the environment; command-line flags win over both. Unknown \
-         keys are refused.\nMade from `crates/server/src/config.rs`; a test keeps it true.\n",
+        "# Configuration\n\nOne TOML file (`--config FILE`). The environment wins over it, and \
+         command-line flags win over both. Unknown keys are refused, wherever they stand.\n\n\
+         In the environment each key of a section is `AVANAK_<SECTION>__<KEY>`, with two \
+         underscores between them: `AVANAK_HTTP__LISTEN=0.0.0.0:8080`. A single key of a trunk \
+         cannot be set there; `AVANAK_TRUNK` is all trunks together and takes the place of those \
+         in the file: `AVANAK_TRUNK='[{name=\"carrier\", address=\"192.0.2.10\", \
+         prefixes=[\"09\"]}]'`.\n\nMade from `crates/server/src/config.rs`; a test keeps it true.\n",
     );
     for section in sections() {
         heading(&mut text, &format!("[{}]", section.name), section.doc);

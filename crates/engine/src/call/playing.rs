@@ -82,6 +82,7 @@ impl Call {
     /// The operating system did not take a packet.
     pub(crate) fn refused(&mut self, packet: &RtpTransmit, wires: &mut Wires) {
         wires.counters.rtp_refused += 1;
+        self.rtp.refused = self.rtp.refused.saturating_add(1);
         if packet.frame < frame_count(&packet.clip) {
             self.sound.refused = self.sound.refused.saturating_add(1);
         }

@@ -256,6 +256,7 @@ fn frames_that_the_operating_system_refused_were_not_heard() {
         assert_eq!((outcome.cause, outcome.answered), (Cause::Played, true));
         assert_eq!((outcome.heard_ms, outcome.clip_ms), (heard_ms, 2_000), "{refused:?}");
         assert_eq!(outcome.heard_to_end, heard_ms == 2_000, "{refused:?}");
+        assert!(outcome.rtp.refused > 0 && outcome.rtp.refused <= outcome.rtp.sent);
         let progress = world.events.iter().find_map(|(_, event)| match event {
             Event::Progress { heard_ms, .. } => Some(*heard_ms),
             _ => None,

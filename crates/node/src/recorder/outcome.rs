@@ -20,7 +20,8 @@ pub(super) fn write(to: &mut Writer<'_>, outcome: &Outcome) {
         to.option(moment, Writer::u64);
     }
     let rtp = &outcome.rtp;
-    for count in [rtp.sent, rtp.received, rtp.lost, rtp.jitter_us, rtp.strangers] {
+    let RtpSummary { sent, refused, received, lost, jitter_us, strangers, .. } = *rtp;
+    for count in [sent, refused, received, lost, jitter_us, strangers] {
         to.u32(count);
     }
     to.u8(u8::from(rtp.ambiguous));
@@ -49,6 +50,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Option<Outcome> {
         },
         rtp: RtpSummary {
             sent: from.u32()?,
+            refused: from.u32()?,
             received: from.u32()?,
             lost: from.u32()?,
             jitter_us: from.u32()?,

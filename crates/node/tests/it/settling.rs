@@ -1,7 +1,7 @@
 //! What a call's end does to the send and the money, with and without the database.
 
 use domain::Disposition;
-use engine::{Cause, Event, Outcome};
+use engine::{Cause, Event, Outcome, RtpSummary};
 use store::quick_send::State;
 
 use crate::fixture::{World, busy, config, dialog, ended, heard_out};
@@ -46,17 +46,25 @@ async fn a_message_heard_in_part_is_charged_by_started_pulses() {
 
 #[tokio::test]
 async fn a_message_that_never_left_our_machine_is_our_failure_and_costs_nothing() {
-    let mut world = World::new(config(10, 50)).await;
-    let customer = world.account(10_000).await;
-    let send = world.submit(&customer, "09121234567").await;
-    world.run().await;
-    let outcome = Outcome { heard_ms: 0, heard_to_end: false, ..heard_out() };
-    world.tell(ended(world.last_call(), outcome));
-    world.run().await;
-    let end = world.ended(&customer, send).await;
-    assert_eq!((end.disposition, end.charge.0), (Disposition::NetworkFailure, 0));
-    assert_eq!(world.balance(&customer).await, (10_000, 0));
-    world.audit().await;
+    // A call that was hung up before the message began is nobody's failure.
+    for (cause, refused, disposition) in [
+        (Cause::Played, 500, Disposition::NetworkFailure),
+        (Cause::CalleeHungUp, 3, Disposition::NetworkFailure),
+        (Cause::CalleeHungUp, 0, Disposition::HeardInPart),
+    ] {
+        let mut world = World::new(config(10, 50)).await;
+        let customer = world.account(10_000).await;
+        let send = world.submit(&customer, "09121234567").await;
+        world.run().await;
+        let rtp = RtpSummary { refused, ..RtpSummary::default() };
+        let outcome = Outcome { cause, heard_ms: 0, heard_to_end: false, rtp, ..heard_out() };
+        world.tell(ended(world.last_call(), outcome));
+        world.run().await;
+        let end = world.ended(&customer, send).await;
+        assert_eq!((end.disposition, end.charge.0), (disposition, 0));
+        assert_eq!(world.balance(&customer).await, (10_000, 0));
+        world.audit().await;
+    }
 }
 
 #[tokio::test]

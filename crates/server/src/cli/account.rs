@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use app::App;
-use app::account::{AccountRefusal, NewAccount};
+use app::account::{AccountRefusal, NewAccount, Token};
 use clap::Subcommand;
-use domain::{AccountId, Rials, Timestamp};
+use domain::calendar::jalali::gregorian_date_time;
+use domain::{AccountId, Rials, Timestamp, TokenId};
 use serde_json::json;
 
 use super::{open, say};
@@ -51,11 +52,17 @@ pub enum Account {
         #[arg(long)]
         json: bool,
     },
-    /// Make another token for an account.
+    /// Make another token for an account; or show its tokens, or switch one off.
     Token {
         /// The account.
         #[arg(long)]
         account: i64,
+        /// Show the account's tokens, without their secrets.
+        #[arg(long, conflicts_with = "revoke")]
+        list: bool,
+        /// Switch this token off, for good.
+        #[arg(long, value_name = "ID")]
+        revoke: Option<i64>,
         /// What it is for.
         #[arg(long, default_value = "cli")]
         label: String,
@@ -65,6 +72,36 @@ pub enum Account {
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
+    },
+    /// Show all accounts.
+    List {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Switch an account off: none of its tokens works until it is switched on again.
+    Disable {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+    },
+    /// Switch an account on again.
+    Enable {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+    },
+    /// Move the end of an account's subscription.
+    Expire {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// It ends after this many days; 0 ends it now.
+        #[arg(long, value_name = "DAYS", required_unless_present = "never")]
+        days: Option<u32>,
+        /// It does not end.
+        #[arg(long, conflicts_with = "days")]
+        never: bool,
     },
     /// Check that the books of all accounts add up.
     Audit {
@@ -83,6 +120,9 @@ pub enum Account {
     },
 }
 
+/// Accounts read at once.
+const PAGE: u32 = 500;
+
 /// Runs the command.
 pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     let app = open::app(config).await?;
@@ -100,9 +140,22 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Credit { account, rials, reference, json } => {
             credit(&app, AccountId(account), Rials(rials), reference, json).await?;
         }
-        Account::Token { account, label, days, json } => {
+        Account::Token { account, list: true, json, .. } => {
+            tokens(&app, AccountId(account), json).await?;
+        }
+        Account::Token { account, revoke: Some(token), json, .. } => {
+            revoke(&app, AccountId(account), TokenId(token), json).await?;
+        }
+        Account::Token { account, label, days, json, .. } => {
             let expires_at = days.map(|days| after_days(&app, days));
             token(&app, AccountId(account), label, expires_at, json).await?;
+        }
+        Account::List { json } => list(&app, json).await?,
+        Account::Disable { account } => set_disabled(&app, AccountId(account), true).await?,
+        Account::Enable { account } => set_disabled(&app, AccountId(account), false).await?,
+        Account::Expire { account, days, never: _ } => {
+            let at = days.map(|days| after_days(&app, days));
+            expire(&app, AccountId(account), at).await?;
         }
         Account::Audit { json } => return audit(&app, json).await,
         Account::Show { account, json } => show(&app, AccountId(account), json).await?,
@@ -147,9 +200,110 @@ async fn token(
     let token =
         app::account::create_token(app, account, label, expires_at).await.map_err(refused)?;
     if json {
-        return say(&json!({ "account_id": account.0, "token": token.secret }).to_string());
+        let shown =
+            json!({ "account_id": account.0, "token_id": token.id.0, "token": token.secret });
+        return say(&shown.to_string());
     }
     say(&format!("token   {}   (shown only now)", token.secret))
+}
+
+async fn tokens(app: &App, account: AccountId, json: bool) -> Result<()> {
+    let tokens = app::account::tokens(app, account).await.map_err(open::failed)?;
+    let now = app.now();
+    let state = |token: &Token| ended(token.disabled_at, token.expires_at, now);
+    if json {
+        let shown: Vec<_> = tokens
+            .iter()
+            .map(|token| {
+                json!({ "token_id": token.id.0, "label": token.label, "state": state(token) })
+            })
+            .collect();
+        return say(&json!({ "account_id": account.0, "tokens": shown }).to_string());
+    }
+    for token in &tokens {
+        let made = gregorian_date_time(token.created_at);
+        say(&format!("token {}  {}  made {made}  {}", token.id, state(token), token.label))?;
+    }
+    say(&format!("{} tokens of account {account}", tokens.len()))
+}
+
+async fn revoke(app: &App, account: AccountId, token: TokenId, json: bool) -> Result<()> {
+    if !app::account::disable_token(app, account, token).await.map_err(open::failed)? {
+        bail!("account {account} has no token {token}, or it was off already");
+    }
+    if json {
+        return say(&json!({ "account_id": account.0, "revoked": token.0 }).to_string());
+    }
+    say(&format!("token {token} is off"))
+}
+
+/// Why something works no more, in a word.
+fn ended(off: Option<Timestamp>, end: Option<Timestamp>, now: Timestamp) -> &'static str {
+    if off.is_some() {
+        "off"
+    } else if end.is_some_and(|end| end <= now) {
+        "expired"
+    } else {
+        "on"
+    }
+}
+
+async fn list(app: &App, json: bool) -> Result<()> {
+    let mut accounts = Vec::new();
+    loop {
+        let after = accounts.last().map_or(AccountId(0), |last: &domain::Account| last.id);
+        let page = app::account::list(app, after, PAGE).await.map_err(open::failed)?;
+        if page.is_empty() {
+            break;
+        }
+        accounts.extend(page);
+    }
+    let now = app.now();
+    let state = |account: &domain::Account| ended(account.disabled_at, account.expires_at, now);
+    if json {
+        let shown: Vec<_> = accounts
+            .iter()
+            .map(|account| {
+                json!({
+                    "account_id": account.id.0,
+                    "name": account.name,
+                    "mobile": account.mobile,
+                    "available_rials": account.available().0,
+                    "state": state(account),
+                })
+            })
+            .collect();
+        return say(&json!({ "accounts": shown }).to_string());
+    }
+    for account in &accounts {
+        let available = account.available();
+        let (id, state) = (account.id, state(account));
+        say(&format!(
+            "account {id}  {state}  {available} rials available  {}  {}",
+            account.mobile, account.name
+        ))?;
+    }
+    say(&format!("{} accounts", accounts.len()))
+}
+
+async fn set_disabled(app: &App, account: AccountId, disabled: bool) -> Result<()> {
+    if !app::account::set_disabled(app, account, disabled).await.map_err(open::failed)? {
+        bail!("there is no account {account}");
+    }
+    say(&format!("account {account} is {}", if disabled { "off" } else { "on" }))
+}
+
+async fn expire(app: &App, account: AccountId, at: Option<Timestamp>) -> Result<()> {
+    if !app::account::set_expiry(app, account, at).await.map_err(open::failed)? {
+        bail!("there is no account {account}");
+    }
+    match at {
+        Some(at) => {
+            let at = gregorian_date_time(at);
+            say(&format!("the subscription of account {account} ends at {at}, Tehran time"))
+        }
+        None => say(&format!("the subscription of account {account} does not end")),
+    }
 }
 
 async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {

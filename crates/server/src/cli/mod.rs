@@ -2,6 +2,7 @@
 
 mod account;
 mod doctor;
+mod message;
 mod migrate;
 mod open;
 mod phone;
@@ -30,13 +31,16 @@ struct Cli {
     command: Command,
 }
 
+/// What a variant here does not say, the command's own struct says.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the platform until it is told to stop (SIGTERM or Ctrl-C).
     Serve(serve::Serve),
-    /// Customers' accounts: create, credit, token, show.
+    /// Customers' accounts: create, list, show, credit, token, disable, enable, expire, audit.
     #[command(subcommand)]
     Account(account::Account),
+    /// Customers' messages: list, approve, reject.
+    #[command(subcommand)]
+    Message(message::Message),
     /// Phones that can be called by a short number: add, show.
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -46,9 +50,7 @@ enum Command {
     /// Routes to the telephone network.
     #[command(subcommand)]
     Trunk(trunk::Trunk),
-    /// Check everything this program needs, and say what to do about what is missing.
     Doctor(doctor::Doctor),
-    /// Bring the database to this program's version.
     Migrate(migrate::Migrate),
 }
 
@@ -78,6 +80,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         match cli.command {
             Command::Serve(_) => serve::run(config).await,
             Command::Account(command) => account::run(&config, command).await,
+            Command::Message(command) => message::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, command).await,

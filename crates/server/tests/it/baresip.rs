@@ -6,8 +6,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::platform::{
-    Customer, Options, Platform, config, correlation, eventually, free_udp_port, request,
-    rising_tone,
+    Customer, Options, Platform, config, correlation, eventually, free_udp_port, rising_tone,
 };
 
 /// A running baresip that answers every call and writes down what it hears.
@@ -130,13 +129,7 @@ fn a_registered_softphone_hears_the_message_as_it_was_uploaded() {
     assert_eq!(story["charged_rials"], 225, "{story}");
 
     phone.stop();
-    let stored = request(
-        platform.http(),
-        &customer.token,
-        "DownloadMessage",
-        &[("MessageID", &message.to_string())],
-    );
-    let clip = media::wav::read(&stored.unwrap()).unwrap();
+    let clip = platform.clip(&customer, message);
     let (alike, offset) = correlation(&clip, &phone.heard());
     assert!(alike > 0.95, "baresip heard something else: {alike} at {offset}");
     eventually("baresip's goodbye is heard", || {

@@ -2,14 +2,14 @@
 //! twice, and the books are exact.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::database::Database;
 use crate::far_end::FarEnd;
 use crate::platform::{
-    Customer, Options, Platform, config, eventually, pause, request, rising_tone,
+    Customer, Options, Platform, config, eventually, pause, random, request, rising_tone,
 };
 
 /// Kills on each engine.
@@ -27,23 +27,10 @@ fn fifty_kills_on_sqlite_lose_nothing_and_call_nobody_twice() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "cargo x test says where PostgreSQL is")]
 fn fifty_kills_on_postgres_lose_nothing_and_call_nobody_twice() {
-    let Ok(server) = std::env::var("AVANAK_TEST_POSTGRES") else {
-        eprintln!("SKIPPED: no PostgreSQL (AVANAK_TEST_POSTGRES); cargo x test starts one");
-        return;
-    };
-    survive(fresh_database(&server));
-}
-
-/// A database of its own on the server at `url`.
-fn fresh_database(url: &str) -> String {
-    let name = format!("kill_{}", std::process::id());
-    let sql = format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'");
-    let made = Command::new("psql").arg(url).args(["-q", "-c", &sql]).status().unwrap();
-    assert!(made.success(), "psql made {name}");
-    let (server, _) = url.rsplit_once('/').expect("the URL names a database");
-    format!("{server}/{name}")
+    if let Some(database) = Database::fresh("kill") {
+        survive(database.url);
+    }
 }
 
 /// A send that a client was told is accepted.
@@ -77,12 +64,6 @@ fn survive(database: String) {
     judge(&platform, &customer, &accepted, &far_end);
 }
 
-/// A number that looks random and is the same in each run.
-fn random(seed: &mut u32) -> u32 {
-    *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-    *seed >> 8
-}
-
 /// Threads that send to one fresh number after the other until the platform is gone.
 struct Clients {
     stop: Arc<AtomicBool>,
@@ -110,10 +91,10 @@ impl Clients {
                         let message = message.to_string();
                         let parameters = [("MessageID", &*message), ("Number", &*number)];
                         // Without a whole answer the client knows nothing, and claims nothing.
-                        let Ok(body) = request(http, &token, "QuickSend", &parameters) else {
+                        let Ok(answer) = request(http, &token, "QuickSend", &parameters) else {
                             return;
                         };
-                        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                        let answer = answer.json();
                         let id = answer["QuickSendID"].as_i64().unwrap();
                         assert!(id > 0, "{answer}");
                         accepted.lock().unwrap().insert(id, number);

@@ -1,10 +1,20 @@
 //! The binary against the world: real SIP peers, real clients, kill -9. One test binary.
+#![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
+#![expect(clippy::print_stderr, reason = "a failed test tells what the peers said")]
 
 mod baresip;
+mod commands;
+mod database;
+mod digest;
 mod far_end;
+mod full_disk;
+mod garbage;
 mod kill;
+mod outage;
 mod platform;
 mod python_client;
 mod reach;
 mod sandbox;
+mod shutdown;
 mod sipp;
+mod strangers;

@@ -1,6 +1,8 @@
 //! The program under test: the real binary in its own data directory, driven from outside like an
 //! operator and a customer would.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -8,10 +10,10 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// How long anything may take before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a platform is started.
 #[derive(Default, Clone)]
@@ -29,6 +31,8 @@ pub struct Platform {
     child: Child,
     options: Options,
     dir: TempDir,
+    /// Apart from the data, so that it can be read when there is no room for data.
+    log: NamedTempFile,
     http: SocketAddr,
 }
 
@@ -46,8 +50,9 @@ impl Platform {
         if options.database.starts_with("postgres") {
             cli(dir.path(), &options, &["migrate"]);
         }
-        let (child, http) = spawn(dir.path(), &options);
-        Self { child, options, dir, http }
+        let log = NamedTempFile::new().unwrap();
+        let (child, http) = spawn(dir.path(), log.path(), &options);
+        Self { child, options, dir, log, http }
     }
 
     /// A platform on SQLite with the sandbox carrier, which keeps what its phones hear.
@@ -70,7 +75,7 @@ impl Platform {
 
     /// Where phones register and trunks answer, as the log says it.
     pub fn sip_port(&self) -> u16 {
-        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+        let log = self.log();
         let (_, rest) = log.rsplit_once("the node is up sip=").unwrap();
         let address: SocketAddr = rest.split_whitespace().next().unwrap().parse().unwrap();
         address.port()
@@ -118,10 +123,19 @@ impl Platform {
 
     /// Calls a method of the web services.
     pub fn call(&self, customer: &Customer, method: &str, parameters: &[(&str, &str)]) -> Value {
-        let body = request(self.http, &customer.token, method, parameters)
-            .unwrap_or_else(|error| panic!("{method}: {error}"));
-        serde_json::from_slice(&body)
-            .unwrap_or_else(|_| panic!("{method}: {}", String::from_utf8_lossy(&body)))
+        self.ask(customer, method, parameters).json()
+    }
+
+    /// Calls a method of the web services; the whole answer.
+    pub fn ask(&self, customer: &Customer, method: &str, parameters: &[(&str, &str)]) -> Answer {
+        request(self.http, &customer.token, method, parameters)
+            .unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Asks for a send; the whole answer, whatever it says.
+    pub fn try_send(&self, customer: &Customer, message: i64, number: &str) -> Answer {
+        let message = message.to_string();
+        self.ask(customer, "QuickSend", &[("MessageID", &message), ("Number", number)])
     }
 
     /// Uploads a clip of `seconds` of tone and returns its message id.
@@ -137,8 +151,7 @@ impl Platform {
 
     /// Sends a message to a number; the quick send's id.
     pub fn send(&self, customer: &Customer, message: i64, number: &str) -> i64 {
-        let message = message.to_string();
-        let sent = self.call(customer, "QuickSend", &[("MessageID", &message), ("Number", number)]);
+        let sent = self.try_send(customer, message, number).json();
         let id = sent["QuickSendID"].as_i64().unwrap();
         assert!(id > 0, "{sent}");
         id
@@ -190,7 +203,7 @@ impl Platform {
     /// A message as its customer gets it back: the telephone audio that is played.
     pub fn clip(&self, customer: &Customer, message: i64) -> Vec<i16> {
         let parameters = [("MessageID", &*message.to_string())];
-        let wav = request(self.http, &customer.token, "DownloadMessage", &parameters).unwrap();
+        let wav = self.ask(customer, "DownloadMessage", &parameters).body;
         media::wav::read(&wav).unwrap()
     }
 
@@ -211,12 +224,31 @@ impl Platform {
 
     /// The log so far, of all starts.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("log")).unwrap()
+        std::fs::read_to_string(self.log.path()).unwrap()
     }
 
     /// The process's id.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Every local UDP port of the process, from the kernel's tables.
+    pub fn udp_ports(&self) -> Vec<u16> {
+        let sockets: BTreeSet<String> = std::fs::read_dir(format!("/proc/{}/fd", self.pid()))
+            .unwrap()
+            // A file may have been closed since it was listed.
+            .filter_map(|file| std::fs::read_link(file.unwrap().path()).ok())
+            .filter_map(|to| {
+                Some(to.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+            })
+            .collect();
+        let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+        let ports = table.lines().filter_map(|line| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let (_, port) = fields.get(1)?.split_once(':')?;
+            sockets.contains(*fields.get(9)?).then(|| u16::from_str_radix(port, 16).unwrap())
+        });
+        ports.collect()
     }
 
     /// Runs a command of the command line against this platform, however it ends.
@@ -232,7 +264,7 @@ impl Platform {
 
     /// Starts the process again on the same data.
     pub fn restart(&mut self) {
-        let (child, http) = spawn(self.dir.path(), &self.options);
+        let (child, http) = spawn(self.dir.path(), self.log.path(), &self.options);
         self.child = child;
         self.http = http;
     }
@@ -255,7 +287,7 @@ impl Drop for Platform {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            let log = std::fs::read_to_string(self.log.path()).unwrap_or_default();
             let log: Vec<&str> =
                 log.lines().filter(|line| !line.contains("answered took")).collect();
             eprintln!("--- the platform's log\n{}", log.join("\n"));
@@ -294,20 +326,20 @@ fn arguments(dir: &Path, options: &Options) -> Vec<String> {
     arguments
 }
 
-fn spawn(dir: &Path, options: &Options) -> (Child, SocketAddr) {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log")).unwrap();
+fn spawn(dir: &Path, log: &Path, options: &Options) -> (Child, SocketAddr) {
+    let lines = std::fs::OpenOptions::new().append(true).open(log).unwrap();
     let mut child = binary()
         .arg("serve")
         .args(arguments(dir, options))
         .args(["--http", "127.0.0.1:0"])
         .stdout(Stdio::piped())
-        .stderr(log)
+        .stderr(lines)
         .spawn()
         .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let Some(address) = line.trim().strip_prefix("listening http://") else {
-        let log = std::fs::read_to_string(dir.join("log")).unwrap_or_default();
+        let log = std::fs::read_to_string(log).unwrap_or_default();
         panic!("the platform did not start: {line}\n{log}");
     };
     (child, address.parse().unwrap())
@@ -315,9 +347,10 @@ fn spawn(dir: &Path, options: &Options) -> (Child, SocketAddr) {
 
 /// A data directory with its configuration file, in which nothing was started yet.
 pub fn data_dir(options: &Options) -> TempDir {
-    let dir = match options.within.as_os_str().is_empty() {
-        true => tempfile::tempdir(),
-        false => tempfile::tempdir_in(&options.within),
+    let dir = if options.within.as_os_str().is_empty() {
+        tempfile::tempdir()
+    } else {
+        tempfile::tempdir_in(&options.within)
     };
     let dir = dir.unwrap();
     std::fs::write(dir.path().join("avanak.toml"), &options.config).unwrap();
@@ -340,13 +373,34 @@ fn cli(dir: &Path, options: &Options, command: &[&str]) -> String {
     text
 }
 
-/// One request of a customer; the body of the answer. An error is the network's.
+/// What a customer's request came to.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status line and the header fields, in small letters.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body, which every method but one writes as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// A header field.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+/// One request of a customer. An error is the network's.
 pub fn request(
     http: SocketAddr,
     token: &str,
     method: &str,
     parameters: &[(&str, &str)],
-) -> std::io::Result<Vec<u8>> {
+) -> std::io::Result<Answer> {
     let form: Vec<String> =
         parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
     let body = form.join("&");
@@ -366,12 +420,12 @@ pub fn request(
         .position(|four| four == b"\r\n\r\n")
         .ok_or_else(|| std::io::Error::other("the connection ended before the answer was whole"))?;
     let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
-    let body = answer[end + 4..].to_vec();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    if length.and_then(|length| length.trim().parse().ok()) != Some(body.len()) {
+    let answer = Answer { head, body: answer[end + 4..].to_vec() };
+    let length = answer.field("content-length").and_then(|length| length.trim().parse().ok());
+    if length != Some(answer.body.len()) {
         return Err(std::io::Error::other("the answer is not whole"));
     }
-    Ok(body)
+    Ok(answer)
 }
 
 fn encoded(text: &str) -> String {
@@ -379,7 +433,7 @@ fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() {
             all.push(char::from(byte));
         } else {
-            all.push_str(&format!("%{byte:02X}"));
+            write!(all, "%{byte:02X}").unwrap();
         }
         all
     })
@@ -407,6 +461,12 @@ pub fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "another process cannot be waited for otherwise")]
 pub fn pause(time: Duration) {
     std::thread::sleep(time);
+}
+
+/// A number that looks random and is the same in each run.
+pub fn random(seed: &mut u32) -> u32 {
+    *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    *seed >> 8
 }
 
 /// A UDP port that was free a moment ago.

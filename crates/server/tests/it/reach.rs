@@ -15,8 +15,8 @@ use crate::platform::{
 };
 
 /// A trunk written by hand: it answers every call and keeps what was said to it.
-struct ByHand {
-    address: SocketAddr,
+pub struct ByHand {
+    pub address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -24,7 +24,7 @@ struct ByHand {
 
 impl ByHand {
     /// It wants its audio sent to `media`.
-    fn start(media: SocketAddr) -> Self {
+    pub fn start(media: SocketAddr) -> Self {
         let sip = UdpSocket::bind("127.0.0.1:0").unwrap();
         sip.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
         let address = sip.local_addr().unwrap();
@@ -62,16 +62,16 @@ impl Drop for ByHand {
 /// 200 to whatever was asked, with a description when it was an INVITE.
 fn answer(request: &str, contact: SocketAddr, media: SocketAddr) -> String {
     let copied = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
-    let headers: String = request
-        .lines()
-        .take_while(|line| !line.is_empty())
-        .filter(|line| copied.iter().any(|name| line.starts_with(name)))
-        .map(|line| {
-            let tag =
-                if line.starts_with("To:") && !line.contains("tag=") { ";tag=hand" } else { "" };
-            format!("{line}{tag}\r\n")
-        })
-        .collect();
+    let mut headers = String::new();
+    for line in request.lines().take_while(|line| !line.is_empty()) {
+        if copied.iter().any(|name| line.starts_with(name)) {
+            headers.push_str(line);
+            if line.starts_with("To:") && !line.contains("tag=") {
+                headers.push_str(";tag=hand");
+            }
+            headers.push_str("\r\n");
+        }
+    }
     let (kind, body) = if request.starts_with("INVITE ") {
         let (ip, port) = (media.ip(), media.port());
         let body = format!(

@@ -1,0 +1,318 @@
+//! The command line as an operator uses it: what each command prints, and what it changes for a
+//! customer.
+
+use std::process::Output;
+
+use crate::platform::{
+    Customer, Options, Platform, binary, config, data_dir, free_udp_port, rising_tone, run,
+};
+use crate::reach::ByHand;
+
+/// What a command printed, on both streams, and whether it succeeded.
+fn said(output: &Output) -> (bool, String) {
+    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+/// Runs a command that must succeed; what it printed.
+fn done(platform: &Platform, arguments: &[&str]) -> String {
+    let (success, text) = said(&platform.run(arguments));
+    assert!(success, "{arguments:?}: {text}");
+    text
+}
+
+/// Runs a command that must fail; what it printed.
+fn refused(platform: &Platform, arguments: &[&str]) -> String {
+    let (success, text) = said(&platform.run(arguments));
+    assert!(!success, "{arguments:?}: {text}");
+    text
+}
+
+/// The code that a customer's quick send of a message gets: its id, or a refusal.
+fn send(platform: &Platform, customer: &Customer, message: i64) -> i64 {
+    let message = message.to_string();
+    let parameters = [("MessageID", &*message), ("Number", "09121234567")];
+    platform.call(customer, "QuickSend", &parameters)["QuickSendID"].as_i64().unwrap()
+}
+
+fn platform() -> Platform {
+    Platform::start(Options { config: config(""), ..Options::default() })
+}
+
+/// Goal: an account that is off or over is refused with its code, and works again afterwards.
+#[test]
+fn accounts_are_switched_off_and_on_and_their_subscription_moved() {
+    let platform = platform();
+    let customer = platform.customer(100_000);
+    let id = customer.account.to_string();
+    let message = platform.upload(&customer, &rising_tone(4_000));
+    let list = || platform.cli(&["account", "list", "--json"])["accounts"].clone();
+    for (command, state, code) in [
+        (&["account", "disable"][..], "off", Some(-103)),
+        (&["account", "enable"], "on", None),
+        (&["account", "expire", "--days", "0"], "expired", Some(-104)),
+        (&["account", "expire", "--never"], "on", None),
+        (&["account", "expire", "--days", "1"], "on", None),
+    ] {
+        done(&platform, &[command, &["--account", &id]].concat());
+        let listed = list();
+        assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+        assert_eq!((&listed[0]["account_id"], &listed[0]["state"]), (&1.into(), &state.into()));
+        let got = send(&platform, &customer, message);
+        assert!(code.map_or(got > 0, |code| got == code), "{command:?}: {got}");
+    }
+    for command in [&["disable"][..], &["enable"], &["expire", "--never"]] {
+        let why = refused(&platform, &[&["account"], command, &["--account", "77"]].concat());
+        assert!(why.contains("there is no account 77"), "{why}");
+    }
+    assert!(done(&platform, &["account", "list"]).contains("1 accounts"));
+}
+
+/// Goal: a second token works beside the first, until it is revoked; the first goes on.
+#[test]
+fn tokens_are_made_shown_and_revoked() {
+    let platform = platform();
+    let customer = platform.customer(100_000);
+    let id = customer.account.to_string();
+    let of_account = |more: &[&str]| {
+        platform.cli(&[&["account", "token", "--json", "--account", &id], more].concat())
+    };
+    let made = of_account(&["--label", "shop"]);
+    let token = made["token_id"].to_string();
+    let second = Customer { token: made["token"].as_str().unwrap().to_owned(), ..customer.clone() };
+    let message = platform.upload(&second, &rising_tone(4_000));
+    assert_eq!(of_account(&["--revoke", &token])["revoked"], made["token_id"]);
+    assert_eq!(send(&platform, &second, message), -203);
+    assert!(send(&platform, &customer, message) > 0);
+    let listed = of_account(&["--list"]);
+    let seen: Vec<_> = listed["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| (token["label"].as_str().unwrap(), token["state"].as_str().unwrap()))
+        .collect();
+    assert_eq!(seen, [("first", "on"), ("shop", "off")]);
+    assert!(!listed.to_string().contains(&second.token), "a secret is shown once");
+    let again = ["account", "token", "--account", &id, "--revoke", &token];
+    assert!(refused(&platform, &again).contains("was off already"));
+    assert!(
+        refused(&platform, &["account", "token", "--account", "77"]).contains("no such account")
+    );
+}
+
+/// Goal: credit arrives once for each reference, and nonsense is refused.
+#[test]
+fn credit_is_posted_once_for_a_reference() {
+    let platform = platform();
+    let customer = platform.customer(1_000);
+    let id = customer.account.to_string();
+    let credit = |rials: &str| {
+        platform.run(&[
+            "account",
+            "credit",
+            "--account",
+            &id,
+            "--rials",
+            rials,
+            "--reference",
+            "pay-7",
+            "--json",
+        ])
+    };
+    let (success, text) = said(&credit("500"));
+    assert!(success && text.contains("\"balance_rials\":1500"), "{text}");
+    let (success, text) = said(&credit("500"));
+    assert!(!success && text.contains("was posted before"), "{text}");
+    let (success, text) = said(&credit("0"));
+    assert!(!success && text.contains("the amount is not between"), "{text}");
+    assert_eq!(platform.settled_balance(&customer), 1_500);
+}
+
+/// Goal: messages that must be listened to are sent only after a member of staff approved them.
+#[test]
+fn messages_wait_for_approval_when_the_account_wants_it() {
+    let platform = platform();
+    let made = platform.cli(&[
+        "account",
+        "create",
+        "--name",
+        "T",
+        "--mobile",
+        "09120000001",
+        "--credit",
+        "100000",
+        "--require-approval",
+        "--json",
+    ]);
+    let customer = Customer {
+        account: made["account_id"].as_i64().unwrap(),
+        token: made["token"].as_str().unwrap().to_owned(),
+    };
+    let message = platform.upload(&customer, &rising_tone(4_000));
+    let (account, id) = (customer.account.to_string(), message.to_string());
+    let state = || {
+        let listed = platform.cli(&["message", "list", "--account", &account, "--json"]);
+        listed["messages"][0]["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((state().as_str(), send(&platform, &customer, message)), ("waiting", -8));
+    let spoken = [("Text", "سلام. کد شما ۴ ۷ ۱ ۲ است."), ("Number", "09121234567")];
+    assert_eq!(platform.call(&customer, "QuickSendWithTTS", &spoken)["QuickSendID"], 0);
+    done(&platform, &["message", "approve", &id]);
+    assert_eq!(state(), "approved");
+    assert!(send(&platform, &customer, message) > 0);
+    done(&platform, &["message", "reject", &id]);
+    assert_eq!((state().as_str(), send(&platform, &customer, message)), ("rejected", -8));
+    let why = refused(&platform, &["message", "approve", "77"]);
+    assert!(why.contains("there is no message 77"), "{why}");
+}
+
+/// Goal: beside a healthy platform the doctor finds nothing; what is wrong comes with its fix.
+#[test]
+fn the_doctor_says_what_is_well_and_how_to_mend_the_rest() {
+    let trunk = ByHand::start("127.0.0.1:9".parse().unwrap());
+    let platform = Platform::with_trunk(trunk.address, "");
+    let well = done(&platform, &["doctor"]);
+    let names = [
+        "configuration",
+        "disk",
+        "database",
+        "http port",
+        "sip port",
+        "own address",
+        "media ports",
+        "speech",
+        "clock",
+        "trunk",
+    ];
+    for name in names {
+        assert!(
+            well.lines().any(|line| line.starts_with(&format!("ok    {name}"))),
+            "{name}: {well}"
+        );
+    }
+    assert_eq!(well.lines().count(), names.len(), "{well}");
+    for (ill, name, fix) in [
+        ("[speech]\nespeak = '/nowhere/espeak-ng'\n", "speech", "apt-get install espeak-ng"),
+        ("[sip]\nlisten = '192.0.2.77:0'\n", "sip port", "is it an address of ours?"),
+        ("[sip]\nlisten = '192.0.2.77:0'\nmedia_port_first = 20000\n", "media ports", "of ours?"),
+        ("[database]\nurl = 'sqlite:/nowhere/avanak.db'\n", "database", "is the URL right"),
+        ("[[trunk]]\nname = 'far'\naddress = '192.0.2.10'\n", "trunk", "set sip.listen"),
+    ] {
+        let options = Options { config: ill.to_owned(), ..Options::default() };
+        let dir = data_dir(&options);
+        let (success, text) = said(&run(dir.path(), &options, &["doctor"]));
+        let line = text.lines().find(|line| line.starts_with(&format!("FAIL  {name}")));
+        assert!(!success && line.is_some_and(|line| line.contains(fix)), "{ill}: {text}");
+    }
+}
+
+/// Goal: a trunk that answers is explained; one that is not there is told at once.
+#[test]
+fn a_trunk_is_checked_from_end_to_end() {
+    let trunk = ByHand::start("127.0.0.1:9".parse().unwrap());
+    let dead = format!("127.0.0.1:{}", free_udp_port());
+    let trunks = format!(
+        "[[trunk]]\nname = 'good'\naddress = '{}'\n[[trunk]]\nname = 'dead'\naddress = '{dead}'\n",
+        trunk.address
+    );
+    let options = Options { config: config(&trunks), ..Options::default() };
+    let dir = data_dir(&options);
+    let check = |name: &str| said(&run(dir.path(), &options, &["trunk", "check", name]));
+    let (success, text) = check("good");
+    assert!(success, "{text}");
+    for part in ["trunk good", "reach us at 127.0.0.1", "answered OPTIONS with 200", "30 calls"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (success, text) = check("dead");
+    assert!(!success && text.contains(&format!("nobody listens at {dead}")), "{text}");
+    let (success, text) = check("other");
+    assert!(!success && text.contains("there is no trunk 'other'"), "{text}");
+}
+
+/// Goal: `--database` says where the database is, for the server and for every other command.
+#[test]
+fn the_database_is_where_the_command_line_says() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = elsewhere.path().join("here.db");
+    let database = format!("sqlite:{}", path.display());
+    let platform = Platform::start(Options { config: config(""), database, ..Options::default() });
+    let customer = platform.customer(1_000);
+    assert_eq!(platform.call(&customer, "AccountStatus", &[])["RemaindCredit"], 1_000);
+    assert!(path.is_file(), "the database is there");
+    assert!(!platform.data_dir().join("avanak.db").exists(), "and not at its usual place");
+}
+
+/// Goal: the environment wins over the file, trunks included, and its slips are told by name.
+#[test]
+fn the_environment_wins_over_the_file_and_its_unknown_keys_are_named() {
+    let file = "[speech]\nespeak = '/from/the/file'\n[[trunk]]\nname = 'file'\naddress = 'x'\n";
+    let options = Options { config: file.to_owned(), ..Options::default() };
+    let dir = data_dir(&options);
+    let with = |name: &str, value: &str, command: &[&str]| {
+        let output = binary()
+            .env(name, value)
+            .args(command)
+            .arg(format!("--config={}", dir.path().join("avanak.toml").display()))
+            .arg(format!("--data-dir={}", dir.path().display()))
+            .output();
+        said(&output.unwrap())
+    };
+    let (_, text) = with("AVANAK_SPEECH__ESPEAK", "/from/the/environment", &["doctor"]);
+    assert!(text.contains("/from/the/environment") && !text.contains("/from/the/file"), "{text}");
+    let dead = free_udp_port();
+    let trunks = format!("[{{name=\"env\", address=\"127.0.0.1:{dead}\", prefixes=[\"09\"]}}]");
+    let (_, text) = with("AVANAK_TRUNK", &trunks, &["trunk", "check"]);
+    assert!(text.contains("trunk env") && !text.contains("trunk file"), "{text}");
+    for (name, named) in [
+        ("AVANAK_SIP__LISTN", "listn"),
+        ("AVANAK_SPI__LISTEN", "spi"),
+        ("AVANAK_SIP_LISTEN", "did you mean AVANAK_SIP__LISTEN?"),
+    ] {
+        let (success, text) = with(name, "127.0.0.1:0", &["account", "list"]);
+        assert!(!success && text.contains(named), "{name}: {text}");
+    }
+    let (success, text) = with("AVANAK_OF_ANOTHER_PROGRAM", "1", &["account", "list"]);
+    assert!(success, "{text}");
+}
+
+/// Goal: every command explains itself.
+#[test]
+fn every_command_has_its_help() {
+    for (command, phrases) in [
+        ("", &["voice-message platform", "--config", "--data-dir", "--database", "serve"][..]),
+        ("serve", &["SIGTERM", "listening http://", "--http <ADDR:PORT>"]),
+        ("account", &["create", "credit", "token", "list", "disable", "enable", "expire", "audit"]),
+        (
+            "account create",
+            &["first token", "--name", "--mobile", "--credit", "--require-approval"],
+        ),
+        ("account credit", &["--rials", "--reference", "never credits twice"]),
+        ("account token", &["--label", "--days", "--list", "--revoke"]),
+        ("account list", &["Show all accounts", "--json"]),
+        ("account show", &["its money", "--account"]),
+        ("account disable", &["tokens works", "--account"]),
+        ("account enable", &["on again", "--account"]),
+        ("account expire", &["subscription", "--days", "--never"]),
+        ("account audit", &["books"]),
+        ("message", &["list", "approve", "reject"]),
+        ("message list", &["newest messages", "--account"]),
+        ("message approve", &["Let a message be sent", "<ID>"]),
+        ("message reject", &["Keep a message", "<ID>"]),
+        ("phone", &["add", "show"]),
+        ("phone add", &["--extension", "--contact", "sip:me@"]),
+        ("phone show", &["can be reached", "--account"]),
+        ("quick-send show", &["its money", "<ID>"]),
+        ("trunk check", &["whether it is there", "[NAME]"]),
+        ("doctor", &["say the fix", "Ports in use are no failure"]),
+        ("migrate", &["copied first"]),
+    ] {
+        let output = binary().args(command.split_whitespace()).arg("--help").output().unwrap();
+        let (success, text) = said(&output);
+        assert!(success, "{command}: {text}");
+        // Lines are folded at the terminal's width.
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for phrase in phrases {
+            assert!(text.contains(phrase), "{command}: '{phrase}' is not in {text}");
+        }
+    }
+}
