@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use engine::{Codec, Credentials};
+use engine::{Codec, Credentials, Transport};
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -52,6 +52,8 @@ pub struct Trunk {
     pub name: String,
     /// Where its INVITEs are sent.
     pub address: SocketAddr,
+    /// What carries them.
+    pub transport: Transport,
     /// The number shown to the callee: the user part of From.
     pub caller_id: String,
     /// For a 401 or 407.

@@ -17,6 +17,7 @@ pub mod phones;
 mod refusals;
 pub mod sandbox;
 pub mod shard;
+pub mod streams;
 pub mod telemetry;
 pub mod tts;
 pub mod udp;

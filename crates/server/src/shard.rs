@@ -9,17 +9,20 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use engine::{CallKey, Command, Engine, EngineConfig, Event, Input, Outputs, RtpTransmit};
+use engine::{
+    CallKey, Command, Engine, EngineConfig, Event, Hop, Input, Outputs, RtpTransmit, Transmit,
+    Transport,
+};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::clock;
 use crate::flight_recorder::Recorder;
@@ -47,16 +50,60 @@ const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 pub enum ShardCommand {
     /// For the engine.
     Engine(Command),
+    /// A message came over a connection.
+    SipOver {
+        /// From whom.
+        peer: Hop,
+        /// The whole message.
+        bytes: Vec<u8>,
+        /// Its place among the messages that may wait; free again when it was handled.
+        permit: OwnedSemaphorePermit,
+    },
+    /// A connection is gone, or could not be made.
+    Disconnected {
+        /// With whom.
+        peer: Hop,
+    },
     /// The call is settled: its place in the flight recorder is free.
     Release(CallKey),
     /// End the thread. Calls that are alive are left to recovery.
     Stop,
 }
 
+/// Where a running shard takes its commands from; for whoever has something to say to it.
+#[derive(Clone)]
+pub struct Inbox {
+    queue: SyncSender<ShardCommand>,
+    wake: Arc<EventFd>,
+    /// Set when the thread has ended.
+    ended: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// Hands a command over.
+    ///
+    /// # Errors
+    /// The command, when the shard is so far behind that its inbox is full, or has ended.
+    pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
+        match self.queue.try_send(command) {
+            Ok(()) => {
+                // A full counter wakes just as well.
+                let _ = self.wake.write(1);
+                Ok(())
+            }
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
+        }
+    }
+
+    /// Whether nobody takes commands any more.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
 /// The other side of a running shard.
 pub struct Shard {
-    inbox: SyncSender<ShardCommand>,
-    wake: Arc<EventFd>,
+    inbox: Inbox,
     thread: Option<JoinHandle<()>>,
     live: Arc<AtomicU64>,
     /// Where peers reach its SIP socket.
@@ -73,6 +120,10 @@ pub struct ShardConfig {
     pub media_port_first: u16,
     /// How many RTP sockets.
     pub media_ports: u16,
+    /// Where messages for connections go; without it there are no connections.
+    pub connections: Option<mpsc::Sender<Transmit>>,
+    /// The port at which peers reach us over TLS, when they do.
+    pub tls_port: Option<u16>,
     /// Completes the engine's configuration from the bound sockets.
     pub engine: EngineConfig,
 }
@@ -101,17 +152,28 @@ impl Shard {
             .map(|socket| Ok(socket.local_addr()?.port()))
             .collect::<std::io::Result<_>>()
             .context("asking for the media ports")?;
-        let (inbox, commands) = sync_channel(INBOX);
+        let (queue, commands) = sync_channel(INBOX);
         let wake = Arc::new(
             EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
                 .context("making the shard's wake-up")?,
         );
         let live = Arc::new(AtomicU64::new(0));
         let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
+        let connections = config.connections;
+        let tls = config.tls_port.map(|port| SocketAddr::new(config.advertised, port));
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = SetAtEnd(Arc::clone(&ended));
         // Made inside the thread: the batches' headers hold pointers and stay where they are.
         let work = move || {
+            let _end = end;
+            let mut engine = Engine::new(engine);
+            if let Some(tls) = tls {
+                engine.reach(Transport::Tls, tls);
+            }
             let worker = Worker {
-                engine: Guarded(Engine::new(engine)),
+                engine: Guarded(engine),
+                connections,
+                disconnected: BTreeSet::new(),
                 sip,
                 rtp,
                 next_rtp: 0,
@@ -136,7 +198,8 @@ impl Shard {
             .name(String::from("shard"))
             .spawn(work)
             .context("starting the shard's thread")?;
-        Ok(Self { inbox, wake, thread: Some(thread), live, sip_address })
+        let inbox = Inbox { queue, wake, ended };
+        Ok(Self { inbox, thread: Some(thread), live, sip_address })
     }
 
     /// Hands a command over.
@@ -144,14 +207,12 @@ impl Shard {
     /// # Errors
     /// The command, when the shard is so far behind that its inbox is full, or has ended.
     pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
-        match self.inbox.try_send(command) {
-            Ok(()) => {
-                // A full counter wakes just as well.
-                let _ = self.wake.write(1);
-                Ok(())
-            }
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
-        }
+        self.inbox.send(command)
+    }
+
+    /// A way to it for others.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
     }
 
     /// How many calls are alive.
@@ -206,8 +267,20 @@ impl Guarded {
     }
 }
 
+/// Tells that a thread has ended, however it did.
+struct SetAtEnd(Arc<AtomicBool>);
+
+impl Drop for SetAtEnd {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 struct Worker {
     engine: Guarded,
+    connections: Option<mpsc::Sender<Transmit>>,
+    /// Peers to whose connections a message of the last step could not be handed.
+    disconnected: BTreeSet<Hop>,
     sip: UdpSocket,
     rtp: Vec<UdpSocket>,
     /// The RTP socket whose turn it is to be read.
@@ -259,6 +332,14 @@ impl Worker {
         loop {
             match self.commands.try_recv() {
                 Ok(ShardCommand::Engine(command)) => self.take_command(now, command),
+                Ok(ShardCommand::SipOver { peer, bytes, permit }) => {
+                    let input = Input::SipOver { peer, bytes: &bytes };
+                    self.engine.handle(now, input, &mut self.out);
+                    drop(permit);
+                }
+                Ok(ShardCommand::Disconnected { peer }) => {
+                    self.engine.handle(now, Input::Disconnected { peer }, &mut self.out);
+                }
                 Ok(ShardCommand::Release(call)) => self.recorder.release(call),
                 Ok(ShardCommand::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
@@ -283,6 +364,9 @@ impl Worker {
             udp::take_errors(&self.sip, ERRORS_PER_STEP, |destination| {
                 undeliverable.insert(destination);
             });
+        }
+        while let Some(peer) = self.disconnected.pop_first() {
+            self.engine.handle(now, Input::Disconnected { peer }, &mut self.out);
         }
         for packet in self.rtp_refused.drain(..) {
             self.engine.handle(now, Input::RtpRefused(&packet), &mut self.out);
@@ -316,6 +400,7 @@ impl Worker {
         for event in &self.out.events {
             self.recorder.note(event);
         }
+        self.hand_to_connections();
         let (datagrams, undeliverable) = (&self.out.sip, &mut self.undeliverable);
         self.sender.send(
             &self.sip,
@@ -336,6 +421,17 @@ impl Worker {
         }
         self.out.clear();
         self.report();
+    }
+
+    /// Takes what goes over connections out of the messages to send.
+    fn hand_to_connections(&mut self) {
+        for transmit in self.out.sip.extract_if(.., |message| message.transport.is_reliable()) {
+            let peer = Hop { transport: transmit.transport, address: transmit.destination };
+            let sender = self.connections.as_ref();
+            if sender.is_none_or(|sender| sender.try_send(transmit).is_err()) {
+                self.disconnected.insert(peer);
+            }
+        }
     }
 
     fn report(&mut self) {

@@ -126,6 +126,7 @@ pub fn config(max_channels: u32, max_cps: u32) -> NodeConfig {
     let trunk = Trunk {
         name: String::from("north"),
         address: "192.0.2.1:5060".parse().unwrap(),
+        transport: engine::Transport::Udp,
         caller_id: String::from("02100000000"),
         credentials: None,
         codecs: Vec::new(),

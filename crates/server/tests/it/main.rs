@@ -4,6 +4,7 @@
 
 mod baresip;
 mod commands;
+mod connections;
 mod database;
 mod digest;
 mod far_end;

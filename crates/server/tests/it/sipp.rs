@@ -7,19 +7,25 @@ use serde_json::Value;
 use crate::platform::{Customer, Platform, eventually, free_udp_port, peer_file, rising_tone};
 
 /// A running SIPp.
-struct Sipp {
+pub struct Sipp {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl Sipp {
     /// Starts `scenario` for one call, and waits until its port is taken.
-    fn start(scenario: &str) -> Self {
+    pub fn start(scenario: &str) -> Self {
+        Self::at(scenario, "127.0.0.1", "u1", "udp")
+    }
+
+    /// As [`Self::start`], at `ip` and by SIPp's transport `mode`, whose ports stand in the
+    /// kernel's `table`.
+    pub fn at(scenario: &str, ip: &str, mode: &str, table: &str) -> Self {
         let port = free_udp_port();
         let child = Command::new("sipp")
             .arg("-sf")
             .arg(peer_file("sipp").join(scenario))
-            .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-m", "1", "-nostdin"])
+            .args(["-i", ip, "-p", &port.to_string(), "-t", mode, "-m", "1", "-nostdin"])
             .args(["-rtp_echo", "-mp", &free_udp_port().to_string(), "-timeout", "50"])
             .args(["-watchdog_minor_maxtriggers", "999999"])
             .args(["-watchdog_major_maxtriggers", "999999"])
@@ -28,12 +34,12 @@ impl Sipp {
             .stdin(Stdio::null())
             .spawn()
             .expect("SIPp is installed (cargo x test installs it)");
-        eventually("SIPp takes its port", || is_bound(port).then_some(()));
+        eventually("SIPp takes its port", || is_bound(table, port).then_some(()));
         Self { child, port }
     }
 
     /// Waits for SIPp's own verdict: success when the call went as its scenario says.
-    fn passed(mut self) -> bool {
+    pub fn passed(mut self) -> bool {
         let status = eventually("SIPp ends", || self.child.try_wait().unwrap());
         status.success()
     }
@@ -47,10 +53,10 @@ impl Drop for Sipp {
     }
 }
 
-/// Whether a local UDP port is taken, from the kernel's table: binding it to find out would
+/// Whether a local port is taken, from the kernel's table: binding it to find out would
 /// disturb the one we wait for.
-fn is_bound(port: u16) -> bool {
-    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+fn is_bound(table: &str, port: u16) -> bool {
+    let table = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap();
     table.lines().any(|line| {
         line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&format!(":{port:04X}")))
     })
