@@ -76,6 +76,8 @@ impl FarEnd {
                 secret: clock::random_secret(),
                 user_agent: String::from("far end"),
                 registrar: false,
+                // The plain call of seven messages that other programs are compared by.
+                extensions: sip::Extensions { reliable: false, ..sip::Extensions::default() },
                 limits: sip::Limits {
                     legs: 10_000,
                     server_transactions: 100_000,

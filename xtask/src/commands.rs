@@ -16,6 +16,7 @@ cargo x <command>
              --to sip:user@host  call a softphone at this address
              --to phone          call a softphone that registers with us first
              --data-dir DIR      keep the data there (else a fresh folder)
+             AVANAK_BIN=FILE     show this program instead of building one
   dev      serve on ./var with the sandbox carrier (debug build)
   test     everything: format, lints, tidy, all tests, real peers, simulation
              --fast              without lints and simulation

@@ -11,7 +11,7 @@ use crate::http::{Client, encode};
 use crate::ladder;
 use crate::process::target_dir;
 use crate::say::{json as say_json, reserve_stdout_for_json, say};
-use crate::server::{Server, build};
+use crate::server::{self, Server};
 use crate::setup::{self, Goal};
 
 const SENTENCE: &str = "سلام. این یک پیام صوتی آوانک است. کد شما ۴ ۷ ۱ ۲ است.";
@@ -87,8 +87,7 @@ pub fn run(options: &Options) -> Result<bool> {
         reserve_stdout_for_json();
     }
     setup::ready(Goal::Demo)?;
-    say("Building the server (the first time takes some minutes) …");
-    let program = build(true)?;
+    let program = server::program()?;
     let data_dir = match &options.data_dir {
         Some(folder) => std::path::absolute(folder)?,
         None => fresh_folder()?,

@@ -30,6 +30,15 @@ pub fn build(release: bool) -> Result<PathBuf> {
     Ok(target_dir()?.join(profile).join("avanak"))
 }
 
+/// The server to show: the one that `AVANAK_BIN` names, or a fresh release build.
+pub fn program() -> Result<PathBuf> {
+    if let Some(program) = std::env::var_os("AVANAK_BIN") {
+        return Ok(PathBuf::from(program));
+    }
+    say("Building the server (the first time takes some minutes) …");
+    build(true)
+}
+
 /// A running `avanak serve` on a data folder of ours.
 pub struct Server {
     program: PathBuf,

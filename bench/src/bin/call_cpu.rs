@@ -1,8 +1,9 @@
 //! CPU of a call from INVITE to BYE, ours beside SIPp's, both against the same SIPp as callee.
 //!
-//! Our side is a whole process: the shard's thread with engine, sockets and flight recorder, and
-//! what starts the calls. It is at a disadvantage that is left to it: its calls play a clip of one
-//! frame and stay for 0.2 s of silence, SIPp's hang up at once.
+//! Without media: the callee says that it only sends, and the clip is empty. Our side is a whole
+//! process: the shard's thread with engine, sockets and flight recorder, and what starts the
+//! calls. It is at a disadvantage that is left to it: its calls stay for 0.2 s, as every call of
+//! ours does so that its last words are heard, SIPp's hang up at once.
 
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ fn sipp_calls(calls: u64) -> Result<Duration> {
 /// CPU that our process used for `calls` calls.
 fn our_calls(calls: u64) -> Result<(Duration, Ran)> {
     let callee = sipp::Callee::start()?;
-    let plan = Plan { callee: callee.address, calls, per_second: CALLS_PER_SECOND, frames: 1 };
+    let plan = Plan { callee: callee.address, calls, per_second: CALLS_PER_SECOND, frames: 0 };
     let cpu = Stopwatch::start(Whose::EndedChildren)?;
     let ran = caller::run(&plan)?;
     Ok((cpu.spent()?, ran))

@@ -53,6 +53,7 @@ impl Carrier {
             secret: config.secret,
             user_agent: "Avanak sandbox carrier".to_owned(),
             registrar: false,
+            extensions: sip::Extensions::default(),
             limits: sip::Limits { legs: config.limits.calls, ..sip::Limits::default() },
         });
         Self {

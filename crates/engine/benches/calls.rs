@@ -57,6 +57,8 @@ impl Bench {
             secret: [3; 32],
             user_agent: "callee".to_owned(),
             registrar: false,
+            // The plain call of seven messages that other programs are compared by.
+            extensions: sip::Extensions { reliable: false, ..sip::Extensions::default() },
             limits: sip::Limits {
                 legs: 200_000,
                 client_transactions: 2_000_000,

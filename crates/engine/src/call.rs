@@ -279,7 +279,14 @@ impl Call {
     /// The ACK of our 200 to a re-INVITE. What it describes counts only as an answer.
     pub(crate) fn acked(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
         let awaited = std::mem::take(&mut self.awaits_answer);
-        let (Phase::Up, true, Some(sdp)) = (self.phase, awaited, sdp) else { return };
+        if awaited {
+            self.offer_answered(now, sdp, wires);
+        }
+    }
+
+    /// The answer to an offer of ours within the call.
+    pub(crate) fn offer_answered(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
+        let (Phase::Up, Some(sdp)) = (self.phase, sdp) else { return };
         if let Ok(agreed) = sdp::read_answer(&self.local, sdp)
             && reachable(&agreed, self.local.address.ip())
         {
@@ -399,6 +406,9 @@ impl Call {
 
     /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
     fn agree(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
+        if self.agreed == Some(agreed) {
+            return;
+        }
         let (call, slot) = (self.key(), self.port_slot);
         if let Some(old) = self.agreed.filter(|old| old.remote != agreed.remote) {
             wires.demux.release(slot, old.remote, call);

@@ -26,7 +26,7 @@ use crate::playout::{Notice, Wheel};
 use crate::registrar::Registrar;
 
 /// Methods we take outside of a call (RFC 3261 §20.5).
-const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, UPDATE";
+const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, REGISTER, UPDATE";
 /// RTP ports that a slot number can name.
 const MAX_PORTS: usize = 256;
 /// Requests of ours that one call may have alive at once: INVITE twice, CANCEL, BYE, and those of
@@ -97,6 +97,7 @@ impl Engine {
             secret: derive::subkey(&config.fresh_secret, *b"sip."),
             user_agent: config.user_agent.clone(),
             registrar: true,
+            extensions: sip::Extensions::default(),
             limits: sip::Limits {
                 legs,
                 client_transactions: legs.saturating_mul(TRANSACTIONS_PER_CALL),
@@ -207,6 +208,11 @@ impl Engine {
     /// How many calls are between `Start` and `Ended`.
     pub fn live_calls(&self) -> usize {
         self.calls.len()
+    }
+
+    /// How many of them have the RTP port of this slot.
+    pub fn calls_on_port(&self, slot: u8) -> usize {
+        self.calls_on_port.get(usize::from(slot)).copied().unwrap_or_default()
     }
 
     /// What is alive, in detail.
@@ -413,6 +419,11 @@ impl Engine {
             sip::Event::Reoffer { leg, sdp } => {
                 self.touch_leg(leg, |call, wires| call.reoffer(now, sdp.as_deref(), wires));
             }
+            // We change nothing in a call of ours; what a refresh of the session brings along is
+            // what was agreed.
+            sip::Event::OfferAnswered { leg, sdp } => {
+                self.touch_leg(leg, |call, wires| call.offer_answered(now, sdp.as_deref(), wires));
+            }
             sip::Event::Acked { leg, sdp } => {
                 self.touch_leg(leg, |call, wires| call.acked(now, sdp.as_deref(), wires));
             }
@@ -423,7 +434,7 @@ impl Engine {
                 self.touch_leg(leg, |call, wires| call.ended(now, by, q850, wires));
             }
             sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
-            sip::Event::Cancelled { .. } => {}
+            sip::Event::Cancelled { .. } | sip::Event::OfferRefused { .. } => {}
             sip::Event::Request { id, request, source, transport, .. } => {
                 let peer = sip::Hop { transport, address: source };
                 let reply = self.reply_to(now, &request, peer);

@@ -4,7 +4,7 @@
 //! Order matters in one place: events go to the flight recorder before the datagrams of the same
 //! step leave, so a call is on record as dialled before its INVITE can reach anyone.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,9 +39,15 @@ const SIP_PER_STEP: usize = 256;
 const ERRORS_PER_STEP: usize = 64;
 /// RTP datagrams taken from one socket in one step.
 const RTP_PER_STEP: usize = 1_024;
-/// The grid on which RTP sockets are read, one socket a step.
-const RTP_STEP: Duration = Duration::from_millis(1);
-/// The longest wait when nothing is due.
+/// How long the RTP socket of a call may go unread: a packet's time. The wheel wakes the shard on
+/// the same grid, so that reading needs no wake-ups of its own while calls play.
+const RTP_UNREAD: Duration = Duration::from_millis(20);
+/// A wake-up of the wheel that comes this much early still reads.
+const RTP_EARLY: Duration = Duration::from_millis(1);
+/// How long what happened is gathered before the node is told: waking it for every ringing tone
+/// costs more than the call's signalling.
+const REPORT_EVERY: Duration = Duration::from_millis(5);
+/// The longest wait when nothing is due; what strangers sent meanwhile is thrown away then.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// How often counters are published.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
@@ -85,10 +91,14 @@ impl Inbox {
     /// # Errors
     /// The command, when the shard is so far behind that its inbox is full, or has ended.
     pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
+        // A place that becomes free is no hurry: the next command or packet wakes the shard.
+        let hurry = !matches!(command, ShardCommand::Release(_));
         match self.queue.try_send(command) {
             Ok(()) => {
-                // A full counter wakes just as well.
-                let _ = self.wake.write(1);
+                if hurry {
+                    // A full counter wakes just as well.
+                    let _ = self.wake.write(1);
+                }
                 Ok(())
             }
             Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
@@ -166,6 +176,7 @@ impl Shard {
         // Made inside the thread: the batches' headers hold pointers and stay where they are.
         let work = move || {
             let _end = end;
+            let start = clock::instant();
             let mut engine = Engine::new(engine);
             if let Some(tls) = tls {
                 engine.reach(Transport::Tls, tls);
@@ -175,13 +186,13 @@ impl Shard {
                 connections,
                 disconnected: BTreeSet::new(),
                 sip,
-                rtp,
-                next_rtp: 0,
+                rtp: rtp.into_iter().map(|socket| RtpSocket { socket, read_at: start }).collect(),
                 recorder,
                 commands,
                 wake: bell,
                 events,
-                waiting: VecDeque::new(),
+                waiting: Vec::new(),
+                report_at: None,
                 sender: BatchSender::new(),
                 receiver: BatchReceiver::new(udp::BATCH),
                 out: Outputs::default(),
@@ -189,8 +200,8 @@ impl Shard {
                 undeliverable: BTreeSet::new(),
                 rtp_refused: Vec::new(),
                 live: count,
-                counters_due: clock::instant(),
-                refusals: Refusals::new(clock::instant()),
+                counters_due: start,
+                refusals: Refusals::new(start),
             };
             worker.run();
         };
@@ -276,21 +287,26 @@ impl Drop for SetAtEnd {
     }
 }
 
+/// An RTP socket and when it was last read.
+struct RtpSocket {
+    socket: UdpSocket,
+    read_at: Instant,
+}
+
 struct Worker {
     engine: Guarded,
     connections: Option<mpsc::Sender<Transmit>>,
     /// Peers to whose connections a message of the last step could not be handed.
     disconnected: BTreeSet<Hop>,
     sip: UdpSocket,
-    rtp: Vec<UdpSocket>,
-    /// The RTP socket whose turn it is to be read.
-    next_rtp: usize,
+    rtp: Vec<RtpSocket>,
     recorder: Recorder,
     commands: Receiver<ShardCommand>,
     wake: Arc<EventFd>,
     events: mpsc::Sender<Vec<Event>>,
-    /// Events for which the node had no room yet, oldest first.
-    waiting: VecDeque<Vec<Event>>,
+    /// Events that the node was not told yet, oldest first, and when it is to be told.
+    waiting: Vec<Event>,
+    report_at: Option<Instant>,
     sender: BatchSender,
     receiver: BatchReceiver,
     out: Outputs,
@@ -310,6 +326,8 @@ impl Worker {
         loop {
             let now = clock::instant();
             if !self.take_commands(now) {
+                self.report_at = Some(now);
+                self.report(now);
                 self.publish_counters();
                 return;
             }
@@ -319,7 +337,8 @@ impl Worker {
             if self.engine.0.next_timeout().is_some_and(|due| due <= now) {
                 self.engine.handle(now, Input::Timeout, &mut self.out);
             }
-            self.flush();
+            self.flush(now);
+            self.report(now);
             self.publish(now);
             self.wait();
         }
@@ -384,19 +403,23 @@ impl Worker {
         });
     }
 
-    /// Reads one RTP socket a step: each is read once in as many steps as there are sockets.
+    /// Reads the RTP sockets whose turn it is, those of calls once in a packet's time.
     fn take_rtp(&mut self, now: Instant) {
-        let slot = self.next_rtp;
-        self.next_rtp = (slot + 1) % self.rtp.len();
         let (engine, out) = (&mut self.engine, &mut self.out);
-        let number = u8::try_from(slot).unwrap_or(u8::MAX);
-        self.receiver.drain(&self.rtp[slot], RTP_PER_STEP, |source, bytes| {
-            engine.handle(now, Input::Rtp { slot: number, source, bytes }, out);
-        });
+        for (slot, rtp) in (0..=u8::MAX).zip(&mut self.rtp) {
+            let pause = if engine.0.calls_on_port(slot) > 0 { RTP_UNREAD } else { IDLE_WAIT };
+            if now + RTP_EARLY < rtp.read_at + pause {
+                continue;
+            }
+            rtp.read_at = now;
+            self.receiver.drain(&rtp.socket, RTP_PER_STEP, |source, bytes| {
+                engine.handle(now, Input::Rtp { slot, source, bytes }, out);
+            });
+        }
     }
 
     /// Records, sends and reports what the step brought, in this order.
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Instant) {
         for event in &self.out.events {
             self.recorder.note(event);
         }
@@ -417,10 +440,10 @@ impl Worker {
         );
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
         if !self.out.events.is_empty() {
-            self.waiting.push_back(std::mem::take(&mut self.out.events));
+            self.waiting.append(&mut self.out.events);
+            self.report_at.get_or_insert(now + REPORT_EVERY);
         }
         self.out.clear();
-        self.report();
     }
 
     /// Takes what goes over connections out of the messages to send.
@@ -434,12 +457,19 @@ impl Worker {
         }
     }
 
-    fn report(&mut self) {
-        while let Some(batch) = self.waiting.pop_front() {
-            if let Err(mpsc::error::TrySendError::Full(batch)) = self.events.try_send(batch) {
-                self.waiting.push_front(batch);
-                return;
+    /// Tells the node what has happened, all at once, when that is due and it has room.
+    fn report(&mut self, now: Instant) {
+        if self.report_at.is_none_or(|at| now < at) {
+            return;
+        }
+        match self.events.try_reserve() {
+            Ok(room) => {
+                room.send(std::mem::take(&mut self.waiting));
+                self.report_at = None;
             }
+            Err(mpsc::error::TrySendError::Full(())) => self.report_at = Some(now + REPORT_EVERY),
+            // The node has ended: nobody wants to know any more.
+            Err(mpsc::error::TrySendError::Closed(())) => self.waiting.clear(),
         }
     }
 
@@ -468,17 +498,16 @@ impl Worker {
     /// Waits for a datagram, a command or the next thing that is due.
     fn wait(&mut self) {
         let now = clock::instant();
-        let busy = self.engine.0.live_calls() > 0 || !self.waiting.is_empty();
-        let longest = if !self.undeliverable.is_empty() {
+        let longest = if !self.undeliverable.is_empty() || !self.disconnected.is_empty() {
             Duration::ZERO
-        } else if busy {
-            RTP_STEP
+        } else if self.engine.0.live_calls() > 0 {
+            RTP_UNREAD
         } else {
             IDLE_WAIT
         };
-        let due =
-            self.engine.0.next_timeout().map_or(longest, |due| due.saturating_duration_since(now));
-        let timeout = TimeSpec::from_duration(due.min(longest));
+        let due = [self.engine.0.next_timeout(), self.report_at].into_iter().flatten().min();
+        let wait = due.map_or(longest, |due| due.saturating_duration_since(now).min(longest));
+        let timeout = TimeSpec::from_duration(wait);
         let mut descriptors = [
             PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
@@ -493,12 +522,14 @@ impl Worker {
 /// Sends packets, one batch per run of the same socket, and notes those that were refused.
 fn send_rtp(
     sender: &mut BatchSender,
-    sockets: &[UdpSocket],
+    sockets: &[RtpSocket],
     packets: &[RtpTransmit],
     refused: &mut Vec<RtpTransmit>,
 ) {
     for run in packets.chunk_by(|a, b| a.slot == b.slot) {
-        let Some(socket) = sockets.get(usize::from(run[0].slot)) else { continue };
+        let Some(RtpSocket { socket, .. }) = sockets.get(usize::from(run[0].slot)) else {
+            continue;
+        };
         let datagrams = run.iter().map(|packet| Outgoing {
             destination: packet.destination,
             head: &packet.header,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::limits::MAX_ROUTES;
+use crate::limits::{MAX_PRACKS, MAX_ROUTES};
 use crate::message::{Headers, Name, NameAddr, Uri, header};
 use crate::transport::{Hop, Transport};
 
@@ -129,6 +129,12 @@ impl Dialog {
     pub(crate) fn next_cseq(&mut self) -> u32 {
         self.local_cseq += 1;
         self.local_cseq
+    }
+
+    /// Leaves out the numbers that PRACKs may have used of which nothing is known any more: the
+    /// peer takes gaps, but not a number that it has seen.
+    pub(crate) fn skip_pracks(&mut self) {
+        self.local_cseq = self.local_cseq.saturating_add(MAX_PRACKS);
     }
 
     pub(crate) fn snapshot(&self) -> DialogSnapshot {

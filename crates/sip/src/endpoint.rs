@@ -7,12 +7,16 @@
 mod abandon;
 mod callee;
 mod caller;
+mod change;
 mod command;
 mod compose;
 mod counters;
 mod event;
 mod leg;
+mod reliable;
+mod reoffer;
 mod request;
+mod session_timer;
 mod table;
 
 use std::collections::BTreeMap;
@@ -49,8 +53,29 @@ pub struct Config {
     pub user_agent: String,
     /// Whether REGISTER is handed to the owner; otherwise it is refused with 405.
     pub registrar: bool,
+    /// The optional parts of SIP.
+    pub extensions: Extensions,
     /// The bounds.
     pub limits: Limits,
+}
+
+/// Which optional parts of SIP an endpoint uses of its own accord. What a peer asks for is done in
+/// any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extensions {
+    /// Whether every caller that supports it gets reliable provisional responses (RFC 3262);
+    /// otherwise only one that requires them.
+    pub reliable: bool,
+    /// The session interval we ask for (RFC 4028), in seconds; `None` leaves it to the peer.
+    pub session_expires_s: Option<u32>,
+    /// The shortest session interval we accept, in seconds; less than 90 counts as 90 (§4).
+    pub min_se_s: u32,
+}
+
+impl Default for Extensions {
+    fn default() -> Self {
+        Self { reliable: true, session_expires_s: Some(1_800), min_se_s: 90 }
+    }
 }
 
 /// What is alive in an endpoint, for tests that prove nothing leaks and for gauges.
@@ -192,6 +217,8 @@ impl Endpoint {
         } else if heard == Heard::Final {
             match owner {
                 Owner::Leg(leg) => self.leg_heard(now, leg, &response, out),
+                Owner::Change(leg) => self.change_heard(now, leg, &response, out),
+                Owner::Prack(leg) => self.prack_heard(now, leg, &response, out),
                 Owner::Cancel(leg) if response.code >= 300 => self.cancel_unheard(now, leg, out),
                 Owner::Request(id) => self.request_done(now, id, Ok(response), out),
                 Owner::Cancel(_) | Owner::Nobody => {}
@@ -297,6 +324,9 @@ impl Endpoint {
 
     /// Sends a provisional response of 101 to 199 for an incoming call, with early media when
     /// `sdp` is given. Does nothing once the call is answered.
+    ///
+    /// To a caller that requires or supports it the response is reliable (RFC 3262): repeated
+    /// until its PRACK comes, and the next one waits for that.
     pub fn ring(
         &mut self,
         now: Instant,
@@ -309,7 +339,8 @@ impl Endpoint {
     }
 
     /// Answers an incoming call with 200, repeated until the ACK comes; after 32 s without one
-    /// the call is hung up.
+    /// the call is hung up. A reliable provisional response with a description is waited for
+    /// first (RFC 3262 §3), and `sdp` is then left out of the 200, as the caller has it.
     pub fn answer(&mut self, now: Instant, leg: LegId, sdp: &[u8], out: &mut Outputs) {
         self.accept_call(now, leg, sdp, out);
     }
@@ -326,6 +357,16 @@ impl Endpoint {
         out: &mut Outputs,
     ) {
         self.refuse_call(now, leg, (code, phrase), extra, out);
+    }
+
+    /// Offers anew within an answered call (re-INVITE, RFC 3261 §14): [`Event::OfferAnswered`] or
+    /// [`Event::OfferRefused`] follows unless the call ends first. An offer that crosses one of
+    /// the peer's is put off and sent again (491, §14.1).
+    ///
+    /// Gives back whether it was begun: not while the call is not up, nor while an earlier offer
+    /// of ours is still open.
+    pub fn offer(&mut self, now: Instant, leg: LegId, sdp: &[u8], out: &mut Outputs) -> bool {
+        self.begin_offer(now, leg, sdp, out)
     }
 
     /// Refuses an incoming call like [`Endpoint::reject`], without keeping anything: for callers

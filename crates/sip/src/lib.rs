@@ -20,8 +20,8 @@ mod transport;
 pub use dialog::DialogSnapshot;
 pub use digest::Credentials;
 pub use endpoint::{
-    Abandoned, Config, Counters, Endpoint, Event, Failure, Full, Invite, LegId, Live, OutOfDialog,
-    Outputs, Party, Reason, Reply, RequestId, ServerRequest, Stage, Transmit,
+    Abandoned, Config, Counters, Endpoint, Event, Extensions, Failure, Full, Invite, LegId, Live,
+    OutOfDialog, Outputs, Party, Reason, Reply, RequestId, ServerRequest, Stage, Transmit,
 };
 pub use limits::{Limits, Rates};
 pub use message::{

@@ -63,3 +63,15 @@ pub(crate) const MAX_ROUTES: usize = 16;
 
 /// The most forks of one INVITE that are acknowledged and hung up one by one.
 pub(crate) const MAX_FORKS: usize = 8;
+
+/// The most PRACKs of one early dialog (RFC 3262): a peer that sends more is not answered.
+pub(crate) const MAX_PRACKS: u32 = 32;
+
+/// How often one re-INVITE or UPDATE of ours is sent again, whatever for.
+pub(crate) const MAX_CHANGE_TRIES: u8 = 8;
+
+/// The shortest session interval there is (RFC 4028 §4), in seconds.
+pub(crate) const MIN_SESSION_S: u32 = 90;
+
+/// The longest session interval we keep to, in seconds: a day.
+pub(crate) const MAX_SESSION_S: u32 = 86_400;

@@ -54,6 +54,12 @@ impl Tokens {
         base32(raw)
     }
 
+    /// A number below `bound` that nobody can guess; `bound` is small against 2⁶⁴.
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+        let name = self.next();
+        u32::try_from(self.key(&[&name]).0 % u64::from(bound)).expect("less than a u32")
+    }
+
     /// A fresh branch with its cookie.
     pub(crate) fn branch(&mut self) -> Box<[u8]> {
         [COOKIE, self.next().as_slice()].concat().into()

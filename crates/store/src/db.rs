@@ -100,7 +100,8 @@ pub trait Queries: Send {
         values: &[Value],
     ) -> impl Future<Output = Result<Vec<Row>>> + Send;
 
-    /// The first row, if there is one.
+    /// The first row, if there is one. For look-ups by key: the read side of SQLite runs them
+    /// where they are asked, so they must not search.
     ///
     /// # Errors
     /// As [`Self::query`].
@@ -293,6 +294,16 @@ impl Queries for Reader {
         match &mut self.inner {
             ReaderInner::Sqlite(reader) => reader.query(sql, values).await,
             ReaderInner::Postgres(connection) => postgres::query(connection, sql, values).await,
+        }
+    }
+
+    async fn query_opt(&mut self, sql: &'static str, values: &[Value]) -> Result<Option<Row>> {
+        match &mut self.inner {
+            ReaderInner::Sqlite(reader) => reader.look_up(sql, values).await,
+            ReaderInner::Postgres(connection) => {
+                let rows = postgres::query(connection, sql, values).await?;
+                Ok(rows.into_iter().next())
+            }
         }
     }
 }

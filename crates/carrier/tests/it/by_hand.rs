@@ -9,6 +9,8 @@ use crate::world::{CALLER_RTP, CALLER_SIP, CARRIER_SIP, Caller, World, address, 
 
 const A_LAW: &str = "m=audio 30000 RTP/AVP 8\r\n";
 const MU_LAW: &str = "m=audio 30000 RTP/AVP 0\r\n";
+/// The bits of the payload type in the second byte of an RTP header; µ-law is 0.
+const PAYLOAD_TYPE: u8 = 0x7F;
 
 fn world(config: carrier::Config) -> World {
     World::new(config, Caller::default())
@@ -189,7 +191,8 @@ fn a_caller_on_hold_gets_no_audio_until_it_comes_back() {
     assert_eq!(version(&second).unwrap(), version(&answer).unwrap() + 1);
     world.run_until_ms(1_500);
     assert!((24..=35).contains(&world.received.len()), "{}", world.received.len());
-    assert!(world.received.iter().all(|(_, bytes)| bytes[1] & 0x7F == 0 && bytes[12] == 0xFF));
+    let is_silence = |bytes: &[u8]| bytes[1] & PAYLOAD_TYPE == 0 && bytes[12] == 0xFF;
+    assert!(world.received.iter().all(|(_, bytes)| is_silence(bytes)));
     bye(&mut world, 3, &tag);
 }
 

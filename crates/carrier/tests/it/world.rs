@@ -102,6 +102,7 @@ impl World {
             secret: [9; 32],
             user_agent: "caller".to_owned(),
             registrar: false,
+            extensions: sip::Extensions::default(),
             limits: sip::Limits::default(),
         });
         Self {

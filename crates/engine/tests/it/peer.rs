@@ -267,6 +267,7 @@ impl Phone {
                 secret: [octet; 32],
                 user_agent: "phone".to_owned(),
                 registrar: false,
+                extensions: sip::Extensions::default(),
                 limits: sip::Limits::default(),
             }),
             out: sip::Outputs::default(),

@@ -1,5 +1,6 @@
 //! baresip as a customer's softphone: it registers with us, is called, and hears the message.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -19,14 +20,15 @@ pub struct Baresip {
 pub const EXTENSION: &str = "100";
 
 impl Baresip {
-    pub fn start(registrar: u16, username: &str, password: &str) -> Self {
+    /// Starts it at the registrar's own address, and lets it register.
+    pub fn start(registrar: SocketAddr, username: &str, password: &str) -> Self {
         Self::over("udp", registrar, username, password, "")
     }
 
     /// As [`Self::start`], by another transport, with more lines in its configuration.
     pub fn over(
         transport: &str,
-        registrar: u16,
+        registrar: SocketAddr,
         username: &str,
         password: &str,
         more: &str,
@@ -37,22 +39,23 @@ impl Baresip {
         std::fs::write(dir.path().join("silence.wav"), silence).unwrap();
         std::fs::write(dir.path().join("contacts"), "").unwrap();
         let account = format!(
-            "<sip:{username}@127.0.0.1:{registrar};transport={transport}>;auth_user={username};\
+            "<sip:{username}@{registrar};transport={transport}>;auth_user={username};\
              auth_pass={password};answermode=auto;regint=120\n"
         );
         std::fs::write(dir.path().join("accounts"), account).unwrap();
         let settings = format!(
-            "sip_listen 127.0.0.1:{}\nmodule_path {}\naudio_player aubridge,out\n\
+            "sip_listen {}:{}\nmodule_path {}\naudio_player aubridge,out\n\
              audio_alert aubridge,alert\naudio_source aufile,{path}/silence.wav\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n{more}",
+            registrar.ip(),
             free_udp_port(),
             modules().display(),
         );
         std::fs::write(dir.path().join("config"), settings).unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let child = Command::new("baresip")
-            .args(["-4", "-n", "127.0.0.1", "-v", "-s", "-f"])
+            .args(["-4", "-n", &registrar.ip().to_string(), "-v", "-s", "-f"])
             .arg(dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -104,15 +107,15 @@ fn modules() -> PathBuf {
 }
 
 /// A platform with a phone that may register, its customer, and the phone's credentials.
-fn with_phone(digests: &str) -> (Platform, u16, Customer, String, String) {
+fn with_phone(digests: &str) -> (Platform, SocketAddr, Customer, String, String) {
     with_phone_and(&format!("phone_digests = '{digests}'\n"))
 }
 
 /// As [`with_phone`], with more lines in the section `sip`.
-pub fn with_phone_and(sip: &str) -> (Platform, u16, Customer, String, String) {
+pub fn with_phone_and(sip: &str) -> (Platform, SocketAddr, Customer, String, String) {
     let text = config("").replace("[sip]\n", &format!("[sip]\n{sip}"));
     let platform = Platform::start(Options { config: text, ..Options::default() });
-    let port = platform.sip_port();
+    let registrar = ([127, 0, 0, 1], platform.sip_port()).into();
     let customer = platform.customer(100_000);
     let account = customer.account.to_string();
     let phone =
@@ -123,7 +126,7 @@ pub fn with_phone_and(sip: &str) -> (Platform, u16, Customer, String, String) {
         let metrics = platform.get("/metrics");
         metrics.contains("avanak_phones_known 1").then_some(())
     });
-    (platform, port, customer, username, password)
+    (platform, registrar, customer, username, password)
 }
 
 pub fn is_registered(platform: &Platform, customer: &Customer) -> bool {
@@ -134,8 +137,8 @@ pub fn is_registered(platform: &Platform, customer: &Customer) -> bool {
 
 #[test]
 fn a_registered_softphone_hears_the_message_as_it_was_uploaded() {
-    let (platform, port, customer, username, password) = with_phone("md5");
-    let mut phone = Baresip::start(port, &username, &password);
+    let (platform, registrar, customer, username, password) = with_phone("md5");
+    let mut phone = Baresip::start(registrar, &username, &password);
     eventually("baresip registers", || is_registered(&platform, &customer).then_some(()));
 
     let message = platform.upload(&customer, &rising_tone(4_000));
@@ -155,8 +158,8 @@ fn a_registered_softphone_hears_the_message_as_it_was_uploaded() {
 
 #[test]
 fn a_wrong_password_does_not_register() {
-    let (platform, port, customer, username, _) = with_phone("md5");
-    let _phone = Baresip::start(port, &username, "wrong");
+    let (platform, registrar, customer, username, _) = with_phone("md5");
+    let _phone = Baresip::start(registrar, &username, "wrong");
     eventually("the registrar refuses", || {
         let metrics = platform.get("/metrics");
         let refused = metrics.lines().find(|line| line.contains("registrations_denied"))?;

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{
 
 use crate::baresip::{Baresip, EXTENSION, is_registered, with_phone_and};
 use crate::platform::{Options, Platform, config, eventually, free_udp_port, rising_tone};
-use crate::sipp::Sipp;
+use crate::sipp::{Sipp, TCP, UDP_V6};
 
 /// An authority, a certificate that it gave to 127.0.0.1, and the certificate's key, as files.
 struct Certificates {
@@ -154,7 +154,7 @@ fn one_address_has_its_share_of_connections() {
     answers(first, 1);
 }
 
-fn play_to(sipp: Sipp, config: String) {
+fn play_to(mut sipp: Sipp, config: String) {
     let platform = Platform::start(Options { config, ..Options::default() });
     let customer = platform.customer(100_000);
     let message = platform.upload(&customer, &rising_tone(4_000));
@@ -167,7 +167,7 @@ fn play_to(sipp: Sipp, config: String) {
 /// Goal: a trunk over TCP, with SIPp's idea of the standard.
 #[test]
 fn a_trunk_over_tcp() {
-    let sipp = Sipp::at("uas_answer.xml", "127.0.0.1", "t1", "tcp");
+    let sipp = Sipp::at(1, "uas_answer.xml", TCP);
     let trunk = format!(
         "[[trunk]]\nname = 'peer'\naddress = '127.0.0.1:{}'\ntransport = 'tcp'\n",
         sipp.port
@@ -178,7 +178,7 @@ fn a_trunk_over_tcp() {
 /// Goal: a whole call over IPv6.
 #[test]
 fn a_trunk_over_ipv6() {
-    let sipp = Sipp::at("uas_answer.xml", "::1", "u1", "udp6");
+    let sipp = Sipp::at(1, "uas_answer.xml", UDP_V6);
     let trunk = format!("[[trunk]]\nname = 'peer'\naddress = '[::1]:{}'\n", sipp.port);
     play_to(sipp, config(&trunk).replace("127.0.0.1:0", "[::1]:0"));
 }
@@ -241,7 +241,7 @@ fn tls_trunk(port: u16, files: &Certificates) -> String {
 #[test]
 fn a_trunk_over_tls() {
     let files = Certificates::new();
-    let sipp = Sipp::at("uas_answer.xml", "127.0.0.1", "t1", "tcp");
+    let sipp = Sipp::at(1, "uas_answer.xml", TCP);
     let (port, thread) = terminate_tls(&files, sipp.port);
     play_to(sipp, tls_trunk(port, &files));
     thread.join().unwrap();
@@ -317,10 +317,13 @@ fn certificates_are_read_again() {
 fn a_phone_is_called_over(transport: &str) {
     let files = Certificates::new();
     let tls_port = free_udp_port();
-    let (platform, port, customer, username, password) = with_phone_and(&files.keys(tls_port));
-    let port = if transport == "tls" { tls_port } else { port };
+    let (platform, registrar, customer, username, password) = with_phone_and(&files.keys(tls_port));
+    let registrar = match transport {
+        "tls" => SocketAddr::from(([127, 0, 0, 1], tls_port)),
+        _ => registrar,
+    };
     let more = format!("sip_cafile {}\nsip_verify_server yes\n", files.file("authority.pem"));
-    let mut phone = Baresip::over(transport, port, &username, &password, &more);
+    let mut phone = Baresip::over(transport, registrar, &username, &password, &more);
     eventually("baresip registers", || is_registered(&platform, &customer).then_some(()));
     let message = platform.upload(&customer, &rising_tone(4_000));
     let send = platform.send(&customer, message, EXTENSION);
@@ -345,7 +348,7 @@ fn a_phone_over_tls() {
 /// way to the peer.
 #[test]
 fn a_call_outlives_its_connection() {
-    let sipp = Sipp::at("uas_answer.xml", "127.0.0.1", "t1", "tcp");
+    let mut sipp = Sipp::at(1, "uas_answer.xml", TCP);
     let (port, cut) = cuttable(sipp.port);
     let trunk =
         format!("[[trunk]]\nname = 'peer'\naddress = '127.0.0.1:{port}'\ntransport = 'tcp'\n");

@@ -6,6 +6,7 @@ mod baresip;
 mod commands;
 mod connections;
 mod database;
+mod demo;
 mod digest;
 mod far_end;
 mod full_disk;

@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -469,9 +470,19 @@ pub fn random(seed: &mut u32) -> u32 {
     *seed >> 8
 }
 
-/// A UDP port that was free a moment ago.
+/// A UDP port for a peer that binds it by itself. It lies below the ports that the kernel hands
+/// out, so that no socket of the platforms takes it meanwhile, and no other test gets the same;
+/// SIPp, too, takes a few above it.
 pub fn free_udp_port() -> u16 {
-    std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % 100).unwrap() * 120;
+    loop {
+        let n = TAKEN.fetch_add(1, Ordering::Relaxed) % 12;
+        let port = 10_000 + own + n * 10;
+        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A file of the real peers.

@@ -157,6 +157,9 @@ impl Endpoint {
             branch: branch.clone(),
             first_branch: first_branch.into(),
             answers: Answers::default(),
+            tries: number,
+            min_se_s: 0,
+            earlies: Vec::new(),
             provisional: true,
             cancel: Some(Why::Owner(Some(LOST))),
             cancel_sent: false,
@@ -182,6 +185,7 @@ impl Endpoint {
                 origin: Arc::clone(origin),
                 authorization: Vec::new(),
                 acks: Vec::new(),
+                within: None,
             }),
         };
         self.start_client(key, transaction, out);

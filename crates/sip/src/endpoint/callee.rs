@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::compose::ReplyHead;
-use super::leg::{Leg, Outcome, Reoffer, State, Unacked, Why};
+use super::leg::{Leg, Outcome, State, Unacked, Why};
+use super::session_timer::{EXPIRED, names, not_understood, write_granted};
 use super::table::{ServerMachine, ServerTransaction};
 use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
 use crate::admission::Verdict;
@@ -15,10 +16,7 @@ use crate::token::{Key, Token};
 use crate::transaction::{Server, ServerInvite};
 use crate::transport::Hop;
 
-/// Q.850 cause 102, recovery on timer expiry: our 200 was never acknowledged.
-const UNACKNOWLEDGED: Reason = Reason { q850: 102 };
-
-fn cseq_of(request: &Request) -> u32 {
+pub(super) fn cseq_of(request: &Request) -> u32 {
     let value = request.headers.get(Name::CSeq).unwrap_or_default();
     CSeq::parse(value).map_or(0, |cseq| cseq.number)
 }
@@ -96,8 +94,7 @@ impl Endpoint {
     /// The code a request is refused with before anybody looks at what it wants.
     fn unsupported(&self, request: &Request) -> Option<u16> {
         // Whatever a BYE requires, the call is over.
-        if request.method != Method::Bye && request.headers.elements(Name::Require).next().is_some()
-        {
+        if request.method != Method::Bye && not_understood(&request.headers).next().is_some() {
             return Some(420);
         }
         if request.uri.scheme() == Scheme::Other {
@@ -109,8 +106,7 @@ impl Endpoint {
             | Method::Notify
             | Method::Subscribe
             | Method::Publish
-            | Method::Refer
-            | Method::Prack => Some(405),
+            | Method::Refer => Some(405),
             Method::Other(_) => Some(501),
             _ => None,
         }
@@ -136,8 +132,8 @@ impl Endpoint {
             writer.field(Name::Allow, self.composer.allow);
         }
         if code == 420 {
-            for value in request.headers.all(Name::Require) {
-                writer.field(Name::Unsupported, value);
+            for name in not_understood(&request.headers) {
+                writer.field(Name::Unsupported, name);
             }
         }
         let datagram: Arc<[u8]> = writer.finish(b"").into();
@@ -151,7 +147,13 @@ impl Endpoint {
     }
 
     /// There is no room to keep a request.
-    fn refuse_full(&mut self, now: Instant, request: &Request, source: Hop, out: &mut Outputs) {
+    pub(super) fn refuse_full(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        source: Hop,
+        out: &mut Outputs,
+    ) {
         self.counters.refused_full += 1;
         self.retry_later(now, request, source, out);
     }
@@ -163,7 +165,13 @@ impl Endpoint {
     }
 
     /// Keeps a request until it is answered and beyond.
-    fn keep(&mut self, key: Key, machine: ServerMachine, head: ReplyHead, leg: Option<LegId>) {
+    pub(super) fn keep(
+        &mut self,
+        key: Key,
+        machine: ServerMachine,
+        head: ReplyHead,
+        leg: Option<LegId>,
+    ) {
         let transaction = ServerTransaction { machine, head, datagram: None, leg, armed: None };
         self.servers.insert(key, transaction);
         self.rearm_server(key);
@@ -204,6 +212,19 @@ impl Endpoint {
         }
     }
 
+    /// 422: the caller may ask for a longer session interval (RFC 4028 §9).
+    pub(super) fn refuse_interval(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        source: Hop,
+        min_s: u32,
+        out: &mut Outputs,
+    ) {
+        let min_s = min_s.to_string();
+        self.refuse(now, request, source, 422, &[(Name::MinSe, min_s.as_bytes())], out);
+    }
+
     /// A new call: all of it is the owner's affair.
     fn incoming(
         &mut self,
@@ -213,6 +234,10 @@ impl Endpoint {
         request: Request,
         out: &mut Outputs,
     ) {
+        let granted = match self.config.extensions.grant(&request.headers, None) {
+            Ok(granted) => granted,
+            Err(min_s) => return self.refuse_interval(now, &request, source, min_s, out),
+        };
         let tag = self.tokens.next();
         let head = ReplyHead::new(&request, source, tag);
         let get = |name| request.headers.get(name).unwrap_or_default();
@@ -230,13 +255,14 @@ impl Endpoint {
         let dialog_key = self.dialog_key(&origin.call_id, &origin.local_tag);
         let cseq = cseq_of(&request);
         let dialog = Dialog::incoming(origin, cseq, &request.headers);
-        let leg = self.add_leg(dialog_key, Leg::new(dialog, State::Ringing { invite: key, cseq }));
-        self.keep(
-            key,
-            ServerMachine::Invite(ServerInvite::new(now, source.transport)),
-            head,
-            Some(leg),
-        );
+        let mut leg = Leg::new(dialog, State::Ringing { invite: key, cseq });
+        leg.granted = granted;
+        leg.reliable = self.reliable_for(&request, cseq);
+        leg.takes_update = names(&request.headers, Name::Allow, b"UPDATE");
+        leg.offered = request.sdp().is_some();
+        let leg = self.add_leg(dialog_key, leg);
+        let machine = ServerMachine::Invite(ServerInvite::new(now, source.transport));
+        self.keep(key, machine, head, Some(leg));
         out.events.push(Event::Incoming { leg, request, source: source.address });
     }
 
@@ -255,12 +281,26 @@ impl Endpoint {
             self.counters.stray_acks += 1;
             return;
         };
-        let Some(leg) = self.legs.get_mut(&id) else { return };
         let cseq = cseq_of(request);
-        let Some(unacked) = leg.unacked.take_if(|unacked| unacked.cseq == cseq) else { return };
+        let unacked = self.legs.get(&id).and_then(|leg| leg.unacked);
+        if unacked.is_some_and(|unacked| unacked.cseq == cseq) {
+            self.acknowledged(now, id, request.sdp(), out);
+        }
+    }
+
+    /// The peer has had our 200.
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        sdp: Option<&[u8]>,
+        out: &mut Outputs,
+    ) {
+        let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(unacked) = leg.unacked.take() else { return };
         let hang_up = leg.hang_up_after_ack.take();
         self.stop_repeats(unacked.transaction);
-        let sdp = request.sdp().map(<[u8]>::to_vec);
+        let sdp = sdp.map(<[u8]>::to_vec);
         if unacked.first || sdp.is_some() {
             out.events.push(Event::Acked { leg: id, sdp });
         }
@@ -334,6 +374,7 @@ impl Endpoint {
             Method::Invite | Method::Update => {
                 self.on_reoffer(now, source, key, id, &request, out);
             }
+            Method::Prack => self.on_prack(now, source, key, id, &request, out),
             Method::Register => self.refuse(now, &request, source, 403, &[], out),
             _ if self.servers_full() => self.refuse_full(now, &request, source, out),
             _ => {
@@ -390,65 +431,36 @@ impl Endpoint {
         }
     }
 
-    /// A re-INVITE or UPDATE (§14.2, RFC 3311).
-    fn on_reoffer(
+    /// Sends a 200 that makes or keeps a dialog: with Contact, and Record-Route as it came. It
+    /// starts the session timer, the first time or anew.
+    pub(super) fn accept(
         &mut self,
         now: Instant,
-        source: Hop,
         key: Key,
         id: LegId,
-        request: &Request,
+        sdp: &[u8],
         out: &mut Outputs,
     ) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        match leg.state {
-            State::Up => {}
-            State::Ending(_) => return self.refuse(now, request, source, 481, &[], out),
-            State::Calling(_) | State::Ringing { .. } => {
-                return self.refuse(now, request, source, 491, &[], out);
-            }
-        }
-        if leg.reoffer.is_some() || leg.unacked.is_some() {
-            return self.refuse(now, request, source, 500, &[(Name::RetryAfter, b"1")], out);
-        }
-        if self.servers_full() {
-            return self.refuse_full(now, request, source, out);
-        }
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        leg.dialog.retarget(&request.headers);
-        let sdp = request.sdp().map(<[u8]>::to_vec);
-        let by_invite = request.method == Method::Invite;
-        let asks = by_invite || sdp.is_some();
-        if asks {
-            leg.reoffer = Some(Reoffer { transaction: key, cseq: cseq_of(request), by_invite });
-        }
-        let head = ReplyHead::new(request, source, [0; 16]);
-        let machine = if by_invite {
-            ServerMachine::Invite(ServerInvite::new(now, source.transport))
-        } else {
-            ServerMachine::Other(Server::new(now, source.transport))
-        };
-        self.keep(key, machine, head, Some(id));
-        if asks {
-            out.events.push(Event::Reoffer { leg: id, sdp });
-        } else {
-            // An UPDATE without offer only refreshes the target or the session.
-            self.accept(now, key, id, b"", out);
-        }
-    }
-
-    /// Sends a 200 that makes or keeps a dialog: with Contact, and Record-Route as it came.
-    fn accept(&mut self, now: Instant, key: Key, id: LegId, sdp: &[u8], out: &mut Outputs) {
-        let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get(&id)) else {
+        let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get_mut(&id))
+        else {
             return;
         };
         let head = &transaction.head;
         let mut writer = self.composer.response(head, 200, "");
         writer.raw(&[&head.record_routes]);
-        writer.field(Name::Contact, &leg.dialog.origin.contact);
-        writer.field(Name::Allow, self.composer.allow);
+        self.composer.abilities(&mut writer, &leg.dialog.origin.contact);
+        let granted = leg.granted.take();
+        if let Some(granted) = granted {
+            write_granted(&mut writer, granted);
+        }
+        if !sdp.is_empty() {
+            leg.described = sdp.into();
+        }
         let bytes = writer.finish_sdp(sdp);
         self.respond(now, key, 200, bytes, out);
+        if let Some(granted) = granted {
+            self.start_session(now, id, granted.interval_s, !granted.by_peer);
+        }
     }
 
     /// The INVITE, and its number, of a leg that is still ours to answer.
@@ -473,21 +485,32 @@ impl Endpoint {
         let (Some(transaction), Some(leg)) = (self.servers.get(&key), self.legs.get(&id)) else {
             return;
         };
+        let sdp = sdp.unwrap_or_default();
+        if leg.reliable.is_some() {
+            return self.progress_reliably(now, id, code, sdp.to_vec(), out);
+        }
         let head = &transaction.head;
         let mut writer = self.composer.response(head, code, "");
         writer.raw(&[&head.record_routes]);
-        writer.field(Name::Contact, &leg.dialog.origin.contact);
-        let bytes = writer.finish_sdp(sdp.unwrap_or_default());
+        self.composer.abilities(&mut writer, &leg.dialog.origin.contact);
+        let bytes = writer.finish_sdp(sdp);
         self.respond(now, key, code, bytes, out);
     }
 
     /// See [`Endpoint::answer`].
     pub(super) fn accept_call(&mut self, now: Instant, id: LegId, sdp: &[u8], out: &mut Outputs) {
         let Some((key, cseq)) = self.ringing(id) else { return };
-        self.accept(now, key, id, sdp, out);
+        if self.answer_waits(id, sdp) {
+            return;
+        }
+        self.stop_reliable(id);
         let Some(leg) = self.legs.get_mut(&id) else { return };
         leg.state = State::Up;
-        leg.unacked = Some(Unacked { transaction: key, cseq, first: true });
+        let offers = !leg.offered;
+        leg.unacked = Some(Unacked { transaction: key, cseq, first: true, offers });
+        leg.described = sdp.into();
+        let answered = leg.reliable.as_ref().is_some_and(|reliable| reliable.described);
+        self.accept(now, key, id, if answered { b"" } else { sdp }, out);
     }
 
     /// See [`Endpoint::reject`].
@@ -530,29 +553,6 @@ impl Endpoint {
         self.finish(now, id, Outcome::Refused, out);
     }
 
-    /// See [`Endpoint::answer_reoffer`] and [`Endpoint::refuse_reoffer`].
-    pub(super) fn settle_reoffer(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        answer: Result<&[u8], u16>,
-        out: &mut Outputs,
-    ) {
-        let Some(leg) = self.legs.get_mut(&id) else { return };
-        let Some(reoffer) = leg.reoffer.take() else { return };
-        let key = reoffer.transaction;
-        match answer {
-            Ok(sdp) => {
-                if reoffer.by_invite {
-                    let cseq = reoffer.cseq;
-                    leg.unacked = Some(Unacked { transaction: key, cseq, first: false });
-                }
-                self.accept(now, key, id, sdp, out);
-            }
-            Err(code) => self.respond_plain(now, key, code.clamp(300, 699), out),
-        }
-    }
-
     /// Our 200 went unheard for 32 s: the call cannot be trusted (§13.3.1.4).
     pub(super) fn never_acknowledged(
         &mut self,
@@ -566,7 +566,7 @@ impl Endpoint {
             return;
         }
         let asked = leg.hang_up_after_ack.take().and_then(Why::reason);
-        let reason = asked.unwrap_or(UNACKNOWLEDGED);
+        let reason = asked.unwrap_or(EXPIRED);
         if matches!(leg.state, State::Up) {
             let outcome = Outcome::Ended(Party::Us, Some(reason.q850));
             self.bye(now, id, outcome, Some(reason), Answers::default(), out);

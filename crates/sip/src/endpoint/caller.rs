@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::leg::{Calling, Ending, Leg, Outcome, State, Why};
+use super::session_timer::{min_se, names};
 use super::table::{
     Ack, Acknowledging, ClientMachine, ClientTransaction, Due, Owner, Plain, ServerMachine,
 };
@@ -17,6 +18,9 @@ use crate::transport::{Hop, Transport};
 
 /// A longer ring timeout counts as this one.
 const MAX_RING_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// How often an INVITE is sent anew, with credentials or another session interval.
+const MAX_TRIES: u8 = 3;
 
 impl Endpoint {
     /// Begins a call; see [`Endpoint::invite`].
@@ -64,6 +68,9 @@ impl Endpoint {
             branch: branch.clone(),
             first_branch: branch,
             answers: Answers::default(),
+            tries: 0,
+            min_se_s: 0,
+            earlies: Vec::new(),
             provisional: false,
             cancel: None,
             cancel_sent: false,
@@ -74,6 +81,7 @@ impl Endpoint {
         let state = State::Calling(Box::new(calling));
         let mut leg = Leg::new(Dialog::unanswered(origin, 0), state);
         leg.session = invite.credentials.map(Session::new);
+        leg.placed = true;
         let id = self.add_leg(dialog_key, leg);
         let ring_timeout = invite.ring_timeout.min(MAX_RING_TIMEOUT);
         let ring = self.timers.set(now + ring_timeout, Due::Ring(id));
@@ -96,21 +104,22 @@ impl Endpoint {
         [b"<", uri.as_bytes(), b">"].concat().into()
     }
 
-    /// Sends the INVITE, the first time or again with credentials.
+    /// Sends the INVITE, the first time, or again with credentials or another session interval.
     fn send_invite(&mut self, now: Instant, id: LegId, out: &mut Outputs) {
         let cnonce = self.tokens.next();
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let State::Calling(calling) = &mut leg.state else { return };
         let origin = &leg.dialog.origin;
-        if calling.answers.tries > 0 {
-            let suffix = [b'.', b'1' + calling.answers.tries];
+        calling.earlies.clear();
+        if calling.tries > 0 {
+            let suffix = [b'.', b'1' + calling.tries];
             calling.branch = [&*calling.first_branch, &suffix].concat().into();
         }
         leg.dialog.local_cseq += 1;
         let cseq = leg.dialog.local_cseq;
         let mut writer = self.composer.initial(origin, b"INVITE", &calling.branch, cseq, None);
-        writer.field(Name::Contact, &origin.contact);
-        writer.field(Name::Allow, self.composer.allow);
+        self.composer.abilities(&mut writer, &origin.contact);
+        Self::ask_for_session(&self.config.extensions, calling.min_se_s, &mut writer);
         writer.fields(&calling.headers);
         let authorization = authorization(
             leg.session.as_mut(),
@@ -134,6 +143,7 @@ impl Endpoint {
                 origin: Arc::clone(origin),
                 authorization,
                 acks: Vec::new(),
+                within: None,
             }),
         };
         let key = self.tokens.key(&[b"client", &branch, b"INVITE"]);
@@ -181,12 +191,19 @@ impl Endpoint {
         let Some(transaction) = self.clients.get_mut(&key) else { return };
         // The INVITE will not be sent again.
         transaction.datagram = None;
-        let owner = transaction.owner;
+        let (owner, cseq) = (transaction.owner, transaction.cseq);
+        if let (Owner::Change(_), ClientMachine::Invite(machine)) =
+            (owner, &mut transaction.machine)
+        {
+            // Nobody has to be fetched to the phone for a re-INVITE.
+            machine.limited(now);
+            self.rearm_client(key);
+        }
         let Some((leg, calling)) = self.calling(owner, key) else { return };
         calling.provisional = true;
         if calling.cancel.is_some() {
             self.send_cancel(now, leg, out);
-        } else if response.code > 100 {
+        } else if response.code > 100 && self.acknowledge(now, leg, (cseq, response), out) {
             let sdp = response.sdp().map(<[u8]>::to_vec);
             out.events.push(Event::Provisional { leg, code: response.code, sdp });
         }
@@ -210,7 +227,15 @@ impl Endpoint {
         if invite.acks.len() >= crate::limits::MAX_FORKS {
             return;
         }
-        let dialog = Dialog::answered(&invite.origin, cseq, &response.headers);
+        let dialog = match &invite.within {
+            Some(dialog) => {
+                let mut dialog = (**dialog).clone();
+                dialog.retarget(&response.headers);
+                dialog
+            }
+            None => Dialog::answered(&invite.origin, cseq, &response.headers),
+        };
+        let within = invite.within.is_some();
         let (mut writer, _) = self.composer.in_dialog(&dialog, b"ACK", &branch, cseq);
         writer.raw(&[&invite.authorization]);
         let datagram: Arc<[u8]> = writer.finish(b"").into();
@@ -222,6 +247,8 @@ impl Endpoint {
         self.transmit(dialog.destination, &datagram, out);
         if let Some((id, _)) = self.calling(owner, key) {
             self.answered(now, id, dialog, response, out);
+        } else if within {
+            self.reinvite_heard(now, owner, response, out);
         } else {
             self.counters.forks += 1;
             self.hang_up_fork(now, dialog, out);
@@ -242,27 +269,53 @@ impl Endpoint {
             self.timers.cancel(handle);
         }
         leg.dialog = dialog;
-        let State::Calling(calling) = std::mem::replace(&mut leg.state, State::Up) else {
+        let State::Calling(mut calling) = std::mem::replace(&mut leg.state, State::Up) else {
             return;
         };
+        let tag = &leg.dialog.remote_tag;
+        let early = calling.earlies.iter_mut().find(|early| early.dialog.remote_tag == *tag);
+        let early_sdp = early.and_then(|early| {
+            leg.dialog.local_cseq = early.dialog.local_cseq;
+            early.sdp.take()
+        });
+        if leg.abandoned.is_some() {
+            leg.dialog.skip_pracks();
+        }
         if let Some(why) = calling.cancel {
             self.counters.glares += 1;
             let outcome = Outcome::Failed(why.failure());
             self.bye(now, id, outcome, why.reason(), Answers::default(), out);
             return;
         }
-        let sdp = response.sdp().map(<[u8]>::to_vec);
+        let sdp = early_sdp.or_else(|| response.sdp().map(<[u8]>::to_vec));
+        leg.described = calling.sdp.into();
+        leg.takes_update = takes_update(response);
         let snapshot = Box::new(leg.dialog.snapshot());
         let gone = calling.early_bye.filter(|(tag, _)| **tag == *leg.dialog.remote_tag);
         out.events.push(Event::Answered { leg: id, sdp, dialog: snapshot });
-        if let Some((_, q850)) = gone {
-            self.finish(now, id, Outcome::Ended(Party::Peer, q850), out);
+        match gone {
+            Some((_, q850)) => self.finish(now, id, Outcome::Ended(Party::Peer, q850), out),
+            None => self.session_answered(now, id, &response.headers),
+        }
+    }
+
+    /// The first final response to a re-INVITE of ours, acknowledged already.
+    fn reinvite_heard(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        response: &Response,
+        out: &mut Outputs,
+    ) {
+        if let Owner::Change(id) = owner {
+            self.change_heard(now, id, response, out);
         }
     }
 
     /// Hangs up a dialog that no leg stands for.
     fn hang_up_fork(&mut self, now: Instant, mut dialog: Dialog, out: &mut Outputs) {
         let branch = self.tokens.branch();
+        dialog.skip_pracks();
         let cseq = dialog.next_cseq();
         let (writer, _) = self.composer.in_dialog(&dialog, b"BYE", &branch, cseq);
         let bytes = writer.finish(b"");
@@ -278,12 +331,17 @@ impl Endpoint {
         let Some(invite) = &transaction.invite else { return };
         let to = response.headers.get(Name::To);
         let (branch, cseq) = (&transaction.branch, transaction.cseq);
-        let writer = self.composer.initial(&invite.origin, b"ACK", branch, cseq, to);
+        let writer = match &invite.within {
+            Some(dialog) => self.composer.in_dialog(dialog, b"ACK", branch, cseq).0,
+            None => self.composer.initial(&invite.origin, b"ACK", branch, cseq, to),
+        };
         let ack: Arc<[u8]> = writer.finish(b"").into();
         transaction.datagram = Some(Arc::clone(&ack));
         let (peer, owner) = (transaction.peer, transaction.owner);
         self.transmit(peer, &ack, out);
-        let Some((id, _)) = self.calling(owner, key) else { return };
+        let Some((id, _)) = self.calling(owner, key) else {
+            return self.reinvite_heard(now, owner, response, out);
+        };
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let State::Calling(calling) = &mut leg.state else { return };
         let failure = match calling.cancel {
@@ -292,10 +350,16 @@ impl Endpoint {
             Some(_) => rejected(response),
             None => {
                 let answers = &mut calling.answers;
-                if leg.session.as_mut().is_some_and(|s| s.challenged(response, answers)) {
-                    self.counters.challenges += 1;
-                    self.send_invite(now, id, out);
-                    return;
+                let longer = min_se(&response.headers).filter(|min_s| {
+                    response.code == 422 && calling.tries < MAX_TRIES && *min_s > calling.min_se_s
+                });
+                let challenged = calling.tries < MAX_TRIES
+                    && leg.session.as_mut().is_some_and(|s| s.challenged(response, answers));
+                self.counters.challenges += u64::from(challenged);
+                calling.min_se_s = longer.unwrap_or(calling.min_se_s);
+                if challenged || longer.is_some() {
+                    calling.tries += 1;
+                    return self.send_invite(now, id, out);
                 }
                 rejected(response)
             }
@@ -337,7 +401,7 @@ impl Endpoint {
         if let Some(transaction) = self.clients.get_mut(&key)
             && let ClientMachine::Invite(machine) = &mut transaction.machine
         {
-            machine.cancelled(now);
+            machine.limited(now);
             self.rearm_client(key);
         }
         let plain = Plain { branch, cseq, peer, owner: Owner::Cancel(id), bytes };
@@ -426,6 +490,12 @@ impl Endpoint {
         if let Some(unacked) = leg.unacked {
             self.stop_repeats(unacked.transaction);
         }
+        let put_off = leg.change.and_then(|change| change.put_off);
+        let session = leg.timer.map(|timer| timer.armed);
+        let reliable = leg.reliable.and_then(|reliable| reliable.armed());
+        for handle in [put_off, session, reliable].into_iter().flatten() {
+            self.timers.cancel(handle);
+        }
         if let Some(reoffer) = leg.reoffer {
             self.respond_plain(now, reoffer.transaction, 487, out);
         }
@@ -445,6 +515,11 @@ impl Endpoint {
             self.rearm_server(key);
         }
     }
+}
+
+/// Whether the peer says that it takes UPDATE.
+fn takes_update(response: &Response) -> bool {
+    names(&response.headers, Name::Allow, b"UPDATE")
 }
 
 /// What a final response of 300 or more says.

@@ -59,13 +59,14 @@ pub struct Invite {
     /// The From tag; made by the endpoint when `None`.
     pub local_tag: Option<String>,
     /// The Via branch of the first INVITE, with its `z9hG4bK`; made by the endpoint when `None`.
-    /// A repeat with credentials uses `{branch}.2`, a later one `.3`, the last `.4`.
+    /// A repeat (with credentials, or with a longer session interval) uses `{branch}.2`, a later
+    /// one `.3`, the last `.4`.
     pub branch: Option<String>,
     /// The user part of our Contact; may be empty.
     pub contact_user: String,
     /// What to answer a 401 or 407 with.
     pub credentials: Option<Credentials>,
-    /// The offer; empty for none.
+    /// The offer.
     pub sdp: Vec<u8>,
     /// Fields to add, such as P-Asserted-Identity. Not checked against those the endpoint sets.
     pub headers: Headers,

@@ -31,6 +31,7 @@ pub(super) fn phrase(code: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        422 => "Session Interval Too Small",
         423 => "Interval Too Brief",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
@@ -59,6 +60,9 @@ pub(super) fn phrase(code: u16) -> &'static str {
         },
     }
 }
+
+/// The extensions that we understand.
+pub(super) const SUPPORTED: &[&[u8]] = &[b"100rel", b"timer"];
 
 /// The constant lines.
 pub(super) struct Composer {
@@ -98,9 +102,9 @@ impl Composer {
             user_agent: format!("User-Agent: {product}\r\n").into(),
             server: format!("Server: {product}\r\n").into(),
             allow: if config.registrar {
-                b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REGISTER"
+                b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE, REGISTER"
             } else {
-                b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+                b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE"
             },
         }
     }
@@ -174,6 +178,13 @@ impl Composer {
             transport: dialog.destination.transport,
         });
         (writer, uri)
+    }
+
+    /// The fields that say who we are within a dialog and what we can do.
+    pub(super) fn abilities(&self, writer: &mut Writer, contact: &[u8]) {
+        writer.field(Name::Contact, contact);
+        writer.field(Name::Allow, self.allow);
+        writer.field(Name::Supported, &SUPPORTED.join(&b", "[..]));
     }
 
     /// A response to the request that `head` was taken from.

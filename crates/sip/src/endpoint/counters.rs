@@ -72,4 +72,12 @@ counters! {
     glares,
     /// Challenges answered with credentials.
     challenges,
+    /// Offers that crossed one of the other side, ours and theirs (491).
+    offers_crossed,
+    /// Sessions refreshed by us (RFC 4028).
+    sessions_refreshed,
+    /// Calls ended because nobody refreshed their session.
+    sessions_expired,
+    /// Reliable provisional responses of ours that were never acknowledged (RFC 3262).
+    unpracked,
 }

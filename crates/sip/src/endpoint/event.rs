@@ -87,13 +87,28 @@ pub enum Event {
         /// What [`super::Endpoint::abandon`] needs should this process die.
         dialog: Box<DialogSnapshot>,
     },
-    /// The peer offers anew (re-INVITE or UPDATE): answer with
+    /// The peer offers anew (re-INVITE, UPDATE, or PRACK before the answer): answer with
     /// [`super::Endpoint::answer_reoffer`] or refuse with [`super::Endpoint::refuse_reoffer`].
     Reoffer {
         /// The leg.
         leg: LegId,
         /// The offer; `None` when the peer asks us to offer in the 200.
         sdp: Option<Vec<u8>>,
+    },
+    /// Our offer within the call was answered, or a refresh of ours brought a description with
+    /// it. The ACK is already in the transmits.
+    OfferAnswered {
+        /// The leg.
+        leg: LegId,
+        /// The answer; `None` when the 200 carried no session description.
+        sdp: Option<Vec<u8>>,
+    },
+    /// Our offer within the call was refused: the call goes on as it was (§14.1).
+    OfferRefused {
+        /// The leg.
+        leg: LegId,
+        /// The status code; 491 also when every try crossed an offer of the peer's.
+        code: u16,
     },
     /// Our INVITE failed; the leg is gone.
     Failed {
@@ -119,7 +134,8 @@ pub enum Event {
         /// The session description in the ACK, when our 200 held the offer.
         sdp: Option<Vec<u8>>,
     },
-    /// The peer cancelled its INVITE before we answered; 487 has been sent, the leg is gone.
+    /// The peer cancelled its INVITE before we answered (487 has been sent), or never acknowledged
+    /// a reliable provisional response (504 has been sent); the leg is gone.
     Cancelled {
         /// The leg.
         leg: LegId,

@@ -1,5 +1,8 @@
 //! The calls of an endpoint: what is kept of one, from either side.
 
+use std::time::Instant;
+
+use super::reliable::{Early, Reliable};
 use super::{Failure, LegId, Party, Reason};
 use crate::dialog::Dialog;
 use crate::digest::{Answers, Session};
@@ -19,6 +22,22 @@ pub(super) struct Leg {
     pub(super) unacked: Option<Unacked>,
     /// The peer's offer that waits for our answer.
     pub(super) reoffer: Option<Reoffer>,
+    /// Our re-INVITE or UPDATE that is under way or put off.
+    pub(super) change: Option<Box<Change>>,
+    /// When the session must be refreshed, and by whom.
+    pub(super) timer: Option<SessionTimer>,
+    /// What the next 200 to an INVITE or UPDATE says of the session timer.
+    pub(super) granted: Option<Granted>,
+    /// Set when our provisional responses to an incoming call are reliable.
+    pub(super) reliable: Option<Box<Reliable>>,
+    /// What we last described, which a refresh by re-INVITE repeats.
+    pub(super) described: Box<[u8]>,
+    /// We placed the call, so the Call-ID is ours.
+    pub(super) placed: bool,
+    /// The peer takes UPDATE.
+    pub(super) takes_update: bool,
+    /// The INVITE held an offer.
+    pub(super) offered: bool,
     /// The owner hung up, but our 200 must be acknowledged before we may say so (§15).
     pub(super) hang_up_after_ack: Option<Why>,
     /// The token of the abandoned call this leg ends; it has no other owner.
@@ -34,6 +53,14 @@ impl Leg {
             session: None,
             unacked: None,
             reoffer: None,
+            change: None,
+            timer: None,
+            granted: None,
+            reliable: None,
+            described: Box::default(),
+            placed: false,
+            takes_update: false,
+            offered: true,
             hang_up_after_ack: None,
             abandoned: None,
         }
@@ -61,6 +88,12 @@ pub(super) struct Calling {
     /// The branch of the first INVITE.
     pub(super) first_branch: Box<[u8]>,
     pub(super) answers: Answers,
+    /// How often the INVITE was sent anew, with credentials or another session interval.
+    pub(super) tries: u8,
+    /// The Min-SE of a 422 (RFC 4028 §7.3), in seconds; 0 before one.
+    pub(super) min_se_s: u32,
+    /// The early dialogs with reliable provisional responses.
+    pub(super) earlies: Vec<Early>,
     /// Whether the latest INVITE has had a provisional response: only then a CANCEL may go out.
     pub(super) provisional: bool,
     pub(super) cancel: Option<Why>,
@@ -130,6 +163,8 @@ pub(super) struct Unacked {
     pub(super) cseq: u32,
     /// Whether it answered the call, not only a later offer.
     pub(super) first: bool,
+    /// Whether it holds an offer, which the ACK answers.
+    pub(super) offers: bool,
 }
 
 /// An offer within the call.
@@ -137,6 +172,51 @@ pub(super) struct Unacked {
 pub(super) struct Reoffer {
     pub(super) transaction: Key,
     pub(super) cseq: u32,
-    /// Whether it came by INVITE (its 200 needs an ACK) rather than UPDATE.
-    pub(super) by_invite: bool,
+    pub(super) carrier: Carrier,
+    /// Whether it holds an offer, or leaves that to our 200.
+    pub(super) offered: bool,
+}
+
+/// What an offer within a call came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// A re-INVITE, whose 200 needs an ACK.
+    Invite,
+    Update,
+    /// The PRACK of a reliable provisional response: the call is not answered yet.
+    Prack,
+}
+
+/// A re-INVITE or UPDATE of ours.
+pub(super) struct Change {
+    /// The owner's offer; `None` when only the session is refreshed.
+    pub(super) offer: Option<Box<[u8]>>,
+    /// An offer that came while a refresh was under way and is to follow it.
+    pub(super) next: Option<Box<[u8]>>,
+    pub(super) by_update: bool,
+    pub(super) answers: Answers,
+    pub(super) tries: u8,
+    /// Set while it waits for a better moment.
+    pub(super) put_off: Option<Handle>,
+}
+
+/// The session timer of an answered call (RFC 4028).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionTimer {
+    pub(super) interval_s: u32,
+    /// Whether we refresh.
+    pub(super) ours: bool,
+    /// When the call is hung up unless it was refreshed (§10).
+    pub(super) ends_at: Instant,
+    pub(super) armed: Handle,
+}
+
+/// What a 200 of ours says of the session timer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Granted {
+    pub(super) interval_s: u32,
+    /// Whether the peer, who sent the request, refreshes.
+    pub(super) by_peer: bool,
+    /// Whether the peer knows the extension.
+    pub(super) supported: bool,
 }

@@ -139,7 +139,7 @@ impl Endpoint {
         now: Instant,
         key: Key,
         code: u16,
-        bytes: Vec<u8>,
+        bytes: impl Into<Arc<[u8]>>,
         out: &mut Outputs,
     ) {
         let Some(transaction) = self.servers.get_mut(&key) else { return };

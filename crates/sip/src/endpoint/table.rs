@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::compose::ReplyHead;
 use super::{Endpoint, Failure, LegId, Outputs, RequestId, Transmit};
-use crate::dialog::Origin;
+use crate::dialog::{Dialog, Origin};
 use crate::message::{Name, Request, Via, header};
 use crate::token::{COOKIE, Key};
 use crate::transaction::Timers;
@@ -19,12 +19,21 @@ pub(super) enum Due {
     Client(Key),
     Server(Key),
     Ring(LegId),
+    /// A change of ours that was put off may be tried again.
+    Change(LegId),
+    /// A session must be refreshed or is over.
+    Session(LegId),
+    /// A reliable provisional response of ours is sent again.
+    Reliable(LegId),
 }
 
 /// Who hears how a client transaction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     Leg(LegId),
+    /// A re-INVITE or UPDATE.
+    Change(LegId),
+    Prack(LegId),
     /// A CANCEL: the INVITE's own response tells more, except for abandoned calls.
     Cancel(LegId),
     Request(RequestId),
@@ -94,6 +103,8 @@ pub(super) struct Acknowledging {
     /// The Authorization lines of the INVITE, which the ACK repeats (§22.1).
     pub(super) authorization: Vec<u8>,
     pub(super) acks: Vec<Ack>,
+    /// The dialog of a re-INVITE, whose ACK goes the way it went.
+    pub(super) within: Option<Box<Dialog>>,
 }
 
 /// The ACK to one fork.
@@ -259,6 +270,9 @@ impl Endpoint {
             Due::Client(key) => self.wake_client(now, key, out),
             Due::Server(key) => self.wake_server(now, key, out),
             Due::Ring(leg) => self.ring_timeout(now, leg, out),
+            Due::Change(leg) => self.change_due(now, leg, out),
+            Due::Session(leg) => self.session_due(now, leg, out),
+            Due::Reliable(leg) => self.reliable_due(now, leg, out),
         }
     }
 
@@ -301,9 +315,11 @@ impl Endpoint {
         }
         match transaction.owner {
             Owner::Leg(leg) => self.leg_unheard(now, leg, failure.clone(), out),
+            Owner::Change(leg) => self.change_unheard(now, leg, out),
             Owner::Cancel(leg) => self.cancel_unheard(now, leg, out),
             Owner::Request(id) => self.request_done(now, id, Err(failure.clone()), out),
-            Owner::Nobody => {}
+            // Without its PRACK the peer gives the call up by itself (RFC 3262 §3).
+            Owner::Prack(_) | Owner::Nobody => {}
         }
     }
 

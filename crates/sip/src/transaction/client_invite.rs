@@ -59,8 +59,9 @@ impl ClientInvite {
         }
     }
 
-    /// A CANCEL was sent: without a final response within 64·T1 the INVITE counts as dead (§9.1).
-    pub fn cancelled(&mut self, now: Instant) {
+    /// A CANCEL was sent, or nobody need be fetched for the answer: without a final response
+    /// within 64·T1 the INVITE counts as dead (§9.1).
+    pub fn limited(&mut self, now: Instant) {
         if let State::Proceeding { give_up_at } = &mut self.state {
             give_up_at.get_or_insert(now + PATIENCE);
         }

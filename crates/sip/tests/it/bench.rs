@@ -91,7 +91,32 @@ impl Bench {
     /// A response to the last request with `method`, with extra lines.
     pub fn respond(&mut self, method: &str, code: u16, tag: &str, extra: &str) {
         let text = self.response(method, code, tag, extra);
-        self.hear(&text);
+        self.answer(method, &text);
+    }
+
+    /// Hears a response from where the last request with `method` went.
+    pub fn answer(&mut self, method: &str, text: &str) {
+        let sent_to = |(to, message): &(SocketAddr, Message)| match message {
+            Message::Request(r) if r.method.as_bytes() == method.as_bytes() => Some(*to),
+            _ => None,
+        };
+        let source = self.sent.iter().rev().find_map(sent_to).expect("the request was sent");
+        self.hear_from(&source.to_string(), text);
+    }
+
+    /// How many requests with `method` were sent, repeats not counted.
+    pub fn requests(&self, method: &str) -> usize {
+        let numbers: std::collections::BTreeSet<&[u8]> = self
+            .sent
+            .iter()
+            .filter_map(|(_, message)| match message {
+                Message::Request(r) if r.method.as_bytes() == method.as_bytes() => {
+                    r.headers.get(Name::CSeq)
+                }
+                _ => None,
+            })
+            .collect();
+        numbers.len()
     }
 
     pub fn response(&self, method: &str, code: u16, tag: &str, extra: &str) -> String {

@@ -6,11 +6,15 @@
 mod abandon;
 mod admission;
 mod bench;
+mod change;
 mod digest;
 mod message;
 mod pair;
 mod peer;
+mod races;
+mod reliable;
 mod scenarios;
+mod session_timer;
 mod stream;
 mod torture;
 mod transaction;

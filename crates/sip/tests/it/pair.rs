@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sip::{
-    Config, Endpoint, Event, Headers, Invite, LegId, Limits, Live, NameAddr, Outputs, Request,
+    Config, Endpoint, Event, Extensions, Headers, Invite, LegId, Limits, Live, NameAddr, Outputs,
+    Request,
 };
 
 /// An instant to count from. Only differences matter.
@@ -38,6 +39,7 @@ pub fn config(local: &str, seed: u64) -> Config {
         secret,
         user_agent: "test".into(),
         registrar: true,
+        extensions: sip::Extensions::default(),
         limits: Limits::default(),
     }
 }
@@ -124,6 +126,7 @@ enum Item {
     Ring(LegId),
     Answer(LegId),
     HangUp(Side, LegId),
+    Offer(Side, LegId, &'static [u8]),
 }
 
 /// Whether to drop a datagram, by sender and text.
@@ -169,6 +172,16 @@ impl Pair {
         }
     }
 
+    /// The same with other extensions than the usual ones: the caller's, the callee's.
+    pub fn with_extensions(seed: u64, loss_percent: u64, extensions: [Extensions; 2]) -> Self {
+        let [caller, callee] = extensions;
+        Self {
+            caller: Endpoint::new(Config { extensions: caller, ..config(CALLER, seed) }),
+            callee: Endpoint::new(Config { extensions: callee, ..config(CALLEE, seed) }),
+            ..Self::new(seed, loss_percent)
+        }
+    }
+
     pub fn call(&mut self, invite: Invite) -> LegId {
         let mut out = Outputs::default();
         let leg = self.caller.invite(self.now, invite, &mut out).unwrap();
@@ -185,6 +198,10 @@ impl Pair {
 
     pub fn hang_up_at(&mut self, side: Side, leg: LegId, after: Duration) {
         self.push(self.now + after, Item::HangUp(side, leg));
+    }
+
+    pub fn offer_at(&mut self, side: Side, leg: LegId, sdp: &'static [u8], after: Duration) {
+        self.push(self.now + after, Item::Offer(side, leg, sdp));
     }
 
     pub fn with(&mut self, side: Side, act: impl FnOnce(&mut Endpoint, Instant, &mut Outputs)) {
@@ -230,6 +247,11 @@ impl Pair {
             }
         }
         for event in out.events {
+            if let Event::Reoffer { leg, .. } = event {
+                self.with(side, |e, now, out| {
+                    e.answer_reoffer(now, leg, b"v=0 second answer", out);
+                });
+            }
             match side {
                 Side::Caller => self.caller_events.push(event),
                 Side::Callee => self.callee_owner(event),
@@ -303,11 +325,16 @@ impl Pair {
         false
     }
 
+    fn next(&self) -> Option<Instant> {
+        let item = self.items.first_key_value().map(|((at, _), _)| *at);
+        let timers = [self.caller.next_timeout(), self.callee.next_timeout()];
+        timers.into_iter().chain([item]).flatten().min()
+    }
+
     /// Does the next thing that is due; `false` when nothing is left.
     pub fn step(&mut self) -> bool {
         let item = self.items.first_key_value().map(|((at, _), _)| *at);
-        let timers = [self.caller.next_timeout(), self.callee.next_timeout()];
-        let Some(at) = timers.into_iter().chain([item]).flatten().min() else { return false };
+        let Some(at) = self.next() else { return false };
         self.now = self.now.max(at);
         let now = self.now;
         for side in [Side::Caller, Side::Callee] {
@@ -337,6 +364,11 @@ impl Pair {
                 self.with(Side::Callee, |e, now, out| e.answer(now, leg, b"v=0 answer", out));
             }
             Item::HangUp(side, leg) => self.hang_up(side, leg),
+            Item::Offer(side, leg, sdp) => {
+                self.with(side, |e, now, out| {
+                    e.offer(now, leg, sdp, out);
+                });
+            }
         }
     }
 
@@ -361,9 +393,27 @@ impl Pair {
         assert_eq!(self.callee.live(), Live::default(), "{:#?}", self.ladder);
     }
 
-    /// How many datagrams `side` sent whose ladder line contains `part`.
+    /// Runs for this long.
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.next().is_some_and(|at| at <= end) && self.step() {}
+        self.now = end;
+    }
+
+    /// The leg of the callee.
+    pub fn callee_leg(&self) -> LegId {
+        let incoming = |event: &Event| match event {
+            Event::Incoming { leg, .. } => Some(*leg),
+            _ => None,
+        };
+        self.callee_events.iter().find_map(incoming).expect("the call came in")
+    }
+
+    /// How many datagrams `side` sent in whose ladder line a word begins with `part`.
     pub fn sent(&self, side: Side, part: &str) -> usize {
-        self.ladder.iter().filter(|(from, line)| *from == side && line.contains(part)).count()
+        let (first, later) = (|line: &str| line.starts_with(part), format!(" {part}"));
+        let fits = |line: &str| first(line) || line.contains(&later);
+        self.ladder.iter().filter(|(from, line)| *from == side && fits(line)).count()
     }
 }
 

@@ -53,7 +53,7 @@ fn proceeding_has_no_timer() {
     let mut machine = ClientInvite::new(t0, Transport::Udp);
     assert_eq!(machine.heard(t0, 180), Heard::Provisional);
     assert_eq!(machine.next_timeout(), None);
-    machine.cancelled(t0);
+    machine.limited(t0);
     assert_eq!(run!(t0, machine), [(32_000, Expired::TimedOut)]);
 }
 

@@ -92,6 +92,24 @@ impl Sqlite {
 }
 
 impl Reader {
+    /// The first row of a look-up by key. It touches a handful of pages that are in memory as a
+    /// rule, so it runs where it is asked: handing it to another thread and back would take
+    /// several times as long as the look-up itself.
+    pub(crate) async fn look_up(
+        &mut self,
+        sql: &'static str,
+        values: &[Value],
+    ) -> Result<Option<Row>> {
+        if let Self::Own(own) = self
+            && let Some(connection) = own.connection.take().or_else(|| own.readers.take_idle())
+        {
+            let rows = query(&connection, sql, values);
+            own.connection = Some(connection);
+            return Ok(rows?.into_iter().next());
+        }
+        Ok(self.query(sql, values).await?.into_iter().next())
+    }
+
     /// The rows of a reading statement.
     pub(crate) async fn query(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>> {
         let values = values.to_vec();
@@ -124,9 +142,12 @@ impl Drop for OwnReader {
 }
 
 impl Readers {
+    fn take_idle(&self) -> Option<Connection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
     fn take(&self) -> Result<Connection> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(connection) = idle {
+        if let Some(connection) = self.take_idle() {
             return Ok(connection);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
