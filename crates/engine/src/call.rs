@@ -15,23 +15,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::SAMPLE_RATE_HZ;
+use media::detect::answering_machine::Verdict;
+use media::detect::progress::Progress;
 use media::rtp::{Packet, Receiver};
 use media::sdp::{self, Negotiated};
-use media::telephone_event::KeyReceiver;
+use media::telephone_event::{Key, KeyReceiver};
 use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive::MediaNumbers;
-use crate::io::{CallKey, CallSpec, Clip, Event};
+use crate::io::{CallKey, CallSpec, Clip, Event, Recorded};
 use crate::keys::Keys;
 use crate::limits::MAX_CALL_MS;
 use crate::outcome::{Cause, Outcome, RtpSummary, Timeline, bounded_reason};
 use crate::place::{Cue, Place};
 use crate::playout::{Playing, Wheel};
 
+mod ears;
+mod order;
 mod playing;
 
+use ears::Ears;
 pub(crate) use playing::KeySource;
 use playing::Sound;
 
@@ -54,6 +59,7 @@ pub(crate) struct Wires {
     pub(crate) events: Vec<Event>,
     /// A clip without a frame: what plays when nothing does.
     pub(crate) silence: Arc<Clip>,
+    pub(crate) recorded: Vec<Recorded>,
     /// Room for what a place says, kept between uses.
     pub(crate) cues: Vec<Cue>,
 }
@@ -98,6 +104,10 @@ pub(crate) struct Call {
     awaits_answer: bool,
     audio: Audio,
     sound: Sound,
+    /// Only where the script has something to listen for.
+    ears: Option<Box<Ears>>,
+    answered_by: Option<Verdict>,
+    early_media: Option<Progress>,
     receiver: Receiver,
     key_receiver: KeyReceiver,
     keys: Keys,
@@ -139,6 +149,9 @@ impl Call {
             awaits_answer: false,
             audio: Audio::Silent,
             sound: Sound::default(),
+            ears: None,
+            answered_by: None,
+            early_media: None,
             receiver: Receiver::new(),
             key_receiver: KeyReceiver::new(),
             keys: Keys::default(),
@@ -192,6 +205,8 @@ impl Call {
             heard_to_end: answered && heard_ms >= clip_ms,
             keys: self.keys,
             vote: self.place.vote(),
+            answered_by: self.answered_by,
+            early_media: self.early_media,
             timeline: self.timeline,
             rtp: RtpSummary {
                 sent: self.sound.sent,
@@ -224,6 +239,7 @@ impl Call {
             wires.events.push(Event::Ringing { call });
         }
         if let Some(sdp) = sdp {
+            self.listen_early(&sdp, wires);
             let first = self.early_sdp.replace(sdp).is_none();
             wires.events.extend(first.then_some(Event::EarlyMedia { call }));
         }
@@ -251,6 +267,7 @@ impl Call {
             Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
                 self.follow(wires, |place, cues| place.answered(now, cues));
                 self.agree(now, agreed, wires);
+                self.listen(&agreed);
             }
             _ => self.hang_up(now, Cause::NoMediaAgreed, wires),
         }
@@ -375,7 +392,7 @@ impl Call {
 
     /// A datagram from the agreed address.
     pub(crate) fn received(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
-        let (Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
+        let (Phase::Calling | Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
         let Ok(packet) = Packet::parse(bytes) else {
             wires.counters.rtp_malformed += 1;
             self.rtp.strangers = self.rtp.strangers.saturating_add(1);
@@ -394,6 +411,12 @@ impl Call {
             return;
         }
         wires.counters.rtp_received += 1;
+        if is_audio && kind != COMFORT_NOISE {
+            self.hear(now, &packet, agreed.codec, wires);
+        }
+        if self.phase != Phase::Up {
+            return;
+        }
         self.receiver.receive(now, &packet.header);
         if is_event {
             let header = packet.header;
@@ -402,6 +425,11 @@ impl Call {
                 self.key_pressed(now, key.as_char(), KeySource::Event, wires);
             }
         }
+    }
+
+    /// A key that the peer told in an INFO.
+    pub(crate) fn key_in_info(&mut self, now: Instant, key: Key, wires: &mut Wires) {
+        self.key_pressed(now, key.as_char(), KeySource::Info, wires);
     }
 
     /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
@@ -449,6 +477,7 @@ impl Call {
             Audio::Held(playing) => playing.frame(),
         };
         self.sound.stopped(frames);
+        self.stop_listening(wires);
         if let Some(agreed) = self.agreed {
             wires.demux.release(self.port_slot, agreed.remote, call);
         }

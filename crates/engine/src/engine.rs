@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use media::telephone_event::Key;
 use media::{Codec, sdp};
 use sip::{Endpoint, Headers, LegId, Method, Name, Reply, Request, RequestId};
 
@@ -116,6 +117,7 @@ impl Engine {
             events: Vec::new(),
             silence: Arc::new(Clip::from_samples(&[])),
             cues: Vec::new(),
+            recorded: Vec::new(),
         };
         Self {
             registrar: Registrar::new(
@@ -184,11 +186,14 @@ impl Engine {
         self.wires.events.append(&mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
         self.wires.sip_out.transmits.append(&mut out.sip);
+        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+        self.wires.recorded.append(&mut out.recorded);
     }
 
     fn end(&mut self, out: &mut Outputs) {
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
     }
 
     /// Says where peers reach us over a transport, when that is not
@@ -435,9 +440,14 @@ impl Engine {
             }
             sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
             sip::Event::Cancelled { .. } | sip::Event::OfferRefused { .. } => {}
-            sip::Event::Request { id, request, source, transport, .. } => {
-                let peer = sip::Hop { transport, address: source };
-                let reply = self.reply_to(now, &request, peer);
+            sip::Event::Request { id, leg, request, source, transport } => {
+                let reply = match (&request.method, leg) {
+                    (Method::Info, Some(leg)) => self.reply_to_info(now, leg, &request),
+                    _ => {
+                        let peer = sip::Hop { transport, address: source };
+                        self.reply_to(now, &request, peer)
+                    }
+                };
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
             sip::Event::Response { id, result } => {
@@ -471,6 +481,22 @@ impl Engine {
             std::str::from_utf8(request.uri.user()).is_ok_and(|user| self.registrar.knows(user));
         let code = if ours { 480 } else { 404 };
         self.wires.sip.turn_away(now, leg, code, &mut self.wires.sip_out);
+    }
+
+    /// INFO within a call (RFC 6086): a key, where it tells one.
+    fn reply_to_info(&mut self, now: Instant, leg: LegId, request: &Request) -> Reply {
+        let reply = |code| Reply { code, ..Reply::default() };
+        if request.body.is_empty() {
+            return reply(200);
+        }
+        if !leg::tells_keys(request) {
+            let mut reply = reply(415);
+            reply.headers.push(Name::Accept, leg::KEY_BODIES.join(", ").as_bytes());
+            return reply;
+        }
+        let Some(key) = Key::in_info(&request.body) else { return reply(400) };
+        self.touch_leg(leg, |call, wires| call.key_in_info(now, key, wires));
+        reply(200)
     }
 
     fn reply_to(&mut self, now: Instant, request: &Request, peer: sip::Hop) -> Reply {

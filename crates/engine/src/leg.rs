@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use sip::{Abandoned, Headers, Invite, Method, NameAddr, OutOfDialog, Stage, Uri};
+use sip::{Abandoned, Headers, Invite, Method, Name, NameAddr, OutOfDialog, Request, Stage, Uri};
 
 use crate::derive;
 use crate::io::{AbandonedCall, CallKey, CallSpec, Target, TrunkCheck};
@@ -126,6 +126,16 @@ pub(crate) fn options(check: &TrunkCheck) -> Option<OutOfDialog> {
         body: Vec::new(),
         credentials: check.credentials.clone(),
     })
+}
+
+/// The bodies in which INFO tells keys.
+pub(crate) const KEY_BODIES: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
+
+/// Whether an INFO has such a body.
+pub(crate) fn tells_keys(request: &Request) -> bool {
+    let kind = request.headers.get(Name::ContentType).unwrap_or_default();
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    KEY_BODIES.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(kind))
 }
 
 fn usable_call_id(text: &str) -> Option<String> {

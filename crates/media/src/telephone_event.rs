@@ -32,6 +32,23 @@ impl Key {
         u8::try_from(at).ok().map(Self)
     }
 
+    /// The key in the body of a SIP INFO, as old gateways tell keys: `Signal=5` lines
+    /// (`application/dtmf-relay`) or the bare name (`application/dtmf`). Both name a key as
+    /// printed, or `*`, `#` and `A`–`D` by their event codes 10 to 15. `None`: there is none.
+    pub fn in_info(body: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(body).ok()?;
+        let signal = text.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("signal").then_some(value)
+        });
+        let name = signal.unwrap_or(text).trim();
+        let mut letters = name.chars();
+        match (letters.next(), letters.next()) {
+            (Some(letter), None) => Self::from_char(letter),
+            _ => name.parse().ok().filter(|code| *code > 9).and_then(Self::from_event),
+        }
+    }
+
     /// Its event code, 0–15.
     pub fn event(self) -> u8 {
         self.0

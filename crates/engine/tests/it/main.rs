@@ -6,6 +6,7 @@ mod abandon;
 mod connections;
 mod fails;
 mod hostile;
+mod listens;
 mod media_changes;
 mod peer;
 mod phones;

@@ -181,3 +181,34 @@ fn two_calls_with_one_remote_address_on_one_port_are_counted_as_ambiguous() {
     assert_eq!(world.counter("rtp_ambiguous_sources"), 1);
     assert_eq!(world.outcome(2).heard_ms, 2_000);
 }
+
+#[test]
+fn keys_come_by_info_too_and_count_once_when_they_come_both_ways() {
+    let relay = "application/dtmf-relay";
+    let mut callee = Callee::new(usual_description())
+        .then(300, Act::Info(relay, "Signal=5\r\nDuration=160\r\n"))
+        .then(500, Act::Info(relay, "signal = 11\n"))
+        .then(700, Act::Info("Application/DTMF; x=y", "*"))
+        .then(800, Act::Info("application/dtmf", "15"))
+        .then(810, Act::Info("application/dtmf", "flash"))
+        .then(820, Act::Info("text/plain", "5"))
+        .then(830, Act::Info("text/plain", ""));
+    // The 9 comes by RTP and, 60 ms later, by INFO; then again by INFO alone.
+    for (index, event) in (0_u16..).zip(KeyPress::new(Key::from_char('9').unwrap(), 7_200, 3)) {
+        let bytes = packet(101, 50 + index, event.timestamp, &event.payload);
+        callee = callee.then(900 + 20 * u64::from(index), Act::Rtp(bytes));
+        if index == 3 {
+            callee = callee.then(960, Act::Info(relay, "Signal=9"));
+        }
+    }
+    callee = callee.then(1_200, Act::Info(relay, "Signal=9"));
+    let mut world = World::new();
+    let callee = world.add_peer(callee);
+    world.start(call_to(1, "callee", address(CALLEE_SIP)));
+    world.run_until_quiet();
+    assert_eq!(world.outcome(1).keys.to_string(), "5#*D99");
+    let log = callee.borrow().log.clone();
+    let codes: Vec<&str> =
+        log.iter().map(String::as_str).filter(|line| line.parse::<u16>().is_ok()).collect();
+    assert_eq!(codes, ["200", "200", "200", "200", "400", "415", "200", "200", "200"]);
+}

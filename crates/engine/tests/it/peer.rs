@@ -33,6 +33,8 @@ pub enum Act {
     Reinvite(Option<String>),
     Rtp(Vec<u8>),
     Bye(&'static str),
+    /// An INFO with this Content-Type and body.
+    Info(&'static str, &'static str),
 }
 
 /// A callee that writes its SIP by hand: it answers the first INVITE as told, then acts.
@@ -90,6 +92,23 @@ impl Callee {
         self
     }
 
+    /// Says this from so long after the ACK on, in PCMA.
+    pub fn say(mut self, after_ms: u64, samples: &[i16]) -> Self {
+        for (index, frame) in (0_u16..).zip(samples.chunks(media::FRAME_SAMPLES)) {
+            let at_ms = after_ms + 20 * u64::from(index);
+            let header = media::rtp::Header {
+                marker: index == 0,
+                payload_type: 8,
+                sequence: u16::try_from(at_ms / 20).unwrap(),
+                timestamp: u32::try_from(at_ms * 8).unwrap(),
+                ssrc: 77,
+            };
+            let bytes = [&header.write()[..], &Codec::Pcma.encode_all(frame)].concat();
+            self = self.then(at_ms, Act::Rtp(bytes));
+        }
+        self
+    }
+
     /// Presses a key this long after the ACK, for 100 ms, by RFC 4733 with payload type 101.
     pub fn press(mut self, after_ms: u64, key: char) -> Self {
         let stamp = u32::try_from(after_ms * 8).unwrap();
@@ -136,12 +155,16 @@ impl Callee {
         let cseq = if method == "ACK" { self.cseq } else { self.cseq + 1 };
         self.cseq = cseq;
         let local = self.address;
+        let body = if more.contains("Content-Type") {
+            format!("Content-Length: {}\r\n\r\n{body}", body.len())
+        } else {
+            with_body(body)
+        };
         let text = format!(
             "{method} sip:{ENGINE_SIP} SIP/2.0\r\n\
              Via: SIP/2.0/UDP {local};branch=z9hG4bKby-hand-{method}-{cseq}\r\n\
              Max-Forwards: 70\r\nFrom: {to};tag=callee\r\nTo: {from}\r\nCall-ID: {call_id}\r\n\
-             CSeq: {cseq} {method}\r\nContact: <sip:callee@{local}>\r\n{more}{}",
-            with_body(body)
+             CSeq: {cseq} {method}\r\nContact: <sip:callee@{local}>\r\n{more}{body}"
         );
         self.send(text.into_bytes());
     }
@@ -212,6 +235,10 @@ impl Peer for Callee {
                 self.outbox.push((address(CALLEE_MEDIA), to, bytes));
             }
             Act::Bye(reason) => self.request("BYE", reason, ""),
+            Act::Info(kind, body) => {
+                let kind = format!("Content-Type: {kind}\r\n");
+                self.request("INFO", &kind, body);
+            }
         }
     }
 

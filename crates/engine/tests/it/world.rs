@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use carrier::{Carrier, Heard};
 use engine::{
     CallKey, CallSpec, Clip, Command, Credentials, Engine, EngineConfig, Event, Hop, Input, Limits,
-    Outcome, Outputs, Script, Target, Transport,
+    Outcome, Outputs, Recorded, Script, Target, Transport,
 };
 use media::{Codec, FRAME_SAMPLES};
 
@@ -61,6 +61,7 @@ pub struct World {
     pub peers: Vec<Rc<RefCell<dyn Peer>>>,
     pub events: Vec<(Duration, Event)>,
     pub heard: Vec<Heard>,
+    pub recorded: Vec<(Duration, Recorded)>,
     /// RTP that left the engine, by destination: when, header, frame.
     pub sent_rtp: Vec<(Duration, SocketAddr, Vec<u8>)>,
     pub keep_sent_rtp: bool,
@@ -94,6 +95,7 @@ impl World {
             peers: Vec::new(),
             events: Vec::new(),
             heard: Vec::new(),
+            recorded: Vec::new(),
             sent_rtp: Vec::new(),
             keep_sent_rtp: false,
             sip_bytes: BTreeMap::new(),
@@ -135,6 +137,7 @@ impl World {
         self.engine.handle(self.now, input, &mut out);
         let at = self.elapsed();
         self.events.extend(out.events.drain(..).map(|event| (at, event)));
+        self.recorded.extend(out.recorded.drain(..).map(|part| (at, part)));
         for transmit in out.sip.drain(..) {
             let connected = self.connected.contains(&transmit.destination);
             assert_eq!(transmit.transport.is_reliable(), connected, "{}", transmit.destination);

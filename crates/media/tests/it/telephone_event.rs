@@ -142,3 +142,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn keys_are_read_in_the_bodies_of_info() {
+    for (body, key) in [
+        ("Signal=5\r\nDuration=160\r\n", Some('5')),
+        ("Duration=160\nSIGNAL = * \n", Some('*')),
+        ("Signal=10", Some('*')),
+        ("signal=11", Some('#')),
+        ("Signal=15", Some('D')),
+        ("Signal=16", None),
+        ("Signal=!", None),
+        ("Signal=", None),
+        (" 7\r\n", Some('7')),
+        ("d", Some('D')),
+        ("12", Some('A')),
+        ("05", None),
+        ("300", None),
+        ("", None),
+    ] {
+        assert_eq!(Key::in_info(body.as_bytes()).map(Key::as_char), key, "{body:?}");
+    }
+    assert_eq!(Key::in_info(b"\xff5"), None);
+}

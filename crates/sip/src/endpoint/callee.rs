@@ -101,6 +101,12 @@ impl Endpoint {
             return Some(416);
         }
         match request.method {
+            // A body of another kind that need not be understood is left aside (§20.11).
+            Method::Invite if !request.body.is_empty() && request.sdp().is_none() => {
+                let handling = request.headers.find("Content-Disposition").unwrap_or_default();
+                let handling = header::param(handling, "handling").unwrap_or_default();
+                (!handling.eq_ignore_ascii_case(b"optional")).then_some(415)
+            }
             Method::Register if !self.config.registrar => Some(405),
             Method::Message
             | Method::Notify
@@ -128,8 +134,10 @@ impl Endpoint {
         for (name, value) in extra {
             writer.field(*name, value);
         }
-        if code == 405 {
-            writer.field(Name::Allow, self.composer.allow);
+        match code {
+            405 => writer.field(Name::Allow, self.composer.allow),
+            415 => writer.field(Name::Accept, b"application/sdp"),
+            _ => {}
         }
         if code == 420 {
             for name in not_understood(&request.headers) {

@@ -103,7 +103,11 @@ impl<'a> StartLine<'a> {
             let clean = other && !version.contains(&b' ');
             return Err(if clean { Malformed::Version } else { Malformed::StartLine });
         }
-        Ok(Self::Request(method, Uri::parse(uri)?))
+        let uri = Uri::parse(uri)?;
+        if uri.has_headers() {
+            return Err(Malformed::Uri);
+        }
+        Ok(Self::Request(method, uri))
     }
 
     fn status(line: &'a [u8]) -> Result<Self, Malformed> {

@@ -98,6 +98,12 @@ impl Uri {
         super::header::param(self.slice(&self.params), name)
     }
 
+    /// Whether header fields follow a question mark, which no Request-URI may have (§19.1.1).
+    pub(crate) fn has_headers(&self) -> bool {
+        let after = usize::from(self.params.end);
+        matches!(self.scheme, Scheme::Sip | Scheme::Sips) && self.text.get(after) == Some(&b'?')
+    }
+
     /// The transport that the URI asks for: its parameter, else TLS for `sips:` (RFC 3263 §4.1).
     /// `None` when it leaves the choice to us, or names one that we do not know.
     pub fn transport(&self) -> Option<Transport> {

@@ -17,4 +17,5 @@ mod scenarios;
 mod session_timer;
 mod stream;
 mod torture;
+mod torture_sets;
 mod transaction;

@@ -1,5 +1,5 @@
-//! Messages in the manner of RFC 4475 and RFC 5118: odd but valid ones are read, broken ones are
-//! refused for the right reason. Written anew; the section is named beside each.
+//! Odd but valid messages are read, broken ones are refused for the right reason: what
+//! `torture_sets` has a row of is looked into here, and there is more of the kind.
 
 use sip::message::{Message, parse};
 use sip::{Limits, Malformed, Name, NameAddr, Scheme};
@@ -18,8 +18,7 @@ fn with(from: &str, to: &str) -> Vec<u8> {
 }
 
 /// §3.1.1.1: every liberty with white space, case, folding, lists and compact names.
-#[test]
-fn a_short_tortuous_invite() {
+pub fn wsinv() -> String {
     let text = "INVITE sip:nima@desk.example.com;unknownparam SIP/2.0\r\n\
         TO :\r\n sip:nima@desk.example.com ;   tag    = 55n\r\n\
         from   : \"Roya N \\\\\\\"\"       <sip:roya@example.com>\r\n  ;\r\n\
@@ -34,7 +33,13 @@ fn a_short_tortuous_invite() {
         SIP  /    2.0   / UDP  192.168.200.1   ; branch=\r\n z9hG4bK30239\r\n\
         m:\"Quoted string \\\"\\\"\" <sip:roya@example.com> ; newparam =\r\n      newvalue ;\r\n\
         \x20 secondparam ; q = 0.33\r\n\r\n";
-    let text = format!("{text}{}", "x".repeat(150));
+    format!("{text}{}", "x".repeat(150))
+}
+
+/// Goal: what stands in the tortuous INVITE is read as it is meant.
+#[test]
+fn a_short_tortuous_invite() {
+    let text = wsinv();
     let Ok(Message::Request(request)) = read(text.as_bytes()) else {
         panic!("{:?}", read(text.as_bytes()))
     };
@@ -46,35 +51,16 @@ fn a_short_tortuous_invite() {
     assert_eq!(request.headers.get(Name::Subject), Some(b"".as_slice()));
 }
 
-/// §3.1.1, §3.3, RFC 5118: messages that must be read.
+/// Beyond the sets: messages that must be read.
 #[test]
 fn valid() {
     let cases: &[(&str, &str, &str)] = &[
-        ("intmeth", "OPTIONS", "!interesting-Method0123456789_*+`.%indeed'~"),
-        ("esc01", "sip:user@example.com", "sip:sips%3Auser%40example.com@example.net"),
-        ("escnull", "sip:user@example.com", "sip:null-%00-null@example.com"),
-        ("lwsdisp", "<sip:caller@example.net>", "caller<sip:caller@example.com>"),
-        ("semiuri", "sip:user@example.com", "sip:user;par=u%40example.net@example.com"),
-        ("transports", "SIP/2.0/UDP", "SIP/2.0/UNKNOWN"),
-        ("badbranch", "branch=z9hG4bKkdjuw", "branch=z9hG4bK"),
-        ("inv2543", ";branch=z9hG4bKkdjuw", ""),
-        ("zeromf", "Max-Forwards: 70", "Max-Forwards: 0"),
-        ("unkscm", "sip:user@example.com", "nobodyKnowsThisScheme:totallyopaquecontent"),
-        ("novelsc", "sip:user@example.com", "soap.beep://192.0.2.103:3002"),
-        ("cparam01", "l: 0", "Contact: sip:+19725552222@gw1.example.net;unknownparam\r\nl: 0"),
-        ("bext01", "l: 0", "Require: nothingSupportsThis, nothingSupportsThisEither\r\nl: 0"),
-        ("ipv6-good", "t1.example.com", "[2001:db8::9:1]:5060"),
         ("ipv6 in a URI", "sip:user@example.com", "sip:user@[2001:db8::10]:5070"),
-        ("ipv4-mapped", "t1.example.com", "[::ffff:192.0.2.10]"),
         ("no length", "l: 0\r\n", ""),
         ("line ends before", "OPTIONS", "\r\n\r\nOPTIONS"),
     ];
     for (name, from, to) in cases {
-        let mut text = with(from, to);
-        if *name == "intmeth" {
-            text =
-                String::from_utf8(text).unwrap().replace("60 OPTIONS", &format!("60 {to}")).into();
-        }
+        let text = with(from, to);
         assert!(read(&text).is_ok(), "{name}: {:?}", read(&text));
     }
     let Ok(Message::Request(request)) = read(&with("sip:user@example.com", "nobody:x")) else {
@@ -126,51 +112,12 @@ fn bytes_after_the_message() {
     assert!(request.body.is_empty());
 }
 
-/// §3.1.2 and the invalid ones of §3.3: messages that must be refused.
+/// Beyond the sets: messages that must be refused.
 #[test]
 fn invalid() {
     use Malformed as M;
-    let uri = "sip:user@example.com SIP/2.0";
-    let via = "SIP/2.0/UDP t1.example.com;branch=z9hG4bKkdjuw";
     let cases: &[(&str, &str, &str, M)] = &[
-        ("badinv01", via, "SIP/2.0/UDP 192.0.2.15;;,;,,", M::Value(Name::Via)),
-        ("clerr", "l: 0", "l: 9999", M::ContentLength),
-        ("ncl", "l: 0", "l: -999", M::ContentLength),
-        ("scalar02", "CSeq: 60", "CSeq: 36893488147419103232", M::Value(Name::CSeq)),
         ("scalar02b", "70", "300", M::Value(Name::MaxForwards)),
-        (
-            "quotbal",
-            "<sip:j.user@example.com>",
-            "\"Mr. J. User <sip:j.user@example.com>",
-            M::Value(Name::To),
-        ),
-        ("ltgtruri", uri, "<sip:user@example.com> SIP/2.0", M::Uri),
-        ("lwsruri", uri, "sip:user@example.com; lr SIP/2.0", M::StartLine),
-        ("lwsstart", uri, " sip:user@example.com  SIP/2.0", M::StartLine),
-        ("trws", uri, "sip:user@example.com SIP/2.0  ", M::StartLine),
-        (
-            "regbadct",
-            "l: 0",
-            "Contact: sip:u@example.com?Route=%3Csip:x%3E\r\nl: 0",
-            M::Value(Name::Contact),
-        ),
-        (
-            "badaspec",
-            "<sip:j.user@example.com>",
-            "\"x\" < sip:j.user@example.com >",
-            M::Value(Name::To),
-        ),
-        (
-            "baddn",
-            "<sip:caller@example.net>",
-            "Bell, Alexander <sip:a.g.bell@example.com>",
-            M::Value(Name::From),
-        ),
-        ("badvers", "SIP/2.0\r", "SIP/7.0\r", M::Version),
-        ("mismatch01", "60 OPTIONS", "60 INVITE", M::MethodMismatch),
-        ("insuf", "Call-ID: a.1@example.com\r\n", "", M::Missing(Name::CallId)),
-        ("multi01", "l: 0", "CSeq: 61 OPTIONS\r\nl: 0", M::Duplicate(Name::CSeq)),
-        ("mcl01", "l: 0", "l: 0\r\nContent-Length: 5", M::Duplicate(Name::ContentLength)),
         ("two From", "l: 0", "f: <sip:x@y>;tag=1\r\nl: 0", M::Duplicate(Name::From)),
         ("ipv6-bad", "t1.example.com", "[2001:db8::9:1", M::Value(Name::Via)),
         ("port", "t1.example.com", "t1.example.com:99999", M::Value(Name::Via)),
