@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::AccountId;
 use domain::dialer::trunk::NumberFormat;
-use engine::{Codec, Credentials, MachineDetection};
+use engine::{Codec, Credentials, MachineDetection, Transport};
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -60,6 +60,8 @@ pub struct Trunk {
     pub enabled: bool,
     /// Where its INVITEs are sent.
     pub address: SocketAddr,
+    /// What carries them.
+    pub transport: Transport,
     /// The number shown to the callee: the user part of From.
     pub caller_id: String,
     /// The numbers of accounts that show one of their own.
@@ -81,12 +83,13 @@ pub struct Trunk {
 }
 
 impl Trunk {
-    /// A trunk that takes every number, without credentials.
+    /// A trunk that takes every number, over UDP and without credentials.
     pub fn new(name: &str, address: SocketAddr, caller_id: &str, caps: Caps) -> Self {
         Self {
             name: name.to_owned(),
             enabled: true,
             address,
+            transport: Transport::Udp,
             caller_id: caller_id.to_owned(),
             caller_ids: BTreeMap::new(),
             number_format: NumberFormat::default(),

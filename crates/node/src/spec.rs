@@ -6,8 +6,8 @@ use std::sync::Arc;
 use app::dialing::PhoneContact;
 use domain::{AccountId, AttemptId, PhoneNumber};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, OnMachine, Script, Target,
-    limits::DRAIN_MS,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, OnMachine, Script, Target,
+    Transport, limits::DRAIN_MS,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -42,7 +42,7 @@ pub(crate) fn call_spec(
         target,
         from_uri,
         credentials: credentials(trunk),
-        codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
+        codecs: codecs(config, &call.trunk),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
         script: Arc::new(script(config, &call.terms, clip)),
         ring_timeout_ms: config.ring_timeout_ms,
@@ -89,7 +89,12 @@ pub(crate) fn trunk_target(
 ) -> Option<Target> {
     let trunk = trunk(config, name)?;
     let address = trunk.address;
-    let uri = format!("sip:{}@{address}", trunk.number_format.apply(number));
+    let transport = match trunk.transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
+    };
+    let uri = format!("sip:{}@{address}{transport}", trunk.number_format.apply(number));
     Some(Target::Address { address, request_uri: uri.clone(), to: uri })
 }
 
@@ -117,6 +122,11 @@ fn address_in(uri: &str) -> Option<SocketAddr> {
 
 fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
     config.trunks.iter().find(|trunk| trunk.name == name)
+}
+
+/// What a trunk is offered. Empty: the engine's own order.
+pub(crate) fn codecs(config: &NodeConfig, name: &str) -> Vec<Codec> {
+    trunk(config, name).map(|trunk| trunk.codecs.clone()).unwrap_or_default()
 }
 
 fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>, account: AccountId) -> String {

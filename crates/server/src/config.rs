@@ -117,6 +117,16 @@ section! {
         /// This machine only, until you set it; trunks elsewhere need `0.0.0.0:5060`, all
         /// addresses of the machine, or one of them.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5060)),
+        /// Whether SIP over TCP is taken, too, at the same address and port.
+        tcp: bool = true,
+        /// Port for SIP over TLS, at the same address; 0 takes none.
+        tls_port: u16 = 0,
+        /// Our certificate and those that vouch for it (PEM). Read again at SIGHUP.
+        tls_certificate: PathBuf = PathBuf::from("sip-certificate.pem"),
+        /// The private key of our certificate (PEM).
+        tls_key: PathBuf = PathBuf::from("sip-key.pem"),
+        /// The authorities that vouch for trunks (PEM).
+        tls_authorities: PathBuf = PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
         /// The IP address at which trunks and phones reach us, when it is not one of this machine:
         /// the outer address of a NAT. Empty: the one of `listen`, or the one from which the
         /// machine reaches its trunks.
@@ -227,10 +237,11 @@ section! {
     Trunk {
         /// Its name in logs, metrics and records.
         name: String = String::new(),
-        /// Address and port of the carrier's SIP server.
+        /// Address and port of the carrier's SIP server. Over TLS its certificate must have this
+        /// name.
         address: String = String::new(),
-        /// Transport; `udp` is the one there is.
-        transport: String = String::from("udp"),
+        /// What carries SIP: `udp`, `tcp` or `tls`.
+        transport: Transport = Transport::Udp,
         /// User name for digest authentication; empty when the carrier knows us by address.
         username: String = String::new(),
         /// Password for digest authentication. The database keeps it as it is, since a digest is
@@ -241,8 +252,8 @@ section! {
         /// How numbers are written towards it: `national` (09…), `e164` (+989…), `0098`, `98`, or
         /// a pattern around `{national}` (09…) or `{subscriber}` (9…), like `77{national}`.
         number_format: String = String::from("national"),
-        /// Codecs in the order of the offer, of PCMA and PCMU; empty leaves it to us.
-        codecs: Vec<String> = Vec::new(),
+        /// Codecs to offer, the preferred first: `pcma`, `pcmu`, `g722`. Empty: `pcma`, `pcmu`.
+        codecs: Vec<TrunkCodec> = Vec::new(),
         /// Most calls at the same time.
         max_channels: u32 = 30,
         /// Most calls started in a second.
@@ -303,6 +314,50 @@ impl PhoneDigests {
             Self::Md5 => vec![engine::Algorithm::Md5],
             Self::Sha256 => vec![engine::Algorithm::Sha256],
             Self::Both => vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
+        }
+    }
+}
+
+/// A codec as the configuration names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrunkCodec {
+    /// G.711 A-law, which is what the networks outside of America and Japan use.
+    Pcma,
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.722 at 64 kbit/s.
+    G722,
+}
+
+impl From<TrunkCodec> for engine::Codec {
+    fn from(codec: TrunkCodec) -> Self {
+        match codec {
+            TrunkCodec::Pcma => Self::Pcma,
+            TrunkCodec::Pcmu => Self::Pcmu,
+            TrunkCodec::G722 => Self::G722,
+        }
+    }
+}
+
+/// What carries SIP to a trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+    /// An encrypted connection.
+    Tls,
+}
+
+impl From<Transport> for engine::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Tls => Self::Tls,
         }
     }
 }
@@ -497,14 +552,18 @@ impl Trunk {
         let trunk = domain::Trunk {
             name: self.name.clone(),
             address: self.address.clone(),
-            transport: self.transport.clone(),
+            transport: engine::Transport::from(self.transport).name().to_ascii_lowercase(),
             username: self.username.clone(),
             password: Password(self.password.0.clone()),
             caller_id: self.caller_id.clone(),
             number_format: format.with_context(|| {
                 format!("trunk '{}': number_format: '{}' is none", self.name, self.number_format)
             })?,
-            codecs: self.codecs.clone(),
+            codecs: self
+                .codecs
+                .iter()
+                .map(|codec| engine::Codec::from(*codec).encoding_name().to_ascii_lowercase())
+                .collect(),
             prefixes: self.prefixes.clone(),
             max_channels: self.max_channels,
             max_cps: self.max_cps,

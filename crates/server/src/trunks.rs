@@ -1,6 +1,7 @@
 //! Trunks between the database and the node. What the operator changes is taken up within a
 //! second; a trunk whose name has no address just now is tried again until it has one.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use app::trunk::{TrunkRefusal, UsedTrunk};
 use app::{App, Failure};
-use engine::{Codec, Credentials};
+use engine::{Codec, Credentials, Transport};
 use node::{Caps, Trunk};
 use store::Db;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::address;
 use crate::cli::open;
@@ -36,7 +37,9 @@ pub struct Reach {
 pub struct NodeTrunks {
     /// Those that can be used.
     pub trunks: Vec<Trunk>,
-    /// Whether one could not be, for now.
+    /// The host names of their addresses, which certificates must have.
+    pub names: BTreeMap<SocketAddr, String>,
+    /// Whether one could not be used, for now.
     pub incomplete: bool,
 }
 
@@ -46,23 +49,26 @@ impl Reach {
     pub fn node_trunks(&self, used: &[UsedTrunk]) -> NodeTrunks {
         if used.is_empty() {
             let trunks = self.sandbox.iter().cloned().collect();
-            return NodeTrunks { trunks, incomplete: false };
+            return NodeTrunks { trunks, names: BTreeMap::new(), incomplete: false };
         }
-        let mut trunks = Vec::new();
+        let (mut trunks, mut names) = (Vec::new(), BTreeMap::new());
         for one in used {
             match self.address_of(&one.trunk) {
-                Ok(address) => trunks.push(node_trunk(one, address)),
+                Ok(address) => {
+                    trunks.push(node_trunk(one, address));
+                    names.insert(address, address::host_of(&one.trunk.address).to_owned());
+                }
                 Err(error) => {
                     let (trunk, error) = (&one.trunk.name, format!("{error:#}"));
                     tracing::warn!(trunk, error, "a trunk cannot be used");
                 }
             }
         }
-        NodeTrunks { incomplete: trunks.len() < used.len(), trunks }
+        NodeTrunks { incomplete: trunks.len() < used.len(), trunks, names }
     }
 
     fn address_of(&self, trunk: &domain::Trunk) -> Result<SocketAddr> {
-        let address = address::resolve(&trunk.address)?;
+        let address = address::resolve(trunk)?;
         let told = address::advertised_to(&self.sip, &[(&trunk.name, address)])?;
         if told != self.advertised {
             bail!(
@@ -99,17 +105,22 @@ pub fn advertised(config: &Config, used: &[UsedTrunk]) -> Result<IpAddr> {
         return address::advertised(config);
     }
     let on = used.iter().filter(|one| one.disabled_at.is_none());
-    let known: Vec<(&str, SocketAddr)> = on
-        .filter_map(|one| Some((&*one.trunk.name, address::resolve(&one.trunk.address).ok()?)))
-        .collect();
+    let known: Vec<(&str, SocketAddr)> =
+        on.filter_map(|one| Some((&*one.trunk.name, address::resolve(&one.trunk).ok()?))).collect();
     address::advertised_to(&config.sip, &known)
 }
 
-/// Starts to watch the table. Whenever something changes, all trunks come out.
-pub fn watch(app: Arc<App>, node: String, reach: Reach) -> mpsc::Receiver<Vec<Trunk>> {
+/// Starts to watch the table. Whenever something changes, all trunks come out, and their host names
+/// go to `names`.
+pub fn watch(
+    app: Arc<App>,
+    node: String,
+    reach: Reach,
+    names: watch::Sender<BTreeMap<SocketAddr, String>>,
+) -> mpsc::Receiver<Vec<Trunk>> {
     let (sender, trunks) = mpsc::channel(1);
-    let mut watcher =
-        Watcher { app, node, reach: Arc::new(reach), seen: None, told: None, looks_left: None };
+    let reach = Arc::new(reach);
+    let mut watcher = Watcher { app, node, reach, names, seen: None, told: None, looks_left: None };
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -136,6 +147,7 @@ struct Watcher {
     app: Arc<App>,
     node: String,
     reach: Arc<Reach>,
+    names: watch::Sender<BTreeMap<SocketAddr, String>>,
     /// The count of changes at the last reading.
     seen: Option<i64>,
     /// What the node was told last.
@@ -162,6 +174,7 @@ impl Watcher {
             return Ok(None);
         }
         self.told = Some(found.trunks.clone());
+        self.names.send_replace(found.names);
         tracing::info!(trunks = found.trunks.len(), "the trunks are as the operator wants them");
         Ok(Some(found.trunks))
     }
@@ -174,6 +187,7 @@ fn node_trunk(used: &UsedTrunk, address: SocketAddr) -> Trunk {
         enabled: disabled_at.is_none(),
         caller_ids: caller_ids.clone(),
         number_format: trunk.number_format.clone(),
+        transport: transport(trunk),
         credentials: credentials(trunk),
         codecs: trunk.codecs.iter().filter_map(|name| codec(name)).collect(),
         prefixes: trunk.prefixes.clone(),
@@ -191,13 +205,14 @@ pub fn credentials(trunk: &domain::Trunk) -> Option<Credentials> {
     })
 }
 
+/// What carries SIP to a trunk.
+pub fn transport(trunk: &domain::Trunk) -> Transport {
+    Transport::named(trunk.transport.as_bytes()).expect("the rules let in what the engine knows")
+}
+
 /// A codec by its name in the rules' list.
-fn codec(name: &str) -> Option<Codec> {
-    match name {
-        "PCMA" => Some(Codec::Pcma),
-        "PCMU" => Some(Codec::Pcmu),
-        _ => None,
-    }
+pub fn codec(name: &str) -> Option<Codec> {
+    Codec::ALL.into_iter().find(|codec| codec.encoding_name().eq_ignore_ascii_case(name))
 }
 
 /// A refusal as the operator reads it.
@@ -221,7 +236,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_codec_of_the_rules_is_one_of_the_engine() {
+    fn what_the_rules_let_in_the_engine_knows() {
+        for name in domain::dialer::trunk::TRANSPORTS {
+            assert!(Transport::named(name.as_bytes()).is_some(), "{name}");
+        }
         for name in domain::dialer::trunk::CODECS {
             assert!(codec(name).is_some(), "{name}");
         }

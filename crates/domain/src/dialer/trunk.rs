@@ -12,7 +12,9 @@ const PREFIXES_MAX: usize = 500;
 /// Longest prefix: a whole national number.
 const PREFIX_MAX: usize = 11;
 /// Codecs that calls can be offered with.
-pub const CODECS: [&str; 2] = ["PCMA", "PCMU"];
+pub const CODECS: [&str; 3] = ["pcma", "pcmu", "g722"];
+/// What carries SIP to a trunk.
+pub const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
 /// What stands for the whole national number (`09121234567`) in a number format.
 const NATIONAL: &str = "{national}";
 /// What stands for the national number without its 0 (`9121234567`) in a number format.
@@ -35,7 +37,7 @@ pub struct Trunk {
     pub name: String,
     /// The carrier's SIP server: a host or `HOST:PORT`.
     pub address: String,
-    /// How SIP gets there: `udp`.
+    /// What carries SIP: one of [`TRANSPORTS`].
     pub transport: String,
     /// User name for digest authentication; empty when the carrier knows us by address.
     pub username: String,
@@ -45,7 +47,7 @@ pub struct Trunk {
     pub caller_id: String,
     /// How numbers are written towards it.
     pub number_format: NumberFormat,
-    /// Codecs in the order of the offer; empty leaves it to us.
+    /// Of [`CODECS`] in the order of the offer; empty leaves it to us.
     pub codecs: Vec<String>,
     /// Beginnings of the national numbers it takes; empty takes all.
     pub prefixes: Vec<String>,
@@ -112,12 +114,12 @@ impl std::fmt::Display for TrunkFault {
             Self::Address => f.write_str(
                 "address: the carrier's SIP server, like 192.0.2.10 or sip.example:5060",
             ),
-            Self::Transport => f.write_str("transport: only udp is there"),
+            Self::Transport => f.write_str("transport: udp, tcp or tls"),
             Self::Credentials => {
                 write!(f, "username and password: at most {TEXT_MAX} printable characters")
             }
             Self::CallerId => f.write_str("caller_id: letters, digits and +._- only"),
-            Self::Codecs => f.write_str("codecs: each of PCMA and PCMU at most once"),
+            Self::Codecs => f.write_str("codecs: each of pcma, pcmu and g722 at most once"),
             Self::Prefix(prefix) => {
                 write!(f, "prefixes: '{prefix}' is not 1 to {PREFIX_MAX} digits")
             }
@@ -147,7 +149,7 @@ impl Trunk {
         if !host || !plain(&self.address, b".:-[]") {
             return Err(TrunkFault::Address);
         }
-        if self.transport != "udp" {
+        if !TRANSPORTS.contains(&self.transport.as_str()) {
             return Err(TrunkFault::Transport);
         }
         if !printable(&self.username) || !printable(&self.password.0) {
@@ -295,7 +297,7 @@ mod tests {
             (Trunk { username: text("a\r\nb"), ..usable() }, "username"),
             (Trunk { password: Password(text("\0")), ..usable() }, "password"),
             (Trunk { caller_id: text("<sip>"), ..usable() }, "caller_id"),
-            (Trunk { codecs: vec![text("PCMA"), text("PCMA")], ..usable() }, "codecs"),
+            (Trunk { codecs: vec![text("pcma"), text("pcma")], ..usable() }, "codecs"),
             (Trunk { codecs: vec![text("MP3")], ..usable() }, "codecs"),
             (Trunk { prefixes: vec![text("09x")], ..usable() }, "'09x'"),
             (Trunk { prefixes: vec![text("")], ..usable() }, "prefixes"),

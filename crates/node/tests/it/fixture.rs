@@ -430,6 +430,7 @@ pub fn ended(call: CallKey, outcome: Outcome) -> Event {
 
 pub fn dialog() -> Box<DialogSnapshot> {
     Box::new(DialogSnapshot {
+        transport: engine::Transport::Udp,
         destination: "192.0.2.1:5060".parse().unwrap(),
         call_id: b"1-1@avanak.invalid".to_vec(),
         local: b"<sip:a@b>;tag=1".to_vec(),

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use app::trunk::UsedTrunk;
 use app::{App, LiveCalls, RepeatLimit, Settings};
 use clap::Args;
 use engine::{EngineConfig, Limits};
@@ -24,8 +23,8 @@ use crate::config::Config;
 use crate::node_loop::{NodeLoop, Parts};
 use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shard, ShardConfig};
-use crate::trunks::{self, Reach};
-use crate::{address, flight_recorder, lock, open_files, phones, telemetry};
+use crate::trunks::{self, NodeTrunks, Reach};
+use crate::{address, flight_recorder, lock, open_files, phones, streams, telemetry};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
 /// when it answers.
@@ -72,8 +71,8 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let sandbox_trunk =
         sandbox.as_ref().map(|sandbox| sandbox_trunk(&config, sandbox.address)).transpose()?;
     let reach = Reach { sip: config.sip.clone(), advertised, sandbox: sandbox_trunk };
-    let node_config = node_config(&config, &reach, &used)?;
-    let platform = Platform::start(&config, reach, node_config, db.clone()).await?;
+    let found = reach.node_trunks(&used);
+    let platform = Platform::start(&config, reach, found, db.clone()).await?;
     let result = platform.run(&config, files.connections).await;
     drop(sandbox);
     db.close().await;
@@ -91,7 +90,8 @@ struct Platform {
 }
 
 impl Platform {
-    async fn start(config: &Config, reach: Reach, node_config: NodeConfig, db: Db) -> Result<Self> {
+    async fn start(config: &Config, reach: Reach, found: NodeTrunks, db: Db) -> Result<Self> {
+        let node_config = node_config(config, &reach, found.trunks)?;
         let http = TcpListener::bind(config.http.listen)
             .await
             .with_context(|| format!("binding the web services at {}", config.http.listen))?;
@@ -111,11 +111,22 @@ impl Platform {
                 .context("starting the node")?;
         let (report, events) = shard::event_channel();
         let [recorder] = recorder;
-        let shard = Shard::start(shard_config(config, reach.advertised)?, recorder, report)?;
+        let (tell_names, names) = watch::channel(found.names);
+        let (connections, orders) = streams::order_channel();
+        let listening = streams::listen(&config.sip).await?;
+        let shard_config = shard_config(config, listening.sip, reach.advertised, connections)?;
+        let shard = Shard::start(shard_config, recorder, report)?;
+        streams::start(streams::Parts {
+            sip: config.sip.clone(),
+            listening,
+            orders,
+            shard: shard.inbox(),
+            names,
+        })?;
         tracing::info!(sip = %shard.sip_address, node = config.node.name, "the node is up");
         let (order, orders) = mpsc::channel(ORDERS);
         let phones = phones::start(Arc::clone(&app), order);
-        let trunks = trunks::watch(Arc::clone(&app), config.node.name.clone(), reach);
+        let trunks = trunks::watch(Arc::clone(&app), config.node.name.clone(), reach, tell_names);
         let leads = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&leads);
         let parts =
@@ -200,10 +211,10 @@ fn start_sandbox(config: &Config, wanted: bool) -> Result<Option<SandboxThread>>
     Ok(Some(sandbox))
 }
 
-fn node_config(config: &Config, reach: &Reach, used: &[UsedTrunk]) -> Result<NodeConfig> {
+fn node_config(config: &Config, reach: &Reach, trunks: Vec<Trunk>) -> Result<NodeConfig> {
     Ok(NodeConfig {
         name: config.node.name.clone(),
-        trunks: reach.node_trunks(used).trunks,
+        trunks,
         host: address::host(reach.advertised),
         ring_timeout_ms: config.calls.ring_timeout_ms,
         machine_detection: config.detection.engine()?,
@@ -224,12 +235,19 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
     })
 }
 
-fn shard_config(config: &Config, advertised: IpAddr) -> Result<ShardConfig> {
+fn shard_config(
+    config: &Config,
+    listen: SocketAddr,
+    advertised: IpAddr,
+    connections: mpsc::Sender<engine::Transmit>,
+) -> Result<ShardConfig> {
     Ok(ShardConfig {
-        listen: config.sip.listen,
+        listen,
         advertised,
         media_port_first: config.sip.media_port_first,
         media_ports: config.sip.media_ports,
+        connections: Some(connections),
+        tls_port: Some(config.sip.tls_port).filter(|port| *port != 0),
         engine: EngineConfig {
             sip_local: config.sip.listen,
             media_address: advertised,

@@ -90,7 +90,7 @@ pub enum Trunk {
 /// What a trunk is described by beside name and address.
 #[derive(Debug, Args)]
 pub struct Fields {
-    /// How SIP gets there: udp.
+    /// What carries SIP: udp, tcp or tls.
     #[arg(long)]
     transport: Option<String>,
     /// User name for digest authentication; empty when the carrier knows us by address.
@@ -107,7 +107,7 @@ pub struct Fields {
     /// around {national} (09…) or {subscriber} (9…), like 77{national}.
     #[arg(long, value_name = "FORMAT")]
     number_format: Option<String>,
-    /// Codecs in the order of the offer, like PCMU,PCMA; empty leaves it to us.
+    /// Codecs in the order of the offer, like pcma,g722; empty leaves it to us.
     #[arg(long, value_delimiter = ',')]
     codecs: Option<Vec<String>>,
     /// Beginnings of the national numbers it takes, like 0912,021; empty takes all.
@@ -210,7 +210,7 @@ fn password_from_input() -> Result<String> {
 
 /// Refuses a trunk that could not be called from here.
 fn check_reach(config: &Config, trunk: &Described) -> Result<()> {
-    let address = address::resolve(&trunk.address)?;
+    let address = address::resolve(trunk)?;
     address::advertised_to(&config.sip, &[(&trunk.name, address)]).map(drop)
 }
 

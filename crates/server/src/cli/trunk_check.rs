@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use domain::Trunk;
-use domain::dialer::trunk::CODECS;
-use engine::{Command, Engine, EngineConfig, Event, Input, Limits, Outputs, TrunkCheck};
+use engine::{Codec, Command, Engine, EngineConfig, Event, Input, Limits, Outputs, TrunkCheck};
 
 use crate::config::Config;
 use crate::{address, clock, trunks, udp};
@@ -19,7 +18,7 @@ const GIVE_UP: Duration = Duration::from_secs(35);
 /// # Errors
 /// The step that failed, and what to do about it.
 pub async fn check(config: &Config, trunk: &Trunk) -> Result<Vec<String>> {
-    let address = address::resolve(&trunk.address)?;
+    let address = address::resolve(trunk)?;
     let mut lines = vec![format!("ok   {} is {address}", trunk.address)];
     let advertised = address::advertised_to(&config.sip, &[(&trunk.name, address)])?;
     lines.push(format!("ok   it is told to reach us at {advertised}"));
@@ -40,9 +39,17 @@ pub async fn check(config: &Config, trunk: &Trunk) -> Result<Vec<String>> {
         "ok   at most {} calls at once, {} started a second; codecs {}",
         trunk.max_channels,
         trunk.max_cps,
-        if trunk.codecs.is_empty() { CODECS.join(", ") } else { trunk.codecs.join(", ") }
+        offered(trunk)
     ));
     Ok(lines)
+}
+
+/// The names of the codecs that a trunk is offered.
+fn offered(trunk: &Trunk) -> String {
+    let described: Vec<Codec> =
+        trunk.codecs.iter().filter_map(|name| trunks::codec(name)).collect();
+    let codecs = if described.is_empty() { Codec::DEFAULT_ORDER } else { &described };
+    codecs.iter().map(|codec| codec.encoding_name()).collect::<Vec<_>>().join(", ")
 }
 
 /// One OPTIONS by an engine of its own, so that a running server is not disturbed.

@@ -89,7 +89,7 @@ fn the_command_line_shows_and_refuses() {
         said(&platform, succeeds, &arguments)
     };
     add("north", &["--password", "s3cret", "--username", "u", "--prefixes", "0912,021"], true);
-    done(&platform, &["trunk", "set", "north", "--max-cps", "7", "--codecs", "PCMU"]);
+    done(&platform, &["trunk", "set", "north", "--max-cps", "7", "--codecs", "pcmu"]);
     done(&platform, &["trunk", "disable", "north"]);
     let listed = platform.cli(&["trunk", "list", "--json"]);
     let names: Vec<_> = listed["trunks"]
@@ -106,7 +106,7 @@ fn the_command_line_shows_and_refuses() {
         ]
     );
     let north = platform.cli(&["trunk", "show", "north", "--json"]);
-    assert_eq!((&north["max_cps"], &north["codecs"]), (&json!(7), &json!(["PCMU"])));
+    assert_eq!((&north["max_cps"], &north["codecs"]), (&json!(7), &json!(["pcmu"])));
     assert_eq!(
         (&north["prefixes"], &north["has_password"]),
         (&json!(["0912", "021"]), &json!(true))

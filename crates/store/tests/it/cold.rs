@@ -254,7 +254,7 @@ both_engines! {
             username: String::from("u"),
             password: Password(String::from("p,=' ")),
             number_format: NumberFormat::parse("77{national}").unwrap(),
-            codecs: vec![String::from("PCMU"), String::from("PCMA")],
+            codecs: vec![String::from("g722"), String::from("pcma")],
             prefixes: vec![String::from("09"), String::from("021")],
             priority: 2,
             weight: 3,
