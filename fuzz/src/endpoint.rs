@@ -126,12 +126,13 @@ impl World {
             local_tag: None,
             branch: None,
             contact_user: "us".into(),
-            credentials: (tape.byte() % 2 == 0)
+            credentials: tape
+                .coin()
                 .then(|| sip::Credentials { username: "u".into(), password: "p".into() }),
             sdp: SDP.to_vec(),
             headers: Headers::new(),
             ring_timeout: Duration::from_millis(u64::from(tape.word())),
-            symmetric: tape.byte() % 2 == 0,
+            symmetric: tape.coin(),
         };
         if let Ok(leg) = self.endpoint.invite(self.now, invite, &mut self.out) {
             self.legs.push(leg);

@@ -124,13 +124,14 @@ impl World {
     fn start(&mut self, tape: &mut Tape<'_>) {
         let call = CallKey(u64::from(tape.byte() % 8));
         let samples = vec![1_000; usize::from(tape.byte()) * 40];
-        let vote_ms = (tape.byte() % 2 == 0).then_some(1_500);
+        let vote_ms = tape.coin().then_some(1_500);
         let spec = CallSpec {
             call,
             call_id: format!("call-{}", call.0),
             target: target(),
             from_uri: "sip:us@192.0.2.1".into(),
-            credentials: (tape.byte() % 2 == 0)
+            credentials: tape
+                .coin()
                 .then(|| Credentials { username: "u".into(), password: "p".into() }),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
             script: Arc::new(Script::message(Arc::new(Clip::from_samples(&samples)), vote_ms)),
@@ -152,14 +153,14 @@ impl World {
     }
 
     fn command(&mut self, tape: &mut Tape<'_>) {
-        let command = if tape.byte() % 2 == 0 {
+        let command = if tape.coin() {
             let call = CallKey(u64::from(tape.byte() % 16));
             Command::Abandon(Box::new(AbandonedCall {
                 call,
                 call_id: format!("call-{}", call.0),
                 target: target(),
                 from_uri: "sip:us@192.0.2.1".into(),
-                had_credentials: tape.byte() % 2 == 0,
+                had_credentials: tape.coin(),
                 answered: None,
             }))
         } else {

@@ -16,14 +16,28 @@ const CODES: &[u16] = &[
     699,
 ];
 const METHODS: &[&[u8]] = &[
-    b"ACK", b"BYE", b"CANCEL", b"INFO", b"INVITE", b"OPTIONS", b"PRACK", b"REGISTER", b"UPDATE",
+    b"ACK",
+    b"BYE",
+    b"CANCEL",
+    b"INFO",
+    b"INVITE",
+    b"OPTIONS",
+    b"PRACK",
+    b"REGISTER",
+    b"UPDATE",
     b"MESSAGE",
 ];
 const BODIES: &[(&[u8], &[u8])] = &[
-    (b"application/sdp", b"v=0\r\no=p 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\n\
-        t=0 0\r\nm=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"),
-    (b"application/sdp", b"v=0\r\no=p 1 2 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 0.0.0.0\r\n\
-        t=0 0\r\nm=audio 20000 RTP/AVP 0\r\na=sendonly\r\n"),
+    (
+        b"application/sdp",
+        b"v=0\r\no=p 1 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\n\
+        t=0 0\r\nm=audio 20000 RTP/AVP 8 0 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+    ),
+    (
+        b"application/sdp",
+        b"v=0\r\no=p 1 2 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 0.0.0.0\r\n\
+        t=0 0\r\nm=audio 20000 RTP/AVP 0\r\na=sendonly\r\n",
+    ),
     (b"application/sdp", b"v=0\r\nm=audio 0 RTP/AVP 8\r\n"),
     (b"application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"),
 ];
@@ -67,7 +81,7 @@ impl Peer {
 
     /// A response to the latest request or to the latest INVITE.
     pub fn reply(&self, tape: &mut Tape<'_>) -> Option<Vec<u8>> {
-        let to = if tape.byte() % 2 == 0 { &self.request } else { &self.invite };
+        let to = if tape.coin() { &self.request } else { &self.invite };
         let request = to.as_ref()?;
         let code = tape.one_of(CODES);
         let mut headers = Headers::new();
@@ -93,13 +107,13 @@ impl Peer {
         let method = if tape.byte() < 224 { b"INVITE" as &[u8] } else { tape.one_of(METHODS) };
         let (branch, call) = (format!("z9hG4bKc{number}"), format!("peer-{number}"));
         let from = format!("<sip:peer@{PEER}>;tag=p{number}");
-        self.request_line(method, (&branch, &call), &from, "<sip:us@192.0.2.1>", 1, tape)
+        Self::request_line(method, (&branch, &call), &from, "<sip:us@192.0.2.1>", 1, tape)
     }
 
     /// A request within a dialog: that of a call of ours, or that of the peer's own.
     pub fn request(&mut self, tape: &mut Tape<'_>) -> Option<Vec<u8>> {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-        let own = tape.byte() % 2 == 0;
+        let own = tape.coin();
         let headers =
             if own { &self.response.as_ref()?.headers } else { &self.invite.as_ref()?.headers };
         let field = |name| headers.get(name).map(text);
@@ -116,11 +130,10 @@ impl Peer {
         let branch = format!("z9hG4bKd{}", tape.byte() % 16);
         let branch = if of_invite { format!("z9hG4bKc{}", tape.byte() % 8) } else { branch };
         let cseq = if of_invite { 1 } else { self.cseq };
-        Some(self.request_line(method, (&branch, &call), &from, &to, cseq, tape))
+        Some(Self::request_line(method, (&branch, &call), &from, &to, cseq, tape))
     }
 
     fn request_line(
-        &self,
         method: &[u8],
         (branch, call): (&str, &str),
         from: &str,

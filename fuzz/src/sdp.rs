@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use media::sdp::{Description, Local, answer_offer, read_answer};
 use media::Codec;
+use media::sdp::{Description, Local, answer_offer, read_answer};
 
 /// A body as an offer and as an answer.
 pub fn sdp(data: &[u8]) {

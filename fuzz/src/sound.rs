@@ -35,6 +35,6 @@ pub fn rtp(data: &[u8]) {
         let digits = media::telephone_event::Key::in_info(packet.payload);
         assert!(digits.is_none_or(|key| key.event() < 16));
     }
-    assert_eq!(u64::from(receiver.report().received), packets, "every packet is counted");
+    assert_eq!(receiver.report().received, packets, "every packet is counted");
     assert!(pressed <= packets);
 }

@@ -24,6 +24,11 @@ impl<'a> Tape<'a> {
         *first
     }
 
+    /// Yes or no.
+    pub fn coin(&mut self) -> bool {
+        self.byte().is_multiple_of(2)
+    }
+
     /// The next two bytes as a number.
     pub fn word(&mut self) -> u16 {
         u16::from_be_bytes([self.byte(), self.byte()])

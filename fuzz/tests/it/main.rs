@@ -1,6 +1,5 @@
 //! The corpora, replayed without a fuzzer, and as many made-up inputs as take no time. One test
 //! binary.
-#![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
 use std::path::Path;
 
@@ -9,7 +8,8 @@ use std::path::Path;
 fn every_file_of_every_corpus_is_taken_without_a_panic() {
     for (name, target) in fuzz::TARGETS {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
+        let files: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|f| f.unwrap().path()).collect();
         assert!(files.len() >= 3, "{name} has no corpus to speak of");
         for file in files {
             target(&std::fs::read(&file).unwrap());
@@ -22,7 +22,8 @@ fn every_file_of_every_corpus_is_taken_without_a_panic() {
 fn damaged_files_of_every_corpus_are_taken_without_a_panic() {
     let mut state = 1_u64;
     let mut random = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % below
     };
     for (name, target) in fuzz::TARGETS {
