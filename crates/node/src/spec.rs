@@ -6,8 +6,8 @@ use std::sync::Arc;
 use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, OnMachine, Script, Target,
-    limits::DRAIN_MS,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, OnMachine, Script, Target,
+    Transport, limits::DRAIN_MS,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -41,7 +41,7 @@ pub(crate) fn call_spec(
         target,
         from_uri: from_uri(config, trunk),
         credentials: credentials(trunk),
-        codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
+        codecs: codecs(config, &call.trunk),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
         script: Arc::new(script(config, &call.terms, clip)),
         ring_timeout_ms: config.ring_timeout_ms,
@@ -81,8 +81,14 @@ pub(crate) fn trunk_target(
     name: &str,
     destination: &Destination,
 ) -> Option<Target> {
-    let address = trunk(config, name)?.address;
-    let uri = format!("sip:{}@{address}", destination.as_str());
+    let trunk = trunk(config, name)?;
+    let address = trunk.address;
+    let transport = match trunk.transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
+    };
+    let uri = format!("sip:{}@{address}{transport}", destination.as_str());
     Some(Target::Address { address, request_uri: uri.clone(), to: uri })
 }
 
@@ -110,6 +116,11 @@ fn address_in(uri: &str) -> Option<SocketAddr> {
 
 fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
     config.trunks.iter().find(|trunk| trunk.name == name)
+}
+
+/// What a trunk is offered. Empty: the engine's own order.
+pub(crate) fn codecs(config: &NodeConfig, name: &str) -> Vec<Codec> {
+    trunk(config, name).map(|trunk| trunk.codecs.clone()).unwrap_or_default()
 }
 
 fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>) -> String {
