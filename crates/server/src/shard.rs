@@ -164,10 +164,7 @@ impl Shard {
             .collect::<std::io::Result<_>>()
             .context("asking for the media ports")?;
         let (queue, commands) = sync_channel(INBOX);
-        let wake = Arc::new(
-            EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
-                .context("making the shard's wake-up")?,
-        );
+        let wake = Arc::new(wake_up()?);
         let live = Arc::new(AtomicU64::new(0));
         let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
         let connections = config.connections;
@@ -249,6 +246,11 @@ impl Shard {
             tracing::error!("the shard's thread had panicked");
         }
     }
+}
+
+fn wake_up() -> Result<EventFd> {
+    EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+        .context("making the shard's wake-up")
 }
 
 fn bind_media(config: &ShardConfig) -> Result<Vec<UdpSocket>> {
