@@ -158,11 +158,11 @@ pub struct Local {
     /// Whether RTCP may come to our RTP port (RFC 5761).
     pub rtcp_mux: bool,
     /// Our keys, to encrypt with; `None` to speak plain RTP only.
-    pub srtp: Option<LocalSrtp>,
+    pub srtp: Option<Box<LocalSrtp>>,
 }
 
 /// Our side of SDES (RFC 4568).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalSrtp {
     /// Whether plain RTP is refused. Otherwise keys are offered beside plain RTP, and a peer
     /// without them is spoken to in the clear.

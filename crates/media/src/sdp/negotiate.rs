@@ -133,7 +133,7 @@ fn usable_line(media: &Media) -> Option<&CryptoLine> {
 
 /// The keys of both sides, or none where plain RTP will do.
 fn protection(local: &Local, media: &Media) -> Result<Option<Protection>, Refusal> {
-    let Some(srtp) = local.srtp else { return Ok(None) };
+    let Some(srtp) = local.srtp.as_deref() else { return Ok(None) };
     match usable_line(media) {
         Some(line) => {
             Ok(Some(Protection { suite: line.suite, ours: srtp.key(line.suite), theirs: line.key }))

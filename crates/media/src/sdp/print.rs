@@ -24,8 +24,9 @@ impl Local {
             self.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
         let mut text = String::with_capacity(512);
         self.print_session(&mut text);
-        let required = self.srtp.is_some_and(|srtp| srtp.required);
-        let crypto: Vec<CryptoLine> = self.srtp.map_or_else(Vec::new, |srtp| {
+        let srtp = self.srtp.as_deref();
+        let required = srtp.is_some_and(|srtp| srtp.required);
+        let crypto: Vec<CryptoLine> = srtp.map_or_else(Vec::new, |srtp| {
             let line = |(tag, suite)| CryptoLine { tag, suite, key: srtp.key(suite) };
             (1..).zip(Suite::ALL).map(line).collect()
         });

@@ -381,7 +381,7 @@ fn a_named_port_for_rtcp_is_where_it_goes() {
 
 fn secured(required: bool) -> Local {
     let keys = [MasterKey::new([1; MASTER_BYTES]), MasterKey::new([2; MASTER_BYTES])];
-    Local { srtp: Some(LocalSrtp { required, keys }), ..local() }
+    Local { srtp: Some(Box::new(LocalSrtp { required, keys })), ..local() }
 }
 
 /// Forty characters: thirty bytes of 3.
