@@ -119,7 +119,9 @@ fn sources_and_extensions_of_a_header_stay_readable() {
 
 proptest! {
     #[test]
-    fn any_changed_bit_is_noticed(payload in prop::collection::vec(any::<u8>(), 0..200), at: u16, bit in 0..8_u8) {
+    fn any_changed_bit_is_noticed(
+        payload in prop::collection::vec(any::<u8>(), 0..200), at: u16, bit in 0..8_u8,
+    ) {
         for suite in Suite::ALL {
             let mut packet = sealed(&mut SrtpSender::new(suite, &master()), 5, &payload);
             let at = usize::from(at) % packet.len();
