@@ -242,6 +242,12 @@ section! {
         address: String = String::new(),
         /// What carries SIP: `udp`, `tcp` or `tls`.
         transport: Transport = Transport::Udp,
+        /// Whether we register with the trunk, which takes calls of ours only then.
+        register: bool = false,
+        /// The domain that we register in, when it is not the host of `address`.
+        registrar: String = String::new(),
+        /// For how long at a time we register, in seconds.
+        expires_s: u32 = 3600,
         /// User name for digest authentication; empty when the carrier knows us by address.
         username: String = String::new(),
         /// Password for digest authentication. The database keeps it as it is, since a digest is
@@ -548,6 +554,7 @@ impl Trunk {
     /// # Errors
     /// A field that makes no sense; the message names it.
     pub fn described(&self) -> Result<domain::Trunk> {
+        self.check_registration()?;
         let format = NumberFormat::parse(&self.number_format);
         let trunk = domain::Trunk {
             name: self.name.clone(),
@@ -572,5 +579,15 @@ impl Trunk {
         };
         trunk.check().with_context(|| format!("trunk '{}'", self.name))?;
         Ok(trunk)
+    }
+
+    fn check_registration(&self) -> Result<()> {
+        if self.register && self.username.is_empty() {
+            bail!("trunk.username of '{}': a registration is somebody's", self.name);
+        }
+        if self.register && !(60..=86_400).contains(&self.expires_s) {
+            bail!("trunk.expires_s of '{}': between 60 and 86400", self.name);
+        }
+        Ok(())
     }
 }

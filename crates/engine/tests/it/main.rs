@@ -4,8 +4,10 @@
 
 mod abandon;
 mod connections;
+mod enrolments;
 mod fails;
 mod hostile;
+mod latching;
 mod listens;
 mod media_changes;
 mod peer;

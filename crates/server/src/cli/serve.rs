@@ -21,6 +21,7 @@ use super::{open, say};
 use crate::clock::{self, Clocks};
 use crate::config::Config;
 use crate::node_loop::{NodeLoop, Parts};
+use crate::registrations::{self, Registrations};
 use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shard, ShardConfig};
 use crate::trunks::{self, NodeTrunks, Reach};
@@ -129,8 +130,20 @@ impl Platform {
         let trunks = trunks::watch(Arc::clone(&app), config.node.name.clone(), reach, tell_names);
         let leads = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&leads);
-        let parts =
-            Parts { node, gate, clocks, shard, events, phones, wake, leads: told, orders, trunks };
+        let registrations = Registrations::new(registrations::wanted(config)?);
+        let parts = Parts {
+            node,
+            gate,
+            clocks,
+            shard,
+            events,
+            phones,
+            wake,
+            leads: told,
+            registrations,
+            orders,
+            trunks,
+        };
         Ok(Self { app, node: NodeLoop::new(parts), leads, http })
     }
 
