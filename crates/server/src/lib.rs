@@ -15,6 +15,7 @@ pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;
 pub mod phones;
+mod recordings;
 pub mod sandbox;
 pub mod shard;
 pub mod telemetry;

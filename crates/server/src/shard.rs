@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use crate::clock;
 use crate::flight_recorder::Recorder;
+use crate::recordings::Tape;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands that may wait for the shard; more is refused by the sender's side.
@@ -89,6 +90,7 @@ impl Shard {
     pub fn start(
         config: ShardConfig,
         recorder: Recorder,
+        tape: Option<Tape>,
         events: mpsc::Sender<Vec<Event>>,
     ) -> Result<Self> {
         let listen = config.listen;
@@ -120,6 +122,7 @@ impl Shard {
                 sip,
                 rtp: rtp.into_iter().map(|socket| RtpSocket { socket, read_at: start }).collect(),
                 recorder,
+                tape,
                 commands,
                 wake: bell,
                 events,
@@ -209,6 +212,8 @@ struct Worker {
     sip: UdpSocket,
     rtp: Vec<RtpSocket>,
     recorder: Recorder,
+    /// Where recordings go; without one they are dropped.
+    tape: Option<Tape>,
     commands: Receiver<ShardCommand>,
     wake: Arc<EventFd>,
     events: mpsc::Sender<Vec<Event>>,
@@ -334,6 +339,9 @@ impl Worker {
             },
         );
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
+        if let Some(tape) = &mut self.tape {
+            tape.take(&mut self.out.recorded);
+        }
         if !self.out.events.is_empty() {
             self.waiting.append(&mut self.out.events);
             self.report_at.get_or_insert(now + REPORT_EVERY);

@@ -16,6 +16,7 @@ use store::Db;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::{open, say, trunk};
 use crate::clock::{self, Clocks};
@@ -23,7 +24,7 @@ use crate::config::{self, Config};
 use crate::node_loop::{NodeLoop, Parts};
 use crate::sandbox::SandboxThread;
 use crate::shard::{self, Shard, ShardConfig};
-use crate::{address, flight_recorder, lock, phones, telemetry};
+use crate::{address, flight_recorder, lock, phones, recordings, telemetry};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
 /// when it answers.
@@ -83,6 +84,7 @@ struct Platform {
     node: NodeLoop,
     leads: Arc<AtomicBool>,
     http: TcpListener,
+    recordings: JoinHandle<()>,
 }
 
 impl Platform {
@@ -111,14 +113,17 @@ impl Platform {
                 .context("starting the node")?;
         let (report, events) = shard::event_channel();
         let [recorder] = recorder;
-        let shard = Shard::start(shard_config(config, advertised)?, recorder, report)?;
+        let spool = config.node.data_dir.join("recordings");
+        let (tape, recordings) =
+            recordings::start(Arc::clone(&app), config.node.name.clone(), spool).await?;
+        let shard = Shard::start(shard_config(config, advertised)?, recorder, Some(tape), report)?;
         tracing::info!(sip = %shard.sip_address, node = config.node.name, "the node is up");
         let (order, orders) = mpsc::channel(ORDERS);
         let phones = phones::start(Arc::clone(&app), order);
         let leads = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&leads);
         let parts = Parts { node, gate, clocks, shard, events, phones, wake, leads: told, orders };
-        Ok(Self { app, node: NodeLoop::new(parts), leads, http })
+        Ok(Self { app, node: NodeLoop::new(parts), leads, http, recordings })
     }
 
     async fn run(self, config: &Config) -> Result<()> {
@@ -141,6 +146,8 @@ impl Platform {
         stop_http.send_replace(true);
         stop_node.send_replace(true);
         node.await.context("the node's task")??;
+        // The shard's end of it went with the node.
+        self.recordings.await.context("the task of the recordings")?;
         http.await.context("the task of the web services")?;
         ended
     }

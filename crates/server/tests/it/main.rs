@@ -15,6 +15,7 @@ mod outage;
 mod platform;
 mod python_client;
 mod reach;
+mod recordings;
 mod sandbox;
 mod shutdown;
 mod sipp;

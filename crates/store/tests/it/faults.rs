@@ -167,9 +167,9 @@ both_engines! {
     async fn a_healthy_database(world) {
         let health = world.db.check().await.unwrap();
         assert_eq!(health.kind, world.db.kind());
-        assert_eq!((health.schema, health.newest_schema), (Some(1), 1));
+        assert_eq!((health.schema, health.newest_schema), (Some(2), 2));
         assert!(health.bytewise_order && health.writable && !health.version.is_empty());
-        assert_eq!(world.db.migrate().await.unwrap(), Applied { count: 0, version: 1 });
+        assert_eq!(world.db.migrate().await.unwrap(), Applied { count: 0, version: 2 });
     }
 }
 

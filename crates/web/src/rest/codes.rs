@@ -18,11 +18,12 @@ pub(crate) enum Method {
     QuickSend,
     QuickSendWithTts,
     GetQuickSend,
+    DownloadRecord,
 }
 
 impl Method {
     /// Every method.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::AccountStatus,
         Self::UploadMessageBase64,
         Self::GenerateTts,
@@ -32,6 +33,7 @@ impl Method {
         Self::QuickSend,
         Self::QuickSendWithTts,
         Self::GetQuickSend,
+        Self::DownloadRecord,
     ];
 
     /// The vendor's spelling.
@@ -46,6 +48,7 @@ impl Method {
             Self::QuickSend => "QuickSend",
             Self::QuickSendWithTts => "QuickSendWithTTS",
             Self::GetQuickSend => "GetQuickSend",
+            Self::DownloadRecord => "DownloadRecord",
         }
     }
 
@@ -65,7 +68,8 @@ impl Method {
             | Self::DownloadMessage
             | Self::DeleteMessage
             | Self::QuickSend
-            | Self::GetQuickSend => -20,
+            | Self::GetQuickSend
+            | Self::DownloadRecord => -20,
         }
     }
 
@@ -80,7 +84,8 @@ impl Method {
             | Self::GetMessage
             | Self::DownloadMessage
             | Self::DeleteMessage
-            | Self::GetQuickSend => &[],
+            | Self::GetQuickSend
+            | Self::DownloadRecord => &[],
         }
     }
 }
