@@ -47,6 +47,8 @@ pub struct Engine {
     registrar: Registrar,
     notices: Vec<Notice>,
     sip_events: Vec<sip::Event>,
+    /// The call that something is just happening to: after a panic, the one that is lost.
+    touching: Option<CallKey>,
 }
 
 /// A call and the deadline that is noted for it.
@@ -133,18 +135,23 @@ impl Engine {
             checks: BTreeMap::new(),
             notices: Vec::new(),
             sip_events: Vec::new(),
+            touching: None,
         }
     }
 
     /// Takes one input; what comes of it is appended to `out`. `now` never goes back.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
-        std::mem::swap(&mut self.wires.events, &mut out.events);
-        std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
-        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+        self.begin(out);
         self.do_what_is_due(now, &mut out.rtp);
         match input {
             Input::Sip { source, bytes } => {
                 self.wires.sip.receive(now, source, bytes, &mut self.wires.sip_out);
+            }
+            Input::SipOver { peer, bytes } => {
+                self.wires.sip.receive_over(now, peer, bytes, &mut self.wires.sip_out);
+            }
+            Input::Disconnected { peer } => {
+                self.wires.sip.disconnected(now, peer, &mut self.wires.sip_out);
             }
             Input::Rtp { slot, source, bytes } => self.rtp(now, slot, source, bytes),
             Input::Undeliverable { destination } => {
@@ -157,9 +164,42 @@ impl Engine {
             Input::Timeout => {}
         }
         self.take_sip_events(now);
+        self.end(out);
+    }
+
+    /// Goes on after a panic of [`Engine::handle`], which is a bug of ours: the call that was
+    /// being handled ends at once, with [`Cause::HungUpByUs`] unless its end was decided already;
+    /// the input is dropped; all others live on.
+    pub fn recover(&mut self, now: Instant, out: &mut Outputs) {
+        self.begin(out);
+        self.wires.counters.panics += 1;
+        if let Some(key) = self.touching.take() {
+            self.touch(key, |call, wires| call.lose(now, wires));
+        }
+        self.take_sip_events(now);
+        self.end(out);
+    }
+
+    /// Lends the room of `out`. What a panic left behind comes first.
+    fn begin(&mut self, out: &mut Outputs) {
+        std::mem::swap(&mut self.wires.events, &mut out.events);
+        self.wires.events.append(&mut out.events);
+        std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+        self.wires.sip_out.transmits.append(&mut out.sip);
+        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+        self.wires.recorded.append(&mut out.recorded);
+    }
+
+    fn end(&mut self, out: &mut Outputs) {
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
         std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+    }
+
+    /// Says where peers reach us over a transport, when that is not
+    /// [`EngineConfig::sip_local`].
+    pub fn reach(&mut self, transport: sip::Transport, local: SocketAddr) {
+        self.wires.sip.reach(transport, local);
     }
 
     /// When [`Input::Timeout`] is wanted. `None` while nothing is going on.
@@ -235,7 +275,9 @@ impl Engine {
     /// Lets something happen to a call, then notes its new deadline or its end.
     fn touch(&mut self, key: CallKey, what: impl FnOnce(&mut Call, &mut Wires)) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
+        self.touching = Some(key);
         what(&mut entry.call, &mut self.wires);
+        self.touching = None;
         let Some(outcome) = entry.call.outcome() else {
             let deadline = entry.call.deadline();
             if deadline != entry.armed {
@@ -398,10 +440,13 @@ impl Engine {
             }
             sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
             sip::Event::Cancelled { .. } | sip::Event::OfferRefused { .. } => {}
-            sip::Event::Request { id, leg, request, source } => {
+            sip::Event::Request { id, leg, request, source, transport } => {
                 let reply = match (&request.method, leg) {
                     (Method::Info, Some(leg)) => self.reply_to_info(now, leg, &request),
-                    _ => self.reply_to(now, &request, source),
+                    _ => {
+                        let peer = sip::Hop { transport, address: source };
+                        self.reply_to(now, &request, peer)
+                    }
                 };
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
@@ -454,11 +499,11 @@ impl Engine {
         reply(200)
     }
 
-    fn reply_to(&mut self, now: Instant, request: &Request, source: SocketAddr) -> Reply {
+    fn reply_to(&mut self, now: Instant, request: &Request, peer: sip::Hop) -> Reply {
         let code = match request.method {
             Method::Register => {
                 let Wires { events, counters, .. } = &mut self.wires;
-                return self.registrar.register(now, request, source, events, counters);
+                return self.registrar.register(now, request, peer, events, counters);
             }
             // Capabilities (RFC 3261 §11.2); phones also ping with it.
             Method::Options => 200,
@@ -470,5 +515,80 @@ impl Engine {
             headers.push(Name::Accept, b"application/sdp");
         }
         Reply { code, headers, ..Reply::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    fn engine() -> Engine {
+        Engine::new(EngineConfig {
+            sip_local: "192.0.2.1:5060".parse().unwrap(),
+            media_address: "192.0.2.1".parse().unwrap(),
+            rtp_ports: vec![30_000],
+            secret: [1; 32],
+            fresh_secret: [2; 32],
+            realm: "phones.example".to_owned(),
+            phone_digests: vec![sip::digest::Algorithm::Md5],
+            user_agent: "test".to_owned(),
+            limits: Limits::default(),
+        })
+    }
+
+    /// Goal: a bug that panics in one call ends that call, and no other.
+    #[test]
+    fn a_panic_costs_the_call_it_came_from() {
+        #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
+        let mut now = Instant::now();
+        let mut engine = engine();
+        let mut out = Outputs::default();
+        let clip = Arc::new(crate::Clip::from_samples(&[0; 800]));
+        for key in [1, 2] {
+            let uri = "sip:09121234567@192.0.2.2".to_owned();
+            let spec = CallSpec {
+                call: CallKey(key),
+                call_id: format!("call-{key}@engine.test"),
+                target: crate::Target::Address {
+                    address: "192.0.2.2:5060".parse().unwrap(),
+                    request_uri: uri.clone(),
+                    to: uri.clone(),
+                },
+                from_uri: uri,
+                credentials: None,
+                codecs: vec![Codec::Pcma],
+                script: Arc::new(crate::Script::message(Arc::clone(&clip), None)),
+                ring_timeout_ms: 30_000,
+                max_duration_ms: 120_000,
+            };
+            engine.handle(now, Input::Command(Command::Start(Box::new(spec))), &mut out);
+        }
+        out.clear();
+        let panic = AssertUnwindSafe(|| {
+            engine.begin(&mut out);
+            engine.touch(CallKey(1), |_, wires| {
+                wires.events.push(Event::Ringing { call: CallKey(1) });
+                panic!("a bug of ours")
+            });
+        });
+        assert!(catch_unwind(panic).is_err());
+        engine.recover(now, &mut out);
+        assert!(matches!(out.events[0], Event::Ringing { .. }), "what had happened is told");
+        let Event::Ended { call: CallKey(1), outcome } = &out.events[1] else { panic!() };
+        assert_eq!(outcome.cause, Cause::HungUpByUs);
+        assert_eq!(engine.live_calls(), 1);
+        out.clear();
+        // Nobody answers: the other call, and what is left of the first, come to their ends.
+        while let Some(at) = engine.next_timeout() {
+            now = at.max(now + Duration::from_millis(1));
+            engine.handle(now, Input::Timeout, &mut out);
+        }
+        assert_eq!(engine.live(), Live::default());
+        assert!(matches!(out.events.last(), Some(Event::Ended { call: CallKey(2), .. })));
     }
 }

@@ -8,7 +8,7 @@ use domain::{AttemptId, Destination};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
     AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, Gather, KeySet, OnMachine, Play,
-    Record, Script, Step, Target,
+    Record, Script, Step, Target, Transport,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -95,8 +95,14 @@ pub(crate) fn trunk_target(
     name: &str,
     destination: &Destination,
 ) -> Option<Target> {
-    let address = trunk(config, name)?.address;
-    let uri = format!("sip:{}@{address}", destination.as_str());
+    let trunk = trunk(config, name)?;
+    let address = trunk.address;
+    let transport = match trunk.transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
+    };
+    let uri = format!("sip:{}@{address}{transport}", destination.as_str());
     Some(Target::Address { address, request_uri: uri.clone(), to: uri })
 }
 

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use domain::Network;
 use domain::calendar::calling_window::CallingWindow;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -75,6 +76,8 @@ section! {
     Database {
         /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
         /// Empty: `avanak.db` in the data directory.
+        /// The connection to PostgreSQL is not encrypted: keep it on this machine, in a private
+        /// network or in a tunnel. A URL with `sslmode=require` is refused.
         url: Secret = Secret::default(),
     }
 }
@@ -88,6 +91,21 @@ section! {
         body_limit_bytes: usize = 32 * 1024 * 1024,
         /// Whether the web services answer at all; when false every call gets code -300.
         enabled: bool = true,
+        /// Reverse proxies, as addresses or ranges (`10.0.0.0/8`), whose `X-Forwarded-For` and
+        /// `X-Forwarded-Proto` are believed. We speak plain HTTP: that a client came by HTTPS is
+        /// known from a proxy that stands here.
+        trusted_proxies: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// Audio that customers upload.
+    Audio {
+        /// Largest audio file, in bytes; a larger one gets code -10. Its request is a third larger
+        /// and must fit into `http.body_limit_bytes`, too.
+        upload_limit_bytes: usize = 20 * 1024 * 1024,
+        /// How long decoding one file may take, in milliseconds, before code -30.
+        decode_limit_ms: u32 = 20_000,
     }
 }
 
@@ -98,6 +116,16 @@ section! {
         /// This machine only, until you set it; trunks elsewhere need `0.0.0.0:5060`, all
         /// addresses of the machine, or one of them.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5060)),
+        /// Whether SIP over TCP is taken, too, at the same address and port.
+        tcp: bool = true,
+        /// Port for SIP over TLS, at the same address; 0 takes none.
+        tls_port: u16 = 0,
+        /// Our certificate and those that vouch for it (PEM). Read again at SIGHUP.
+        tls_certificate: PathBuf = PathBuf::from("sip-certificate.pem"),
+        /// The private key of our certificate (PEM).
+        tls_key: PathBuf = PathBuf::from("sip-key.pem"),
+        /// The authorities that vouch for trunks (PEM).
+        tls_authorities: PathBuf = PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
         /// The IP address at which trunks and phones reach us, when it is not one of this machine:
         /// the outer address of a NAT. Empty: the one of `listen`, or the one from which the
         /// machine reaches its trunks.
@@ -206,10 +234,11 @@ section! {
     Trunk {
         /// Its name in logs, metrics and records.
         name: String = String::new(),
-        /// Address and port of the carrier's SIP server.
+        /// Address and port of the carrier's SIP server. Over TLS its certificate must have this
+        /// name.
         address: String = String::new(),
-        /// Transport; `udp` is the one there is.
-        transport: String = String::from("udp"),
+        /// What carries SIP: `udp`, `tcp` or `tls`.
+        transport: Transport = Transport::Udp,
         /// User name for digest authentication; empty when the carrier knows us by address.
         username: String = String::new(),
         /// Password for digest authentication.
@@ -275,6 +304,28 @@ impl PhoneDigests {
     }
 }
 
+/// What carries SIP to a trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+    /// An encrypted connection.
+    Tls,
+}
+
+impl From<Transport> for engine::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Tls => Self::Tls,
+        }
+    }
+}
+
 /// What is done about answering machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -309,6 +360,8 @@ pub struct Config {
     pub database: Database,
     /// The web services.
     pub http: Http,
+    /// Audio that customers upload.
+    pub audio: Audio,
     /// Signalling and media.
     pub sip: Sip,
     /// What is dialled.
@@ -403,6 +456,11 @@ impl Config {
         CallingWindow::parse(&self.calls.window)
     }
 
+    /// The proxies that are believed; `None` when one is no address or range.
+    pub fn trusted_proxies(&self) -> Option<Vec<Network>> {
+        self.http.trusted_proxies.iter().map(|text| Network::parse(text)).collect()
+    }
+
     /// Where the sandbox keeps what its phones heard.
     pub fn heard_dir(&self) -> PathBuf {
         self.node.data_dir.join("heard")
@@ -416,6 +474,9 @@ impl Config {
     fn check(&self) -> Result<()> {
         if self.window().is_none() {
             bail!("calls.window: '{}' is not like 07:00-23:00", self.calls.window);
+        }
+        if self.trusted_proxies().is_none() {
+            bail!("http.trusted_proxies: addresses or ranges like 10.0.0.1 or 10.0.0.0/8");
         }
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");
@@ -446,9 +507,6 @@ impl Trunk {
     fn check(&self) -> Result<()> {
         if self.name.is_empty() || self.name.len() > 60 {
             bail!("trunk.name: between 1 and 60 characters");
-        }
-        if self.transport != "udp" {
-            bail!("trunk.transport of '{}': only udp is there", self.name);
         }
         if self.address.is_empty() {
             bail!("trunk.address of '{}' is missing", self.name);

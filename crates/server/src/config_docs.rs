@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::config::{
-    Calls, Config, Database, Detection, Http, Key, Log, Node, Sandbox, Sip, Speech, Trunk,
+    Audio, Calls, Config, Database, Detection, Http, Key, Log, Node, Sandbox, Sip, Speech, Trunk,
 };
 
 /// A section with its words.
@@ -13,7 +13,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 9] {
+fn sections() -> [Section; 10] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -23,6 +23,7 @@ fn sections() -> [Section; 9] {
         section!("node", Node),
         section!("database", Database),
         section!("http", Http),
+        section!("audio", Audio),
         section!("sip", Sip),
         section!("calls", Calls),
         section!("detection", Detection),

@@ -4,6 +4,7 @@
 //! A library only so that `bench/` can measure its parts; the product is the binary.
 
 pub mod address;
+pub mod backlog;
 pub mod blob;
 pub mod cli;
 pub mod clock;
@@ -14,10 +15,13 @@ mod detection;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;
+mod open_files;
 pub mod phones;
 mod recordings;
+mod refusals;
 pub mod sandbox;
 pub mod shard;
+pub mod streams;
 pub mod telemetry;
 pub mod tts;
 pub mod udp;

@@ -6,10 +6,12 @@ use anyhow::{Result, bail};
 use app::App;
 use app::account::{AccountRefusal, NewAccount, Token};
 use clap::Subcommand;
+use domain::access::Allowed;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, Rials, Timestamp, TokenId};
 use serde_json::json;
 
+use super::access::{self, Access, Lists};
 use super::{open, say};
 use crate::config::Config;
 
@@ -36,6 +38,19 @@ pub enum Account {
         /// It may record callees (RecordVoice).
         #[arg(long)]
         may_record: bool,
+        #[command(flatten)]
+        access: Access,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change from where, how and for what an account may use the web services.
+    Set {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        #[command(flatten)]
+        access: Access,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -72,6 +87,8 @@ pub enum Account {
         /// It stops working after this many days; without it, never.
         #[arg(long, value_name = "DAYS")]
         days: Option<u32>,
+        #[command(flatten)]
+        lists: Lists,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -139,7 +156,16 @@ const PAGE: u32 = 500;
 pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Account::Create { name, mobile, credit, days, require_approval, may_record, json } => {
+        Account::Create {
+            name,
+            mobile,
+            credit,
+            days,
+            require_approval,
+            may_record,
+            access,
+            json,
+        } => {
             let new = NewAccount {
                 name,
                 mobile,
@@ -148,7 +174,13 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
                 approves_own_messages: !require_approval,
                 records_callees: may_record,
             };
-            create(&app, new, json).await?;
+            create(&app, new, access, json).await?;
+        }
+        Account::Set { account, access, json } => {
+            let account = AccountId(account);
+            let changed = app::account::change_access(&app, account, access.change()).await;
+            changed.map_err(refused)?;
+            show(&app, account, json).await?;
         }
         Account::Credit { account, rials, reference, json } => {
             credit(&app, AccountId(account), Rials(rials), reference, json).await?;
@@ -159,9 +191,9 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Token { account, revoke: Some(token), json, .. } => {
             revoke(&app, AccountId(account), TokenId(token), json).await?;
         }
-        Account::Token { account, label, days, json, .. } => {
+        Account::Token { account, label, days, lists, json, .. } => {
             let expires_at = days.map(|days| after_days(&app, days));
-            token(&app, AccountId(account), label, expires_at, json).await?;
+            token(&app, AccountId(account), label, expires_at, lists.allowed()?, json).await?;
         }
         Account::List { json } => list(&app, json).await?,
         Account::Disable { account } => set_disabled(&app, AccountId(account), true).await?,
@@ -184,10 +216,12 @@ fn after_days(app: &App, days: u32) -> Timestamp {
     app.now().plus_ms(i64::from(days) * 24 * 60 * 60 * 1000)
 }
 
-async fn create(app: &App, new: NewAccount, json: bool) -> Result<()> {
+/// The access is set before there is a token that could be used without it.
+async fn create(app: &App, new: NewAccount, access: Access, json: bool) -> Result<()> {
     let id = app::account::create(app, new).await.map_err(refused)?;
-    let token =
-        app::account::create_token(app, id, String::from("first"), None).await.map_err(refused)?;
+    app::account::change_access(app, id, access.change()).await.map_err(refused)?;
+    let (label, allowed) = (String::from("first"), Allowed::default());
+    let token = app::account::create_token(app, id, label, None, allowed).await.map_err(refused)?;
     if json {
         return say(&json!({ "account_id": id.0, "token": token.secret }).to_string());
     }
@@ -212,10 +246,11 @@ async fn token(
     account: AccountId,
     label: String,
     expires_at: Option<Timestamp>,
+    allowed: Allowed,
     json: bool,
 ) -> Result<()> {
-    let token =
-        app::account::create_token(app, account, label, expires_at).await.map_err(refused)?;
+    let made = app::account::create_token(app, account, label, expires_at, allowed).await;
+    let token = made.map_err(refused)?;
     if json {
         let shown =
             json!({ "account_id": account.0, "token_id": token.id.0, "token": token.secret });
@@ -327,6 +362,7 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
     let Some(account) = app::account::status(app, id).await.map_err(open::failed)? else {
         bail!("there is no account {id}");
     };
+    let access = app::account::access(app, id).await.map_err(open::failed)?.unwrap_or_default();
     if json {
         let shown = json!({
             "account_id": id.0,
@@ -335,13 +371,15 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
             "balance_rials": account.balance.0,
             "reserved_rials": account.reserved.0,
             "available_rials": account.available().0,
+            "access": access::as_json(&access),
         });
         return say(&shown.to_string());
     }
     say(&format!("account   {id}  {}  {}", account.name, account.mobile))?;
     say(&format!("balance   {} rials", account.balance))?;
     say(&format!("reserved  {} rials by calls under way", account.reserved))?;
-    say(&format!("available {} rials", account.available()))
+    say(&format!("available {} rials", account.available()))?;
+    say(&format!("access    {}", access::as_text(&access)))
 }
 
 /// Fails when something does not add up.
@@ -383,6 +421,7 @@ fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
         AccountRefusal::WrongMobile => "that is not an Iranian mobile number, like 09121234567",
         AccountRefusal::WrongAmount => "the amount is not between 0 and 1,000,000,000,000,000",
         AccountRefusal::NoSuchAccount => "there is no such account",
+        AccountRefusal::WrongAllowList => "an allow-list has at most 64 entries",
         AccountRefusal::CreditedBefore => {
             "a credit with that reference was posted before; nothing was changed"
         }

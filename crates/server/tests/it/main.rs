@@ -4,6 +4,7 @@
 
 mod baresip;
 mod commands;
+mod connections;
 mod database;
 mod demo;
 mod digest;
@@ -11,6 +12,7 @@ mod far_end;
 mod full_disk;
 mod garbage;
 mod kill;
+mod operator;
 mod outage;
 mod platform;
 mod python_client;

@@ -1,6 +1,5 @@
 //! Requests from peers (UAS): new calls, their ACK and CANCEL, and what comes within calls.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use crate::digest::Answers;
 use crate::message::{CSeq, Headers, Method, Name, Request, Scheme, header};
 use crate::token::{Key, Token};
 use crate::transaction::{Server, ServerInvite};
+use crate::transport::Hop;
 
 pub(super) fn cseq_of(request: &Request) -> u32 {
     let value = request.headers.get(Name::CSeq).unwrap_or_default();
@@ -26,7 +26,7 @@ impl Endpoint {
     pub(super) fn request_heard(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         request: Request,
         out: &mut Outputs,
     ) {
@@ -62,11 +62,11 @@ impl Endpoint {
     fn admitted(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         request: &Request,
         out: &mut Outputs,
     ) -> bool {
-        match self.sources.admit(now, &self.tokens, source.ip()) {
+        match self.sources.admit(now, &self.tokens, source.address.ip()) {
             Verdict::Admitted => return true,
             Verdict::TooFast => self.counters.dropped_source_too_fast += 1,
             Verdict::Busy => {
@@ -124,7 +124,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         request: &Request,
-        source: SocketAddr,
+        source: Hop,
         code: u16,
         extra: &[(Name, &[u8])],
         out: &mut Outputs,
@@ -159,7 +159,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         request: &Request,
-        source: SocketAddr,
+        source: Hop,
         out: &mut Outputs,
     ) {
         self.counters.refused_full += 1;
@@ -167,13 +167,7 @@ impl Endpoint {
     }
 
     /// 503 with Retry-After, stateless: a flood costs no memory.
-    fn retry_later(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        source: SocketAddr,
-        out: &mut Outputs,
-    ) {
+    fn retry_later(&mut self, now: Instant, request: &Request, source: Hop, out: &mut Outputs) {
         let wait = self.config.limits.retry_after_seconds.to_string();
         self.refuse(now, request, source, 503, &[(Name::RetryAfter, wait.as_bytes())], out);
     }
@@ -194,7 +188,7 @@ impl Endpoint {
     fn outside_of_dialogs(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         request: Request,
         out: &mut Outputs,
@@ -209,9 +203,15 @@ impl Endpoint {
             }
             Method::Options | Method::Register => {
                 let head = ReplyHead::new(&request, source, self.stateless_tag(&request));
-                self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
+                self.keep(
+                    key,
+                    ServerMachine::Other(Server::new(now, source.transport)),
+                    head,
+                    None,
+                );
                 let id = ServerRequest(key.0);
-                out.events.push(Event::Request { id, leg: None, request, source });
+                let Hop { transport, address: source } = source;
+                out.events.push(Event::Request { id, leg: None, request, source, transport });
             }
             _ => {
                 self.counters.unknown_dialog += 1;
@@ -225,7 +225,7 @@ impl Endpoint {
         &mut self,
         now: Instant,
         request: &Request,
-        source: SocketAddr,
+        source: Hop,
         min_s: u32,
         out: &mut Outputs,
     ) {
@@ -237,7 +237,7 @@ impl Endpoint {
     fn incoming(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         request: Request,
         out: &mut Outputs,
@@ -258,7 +258,7 @@ impl Endpoint {
             request_uri: request.uri.clone(),
             destination: source,
             symmetric: false,
-            contact: self.contact(&user),
+            contact: self.contact(&user, source.transport),
         });
         let dialog_key = self.dialog_key(&origin.call_id, &origin.local_tag);
         let cseq = cseq_of(&request);
@@ -269,8 +269,9 @@ impl Endpoint {
         leg.takes_update = names(&request.headers, Name::Allow, b"UPDATE");
         leg.offered = request.sdp().is_some();
         let leg = self.add_leg(dialog_key, leg);
-        self.keep(key, ServerMachine::Invite(ServerInvite::new(now)), head, Some(leg));
-        out.events.push(Event::Incoming { leg, request, source });
+        let machine = ServerMachine::Invite(ServerInvite::new(now, source.transport));
+        self.keep(key, machine, head, Some(leg));
+        out.events.push(Event::Incoming { leg, request, source: source.address });
     }
 
     /// An ACK: to a refusal within its transaction, to a 200 within its dialog.
@@ -330,13 +331,7 @@ impl Endpoint {
 
     /// A CANCEL is always answered at once; it ends the INVITE only if that has no final
     /// response yet (§9.2).
-    fn on_cancel(
-        &mut self,
-        now: Instant,
-        source: SocketAddr,
-        request: &Request,
-        out: &mut Outputs,
-    ) {
+    fn on_cancel(&mut self, now: Instant, source: Hop, request: &Request, out: &mut Outputs) {
         let key = self.server_key(request, b"INVITE");
         let Some(transaction) = self.servers.get(&key) else {
             if !self.admitted(now, source, request, out) {
@@ -368,7 +363,7 @@ impl Endpoint {
     fn within_dialog(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         id: LegId,
         request: Request,
@@ -392,10 +387,17 @@ impl Endpoint {
             _ if self.servers_full() => self.refuse_full(now, &request, source, out),
             _ => {
                 let head = ReplyHead::new(&request, source, [0; 16]);
-                self.keep(key, ServerMachine::Other(Server::new(now)), head, Some(id));
+                self.keep(
+                    key,
+                    ServerMachine::Other(Server::new(now, source.transport)),
+                    head,
+                    Some(id),
+                );
                 let id_of_request = ServerRequest(key.0);
                 let leg = Some(id);
-                out.events.push(Event::Request { id: id_of_request, leg, request, source });
+                let Hop { transport, address: source } = source;
+                let id = id_of_request;
+                out.events.push(Event::Request { id, leg, request, source, transport });
             }
         }
     }
@@ -404,7 +406,7 @@ impl Endpoint {
     fn on_bye(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         id: LegId,
         request: &Request,
@@ -414,7 +416,7 @@ impl Endpoint {
             self.refuse(now, request, source, 200, &[], out);
         } else {
             let head = ReplyHead::new(request, source, [0; 16]);
-            self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
+            self.keep(key, ServerMachine::Other(Server::new(now, source.transport)), head, None);
             self.respond_plain(now, key, 200, out);
         }
         let q850 = header::q850(&request.headers);
