@@ -337,7 +337,7 @@ impl Engine {
         }
         let destination = Destination::of(&spec.target);
         if spec.codecs.is_empty() {
-            spec.codecs = vec![Codec::Pcma, Codec::Pcmu];
+            spec.codecs = Codec::DEFAULT_ORDER.to_vec();
         }
         let port_slot = self.emptiest_port();
         let port = self.config.rtp_ports[usize::from(port_slot)];

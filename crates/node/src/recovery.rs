@@ -161,7 +161,7 @@ impl Node {
                 let shard = position % shards;
                 if shard != position {
                     recorders[shard].adopt(recorded.clone()).map_err(recorder_failed)?;
-                    recorders[position].release(recorded.call);
+                    recorders[position].hand_over(recorded.call).map_err(recorder_failed)?;
                 }
                 records.insert(recorded.call, (shard, recorded.phase));
             }
@@ -191,7 +191,8 @@ impl Node {
             Destination::Number(_) => self.hang_up_abandoned(call, None),
             Destination::Extension(extension) => {
                 let phone = Some((open.account, extension.clone()));
-                self.preparations.push_back(Task::Prepare { call, blob: None, phone });
+                let codecs = Vec::new();
+                self.preparations.push_back(Task::Prepare { call, blob: None, codecs, phone });
             }
         }
     }

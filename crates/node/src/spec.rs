@@ -7,8 +7,8 @@ use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, Gather, KeySet, OnMachine, Play,
-    Record, Script, Step, Target, Transport,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, KeySet, OnMachine,
+    Play, Record, Script, Step, Target, Transport,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -44,7 +44,7 @@ pub(crate) fn call_spec(
         target,
         from_uri: from_uri(config, trunk),
         credentials: credentials(trunk),
-        codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
+        codecs: codecs(config, &call.trunk),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
         script: Arc::new(script(config, &call.terms, clip)),
         ring_timeout_ms: config.ring_timeout_ms,
@@ -130,6 +130,11 @@ fn address_in(uri: &str) -> Option<SocketAddr> {
 
 fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
     config.trunks.iter().find(|trunk| trunk.name == name)
+}
+
+/// What a trunk is offered. Empty: the engine's own order.
+pub(crate) fn codecs(config: &NodeConfig, name: &str) -> Vec<Codec> {
+    trunk(config, name).map(|trunk| trunk.codecs.clone()).unwrap_or_default()
 }
 
 fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>) -> String {

@@ -2,8 +2,8 @@
 //! directory as it comes, so that a killed process loses half a second of it; when it is over, the
 //! file becomes a WAV file in the blob store.
 //!
-//! A recording may fail, a call never does because of it: the shard does not wait for this file, and
-//! what it cannot hand over fails the recording.
+//! A recording may fail, a call never does because of it: the shard does not wait for this file,
+//! and what it cannot hand over fails the recording.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

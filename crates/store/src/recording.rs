@@ -1,5 +1,5 @@
-//! Recordings of callees: where each stands. The audio itself is in the blob store; here is only its
-//! name.
+//! Recordings of callees: where each stands. The audio itself is in the blob store; here is only
+//! its name.
 
 use domain::{AccountId, AttemptId, QuickSendId, Timestamp};
 

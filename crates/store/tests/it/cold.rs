@@ -212,7 +212,8 @@ both_engines! {
         let ready = recording::State::Ready { length_ms: 1_500 };
         let mut tx = world.db.begin().await.unwrap();
         let begun = recording::State::Started;
-        assert!(matches!(recording::end(&mut tx, send, &begun, NOW).await, Err(Error::Conflict(_))));
+        let unended = recording::end(&mut tx, send, &begun, NOW).await;
+        assert!(matches!(unended, Err(Error::Conflict(_))));
         assert!(recording::end(&mut tx, send, &failed, NOW).await.unwrap());
         assert!(!recording::end(&mut tx, send, &ready, NOW).await.unwrap(), "it has ended");
         tx.commit().await.unwrap();
