@@ -120,7 +120,7 @@ pub(crate) struct Call {
     retry_after_s: Option<u32>,
 }
 
-const _: () = assert!(size_of::<Call>() <= 1_024, "what a call costs beside its SIP leg");
+const _: () = assert!(size_of::<Call>() <= 1_152, "what a call costs beside its SIP leg");
 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.

@@ -16,6 +16,7 @@ use crate::call::{Call, Wires};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive;
+use crate::enrolment::Enrolments;
 use crate::io::{
     AbandonedCall, CallKey, CallSpec, Clip, Command, EngineConfig, Event, Input, Outputs,
     RtpTransmit, TrunkCheck,
@@ -45,6 +46,7 @@ pub struct Engine {
     abandoning: BTreeSet<CallKey>,
     checks: BTreeMap<RequestId, Check>,
     registrar: Registrar,
+    enrolments: Enrolments,
     notices: Vec<Notice>,
     sip_events: Vec<sip::Event>,
     /// The call that something is just happening to: after a panic, the one that is lost.
@@ -77,6 +79,8 @@ pub struct Live {
     pub abandoned: usize,
     /// Trunk checks under way.
     pub checks: usize,
+    /// Our registrations with trunks.
+    pub registrations: usize,
     /// SIP legs; one outlives its call while the peer has not confirmed the end.
     pub sip_legs: usize,
     /// SIP transactions, those that only wait for repetitions included.
@@ -120,6 +124,7 @@ impl Engine {
             recorded: Vec::new(),
         };
         Self {
+            enrolments: Enrolments::new(derive::subkey(&config.fresh_secret, *b"enr.")),
             registrar: Registrar::new(
                 &config.realm,
                 derive::subkey(&config.fresh_secret, *b"reg."),
@@ -207,7 +212,10 @@ impl Engine {
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         let wheel = self.wires.wheel.next_due();
         let sip = self.wires.sip.next_timeout();
-        [deadline, wheel, sip, self.registrar.next_expiry()].into_iter().flatten().min()
+        [deadline, wheel, sip, self.registrar.next_expiry(), self.enrolments.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// How many calls are between `Start` and `Ended`.
@@ -230,6 +238,7 @@ impl Engine {
             deadlines: self.deadlines.len(),
             abandoned: self.abandoning.len(),
             checks: self.checks.len(),
+            registrations: self.enrolments.len(),
             sip_legs: sip.legs,
             sip_transactions: sip.client_transactions + sip.server_transactions,
         }
@@ -270,6 +279,8 @@ impl Engine {
         }
         self.take_sip_events(now);
         self.registrar.expire(now, &mut self.wires.events);
+        let Wires { sip, sip_out, events, .. } = &mut self.wires;
+        self.enrolments.expire(now, sip, sip_out, events);
     }
 
     /// Lets something happen to a call, then notes its new deadline or its end.
@@ -312,6 +323,10 @@ impl Engine {
                 let most = self.config.limits.phones;
                 let over = self.registrar.set_phones(now, &phones, most, &mut self.wires.events);
                 self.wires.counters.phones_over_limit += over as u64;
+            }
+            Command::SetRegistrations(specs) => {
+                let Wires { sip, sip_out, events, .. } = &mut self.wires;
+                self.enrolments.set(now, &specs, sip, sip_out, events);
             }
             Command::CheckTrunk(check) => self.check(now, &check),
         }
@@ -441,16 +456,19 @@ impl Engine {
             sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
             sip::Event::Cancelled { .. } | sip::Event::OfferRefused { .. } => {}
             sip::Event::Request { id, leg, request, source, transport } => {
-                let reply = match (&request.method, leg) {
-                    (Method::Info, Some(leg)) => self.reply_to_info(now, leg, &request),
-                    _ => {
-                        let peer = sip::Hop { transport, address: source };
-                        self.reply_to(now, &request, peer)
-                    }
+                let info = leg.filter(|_| request.method == Method::Info);
+                let reply = if let Some(leg) = info {
+                    self.reply_to_info(now, leg, &request)
+                } else {
+                    self.reply_to(now, &request, sip::Hop { transport, address: source })
                 };
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
             sip::Event::Response { id, result } => {
+                let Wires { sip, events, .. } = &mut self.wires;
+                if self.enrolments.heard(now, id, &result, sip, events) {
+                    return;
+                }
                 let Some(check) = self.checks.remove(&id) else { return };
                 let round_trip = now.saturating_duration_since(check.began_at).as_micros();
                 self.wires.events.push(Event::TrunkChecked {

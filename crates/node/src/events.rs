@@ -10,8 +10,8 @@ use crate::settle::{Unsettled, Verdict, verdict};
 use crate::turn::PAUSE_MS;
 
 impl Node {
-    /// Takes what a shard reported, in its order. Step afterwards. Events about phones and trunk
-    /// checks are the server's own affair and ignored here.
+    /// Takes what a shard reported, in its order. Step afterwards. Events about phones, and about
+    /// registrations with trunks and checks of them, are the server's own affair and ignored here.
     pub fn on_events(&mut self, now: Moment, shard: usize, events: Vec<Event>) {
         for event in events {
             match event {
@@ -28,6 +28,8 @@ impl Node {
                 | Event::Key { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
+                | Event::TrunkRegistration { .. }
+                | Event::TrunkLeft { .. }
                 | Event::TrunkChecked { .. } => {}
             }
         }
@@ -42,7 +44,10 @@ impl Node {
             Command::Abandon(abandoned) => {
                 tracing::warn!(call = abandoned.call.0, "a lost call could not be ended");
             }
-            Command::HangUp { .. } | Command::SetPhones(_) | Command::CheckTrunk(_) => {}
+            Command::HangUp { .. }
+            | Command::SetPhones(_)
+            | Command::SetRegistrations(_)
+            | Command::CheckTrunk(_) => {}
         }
     }
 

@@ -83,6 +83,8 @@ impl EventBacklog {
                 | Event::Key { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
+                | Event::TrunkRegistration { .. }
+                | Event::TrunkLeft { .. }
                 | Event::TrunkChecked { .. } => self.waiting.len() < EVENTS_MAX,
             };
             if keep {

@@ -19,6 +19,7 @@ mod open_files;
 pub mod phones;
 mod recordings;
 mod refusals;
+mod registrations;
 pub mod sandbox;
 pub mod shard;
 pub mod streams;

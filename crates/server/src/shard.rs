@@ -170,12 +170,11 @@ impl Shard {
         let live = Arc::new(AtomicU64::new(0));
         let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
         let tls = config.tls_port.map(|port| SocketAddr::new(config.advertised, port));
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = SetAtEnd(Arc::clone(&ended));
+        let end = SetAtEnd::default();
+        let ended = Arc::clone(&end.0);
         // Made inside the thread: the batches' headers hold pointers and stay where they are.
         let work = move || {
-            let _end = end;
-            let start = clock::instant();
+            let (_end, start) = (end, clock::instant());
             let mut engine = Engine::new(engine);
             if let Some(tls) = tls {
                 engine.reach(Transport::Tls, tls);
@@ -286,6 +285,7 @@ impl Guarded {
 }
 
 /// Tells that a thread has ended, however it did.
+#[derive(Default)]
 struct SetAtEnd(Arc<AtomicBool>);
 
 impl Drop for SetAtEnd {

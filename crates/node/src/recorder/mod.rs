@@ -227,9 +227,11 @@ pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
         | Event::Key { call, .. }
         | Event::Ended { call, .. }
         | Event::Abandoned { call } => Some(*call),
-        Event::PhoneRegistered { .. } | Event::PhoneGone { .. } | Event::TrunkChecked { .. } => {
-            None
-        }
+        Event::PhoneRegistered { .. }
+        | Event::PhoneGone { .. }
+        | Event::TrunkRegistration { .. }
+        | Event::TrunkLeft { .. }
+        | Event::TrunkChecked { .. } => None,
     }
 }
 

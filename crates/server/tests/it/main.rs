@@ -18,6 +18,7 @@ mod platform;
 mod python_client;
 mod reach;
 mod recordings;
+mod registrations;
 mod sandbox;
 mod shutdown;
 mod sipp;
