@@ -10,7 +10,7 @@
 //! A call in `Closing` has its outcome fixed; it waits until the peer knows, so that a trunk's
 //! channels are not counted free too early. The hard deadline ends that wait too.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive::MediaNumbers;
-use crate::io::{CallKey, CallSpec, Clip, Event, Recorded};
+use crate::io::{CallKey, CallSpec, Clip, Event, Recorded, Target};
 use crate::keys::Keys;
 use crate::limits::MAX_CALL_MS;
 use crate::outcome::{Cause, Outcome, RtpSummary, Timeline, bounded_reason};
@@ -33,10 +33,12 @@ use crate::place::{Cue, Place};
 use crate::playout::{Playing, Wheel};
 
 mod ears;
+mod latch;
 mod order;
 mod playing;
 
 use ears::Ears;
+use latch::Latch;
 pub(crate) use playing::KeySource;
 use playing::Sound;
 
@@ -109,6 +111,8 @@ pub(crate) struct Call {
     answered_by: Option<Verdict>,
     early_media: Option<Progress>,
     receiver: Receiver,
+    /// For a peer that may be behind NAT.
+    latch: Option<Box<Latch>>,
     key_receiver: KeyReceiver,
     keys: Keys,
     last_key: Option<(char, KeySource, Instant)>,
@@ -132,6 +136,10 @@ impl Call {
         numbers: MediaNumbers,
         local: sdp::Local,
     ) -> Self {
+        let latch = match &spec.target {
+            Target::Phone { address, .. } => Some(Box::new(Latch::new(address.ip()))),
+            Target::Address { .. } => None,
+        };
         let longest = Duration::from_millis(spec.max_duration_ms.min(MAX_CALL_MS).into());
         Self {
             place: Place::new(Arc::clone(&spec.script)),
@@ -153,6 +161,7 @@ impl Call {
             answered_by: None,
             early_media: None,
             receiver: Receiver::new(),
+            latch,
             key_receiver: KeyReceiver::new(),
             keys: Keys::default(),
             last_key: None,
@@ -411,6 +420,9 @@ impl Call {
             return;
         }
         wires.counters.rtp_received += 1;
+        if let Some(latch) = &mut self.latch {
+            latch.heard(now);
+        }
         if is_audio && kind != COMFORT_NOISE {
             self.hear(now, &packet, agreed.codec, wires);
         }
@@ -427,13 +439,51 @@ impl Call {
         }
     }
 
+    /// Whether packets from another address than the peer's may be the peer's.
+    pub(crate) fn follows(&self, now: Instant) -> bool {
+        self.phase == Phase::Up && self.latch.as_ref().is_some_and(|latch| latch.is_open(now))
+    }
+
+    /// A datagram from an address that no call has, and that may be our peer's.
+    pub(crate) fn stranger(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        bytes: &[u8],
+        wires: &mut Wires,
+    ) {
+        let (Some(agreed), Some(latch)) = (self.agreed, &mut self.latch) else { return };
+        let plausible = Packet::parse(bytes).ok().filter(|packet| {
+            let kind = packet.header.payload_type;
+            kind == agreed.payload_type || kind == agreed.codec.payload_type()
+        });
+        if plausible.is_some_and(|packet| latch.follow(now, source, &packet.header)) {
+            wires.counters.rtp_followed += 1;
+            self.send_to(now, Negotiated { remote: source, ..agreed }, wires);
+            self.received(now, bytes, wires);
+        } else {
+            wires.counters.rtp_strangers += 1;
+        }
+    }
+
     /// A key that the peer told in an INFO.
     pub(crate) fn key_in_info(&mut self, now: Instant, key: Key, wires: &mut Wires) {
         self.key_pressed(now, key.as_char(), KeySource::Info, wires);
     }
 
     /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
-    fn agree(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
+    fn agree(&mut self, now: Instant, mut agreed: Negotiated, wires: &mut Wires) {
+        let (call, slot) = (self.key(), self.port_slot);
+        if let Some(latch) = &mut self.latch {
+            latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
+            agreed.remote = latch.describe(agreed.remote);
+            latch.expected().for_each(|ip| wires.demux.expect(slot, ip, call));
+        }
+        self.send_to(now, agreed, wires);
+    }
+
+    /// Sends there and listens there from now on.
+    fn send_to(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
         if self.agreed == Some(agreed) {
             return;
         }
@@ -480,6 +530,10 @@ impl Call {
         self.stop_listening(wires);
         if let Some(agreed) = self.agreed {
             wires.demux.release(self.port_slot, agreed.remote, call);
+        }
+        if let Some(latch) = &self.latch {
+            let slot = self.port_slot;
+            latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
         }
     }
 

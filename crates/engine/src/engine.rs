@@ -308,8 +308,22 @@ impl Engine {
     fn rtp(&mut self, now: Instant, slot: u8, source: SocketAddr, bytes: &[u8]) {
         match self.wires.demux.find(slot, source) {
             Some(key) => self.touch(key, |call, wires| call.received(now, bytes, wires)),
-            None => self.wires.counters.rtp_strangers += 1,
+            None => match self.follower(now, slot, source) {
+                Some(key) => {
+                    self.touch(key, |call, wires| call.stranger(now, source, bytes, wires));
+                }
+                None => self.wires.counters.rtp_strangers += 1,
+            },
         }
+    }
+
+    /// The one call that a packet of an unknown source may belong to.
+    fn follower(&self, now: Instant, slot: u8, source: SocketAddr) -> Option<CallKey> {
+        let waits =
+            |key: &CallKey| self.calls.get(key).is_some_and(|entry| entry.call.follows(now));
+        let mut waiting = self.wires.demux.expecting(slot, source.ip()).filter(waits);
+        let first = waiting.next()?;
+        waiting.next().is_none().then_some(first)
     }
 
     fn command(&mut self, now: Instant, command: Command) {
