@@ -28,7 +28,8 @@ pub(crate) fn files() -> Vec<File> {
     vec![
         ("V1__start", include_str!("../migrations/V1__start.sql")),
         ("V2__access", include_str!("../migrations/V2__access.sql")),
-        ("V3__trunk", include_str!("../migrations/V3__trunk.sql")),
+        ("V3__recording", include_str!("../migrations/V3__recording.sql")),
+        ("V4__trunk", include_str!("../migrations/V4__trunk.sql")),
     ]
 }
 

@@ -17,7 +17,8 @@ fn shipped_migrations_are_pinned() {
     let shipped = [
         ("V1__start.sql", 0x50eb_1d7c_0a1d_7d27),
         ("V2__access.sql", 0x1fe6_fb27_9bce_c34b),
-        ("V3__trunk.sql", 0xf3fd_0fcd_d8bf_e94a),
+        ("V3__recording.sql", 0x09ff_e12b_108b_61a4),
+        ("V4__trunk.sql", 0x7bbb_3a78_c67b_a596),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
