@@ -3,16 +3,19 @@
 //! Before an input is looked at, everything that is due is done: first the packets, which are the
 //! most hurried, then SIP's timers, then the calls' deadlines.
 
+mod incoming;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use incoming::Incoming;
 use media::telephone_event::Key;
 use media::{Codec, sdp};
 use sip::{Endpoint, Headers, LegId, Method, Name, Reply, Request, RequestId};
 
-use crate::call::{Call, Wires};
+use crate::call::{Call, MediaEnd, Plan, Wires};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive;
@@ -44,6 +47,7 @@ pub struct Engine {
     calls_on_port: Vec<usize>,
     abandoning: BTreeSet<CallKey>,
     checks: BTreeMap<RequestId, Check>,
+    incoming: Incoming,
     registrar: Registrar,
     notices: Vec<Notice>,
     sip_events: Vec<sip::Event>,
@@ -75,6 +79,8 @@ pub struct Live {
     pub abandoned: usize,
     /// Trunk checks under way.
     pub checks: usize,
+    /// Calls that came in and wait for a decision.
+    pub undecided: usize,
     /// SIP legs; one outlives its call while the peer has not confirmed the end.
     pub sip_legs: usize,
     /// SIP transactions, those that only wait for repetitions included.
@@ -130,6 +136,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             abandoning: BTreeSet::new(),
             checks: BTreeMap::new(),
+            incoming: Incoming::default(),
             notices: Vec::new(),
             sip_events: Vec::new(),
         }
@@ -164,7 +171,8 @@ impl Engine {
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         let wheel = self.wires.wheel.next_due();
         let sip = self.wires.sip.next_timeout();
-        [deadline, wheel, sip, self.registrar.next_expiry()].into_iter().flatten().min()
+        let phones = [self.registrar.next_expiry(), self.incoming.next_due()];
+        [deadline, wheel, sip].into_iter().chain(phones).flatten().min()
     }
 
     /// How many calls are between `Start` and `Ended`.
@@ -187,6 +195,7 @@ impl Engine {
             deadlines: self.deadlines.len(),
             abandoned: self.abandoning.len(),
             checks: self.checks.len(),
+            undecided: self.incoming.undecided(),
             sip_legs: sip.legs,
             sip_transactions: sip.client_transactions + sip.server_transactions,
         }
@@ -225,6 +234,7 @@ impl Engine {
                 self.deadlines.insert((entry.armed, key));
             }
         }
+        self.decline_undecided(now);
         self.take_sip_events(now);
         self.registrar.expire(now, &mut self.wires.events);
     }
@@ -268,6 +278,11 @@ impl Engine {
                 let over = self.registrar.set_phones(now, &phones, most, &mut self.wires.events);
                 self.wires.counters.phones_over_limit += over as u64;
             }
+            Command::SetServices(numbers) => self.incoming.set_services(&numbers),
+            Command::Answer { call, script, max_duration_ms } => {
+                self.answer(now, Plan { key: call, script, max_duration_ms });
+            }
+            Command::Reject { call, sip_code } => self.decline(now, call, sip_code),
             Command::CheckTrunk(check) => self.check(now, &check),
         }
     }
@@ -294,13 +309,10 @@ impl Engine {
         if spec.codecs.is_empty() {
             spec.codecs = vec![Codec::Pcma, Codec::Pcmu];
         }
-        let port_slot = self.emptiest_port();
-        let port = self.config.rtp_ports[usize::from(port_slot)];
-        let numbers = derive::media_numbers(&self.config.secret, spec.call);
-        let address = SocketAddr::new(self.config.media_address, port);
-        let local = sdp::Local::new(numbers.session_id, address, &spec.codecs);
-        let invite = leg::invite(&self.config.secret, &spec, &destination, local.print_offer())
-            .ok_or(Refusal::BadSpec)?;
+        let media = self.media_end(spec.call, &spec.codecs);
+        let offer = media.local.print_offer();
+        let invite =
+            leg::invite(&self.config.secret, &spec, &destination, offer).ok_or(Refusal::BadSpec)?;
         let leg = match self.wires.sip.invite(now, invite, &mut self.wires.sip_out) {
             Ok(leg) => leg,
             Err(sip::Full::Taken) => return Err(Refusal::Taken),
@@ -309,13 +321,28 @@ impl Engine {
         let key = spec.call;
         self.wires.counters.calls_started += 1;
         self.wires.events.push(Event::Dialling { call: key });
-        self.calls_on_port[usize::from(port_slot)] += 1;
-        self.legs.insert(leg, key);
-        let call = Call::new(now, spec, leg, port_slot, numbers, local);
+        let (script, max_duration_ms) = (spec.script, spec.max_duration_ms);
+        let plan = Plan { key, script, max_duration_ms };
+        self.add(key, Call::new(now, plan, leg, media));
+        Ok(())
+    }
+
+    /// Where a new call gets its sound, and from which port it speaks.
+    fn media_end(&self, call: CallKey, codecs: &[Codec]) -> MediaEnd {
+        let port_slot = self.emptiest_port();
+        let port = self.config.rtp_ports[usize::from(port_slot)];
+        let numbers = derive::media_numbers(&self.config.secret, call);
+        let address = SocketAddr::new(self.config.media_address, port);
+        let local = sdp::Local::new(numbers.session_id, address, codecs);
+        MediaEnd { port_slot, numbers, local }
+    }
+
+    fn add(&mut self, key: CallKey, call: Call) {
+        self.calls_on_port[usize::from(call.port_slot())] += 1;
+        self.legs.insert(call.leg(), key);
         let armed = call.deadline();
         self.deadlines.insert((armed, key));
         self.calls.insert(key, Box::new(Entry { call, armed }));
-        Ok(())
     }
 
     fn emptiest_port(&self) -> u8 {
@@ -393,8 +420,9 @@ impl Engine {
             sip::Event::Ended { leg, by, q850 } => {
                 self.touch_leg(leg, |call, wires| call.ended(now, by, q850, wires));
             }
-            sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
-            sip::Event::Cancelled { .. } | sip::Event::OfferRefused { .. } => {}
+            sip::Event::Incoming { leg, request, .. } => self.incoming(now, leg, &request),
+            sip::Event::Cancelled { leg } => self.gave_up(leg),
+            sip::Event::OfferRefused { .. } => {}
             sip::Event::Request { id, leg, request, source } => {
                 let reply = match (&request.method, leg) {
                     (Method::Info, Some(leg)) => self.reply_to_info(now, leg, &request),
@@ -424,15 +452,6 @@ impl Engine {
         if let Some(&key) = self.legs.get(&leg) {
             self.touch(key, what);
         }
-    }
-
-    /// Nobody can call us yet: 480 for a phone of ours, 404 for everybody else.
-    fn refuse_incoming(&mut self, now: Instant, leg: LegId, request: &Request) {
-        self.wires.counters.incoming_refused += 1;
-        let ours =
-            std::str::from_utf8(request.uri.user()).is_ok_and(|user| self.registrar.knows(user));
-        let code = if ours { 480 } else { 404 };
-        self.wires.sip.turn_away(now, leg, code, &mut self.wires.sip_out);
     }
 
     /// INFO within a call (RFC 6086): a key, where it tells one.

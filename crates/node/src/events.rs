@@ -10,8 +10,8 @@ use crate::settle::{Unsettled, Verdict, verdict};
 use crate::turn::PAUSE_MS;
 
 impl Node {
-    /// Takes what a shard reported, in its order. Step afterwards. Events about phones and trunk
-    /// checks are the server's own affair and ignored here.
+    /// Takes what a shard reported, in its order. Step afterwards. Events about phones, calls that
+    /// came in and trunk checks are the server's own affair and ignored here.
     pub fn on_events(&mut self, now: Moment, shard: usize, events: Vec<Event>) {
         for event in events {
             match event {
@@ -26,6 +26,7 @@ impl Node {
                 Event::FirstAudio { .. }
                 | Event::Progress { .. }
                 | Event::Key { .. }
+                | Event::Incoming { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::TrunkChecked { .. } => {}
@@ -42,7 +43,12 @@ impl Node {
             Command::Abandon(abandoned) => {
                 tracing::warn!(call = abandoned.call.0, "a lost call could not be ended");
             }
-            Command::HangUp { .. } | Command::SetPhones(_) | Command::CheckTrunk(_) => {}
+            Command::HangUp { .. }
+            | Command::SetPhones(_)
+            | Command::SetServices(_)
+            | Command::Answer { .. }
+            | Command::Reject { .. }
+            | Command::CheckTrunk(_) => {}
         }
     }
 

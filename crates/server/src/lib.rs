@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 #[cfg(test)]
 mod config_docs;
+pub mod echo_test;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;

@@ -5,6 +5,7 @@
 mod abandon;
 mod fails;
 mod hostile;
+mod incoming;
 mod media_changes;
 mod peer;
 mod phones;

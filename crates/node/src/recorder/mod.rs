@@ -220,9 +220,11 @@ pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
         | Event::Key { call, .. }
         | Event::Ended { call, .. }
         | Event::Abandoned { call } => Some(*call),
-        Event::PhoneRegistered { .. } | Event::PhoneGone { .. } | Event::TrunkChecked { .. } => {
-            None
-        }
+        // A call that came in is nobody's attempt: there is nothing to recover.
+        Event::Incoming { .. }
+        | Event::PhoneRegistered { .. }
+        | Event::PhoneGone { .. }
+        | Event::TrunkChecked { .. } => None,
     }
 }
 

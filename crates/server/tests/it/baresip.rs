@@ -22,6 +22,16 @@ const EXTENSION: &str = "100";
 impl Baresip {
     /// Starts it at the registrar's own address, and lets it register.
     pub fn start(registrar: SocketAddr, username: &str, password: &str) -> Self {
+        Self::start_with(registrar, username, password, &[])
+    }
+
+    /// The same, with more arguments.
+    fn start_with(
+        registrar: SocketAddr,
+        username: &str,
+        password: &str,
+        arguments: &[&str],
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let silence = media::wav::write_pcm16(&vec![0; 8000 * 60]);
@@ -46,6 +56,7 @@ impl Baresip {
         let child = Command::new("baresip")
             .args(["-4", "-n", &registrar.ip().to_string(), "-v", "-s", "-f"])
             .arg(dir.path())
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -159,4 +170,21 @@ fn a_phone_that_is_not_registered_is_refused_before_anything_is_held() {
     let parameters = [("MessageID", &*message), ("Number", EXTENSION)];
     let refused = platform.call(&customer, "QuickSend", &parameters);
     assert_eq!(refused["QuickSendID"], -2, "{refused}");
+}
+
+#[test]
+fn a_phone_that_calls_the_echo_test_hears_its_beeps() {
+    let (platform, registrar, _, username, password) = with_phone("md5");
+    let number = server::echo_test::NUMBER;
+    let dial = format!("/dial sip:{number}@{registrar};transport=udp");
+    let mut phone = Baresip::start_with(registrar, &username, &password, &["-e", &dial]);
+    eventually("the beeps are over and we hang up", || {
+        let metrics = platform.get("/metrics");
+        let ended = metrics.contains("incoming_offered 1")
+            && metrics.contains("avanak_engine_live_calls 0");
+        (ended && decoded_file(phone.dir.path()).is_some()).then_some(())
+    });
+    phone.stop();
+    let (alike, offset) = correlation(&server::echo_test::beeps(), &phone.heard());
+    assert!(alike > 0.9, "baresip heard something else: {alike} at {offset}");
 }

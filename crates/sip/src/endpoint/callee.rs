@@ -539,12 +539,19 @@ impl Endpoint {
     }
 
     /// See [`Endpoint::turn_away`].
-    pub(super) fn forget_call(&mut self, now: Instant, id: LegId, code: u16, out: &mut Outputs) {
+    pub(super) fn forget_call(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        code: u16,
+        extra: &Headers,
+        out: &mut Outputs,
+    ) {
         let Some((key, _)) = self.ringing(id).filter(|_| (300..700).contains(&code)) else {
             return;
         };
         if self.servers.get(&key).is_some_and(|transaction| transaction.datagram.is_some()) {
-            return self.refuse_call(now, id, (code, ""), &Headers::new(), out);
+            return self.refuse_call(now, id, (code, ""), extra, out);
         }
         self.counters.turned_away += 1;
         if let Some(ServerTransaction { mut head, .. }) = self.forget_server(key) {
@@ -553,7 +560,9 @@ impl Endpoint {
                 let parts: [&[u8]; 2] = [&origin.call_id, &origin.remote];
                 head.tag = head.tag.map(|_| self.tokens.stateless_tag(&parts));
             }
-            let datagram = self.composer.response(&head, code, "").finish(b"").into();
+            let mut writer = self.composer.response(&head, code, "");
+            writer.fields(extra);
+            let datagram = writer.finish(b"").into();
             self.transmit_unkept(now, head.source, head.destination, &datagram, out);
         }
         self.finish(now, id, Outcome::Refused, out);
