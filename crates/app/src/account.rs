@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use domain::{Account, AccountId, PhoneNumber, Rials, Timestamp, TokenId};
+use domain::access::{AccountAccess, Allowed};
+use domain::{Account, AccountId, Network, PhoneNumber, Rials, Timestamp, TokenId};
 use store::entry::{EntryKind, NewEntry, Posted};
 
 use crate::caller::token_hash;
@@ -38,6 +39,25 @@ pub enum AccountRefusal {
     NoSuchAccount,
     /// A credit with that reference was posted before; nothing was changed.
     CreditedBefore,
+    /// An allow-list is too long, or one of its methods is no name.
+    WrongAllowList,
+}
+
+/// What to change of an account's access to the web services; `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccessChange {
+    /// Whether the customer's mobile counts as verified.
+    pub mobile_verified: Option<bool>,
+    /// Whether it has the permission for the web services.
+    pub permitted: Option<bool>,
+    /// Whether its use of them is blocked.
+    pub blocked: Option<bool>,
+    /// Whether it must come by HTTPS.
+    pub https_only: Option<bool>,
+    /// From where it may come; empty for everywhere.
+    pub networks: Option<Vec<Network>>,
+    /// Which methods it may use; empty for all.
+    pub methods: Option<Vec<String>>,
 }
 
 /// A token that was just made. The secret is shown once and cannot be read again.
@@ -124,6 +144,7 @@ pub async fn create_token(
     account: AccountId,
     label: String,
     expires_at: Option<Timestamp>,
+    allowed: Allowed,
 ) -> Result<FreshToken, AccountRefusal> {
     let mut random = [0; TOKEN_BYTES];
     app.rng().fill(&mut random);
@@ -134,6 +155,7 @@ pub async fn create_token(
         label: label.chars().take(NAME_CHARS_MAX).collect(),
         created_at: app.now(),
         expires_at,
+        allowed,
     };
     let id = app
         .write(async |tx| {
@@ -196,6 +218,59 @@ pub async fn set_expiry(
     let done: Result<bool, std::convert::Infallible> =
         app.write(async |tx| Ok(store::account::set_expiry(tx, account, at).await?)).await;
     done.map_err(never_refused)
+}
+
+/// What the account may do with the web services.
+///
+/// # Errors
+/// The database failed.
+pub async fn access(
+    app: &App,
+    account: AccountId,
+) -> std::result::Result<Option<AccountAccess>, Failure> {
+    Ok(store::account::access(&mut app.read().await?, account).await?)
+}
+
+/// Changes what the account may do with the web services, from its next request on.
+///
+/// # Errors
+/// Refused when there is no such account, or a list is not one.
+pub async fn change_access(
+    app: &App,
+    account: AccountId,
+    change: AccessChange,
+) -> Result<(), AccountRefusal> {
+    let now = app.now();
+    app.write(async |tx| {
+        let found = store::account::access(tx, account).await?;
+        let before = found.ok_or(Error::Refused(AccountRefusal::NoSuchAccount))?;
+        let after = changed(&before, change, now);
+        let after = after.ok_or(Error::Refused(AccountRefusal::WrongAllowList))?;
+        store::account::set_access(tx, account, &after).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// A flag that stays set keeps its time.
+fn changed(before: &AccountAccess, change: AccessChange, now: Timestamp) -> Option<AccountAccess> {
+    let flag = |set: Option<bool>, before: Option<Timestamp>| match set {
+        Some(true) => before.or(Some(now)),
+        Some(false) => None,
+        None => before,
+    };
+    let networks = change.networks.unwrap_or_else(|| before.allowed.networks().to_vec());
+    let methods = change.methods.unwrap_or_else(|| before.allowed.methods().to_vec());
+    Some(AccountAccess {
+        mobile_unverified_at: flag(
+            change.mobile_verified.map(|verified| !verified),
+            before.mobile_unverified_at,
+        ),
+        denied_at: flag(change.permitted.map(|permitted| !permitted), before.denied_at),
+        blocked_at: flag(change.blocked, before.blocked_at),
+        https_only_at: flag(change.https_only, before.https_only_at),
+        allowed: Allowed::new(networks, methods)?,
+    })
 }
 
 /// The account as it stands now.

@@ -1,7 +1,7 @@
 //! Who calls the web services. A token comes in as text and never goes on: not into a log, not
 //! into an error, and into the store only as a hash.
 
-use domain::account::{AccessRefusal, admit_caller};
+use domain::access::{AccessRefusal, Arrival, admit_caller};
 use domain::{Account, TokenId};
 use sha2::{Digest, Sha256};
 
@@ -16,11 +16,15 @@ pub struct Caller {
     pub token: TokenId,
 }
 
-/// Finds out who shows `token`.
+/// Finds out who shows `token`, and whether a request that came like this is served.
 ///
 /// # Errors
-/// Refused when the services are off, the token is not known or not good, or its account is not.
-pub async fn authenticate(app: &App, token: &str) -> Result<Caller, AccessRefusal> {
+/// Refused with the first reason of [`AccessRefusal::ALL`] that applies.
+pub async fn authenticate(
+    app: &App,
+    token: &str,
+    arrival: &Arrival<'_>,
+) -> Result<Caller, AccessRefusal> {
     if !app.settings().web_enabled {
         return Err(Error::Refused(AccessRefusal::SystemDisabled));
     }
@@ -32,7 +36,8 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Caller, AccessRefusa
     let Some(holder) = store::account::find_by_token(&mut reads, &token_hash(token)).await? else {
         return Err(Error::Refused(AccessRefusal::WrongToken));
     };
-    admit_caller(holder.state, &holder.account, now).map_err(Error::Refused)?;
+    admit_caller(&holder.state, &holder.account, &holder.access, arrival, now)
+        .map_err(Error::Refused)?;
     Ok(Caller { account: holder.account, token: holder.token })
 }
 

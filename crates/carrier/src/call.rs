@@ -10,7 +10,7 @@ use crate::config::Limits;
 use crate::ear::Ear;
 use crate::io::PortSlot;
 use crate::numbers::{Behaviour, KEY_AFTER_MS, Then};
-use crate::voice::Voice;
+use crate::voice::{Sound, Voice};
 
 /// After our own BYE the endpoint takes at most 32 s to be done; this is well above.
 const HANGING_UP: Duration = Duration::from_secs(64);
@@ -83,8 +83,9 @@ impl Call {
         }
         if let Some(line) = &mut self.line {
             line.ear.answered(now);
+            let codec = line.negotiated.map(|agreed| agreed.codec);
             if let Some(voice) = &mut line.voice {
-                voice.answered();
+                voice.say(codec.and_then(|codec| Sound::answer(self.behaviour.says, codec)));
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::io::{
 };
 use crate::numbers::{self, Behaviour, Progress, Then};
 use crate::ports::Ports;
-use crate::voice::Voice;
+use crate::voice::{Sound, Voice};
 use crate::wire;
 
 /// The longest number that is kept, bytes.
@@ -238,8 +238,8 @@ impl Carrier {
         let sip_call_id = request.headers.get(Name::CallId).unwrap_or_default().to_vec();
         let mut call =
             Call::new(now, number.into_owned(), sip_call_id, behaviour, &self.config.limits);
-        if matches!(behaviour.then, Then::Answer { .. }) {
-            match self.open_line(leg, request.sdp(), source) {
+        if behaviour.has_media() {
+            match self.open_line(leg, behaviour, request.sdp(), source) {
                 Ok(line) => call.line = Some(line),
                 Err(code) => return self.refuse(now, leg, code, None, Some(RETRY_AFTER_SECONDS)),
             }
@@ -263,6 +263,7 @@ impl Carrier {
     fn open_line(
         &mut self,
         leg: LegId,
+        behaviour: Behaviour,
         offer: Option<&[u8]>,
         source: SocketAddr,
     ) -> Result<Line, u16> {
@@ -283,6 +284,9 @@ impl Carrier {
             ear: Ear::new(usize::try_from(kept_ms.saturating_mul(8)).unwrap_or(usize::MAX)),
             voice: None,
         };
+        if behaviour.keys_in_band {
+            line.local.telephone_event = None;
+        }
         if line.describe(offer).is_err() {
             self.counters.refused_offer += 1;
             self.ports.give_back(slot);
@@ -296,12 +300,14 @@ impl Carrier {
         match progress {
             Progress::Trying => {}
             Progress::Ringing => self.endpoint.ring(now, leg, 180, None, out),
-            Progress::EarlyMedia => {
+            Progress::EarlyMedia | Progress::RingingTone | Progress::Announcement => {
                 let call = self.calls.get_mut(&call_of(leg));
                 let Some(line) = call.and_then(|call| call.line.as_mut()) else { return };
                 self.endpoint.ring(now, leg, 183, Some(&line.description), out);
                 let codec = line.negotiated.map(|agreed| agreed.codec);
-                line.voice = Some(Voice::new(now, sender(&mut self.chance), codec));
+                let mut voice = Voice::new(now, sender(&mut self.chance));
+                voice.say(codec.and_then(|codec| Sound::early(progress, codec)));
+                line.voice = Some(voice);
             }
         }
     }
@@ -381,8 +387,15 @@ impl Carrier {
             Step::Press(key) => {
                 let Some(call) = self.calls.get_mut(&id) else { return };
                 call.plan_end();
-                if let Some(voice) = call.line.as_mut().and_then(|line| line.voice.as_mut()) {
-                    voice.press(key);
+                let in_band = call.behaviour.keys_in_band;
+                let Some(line) = &mut call.line else { return };
+                let codec = line.negotiated.map(|agreed| agreed.codec);
+                match (&mut line.voice, codec) {
+                    (Some(voice), Some(codec)) if in_band => {
+                        voice.say(Some(Sound::key(key, codec)));
+                    }
+                    (Some(voice), _) => voice.press(key),
+                    (None, _) => {}
                 }
             }
             Step::HangUp => {
@@ -396,13 +409,13 @@ impl Carrier {
 
     fn answer(&mut self, now: Instant, id: CallId, out: &mut Outputs) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        call.answer(now, &self.config.limits);
-        let needed = matches!(call.behaviour.then, Then::Answer { key: Some(_), .. });
-        let Some(line) = &mut call.line else { return };
-        let speaks = needed || self.config.send_audio == SendAudio::Always;
-        if line.voice.is_none() && speaks {
-            line.voice = Some(Voice::new(now, sender(&mut self.chance), None));
+        let speaks = call.behaviour.speaks() || self.config.send_audio == SendAudio::Always;
+        let line = call.line.as_mut().filter(|line| line.voice.is_none() && speaks);
+        if let Some(line) = line {
+            line.voice = Some(Voice::new(now, sender(&mut self.chance)));
         }
+        call.answer(now, &self.config.limits);
+        let Some(line) = &mut call.line else { return };
         self.endpoint.answer(now, LegId(id.0), &line.description, &mut self.from_sip);
         out.events.push(Event::CallAnswered { call: id, at: now });
     }

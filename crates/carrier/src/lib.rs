@@ -15,6 +15,7 @@ mod gate;
 mod io;
 pub mod numbers;
 mod ports;
+pub mod sounds;
 mod voice;
 mod wire;
 

@@ -26,6 +26,10 @@ pub struct Behaviour {
     pub challenge: Option<u16>,
     /// How many of 100 datagrams are lost, each way, SIP and RTP.
     pub loss_percent: u8,
+    /// What is said from the answer on.
+    pub says: Says,
+    /// Keys are pressed as tones in the sound, and telephone events are not agreed to.
+    pub keys_in_band: bool,
 }
 
 /// What the caller hears at once.
@@ -35,8 +39,25 @@ pub enum Progress {
     Trying,
     /// 180 Ringing.
     Ringing,
-    /// 183 Session Progress with a description, and a tone by RTP.
+    /// 183 Session Progress with a description, and a tone without end by RTP.
     EarlyMedia,
+    /// The same with the ringing tone of a network: 1 s on, 4 s off.
+    RingingTone,
+    /// The same with a voice, as when a number does not exist.
+    Announcement,
+}
+
+/// What is said from the answer on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// Nothing.
+    Nothing,
+    /// A word, as a person does.
+    Word,
+    /// A greeting of 3 s and a beep, as a machine does.
+    Greeting,
+    /// A minute of talk.
+    Talk,
 }
 
 /// What comes of a call.
@@ -68,6 +89,20 @@ pub enum Then {
     },
 }
 
+impl Behaviour {
+    /// Whether a call needs a port: it is answered, or heard before that.
+    pub(crate) fn has_media(&self) -> bool {
+        let early = !matches!(self.progress, Progress::Trying | Progress::Ringing);
+        early || matches!(self.then, Then::Answer { .. })
+    }
+
+    /// Whether something is sent from the answer on.
+    pub(crate) fn speaks(&self) -> bool {
+        let presses = matches!(self.then, Then::Answer { key: Some(_), .. });
+        presses || self.says != Says::Nothing
+    }
+}
+
 /// One number, or ten when the suffix holds a `K`.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
@@ -88,6 +123,8 @@ const USUAL: Behaviour = Behaviour {
     then: Then::Answer { after_ms: 1_000, hang_up_after_ms: None, key: None },
     challenge: None,
     loss_percent: 0,
+    says: Says::Nothing,
+    keys_in_band: false,
 };
 
 const fn refused(after_ms: u64, code: u16, q850: u8) -> Behaviour {
@@ -123,6 +160,11 @@ pub const ROWS: &[Row] = &[
         behaviour: USUAL,
     },
     Row {
+        suffix: "12K",
+        does: "as `11K`, but the key is two tones in the sound, and telephone events are refused",
+        behaviour: Behaviour { keys_in_band: true, ..USUAL },
+    },
+    Row {
         suffix: "180",
         does: "rings and nobody answers",
         behaviour: Behaviour { then: Then::RingOn, ..USUAL },
@@ -133,9 +175,34 @@ pub const ROWS: &[Row] = &[
         behaviour: answered(Progress::EarlyMedia, 2_000, None),
     },
     Row {
+        suffix: "184",
+        does: "early media: a network's ringing tone (1 s on, 4 s off), answered after 6 s",
+        behaviour: answered(Progress::RingingTone, 6_000, None),
+    },
+    Row {
+        suffix: "185",
+        does: "early media: a voice for 4 s, then 480, as from a network about a phone that is off",
+        behaviour: Behaviour { progress: Progress::Announcement, ..refused(4_000, 480, 20) },
+    },
+    Row {
         suffix: "200",
         does: "answers at once, without ringing",
         behaviour: answered(Progress::Trying, 0, None),
+    },
+    Row {
+        suffix: "301",
+        does: "an answering machine: rings, answers after 1 s, talks for 3 s, beeps and listens",
+        behaviour: Behaviour { says: Says::Greeting, ..USUAL },
+    },
+    Row {
+        suffix: "302",
+        does: "a person: rings, answers after 1 s, says a word and listens",
+        behaviour: Behaviour { says: Says::Word, ..USUAL },
+    },
+    Row {
+        suffix: "303",
+        does: "rings, answers after 1 s and talks for a minute, for what records it",
+        behaviour: Behaviour { says: Says::Talk, ..USUAL },
     },
     Row {
         suffix: "401",
@@ -241,11 +308,11 @@ count from the INVITE. A refusal carries the Q.850 cause in its Reason field, as
 
 The numbers that ask for digest, by MD5 and by SHA-256, want the user `{SANDBOX_CREDENTIAL}` with
 the password `{SANDBOX_CREDENTIAL}`. A carrier that is configured with credentials wants those, at
-every number. A caller without telephone-event in its offer hears no key.
+every number. A caller without telephone-event in its offer hears no key but those of `12K`.
 
 The carrier takes PCMA and PCMU in the caller's order, holds and re-offers, and an INVITE without an
-offer. It sends audio back only where the table speaks of a tone or a key (silence around the key),
-unless told to send silence on every call. It hangs up on a caller from whom no packet has come for
+offer. It sends audio back only where the table speaks of a tone, a voice or a key (silence around
+it; the voices are made by arithmetic and say nothing), unless told to send silence on every call. It hangs up on a caller from whom no packet has come for
 a minute, and refuses with 503 when all its media ports are taken.
 ",
         short = &PREFIX[1..]

@@ -1,4 +1,5 @@
-//! The sending half of a call's media: a tone before the answer, silence and keys after it.
+//! The sending half of a call's media: tones and voices before and after the answer, keys, and
+//! silence.
 
 use std::time::{Duration, Instant};
 
@@ -7,33 +8,87 @@ use media::sdp::Negotiated;
 use media::telephone_event::{Key, KeyPress};
 use media::{Codec, EncodedClip, FRAME_MS, FRAME_SAMPLES};
 
+use crate::numbers::{Progress, Says};
+use crate::sounds;
+
 const FRAME: Duration = Duration::from_millis(FRAME_MS as u64);
 /// When frames are later than this, those in between are left out instead of sent in a burst.
 const LATEST: Duration = Duration::from_millis(200);
 /// How long a key is held, in frames of 20 ms.
 const KEY_FRAMES: u16 = 5;
+/// Whose voice it is.
+const ANNOUNCER: u32 = 11;
+const MACHINE: u32 = 6;
+const PERSON: u32 = 5;
+
+/// Something to say.
+#[derive(Debug)]
+pub(crate) struct Sound {
+    clip: EncodedClip,
+    repeats: bool,
+}
+
+impl Sound {
+    /// What is heard before the answer.
+    pub(crate) fn early(progress: Progress, codec: Codec) -> Option<Self> {
+        let samples = match progress {
+            Progress::Trying | Progress::Ringing => return None,
+            Progress::EarlyMedia => tone(),
+            Progress::RingingTone => sounds::cadence(425.0, 1_000, 4_000, 1),
+            Progress::Announcement => sounds::talk(ANNOUNCER, 4_000),
+        };
+        Some(Self { clip: EncodedClip::from_samples(codec, &samples), repeats: true })
+    }
+
+    /// What is said from the answer on.
+    pub(crate) fn answer(says: Says, codec: Codec) -> Option<Self> {
+        let samples = match says {
+            Says::Nothing => return None,
+            Says::Word => [sounds::silence(400), sounds::talk(PERSON, 400)].concat(),
+            Says::Greeting => [
+                sounds::silence(300),
+                sounds::talk(MACHINE, 3_000),
+                sounds::silence(500),
+                sounds::tone(1_000.0, 400),
+            ]
+            .concat(),
+            Says::Talk => sounds::talk(PERSON, 60_000),
+        };
+        Some(Self { clip: EncodedClip::from_samples(codec, &samples), repeats: false })
+    }
+
+    /// A key as tones.
+    pub(crate) fn key(key: Key, codec: Codec) -> Self {
+        let samples = sounds::key(key, u32::from(KEY_FRAMES) * FRAME_MS);
+        Self { clip: EncodedClip::from_samples(codec, &samples), repeats: false }
+    }
+
+    fn frame(&self, at: usize) -> Option<&[u8]> {
+        let at = if self.repeats { at % self.clip.frame_count() } else { at };
+        self.clip.frame(at)
+    }
+}
 
 /// What one call says.
 #[derive(Debug)]
 pub(crate) struct Voice {
     sender: Sender,
     next_at: Instant,
-    /// The tone until the answer, then nothing: silence.
-    tone: Option<EncodedClip>,
+    /// What is said, over and over or once, and the next frame of it; then there is silence.
+    sound: Option<Sound>,
     frame: usize,
     press: Option<KeyPress>,
 }
 
 impl Voice {
-    /// Begins to speak at `now`, with the tone of early media or in silence.
-    pub(crate) fn new(now: Instant, sender: Sender, tone_with: Option<Codec>) -> Self {
-        let tone = tone_with.map(|codec| EncodedClip::from_samples(codec, &tone()));
-        Self { sender, next_at: now, tone, frame: 0, press: None }
+    /// Begins to speak at `now`, in silence.
+    pub(crate) fn new(now: Instant, sender: Sender) -> Self {
+        Self { sender, next_at: now, sound: None, frame: 0, press: None }
     }
 
-    /// From the answer on there is silence.
-    pub(crate) fn answered(&mut self) {
-        self.tone = None;
+    /// Says something else from the next frame on, or nothing.
+    pub(crate) fn say(&mut self, sound: Option<Sound>) {
+        (self.sound, self.frame) = (sound, 0);
     }
 
     /// Presses a key from the next frame on.
@@ -60,8 +115,7 @@ impl Voice {
         let header = self.sender.frame(negotiated.payload_type);
         let mut bytes = Vec::with_capacity(HEADER_BYTES + FRAME_SAMPLES);
         bytes.extend_from_slice(&header.write());
-        let tone = self.tone.as_ref().and_then(|tone| tone.frame(self.frame % tone.frame_count()));
-        match tone {
+        match self.sound.as_ref().and_then(|sound| sound.frame(self.frame)) {
             Some(frame) => bytes.extend_from_slice(frame),
             None => bytes.resize(HEADER_BYTES + FRAME_SAMPLES, negotiated.codec.silence()),
         }

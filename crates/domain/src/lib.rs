@@ -1,12 +1,14 @@
 //! The rules: money, calendar, dialer, billing. No I/O, no async, no clock, no rng: whatever is
 //! true without a database stands here, as pure functions over plain values.
 
+pub mod access;
 pub mod account;
 pub mod billing;
 pub mod calendar;
 pub mod dialer;
 mod id;
 pub mod message;
+pub mod network;
 mod phone_number;
 pub mod quick_send;
 mod time;
@@ -17,5 +19,6 @@ pub use billing::tariff::{Tariff, Zone};
 pub use dialer::disposition::{CallFacts, Disposition, Status};
 pub use id::{AccountId, AttemptId, MessageId, NodeId, PhoneId, QuickSendId, TariffId, TokenId};
 pub use message::{Approval, Message};
+pub use network::Network;
 pub use phone_number::{Destination, Extension, PhoneNumber};
 pub use time::Timestamp;

@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::SAMPLE_RATE_HZ;
+use media::detect::answering_machine::Verdict;
+use media::detect::progress::Progress;
 use media::rtp::{Packet, Receiver};
 use media::sdp::{self, Negotiated};
 use media::telephone_event::{Key, KeyReceiver};
@@ -25,7 +27,7 @@ use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive::MediaNumbers;
-use crate::io::{CallKey, Clip, Event};
+use crate::io::{CallKey, Clip, Event, Recorded};
 use crate::keys::Keys;
 use crate::limits::MAX_CALL_MS;
 use crate::outcome::{Cause, Outcome, RtpSummary, Timeline, bounded_reason};
@@ -33,8 +35,11 @@ use crate::place::{Cue, Place};
 use crate::playout::{Playing, Wheel};
 use crate::script::Script;
 
+mod ears;
+mod order;
 mod playing;
 
+use ears::Ears;
 pub(crate) use playing::KeySource;
 use playing::Sound;
 
@@ -57,6 +62,7 @@ pub(crate) struct Wires {
     pub(crate) events: Vec<Event>,
     /// A clip without a frame: what plays when nothing does.
     pub(crate) silence: Arc<Clip>,
+    pub(crate) recorded: Vec<Recorded>,
     /// Room for what a place says, kept between uses.
     pub(crate) cues: Vec<Cue>,
 }
@@ -120,6 +126,10 @@ pub(crate) struct Call {
     answered_with: Option<Negotiated>,
     audio: Audio,
     sound: Sound,
+    /// Only where the script has something to listen for.
+    ears: Option<Box<Ears>>,
+    answered_by: Option<Verdict>,
+    early_media: Option<Progress>,
     receiver: Receiver,
     key_receiver: KeyReceiver,
     keys: Keys,
@@ -156,6 +166,9 @@ impl Call {
             answered_with: None,
             audio: Audio::Silent,
             sound: Sound::default(),
+            ears: None,
+            answered_by: None,
+            early_media: None,
             receiver: Receiver::new(),
             key_receiver: KeyReceiver::new(),
             keys: Keys::default(),
@@ -228,6 +241,8 @@ impl Call {
             heard_to_end: answered && heard_ms >= clip_ms,
             keys: self.keys,
             vote: self.place.vote(),
+            answered_by: self.answered_by,
+            early_media: self.early_media,
             timeline: self.timeline,
             rtp: RtpSummary {
                 sent: self.sound.sent,
@@ -260,6 +275,7 @@ impl Call {
             wires.events.push(Event::Ringing { call });
         }
         if let Some(sdp) = sdp {
+            self.listen_early(&sdp, wires);
             let first = self.early_sdp.replace(sdp).is_none();
             wires.events.extend(first.then_some(Event::EarlyMedia { call }));
         }
@@ -287,6 +303,7 @@ impl Call {
             Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
                 self.follow(wires, |place, cues| place.answered(now, cues));
                 self.agree(now, agreed, wires);
+                self.listen(&agreed);
             }
             _ => self.hang_up(now, Cause::NoMediaAgreed, wires),
         }
@@ -418,7 +435,7 @@ impl Call {
 
     /// A datagram from the agreed address.
     pub(crate) fn received(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
-        let (Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
+        let (Phase::Calling | Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
         let Ok(packet) = Packet::parse(bytes) else {
             wires.counters.rtp_malformed += 1;
             self.rtp.strangers = self.rtp.strangers.saturating_add(1);
@@ -437,6 +454,12 @@ impl Call {
             return;
         }
         wires.counters.rtp_received += 1;
+        if is_audio && kind != COMFORT_NOISE {
+            self.hear(now, &packet, agreed.codec, wires);
+        }
+        if self.phase != Phase::Up {
+            return;
+        }
         self.receiver.receive(now, &packet.header);
         if is_event {
             let header = packet.header;
@@ -497,6 +520,7 @@ impl Call {
             Audio::Held(playing) => playing.frame(),
         };
         self.sound.stopped(frames);
+        self.stop_listening(wires);
         if let Some(agreed) = self.agreed {
             wires.demux.release(self.port_slot, agreed.remote, call);
         }

@@ -121,6 +121,7 @@ impl Engine {
             events: Vec::new(),
             silence: Arc::new(Clip::from_samples(&[])),
             cues: Vec::new(),
+            recorded: Vec::new(),
         };
         Self {
             registrar: Registrar::new(
@@ -146,6 +147,7 @@ impl Engine {
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
         self.do_what_is_due(now, &mut out.rtp);
         match input {
             Input::Sip { source, bytes } => {
@@ -164,6 +166,7 @@ impl Engine {
         self.take_sip_events(now);
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
     }
 
     /// When [`Input::Timeout`] is wanted. `None` while nothing is going on.

@@ -268,6 +268,8 @@ pub struct Outputs {
     pub rtp: Vec<RtpTransmit>,
     /// What happened.
     pub events: Vec<Event>,
+    /// What was recorded.
+    pub recorded: Vec<Recorded>,
 }
 
 impl Outputs {
@@ -276,7 +278,34 @@ impl Outputs {
         self.sip.clear();
         self.rtp.clear();
         self.events.clear();
+        self.recorded.clear();
     }
+}
+
+/// A part of a recording. The parts of one call come in order, its recordings one after another,
+/// and each that was started is ended, however the call ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// A recording begins.
+    Started {
+        /// Of which call.
+        call: CallKey,
+    },
+    /// More of it: linear samples at 8 kHz, at most [`crate::limits::RECORDED_SAMPLES`] and one
+    /// packet more. What was lost on the way is silence.
+    Audio {
+        /// Of which call.
+        call: CallKey,
+        /// The samples.
+        samples: Vec<i16>,
+    },
+    /// It is over.
+    Ended {
+        /// Of which call.
+        call: CallKey,
+        /// How long it is, milliseconds.
+        length_ms: u32,
+    },
 }
 
 /// One RTP packet to send: a header, and a payload that is shared with the clip.

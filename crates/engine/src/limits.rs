@@ -13,6 +13,12 @@ pub const MAX_TRANSITIONS: u16 = 1_000;
 /// The same key by two ways (RFC 4733, INFO, tones) within this time was pressed once,
 /// milliseconds.
 pub const SAME_KEY_MS: u32 = 100;
+/// The longest recording, milliseconds.
+pub const MAX_RECORDING_MS: u32 = 300_000;
+/// Samples of a recording that are handed over at a time.
+pub const RECORDED_SAMPLES: usize = 4_000;
+/// How long a machine's beep is waited for, milliseconds.
+pub const BEEP_WAIT_MS: u32 = 20_000;
 /// Bytes kept of a peer's reason phrase.
 pub const MAX_REASON_BYTES: usize = 80;
 /// Bytes that a [`crate::DialogSnapshot`] may take in the flight recorder.

@@ -1,6 +1,8 @@
 //! What happened to a call, from SIP and media only: nothing here knows what it costs.
 
 use media::Codec;
+use media::detect::answering_machine::Verdict;
+use media::detect::progress::Progress;
 
 use crate::keys::Keys;
 use crate::limits::MAX_REASON_BYTES;
@@ -10,6 +12,8 @@ use crate::limits::MAX_REASON_BYTES;
 pub enum Cause {
     /// The script came to its end and we hung up.
     Played,
+    /// A machine answered, and the script wanted none.
+    AnsweringMachine,
     /// The peer sent BYE before the script ended.
     CalleeHungUp,
     /// It rang until the ring timeout and we cancelled.
@@ -67,6 +71,10 @@ pub struct Outcome {
     pub keys: Keys,
     /// The digit that the script gathered as the vote.
     pub vote: Option<u8>,
+    /// Who answered, when the script wanted to know and it was found out.
+    pub answered_by: Option<Verdict>,
+    /// What the network played before the answer, when the script wanted to know.
+    pub early_media: Option<Progress>,
     /// When each step happened.
     pub timeline: Timeline,
     /// What was counted of RTP.
@@ -90,6 +98,8 @@ impl Outcome {
             heard_to_end: false,
             keys: Keys::default(),
             vote: None,
+            answered_by: None,
+            early_media: None,
             timeline: Timeline { ended_us: Some(0), ..Timeline::default() },
             rtp: RtpSummary::default(),
             codec: None,

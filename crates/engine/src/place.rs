@@ -11,7 +11,7 @@ use media::FRAME_MS;
 use crate::io::Clip;
 use crate::keys::Keys;
 use crate::limits::{DRAIN_MS, MAX_TRANSITIONS};
-use crate::script::{Gather, Label, Play, Script, Step};
+use crate::script::{Gather, Label, OnMachine, Play, Record, Script, Step};
 
 /// Something for the call to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,10 @@ pub(crate) enum Cue {
     Play { clip: Arc<Clip>, of_message: Option<usize> },
     /// Play nothing.
     Hush,
+    /// Record from now on, so long at most, milliseconds.
+    Record { max_ms: u32 },
+    /// The recording is over.
+    StopRecording,
 }
 
 /// The place of one call in its script.
@@ -36,6 +40,7 @@ pub(crate) struct Place {
     /// Keys that no gathering has taken yet.
     typed: Keys,
     vote: Option<u8>,
+    leave: Leave,
     /// Until then there is something on its way that should be heard.
     heard_at: Option<Instant>,
 }
@@ -50,8 +55,23 @@ enum Stage {
     Looping { until: Instant },
     /// Waiting for keys.
     Gathering { until: Instant },
+    /// Recording; silence ends it, too.
+    Recording { until: Instant, silent_at: Option<Instant> },
+    /// The message is over; it is not known yet who heard it, or the beep is still to come.
+    AwaitingBeep { until: Instant },
     /// There is nothing more to do.
     Ended { at: Instant },
+}
+
+/// Whether the message is to be left after a beep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leave {
+    /// No, or not any more.
+    No,
+    /// If it turns out to be a machine.
+    IfMachine,
+    /// It is a machine.
+    AfterBeep,
 }
 
 /// What becomes of the keys of a gathering.
@@ -64,7 +84,12 @@ enum Gathered {
 
 impl Place {
     pub(crate) fn new(script: Arc<Script>) -> Self {
+        let leave = match script.machine() {
+            Some(detection) if detection.on_machine == OnMachine::LeaveMessage => Leave::IfMachine,
+            _ => Leave::No,
+        };
         Self {
+            leave,
             script,
             at: 0,
             stage: Stage::Unanswered,
@@ -85,7 +110,12 @@ impl Place {
     pub(crate) fn due_at(&self) -> Option<Instant> {
         match self.stage {
             Stage::Unanswered | Stage::Playing { .. } => None,
-            Stage::Looping { until } | Stage::Gathering { until } => Some(until),
+            Stage::Looping { until }
+            | Stage::Gathering { until }
+            | Stage::AwaitingBeep { until } => Some(until),
+            Stage::Recording { until, silent_at } => {
+                Some(silent_at.map_or(until, |silent| silent.min(until)))
+            }
             Stage::Ended { at } => Some(at),
         }
     }
@@ -140,6 +170,11 @@ impl Place {
                 cues.push(Cue::Hush);
                 self.wait_for_keys(now, gather, cues);
             }
+            (Stage::Recording { .. }, Some(Step::Record(record)))
+                if record.terminators.contains(key) =>
+            {
+                self.end_recording(now, cues);
+            }
             (Stage::Gathering { .. }, Some(Step::Gather(gather)))
                 if gather.accept.contains(key) || gather.terminators.contains(key) =>
             {
@@ -162,8 +197,75 @@ impl Place {
                 let gathered = self.first_of(gather).map(|_| self.gathered(gather, true));
                 self.conclude(now, gather, gathered, cues);
             }
+            (Stage::Recording { until, silent_at }, _)
+                if now >= until || silent_at.is_some_and(|at| now >= at) =>
+            {
+                self.end_recording(now, cues);
+            }
+            (Stage::AwaitingBeep { until }, _) if now >= until => {
+                self.leave = Leave::No;
+                self.begin(now, self.at + 1, cues);
+            }
             _ => {}
         }
+    }
+
+    /// The peer's voice was heard `now`.
+    pub(crate) fn voice(&mut self, now: Instant) {
+        if let (Stage::Recording { silent_at: Some(at), .. }, Some(Step::Record(record))) =
+            (&mut self.stage, self.script.step(self.at))
+        {
+            *at = now + millis(record.silence_ms);
+        }
+    }
+
+    /// It is known who answered.
+    pub(crate) fn answered_by(&mut self, now: Instant, machine: bool, cues: &mut Vec<Cue>) {
+        if self.leave == Leave::No {
+            return;
+        }
+        self.leave = if machine { Leave::AfterBeep } else { Leave::No };
+        if matches!(self.stage, Stage::AwaitingBeep { .. }) {
+            if machine {
+                self.await_beep(now);
+            } else {
+                self.begin(now, self.at + 1, cues);
+            }
+        }
+    }
+
+    /// A machine's beep is over: the message begins anew, wherever the script is.
+    pub(crate) fn beep(&mut self, now: Instant, cues: &mut Vec<Cue>) {
+        let Some(message) = self.script.message_at().filter(|_| self.leave != Leave::No) else {
+            return;
+        };
+        self.leave = Leave::No;
+        if matches!(self.stage, Stage::Recording { .. }) {
+            cues.push(Cue::StopRecording);
+        }
+        self.begin(now, message, cues);
+    }
+
+    fn await_beep(&mut self, now: Instant) {
+        let wait_ms = self.script.machine().map_or(0, |detection| match self.leave {
+            Leave::IfMachine => detection.timing.total_ms,
+            Leave::AfterBeep | Leave::No => detection.beep_wait_ms,
+        });
+        self.stage = Stage::AwaitingBeep { until: now + millis(wait_ms) };
+    }
+
+    fn record(&mut self, now: Instant, record: &Record, cues: &mut Vec<Cue>) {
+        let silence = (record.silence_ms > 0).then_some(millis(record.silence_ms));
+        self.stage = Stage::Recording {
+            until: now + millis(record.max_ms),
+            silent_at: silence.map(|silence| now + silence),
+        };
+        cues.push(Cue::Record { max_ms: record.max_ms });
+    }
+
+    fn end_recording(&mut self, now: Instant, cues: &mut Vec<Cue>) {
+        cues.push(Cue::StopRecording);
+        self.begin(now, self.at + 1, cues);
     }
 
     /// Goes to a step and on from there until something has to be waited for.
@@ -195,6 +297,12 @@ impl Place {
                     self.tries = 0;
                     return self.try_to_gather(now, gather, cues);
                 }
+                Some(Step::Record(record)) => {
+                    if !self.play(&record.beep, 0, cues) {
+                        self.record(now, record, cues);
+                    }
+                    return;
+                }
                 Some(Step::GoTo(label)) => self.at = usize::from(label.0),
             }
         }
@@ -202,14 +310,20 @@ impl Place {
 
     /// Plays the step's next clip, or goes on when there is none.
     fn next_clip(&mut self, now: Instant, step: &Step, clip: usize, cues: &mut Vec<Cue>) {
+        let play = match step {
+            Step::Message(play) | Step::Play(play) => play,
+            Step::Gather(gather) => &gather.prompt,
+            Step::Record(record) => &record.beep,
+            Step::Loop { .. } | Step::GoTo(_) | Step::HangUp => return,
+        };
+        if self.play(play, clip, cues) {
+            return;
+        }
         match step {
-            Step::Message(play) | Step::Play(play) if !self.play(play, clip, cues) => {
-                self.begin(now, self.at + 1, cues);
-            }
-            Step::Gather(gather) if !self.play(&gather.prompt, clip, cues) => {
-                self.wait_for_keys(now, gather, cues);
-            }
-            _ => {}
+            Step::Gather(gather) => self.wait_for_keys(now, gather, cues),
+            Step::Record(record) => self.record(now, record, cues),
+            Step::Message(_) if self.leave != Leave::No => self.await_beep(now),
+            _ => self.begin(now, self.at + 1, cues),
         }
     }
 

@@ -7,15 +7,20 @@
 
 use std::sync::Arc;
 
+use media::detect::answering_machine::Timing;
+use media::detect::progress::{NetworkTone, TONES_425};
+
 use crate::io::Clip;
 use crate::keys::{KeySet, Keys};
-use crate::limits::{MAX_BRANCHES, MAX_CLIPS, MAX_KEYS, MAX_STEPS};
+use crate::limits::{BEEP_WAIT_MS, MAX_BRANCHES, MAX_CLIPS, MAX_KEYS, MAX_RECORDING_MS, MAX_STEPS};
 
 /// A checked script. The call is hung up after its last step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Script {
     steps: Vec<Step>,
     message: Option<usize>,
+    in_band_keys: bool,
+    machine: Option<Arc<MachineDetection>>,
 }
 
 /// A place in a script: the number of a step, the first being 0. One past the last is the end.
@@ -41,6 +46,8 @@ pub enum Step {
     },
     /// Waits for keys.
     Gather(Gather),
+    /// Records what the peer says.
+    Record(Record),
     /// Goes on elsewhere.
     GoTo(Label),
     /// Ends the call.
@@ -118,6 +125,56 @@ impl Gather {
     }
 }
 
+/// Recording what the peer says, from the end of the beep on. What is recorded comes out as
+/// [`crate::Recorded`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Played first; may be empty.
+    pub beep: Play,
+    /// It ends after so long, milliseconds; at most [`MAX_RECORDING_MS`].
+    pub max_ms: u32,
+    /// It ends after so long a silence, milliseconds; 0: silence does not end it.
+    pub silence_ms: u32,
+    /// Keys that end it.
+    pub terminators: KeySet,
+}
+
+/// Finding out who answered, while the script goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineDetection {
+    /// What to do when it is a machine.
+    pub on_machine: OnMachine,
+    /// What decides.
+    pub timing: Timing,
+    /// The tones of the network: told apart in early media, and no beeps.
+    pub tones: Vec<NetworkTone>,
+    /// How long to wait for a beep when the message is over before it, milliseconds.
+    pub beep_wait_ms: u32,
+}
+
+/// What to do when a machine answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnMachine {
+    /// Nothing; the outcome says so.
+    Report,
+    /// Hang up.
+    HangUp,
+    /// Begin the message anew after the beep.
+    LeaveMessage,
+}
+
+impl MachineDetection {
+    /// With the usual timing and tones of 425 Hz.
+    pub fn new(on_machine: OnMachine) -> Self {
+        Self {
+            on_machine,
+            timing: Timing::default(),
+            tones: TONES_425.to_vec(),
+            beep_wait_ms: BEEP_WAIT_MS,
+        }
+    }
+}
+
 /// Why steps are not a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
@@ -133,6 +190,8 @@ pub enum Flaw {
     TwoMessages,
     /// A gathering that cannot be complete: no key is enough, or more than are kept.
     NeverComplete,
+    /// A recording longer than [`MAX_RECORDING_MS`].
+    RecordingTooLong,
 }
 
 impl std::fmt::Display for Flaw {
@@ -144,6 +203,7 @@ impl std::fmt::Display for Flaw {
             Self::NoSuchStep => "a label of the script is beyond its end",
             Self::TwoMessages => "the script has two messages",
             Self::NeverComplete => "a gathering of the script can never be complete",
+            Self::RecordingTooLong => "a recording of the script is too long",
         })
     }
 }
@@ -166,19 +226,45 @@ impl Script {
             }
             step.check(steps.len())?;
         }
-        Ok(Self { steps, message })
+        Ok(Self { steps, message, in_band_keys: false, machine: None })
     }
 
     /// A message that nothing cuts off, then a vote when one is waited for this long.
     pub fn message(clip: Arc<Clip>, vote_ms: Option<u32>) -> Self {
         let vote = vote_ms.map(|wait_ms| Step::Gather(Gather::vote(wait_ms)));
         let steps = std::iter::once(Step::Message(Play::whole(clip))).chain(vote).collect();
-        Self { steps, message: Some(0) }
+        Self { steps, message: Some(0), in_band_keys: false, machine: None }
+    }
+
+    /// Listens for keys in the sound even when the peer sends them as telephone events. When it
+    /// does not, that is done without being told if keys are waited for.
+    #[must_use]
+    pub fn with_in_band_keys(self) -> Self {
+        Self { in_band_keys: true, ..self }
+    }
+
+    /// Finds out who answered.
+    #[must_use]
+    pub fn with_machine_detection(self, detection: impl Into<Arc<MachineDetection>>) -> Self {
+        Self { machine: Some(detection.into()), ..self }
+    }
+
+    pub(crate) fn machine(&self) -> Option<&MachineDetection> {
+        self.machine.as_deref()
+    }
+
+    /// Whether keys are to be found in the sound of a peer that sends no telephone events, or does.
+    pub(crate) fn in_band_keys(&self, telephone_events: bool) -> bool {
+        self.in_band_keys || (!telephone_events && self.steps.iter().any(Step::heeds_keys))
     }
 
     /// How long the message plays, milliseconds; 0 without one.
     pub fn message_ms(&self) -> u32 {
         self.message_step().map_or(0, Play::duration_ms)
+    }
+
+    pub(crate) fn message_at(&self) -> Option<usize> {
+        self.message
     }
 
     pub(crate) fn message_step(&self) -> Option<&Play> {
@@ -198,9 +284,29 @@ impl Step {
         match self {
             Self::Message(play) | Self::Play(play) => play.check(),
             Self::Gather(gather) => gather.check(steps),
+            Self::Record(record) => record.check(),
             Self::GoTo(label) => label.check(steps),
             Self::Loop { .. } | Self::HangUp => Ok(()),
         }
+    }
+}
+
+impl Step {
+    fn heeds_keys(&self) -> bool {
+        match self {
+            Self::Message(play) | Self::Play(play) => !play.barge_in.is_empty(),
+            Self::Loop { barge_in, .. } => !barge_in.is_empty(),
+            Self::Record(record) => !record.terminators.is_empty(),
+            Self::Gather(_) => true,
+            Self::GoTo(_) | Self::HangUp => false,
+        }
+    }
+}
+
+impl Record {
+    fn check(&self) -> Result<(), Flaw> {
+        self.beep.check()?;
+        if self.max_ms > MAX_RECORDING_MS { Err(Flaw::RecordingTooLong) } else { Ok(()) }
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod clip;
 pub mod codec;
+pub mod detect;
 pub mod rtp;
 pub mod sdp;
 pub mod telephone_event;

@@ -2,8 +2,9 @@
 //! here.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use engine::{Codec, Credentials};
+use engine::{Codec, Credentials, MachineDetection};
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct NodeConfig {
     pub host: String,
     /// How long a phone may ring, milliseconds.
     pub ring_timeout_ms: u32,
+    /// Whether it is found out who answered, and what is done about machines.
+    pub machine_detection: Option<Arc<MachineDetection>>,
     /// How long the node row is ours after it was renewed, milliseconds. Renewed at a third of it;
     /// at two thirds without success the node stops dialling.
     pub lease_ms: i64,
@@ -83,6 +86,7 @@ impl Default for NodeConfig {
             phones: Caps { max_channels: 100, max_cps: 20 },
             host: String::from("avanak.invalid"),
             ring_timeout_ms: 45_000,
+            machine_detection: None,
             lease_ms: 15_000,
             number_rest_ms: 1_000,
             abandon_ms: 40_000,

@@ -96,6 +96,7 @@ pub(crate) fn verdict(
         Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
+        Cause::AnsweringMachine => Meaning::Decided(Disposition::AnsweringMachine),
         // Answered, but our own machine let nothing of the message leave.
         _ if outcome.answered && outcome.heard_ms == 0 && outcome.rtp.refused > 0 => {
             Meaning::Decided(Disposition::NetworkFailure)
@@ -160,6 +161,7 @@ fn ended(
 fn cause_word(cause: Cause) -> &'static str {
     match cause {
         Cause::Played => "played",
+        Cause::AnsweringMachine => "answering_machine",
         Cause::CalleeHungUp => "callee_hung_up",
         Cause::NoAnswer => "no_answer",
         Cause::Failed => "failed",

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, Script, Target, limits::DRAIN_MS,
+    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, OnMachine, Script, Target,
+    limits::DRAIN_MS,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -42,8 +43,17 @@ pub(crate) fn call_spec(
         credentials: credentials(trunk),
         codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
-        script: Arc::new(Script::message(clip, call.terms.vote.then_some(VOTE_WAIT_MS))),
+        script: Arc::new(script(config, &call.terms, clip)),
         ring_timeout_ms: config.ring_timeout_ms,
+    }
+}
+
+/// What is done in the call once it is answered.
+fn script(config: &NodeConfig, terms: &Terms, clip: Arc<Clip>) -> Script {
+    let script = Script::message(clip, terms.vote.then_some(VOTE_WAIT_MS));
+    match &config.machine_detection {
+        Some(detection) => script.with_machine_detection(Arc::clone(detection)),
+        None => script,
     }
 }
 
@@ -113,7 +123,15 @@ fn credentials(trunk: Option<&Trunk>) -> Option<Credentials> {
 
 fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
     let vote_ms = if terms.vote { VOTE_WAIT_MS } else { 0 };
-    [clip.duration_ms(), vote_ms, DRAIN_MS, SLACK_MS]
+    // The message may be over when a machine begins to be waited for, and is played again then.
+    let beep_ms = match config.machine_detection.as_deref() {
+        Some(detection) if detection.on_machine == OnMachine::LeaveMessage => clip
+            .duration_ms()
+            .saturating_add(detection.timing.total_ms)
+            .saturating_add(detection.beep_wait_ms),
+        _ => 0,
+    };
+    [clip.duration_ms(), vote_ms, beep_ms, DRAIN_MS, SLACK_MS]
         .into_iter()
         .fold(config.ring_timeout_ms, u32::saturating_add)
 }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
+use domain::Network;
 use domain::calendar::calling_window::CallingWindow;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -75,6 +76,8 @@ section! {
     Database {
         /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
         /// Empty: `avanak.db` in the data directory.
+        /// The connection to PostgreSQL is not encrypted: keep it on this machine, in a private
+        /// network or in a tunnel. A URL with `sslmode=require` is refused.
         url: Secret = Secret::default(),
     }
 }
@@ -88,6 +91,21 @@ section! {
         body_limit_bytes: usize = 32 * 1024 * 1024,
         /// Whether the web services answer at all; when false every call gets code -300.
         enabled: bool = true,
+        /// Reverse proxies, as addresses or ranges (`10.0.0.0/8`), whose `X-Forwarded-For` and
+        /// `X-Forwarded-Proto` are believed. We speak plain HTTP: that a client came by HTTPS is
+        /// known from a proxy that stands here.
+        trusted_proxies: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// Audio that customers upload.
+    Audio {
+        /// Largest audio file, in bytes; a larger one gets code -10. Its request is a third larger
+        /// and must fit into `http.body_limit_bytes`, too.
+        upload_limit_bytes: usize = 20 * 1024 * 1024,
+        /// How long decoding one file may take, in milliseconds, before code -30.
+        decode_limit_ms: u32 = 20_000,
     }
 }
 
@@ -129,6 +147,41 @@ section! {
         repeat_limit: u32 = 0,
         /// The window of `repeat_limit`, in seconds.
         repeat_window_s: u32 = 60,
+    }
+}
+
+section! {
+    /// Finding out whether a person or a machine answered. It runs while the message plays and
+    /// delays nothing. Lengths are in milliseconds.
+    Detection {
+        /// What is done about machines: `off` (nobody listens), `report`, `hang_up` (status 25), or
+        /// `leave_message` (the message begins anew after the beep).
+        machines: Machines = Machines::Off,
+        /// Nobody speaks for so long from the answer on: not sure.
+        initial_silence_ms: u32 = 2_500,
+        /// A greeting longer than this is a machine's.
+        greeting_ms: u32 = 1_500,
+        /// Silence after a greeting: a person waits for us.
+        after_greeting_silence_ms: u32 = 800,
+        /// When deciding is given up.
+        total_ms: u32 = 5_000,
+        /// What is shorter is no word.
+        min_word_ms: u32 = 100,
+        /// Silence that parts words.
+        between_words_ms: u32 = 50,
+        /// So many words are a machine's.
+        max_words: u32 = 3,
+        /// A longer word is a machine's.
+        max_word_ms: u32 = 5_000,
+        /// What is quieter is silence, as the mean magnitude of 16-bit samples.
+        silence_level: u16 = 256,
+        /// How long a beep is waited for after the message.
+        beep_wait_ms: u32 = 20_000,
+        /// The network's tones: what it means (`ringing`, `busy` or `congestion`), its frequency in
+        /// hertz, how long it sounds, and how long it is silent. They are no beeps.
+        tones: Vec<String> = ["ringing 425 1000 4000", "busy 425 500 500", "congestion 425 250 250"]
+            .map(String::from)
+            .to_vec(),
     }
 }
 
@@ -240,6 +293,20 @@ impl PhoneDigests {
     }
 }
 
+/// What is done about answering machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Machines {
+    /// Nobody listens.
+    Off,
+    /// It is reported.
+    Report,
+    /// We hang up.
+    HangUp,
+    /// The message begins anew after the beep.
+    LeaveMessage,
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -260,10 +327,14 @@ pub struct Config {
     pub database: Database,
     /// The web services.
     pub http: Http,
+    /// Audio that customers upload.
+    pub audio: Audio,
     /// Signalling and media.
     pub sip: Sip,
     /// What is dialled.
     pub calls: Calls,
+    /// Who answered.
+    pub detection: Detection,
     /// Speech from text.
     pub speech: Speech,
     /// The sandbox carrier.
@@ -352,6 +423,11 @@ impl Config {
         CallingWindow::parse(&self.calls.window)
     }
 
+    /// The proxies that are believed; `None` when one is no address or range.
+    pub fn trusted_proxies(&self) -> Option<Vec<Network>> {
+        self.http.trusted_proxies.iter().map(|text| Network::parse(text)).collect()
+    }
+
     /// Where the sandbox keeps what its phones heard.
     pub fn heard_dir(&self) -> PathBuf {
         self.node.data_dir.join("heard")
@@ -366,6 +442,9 @@ impl Config {
         if self.window().is_none() {
             bail!("calls.window: '{}' is not like 07:00-23:00", self.calls.window);
         }
+        if self.trusted_proxies().is_none() {
+            bail!("http.trusted_proxies: addresses or ranges like 10.0.0.1 or 10.0.0.0/8");
+        }
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");
         }
@@ -379,6 +458,7 @@ impl Config {
         if self.sip.media_port_first.checked_add(self.sip.media_ports).is_none() {
             bail!("sip.media_port_first: too high for {} ports", self.sip.media_ports);
         }
+        self.detection.engine()?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
             trunk.check()?;

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::config::{Calls, Config, Database, Http, Key, Log, Node, Sandbox, Sip, Speech, Trunk};
+use crate::config::{
+    Audio, Calls, Config, Database, Detection, Http, Key, Log, Node, Sandbox, Sip, Speech, Trunk,
+};
 
 /// A section with its words.
 struct Section {
@@ -11,7 +13,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 8] {
+fn sections() -> [Section; 10] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -21,8 +23,10 @@ fn sections() -> [Section; 8] {
         section!("node", Node),
         section!("database", Database),
         section!("http", Http),
+        section!("audio", Audio),
         section!("sip", Sip),
         section!("calls", Calls),
+        section!("detection", Detection),
         section!("speech", Speech),
         section!("sandbox", Sandbox),
         section!("log", Log),

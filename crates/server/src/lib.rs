@@ -4,16 +4,19 @@
 //! A library only so that `bench/` can measure its parts; the product is the binary.
 
 pub mod address;
+pub mod backlog;
 pub mod blob;
 pub mod cli;
 pub mod clock;
 pub mod config;
 #[cfg(test)]
 mod config_docs;
+mod detection;
 pub mod echo_test;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;
+mod open_files;
 pub mod phones;
 pub mod sandbox;
 pub mod shard;

@@ -1,7 +1,6 @@
 //! The loop that drives the node: events and answers in, commands and requests out. The node
 //! decides; this file only carries.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use engine::Event;
 use node::{Done, Gate, Moment, Node, Steps};
 use tokio::sync::{Notify, mpsc, watch};
 
+use crate::backlog::CommandBacklog;
 use crate::clock::Clocks;
 use crate::phones::PhoneEvents;
 use crate::shard::{Shard, ShardCommand};
@@ -49,8 +49,7 @@ pub struct Parts {
 pub struct NodeLoop {
     parts: Parts,
     answers: (mpsc::Sender<Done>, mpsc::Receiver<Done>),
-    /// Commands for which the shard had no room yet, oldest first.
-    waiting: VecDeque<ShardCommand>,
+    backlog: CommandBacklog,
     figures_due: Timestamp,
 }
 
@@ -58,7 +57,12 @@ impl NodeLoop {
     /// A loop over its parts.
     pub fn new(parts: Parts) -> Self {
         let figures_due = parts.clocks.now().steady;
-        Self { parts, answers: mpsc::channel(ANSWERS), waiting: VecDeque::new(), figures_due }
+        Self {
+            parts,
+            answers: mpsc::channel(ANSWERS),
+            backlog: CommandBacklog::default(),
+            figures_due,
+        }
     }
 
     /// Runs until `stop` says so, then until the live calls have ended or `drain` is over.
@@ -77,9 +81,18 @@ impl NodeLoop {
             if give_up.is_some_and(|at| self.parts.node.is_idle() || now.steady >= at) {
                 break;
             }
-            let steps = self.parts.node.step(now);
-            let next = steps.next_wakeup;
-            self.carry_out(steps)?;
+            if self.parts.shard.has_ended() {
+                bail!(
+                    "the shard's thread has died; the calls it had are settled at the next start"
+                );
+            }
+            // A node whose shard takes nothing must not ask for more.
+            let mut next = now.steady.plus_us(FIGURES_EVERY_US);
+            if !self.backlog.is_full() {
+                let steps = self.parts.node.step(now);
+                next = steps.next_wakeup;
+                self.carry_out(steps)?;
+            }
             self.publish(now);
             self.wait(now, give_up.map_or(next, |at| next.min(at)), &mut stop, give_up).await;
         }
@@ -93,16 +106,13 @@ impl NodeLoop {
         if steps.fenced {
             bail!("another process has taken this node's name; two must not share one (node.name)");
         }
-        if self.parts.shard.has_ended() {
-            bail!("the shard's thread has died; the calls it had are settled at the next start");
-        }
         for (_, command) in steps.commands {
-            self.waiting.push_back(ShardCommand::Engine(command));
+            self.backlog.push(ShardCommand::Engine(command));
         }
         for released in steps.released {
-            self.waiting.push_back(ShardCommand::Release(released.call));
+            self.backlog.push(ShardCommand::Release(released.call));
         }
-        self.send_waiting();
+        self.backlog.send(|command| self.parts.shard.send(command));
         for work in steps.work {
             let answers = self.answers.0.clone();
             tokio::spawn(async move {
@@ -111,15 +121,6 @@ impl NodeLoop {
             });
         }
         Ok(())
-    }
-
-    fn send_waiting(&mut self) {
-        while let Some(command) = self.waiting.pop_front() {
-            if let Err(command) = self.parts.shard.send(command) {
-                self.waiting.push_front(command);
-                return;
-            }
-        }
     }
 
     /// Waits for something to do, and takes all of it.
@@ -132,13 +133,13 @@ impl NodeLoop {
     ) {
         let us = u64::try_from(next.us_since(now.steady)).unwrap_or(0);
         // A shard without room is asked again soon.
-        let longest = if self.waiting.is_empty() { SLEEP_MAX } else { Duration::from_millis(1) };
+        let longest = if self.backlog.is_empty() { SLEEP_MAX } else { Duration::from_millis(1) };
         let parts = &mut self.parts;
         tokio::select! {
             Some(events) = parts.events.recv() => self.take_events(events),
             Some(done) = self.answers.1.recv() => parts.node.on_done(parts.clocks.now(), done),
-            Some(order) = parts.orders.recv() => {
-                self.waiting.push_back(ShardCommand::Engine(order));
+            Some(order) = parts.orders.recv(), if !self.backlog.is_full() => {
+                self.backlog.push(ShardCommand::Engine(order));
             }
             () = parts.wake.notified() => {}
             _ = stop.changed(), if draining.is_none() => {}
@@ -150,7 +151,7 @@ impl NodeLoop {
         while let Ok(done) = self.answers.1.try_recv() {
             self.parts.node.on_done(self.parts.clocks.now(), done);
         }
-        self.send_waiting();
+        self.backlog.send(|command| self.parts.shard.send(command));
     }
 
     fn take_events(&mut self, events: Vec<Event>) {

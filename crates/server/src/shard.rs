@@ -20,13 +20,14 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
 use tokio::sync::mpsc;
 
+use crate::backlog::EventBacklog;
 use crate::clock;
 use crate::flight_recorder::Recorder;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands that may wait for the shard; more is refused by the sender's side.
 const INBOX: usize = 16_384;
-/// Batches of events that may wait for the node before the shard keeps them itself.
+/// Batches of events that may wait for the node before they do in the shard's backlog.
 const OUTBOX: usize = 4_096;
 /// SIP datagrams taken in one step, so that a flood cannot starve the audio.
 const SIP_PER_STEP: usize = 256;
@@ -123,7 +124,7 @@ impl Shard {
                 commands,
                 wake: bell,
                 events,
-                waiting: Vec::new(),
+                backlog: EventBacklog::default(),
                 report_at: None,
                 sender: BatchSender::new(),
                 receiver: BatchReceiver::new(udp::BATCH),
@@ -212,8 +213,8 @@ struct Worker {
     commands: Receiver<ShardCommand>,
     wake: Arc<EventFd>,
     events: mpsc::Sender<Vec<Event>>,
-    /// Events that the node was not told yet, oldest first, and when it is to be told.
-    waiting: Vec<Event>,
+    /// Events that the node was not told yet, and when it is to be told.
+    backlog: EventBacklog,
     report_at: Option<Instant>,
     sender: BatchSender,
     receiver: BatchReceiver,
@@ -335,7 +336,7 @@ impl Worker {
         );
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
         if !self.out.events.is_empty() {
-            self.waiting.append(&mut self.out.events);
+            self.backlog.extend(self.out.events.drain(..));
             self.report_at.get_or_insert(now + REPORT_EVERY);
         }
         self.out.clear();
@@ -346,15 +347,8 @@ impl Worker {
         if self.report_at.is_none_or(|at| now < at) {
             return;
         }
-        match self.events.try_reserve() {
-            Ok(room) => {
-                room.send(std::mem::take(&mut self.waiting));
-                self.report_at = None;
-            }
-            Err(mpsc::error::TrySendError::Full(())) => self.report_at = Some(now + REPORT_EVERY),
-            // The node has ended: nobody wants to know any more.
-            Err(mpsc::error::TrySendError::Closed(())) => self.waiting.clear(),
-        }
+        self.backlog.report(&self.events);
+        self.report_at = (!self.backlog.is_empty()).then(|| now + REPORT_EVERY);
     }
 
     fn publish(&mut self, now: Instant) {
@@ -373,6 +367,7 @@ impl Worker {
         }
         metrics::counter!("avanak_datagrams_sent_total").absolute(self.sender.sent);
         metrics::counter!("avanak_datagrams_dropped_total").absolute(self.sender.dropped);
+        metrics::counter!("avanak_events_dropped_total").absolute(self.backlog.dropped());
         metrics::counter!("avanak_recorder_failures_total").absolute(self.recorder.write_errors());
     }
 

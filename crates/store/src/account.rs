@@ -1,6 +1,6 @@
 //! Accounts: who may send and what they have to spend.
 
-use domain::account::TokenState;
+use domain::access::{AccountAccess, Allowed, TokenState};
 use domain::{Account, AccountId, Rials, Timestamp, TokenId};
 
 use crate::entry::{self, EntryKind, NewEntry};
@@ -33,6 +33,8 @@ pub struct TokenHolder {
     pub state: TokenState,
     /// The account behind it.
     pub account: Account,
+    /// What that account may do with the web services.
+    pub access: AccountAccess,
 }
 
 /// Creates an account, with an entry for its opening credit.
@@ -93,16 +95,64 @@ pub async fn find_by_token(reads: &mut impl Queries, hash: &[u8]) -> Result<Opti
     let sql = "SELECT a.id AS id, a.name AS name, a.mobile AS mobile,
                       a.balance_rials AS balance_rials, a.reserved_rials AS reserved_rials,
                       a.expires_at_us AS expires_at_us, a.disabled_at_us AS disabled_at_us,
-                      a.self_approval_at_us AS self_approval_at_us, t.id AS token_id,
+                      a.self_approval_at_us AS self_approval_at_us,
+                      a.mobile_unverified_at_us AS mobile_unverified_at_us,
+                      a.service_denied_at_us AS service_denied_at_us,
+                      a.service_blocked_at_us AS service_blocked_at_us,
+                      a.https_only_at_us AS https_only_at_us,
+                      a.allowed_networks AS allowed_networks,
+                      a.allowed_methods AS allowed_methods, t.id AS token_id,
                       t.expires_at_us AS token_expires_at_us,
-                      t.disabled_at_us AS token_disabled_at_us
+                      t.disabled_at_us AS token_disabled_at_us,
+                      t.allowed_networks AS token_allowed_networks,
+                      t.allowed_methods AS token_allowed_methods
                FROM account a JOIN token t ON t.account_id = a.id WHERE t.hash = $1";
     let Some(row) = reads.query_opt(sql, values![hash]).await? else { return Ok(None) };
     let state = TokenState {
         expires_at: row.get("token_expires_at_us")?,
         disabled_at: row.get("token_disabled_at_us")?,
+        allowed: allowed(&row, "token_allowed_networks", "token_allowed_methods")?,
     };
-    Ok(Some(TokenHolder { token: row.get("token_id")?, state, account: account(&row)? }))
+    Ok(Some(TokenHolder {
+        token: row.get("token_id")?,
+        state,
+        account: account(&row)?,
+        access: account_access(&row)?,
+    }))
+}
+
+/// What the account `id` may do with the web services.
+///
+/// # Errors
+/// [`Error::Unavailable`] and [`Error::Corrupt`].
+pub async fn access(reads: &mut impl Queries, id: AccountId) -> Result<Option<AccountAccess>> {
+    let sql = "SELECT id, mobile_unverified_at_us, service_denied_at_us, service_blocked_at_us,
+                      https_only_at_us, allowed_networks, allowed_methods
+               FROM account WHERE id = $1";
+    reads.query_opt(sql, values![id]).await?.as_ref().map(account_access).transpose()
+}
+
+/// Sets what the account may do with the web services. `false`: there is no such account.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn set_access(tx: &mut Tx, id: AccountId, access: &AccountAccess) -> Result<bool> {
+    let sql = "UPDATE account
+               SET mobile_unverified_at_us = $2, service_denied_at_us = $3,
+                   service_blocked_at_us = $4, https_only_at_us = $5, allowed_networks = $6,
+                   allowed_methods = $7
+               WHERE id = $1";
+    let (networks, methods) = access.allowed.texts();
+    let values = values![
+        id,
+        access.mobile_unverified_at,
+        access.denied_at,
+        access.blocked_at,
+        access.https_only_at,
+        networks.as_ref(),
+        methods.as_ref(),
+    ];
+    Ok(tx.execute(sql, values).await? == 1)
 }
 
 /// Switches the account off (or on again with `None`). `false`: there is no such account.
@@ -121,6 +171,23 @@ pub async fn set_disabled(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> 
 pub async fn set_expiry(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> Result<bool> {
     let sql = "UPDATE account SET expires_at_us = $2 WHERE id = $1";
     Ok(tx.execute(sql, values![id, at]).await? == 1)
+}
+
+fn account_access(row: &Row) -> Result<AccountAccess> {
+    Ok(AccountAccess {
+        mobile_unverified_at: row.get("mobile_unverified_at_us")?,
+        denied_at: row.get("service_denied_at_us")?,
+        blocked_at: row.get("service_blocked_at_us")?,
+        https_only_at: row.get("https_only_at_us")?,
+        allowed: allowed(row, "allowed_networks", "allowed_methods")?,
+    })
+}
+
+/// Two lists that were kept as texts. Each is read on its own, so that an error names its column.
+fn allowed(row: &Row, networks: &str, methods: &str) -> Result<Allowed> {
+    let network_list = row.parse_opt(networks, |text| Allowed::from_texts(text, None))?;
+    let method_list = row.parse_opt(methods, |text| Allowed::from_texts(None, text))?;
+    Ok(network_list.with_methods_of(method_list))
 }
 
 fn account(row: &Row) -> Result<Account> {

@@ -1,5 +1,6 @@
 //! Web-service tokens. Only hashes of the secrets come here.
 
+use domain::access::Allowed;
 use domain::{AccountId, Timestamp, TokenId};
 
 use crate::value::values;
@@ -18,6 +19,8 @@ pub struct NewToken {
     pub created_at: Timestamp,
     /// When it stops working.
     pub expires_at: Option<Timestamp>,
+    /// From where and for which methods it works.
+    pub allowed: Allowed,
 }
 
 /// A token as its owner may see it.
@@ -43,10 +46,19 @@ pub struct Token {
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when there is no such account or the
 /// hash is taken.
 pub async fn create(tx: &mut Tx, new: &NewToken) -> Result<TokenId> {
-    let sql = "INSERT INTO token (account_id, hash, label, created_at_us, expires_at_us)
-               VALUES ($1, $2, $3, $4, $5) RETURNING id";
-    let values =
-        values![new.account, new.hash.as_slice(), &new.label, new.created_at, new.expires_at];
+    let sql = "INSERT INTO token (account_id, hash, label, created_at_us, expires_at_us,
+                                  allowed_networks, allowed_methods)
+               VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    let (networks, methods) = new.allowed.texts();
+    let values = values![
+        new.account,
+        new.hash.as_slice(),
+        &new.label,
+        new.created_at,
+        new.expires_at,
+        networks.as_ref(),
+        methods.as_ref(),
+    ];
     tx.query_one(sql, values).await?.get("id")
 }
 

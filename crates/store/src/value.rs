@@ -57,6 +57,22 @@ impl Row {
         self.read(column, |value| i64::read(value).and_then(&decode))
     }
 
+    /// Reads a nullable text `column` through `parse`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when it is no text or `parse` does not know it.
+    pub fn parse_opt<T>(
+        &self,
+        column: &str,
+        parse: impl Fn(Option<&str>) -> Option<T>,
+    ) -> Result<T> {
+        self.read(column, |value| match value {
+            Value::Text(text) => parse(Some(text)),
+            Value::Null => parse(None),
+            _ => None,
+        })
+    }
+
     /// Reads a text `column` through `parse`.
     ///
     /// # Errors

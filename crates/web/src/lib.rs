@@ -1,6 +1,7 @@
 //! HTTP: the vendor's REST services, and the probes an operator needs. Translates; decides nothing.
 //! The only crate that knows axum, and where the vendor's spellings stop.
 
+mod arrival;
 mod page;
 mod probe;
 mod rest;
@@ -8,6 +9,6 @@ mod router;
 mod serve;
 
 pub use probe::Readiness;
-pub use rest::{errors_page, status_label};
+pub use rest::{errors_page, method_name, status_label};
 pub use router::{Settings, router};
 pub use serve::serve;

@@ -10,6 +10,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
+use domain::Network;
 use tokio::sync::Semaphore;
 
 use crate::probe::{self, Readiness};
@@ -24,6 +25,11 @@ pub struct Settings {
     pub bodies_bytes_max: usize,
     /// Requests answered at the same time; one more is told to come back.
     pub requests_max: usize,
+    /// How many of them may be in methods that speak or decode: these wait for their turn at that,
+    /// and would take every place from the others.
+    pub heavy_requests_max: usize,
+    /// Proxies whose word about the client's address and encryption is taken.
+    pub trusted_proxies: Vec<Network>,
     /// How long a client may take to send a body.
     pub body_timeout: Duration,
     /// Whether this node leads, for `/readyz`; the reason when it does not.
@@ -37,6 +43,7 @@ pub(crate) struct Web {
     pub(crate) app: Arc<App>,
     pub(crate) settings: Settings,
     pub(crate) places: Semaphore,
+    pub(crate) heavy_places: Semaphore,
     /// Permits are kibibytes.
     body_memory: Semaphore,
     failures: AtomicU64,
@@ -46,6 +53,7 @@ pub(crate) struct Web {
 pub fn router(app: Arc<App>, settings: Settings) -> Router {
     let web = Arc::new(Web {
         places: Semaphore::new(settings.requests_max),
+        heavy_places: Semaphore::new(settings.heavy_requests_max),
         body_memory: Semaphore::new(settings.bodies_bytes_max / 1024),
         failures: AtomicU64::new(0),
         app,

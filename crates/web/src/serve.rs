@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,22 +17,28 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
+use crate::arrival::Peer;
+
 /// How long a client may take to send the head of a request, which bounds idle connections too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Largest head of a request, in bytes.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields of a request.
 const HEADERS_MAX: usize = 64;
-/// Most connections at a time; more wait in the listener's queue.
-const CONNECTIONS_MAX: usize = 4096;
 /// How long requests under way may take once the shutdown began.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed (no file descriptors left, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Answers connections of `listener` until `shutdown` is done, then ends those under way.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// Answers connections of `listener`, at most `connections_max` at a time (more wait in the
+/// listener's queue), until `shutdown` is done, then ends those under way.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    shutdown: impl Future<Output = ()>,
+) {
+    let places = Arc::new(Semaphore::new(connections_max));
     let connections = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -40,7 +47,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             accepted = next(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => answer(stream, place, router.clone(), &connections),
+            Ok((stream, peer, place)) => {
+                answer(stream, peer, place, router.clone(), &connections);
+            }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -57,15 +66,16 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
 async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
 }
 
 /// Answers one connection's requests in a task of its own.
 fn answer(
     stream: TcpStream,
+    peer: SocketAddr,
     place: OwnedSemaphorePermit,
     router: Router,
     connections: &GracefulShutdown,
@@ -74,8 +84,9 @@ fn answer(
         tracing::debug!(%error, "the connection is gone already");
         return;
     }
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let router = router.clone();
+        request.extensions_mut().insert(Peer(peer.ip()));
         async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(never)) }
     });
     let connection = http1::Builder::new()

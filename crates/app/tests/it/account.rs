@@ -1,13 +1,13 @@
 //! Accounts, credit and tokens.
 
-use app::account::{self, AccountRefusal, NewAccount};
+use app::account::{self, AccessChange, AccountRefusal, NewAccount};
 use app::caller::authenticate;
 use app::{Error, Settings, billing};
-use domain::account::AccessRefusal;
-use domain::{AccountId, Rials, Timestamp, TokenId};
+use domain::access::{AccessRefusal, AccountAccess, Allowed, Arrival};
+use domain::{AccountId, Network, Rials, Timestamp, TokenId};
 
 use crate::refusal;
-use crate::world::{NOON, World};
+use crate::world::{HERE, NOON, World};
 
 /// What makes a good account a wrong one.
 type Change = fn(&mut NewAccount);
@@ -75,19 +75,23 @@ async fn a_token_opens_its_own_account_until_it_ends() {
     let world = World::new().await;
     let id = account::create(&world.app, new_account()).await.unwrap();
     let ends = Some(NOON.plus_ms(1000));
-    let fresh = account::create_token(&world.app, id, String::from("a"), ends).await.unwrap();
+    let fresh = account::create_token(&world.app, id, String::from("a"), ends, Allowed::default())
+        .await
+        .unwrap();
     assert_eq!(fresh.secret.len(), 40);
     assert!(!format!("{fresh:?}").contains(&fresh.secret), "a secret is never printed");
-    let caller = authenticate(&world.app, &fresh.secret).await.unwrap();
+    let caller = authenticate(&world.app, &fresh.secret, &HERE).await.unwrap();
     assert_eq!((caller.account.id, caller.token), (id, fresh.id));
     world.clock.advance_ms(1000);
-    let late = authenticate(&world.app, &fresh.secret).await;
+    let late = authenticate(&world.app, &fresh.secret, &HERE).await;
     assert_eq!(refusal(late), AccessRefusal::TokenExpired);
     for wrong in ["", "x", &fresh.secret[1..], &format!("{}0", fresh.secret)] {
-        let opened = authenticate(&world.app, wrong).await;
+        let opened = authenticate(&world.app, wrong, &HERE).await;
         assert_eq!(refusal(opened), AccessRefusal::WrongToken, "{wrong}");
     }
-    let nobody = account::create_token(&world.app, AccountId(99), String::new(), None).await;
+    let nobody =
+        account::create_token(&world.app, AccountId(99), String::new(), None, Allowed::default())
+            .await;
     assert_eq!(refusal(nobody), AccountRefusal::NoSuchAccount);
 }
 
@@ -98,21 +102,21 @@ async fn what_is_switched_off_opens_nothing() {
     let id = caller.account.id;
     let app = &world.app;
     account::set_disabled(app, id, true).await.unwrap();
-    assert_eq!(refusal(authenticate(app, &token).await), AccessRefusal::AccountDisabled);
+    assert_eq!(refusal(authenticate(app, &token, &HERE).await), AccessRefusal::AccountDisabled);
     account::set_disabled(app, id, false).await.unwrap();
     account::set_expiry(app, id, Some(Timestamp(1))).await.unwrap();
-    assert_eq!(refusal(authenticate(app, &token).await), AccessRefusal::AccountExpired);
+    assert_eq!(refusal(authenticate(app, &token, &HERE).await), AccessRefusal::AccountExpired);
     account::set_expiry(app, id, None).await.unwrap();
-    assert!(authenticate(app, &token).await.is_ok());
+    assert!(authenticate(app, &token, &HERE).await.is_ok());
     assert!(account::disable_token(app, id, caller.token).await.unwrap());
     assert!(!account::disable_token(app, id, TokenId(99)).await.unwrap());
-    assert_eq!(refusal(authenticate(app, &token).await), AccessRefusal::TokenDisabled);
+    assert_eq!(refusal(authenticate(app, &token, &HERE).await), AccessRefusal::TokenDisabled);
 }
 
 #[tokio::test]
 async fn the_services_can_be_switched_off_for_everyone() {
     let world = World::with(Settings { web_enabled: false, ..Settings::default() }).await;
-    let opened = authenticate(&world.app, "anything").await;
+    let opened = authenticate(&world.app, "anything", &HERE).await;
     assert_eq!(refusal(opened), AccessRefusal::SystemDisabled);
 }
 
@@ -124,5 +128,78 @@ async fn without_the_database_it_is_our_failure() {
     world.close_database().await;
     let failure = world.app.database_answers().await.unwrap_err();
     assert!(failure.chain().starts_with("using the database: "), "{}", failure.chain());
-    assert!(matches!(authenticate(&world.app, &token).await, Err(Error::Failed(_))));
+    assert!(matches!(authenticate(&world.app, &token, &HERE).await, Err(Error::Failed(_))));
+}
+
+#[tokio::test]
+async fn an_account_comes_only_as_the_operator_allows() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(0).await;
+    let (app, id) = (&*world.app, caller.account.id);
+    let judged = async |change| {
+        account::change_access(app, id, change).await.unwrap();
+        authenticate(app, &token, &HERE).await.map(|caller| caller.account.id)
+    };
+    let change = AccessChange::default;
+    let elsewhere = vec![Network::parse("192.0.2.0/24").unwrap()];
+    let steps = [
+        (AccessChange { permitted: Some(false), ..change() }, AccessRefusal::ServiceNotPermitted),
+        (
+            AccessChange { permitted: Some(true), blocked: Some(true), ..change() },
+            AccessRefusal::ServiceBlocked,
+        ),
+        (
+            AccessChange { blocked: Some(false), mobile_verified: Some(false), ..change() },
+            AccessRefusal::MobileNotVerified,
+        ),
+        (
+            AccessChange { mobile_verified: Some(true), https_only: Some(true), ..change() },
+            AccessRefusal::PlainHttpNotPermitted,
+        ),
+        (
+            AccessChange { https_only: Some(false), networks: Some(elsewhere), ..change() },
+            AccessRefusal::AddressNotAllowed,
+        ),
+        (
+            AccessChange {
+                networks: Some(Vec::new()),
+                methods: Some(vec![String::from("QuickSend")]),
+                ..change()
+            },
+            AccessRefusal::MethodNotAllowed,
+        ),
+    ];
+    for (change, expected) in steps {
+        assert_eq!(refusal(judged(change).await), expected);
+    }
+    let send = Arrival { method: "QuickSend", ..HERE };
+    assert!(authenticate(app, &token, &send).await.is_ok());
+    assert_eq!(refusal(judged(change()).await), AccessRefusal::MethodNotAllowed);
+    assert_eq!(judged(AccessChange { methods: Some(Vec::new()), ..change() }).await.unwrap(), id);
+
+    let unfit = AccessChange { methods: Some(vec![String::from("a,b")]), ..change() };
+    let refused = account::change_access(app, id, unfit).await;
+    assert_eq!(refusal(refused), AccountRefusal::WrongAllowList);
+    let nobody = account::change_access(app, AccountId(99), change()).await;
+    assert_eq!(refusal(nobody), AccountRefusal::NoSuchAccount);
+    assert_eq!(account::access(app, id).await.unwrap(), Some(AccountAccess::default()));
+    assert_eq!(account::access(app, AccountId(99)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_token_works_only_where_and_for_what_it_was_made() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(0).await;
+    let network = Network::parse("127.0.0.0/8").unwrap();
+    let allowed = Allowed::new(vec![network], vec![String::from("AccountStatus")]).unwrap();
+    let label = String::from("site");
+    let token = account::create_token(&world.app, caller.account.id, label, None, allowed);
+    let secret = token.await.unwrap().secret;
+    assert!(authenticate(&world.app, &secret, &HERE).await.is_ok());
+    let unknown = Arrival { address: None, ..HERE };
+    let refused = authenticate(&world.app, &secret, &unknown).await;
+    assert_eq!(refusal(refused), AccessRefusal::TokenAddressNotAllowed);
+    let other = Arrival { method: "QuickSend", ..HERE };
+    let refused = authenticate(&world.app, &secret, &other).await;
+    assert_eq!(refusal(refused), AccessRefusal::TokenMethodNotAllowed);
 }

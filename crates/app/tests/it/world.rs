@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::f64::consts::TAU;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,12 +15,19 @@ use app::ports::{Blobs, BoxFuture, Clock, Dispatch, Reservation, Rng, Speaker, T
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::Clip;
 use audio::text::Speakable;
+use domain::access::{Allowed, Arrival};
 use domain::{AccountId, Destination, Message, Rials, Timestamp};
 use store::{Db, Options};
 use tokio::sync::Notify;
 
 /// 2026-11-22 12:00 in Tehran.
 pub const NOON: Timestamp = Timestamp(1_795_336_200_000_000);
+/// A request from this machine, in the open.
+pub const HERE: Arrival<'_> = Arrival {
+    address: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    https: false,
+    method: "AccountStatus",
+};
 /// How long the test voice takes for one character.
 pub const MS_PER_CHAR: usize = 150;
 /// How long anything that a test waits for may take.
@@ -85,8 +93,9 @@ impl World {
         change(&mut new);
         let id = app::account::create(&self.app, new).await.unwrap();
         let label = String::from("test");
-        let token = app::account::create_token(&self.app, id, label, None).await.unwrap();
-        let caller = app::caller::authenticate(&self.app, &token.secret).await.unwrap();
+        let allowed = Allowed::default();
+        let token = app::account::create_token(&self.app, id, label, None, allowed).await.unwrap();
+        let caller = app::caller::authenticate(&self.app, &token.secret, &HERE).await.unwrap();
         (caller, token.secret)
     }
 
@@ -173,6 +182,10 @@ impl Rng for CountingRng {
 #[derive(Default)]
 pub struct ToneVoice {
     pub spoken: AtomicUsize,
+    /// When set, the next text is spoken only after it was notified.
+    pub pause: Mutex<Option<Arc<Notify>>>,
+    /// Rung when a text begins to be spoken.
+    pub bell: Notify,
 }
 
 impl Tts for ToneVoice {
@@ -188,6 +201,11 @@ impl Tts for ToneVoice {
     ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
         Box::pin(async move {
             self.spoken.fetch_add(1, Ordering::SeqCst);
+            self.bell.notify_one();
+            let pause = self.pause.lock().unwrap().take();
+            if let Some(pause) = pause {
+                pause.notified().await;
+            }
             if text.as_str().contains("خراب") {
                 return Err(Failure::of("speaking: the engine is missing"));
             }

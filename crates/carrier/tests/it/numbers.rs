@@ -32,6 +32,8 @@ fn each_key_number_presses_its_key() {
         let key = Key::from_char(digit);
         let expected = Then::Answer { after_ms: 1_000, hang_up_after_ms: None, key };
         assert_eq!(found, expected);
+        let in_band = behaviour(&format!("0999000012{digit}"));
+        assert_eq!((in_band.then, in_band.keys_in_band), (expected, true));
     }
 }
 

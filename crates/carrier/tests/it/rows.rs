@@ -1,6 +1,9 @@
 //! Goal: each row of the table, as a caller lives through it.
 
 use carrier::{Auth, CallReport, Ending, Event};
+use media::detect::answering_machine::{AnsweringMachine, Heard as HeardOnLine, Timing, Verdict};
+use media::detect::progress::{Progress, ProgressListener, TONES_425};
+use media::detect::tone::ToneKeys;
 use media::rtp::Packet;
 use media::telephone_event::{KeyReceiver, TelephoneEvent};
 use media::{Codec, EncodedClip};
@@ -238,4 +241,53 @@ fn a_call_without_audio_has_heard_nothing() {
     let world = World::called("09990000200", caller);
     assert_eq!(world.heard().audio, []);
     assert_eq!(world.heard().report, CallReport::default());
+}
+
+/// The samples of what came, in the order sent; what is not audio is left out.
+fn received(world: &World, from_ms: u64) -> Vec<i16> {
+    let packets = world.received.iter().filter(|(at_ms, _)| *at_ms >= from_ms);
+    packets
+        .map(|(_, bytes)| Packet::parse(bytes).unwrap())
+        .filter(|packet| packet.header.payload_type == 8)
+        .flat_map(|packet| Codec::Pcma.decode_all(packet.payload))
+        .collect()
+}
+
+#[test]
+fn each_key_in_the_sound_is_pressed_once_a_second_after_the_answer() {
+    for digit in '0'..='9' {
+        let world = call(&format!("0999000012{digit}"));
+        assert_eq!(world.negotiated.unwrap().telephone_event_pt, None);
+        let mut pressed = String::new();
+        ToneKeys::new().listen(&received(&world, 0), |key| pressed.push(key.as_char()));
+        assert_eq!(pressed, digit.to_string());
+    }
+}
+
+#[test]
+fn voices_and_tones_are_what_they_are_said_to_be() {
+    let listen = |number: &str, from_ms| {
+        let caller = Caller { clip: clip(Codec::Pcma, 400), ..Caller::default() };
+        let world = World::called(number, caller);
+        let samples = received(&world, from_ms);
+        let (mut early, mut found) = (ProgressListener::new(TONES_425.to_vec()), vec![]);
+        early.listen(&samples);
+        let mut detector = AnsweringMachine::new(Timing::default(), vec![425]);
+        detector.listen(&samples, |heard| found.push(heard));
+        (world, early.heard(), found)
+    };
+    let (world, early, _) = listen("09990000184", 0);
+    assert_eq!(early, Some(Progress::Ringing));
+    assert_eq!(world.said(), ["183 with media", "answered", "caller hung up"]);
+    let (world, early, _) = listen("09990000185", 0);
+    assert_eq!(early, Some(Progress::Announcement));
+    assert_eq!(world.said(), ["183 with media", "480 cause 20"]);
+    assert_eq!(ending(&world), Ending::Refused(480));
+    let (_, _, found) = listen("09990000301", 1_000);
+    assert_eq!(found, [HeardOnLine::Verdict(Verdict::Machine), HeardOnLine::Beep]);
+    let (_, _, found) = listen("09990000302", 1_000);
+    assert_eq!(found, [HeardOnLine::Verdict(Verdict::Person)]);
+    let (world, _, _) = listen("09990000303", 1_000);
+    let loud = received(&world, 1_000).chunks(1_600).all(|part| part.iter().any(|s| s.abs() > 500));
+    assert!(loud, "it talks on until the caller hangs up");
 }

@@ -32,6 +32,8 @@ pub enum Disposition {
     Unreachable,
     /// No such number.
     InvalidNumber,
+    /// A machine answered, and the message was not for machines.
+    AnsweringMachine,
     /// The trunk, the network or our own node failed.
     NetworkFailure,
     /// Its time ran out before it could be called.
@@ -102,6 +104,7 @@ impl Disposition {
             Self::Rejected => 22,
             Self::Unreachable => 23,
             Self::InvalidNumber => 24,
+            Self::AnsweringMachine => 25,
             Self::NetworkFailure => 30,
             Self::Expired => 31,
             Self::Cancelled => 32,
@@ -114,7 +117,7 @@ impl Disposition {
     }
 
     /// Every disposition.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Delivered,
         Self::HeardInPart,
         Self::NoAnswer,
@@ -122,6 +125,7 @@ impl Disposition {
         Self::Rejected,
         Self::Unreachable,
         Self::InvalidNumber,
+        Self::AnsweringMachine,
         Self::NetworkFailure,
         Self::Expired,
         Self::Cancelled,

@@ -17,6 +17,8 @@ use crate::playout::{Notice, Step, frame_count};
 pub(crate) enum KeySource {
     /// As a telephone event (RFC 4733).
     Event,
+    /// As a pair of tones in the sound.
+    Tone,
     /// In the body of a SIP INFO.
     Info,
 }
@@ -111,6 +113,7 @@ impl Call {
         }
         self.last_key = Some((digit, source, now));
         wires.counters.keys_pressed += 1;
+        self.person_pressed(now, wires);
         if !self.keys.push(digit) {
             wires.counters.keys_dropped += 1;
             return;
@@ -131,6 +134,8 @@ impl Call {
             match cue {
                 Cue::Play { clip, of_message } => self.play(Some(clip), of_message, wires),
                 Cue::Hush => self.play(None, None, wires),
+                Cue::Record { max_ms } => self.record(max_ms, wires),
+                Cue::StopRecording => self.stop_recording(wires),
             }
         }
         wires.cues = cues;

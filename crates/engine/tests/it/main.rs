@@ -6,6 +6,7 @@ mod abandon;
 mod fails;
 mod hostile;
 mod incoming;
+mod listens;
 mod media_changes;
 mod peer;
 mod phones;

@@ -92,6 +92,23 @@ impl Callee {
         self
     }
 
+    /// Says this from so long after the ACK on, in PCMA.
+    pub fn say(mut self, after_ms: u64, samples: &[i16]) -> Self {
+        for (index, frame) in (0_u16..).zip(samples.chunks(media::FRAME_SAMPLES)) {
+            let at_ms = after_ms + 20 * u64::from(index);
+            let header = media::rtp::Header {
+                marker: index == 0,
+                payload_type: 8,
+                sequence: u16::try_from(at_ms / 20).unwrap(),
+                timestamp: u32::try_from(at_ms * 8).unwrap(),
+                ssrc: 77,
+            };
+            let bytes = [&header.write()[..], &Codec::Pcma.encode_all(frame)].concat();
+            self = self.then(at_ms, Act::Rtp(bytes));
+        }
+        self
+    }
+
     /// Presses a key this long after the ACK, for 100 ms, by RFC 4733 with payload type 101.
     pub fn press(mut self, after_ms: u64, key: char) -> Self {
         let stamp = u32::try_from(after_ms * 8).unwrap();

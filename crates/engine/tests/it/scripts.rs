@@ -4,7 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Cause, Clip, Flaw, Gather, KeySet, Keys, Label, Outcome, Play, Script, Step, limits};
+use carrier::sounds;
+use engine::{
+    Cause, Clip, Flaw, Gather, KeySet, Keys, Label, MachineDetection, OnMachine, Outcome, Play,
+    Record, Recorded, Script, Step, limits,
+};
 use media::{Codec, FRAME_SAMPLES};
 use proptest::prelude::*;
 
@@ -271,6 +275,13 @@ fn steps_that_cannot_be_followed_are_no_script() {
     assert_eq!(flaw(vec![Step::Play(play(&many, KeySet::NONE))]), Flaw::TooManyClips);
     let branches = vec![(keys("1"), Label(0)); limits::MAX_BRANCHES + 1];
     assert_eq!(flaw(vec![Step::Gather(Gather { branches, ..gather() })]), Flaw::TooManyBranches);
+    let record = Record {
+        beep: play(&[], KeySet::NONE),
+        max_ms: limits::MAX_RECORDING_MS + 1,
+        silence_ms: 0,
+        terminators: KeySet::NONE,
+    };
+    assert_eq!(flaw(vec![Step::Record(record)]), Flaw::RecordingTooLong);
     for (min, max) in [(0, 0), (3, 2), (1, 33)] {
         let never = Gather { min, max, ..gather() };
         assert_eq!(flaw(vec![Step::Gather(never)]), Flaw::NeverComplete);
@@ -322,6 +333,11 @@ fn any_step() -> impl Strategy<Value = Step> {
             Step::Loop { clip: clip(1, frames), for_ms, barge_in }
         }),
         2 => (0..8_u8).prop_map(|at| Step::GoTo(Label(at))),
+        1 => (any_play(), 0..3_000_u32, 0..2_000_u32, any_keys()).prop_map(
+            |(beep, max_ms, silence_ms, terminators)| {
+                Step::Record(Record { beep, max_ms, silence_ms, terminators })
+            },
+        ),
         1 => Just(Step::HangUp),
     ]
 }
@@ -335,6 +351,8 @@ proptest! {
         message in prop::option::of((0..8_usize, any_play())),
         typed in prop::collection::vec((20..400_u64, "[0-9*#A-D]"), 0..40),
         hang_up_ms in prop::option::of(0..8_000_u64),
+        machine in prop::option::of(0..3_usize),
+        talks in prop::option::of((1..9_u32, 100..6_000_u32)),
     ) {
         if let Some((at, play)) = message {
             steps[at] = Step::Message(play);
@@ -346,13 +364,22 @@ proptest! {
             at_ms += after_ms;
             callee = callee.press(at_ms, key.chars().next().unwrap());
         }
+        if let Some((seed, ms)) = talks {
+            let beep = sounds::tone(1_200.0, 300);
+            callee = callee.say(100, &[sounds::talk(seed, ms), beep].concat());
+        }
         if let Some(after_ms) = hang_up_ms {
             callee = callee.then(after_ms, Act::Bye(""));
         }
         callee.acts.make_contiguous().sort_by_key(|(at, _)| *at);
         world.add_peer(callee);
         let mut spec = call_to(1, "callee", address(CALLEE_SIP));
-        spec.script = Arc::new(Script::new(steps).unwrap());
+        let on_machine = [OnMachine::Report, OnMachine::HangUp, OnMachine::LeaveMessage];
+        let script = Script::new(steps).unwrap().with_in_band_keys();
+        spec.script = Arc::new(match machine {
+            Some(at) => script.with_machine_detection(MachineDetection::new(on_machine[at])),
+            None => script,
+        });
         spec.max_duration_ms = 30_000;
         world.start(spec);
         world.run_until_quiet();
@@ -360,5 +387,13 @@ proptest! {
         prop_assert!(outcome.heard_ms <= outcome.clip_ms);
         prop_assert!(outcome.timeline.ended_us.is_some_and(|at| at <= 30_000_000));
         prop_assert!(outcome.keys.len() <= limits::MAX_KEYS);
+        prop_assert_eq!(outcome.early_media, None);
+        let mut recording = false;
+        for (_, part) in &world.recorded {
+            let starts = matches!(part, Recorded::Started { .. });
+            prop_assert_ne!(starts, recording, "the parts of a recording are in order");
+            recording = !matches!(part, Recorded::Ended { .. });
+        }
+        prop_assert!(!recording, "a recording was not ended");
     }
 }

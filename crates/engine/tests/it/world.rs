@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use carrier::{Carrier, Heard};
 use engine::{
     CallKey, CallSpec, Clip, Command, Credentials, Engine, EngineConfig, Event, Input, Limits,
-    Outcome, Outputs, Script, Target,
+    Outcome, Outputs, Recorded, Script, Target,
 };
 use media::{Codec, FRAME_SAMPLES};
 
@@ -61,6 +61,7 @@ pub struct World {
     pub peers: Vec<Rc<RefCell<dyn Peer>>>,
     pub events: Vec<(Duration, Event)>,
     pub heard: Vec<Heard>,
+    pub recorded: Vec<(Duration, Recorded)>,
     /// RTP that left the engine, by destination: when, header, frame.
     pub sent_rtp: Vec<(Duration, SocketAddr, Vec<u8>)>,
     pub keep_sent_rtp: bool,
@@ -92,6 +93,7 @@ impl World {
             peers: Vec::new(),
             events: Vec::new(),
             heard: Vec::new(),
+            recorded: Vec::new(),
             sent_rtp: Vec::new(),
             keep_sent_rtp: false,
             sip_bytes: BTreeMap::new(),
@@ -132,6 +134,7 @@ impl World {
         self.engine.handle(self.now, input, &mut out);
         let at = self.elapsed();
         self.events.extend(out.events.drain(..).map(|event| (at, event)));
+        self.recorded.extend(out.recorded.drain(..).map(|part| (at, part)));
         for transmit in out.sip.drain(..) {
             *self.sip_bytes.entry(transmit.destination.ip()).or_default() += transmit.bytes.len();
             self.post(address(ENGINE_SIP), transmit.destination, transmit.bytes.to_vec());

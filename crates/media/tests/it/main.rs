@@ -3,6 +3,7 @@
 
 mod clip_and_wav;
 mod codec;
+mod detect;
 mod rtp;
 mod sdp;
 mod telephone_event;

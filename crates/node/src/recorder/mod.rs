@@ -258,6 +258,8 @@ fn refused(clip_ms: u32) -> Outcome {
         heard_to_end: false,
         keys: Keys::default(),
         vote: None,
+        answered_by: None,
+        early_media: None,
         timeline: Timeline::default(),
         rtp: RtpSummary::default(),
         codec: None,

@@ -1,6 +1,6 @@
 //! A whole outcome as bytes, so that a call that ended before a kill is settled exactly after it.
 
-use engine::{Cause, Codec, Keys, Outcome, Refusal, RtpSummary, Timeline};
+use engine::{Cause, Codec, Keys, Outcome, Progress, Refusal, RtpSummary, Timeline, Verdict};
 
 use super::bytes::{Reader, Writer};
 
@@ -16,6 +16,8 @@ pub(super) fn write(to: &mut Writer<'_>, outcome: &Outcome) {
     to.u32(outcome.clip_ms);
     to.counted(outcome.keys.to_string().as_bytes());
     to.option(outcome.vote, Writer::u8);
+    to.option(outcome.answered_by.map(verdict_code), Writer::u8);
+    to.option(outcome.early_media.map(progress_code), Writer::u8);
     for moment in moments(&outcome.timeline) {
         to.option(moment, Writer::u64);
     }
@@ -41,6 +43,14 @@ pub(super) fn read(from: &mut Reader<'_>) -> Option<Outcome> {
         clip_ms: from.u32()?,
         keys: keys(from)?,
         vote: from.option(Reader::u8)?,
+        answered_by: match from.option(Reader::u8)? {
+            Some(written) => Some(of_code(written, &VERDICTS, verdict_code)?),
+            None => None,
+        },
+        early_media: match from.option(Reader::u8)? {
+            Some(written) => Some(of_code(written, &PROGRESSES, progress_code)?),
+            None => None,
+        },
         timeline: Timeline {
             invite_us: from.option(Reader::u64)?,
             ringing_us: from.option(Reader::u64)?,
@@ -62,6 +72,32 @@ pub(super) fn read(from: &mut Reader<'_>) -> Option<Outcome> {
             None => None,
         },
     })
+}
+
+const VERDICTS: [Verdict; 3] = [Verdict::Person, Verdict::Machine, Verdict::Unsure];
+const PROGRESSES: [Progress; 4] =
+    [Progress::Ringing, Progress::Busy, Progress::Congestion, Progress::Announcement];
+
+fn verdict_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Person => 1,
+        Verdict::Machine => 2,
+        Verdict::Unsure => 3,
+    }
+}
+
+fn progress_code(progress: Progress) -> u8 {
+    match progress {
+        Progress::Ringing => 1,
+        Progress::Busy => 2,
+        Progress::Congestion => 3,
+        Progress::Announcement => 4,
+    }
+}
+
+/// The value that was written as this code, if any is.
+fn of_code<T: Copy>(written: u8, all: &[T], code: fn(T) -> u8) -> Option<T> {
+    all.iter().copied().find(|one| code(*one) == written)
 }
 
 fn text(from: &mut Reader<'_>) -> Option<String> {
@@ -96,11 +132,12 @@ fn cause_code(cause: Cause) -> u8 {
         Cause::Refused(Refusal::Full) => 9,
         Cause::Refused(Refusal::BadSpec) => 10,
         Cause::Refused(Refusal::Taken) => 11,
+        Cause::AnsweringMachine => 12,
     }
 }
 
 fn cause(code: u8) -> Option<Cause> {
-    const ALL: [Cause; 11] = [
+    const ALL: [Cause; 12] = [
         Cause::Played,
         Cause::CalleeHungUp,
         Cause::NoAnswer,
@@ -112,6 +149,7 @@ fn cause(code: u8) -> Option<Cause> {
         Cause::Refused(Refusal::Full),
         Cause::Refused(Refusal::BadSpec),
         Cause::Refused(Refusal::Taken),
+        Cause::AnsweringMachine,
     ];
     ALL.into_iter().find(|&cause| cause_code(cause) == code)
 }

@@ -385,6 +385,8 @@ pub fn heard_out() -> Outcome {
         heard_to_end: true,
         keys: Keys::default(),
         vote: None,
+        answered_by: None,
+        early_media: None,
         timeline: Timeline {
             invite_us: Some(10),
             ringing_us: Some(100_000),

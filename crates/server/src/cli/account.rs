@@ -6,10 +6,12 @@ use anyhow::{Result, bail};
 use app::App;
 use app::account::{AccountRefusal, NewAccount, Token};
 use clap::Subcommand;
+use domain::access::Allowed;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, Rials, Timestamp, TokenId};
 use serde_json::json;
 
+use super::access::{self, Access, Lists};
 use super::{open, say};
 use crate::config::Config;
 
@@ -33,6 +35,19 @@ pub enum Account {
         /// Messages wait for a member of staff to approve them.
         #[arg(long)]
         require_approval: bool,
+        #[command(flatten)]
+        access: Access,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change from where, how and for what an account may use the web services.
+    Set {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        #[command(flatten)]
+        access: Access,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -69,6 +84,8 @@ pub enum Account {
         /// It stops working after this many days; without it, never.
         #[arg(long, value_name = "DAYS")]
         days: Option<u32>,
+        #[command(flatten)]
+        lists: Lists,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -127,7 +144,7 @@ const PAGE: u32 = 500;
 pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Account::Create { name, mobile, credit, days, require_approval, json } => {
+        Account::Create { name, mobile, credit, days, require_approval, access, json } => {
             let new = NewAccount {
                 name,
                 mobile,
@@ -135,7 +152,13 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
                 expires_at: days.map(|days| after_days(&app, days)),
                 approves_own_messages: !require_approval,
             };
-            create(&app, new, json).await?;
+            create(&app, new, access, json).await?;
+        }
+        Account::Set { account, access, json } => {
+            let account = AccountId(account);
+            let changed = app::account::change_access(&app, account, access.change()).await;
+            changed.map_err(refused)?;
+            show(&app, account, json).await?;
         }
         Account::Credit { account, rials, reference, json } => {
             credit(&app, AccountId(account), Rials(rials), reference, json).await?;
@@ -146,9 +169,9 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Token { account, revoke: Some(token), json, .. } => {
             revoke(&app, AccountId(account), TokenId(token), json).await?;
         }
-        Account::Token { account, label, days, json, .. } => {
+        Account::Token { account, label, days, lists, json, .. } => {
             let expires_at = days.map(|days| after_days(&app, days));
-            token(&app, AccountId(account), label, expires_at, json).await?;
+            token(&app, AccountId(account), label, expires_at, lists.allowed()?, json).await?;
         }
         Account::List { json } => list(&app, json).await?,
         Account::Disable { account } => set_disabled(&app, AccountId(account), true).await?,
@@ -167,10 +190,12 @@ fn after_days(app: &App, days: u32) -> Timestamp {
     app.now().plus_ms(i64::from(days) * 24 * 60 * 60 * 1000)
 }
 
-async fn create(app: &App, new: NewAccount, json: bool) -> Result<()> {
+/// The access is set before there is a token that could be used without it.
+async fn create(app: &App, new: NewAccount, access: Access, json: bool) -> Result<()> {
     let id = app::account::create(app, new).await.map_err(refused)?;
-    let token =
-        app::account::create_token(app, id, String::from("first"), None).await.map_err(refused)?;
+    app::account::change_access(app, id, access.change()).await.map_err(refused)?;
+    let (label, allowed) = (String::from("first"), Allowed::default());
+    let token = app::account::create_token(app, id, label, None, allowed).await.map_err(refused)?;
     if json {
         return say(&json!({ "account_id": id.0, "token": token.secret }).to_string());
     }
@@ -195,10 +220,11 @@ async fn token(
     account: AccountId,
     label: String,
     expires_at: Option<Timestamp>,
+    allowed: Allowed,
     json: bool,
 ) -> Result<()> {
-    let token =
-        app::account::create_token(app, account, label, expires_at).await.map_err(refused)?;
+    let made = app::account::create_token(app, account, label, expires_at, allowed).await;
+    let token = made.map_err(refused)?;
     if json {
         let shown =
             json!({ "account_id": account.0, "token_id": token.id.0, "token": token.secret });
@@ -310,6 +336,7 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
     let Some(account) = app::account::status(app, id).await.map_err(open::failed)? else {
         bail!("there is no account {id}");
     };
+    let access = app::account::access(app, id).await.map_err(open::failed)?.unwrap_or_default();
     if json {
         let shown = json!({
             "account_id": id.0,
@@ -318,13 +345,15 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
             "balance_rials": account.balance.0,
             "reserved_rials": account.reserved.0,
             "available_rials": account.available().0,
+            "access": access::as_json(&access),
         });
         return say(&shown.to_string());
     }
     say(&format!("account   {id}  {}  {}", account.name, account.mobile))?;
     say(&format!("balance   {} rials", account.balance))?;
     say(&format!("reserved  {} rials by calls under way", account.reserved))?;
-    say(&format!("available {} rials", account.available()))
+    say(&format!("available {} rials", account.available()))?;
+    say(&format!("access    {}", access::as_text(&access)))
 }
 
 /// Fails when something does not add up.
@@ -366,6 +395,7 @@ fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
         AccountRefusal::WrongMobile => "that is not an Iranian mobile number, like 09121234567",
         AccountRefusal::WrongAmount => "the amount is not between 0 and 1,000,000,000,000,000",
         AccountRefusal::NoSuchAccount => "there is no such account",
+        AccountRefusal::WrongAllowList => "an allow-list has at most 64 entries",
         AccountRefusal::CreditedBefore => {
             "a credit with that reference was posted before; nothing was changed"
         }

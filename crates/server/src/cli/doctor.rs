@@ -11,10 +11,10 @@ use store::Kind;
 use super::{open, say, trunk};
 use crate::config::Config;
 use crate::tts::EspeakNg;
-use crate::{address, clock, udp};
+use crate::{address, clock, open_files, udp};
 
-/// Check configuration, disk, database, ports, speech, clock and trunks, and say the fix for each
-/// that fails. Ports in use are no failure: a running server has them.
+/// Check configuration, disk, open files, database, ports, speech, clock and trunks, and say the
+/// fix for each that fails. Ports in use are no failure: a running server has them.
 #[derive(Debug, Args)]
 pub struct Doctor {}
 
@@ -28,6 +28,7 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
     let mut checks = vec![
         ("configuration", Ok(String::from("read, and it makes sense"))),
         ("disk", disk(&config.node.data_dir)),
+        ("open files", files(config)),
         ("database", database(config).await),
         ("http port", port(config.http.listen, false)),
         ("sip port", port(config.sip.listen, true)),
@@ -66,6 +67,17 @@ fn disk(dir: &Path) -> Result<String> {
     let free_mb = free / (1024 * 1024);
     ensure!(free >= FREE_BYTES_MIN, "only {free_mb} MB are free in {}: make room", dir.display());
     Ok(format!("{} can be written; {free_mb} MB are free", dir.display()))
+}
+
+fn files(config: &Config) -> Result<String> {
+    let files = open_files::expected(config)?;
+    let (allowed, wanted) = (files.allowed, files.wanted);
+    ensure!(
+        files.suffices(config),
+        "{allowed} are allowed, {wanted} are wanted: raise the hard limit (LimitNOFILE={wanted} in \
+         the systemd unit, or 'ulimit -Hn {wanted}')"
+    );
+    Ok(format!("{allowed} allowed, {wanted} wanted; {} clients at a time", files.connections))
 }
 
 /// Writes and removes a file: the only proof that a directory can be written.

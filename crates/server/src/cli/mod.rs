@@ -1,5 +1,6 @@
 //! The command line: one file per command. Parses, calls a use case, prints.
 
+mod access;
 mod account;
 mod doctor;
 mod message;
@@ -35,7 +36,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    /// Customers' accounts: create, list, show, credit, token, disable, enable, expire, audit.
+    /// Customers' accounts: create, set, list, show, credit, token, disable, enable, expire, audit.
     #[command(subcommand)]
     Account(account::Account),
     /// Customers' messages: list, approve, reject.

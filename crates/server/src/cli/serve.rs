@@ -23,7 +23,7 @@ use crate::config::{self, Config};
 use crate::node_loop::{NodeLoop, Parts};
 use crate::sandbox::SandboxThread;
 use crate::shard::{self, Shard, ShardConfig};
-use crate::{address, flight_recorder, lock, phones, telemetry};
+use crate::{address, flight_recorder, lock, open_files, phones, telemetry};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
 /// when it answers.
@@ -38,12 +38,12 @@ pub struct Serve {
 const ORDERS: usize = 64;
 /// Requests answered at the same time.
 const REQUESTS_MAX: usize = 2_048;
+/// How many of them may be in methods that speak or decode.
+const HEAVY_REQUESTS_MAX: usize = 256;
 /// Memory for the bodies of all requests under way.
 const BODIES_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// How long a client may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Files and sockets beside the sandbox's media ports.
-const OTHER_FILES: u64 = 4_096;
 
 impl Serve {
     /// Lays the command line over the configuration.
@@ -60,7 +60,7 @@ impl Serve {
 /// Whatever kept it from starting, or ended it before it was told to stop.
 pub async fn run(config: Config) -> Result<ExitCode> {
     telemetry::start_logs(&config.log)?;
-    raise_file_limit(config.sandbox.max_calls as u64 + OTHER_FILES);
+    let files = open_files(&config)?;
     let db = open::database(&config).await?;
     check_schema(&db).await?;
     let _lock = lock::take(&config.node.data_dir)?;
@@ -69,7 +69,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let sandbox_address = sandbox.as_ref().map(|sandbox| sandbox.address);
     let node_config = node_config(&config, advertised, sandbox_address)?;
     let platform = Platform::start(&config, advertised, node_config, db.clone()).await?;
-    let result = platform.run(&config).await;
+    let result = platform.run(&config, files.connections).await;
     drop(sandbox);
     db.close().await;
     result?;
@@ -121,13 +121,14 @@ impl Platform {
         Ok(Self { app, node: NodeLoop::new(parts), leads, http })
     }
 
-    async fn run(self, config: &Config) -> Result<()> {
+    async fn run(self, config: &Config, connections_max: usize) -> Result<()> {
         let address =
             self.http.local_addr().context("asking for the address of the web services")?;
         let (stop_http, http_stop) = watch::channel(false);
         let (stop_node, node_stop) = watch::channel(false);
         let router = web::router(self.app, web_settings(config, self.leads)?);
-        let mut http = tokio::spawn(web::serve(self.http, router, stopped(http_stop)));
+        let serving = web::serve(self.http, router, connections_max, stopped(http_stop));
+        let mut http = tokio::spawn(serving);
         let drain = Duration::from_secs(config.node.drain_seconds);
         let mut node = tokio::spawn(self.node.run(node_stop, drain));
         say(&format!("listening http://{address}"))?;
@@ -161,15 +162,18 @@ async fn told_to_stop() -> Result<()> {
     Ok(())
 }
 
-/// The sandbox needs a socket a call; the usual soft limit of 1024 files is too low for that.
-fn raise_file_limit(wanted: u64) {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        setrlimit(Resource::RLIMIT_NOFILE, soft.max(wanted.min(hard)), hard)
-    });
-    if let Err(error) = raised {
-        tracing::warn!(%error, "the limit of open files stays as it is");
+/// As many open files as are wanted and allowed.
+fn open_files(config: &Config) -> Result<open_files::Shares> {
+    let files = open_files::raise(config)?;
+    if !files.suffices(config) {
+        let (allowed, wanted) = (files.allowed, files.wanted);
+        tracing::warn!(
+            allowed,
+            wanted,
+            "too few open files are allowed: 'avanak doctor' says more"
+        );
     }
+    Ok(files)
 }
 
 async fn check_schema(db: &Db) -> Result<()> {
@@ -208,6 +212,7 @@ fn node_config(
         trunks,
         host: address::host(advertised),
         ring_timeout_ms: config.calls.ring_timeout_ms,
+        machine_detection: config.detection.engine()?,
         ..NodeConfig::default()
     })
 }
@@ -300,6 +305,8 @@ fn settings(config: &Config) -> Settings {
             count: limit,
             interval_ms: i64::from(config.calls.repeat_window_s) * 1000,
         }),
+        upload_bytes_max: config.audio.upload_limit_bytes,
+        decode_ms_max: config.audio.decode_limit_ms.into(),
         ..Settings::default()
     }
 }
@@ -314,6 +321,8 @@ fn web_settings(config: &Config, leads: Arc<AtomicBool>) -> Result<web::Settings
         body_bytes_max: config.http.body_limit_bytes,
         bodies_bytes_max: BODIES_BYTES_MAX.max(config.http.body_limit_bytes),
         requests_max: REQUESTS_MAX,
+        heavy_requests_max: HEAVY_REQUESTS_MAX,
+        trusted_proxies: config.trusted_proxies().expect("the configuration was checked"),
         body_timeout: BODY_TIMEOUT,
         readiness: Arc::new(readiness),
         metrics: Arc::new(move || metrics.render()),

@@ -11,6 +11,7 @@ mod far_end;
 mod full_disk;
 mod garbage;
 mod kill;
+mod operator;
 mod outage;
 mod platform;
 mod python_client;

@@ -263,6 +263,19 @@ impl Platform {
         self.child.wait().unwrap();
     }
 
+    /// Writes another configuration, which the next start reads.
+    pub fn configure(&mut self, config: String) {
+        std::fs::write(self.dir.path().join("avanak.toml"), &config).unwrap();
+        self.options.config = config;
+    }
+
+    /// Starts the killed process again and kills it after this time, wherever it is in its start.
+    pub fn kill_while_starting(&mut self, after: Duration) {
+        self.child = begin(self.dir.path(), self.log.path(), &self.options);
+        pause(after);
+        self.kill();
+    }
+
     /// Starts the process again on the same data.
     pub fn restart(&mut self) {
         let (child, http) = spawn(self.dir.path(), self.log.path(), &self.options);
@@ -327,16 +340,20 @@ fn arguments(dir: &Path, options: &Options) -> Vec<String> {
     arguments
 }
 
-fn spawn(dir: &Path, log: &Path, options: &Options) -> (Child, SocketAddr) {
+fn begin(dir: &Path, log: &Path, options: &Options) -> Child {
     let lines = std::fs::OpenOptions::new().append(true).open(log).unwrap();
-    let mut child = binary()
+    binary()
         .arg("serve")
         .args(arguments(dir, options))
         .args(["--http", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(lines)
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+fn spawn(dir: &Path, log: &Path, options: &Options) -> (Child, SocketAddr) {
+    let mut child = begin(dir, log, options);
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     let Some(address) = line.trim().strip_prefix("listening http://") else {

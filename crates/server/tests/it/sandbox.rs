@@ -43,10 +43,16 @@ const NUMBERS: &[Expected] = &[
     charged("09990000407", 10),
     Expected { vote: true, key: 7, ..charged("09990000117", 10) },
     Expected { vote: true, key: 0, ..charged("09990000110", 10) },
+    // The key is two tones in the sound.
+    Expected { vote: true, key: 3, ..charged("09990000123", 10) },
     // Without Vote=true a key means nothing.
     charged("09990000115", 10),
     // Vote=true, and nobody presses anything.
     Expected { vote: true, ..charged("09121234568", 10) },
+    // Who answers is nobody's business unless the operator says so.
+    charged("09990000301", 10),
+    charged("09990000302", 10),
+    charged("09990000303", 10),
     free("09990000020", 20, None),
     free("09990000180", 20, None),
     free("09990000486", 21, Some(486)),
@@ -193,6 +199,41 @@ fn a_phone_rings_exactly_as_long_as_it_may() {
         assert!((1_450.0..2_500.0).contains(&rang_ms), "{story}");
     }
     assert_eq!(platform.settled_balance(&customer), CREDIT);
+}
+
+#[test]
+fn a_machine_is_hung_up_on_and_a_person_is_not_when_the_operator_says_so() {
+    let text = "[detection]\nmachines = \"hang_up\"\n";
+    let platform = Platform::start(Options { config: config(text), ..Options::default() });
+    let customer = platform.customer(CREDIT);
+    let message = platform.upload(&customer, &rising_tone(6_000));
+    let sends = [("09990000301", 25), ("09990000302", 10)]
+        .map(|(to, reason)| (reason, send(&platform, &customer, message, &charged(to, reason))));
+    for (reason, send) in sends {
+        let story = platform.story_of_ended(&customer, send);
+        assert_eq!(story["reason"], reason, "{story}");
+        let state = platform.state(&customer, send);
+        assert_eq!(state["reason"], reason, "{state}");
+    }
+}
+
+#[test]
+fn a_machine_gets_the_message_after_its_beep_when_the_operator_says_so() {
+    let text = "[sandbox]\nrecord = true\n[detection]\nmachines = \"leave_message\"\n";
+    let platform = Platform::start(Options { config: config(text), ..Options::default() });
+    let customer = platform.customer(CREDIT);
+    let message = platform.upload(&customer, &rising_tone(4_000));
+    let clip = platform.clip(&customer, message);
+    let send = send(&platform, &customer, message, &charged("09990000301", 10));
+    let story = platform.story_of_ended(&customer, send);
+    assert_eq!((&story["reason"], &story["charged_rials"]), (&10.into(), &PULSE.into()), "{story}");
+    // The machine's beep is over 4.2 s after its answer; we hear of it a moment later.
+    let heard = platform.heard(send);
+    let begins = (4_200..4_700).map(|ms| ms * 8).find(|at| {
+        let after = heard.get(*at..at + clip.len());
+        after.is_some_and(|after| similarity(&clip, after) > 0.98)
+    });
+    assert!(begins.is_some(), "the whole message is not there: {} samples", heard.len());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls};
 
@@ -48,6 +49,11 @@ impl Postgres {
     /// Connects to `url`.
     pub(crate) async fn open(url: &str, options: Options) -> Result<Self> {
         let config = Config::from_str(url)?;
+        if config.get_ssl_mode() == SslMode::Require {
+            let why = "sslmode=require: connections to PostgreSQL are not encrypted here; use a \
+                       private network or a tunnel, and leave sslmode out";
+            return Err(Error::unavailable(why));
+        }
         let cold = with_settings(config.clone(), COLD_SETTINGS);
         let pool = new_pool(&cold, options.connections)?;
         let hot = with_settings(config.clone(), HOT_SETTINGS);

@@ -1,6 +1,7 @@
 //! Accounts, tokens, messages, tariffs, phones, speech, entries.
 
-use domain::{Approval, Extension, Rials, Tariff, TariffId, Timestamp};
+use domain::access::{AccountAccess, Allowed};
+use domain::{Approval, Extension, Network, Rials, Tariff, TariffId, Timestamp};
 use store::entry::{EntryKind, NewEntry, Posted};
 use store::phone::{Binding, NewPhone};
 use store::speech::Speech;
@@ -21,7 +22,50 @@ fn credit(account: domain::AccountId, amount: i64, reference: &str) -> NewEntry 
     }
 }
 
+fn only(network: &str, method: &str) -> Allowed {
+    let network = Network::parse(network).unwrap();
+    Allowed::new(vec![network], vec![method.to_owned()]).unwrap()
+}
+
 both_engines! {
+    /// What an account may do with the web services is read back, alone and by its token.
+    async fn the_access_of_an_account(world) {
+        let id = world.account(1).await;
+        let (hash, label) = (vec![7; 32], String::from("site"));
+        let allowed = Allowed::default();
+        let new = NewToken { account: id, hash, label, created_at: NOW, expires_at: None, allowed };
+        let access = AccountAccess {
+            mobile_unverified_at: Some(NOW.plus_ms(1)),
+            denied_at: Some(NOW.plus_ms(2)),
+            blocked_at: Some(NOW.plus_ms(3)),
+            https_only_at: Some(NOW.plus_ms(4)),
+            allowed: only("2001:db8::/32", "Get"),
+        };
+        let mut tx = world.db.begin().await.unwrap();
+        token::create(&mut tx, &new).await.unwrap();
+        assert_eq!(account::access(&mut tx, id).await.unwrap(), Some(AccountAccess::default()));
+        assert!(account::set_access(&mut tx, id, &access).await.unwrap());
+        let nobody = domain::AccountId(999);
+        assert!(!account::set_access(&mut tx, nobody, &access).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        assert_eq!(account::access(&mut reader, id).await.unwrap(), Some(access.clone()));
+        assert_eq!(account::access(&mut reader, nobody).await.unwrap(), None);
+        let holder = account::find_by_token(&mut reader, &new.hash).await.unwrap().unwrap();
+        assert_eq!((holder.access, holder.state.allowed), (access, Allowed::default()));
+    }
+
+    /// A list that was spoilt by hand is told, and never read as one that allows everybody.
+    async fn a_spoilt_list(world) {
+        let id = world.account(1).await;
+        let mut tx = world.db.begin().await.unwrap();
+        tx.execute("UPDATE account SET allowed_networks = 'everybody'", &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        let read = account::access(&mut reader, id).await;
+        assert!(matches!(read, Err(Error::Corrupt { column, .. }) if column == "allowed_networks"));
+    }
+
     /// What is created is read back, and found by its token.
     async fn an_account_and_its_token(world) {
         let mut tx = world.db.begin().await.unwrap();
@@ -32,6 +76,7 @@ both_engines! {
             label: String::from("site"),
             created_at: NOW,
             expires_at: Some(NOW.plus_ms(1)),
+            allowed: only("192.0.2.0/24", "Send"),
         };
         let token = token::create(&mut tx, &new).await.unwrap();
         token::touch(&mut tx, token, NOW).await.unwrap();
@@ -49,6 +94,8 @@ both_engines! {
             account::find_by_token(&mut reader, &[0, 159, 146, 150]).await.unwrap().unwrap();
         assert_eq!((holder.token, &holder.account), (token, &found));
         assert_eq!(holder.state.expires_at, Some(NOW.plus_ms(1)));
+        assert_eq!(holder.state.allowed, new.allowed);
+        assert_eq!(holder.access, AccountAccess::default());
         assert_eq!(account::find_by_token(&mut reader, b"else").await.unwrap(), None);
         assert_eq!(account::list(&mut reader, domain::AccountId(0), 9).await.unwrap(), [found]);
         assert_eq!(account::list(&mut reader, id, 9).await.unwrap(), []);

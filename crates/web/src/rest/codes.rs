@@ -3,7 +3,7 @@
 
 use app::message::{SpeechRefusal, UploadRefusal};
 use app::quick_send::TextRefusal;
-use domain::account::AccessRefusal;
+use domain::access::AccessRefusal;
 use domain::quick_send::Refusal as SendRefusal;
 
 /// A method of the web services.
@@ -54,7 +54,20 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(segment))
     }
 
-    /// The code for a failure of ours, whose reason only the log knows.
+    /// Whether it speaks or decodes, which may take seconds and waits for its turn.
+    pub(crate) fn is_heavy(self) -> bool {
+        match self {
+            Self::UploadMessageBase64 | Self::GenerateTts | Self::QuickSendWithTts => true,
+            Self::AccountStatus
+            | Self::GetMessage
+            | Self::DownloadMessage
+            | Self::DeleteMessage
+            | Self::QuickSend
+            | Self::GetQuickSend => false,
+        }
+    }
+
+    /// The code for a failure of ours in this method, whose reason only the log knows.
     pub(crate) fn failure_code(self) -> i32 {
         match self {
             Self::UploadMessageBase64 => -500,
@@ -65,7 +78,7 @@ impl Method {
             | Self::DownloadMessage
             | Self::DeleteMessage
             | Self::QuickSend
-            | Self::GetQuickSend => -20,
+            | Self::GetQuickSend => UNKNOWN_ERROR,
         }
     }
 
@@ -84,6 +97,10 @@ impl Method {
         }
     }
 }
+
+/// The code for a failure of ours before any method was reached, and of methods that have no code
+/// of their own for one (avanak-api §2.1).
+pub(crate) const UNKNOWN_ERROR: i32 = -20;
 
 /// One refusal as docs/ERRORS.md shows it.
 pub(crate) struct Row {
@@ -121,9 +138,9 @@ code_table! {
     TitleTooLong => -5 "The title is longer than 200 characters.",
     WrongMobile => -2 "`CallFromMobile` is not a telephone number.",
     NotAudio => -10 "Not Base64, or not an audio file in a format that is read.",
-    TooLarge => -10 "The file is larger than the operator allows.",
+    TooLarge => -10 "The file is larger than `audio.upload_limit_bytes`.",
     Broken => -20 "The file claims a known format and cannot be decoded to its end.",
-    OutOfTime => -30 "Decoding took longer than the operator allows.",
+    OutOfTime => -30 "Decoding took longer than `audio.decode_limit_ms`.",
     TooLong => -30 "More than ten minutes of audio.",
     TooShort => -6 "Less than three seconds of audible sound.",
     InsufficientCredit => -3 "The balance does not cover speaking `CallFromMobile`.",
@@ -175,14 +192,23 @@ code_table! {
 pub(crate) const RECORD_DURATION_NOT_ALLOWED: i32 = -71;
 
 code_table! {
-    /// Codes of access, the same for every method (avanak-api §2.1).
+    /// Codes of access, the same for every method (avanak-api §2.1), in the order in which they
+    /// are told. −1, a wrong user name or password, belongs to the services that have these.
     access(AccessRefusal), ACCESS;
+    SystemDisabled => -300 "The operator switched the web services off.",
     WrongToken => -201 "No token was given, or it is not known.",
     TokenDisabled => -203 "The token is switched off.",
     TokenExpired => -204 "The token's time is over.",
     AccountDisabled => -103 "The account is switched off.",
     AccountExpired => -104 "The subscription is over.",
-    SystemDisabled => -300 "The operator switched the web services off.",
+    ServiceNotPermitted => -106 "The account has no permission for the web services.",
+    ServiceBlocked => -105 "The account's use of the web services is blocked.",
+    MobileNotVerified => -102 "The account's mobile number is not verified.",
+    PlainHttpNotPermitted => -109 "The account must come by HTTPS, and this request did not.",
+    TokenAddressNotAllowed => -207 "The token does not work from this address.",
+    AddressNotAllowed => -107 "The account may not come from this address.",
+    TokenMethodNotAllowed => -208 "The token is not for this method.",
+    MethodNotAllowed => -108 "The account may not use this method.",
 }
 
 /// The `Status` that goes with a code of access.
@@ -193,6 +219,14 @@ pub(crate) fn access_status(refusal: AccessRefusal) -> &'static str {
         AccessRefusal::TokenExpired => "Token_Expired",
         AccessRefusal::AccountDisabled => "User_Disabled",
         AccessRefusal::AccountExpired => "User_Expired",
+        AccessRefusal::ServiceNotPermitted => "WebService_NotPermitted",
+        AccessRefusal::ServiceBlocked => "WebService_Blocked",
+        AccessRefusal::MobileNotVerified => "Mobile_NotVerified",
+        AccessRefusal::PlainHttpNotPermitted => "Http_NotAllowed",
+        AccessRefusal::TokenAddressNotAllowed | AccessRefusal::AddressNotAllowed => "Ip_NotAllowed",
+        AccessRefusal::TokenMethodNotAllowed | AccessRefusal::MethodNotAllowed => {
+            "Method_NotAllowed"
+        }
         AccessRefusal::SystemDisabled => "System_Disabled",
     }
 }
@@ -200,4 +234,16 @@ pub(crate) fn access_status(refusal: AccessRefusal) -> &'static str {
 /// The refusals of access, for the documentation.
 pub(crate) fn access_rows() -> &'static [Row] {
     ACCESS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_the_refusals_of_access_in_their_order() {
+        let told = AccessRefusal::ALL.map(|refusal| (format!("{refusal:?}"), access(refusal)));
+        let written: Vec<_> = ACCESS.iter().map(|row| (row.refusal.to_owned(), row.code)).collect();
+        assert_eq!(written, told);
+    }
 }

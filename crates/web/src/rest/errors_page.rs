@@ -15,10 +15,18 @@ pub fn errors_page() -> String {
          DeleteMessage `false`. Our own failures carry a number in the header `X-Reference`, which \
          the log has too.\n\n\
          HTTP itself refuses with 404 (no such method), 405 (neither GET nor POST), 408 (the body \
-         came too slowly), 413 (the body is too large), 415 (multipart) and 503 (too much at \
-         once; `Retry-After` says when).\n",
+         came too slowly), 413 (the body is larger than `http.body_limit_bytes`), 415 (multipart) \
+         and 503 (too much at once; `Retry-After` says when). Methods that speak or decode \
+         (UploadMessageBase64, GenerateTTS, QuickSendWithTTS) get it first: they may take a part \
+         of the places only, so that a burst of them keeps nobody else out.\n",
     );
-    section(&mut page, "Every method: access", codes::access_rows(), &[]);
+    page.push_str(
+        "\nAccess is judged before the method, in the order of the first table: is anybody served, \
+         who is it, how did the request come, what is it for. The first reason is told.\n",
+    );
+    let before = "A failure of ours before the method was reached; see `X-Reference`.";
+    let failure = [("(failure)", codes::UNKNOWN_ERROR, before)];
+    section(&mut page, "Every method: access", codes::access_rows(), &failure);
     for method in Method::ALL {
         let failure = method.failure_code();
         let mut more = Vec::new();

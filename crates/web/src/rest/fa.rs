@@ -22,6 +22,7 @@ fn disposition_label(disposition: Disposition) -> &'static str {
         Disposition::Rejected => "تماس را رد کرد",
         Disposition::Unreachable => "خاموش یا خارج از دسترس",
         Disposition::InvalidNumber => "شماره نامعتبر است",
+        Disposition::AnsweringMachine => "پیام‌گیر پاسخ داد",
         Disposition::NetworkFailure => "خطای شبکه یا مسیر تماس",
         Disposition::Expired => "مهلت ارسال به پایان رسید",
         Disposition::Cancelled => "لغو شد",

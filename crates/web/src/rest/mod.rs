@@ -17,8 +17,10 @@ use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::access::{AccessRefusal, Arrival};
 use tracing::Instrument;
 
+use crate::arrival;
 use crate::router::Web;
 use codes::Method;
 pub use errors_page::errors_page;
@@ -34,6 +36,11 @@ const TOKEN_MAX: usize = 200;
 const LARGE_BODY: usize = 256 * 1024;
 /// Longest `Idempotency-Key`, in bytes.
 const REFERENCE_MAX: usize = 200;
+
+/// The vendor's spelling of a method, written in any case; `None` when there is no such method.
+pub fn method_name(written: &str) -> Option<&'static str> {
+    Method::named(written).map(Method::name)
+}
 
 /// One request to `/Rest/<name>`.
 pub(crate) async fn call(
@@ -64,7 +71,12 @@ pub(crate) async fn call(
             tracing::info!(took_us, http_status = response.status().as_u16(), "request not taken");
             response
         }
-        Err(Unanswered::Failed(failure)) => failed(&web, method, &failure, took_us),
+        Err(Unanswered::Failed(failure)) => {
+            failed(&web, method, codes::UNKNOWN_ERROR, &failure, took_us)
+        }
+        Err(Unanswered::FailedInMethod(failure)) => {
+            failed(&web, method, method.failure_code(), &failure, took_us)
+        }
     }
 }
 
@@ -72,8 +84,10 @@ pub(crate) async fn call(
 enum Unanswered {
     /// Too large, too slow, too many: HTTP says it.
     Transport(Response),
-    /// Our failure.
+    /// Our failure, before the method was reached.
     Failed(Failure),
+    /// Our failure in the method, which may have a code of its own for it.
+    FailedInMethod(Failure),
 }
 
 impl From<Failure> for Unanswered {
@@ -91,10 +105,11 @@ async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Un
     }
     let (head, body) = request.into_parts();
     let query = head.uri.query().unwrap_or_default();
+    let arrival = arrival::of(&head, method.name(), &web.settings.trusted_proxies);
     let early_token =
         header_token(&head.headers).or_else(|| Params::read(query, b"").take("token"));
     let early_caller = match &early_token {
-        Some(token) => Some(authenticated(web, token).await?),
+        Some(token) => Some(authenticated(web, token, &arrival).await?),
         None => None,
     };
     if let Some(Err(refusal)) = early_caller {
@@ -104,15 +119,19 @@ async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Un
         web.read_body(&head.headers, body).await.map_err(Unanswered::Transport)?;
     let params = read_params(query, body).await?;
     let caller = match early_caller {
-        Some(Ok(caller)) => caller,
-        _ => match authenticated(web, params.text("token").unwrap_or_default()).await? {
-            Ok(caller) => caller,
-            Err(refusal) => return Ok(Reply::no_access(method, refusal)),
-        },
+        Some(caller) => caller,
+        None => authenticated(web, params.text("token").unwrap_or_default(), &arrival).await?,
+    };
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(refusal) => return Ok(Reply::no_access(method, refusal)),
     };
     tracing::Span::current().record("account", caller.account.id.0);
+    let Ok(_heavy) = method.is_heavy().then(|| web.heavy_places.try_acquire()).transpose() else {
+        return Err(Unanswered::Transport(busy()));
+    };
     let reference = idempotency_key(&head.headers);
-    Ok(dispatch(web, method, &caller, params, reference).await?)
+    dispatch(web, method, &caller, params, reference).await.map_err(Unanswered::FailedInMethod)
 }
 
 /// Reads the parameters; a large body where blocking is allowed, so that nobody waits for it.
@@ -150,10 +169,11 @@ async fn dispatch(
 async fn authenticated(
     web: &Web,
     token: &str,
-) -> Result<Result<Caller, domain::account::AccessRefusal>, Failure> {
+    arrival: &Arrival<'_>,
+) -> Result<Result<Caller, AccessRefusal>, Failure> {
     let token = token.trim();
     let token = if token.len() > TOKEN_MAX { "" } else { token };
-    match app::caller::authenticate(&web.app, token).await {
+    match app::caller::authenticate(&web.app, token, arrival).await {
         Ok(caller) => Ok(Ok(caller)),
         Err(Error::Refused(refusal)) => Ok(Err(refusal)),
         Err(Error::Failed(failure)) => Err(failure),
@@ -187,9 +207,8 @@ pub(crate) fn busy() -> Response {
 }
 
 /// The failure goes to the log with its whole chain, once; the client gets the number to ask with.
-fn failed(web: &Web, method: Method, failure: &Failure, took_us: i64) -> Response {
+fn failed(web: &Web, method: Method, code: i32, failure: &Failure, took_us: i64) -> Response {
     let reference = web.next_reference();
-    let code = method.failure_code();
     tracing::error!(took_us, code, reference, error = failure.chain(), "request failed");
     let mut response = Reply::refused(method, code).into_response();
     let value = HeaderValue::from_str(&reference).expect("the reference is hex digits and a dash");

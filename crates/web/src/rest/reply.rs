@@ -4,7 +4,7 @@
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::Response;
-use domain::account::AccessRefusal;
+use domain::access::AccessRefusal;
 use serde::Serialize;
 
 use super::codes::{self, Method};

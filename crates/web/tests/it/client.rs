@@ -35,6 +35,8 @@ pub fn settings() -> Settings {
         body_bytes_max: 1024 * 1024,
         bodies_bytes_max: 8 * 1024 * 1024,
         requests_max: 100,
+        heavy_requests_max: 100,
+        trusted_proxies: Vec::new(),
         body_timeout: Duration::from_secs(5),
         readiness: Arc::new(|| Ok(())),
         metrics: Arc::new(|| String::from("calls_total 7\n")),

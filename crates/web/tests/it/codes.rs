@@ -1,12 +1,13 @@
 //! Every refusal of every method has its code, and nothing but 200 goes with it.
 
-use app::account::{disable_token, set_disabled, set_expiry};
+use app::account::{AccessChange, change_access, disable_token, set_disabled, set_expiry};
 use app::{RepeatLimit, Settings};
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::Timestamp;
+use domain::access::Allowed;
 use domain::calendar::calling_window::CallingWindow;
+use domain::{Network, Timestamp};
 
 use crate::client::{get, post, router};
 use crate::rest::TEXT;
@@ -65,8 +66,92 @@ async fn each_reason_to_be_locked_out_has_its_code() {
     assert_eq!(code(&token).await, ((-203).into(), "Token_Disabled".into()));
     let ends = Some(world.app.now());
     let label = String::from("short");
-    let short = app::account::create_token(&world.app, id, label, ends).await.unwrap();
+    let short =
+        app::account::create_token(&world.app, id, label, ends, Allowed::default()).await.unwrap();
     assert_eq!(code(&short.secret).await, ((-204).into(), "Token_Expired".into()));
+}
+
+/// Each restriction of an account, on its own, in the shape of a method.
+#[tokio::test]
+async fn each_restriction_of_an_account_has_its_code() {
+    let world = World::new().await;
+    let router = router(&world);
+    let (caller, token) = world.customer(0).await;
+    let change = AccessChange::default;
+    let elsewhere = vec![Network::parse("192.0.2.0/24").unwrap()];
+    let cases = [
+        (-106, "WebService_NotPermitted", AccessChange { permitted: Some(false), ..change() }),
+        (-105, "WebService_Blocked", AccessChange { blocked: Some(true), ..change() }),
+        (-102, "Mobile_NotVerified", AccessChange { mobile_verified: Some(false), ..change() }),
+        (-109, "Http_NotAllowed", AccessChange { https_only: Some(true), ..change() }),
+        (-107, "Ip_NotAllowed", AccessChange { networks: Some(elsewhere), ..change() }),
+        (-108, "Method_NotAllowed", AccessChange { methods: names(&["QuickSend"]), ..change() }),
+    ];
+    for (code, status, restriction) in cases {
+        change_access(&world.app, caller.account.id, restriction).await.unwrap();
+        let answered = post(&router, &token, "AccountStatus", &[]).await.json();
+        assert_eq!((&answered["Result"], &answered["Status"]), (&code.into(), &status.into()));
+        let lifted = AccessChange {
+            permitted: Some(true),
+            blocked: Some(false),
+            mobile_verified: Some(true),
+            https_only: Some(false),
+            networks: Some(Vec::new()),
+            methods: names(&[]),
+        };
+        change_access(&world.app, caller.account.id, lifted).await.unwrap();
+        let answered = post(&router, &token, "accountstatus", &[]).await.json();
+        assert_eq!(answered["Status"], "Success", "after {code}");
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the field of a change is an option")]
+fn names(methods: &[&str]) -> Option<Vec<String>> {
+    Some(methods.iter().map(|name| (*name).to_owned()).collect())
+}
+
+/// A token that is bound to a method or an address does nothing else, however it is passed.
+#[tokio::test]
+async fn each_restriction_of_a_token_has_its_code() {
+    let world = World::new().await;
+    let router = router(&world);
+    let (caller, _) = world.customer(0).await;
+    let token = async |networks, methods| {
+        let allowed = Allowed::new(networks, methods).unwrap();
+        let (id, label) = (caller.account.id, String::from("bound"));
+        app::account::create_token(&world.app, id, label, None, allowed).await.unwrap().secret
+    };
+    let send = token(Vec::new(), vec![String::from("QuickSend")]).await;
+    let away = token(vec![Network::parse("192.0.2.1").unwrap()], Vec::new()).await;
+    for (token, code, status) in
+        [(&send, -208, "Method_NotAllowed"), (&away, -207, "Ip_NotAllowed")]
+    {
+        for answered in [
+            post(&router, token, "GenerateTTS", &[]).await,
+            get(&router, token, "GenerateTTS", &[]).await,
+            post(&router, "", "GenerateTTS", &[("Token", token)]).await,
+        ] {
+            let answered = answered.json();
+            assert_eq!((&answered["Id"], &answered["Status"]), (&code.into(), &status.into()));
+        }
+    }
+    let allowed = post(&router, &send, "quicksend", &[]).await.json();
+    assert_eq!(allowed["QuickSendID"], -2, "the method itself refuses");
+}
+
+/// Before a method is reached, a failure is nobody's but ours: −20 in the shape of each method.
+#[tokio::test]
+async fn without_the_database_the_error_is_unknown() {
+    let world = World::new().await;
+    let router = router(&world);
+    world.close_database().await;
+    for (method, field) in
+        [("AccountStatus", "Result"), ("GenerateTTS", "Id"), ("QuickSendWithTTS", "QuickSendID")]
+    {
+        let answered = post(&router, "x", method, &[]).await;
+        assert_eq!((answered.status, &answered.json()[field]), (StatusCode::OK, &(-20).into()));
+        assert!(answered.headers.contains_key("x-reference"));
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! Requests that no client of the vendor's would send.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 
 use crate::client::{answer, post, router, settings};
-use crate::world::World;
+use crate::rest::TEXT;
+use crate::world::{PATIENCE, World};
 
 fn request(method: Method, path: &str, body: impl Into<Body>) -> Request<Body> {
     Request::builder().method(method).uri(path).body(body.into()).unwrap()
@@ -127,4 +130,34 @@ async fn of_two_values_the_first_counts_and_the_body_before_the_query() {
     request.headers_mut().insert("authorization", token.parse().unwrap());
     request.headers_mut().insert("content-length", body.len().into());
     assert_eq!(answer(&router, request).await.json()["QuickSendID"], 1);
+}
+
+#[tokio::test]
+async fn a_burst_of_speech_leaves_room_for_the_others() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(1000).await;
+    world.message(&caller, 4000).await;
+    let router =
+        web::router(world.app.clone(), web::Settings { heavy_requests_max: 1, ..settings() });
+    let pause = Arc::new(tokio::sync::Notify::new());
+    *world.voice.pause.lock().unwrap() = Some(pause.clone());
+    let speaking = {
+        let (router, token) = (router.clone(), token.clone());
+        tokio::spawn(async move { post(&router, &token, "GenerateTTS", &[("Text", TEXT)]).await })
+    };
+    tokio::time::timeout(PATIENCE, world.voice.bell.notified()).await.unwrap();
+    for heavy in ["GenerateTTS", "QuickSendWithTTS", "UploadMessageBase64"] {
+        let refused = post(&router, &token, heavy, &[("Text", TEXT)]).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{heavy}");
+        assert_eq!(refused.headers["retry-after"], "1");
+    }
+    let form = [("MessageID", "1"), ("Number", "09121234567")];
+    assert_eq!(post(&router, &token, "QuickSend", &form).await.json()["QuickSendID"], 1);
+    let found = post(&router, &token, "GetQuickSend", &[("QuickSendID", "1")]).await;
+    assert_eq!(found.json()["reason"], 0);
+    pause.notify_one();
+    let spoken = tokio::time::timeout(PATIENCE, speaking).await.unwrap().unwrap();
+    assert_eq!(spoken.json()["Id"], 2);
+    let again = post(&router, &token, "GenerateTTS", &[("Text", TEXT)]).await;
+    assert_eq!(again.json()["Id"], 3, "the place is free again");
 }

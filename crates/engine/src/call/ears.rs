@@ -1,0 +1,262 @@
+//! How a call listens, where its script asks for it: for keys in the sound, for a machine and its
+//! beep, for what the network says before the answer, and to record. A call that only plays has
+//! nothing of this.
+
+use std::time::Instant;
+
+use media::Codec;
+use media::detect::answering_machine::{AnsweringMachine, Heard, Verdict};
+use media::detect::progress::ProgressListener;
+use media::detect::tone::ToneKeys;
+use media::rtp::Packet;
+use media::sdp::{self, Negotiated};
+use media::telephone_event::Key;
+
+use super::order::{Order, Piece};
+use super::playing::KeySource;
+use super::{Call, Phase, Wires, reachable};
+use crate::io::{CallKey, Recorded};
+use crate::limits::RECORDED_SAMPLES;
+use crate::outcome::Cause;
+use crate::script::OnMachine;
+
+/// What is louder is a voice: the mean magnitude of 16-bit samples.
+const VOICE_LEVEL: u32 = 256;
+/// Samples in a millisecond.
+const SAMPLES_PER_MS: usize = 8;
+
+/// What a call listens with.
+#[derive(Debug, Default)]
+pub(super) struct Ears {
+    order: Order,
+    keys: Option<ToneKeys>,
+    machine: Option<AnsweringMachine>,
+    progress: Option<ProgressListener>,
+    tape: Option<Tape>,
+}
+
+/// A recording that is going on.
+#[derive(Debug)]
+struct Tape {
+    /// Not handed over yet.
+    samples: Vec<i16>,
+    /// How many there may be, and how many there are.
+    most: usize,
+    recorded: usize,
+}
+
+impl Tape {
+    fn record(&mut self, call: CallKey, samples: &[i16], recorded: &mut Vec<Recorded>) {
+        let room = self.most - self.recorded;
+        let samples = &samples[..samples.len().min(room)];
+        self.recorded += samples.len();
+        self.samples.extend_from_slice(samples);
+        if self.samples.len() >= RECORDED_SAMPLES {
+            self.hand_over(call, recorded);
+        }
+    }
+
+    fn hand_over(&mut self, call: CallKey, recorded: &mut Vec<Recorded>) {
+        if !self.samples.is_empty() {
+            let samples = std::mem::take(&mut self.samples);
+            recorded.push(Recorded::Audio { call, samples });
+        }
+    }
+}
+
+/// What was heard in one packet.
+#[derive(Default)]
+struct Noticed {
+    keys: Vec<Key>,
+    machine: Vec<Heard>,
+    voice: bool,
+}
+
+impl Ears {
+    /// Nothing is left to listen for.
+    fn are_idle(&self) -> bool {
+        self.keys.is_none()
+            && self.machine.is_none()
+            && self.progress.is_none()
+            && self.tape.is_none()
+    }
+
+    fn hear(
+        &mut self,
+        call: CallKey,
+        piece: &Piece,
+        codec: Codec,
+        noticed: &mut Noticed,
+        recorded: &mut Vec<Recorded>,
+    ) {
+        let samples = match piece {
+            Piece::Audio(payload) => codec.decode_all(payload),
+            Piece::Gap { samples } => vec![0; usize::try_from(*samples).unwrap_or(0)],
+        };
+        if let Some(progress) = &mut self.progress {
+            progress.listen(&samples);
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.listen(&samples, |key| noticed.keys.push(key));
+        }
+        if let Some(machine) = &mut self.machine {
+            machine.listen(&samples, |heard| noticed.machine.push(heard));
+        }
+        if let Some(tape) = &mut self.tape {
+            noticed.voice |= is_voice(&samples);
+            tape.record(call, &samples, recorded);
+        }
+    }
+}
+
+fn is_voice(samples: &[i16]) -> bool {
+    let sum: u64 = samples.iter().map(|sample| u64::from(sample.unsigned_abs())).sum();
+    sum >= u64::from(VOICE_LEVEL) * samples.len().max(1) as u64
+}
+
+impl Call {
+    /// Early media: listened to when the script wants to know what the network says.
+    pub(super) fn listen_early(&mut self, sdp: &[u8], wires: &mut Wires) {
+        let Some(detection) = self.script.machine() else { return };
+        let Ok(agreed) = sdp::read_answer(&self.local, sdp) else { return };
+        if self.agreed.is_some() || !reachable(&agreed, self.local.address.ip()) {
+            return;
+        }
+        let progress = ProgressListener::new(detection.tones.clone());
+        if wires.demux.claim(self.port_slot, agreed.remote, self.key()) {
+            self.agreed = Some(agreed);
+            self.ears().progress = Some(progress);
+        }
+    }
+
+    /// The call was answered: listens for what the script wants.
+    pub(super) fn listen(&mut self, agreed: &Negotiated) {
+        if let Some(ears) = &mut self.ears
+            && let Some(progress) = ears.progress.take()
+        {
+            self.early_media = progress.heard();
+        }
+        if self.script.in_band_keys(agreed.telephone_event_pt.is_some()) {
+            self.ears().keys = Some(ToneKeys::new());
+        }
+        if let Some(detection) = self.script.machine() {
+            let tones = detection.tones.iter().map(|tone| tone.hz).collect();
+            let machine = AnsweringMachine::new(detection.timing, tones);
+            self.ears().machine = Some(machine);
+        }
+        self.drop_idle_ears();
+    }
+
+    /// A packet of audio.
+    pub(super) fn hear(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        codec: Codec,
+        wires: &mut Wires,
+    ) {
+        let call = self.key();
+        let Some(mut ears) = self.ears.take() else { return };
+        let mut noticed = Noticed::default();
+        let mut order = std::mem::take(&mut ears.order);
+        order.push(&packet.header, packet.payload, |piece| {
+            ears.hear(call, &piece, codec, &mut noticed, &mut wires.recorded);
+        });
+        ears.order = order;
+        self.ears = Some(ears);
+        if noticed.voice {
+            self.follow(wires, |place, _| place.voice(now));
+        }
+        for key in noticed.keys {
+            self.key_pressed(now, key.as_char(), KeySource::Tone, wires);
+        }
+        for heard in noticed.machine {
+            self.heard_machine(now, heard, wires);
+        }
+        self.drop_idle_ears();
+    }
+
+    fn heard_machine(&mut self, now: Instant, heard: Heard, wires: &mut Wires) {
+        if self.phase != Phase::Up || self.answered_by == Some(Verdict::Person) {
+            return;
+        }
+        let (verdict, beep) = match heard {
+            Heard::Verdict(verdict) => (verdict, false),
+            Heard::Beep => (Verdict::Machine, true),
+        };
+        self.answered_by = Some(verdict);
+        let hangs_up = |detection: &crate::script::MachineDetection| {
+            verdict == Verdict::Machine && detection.on_machine == OnMachine::HangUp
+        };
+        if self.script.machine().is_some_and(hangs_up) {
+            return self.hang_up(now, Cause::AnsweringMachine, wires);
+        }
+        if beep || verdict == Verdict::Person {
+            self.stop_detection();
+        }
+        if beep {
+            self.follow(wires, |place, cues| place.beep(now, cues));
+        } else if verdict != Verdict::Unsure {
+            let machine = verdict == Verdict::Machine;
+            self.follow(wires, |place, cues| place.answered_by(now, machine, cues));
+        }
+    }
+
+    /// A key was pressed: machines press none.
+    pub(super) fn person_pressed(&mut self, now: Instant, wires: &mut Wires) {
+        if self.script.machine().is_some() {
+            self.answered_by = Some(Verdict::Person);
+            self.stop_detection();
+            self.follow(wires, |place, cues| place.answered_by(now, false, cues));
+        }
+    }
+
+    fn stop_detection(&mut self) {
+        if let Some(ears) = &mut self.ears {
+            ears.machine = None;
+        }
+    }
+
+    /// Records from now on.
+    pub(super) fn record(&mut self, max_ms: u32, wires: &mut Wires) {
+        let call = self.key();
+        let most = usize::try_from(max_ms).unwrap_or(usize::MAX).saturating_mul(SAMPLES_PER_MS);
+        self.ears().tape = Some(Tape { samples: Vec::new(), most, recorded: 0 });
+        wires.recorded.push(Recorded::Started { call });
+    }
+
+    /// Ends the recording, if there is one, with all that was held back for it.
+    pub(super) fn stop_recording(&mut self, wires: &mut Wires) {
+        let call = self.key();
+        let codec = self.agreed.map_or(Codec::Pcma, |agreed| agreed.codec);
+        let Some(ears) = &mut self.ears else { return };
+        let Some(mut tape) = ears.tape.take() else { return };
+        ears.order.flush(|piece| {
+            let samples = match piece {
+                Piece::Audio(payload) => codec.decode_all(&payload),
+                Piece::Gap { samples } => vec![0; usize::try_from(samples).unwrap_or(0)],
+            };
+            tape.record(call, &samples, &mut wires.recorded);
+        });
+        tape.hand_over(call, &mut wires.recorded);
+        let length_ms = u32::try_from(tape.recorded / SAMPLES_PER_MS).unwrap_or(u32::MAX);
+        wires.recorded.push(Recorded::Ended { call, length_ms });
+        self.drop_idle_ears();
+    }
+
+    /// The call is over.
+    pub(super) fn stop_listening(&mut self, wires: &mut Wires) {
+        self.stop_recording(wires);
+        if let Some(progress) = self.ears.take().and_then(|ears| ears.progress) {
+            self.early_media = progress.heard();
+        }
+    }
+
+    fn ears(&mut self) -> &mut Ears {
+        self.ears.get_or_insert_default()
+    }
+
+    fn drop_idle_ears(&mut self) {
+        self.ears.take_if(|ears| ears.are_idle());
+    }
+}
