@@ -123,6 +123,16 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey(pub u64);
 
+impl CallKey {
+    /// The first of the engine's own.
+    pub(crate) const FIRST_INCOMING: Self = Self(1 << 63);
+
+    /// Whether this is a call that came in.
+    pub fn is_incoming(self) -> bool {
+        self >= Self::FIRST_INCOMING
+    }
+}
+
 /// Where a call goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {

@@ -83,6 +83,7 @@ impl EventBacklog {
                 | Event::Key { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
+                | Event::Incoming { .. }
                 | Event::TrunkChecked { .. } => self.waiting.len() < EVENTS_MAX,
             };
             if keep {

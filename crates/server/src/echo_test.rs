@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use engine::{CallKey, Clip, Command, Play, Script, Step};
+use engine::{CallKey, Clip, Command, Outcome, Play, Script, Step};
 use tokio::sync::mpsc;
 
 /// What a phone dials.
@@ -40,6 +40,12 @@ impl EchoTest {
         if self.orders.try_send(answer).is_err() {
             tracing::warn!(username, "no room to answer the call of a phone; it will be refused");
         }
+    }
+
+    /// Notes how such a call ended.
+    pub fn ended(outcome: &Outcome) {
+        metrics::counter!("avanak_line_tests_total").increment(1);
+        tracing::info!(cause = ?outcome.cause, "the test of a line is over");
     }
 }
 

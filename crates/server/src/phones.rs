@@ -36,6 +36,10 @@ impl PhoneEvents {
                 self.echo_test.take(call, &username, &number);
                 return None;
             }
+            Event::Ended { call, outcome } if call.is_incoming() => {
+                EchoTest::ended(&outcome);
+                return None;
+            }
             Event::PhoneRegistered { username, contact_uri, address, expires_s } => {
                 News::Registered {
                     username,

@@ -12,8 +12,6 @@ use crate::call::{Call, Plan, reachable};
 use crate::io::{CallKey, Event};
 use crate::limits::{DECISION_MS, MAX_INCOMING, MAX_SERVICES};
 
-/// The first key of a call that came in.
-const FIRST_KEY: u64 = 1 << 63;
 /// 480 Temporarily Unavailable: nobody decided, or the phone that is called cannot be reached.
 const UNAVAILABLE: u16 = 480;
 /// 486 Busy Here: as many calls from phones as there may be.
@@ -51,7 +49,7 @@ impl Incoming {
     }
 
     fn next_key(&mut self) -> CallKey {
-        let key = CallKey(FIRST_KEY | self.serial);
+        let key = CallKey(CallKey::FIRST_INCOMING.0 | self.serial);
         self.serial += 1;
         key
     }
@@ -74,8 +72,8 @@ impl Engine {
                 return self.turn_away(now, leg, code, &headers);
             }
         };
-        let first = CallKey(FIRST_KEY);
-        let alive = self.calls.range(first..).count() + self.incoming.undecided.len();
+        let alive =
+            self.calls.range(CallKey::FIRST_INCOMING..).count() + self.incoming.undecided.len();
         if alive >= MAX_INCOMING || self.calls.len() >= self.config.limits.calls {
             self.wires.counters.incoming_refused += 1;
             return self.turn_away(now, leg, BUSY, &Headers::new());
