@@ -193,6 +193,8 @@ fn shard_config(plan: &Plan) -> ShardConfig {
         advertised: local.into(),
         media_port_first: 0,
         media_ports: ports,
+        connections: None,
+        tls_port: None,
         engine: EngineConfig {
             sip_local: sip,
             media_address: local.into(),

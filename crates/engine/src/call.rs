@@ -415,6 +415,14 @@ impl Call {
         wires.sip.hang_up(now, self.leg, Some(Reason { q850 }), &mut wires.sip_out);
     }
 
+    /// A bug of ours was met while it was handled: it is over at once.
+    pub(crate) fn lose(&mut self, now: Instant, wires: &mut Wires) {
+        self.hang_up(now, Cause::HungUpByUs, wires);
+        if let Phase::Closing(cause) = self.phase {
+            self.phase = Phase::Over(cause);
+        }
+    }
+
     /// Its deadline has come.
     pub(crate) fn due(&mut self, now: Instant, wires: &mut Wires) {
         if now >= self.ends_by {

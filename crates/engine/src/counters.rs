@@ -64,6 +64,8 @@ counters! {
     registrations_denied,
     /// REGISTERs refused for their content.
     registrations_refused,
+    /// Bugs of ours that panicked: each cost an input, and the call that it was for.
+    panics,
     /// Phones of `SetPhones` beyond the limit.
     phones_over_limit,
 }

@@ -4,6 +4,7 @@
 //! most hurried, then SIP's timers, then the calls' deadlines.
 
 mod incoming;
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -11,9 +12,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use incoming::Incoming;
-use media::telephone_event::Key;
 use media::{Codec, sdp};
-use sip::{Endpoint, Headers, LegId, Method, Name, Reply, Request, RequestId};
+use sip::{Endpoint, LegId, Method, RequestId};
 
 use crate::call::{Call, MediaEnd, Plan, Wires};
 use crate::counters::Counters;
@@ -29,8 +29,6 @@ use crate::outcome::{Cause, Outcome, Refusal};
 use crate::playout::{Notice, Wheel};
 use crate::registrar::Registrar;
 
-/// Methods we take outside of a call (RFC 3261 §20.5).
-const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, REGISTER, UPDATE";
 /// RTP ports that a slot number can name.
 const MAX_PORTS: usize = 256;
 /// Requests of ours that one call may have alive at once: INVITE twice, CANCEL, BYE, and those of
@@ -51,6 +49,8 @@ pub struct Engine {
     registrar: Registrar,
     notices: Vec<Notice>,
     sip_events: Vec<sip::Event>,
+    /// The call that something is just happening to: after a panic, the one that is lost.
+    touching: Option<CallKey>,
 }
 
 /// A call and the deadline that is noted for it.
@@ -140,18 +140,23 @@ impl Engine {
             incoming: Incoming::default(),
             notices: Vec::new(),
             sip_events: Vec::new(),
+            touching: None,
         }
     }
 
     /// Takes one input; what comes of it is appended to `out`. `now` never goes back.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
-        std::mem::swap(&mut self.wires.events, &mut out.events);
-        std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
-        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+        self.begin(out);
         self.do_what_is_due(now, &mut out.rtp);
         match input {
             Input::Sip { source, bytes } => {
                 self.wires.sip.receive(now, source, bytes, &mut self.wires.sip_out);
+            }
+            Input::SipOver { peer, bytes } => {
+                self.wires.sip.receive_over(now, peer, bytes, &mut self.wires.sip_out);
+            }
+            Input::Disconnected { peer } => {
+                self.wires.sip.disconnected(now, peer, &mut self.wires.sip_out);
             }
             Input::Rtp { slot, source, bytes } => self.rtp(now, slot, source, bytes),
             Input::Undeliverable { destination } => {
@@ -164,9 +169,42 @@ impl Engine {
             Input::Timeout => {}
         }
         self.take_sip_events(now);
+        self.end(out);
+    }
+
+    /// Goes on after a panic of [`Engine::handle`], which is a bug of ours: the call that was
+    /// being handled ends at once, with [`Cause::HungUpByUs`] unless its end was decided already;
+    /// the input is dropped; all others live on.
+    pub fn recover(&mut self, now: Instant, out: &mut Outputs) {
+        self.begin(out);
+        self.wires.counters.panics += 1;
+        if let Some(key) = self.touching.take() {
+            self.touch(key, |call, wires| call.lose(now, wires));
+        }
+        self.take_sip_events(now);
+        self.end(out);
+    }
+
+    /// Lends the room of `out`. What a panic left behind comes first.
+    fn begin(&mut self, out: &mut Outputs) {
+        std::mem::swap(&mut self.wires.events, &mut out.events);
+        self.wires.events.append(&mut out.events);
+        std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
+        self.wires.sip_out.transmits.append(&mut out.sip);
+        std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+        self.wires.recorded.append(&mut out.recorded);
+    }
+
+    fn end(&mut self, out: &mut Outputs) {
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
         std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+    }
+
+    /// Says where peers reach us over a transport, when that is not
+    /// [`EngineConfig::sip_local`].
+    pub fn reach(&mut self, transport: sip::Transport, local: SocketAddr) {
+        self.wires.sip.reach(transport, local);
     }
 
     /// When [`Input::Timeout`] is wanted. `None` while nothing is going on.
@@ -245,7 +283,9 @@ impl Engine {
     /// Lets something happen to a call, then notes its new deadline or its end.
     fn touch(&mut self, key: CallKey, what: impl FnOnce(&mut Call, &mut Wires)) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
+        self.touching = Some(key);
         what(&mut entry.call, &mut self.wires);
+        self.touching = None;
         let Some(outcome) = entry.call.outcome() else {
             let deadline = entry.call.deadline();
             if deadline != entry.armed {
@@ -426,10 +466,13 @@ impl Engine {
             sip::Event::Incoming { leg, request, .. } => self.incoming(now, leg, &request),
             sip::Event::Cancelled { leg } => self.gave_up(leg),
             sip::Event::OfferRefused { .. } => {}
-            sip::Event::Request { id, leg, request, source } => {
+            sip::Event::Request { id, leg, request, source, transport } => {
                 let reply = match (&request.method, leg) {
                     (Method::Info, Some(leg)) => self.reply_to_info(now, leg, &request),
-                    _ => self.reply_to(now, &request, source),
+                    _ => {
+                        let peer = sip::Hop { transport, address: source };
+                        self.reply_to(now, &request, peer)
+                    }
                 };
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
@@ -456,38 +499,79 @@ impl Engine {
             self.touch(key, what);
         }
     }
+}
 
-    /// INFO within a call (RFC 6086): a key, where it tells one.
-    fn reply_to_info(&mut self, now: Instant, leg: LegId, request: &Request) -> Reply {
-        let reply = |code| Reply { code, ..Reply::default() };
-        if request.body.is_empty() {
-            return reply(200);
-        }
-        if !leg::tells_keys(request) {
-            let mut reply = reply(415);
-            reply.headers.push(Name::Accept, leg::KEY_BODIES.join(", ").as_bytes());
-            return reply;
-        }
-        let Some(key) = Key::in_info(&request.body) else { return reply(400) };
-        self.touch_leg(leg, |call, wires| call.key_in_info(now, key, wires));
-        reply(200)
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::Limits;
+
+    fn engine() -> Engine {
+        Engine::new(EngineConfig {
+            sip_local: "192.0.2.1:5060".parse().unwrap(),
+            media_address: "192.0.2.1".parse().unwrap(),
+            rtp_ports: vec![30_000],
+            secret: [1; 32],
+            fresh_secret: [2; 32],
+            realm: "phones.example".to_owned(),
+            phone_digests: vec![sip::digest::Algorithm::Md5],
+            user_agent: "test".to_owned(),
+            limits: Limits::default(),
+        })
     }
 
-    fn reply_to(&mut self, now: Instant, request: &Request, source: SocketAddr) -> Reply {
-        let code = match request.method {
-            Method::Register => {
-                let Wires { events, counters, .. } = &mut self.wires;
-                return self.registrar.register(now, request, source, events, counters);
-            }
-            // Capabilities (RFC 3261 §11.2); phones also ping with it.
-            Method::Options => 200,
-            _ => 405,
-        };
-        let mut headers = Headers::new();
-        headers.push(Name::Allow, ALLOW);
-        if code == 200 {
-            headers.push(Name::Accept, b"application/sdp");
+    /// Goal: a bug that panics in one call ends that call, and no other.
+    #[test]
+    fn a_panic_costs_the_call_it_came_from() {
+        #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
+        let mut now = Instant::now();
+        let mut engine = engine();
+        let mut out = Outputs::default();
+        let clip = Arc::new(crate::Clip::from_samples(&[0; 800]));
+        for key in [1, 2] {
+            let uri = "sip:09121234567@192.0.2.2".to_owned();
+            let spec = CallSpec {
+                call: CallKey(key),
+                call_id: format!("call-{key}@engine.test"),
+                target: crate::Target::Address {
+                    address: "192.0.2.2:5060".parse().unwrap(),
+                    request_uri: uri.clone(),
+                    to: uri.clone(),
+                },
+                from_uri: uri,
+                credentials: None,
+                codecs: vec![Codec::Pcma],
+                script: Arc::new(crate::Script::message(Arc::clone(&clip), None)),
+                ring_timeout_ms: 30_000,
+                max_duration_ms: 120_000,
+            };
+            engine.handle(now, Input::Command(Command::Start(Box::new(spec))), &mut out);
         }
-        Reply { code, headers, ..Reply::default() }
+        out.clear();
+        let panic = AssertUnwindSafe(|| {
+            engine.begin(&mut out);
+            engine.touch(CallKey(1), |_, wires| {
+                wires.events.push(Event::Ringing { call: CallKey(1) });
+                panic!("a bug of ours")
+            });
+        });
+        assert!(catch_unwind(panic).is_err());
+        engine.recover(now, &mut out);
+        assert!(matches!(out.events[0], Event::Ringing { .. }), "what had happened is told");
+        let Event::Ended { call: CallKey(1), outcome } = &out.events[1] else { panic!() };
+        assert_eq!(outcome.cause, Cause::HungUpByUs);
+        assert_eq!(engine.live_calls(), 1);
+        out.clear();
+        // Nobody answers: the other call, and what is left of the first, come to their ends.
+        while let Some(at) = engine.next_timeout() {
+            now = at.max(now + Duration::from_millis(1));
+            engine.handle(now, Input::Timeout, &mut out);
+        }
+        assert_eq!(engine.live(), Live::default());
+        assert!(matches!(out.events.last(), Some(Event::Ended { call: CallKey(2), .. })));
     }
 }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use media::{Codec, EncodedClip, FRAME_SAMPLES};
-pub use sip::{Credentials, DialogSnapshot, Transmit};
+pub use sip::{Credentials, DialogSnapshot, Hop, Transmit, Transport};
 
 use crate::limits::{Limits, MAX_SNAPSHOT_BYTES};
 use crate::outcome::Outcome;
@@ -50,6 +50,18 @@ pub enum Input<'a> {
         source: SocketAddr,
         /// What was sent.
         bytes: &'a [u8],
+    },
+    /// One SIP message that came over a connection, as [`sip::framing`] cuts them out.
+    SipOver {
+        /// Who sent it, and by what.
+        peer: Hop,
+        /// What was sent.
+        bytes: &'a [u8],
+    },
+    /// A connection is gone, or could not be made.
+    Disconnected {
+        /// With whom.
+        peer: Hop,
     },
     /// A datagram on an RTP socket.
     Rtp {
@@ -272,7 +284,7 @@ pub struct Binding {
 /// is on record as dialled before its INVITE leaves.
 #[derive(Debug, Default)]
 pub struct Outputs {
-    /// Datagrams for the SIP socket.
+    /// Messages for the SIP socket, or for connections: [`Transmit::transport`] says which.
     pub sip: Vec<Transmit>,
     /// Packets for the RTP sockets.
     pub rtp: Vec<RtpTransmit>,

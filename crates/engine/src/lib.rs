@@ -23,8 +23,8 @@ mod script;
 pub use engine::{Engine, Live};
 pub use io::{
     AbandonedCall, Binding, CallKey, CallSpec, Clip, Command, Credentials, DialogSnapshot,
-    EngineConfig, Event, Input, Outputs, PhoneCredential, Recorded, RtpTransmit, Target, Transmit,
-    TrunkCheck, record_of,
+    EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtpTransmit, Target,
+    Transmit, Transport, TrunkCheck, record_of,
 };
 pub use keys::{KeySet, Keys};
 pub use limits::Limits;

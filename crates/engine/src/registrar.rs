@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use sip::digest::{Algorithm, Server, Verdict};
 use sip::message::header;
-use sip::{Headers, Name, NameAddr, Reply, Request};
+use sip::{Headers, Hop, Name, NameAddr, Reply, Request, Transport};
 
 use crate::counters::Counters;
 use crate::derive::hex;
@@ -38,7 +38,8 @@ struct Phone {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Contact {
     uri: String,
-    address: SocketAddr,
+    /// Where its REGISTER came from.
+    peer: Hop,
     expires_at: Instant,
     call_id: Vec<u8>,
     cseq: u32,
@@ -96,7 +97,7 @@ impl Registrar {
     /// Where a phone is reached: the contact that registered last.
     pub(crate) fn registration(&self, username: &str) -> Option<(&str, SocketAddr)> {
         let contact = self.phones.get(username)?.contacts.last()?;
-        Some((&contact.uri, contact.address))
+        Some((&contact.uri, contact.peer.address))
     }
 
     /// Whether there is such a phone, registered or not.
@@ -149,7 +150,7 @@ impl Registrar {
         &mut self,
         now: Instant,
         request: &Request,
-        source: SocketAddr,
+        peer: Hop,
         events: &mut Vec<Event>,
         counters: &mut Counters,
     ) -> Reply {
@@ -158,7 +159,7 @@ impl Registrar {
             Err(reply) => return reply,
         };
         let applied = wish_of(request)
-            .and_then(|wish| self.apply(now, &username, request, source, wish, events));
+            .and_then(|wish| self.apply(now, &username, request, peer, wish, events));
         match applied {
             Ok(reply) => {
                 counters.registrations_accepted += 1;
@@ -231,7 +232,7 @@ impl Registrar {
         now: Instant,
         username: &str,
         request: &Request,
-        source: SocketAddr,
+        peer: Hop,
         wish: Wish,
         events: &mut Vec<Event>,
     ) -> Result<Reply, Reply> {
@@ -259,7 +260,7 @@ impl Registrar {
                     }
                     let expires_at = now + Duration::from_secs(expires_s.into());
                     let call_id = call_id.clone();
-                    contacts.push(Contact { uri, address: source, expires_at, call_id, cseq });
+                    contacts.push(Contact { uri, peer, expires_at, call_id, cseq });
                 }
             }
         });
@@ -291,10 +292,27 @@ fn whereabouts(now: Instant, username: &str, latest: Option<&Contact>) -> Event 
     let left = contact.expires_at.saturating_duration_since(now).as_secs();
     Event::PhoneRegistered {
         username,
-        contact_uri: contact.uri.clone(),
-        address: contact.address,
+        contact_uri: reached_by(contact),
+        address: contact.peer.address,
         expires_s: u32::try_from(left).unwrap_or(MAX_REGISTRATION_S),
     }
+}
+
+/// The Contact URI with the transport by which the phone is reached. Phones leave it out even
+/// when they register over a connection, and are then called over that.
+fn reached_by(contact: &Contact) -> String {
+    let transport = contact.peer.transport;
+    if transport == Transport::Udp || transport_of(&contact.uri).is_some() {
+        return contact.uri.clone();
+    }
+    // Parameters come before what would be a URI's header fields (RFC 3261 §19.1.1).
+    let end = contact.uri.find('?').unwrap_or(contact.uri.len());
+    let (address, rest) = contact.uri.split_at(end);
+    format!("{address};transport={}{rest}", transport.name().to_ascii_lowercase())
+}
+
+fn transport_of(uri: &str) -> Option<Transport> {
+    uri.parse::<sip::Uri>().ok()?.transport()
 }
 
 /// The contact that a phone had before a restart.
@@ -303,7 +321,10 @@ fn restored(now: Instant, credential: &PhoneCredential) -> Option<Contact> {
     let left = Duration::from_secs(binding.expires_in_s.min(MAX_REGISTRATION_S).into());
     Some(Contact {
         uri: binding.contact_uri.clone(),
-        address: binding.address,
+        peer: Hop {
+            transport: transport_of(&binding.contact_uri).unwrap_or_default(),
+            address: binding.address,
+        },
         expires_at: now + left,
         call_id: Vec::new(),
         cseq: 0,

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use engine::{Codec, Credentials, MachineDetection};
+use engine::{Codec, Credentials, MachineDetection, Transport};
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -55,6 +55,8 @@ pub struct Trunk {
     pub name: String,
     /// Where its INVITEs are sent.
     pub address: SocketAddr,
+    /// What carries them.
+    pub transport: Transport,
     /// The number shown to the callee: the user part of From.
     pub caller_id: String,
     /// For a 401 or 407.

@@ -7,7 +7,7 @@ use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
 use engine::{
     AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, OnMachine, Script, Target,
-    limits::DRAIN_MS,
+    Transport, limits::DRAIN_MS,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -81,8 +81,14 @@ pub(crate) fn trunk_target(
     name: &str,
     destination: &Destination,
 ) -> Option<Target> {
-    let address = trunk(config, name)?.address;
-    let uri = format!("sip:{}@{address}", destination.as_str());
+    let trunk = trunk(config, name)?;
+    let address = trunk.address;
+    let transport = match trunk.transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
+    };
+    let uri = format!("sip:{}@{address}{transport}", destination.as_str());
     Some(Target::Address { address, request_uri: uri.clone(), to: uri })
 }
 

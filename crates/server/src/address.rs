@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSo
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::config::{Config, Sip};
+use crate::config::{Config, Sip, Trunk};
 
 /// An address of nobody (RFC 5737, RFC 3849): the way there is the way out of the machine.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -19,7 +19,7 @@ const NOBODY_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 /// which key to set.
 pub fn advertised(config: &Config) -> Result<IpAddr> {
     let trunks = config.trunk.iter().map(|trunk| {
-        let address = resolve(&trunk.address);
+        let address = resolve(trunk);
         let address = address.with_context(|| format!("trunk '{}'", trunk.name))?;
         Ok((trunk.name.as_str(), address))
     });
@@ -79,13 +79,22 @@ pub fn host(address: IpAddr) -> String {
     }
 }
 
-/// Resolves `HOST:PORT`, or `HOST` with SIP's own port.
+/// The host in `HOST:PORT` or `HOST`, an IPv6 address without its brackets.
+pub fn host_of(address: &str) -> &str {
+    let bracketed = address.strip_prefix('[').and_then(|rest| rest.split(']').next());
+    bracketed.unwrap_or_else(|| address.split(':').next().unwrap_or(address))
+}
+
+/// Resolves the `HOST:PORT` of a trunk, or `HOST` with the port that its transport has.
 ///
 /// # Errors
 /// Nobody knows the name.
-pub fn resolve(address: &str) -> Result<SocketAddr> {
-    let with_port =
-        if address.contains(':') { address.to_owned() } else { format!("{address}:5060") };
+pub fn resolve(trunk: &Trunk) -> Result<SocketAddr> {
+    let address = trunk.address.as_str();
+    let port = engine::Transport::from(trunk.transport).default_port();
+    let without_port =
+        if address.starts_with('[') { address.ends_with(']') } else { !address.contains(':') };
+    let with_port = if without_port { format!("{address}:{port}") } else { address.to_owned() };
     with_port
         .to_socket_addrs()
         .with_context(|| format!("resolving {address}"))?

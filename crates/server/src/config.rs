@@ -116,6 +116,16 @@ section! {
         /// This machine only, until you set it; trunks elsewhere need `0.0.0.0:5060`, all
         /// addresses of the machine, or one of them.
         listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 5060)),
+        /// Whether SIP over TCP is taken, too, at the same address and port.
+        tcp: bool = true,
+        /// Port for SIP over TLS, at the same address; 0 takes none.
+        tls_port: u16 = 0,
+        /// Our certificate and those that vouch for it (PEM). Read again at SIGHUP.
+        tls_certificate: PathBuf = PathBuf::from("sip-certificate.pem"),
+        /// The private key of our certificate (PEM).
+        tls_key: PathBuf = PathBuf::from("sip-key.pem"),
+        /// The authorities that vouch for trunks (PEM).
+        tls_authorities: PathBuf = PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
         /// The IP address at which trunks and phones reach us, when it is not one of this machine:
         /// the outer address of a NAT. Empty: the one of `listen`, or the one from which the
         /// machine reaches its trunks.
@@ -224,10 +234,11 @@ section! {
     Trunk {
         /// Its name in logs, metrics and records.
         name: String = String::new(),
-        /// Address and port of the carrier's SIP server.
+        /// Address and port of the carrier's SIP server. Over TLS its certificate must have this
+        /// name.
         address: String = String::new(),
-        /// Transport; `udp` is the one there is.
-        transport: String = String::from("udp"),
+        /// What carries SIP: `udp`, `tcp` or `tls`.
+        transport: Transport = Transport::Udp,
         /// User name for digest authentication; empty when the carrier knows us by address.
         username: String = String::new(),
         /// Password for digest authentication.
@@ -289,6 +300,28 @@ impl PhoneDigests {
             Self::Md5 => vec![engine::Algorithm::Md5],
             Self::Sha256 => vec![engine::Algorithm::Sha256],
             Self::Both => vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
+        }
+    }
+}
+
+/// What carries SIP to a trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A connection.
+    Tcp,
+    /// An encrypted connection.
+    Tls,
+}
+
+impl From<Transport> for engine::Transport {
+    fn from(transport: Transport) -> Self {
+        match transport {
+            Transport::Udp => Self::Udp,
+            Transport::Tcp => Self::Tcp,
+            Transport::Tls => Self::Tls,
         }
     }
 }
@@ -474,9 +507,6 @@ impl Trunk {
     fn check(&self) -> Result<()> {
         if self.name.is_empty() || self.name.len() > 60 {
             bail!("trunk.name: between 1 and 60 characters");
-        }
-        if self.transport != "udp" {
-            bail!("trunk.transport of '{}': only udp is there", self.name);
         }
         if self.address.is_empty() {
             bail!("trunk.address of '{}' is missing", self.name);

@@ -7,22 +7,27 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use engine::{CallKey, Command, Engine, EngineConfig, Event, Input, Outputs, RtpTransmit};
+use engine::{
+    CallKey, Command, Engine, EngineConfig, Event, Hop, Input, Outputs, RtpTransmit, Transmit,
+    Transport,
+};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::backlog::EventBacklog;
 use crate::clock;
 use crate::flight_recorder::Recorder;
+use crate::refusals::Refusals;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands that may wait for the shard; more is refused by the sender's side.
@@ -52,16 +57,64 @@ const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 pub enum ShardCommand {
     /// For the engine.
     Engine(Command),
+    /// A message came over a connection.
+    SipOver {
+        /// From whom.
+        peer: Hop,
+        /// The whole message.
+        bytes: Vec<u8>,
+        /// Its place among the messages that may wait; free again when it was handled.
+        permit: OwnedSemaphorePermit,
+    },
+    /// A connection is gone, or could not be made.
+    Disconnected {
+        /// With whom.
+        peer: Hop,
+    },
     /// The call is settled: its place in the flight recorder is free.
     Release(CallKey),
     /// End the thread. Calls that are alive are left to recovery.
     Stop,
 }
 
+/// Where a running shard takes its commands from; for whoever has something to say to it.
+#[derive(Clone)]
+pub struct Inbox {
+    queue: SyncSender<ShardCommand>,
+    wake: Arc<EventFd>,
+    /// Set when the thread has ended.
+    ended: Arc<AtomicBool>,
+}
+
+impl Inbox {
+    /// Hands a command over.
+    ///
+    /// # Errors
+    /// The command, when the shard is so far behind that its inbox is full, or has ended.
+    pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
+        // A place that becomes free is no hurry: the next command or packet wakes the shard.
+        let hurry = !matches!(command, ShardCommand::Release(_));
+        match self.queue.try_send(command) {
+            Ok(()) => {
+                if hurry {
+                    // A full counter wakes just as well.
+                    let _ = self.wake.write(1);
+                }
+                Ok(())
+            }
+            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
+        }
+    }
+
+    /// Whether nobody takes commands any more.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+}
+
 /// The other side of a running shard.
 pub struct Shard {
-    inbox: SyncSender<ShardCommand>,
-    wake: Arc<EventFd>,
+    inbox: Inbox,
     thread: Option<JoinHandle<()>>,
     live: Arc<AtomicU64>,
     /// Where peers reach its SIP socket.
@@ -78,6 +131,10 @@ pub struct ShardConfig {
     pub media_port_first: u16,
     /// How many RTP sockets.
     pub media_ports: u16,
+    /// Where messages for connections go; without it there are no connections.
+    pub connections: Option<mpsc::Sender<Transmit>>,
+    /// The port at which peers reach us over TLS, when they do.
+    pub tls_port: Option<u16>,
     /// Completes the engine's configuration from the bound sockets.
     pub engine: EngineConfig,
 }
@@ -106,18 +163,29 @@ impl Shard {
             .map(|socket| Ok(socket.local_addr()?.port()))
             .collect::<std::io::Result<_>>()
             .context("asking for the media ports")?;
-        let (inbox, commands) = sync_channel(INBOX);
+        let (queue, commands) = sync_channel(INBOX);
         let wake = Arc::new(
             EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
                 .context("making the shard's wake-up")?,
         );
         let live = Arc::new(AtomicU64::new(0));
         let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
+        let connections = config.connections;
+        let tls = config.tls_port.map(|port| SocketAddr::new(config.advertised, port));
+        let ended = Arc::new(AtomicBool::new(false));
+        let end = SetAtEnd(Arc::clone(&ended));
         // Made inside the thread: the batches' headers hold pointers and stay where they are.
         let work = move || {
+            let _end = end;
             let start = clock::instant();
+            let mut engine = Engine::new(engine);
+            if let Some(tls) = tls {
+                engine.reach(Transport::Tls, tls);
+            }
             let worker = Worker {
-                engine: Engine::new(engine),
+                engine: Guarded(engine),
+                connections,
+                disconnected: BTreeSet::new(),
                 sip,
                 rtp: rtp.into_iter().map(|socket| RtpSocket { socket, read_at: start }).collect(),
                 recorder,
@@ -134,6 +202,7 @@ impl Shard {
                 rtp_refused: Vec::new(),
                 live: count,
                 counters_due: start,
+                refusals: Refusals::new(start),
             };
             worker.run();
         };
@@ -141,7 +210,8 @@ impl Shard {
             .name(String::from("shard"))
             .spawn(work)
             .context("starting the shard's thread")?;
-        Ok(Self { inbox, wake, thread: Some(thread), live, sip_address })
+        let inbox = Inbox { queue, wake, ended };
+        Ok(Self { inbox, thread: Some(thread), live, sip_address })
     }
 
     /// Hands a command over.
@@ -149,18 +219,12 @@ impl Shard {
     /// # Errors
     /// The command, when the shard is so far behind that its inbox is full, or has ended.
     pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
-        // A place that becomes free is no hurry: the next command or packet wakes the shard.
-        let hurry = !matches!(command, ShardCommand::Release(_));
-        match self.inbox.try_send(command) {
-            Ok(()) => {
-                if hurry {
-                    // A full counter wakes just as well.
-                    let _ = self.wake.write(1);
-                }
-                Ok(())
-            }
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
-        }
+        self.inbox.send(command)
+    }
+
+    /// A way to it for others.
+    pub fn inbox(&self) -> Inbox {
+        self.inbox.clone()
     }
 
     /// How many calls are alive.
@@ -199,6 +263,31 @@ fn bind_media(config: &ShardConfig) -> Result<Vec<UdpSocket>> {
         .collect()
 }
 
+/// An engine whose bugs cost one input and at most one call, not the thread with all of them.
+struct Guarded(Engine);
+
+impl Guarded {
+    fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
+        // The engine says itself how it goes on with what a panic left behind.
+        let handled = catch_unwind(AssertUnwindSafe(|| self.0.handle(now, input, out)));
+        if handled.is_err() {
+            tracing::error!(
+                "the engine has panicked, which is a bug; it goes on without the input"
+            );
+            self.0.recover(now, out);
+        }
+    }
+}
+
+/// Tells that a thread has ended, however it did.
+struct SetAtEnd(Arc<AtomicBool>);
+
+impl Drop for SetAtEnd {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// An RTP socket and when it was last read.
 struct RtpSocket {
     socket: UdpSocket,
@@ -206,7 +295,10 @@ struct RtpSocket {
 }
 
 struct Worker {
-    engine: Engine,
+    engine: Guarded,
+    connections: Option<mpsc::Sender<Transmit>>,
+    /// Peers to whose connections a message of the last step could not be handed.
+    disconnected: BTreeSet<Hop>,
     sip: UdpSocket,
     rtp: Vec<RtpSocket>,
     recorder: Recorder,
@@ -227,6 +319,7 @@ struct Worker {
     rtp_refused: Vec<RtpTransmit>,
     live: Arc<AtomicU64>,
     counters_due: Instant,
+    refusals: Refusals,
 }
 
 impl Worker {
@@ -242,7 +335,7 @@ impl Worker {
             self.take_refused(now);
             self.take_sip(now);
             self.take_rtp(now);
-            if self.engine.next_timeout().is_some_and(|due| due <= now) {
+            if self.engine.0.next_timeout().is_some_and(|due| due <= now) {
                 self.engine.handle(now, Input::Timeout, &mut self.out);
             }
             self.flush(now);
@@ -259,6 +352,14 @@ impl Worker {
         loop {
             match self.commands.try_recv() {
                 Ok(ShardCommand::Engine(command)) => self.take_command(now, command),
+                Ok(ShardCommand::SipOver { peer, bytes, permit }) => {
+                    let input = Input::SipOver { peer, bytes: &bytes };
+                    self.engine.handle(now, input, &mut self.out);
+                    drop(permit);
+                }
+                Ok(ShardCommand::Disconnected { peer }) => {
+                    self.engine.handle(now, Input::Disconnected { peer }, &mut self.out);
+                }
                 Ok(ShardCommand::Release(call)) => self.recorder.release(call),
                 Ok(ShardCommand::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
@@ -284,6 +385,9 @@ impl Worker {
                 undeliverable.insert(destination);
             });
         }
+        while let Some(peer) = self.disconnected.pop_first() {
+            self.engine.handle(now, Input::Disconnected { peer }, &mut self.out);
+        }
         for packet in self.rtp_refused.drain(..) {
             self.engine.handle(now, Input::RtpRefused(&packet), &mut self.out);
         }
@@ -304,7 +408,7 @@ impl Worker {
     fn take_rtp(&mut self, now: Instant) {
         let (engine, out) = (&mut self.engine, &mut self.out);
         for (slot, rtp) in (0..=u8::MAX).zip(&mut self.rtp) {
-            let pause = if engine.calls_on_port(slot) > 0 { RTP_UNREAD } else { IDLE_WAIT };
+            let pause = if engine.0.calls_on_port(slot) > 0 { RTP_UNREAD } else { IDLE_WAIT };
             if now + RTP_EARLY < rtp.read_at + pause {
                 continue;
             }
@@ -320,6 +424,7 @@ impl Worker {
         for event in &self.out.events {
             self.recorder.note(event);
         }
+        self.hand_to_connections();
         let (datagrams, undeliverable) = (&self.out.sip, &mut self.undeliverable);
         self.sender.send(
             &self.sip,
@@ -342,6 +447,17 @@ impl Worker {
         self.out.clear();
     }
 
+    /// Takes what goes over connections out of the messages to send.
+    fn hand_to_connections(&mut self) {
+        for transmit in self.out.sip.extract_if(.., |message| message.transport.is_reliable()) {
+            let peer = Hop { transport: transmit.transport, address: transmit.destination };
+            let sender = self.connections.as_ref();
+            if sender.is_none_or(|sender| sender.try_send(transmit).is_err()) {
+                self.disconnected.insert(peer);
+            }
+        }
+    }
+
     /// Tells the node what has happened, all at once, when that is due and it has room.
     fn report(&mut self, now: Instant) {
         if self.report_at.is_none_or(|at| now < at) {
@@ -352,17 +468,20 @@ impl Worker {
     }
 
     fn publish(&mut self, now: Instant) {
-        let live = self.engine.live_calls() as u64;
+        let live = self.engine.0.live_calls() as u64;
         self.live.store(live, Ordering::Relaxed);
         if now < self.counters_due {
             return;
         }
         self.counters_due = now + COUNTERS_EVERY;
         self.publish_counters();
+        for (reason, count) in self.refusals.since(now, self.engine.0.counters()) {
+            tracing::warn!(reason, count, "peers were refused in the last ten seconds");
+        }
     }
 
     fn publish_counters(&self) {
-        for (name, value) in self.engine.counters() {
+        for (name, value) in self.engine.0.counters() {
             metrics::counter!("avanak_engine_total", "event" => name).absolute(value);
         }
         metrics::counter!("avanak_datagrams_sent_total").absolute(self.sender.sent);
@@ -374,14 +493,14 @@ impl Worker {
     /// Waits for a datagram, a command or the next thing that is due.
     fn wait(&mut self) {
         let now = clock::instant();
-        let longest = if !self.undeliverable.is_empty() {
+        let longest = if !self.undeliverable.is_empty() || !self.disconnected.is_empty() {
             Duration::ZERO
-        } else if self.engine.live_calls() > 0 {
+        } else if self.engine.0.live_calls() > 0 {
             RTP_UNREAD
         } else {
             IDLE_WAIT
         };
-        let due = [self.engine.next_timeout(), self.report_at].into_iter().flatten().min();
+        let due = [self.engine.0.next_timeout(), self.report_at].into_iter().flatten().min();
         let wait = due.map_or(longest, |due| due.saturating_duration_since(now).min(longest));
         let timeout = TimeSpec::from_duration(wait);
         let mut descriptors = [

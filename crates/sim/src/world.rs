@@ -528,6 +528,7 @@ fn node_config(plan: &Plan) -> NodeConfig {
     let trunk = |name: &str, caps: Caps, prefixes: Vec<String>| Trunk {
         name: name.to_owned(),
         address: CARRIER_SIP.parse().expect("a literal"),
+        transport: engine::Transport::Udp,
         caller_id: String::from("02100000000"),
         credentials: Some(engine::Credentials {
             username: credential.to_owned(),

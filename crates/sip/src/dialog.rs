@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::limits::{MAX_PRACKS, MAX_ROUTES};
 use crate::message::{Headers, Name, NameAddr, Uri, header};
+use crate::transport::{Hop, Transport};
 
 /// What a call's messages have in common from the first INVITE on, whatever dialogs it forks
 /// into. Values are as they stand in header fields.
@@ -19,7 +20,7 @@ pub(crate) struct Origin {
     /// Where the first INVITE was addressed to.
     pub(crate) request_uri: Uri,
     /// Where the first INVITE was sent to, or came from.
-    pub(crate) destination: SocketAddr,
+    pub(crate) destination: Hop,
     /// Whether everything goes to `destination`, whatever Contact and Record-Route say.
     pub(crate) symmetric: bool,
     /// Our Contact value.
@@ -36,7 +37,7 @@ pub(crate) struct Dialog {
     pub(crate) target: Uri,
     /// The Route elements, first hop first.
     pub(crate) routes: Vec<Box<[u8]>>,
-    pub(crate) destination: SocketAddr,
+    pub(crate) destination: Hop,
     /// The number of the last request we sent.
     pub(crate) local_cseq: u32,
     /// The number of the last request the peer sent.
@@ -99,7 +100,13 @@ impl Dialog {
             Some(route) => header::address_of(route).and_then(|text| Uri::parse(text).ok()),
             None => Some(self.target.clone()),
         };
-        self.destination = hop.and_then(|uri| uri.socket_addr()).unwrap_or(self.origin.destination);
+        let origin = self.origin.destination;
+        let named = hop.and_then(|uri| Some((uri.socket_addr()?, uri.transport())));
+        // Who names no transport is reached as before; not all write what they use.
+        self.destination = named.map_or(origin, |(address, transport)| Hop {
+            transport: transport.unwrap_or(origin.transport),
+            address,
+        });
     }
 
     /// Sends everything to where the first INVITE came from. For the dialog of a call that has
@@ -141,7 +148,8 @@ impl Dialog {
 
     pub(crate) fn snapshot(&self) -> DialogSnapshot {
         DialogSnapshot {
-            destination: self.destination,
+            destination: self.destination.address,
+            transport: self.destination.transport,
             call_id: self.origin.call_id.to_vec(),
             local: self.origin.local.to_vec(),
             remote: self.remote.to_vec(),
@@ -165,7 +173,7 @@ impl Dialog {
             local_tag: header::tag(&snapshot.local)?.into(),
             remote: one_line(&snapshot.remote),
             request_uri: target,
-            destination: snapshot.destination,
+            destination: Hop { transport: snapshot.transport, address: snapshot.destination },
             symmetric: true,
             contact: Box::default(),
         };
@@ -191,6 +199,8 @@ fn record_routes(headers: &Headers) -> Vec<Box<[u8]>> {
 pub struct DialogSnapshot {
     /// Where in-dialog requests go.
     pub destination: SocketAddr,
+    /// What carries them.
+    pub transport: Transport,
     /// The Call-ID.
     pub call_id: Vec<u8>,
     /// Our From value, with tag.
@@ -211,7 +221,12 @@ const SNAPSHOT_FORM: &[u8] = b"dialog 1";
 impl DialogSnapshot {
     /// The snapshot as bytes to keep: one value a line, none of which can hold a line end.
     pub fn encode(&self) -> Vec<u8> {
-        let (destination, cseq) = (self.destination.to_string(), self.next_cseq.to_string());
+        let transport = match self.transport {
+            Transport::Udp => String::new(),
+            other => format!("{} ", other.name()),
+        };
+        let destination = format!("{transport}{}", self.destination);
+        let cseq = self.next_cseq.to_string();
         let mut lines = vec![
             SNAPSHOT_FORM,
             destination.as_bytes(),
@@ -231,8 +246,11 @@ impl DialogSnapshot {
         if lines.next()? != SNAPSHOT_FORM {
             return None;
         }
+        let destination = std::str::from_utf8(lines.next()?).ok()?;
+        let (transport, address) = destination.split_once(' ').unwrap_or(("UDP", destination));
         Some(Self {
-            destination: std::str::from_utf8(lines.next()?).ok()?.parse().ok()?,
+            destination: address.parse().ok()?,
+            transport: Transport::named(transport.as_bytes())?,
             next_cseq: header::number(lines.next()?)?,
             call_id: lines.next()?.to_vec(),
             local: lines.next()?.to_vec(),

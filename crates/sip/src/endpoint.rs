@@ -1,4 +1,4 @@
-//! One SIP endpoint on one UDP address: the front door of this crate. Knows no business.
+//! One SIP endpoint: the front door of this crate. Knows no business.
 //!
 //! Everything is driven from outside: [`Endpoint::receive`] takes a datagram,
 //! [`Endpoint::expire`] the time, the other methods are commands. All of them append to the
@@ -13,6 +13,7 @@ mod compose;
 mod counters;
 mod event;
 mod leg;
+mod refusal;
 mod reliable;
 mod reoffer;
 mod request;
@@ -39,6 +40,7 @@ use crate::limits::Limits;
 use crate::message::{self, CSeq, Headers, Malformed, Message, Name, Response, Via};
 use crate::token::{Key, Tokens};
 use crate::transaction::{Heard, Timers};
+use crate::transport::{Hop, Transport};
 
 /// How an endpoint is set up.
 #[derive(Debug, Clone)]
@@ -96,7 +98,7 @@ pub struct Live {
     pub timers: usize,
 }
 
-/// The transactions, dialogs and timers behind one UDP address.
+/// The transactions, dialogs and timers behind one address.
 pub struct Endpoint {
     config: Config,
     composer: Composer,
@@ -135,8 +137,18 @@ impl Endpoint {
         }
     }
 
+    /// Says where peers reach us over a transport, when that is not [`Config::local`].
+    pub fn reach(&mut self, transport: Transport, local: SocketAddr) {
+        self.composer.reach(transport, local);
+    }
+
     /// Takes one datagram. Whatever is wrong with it is counted, never an error.
     pub fn receive(&mut self, now: Instant, source: SocketAddr, bytes: &[u8], out: &mut Outputs) {
+        self.receive_over(now, Hop::udp(source), bytes, out);
+    }
+
+    /// Takes one message, by whatever it came; of a connection, what [`crate::framing`] cut out.
+    pub fn receive_over(&mut self, now: Instant, source: Hop, bytes: &[u8], out: &mut Outputs) {
         self.counters.datagrams_in += 1;
         if bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             self.counters.keepalives += 1;
@@ -144,7 +156,7 @@ impl Endpoint {
         }
         match message::parse(bytes, &self.config.limits) {
             Ok(Message::Request(request)) => {
-                self.sources.earned(&self.tokens, source.ip(), bytes.len());
+                self.sources.earned(&self.tokens, source.address.ip(), bytes.len());
                 self.request_heard(now, source, request, out);
             }
             Ok(Message::Response(response)) => self.response_heard(now, source, response, out),
@@ -171,7 +183,7 @@ impl Endpoint {
 
     /// The request of ours that a response answers: by branch and method (§17.1.3), number and
     /// address.
-    fn answered_by(&mut self, source: SocketAddr, response: &Response) -> Option<Key> {
+    fn answered_by(&mut self, source: Hop, response: &Response) -> Option<Key> {
         let cseq = response.headers.get(Name::CSeq).and_then(|value| CSeq::parse(value).ok())?;
         let mut vias = response.headers.elements(Name::Via);
         let via = Via::parse(vias.next()?).ok()?;
@@ -186,20 +198,15 @@ impl Endpoint {
             self.counters.stray_responses += 1;
             return None;
         };
-        if transaction.peer.ip().to_canonical() != source.ip().to_canonical() {
+        let canonical = |hop: Hop| hop.address.ip().to_canonical();
+        if canonical(transaction.peer) != canonical(source) {
             self.counters.wrong_source += 1;
             return None;
         }
         Some(key)
     }
 
-    fn response_heard(
-        &mut self,
-        now: Instant,
-        source: SocketAddr,
-        response: Response,
-        out: &mut Outputs,
-    ) {
+    fn response_heard(&mut self, now: Instant, source: Hop, response: Response, out: &mut Outputs) {
         let Some(key) = self.answered_by(source, &response) else { return };
         let Some(transaction) = self.clients.get_mut(&key) else { return };
         let heard = transaction.machine.heard(now, response.code);
@@ -406,9 +413,31 @@ impl Endpoint {
     /// The socket says that datagrams to `destination` cannot be delivered: calls and requests
     /// that wait for a first response from there fail with [`Failure::Transport`].
     pub fn undeliverable(&mut self, now: Instant, destination: SocketAddr, out: &mut Outputs) {
-        let waiting = |t: &ClientTransaction| t.peer == destination && t.machine.is_calling();
+        let peer = Hop::udp(destination);
+        self.fail_where(now, out, |t| t.peer == peer && t.machine.is_calling());
+    }
+
+    /// The connection with `peer` is gone, or could not be made: what waits for a response from
+    /// there fails with [`Failure::Transport`]. Answered calls live on, and responses of ours go
+    /// to where their Via says (RFC 3261 §18.2.2).
+    pub fn disconnected(&mut self, now: Instant, peer: Hop, out: &mut Outputs) {
+        for transaction in self.servers.values_mut() {
+            let head = &mut transaction.head;
+            if head.destination == peer {
+                head.destination.address = head.fallback;
+            }
+        }
+        self.fail_where(now, out, |t| t.peer == peer && t.machine.needs_connection());
+    }
+
+    fn fail_where(
+        &mut self,
+        now: Instant,
+        out: &mut Outputs,
+        fails: impl Fn(&ClientTransaction) -> bool,
+    ) {
         let keys: Vec<Key> =
-            self.clients.iter().filter(|(_, t)| waiting(t)).map(|(key, _)| *key).collect();
+            self.clients.iter().filter(|(_, t)| fails(t)).map(|(key, _)| *key).collect();
         for key in keys {
             self.fail_client(now, key, &Failure::Transport, out);
         }

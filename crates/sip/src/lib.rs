@@ -7,6 +7,7 @@
 
 pub mod digest;
 pub mod endpoint;
+pub mod framing;
 pub mod limits;
 pub mod message;
 
@@ -14,6 +15,7 @@ mod admission;
 mod dialog;
 mod token;
 pub mod transaction;
+mod transport;
 
 pub use dialog::DialogSnapshot;
 pub use digest::Credentials;
@@ -25,3 +27,4 @@ pub use limits::{Limits, Rates};
 pub use message::{
     Headers, Malformed, Message, Method, Name, NameAddr, Request, Response, Scheme, Uri,
 };
+pub use transport::{Hop, Transport};

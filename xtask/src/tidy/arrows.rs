@@ -41,6 +41,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("ebur128", &["audio"]),
     ("nix", &["server", "bench"]),
     ("socket2", &["server", "bench"]),
+    ("tokio-rustls", &["server"]),
     ("icu_calendar", &["domain"]),
     ("jiff", &["domain"]),
     ("figment", &["server"]),

@@ -2,7 +2,7 @@
 //! request, and without a clock of its own.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use carrier::{Carrier, Heard};
 use engine::{
-    CallKey, CallSpec, Clip, Command, Credentials, Engine, EngineConfig, Event, Input, Limits,
-    Outcome, Outputs, Recorded, Script, Target,
+    CallKey, CallSpec, Clip, Command, Credentials, Engine, EngineConfig, Event, Hop, Input, Limits,
+    Outcome, Outputs, Recorded, Script, Target, Transport,
 };
 use media::{Codec, FRAME_SAMPLES};
 
@@ -69,6 +69,8 @@ pub struct World {
     pub sip_bytes: BTreeMap<IpAddr, usize>,
     /// Frames that the engine's operating system does not take.
     pub refused_frames: std::ops::Range<u32>,
+    /// Peers whose SIP comes over a connection, and must be sent so.
+    pub connected: BTreeSet<SocketAddr>,
     pub loss_percent: u64,
     /// Every tenth SIP datagram to the engine arrives with some bytes changed.
     pub damage: bool,
@@ -98,6 +100,7 @@ impl World {
             keep_sent_rtp: false,
             sip_bytes: BTreeMap::new(),
             refused_frames: 0..0,
+            connected: BTreeSet::new(),
             loss_percent: 0,
             damage: false,
             dice: Dice(1),
@@ -136,6 +139,8 @@ impl World {
         self.events.extend(out.events.drain(..).map(|event| (at, event)));
         self.recorded.extend(out.recorded.drain(..).map(|part| (at, part)));
         for transmit in out.sip.drain(..) {
+            let connected = self.connected.contains(&transmit.destination);
+            assert_eq!(transmit.transport.is_reliable(), connected, "{}", transmit.destination);
             *self.sip_bytes.entry(transmit.destination.ip()).or_default() += transmit.bytes.len();
             self.post(address(ENGINE_SIP), transmit.destination, transmit.bytes.to_vec());
         }
@@ -200,7 +205,12 @@ impl World {
     fn deliver(&mut self, datagram: &Datagram) {
         let Datagram { from, to, bytes } = datagram;
         if *to == address(ENGINE_SIP) {
-            self.engine_input(Input::Sip { source: *from, bytes });
+            if self.connected.contains(from) {
+                let peer = Hop { transport: Transport::Tcp, address: *from };
+                self.engine_input(Input::SipOver { peer, bytes });
+            } else {
+                self.engine_input(Input::Sip { source: *from, bytes });
+            }
         } else if to.ip() == address(ENGINE_SIP).ip() {
             let slot = u8::try_from((to.port() - ENGINE_FIRST_PORT) / 2).unwrap();
             self.engine_input(Input::Rtp { slot, source: *from, bytes });

@@ -126,6 +126,7 @@ pub fn config(max_channels: u32, max_cps: u32) -> NodeConfig {
     let trunk = Trunk {
         name: String::from("north"),
         address: "192.0.2.1:5060".parse().unwrap(),
+        transport: engine::Transport::Udp,
         caller_id: String::from("02100000000"),
         credentials: None,
         codecs: Vec::new(),
@@ -419,6 +420,7 @@ pub fn ended(call: CallKey, outcome: Outcome) -> Event {
 
 pub fn dialog() -> Box<DialogSnapshot> {
     Box::new(DialogSnapshot {
+        transport: engine::Transport::Udp,
         destination: "192.0.2.1:5060".parse().unwrap(),
         call_id: b"1-1@avanak.invalid".to_vec(),
         local: b"<sip:a@b>;tag=1".to_vec(),

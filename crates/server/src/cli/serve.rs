@@ -1,5 +1,6 @@
 //! `avanak serve`: puts the parts together, runs them, and takes them apart again.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,7 +24,7 @@ use crate::config::{self, Config};
 use crate::node_loop::{NodeLoop, Parts};
 use crate::sandbox::SandboxThread;
 use crate::shard::{self, Shard, ShardConfig};
-use crate::{address, flight_recorder, lock, open_files, phones, telemetry};
+use crate::{address, flight_recorder, lock, open_files, phones, streams, telemetry};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
 /// when it answers.
@@ -111,7 +112,17 @@ impl Platform {
                 .context("starting the node")?;
         let (report, events) = shard::event_channel();
         let [recorder] = recorder;
-        let shard = Shard::start(shard_config(config, advertised)?, recorder, report)?;
+        let (connections, orders) = streams::order_channel();
+        let listening = streams::listen(&config.sip).await?;
+        let shard_config = shard_config(config, listening.sip, advertised, connections)?;
+        let shard = Shard::start(shard_config, recorder, report)?;
+        streams::start(streams::Parts {
+            sip: config.sip.clone(),
+            listening,
+            orders,
+            shard: shard.inbox(),
+            names: trunk_names(config)?,
+        })?;
         tracing::info!(sip = %shard.sip_address, node = config.node.name, "the node is up");
         let (order, orders) = mpsc::channel(ORDERS);
         let phones = phones::start(Arc::clone(&app), order);
@@ -218,11 +229,12 @@ fn node_config(
 }
 
 fn node_trunk(configured: &config::Trunk) -> Result<Trunk> {
-    let address = address::resolve(&configured.address)
-        .with_context(|| format!("trunk '{}'", configured.name))?;
+    let address =
+        address::resolve(configured).with_context(|| format!("trunk '{}'", configured.name))?;
     Ok(Trunk {
         name: configured.name.clone(),
         address,
+        transport: configured.transport.into(),
         caller_id: configured.caller_id.clone(),
         credentials: trunk::credentials(configured),
         codecs: Vec::new(),
@@ -239,6 +251,7 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
     Ok(Trunk {
         name: String::from("sandbox"),
         address,
+        transport: engine::Transport::Udp,
         caller_id: String::from("02100000000"),
         credentials: Some(engine::Credentials { username: auth.user, password: auth.password }),
         codecs: Vec::new(),
@@ -247,12 +260,27 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
     })
 }
 
-fn shard_config(config: &Config, advertised: IpAddr) -> Result<ShardConfig> {
+/// The hosts of trunks by address, which certificates are compared with.
+fn trunk_names(config: &Config) -> Result<BTreeMap<SocketAddr, String>> {
+    let name = |trunk: &config::Trunk| {
+        Ok((address::resolve(trunk)?, String::from(address::host_of(&trunk.address))))
+    };
+    config.trunk.iter().map(name).collect()
+}
+
+fn shard_config(
+    config: &Config,
+    listen: SocketAddr,
+    advertised: IpAddr,
+    connections: mpsc::Sender<engine::Transmit>,
+) -> Result<ShardConfig> {
     Ok(ShardConfig {
-        listen: config.sip.listen,
+        listen,
         advertised,
         media_port_first: config.sip.media_port_first,
         media_ports: config.sip.media_ports,
+        connections: Some(connections),
+        tls_port: Some(config.sip.tls_port).filter(|port| *port != 0),
         engine: EngineConfig {
             sip_local: config.sip.listen,
             media_address: advertised,

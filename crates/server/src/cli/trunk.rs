@@ -57,7 +57,7 @@ pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
 /// # Errors
 /// The step that failed, and what to do about it.
 pub async fn check(config: &Config, trunk: &Configured) -> Result<Vec<String>> {
-    let address = address::resolve(&trunk.address)?;
+    let address = address::resolve(trunk)?;
     let mut lines = vec![format!("ok   {} is {address}", trunk.address)];
     let advertised = address::advertised_to(&config.sip, &[(&trunk.name, address)])?;
     lines.push(format!("ok   it is told to reach us at {advertised}"));

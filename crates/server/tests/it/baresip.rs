@@ -17,19 +17,31 @@ pub struct Baresip {
 }
 
 /// The short number of the phone under test.
-const EXTENSION: &str = "100";
+pub const EXTENSION: &str = "100";
 
 impl Baresip {
     /// Starts it at the registrar's own address, and lets it register.
     pub fn start(registrar: SocketAddr, username: &str, password: &str) -> Self {
-        Self::start_with(registrar, username, password, &[])
+        Self::over("udp", registrar, username, password, "")
     }
 
-    /// The same, with more arguments.
-    fn start_with(
+    /// As [`Self::start`], by another transport, with more lines in its configuration.
+    pub fn over(
+        transport: &str,
         registrar: SocketAddr,
         username: &str,
         password: &str,
+        more: &str,
+    ) -> Self {
+        Self::with(transport, registrar, (username, password), more, &[])
+    }
+
+    /// As [`Self::over`], with more arguments.
+    fn with(
+        transport: &str,
+        registrar: SocketAddr,
+        (username, password): (&str, &str),
+        more: &str,
         arguments: &[&str],
     ) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -38,7 +50,7 @@ impl Baresip {
         std::fs::write(dir.path().join("silence.wav"), silence).unwrap();
         std::fs::write(dir.path().join("contacts"), "").unwrap();
         let account = format!(
-            "<sip:{username}@{registrar};transport=udp>;auth_user={username};\
+            "<sip:{username}@{registrar};transport={transport}>;auth_user={username};\
              auth_pass={password};answermode=auto;regint=120\n"
         );
         std::fs::write(dir.path().join("accounts"), account).unwrap();
@@ -46,7 +58,7 @@ impl Baresip {
             "sip_listen {}:{}\nmodule_path {}\naudio_player aubridge,out\n\
              audio_alert aubridge,alert\naudio_source aufile,{path}/silence.wav\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
-             snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n",
+             snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n{more}",
             registrar.ip(),
             free_udp_port(),
             modules().display(),
@@ -66,7 +78,7 @@ impl Baresip {
     }
 
     /// Ends it in good order, so that it unregisters and its recording is whole.
-    fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         eventually("baresip ends", || self.child.try_wait().unwrap());
@@ -108,7 +120,12 @@ fn modules() -> PathBuf {
 
 /// A platform with a phone that may register, its customer, and the phone's credentials.
 fn with_phone(digests: &str) -> (Platform, SocketAddr, Customer, String, String) {
-    let text = config("").replace("[sip]\n", &format!("[sip]\nphone_digests = '{digests}'\n"));
+    with_phone_and(&format!("phone_digests = '{digests}'\n"))
+}
+
+/// As [`with_phone`], with more lines in the section `sip`.
+pub fn with_phone_and(sip: &str) -> (Platform, SocketAddr, Customer, String, String) {
+    let text = config("").replace("[sip]\n", &format!("[sip]\n{sip}"));
     let platform = Platform::start(Options { config: text, ..Options::default() });
     let registrar = ([127, 0, 0, 1], platform.sip_port()).into();
     let customer = platform.customer(100_000);
@@ -124,7 +141,7 @@ fn with_phone(digests: &str) -> (Platform, SocketAddr, Customer, String, String)
     (platform, registrar, customer, username, password)
 }
 
-fn is_registered(platform: &Platform, customer: &Customer) -> bool {
+pub fn is_registered(platform: &Platform, customer: &Customer) -> bool {
     let account = customer.account.to_string();
     let shown = platform.cli(&["phone", "show", "--account", &account, EXTENSION, "--json"]);
     shown["registered"].as_bool().unwrap()
@@ -177,7 +194,7 @@ fn a_phone_that_calls_the_echo_test_hears_its_beeps() {
     let (platform, registrar, _, username, password) = with_phone("md5");
     let number = server::echo_test::NUMBER;
     let dial = format!("/dial sip:{number}@{registrar};transport=udp");
-    let mut phone = Baresip::start_with(registrar, &username, &password, &["-e", &dial]);
+    let mut phone = Baresip::with("udp", registrar, (&username, &password), "", &["-e", &dial]);
     eventually("the beeps are over and we hang up", || {
         platform.get("/metrics").contains("avanak_line_tests_total 1").then_some(())
     });

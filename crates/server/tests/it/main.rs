@@ -4,6 +4,7 @@
 
 mod baresip;
 mod commands;
+mod connections;
 mod database;
 mod demo;
 mod digest;

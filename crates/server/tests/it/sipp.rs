@@ -15,33 +15,51 @@ pub struct Sipp {
     statistics: NamedTempFile,
 }
 
+/// Where a SIPp takes calls, and by what.
+#[derive(Clone, Copy)]
+pub struct Line {
+    pub ip: &'static str,
+    /// SIPp's name of the transport.
+    pub mode: &'static str,
+    /// The kernel's table in which its port stands.
+    pub table: &'static str,
+}
+
+/// The usual line.
+const UDP: Line = Line { ip: "127.0.0.1", mode: "u1", table: "udp" };
+/// Over connections.
+pub const TCP: Line = Line { ip: "127.0.0.1", mode: "t1", table: "tcp" };
+/// The usual line over IPv6.
+pub const UDP_V6: Line = Line { ip: "::1", mode: "u1", table: "udp6" };
+
 impl Sipp {
     /// Starts `scenario` for one call, and waits until its port is taken.
     pub fn start(scenario: &str) -> Self {
-        Self::for_calls(1, scenario)
+        Self::at(1, scenario, UDP)
     }
 
-    /// Starts `scenario` for this many calls, and waits until its port is taken.
-    fn for_calls(calls: usize, scenario: &str) -> Self {
+    /// Starts `scenario` for this many calls at an address and by a transport, and waits until
+    /// its port is taken.
+    pub fn at(calls: usize, scenario: &str, line: Line) -> Self {
         // A port that was free may be taken by a test beside us; SIPp then ends at once.
         eventually("SIPp starts", || {
-            let mut sipp = Self::spawn(calls, scenario);
+            let mut sipp = Self::spawn(calls, scenario, line);
             let bound = eventually("SIPp takes its port", || {
                 let ended = sipp.child.try_wait().unwrap().is_some();
-                (ended || is_bound(sipp.port)).then_some(!ended)
+                (ended || is_bound(line.table, sipp.port)).then_some(!ended)
             });
             bound.then_some(sipp)
         })
     }
 
-    fn spawn(calls: usize, scenario: &str) -> Self {
+    fn spawn(calls: usize, scenario: &str, line: Line) -> Self {
         let port = free_udp_port();
         let statistics = NamedTempFile::new().unwrap();
         let child = Command::new("sipp")
             .arg("-sf")
             .arg(peer_file("sipp").join(scenario))
-            .args(["-i", "127.0.0.1", "-p", &port.to_string(), "-m", &calls.to_string()])
-            .args(["-nostdin", "-trace_stat", "-fd", "1", "-stf"])
+            .args(["-i", line.ip, "-p", &port.to_string(), "-m", &calls.to_string()])
+            .args(["-t", line.mode, "-nostdin", "-trace_stat", "-fd", "1", "-stf"])
             .arg(statistics.path())
             .args(["-rtp_echo", "-mp", &free_udp_port().to_string(), "-timeout", "50"])
             .args(["-watchdog_minor_maxtriggers", "999999"])
@@ -78,10 +96,10 @@ impl Drop for Sipp {
     }
 }
 
-/// Whether a local UDP port is taken, from the kernel's table: binding it to find out would
+/// Whether a local port is taken, from the kernel's table: binding it to find out would
 /// disturb the one we wait for.
-fn is_bound(port: u16) -> bool {
-    let table = std::fs::read_to_string("/proc/net/udp").unwrap();
+fn is_bound(table: &str, port: u16) -> bool {
+    let table = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap();
     table.lines().any(|line| {
         line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&format!(":{port:04X}")))
     })
@@ -186,7 +204,7 @@ fn a_callee_who_hangs_up_pays_for_what_was_heard() {
 #[test]
 fn one_datagram_in_ten_lost_is_made_good_in_forty_calls_at_once() {
     const CALLS: usize = 40;
-    let mut sipp = Sipp::for_calls(CALLS, "uas_loss.xml");
+    let mut sipp = Sipp::at(CALLS, "uas_loss.xml", UDP);
     let address = ([127, 0, 0, 1], sipp.port).into();
     let platform = Platform::with_trunk(address, "max_channels = 40\nmax_cps = 200\n");
     let customer = platform.customer(100_000);

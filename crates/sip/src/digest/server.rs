@@ -171,8 +171,8 @@ impl Server {
             .collect()
     }
 
-    /// Checks the Authorization or Proxy-Authorization field of a request. `lookup` gives the stored HA1 (hex) of a
-    /// user for an algorithm, or `None` when there is no such user.
+    /// Checks the Authorization or Proxy-Authorization field of a request. `lookup` gives the
+    /// stored HA1 (hex) of a user for an algorithm, or `None` when there is no such user.
     pub fn check(
         &mut self,
         now: Instant,

@@ -11,6 +11,7 @@ use crate::dialog::{Dialog, Origin};
 use crate::digest::Answers;
 use crate::message::{Headers, header};
 use crate::transaction::ClientInvite;
+use crate::transport::Hop;
 
 /// The most INVITEs of one call that are cancelled.
 const MAX_TRIES: u8 = 4;
@@ -108,8 +109,11 @@ impl Endpoint {
             local: with_tag(&from, local_tag.as_bytes()),
             local_tag: local_tag.as_bytes().into(),
             remote: remote.into(),
+            destination: Hop {
+                transport: request_uri.transport().unwrap_or_default(),
+                address: destination,
+            },
             request_uri,
-            destination,
             symmetric,
             contact: Box::default(),
         });
@@ -167,7 +171,10 @@ impl Endpoint {
         let dialog = Dialog::unanswered(Arc::clone(origin), cseq);
         let id = self.add_abandoned(token, dialog, State::Calling(Box::new(calling)))?;
         let transaction = ClientTransaction {
-            machine: ClientMachine::Invite(ClientInvite::resumed(now)),
+            machine: ClientMachine::Invite(ClientInvite::resumed(
+                now,
+                origin.destination.transport,
+            )),
             branch,
             cseq,
             peer: origin.destination,

@@ -1,6 +1,5 @@
 //! Requests from peers (UAS): new calls, their ACK and CANCEL, and what comes within calls.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,9 +11,10 @@ use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
 use crate::admission::Verdict;
 use crate::dialog::{Dialog, Origin};
 use crate::digest::Answers;
-use crate::message::{CSeq, Headers, Method, Name, Request, Scheme, header};
-use crate::token::{Key, Token};
+use crate::message::{CSeq, Method, Name, Request, Scheme, header};
+use crate::token::Key;
 use crate::transaction::{Server, ServerInvite};
+use crate::transport::Hop;
 
 pub(super) fn cseq_of(request: &Request) -> u32 {
     let value = request.headers.get(Name::CSeq).unwrap_or_default();
@@ -26,7 +26,7 @@ impl Endpoint {
     pub(super) fn request_heard(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         request: Request,
         out: &mut Outputs,
     ) {
@@ -62,11 +62,11 @@ impl Endpoint {
     fn admitted(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         request: &Request,
         out: &mut Outputs,
     ) -> bool {
-        match self.sources.admit(now, &self.tokens, source.ip()) {
+        match self.sources.admit(now, &self.tokens, source.address.ip()) {
             Verdict::Admitted => return true,
             Verdict::TooFast => self.counters.dropped_source_too_fast += 1,
             Verdict::Busy => {
@@ -118,66 +118,6 @@ impl Endpoint {
         }
     }
 
-    /// Answers a request without keeping anything: a repeat gets the same response because its
-    /// tag depends on the request alone (§8.2.7).
-    pub(super) fn refuse(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        source: SocketAddr,
-        code: u16,
-        extra: &[(Name, &[u8])],
-        out: &mut Outputs,
-    ) {
-        let head = ReplyHead::new(request, source, self.stateless_tag(request));
-        let mut writer = self.composer.response(&head, code, "");
-        for (name, value) in extra {
-            writer.field(*name, value);
-        }
-        match code {
-            405 => writer.field(Name::Allow, self.composer.allow),
-            415 => writer.field(Name::Accept, b"application/sdp"),
-            _ => {}
-        }
-        if code == 420 {
-            for name in not_understood(&request.headers) {
-                writer.field(Name::Unsupported, name);
-            }
-        }
-        let datagram: Arc<[u8]> = writer.finish(b"").into();
-        self.transmit_unkept(now, source, head.destination, &datagram, out);
-    }
-
-    /// The tag of every answer to a request of which nothing is kept.
-    fn stateless_tag(&self, request: &Request) -> Token {
-        let get = |name| request.headers.get(name).unwrap_or_default();
-        self.tokens.stateless_tag(&[get(Name::CallId), get(Name::From)])
-    }
-
-    /// There is no room to keep a request.
-    pub(super) fn refuse_full(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        source: SocketAddr,
-        out: &mut Outputs,
-    ) {
-        self.counters.refused_full += 1;
-        self.retry_later(now, request, source, out);
-    }
-
-    /// 503 with Retry-After, stateless: a flood costs no memory.
-    fn retry_later(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        source: SocketAddr,
-        out: &mut Outputs,
-    ) {
-        let wait = self.config.limits.retry_after_seconds.to_string();
-        self.refuse(now, request, source, 503, &[(Name::RetryAfter, wait.as_bytes())], out);
-    }
-
     /// Keeps a request until it is answered and beyond.
     pub(super) fn keep(
         &mut self,
@@ -194,7 +134,7 @@ impl Endpoint {
     fn outside_of_dialogs(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         request: Request,
         out: &mut Outputs,
@@ -209,9 +149,15 @@ impl Endpoint {
             }
             Method::Options | Method::Register => {
                 let head = ReplyHead::new(&request, source, self.stateless_tag(&request));
-                self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
+                self.keep(
+                    key,
+                    ServerMachine::Other(Server::new(now, source.transport)),
+                    head,
+                    None,
+                );
                 let id = ServerRequest(key.0);
-                out.events.push(Event::Request { id, leg: None, request, source });
+                let Hop { transport, address: source } = source;
+                out.events.push(Event::Request { id, leg: None, request, source, transport });
             }
             _ => {
                 self.counters.unknown_dialog += 1;
@@ -220,24 +166,11 @@ impl Endpoint {
         }
     }
 
-    /// 422: the caller may ask for a longer session interval (RFC 4028 §9).
-    pub(super) fn refuse_interval(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        source: SocketAddr,
-        min_s: u32,
-        out: &mut Outputs,
-    ) {
-        let min_s = min_s.to_string();
-        self.refuse(now, request, source, 422, &[(Name::MinSe, min_s.as_bytes())], out);
-    }
-
     /// A new call: all of it is the owner's affair.
     fn incoming(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         request: Request,
         out: &mut Outputs,
@@ -258,7 +191,7 @@ impl Endpoint {
             request_uri: request.uri.clone(),
             destination: source,
             symmetric: false,
-            contact: self.contact(&user),
+            contact: self.contact(&user, source.transport),
         });
         let dialog_key = self.dialog_key(&origin.call_id, &origin.local_tag);
         let cseq = cseq_of(&request);
@@ -269,8 +202,9 @@ impl Endpoint {
         leg.takes_update = names(&request.headers, Name::Allow, b"UPDATE");
         leg.offered = request.sdp().is_some();
         let leg = self.add_leg(dialog_key, leg);
-        self.keep(key, ServerMachine::Invite(ServerInvite::new(now)), head, Some(leg));
-        out.events.push(Event::Incoming { leg, request, source });
+        let machine = ServerMachine::Invite(ServerInvite::new(now, source.transport));
+        self.keep(key, machine, head, Some(leg));
+        out.events.push(Event::Incoming { leg, request, source: source.address });
     }
 
     /// An ACK: to a refusal within its transaction, to a 200 within its dialog.
@@ -330,13 +264,7 @@ impl Endpoint {
 
     /// A CANCEL is always answered at once; it ends the INVITE only if that has no final
     /// response yet (§9.2).
-    fn on_cancel(
-        &mut self,
-        now: Instant,
-        source: SocketAddr,
-        request: &Request,
-        out: &mut Outputs,
-    ) {
+    fn on_cancel(&mut self, now: Instant, source: Hop, request: &Request, out: &mut Outputs) {
         let key = self.server_key(request, b"INVITE");
         let Some(transaction) = self.servers.get(&key) else {
             if !self.admitted(now, source, request, out) {
@@ -368,7 +296,7 @@ impl Endpoint {
     fn within_dialog(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         id: LegId,
         request: Request,
@@ -392,10 +320,17 @@ impl Endpoint {
             _ if self.servers_full() => self.refuse_full(now, &request, source, out),
             _ => {
                 let head = ReplyHead::new(&request, source, [0; 16]);
-                self.keep(key, ServerMachine::Other(Server::new(now)), head, Some(id));
+                self.keep(
+                    key,
+                    ServerMachine::Other(Server::new(now, source.transport)),
+                    head,
+                    Some(id),
+                );
                 let id_of_request = ServerRequest(key.0);
                 let leg = Some(id);
-                out.events.push(Event::Request { id: id_of_request, leg, request, source });
+                let Hop { transport, address: source } = source;
+                let id = id_of_request;
+                out.events.push(Event::Request { id, leg, request, source, transport });
             }
         }
     }
@@ -404,7 +339,7 @@ impl Endpoint {
     fn on_bye(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         id: LegId,
         request: &Request,
@@ -414,7 +349,7 @@ impl Endpoint {
             self.refuse(now, request, source, 200, &[], out);
         } else {
             let head = ReplyHead::new(request, source, [0; 16]);
-            self.keep(key, ServerMachine::Other(Server::new(now)), head, None);
+            self.keep(key, ServerMachine::Other(Server::new(now, source.transport)), head, None);
             self.respond_plain(now, key, 200, out);
         }
         let q850 = header::q850(&request.headers);
@@ -470,7 +405,7 @@ impl Endpoint {
     }
 
     /// The INVITE, and its number, of a leg that is still ours to answer.
-    fn ringing(&self, id: LegId) -> Option<(Key, u32)> {
+    pub(super) fn ringing(&self, id: LegId) -> Option<(Key, u32)> {
         match self.legs.get(&id)?.state {
             State::Ringing { invite, cseq } => Some((invite, cseq)),
             _ => None,
@@ -517,55 +452,6 @@ impl Endpoint {
         leg.described = sdp.into();
         let answered = leg.reliable.as_ref().is_some_and(|reliable| reliable.described);
         self.accept(now, key, id, if answered { b"" } else { sdp }, out);
-    }
-
-    /// See [`Endpoint::reject`].
-    pub(super) fn refuse_call(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        (code, phrase): (u16, &str),
-        extra: &Headers,
-        out: &mut Outputs,
-    ) {
-        let waiting = self.ringing(id).filter(|_| (300..700).contains(&code));
-        let Some((key, _)) = waiting else { return };
-        let Some(transaction) = self.servers.get(&key) else { return };
-        let mut writer = self.composer.response(&transaction.head, code, phrase);
-        writer.fields(extra);
-        let bytes = writer.finish(b"");
-        self.respond(now, key, code, bytes, out);
-        self.finish(now, id, Outcome::Refused, out);
-    }
-
-    /// See [`Endpoint::turn_away`].
-    pub(super) fn forget_call(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        code: u16,
-        extra: &Headers,
-        out: &mut Outputs,
-    ) {
-        let Some((key, _)) = self.ringing(id).filter(|_| (300..700).contains(&code)) else {
-            return;
-        };
-        if self.servers.get(&key).is_some_and(|transaction| transaction.datagram.is_some()) {
-            return self.refuse_call(now, id, (code, ""), extra, out);
-        }
-        self.counters.turned_away += 1;
-        if let Some(ServerTransaction { mut head, .. }) = self.forget_server(key) {
-            let origin = self.legs.get(&id).map(|leg| Arc::clone(&leg.dialog.origin));
-            if let Some(origin) = origin {
-                let parts: [&[u8]; 2] = [&origin.call_id, &origin.remote];
-                head.tag = head.tag.map(|_| self.tokens.stateless_tag(&parts));
-            }
-            let mut writer = self.composer.response(&head, code, "");
-            writer.fields(extra);
-            let datagram = writer.finish(b"").into();
-            self.transmit_unkept(now, head.source, head.destination, &datagram, out);
-        }
-        self.finish(now, id, Outcome::Refused, out);
     }
 
     /// Our 200 went unheard for 32 s: the call cannot be trusted (§13.3.1.4).

@@ -14,6 +14,7 @@ use crate::digest::{Answers, Asked, Session};
 use crate::message::{Name, NameAddr, Response, Uri, Writer, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
+use crate::transport::{Hop, Transport};
 
 /// A longer ring timeout counts as this one.
 const MAX_RING_TIMEOUT: Duration = Duration::from_hours(1);
@@ -50,15 +51,17 @@ impl Endpoint {
         if self.dialogs.contains_key(&dialog_key) || self.clients.contains_key(&key) {
             return Err(Full::Taken);
         }
+        let transport = invite.request_uri.transport().unwrap_or_default();
+        let destination = Hop { transport, address: invite.destination };
         let origin = Arc::new(Origin {
             call_id,
             local: with_tag(&invite.from, &tag),
             local_tag: tag,
             remote: written(&invite.to),
             request_uri: invite.request_uri,
-            destination: invite.destination,
+            destination,
             symmetric: invite.symmetric,
-            contact: self.contact(&invite.contact_user),
+            contact: self.contact(&invite.contact_user, destination.transport),
         });
         let calling = Calling {
             transaction: key,
@@ -95,8 +98,9 @@ impl Endpoint {
     }
 
     /// Our Contact value.
-    pub(super) fn contact(&self, user: &str) -> Box<[u8]> {
-        let uri = Uri::sip(user, self.config.local);
+    pub(super) fn contact(&self, user: &str, transport: Transport) -> Box<[u8]> {
+        let address = self.composer.reached_at(transport);
+        let uri = Uri::at(user, Hop { transport, address });
         [b"<", uri.as_bytes(), b">"].concat().into()
     }
 
@@ -128,7 +132,7 @@ impl Endpoint {
         let datagram = writer.finish_sdp(&calling.sdp).into();
         let branch = calling.branch.clone();
         let transaction = ClientTransaction {
-            machine: ClientMachine::Invite(ClientInvite::new(now)),
+            machine: ClientMachine::Invite(ClientInvite::new(now, origin.destination.transport)),
             branch: branch.clone(),
             cseq,
             peer: origin.destination,

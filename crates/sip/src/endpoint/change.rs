@@ -99,7 +99,7 @@ impl Endpoint {
             return self.start_plain(now, method, plain, out);
         }
         let transaction = ClientTransaction {
-            machine: ClientMachine::Invite(ClientInvite::new(now)),
+            machine: ClientMachine::Invite(ClientInvite::new(now, peer.transport)),
             branch: branch.clone(),
             cseq,
             peer,

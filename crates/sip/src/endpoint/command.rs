@@ -45,7 +45,7 @@ impl std::error::Error for Full {}
 /// A call to place.
 #[derive(Debug, Clone)]
 pub struct Invite {
-    /// Where the datagrams go.
+    /// Where the requests go, by the transport that `request_uri` names, UDP if it names none.
     pub destination: SocketAddr,
     /// Whom to call.
     pub request_uri: Uri,
@@ -83,7 +83,7 @@ pub struct Invite {
 pub struct OutOfDialog {
     /// The method; not INVITE, ACK, CANCEL or BYE.
     pub method: Method,
-    /// Where the datagrams go.
+    /// Where the request goes, by the transport that `uri` names, UDP if it names none.
     pub destination: SocketAddr,
     /// The Request-URI.
     pub uri: Uri,

@@ -6,6 +6,7 @@ use super::Config;
 use crate::dialog::{Dialog, Origin};
 use crate::message::{Headers, Name, Request, Via, Writer, header, literal};
 use crate::token::Token;
+use crate::transport::{Hop, Transport};
 
 /// The standard phrase of a status code (RFC 3261 §21 and later registrations).
 pub(super) fn phrase(code: u16) -> &'static str {
@@ -65,8 +66,8 @@ pub(super) const SUPPORTED: &[&[u8]] = &[b"100rel", b"timer"];
 
 /// The constant lines.
 pub(super) struct Composer {
-    /// The Via line up to its branch.
-    via: Vec<u8>,
+    /// For each transport where peers reach us, and the Via line up to its branch.
+    vias: [(SocketAddr, Vec<u8>); 3],
     user_agent: Vec<u8>,
     server: Vec<u8>,
     pub(super) allow: &'static [u8],
@@ -82,13 +83,22 @@ pub(super) struct Head<'a> {
     pub(super) to: &'a [u8],
     pub(super) call_id: &'a [u8],
     pub(super) cseq: u32,
+    pub(super) transport: Transport,
+}
+
+/// The beginning of a Via line. A connection is also for requests towards us (RFC 5923 §4).
+fn via(transport: Transport, local: SocketAddr) -> (SocketAddr, Vec<u8>) {
+    let alias = if transport.is_reliable() { ";alias" } else { "" };
+    let name = transport.name();
+    (local, format!("Via: SIP/2.0/{name} {local};rport{alias};branch=").into())
 }
 
 impl Composer {
     pub(super) fn new(config: &Config) -> Self {
         let product: String = config.user_agent.chars().filter(|c| !c.is_control()).collect();
         Self {
-            via: format!("Via: SIP/2.0/UDP {};rport;branch=", config.local).into(),
+            vias: [Transport::Udp, Transport::Tcp, Transport::Tls]
+                .map(|transport| via(transport, config.local)),
             user_agent: format!("User-Agent: {product}\r\n").into(),
             server: format!("Server: {product}\r\n").into(),
             allow: if config.registrar {
@@ -99,10 +109,21 @@ impl Composer {
         }
     }
 
+    /// Says where peers reach us over a transport.
+    pub(super) fn reach(&mut self, transport: Transport, local: SocketAddr) {
+        self.vias[transport as usize] = via(transport, local);
+    }
+
+    /// Where peers reach us over a transport.
+    pub(super) fn reached_at(&self, transport: Transport) -> SocketAddr {
+        self.vias[transport as usize].0
+    }
+
     /// A request with all it needs but Contact, body and what is special to its method.
     pub(super) fn request(&self, head: &Head<'_>) -> Writer {
         let mut writer = Writer::request(head.method, head.uri);
-        writer.raw(&[&self.via, head.branch, b"\r\nMax-Forwards: 70\r\n"]);
+        let (_, via) = &self.vias[head.transport as usize];
+        writer.raw(&[via, head.branch, b"\r\nMax-Forwards: 70\r\n"]);
         for route in head.routes {
             writer.field(Name::Route, route);
         }
@@ -132,6 +153,7 @@ impl Composer {
             to: to.unwrap_or(&origin.remote),
             call_id: &origin.call_id,
             cseq,
+            transport: origin.destination.transport,
         })
     }
 
@@ -153,6 +175,7 @@ impl Composer {
             to: &dialog.remote,
             call_id: &dialog.origin.call_id,
             cseq,
+            transport: dialog.destination.transport,
         });
         (writer, uri)
     }
@@ -183,8 +206,10 @@ impl Composer {
 /// What every response to one request repeats of it (RFC 3261 §8.2.6.2), and where it goes.
 pub(super) struct ReplyHead {
     /// Where the request came from.
-    pub(super) source: SocketAddr,
-    pub(super) destination: SocketAddr,
+    pub(super) source: Hop,
+    pub(super) destination: Hop,
+    /// Where responses go when the connection of the request is gone (§18.2.2).
+    pub(super) fallback: SocketAddr,
     /// The Via, From, Call-ID and CSeq lines.
     fields: Vec<u8>,
     /// The To value as it came.
@@ -197,14 +222,14 @@ pub(super) struct ReplyHead {
 
 impl ReplyHead {
     /// Reads the request; `tag` is used only when its To has none.
-    pub(super) fn new(request: &Request, source: SocketAddr, tag: Token) -> Self {
+    pub(super) fn new(request: &Request, source: Hop, tag: Token) -> Self {
         let headers = &request.headers;
         let mut fields = Vec::with_capacity(512);
-        let mut destination = source;
+        let mut sent_by = source.address;
         for (index, value) in headers.all(Name::Via).enumerate() {
             fields.extend_from_slice(b"Via: ");
             if index == 0 {
-                destination = top_via(value, source, &mut fields);
+                sent_by = top_via(value, source, &mut fields);
             } else {
                 fields.extend_from_slice(value);
             }
@@ -221,7 +246,11 @@ impl ReplyHead {
         }
         let to = headers.get(Name::To).unwrap_or_default().to_vec();
         let tag = header::tag(&to).is_none().then_some(tag);
-        Self { source, destination, fields, to, tag, record_routes }
+        let (destination, fallback) = match source.transport {
+            Transport::Udp => (Hop::udp(sent_by), sent_by),
+            _ => (source, sent_by),
+        };
+        Self { source, destination, fallback, fields, to, tag, record_routes }
     }
 }
 
@@ -234,7 +263,8 @@ fn line(name: Name, headers: &Headers, into: &mut Vec<u8>) {
 
 /// Writes the first Via line with `received` and `rport` filled in, and gives the address that
 /// responses go to (RFC 3261 §18.2, RFC 3581 §4).
-fn top_via(value: &[u8], source: SocketAddr, into: &mut Vec<u8>) -> SocketAddr {
+fn top_via(value: &[u8], source: Hop, into: &mut Vec<u8>) -> SocketAddr {
+    let Hop { transport, address: source } = source;
     let end = memchr::memchr(b',', value).unwrap_or(value.len());
     let (first, others) = value.split_at(end);
     let Ok(via) = Via::parse(header::trim(first)) else {
@@ -261,6 +291,8 @@ fn top_via(value: &[u8], source: SocketAddr, into: &mut Vec<u8>) -> SocketAddr {
         into.extend_from_slice(format!(";received={ip}").as_bytes());
     }
     into.extend_from_slice(others);
-    let port = via.port.unwrap_or(crate::message::DEFAULT_PORT);
-    if wants_port { source } else { SocketAddr::new(source.ip(), port) }
+    let port = via.port.unwrap_or(transport.default_port());
+    // The port that a connection came from is of no use once the connection is gone.
+    let returns = wants_port && !transport.is_reliable();
+    if returns { source } else { SocketAddr::new(source.ip(), port) }
 }

@@ -5,13 +5,16 @@ use std::net::SocketAddr;
 use super::{LegId, RequestId, ServerRequest};
 use crate::dialog::DialogSnapshot;
 use crate::message::{Request, Response};
+use crate::transport::Transport;
 
-/// A datagram to send.
+/// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transmit {
     /// Where to.
     pub destination: SocketAddr,
-    /// The whole datagram. Shared with the copy that is kept for retransmission.
+    /// What carries it. Without a connection to `destination` one is to be opened.
+    pub transport: Transport,
+    /// The whole message. Shared with the copy that is kept for retransmission.
     pub bytes: std::sync::Arc<[u8]>,
 }
 
@@ -60,8 +63,10 @@ pub enum Event {
         leg: Option<LegId>,
         /// The request.
         request: Request,
-        /// Where the datagram came from.
+        /// Where it came from.
         source: SocketAddr,
+        /// What carried it.
+        transport: Transport,
     },
     /// A provisional response of 101 to 199 to our INVITE: ringing or early media, never an
     /// answer.
@@ -168,7 +173,8 @@ pub enum Failure {
     Timeout,
     /// The ring timeout passed and the INVITE was cancelled.
     NoAnswer,
-    /// The datagrams could not be sent ([`super::Endpoint::undeliverable`]).
+    /// The request could not be sent ([`super::Endpoint::undeliverable`]), or its connection
+    /// broke ([`super::Endpoint::disconnected`]).
     Transport,
     /// The owner hung up before the answer.
     Cancelled,

@@ -1,7 +1,6 @@
 //! Reliable provisional responses (RFC 3262), both roles: those we hear are acknowledged by PRACK
 //! in their early dialog; those we send are repeated until theirs comes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +16,7 @@ use crate::limits::{MAX_FORKS, MAX_PRACKS};
 use crate::message::{Headers, Name, Request, Response, header};
 use crate::token::Key;
 use crate::transaction::{Handle, PATIENCE, Server, T1};
+use crate::transport::Hop;
 
 /// An early dialog of a call we place, made by a reliable provisional response.
 pub(super) struct Early {
@@ -268,7 +268,7 @@ impl Endpoint {
     pub(super) fn on_prack(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         id: LegId,
         request: &Request,
@@ -299,7 +299,7 @@ impl Endpoint {
     fn answer_prack(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         id: LegId,
         request: &Request,
@@ -309,7 +309,7 @@ impl Endpoint {
             return self.refuse(now, request, source, 200, &[], out);
         }
         let head = ReplyHead::new(request, source, [0; 16]);
-        self.keep(key, ServerMachine::Other(Server::new(now)), head, Some(id));
+        self.keep(key, ServerMachine::Other(Server::new(now, source.transport)), head, Some(id));
         let Some(leg) = self.legs.get_mut(&id) else { return };
         match request.sdp().map(<[u8]>::to_vec) {
             // A further offer (§5), which the 200 to the PRACK answers.

@@ -1,6 +1,5 @@
 //! Offers of the peer within an answered call: re-INVITE and UPDATE, and our answers to them.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::callee::cseq_of;
@@ -11,6 +10,7 @@ use super::{Endpoint, Event, LegId, Outputs};
 use crate::message::{Method, Name, Request};
 use crate::token::Key;
 use crate::transaction::{Server, ServerInvite};
+use crate::transport::Hop;
 
 impl Leg {
     /// Why a re-INVITE or UPDATE cannot be taken now, with the seconds of a Retry-After.
@@ -34,7 +34,7 @@ impl Endpoint {
     pub(super) fn on_reoffer(
         &mut self,
         now: Instant,
-        source: SocketAddr,
+        source: Hop,
         key: Key,
         id: LegId,
         request: &Request,
@@ -73,9 +73,9 @@ impl Endpoint {
         }
         let head = ReplyHead::new(request, source, [0; 16]);
         let machine = if by_invite {
-            ServerMachine::Invite(ServerInvite::new(now))
+            ServerMachine::Invite(ServerInvite::new(now, source.transport))
         } else {
-            ServerMachine::Other(Server::new(now))
+            ServerMachine::Other(Server::new(now, source.transport))
         };
         self.keep(key, machine, head, Some(id));
         if asks {

@@ -12,6 +12,7 @@ use super::{
 use crate::digest::{Answers, Session};
 use crate::message::{Method, Name, NameAddr, Response};
 use crate::token::Key;
+use crate::transport::Hop;
 
 /// A request of ours that waits for its final response.
 pub(super) struct Pending {
@@ -59,6 +60,7 @@ impl Endpoint {
         let Some(pending) = self.requests.get_mut(&id) else { return };
         let request = &pending.request;
         let method = request.method.as_bytes().to_vec();
+        let transport = request.uri.transport().unwrap_or_default();
         let cseq = request.cseq.saturating_add(u32::from(pending.answers.tries));
         let mut writer = self.composer.request(&Head {
             method: &method,
@@ -69,13 +71,14 @@ impl Endpoint {
             to: &pending.to,
             call_id: &pending.call_id,
             cseq,
+            transport,
         });
         writer.fields(&request.headers);
         let session = pending.session.as_mut();
         let uri = request.uri.as_bytes();
         writer.raw(&[&authorization(session, &method, uri, &request.body, &cnonce)]);
         let bytes = writer.finish(&request.body);
-        let peer = request.destination;
+        let peer = Hop { transport, address: request.destination };
         let plain = Plain { branch, cseq, peer, owner: Owner::Request(id), bytes };
         self.start_plain(now, &method, plain, out);
     }

@@ -1,7 +1,6 @@
 //! The transactions of an endpoint and their timers: who owns them, how they are found, what
 //! happens when time passes.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +11,7 @@ use crate::message::{Name, Request, Via, header};
 use crate::token::{COOKIE, Key};
 use crate::transaction::Timers;
 use crate::transaction::{Client, ClientInvite, Expired, Handle, Heard, Server, ServerInvite};
+use crate::transport::Hop;
 
 /// What a timer wakes.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +67,15 @@ impl ClientMachine {
         }
     }
 
+    /// Whether a broken connection means that no response will come. A peer that has said
+    /// something to an INVITE can open a connection of its own for the rest (§18.2.2).
+    pub(super) fn needs_connection(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.is_calling(),
+            Self::Other(machine) => machine.is_waiting(),
+        }
+    }
+
     pub(super) fn is_calling(&self) -> bool {
         match self {
             Self::Invite(machine) => machine.is_calling(),
@@ -80,7 +89,7 @@ pub(super) struct ClientTransaction {
     pub(super) machine: ClientMachine,
     pub(super) branch: Box<[u8]>,
     pub(super) cseq: u32,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Hop,
     pub(super) owner: Owner,
     /// What a timer or a repeated response sends again: the request, later the ACK.
     pub(super) datagram: Option<Arc<[u8]>>,
@@ -101,7 +110,7 @@ pub(super) struct Acknowledging {
 /// The ACK to one fork.
 pub(super) struct Ack {
     pub(super) remote_tag: Box<[u8]>,
-    pub(super) destination: SocketAddr,
+    pub(super) destination: Hop,
     pub(super) datagram: Arc<[u8]>,
 }
 
@@ -131,9 +140,10 @@ fn rearm(timers: &mut Timers<Due>, armed: &mut Option<Handle>, at: Option<Instan
 }
 
 impl Endpoint {
-    pub(super) fn transmit(&mut self, to: SocketAddr, bytes: &Arc<[u8]>, out: &mut Outputs) {
+    pub(super) fn transmit(&mut self, to: Hop, bytes: &Arc<[u8]>, out: &mut Outputs) {
         self.counters.datagrams_out += 1;
-        out.transmits.push(Transmit { destination: to, bytes: Arc::clone(bytes) });
+        let Hop { transport, address: destination } = to;
+        out.transmits.push(Transmit { destination, transport, bytes: Arc::clone(bytes) });
     }
 
     /// How a response finds the request it answers (§17.1.3).
@@ -198,7 +208,7 @@ impl Endpoint {
     ) {
         let key = self.client_key(&parts.branch, method);
         let transaction = ClientTransaction {
-            machine: ClientMachine::Other(Client::new(now)),
+            machine: ClientMachine::Other(Client::new(now, parts.peer.transport)),
             branch: parts.branch,
             cseq: parts.cseq,
             peer: parts.peer,
@@ -230,12 +240,14 @@ impl Endpoint {
     pub(super) fn transmit_unkept(
         &mut self,
         now: Instant,
-        source: SocketAddr,
-        to: SocketAddr,
+        source: Hop,
+        to: Hop,
         bytes: &Arc<[u8]>,
         out: &mut Outputs,
     ) {
-        if self.sources.pays(now, &self.tokens, source.ip(), bytes.len()) {
+        // Who answered a handshake is where it says.
+        let proven = source.transport.is_reliable();
+        if proven || self.sources.pays(now, &self.tokens, source.address.ip(), bytes.len()) {
             self.transmit(to, bytes, out);
         } else {
             self.counters.withheld_unpaid += 1;
@@ -350,7 +362,7 @@ impl Endpoint {
 pub(super) struct Plain {
     pub(super) branch: Box<[u8]>,
     pub(super) cseq: u32,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Hop,
     pub(super) owner: Owner,
     pub(super) bytes: Vec<u8>,
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::str::FromStr;
 
 use super::{Malformed, Name};
+use crate::transport::{Hop, Transport};
 
 /// The scheme of a [`Uri`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,17 @@ impl Uri {
     /// white space, control characters, quotes or angle brackets, or more than 4096 bytes.
     pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
         parse(text).ok_or(Malformed::Uri)
+    }
+
+    /// As [`Uri::sip`], with the transport when it is not UDP: where we are reached.
+    pub fn at(user: &str, hop: Hop) -> Self {
+        let plain = Self::sip(user, hop.address);
+        if hop.transport == Transport::Udp {
+            return plain;
+        }
+        let transport = hop.transport.name().to_ascii_lowercase();
+        let text = [plain.as_bytes(), b";transport=", transport.as_bytes()].concat();
+        Self::parse(&text).expect("a URI with one more parameter is a URI")
     }
 
     /// `sip:user@address:port`; an empty `user` gives `sip:address:port`.
@@ -92,10 +104,22 @@ impl Uri {
         matches!(self.scheme, Scheme::Sip | Scheme::Sips) && self.text.get(after) == Some(&b'?')
     }
 
-    /// The address to send to without DNS: an IP literal host and its port (5060 when absent).
+    /// The transport that the URI asks for: its parameter, else TLS for `sips:` (RFC 3263 §4.1).
+    /// `None` when it leaves the choice to us, or names one that we do not know.
+    pub fn transport(&self) -> Option<Transport> {
+        match (self.scheme, self.param("transport")) {
+            (Scheme::Sips, _) => Some(Transport::Tls),
+            (_, Some(name)) => Transport::named(name),
+            (_, None) => None,
+        }
+    }
+
+    /// The address to send to without DNS: an IP literal host and its port (5060 when absent,
+    /// 5061 for TLS).
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let ip = literal(self.host())?;
-        Some(SocketAddr::new(ip, self.port.unwrap_or(super::DEFAULT_PORT)))
+        let port = self.port.unwrap_or_else(|| self.transport().unwrap_or_default().default_port());
+        Some(SocketAddr::new(ip, port))
     }
 
     fn slice(&self, range: &Range<u16>) -> &[u8] {

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::timer::{PATIENCE, T1, T2, T4};
+use super::timer::{PATIENCE, T1, T2, T4, lingering};
 use super::{Expired, Heard};
+use crate::transport::Transport;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// E repeats the request at 0.5, 1, 2, 4, 4 … s, after a 1xx every 4 s; F gives up.
-    Waiting { e_at: Instant, e: Duration, f_at: Instant },
+    /// E repeats the request at 0.5, 1, 2, 4, 4 … s, after a 1xx every 4 s, and never over a
+    /// connection; F gives up.
+    Waiting { e_at: Option<Instant>, e: Duration, f_at: Instant },
     /// Answered: K absorbs repeats.
     Completed { k_at: Instant },
 }
@@ -17,14 +19,16 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
     state: State,
+    transport: Transport,
     heard: bool,
 }
 
 impl Client {
     /// The request has just been sent.
-    pub fn new(now: Instant) -> Self {
-        let state = State::Waiting { e_at: now + T1, e: T1, f_at: now + PATIENCE };
-        Self { state, heard: false }
+    pub fn new(now: Instant, transport: Transport) -> Self {
+        let e_at = (!transport.is_reliable()).then(|| now + T1);
+        let state = State::Waiting { e_at, e: T1, f_at: now + PATIENCE };
+        Self { state, transport, heard: false }
     }
 
     /// A response of any code came.
@@ -36,11 +40,16 @@ impl Client {
                 Heard::Provisional
             }
             State::Waiting { .. } => {
-                self.state = State::Completed { k_at: now + T4 };
+                self.state = State::Completed { k_at: lingering(now, self.transport, T4) };
                 Heard::Final
             }
             State::Completed { .. } => Heard::Absorbed,
         }
+    }
+
+    /// Whether the final response has not come.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting { .. })
     }
 
     /// Whether nothing has been heard yet.
@@ -52,7 +61,7 @@ impl Client {
     pub fn expire(&mut self, now: Instant) -> Expired {
         match &mut self.state {
             State::Waiting { f_at, .. } if *f_at <= now => Expired::TimedOut,
-            State::Waiting { e_at, e, .. } if *e_at <= now => {
+            State::Waiting { e_at: Some(e_at), e, .. } if *e_at <= now => {
                 *e = (*e * 2).min(T2);
                 *e_at = now + *e;
                 Expired::Resend
@@ -65,7 +74,7 @@ impl Client {
     /// When to call [`Client::expire`].
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Waiting { e_at, f_at, .. } => Some(e_at.min(f_at)),
+            State::Waiting { e_at, f_at, .. } => Some(e_at.map_or(f_at, |at| at.min(f_at))),
             State::Completed { k_at } => Some(k_at),
         }
     }

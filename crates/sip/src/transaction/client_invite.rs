@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::timer::{PATIENCE, T1};
+use super::timer::{PATIENCE, T1, lingering};
 use super::{Expired, Heard};
+use crate::transport::Transport;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Sent, nothing heard: A repeats, B gives up.
-    Calling { a_at: Instant, a: Duration, b_at: Instant },
+    /// Sent, nothing heard: A repeats, but not over a connection; B gives up.
+    Calling { a_at: Option<Instant>, a: Duration, b_at: Instant },
     /// A 1xx was heard. Patience is unlimited until a CANCEL was sent (§9.1).
     Proceeding { give_up_at: Option<Instant> },
     /// Refused and acknowledged: D absorbs repeats of the response.
@@ -21,17 +22,19 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientInvite {
     state: State,
+    transport: Transport,
 }
 
 impl ClientInvite {
     /// The INVITE has just been sent.
-    pub fn new(now: Instant) -> Self {
-        Self { state: State::Calling { a_at: now + T1, a: T1, b_at: now + PATIENCE } }
+    pub fn new(now: Instant, transport: Transport) -> Self {
+        let a_at = (!transport.is_reliable()).then(|| now + T1);
+        Self { state: State::Calling { a_at, a: T1, b_at: now + PATIENCE }, transport }
     }
 
     /// An INVITE of a former life, whose fate is unknown and which is being cancelled now.
-    pub fn resumed(now: Instant) -> Self {
-        Self { state: State::Proceeding { give_up_at: Some(now + PATIENCE) } }
+    pub fn resumed(now: Instant, transport: Transport) -> Self {
+        Self { state: State::Proceeding { give_up_at: Some(now + PATIENCE) }, transport }
     }
 
     /// A response of any code came.
@@ -47,7 +50,7 @@ impl ClientInvite {
                 Heard::Final
             }
             (State::Calling { .. } | State::Proceeding { .. }, _) => {
-                self.state = State::Completed { d_at: now + PATIENCE };
+                self.state = State::Completed { d_at: lingering(now, self.transport, PATIENCE) };
                 Heard::Final
             }
             (State::Accepted { .. }, 200..300) => Heard::MoreSuccess,
@@ -73,7 +76,7 @@ impl ClientInvite {
     pub fn expire(&mut self, now: Instant) -> Expired {
         match &mut self.state {
             State::Calling { b_at, .. } if *b_at <= now => Expired::TimedOut,
-            State::Calling { a_at, a, .. } if *a_at <= now => {
+            State::Calling { a_at: Some(a_at), a, .. } if *a_at <= now => {
                 *a *= 2;
                 *a_at = now + *a;
                 Expired::Resend
@@ -89,7 +92,7 @@ impl ClientInvite {
     /// When to call [`ClientInvite::expire`].
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.state {
-            State::Calling { a_at, b_at, .. } => Some(a_at.min(b_at)),
+            State::Calling { a_at, b_at, .. } => Some(a_at.map_or(b_at, |at| at.min(b_at))),
             State::Proceeding { give_up_at } => give_up_at,
             State::Completed { d_at: at } | State::Accepted { m_at: at } => Some(at),
         }

@@ -1,6 +1,6 @@
-//! The four transaction machines of RFC 3261 §17 with the corrections of RFC 6026, over an
-//! unreliable transport. Each knows its state and its timers by letter and nothing of messages:
-//! it is told of status codes and the time, and says what to do.
+//! The four transaction machines of RFC 3261 §17 with the corrections of RFC 6026. Each knows its
+//! state and its timers by letter and nothing of messages: it is told of status codes and the
+//! time, and says what to do.
 
 mod client;
 mod client_invite;

@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use super::Expired;
-use super::timer::PATIENCE;
+use super::timer::{PATIENCE, lingering};
+use crate::transport::Transport;
 
 /// The state of one request we received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
+    transport: Transport,
     answered: bool,
     /// Timer J once answered. Before that the client's own timer F, which starts no later than
     /// we do: a reply after it would reach nobody.
@@ -16,14 +18,14 @@ pub struct Server {
 
 impl Server {
     /// The request has just come.
-    pub fn new(now: Instant) -> Self {
-        Self { answered: false, end_at: now + PATIENCE }
+    pub fn new(now: Instant, transport: Transport) -> Self {
+        Self { transport, answered: false, end_at: now + PATIENCE }
     }
 
     /// The final response has just been sent.
     pub fn responded(&mut self, now: Instant) {
         self.answered = true;
-        self.end_at = now + PATIENCE;
+        self.end_at = lingering(now, self.transport, PATIENCE);
     }
 
     /// Whether no final response was sent.

@@ -4,14 +4,16 @@
 use std::time::{Duration, Instant};
 
 use super::Expired;
-use super::timer::{PATIENCE, T1, T2, T4};
+use super::timer::{PATIENCE, T1, T2, T4, lingering};
+use crate::transport::Transport;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// No final response yet. Unless its owner is quicker, 100 is sent at `trying_at`.
     Proceeding { trying_at: Option<Instant> },
-    /// Refused: G repeats the response, H gives up waiting for the ACK.
-    Completed { g_at: Instant, g: Duration, h_at: Instant },
+    /// Refused: G repeats the response, but not over a connection; H gives up waiting for the
+    /// ACK.
+    Completed { g_at: Option<Instant>, g: Duration, h_at: Instant },
     /// Refused and acknowledged: I absorbs repeats of the ACK.
     Confirmed { i_at: Instant },
     /// Answered: the 200 is repeated until the dialog sees the ACK, L absorbs INVITEs.
@@ -22,6 +24,7 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerInvite {
     state: State,
+    transport: Transport,
 }
 
 /// How long the owner may take before 100 is sent for it (§17.2.1).
@@ -29,8 +32,8 @@ const TRYING: Duration = Duration::from_millis(200);
 
 impl ServerInvite {
     /// The INVITE has just come.
-    pub fn new(now: Instant) -> Self {
-        Self { state: State::Proceeding { trying_at: Some(now + TRYING) } }
+    pub fn new(now: Instant, transport: Transport) -> Self {
+        Self { state: State::Proceeding { trying_at: Some(now + TRYING) }, transport }
     }
 
     /// A response has just been sent.
@@ -41,10 +44,11 @@ impl ServerInvite {
             return;
         }
         let (at, end) = (now + T1, now + PATIENCE);
+        let unreliable = !self.transport.is_reliable();
         self.state = if code < 300 {
             State::Accepted { repeat: Some((at, T1)), l_at: end }
         } else {
-            State::Completed { g_at: at, g: T1, h_at: end }
+            State::Completed { g_at: unreliable.then_some(at), g: T1, h_at: end }
         };
     }
 
@@ -67,7 +71,7 @@ impl ServerInvite {
     /// The ACK to a refusal came.
     pub fn acknowledged_refusal(&mut self, now: Instant) {
         if let State::Completed { .. } = self.state {
-            self.state = State::Confirmed { i_at: now + T4 };
+            self.state = State::Confirmed { i_at: lingering(now, self.transport, T4) };
         }
     }
 
@@ -89,7 +93,7 @@ impl ServerInvite {
             State::Accepted { repeat: Some(_), l_at } if *l_at <= now => Expired::Unacknowledged,
             State::Accepted { repeat: None, l_at } if *l_at <= now => Expired::Over,
             State::Confirmed { i_at } if *i_at <= now => Expired::Over,
-            State::Completed { g_at: at, g: interval, .. }
+            State::Completed { g_at: Some(at), g: interval, .. }
             | State::Accepted { repeat: Some((at, interval)), .. }
                 if *at <= now =>
             {
@@ -105,7 +109,7 @@ impl ServerInvite {
     pub fn next_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Proceeding { trying_at } => trying_at,
-            State::Completed { g_at, h_at, .. } => Some(g_at.min(h_at)),
+            State::Completed { g_at, h_at, .. } => Some(g_at.map_or(h_at, |at| at.min(h_at))),
             State::Confirmed { i_at } => Some(i_at),
             State::Accepted { repeat, l_at } => Some(repeat.map_or(l_at, |(at, _)| at.min(l_at))),
         }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::transport::Transport;
+
 /// The estimate of a round trip.
 pub const T1: Duration = Duration::from_millis(500);
 /// The longest interval between repeats of a non-INVITE request or an INVITE response.
@@ -11,6 +13,12 @@ pub const T2: Duration = Duration::from_secs(4);
 pub const T4: Duration = Duration::from_secs(5);
 /// 64·T1, the patience of timers B, F, H, J, L and M.
 pub const PATIENCE: Duration = Duration::from_secs(32);
+
+/// Until when a transaction stays to absorb repeats (timers D, I, J, K): over a connection there
+/// are none.
+pub(super) fn lingering(now: Instant, transport: Transport, time: Duration) -> Instant {
+    if transport.is_reliable() { now } else { now + time }
+}
 
 /// A set timer, needed to cancel it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -124,6 +124,7 @@ fn answer_after_all_from_behind_nat() {
 #[test]
 fn snapshots() {
     let snapshot = DialogSnapshot {
+        transport: sip::Transport::Tcp,
         destination: addr("[2001:db8::1]:5060"),
         call_id: b"c".to_vec(),
         local: b"\"\xff\" <sip:a@b>;tag=1".to_vec(),

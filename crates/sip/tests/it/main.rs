@@ -15,6 +15,7 @@ mod races;
 mod reliable;
 mod scenarios;
 mod session_timer;
+mod stream;
 mod torture;
 mod torture_sets;
 mod transaction;

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sip::Transport;
 use sip::transaction::{Client, ClientInvite, Expired, Heard, Server, ServerInvite, Timers};
 
 use crate::pair::epoch;
@@ -39,14 +40,17 @@ fn resends(at: &[u128], end: (u128, Expired)) -> Vec<(u128, Expired)> {
 fn a_and_b() {
     let t0 = epoch();
     let at = [500, 1500, 3500, 7500, 15_500, 31_500];
-    assert_eq!(run!(t0, ClientInvite::new(t0)), resends(&at, (32_000, Expired::TimedOut)));
+    assert_eq!(
+        run!(t0, ClientInvite::new(t0, Transport::Udp)),
+        resends(&at, (32_000, Expired::TimedOut))
+    );
 }
 
 /// A 1xx stops A and B; a CANCEL sets 64·T1.
 #[test]
 fn proceeding_has_no_timer() {
     let t0 = epoch();
-    let mut machine = ClientInvite::new(t0);
+    let mut machine = ClientInvite::new(t0, Transport::Udp);
     assert_eq!(machine.heard(t0, 180), Heard::Provisional);
     assert_eq!(machine.next_timeout(), None);
     machine.limited(t0);
@@ -57,7 +61,7 @@ fn proceeding_has_no_timer() {
 #[test]
 fn d() {
     let t0 = epoch();
-    let mut machine = ClientInvite::new(t0);
+    let mut machine = ClientInvite::new(t0, Transport::Udp);
     assert_eq!(machine.heard(t0, 486), Heard::Final);
     assert_eq!(machine.heard(t0, 486), Heard::FinalAgain);
     assert_eq!(machine.heard(t0, 200), Heard::Absorbed);
@@ -69,7 +73,7 @@ fn d() {
 #[test]
 fn m() {
     let t0 = epoch();
-    let mut machine = ClientInvite::new(t0);
+    let mut machine = ClientInvite::new(t0, Transport::Udp);
     assert_eq!(machine.heard(t0, 200), Heard::Final);
     assert_eq!(machine.heard(t0, 200), Heard::MoreSuccess);
     assert_eq!(machine.heard(t0, 487), Heard::Absorbed);
@@ -81,14 +85,17 @@ fn m() {
 fn e_and_f() {
     let t0 = epoch();
     let at = [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
-    assert_eq!(run!(t0, Client::new(t0)), resends(&at, (32_000, Expired::TimedOut)));
+    assert_eq!(
+        run!(t0, Client::new(t0, Transport::Udp)),
+        resends(&at, (32_000, Expired::TimedOut))
+    );
 }
 
 /// After a 1xx E is T2 from its next firing on.
 #[test]
 fn e_after_provisional() {
     let t0 = epoch();
-    let mut machine = Client::new(t0);
+    let mut machine = Client::new(t0, Transport::Udp);
     assert_eq!(machine.heard(t0, 100), Heard::Provisional);
     let at = [500, 4500, 8500, 12_500, 16_500, 20_500, 24_500, 28_500];
     assert_eq!(run!(t0, machine), resends(&at, (32_000, Expired::TimedOut)));
@@ -98,7 +105,7 @@ fn e_after_provisional() {
 #[test]
 fn k() {
     let t0 = epoch();
-    let mut machine = Client::new(t0);
+    let mut machine = Client::new(t0, Transport::Udp);
     assert_eq!(machine.heard(t0, 200), Heard::Final);
     assert_eq!(machine.heard(t0, 200), Heard::Absorbed);
     assert_eq!(run!(t0, machine), [(5_000, Expired::Over)]);
@@ -108,7 +115,7 @@ fn k() {
 #[test]
 fn g_and_h() {
     let t0 = epoch();
-    let mut machine = ServerInvite::new(t0);
+    let mut machine = ServerInvite::new(t0, Transport::Udp);
     machine.responded(t0, 486);
     let at = [500, 1500, 3500, 7500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
     assert_eq!(run!(t0, machine), resends(&at, (32_000, Expired::Over)));
@@ -118,7 +125,7 @@ fn g_and_h() {
 #[test]
 fn trying() {
     let t0 = epoch();
-    let mut machine = ServerInvite::new(t0);
+    let mut machine = ServerInvite::new(t0, Transport::Udp);
     let quick = machine.clone();
     assert_eq!(run!(t0, machine), [(200, Expired::Trying)]);
     machine = quick;
@@ -130,7 +137,7 @@ fn trying() {
 #[test]
 fn i() {
     let t0 = epoch();
-    let mut machine = ServerInvite::new(t0);
+    let mut machine = ServerInvite::new(t0, Transport::Udp);
     machine.responded(t0, 486);
     machine.acknowledged_refusal(t0);
     assert!(!machine.repeats_to_invite());
@@ -141,7 +148,7 @@ fn i() {
 #[test]
 fn l() {
     let t0 = epoch();
-    let mut machine = ServerInvite::new(t0);
+    let mut machine = ServerInvite::new(t0, Transport::Udp);
     machine.responded(t0, 200);
     let unheard = machine.clone();
     machine.acknowledged();
@@ -154,7 +161,7 @@ fn l() {
 #[test]
 fn j() {
     let t0 = epoch();
-    let mut machine = Server::new(t0);
+    let mut machine = Server::new(t0, Transport::Udp);
     let answered = t0 + Duration::from_secs(1);
     machine.responded(answered);
     assert_eq!(run!(answered, machine), [(32_000, Expired::Over)]);

@@ -1,0 +1,348 @@
+//! SIP over TCP and TLS for a shard: listens, connects, and keeps one connection for each peer
+//! address. Lives on the runtime, so that the thread with the audio only sees whole messages in
+//! its inbox.
+//!
+//! Decides nothing about SIP: where a message goes and by what is the engine's affair, and a
+//! connection that ends is only told.
+
+mod connection;
+mod tls;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use engine::{Hop, Transmit, Transport};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::config::Sip;
+use crate::shard::{Inbox, ShardCommand};
+use connection::{Connection, End};
+
+/// Messages from the shard that may wait for the hub.
+const ORDERS: usize = 4_096;
+/// Messages that may wait to be written to one peer.
+const OUTBOX: usize = 64;
+/// Messages of all connections that may wait for the shard.
+const ROOM: usize = 1_024;
+/// Connections at once.
+const CONNECTIONS: usize = 2_000;
+/// Connections at once that came from one address.
+const CONNECTIONS_OF_ONE: usize = 100;
+/// How often a free port is tried.
+const PORT_TRIES: u8 = 16;
+/// How long connecting may take, and then as long again for the handshake of TLS.
+const CONNECT_TIME: Duration = Duration::from_secs(4);
+
+/// The channel by which a shard's messages for connections reach the hub.
+pub fn order_channel() -> (mpsc::Sender<Transmit>, mpsc::Receiver<Transmit>) {
+    mpsc::channel(ORDERS)
+}
+
+/// What a hub stands on.
+pub struct Parts {
+    /// What the configuration says of SIP.
+    pub sip: Sip,
+    /// What [`listen`] has bound.
+    pub listening: Listening,
+    /// What the shard sends over connections.
+    pub orders: mpsc::Receiver<Transmit>,
+    /// Where messages and ends go.
+    pub shard: Inbox,
+    /// The host names of trunks, which their certificates must have.
+    pub names: BTreeMap<SocketAddr, String>,
+}
+
+/// The sockets of a hub.
+pub struct Listening {
+    tcp: Option<TcpListener>,
+    tls: Option<TcpListener>,
+    /// Where SIP listens, by UDP and, if at all, by TCP.
+    pub sip: SocketAddr,
+}
+
+/// Binds the sockets of the configuration. For port 0, a port is taken that UDP can have, too.
+///
+/// # Errors
+/// A port is taken.
+pub async fn listen(sip: &Sip) -> Result<Listening> {
+    let tls = match sip.tls_port {
+        0 => None,
+        port => Some(bind(SocketAddr::new(sip.listen.ip(), port)).await?),
+    };
+    if !sip.tcp {
+        return Ok(Listening { tcp: None, tls, sip: sip.listen });
+    }
+    for _ in 0..PORT_TRIES {
+        let tcp = bind(sip.listen).await?;
+        let address = tcp.local_addr().context("asking for the SIP port")?;
+        if sip.listen.port() != 0 || std::net::UdpSocket::bind(address).is_ok() {
+            return Ok(Listening { tcp: Some(tcp), tls, sip: address });
+        }
+    }
+    bail!("no port for SIP is free for both UDP and TCP at {}", sip.listen.ip())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("binding SIP over TCP at {address}"))
+}
+
+/// Starts the task that keeps the connections. It ends with the shard.
+///
+/// # Errors
+/// A certificate cannot be used.
+pub fn start(parts: Parts) -> Result<()> {
+    let Parts { sip, listening, orders, shard, names } = parts;
+    let Listening { tcp, tls, .. } = listening;
+    let acceptor = tls::acceptor(&sip)?;
+    let (report, ended) = mpsc::channel(CONNECTIONS);
+    let room = Arc::new(Semaphore::new(ROOM));
+    let hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    let listeners = Listeners { tcp, tls, acceptor };
+    let connections = BTreeMap::new();
+    let hub = Hub { sip, shard, names, connections, serial: 0, room, report };
+    tokio::spawn(hub.run(listeners, orders, ended, hang_up));
+    Ok(())
+}
+
+struct Listeners {
+    tcp: Option<TcpListener>,
+    tls: Option<TcpListener>,
+    acceptor: Option<TlsAcceptor>,
+}
+
+/// The next connection of a listener; never, without one.
+async fn next_of(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A connection, as the hub sees it.
+struct Line {
+    serial: u64,
+    ours: bool,
+    outbox: mpsc::Sender<Arc<[u8]>>,
+}
+
+struct Hub {
+    sip: Sip,
+    shard: Inbox,
+    names: BTreeMap<SocketAddr, String>,
+    connections: BTreeMap<Hop, Line>,
+    /// The number of the last connection: a peer's address may come again.
+    serial: u64,
+    room: Arc<Semaphore>,
+    report: mpsc::Sender<(Hop, u64)>,
+}
+
+impl Hub {
+    async fn run(
+        mut self,
+        mut listeners: Listeners,
+        mut orders: mpsc::Receiver<Transmit>,
+        mut ended: mpsc::Receiver<(Hop, u64)>,
+        mut hang_up: Signal,
+    ) {
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(transmit) => self.send(transmit),
+                    None => return,
+                },
+                Some((peer, serial)) = ended.recv() => self.forget(peer, serial).await,
+                accepted = next_of(listeners.tcp.as_ref()) => self.accept(accepted, None).await,
+                accepted = next_of(listeners.tls.as_ref()) => {
+                    self.accept(accepted, listeners.acceptor.clone()).await;
+                }
+                _ = hang_up.recv() => self.reload(&mut listeners),
+            }
+            let open = u32::try_from(self.connections.len()).unwrap_or(u32::MAX);
+            metrics::gauge!("avanak_sip_connections").set(open);
+        }
+    }
+
+    /// New certificates for new connections; those that are there keep theirs.
+    fn reload(&self, listeners: &mut Listeners) {
+        match tls::acceptor(&self.sip) {
+            Ok(acceptor) => {
+                listeners.acceptor = acceptor;
+                tracing::info!("the certificate for SIP was read anew");
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(error, "the old certificate for SIP stays in use");
+            }
+        }
+    }
+
+    /// Sends a message over the connection with its peer, which is made if there is none.
+    fn send(&mut self, transmit: Transmit) {
+        let Transmit { destination: address, transport, bytes } = transmit;
+        let peer = Hop { transport, address };
+        if !self.connections.contains_key(&peer) && self.connections.len() < CONNECTIONS {
+            self.connect(peer);
+        }
+        let sent = self.connections.get(&peer).is_some_and(|line| {
+            // A peer that reads too slowly loses messages, as over UDP; its connection is
+            // closed by the writer's own patience.
+            line.outbox.try_send(bytes).is_ok()
+        });
+        if !sent {
+            metrics::counter!("avanak_sip_messages_dropped_total").increment(1);
+        }
+    }
+
+    /// Everything that a new connection of its own needs.
+    fn open(&mut self, peer: Hop, ours: bool) -> (Connection, u64) {
+        let (outbox, waiting) = mpsc::channel(OUTBOX);
+        let (shard, room) = (self.shard.clone(), Arc::clone(&self.room));
+        let own = outbox.downgrade();
+        self.serial += 1;
+        self.connections.insert(peer, Line { serial: self.serial, ours, outbox });
+        (Connection { peer, ours, shard, room, outbox: own, waiting }, self.serial)
+    }
+
+    fn connect(&mut self, peer: Hop) {
+        let (connection, serial) = self.open(peer, true);
+        let (from, report) = (self.sip.listen.ip(), self.report.clone());
+        let prepared = match peer.transport {
+            Transport::Tls => self.prepare_tls(peer.address).map(Some),
+            Transport::Udp | Transport::Tcp => Ok(None),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = connected(connection, from, prepared).await {
+                let error = format!("{error:#}");
+                tracing::warn!(peer = %peer.address, error, "no connection for SIP");
+            }
+            // Without a hub there is nobody to be told.
+            let _ = report.send((peer, serial)).await;
+        });
+    }
+
+    fn prepare_tls(&self, address: SocketAddr) -> Result<Prepared> {
+        let name = tls::name_of(self.names.get(&address).map(String::as_str), address)?;
+        Ok(Prepared { connector: tls::connector(&self.sip)?, name })
+    }
+
+    async fn accept(
+        &mut self,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        acceptor: Option<TlsAcceptor>,
+    ) {
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // As a rule there are no files left; some connection will end and free one.
+                tracing::warn!(%error, "a connection for SIP could not be taken");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                return;
+            }
+        };
+        let transport = if acceptor.is_some() { Transport::Tls } else { Transport::Tcp };
+        let peer = Hop { transport, address };
+        let same = |hop: &Hop, line: &Line| !line.ours && hop.address.ip() == address.ip();
+        let of_one = self.connections.iter().filter(|(hop, line)| same(hop, line)).count();
+        let full = self.connections.len() >= CONNECTIONS || of_one >= CONNECTIONS_OF_ONE;
+        if full || self.connections.contains_key(&peer) {
+            metrics::counter!("avanak_sip_connections_refused_total").increment(1);
+            return;
+        }
+        let (connection, serial) = self.open(peer, false);
+        let report = self.report.clone();
+        tokio::spawn(async move {
+            let end = match acceptor {
+                None => Ok(connection.carry(stream).await),
+                Some(acceptor) => match timeout(CONNECT_TIME, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => Ok(connection.carry(stream).await),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err(String::from("the handshake took too long")),
+                },
+            };
+            match end {
+                Ok(end) => tell(peer, end),
+                Err(error) => tracing::debug!(peer = %peer.address, error, "no handshake for SIP"),
+            }
+            // Without a hub there is nobody to be told.
+            let _ = report.send((peer, serial)).await;
+        });
+    }
+
+    /// A connection has ended: the engine must know, whoever opened it.
+    async fn forget(&mut self, peer: Hop, serial: u64) {
+        if self.connections.get(&peer).is_some_and(|line| line.serial == serial) {
+            self.connections.remove(&peer);
+        }
+        let mut command = ShardCommand::Disconnected { peer };
+        while let Err(refused) = self.shard.send(command) {
+            if self.shard.has_ended() {
+                return;
+            }
+            command = refused;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+fn tell(peer: Hop, end: End) {
+    metrics::counter!("avanak_sip_connections_ended_total", "why" => format!("{end:?}"))
+        .increment(1);
+    tracing::debug!(peer = %peer.address, ?end, "a connection for SIP has ended");
+}
+
+/// What a handshake of TLS needs.
+struct Prepared {
+    connector: TlsConnector,
+    name: tokio_rustls::rustls::pki_types::ServerName<'static>,
+}
+
+/// Connects and carries until the end.
+async fn connected(
+    connection: Connection,
+    from: IpAddr,
+    prepared: Result<Option<Prepared>>,
+) -> Result<()> {
+    let peer = connection.peer;
+    let prepared = prepared?;
+    let stream = within("connecting", dial(from, peer.address)).await?;
+    let end = match prepared {
+        None => carry(connection, stream).await,
+        Some(Prepared { connector, name }) => {
+            let stream = within("the handshake", connector.connect(name, stream)).await?;
+            carry(connection, stream).await
+        }
+    };
+    tell(peer, end);
+    Ok(())
+}
+
+async fn carry(connection: Connection, stream: impl AsyncRead + AsyncWrite) -> End {
+    connection.carry(stream).await
+}
+
+async fn within<T>(what: &str, doing: impl Future<Output = io::Result<T>>) -> Result<T> {
+    match timeout(CONNECT_TIME, doing).await {
+        Ok(done) => done.with_context(|| what.to_owned()),
+        Err(_) => bail!("{what} took too long"),
+    }
+}
+
+/// Connects from the address that we listen at, by which peers may know us.
+async fn dial(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if !from.is_unspecified() && from.is_ipv4() == to.is_ipv4() {
+        socket.bind(SocketAddr::new(from, 0))?;
+    }
+    let stream = socket.connect(to).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
