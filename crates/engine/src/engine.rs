@@ -467,13 +467,8 @@ impl Engine {
             sip::Event::Cancelled { leg } => self.gave_up(leg),
             sip::Event::OfferRefused { .. } => {}
             sip::Event::Request { id, leg, request, source, transport } => {
-                let reply = match (&request.method, leg) {
-                    (Method::Info, Some(leg)) => self.reply_to_info(now, leg, &request),
-                    _ => {
-                        let peer = sip::Hop { transport, address: source };
-                        self.reply_to(now, &request, peer)
-                    }
-                };
+                let peer = sip::Hop { transport, address: source };
+                let reply = self.reply_to(now, leg, &request, peer);
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
             sip::Event::Response { id, result } => {

@@ -14,7 +14,7 @@ const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, REGISTER,
 
 impl Engine {
     /// INFO within a call (RFC 6086): a key, where it tells one.
-    pub(super) fn reply_to_info(&mut self, now: Instant, leg: LegId, request: &Request) -> Reply {
+    fn reply_to_info(&mut self, now: Instant, leg: LegId, request: &Request) -> Reply {
         let reply = |code| Reply { code, ..Reply::default() };
         if request.body.is_empty() {
             return reply(200);
@@ -29,7 +29,17 @@ impl Engine {
         reply(200)
     }
 
-    pub(super) fn reply_to(&mut self, now: Instant, request: &Request, peer: sip::Hop) -> Reply {
+    /// What a request gets, within a call on `leg` or outside of any.
+    pub(super) fn reply_to(
+        &mut self,
+        now: Instant,
+        leg: Option<LegId>,
+        request: &Request,
+        peer: sip::Hop,
+    ) -> Reply {
+        if let (Method::Info, Some(leg)) = (&request.method, leg) {
+            return self.reply_to_info(now, leg, request);
+        }
         let code = match request.method {
             Method::Register => {
                 let Wires { events, counters, .. } = &mut self.wires;
