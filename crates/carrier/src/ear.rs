@@ -159,9 +159,12 @@ impl Ear {
         if growth > 0 {
             self.audio.resize(end, kept_as.silence());
         }
-        for (kept, &byte) in self.audio[start..end].iter_mut().zip(packet.payload) {
+        if codec == kept_as {
+            self.audio[start..end].copy_from_slice(packet.payload);
+        } else {
             // A re-offer may change the codec; the recording keeps the one it began with.
-            *kept = if codec == kept_as { byte } else { kept_as.encode(codec.decode(byte)) };
+            let kept = kept_as.encode_all(&codec.decode_all(packet.payload));
+            self.audio[start..end].copy_from_slice(&kept);
         }
     }
 

@@ -350,7 +350,7 @@ impl Engine {
         }
         let destination = Destination::of(&spec.target);
         if spec.codecs.is_empty() {
-            spec.codecs = vec![Codec::Pcma, Codec::Pcmu];
+            spec.codecs = Codec::DEFAULT_ORDER.to_vec();
         }
         let media = self.media_end(spec.call, &spec.codecs);
         let offer = media.local.print_offer();

@@ -4,9 +4,9 @@
 //! never calls back.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use media::{Codec, EncodedClip, FRAME_SAMPLES};
+use media::{Codec, EncodedClip};
 pub use sip::{Credentials, DialogSnapshot, Hop, Transmit, Transport};
 
 use crate::limits::{Limits, MAX_SNAPSHOT_BYTES};
@@ -191,28 +191,54 @@ pub struct CallSpec {
     pub max_duration_ms: u32,
 }
 
-/// Sound in both codecs, built once and shared by every call that plays it.
+/// Sound in every codec, built once and shared by every call that plays it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clip {
     pcma: Arc<EncodedClip>,
     pcmu: Arc<EncodedClip>,
+    /// Encoded when it is first asked for: few trunks want it.
+    g722: OnceLock<Arc<EncodedClip>>,
 }
 
 impl Clip {
-    /// Encodes linear samples at 8 kHz in both codecs.
+    /// Encodes linear samples at 8 kHz in the codecs of every trunk.
     pub fn from_samples(samples: &[i16]) -> Self {
         Self {
             pcma: Arc::new(EncodedClip::from_samples(Codec::Pcma, samples)),
             pcmu: Arc::new(EncodedClip::from_samples(Codec::Pcmu, samples)),
+            g722: OnceLock::new(),
         }
     }
 
-    /// The clip in one codec.
+    /// The clip in one codec. Asked for the first time in G.722, it is encoded at some tens of
+    /// nanoseconds a sample: [`Self::encode_for`] does that off the thread that paces packets.
     pub fn encoded(&self, codec: Codec) -> &Arc<EncodedClip> {
         match codec {
             Codec::Pcma => &self.pcma,
             Codec::Pcmu => &self.pcmu,
+            Codec::G722 => self.g722.get_or_init(|| {
+                let samples = Codec::Pcma.decode_all(self.pcma.encoded());
+                Arc::new(EncodedClip::from_samples(Codec::G722, &samples))
+            }),
         }
+    }
+
+    /// Does all the encoding that a call with these codecs may need.
+    pub fn encode_for(&self, codecs: &[Codec]) {
+        for &codec in codecs {
+            self.encoded(codec);
+        }
+    }
+
+    /// Whether [`Self::encode_for`] has nothing left to do for these codecs.
+    pub fn is_encoded(&self, codecs: &[Codec]) -> bool {
+        !codecs.contains(&Codec::G722) || self.g722.get().is_some()
+    }
+
+    /// Bytes of audio that it holds now.
+    pub fn bytes(&self) -> usize {
+        let encoded = [Some(&self.pcma), Some(&self.pcmu), self.g722.get()];
+        encoded.into_iter().flatten().map(|clip| clip.encoded().len()).sum()
     }
 
     /// How long it plays, milliseconds, rounded up to whole frames.
@@ -347,17 +373,11 @@ pub struct RtpTransmit {
     pub frame: u32,
 }
 
-static SILENCE_PCMA: [u8; FRAME_SAMPLES] = [media::codec::pcma::SILENCE; FRAME_SAMPLES];
-static SILENCE_PCMU: [u8; FRAME_SAMPLES] = [media::codec::pcmu::SILENCE; FRAME_SAMPLES];
-
 impl RtpTransmit {
     /// The bytes that follow the header.
     pub fn payload(&self) -> &[u8] {
         let frame = usize::try_from(self.frame).ok().and_then(|frame| self.clip.frame(frame));
-        frame.unwrap_or(match self.clip.codec() {
-            Codec::Pcma => &SILENCE_PCMA,
-            Codec::Pcmu => &SILENCE_PCMU,
-        })
+        frame.unwrap_or(self.clip.codec().silent_frame())
     }
 }
 

@@ -28,12 +28,14 @@ pub fn write_pcm16(samples: &[i16]) -> Vec<u8> {
     riff(&[(b"fmt ", &format), (b"data", &data)])
 }
 
-/// A complete G.711 file with a header of 58 bytes.
-pub fn write_g711(codec: Codec, encoded: &[u8]) -> Vec<u8> {
+/// A complete file of what was encoded: G.711 as it is, with a header of 58 bytes; G.722, which
+/// few programs can play, as 16-bit PCM.
+pub fn write_encoded(codec: Codec, encoded: &[u8]) -> Vec<u8> {
     let mut format = Vec::with_capacity(18);
     let tag = match codec {
         Codec::Pcma => FORMAT_ALAW,
         Codec::Pcmu => FORMAT_MULAW,
+        Codec::G722 => return write_pcm16(&codec.decode_all(encoded)),
     };
     push_format(&mut format, tag, 1);
     // Formats other than PCM carry the size of an extension, here none, and a fact chunk.

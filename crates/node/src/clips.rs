@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use engine::{Clip, Codec};
+use engine::Clip;
 
 /// The clips that were used lately, by their name in the blob store.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Clips {
     pub(crate) fn put(&mut self, blob: &str, clip: Arc<Clip>) {
         self.forget(blob);
         self.uses += 1;
-        let bytes = size(&clip);
+        let bytes = clip.bytes();
         self.bytes += bytes;
         self.by_use.insert((self.uses, blob.to_owned()));
         self.by_blob.insert(blob.to_owned(), Kept { clip, used: self.uses, bytes });
@@ -59,13 +59,10 @@ impl Clips {
     }
 }
 
-/// What a clip takes in memory, roughly.
-fn size(clip: &Clip) -> usize {
-    clip.encoded(Codec::Pcma).encoded().len() + clip.encoded(Codec::Pcmu).encoded().len()
-}
-
 #[cfg(test)]
 mod tests {
+    use engine::Codec;
+
     use super::*;
 
     fn clip(samples: usize) -> Arc<Clip> {
@@ -81,6 +78,16 @@ mod tests {
         clips.put("c", clip(800));
         assert!(clips.get("b").is_none());
         assert!(clips.get("a").is_some() && clips.get("c").is_some());
+    }
+
+    #[test]
+    fn a_codec_that_few_trunks_want_takes_room_only_when_it_is_wanted() {
+        let wideband = clip(800);
+        assert_eq!(wideband.bytes(), 1_600);
+        assert!(wideband.is_encoded(Codec::DEFAULT_ORDER) && !wideband.is_encoded(&Codec::ALL));
+        wideband.encode_for(&Codec::ALL);
+        assert!(wideband.is_encoded(&Codec::ALL));
+        assert_eq!(wideband.bytes(), 2_400);
     }
 
     #[test]

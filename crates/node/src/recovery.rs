@@ -191,7 +191,8 @@ impl Node {
             Destination::Number(_) => self.hang_up_abandoned(call, None),
             Destination::Extension(extension) => {
                 let phone = Some((open.account, extension.clone()));
-                self.preparations.push_back(Task::Prepare { call, blob: None, phone });
+                let codecs = Vec::new();
+                self.preparations.push_back(Task::Prepare { call, blob: None, codecs, phone });
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Credentials, DialogSnapshot, OnMachine, Script, Target,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, OnMachine, Script, Target,
     Transport, limits::DRAIN_MS,
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn call_spec(
         target,
         from_uri: from_uri(config, trunk),
         credentials: credentials(trunk),
-        codecs: trunk.map(|trunk| trunk.codecs.clone()).unwrap_or_default(),
+        codecs: codecs(config, &call.trunk),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
         script: Arc::new(script(config, &call.terms, clip)),
         ring_timeout_ms: config.ring_timeout_ms,
@@ -116,6 +116,11 @@ fn address_in(uri: &str) -> Option<SocketAddr> {
 
 fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
     config.trunks.iter().find(|trunk| trunk.name == name)
+}
+
+/// What a trunk is offered. Empty: the engine's own order.
+pub(crate) fn codecs(config: &NodeConfig, name: &str) -> Vec<Codec> {
+    trunk(config, name).map(|trunk| trunk.codecs.clone()).unwrap_or_default()
 }
 
 fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>) -> String {

@@ -69,6 +69,7 @@ impl Node {
         let call = key(attempt);
         self.line.remove(job.quick_send);
         let shard = self.shard_of(call);
+        let codecs = spec::codecs(&self.config, &trunk);
         let held = Call {
             attempt,
             shard,
@@ -89,9 +90,10 @@ impl Node {
             Destination::Extension(extension) => Some((job.account, extension.clone())),
             Destination::Number(_) => None,
         };
-        let blob = self.clips.get(&job.blob).is_none().then(|| job.blob.clone());
+        let at_hand = self.clips.get(&job.blob).is_some_and(|clip| clip.is_encoded(&codecs));
+        let blob = (!at_hand).then(|| job.blob.clone());
         if phone.is_some() || blob.is_some() {
-            self.preparations.push_back(Task::Prepare { call, blob, phone });
+            self.preparations.push_back(Task::Prepare { call, blob, codecs, phone });
         } else {
             self.prepared(call, now);
         }

@@ -9,7 +9,7 @@ use app::dialing::{
 };
 use app::{App, Failure};
 use domain::{AccountId, AttemptId, Extension, QuickSendId, Timestamp};
-use engine::{CallKey, Clip};
+use engine::{CallKey, Clip, Codec};
 
 use crate::moment::Moment;
 
@@ -60,6 +60,8 @@ pub(crate) enum Task {
     Prepare {
         call: CallKey,
         blob: Option<String>,
+        /// What the trunk is offered; the clip is to be there in each.
+        codecs: Vec<Codec>,
         phone: Option<(AccountId, Extension)>,
     },
 }
@@ -120,8 +122,8 @@ impl Work {
             Task::Reconcile { stamp, ended_by } => {
                 Answer::Reconciled(open_attempts(app, stamp, ended_by).await)
             }
-            Task::Prepare { call, blob, phone } => {
-                Answer::Prepared(call, prepare(app, asked, blob, phone).await)
+            Task::Prepare { call, blob, codecs, phone } => {
+                Answer::Prepared(call, prepare(app, asked, blob, &codecs, phone).await)
             }
         };
         Done { asked, answer }
@@ -177,12 +179,16 @@ async fn prepare(
     app: &App,
     asked: Moment,
     blob: Option<String>,
+    codecs: &[Codec],
     phone: Option<(AccountId, Extension)>,
 ) -> Result<Prepared, Failure> {
     let clip = match blob {
         Some(blob) => {
             let samples = dialing::clip(app, &blob).await?;
-            Some((blob, Arc::new(Clip::from_samples(&samples))))
+            let clip = Clip::from_samples(&samples);
+            // Here, where it delays nobody's packets.
+            clip.encode_for(codecs);
+            Some((blob, Arc::new(clip)))
         }
         None => None,
     };

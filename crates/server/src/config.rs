@@ -245,6 +245,8 @@ section! {
         password: Secret = Secret::default(),
         /// The number shown to the callee.
         caller_id: String = String::from("avanak"),
+        /// Codecs to offer, the preferred first: `pcma`, `pcmu`, `g722`. Empty: `pcma`, `pcmu`.
+        codecs: Vec<TrunkCodec> = Vec::new(),
         /// Most calls at the same time.
         max_channels: u32 = 30,
         /// Most calls started in a second.
@@ -300,6 +302,28 @@ impl PhoneDigests {
             Self::Md5 => vec![engine::Algorithm::Md5],
             Self::Sha256 => vec![engine::Algorithm::Sha256],
             Self::Both => vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
+        }
+    }
+}
+
+/// A codec as the configuration names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrunkCodec {
+    /// G.711 A-law, which is what the networks outside of America and Japan use.
+    Pcma,
+    /// G.711 µ-law.
+    Pcmu,
+    /// G.722 at 64 kbit/s.
+    G722,
+}
+
+impl From<TrunkCodec> for engine::Codec {
+    fn from(codec: TrunkCodec) -> Self {
+        match codec {
+            TrunkCodec::Pcma => Self::Pcma,
+            TrunkCodec::Pcmu => Self::Pcmu,
+            TrunkCodec::G722 => Self::G722,
         }
     }
 }
@@ -514,6 +538,10 @@ impl Trunk {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"+._-".contains(&b);
         if self.caller_id.is_empty() || !self.caller_id.bytes().all(plain) {
             bail!("trunk.caller_id of '{}': letters, digits and +._- only", self.name);
+        }
+        let repeated = |(at, codec)| self.codecs[..at].contains(codec);
+        if self.codecs.iter().enumerate().any(repeated) {
+            bail!("trunk.codecs of '{}': a codec is there twice", self.name);
         }
         if self.max_channels == 0 || self.max_cps == 0 {
             bail!("trunk '{}': max_channels and max_cps must be at least 1", self.name);

@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use media::Codec;
+use media::codec::Decoder;
 use media::detect::answering_machine::{AnsweringMachine, Heard, Verdict};
 use media::detect::progress::ProgressListener;
 use media::detect::tone::ToneKeys;
@@ -29,6 +30,8 @@ const SAMPLES_PER_MS: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Ears {
     order: Order,
+    /// What the sound is decoded with; it has a memory.
+    decoder: Option<(Codec, Decoder)>,
     keys: Option<ToneKeys>,
     machine: Option<AnsweringMachine>,
     progress: Option<ProgressListener>,
@@ -89,10 +92,7 @@ impl Ears {
         noticed: &mut Noticed,
         recorded: &mut Vec<Recorded>,
     ) {
-        let samples = match piece {
-            Piece::Audio(payload) => codec.decode_all(payload),
-            Piece::Gap { samples } => vec![0; usize::try_from(*samples).unwrap_or(0)],
-        };
+        let samples = decoded(&mut self.decoder, piece, codec);
         if let Some(progress) = &mut self.progress {
             progress.listen(&samples);
         }
@@ -107,6 +107,18 @@ impl Ears {
             tape.record(call, &samples, recorded);
         }
     }
+}
+
+/// The samples of a piece. A peer that changes its codec begins anew.
+fn decoded(decoder: &mut Option<(Codec, Decoder)>, piece: &Piece, codec: Codec) -> Vec<i16> {
+    decoder.take_if(|(known, _)| *known != codec);
+    let (_, decoder) = decoder.get_or_insert_with(|| (codec, Decoder::new(codec)));
+    let mut samples = Vec::new();
+    match piece {
+        Piece::Audio(payload) => decoder.decode(payload, &mut samples),
+        Piece::Gap { samples: count } => samples.resize(usize::try_from(*count).unwrap_or(0), 0),
+    }
+    samples
 }
 
 fn is_voice(samples: &[i16]) -> bool {
@@ -231,11 +243,9 @@ impl Call {
         let codec = self.agreed.map_or(Codec::Pcma, |agreed| agreed.codec);
         let Some(ears) = &mut self.ears else { return };
         let Some(mut tape) = ears.tape.take() else { return };
+        let decoder = &mut ears.decoder;
         ears.order.flush(|piece| {
-            let samples = match piece {
-                Piece::Audio(payload) => codec.decode_all(&payload),
-                Piece::Gap { samples } => vec![0; usize::try_from(samples).unwrap_or(0)],
-            };
+            let samples = decoded(decoder, &piece, codec);
             tape.record(call, &samples, &mut wires.recorded);
         });
         tape.hand_over(call, &mut wires.recorded);

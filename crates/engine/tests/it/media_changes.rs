@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use engine::{Cause, Event};
+use media::Codec;
 use media::rtp::Packet;
 use media::telephone_event::{Key, KeyPress};
 
@@ -180,6 +181,30 @@ fn two_calls_with_one_remote_address_on_one_port_are_counted_as_ambiguous() {
     assert!(world.outcome(2).rtp.ambiguous);
     assert_eq!(world.counter("rtp_ambiguous_sources"), 1);
     assert_eq!(world.outcome(2).heard_ms, 2_000);
+}
+
+#[test]
+fn a_trunk_that_prefers_g722_hears_the_message_in_it_to_the_last_sample() {
+    let answer = "40000 RTP/AVP 9";
+    let callee = Callee::new(description("192.0.2.50", answer, "a=rtpmap:9 G722/8000\r\n"));
+    let mut world = World::new();
+    let callee = world.add_peer(callee);
+    let mut spec = call_to(1, "callee", address(CALLEE_SIP));
+    spec.codecs = vec![Codec::G722, Codec::Pcma];
+    let clip = clip_of_frames(100);
+    world.start(spec);
+    world.run_until_quiet();
+    let outcome = world.outcome(1);
+    assert_eq!((outcome.cause, outcome.codec), (Cause::Played, Some(Codec::G722)));
+    let rtp = &callee.borrow().rtp;
+    assert!(rtp.iter().all(|(_, _, bytes)| bytes[1] & 0x7F == 9 && bytes.len() == 172));
+    let heard: Vec<u8> = rtp.iter().flat_map(|(_, _, bytes)| bytes[12..].to_vec()).collect();
+    let wanted = clip.encoded(Codec::G722).encoded();
+    assert_eq!(&heard[..wanted.len()], wanted);
+    assert!(heard[wanted.len()..].iter().all(|&byte| byte == Codec::G722.silence()));
+    // Frames are 20 ms of the clock that RFC 3551 §4.5.2 asks for, not of the true one.
+    let stamp = |at: usize| Packet::parse(&rtp[at].2).unwrap().header.timestamp;
+    assert_eq!(stamp(1).wrapping_sub(stamp(0)), 160);
 }
 
 #[test]

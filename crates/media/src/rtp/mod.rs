@@ -1,7 +1,11 @@
 //! RTP (RFC 3550): packets as bytes, and what each direction of a call must remember.
 
+mod jitter_buffer;
 mod packet;
 mod session;
 
+pub use jitter_buffer::{
+    JitterBuffer, JitterCounts, MAX_DELAY, MAX_HELD, MAX_HELD_BYTES, MIN_DELAY, Piece,
+};
 pub use packet::{HEADER_BYTES, Header, Malformed, Packet};
 pub use session::{Receiver, ReceiverReport, Sender};

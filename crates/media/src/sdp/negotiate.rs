@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::print::print_refused;
 use super::{Connection, Description, Direction, Local, Malformed, Media};
-use crate::Codec;
+use crate::{Codec, SAMPLE_RATE_HZ};
 
 /// What both sides agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,9 +125,11 @@ fn codec_of(media: &Media, payload_type: u8) -> Option<Codec> {
     let Some(map) = media.maps.iter().find(|map| map.payload_type == payload_type) else {
         return Codec::of_payload_type(payload_type);
     };
-    [Codec::Pcma, Codec::Pcmu].into_iter().find(|codec| {
-        map.clock_rate_hz == crate::SAMPLE_RATE_HZ
-            && map.encoding.eq_ignore_ascii_case(codec.encoding_name())
+    Codec::ALL.into_iter().find(|&codec| {
+        // G.722 samples at 16 kHz, and some say so instead of what RFC 3551 §4.5.2 demands.
+        let rate = map.clock_rate_hz == SAMPLE_RATE_HZ
+            || (codec == Codec::G722 && map.clock_rate_hz == 2 * SAMPLE_RATE_HZ);
+        rate && map.encoding.eq_ignore_ascii_case(codec.encoding_name())
     })
 }
 
@@ -135,7 +137,7 @@ fn codec_of(media: &Media, payload_type: u8) -> Option<Codec> {
 fn telephone_event_of(media: &Media) -> Option<u8> {
     media.maps.iter().find_map(|map| {
         let listed = || media.formats.iter().any(|format| format.parse() == Ok(map.payload_type));
-        let known = map.clock_rate_hz == crate::SAMPLE_RATE_HZ
+        let known = map.clock_rate_hz == SAMPLE_RATE_HZ
             && map.encoding.eq_ignore_ascii_case("telephone-event");
         (known && listed()).then_some(map.payload_type)
     })

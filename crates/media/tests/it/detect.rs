@@ -3,7 +3,7 @@
 
 use std::f32::consts::TAU;
 
-use media::Codec;
+use media::codec::pcma;
 use media::detect::answering_machine::{AnsweringMachine, Heard, Timing, Verdict};
 use media::detect::progress::{Progress, ProgressListener, TONES_425};
 use media::detect::tone::ToneKeys;
@@ -27,7 +27,7 @@ impl Dice {
     }
 
     fn between(&mut self, low: f32, high: f32) -> f32 {
-        low + (self.roll() + 1.0) / 2.0 * (high - low)
+        low + f32::midpoint(self.roll(), 1.0) * (high - low)
     }
 }
 
@@ -64,7 +64,7 @@ fn key(name: char, off: (f32, f32), dbm0: (f32, f32), ms: u32) -> Vec<f32> {
 #[expect(clippy::cast_possible_truncation, reason = "rounded and within 16 bits")]
 fn line(sound: &[f32]) -> Vec<i16> {
     let linear = sound.iter().map(|value| value.clamp(-32_768.0, 32_767.0).round() as i16);
-    linear.map(|sample| Codec::Pcma.decode(Codec::Pcma.encode(sample))).collect()
+    linear.map(|sample| pcma::decode(pcma::encode(sample))).collect()
 }
 
 fn keys(sound: &[f32]) -> String {
@@ -152,7 +152,9 @@ fn a_number_dialled_as_fast_as_allowed_is_read_in_noise() {
         // Both tones together are 3 dB above one; the noise is 15 dB below both. Uniform noise of
         // peak P has the energy P²/3, a sine of amplitude A has A²/2.
         let peak = (3.0_f32 / 2.0).sqrt() * amplitude(-20.0 + 3.0 - 15.0);
-        sound.iter_mut().for_each(|sample| *sample += peak * dice.roll());
+        for sample in &mut sound {
+            *sample += peak * dice.roll();
+        }
         assert_eq!(keys(&sound), KEYS);
     }
 }

@@ -4,6 +4,7 @@
 mod clip_and_wav;
 mod codec;
 mod detect;
+mod jitter_buffer;
 mod rtp;
 mod sdp;
 mod telephone_event;

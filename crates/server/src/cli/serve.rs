@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use app::{App, LiveCalls, RepeatLimit, Settings};
 use clap::Args;
-use engine::{EngineConfig, Limits};
+use engine::{Codec, EngineConfig, Limits};
 use node::{Caps, Gate, Node, NodeConfig, Trunk};
 use store::Db;
 use tokio::net::TcpListener;
@@ -237,7 +237,7 @@ fn node_trunk(configured: &config::Trunk) -> Result<Trunk> {
         transport: configured.transport.into(),
         caller_id: configured.caller_id.clone(),
         credentials: trunk::credentials(configured),
-        codecs: Vec::new(),
+        codecs: configured.codecs.iter().copied().map(Codec::from).collect(),
         caps: Caps { max_channels: configured.max_channels, max_cps: configured.max_cps },
         prefixes: configured.prefixes.clone(),
     })

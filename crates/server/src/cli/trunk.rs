@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use engine::{
-    Command, Credentials, Engine, EngineConfig, Event, Input, Limits, Outputs, TrunkCheck,
+    Codec, Command, Credentials, Engine, EngineConfig, Event, Input, Limits, Outputs, TrunkCheck,
 };
 
 use super::say;
@@ -75,10 +75,19 @@ pub async fn check(config: &Config, trunk: &Configured) -> Result<Vec<String>> {
     }
     lines.push(format!("ok   it answered OPTIONS with {code} in {took_ms} ms over udp"));
     lines.push(format!(
-        "ok   at most {} calls at once, {} started a second; codecs PCMA, PCMU",
-        trunk.max_channels, trunk.max_cps
+        "ok   at most {} calls at once, {} started a second; codecs {}",
+        trunk.max_channels,
+        trunk.max_cps,
+        offered(trunk)
     ));
     Ok(lines)
+}
+
+/// The names of the codecs that a trunk is offered.
+fn offered(trunk: &Configured) -> String {
+    let configured: Vec<Codec> = trunk.codecs.iter().copied().map(Codec::from).collect();
+    let codecs = if configured.is_empty() { Codec::DEFAULT_ORDER } else { &configured };
+    codecs.iter().map(|codec| codec.encoding_name()).collect::<Vec<_>>().join(", ")
 }
 
 /// The credentials of a trunk, if it has any.
