@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use incoming::Incoming;
 use media::{Codec, sdp};
-use sip::{Endpoint, LegId, Method, RequestId};
+use sip::{Endpoint, LegId, RequestId};
 
 use crate::call::{Call, MediaEnd, Plan, Wires};
 use crate::counters::Counters;
