@@ -161,7 +161,7 @@ impl Node {
                 let shard = position % shards;
                 if shard != position {
                     recorders[shard].adopt(recorded.clone()).map_err(recorder_failed)?;
-                    recorders[position].release(recorded.call);
+                    recorders[position].hand_over(recorded.call).map_err(recorder_failed)?;
                 }
                 records.insert(recorded.call, (shard, recorded.phase));
             }

@@ -47,7 +47,7 @@ const RTP_UNREAD: Duration = Duration::from_millis(20);
 const RTP_EARLY: Duration = Duration::from_millis(1);
 /// How long what happened is gathered before the node is told: waking it for every ringing tone
 /// costs more than the call's signalling.
-const REPORT_EVERY: Duration = Duration::from_millis(5);
+const REPORT_EVERY: Duration = Duration::from_millis(10);
 /// The longest wait when nothing is due; what strangers sent meanwhile is thrown away then.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// How often counters are published.
@@ -198,6 +198,8 @@ impl Shard {
                 receiver: BatchReceiver::new(udp::BATCH),
                 out: Outputs::default(),
                 sip_errors: false,
+                sip_waits: false,
+                woken: false,
                 undeliverable: BTreeSet::new(),
                 rtp_refused: Vec::new(),
                 live: count,
@@ -313,6 +315,10 @@ struct Worker {
     out: Outputs,
     /// ICMP errors wait at the SIP socket.
     sip_errors: bool,
+    /// Datagrams wait on the SIP socket.
+    sip_waits: bool,
+    /// Somebody has written to `wake`.
+    woken: bool,
     /// Where datagrams of the last step could not be sent.
     undeliverable: BTreeSet<SocketAddr>,
     /// The packets of the last step that the kernel did not take.
@@ -347,8 +353,10 @@ impl Worker {
 
     /// Returns whether to go on.
     fn take_commands(&mut self, now: Instant) -> bool {
-        // Whoever wrote to it meant the inbox; what is read from it has no meaning of its own.
-        let _ = self.wake.read();
+        if std::mem::take(&mut self.woken) {
+            // Whoever wrote to it meant the inbox; what is read from it has no meaning of its own.
+            let _ = self.wake.read();
+        }
         loop {
             match self.commands.try_recv() {
                 Ok(ShardCommand::Engine(command)) => self.take_command(now, command),
@@ -398,6 +406,9 @@ impl Worker {
     }
 
     fn take_sip(&mut self, now: Instant) {
+        if !self.sip_waits {
+            return;
+        }
         let (engine, out) = (&mut self.engine, &mut self.out);
         self.receiver.drain(&self.sip, SIP_PER_STEP, |source, bytes| {
             engine.handle(now, Input::Sip { source, bytes }, out);
@@ -509,8 +520,11 @@ impl Worker {
         ];
         // An interrupted wait is a short one.
         let _ = ppoll(&mut descriptors, Some(timeout), None);
-        let told = descriptors[0].revents();
-        self.sip_errors = told.is_some_and(|told| told.contains(PollFlags::POLLERR));
+        let [sip, wake] = descriptors.map(|descriptor| descriptor.revents());
+        let told = |revents: Option<PollFlags>, what| revents.is_some_and(|all| all.contains(what));
+        self.sip_errors = told(sip, PollFlags::POLLERR);
+        self.sip_waits = told(sip, PollFlags::POLLIN);
+        self.woken = told(wake, PollFlags::POLLIN);
     }
 }
 

@@ -144,14 +144,21 @@ impl<F: SlotFile> Recorder<F> {
         }
     }
 
-    /// Frees the slot of a call whose settlement is durable.
+    /// Frees the slot of a call whose settlement is durable. It goes on naming that call until it
+    /// is used again, which recovery passes over: that spares every call a write.
     pub fn release(&mut self, call: CallKey) {
-        let Some(place) = self.live.remove(&call) else { return };
-        if self.file.write_at(place.slot, &FREE).is_err() {
-            // The slot still names a settled call, which recovery ignores: it can be used again.
-            self.write_errors += 1;
+        if let Some(place) = self.live.remove(&call) {
+            self.free.push(place.slot);
         }
+    }
+
+    /// Frees the slot of a call that another recorder has taken over, so that it is not found here
+    /// again.
+    pub(crate) fn hand_over(&mut self, call: CallKey) -> Result<(), SlotError> {
+        let Some(place) = self.live.remove(&call) else { return Ok(()) };
+        self.file.write_at(place.slot, &FREE)?;
         self.free.push(place.slot);
+        Ok(())
     }
 
     /// Takes over the record of a call that this file does not have yet.
