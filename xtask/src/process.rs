@@ -39,8 +39,17 @@ pub fn target_dir() -> Result<PathBuf> {
 
 /// `cargo metadata` of the workspace's own packages.
 pub fn metadata() -> Result<Value> {
+    cargo_metadata(&["--no-deps"])
+}
+
+/// `cargo metadata` of all packages that the workspace is built from.
+pub fn dependencies() -> Result<Value> {
+    cargo_metadata(&[])
+}
+
+fn cargo_metadata(arguments: &[&str]) -> Result<Value> {
     let mut command = cargo();
-    command.args(["metadata", "--no-deps", "--format-version", "1"]);
+    command.args(["metadata", "--format-version", "1"]).args(arguments);
     let text = output(&mut command)?;
     serde_json::from_str(&text).context("cargo metadata did not print JSON")
 }

@@ -155,13 +155,24 @@ fn apt_get(arguments: &[&str], packages: &[&str]) -> Result<()> {
 /// rustfmt and clippy come with the toolchain, not with Debian.
 fn check_components() -> Result<()> {
     for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
-        let mut command = cargo();
-        command.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-        if !crate::process::succeeds(&mut command)? {
-            bail!("`cargo {subcommand}` is missing. Please run: rustup component add {component}");
+        if has_subcommand(subcommand)? {
+            continue;
+        }
+        say(&format!("cargo {subcommand} is missing. Installing it with the toolchain:"));
+        if on_path("rustup") {
+            run(Command::new("rustup").args(["component", "add", component]))?;
+        }
+        if !has_subcommand(subcommand)? {
+            bail!("`cargo {subcommand}` is missing. Please install {component} for your toolchain");
         }
     }
     Ok(())
+}
+
+fn has_subcommand(subcommand: &str) -> Result<bool> {
+    let mut command = cargo();
+    command.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    crate::process::succeeds(&mut command)
 }
 
 /// A Python 3 that can make virtual environments, Debian's own first.

@@ -19,6 +19,7 @@ use crate::call::{Call, MediaEnd, Plan, Wires};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive;
+use crate::enrolment::Enrolments;
 use crate::io::{
     AbandonedCall, CallKey, CallSpec, Clip, Command, EngineConfig, Event, Input, Outputs,
     RtpTransmit, TrunkCheck,
@@ -47,6 +48,7 @@ pub struct Engine {
     checks: BTreeMap<RequestId, Check>,
     incoming: Incoming,
     registrar: Registrar,
+    enrolments: Enrolments,
     notices: Vec<Notice>,
     sip_events: Vec<sip::Event>,
     /// The call that something is just happening to: after a panic, the one that is lost.
@@ -81,6 +83,8 @@ pub struct Live {
     pub checks: usize,
     /// Calls that came in and wait for a decision.
     pub undecided: usize,
+    /// Our registrations with trunks.
+    pub registrations: usize,
     /// SIP legs; one outlives its call while the peer has not confirmed the end.
     pub sip_legs: usize,
     /// SIP transactions, those that only wait for repetitions included.
@@ -124,6 +128,7 @@ impl Engine {
             recorded: Vec::new(),
         };
         Self {
+            enrolments: Enrolments::new(derive::subkey(&config.fresh_secret, *b"enr.")),
             registrar: Registrar::new(
                 &config.realm,
                 derive::subkey(&config.fresh_secret, *b"reg."),
@@ -213,7 +218,8 @@ impl Engine {
         let wheel = self.wires.wheel.next_due();
         let sip = self.wires.sip.next_timeout();
         let phones = [self.registrar.next_expiry(), self.incoming.next_due()];
-        [deadline, wheel, sip].into_iter().chain(phones).flatten().min()
+        let trunks = self.enrolments.next_timeout();
+        [deadline, wheel, sip, trunks].into_iter().chain(phones).flatten().min()
     }
 
     /// How many calls are between `Start` and `Ended`.
@@ -237,6 +243,7 @@ impl Engine {
             abandoned: self.abandoning.len(),
             checks: self.checks.len(),
             undecided: self.incoming.undecided(),
+            registrations: self.enrolments.len(),
             sip_legs: sip.legs,
             sip_transactions: sip.client_transactions + sip.server_transactions,
         }
@@ -278,6 +285,8 @@ impl Engine {
         self.decline_undecided(now);
         self.take_sip_events(now);
         self.registrar.expire(now, &mut self.wires.events);
+        let Wires { sip, sip_out, events, .. } = &mut self.wires;
+        self.enrolments.expire(now, sip, sip_out, events);
     }
 
     /// Lets something happen to a call, then notes its new deadline or its end.
@@ -326,6 +335,10 @@ impl Engine {
                 self.answer(now, Plan { key: call, script, max_duration_ms });
             }
             Command::Reject { call, sip_code } => self.decline(now, call, sip_code),
+            Command::SetRegistrations(specs) => {
+                let Wires { sip, sip_out, events, .. } = &mut self.wires;
+                self.enrolments.set(now, &specs, sip, sip_out, events);
+            }
             Command::CheckTrunk(check) => self.check(now, &check),
         }
     }
@@ -472,6 +485,10 @@ impl Engine {
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
             sip::Event::Response { id, result } => {
+                let Wires { sip, events, .. } = &mut self.wires;
+                if self.enrolments.heard(now, id, &result, sip, events) {
+                    return;
+                }
                 let Some(check) = self.checks.remove(&id) else { return };
                 let round_trip = now.saturating_duration_since(check.began_at).as_micros();
                 self.wires.events.push(Event::TrunkChecked {

@@ -9,6 +9,8 @@ use std::sync::{Arc, OnceLock};
 use media::{Codec, EncodedClip};
 pub use sip::{Credentials, DialogSnapshot, Hop, Transmit, Transport};
 
+use sip::registration::Standing;
+
 use crate::limits::{Limits, MAX_SNAPSHOT_BYTES};
 use crate::outcome::Outcome;
 use crate::script::Script;
@@ -125,6 +127,9 @@ pub enum Command {
         /// The status code, 300 to 699.
         sip_code: u16,
     },
+    /// Replace our registrations with trunks. One that stays as it is goes on; one that is gone
+    /// is taken back, and [`Event::TrunkLeft`] follows.
+    SetRegistrations(Arc<[TrunkRegistration]>),
     /// Ask a trunk whether it is there, by OPTIONS. [`Event::TrunkChecked`] follows.
     CheckTrunk(Box<TrunkCheck>),
 }
@@ -277,6 +282,25 @@ pub struct TrunkCheck {
     pub from_uri: String,
     /// For a 401 or 407.
     pub credentials: Option<Credentials>,
+}
+
+/// A trunk that sends us calls, and takes ours, only while we are registered with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkRegistration {
+    /// Its name, in events.
+    pub trunk: String,
+    /// Where the REGISTER is sent, by the transport that `registrar` names.
+    pub address: SocketAddr,
+    /// The registrar's URI: the Request-URI.
+    pub registrar: String,
+    /// The URI that we register, in From and To.
+    pub address_of_record: String,
+    /// The user part of our Contact.
+    pub username: String,
+    /// For a 401 or 407.
+    pub credentials: Option<Credentials>,
+    /// For how long at a time, seconds. The registrar may give less.
+    pub expires_s: u32,
 }
 
 /// A phone that may register.
@@ -474,6 +498,18 @@ pub enum Event {
     PhoneGone {
         /// Whose.
         username: String,
+    },
+    /// Where our registration with a trunk stands; told when that changes and at each failure.
+    TrunkRegistration {
+        /// Which trunk.
+        trunk: String,
+        /// How it stands now.
+        standing: Standing,
+    },
+    /// Our registration with a trunk was taken back, or could not be.
+    TrunkLeft {
+        /// Which trunk.
+        trunk: String,
     },
     /// The reply to a trunk check.
     TrunkChecked {

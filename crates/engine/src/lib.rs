@@ -10,6 +10,7 @@ mod counters;
 mod demux;
 mod derive;
 mod engine;
+mod enrolment;
 mod io;
 mod keys;
 mod leg;
@@ -24,7 +25,7 @@ pub use engine::{Engine, Live};
 pub use io::{
     AbandonedCall, Binding, CallKey, CallSpec, Clip, Command, Credentials, DialogSnapshot,
     EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtpTransmit, Target,
-    Transmit, Transport, TrunkCheck, record_of,
+    Transmit, Transport, TrunkCheck, TrunkRegistration, record_of,
 };
 pub use keys::{KeySet, Keys};
 pub use limits::Limits;
@@ -34,3 +35,4 @@ pub use media::detect::progress::{NetworkTone, Progress, TONES_425};
 pub use outcome::{Cause, Outcome, Refusal, RtpSummary, Timeline};
 pub use script::{Flaw, Gather, Label, MachineDetection, OnMachine, Play, Record, Script, Step};
 pub use sip::digest::Algorithm;
+pub use sip::registration::Standing;

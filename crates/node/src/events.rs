@@ -10,8 +10,9 @@ use crate::settle::{Unsettled, Verdict, verdict};
 use crate::turn::PAUSE_MS;
 
 impl Node {
-    /// Takes what a shard reported, in its order. Step afterwards. Events about phones, calls that
-    /// came in and trunk checks are the server's own affair and ignored here.
+    /// Takes what a shard reported, in its order. Step afterwards. Events about phones and their
+    /// calls, registrations with trunks and checks of them are the server's own affair and ignored
+    /// here.
     pub fn on_events(&mut self, now: Moment, shard: usize, events: Vec<Event>) {
         for event in events {
             match event {
@@ -29,6 +30,8 @@ impl Node {
                 | Event::Incoming { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
+                | Event::TrunkRegistration { .. }
+                | Event::TrunkLeft { .. }
                 | Event::TrunkChecked { .. } => {}
             }
         }
@@ -48,6 +51,7 @@ impl Node {
             | Command::SetServices(_)
             | Command::Answer { .. }
             | Command::Reject { .. }
+            | Command::SetRegistrations(_)
             | Command::CheckTrunk(_) => {}
         }
     }

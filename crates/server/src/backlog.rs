@@ -84,6 +84,8 @@ impl EventBacklog {
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::Incoming { .. }
+                | Event::TrunkRegistration { .. }
+                | Event::TrunkLeft { .. }
                 | Event::TrunkChecked { .. } => self.waiting.len() < EVENTS_MAX,
             };
             if keep {

@@ -239,6 +239,12 @@ section! {
         address: String = String::new(),
         /// What carries SIP: `udp`, `tcp` or `tls`.
         transport: Transport = Transport::Udp,
+        /// Whether we register with the trunk, which takes calls of ours only then.
+        register: bool = false,
+        /// The domain that we register in, when it is not the host of `address`.
+        registrar: String = String::new(),
+        /// For how long at a time we register, in seconds.
+        expires_s: u32 = 3600,
         /// User name for digest authentication; empty when the carrier knows us by address.
         username: String = String::new(),
         /// Password for digest authentication.
@@ -531,6 +537,12 @@ impl Trunk {
     fn check(&self) -> Result<()> {
         if self.name.is_empty() || self.name.len() > 60 {
             bail!("trunk.name: between 1 and 60 characters");
+        }
+        if self.register && self.username.is_empty() {
+            bail!("trunk.username of '{}': a registration is somebody's", self.name);
+        }
+        if self.register && !(60..=86_400).contains(&self.expires_s) {
+            bail!("trunk.expires_s of '{}': between 60 and 86400", self.name);
         }
         if self.address.is_empty() {
             bail!("trunk.address of '{}' is missing", self.name);

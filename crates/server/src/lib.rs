@@ -19,6 +19,7 @@ pub mod node_loop;
 mod open_files;
 pub mod phones;
 mod refusals;
+mod registrations;
 pub mod sandbox;
 pub mod shard;
 pub mod streams;

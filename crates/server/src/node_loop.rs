@@ -14,12 +14,15 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::backlog::CommandBacklog;
 use crate::clock::Clocks;
 use crate::phones::PhoneEvents;
+use crate::registrations::Registrations;
 use crate::shard::{Shard, ShardCommand};
 
 /// Answers that may wait unread; the node never has more requests under way.
 const ANSWERS: usize = 65_536;
 /// How often the node's figures are published, in microseconds.
 const FIGURES_EVERY_US: i64 = 1_000_000;
+/// How long registrars have to hear that we leave, in microseconds.
+const LEAVE_TIME_US: i64 = 2_000_000;
 /// The longest sleep: the shard's health is looked at this often, too.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
@@ -41,6 +44,8 @@ pub struct Parts {
     pub wake: Arc<Notify>,
     /// Told whether the node leads.
     pub leads: Arc<AtomicBool>,
+    /// Our registrations with trunks.
+    pub registrations: Registrations,
     /// Commands from elsewhere in the program, for the engine.
     pub orders: mpsc::Receiver<engine::Command>,
 }
@@ -71,14 +76,21 @@ impl NodeLoop {
     /// The shard's thread died, or another process took this node's name.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>, drain: Duration) -> Result<()> {
         let mut give_up: Option<Timestamp> = None;
+        let mut leave_by = None;
+        self.order(self.parts.registrations.enter());
         loop {
             let now = self.parts.clocks.now();
             if give_up.is_none() && *stop.borrow() {
                 self.parts.node.drain(now);
                 let us = i64::try_from(drain.as_micros()).unwrap_or(i64::MAX);
                 give_up = Some(now.steady.plus_us(us));
+                self.order(self.parts.registrations.leave());
+                leave_by = Some(now.steady.plus_us(LEAVE_TIME_US));
             }
-            if give_up.is_some_and(|at| self.parts.node.is_idle() || now.steady >= at) {
+            let left =
+                self.parts.registrations.are_gone() || leave_by.is_some_and(|by| now.steady >= by);
+            let idle = self.parts.node.is_idle() && left;
+            if give_up.is_some_and(|at| idle || now.steady >= at) {
                 break;
             }
             if self.parts.shard.has_ended() {
@@ -100,6 +112,13 @@ impl NodeLoop {
         self.report_left_calls();
         self.parts.shard.stop();
         Ok(())
+    }
+
+    fn order(&mut self, command: Option<engine::Command>) {
+        if let Some(command) = command {
+            self.backlog.push(ShardCommand::Engine(command));
+            self.backlog.send(|command| self.parts.shard.send(command));
+        }
     }
 
     fn carry_out(&mut self, steps: Steps) -> Result<()> {
@@ -155,8 +174,11 @@ impl NodeLoop {
     }
 
     fn take_events(&mut self, events: Vec<Event>) {
-        let events: Vec<Event> =
-            events.into_iter().filter_map(|event| self.parts.phones.take(event)).collect();
+        let events: Vec<Event> = events
+            .into_iter()
+            .filter_map(|event| self.parts.phones.take(event))
+            .filter_map(|event| self.parts.registrations.take(event))
+            .collect();
         self.parts.node.on_events(self.parts.clocks.now(), 0, events);
     }
 

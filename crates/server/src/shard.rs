@@ -164,20 +164,16 @@ impl Shard {
             .collect::<std::io::Result<_>>()
             .context("asking for the media ports")?;
         let (queue, commands) = sync_channel(INBOX);
-        let wake = Arc::new(
-            EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
-                .context("making the shard's wake-up")?,
-        );
+        let wake = Arc::new(wake_up()?);
         let live = Arc::new(AtomicU64::new(0));
         let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
         let connections = config.connections;
         let tls = config.tls_port.map(|port| SocketAddr::new(config.advertised, port));
-        let ended = Arc::new(AtomicBool::new(false));
-        let end = SetAtEnd(Arc::clone(&ended));
+        let end = SetAtEnd::default();
+        let ended = Arc::clone(&end.0);
         // Made inside the thread: the batches' headers hold pointers and stay where they are.
         let work = move || {
-            let _end = end;
-            let start = clock::instant();
+            let (_end, start) = (end, clock::instant());
             let mut engine = Engine::new(engine);
             if let Some(tls) = tls {
                 engine.reach(Transport::Tls, tls);
@@ -252,6 +248,11 @@ impl Shard {
     }
 }
 
+fn wake_up() -> Result<EventFd> {
+    EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+        .context("making the shard's wake-up")
+}
+
 fn bind_media(config: &ShardConfig) -> Result<Vec<UdpSocket>> {
     (0..config.media_ports)
         .map(|n| {
@@ -282,6 +283,7 @@ impl Guarded {
 }
 
 /// Tells that a thread has ended, however it did.
+#[derive(Default)]
 struct SetAtEnd(Arc<AtomicBool>);
 
 impl Drop for SetAtEnd {

@@ -37,7 +37,7 @@ use table::{ClientMachine, ClientTransaction, Due, Owner, ServerTransaction};
 
 use crate::admission::Sources;
 use crate::limits::Limits;
-use crate::message::{self, CSeq, Headers, Malformed, Message, Name, Response, Via};
+use crate::message::{self, CSeq, Headers, Malformed, Message, Name, Response, Uri, Via};
 use crate::token::{Key, Tokens};
 use crate::transaction::{Heard, Timers};
 use crate::transport::{Hop, Transport};
@@ -140,6 +140,11 @@ impl Endpoint {
     /// Says where peers reach us over a transport, when that is not [`Config::local`].
     pub fn reach(&mut self, transport: Transport, local: SocketAddr) {
         self.composer.reach(transport, local);
+    }
+
+    /// The URI at which peers reach us over a transport, as it stands in Contact.
+    pub fn own_uri(&self, user: &str, transport: Transport) -> Uri {
+        Uri::at(user, Hop { transport, address: self.composer.reached_at(transport) })
     }
 
     /// Takes one datagram. Whatever is wrong with it is counted, never an error.

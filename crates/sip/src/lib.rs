@@ -13,6 +13,7 @@ pub mod message;
 
 mod admission;
 mod dialog;
+pub mod registration;
 mod token;
 pub mod transaction;
 mod transport;

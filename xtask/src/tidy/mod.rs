@@ -5,6 +5,7 @@
 
 pub mod arrows;
 pub mod layout;
+pub mod licences;
 pub mod limits;
 pub mod source;
 pub mod words;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::process::{metadata, root};
+use crate::process::{dependencies, metadata, root};
 use crate::say::say;
 
 /// One file of the repository.
@@ -30,6 +31,8 @@ pub struct Tree {
     pub files: Vec<File>,
     /// `cargo metadata --no-deps`.
     pub metadata: serde_json::Value,
+    /// `cargo metadata` with everything that we depend on.
+    pub dependencies: serde_json::Value,
 }
 
 /// Folders that are made, not written.
@@ -44,7 +47,7 @@ impl Tree {
         let mut files = Vec::new();
         visit(root(), root(), &mut files)?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { files, metadata: metadata()? })
+        Ok(Self { files, metadata: metadata()?, dependencies: dependencies()? })
     }
 
     /// The file at this path.
@@ -111,6 +114,7 @@ pub const RULES: &[Rule] = &[
     ("crates depend as the table says", arrows::edges),
     ("libraries stay behind their wrapper", arrows::wrappers),
     ("pure crates import only what is listed", arrows::pure_crates),
+    ("dependencies leave a choice of free licences", licences::allowed),
     ("pure crates deny the same things", layout::clippy_twins),
     ("a crate has one test binary", layout::test_binaries),
     ("ARCHITECTURE.md names every crate", layout::crates_are_named),

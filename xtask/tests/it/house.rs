@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use xtask::tidy::{RULES, Tree, arrows, layout, limits, words};
+use xtask::tidy::{RULES, Tree, arrows, layout, licences, limits, words};
 
 fn tree() -> &'static Tree {
     static TREE: OnceLock<Tree> = OnceLock::new();
@@ -43,6 +43,7 @@ rules! {
     crates_depend_as_the_table_says: arrows::edges;
     libraries_stay_behind_their_wrapper: arrows::wrappers;
     pure_crates_import_only_what_is_listed: arrows::pure_crates;
+    dependencies_leave_a_choice_of_free_licences: licences::allowed;
     pure_crates_deny_the_same_things: layout::clippy_twins;
     a_crate_has_one_test_binary: layout::test_binaries;
     architecture_names_every_crate: layout::crates_are_named;

@@ -1,14 +1,15 @@
 //! Goal: each rule finds the bad example and leaves the good one alone.
 
 use serde_json::json;
-use xtask::tidy::{File, Tree, arrows, layout, limits, words};
+use xtask::tidy::{File, Tree, arrows, layout, licences, limits, words};
 
 fn file(path: &str, text: &str) -> File {
     File { path: path.to_owned(), text: text.to_owned() }
 }
 
 fn tree(files: Vec<File>) -> Tree {
-    Tree { files, metadata: json!({"packages": []}) }
+    let nothing = json!({"packages": []});
+    Tree { files, metadata: nothing.clone(), dependencies: nothing }
 }
 
 fn metadata(from: &str, to: &str, internal: bool, dev: bool) -> serde_json::Value {
@@ -148,4 +149,19 @@ fn code_may_cite_only_documents_that_exist() {
     };
     assert_eq!(of("//! Its rows stand in docs/ERRORS.md."), 0);
     assert_eq!(of("//! See `docs/GONE.md` and docs/decisions."), 1);
+}
+
+#[test]
+fn a_licence_that_binds_our_users_is_found() {
+    let found = |licence: serde_json::Value| {
+        let dependencies = json!({"packages": [{"name": "a", "license": licence}]});
+        licences::allowed(&Tree { dependencies, ..tree(Vec::new()) }).len()
+    };
+    for good in ["MIT", "MIT/Apache-2.0", "(MIT OR GPL-3.0-only) AND Unicode-3.0"] {
+        assert_eq!(found(json!(good)), 0, "{good}");
+    }
+    for bad in ["GPL-3.0-or-later", "AGPL-3.0-only", "MIT AND LGPL-2.1-or-later", "made up"] {
+        assert_eq!(found(json!(bad)), 1, "{bad}");
+    }
+    assert_eq!(found(json!(null)), 1);
 }

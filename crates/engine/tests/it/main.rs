@@ -4,6 +4,7 @@
 
 mod abandon;
 mod connections;
+mod enrolments;
 mod fails;
 mod hostile;
 mod incoming;

@@ -231,6 +231,8 @@ pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
         Event::Incoming { .. }
         | Event::PhoneRegistered { .. }
         | Event::PhoneGone { .. }
+        | Event::TrunkRegistration { .. }
+        | Event::TrunkLeft { .. }
         | Event::TrunkChecked { .. } => None,
     }
 }

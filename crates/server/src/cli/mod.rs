@@ -9,7 +9,7 @@ mod open;
 mod phone;
 mod quick_send;
 mod serve;
-mod trunk;
+pub(crate) mod trunk;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -22,6 +22,7 @@ use super::{open, say, trunk};
 use crate::clock::{self, Clocks};
 use crate::config::{self, Config};
 use crate::node_loop::{NodeLoop, Parts};
+use crate::registrations::{self, Registrations};
 use crate::sandbox::SandboxThread;
 use crate::shard::{self, Shard, ShardConfig};
 use crate::{address, flight_recorder, lock, open_files, phones, streams, telemetry};
@@ -128,7 +129,19 @@ impl Platform {
         let phones = phones::start(Arc::clone(&app), order);
         let leads = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&leads);
-        let parts = Parts { node, gate, clocks, shard, events, phones, wake, leads: told, orders };
+        let registrations = Registrations::new(registrations::wanted(config)?);
+        let parts = Parts {
+            node,
+            gate,
+            clocks,
+            shard,
+            events,
+            phones,
+            wake,
+            leads: told,
+            registrations,
+            orders,
+        };
         Ok(Self { app, node: NodeLoop::new(parts), leads, http })
     }
 

@@ -11,7 +11,7 @@ use super::table::{
 use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
-use crate::message::{Name, NameAddr, Response, Uri, Writer, header};
+use crate::message::{Name, NameAddr, Response, Writer, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
 use crate::transport::{Hop, Transport};
@@ -99,8 +99,7 @@ impl Endpoint {
 
     /// Our Contact value.
     pub(super) fn contact(&self, user: &str, transport: Transport) -> Box<[u8]> {
-        let address = self.composer.reached_at(transport);
-        let uri = Uri::at(user, Hop { transport, address });
+        let uri = self.own_uri(user, transport);
         [b"<", uri.as_bytes(), b">"].concat().into()
     }
 

@@ -12,6 +12,7 @@ mod message;
 mod pair;
 mod peer;
 mod races;
+mod registration;
 mod reliable;
 mod scenarios;
 mod session_timer;

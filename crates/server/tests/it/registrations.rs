@@ -1,0 +1,46 @@
+//! Our registration with a trunk, against a registrar that checks passwords: a second platform,
+//! to which we are a phone.
+
+use crate::baresip::{is_registered, with_phone_and};
+use crate::platform::{Options, Platform, config, eventually};
+
+fn registering(address: std::net::SocketAddr, transport: &str, login: [&str; 2]) -> Platform {
+    let [username, password] = login;
+    let trunk = format!(
+        "[[trunk]]\nname = 'main'\naddress = '{address}'\ntransport = '{transport}'\n\
+         register = true\nusername = '{username}'\npassword = '{password}'\nexpires_s = 60\n"
+    );
+    Platform::start(Options { config: config(&trunk), ..Options::default() })
+}
+
+/// Goal: we register by either transport, say so in the metrics, and take it back when we stop.
+#[test]
+fn we_register_with_a_trunk_until_we_stop() {
+    let (registrar, address, customer, username, password) = with_phone_and("");
+    for transport in ["udp", "tcp"] {
+        let mut platform = registering(address, transport, [&username, &password]);
+        eventually("we are registered", || is_registered(&registrar, &customer).then_some(()));
+        eventually("the metrics say so", || {
+            let figure = platform.figure("avanak_trunk_registered{trunk=\"main\"}");
+            (figure > 0.5).then_some(())
+        });
+        platform.terminate();
+        assert!(platform.ended().success());
+        assert!(!is_registered(&registrar, &customer), "by {transport}");
+    }
+}
+
+/// Goal: a registrar that refuses us is told in the log with its code, and is no reason to end.
+#[test]
+fn a_refused_registration_is_told() {
+    let (registrar, address, customer, username, _) = with_phone_and("");
+    let platform = registering(address, "udp", [&username, "wrong"]);
+    eventually("the refusal is told", || {
+        let log = platform.log();
+        let line = log.lines().find(|line| line.contains("the registrar does not take us"))?;
+        line.contains("403").then_some(())
+    });
+    assert!(!is_registered(&registrar, &customer));
+    let metrics = platform.get("/metrics");
+    assert!(metrics.contains("avanak_trunk_registered{trunk=\"main\"} 0"), "{metrics}");
+}
