@@ -12,7 +12,7 @@
 //! A call in `Closing` has its outcome fixed; it waits until the peer knows, so that a trunk's
 //! channels are not counted free too early. The hard deadline ends that wait too.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,10 +36,12 @@ use crate::playout::{Playing, Wheel};
 use crate::script::Script;
 
 mod ears;
+mod latch;
 mod order;
 mod playing;
 
 use ears::Ears;
+use latch::Latch;
 pub(crate) use playing::KeySource;
 use playing::Sound;
 
@@ -72,6 +74,8 @@ pub(crate) struct Plan {
     pub(crate) key: CallKey,
     pub(crate) script: Arc<Script>,
     pub(crate) max_duration_ms: u32,
+    /// The address of a phone, which may be behind NAT: its sound may come from another port.
+    pub(crate) phone: Option<IpAddr>,
 }
 
 /// Our end of a call's media.
@@ -131,6 +135,8 @@ pub(crate) struct Call {
     answered_by: Option<Verdict>,
     early_media: Option<Progress>,
     receiver: Receiver,
+    /// For a peer that may be behind NAT.
+    latch: Option<Box<Latch>>,
     key_receiver: KeyReceiver,
     keys: Keys,
     last_key: Option<(char, KeySource, Instant)>,
@@ -142,11 +148,12 @@ pub(crate) struct Call {
     retry_after_s: Option<u32>,
 }
 
-const _: () = assert!(size_of::<Call>() <= 1_024, "what a call costs beside its SIP leg");
+const _: () = assert!(size_of::<Call>() <= 1_152, "what a call costs beside its SIP leg");
 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.
     pub(crate) fn new(now: Instant, plan: Plan, leg: LegId, media: MediaEnd) -> Self {
+        let latch = plan.phone.map(|ip| Box::new(Latch::new(ip)));
         let longest = Duration::from_millis(plan.max_duration_ms.min(MAX_CALL_MS).into());
         Self {
             key: plan.key,
@@ -170,6 +177,7 @@ impl Call {
             answered_by: None,
             early_media: None,
             receiver: Receiver::new(),
+            latch,
             key_receiver: KeyReceiver::new(),
             keys: Keys::default(),
             last_key: None,
@@ -462,6 +470,9 @@ impl Call {
             return;
         }
         wires.counters.rtp_received += 1;
+        if let Some(latch) = &mut self.latch {
+            latch.heard(now);
+        }
         if is_audio && kind != COMFORT_NOISE {
             self.hear(now, &packet, agreed.codec, wires);
         }
@@ -478,13 +489,51 @@ impl Call {
         }
     }
 
+    /// Whether packets from another address than the peer's may be the peer's.
+    pub(crate) fn follows(&self, now: Instant) -> bool {
+        self.phase == Phase::Up && self.latch.as_ref().is_some_and(|latch| latch.is_open(now))
+    }
+
+    /// A datagram from an address that no call has, and that may be our peer's.
+    pub(crate) fn stranger(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        bytes: &[u8],
+        wires: &mut Wires,
+    ) {
+        let (Some(agreed), Some(latch)) = (self.agreed, &mut self.latch) else { return };
+        let plausible = Packet::parse(bytes).ok().filter(|packet| {
+            let kind = packet.header.payload_type;
+            kind == agreed.payload_type || kind == agreed.codec.payload_type()
+        });
+        if plausible.is_some_and(|packet| latch.follow(now, source, &packet.header)) {
+            wires.counters.rtp_followed += 1;
+            self.send_to(now, Negotiated { remote: source, ..agreed }, wires);
+            self.received(now, bytes, wires);
+        } else {
+            wires.counters.rtp_strangers += 1;
+        }
+    }
+
     /// A key that the peer told in an INFO.
     pub(crate) fn key_in_info(&mut self, now: Instant, key: Key, wires: &mut Wires) {
         self.key_pressed(now, key.as_char(), KeySource::Info, wires);
     }
 
     /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
-    fn agree(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
+    fn agree(&mut self, now: Instant, mut agreed: Negotiated, wires: &mut Wires) {
+        let (call, slot) = (self.key(), self.port_slot);
+        if let Some(latch) = &mut self.latch {
+            latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
+            agreed.remote = latch.describe(agreed.remote);
+            latch.expected().for_each(|ip| wires.demux.expect(slot, ip, call));
+        }
+        self.send_to(now, agreed, wires);
+    }
+
+    /// Sends there and listens there from now on.
+    fn send_to(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
         if self.agreed == Some(agreed) {
             return;
         }
@@ -531,6 +580,10 @@ impl Call {
         self.stop_listening(wires);
         if let Some(agreed) = self.agreed {
             wires.demux.release(self.port_slot, agreed.remote, call);
+        }
+        if let Some(latch) = &self.latch {
+            let slot = self.port_slot;
+            latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
         }
     }
 

@@ -22,7 +22,7 @@ use crate::derive;
 use crate::enrolment::Enrolments;
 use crate::io::{
     AbandonedCall, CallKey, CallSpec, Clip, Command, EngineConfig, Event, Input, Outputs,
-    RtpTransmit, TrunkCheck,
+    RtpTransmit, Target, TrunkCheck,
 };
 use crate::leg::{self, Destination};
 use crate::limits::STRANGERS;
@@ -314,8 +314,22 @@ impl Engine {
     fn rtp(&mut self, now: Instant, slot: u8, source: SocketAddr, bytes: &[u8]) {
         match self.wires.demux.find(slot, source) {
             Some(key) => self.touch(key, |call, wires| call.received(now, bytes, wires)),
-            None => self.wires.counters.rtp_strangers += 1,
+            None => match self.follower(now, slot, source) {
+                Some(key) => {
+                    self.touch(key, |call, wires| call.stranger(now, source, bytes, wires));
+                }
+                None => self.wires.counters.rtp_strangers += 1,
+            },
         }
+    }
+
+    /// The one call that a packet of an unknown source may belong to.
+    fn follower(&self, now: Instant, slot: u8, source: SocketAddr) -> Option<CallKey> {
+        let waits =
+            |key: &CallKey| self.calls.get(key).is_some_and(|entry| entry.call.follows(now));
+        let mut waiting = self.wires.demux.expecting(slot, source.ip()).filter(waits);
+        let first = waiting.next()?;
+        waiting.next().is_none().then_some(first)
     }
 
     fn command(&mut self, now: Instant, command: Command) {
@@ -332,7 +346,7 @@ impl Engine {
             }
             Command::SetServices(numbers) => self.incoming.set_services(&numbers),
             Command::Answer { call, script, max_duration_ms } => {
-                self.answer(now, Plan { key: call, script, max_duration_ms });
+                self.answer(now, Plan { key: call, script, max_duration_ms, phone: None });
             }
             Command::Reject { call, sip_code } => self.decline(now, call, sip_code),
             Command::SetRegistrations(specs) => {
@@ -378,7 +392,11 @@ impl Engine {
         self.wires.counters.calls_started += 1;
         self.wires.events.push(Event::Dialling { call: key });
         let (script, max_duration_ms) = (spec.script, spec.max_duration_ms);
-        let plan = Plan { key, script, max_duration_ms };
+        let phone = match &spec.target {
+            Target::Phone { address, .. } => Some(address.ip()),
+            Target::Address { .. } => None,
+        };
+        let plan = Plan { key, script, max_duration_ms, phone };
         self.add(key, Call::new(now, plan, leg, media));
         Ok(())
     }
@@ -476,7 +494,9 @@ impl Engine {
             sip::Event::Ended { leg, by, q850 } => {
                 self.touch_leg(leg, |call, wires| call.ended(now, by, q850, wires));
             }
-            sip::Event::Incoming { leg, request, .. } => self.incoming(now, leg, &request),
+            sip::Event::Incoming { leg, request, source } => {
+                self.incoming(now, leg, source, &request)
+            }
             sip::Event::Cancelled { leg } => self.gave_up(leg),
             sip::Event::OfferRefused { .. } => {}
             sip::Event::Request { id, leg, request, source, transport } => {

@@ -35,6 +35,8 @@ pub const MAX_REGISTRATION_S: u32 = 3_600;
 pub const DEFAULT_REGISTRATION_S: u32 = 600;
 /// The longest a call may last whatever its specification says, milliseconds.
 pub const MAX_CALL_MS: u32 = 4 * 60 * 60 * 1_000;
+/// Calls of one RTP port that are asked whether a packet of an unknown source may be theirs.
+pub const MAX_FOLLOWING: usize = 32;
 /// How long the line stays open after the clip's last frame, so that its tail is heard.
 pub const DRAIN_MS: u32 = 200;
 

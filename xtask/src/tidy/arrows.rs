@@ -53,7 +53,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
 const PURE: &[(&str, &[&str])] = &[
     ("domain", &["icu_calendar", "jiff"]),
     ("sip", &["hmac", "md-5", "memchr", "sha2", "smallvec"]),
-    ("media", &[]),
+    ("media", &["aes", "base64", "hmac", "sha1"]),
     (
         "audio",
         &["ebur128", "rubato", "sha2", "symphonia", "symphonia-adapter-libopus", "thiserror"],

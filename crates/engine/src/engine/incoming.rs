@@ -2,6 +2,7 @@
 //! to the numbers that the caller of the engine named; what becomes of them is its decision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use media::{Codec, sdp};
@@ -29,6 +30,8 @@ pub(super) struct Incoming {
 
 struct Undecided {
     leg: LegId,
+    /// Where its INVITE came from.
+    phone: IpAddr,
     /// The offer; empty when the phone leaves that to us.
     offer: Vec<u8>,
     until: Instant,
@@ -58,7 +61,13 @@ impl Incoming {
 impl Engine {
     /// A new call. Nothing is kept of one that is refused, nor of one that is asked for its
     /// password: who sent it is not proven.
-    pub(super) fn incoming(&mut self, now: Instant, leg: LegId, request: &Request) {
+    pub(super) fn incoming(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        source: SocketAddr,
+        request: &Request,
+    ) {
         let number = std::str::from_utf8(request.uri.user()).unwrap_or_default();
         if !self.incoming.services.contains(number) {
             self.wires.counters.incoming_refused += 1;
@@ -82,7 +91,7 @@ impl Engine {
         let call = self.incoming.next_key();
         let offer = request.sdp().unwrap_or_default().to_vec();
         let until = now + Duration::from_millis(DECISION_MS);
-        self.incoming.undecided.insert(call, Undecided { leg, offer, until });
+        self.incoming.undecided.insert(call, Undecided { leg, phone: source.ip(), offer, until });
         self.wires.sip.stay_with_source(leg);
         self.wires.sip.ring(now, leg, 180, None, &mut self.wires.sip_out);
         self.wires.events.push(Event::Incoming { call, username, number: number.to_owned() });
@@ -102,6 +111,7 @@ impl Engine {
         let key = plan.key;
         let Some(undecided) = self.incoming.undecided.remove(&key) else { return };
         let leg = undecided.leg;
+        let plan = Plan { phone: Some(undecided.phone), ..plan };
         let media = self.media_end(key, &[Codec::Pcma, Codec::Pcmu]);
         let (agreed, sdp) = if undecided.offer.is_empty() {
             (None, media.local.print_offer())

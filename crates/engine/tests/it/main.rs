@@ -8,6 +8,7 @@ mod enrolments;
 mod fails;
 mod hostile;
 mod incoming;
+mod latching;
 mod listens;
 mod media_changes;
 mod peer;
