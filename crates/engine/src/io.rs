@@ -215,6 +215,13 @@ impl Clip {
         }
     }
 
+    /// The beep before a recording: a fifth of a second of 1000 Hz.
+    pub fn beep() -> Self {
+        // Eight samples a period: sin(0°), sin(45°), …
+        const PERIOD: [i16; 8] = [0, 5_657, 8_000, 5_657, 0, -5_657, -8_000, -5_657];
+        Self::from_samples(&PERIOD.repeat(200))
+    }
+
     /// The clip in one codec. Asked for the first time in G.722, it is encoded at some tens of
     /// nanoseconds a sample: [`Self::encode_for`] does that off the thread that paces packets.
     pub fn encoded(&self, codec: Codec) -> &Arc<EncodedClip> {

@@ -18,6 +18,7 @@ pub mod lock;
 pub mod node_loop;
 mod open_files;
 pub mod phones;
+mod recordings;
 mod refusals;
 mod registrations;
 pub mod sandbox;

@@ -25,6 +25,7 @@ const ARROWS: &[Row] = &[
     ("server", EVERYTHING, &[]),
     ("sim", &["app", "audio", "carrier", "domain", "engine", "media", "node", "sip", "store"], &[]),
     ("bench", &["domain", "engine", "media", "server", "sip", "store"], &[]),
+    ("fuzz", &["engine", "media", "sip"], &[]),
     ("xtask", &[], &[]),
 ];
 
