@@ -12,7 +12,7 @@
 //! A call in `Closing` has its outcome fixed; it waits until the peer knows, so that a trunk's
 //! channels are not counted free too early. The hard deadline ends that wait too.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -486,33 +486,6 @@ impl Call {
             if let Some(key) = key {
                 self.key_pressed(now, key.as_char(), KeySource::Event, wires);
             }
-        }
-    }
-
-    /// Whether packets from another address than the peer's may be the peer's.
-    pub(crate) fn follows(&self, now: Instant) -> bool {
-        self.phase == Phase::Up && self.latch.as_ref().is_some_and(|latch| latch.is_open(now))
-    }
-
-    /// A datagram from an address that no call has, and that may be our peer's.
-    pub(crate) fn stranger(
-        &mut self,
-        now: Instant,
-        source: SocketAddr,
-        bytes: &[u8],
-        wires: &mut Wires,
-    ) {
-        let (Some(agreed), Some(latch)) = (self.agreed, &mut self.latch) else { return };
-        let plausible = Packet::parse(bytes).ok().filter(|packet| {
-            let kind = packet.header.payload_type;
-            kind == agreed.payload_type || kind == agreed.codec.payload_type()
-        });
-        if plausible.is_some_and(|packet| latch.follow(now, source, &packet.header)) {
-            wires.counters.rtp_followed += 1;
-            self.send_to(now, Negotiated { remote: source, ..agreed }, wires);
-            self.received(now, bytes, wires);
-        } else {
-            wires.counters.rtp_strangers += 1;
         }
     }
 

@@ -4,6 +4,7 @@
 //! most hurried, then SIP's timers, then the calls' deadlines.
 
 mod incoming;
+mod intake;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,10 +13,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use incoming::Incoming;
-use media::{Codec, sdp};
+use media::Codec;
 use sip::{Endpoint, LegId, RequestId};
 
-use crate::call::{Call, MediaEnd, Plan, Wires};
+use crate::call::{Call, Plan, Wires};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive;
@@ -401,31 +402,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Where a new call gets its sound, and from which port it speaks.
-    fn media_end(&self, call: CallKey, codecs: &[Codec]) -> MediaEnd {
-        let port_slot = self.emptiest_port();
-        let port = self.config.rtp_ports[usize::from(port_slot)];
-        let numbers = derive::media_numbers(&self.config.secret, call);
-        let address = SocketAddr::new(self.config.media_address, port);
-        let local = sdp::Local::new(numbers.session_id, address, codecs);
-        MediaEnd { port_slot, numbers, local }
-    }
-
-    fn add(&mut self, key: CallKey, call: Call) {
-        self.calls_on_port[usize::from(call.port_slot())] += 1;
-        self.legs.insert(call.leg(), key);
-        let armed = call.deadline();
-        self.deadlines.insert((armed, key));
-        self.calls.insert(key, Box::new(Entry { call, armed }));
-    }
-
-    fn emptiest_port(&self) -> u8 {
-        (0..=u8::MAX)
-            .zip(&self.calls_on_port)
-            .min_by_key(|(_, calls)| **calls)
-            .map_or(0, |(slot, _)| slot)
-    }
-
     fn abandon(&mut self, now: Instant, abandoned: AbandonedCall) {
         let call = abandoned.call;
         if self.abandoning.contains(&call) {
@@ -495,7 +471,7 @@ impl Engine {
                 self.touch_leg(leg, |call, wires| call.ended(now, by, q850, wires));
             }
             sip::Event::Incoming { leg, request, source } => {
-                self.incoming(now, leg, source, &request)
+                self.incoming(now, leg, source, &request);
             }
             sip::Event::Cancelled { leg } => self.gave_up(leg),
             sip::Event::OfferRefused { .. } => {}
