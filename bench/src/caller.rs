@@ -131,7 +131,7 @@ async fn place_calls(plan: &Plan) -> Result<Ran> {
     let folder = disk::scratch()?;
     let (report, mut events) = shard::event_channel();
     let recorder = recorder(folder.path(), plan)?;
-    let mut shard = Shard::start(shard_config(plan), recorder, report)?;
+    let mut shard = Shard::start(shard_config(plan), recorder, None, report)?;
     let clip = Arc::new(Clip::from_samples(&vec![1000; plan.frames * FRAME_SAMPLES]));
     let mut pace = tokio::time::interval(Duration::from_secs(1) / plan.per_second);
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::process::{cargo, root, run, succeeds};
 use crate::say::say;
 use crate::setup::{self, Goal};
-use crate::{bench, demo, suite, tidy};
+use crate::{bench, demo, fuzz, suite, tidy};
 
 const HELP: &str = "\
 cargo x <command>
@@ -24,6 +24,7 @@ cargo x <command>
              further arguments go to cargo test
   tidy     the house rules alone
   sim      the simulator: --seed N for one run, --seeds N for many
+  fuzz     libFuzzer on every target, or the one named: --seconds N for each (else 60)
   bench    the benchmarks, or those named: accept dial_latency call_cpu media_pacing
   setup    install what the commands above need (they do it themselves, too)
   ci       what .ci/run runs: test
@@ -42,6 +43,7 @@ pub fn dispatch(arguments: &[String]) -> Result<bool> {
         "test" | "ci" => suite::run(&suite::Options::parse(rest)),
         "tidy" => tidy::run(),
         "sim" => sim(rest),
+        "fuzz" => fuzz::run_targets(&fuzz::Options::parse(rest)?),
         "bench" => bench::run(rest),
         "setup" => {
             setup::ready(Goal::Test)?;

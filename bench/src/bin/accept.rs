@@ -339,6 +339,7 @@ fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {
         clip_ms: CLIP_MS,
         destination: Destination::parse(NUMBER).context("a number")?,
         vote: false,
+        record_ms: None,
         tariff: TariffId(1),
         zone: Zone::External,
         hold: HOLD,
@@ -357,6 +358,7 @@ fn new_account(now: Timestamp) -> NewAccount {
         opening_credit: CREDIT,
         expires_at: None,
         approves_own_messages: true,
+        records_callees: false,
         created_at: now,
     }
 }

@@ -24,6 +24,8 @@ pub struct NewAccount {
     pub expires_at: Option<Timestamp>,
     /// Whether its messages are approved without being listened to.
     pub approves_own_messages: bool,
+    /// Whether it may record callees.
+    pub records_callees: bool,
 }
 
 /// Why an account was not created or credited.
@@ -103,9 +105,27 @@ pub async fn create(app: &App, new: NewAccount) -> Result<AccountId, AccountRefu
         opening_credit: new.credit,
         expires_at: new.expires_at,
         approves_own_messages: new.approves_own_messages,
+        records_callees: new.records_callees,
         created_at: app.now(),
     };
     app.write(async |tx| Ok(store::account::create(tx, &account).await?)).await
+}
+
+/// Lets the account record callees, or not any more.
+///
+/// # Errors
+/// Refused when there is no such account.
+pub async fn set_recording(
+    app: &App,
+    account: AccountId,
+    permitted: bool,
+) -> Result<(), AccountRefusal> {
+    let at = permitted.then(|| app.now());
+    app.write(async |tx| {
+        let found = store::account::set_recording(tx, account, at).await?;
+        if found { Ok(()) } else { Err(Error::Refused(AccountRefusal::NoSuchAccount)) }
+    })
+    .await
 }
 
 /// Adds credit. With a `reference` it is added once, however often it is asked for.

@@ -13,6 +13,7 @@ pub mod phone;
 pub mod ports;
 mod prices;
 pub mod quick_send;
+pub mod recording;
 mod settings;
 mod speech;
 

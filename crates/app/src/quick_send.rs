@@ -32,8 +32,8 @@ pub struct NewSend {
     pub number: String,
     /// Whether the first key pressed is kept as a vote.
     pub vote: bool,
-    /// Whether the callee's voice should be recorded.
-    pub record_voice: bool,
+    /// How long the callee's voice is recorded after the message, milliseconds, if it is.
+    pub record_ms: Option<u32>,
     /// The customer's own name for this send: asking again returns the first one.
     pub reference: Option<String>,
 }
@@ -51,8 +51,8 @@ pub struct NewTextSend {
     pub number: String,
     /// Whether the first key pressed is kept as a vote.
     pub vote: bool,
-    /// Whether the callee's voice should be recorded.
-    pub record_voice: bool,
+    /// How long the callee's voice is recorded after the message, milliseconds, if it is.
+    pub record_ms: Option<u32>,
     /// The customer's own name for this send: asking again returns the first one.
     pub reference: Option<String>,
 }
@@ -130,7 +130,7 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
     if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
         return Ok(first);
     }
-    let request = request(app, &new.number, new.vote, new.record_voice).map_err(Error::Refused)?;
+    let request = request(app, &new.number, new.vote, new.record_ms).map_err(Error::Refused)?;
     let order = Order::new(app, caller, request, new.reference).await?;
     let mut reads = app.read().await?;
     let message = store::message::find(&mut reads, caller.account.id, new.message).await?;
@@ -154,7 +154,7 @@ pub async fn submit_text(
     if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
         return Ok(first);
     }
-    let request = request(app, &new.number, new.vote, new.record_voice)
+    let request = request(app, &new.number, new.vote, new.record_ms)
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let script = Script::new(&new.text, new.call_from_mobile.as_deref(), new.speaker)
         .map_err(|refusal| Error::Refused(refusal.into()))?;
@@ -319,10 +319,10 @@ fn request(
     app: &App,
     number: &str,
     vote: bool,
-    record_voice: bool,
+    record_ms: Option<u32>,
 ) -> std::result::Result<Request, Refusal> {
     match Destination::parse(number) {
-        Some(destination) => Ok(Request { destination, vote, record_voice }),
+        Some(destination) => Ok(Request { destination, vote, record_ms }),
         None if app.settings().quick_send_enabled => Err(Refusal::WrongNumber),
         None => Err(Refusal::Disabled),
     }
@@ -428,6 +428,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
         blob,
         clip_ms: admission.clip_ms,
         vote: order.request.vote,
+        record_ms: order.request.record_ms,
         tariff: order.tariff.id,
         zone: admission.zone,
         hold: admission.hold.price,
@@ -449,6 +450,7 @@ fn element(
         clip_ms: job.clip_ms,
         destination: job.destination.clone(),
         vote: job.vote,
+        record_ms: job.record_ms,
         tariff: job.tariff,
         zone: job.zone,
         hold: job.hold,

@@ -216,6 +216,7 @@ mod tests {
             expires_at: None,
             disabled_at: None,
             approves_own_messages: true,
+            records_callees: false,
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Account {
     pub disabled_at: Option<Timestamp>,
     /// Whether its messages are approved without being listened to.
     pub approves_own_messages: bool,
+    /// Whether it may record callees.
+    pub records_callees: bool,
 }
 
 impl Account {
@@ -44,6 +46,7 @@ mod tests {
             expires_at: None,
             disabled_at: None,
             approves_own_messages: true,
+            records_callees: false,
         }
     }
 

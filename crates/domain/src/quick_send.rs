@@ -14,8 +14,8 @@ pub struct Request {
     pub destination: Destination,
     /// Whether the first key pressed is kept as a vote.
     pub vote: bool,
-    /// Whether the callee's voice should be recorded.
-    pub record_voice: bool,
+    /// How long the callee's voice is recorded after the message, milliseconds, if it is.
+    pub record_ms: Option<u32>,
 }
 
 /// Everything the decision needs, read beforehand.
@@ -80,7 +80,7 @@ pub fn admit(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Result<Adm
     if !facts.reachable {
         return Err(Refusal::WrongNumber);
     }
-    if request.record_voice {
+    if request.record_ms.is_some() && !facts.account.records_callees {
         return Err(Refusal::RecordingNotPermitted);
     }
     if !facts.window.allows(now) {

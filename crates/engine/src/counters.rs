@@ -33,6 +33,8 @@ counters! {
     rtp_received,
     /// Datagrams on an RTP port from an address that no call of the port has agreed on.
     rtp_strangers,
+    /// Calls whose peer was followed to another address than it described.
+    rtp_followed,
     /// Datagrams from an agreed address that are not RTP.
     rtp_malformed,
     /// RTP from an agreed address with a payload type that was not agreed.
@@ -52,6 +54,10 @@ counters! {
     checks_refused,
     /// Calls from outside that were refused.
     incoming_refused,
+    /// Calls from phones of ours that were offered to the owner.
+    incoming_offered,
+    /// Calls to our services that were challenged, or had a wrong user or password.
+    incoming_unproven,
     /// REGISTERs accepted.
     registrations_accepted,
     /// REGISTERs challenged for want of a fresh nonce.

@@ -3,15 +3,21 @@
 //! Ports are shared, so two calls of one port whose answers name the same remote address cannot
 //! be told apart. The earlier keeps the address; the later plays but receives nothing, which its
 //! outcome says. A trunk that answers with a port a call never gets there.
+//!
+//! A phone behind NAT sends from an address that its answer did not name. Its call is found by the
+//! IPs from which it may come, as long as one call of the port alone waits for that.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::io::CallKey;
+use crate::limits::MAX_FOLLOWING;
 
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
     calls: BTreeMap<(u8, SocketAddr), CallKey>,
+    /// Calls that follow their peer, by the IPs from which it may come.
+    expected: BTreeSet<(u8, IpAddr, CallKey)>,
 }
 
 impl Demux {
@@ -32,8 +38,25 @@ impl Demux {
         self.calls.get(&(slot, source)).copied()
     }
 
-    /// How many sources are known.
+    /// Lets a call follow its peer to this IP.
+    pub(crate) fn expect(&mut self, slot: u8, ip: IpAddr, call: CallKey) {
+        self.expected.insert((slot, ip, call));
+    }
+
+    /// Takes that back.
+    pub(crate) fn expect_no_more(&mut self, slot: u8, ip: IpAddr, call: CallKey) {
+        self.expected.remove(&(slot, ip, call));
+    }
+
+    /// The calls that may be meant by a source that belongs to none, at most
+    /// [`MAX_FOLLOWING`].
+    pub(crate) fn expecting(&self, slot: u8, ip: IpAddr) -> impl Iterator<Item = CallKey> {
+        let range = (slot, ip, CallKey(0))..=(slot, ip, CallKey(u64::MAX));
+        self.expected.range(range).map(|(_, _, call)| *call).take(MAX_FOLLOWING)
+    }
+
+    /// How many sources are known, those that are only expected included.
     pub(crate) fn len(&self) -> usize {
-        self.calls.len()
+        self.calls.len() + self.expected.len()
     }
 }

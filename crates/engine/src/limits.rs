@@ -35,12 +35,21 @@ pub const MAX_REGISTRATION_S: u32 = 3_600;
 pub const DEFAULT_REGISTRATION_S: u32 = 600;
 /// The longest a call may last whatever its specification says, milliseconds.
 pub const MAX_CALL_MS: u32 = 4 * 60 * 60 * 1_000;
+/// Calls of one RTP port that are asked whether a packet of an unknown source may be theirs.
+pub const MAX_FOLLOWING: usize = 32;
 /// How long the line stays open after the clip's last frame, so that its tail is heard.
 pub const DRAIN_MS: u32 = 200;
 
 /// What requests outside of calls may cost. An office of two hundred phones behind one address
 /// that all register again at once is served within seconds.
 pub const STRANGERS: sip::Rates = sip::Rates { per_source: 50, in_all: 1_000 };
+
+/// Calls from phones alive at once, so that they take no room from those we place.
+pub const MAX_INCOMING: usize = 64;
+/// Numbers that phones may call.
+pub const MAX_SERVICES: usize = 64;
+/// How long the caller of the engine may think about a call that came in, milliseconds.
+pub const DECISION_MS: u64 = 5_000;
 
 /// The caps of one engine that an operator may lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

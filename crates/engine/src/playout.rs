@@ -302,6 +302,8 @@ mod tests {
             telephone_event_pt: None,
             remote: "192.0.2.1:4000".parse().expect("an address"),
             direction: Direction::SendRecv,
+            rtcp: None,
+            srtp: None,
         };
         let start = RtpStart { ssrc: 1, timestamp: 0, sequence: u16::MAX };
         Playing::new(CallKey(call), Arc::new(clip), start, 3, &agreed)

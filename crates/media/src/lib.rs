@@ -9,6 +9,7 @@ pub mod codec;
 pub mod detect;
 pub mod rtp;
 pub mod sdp;
+pub mod srtp;
 pub mod telephone_event;
 pub mod wav;
 

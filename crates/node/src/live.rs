@@ -33,6 +33,8 @@ pub(crate) struct Terms {
     pub(crate) hold: Rials,
     /// Whether the first key pressed is kept.
     pub(crate) vote: bool,
+    /// How long the callee is recorded after the message.
+    pub(crate) record_ms: Option<u32>,
     pub(crate) clip_ms: u32,
     /// When it is too late to start.
     pub(crate) expires_at: Timestamp,
@@ -63,6 +65,7 @@ impl Terms {
             zone: job.zone,
             hold: job.hold,
             vote: job.vote,
+            record_ms: job.record_ms,
             clip_ms: job.clip_ms,
             expires_at: job.expires_at,
         }
@@ -74,6 +77,7 @@ impl Terms {
             zone: open.zone,
             hold: open.hold,
             vote: false,
+            record_ms: None,
             clip_ms: open.clip_ms,
             expires_at: open.expires_at,
         }

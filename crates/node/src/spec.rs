@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use app::dialing::PhoneContact;
 use domain::{AttemptId, Destination};
+use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, OnMachine, Script, Target,
-    Transport, limits::DRAIN_MS,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, KeySet, OnMachine,
+    Play, Record, Script, Step, Target, Transport,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -15,6 +16,8 @@ use crate::live::{Call, Terms, key};
 
 /// How long a vote is waited for after the message, milliseconds.
 const VOTE_WAIT_MS: u32 = 10_000;
+/// A silence that ends a recording, milliseconds.
+const RECORD_SILENCE_MS: u32 = 3_000;
 /// What a call may last beyond ringing, message and vote, milliseconds: for a slow answer, the
 /// drain and the far end's clock.
 const SLACK_MS: u32 = 5_000;
@@ -50,7 +53,18 @@ pub(crate) fn call_spec(
 
 /// What is done in the call once it is answered.
 fn script(config: &NodeConfig, terms: &Terms, clip: Arc<Clip>) -> Script {
-    let script = Script::message(clip, terms.vote.then_some(VOTE_WAIT_MS));
+    let message = Step::Message(Play::whole(clip));
+    let vote = terms.vote.then(|| Step::Gather(Gather::vote(VOTE_WAIT_MS)));
+    let record = terms.record_ms.map(|max_ms| {
+        Step::Record(Record {
+            beep: Play::whole(Arc::new(Clip::beep())),
+            max_ms: max_ms.min(MAX_RECORDING_MS),
+            silence_ms: RECORD_SILENCE_MS,
+            terminators: KeySet::of("#").expect("it is a key"),
+        })
+    });
+    let steps = std::iter::once(message).chain(vote).chain(record).collect();
+    let script = Script::new(steps).expect("three steps without branches are a script");
     match &config.machine_detection {
         Some(detection) => script.with_machine_detection(Arc::clone(detection)),
         None => script,
@@ -142,7 +156,8 @@ fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
             .saturating_add(detection.beep_wait_ms),
         _ => 0,
     };
-    [clip.duration_ms(), vote_ms, beep_ms, DRAIN_MS, SLACK_MS]
+    let record_ms = terms.record_ms.map_or(0, |record_ms| record_ms.saturating_add(SLACK_MS));
+    [clip.duration_ms(), vote_ms, record_ms, beep_ms, DRAIN_MS, SLACK_MS]
         .into_iter()
         .fold(config.ring_timeout_ms, u32::saturating_add)
 }

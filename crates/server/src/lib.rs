@@ -12,11 +12,13 @@ pub mod config;
 #[cfg(test)]
 mod config_docs;
 mod detection;
+pub mod echo_test;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;
 mod open_files;
 pub mod phones;
+mod recordings;
 mod refusals;
 mod registrations;
 pub mod sandbox;

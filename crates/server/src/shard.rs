@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::backlog::EventBacklog;
 use crate::clock;
 use crate::flight_recorder::Recorder;
+use crate::recordings::Tape;
 use crate::refusals::Refusals;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
@@ -147,6 +148,7 @@ impl Shard {
     pub fn start(
         config: ShardConfig,
         recorder: Recorder,
+        tape: Option<Tape>,
         events: mpsc::Sender<Vec<Event>>,
     ) -> Result<Self> {
         let listen = config.listen;
@@ -167,7 +169,6 @@ impl Shard {
         let wake = Arc::new(wake_up()?);
         let live = Arc::new(AtomicU64::new(0));
         let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
-        let connections = config.connections;
         let tls = config.tls_port.map(|port| SocketAddr::new(config.advertised, port));
         let end = SetAtEnd::default();
         let ended = Arc::clone(&end.0);
@@ -180,11 +181,12 @@ impl Shard {
             }
             let worker = Worker {
                 engine: Guarded(engine),
-                connections,
+                connections: config.connections,
                 disconnected: BTreeSet::new(),
                 sip,
                 rtp: rtp.into_iter().map(|socket| RtpSocket { socket, read_at: start }).collect(),
                 recorder,
+                tape,
                 commands,
                 wake: bell,
                 events,
@@ -306,6 +308,8 @@ struct Worker {
     sip: UdpSocket,
     rtp: Vec<RtpSocket>,
     recorder: Recorder,
+    /// Where recordings go; without one they are dropped.
+    tape: Option<Tape>,
     commands: Receiver<ShardCommand>,
     wake: Arc<EventFd>,
     events: mpsc::Sender<Vec<Event>>,
@@ -453,6 +457,9 @@ impl Worker {
             },
         );
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
+        if let Some(tape) = &mut self.tape {
+            tape.take(&mut self.out.recorded);
+        }
         if !self.out.events.is_empty() {
             self.backlog.extend(self.out.events.drain(..));
             self.report_at.get_or_insert(now + REPORT_EVERY);

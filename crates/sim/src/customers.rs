@@ -49,6 +49,7 @@ impl Customers {
                 credit: Rials(planned.credit),
                 expires_at: None,
                 approves_own_messages: true,
+                records_callees: false,
             };
             let account = app::account::create(app, new).await.map_err(words)?;
             let mut messages = Vec::new();
@@ -80,7 +81,7 @@ impl Customers {
             message: of.messages[clip].id,
             number: number.to_owned(),
             vote,
-            record_voice: false,
+            record_ms: None,
             reference: None,
         };
         match app::quick_send::submit(app, &caller, new).await {

@@ -20,6 +20,8 @@ pub struct NewAccount {
     pub expires_at: Option<Timestamp>,
     /// Whether its messages are approved without being listened to.
     pub approves_own_messages: bool,
+    /// Whether it may record callees.
+    pub records_callees: bool,
     /// Now.
     pub created_at: Timestamp,
 }
@@ -47,9 +49,12 @@ pub async fn create(tx: &mut Tx, new: &NewAccount) -> Result<AccountId> {
     }
     let own_approval = new.approves_own_messages.then_some(new.created_at);
     let sql = "INSERT INTO account (name, mobile, balance_rials, reserved_rials, expires_at_us,
-                                    disabled_at_us, self_approval_at_us, created_at_us)
-               VALUES ($1, $2, 0, 0, $3, NULL, $4, $5) RETURNING id";
-    let values = values![&new.name, &new.mobile, new.expires_at, own_approval, new.created_at];
+                                    disabled_at_us, self_approval_at_us, created_at_us,
+                                    recording_permitted_at_us)
+               VALUES ($1, $2, 0, 0, $3, NULL, $4, $5, $6) RETURNING id";
+    let recording = new.records_callees.then_some(new.created_at);
+    let values =
+        values![&new.name, &new.mobile, new.expires_at, own_approval, new.created_at, recording];
     let id: AccountId = tx.query_one(sql, values).await?.get("id")?;
     if new.opening_credit > Rials::ZERO {
         let credit = NewEntry {
@@ -71,7 +76,7 @@ pub async fn create(tx: &mut Tx, new: &NewAccount) -> Result<AccountId> {
 /// [`Error::Unavailable`] and [`Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Account>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
-                      disabled_at_us, self_approval_at_us
+                      disabled_at_us, self_approval_at_us, recording_permitted_at_us
                FROM account WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.as_ref().map(account).transpose()
 }
@@ -82,7 +87,7 @@ pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Acco
 /// [`Error::Unavailable`] and [`Error::Corrupt`].
 pub async fn list(reads: &mut impl Queries, after: AccountId, limit: u32) -> Result<Vec<Account>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
-                      disabled_at_us, self_approval_at_us
+                      disabled_at_us, self_approval_at_us, recording_permitted_at_us
                FROM account WHERE id > $1 ORDER BY id LIMIT $2";
     reads.query(sql, values![after, limit]).await?.iter().map(account).collect()
 }
@@ -96,6 +101,7 @@ pub async fn find_by_token(reads: &mut impl Queries, hash: &[u8]) -> Result<Opti
                       a.balance_rials AS balance_rials, a.reserved_rials AS reserved_rials,
                       a.expires_at_us AS expires_at_us, a.disabled_at_us AS disabled_at_us,
                       a.self_approval_at_us AS self_approval_at_us,
+                      a.recording_permitted_at_us AS recording_permitted_at_us,
                       a.mobile_unverified_at_us AS mobile_unverified_at_us,
                       a.service_denied_at_us AS service_denied_at_us,
                       a.service_blocked_at_us AS service_blocked_at_us,
@@ -164,6 +170,15 @@ pub async fn set_disabled(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> 
     Ok(tx.execute(sql, values![id, at]).await? == 1)
 }
 
+/// Lets the account record callees, or not any more with `None`. `false`: there is no such account.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn set_recording(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> Result<bool> {
+    let sql = "UPDATE account SET recording_permitted_at_us = $2 WHERE id = $1";
+    Ok(tx.execute(sql, values![id, at]).await? == 1)
+}
+
 /// Moves the end of the subscription. `false`: there is no such account.
 ///
 /// # Errors
@@ -192,6 +207,7 @@ fn allowed(row: &Row, networks: &str, methods: &str) -> Result<Allowed> {
 
 fn account(row: &Row) -> Result<Account> {
     let own_approval: Option<Timestamp> = row.get("self_approval_at_us")?;
+    let recording: Option<Timestamp> = row.get("recording_permitted_at_us")?;
     Ok(Account {
         id: row.get("id")?,
         name: row.get("name")?,
@@ -201,5 +217,6 @@ fn account(row: &Row) -> Result<Account> {
         expires_at: row.get("expires_at_us")?,
         disabled_at: row.get("disabled_at_us")?,
         approves_own_messages: own_approval.is_some(),
+        records_callees: recording.is_some(),
     })
 }

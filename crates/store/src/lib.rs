@@ -16,6 +16,7 @@ mod migrate;
 pub mod phone;
 mod postgres;
 pub mod quick_send;
+pub mod recording;
 pub mod speech;
 mod sqlite;
 pub mod tariff;

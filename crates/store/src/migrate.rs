@@ -28,6 +28,7 @@ pub(crate) fn files() -> Vec<File> {
     vec![
         ("V1__start", include_str!("../migrations/V1__start.sql")),
         ("V2__access", include_str!("../migrations/V2__access.sql")),
+        ("V3__recording", include_str!("../migrations/V3__recording.sql")),
     ]
 }
 

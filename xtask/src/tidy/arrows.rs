@@ -25,6 +25,7 @@ const ARROWS: &[Row] = &[
     ("server", EVERYTHING, &[]),
     ("sim", &["app", "audio", "carrier", "domain", "engine", "media", "node", "sip", "store"], &[]),
     ("bench", &["domain", "engine", "media", "server", "sip", "store"], &[]),
+    ("fuzz", &["engine", "media", "sip"], &[]),
     ("xtask", &[], &[]),
 ];
 
@@ -53,7 +54,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
 const PURE: &[(&str, &[&str])] = &[
     ("domain", &["icu_calendar", "jiff"]),
     ("sip", &["hmac", "md-5", "memchr", "sha2", "smallvec"]),
-    ("media", &[]),
+    ("media", &["aes", "base64", "hmac", "sha1"]),
     (
         "audio",
         &["ebur128", "rubato", "sha2", "symphonia", "symphonia-adapter-libopus", "thiserror"],

@@ -27,3 +27,17 @@ fn what_the_suite_does_not_know_goes_to_cargo_test() {
     assert!(options.fast && !options.no_setup);
     assert_eq!(options.rest, ["-p", "store"]);
 }
+
+#[test]
+fn a_fuzz_run_is_of_one_target_or_of_all_and_has_an_end() {
+    let parse = |arguments: &[&str]| {
+        let arguments: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
+        xtask::fuzz::Options::parse(&arguments)
+    };
+    let all = parse(&["--seconds", "5"]).unwrap();
+    assert_eq!((all.target, all.seconds), (None, 5));
+    assert_eq!(parse(&["sdp"]).unwrap().target.as_deref(), Some("sdp"));
+    for bad in [&["--seconds"][..], &["--seconds", "long"], &["sdp", "rtp"], &["--fast"]] {
+        assert!(parse(bad).is_err(), "{bad:?}");
+    }
+}

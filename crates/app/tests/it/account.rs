@@ -19,6 +19,7 @@ fn new_account() -> NewAccount {
         credit: Rials(1000),
         expires_at: None,
         approves_own_messages: true,
+        records_callees: false,
     }
 }
 

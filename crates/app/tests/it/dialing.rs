@@ -18,7 +18,7 @@ async fn leased(world: &World) -> (Caller, NodeStamp, ReadyJob, AttemptId) {
         message: message.id,
         number: String::from("09121234567"),
         vote: true,
-        record_voice: false,
+        record_ms: None,
         reference: None,
     };
     quick_send::submit(&world.app, &caller, send).await.unwrap();
@@ -152,7 +152,7 @@ async fn a_send_that_waited_too_long_ends_without_a_charge() {
         message: message.id,
         number: String::from("09121234567"),
         vote: false,
-        record_voice: false,
+        record_ms: None,
         reference: None,
     };
     let accepted = quick_send::submit(&world.app, &caller, send).await.unwrap();

@@ -19,13 +19,7 @@ use crate::world::{NOON, World};
 const TEXT: &str = "سلام این پیام آزمایشی برای شما است دوستم";
 
 fn new_send(message: MessageId, number: &str) -> NewSend {
-    NewSend {
-        message,
-        number: number.to_owned(),
-        vote: false,
-        record_voice: false,
-        reference: None,
-    }
+    NewSend { message, number: number.to_owned(), vote: false, record_ms: None, reference: None }
 }
 
 fn new_text(number: &str) -> NewTextSend {
@@ -35,7 +29,7 @@ fn new_text(number: &str) -> NewTextSend {
         call_from_mobile: None,
         number: number.to_owned(),
         vote: false,
-        record_voice: false,
+        record_ms: None,
         reference: None,
     }
 }
@@ -140,7 +134,7 @@ async fn what_cannot_be_sent_has_its_reason() {
     let message = world.message(&caller, 4000).await.id;
     let long = world.message(&caller, 9000).await.id;
     let foreign = world.message(&other, 4000).await.id;
-    let recorded = NewSend { record_voice: true, ..new_send(message, "09121234567") };
+    let recorded = NewSend { record_ms: Some(30_000), ..new_send(message, "09121234567") };
     let cases = [
         (Refusal::WrongNumber, new_send(message, "")),
         (Refusal::WrongNumber, new_send(message, "0912123456x")),
@@ -266,7 +260,7 @@ async fn a_text_that_cannot_be_sent_has_its_reason_and_costs_nothing() {
         ),
         (
             TextRefusal::RecordingNotPermitted,
-            NewTextSend { record_voice: true, ..new_text("09121234567") },
+            NewTextSend { record_ms: Some(30_000), ..new_text("09121234567") },
         ),
         // Six seconds: 60 for the speech and 450 for the call.
         (TextRefusal::InsufficientCredit, new_text("09121234567")),

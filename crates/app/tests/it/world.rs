@@ -89,6 +89,7 @@ impl World {
             credit: Rials(rials),
             expires_at: None,
             approves_own_messages: true,
+            records_callees: false,
         };
         change(&mut new);
         let id = app::account::create(&self.app, new).await.unwrap();

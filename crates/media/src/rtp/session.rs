@@ -152,6 +152,14 @@ impl Receiver {
         self.report
     }
 
+    /// The source that was heard last and its highest sequence number, with the wraps above it.
+    pub fn source(&self) -> Option<(u32, u32)> {
+        let stream = self.stream.as_ref()?;
+        // The count starts at one wrap, so that a first packet that was overtaken has a place.
+        let highest = u32::try_from(stream.highest.wrapping_sub(0x1_0000) & 0xFFFF_FFFF);
+        Some((stream.ssrc, highest.expect("masked to 32 bits")))
+    }
+
     fn restart(&mut self, header: &Header, transit: u32) {
         if let Some(old) = self.stream.take() {
             self.lost_before += old.lost();

@@ -3,16 +3,19 @@
 //! Reading is tolerant, because real trunks leave out `s=`, send twenty-digit session ids and add
 //! private lines; what is written is strict. Every list is bounded.
 
+mod crypto;
 mod negotiate;
 mod parse;
 mod print;
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use negotiate::{Negotiated, Refusal, answer_offer, read_answer};
+pub use crypto::CryptoLine;
+pub use negotiate::{Negotiated, Protection, Refusal, answer_offer, read_answer};
 pub use parse::{MAX_BODY_BYTES, MAX_FORMATS, MAX_LINES, MAX_MEDIA, Malformed};
 
 use crate::Codec;
+use crate::srtp::{MasterKey, Suite};
 
 /// The payload type under which we offer telephone-event.
 pub const TELEPHONE_EVENT_PAYLOAD_TYPE: u8 = 101;
@@ -116,8 +119,14 @@ pub struct Media {
     pub direction: Option<Direction>,
     /// `a=rtpmap` lines.
     pub maps: Vec<Map>,
-    /// `a=ptime`, milliseconds.
+    /// `a=ptime`, milliseconds. We send 20 ms all the same, which every peer takes.
     pub ptime_ms: Option<u16>,
+    /// `a=rtcp-mux`: RTCP may come to the port of RTP (RFC 5761).
+    pub rtcp_mux: bool,
+    /// `a=rtcp`: where RTCP is wanted otherwise (RFC 3605).
+    pub rtcp: Option<(u16, Option<IpAddr>)>,
+    /// `a=crypto` lines that we understand.
+    pub crypto: Vec<CryptoLine>,
 }
 
 /// One `a=rtpmap` line.
@@ -146,6 +155,28 @@ pub struct Local {
     pub telephone_event: Option<u8>,
     /// What we are willing to do.
     pub direction: Direction,
+    /// Whether RTCP may come to our RTP port (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Our keys, to encrypt with; `None` to speak plain RTP only.
+    pub srtp: Option<Box<LocalSrtp>>,
+}
+
+/// Our side of SDES (RFC 4568).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSrtp {
+    /// Whether plain RTP is refused. Otherwise keys are offered beside plain RTP, and a peer
+    /// without them is spoken to in the clear.
+    pub required: bool,
+    /// A key for each of [`Suite::ALL`].
+    pub keys: [MasterKey; Suite::ALL.len()],
+}
+
+impl LocalSrtp {
+    /// What we encrypt with under a suite.
+    pub(super) fn key(&self, suite: Suite) -> MasterKey {
+        let at = Suite::ALL.iter().position(|known| *known == suite);
+        self.keys[at.expect("every suite is in the list")]
+    }
 }
 
 impl Local {
@@ -158,6 +189,8 @@ impl Local {
             codecs: codecs.to_vec(),
             telephone_event: Some(TELEPHONE_EVENT_PAYLOAD_TYPE),
             direction: Direction::SendRecv,
+            rtcp_mux: false,
+            srtp: None,
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::print::print_refused;
-use super::{Connection, Description, Direction, Local, Malformed, Media};
+use super::print::{Audio, print_refused};
+use super::{Connection, CryptoLine, Description, Direction, Local, Malformed, Media};
+use crate::srtp::{MasterKey, Suite};
 use crate::{Codec, SAMPLE_RATE_HZ};
 
 /// What both sides agreed on.
@@ -20,6 +21,23 @@ pub struct Negotiated {
     pub remote: SocketAddr,
     /// What we may do: `sends()` and `receives()` are ours.
     pub direction: Direction,
+    /// Where the peer wants RTCP that leaves from our RTP port: it agreed to have both on one
+    /// port (RFC 5761), or named a port (RFC 3605). `None`: it expects RTCP from and at other
+    /// ports, so nothing is sent.
+    pub rtcp: Option<SocketAddr>,
+    /// The keys, when the audio is encrypted.
+    pub srtp: Option<Protection>,
+}
+
+/// The keys of both directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Protection {
+    /// What they are for.
+    pub suite: Suite,
+    /// With what we encrypt.
+    pub ours: MasterKey,
+    /// With what the peer does.
+    pub theirs: MasterKey,
 }
 
 /// Why there is nothing to agree on. The caller answers 488 to an offer, or ends the call.
@@ -33,6 +51,8 @@ pub enum Refusal {
     NoCommonCodec,
     /// The audio has no literal address to send to.
     NoAddress,
+    /// The audio is to be encrypted, and there is no key that we can use.
+    NoKeys,
 }
 
 impl From<Malformed> for Refusal {
@@ -45,7 +65,8 @@ impl From<Malformed> for Refusal {
 pub fn read_answer(local: &Local, body: &[u8]) -> Result<Negotiated, Refusal> {
     let answer = Description::parse(body)?;
     // Ours is the only line that we offered, so the first is the one that answers it.
-    let media = answer.media.first().filter(|media| is_audio(media)).ok_or(Refusal::NoAudio)?;
+    let media =
+        answer.media.first().filter(|media| is_audio(local, media)).ok_or(Refusal::NoAudio)?;
     agree(local, &answer, media)
 }
 
@@ -55,7 +76,8 @@ pub fn answer_offer(local: &Local, body: &[u8]) -> Result<(Negotiated, Vec<u8>),
     let offer = Description::parse(body)?;
     let mut refusal = Refusal::NoAudio;
     let mut accepted = None;
-    for (index, media) in offer.media.iter().enumerate().filter(|(_, media)| is_audio(media)) {
+    for (index, media) in offer.media.iter().enumerate().filter(|(_, media)| is_audio(local, media))
+    {
         match agree(local, &offer, media) {
             Ok(negotiated) => {
                 accepted = Some((index, negotiated));
@@ -69,9 +91,20 @@ pub fn answer_offer(local: &Local, body: &[u8]) -> Result<(Negotiated, Vec<u8>),
     local.print_session(&mut text);
     for (index, media) in offer.media.iter().enumerate() {
         if index == chosen {
-            let formats = [(negotiated.payload_type, negotiated.codec)];
-            let events = negotiated.telephone_event_pt;
-            local.print_audio(&mut text, &formats, events, negotiated.direction);
+            let crypto: Vec<CryptoLine> = negotiated
+                .srtp
+                .and_then(|srtp| Some(CryptoLine { key: srtp.ours, ..*usable_line(media)? }))
+                .into_iter()
+                .collect();
+            let audio = Audio {
+                protocol: &media.protocol,
+                formats: &[(negotiated.payload_type, negotiated.codec)],
+                telephone_event: negotiated.telephone_event_pt,
+                direction: negotiated.direction,
+                rtcp_mux: local.rtcp_mux && media.rtcp_mux,
+                crypto: &crypto,
+            };
+            local.print_audio(&mut text, &audio);
         } else {
             print_refused(&mut text, media);
         }
@@ -79,12 +112,35 @@ pub fn answer_offer(local: &Local, body: &[u8]) -> Result<(Negotiated, Vec<u8>),
     Ok((negotiated, text.into_bytes()))
 }
 
-/// Plain RTP audio that is not refused. `RTP/SAVP` needs keys that we do not have.
-fn is_audio(media: &Media) -> bool {
+/// RTP audio that is not refused; encrypted audio only where we have keys.
+fn is_audio(local: &Local, media: &Media) -> bool {
     let plain = ["RTP/AVP", "RTP/AVPF"];
     media.kind.eq_ignore_ascii_case("audio")
         && media.port != 0
-        && plain.iter().any(|protocol| media.protocol.eq_ignore_ascii_case(protocol))
+        && (plain.iter().any(|protocol| media.protocol.eq_ignore_ascii_case(protocol))
+            || (local.srtp.is_some() && is_secure(media)))
+}
+
+fn is_secure(media: &Media) -> bool {
+    let secure = ["RTP/SAVP", "RTP/SAVPF"];
+    secure.iter().any(|protocol| media.protocol.eq_ignore_ascii_case(protocol))
+}
+
+/// The line whose key is used: the first in the peer's order that we understood.
+fn usable_line(media: &Media) -> Option<&CryptoLine> {
+    media.crypto.first()
+}
+
+/// The keys of both sides, or none where plain RTP will do.
+fn protection(local: &Local, media: &Media) -> Result<Option<Protection>, Refusal> {
+    let Some(srtp) = local.srtp.as_deref() else { return Ok(None) };
+    match usable_line(media) {
+        Some(line) => {
+            Ok(Some(Protection { suite: line.suite, ours: srtp.key(line.suite), theirs: line.key }))
+        }
+        None if srtp.required || is_secure(media) => Err(Refusal::NoKeys),
+        None => Ok(None),
+    }
 }
 
 fn agree(local: &Local, description: &Description, media: &Media) -> Result<Negotiated, Refusal> {
@@ -100,11 +156,15 @@ fn agree(local: &Local, description: &Description, media: &Media) -> Result<Nego
     let connection = media.connection.as_ref().or(description.connection.as_ref());
     let Some(Connection::Address(address)) = connection else { return Err(Refusal::NoAddress) };
     let telephone_event_pt = local.telephone_event.and_then(|_| telephone_event_of(media));
+    let remote = SocketAddr::new(*address, media.port);
+    let named = media.rtcp.map(|(port, at)| SocketAddr::new(at.unwrap_or(*address), port));
     Ok(Negotiated {
         codec,
         payload_type,
         telephone_event_pt,
-        remote: SocketAddr::new(*address, media.port),
+        remote,
+        rtcp: if local.rtcp_mux && media.rtcp_mux { Some(remote) } else { named },
+        srtp: protection(local, media)?,
         direction: theirs(description, media, *address).mirrored().and(local.direction),
     })
 }

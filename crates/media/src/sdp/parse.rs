@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::crypto::{CryptoLine, MAX_CRYPTO};
 use super::{Connection, Description, Direction, Map, Media};
 
 /// The longest body that is read, bytes.
@@ -98,6 +99,12 @@ impl Description {
             media.maps.extend(parse_map(value));
         } else if name.eq_ignore_ascii_case("ptime") {
             media.ptime_ms = value.trim().parse().ok();
+        } else if name.eq_ignore_ascii_case("rtcp-mux") {
+            media.rtcp_mux = true;
+        } else if name.eq_ignore_ascii_case("rtcp") {
+            media.rtcp = parse_rtcp(value);
+        } else if name.eq_ignore_ascii_case("crypto") && media.crypto.len() < MAX_CRYPTO {
+            media.crypto.extend(CryptoLine::parse(value));
         }
         Ok(())
     }
@@ -120,6 +127,13 @@ fn parse_connection(value: &str) -> Option<Connection> {
         Ok(literal) => Connection::Address(literal),
         Err(_) => Connection::Name(address.to_owned()),
     })
+}
+
+/// `53020 IN IP4 192.0.2.1`, the address being optional (RFC 3605 §2.1).
+fn parse_rtcp(value: &str) -> Option<(u16, Option<IpAddr>)> {
+    let mut words = value.split_ascii_whitespace();
+    let port = words.next()?.parse().ok().filter(|&port| port != 0)?;
+    Some((port, words.nth(2).and_then(|address| address.parse().ok())))
 }
 
 /// `audio 49170 RTP/AVP 0 8 101`, with a number of ports after a slash ignored.

@@ -3,17 +3,42 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::{Direction, Local, Media};
+use super::{CryptoLine, Direction, Local, Media};
+use crate::srtp::Suite;
 use crate::{Codec, FRAME_MS};
+
+/// An audio line that is meant.
+pub(super) struct Audio<'a> {
+    pub(super) protocol: &'a str,
+    pub(super) formats: &'a [(u8, Codec)],
+    pub(super) telephone_event: Option<u8>,
+    pub(super) direction: Direction,
+    pub(super) rtcp_mux: bool,
+    pub(super) crypto: &'a [CryptoLine],
+}
 
 impl Local {
     /// The body of an offer with one `m=audio` line (RFC 3264 §5).
     pub fn print_offer(&self) -> Vec<u8> {
         let formats: Vec<(u8, Codec)> =
             self.codecs.iter().map(|&codec| (codec.payload_type(), codec)).collect();
-        let mut text = String::with_capacity(320);
+        let mut text = String::with_capacity(512);
         self.print_session(&mut text);
-        self.print_audio(&mut text, &formats, self.telephone_event, self.direction);
+        let srtp = self.srtp.as_deref();
+        let required = srtp.is_some_and(|srtp| srtp.required);
+        let crypto: Vec<CryptoLine> = srtp.map_or_else(Vec::new, |srtp| {
+            let line = |(tag, suite)| CryptoLine { tag, suite, key: srtp.key(suite) };
+            (1..).zip(Suite::ALL).map(line).collect()
+        });
+        let audio = Audio {
+            protocol: if required { "RTP/SAVP" } else { "RTP/AVP" },
+            formats: &formats,
+            telephone_event: self.telephone_event,
+            direction: self.direction,
+            rtcp_mux: self.rtcp_mux,
+            crypto: &crypto,
+        };
+        self.print_audio(&mut text, &audio);
         text.into_bytes()
     }
 
@@ -29,13 +54,8 @@ impl Local {
     }
 
     /// An accepted audio line.
-    pub(super) fn print_audio(
-        &self,
-        out: &mut String,
-        formats: &[(u8, Codec)],
-        telephone_event: Option<u8>,
-        direction: Direction,
-    ) {
+    pub(super) fn print_audio(&self, out: &mut String, audio: &Audio<'_>) {
+        let Audio { protocol, formats, telephone_event, direction, .. } = *audio;
         let mut list = String::new();
         for (payload_type, _) in formats {
             append(&mut list, format_args!(" {payload_type}"));
@@ -43,7 +63,7 @@ impl Local {
         if let Some(payload_type) = telephone_event {
             append(&mut list, format_args!(" {payload_type}"));
         }
-        line(out, format_args!("m=audio {} RTP/AVP{list}", self.address.port()));
+        line(out, format_args!("m=audio {} {protocol}{list}", self.address.port()));
         for (payload_type, codec) in formats {
             let name = codec.encoding_name();
             line(out, format_args!("a=rtpmap:{payload_type} {name}/8000"));
@@ -53,6 +73,12 @@ impl Local {
             line(out, format_args!("a=fmtp:{payload_type} 0-15"));
         }
         line(out, format_args!("a=ptime:{FRAME_MS}"));
+        if audio.rtcp_mux {
+            line(out, format_args!("a=rtcp-mux"));
+        }
+        for crypto in audio.crypto {
+            line(out, format_args!("{crypto}"));
+        }
         line(out, format_args!("a={}", direction.name()));
     }
 }

@@ -5,6 +5,8 @@ mod clip_and_wav;
 mod codec;
 mod detect;
 mod jitter_buffer;
+mod rtcp;
 mod rtp;
 mod sdp;
+mod srtp;
 mod telephone_event;

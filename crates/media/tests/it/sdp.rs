@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 
 use media::Codec;
 use media::sdp::{
-    Connection, Description, Direction, Local, MAX_BODY_BYTES, MAX_FORMATS, MAX_LINES, MAX_MEDIA,
-    Malformed, Negotiated, Refusal, answer_offer, read_answer,
+    Connection, Description, Direction, Local, LocalSrtp, MAX_BODY_BYTES, MAX_FORMATS, MAX_LINES,
+    MAX_MEDIA, Malformed, Negotiated, Refusal, answer_offer, read_answer,
 };
+use media::srtp::{MASTER_BYTES, MasterKey, Suite};
 use proptest::prelude::*;
 
 fn address(text: &str) -> SocketAddr {
@@ -58,8 +59,9 @@ a=sendrecv
 fn answers_of_real_trunks() {
     let agreed = |codec: Codec, events, remote, direction| {
         let payload_type = codec.payload_type();
-        let remote = address(remote);
-        Ok(Negotiated { codec, payload_type, telephone_event_pt: events, remote, direction })
+        let (remote, rtcp, srtp) = (address(remote), None, None);
+        let telephone_event_pt = events;
+        Ok(Negotiated { codec, payload_type, telephone_event_pt, remote, direction, rtcp, srtp })
     };
     let both = Direction::SendRecv;
     let plain = "v=0\no=- 1 1 IN IP4 192.0.2.1\ns=-\nc=IN IP4 192.0.2.1\nt=0 0\n";
@@ -235,6 +237,223 @@ fn too_much_of_anything_is_refused() {
         let body = repeated(line, 1);
         assert_eq!(Description::parse(body.as_bytes()), Err(Malformed::MediaLine), "{line}");
     }
+}
+
+/// Offers as the devices of others write them: the device, its offer, lines of our answer, and
+/// where audio is then sent.
+const DEVICES: [(&str, &str, &str, &str); 12] = [
+    (
+        "Asterisk, with every codec and a long ptime",
+        "v=0\no=- 1839207466 1839207466 IN IP4 203.0.113.5\ns=Asterisk\nc=IN IP4 203.0.113.5\n\
+             t=0 0\nm=audio 15772 RTP/AVP 0 8 9 101\na=rtpmap:0 PCMU/8000\na=rtpmap:8 PCMA/8000\n\
+             a=rtpmap:9 G722/8000\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\n\
+             a=ptime:20\na=maxptime:150\na=sendrecv\n",
+        "m=audio 40000 RTP/AVP 0 101",
+        "203.0.113.5:15772",
+    ),
+    (
+        "FreeSWITCH, with a port for RTCP",
+        "v=0\no=FreeSWITCH 1700000000 1700000001 IN IP4 203.0.113.6\ns=FreeSWITCH\n\
+             c=IN IP4 203.0.113.6\nt=0 0\nm=audio 29410 RTP/AVP 8 101 13\n\
+             a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\na=rtpmap:13 CN/8000\n\
+             a=rtcp:29411 IN IP4 203.0.113.6\na=ptime:20\n",
+        "m=audio 40000 RTP/AVP 8 101",
+        "203.0.113.6:29410",
+    ),
+    (
+        "a Cisco gateway, with fax beside the voice",
+        "v=0\no=CiscoSystemsSIP-GW-UserAgent 4237 3112 IN IP4 203.0.113.7\ns=SIP Call\n\
+             c=IN IP4 203.0.113.7\nt=0 0\nm=audio 18096 RTP/AVP 18 8 101\n\
+             c=IN IP4 203.0.113.8\na=rtpmap:18 G729/8000\na=fmtp:18 annexb=no\n\
+             a=rtpmap:8 PCMA/8000\na=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\n\
+             m=image 18098 udptl t38\na=T38FaxVersion:0\n",
+        "m=audio 40000 RTP/AVP 8 101|m=image 0 udptl t38",
+        "203.0.113.8:18096",
+    ),
+    (
+        "a Huawei softswitch, without a name of the session",
+        "v=0\no=HuaweiSoftX3000 18446744073709551699 18446744073709551700 IN IP4 203.0.113.9\n\
+             c=IN IP4 203.0.113.9\nb=X-YZ:128\nt=0 0\nm=audio 20000 RTP/AVP 8 97\n\
+             a=rtpmap:8 PCMA/8000/1\na=rtpmap:97 telephone-event/8000\na=X-nat:0\n",
+        "m=audio 40000 RTP/AVP 8 97",
+        "203.0.113.9:20000",
+    ),
+    (
+        "a Sonus border controller, with a direction of the session",
+        "v=0\no=Sonus_UAC 12345 1 IN IP4 203.0.113.10\ns=SIP Media Capabilities\n\
+             c=IN IP4 203.0.113.10\nt=0 0\na=sendonly\nm=audio 5004 RTP/AVP 8 100\n\
+             a=rtpmap:8 PCMA/8000\na=rtpmap:100 telephone-event/8000\na=maxptime:20\n",
+        "m=audio 40000 RTP/AVP 8 100|a=recvonly",
+        "203.0.113.10:5004",
+    ),
+    (
+        "a proxy's media relay, with candidates of ICE",
+        "v=0\no=- 1 2 IN IP4 203.0.113.11\ns=-\nt=0 0\nm=audio 30002 RTP/AVP 8 0 101\n\
+             c=IN IP4 203.0.113.11\na=rtpmap:101 telephone-event/8000\na=rtcp:30003\na=rtcp-mux\n\
+             a=ice-ufrag:abcd\na=candidate:1 1 UDP 2130706431 203.0.113.11 30002 typ host\n",
+        "m=audio 40000 RTP/AVP 8 101|a=rtcp-mux",
+        "203.0.113.11:30002",
+    ),
+    (
+        "a phone behind NAT, with video",
+        "v=0\no=user 3747 461 IN IP4 10.0.0.7\ns=Talk\nc=IN IP4 10.0.0.7\nb=AS:380\nt=0 0\n\
+             a=rtcp-xr:rcvr-rtt=all\nm=audio 7078 RTP/AVP 96 97 8 101\n\
+             a=rtpmap:96 opus/48000/2\na=rtpmap:97 speex/16000\n\
+             a=rtpmap:101 telephone-event/8000\nm=video 9078 RTP/AVP 98\na=rtpmap:98 VP8/90000\n",
+        "m=audio 40000 RTP/AVP 8 101|m=video 0 RTP/AVP 98",
+        "10.0.0.7:7078",
+    ),
+    (
+        "a gateway that says 16 kHz for G.722 and offers nothing else",
+        "v=0\no=- 1 1 IN IP4 203.0.113.12\ns=-\nc=IN IP4 203.0.113.12\nt=0 0\n\
+             m=audio 6000 RTP/AVP 9\na=rtpmap:9 G722/16000\n",
+        "m=audio 40000 RTP/AVP 9|a=rtpmap:9 G722/8000",
+        "203.0.113.12:6000",
+    ),
+    (
+        "feedback profile of a browser's gateway",
+        "v=0\no=mozilla 1 0 IN IP4 0.0.0.0\ns=-\nt=0 0\na=group:BUNDLE 0\n\
+             m=audio 9000 RTP/AVPF 109 0 8\nc=IN IP4 203.0.113.13\na=mid:0\na=rtcp-mux\n\
+             a=rtpmap:109 opus/48000/2\na=rtcp-fb:109 nack\na=ssrc:1 cname:x\n",
+        "m=audio 40000 RTP/AVPF 0|a=rtcp-mux",
+        "203.0.113.13:9000",
+    ),
+    (
+        "IPv6, with keys that we do not use",
+        "v=0\no=- 1 1 IN IP6 2001:db8::9\ns=-\nc=IN IP6 2001:db8::9\nt=0 0\n\
+             m=audio 7000 RTP/AVP 8\n\
+             a=crypto:1 AES_CM_128_HMAC_SHA1_80 \
+             inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\n",
+        "m=audio 40000 RTP/AVP 8",
+        "[2001:db8::9]:7000",
+    ),
+    (
+        "old hold, in the manner of RFC 2543",
+        "v=0\no=- 1 2 IN IP4 203.0.113.14\ns=-\nc=IN IP4 0.0.0.0\nt=0 0\n\
+             m=audio 8000 RTP/AVP 8\n",
+        "m=audio 40000 RTP/AVP 8|a=recvonly",
+        "0.0.0.0:8000",
+    ),
+    (
+        "two voices, of which the first is encrypted",
+        "v=0\no=- 1 1 IN IP4 203.0.113.15\ns=-\nc=IN IP4 203.0.113.15\nt=0 0\n\
+             m=audio 7100 RTP/SAVP 8\nm=audio 7102 RTP/AVP 8\n",
+        "m=audio 0 RTP/SAVP 8|m=audio 40000 RTP/AVP 8",
+        "203.0.113.15:7102",
+    ),
+];
+
+#[test]
+fn offers_of_real_devices_get_the_answer_that_fits() {
+    for (name, offer, lines, remote) in DEVICES {
+        let mut ours = Local::new(42, address("198.51.100.7:40000"), &Codec::ALL);
+        ours.rtcp_mux = true;
+        let (negotiated, answer) = answer_offer(&ours, &crlf(offer)).unwrap();
+        assert_eq!(negotiated.remote, address(remote), "{name}");
+        let answer = text(answer);
+        for line in lines.split('|') {
+            assert!(
+                answer.lines().any(|found| found == line),
+                "{name}: {line} is not in\n{answer}"
+            );
+        }
+        let muxed = offer.contains("a=rtcp-mux");
+        assert_eq!(answer.contains("a=rtcp-mux"), muxed, "{name}");
+        assert_eq!(negotiated.rtcp == Some(negotiated.remote), muxed, "{name}");
+        assert!(!answer.contains("crypto"), "{name}");
+    }
+}
+
+#[test]
+fn a_named_port_for_rtcp_is_where_it_goes() {
+    for (line, expected) in [
+        ("a=rtcp:7001\n", Some("203.0.113.1:7001")),
+        ("a=rtcp:7001 IN IP4 203.0.113.2\n", Some("203.0.113.2:7001")),
+        ("a=rtcp:0\n", None),
+        ("a=rtcp:x\n", None),
+        ("", None),
+    ] {
+        let body = format!("v=0\nc=IN IP4 203.0.113.1\nm=audio 7000 RTP/AVP 8\n{line}");
+        let rtcp = read_answer(&local(), body.as_bytes()).unwrap().rtcp;
+        assert_eq!(rtcp, expected.map(address), "{line}");
+    }
+}
+
+fn secured(required: bool) -> Local {
+    let keys = [MasterKey::new([1; MASTER_BYTES]), MasterKey::new([2; MASTER_BYTES])];
+    Local { srtp: Some(Box::new(LocalSrtp { required, keys })), ..local() }
+}
+
+/// Forty characters: thirty bytes of 3.
+const THEIR_KEY: &str = "AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
+
+#[test]
+fn keys_are_offered_and_the_answers_key_opens_what_comes_back() {
+    let offer = text(secured(true).print_offer());
+    assert!(offer.contains("m=audio 40000 RTP/SAVP 8 0 101\n"));
+    let first = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+    let second = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC";
+    assert!(offer.contains(&format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{first}\n")));
+    assert!(offer.contains(&format!("a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{second}\n")));
+    assert!(text(secured(false).print_offer()).contains("m=audio 40000 RTP/AVP 8 0 101\n"));
+    let body = format!(
+        "v=0\nc=IN IP4 192.0.2.1\nm=audio 9000 RTP/SAVP 8\n\
+         a=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:{THEIR_KEY}|2^20\n"
+    );
+    let srtp = read_answer(&secured(true), body.as_bytes()).unwrap().srtp.unwrap();
+    assert_eq!(srtp.suite, Suite::Sha1Tag32);
+    assert_eq!((srtp.ours.bytes(), srtp.theirs.bytes()), (&[2; 30], &[3; 30]));
+    assert_eq!(format!("{srtp:?}").matches("***").count(), 2, "keys are not printed");
+}
+
+#[test]
+fn encryption_is_refused_dropped_or_insisted_on_as_configured() {
+    let answer = |protocol: &str, crypto: &str| {
+        format!("v=0\nc=IN IP4 192.0.2.1\nm=audio 9000 {protocol} 8\n{crypto}").into_bytes()
+    };
+    let key = |more: &str| format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{THEIR_KEY}{more}\n");
+    let plain = answer("RTP/AVP", "");
+    assert_eq!(read_answer(&secured(true), &plain), Err(Refusal::NoKeys));
+    assert_eq!(read_answer(&secured(false), &plain).unwrap().srtp, None);
+    assert!(read_answer(&secured(false), &answer("RTP/AVP", &key(""))).unwrap().srtp.is_some());
+    assert_eq!(read_answer(&local(), &answer("RTP/SAVP", &key(""))), Err(Refusal::NoAudio));
+    for useless in [
+        String::new(),
+        key("|2^20|1:4"),
+        key(&format!("|2^20|1:4;inline:{THEIR_KEY}|2^20|2:4")),
+        key(" UNENCRYPTED_SRTP"),
+        key(" KDR=3"),
+        key("x"),
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AwMD\n".to_owned(),
+        format!("a=crypto:1 F8_128_HMAC_SHA1_80 inline:{THEIR_KEY}\n"),
+        format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 mikey:{THEIR_KEY}\n"),
+        "a=crypto:1\n".to_owned(),
+    ] {
+        let body = answer("RTP/SAVP", &useless);
+        assert_eq!(read_answer(&secured(true), &body), Err(Refusal::NoKeys), "{useless}");
+    }
+    for harmless in [key("|2^20"), key(" WSH=64"), key(" -FUTURE"), key("").to_lowercase()] {
+        let body = answer("RTP/SAVP", &harmless);
+        let lower = harmless.starts_with("a=crypto:1 aes");
+        assert!(read_answer(&secured(true), &body).is_ok() || lower, "{harmless}");
+    }
+}
+
+#[test]
+fn an_offer_with_keys_is_answered_with_one_of_ours_under_its_number() {
+    let offer = format!(
+        "v=0\nc=IN IP4 192.0.2.1\nm=audio 9000 RTP/SAVP 8\n\
+         a=crypto:1 AEAD_AES_256_GCM inline:{THEIR_KEY}\n\
+         a=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:{THEIR_KEY}\n"
+    );
+    let (negotiated, answer) = answer_offer(&secured(false), offer.as_bytes()).unwrap();
+    let srtp = negotiated.srtp.unwrap();
+    assert_eq!((srtp.ours.bytes(), srtp.theirs.bytes()), (&[1; 30], &[3; 30]));
+    let answer = text(answer);
+    assert!(answer.contains("m=audio 40000 RTP/SAVP 8\n"));
+    let ours = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB";
+    assert!(answer.contains(&format!("a=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:{ours}\n")));
+    assert_eq!(answer.matches("a=crypto").count(), 1);
 }
 
 /// Lines that look like SDP, so that the generator reaches the depths of the parser.

@@ -269,6 +269,7 @@ impl World {
             credit: Rials(credit),
             expires_at: None,
             approves_own_messages: true,
+            records_callees: false,
         };
         let id = app::account::create(&self.app, new).await.unwrap();
         let blob = format!("clip-{id}");
@@ -303,7 +304,7 @@ impl World {
             message: of.1,
             number: number.to_owned(),
             vote: false,
-            record_voice: false,
+            record_ms: None,
             reference: None,
         };
         app::quick_send::submit(&self.app, &caller, new).await.unwrap().id

@@ -35,6 +35,9 @@ pub enum Account {
         /// Messages wait for a member of staff to approve them.
         #[arg(long)]
         require_approval: bool,
+        /// It may record callees (RecordVoice).
+        #[arg(long)]
+        may_record: bool,
         #[command(flatten)]
         access: Access,
         /// Print one JSON object.
@@ -120,6 +123,15 @@ pub enum Account {
         #[arg(long, conflicts_with = "days")]
         never: bool,
     },
+    /// Let an account record callees, or not any more.
+    Recording {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// Whether it may.
+        #[arg(long, action = clap::ArgAction::Set)]
+        permitted: bool,
+    },
     /// Check that the books of all accounts add up.
     Audit {
         /// Print one JSON object.
@@ -144,13 +156,23 @@ const PAGE: u32 = 500;
 pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Account::Create { name, mobile, credit, days, require_approval, access, json } => {
+        Account::Create {
+            name,
+            mobile,
+            credit,
+            days,
+            require_approval,
+            may_record,
+            access,
+            json,
+        } => {
             let new = NewAccount {
                 name,
                 mobile,
                 credit: Rials(credit),
                 expires_at: days.map(|days| after_days(&app, days)),
                 approves_own_messages: !require_approval,
+                records_callees: may_record,
             };
             create(&app, new, access, json).await?;
         }
@@ -179,6 +201,10 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Expire { account, days, never: _ } => {
             let at = days.map(|days| after_days(&app, days));
             expire(&app, AccountId(account), at).await?;
+        }
+        Account::Recording { account, permitted } => {
+            let account = AccountId(account);
+            app::account::set_recording(&app, account, permitted).await.map_err(refused)?;
         }
         Account::Audit { json } => return audit(&app, json).await,
         Account::Show { account, json } => show(&app, AccountId(account), json).await?,

@@ -17,6 +17,7 @@ use store::Db;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 
 use super::{open, say, trunk};
 use crate::clock::{self, Clocks};
@@ -25,7 +26,7 @@ use crate::node_loop::{NodeLoop, Parts};
 use crate::registrations::{self, Registrations};
 use crate::sandbox::SandboxThread;
 use crate::shard::{self, Shard, ShardConfig};
-use crate::{address, flight_recorder, lock, open_files, phones, streams, telemetry};
+use crate::{address, flight_recorder, lock, open_files, phones, recordings, streams, telemetry};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
 /// when it answers.
@@ -85,6 +86,7 @@ struct Platform {
     node: NodeLoop,
     leads: Arc<AtomicBool>,
     http: TcpListener,
+    recordings: JoinHandle<()>,
 }
 
 impl Platform {
@@ -113,10 +115,13 @@ impl Platform {
                 .context("starting the node")?;
         let (report, events) = shard::event_channel();
         let [recorder] = recorder;
+        let spool = config.node.data_dir.join("recordings");
+        let (tape, recordings) =
+            recordings::start(Arc::clone(&app), config.node.name.clone(), spool).await?;
         let (connections, orders) = streams::order_channel();
         let listening = streams::listen(&config.sip).await?;
         let shard_config = shard_config(config, listening.sip, advertised, connections)?;
-        let shard = Shard::start(shard_config, recorder, report)?;
+        let shard = Shard::start(shard_config, recorder, Some(tape), report)?;
         streams::start(streams::Parts {
             sip: config.sip.clone(),
             listening,
@@ -142,7 +147,7 @@ impl Platform {
             registrations,
             orders,
         };
-        Ok(Self { app, node: NodeLoop::new(parts), leads, http })
+        Ok(Self { app, node: NodeLoop::new(parts), leads, http, recordings })
     }
 
     async fn run(self, config: &Config, connections_max: usize) -> Result<()> {
@@ -166,6 +171,8 @@ impl Platform {
         stop_http.send_replace(true);
         stop_node.send_replace(true);
         node.await.context("the node's task")??;
+        // The shard's end of it went with the node.
+        self.recordings.await.context("the task of the recordings")?;
         http.await.context("the task of the web services")?;
         ended
     }

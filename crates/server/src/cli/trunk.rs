@@ -1,5 +1,6 @@
 //! `avanak trunk check`: explains a trunk end to end.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -7,11 +8,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
 use engine::{
-    Codec, Command, Credentials, Engine, EngineConfig, Event, Input, Limits, Outputs, TrunkCheck,
+    Codec, Command, Credentials, Engine, EngineConfig, Event, Hop, Input, Limits, Outputs,
+    Transmit, TrunkCheck,
 };
+use sip::framing::{Frame, Framing};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UdpSocket;
 
 use super::say;
 use crate::config::{Config, Trunk as Configured};
+use crate::streams::{self, Stream};
 use crate::{address, clock, udp};
 
 /// What can be done with trunks.
@@ -61,8 +67,7 @@ pub async fn check(config: &Config, trunk: &Configured) -> Result<Vec<String>> {
     let mut lines = vec![format!("ok   {} is {address}", trunk.address)];
     let advertised = address::advertised_to(&config.sip, &[(&trunk.name, address)])?;
     lines.push(format!("ok   it is told to reach us at {advertised}"));
-    let local = SocketAddr::new(config.sip.listen.ip(), 0);
-    let (code, took_us) = ask(local, advertised, address, trunk).await?;
+    let (code, took_us) = ask(config, advertised, address, trunk).await?;
     let took_ms = took_us / 1000;
     let Some(code) = code else {
         bail!(
@@ -73,7 +78,8 @@ pub async fn check(config: &Config, trunk: &Configured) -> Result<Vec<String>> {
     if code == 401 || code == 407 || code == 403 {
         bail!("{address} refused our credentials with {code}: check username and password");
     }
-    lines.push(format!("ok   it answered OPTIONS with {code} in {took_ms} ms over udp"));
+    let by = engine::Transport::from(trunk.transport).name().to_lowercase();
+    lines.push(format!("ok   it answered OPTIONS with {code} in {took_ms} ms over {by}"));
     lines.push(format!(
         "ok   at most {} calls at once, {} started a second; codecs {}",
         trunk.max_channels,
@@ -100,16 +106,14 @@ pub fn credentials(trunk: &Configured) -> Option<Credentials> {
 
 /// One OPTIONS by an engine of its own, so that a running server is not disturbed.
 async fn ask(
-    local: SocketAddr,
+    config: &Config,
     advertised: IpAddr,
     address: SocketAddr,
     trunk: &Configured,
 ) -> Result<(Option<u16>, u64)> {
-    let std_socket = udp::bind(local).with_context(|| format!("binding {local}"))?;
-    // A closed port is then told at once.
-    udp::watch_errors(&std_socket).context("asking for ICMP errors")?;
-    let socket = tokio::net::UdpSocket::from_std(std_socket).context("watching the socket")?;
-    let port = socket.local_addr().context("asking for our port")?.port();
+    let transport = engine::Transport::from(trunk.transport);
+    let peer = Hop { transport, address };
+    let (mut wire, port) = Wire::open(config, peer, address::host_of(&trunk.address)).await?;
     let local = SocketAddr::new(advertised, port);
     let mut engine = Engine::new(EngineConfig {
         sip_local: local,
@@ -126,7 +130,7 @@ async fn ask(
     let check = TrunkCheck {
         check: 1,
         address,
-        request_uri: format!("sip:{address}"),
+        request_uri: sip::Uri::at("", peer).to_string(),
         from_uri: format!("sip:{}@{local}", trunk.caller_id),
         credentials: credentials(trunk),
     };
@@ -139,17 +143,15 @@ async fn ask(
             return Ok(answer);
         }
         for transmit in out.sip.drain(..) {
-            socket
-                .send_to(&transmit.bytes, transmit.destination)
-                .await
-                .with_context(|| format!("sending to {address}"))?;
+            wire.send(&transmit).await.with_context(|| format!("sending to {address}"))?;
         }
         out.clear();
         let due = engine.next_timeout().unwrap_or(give_up).min(give_up);
         let wait = due.saturating_duration_since(clock::instant());
-        match tokio::time::timeout(wait, socket.recv_from(&mut buffer)).await {
+        match tokio::time::timeout(wait, wire.receive(&mut buffer)).await {
             Ok(Ok((length, source))) => {
-                let input = Input::Sip { source, bytes: &buffer[..length] };
+                let peer = Hop { transport, address: source };
+                let input = Input::SipOver { peer, bytes: &buffer[..length] };
                 engine.handle(clock::instant(), input, &mut out);
             }
             Ok(Err(error)) => {
@@ -161,6 +163,67 @@ async fn ask(
         }
     }
     bail!("the check of {address} did not end")
+}
+
+/// How a check reaches its trunk.
+enum Wire {
+    Datagrams(UdpSocket),
+    Connection { stream: Box<dyn Stream>, framing: Framing, peer: SocketAddr },
+}
+
+impl Wire {
+    /// Gives the port of ours that answers come to, too.
+    async fn open(config: &Config, peer: Hop, host: &str) -> Result<(Self, u16)> {
+        if peer.transport.is_reliable() {
+            let stream = streams::open(&config.sip, peer, host)
+                .await
+                .with_context(|| format!("there is no connection with {}", peer.address))?;
+            let framing = Framing::new();
+            let wire = Self::Connection { stream, framing, peer: peer.address };
+            return Ok((wire, config.sip.listen.port()));
+        }
+        let local = SocketAddr::new(config.sip.listen.ip(), 0);
+        let socket = udp::bind(local).with_context(|| format!("binding {local}"))?;
+        // A closed port is then told at once.
+        udp::watch_errors(&socket).context("asking for ICMP errors")?;
+        let socket = UdpSocket::from_std(socket).context("watching the socket")?;
+        let port = socket.local_addr().context("asking for our port")?.port();
+        Ok((Self::Datagrams(socket), port))
+    }
+
+    async fn send(&mut self, message: &Transmit) -> io::Result<()> {
+        match self {
+            Self::Datagrams(socket) => {
+                socket.send_to(&message.bytes, message.destination).await.map(drop)
+            }
+            Self::Connection { stream, .. } => {
+                stream.write_all(&message.bytes).await?;
+                stream.flush().await
+            }
+        }
+    }
+
+    /// Fills `buffer` with the next message; gives its length and where it came from.
+    async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        let (stream, framing, peer) = match self {
+            Self::Datagrams(socket) => return socket.recv_from(buffer).await,
+            Self::Connection { stream, framing, peer } => (stream, framing, peer),
+        };
+        loop {
+            let next = framing.next(&sip::Limits::default()).map_err(io::Error::other)?;
+            if let Some(Frame::Message(message)) = next {
+                let length = message.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&message[..length]);
+                return Ok((length, *peer));
+            }
+            if next.is_none() {
+                match stream.read(buffer).await? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    count => framing.push(&buffer[..count]),
+                }
+            }
+        }
+    }
 }
 
 fn checked(events: &[Event]) -> Option<(Option<u16>, u64)> {

@@ -329,6 +329,26 @@ async fn carry(connection: Connection, stream: impl AsyncRead + AsyncWrite) -> E
     connection.carry(stream).await
 }
 
+/// A connection of whatever kind.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// One connection for a purpose of its own, beside those of a hub. Over TLS the peer's
+/// certificate must have the name `host`.
+///
+/// # Errors
+/// Whatever kept it from being made.
+pub async fn open(sip: &Sip, peer: Hop, host: &str) -> Result<Box<dyn Stream>> {
+    let stream = within("connecting", dial(sip.listen.ip(), peer.address)).await?;
+    if peer.transport != Transport::Tls {
+        return Ok(Box::new(stream));
+    }
+    let name = tls::name_of(Some(host), peer.address)?;
+    let connector = tls::connector(sip)?;
+    Ok(Box::new(within("the handshake", connector.connect(name, stream)).await?))
+}
+
 async fn within<T>(what: &str, doing: impl Future<Output = io::Result<T>>) -> Result<T> {
     match timeout(CONNECT_TIME, doing).await {
         Ok(done) => done.with_context(|| what.to_owned()),

@@ -17,6 +17,7 @@ mod outage;
 mod platform;
 mod python_client;
 mod reach;
+mod recordings;
 mod registrations;
 mod sandbox;
 mod shutdown;

@@ -492,9 +492,9 @@ pub fn random(seed: &mut u32) -> u32 {
 /// SIPp, too, takes a few above it.
 pub fn free_udp_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let own = u16::try_from(std::process::id() % 100).unwrap() * 120;
+    let own = u16::try_from(std::process::id() % 50).unwrap() * 440;
     loop {
-        let n = TAKEN.fetch_add(1, Ordering::Relaxed) % 12;
+        let n = TAKEN.fetch_add(1, Ordering::Relaxed) % 44;
         let port = 10_000 + own + n * 10;
         if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
             return port;

@@ -24,6 +24,10 @@ fn we_register_with_a_trunk_until_we_stop() {
             let figure = platform.figure("avanak_trunk_registered{trunk=\"main\"}");
             (figure > 0.5).then_some(())
         });
+        let checked = platform.run(&["trunk", "check"]);
+        let told = String::from_utf8_lossy(&checked.stdout).into_owned();
+        assert!(told.contains("it answered OPTIONS with 200"), "{told}");
+        assert!(told.contains(&format!("over {transport}")), "{told}");
         platform.terminate();
         assert!(platform.ended().success());
         assert!(!is_registered(&registrar, &customer), "by {transport}");

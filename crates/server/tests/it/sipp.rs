@@ -226,3 +226,67 @@ fn one_datagram_in_ten_lost_is_made_good_in_forty_calls_at_once() {
     let charged = i64::try_from(CALLS).unwrap() * WHOLE;
     assert_eq!(platform.settled_balance(&customer), 100_000 - charged);
 }
+
+/// A scenario, the SIP code we keep, the reason the customer reads, and what it costs.
+type Row = (&'static str, Option<i64>, i64, i64);
+
+/// The row in which the callee votes.
+const KEY_ROW: &str = "uas_info_key.xml";
+
+/// What stands between the INVITE and the end differs; what the customer reads must not.
+const ROWS: &[Row] = &[
+    ("uas_early_media.xml", Some(200), 10, WHOLE),
+    ("uas_no_provisional.xml", Some(200), 10, WHOLE),
+    ("uas_hold.xml", Some(200), 10, WHOLE),
+    ("uas_no_contact.xml", Some(200), 10, WHOLE),
+    ("uas_record_route.xml", Some(200), 10, WHOLE),
+    ("uas_strict_route.xml", Some(200), 10, WHOLE),
+    ("uas_session_interval.xml", Some(200), 10, WHOLE),
+    ("uas_reliable.xml", Some(200), 10, WHOLE),
+    (KEY_ROW, Some(200), 10, WHOLE),
+    ("uas_cseq_gap.xml", Some(200), 11, WHOLE),
+    ("uas_late_answer.xml", None, 20, 0),
+    ("uas_reject.xml", Some(603), 22, 0),
+    ("uas_cause.xml", Some(480), 21, 0),
+    ("uas_redirect.xml", Some(302), 30, 0),
+    ("uas_unavailable.xml", Some(503), 30, 0),
+];
+
+#[test]
+fn every_row_ends_as_it_should_for_the_customer_and_for_the_peer() {
+    let mut peers: Vec<Sipp> = ROWS.iter().map(|(scenario, ..)| Sipp::start(scenario)).collect();
+    let trunk = |(row, peer): (usize, &Sipp)| {
+        let address = format!("127.0.0.1:{}", peer.port);
+        format!("[[trunk]]\nname = 'p{row}'\naddress = '{address}'\nprefixes = ['0912{row:02}']\n")
+    };
+    let trunks: String = peers.iter().enumerate().map(trunk).collect();
+    let config = crate::platform::config(&format!("[calls]\nring_timeout_ms = 2500\n{trunks}"));
+    let platform = Platform::start(crate::platform::Options { config, ..Default::default() });
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(4_000)).to_string();
+    let send = |(row, (name, ..)): (usize, &Row)| {
+        let number = format!("0912{row:02}34567");
+        let vote = if *name == KEY_ROW { "true" } else { "false" };
+        let parameters = [("MessageID", &*message), ("Number", &*number), ("Vote", vote)];
+        let sent = platform.call(&customer, "QuickSend", &parameters);
+        sent["QuickSendID"].as_i64().unwrap()
+    };
+    let sends: Vec<i64> = ROWS.iter().enumerate().map(send).collect();
+    for ((name, code, reason, cost), send) in ROWS.iter().zip(sends) {
+        let story = platform.story_of_ended(&customer, send);
+        assert_eq!(story["reason"], *reason, "{name}: {story}");
+        assert_eq!(story["sip_code"].as_i64(), *code, "{name}: {story}");
+        assert_eq!(story["charged_rials"], *cost, "{name}: {story}");
+        if *reason == 10 {
+            assert_eq!(story["played_seconds"], story["clip_seconds"], "{name}: {story}");
+        }
+        let state = platform.state(&customer, send);
+        let key = if *name == KEY_ROW { 5 } else { -1 };
+        assert_eq!(state["vote"], key, "{name}: {state}");
+    }
+    for ((name, ..), peer) in ROWS.iter().zip(&mut peers) {
+        assert!(peer.passed(), "{name}: SIPp saw something else than it wants");
+    }
+    let charged: i64 = ROWS.iter().map(|(.., cost)| cost).sum();
+    assert_eq!(platform.settled_balance(&customer), 100_000 - charged);
+}

@@ -29,6 +29,8 @@ pub struct Accept {
     pub destination: Destination,
     /// Whether the first key pressed is kept.
     pub vote: bool,
+    /// How long the callee is recorded after the message, milliseconds, at most.
+    pub record_ms: Option<u32>,
     /// The prices that were used.
     pub tariff: TariffId,
     /// The price zone that was used.
@@ -194,8 +196,9 @@ fn insert_on_sqlite(
 ) -> Result<QuickSendId> {
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials,
-                                       accepted_at_us, expires_at_us, client_reference)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+                                       accepted_at_us, expires_at_us, client_reference,
+                                       record_ms)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let values = values![
         element.account,
         message,
@@ -209,6 +212,7 @@ fn insert_on_sqlite(
         element.at,
         element.expires_at,
         element.client_reference.as_deref(),
+        element.record_ms,
     ];
     sqlite::execute(connection, sql, values)?;
     Ok(QuickSendId(connection.last_insert_rowid()))
@@ -376,18 +380,23 @@ impl<'a> Batch<'a> {
             self.new_elements().map(|(element, _)| element.vote.then_some(element.at.0)).collect();
         let references: Vec<Option<&str>> =
             self.new_elements().map(|(element, _)| element.client_reference.as_deref()).collect();
+        let recorded: Vec<Option<i64>> =
+            self.new_elements().map(|(element, _)| element.record_ms.map(i64::from)).collect();
         // The identities are assigned in the order of the elements.
         let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                            destination, zone, vote_at_us, hold_rials,
-                                           accepted_at_us, expires_at_us, client_reference)
+                                           accepted_at_us, expires_at_us, client_reference,
+                                           record_ms)
                    SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
-                          vote_at_us, hold_rials, accepted_at_us, expires_at_us, client_reference
+                          vote_at_us, hold_rials, accepted_at_us, expires_at_us,
+                          client_reference, record_ms
                    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
                                $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
-                               $10::BIGINT[], $11::BIGINT[], $12::TEXT[]) WITH ORDINALITY
+                               $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[])
+                        WITH ORDINALITY
                         AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
                               zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                              client_reference, place)
+                              client_reference, record_ms, place)
                    ORDER BY place RETURNING id";
         let statement = tx.prepare_cached(sql).await?;
         let rows = tx
@@ -406,6 +415,7 @@ impl<'a> Batch<'a> {
                     &column(|element| element.at.0),
                     &column(|element| element.expires_at.0),
                     &references,
+                    &recorded,
                 ],
             )
             .await?;

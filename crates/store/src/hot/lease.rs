@@ -60,6 +60,8 @@ pub struct ReadyJob {
     pub clip_ms: u32,
     /// Whether the first key pressed is kept.
     pub vote: bool,
+    /// How long the callee is recorded after the message, milliseconds, at most.
+    pub record_ms: Option<u32>,
     /// The prices to charge by.
     pub tariff: TariffId,
     /// The price zone to charge by.
@@ -109,7 +111,7 @@ impl Db {
                           q.message_id AS message_id, m.blob AS blob, q.clip_ms AS clip_ms,
                           q.vote_at_us AS vote_at_us, q.tariff_id AS tariff_id, q.zone AS zone,
                           q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
-                          q.expires_at_us AS expires_at_us
+                          q.expires_at_us AS expires_at_us, q.record_ms AS record_ms
                    FROM ready r
                    JOIN quick_send q ON q.id = r.quick_send_id
                    JOIN message m ON m.id = q.message_id
@@ -132,6 +134,7 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
         blob: row.get("blob")?,
         clip_ms: row.get("clip_ms")?,
         vote: vote.is_some(),
+        record_ms: row.get("record_ms")?,
         tariff: row.get("tariff_id")?,
         zone: row.parse("zone", zone_from_str)?,
         hold: row.get("hold_rials")?,

@@ -1,12 +1,18 @@
-//! Accounts, tokens, messages, tariffs, phones, speech, entries.
+//! Accounts, tokens, messages, recordings, tariffs, phones, speech, entries.
 
 use domain::access::{AccountAccess, Allowed};
-use domain::{Approval, Extension, Network, Rials, Tariff, TariffId, Timestamp};
+use domain::{
+    Approval, AttemptId, Extension, Network, QuickSendId, Rials, Tariff, TariffId, Timestamp,
+};
 use store::entry::{EntryKind, NewEntry, Posted};
+use store::hot::Accept;
 use store::phone::{Binding, NewPhone};
+use store::recording::NewRecording;
 use store::speech::Speech;
 use store::token::NewToken;
-use store::{Error, Queries as _, account, entry, message, phone, speech, tariff, token};
+use store::{
+    Error, Queries as _, account, entry, message, phone, recording, speech, tariff, token,
+};
 
 use crate::engines::both_engines;
 use crate::world::{NOW, delivered, new_account, new_message};
@@ -176,6 +182,44 @@ both_engines! {
         assert_eq!(message::find(&mut reader, id, first).await.unwrap(), None);
         let rejected = message::find(&mut reader, id, second).await.unwrap().unwrap();
         assert_eq!(rejected.approval, Approval::Rejected);
+    }
+
+    /// A recording begins once, ends once, and is its owner's alone.
+    async fn recordings(world) {
+        let element = Accept { record_ms: Some(30_000), ..world.send().await };
+        let (owner, stranger) = (element.account, world.account(0).await);
+        let send = world.db.accept_one(element).await.unwrap().unwrap().quick_send;
+        let ready = world.db.load_ready(Timestamp(0), QuickSendId(0), 10).await.unwrap();
+        assert_eq!(ready[0].record_ms, Some(30_000));
+        let attempt = AttemptId { quick_send: send, n: 1 };
+        let new = NewRecording {
+            attempt,
+            node: String::from("a"),
+            blob: String::from("recording/1.wav"),
+            started_at: NOW,
+        };
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(recording::start(&mut tx, &new).await.unwrap());
+        assert!(!recording::start(&mut tx, &new).await.unwrap(), "once");
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        let found = recording::find(&mut reader, owner, send).await.unwrap().unwrap();
+        assert_eq!((found.attempt, &found.state), (attempt, &recording::State::Started));
+        assert_eq!(recording::find(&mut reader, stranger, send).await.unwrap(), None);
+        assert_eq!(recording::started(&mut reader, "b", 10).await.unwrap(), []);
+        assert_eq!(recording::started(&mut reader, "a", 10).await.unwrap(), [found]);
+        let failed = recording::State::Failed { error: String::from("no room") };
+        let ready = recording::State::Ready { length_ms: 1_500 };
+        let mut tx = world.db.begin().await.unwrap();
+        let begun = recording::State::Started;
+        let unended = recording::end(&mut tx, send, &begun, NOW).await;
+        assert!(matches!(unended, Err(Error::Conflict(_))));
+        assert!(recording::end(&mut tx, send, &failed, NOW).await.unwrap());
+        assert!(!recording::end(&mut tx, send, &ready, NOW).await.unwrap(), "it has ended");
+        tx.commit().await.unwrap();
+        assert_eq!(recording::started(&mut reader, "a", 10).await.unwrap(), []);
+        let found = recording::find(&mut reader, owner, send).await.unwrap().unwrap();
+        assert_eq!(found.state, failed);
     }
 
     /// The newest tariff that has started applies; a migrated database has one from the beginning.

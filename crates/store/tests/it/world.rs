@@ -133,6 +133,7 @@ pub fn new_account(credit: i64) -> NewAccount {
         opening_credit: Rials(credit),
         expires_at: None,
         approves_own_messages: true,
+        records_callees: false,
         created_at: NOW,
     }
 }
@@ -158,6 +159,7 @@ pub fn send(account: AccountId, message: MessageId) -> Accept {
         clip_ms: 10_000,
         destination: Destination::parse("09121234567").unwrap(),
         vote: false,
+        record_ms: None,
         tariff: TariffId(1),
         zone: Zone::External,
         hold: Rials(450),

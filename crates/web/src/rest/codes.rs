@@ -18,11 +18,12 @@ pub(crate) enum Method {
     QuickSend,
     QuickSendWithTts,
     GetQuickSend,
+    DownloadRecord,
 }
 
 impl Method {
     /// Every method.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::AccountStatus,
         Self::UploadMessageBase64,
         Self::GenerateTts,
@@ -32,6 +33,7 @@ impl Method {
         Self::QuickSend,
         Self::QuickSendWithTts,
         Self::GetQuickSend,
+        Self::DownloadRecord,
     ];
 
     /// The vendor's spelling.
@@ -46,6 +48,7 @@ impl Method {
             Self::QuickSend => "QuickSend",
             Self::QuickSendWithTts => "QuickSendWithTTS",
             Self::GetQuickSend => "GetQuickSend",
+            Self::DownloadRecord => "DownloadRecord",
         }
     }
 
@@ -63,7 +66,8 @@ impl Method {
             | Self::DownloadMessage
             | Self::DeleteMessage
             | Self::QuickSend
-            | Self::GetQuickSend => false,
+            | Self::GetQuickSend
+            | Self::DownloadRecord => false,
         }
     }
 
@@ -78,7 +82,8 @@ impl Method {
             | Self::DownloadMessage
             | Self::DeleteMessage
             | Self::QuickSend
-            | Self::GetQuickSend => UNKNOWN_ERROR,
+            | Self::GetQuickSend
+            | Self::DownloadRecord => UNKNOWN_ERROR,
         }
     }
 
@@ -93,7 +98,8 @@ impl Method {
             | Self::GetMessage
             | Self::DownloadMessage
             | Self::DeleteMessage
-            | Self::GetQuickSend => &[],
+            | Self::GetQuickSend
+            | Self::DownloadRecord => &[],
         }
     }
 }

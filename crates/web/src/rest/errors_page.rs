@@ -11,7 +11,8 @@ pub fn errors_page() -> String {
          Printed from `crates/web/src/rest/codes.rs`; `UPDATE_DOCS=1 cargo test -p web` rewrites \
          it.\n\nA known method answers HTTP 200 whatever happens; the code stands in `Result` \
          (AccountStatus), `Id` (UploadMessageBase64, GenerateTTS) or `QuickSendID` (QuickSend, \
-         QuickSendWithTTS). GetMessage, DownloadMessage and GetQuickSend answer `null` instead, \
+         QuickSendWithTTS). GetMessage, DownloadMessage, GetQuickSend and DownloadRecord answer \
+         `null` instead, \
          DeleteMessage `false`. Our own failures carry a number in the header `X-Reference`, which \
          the log has too.\n\n\
          HTTP itself refuses with 404 (no such method), 405 (neither GET nor POST), 408 (the body \

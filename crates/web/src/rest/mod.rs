@@ -162,6 +162,7 @@ async fn dispatch(
         Method::QuickSend => quick_send::send(app, caller, params, reference).await,
         Method::QuickSendWithTts => quick_send::send_text(app, caller, params, reference).await,
         Method::GetQuickSend => quick_send::get(app, caller, params).await,
+        Method::DownloadRecord => quick_send::download_record(app, caller, params).await,
     }
 }
 

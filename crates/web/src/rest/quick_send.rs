@@ -14,6 +14,8 @@ use super::reply::{Reply, Sent};
 
 /// Longest recording of a callee the vendor's `short` parameter may ask for, in seconds.
 const RECORD_SECONDS_MAX: i64 = 300;
+/// How long a callee is recorded when no length is given, in seconds.
+const RECORD_SECONDS: i64 = 60;
 
 /// QuickSend. `ServerID` is read past: our trunks are chosen by prefix.
 pub(crate) async fn send(
@@ -30,7 +32,7 @@ pub(crate) async fn send(
         message: message_id(&params).unwrap_or(MessageId(0)),
         number: text(&params, "number"),
         vote: params.flag("vote"),
-        record_voice: params.flag("recordvoice"),
+        record_ms: record_ms(&params),
         reference: client_reference(&params, reference),
     };
     answered(Method::QuickSend, app::quick_send::submit(app, caller, send).await, codes::quick_send)
@@ -52,7 +54,7 @@ pub(crate) async fn send_text(
         call_from_mobile: call_from_mobile(&params),
         number: text(&params, "number"),
         vote: params.flag("vote"),
-        record_voice: params.flag("recordvoice"),
+        record_ms: record_ms(&params),
         reference: client_reference(&params, reference),
     };
     let accepted = app::quick_send::submit_text(app, caller, send).await;
@@ -97,6 +99,26 @@ fn client_reference(params: &Params, header: Option<String>) -> Option<String> {
     header
         .or_else(|| params.text("clientreference").map(str::to_owned))
         .filter(|reference| !reference.trim().is_empty())
+}
+
+/// DownloadRecord: the body is the file of the callee's voice, `null` when there is none (yet).
+pub(crate) async fn download_record(
+    app: &App,
+    caller: &Caller,
+    params: Params,
+) -> Result<Reply, Failure> {
+    let id = params.integer("quicksendid").filter(|&id| id > 0).map(QuickSendId);
+    let wav = match id {
+        Some(id) => app::recording::download(app, caller, id).await?,
+        None => None,
+    };
+    Ok(wav.map_or_else(|| Reply::refused(Method::DownloadRecord, 0), Reply::audio))
+}
+
+/// How long the callee is recorded, if that is asked for.
+fn record_ms(params: &Params) -> Option<u32> {
+    let seconds = params.integer("recordvoiceduration").unwrap_or(RECORD_SECONDS);
+    params.flag("recordvoice").then(|| u32::try_from(seconds.saturating_mul(1000)).ok()).flatten()
 }
 
 /// A length that was given must be one that could be recorded, when a recording is asked for.

@@ -50,9 +50,10 @@ impl Reply {
                 Self::json(&Sent { id: code.into(), status, ..Sent::default() }, refused)
             }
             Method::DeleteMessage => Self::json(&false, refused),
-            Method::GetMessage | Method::DownloadMessage | Method::GetQuickSend => {
-                Self::json(&(), refused)
-            }
+            Method::GetMessage
+            | Method::DownloadMessage
+            | Method::GetQuickSend
+            | Method::DownloadRecord => Self::json(&(), refused),
         }
     }
 

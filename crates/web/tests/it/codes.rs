@@ -36,6 +36,7 @@ async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
         ("QuickSend", &sent),
         ("QuickSendWithTTS", &sent),
         ("GetQuickSend", "null"),
+        ("DownloadRecord", "null"),
     ];
     for (method, expected) in shapes {
         for token in ["", "x", &"f".repeat(40), &"f".repeat(5000)] {

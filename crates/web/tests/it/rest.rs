@@ -86,7 +86,7 @@ async fn a_message_lives_from_upload_to_deletion() {
     assert_eq!(deleted.text(), "true");
     let deleted = post(&router, &token, "DeleteMessage", &[("MessageID", "1")]).await;
     assert_eq!(deleted.text(), "false");
-    for method in ["GetMessage", "DownloadMessage", "GetQuickSend"] {
+    for method in ["GetMessage", "DownloadMessage", "GetQuickSend", "DownloadRecord"] {
         let gone = post(&router, &token, method, &[("MessageID", "1"), ("QuickSendID", "1")]).await;
         assert_eq!((gone.status, gone.text()), (StatusCode::OK, "null"), "{method}");
     }
