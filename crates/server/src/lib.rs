@@ -28,10 +28,5 @@ pub mod telemetry;
 pub mod tts;
 pub mod udp;
 
-/// A call is many small pieces that live for half a minute: the allocator of the C library takes
-/// them from the kernel a page at a time (docs/decisions/0032).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What we call ourselves in User-Agent and Server.
 pub const USER_AGENT: &str = concat!("Avanak/", env!("CARGO_PKG_VERSION"));
