@@ -152,7 +152,7 @@ impl World {
             2 => endpoint.answer(now, leg, SDP, out),
             3 => endpoint.reject(now, leg, 486, "Busy", &Headers::new(), out),
             4 => endpoint.hang_up(now, leg, Some(Reason { q850: 16 }), out),
-            5 => endpoint.turn_away(now, leg, 503, out),
+            5 => endpoint.turn_away(now, leg, 503, &sip::Headers::new(), out),
             6 => {
                 endpoint.offer(now, leg, SDP, out);
             }

@@ -5,12 +5,14 @@
 //!    │                   └──peer hung up───────────────────────────────────▲
 //!    ├──failed─────────────────────────────────────────────────────────────┤
 //!    └──hang-up──▶ Closing ──leg gone, or deadline─────────────────────────┘
+//!
+//! Answering ──ACK──▶ Up: a call that came in begins in the middle.
 //! ```
 //!
 //! A call in `Closing` has its outcome fixed; it waits until the peer knows, so that a trunk's
 //! channels are not counted free too early. The hard deadline ends that wait too.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,12 +27,13 @@ use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive::MediaNumbers;
-use crate::io::{CallKey, CallSpec, Clip, Event, Recorded, Target};
+use crate::io::{CallKey, Clip, Event, Recorded};
 use crate::keys::Keys;
 use crate::limits::MAX_CALL_MS;
 use crate::outcome::{Cause, Outcome, RtpSummary, Timeline, bounded_reason};
 use crate::place::{Cue, Place};
 use crate::playout::{Playing, Wheel};
+use crate::script::Script;
 
 mod ears;
 mod latch;
@@ -66,10 +69,28 @@ pub(crate) struct Wires {
     pub(crate) cues: Vec<Cue>,
 }
 
+/// What a call is to do.
+pub(crate) struct Plan {
+    pub(crate) key: CallKey,
+    pub(crate) script: Arc<Script>,
+    pub(crate) max_duration_ms: u32,
+    /// The address of a phone, which may be behind NAT: its sound may come from another port.
+    pub(crate) phone: Option<IpAddr>,
+}
+
+/// Our end of a call's media.
+pub(crate) struct MediaEnd {
+    pub(crate) port_slot: u8,
+    pub(crate) numbers: MediaNumbers,
+    pub(crate) local: sdp::Local,
+}
+
 /// How far a call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Calling,
+    /// It came in and was answered; the ACK is still to come.
+    Answering,
     Up,
     Closing(Cause),
     Over(Cause),
@@ -88,7 +109,8 @@ enum Audio {
 
 /// One call.
 pub(crate) struct Call {
-    spec: CallSpec,
+    key: CallKey,
+    script: Arc<Script>,
     leg: LegId,
     phase: Phase,
     place: Place,
@@ -102,8 +124,10 @@ pub(crate) struct Call {
     rang: bool,
     /// The last description of a provisional response, for a 200 that repeats none.
     early_sdp: Option<Vec<u8>>,
-    /// Our 200 to a re-INVITE held an offer; the answer comes with the ACK.
+    /// Our 200 held an offer; the answer comes with the ACK.
     awaits_answer: bool,
+    /// What our 200 to a call that came in agreed on; it counts from the ACK on.
+    answered_with: Option<Negotiated>,
     audio: Audio,
     sound: Sound,
     /// Only where the script has something to listen for.
@@ -128,33 +152,25 @@ const _: () = assert!(size_of::<Call>() <= 1_152, "what a call costs beside its 
 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.
-    pub(crate) fn new(
-        now: Instant,
-        spec: CallSpec,
-        leg: LegId,
-        port_slot: u8,
-        numbers: MediaNumbers,
-        local: sdp::Local,
-    ) -> Self {
-        let latch = match &spec.target {
-            Target::Phone { address, .. } => Some(Box::new(Latch::new(address.ip()))),
-            Target::Address { .. } => None,
-        };
-        let longest = Duration::from_millis(spec.max_duration_ms.min(MAX_CALL_MS).into());
+    pub(crate) fn new(now: Instant, plan: Plan, leg: LegId, media: MediaEnd) -> Self {
+        let latch = plan.phone.map(|ip| Box::new(Latch::new(ip)));
+        let longest = Duration::from_millis(plan.max_duration_ms.min(MAX_CALL_MS).into());
         Self {
-            place: Place::new(Arc::clone(&spec.script)),
-            spec,
+            key: plan.key,
+            place: Place::new(Arc::clone(&plan.script)),
+            script: plan.script,
             leg,
             phase: Phase::Calling,
             started_at: now,
             ends_by: now + longest,
-            port_slot,
-            numbers,
-            local,
+            port_slot: media.port_slot,
+            numbers: media.numbers,
+            local: media.local,
             agreed: None,
             rang: false,
             early_sdp: None,
             awaits_answer: false,
+            answered_with: None,
             audio: Audio::Silent,
             sound: Sound::default(),
             ears: None,
@@ -174,6 +190,25 @@ impl Call {
         }
     }
 
+    /// A call that came in on `leg` and is answered now: `agreed` is what our 200 says, `None`
+    /// when that holds an offer.
+    pub(crate) fn answering(
+        now: Instant,
+        plan: Plan,
+        leg: LegId,
+        media: MediaEnd,
+        agreed: Option<Negotiated>,
+    ) -> Self {
+        Self {
+            phase: Phase::Answering,
+            awaits_answer: agreed.is_none(),
+            answered_with: agreed,
+            timeline: Timeline::default(),
+            sip_code: Some(200),
+            ..Self::new(now, plan, leg, media)
+        }
+    }
+
     pub(crate) fn leg(&self) -> LegId {
         self.leg
     }
@@ -183,7 +218,7 @@ impl Call {
     }
 
     fn key(&self) -> CallKey {
-        self.spec.call
+        self.key
     }
 
     /// When [`Call::due`] wants to be called.
@@ -197,7 +232,7 @@ impl Call {
     /// The final record, once the call is over.
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         let Phase::Over(cause) = self.phase else { return None };
-        let clip_ms = self.spec.script.message_ms();
+        let clip_ms = self.script.message_ms();
         let heard_ms = self.sound.heard_ms().min(clip_ms);
         let report = self.receiver.report();
         let answered = self.timeline.answered_us.is_some();
@@ -302,9 +337,24 @@ impl Call {
         }
     }
 
-    /// The ACK of our 200 to a re-INVITE. What it describes counts only as an answer.
+    /// The ACK of our 200. What it describes counts only as an answer.
     pub(crate) fn acked(&mut self, now: Instant, sdp: Option<&[u8]>, wires: &mut Wires) {
         let awaited = std::mem::take(&mut self.awaits_answer);
+        if self.phase == Phase::Answering {
+            self.phase = Phase::Up;
+            self.timeline.answered_us = Some(self.micros(now));
+            wires.counters.calls_answered += 1;
+            let ours = self.local.address.ip();
+            let told = || sdp::read_answer(&self.local, sdp?).ok();
+            let agreed = self.answered_with.take().or_else(told);
+            return match agreed.filter(|agreed| reachable(agreed, ours)) {
+                Some(agreed) => {
+                    self.follow(wires, |place, cues| place.answered(now, cues));
+                    self.agree(now, agreed, wires);
+                }
+                None => self.hang_up(now, Cause::NoMediaAgreed, wires),
+            };
+        }
         if awaited {
             self.offer_answered(now, sdp, wires);
         }
@@ -354,7 +404,7 @@ impl Call {
         match self.phase {
             Phase::Over(_) => {}
             Phase::Closing(decided) => self.phase = Phase::Over(decided),
-            Phase::Calling | Phase::Up => {
+            Phase::Calling | Phase::Answering | Phase::Up => {
                 self.timeline.ended_us = Some(self.micros(now));
                 self.phase = Phase::Over(cause);
             }
@@ -363,7 +413,7 @@ impl Call {
 
     /// Ends the call for `cause`; it is over when the leg is gone.
     pub(crate) fn hang_up(&mut self, now: Instant, cause: Cause, wires: &mut Wires) {
-        if !matches!(self.phase, Phase::Calling | Phase::Up) {
+        if matches!(self.phase, Phase::Closing(_) | Phase::Over(_)) {
             return;
         }
         self.stop_audio(wires);
@@ -384,7 +434,7 @@ impl Call {
     /// Its deadline has come.
     pub(crate) fn due(&mut self, now: Instant, wires: &mut Wires) {
         if now >= self.ends_by {
-            if matches!(self.phase, Phase::Calling | Phase::Up) {
+            if !matches!(self.phase, Phase::Closing(_) | Phase::Over(_)) {
                 wires.counters.calls_cut_by_deadline += 1;
             }
             self.hang_up(now, Cause::DeadlineReached, wires);
@@ -436,33 +486,6 @@ impl Call {
             if let Some(key) = key {
                 self.key_pressed(now, key.as_char(), KeySource::Event, wires);
             }
-        }
-    }
-
-    /// Whether packets from another address than the peer's may be the peer's.
-    pub(crate) fn follows(&self, now: Instant) -> bool {
-        self.phase == Phase::Up && self.latch.as_ref().is_some_and(|latch| latch.is_open(now))
-    }
-
-    /// A datagram from an address that no call has, and that may be our peer's.
-    pub(crate) fn stranger(
-        &mut self,
-        now: Instant,
-        source: SocketAddr,
-        bytes: &[u8],
-        wires: &mut Wires,
-    ) {
-        let (Some(agreed), Some(latch)) = (self.agreed, &mut self.latch) else { return };
-        let plausible = Packet::parse(bytes).ok().filter(|packet| {
-            let kind = packet.header.payload_type;
-            kind == agreed.payload_type || kind == agreed.codec.payload_type()
-        });
-        if plausible.is_some_and(|packet| latch.follow(now, source, &packet.header)) {
-            wires.counters.rtp_followed += 1;
-            self.send_to(now, Negotiated { remote: source, ..agreed }, wires);
-            self.received(now, bytes, wires);
-        } else {
-            wires.counters.rtp_strangers += 1;
         }
     }
 
@@ -544,7 +567,7 @@ impl Call {
 }
 
 /// Whether RTP can be sent there from our address.
-fn reachable(agreed: &Negotiated, ours: IpAddr) -> bool {
+pub(crate) fn reachable(agreed: &Negotiated, ours: IpAddr) -> bool {
     let remote = agreed.remote;
     let held = !agreed.direction.sends();
     remote.is_ipv4() == ours.is_ipv4()

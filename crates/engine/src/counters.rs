@@ -54,6 +54,10 @@ counters! {
     checks_refused,
     /// Calls from outside that were refused.
     incoming_refused,
+    /// Calls from phones of ours that were offered to the owner.
+    incoming_offered,
+    /// Calls to our services that were challenged, or had a wrong user or password.
+    incoming_unproven,
     /// REGISTERs accepted.
     registrations_accepted,
     /// REGISTERs challenged for want of a fresh nonce.

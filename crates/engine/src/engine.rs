@@ -3,23 +3,27 @@
 //! Before an input is looked at, everything that is due is done: first the packets, which are the
 //! most hurried, then SIP's timers, then the calls' deadlines.
 
+mod incoming;
+mod intake;
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use media::telephone_event::Key;
-use media::{Codec, sdp};
-use sip::{Endpoint, Headers, LegId, Method, Name, Reply, Request, RequestId};
+use incoming::Incoming;
+use media::Codec;
+use sip::{Endpoint, LegId, RequestId};
 
-use crate::call::{Call, Wires};
+use crate::call::{Call, Plan, Wires};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive;
 use crate::enrolment::Enrolments;
 use crate::io::{
     AbandonedCall, CallKey, CallSpec, Clip, Command, EngineConfig, Event, Input, Outputs,
-    RtpTransmit, TrunkCheck,
+    RtpTransmit, Target, TrunkCheck,
 };
 use crate::leg::{self, Destination};
 use crate::limits::STRANGERS;
@@ -27,8 +31,6 @@ use crate::outcome::{Cause, Outcome, Refusal};
 use crate::playout::{Notice, Wheel};
 use crate::registrar::Registrar;
 
-/// Methods we take outside of a call (RFC 3261 §20.5).
-const ALLOW: &[u8] = b"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, REGISTER, UPDATE";
 /// RTP ports that a slot number can name.
 const MAX_PORTS: usize = 256;
 /// Requests of ours that one call may have alive at once: INVITE twice, CANCEL, BYE, and those of
@@ -45,6 +47,7 @@ pub struct Engine {
     calls_on_port: Vec<usize>,
     abandoning: BTreeSet<CallKey>,
     checks: BTreeMap<RequestId, Check>,
+    incoming: Incoming,
     registrar: Registrar,
     enrolments: Enrolments,
     notices: Vec<Notice>,
@@ -79,6 +82,8 @@ pub struct Live {
     pub abandoned: usize,
     /// Trunk checks under way.
     pub checks: usize,
+    /// Calls that came in and wait for a decision.
+    pub undecided: usize,
     /// Our registrations with trunks.
     pub registrations: usize,
     /// SIP legs; one outlives its call while the peer has not confirmed the end.
@@ -138,6 +143,7 @@ impl Engine {
             deadlines: BTreeSet::new(),
             abandoning: BTreeSet::new(),
             checks: BTreeMap::new(),
+            incoming: Incoming::default(),
             notices: Vec::new(),
             sip_events: Vec::new(),
             touching: None,
@@ -212,10 +218,9 @@ impl Engine {
         let deadline = self.deadlines.first().map(|(at, _)| *at);
         let wheel = self.wires.wheel.next_due();
         let sip = self.wires.sip.next_timeout();
-        [deadline, wheel, sip, self.registrar.next_expiry(), self.enrolments.next_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        let phones = [self.registrar.next_expiry(), self.incoming.next_due()];
+        let trunks = self.enrolments.next_timeout();
+        [deadline, wheel, sip, trunks].into_iter().chain(phones).flatten().min()
     }
 
     /// How many calls are between `Start` and `Ended`.
@@ -238,6 +243,7 @@ impl Engine {
             deadlines: self.deadlines.len(),
             abandoned: self.abandoning.len(),
             checks: self.checks.len(),
+            undecided: self.incoming.undecided(),
             registrations: self.enrolments.len(),
             sip_legs: sip.legs,
             sip_transactions: sip.client_transactions + sip.server_transactions,
@@ -277,6 +283,7 @@ impl Engine {
                 self.deadlines.insert((entry.armed, key));
             }
         }
+        self.decline_undecided(now);
         self.take_sip_events(now);
         self.registrar.expire(now, &mut self.wires.events);
         let Wires { sip, sip_out, events, .. } = &mut self.wires;
@@ -338,6 +345,11 @@ impl Engine {
                 let over = self.registrar.set_phones(now, &phones, most, &mut self.wires.events);
                 self.wires.counters.phones_over_limit += over as u64;
             }
+            Command::SetServices(numbers) => self.incoming.set_services(&numbers),
+            Command::Answer { call, script, max_duration_ms } => {
+                self.answer(now, Plan { key: call, script, max_duration_ms, phone: None });
+            }
+            Command::Reject { call, sip_code } => self.decline(now, call, sip_code),
             Command::SetRegistrations(specs) => {
                 let Wires { sip, sip_out, events, .. } = &mut self.wires;
                 self.enrolments.set(now, &specs, sip, sip_out, events);
@@ -368,13 +380,10 @@ impl Engine {
         if spec.codecs.is_empty() {
             spec.codecs = Codec::DEFAULT_ORDER.to_vec();
         }
-        let port_slot = self.emptiest_port();
-        let port = self.config.rtp_ports[usize::from(port_slot)];
-        let numbers = derive::media_numbers(&self.config.secret, spec.call);
-        let address = SocketAddr::new(self.config.media_address, port);
-        let local = sdp::Local::new(numbers.session_id, address, &spec.codecs);
-        let invite = leg::invite(&self.config.secret, &spec, &destination, local.print_offer())
-            .ok_or(Refusal::BadSpec)?;
+        let media = self.media_end(spec.call, &spec.codecs);
+        let offer = media.local.print_offer();
+        let invite =
+            leg::invite(&self.config.secret, &spec, &destination, offer).ok_or(Refusal::BadSpec)?;
         let leg = match self.wires.sip.invite(now, invite, &mut self.wires.sip_out) {
             Ok(leg) => leg,
             Err(sip::Full::Taken) => return Err(Refusal::Taken),
@@ -383,20 +392,14 @@ impl Engine {
         let key = spec.call;
         self.wires.counters.calls_started += 1;
         self.wires.events.push(Event::Dialling { call: key });
-        self.calls_on_port[usize::from(port_slot)] += 1;
-        self.legs.insert(leg, key);
-        let call = Call::new(now, spec, leg, port_slot, numbers, local);
-        let armed = call.deadline();
-        self.deadlines.insert((armed, key));
-        self.calls.insert(key, Box::new(Entry { call, armed }));
+        let (script, max_duration_ms) = (spec.script, spec.max_duration_ms);
+        let phone = match &spec.target {
+            Target::Phone { address, .. } => Some(address.ip()),
+            Target::Address { .. } => None,
+        };
+        let plan = Plan { key, script, max_duration_ms, phone };
+        self.add(key, Call::new(now, plan, leg, media));
         Ok(())
-    }
-
-    fn emptiest_port(&self) -> u8 {
-        (0..=u8::MAX)
-            .zip(&self.calls_on_port)
-            .min_by_key(|(_, calls)| **calls)
-            .map_or(0, |(slot, _)| slot)
     }
 
     fn abandon(&mut self, now: Instant, abandoned: AbandonedCall) {
@@ -467,15 +470,14 @@ impl Engine {
             sip::Event::Ended { leg, by, q850 } => {
                 self.touch_leg(leg, |call, wires| call.ended(now, by, q850, wires));
             }
-            sip::Event::Incoming { leg, request, .. } => self.refuse_incoming(now, leg, &request),
-            sip::Event::Cancelled { .. } | sip::Event::OfferRefused { .. } => {}
+            sip::Event::Incoming { leg, request, source } => {
+                self.incoming(now, leg, source, &request);
+            }
+            sip::Event::Cancelled { leg } => self.gave_up(leg),
+            sip::Event::OfferRefused { .. } => {}
             sip::Event::Request { id, leg, request, source, transport } => {
-                let info = leg.filter(|_| request.method == Method::Info);
-                let reply = if let Some(leg) = info {
-                    self.reply_to_info(now, leg, &request)
-                } else {
-                    self.reply_to(now, &request, sip::Hop { transport, address: source })
-                };
+                let peer = sip::Hop { transport, address: source };
+                let reply = self.reply_to(now, leg, &request, peer);
                 self.wires.sip.reply(now, id, &reply, &mut self.wires.sip_out);
             }
             sip::Event::Response { id, result } => {
@@ -504,49 +506,6 @@ impl Engine {
         if let Some(&key) = self.legs.get(&leg) {
             self.touch(key, what);
         }
-    }
-
-    /// Nobody can call us yet: 480 for a phone of ours, 404 for everybody else.
-    fn refuse_incoming(&mut self, now: Instant, leg: LegId, request: &Request) {
-        self.wires.counters.incoming_refused += 1;
-        let ours =
-            std::str::from_utf8(request.uri.user()).is_ok_and(|user| self.registrar.knows(user));
-        let code = if ours { 480 } else { 404 };
-        self.wires.sip.turn_away(now, leg, code, &mut self.wires.sip_out);
-    }
-
-    /// INFO within a call (RFC 6086): a key, where it tells one.
-    fn reply_to_info(&mut self, now: Instant, leg: LegId, request: &Request) -> Reply {
-        let reply = |code| Reply { code, ..Reply::default() };
-        if request.body.is_empty() {
-            return reply(200);
-        }
-        if !leg::tells_keys(request) {
-            let mut reply = reply(415);
-            reply.headers.push(Name::Accept, leg::KEY_BODIES.join(", ").as_bytes());
-            return reply;
-        }
-        let Some(key) = Key::in_info(&request.body) else { return reply(400) };
-        self.touch_leg(leg, |call, wires| call.key_in_info(now, key, wires));
-        reply(200)
-    }
-
-    fn reply_to(&mut self, now: Instant, request: &Request, peer: sip::Hop) -> Reply {
-        let code = match request.method {
-            Method::Register => {
-                let Wires { events, counters, .. } = &mut self.wires;
-                return self.registrar.register(now, request, peer, events, counters);
-            }
-            // Capabilities (RFC 3261 §11.2); phones also ping with it.
-            Method::Options => 200,
-            _ => 405,
-        };
-        let mut headers = Headers::new();
-        headers.push(Name::Allow, ALLOW);
-        if code == 200 {
-            headers.push(Name::Accept, b"application/sdp");
-        }
-        Reply { code, headers, ..Reply::default() }
     }
 }
 

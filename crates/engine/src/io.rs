@@ -105,6 +105,28 @@ pub enum Command {
     /// Replace the phones that may register. Phones that stay keep their registrations, the
     /// others lose them.
     SetPhones(Arc<[PhoneCredential]>),
+    /// Replace the numbers that phones may call, such as `*43`: a call to one of them by a phone
+    /// that proves itself is [`Event::Incoming`]. What is beyond
+    /// [`crate::limits::MAX_SERVICES`] is not taken.
+    SetServices(Arc<[String]>),
+    /// Answer an [`Event::Incoming`]: its script runs once the answer is acknowledged, and
+    /// [`Event::Ended`] follows. Ignored when the phone has given up meanwhile; refused with 488
+    /// when it offers nothing that we have.
+    Answer {
+        /// Which call.
+        call: CallKey,
+        /// What it does.
+        script: Arc<Script>,
+        /// How long it may last from now on, milliseconds.
+        max_duration_ms: u32,
+    },
+    /// Refuse an [`Event::Incoming`]; no other event follows.
+    Reject {
+        /// Which call.
+        call: CallKey,
+        /// The status code, 300 to 699.
+        sip_code: u16,
+    },
     /// Replace our registrations with trunks. One that stays as it is goes on; one that is gone
     /// is taken back, and [`Event::TrunkLeft`] follows.
     SetRegistrations(Arc<[TrunkRegistration]>),
@@ -113,9 +135,20 @@ pub enum Command {
 }
 
 /// The identity of one attempt, given by the caller. Never used twice with one secret: the
-/// Via branch and tags of the call are derived from it.
+/// Via branch and tags of the call are derived from it. Keys from 2⁶³ on are the engine's own, of
+/// calls that came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey(pub u64);
+
+impl CallKey {
+    /// The first of the engine's own.
+    pub(crate) const FIRST_INCOMING: Self = Self(1 << 63);
+
+    /// Whether this is a call that came in.
+    pub fn is_incoming(self) -> bool {
+        self >= Self::FIRST_INCOMING
+    }
+}
 
 /// Where a call goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -438,6 +471,17 @@ pub enum Event {
         call: CallKey,
         /// All that is known of it.
         outcome: Box<Outcome>,
+    },
+    /// A phone calls one of the services. To be decided by [`Command::Answer`] or
+    /// [`Command::Reject`] within [`crate::limits::DECISION_MS`]; otherwise it gets 480. When it
+    /// gives up before that, nothing more is heard of it.
+    Incoming {
+        /// Which call: a key of the engine's own, above every key that a caller gives.
+        call: CallKey,
+        /// Who calls: the phone that proved its password.
+        username: String,
+        /// The number it called.
+        number: String,
     },
     /// An abandoned call was cleared, or the peer knew nothing of it, or never replied, or there
     /// was no room or address to try: nothing more can be done for it.

@@ -44,6 +44,13 @@ pub const DRAIN_MS: u32 = 200;
 /// that all register again at once is served within seconds.
 pub const STRANGERS: sip::Rates = sip::Rates { per_source: 50, in_all: 1_000 };
 
+/// Calls from phones alive at once, so that they take no room from those we place.
+pub const MAX_INCOMING: usize = 64;
+/// Numbers that phones may call.
+pub const MAX_SERVICES: usize = 64;
+/// How long the caller of the engine may think about a call that came in, milliseconds.
+pub const DECISION_MS: u64 = 5_000;
+
 /// The caps of one engine that an operator may lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -172,6 +172,37 @@ impl Registrar {
         }
     }
 
+    fn verdict(&mut self, now: Instant, request: &Request) -> Verdict {
+        let phones = &self.phones;
+        self.digest.check(now, request, |username, algorithm| {
+            let phone = phones.get(username)?;
+            Some(match algorithm {
+                Algorithm::Md5 => hex(&phone.ha1_md5),
+                Algorithm::Sha256 => hex(&phone.ha1_sha256),
+            })
+        })
+    }
+
+    /// The phone that calls, or what it is refused with: 407 as a proxy would ask (RFC 3261
+    /// §22.3), or 403 for a wrong password.
+    pub(crate) fn caller(
+        &mut self,
+        now: Instant,
+        request: &Request,
+    ) -> Result<String, (u16, Headers)> {
+        match self.verdict(now, request) {
+            Verdict::Accepted { username } => Ok(username),
+            Verdict::Wrong { .. } => Err((403, Headers::new())),
+            Verdict::Challenge { stale } => {
+                let mut headers = Headers::new();
+                for challenge in self.digest.challenges(now, stale) {
+                    headers.push(Name::ProxyAuthenticate, challenge.as_bytes());
+                }
+                Err((407, headers))
+            }
+        }
+    }
+
     /// The user who sent a request, if it is the one whose address is to be bound.
     fn authenticate(
         &mut self,
@@ -179,15 +210,7 @@ impl Registrar {
         request: &Request,
         counters: &mut Counters,
     ) -> Result<String, Reply> {
-        let phones = &self.phones;
-        let verdict = self.digest.check(now, request, |username, algorithm| {
-            let phone = phones.get(username)?;
-            Some(match algorithm {
-                Algorithm::Md5 => hex(&phone.ha1_md5),
-                Algorithm::Sha256 => hex(&phone.ha1_sha256),
-            })
-        });
-        match verdict {
+        match self.verdict(now, request) {
             Verdict::Accepted { username } if is_address_of(request, &username) => Ok(username),
             Verdict::Accepted { .. } | Verdict::Wrong { .. } => {
                 counters.registrations_denied += 1;

@@ -10,8 +10,9 @@ use crate::settle::{Unsettled, Verdict, verdict};
 use crate::turn::PAUSE_MS;
 
 impl Node {
-    /// Takes what a shard reported, in its order. Step afterwards. Events about phones, and about
-    /// registrations with trunks and checks of them, are the server's own affair and ignored here.
+    /// Takes what a shard reported, in its order. Step afterwards. Events about phones and their
+    /// calls, registrations with trunks and checks of them are the server's own affair and ignored
+    /// here.
     pub fn on_events(&mut self, now: Moment, shard: usize, events: Vec<Event>) {
         for event in events {
             match event {
@@ -26,6 +27,7 @@ impl Node {
                 Event::FirstAudio { .. }
                 | Event::Progress { .. }
                 | Event::Key { .. }
+                | Event::Incoming { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::TrunkRegistration { .. }
@@ -46,6 +48,9 @@ impl Node {
             }
             Command::HangUp { .. }
             | Command::SetPhones(_)
+            | Command::SetServices(_)
+            | Command::Answer { .. }
+            | Command::Reject { .. }
             | Command::SetRegistrations(_)
             | Command::CheckTrunk(_) => {}
         }

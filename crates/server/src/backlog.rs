@@ -83,6 +83,7 @@ impl EventBacklog {
                 | Event::Key { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
+                | Event::Incoming { .. }
                 | Event::TrunkRegistration { .. }
                 | Event::TrunkLeft { .. }
                 | Event::TrunkChecked { .. } => self.waiting.len() < EVENTS_MAX,

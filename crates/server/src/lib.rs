@@ -12,6 +12,7 @@ pub mod config;
 #[cfg(test)]
 mod config_docs;
 mod detection;
+pub mod echo_test;
 pub mod flight_recorder;
 pub mod lock;
 pub mod node_loop;

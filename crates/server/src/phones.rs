@@ -9,6 +9,8 @@ use app::{App, Failure};
 use engine::{Command, Event, PhoneCredential};
 use tokio::sync::mpsc;
 
+use crate::echo_test::{self, EchoTest};
+
 /// How often the table of phones is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
 /// Registrations that may wait to be written; phones repeat theirs, so one more may be lost.
@@ -20,13 +22,24 @@ enum News {
     Gone { username: String },
 }
 
-/// Where the registrar's events go.
-pub struct PhoneEvents(mpsc::Sender<News>);
+/// Where the events of phones go: registrations to the database, calls to the echo test.
+pub struct PhoneEvents {
+    news: mpsc::Sender<News>,
+    echo_test: EchoTest,
+}
 
 impl PhoneEvents {
-    /// Keeps a phone's event for the database and passes every other one on.
+    /// Takes what phones do and passes every other event on.
     pub fn take(&self, event: Event) -> Option<Event> {
         let news = match event {
+            Event::Incoming { call, username, number } => {
+                self.echo_test.take(call, &username, &number);
+                return None;
+            }
+            Event::Ended { call, outcome } if call.is_incoming() => {
+                EchoTest::ended(&outcome);
+                return None;
+            }
             Event::PhoneRegistered { username, contact_uri, address, expires_s } => {
                 News::Registered {
                     username,
@@ -38,7 +51,7 @@ impl PhoneEvents {
             Event::PhoneGone { username } => News::Gone { username },
             other => return Some(other),
         };
-        if self.0.try_send(news).is_err() {
+        if self.news.try_send(news).is_err() {
             tracing::warn!("registrations come faster than they can be written; one was dropped");
         }
         None
@@ -48,7 +61,11 @@ impl PhoneEvents {
 /// Starts the task between registrar and database; `orders` leads to the engine.
 pub fn start(app: Arc<App>, orders: mpsc::Sender<Command>) -> PhoneEvents {
     let (sender, mut news) = mpsc::channel(NEWS);
+    let echo_test = EchoTest::new(orders.clone());
     tokio::spawn(async move {
+        let services = [echo_test::NUMBER.to_owned()];
+        // The loop has ended when nobody listens, and so will this task.
+        let _ = orders.send(Command::SetServices(services.into())).await;
         let mut told: Vec<PhoneCredential> = Vec::new();
         let mut tick = tokio::time::interval(READ_EVERY);
         loop {
@@ -67,7 +84,7 @@ pub fn start(app: Arc<App>, orders: mpsc::Sender<Command>) -> PhoneEvents {
             }
         }
     });
-    PhoneEvents(sender)
+    PhoneEvents { news: sender, echo_test }
 }
 
 /// Tells the engine which phones may register, when that has changed.

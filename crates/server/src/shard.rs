@@ -48,7 +48,7 @@ const RTP_UNREAD: Duration = Duration::from_millis(20);
 const RTP_EARLY: Duration = Duration::from_millis(1);
 /// How long what happened is gathered before the node is told: waking it for every ringing tone
 /// costs more than the call's signalling.
-const REPORT_EVERY: Duration = Duration::from_millis(10);
+const REPORT_EVERY: Duration = Duration::from_millis(20);
 /// The longest wait when nothing is due; what strangers sent meanwhile is thrown away then.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// How often counters are published.

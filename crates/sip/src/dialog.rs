@@ -109,6 +109,15 @@ impl Dialog {
         });
     }
 
+    /// Sends everything to where the first INVITE came from. For the dialog of a call that has
+    /// just come in, whose origin nobody shares yet.
+    pub(crate) fn stay_with_source(&mut self) {
+        if let Some(origin) = Arc::get_mut(&mut self.origin) {
+            origin.symmetric = true;
+            self.destination = origin.destination;
+        }
+    }
+
     /// The Request-URI and the Route elements of our next request (§12.2.1.1): loose routing, or
     /// strict when the first hop has no `lr`.
     pub(crate) fn route(&self) -> (Vec<u8>, Vec<Vec<u8>>) {

@@ -13,6 +13,7 @@ mod compose;
 mod counters;
 mod event;
 mod leg;
+mod refusal;
 mod reliable;
 mod reoffer;
 mod request;
@@ -343,6 +344,14 @@ impl Endpoint {
         self.progress(now, leg, code, sdp, out);
     }
 
+    /// Sends whatever belongs to an incoming call to where its INVITE came from, whatever Contact
+    /// and Record-Route say: right for phones behind NAT, as [`Invite::symmetric`] is.
+    pub fn stay_with_source(&mut self, leg: LegId) {
+        if let Some(leg) = self.legs.get_mut(&leg) {
+            leg.dialog.stay_with_source();
+        }
+    }
+
     /// Answers an incoming call with 200, repeated until the ACK comes; after 32 s without one
     /// the call is hung up. A reliable provisional response with a description is waited for
     /// first (RFC 3262 §3), and `sdp` is then left out of the 200, as the caller has it.
@@ -378,8 +387,15 @@ impl Endpoint {
     /// whose address nobody has proven. The refusal is sent once; a caller that did not get it
     /// sends its INVITE again, which is then a new call. After a [`Endpoint::ring`] this is
     /// [`Endpoint::reject`].
-    pub fn turn_away(&mut self, now: Instant, leg: LegId, code: u16, out: &mut Outputs) {
-        self.forget_call(now, leg, code, out);
+    pub fn turn_away(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        code: u16,
+        extra: &Headers,
+        out: &mut Outputs,
+    ) {
+        self.forget_call(now, leg, code, extra, out);
     }
 
     /// Answers an [`Event::Reoffer`] with 200 and `sdp`.

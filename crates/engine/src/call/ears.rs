@@ -129,7 +129,7 @@ fn is_voice(samples: &[i16]) -> bool {
 impl Call {
     /// Early media: listened to when the script wants to know what the network says.
     pub(super) fn listen_early(&mut self, sdp: &[u8], wires: &mut Wires) {
-        let Some(detection) = self.spec.script.machine() else { return };
+        let Some(detection) = self.script.machine() else { return };
         let Ok(agreed) = sdp::read_answer(&self.local, sdp) else { return };
         if self.agreed.is_some() || !reachable(&agreed, self.local.address.ip()) {
             return;
@@ -148,10 +148,10 @@ impl Call {
         {
             self.early_media = progress.heard();
         }
-        if self.spec.script.in_band_keys(agreed.telephone_event_pt.is_some()) {
+        if self.script.in_band_keys(agreed.telephone_event_pt.is_some()) {
             self.ears().keys = Some(ToneKeys::new());
         }
-        if let Some(detection) = self.spec.script.machine() {
+        if let Some(detection) = self.script.machine() {
             let tones = detection.tones.iter().map(|tone| tone.hz).collect();
             let machine = AnsweringMachine::new(detection.timing, tones);
             self.ears().machine = Some(machine);
@@ -200,7 +200,7 @@ impl Call {
         let hangs_up = |detection: &crate::script::MachineDetection| {
             verdict == Verdict::Machine && detection.on_machine == OnMachine::HangUp
         };
-        if self.spec.script.machine().is_some_and(hangs_up) {
+        if self.script.machine().is_some_and(hangs_up) {
             return self.hang_up(now, Cause::AnsweringMachine, wires);
         }
         if beep || verdict == Verdict::Person {
@@ -216,7 +216,7 @@ impl Call {
 
     /// A key was pressed: machines press none.
     pub(super) fn person_pressed(&mut self, now: Instant, wires: &mut Wires) {
-        if self.spec.script.machine().is_some() {
+        if self.script.machine().is_some() {
             self.answered_by = Some(Verdict::Person);
             self.stop_detection();
             self.follow(wires, |place, cues| place.answered_by(now, false, cues));

@@ -9,7 +9,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use media::rtp::Header;
+use media::rtp::{Header, Packet};
+use media::sdp::Negotiated;
+
+use super::{Call, Phase, Wires};
 
 /// Packets in a row before a source is followed: 100 ms of sound.
 const PACKETS: u8 = 5;
@@ -93,5 +96,34 @@ impl Latch {
         (self.followed, self.candidate) = (Some(source), None);
         self.heard_at = Some(now);
         true
+    }
+}
+
+impl Call {
+    /// Whether packets from another address than the peer's may be the peer's.
+    pub(crate) fn follows(&self, now: Instant) -> bool {
+        self.phase == Phase::Up && self.latch.as_ref().is_some_and(|latch| latch.is_open(now))
+    }
+
+    /// A datagram from an address that no call has, and that may be our peer's.
+    pub(crate) fn stranger(
+        &mut self,
+        now: Instant,
+        source: SocketAddr,
+        bytes: &[u8],
+        wires: &mut Wires,
+    ) {
+        let (Some(agreed), Some(latch)) = (self.agreed, &mut self.latch) else { return };
+        let plausible = Packet::parse(bytes).ok().filter(|packet| {
+            let kind = packet.header.payload_type;
+            kind == agreed.payload_type || kind == agreed.codec.payload_type()
+        });
+        if plausible.is_some_and(|packet| latch.follow(now, source, &packet.header)) {
+            wires.counters.rtp_followed += 1;
+            self.send_to(now, Negotiated { remote: source, ..agreed }, wires);
+            self.received(now, bytes, wires);
+        } else {
+            wires.counters.rtp_strangers += 1;
+        }
     }
 }

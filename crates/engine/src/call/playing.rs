@@ -162,7 +162,7 @@ impl Call {
 
     /// The frames of the message before its clip with this number.
     fn frames_before(&self, at: usize) -> u32 {
-        let clips = self.spec.script.message_step().into_iter().flat_map(|play| &play.clips);
+        let clips = self.script.message_step().into_iter().flat_map(|play| &play.clips);
         clips
             .take(at)
             .fold(0, |sum: u32, clip| sum.saturating_add(frame_count(clip.encoded(Codec::Pcma))))

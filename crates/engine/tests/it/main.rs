@@ -7,6 +7,7 @@ mod connections;
 mod enrolments;
 mod fails;
 mod hostile;
+mod incoming;
 mod latching;
 mod listens;
 mod media_changes;

@@ -265,6 +265,9 @@ pub struct Phone {
     pub authorised: Option<Vec<u8>>,
     pub rtp_packets: usize,
     pub calls_answered: usize,
+    /// What became of its own call, in words.
+    pub story: Vec<String>,
+    dialled: Option<LegId>,
     endpoint: Endpoint,
     out: sip::Outputs,
     outbox: Outbox,
@@ -289,6 +292,8 @@ impl Phone {
             authorised: None,
             rtp_packets: 0,
             calls_answered: 0,
+            story: Vec::new(),
+            dialled: None,
             endpoint: Endpoint::new(sip::Config {
                 local: address(BEHIND_NAT),
                 secret: [octet; 32],
@@ -339,6 +344,42 @@ impl Phone {
         self.drain(now);
     }
 
+    /// Calls a number through the engine, with an offer unless told otherwise.
+    pub fn dial(&mut self, now: Instant, number: &str, offers: bool) {
+        let us: Uri = format!("sip:{}@192.0.2.1", self.username).parse().unwrap();
+        let to: Uri = format!("sip:{number}@192.0.2.1").parse().unwrap();
+        let media = SocketAddr::new(self.local.ip(), 40_000);
+        let offer = sdp::Local::new(1, media, &[Codec::Pcmu, Codec::Pcma]).print_offer();
+        self.cseq += 2;
+        let invite = sip::Invite {
+            destination: address(ENGINE_SIP),
+            request_uri: to.clone(),
+            from: NameAddr::new(us),
+            to: NameAddr::new(to),
+            call_id: format!("from-{}-{}", self.local, self.cseq),
+            local_tag: None,
+            branch: None,
+            contact_user: self.username.clone(),
+            credentials: Some(Credentials {
+                username: self.username.clone(),
+                password: self.password.clone(),
+            }),
+            sdp: if offers { offer } else { Vec::new() },
+            headers: Headers::new(),
+            ring_timeout: Duration::from_mins(1),
+            symmetric: false,
+        };
+        self.dialled = Some(self.endpoint.invite(now, invite, &mut self.out).unwrap());
+        self.drain(now);
+    }
+
+    /// Hangs up the call it dialled.
+    pub fn hang_up(&mut self, now: Instant) {
+        let leg = self.dialled.expect("it has dialled");
+        self.endpoint.hang_up(now, leg, None, &mut self.out);
+        self.drain(now);
+    }
+
     pub fn request(&mut self, now: Instant, method: Method) {
         let us: Uri = format!("sip:{}@192.0.2.1", self.username).parse().unwrap();
         let request = OutOfDialog {
@@ -375,6 +416,13 @@ impl Phone {
             for event in std::mem::take(&mut self.out.events) {
                 match event {
                     Event::Incoming { leg, request, .. } => self.answer(now, leg, &request),
+                    Event::Provisional { code, .. } => self.story.push(code.to_string()),
+                    Event::Answered { .. } => self.story.push("answered".to_owned()),
+                    Event::Ended { by, .. } => self.story.push(format!("ended by {by:?}")),
+                    Event::Failed { failure, .. } => self.story.push(match failure {
+                        sip::Failure::Rejected { code, .. } => code.to_string(),
+                        other => format!("{other:?}"),
+                    }),
                     Event::Response { result, .. } => {
                         let Ok(response) = result else { continue };
                         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();

@@ -12,7 +12,7 @@ use sip::digest::{Algorithm, ha1};
 use crate::peer::Phone;
 use crate::world::{ENGINE_SIP, World, address, call};
 
-const AT: &str = "198.51.100.7:6000";
+pub const AT: &str = "198.51.100.7:6000";
 
 fn unhex<const N: usize>(text: &str) -> [u8; N] {
     std::array::from_fn(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
@@ -28,11 +28,11 @@ pub fn credential(username: &str, password: &str) -> PhoneCredential {
     }
 }
 
-fn set(world: &mut World, phones: &[PhoneCredential]) {
+pub fn set(world: &mut World, phones: &[PhoneCredential]) {
     world.command(Command::SetPhones(Arc::from(phones)));
 }
 
-fn world_with_phone(password: &str) -> (World, Rc<RefCell<Phone>>) {
+pub fn world_with_phone(password: &str) -> (World, Rc<RefCell<Phone>>) {
     let mut world = World::new();
     set(&mut world, &[credential("alice", "secret")]);
     let phone = world.add_peer(Phone::new("alice", password, AT));

@@ -227,7 +227,9 @@ pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
         | Event::Key { call, .. }
         | Event::Ended { call, .. }
         | Event::Abandoned { call } => Some(*call),
-        Event::PhoneRegistered { .. }
+        // A call that came in is nobody's attempt: there is nothing to recover.
+        Event::Incoming { .. }
+        | Event::PhoneRegistered { .. }
         | Event::PhoneGone { .. }
         | Event::TrunkRegistration { .. }
         | Event::TrunkLeft { .. }

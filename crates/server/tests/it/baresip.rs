@@ -33,6 +33,17 @@ impl Baresip {
         password: &str,
         more: &str,
     ) -> Self {
+        Self::with(transport, registrar, (username, password), more, &[])
+    }
+
+    /// As [`Self::over`], with more arguments.
+    fn with(
+        transport: &str,
+        registrar: SocketAddr,
+        (username, password): (&str, &str),
+        more: &str,
+        arguments: &[&str],
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let silence = media::wav::write_pcm16(&vec![0; 8000 * 60]);
@@ -57,6 +68,7 @@ impl Baresip {
         let child = Command::new("baresip")
             .args(["-4", "-n", &registrar.ip().to_string(), "-v", "-s", "-f"])
             .arg(dir.path())
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -175,4 +187,18 @@ fn a_phone_that_is_not_registered_is_refused_before_anything_is_held() {
     let parameters = [("MessageID", &*message), ("Number", EXTENSION)];
     let refused = platform.call(&customer, "QuickSend", &parameters);
     assert_eq!(refused["QuickSendID"], -2, "{refused}");
+}
+
+#[test]
+fn a_phone_that_calls_the_echo_test_hears_its_beeps() {
+    let (platform, registrar, _, username, password) = with_phone("md5");
+    let number = server::echo_test::NUMBER;
+    let dial = format!("/dial sip:{number}@{registrar};transport=udp");
+    let mut phone = Baresip::with("udp", registrar, (&username, &password), "", &["-e", &dial]);
+    eventually("the beeps are over and we hang up", || {
+        platform.get("/metrics").contains("avanak_line_tests_total 1").then_some(())
+    });
+    phone.stop();
+    let (alike, offset) = correlation(&server::echo_test::beeps(), &phone.heard());
+    assert!(alike > 0.9, "baresip heard something else: {alike} at {offset}");
 }

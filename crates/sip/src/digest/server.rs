@@ -171,8 +171,8 @@ impl Server {
             .collect()
     }
 
-    /// Checks the Authorization field of a request. `lookup` gives the stored HA1 (hex) of a
-    /// user for an algorithm, or `None` when there is no such user.
+    /// Checks the Authorization or Proxy-Authorization field of a request. `lookup` gives the
+    /// stored HA1 (hex) of a user for an algorithm, or `None` when there is no such user.
     pub fn check(
         &mut self,
         now: Instant,
@@ -182,6 +182,7 @@ impl Server {
         let answer = request
             .headers
             .all(Name::Authorization)
+            .chain(request.headers.all(Name::ProxyAuthorization))
             .find_map(|value| Answer::parse(value, &self.realm));
         let usable = |answer: &Answer<'_>| {
             self.offered.contains(&answer.algorithm) && same_target(answer.uri, &request.uri)

@@ -11,8 +11,8 @@ use super::{Endpoint, Event, LegId, Outputs, Party, Reason, ServerRequest};
 use crate::admission::Verdict;
 use crate::dialog::{Dialog, Origin};
 use crate::digest::Answers;
-use crate::message::{CSeq, Headers, Method, Name, Request, Scheme, header};
-use crate::token::{Key, Token};
+use crate::message::{CSeq, Method, Name, Request, Scheme, header};
+use crate::token::Key;
 use crate::transaction::{Server, ServerInvite};
 use crate::transport::Hop;
 
@@ -118,60 +118,6 @@ impl Endpoint {
         }
     }
 
-    /// Answers a request without keeping anything: a repeat gets the same response because its
-    /// tag depends on the request alone (§8.2.7).
-    pub(super) fn refuse(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        source: Hop,
-        code: u16,
-        extra: &[(Name, &[u8])],
-        out: &mut Outputs,
-    ) {
-        let head = ReplyHead::new(request, source, self.stateless_tag(request));
-        let mut writer = self.composer.response(&head, code, "");
-        for (name, value) in extra {
-            writer.field(*name, value);
-        }
-        match code {
-            405 => writer.field(Name::Allow, self.composer.allow),
-            415 => writer.field(Name::Accept, b"application/sdp"),
-            _ => {}
-        }
-        if code == 420 {
-            for name in not_understood(&request.headers) {
-                writer.field(Name::Unsupported, name);
-            }
-        }
-        let datagram: Arc<[u8]> = writer.finish(b"").into();
-        self.transmit_unkept(now, source, head.destination, &datagram, out);
-    }
-
-    /// The tag of every answer to a request of which nothing is kept.
-    fn stateless_tag(&self, request: &Request) -> Token {
-        let get = |name| request.headers.get(name).unwrap_or_default();
-        self.tokens.stateless_tag(&[get(Name::CallId), get(Name::From)])
-    }
-
-    /// There is no room to keep a request.
-    pub(super) fn refuse_full(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        source: Hop,
-        out: &mut Outputs,
-    ) {
-        self.counters.refused_full += 1;
-        self.retry_later(now, request, source, out);
-    }
-
-    /// 503 with Retry-After, stateless: a flood costs no memory.
-    fn retry_later(&mut self, now: Instant, request: &Request, source: Hop, out: &mut Outputs) {
-        let wait = self.config.limits.retry_after_seconds.to_string();
-        self.refuse(now, request, source, 503, &[(Name::RetryAfter, wait.as_bytes())], out);
-    }
-
     /// Keeps a request until it is answered and beyond.
     pub(super) fn keep(
         &mut self,
@@ -218,19 +164,6 @@ impl Endpoint {
                 self.refuse(now, &request, source, 481, &[], out);
             }
         }
-    }
-
-    /// 422: the caller may ask for a longer session interval (RFC 4028 §9).
-    pub(super) fn refuse_interval(
-        &mut self,
-        now: Instant,
-        request: &Request,
-        source: Hop,
-        min_s: u32,
-        out: &mut Outputs,
-    ) {
-        let min_s = min_s.to_string();
-        self.refuse(now, request, source, 422, &[(Name::MinSe, min_s.as_bytes())], out);
     }
 
     /// A new call: all of it is the owner's affair.
@@ -472,7 +405,7 @@ impl Endpoint {
     }
 
     /// The INVITE, and its number, of a leg that is still ours to answer.
-    fn ringing(&self, id: LegId) -> Option<(Key, u32)> {
+    pub(super) fn ringing(&self, id: LegId) -> Option<(Key, u32)> {
         match self.legs.get(&id)?.state {
             State::Ringing { invite, cseq } => Some((invite, cseq)),
             _ => None,
@@ -519,46 +452,6 @@ impl Endpoint {
         leg.described = sdp.into();
         let answered = leg.reliable.as_ref().is_some_and(|reliable| reliable.described);
         self.accept(now, key, id, if answered { b"" } else { sdp }, out);
-    }
-
-    /// See [`Endpoint::reject`].
-    pub(super) fn refuse_call(
-        &mut self,
-        now: Instant,
-        id: LegId,
-        (code, phrase): (u16, &str),
-        extra: &Headers,
-        out: &mut Outputs,
-    ) {
-        let waiting = self.ringing(id).filter(|_| (300..700).contains(&code));
-        let Some((key, _)) = waiting else { return };
-        let Some(transaction) = self.servers.get(&key) else { return };
-        let mut writer = self.composer.response(&transaction.head, code, phrase);
-        writer.fields(extra);
-        let bytes = writer.finish(b"");
-        self.respond(now, key, code, bytes, out);
-        self.finish(now, id, Outcome::Refused, out);
-    }
-
-    /// See [`Endpoint::turn_away`].
-    pub(super) fn forget_call(&mut self, now: Instant, id: LegId, code: u16, out: &mut Outputs) {
-        let Some((key, _)) = self.ringing(id).filter(|_| (300..700).contains(&code)) else {
-            return;
-        };
-        if self.servers.get(&key).is_some_and(|transaction| transaction.datagram.is_some()) {
-            return self.refuse_call(now, id, (code, ""), &Headers::new(), out);
-        }
-        self.counters.turned_away += 1;
-        if let Some(ServerTransaction { mut head, .. }) = self.forget_server(key) {
-            let origin = self.legs.get(&id).map(|leg| Arc::clone(&leg.dialog.origin));
-            if let Some(origin) = origin {
-                let parts: [&[u8]; 2] = [&origin.call_id, &origin.remote];
-                head.tag = head.tag.map(|_| self.tokens.stateless_tag(&parts));
-            }
-            let datagram = self.composer.response(&head, code, "").finish(b"").into();
-            self.transmit_unkept(now, head.source, head.destination, &datagram, out);
-        }
-        self.finish(now, id, Outcome::Refused, out);
     }
 
     /// Our 200 went unheard for 32 s: the call cannot be trusted (§13.3.1.4).

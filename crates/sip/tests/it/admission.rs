@@ -36,7 +36,7 @@ fn turned_away() {
     for _ in 0..2 {
         bench.hear(&request("INVITE", "a"));
         let Some(Event::Incoming { leg, .. }) = bench.events.pop() else { panic!() };
-        bench.act(|e, now, out| e.turn_away(now, leg, 404, out));
+        bench.act(|e, now, out| e.turn_away(now, leg, 404, &sip::Headers::new(), out));
         assert_eq!(bench.endpoint.live(), Live::default());
     }
     assert_eq!(bench.codes(), [404, 404]);
@@ -52,7 +52,7 @@ fn turned_away_after_ringing() {
     bench.hear(&request("INVITE", "a"));
     let Event::Incoming { leg, .. } = bench.events[0] else { panic!() };
     bench.act(|e, now, out| e.ring(now, leg, 180, None, out));
-    bench.act(|e, now, out| e.turn_away(now, leg, 486, out));
+    bench.act(|e, now, out| e.turn_away(now, leg, 486, &sip::Headers::new(), out));
     assert_eq!(bench.codes(), [180, 486]);
     assert_eq!(bench.endpoint.live().server_transactions, 1);
     bench.rest();

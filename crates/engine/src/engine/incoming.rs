@@ -1,0 +1,150 @@
+//! Calls that come in. Only phones that prove their password get further than a refusal, and only
+//! to the numbers that the caller of the engine named; what becomes of them is its decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use media::{Codec, sdp};
+use sip::{Headers, LegId, Request};
+
+use super::Engine;
+use crate::call::{Call, Plan, reachable};
+use crate::io::{CallKey, Event};
+use crate::limits::{DECISION_MS, MAX_INCOMING, MAX_SERVICES};
+
+/// 480 Temporarily Unavailable: nobody decided, or the phone that is called cannot be reached.
+const UNAVAILABLE: u16 = 480;
+/// 486 Busy Here: as many calls from phones as there may be.
+const BUSY: u16 = 486;
+/// 488 Not Acceptable Here: nothing in common with the offer.
+const NOT_ACCEPTABLE: u16 = 488;
+
+/// Calls that wait for a decision, and what may be called at all.
+#[derive(Default)]
+pub(super) struct Incoming {
+    services: BTreeSet<String>,
+    undecided: BTreeMap<CallKey, Undecided>,
+    serial: u64,
+}
+
+struct Undecided {
+    leg: LegId,
+    /// Where its INVITE came from.
+    phone: IpAddr,
+    /// The offer; empty when the phone leaves that to us.
+    offer: Vec<u8>,
+    until: Instant,
+}
+
+impl Incoming {
+    pub(super) fn set_services(&mut self, numbers: &[String]) {
+        self.services = numbers.iter().take(MAX_SERVICES).cloned().collect();
+    }
+
+    pub(super) fn undecided(&self) -> usize {
+        self.undecided.len()
+    }
+
+    /// When the first of them is refused. Keys and times grow together.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.undecided.first_key_value().map(|(_, call)| call.until)
+    }
+
+    fn next_key(&mut self) -> CallKey {
+        let key = CallKey(CallKey::FIRST_INCOMING.0 | self.serial);
+        self.serial += 1;
+        key
+    }
+}
+
+impl Engine {
+    /// A new call. Nothing is kept of one that is refused, nor of one that is asked for its
+    /// password: who sent it is not proven.
+    pub(super) fn incoming(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        source: SocketAddr,
+        request: &Request,
+    ) {
+        let number = std::str::from_utf8(request.uri.user()).unwrap_or_default();
+        if !self.incoming.services.contains(number) {
+            self.wires.counters.incoming_refused += 1;
+            let code = if self.registrar.knows(number) { UNAVAILABLE } else { 404 };
+            return self.turn_away(now, leg, code, &Headers::new());
+        }
+        let username = match self.registrar.caller(now, request) {
+            Ok(username) => username,
+            Err((code, headers)) => {
+                self.wires.counters.incoming_unproven += 1;
+                return self.turn_away(now, leg, code, &headers);
+            }
+        };
+        let alive =
+            self.calls.range(CallKey::FIRST_INCOMING..).count() + self.incoming.undecided.len();
+        if alive >= MAX_INCOMING || self.calls.len() >= self.config.limits.calls {
+            self.wires.counters.incoming_refused += 1;
+            return self.turn_away(now, leg, BUSY, &Headers::new());
+        }
+        self.wires.counters.incoming_offered += 1;
+        let call = self.incoming.next_key();
+        let offer = request.sdp().unwrap_or_default().to_vec();
+        let until = now + Duration::from_millis(DECISION_MS);
+        self.incoming.undecided.insert(call, Undecided { leg, phone: source.ip(), offer, until });
+        self.wires.sip.stay_with_source(leg);
+        self.wires.sip.ring(now, leg, 180, None, &mut self.wires.sip_out);
+        self.wires.events.push(Event::Incoming { call, username, number: number.to_owned() });
+    }
+
+    fn turn_away(&mut self, now: Instant, leg: LegId, code: u16, extra: &Headers) {
+        self.wires.sip.turn_away(now, leg, code, extra, &mut self.wires.sip_out);
+    }
+
+    /// The caller gave up before anybody decided.
+    pub(super) fn gave_up(&mut self, leg: LegId) {
+        self.incoming.undecided.retain(|_, call| call.leg != leg);
+    }
+
+    /// Answers, and begins the script as soon as that is acknowledged.
+    pub(super) fn answer(&mut self, now: Instant, plan: Plan) {
+        let key = plan.key;
+        let Some(undecided) = self.incoming.undecided.remove(&key) else { return };
+        let leg = undecided.leg;
+        let plan = Plan { phone: Some(undecided.phone), ..plan };
+        let media = self.media_end(key, &[Codec::Pcma, Codec::Pcmu]);
+        let (agreed, sdp) = if undecided.offer.is_empty() {
+            (None, media.local.print_offer())
+        } else {
+            match sdp::answer_offer(&media.local, &undecided.offer) {
+                Ok((agreed, sdp)) if reachable(&agreed, media.local.address.ip()) => {
+                    (Some(agreed), sdp)
+                }
+                _ => return self.refuse_phone(now, leg, NOT_ACCEPTABLE),
+            }
+        };
+        self.wires.sip.answer(now, leg, &sdp, &mut self.wires.sip_out);
+        self.add(key, Call::answering(now, plan, leg, media, agreed));
+    }
+
+    /// Refuses.
+    pub(super) fn decline(&mut self, now: Instant, call: CallKey, sip_code: u16) {
+        if let Some(undecided) = self.incoming.undecided.remove(&call) {
+            self.refuse_phone(now, undecided.leg, sip_code.clamp(300, 699));
+        }
+    }
+
+    /// Refuses what nobody decided about in time.
+    pub(super) fn decline_undecided(&mut self, now: Instant) {
+        while let Some((&call, _)) =
+            self.incoming.undecided.first_key_value().filter(|(_, call)| call.until <= now)
+        {
+            self.decline(now, call, UNAVAILABLE);
+        }
+    }
+
+    fn refuse_phone(&mut self, now: Instant, leg: LegId, code: u16) {
+        self.wires.counters.incoming_refused += 1;
+        self.wires.sip.reject(now, leg, code, "", &Headers::new(), &mut self.wires.sip_out);
+    }
+}
