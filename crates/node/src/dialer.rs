@@ -3,7 +3,8 @@
 //!
 //! For each route (the trunks that take a number): classes in strict order; within a class stride
 //! scheduling over customers, so that a thousand sends of one do not stand before one of another;
-//! within a customer by due time. A job whose number is in a call steps aside until the number is free.
+//! within a customer by due time. A job whose number is in a call steps aside until the number is
+//! free.
 
 use std::collections::{BTreeMap, BTreeSet};
 
