@@ -2,8 +2,8 @@
 //!
 //! Without media: the callee says that it only sends, and the clip is empty. Our side is a whole
 //! process: the shard's thread with engine, sockets and flight recorder, and what starts the
-//! calls. It is at a disadvantage that is left to it: its calls stay for 0.2 s, as every call of
-//! ours does so that its last words are heard, SIPp's hang up at once.
+//! calls. It is at a disadvantage that is left to it: its calls are recorded and reported
+//! step by step, SIPp keeps its in memory.
 
 use std::time::Duration;
 

@@ -21,6 +21,9 @@ const RECORD_SILENCE_MS: u32 = 3_000;
 /// What a call may last beyond ringing, message and vote, milliseconds: for a slow answer, the
 /// drain and the far end's clock.
 const SLACK_MS: u32 = 5_000;
+/// An INVITE that nobody responds to is repeated for 32 s (RFC 3261 §17.1.1.2, timer B), also after
+/// the ring timeout, since only a response allows to cancel it. Until then its number is not free.
+const UNHEARD_MS: u32 = 33_000;
 /// The user part of our URI when a registered phone is called.
 const PHONE_CALLER: &str = "avanak";
 
@@ -167,6 +170,7 @@ fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
     [clip.duration_ms(), vote_ms, record_ms, beep_ms, DRAIN_MS, SLACK_MS]
         .into_iter()
         .fold(config.ring_timeout_ms, u32::saturating_add)
+        .max(UNHEARD_MS)
 }
 
 #[cfg(test)]

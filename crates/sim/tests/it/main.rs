@@ -14,7 +14,8 @@ fn world(plan: Plan) -> Result<Totals, Box<Failed>> {
 
 #[test]
 fn nothing_breaks_in_the_first_seeds() {
-    for seed in 0..16 {
+    // In 129 a network that comes back after half a minute lets a phone ring late.
+    for seed in (0..16).chain([129]) {
         if let Err(failed) = world(Plan::of(seed)) {
             panic!("seed {seed}: {:?}\n{}", failed.breach, failed.story.join("\n"));
         }
