@@ -1,5 +1,5 @@
-//! Ends calls that come to life after we gave them up: nobody waits for such a phone, so it must not
-//! go on ringing. Knows only what is left of the INVITE, and nothing of strangers.
+//! Ends calls that come to life after we gave them up: nobody waits for such a phone, so it must
+//! not go on ringing. Knows only what is left of the INVITE, and nothing of strangers.
 
 use std::time::Instant;
 

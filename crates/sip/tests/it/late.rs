@@ -92,11 +92,9 @@ fn endless_late_ringing_is_bounded() {
     let mut bench = given_up();
     let sent = bench.sent.len();
     let ringing = bench.response("INVITE", 180, "far", "");
-    for second in 0..300 {
+    for _ in 0..300 {
         bench.hear(&ringing);
-        if second == 0 {
-            bench.respond("CANCEL", 481, "", "");
-        } else if bench.methods().last().is_some_and(|last| last == "CANCEL") {
+        if bench.methods().last().is_some_and(|last| last == "CANCEL") {
             bench.respond("CANCEL", 481, "", "");
         }
         bench.wait(Duration::from_secs(1));
