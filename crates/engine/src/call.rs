@@ -380,7 +380,8 @@ impl Call {
                 self.retry_after_s = retry_after_seconds;
                 Cause::Failed
             }
-            Failure::Timeout | Failure::Transport => Cause::NoResponse,
+            Failure::Timeout => Cause::NoResponse,
+            Failure::Transport => Cause::Undeliverable,
             Failure::NoAnswer => Cause::NoAnswer,
             Failure::Cancelled => Cause::HungUpByUs,
         };

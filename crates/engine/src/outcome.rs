@@ -20,8 +20,10 @@ pub enum Cause {
     NoAnswer,
     /// A final failure response: the code is in [`Outcome::sip_code`].
     Failed,
-    /// Nothing came back to the INVITE (RFC 3261 timer B), or it could not be delivered.
+    /// Nothing came back to the INVITE for 32 s (RFC 3261 timer B).
     NoResponse,
+    /// The INVITE could not be delivered.
+    Undeliverable,
     /// It was answered with a description that leaves nothing to send; we hung up at once.
     NoMediaAgreed,
     /// The hard deadline of the call passed.

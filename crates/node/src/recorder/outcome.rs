@@ -133,11 +133,12 @@ fn cause_code(cause: Cause) -> u8 {
         Cause::Refused(Refusal::BadSpec) => 10,
         Cause::Refused(Refusal::Taken) => 11,
         Cause::AnsweringMachine => 12,
+        Cause::Undeliverable => 13,
     }
 }
 
 fn cause(code: u8) -> Option<Cause> {
-    const ALL: [Cause; 12] = [
+    const ALL: [Cause; 13] = [
         Cause::Played,
         Cause::CalleeHungUp,
         Cause::NoAnswer,
@@ -150,6 +151,7 @@ fn cause(code: u8) -> Option<Cause> {
         Cause::Refused(Refusal::BadSpec),
         Cause::Refused(Refusal::Taken),
         Cause::AnsweringMachine,
+        Cause::Undeliverable,
     ];
     ALL.into_iter().find(|&cause| cause_code(cause) == code)
 }
