@@ -24,7 +24,7 @@ mod script;
 pub use engine::{Engine, Live};
 pub use io::{
     AbandonedCall, Binding, CallKey, CallSpec, Clip, Command, Credentials, DialogSnapshot,
-    EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtpTransmit, Target,
+    EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtpTransmit, Srtp, Target,
     Transmit, Transport, TrunkCheck, TrunkRegistration, record_of,
 };
 pub use keys::{KeySet, Keys};
