@@ -557,6 +557,8 @@ mod tests {
                 from_uri: uri,
                 credentials: None,
                 codecs: vec![Codec::Pcma],
+                srtp: crate::Srtp::Off,
+                symmetric_rtp: false,
                 script: Arc::new(crate::Script::message(Arc::clone(&clip), None)),
                 ring_timeout_ms: 30_000,
                 max_duration_ms: 120_000,

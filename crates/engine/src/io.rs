@@ -172,6 +172,18 @@ pub enum Target {
     },
 }
 
+/// Whether the sound of a call is encrypted, with keys in the description (RFC 4568).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Srtp {
+    /// It is not.
+    #[default]
+    Off,
+    /// If the peer wants it, too.
+    Optional,
+    /// Otherwise there is no call.
+    Required,
+}
+
 /// A call to place.
 #[derive(Debug, Clone)]
 pub struct CallSpec {
@@ -187,6 +199,11 @@ pub struct CallSpec {
     pub credentials: Option<Credentials>,
     /// Codecs in the order of preference. Empty: PCMA, PCMU.
     pub codecs: Vec<Codec>,
+    /// Whether its sound is encrypted.
+    pub srtp: Srtp,
+    /// Whether sound is sent to where it comes from, when that is not what the peer described.
+    /// With a phone it always is.
+    pub symmetric_rtp: bool,
     /// What is done once it is answered. Keys are reported in any case.
     pub script: Arc<Script>,
     /// How long to wait for the answer, counted from `Start`, before CANCEL, milliseconds.

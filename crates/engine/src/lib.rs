@@ -25,7 +25,7 @@ pub use engine::{Engine, Live};
 pub use io::{
     AbandonedCall, Binding, CallKey, CallSpec, Clip, Command, Credentials, DialogSnapshot,
     EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtcpTransmit, RtpTransmit,
-    Target, Transmit, Transport, TrunkCheck, TrunkRegistration, record_of,
+    Srtp, Target, Transmit, Transport, TrunkCheck, TrunkRegistration, record_of,
 };
 pub use keys::{KeySet, Keys};
 pub use limits::Limits;

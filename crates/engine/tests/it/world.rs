@@ -400,6 +400,8 @@ pub fn call_to(key: u64, user: &str, address: SocketAddr) -> CallSpec {
             password: carrier::numbers::SANDBOX_CREDENTIAL.to_owned(),
         }),
         codecs: vec![Codec::Pcma, Codec::Pcmu],
+        srtp: engine::Srtp::Off,
+        symmetric_rtp: false,
         script: playing(clip_of_frames(100)),
         ring_timeout_ms: 30_000,
         max_duration_ms: 120_000,
