@@ -74,6 +74,12 @@ pub const NEEDS: &[Need] = &[
         present: || on_path("baresip"),
     },
     Need {
+        package: "kamailio",
+        why: "a carrier's registrar and proxy, which we register with and call through",
+        for_tests: true,
+        present: || on_path("kamailio") || Path::new("/usr/sbin/kamailio").is_file(),
+    },
+    Need {
         package: "python3-venv",
         why: "runs the published Python client against us, unmodified",
         for_tests: true,

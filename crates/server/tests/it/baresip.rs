@@ -1,19 +1,37 @@
-//! baresip as a customer's softphone: it registers with us, is called, and hears the message.
+//! baresip as a customer's softphone: it registers with us, is called, hears the message, holds it,
+//! presses keys, refuses, and calls us.
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::platform::{
-    Customer, Options, Platform, config, correlation, eventually, free_udp_port, rising_tone,
+    Customer, Options, PATIENCE, Platform, config, correlation, eventually, free_udp_port, pause,
+    rising_tone,
 };
+use crate::reach::ByHand;
 
-/// A running baresip that answers every call and writes down what it hears.
+/// A running baresip that writes down what it hears.
 pub struct Baresip {
     child: Child,
     dir: TempDir,
+    /// Where it takes commands.
+    control: SocketAddr,
+}
+
+/// How a baresip is started.
+struct Setup<'a> {
+    transport: &'a str,
+    registrar: SocketAddr,
+    username: &'a str,
+    password: &'a str,
+    /// Whether it answers every call by itself.
+    answers: bool,
+    /// More lines of its configuration.
+    more: &'a str,
 }
 
 /// The short number of the phone under test.
@@ -33,17 +51,11 @@ impl Baresip {
         password: &str,
         more: &str,
     ) -> Self {
-        Self::with(transport, registrar, (username, password), more, &[])
+        Self::with(&Setup { transport, registrar, username, password, answers: true, more })
     }
 
-    /// As [`Self::over`], with more arguments.
-    fn with(
-        transport: &str,
-        registrar: SocketAddr,
-        (username, password): (&str, &str),
-        more: &str,
-        arguments: &[&str],
-    ) -> Self {
+    fn with(setup: &Setup<'_>) -> Self {
+        let Setup { transport, registrar, username, password, answers, more } = setup;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let silence = media::wav::write_pcm16(&vec![0; 8000 * 60]);
@@ -51,12 +63,15 @@ impl Baresip {
         std::fs::write(dir.path().join("contacts"), "").unwrap();
         let account = format!(
             "<sip:{username}@{registrar};transport={transport}>;auth_user={username};\
-             auth_pass={password};answermode=auto;regint=120\n"
+             auth_pass={password};answermode={};regint=120\n",
+            if *answers { "auto" } else { "manual" },
         );
         std::fs::write(dir.path().join("accounts"), account).unwrap();
+        let control = SocketAddr::from(([127, 0, 0, 1], free_udp_port()));
         let settings = format!(
-            "sip_listen {}:{}\nmodule_path {}\naudio_player aubridge,out\n\
-             audio_alert aubridge,alert\naudio_source aufile,{path}/silence.wav\n\
+            "ctrl_tcp_listen {control}\nsip_listen {}:{}\nmodule_path {}\n\
+             audio_player aubridge,out\naudio_alert aubridge,alert\n\
+             audio_source aufile,{path}/silence.wav\nmodule_app ctrl_tcp.so\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n{more}",
             registrar.ip(),
@@ -68,13 +83,40 @@ impl Baresip {
         let child = Command::new("baresip")
             .args(["-4", "-n", &registrar.ip().to_string(), "-v", "-s", "-f"])
             .arg(dir.path())
-            .args(arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .expect("baresip is installed (cargo x test installs it)");
-        Self { child, dir }
+        Self { child, dir, control }
+    }
+
+    /// Has it do what a person at its keyboard would do.
+    pub fn command(&self, command: &str, parameter: &str) {
+        let text = serde_json::json!({ "command": command, "params": parameter }).to_string();
+        let mut stream =
+            eventually("baresip takes commands", || TcpStream::connect(self.control).ok());
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "{}:{text},", text.len()).unwrap();
+        let mut answer = String::new();
+        let mut bytes = [0; 4_096];
+        // It tells its events by the same way.
+        while !answer.contains("\"response\":true") {
+            let length = stream.read(&mut bytes).unwrap();
+            assert!(length > 0, "baresip hung up on {command}: {answer}");
+            answer.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+        assert!(answer.contains("\"ok\":true"), "{command}: {answer}");
+    }
+
+    /// Waits until it has said this.
+    pub fn says(&self, what: &str) {
+        eventually(&format!("baresip says {what}"), || self.log().contains(what).then_some(()));
+    }
+
+    fn log(&self) -> String {
+        let log = std::fs::read(self.dir.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).replace('\0', "")
     }
 
     /// Ends it in good order, so that it unregisters and its recording is whole.
@@ -84,8 +126,8 @@ impl Baresip {
         eventually("baresip ends", || self.child.try_wait().unwrap());
     }
 
-    /// What it heard in its only call.
-    fn heard(&self) -> Vec<i16> {
+    /// What it heard in its only call, until it held.
+    pub fn heard(&self) -> Vec<i16> {
         let wav = eventually("baresip writes what it heard", || decoded_file(self.dir.path()));
         media::wav::read(&std::fs::read(wav).unwrap()).unwrap()
     }
@@ -97,8 +139,7 @@ impl Drop for Baresip {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = std::fs::read(self.dir.path().join("log")).unwrap_or_default();
-            eprintln!("--- baresip's log\n{}", String::from_utf8_lossy(&log).replace('\0', ""));
+            eprintln!("--- baresip's log\n{}", self.log());
         }
     }
 }
@@ -193,12 +234,87 @@ fn a_phone_that_is_not_registered_is_refused_before_anything_is_held() {
 fn a_phone_that_calls_the_echo_test_hears_its_beeps() {
     let (platform, registrar, _, username, password) = with_phone("md5");
     let number = server::echo_test::NUMBER;
-    let dial = format!("/dial sip:{number}@{registrar};transport=udp");
-    let mut phone = Baresip::with("udp", registrar, (&username, &password), "", &["-e", &dial]);
+    let mut phone = Baresip::start(registrar, &username, &password);
+    phone.command("dial", &format!("sip:{number}@{registrar};transport=udp"));
     eventually("the beeps are over and we hang up", || {
         platform.get("/metrics").contains("avanak_line_tests_total 1").then_some(())
     });
     phone.stop();
     let (alike, offset) = correlation(&server::echo_test::beeps(), &phone.heard());
     assert!(alike > 0.9, "baresip heard something else: {alike} at {offset}");
+}
+
+/// A platform, its customer with a message, and a phone that is registered with it.
+fn called_phone(answers: bool, more: &str) -> (Platform, Customer, i64, Baresip) {
+    let (platform, registrar, customer, username, password) = with_phone("md5");
+    let (username, password) = (username.as_str(), password.as_str());
+    let setup = Setup { transport: "udp", registrar, username, password, answers, more };
+    let phone = Baresip::with(&setup);
+    eventually("baresip registers", || is_registered(&platform, &customer).then_some(()));
+    let message = platform.upload(&customer, &rising_tone(4_000));
+    (platform, customer, message, phone)
+}
+
+/// Goal: the message waits while the phone holds, and goes on where it was: nothing of it is lost,
+/// and the price is that of the message.
+#[test]
+fn a_message_waits_while_the_phone_holds() {
+    const HELD_MS: u64 = 1_500;
+    let (platform, customer, message, mut phone) = called_phone(true, "");
+    let send = platform.send(&customer, message, EXTENSION);
+    platform.wait_for_answer(&customer, send);
+    pause(std::time::Duration::from_secs(1));
+    phone.command("hold", "");
+    pause(std::time::Duration::from_millis(HELD_MS));
+    phone.command("resume", "");
+    let story = platform.story_of_ended(&customer, send);
+    assert_eq!((&story["reason"], &story["charged_rials"]), (&10.into(), &225.into()), "{story}");
+    assert_eq!(story["played_seconds"], story["clip_seconds"], "{story}");
+    let up_ms = crate::sandbox::at_ms(&story, "end") - crate::sandbox::at_ms(&story, "answered");
+    assert!(up_ms > 5_000.0, "it did not wait: {up_ms} ms");
+
+    // baresip writes nothing down any more once it has held; it tells what comes in.
+    phone.stop();
+    let (alike, begins) = correlation(&platform.clip(&customer, message)[..4_000], &phone.heard());
+    assert!(alike > 0.95, "baresip heard something else: {alike} at {begins}");
+    let log = phone.log();
+    let (_, resumed) = log.split_once("call: resume").unwrap();
+    assert!(resumed.contains("/32"), "nothing comes after the hold:\n{resumed}");
+}
+
+/// Goal: a key that a softphone sends by RFC 4733 is the customer's vote.
+#[test]
+fn a_key_of_a_softphone_is_a_vote() {
+    let (platform, customer, message, phone) = called_phone(true, "");
+    let message = message.to_string();
+    let parameters = [("MessageID", &*message), ("Number", EXTENSION), ("Vote", "true")];
+    let sent = platform.call(&customer, "QuickSend", &parameters);
+    let send = sent["QuickSendID"].as_i64().unwrap();
+    platform.wait_for_answer(&customer, send);
+    phone.command("sndcode", "5");
+    let story = platform.story_of_ended(&customer, send);
+    assert_eq!(story["reason"], 10, "{story}");
+    assert_eq!(platform.state(&customer, send)["vote"], 5, "{story}");
+    let by_rtp = platform.figure("avanak_engine_total{event=\"keys_pressed\"}");
+    assert!(by_rtp > 0.5, "the key came by another way");
+}
+
+/// Goal: a phone whose owner refuses, and one that is in another call, are busy, and cost nothing.
+#[test]
+fn a_softphone_refuses_and_is_busy() {
+    let (platform, customer, message, phone) = called_phone(false, "call_max_calls 1\n");
+    let refused = platform.send(&customer, message, EXTENSION);
+    phone.says("Incoming call");
+    phone.command("hangup", "");
+    let story = platform.story_of_ended(&customer, refused);
+    assert_eq!((&story["reason"], &story["sip_code"]), (&21.into(), &486.into()), "{story}");
+
+    let media = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let other = ByHand::start(media.local_addr().unwrap());
+    phone.command("dial", &format!("sip:other@{};transport=udp", other.address));
+    phone.says("Call established");
+    let busy = platform.send(&customer, message, EXTENSION);
+    let story = platform.story_of_ended(&customer, busy);
+    assert_eq!((&story["reason"], &story["sip_code"]), (&21.into(), &486.into()), "{story}");
+    assert_eq!(platform.settled_balance(&customer), 100_000);
 }

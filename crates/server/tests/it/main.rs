@@ -11,6 +11,7 @@ mod digest;
 mod far_end;
 mod full_disk;
 mod garbage;
+mod kamailio;
 mod kill;
 mod operator;
 mod outage;

@@ -78,7 +78,7 @@ fn send(platform: &Platform, customer: &Customer, message: i64, expected: &Expec
 }
 
 /// When a step of the ladder happened, in milliseconds since the send was accepted.
-fn at_ms(story: &Value, step: &str) -> f64 {
+pub fn at_ms(story: &Value, step: &str) -> f64 {
     let ladder = story["ladder"].as_array().unwrap();
     let found = ladder.iter().find(|rung| rung["event"] == step);
     found.unwrap_or_else(|| panic!("no {step}: {story}"))["at_ms"].as_f64().unwrap()

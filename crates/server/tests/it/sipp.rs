@@ -98,7 +98,7 @@ impl Drop for Sipp {
 
 /// Whether a local port is taken, from the kernel's table: binding it to find out would
 /// disturb the one we wait for.
-fn is_bound(table: &str, port: u16) -> bool {
+pub fn is_bound(table: &str, port: u16) -> bool {
     let table = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap();
     table.lines().any(|line| {
         line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&format!(":{port:04X}")))
