@@ -1,7 +1,7 @@
 //! What the engines report.
 
 use domain::Status;
-use engine::{CallKey, Command, Event, Outcome};
+use engine::{CallKey, Event, Outcome};
 
 use crate::live::Stage;
 use crate::moment::Moment;
@@ -34,25 +34,6 @@ impl Node {
                 | Event::TrunkLeft { .. }
                 | Event::TrunkChecked { .. } => {}
             }
-        }
-    }
-
-    /// Takes back a command that a shard could not be given, since its inbox was full or it has
-    /// ended. Step afterwards.
-    pub fn on_undelivered(&mut self, now: Moment, command: Command) {
-        match command {
-            Command::Start(spec) => self.send_back(spec.call, now.wall.plus_ms(PAUSE_MS)),
-            // Its number stays excluded until the deadline.
-            Command::Abandon(abandoned) => {
-                tracing::warn!(call = abandoned.call.0, "a lost call could not be ended");
-            }
-            Command::HangUp { .. }
-            | Command::SetPhones(_)
-            | Command::SetServices(_)
-            | Command::Answer { .. }
-            | Command::Reject { .. }
-            | Command::SetRegistrations(_)
-            | Command::CheckTrunk(_) => {}
         }
     }
 
