@@ -110,6 +110,45 @@ fn a_well_formed_flood_costs_no_state_and_stops_no_call() {
     assert_eq!(flooded, quiet);
 }
 
+/// Goal: ten thousand hostile datagrams, well-formed and not, cost not one byte of memory once the
+/// engine's own buffers have their room: what one of them allocates is free again after it.
+#[test]
+fn ten_thousand_hostile_datagrams_leave_no_byte_allocated() {
+    let mut world = World::new();
+    world.command(Command::SetPhones(Arc::from([credential("alice", "secret")])));
+    let mut out = engine::Outputs::default();
+    let mut dice = Dice(9);
+    let datagrams: Vec<(SocketAddr, Vec<u8>)> = (0..10_000_u32)
+        .map(|number| {
+            let source = SocketAddr::from((Ipv4Addr::from(0xcb00_7100 + number % 4_000), 5060));
+            let mut bytes = unwanted(u64::from(number), source);
+            if number % 3 == 0 {
+                for _ in 0..=dice.roll(20) {
+                    let at = usize::try_from(dice.roll(bytes.len() as u64)).unwrap();
+                    bytes[at] = u8::try_from(dice.roll(256)).unwrap();
+                }
+            }
+            (source, bytes)
+        })
+        .collect();
+    let (engine, now) = (&mut world.engine, &mut world.now);
+    let mut flood = || {
+        for (source, bytes) in &datagrams {
+            *now += Duration::from_micros(500);
+            engine.handle(*now, Input::Sip { source: *source, bytes }, &mut out);
+            engine.handle(*now, Input::Rtp { slot: 3, source: *source, bytes }, &mut out);
+            engine.handle(*now, Input::Timeout, &mut out);
+            out.clear();
+        }
+    };
+    // The first flood gives the buffers their room.
+    flood();
+    let cost = allocation_counter::measure(&mut flood);
+    assert!(cost.count_total > 10_000, "the flood did not reach the parser: {cost:?}");
+    assert_eq!((cost.count_current, cost.bytes_current), (0, 0), "{cost:?}");
+    assert_eq!(world.engine.live(), engine::Live::default());
+}
+
 /// Goal: whoever forges an address cannot make us send its owner more than was sent to us, beyond
 /// the credit that each address has.
 #[test]
