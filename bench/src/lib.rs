@@ -10,6 +10,7 @@ pub mod caller;
 pub mod cpu;
 pub mod disk;
 pub mod far_end;
+pub mod lossy_end;
 pub mod platform;
 pub mod say;
 pub mod sipp;

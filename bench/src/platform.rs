@@ -26,6 +26,9 @@ pub struct Platform {
     pub http: SocketAddr,
     /// The customer's token.
     pub token: String,
+    /// The customer's account.
+    account: i64,
+    folder: PathBuf,
 }
 
 impl Platform {
@@ -45,6 +48,7 @@ impl Platform {
             .with_context(|| format!("starting {}", program.display()))?;
         let account: Value = serde_json::from_slice(&account.stdout)
             .context("creating the account did not print JSON")?;
+        let number = account["account_id"].as_i64().context("the account has no number")?;
         let token = account["token"].as_str().context("the account has no token")?.to_owned();
         let mut child = Command::new(&program)
             .arg("serve")
@@ -66,7 +70,54 @@ impl Platform {
             let log = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
             bail!("the server did not start: {line}{log}");
         };
-        Ok(Self { http: http.parse().context("reading its address")?, child, token })
+        let http = http.parse().context("reading its address")?;
+        Ok(Self { child, http, token, account: number, folder: folder.to_owned() })
+    }
+
+    /// What the process has in memory, kB.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn resident_kb(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))
+            .context("asking for the server's memory")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let figure = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        figure.context("the server's memory is not told")
+    }
+
+    /// What the customer has spent, rials. Nothing may be held any more.
+    ///
+    /// # Errors
+    /// A hold is left, or the command line does not say.
+    pub fn spent(&self) -> Result<i64> {
+        let shown = self.ask(&["account", "show", "--account", &self.account.to_string()])?;
+        if shown["reserved_rials"] != 0 {
+            bail!("{} rials are still held", shown["reserved_rials"]);
+        }
+        let balance = shown["balance_rials"].as_i64().context("the account has no balance")?;
+        Ok(CREDIT.parse::<i64>()? - balance)
+    }
+
+    /// What an audit of the books finds.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn audit(&self) -> Result<Vec<String>> {
+        let audit = self.ask(&["account", "audit"])?;
+        let found = audit["violations"].as_array().context("the audit told no violations")?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    /// A command of the command line beside the running server.
+    fn ask(&self, command: &[&str]) -> Result<Value> {
+        let output = Command::new(program()?)
+            .args(command)
+            .args(["--json", "--data-dir"])
+            .arg(&self.folder)
+            .output()
+            .context("asking by the command line")?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{command:?}"))
     }
 
     /// A client with a connection of its own.
@@ -140,6 +191,19 @@ impl Client {
         id.filter(|id| *id > 0).with_context(|| format!("the send was answered with {answer}"))
     }
 
+    /// The sum of the figures in `/metrics` whose line begins with `name`, whole numbers all.
+    ///
+    /// # Errors
+    /// They are not told.
+    pub fn figure(&mut self, name: &str) -> Result<u64> {
+        let request = "GET /metrics HTTP/1.1\r\nHost: bench\r\n\r\n";
+        let body = self.exchange(request)?;
+        let page = String::from_utf8(body).context("the figures are no text")?;
+        let lines = page.lines().filter(|line| line.starts_with(name));
+        let figures = lines.filter_map(|line| line.rsplit_once(' '));
+        figures.map(|(_, figure)| figure.parse::<u64>().context(figure.to_owned())).sum()
+    }
+
     fn post(&mut self, method: &str, form: &str) -> Result<Value> {
         let request = format!(
             "POST /Rest/{method} HTTP/1.1\r\nHost: bench\r\nAuthorization: {}\r\n\
@@ -147,12 +211,17 @@ impl Client {
             self.token,
             form.len()
         );
+        serde_json::from_slice(&self.exchange(&request)?).context("the answer is not JSON")
+    }
+
+    /// Asks and gives back the body of the answer.
+    fn exchange(&mut self, request: &str) -> Result<Vec<u8>> {
         self.stream.write_all(request.as_bytes()).context("asking")?;
         let mut answer = Vec::new();
         let mut piece = [0; 4096];
         loop {
             if let Some(body) = whole_body(&answer)? {
-                return serde_json::from_slice(body).context("the answer is not JSON");
+                return Ok(body.to_vec());
             }
             let length = self.stream.read(&mut piece).context("waiting for an answer")?;
             if length == 0 {

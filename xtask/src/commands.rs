@@ -25,6 +25,8 @@ cargo x <command>
   tidy     the house rules alone
   sim      the simulator: --seed N for one run, --seeds N for many
   fuzz     libFuzzer on every target, or the one named: --seconds N for each (else 60)
+  soak     500 calls for ten minutes with loss, against the release build: --minutes N, --calls N
+             --virtual           an hour of them in virtual time instead
   bench    the benchmarks, or those named: accept dial_latency call_cpu media_pacing
   setup    install what the commands above need (they do it themselves, too)
   ci       what .ci/run runs: test
@@ -44,6 +46,7 @@ pub fn dispatch(arguments: &[String]) -> Result<bool> {
         "tidy" => tidy::run(),
         "sim" => sim(rest),
         "fuzz" => fuzz::run_targets(&fuzz::Options::parse(rest)?),
+        "soak" => soak(rest),
         "bench" => bench::run(rest),
         "setup" => {
             setup::ready(Goal::Test)?;
@@ -63,6 +66,22 @@ pub fn sim(arguments: &[String]) -> Result<bool> {
     let mut command = cargo();
     command.args(["run", "--release", "--quiet", "--package", "sim", "--bin", "sim", "--"]);
     succeeds(command.args(arguments))
+}
+
+/// Runs a soak, on the wire or in virtual time. True when nothing grew, was left or was miscounted.
+fn soak(arguments: &[String]) -> Result<bool> {
+    let mut command = cargo();
+    command.args(["run", "--release", "--quiet", "--bin", "soak", "--package"]);
+    let (virtual_time, others): (Vec<_>, Vec<_>) =
+        arguments.iter().partition(|argument| *argument == "--virtual");
+    if virtual_time.is_empty() {
+        setup::ready(Goal::Demo)?;
+        let server = crate::server::build(true)?;
+        command.arg("bench").env("AVANAK_BIN", server);
+    } else {
+        command.arg("sim");
+    }
+    succeeds(command.arg("--").args(others))
 }
 
 fn dev(arguments: &[String]) -> Result<bool> {

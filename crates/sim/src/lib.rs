@@ -14,6 +14,7 @@ mod netem;
 mod ports;
 mod process;
 mod script;
+pub mod soak;
 mod totals;
 mod wire;
 mod world;

@@ -506,7 +506,7 @@ impl World {
 }
 
 /// Where the steady clock of every world stands at 0.
-fn origin() -> Instant {
+pub(crate) fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
     *ORIGIN.get_or_init(Instant::now)

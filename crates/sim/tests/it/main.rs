@@ -2,6 +2,9 @@
 //! nothing.
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
+use std::time::Duration;
+
+use sim::soak::{Load, soak};
 use sim::{Failed, Plan, Sabotage, Totals, run};
 
 /// The seeds in which a planted bug has to show.
@@ -20,6 +23,16 @@ fn nothing_breaks_in_the_first_seeds() {
             panic!("seed {seed}: {:?}\n{}", failed.breach, failed.story.join("\n"));
         }
     }
+}
+
+/// Goal: calls at once for a while, with loss: nothing grows, nothing is left, and both sides have
+/// counted the same. `cargo x soak` does it for an hour.
+#[test]
+fn a_soak_leaves_nothing_and_both_sides_count_the_same() {
+    let load = Load { calls: 40, time: Duration::from_mins(2), loss_permille: 20, seed: 1 };
+    let report = soak(load);
+    assert!(report.findings.is_empty(), "{report}");
+    assert!(report.ours.started > 100 && report.packets[1] > 1_000, "{report}");
 }
 
 #[test]
