@@ -28,13 +28,12 @@ impl Call {
             self.rtp.strangers = self.rtp.strangers.saturating_add(1);
             return;
         };
-        match Packet::parse(&opened) {
-            Ok(packet) => self.take_packet(now, &packet, agreed, wires),
-            Err(_) => {
-                wires.counters.rtp_malformed += 1;
-                self.rtp.strangers = self.rtp.strangers.saturating_add(1);
-            }
-        }
+        let Ok(packet) = Packet::parse(&opened) else {
+            wires.counters.rtp_malformed += 1;
+            self.rtp.strangers = self.rtp.strangers.saturating_add(1);
+            return;
+        };
+        self.take_packet(now, &packet, agreed, wires);
     }
 
     /// A packet in the clear; `None` when it is not the peer's.
