@@ -2,6 +2,7 @@
 //! that cannot be ends with a reason.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
@@ -19,14 +20,11 @@ const THEIR_KEY: MasterKey = MasterKey::new([0x5A; MASTER_BYTES]);
 
 /// How a callee describes itself under this protocol and with these suites, in their order.
 fn told(protocol: &str, suites: &[Suite]) -> String {
-    let lines: String = (1..)
-        .zip(suites)
-        .map(|(tag, suite)| {
-            let line = media::sdp::CryptoLine { tag, suite: *suite, key: THEIR_KEY };
-            format!("{line}\r\n")
-        })
-        .collect();
-    let more = format!("a=rtpmap:101 telephone-event/8000\r\na=rtcp-mux\r\n{lines}");
+    let mut more = String::from("a=rtpmap:101 telephone-event/8000\r\na=rtcp-mux\r\n");
+    for (tag, suite) in (1..).zip(suites) {
+        let line = media::sdp::CryptoLine { tag, suite: *suite, key: THEIR_KEY };
+        write!(more, "{line}\r\n").unwrap();
+    }
     description("192.0.2.50", &format!("40000 {protocol} 8 101"), &more)
 }
 
