@@ -8,6 +8,7 @@ mod admission;
 mod bench;
 mod change;
 mod digest;
+mod locate;
 mod message;
 mod pair;
 mod peer;
