@@ -86,7 +86,7 @@ pub struct Srv {
 pub struct Located {
     /// What carries requests to it.
     pub transport: Transport,
-    /// Its addresses, to be tried one after another.
+    /// Its addresses, to be tried one after another from any of them on.
     pub addresses: Vec<SocketAddr>,
     /// The lowest first.
     pub rank: u32,
@@ -101,7 +101,7 @@ impl Located {
     }
 
     /// Its addresses with what carries requests there.
-    pub fn hops(&self) -> impl Iterator<Item = Hop> + '_ {
+    pub fn hops(&self) -> impl Iterator<Item = Hop> + Clone + '_ {
         self.addresses.iter().map(|&address| Hop { transport: self.transport, address })
     }
 }
@@ -274,7 +274,10 @@ pub fn order(servers: &[Located], mut draw: impl FnMut(u32) -> u32) -> Vec<Hop> 
             passed += u32::from(server.weight);
             passed >= drawn
         });
-        for hop in left.remove(chosen.unwrap_or(0)).hops() {
+        let server = left.remove(chosen.unwrap_or(0));
+        let last = u32::try_from(server.addresses.len().saturating_sub(1)).unwrap_or_default();
+        let start = if last > 0 { usize::try_from(draw(last)).unwrap_or_default() } else { 0 };
+        for hop in server.hops().cycle().skip(start).take(server.addresses.len()) {
             if !hops.contains(&hop) {
                 hops.push(hop);
             }
