@@ -362,6 +362,8 @@ pub struct Outputs {
     pub sip: Vec<Transmit>,
     /// Packets for the RTP sockets.
     pub rtp: Vec<RtpTransmit>,
+    /// Reports for the RTP sockets.
+    pub rtcp: Vec<RtcpTransmit>,
     /// What happened.
     pub events: Vec<Event>,
     /// What was recorded.
@@ -373,6 +375,7 @@ impl Outputs {
     pub fn clear(&mut self) {
         self.sip.clear();
         self.rtp.clear();
+        self.rtcp.clear();
         self.events.clear();
         self.recorded.clear();
     }
@@ -427,6 +430,18 @@ impl RtpTransmit {
         let frame = usize::try_from(self.frame).ok().and_then(|frame| self.clip.frame(frame));
         frame.unwrap_or(self.clip.codec().silent_frame())
     }
+}
+
+/// One packet of RTCP to send: a few in a minute of each call. Nothing is told when it is refused,
+/// as nothing depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtcpTransmit {
+    /// The index of the socket in [`EngineConfig::rtp_ports`].
+    pub slot: u8,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// The datagram.
+    pub bytes: Vec<u8>,
 }
 
 /// The bytes of a dialog for the flight recorder; [`DialogSnapshot::decode`] reads them. `None`

@@ -21,6 +21,7 @@ mod python_client;
 mod reach;
 mod recordings;
 mod registrations;
+mod rsipstack;
 mod sandbox;
 mod shutdown;
 mod sipp;
