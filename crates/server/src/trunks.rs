@@ -188,16 +188,12 @@ fn still(
 ) -> Vec<Located> {
     metrics::counter!("avanak_trunk_searches_failed_total").increment(1);
     let (trunk, error) = (&trunk.name, format!("{error:#}"));
-    match before.filter(|servers| !servers.is_empty()) {
-        Some(servers) => {
-            tracing::warn!(trunk, error, "a trunk is not found; it is taken to be where it was");
-            servers
-        }
-        None => {
-            tracing::warn!(trunk, error, "a trunk cannot be used");
-            Vec::new()
-        }
+    if let Some(servers) = before.filter(|servers| !servers.is_empty()) {
+        tracing::warn!(trunk, error, "a trunk is not found; it is taken to be where it was");
+        return servers;
     }
+    tracing::warn!(trunk, error, "a trunk cannot be used");
+    Vec::new()
 }
 
 /// Copies the trunks of the configuration to the table, and reads all that this node uses.
