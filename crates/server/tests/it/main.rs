@@ -12,6 +12,8 @@ mod far_end;
 mod full_disk;
 mod garbage;
 mod kill;
+mod locating;
+mod name_server;
 mod operator;
 mod outage;
 mod platform;
