@@ -133,8 +133,8 @@ impl Soak {
         let [started, ended, heard, lost] =
             [started, ended, heard, lost].map(|count| count.load(Ordering::Relaxed));
         say(&format!(
-            "{sends} sends; engine: {dialled} begun, {answered} answered; far end: {started} begun, \
-             {ended} ended, {heard} packets heard, {lost} datagrams lost; ledger: {spent} rials"
+            "{sends} sends; engine: {dialled} begun, {answered} answered; far end: {started} \
+             begun, {ended} ended, {heard} packets heard, {lost} datagrams lost; ledger: {spent} rials"
         ));
         if [dialled, answered, started, ended] != [sends; 4] {
             findings.push(String::from("not everybody counted as many calls as were sent"));

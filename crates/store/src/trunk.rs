@@ -1,7 +1,7 @@
 //! Trunks and the numbers that accounts show on them. Every change is counted, so that a running
 //! node sees it.
 
-use domain::dialer::trunk::{NumberFormat, Password, Srtp, Trunk};
+use domain::dialer::trunk::{NumberFormat, Password, Register, Srtp, Trunk};
 use domain::{AccountId, Timestamp, TrunkId};
 
 use crate::value::values;
@@ -61,8 +61,9 @@ impl Source {
 pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<TrunkId> {
     let sql = "INSERT INTO trunk (source, name, address, transport, username, password, caller_id,
                                   number_format, codecs, prefixes, max_channels, max_cps, priority,
-                                  weight, srtp, symmetric_rtp)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                                  weight, srtp, symmetric_rtp, registrar, register_expires_s)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                       $18)
                RETURNING id";
     let values = values![
         &source.to_text(),
@@ -81,6 +82,8 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
         trunk.weight,
         &trunk.srtp.to_string(),
         on_or_off(trunk.symmetric_rtp),
+        trunk.register.as_ref().map(|register| &register.registrar),
+        trunk.register.as_ref().map(|register| register.expires_s),
     ];
     let id = tx.query_one(sql, values).await?.get("id")?;
     count_change(tx).await?;
@@ -95,7 +98,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
     let sql = "UPDATE trunk
                SET address = $2, transport = $3, username = $4, password = $5, caller_id = $6,
                    number_format = $7, codecs = $8, prefixes = $9, max_channels = $10,
-                   max_cps = $11, priority = $12, weight = $13, srtp = $14, symmetric_rtp = $15
+                   max_cps = $11, priority = $12, weight = $13, srtp = $14, symmetric_rtp = $15,
+                   registrar = $16, register_expires_s = $17
                WHERE id = $1";
     let values = values![
         id,
@@ -113,6 +117,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
         trunk.weight,
         &trunk.srtp.to_string(),
         on_or_off(trunk.symmetric_rtp),
+        trunk.register.as_ref().map(|register| &register.registrar),
+        trunk.register.as_ref().map(|register| register.expires_s),
     ];
     let changed = tx.execute(sql, values).await? == 1;
     count_change(tx).await?;
@@ -148,7 +154,7 @@ pub async fn delete(tx: &mut Tx, id: TrunkId) -> Result<bool> {
 pub async fn list(reads: &mut impl Queries) -> Result<Vec<Kept>> {
     let sql = "SELECT id, source, name, disabled_at_us, address, transport, username, password,
                       caller_id, number_format, codecs, prefixes, max_channels, max_cps, priority,
-                      weight, srtp, symmetric_rtp
+                      weight, srtp, symmetric_rtp, registrar, register_expires_s
                FROM trunk ORDER BY id";
     reads.query(sql, values![]).await?.iter().map(kept).collect()
 }
@@ -202,12 +208,17 @@ async fn count_change(tx: &mut Tx) -> Result<()> {
 }
 
 fn kept(row: &Row) -> Result<Kept> {
+    let registers = |expires_s| -> Result<Register> {
+        let registrar = row.get::<Option<String>>("registrar")?.unwrap_or_default();
+        Ok(Register { registrar, expires_s })
+    };
     let trunk = Trunk {
         name: row.get("name")?,
         address: row.get("address")?,
         transport: row.get("transport")?,
         username: row.get("username")?,
         password: Password(row.get("password")?),
+        register: row.get::<Option<u32>>("register_expires_s")?.map(registers).transpose()?,
         caller_id: row.get("caller_id")?,
         number_format: row.parse("number_format", NumberFormat::parse)?,
         codecs: row.parse("codecs", parts)?,

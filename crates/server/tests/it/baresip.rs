@@ -56,32 +56,41 @@ impl Baresip {
 
     fn with(setup: &Setup<'_>) -> Self {
         let Setup { transport, registrar, username, password, answers, more } = setup;
+        let answering = if *answers { "auto" } else { "manual" };
+        let account = format!(
+            "<sip:{username}@{registrar};transport={transport}>;auth_user={username};\
+             auth_pass={password};answermode={answering};regint=120\n"
+        );
+        let listen = SocketAddr::new(registrar.ip(), free_udp_port());
+        Self::spawn(&account, listen, more)
+    }
+
+    /// Starts it as the far end of a trunk: it answers calls to `number` that come to `listen`.
+    fn as_trunk(number: &str, listen: SocketAddr, settings: &str, more: &str) -> Self {
+        let account = format!("<sip:{number}@{listen}>;answermode=auto;regint=0{settings}\n");
+        Self::spawn(&account, listen, more)
+    }
+
+    fn spawn(account: &str, listen: SocketAddr, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let silence = media::wav::write_pcm16(&vec![0; 8000 * 60]);
         std::fs::write(dir.path().join("silence.wav"), silence).unwrap();
         std::fs::write(dir.path().join("contacts"), "").unwrap();
-        let account = format!(
-            "<sip:{username}@{registrar};transport={transport}>;auth_user={username};\
-             auth_pass={password};answermode={};regint=120\n",
-            if *answers { "auto" } else { "manual" },
-        );
         std::fs::write(dir.path().join("accounts"), account).unwrap();
         let control = SocketAddr::from(([127, 0, 0, 1], free_udp_port()));
         let settings = format!(
-            "ctrl_tcp_listen {control}\nsip_listen {}:{}\nmodule_path {}\n\
+            "ctrl_tcp_listen {control}\nsip_listen {listen}\nmodule_path {}\n\
              audio_player aubridge,out\naudio_alert aubridge,alert\n\
              audio_source aufile,{path}/silence.wav\nmodule_app ctrl_tcp.so\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n{more}",
-            registrar.ip(),
-            free_udp_port(),
             modules().display(),
         );
         std::fs::write(dir.path().join("config"), settings).unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let child = Command::new("baresip")
-            .args(["-4", "-n", &registrar.ip().to_string(), "-v", "-s", "-f"])
+            .args(["-4", "-n", &listen.ip().to_string(), "-v", "-s", "-f"])
             .arg(dir.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -317,4 +326,37 @@ fn a_softphone_refuses_and_is_busy() {
     let story = platform.story_of_ended(&customer, busy);
     assert_eq!((&story["reason"], &story["sip_code"]), (&21.into(), &486.into()), "{story}");
     assert_eq!(platform.settled_balance(&customer), 100_000);
+}
+
+/// A call over a trunk to baresip, with these settings on either side: its story, the baresip, and
+/// the platform with what was uploaded.
+fn over_trunk(srtp: &str, account: &str) -> (serde_json::Value, Baresip, Platform, Vec<i16>) {
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_udp_port()));
+    let more = "module srtp.so\nmodule rtcpsummary.so\n";
+    let phone = Baresip::as_trunk("09121234567", listen, account, more);
+    let platform = Platform::with_trunk(listen, &format!("srtp = '{srtp}'\n"));
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(8_000));
+    let send = platform.send(&customer, message, "09121234567");
+    let story = platform.story_of_ended(&customer, send);
+    let clip = platform.clip(&customer, message);
+    (story, phone, platform, clip)
+}
+
+#[test]
+fn an_encrypted_call_is_understood_by_baresip_and_one_without_keys_is_not_made() {
+    let (story, mut phone, platform, clip) = over_trunk("forced", ";mediaenc=srtp-mand");
+    assert_eq!(story["reason"], 10, "{story}");
+    phone.stop();
+    let (alike, offset) = correlation(&clip, &phone.heard());
+    assert!(alike > 0.95, "baresip heard something else: {alike} at {offset}");
+    let figure = |name: &str| platform.figure(&format!("avanak_engine_total{{event=\"{name}\"}}"));
+    eventually("what it sent was opened", || (figure("rtp_received") > 100.0).then_some(()));
+    // Before all else it sends an empty report in the clear, to open the way through a NAT.
+    assert!(figure("srtp_rejected") <= 1.0);
+    assert!(figure("rtcp_received") >= 1.0, "and its encrypted reports");
+
+    let (story, _phone, _, _) = over_trunk("forced", "");
+    assert_ne!(story["reason"], 10, "{story}");
+    assert_eq!(story["played_seconds"], 0.0, "{story}");
 }

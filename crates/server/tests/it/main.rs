@@ -13,6 +13,8 @@ mod full_disk;
 mod garbage;
 mod kamailio;
 mod kill;
+mod locating;
+mod name_server;
 mod operator;
 mod outage;
 mod platform;

@@ -9,6 +9,7 @@ mod bench;
 mod change;
 mod digest;
 mod late;
+mod locate;
 mod message;
 mod pair;
 mod peer;
