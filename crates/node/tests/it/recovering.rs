@@ -16,14 +16,37 @@ struct Killed {
     call: CallKey,
 }
 
-/// A send that is leased and given to the engine.
-async fn dialled() -> Killed {
-    let mut world = World::new(config(10, 50)).await;
+/// A send that is leased in a world of its own, and not given to the engine.
+async fn leased() -> (World, (Caller, MessageId), QuickSendId) {
+    leased_in(World::new(config(10, 50)).await).await
+}
+
+async fn leased_in(world: World) -> (World, (Caller, MessageId), QuickSendId) {
     let customer = world.account(10_000).await;
     let send = world.submit(&customer, "09121234567").await;
+    (world, customer, send)
+}
+
+/// A send that is leased and given to the engine.
+async fn dialled() -> Killed {
+    dialled_in(World::new(config(10, 50)).await).await
+}
+
+async fn dialled_in(world: World) -> Killed {
+    let (mut world, customer, send) = leased_in(world).await;
     world.run().await;
     let call = world.last_call();
     Killed { world, customer, send, call }
+}
+
+/// A process with a recorder of its own, after one whose recorder is given, too, and was killed.
+async fn taken_over() -> (World, MemoryFile) {
+    let mut world = World::new(config(10, 50)).await;
+    let first = world.file.clone();
+    world.kill();
+    world.file = MemoryFile::default();
+    world.start().await;
+    (world, first)
 }
 
 impl Killed {
@@ -48,9 +71,7 @@ impl Killed {
 
 #[tokio::test]
 async fn leased_but_never_given_to_the_engine_is_called_again() {
-    let mut world = World::new(config(10, 50)).await;
-    let customer = world.account(10_000).await;
-    let send = world.submit(&customer, "09121234567").await;
+    let (mut world, customer, send) = leased().await;
     assert!(matches!(world.state(&customer, send).await, State::Attempt { .. }));
     world.kill();
     world.start().await;
@@ -139,9 +160,7 @@ async fn settled_before_the_record_was_freed_changes_nothing() {
 
 #[tokio::test]
 async fn after_a_loss_of_power_nothing_open_is_called_again() {
-    let mut world = World::new(config(10, 50)).await;
-    let customer = world.account(10_000).await;
-    let send = world.submit(&customer, "09121234567").await;
+    let (mut world, customer, send) = leased().await;
     world.kill();
     world.boot = "boot-2";
     world.start().await;
@@ -158,18 +177,9 @@ async fn after_a_loss_of_power_nothing_open_is_called_again() {
 
 #[tokio::test]
 async fn what_another_host_dialled_is_never_called_again_by_one_that_was_there_before() {
-    // Host B runs first, in the same boot as ever after.
-    let mut world = World::new(config(10, 50)).await;
-    let host_b = world.file.clone();
-    world.kill();
-    // Host A takes over with a recorder of its own, dials, and is killed.
-    world.file = MemoryFile::default();
-    world.start().await;
-    let customer = world.account(10_000).await;
-    let send = world.submit(&customer, "09121234567").await;
-    world.run().await;
-    let call = world.last_call();
-    let mut killed = Killed { world, customer, send, call };
+    // Host B runs first, in the same boot as ever after; host A dials and is killed.
+    let (world, host_b) = taken_over().await;
+    let mut killed = dialled_in(world).await;
     killed.world.kill();
     // B comes back: its recorder is whole and of this boot, and knows nothing of the call.
     killed.world.file = host_b;
@@ -181,16 +191,8 @@ async fn what_another_host_dialled_is_never_called_again_by_one_that_was_there_b
 
 #[tokio::test]
 async fn a_second_data_directory_on_the_same_database_calls_nobody_again() {
-    let mut world = World::new(config(10, 50)).await;
-    let second_directory = world.file.clone();
-    world.kill();
-    world.file = MemoryFile::default();
-    world.start().await;
-    let customer = world.account(10_000).await;
-    let send = world.submit(&customer, "09121234567").await;
-    world.run().await;
-    let call = world.last_call();
-    let mut killed = Killed { world, customer, send, call };
+    let (world, second_directory) = taken_over().await;
+    let mut killed = dialled_in(world).await;
     // The first process lives on, as nothing locks the database.
     let mut first = killed.world.node.take().unwrap();
     killed.world.kill();
@@ -210,9 +212,7 @@ async fn a_second_data_directory_on_the_same_database_calls_nobody_again() {
 
 #[tokio::test]
 async fn what_was_not_sent_is_called_again_even_if_it_could_not_be_put_back_at_once() {
-    let mut world = World::new(config(10, 50)).await;
-    let customer = world.account(10_000).await;
-    world.submit(&customer, "09121234567").await;
+    let (mut world, ..) = leased().await;
     world.kill();
     // The next process knows that nothing was sent, but dies before it can write that down.
     world.database_is_there = false;
@@ -234,9 +234,7 @@ async fn a_recorder_that_is_ahead_of_the_database_vouches_for_nothing() {
         later.kill();
         later.start().await;
     }
-    let mut world = World::new(config(10, 50)).await;
-    let customer = world.account(10_000).await;
-    world.submit(&customer, "09121234567").await;
+    let (mut world, ..) = leased().await;
     world.kill();
     world.file = later.file.clone();
     world.start().await;
@@ -338,9 +336,7 @@ async fn a_call_that_ended_before_the_kill_is_shown_as_far_as_it_came_until_it_i
 
 #[tokio::test]
 async fn a_send_that_goes_back_to_the_queue_is_still_being_called_for_its_customer() {
-    let mut world = World::new(config(10, 50)).await;
-    let customer = world.account(10_000).await;
-    let send = world.submit(&customer, "09121234567").await;
+    let (mut world, customer, send) = leased().await;
     assert_eq!(world.status(&customer, send).await, Status::Calling);
     let now = world.now;
     world.node.as_mut().unwrap().drain(now);
