@@ -49,7 +49,7 @@ pub struct Ran {
     pub failed: u64,
     /// CPU of the shard's thread.
     pub shard: Duration,
-    /// CPU of the whole process.
+    /// CPU of the whole process, from the first call on.
     pub process: Duration,
     /// Datagrams sent, SIP and RTP.
     pub sent: u64,
@@ -128,13 +128,14 @@ fn nanos(span: Duration) -> u64 {
 /// Places the calls on their schedule. What the shard reports is looked at between them, since
 /// being woken for it would be this loop's cost and not the call's.
 fn place_calls(plan: &Plan) -> Result<Ran> {
-    let process = Stopwatch::start(Whose::ThisProcess)?;
     let metrics = telemetry::start_metrics()?;
     let folder = disk::scratch()?;
     let (report, mut events) = shard::event_channel();
     let recorder = recorder(folder.path(), plan)?;
     let mut shard = Shard::start(shard_config(plan), recorder, None, report)?;
     let clip = Arc::new(Clip::from_samples(&vec![1000; plan.frames * FRAME_SAMPLES]));
+    // From here on: a process that is to run for months may take a moment to start.
+    let process = Stopwatch::start(Whose::ThisProcess)?;
     let (first, pause) = (clock::instant(), Duration::from_secs(1) / plan.per_second);
     let (mut ran, mut tick) = (Ran::default(), 0);
     while ran.heard + ran.failed < plan.calls {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::postgres::{self, Cluster};
 use crate::process::{cargo, stream, succeeds};
 use crate::say::say;
+use crate::server::Profile;
 use crate::setup::{self, Goal};
 use crate::tidy;
 
@@ -135,7 +136,7 @@ fn run_steps(options: &Options, cluster: Option<&Cluster>, tally: &mut Tally) ->
     tally.check("tidy", tidy::run()?);
 
     say("\n== tests");
-    let built = crate::server::build(false);
+    let built = crate::server::build(Profile::Dev);
     tally.check("build of the server", built.is_ok());
     if let Ok(program) = built {
         let mut test = cargo();
