@@ -11,6 +11,7 @@ mod digest;
 mod far_end;
 mod full_disk;
 mod garbage;
+mod inbound;
 mod kill;
 mod locating;
 mod name_server;
