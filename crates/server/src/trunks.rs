@@ -363,7 +363,7 @@ pub fn credentials(trunk: &domain::Trunk) -> Option<Credentials> {
 }
 
 /// Whether calls on a trunk are encrypted.
-fn srtp(trunk: &domain::Trunk) -> Srtp {
+pub fn srtp(trunk: &domain::Trunk) -> Srtp {
     use domain::dialer::trunk::Srtp as Wanted;
     match trunk.srtp {
         Wanted::Off => Srtp::Off,

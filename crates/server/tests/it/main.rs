@@ -27,4 +27,5 @@ mod sandbox;
 mod shutdown;
 mod sipp;
 mod strangers;
+mod trunk_check;
 mod trunks;
