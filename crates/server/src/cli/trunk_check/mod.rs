@@ -138,9 +138,7 @@ async fn greet(
 
 /// What mends a connection that cannot be made.
 fn connection_fix(error: &Error) -> &'static str {
-    let is_tls = error.chain().any(|cause| cause.is::<tokio_rustls::rustls::Error>())
-        || format!("{error:#}").contains("certificate");
-    if is_tls {
+    if format!("{error:#}").contains("certificate") {
         "the certificate must be valid, have the host of the trunk's address as a name, and be \
          vouched for by sip.tls_authorities"
     } else {
