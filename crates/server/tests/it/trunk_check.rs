@@ -23,7 +23,7 @@ impl Checked {
         assert!(named.peek().is_some(), "there is no step {name}: {:?}", self.steps);
         let all: Vec<&Value> = named.collect();
         let verdict = all.iter().map(|step| step["verdict"].as_str().unwrap()).collect();
-        (verdict, Value::from_iter(all.into_iter().cloned()).to_string())
+        (verdict, all.into_iter().cloned().collect::<Value>().to_string())
     }
 
     fn verdict(&self, name: &str) -> String {
