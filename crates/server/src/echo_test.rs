@@ -1,4 +1,5 @@
-//! The number that a phone or a trunk calls to hear whether its line works: three beeps, and the line closes.
+//! The number that a phone or a trunk calls to hear whether its line works: three beeps, and the
+//! line closes.
 
 use std::sync::Arc;
 

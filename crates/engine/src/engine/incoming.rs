@@ -1,6 +1,6 @@
 //! Calls that come in. Only phones that prove their password and trunks that call from where they
-//! are get further than a refusal, and only to the numbers that the caller of the engine named; what
-//! becomes of them is its decision.
+//! are get further than a refusal, and only to the numbers that the caller of the engine named;
+//! what becomes of them is its decision.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

@@ -1,5 +1,6 @@
 //! `avanak trunk check` explains a trunk end to end, whatever is wrong with it. The far ends are
-//! real: the sandbox carrier, a second platform as registrar, one with a certificate, a name server.
+//! real: the sandbox carrier, a second platform as registrar, one with a certificate, a name
+//! server.
 
 use std::path::Path;
 

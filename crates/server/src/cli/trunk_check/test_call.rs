@@ -38,10 +38,7 @@ pub async fn place(
     trunk: &Trunk,
     number: &PhoneNumber,
 ) -> Result<Outcome> {
-    let media = SocketAddr::new(config.sip.listen.ip(), 0);
-    let media = udp::bind(media).with_context(|| format!("binding {media}"))?;
-    let media = UdpSocket::from_std(media).context("watching the media socket")?;
-    let port = media.local_addr().context("asking for our media port")?.port();
+    let (media, port) = media_socket(config)?;
     let mut engine = Engine::new(EngineConfig {
         sip_local: line.local,
         media_address: line.local.ip(),
@@ -103,6 +100,14 @@ pub async fn place(
             }
         }
     }
+}
+
+fn media_socket(config: &Config) -> Result<(UdpSocket, u16)> {
+    let media = SocketAddr::new(config.sip.listen.ip(), 0);
+    let media = udp::bind(media).with_context(|| format!("binding {media}"))?;
+    let media = UdpSocket::from_std(media).context("watching the media socket")?;
+    let port = media.local_addr().context("asking for our media port")?.port();
+    Ok((media, port))
 }
 
 fn spec(line: &Line, trunk: &Trunk, number: &PhoneNumber) -> CallSpec {
