@@ -21,8 +21,6 @@ const POLL: Duration = Duration::from_millis(20);
 /// How the server is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// With checks, for the tests.
-    Dev,
     /// Fast enough to be shown, and built in a few minutes.
     Quick,
     /// As operators run it, for the benchmarks.
@@ -31,13 +29,12 @@ pub enum Profile {
 
 /// Builds the server and returns its path.
 pub fn build(profile: Profile) -> Result<PathBuf> {
-    let (name, folder) = match profile {
-        Profile::Dev => ("dev", "debug"),
-        Profile::Quick => ("quick", "quick"),
-        Profile::Release => ("release", "release"),
+    let name = match profile {
+        Profile::Quick => "quick",
+        Profile::Release => "release",
     };
     run(cargo().args(["build", "--package", "server", "--bin", "avanak", "--profile", name]))?;
-    Ok(target_dir()?.join(folder).join("avanak"))
+    Ok(target_dir()?.join(name).join("avanak"))
 }
 
 /// The server to show: the one that `AVANAK_BIN` names, or a fresh build.

@@ -16,7 +16,7 @@ mod time;
 pub use account::Account;
 pub use billing::money::Rials;
 pub use billing::tariff::{Tariff, Zone};
-pub use dialer::disposition::{CallFacts, Disposition, Status};
+pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered};
 pub use dialer::trunk::Trunk;
 pub use id::{
     AccountId, AttemptId, MessageId, NodeId, PhoneId, QuickSendId, TariffId, TokenId, TrunkId,

@@ -127,6 +127,7 @@ impl Engine {
             silence: Arc::new(Clip::from_samples(&[])),
             cues: Vec::new(),
             recorded: Vec::new(),
+            rtcp: Vec::new(),
         };
         Self {
             enrolments: Enrolments::new(derive::subkey(&config.fresh_secret, *b"enr.")),
@@ -199,12 +200,15 @@ impl Engine {
         self.wires.sip_out.transmits.append(&mut out.sip);
         std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
         self.wires.recorded.append(&mut out.recorded);
+        std::mem::swap(&mut self.wires.rtcp, &mut out.rtcp);
+        self.wires.rtcp.append(&mut out.rtcp);
     }
 
     fn end(&mut self, out: &mut Outputs) {
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
         std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+        std::mem::swap(&mut self.wires.rtcp, &mut out.rtcp);
     }
 
     /// Says where peers reach us over a transport, when that is not
@@ -346,8 +350,9 @@ impl Engine {
                 self.wires.counters.phones_over_limit += over as u64;
             }
             Command::SetServices(numbers) => self.incoming.set_services(&numbers),
+            Command::SetTrunks(trunks) => self.set_trunks(&trunks),
             Command::Answer { call, script, max_duration_ms } => {
-                self.answer(now, Plan { key: call, script, max_duration_ms, phone: None });
+                self.answer(now, Plan { key: call, script, max_duration_ms, may_be_at: None });
             }
             Command::Reject { call, sip_code } => self.decline(now, call, sip_code),
             Command::SetRegistrations(specs) => {
@@ -380,7 +385,7 @@ impl Engine {
         if spec.codecs.is_empty() {
             spec.codecs = Codec::DEFAULT_ORDER.to_vec();
         }
-        let media = self.media_end(spec.call, &spec.codecs);
+        let media = self.media_end(spec.call, &spec.codecs, spec.srtp);
         let offer = media.local.print_offer();
         let invite =
             leg::invite(&self.config.secret, &spec, &destination, offer).ok_or(Refusal::BadSpec)?;
@@ -393,11 +398,11 @@ impl Engine {
         self.wires.counters.calls_started += 1;
         self.wires.events.push(Event::Dialling { call: key });
         let (script, max_duration_ms) = (spec.script, spec.max_duration_ms);
-        let phone = match &spec.target {
+        let may_be_at = match &spec.target {
             Target::Phone { address, .. } => Some(address.ip()),
-            Target::Address { .. } => None,
+            Target::Address { address, .. } => spec.symmetric_rtp.then_some(address.ip()),
         };
-        let plan = Plan { key, script, max_duration_ms, phone };
+        let plan = Plan { key, script, max_duration_ms, may_be_at };
         self.add(key, Call::new(now, plan, leg, media));
         Ok(())
     }
@@ -553,6 +558,8 @@ mod tests {
                 from_uri: uri,
                 credentials: None,
                 codecs: vec![Codec::Pcma],
+                srtp: crate::Srtp::Off,
+                symmetric_rtp: false,
                 script: Arc::new(crate::Script::message(Arc::clone(&clip), None)),
                 ring_timeout_ms: 30_000,
                 max_duration_ms: 120_000,

@@ -4,6 +4,7 @@
 //! never calls back.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use media::{Codec, EncodedClip};
@@ -109,6 +110,9 @@ pub enum Command {
     /// that proves itself is [`Event::Incoming`]. What is beyond
     /// [`crate::limits::MAX_SERVICES`] is not taken.
     SetServices(Arc<[String]>),
+    /// Replace the trunks that may call those numbers without a password, known by where they call
+    /// from. What is beyond [`crate::limits::MAX_TRUNK_RANGES`] is not taken.
+    SetTrunks(Arc<[TrunkSource]>),
     /// Answer an [`Event::Incoming`]: its script runs once the answer is acknowledged, and
     /// [`Event::Ended`] follows. Ignored when the phone has given up meanwhile; refused with 488
     /// when it offers nothing that we have.
@@ -150,6 +154,24 @@ impl CallKey {
     }
 }
 
+/// From where a trunk's requests come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkSource {
+    /// Its name, in events.
+    pub trunk: String,
+    /// Its addresses: ranges of one family each.
+    pub ranges: Vec<RangeInclusive<IpAddr>>,
+}
+
+/// Who calls us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// The phone of this username, which proved its password.
+    Phone(String),
+    /// The trunk of this name, by the address that it calls from.
+    Trunk(String),
+}
+
 /// Where a call goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -172,6 +194,18 @@ pub enum Target {
     },
 }
 
+/// Whether the sound of a call is encrypted, with keys in the description (RFC 4568).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Srtp {
+    /// It is not.
+    #[default]
+    Off,
+    /// If the peer wants it, too.
+    Optional,
+    /// Otherwise there is no call.
+    Required,
+}
+
 /// A call to place.
 #[derive(Debug, Clone)]
 pub struct CallSpec {
@@ -187,6 +221,11 @@ pub struct CallSpec {
     pub credentials: Option<Credentials>,
     /// Codecs in the order of preference. Empty: PCMA, PCMU.
     pub codecs: Vec<Codec>,
+    /// Whether its sound is encrypted.
+    pub srtp: Srtp,
+    /// Whether sound is sent to where it comes from, when that is not what the peer described.
+    /// With a phone it always is.
+    pub symmetric_rtp: bool,
     /// What is done once it is answered. Keys are reported in any case.
     pub script: Arc<Script>,
     /// How long to wait for the answer, counted from `Start`, before CANCEL, milliseconds.
@@ -345,6 +384,8 @@ pub struct Outputs {
     pub sip: Vec<Transmit>,
     /// Packets for the RTP sockets.
     pub rtp: Vec<RtpTransmit>,
+    /// Reports for the RTP sockets.
+    pub rtcp: Vec<RtcpTransmit>,
     /// What happened.
     pub events: Vec<Event>,
     /// What was recorded.
@@ -356,6 +397,7 @@ impl Outputs {
     pub fn clear(&mut self) {
         self.sip.clear();
         self.rtp.clear();
+        self.rtcp.clear();
         self.events.clear();
         self.recorded.clear();
     }
@@ -402,14 +444,32 @@ pub struct RtpTransmit {
     pub clip: Arc<EncodedClip>,
     /// Which frame of the clip; from the frame count on it is silence.
     pub frame: u32,
+    /// What follows the header instead, when the call is encrypted.
+    pub sealed: Option<Box<[u8]>>,
 }
 
 impl RtpTransmit {
     /// The bytes that follow the header.
     pub fn payload(&self) -> &[u8] {
+        self.sealed.as_deref().unwrap_or_else(|| self.sound())
+    }
+
+    fn sound(&self) -> &[u8] {
         let frame = usize::try_from(self.frame).ok().and_then(|frame| self.clip.frame(frame));
         frame.unwrap_or(self.clip.codec().silent_frame())
     }
+}
+
+/// One packet of RTCP to send: a few in a minute of each call. Nothing is told when it is refused,
+/// as nothing depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtcpTransmit {
+    /// The index of the socket in [`EngineConfig::rtp_ports`].
+    pub slot: u8,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// The datagram.
+    pub bytes: Vec<u8>,
 }
 
 /// The bytes of a dialog for the flight recorder; [`DialogSnapshot::decode`] reads them. `None`
@@ -478,8 +538,8 @@ pub enum Event {
     Incoming {
         /// Which call: a key of the engine's own, above every key that a caller gives.
         call: CallKey,
-        /// Who calls: the phone that proved its password.
-        username: String,
+        /// Who calls.
+        caller: Caller,
         /// The number it called.
         number: String,
     },

@@ -3,6 +3,7 @@
 use media::Codec;
 use media::detect::answering_machine::Verdict;
 use media::detect::progress::Progress;
+use media::rtp::PeerView;
 
 use crate::keys::Keys;
 use crate::limits::MAX_REASON_BYTES;
@@ -20,10 +21,15 @@ pub enum Cause {
     NoAnswer,
     /// A final failure response: the code is in [`Outcome::sip_code`].
     Failed,
-    /// Nothing came back to the INVITE (RFC 3261 timer B), or it could not be delivered.
+    /// Nothing came back to the INVITE for 32 s (RFC 3261 timer B).
     NoResponse,
+    /// The INVITE could not be delivered.
+    Undeliverable,
     /// It was answered with a description that leaves nothing to send; we hung up at once.
     NoMediaAgreed,
+    /// It was answered in the clear, or without a key that we can use, where calls are encrypted;
+    /// we hung up at once.
+    NotEncrypted,
     /// The hard deadline of the call passed.
     DeadlineReached,
     /// The caller of the engine asked for the end, or the peer left our 200 to its re-INVITE
@@ -137,6 +143,8 @@ pub struct RtpSummary {
     pub jitter_us: u32,
     /// Datagrams from the agreed address that were not RTP of an agreed payload type.
     pub strangers: u32,
+    /// What the peer's last report said of what we sent (RFC 3550 §6.4), if it sent any.
+    pub peer: Option<PeerView>,
     /// Another call of the slot had the same remote address, so nothing was received for this one.
     pub ambiguous: bool,
 }

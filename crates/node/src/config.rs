@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::AccountId;
 use domain::dialer::trunk::NumberFormat;
-use engine::{Codec, Credentials, MachineDetection, Transport};
+use engine::{Codec, Credentials, Hop, Located, MachineDetection, Srtp};
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -58,10 +58,10 @@ pub struct Trunk {
     pub name: String,
     /// Whether new calls may take it. Calls of a killed process are ended over it in any case.
     pub enabled: bool,
-    /// Where its INVITEs are sent.
-    pub address: SocketAddr,
-    /// What carries them.
-    pub transport: Transport,
+    /// What stands behind the `@` of its URIs: a domain or address, with a port if it has one.
+    pub host: String,
+    /// Where its INVITEs are sent: servers that stand in for each other.
+    pub servers: Vec<Located>,
     /// The number shown to the callee: the user part of From.
     pub caller_id: String,
     /// The numbers of accounts that show one of their own.
@@ -72,6 +72,10 @@ pub struct Trunk {
     pub credentials: Option<Credentials>,
     /// Codecs in the order of preference. Empty: the engine's own order.
     pub codecs: Vec<Codec>,
+    /// Whether calls are encrypted.
+    pub srtp: Srtp,
+    /// Whether sound is sent to where it comes from, when that is not what was described.
+    pub symmetric_rtp: bool,
     /// How much it takes.
     pub caps: Caps,
     /// Beginnings of the national numbers it takes; empty takes all.
@@ -88,13 +92,15 @@ impl Trunk {
         Self {
             name: name.to_owned(),
             enabled: true,
-            address,
-            transport: Transport::Udp,
+            host: address.to_string(),
+            servers: vec![Located::at(Hop::udp(address))],
             caller_id: caller_id.to_owned(),
             caller_ids: BTreeMap::new(),
             number_format: NumberFormat::default(),
             credentials: None,
             codecs: Vec::new(),
+            srtp: Srtp::Off,
+            symmetric_rtp: false,
             caps,
             prefixes: Vec::new(),
             priority: 0,

@@ -49,6 +49,7 @@ impl Node {
             Command::HangUp { .. }
             | Command::SetPhones(_)
             | Command::SetServices(_)
+            | Command::SetTrunks(_)
             | Command::Answer { .. }
             | Command::Reject { .. }
             | Command::SetRegistrations(_)
@@ -70,7 +71,10 @@ impl Node {
 
     fn on_ended(&mut self, now: Moment, shard: usize, key: CallKey, outcome: &Outcome) {
         let Some(call) = self.calls.get(&key) else { return };
-        let Stage::Placed { started } = call.stage else { return };
+        let Stage::Placed { started, server } = call.stage else { return };
+        if let Some(server) = server {
+            self.marks.learn(server, outcome, now.steady);
+        }
         match verdict(call.attempt, &call.terms, outcome, started.wall) {
             Verdict::NotSent => self.send_back(key, now.wall.plus_ms(PAUSE_MS)),
             Verdict::Ended(ended) => {

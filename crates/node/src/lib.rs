@@ -23,6 +23,7 @@ mod moment;
 mod node;
 pub mod recorder;
 mod recovery;
+mod servers;
 mod settle;
 mod spec;
 mod turn;

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use app::dialing::{CallRecord, EndedCall, Meaning};
-use domain::{AttemptId, CallFacts, Disposition, Timestamp};
+use domain::{AttemptId, CallFacts, Disposition, Timestamp, Unanswered};
 use engine::{CallKey, Cause, Outcome, Refusal};
 
 use crate::live::Terms;
@@ -93,7 +93,7 @@ pub(crate) fn verdict(
 ) -> Verdict {
     let meaning = match outcome.cause {
         Cause::Refused(Refusal::Full | Refusal::Taken) => return Verdict::NotSent,
-        Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed => {
+        Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed | Cause::NotEncrypted => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
         Cause::AnsweringMachine => Meaning::Decided(Disposition::AnsweringMachine),
@@ -101,13 +101,7 @@ pub(crate) fn verdict(
         _ if outcome.answered && outcome.heard_ms == 0 && outcome.rtp.refused > 0 => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
-        cause => Meaning::Call(CallFacts {
-            answered: outcome.answered,
-            heard_to_end: outcome.heard_to_end,
-            rang_out: cause == Cause::NoAnswer,
-            sip_code: outcome.sip_code,
-            q850: outcome.q850,
-        }),
+        _ => Meaning::Call(facts_of(outcome)),
     };
     let at = |us: Option<u64>| {
         let us = i64::try_from(us?).ok()?;
@@ -127,6 +121,24 @@ pub(crate) fn verdict(
     };
     let ended_at = at(timeline.ended_us).unwrap_or(started);
     Verdict::Ended(Box::new(ended(attempt, terms, meaning, record, ended_at)))
+}
+
+/// What the rules are told of a call.
+fn facts_of(outcome: &Outcome) -> CallFacts {
+    let unanswered = match outcome.cause {
+        Cause::NoAnswer => Some(Unanswered::RangOut),
+        Cause::NoResponse => Some(Unanswered::Silent),
+        Cause::Undeliverable => Some(Unanswered::Undeliverable),
+        Cause::DeadlineReached | Cause::HungUpByUs => Some(Unanswered::CutByUs),
+        _ => None,
+    };
+    CallFacts {
+        answered: outcome.answered,
+        heard_to_end: outcome.heard_to_end,
+        unanswered: unanswered.filter(|_| !outcome.answered),
+        sip_code: outcome.sip_code,
+        q850: outcome.q850,
+    }
 }
 
 /// The end of a call that no outcome tells of: decided by the node, and why in a word.
@@ -166,7 +178,9 @@ fn cause_word(cause: Cause) -> &'static str {
         Cause::NoAnswer => "no_answer",
         Cause::Failed => "failed",
         Cause::NoResponse => "no_response",
+        Cause::Undeliverable => "undeliverable",
         Cause::NoMediaAgreed => "no_media_agreed",
+        Cause::NotEncrypted => "not_encrypted",
         Cause::DeadlineReached => "deadline_reached",
         Cause::HungUpByUs => "hung_up_by_us",
         Cause::Refused(Refusal::Full) => "refused_full",

@@ -7,8 +7,8 @@ use app::dialing::PhoneContact;
 use domain::{AccountId, AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, KeySet, OnMachine,
-    Play, Record, Script, Step, Target, Transport,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Hop, KeySet,
+    OnMachine, Play, Record, Script, Srtp, Step, Target, Transport,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -49,6 +49,8 @@ pub(crate) fn call_spec(
         from_uri,
         credentials: credentials(trunk),
         codecs: codecs(config, &call.trunk),
+        srtp: trunk.map_or(Srtp::Off, |trunk| trunk.srtp),
+        symmetric_rtp: trunk.is_some_and(|trunk| trunk.symmetric_rtp),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
         script: Arc::new(script(config, &call.terms, clip)),
         ring_timeout_ms: config.ring_timeout_ms,
@@ -98,21 +100,15 @@ pub(crate) fn may_take(config: &NodeConfig, name: &str) -> bool {
     trunk(config, name).is_some_and(|trunk| trunk.enabled)
 }
 
-/// Where calls to a public number go; `None` when the trunk is configured no more.
-pub(crate) fn trunk_target(
-    config: &NodeConfig,
-    name: &str,
-    number: &PhoneNumber,
-) -> Option<Target> {
-    let trunk = trunk(config, name)?;
-    let address = trunk.address;
-    let transport = match trunk.transport {
+/// Where calls to a public number go, at one of the trunk's servers.
+pub(crate) fn trunk_target(trunk: &Trunk, server: Hop, number: &PhoneNumber) -> Target {
+    let transport = match server.transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
         Transport::Tls => ";transport=tls",
     };
-    let uri = format!("sip:{}@{address}{transport}", trunk.number_format.apply(number));
-    Some(Target::Address { address, request_uri: uri.clone(), to: uri })
+    let uri = format!("sip:{}@{}{transport}", trunk.number_format.apply(number), trunk.host);
+    Target::Address { address: server.address, request_uri: uri.clone(), to: uri }
 }
 
 /// Where calls to a phone go; `None` when its address cannot be told from what is known. A fixed
@@ -137,7 +133,7 @@ fn address_in(uri: &str) -> Option<SocketAddr> {
     })
 }
 
-fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
+pub(crate) fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
     config.trunks.iter().find(|trunk| trunk.name == name)
 }
 

@@ -172,9 +172,7 @@ impl Witness {
         let Some(call) = self.calls.get_mut(&call_id) else { return };
         let (state, what) = match start {
             Start::Response(code) if method == "INVITE" => {
-                // What comes after that finds no transaction: the call can be neither known nor
-                // cancelled (RFC 3261 §17.1.1.2).
-                call.responded |= now - call.started < TIMER_B_US;
+                call.responded = true;
                 let state = match code {
                     ..300 => return,
                     401 | 407 => State::Challenged,

@@ -9,6 +9,6 @@ mod router;
 mod serve;
 
 pub use probe::Readiness;
-pub use rest::{errors_page, method_name, status_label};
+pub use rest::{dispositions_page, errors_page, method_name, status_label};
 pub use router::{Settings, router};
 pub use serve::serve;

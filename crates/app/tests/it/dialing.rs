@@ -44,7 +44,7 @@ fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
         meaning: Meaning::Call(CallFacts {
             answered: true,
             heard_to_end: heard_ms >= job.clip_ms,
-            rang_out: false,
+            unanswered: None,
             sip_code: Some(200),
             q850: None,
         }),

@@ -13,12 +13,53 @@ const PREFIXES_MAX: usize = 500;
 const PREFIX_MAX: usize = 11;
 /// Codecs that calls can be offered with.
 pub const CODECS: [&str; 3] = ["pcma", "pcmu", "g722"];
-/// What carries SIP to a trunk.
-pub const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
+/// What carries SIP to a trunk; `auto` leaves it to the carrier's DNS (RFC 3263).
+pub const TRANSPORTS: [&str; 4] = ["udp", "tcp", "tls", "auto"];
+/// For how long we may register at a time, seconds.
+const REGISTER_EXPIRES_S: std::ops::RangeInclusive<u32> = 60..=86_400;
+/// For how long we register when nothing else is said, seconds.
+pub const REGISTER_EXPIRES_DEFAULT_S: u32 = 3_600;
 /// What stands for the whole national number (`09121234567`) in a number format.
 const NATIONAL: &str = "{national}";
 /// What stands for the national number without its 0 (`9121234567`) in a number format.
 const SUBSCRIBER: &str = "{subscriber}";
+
+/// Whether calls on a trunk are encrypted (SRTP with keys in the description, RFC 4568).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Srtp {
+    /// They are not.
+    #[default]
+    Off,
+    /// If the carrier wants it, too.
+    Optional,
+    /// Always; a carrier that does not gets no call.
+    Required,
+    /// Always, and even where the keys travel in the open.
+    Forced,
+}
+
+impl Srtp {
+    /// All of them with their names.
+    const NAMED: [(Self, &str); 4] = [
+        (Self::Off, "off"),
+        (Self::Optional, "optional"),
+        (Self::Required, "required"),
+        (Self::Forced, "forced"),
+    ];
+
+    /// Reads `off`, `optional`, `required` or `forced`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::NAMED.into_iter().find(|(_, name)| *name == text).map(|(srtp, _)| srtp)
+    }
+}
+
+impl std::fmt::Display for Srtp {
+    /// What [`Self::parse`] reads.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = Self::NAMED.into_iter().find(|(srtp, _)| srtp == self);
+        f.write_str(named.map_or("off", |(_, name)| name))
+    }
+}
 
 /// A secret: it never shows in logs or messages.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -30,12 +71,22 @@ impl std::fmt::Debug for Password {
     }
 }
 
+/// That we register with a trunk, which takes calls of ours only then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// The domain that we register in; empty when it is the host of the trunk's address.
+    pub registrar: String,
+    /// For how long at a time, seconds.
+    pub expires_s: u32,
+}
+
 /// A route to the telephone network, as the operator describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trunk {
     /// Its name in logs, metrics and records.
     pub name: String,
-    /// The carrier's SIP server: a host or `HOST:PORT`.
+    /// The carrier's SIP server: a domain (whose records say where its servers are), or
+    /// `HOST:PORT`.
     pub address: String,
     /// What carries SIP: one of [`TRANSPORTS`].
     pub transport: String,
@@ -43,12 +94,18 @@ pub struct Trunk {
     pub username: String,
     /// Password for digest authentication. Kept as it is, since a digest is made from it.
     pub password: Password,
+    /// Whether and how we register with it.
+    pub register: Option<Register>,
     /// The number shown to the callee.
     pub caller_id: String,
     /// How numbers are written towards it.
     pub number_format: NumberFormat,
     /// Of [`CODECS`] in the order of the offer; empty leaves it to us.
     pub codecs: Vec<String>,
+    /// Whether calls are encrypted.
+    pub srtp: Srtp,
+    /// Whether sound is sent to where it comes from, when that is not what was described.
+    pub symmetric_rtp: bool,
     /// Beginnings of the national numbers it takes; empty takes all.
     pub prefixes: Vec<String>,
     /// Most calls at the same time.
@@ -70,9 +127,12 @@ impl Default for Trunk {
             transport: String::from("udp"),
             username: String::new(),
             password: Password::default(),
+            register: None,
             caller_id: String::from("avanak"),
             number_format: NumberFormat::default(),
             codecs: Vec::new(),
+            srtp: Srtp::Off,
+            symmetric_rtp: false,
             prefixes: Vec::new(),
             max_channels: 30,
             max_cps: 10,
@@ -93,10 +153,14 @@ pub enum TrunkFault {
     Transport,
     /// A user name or password that cannot be sent.
     Credentials,
+    /// A registration of nobody, in no domain, or for too short or too long.
+    Register,
     /// Not a caller's number.
     CallerId,
     /// Not a codec of ours, or twice the same.
     Codecs,
+    /// Keys would travel in the open.
+    Srtp,
     /// A prefix that is not of digits.
     Prefix(String),
     /// More prefixes than are looked through for each call.
@@ -114,12 +178,22 @@ impl std::fmt::Display for TrunkFault {
             Self::Address => f.write_str(
                 "address: the carrier's SIP server, like 192.0.2.10 or sip.example:5060",
             ),
-            Self::Transport => f.write_str("transport: udp, tcp or tls"),
+            Self::Transport => f.write_str("transport: udp, tcp, tls or auto"),
             Self::Credentials => {
                 write!(f, "username and password: at most {TEXT_MAX} printable characters")
             }
+            Self::Register => write!(
+                f,
+                "register: it wants a username, a registrar that is a domain, and between {} and \
+                 {} seconds",
+                REGISTER_EXPIRES_S.start(),
+                REGISTER_EXPIRES_S.end()
+            ),
             Self::CallerId => f.write_str("caller_id: letters, digits and +._- only"),
             Self::Codecs => f.write_str("codecs: each of pcma, pcmu and g722 at most once"),
+            Self::Srtp => f.write_str(
+                "srtp: without tls its keys travel in the open; 'forced' does it nevertheless",
+            ),
             Self::Prefix(prefix) => {
                 write!(f, "prefixes: '{prefix}' is not 1 to {PREFIX_MAX} digits")
             }
@@ -155,6 +229,15 @@ impl Trunk {
         if !printable(&self.username) || !printable(&self.password.0) {
             return Err(TrunkFault::Credentials);
         }
+        let usable = |register: &Register| {
+            !self.username.is_empty()
+                && register.registrar.len() <= TEXT_MAX
+                && plain(&register.registrar, b".:-[]")
+                && REGISTER_EXPIRES_S.contains(&register.expires_s)
+        };
+        if !self.register.as_ref().is_none_or(usable) {
+            return Err(TrunkFault::Register);
+        }
         if !is_caller_id(&self.caller_id) {
             return Err(TrunkFault::CallerId);
         }
@@ -162,6 +245,10 @@ impl Trunk {
         let known = |codec: &String| CODECS.contains(&codec.as_str());
         if !self.codecs.iter().all(known) || self.codecs.iter().enumerate().any(twice) {
             return Err(TrunkFault::Codecs);
+        }
+        let guarded = matches!(self.srtp, Srtp::Optional | Srtp::Required);
+        if guarded && self.transport != "tls" {
+            return Err(TrunkFault::Srtp);
         }
         self.check_routing()
     }
@@ -264,6 +351,10 @@ mod tests {
         Trunk { name, address, ..Trunk::default() }
     }
 
+    fn hourly(registrar: &str) -> Register {
+        Register { registrar: registrar.to_owned(), expires_s: 3_600 }
+    }
+
     #[test]
     fn numbers_are_written_as_the_carrier_wants_them() {
         let number = PhoneNumber::parse("09121234567").unwrap();
@@ -299,6 +390,9 @@ mod tests {
             (Trunk { caller_id: text("<sip>"), ..usable() }, "caller_id"),
             (Trunk { codecs: vec![text("pcma"), text("pcma")], ..usable() }, "codecs"),
             (Trunk { codecs: vec![text("MP3")], ..usable() }, "codecs"),
+            (Trunk { register: Some(hourly("")), ..usable() }, "username"),
+            (Trunk { register: Some(hourly("a b")), username: text("u"), ..usable() }, "registrar"),
+            (Trunk { srtp: Srtp::Required, ..usable() }, "srtp"),
             (Trunk { prefixes: vec![text("09x")], ..usable() }, "'09x'"),
             (Trunk { prefixes: vec![text("")], ..usable() }, "prefixes"),
             (Trunk { max_channels: 0, ..usable() }, "max_channels"),
@@ -308,6 +402,19 @@ mod tests {
             let fault = wrong.check().unwrap_err().to_string();
             assert!(fault.contains(named), "{fault}");
         }
+    }
+
+    /// Goal: encryption is asked for where it keeps a secret, or by somebody who says so.
+    #[test]
+    fn srtp_wants_a_transport_that_hides_its_keys() {
+        for srtp in [Srtp::Off, Srtp::Optional, Srtp::Required, Srtp::Forced] {
+            assert_eq!(Srtp::parse(&srtp.to_string()), Some(srtp));
+            let over = |transport: &str| Trunk { srtp, transport: transport.into(), ..usable() };
+            assert_eq!(over("tls").check(), Ok(()));
+            let open = matches!(srtp, Srtp::Off | Srtp::Forced);
+            assert_eq!(over("udp").check().is_ok(), open);
+        }
+        assert_eq!(Srtp::parse("on"), None);
     }
 
     #[test]

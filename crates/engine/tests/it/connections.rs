@@ -33,7 +33,7 @@ fn a_call_over_a_connection_that_cannot_be_made() {
     let peer = Hop { transport: Transport::Tcp, address: address(TRUNK) };
     world.engine.handle(world.now, Input::Disconnected { peer }, &mut out);
     let Some(Event::Ended { outcome, .. }) = out.events.last() else { panic!() };
-    assert_eq!(outcome.cause, Cause::NoResponse);
+    assert_eq!(outcome.cause, Cause::Undeliverable);
     assert_eq!(world.engine.live(), engine::Live::default());
 }
 

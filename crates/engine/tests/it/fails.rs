@@ -63,7 +63,7 @@ fn an_undeliverable_datagram_ends_the_call_at_once() {
     world.start(call(1, "09990000408"));
     let destination = address(CARRIER_SIP);
     world.engine_input(engine::Input::Undeliverable { destination });
-    assert_eq!(world.outcome(1).cause, Cause::NoResponse);
+    assert_eq!(world.outcome(1).cause, Cause::Undeliverable);
     world.run_until_quiet();
 }
 

@@ -4,6 +4,7 @@
 
 mod abandon;
 mod connections;
+mod encrypted;
 mod enrolments;
 mod fails;
 mod hostile;
@@ -15,5 +16,6 @@ mod peer;
 mod phones;
 mod plays;
 mod property;
+mod reports;
 mod scripts;
 mod world;

@@ -155,7 +155,7 @@ pub struct Local {
     pub telephone_event: Option<u8>,
     /// What we are willing to do.
     pub direction: Direction,
-    /// Whether RTCP may come to our RTP port (RFC 5761).
+    /// Whether RTCP may come to our RTP port, on which peers are told so (RFC 5761, RFC 3605).
     pub rtcp_mux: bool,
     /// Our keys, to encrypt with; `None` to speak plain RTP only.
     pub srtp: Option<Box<LocalSrtp>>,
@@ -167,6 +167,9 @@ pub struct LocalSrtp {
     /// Whether plain RTP is refused. Otherwise keys are offered beside plain RTP, and a peer
     /// without them is spoken to in the clear.
     pub required: bool,
+    /// What a call has agreed on already: no other suite will do from then on, and nothing in the
+    /// clear. Our key stream would begin anew otherwise, and it must never do that twice.
+    pub agreed: Option<Suite>,
     /// A key for each of [`Suite::ALL`].
     pub keys: [MasterKey; Suite::ALL.len()],
 }

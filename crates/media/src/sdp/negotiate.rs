@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::print::{Audio, print_refused};
-use super::{Connection, CryptoLine, Description, Direction, Local, Malformed, Media};
+use super::print::{Audio, Rtcp, print_refused};
+use super::{Connection, CryptoLine, Description, Direction, Local, LocalSrtp, Malformed, Media};
 use crate::srtp::{MasterKey, Suite};
 use crate::{Codec, SAMPLE_RATE_HZ};
 
@@ -21,9 +21,9 @@ pub struct Negotiated {
     pub remote: SocketAddr,
     /// What we may do: `sends()` and `receives()` are ours.
     pub direction: Direction,
-    /// Where the peer wants RTCP that leaves from our RTP port: it agreed to have both on one
-    /// port (RFC 5761), or named a port (RFC 3605). `None`: it expects RTCP from and at other
-    /// ports, so nothing is sent.
+    /// Where the peer wants RTCP, and sends its own from: the address of its RTP when it agreed
+    /// to have both on one port (RFC 5761), the one that it named (RFC 3605), or the port above
+    /// that of its RTP (RFC 3550 §11).
     pub rtcp: Option<SocketAddr>,
     /// The keys, when the audio is encrypted.
     pub srtp: Option<Protection>,
@@ -93,7 +93,10 @@ pub fn answer_offer(local: &Local, body: &[u8]) -> Result<(Negotiated, Vec<u8>),
         if index == chosen {
             let crypto: Vec<CryptoLine> = negotiated
                 .srtp
-                .and_then(|srtp| Some(CryptoLine { key: srtp.ours, ..*usable_line(media)? }))
+                .zip(local.srtp.as_deref())
+                .and_then(|(keys, srtp)| {
+                    Some(CryptoLine { key: keys.ours, ..*usable_line(srtp, media)? })
+                })
                 .into_iter()
                 .collect();
             let audio = Audio {
@@ -101,7 +104,11 @@ pub fn answer_offer(local: &Local, body: &[u8]) -> Result<(Negotiated, Vec<u8>),
                 formats: &[(negotiated.payload_type, negotiated.codec)],
                 telephone_event: negotiated.telephone_event_pt,
                 direction: negotiated.direction,
-                rtcp_mux: local.rtcp_mux && media.rtcp_mux,
+                rtcp: match (local.rtcp_mux, media.rtcp_mux) {
+                    (false, _) => Rtcp::Unsaid,
+                    (true, true) => Rtcp::Mux,
+                    (true, false) => Rtcp::Named,
+                },
                 crypto: &crypto,
             };
             local.print_audio(&mut text, &audio);
@@ -126,19 +133,20 @@ fn is_secure(media: &Media) -> bool {
     secure.iter().any(|protocol| media.protocol.eq_ignore_ascii_case(protocol))
 }
 
-/// The line whose key is used: the first in the peer's order that we understood.
-fn usable_line(media: &Media) -> Option<&CryptoLine> {
-    media.crypto.first()
+/// The line whose key is used: the first in the peer's order that we understood and may take.
+fn usable_line<'a>(srtp: &LocalSrtp, media: &'a Media) -> Option<&'a CryptoLine> {
+    let may_be = |line: &&CryptoLine| srtp.agreed.is_none_or(|suite| suite == line.suite);
+    media.crypto.iter().find(may_be)
 }
 
 /// The keys of both sides, or none where plain RTP will do.
 fn protection(local: &Local, media: &Media) -> Result<Option<Protection>, Refusal> {
     let Some(srtp) = local.srtp.as_deref() else { return Ok(None) };
-    match usable_line(media) {
+    match usable_line(srtp, media) {
         Some(line) => {
             Ok(Some(Protection { suite: line.suite, ours: srtp.key(line.suite), theirs: line.key }))
         }
-        None if srtp.required || is_secure(media) => Err(Refusal::NoKeys),
+        None if srtp.required || srtp.agreed.is_some() || is_secure(media) => Err(Refusal::NoKeys),
         None => Ok(None),
     }
 }
@@ -158,12 +166,13 @@ fn agree(local: &Local, description: &Description, media: &Media) -> Result<Nego
     let telephone_event_pt = local.telephone_event.and_then(|_| telephone_event_of(media));
     let remote = SocketAddr::new(*address, media.port);
     let named = media.rtcp.map(|(port, at)| SocketAddr::new(at.unwrap_or(*address), port));
+    let above = || Some(SocketAddr::new(*address, media.port.checked_add(1)?));
     Ok(Negotiated {
         codec,
         payload_type,
         telephone_event_pt,
         remote,
-        rtcp: if local.rtcp_mux && media.rtcp_mux { Some(remote) } else { named },
+        rtcp: if local.rtcp_mux && media.rtcp_mux { Some(remote) } else { named.or_else(above) },
         srtp: protection(local, media)?,
         direction: theirs(description, media, *address).mirrored().and(local.direction),
     })

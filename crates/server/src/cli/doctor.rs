@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use store::Kind;
 
 use super::{open, say, trunk, trunk_check};
 use crate::config::Config;
 use crate::tts::EspeakNg;
-use crate::{address, clock, open_files, udp};
+use crate::{clock, open_files, trunks, udp};
 
 /// Check configuration, disk, open files, database, ports, speech, clock and trunks, and say the
 /// fix for each that fails. Ports in use are no failure: a running server has them.
@@ -32,7 +32,7 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
         ("database", database(config).await),
         ("http port", port(config.http.listen, false)),
         ("sip port", port(config.sip.listen, true)),
-        ("own address", own_address(config)),
+        ("own address", own_address(config).await),
         ("media ports", media_ports(config)),
         ("speech", speech(config).await),
         ("clock", clock_is_sane()),
@@ -47,7 +47,10 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
         checks.push(("trunks", Ok(String::from(note))));
     }
     for trunk in &trunks {
-        let found = trunk_check::check(config, trunk).await.map(|lines| lines.join("; "));
+        let found = trunk_check::check(config, trunk, None).await.and_then(|report| {
+            let summary = format!("{}: {}", trunk.name, report.summary());
+            if report.passed() { Ok(summary) } else { bail!(summary) }
+        });
         checks.push(("trunk", found));
     }
     let mut all_well = true;
@@ -140,8 +143,8 @@ fn is_free(bound: std::io::Result<()>, address: SocketAddr) -> Result<bool> {
     }
 }
 
-fn own_address(config: &Config) -> Result<String> {
-    let advertised = address::advertised(config)?;
+async fn own_address(config: &Config) -> Result<String> {
+    let advertised = trunks::advertised_by(config).await?;
     Ok(format!("trunks and phones are told to reach us at {advertised}"))
 }
 

@@ -12,7 +12,7 @@ use store::quick_send::{Ended, State};
 
 use super::{open, say};
 use crate::config::Config;
-use crate::{address, sandbox};
+use crate::{address, sandbox, trunks};
 
 /// What can be asked about quick sends.
 #[derive(Debug, Subcommand)]
@@ -33,7 +33,7 @@ pub async fn run(config: &Config, command: QuickSend) -> Result<ExitCode> {
     let app = open::app(config).await?;
     let story = app::quick_send::story(&app, QuickSendId(id)).await.map_err(open::failed)?;
     let Some(story) = story else { bail!("there is no quick send {id}") };
-    let heard = heard(config, &story)?;
+    let heard = heard(config, &story).await?;
     if json {
         say(&as_json(&story, heard.as_ref()).to_string())?;
     } else {
@@ -48,12 +48,12 @@ struct Heard {
     ms: u64,
 }
 
-fn heard(config: &Config, story: &Story) -> Result<Option<Heard>> {
+async fn heard(config: &Config, story: &Story) -> Result<Option<Heard>> {
     let State::Ended(ended) = &story.send.state else { return Ok(None) };
     if ended.trunk.as_deref() != Some(sandbox::TRUNK) {
         return Ok(None);
     }
-    let host = address::host(address::advertised(config)?);
+    let host = address::host(trunks::advertised_by(config).await?);
     let call_id = node::call_id(ended.attempt, &host);
     let dir = config.heard_dir();
     let Some(wav) = sandbox::file_name(&call_id).map(|name| dir.join(format!("{name}.wav"))) else {
@@ -121,12 +121,20 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
         "trunk": ended.and_then(|ended| ended.trunk.clone()),
         "cause": ended.map(|ended| ended.facts.cause.clone()),
         "sip_code": ended.and_then(|ended| ended.facts.sip_code),
+        "q850": ended.and_then(|ended| ended.facts.q850),
         "clip_seconds": seconds(story.send.clip_ms.into()),
         "played_seconds": seconds(ended.map_or(0, |ended| ended.facts.heard_ms).into()),
         "heard_wav": heard.map(|heard| heard.wav.display().to_string()),
         "heard_seconds": heard.map(|heard| seconds(heard.ms)),
         "ladder": ladder,
     })
+}
+
+/// Why a call ended, with the codes as they came.
+fn signs(cause: &str, sip_code: Option<u16>, q850: Option<u8>) -> String {
+    let sip_code = sip_code.map_or(String::new(), |code| format!(", SIP {code}"));
+    let q850 = q850.map_or(String::new(), |cause| format!(", Q.850 {cause}"));
+    format!("{cause}{sip_code}{q850}")
 }
 
 fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
@@ -136,8 +144,9 @@ fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
     say(&format!("held       {} rials", send.hold))?;
     if let Some(ended) = ended(story) {
         say(&format!("charged    {} rials", ended.charge))?;
-        let code = ended.facts.sip_code.map_or(String::new(), |code| format!(", SIP {code}"));
-        say(&format!("cause      {}{code}", ended.facts.cause))?;
+        let facts = &ended.facts;
+        say(&format!("trunk      {}", ended.trunk.as_deref().unwrap_or("none")))?;
+        say(&format!("cause      {}", signs(&facts.cause, facts.sip_code, facts.q850)))?;
         say(&format!(
             "played     {} of {} s",
             seconds(ended.facts.heard_ms.into()),

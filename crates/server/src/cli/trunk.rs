@@ -8,12 +8,13 @@ use anyhow::{Context as _, Result, bail};
 use app::App;
 use app::trunk::{Kept, Source};
 use clap::{Args, Subcommand};
-use domain::dialer::trunk::{NumberFormat, Password};
-use domain::{AccountId, Trunk as Described};
+use domain::dialer::trunk::{NumberFormat, Password, REGISTER_EXPIRES_DEFAULT_S, Register, Srtp};
+use domain::{AccountId, PhoneNumber, Trunk as Described};
 use serde_json::json;
 
 use super::{open, say, trunk_check};
 use crate::config::Config;
+use crate::resolver::Resolver;
 use crate::{address, trunks};
 
 /// What can be done with trunks. All of it works while the server runs, which takes it up within
@@ -80,17 +81,24 @@ pub enum Trunk {
         #[arg(long)]
         number: Option<String>,
     },
-    /// Ask a trunk whether it is there, and explain what was found.
+    /// Explain a trunk end to end: its DNS records, connection, certificate, answer, registration,
+    /// codecs. Fails when a step failed.
     Check {
         /// The trunk's name; without it, all of them.
         name: Option<String>,
+        /// Also call this number over the trunk, and play three beeps. It is a real call.
+        #[arg(long, value_name = "NUMBER", requires = "name")]
+        call: Option<String>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
     },
 }
 
 /// What a trunk is described by beside name and address.
 #[derive(Debug, Args)]
 pub struct Fields {
-    /// What carries SIP: udp, tcp or tls.
+    /// What carries SIP: udp, tcp, tls, or auto, as the carrier's DNS says.
     #[arg(long)]
     transport: Option<String>,
     /// User name for digest authentication; empty when the carrier knows us by address.
@@ -100,6 +108,15 @@ pub struct Fields {
     /// The database keeps it as it is, since a digest is made from it.
     #[arg(long)]
     password: Option<String>,
+    /// Whether we register with it, which takes calls of ours only then.
+    #[arg(long, value_name = "true|false")]
+    register: Option<bool>,
+    /// The domain that we register in; empty when it is the host of the address.
+    #[arg(long)]
+    registrar: Option<String>,
+    /// For how long at a time we register, in seconds.
+    #[arg(long)]
+    register_expires_s: Option<u32>,
     /// The number shown to the callee.
     #[arg(long)]
     caller_id: Option<String>,
@@ -110,6 +127,13 @@ pub struct Fields {
     /// Codecs in the order of the offer, like pcma,g722; empty leaves it to us.
     #[arg(long, value_delimiter = ',')]
     codecs: Option<Vec<String>>,
+    /// Whether calls are encrypted: off, optional, required, or forced, which does it even without
+    /// tls, where the keys travel in the open.
+    #[arg(long)]
+    srtp: Option<String>,
+    /// Whether sound is sent to where it comes from, when that is not what the carrier described.
+    #[arg(long, value_name = "true|false")]
+    symmetric_rtp: Option<bool>,
     /// Beginnings of the national numbers it takes, like 0912,021; empty takes all.
     #[arg(long, value_delimiter = ',')]
     prefixes: Option<Vec<String>>,
@@ -136,7 +160,7 @@ pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
             let described = Described { name, address, ..Described::default() };
             let trunk = fields.over(described)?;
             trunk.check()?;
-            check_reach(config, &trunk)?;
+            check_reach(config, &trunk).await?;
             let name = trunk.name.clone();
             app::trunk::add(&app, trunk).await.map_err(trunks::refused)?;
             say(&format!("trunk {name} is added; 'avanak trunk check {name}' asks it"))?;
@@ -163,7 +187,9 @@ pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
             let number = number.unwrap_or("the trunk's own number");
             say(&format!("account {account} shows {number} on trunk {name}"))?;
         }
-        Trunk::Check { name } => return check(config, &app, name.as_deref()).await,
+        Trunk::Check { name, call, json } => {
+            return check(config, &app, name.as_deref(), call.as_deref(), json).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -177,6 +203,14 @@ impl Fields {
                 format!("number_format: '{text}' is none; see 'avanak trunk add --help'")
             })?,
         };
+        let srtp = match self.srtp {
+            None => trunk.srtp,
+            Some(text) => Srtp::parse(&text).with_context(|| {
+                format!("srtp: '{text}' is not off, optional, required or forced")
+            })?,
+        };
+        let register =
+            registering(self.register, self.registrar, self.register_expires_s, trunk.register)?;
         let named = |list: Vec<String>| list.into_iter().filter(|item| !item.is_empty()).collect();
         let password = match self.password.as_deref() {
             None => trunk.password,
@@ -189,9 +223,12 @@ impl Fields {
             transport: self.transport.unwrap_or(trunk.transport),
             username: self.username.unwrap_or(trunk.username),
             password,
+            register,
             caller_id: self.caller_id.unwrap_or(trunk.caller_id),
             number_format,
             codecs: self.codecs.map_or(trunk.codecs, named),
+            srtp,
+            symmetric_rtp: self.symmetric_rtp.unwrap_or(trunk.symmetric_rtp),
             prefixes: self.prefixes.map_or(trunk.prefixes, named),
             max_channels: self.max_channels.unwrap_or(trunk.max_channels),
             max_cps: self.max_cps.unwrap_or(trunk.max_cps),
@@ -199,6 +236,27 @@ impl Fields {
             weight: self.weight.unwrap_or(trunk.weight),
         })
     }
+}
+
+/// Lays what was said about registering over what was there.
+fn registering(
+    wanted: Option<bool>,
+    registrar: Option<String>,
+    expires_s: Option<u32>,
+    before: Option<Register>,
+) -> Result<Option<Register>> {
+    if !wanted.unwrap_or(before.is_some()) {
+        if registrar.is_some() || expires_s.is_some() {
+            bail!("register: nobody registers; add --register true");
+        }
+        return Ok(None);
+    }
+    let default = Register { registrar: String::new(), expires_s: REGISTER_EXPIRES_DEFAULT_S };
+    let before = before.unwrap_or(default);
+    Ok(Some(Register {
+        registrar: registrar.unwrap_or(before.registrar),
+        expires_s: expires_s.unwrap_or(before.expires_s),
+    }))
 }
 
 fn password_from_input() -> Result<String> {
@@ -209,8 +267,9 @@ fn password_from_input() -> Result<String> {
 }
 
 /// Refuses a trunk that could not be called from here.
-fn check_reach(config: &Config, trunk: &Described) -> Result<()> {
-    let address = address::resolve(trunk)?;
+async fn check_reach(config: &Config, trunk: &Described) -> Result<()> {
+    let found = Resolver::new(&config.sip)?.locate(trunk).await?;
+    let address = trunks::first_of(&found.servers).address;
     address::advertised_to(&config.sip, &[(&trunk.name, address)]).map(drop)
 }
 
@@ -227,7 +286,7 @@ async fn set(
     let trunk = fields.over(Described { address, ..kept.trunk })?;
     trunk.check()?;
     if moved {
-        check_reach(config, &trunk)?;
+        check_reach(config, &trunk).await?;
     }
     app::trunk::set(app, trunk).await.map_err(trunks::refused)?;
     say(&format!("trunk {name} is changed"))
@@ -299,10 +358,15 @@ fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>) -> serde_json::Value 
         "transport": trunk.transport,
         "username": trunk.username,
         "has_password": !trunk.password.0.is_empty(),
+        "register": trunk.register.is_some(),
+        "registrar": trunk.register.as_ref().map(|register| &register.registrar),
+        "register_expires_s": trunk.register.as_ref().map(|register| register.expires_s),
         "caller_id": trunk.caller_id,
         "caller_ids": own,
         "number_format": trunk.number_format.to_string(),
         "codecs": trunk.codecs,
+        "srtp": trunk.srtp.to_string(),
+        "symmetric_rtp": trunk.symmetric_rtp,
         "prefixes": trunk.prefixes,
         "max_channels": trunk.max_channels,
         "max_cps": trunk.max_cps,
@@ -318,25 +382,40 @@ pub async fn all(config: &Config, app: &App) -> Result<Vec<Described>> {
     Ok(config.trunks()?.into_iter().chain(table.map(|(kept, _)| kept.trunk)).collect())
 }
 
-async fn check(config: &Config, app: &App, name: Option<&str>) -> Result<ExitCode> {
+async fn check(
+    config: &Config,
+    app: &App,
+    name: Option<&str>,
+    call: Option<&str>,
+    json: bool,
+) -> Result<ExitCode> {
+    let number = match call {
+        None => None,
+        Some(text) => Some(
+            PhoneNumber::parse(text)
+                .with_context(|| format!("'{text}' is no number that can be called"))?,
+        ),
+    };
     let mut trunks = all(config, app).await?;
     trunks.retain(|trunk| name.is_none_or(|name| *name == trunk.name));
-    if trunks.is_empty() {
-        match name {
-            Some(name) => bail!("there is no trunk '{name}'"),
-            None => say("there is no trunk: calls go to the sandbox carrier")?,
-        }
+    if trunks.is_empty() && name.is_some() {
+        bail!("there is no trunk '{}'", name.unwrap_or_default());
     }
-    let mut all_passed = true;
+    let mut reports = Vec::new();
     for trunk in &trunks {
-        say(&format!("trunk {}", trunk.name))?;
-        match trunk_check::check(config, trunk).await {
-            Ok(lines) => lines.iter().try_for_each(|line| say(&format!("  {line}")))?,
-            Err(error) => {
-                all_passed = false;
-                say(&format!("  FAIL {error:#}"))?;
-            }
+        let report = trunk_check::check(config, trunk, number.as_ref()).await?;
+        if !json {
+            say(&format!("trunk {}", trunk.name))?;
+            report.lines().iter().try_for_each(|line| say(&format!("  {line}")))?;
         }
+        reports.push((&trunk.name, report));
     }
-    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if json {
+        let shown: Vec<_> = reports.iter().map(|(name, report)| report.json(name)).collect();
+        say(&json!({ "trunks": shown }).to_string())?;
+    } else if trunks.is_empty() {
+        say("there is no trunk: calls go to the sandbox carrier")?;
+    }
+    let passed = reports.iter().all(|(_, report)| report.passed());
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -1,7 +1,7 @@
 //! Accounts, tokens, messages, recordings, tariffs, phones, speech, entries.
 
 use domain::access::{AccountAccess, Allowed};
-use domain::dialer::trunk::{NumberFormat, Password};
+use domain::dialer::trunk::{NumberFormat, Password, Register, Srtp};
 use domain::{
     Approval, AttemptId, Extension, Network, QuickSendId, Rials, Tariff, TariffId, Timestamp,
     Trunk, TrunkId,
@@ -303,6 +303,9 @@ both_engines! {
             prefixes: vec![String::from("09"), String::from("021")],
             priority: 2,
             weight: 3,
+            register: Some(Register { registrar: String::from("r.example"), expires_s: 600 }),
+            srtp: Srtp::Forced,
+            symmetric_rtp: true,
             ..Trunk::default()
         };
         let file = Source::File(String::from("a:b"));

@@ -3,6 +3,7 @@
 
 mod account_status;
 mod codes;
+mod dispositions_page;
 mod errors_page;
 mod fa;
 mod message;
@@ -23,6 +24,7 @@ use tracing::Instrument;
 use crate::arrival;
 use crate::router::Web;
 use codes::Method;
+pub use dispositions_page::dispositions_page;
 pub use errors_page::errors_page;
 pub use fa::status_label;
 use params::Params;
