@@ -2,9 +2,11 @@
 //!
 //! Without media: the callee says that it only sends, and the clip is empty. Our side is a whole
 //! process: the shard's thread with engine, sockets and flight recorder, and what starts the
-//! calls. What a process takes to start is left out on both sides: ours is counted from the first
-//! call on, and of SIPp's a run with a single call is taken away. Our side is at a disadvantage that is left to it: its calls are recorded and reported
-//! step by step, SIPp keeps its in memory.
+//! calls. It is at a disadvantage that is left to it: its calls are recorded and reported step by
+//! step, SIPp keeps its in memory.
+//!
+//! What a process takes to start is left out on both sides: ours is counted from the first call
+//! on, and of SIPp's a run with a single call is taken away.
 
 use std::time::Duration;
 
