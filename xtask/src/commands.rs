@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::process::{cargo, root, run, succeeds};
 use crate::say::say;
+use crate::server::Profile;
 use crate::setup::{self, Goal};
 use crate::{bench, demo, fuzz, suite, tidy};
 
@@ -64,22 +65,23 @@ pub fn dispatch(arguments: &[String]) -> Result<bool> {
 /// Runs the simulator with these arguments. True when every invariant held.
 pub fn sim(arguments: &[String]) -> Result<bool> {
     let mut command = cargo();
-    command.args(["run", "--release", "--quiet", "--package", "sim", "--bin", "sim", "--"]);
+    command.args(["run", "--profile", "quick", "--quiet"]);
+    command.args(["--package", "sim", "--bin", "sim", "--"]);
     succeeds(command.args(arguments))
 }
 
 /// Runs a soak, on the wire or in virtual time. True when nothing grew, was left or was miscounted.
 fn soak(arguments: &[String]) -> Result<bool> {
     let mut command = cargo();
-    command.args(["run", "--release", "--quiet", "--bin", "soak", "--package"]);
+    command.args(["run", "--quiet", "--bin", "soak"]);
     let (virtual_time, others): (Vec<_>, Vec<_>) =
         arguments.iter().partition(|argument| *argument == "--virtual");
     if virtual_time.is_empty() {
         setup::ready(Goal::Demo)?;
-        let server = crate::server::build(true)?;
-        command.arg("bench").env("AVANAK_BIN", server);
+        let server = crate::server::build(Profile::Release)?;
+        command.args(["--release", "--package", "bench"]).env("AVANAK_BIN", server);
     } else {
-        command.arg("sim");
+        command.args(["--profile", "quick", "--package", "sim"]);
     }
     succeeds(command.arg("--").args(others))
 }

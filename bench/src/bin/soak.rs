@@ -132,9 +132,9 @@ impl Soak {
         let Counts { started, ended, heard, lost, .. } = &*self.far_end.counts;
         let [started, ended, heard, lost] =
             [started, ended, heard, lost].map(|count| count.load(Ordering::Relaxed));
+        say(&format!("{sends} sends, {spent} rials; engine: {dialled} begun, {answered} answered"));
         say(&format!(
-            "{sends} sends; engine: {dialled} begun, {answered} answered; far end: {started} \
-             begun, {ended} ended, {heard} packets heard, {lost} datagrams lost; ledger: {spent} rials"
+            "far end: {started} begun, {ended} ended, {heard} packets heard, {lost} datagrams lost"
         ));
         if [dialled, answered, started, ended] != [sends; 4] {
             findings.push(String::from("not everybody counted as many calls as were sent"));
