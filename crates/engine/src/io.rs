@@ -136,7 +136,7 @@ pub enum Command {
 
 /// The identity of one attempt, given by the caller. Never used twice with one secret: the
 /// Via branch and tags of the call are derived from it. Keys from 2⁶³ on are the engine's own, of
-/// calls that came in.
+/// calls that came in and of second legs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey(pub u64);
 
@@ -144,9 +144,12 @@ impl CallKey {
     /// The first of the engine's own.
     pub(crate) const FIRST_INCOMING: Self = Self(1 << 63);
 
+    /// The first of second legs.
+    pub(crate) const FIRST_SECOND: Self = Self(3 << 62);
+
     /// Whether this is a call that came in.
     pub fn is_incoming(self) -> bool {
-        self >= Self::FIRST_INCOMING
+        (Self::FIRST_INCOMING..Self::FIRST_SECOND).contains(&self)
     }
 }
 
@@ -476,6 +479,14 @@ pub enum Event {
     EarlyMedia {
         /// Which call.
         call: CallKey,
+    },
+    /// Its script rings another leg, whose events follow under a key of its own; its
+    /// [`Event::Ended`] may come before or after that of this call.
+    SecondLeg {
+        /// Which call.
+        call: CallKey,
+        /// The other leg: a key of the engine's own.
+        leg: CallKey,
     },
     /// It was answered; the ACK is in the same [`Outputs`].
     Answered {
