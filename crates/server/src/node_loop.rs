@@ -181,6 +181,7 @@ impl NodeLoop {
 
     fn take_trunks(&mut self, now: Moment, told: InUse) {
         self.parts.node.set_trunks(now, told.trunks);
+        self.order(Some(engine::Command::SetTrunks(told.sources)));
         let registrations = self.parts.registrations.want(told.registrations);
         self.order(registrations);
     }
