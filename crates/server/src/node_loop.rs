@@ -192,6 +192,8 @@ impl NodeLoop {
             .filter_map(|event| self.parts.phones.take(event))
             .filter_map(|event| self.parts.registrations.take(event))
             .collect();
+        let elsewhere = self.parts.registrations.go_on();
+        self.order(elsewhere);
         self.parts.node.on_events(self.parts.clocks.now(), 0, events);
     }
 

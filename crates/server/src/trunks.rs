@@ -44,8 +44,8 @@ pub struct Reach {
 pub struct InUse {
     /// For the node: those that can be used.
     pub trunks: Vec<Trunk>,
-    /// For the engine: where we register.
-    pub registrations: Arc<[TrunkRegistration]>,
+    /// For the engine: where we register, at one of the servers of each trunk.
+    pub registrations: Arc<[Vec<TrunkRegistration>]>,
     /// For the engine: from where trunks call us.
     pub sources: Arc<[TrunkSource]>,
     /// For connections: the host names of servers, which certificates must have.
@@ -132,7 +132,8 @@ impl Places {
             }
             sources.push(source(&one.trunk, &place.servers));
             match registrations::of(&one.trunk, &place.servers) {
-                Ok(wanted) => registrations.extend(wanted),
+                Ok(servers) if servers.is_empty() => {}
+                Ok(servers) => registrations.push(servers),
                 Err(error) => {
                     let (trunk, error) = (&one.trunk.name, format!("{error:#}"));
                     tracing::warn!(trunk, error, "we cannot register with a trunk");

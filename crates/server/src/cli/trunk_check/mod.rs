@@ -214,12 +214,14 @@ fn headers(response: &Response) -> Vec<String> {
 /// (RFC 3261 §10.2.3).
 async fn register(trunk: &Trunk, servers: &[Located], line: &mut Line, report: &mut Report) {
     let wanted = match registrations::of(trunk, servers) {
-        Ok(Some(wanted)) => wanted,
-        Ok(None) => return report.skip("registration", "the trunk is not registered with"),
+        Ok(wanted) => wanted.into_iter().find(|one| one.address == line.peer.address),
         Err(error) => {
             report.fail("registration", format!("{error:#}"), "check username and registrar");
             return;
         }
+    };
+    let Some(wanted) = wanted else {
+        return report.skip("registration", "the trunk is not registered with");
     };
     let uris = (wanted.registrar.parse(), wanted.address_of_record.parse());
     let (Ok(uri), Ok(address)) = uris else {
