@@ -6,6 +6,7 @@
 //! the time, draws a random number or waits.
 
 mod call;
+mod clip;
 mod counters;
 mod demux;
 mod derive;
