@@ -120,8 +120,9 @@ impl Places {
         }
     }
 
-    /// The trunks as they are used, after waiting for DNS so long at most. One that cannot be reached is left out, with a warning, and
-    /// one whose name nobody knows just now stays where it was.
+    /// The trunks as they are used, after waiting for DNS so long at most. One that cannot be
+    /// reached is left out, with a warning, and one whose name nobody knows just now stays where it
+    /// was.
     pub async fn in_use(&mut self, used: &[UsedTrunk], patience: Duration) -> InUse {
         if used.is_empty() {
             self.known.clear();
