@@ -8,7 +8,9 @@ use domain::billing::rating::rate_rounding_up;
 use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, TariffId, Timestamp};
 use domain::{NodeId, QuickSendId, Zone};
 
-pub use store::hot::{Facts as CallRecord, NodeStamp, OpenAttempt, Orphan, ReadyJob, SettleResult};
+pub use store::hot::{
+    Facts as CallRecord, NodeStamp, OpenAttempt, Orphan, Quality, ReadyJob, SettleResult,
+};
 
 use crate::{App, Failure, prices};
 

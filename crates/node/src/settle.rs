@@ -4,9 +4,9 @@
 
 use std::collections::VecDeque;
 
-use app::dialing::{CallRecord, EndedCall, Meaning};
+use app::dialing::{CallRecord, EndedCall, Meaning, Quality};
 use domain::{AttemptId, CallFacts, Disposition, Timestamp, Unanswered};
-use engine::{CallKey, Cause, Outcome, Refusal};
+use engine::{CallKey, Cause, Outcome, Refusal, RtpSummary};
 
 use crate::live::Terms;
 
@@ -118,6 +118,7 @@ pub(crate) fn verdict(
         ringing_at: at(timeline.ringing_us),
         answered_at: at(timeline.answered_us),
         first_audio_at: at(timeline.first_audio_us),
+        quality: outcome.answered.then(|| quality(&outcome.rtp)),
     };
     let ended_at = at(timeline.ended_us).unwrap_or(started);
     Verdict::Ended(Box::new(ended(attempt, terms, meaning, record, ended_at)))
@@ -138,6 +139,18 @@ fn facts_of(outcome: &Outcome) -> CallFacts {
         unanswered: unanswered.filter(|_| !outcome.answered),
         sip_code: outcome.sip_code,
         q850: outcome.q850,
+    }
+}
+
+fn quality(rtp: &RtpSummary) -> Quality {
+    Quality {
+        sent: rtp.sent,
+        received: rtp.received,
+        lost: rtp.lost,
+        jitter_us: rtp.jitter_us,
+        peer_lost: rtp.peer.map(|peer| peer.lost),
+        peer_jitter_us: rtp.peer.map(|peer| peer.jitter_us),
+        round_trip_us: rtp.peer.and_then(|peer| peer.round_trip_us),
     }
 }
 

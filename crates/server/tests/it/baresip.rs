@@ -62,27 +62,35 @@ impl Baresip {
              auth_pass={password};answermode={answering};regint=120\n"
         );
         let listen = SocketAddr::new(registrar.ip(), free_udp_port());
-        Self::spawn(&account, listen, more)
+        Self::spawn(&account, listen, more, &[])
     }
 
-    /// Starts it as the far end of a trunk: it answers calls to `number` that come to `listen`.
-    fn as_trunk(number: &str, listen: SocketAddr, settings: &str, more: &str) -> Self {
+    /// Starts it as the far end of a trunk: it answers calls to `number` that come to `listen`, and
+    /// says this.
+    pub fn as_trunk(
+        number: &str,
+        listen: SocketAddr,
+        settings: &str,
+        more: &str,
+        says: &[i16],
+    ) -> Self {
         let account = format!("<sip:{number}@{listen}>;answermode=auto;regint=0{settings}\n");
-        Self::spawn(&account, listen, more)
+        Self::spawn(&account, listen, more, says)
     }
 
-    fn spawn(account: &str, listen: SocketAddr, more: &str) -> Self {
+    fn spawn(account: &str, listen: SocketAddr, more: &str, says: &[i16]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
-        let silence = media::wav::write_pcm16(&vec![0; 8000 * 60]);
-        std::fs::write(dir.path().join("silence.wav"), silence).unwrap();
+        let mut says = says.to_vec();
+        says.resize(8_000 * 60, 0);
+        std::fs::write(dir.path().join("says.wav"), media::wav::write_pcm16(&says)).unwrap();
         std::fs::write(dir.path().join("contacts"), "").unwrap();
         std::fs::write(dir.path().join("accounts"), account).unwrap();
         let control = SocketAddr::from(([127, 0, 0, 1], free_udp_port()));
         let settings = format!(
             "ctrl_tcp_listen {control}\nsip_listen {listen}\nmodule_path {}\n\
              audio_player aubridge,out\naudio_alert aubridge,alert\n\
-             audio_source aufile,{path}/silence.wav\nmodule_app ctrl_tcp.so\n\
+             audio_source aufile,{path}/says.wav\nmodule_app ctrl_tcp.so\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n{more}",
             modules().display(),
@@ -333,7 +341,7 @@ fn a_softphone_refuses_and_is_busy() {
 fn over_trunk(srtp: &str, account: &str) -> (serde_json::Value, Baresip, Platform, Vec<i16>) {
     let listen = SocketAddr::from(([127, 0, 0, 1], free_udp_port()));
     let more = "module srtp.so\nmodule rtcpsummary.so\n";
-    let phone = Baresip::as_trunk("09121234567", listen, account, more);
+    let phone = Baresip::as_trunk("09121234567", listen, account, more, &[]);
     let platform = Platform::with_trunk(listen, &format!("srtp = '{srtp}'\n"));
     let customer = platform.customer(100_000);
     let message = platform.upload(&customer, &rising_tone(8_000));
@@ -355,6 +363,12 @@ fn an_encrypted_call_is_understood_by_baresip_and_one_without_keys_is_not_made()
     // Before all else it sends an empty report in the clear, to open the way through a NAT.
     assert!(figure("srtp_rejected") <= 1.0);
     assert!(figure("rtcp_received") >= 1.0, "and its encrypted reports");
+    // Eight seconds both ways, and what its last report said of ours.
+    let sound = &story["sound"];
+    let count = |name: &str| sound[name].as_u64().unwrap();
+    assert!(count("sent") >= 400 && count("received") > 300, "{story}");
+    assert_eq!((count("lost"), count("peer_lost")), (0, 0), "{story}");
+    assert!(sound["peer_jitter_ms"].as_f64().unwrap() < 100.0, "{story}");
 
     let (story, _phone, _, _) = over_trunk("forced", "");
     assert_ne!(story["reason"], 10, "{story}");
