@@ -8,7 +8,7 @@ use domain::{AccountId, AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
     AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, KeySet, OnMachine,
-    Play, Record, Script, Step, Target, Transport,
+    Play, Record, Script, Step, Target, Transport, TrunkCheck,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -105,14 +105,29 @@ pub(crate) fn trunk_target(
     number: &PhoneNumber,
 ) -> Option<Target> {
     let trunk = trunk(config, name)?;
-    let address = trunk.address;
-    let transport = match trunk.transport {
+    let (address, transport) = (trunk.address, transport_parameter(trunk));
+    let uri = format!("sip:{}@{address}{transport}", trunk.number_format.apply(number));
+    Some(Target::Address { address, request_uri: uri.clone(), to: uri })
+}
+
+/// The question whether a trunk is there.
+pub(crate) fn trunk_check(host: &str, trunk: &Trunk, check: u64) -> TrunkCheck {
+    let (address, transport) = (trunk.address, transport_parameter(trunk));
+    TrunkCheck {
+        check,
+        address,
+        request_uri: format!("sip:{address}{transport}"),
+        from_uri: format!("sip:{}@{host}", trunk.caller_id),
+        credentials: trunk.credentials.clone(),
+    }
+}
+
+fn transport_parameter(trunk: &Trunk) -> &'static str {
+    match trunk.transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
         Transport::Tls => ";transport=tls",
-    };
-    let uri = format!("sip:{}@{address}{transport}", trunk.number_format.apply(number));
-    Some(Target::Address { address, request_uri: uri.clone(), to: uri })
+    }
 }
 
 /// Where calls to a phone go; `None` when its address cannot be told from what is known. A fixed

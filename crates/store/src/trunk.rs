@@ -1,7 +1,7 @@
 //! Trunks and the numbers that accounts show on them. Every change is counted, so that a running
 //! node sees it.
 
-use domain::dialer::trunk::{NumberFormat, Password, Trunk};
+use domain::dialer::trunk::{NumberFormat, PING_INTERVAL_S, Password, Trunk};
 use domain::{AccountId, Timestamp, TrunkId};
 
 use crate::value::values;
@@ -61,8 +61,8 @@ impl Source {
 pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<TrunkId> {
     let sql = "INSERT INTO trunk (source, name, address, transport, username, password, caller_id,
                                   number_format, codecs, prefixes, max_channels, max_cps, priority,
-                                  weight)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                  weight, ping_interval_s, server_ids)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                RETURNING id";
     let values = values![
         &source.to_text(),
@@ -79,6 +79,8 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
         trunk.max_cps,
         trunk.priority,
         trunk.weight,
+        trunk.ping_interval_s,
+        &numbers(&trunk.server_ids),
     ];
     let id = tx.query_one(sql, values).await?.get("id")?;
     count_change(tx).await?;
@@ -93,7 +95,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
     let sql = "UPDATE trunk
                SET address = $2, transport = $3, username = $4, password = $5, caller_id = $6,
                    number_format = $7, codecs = $8, prefixes = $9, max_channels = $10,
-                   max_cps = $11, priority = $12, weight = $13
+                   max_cps = $11, priority = $12, weight = $13, ping_interval_s = $14,
+                   server_ids = $15
                WHERE id = $1";
     let values = values![
         id,
@@ -109,6 +112,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
         trunk.max_cps,
         trunk.priority,
         trunk.weight,
+        trunk.ping_interval_s,
+        &numbers(&trunk.server_ids),
     ];
     let changed = tx.execute(sql, values).await? == 1;
     count_change(tx).await?;
@@ -144,7 +149,7 @@ pub async fn delete(tx: &mut Tx, id: TrunkId) -> Result<bool> {
 pub async fn list(reads: &mut impl Queries) -> Result<Vec<Kept>> {
     let sql = "SELECT id, source, name, disabled_at_us, address, transport, username, password,
                       caller_id, number_format, codecs, prefixes, max_channels, max_cps, priority,
-                      weight
+                      weight, ping_interval_s, server_ids
                FROM trunk ORDER BY id";
     reads.query(sql, values![]).await?.iter().map(kept).collect()
 }
@@ -212,6 +217,11 @@ fn kept(row: &Row) -> Result<Kept> {
         max_cps: row.get("max_cps")?,
         priority: row.get("priority")?,
         weight: row.get("weight")?,
+        ping_interval_s: row.get::<Option<u32>>("ping_interval_s")?.unwrap_or(PING_INTERVAL_S),
+        server_ids: match row.get::<Option<String>>("server_ids")? {
+            Some(_) => row.parse("server_ids", parse_numbers)?,
+            None => Vec::new(),
+        },
     };
     Ok(Kept {
         id: row.get("id")?,
@@ -225,4 +235,14 @@ fn kept(row: &Row) -> Result<Kept> {
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a column that may be unreadable")]
 fn parts(text: &str) -> Option<Vec<String>> {
     Some(text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect())
+}
+
+/// A list of numbers with commas.
+fn numbers(list: &[u32]) -> String {
+    list.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Reads a list of [`numbers`].
+fn parse_numbers(text: &str) -> Option<Vec<u32>> {
+    text.split(',').filter(|part| !part.is_empty()).map(|part| part.parse().ok()).collect()
 }

@@ -297,6 +297,7 @@ impl World {
             number: number.to_owned(),
             vote: false,
             record_ms: None,
+            server: None,
             reference: None,
         };
         app::quick_send::submit(&self.app, &caller, new).await.unwrap().id
