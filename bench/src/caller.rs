@@ -221,6 +221,8 @@ fn start(plan: &Plan, clip: &Arc<Clip>, number: u64) -> Order {
         from_uri: String::from("sip:982100000000@127.0.0.1"),
         credentials: None,
         codecs: Vec::new(),
+        srtp: engine::Srtp::Off,
+        symmetric_rtp: false,
         script: Arc::new(Script::message(Arc::clone(clip), None)),
         ring_timeout_ms: CALL_MS,
         max_duration_ms: CALL_MS,

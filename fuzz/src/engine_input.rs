@@ -134,6 +134,8 @@ impl World {
                 .coin()
                 .then(|| Credentials { username: "u".into(), password: "p".into() }),
             codecs: vec![Codec::Pcma, Codec::Pcmu],
+            srtp: engine::Srtp::Off,
+            symmetric_rtp: false,
             script: Arc::new(Script::message(Arc::new(Clip::from_samples(&samples)), vote_ms)),
             ring_timeout_ms: u32::from(tape.word()),
             max_duration_ms: u32::from(tape.word()),

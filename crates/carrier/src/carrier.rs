@@ -284,6 +284,8 @@ impl Carrier {
             ear: Ear::new(usize::try_from(kept_ms.saturating_mul(8)).unwrap_or(usize::MAX)),
             voice: None,
         };
+        // Reports come to the same port; nobody here reads them.
+        line.local.rtcp_mux = true;
         if behaviour.keys_in_band {
             line.local.telephone_event = None;
         }

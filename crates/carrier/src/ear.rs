@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use media::rtp::rtcp::is_rtcp;
 use media::rtp::{Packet, Receiver};
 use media::sdp::Negotiated;
 use media::telephone_event::KeyReceiver;
@@ -92,6 +93,9 @@ impl Ear {
         negotiated: &Negotiated,
         room: &mut usize,
     ) {
+        if is_rtcp(bytes) {
+            return;
+        }
         let Ok(packet) = Packet::parse(bytes) else { return self.refuse() };
         let kind = packet.header.payload_type;
         let is_audio = kind == negotiated.payload_type;

@@ -154,6 +154,8 @@ impl Bench {
             from_uri: "sip:982100000000@192.0.2.1".to_owned(),
             credentials: None,
             codecs: Vec::new(),
+            srtp: engine::Srtp::Off,
+            symmetric_rtp: false,
             script: Arc::new(Script::message(Arc::clone(clip), None)),
             ring_timeout_ms: 30_000,
             max_duration_ms: 120_000,

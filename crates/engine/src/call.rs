@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use media::SAMPLE_RATE_HZ;
 use media::detect::answering_machine::Verdict;
 use media::detect::progress::Progress;
-use media::rtp::{Packet, Receiver};
+use media::rtp::Receiver;
 use media::sdp::{self, Negotiated};
 use media::telephone_event::{Key, KeyReceiver};
 use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
@@ -27,7 +27,7 @@ use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive::MediaNumbers;
-use crate::io::{CallKey, Clip, Event, Recorded};
+use crate::io::{CallKey, Clip, Event, Recorded, RtcpTransmit};
 use crate::keys::Keys;
 use crate::limits::MAX_CALL_MS;
 use crate::outcome::{Cause, Outcome, RtpSummary, Timeline, bounded_reason};
@@ -37,16 +37,17 @@ use crate::script::Script;
 
 mod ears;
 mod latch;
-mod order;
 mod playing;
+mod reports;
+mod traffic;
 
 use ears::Ears;
 use latch::Latch;
 pub(crate) use playing::KeySource;
 use playing::Sound;
+use reports::Reports;
+pub(crate) use traffic::reachable;
 
-/// Comfort noise (RFC 3389), which some peers send without having been offered it.
-const COMFORT_NOISE: u8 = 13;
 /// 180 Ringing.
 const RINGING: u16 = 180;
 /// "Normal call clearing" (Q.850).
@@ -65,6 +66,7 @@ pub(crate) struct Wires {
     /// A clip without a frame: what plays when nothing does.
     pub(crate) silence: Arc<Clip>,
     pub(crate) recorded: Vec<Recorded>,
+    pub(crate) rtcp: Vec<RtcpTransmit>,
     /// Room for what a place says, kept between uses.
     pub(crate) cues: Vec<Cue>,
 }
@@ -135,6 +137,8 @@ pub(crate) struct Call {
     answered_by: Option<Verdict>,
     early_media: Option<Progress>,
     receiver: Receiver,
+    /// What both sides tell each other of the sound, once it is sent.
+    reports: Option<Box<Reports>>,
     /// For a peer that may be behind NAT.
     latch: Option<Box<Latch>>,
     key_receiver: KeyReceiver,
@@ -177,6 +181,7 @@ impl Call {
             answered_by: None,
             early_media: None,
             receiver: Receiver::new(),
+            reports: None,
             latch,
             key_receiver: KeyReceiver::new(),
             keys: Keys::default(),
@@ -223,10 +228,12 @@ impl Call {
 
     /// When [`Call::due`] wants to be called.
     pub(crate) fn deadline(&self) -> Instant {
-        match (self.phase, self.place.due_at()) {
-            (Phase::Up, Some(due)) => due.min(self.ends_by),
-            _ => self.ends_by,
+        if self.phase != Phase::Up {
+            return self.ends_by;
         }
+        let reports = self.reports.as_ref().map(|reports| reports.next_at());
+        let due = [self.place.due_at(), self.unheard_at(), reports].into_iter().flatten();
+        due.fold(self.ends_by, Instant::min)
     }
 
     /// The final record, once the call is over.
@@ -257,6 +264,7 @@ impl Call {
                 received: saturated(report.received),
                 lost: saturated(report.lost),
                 jitter_us: saturated(jitter_us),
+                peer: self.reports.as_ref().and_then(|reports| reports.peer_view()),
                 ..self.rtp
             },
             codec: self.agreed.map(|agreed| agreed.codec),
@@ -309,7 +317,7 @@ impl Call {
         self.early_sdp = None;
         match sdp::read_answer(&self.local, &body) {
             Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
-                self.follow(wires, |place, cues| place.answered(now, cues));
+                self.follow(now, wires, |place, cues| place.answered(now, cues));
                 self.agree(now, agreed, wires);
                 self.listen(&agreed);
             }
@@ -349,7 +357,7 @@ impl Call {
             let agreed = self.answered_with.take().or_else(told);
             return match agreed.filter(|agreed| reachable(agreed, ours)) {
                 Some(agreed) => {
-                    self.follow(wires, |place, cues| place.answered(now, cues));
+                    self.follow(now, wires, |place, cues| place.answered(now, cues));
                     self.agree(now, agreed, wires);
                 }
                 None => self.hang_up(now, Cause::NoMediaAgreed, wires),
@@ -401,7 +409,7 @@ impl Call {
     }
 
     fn leg_is_gone(&mut self, now: Instant, cause: Cause, wires: &mut Wires) {
-        self.stop_audio(wires);
+        self.stop_audio(now, wires);
         match self.phase {
             Phase::Over(_) => {}
             Phase::Closing(decided) => self.phase = Phase::Over(decided),
@@ -417,7 +425,7 @@ impl Call {
         if matches!(self.phase, Phase::Closing(_) | Phase::Over(_)) {
             return;
         }
-        self.stop_audio(wires);
+        self.stop_audio(now, wires);
         self.timeline.ended_us = Some(self.micros(now));
         self.phase = Phase::Closing(cause);
         let q850 = if cause == Cause::DeadlineReached { Q850_TIMER } else { Q850_NORMAL };
@@ -443,49 +451,11 @@ impl Call {
                 self.phase = Phase::Over(cause);
             }
         } else if self.phase == Phase::Up {
-            self.follow(wires, |place, cues| place.due(now, cues));
+            self.report_if_due(now, wires);
+            self.listen_if_due(now, wires);
+            self.follow(now, wires, |place, cues| place.due(now, cues));
             if self.place.is_over(now) {
                 self.hang_up(now, Cause::Played, wires);
-            }
-        }
-    }
-
-    /// A datagram from the agreed address.
-    pub(crate) fn received(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
-        let (Phase::Calling | Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
-        let Ok(packet) = Packet::parse(bytes) else {
-            wires.counters.rtp_malformed += 1;
-            self.rtp.strangers = self.rtp.strangers.saturating_add(1);
-            return;
-        };
-        let kind = packet.header.payload_type;
-        // Peers should use the numbers of our offer (RFC 3264 §6.1); some use those of their own.
-        let is_audio = kind == agreed.payload_type
-            || kind == agreed.codec.payload_type()
-            || kind == COMFORT_NOISE;
-        let is_event = !is_audio
-            && [self.local.telephone_event, agreed.telephone_event_pt].contains(&Some(kind));
-        if !is_event && !is_audio {
-            wires.counters.rtp_unknown_payload += 1;
-            self.rtp.strangers = self.rtp.strangers.saturating_add(1);
-            return;
-        }
-        wires.counters.rtp_received += 1;
-        if let Some(latch) = &mut self.latch {
-            latch.heard(now);
-        }
-        if is_audio && kind != COMFORT_NOISE {
-            self.hear(now, &packet, agreed.codec, wires);
-        }
-        if self.phase != Phase::Up {
-            return;
-        }
-        self.receiver.receive(now, &packet.header);
-        if is_event {
-            let header = packet.header;
-            let key = self.key_receiver.receive(header.ssrc, header.timestamp, packet.payload);
-            if let Some(key) = key {
-                self.key_pressed(now, key.as_char(), KeySource::Event, wires);
             }
         }
     }
@@ -495,85 +465,10 @@ impl Call {
         self.key_pressed(now, key.as_char(), KeySource::Info, wires);
     }
 
-    /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
-    fn agree(&mut self, now: Instant, mut agreed: Negotiated, wires: &mut Wires) {
-        let (call, slot) = (self.key(), self.port_slot);
-        if let Some(latch) = &mut self.latch {
-            latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
-            agreed.remote = latch.describe(agreed.remote);
-            latch.expected().for_each(|ip| wires.demux.expect(slot, ip, call));
-        }
-        self.send_to(now, agreed, wires);
-    }
-
-    /// Sends there and listens there from now on.
-    fn send_to(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
-        if self.agreed == Some(agreed) {
-            return;
-        }
-        let (call, slot) = (self.key(), self.port_slot);
-        if let Some(old) = self.agreed.filter(|old| old.remote != agreed.remote) {
-            wires.demux.release(slot, old.remote, call);
-        }
-        self.rtp.ambiguous = !wires.demux.claim(slot, agreed.remote, call);
-        wires.counters.rtp_ambiguous_sources += u64::from(self.rtp.ambiguous);
-        self.agreed = Some(agreed);
-        let clip = self.sound.encoded(agreed.codec, &wires.silence);
-        let playing = match std::mem::replace(&mut self.audio, Audio::Silent) {
-            Audio::Silent => Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed)),
-            Audio::OnWheel { tick } => wires.wheel.remove(tick, call).map(|mut playing| {
-                playing.redirect(clip, &agreed);
-                playing
-            }),
-            Audio::Held(mut playing) => {
-                playing.redirect(clip, &agreed);
-                Some(playing)
-            }
-        };
-        let playing = playing.expect("a call that says it is on the wheel is there");
-        self.audio = if agreed.direction.sends() {
-            let tick = wires.wheel.tick_for(slot);
-            wires.wheel.add(now, tick, playing);
-            Audio::OnWheel { tick }
-        } else {
-            Audio::Held(playing)
-        };
-    }
-
-    /// Takes the call off the wheel and out of the table of sources; what was sent is kept.
-    fn stop_audio(&mut self, wires: &mut Wires) {
-        let call = self.key();
-        let frames = match std::mem::replace(&mut self.audio, Audio::Silent) {
-            Audio::Silent => 0,
-            Audio::OnWheel { tick } => {
-                wires.wheel.remove(tick, call).map_or(0, |playing| playing.frame())
-            }
-            Audio::Held(playing) => playing.frame(),
-        };
-        self.sound.stopped(frames);
-        self.stop_listening(wires);
-        if let Some(agreed) = self.agreed {
-            wires.demux.release(self.port_slot, agreed.remote, call);
-        }
-        if let Some(latch) = &self.latch {
-            let slot = self.port_slot;
-            latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
-        }
-    }
-
     fn micros(&self, now: Instant) -> u64 {
         let micros = now.saturating_duration_since(self.started_at).as_micros();
         u64::try_from(micros).unwrap_or(u64::MAX)
     }
-}
-
-/// Whether RTP can be sent there from our address.
-pub(crate) fn reachable(agreed: &Negotiated, ours: IpAddr) -> bool {
-    let remote = agreed.remote;
-    let held = !agreed.direction.sends();
-    remote.is_ipv4() == ours.is_ipv4()
-        && !remote.ip().is_multicast()
-        && (held || (remote.port() != 0 && !remote.ip().is_unspecified()))
 }
 
 fn saturated(count: u64) -> u32 {

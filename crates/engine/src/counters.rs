@@ -42,6 +42,12 @@ counters! {
     /// Answers that named a remote address which another call of the same port has already: the
     /// later call plays, but what comes back is counted for the earlier one.
     rtp_ambiguous_sources,
+    /// Packets of RTCP sent.
+    rtcp_sent,
+    /// Packets of RTCP received from the peers of calls.
+    rtcp_received,
+    /// Datagrams from the peers of calls that begin like RTCP and are none.
+    rtcp_malformed,
     /// Keys pressed.
     keys_pressed,
     /// Keys that came a second time by another way.

@@ -13,6 +13,10 @@ use crate::playout::RtpStart;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MediaNumbers {
     pub(crate) rtp: RtpStart,
+    /// Our name in reports: 96 bits that mean nothing (RFC 7022 §4.2).
+    pub(crate) name: [u8; 12],
+    /// Spreads our reports.
+    pub(crate) spread: u32,
     /// The session id of `o=` (RFC 8866 §5.2), small enough for peers that keep 32 bits of it.
     pub(crate) session_id: u64,
 }
@@ -33,6 +37,8 @@ pub(crate) fn media_numbers(secret: &[u8; 32], call: CallKey) -> MediaNumbers {
             timestamp: word(4),
             sequence: u16::from_be_bytes([digest[8], digest[9]]),
         },
+        name: std::array::from_fn(|at| digest[16 + at]),
+        spread: word(28),
         session_id: u64::from(word(12) >> 1),
     }
 }

@@ -127,6 +127,7 @@ impl Engine {
             silence: Arc::new(Clip::from_samples(&[])),
             cues: Vec::new(),
             recorded: Vec::new(),
+            rtcp: Vec::new(),
         };
         Self {
             enrolments: Enrolments::new(derive::subkey(&config.fresh_secret, *b"enr.")),
@@ -199,12 +200,15 @@ impl Engine {
         self.wires.sip_out.transmits.append(&mut out.sip);
         std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
         self.wires.recorded.append(&mut out.recorded);
+        std::mem::swap(&mut self.wires.rtcp, &mut out.rtcp);
+        self.wires.rtcp.append(&mut out.rtcp);
     }
 
     fn end(&mut self, out: &mut Outputs) {
         std::mem::swap(&mut self.wires.events, &mut out.events);
         std::mem::swap(&mut self.wires.sip_out.transmits, &mut out.sip);
         std::mem::swap(&mut self.wires.recorded, &mut out.recorded);
+        std::mem::swap(&mut self.wires.rtcp, &mut out.rtcp);
     }
 
     /// Says where peers reach us over a transport, when that is not
@@ -553,6 +557,8 @@ mod tests {
                 from_uri: uri,
                 credentials: None,
                 codecs: vec![Codec::Pcma],
+                srtp: crate::Srtp::Off,
+                symmetric_rtp: false,
                 script: Arc::new(crate::Script::message(Arc::clone(&clip), None)),
                 ring_timeout_ms: 30_000,
                 max_duration_ms: 120_000,

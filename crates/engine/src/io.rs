@@ -172,6 +172,18 @@ pub enum Target {
     },
 }
 
+/// Whether the sound of a call is encrypted, with keys in the description (RFC 4568).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Srtp {
+    /// It is not.
+    #[default]
+    Off,
+    /// If the peer wants it, too.
+    Optional,
+    /// Otherwise there is no call.
+    Required,
+}
+
 /// A call to place.
 #[derive(Debug, Clone)]
 pub struct CallSpec {
@@ -187,6 +199,11 @@ pub struct CallSpec {
     pub credentials: Option<Credentials>,
     /// Codecs in the order of preference. Empty: PCMA, PCMU.
     pub codecs: Vec<Codec>,
+    /// Whether its sound is encrypted.
+    pub srtp: Srtp,
+    /// Whether sound is sent to where it comes from, when that is not what the peer described.
+    /// With a phone it always is.
+    pub symmetric_rtp: bool,
     /// What is done once it is answered. Keys are reported in any case.
     pub script: Arc<Script>,
     /// How long to wait for the answer, counted from `Start`, before CANCEL, milliseconds.
@@ -345,6 +362,8 @@ pub struct Outputs {
     pub sip: Vec<Transmit>,
     /// Packets for the RTP sockets.
     pub rtp: Vec<RtpTransmit>,
+    /// Reports for the RTP sockets.
+    pub rtcp: Vec<RtcpTransmit>,
     /// What happened.
     pub events: Vec<Event>,
     /// What was recorded.
@@ -356,6 +375,7 @@ impl Outputs {
     pub fn clear(&mut self) {
         self.sip.clear();
         self.rtp.clear();
+        self.rtcp.clear();
         self.events.clear();
         self.recorded.clear();
     }
@@ -410,6 +430,18 @@ impl RtpTransmit {
         let frame = usize::try_from(self.frame).ok().and_then(|frame| self.clip.frame(frame));
         frame.unwrap_or(self.clip.codec().silent_frame())
     }
+}
+
+/// One packet of RTCP to send: a few in a minute of each call. Nothing is told when it is refused,
+/// as nothing depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RtcpTransmit {
+    /// The index of the socket in [`EngineConfig::rtp_ports`].
+    pub slot: u8,
+    /// Where to.
+    pub destination: SocketAddr,
+    /// The datagram.
+    pub bytes: Vec<u8>,
 }
 
 /// The bytes of a dialog for the flight recorder; [`DialogSnapshot::decode`] reads them. `None`

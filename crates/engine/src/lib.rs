@@ -24,14 +24,15 @@ mod script;
 pub use engine::{Engine, Live};
 pub use io::{
     AbandonedCall, Binding, CallKey, CallSpec, Clip, Command, Credentials, DialogSnapshot,
-    EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtpTransmit, Target,
-    Transmit, Transport, TrunkCheck, TrunkRegistration, record_of,
+    EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtcpTransmit, RtpTransmit,
+    Srtp, Target, Transmit, Transport, TrunkCheck, TrunkRegistration, record_of,
 };
 pub use keys::{KeySet, Keys};
 pub use limits::Limits;
 pub use media::Codec;
 pub use media::detect::answering_machine::{Timing, Verdict};
 pub use media::detect::progress::{NetworkTone, Progress, TONES_425};
+pub use media::rtp::PeerView;
 pub use outcome::{Cause, Outcome, Refusal, RtpSummary, Timeline};
 pub use script::{Flaw, Gather, Label, MachineDetection, OnMachine, Play, Record, Script, Step};
 pub use sip::digest::Algorithm;

@@ -11,12 +11,14 @@ pub const MAX_BRANCHES: usize = 16;
 /// Steps that one call begins, however often its script goes back; then it is over.
 pub const MAX_TRANSITIONS: u16 = 1_000;
 /// The same key by two ways (RFC 4733, INFO, tones) within this time was pressed once,
-/// milliseconds.
-pub const SAME_KEY_MS: u32 = 100;
+/// milliseconds: tones are heard as much later as the jitter buffer holds them back.
+pub const SAME_KEY_MS: u32 = 250;
 /// The longest recording, milliseconds.
 pub const MAX_RECORDING_MS: u32 = 300_000;
 /// Samples of a recording that are handed over at a time.
 pub const RECORDED_SAMPLES: usize = 4_000;
+/// Samples of silence that stand for a pause of the peer, at most; a longer pause is cut to it.
+pub const MAX_GAP_SAMPLES: usize = 80_000;
 /// How long a machine's beep is waited for, milliseconds.
 pub const BEEP_WAIT_MS: u32 = 20_000;
 /// Bytes kept of a peer's reason phrase.

@@ -3,6 +3,7 @@
 use media::Codec;
 use media::detect::answering_machine::Verdict;
 use media::detect::progress::Progress;
+use media::rtp::PeerView;
 
 use crate::keys::Keys;
 use crate::limits::MAX_REASON_BYTES;
@@ -139,6 +140,8 @@ pub struct RtpSummary {
     pub jitter_us: u32,
     /// Datagrams from the agreed address that were not RTP of an agreed payload type.
     pub strangers: u32,
+    /// What the peer's last report said of what we sent (RFC 3550 §6.4), if it sent any.
+    pub peer: Option<PeerView>,
     /// Another call of the slot had the same remote address, so nothing was received for this one.
     pub ambiguous: bool,
 }

@@ -219,6 +219,25 @@ impl Wheel {
         Some(playing.iter_mut().find(|entry| entry.call == call)?.play(clip))
     }
 
+    /// Frames that a call has sent since its clip began.
+    pub(crate) fn frame(&self, tick: u8, call: CallKey) -> Option<u32> {
+        let playing = &self.slots[usize::from(tick) % SLOTS].playing;
+        Some(playing.iter().find(|entry| entry.call == call)?.frame())
+    }
+
+    /// How far the RTP timestamps of every call are `now` from their starting points.
+    pub(crate) fn clock(&mut self, now: Instant) -> u32 {
+        ticks_of(self.millis(now) / REVOLUTION_MS)
+    }
+
+    /// The first tick at `at` or later: what is done then needs no wake-up of its own while many
+    /// calls play.
+    pub(crate) fn tick_from(&self, at: Instant) -> Instant {
+        let Some(epoch) = self.epoch else { return at };
+        let part_ns = at.saturating_duration_since(epoch).subsec_nanos() % 1_000_000;
+        if part_ns == 0 { at } else { at + Duration::from_nanos((1_000_000 - part_ns).into()) }
+    }
+
     /// Sends what is due, oldest tick first.
     pub(crate) fn serve(
         &mut self,

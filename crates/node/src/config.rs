@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::AccountId;
 use domain::dialer::trunk::NumberFormat;
-use engine::{Codec, Credentials, MachineDetection, Transport};
+use engine::{Codec, Credentials, MachineDetection, Srtp, Transport};
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -72,6 +72,10 @@ pub struct Trunk {
     pub credentials: Option<Credentials>,
     /// Codecs in the order of preference. Empty: the engine's own order.
     pub codecs: Vec<Codec>,
+    /// Whether calls are encrypted.
+    pub srtp: Srtp,
+    /// Whether sound is sent to where it comes from, when that is not what was described.
+    pub symmetric_rtp: bool,
     /// How much it takes.
     pub caps: Caps,
     /// Beginnings of the national numbers it takes; empty takes all.
@@ -99,6 +103,8 @@ impl Trunk {
             number_format: NumberFormat::default(),
             credentials: None,
             codecs: Vec::new(),
+            srtp: Srtp::Off,
+            symmetric_rtp: false,
             caps,
             prefixes: Vec::new(),
             priority: 0,

@@ -8,7 +8,7 @@ use domain::{AccountId, AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
     AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, KeySet, OnMachine,
-    Play, Record, Script, Step, Target, Transport, TrunkCheck,
+    Play, Record, Script, Srtp, Step, Target, Transport, TrunkCheck,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -49,6 +49,8 @@ pub(crate) fn call_spec(
         from_uri,
         credentials: credentials(trunk),
         codecs: codecs(config, &call.trunk),
+        srtp: trunk.map_or(Srtp::Off, |trunk| trunk.srtp),
+        symmetric_rtp: trunk.is_some_and(|trunk| trunk.symmetric_rtp),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
         script: Arc::new(script(config, &call.terms, clip)),
         ring_timeout_ms: config.ring_timeout_ms,

@@ -1,4 +1,4 @@
-//! `config.example.toml` and `docs/CONFIG.md`, made from `config.rs` and compared by a test.
+//! `config.example.toml` and `docs/CONFIG.md`, made from `config` and compared by a test.
 
 use std::fmt::Write as _;
 
@@ -61,7 +61,7 @@ pub fn example() -> String {
         "# Avanak's configuration: every key, its meaning and its default. None is needed.\n\
          # Each key of a section is also an environment variable: AVANAK_<SECTION>__<KEY>.\n\
          # The trunks are one, all together: AVANAK_TRUNK='[{name=\"a\", address=\"192.0.2.10\"}]'.\n\
-         # Made from crates/server/src/config.rs; a test keeps it true.\n",
+         # Made from crates/server/src/config; a test keeps it true.\n",
     );
     for section in sections() {
         let _ = write!(text, "\n#{}\n[{}]\n", section.doc.join("\n#"), section.name);
@@ -94,7 +94,7 @@ pub fn reference() -> String {
          underscores between them: `AVANAK_HTTP__LISTEN=0.0.0.0:8080`. A single key of a trunk \
          cannot be set there; `AVANAK_TRUNK` is all trunks together and takes the place of those \
          in the file: `AVANAK_TRUNK='[{name=\"carrier\", address=\"192.0.2.10\", \
-         prefixes=[\"09\"]}]'`.\n\nMade from `crates/server/src/config.rs`; a test keeps it true.\n",
+         prefixes=[\"09\"]}]'`.\n\nMade from `crates/server/src/config`; a test keeps it true.\n",
     );
     for section in sections() {
         heading(&mut text, &format!("[{}]", section.name), section.doc);

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use engine::{
-    CallKey, Command, Engine, EngineConfig, Event, Hop, Input, Outputs, RtpTransmit, Transmit,
-    Transport,
+    CallKey, Command, Engine, EngineConfig, Event, Hop, Input, Outputs, RtcpTransmit, RtpTransmit,
+    Transmit, Transport,
 };
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -457,6 +457,7 @@ impl Worker {
             },
         );
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
+        send_rtcp(&mut self.sender, &self.rtp, &self.out.rtcp);
         if let Some(tape) = &mut self.tape {
             tape.take(&mut self.out.recorded);
         }
@@ -554,6 +555,21 @@ fn send_rtp(
             body: packet.payload(),
         });
         sender.send(socket, datagrams, |place, _| refused.push(run[place].clone()));
+    }
+}
+
+/// Sends reports. One that is refused is counted by the sender; the next comes in seconds.
+fn send_rtcp(sender: &mut BatchSender, sockets: &[RtpSocket], reports: &[RtcpTransmit]) {
+    for run in reports.chunk_by(|a, b| a.slot == b.slot) {
+        let Some(RtpSocket { socket, .. }) = sockets.get(usize::from(run[0].slot)) else {
+            continue;
+        };
+        let datagrams = run.iter().map(|report| Outgoing {
+            destination: report.destination,
+            head: &report.bytes,
+            body: &[],
+        });
+        sender.send(socket, datagrams, |_, _| {});
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use app::trunk::{TrunkRefusal, UsedTrunk};
 use app::{App, Failure};
-use engine::{Codec, Credentials, Transport};
+use engine::{Codec, Credentials, Srtp, Transport};
 use node::{Caps, Trunk};
 use store::Db;
 use tokio::sync::{mpsc, watch};
@@ -189,6 +189,8 @@ fn node_trunk(used: &UsedTrunk, address: SocketAddr) -> Trunk {
         number_format: trunk.number_format.clone(),
         transport: transport(trunk),
         credentials: credentials(trunk),
+        srtp: srtp(trunk),
+        symmetric_rtp: trunk.symmetric_rtp,
         codecs: trunk.codecs.iter().filter_map(|name| codec(name)).collect(),
         prefixes: trunk.prefixes.clone(),
         priority: trunk.priority,
@@ -203,6 +205,16 @@ pub fn credentials(trunk: &domain::Trunk) -> Option<Credentials> {
         username: trunk.username.clone(),
         password: trunk.password.0.clone(),
     })
+}
+
+/// Whether calls on a trunk are encrypted.
+fn srtp(trunk: &domain::Trunk) -> Srtp {
+    use domain::dialer::trunk::Srtp as Wanted;
+    match trunk.srtp {
+        Wanted::Off => Srtp::Off,
+        Wanted::Optional => Srtp::Optional,
+        Wanted::Required | Wanted::Forced => Srtp::Required,
+    }
 }
 
 /// What carries SIP to a trunk.

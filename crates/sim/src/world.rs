@@ -413,6 +413,10 @@ impl World {
             let from = rtp_address(packet.slot);
             datagrams.push_back(Datagram { from, to: packet.destination, bytes });
         }
+        for report in process.out.rtcp.drain(..) {
+            let (from, to) = (rtp_address(report.slot), report.destination);
+            datagrams.push_back(Datagram { from, to, bytes: report.bytes });
+        }
         for datagram in datagrams {
             self.carry(datagram);
         }

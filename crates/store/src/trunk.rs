@@ -1,7 +1,7 @@
 //! Trunks and the numbers that accounts show on them. Every change is counted, so that a running
 //! node sees it.
 
-use domain::dialer::trunk::{NumberFormat, PING_INTERVAL_S, Password, Trunk};
+use domain::dialer::trunk::{NumberFormat, PING_INTERVAL_S, Password, Srtp, Trunk};
 use domain::{AccountId, Timestamp, TrunkId};
 
 use crate::value::values;
@@ -61,8 +61,9 @@ impl Source {
 pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<TrunkId> {
     let sql = "INSERT INTO trunk (source, name, address, transport, username, password, caller_id,
                                   number_format, codecs, prefixes, max_channels, max_cps, priority,
-                                  weight, ping_interval_s, server_ids)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                                  weight, srtp, symmetric_rtp, ping_interval_s, server_ids)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                       $17, $18)
                RETURNING id";
     let values = values![
         &source.to_text(),
@@ -79,6 +80,8 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
         trunk.max_cps,
         trunk.priority,
         trunk.weight,
+        &trunk.srtp.to_string(),
+        on_or_off(trunk.symmetric_rtp),
         trunk.ping_interval_s,
         &numbers(&trunk.server_ids),
     ];
@@ -95,8 +98,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
     let sql = "UPDATE trunk
                SET address = $2, transport = $3, username = $4, password = $5, caller_id = $6,
                    number_format = $7, codecs = $8, prefixes = $9, max_channels = $10,
-                   max_cps = $11, priority = $12, weight = $13, ping_interval_s = $14,
-                   server_ids = $15
+                   max_cps = $11, priority = $12, weight = $13, srtp = $14, symmetric_rtp = $15,
+                   ping_interval_s = $16, server_ids = $17
                WHERE id = $1";
     let values = values![
         id,
@@ -112,6 +115,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
         trunk.max_cps,
         trunk.priority,
         trunk.weight,
+        &trunk.srtp.to_string(),
+        on_or_off(trunk.symmetric_rtp),
         trunk.ping_interval_s,
         &numbers(&trunk.server_ids),
     ];
@@ -149,7 +154,7 @@ pub async fn delete(tx: &mut Tx, id: TrunkId) -> Result<bool> {
 pub async fn list(reads: &mut impl Queries) -> Result<Vec<Kept>> {
     let sql = "SELECT id, source, name, disabled_at_us, address, transport, username, password,
                       caller_id, number_format, codecs, prefixes, max_channels, max_cps, priority,
-                      weight, ping_interval_s, server_ids
+                      weight, srtp, symmetric_rtp, ping_interval_s, server_ids
                FROM trunk ORDER BY id";
     reads.query(sql, values![]).await?.iter().map(kept).collect()
 }
@@ -212,6 +217,8 @@ fn kept(row: &Row) -> Result<Kept> {
         caller_id: row.get("caller_id")?,
         number_format: row.parse("number_format", NumberFormat::parse)?,
         codecs: row.parse("codecs", parts)?,
+        srtp: row.parse_opt("srtp", |text| text.map_or(Some(Srtp::Off), Srtp::parse))?,
+        symmetric_rtp: row.parse_opt("symmetric_rtp", switch)?,
         prefixes: row.parse("prefixes", parts)?,
         max_channels: row.get("max_channels")?,
         max_cps: row.get("max_cps")?,
@@ -229,6 +236,19 @@ fn kept(row: &Row) -> Result<Kept> {
         disabled_at: row.get("disabled_at_us")?,
         trunk,
     })
+}
+
+fn on_or_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
+
+/// A switch, which is off while nobody has touched it.
+fn switch(text: Option<&str>) -> Option<bool> {
+    match text {
+        Some("on") => Some(true),
+        Some("off") | None => Some(false),
+        Some(_) => None,
+    }
 }
 
 /// The parts of a list with commas.

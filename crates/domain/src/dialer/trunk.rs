@@ -28,6 +28,43 @@ const NATIONAL: &str = "{national}";
 /// What stands for the national number without its 0 (`9121234567`) in a number format.
 const SUBSCRIBER: &str = "{subscriber}";
 
+/// Whether calls on a trunk are encrypted (SRTP with keys in the description, RFC 4568).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Srtp {
+    /// They are not.
+    #[default]
+    Off,
+    /// If the carrier wants it, too.
+    Optional,
+    /// Always; a carrier that does not gets no call.
+    Required,
+    /// Always, and even where the keys travel in the open.
+    Forced,
+}
+
+impl Srtp {
+    /// All of them with their names.
+    const NAMED: [(Self, &str); 4] = [
+        (Self::Off, "off"),
+        (Self::Optional, "optional"),
+        (Self::Required, "required"),
+        (Self::Forced, "forced"),
+    ];
+
+    /// Reads `off`, `optional`, `required` or `forced`.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::NAMED.into_iter().find(|(_, name)| *name == text).map(|(srtp, _)| srtp)
+    }
+}
+
+impl std::fmt::Display for Srtp {
+    /// What [`Self::parse`] reads.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let named = Self::NAMED.into_iter().find(|(srtp, _)| srtp == self);
+        f.write_str(named.map_or("off", |(_, name)| name))
+    }
+}
+
 /// A secret: it never shows in logs or messages.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Password(pub String);
@@ -57,6 +94,10 @@ pub struct Trunk {
     pub number_format: NumberFormat,
     /// Of [`CODECS`] in the order of the offer; empty leaves it to us.
     pub codecs: Vec<String>,
+    /// Whether calls are encrypted.
+    pub srtp: Srtp,
+    /// Whether sound is sent to where it comes from, when that is not what was described.
+    pub symmetric_rtp: bool,
     /// Beginnings of the national numbers it takes; empty takes all.
     pub prefixes: Vec<String>,
     /// Most calls at the same time.
@@ -86,6 +127,8 @@ impl Default for Trunk {
             caller_id: String::from("avanak"),
             number_format: NumberFormat::default(),
             codecs: Vec::new(),
+            srtp: Srtp::Off,
+            symmetric_rtp: false,
             prefixes: Vec::new(),
             max_channels: 30,
             max_cps: 10,
@@ -112,6 +155,8 @@ pub enum TrunkFault {
     CallerId,
     /// Not a codec of ours, or twice the same.
     Codecs,
+    /// Keys would travel in the open.
+    Srtp,
     /// A prefix that is not of digits.
     Prefix(String),
     /// More prefixes than are looked through for each call.
@@ -139,6 +184,9 @@ impl std::fmt::Display for TrunkFault {
             }
             Self::CallerId => f.write_str("caller_id: letters, digits and +._- only"),
             Self::Codecs => f.write_str("codecs: each of pcma, pcmu and g722 at most once"),
+            Self::Srtp => f.write_str(
+                "srtp: without tls its keys travel in the open; 'forced' does it nevertheless",
+            ),
             Self::Prefix(prefix) => {
                 write!(f, "prefixes: '{prefix}' is not 1 to {PREFIX_MAX} digits")
             }
@@ -190,6 +238,10 @@ impl Trunk {
         let known = |codec: &String| CODECS.contains(&codec.as_str());
         if !self.codecs.iter().all(known) || self.codecs.iter().enumerate().any(twice) {
             return Err(TrunkFault::Codecs);
+        }
+        let guarded = matches!(self.srtp, Srtp::Optional | Srtp::Required);
+        if guarded && self.transport != "tls" {
+            return Err(TrunkFault::Srtp);
         }
         self.check_routing()
     }
@@ -336,6 +388,7 @@ mod tests {
             (Trunk { caller_id: text("<sip>"), ..usable() }, "caller_id"),
             (Trunk { codecs: vec![text("pcma"), text("pcma")], ..usable() }, "codecs"),
             (Trunk { codecs: vec![text("MP3")], ..usable() }, "codecs"),
+            (Trunk { srtp: Srtp::Required, ..usable() }, "srtp"),
             (Trunk { prefixes: vec![text("09x")], ..usable() }, "'09x'"),
             (Trunk { prefixes: vec![text("")], ..usable() }, "prefixes"),
             (Trunk { max_channels: 0, ..usable() }, "max_channels"),
@@ -349,6 +402,19 @@ mod tests {
             let fault = wrong.check().unwrap_err().to_string();
             assert!(fault.contains(named), "{fault}");
         }
+    }
+
+    /// Goal: encryption is asked for where it keeps a secret, or by somebody who says so.
+    #[test]
+    fn srtp_wants_a_transport_that_hides_its_keys() {
+        for srtp in [Srtp::Off, Srtp::Optional, Srtp::Required, Srtp::Forced] {
+            assert_eq!(Srtp::parse(&srtp.to_string()), Some(srtp));
+            let over = |transport: &str| Trunk { srtp, transport: transport.into(), ..usable() };
+            assert_eq!(over("tls").check(), Ok(()));
+            let open = matches!(srtp, Srtp::Off | Srtp::Forced);
+            assert_eq!(over("udp").check().is_ok(), open);
+        }
+        assert_eq!(Srtp::parse("on"), None);
     }
 
     #[test]

@@ -2,22 +2,21 @@
 //! beep, for what the network says before the answer, and to record. A call that only plays has
 //! nothing of this.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use media::Codec;
 use media::codec::Decoder;
 use media::detect::answering_machine::{AnsweringMachine, Heard, Verdict};
 use media::detect::progress::ProgressListener;
 use media::detect::tone::ToneKeys;
-use media::rtp::Packet;
+use media::rtp::{JitterBuffer, Packet, Piece};
 use media::sdp::{self, Negotiated};
 use media::telephone_event::Key;
 
-use super::order::{Order, Piece};
 use super::playing::KeySource;
 use super::{Call, Phase, Wires, reachable};
 use crate::io::{CallKey, Recorded};
-use crate::limits::RECORDED_SAMPLES;
+use crate::limits::{MAX_GAP_SAMPLES, RECORDED_SAMPLES};
 use crate::outcome::Cause;
 use crate::script::OnMachine;
 
@@ -26,10 +25,18 @@ const VOICE_LEVEL: u32 = 256;
 /// Samples in a millisecond.
 const SAMPLES_PER_MS: usize = 8;
 
+/// What no later packet has pushed out of the buffer is listened to so long after it was due. With
+/// a peer that goes on sending, the next packet comes first, and no time is waited for.
+const UNHEARD: Duration = Duration::from_millis(60);
+
+/// How far packets may overtake each other at least.
+const LEAST_DELAY: Duration = Duration::from_millis(60);
+
 /// What a call listens with.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ears {
-    order: Order,
+    /// Puts what comes in order and in time.
+    buffer: JitterBuffer,
     /// What the sound is decoded with; it has a memory.
     decoder: Option<(Codec, Decoder)>,
     keys: Option<ToneKeys>,
@@ -76,6 +83,17 @@ struct Noticed {
 }
 
 impl Ears {
+    fn new() -> Self {
+        Self {
+            buffer: JitterBuffer::new(LEAST_DELAY),
+            decoder: None,
+            keys: None,
+            machine: None,
+            progress: None,
+            tape: None,
+        }
+    }
+
     /// Nothing is left to listen for.
     fn are_idle(&self) -> bool {
         self.keys.is_none()
@@ -116,7 +134,9 @@ fn decoded(decoder: &mut Option<(Codec, Decoder)>, piece: &Piece, codec: Codec) 
     let mut samples = Vec::new();
     match piece {
         Piece::Audio(payload) => decoder.decode(payload, &mut samples),
-        Piece::Gap { samples: count } => samples.resize(usize::try_from(*count).unwrap_or(0), 0),
+        Piece::Gap { samples: missing } => {
+            samples.resize(usize::try_from(*missing).unwrap_or(usize::MAX).min(MAX_GAP_SAMPLES), 0);
+        }
     }
     samples
 }
@@ -167,17 +187,34 @@ impl Call {
         codec: Codec,
         wires: &mut Wires,
     ) {
+        let Some(ears) = &mut self.ears else { return };
+        ears.buffer.push(now, &packet.header, packet.payload);
+        self.listen_on(now, codec, wires);
+    }
+
+    /// When the buffer has to be looked at, though nothing came.
+    pub(super) fn unheard_at(&self) -> Option<Instant> {
+        Some(self.ears.as_ref()?.buffer.next_due()? + UNHEARD)
+    }
+
+    /// Looks at the buffer if it is time.
+    pub(super) fn listen_if_due(&mut self, now: Instant, wires: &mut Wires) {
+        if let Some(agreed) = self.agreed.filter(|_| self.unheard_at().is_some_and(|at| at <= now))
+        {
+            self.listen_on(now, agreed.codec, wires);
+        }
+    }
+
+    /// Listens to what is due.
+    fn listen_on(&mut self, now: Instant, codec: Codec, wires: &mut Wires) {
         let call = self.key();
-        let Some(mut ears) = self.ears.take() else { return };
+        let Some(ears) = &mut self.ears else { return };
         let mut noticed = Noticed::default();
-        let mut order = std::mem::take(&mut ears.order);
-        order.push(&packet.header, packet.payload, |piece| {
+        while let Some(piece) = ears.buffer.pop(now) {
             ears.hear(call, &piece, codec, &mut noticed, &mut wires.recorded);
-        });
-        ears.order = order;
-        self.ears = Some(ears);
+        }
         if noticed.voice {
-            self.follow(wires, |place, _| place.voice(now));
+            self.follow(now, wires, |place, _| place.voice(now));
         }
         for key in noticed.keys {
             self.key_pressed(now, key.as_char(), KeySource::Tone, wires);
@@ -207,10 +244,10 @@ impl Call {
             self.stop_detection();
         }
         if beep {
-            self.follow(wires, |place, cues| place.beep(now, cues));
+            self.follow(now, wires, |place, cues| place.beep(now, cues));
         } else if verdict != Verdict::Unsure {
             let machine = verdict == Verdict::Machine;
-            self.follow(wires, |place, cues| place.answered_by(now, machine, cues));
+            self.follow(now, wires, |place, cues| place.answered_by(now, machine, cues));
         }
     }
 
@@ -219,7 +256,7 @@ impl Call {
         if self.script.machine().is_some() {
             self.answered_by = Some(Verdict::Person);
             self.stop_detection();
-            self.follow(wires, |place, cues| place.answered_by(now, false, cues));
+            self.follow(now, wires, |place, cues| place.answered_by(now, false, cues));
         }
     }
 
@@ -238,16 +275,16 @@ impl Call {
     }
 
     /// Ends the recording, if there is one, with all that was held back for it.
-    pub(super) fn stop_recording(&mut self, wires: &mut Wires) {
+    pub(super) fn stop_recording(&mut self, now: Instant, wires: &mut Wires) {
         let call = self.key();
         let codec = self.agreed.map_or(Codec::Pcma, |agreed| agreed.codec);
         let Some(ears) = &mut self.ears else { return };
         let Some(mut tape) = ears.tape.take() else { return };
-        let decoder = &mut ears.decoder;
-        ears.order.flush(|piece| {
-            let samples = decoded(decoder, &piece, codec);
+        ears.buffer.flush();
+        while let Some(piece) = ears.buffer.pop(now) {
+            let samples = decoded(&mut ears.decoder, &piece, codec);
             tape.record(call, &samples, &mut wires.recorded);
-        });
+        }
         tape.hand_over(call, &mut wires.recorded);
         let length_ms = u32::try_from(tape.recorded / SAMPLES_PER_MS).unwrap_or(u32::MAX);
         wires.recorded.push(Recorded::Ended { call, length_ms });
@@ -255,15 +292,15 @@ impl Call {
     }
 
     /// The call is over.
-    pub(super) fn stop_listening(&mut self, wires: &mut Wires) {
-        self.stop_recording(wires);
+    pub(super) fn stop_listening(&mut self, now: Instant, wires: &mut Wires) {
+        self.stop_recording(now, wires);
         if let Some(progress) = self.ears.take().and_then(|ears| ears.progress) {
             self.early_media = progress.heard();
         }
     }
 
     fn ears(&mut self) -> &mut Ears {
-        self.ears.get_or_insert_default()
+        self.ears.get_or_insert_with(|| Box::new(Ears::new()))
     }
 
     fn drop_idle_ears(&mut self) {

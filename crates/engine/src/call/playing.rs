@@ -79,7 +79,7 @@ impl Call {
                 let heard_ms = self.sound.left_ms(heard);
                 wires.events.push(Event::Progress { call, heard_ms });
             }
-            Step::ClipEnded => self.follow(wires, |place, cues| place.clip_ended(now, cues)),
+            Step::ClipEnded => self.follow(now, wires, |place, cues| place.clip_ended(now, cues)),
         }
     }
 
@@ -119,12 +119,13 @@ impl Call {
             return;
         }
         wires.events.push(Event::Key { call: self.key(), digit });
-        self.follow(wires, |place, cues| place.key_pressed(now, digit, cues));
+        self.follow(now, wires, |place, cues| place.key_pressed(now, digit, cues));
     }
 
     /// Tells the place something and does what it says.
     pub(super) fn follow(
         &mut self,
+        now: Instant,
         wires: &mut Wires,
         tell: impl FnOnce(&mut Place, &mut Vec<Cue>),
     ) {
@@ -135,7 +136,7 @@ impl Call {
                 Cue::Play { clip, of_message } => self.play(Some(clip), of_message, wires),
                 Cue::Hush => self.play(None, None, wires),
                 Cue::Record { max_ms } => self.record(max_ms, wires),
-                Cue::StopRecording => self.stop_recording(wires),
+                Cue::StopRecording => self.stop_recording(now, wires),
             }
         }
         wires.cues = cues;

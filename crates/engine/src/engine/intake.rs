@@ -16,7 +16,8 @@ impl Engine {
         let port = self.config.rtp_ports[usize::from(port_slot)];
         let numbers = derive::media_numbers(&self.config.secret, call);
         let address = SocketAddr::new(self.config.media_address, port);
-        let local = sdp::Local::new(numbers.session_id, address, codecs);
+        let mut local = sdp::Local::new(numbers.session_id, address, codecs);
+        local.rtcp_mux = true;
         MediaEnd { port_slot, numbers, local }
     }
 

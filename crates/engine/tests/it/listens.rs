@@ -310,6 +310,8 @@ fn what_a_network_says_before_the_answer_is_told() {
     assert_eq!(early(2), Some(Progress::Ringing));
     assert_eq!(early(3), Some(Progress::Announcement));
     assert_eq!(world.outcome(3).sip_code, Some(480));
+    // Whoever answers after that hears the message.
+    assert_eq!((world.outcome(1).cause, world.outcome(1).heard_ms), (Cause::Played, 1_000));
     assert_eq!((early(12), early(13)), (None, None), "nobody asked");
 }
 

@@ -15,5 +15,6 @@ mod peer;
 mod phones;
 mod plays;
 mod property;
+mod reports;
 mod scripts;
 mod world;

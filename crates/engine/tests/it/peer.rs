@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use media::rtp::rtcp::is_rtcp;
 use media::telephone_event::{Key, KeyPress};
 use media::{Codec, sdp};
 use sip::{
@@ -182,7 +183,9 @@ impl Peer for Callee {
 
     fn receive(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if to != self.address {
-            self.rtp.push((now, from, bytes.to_vec()));
+            if !is_rtcp(bytes) {
+                self.rtp.push((now, from, bytes.to_vec()));
+            }
             return;
         }
         match sip::message::parse(bytes, &sip::Limits::default()).unwrap() {
@@ -450,7 +453,7 @@ impl Peer for Phone {
 
     fn receive(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
         if to != self.local {
-            self.rtp_packets += 1;
+            self.rtp_packets += usize::from(!is_rtcp(bytes));
             return;
         }
         self.received.push(bytes.to_vec());

@@ -71,6 +71,8 @@ pub struct World {
     pub refused_frames: std::ops::Range<u32>,
     /// Peers whose SIP comes over a connection, and must be sent so.
     pub connected: BTreeSet<SocketAddr>,
+    /// Where datagrams went at whose address nobody is.
+    pub strays: Vec<SocketAddr>,
     pub loss_percent: u64,
     /// Every tenth SIP datagram to the engine arrives with some bytes changed.
     pub damage: bool,
@@ -101,6 +103,7 @@ impl World {
             sip_bytes: BTreeMap::new(),
             refused_frames: 0..0,
             connected: BTreeSet::new(),
+            strays: Vec::new(),
             loss_percent: 0,
             damage: false,
             dice: Dice(1),
@@ -159,6 +162,11 @@ impl World {
                 self.sent_rtp.push((at, packet.destination, bytes.clone()));
             }
             self.post(from, packet.destination, bytes);
+        }
+        for report in out.rtcp.drain(..) {
+            let port = ENGINE_FIRST_PORT + 2 * u16::from(report.slot);
+            let from = SocketAddr::new(address(ENGINE_SIP).ip(), port);
+            self.post(from, report.destination, report.bytes);
         }
         self.outputs = out;
         for packet in &refused {
@@ -221,8 +229,9 @@ impl World {
             self.carrier_input(carrier::Input::Rtp { port, source: *from, bytes });
         } else {
             let peer = self.peers.iter().find(|peer| peer.borrow().address().ip() == to.ip());
-            if let Some(peer) = peer {
-                peer.borrow_mut().receive(self.now, *from, *to, bytes);
+            match peer {
+                Some(peer) => peer.borrow_mut().receive(self.now, *from, *to, bytes),
+                None => self.strays.push(*to),
             }
         }
     }
@@ -391,6 +400,8 @@ pub fn call_to(key: u64, user: &str, address: SocketAddr) -> CallSpec {
             password: carrier::numbers::SANDBOX_CREDENTIAL.to_owned(),
         }),
         codecs: vec![Codec::Pcma, Codec::Pcmu],
+        srtp: engine::Srtp::Off,
+        symmetric_rtp: false,
         script: playing(clip_of_frames(100)),
         ring_timeout_ms: 30_000,
         max_duration_ms: 120_000,

@@ -62,8 +62,9 @@ pub struct JitterCounts {
 }
 
 /// The buffer of one direction of a call.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct JitterBuffer {
+    least_delay_us: i64,
     held: BTreeMap<u64, Vec<u8>>,
     stream: Option<Stream>,
     /// The first sample that has not come out yet.
@@ -91,9 +92,19 @@ struct Stream {
 }
 
 impl JitterBuffer {
-    /// Nothing held.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing held; the delay begins at `least` and never falls below it, nor below
+    /// [`MIN_DELAY`]. Packets may overtake each other by as much without a loss: a listener that is
+    /// in no hurry asks for more.
+    pub fn new(least: Duration) -> Self {
+        Self {
+            least_delay_us: micros(least.clamp(MIN_DELAY, MAX_DELAY)),
+            held: BTreeMap::new(),
+            stream: None,
+            next: 0,
+            flush_before: 0,
+            beginnings: BTreeSet::new(),
+            counts: JitterCounts::default(),
+        }
     }
 
     /// Takes in a packet of audio that arrived `now`.
@@ -106,7 +117,8 @@ impl JitterBuffer {
             self.counts.overflowed += 1;
             return;
         }
-        let place = match self.stream.as_mut().and_then(|stream| stream.place(now, header)) {
+        let least = self.least_delay_us;
+        let place = match self.stream.as_mut().and_then(|stream| stream.place(now, header, least)) {
             Some(place) => place,
             None => self.begin(now, header),
         };
@@ -205,7 +217,8 @@ impl JitterBuffer {
         let from = self.flush_before.max(self.next);
         self.beginnings.insert(from);
         let place = from + LEAD;
-        let delay_us = self.stream.as_ref().map_or(micros(MIN_DELAY), |stream| stream.delay_us);
+        let least = self.least_delay_us;
+        let delay_us = self.stream.as_ref().map_or(least, |stream| stream.delay_us);
         self.stream = Some(Stream {
             ssrc: header.ssrc,
             timestamp: header.timestamp,
@@ -222,7 +235,7 @@ impl JitterBuffer {
 impl Stream {
     /// The place of a packet, and what its arrival tells of the network. `None` when it does not
     /// belong to this stream.
-    fn place(&mut self, now: Instant, header: &Header) -> Option<u64> {
+    fn place(&mut self, now: Instant, header: &Header, least_delay_us: i64) -> Option<u64> {
         if header.ssrc != self.ssrc {
             return None;
         }
@@ -243,7 +256,7 @@ impl Stream {
         } else {
             self.delay_us -= (self.delay_us - late_us) / DELAY_DECAY;
         }
-        self.delay_us = self.delay_us.clamp(micros(MIN_DELAY), micros(MAX_DELAY));
+        self.delay_us = self.delay_us.clamp(least_delay_us, micros(MAX_DELAY));
         self.timestamp = header.timestamp;
         self.place = place;
         Some(place)

@@ -155,7 +155,7 @@ pub struct Local {
     pub telephone_event: Option<u8>,
     /// What we are willing to do.
     pub direction: Direction,
-    /// Whether RTCP may come to our RTP port (RFC 5761).
+    /// Whether RTCP may come to our RTP port, on which peers are told so (RFC 5761, RFC 3605).
     pub rtcp_mux: bool,
     /// Our keys, to encrypt with; `None` to speak plain RTP only.
     pub srtp: Option<Box<LocalSrtp>>,

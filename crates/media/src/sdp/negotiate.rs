@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::print::{Audio, print_refused};
+use super::print::{Audio, Rtcp, print_refused};
 use super::{Connection, CryptoLine, Description, Direction, Local, Malformed, Media};
 use crate::srtp::{MasterKey, Suite};
 use crate::{Codec, SAMPLE_RATE_HZ};
@@ -21,9 +21,9 @@ pub struct Negotiated {
     pub remote: SocketAddr,
     /// What we may do: `sends()` and `receives()` are ours.
     pub direction: Direction,
-    /// Where the peer wants RTCP that leaves from our RTP port: it agreed to have both on one
-    /// port (RFC 5761), or named a port (RFC 3605). `None`: it expects RTCP from and at other
-    /// ports, so nothing is sent.
+    /// Where the peer wants RTCP, and sends its own from: the address of its RTP when it agreed
+    /// to have both on one port (RFC 5761), the one that it named (RFC 3605), or the port above
+    /// that of its RTP (RFC 3550 §11).
     pub rtcp: Option<SocketAddr>,
     /// The keys, when the audio is encrypted.
     pub srtp: Option<Protection>,
@@ -101,7 +101,11 @@ pub fn answer_offer(local: &Local, body: &[u8]) -> Result<(Negotiated, Vec<u8>),
                 formats: &[(negotiated.payload_type, negotiated.codec)],
                 telephone_event: negotiated.telephone_event_pt,
                 direction: negotiated.direction,
-                rtcp_mux: local.rtcp_mux && media.rtcp_mux,
+                rtcp: match (local.rtcp_mux, media.rtcp_mux) {
+                    (false, _) => Rtcp::Unsaid,
+                    (true, true) => Rtcp::Mux,
+                    (true, false) => Rtcp::Named,
+                },
                 crypto: &crypto,
             };
             local.print_audio(&mut text, &audio);
@@ -158,12 +162,13 @@ fn agree(local: &Local, description: &Description, media: &Media) -> Result<Nego
     let telephone_event_pt = local.telephone_event.and_then(|_| telephone_event_of(media));
     let remote = SocketAddr::new(*address, media.port);
     let named = media.rtcp.map(|(port, at)| SocketAddr::new(at.unwrap_or(*address), port));
+    let above = || Some(SocketAddr::new(*address, media.port.checked_add(1)?));
     Ok(Negotiated {
         codec,
         payload_type,
         telephone_event_pt,
         remote,
-        rtcp: if local.rtcp_mux && media.rtcp_mux { Some(remote) } else { named },
+        rtcp: if local.rtcp_mux && media.rtcp_mux { Some(remote) } else { named.or_else(above) },
         srtp: protection(local, media)?,
         direction: theirs(description, media, *address).mirrored().and(local.direction),
     })

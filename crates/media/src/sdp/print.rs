@@ -13,8 +13,21 @@ pub(super) struct Audio<'a> {
     pub(super) formats: &'a [(u8, Codec)],
     pub(super) telephone_event: Option<u8>,
     pub(super) direction: Direction,
-    pub(super) rtcp_mux: bool,
+    pub(super) rtcp: Rtcp,
     pub(super) crypto: &'a [CryptoLine],
+}
+
+/// What is said of RTCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rtcp {
+    /// Nothing.
+    Unsaid,
+    /// It comes to the port of RTP (RFC 5761).
+    Mux,
+    /// It comes to the port of RTP, told to a peer that sends it from another (RFC 3605).
+    Named,
+    /// An offer of both.
+    Either,
 }
 
 impl Local {
@@ -35,7 +48,7 @@ impl Local {
             formats: &formats,
             telephone_event: self.telephone_event,
             direction: self.direction,
-            rtcp_mux: self.rtcp_mux,
+            rtcp: if self.rtcp_mux { Rtcp::Either } else { Rtcp::Unsaid },
             crypto: &crypto,
         };
         self.print_audio(&mut text, &audio);
@@ -73,7 +86,10 @@ impl Local {
             line(out, format_args!("a=fmtp:{payload_type} 0-15"));
         }
         line(out, format_args!("a=ptime:{FRAME_MS}"));
-        if audio.rtcp_mux {
+        if matches!(audio.rtcp, Rtcp::Named | Rtcp::Either) {
+            line(out, format_args!("a=rtcp:{}", self.address.port()));
+        }
+        if matches!(audio.rtcp, Rtcp::Mux | Rtcp::Either) {
             line(out, format_args!("a=rtcp-mux"));
         }
         for crypto in audio.crypto {

@@ -32,7 +32,7 @@ fn pop_all(buffer: &mut JitterBuffer, now: Instant) -> Vec<Piece> {
 /// is taken out each 5 ms.
 fn play(timestamp: u32, arrivals: &[(u64, u32)]) -> (Vec<Piece>, JitterBuffer) {
     let start = origin();
-    let mut buffer = JitterBuffer::new();
+    let mut buffer = JitterBuffer::new(MIN_DELAY);
     let mut arrivals = arrivals.to_vec();
     arrivals.sort_by_key(|(at_ms, _)| *at_ms);
     let mut pieces = Vec::new();
@@ -89,7 +89,7 @@ fn a_sender_that_pauses_leaves_silence_of_the_same_length() {
 #[test]
 fn another_source_or_a_clock_that_jumps_goes_on_without_a_gap() {
     let start = origin();
-    let mut buffer = JitterBuffer::new();
+    let mut buffer = JitterBuffer::new(MIN_DELAY);
     buffer.push(start, &header(1, 1, 1_000), &frame(1));
     buffer.push(start + ms(20), &header(2, 900, 77), &frame(2));
     buffer.push(start + ms(40), &header(2, 901, 77 + 0x4000_0000), &frame(3));
@@ -101,7 +101,7 @@ fn another_source_or_a_clock_that_jumps_goes_on_without_a_gap() {
 #[test]
 fn the_delay_grows_with_the_network_and_shrinks_when_it_is_calm_again() {
     let start = origin();
-    let mut buffer = JitterBuffer::new();
+    let mut buffer = JitterBuffer::new(MIN_DELAY);
     let mut delay_of = |number: u32, late_ms: u64| {
         let sent = start + ms(u64::from(number) * 20);
         let now = sent + ms(late_ms);
@@ -125,7 +125,7 @@ fn the_delay_grows_with_the_network_and_shrinks_when_it_is_calm_again() {
 #[test]
 fn more_than_fits_comes_out_early_and_unusable_payloads_are_refused() {
     let start = origin();
-    let mut buffer = JitterBuffer::new();
+    let mut buffer = JitterBuffer::new(MIN_DELAY);
     buffer.push(start, &header(1, 0, 0), &[]);
     buffer.push(start, &header(1, 0, 0), &vec![0; MAX_HELD_BYTES + 1]);
     assert_eq!((buffer.counts().unusable, buffer.held()), (2, 0));
@@ -202,7 +202,7 @@ proptest! {
     #[test]
     fn a_hostile_sender_is_bounded(packets in prop::collection::vec(hostile(), 1..200)) {
         let mut now = origin();
-        let mut buffer = JitterBuffer::new();
+        let mut buffer = JitterBuffer::new(MIN_DELAY);
         let (mut pushed, mut audio, mut silence) = (0, 0, 0);
         let start = now;
         for (wait_ms, ssrc, sequence, timestamp, bytes) in packets {
@@ -232,7 +232,7 @@ proptest! {
 #[test]
 fn whoever_never_takes_anything_out_holds_no_more_than_twice_the_limit() {
     let start = origin();
-    let mut buffer = JitterBuffer::new();
+    let mut buffer = JitterBuffer::new(MIN_DELAY);
     for at in 0..1_000 {
         buffer.push(start, &header(at, 0, 0), &[7]);
     }

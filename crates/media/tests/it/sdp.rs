@@ -59,7 +59,8 @@ a=sendrecv
 fn answers_of_real_trunks() {
     let agreed = |codec: Codec, events, remote, direction| {
         let payload_type = codec.payload_type();
-        let (remote, rtcp, srtp) = (address(remote), None, None);
+        let (remote, srtp) = (address(remote), None);
+        let rtcp = Some(SocketAddr::new(remote.ip(), remote.port() + 1));
         let telephone_event_pt = events;
         Ok(Negotiated { codec, payload_type, telephone_event_pt, remote, direction, rtcp, srtp })
     };
@@ -359,24 +360,30 @@ fn offers_of_real_devices_get_the_answer_that_fits() {
         }
         let muxed = offer.contains("a=rtcp-mux");
         assert_eq!(answer.contains("a=rtcp-mux"), muxed, "{name}");
+        assert_eq!(answer.contains("a=rtcp:40000"), !muxed, "{name}");
         assert_eq!(negotiated.rtcp == Some(negotiated.remote), muxed, "{name}");
         assert!(!answer.contains("crypto"), "{name}");
     }
 }
 
 #[test]
-fn a_named_port_for_rtcp_is_where_it_goes() {
-    for (line, expected) in [
-        ("a=rtcp:7001\n", Some("203.0.113.1:7001")),
-        ("a=rtcp:7001 IN IP4 203.0.113.2\n", Some("203.0.113.2:7001")),
-        ("a=rtcp:0\n", None),
-        ("a=rtcp:x\n", None),
-        ("", None),
+fn rtcp_goes_to_the_port_that_is_named_or_to_the_one_above() {
+    for (port, line, expected) in [
+        (7000, "a=rtcp:7009\n", Some("203.0.113.1:7009")),
+        (7000, "a=rtcp:7009 IN IP4 203.0.113.2\n", Some("203.0.113.2:7009")),
+        (7000, "a=rtcp:0\n", Some("203.0.113.1:7001")),
+        (7000, "a=rtcp:x\n", Some("203.0.113.1:7001")),
+        (7000, "", Some("203.0.113.1:7001")),
+        // We did not offer that.
+        (7000, "a=rtcp-mux\n", Some("203.0.113.1:7001")),
+        (65535, "", None),
     ] {
-        let body = format!("v=0\nc=IN IP4 203.0.113.1\nm=audio 7000 RTP/AVP 8\n{line}");
+        let body = format!("v=0\nc=IN IP4 203.0.113.1\nm=audio {port} RTP/AVP 8\n{line}");
         let rtcp = read_answer(&local(), body.as_bytes()).unwrap().rtcp;
         assert_eq!(rtcp, expected.map(address), "{line}");
     }
+    let offer = text(Local { rtcp_mux: true, ..local() }.print_offer());
+    assert!(offer.contains("\na=rtcp:40000\na=rtcp-mux\n"), "{offer}");
 }
 
 fn secured(required: bool) -> Local {

@@ -1,6 +1,8 @@
 //! A whole outcome as bytes, so that a call that ended before a kill is settled exactly after it.
 
-use engine::{Cause, Codec, Keys, Outcome, Progress, Refusal, RtpSummary, Timeline, Verdict};
+use engine::{
+    Cause, Codec, Keys, Outcome, PeerView, Progress, Refusal, RtpSummary, Timeline, Verdict,
+};
 
 use super::bytes::{Reader, Writer};
 
@@ -28,9 +30,26 @@ pub(super) fn write(to: &mut Writer<'_>, outcome: &Outcome) {
     }
     to.u8(u8::from(rtp.ambiguous));
     to.option(outcome.codec.map(Codec::payload_type), Writer::u8);
+    to.option(rtp.peer, |to, peer| {
+        to.u32(peer.lost);
+        to.u32(peer.jitter_us);
+        to.option(peer.round_trip_us, Writer::u32);
+    });
 }
 
 pub(super) fn read(from: &mut Reader<'_>) -> Option<Outcome> {
+    let mut outcome = read_first(from)?;
+    outcome.rtp.peer = from.option(|from| {
+        Some(PeerView {
+            lost: from.u32()?,
+            jitter_us: from.u32()?,
+            round_trip_us: from.option(Reader::u32)?,
+        })
+    })?;
+    Some(outcome)
+}
+
+fn read_first(from: &mut Reader<'_>) -> Option<Outcome> {
     Some(Outcome {
         cause: cause(from.u8()?)?,
         sip_code: from.option(Reader::u16)?,
@@ -66,6 +85,7 @@ pub(super) fn read(from: &mut Reader<'_>) -> Option<Outcome> {
             jitter_us: from.u32()?,
             strangers: from.u32()?,
             ambiguous: from.bool()?,
+            peer: None,
         },
         codec: match from.option(Reader::u8)? {
             Some(payload_type) => Some(Codec::of_payload_type(payload_type)?),

@@ -2,6 +2,7 @@
 
 use domain::Disposition;
 use domain::dialer::trunk::NumberFormat;
+use engine::Srtp;
 use node::{Caps, NodeConfig, Trunk};
 use store::quick_send::State;
 
@@ -145,6 +146,23 @@ async fn what_no_trunk_takes_waits_until_one_does() {
     world.pass_ms(6_000).await;
     assert_eq!(world.called(), [number(1)]);
     world.audit().await;
+}
+
+/// Goal: a call carries its trunk's word about how sound travels.
+#[tokio::test]
+async fn a_call_has_its_trunks_media_settings() {
+    let guarded = Trunk { srtp: Srtp::Required, symmetric_rtp: true, ..trunk("t", 1, WIDE) };
+    let mut world = world(vec![guarded]).await;
+    let account = world.account(1_000_000).await;
+    world.submit(&account, &number(1)).await;
+    world.run().await;
+    let spec = &world.started[0];
+    assert_eq!((spec.srtp, spec.symmetric_rtp), (Srtp::Required, true));
+    world.set_trunks(vec![trunk("t", 1, WIDE)]).await;
+    world.submit(&account, &number(2)).await;
+    world.run().await;
+    let spec = &world.started[1];
+    assert_eq!((spec.srtp, spec.symmetric_rtp), (Srtp::Off, false));
 }
 
 /// Goal: numbers and the caller's number are written as the trunk and the account have it.

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use app::App;
 use app::trunk::{Kept, Source};
 use clap::{Args, Subcommand};
-use domain::dialer::trunk::{NumberFormat, Password};
+use domain::dialer::trunk::{NumberFormat, Password, Srtp};
 use domain::{AccountId, Trunk as Described};
 use serde_json::json;
 
@@ -110,6 +110,13 @@ pub struct Fields {
     /// Codecs in the order of the offer, like pcma,g722; empty leaves it to us.
     #[arg(long, value_delimiter = ',')]
     codecs: Option<Vec<String>>,
+    /// Whether calls are encrypted: off, optional, required, or forced, which does it even without
+    /// tls, where the keys travel in the open.
+    #[arg(long)]
+    srtp: Option<String>,
+    /// Whether sound is sent to where it comes from, when that is not what the carrier described.
+    #[arg(long, value_name = "true|false")]
+    symmetric_rtp: Option<bool>,
     /// Beginnings of the national numbers it takes, like 0912,021; empty takes all.
     #[arg(long, value_delimiter = ',')]
     prefixes: Option<Vec<String>>,
@@ -177,6 +184,12 @@ impl Fields {
                 format!("number_format: '{text}' is none; see 'avanak trunk add --help'")
             })?,
         };
+        let srtp = match self.srtp {
+            None => trunk.srtp,
+            Some(text) => Srtp::parse(&text).with_context(|| {
+                format!("srtp: '{text}' is not off, optional, required or forced")
+            })?,
+        };
         let named = |list: Vec<String>| list.into_iter().filter(|item| !item.is_empty()).collect();
         let password = match self.password.as_deref() {
             None => trunk.password,
@@ -192,6 +205,8 @@ impl Fields {
             caller_id: self.caller_id.unwrap_or(trunk.caller_id),
             number_format,
             codecs: self.codecs.map_or(trunk.codecs, named),
+            srtp,
+            symmetric_rtp: self.symmetric_rtp.unwrap_or(trunk.symmetric_rtp),
             prefixes: self.prefixes.map_or(trunk.prefixes, named),
             max_channels: self.max_channels.unwrap_or(trunk.max_channels),
             max_cps: self.max_cps.unwrap_or(trunk.max_cps),
@@ -303,6 +318,8 @@ fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>) -> serde_json::Value 
         "caller_ids": own,
         "number_format": trunk.number_format.to_string(),
         "codecs": trunk.codecs,
+        "srtp": trunk.srtp.to_string(),
+        "symmetric_rtp": trunk.symmetric_rtp,
         "prefixes": trunk.prefixes,
         "max_channels": trunk.max_channels,
         "max_cps": trunk.max_cps,

@@ -115,6 +115,12 @@ fn the_command_line_shows_and_refuses() {
     {
         assert!(shown.contains("north") && !shown.contains("s3cret"), "{shown}");
     }
+    let srtp = ["trunk", "set", "north", "--srtp", "required"];
+    assert!(refused(&platform, &srtp).contains("keys travel in the open"));
+    let over_tls = ["--transport", "tls", "--symmetric-rtp", "true"];
+    done(&platform, &[&srtp[..], &over_tls].concat());
+    let north = platform.cli(&["trunk", "show", "north", "--json"]);
+    assert_eq!((&north["srtp"], &north["symmetric_rtp"]), (&json!("required"), &json!(true)));
     done(&platform, &["trunk", "enable", "north"]);
     assert_eq!(platform.cli(&["trunk", "show", "north", "--json"])["state"], "on");
 

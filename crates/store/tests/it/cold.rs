@@ -2,7 +2,7 @@
 
 use domain::access::{AccountAccess, Allowed};
 use domain::dialer::health::Condition;
-use domain::dialer::trunk::{NumberFormat, Password};
+use domain::dialer::trunk::{NumberFormat, Password, Srtp};
 use domain::{
     Approval, AttemptId, Extension, Network, QuickSendId, Rials, Tariff, TariffId, Timestamp,
     Trunk, TrunkId,
@@ -334,6 +334,8 @@ both_engines! {
             weight: 3,
             ping_interval_s: 0,
             server_ids: vec![1, 20],
+            srtp: Srtp::Forced,
+            symmetric_rtp: true,
             ..Trunk::default()
         };
         let file = Source::File(String::from("a:b"));

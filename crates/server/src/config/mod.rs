@@ -1,7 +1,7 @@
 //! Configuration: one TOML file, overridden by the environment, overridden by the command line.
 //!
 //! Every key has its default and its explanation here; `config.example.toml` and
-//! `docs/CONFIG.md` are made from this file. Unknown keys are refused.
+//! `docs/CONFIG.md` are made from it. Unknown keys are refused.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use domain::Network;
 use domain::calendar::calling_window::CallingWindow;
-use domain::dialer::trunk::{NumberFormat, Password};
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -58,6 +57,10 @@ macro_rules! section {
         }
     };
 }
+
+mod trunk;
+
+pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
 section! {
     /// This running process.
@@ -230,51 +233,6 @@ section! {
     }
 }
 
-section! {
-    /// A route to the telephone network. Without any trunk, calls go to the sandbox carrier.
-    /// Trunks can also be added and changed while the server runs, with `avanak trunk`; those of
-    /// this file are changed here, and read at the start.
-    Trunk {
-        /// Its name in logs, metrics and records.
-        name: String = String::new(),
-        /// Address and port of the carrier's SIP server. Over TLS its certificate must have this
-        /// name.
-        address: String = String::new(),
-        /// What carries SIP: `udp`, `tcp` or `tls`.
-        transport: Transport = Transport::Udp,
-        /// Whether we register with the trunk, which takes calls of ours only then.
-        register: bool = false,
-        /// The domain that we register in, when it is not the host of `address`.
-        registrar: String = String::new(),
-        /// For how long at a time we register, in seconds.
-        expires_s: u32 = 3600,
-        /// User name for digest authentication; empty when the carrier knows us by address.
-        username: String = String::new(),
-        /// Password for digest authentication. The database keeps it as it is, since a digest is
-        /// made from it: guard both.
-        password: Secret = Secret::default(),
-        /// The number shown to the callee.
-        caller_id: String = String::from("avanak"),
-        /// How numbers are written towards it: `national` (09…), `e164` (+989…), `0098`, `98`, or
-        /// a pattern around `{national}` (09…) or `{subscriber}` (9…), like `77{national}`.
-        number_format: String = String::from("national"),
-        /// Codecs to offer, the preferred first: `pcma`, `pcmu`, `g722`. Empty: `pcma`, `pcmu`.
-        codecs: Vec<TrunkCodec> = Vec::new(),
-        /// Most calls at the same time.
-        max_channels: u32 = 30,
-        /// Most calls started in a second.
-        max_cps: u32 = 10,
-        /// Beginnings of the numbers it takes, in national form; empty takes all. The longest
-        /// match among all trunks wins.
-        prefixes: Vec<String> = Vec::new(),
-        /// Among trunks with equally long matches the lowest is tried first; the next one takes
-        /// what it has no channel for or may not start yet.
-        priority: u32 = 0,
-        /// Its share of the calls among trunks of equal priority, 1 to 1000.
-        weight: u32 = 1,
-    }
-}
-
 /// An IP address, or nothing: the empty text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -320,50 +278,6 @@ impl PhoneDigests {
             Self::Md5 => vec![engine::Algorithm::Md5],
             Self::Sha256 => vec![engine::Algorithm::Sha256],
             Self::Both => vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
-        }
-    }
-}
-
-/// A codec as the configuration names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TrunkCodec {
-    /// G.711 A-law, which is what the networks outside of America and Japan use.
-    Pcma,
-    /// G.711 µ-law.
-    Pcmu,
-    /// G.722 at 64 kbit/s.
-    G722,
-}
-
-impl From<TrunkCodec> for engine::Codec {
-    fn from(codec: TrunkCodec) -> Self {
-        match codec {
-            TrunkCodec::Pcma => Self::Pcma,
-            TrunkCodec::Pcmu => Self::Pcmu,
-            TrunkCodec::G722 => Self::G722,
-        }
-    }
-}
-
-/// What carries SIP to a trunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Transport {
-    /// Datagrams.
-    Udp,
-    /// A connection.
-    Tcp,
-    /// An encrypted connection.
-    Tls,
-}
-
-impl From<Transport> for engine::Transport {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Udp => Self::Udp,
-            Transport::Tcp => Self::Tcp,
-            Transport::Tls => Self::Tls,
         }
     }
 }
@@ -543,50 +457,6 @@ impl Config {
             if !names.insert(&trunk.name) {
                 bail!("trunk.name: '{}' is there twice", trunk.name);
             }
-        }
-        Ok(())
-    }
-}
-
-impl Trunk {
-    /// The trunk in the words of the rules.
-    ///
-    /// # Errors
-    /// A field that makes no sense; the message names it.
-    pub fn described(&self) -> Result<domain::Trunk> {
-        self.check_registration()?;
-        let format = NumberFormat::parse(&self.number_format);
-        let trunk = domain::Trunk {
-            name: self.name.clone(),
-            address: self.address.clone(),
-            transport: engine::Transport::from(self.transport).name().to_ascii_lowercase(),
-            username: self.username.clone(),
-            password: Password(self.password.0.clone()),
-            caller_id: self.caller_id.clone(),
-            number_format: format.with_context(|| {
-                format!("trunk '{}': number_format: '{}' is none", self.name, self.number_format)
-            })?,
-            codecs: self
-                .codecs
-                .iter()
-                .map(|codec| engine::Codec::from(*codec).encoding_name().to_ascii_lowercase())
-                .collect(),
-            prefixes: self.prefixes.clone(),
-            max_channels: self.max_channels,
-            max_cps: self.max_cps,
-            priority: self.priority,
-            weight: self.weight,
-        };
-        trunk.check().with_context(|| format!("trunk '{}'", self.name))?;
-        Ok(trunk)
-    }
-
-    fn check_registration(&self) -> Result<()> {
-        if self.register && self.username.is_empty() {
-            bail!("trunk.username of '{}': a registration is somebody's", self.name);
-        }
-        if self.register && !(60..=86_400).contains(&self.expires_s) {
-            bail!("trunk.expires_s of '{}': between 60 and 86400", self.name);
         }
         Ok(())
     }

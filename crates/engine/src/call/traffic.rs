@@ -1,0 +1,143 @@
+//! The media of a call: what was agreed on, where its packets go, and what comes from its peer.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use media::rtp::{Packet, rtcp};
+use media::sdp::Negotiated;
+
+use super::playing::KeySource;
+use super::{Audio, Call, Phase, Wires};
+use crate::playout::Playing;
+
+/// Comfort noise (RFC 3389), which some peers send without having been offered it.
+const COMFORT_NOISE: u8 = 13;
+
+impl Call {
+    /// A datagram from the agreed address.
+    pub(crate) fn received(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
+        let (Phase::Calling | Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
+        if rtcp::is_rtcp(bytes) {
+            return self.reported(now, bytes, wires);
+        }
+        let Ok(packet) = Packet::parse(bytes) else {
+            wires.counters.rtp_malformed += 1;
+            self.rtp.strangers = self.rtp.strangers.saturating_add(1);
+            return;
+        };
+        let kind = packet.header.payload_type;
+        // Peers should use the numbers of our offer (RFC 3264 §6.1); some use those of their own.
+        let is_audio = kind == agreed.payload_type
+            || kind == agreed.codec.payload_type()
+            || kind == COMFORT_NOISE;
+        let is_event = !is_audio
+            && [self.local.telephone_event, agreed.telephone_event_pt].contains(&Some(kind));
+        if !is_event && !is_audio {
+            wires.counters.rtp_unknown_payload += 1;
+            self.rtp.strangers = self.rtp.strangers.saturating_add(1);
+            return;
+        }
+        wires.counters.rtp_received += 1;
+        if let Some(latch) = &mut self.latch {
+            latch.heard(now);
+        }
+        if is_audio && kind != COMFORT_NOISE {
+            self.hear(now, &packet, agreed.codec, wires);
+        }
+        if self.phase != Phase::Up {
+            return;
+        }
+        self.receiver.receive(now, &packet.header);
+        if is_event {
+            let header = packet.header;
+            let key = self.key_receiver.receive(header.ssrc, header.timestamp, packet.payload);
+            if let Some(key) = key {
+                self.key_pressed(now, key.as_char(), KeySource::Event, wires);
+            }
+        }
+    }
+
+    /// Takes what was agreed on: where to send, where to listen, and whether to play at all.
+    pub(super) fn agree(&mut self, now: Instant, mut agreed: Negotiated, wires: &mut Wires) {
+        let (call, slot) = (self.key(), self.port_slot);
+        if let Some(latch) = &mut self.latch {
+            latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
+            agreed.remote = latch.describe(agreed.remote);
+            latch.expected().for_each(|ip| wires.demux.expect(slot, ip, call));
+        }
+        self.send_to(now, agreed, wires);
+    }
+
+    /// Sends there and listens there from now on.
+    pub(super) fn send_to(&mut self, now: Instant, agreed: Negotiated, wires: &mut Wires) {
+        // What early media brought is known, but nothing was sent there.
+        if self.agreed == Some(agreed) && !matches!(self.audio, Audio::Silent) {
+            return;
+        }
+        let (call, slot) = (self.key(), self.port_slot);
+        self.release_sources(wires);
+        self.rtp.ambiguous = !wires.demux.claim(slot, agreed.remote, call);
+        wires.counters.rtp_ambiguous_sources += u64::from(self.rtp.ambiguous);
+        self.agreed = Some(agreed);
+        self.report_to(now, &agreed, wires);
+        let clip = self.sound.encoded(agreed.codec, &wires.silence);
+        let playing = match std::mem::replace(&mut self.audio, Audio::Silent) {
+            Audio::Silent => Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed)),
+            Audio::OnWheel { tick } => wires.wheel.remove(tick, call).map(|mut playing| {
+                playing.redirect(clip, &agreed);
+                playing
+            }),
+            Audio::Held(mut playing) => {
+                playing.redirect(clip, &agreed);
+                Some(playing)
+            }
+        };
+        let playing = playing.expect("a call that says it is on the wheel is there");
+        self.audio = if agreed.direction.sends() {
+            let tick = wires.wheel.tick_for(slot);
+            wires.wheel.add(now, tick, playing);
+            Audio::OnWheel { tick }
+        } else {
+            Audio::Held(playing)
+        };
+    }
+
+    /// Takes the call off the wheel and out of the table of sources; what was sent is kept.
+    pub(super) fn stop_audio(&mut self, now: Instant, wires: &mut Wires) {
+        self.say_goodbye(now, wires);
+        let call = self.key();
+        let frames = match std::mem::replace(&mut self.audio, Audio::Silent) {
+            Audio::Silent => 0,
+            Audio::OnWheel { tick } => {
+                wires.wheel.remove(tick, call).map_or(0, |playing| playing.frame())
+            }
+            Audio::Held(playing) => playing.frame(),
+        };
+        self.sound.stopped(frames);
+        self.stop_listening(now, wires);
+        self.release_sources(wires);
+        if let Some(latch) = &self.latch {
+            let slot = self.port_slot;
+            latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
+        }
+    }
+
+    /// Takes the addresses of the peer out of the table of sources.
+    fn release_sources(&mut self, wires: &mut Wires) {
+        let Some(agreed) = self.agreed else { return };
+        let (call, slot) = (self.key(), self.port_slot);
+        wires.demux.release(slot, agreed.remote, call);
+        if let Some(reports) = agreed.rtcp {
+            wires.demux.release(slot, reports, call);
+        }
+    }
+}
+
+/// Whether RTP can be sent there from our address.
+pub(crate) fn reachable(agreed: &Negotiated, ours: IpAddr) -> bool {
+    let remote = agreed.remote;
+    let held = !agreed.direction.sends();
+    remote.is_ipv4() == ours.is_ipv4()
+        && !remote.ip().is_multicast()
+        && (held || (remote.port() != 0 && !remote.ip().is_unspecified()))
+}
