@@ -195,6 +195,8 @@ fn node_trunk(used: &UsedTrunk, address: SocketAddr) -> Trunk {
         prefixes: trunk.prefixes.clone(),
         priority: trunk.priority,
         weight: trunk.weight,
+        ping_interval_s: trunk.ping_interval_s,
+        server_ids: trunk.server_ids.clone(),
         ..Trunk::new(&trunk.name, address, &trunk.caller_id, caps)
     }
 }
