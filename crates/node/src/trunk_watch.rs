@@ -176,7 +176,7 @@ impl Node {
 fn log(trunk: &str, condition: Condition) {
     match condition {
         Condition::Good => tracing::info!(trunk, "the trunk takes calls again"),
-        Condition::Trying => tracing::info!(trunk, "one call tries the trunk"),
+        Condition::Trying => tracing::info!(trunk, "the next call tries the trunk"),
         Condition::Quarantined | Condition::Silent | Condition::Unregistered => {
             tracing::warn!(trunk, condition = condition.word(), "the trunk takes no calls");
         }

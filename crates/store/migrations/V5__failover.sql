@@ -1,5 +1,4 @@
--- Trunks that stand in for each other also when one fails, regions that a client may ask for, and
--- the story of each call.
+-- Trunks that stand in for each other also when one fails, and regions that a client may ask for.
 
 -- How often the trunk is pinged, in seconds; 0 for never, NULL as the rules say. The regional
 -- servers that it is one of, with commas.
@@ -18,14 +17,3 @@ CREATE TABLE trunk_health (
     until_us BIGINT,
     PRIMARY KEY (node, trunk)
 );
-
--- What was said in the call of an attempt, in the form of domain/src/dialer/ladder.rs. Kept for a
--- while only, and not for every call when the database is behind.
-CREATE TABLE ladder (
-    quick_send_id BIGINT NOT NULL,
-    n BIGINT NOT NULL,
-    at_us BIGINT NOT NULL,
-    rungs BYTEA NOT NULL,
-    PRIMARY KEY (quick_send_id, n)
-);
-CREATE INDEX ladder_by_time ON ladder (at_us);
