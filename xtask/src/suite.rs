@@ -135,24 +135,20 @@ fn run_steps(options: &Options, cluster: Option<&Cluster>, tally: &mut Tally) ->
     tally.check("tidy", tidy::run()?);
 
     say("\n== tests");
-    let built = crate::server::build(false);
-    tally.check("build of the server", built.is_ok());
-    if let Ok(program) = built {
-        let mut test = cargo();
-        test.args(["test", "--no-fail-fast"]).args(options.packages()).args(&options.rest);
-        test.env("AVANAK_BIN", program).env("AVANAK_TEST_PYTHON", setup::client_python());
-        give_cluster(&mut test, cluster);
-        let failed_before = tally.failed;
-        let mut run_any = false;
-        let succeeded = stream(&mut test, |line| {
-            say(line);
-            run_any |= line.starts_with("test result: ");
-            tally.count_line(line);
-        })
-        .context("cannot run the tests")?;
-        if !succeeded && (tally.failed == failed_before || !run_any) {
-            tally.check("cargo test", false);
-        }
+    let mut test = cargo();
+    test.args(["test", "--no-fail-fast"]).args(options.packages()).args(&options.rest);
+    test.env("AVANAK_TEST_PYTHON", setup::client_python());
+    give_cluster(&mut test, cluster);
+    let failed_before = tally.failed;
+    let mut run_any = false;
+    let succeeded = stream(&mut test, |line| {
+        say(line);
+        run_any |= line.starts_with("test result: ");
+        tally.count_line(line);
+    })
+    .context("cannot run the tests")?;
+    if !succeeded && (tally.failed == failed_before || !run_any) {
+        tally.check("cargo test", false);
     }
 
     if !options.fast {

@@ -21,6 +21,7 @@ use media::detect::answering_machine::Verdict;
 use media::detect::progress::Progress;
 use media::rtp::Receiver;
 use media::sdp::{self, Negotiated};
+use media::srtp::SrtpReceiver;
 use media::telephone_event::{Key, KeyReceiver};
 use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
 
@@ -76,8 +77,9 @@ pub(crate) struct Plan {
     pub(crate) key: CallKey,
     pub(crate) script: Arc<Script>,
     pub(crate) max_duration_ms: u32,
-    /// The address of a phone, which may be behind NAT: its sound may come from another port.
-    pub(crate) phone: Option<IpAddr>,
+    /// Where a peer may be that is followed to where its sound comes from: the host that it signals
+    /// from, besides the one that it describes.
+    pub(crate) may_be_at: Option<IpAddr>,
 }
 
 /// Our end of a call's media.
@@ -139,6 +141,8 @@ pub(crate) struct Call {
     receiver: Receiver,
     /// What both sides tell each other of the sound, once it is sent.
     reports: Option<Box<Reports>>,
+    /// Opens the packets of a peer that encrypts them.
+    opener: Option<Box<SrtpReceiver>>,
     /// For a peer that may be behind NAT.
     latch: Option<Box<Latch>>,
     key_receiver: KeyReceiver,
@@ -157,7 +161,7 @@ const _: () = assert!(size_of::<Call>() <= 1_152, "what a call costs beside its 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.
     pub(crate) fn new(now: Instant, plan: Plan, leg: LegId, media: MediaEnd) -> Self {
-        let latch = plan.phone.map(|ip| Box::new(Latch::new(ip)));
+        let latch = plan.may_be_at.map(|ip| Box::new(Latch::new(ip)));
         let longest = Duration::from_millis(plan.max_duration_ms.min(MAX_CALL_MS).into());
         Self {
             key: plan.key,
@@ -182,6 +186,7 @@ impl Call {
             early_media: None,
             receiver: Receiver::new(),
             reports: None,
+            opener: None,
             latch,
             key_receiver: KeyReceiver::new(),
             keys: Keys::default(),
@@ -321,6 +326,7 @@ impl Call {
                 self.agree(now, agreed, wires);
                 self.listen(&agreed);
             }
+            Err(sdp::Refusal::NoKeys) => self.hang_up(now, Cause::NotEncrypted, wires),
             _ => self.hang_up(now, Cause::NoMediaAgreed, wires),
         }
     }

@@ -48,6 +48,8 @@ counters! {
     rtcp_received,
     /// Datagrams from the peers of calls that begin like RTCP and are none.
     rtcp_malformed,
+    /// Packets of encrypted calls whose tag was not the peer's, or that came before.
+    srtp_rejected,
     /// Keys pressed.
     keys_pressed,
     /// Keys that came a second time by another way.

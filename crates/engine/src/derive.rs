@@ -4,6 +4,7 @@
 //! is what makes a run repeatable. SHA-256 over inputs of fixed lengths needs no HMAC: there is
 //! nothing to extend.
 
+use media::srtp::{MasterKey, Suite};
 use sha2::{Digest, Sha256};
 
 use crate::io::CallKey;
@@ -41,6 +42,21 @@ pub(crate) fn media_numbers(secret: &[u8; 32], call: CallKey) -> MediaNumbers {
         spread: word(28),
         session_id: u64::from(word(12) >> 1),
     }
+}
+
+/// With what a call encrypts its packets. The secret must be one that is new at each start: a key
+/// that came back would give the same key stream to other sound.
+pub(crate) fn srtp_keys(fresh_secret: &[u8; 32], call: CallKey) -> [MasterKey; Suite::ALL.len()] {
+    [0_u8, 1].map(|number| {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(fresh_secret)
+            .chain_update(b"srtp")
+            .chain_update(call.0.to_be_bytes())
+            .chain_update([number])
+            .finalize()
+            .into();
+        MasterKey::new(std::array::from_fn(|at| digest[at]))
+    })
 }
 
 /// The From tag of a call (RFC 3261 §19.3) and the Via branch of its first INVITE (§8.1.1.7).

@@ -351,7 +351,7 @@ impl Engine {
             }
             Command::SetServices(numbers) => self.incoming.set_services(&numbers),
             Command::Answer { call, script, max_duration_ms } => {
-                self.answer(now, Plan { key: call, script, max_duration_ms, phone: None });
+                self.answer(now, Plan { key: call, script, max_duration_ms, may_be_at: None });
             }
             Command::Reject { call, sip_code } => self.decline(now, call, sip_code),
             Command::SetRegistrations(specs) => {
@@ -384,7 +384,7 @@ impl Engine {
         if spec.codecs.is_empty() {
             spec.codecs = Codec::DEFAULT_ORDER.to_vec();
         }
-        let media = self.media_end(spec.call, &spec.codecs);
+        let media = self.media_end(spec.call, &spec.codecs, spec.srtp);
         let offer = media.local.print_offer();
         let invite =
             leg::invite(&self.config.secret, &spec, &destination, offer).ok_or(Refusal::BadSpec)?;
@@ -397,11 +397,11 @@ impl Engine {
         self.wires.counters.calls_started += 1;
         self.wires.events.push(Event::Dialling { call: key });
         let (script, max_duration_ms) = (spec.script, spec.max_duration_ms);
-        let phone = match &spec.target {
+        let may_be_at = match &spec.target {
             Target::Phone { address, .. } => Some(address.ip()),
-            Target::Address { .. } => None,
+            Target::Address { address, .. } => spec.symmetric_rtp.then_some(address.ip()),
         };
-        let plan = Plan { key, script, max_duration_ms, phone };
+        let plan = Plan { key, script, max_duration_ms, may_be_at };
         self.add(key, Call::new(now, plan, leg, media));
         Ok(())
     }

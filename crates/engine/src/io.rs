@@ -422,11 +422,17 @@ pub struct RtpTransmit {
     pub clip: Arc<EncodedClip>,
     /// Which frame of the clip; from the frame count on it is silence.
     pub frame: u32,
+    /// What follows the header instead, when the call is encrypted.
+    pub sealed: Option<Box<[u8]>>,
 }
 
 impl RtpTransmit {
     /// The bytes that follow the header.
     pub fn payload(&self) -> &[u8] {
+        self.sealed.as_deref().unwrap_or_else(|| self.sound())
+    }
+
+    fn sound(&self) -> &[u8] {
         let frame = usize::try_from(self.frame).ok().and_then(|frame| self.clip.frame(frame));
         frame.unwrap_or(self.clip.codec().silent_frame())
     }

@@ -36,4 +36,5 @@ pub use media::rtp::PeerView;
 pub use outcome::{Cause, Outcome, Refusal, RtpSummary, Timeline};
 pub use script::{Flaw, Gather, Label, MachineDetection, OnMachine, Play, Record, Script, Step};
 pub use sip::digest::Algorithm;
+pub use sip::locate::{self, Located};
 pub use sip::registration::Standing;

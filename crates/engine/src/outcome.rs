@@ -27,6 +27,9 @@ pub enum Cause {
     Undeliverable,
     /// It was answered with a description that leaves nothing to send; we hung up at once.
     NoMediaAgreed,
+    /// It was answered in the clear, or without a key that we can use, where calls are encrypted;
+    /// we hung up at once.
+    NotEncrypted,
     /// The hard deadline of the call passed.
     DeadlineReached,
     /// The caller of the engine asked for the end, or the peer left our 200 to its re-INVITE

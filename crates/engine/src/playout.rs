@@ -9,11 +9,13 @@
 //! moves back by as much, and the RTP timestamp (which follows the schedule, not the clip) tells
 //! the peer that there was a pause. A held call leaves the wheel and comes back the same way.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::rtp::Header;
+use media::srtp::SrtpSender;
 use media::{EncodedClip, FRAME_SAMPLES};
 
 use crate::io::{CallKey, RtpTransmit};
@@ -120,6 +122,7 @@ impl Playing {
             header: header.write(),
             clip: Arc::clone(&self.clip),
             frame,
+            sealed: None,
         }
     }
 
@@ -167,6 +170,8 @@ pub(crate) struct Wheel {
     slots: [Slot; SLOTS],
     tick_per_port: bool,
     late_frames: u64,
+    /// What encrypts the packets of those calls that are.
+    seals: BTreeMap<CallKey, Box<SrtpSender>>,
 }
 
 #[derive(Debug, Default)]
@@ -180,7 +185,28 @@ impl Wheel {
     /// An empty wheel for this many RTP ports.
     pub(crate) fn new(ports: usize) -> Self {
         let tick_per_port = ports.is_multiple_of(SLOTS);
-        Self { epoch: None, slots: Default::default(), tick_per_port, late_frames: 0 }
+        Self {
+            epoch: None,
+            slots: Default::default(),
+            tick_per_port,
+            late_frames: 0,
+            seals: BTreeMap::new(),
+        }
+    }
+
+    /// Encrypts the packets of a call from now on.
+    pub(crate) fn seal(&mut self, call: CallKey, sender: SrtpSender) {
+        self.seals.insert(call, Box::new(sender));
+    }
+
+    /// What encrypts the packets of a call, if they are.
+    pub(crate) fn seal_of(&mut self, call: CallKey) -> Option<&mut SrtpSender> {
+        self.seals.get_mut(&call).map(|sender| &mut **sender)
+    }
+
+    /// A call sends no more.
+    pub(crate) fn unseal(&mut self, call: CallKey) {
+        self.seals.remove(&call);
     }
 
     /// The tick for a call on this port: with twenty ports (or a multiple) a port has one tick, so
@@ -245,7 +271,7 @@ impl Wheel {
         rtp: &mut Vec<RtpTransmit>,
         notices: &mut Vec<Notice>,
     ) {
-        let millis = self.millis(now);
+        let (millis, first) = (self.millis(now), rtp.len());
         let oldest = usize::try_from((millis + 1) % REVOLUTION_MS).unwrap_or(0);
         for tick in (oldest..SLOTS).chain(0..oldest) {
             let slot = &mut self.slots[tick];
@@ -264,6 +290,13 @@ impl Wheel {
                     rtp.push(entry.send(revolution));
                     let (call, sent) = (entry.call, entry.frame);
                     notices.extend(entry.steps().map(|step| Notice { call, step, sent }));
+                }
+            }
+        }
+        if !self.seals.is_empty() {
+            for packet in &mut rtp[first..] {
+                if let Some(seal) = self.seals.get_mut(&packet.call) {
+                    packet.sealed = Some(seal.protect(&packet.header, packet.payload()));
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use domain::AccountId;
 use domain::dialer::trunk::NumberFormat;
-use engine::{Codec, Credentials, MachineDetection, Srtp, Transport};
+use engine::{Codec, Credentials, Hop, Located, MachineDetection, Srtp};
 
 /// A node's settings.
 #[derive(Debug, Clone)]
@@ -58,10 +58,10 @@ pub struct Trunk {
     pub name: String,
     /// Whether new calls may take it. Calls of a killed process are ended over it in any case.
     pub enabled: bool,
-    /// Where its INVITEs are sent.
-    pub address: SocketAddr,
-    /// What carries them.
-    pub transport: Transport,
+    /// What stands behind the `@` of its URIs: a domain or address, with a port if it has one.
+    pub host: String,
+    /// Where its INVITEs are sent: servers that stand in for each other.
+    pub servers: Vec<Located>,
     /// The number shown to the callee: the user part of From.
     pub caller_id: String,
     /// The numbers of accounts that show one of their own.
@@ -96,8 +96,8 @@ impl Trunk {
         Self {
             name: name.to_owned(),
             enabled: true,
-            address,
-            transport: Transport::Udp,
+            host: address.to_string(),
+            servers: vec![Located::at(Hop::udp(address))],
             caller_id: caller_id.to_owned(),
             caller_ids: BTreeMap::new(),
             number_format: NumberFormat::default(),

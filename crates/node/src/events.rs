@@ -72,7 +72,10 @@ impl Node {
 
     fn on_ended(&mut self, now: Moment, shard: usize, key: CallKey, outcome: &Outcome) {
         let Some(call) = self.calls.get(&key) else { return };
-        let Stage::Placed { started } = call.stage else { return };
+        let Stage::Placed { started, server } = call.stage else { return };
+        if let Some(server) = server {
+            self.marks.learn(server, outcome, now.steady);
+        }
         match verdict(call.attempt, &call.terms, outcome, started.wall) {
             Verdict::NotSent => self.send_back(key, now.wall.plus_ms(PAUSE_MS)),
             Verdict::Ended(ended) => {

@@ -1,7 +1,7 @@
-//! From a trunk that failed to the next one. The attempt is closed without a charge, its hold stays,
-//! and the send goes back to its place in the line, where it waits for another trunk of its route:
-//! so the next INVITE has an attempt, a lease and a flight record of its own, and whatever happens
-//! in between, nobody is called twice (docs/decisions/0033).
+//! From a trunk that failed to the next one. The attempt is closed without a charge, its hold
+//! stays, and the send goes back to its place in the line, where it waits for another trunk of its
+//! route: so the next INVITE has an attempt, a lease and a flight record of its own, and whatever
+//! happens in between, nobody is called twice (docs/decisions/0033).
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,7 @@ use crate::live::{Stage, Terms};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
 use crate::settle::{Judgement, failed, judgement};
+use crate::spec;
 
 /// Sends of which it is remembered who failed them. What is forgotten may be tried by the same
 /// trunk again; how often is counted in the database.
@@ -50,8 +51,8 @@ impl Return {
 }
 
 impl Node {
-    /// Judges the trunk of a call that ended, and lets another one try when it has failed. Tells
-    /// whether another one will.
+    /// Judges the trunk of a call that ended, and lets another one try when it has failed, or the
+    /// same with another of its servers. Tells whether one will.
     pub(crate) fn fail_over(
         &mut self,
         now: Moment,
@@ -60,7 +61,8 @@ impl Node {
         ended: &EndedCall,
     ) -> bool {
         let Some(call) = self.calls.get(&key) else { return false };
-        let Stage::Placed { started } = call.stage else { return false };
+        let Stage::Placed { started, .. } = call.stage else { return false };
+        let lives;
         let heard = self.gate.was_heard_after(&call.callee, started.steady);
         match judgement(outcome, heard) {
             Judgement::Unknown => return false,
@@ -70,17 +72,26 @@ impl Node {
             }
             Judgement::Failed(failure) => {
                 self.watch.look();
-                self.gate.failed(&call.callee, failure, now);
+                // A trunk has failed when all of its servers have.
+                let known = spec::trunk(&self.config, &call.trunk);
+                lives = known.is_some_and(|trunk| self.marks.has_another(trunk, now.steady));
+                if !lives {
+                    self.gate.failed(&call.callee, failure, now);
+                }
             }
         }
         let send = call.attempt.quick_send;
         let mut tried = self.tried.of(send).to_vec();
-        tried.push(call.trunk.clone());
+        if !lives {
+            tried.push(call.trunk.clone());
+        }
         if !self.has_another(&call.destination, &call.terms, &tried, now) {
             return false;
         }
         tracing::debug!(send = send.0, trunk = call.trunk, "another trunk is to carry it");
-        self.tried.add(send, &call.trunk);
+        if !lives {
+            self.tried.add(send, &call.trunk);
+        }
         self.returns.push(Return::failed(ended, call.shard, call.terms.due_at));
         self.calls.remove(&key);
         true

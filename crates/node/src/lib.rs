@@ -24,6 +24,7 @@ mod moment;
 mod node;
 pub mod recorder;
 mod recovery;
+mod servers;
 mod settle;
 mod spec;
 mod trunk_watch;

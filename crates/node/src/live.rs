@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use app::dialing::{EndedCall, OpenAttempt, PhoneContact, ReadyJob};
 use domain::{AccountId, AttemptId, Destination, Rials, TariffId, Timestamp, Zone};
-use engine::{CallKey, Clip, DialogSnapshot, Target};
+use engine::{CallKey, Clip, DialogSnapshot, Hop, Target};
 
 use crate::gate::Callee;
 use crate::moment::Moment;
@@ -56,10 +56,10 @@ pub(crate) enum Stage {
         /// The phone's contact, once it is known.
         contact: Option<PhoneContact>,
     },
-    /// It may be dialled as soon as the pace on the wire allows.
-    Prepared { clip: Arc<Clip>, target: Target },
+    /// It may be dialled as soon as the pace on the wire allows; on a trunk, at this server.
+    Prepared { clip: Arc<Clip>, target: Target, server: Option<Hop> },
     /// The engine has it.
-    Placed { started: Moment },
+    Placed { started: Moment, server: Option<Hop> },
     /// A killed process left it behind; it is ended, by this dialog if it was answered, and then
     /// settled like this.
     Abandoned { dialog: Option<Box<DialogSnapshot>>, ended: Box<EndedCall> },

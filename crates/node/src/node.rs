@@ -18,6 +18,7 @@ use crate::heartbeat::Heartbeat;
 use crate::live::{self, Call, Stage};
 use crate::moment::Moment;
 use crate::recorder::{Recorder, SlotFile};
+use crate::servers::Marks;
 use crate::settle::Settlements;
 use crate::trunk_watch::TrunkWatch;
 use crate::under_way::{Kind, UnderWay};
@@ -35,6 +36,7 @@ pub struct Node {
     pub(crate) heartbeat: Heartbeat,
     pub(crate) line: WaitingLine,
     pub(crate) clips: Clips,
+    pub(crate) marks: Marks,
     pub(crate) calls: BTreeMap<CallKey, Call>,
     /// Prepared calls in the order in which they may be dialled.
     pub(crate) to_dial: VecDeque<CallKey>,
@@ -180,6 +182,7 @@ impl Node {
         let open = dialing::open_attempts(&app, stamp).await?;
         let mut node = Self {
             clips: Clips::new(config.clip_cache_bytes),
+            marks: Marks::default(),
             app,
             gate,
             config,

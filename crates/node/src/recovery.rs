@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use app::Failure;
 use app::dialing::{EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact};
-use domain::{Destination, Disposition, Status};
+use domain::{Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command, DialogSnapshot, Target};
 
 use crate::gate::Callee;
@@ -219,7 +219,11 @@ impl Node {
         let dialog = dialog.take();
         let target = match (&call.destination, contact) {
             (Destination::Number(number), _) => {
-                spec::trunk_target(&self.config, &call.trunk, number)
+                let trunk = spec::trunk(&self.config, &call.trunk);
+                trunk.and_then(|trunk| {
+                    let server = self.marks.choose(trunk, key, Timestamp(0))?;
+                    Some(spec::trunk_target(trunk, server, number))
+                })
             }
             (Destination::Extension(_), Some(contact)) => spec::phone_target(contact),
             // What is sent within a dialog goes where the dialog says.

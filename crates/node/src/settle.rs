@@ -94,7 +94,7 @@ pub(crate) fn verdict(
 ) -> Verdict {
     let meaning = match outcome.cause {
         Cause::Refused(Refusal::Full | Refusal::Taken) => return Verdict::NotSent,
-        Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed => {
+        Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed | Cause::NotEncrypted => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
         Cause::AnsweringMachine => Meaning::Decided(Disposition::AnsweringMachine),
@@ -160,7 +160,7 @@ pub(crate) fn judgement(outcome: &Outcome, heard: bool) -> Judgement {
         return Judgement::Served;
     }
     let nobody_there = match outcome.cause {
-        Cause::NoResponse if heard => return Judgement::Unknown,
+        Cause::NoResponse | Cause::Undeliverable if heard => return Judgement::Unknown,
         Cause::NoResponse | Cause::Undeliverable => true,
         _ => false,
     };
@@ -220,6 +220,7 @@ fn cause_word(cause: Cause) -> &'static str {
         Cause::NoResponse => "no_response",
         Cause::Undeliverable => "undeliverable",
         Cause::NoMediaAgreed => "no_media_agreed",
+        Cause::NotEncrypted => "not_encrypted",
         Cause::DeadlineReached => "deadline_reached",
         Cause::HungUpByUs => "hung_up_by_us",
         Cause::Refused(Refusal::Full) => "refused_full",

@@ -7,8 +7,8 @@ use app::dialing::PhoneContact;
 use domain::{AccountId, AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, KeySet, OnMachine,
-    Play, Record, Script, Srtp, Step, Target, Transport, TrunkCheck,
+    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Hop, KeySet,
+    OnMachine, Play, Record, Script, Srtp, Step, Target, Transport, TrunkCheck,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -100,32 +100,26 @@ pub(crate) fn may_take(config: &NodeConfig, name: &str) -> bool {
     trunk(config, name).is_some_and(|trunk| trunk.enabled)
 }
 
-/// Where calls to a public number go; `None` when the trunk is configured no more.
-pub(crate) fn trunk_target(
-    config: &NodeConfig,
-    name: &str,
-    number: &PhoneNumber,
-) -> Option<Target> {
-    let trunk = trunk(config, name)?;
-    let (address, transport) = (trunk.address, transport_parameter(trunk));
-    let uri = format!("sip:{}@{address}{transport}", trunk.number_format.apply(number));
-    Some(Target::Address { address, request_uri: uri.clone(), to: uri })
+/// Where calls to a public number go, at one of the trunk's servers.
+pub(crate) fn trunk_target(trunk: &Trunk, server: Hop, number: &PhoneNumber) -> Target {
+    let transport = transport_parameter(server);
+    let uri = format!("sip:{}@{}{transport}", trunk.number_format.apply(number), trunk.host);
+    Target::Address { address: server.address, request_uri: uri.clone(), to: uri }
 }
 
-/// The question whether a trunk is there.
-pub(crate) fn trunk_check(host: &str, trunk: &Trunk, check: u64) -> TrunkCheck {
-    let (address, transport) = (trunk.address, transport_parameter(trunk));
+/// The question whether a server of a trunk is there.
+pub(crate) fn trunk_check(host: &str, trunk: &Trunk, server: Hop, check: u64) -> TrunkCheck {
     TrunkCheck {
         check,
-        address,
-        request_uri: format!("sip:{address}{transport}"),
+        address: server.address,
+        request_uri: format!("sip:{}{}", trunk.host, transport_parameter(server)),
         from_uri: format!("sip:{}@{host}", trunk.caller_id),
         credentials: trunk.credentials.clone(),
     }
 }
 
-fn transport_parameter(trunk: &Trunk) -> &'static str {
-    match trunk.transport {
+fn transport_parameter(server: Hop) -> &'static str {
+    match server.transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
         Transport::Tls => ";transport=tls",
@@ -154,7 +148,7 @@ fn address_in(uri: &str) -> Option<SocketAddr> {
     })
 }
 
-fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
+pub(crate) fn trunk<'a>(config: &'a NodeConfig, name: &str) -> Option<&'a Trunk> {
     config.trunks.iter().find(|trunk| trunk.name == name)
 }
 

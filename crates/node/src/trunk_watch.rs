@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use app::trunk::TrunkHealth;
 use domain::Timestamp;
 use domain::dialer::health::{Condition, Health};
-use engine::{Command, Standing};
+use engine::{CallKey, Command, Hop, Standing};
 
 use crate::moment::Moment;
 use crate::node::Node;
@@ -35,8 +35,15 @@ pub(crate) struct TrunkWatch {
 struct Pings {
     /// When the next is due, by the steady clock.
     due: Timestamp,
-    /// The one that waits for its answer.
-    asked: Option<u64>,
+    /// The one that waits for its answer, and the server that was asked.
+    asked: Option<(u64, Hop)>,
+}
+
+impl Pings {
+    /// Whether this ping waits for its answer.
+    fn is(&self, ping: u64) -> bool {
+        self.asked.is_some_and(|(asked, _)| asked == ping)
+    }
 }
 
 /// How a trunk stood when it was looked at.
@@ -79,7 +86,7 @@ impl TrunkWatch {
 
     /// A ping did not leave: nothing can be said of its trunk.
     pub(crate) fn unsent(&mut self, ping: u64) {
-        let asked = self.pings.values_mut().find(|pings| pings.asked == Some(ping));
+        let asked = self.pings.values_mut().find(|pings| pings.is(ping));
         if let Some(pings) = asked {
             pings.asked = None;
         }
@@ -100,7 +107,7 @@ impl Node {
     }
 
     fn ping_trunks(&mut self, now: Moment) {
-        let Self { config, watch, gate, commands, .. } = self;
+        let Self { config, watch, gate, marks, commands, .. } = self;
         let pinged =
             config.trunks.iter().filter(|trunk| trunk.enabled && trunk.ping_interval_s > 0);
         watch.pings.retain(|name, _| pinged.clone().any(|trunk| trunk.name == *name));
@@ -110,14 +117,17 @@ impl Node {
             if pings.due > now.steady {
                 continue;
             }
-            if pings.asked.is_some() {
+            if let Some((_, server)) = pings.asked.take() {
+                marks.pinged(server, false, now.steady);
                 gate.tell_of(&trunk.name, |health| health.pinged(now.steady, false));
                 watch.look_at = now.steady;
             }
             watch.count += 1;
-            pings.asked = Some(watch.count);
             pings.due = now.steady.plus_ms(i64::from(trunk.ping_interval_s) * 1_000);
-            let check = spec::trunk_check(&config.host, trunk, watch.count);
+            let ping = CallKey(watch.count);
+            let Some(server) = marks.choose(trunk, ping, now.steady) else { continue };
+            pings.asked = Some((watch.count, server));
+            let check = spec::trunk_check(&config.host, trunk, server, watch.count);
             commands.push((0, Command::CheckTrunk(Box::new(check))));
         }
     }
@@ -127,12 +137,12 @@ impl Node {
         let pinged = self.watch.pings.iter_mut();
         // One whose successor was sent already counted as missed; an answer to it would say that
         // the trunk was there then.
-        let Some((trunk, pings)) = pinged.into_iter().find(|(_, all)| all.asked == Some(ping))
-        else {
+        let Some((trunk, pings)) = pinged.into_iter().find(|(_, pings)| pings.is(ping)) else {
             return;
         };
-        pings.asked = None;
+        let Some((_, server)) = pings.asked.take() else { return };
         let alive = Health::is_alive(sip_code);
+        self.marks.pinged(server, alive, now.steady);
         self.gate.tell_of(trunk, |health| health.pinged(now.steady, alive));
         self.watch.look();
     }

@@ -131,19 +131,23 @@ impl Node {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Stage::Preparing { blob, contact } = &call.stage else { return };
         let target = match (contact, &call.destination) {
-            (Some(contact), _) => spec::phone_target(contact),
+            (Some(contact), _) => spec::phone_target(contact).map(|target| (target, None)),
             (None, Destination::Number(number)) => {
                 if !spec::may_take(&self.config, &call.trunk) {
                     // It was removed or switched off since this call was chosen for it.
                     return self.send_back(key, now.wall);
                 }
-                spec::trunk_target(&self.config, &call.trunk, number)
+                let trunk = spec::trunk(&self.config, &call.trunk);
+                trunk.and_then(|trunk| {
+                    let server = self.marks.choose(trunk, key, now.steady)?;
+                    Some((spec::trunk_target(trunk, server, number), Some(server)))
+                })
             }
             (None, Destination::Extension(_)) => None,
         };
         match (self.clips.get(blob), target) {
-            (Some(clip), Some(target)) => {
-                call.stage = Stage::Prepared { clip, target };
+            (Some(clip), Some((target, server))) => {
+                call.stage = Stage::Prepared { clip, target, server };
                 self.to_dial.push_back(key);
             }
             // The clip was pushed out of a cache that is too small for one moment's calls.
@@ -256,11 +260,13 @@ impl Node {
                 self.to_dial.push_back(key);
                 continue;
             }
-            let placed = Stage::Placed { started: now };
-            let Stage::Prepared { clip, target } = std::mem::replace(&mut call.stage, placed)
+            let placed = Stage::Placed { started: now, server: None };
+            let Stage::Prepared { clip, target, server } =
+                std::mem::replace(&mut call.stage, placed)
             else {
                 continue;
             };
+            call.stage = Stage::Placed { started: now, server };
             let spec = spec::call_spec(&self.config, call, clip, target);
             self.commands.push((call.shard, Command::Start(Box::new(spec))));
             self.stats.dialled += 1;

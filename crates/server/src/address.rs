@@ -1,33 +1,16 @@
-//! Addresses of both sides: a carrier's, from its name; and our own, as Via, Contact and SDP say
-//! it. Sockets may listen at all addresses of the machine, but a peer must be told one. Asks the
-//! resolver and the kernel, and sends nothing to a peer.
+//! Addresses of both sides: the parts of a carrier's; and our own, as Via, Contact and SDP say it.
+//! Sockets may listen at all addresses of the machine, but a peer must be told one. Asks the
+//! kernel, and sends nothing to a peer.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use anyhow::{Context as _, Result, bail};
-use domain::Trunk;
 
-use crate::config::{Config, Sip};
-use crate::trunks;
+use crate::config::Sip;
 
 /// An address of nobody (RFC 5737, RFC 3849): the way there is the way out of the machine.
 const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const NOBODY_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
-
-/// The address that peers are told, for all trunks of the configuration.
-///
-/// # Errors
-/// A trunk's name has no address, or no address of ours works for all trunks; the message says
-/// which key to set.
-pub fn advertised(config: &Config) -> Result<IpAddr> {
-    let trunks = config.trunks()?;
-    let trunks = trunks.iter().map(|trunk| {
-        let address = resolve(trunk);
-        let address = address.with_context(|| format!("trunk '{}'", trunk.name))?;
-        Ok((trunk.name.as_str(), address))
-    });
-    advertised_to(&config.sip, &trunks.collect::<Result<Vec<_>>>()?)
-}
 
 /// The address that peers are told when these are the trunks.
 ///
@@ -82,27 +65,27 @@ pub fn host(address: IpAddr) -> String {
     }
 }
 
-/// The host in `HOST:PORT` or `HOST`, an IPv6 address without its brackets.
-pub fn host_of(address: &str) -> &str {
-    let bracketed = address.strip_prefix('[').and_then(|rest| rest.split(']').next());
-    bracketed.unwrap_or_else(|| address.split(':').next().unwrap_or(address))
-}
-
-/// Resolves the `HOST:PORT` of a trunk, or `HOST` with the port that its transport has.
+/// Host and port of `HOST:PORT` or `HOST`, an IPv6 address without its brackets.
 ///
 /// # Errors
-/// Nobody knows the name.
-pub fn resolve(trunk: &Trunk) -> Result<SocketAddr> {
-    let address = trunk.address.as_str();
-    let port = trunks::transport(trunk).default_port();
-    let without_port =
-        if address.starts_with('[') { address.ends_with(']') } else { !address.contains(':') };
-    let with_port = if without_port { format!("{address}:{port}") } else { address.to_owned() };
-    with_port
-        .to_socket_addrs()
-        .with_context(|| format!("resolving {address}"))?
-        .next()
-        .with_context(|| format!("{address} has no address"))
+/// What stands behind the host is no port.
+pub fn parts_of(address: &str) -> Result<(&str, Option<u16>)> {
+    let bracketed = address.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (host, rest) = bracketed.unwrap_or_else(|| {
+        let colon = address.find(':').unwrap_or(address.len());
+        address.split_at(colon)
+    });
+    if rest.is_empty() {
+        return Ok((host, None));
+    }
+    let port = rest.strip_prefix(':').and_then(|port| port.parse().ok());
+    let port = port.with_context(|| format!("'{address}' is not like HOST or HOST:PORT"))?;
+    Ok((host, Some(port)))
+}
+
+/// The host of `HOST:PORT` or `HOST`, an IPv6 address without its brackets.
+pub fn host_of(address: &str) -> &str {
+    parts_of(address).map_or(address, |(host, _)| host)
 }
 
 /// The address of ours from which datagrams to `peer` leave.
@@ -151,6 +134,22 @@ mod tests {
             let public_address = PublicAddress(Some("198.51.100.1".parse().unwrap()));
             let sip = Sip { public_address, ..at(listen) };
             assert_eq!(told(&sip, &["127.0.0.9:5060"]).unwrap(), "198.51.100.1");
+        }
+    }
+
+    #[test]
+    fn an_address_has_a_host_and_perhaps_a_port() {
+        for (address, parts) in [
+            ("sip.example", ("sip.example", None)),
+            ("sip.example:5070", ("sip.example", Some(5070))),
+            ("192.0.2.1", ("192.0.2.1", None)),
+            ("[2001:db8::1]", ("2001:db8::1", None)),
+            ("[2001:db8::1]:5061", ("2001:db8::1", Some(5061))),
+        ] {
+            assert_eq!(parts_of(address).unwrap(), parts);
+        }
+        for nonsense in ["sip.example:", "sip.example:70000", "[::1]5060", "a:b:c"] {
+            assert!(parts_of(nonsense).is_err(), "{nonsense}");
         }
     }
 

@@ -21,6 +21,7 @@ pub mod phones;
 mod recordings;
 mod refusals;
 mod registrations;
+mod resolver;
 pub mod sandbox;
 pub mod shard;
 pub mod streams;

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use domain::Timestamp;
 use domain::dialer::health::Condition;
 use engine::Event;
-use node::{Done, Gate, Moment, Node, Steps, Trunk};
+use node::{Done, Gate, Moment, Node, Steps};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::backlog::CommandBacklog;
@@ -17,6 +17,7 @@ use crate::clock::Clocks;
 use crate::phones::PhoneEvents;
 use crate::registrations::Registrations;
 use crate::shard::{Shard, ShardCommand};
+use crate::trunks::InUse;
 
 /// Answers that may wait unread; the node never has more requests under way.
 const ANSWERS: usize = 65_536;
@@ -50,7 +51,7 @@ pub struct Parts {
     /// Commands from elsewhere in the program, for the engine.
     pub orders: mpsc::Receiver<engine::Command>,
     /// All trunks, whenever the operator has changed one.
-    pub trunks: mpsc::Receiver<Vec<Trunk>>,
+    pub trunks: mpsc::Receiver<InUse>,
 }
 
 /// The running loop.
@@ -80,14 +81,14 @@ impl NodeLoop {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>, drain: Duration) -> Result<()> {
         let mut give_up: Option<Timestamp> = None;
         let mut leave_by = None;
-        self.order(self.parts.registrations.enter());
         loop {
             let now = self.parts.clocks.now();
             if give_up.is_none() && *stop.borrow() {
                 self.parts.node.drain(now);
                 let us = i64::try_from(drain.as_micros()).unwrap_or(i64::MAX);
                 give_up = Some(now.steady.plus_us(us));
-                self.order(self.parts.registrations.leave());
+                let nothing = self.parts.registrations.want(Arc::from([]));
+                self.order(nothing);
                 leave_by = Some(now.steady.plus_us(LEAVE_TIME_US));
             }
             let left =
@@ -163,7 +164,9 @@ impl NodeLoop {
             Some(order) = parts.orders.recv(), if !self.backlog.is_full() => {
                 self.backlog.push(ShardCommand::Engine(order));
             }
-            Some(trunks) = parts.trunks.recv() => parts.node.set_trunks(now, trunks),
+            Some(trunks) = parts.trunks.recv(), if draining.is_none() => {
+                self.take_trunks(now, trunks);
+            }
             () = parts.wake.notified() => {}
             _ = stop.changed(), if draining.is_none() => {}
             () = tokio::time::sleep(Duration::from_micros(us).min(longest)) => {}
@@ -175,6 +178,12 @@ impl NodeLoop {
             self.parts.node.on_done(self.parts.clocks.now(), done);
         }
         self.backlog.send(|command| self.parts.shard.send(command));
+    }
+
+    fn take_trunks(&mut self, now: Moment, told: InUse) {
+        self.parts.node.set_trunks(now, told.trunks);
+        let registrations = self.parts.registrations.want(told.registrations);
+        self.order(registrations);
     }
 
     fn take_events(&mut self, events: Vec<Event>) {

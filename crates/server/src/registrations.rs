@@ -1,30 +1,26 @@
-//! Our registrations with trunks: from the configuration to the engine, and from there to metrics
+//! Our registrations with trunks: from their description to the engine, and from there to metrics
 //! and the log. Decides nothing about when to register.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use engine::{Command, Event, Standing, TrunkRegistration};
+use engine::{Command, Event, Located, Standing, Transport, TrunkRegistration};
 
-use crate::config::{Config, Transport, Trunk};
 use crate::{address, trunks};
 
-/// What the engine is to be told of the trunks that want us to register.
+/// How we register with a trunk that has these servers; `None` when it wants none.
 ///
 /// # Errors
-/// A trunk's name has no address, or what we register makes no URI.
-pub fn wanted(config: &Config) -> Result<Arc<[TrunkRegistration]>> {
-    let registering = config.trunk.iter().filter(|trunk| trunk.register);
-    registering.map(|trunk| of(trunk).with_context(|| format!("trunk '{}'", trunk.name))).collect()
-}
-
-fn of(trunk: &Trunk) -> Result<TrunkRegistration> {
-    let described = trunk.described()?;
+/// What we register makes no URI.
+pub fn of(trunk: &domain::Trunk, servers: &[Located]) -> Result<Option<TrunkRegistration>> {
+    let Some(register) = &trunk.register else { return Ok(None) };
     let host = address::host_of(&trunk.address);
-    let domain = if trunk.registrar.is_empty() { host } else { &trunk.registrar };
-    let domain = if domain.contains(':') { format!("[{domain}]") } else { domain.to_owned() };
-    let transport = match trunk.transport {
+    let domain = if register.registrar.is_empty() { host } else { &register.registrar };
+    let bare = domain.contains(':') && !domain.starts_with('[');
+    let domain = if bare { format!("[{domain}]") } else { domain.to_owned() };
+    let hop = trunks::first_of(servers);
+    let transport = match hop.transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
         Transport::Tls => ";transport=tls",
@@ -34,37 +30,33 @@ fn of(trunk: &Trunk) -> Result<TrunkRegistration> {
     for uri in [&registrar, &address_of_record] {
         uri.parse::<sip::Uri>().with_context(|| format!("'{uri}' is no address to register"))?;
     }
-    Ok(TrunkRegistration {
+    Ok(Some(TrunkRegistration {
         trunk: trunk.name.clone(),
-        address: address::resolve(&described)?,
+        address: hop.address,
         registrar,
         address_of_record,
         username: trunk.username.clone(),
-        credentials: trunks::credentials(&described),
-        expires_s: trunk.expires_s,
-    })
+        credentials: trunks::credentials(trunk),
+        expires_s: register.expires_s,
+    }))
 }
 
 /// The registrations of a running node.
+#[derive(Default)]
 pub struct Registrations {
     wanted: Arc<[TrunkRegistration]>,
     registered: BTreeSet<String>,
 }
 
 impl Registrations {
-    /// Nothing is registered yet.
-    pub fn new(wanted: Arc<[TrunkRegistration]>) -> Self {
-        Self { wanted, registered: BTreeSet::new() }
-    }
-
-    /// What makes the engine register, unless there is nothing to.
-    pub fn enter(&self) -> Option<Command> {
-        (!self.wanted.is_empty()).then(|| Command::SetRegistrations(Arc::clone(&self.wanted)))
-    }
-
-    /// What makes the engine take all registrations back, unless there are none.
-    pub fn leave(&self) -> Option<Command> {
-        (!self.wanted.is_empty()).then(|| Command::SetRegistrations(Arc::from([])))
+    /// What makes the engine register like this, unless it does already. With nothing, all
+    /// registrations are taken back.
+    pub fn want(&mut self, wanted: Arc<[TrunkRegistration]>) -> Option<Command> {
+        if self.wanted == wanted {
+            return None;
+        }
+        self.wanted = wanted;
+        Some(Command::SetRegistrations(Arc::clone(&self.wanted)))
     }
 
     /// Whether no registrar knows us, as far as we know.

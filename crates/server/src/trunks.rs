@@ -1,27 +1,29 @@
-//! Trunks between the database and the node. What the operator changes is taken up within a
-//! second; a trunk whose name has no address just now is tried again until it has one.
+//! Trunks between the database, DNS and the node. What the operator changes is taken up within a
+//! second, what DNS says when its records run out; a trunk that is not found is looked for until it
+//! is.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::cli::open;
+use crate::config::{Config, Sip};
+use crate::resolver::{Found, Resolver};
+use crate::{address, clock, registrations};
 use anyhow::{Context as _, Result, bail};
 use app::trunk::{TrunkRefusal, UsedTrunk};
 use app::{App, Failure};
-use engine::{Codec, Credentials, Srtp, Transport};
+use engine::{Codec, Credentials, Hop, Located, Srtp, Transport, TrunkRegistration, locate};
 use node::{Caps, Trunk};
 use store::Db;
 use tokio::sync::{mpsc, watch};
-
-use crate::address;
-use crate::cli::open;
-use crate::config::{Config, Sip};
+use tokio::task::JoinSet;
 
 /// How often the count of changes is read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// After so many looks, names that had no address are asked for again.
-const RETRY_LOOKS: u32 = 30;
+/// When a trunk that was not found is looked for again.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// What decides whether and how a trunk is reached from here.
 pub struct Reach {
@@ -31,44 +33,59 @@ pub struct Reach {
     pub advertised: IpAddr,
     /// Where calls go while there is no trunk at all.
     pub sandbox: Option<Trunk>,
+    /// Who knows where trunks are.
+    pub resolver: Resolver,
 }
 
-/// Trunks for the node, and whether some are missing.
-pub struct NodeTrunks {
-    /// Those that can be used.
+/// What is to be done about trunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InUse {
+    /// For the node: those that can be used.
     pub trunks: Vec<Trunk>,
-    /// The host names of their addresses, which certificates must have.
+    /// For the engine: where we register.
+    pub registrations: Arc<[TrunkRegistration]>,
+    /// For connections: the host names of servers, which certificates must have.
     pub names: BTreeMap<SocketAddr, String>,
-    /// Whether one could not be used, for now.
-    pub incomplete: bool,
+}
+
+/// Where one trunk is, as far as it is known.
+struct Place {
+    /// Of which address and transport that holds.
+    of: (String, String),
+    /// Its servers that can be reached from here; none while it is not known.
+    servers: Vec<Located>,
+    /// When it is to be asked for again.
+    until: Instant,
+}
+
+/// Where all trunks are. What was known stays in use while DNS is down.
+pub struct Places {
+    reach: Arc<Reach>,
+    known: BTreeMap<String, Place>,
 }
 
 impl Reach {
-    /// The trunks as the node takes them. One that cannot be reached is left out, with a warning.
-    /// Asks the resolver, which may take its time.
-    pub fn node_trunks(&self, used: &[UsedTrunk]) -> NodeTrunks {
-        if used.is_empty() {
-            let trunks = self.sandbox.iter().cloned().collect();
-            return NodeTrunks { trunks, names: BTreeMap::new(), incomplete: false };
-        }
-        let (mut trunks, mut names) = (Vec::new(), BTreeMap::new());
-        for one in used {
-            match self.address_of(&one.trunk) {
-                Ok(address) => {
-                    trunks.push(node_trunk(one, address));
-                    names.insert(address, address::host_of(&one.trunk.address).to_owned());
-                }
+    /// The servers of a trunk that can be reached from here, and how long that holds.
+    async fn servers_of(&self, trunk: &domain::Trunk) -> Result<Found> {
+        let Found { mut servers, valid_for } = self.resolver.locate(trunk).await?;
+        let mut why = None;
+        for server in &mut servers {
+            server.addresses.retain(|address| match self.reaches(trunk, *address) {
+                Ok(()) => true,
                 Err(error) => {
-                    let (trunk, error) = (&one.trunk.name, format!("{error:#}"));
-                    tracing::warn!(trunk, error, "a trunk cannot be used");
+                    why.get_or_insert(error);
+                    false
                 }
-            }
+            });
         }
-        NodeTrunks { incomplete: trunks.len() < used.len(), trunks, names }
+        servers.retain(|server| !server.addresses.is_empty());
+        match why {
+            Some(why) if servers.is_empty() => Err(why),
+            _ => Ok(Found { servers, valid_for }),
+        }
     }
 
-    fn address_of(&self, trunk: &domain::Trunk) -> Result<SocketAddr> {
-        let address = address::resolve(trunk)?;
+    fn reaches(&self, trunk: &domain::Trunk, address: SocketAddr) -> Result<()> {
         let told = address::advertised_to(&self.sip, &[(&trunk.name, address)])?;
         if told != self.advertised {
             bail!(
@@ -77,8 +94,106 @@ impl Reach {
                 self.advertised
             );
         }
-        Ok(address)
+        Ok(())
     }
+}
+
+impl Places {
+    /// Nothing is known yet.
+    pub fn new(reach: Reach) -> Self {
+        Self { reach: Arc::new(reach), known: BTreeMap::new() }
+    }
+
+    /// The trunks as they are used. One that cannot be reached is left out, with a warning, and
+    /// one whose name nobody knows just now stays where it was.
+    pub async fn in_use(&mut self, used: &[UsedTrunk]) -> InUse {
+        if used.is_empty() {
+            self.known.clear();
+            let trunks = self.reach.sandbox.iter().cloned().collect();
+            return InUse { trunks, registrations: Arc::from([]), names: BTreeMap::new() };
+        }
+        self.look_up(used).await;
+        let (mut trunks, mut registrations, mut names) = (Vec::new(), Vec::new(), BTreeMap::new());
+        for one in used {
+            let place = self.known.get(&one.trunk.name).filter(|place| !place.servers.is_empty());
+            let Some(place) = place else { continue };
+            trunks.push(node_trunk(one, place.servers.clone()));
+            for hop in place.servers.iter().flat_map(Located::hops) {
+                names.insert(hop.address, address::host_of(&one.trunk.address).to_owned());
+            }
+            if one.disabled_at.is_some() {
+                continue;
+            }
+            match registrations::of(&one.trunk, &place.servers) {
+                Ok(wanted) => registrations.extend(wanted),
+                Err(error) => {
+                    let (trunk, error) = (&one.trunk.name, format!("{error:#}"));
+                    tracing::warn!(trunk, error, "we cannot register with a trunk");
+                }
+            }
+        }
+        InUse { trunks, registrations: registrations.into(), names }
+    }
+
+    /// When something is to be asked for again.
+    fn next_due(&self) -> Option<Instant> {
+        self.known.values().map(|place| place.until).min()
+    }
+
+    /// Asks for what is not known, or not any more; all at the same time.
+    async fn look_up(&mut self, used: &[UsedTrunk]) {
+        self.known.retain(|name, place| {
+            let same = |one: &UsedTrunk| one.trunk.name == *name && of(&one.trunk) == place.of;
+            used.iter().any(same)
+        });
+        let now = clock::instant();
+        let mut searches = JoinSet::new();
+        for one in used {
+            if self.known.get(&one.trunk.name).is_some_and(|place| place.until > now) {
+                continue;
+            }
+            let (reach, trunk) = (Arc::clone(&self.reach), one.trunk.clone());
+            searches.spawn(async move {
+                let found = reach.servers_of(&trunk).await;
+                (trunk, found)
+            });
+        }
+        while let Some(searched) = searches.join_next().await {
+            let Ok((trunk, found)) = searched else {
+                tracing::error!("looking for a trunk has panicked, which is a bug");
+                continue;
+            };
+            let now = clock::instant();
+            let before = self.known.remove(&trunk.name).map(|place| place.servers);
+            let (servers, again) = match found {
+                Ok(found) => (found.servers, found.valid_for),
+                Err(error) => (still(&trunk, before, &error), RETRY_AFTER),
+            };
+            let place = Place { of: of(&trunk), servers, until: now + again };
+            self.known.insert(trunk.name, place);
+        }
+    }
+}
+
+/// What holds of where a trunk is.
+fn of(trunk: &domain::Trunk) -> (String, String) {
+    (trunk.address.clone(), trunk.transport.clone())
+}
+
+/// Where a trunk is taken to be while it cannot be found.
+fn still(
+    trunk: &domain::Trunk,
+    before: Option<Vec<Located>>,
+    error: &anyhow::Error,
+) -> Vec<Located> {
+    metrics::counter!("avanak_trunk_searches_failed_total").increment(1);
+    let (trunk, error) = (&trunk.name, format!("{error:#}"));
+    if let Some(servers) = before.filter(|servers| !servers.is_empty()) {
+        tracing::warn!(trunk, error, "a trunk is not found; it is taken to be where it was");
+        return servers;
+    }
+    tracing::warn!(trunk, error, "a trunk cannot be used");
+    Vec::new()
 }
 
 /// Copies the trunks of the configuration to the table, and reads all that this node uses.
@@ -96,31 +211,58 @@ pub async fn take_over(config: &Config, db: Db) -> Result<Vec<UsedTrunk>> {
 }
 
 /// The address that peers are told: the configuration's trunks must agree on it; without those,
-/// the trunks of the table that are switched on.
+/// the trunks of the table that are switched on. A trunk that nobody knows has no say.
 ///
 /// # Errors
 /// No address of ours works for all of them; the message says which key to set.
-pub fn advertised(config: &Config, used: &[UsedTrunk]) -> Result<IpAddr> {
+pub async fn advertised(config: &Config, used: &[UsedTrunk]) -> Result<IpAddr> {
     if !config.trunk.is_empty() {
-        return address::advertised(config);
+        return advertised_by(config).await;
     }
     let on = used.iter().filter(|one| one.disabled_at.is_none());
-    let known: Vec<(&str, SocketAddr)> =
-        on.filter_map(|one| Some((&*one.trunk.name, address::resolve(&one.trunk).ok()?))).collect();
-    address::advertised_to(&config.sip, &known)
+    let trunks: Vec<domain::Trunk> = on.map(|one| one.trunk.clone()).collect();
+    told_to(&config.sip, &trunks).await
 }
 
-/// Starts to watch the table. Whenever something changes, all trunks come out, and their host names
-/// go to `names`.
+/// The address that peers are told, by the trunks of the configuration alone.
+///
+/// # Errors
+/// No address of ours works for all of them; the message says which key to set.
+pub async fn advertised_by(config: &Config) -> Result<IpAddr> {
+    told_to(&config.sip, &config.trunks()?).await
+}
+
+async fn told_to(sip: &Sip, trunks: &[domain::Trunk]) -> Result<IpAddr> {
+    let resolver = Resolver::new(sip)?;
+    let mut known = Vec::new();
+    for trunk in trunks {
+        match resolver.locate(trunk).await {
+            Ok(found) => known.push((trunk.name.as_str(), first_of(&found.servers).address)),
+            Err(error) => {
+                let (trunk, error) = (&trunk.name, format!("{error:#}"));
+                tracing::warn!(trunk, error, "a trunk is not found");
+            }
+        }
+    }
+    address::advertised_to(sip, &known)
+}
+
+/// The server that is asked first when nothing is left to chance.
+pub fn first_of(servers: &[Located]) -> Hop {
+    let order = locate::order(servers, |_| 0);
+    *order.first().expect("what was found has a server")
+}
+
+/// Starts to watch the table and DNS. Whenever something changes, all trunks come out, and their
+/// host names go to `names`.
 pub fn watch(
     app: Arc<App>,
     node: String,
-    reach: Reach,
+    (places, told): (Places, InUse),
     names: watch::Sender<BTreeMap<SocketAddr, String>>,
-) -> mpsc::Receiver<Vec<Trunk>> {
+) -> mpsc::Receiver<InUse> {
     let (sender, trunks) = mpsc::channel(1);
-    let reach = Arc::new(reach);
-    let mut watcher = Watcher { app, node, reach, names, seen: None, told: None, looks_left: None };
+    let mut watcher = Watcher { app, node, places, names, seen: None, told };
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         loop {
@@ -146,58 +288,55 @@ pub fn watch(
 struct Watcher {
     app: Arc<App>,
     node: String,
-    reach: Arc<Reach>,
+    places: Places,
     names: watch::Sender<BTreeMap<SocketAddr, String>>,
     /// The count of changes at the last reading.
     seen: Option<i64>,
-    /// What the node was told last.
-    told: Option<Vec<Trunk>>,
-    /// When a trunk was left out: how many looks until the next try.
-    looks_left: Option<u32>,
+    /// What was told last.
+    told: InUse,
 }
 
 impl Watcher {
     /// The trunks, when they are not what was told before.
-    async fn look(&mut self) -> Result<Option<Vec<Trunk>>, Failure> {
+    async fn look(&mut self) -> Result<Option<InUse>, Failure> {
         let changes = app::trunk::changes(&self.app).await?;
-        self.looks_left = self.looks_left.map(|left| left.saturating_sub(1));
-        if self.seen == Some(changes) && self.looks_left != Some(0) {
+        let due = self.places.next_due().is_some_and(|at| at <= clock::instant());
+        if self.seen == Some(changes) && !due {
             return Ok(None);
         }
         let used = app::trunk::used_by(&self.app, &self.node).await?;
-        let reach = Arc::clone(&self.reach);
-        let found = tokio::task::spawn_blocking(move || reach.node_trunks(&used)).await;
-        let found = found.map_err(|error| Failure::because("resolving the trunks", error))?;
-        self.seen = Some(changes);
-        self.looks_left = found.incomplete.then_some(RETRY_LOOKS);
-        if self.told.as_ref() == Some(&found.trunks) {
+        let found = self.places.in_use(&used).await;
+        let first = self.seen.replace(changes).is_none();
+        if self.told == found && !first {
             return Ok(None);
         }
-        self.told = Some(found.trunks.clone());
-        self.names.send_replace(found.names);
+        self.told = found.clone();
+        self.names.send_replace(found.names.clone());
         tracing::info!(trunks = found.trunks.len(), "the trunks are as the operator wants them");
-        Ok(Some(found.trunks))
+        Ok(Some(found))
     }
 }
 
-fn node_trunk(used: &UsedTrunk, address: SocketAddr) -> Trunk {
+fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
     let UsedTrunk { disabled_at, trunk, caller_ids } = used;
-    let caps = Caps { max_channels: trunk.max_channels, max_cps: trunk.max_cps };
     Trunk {
+        name: trunk.name.clone(),
         enabled: disabled_at.is_none(),
+        host: trunk.address.clone(),
+        servers,
+        caller_id: trunk.caller_id.clone(),
         caller_ids: caller_ids.clone(),
         number_format: trunk.number_format.clone(),
-        transport: transport(trunk),
         credentials: credentials(trunk),
         srtp: srtp(trunk),
         symmetric_rtp: trunk.symmetric_rtp,
         codecs: trunk.codecs.iter().filter_map(|name| codec(name)).collect(),
+        caps: Caps { max_channels: trunk.max_channels, max_cps: trunk.max_cps },
         prefixes: trunk.prefixes.clone(),
         priority: trunk.priority,
         weight: trunk.weight,
         ping_interval_s: trunk.ping_interval_s,
         server_ids: trunk.server_ids.clone(),
-        ..Trunk::new(&trunk.name, address, &trunk.caller_id, caps)
     }
 }
 
@@ -219,9 +358,9 @@ fn srtp(trunk: &domain::Trunk) -> Srtp {
     }
 }
 
-/// What carries SIP to a trunk.
-pub fn transport(trunk: &domain::Trunk) -> Transport {
-    Transport::named(trunk.transport.as_bytes()).expect("the rules let in what the engine knows")
+/// What carries SIP to a trunk; `None` leaves it to the carrier's DNS.
+pub fn transport(trunk: &domain::Trunk) -> Option<Transport> {
+    Transport::named(trunk.transport.as_bytes())
 }
 
 /// A codec by its name in the rules' list.
@@ -252,7 +391,8 @@ mod tests {
     #[test]
     fn what_the_rules_let_in_the_engine_knows() {
         for name in domain::dialer::trunk::TRANSPORTS {
-            assert!(Transport::named(name.as_bytes()).is_some(), "{name}");
+            let known = Transport::named(name.as_bytes()).is_some();
+            assert_eq!(known, name != "auto", "{name}");
         }
         for name in domain::dialer::trunk::CODECS {
             assert!(codec(name).is_some(), "{name}");

@@ -37,8 +37,9 @@ pub(crate) struct WireCall {
     route: Route,
     /// Where its INVITE was sent.
     to: SocketAddr,
-    /// Anything came back for the INVITE.
+    /// Anything came back for the INVITE, and while it was waited for.
     responded: bool,
+    heard: bool,
     /// It may have rung, as far as we were told: anything above 100 came back.
     rang: bool,
     /// The trunk refused it by a failure of its own.
@@ -50,7 +51,7 @@ impl WireCall {
     /// Whether another trunk may try the same send: this one failed it before anything rang, or
     /// nothing at all was heard of it (docs/decisions/0033).
     fn lets_another_try(&self) -> bool {
-        !self.rang && (self.failed || !self.responded)
+        !self.rang && (self.failed || !self.heard)
     }
 }
 
@@ -202,10 +203,12 @@ impl Witness {
         let Some(call) = self.calls.get_mut(&call_id) else { return };
         let (state, what) = match start {
             Start::Response(code) if method == "INVITE" => {
-                // What comes after that finds no transaction: the call can be neither known nor
-                // cancelled (RFC 3261 §17.1.1.2).
-                call.responded |= !damaged && now - call.started < TIMER_B_US;
-                call.rang |= !damaged && (101..300).contains(&code);
+                // What comes after that finds no transaction (RFC 3261 §17.1.1.2): the call was
+                // given up, and is ended when it is heard of after all.
+                let in_time = !damaged && now - call.started < TIMER_B_US;
+                call.responded |= !damaged;
+                call.heard |= in_time;
+                call.rang |= in_time && (101..300).contains(&code);
                 call.failed |= is_trunks_failure(code);
                 let state = match code {
                     ..300 => return,
@@ -228,7 +231,7 @@ impl Witness {
     pub(crate) fn unreachable(&mut self, now: i64, destination: SocketAddr) {
         let mut given_up = Vec::new();
         for (call_id, call) in &mut self.calls {
-            if call.to == destination && !call.responded && call.state == State::Up {
+            if call.to == destination && !call.heard && call.state == State::Up {
                 call.state = State::Over;
                 given_up.push(call_id.clone());
             }
@@ -254,7 +257,7 @@ impl Witness {
             return;
         }
         let known = rung.iter().filter_map(|one| self.calls.get(one));
-        if known.filter(|call| call.responded).count() > 1 {
+        if known.filter(|call| call.heard).count() > 1 {
             let detail = format!("send {send}: {rung:?}");
             self.broken(now, "nobody is rung twice", detail);
         }
@@ -285,6 +288,7 @@ impl Witness {
             to,
             started: now,
             responded: false,
+            heard: false,
             rang: false,
             failed: false,
             state: State::Up,

@@ -12,6 +12,7 @@ mod command;
 mod compose;
 mod counters;
 mod event;
+mod late;
 mod leg;
 mod refusal;
 mod reliable;

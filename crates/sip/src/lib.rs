@@ -9,6 +9,7 @@ pub mod digest;
 pub mod endpoint;
 pub mod framing;
 pub mod limits;
+pub mod locate;
 pub mod message;
 
 mod admission;

@@ -1,7 +1,7 @@
 //! Trunks and the numbers that accounts show on them. Every change is counted, so that a running
 //! node sees it.
 
-use domain::dialer::trunk::{NumberFormat, PING_INTERVAL_S, Password, Srtp, Trunk};
+use domain::dialer::trunk::{NumberFormat, PING_INTERVAL_S, Password, Register, Srtp, Trunk};
 use domain::{AccountId, Timestamp, TrunkId};
 
 use crate::value::values;
@@ -61,9 +61,10 @@ impl Source {
 pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<TrunkId> {
     let sql = "INSERT INTO trunk (source, name, address, transport, username, password, caller_id,
                                   number_format, codecs, prefixes, max_channels, max_cps, priority,
-                                  weight, srtp, symmetric_rtp, ping_interval_s, server_ids)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                       $17, $18)
+                                  weight, srtp, symmetric_rtp, registrar, register_expires_s,
+                                  ping_interval_s, server_ids)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                       $18, $19, $20)
                RETURNING id";
     let values = values![
         &source.to_text(),
@@ -82,6 +83,8 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
         trunk.weight,
         &trunk.srtp.to_string(),
         on_or_off(trunk.symmetric_rtp),
+        trunk.register.as_ref().map(|register| &register.registrar),
+        trunk.register.as_ref().map(|register| register.expires_s),
         trunk.ping_interval_s,
         &numbers(&trunk.server_ids),
     ];
@@ -99,7 +102,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
                SET address = $2, transport = $3, username = $4, password = $5, caller_id = $6,
                    number_format = $7, codecs = $8, prefixes = $9, max_channels = $10,
                    max_cps = $11, priority = $12, weight = $13, srtp = $14, symmetric_rtp = $15,
-                   ping_interval_s = $16, server_ids = $17
+                   registrar = $16, register_expires_s = $17, ping_interval_s = $18,
+                   server_ids = $19
                WHERE id = $1";
     let values = values![
         id,
@@ -117,6 +121,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
         trunk.weight,
         &trunk.srtp.to_string(),
         on_or_off(trunk.symmetric_rtp),
+        trunk.register.as_ref().map(|register| &register.registrar),
+        trunk.register.as_ref().map(|register| register.expires_s),
         trunk.ping_interval_s,
         &numbers(&trunk.server_ids),
     ];
@@ -154,7 +160,8 @@ pub async fn delete(tx: &mut Tx, id: TrunkId) -> Result<bool> {
 pub async fn list(reads: &mut impl Queries) -> Result<Vec<Kept>> {
     let sql = "SELECT id, source, name, disabled_at_us, address, transport, username, password,
                       caller_id, number_format, codecs, prefixes, max_channels, max_cps, priority,
-                      weight, srtp, symmetric_rtp, ping_interval_s, server_ids
+                      weight, srtp, symmetric_rtp, registrar, register_expires_s,
+                      ping_interval_s, server_ids
                FROM trunk ORDER BY id";
     reads.query(sql, values![]).await?.iter().map(kept).collect()
 }
@@ -208,12 +215,17 @@ async fn count_change(tx: &mut Tx) -> Result<()> {
 }
 
 fn kept(row: &Row) -> Result<Kept> {
+    let registers = |expires_s| -> Result<Register> {
+        let registrar = row.get::<Option<String>>("registrar")?.unwrap_or_default();
+        Ok(Register { registrar, expires_s })
+    };
     let trunk = Trunk {
         name: row.get("name")?,
         address: row.get("address")?,
         transport: row.get("transport")?,
         username: row.get("username")?,
         password: Password(row.get("password")?),
+        register: row.get::<Option<u32>>("register_expires_s")?.map(registers).transpose()?,
         caller_id: row.get("caller_id")?,
         number_format: row.parse("number_format", NumberFormat::parse)?,
         codecs: row.parse("codecs", parts)?,

@@ -43,6 +43,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("nix", &["server", "bench"]),
     ("socket2", &["server", "bench"]),
     ("tokio-rustls", &["server"]),
+    ("hickory-resolver", &["server"]),
     ("icu_calendar", &["domain"]),
     ("jiff", &["domain"]),
     ("figment", &["server"]),

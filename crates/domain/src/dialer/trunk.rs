@@ -21,8 +21,12 @@ const SERVERS_MAX: usize = 50;
 const SERVER_MAX: u32 = 9_999;
 /// Codecs that calls can be offered with.
 pub const CODECS: [&str; 3] = ["pcma", "pcmu", "g722"];
-/// What carries SIP to a trunk.
-pub const TRANSPORTS: [&str; 3] = ["udp", "tcp", "tls"];
+/// What carries SIP to a trunk; `auto` leaves it to the carrier's DNS (RFC 3263).
+pub const TRANSPORTS: [&str; 4] = ["udp", "tcp", "tls", "auto"];
+/// For how long we may register at a time, seconds.
+const REGISTER_EXPIRES_S: std::ops::RangeInclusive<u32> = 60..=86_400;
+/// For how long we register when nothing else is said, seconds.
+pub const REGISTER_EXPIRES_DEFAULT_S: u32 = 3_600;
 /// What stands for the whole national number (`09121234567`) in a number format.
 const NATIONAL: &str = "{national}";
 /// What stands for the national number without its 0 (`9121234567`) in a number format.
@@ -75,12 +79,22 @@ impl std::fmt::Debug for Password {
     }
 }
 
+/// That we register with a trunk, which takes calls of ours only then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Register {
+    /// The domain that we register in; empty when it is the host of the trunk's address.
+    pub registrar: String,
+    /// For how long at a time, seconds.
+    pub expires_s: u32,
+}
+
 /// A route to the telephone network, as the operator describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trunk {
     /// Its name in logs, metrics and records.
     pub name: String,
-    /// The carrier's SIP server: a host or `HOST:PORT`.
+    /// The carrier's SIP server: a domain (whose records say where its servers are), or
+    /// `HOST:PORT`.
     pub address: String,
     /// What carries SIP: one of [`TRANSPORTS`].
     pub transport: String,
@@ -88,6 +102,8 @@ pub struct Trunk {
     pub username: String,
     /// Password for digest authentication. Kept as it is, since a digest is made from it.
     pub password: Password,
+    /// Whether and how we register with it.
+    pub register: Option<Register>,
     /// The number shown to the callee.
     pub caller_id: String,
     /// How numbers are written towards it.
@@ -124,6 +140,7 @@ impl Default for Trunk {
             transport: String::from("udp"),
             username: String::new(),
             password: Password::default(),
+            register: None,
             caller_id: String::from("avanak"),
             number_format: NumberFormat::default(),
             codecs: Vec::new(),
@@ -151,6 +168,8 @@ pub enum TrunkFault {
     Transport,
     /// A user name or password that cannot be sent.
     Credentials,
+    /// A registration of nobody, in no domain, or for too short or too long.
+    Register,
     /// Not a caller's number.
     CallerId,
     /// Not a codec of ours, or twice the same.
@@ -178,10 +197,17 @@ impl std::fmt::Display for TrunkFault {
             Self::Address => f.write_str(
                 "address: the carrier's SIP server, like 192.0.2.10 or sip.example:5060",
             ),
-            Self::Transport => f.write_str("transport: udp, tcp or tls"),
+            Self::Transport => f.write_str("transport: udp, tcp, tls or auto"),
             Self::Credentials => {
                 write!(f, "username and password: at most {TEXT_MAX} printable characters")
             }
+            Self::Register => write!(
+                f,
+                "register: it wants a username, a registrar that is a domain, and between {} and \
+                 {} seconds",
+                REGISTER_EXPIRES_S.start(),
+                REGISTER_EXPIRES_S.end()
+            ),
             Self::CallerId => f.write_str("caller_id: letters, digits and +._- only"),
             Self::Codecs => f.write_str("codecs: each of pcma, pcmu and g722 at most once"),
             Self::Srtp => f.write_str(
@@ -230,6 +256,15 @@ impl Trunk {
         }
         if !printable(&self.username) || !printable(&self.password.0) {
             return Err(TrunkFault::Credentials);
+        }
+        let usable = |register: &Register| {
+            !self.username.is_empty()
+                && register.registrar.len() <= TEXT_MAX
+                && plain(&register.registrar, b".:-[]")
+                && REGISTER_EXPIRES_S.contains(&register.expires_s)
+        };
+        if !self.register.as_ref().is_none_or(usable) {
+            return Err(TrunkFault::Register);
         }
         if !is_caller_id(&self.caller_id) {
             return Err(TrunkFault::CallerId);
@@ -353,6 +388,10 @@ mod tests {
         Trunk { name, address, ..Trunk::default() }
     }
 
+    fn hourly(registrar: &str) -> Register {
+        Register { registrar: registrar.to_owned(), expires_s: 3_600 }
+    }
+
     #[test]
     fn numbers_are_written_as_the_carrier_wants_them() {
         let number = PhoneNumber::parse("09121234567").unwrap();
@@ -388,6 +427,8 @@ mod tests {
             (Trunk { caller_id: text("<sip>"), ..usable() }, "caller_id"),
             (Trunk { codecs: vec![text("pcma"), text("pcma")], ..usable() }, "codecs"),
             (Trunk { codecs: vec![text("MP3")], ..usable() }, "codecs"),
+            (Trunk { register: Some(hourly("")), ..usable() }, "username"),
+            (Trunk { register: Some(hourly("a b")), username: text("u"), ..usable() }, "registrar"),
             (Trunk { srtp: Srtp::Required, ..usable() }, "srtp"),
             (Trunk { prefixes: vec![text("09x")], ..usable() }, "'09x'"),
             (Trunk { prefixes: vec![text("")], ..usable() }, "prefixes"),

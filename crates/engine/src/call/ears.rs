@@ -156,6 +156,7 @@ impl Call {
         }
         let progress = ProgressListener::new(detection.tones.clone());
         if wires.demux.claim(self.port_slot, agreed.remote, self.key()) {
+            self.take_keys(&agreed);
             self.agreed = Some(agreed);
             self.ears().progress = Some(progress);
         }

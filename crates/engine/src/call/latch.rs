@@ -4,7 +4,10 @@
 //! A stranger must not get a call by sending packets. A source is followed only when its IP is one
 //! that the call knows already, from the description or the signalling; when nothing has come from
 //! the present address for a while; and after several packets in a row that one source numbered
-//! one after another. Whoever could fake all that gets our audio sent to the phone's own IP.
+//! one after another. Whoever could fake all that gets our audio sent to the phone's own IP. When
+//! the call is encrypted, those packets must be signed with its key, too.
+//!
+//! A trunk that is behind NAT is followed the same way, if its settings say so.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -99,6 +102,12 @@ impl Latch {
     }
 }
 
+/// What was agreed, with the peer elsewhere. Reports that go to the port of sound go along.
+pub(super) fn moved(agreed: Negotiated, to: SocketAddr) -> Negotiated {
+    let rtcp = if agreed.rtcp == Some(agreed.remote) { Some(to) } else { agreed.rtcp };
+    Negotiated { remote: to, rtcp, ..agreed }
+}
+
 impl Call {
     /// Whether packets from another address than the peer's may be the peer's.
     pub(crate) fn follows(&self, now: Instant) -> bool {
@@ -113,17 +122,22 @@ impl Call {
         bytes: &[u8],
         wires: &mut Wires,
     ) {
-        let (Some(agreed), Some(latch)) = (self.agreed, &mut self.latch) else { return };
-        let plausible = Packet::parse(bytes).ok().filter(|packet| {
+        let Some(agreed) = self.agreed else { return };
+        // Of an encrypted call, only a packet that its peer has signed is plausible.
+        let opened = self.opened(bytes);
+        let packet = opened.as_deref().and_then(|bytes| Packet::parse(bytes).ok());
+        let plausible = packet.filter(|packet| {
             let kind = packet.header.payload_type;
             kind == agreed.payload_type || kind == agreed.codec.payload_type()
         });
-        if plausible.is_some_and(|packet| latch.follow(now, source, &packet.header)) {
-            wires.counters.rtp_followed += 1;
-            self.send_to(now, Negotiated { remote: source, ..agreed }, wires);
-            self.received(now, bytes, wires);
-        } else {
-            wires.counters.rtp_strangers += 1;
+        let Some(latch) = &mut self.latch else { return };
+        match plausible.filter(|packet| latch.follow(now, source, &packet.header)) {
+            Some(packet) => {
+                wires.counters.rtp_followed += 1;
+                self.send_to(now, moved(agreed, source), wires);
+                self.take_packet(now, &packet, agreed, wires);
+            }
+            None => wires.counters.rtp_strangers += 1,
         }
     }
 }

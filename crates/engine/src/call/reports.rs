@@ -80,7 +80,11 @@ impl Call {
         let bytes =
             reports.reporter.report(now, packets, timestamp, &self.receiver, &name, goodbye);
         reports.next_at = wires.wheel.tick_from(reports.reporter.next_at());
-        if let Some(destination) = reports.remote {
+        let bytes = match wires.wheel.seal_of(self.key) {
+            None => Some(bytes),
+            Some(seal) => seal.protect_rtcp(&bytes),
+        };
+        if let Some((destination, bytes)) = reports.remote.zip(bytes) {
             wires.counters.rtcp_sent += 1;
             wires.rtcp.push(RtcpTransmit { slot: self.port_slot, destination, bytes });
         }
@@ -99,6 +103,15 @@ impl Call {
     /// A packet of RTCP from the peer.
     pub(super) fn reported(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
         let Some(reports) = &mut self.reports else { return };
+        let opened = self.opener.as_mut().map(|opener| opener.open_rtcp(bytes));
+        let bytes = match &opened {
+            None => bytes,
+            Some(Ok(opened)) => opened,
+            Some(Err(_)) => {
+                wires.counters.srtp_rejected += 1;
+                return;
+            }
+        };
         let Some(received) = rtcp::parse(bytes, self.numbers.rtp.ssrc) else {
             wires.counters.rtcp_malformed += 1;
             return;

@@ -1,11 +1,14 @@
 //! The media of a call: what was agreed on, where its packets go, and what comes from its peer.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use media::rtp::{Packet, rtcp};
-use media::sdp::Negotiated;
+use media::sdp::{Negotiated, Protection};
+use media::srtp::{SrtpReceiver, SrtpSender};
 
+use super::latch::moved;
 use super::playing::KeySource;
 use super::{Audio, Call, Phase, Wires};
 use crate::playout::Playing;
@@ -20,11 +23,35 @@ impl Call {
         if rtcp::is_rtcp(bytes) {
             return self.reported(now, bytes, wires);
         }
-        let Ok(packet) = Packet::parse(bytes) else {
+        let Some(opened) = self.opened(bytes) else {
+            wires.counters.srtp_rejected += 1;
+            self.rtp.strangers = self.rtp.strangers.saturating_add(1);
+            return;
+        };
+        let Ok(packet) = Packet::parse(&opened) else {
             wires.counters.rtp_malformed += 1;
             self.rtp.strangers = self.rtp.strangers.saturating_add(1);
             return;
         };
+        self.take_packet(now, &packet, agreed, wires);
+    }
+
+    /// A packet in the clear; `None` when it is not the peer's.
+    pub(super) fn opened<'a>(&mut self, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        match &mut self.opener {
+            None => Some(Cow::Borrowed(bytes)),
+            Some(opener) => opener.open(bytes).ok().map(Cow::Owned),
+        }
+    }
+
+    /// A packet of the peer.
+    pub(super) fn take_packet(
+        &mut self,
+        now: Instant,
+        packet: &Packet<'_>,
+        agreed: Negotiated,
+        wires: &mut Wires,
+    ) {
         let kind = packet.header.payload_type;
         // Peers should use the numbers of our offer (RFC 3264 §6.1); some use those of their own.
         let is_audio = kind == agreed.payload_type
@@ -42,7 +69,7 @@ impl Call {
             latch.heard(now);
         }
         if is_audio && kind != COMFORT_NOISE {
-            self.hear(now, &packet, agreed.codec, wires);
+            self.hear(now, packet, agreed.codec, wires);
         }
         if self.phase != Phase::Up {
             return;
@@ -62,7 +89,7 @@ impl Call {
         let (call, slot) = (self.key(), self.port_slot);
         if let Some(latch) = &mut self.latch {
             latch.expected().for_each(|ip| wires.demux.expect_no_more(slot, ip, call));
-            agreed.remote = latch.describe(agreed.remote);
+            agreed = moved(agreed, latch.describe(agreed.remote));
             latch.expected().for_each(|ip| wires.demux.expect(slot, ip, call));
         }
         self.send_to(now, agreed, wires);
@@ -78,11 +105,18 @@ impl Call {
         self.release_sources(wires);
         self.rtp.ambiguous = !wires.demux.claim(slot, agreed.remote, call);
         wires.counters.rtp_ambiguous_sources += u64::from(self.rtp.ambiguous);
+        self.take_keys(&agreed);
+        self.keep_to(&agreed);
         self.agreed = Some(agreed);
         self.report_to(now, &agreed, wires);
         let clip = self.sound.encoded(agreed.codec, &wires.silence);
         let playing = match std::mem::replace(&mut self.audio, Audio::Silent) {
-            Audio::Silent => Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed)),
+            Audio::Silent => {
+                if let Some(keys) = agreed.srtp {
+                    wires.wheel.seal(call, SrtpSender::new(keys.suite, &keys.ours));
+                }
+                Some(Playing::new(call, clip, self.numbers.rtp, slot, &agreed))
+            }
             Audio::OnWheel { tick } => wires.wheel.remove(tick, call).map(|mut playing| {
                 playing.redirect(clip, &agreed);
                 playing
@@ -102,6 +136,26 @@ impl Call {
         };
     }
 
+    /// With what the peer encrypts from now on.
+    pub(super) fn take_keys(&mut self, agreed: &Negotiated) {
+        let theirs = |agreed: &Negotiated| agreed.srtp.map(|keys| (keys.suite, keys.theirs));
+        if self.opener.is_none() || self.agreed.as_ref().and_then(theirs) != theirs(agreed) {
+            let receiver = |keys: Protection| SrtpReceiver::new(keys.suite, &keys.theirs);
+            self.opener = agreed.srtp.map(receiver).map(Box::new);
+        }
+    }
+
+    /// What was agreed on once stays: no other suite, and not in the clear, or encrypted only now.
+    fn keep_to(&mut self, agreed: &Negotiated) {
+        match agreed.srtp {
+            Some(keys) => {
+                let srtp = self.local.srtp.as_mut().expect("keys are agreed where we have some");
+                srtp.agreed = Some(keys.suite);
+            }
+            None => self.local.srtp = None,
+        }
+    }
+
     /// Takes the call off the wheel and out of the table of sources; what was sent is kept.
     pub(super) fn stop_audio(&mut self, now: Instant, wires: &mut Wires) {
         self.say_goodbye(now, wires);
@@ -113,6 +167,7 @@ impl Call {
             }
             Audio::Held(playing) => playing.frame(),
         };
+        wires.wheel.unseal(call);
         self.sound.stopped(frames);
         self.stop_listening(now, wires);
         self.release_sources(wires);

@@ -10,7 +10,7 @@ use sip::{Headers, LegId, Request};
 
 use super::Engine;
 use crate::call::{Call, Plan, reachable};
-use crate::io::{CallKey, Event};
+use crate::io::{CallKey, Event, Srtp};
 use crate::limits::{DECISION_MS, MAX_INCOMING, MAX_SERVICES};
 
 /// 480 Temporarily Unavailable: nobody decided, or the phone that is called cannot be reached.
@@ -111,8 +111,8 @@ impl Engine {
         let key = plan.key;
         let Some(undecided) = self.incoming.undecided.remove(&key) else { return };
         let leg = undecided.leg;
-        let plan = Plan { phone: Some(undecided.phone), ..plan };
-        let media = self.media_end(key, &[Codec::Pcma, Codec::Pcmu]);
+        let plan = Plan { may_be_at: Some(undecided.phone), ..plan };
+        let media = self.media_end(key, &[Codec::Pcma, Codec::Pcmu], Srtp::Optional);
         let (agreed, sdp) = if undecided.offer.is_empty() {
             (None, media.local.print_offer())
         } else {

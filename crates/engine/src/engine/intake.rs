@@ -7,17 +7,21 @@ use media::{Codec, sdp};
 use super::{Engine, Entry};
 use crate::call::{Call, MediaEnd};
 use crate::derive;
-use crate::io::CallKey;
+use crate::io::{CallKey, Srtp};
 
 impl Engine {
     /// Where a new call gets its sound, and from which port it speaks.
-    pub(super) fn media_end(&self, call: CallKey, codecs: &[Codec]) -> MediaEnd {
+    pub(super) fn media_end(&self, call: CallKey, codecs: &[Codec], srtp: Srtp) -> MediaEnd {
         let port_slot = self.emptiest_port();
         let port = self.config.rtp_ports[usize::from(port_slot)];
         let numbers = derive::media_numbers(&self.config.secret, call);
         let address = SocketAddr::new(self.config.media_address, port);
         let mut local = sdp::Local::new(numbers.session_id, address, codecs);
         local.rtcp_mux = true;
+        local.srtp = (srtp != Srtp::Off).then(|| {
+            let keys = derive::srtp_keys(&self.config.fresh_secret, call);
+            Box::new(sdp::LocalSrtp { required: srtp == Srtp::Required, agreed: None, keys })
+        });
         MediaEnd { port_slot, numbers, local }
     }
 

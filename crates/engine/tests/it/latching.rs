@@ -135,12 +135,37 @@ fn packets_that_no_one_source_numbered_are_not_followed() {
     assert_eq!((world.counter("rtp_followed"), sent_to(&world, SEEN_AT)), (0, 0));
 }
 
+fn to_trunk(symmetric_rtp: bool) -> CallSpec {
+    let target = call_to(1, "callee", address(CALLEE_SIP)).target;
+    CallSpec { target, symmetric_rtp, ..to_phone(1) }
+}
+
 #[test]
-fn a_trunk_is_never_followed() {
-    let (mut world, _callee) = world_with(phone(100, 100));
-    let mut spec = to_phone(1);
-    spec.target = call_to(1, "callee", address(CALLEE_SIP)).target;
-    world.start(spec);
+fn a_trunk_is_followed_only_if_its_settings_say_so() {
+    for symmetric_rtp in [false, true] {
+        let (mut world, _callee) = world_with(phone(100, 400));
+        world.start(to_trunk(symmetric_rtp));
+        world.run_until_quiet();
+        let followed = sent_to(&world, SEEN_AT) > 400;
+        assert_eq!(
+            (world.counter("rtp_followed"), followed),
+            (symmetric_rtp.into(), symmetric_rtp)
+        );
+    }
+}
+
+#[test]
+fn a_stranger_cannot_steal_the_sound_of_a_symmetric_trunk() {
+    // The trunk sends from where it is followed to; then it is silent for longer than a peer may
+    // be before it is looked for elsewhere. The stranger is there all the time.
+    let (mut world, _callee) = world_with(phone(100, 50));
+    world.start(to_trunk(true));
+    world.run_for(Duration::from_millis(200));
+    for _ in 0..4 {
+        flood(&mut world, "203.0.113.66:4000");
+    }
     world.run_until_quiet();
-    assert_eq!((world.counter("rtp_followed"), sent_to(&world, SEEN_AT)), (0, 0));
+    assert_eq!(world.counter("rtp_followed"), 1);
+    assert_eq!(sent_to(&world, "203.0.113.66:4000"), 0);
+    assert!(sent_to(&world, SEEN_AT) > 400);
 }

@@ -4,6 +4,7 @@
 
 mod abandon;
 mod connections;
+mod encrypted;
 mod enrolments;
 mod fails;
 mod hostile;

@@ -167,6 +167,9 @@ pub struct LocalSrtp {
     /// Whether plain RTP is refused. Otherwise keys are offered beside plain RTP, and a peer
     /// without them is spoken to in the clear.
     pub required: bool,
+    /// What a call has agreed on already: no other suite will do from then on, and nothing in the
+    /// clear. Our key stream would begin anew otherwise, and it must never do that twice.
+    pub agreed: Option<Suite>,
     /// A key for each of [`Suite::ALL`].
     pub keys: [MasterKey; Suite::ALL.len()],
 }

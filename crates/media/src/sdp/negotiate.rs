@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::print::{Audio, Rtcp, print_refused};
-use super::{Connection, CryptoLine, Description, Direction, Local, Malformed, Media};
+use super::{Connection, CryptoLine, Description, Direction, Local, LocalSrtp, Malformed, Media};
 use crate::srtp::{MasterKey, Suite};
 use crate::{Codec, SAMPLE_RATE_HZ};
 
@@ -93,7 +93,10 @@ pub fn answer_offer(local: &Local, body: &[u8]) -> Result<(Negotiated, Vec<u8>),
         if index == chosen {
             let crypto: Vec<CryptoLine> = negotiated
                 .srtp
-                .and_then(|srtp| Some(CryptoLine { key: srtp.ours, ..*usable_line(media)? }))
+                .zip(local.srtp.as_deref())
+                .and_then(|(keys, srtp)| {
+                    Some(CryptoLine { key: keys.ours, ..*usable_line(srtp, media)? })
+                })
                 .into_iter()
                 .collect();
             let audio = Audio {
@@ -130,19 +133,20 @@ fn is_secure(media: &Media) -> bool {
     secure.iter().any(|protocol| media.protocol.eq_ignore_ascii_case(protocol))
 }
 
-/// The line whose key is used: the first in the peer's order that we understood.
-fn usable_line(media: &Media) -> Option<&CryptoLine> {
-    media.crypto.first()
+/// The line whose key is used: the first in the peer's order that we understood and may take.
+fn usable_line<'a>(srtp: &LocalSrtp, media: &'a Media) -> Option<&'a CryptoLine> {
+    let may_be = |line: &&CryptoLine| srtp.agreed.is_none_or(|suite| suite == line.suite);
+    media.crypto.iter().find(may_be)
 }
 
 /// The keys of both sides, or none where plain RTP will do.
 fn protection(local: &Local, media: &Media) -> Result<Option<Protection>, Refusal> {
     let Some(srtp) = local.srtp.as_deref() else { return Ok(None) };
-    match usable_line(media) {
+    match usable_line(srtp, media) {
         Some(line) => {
             Ok(Some(Protection { suite: line.suite, ours: srtp.key(line.suite), theirs: line.key }))
         }
-        None if srtp.required || is_secure(media) => Err(Refusal::NoKeys),
+        None if srtp.required || srtp.agreed.is_some() || is_secure(media) => Err(Refusal::NoKeys),
         None => Ok(None),
     }
 }

@@ -41,7 +41,9 @@ impl Local {
         let required = srtp.is_some_and(|srtp| srtp.required);
         let crypto: Vec<CryptoLine> = srtp.map_or_else(Vec::new, |srtp| {
             let line = |(tag, suite)| CryptoLine { tag, suite, key: srtp.key(suite) };
-            (1..).zip(Suite::ALL).map(line).collect()
+            let offered =
+                Suite::ALL.into_iter().filter(|suite| srtp.agreed.is_none_or(|one| one == *suite));
+            (1..).zip(offered).map(line).collect()
         });
         let audio = Audio {
             protocol: if required { "RTP/SAVP" } else { "RTP/AVP" },

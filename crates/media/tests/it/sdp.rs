@@ -388,7 +388,7 @@ fn rtcp_goes_to_the_port_that_is_named_or_to_the_one_above() {
 
 fn secured(required: bool) -> Local {
     let keys = [MasterKey::new([1; MASTER_BYTES]), MasterKey::new([2; MASTER_BYTES])];
-    Local { srtp: Some(Box::new(LocalSrtp { required, keys })), ..local() }
+    Local { srtp: Some(Box::new(LocalSrtp { required, agreed: None, keys })), ..local() }
 }
 
 /// Forty characters: thirty bytes of 3.

@@ -254,7 +254,7 @@ fn next_phase(phase: &Phase, event: &Event) -> Option<Phase> {
 }
 
 /// The outcome of a call that could not be written down and was therefore not placed.
-fn refused(clip_ms: u32) -> Outcome {
+pub(crate) fn refused(clip_ms: u32) -> Outcome {
     Outcome {
         cause: Cause::Refused(Refusal::Full),
         sip_code: None,

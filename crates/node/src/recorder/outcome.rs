@@ -154,11 +154,12 @@ fn cause_code(cause: Cause) -> u8 {
         Cause::Refused(Refusal::Taken) => 11,
         Cause::AnsweringMachine => 12,
         Cause::Undeliverable => 13,
+        Cause::NotEncrypted => 14,
     }
 }
 
 fn cause(code: u8) -> Option<Cause> {
-    const ALL: [Cause; 13] = [
+    const ALL: [Cause; 14] = [
         Cause::Played,
         Cause::CalleeHungUp,
         Cause::NoAnswer,
@@ -172,6 +173,7 @@ fn cause(code: u8) -> Option<Cause> {
         Cause::Refused(Refusal::Taken),
         Cause::AnsweringMachine,
         Cause::Undeliverable,
+        Cause::NotEncrypted,
     ];
     ALL.into_iter().find(|&cause| cause_code(cause) == code)
 }

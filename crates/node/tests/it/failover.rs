@@ -207,8 +207,8 @@ async fn a_lease_for_the_second_trunk_that_was_not_used_is_used_later() {
     let call = world.last_call();
     world.tell(ended(call, refused(503)));
     // Up to the commit of the lease, and no step after it.
-    while !matches!(world.state(&customer, send).await, State::Attempt { attempt, .. } if attempt.n == 2)
-    {
+    let leased = |state| matches!(state, State::Attempt { attempt, .. } if attempt.n == 2);
+    while !leased(world.state(&customer, send).await) {
         let steps = world.node.as_mut().unwrap().step(world.now);
         for work in steps.work {
             let done = work.run().await;

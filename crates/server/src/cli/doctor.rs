@@ -11,7 +11,7 @@ use store::Kind;
 use super::{open, say, trunk, trunk_check};
 use crate::config::Config;
 use crate::tts::EspeakNg;
-use crate::{address, clock, open_files, udp};
+use crate::{clock, open_files, trunks, udp};
 
 /// Check configuration, disk, open files, database, ports, speech, clock and trunks, and say the
 /// fix for each that fails. Ports in use are no failure: a running server has them.
@@ -32,7 +32,7 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
         ("database", database(config).await),
         ("http port", port(config.http.listen, false)),
         ("sip port", port(config.sip.listen, true)),
-        ("own address", own_address(config)),
+        ("own address", own_address(config).await),
         ("media ports", media_ports(config)),
         ("speech", speech(config).await),
         ("clock", clock_is_sane()),
@@ -140,8 +140,8 @@ fn is_free(bound: std::io::Result<()>, address: SocketAddr) -> Result<bool> {
     }
 }
 
-fn own_address(config: &Config) -> Result<String> {
-    let advertised = address::advertised(config)?;
+async fn own_address(config: &Config) -> Result<String> {
+    let advertised = trunks::advertised_by(config).await?;
     Ok(format!("trunks and phones are told to reach us at {advertised}"))
 }
 

@@ -11,8 +11,8 @@ use domain::{AccountId, Extension};
 use serde_json::json;
 
 use super::{open, say};
-use crate::address;
 use crate::config::Config;
+use crate::trunks;
 
 /// What can be done with phones. All of it works while the server runs.
 #[derive(Debug, Subcommand)]
@@ -70,7 +70,7 @@ async fn add(app: &App, config: &Config, new: NewPhone, json: bool) -> Result<()
         });
         return say(&shown.to_string());
     }
-    let registrar = SocketAddr::new(address::advertised(config)?, config.sip.listen.port());
+    let registrar = SocketAddr::new(trunks::advertised_by(config).await?, config.sip.listen.port());
     say(&format!("registrar  {registrar}"))?;
     say(&format!("user name  {}", phone.username))?;
     say(&format!("password   {}   (shown only now)", phone.password))

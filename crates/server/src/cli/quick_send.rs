@@ -12,7 +12,7 @@ use store::quick_send::{Ended, State};
 
 use super::{open, say};
 use crate::config::Config;
-use crate::{address, sandbox};
+use crate::{address, sandbox, trunks};
 
 /// What can be asked about quick sends.
 #[derive(Debug, Subcommand)]
@@ -33,7 +33,7 @@ pub async fn run(config: &Config, command: QuickSend) -> Result<ExitCode> {
     let app = open::app(config).await?;
     let story = app::quick_send::story(&app, QuickSendId(id)).await.map_err(open::failed)?;
     let Some(story) = story else { bail!("there is no quick send {id}") };
-    let heard = heard(config, &story)?;
+    let heard = heard(config, &story).await?;
     if json {
         say(&as_json(&story, heard.as_ref()).to_string())?;
     } else {
@@ -48,12 +48,12 @@ struct Heard {
     ms: u64,
 }
 
-fn heard(config: &Config, story: &Story) -> Result<Option<Heard>> {
+async fn heard(config: &Config, story: &Story) -> Result<Option<Heard>> {
     let State::Ended(ended) = &story.send.state else { return Ok(None) };
     if ended.trunk.as_deref() != Some(sandbox::TRUNK) {
         return Ok(None);
     }
-    let host = address::host(address::advertised(config)?);
+    let host = address::host(trunks::advertised_by(config).await?);
     let call_id = node::call_id(ended.attempt, &host);
     let dir = config.heard_dir();
     let Some(wav) = sandbox::file_name(&call_id).map(|name| dir.join(format!("{name}.wav"))) else {

@@ -22,10 +22,11 @@ use super::{open, say};
 use crate::clock::{self, Clocks};
 use crate::config::Config;
 use crate::node_loop::{NodeLoop, Parts};
-use crate::registrations::{self, Registrations};
+use crate::registrations::Registrations;
+use crate::resolver::Resolver;
 use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shard, ShardConfig};
-use crate::trunks::{self, NodeTrunks, Reach};
+use crate::trunks::{self, InUse, Places, Reach};
 use crate::{address, flight_recorder, lock, open_files, phones, recordings, streams, telemetry};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -68,13 +69,15 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     check_schema(&db).await?;
     let _lock = lock::take(&config.node.data_dir)?;
     let used = trunks::take_over(&config, db.clone()).await?;
-    let advertised = trunks::advertised(&config, &used)?;
+    let advertised = trunks::advertised(&config, &used).await?;
     let sandbox = start_sandbox(&config, used.is_empty())?;
     let sandbox_trunk =
         sandbox.as_ref().map(|sandbox| sandbox_trunk(&config, sandbox.address)).transpose()?;
-    let reach = Reach { sip: config.sip.clone(), advertised, sandbox: sandbox_trunk };
-    let found = reach.node_trunks(&used);
-    let platform = Platform::start(&config, reach, found, db.clone()).await?;
+    let resolver = Resolver::new(&config.sip)?;
+    let sip = config.sip.clone();
+    let mut places = Places::new(Reach { sip, advertised, sandbox: sandbox_trunk, resolver });
+    let found = places.in_use(&used).await;
+    let platform = Platform::start(&config, advertised, (places, found), db.clone()).await?;
     let result = platform.run(&config, files.connections).await;
     drop(sandbox);
     db.close().await;
@@ -93,8 +96,13 @@ struct Platform {
 }
 
 impl Platform {
-    async fn start(config: &Config, reach: Reach, found: NodeTrunks, db: Db) -> Result<Self> {
-        let node_config = node_config(config, &reach, found.trunks)?;
+    async fn start(
+        config: &Config,
+        advertised: IpAddr,
+        (places, found): (Places, InUse),
+        db: Db,
+    ) -> Result<Self> {
+        let node_config = node_config(config, advertised, found.trunks.clone())?;
         let http = TcpListener::bind(config.http.listen)
             .await
             .with_context(|| format!("binding the web services at {}", config.http.listen))?;
@@ -114,13 +122,13 @@ impl Platform {
                 .context("starting the node")?;
         let (report, events) = shard::event_channel();
         let [recorder] = recorder;
-        let (tell_names, names) = watch::channel(found.names);
+        let (tell_names, names) = watch::channel(found.names.clone());
         let spool = config.node.data_dir.join("recordings");
         let (tape, recordings) =
             recordings::start(Arc::clone(&app), config.node.name.clone(), spool).await?;
         let (connections, orders) = streams::order_channel();
         let listening = streams::listen(&config.sip).await?;
-        let shard_config = shard_config(config, listening.sip, reach.advertised, connections)?;
+        let shard_config = shard_config(config, listening.sip, advertised, connections)?;
         let shard = Shard::start(shard_config, recorder, Some(tape), report)?;
         streams::start(streams::Parts {
             sip: config.sip.clone(),
@@ -132,10 +140,10 @@ impl Platform {
         tracing::info!(sip = %shard.sip_address, node = config.node.name, "the node is up");
         let (order, orders) = mpsc::channel(ORDERS);
         let phones = phones::start(Arc::clone(&app), order);
-        let trunks = trunks::watch(Arc::clone(&app), config.node.name.clone(), reach, tell_names);
+        let trunks =
+            trunks::watch(Arc::clone(&app), config.node.name.clone(), (places, found), tell_names);
         let leads = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&leads);
-        let registrations = Registrations::new(registrations::wanted(config)?);
         let parts = Parts {
             node,
             gate,
@@ -145,7 +153,7 @@ impl Platform {
             phones,
             wake,
             leads: told,
-            registrations,
+            registrations: Registrations::default(),
             orders,
             trunks,
         };
@@ -231,11 +239,11 @@ fn start_sandbox(config: &Config, wanted: bool) -> Result<Option<SandboxThread>>
     Ok(Some(sandbox))
 }
 
-fn node_config(config: &Config, reach: &Reach, trunks: Vec<Trunk>) -> Result<NodeConfig> {
+fn node_config(config: &Config, advertised: IpAddr, trunks: Vec<Trunk>) -> Result<NodeConfig> {
     Ok(NodeConfig {
         name: config.node.name.clone(),
         trunks,
-        host: address::host(reach.advertised),
+        host: address::host(advertised),
         ring_timeout_ms: config.calls.ring_timeout_ms,
         machine_detection: config.detection.engine()?,
         ..NodeConfig::default()

@@ -10,12 +10,13 @@ use app::trunk::{Kept, Source, TrunkHealth};
 use clap::{Args, Subcommand};
 use domain::calendar::jalali;
 use domain::dialer::health::Condition;
-use domain::dialer::trunk::{NumberFormat, Password, Srtp};
+use domain::dialer::trunk::{NumberFormat, Password, REGISTER_EXPIRES_DEFAULT_S, Register, Srtp};
 use domain::{AccountId, Trunk as Described};
 use serde_json::json;
 
 use super::{open, say, trunk_check};
 use crate::config::Config;
+use crate::resolver::Resolver;
 use crate::{address, trunks};
 
 /// What a node has written of a trunk.
@@ -95,7 +96,7 @@ pub enum Trunk {
 /// What a trunk is described by beside name and address.
 #[derive(Debug, Args)]
 pub struct Fields {
-    /// What carries SIP: udp, tcp or tls.
+    /// What carries SIP: udp, tcp, tls, or auto, as the carrier's DNS says.
     #[arg(long)]
     transport: Option<String>,
     /// User name for digest authentication; empty when the carrier knows us by address.
@@ -105,6 +106,15 @@ pub struct Fields {
     /// The database keeps it as it is, since a digest is made from it.
     #[arg(long)]
     password: Option<String>,
+    /// Whether we register with it, which takes calls of ours only then.
+    #[arg(long, value_name = "true|false")]
+    register: Option<bool>,
+    /// The domain that we register in; empty when it is the host of the address.
+    #[arg(long)]
+    registrar: Option<String>,
+    /// For how long at a time we register, in seconds.
+    #[arg(long)]
+    register_expires_s: Option<u32>,
     /// The number shown to the callee.
     #[arg(long)]
     caller_id: Option<String>,
@@ -155,7 +165,7 @@ pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
             let described = Described { name, address, ..Described::default() };
             let trunk = fields.over(described)?;
             trunk.check()?;
-            check_reach(config, &trunk)?;
+            check_reach(config, &trunk).await?;
             let name = trunk.name.clone();
             app::trunk::add(&app, trunk).await.map_err(trunks::refused)?;
             say(&format!("trunk {name} is added; 'avanak trunk check {name}' asks it"))?;
@@ -202,6 +212,8 @@ impl Fields {
                 format!("srtp: '{text}' is not off, optional, required or forced")
             })?,
         };
+        let register =
+            registering(self.register, self.registrar, self.register_expires_s, trunk.register)?;
         let named = |list: Vec<String>| list.into_iter().filter(|item| !item.is_empty()).collect();
         let password = match self.password.as_deref() {
             None => trunk.password,
@@ -214,6 +226,7 @@ impl Fields {
             transport: self.transport.unwrap_or(trunk.transport),
             username: self.username.unwrap_or(trunk.username),
             password,
+            register,
             caller_id: self.caller_id.unwrap_or(trunk.caller_id),
             number_format,
             codecs: self.codecs.map_or(trunk.codecs, named),
@@ -239,6 +252,27 @@ fn server_ids(text: &str) -> Result<Vec<u32>> {
     parts.map(number).collect()
 }
 
+/// Lays what was said about registering over what was there.
+fn registering(
+    wanted: Option<bool>,
+    registrar: Option<String>,
+    expires_s: Option<u32>,
+    before: Option<Register>,
+) -> Result<Option<Register>> {
+    if !wanted.unwrap_or(before.is_some()) {
+        if registrar.is_some() || expires_s.is_some() {
+            bail!("register: nobody registers; add --register true");
+        }
+        return Ok(None);
+    }
+    let default = Register { registrar: String::new(), expires_s: REGISTER_EXPIRES_DEFAULT_S };
+    let before = before.unwrap_or(default);
+    Ok(Some(Register {
+        registrar: registrar.unwrap_or(before.registrar),
+        expires_s: expires_s.unwrap_or(before.expires_s),
+    }))
+}
+
 fn password_from_input() -> Result<String> {
     let mut text = String::new();
     let longest = 4_096;
@@ -247,8 +281,9 @@ fn password_from_input() -> Result<String> {
 }
 
 /// Refuses a trunk that could not be called from here.
-fn check_reach(config: &Config, trunk: &Described) -> Result<()> {
-    let address = address::resolve(trunk)?;
+async fn check_reach(config: &Config, trunk: &Described) -> Result<()> {
+    let found = Resolver::new(&config.sip)?.locate(trunk).await?;
+    let address = trunks::first_of(&found.servers).address;
     address::advertised_to(&config.sip, &[(&trunk.name, address)]).map(drop)
 }
 
@@ -265,7 +300,7 @@ async fn set(
     let trunk = fields.over(Described { address, ..kept.trunk })?;
     trunk.check()?;
     if moved {
-        check_reach(config, &trunk)?;
+        check_reach(config, &trunk).await?;
     }
     app::trunk::set(app, trunk).await.map_err(trunks::refused)?;
     say(&format!("trunk {name} is changed"))
@@ -369,6 +404,9 @@ fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>, health: &[Seen]) -> s
         "transport": trunk.transport,
         "username": trunk.username,
         "has_password": !trunk.password.0.is_empty(),
+        "register": trunk.register.is_some(),
+        "registrar": trunk.register.as_ref().map(|register| &register.registrar),
+        "register_expires_s": trunk.register.as_ref().map(|register| register.expires_s),
         "caller_id": trunk.caller_id,
         "caller_ids": own,
         "number_format": trunk.number_format.to_string(),

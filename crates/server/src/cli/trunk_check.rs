@@ -14,6 +14,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UdpSocket;
 
 use crate::config::Config;
+use crate::resolver::Resolver;
 use crate::streams::{self, Stream};
 use crate::{address, clock, trunks, udp};
 
@@ -25,11 +26,13 @@ const GIVE_UP: Duration = Duration::from_secs(35);
 /// # Errors
 /// The step that failed, and what to do about it.
 pub async fn check(config: &Config, trunk: &Trunk) -> Result<Vec<String>> {
-    let address = address::resolve(trunk)?;
+    let found = Resolver::new(&config.sip)?.locate(trunk).await?;
+    let peer = trunks::first_of(&found.servers);
+    let address = peer.address;
     let mut lines = vec![format!("ok   {} is {address}", trunk.address)];
     let advertised = address::advertised_to(&config.sip, &[(&trunk.name, address)])?;
     lines.push(format!("ok   it is told to reach us at {advertised}"));
-    let (code, took_us) = ask(config, advertised, address, trunk).await?;
+    let (code, took_us) = ask(config, advertised, peer, trunk).await?;
     let took_ms = took_us / 1000;
     let Some(code) = code else {
         bail!(
@@ -40,7 +43,7 @@ pub async fn check(config: &Config, trunk: &Trunk) -> Result<Vec<String>> {
     if code == 401 || code == 407 || code == 403 {
         bail!("{address} refused our credentials with {code}: check username and password");
     }
-    let by = trunks::transport(trunk).name().to_lowercase();
+    let by = peer.transport.name().to_lowercase();
     lines.push(format!("ok   it answered OPTIONS with {code} in {took_ms} ms over {by}"));
     lines.push(format!(
         "ok   at most {} calls at once, {} started a second; codecs {}",
@@ -63,11 +66,10 @@ fn offered(trunk: &Trunk) -> String {
 async fn ask(
     config: &Config,
     advertised: IpAddr,
-    address: SocketAddr,
+    peer: Hop,
     trunk: &Trunk,
 ) -> Result<(Option<u16>, u64)> {
-    let transport = trunks::transport(trunk);
-    let peer = Hop { transport, address };
+    let Hop { transport, address } = peer;
     let (mut wire, port) = Wire::open(config, peer, address::host_of(&trunk.address)).await?;
     let local = SocketAddr::new(advertised, port);
     let mut engine = Engine::new(EngineConfig {

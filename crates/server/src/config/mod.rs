@@ -130,6 +130,9 @@ section! {
         tls_key: PathBuf = PathBuf::from("sip-key.pem"),
         /// The authorities that vouch for trunks (PEM).
         tls_authorities: PathBuf = PathBuf::from("/etc/ssl/certs/ca-certificates.crt"),
+        /// The name servers that are asked where trunks are, as `ADDRESS:PORT`. Empty: those of
+        /// this machine.
+        name_servers: Vec<SocketAddr> = Vec::new(),
         /// The IP address at which trunks and phones reach us, when it is not one of this machine:
         /// the outer address of a NAT. Empty: the one of `listen`, or the one from which the
         /// machine reaches its trunks.

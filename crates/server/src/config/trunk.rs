@@ -1,7 +1,7 @@
 //! A trunk as the configuration file describes it.
 
-use anyhow::{Context as _, Result, bail};
-use domain::dialer::trunk::{NumberFormat, Password};
+use anyhow::{Context as _, Result};
+use domain::dialer::trunk::{NumberFormat, Password, REGISTER_EXPIRES_DEFAULT_S, Register};
 use serde::{Deserialize, Serialize};
 
 use super::{Key, Secret};
@@ -13,17 +13,17 @@ section! {
     Trunk {
         /// Its name in logs, metrics and records.
         name: String = String::new(),
-        /// Address and port of the carrier's SIP server. Over TLS its certificate must have this
-        /// name.
+        /// The carrier's SIP server: a domain, whose DNS records say where its servers are, or
+        /// `HOST:PORT`. Over TLS its certificate must have this name.
         address: String = String::new(),
-        /// What carries SIP: `udp`, `tcp` or `tls`.
+        /// What carries SIP: `udp`, `tcp`, `tls`, or `auto`, as the carrier's DNS says.
         transport: Transport = Transport::Udp,
         /// Whether we register with the trunk, which takes calls of ours only then.
         register: bool = false,
         /// The domain that we register in, when it is not the host of `address`.
         registrar: String = String::new(),
         /// For how long at a time we register, in seconds.
-        expires_s: u32 = 3600,
+        expires_s: u32 = REGISTER_EXPIRES_DEFAULT_S,
         /// User name for digest authentication; empty when the carrier knows us by address.
         username: String = String::new(),
         /// Password for digest authentication. The database keeps it as it is, since a digest is
@@ -96,14 +96,18 @@ pub enum Transport {
     Tcp,
     /// An encrypted connection.
     Tls,
+    /// What the carrier's DNS says.
+    Auto,
 }
 
-impl From<Transport> for engine::Transport {
-    fn from(transport: Transport) -> Self {
-        match transport {
-            Transport::Udp => Self::Udp,
-            Transport::Tcp => Self::Tcp,
-            Transport::Tls => Self::Tls,
+impl Transport {
+    /// Its name in the rules.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Auto => "auto",
         }
     }
 }
@@ -139,14 +143,16 @@ impl Trunk {
     /// # Errors
     /// A field that makes no sense; the message names it.
     pub fn described(&self) -> Result<domain::Trunk> {
-        self.check_registration()?;
         let format = NumberFormat::parse(&self.number_format);
         let trunk = domain::Trunk {
             name: self.name.clone(),
             address: self.address.clone(),
-            transport: engine::Transport::from(self.transport).name().to_ascii_lowercase(),
+            transport: self.transport.name().to_owned(),
             username: self.username.clone(),
             password: Password(self.password.0.clone()),
+            register: self
+                .register
+                .then(|| Register { registrar: self.registrar.clone(), expires_s: self.expires_s }),
             caller_id: self.caller_id.clone(),
             number_format: format.with_context(|| {
                 format!("trunk '{}': number_format: '{}' is none", self.name, self.number_format)
@@ -168,15 +174,5 @@ impl Trunk {
         };
         trunk.check().with_context(|| format!("trunk '{}'", self.name))?;
         Ok(trunk)
-    }
-
-    fn check_registration(&self) -> Result<()> {
-        if self.register && self.username.is_empty() {
-            bail!("trunk.username of '{}': a registration is somebody's", self.name);
-        }
-        if self.register && !(60..=86_400).contains(&self.expires_s) {
-            bail!("trunk.expires_s of '{}': between 60 and 86400", self.name);
-        }
-        Ok(())
     }
 }

@@ -44,29 +44,38 @@ impl Baresip {
         more: &str,
         arguments: &[&str],
     ) -> Self {
+        let account = format!(
+            "<sip:{username}@{registrar};transport={transport}>;auth_user={username};\
+             auth_pass={password};answermode=auto;regint=120\n"
+        );
+        let listen = SocketAddr::new(registrar.ip(), free_udp_port());
+        Self::spawn(&account, listen, more, arguments)
+    }
+
+    /// Starts it as the far end of a trunk: it answers calls to `number` that come to `listen`.
+    fn as_trunk(number: &str, listen: SocketAddr, settings: &str, more: &str) -> Self {
+        let account = format!("<sip:{number}@{listen}>;answermode=auto;regint=0{settings}\n");
+        Self::spawn(&account, listen, more, &[])
+    }
+
+    fn spawn(account: &str, listen: SocketAddr, more: &str, arguments: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let silence = media::wav::write_pcm16(&vec![0; 8000 * 60]);
         std::fs::write(dir.path().join("silence.wav"), silence).unwrap();
         std::fs::write(dir.path().join("contacts"), "").unwrap();
-        let account = format!(
-            "<sip:{username}@{registrar};transport={transport}>;auth_user={username};\
-             auth_pass={password};answermode=auto;regint=120\n"
-        );
         std::fs::write(dir.path().join("accounts"), account).unwrap();
         let settings = format!(
-            "sip_listen {}:{}\nmodule_path {}\naudio_player aubridge,out\n\
+            "sip_listen {listen}\nmodule_path {}\naudio_player aubridge,out\n\
              audio_alert aubridge,alert\naudio_source aufile,{path}/silence.wav\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n{more}",
-            registrar.ip(),
-            free_udp_port(),
             modules().display(),
         );
         std::fs::write(dir.path().join("config"), settings).unwrap();
         let log = std::fs::File::create(dir.path().join("log")).unwrap();
         let child = Command::new("baresip")
-            .args(["-4", "-n", &registrar.ip().to_string(), "-v", "-s", "-f"])
+            .args(["-4", "-n", &listen.ip().to_string(), "-v", "-s", "-f"])
             .arg(dir.path())
             .args(arguments)
             .stdin(Stdio::null())
@@ -201,4 +210,37 @@ fn a_phone_that_calls_the_echo_test_hears_its_beeps() {
     phone.stop();
     let (alike, offset) = correlation(&server::echo_test::beeps(), &phone.heard());
     assert!(alike > 0.9, "baresip heard something else: {alike} at {offset}");
+}
+
+/// A call over a trunk to baresip, with these settings on either side: its story, the baresip, and
+/// the platform with what was uploaded.
+fn over_trunk(srtp: &str, account: &str) -> (serde_json::Value, Baresip, Platform, Vec<i16>) {
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_udp_port()));
+    let more = "module srtp.so\nmodule rtcpsummary.so\n";
+    let phone = Baresip::as_trunk("09121234567", listen, account, more);
+    let platform = Platform::with_trunk(listen, &format!("srtp = '{srtp}'\n"));
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(8_000));
+    let send = platform.send(&customer, message, "09121234567");
+    let story = platform.story_of_ended(&customer, send);
+    let clip = platform.clip(&customer, message);
+    (story, phone, platform, clip)
+}
+
+#[test]
+fn an_encrypted_call_is_understood_by_baresip_and_one_without_keys_is_not_made() {
+    let (story, mut phone, platform, clip) = over_trunk("forced", ";mediaenc=srtp-mand");
+    assert_eq!(story["reason"], 10, "{story}");
+    phone.stop();
+    let (alike, offset) = correlation(&clip, &phone.heard());
+    assert!(alike > 0.95, "baresip heard something else: {alike} at {offset}");
+    let figure = |name: &str| platform.figure(&format!("avanak_engine_total{{event=\"{name}\"}}"));
+    eventually("what it sent was opened", || (figure("rtp_received") > 100.0).then_some(()));
+    // Before all else it sends an empty report in the clear, to open the way through a NAT.
+    assert!(figure("srtp_rejected") <= 1.0);
+    assert!(figure("rtcp_received") >= 1.0, "and its encrypted reports");
+
+    let (story, _phone, _, _) = over_trunk("forced", "");
+    assert_ne!(story["reason"], 10, "{story}");
+    assert_eq!(story["played_seconds"], 0.0, "{story}");
 }

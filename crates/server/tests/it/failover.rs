@@ -17,8 +17,8 @@ const FAILING: [(&str, &str); 3] = [
 ];
 
 /// Goal: a send whose trunk refuses or is silent is carried by the next trunk, within its hold; one
-/// whose callee is busy, or who heard anything, is not. What the first trunk said can be read later,
-/// and a silent trunk shows to the operator and takes no more calls.
+/// whose callee is busy, or who heard anything, is not. What the first trunk said can be read
+/// later, and a silent trunk shows to the operator and takes no more calls.
 #[test]
 fn the_next_trunk_carries_what_the_first_one_failed() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();

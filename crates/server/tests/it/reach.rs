@@ -44,6 +44,11 @@ impl ByHand {
         Self { address, heard, stop, thread: Some(thread) }
     }
 
+    /// Whether it was called at all.
+    pub fn was_called(&self) -> bool {
+        self.heard.lock().unwrap().iter().any(|text| text.starts_with("INVITE "))
+    }
+
     /// The first INVITE.
     pub fn invite(&self) -> String {
         self.heard.lock().unwrap().iter().find(|text| text.starts_with("INVITE ")).unwrap().clone()

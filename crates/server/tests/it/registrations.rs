@@ -48,3 +48,44 @@ fn a_refused_registration_is_told() {
     let metrics = platform.get("/metrics");
     assert!(metrics.contains("avanak_trunk_registered{trunk=\"main\"} 0"), "{metrics}");
 }
+
+/// Goal: a trunk of the table registers like one of the file, and does what the operator says while
+/// the server runs: enabling, changing, disabling and removing it.
+#[test]
+fn a_trunk_of_the_table_registers_while_it_is_wanted() {
+    let (registrar, address, customer, username, password) = with_phone_and("");
+    let platform = Platform::start(Options { config: config(""), ..Options::default() });
+    let known = |wanted: bool, what: &str| {
+        eventually(what, || (is_registered(&registrar, &customer) == wanted).then_some(()));
+    };
+    let trunk = |arguments: &[&str]| {
+        let output = platform.run(&[&["trunk"], arguments].concat());
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), text)
+    };
+    let done = |arguments: &[&str]| {
+        let (succeeded, text) = trunk(arguments);
+        assert!(succeeded, "{arguments:?}: {text}");
+    };
+    let address = address.to_string();
+    let login = ["--username", &username, "--password", &password];
+    let add = ["add", "main", "--address", &address];
+    done(&[&add[..], &login, &["--register", "true", "--register-expires-s", "60"]].concat());
+    known(true, "an added trunk registers");
+    let shown = platform.cli(&["trunk", "show", "main", "--json"]);
+    assert_eq!((&shown["register"], &shown["register_expires_s"]), (&true.into(), &60.into()));
+    done(&["disable", "main"]);
+    known(false, "one that is switched off leaves");
+    done(&["enable", "main"]);
+    known(true, "one that is switched on registers again");
+    done(&["set", "main", "--register", "false"]);
+    known(false, "one that is to register no more leaves");
+    done(&["set", "main", "--register", "true"]);
+    known(true, "and comes back");
+    done(&["remove", "main"]);
+    known(false, "one that is removed leaves");
+    let (succeeded, why) = trunk(&["add", "x", "--address", &address, "--register", "true"]);
+    assert!(!succeeded && why.contains("username"), "{why}");
+    let (succeeded, why) = trunk(&["add", "x", "--address", &address, "--registrar", "a.b"]);
+    assert!(!succeeded && why.contains("--register true"), "{why}");
+}

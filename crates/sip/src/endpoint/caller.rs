@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::compose::Composer;
 use super::leg::{Calling, Ending, Leg, Outcome, State, Why};
 use super::session_timer::{min_se, names};
 use super::table::{
@@ -198,7 +199,9 @@ impl Endpoint {
             machine.limited(now);
             self.rearm_client(key);
         }
-        let Some((leg, calling)) = self.calling(owner, key) else { return };
+        let Some((leg, calling)) = self.calling(owner, key) else {
+            return self.cancel_late(now, key, out);
+        };
         calling.provisional = true;
         if calling.cancel.is_some() {
             self.send_cancel(now, leg, out);
@@ -249,7 +252,9 @@ impl Endpoint {
         } else if within {
             self.reinvite_heard(now, owner, response, out);
         } else {
-            self.counters.forks += 1;
+            let late = owner == Owner::Nobody;
+            self.counters.late_responses += u64::from(late);
+            self.counters.forks += u64::from(!late);
             self.hang_up_fork(now, dialog, out);
         }
     }
@@ -392,11 +397,9 @@ impl Endpoint {
         }
         let key = calling.transaction;
         let (branch, cseq) = (calling.branch.clone(), leg.dialog.local_cseq);
-        let origin = &leg.dialog.origin;
-        let mut writer = self.composer.initial(origin, b"CANCEL", &branch, cseq, None);
-        write_reason(&mut writer, calling.cancel.and_then(Why::reason));
-        let bytes = writer.finish(b"");
-        let peer = origin.destination;
+        let reason = calling.cancel.and_then(Why::reason);
+        let bytes = cancel_of(&self.composer, &leg.dialog.origin, &branch, cseq, reason);
+        let peer = leg.dialog.origin.destination;
         if let Some(transaction) = self.clients.get_mut(&key)
             && let ClientMachine::Invite(machine) = &mut transaction.machine
         {
@@ -556,6 +559,19 @@ fn write_reason(writer: &mut Writer, reason: Option<Reason>) {
         writer.number(u64::from(reason.q850));
         writer.raw(&[b"\r\n"]);
     }
+}
+
+/// The CANCEL of an INVITE, which repeats its branch and number (§9.1).
+pub(super) fn cancel_of(
+    composer: &Composer,
+    origin: &Origin,
+    branch: &[u8],
+    cseq: u32,
+    reason: Option<Reason>,
+) -> Vec<u8> {
+    let mut writer = composer.initial(origin, b"CANCEL", branch, cseq, None);
+    write_reason(&mut writer, reason);
+    writer.finish(b"")
 }
 
 /// Only the bytes that may stand in a token: our own callers, too, cannot break a line.

@@ -70,6 +70,8 @@ counters! {
     forks,
     /// Answers that crossed our CANCEL, acknowledged and hung up.
     glares,
+    /// Responses to INVITEs that we had given up: the phone was cancelled or hung up on.
+    late_responses,
     /// Challenges answered with credentials.
     challenges,
     /// Offers that crossed one of the other side, ours and theirs (491).

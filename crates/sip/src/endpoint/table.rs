@@ -289,8 +289,7 @@ impl Endpoint {
             }
             Expired::TimedOut => {
                 self.counters.timeouts += 1;
-                self.fail_client(now, key, &Failure::Timeout, out);
-                return;
+                return self.give_up_client(now, key, out);
             }
             Expired::Over => {
                 self.clients.remove(&key);
@@ -313,7 +312,18 @@ impl Endpoint {
         if let Some(handle) = transaction.armed {
             self.timers.cancel(handle);
         }
-        match transaction.owner {
+        self.tell_unheard(now, transaction.owner, failure, out);
+    }
+
+    /// Tells the owner of a client transaction that no answer will come.
+    pub(super) fn tell_unheard(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        failure: &Failure,
+        out: &mut Outputs,
+    ) {
+        match owner {
             Owner::Leg(leg) => self.leg_unheard(now, leg, failure.clone(), out),
             Owner::Change(leg) => self.change_unheard(now, leg, out),
             Owner::Cancel(leg) => self.cancel_unheard(now, leg, out),

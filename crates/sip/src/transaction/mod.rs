@@ -38,7 +38,8 @@ pub enum Expired {
     Trying,
     /// Send the kept datagram again.
     Resend,
-    /// Nobody answered (timers B and F, or 64·T1 after CANCEL); the transaction is over.
+    /// Nobody answered (timers B and F, or 64·T1 after CANCEL). The transaction is over, except
+    /// that one of an INVITE stays for a while to end a call that comes to life too late.
     TimedOut,
     /// Our 200 was never acknowledged (§13.3.1.4); the transaction is over.
     Unacknowledged,

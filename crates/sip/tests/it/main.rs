@@ -8,6 +8,8 @@ mod admission;
 mod bench;
 mod change;
 mod digest;
+mod late;
+mod locate;
 mod message;
 mod pair;
 mod peer;

@@ -57,6 +57,32 @@ fn proceeding_has_no_timer() {
     assert_eq!(run!(t0, machine), [(32_000, Expired::TimedOut)]);
 }
 
+/// What B or a CANCEL's 64·T1 ended is kept for 64·T1 more; a 1xx in that time begins one last such
+/// wait, and nothing keeps it longer.
+#[test]
+fn given_up_and_heard_late() {
+    let t0 = epoch();
+    let at = |seconds| t0 + Duration::from_secs(seconds);
+    let mut silent = ClientInvite::new(t0, Transport::Tcp);
+    let mut cancelled = ClientInvite::resumed(t0, Transport::Udp);
+    for machine in [&mut silent, &mut cancelled] {
+        assert_eq!(machine.expire(at(32)), Expired::TimedOut);
+        let mut heard = machine.clone();
+        assert_eq!(run!(t0, machine.clone()), [(64_000, Expired::Over)]);
+        for late in [at(40), at(63)] {
+            assert_eq!(heard.heard(late, 180), Heard::Provisional);
+            assert_eq!(heard.next_timeout(), Some(at(72)));
+        }
+        assert_eq!(run!(t0, heard), [(72_000, Expired::Over)]);
+    }
+    for code in [200, 486] {
+        let mut heard = ClientInvite::resumed(t0, Transport::Udp);
+        assert_eq!(heard.expire(at(32)), Expired::TimedOut);
+        assert_eq!(heard.heard(at(58), code), Heard::Final);
+        assert_eq!(run!(t0, heard), [(90_000, Expired::Over)]);
+    }
+}
+
 /// D absorbs repeats of a refusal for 32 s.
 #[test]
 fn d() {

@@ -2,7 +2,7 @@
 
 use domain::access::{AccountAccess, Allowed};
 use domain::dialer::health::Condition;
-use domain::dialer::trunk::{NumberFormat, Password, Srtp};
+use domain::dialer::trunk::{NumberFormat, Password, Register, Srtp};
 use domain::{
     Approval, AttemptId, Extension, Network, QuickSendId, Rials, Tariff, TariffId, Timestamp,
     Trunk, TrunkId,
@@ -334,6 +334,7 @@ both_engines! {
             weight: 3,
             ping_interval_s: 0,
             server_ids: vec![1, 20],
+            register: Some(Register { registrar: String::from("r.example"), expires_s: 600 }),
             srtp: Srtp::Forced,
             symmetric_rtp: true,
             ..Trunk::default()
