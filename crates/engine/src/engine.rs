@@ -350,6 +350,7 @@ impl Engine {
                 self.wires.counters.phones_over_limit += over as u64;
             }
             Command::SetServices(numbers) => self.incoming.set_services(&numbers),
+            Command::SetTrunks(trunks) => self.set_trunks(&trunks),
             Command::Answer { call, script, max_duration_ms } => {
                 self.answer(now, Plan { key: call, script, max_duration_ms, may_be_at: None });
             }

@@ -4,6 +4,7 @@
 //! never calls back.
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use media::{Codec, EncodedClip};
@@ -109,6 +110,9 @@ pub enum Command {
     /// that proves itself is [`Event::Incoming`]. What is beyond
     /// [`crate::limits::MAX_SERVICES`] is not taken.
     SetServices(Arc<[String]>),
+    /// Replace the trunks that may call those numbers without a password, known by where they call
+    /// from. What is beyond [`crate::limits::MAX_TRUNK_RANGES`] is not taken.
+    SetTrunks(Arc<[TrunkSource]>),
     /// Answer an [`Event::Incoming`]: its script runs once the answer is acknowledged, and
     /// [`Event::Ended`] follows. Ignored when the phone has given up meanwhile; refused with 488
     /// when it offers nothing that we have.
@@ -148,6 +152,24 @@ impl CallKey {
     pub fn is_incoming(self) -> bool {
         self >= Self::FIRST_INCOMING
     }
+}
+
+/// From where a trunk's requests come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrunkSource {
+    /// Its name, in events.
+    pub trunk: String,
+    /// Its addresses: ranges of one family each.
+    pub ranges: Vec<RangeInclusive<IpAddr>>,
+}
+
+/// Who calls us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// The phone of this username, which proved its password.
+    Phone(String),
+    /// The trunk of this name, by the address that it calls from.
+    Trunk(String),
 }
 
 /// Where a call goes.
@@ -516,8 +538,8 @@ pub enum Event {
     Incoming {
         /// Which call: a key of the engine's own, above every key that a caller gives.
         call: CallKey,
-        /// Who calls: the phone that proved its password.
-        username: String,
+        /// Who calls.
+        caller: Caller,
         /// The number it called.
         number: String,
     },

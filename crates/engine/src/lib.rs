@@ -23,9 +23,9 @@ mod script;
 
 pub use engine::{Engine, Live};
 pub use io::{
-    AbandonedCall, Binding, CallKey, CallSpec, Clip, Command, Credentials, DialogSnapshot,
+    AbandonedCall, Binding, CallKey, CallSpec, Caller, Clip, Command, Credentials, DialogSnapshot,
     EngineConfig, Event, Hop, Input, Outputs, PhoneCredential, Recorded, RtcpTransmit, RtpTransmit,
-    Srtp, Target, Transmit, Transport, TrunkCheck, TrunkRegistration, record_of,
+    Srtp, Target, Transmit, Transport, TrunkCheck, TrunkRegistration, TrunkSource, record_of,
 };
 pub use keys::{KeySet, Keys};
 pub use limits::Limits;

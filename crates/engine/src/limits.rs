@@ -50,6 +50,8 @@ pub const STRANGERS: sip::Rates = sip::Rates { per_source: 50, in_all: 1_000 };
 pub const MAX_INCOMING: usize = 64;
 /// Numbers that phones may call.
 pub const MAX_SERVICES: usize = 64;
+/// Ranges of addresses that trunks may call from.
+pub const MAX_TRUNK_RANGES: usize = 4_096;
 /// How long the caller of the engine may think about a call that came in, milliseconds.
 pub const DECISION_MS: u64 = 5_000;
 

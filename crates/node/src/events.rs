@@ -50,6 +50,7 @@ impl Node {
             Command::HangUp { .. }
             | Command::SetPhones(_)
             | Command::SetServices(_)
+            | Command::SetTrunks(_)
             | Command::Answer { .. }
             | Command::Reject { .. }
             | Command::SetRegistrations(_) => {}

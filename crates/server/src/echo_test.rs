@@ -1,8 +1,9 @@
-//! The number that a phone calls to hear whether its line works: three beeps, and the line closes.
+//! The number that a phone or a trunk calls to hear whether its line works: three beeps, and the
+//! line closes.
 
 use std::sync::Arc;
 
-use engine::{CallKey, Clip, Command, Outcome, Play, Script, Step};
+use engine::{CallKey, Caller, Clip, Command, Outcome, Play, Script, Step};
 use tokio::sync::mpsc;
 
 /// What a phone dials.
@@ -32,13 +33,16 @@ impl EchoTest {
         Self { script: Arc::new(script), orders }
     }
 
-    /// Answers a call of a phone that has proven itself.
-    pub fn take(&self, call: CallKey, username: &str, number: &str) {
-        tracing::info!(username, number, "a phone tests its line");
+    /// Answers a call of a phone that has proven itself, or of a trunk.
+    pub fn take(&self, call: CallKey, caller: &Caller, number: &str) {
+        match caller {
+            Caller::Phone(username) => tracing::info!(username, number, "a phone tests its line"),
+            Caller::Trunk(trunk) => tracing::info!(trunk, number, "a trunk tests its line"),
+        }
         let script = Arc::clone(&self.script);
         let answer = Command::Answer { call, script, max_duration_ms: MAX_DURATION_MS };
         if self.orders.try_send(answer).is_err() {
-            tracing::warn!(username, "no room to answer the call of a phone; it will be refused");
+            tracing::warn!(?caller, "no room to answer a call; it will be refused");
         }
     }
 

@@ -182,6 +182,7 @@ impl NodeLoop {
 
     fn take_trunks(&mut self, now: Moment, told: InUse) {
         self.parts.node.set_trunks(now, told.trunks);
+        self.order(Some(engine::Command::SetTrunks(told.sources)));
         let registrations = self.parts.registrations.want(told.registrations);
         self.order(registrations);
     }
@@ -192,6 +193,8 @@ impl NodeLoop {
             .filter_map(|event| self.parts.phones.take(event))
             .filter_map(|event| self.parts.registrations.take(event))
             .collect();
+        let elsewhere = self.parts.registrations.go_on();
+        self.order(elsewhere);
         self.parts.node.on_events(self.parts.clocks.now(), 0, events);
     }
 

@@ -32,8 +32,8 @@ impl PhoneEvents {
     /// Takes what phones do and passes every other event on.
     pub fn take(&self, event: Event) -> Option<Event> {
         let news = match event {
-            Event::Incoming { call, username, number } => {
-                self.echo_test.take(call, &username, &number);
+            Event::Incoming { call, caller, number } => {
+                self.echo_test.take(call, &caller, &number);
                 return None;
             }
             Event::Ended { call, outcome } if call.is_incoming() => {

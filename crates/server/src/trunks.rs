@@ -2,7 +2,7 @@
 //! second, what DNS says when its records run out; a trunk that is not found is looked for until it
 //! is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,9 @@ use crate::{address, clock, registrations};
 use anyhow::{Context as _, Result, bail};
 use app::trunk::{TrunkRefusal, UsedTrunk};
 use app::{App, Failure};
-use engine::{Codec, Credentials, Hop, Located, Srtp, Transport, TrunkRegistration, locate};
+use engine::{
+    Codec, Credentials, Hop, Located, Srtp, Transport, TrunkRegistration, TrunkSource, locate,
+};
 use node::{Caps, Trunk};
 use store::Db;
 use tokio::sync::{mpsc, watch};
@@ -42,8 +44,10 @@ pub struct Reach {
 pub struct InUse {
     /// For the node: those that can be used.
     pub trunks: Vec<Trunk>,
-    /// For the engine: where we register.
-    pub registrations: Arc<[TrunkRegistration]>,
+    /// For the engine: where we register, at one of the servers of each trunk.
+    pub registrations: Arc<[Vec<TrunkRegistration>]>,
+    /// For the engine: from where trunks call us.
+    pub sources: Arc<[TrunkSource]>,
     /// For connections: the host names of servers, which certificates must have.
     pub names: BTreeMap<SocketAddr, String>,
 }
@@ -110,10 +114,12 @@ impl Places {
         if used.is_empty() {
             self.known.clear();
             let trunks = self.reach.sandbox.iter().cloned().collect();
-            return InUse { trunks, registrations: Arc::from([]), names: BTreeMap::new() };
+            let (registrations, sources) = (Arc::from([]), Arc::from([]));
+            return InUse { trunks, registrations, sources, names: BTreeMap::new() };
         }
         self.look_up(used).await;
-        let (mut trunks, mut registrations, mut names) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (mut trunks, mut registrations, mut sources) = (Vec::new(), Vec::new(), Vec::new());
+        let mut names = BTreeMap::new();
         for one in used {
             let place = self.known.get(&one.trunk.name).filter(|place| !place.servers.is_empty());
             let Some(place) = place else { continue };
@@ -124,15 +130,18 @@ impl Places {
             if one.disabled_at.is_some() {
                 continue;
             }
+            sources.push(source(&one.trunk, &place.servers));
             match registrations::of(&one.trunk, &place.servers) {
-                Ok(wanted) => registrations.extend(wanted),
+                Ok(servers) if servers.is_empty() => {}
+                Ok(servers) => registrations.push(servers),
                 Err(error) => {
                     let (trunk, error) = (&one.trunk.name, format!("{error:#}"));
                     tracing::warn!(trunk, error, "we cannot register with a trunk");
                 }
             }
         }
-        InUse { trunks, registrations: registrations.into(), names }
+        let (registrations, sources) = (registrations.into(), sources.into());
+        InUse { trunks, registrations, sources, names }
     }
 
     /// When something is to be asked for again.
@@ -173,6 +182,14 @@ impl Places {
             self.known.insert(trunk.name, place);
         }
     }
+}
+
+/// From where a trunk calls us: its servers' addresses.
+fn source(trunk: &domain::Trunk, servers: &[Located]) -> TrunkSource {
+    let ips: BTreeSet<IpAddr> =
+        servers.iter().flat_map(Located::hops).map(|hop| hop.address.ip()).collect();
+    let ranges = ips.into_iter().map(|ip| ip..=ip).collect();
+    TrunkSource { trunk: trunk.name.clone(), ranges }
 }
 
 /// What holds of where a trunk is.
@@ -349,7 +366,7 @@ pub fn credentials(trunk: &domain::Trunk) -> Option<Credentials> {
 }
 
 /// Whether calls on a trunk are encrypted.
-fn srtp(trunk: &domain::Trunk) -> Srtp {
+pub fn srtp(trunk: &domain::Trunk) -> Srtp {
     use domain::dialer::trunk::Srtp as Wanted;
     match trunk.srtp {
         Wanted::Off => Srtp::Off,

@@ -37,21 +37,30 @@ pub(crate) struct WireCall {
     route: Route,
     /// Where its INVITE was sent.
     to: SocketAddr,
-    /// Anything came back for the INVITE, and while it was waited for.
+    /// Anything came back for the INVITE.
     responded: bool,
-    heard: bool,
-    /// It may have rung, as far as we were told: anything above 100 came back.
-    rang: bool,
-    /// The trunk refused it by a failure of its own.
-    failed: bool,
+    said: Said,
     state: State,
+}
+
+/// What the trunk said to the INVITE while it was waited for; what counts more comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    /// Nothing at all.
+    Nothing,
+    /// That it has the INVITE, or who refuses it.
+    Something,
+    /// That it fails.
+    Failed,
+    /// Anything from 101 to 299: it may have rung.
+    Rang,
 }
 
 impl WireCall {
     /// Whether another trunk may try the same send: this one failed it before anything rang, or
     /// nothing at all was heard of it (docs/decisions/0033).
     fn lets_another_try(&self) -> bool {
-        !self.rang && (self.failed || !self.heard)
+        matches!(self.said, Said::Nothing | Said::Failed)
     }
 }
 
@@ -205,11 +214,13 @@ impl Witness {
             Start::Response(code) if method == "INVITE" => {
                 // What comes after that finds no transaction (RFC 3261 §17.1.1.2): the call was
                 // given up, and is ended when it is heard of after all.
-                let in_time = !damaged && now - call.started < TIMER_B_US;
                 call.responded |= !damaged;
-                call.heard |= in_time;
-                call.rang |= in_time && (101..300).contains(&code);
-                call.failed |= is_trunks_failure(code);
+                call.said = call.said.max(match code {
+                    _ if is_trunks_failure(code) => Said::Failed,
+                    _ if *damaged || now - call.started >= TIMER_B_US => Said::Nothing,
+                    101..300 => Said::Rang,
+                    _ => Said::Something,
+                });
                 let state = match code {
                     ..300 => return,
                     401 | 407 => State::Challenged,
@@ -231,7 +242,7 @@ impl Witness {
     pub(crate) fn unreachable(&mut self, now: i64, destination: SocketAddr) {
         let mut given_up = Vec::new();
         for (call_id, call) in &mut self.calls {
-            if call.to == destination && !call.heard && call.state == State::Up {
+            if call.to == destination && call.said == Said::Nothing && call.state == State::Up {
                 call.state = State::Over;
                 given_up.push(call_id.clone());
             }
@@ -257,7 +268,7 @@ impl Witness {
             return;
         }
         let known = rung.iter().filter_map(|one| self.calls.get(one));
-        if known.filter(|call| call.heard).count() > 1 {
+        if known.filter(|call| call.said != Said::Nothing).count() > 1 {
             let detail = format!("send {send}: {rung:?}");
             self.broken(now, "nobody is rung twice", detail);
         }
@@ -288,9 +299,7 @@ impl Witness {
             to,
             started: now,
             responded: false,
-            heard: false,
-            rang: false,
-            failed: false,
+            said: Said::Nothing,
             state: State::Up,
         };
         self.calls.insert(call_id, call);

@@ -6,9 +6,12 @@
 //! of messages; keeps a fixed table, never a record per source.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use crate::limits::{Rates, SOURCE_BUCKETS, SOURCE_CREDIT_BYTES, SOURCE_CREDIT_BYTES_PER_SECOND};
+use crate::limits::{
+    KNOWN_PEERS, Rates, SOURCE_BUCKETS, SOURCE_CREDIT_BYTES, SOURCE_CREDIT_BYTES_PER_SECOND,
+};
 use crate::token::Tokens;
 
 /// Whether a stranger's request is looked at.
@@ -55,6 +58,8 @@ struct Source {
 /// The counters of all sources.
 pub(crate) struct Sources {
     rates: Option<Rates>,
+    /// Peers that we know: the crowd of all others takes nothing from them.
+    known: Vec<RangeInclusive<IpAddr>>,
     table: Vec<Source>,
     all: Bucket,
 }
@@ -74,7 +79,23 @@ fn worth(bytes: usize) -> Duration {
 impl Sources {
     pub(crate) fn new(rates: Option<Rates>) -> Self {
         let buckets = if rates.is_some() { SOURCE_BUCKETS } else { 0 };
-        Self { rates, table: vec![Source::default(); buckets], all: Bucket::default() }
+        Self {
+            rates,
+            known: Vec::new(),
+            table: vec![Source::default(); buckets],
+            all: Bucket::default(),
+        }
+    }
+
+    /// Replaces the addresses of peers that we know.
+    pub(crate) fn know(&mut self, mut peers: Vec<RangeInclusive<IpAddr>>) {
+        peers.truncate(KNOWN_PEERS);
+        self.known = peers;
+    }
+
+    fn knows(&self, ip: IpAddr) -> bool {
+        // Ranges are of one family each, and those of the other compare below or above.
+        self.known.iter().any(|range| range.contains(&ip.to_canonical()))
     }
 
     /// The counters of an address. Which addresses share them is unknown outside.
@@ -98,10 +119,11 @@ impl Sources {
     /// Whether a request outside of calls is looked at.
     pub(crate) fn admit(&mut self, now: Instant, tokens: &Tokens, ip: IpAddr) -> Verdict {
         let Some(rates) = self.rates else { return Verdict::Admitted };
+        let known = self.knows(ip);
         let Some(source) = self.of(tokens, ip) else { return Verdict::Admitted };
         if !source.requests.take(now, each(rates.per_source), BURST) {
             Verdict::TooFast
-        } else if self.all.take(now, each(rates.in_all), BURST) {
+        } else if known || self.all.take(now, each(rates.in_all), BURST) {
             Verdict::Admitted
         } else {
             Verdict::Busy

@@ -22,7 +22,8 @@ mod session_timer;
 mod table;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
 pub use command::{
@@ -141,6 +142,12 @@ impl Endpoint {
     /// Says where peers reach us over a transport, when that is not [`Config::local`].
     pub fn reach(&mut self, transport: Transport, local: SocketAddr) {
         self.composer.reach(transport, local);
+    }
+
+    /// Replaces the addresses of peers that we know, such as trunks. Their requests are counted by
+    /// source as all are, and not refused because strangers ask too much.
+    pub fn know(&mut self, peers: Vec<RangeInclusive<IpAddr>>) {
+        self.sources.know(peers);
     }
 
     /// The URI at which peers reach us over a transport, as it stands in Contact.

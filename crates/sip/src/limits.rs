@@ -45,6 +45,8 @@ impl Default for Limits {
     }
 }
 
+/// Ranges of addresses of peers that we know.
+pub(crate) const KNOWN_PEERS: usize = 4_096;
 /// Sources are told apart by as many counters as this; two that share one share its limits. A
 /// fixed number: a source costs no memory, however many there are.
 pub(crate) const SOURCE_BUCKETS: usize = 2048;

@@ -1,8 +1,10 @@
-//! Calls that come in. Only phones that prove their password get further than a refusal, and only
-//! to the numbers that the caller of the engine named; what becomes of them is its decision.
+//! Calls that come in. Only phones that prove their password and trunks that call from where they
+//! are get further than a refusal, and only to the numbers that the caller of the engine named;
+//! what becomes of them is its decision.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use media::{Codec, sdp};
@@ -10,8 +12,8 @@ use sip::{Headers, LegId, Request};
 
 use super::Engine;
 use crate::call::{Call, Plan, reachable};
-use crate::io::{CallKey, Event, Srtp};
-use crate::limits::{DECISION_MS, MAX_INCOMING, MAX_SERVICES};
+use crate::io::{CallKey, Caller, Event, Srtp, TrunkSource};
+use crate::limits::{DECISION_MS, MAX_INCOMING, MAX_SERVICES, MAX_TRUNK_RANGES};
 
 /// 480 Temporarily Unavailable: nobody decided, or the phone that is called cannot be reached.
 const UNAVAILABLE: u16 = 480;
@@ -24,14 +26,16 @@ const NOT_ACCEPTABLE: u16 = 488;
 #[derive(Default)]
 pub(super) struct Incoming {
     services: BTreeSet<String>,
+    /// From where trunks call, with their names.
+    trunks: Vec<(RangeInclusive<IpAddr>, String)>,
     undecided: BTreeMap<CallKey, Undecided>,
     serial: u64,
 }
 
 struct Undecided {
     leg: LegId,
-    /// Where its INVITE came from.
-    phone: IpAddr,
+    /// Where its INVITE came from, when that is a phone, which may be behind NAT.
+    phone: Option<IpAddr>,
     /// The offer; empty when the phone leaves that to us.
     offer: Vec<u8>,
     until: Instant,
@@ -40,6 +44,12 @@ struct Undecided {
 impl Incoming {
     pub(super) fn set_services(&mut self, numbers: &[String]) {
         self.services = numbers.iter().take(MAX_SERVICES).cloned().collect();
+    }
+
+    /// The trunk that calls from this address.
+    fn trunk_at(&self, ip: IpAddr) -> Option<&str> {
+        let found = self.trunks.iter().find(|(range, _)| range.contains(&ip.to_canonical()));
+        found.map(|(_, trunk)| trunk.as_str())
     }
 
     pub(super) fn undecided(&self) -> usize {
@@ -59,6 +69,16 @@ impl Incoming {
 }
 
 impl Engine {
+    /// Replaces the trunks that may call.
+    pub(super) fn set_trunks(&mut self, trunks: &[TrunkSource]) {
+        let each = trunks.iter().flat_map(|source| {
+            source.ranges.iter().map(|range| (range.clone(), source.trunk.clone()))
+        });
+        self.incoming.trunks = each.take(MAX_TRUNK_RANGES).collect();
+        let ranges = self.incoming.trunks.iter().map(|(range, _)| range.clone());
+        self.wires.sip.know(ranges.collect());
+    }
+
     /// A new call. Nothing is kept of one that is refused, nor of one that is asked for its
     /// password: who sent it is not proven.
     pub(super) fn incoming(
@@ -74,12 +94,15 @@ impl Engine {
             let code = if self.registrar.knows(number) { UNAVAILABLE } else { 404 };
             return self.turn_away(now, leg, code, &Headers::new());
         }
-        let username = match self.registrar.caller(now, request) {
-            Ok(username) => username,
-            Err((code, headers)) => {
-                self.wires.counters.incoming_unproven += 1;
-                return self.turn_away(now, leg, code, &headers);
-            }
+        let caller = match self.incoming.trunk_at(source.ip()) {
+            Some(trunk) => Caller::Trunk(trunk.to_owned()),
+            None => match self.registrar.caller(now, request) {
+                Ok(username) => Caller::Phone(username),
+                Err((code, headers)) => {
+                    self.wires.counters.incoming_unproven += 1;
+                    return self.turn_away(now, leg, code, &headers);
+                }
+            },
         };
         let alive =
             self.calls.range(CallKey::FIRST_INCOMING..).count() + self.incoming.undecided.len();
@@ -91,10 +114,13 @@ impl Engine {
         let call = self.incoming.next_key();
         let offer = request.sdp().unwrap_or_default().to_vec();
         let until = now + Duration::from_millis(DECISION_MS);
-        self.incoming.undecided.insert(call, Undecided { leg, phone: source.ip(), offer, until });
-        self.wires.sip.stay_with_source(leg);
+        let phone = matches!(caller, Caller::Phone(_)).then_some(source.ip());
+        self.incoming.undecided.insert(call, Undecided { leg, phone, offer, until });
+        if phone.is_some() {
+            self.wires.sip.stay_with_source(leg);
+        }
         self.wires.sip.ring(now, leg, 180, None, &mut self.wires.sip_out);
-        self.wires.events.push(Event::Incoming { call, username, number: number.to_owned() });
+        self.wires.events.push(Event::Incoming { call, caller, number: number.to_owned() });
     }
 
     fn turn_away(&mut self, now: Instant, leg: LegId, code: u16, extra: &Headers) {
@@ -111,7 +137,7 @@ impl Engine {
         let key = plan.key;
         let Some(undecided) = self.incoming.undecided.remove(&key) else { return };
         let leg = undecided.leg;
-        let plan = Plan { may_be_at: Some(undecided.phone), ..plan };
+        let plan = Plan { may_be_at: undecided.phone, ..plan };
         let media = self.media_end(key, &[Codec::Pcma, Codec::Pcmu], Srtp::Optional);
         let (agreed, sdp) = if undecided.offer.is_empty() {
             (None, media.local.print_offer())

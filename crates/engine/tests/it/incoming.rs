@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{CallKey, Cause, Command, Event, Play, Script, Step, limits};
+use engine::{CallKey, Caller, Cause, Command, Event, Play, Script, Step, TrunkSource, limits};
 
 use crate::peer::Phone;
 use crate::phones::{AT, credential, set, world_with_phone};
@@ -27,8 +27,8 @@ fn incoming(world: &World) -> Vec<(CallKey, &str, &str)> {
     };
     let who = |call| {
         world.events.iter().find_map(move |(_, event)| match event {
-            Event::Incoming { call: key, username, number } if *key == call => {
-                Some((call, username.as_str(), number.as_str()))
+            Event::Incoming { call: key, caller: Caller::Phone(name), number } if *key == call => {
+                Some((call, name.as_str(), number.as_str()))
             }
             _ => None,
         })
@@ -124,6 +124,38 @@ fn a_phone_may_give_up_at_any_moment() {
         let last = if after_ms > 200 { "ended by Us" } else { "Cancelled" };
         assert_eq!(story.last().map(String::as_str), Some(last), "{after_ms} ms: {story:?}");
     }
+}
+
+/// Goal: a trunk is known by where it calls from, and needs no password there; elsewhere it is a
+/// stranger, and so it is when it is a trunk no more.
+#[test]
+fn a_trunk_calls_without_a_password_from_where_it_is() {
+    let (mut world, here) = serving("wrong");
+    let ip = address(AT).ip();
+    let source = TrunkSource { trunk: "north".to_owned(), ranges: vec![ip..=ip] };
+    world.command(Command::SetTrunks([source].into()));
+    dial(&mut world, &here, ECHO);
+    let call = world.events.iter().find_map(|(_, event)| match event {
+        Event::Incoming { call, caller: Caller::Trunk(trunk), number } => {
+            assert_eq!((trunk.as_str(), number.as_str()), ("north", ECHO));
+            Some(*call)
+        }
+        _ => None,
+    });
+    let call = call.unwrap();
+    answer(&mut world, call);
+    world.run_until_quiet();
+    assert_eq!(here.borrow().story[..2], ["180", "answered"]);
+    assert_eq!(world.outcome(call.0).cause, Cause::Played);
+    assert_eq!(world.counter("incoming_unproven"), 0);
+    dial(&mut world, &here, "02188888888");
+    assert_eq!(here.borrow().story.last().unwrap(), "404", "no number but ours");
+    let elsewhere = world.add_peer(Phone::new("north", "secret", "198.51.100.8:6000"));
+    dial(&mut world, &elsewhere, ECHO);
+    assert_eq!(elsewhere.borrow().story, ["403"]);
+    world.command(Command::SetTrunks([].into()));
+    dial(&mut world, &here, ECHO);
+    assert_eq!(here.borrow().story.last().unwrap(), "403");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use store::Kind;
 
@@ -47,7 +47,10 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
         checks.push(("trunks", Ok(String::from(note))));
     }
     for trunk in &trunks {
-        let found = trunk_check::check(config, trunk).await.map(|lines| lines.join("; "));
+        let found = trunk_check::check(config, trunk, None).await.and_then(|report| {
+            let summary = format!("{}: {}", trunk.name, report.summary());
+            if report.passed() { Ok(summary) } else { bail!(summary) }
+        });
         checks.push(("trunk", found));
     }
     let mut all_well = true;

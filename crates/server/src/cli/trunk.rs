@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use domain::calendar::jalali;
 use domain::dialer::health::Condition;
 use domain::dialer::trunk::{NumberFormat, Password, REGISTER_EXPIRES_DEFAULT_S, Register, Srtp};
-use domain::{AccountId, Trunk as Described};
+use domain::{AccountId, PhoneNumber, Trunk as Described};
 use serde_json::json;
 
 use super::{open, say, trunk_check};
@@ -86,10 +86,17 @@ pub enum Trunk {
         #[arg(long)]
         number: Option<String>,
     },
-    /// Ask a trunk whether it is there, and explain what was found.
+    /// Explain a trunk end to end: its DNS records, connection, certificate, answer, registration,
+    /// codecs. Fails when a step failed.
     Check {
         /// The trunk's name; without it, all of them.
         name: Option<String>,
+        /// Also call this number over the trunk, and play three beeps. It is a real call.
+        #[arg(long, value_name = "NUMBER", requires = "name")]
+        call: Option<String>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -192,7 +199,9 @@ pub async fn run(config: &Config, command: Trunk) -> Result<ExitCode> {
             let number = number.unwrap_or("the trunk's own number");
             say(&format!("account {account} shows {number} on trunk {name}"))?;
         }
-        Trunk::Check { name } => return check(config, &app, name.as_deref()).await,
+        Trunk::Check { name, call, json } => {
+            return check(config, &app, name.as_deref(), call.as_deref(), json).await;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -430,25 +439,40 @@ pub async fn all(config: &Config, app: &App) -> Result<Vec<Described>> {
     Ok(config.trunks()?.into_iter().chain(table.map(|(kept, _)| kept.trunk)).collect())
 }
 
-async fn check(config: &Config, app: &App, name: Option<&str>) -> Result<ExitCode> {
+async fn check(
+    config: &Config,
+    app: &App,
+    name: Option<&str>,
+    call: Option<&str>,
+    json: bool,
+) -> Result<ExitCode> {
+    let number = match call {
+        None => None,
+        Some(text) => Some(
+            PhoneNumber::parse(text)
+                .with_context(|| format!("'{text}' is no number that can be called"))?,
+        ),
+    };
     let mut trunks = all(config, app).await?;
     trunks.retain(|trunk| name.is_none_or(|name| *name == trunk.name));
-    if trunks.is_empty() {
-        match name {
-            Some(name) => bail!("there is no trunk '{name}'"),
-            None => say("there is no trunk: calls go to the sandbox carrier")?,
-        }
+    if trunks.is_empty() && name.is_some() {
+        bail!("there is no trunk '{}'", name.unwrap_or_default());
     }
-    let mut all_passed = true;
+    let mut reports = Vec::new();
     for trunk in &trunks {
-        say(&format!("trunk {}", trunk.name))?;
-        match trunk_check::check(config, trunk).await {
-            Ok(lines) => lines.iter().try_for_each(|line| say(&format!("  {line}")))?,
-            Err(error) => {
-                all_passed = false;
-                say(&format!("  FAIL {error:#}"))?;
-            }
+        let report = trunk_check::check(config, trunk, number.as_ref()).await?;
+        if !json {
+            say(&format!("trunk {}", trunk.name))?;
+            report.lines().iter().try_for_each(|line| say(&format!("  {line}")))?;
         }
+        reports.push((&trunk.name, report));
     }
-    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if json {
+        let shown: Vec<_> = reports.iter().map(|(name, report)| report.json(name)).collect();
+        say(&json!({ "trunks": shown }).to_string())?;
+    } else if trunks.is_empty() {
+        say("there is no trunk: calls go to the sandbox carrier")?;
+    }
+    let passed = reports.iter().all(|(_, report)| report.passed());
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -5,6 +5,7 @@
 //! Decides nothing about SIP: where a message goes and by what is the engine's affair, and a
 //! connection that ends is only told.
 
+mod certificate;
 mod connection;
 mod tls;
 
@@ -22,6 +23,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+pub use certificate::Certificate;
 
 use crate::config::Sip;
 use crate::shard::{Inbox, ShardCommand};
@@ -334,19 +337,30 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+/// A connection of its own.
+pub struct Opened {
+    /// The connection.
+    pub stream: Box<dyn Stream>,
+    /// The peer's certificate, over TLS.
+    pub certificate: Option<Certificate>,
+}
+
 /// One connection for a purpose of its own, beside those of a hub. Over TLS the peer's
 /// certificate must have the name `host`.
 ///
 /// # Errors
 /// Whatever kept it from being made.
-pub async fn open(sip: &Sip, peer: Hop, host: &str) -> Result<Box<dyn Stream>> {
+pub async fn open(sip: &Sip, peer: Hop, host: &str) -> Result<Opened> {
     let stream = within("connecting", dial(sip.listen.ip(), peer.address)).await?;
     if peer.transport != Transport::Tls {
-        return Ok(Box::new(stream));
+        return Ok(Opened { stream: Box::new(stream), certificate: None });
     }
     let name = tls::name_of(Some(host), peer.address)?;
     let connector = tls::connector(sip)?;
-    Ok(Box::new(within("the handshake", connector.connect(name, stream)).await?))
+    let stream = within("the handshake", connector.connect(name, stream)).await?;
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let certificate = shown.and_then(|der| Certificate::read(der));
+    Ok(Opened { stream: Box::new(stream), certificate })
 }
 
 async fn within<T>(what: &str, doing: impl Future<Output = io::Result<T>>) -> Result<T> {

@@ -310,7 +310,7 @@ fn every_command_has_its_help() {
         ("trunk add", &["--address", "{national}", "--prefixes", "--priority", "standard input"]),
         ("trunk set", &["stays as it is", "--max-channels"]),
         ("trunk caller-id", &["--account", "--number"]),
-        ("trunk check", &["whether it is there", "[NAME]"]),
+        ("trunk check", &["end to end", "[NAME]"]),
         ("doctor", &["say the fix", "Ports in use are no failure"]),
         ("migrate", &["copied first"]),
     ] {

@@ -21,12 +21,12 @@ use crate::platform::{Options, Platform, config, eventually, free_udp_port, risi
 use crate::sipp::{Sipp, TCP, UDP_V6};
 
 /// An authority, a certificate that it gave to 127.0.0.1, and the certificate's key, as files.
-struct Certificates {
+pub struct Certificates {
     dir: TempDir,
 }
 
 impl Certificates {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let made = Self { dir: tempfile::tempdir().unwrap() };
         made.renew();
         made
@@ -51,12 +51,12 @@ impl Certificates {
         }
     }
 
-    fn file(&self, name: &str) -> String {
+    pub fn file(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }
 
     /// The lines that tell a platform of them.
-    fn keys(&self, tls_port: u16) -> String {
+    pub fn keys(&self, tls_port: u16) -> String {
         format!(
             "tls_port = {tls_port}\ntls_certificate = '{}'\ntls_key = '{}'\n\
              tls_authorities = '{}'\n",

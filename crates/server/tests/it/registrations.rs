@@ -2,7 +2,8 @@
 //! to which we are a phone.
 
 use crate::baresip::{is_registered, with_phone_and};
-use crate::platform::{Options, Platform, config, eventually};
+use crate::name_server::NameServer;
+use crate::platform::{Options, Platform, config, eventually, free_udp_port};
 
 fn registering(address: std::net::SocketAddr, transport: &str, login: [&str; 2]) -> Platform {
     let [username, password] = login;
@@ -88,4 +89,24 @@ fn a_trunk_of_the_table_registers_while_it_is_wanted() {
     assert!(!succeeded && why.contains("username"), "{why}");
     let (succeeded, why) = trunk(&["add", "x", "--address", &address, "--registrar", "a.b"]);
     assert!(!succeeded && why.contains("--register true"), "{why}");
+}
+
+/// Goal: when the first registrar of a domain is dead, we register at the second.
+#[test]
+fn a_second_registrar_takes_us_when_the_first_is_dead() {
+    let (registrar, address, customer, username, password) = with_phone_and("");
+    let names = NameServer::start(&format!(
+        "_sip._udp.carrier.example SRV 0 0 {} a.carrier.example
+         _sip._udp.carrier.example SRV 1 0 {} a.carrier.example
+         a.carrier.example A 127.0.0.1",
+        free_udp_port(),
+        address.port()
+    ));
+    let trunk = format!(
+        "[[trunk]]\nname = 'main'\naddress = 'carrier.example'\nregister = true\n\
+         registrar = '127.0.0.1'\nusername = '{username}'\npassword = '{password}'\n"
+    );
+    let config = config(&trunk).replace("[sip]\n", &format!("[sip]\n{}", names.setting()));
+    let _platform = Platform::start(Options { config, ..Options::default() });
+    eventually("we are registered", || is_registered(&registrar, &customer).then_some(()));
 }

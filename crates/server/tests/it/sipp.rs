@@ -1,5 +1,6 @@
 //! SIPp as the far end of a trunk: an independent SIP stack with its own idea of the standard.
 
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -70,6 +71,25 @@ impl Sipp {
             .spawn()
             .expect("SIPp is installed (cargo x test installs it)");
         Self { child, port, statistics }
+    }
+
+    /// Calls `number` at `to` from this address of the machine, once; whether all went as the
+    /// scenario says.
+    pub fn calls(scenario: &str, from: &str, number: &str, to: SocketAddr) -> bool {
+        let port = free_udp_port();
+        let mut command = Command::new("sipp");
+        command
+            .arg("-sf")
+            .arg(peer_file("sipp").join(scenario))
+            .args(["-i", from, "-p", &port.to_string(), "-m", "1", "-s", number, "-t", "u1"])
+            .args(["-nostdin", "-mp", &free_udp_port().to_string(), "-timeout", "40"])
+            .args(["-watchdog_minor_maxtriggers", "999999"])
+            .args(["-watchdog_major_maxtriggers", "999999"])
+            .arg(to.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .stdin(Stdio::null());
+        command.status().expect("SIPp is installed (cargo x test installs it)").success()
     }
 
     /// Waits for SIPp's own verdict: success when the call went as its scenario says.

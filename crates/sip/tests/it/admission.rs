@@ -120,3 +120,29 @@ fn rates() {
     let after = bench.endpoint.counters().dropped_source_too_fast;
     assert_eq!(after - before, 10, "a second's worth has come back");
 }
+
+/// Goal: what strangers ask too much leaves room for a peer that we know, which has its own limit.
+#[test]
+fn a_known_peer_is_not_crowded_out() {
+    let mut bench = guarded();
+    let ip = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
+    bench.endpoint.know(vec![ip("10.0.2.1")..=ip("10.0.2.9"), ip("::1")..=ip("::1")]);
+    let ask = |bench: &mut Bench, source: &str, number: usize| {
+        bench.hear_from(source, &request("SUBSCRIBE", &format!("k{number}")));
+    };
+    for source in 0..100 {
+        ask(&mut bench, &format!("10.0.1.{source}:5060"), source);
+    }
+    let busy = bench.endpoint.counters().refused_sources_busy;
+    assert!(busy > 0);
+    let admitted = bench.events.len();
+    ask(&mut bench, "10.0.2.5:5060", 200);
+    assert_eq!(bench.endpoint.counters().refused_sources_busy, busy);
+    assert_eq!(bench.events.len(), admitted + 1);
+    ask(&mut bench, "10.0.2.10:5060", 201);
+    assert_eq!(bench.endpoint.counters().refused_sources_busy, busy + 1, "it is a stranger");
+    for number in 0..100 {
+        ask(&mut bench, "10.0.2.5:5060", 300 + number);
+    }
+    assert!(bench.endpoint.counters().dropped_source_too_fast > 0);
+}
