@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use engine::{
@@ -14,7 +14,8 @@ use engine::{
 use serde_json::{Value, json};
 use server::shard::{self, Shard, ShardCommand, ShardConfig};
 use server::{clock, flight_recorder, telemetry};
-use tokio::time::MissedTickBehavior;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::cpu::{self, Stopwatch, Whose};
 use crate::disk;
@@ -48,7 +49,7 @@ pub struct Ran {
     pub failed: u64,
     /// CPU of the shard's thread.
     pub shard: Duration,
-    /// CPU of the whole process.
+    /// CPU of the whole process, from the first call on.
     pub process: Duration,
     /// Datagrams sent, SIP and RTP.
     pub sent: u64,
@@ -104,8 +105,7 @@ pub fn was_asked_to_call() -> Result<bool> {
         per_second: per_second.parse()?,
         frames: frames.parse()?,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ran = runtime.block_on(place_calls(&plan))?;
+    let ran = place_calls(&plan)?;
     crate::say::say(
         &json!({
             "heard": ran.heard,
@@ -125,31 +125,26 @@ fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-async fn place_calls(plan: &Plan) -> Result<Ran> {
-    let process = Stopwatch::start(Whose::ThisProcess)?;
+/// Places the calls on their schedule. What the shard reports is looked at between them, since
+/// being woken for it would be this loop's cost and not the call's.
+fn place_calls(plan: &Plan) -> Result<Ran> {
     let metrics = telemetry::start_metrics()?;
     let folder = disk::scratch()?;
     let (report, mut events) = shard::event_channel();
     let recorder = recorder(folder.path(), plan)?;
     let mut shard = Shard::start(shard_config(plan), recorder, None, report)?;
     let clip = Arc::new(Clip::from_samples(&vec![1000; plan.frames * FRAME_SAMPLES]));
-    let mut pace = tokio::time::interval(Duration::from_secs(1) / plan.per_second);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let (mut ran, mut placed) = (Ran::default(), 0);
+    // From here on: a process that is to run for months may take a moment to start.
+    let process = Stopwatch::start(Whose::ThisProcess)?;
+    let (first, pause) = (clock::instant(), Duration::from_secs(1) / plan.per_second);
+    let (mut ran, mut tick) = (Ran::default(), 0);
     while ran.heard + ran.failed < plan.calls {
-        tokio::select! {
-            _ = pace.tick(), if placed < plan.calls => {
-                placed += 1;
-                order(&shard, ShardCommand::Engine(start(plan, &clip, placed)))?;
-            }
-            batch = events.recv() => {
-                for event in batch.context("the shard has ended")? {
-                    let Event::Ended { call, outcome } = event else { continue };
-                    count(&mut ran, &outcome);
-                    order(&shard, ShardCommand::Release(call))?;
-                }
-            }
+        tick += 1;
+        sleep_until(first + pause * tick);
+        if u64::from(tick) <= plan.calls {
+            order(&shard, ShardCommand::Engine(start(plan, &clip, tick.into())))?;
         }
+        take_reports(&shard, &mut events, &mut ran)?;
     }
     ran.shard = cpu::of_thread("shard")?;
     ran.process = process.spent()?;
@@ -159,6 +154,26 @@ async fn place_calls(plan: &Plan) -> Result<Ran> {
     ran.dropped = figure(&figures, "avanak_datagrams_dropped_total")?;
     ran.late_frames = figure(&figures, "avanak_engine_total{event=\"rtp_late_frames\"}")?;
     Ok(ran)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a schedule is what this loop is made of")]
+fn sleep_until(due: Instant) {
+    std::thread::sleep(due.saturating_duration_since(clock::instant()));
+}
+
+fn take_reports(shard: &Shard, events: &mut Receiver<Vec<Event>>, ran: &mut Ran) -> Result<()> {
+    loop {
+        let reported = match events.try_recv() {
+            Ok(reported) => reported,
+            Err(TryRecvError::Empty) => return Ok(()),
+            Err(TryRecvError::Disconnected) => bail!("the shard has ended"),
+        };
+        for event in reported {
+            let Event::Ended { call, outcome } = event else { continue };
+            count(ran, &outcome);
+            order(shard, ShardCommand::Release(call))?;
+        }
+    }
 }
 
 fn order(shard: &Shard, command: ShardCommand) -> Result<()> {

@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use crate::postgres::Cluster;
 use crate::process::{cargo, succeeds};
 use crate::say::say;
+use crate::server::Profile;
 use crate::setup::{self, Goal};
 
 /// The benchmarks by name; the crate `bench` has a binary for each.
@@ -19,7 +20,7 @@ pub fn run(arguments: &[String]) -> Result<bool> {
         bail!("no benchmark is called {unknown}; there are: {}", NAMES.join(", "));
     }
     setup::ready(Goal::Test)?;
-    let server = crate::server::build(true)?;
+    let server = crate::server::build(Profile::Release)?;
     let mut succeeded = true;
     for name in NAMES {
         if !arguments.is_empty() && !arguments.iter().any(|wanted| wanted == name) {

@@ -61,7 +61,8 @@ pub fn dispatch(arguments: &[String]) -> Result<bool> {
 /// Runs the simulator with these arguments. True when every invariant held.
 pub fn sim(arguments: &[String]) -> Result<bool> {
     let mut command = cargo();
-    command.args(["run", "--release", "--quiet", "--package", "sim", "--bin", "sim", "--"]);
+    command.args(["run", "--profile", "quick", "--quiet"]);
+    command.args(["--package", "sim", "--bin", "sim", "--"]);
     succeeds(command.args(arguments))
 }
 

@@ -18,25 +18,32 @@ const START_TIMEOUT: Duration = Duration::from_mins(1);
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Builds the server and returns its path.
-pub fn build(release: bool) -> Result<PathBuf> {
-    let mut command = cargo();
-    command.args(["build", "--package", "server", "--bin", "avanak"]);
-    if release {
-        command.arg("--release");
-    }
-    run(&mut command)?;
-    let profile = if release { "release" } else { "debug" };
-    Ok(target_dir()?.join(profile).join("avanak"))
+/// How the server is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Fast enough to be shown, and built in a few minutes.
+    Quick,
+    /// As operators run it, for the benchmarks.
+    Release,
 }
 
-/// The server to show: the one that `AVANAK_BIN` names, or a fresh release build.
+/// Builds the server and returns its path.
+pub fn build(profile: Profile) -> Result<PathBuf> {
+    let name = match profile {
+        Profile::Quick => "quick",
+        Profile::Release => "release",
+    };
+    run(cargo().args(["build", "--package", "server", "--bin", "avanak", "--profile", name]))?;
+    Ok(target_dir()?.join(name).join("avanak"))
+}
+
+/// The server to show: the one that `AVANAK_BIN` names, or a fresh build.
 pub fn program() -> Result<PathBuf> {
     if let Some(program) = std::env::var_os("AVANAK_BIN") {
         return Ok(PathBuf::from(program));
     }
     say("Building the server (the first time takes some minutes) …");
-    build(true)
+    build(Profile::Quick)
 }
 
 /// A running `avanak serve` on a data folder of ours.

@@ -37,6 +37,10 @@ const INBOX: usize = 16_384;
 const OUTBOX: usize = 4_096;
 /// SIP datagrams taken in one step, so that a flood cannot starve the audio.
 const SIP_PER_STEP: usize = 256;
+/// How long datagrams may gather on the SIP socket once some were read, as a network card gathers
+/// before it interrupts. The first one after a pause is read at once; under load each wake-up,
+/// dearer than the message itself, then serves many (docs/decisions/0032-fewer-wake-ups.md).
+const SIP_GATHERS: Duration = Duration::from_millis(4);
 /// ICMP errors taken from the SIP socket in one step.
 const ERRORS_PER_STEP: usize = 64;
 /// RTP datagrams taken from one socket in one step.
@@ -197,6 +201,7 @@ impl Shard {
                 out: Outputs::default(),
                 sip_errors: false,
                 sip_waits: false,
+                sip_gathers_until: start,
                 woken: false,
                 undeliverable: BTreeSet::new(),
                 rtp_refused: Vec::new(),
@@ -323,6 +328,8 @@ struct Worker {
     sip_errors: bool,
     /// Datagrams wait on the SIP socket.
     sip_waits: bool,
+    /// Until then the SIP socket wakes nobody.
+    sip_gathers_until: Instant,
     /// Somebody has written to `wake`.
     woken: bool,
     /// Where datagrams of the last step could not be sent.
@@ -416,9 +423,12 @@ impl Worker {
             return;
         }
         let (engine, out) = (&mut self.engine, &mut self.out);
-        self.receiver.drain(&self.sip, SIP_PER_STEP, |source, bytes| {
+        let taken = self.receiver.drain(&self.sip, SIP_PER_STEP, |source, bytes| {
             engine.handle(now, Input::Sip { source, bytes }, out);
         });
+        if (1..SIP_PER_STEP).contains(&taken) {
+            self.sip_gathers_until = now + SIP_GATHERS;
+        }
     }
 
     /// Reads the RTP sockets whose turn it is, those of calls once in a packet's time.
@@ -521,19 +531,26 @@ impl Worker {
         } else {
             IDLE_WAIT
         };
-        let due = [self.engine.0.next_timeout(), self.report_at].into_iter().flatten().min();
+        let gathers = now < self.sip_gathers_until;
+        let due = [self.engine.0.next_timeout(), self.report_at]
+            .into_iter()
+            .chain([gathers.then_some(self.sip_gathers_until)])
+            .flatten()
+            .min();
         let wait = due.map_or(longest, |due| due.saturating_duration_since(now).min(longest));
         let timeout = TimeSpec::from_duration(wait);
         let mut descriptors = [
-            PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),
         ];
+        let watched = if gathers { 1 } else { 2 };
         // An interrupted wait is a short one.
-        let _ = ppoll(&mut descriptors, Some(timeout), None);
-        let [sip, wake] = descriptors.map(|descriptor| descriptor.revents());
+        let _ = ppoll(&mut descriptors[..watched], Some(timeout), None);
+        let [wake, sip] = descriptors.map(|descriptor| descriptor.revents());
         let told = |revents: Option<PollFlags>, what| revents.is_some_and(|all| all.contains(what));
         self.sip_errors = told(sip, PollFlags::POLLERR);
-        self.sip_waits = told(sip, PollFlags::POLLIN);
+        // Whatever has woken it, what has gathered is read on the way.
+        self.sip_waits = gathers || told(sip, PollFlags::POLLIN);
         self.woken = told(wake, PollFlags::POLLIN);
     }
 }

@@ -24,6 +24,10 @@ use tokio::task::JoinSet;
 
 /// How often the count of changes is read.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a look waits for DNS before it goes on without.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How long the start does.
+pub const START_PATIENCE: Duration = Duration::from_secs(15);
 /// When a trunk that was not found is looked for again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
@@ -66,6 +70,9 @@ struct Place {
 pub struct Places {
     reach: Arc<Reach>,
     known: BTreeMap<String, Place>,
+    /// What is being asked, and for which addresses.
+    searches: JoinSet<(domain::Trunk, Result<Found>)>,
+    asked: BTreeSet<(String, String)>,
 }
 
 impl Reach {
@@ -105,19 +112,25 @@ impl Reach {
 impl Places {
     /// Nothing is known yet.
     pub fn new(reach: Reach) -> Self {
-        Self { reach: Arc::new(reach), known: BTreeMap::new() }
+        Self {
+            reach: Arc::new(reach),
+            known: BTreeMap::new(),
+            searches: JoinSet::new(),
+            asked: BTreeSet::new(),
+        }
     }
 
-    /// The trunks as they are used. One that cannot be reached is left out, with a warning, and
-    /// one whose name nobody knows just now stays where it was.
-    pub async fn in_use(&mut self, used: &[UsedTrunk]) -> InUse {
+    /// The trunks as they are used, after waiting for DNS so long at most. One that cannot be
+    /// reached is left out, with a warning, and one whose name nobody knows just now stays where it
+    /// was.
+    pub async fn in_use(&mut self, used: &[UsedTrunk], patience: Duration) -> InUse {
         if used.is_empty() {
             self.known.clear();
             let trunks = self.reach.sandbox.iter().cloned().collect();
             let (registrations, sources) = (Arc::from([]), Arc::from([]));
             return InUse { trunks, registrations, sources, names: BTreeMap::new() };
         }
-        self.look_up(used).await;
+        self.look_up(used, patience).await;
         let (mut trunks, mut registrations, mut sources) = (Vec::new(), Vec::new(), Vec::new());
         let mut names = BTreeMap::new();
         for one in used {
@@ -144,43 +157,70 @@ impl Places {
         InUse { trunks, registrations, sources, names }
     }
 
-    /// When something is to be asked for again.
-    fn next_due(&self) -> Option<Instant> {
-        self.known.values().map(|place| place.until).min()
+    /// Whether something is to be asked for again, or was asked and is awaited.
+    fn is_due(&self) -> bool {
+        let now = clock::instant();
+        !self.searches.is_empty() || self.known.values().any(|place| place.until <= now)
     }
 
-    /// Asks for what is not known, or not any more; all at the same time.
-    async fn look_up(&mut self, used: &[UsedTrunk]) {
+    /// Asks for what is not known, or not any more; all at the same time. What DNS has not told
+    /// when patience is over comes with a later look: one name must not keep the others waiting.
+    async fn look_up(&mut self, used: &[UsedTrunk], patience: Duration) {
         self.known.retain(|name, place| {
             let same = |one: &UsedTrunk| one.trunk.name == *name && of(&one.trunk) == place.of;
             used.iter().any(same)
         });
         let now = clock::instant();
-        let mut searches = JoinSet::new();
         for one in used {
-            if self.known.get(&one.trunk.name).is_some_and(|place| place.until > now) {
+            let known = self.known.get(&one.trunk.name).is_some_and(|place| place.until > now);
+            if known || !self.asked.insert(of(&one.trunk)) {
                 continue;
             }
             let (reach, trunk) = (Arc::clone(&self.reach), one.trunk.clone());
-            searches.spawn(async move {
+            self.searches.spawn(async move {
                 let found = reach.servers_of(&trunk).await;
                 (trunk, found)
             });
         }
-        while let Some(searched) = searches.join_next().await {
-            let Ok((trunk, found)) = searched else {
-                tracing::error!("looking for a trunk has panicked, which is a bug");
-                continue;
-            };
-            let now = clock::instant();
-            let before = self.known.remove(&trunk.name).map(|place| place.servers);
-            let (servers, again) = match found {
-                Ok(found) => (found.servers, found.valid_for),
-                Err(error) => (still(&trunk, before, &error), RETRY_AFTER),
-            };
-            let place = Place { of: of(&trunk), servers, until: now + again };
-            self.known.insert(trunk.name, place);
-        }
+        let all = async {
+            while let Some(searched) = self.searches.join_next().await {
+                if let Ok((trunk, found)) = searched {
+                    let Self { known, asked, .. } = self;
+                    take(known, asked, used, (&trunk, found));
+                } else {
+                    tracing::error!("looking for a trunk has panicked, which is a bug");
+                    self.asked.clear();
+                }
+            }
+        };
+        // What is still under way is waited for at the next look.
+        let _ = tokio::time::timeout(patience, all).await;
+    }
+}
+
+/// Notes what DNS told of a trunk, for every trunk that is used with that address.
+fn take(
+    known: &mut BTreeMap<String, Place>,
+    asked: &mut BTreeSet<(String, String)>,
+    used: &[UsedTrunk],
+    (trunk, found): (&domain::Trunk, Result<Found>),
+) {
+    asked.remove(&of(trunk));
+    let now = clock::instant();
+    let (found, again) = match found {
+        Ok(found) => (Ok(found.servers), found.valid_for),
+        Err(error) => (Err(error), RETRY_AFTER),
+    };
+    for same in used.iter().filter(|one| of(&one.trunk) == of(trunk)) {
+        let name = &same.trunk.name;
+        let servers = match &found {
+            Ok(servers) => servers.clone(),
+            Err(error) => {
+                let before = known.remove(name).map(|place| place.servers);
+                still(&same.trunk, before, error)
+            }
+        };
+        known.insert(name.clone(), Place { of: of(trunk), servers, until: now + again });
     }
 }
 
@@ -317,12 +357,11 @@ impl Watcher {
     /// The trunks, when they are not what was told before.
     async fn look(&mut self) -> Result<Option<InUse>, Failure> {
         let changes = app::trunk::changes(&self.app).await?;
-        let due = self.places.next_due().is_some_and(|at| at <= clock::instant());
-        if self.seen == Some(changes) && !due {
+        if self.seen == Some(changes) && !self.places.is_due() {
             return Ok(None);
         }
         let used = app::trunk::used_by(&self.app, &self.node).await?;
-        let found = self.places.in_use(&used).await;
+        let found = self.places.in_use(&used, PATIENCE).await;
         let first = self.seen.replace(changes).is_none();
         if self.told == found && !first {
             return Ok(None);

@@ -14,6 +14,10 @@ use nix::sys::socket::{
 /// Datagrams in one system call. Larger batches gain nothing (docs/BENCHMARKS.md).
 pub const BATCH: usize = 64;
 
+/// Datagrams asked for first. Most often there are no more, and preparing a whole batch touches
+/// memory that costs more than the datagram.
+const FIRST_BATCH: usize = 4;
+
 /// Room for one datagram: the largest UDP payload there is.
 const DATAGRAM_BYTES: usize = 65_535;
 
@@ -227,25 +231,27 @@ impl BatchReceiver {
         limit: usize,
         mut take: impl FnMut(SocketAddr, &[u8]),
     ) -> usize {
-        let mut taken = 0;
+        let (mut taken, mut batch) = (0, FIRST_BATCH.min(self.buffers.len()));
         while taken < limit {
-            let lengths = self.receive(socket);
+            let lengths = self.receive(socket, batch);
             for (buffer, (source, length)) in self.buffers.iter().zip(&lengths) {
                 if let Some(source) = source {
                     take(*source, &buffer[..*length]);
                 }
             }
             taken += lengths.len();
-            if lengths.len() < self.buffers.len() {
+            if lengths.len() < batch {
                 break;
             }
+            batch = self.buffers.len();
         }
         taken
     }
 
-    fn receive(&mut self, socket: &UdpSocket) -> Vec<(Option<SocketAddr>, usize)> {
+    /// Receives at most `batch` datagrams.
+    fn receive(&mut self, socket: &UdpSocket, batch: usize) -> Vec<(Option<SocketAddr>, usize)> {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
+            self.buffers[..batch].iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
         let result = recvmmsg(
             socket.as_raw_fd(),
             &mut self.headers,

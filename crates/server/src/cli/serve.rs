@@ -76,7 +76,7 @@ pub async fn run(config: Config) -> Result<ExitCode> {
     let resolver = Resolver::new(&config.sip)?;
     let sip = config.sip.clone();
     let mut places = Places::new(Reach { sip, advertised, sandbox: sandbox_trunk, resolver });
-    let found = places.in_use(&used).await;
+    let found = places.in_use(&used, trunks::START_PATIENCE).await;
     let platform = Platform::start(&config, advertised, (places, found), db.clone()).await?;
     let result = platform.run(&config, files.connections).await;
     drop(sandbox);

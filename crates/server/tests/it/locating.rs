@@ -112,6 +112,36 @@ fn a_name_that_appears_later_is_used_then() {
     );
 }
 
+/// Goal: a trunk that DNS says nothing about does not keep the operator's other changes waiting:
+/// they are taken up while it is still being looked for.
+#[test]
+fn one_name_keeps_no_other_trunk_waiting() {
+    let names = NameServer::start("");
+    names.fall_silent();
+    let sip = format!("[sip]\n{}", names.setting());
+    let config = config("").replace("[sip]\n", &sip);
+    let platform = Platform::start(Options { config, ..Options::default() });
+    let news = "the trunks are as the operator wants them";
+    let told = |log: &str| log.matches(news).count();
+    let rows = rusqlite::Connection::open(platform.data_dir().join("avanak.db")).unwrap();
+    eventually("the start is over", || (told(&platform.log()) == 1).then_some(()));
+    let add = |name: &str| {
+        let added = platform.run(&["trunk", "add", name, "--address", "127.0.0.1:9"]);
+        assert!(added.status.success());
+    };
+    add("slow");
+    eventually("the trunk is used", || (told(&platform.log()) == 2).then_some(()));
+    // The command line refuses a name that nobody knows; one that was known may be so later.
+    rows.execute("UPDATE trunk SET address = 'slow.example' WHERE name = 'slow'", ()).unwrap();
+    add("fast");
+    let log = eventually("the silence is noticed", || {
+        let log = platform.log();
+        log.contains("a trunk cannot be used").then_some(log)
+    });
+    let before = log.split("a trunk cannot be used").next().unwrap();
+    assert_eq!(told(before), 3, "the other trunk was used meanwhile: {log}");
+}
+
 /// Goal: with `auto`, NAPTR records choose the transport: here a connection.
 #[test]
 fn the_carriers_records_choose_the_transport() {

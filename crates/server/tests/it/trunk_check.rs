@@ -34,8 +34,10 @@ impl Checked {
 
 /// Checks a trunk with these lines, with more lines of `[sip]`.
 fn check(sip: &str, trunk: &str, more: &[&str]) -> Checked {
+    let ours = if trunk.contains("'[::1]") { "'[::1]:0'" } else { "'127.0.0.1:0'" };
     let trunk = format!("[[trunk]]\nname = 'peer'\n{trunk}");
-    let config = config(&trunk).replace("[sip]\n", &format!("[sip]\n{sip}"));
+    let config =
+        config(&trunk).replace("[sip]\n", &format!("[sip]\n{sip}")).replace("'127.0.0.1:0'", ours);
     let options = Options { config, ..Options::default() };
     let dir = data_dir(&options);
     let arguments = [&["trunk", "check", "peer", "--json"], more].concat();
@@ -49,11 +51,15 @@ fn check(sip: &str, trunk: &str, more: &[&str]) -> Checked {
     Checked { success: output.status.success(), steps: trunk["steps"].as_array().unwrap().clone() }
 }
 
-/// A platform whose sandbox carrier is at a known port: its address.
-fn sandbox() -> (Platform, String) {
-    let address = format!("127.0.0.1:{}", free_udp_port());
+/// A platform whose sandbox carrier is at a known port of this address: its address.
+fn sandbox_at(ip: &str) -> (Platform, String) {
+    let address = format!("{ip}:{}", free_udp_port());
     let config = config(&format!("[sandbox]\nlisten = '{address}'\n"));
     (Platform::start(Options { config, ..Options::default() }), address)
+}
+
+fn sandbox() -> (Platform, String) {
+    sandbox_at("127.0.0.1")
 }
 
 const LOGIN: &str = "username = 'sandbox'\npassword = 'sandbox'\n";
@@ -75,6 +81,16 @@ fn a_good_trunk_is_explained_with_a_call() {
     }
     let (_, codecs) = checked.step("codecs");
     assert!(codecs.contains("PCMU, PCMA are offered, PCMU was answered"), "{codecs}");
+}
+
+/// Goal: the same over IPv6.
+#[test]
+fn a_trunk_over_ipv6_is_explained_with_a_call() {
+    let (_carrier, address) = sandbox_at("[::1]");
+    let checked = check("", &format!("address = '{address}'\n{LOGIN}"), &["--call", "09121234567"]);
+    assert!(checked.success, "{:?}", checked.steps);
+    let (_, own) = checked.step("own address");
+    assert!(own.contains("reach us at ::1"), "{own}");
 }
 
 /// Goal: a call that comes to nothing fails its step, with the code; without one it is skipped.
