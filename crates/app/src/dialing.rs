@@ -9,7 +9,8 @@ use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, Tar
 use domain::{NodeId, QuickSendId, Zone};
 
 pub use store::hot::{
-    Facts as CallRecord, Failed, NodeStamp, OpenAttempt, Orphan, PutBack, ReadyJob, SettleResult,
+    Facts as CallRecord, Failed, NodeStamp, OpenAttempt, Orphan, PutBack, Quality, ReadyJob,
+    SettleResult,
 };
 
 use crate::{App, Failure, prices};

@@ -12,6 +12,7 @@
 //! A call in `Closing` has its outcome fixed; it waits until the peer knows, so that a trunk's
 //! channels are not counted free too early. The hard deadline ends that wait too.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,12 +37,15 @@ use crate::place::{Cue, Place};
 use crate::playout::{Playing, Wheel};
 use crate::script::Script;
 
+mod bridge;
 mod ears;
 mod latch;
 mod playing;
 mod reports;
 mod traffic;
 
+use bridge::Bridge;
+pub(crate) use bridge::Errand;
 use ears::Ears;
 use latch::Latch;
 pub(crate) use playing::KeySource;
@@ -68,6 +72,10 @@ pub(crate) struct Wires {
     pub(crate) silence: Arc<Clip>,
     pub(crate) recorded: Vec<Recorded>,
     pub(crate) rtcp: Vec<RtcpTransmit>,
+    /// A clip of one silent frame: what plays while a partner says nothing.
+    pub(crate) pause: Arc<Clip>,
+    /// What calls have for each other; run after the call was touched.
+    pub(crate) errands: VecDeque<Errand>,
     /// Room for what a place says, kept between uses.
     pub(crate) cues: Vec<Cue>,
 }
@@ -136,6 +144,8 @@ pub(crate) struct Call {
     sound: Sound,
     /// Only where the script has something to listen for.
     ears: Option<Box<Ears>>,
+    /// Only while its script has another leg.
+    bridge: Option<Box<Bridge>>,
     answered_by: Option<Verdict>,
     early_media: Option<Progress>,
     receiver: Receiver,
@@ -182,6 +192,7 @@ impl Call {
             audio: Audio::Silent,
             sound: Sound::default(),
             ears: None,
+            bridge: None,
             answered_by: None,
             early_media: None,
             receiver: Receiver::new(),

@@ -27,6 +27,7 @@ impl Node {
                 | Event::Progress { .. }
                 | Event::Key { .. }
                 | Event::Incoming { .. }
+                | Event::SecondLeg { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::TrunkLeft { .. } => {}

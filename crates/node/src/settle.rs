@@ -4,10 +4,10 @@
 
 use std::collections::VecDeque;
 
-use app::dialing::{CallRecord, EndedCall, Failed, Meaning};
+use app::dialing::{CallRecord, EndedCall, Failed, Meaning, Quality};
 use domain::dialer::health::TrunkFailure;
 use domain::{AttemptId, CallFacts, Disposition, Fault, Timestamp, Unanswered};
-use engine::{CallKey, Cause, Outcome, Refusal};
+use engine::{CallKey, Cause, Outcome, Refusal, RtpSummary};
 
 use crate::live::Terms;
 
@@ -119,6 +119,7 @@ pub(crate) fn verdict(
         ringing_at: at(timeline.ringing_us),
         answered_at: at(timeline.answered_us),
         first_audio_at: at(timeline.first_audio_us),
+        quality: outcome.answered.then(|| quality(&outcome.rtp)),
     };
     let ended_at = at(timeline.ended_us).unwrap_or(started);
     Verdict::Ended(Box::new(ended(attempt, terms, meaning, record, ended_at)))
@@ -179,6 +180,18 @@ pub(crate) fn judgement(outcome: &Outcome, heard: bool) -> Judgement {
 pub(crate) fn failed(ended: &EndedCall) -> Failed {
     let CallRecord { cause, sip_code, q850, invite_at, .. } = ended.record.clone();
     Failed { cause, sip_code, q850, invite_at }
+}
+
+fn quality(rtp: &RtpSummary) -> Quality {
+    Quality {
+        sent: rtp.sent,
+        received: rtp.received,
+        lost: rtp.lost,
+        jitter_us: rtp.jitter_us,
+        peer_lost: rtp.peer.map(|peer| peer.lost),
+        peer_jitter_us: rtp.peer.map(|peer| peer.jitter_us),
+        round_trip_us: rtp.peer.and_then(|peer| peer.round_trip_us),
+    }
 }
 
 /// The end of a call that no outcome tells of: decided by the node, and why in a word.

@@ -5,6 +5,7 @@ use domain::{
     TariffId, Timestamp, Zone,
 };
 
+use crate::hot::Quality;
 use crate::value::values;
 use crate::{Queries, Result, Row};
 
@@ -131,7 +132,11 @@ pub async fn find(
                       o.charge_rials AS charge_rials, o.vote AS vote,
                       o.started_at_us AS started_at_us, o.invite_at_us AS invite_at_us,
                       o.ringing_at_us AS ringing_at_us, o.answered_at_us AS answered_at_us,
-                      o.first_audio_at_us AS first_audio_at_us, o.ended_at_us AS ended_at_us
+                      o.first_audio_at_us AS first_audio_at_us, o.ended_at_us AS ended_at_us,
+                      o.rtp_sent AS rtp_sent, o.rtp_received AS rtp_received,
+                      o.rtp_lost AS rtp_lost, o.rtp_jitter_us AS rtp_jitter_us,
+                      o.peer_lost AS peer_lost, o.peer_jitter_us AS peer_jitter_us,
+                      o.round_trip_us AS round_trip_us
                FROM quick_send q
                LEFT JOIN ready r ON r.quick_send_id = q.id
                LEFT JOIN attempt a ON a.quick_send_id = q.id
@@ -263,10 +268,24 @@ fn ended(row: &Row) -> Result<Ended> {
             ringing_at: row.get("ringing_at_us")?,
             answered_at: row.get("answered_at_us")?,
             first_audio_at: row.get("first_audio_at_us")?,
+            quality: quality(row)?,
         },
         started_at: row.get("started_at_us")?,
         ended_at: row.get("ended_at_us")?,
     })
+}
+
+fn quality(row: &Row) -> Result<Option<Quality>> {
+    let Some(sent) = row.get("rtp_sent")? else { return Ok(None) };
+    Ok(Some(Quality {
+        sent,
+        received: row.get("rtp_received")?,
+        lost: row.get("rtp_lost")?,
+        jitter_us: row.get("rtp_jitter_us")?,
+        peer_lost: row.get("peer_lost")?,
+        peer_jitter_us: row.get("peer_jitter_us")?,
+        round_trip_us: row.get("round_trip_us")?,
+    }))
 }
 
 /// The stored word of a price zone.

@@ -59,6 +59,7 @@ fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
             ringing_at: at(2),
             answered_at: at(3),
             first_audio_at: at(4),
+            quality: None,
         },
         ended_at: NOON.plus_ms(8000),
     }

@@ -105,6 +105,17 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
+fn ms(us: u32) -> f64 {
+    f64::from(us) / 1000.0
+}
+
+/// How the packets of one direction fared, as far as it is known.
+fn packets(count: u32, lost: Option<u32>, jitter_us: Option<u32>) -> String {
+    let lost = lost.map_or(String::new(), |lost| format!(", {lost} lost"));
+    let jitter = jitter_us.map_or(String::new(), |us| format!(", jitter {} ms", ms(us)));
+    format!("{count} packets{lost}{jitter}")
+}
+
 fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
     let ended = ended(story);
     let ladder: Vec<serde_json::Value> = story
@@ -140,6 +151,15 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
         "heard_wav": heard.map(|heard| heard.wav.display().to_string()),
         "heard_seconds": heard.map(|heard| seconds(heard.ms)),
         "failed_trunks": failed,
+        "sound": ended.and_then(|ended| ended.facts.quality).map(|sound| json!({
+            "sent": sound.sent,
+            "received": sound.received,
+            "lost": sound.lost,
+            "jitter_ms": ms(sound.jitter_us),
+            "peer_lost": sound.peer_lost,
+            "peer_jitter_ms": sound.peer_jitter_us.map(ms),
+            "round_trip_ms": sound.round_trip_us.map(ms),
+        })),
         "ladder": ladder,
     })
 }
@@ -166,6 +186,14 @@ fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
             seconds(ended.facts.heard_ms.into()),
             seconds(send.clip_ms.into())
         ))?;
+    }
+    if let Some(sound) = ended(story).and_then(|ended| ended.facts.quality) {
+        say(&format!("sent       {}", packets(sound.sent, sound.peer_lost, sound.peer_jitter_us)))?;
+        let (lost, jitter_us) = (Some(sound.lost), Some(sound.jitter_us));
+        say(&format!("received   {}", packets(sound.received, lost, jitter_us)))?;
+        if let Some(round_trip_us) = sound.round_trip_us {
+            say(&format!("round trip {} ms", ms(round_trip_us)))?;
+        }
     }
     if let Some(heard) = heard {
         say(&format!("heard      {} s, {}", seconds(heard.ms), heard.wav.display()))?;

@@ -519,8 +519,9 @@ pub fn rising_tone(ms: u32) -> Vec<u8> {
     media::wav::write_pcm16(&rising_samples(ms))
 }
 
+/// The samples of [`rising_tone`].
 #[expect(clippy::cast_possible_truncation, reason = "a test tone far from the limits")]
-fn rising_samples(ms: u32) -> Vec<i16> {
+pub fn rising_samples(ms: u32) -> Vec<i16> {
     let mut phase = 0.0_f64;
     (0..ms * 8)
         .map(|n| {

@@ -25,7 +25,7 @@ use crate::{Db, Result, sqlite};
 pub use accept::{Accept, AcceptRefusal, Accepted, Played};
 pub use lease::{LeaseStamp, NodeStamp, ReadyJob};
 pub use recover::{Failed, NOT_SENT, ORPHANS_MAX, OpenAttempt, Orphan, PutBack};
-pub use settle::{Facts, Settle, SettleResult};
+pub use settle::{Facts, Quality, Settle, SettleResult};
 pub use spoken::Spoken;
 
 /// An answer of PostgreSQL.
