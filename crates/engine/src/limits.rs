@@ -72,6 +72,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { calls: 5_000, abandoned: 10_000, checks: 64, phones: 10_000 }
+        Self { calls: 5_000, abandoned: 10_000, checks: 1_024, phones: 10_000 }
     }
 }

@@ -4,8 +4,9 @@
 
 use std::collections::VecDeque;
 
-use app::dialing::{CallRecord, EndedCall, Meaning, Quality};
-use domain::{AttemptId, CallFacts, Disposition, Timestamp, Unanswered};
+use app::dialing::{CallRecord, EndedCall, Failed, Meaning, Quality};
+use domain::dialer::health::TrunkFailure;
+use domain::{AttemptId, CallFacts, Disposition, Fault, Timestamp, Unanswered};
 use engine::{CallKey, Cause, Outcome, Refusal, RtpSummary};
 
 use crate::live::Terms;
@@ -140,6 +141,45 @@ fn facts_of(outcome: &Outcome) -> CallFacts {
         sip_code: outcome.sip_code,
         q850: outcome.q850,
     }
+}
+
+/// What a finished call says of its trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It brought the call to its callee.
+    Served,
+    /// It failed before anything could ring: another may try.
+    Failed(TrunkFailure),
+    /// Nothing.
+    Unknown,
+}
+
+/// Judges a trunk by a call. `heard`: something else was heard of the trunk meanwhile, so that its
+/// silence about this one call says nothing of the trunk, and the phone may have rung.
+pub(crate) fn judgement(outcome: &Outcome, heard: bool) -> Judgement {
+    if outcome.answered || outcome.timeline.ringing_us.is_some() {
+        return Judgement::Served;
+    }
+    let nobody_there = match outcome.cause {
+        Cause::NoResponse | Cause::Undeliverable if heard => return Judgement::Unknown,
+        Cause::NoResponse | Cause::Undeliverable => true,
+        _ => false,
+    };
+    match facts_of(outcome).unanswered_reading().fault {
+        Fault::Callee => Judgement::Served,
+        Fault::Ours => Judgement::Unknown,
+        Fault::Trunk => {
+            // Only with 503 it is about the trunk and not about the callee (RFC 3261 §21.5.4).
+            let retry_after_s = outcome.retry_after_s.filter(|_| outcome.sip_code == Some(503));
+            Judgement::Failed(TrunkFailure { nobody_there, retry_after_s })
+        }
+    }
+}
+
+/// How a trunk failed an attempt, for the record.
+pub(crate) fn failed(ended: &EndedCall) -> Failed {
+    let CallRecord { cause, sip_code, q850, invite_at, .. } = ended.record.clone();
+    Failed { cause, sip_code, q850, invite_at }
 }
 
 fn quality(rtp: &RtpSummary) -> Quality {

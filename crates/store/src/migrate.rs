@@ -30,6 +30,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V2__access", include_str!("../migrations/V2__access.sql")),
         ("V3__recording", include_str!("../migrations/V3__recording.sql")),
         ("V4__trunk", include_str!("../migrations/V4__trunk.sql")),
+        ("V5__failover", include_str!("../migrations/V5__failover.sql")),
         ("V7__quality", include_str!("../migrations/V7__quality.sql")),
     ]
 }

@@ -38,6 +38,21 @@ pub struct QuickSend {
     pub state: State,
 }
 
+/// An attempt that came to nothing before anything could ring; the send was called again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// The trunk that was to carry it.
+    pub trunk: String,
+    /// How it failed.
+    pub failure: crate::hot::Failed,
+    /// When it was recorded.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+}
+
 /// Where a quick send stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
@@ -138,6 +153,33 @@ pub async fn owner(reads: &mut impl Queries, id: QuickSendId) -> Result<Option<A
     let sql = "SELECT id, account_id FROM quick_send WHERE id = $1";
     let row = reads.query_opt(sql, values![id]).await?;
     row.map(|row| row.get("account_id")).transpose()
+}
+
+/// The attempts of a send that a trunk failed, in order; those that were not sent are left out.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn failed(reads: &mut impl Queries, id: QuickSendId) -> Result<Vec<Failed>> {
+    let sql = "SELECT n AS id, trunk, cause, sip_code, q850, started_at_us, invite_at_us,
+                      ended_at_us
+               FROM outcome
+               WHERE quick_send_id = $1 AND disposition IS NULL AND cause <> $2
+               ORDER BY n";
+    let failed = |row: &Row| {
+        Ok(Failed {
+            attempt: AttemptId { quick_send: id, n: row.get("id")? },
+            trunk: row.get("trunk")?,
+            failure: crate::hot::Failed {
+                cause: row.get("cause")?,
+                sip_code: row.get("sip_code")?,
+                q850: row.get("q850")?,
+                invite_at: row.get("invite_at_us")?,
+            },
+            started_at: row.get("started_at_us")?,
+            ended_at: row.get("ended_at_us")?,
+        })
+    };
+    reads.query(sql, values![id, crate::hot::NOT_SENT]).await?.iter().map(failed).collect()
 }
 
 /// The account's send that was accepted under this client reference.

@@ -123,6 +123,19 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
         .iter()
         .map(|(at, step)| json!({ "at_ms": at_ms(story, *at), "event": name(*step) }))
         .collect();
+    let failed: Vec<serde_json::Value> = story
+        .failed
+        .iter()
+        .map(|one| {
+            json!({
+                "trunk": one.trunk,
+                "at_ms": at_ms(story, one.ended_at),
+                "cause": one.failure.cause,
+                "sip_code": one.failure.sip_code,
+                "q850": one.failure.q850,
+            })
+        })
+        .collect();
     json!({
         "quick_send_id": story.send.id.0,
         "reason": story.status.code(),
@@ -137,6 +150,7 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
         "played_seconds": seconds(ended.map_or(0, |ended| ended.facts.heard_ms).into()),
         "heard_wav": heard.map(|heard| heard.wav.display().to_string()),
         "heard_seconds": heard.map(|heard| seconds(heard.ms)),
+        "failed_trunks": failed,
         "sound": ended.and_then(|ended| ended.facts.quality).map(|sound| json!({
             "sent": sound.sent,
             "received": sound.received,
@@ -183,6 +197,12 @@ fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
     }
     if let Some(heard) = heard {
         say(&format!("heard      {} s, {}", seconds(heard.ms), heard.wav.display()))?;
+    }
+    for one in &story.failed {
+        let failure = &one.failure;
+        let signs = signs(&failure.cause, failure.sip_code, failure.q850);
+        let at_ms = at_ms(story, one.ended_at);
+        say(&format!("{at_ms:>12.3} ms  trunk {} failed: {signs}", one.trunk))?;
     }
     for (at, step) in &story.steps {
         say(&format!("{:>12.3} ms  {}", at_ms(story, *at), name(*step)))?;

@@ -9,6 +9,7 @@ mod connections;
 mod database;
 mod demo;
 mod digest;
+mod failover;
 mod far_end;
 mod full_disk;
 mod garbage;

@@ -161,6 +161,7 @@ pub fn send(account: AccountId, message: MessageId) -> Accept {
         destination: Destination::parse("09121234567").unwrap(),
         vote: false,
         record_ms: None,
+        server: None,
         tariff: TariffId(1),
         zone: Zone::External,
         hold: Rials(450),
