@@ -219,6 +219,7 @@ fn kept(row: &Row) -> Result<Kept> {
         username: row.get("username")?,
         password: Password(row.get("password")?),
         register: row.get::<Option<u32>>("register_expires_s")?.map(registers).transpose()?,
+        accept_from: Vec::new(),
         caller_id: row.get("caller_id")?,
         number_format: row.parse("number_format", NumberFormat::parse)?,
         codecs: row.parse("codecs", parts)?,

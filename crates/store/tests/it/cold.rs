@@ -304,6 +304,10 @@ both_engines! {
             priority: 2,
             weight: 3,
             register: Some(Register { registrar: String::from("r.example"), expires_s: 600 }),
+            accept_from: [Network::parse("10.0.0.0/8"), Network::parse("::1")]
+                .into_iter()
+                .flatten()
+                .collect(),
             srtp: Srtp::Forced,
             symmetric_rtp: true,
             ..Trunk::default()
