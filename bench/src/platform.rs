@@ -107,7 +107,7 @@ fn settings(trunk: SocketAddr) -> String {
         "[http]\nlisten = \"127.0.0.1:0\"\n\
          [sip]\nlisten = \"127.0.0.1:0\"\n\
          [[trunk]]\nname = \"bench\"\naddress = \"{trunk}\"\ncaller_id = \"02191000000\"\n\
-         max_channels = 2000\nmax_cps = 2000\n"
+         max_channels = 2000\nmax_cps = 2000\nping_interval_s = 0\n"
     )
 }
 

@@ -334,6 +334,7 @@ fn read_commits(index: &Path) -> Result<u32> {
 fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {
     let now = clock::timestamp();
     Ok(Accept {
+        server: None,
         account,
         played: Played::Kept(message),
         clip_ms: CLIP_MS,

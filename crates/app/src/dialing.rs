@@ -8,7 +8,10 @@ use domain::billing::rating::rate_rounding_up;
 use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, TariffId, Timestamp};
 use domain::{NodeId, QuickSendId, Zone};
 
-pub use store::hot::{Facts as CallRecord, NodeStamp, OpenAttempt, Orphan, ReadyJob, SettleResult};
+pub use store::hot::{
+    Facts as CallRecord, Failed, NodeStamp, OpenAttempt, Orphan, PutBack, Quality, ReadyJob,
+    SettleResult,
+};
 
 use crate::{App, Failure, prices};
 
@@ -146,17 +149,13 @@ pub async fn orphans(app: &App, own: NodeId, ended_by: Timestamp) -> Result<Vec<
     Ok(app.hot().orphans(own, ended_by).await?)
 }
 
-/// Closes attempts whose INVITE was never sent, without money, and puts their sends back into the
-/// queue, due `at`. Tells for each whether it was open.
+/// Closes attempts before anything could ring, without money, and puts their sends back into the
+/// queue. Tells for each whether it was open.
 ///
 /// # Errors
 /// The database failed; nothing was changed.
-pub async fn not_sent(
-    app: &App,
-    attempts: Vec<AttemptId>,
-    at: Timestamp,
-) -> Result<Vec<bool>, Failure> {
-    Ok(app.hot().not_sent(attempts, at).await?)
+pub async fn put_back(app: &App, attempts: Vec<PutBack>) -> Result<Vec<bool>, Failure> {
+    Ok(app.hot().put_back(attempts).await?)
 }
 
 /// The samples of a message's audio, 8 kHz mono.

@@ -87,8 +87,9 @@ pub trait Blobs: Send + Sync {
 
 /// The dialer of this process, as the use cases see it. No method may block.
 pub trait Dispatch: Send + Sync {
-    /// Whether a trunk takes calls to this destination. Registered phones are not its affair.
-    fn routes(&self, destination: &Destination) -> bool;
+    /// Whether a trunk takes calls to this destination, and is one of the regional server that was
+    /// asked for. Registered phones are not its affair.
+    fn routes(&self, destination: &Destination, server: Option<u32>) -> bool;
 
     /// Room to dial at once: this node leads, nobody waits ahead, the trunk has a free channel and
     /// its pace allows a start. The room is taken until the reservation is dropped or dialled.
@@ -96,6 +97,7 @@ pub trait Dispatch: Send + Sync {
         &self,
         account: AccountId,
         destination: &Destination,
+        server: Option<u32>,
         now: Timestamp,
     ) -> Option<Reservation>;
 

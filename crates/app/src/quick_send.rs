@@ -10,6 +10,7 @@ use domain::{
 };
 use sha2::{Digest, Sha256};
 use store::hot::{Accept, AcceptRefusal, LeaseStamp, Played, Spoken};
+pub use store::quick_send::Failed as FailedAttempt;
 use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
@@ -34,6 +35,8 @@ pub struct NewSend {
     pub vote: bool,
     /// How long the callee's voice is recorded after the message, milliseconds, if it is.
     pub record_ms: Option<u32>,
+    /// The regional server that is to call, if one is asked for.
+    pub server: Option<u32>,
     /// The customer's own name for this send: asking again returns the first one.
     pub reference: Option<String>,
 }
@@ -53,6 +56,8 @@ pub struct NewTextSend {
     pub vote: bool,
     /// How long the callee's voice is recorded after the message, milliseconds, if it is.
     pub record_ms: Option<u32>,
+    /// The regional server that is to call, if one is asked for.
+    pub server: Option<u32>,
     /// The customer's own name for this send: asking again returns the first one.
     pub reference: Option<String>,
 }
@@ -130,7 +135,8 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
     if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
         return Ok(first);
     }
-    let request = request(app, &new.number, new.vote, new.record_ms).map_err(Error::Refused)?;
+    let request =
+        request(app, &new.number, new.vote, new.record_ms, new.server).map_err(Error::Refused)?;
     let order = Order::new(app, caller, request, new.reference).await?;
     let mut reads = app.read().await?;
     let message = store::message::find(&mut reads, caller.account.id, new.message).await?;
@@ -154,7 +160,7 @@ pub async fn submit_text(
     if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
         return Ok(first);
     }
-    let request = request(app, &new.number, new.vote, new.record_ms)
+    let request = request(app, &new.number, new.vote, new.record_ms, new.server)
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let script = Script::new(&new.text, new.call_from_mobile.as_deref(), new.speaker)
         .map_err(|refusal| Error::Refused(refusal.into()))?;
@@ -192,6 +198,8 @@ pub struct Story {
     pub send: QuickSend,
     /// Where it stands, live calls of this process included.
     pub status: Status,
+    /// The attempts before the last one, which their trunks failed.
+    pub failed: Vec<FailedAttempt>,
     /// What happened, in order.
     pub steps: Vec<(Timestamp, Step)>,
 }
@@ -224,7 +232,9 @@ pub async fn story(app: &App, id: QuickSendId) -> std::result::Result<Option<Sto
     let mut reads = app.read().await?;
     let Some(account) = store::quick_send::owner(&mut reads, id).await? else { return Ok(None) };
     let send = store::quick_send::find(&mut reads, account, id).await?;
+    let failed = store::quick_send::failed(&mut reads, id).await?;
     Ok(send.map(|send| Story {
+        failed,
         status: Progress::of(&send, live).status,
         steps: steps(&send),
         send,
@@ -273,7 +283,7 @@ impl Order {
         let now = app.now();
         let account = caller.account.clone();
         let reachable = match &request.destination {
-            Destination::Number(_) => app.dispatch().routes(&request.destination),
+            Destination::Number(_) => app.dispatch().routes(&request.destination, request.server),
             Destination::Extension(extension) => {
                 phone::reachable(app, account.id, extension, now).await?
             }
@@ -320,9 +330,10 @@ fn request(
     number: &str,
     vote: bool,
     record_ms: Option<u32>,
+    server: Option<u32>,
 ) -> std::result::Result<Request, Refusal> {
     match Destination::parse(number) {
-        Some(destination) => Ok(Request { destination, vote, record_ms }),
+        Some(destination) => Ok(Request { destination, vote, record_ms, server }),
         None if app.settings().quick_send_enabled => Err(Refusal::WrongNumber),
         None => Err(Refusal::Disabled),
     }
@@ -383,7 +394,7 @@ async fn accept(
     let account = order.account.id;
     let job = job(&order, blob, &admission);
     let dispatch = app.dispatch().clone();
-    let reservation = dispatch.reserve(job.account, &job.destination, order.now);
+    let reservation = dispatch.reserve(job.account, &job.destination, job.server, order.now);
     let element = element(&job, played, order.reference.as_deref(), reservation.as_ref());
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {
@@ -429,6 +440,8 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
         clip_ms: admission.clip_ms,
         vote: order.request.vote,
         record_ms: order.request.record_ms,
+        server: order.request.server,
+        trunks_failed: 0,
         tariff: order.tariff.id,
         zone: admission.zone,
         hold: admission.hold.price,
@@ -451,6 +464,7 @@ fn element(
         destination: job.destination.clone(),
         vote: job.vote,
         record_ms: job.record_ms,
+        server: job.server,
         tariff: job.tariff,
         zone: job.zone,
         hold: job.hold,

@@ -8,7 +8,9 @@ use domain::{AccountId, Timestamp, Trunk, TrunkId};
 use store::Tx;
 use store::trunk::CallerId;
 pub use store::trunk::{Kept, Source};
+pub use store::trunk_health::TrunkHealth;
 
+use crate::account::never_refused;
 use crate::{App, Error, Failure, Result};
 
 /// Why a trunk was not added or changed.
@@ -169,6 +171,27 @@ pub async fn used_by(app: &App, node: &str) -> std::result::Result<Vec<UsedTrunk
         caller_ids,
     });
     Ok(used.collect())
+}
+
+/// Writes down how a node sees its trunks, in place of what it wrote before.
+///
+/// # Errors
+/// The database failed.
+pub async fn tell_health(
+    app: &App,
+    node: &str,
+    seen: &[TrunkHealth],
+) -> std::result::Result<(), Failure> {
+    let told = app.write(async |tx| Ok(store::trunk_health::replace(tx, node, seen).await?));
+    told.await.map_err(never_refused)
+}
+
+/// How the nodes see their trunks: (node, what it wrote).
+///
+/// # Errors
+/// The database failed.
+pub async fn health(app: &App) -> std::result::Result<Vec<(String, TrunkHealth)>, Failure> {
+    Ok(store::trunk_health::list(&mut app.read().await?).await?)
 }
 
 /// How many changes there were: another number means that the trunks are to be read again.

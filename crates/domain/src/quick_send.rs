@@ -16,6 +16,8 @@ pub struct Request {
     pub vote: bool,
     /// How long the callee's voice is recorded after the message, milliseconds, if it is.
     pub record_ms: Option<u32>,
+    /// The regional server that is to call, if one is asked for.
+    pub server: Option<u32>,
 }
 
 /// Everything the decision needs, read beforehand.
@@ -31,7 +33,8 @@ pub struct Facts<'a> {
     pub window: &'a CallingWindow,
     /// Whether the operator has switched quick sends on.
     pub enabled: bool,
-    /// Whether a route (or a registered phone of the account) exists for the destination.
+    /// Whether a route (or a registered phone of the account) exists for the destination, of the
+    /// regional server that is asked for.
     pub reachable: bool,
 }
 

@@ -12,6 +12,7 @@
 //! A call in `Closing` has its outcome fixed; it waits until the peer knows, so that a trunk's
 //! channels are not counted free too early. The hard deadline ends that wait too.
 
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,12 +37,15 @@ use crate::place::{Cue, Place};
 use crate::playout::{Playing, Wheel};
 use crate::script::Script;
 
+mod bridge;
 mod ears;
 mod latch;
 mod playing;
 mod reports;
 mod traffic;
 
+use bridge::Bridge;
+pub(crate) use bridge::Errand;
 use ears::Ears;
 use latch::Latch;
 pub(crate) use playing::KeySource;
@@ -68,6 +72,10 @@ pub(crate) struct Wires {
     pub(crate) silence: Arc<Clip>,
     pub(crate) recorded: Vec<Recorded>,
     pub(crate) rtcp: Vec<RtcpTransmit>,
+    /// A clip of one silent frame: what plays while a partner says nothing.
+    pub(crate) pause: Arc<Clip>,
+    /// What calls have for each other; run after the call was touched.
+    pub(crate) errands: VecDeque<Errand>,
     /// Room for what a place says, kept between uses.
     pub(crate) cues: Vec<Cue>,
 }
@@ -127,15 +135,17 @@ pub(crate) struct Call {
     /// [`Event::Ringing`] was told.
     rang: bool,
     /// The last description of a provisional response, for a 200 that repeats none.
-    early_sdp: Option<Vec<u8>>,
+    early_sdp: Option<Box<[u8]>>,
     /// Our 200 held an offer; the answer comes with the ACK.
     awaits_answer: bool,
     /// What our 200 to a call that came in agreed on; it counts from the ACK on.
-    answered_with: Option<Negotiated>,
+    answered_with: Option<Box<Negotiated>>,
     audio: Audio,
     sound: Sound,
     /// Only where the script has something to listen for.
     ears: Option<Box<Ears>>,
+    /// Only while its script has another leg.
+    bridge: Option<Box<Bridge>>,
     answered_by: Option<Verdict>,
     early_media: Option<Progress>,
     receiver: Receiver,
@@ -156,7 +166,7 @@ pub(crate) struct Call {
     retry_after_s: Option<u32>,
 }
 
-const _: () = assert!(size_of::<Call>() <= 1_152, "what a call costs beside its SIP leg");
+const _: () = assert!(size_of::<Call>() <= 928, "what a call costs beside its SIP leg");
 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.
@@ -182,6 +192,7 @@ impl Call {
             audio: Audio::Silent,
             sound: Sound::default(),
             ears: None,
+            bridge: None,
             answered_by: None,
             early_media: None,
             receiver: Receiver::new(),
@@ -212,7 +223,7 @@ impl Call {
         Self {
             phase: Phase::Answering,
             awaits_answer: agreed.is_none(),
-            answered_with: agreed,
+            answered_with: agreed.map(Box::new),
             timeline: Timeline::default(),
             sip_code: Some(200),
             ..Self::new(now, plan, leg, media)
@@ -297,7 +308,7 @@ impl Call {
         }
         if let Some(sdp) = sdp {
             self.listen_early(&sdp, wires);
-            let first = self.early_sdp.replace(sdp).is_none();
+            let first = self.early_sdp.replace(sdp.into()).is_none();
             wires.events.extend(first.then_some(Event::EarlyMedia { call }));
         }
     }
@@ -318,7 +329,7 @@ impl Call {
         self.sip_code = Some(200);
         wires.counters.calls_answered += 1;
         wires.events.push(Event::Answered { call: self.key(), dialog });
-        let body = sdp.or_else(|| self.early_sdp.take()).unwrap_or_default();
+        let body = sdp.or_else(|| self.early_sdp.take().map(Vec::from)).unwrap_or_default();
         self.early_sdp = None;
         match sdp::read_answer(&self.local, &body) {
             Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
@@ -360,7 +371,7 @@ impl Call {
             wires.counters.calls_answered += 1;
             let ours = self.local.address.ip();
             let told = || sdp::read_answer(&self.local, sdp?).ok();
-            let agreed = self.answered_with.take().or_else(told);
+            let agreed = self.answered_with.take().map(|agreed| *agreed).or_else(told);
             return match agreed.filter(|agreed| reachable(agreed, ours)) {
                 Some(agreed) => {
                     self.follow(now, wires, |place, cues| place.answered(now, cues));

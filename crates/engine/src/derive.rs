@@ -4,6 +4,8 @@
 //! is what makes a run repeatable. SHA-256 over inputs of fixed lengths needs no HMAC: there is
 //! nothing to extend.
 
+use std::net::IpAddr;
+
 use media::srtp::{MasterKey, Suite};
 use sha2::{Digest, Sha256};
 
@@ -69,6 +71,17 @@ pub(crate) fn sip_tokens(secret: &[u8; 32], call: CallKey) -> (String, String) {
         .into();
     let (tag, branch) = digest.split_at(12);
     (hex(tag), format!("z9hG4bK{}", hex(&branch[..16])))
+}
+
+/// The Call-ID of a call that the engine begins of itself (RFC 3261 §8.1.1.4).
+pub(crate) fn call_id(secret: &[u8; 32], call: CallKey, host: IpAddr) -> String {
+    let digest: [u8; 32] = Sha256::new()
+        .chain_update(secret)
+        .chain_update(b"cid.")
+        .chain_update(call.0.to_be_bytes())
+        .finalize()
+        .into();
+    format!("{}@{host}", hex(&digest[..16]))
 }
 
 /// A secret of its own for one use, so that what one part shows does not help against another.

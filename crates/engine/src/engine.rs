@@ -3,17 +3,17 @@
 //! Before an input is looked at, everything that is due is done: first the packets, which are the
 //! most hurried, then SIP's timers, then the calls' deadlines.
 
+mod bridges;
 mod incoming;
 mod intake;
 mod requests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use incoming::Incoming;
-use media::Codec;
 use sip::{Endpoint, LegId, RequestId};
 
 use crate::call::{Call, Plan, Wires};
@@ -22,12 +22,12 @@ use crate::demux::Demux;
 use crate::derive;
 use crate::enrolment::Enrolments;
 use crate::io::{
-    AbandonedCall, CallKey, CallSpec, Clip, Command, EngineConfig, Event, Input, Outputs,
-    RtpTransmit, Target, TrunkCheck,
+    AbandonedCall, CallKey, Clip, Command, EngineConfig, Event, Input, Outputs, RtpTransmit,
+    TrunkCheck,
 };
-use crate::leg::{self, Destination};
+use crate::leg;
 use crate::limits::STRANGERS;
-use crate::outcome::{Cause, Outcome, Refusal};
+use crate::outcome::Cause;
 use crate::playout::{Notice, Wheel};
 use crate::registrar::Registrar;
 
@@ -48,6 +48,8 @@ pub struct Engine {
     abandoning: BTreeSet<CallKey>,
     checks: BTreeMap<RequestId, Check>,
     incoming: Incoming,
+    /// The number of the last second leg.
+    seconds: u64,
     registrar: Registrar,
     enrolments: Enrolments,
     notices: Vec<Notice>,
@@ -101,6 +103,7 @@ impl Engine {
         assert!(!config.rtp_ports.is_empty(), "an engine needs at least one RTP port");
         config.rtp_ports.truncate(MAX_PORTS);
         let limits = config.limits;
+        let fresh = derive::subkey(&config.fresh_secret, *b"2nd.");
         let legs = limits.calls + limits.abandoned;
         let sip = Endpoint::new(sip::Config {
             local: config.sip_local,
@@ -125,6 +128,8 @@ impl Engine {
             counters: Counters::default(),
             events: Vec::new(),
             silence: Arc::new(Clip::from_samples(&[])),
+            pause: Arc::new(Clip::from_samples(&[0; media::FRAME_SAMPLES])),
+            errands: VecDeque::new(),
             cues: Vec::new(),
             recorded: Vec::new(),
             rtcp: Vec::new(),
@@ -145,6 +150,7 @@ impl Engine {
             abandoning: BTreeSet::new(),
             checks: BTreeMap::new(),
             incoming: Incoming::default(),
+            seconds: u64::from_be_bytes(std::array::from_fn(|at| fresh[at])),
             notices: Vec::new(),
             sip_events: Vec::new(),
             touching: None,
@@ -175,7 +181,7 @@ impl Engine {
             Input::Command(command) => self.command(now, command),
             Input::Timeout => {}
         }
-        self.take_sip_events(now);
+        self.settle_down(now);
         self.end(out);
     }
 
@@ -188,7 +194,7 @@ impl Engine {
         if let Some(key) = self.touching.take() {
             self.touch(key, |call, wires| call.lose(now, wires));
         }
-        self.take_sip_events(now);
+        self.settle_down(now);
         self.end(out);
     }
 
@@ -363,50 +369,6 @@ impl Engine {
         }
     }
 
-    fn start(&mut self, now: Instant, spec: CallSpec) {
-        let call = spec.call;
-        if self.calls.contains_key(&call) {
-            self.wires.counters.starts_repeated += 1;
-            return;
-        }
-        let clip_ms = spec.script.message_ms();
-        if let Err(refusal) = self.dial(now, spec) {
-            self.wires.counters.calls_refused += 1;
-            let outcome = Box::new(Outcome::not_started(refusal, clip_ms));
-            self.wires.events.push(Event::Ended { call, outcome });
-        }
-    }
-
-    fn dial(&mut self, now: Instant, mut spec: CallSpec) -> Result<(), Refusal> {
-        if self.calls.len() >= self.config.limits.calls {
-            return Err(Refusal::Full);
-        }
-        let destination = Destination::of(&spec.target);
-        if spec.codecs.is_empty() {
-            spec.codecs = Codec::DEFAULT_ORDER.to_vec();
-        }
-        let media = self.media_end(spec.call, &spec.codecs, spec.srtp);
-        let offer = media.local.print_offer();
-        let invite =
-            leg::invite(&self.config.secret, &spec, &destination, offer).ok_or(Refusal::BadSpec)?;
-        let leg = match self.wires.sip.invite(now, invite, &mut self.wires.sip_out) {
-            Ok(leg) => leg,
-            Err(sip::Full::Taken) => return Err(Refusal::Taken),
-            Err(_) => return Err(Refusal::Full),
-        };
-        let key = spec.call;
-        self.wires.counters.calls_started += 1;
-        self.wires.events.push(Event::Dialling { call: key });
-        let (script, max_duration_ms) = (spec.script, spec.max_duration_ms);
-        let may_be_at = match &spec.target {
-            Target::Phone { address, .. } => Some(address.ip()),
-            Target::Address { address, .. } => spec.symmetric_rtp.then_some(address.ip()),
-        };
-        let plan = Plan { key, script, max_duration_ms, may_be_at };
-        self.add(key, Call::new(now, plan, leg, media));
-        Ok(())
-    }
-
     fn abandon(&mut self, now: Instant, abandoned: AbandonedCall) {
         let call = abandoned.call;
         if self.abandoning.contains(&call) {
@@ -520,7 +482,10 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use media::Codec;
+
     use super::*;
+    use crate::io::CallSpec;
     use crate::limits::Limits;
 
     fn engine() -> Engine {

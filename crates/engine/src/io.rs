@@ -5,10 +5,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use media::{Codec, EncodedClip};
 pub use sip::{Credentials, DialogSnapshot, Hop, Transmit, Transport};
+
+pub use crate::clip::Clip;
 
 use sip::registration::Standing;
 
@@ -140,7 +142,7 @@ pub enum Command {
 
 /// The identity of one attempt, given by the caller. Never used twice with one secret: the
 /// Via branch and tags of the call are derived from it. Keys from 2⁶³ on are the engine's own, of
-/// calls that came in.
+/// calls that came in and of second legs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey(pub u64);
 
@@ -148,9 +150,12 @@ impl CallKey {
     /// The first of the engine's own.
     pub(crate) const FIRST_INCOMING: Self = Self(1 << 63);
 
+    /// The first of second legs.
+    pub(crate) const FIRST_SECOND: Self = Self(3 << 62);
+
     /// Whether this is a call that came in.
     pub fn is_incoming(self) -> bool {
-        self >= Self::FIRST_INCOMING
+        (Self::FIRST_INCOMING..Self::FIRST_SECOND).contains(&self)
     }
 }
 
@@ -233,69 +238,6 @@ pub struct CallSpec {
     /// How long the whole call may last, counted from `Start`, milliseconds; at most
     /// [`crate::limits::MAX_CALL_MS`]. When it passes, the outcome is written at once.
     pub max_duration_ms: u32,
-}
-
-/// Sound in every codec, built once and shared by every call that plays it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Clip {
-    pcma: Arc<EncodedClip>,
-    pcmu: Arc<EncodedClip>,
-    /// Encoded when it is first asked for: few trunks want it.
-    g722: OnceLock<Arc<EncodedClip>>,
-}
-
-impl Clip {
-    /// Encodes linear samples at 8 kHz in the codecs of every trunk.
-    pub fn from_samples(samples: &[i16]) -> Self {
-        Self {
-            pcma: Arc::new(EncodedClip::from_samples(Codec::Pcma, samples)),
-            pcmu: Arc::new(EncodedClip::from_samples(Codec::Pcmu, samples)),
-            g722: OnceLock::new(),
-        }
-    }
-
-    /// The beep before a recording: a fifth of a second of 1000 Hz.
-    pub fn beep() -> Self {
-        // Eight samples a period: sin(0°), sin(45°), …
-        const PERIOD: [i16; 8] = [0, 5_657, 8_000, 5_657, 0, -5_657, -8_000, -5_657];
-        Self::from_samples(&PERIOD.repeat(200))
-    }
-
-    /// The clip in one codec. Asked for the first time in G.722, it is encoded at some tens of
-    /// nanoseconds a sample: [`Self::encode_for`] does that off the thread that paces packets.
-    pub fn encoded(&self, codec: Codec) -> &Arc<EncodedClip> {
-        match codec {
-            Codec::Pcma => &self.pcma,
-            Codec::Pcmu => &self.pcmu,
-            Codec::G722 => self.g722.get_or_init(|| {
-                let samples = Codec::Pcma.decode_all(self.pcma.encoded());
-                Arc::new(EncodedClip::from_samples(Codec::G722, &samples))
-            }),
-        }
-    }
-
-    /// Does all the encoding that a call with these codecs may need.
-    pub fn encode_for(&self, codecs: &[Codec]) {
-        for &codec in codecs {
-            self.encoded(codec);
-        }
-    }
-
-    /// Whether [`Self::encode_for`] has nothing left to do for these codecs.
-    pub fn is_encoded(&self, codecs: &[Codec]) -> bool {
-        !codecs.contains(&Codec::G722) || self.g722.get().is_some()
-    }
-
-    /// Bytes of audio that it holds now.
-    pub fn bytes(&self) -> usize {
-        let encoded = [Some(&self.pcma), Some(&self.pcmu), self.g722.get()];
-        encoded.into_iter().flatten().map(|clip| clip.encoded().len()).sum()
-    }
-
-    /// How long it plays, milliseconds, rounded up to whole frames.
-    pub fn duration_ms(&self) -> u32 {
-        u32::try_from(self.pcma.duration_ms()).unwrap_or(u32::MAX)
-    }
 }
 
 /// A call that was alive when its process died, as the flight recorder remembers it.
@@ -498,6 +440,14 @@ pub enum Event {
     EarlyMedia {
         /// Which call.
         call: CallKey,
+    },
+    /// Its script rings another leg, whose events follow under a key of its own; its
+    /// [`Event::Ended`] may come before or after that of this call.
+    SecondLeg {
+        /// Which call.
+        call: CallKey,
+        /// The other leg: a key of the engine's own.
+        leg: CallKey,
     },
     /// It was answered; the ACK is in the same [`Outputs`].
     Answered {

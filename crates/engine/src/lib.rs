@@ -6,6 +6,7 @@
 //! the time, draws a random number or waits.
 
 mod call;
+mod clip;
 mod counters;
 mod demux;
 mod derive;
@@ -34,7 +35,9 @@ pub use media::detect::answering_machine::{Timing, Verdict};
 pub use media::detect::progress::{NetworkTone, Progress, TONES_425};
 pub use media::rtp::PeerView;
 pub use outcome::{Cause, Outcome, Refusal, RtpSummary, Timeline};
-pub use script::{Flaw, Gather, Label, MachineDetection, OnMachine, Play, Record, Script, Step};
+pub use script::{
+    Bridge, Flaw, Gather, Label, MachineDetection, OnMachine, Play, Record, Script, SecondLeg, Step,
+};
 pub use sip::digest::Algorithm;
 pub use sip::locate::{self, Located};
 pub use sip::registration::Standing;

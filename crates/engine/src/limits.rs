@@ -15,6 +15,8 @@ pub const MAX_TRANSITIONS: u16 = 1_000;
 pub const SAME_KEY_MS: u32 = 250;
 /// The longest recording, milliseconds.
 pub const MAX_RECORDING_MS: u32 = 300_000;
+/// The longest conversation of two legs that is recorded, milliseconds.
+pub const MAX_BRIDGE_RECORDING_MS: u32 = 3_600_000;
 /// Samples of a recording that are handed over at a time.
 pub const RECORDED_SAMPLES: usize = 4_000;
 /// Samples of silence that stand for a pause of the peer, at most; a longer pause is cut to it.
@@ -70,6 +72,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { calls: 5_000, abandoned: 10_000, checks: 64, phones: 10_000 }
+        Self { calls: 5_000, abandoned: 10_000, checks: 1_024, phones: 10_000 }
     }
 }

@@ -11,7 +11,7 @@ use media::FRAME_MS;
 use crate::io::Clip;
 use crate::keys::Keys;
 use crate::limits::{DRAIN_MS, MAX_TRANSITIONS};
-use crate::script::{Gather, Label, OnMachine, Play, Record, Script, Step};
+use crate::script::{Bridge, Gather, Label, OnMachine, Play, Record, Script, SecondLeg, Step};
 
 /// Something for the call to do now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,13 @@ pub(crate) enum Cue {
     Record { max_ms: u32 },
     /// The recording is over.
     StopRecording,
+    /// Ring this leg.
+    Ring(Arc<SecondLeg>),
+    /// Hear the other leg and be heard by it, recorded for so long at most, milliseconds, if at
+    /// all.
+    Join { record_ms: Option<u32> },
+    /// Leave the other leg.
+    Part,
 }
 
 /// The place of one call in its script.
@@ -57,6 +64,8 @@ enum Stage {
     Gathering { until: Instant },
     /// Recording; silence ends it, too.
     Recording { until: Instant, silent_at: Option<Instant> },
+    /// Another leg is rung, or both talk until then at the most.
+    Bridged { joined: bool, until: Option<Instant> },
     /// The message is over; it is not known yet who heard it, or the beep is still to come.
     AwaitingBeep { until: Instant },
     /// There is nothing more to do.
@@ -110,6 +119,7 @@ impl Place {
     pub(crate) fn due_at(&self) -> Option<Instant> {
         match self.stage {
             Stage::Unanswered | Stage::Playing { .. } => None,
+            Stage::Bridged { until, .. } => until,
             Stage::Looping { until }
             | Stage::Gathering { until }
             | Stage::AwaitingBeep { until } => Some(until),
@@ -139,6 +149,9 @@ impl Place {
         match (self.stage, script.step(self.at)) {
             (Stage::Looping { .. }, Some(Step::Loop { clip, .. })) => {
                 cues.push(Cue::Play { clip: Arc::clone(clip), of_message: None });
+            }
+            (Stage::Bridged { joined: false, .. }, Some(Step::Bridge(bridge))) => {
+                cues.push(Cue::Play { clip: Arc::clone(&bridge.hold), of_message: None });
             }
             (Stage::Playing { clip }, Some(step)) => self.next_clip(now, step, clip + 1, cues),
             _ => {}
@@ -175,6 +188,9 @@ impl Place {
             {
                 self.end_recording(now, cues);
             }
+            (Stage::Bridged { .. }, Some(Step::Bridge(bridge))) if bridge.leave.contains(key) => {
+                self.leave_bridge(now, bridge, cues);
+            }
             (Stage::Gathering { .. }, Some(Step::Gather(gather)))
                 if gather.accept.contains(key) || gather.terminators.contains(key) =>
             {
@@ -201,6 +217,11 @@ impl Place {
                 if now >= until || silent_at.is_some_and(|at| now >= at) =>
             {
                 self.end_recording(now, cues);
+            }
+            (Stage::Bridged { until: Some(until), .. }, Some(Step::Bridge(bridge)))
+                if now >= until =>
+            {
+                self.leave_bridge(now, bridge, cues);
             }
             (Stage::AwaitingBeep { until }, _) if now >= until => {
                 self.leave = Leave::No;
@@ -240,10 +261,43 @@ impl Place {
             return;
         };
         self.leave = Leave::No;
-        if matches!(self.stage, Stage::Recording { .. }) {
-            cues.push(Cue::StopRecording);
+        match self.stage {
+            Stage::Recording { .. } => cues.push(Cue::StopRecording),
+            Stage::Bridged { .. } => cues.push(Cue::Part),
+            _ => {}
         }
         self.begin(now, message, cues);
+    }
+
+    /// The second leg has joined this one.
+    pub(crate) fn joined(&mut self, now: Instant, cues: &mut Vec<Cue>) {
+        let script = Arc::clone(&self.script);
+        if let (Stage::Bridged { joined: false, .. }, Some(Step::Bridge(bridge))) =
+            (self.stage, script.step(self.at))
+        {
+            self.stage = Stage::Bridged { joined: true, until: Some(now + millis(bridge.max_ms)) };
+            cues.push(Cue::Join { record_ms: bridge.record.then_some(bridge.max_ms) });
+        }
+    }
+
+    /// The other leg is gone, or there never was one.
+    pub(crate) fn parted(&mut self, now: Instant, cues: &mut Vec<Cue>) {
+        let Stage::Bridged { joined, .. } = self.stage else { return };
+        let script = Arc::clone(&self.script);
+        let label = match script.step(self.at) {
+            Some(Step::Bridge(bridge)) if joined => bridge.on_ended,
+            Some(Step::Bridge(bridge)) => bridge.on_failed,
+            _ => None,
+        };
+        cues.push(Cue::Hush);
+        self.begin(now, label.map_or(self.at + 1, |label| usize::from(label.0)), cues);
+    }
+
+    fn leave_bridge(&mut self, now: Instant, bridge: &Bridge, cues: &mut Vec<Cue>) {
+        let Stage::Bridged { joined, .. } = self.stage else { return };
+        cues.extend([Cue::Part, Cue::Hush]);
+        let label = if joined { bridge.on_ended } else { bridge.on_failed };
+        self.begin(now, label.map_or(self.at + 1, |label| usize::from(label.0)), cues);
     }
 
     fn await_beep(&mut self, now: Instant) {
@@ -303,6 +357,19 @@ impl Place {
                     }
                     return;
                 }
+                Some(Step::Bridge(bridge)) => {
+                    if bridge.hold.duration_ms() > 0 {
+                        cues.push(Cue::Play { clip: Arc::clone(&bridge.hold), of_message: None });
+                    }
+                    cues.push(Cue::Ring(Arc::clone(&bridge.leg)));
+                    self.stage = Stage::Bridged { joined: false, until: None };
+                    return;
+                }
+                Some(Step::Join) => {
+                    cues.push(Cue::Join { record_ms: None });
+                    self.stage = Stage::Bridged { joined: true, until: None };
+                    return;
+                }
                 Some(Step::GoTo(label)) => self.at = usize::from(label.0),
             }
         }
@@ -314,7 +381,9 @@ impl Place {
             Step::Message(play) | Step::Play(play) => play,
             Step::Gather(gather) => &gather.prompt,
             Step::Record(record) => &record.beep,
-            Step::Loop { .. } | Step::GoTo(_) | Step::HangUp => return,
+            Step::Loop { .. } | Step::Bridge(_) | Step::Join | Step::GoTo(_) | Step::HangUp => {
+                return;
+            }
         };
         if self.play(play, clip, cues) {
             return;

@@ -7,12 +7,16 @@
 
 use std::sync::Arc;
 
+use media::Codec;
 use media::detect::answering_machine::Timing;
 use media::detect::progress::{NetworkTone, TONES_425};
 
-use crate::io::Clip;
+use crate::io::{Clip, Credentials, Srtp, Target};
 use crate::keys::{KeySet, Keys};
-use crate::limits::{BEEP_WAIT_MS, MAX_BRANCHES, MAX_CLIPS, MAX_KEYS, MAX_RECORDING_MS, MAX_STEPS};
+use crate::limits::{
+    BEEP_WAIT_MS, MAX_BRANCHES, MAX_BRIDGE_RECORDING_MS, MAX_CLIPS, MAX_KEYS, MAX_RECORDING_MS,
+    MAX_STEPS,
+};
 
 /// A checked script. The call is hung up after its last step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,12 @@ pub enum Step {
     Gather(Gather),
     /// Records what the peer says.
     Record(Record),
+    /// Rings somebody else and joins the two: each hears the other.
+    Bridge(Bridge),
+    /// In the script of a [`SecondLeg`]: is joined with the leg that rang it, until that leaves.
+    /// The first leg waits for this step. Elsewhere there is nobody to join, and the script goes
+    /// on.
+    Join,
     /// Goes on elsewhere.
     GoTo(Label),
     /// Ends the call.
@@ -67,6 +77,14 @@ impl Play {
     /// One clip that nothing cuts off.
     pub fn whole(clip: Arc<Clip>) -> Self {
         Self { clips: vec![clip], barge_in: KeySet::NONE }
+    }
+
+    /// The digits of a number, said one by one: `digits` has a clip for each of 0 to 9. What is no
+    /// digit is passed over, and so is what comes after [`MAX_CLIPS`] of them.
+    pub fn digits(digits: &[Arc<Clip>; 10], number: &str) -> Self {
+        let said = number.chars().filter_map(|letter| usize::try_from(letter.to_digit(10)?).ok());
+        let clips = said.take(MAX_CLIPS).map(|digit| Arc::clone(&digits[digit])).collect();
+        Self { clips, barge_in: KeySet::NONE }
     }
 
     /// How long it plays, milliseconds.
@@ -139,6 +157,54 @@ pub struct Record {
     pub terminators: KeySet,
 }
 
+/// Another leg, to be joined with this one.
+///
+/// Whoever hangs up ends the conversation. When it is the second leg, or the time is over, or a key
+/// says so, this script goes on; when it is this call, the script of the second leg goes on behind
+/// its [`Step::Join`], or it is hung up if it has not come to that yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    /// Who is rung.
+    pub leg: Arc<SecondLeg>,
+    /// Played over and over until the second leg joins; silence when it is empty.
+    pub hold: Arc<Clip>,
+    /// How long both may talk, milliseconds.
+    pub max_ms: u32,
+    /// Keys of this leg that end the conversation.
+    pub leave: KeySet,
+    /// Both are recorded together from when they are joined, as [`crate::Recorded`] of this call;
+    /// then `max_ms` is at most [`MAX_BRIDGE_RECORDING_MS`]. While this leg holds the call, nothing
+    /// is added.
+    pub record: bool,
+    /// Where to go on after a conversation. `None`: the next step.
+    pub on_ended: Option<Label>,
+    /// Where to go on when the second leg never joined. `None`: the next step.
+    pub on_failed: Option<Label>,
+}
+
+/// Whom a [`Bridge`] rings, and what that leg does. It counts as a call of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondLeg {
+    /// Where it goes.
+    pub target: Target,
+    /// The URI of its From header.
+    pub from_uri: String,
+    /// For a 401 or 407.
+    pub credentials: Option<Credentials>,
+    /// Codecs in the order of preference, whatever the first leg has. Empty: PCMA, PCMU.
+    pub codecs: Vec<Codec>,
+    /// Whether its sound is encrypted.
+    pub srtp: Srtp,
+    /// Whether sound is sent to where it comes from.
+    pub symmetric_rtp: bool,
+    /// What it does once it is answered, with a [`Step::Join`] somewhere and no [`Bridge`].
+    pub script: Arc<Script>,
+    /// How long to wait for its answer, milliseconds.
+    pub ring_timeout_ms: u32,
+    /// How long it may last from when it is rung, milliseconds.
+    pub max_duration_ms: u32,
+}
+
 /// Finding out who answered, while the script goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineDetection {
@@ -190,8 +256,10 @@ pub enum Flaw {
     TwoMessages,
     /// A gathering that cannot be complete: no key is enough, or more than are kept.
     NeverComplete,
-    /// A recording longer than [`MAX_RECORDING_MS`].
+    /// A recording longer than [`MAX_RECORDING_MS`], or [`MAX_BRIDGE_RECORDING_MS`] of two legs.
     RecordingTooLong,
+    /// The script of a second leg never joins the first, or rings a third.
+    NotASecondLeg,
 }
 
 impl std::fmt::Display for Flaw {
@@ -204,6 +272,7 @@ impl std::fmt::Display for Flaw {
             Self::TwoMessages => "the script has two messages",
             Self::NeverComplete => "a gathering of the script can never be complete",
             Self::RecordingTooLong => "a recording of the script is too long",
+            Self::NotASecondLeg => "the script of a second leg must join the first and ring nobody",
         })
     }
 }
@@ -285,8 +354,9 @@ impl Step {
             Self::Message(play) | Self::Play(play) => play.check(),
             Self::Gather(gather) => gather.check(steps),
             Self::Record(record) => record.check(),
+            Self::Bridge(bridge) => bridge.check(steps),
             Self::GoTo(label) => label.check(steps),
-            Self::Loop { .. } | Self::HangUp => Ok(()),
+            Self::Join | Self::Loop { .. } | Self::HangUp => Ok(()),
         }
     }
 }
@@ -297,8 +367,9 @@ impl Step {
             Self::Message(play) | Self::Play(play) => !play.barge_in.is_empty(),
             Self::Loop { barge_in, .. } => !barge_in.is_empty(),
             Self::Record(record) => !record.terminators.is_empty(),
+            Self::Bridge(bridge) => !bridge.leave.is_empty(),
             Self::Gather(_) => true,
-            Self::GoTo(_) | Self::HangUp => false,
+            Self::Join | Self::GoTo(_) | Self::HangUp => false,
         }
     }
 }
@@ -307,6 +378,21 @@ impl Record {
     fn check(&self) -> Result<(), Flaw> {
         self.beep.check()?;
         if self.max_ms > MAX_RECORDING_MS { Err(Flaw::RecordingTooLong) } else { Ok(()) }
+    }
+}
+
+impl Bridge {
+    fn check(&self, steps: usize) -> Result<(), Flaw> {
+        let theirs = &self.leg.script.steps;
+        let joins = theirs.iter().any(|step| matches!(step, Step::Join));
+        if !joins || theirs.iter().any(|step| matches!(step, Step::Bridge(_))) {
+            return Err(Flaw::NotASecondLeg);
+        }
+        if self.record && self.max_ms > MAX_BRIDGE_RECORDING_MS {
+            return Err(Flaw::RecordingTooLong);
+        }
+        let mut labels = self.on_ended.iter().chain(&self.on_failed);
+        labels.try_for_each(|label| label.check(steps))
     }
 }
 

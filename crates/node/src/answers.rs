@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use app::Failure;
-use app::dialing::ReadyJob;
+use app::dialing::{Failed, ReadyJob};
 use domain::{AttemptId, Disposition, QuickSendId};
 use engine::CallKey;
 
@@ -28,7 +28,8 @@ impl Node {
             Answer::Leased(result) => self.on_leased(now, result),
             Answer::Settled(result) => self.on_settled(now, result),
             Answer::Expired(sends, result) => self.on_expired(now, sends, result),
-            Answer::NotSent(result) => self.on_returned(now, result),
+            Answer::PutBack(result) => self.on_returned(now, result),
+            Answer::TrunkHealth(result) => self.on_health_told(now, result),
             Answer::Reconciled(result) => self.on_reconciled(now, result),
             Answer::Prepared(call, result) => self.on_prepared(now, call, result),
         }
@@ -89,6 +90,7 @@ impl Node {
                 self.hold(now, attempt, &waiting.job, trunk, Box::new(room));
             } else {
                 // It is in the queue no more, or our lease was too old: the table tells.
+                self.tried.forget(waiting.job.quick_send);
                 let soon = now.steady.plus_us(LOOK_AGAIN_US);
                 self.reading.next_at = self.reading.next_at.min(soon);
             }
@@ -104,6 +106,7 @@ impl Node {
         for settled in self.settlements.settled() {
             self.stats.settled += 1;
             self.app.live().remove(settled.ended.attempt.quick_send);
+            self.tried.forget(settled.ended.attempt.quick_send);
             self.released.push(Released { shard: settled.shard, call: settled.call });
         }
     }
@@ -113,6 +116,9 @@ impl Node {
             Ok(()) => {
                 self.under_way.answered(Kind::Expire);
                 self.stats.expired += sends.len() as u64;
+                for send in sends {
+                    self.tried.forget(send);
+                }
             }
             Err(failure) => {
                 self.expired.extend(sends);
@@ -125,15 +131,30 @@ impl Node {
         let returned = std::mem::take(&mut self.under_way.returns);
         if let Err(failure) = result {
             self.returns.extend(returned);
-            return self.failed(now, Kind::NotSent, &failure);
+            return self.failed(now, Kind::PutBack, &failure);
         }
-        self.under_way.answered(Kind::NotSent);
-        for back in returned {
-            self.stats.not_sent += 1;
-            self.released.push(Released { shard: back.shard, call: key(back.attempt) });
+        self.under_way.answered(Kind::PutBack);
+        for Return { shard, back } in returned {
+            if back.failure == Failed::default() {
+                self.stats.not_sent += 1;
+            } else {
+                self.stats.failed_over += 1;
+            }
+            self.released.push(Released { shard, call: key(back.attempt) });
         }
-        // They are in the table of waiting sends again.
+        // They are in the table of waiting sends again, at their old places.
+        self.reading.after = FROM_START;
         self.reading.next_at = now.steady;
+    }
+
+    fn on_health_told(&mut self, now: Moment, result: Result<(), Failure>) {
+        match result {
+            Ok(()) => self.under_way.answered(Kind::TrunkHealth),
+            Err(failure) => {
+                self.watch.not_told();
+                self.failed(now, Kind::TrunkHealth, &failure);
+            }
+        }
     }
 
     fn on_reconciled(&mut self, now: Moment, result: Result<Open, Failure>) {
@@ -161,7 +182,7 @@ impl Node {
         for &attempt in self.reconciling.unknown.intersection(&unknown) {
             tracing::warn!(attempt = attempt.pack(), "an attempt that nobody dials goes back");
             let shard = self.shard_of(key(attempt));
-            self.returns.push(Return { attempt, shard, due: now.wall });
+            self.returns.push(Return::unsent(attempt, shard, now.wall));
         }
         self.reconciling.unknown = unknown;
     }

@@ -84,10 +84,14 @@ pub struct Trunk {
     pub priority: u32,
     /// Its share of the calls among trunks of equal priority, at least 1.
     pub weight: u32,
+    /// How often it is asked whether it is there, seconds; 0 for never.
+    pub ping_interval_s: u32,
+    /// The regional servers that it is one of.
+    pub server_ids: Vec<u32>,
 }
 
 impl Trunk {
-    /// A trunk that takes every number, over UDP and without credentials.
+    /// A trunk that takes every number, over UDP, without credentials and pings.
     pub fn new(name: &str, address: SocketAddr, caller_id: &str, caps: Caps) -> Self {
         Self {
             name: name.to_owned(),
@@ -105,6 +109,8 @@ impl Trunk {
             prefixes: Vec::new(),
             priority: 0,
             weight: 1,
+            ping_interval_s: 0,
+            server_ids: Vec::new(),
         }
     }
 }

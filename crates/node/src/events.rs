@@ -11,28 +11,30 @@ use crate::turn::PAUSE_MS;
 
 impl Node {
     /// Takes what a shard reported, in its order. Step afterwards. Events about phones and their
-    /// calls, registrations with trunks and checks of them are the server's own affair and ignored
-    /// here.
+    /// calls are the server's own affair and ignored here.
     pub fn on_events(&mut self, now: Moment, shard: usize, events: Vec<Event>) {
         for event in events {
             match event {
                 Event::Dialling { call } => self.on_dialling(call),
                 // Many carriers play the ringing tone as early media and send no 180.
                 Event::Ringing { call } | Event::EarlyMedia { call } => {
-                    self.show(call, Status::Ringing);
+                    self.show(now, call, Status::Ringing);
                 }
-                Event::Answered { call, .. } => self.show(call, Status::Answered),
+                Event::Answered { call, .. } => self.show(now, call, Status::Answered),
                 Event::Ended { call, outcome } => self.on_ended(now, shard, call, &outcome),
                 Event::Abandoned { call } => self.end_abandoned(call),
                 Event::FirstAudio { .. }
                 | Event::Progress { .. }
                 | Event::Key { .. }
                 | Event::Incoming { .. }
+                | Event::SecondLeg { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
-                | Event::TrunkRegistration { .. }
-                | Event::TrunkLeft { .. }
-                | Event::TrunkChecked { .. } => {}
+                | Event::TrunkLeft { .. } => {}
+                Event::TrunkRegistration { trunk, standing } => {
+                    self.on_registration(&trunk, standing);
+                }
+                Event::TrunkChecked { check, sip_code, .. } => self.on_pinged(now, check, sip_code),
             }
         }
     }
@@ -52,8 +54,8 @@ impl Node {
             | Command::SetTrunks(_)
             | Command::Answer { .. }
             | Command::Reject { .. }
-            | Command::SetRegistrations(_)
-            | Command::CheckTrunk(_) => {}
+            | Command::SetRegistrations(_) => {}
+            Command::CheckTrunk(check) => self.watch.unsent(check.check),
         }
     }
 
@@ -63,8 +65,9 @@ impl Node {
         }
     }
 
-    fn show(&mut self, call: CallKey, status: Status) {
+    fn show(&mut self, now: Moment, call: CallKey, status: Status) {
         if let Some(call) = self.calls.get(&call) {
+            self.gate.served(&call.callee, now);
             self.app.live().set(call.attempt.quick_send, status);
         }
     }
@@ -78,6 +81,9 @@ impl Node {
         match verdict(call.attempt, &call.terms, outcome, started.wall) {
             Verdict::NotSent => self.send_back(key, now.wall.plus_ms(PAUSE_MS)),
             Verdict::Ended(ended) => {
+                if self.fail_over(now, key, outcome, &ended) {
+                    return;
+                }
                 self.calls.remove(&key);
                 self.settlements.push(Unsettled::new(key, shard, *ended));
             }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use app::dialing::{NodeStamp, PHONES, ReadyJob};
 use app::ports::{Dispatch, Reservation};
+use domain::dialer::health::{Condition, Entry, Health, Shut, TrunkFailure};
 use domain::dialer::pacing::Gcra;
 use domain::dialer::route::{Turn, trunks_for};
 use domain::{AccountId, Destination, Timestamp};
@@ -65,6 +66,9 @@ struct Line {
     /// Whether new calls may take it: the trunk is there and not switched off.
     open: bool,
     prefixes: Vec<String>,
+    /// The regional servers that it is one of.
+    server_ids: Vec<u32>,
+    health: Health,
     turn: Turn,
     weight: u32,
     caps: Caps,
@@ -83,6 +87,23 @@ pub(crate) enum Callee {
     Phone(AccountId, String),
 }
 
+/// What is asked of a route.
+pub(crate) struct Wanted<'a> {
+    /// Whom to call.
+    pub(crate) destination: &'a Destination,
+    /// The regional server that is to call, if one is asked for.
+    pub(crate) server: Option<u32>,
+    /// Trunks that have failed this send before.
+    pub(crate) without: &'a [String],
+}
+
+impl<'a> Wanted<'a> {
+    /// A send that no trunk has failed yet.
+    pub(crate) fn of(destination: &'a Destination, server: Option<u32>) -> Self {
+        Self { destination, server, without: &[] }
+    }
+}
+
 impl Callee {
     pub(crate) fn of(account: AccountId, destination: &Destination) -> Self {
         match destination {
@@ -98,6 +119,8 @@ impl Line {
             name: name.to_owned(),
             open: true,
             prefixes: Vec::new(),
+            server_ids: Vec::new(),
+            health: Health::default(),
             turn: Turn::first(0),
             weight: 1,
             caps,
@@ -111,6 +134,7 @@ impl Line {
     fn become_trunk(&mut self, trunk: &Trunk) {
         self.open = trunk.enabled;
         self.prefixes.clone_from(&trunk.prefixes);
+        self.server_ids.clone_from(&trunk.server_ids);
         self.turn = self.turn.with_priority(trunk.priority);
         self.weight = trunk.weight;
         if self.caps.max_cps != trunk.caps.max_cps {
@@ -120,14 +144,21 @@ impl Line {
         self.caps = trunk.caps;
     }
 
-    fn has_room(&mut self, steady: Timestamp) -> Result<(), NoRoom> {
+    /// Takes a start, if there is room and the trunk is well.
+    fn enter(&mut self, steady: Timestamp) -> Result<Entry, NoRoom> {
         if self.in_use >= self.caps.max_channels {
             return Err(NoRoom::Channels);
         }
+        let entry = self.health.admits(steady).map_err(|shut| match shut {
+            Shut::Until(at) => NoRoom::Until(at),
+            Shut::UntilTold => NoRoom::Channels,
+        })?;
         if !self.pace.take(steady) {
-            return Err(NoRoom::Pace(self.pace.next_start()));
+            return Err(NoRoom::Until(self.pace.next_start()));
         }
-        Ok(())
+        self.health.entered(entry);
+        self.in_use += 1;
+        Ok(entry)
     }
 }
 
@@ -135,6 +166,10 @@ struct Busy {
     line: Option<usize>,
     /// An INVITE may have been sent: the start is used up and the number rests afterwards.
     dialled: bool,
+    /// The trunk failed it before anything could ring: nothing has to rest.
+    failed: bool,
+    /// As what it took its trunk; [`Entry::Usual`] once the trunk was judged by it.
+    entry: Entry,
 }
 
 /// Room for one call. Dropping it gives back the channel and the number, and the start too unless
@@ -157,10 +192,11 @@ impl Drop for Room {
 pub(crate) enum NoRoom {
     /// The number is in a call, or rests after one.
     Callee,
-    /// Every channel of its lines is taken.
+    /// Every channel of its lines is taken, or they are not well.
     Channels,
-    /// The pace of its lines allows the next start at this moment of the steady clock.
-    Pace(Timestamp),
+    /// A start may be possible at this moment of the steady clock, by the pace of its lines or
+    /// since a quarantine is over.
+    Until(Timestamp),
     /// No line takes it.
     NoRoute,
 }
@@ -169,8 +205,8 @@ impl NoRoom {
     /// A start is possible at `at`, if not sooner.
     fn or_at(self, at: Timestamp) -> Self {
         match self {
-            Self::Pace(sooner) => Self::Pace(sooner.min(at)),
-            _ => Self::Pace(at),
+            Self::Until(sooner) => Self::Until(sooner.min(at)),
+            _ => Self::Until(at),
         }
     }
 }
@@ -210,9 +246,50 @@ impl Gate {
         state.resting.retain(|_, until| *until > now.steady);
     }
 
-    /// The route of calls to `destination`, until the trunks are replaced.
-    pub(crate) fn route_for(&self, destination: &Destination) -> Option<usize> {
-        self.state().route_for(destination)
+    /// The route of a call, until the trunks are replaced.
+    pub(crate) fn route_for(&self, wanted: &Wanted<'_>) -> Option<usize> {
+        self.state().route_for(wanted)
+    }
+
+    /// The trunk of the call to this number has brought it to its callee.
+    pub(crate) fn served(&self, callee: &Callee, now: Moment) {
+        self.state().judge(callee, |health, busy| health.served(now.steady, busy.entry));
+    }
+
+    /// The trunk of the call to this number has failed it before anything could ring.
+    pub(crate) fn failed(&self, callee: &Callee, failure: TrunkFailure, now: Moment) {
+        self.state().judge(callee, |health, busy| {
+            health.failed(now.steady, busy.entry, failure);
+            busy.failed = true;
+        });
+    }
+
+    /// Whether anything was heard of the trunk of the call to this number after `since`.
+    pub(crate) fn was_heard_after(&self, callee: &Callee, since: Timestamp) -> bool {
+        let state = self.state();
+        let line = state.busy.get(callee).and_then(|busy| busy.line);
+        line.and_then(|line| state.lines.get(line))
+            .is_some_and(|line| line.health.was_heard_after(since))
+    }
+
+    /// What is known of the health of a trunk changes.
+    pub(crate) fn tell_of(&self, trunk: &str, news: impl FnOnce(&mut Health)) {
+        let mut state = self.state();
+        let line = state.lines.iter_mut().skip(PHONES_LINE + 1).find(|line| line.name == trunk);
+        line.map(|line| &mut line.health).map(news).unwrap_or_default();
+    }
+
+    /// How each trunk stands: its name, its condition (`None` when it is there no more), and until
+    /// when it is quarantined, by the steady clock.
+    pub fn conditions(&self, steady: Timestamp) -> Vec<(String, Option<Condition>, Timestamp)> {
+        let state = self.state();
+        let trunks = state.lines.iter().skip(PHONES_LINE + 1);
+        let told = trunks.map(|line| {
+            let condition = line.open.then(|| line.health.condition(steady));
+            let until = line.health.quarantined_until().unwrap_or(steady);
+            (line.name.clone(), condition, until)
+        });
+        told.collect()
     }
 
     /// Says for which routes jobs wait.
@@ -237,7 +314,8 @@ impl Gate {
         if let Some(line) = line {
             state.lines[line].in_use += 1;
         }
-        state.busy.insert(callee.clone(), Busy { line, dialled: true });
+        let busy = Busy { line, dialled: true, failed: false, entry: Entry::Usual };
+        state.busy.insert(callee.clone(), busy);
         drop(state);
         Some(Room { gate: self.clone(), callee: callee.clone(), trunk: trunk.to_owned() })
     }
@@ -285,11 +363,13 @@ impl Gate {
         let Some(busy) = state.busy.remove(callee) else { return };
         if let Some(line) = busy.line.and_then(|line| state.lines.get_mut(line)) {
             line.in_use = line.in_use.saturating_sub(1);
+            line.health.left(busy.entry);
             if !busy.dialled {
                 line.pace.give_back();
             }
         }
         if busy.dialled
+            && !busy.failed
             && let Some(now) = state.now
         {
             let until = now.steady.plus_us(state.rest_us);
@@ -330,10 +410,21 @@ impl State {
         self.lines.len() - 1
     }
 
-    fn route_for(&mut self, destination: &Destination) -> Option<usize> {
-        let lines = match destination {
+    /// Lets a call say something of its trunk, after which it does not try it any more.
+    fn judge(&mut self, callee: &Callee, what: impl FnOnce(&mut Health, &mut Busy)) {
+        let Some(busy) = self.busy.get_mut(callee) else { return };
+        // A phone that fails says nothing of the others.
+        let line = busy.line.filter(|line| *line != PHONES_LINE);
+        if let Some(line) = line.and_then(|line| self.lines.get_mut(line)) {
+            what(&mut line.health, busy);
+            busy.entry = Entry::Usual;
+        }
+    }
+
+    fn route_for(&mut self, wanted: &Wanted<'_>) -> Option<usize> {
+        let lines = match wanted.destination {
             Destination::Extension(_) => vec![PHONES_LINE],
-            Destination::Number(number) => self.lines_for(number.national()),
+            Destination::Number(number) => self.lines_for(number.national(), wanted),
         };
         if lines.is_empty() {
             return None;
@@ -345,12 +436,18 @@ impl State {
         }))
     }
 
-    fn lines_for(&self, national: &str) -> Vec<usize> {
-        let open: Vec<usize> =
-            (PHONES_LINE + 1..self.lines.len()).filter(|line| self.lines[*line].open).collect();
+    fn lines_for(&self, national: &str, wanted: &Wanted<'_>) -> Vec<usize> {
+        // While no trunk is one of a regional server, asking for one is read past.
+        let regional = self.lines.iter().any(|line| line.open && !line.server_ids.is_empty());
+        let server = wanted.server.filter(|_| regional);
+        let open: Vec<usize> = (PHONES_LINE + 1..self.lines.len())
+            .filter(|line| self.lines[*line].open)
+            .filter(|line| server.is_none_or(|id| self.lines[*line].server_ids.contains(&id)))
+            .collect();
         let prefixes =
             open.iter().map(|line| self.lines[*line].prefixes.iter().map(String::as_str));
-        trunks_for(prefixes, national).into_iter().map(|position| open[position]).collect()
+        let takes = trunks_for(prefixes, national).into_iter().map(|position| open[position]);
+        takes.filter(|line| !wanted.without.contains(&self.lines[*line].name)).collect()
     }
 
     /// Whether a route has a line in common with one for which somebody waits.
@@ -371,20 +468,20 @@ impl State {
         let mut why = NoRoom::Channels;
         for (position, &line) in order.iter().enumerate() {
             let chosen = &mut self.lines[line];
-            match chosen.has_room(steady) {
-                Ok(()) => {
+            match chosen.enter(steady) {
+                Ok(entry) => {
                     let turn = chosen.turn;
                     chosen.turn = turn.taken(chosen.weight);
-                    chosen.in_use += 1;
                     let trunk = chosen.name.clone();
                     for &skipped in &order[..position] {
                         let skipped = &mut self.lines[skipped];
                         skipped.turn = skipped.turn.passed_over_for(turn);
                     }
-                    self.busy.insert(callee.clone(), Busy { line: Some(line), dialled: false });
+                    let busy = Busy { line: Some(line), dialled: false, failed: false, entry };
+                    self.busy.insert(callee.clone(), busy);
                     return Ok(trunk);
                 }
-                Err(NoRoom::Pace(at)) => why = why.or_at(at),
+                Err(NoRoom::Until(at)) => why = why.or_at(at),
                 Err(_) => {}
             }
         }
@@ -402,19 +499,20 @@ impl State {
 }
 
 impl Dispatch for Gate {
-    fn routes(&self, destination: &Destination) -> bool {
-        self.state().route_for(destination).is_some()
+    fn routes(&self, destination: &Destination, server: Option<u32>) -> bool {
+        self.state().route_for(&Wanted::of(destination, server)).is_some()
     }
 
     fn reserve(
         &self,
         account: AccountId,
         destination: &Destination,
+        server: Option<u32>,
         now: Timestamp,
     ) -> Option<Reservation> {
         let mut state = self.state();
         let stamp = state.stamp?;
-        let route = state.route_for(destination)?;
+        let route = state.route_for(&Wanted::of(destination, server))?;
         let steady = state.steady_at(now)?;
         if state.is_waited_for(route) {
             return None;

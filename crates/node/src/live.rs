@@ -39,6 +39,12 @@ pub(crate) struct Terms {
     pub(crate) clip_ms: u32,
     /// When it is too late to start.
     pub(crate) expires_at: Timestamp,
+    /// The regional server that is to call.
+    pub(crate) server: Option<u32>,
+    /// How many trunks failed its send before.
+    pub(crate) trunks_failed: u32,
+    /// Its place in the line, should it have to go back there.
+    pub(crate) due_at: Timestamp,
 }
 
 /// How far a call in hand is.
@@ -69,6 +75,9 @@ impl Terms {
             record_ms: job.record_ms,
             clip_ms: job.clip_ms,
             expires_at: job.expires_at,
+            server: job.server,
+            trunks_failed: job.trunks_failed,
+            due_at: job.due_at,
         }
     }
 
@@ -81,6 +90,9 @@ impl Terms {
             record_ms: None,
             clip_ms: open.clip_ms,
             expires_at: open.expires_at,
+            server: open.server,
+            trunks_failed: open.trunks_failed,
+            due_at: open.started_at,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use app::dialing::{self, NodeStamp};
+use app::dialing::{self, Failed, NodeStamp, PutBack};
 use app::{App, Failure};
 use domain::{AttemptId, QuickSendId, Timestamp};
 use engine::{CallKey, Command};
@@ -12,6 +12,7 @@ use engine::{CallKey, Command};
 use crate::clips::Clips;
 use crate::config::NodeConfig;
 use crate::dialer::{Waiting, WaitingLine};
+use crate::failover::Tried;
 use crate::gate::{Gate, Room};
 use crate::heartbeat::Heartbeat;
 use crate::live::{self, Call, Stage};
@@ -19,6 +20,7 @@ use crate::moment::Moment;
 use crate::recorder::{Recorder, SlotFile};
 use crate::servers::Marks;
 use crate::settle::Settlements;
+use crate::trunk_watch::TrunkWatch;
 use crate::under_way::{Kind, UnderWay};
 use crate::work::{Task, Work};
 
@@ -41,8 +43,11 @@ pub struct Node {
     /// Calls of a killed process that are being ended, by when we stop waiting for that.
     pub(crate) abandoned: BTreeSet<(Timestamp, CallKey)>,
     pub(crate) settlements: Settlements,
-    /// Attempts that were not sent, with the shard that may have a record of them.
+    /// Attempts whose sends go back to the queue.
     pub(crate) returns: Vec<Return>,
+    /// The trunks that failed a send that waits for another one.
+    pub(crate) tried: Tried,
+    pub(crate) watch: TrunkWatch,
     pub(crate) expired: Vec<QuickSendId>,
     /// Chosen for the next lease.
     pub(crate) chosen: Vec<(Waiting, Room)>,
@@ -59,13 +64,20 @@ pub struct Node {
     pub(crate) stats: NodeStats,
 }
 
-/// An attempt that goes back to the queue.
-#[derive(Debug, Clone, Copy)]
+/// An attempt whose send goes back to the queue.
+#[derive(Debug, Clone)]
 pub(crate) struct Return {
-    pub(crate) attempt: AttemptId,
+    /// The shard that may have a record of it.
     pub(crate) shard: usize,
-    /// From when on it may be called again.
-    pub(crate) due: Timestamp,
+    pub(crate) back: PutBack,
+}
+
+impl Return {
+    /// Nothing was sent. From `due` on it may be called again.
+    pub(crate) fn unsent(attempt: AttemptId, shard: usize, due: Timestamp) -> Self {
+        let failure = Failed::default();
+        Self { shard, back: PutBack { attempt, ended_at: due, due_at: due, failure } }
+    }
 }
 
 /// How far the table of waiting sends has been read.
@@ -137,6 +149,8 @@ pub struct NodeStats {
     pub expired: u64,
     /// Attempts that went back to the queue because nothing had been sent, since the start.
     pub not_sent: u64,
+    /// Attempts that their trunk failed and that another one was to carry, since the start.
+    pub failed_over: u64,
     /// Calls of earlier processes that were ended or settled by this one.
     pub recovered: u64,
     /// Requests to the database or the blob store that failed since the start.
@@ -180,6 +194,8 @@ impl Node {
             abandoned: BTreeSet::new(),
             settlements: Settlements::default(),
             returns: Vec::new(),
+            tried: Tried::default(),
+            watch: TrunkWatch::default(),
             expired: Vec::new(),
             chosen: Vec::new(),
             under_way: UnderWay::default(),
@@ -207,6 +223,7 @@ impl Node {
         self.line.tick(now.wall);
         self.take_expired(now);
         self.give_up_abandoned(now);
+        self.watch_trunks(now);
         let pace_at = self.choose(now);
         let wire_at = self.dial(now);
         let work = self.order_work(now);
@@ -290,6 +307,7 @@ impl Node {
             .into_iter()
             .chain(paces)
             .chain(self.line.next_time().map(steady))
+            .chain(self.watch.next_time())
             .chain(self.under_way.pauses())
             .chain(self.abandoned.first().map(|(deadline, _)| *deadline))
             .chain(self.line.has_aside().then(|| self.gate.next_rested()).flatten())

@@ -7,6 +7,7 @@
 //! | none, and the recorder's file has served the attempt's epoch | not sent: free, called again |
 //! | none, and it has not (another host's file, power loss, a torn slot) | as dialled |
 //! | ended, nothing was sent | not sent |
+//! | ended, its trunk failed it before anything could ring | called again by another trunk |
 //! | ended | settled exactly as it ended |
 //! | dialled or ringing | never called again: cancelled, `NetworkFailure`, no charge |
 //! | answered | never called again: hung up, charged for what was recorded as heard |
@@ -23,7 +24,7 @@ use crate::live::{Call, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Released, Return};
 use crate::recorder::{Phase, RecordedCall, Recorder, SlotError, SlotFile};
-use crate::settle::{Unsettled, Verdict, decided, verdict};
+use crate::settle::{Judgement, Unsettled, Verdict, decided, judgement, verdict};
 use crate::spec;
 use crate::work::Task;
 
@@ -32,6 +33,8 @@ use crate::work::Task;
 pub(crate) enum Remedy {
     /// Its INVITE was never sent: the send goes back to the queue.
     NotSent,
+    /// Its trunk failed it, and another may try: the send goes back to the queue.
+    FailOver(Box<EndedCall>),
     /// It is over: settle it.
     Settle(Box<EndedCall>),
     /// It may be up: end it on the wire, then settle it.
@@ -44,10 +47,12 @@ pub(crate) enum Remedy {
 }
 
 /// Decides on an open attempt. `complete`: a call without a record was certainly not dialled.
+/// `another`: another trunk may try what its own has failed.
 pub(crate) fn remedy(
     open: &OpenAttempt,
     recorded: Option<Phase>,
     complete: bool,
+    another: bool,
     now: Moment,
 ) -> Remedy {
     let terms = Terms::of_open(open);
@@ -65,7 +70,10 @@ pub(crate) fn remedy(
             Remedy::Abandon { dialog, ended: lost(disposition, heard_ms) }
         }
         Some(Phase::Ended(outcome)) => {
+            // What else was heard of the trunk meanwhile is not known any more.
+            let failed = matches!(judgement(&outcome, true), Judgement::Failed(_));
             match verdict(open.attempt, &terms, &outcome, open.started_at) {
+                Verdict::Ended(ended) if failed && another => Remedy::FailOver(ended),
                 Verdict::Ended(ended) => Remedy::Settle(ended),
                 Verdict::NotSent => Remedy::NotSent,
             }
@@ -94,10 +102,15 @@ impl Node {
             let shown = recorded.as_ref().map_or(Status::Calling, Phase::status);
             let leased = NodeStamp { node: open.node, epoch: open.epoch };
             let complete = recorders.iter().all(|one| one.vouches_for(leased, taken));
-            match remedy(&open, recorded, complete, now) {
+            let another = self.another_may_try(&open, now);
+            match remedy(&open, recorded, complete, another, now) {
                 Remedy::NotSent => {
-                    let back = Return { attempt: open.attempt, shard, due: now.wall };
-                    self.returns.push(back);
+                    self.returns.push(Return::unsent(open.attempt, shard, now.wall));
+                }
+                Remedy::FailOver(ended) => {
+                    self.tried.add(open.attempt.quick_send, &open.trunk);
+                    self.stats.recovered += 1;
+                    self.returns.push(Return::failed(&ended, shard, open.started_at));
                 }
                 Remedy::Settle(ended) => {
                     self.app.live().set(open.attempt.quick_send, shown);

@@ -32,6 +32,22 @@ impl Marks {
         first.or_else(|| order.iter().min_by_key(|hop| until(hop))).copied()
     }
 
+    /// Whether a trunk of several servers has one that is not known to be dead.
+    pub(crate) fn has_another(&self, trunk: &Trunk, steady: Timestamp) -> bool {
+        let dead = |hop: &Hop| self.dead.get(hop).is_some_and(|until| *until > steady);
+        let hops: Vec<Hop> = locate::order(&trunk.servers, chance(0));
+        hops.len() > 1 && !hops.iter().all(dead)
+    }
+
+    /// A server has answered a ping, or has not.
+    pub(crate) fn pinged(&mut self, hop: Hop, alive: bool, steady: Timestamp) {
+        if alive {
+            self.dead.remove(&hop);
+        } else if self.dead.len() < MARKS_MAX {
+            self.dead.insert(hop, steady.plus_ms(DEAD_MS));
+        }
+    }
+
     /// What came of a call says something about its server.
     pub(crate) fn learn(&mut self, hop: Hop, outcome: &Outcome, steady: Timestamp) {
         match dead_ms(outcome) {

@@ -4,9 +4,10 @@
 
 use std::collections::VecDeque;
 
-use app::dialing::{CallRecord, EndedCall, Meaning};
-use domain::{AttemptId, CallFacts, Disposition, Timestamp, Unanswered};
-use engine::{CallKey, Cause, Outcome, Refusal};
+use app::dialing::{CallRecord, EndedCall, Failed, Meaning, Quality};
+use domain::dialer::health::TrunkFailure;
+use domain::{AttemptId, CallFacts, Disposition, Fault, Timestamp, Unanswered};
+use engine::{CallKey, Cause, Outcome, Refusal, RtpSummary};
 
 use crate::live::Terms;
 
@@ -118,6 +119,7 @@ pub(crate) fn verdict(
         ringing_at: at(timeline.ringing_us),
         answered_at: at(timeline.answered_us),
         first_audio_at: at(timeline.first_audio_us),
+        quality: outcome.answered.then(|| quality(&outcome.rtp)),
     };
     let ended_at = at(timeline.ended_us).unwrap_or(started);
     Verdict::Ended(Box::new(ended(attempt, terms, meaning, record, ended_at)))
@@ -138,6 +140,57 @@ fn facts_of(outcome: &Outcome) -> CallFacts {
         unanswered: unanswered.filter(|_| !outcome.answered),
         sip_code: outcome.sip_code,
         q850: outcome.q850,
+    }
+}
+
+/// What a finished call says of its trunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It brought the call to its callee.
+    Served,
+    /// It failed before anything could ring: another may try.
+    Failed(TrunkFailure),
+    /// Nothing.
+    Unknown,
+}
+
+/// Judges a trunk by a call. `heard`: something else was heard of the trunk meanwhile, so that its
+/// silence about this one call says nothing of the trunk, and the phone may have rung.
+pub(crate) fn judgement(outcome: &Outcome, heard: bool) -> Judgement {
+    if outcome.answered || outcome.timeline.ringing_us.is_some() {
+        return Judgement::Served;
+    }
+    let nobody_there = match outcome.cause {
+        Cause::NoResponse | Cause::Undeliverable if heard => return Judgement::Unknown,
+        Cause::NoResponse | Cause::Undeliverable => true,
+        _ => false,
+    };
+    match facts_of(outcome).unanswered_reading().fault {
+        Fault::Callee => Judgement::Served,
+        Fault::Ours => Judgement::Unknown,
+        Fault::Trunk => {
+            // Only with 503 it is about the trunk and not about the callee (RFC 3261 §21.5.4).
+            let retry_after_s = outcome.retry_after_s.filter(|_| outcome.sip_code == Some(503));
+            Judgement::Failed(TrunkFailure { nobody_there, retry_after_s })
+        }
+    }
+}
+
+/// How a trunk failed an attempt, for the record.
+pub(crate) fn failed(ended: &EndedCall) -> Failed {
+    let CallRecord { cause, sip_code, q850, invite_at, .. } = ended.record.clone();
+    Failed { cause, sip_code, q850, invite_at }
+}
+
+fn quality(rtp: &RtpSummary) -> Quality {
+    Quality {
+        sent: rtp.sent,
+        received: rtp.received,
+        lost: rtp.lost,
+        jitter_us: rtp.jitter_us,
+        peer_lost: rtp.peer.map(|peer| peer.lost),
+        peer_jitter_us: rtp.peer.map(|peer| peer.jitter_us),
+        round_trip_us: rtp.peer.and_then(|peer| peer.round_trip_us),
     }
 }
 

@@ -8,7 +8,7 @@ use domain::{AccountId, AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
     AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Hop, KeySet,
-    OnMachine, Play, Record, Script, Srtp, Step, Target, Transport,
+    OnMachine, Play, Record, Script, Srtp, Step, Target, Transport, TrunkCheck,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -102,13 +102,28 @@ pub(crate) fn may_take(config: &NodeConfig, name: &str) -> bool {
 
 /// Where calls to a public number go, at one of the trunk's servers.
 pub(crate) fn trunk_target(trunk: &Trunk, server: Hop, number: &PhoneNumber) -> Target {
-    let transport = match server.transport {
+    let transport = transport_parameter(server);
+    let uri = format!("sip:{}@{}{transport}", trunk.number_format.apply(number), trunk.host);
+    Target::Address { address: server.address, request_uri: uri.clone(), to: uri }
+}
+
+/// The question whether a server of a trunk is there.
+pub(crate) fn trunk_check(host: &str, trunk: &Trunk, server: Hop, check: u64) -> TrunkCheck {
+    TrunkCheck {
+        check,
+        address: server.address,
+        request_uri: format!("sip:{}{}", trunk.host, transport_parameter(server)),
+        from_uri: format!("sip:{}@{host}", trunk.caller_id),
+        credentials: trunk.credentials.clone(),
+    }
+}
+
+fn transport_parameter(server: Hop) -> &'static str {
+    match server.transport {
         Transport::Udp => "",
         Transport::Tcp => ";transport=tcp",
         Transport::Tls => ";transport=tls",
-    };
-    let uri = format!("sip:{}@{}{transport}", trunk.number_format.apply(number), trunk.host);
-    Target::Address { address: server.address, request_uri: uri.clone(), to: uri }
+    }
 }
 
 /// Where calls to a phone go; `None` when its address cannot be told from what is known. A fixed

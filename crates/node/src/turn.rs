@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use app::dialing::{self, ReadyJob, Start};
+use domain::dialer::health::Health;
 use domain::{AttemptId, Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command};
 
 use crate::config::Trunk;
 use crate::dialer::Waiting;
-use crate::gate::{Arrival, Callee, Gate, NoRoom, Room};
+use crate::gate::{Arrival, Callee, Gate, NoRoom, Room, Wanted};
 use crate::live::{Call, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
@@ -38,6 +39,10 @@ impl Node {
             let of = |trunks: &[Trunk]| trunks.iter().find(|trunk| trunk.name == name).cloned();
             of(&before) == of(&self.config.trunks)
         };
+        // What the operator has touched gets a new chance at once.
+        for changed in self.config.trunks.iter().filter(|trunk| !same(&trunk.name)) {
+            self.gate.tell_of(&changed.name, Health::touched);
+        }
         let undialled = self.calls.iter().filter(|(_, call)| {
             let on_a_trunk = matches!(call.destination, Destination::Number(_));
             let undialled = matches!(call.stage, Stage::Preparing { .. } | Stage::Prepared { .. });
@@ -46,8 +51,8 @@ impl Node {
         for key in undialled.map(|(key, _)| *key).collect::<Vec<CallKey>>() {
             self.send_back(key, now.wall);
         }
-        let gate = self.gate.clone();
-        self.line.reroute(|job| route_of(&gate, job));
+        let (gate, tried) = (self.gate.clone(), &self.tried);
+        self.line.reroute(|job| route_of(&gate, job, tried.of(job.quick_send)));
     }
 
     /// Takes what was accepted since the last step.
@@ -73,7 +78,7 @@ impl Node {
         if self.line.len() >= self.config.waiting_max || self.is_in_hand(job.quick_send) {
             return;
         }
-        let route = route_of(&self.gate, &job);
+        let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));
         let callee = Callee::of(job.account, &job.destination);
         self.line.push(Waiting { job, callee, route });
     }
@@ -167,7 +172,7 @@ impl Node {
             return;
         }
         self.app.live().remove(call.attempt.quick_send);
-        self.returns.push(Return { attempt: call.attempt, shard: call.shard, due });
+        self.returns.push(Return::unsent(call.attempt, call.shard, due));
     }
 
     /// Ends an attempt that cannot be dialled, for good and without a charge.
@@ -230,7 +235,7 @@ impl Node {
                     self.chosen.push((waiting, room));
                 }
                 Err(NoRoom::Callee) => self.line.step_aside(send),
-                Err(NoRoom::Pace(at)) => return Some(at),
+                Err(NoRoom::Until(at)) => return Some(at),
                 Err(NoRoom::Channels | NoRoom::NoRoute) => return None,
             }
         }
@@ -316,15 +321,17 @@ impl Node {
             self.under_way.ask(Kind::Expire);
             tasks.push(Task::Expire { sends: std::mem::take(&mut self.expired) });
         }
-        if !self.returns.is_empty() && may(&self.under_way, Kind::NotSent) {
-            self.under_way.ask(Kind::NotSent);
-            let due = self.returns[0].due;
-            let (same, later) =
-                std::mem::take(&mut self.returns).into_iter().partition(|back| back.due == due);
-            self.under_way.returns = same;
-            self.returns = later;
-            let attempts = self.under_way.returns.iter().map(|back| back.attempt).collect();
-            tasks.push(Task::NotSent { attempts, due });
+        if !self.returns.is_empty() && may(&self.under_way, Kind::PutBack) {
+            self.under_way.ask(Kind::PutBack);
+            self.under_way.returns = std::mem::take(&mut self.returns);
+            let attempts = self.under_way.returns.iter().map(|one| one.back.clone()).collect();
+            tasks.push(Task::PutBack { attempts });
+        }
+        if may(&self.under_way, Kind::TrunkHealth)
+            && let Some(seen) = self.watch.news()
+        {
+            self.under_way.ask(Kind::TrunkHealth);
+            tasks.push(Task::TrunkHealth { node: self.config.name.clone(), seen });
         }
     }
 
@@ -371,7 +378,7 @@ impl Node {
         self.calls
             .values()
             .map(|call| call.attempt)
-            .chain(returns.map(|back| back.attempt))
+            .chain(returns.map(|one| one.back.attempt))
             .chain(self.settlements.attempts())
             .collect()
     }
@@ -381,7 +388,12 @@ fn start_of(waiting: &Waiting, room: &Room, now: Moment) -> Start {
     Start { quick_send: waiting.job.quick_send, trunk: room.trunk.clone(), at: now.wall }
 }
 
-/// A destination that no trunk takes any more waits until its time is over, or a trunk comes.
-fn route_of(gate: &Gate, job: &ReadyJob) -> usize {
-    gate.route_for(&job.destination).unwrap_or(usize::MAX)
+/// A destination that no trunk takes any more waits until its time is over, or a trunk comes. When
+/// only trunks are left that failed it, they are tried once more.
+fn route_of(gate: &Gate, job: &ReadyJob, tried: &[String]) -> usize {
+    let wanted = Wanted::of(&job.destination, job.server);
+    let others = gate.route_for(&Wanted { without: tried, ..wanted });
+    others
+        .or_else(|| gate.route_for(&Wanted::of(&job.destination, job.server)))
+        .unwrap_or(usize::MAX)
 }

@@ -20,7 +20,8 @@ pub(crate) enum Kind {
     Lease,
     Settle,
     Expire,
-    NotSent,
+    PutBack,
+    TrunkHealth,
     Reconcile,
 }
 

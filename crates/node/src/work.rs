@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use app::dialing::{
-    self, EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact, ReadyJob, Start,
+    self, EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact, PutBack, ReadyJob, Start,
 };
+use app::trunk::TrunkHealth;
 use app::{App, Failure};
 use domain::{AccountId, AttemptId, Extension, QuickSendId, Timestamp};
 use engine::{CallKey, Clip, Codec};
@@ -46,10 +47,13 @@ pub(crate) enum Task {
     Expire {
         sends: Vec<QuickSendId>,
     },
-    /// `due`: from when on they may be called again.
-    NotSent {
-        attempts: Vec<AttemptId>,
-        due: Timestamp,
+    PutBack {
+        attempts: Vec<PutBack>,
+    },
+    /// How the node sees its trunks.
+    TrunkHealth {
+        node: String,
+        seen: Vec<TrunkHealth>,
     },
     /// What this epoch has open, to find what nobody here knows of, and what nodes left open whose
     /// lease ended by then.
@@ -73,7 +77,8 @@ pub(crate) enum Answer {
     Leased(Result<Vec<Option<AttemptId>>, Failure>),
     Settled(Result<(), Failure>),
     Expired(Vec<QuickSendId>, Result<(), Failure>),
-    NotSent(Result<(), Failure>),
+    PutBack(Result<(), Failure>),
+    TrunkHealth(Result<(), Failure>),
     Reconciled(Result<Open, Failure>),
     Prepared(CallKey, Result<Prepared, Failure>),
 }
@@ -116,8 +121,11 @@ impl Work {
                 let result = dialing::expire(app, sends.clone(), asked.wall).await;
                 Answer::Expired(sends, result.map(|_| ()))
             }
-            Task::NotSent { attempts, due } => {
-                Answer::NotSent(dialing::not_sent(app, attempts, due).await.map(|_| ()))
+            Task::PutBack { attempts } => {
+                Answer::PutBack(dialing::put_back(app, attempts).await.map(|_| ()))
+            }
+            Task::TrunkHealth { node, seen } => {
+                Answer::TrunkHealth(app::trunk::tell_health(app, &node, &seen).await)
             }
             Task::Reconcile { stamp, ended_by } => {
                 Answer::Reconciled(open_attempts(app, stamp, ended_by).await)
@@ -139,7 +147,8 @@ impl Work {
             Task::Lease { .. } => Answer::Leased(Err(failure())),
             Task::Settle { .. } => Answer::Settled(Err(failure())),
             Task::Expire { sends } => Answer::Expired(sends.clone(), Err(failure())),
-            Task::NotSent { .. } => Answer::NotSent(Err(failure())),
+            Task::PutBack { .. } => Answer::PutBack(Err(failure())),
+            Task::TrunkHealth { .. } => Answer::TrunkHealth(Err(failure())),
             Task::Reconcile { .. } => Answer::Reconciled(Err(failure())),
             Task::Prepare { call, .. } => Answer::Prepared(*call, Err(failure())),
         };
@@ -154,7 +163,8 @@ impl Work {
             Task::Lease { .. } => "lease",
             Task::Settle { .. } => "settle",
             Task::Expire { .. } => "expire",
-            Task::NotSent { .. } => "not_sent",
+            Task::PutBack { .. } => "put_back",
+            Task::TrunkHealth { .. } => "trunk_health",
             Task::Reconcile { .. } => "reconcile",
             Task::Prepare { .. } => "prepare",
         }

@@ -84,6 +84,7 @@ impl EventBacklog {
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::Incoming { .. }
+                | Event::SecondLeg { .. }
                 | Event::TrunkRegistration { .. }
                 | Event::TrunkLeft { .. }
                 | Event::TrunkChecked { .. } => self.waiting.len() < EVENTS_MAX,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use domain::Timestamp;
+use domain::dialer::health::Condition;
 use engine::Event;
 use node::{Done, Gate, Moment, Node, Steps};
 use tokio::sync::{Notify, mpsc, watch};
@@ -208,6 +209,13 @@ impl NodeLoop {
         for (trunk, in_use) in self.parts.gate.channels_in_use() {
             metrics::gauge!("avanak_trunk_channels_in_use", "trunk" => trunk).set(in_use);
         }
+        for (trunk, stands, _) in self.parts.gate.conditions(now.steady) {
+            for condition in Condition::ALL {
+                let (trunk, word) = (trunk.clone(), condition.word());
+                metrics::gauge!("avanak_trunk_condition", "trunk" => trunk, "condition" => word)
+                    .set(u8::from(stands == Some(condition)));
+            }
+        }
         metrics::gauge!("avanak_engine_live_calls").set(count(self.parts.shard.live_calls()));
     }
 
@@ -231,6 +239,7 @@ fn publish_stats(stats: &node::NodeStats) {
     metrics::counter!("avanak_calls_settled_total").absolute(stats.settled);
     metrics::counter!("avanak_sends_expired_total").absolute(stats.expired);
     metrics::counter!("avanak_attempts_not_sent_total").absolute(stats.not_sent);
+    metrics::counter!("avanak_attempts_failed_over_total").absolute(stats.failed_over);
     metrics::counter!("avanak_calls_recovered_total").absolute(stats.recovered);
     metrics::counter!("avanak_node_failures_total").absolute(stats.failures);
 }

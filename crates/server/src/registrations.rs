@@ -120,10 +120,14 @@ impl Registrations {
         self.registered.is_empty()
     }
 
-    /// Takes an event about registrations; gives back any other.
+    /// Takes an event about registrations; gives back any other, and where a registration stands,
+    /// which is the node's affair, too.
     pub fn take(&mut self, event: Event) -> Option<Event> {
         match event {
-            Event::TrunkRegistration { trunk, standing } => self.stands(trunk, standing),
+            Event::TrunkRegistration { ref trunk, standing } => {
+                self.stands(trunk.clone(), standing);
+                return Some(event);
+            }
             Event::TrunkLeft { trunk } => {
                 tracing::info!(trunk, "no longer registered");
                 self.tell(trunk, false);

@@ -392,6 +392,8 @@ fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
         prefixes: trunk.prefixes.clone(),
         priority: trunk.priority,
         weight: trunk.weight,
+        ping_interval_s: trunk.ping_interval_s,
+        server_ids: trunk.server_ids.clone(),
     }
 }
 

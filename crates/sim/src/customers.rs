@@ -82,6 +82,7 @@ impl Customers {
             number: number.to_owned(),
             vote,
             record_ms: None,
+            server: None,
             reference: None,
         };
         match app::quick_send::submit(app, &caller, new).await {

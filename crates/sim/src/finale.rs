@@ -168,6 +168,7 @@ async fn check_accounts(world: &mut World) -> Result<()> {
 fn check_nothing_is_left(world: &mut World) {
     let Some(process) = &world.process else { return };
     world.totals.recovered += process.node.stats().recovered;
+    world.totals.failed_over += process.node.stats().failed_over;
     let mut left = Vec::new();
     left.extend(
         process
@@ -187,8 +188,8 @@ fn check_nothing_is_left(world: &mut World) {
     if engine.calls + engine.abandoned + engine.playing + engine.sip_legs > 0 {
         left.push(format!("{engine:?}"));
     }
-    if world.carrier.live().calls > 0 {
-        left.push(format!("{:?}", world.carrier.live()));
+    if world.far_ends.live_calls() > 0 {
+        left.push(format!("{} calls at the carriers", world.far_ends.live_calls()));
     }
     if !left.is_empty() {
         world.witness.broken(world.now, "nothing is left behind", left.join(", "));

@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 
 use node::Caps;
 
+use crate::far_ends::RESERVE_SIP;
+use crate::netem::Datagram;
 use crate::script::{Plan, SECOND, SOUTH_PREFIX};
 use crate::wire::{Glance, Start, glance};
 
@@ -13,6 +16,9 @@ use crate::wire::{Glance, Start, glance};
 const STORY_LINES: usize = 60;
 /// How long an INVITE without any response may be repeated (RFC 3261 timer B), microseconds.
 const TIMER_B_US: i64 = 32 * SECOND;
+
+/// The most trunks that try one send.
+const TRIES_MAX: usize = 3;
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +34,34 @@ pub struct Breach {
 pub(crate) struct WireCall {
     pub(crate) number: String,
     pub(crate) started: i64,
+    route: Route,
+    /// Where its INVITE was sent.
+    to: SocketAddr,
     /// Anything came back for the INVITE.
     responded: bool,
+    said: Said,
     state: State,
+}
+
+/// What the trunk said to the INVITE while it was waited for; what counts more comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Said {
+    /// Nothing at all.
+    Nothing,
+    /// That it has the INVITE, or who refuses it.
+    Something,
+    /// That it fails.
+    Failed,
+    /// Anything from 101 to 299: it may have rung.
+    Rang,
+}
+
+impl WireCall {
+    /// Whether another trunk may try the same send: this one failed it before anything rang, or
+    /// nothing at all was heard of it (docs/decisions/0033).
+    fn lets_another_try(&self) -> bool {
+        matches!(self.said, Said::Nothing | Said::Failed)
+    }
 }
 
 /// Where a call stands, as far as our side can know.
@@ -59,6 +90,7 @@ impl State {
 enum Route {
     South,
     North,
+    Reserve,
     Phones,
 }
 
@@ -67,8 +99,9 @@ pub(crate) struct Witness {
     calls: BTreeMap<String, WireCall>,
     /// The Call-IDs of what we sent, by branch.
     branches: BTreeMap<String, String>,
-    /// The Call-IDs with which each send was dialled.
+    /// The Call-IDs with which each send was dialled, and those of them that rang at a carrier.
     dialled: BTreeMap<String, BTreeSet<String>>,
+    rung: BTreeMap<String, BTreeSet<String>>,
     caps: BTreeMap<Route, Caps>,
     starts: BTreeMap<Route, VecDeque<i64>>,
     ring_timeout_us: i64,
@@ -79,12 +112,17 @@ pub(crate) struct Witness {
 
 impl Witness {
     pub(crate) fn new(plan: &Plan, verbose: bool) -> Self {
-        let caps =
-            [(Route::South, plan.south), (Route::North, plan.north), (Route::Phones, plan.phones)];
+        let caps = [
+            (Route::South, plan.south),
+            (Route::North, plan.north),
+            (Route::Reserve, plan.reserve),
+            (Route::Phones, plan.phones),
+        ];
         Self {
             calls: BTreeMap::new(),
             branches: BTreeMap::new(),
             dialled: BTreeMap::new(),
+            rung: BTreeMap::new(),
             caps: caps.into(),
             starts: BTreeMap::new(),
             ring_timeout_us: i64::from(plan.ring_timeout_ms) * 1000,
@@ -128,14 +166,14 @@ impl Witness {
     /// Our process died.
     pub(crate) fn killed(&mut self) {
         for call in self.calls.values_mut() {
-            if call.state == State::Up && route(&call.number) == Route::Phones {
+            if call.state == State::Up && call.route == Route::Phones {
                 call.state = State::Orphan;
             }
         }
     }
 
     /// A datagram leaves our SIP socket.
-    pub(crate) fn sent(&mut self, now: i64, bytes: &[u8]) {
+    pub(crate) fn sent(&mut self, now: i64, to: SocketAddr, bytes: &[u8]) {
         let Some(glance) = glance(bytes) else { return };
         let Glance { start: Start::Request { user }, call_id, method, branch } = glance else {
             return;
@@ -143,7 +181,7 @@ impl Witness {
         self.branches.extend(branch.map(|branch| (branch, call_id.clone())));
         match method.as_str() {
             "INVITE" => match self.calls.get_mut(&call_id) {
-                None => self.invited(now, call_id, user),
+                None => self.invited(now, call_id, to, user),
                 Some(call) if call.state == State::Challenged => call.state = State::Up,
                 Some(_) => {}
             },
@@ -159,8 +197,10 @@ impl Witness {
         }
     }
 
-    /// A datagram reaches our SIP socket while a process listens.
-    pub(crate) fn received(&mut self, now: i64, bytes: &[u8]) {
+    /// A datagram reaches our SIP socket while a process listens. What was damaged on its way may
+    /// have to be dropped, so that it tells us nothing of a call that is up.
+    pub(crate) fn received(&mut self, now: i64, datagram: &Datagram) {
+        let Datagram { bytes, damaged, .. } = datagram;
         let Some(Glance { start, call_id, method, branch }) = glance(bytes) else { return };
         let call_id = match start {
             Start::Request { .. } => call_id,
@@ -172,7 +212,15 @@ impl Witness {
         let Some(call) = self.calls.get_mut(&call_id) else { return };
         let (state, what) = match start {
             Start::Response(code) if method == "INVITE" => {
-                call.responded = true;
+                // What comes after that finds no transaction (RFC 3261 §17.1.1.2): the call was
+                // given up, and is ended when it is heard of after all.
+                call.responded |= !damaged;
+                call.said = call.said.max(match code {
+                    _ if is_trunks_failure(code) => Said::Failed,
+                    _ if *damaged || now - call.started >= TIMER_B_US => Said::Nothing,
+                    101..300 => Said::Rang,
+                    _ => Said::Something,
+                });
                 let state = match code {
                     ..300 => return,
                     401 | 407 => State::Challenged,
@@ -189,12 +237,52 @@ impl Witness {
         }
     }
 
-    fn invited(&mut self, now: i64, call_id: String, number: String) {
+    /// Our socket was told that nothing reaches this address: calls there that nothing was heard of
+    /// are given up.
+    pub(crate) fn unreachable(&mut self, now: i64, destination: SocketAddr) {
+        let mut given_up = Vec::new();
+        for (call_id, call) in &mut self.calls {
+            if call.to == destination && call.said == Said::Nothing && call.state == State::Up {
+                call.state = State::Over;
+                given_up.push(call_id.clone());
+            }
+        }
+        if !given_up.is_empty() {
+            self.tell(now, format_args!("{destination} is unreachable: {given_up:?}"));
+        }
+    }
+
+    /// A datagram leaves a carrier. A phone that rings for one send by two calls was called twice,
+    /// unless nothing at all came back of the first.
+    pub(crate) fn rung(&mut self, now: i64, bytes: &[u8]) {
+        let Some(Glance { start: Start::Response(101..300), call_id, method, .. }) = glance(bytes)
+        else {
+            return;
+        };
+        if method != "INVITE" || !self.calls.contains_key(&call_id) {
+            return;
+        }
+        let send = send_of(&call_id);
+        let rung = self.rung.entry(send.clone()).or_default();
+        if !rung.insert(call_id) || rung.len() < 2 {
+            return;
+        }
+        let known = rung.iter().filter_map(|one| self.calls.get(one));
+        if known.filter(|call| call.said != Said::Nothing).count() > 1 {
+            let detail = format!("send {send}: {rung:?}");
+            self.broken(now, "nobody is rung twice", detail);
+        }
+    }
+
+    fn invited(&mut self, now: i64, call_id: String, to: SocketAddr, number: String) {
+        let route = route(&number, to);
         self.tell(now, format_args!("-> INVITE {number} {call_id}"));
-        let send = call_id.split('-').next().unwrap_or_default().to_owned();
+        let send = send_of(&call_id);
         let ids = self.dialled.entry(send.clone()).or_default();
+        let before = ids.iter().filter_map(|one| self.calls.get(one));
+        let again = before.filter(|call| !call.lets_another_try()).count() > 0;
         ids.insert(call_id.clone());
-        if ids.len() > 1 {
+        if again || ids.len() > TRIES_MAX {
             let detail = format!("send {send}: {ids:?}");
             self.broken(now, "what was dialled is never dialled again", detail);
         }
@@ -204,14 +292,22 @@ impl Witness {
             let detail = format!("{number} by {call_id} during {twin}");
             self.broken(now, "a number is never in two calls at once", detail);
         }
-        let call = WireCall { number, started: now, responded: false, state: State::Up };
-        self.check_caps(now, route(&call.number));
+        self.check_caps(now, route);
+        let call = WireCall {
+            number,
+            route,
+            to,
+            started: now,
+            responded: false,
+            said: Said::Nothing,
+            state: State::Up,
+        };
         self.calls.insert(call_id, call);
     }
 
     fn check_caps(&mut self, now: i64, route: Route) {
         let caps = self.caps[&route];
-        let up = |call: &&WireCall| crate::invariants::route(&call.number) == route;
+        let up = |call: &&WireCall| call.route == route;
         let others = self.calls.values().filter(up).filter(|call| self.is_up(call, now)).count();
         if others >= caps.max_channels as usize {
             let detail = format!("{route:?}: {} of {}", others + 1, caps.max_channels);
@@ -235,8 +331,20 @@ impl Witness {
     }
 }
 
-fn route(number: &str) -> Route {
-    if number.starts_with(SOUTH_PREFIX) {
+/// The send that a Call-ID of ours belongs to.
+fn send_of(call_id: &str) -> String {
+    call_id.split('-').next().unwrap_or_default().to_owned()
+}
+
+/// Whether a final code is the trunk's own failure, of those that carriers send here.
+fn is_trunks_failure(code: u16) -> bool {
+    matches!(code, 403 | 488 | 500..=599)
+}
+
+fn route(number: &str, to: SocketAddr) -> Route {
+    if to.to_string() == RESERVE_SIP {
+        Route::Reserve
+    } else if number.starts_with(SOUTH_PREFIX) {
         Route::South
     } else if number.len() <= 6 {
         Route::Phones

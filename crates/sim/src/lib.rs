@@ -7,6 +7,7 @@
 
 mod customers;
 mod dice;
+mod far_ends;
 mod finale;
 mod invariants;
 mod mortality;

@@ -29,6 +29,7 @@ impl World {
         self.witness.killed();
         self.totals.kills += 1;
         self.totals.recovered += process.node.stats().recovered;
+        self.totals.failed_over += process.node.stats().failed_over;
         drop(process);
         self.life += 1;
         self.after_kill();

@@ -32,6 +32,14 @@ pub(crate) struct Datagram {
     pub(crate) from: SocketAddr,
     pub(crate) to: SocketAddr,
     pub(crate) bytes: Vec<u8>,
+    /// It is not what was sent.
+    pub(crate) damaged: bool,
+}
+
+impl Datagram {
+    pub(crate) fn new(from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) -> Self {
+        Self { from, to, bytes, damaged: false }
+    }
 }
 
 /// The network.
@@ -60,6 +68,7 @@ impl Netem {
         let arrive = |mut copy: Datagram, dice: &mut Dice| {
             if dice.chance(weather.damaged) {
                 damage(&mut copy.bytes, dice);
+                copy.damaged = true;
             }
             (now + weather.delay_us + dice.between(0, weather.jitter_us), copy)
         };

@@ -4,6 +4,7 @@
 use node::Caps;
 
 use crate::dice::Dice;
+use crate::far_ends::Trouble;
 use crate::netem::Weather;
 
 /// A second in the world's unit.
@@ -34,11 +35,13 @@ pub enum Sabotage {
     TouchMoney,
     /// Every call is told to have been heard for a pulse less.
     ShortenHearing,
+    /// The node is told of each unanswered call that its trunk failed it before anything rang.
+    ForgetRinging,
 }
 
 impl Sabotage {
     /// Every bug that can be planted.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ForgetRecords,
         Self::SendBeforeRecording,
         Self::PassForOwn,
@@ -48,6 +51,7 @@ impl Sabotage {
         Self::LoseEnds,
         Self::TouchMoney,
         Self::ShortenHearing,
+        Self::ForgetRinging,
     ];
 }
 
@@ -59,9 +63,12 @@ pub struct Plan {
     /// The planted bug.
     pub(crate) sabotage: Sabotage,
     pub(crate) weather: Weather,
-    /// The trunk for numbers that begin with [`SOUTH_PREFIX`], and the one for all others.
+    /// The trunk for numbers that begin with [`SOUTH_PREFIX`], the one for all others, and the one
+    /// that stands in for that.
     pub(crate) south: Caps,
     pub(crate) north: Caps,
+    pub(crate) reserve: Caps,
+    pub(crate) ping_interval_s: u32,
     pub(crate) phones: Caps,
     pub(crate) ring_timeout_ms: u32,
     pub(crate) customers: Vec<Customer>,
@@ -104,11 +111,29 @@ pub(crate) struct Phone {
 /// Something that happens at a planned time.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
-    Submit { customer: usize, clip: usize, number: String, vote: bool },
-    StepClock { by_us: i64 },
-    DatabaseAway { for_us: i64 },
-    NetworkSilent { for_us: i64 },
-    Garbage { datagrams: u32 },
+    Submit {
+        customer: usize,
+        clip: usize,
+        number: String,
+        vote: bool,
+    },
+    StepClock {
+        by_us: i64,
+    },
+    DatabaseAway {
+        for_us: i64,
+    },
+    NetworkSilent {
+        for_us: i64,
+    },
+    /// The first carrier is in trouble.
+    TrunkTrouble {
+        trouble: Trouble,
+        for_us: i64,
+    },
+    Garbage {
+        datagrams: u32,
+    },
     Kill,
     Audit,
 }
@@ -128,6 +153,8 @@ impl Plan {
             weather,
             south: caps(&mut dice),
             north: caps(&mut dice),
+            reserve: caps(&mut dice),
+            ping_interval_s: *dice.pick(&[0, 5, 10, 30]),
             phones: Caps { max_channels: 2, max_cps: 5 },
             ring_timeout_ms: u32::try_from(dice.between(8, 30) * 1000).unwrap_or(30_000),
             actions: Vec::new(),
@@ -193,12 +220,19 @@ impl Plan {
     }
 
     fn trouble(&mut self, dice: &mut Dice, length: i64) {
-        for _ in 0..dice.between(0, 5) {
-            let action = match dice.between(0, 4) {
+        for _ in 0..dice.between(0, 6) {
+            let action = match dice.between(0, 6) {
                 0 => Action::StepClock { by_us: dice.between(-120, 120) * SECOND },
                 1 => Action::DatabaseAway { for_us: dice.between(1, 40) * SECOND },
                 2 => Action::NetworkSilent { for_us: dice.between(1, 40) * SECOND },
                 3 => Action::Garbage { datagrams: 40 },
+                4 | 5 => {
+                    let asked = [None, Some(1), Some(20)].map(Trouble::Refuses);
+                    let [one, other, third] = asked;
+                    let troubles = [Trouble::Silent, Trouble::Gone, one, other, third];
+                    let for_us = dice.between(1, 60) * SECOND;
+                    Action::TrunkTrouble { trouble: *dice.pick(&troubles), for_us }
+                }
                 _ => Action::Kill,
             };
             self.actions.push((dice.between(0, length), action));

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-use carrier::{Carrier, PortSlot};
 use domain::Timestamp;
-use engine::{CallKey, Command, Event, Input};
+use engine::{CallKey, Cause, Command, Event, Input};
 use node::{Caps, Done, Moment, NodeConfig, Trunk, Work};
 
 use crate::customers::{CARRIER_SIP, Customers};
 use crate::dice::Dice;
+use crate::far_ends::{Came, FarEnds, RESERVE_SIP};
 use crate::finale;
 use crate::invariants::{Breach, Witness};
 use crate::netem::{Datagram, Netem};
@@ -23,8 +23,6 @@ use crate::process::{Ground, OUR_RTP, OUR_SIP, Process, ended_call, rtp_address}
 use crate::script::{Action, Plan, SECOND, SOUTH_PREFIX, Sabotage};
 use crate::totals::Totals;
 
-/// The carrier's RTP ports.
-const CARRIER_RTP: std::ops::Range<u16> = 40_000..40_064;
 /// 2026-11-22 06:00 UTC, when every world begins.
 const START: Timestamp = Timestamp(1_795_327_200_000_000);
 /// How long after the last action everything must have ended: a send may wait for ten minutes and
@@ -61,8 +59,7 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) ground: Ground,
     pub(crate) process: Option<Process>,
-    pub(crate) carrier: Carrier,
-    from_carrier: carrier::Outputs,
+    pub(crate) far_ends: FarEnds,
     pub(crate) heard: Vec<carrier::Heard>,
     pub(crate) customers: Customers,
     pub(crate) witness: Witness,
@@ -116,14 +113,9 @@ impl World {
             config: node_config(&plan),
         };
         ground.clock.0.store(START.0, Ordering::Relaxed);
-        let mut secret = [0; 32];
-        secret[..8].copy_from_slice(&plan.seed.to_le_bytes());
-        let sip = CARRIER_SIP.parse().expect("a literal");
-        let carrier = carrier::Config::new(sip, CARRIER_RTP.collect(), secret);
         let mut world = Self {
             process: None,
-            carrier: Carrier::new(carrier),
-            from_carrier: carrier::Outputs::default(),
+            far_ends: FarEnds::new(plan.seed),
             heard: Vec::new(),
             customers: Customers::default(),
             witness: Witness::new(&plan, verbose),
@@ -187,10 +179,8 @@ impl World {
             self.happen(happening).await?;
         }
         let instant = self.instant();
-        if self.carrier.next_timeout().is_some_and(|at| at <= instant) {
-            self.carrier.handle(instant, carrier::Input::Timeout, &mut self.from_carrier);
-            self.flush_carrier();
-        }
+        let came = self.far_ends.expire(instant);
+        self.take_from_far_ends(came);
         if let Some(process) = &mut self.process
             && process.engine.next_timeout().is_some_and(|at| at <= instant)
         {
@@ -203,7 +193,7 @@ impl World {
 
     fn next_time(&self) -> i64 {
         let planned = self.agenda.first_key_value().map(|((at, _), _)| *at);
-        let carrier = self.carrier.next_timeout().map(since_origin);
+        let carrier = self.far_ends.next_timeout().map(since_origin);
         let process = self.process.as_ref();
         let engine = process.and_then(|process| process.engine.next_timeout()).map(since_origin);
         let node =
@@ -270,6 +260,10 @@ impl World {
             Action::NetworkSilent { for_us } => {
                 self.netem.silent_until = self.now + for_us;
                 self.witness.tell(self.now, format_args!("no network for {for_us} us"));
+            }
+            Action::TrunkTrouble { trouble, for_us } => {
+                self.far_ends.trouble(trouble, self.now + for_us);
+                self.witness.tell(self.now, format_args!("{trouble:?} for {for_us} us"));
             }
             Action::Garbage { datagrams } => self.garbage(datagrams),
             Action::Kill => self.kill("as planned"),
@@ -395,6 +389,12 @@ impl World {
                 outcome.heard_ms = outcome.heard_ms.saturating_sub(5_000);
                 true
             }
+            (Sabotage::ForgetRinging, Event::Ringing { .. } | Event::EarlyMedia { .. }) => false,
+            (Sabotage::ForgetRinging, Event::Ended { outcome, .. }) if !outcome.answered => {
+                outcome.timeline.ringing_us = None;
+                (outcome.cause, outcome.sip_code, outcome.q850) = (Cause::Failed, Some(500), None);
+                true
+            }
             _ => true,
         }
     }
@@ -404,18 +404,18 @@ impl World {
         let from: SocketAddr = OUR_SIP.parse().expect("a literal");
         let mut datagrams = VecDeque::new();
         for transmit in process.out.sip.drain(..) {
-            self.witness.sent(self.now, &transmit.bytes);
+            self.witness.sent(self.now, transmit.destination, &transmit.bytes);
             let bytes = transmit.bytes.to_vec();
-            datagrams.push_back(Datagram { from, to: transmit.destination, bytes });
+            datagrams.push_back(Datagram::new(from, transmit.destination, bytes));
         }
         for packet in process.out.rtp.drain(..) {
             let bytes = [&packet.header, packet.payload()].concat();
             let from = rtp_address(packet.slot);
-            datagrams.push_back(Datagram { from, to: packet.destination, bytes });
+            datagrams.push_back(Datagram::new(from, packet.destination, bytes));
         }
         for report in process.out.rtcp.drain(..) {
             let (from, to) = (rtp_address(report.slot), report.destination);
-            datagrams.push_back(Datagram { from, to, bytes: report.bytes });
+            datagrams.push_back(Datagram::new(from, to, report.bytes));
         }
         for datagram in datagrams {
             self.carry(datagram);
@@ -430,48 +430,39 @@ impl World {
 
     fn arrive(&mut self, datagram: Datagram) {
         let instant = self.instant();
-        let Datagram { from: source, to, bytes } = datagram;
+        let (source, to) = (datagram.from, datagram.to);
         let ours: SocketAddr = OUR_SIP.parse().expect("a literal");
         if to.ip() == ours.ip() {
             let Some(process) = &mut self.process else { return };
             if to == ours {
-                self.witness.received(self.now, &bytes);
-                let input = Input::Sip { source, bytes: &bytes };
+                self.witness.received(self.now, &datagram);
+                let input = Input::Sip { source, bytes: &datagram.bytes };
                 process.engine.handle(instant, input, &mut process.out);
             } else if let Some(slot) = slot_of(to.port(), &OUR_RTP) {
                 let slot = u8::try_from(slot).unwrap_or(u8::MAX);
-                let input = Input::Rtp { slot, source, bytes: &bytes };
+                let input = Input::Rtp { slot, source, bytes: &datagram.bytes };
                 process.engine.handle(instant, input, &mut process.out);
             }
             self.flush_engine();
         } else {
-            let input = match slot_of(to.port(), &CARRIER_RTP) {
-                Some(slot) => carrier::Input::Rtp { port: PortSlot(slot), source, bytes: &bytes },
-                None => carrier::Input::Sip { source, bytes: &bytes },
-            };
-            self.carrier.handle(instant, input, &mut self.from_carrier);
-            self.flush_carrier();
+            let came = self.far_ends.arrive(self.now, instant, datagram);
+            self.take_from_far_ends(came);
         }
     }
 
-    fn flush_carrier(&mut self) {
-        let mut out = std::mem::take(&mut self.from_carrier);
-        let sip: SocketAddr = CARRIER_SIP.parse().expect("a literal");
-        for transmit in out.sip.drain(..) {
-            let bytes = transmit.bytes.to_vec();
-            self.carry(Datagram { from: sip, to: transmit.destination, bytes });
+    fn take_from_far_ends(&mut self, came: Came) {
+        for datagram in came.datagrams {
+            self.witness.rung(self.now, &datagram.bytes);
+            self.carry(datagram);
         }
-        for packet in out.rtp.drain(..) {
-            let port = CARRIER_RTP.start + u16::try_from(packet.port.0).unwrap_or(0);
-            let from = SocketAddr::new(sip.ip(), port);
-            self.carry(Datagram { from, to: packet.destination, bytes: packet.bytes });
+        self.heard.extend(came.heard);
+        if let (Some(destination), Some(process)) = (came.unreachable, &mut self.process) {
+            let instant = origin() + Duration::from_micros(self.now.unsigned_abs());
+            self.witness.unreachable(self.now, destination);
+            let input = Input::Undeliverable { destination };
+            process.engine.handle(instant, input, &mut process.out);
+            self.flush_engine();
         }
-        for event in out.events.drain(..) {
-            if let carrier::Event::Heard(heard) = event {
-                self.heard.push(heard);
-            }
-        }
-        self.from_carrier = out;
     }
 
     fn garbage(&mut self, datagrams: u32) {
@@ -482,7 +473,7 @@ impl World {
             let to =
                 if n % 2 == 0 { OUR_SIP.parse().expect("a literal") } else { rtp_address(port) };
             let at = self.now + i64::from(n) * 1_000;
-            self.plan_at(at, Happening::Arrival(Datagram { from: stranger, to, bytes }));
+            self.plan_at(at, Happening::Arrival(Datagram::new(stranger, to, bytes)));
         }
     }
 
@@ -529,21 +520,23 @@ fn node_config(plan: &Plan) -> NodeConfig {
         _ => caps,
     };
     let credential = carrier::numbers::SANDBOX_CREDENTIAL;
-    let trunk = |name: &str, caps: Caps, prefixes: Vec<String>| {
-        let address = CARRIER_SIP.parse().expect("a literal");
+    let trunk = |name: &str, sip: &str, caps: Caps, prefixes: Vec<String>| {
+        let address = sip.parse().expect("a literal");
         Trunk {
             credentials: Some(engine::Credentials {
                 username: credential.to_owned(),
                 password: credential.to_owned(),
             }),
             prefixes,
+            ping_interval_s: plan.ping_interval_s,
             ..Trunk::new(name, address, "02100000000", sabotaged(caps))
         }
     };
     NodeConfig {
         trunks: vec![
-            trunk("north", plan.north, Vec::new()),
-            trunk("south", plan.south, vec![SOUTH_PREFIX.to_owned()]),
+            trunk("north", CARRIER_SIP, plan.north, Vec::new()),
+            trunk("south", CARRIER_SIP, plan.south, vec![SOUTH_PREFIX.to_owned()]),
+            Trunk { priority: 1, ..trunk("reserve", RESERVE_SIP, plan.reserve, Vec::new()) },
         ],
         phones: sabotaged(plan.phones),
         ring_timeout_ms: plan.ring_timeout_ms,

@@ -22,6 +22,7 @@ mod sqlite;
 pub mod tariff;
 pub mod token;
 pub mod trunk;
+pub mod trunk_health;
 mod value;
 
 pub use audit::{Audit, Violation};

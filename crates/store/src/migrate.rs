@@ -30,12 +30,15 @@ pub(crate) fn files() -> Vec<File> {
         ("V2__access", include_str!("../migrations/V2__access.sql")),
         ("V3__recording", include_str!("../migrations/V3__recording.sql")),
         ("V4__trunk", include_str!("../migrations/V4__trunk.sql")),
+        ("V5__failover", include_str!("../migrations/V5__failover.sql")),
+        ("V7__quality", include_str!("../migrations/V7__quality.sql")),
+        ("V8__accept_from", include_str!("../migrations/V8__accept_from.sql")),
     ]
 }
 
 /// The version of the newest migration in this program.
 pub(crate) fn newest() -> u32 {
-    u32::try_from(files().len()).expect("a handful of files")
+    version_of(&files())
 }
 
 /// Migrates a SQLite database, after copying its file if it holds data.
@@ -53,15 +56,15 @@ pub(crate) fn sqlite(
         Err(_) if is_new(connection)? => 0,
         Err(error) => return Err(unavailable(error)),
     };
-    let newest = i64::try_from(files.len()).expect("a handful of files");
+    let newest = version_of(files);
     if let Some(path) = path
         && before > 0
-        && i64::from(before) < newest
+        && i64::from(before) < i64::from(newest)
     {
         copy(connection, &copy_path(path, i64::from(before)))?;
     }
     let report = runner.run(connection).map_err(unavailable)?;
-    Ok(Applied { count: report.applied_migrations().len(), version: version_of(newest) })
+    Ok(Applied { count: report.applied_migrations().len(), version: newest })
 }
 
 /// Migrates a PostgreSQL database.
@@ -79,8 +82,7 @@ pub(crate) async fn postgres(
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
     let report = runner.run_async(client).await.map_err(unavailable);
     // The lock ends with the connection, which the caller closes.
-    let newest = i64::try_from(files.len()).expect("a handful of files");
-    Ok(Applied { count: report?.applied_migrations().len(), version: version_of(newest) })
+    Ok(Applied { count: report?.applied_migrations().len(), version: version_of(files) })
 }
 
 fn runner<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Runner> {
@@ -113,8 +115,13 @@ fn copy_path(path: &Path, version: i64) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn version_of(newest: i64) -> u32 {
-    u32::try_from(newest).expect("a handful of files")
+/// The number in the name of the last migration.
+fn version_of(files: &[File]) -> u32 {
+    let number = files.last().and_then(|(name, _)| {
+        let (number, _) = name.strip_prefix('V')?.split_once("__")?;
+        number.parse().ok()
+    });
+    number.expect("there are migrations, and their names begin with V and a number")
 }
 
 fn unavailable(error: impl Into<Source>) -> Error {

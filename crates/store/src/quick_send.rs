@@ -5,6 +5,7 @@ use domain::{
     TariffId, Timestamp, Zone,
 };
 
+use crate::hot::Quality;
 use crate::value::values;
 use crate::{Queries, Result, Row};
 
@@ -35,6 +36,21 @@ pub struct QuickSend {
     pub expires_at: Timestamp,
     /// Where it stands.
     pub state: State,
+}
+
+/// An attempt that came to nothing before anything could ring; the send was called again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// The trunk that was to carry it.
+    pub trunk: String,
+    /// How it failed.
+    pub failure: crate::hot::Failed,
+    /// When it was recorded.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
 }
 
 /// Where a quick send stands.
@@ -116,7 +132,11 @@ pub async fn find(
                       o.charge_rials AS charge_rials, o.vote AS vote,
                       o.started_at_us AS started_at_us, o.invite_at_us AS invite_at_us,
                       o.ringing_at_us AS ringing_at_us, o.answered_at_us AS answered_at_us,
-                      o.first_audio_at_us AS first_audio_at_us, o.ended_at_us AS ended_at_us
+                      o.first_audio_at_us AS first_audio_at_us, o.ended_at_us AS ended_at_us,
+                      o.rtp_sent AS rtp_sent, o.rtp_received AS rtp_received,
+                      o.rtp_lost AS rtp_lost, o.rtp_jitter_us AS rtp_jitter_us,
+                      o.peer_lost AS peer_lost, o.peer_jitter_us AS peer_jitter_us,
+                      o.round_trip_us AS round_trip_us
                FROM quick_send q
                LEFT JOIN ready r ON r.quick_send_id = q.id
                LEFT JOIN attempt a ON a.quick_send_id = q.id
@@ -133,6 +153,33 @@ pub async fn owner(reads: &mut impl Queries, id: QuickSendId) -> Result<Option<A
     let sql = "SELECT id, account_id FROM quick_send WHERE id = $1";
     let row = reads.query_opt(sql, values![id]).await?;
     row.map(|row| row.get("account_id")).transpose()
+}
+
+/// The attempts of a send that a trunk failed, in order; those that were not sent are left out.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn failed(reads: &mut impl Queries, id: QuickSendId) -> Result<Vec<Failed>> {
+    let sql = "SELECT n AS id, trunk, cause, sip_code, q850, started_at_us, invite_at_us,
+                      ended_at_us
+               FROM outcome
+               WHERE quick_send_id = $1 AND disposition IS NULL AND cause <> $2
+               ORDER BY n";
+    let failed = |row: &Row| {
+        Ok(Failed {
+            attempt: AttemptId { quick_send: id, n: row.get("id")? },
+            trunk: row.get("trunk")?,
+            failure: crate::hot::Failed {
+                cause: row.get("cause")?,
+                sip_code: row.get("sip_code")?,
+                q850: row.get("q850")?,
+                invite_at: row.get("invite_at_us")?,
+            },
+            started_at: row.get("started_at_us")?,
+            ended_at: row.get("ended_at_us")?,
+        })
+    };
+    reads.query(sql, values![id, crate::hot::NOT_SENT]).await?.iter().map(failed).collect()
 }
 
 /// The account's send that was accepted under this client reference.
@@ -221,10 +268,24 @@ fn ended(row: &Row) -> Result<Ended> {
             ringing_at: row.get("ringing_at_us")?,
             answered_at: row.get("answered_at_us")?,
             first_audio_at: row.get("first_audio_at_us")?,
+            quality: quality(row)?,
         },
         started_at: row.get("started_at_us")?,
         ended_at: row.get("ended_at_us")?,
     })
+}
+
+fn quality(row: &Row) -> Result<Option<Quality>> {
+    let Some(sent) = row.get("rtp_sent")? else { return Ok(None) };
+    Ok(Some(Quality {
+        sent,
+        received: row.get("rtp_received")?,
+        lost: row.get("rtp_lost")?,
+        jitter_us: row.get("rtp_jitter_us")?,
+        peer_lost: row.get("peer_lost")?,
+        peer_jitter_us: row.get("peer_jitter_us")?,
+        round_trip_us: row.get("round_trip_us")?,
+    }))
 }
 
 /// The stored word of a price zone.

@@ -1,8 +1,8 @@
 //! Trunks and the numbers that accounts show on them. Every change is counted, so that a running
 //! node sees it.
 
-use domain::dialer::trunk::{NumberFormat, Password, Register, Srtp, Trunk};
-use domain::{AccountId, Timestamp, TrunkId};
+use domain::dialer::trunk::{NumberFormat, PING_INTERVAL_S, Password, Register, Srtp, Trunk};
+use domain::{AccountId, Network, Timestamp, TrunkId};
 
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
@@ -61,9 +61,10 @@ impl Source {
 pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<TrunkId> {
     let sql = "INSERT INTO trunk (source, name, address, transport, username, password, caller_id,
                                   number_format, codecs, prefixes, max_channels, max_cps, priority,
-                                  weight, srtp, symmetric_rtp, registrar, register_expires_s)
+                                  weight, srtp, symmetric_rtp, registrar, register_expires_s,
+                                  ping_interval_s, server_ids, accept_from)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                       $18)
+                       $18, $19, $20, $21)
                RETURNING id";
     let values = values![
         &source.to_text(),
@@ -84,6 +85,9 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
         on_or_off(trunk.symmetric_rtp),
         trunk.register.as_ref().map(|register| &register.registrar),
         trunk.register.as_ref().map(|register| register.expires_s),
+        trunk.ping_interval_s,
+        &numbers(&trunk.server_ids),
+        &networks(&trunk.accept_from),
     ];
     let id = tx.query_one(sql, values).await?.get("id")?;
     count_change(tx).await?;
@@ -99,7 +103,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
                SET address = $2, transport = $3, username = $4, password = $5, caller_id = $6,
                    number_format = $7, codecs = $8, prefixes = $9, max_channels = $10,
                    max_cps = $11, priority = $12, weight = $13, srtp = $14, symmetric_rtp = $15,
-                   registrar = $16, register_expires_s = $17
+                   registrar = $16, register_expires_s = $17, ping_interval_s = $18,
+                   server_ids = $19, accept_from = $20
                WHERE id = $1";
     let values = values![
         id,
@@ -119,6 +124,9 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
         on_or_off(trunk.symmetric_rtp),
         trunk.register.as_ref().map(|register| &register.registrar),
         trunk.register.as_ref().map(|register| register.expires_s),
+        trunk.ping_interval_s,
+        &numbers(&trunk.server_ids),
+        &networks(&trunk.accept_from),
     ];
     let changed = tx.execute(sql, values).await? == 1;
     count_change(tx).await?;
@@ -154,7 +162,8 @@ pub async fn delete(tx: &mut Tx, id: TrunkId) -> Result<bool> {
 pub async fn list(reads: &mut impl Queries) -> Result<Vec<Kept>> {
     let sql = "SELECT id, source, name, disabled_at_us, address, transport, username, password,
                       caller_id, number_format, codecs, prefixes, max_channels, max_cps, priority,
-                      weight, srtp, symmetric_rtp, registrar, register_expires_s
+                      weight, srtp, symmetric_rtp, registrar, register_expires_s,
+                      ping_interval_s, server_ids, accept_from
                FROM trunk ORDER BY id";
     reads.query(sql, values![]).await?.iter().map(kept).collect()
 }
@@ -219,7 +228,7 @@ fn kept(row: &Row) -> Result<Kept> {
         username: row.get("username")?,
         password: Password(row.get("password")?),
         register: row.get::<Option<u32>>("register_expires_s")?.map(registers).transpose()?,
-        accept_from: Vec::new(),
+        accept_from: row.parse_opt("accept_from", parse_networks)?,
         caller_id: row.get("caller_id")?,
         number_format: row.parse("number_format", NumberFormat::parse)?,
         codecs: row.parse("codecs", parts)?,
@@ -230,6 +239,11 @@ fn kept(row: &Row) -> Result<Kept> {
         max_cps: row.get("max_cps")?,
         priority: row.get("priority")?,
         weight: row.get("weight")?,
+        ping_interval_s: row.get::<Option<u32>>("ping_interval_s")?.unwrap_or(PING_INTERVAL_S),
+        server_ids: match row.get::<Option<String>>("server_ids")? {
+            Some(_) => row.parse("server_ids", parse_numbers)?,
+            None => Vec::new(),
+        },
     };
     Ok(Kept {
         id: row.get("id")?,
@@ -256,4 +270,25 @@ fn switch(text: Option<&str>) -> Option<bool> {
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a column that may be unreadable")]
 fn parts(text: &str) -> Option<Vec<String>> {
     Some(text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect())
+}
+
+/// A list of networks with commas.
+fn networks(list: &[Network]) -> String {
+    list.iter().map(Network::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Reads a list of [`networks`], which may not be there.
+fn parse_networks(text: Option<&str>) -> Option<Vec<Network>> {
+    let parts = text.unwrap_or_default().split(',').filter(|part| !part.is_empty());
+    parts.map(Network::parse).collect()
+}
+
+/// A list of numbers with commas.
+fn numbers(list: &[u32]) -> String {
+    list.iter().map(u32::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Reads a list of [`numbers`].
+fn parse_numbers(text: &str) -> Option<Vec<u32>> {
+    text.split(',').filter(|part| !part.is_empty()).map(|part| part.parse().ok()).collect()
 }

@@ -19,6 +19,7 @@ async fn leased(world: &World) -> (Caller, NodeStamp, ReadyJob, AttemptId) {
         number: String::from("09121234567"),
         vote: true,
         record_ms: None,
+        server: None,
         reference: None,
     };
     quick_send::submit(&world.app, &caller, send).await.unwrap();
@@ -58,6 +59,7 @@ fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
             ringing_at: at(2),
             answered_at: at(3),
             first_audio_at: at(4),
+            quality: None,
         },
         ended_at: NOON.plus_ms(8000),
     }
@@ -136,7 +138,13 @@ async fn a_send_is_leased_once_and_comes_back_only_if_nothing_was_sent() {
     assert!(!dialing::renew(&world.app, stamp, NOON.plus_ms(70_000)).await.unwrap());
     let open = dialing::open_attempts(&world.app, next).await.unwrap();
     assert_eq!(open.iter().map(|open| open.attempt).collect::<Vec<_>>(), [attempt]);
-    let closed = dialing::not_sent(&world.app, vec![attempt], NOON).await.unwrap();
+    let back = dialing::PutBack {
+        attempt,
+        ended_at: NOON,
+        due_at: NOON,
+        failure: dialing::Failed::default(),
+    };
+    let closed = dialing::put_back(&world.app, vec![back]).await.unwrap();
     assert_eq!(closed, [true]);
     let again = lease(&world, next, &job).await.unwrap();
     assert_eq!((again.quick_send, again.n), (attempt.quick_send, attempt.n + 1));
@@ -153,6 +161,7 @@ async fn a_send_that_waited_too_long_ends_without_a_charge() {
         number: String::from("09121234567"),
         vote: false,
         record_ms: None,
+        server: None,
         reference: None,
     };
     let accepted = quick_send::submit(&world.app, &caller, send).await.unwrap();

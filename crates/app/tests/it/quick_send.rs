@@ -19,7 +19,14 @@ use crate::world::{NOON, World};
 const TEXT: &str = "سلام این پیام آزمایشی برای شما است دوستم";
 
 fn new_send(message: MessageId, number: &str) -> NewSend {
-    NewSend { message, number: number.to_owned(), vote: false, record_ms: None, reference: None }
+    NewSend {
+        message,
+        number: number.to_owned(),
+        vote: false,
+        record_ms: None,
+        server: None,
+        reference: None,
+    }
 }
 
 fn new_text(number: &str) -> NewTextSend {
@@ -30,6 +37,7 @@ fn new_text(number: &str) -> NewTextSend {
         number: number.to_owned(),
         vote: false,
         record_ms: None,
+        server: None,
         reference: None,
     }
 }

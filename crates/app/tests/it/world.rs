@@ -277,11 +277,18 @@ impl TestDialer {
 }
 
 impl Dispatch for TestDialer {
-    fn routes(&self, destination: &Destination) -> bool {
-        destination.as_str().starts_with("09") || destination.as_str().starts_with("021")
+    fn routes(&self, destination: &Destination, server: Option<u32>) -> bool {
+        let known = ["09", "021"].iter().any(|prefix| destination.as_str().starts_with(prefix));
+        known && server.is_none_or(|server| server == 20)
     }
 
-    fn reserve(&self, _: AccountId, _: &Destination, _: Timestamp) -> Option<Reservation> {
+    fn reserve(
+        &self,
+        _: AccountId,
+        _: &Destination,
+        _: Option<u32>,
+        _: Timestamp,
+    ) -> Option<Reservation> {
         if let Some(db) = self.last_moment.lock().unwrap().take() {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             std::thread::spawn(move || runtime.block_on(db.close())).join().unwrap();

@@ -1,6 +1,7 @@
 //! The dialer's rules: what an attempt means, how fast calls may start, which trunk takes them.
 
 pub mod disposition;
+pub mod health;
 pub mod pacing;
 pub mod route;
 pub mod trunk;

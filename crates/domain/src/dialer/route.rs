@@ -33,6 +33,9 @@ fn longest_match<'a>(prefixes: impl IntoIterator<Item = &'a str>, national: &str
     if none_given { Some(0) } else { longest }
 }
 
+/// The most trunks that try one send, each after the one before has failed it.
+pub const TRUNKS_MAX: u32 = 3;
+
 /// What a start costs a trunk of weight 1; divided by the weight it still is a whole number.
 const STRIDE: u64 = 1_000_000;
 

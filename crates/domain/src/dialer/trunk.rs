@@ -13,6 +13,14 @@ const PREFIXES_MAX: usize = 500;
 const PREFIX_MAX: usize = 11;
 /// The most networks that one trunk calls from.
 const NETWORKS_MAX: usize = 100;
+/// How often a trunk is pinged when nothing else is said, seconds.
+pub const PING_INTERVAL_S: u32 = 30;
+/// How often a trunk may be pinged at most and at least, seconds.
+const PING_INTERVALS_S: std::ops::RangeInclusive<u32> = 5..=3_600;
+/// The most regional servers that one trunk is of.
+const SERVERS_MAX: usize = 50;
+/// The highest number of a regional server.
+const SERVER_MAX: u32 = 9_999;
 /// Codecs that calls can be offered with.
 pub const CODECS: [&str; 3] = ["pcma", "pcmu", "g722"];
 /// What carries SIP to a trunk; `auto` leaves it to the carrier's DNS (RFC 3263).
@@ -120,6 +128,11 @@ pub struct Trunk {
     pub priority: u32,
     /// Its share of the calls among trunks of equal priority.
     pub weight: u32,
+    /// How often it is asked whether it is there, seconds; 0 for never.
+    pub ping_interval_s: u32,
+    /// The regional servers (ServerID of the web services) that it is one of. A client that asks
+    /// for one of them gets this trunk only; who asks for none may get it, too.
+    pub server_ids: Vec<u32>,
 }
 
 impl Default for Trunk {
@@ -143,6 +156,8 @@ impl Default for Trunk {
             max_cps: 10,
             priority: 0,
             weight: 1,
+            ping_interval_s: PING_INTERVAL_S,
+            server_ids: Vec::new(),
         }
     }
 }
@@ -176,6 +191,10 @@ pub enum TrunkFault {
     Caps,
     /// Outside what a share is told by.
     Weight,
+    /// Too often, or too rarely to say anything.
+    PingInterval,
+    /// Not a number of a regional server, twice the same, or too many.
+    ServerIds,
 }
 
 impl std::fmt::Display for TrunkFault {
@@ -210,6 +229,15 @@ impl std::fmt::Display for TrunkFault {
             Self::TooManyPrefixes => write!(f, "prefixes: at most {PREFIXES_MAX}"),
             Self::Caps => f.write_str("max_channels and max_cps must be at least 1"),
             Self::Weight => f.write_str("weight: between 1 and 1000"),
+            Self::PingInterval => write!(
+                f,
+                "ping_interval_s: 0 for never, or {} to {} seconds",
+                PING_INTERVALS_S.start(),
+                PING_INTERVALS_S.end()
+            ),
+            Self::ServerIds => {
+                write!(f, "server_ids: at most {SERVERS_MAX} numbers, 1 to {SERVER_MAX}, each once")
+            }
         }
     }
 }
@@ -287,6 +315,15 @@ impl Trunk {
         }
         if !(1..=1000).contains(&self.weight) {
             return Err(TrunkFault::Weight);
+        }
+        if self.ping_interval_s != 0 && !PING_INTERVALS_S.contains(&self.ping_interval_s) {
+            return Err(TrunkFault::PingInterval);
+        }
+        let servers = &self.server_ids;
+        let usable =
+            |(at, server)| (1..=SERVER_MAX).contains(server) && !servers[..at].contains(server);
+        if servers.len() > SERVERS_MAX || !servers.iter().enumerate().all(usable) {
+            return Err(TrunkFault::ServerIds);
         }
         Ok(())
     }
@@ -424,6 +461,10 @@ mod tests {
             (Trunk { max_channels: 0, ..usable() }, "max_channels"),
             (Trunk { max_cps: 0, ..usable() }, "max_cps"),
             (Trunk { weight: 0, ..usable() }, "weight"),
+            (Trunk { ping_interval_s: 4, ..usable() }, "ping_interval_s"),
+            (Trunk { ping_interval_s: 3_601, ..usable() }, "ping_interval_s"),
+            (Trunk { server_ids: vec![0], ..usable() }, "server_ids"),
+            (Trunk { server_ids: vec![20, 20], ..usable() }, "server_ids"),
         ] {
             let fault = wrong.check().unwrap_err().to_string();
             assert!(fault.contains(named), "{fault}");

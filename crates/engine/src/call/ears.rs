@@ -43,11 +43,13 @@ pub(super) struct Ears {
     machine: Option<AnsweringMachine>,
     progress: Option<ProgressListener>,
     tape: Option<Tape>,
+    /// The partner that hears what is heard here.
+    passes_to: Option<CallKey>,
 }
 
 /// A recording that is going on.
 #[derive(Debug)]
-struct Tape {
+pub(super) struct Tape {
     /// Not handed over yet.
     samples: Vec<i16>,
     /// How many there may be, and how many there are.
@@ -56,7 +58,19 @@ struct Tape {
 }
 
 impl Tape {
-    fn record(&mut self, call: CallKey, samples: &[i16], recorded: &mut Vec<Recorded>) {
+    pub(super) fn new(most_ms: u32) -> Self {
+        let most = usize::try_from(most_ms).unwrap_or(usize::MAX).saturating_mul(SAMPLES_PER_MS);
+        Self { samples: Vec::new(), most, recorded: 0 }
+    }
+
+    /// Ends it with what was not handed over yet.
+    pub(super) fn end(&mut self, call: CallKey, recorded: &mut Vec<Recorded>) {
+        self.hand_over(call, recorded);
+        let length_ms = u32::try_from(self.recorded / SAMPLES_PER_MS).unwrap_or(u32::MAX);
+        recorded.push(Recorded::Ended { call, length_ms });
+    }
+
+    pub(super) fn record(&mut self, call: CallKey, samples: &[i16], recorded: &mut Vec<Recorded>) {
         let room = self.most - self.recorded;
         let samples = &samples[..samples.len().min(room)];
         self.recorded += samples.len();
@@ -80,6 +94,7 @@ struct Noticed {
     keys: Vec<Key>,
     machine: Vec<Heard>,
     voice: bool,
+    passed: Vec<i16>,
 }
 
 impl Ears {
@@ -91,6 +106,7 @@ impl Ears {
             machine: None,
             progress: None,
             tape: None,
+            passes_to: None,
         }
     }
 
@@ -100,6 +116,13 @@ impl Ears {
             && self.machine.is_none()
             && self.progress.is_none()
             && self.tape.is_none()
+            && self.passes_to.is_none()
+    }
+
+    /// Lets a partner hear what is heard from now on, with this delay at least.
+    pub(super) fn pass_to(&mut self, partner: CallKey, least_delay: Duration) {
+        self.passes_to = Some(partner);
+        self.buffer = JitterBuffer::new(least_delay);
     }
 
     fn hear(
@@ -123,6 +146,9 @@ impl Ears {
         if let Some(tape) = &mut self.tape {
             noticed.voice |= is_voice(&samples);
             tape.record(call, &samples, recorded);
+        }
+        if self.passes_to.is_some() {
+            noticed.passed.extend_from_slice(&samples);
         }
     }
 }
@@ -214,6 +240,9 @@ impl Call {
         while let Some(piece) = ears.buffer.pop(now) {
             ears.hear(call, &piece, codec, &mut noticed, &mut wires.recorded);
         }
+        if !noticed.passed.is_empty() {
+            self.pass_on(noticed.passed, wires);
+        }
         if noticed.voice {
             self.follow(now, wires, |place, _| place.voice(now));
         }
@@ -270,8 +299,7 @@ impl Call {
     /// Records from now on.
     pub(super) fn record(&mut self, max_ms: u32, wires: &mut Wires) {
         let call = self.key();
-        let most = usize::try_from(max_ms).unwrap_or(usize::MAX).saturating_mul(SAMPLES_PER_MS);
-        self.ears().tape = Some(Tape { samples: Vec::new(), most, recorded: 0 });
+        self.ears().tape = Some(Tape::new(max_ms));
         wires.recorded.push(Recorded::Started { call });
     }
 
@@ -286,9 +314,7 @@ impl Call {
             let samples = decoded(&mut ears.decoder, &piece, codec);
             tape.record(call, &samples, &mut wires.recorded);
         }
-        tape.hand_over(call, &mut wires.recorded);
-        let length_ms = u32::try_from(tape.recorded / SAMPLES_PER_MS).unwrap_or(u32::MAX);
-        wires.recorded.push(Recorded::Ended { call, length_ms });
+        tape.end(call, &mut wires.recorded);
         self.drop_idle_ears();
     }
 
@@ -300,7 +326,15 @@ impl Call {
         }
     }
 
-    fn ears(&mut self) -> &mut Ears {
+    /// No partner hears this call any more.
+    pub(super) fn stop_passing(&mut self) {
+        if let Some(ears) = &mut self.ears {
+            ears.passes_to = None;
+        }
+        self.drop_idle_ears();
+    }
+
+    pub(super) fn ears(&mut self) -> &mut Ears {
         self.ears.get_or_insert_with(|| Box::new(Ears::new()))
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use media::{Codec, EncodedClip, FRAME_MS};
 
-use super::{Audio, Call, Phase, Wires};
+use super::{Call, Phase, Wires};
 use crate::io::{Clip, Event, RtpTransmit};
 use crate::limits::SAME_KEY_MS;
 use crate::place::{Cue, Place};
@@ -79,6 +79,7 @@ impl Call {
                 let heard_ms = self.sound.left_ms(heard);
                 wires.events.push(Event::Progress { call, heard_ms });
             }
+            Step::ClipEnded if self.is_live() => self.play_partner(wires),
             Step::ClipEnded => self.follow(now, wires, |place, cues| place.clip_ended(now, cues)),
         }
     }
@@ -137,6 +138,9 @@ impl Call {
                 Cue::Hush => self.play(None, None, wires),
                 Cue::Record { max_ms } => self.record(max_ms, wires),
                 Cue::StopRecording => self.stop_recording(now, wires),
+                Cue::Ring(leg) => self.ring(leg, wires),
+                Cue::Join { record_ms } => self.join(now, record_ms, wires),
+                Cue::Part => self.part(wires),
             }
         }
         wires.cues = cues;
@@ -144,19 +148,9 @@ impl Call {
 
     /// Plays a clip, or nothing, from the next frame on.
     fn play(&mut self, clip: Option<Arc<Clip>>, of_message: Option<usize>, wires: &mut Wires) {
-        let call = self.key();
         let codec = self.agreed.map_or(Codec::Pcma, |agreed| agreed.codec);
         let encoded = Arc::clone(clip.as_ref().unwrap_or(&wires.silence).encoded(codec));
-        let frames = match &mut self.audio {
-            // Nothing can be sent yet; what plays then is asked for when it can.
-            Audio::Silent => 0,
-            Audio::OnWheel { tick } => wires
-                .wheel
-                .play(*tick, call, encoded)
-                .expect("a call that says it is on the wheel is there"),
-            Audio::Held(playing) => playing.play(encoded),
-        };
-        self.sound.stopped(frames);
+        self.play_encoded(encoded, wires);
         self.sound.message_from = of_message.map(|at| self.frames_before(at));
         self.sound.clip = clip;
     }

@@ -134,6 +134,9 @@ impl Call {
         } else {
             Audio::Held(playing)
         };
+        if self.is_live() {
+            self.play_partner(wires);
+        }
     }
 
     /// With what the peer encrypts from now on.
@@ -158,6 +161,7 @@ impl Call {
 
     /// Takes the call off the wheel and out of the table of sources; what was sent is kept.
     pub(super) fn stop_audio(&mut self, now: Instant, wires: &mut Wires) {
+        self.part(wires);
         self.say_goodbye(now, wires);
         let call = self.key();
         let frames = match std::mem::replace(&mut self.audio, Audio::Silent) {

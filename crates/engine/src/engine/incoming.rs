@@ -104,8 +104,8 @@ impl Engine {
                 }
             },
         };
-        let alive =
-            self.calls.range(CallKey::FIRST_INCOMING..).count() + self.incoming.undecided.len();
+        let alive = self.calls.range(CallKey::FIRST_INCOMING..CallKey::FIRST_SECOND).count()
+            + self.incoming.undecided.len();
         if alive >= MAX_INCOMING || self.calls.len() >= self.config.limits.calls {
             self.wires.counters.incoming_refused += 1;
             return self.turn_away(now, leg, BUSY, &Headers::new());

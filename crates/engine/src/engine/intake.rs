@@ -1,15 +1,63 @@
 //! How a new call is taken in, whoever began it: its port, its numbers, its place in the tables.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use media::{Codec, sdp};
 
 use super::{Engine, Entry};
-use crate::call::{Call, MediaEnd};
+use crate::call::{Call, MediaEnd, Plan};
 use crate::derive;
-use crate::io::{CallKey, Srtp};
+use crate::io::{CallKey, CallSpec, Event, Srtp, Target};
+use crate::leg::{self, Destination};
+use crate::outcome::{Outcome, Refusal};
 
 impl Engine {
+    /// Places a call, or says at once why not.
+    pub(super) fn start(&mut self, now: Instant, spec: CallSpec) {
+        let call = spec.call;
+        if self.calls.contains_key(&call) {
+            self.wires.counters.starts_repeated += 1;
+            return;
+        }
+        let clip_ms = spec.script.message_ms();
+        if let Err(refusal) = self.dial(now, spec) {
+            self.wires.counters.calls_refused += 1;
+            let outcome = Box::new(Outcome::not_started(refusal, clip_ms));
+            self.wires.events.push(Event::Ended { call, outcome });
+        }
+    }
+
+    pub(super) fn dial(&mut self, now: Instant, mut spec: CallSpec) -> Result<(), Refusal> {
+        if self.calls.len() >= self.config.limits.calls {
+            return Err(Refusal::Full);
+        }
+        let destination = Destination::of(&spec.target);
+        if spec.codecs.is_empty() {
+            spec.codecs = Codec::DEFAULT_ORDER.to_vec();
+        }
+        let media = self.media_end(spec.call, &spec.codecs, spec.srtp);
+        let offer = media.local.print_offer();
+        let invite =
+            leg::invite(&self.config.secret, &spec, &destination, offer).ok_or(Refusal::BadSpec)?;
+        let leg = match self.wires.sip.invite(now, invite, &mut self.wires.sip_out) {
+            Ok(leg) => leg,
+            Err(sip::Full::Taken) => return Err(Refusal::Taken),
+            Err(_) => return Err(Refusal::Full),
+        };
+        let key = spec.call;
+        self.wires.counters.calls_started += 1;
+        self.wires.events.push(Event::Dialling { call: key });
+        let (script, max_duration_ms) = (spec.script, spec.max_duration_ms);
+        let may_be_at = match &spec.target {
+            Target::Phone { address, .. } => Some(address.ip()),
+            Target::Address { address, .. } => spec.symmetric_rtp.then_some(address.ip()),
+        };
+        let plan = Plan { key, script, max_duration_ms, may_be_at };
+        self.add(key, Call::new(now, plan, leg, media));
+        Ok(())
+    }
+
     /// Where a new call gets its sound, and from which port it speaks.
     pub(super) fn media_end(&self, call: CallKey, codecs: &[Codec], srtp: Srtp) -> MediaEnd {
         let port_slot = self.emptiest_port();

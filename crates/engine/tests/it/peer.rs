@@ -52,6 +52,7 @@ pub struct Callee {
     media_of_engine: Option<SocketAddr>,
     cseq: u32,
     address: SocketAddr,
+    media: SocketAddr,
     outbox: Outbox,
 }
 
@@ -73,6 +74,11 @@ pub fn usual_description() -> String {
 
 impl Callee {
     pub fn new(answer: String) -> Self {
+        Self::at(CALLEE_SIP, CALLEE_MEDIA, answer)
+    }
+
+    /// A callee elsewhere.
+    pub fn at(sip: &str, media: &str, answer: String) -> Self {
         Self {
             answer,
             early: None,
@@ -83,7 +89,8 @@ impl Callee {
             acked_at: None,
             media_of_engine: None,
             cseq: 100,
-            address: address(CALLEE_SIP),
+            address: address(sip),
+            media: address(media),
             outbox: Vec::new(),
         }
     }
@@ -235,7 +242,7 @@ impl Peer for Callee {
             }
             Act::Rtp(bytes) => {
                 let to = self.media_of_engine.unwrap();
-                self.outbox.push((address(CALLEE_MEDIA), to, bytes));
+                self.outbox.push((self.media, to, bytes));
             }
             Act::Bye(reason) => self.request("BYE", reason, ""),
             Act::Info(kind, body) => {

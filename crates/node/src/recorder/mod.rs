@@ -229,6 +229,7 @@ pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
         | Event::Abandoned { call } => Some(*call),
         // A call that came in is nobody's attempt: there is nothing to recover.
         Event::Incoming { .. }
+        | Event::SecondLeg { .. }
         | Event::PhoneRegistered { .. }
         | Event::PhoneGone { .. }
         | Event::TrunkRegistration { .. }

@@ -118,6 +118,8 @@ pub struct World {
     /// Where the abandoned calls are ended.
     pub abandoned_at: Vec<engine::Target>,
     pub released: Vec<CallKey>,
+    /// Pings that the node has sent: their numbers, and where to.
+    pub pings: Vec<(u64, std::net::SocketAddr)>,
     clock: Arc<AtomicI64>,
     blobs: Arc<MemoryBlobs>,
 }
@@ -151,6 +153,7 @@ impl World {
             abandoned: Vec::new(),
             abandoned_at: Vec::new(),
             released: Vec::new(),
+            pings: Vec::new(),
             clock,
             blobs,
         };
@@ -220,6 +223,7 @@ impl World {
                 self.abandoned.push(abandoned.call);
                 self.abandoned_at.push(abandoned.target);
             }
+            Command::CheckTrunk(check) => self.pings.push((check.check, check.address)),
             other => panic!("not expected: {other:?}"),
         }
     }
@@ -291,15 +295,26 @@ impl World {
 
     /// A customer's quick send; the node has not stepped yet.
     pub async fn submit(&self, of: &(Caller, MessageId), number: &str) -> QuickSendId {
+        self.submit_by(of, number, None).await.unwrap()
+    }
+
+    /// A customer's quick send by a regional server; `None` when it is refused.
+    pub async fn submit_by(
+        &self,
+        of: &(Caller, MessageId),
+        number: &str,
+        server: Option<u32>,
+    ) -> Option<QuickSendId> {
         let caller = self.caller(of.0.account.id).await;
         let new = app::quick_send::NewSend {
             message: of.1,
             number: number.to_owned(),
             vote: false,
             record_ms: None,
+            server,
             reference: None,
         };
-        app::quick_send::submit(&self.app, &caller, new).await.unwrap().id
+        app::quick_send::submit(&self.app, &caller, new).await.ok().map(|accepted| accepted.id)
     }
 
     pub async fn state(&self, of: &(Caller, MessageId), send: QuickSendId) -> State {
@@ -422,6 +437,22 @@ pub fn busy() -> Outcome {
         timeline: Timeline { invite_us: Some(10), ended_us: Some(90_000), ..Timeline::default() },
         codec: None,
         ..heard_out()
+    }
+}
+
+/// The outcome of a call that its trunk refused with this code before anything rang.
+pub fn refused(code: u16) -> Outcome {
+    Outcome { sip_code: Some(code), ..busy() }
+}
+
+/// The outcome of a call that nobody responded to for 32 s.
+pub fn silence() -> Outcome {
+    Outcome {
+        cause: Cause::NoResponse,
+        sip_code: None,
+        sip_reason: None,
+        timeline: Timeline { ended_us: Some(32_000_000), ..busy().timeline },
+        ..busy()
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
 mod dialling;
+mod failover;
 mod fixture;
 mod orphans;
 mod recovering;

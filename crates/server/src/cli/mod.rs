@@ -52,7 +52,7 @@ enum Command {
     /// Routes to the telephone network: add, set, list, show, enable, disable, remove, caller-id,
     /// check.
     #[command(subcommand)]
-    Trunk(trunk::Trunk),
+    Trunk(Box<trunk::Trunk>),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
 }
@@ -86,7 +86,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Message(command) => message::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
-            Command::Trunk(command) => trunk::run(&config, command).await,
+            Command::Trunk(command) => trunk::run(&config, *command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,
         }

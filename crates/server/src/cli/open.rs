@@ -54,11 +54,17 @@ pub fn failed(failure: Failure) -> anyhow::Error {
 struct NoDialer;
 
 impl Dispatch for NoDialer {
-    fn routes(&self, _: &Destination) -> bool {
+    fn routes(&self, _: &Destination, _: Option<u32>) -> bool {
         false
     }
 
-    fn reserve(&self, _: AccountId, _: &Destination, _: Timestamp) -> Option<Reservation> {
+    fn reserve(
+        &self,
+        _: AccountId,
+        _: &Destination,
+        _: Option<u32>,
+        _: Timestamp,
+    ) -> Option<Reservation> {
         None
     }
 

@@ -105,12 +105,36 @@ fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
+fn ms(us: u32) -> f64 {
+    f64::from(us) / 1000.0
+}
+
+/// How the packets of one direction fared, as far as it is known.
+fn packets(count: u32, lost: Option<u32>, jitter_us: Option<u32>) -> String {
+    let lost = lost.map_or(String::new(), |lost| format!(", {lost} lost"));
+    let jitter = jitter_us.map_or(String::new(), |us| format!(", jitter {} ms", ms(us)));
+    format!("{count} packets{lost}{jitter}")
+}
+
 fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
     let ended = ended(story);
     let ladder: Vec<serde_json::Value> = story
         .steps
         .iter()
         .map(|(at, step)| json!({ "at_ms": at_ms(story, *at), "event": name(*step) }))
+        .collect();
+    let failed: Vec<serde_json::Value> = story
+        .failed
+        .iter()
+        .map(|one| {
+            json!({
+                "trunk": one.trunk,
+                "at_ms": at_ms(story, one.ended_at),
+                "cause": one.failure.cause,
+                "sip_code": one.failure.sip_code,
+                "q850": one.failure.q850,
+            })
+        })
         .collect();
     json!({
         "quick_send_id": story.send.id.0,
@@ -126,6 +150,16 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
         "played_seconds": seconds(ended.map_or(0, |ended| ended.facts.heard_ms).into()),
         "heard_wav": heard.map(|heard| heard.wav.display().to_string()),
         "heard_seconds": heard.map(|heard| seconds(heard.ms)),
+        "failed_trunks": failed,
+        "sound": ended.and_then(|ended| ended.facts.quality).map(|sound| json!({
+            "sent": sound.sent,
+            "received": sound.received,
+            "lost": sound.lost,
+            "jitter_ms": ms(sound.jitter_us),
+            "peer_lost": sound.peer_lost,
+            "peer_jitter_ms": sound.peer_jitter_us.map(ms),
+            "round_trip_ms": sound.round_trip_us.map(ms),
+        })),
         "ladder": ladder,
     })
 }
@@ -153,8 +187,22 @@ fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
             seconds(send.clip_ms.into())
         ))?;
     }
+    if let Some(sound) = ended(story).and_then(|ended| ended.facts.quality) {
+        say(&format!("sent       {}", packets(sound.sent, sound.peer_lost, sound.peer_jitter_us)))?;
+        let (lost, jitter_us) = (Some(sound.lost), Some(sound.jitter_us));
+        say(&format!("received   {}", packets(sound.received, lost, jitter_us)))?;
+        if let Some(round_trip_us) = sound.round_trip_us {
+            say(&format!("round trip {} ms", ms(round_trip_us)))?;
+        }
+    }
     if let Some(heard) = heard {
         say(&format!("heard      {} s, {}", seconds(heard.ms), heard.wav.display()))?;
+    }
+    for one in &story.failed {
+        let failure = &one.failure;
+        let signs = signs(&failure.cause, failure.sip_code, failure.q850);
+        let at_ms = at_ms(story, one.ended_at);
+        say(&format!("{at_ms:>12.3} ms  trunk {} failed: {signs}", one.trunk))?;
     }
     for (at, step) in &story.steps {
         say(&format!("{:>12.3} ms  {}", at_ms(story, *at), name(*step)))?;

@@ -6,8 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use app::App;
-use app::trunk::{Kept, Source};
+use app::trunk::{Kept, Source, TrunkHealth};
 use clap::{Args, Subcommand};
+use domain::calendar::jalali;
+use domain::dialer::health::Condition;
 use domain::dialer::trunk::{NumberFormat, Password, REGISTER_EXPIRES_DEFAULT_S, Register, Srtp};
 use domain::{AccountId, PhoneNumber, Trunk as Described};
 use serde_json::json;
@@ -16,6 +18,9 @@ use super::{open, say, trunk_check};
 use crate::config::{self, Config};
 use crate::resolver::Resolver;
 use crate::{address, trunks};
+
+/// What a node has written of a trunk.
+type Seen = (String, TrunkHealth);
 
 /// What can be done with trunks. All of it works while the server runs, which takes it up within
 /// seconds; live calls go on undisturbed.
@@ -153,6 +158,13 @@ pub struct Fields {
     /// Its share of the calls among trunks of equal priority, 1 to 1000.
     #[arg(long)]
     weight: Option<u32>,
+    /// How often it is asked by OPTIONS whether it is there, 5 to 3600 seconds; 0 for never.
+    #[arg(long, value_name = "SECONDS")]
+    ping_interval: Option<u32>,
+    /// The regional servers that it is one of, like 20,25: clients that ask for one of these as
+    /// ServerID get such trunks only. Empty: none.
+    #[arg(long)]
+    server_ids: Option<String>,
 }
 
 /// Runs the command. A check fails when a trunk did not pass.
@@ -244,8 +256,19 @@ impl Fields {
             max_cps: self.max_cps.unwrap_or(trunk.max_cps),
             priority: self.priority.unwrap_or(trunk.priority),
             weight: self.weight.unwrap_or(trunk.weight),
+            ping_interval_s: self.ping_interval.unwrap_or(trunk.ping_interval_s),
+            server_ids: match self.server_ids {
+                Some(text) => server_ids(&text)?,
+                None => trunk.server_ids,
+            },
         })
     }
+}
+
+fn server_ids(text: &str) -> Result<Vec<u32>> {
+    let parts = text.split(',').filter(|part| !part.is_empty());
+    let number = |part: &str| part.parse().with_context(|| format!("server_ids: '{part}'"));
+    parts.map(number).collect()
 }
 
 /// Lays what was said about registering over what was there.
@@ -312,17 +335,19 @@ async fn find(app: &App, name: &str) -> Result<(Kept, BTreeMap<AccountId, String
 
 async fn list(app: &App, json: bool) -> Result<()> {
     let listed = app::trunk::list(app).await.map_err(open::failed)?;
+    let health = app::trunk::health(app).await.map_err(open::failed)?;
     if json {
-        let shown: Vec<_> = listed.iter().map(|(kept, own)| as_json(kept, own)).collect();
+        let shown: Vec<_> = listed.iter().map(|(kept, own)| as_json(kept, own, &health)).collect();
         return say(&json!({ "trunks": shown }).to_string());
     }
     for (kept, _) in &listed {
         let Described { name, address, max_channels, max_cps, prefixes, .. } = &kept.trunk;
         let takes = if prefixes.is_empty() { String::from("all") } else { prefixes.join(",") };
         say(&format!(
-            "{name:<16} {:<3} {address:<24} {takes:<12} {max_channels} calls, {max_cps}/s, \
+            "{name:<16} {:<3} {:<12} {address:<24} {takes:<12} {max_channels} calls, {max_cps}/s, \
              priority {}, weight {}, from {}",
             state(kept),
+            worst(kept, &health),
             kept.trunk.priority,
             kept.trunk.weight,
             origin(&kept.source)
@@ -333,7 +358,8 @@ async fn list(app: &App, json: bool) -> Result<()> {
 
 async fn show(app: &App, name: &str, json: bool) -> Result<()> {
     let (kept, own) = find(app, name).await?;
-    let shown = as_json(&kept, &own);
+    let health = app::trunk::health(app).await.map_err(open::failed)?;
+    let shown = as_json(&kept, &own, &health);
     if json {
         return say(&shown.to_string());
     }
@@ -356,13 +382,42 @@ fn origin(source: &Source) -> String {
     }
 }
 
-fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>) -> serde_json::Value {
+/// What the nodes that use a trunk have written of it.
+fn seen<'a>(kept: &'a Kept, health: &'a [Seen]) -> impl Iterator<Item = &'a Seen> {
+    health.iter().filter(|(node, seen)| {
+        let used = match &kept.source {
+            Source::Table => true,
+            Source::File(of) => of == node,
+        };
+        used && seen.trunk == kept.trunk.name
+    })
+}
+
+/// How a trunk stands, for the node that sees it worst.
+fn worst(kept: &Kept, health: &[Seen]) -> &'static str {
+    let seen = seen(kept, health).map(|(_, seen)| seen.condition);
+    seen.max().map_or("not watched", Condition::word)
+}
+
+fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>, health: &[Seen]) -> serde_json::Value {
     let trunk = &kept.trunk;
+    let seen: Vec<_> = seen(kept, health)
+        .map(|(node, seen)| {
+            let time = jalali::gregorian_date_time;
+            json!({
+                "node": node,
+                "condition": seen.condition.word(),
+                "since": time(seen.since),
+                "until": seen.until.map(time),
+            })
+        })
+        .collect();
     let own: BTreeMap<String, &String> =
         own.iter().map(|(account, number)| (account.to_string(), number)).collect();
     json!({
         "name": trunk.name,
         "state": state(kept),
+        "health": seen,
         "source": origin(&kept.source),
         "address": trunk.address,
         "transport": trunk.transport,
@@ -383,6 +438,8 @@ fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>) -> serde_json::Value 
         "max_cps": trunk.max_cps,
         "priority": trunk.priority,
         "weight": trunk.weight,
+        "ping_interval_s": trunk.ping_interval_s,
+        "server_ids": trunk.server_ids,
     })
 }
 

@@ -57,6 +57,12 @@ section! {
         priority: u32 = 0,
         /// Its share of the calls among trunks of equal priority, 1 to 1000.
         weight: u32 = 1,
+        /// How often it is asked by OPTIONS whether it is there, in seconds, 5 to 3600; 0 for
+        /// never. One that misses two in a row takes no calls until it answers.
+        ping_interval_s: u32 = domain::dialer::trunk::PING_INTERVAL_S,
+        /// The regional servers that it is one of: the numbers that clients may give as ServerID.
+        /// Such a client gets these trunks only.
+        server_ids: Vec<u32> = Vec::new(),
     }
 }
 
@@ -168,6 +174,8 @@ impl Trunk {
             max_cps: self.max_cps,
             priority: self.priority,
             weight: self.weight,
+            ping_interval_s: self.ping_interval_s,
+            server_ids: self.server_ids.clone(),
         };
         trunk.check().with_context(|| format!("trunk '{}'", self.name))?;
         Ok(trunk)

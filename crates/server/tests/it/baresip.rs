@@ -49,25 +49,39 @@ impl Baresip {
              auth_pass={password};answermode=auto;regint=120\n"
         );
         let listen = SocketAddr::new(registrar.ip(), free_udp_port());
-        Self::spawn(&account, listen, more, arguments)
+        Self::spawn(&account, listen, more, arguments, &[])
     }
 
-    /// Starts it as the far end of a trunk: it answers calls to `number` that come to `listen`.
-    fn as_trunk(number: &str, listen: SocketAddr, settings: &str, more: &str) -> Self {
+    /// Starts it as the far end of a trunk: it answers calls to `number` that come to `listen`, and
+    /// says this.
+    pub fn as_trunk(
+        number: &str,
+        listen: SocketAddr,
+        settings: &str,
+        more: &str,
+        says: &[i16],
+    ) -> Self {
         let account = format!("<sip:{number}@{listen}>;answermode=auto;regint=0{settings}\n");
-        Self::spawn(&account, listen, more, &[])
+        Self::spawn(&account, listen, more, &[], says)
     }
 
-    fn spawn(account: &str, listen: SocketAddr, more: &str, arguments: &[&str]) -> Self {
+    fn spawn(
+        account: &str,
+        listen: SocketAddr,
+        more: &str,
+        arguments: &[&str],
+        says: &[i16],
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
-        let silence = media::wav::write_pcm16(&vec![0; 8000 * 60]);
-        std::fs::write(dir.path().join("silence.wav"), silence).unwrap();
+        let mut says = says.to_vec();
+        says.resize(8_000 * 60, 0);
+        std::fs::write(dir.path().join("says.wav"), media::wav::write_pcm16(&says)).unwrap();
         std::fs::write(dir.path().join("contacts"), "").unwrap();
         std::fs::write(dir.path().join("accounts"), account).unwrap();
         let settings = format!(
             "sip_listen {listen}\nmodule_path {}\naudio_player aubridge,out\n\
-             audio_alert aubridge,alert\naudio_source aufile,{path}/silence.wav\n\
+             audio_alert aubridge,alert\naudio_source aufile,{path}/says.wav\n\
              module g711.so\nmodule aufile.so\nmodule aubridge.so\nmodule sndfile.so\n\
              snd_path {path}\nmodule_app account.so\nmodule_app menu.so\n{more}",
             modules().display(),
@@ -94,7 +108,7 @@ impl Baresip {
     }
 
     /// What it heard in its only call.
-    fn heard(&self) -> Vec<i16> {
+    pub fn heard(&self) -> Vec<i16> {
         let wav = eventually("baresip writes what it heard", || decoded_file(self.dir.path()));
         media::wav::read(&std::fs::read(wav).unwrap()).unwrap()
     }
@@ -217,7 +231,7 @@ fn a_phone_that_calls_the_echo_test_hears_its_beeps() {
 fn over_trunk(srtp: &str, account: &str) -> (serde_json::Value, Baresip, Platform, Vec<i16>) {
     let listen = SocketAddr::from(([127, 0, 0, 1], free_udp_port()));
     let more = "module srtp.so\nmodule rtcpsummary.so\n";
-    let phone = Baresip::as_trunk("09121234567", listen, account, more);
+    let phone = Baresip::as_trunk("09121234567", listen, account, more, &[]);
     let platform = Platform::with_trunk(listen, &format!("srtp = '{srtp}'\n"));
     let customer = platform.customer(100_000);
     let message = platform.upload(&customer, &rising_tone(8_000));
@@ -239,6 +253,12 @@ fn an_encrypted_call_is_understood_by_baresip_and_one_without_keys_is_not_made()
     // Before all else it sends an empty report in the clear, to open the way through a NAT.
     assert!(figure("srtp_rejected") <= 1.0);
     assert!(figure("rtcp_received") >= 1.0, "and its encrypted reports");
+    // Eight seconds both ways, and what its last report said of ours.
+    let sound = &story["sound"];
+    let count = |name: &str| sound[name].as_u64().unwrap();
+    assert!(count("sent") >= 400 && count("received") > 300, "{story}");
+    assert_eq!((count("lost"), count("peer_lost")), (0, 0), "{story}");
+    assert!(sound["peer_jitter_ms"].as_f64().unwrap() < 100.0, "{story}");
 
     let (story, _phone, _, _) = over_trunk("forced", "");
     assert_ne!(story["reason"], 10, "{story}");

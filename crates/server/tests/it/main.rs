@@ -3,11 +3,13 @@
 #![expect(clippy::print_stderr, reason = "a failed test tells what the peers said")]
 
 mod baresip;
+mod bridge;
 mod commands;
 mod connections;
 mod database;
 mod demo;
 mod digest;
+mod failover;
 mod far_end;
 mod full_disk;
 mod garbage;

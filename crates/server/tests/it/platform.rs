@@ -310,7 +310,14 @@ impl Drop for Platform {
 }
 
 /// A configuration with free ports, so that tests run side by side.
+///
+/// Trunks are not pinged unless the text says so: the peers of most tests expect one call.
 pub fn config(more: &str) -> String {
+    let more = if more.contains("ping_interval_s") {
+        more.to_owned()
+    } else {
+        more.replace("[[trunk]]\n", "[[trunk]]\nping_interval_s = 0\n")
+    };
     format!("[sip]\nlisten = '127.0.0.1:0'\n[node]\ndrain_seconds = 20\n{more}")
 }
 
@@ -512,8 +519,9 @@ pub fn rising_tone(ms: u32) -> Vec<u8> {
     media::wav::write_pcm16(&rising_samples(ms))
 }
 
+/// The samples of [`rising_tone`].
 #[expect(clippy::cast_possible_truncation, reason = "a test tone far from the limits")]
-fn rising_samples(ms: u32) -> Vec<i16> {
+pub fn rising_samples(ms: u32) -> Vec<i16> {
     let mut phase = 0.0_f64;
     (0..ms * 8)
         .map(|n| {

@@ -47,6 +47,19 @@ fn calls_that_recovery_dials_again_are_noticed() {
     assert_eq!(caught_by(Sabotage::PassForOwn), rule);
 }
 
+/// Goal: a phone that rang and was not answered is not called by the next trunk.
+#[test]
+fn a_second_trunk_after_a_ringing_tone_is_noticed() {
+    assert_eq!(caught_by(Sabotage::ForgetRinging), "what was dialled is never dialled again");
+}
+
+/// Goal: the seeds do what they are to prove.
+#[test]
+fn trunks_fail_over_in_some_seeds() {
+    let over: u64 = (0..SEEDS).map(|seed| world(Plan::of(seed)).unwrap().failed_over).sum();
+    assert!(over > 20, "{over}");
+}
+
 #[test]
 fn two_calls_to_a_number_are_noticed() {
     assert_eq!(caught_by(Sabotage::CallTwice), "a number is never in two calls at once");

@@ -31,6 +31,8 @@ pub struct Accept {
     pub vote: bool,
     /// How long the callee is recorded after the message, milliseconds, at most.
     pub record_ms: Option<u32>,
+    /// The regional server that the client asked for.
+    pub server: Option<u32>,
     /// The prices that were used.
     pub tariff: TariffId,
     /// The price zone that was used.
@@ -197,8 +199,8 @@ fn insert_on_sqlite(
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials,
                                        accepted_at_us, expires_at_us, client_reference,
-                                       record_ms)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+                                       record_ms, server_id)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
     let values = values![
         element.account,
         message,
@@ -213,6 +215,7 @@ fn insert_on_sqlite(
         element.expires_at,
         element.client_reference.as_deref(),
         element.record_ms,
+        element.server,
     ];
     sqlite::execute(connection, sql, values)?;
     Ok(QuickSendId(connection.last_insert_rowid()))
@@ -380,23 +383,25 @@ impl<'a> Batch<'a> {
             self.new_elements().map(|(element, _)| element.vote.then_some(element.at.0)).collect();
         let references: Vec<Option<&str>> =
             self.new_elements().map(|(element, _)| element.client_reference.as_deref()).collect();
-        let recorded: Vec<Option<i64>> =
-            self.new_elements().map(|(element, _)| element.record_ms.map(i64::from)).collect();
+        let optional = |of: fn(&Accept) -> Option<u32>| -> Vec<Option<i64>> {
+            self.new_elements().map(|(element, _)| of(element).map(i64::from)).collect()
+        };
         // The identities are assigned in the order of the elements.
         let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                            destination, zone, vote_at_us, hold_rials,
                                            accepted_at_us, expires_at_us, client_reference,
-                                           record_ms)
+                                           record_ms, server_id)
                    SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
                           vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                          client_reference, record_ms
+                          client_reference, record_ms, server_id
                    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
                                $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
-                               $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[])
+                               $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[],
+                               $14::BIGINT[])
                         WITH ORDINALITY
                         AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
                               zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                              client_reference, record_ms, place)
+                              client_reference, record_ms, server_id, place)
                    ORDER BY place RETURNING id";
         let statement = tx.prepare_cached(sql).await?;
         let rows = tx
@@ -415,7 +420,8 @@ impl<'a> Batch<'a> {
                     &column(|element| element.at.0),
                     &column(|element| element.expires_at.0),
                     &references,
-                    &recorded,
+                    &optional(|element| element.record_ms),
+                    &optional(|element| element.server),
                 ],
             )
             .await?;

@@ -62,6 +62,10 @@ pub struct ReadyJob {
     pub vote: bool,
     /// How long the callee is recorded after the message, milliseconds, at most.
     pub record_ms: Option<u32>,
+    /// The regional server that the client asked for.
+    pub server: Option<u32>,
+    /// How many trunks failed it before.
+    pub trunks_failed: u32,
     /// The prices to charge by.
     pub tariff: TariffId,
     /// The price zone to charge by.
@@ -111,7 +115,11 @@ impl Db {
                           q.message_id AS message_id, m.blob AS blob, q.clip_ms AS clip_ms,
                           q.vote_at_us AS vote_at_us, q.tariff_id AS tariff_id, q.zone AS zone,
                           q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
-                          q.expires_at_us AS expires_at_us, q.record_ms AS record_ms
+                          q.expires_at_us AS expires_at_us, q.record_ms AS record_ms,
+                          q.server_id AS server_id,
+                          (SELECT COUNT(*) FROM outcome o
+                           WHERE o.quick_send_id = q.id AND o.disposition IS NULL
+                             AND o.cause <> 'not_sent') AS trunks_failed
                    FROM ready r
                    JOIN quick_send q ON q.id = r.quick_send_id
                    JOIN message m ON m.id = q.message_id
@@ -135,6 +143,8 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
         clip_ms: row.get("clip_ms")?,
         vote: vote.is_some(),
         record_ms: row.get("record_ms")?,
+        server: row.get("server_id")?,
+        trunks_failed: row.get("trunks_failed")?,
         tariff: row.get("tariff_id")?,
         zone: row.parse("zone", zone_from_str)?,
         hold: row.get("hold_rials")?,

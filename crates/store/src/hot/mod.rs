@@ -24,8 +24,8 @@ use crate::{Db, Result, sqlite};
 
 pub use accept::{Accept, AcceptRefusal, Accepted, Played};
 pub use lease::{LeaseStamp, NodeStamp, ReadyJob};
-pub use recover::{ORPHANS_MAX, OpenAttempt, Orphan};
-pub use settle::{Facts, Settle, SettleResult};
+pub use recover::{Failed, NOT_SENT, ORPHANS_MAX, OpenAttempt, Orphan, PutBack};
+pub use settle::{Facts, Quality, Settle, SettleResult};
 pub use spoken::Spoken;
 
 /// An answer of PostgreSQL.
@@ -60,7 +60,7 @@ pub(crate) struct Lanes {
     lease: Lane<lease::Verb>,
     settle: Lane<settle::SettleVerb>,
     expire: Lane<settle::ExpireVerb>,
-    not_sent: Lane<recover::NotSentVerb>,
+    put_back: Lane<recover::PutBackVerb>,
 }
 
 impl Lanes {
@@ -71,7 +71,7 @@ impl Lanes {
             lease: Lane::start(pool.clone(), queue),
             settle: Lane::start(pool.clone(), queue),
             expire: Lane::start(pool.clone(), queue),
-            not_sent: Lane::start(pool.clone(), queue),
+            put_back: Lane::start(pool.clone(), queue),
         }
     }
 
@@ -81,7 +81,7 @@ impl Lanes {
         self.lease.close().await;
         self.settle.close().await;
         self.expire.close().await;
-        self.not_sent.close().await;
+        self.put_back.close().await;
     }
 }
 

@@ -32,6 +32,10 @@ pub struct OpenAttempt {
     pub account: AccountId,
     /// Whom it calls.
     pub destination: Destination,
+    /// The regional server that the client asked for.
+    pub server: Option<u32>,
+    /// How many trunks failed its send before.
+    pub trunks_failed: u32,
     /// What is played.
     pub message: MessageId,
     /// How long it plays.
@@ -96,7 +100,10 @@ impl Db {
                           q.account_id AS account_id, q.destination AS destination,
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
-                          q.expires_at_us AS expires_at_us
+                          q.expires_at_us AS expires_at_us, q.server_id AS server_id,
+                          (SELECT COUNT(*) FROM outcome o
+                           WHERE o.quick_send_id = q.id AND o.disposition IS NULL
+                             AND o.cause <> 'not_sent') AS trunks_failed
                    FROM attempt a JOIN quick_send q ON q.id = a.quick_send_id
                    WHERE a.node_id = $1 AND a.epoch < $2 ORDER BY a.quick_send_id";
         let rows = self.read().await?.query(sql, values![stamp.node, stamp.epoch]).await?;
@@ -114,7 +121,11 @@ impl Db {
                           q.account_id AS account_id, q.destination AS destination,
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
-                          q.expires_at_us AS expires_at_us, n.until_us AS until_us
+                          q.expires_at_us AS expires_at_us, q.server_id AS server_id,
+                          (SELECT COUNT(*) FROM outcome o
+                           WHERE o.quick_send_id = q.id AND o.disposition IS NULL
+                             AND o.cause <> 'not_sent') AS trunks_failed,
+                          n.until_us AS until_us
                    FROM attempt a JOIN quick_send q ON q.id = a.quick_send_id
                    JOIN node n ON n.id = a.node_id
                    WHERE n.until_us <= $2 AND n.id <> $1
@@ -126,14 +137,13 @@ impl Db {
         rows.iter().map(orphan).collect()
     }
 
-    /// Closes attempts whose INVITE was never sent, without money, and puts their sends back into
-    /// the queue, due `at`. Tells for each whether it was open.
+    /// Closes attempts without money, and puts their sends back into the queue. Tells for each
+    /// whether it was open.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`]; then nothing was changed. Doing it again is safe.
-    pub async fn not_sent(&self, attempts: Vec<AttemptId>, at: Timestamp) -> Result<Vec<bool>> {
-        let elements = attempts.into_iter().map(|attempt| NotSent { attempt, at }).collect();
-        self.run::<NotSentVerb>(elements).await
+    pub async fn put_back(&self, elements: Vec<PutBack>) -> Result<Vec<bool>> {
+        self.run::<PutBackVerb>(elements).await
     }
 }
 
@@ -146,6 +156,8 @@ fn open_attempt(row: &Row) -> Result<OpenAttempt> {
         started_at: row.get("started_at_us")?,
         account: row.get("account_id")?,
         destination: row.parse("destination", Destination::parse)?,
+        server: row.get("server_id")?,
+        trunks_failed: row.get("trunks_failed")?,
         message: row.get("message_id")?,
         clip_ms: row.get("clip_ms")?,
         tariff: row.get("tariff_id")?,
@@ -155,57 +167,110 @@ fn open_attempt(row: &Row) -> Result<OpenAttempt> {
     })
 }
 
-/// One attempt whose INVITE was never sent.
-pub(crate) struct NotSent {
-    attempt: AttemptId,
-    at: Timestamp,
+/// An attempt that ended before anything could ring: its send is called again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutBack {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// From when on its send may be called again; with a time of the past it keeps its place.
+    pub due_at: Timestamp,
+    /// How its trunk failed it: the cause is [`NOT_SENT`] when no INVITE was sent.
+    pub failure: Failed,
+}
+
+/// How a trunk failed an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Why, in the engine's words.
+    pub cause: String,
+    /// The final SIP code.
+    pub sip_code: Option<u16>,
+    /// The Q.850 cause.
+    pub q850: Option<u8>,
+    /// When the INVITE was sent.
+    pub invite_at: Option<Timestamp>,
+}
+
+/// The cause of an attempt whose INVITE was never sent. It counts as no trunk's failure.
+pub const NOT_SENT: &str = "not_sent";
+
+impl Default for Failed {
+    /// Nothing was sent.
+    fn default() -> Self {
+        Self { cause: NOT_SENT.to_owned(), sip_code: None, q850: None, invite_at: None }
+    }
 }
 
 /// The verb that puts sends back.
-pub(crate) struct NotSentVerb;
+pub(crate) struct PutBackVerb;
 
-impl Verb for NotSentVerb {
-    type Element = NotSent;
+impl Verb for PutBackVerb {
+    type Element = PutBack;
     type Answer = bool;
-    const NAME: &'static str = "not_sent";
+    const NAME: &'static str = "put_back";
 
-    fn sqlite(connection: &Connection, elements: &[NotSent]) -> Result<Vec<bool>> {
+    fn sqlite(connection: &Connection, elements: &[PutBack]) -> Result<Vec<bool>> {
         elements.iter().map(|element| put_back_on_sqlite(connection, element)).collect()
     }
 
-    async fn postgres(tx: &Transaction<'_>, elements: &[NotSent]) -> Answer<Vec<bool>> {
+    async fn postgres(tx: &Transaction<'_>, elements: &[PutBack]) -> Answer<Vec<bool>> {
+        let column = |of: fn(&PutBack) -> Option<i64>| -> Vec<Option<i64>> {
+            elements.iter().map(of).collect()
+        };
         let ids: Vec<i64> = elements.iter().map(|element| element.attempt.quick_send.0).collect();
         let numbers: Vec<i64> = elements.iter().map(|element| element.attempt.n.into()).collect();
-        let moments: Vec<i64> = elements.iter().map(|element| element.at.0).collect();
+        let causes: Vec<&str> =
+            elements.iter().map(|element| element.failure.cause.as_str()).collect();
         let sql = "WITH back AS (
-                       SELECT quick_send_id, n, MIN(at_us) AS at_us
-                       FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[])
-                            AS b (quick_send_id, n, at_us)
-                       GROUP BY quick_send_id, n
+                       SELECT DISTINCT ON (quick_send_id, n) quick_send_id, n, due_at_us,
+                              ended_at_us, cause, sip_code, q850, invite_at_us
+                       FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
+                                   $5::TEXT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[])
+                            AS b (quick_send_id, n, due_at_us, ended_at_us, cause, sip_code,
+                                  q850, invite_at_us)
+                       ORDER BY quick_send_id, n, due_at_us
                    ), open AS (
-                       SELECT a.quick_send_id, a.n, b.at_us
+                       SELECT a.quick_send_id, a.n, b.due_at_us, b.ended_at_us, b.cause,
+                              b.sip_code, b.q850, b.invite_at_us
                        FROM attempt a JOIN back b ON b.quick_send_id = a.quick_send_id
                                                  AND b.n = a.n
                        ORDER BY a.quick_send_id FOR UPDATE OF a
                    ), closed AS (
                        DELETE FROM attempt a USING open
                        WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
-                       RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us, open.at_us
+                       RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us, open.due_at_us,
+                                 open.ended_at_us, open.cause, open.sip_code, open.q850, open.invite_at_us
                    ), ended AS (
-                       INSERT INTO outcome (quick_send_id, n, cause, trunk, heard_ms,
-                                            charge_rials, release_rials, vote, started_at_us,
-                                            ended_at_us)
-                       SELECT quick_send_id, n, 'not_sent', trunk, 0, 0, 0, -1, started_at_us,
-                              at_us
+                       INSERT INTO outcome (quick_send_id, n, cause, trunk, sip_code, q850,
+                                            heard_ms, charge_rials, release_rials, vote,
+                                            started_at_us, invite_at_us, ended_at_us)
+                       SELECT quick_send_id, n, cause, trunk, sip_code, q850, 0, 0, 0, -1,
+                              started_at_us, invite_at_us, ended_at_us
                        FROM closed
                    ), waiting AS (
                        INSERT INTO ready (quick_send_id, class, due_at_us)
-                       SELECT q.id, q.class, c.at_us
+                       SELECT q.id, q.class, c.due_at_us
                        FROM closed c JOIN quick_send q ON q.id = c.quick_send_id
                    )
                    SELECT quick_send_id, n FROM closed";
         let statement = tx.prepare_cached(sql).await?;
-        let rows = tx.query(&statement, &[&ids, &numbers, &moments]).await?;
+        let rows = tx
+            .query(
+                &statement,
+                &[
+                    &ids,
+                    &numbers,
+                    &column(|element| Some(element.due_at.0)),
+                    &column(|element| Some(element.ended_at.0)),
+                    &causes,
+                    &column(|element| element.failure.sip_code.map(i64::from)),
+                    &column(|element| element.failure.q850.map(i64::from)),
+                    &column(|element| element.failure.invite_at.map(|at| at.0)),
+                ],
+            )
+            .await?;
         let mut back: BTreeSet<(i64, i64)> =
             rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Answer<_>>()?;
         // The first of equal elements is told that it put the send back.
@@ -213,23 +278,34 @@ impl Verb for NotSentVerb {
     }
 
     fn lane(lanes: &Lanes) -> &Lane<Self> {
-        &lanes.not_sent
+        &lanes.put_back
     }
 }
 
-fn put_back_on_sqlite(connection: &Connection, element: &NotSent) -> Result<bool> {
+fn put_back_on_sqlite(connection: &Connection, element: &PutBack) -> Result<bool> {
     let AttemptId { quick_send, n } = element.attempt;
-    let sql = "INSERT INTO outcome (quick_send_id, n, cause, trunk, heard_ms, charge_rials,
-                                    release_rials, vote, started_at_us, ended_at_us)
-               SELECT quick_send_id, n, 'not_sent', trunk, 0, 0, 0, -1, started_at_us, $3
+    let failure = &element.failure;
+    let sql = "INSERT INTO outcome (quick_send_id, n, cause, trunk, sip_code, q850, heard_ms,
+                                    charge_rials, release_rials, vote, started_at_us,
+                                    invite_at_us, ended_at_us)
+               SELECT quick_send_id, n, $4, trunk, $5, $6, 0, 0, 0, -1, started_at_us, $7, $3
                FROM attempt WHERE quick_send_id = $1 AND n = $2";
-    if sqlite::execute(connection, sql, values![quick_send, n, element.at])? == 0 {
+    let values = values![
+        quick_send,
+        n,
+        element.ended_at,
+        &failure.cause,
+        failure.sip_code,
+        failure.q850,
+        failure.invite_at,
+    ];
+    if sqlite::execute(connection, sql, values)? == 0 {
         return Ok(false);
     }
     let sql = "DELETE FROM attempt WHERE quick_send_id = $1";
     sqlite::execute(connection, sql, values![quick_send])?;
     let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
                SELECT id, class, $2 FROM quick_send WHERE id = $1";
-    sqlite::execute(connection, sql, values![quick_send, element.at])?;
+    sqlite::execute(connection, sql, values![quick_send, element.due_at])?;
     Ok(true)
 }

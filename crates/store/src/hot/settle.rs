@@ -50,6 +50,43 @@ pub struct Facts {
     pub answered_at: Option<Timestamp>,
     /// When the first sample of the clip was sent.
     pub first_audio_at: Option<Timestamp>,
+    /// How the sound fared, when it was answered.
+    pub quality: Option<Quality>,
+}
+
+/// What was counted of a call's sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quality {
+    /// Packets sent.
+    pub sent: u32,
+    /// Packets received.
+    pub received: u32,
+    /// Packets lost on the way to us.
+    pub lost: u32,
+    /// Interarrival jitter on the way to us, microseconds.
+    pub jitter_us: u32,
+    /// Packets of ours that the peer lost, by its last report.
+    pub peer_lost: Option<u32>,
+    /// The jitter of ours that it saw, microseconds.
+    pub peer_jitter_us: Option<u32>,
+    /// The round trip, microseconds.
+    pub round_trip_us: Option<u32>,
+}
+
+impl Facts {
+    /// The quality in the order of its columns.
+    fn quality(&self) -> [Option<u32>; 7] {
+        let Some(quality) = &self.quality else { return [None; 7] };
+        [
+            Some(quality.sent),
+            Some(quality.received),
+            Some(quality.lost),
+            Some(quality.jitter_us),
+            quality.peer_lost,
+            quality.peer_jitter_us,
+            quality.round_trip_us,
+        ]
+    }
 }
 
 /// What settling did.
@@ -152,10 +189,13 @@ fn settle_on_sqlite(
     let sql = "INSERT INTO outcome (quick_send_id, n, disposition, cause, trunk, sip_code, q850,
                                     heard_ms, charge_rials, release_rials, vote, started_at_us,
                                     invite_at_us, ringing_at_us, answered_at_us,
-                                    first_audio_at_us, ended_at_us)
+                                    first_audio_at_us, ended_at_us, rtp_sent, rtp_received,
+                                    rtp_lost, rtp_jitter_us, peer_lost, peer_jitter_us,
+                                    round_trip_us)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                       $17)";
+                       $17, $18, $19, $20, $21, $22, $23, $24)";
     let facts = &element.facts;
+    let [sent, received, lost, jitter, peer_lost, peer_jitter, round_trip] = facts.quality();
     let values = values![
         quick_send,
         n,
@@ -174,6 +214,13 @@ fn settle_on_sqlite(
         facts.answered_at,
         facts.first_audio_at,
         element.ended_at,
+        sent,
+        received,
+        lost,
+        jitter,
+        peer_lost,
+        peer_jitter,
+        round_trip,
     ];
     sqlite::execute(connection, sql, values)?;
     moves.add(send.get("account_id")?, charge, hold);
@@ -207,10 +254,14 @@ async fn move_to_outcome(
                    SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
                                         $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[],
                                         $9::BIGINT[], $10::BIGINT[], $11::BIGINT[],
-                                        $12::BIGINT[], $13::BIGINT[], $14::BIGINT[])
+                                        $12::BIGINT[], $13::BIGINT[], $14::BIGINT[],
+                                        $15::BIGINT[], $16::BIGINT[], $17::BIGINT[],
+                                        $18::BIGINT[], $19::BIGINT[], $20::BIGINT[],
+                                        $21::BIGINT[])
                        AS s (quick_send_id, n, disposition, cause, sip_code, q850, heard_ms,
                              charge_rials, vote, invite_at_us, ringing_at_us, answered_at_us,
-                             first_audio_at_us, ended_at_us)
+                             first_audio_at_us, ended_at_us, rtp_sent, rtp_received, rtp_lost,
+                             rtp_jitter_us, peer_lost, peer_jitter_us, round_trip_us)
                ), open AS (
                    SELECT a.quick_send_id, a.n, a.trunk, a.started_at_us
                    FROM attempt a JOIN s ON s.quick_send_id = a.quick_send_id AND s.n = a.n
@@ -227,11 +278,15 @@ async fn move_to_outcome(
                    INSERT INTO outcome (quick_send_id, n, disposition, cause, trunk, sip_code,
                                         q850, heard_ms, charge_rials, release_rials, vote,
                                         started_at_us, invite_at_us, ringing_at_us,
-                                        answered_at_us, first_audio_at_us, ended_at_us)
+                                        answered_at_us, first_audio_at_us, ended_at_us,
+                                        rtp_sent, rtp_received, rtp_lost, rtp_jitter_us,
+                                        peer_lost, peer_jitter_us, round_trip_us)
                    SELECT c.quick_send_id, c.n, s.disposition, s.cause, c.trunk, s.sip_code,
                           s.q850, s.heard_ms, p.charge_rials, p.hold_rials - p.charge_rials,
                           s.vote, c.started_at_us, s.invite_at_us, s.ringing_at_us,
-                          s.answered_at_us, s.first_audio_at_us, s.ended_at_us
+                          s.answered_at_us, s.first_audio_at_us, s.ended_at_us, s.rtp_sent,
+                          s.rtp_received, s.rtp_lost, s.rtp_jitter_us, s.peer_lost,
+                          s.peer_jitter_us, s.round_trip_us
                    FROM closed c
                    JOIN s ON s.quick_send_id = c.quick_send_id AND s.n = c.n
                    JOIN priced p ON p.quick_send_id = c.quick_send_id AND p.n = c.n
@@ -254,15 +309,15 @@ async fn move_to_outcome(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// The elements by column, as UNNEST takes them: 13 of numbers and one of texts.
+/// The elements by column, as UNNEST takes them: 20 of numbers and one of texts.
 struct Columns<'a> {
-    numbers: [Vec<Option<i64>>; 13],
+    numbers: [Vec<Option<i64>>; 20],
     causes: Vec<&'a str>,
 }
 
 impl<'a> Columns<'a> {
     fn of(elements: &[&'a Settle]) -> Self {
-        let mut numbers: [Vec<Option<i64>>; 13] = Default::default();
+        let mut numbers: [Vec<Option<i64>>; 20] = Default::default();
         for element in elements {
             let facts = &element.facts;
             let time = |at: Option<Timestamp>| at.map(|at| at.0);
@@ -281,7 +336,8 @@ impl<'a> Columns<'a> {
                 time(facts.first_audio_at),
                 Some(element.ended_at.0),
             ];
-            for (column, value) in numbers.iter_mut().zip(values) {
+            let quality = facts.quality().map(|count| count.map(i64::from));
+            for (column, value) in numbers.iter_mut().zip(values.into_iter().chain(quality)) {
                 column.push(value);
             }
         }

@@ -1,6 +1,7 @@
 //! Accounts, tokens, messages, recordings, tariffs, phones, speech, entries.
 
 use domain::access::{AccountAccess, Allowed};
+use domain::dialer::health::Condition;
 use domain::dialer::trunk::{NumberFormat, Password, Register, Srtp};
 use domain::{
     Approval, AttemptId, Extension, Network, QuickSendId, Rials, Tariff, TariffId, Timestamp,
@@ -13,8 +14,10 @@ use store::recording::NewRecording;
 use store::speech::Speech;
 use store::token::NewToken;
 use store::trunk::{CallerId, Kept, Source};
+use store::trunk_health::TrunkHealth;
 use store::{
     Error, Queries as _, account, entry, message, phone, recording, speech, tariff, token, trunk,
+    trunk_health,
 };
 
 use crate::engines::both_engines;
@@ -189,11 +192,11 @@ both_engines! {
 
     /// A recording begins once, ends once, and is its owner's alone.
     async fn recordings(world) {
-        let element = Accept { record_ms: Some(30_000), ..world.send().await };
+        let element = Accept { record_ms: Some(30_000), server: Some(20), ..world.send().await };
         let (owner, stranger) = (element.account, world.account(0).await);
         let send = world.db.accept_one(element).await.unwrap().unwrap().quick_send;
         let ready = world.db.load_ready(Timestamp(0), QuickSendId(0), 10).await.unwrap();
-        assert_eq!(ready[0].record_ms, Some(30_000));
+        assert_eq!((ready[0].record_ms, ready[0].server), (Some(30_000), Some(20)));
         let attempt = AttemptId { quick_send: send, n: 1 };
         let new = NewRecording {
             attempt,
@@ -290,6 +293,32 @@ both_engines! {
         assert!(matches!(phone::insert(&mut tx, &new).await, Err(Error::Conflict(_))));
     }
 
+    /// A node's view of its trunks replaces what it wrote before, and nobody else's.
+    async fn the_health_of_trunks(world) {
+        let seen = |trunk: &str, condition, until| TrunkHealth {
+            trunk: trunk.to_owned(),
+            condition,
+            since: NOW,
+            until,
+        };
+        let first = [
+            seen("a", Condition::Good, None),
+            seen("b", Condition::Quarantined, Some(NOW.plus_ms(5))),
+        ];
+        let second = [seen("b", Condition::Silent, None)];
+        for (node, seen) in [("one", &first[..]), ("two", &first[..]), ("one", &second[..])] {
+            let mut tx = world.db.begin().await.unwrap();
+            trunk_health::replace(&mut tx, node, seen).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let mut reader = world.db.read().await.unwrap();
+        let two = |one: &TrunkHealth| (String::from("two"), one.clone());
+        let expected = [
+            (String::from("one"), second[0].clone()), two(&first[0]), two(&first[1]),
+        ];
+        assert_eq!(trunk_health::list(&mut reader).await.unwrap(), expected);
+    }
+
     /// A trunk is read back as it was described; every change of it is counted.
     async fn trunks(world) {
         let account = world.account(0).await;
@@ -303,6 +332,8 @@ both_engines! {
             prefixes: vec![String::from("09"), String::from("021")],
             priority: 2,
             weight: 3,
+            ping_interval_s: 0,
+            server_ids: vec![1, 20],
             register: Some(Register { registrar: String::from("r.example"), expires_s: 600 }),
             accept_from: [Network::parse("10.0.0.0/8"), Network::parse("::1")]
                 .into_iter()

@@ -1,7 +1,7 @@
 //! Random stories: whatever happens in whatever order, everything adds up.
 
 use domain::{AttemptId, QuickSendId, Rials};
-use store::hot::{Accept, NodeStamp};
+use store::hot::{Accept, Failed, NOT_SENT, NodeStamp, PutBack};
 
 use crate::engines::both_engines;
 use crate::world::{NOW, World, delivered, leased};
@@ -33,7 +33,7 @@ impl Story {
             0..=4 => self.accept(world).await,
             5 | 6 => self.lease(world).await,
             7 | 8 => self.settle(world).await,
-            9 => self.not_sent(world).await,
+            9 => self.put_back(world).await,
             10 => {
                 let now = NOW.plus_ms(i64::try_from(self.dice.roll(1_200_000)).unwrap());
                 world.db.expire(self.some_sends(), now).await.unwrap();
@@ -76,8 +76,14 @@ impl Story {
         world.db.settle(batch).await.unwrap();
     }
 
-    async fn not_sent(&mut self, world: &World) {
-        world.db.not_sent(self.some_attempts(), NOW).await.unwrap();
+    async fn put_back(&mut self, world: &World) {
+        let mut batch = Vec::new();
+        for attempt in self.some_attempts() {
+            let cause = if self.dice.roll(2) == 0 { NOT_SENT } else { "failed" };
+            let failure = Failed { cause: cause.to_owned(), ..Failed::default() };
+            batch.push(PutBack { attempt, ended_at: NOW, due_at: NOW, failure });
+        }
+        world.db.put_back(batch).await.unwrap();
     }
 
     fn some_sends(&mut self) -> Vec<QuickSendId> {

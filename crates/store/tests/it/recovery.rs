@@ -1,11 +1,16 @@
 //! What a process that died left behind.
 
-use domain::{AttemptId, Status};
-use store::hot::{ORPHANS_MAX, SettleResult};
-use store::quick_send::State;
+use domain::{AttemptId, Status, Timestamp};
+use store::hot::{Failed, NodeStamp, ORPHANS_MAX, PutBack, SettleResult};
+use store::quick_send::{self, State};
 
 use crate::engines::both_engines;
 use crate::world::{NOW, delivered, leased, send};
+
+/// An attempt whose INVITE was never sent.
+fn back(attempt: AttemptId, due_at: Timestamp) -> PutBack {
+    PutBack { attempt, ended_at: due_at, due_at, failure: Failed::default() }
+}
 
 both_engines! {
     /// The next process of the node finds what is open, and only that.
@@ -71,7 +76,7 @@ both_engines! {
         for n in 1..=2 {
             let attempt = world.lease(node, send).await;
             assert_eq!(world.state(element.account, send).await.status(), Status::Calling);
-            world.db.not_sent(vec![attempt], NOW).await.unwrap();
+            world.db.put_back(vec![back(attempt, NOW)]).await.unwrap();
             let state = world.state(element.account, send).await;
             assert_eq!(state, State::Ready { due_at: NOW, attempts: n });
             assert_eq!(state.status(), Status::Calling);
@@ -85,9 +90,10 @@ both_engines! {
         let accepted = world.accept(&leased(element.clone(), node)).await;
         let first = AttemptId { quick_send: accepted.quick_send, n: 1 };
         let at = NOW.plus_ms(1);
-        let twice = vec![first, first, AttemptId { n: 2, ..first }];
-        assert_eq!(world.db.not_sent(twice, at).await.unwrap(), [true, false, false]);
-        assert_eq!(world.db.not_sent(vec![first], at).await.unwrap(), [false]);
+        let other = AttemptId { n: 2, ..first };
+        let twice = vec![back(first, at), back(first, at), back(other, at)];
+        assert_eq!(world.db.put_back(twice).await.unwrap(), [true, false, false]);
+        assert_eq!(world.db.put_back(vec![back(first, at)]).await.unwrap(), [false]);
         assert_eq!(world.funds(element.account).await, (10_000, 450));
         assert_eq!(world.ready().await[0].due_at, at);
 
@@ -99,6 +105,44 @@ both_engines! {
         assert_eq!(world.funds(element.account).await, (9_775, 0));
     }
 
+    /// What a trunk failed is called again, counts as a trunk's failure, keeps its codes, and is
+    /// charged once like any other.
+    async fn what_a_trunk_failed_is_called_again_and_remembered(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let send = world.accept(&element).await.quick_send;
+        world.lease(node, send).await;
+        let first = AttemptId { quick_send: send, n: 1 };
+        let failure = Failed {
+            cause: String::from("failed"),
+            sip_code: Some(503),
+            q850: Some(34),
+            invite_at: Some(NOW.plus_ms(1)),
+        };
+        let (ended_at, due_at) = (NOW.plus_ms(5), NOW.plus_ms(-7));
+        let element_back = PutBack { attempt: first, ended_at, due_at, failure: failure.clone() };
+        assert_eq!(world.db.put_back(vec![element_back]).await.unwrap(), [true]);
+        assert_eq!(world.funds(element.account).await, (10_000, 450), "the hold stays");
+        let ready = &world.ready().await[0];
+        assert_eq!((ready.trunks_failed, ready.due_at), (1, due_at), "it keeps its place");
+        let second = world.lease(node, send).await;
+        let open = world.db.open_attempts(NodeStamp { epoch: 99, ..node }).await.unwrap();
+        assert_eq!((open[0].attempt, open[0].trunks_failed), (second, 1));
+        let unsent = world.db.put_back(vec![back(second, NOW)]).await.unwrap();
+        assert_eq!((unsent, world.ready().await[0].trunks_failed), (vec![true], 1));
+        let third = world.lease(node, send).await;
+        let settled = world.db.settle(vec![delivered(third, 225)]).await.unwrap();
+        assert_eq!(settled, [SettleResult::Settled]);
+        assert_eq!(world.funds(element.account).await, (9_775, 0));
+        let mut reader = world.db.read().await.unwrap();
+        let failed = quick_send::failed(&mut reader, send).await.unwrap();
+        let [one] = &failed[..] else { panic!("{failed:?}") };
+        assert_eq!((one.attempt, &*one.trunk, &one.failure), (first, "sandbox", &failure));
+        assert_eq!((one.started_at, one.ended_at), (NOW, ended_at));
+        drop(reader);
+        assert!(world.db.audit().await.unwrap().is_clean());
+    }
+
     /// A send is not tried for ever: the number of an attempt must fit in a byte.
     async fn attempts_are_bounded(world) {
         let element = world.send().await;
@@ -107,7 +151,7 @@ both_engines! {
         for n in 1..=255 {
             let attempt = world.lease(node, send).await;
             assert_eq!(attempt.n, n);
-            world.db.not_sent(vec![attempt], NOW).await.unwrap();
+            world.db.put_back(vec![back(attempt, NOW)]).await.unwrap();
         }
         assert_eq!(world.try_lease(node, send).await, None);
         let expired = world.db.expire(vec![send], element.expires_at).await.unwrap();

@@ -6,7 +6,8 @@ use domain::{
 };
 use store::account::NewAccount;
 use store::hot::{
-    Accept, AcceptRefusal, Accepted, Facts, LeaseStamp, NodeStamp, Played, ReadyJob, Settle, Spoken,
+    Accept, AcceptRefusal, Accepted, Facts, LeaseStamp, NodeStamp, Played, Quality, ReadyJob,
+    Settle, Spoken,
 };
 use store::message::NewMessage;
 use store::{Db, Kind, Options, account, message};
@@ -160,6 +161,7 @@ pub fn send(account: AccountId, message: MessageId) -> Accept {
         destination: Destination::parse("09121234567").unwrap(),
         vote: false,
         record_ms: None,
+        server: None,
         tariff: TariffId(1),
         zone: Zone::External,
         hold: Rials(450),
@@ -196,6 +198,15 @@ pub fn delivered(attempt: domain::AttemptId, charge: i64) -> Settle {
         ringing_at: Some(NOW.plus_ms(2)),
         answered_at: Some(NOW.plus_ms(3)),
         first_audio_at: Some(NOW.plus_ms(4)),
+        quality: Some(Quality {
+            sent: 500,
+            received: 490,
+            lost: 10,
+            jitter_us: 1_250,
+            peer_lost: Some(2),
+            peer_jitter_us: Some(750),
+            round_trip_us: None,
+        }),
     };
     Settle {
         attempt,

@@ -169,7 +169,7 @@ code_table! {
     /// Codes of QuickSend.
     quick_send(SendRefusal), QUICK_SEND;
     Disabled => -25 "Quick sends are switched off.",
-    WrongNumber => -2 "Not a number that can be called, or no trunk takes it.",
+    WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
     InsufficientCredit => -3 "The balance does not cover the whole message.",
     TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
     WrongMessage => -8 "The account has no such message, or it is not approved.",
@@ -181,7 +181,7 @@ code_table! {
     quick_send_with_tts(TextRefusal), QUICK_SEND_WITH_TTS;
     Disabled => -25 "Quick sends are switched off.",
     MustBeApproved => 0 "The account's messages must be listened to first (or a demo account).",
-    WrongNumber => -2 "Not a number that can be called, or no trunk takes it.",
+    WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
     InsufficientCredit => -3 "The balance does not cover the speech and the call.",
     TextTooLong => -5 "The text is longer than 1000 characters.",
     TooLong => -5 "The speech is longer than ten minutes.",

@@ -17,7 +17,7 @@ const RECORD_SECONDS_MAX: i64 = 300;
 /// How long a callee is recorded when no length is given, in seconds.
 const RECORD_SECONDS: i64 = 60;
 
-/// QuickSend. `ServerID` is read past: our trunks are chosen by prefix.
+/// QuickSend.
 pub(crate) async fn send(
     app: &App,
     caller: &Caller,
@@ -33,6 +33,7 @@ pub(crate) async fn send(
         number: text(&params, "number"),
         vote: params.flag("vote"),
         record_ms: record_ms(&params),
+        server: server(&params),
         reference: client_reference(&params, reference),
     };
     answered(Method::QuickSend, app::quick_send::submit(app, caller, send).await, codes::quick_send)
@@ -55,6 +56,7 @@ pub(crate) async fn send_text(
         number: text(&params, "number"),
         vote: params.flag("vote"),
         record_ms: record_ms(&params),
+        server: server(&params),
         reference: client_reference(&params, reference),
     };
     let accepted = app::quick_send::submit_text(app, caller, send).await;
@@ -119,6 +121,18 @@ pub(crate) async fn download_record(
 fn record_ms(params: &Params) -> Option<u32> {
     let seconds = params.integer("recordvoiceduration").unwrap_or(RECORD_SECONDS);
     params.flag("recordvoice").then(|| u32::try_from(seconds.saturating_mul(1000)).ok()).flatten()
+}
+
+/// The regional server that is asked for by `ServerID`; 0, the default, leaves the route to us. A
+/// number that nobody has is the same as an unreadable one: no trunk is of such a server.
+fn server(params: &Params) -> Option<u32> {
+    let given = params.text("serverid").is_some_and(|text| !text.trim().is_empty());
+    match params.integer("serverid") {
+        _ if !given => None,
+        Some(0) => None,
+        Some(id) => Some(u32::try_from(id).unwrap_or(u32::MAX)),
+        None => Some(u32::MAX),
+    }
 }
 
 /// A length that was given must be one that could be recorded, when a recording is asked for.

@@ -1,0 +1,126 @@
+//! Two phones of an independent make, joined by a script of ours on real sockets: each hears the
+//! other, in its own codec.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use engine::{
+    Bridge, CallKey, CallSpec, Cause, Clip, Codec, Command, EngineConfig, Event, KeySet, Limits,
+    Outcome, Script, SecondLeg, Srtp, Step, Target,
+};
+use server::flight_recorder;
+use server::shard::{Shard, ShardCommand, ShardConfig, event_channel};
+
+use crate::baresip::Baresip;
+use crate::platform::{correlation, eventually, free_udp_port, rising_samples};
+
+fn listen() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_udp_port()))
+}
+
+fn shard(dir: &std::path::Path) -> (Shard, tokio::sync::mpsc::Receiver<Vec<Event>>) {
+    let recorder = flight_recorder::open(&dir.join("slots"), 8, "a test").unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let (report, events) = event_channel();
+    let config = ShardConfig {
+        listen: any,
+        advertised: any.ip(),
+        media_port_first: 0,
+        media_ports: 20,
+        connections: None,
+        tls_port: None,
+        engine: EngineConfig {
+            sip_local: any,
+            media_address: any.ip(),
+            rtp_ports: Vec::new(),
+            secret: [1; 32],
+            fresh_secret: [2; 32],
+            realm: String::from("phones.example"),
+            phone_digests: vec![engine::Algorithm::Md5],
+            user_agent: String::from("test"),
+            limits: Limits::default(),
+        },
+    };
+    (Shard::start(config, recorder, None, report).unwrap(), events)
+}
+
+fn target(number: &str, address: SocketAddr) -> Target {
+    let uri = format!("sip:{number}@{address}");
+    Target::Address { address, request_uri: uri.clone(), to: uri }
+}
+
+/// The first talks with the second for five seconds.
+fn spec(first: SocketAddr, second: SocketAddr) -> CallSpec {
+    let from_uri = String::from("sip:test@127.0.0.1");
+    let leg = SecondLeg {
+        target: target("200", second),
+        from_uri: from_uri.clone(),
+        credentials: None,
+        codecs: vec![Codec::Pcmu],
+        srtp: Srtp::Off,
+        symmetric_rtp: false,
+        script: Arc::new(Script::new(vec![Step::Join]).unwrap()),
+        ring_timeout_ms: 10_000,
+        max_duration_ms: 60_000,
+    };
+    let bridge = Bridge {
+        leg: Arc::new(leg),
+        hold: Arc::new(Clip::from_samples(&[])),
+        max_ms: 5_000,
+        leave: KeySet::NONE,
+        record: false,
+        on_ended: None,
+        on_failed: None,
+    };
+    CallSpec {
+        call: CallKey(1),
+        call_id: String::from("bridge@test"),
+        target: target("100", first),
+        from_uri,
+        credentials: None,
+        codecs: vec![Codec::Pcma],
+        srtp: Srtp::Off,
+        symmetric_rtp: false,
+        script: Arc::new(Script::new(vec![Step::Bridge(bridge)]).unwrap()),
+        ring_timeout_ms: 10_000,
+        max_duration_ms: 60_000,
+    }
+}
+
+#[test]
+fn two_phones_hear_each_other() {
+    let (first_at, second_at) = (listen(), listen());
+    let tone = rising_samples(10_000);
+    let backwards: Vec<i16> = tone.iter().rev().copied().collect();
+    let mut first = Baresip::as_trunk("100", first_at, "", "", &tone);
+    let mut second = Baresip::as_trunk("200", second_at, "", "", &backwards);
+    let dir = tempfile::tempdir().unwrap();
+    let (mut shard, mut events) = shard(dir.path());
+    let start = Command::Start(Box::new(spec(first_at, second_at)));
+    assert!(shard.send(ShardCommand::Engine(start)).is_ok(), "its inbox has room");
+    let mut ended: Vec<Outcome> = Vec::new();
+    let outcomes = eventually("both legs end", || {
+        let batch = events.try_recv().unwrap_or_default();
+        ended.extend(batch.into_iter().filter_map(|event| match event {
+            Event::Ended { outcome, .. } => Some(*outcome),
+            _ => None,
+        }));
+        (ended.len() == 2).then(|| std::mem::take(&mut ended))
+    });
+    shard.stop();
+    for outcome in &outcomes {
+        assert_eq!(outcome.cause, Cause::Played, "{outcome:?}");
+        assert!(outcome.rtp.received > 200, "{outcome:?}");
+    }
+    let mut codecs: Vec<Option<Codec>> = outcomes.iter().map(|outcome| outcome.codec).collect();
+    codecs.sort_unstable();
+    assert_eq!(codecs, [Some(Codec::Pcma), Some(Codec::Pcmu)]);
+    first.stop();
+    second.stop();
+    // Two seconds out of the middle of what each said.
+    let span = 16_000..32_000;
+    for (phone, said) in [(&second, &tone), (&first, &backwards)] {
+        let (alike, offset) = correlation(&said[span.clone()], &phone.heard());
+        assert!(alike > 0.9, "a phone heard something else: {alike} at {offset}");
+    }
+}
