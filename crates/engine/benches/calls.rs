@@ -93,6 +93,7 @@ impl Bench {
             self.inputs += 1;
         }
         self.packets += self.out.rtp.drain(..).count() as u64;
+        self.out.rtcp.clear();
         let ended = |event: &Event| matches!(event, Event::Ended { .. });
         self.ended += self.out.events.drain(..).filter(ended).count() as u64;
     }
