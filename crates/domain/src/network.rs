@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 /// One address, or all that share its first bits (RFC 4632, RFC 4291 section 2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,26 @@ impl Network {
             None => width,
         };
         Some(Self { address, prefix })
+    }
+
+    /// Its first and last address and all between them.
+    pub fn range(&self) -> RangeInclusive<IpAddr> {
+        let beyond = u32::from(width(self.address) - self.prefix);
+        let bits = bits(self.address);
+        let first = bits.checked_shr(beyond).and_then(|bits| bits.checked_shl(beyond)).unwrap_or(0);
+        let last = first | 1_u128.checked_shl(beyond).map_or(u128::MAX, |size| size - 1);
+        self.of_bits(first)..=self.of_bits(last)
+    }
+
+    /// The address of its family that has these bits.
+    fn of_bits(&self, bits: u128) -> IpAddr {
+        if self.address.is_ipv4() {
+            // What stands above the 32 bits of the family is none of it.
+            let low = u32::try_from(bits & u128::from(u32::MAX)).unwrap_or(u32::MAX);
+            IpAddr::from(low.to_be_bytes())
+        } else {
+            IpAddr::from(bits.to_be_bytes())
+        }
     }
 
     /// Whether `address` is in the range. IPv4 written as IPv6 (`::ffff:192.0.2.7`) is IPv4.
@@ -88,6 +109,20 @@ mod tests {
     }
 
     #[test]
+    fn a_range_has_a_first_and_a_last_address() {
+        for (text, first, last) in [
+            ("192.0.2.7", "192.0.2.7", "192.0.2.7"),
+            ("192.0.2.200/24", "192.0.2.0", "192.0.2.255"),
+            ("0.0.0.0/0", "0.0.0.0", "255.255.255.255"),
+            ("2001:db8::/32", "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+            ("::/0", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ] {
+            let range = Network::parse(text).unwrap().range();
+            assert_eq!(range, first.parse().unwrap()..=last.parse().unwrap(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_range_is_not_read() {
         for text in ["", "x", "192.0.2", "192.0.2.1/33", "::/129", "192.0.2.1/", "1.2.3.4/+8"] {
             assert_eq!(Network::parse(text), None, "{text}");
@@ -107,6 +142,12 @@ mod tests {
                 let range = Network { address, prefix };
                 prop_assert_eq!(Network::parse(&range.to_string()), Some(range));
                 prop_assert!(range.contains(address) || address != address.to_canonical());
+                let (first, last) = range.range().into_inner();
+                prop_assert!(range.range().contains(&address) && first <= last);
+                prop_assert_eq!(first.is_ipv4(), address.is_ipv4());
+                for end in [first, last] {
+                    prop_assert!(range.contains(end) || end != end.to_canonical());
+                }
             }
         }
     }

@@ -199,7 +199,8 @@ mod tests {
     /// What follows a refusal with this code.
     fn refused(registrations: &mut Registrations, code: Option<u16>) -> Option<u16> {
         let (trunk, standing) = (String::from("t"), Standing::Refused { code, retry_s: 30 });
-        assert_eq!(registrations.take(Event::TrunkRegistration { trunk, standing }), None);
+        let event = Event::TrunkRegistration { trunk, standing };
+        assert!(registrations.take(event).is_some(), "the node wants to know, too");
         port_of(registrations.go_on())
     }
 

@@ -224,11 +224,12 @@ fn take(
     }
 }
 
-/// From where a trunk calls us: its servers' addresses.
+/// From where a trunk calls us: its servers' addresses, and the networks that it names.
 fn source(trunk: &domain::Trunk, servers: &[Located]) -> TrunkSource {
     let ips: BTreeSet<IpAddr> =
         servers.iter().flat_map(Located::hops).map(|hop| hop.address.ip()).collect();
-    let ranges = ips.into_iter().map(|ip| ip..=ip).collect();
+    let named = trunk.accept_from.iter().map(domain::Network::range);
+    let ranges = ips.into_iter().map(|ip| ip..=ip).chain(named).collect();
     TrunkSource { trunk: trunk.name.clone(), ranges }
 }
 

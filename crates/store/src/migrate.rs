@@ -32,6 +32,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V4__trunk", include_str!("../migrations/V4__trunk.sql")),
         ("V5__failover", include_str!("../migrations/V5__failover.sql")),
         ("V7__quality", include_str!("../migrations/V7__quality.sql")),
+        ("V8__accept_from", include_str!("../migrations/V8__accept_from.sql")),
     ]
 }
 

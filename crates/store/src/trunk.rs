@@ -2,7 +2,7 @@
 //! node sees it.
 
 use domain::dialer::trunk::{NumberFormat, PING_INTERVAL_S, Password, Register, Srtp, Trunk};
-use domain::{AccountId, Timestamp, TrunkId};
+use domain::{AccountId, Network, Timestamp, TrunkId};
 
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
@@ -62,9 +62,9 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
     let sql = "INSERT INTO trunk (source, name, address, transport, username, password, caller_id,
                                   number_format, codecs, prefixes, max_channels, max_cps, priority,
                                   weight, srtp, symmetric_rtp, registrar, register_expires_s,
-                                  ping_interval_s, server_ids)
+                                  ping_interval_s, server_ids, accept_from)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                       $18, $19, $20)
+                       $18, $19, $20, $21)
                RETURNING id";
     let values = values![
         &source.to_text(),
@@ -87,6 +87,7 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
         trunk.register.as_ref().map(|register| register.expires_s),
         trunk.ping_interval_s,
         &numbers(&trunk.server_ids),
+        &networks(&trunk.accept_from),
     ];
     let id = tx.query_one(sql, values).await?.get("id")?;
     count_change(tx).await?;
@@ -103,7 +104,7 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
                    number_format = $7, codecs = $8, prefixes = $9, max_channels = $10,
                    max_cps = $11, priority = $12, weight = $13, srtp = $14, symmetric_rtp = $15,
                    registrar = $16, register_expires_s = $17, ping_interval_s = $18,
-                   server_ids = $19
+                   server_ids = $19, accept_from = $20
                WHERE id = $1";
     let values = values![
         id,
@@ -125,6 +126,7 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
         trunk.register.as_ref().map(|register| register.expires_s),
         trunk.ping_interval_s,
         &numbers(&trunk.server_ids),
+        &networks(&trunk.accept_from),
     ];
     let changed = tx.execute(sql, values).await? == 1;
     count_change(tx).await?;
@@ -161,7 +163,7 @@ pub async fn list(reads: &mut impl Queries) -> Result<Vec<Kept>> {
     let sql = "SELECT id, source, name, disabled_at_us, address, transport, username, password,
                       caller_id, number_format, codecs, prefixes, max_channels, max_cps, priority,
                       weight, srtp, symmetric_rtp, registrar, register_expires_s,
-                      ping_interval_s, server_ids
+                      ping_interval_s, server_ids, accept_from
                FROM trunk ORDER BY id";
     reads.query(sql, values![]).await?.iter().map(kept).collect()
 }
@@ -226,6 +228,7 @@ fn kept(row: &Row) -> Result<Kept> {
         username: row.get("username")?,
         password: Password(row.get("password")?),
         register: row.get::<Option<u32>>("register_expires_s")?.map(registers).transpose()?,
+        accept_from: row.parse_opt("accept_from", parse_networks)?,
         caller_id: row.get("caller_id")?,
         number_format: row.parse("number_format", NumberFormat::parse)?,
         codecs: row.parse("codecs", parts)?,
@@ -267,6 +270,17 @@ fn switch(text: Option<&str>) -> Option<bool> {
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a column that may be unreadable")]
 fn parts(text: &str) -> Option<Vec<String>> {
     Some(text.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect())
+}
+
+/// A list of networks with commas.
+fn networks(list: &[Network]) -> String {
+    list.iter().map(Network::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Reads a list of [`networks`], which may not be there.
+fn parse_networks(text: Option<&str>) -> Option<Vec<Network>> {
+    let parts = text.unwrap_or_default().split(',').filter(|part| !part.is_empty());
+    parts.map(Network::parse).collect()
 }
 
 /// A list of numbers with commas.

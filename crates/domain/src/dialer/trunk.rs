@@ -1,7 +1,7 @@
 //! A trunk as the operator describes it: what makes a description usable, and how numbers are
 //! written towards the carrier. It knows no address of a machine and resolves nothing.
 
-use crate::PhoneNumber;
+use crate::{Network, PhoneNumber};
 
 /// Longest name, in bytes.
 pub const NAME_MAX: usize = 60;
@@ -11,6 +11,8 @@ const TEXT_MAX: usize = 255;
 const PREFIXES_MAX: usize = 500;
 /// Longest prefix: a whole national number.
 const PREFIX_MAX: usize = 11;
+/// The most networks that one trunk calls from.
+const NETWORKS_MAX: usize = 100;
 /// How often a trunk is pinged when nothing else is said, seconds.
 pub const PING_INTERVAL_S: u32 = 30;
 /// How often a trunk may be pinged at most and at least, seconds.
@@ -104,6 +106,8 @@ pub struct Trunk {
     pub password: Password,
     /// Whether and how we register with it.
     pub register: Option<Register>,
+    /// Networks that it calls us from, beside its servers' own addresses.
+    pub accept_from: Vec<Network>,
     /// The number shown to the callee.
     pub caller_id: String,
     /// How numbers are written towards it.
@@ -141,6 +145,7 @@ impl Default for Trunk {
             username: String::new(),
             password: Password::default(),
             register: None,
+            accept_from: Vec::new(),
             caller_id: String::from("avanak"),
             number_format: NumberFormat::default(),
             codecs: Vec::new(),
@@ -170,6 +175,8 @@ pub enum TrunkFault {
     Credentials,
     /// A registration of nobody, in no domain, or for too short or too long.
     Register,
+    /// More networks than are looked through for each call, or all of the internet.
+    AcceptFrom,
     /// Not a caller's number.
     CallerId,
     /// Not a codec of ours, or twice the same.
@@ -208,6 +215,9 @@ impl std::fmt::Display for TrunkFault {
                 REGISTER_EXPIRES_S.start(),
                 REGISTER_EXPIRES_S.end()
             ),
+            Self::AcceptFrom => {
+                write!(f, "accept_from: at most {NETWORKS_MAX} networks, and never everybody")
+            }
             Self::CallerId => f.write_str("caller_id: letters, digits and +._- only"),
             Self::Codecs => f.write_str("codecs: each of pcma, pcmu and g722 at most once"),
             Self::Srtp => f.write_str(
@@ -265,6 +275,13 @@ impl Trunk {
         };
         if !self.register.as_ref().is_none_or(usable) {
             return Err(TrunkFault::Register);
+        }
+        let everybody = |network: &Network| {
+            let (first, last) = network.range().into_inner();
+            first.is_unspecified() && (last.is_ipv6() || first != last)
+        };
+        if self.accept_from.len() > NETWORKS_MAX || self.accept_from.iter().any(everybody) {
+            return Err(TrunkFault::AcceptFrom);
         }
         if !is_caller_id(&self.caller_id) {
             return Err(TrunkFault::CallerId);
@@ -388,6 +405,10 @@ mod tests {
         Trunk { name, address, ..Trunk::default() }
     }
 
+    fn lan() -> Network {
+        Network::parse("10.0.0.0/8").unwrap()
+    }
+
     fn hourly(registrar: &str) -> Register {
         Register { registrar: registrar.to_owned(), expires_s: 3_600 }
     }
@@ -429,6 +450,11 @@ mod tests {
             (Trunk { codecs: vec![text("MP3")], ..usable() }, "codecs"),
             (Trunk { register: Some(hourly("")), ..usable() }, "username"),
             (Trunk { register: Some(hourly("a b")), username: text("u"), ..usable() }, "registrar"),
+            (
+                Trunk { accept_from: Network::parse("::/0").into_iter().collect(), ..usable() },
+                "accept",
+            ),
+            (Trunk { accept_from: vec![lan(); 101], ..usable() }, "accept_from"),
             (Trunk { srtp: Srtp::Required, ..usable() }, "srtp"),
             (Trunk { prefixes: vec![text("09x")], ..usable() }, "'09x'"),
             (Trunk { prefixes: vec![text("")], ..usable() }, "prefixes"),

@@ -15,7 +15,7 @@ use domain::{AccountId, PhoneNumber, Trunk as Described};
 use serde_json::json;
 
 use super::{open, say, trunk_check};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::resolver::Resolver;
 use crate::{address, trunks};
 
@@ -34,7 +34,7 @@ pub enum Trunk {
         #[arg(long)]
         address: String,
         #[command(flatten)]
-        fields: Fields,
+        fields: Box<Fields>,
     },
     /// Change a trunk; what is not named stays as it is.
     Set {
@@ -44,7 +44,7 @@ pub enum Trunk {
         #[arg(long)]
         address: Option<String>,
         #[command(flatten)]
-        fields: Fields,
+        fields: Box<Fields>,
     },
     /// Show all trunks.
     List {
@@ -122,6 +122,9 @@ pub struct Fields {
     /// For how long at a time we register, in seconds.
     #[arg(long)]
     register_expires_s: Option<u32>,
+    /// Networks that it calls us from, like 192.0.2.0/24, beside its servers' own addresses.
+    #[arg(long, value_delimiter = ',', value_name = "NETWORKS")]
+    accept_from: Option<Vec<String>>,
     /// The number shown to the callee.
     #[arg(long)]
     caller_id: Option<String>,
@@ -223,7 +226,9 @@ impl Fields {
         };
         let register =
             registering(self.register, self.registrar, self.register_expires_s, trunk.register)?;
-        let named = |list: Vec<String>| list.into_iter().filter(|item| !item.is_empty()).collect();
+        let named = |list: Vec<String>| -> Vec<String> {
+            list.into_iter().filter(|item| !item.is_empty()).collect()
+        };
         let password = match self.password.as_deref() {
             None => trunk.password,
             Some("-") => Password(password_from_input()?),
@@ -236,6 +241,11 @@ impl Fields {
             username: self.username.unwrap_or(trunk.username),
             password,
             register,
+            accept_from: match self.accept_from {
+                None => trunk.accept_from,
+                Some(list) => config::networks(&named(list))
+                    .context("accept_from: addresses or ranges like 192.0.2.0/24")?,
+            },
             caller_id: self.caller_id.unwrap_or(trunk.caller_id),
             number_format,
             codecs: self.codecs.map_or(trunk.codecs, named),
@@ -301,7 +311,7 @@ async fn set(
     app: &App,
     name: String,
     address: Option<String>,
-    fields: Fields,
+    fields: Box<Fields>,
 ) -> Result<()> {
     let (kept, _) = find(app, &name).await?;
     let moved = address.is_some();
@@ -416,6 +426,7 @@ fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>, health: &[Seen]) -> s
         "register": trunk.register.is_some(),
         "registrar": trunk.register.as_ref().map(|register| &register.registrar),
         "register_expires_s": trunk.register.as_ref().map(|register| register.expires_s),
+        "accept_from": trunk.accept_from.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "caller_id": trunk.caller_id,
         "caller_ids": own,
         "number_format": trunk.number_format.to_string(),

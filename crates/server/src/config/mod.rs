@@ -351,6 +351,11 @@ pub struct Overrides {
     pub database: Option<String>,
 }
 
+/// Reads addresses and ranges; `None` when one of them is neither.
+pub fn networks(list: &[String]) -> Option<Vec<Network>> {
+    list.iter().map(|text| Network::parse(text)).collect()
+}
+
 /// The prefix of environment variables; `AVANAK_HTTP__LISTEN` is `listen` of `[http]`, and
 /// `AVANAK_TRUNK` is all trunks.
 const ENV_PREFIX: &str = "AVANAK_";
@@ -417,7 +422,7 @@ impl Config {
 
     /// The proxies that are believed; `None` when one is no address or range.
     pub fn trusted_proxies(&self) -> Option<Vec<Network>> {
-        self.http.trusted_proxies.iter().map(|text| Network::parse(text)).collect()
+        networks(&self.http.trusted_proxies)
     }
 
     /// Where the sandbox keeps what its phones heard.

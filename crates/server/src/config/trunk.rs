@@ -29,6 +29,8 @@ section! {
         /// Password for digest authentication. The database keeps it as it is, since a digest is
         /// made from it: guard both.
         password: Secret = Secret::default(),
+        /// Networks that it calls us from, like `192.0.2.0/24`, beside its servers' own addresses.
+        accept_from: Vec<String> = Vec::new(),
         /// The number shown to the callee.
         caller_id: String = String::from("avanak"),
         /// How numbers are written towards it: `national` (09…), `e164` (+989…), `0098`, `98`, or
@@ -153,6 +155,9 @@ impl Trunk {
             register: self
                 .register
                 .then(|| Register { registrar: self.registrar.clone(), expires_s: self.expires_s }),
+            accept_from: super::networks(&self.accept_from).with_context(|| {
+                format!("trunk '{}': accept_from: ranges like 192.0.2.0/24", self.name)
+            })?,
             caller_id: self.caller_id.clone(),
             number_format: format.with_context(|| {
                 format!("trunk '{}': number_format: '{}' is none", self.name, self.number_format)

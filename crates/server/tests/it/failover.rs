@@ -35,8 +35,9 @@ fn the_next_trunk_carries_what_the_first_one_failed() {
     }
     let all = "prefixes = ['0910', '0911', '0912', '0913']";
     let address = reserve.address;
-    let last = format!("[[trunk]]\nname = 'reserve'\naddress = '{address}'\npriority = 1\n{all}\n");
-    trunks.push_str(&last);
+    let second =
+        format!("[[trunk]]\nname = 'reserve'\naddress = '{address}'\npriority = 1\n{all}\n");
+    trunks.push_str(&second);
     let platform = Platform::start(Options { config: config(&trunks), ..Options::default() });
     let customer = platform.customer(100_000);
     let message = platform.upload(&customer, &rising_tone(4_000));

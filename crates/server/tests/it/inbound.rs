@@ -22,7 +22,9 @@ fn line_tests(platform: &Platform) -> f64 {
 /// get a plain 404; from any other address the same call is a stranger's.
 #[test]
 fn a_trunk_calls_from_its_address_and_strangers_get_nowhere() {
-    let (platform, us) = started("[[trunk]]\nname = 'north'\naddress = '127.0.0.2:5060'\n");
+    let (platform, us) = started(
+        "[[trunk]]\nname = 'north'\naddress = '127.0.0.2:5060'\naccept_from = ['127.0.9.0/28']\n",
+    );
     eventually("the trunk's call is answered", || {
         Sipp::calls("uac_line_test.xml", "127.0.0.2", ECHO, us).then_some(())
     });
@@ -31,9 +33,12 @@ fn a_trunk_calls_from_its_address_and_strangers_get_nowhere() {
     assert!(platform.log().contains(line), "{}", platform.log());
     assert!(Sipp::calls("uac_unknown_number.xml", "127.0.0.2", "02188888888", us));
     assert!(Sipp::calls("uac_options.xml", "127.0.0.2", ECHO, us));
-    assert!(Sipp::calls("uac_unproven.xml", "127.0.0.3", ECHO, us));
+    for stranger in ["127.0.0.3", "127.0.9.16"] {
+        assert!(Sipp::calls("uac_unproven.xml", stranger, ECHO, us), "{stranger}");
+    }
     assert!(Sipp::calls("uac_unknown_number.xml", "127.0.0.3", "02188888888", us));
-    assert!((line_tests(&platform) - 1.0).abs() < 0.5, "the stranger was not answered");
+    assert!((line_tests(&platform) - 1.0).abs() < 0.5, "the strangers were not answered");
+    assert!(Sipp::calls("uac_line_test.xml", "127.0.9.15", ECHO, us), "its network is its own");
 }
 
 /// Goal: a trunk that the operator adds may call at once, and one that is switched off may not.
@@ -48,6 +53,10 @@ fn the_operator_says_who_may_call() {
     trunk(&["add", "north", "--address", "127.0.0.2"]);
     eventually("the new trunk calls", || {
         Sipp::calls("uac_line_test.xml", "127.0.0.2", ECHO, us).then_some(())
+    });
+    trunk(&["set", "north", "--accept-from", "127.0.9.1,127.0.9.2"]);
+    eventually("it calls from its other address", || {
+        Sipp::calls("uac_line_test.xml", "127.0.9.2", ECHO, us).then_some(())
     });
     trunk(&["disable", "north"]);
     eventually("it is a stranger again", || {

@@ -335,6 +335,10 @@ both_engines! {
             ping_interval_s: 0,
             server_ids: vec![1, 20],
             register: Some(Register { registrar: String::from("r.example"), expires_s: 600 }),
+            accept_from: [Network::parse("10.0.0.0/8"), Network::parse("::1")]
+                .into_iter()
+                .flatten()
+                .collect(),
             srtp: Srtp::Forced,
             symmetric_rtp: true,
             ..Trunk::default()

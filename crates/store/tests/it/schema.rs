@@ -21,6 +21,7 @@ fn shipped_migrations_are_pinned() {
         ("V4__trunk.sql", 0x7bbb_3a78_c67b_a596),
         ("V5__failover.sql", 0x76ed_6038_3bec_b481),
         ("V7__quality.sql", 0x301e_5cc6_a79b_0143),
+        ("V8__accept_from.sql", 0xa495_5161_4f4d_344a),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -174,3 +174,30 @@ async fn every_status_has_its_own_label() {
     labels.dedup();
     assert_eq!(labels.len(), all);
 }
+
+/// Goal: a client's ServerID reaches the route; 0 and nothing leave it to us, and one that no trunk
+/// has is -2 as any number that nobody takes, in either method.
+#[tokio::test]
+async fn a_regional_server_may_be_asked_for() {
+    const METHODS: [(&str, (&str, &str)); 2] =
+        [("QuickSend", ("MessageID", "1")), ("QuickSendWithTTS", ("Text", TEXT))];
+    let world = World::new().await;
+    let (caller, token) = world.customer(100_000).await;
+    world.message(&caller, 7000).await;
+    let router = router(&world);
+    for (given, server) in [("20", Some(20)), ("0", None), ("", None), (" ", None)] {
+        for (method, what) in METHODS {
+            let form = [what, ("Number", "09121234567"), ("serverid", given)];
+            let sent = post(&router, &token, method, &form).await.json();
+            assert!(sent["QuickSendID"].as_i64().unwrap() > 0, "{method} {given:?}: {sent}");
+            assert_eq!(world.dialer.next().await.0.server, server, "{method} {given:?}");
+        }
+    }
+    for unknown in ["99", "-1", "twenty", "99999999999"] {
+        for (method, what) in METHODS {
+            let form = [what, ("Number", "09121234567"), ("ServerID", unknown)];
+            let refused = post(&router, &token, method, &form).await.json();
+            assert_eq!(refused["QuickSendID"], -2, "{method} {unknown}");
+        }
+    }
+}
