@@ -54,10 +54,13 @@ fn caught_by(sabotage: Sabotage) -> &'static str {
 
 #[test]
 fn calls_that_recovery_dials_again_are_noticed() {
-    let rule = "what was dialled is never dialled again";
-    assert_eq!(caught_by(Sabotage::ForgetRecords), rule);
-    assert_eq!(caught_by(Sabotage::SendBeforeRecording), rule);
-    assert_eq!(caught_by(Sabotage::PassForOwn), rule);
+    // The second is seen first where the forgotten call still rings.
+    let rules =
+        ["what was dialled is never dialled again", "a number is never in two calls at once"];
+    for sabotage in [Sabotage::ForgetRecords, Sabotage::SendBeforeRecording, Sabotage::PassForOwn] {
+        let rule = caught_by(sabotage);
+        assert!(rules.contains(&rule), "{sabotage:?} broke another rule: {rule}");
+    }
 }
 
 /// Goal: a phone that rang and was not answered is not called by the next trunk.
