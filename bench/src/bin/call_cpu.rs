@@ -18,7 +18,7 @@ use bench::sipp;
 use bench::stats::{float, median, micros};
 
 const CALLS_PER_SECOND: u32 = 200;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const SECONDS: u32 = 20;
 /// What `--quick` makes of it.
 const QUICK: (usize, u32) = (1, 4);
