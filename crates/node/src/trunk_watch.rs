@@ -63,7 +63,8 @@ impl TrunkWatch {
         self.look_at = Timestamp(0);
     }
 
-    /// When the next ping or look is due, by the steady clock.
+    /// When the next ping is due, by the steady clock. Looks need no time of their own: the node is
+    /// stepped at least once a second.
     pub(crate) fn next_time(&self) -> Option<Timestamp> {
         self.pings.values().map(|pings| pings.due).min()
     }

@@ -4,7 +4,7 @@
 use domain::dialer::trunk::{NumberFormat, PING_INTERVAL_S, Password, Register, Srtp, Trunk};
 use domain::{AccountId, Network, Timestamp, TrunkId};
 
-use crate::value::values;
+use crate::value::{Value, values};
 use crate::{Queries, Result, Row, Tx};
 
 /// Where a trunk was described.
@@ -66,9 +66,16 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                        $18, $19, $20, $21)
                RETURNING id";
-    let values = values![
-        &source.to_text(),
-        &trunk.name,
+    let named = values![&source.to_text(), &trunk.name];
+    let values = [named.as_slice(), &description(trunk)].concat();
+    let id = tx.query_one(sql, &values).await?.get("id")?;
+    count_change(tx).await?;
+    Ok(id)
+}
+
+/// The columns that describe a trunk, from `address` to `accept_from`, as both statements have them.
+fn description(trunk: &Trunk) -> Vec<Value> {
+    values![
         &trunk.address,
         &trunk.transport,
         &trunk.username,
@@ -88,10 +95,8 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
         trunk.ping_interval_s,
         &numbers(&trunk.server_ids),
         &networks(&trunk.accept_from),
-    ];
-    let id = tx.query_one(sql, values).await?.get("id")?;
-    count_change(tx).await?;
-    Ok(id)
+    ]
+    .to_vec()
 }
 
 /// Describes a trunk anew; its name stays. `false`: there is no such trunk.
@@ -106,29 +111,8 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
                    registrar = $16, register_expires_s = $17, ping_interval_s = $18,
                    server_ids = $19, accept_from = $20
                WHERE id = $1";
-    let values = values![
-        id,
-        &trunk.address,
-        &trunk.transport,
-        &trunk.username,
-        &trunk.password.0,
-        &trunk.caller_id,
-        &trunk.number_format.to_string(),
-        &trunk.codecs.join(","),
-        &trunk.prefixes.join(","),
-        trunk.max_channels,
-        trunk.max_cps,
-        trunk.priority,
-        trunk.weight,
-        &trunk.srtp.to_string(),
-        on_or_off(trunk.symmetric_rtp),
-        trunk.register.as_ref().map(|register| &register.registrar),
-        trunk.register.as_ref().map(|register| register.expires_s),
-        trunk.ping_interval_s,
-        &numbers(&trunk.server_ids),
-        &networks(&trunk.accept_from),
-    ];
-    let changed = tx.execute(sql, values).await? == 1;
+    let values = [values![id].as_slice(), &description(trunk)].concat();
+    let changed = tx.execute(sql, &values).await? == 1;
     count_change(tx).await?;
     Ok(changed)
 }
