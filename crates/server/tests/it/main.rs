@@ -29,6 +29,7 @@ mod rsipstack;
 mod sandbox;
 mod shutdown;
 mod sipp;
+mod stories;
 mod strangers;
 mod trunk_check;
 mod trunks;
