@@ -22,7 +22,8 @@ fn steps(story: &Value) -> Vec<String> {
 
 /// Goal: each message of the signalling and each turn of an answered call, in order.
 fn whole_story(database: String) {
-    let platform = Platform::start(Options { database, ..Options::default() });
+    let options = Options { config: config(""), database, ..Options::default() };
+    let platform = Platform::start(options);
     let customer = platform.customer(CREDIT);
     let message = platform.upload(&customer, &rising_tone(3_500));
     let sends = ["09121234567", "09990000486"].map(|to| platform.send(&customer, message, to));
