@@ -56,7 +56,7 @@ fn another_number_of_shards_recovers_the_calls() {
     let trunk = format!("[[trunk]]\nname = 'far'\naddress = '{}'\nmax_cps = 10\n", far_end.address);
     let mut platform = Platform::start(sharded(2, &trunk));
     let customer = platform.customer(1_000_000);
-    let message = platform.upload(&customer, &rising_tone(8_000));
+    let message = platform.upload(&customer, &rising_tone(5_000));
     let mut sends = Vec::new();
     for (round, shards) in [1, 3, 2].into_iter().enumerate() {
         for n in 0..20 {
