@@ -1,5 +1,5 @@
-//! What waits between the node and its shards while the other side is behind. Both ways are bounded;
-//! neither ever loses what a call's life depends on.
+//! What waits between the node and its shards while the other side is behind. Both ways are
+//! bounded; neither ever loses what a call's life depends on.
 
 use std::collections::VecDeque;
 
