@@ -79,11 +79,11 @@ pub(super) enum Reading {
     Torn,
 }
 
-pub(super) fn encode(recorded: &RecordedCall) -> SlotImage {
+pub(super) fn encode(call: CallKey, phase: &Phase) -> SlotImage {
     image(CALL_MARK, |to| {
-        to.u8(code(&recorded.phase));
-        to.u64(recorded.call.0);
-        match &recorded.phase {
+        to.u8(code(phase));
+        to.u64(call.0);
+        match phase {
             Phase::Dialled | Phase::Ringing => {}
             Phase::Answered { dialog, heard_ms } => {
                 to.u32(*heard_ms);

@@ -254,7 +254,7 @@ impl World {
 
     /// What a shard does with an event: notes it, then reports it.
     pub fn tell(&mut self, event: Event) {
-        self.recorder.as_mut().unwrap().note(&event);
+        self.recorder.as_mut().unwrap().note([&event]);
         self.node.as_mut().unwrap().on_events(self.now, 0, vec![event]);
     }
 

@@ -45,8 +45,7 @@ impl Endpoint {
             .branch
             .as_deref()
             .map_or_else(|| self.tokens.branch(), |branch| token_only(branch.as_bytes()));
-        let call_id: Box<[u8]> =
-            invite.call_id.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+        let call_id = only(invite.call_id.as_bytes(), |byte| !byte.is_ascii_whitespace());
         let dialog_key = self.dialog_key(&call_id, &tag);
         let key = self.client_key(&branch, b"INVITE");
         if self.dialogs.contains_key(&dialog_key) || self.clients.contains_key(&key) {
@@ -576,14 +575,20 @@ pub(super) fn cancel_of(
 
 /// Only the bytes that may stand in a token: our own callers, too, cannot break a line.
 fn token_only(text: &[u8]) -> Box<[u8]> {
-    text.iter().copied().filter(|byte| header::is_token(&[*byte])).collect()
+    only(text, |byte| header::is_token(&[byte]))
+}
+
+/// The bytes that may stand, in one piece of memory.
+fn only(text: &[u8], may_stand: impl Fn(u8) -> bool) -> Box<[u8]> {
+    let mut kept = Vec::with_capacity(text.len());
+    kept.extend(text.iter().copied().filter(|byte| may_stand(*byte)));
+    kept.into()
 }
 
 /// An address as a From value with `tag` in place of whatever parameters it had.
 pub(super) fn with_tag(address: &NameAddr, tag: &[u8]) -> Box<[u8]> {
     let mut value = Vec::with_capacity(96);
-    let plain = NameAddr { params: Vec::new(), ..address.clone() };
-    plain.write(&mut value);
+    address.write_plain(&mut value);
     value.extend_from_slice(b";tag=");
     value.extend_from_slice(tag);
     value.into()

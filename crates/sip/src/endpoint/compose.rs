@@ -1,5 +1,6 @@
 //! Puts messages together: the lines every message of this endpoint has are written once here.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use super::Config;
@@ -63,6 +64,8 @@ pub(super) fn phrase(code: u16) -> &'static str {
 
 /// The extensions that we understand.
 pub(super) const SUPPORTED: &[&[u8]] = &[b"100rel", b"timer"];
+/// The same as a field's value.
+const SUPPORTED_LIST: &[u8] = b"100rel, timer";
 
 /// The constant lines.
 pub(super) struct Composer {
@@ -78,7 +81,7 @@ pub(super) struct Head<'a> {
     pub(super) method: &'a [u8],
     pub(super) uri: &'a [u8],
     pub(super) branch: &'a [u8],
-    pub(super) routes: &'a [Vec<u8>],
+    pub(super) routes: &'a [Cow<'a, [u8]>],
     pub(super) from: &'a [u8],
     pub(super) to: &'a [u8],
     pub(super) call_id: &'a [u8],
@@ -158,13 +161,13 @@ impl Composer {
     }
 
     /// A request within a dialog. Also gives its Request-URI, which digest answers sign.
-    pub(super) fn in_dialog(
+    pub(super) fn in_dialog<'a>(
         &self,
-        dialog: &Dialog,
+        dialog: &'a Dialog,
         method: &[u8],
         branch: &[u8],
         cseq: u32,
-    ) -> (Writer, Vec<u8>) {
+    ) -> (Writer, Cow<'a, [u8]>) {
         let (uri, routes) = dialog.route();
         let writer = self.request(&Head {
             method,
@@ -184,7 +187,7 @@ impl Composer {
     pub(super) fn abilities(&self, writer: &mut Writer, contact: &[u8]) {
         writer.field(Name::Contact, contact);
         writer.field(Name::Allow, self.allow);
-        writer.field(Name::Supported, &SUPPORTED.join(&b", "[..]));
+        writer.field(Name::Supported, SUPPORTED_LIST);
     }
 
     /// A response to the request that `head` was taken from.
