@@ -460,8 +460,8 @@ pub fn ended(call: CallKey, outcome: Outcome) -> Event {
     Event::Ended { call, outcome: Box::new(outcome) }
 }
 
-pub fn dialog() -> Box<DialogSnapshot> {
-    Box::new(DialogSnapshot {
+pub fn dialog() -> Arc<DialogSnapshot> {
+    Arc::new(DialogSnapshot {
         transport: engine::Transport::Udp,
         destination: "192.0.2.1:5060".parse().unwrap(),
         call_id: b"1-1@avanak.invalid".to_vec(),

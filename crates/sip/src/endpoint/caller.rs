@@ -293,7 +293,7 @@ impl Endpoint {
         let sdp = early_sdp.or_else(|| response.sdp().map(<[u8]>::to_vec));
         leg.described = calling.sdp.into();
         leg.takes_update = takes_update(response);
-        let snapshot = Box::new(leg.dialog.snapshot());
+        let snapshot = Arc::new(leg.dialog.snapshot());
         let gone = calling.early_bye.filter(|(tag, _)| **tag == *leg.dialog.remote_tag);
         out.events.push(Event::Answered { leg: id, sdp, dialog: snapshot });
         match gone {
