@@ -15,17 +15,21 @@ use crate::dialer::{Waiting, WaitingLine};
 use crate::failover::Tried;
 use crate::gate::{Gate, Room};
 use crate::heartbeat::Heartbeat;
-use crate::live::{self, Call, Stage};
+use crate::live::{Call, Stage};
 use crate::moment::Moment;
 use crate::recorder::{Recorder, SlotFile};
 use crate::servers::Marks;
 use crate::settle::Settlements;
+use crate::shard::shard_of;
 use crate::trunk_watch::TrunkWatch;
 use crate::under_way::{Kind, UnderWay};
 use crate::work::{Task, Work};
 
 /// The longest a node sleeps, microseconds: the gate must be told the time.
 const SLEEP_MAX_US: i64 = 1_000_000;
+
+/// How often old stories of attempts are looked for, milliseconds.
+pub(crate) const FORGETTING_MS: i64 = 15 * 60 * 1000;
 
 /// One node.
 pub struct Node {
@@ -54,6 +58,8 @@ pub struct Node {
     pub(crate) under_way: UnderWay,
     pub(crate) reading: Reading,
     pub(crate) reconciling: Reconciling,
+    /// When stories of attempts are forgotten next, by the steady clock.
+    pub(crate) forgets_at: Timestamp,
     pub(crate) commands: Vec<(usize, Command)>,
     pub(crate) released: Vec<Released>,
     /// Preparations to order in the next step.
@@ -76,7 +82,8 @@ impl Return {
     /// Nothing was sent. From `due` on it may be called again.
     pub(crate) fn unsent(attempt: AttemptId, shard: usize, due: Timestamp) -> Self {
         let failure = Failed::default();
-        Self { shard, back: PutBack { attempt, ended_at: due, due_at: due, failure } }
+        let back = PutBack { attempt, ended_at: due, due_at: due, failure, ladder: None };
+        Self { shard, back }
     }
 }
 
@@ -161,9 +168,8 @@ pub struct NodeStats {
 
 impl Node {
     /// Takes the node's name under a new epoch and decides about every call that earlier processes
-    /// of this node left open. `recorders` are the flight recorders of the shards in their order,
-    /// as they were just opened; they go to the shards afterwards. More recorders than shards are
-    /// allowed, so that the number of shards can shrink: what they hold moves to the others.
+    /// of this node left open. `recorder` is the flight recorder as it was just opened; it is
+    /// split among the shards afterwards.
     ///
     /// # Errors
     /// The database or a flight recorder failed. Nothing was dialled; starting again is safe.
@@ -172,11 +178,8 @@ impl Node {
         app: Arc<App>,
         gate: Gate,
         config: NodeConfig,
-        recorders: &mut [Recorder<F>],
+        recorder: &mut Recorder<F>,
     ) -> Result<Self, Failure> {
-        if recorders.len() < config.shards.max(1) {
-            return Err(Failure::of("starting the node: a shard has no flight recorder"));
-        }
         let heartbeat = Heartbeat::new(now, config.lease_ms);
         let stamp = dialing::take_node(&app, &config.name, heartbeat.until(now)).await?;
         let open = dialing::open_attempts(&app, stamp).await?;
@@ -201,6 +204,7 @@ impl Node {
             under_way: UnderWay::default(),
             reading: Reading { after: FROM_START, next_at: now.steady },
             reconciling: Reconciling::new(now),
+            forgets_at: now.steady.plus_ms(FORGETTING_MS),
             commands: Vec::new(),
             released: Vec::new(),
             preparations: VecDeque::new(),
@@ -209,7 +213,7 @@ impl Node {
             stats: NodeStats::default(),
         };
         node.gate.tick(now);
-        node.recover(now, open, recorders)?;
+        node.recover(now, open, recorder)?;
         Ok(node)
     }
 
@@ -284,9 +288,7 @@ impl Node {
 
     /// The shard of a call that is placed now.
     pub(crate) fn shard_of(&self, call: CallKey) -> usize {
-        let attempt = live::attempt(call);
-        let shards = i64::try_from(self.config.shards.max(1)).unwrap_or(i64::MAX);
-        usize::try_from(attempt.quick_send.0.rem_euclid(shards)).unwrap_or(0)
+        shard_of(call, self.config.shards)
     }
 
     /// Notes a failed request; it is repeated after a pause.
@@ -301,7 +303,8 @@ impl Node {
 
     fn next_wakeup(&self, now: Moment, paces: impl Iterator<Item = Timestamp>) -> Timestamp {
         let steady = |wall: Timestamp| now.steady.plus_us(wall.us_since(now.wall).max(0));
-        let known = [self.heartbeat.next_try(), self.reading.next_at, self.reconciling.next_at];
+        let (reading, reconciling) = (self.reading.next_at, self.reconciling.next_at);
+        let known = [self.heartbeat.next_try(), reading, reconciling, self.forgets_at];
         let latest = now.steady.plus_us(SLEEP_MAX_US);
         known
             .into_iter()

@@ -16,16 +16,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use app::Failure;
-use app::dialing::{EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact};
+use app::dialing::{EndedCall, Ladder, NodeStamp, OpenAttempt, Orphan, PhoneContact};
 use domain::{Destination, Disposition, Status, Timestamp};
-use engine::{CallKey, Command, DialogSnapshot, Target};
+use engine::{CallKey, Command, DialogSnapshot, Recovered, Target};
 
 use crate::gate::Callee;
 use crate::live::{Call, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Released, Return};
 use crate::recorder::{Phase, RecordedCall, Recorder, SlotError, SlotFile};
-use crate::settle::{Judgement, Unsettled, Verdict, decided, judgement, verdict};
+use crate::settle::{Judgement, Unsettled, Verdict, decided, judgement, told, verdict};
 use crate::spec;
 use crate::work::Task;
 
@@ -57,8 +57,12 @@ pub(crate) fn remedy(
     now: Moment,
 ) -> Remedy {
     let terms = Terms::of_open(open);
+    let how_far = how_far(recorded.as_ref());
+    let ladder = Some(recovered(open, how_far, now));
     let lost = |disposition, heard_ms| {
-        Box::new(decided(open.attempt, &terms, disposition, "process_lost", heard_ms, now.wall))
+        let cause = "process_lost";
+        let ended = decided(open.attempt, &terms, disposition, cause, heard_ms, now.wall);
+        Box::new(EndedCall { ladder: ladder.clone(), ..ended })
     };
     match recorded {
         None if complete => Remedy::NotSent,
@@ -73,13 +77,29 @@ pub(crate) fn remedy(
         Some(Phase::Ended(outcome)) => {
             // What else was heard of the trunk meanwhile is not known any more.
             let failed = matches!(judgement(&outcome, true), Judgement::Failed(_));
-            match verdict(open.attempt, &terms, &outcome, open.started_at) {
-                Verdict::Ended(ended) if failed && another => Remedy::FailOver(ended),
-                Verdict::Ended(ended) => Remedy::Settle(ended),
-                Verdict::NotSent => Remedy::NotSent,
-            }
+            let ended = match verdict(open.attempt, &terms, &outcome, open.started_at) {
+                Verdict::Ended(ended) => Box::new(EndedCall { ladder, ..*ended }),
+                Verdict::NotSent => return Remedy::NotSent,
+            };
+            if failed && another { Remedy::FailOver(ended) } else { Remedy::Settle(ended) }
         }
     }
+}
+
+fn how_far(recorded: Option<&Phase>) -> Recovered {
+    match recorded {
+        None => Recovered::Unrecorded,
+        Some(Phase::Dialled) => Recovered::Dialled,
+        Some(Phase::Ringing) => Recovered::Ringing,
+        Some(Phase::Answered { .. }) => Recovered::Answered,
+        Some(Phase::Ended(_)) => Recovered::Ended,
+    }
+}
+
+/// The story of an attempt that another process placed.
+fn recovered(open: &OpenAttempt, how_far: Recovered, now: Moment) -> Ladder {
+    let after_us = u64::try_from(now.wall.us_since(open.started_at)).unwrap_or(0);
+    told(&engine::Ladder::recovered(after_us, how_far), open.started_at)
 }
 
 impl Node {
@@ -89,20 +109,19 @@ impl Node {
         &mut self,
         now: Moment,
         open: Vec<OpenAttempt>,
-        recorders: &mut [Recorder<F>],
+        recorder: &mut Recorder<F>,
     ) -> Result<(), Failure> {
         let taken = self.stamp;
-        let mut records = self.gather_records(recorders)?;
+        let found = recorder.take_found();
+        let mut records: BTreeMap<CallKey, Phase> =
+            found.into_iter().map(|recorded| (recorded.call, recorded.phase)).collect();
         for open in open {
             let call = key(open.attempt);
-            let (shard, recorded) = match records.remove(&call) {
-                Some((shard, phase)) => (shard, Some(phase)),
-                None => (self.shard_of(call), None),
-            };
+            let (shard, recorded) = (self.shard_of(call), records.remove(&call));
             let unrecorded = recorded.is_none();
             let shown = recorded.as_ref().map_or(Status::Calling, Phase::status);
             let leased = NodeStamp { node: open.node, epoch: open.epoch };
-            let complete = recorders.iter().all(|one| one.vouches_for(leased, taken));
+            let complete = recorder.vouches_for(leased, taken);
             let another = self.another_may_try(&open, now);
             match remedy(&open, recorded, complete, another, now) {
                 Remedy::NotSent => {
@@ -119,7 +138,7 @@ impl Node {
                     self.settlements.push(Unsettled::new(call, shard, *ended));
                 }
                 Remedy::Abandon { dialog, ended } => {
-                    if unrecorded && let Some(recorder) = recorders.get_mut(shard) {
+                    if unrecorded {
                         let recorded = RecordedCall { call, phase: Phase::Dialled };
                         recorder.adopt(recorded).map_err(recorder_failed)?;
                     }
@@ -129,12 +148,10 @@ impl Node {
                 }
             }
         }
-        for recorder in recorders.iter_mut() {
-            recorder.begin_epoch(taken).map_err(recorder_failed)?;
-        }
+        recorder.begin_epoch(taken).map_err(recorder_failed)?;
         // What is left was settled before its slot could be freed.
-        for (call, (shard, _)) in records {
-            self.released.push(Released { shard, call });
+        for call in records.into_keys() {
+            self.released.push(Released { shard: self.shard_of(call), call });
         }
         Ok(())
     }
@@ -157,30 +174,12 @@ impl Node {
             tracing::warn!(attempt, node = open.node.0, "a call of a node that is gone is settled");
             let (terms, lost) = (Terms::of_open(&open), Disposition::NetworkFailure);
             let ended = decided(open.attempt, &terms, lost, "node_lost", 0, now.wall);
+            let ladder = Some(recovered(&open, Recovered::Unrecorded, now));
+            let ended = EndedCall { ladder, ..ended };
             let call = key(open.attempt);
             self.stats.recovered += 1;
             self.settlements.push(Unsettled::new(call, self.shard_of(call), ended));
         }
-    }
-
-    /// Every record with the shard that keeps it from now on.
-    fn gather_records<F: SlotFile>(
-        &self,
-        recorders: &mut [Recorder<F>],
-    ) -> Result<BTreeMap<CallKey, (usize, Phase)>, Failure> {
-        let shards = self.config.shards.max(1);
-        let mut records = BTreeMap::new();
-        for position in 0..recorders.len() {
-            for recorded in recorders[position].take_found() {
-                let shard = position % shards;
-                if shard != position {
-                    recorders[shard].adopt(recorded.clone()).map_err(recorder_failed)?;
-                    recorders[position].hand_over(recorded.call).map_err(recorder_failed)?;
-                }
-                records.insert(recorded.call, (shard, recorded.phase));
-            }
-        }
-        Ok(records)
     }
 
     /// Takes a call of a killed process in hand, to end it on the wire.
