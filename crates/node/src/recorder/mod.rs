@@ -185,6 +185,7 @@ impl<F: SlotFile> Recorder<F> {
                 live: BTreeMap::new(),
                 slots: self.slots,
                 free: Vec::new(),
+                changed: Vec::new(),
                 found: Vec::new(),
                 write_errors: 0,
             })

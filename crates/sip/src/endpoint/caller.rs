@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compose::Composer;
 use super::leg::{Calling, Ending, Leg, Outcome, State, Why};
 use super::session_timer::{min_se, names};
 use super::table::{
@@ -12,7 +11,7 @@ use super::table::{
 use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason, Timer};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
-use crate::message::{Name, NameAddr, Response, Writer, header};
+use crate::message::{Name, NameAddr, Response, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
 use crate::transport::{Hop, Transport};
@@ -401,7 +400,7 @@ impl Endpoint {
         let key = calling.transaction;
         let (branch, cseq) = (calling.branch.clone(), leg.dialog.local_cseq);
         let reason = calling.cancel.and_then(Why::reason);
-        let bytes = cancel_of(&self.composer, &leg.dialog.origin, &branch, cseq, reason);
+        let bytes = self.composer.cancel(&leg.dialog.origin, &branch, cseq, reason);
         let peer = leg.dialog.origin.destination;
         if let Some(transaction) = self.clients.get_mut(&key)
             && let ClientMachine::Invite(machine) = &mut transaction.machine
@@ -427,7 +426,7 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let cseq = leg.dialog.next_cseq();
         let (mut writer, uri) = self.composer.in_dialog(&leg.dialog, b"BYE", &branch, cseq);
-        write_reason(&mut writer, reason);
+        writer.reason(reason.map(|reason| reason.q850));
         let session = leg.session.as_mut();
         writer.raw(&[&authorization(session, b"BYE", &uri, b"", &cnonce)]);
         let bytes = writer.finish(b"");
@@ -554,27 +553,6 @@ pub(super) fn authorization(
         }
     }
     lines
-}
-
-fn write_reason(writer: &mut Writer, reason: Option<Reason>) {
-    if let Some(reason) = reason {
-        writer.raw(&[b"Reason: Q.850;cause="]);
-        writer.number(u64::from(reason.q850));
-        writer.raw(&[b"\r\n"]);
-    }
-}
-
-/// The CANCEL of an INVITE, which repeats its branch and number (§9.1).
-pub(super) fn cancel_of(
-    composer: &Composer,
-    origin: &Origin,
-    branch: &[u8],
-    cseq: u32,
-    reason: Option<Reason>,
-) -> Vec<u8> {
-    let mut writer = composer.initial(origin, b"CANCEL", branch, cseq, None);
-    write_reason(&mut writer, reason);
-    writer.finish(b"")
 }
 
 /// Only the bytes that may stand in a token: our own callers, too, cannot break a line.

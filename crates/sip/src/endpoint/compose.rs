@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::Config;
 use super::trace::Asked;
+use super::{Config, Reason};
 use crate::dialog::{Dialog, Origin};
 use crate::message::{Headers, Name, Request, Via, Writer, header, literal};
 use crate::token::Token;
@@ -159,6 +159,19 @@ impl Composer {
             cseq,
             transport: origin.destination.transport,
         })
+    }
+
+    /// The CANCEL of an INVITE, which repeats its branch and number (§9.1).
+    pub(super) fn cancel(
+        &self,
+        origin: &Origin,
+        branch: &[u8],
+        cseq: u32,
+        reason: Option<Reason>,
+    ) -> Vec<u8> {
+        let mut writer = self.initial(origin, b"CANCEL", branch, cseq, None);
+        writer.reason(reason.map(|reason| reason.q850));
+        writer.finish(b"")
     }
 
     /// A request within a dialog. Also gives its Request-URI, which digest answers sign.
