@@ -3,10 +3,11 @@
 use std::fmt::Write;
 
 use domain::access::{AccountAccess, Allowed};
-use domain::{Account, AccountId, Network, PhoneNumber, Rials, Timestamp, TokenId};
+use domain::{Account, AccountId, Network, PhoneNumber, Rials, Timestamp, TokenId, UserName};
 use store::entry::{EntryKind, NewEntry, Posted};
 
 use crate::caller::token_hash;
+use crate::password::{self, SALT_BYTES};
 use crate::{App, Error, Failure, Result};
 
 pub use store::token::Token;
@@ -43,6 +44,12 @@ pub enum AccountRefusal {
     CreditedBefore,
     /// An allow-list is too long, or one of its methods is no name.
     WrongAllowList,
+    /// Not 3 to 64 ASCII letters, digits and `. _ - @ +`.
+    WrongUserName,
+    /// Another account has the user name.
+    UserNameTaken,
+    /// Shorter than 8 characters or longer than 128.
+    WrongPassword,
 }
 
 /// What to change of an account's access to the web services; `None` leaves it as it is.
@@ -83,6 +90,8 @@ const NAME_CHARS_MAX: usize = 200;
 const CREDIT_MAX: Rials = Rials(1_000_000_000_000_000);
 /// Random bytes in a token.
 const TOKEN_BYTES: usize = 20;
+/// Random bytes in a password that is made.
+const PASSWORD_BYTES: usize = 10;
 
 /// Creates an account.
 ///
@@ -186,6 +195,60 @@ pub async fn create_token(
         })
         .await?;
     Ok(FreshToken { id, secret })
+}
+
+/// Gives the account a user name and a password, for the SOAP services; a random password unless
+/// one is given. What it had before opens nothing any more. The password is shown once.
+///
+/// # Errors
+/// Refused when there is no such account, another one has the name, or either is unfit.
+pub async fn set_password(
+    app: &App,
+    account: AccountId,
+    user_name: &str,
+    given: Option<String>,
+) -> Result<String, AccountRefusal> {
+    let name = UserName::parse(user_name).ok_or(Error::Refused(AccountRefusal::WrongUserName))?;
+    let mut random = [0; PASSWORD_BYTES + SALT_BYTES];
+    app.rng().fill(&mut random);
+    let (secret, salt) = random.split_first_chunk::<PASSWORD_BYTES>().expect("it is longer");
+    let salt = *salt.first_chunk().expect("the rest is the salt");
+    let password = given.unwrap_or_else(|| hex(secret));
+    if !password::CHARS.contains(&password.chars().count()) {
+        return Err(Error::Refused(AccountRefusal::WrongPassword));
+    }
+    let hash = password::hash(password.clone(), salt).await?;
+    app.write(async |tx| {
+        let holder = store::account::find_by_user_name(tx, &name).await?;
+        if holder.is_some_and(|holder| holder.account.id != account) {
+            return Err(Error::Refused(AccountRefusal::UserNameTaken));
+        }
+        let found = store::account::set_login(tx, account, Some((&name, &hash))).await?;
+        if found { Ok(()) } else { Err(Error::Refused(AccountRefusal::NoSuchAccount)) }
+    })
+    .await?;
+    Ok(password)
+}
+
+/// Takes the account's user name and password away. `false`: there is no such account.
+///
+/// # Errors
+/// The database failed.
+pub async fn remove_password(app: &App, account: AccountId) -> std::result::Result<bool, Failure> {
+    let done: Result<bool, std::convert::Infallible> =
+        app.write(async |tx| Ok(store::account::set_login(tx, account, None).await?)).await;
+    done.map_err(never_refused)
+}
+
+/// The account's user name; `None` when it has tokens only.
+///
+/// # Errors
+/// The database failed.
+pub async fn user_name(
+    app: &App,
+    account: AccountId,
+) -> std::result::Result<Option<UserName>, Failure> {
+    Ok(store::account::user_name(&mut app.read().await?, account).await?)
 }
 
 /// The account's tokens, without their secrets.

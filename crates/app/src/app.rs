@@ -7,6 +7,7 @@ use domain::Timestamp;
 use store::{Db, Reader, Tx};
 use tokio::sync::Semaphore;
 
+use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
 use crate::prices::Prices;
 use crate::{Error, Failure, LiveCalls, Settings};
@@ -38,6 +39,7 @@ pub struct App {
     live: Arc<LiveCalls>,
     settings: Settings,
     prices: Prices,
+    passwords: Passwords,
     audio_jobs: Arc<Semaphore>,
 }
 
@@ -45,7 +47,8 @@ impl App {
     /// Puts the parts together.
     pub fn new(db: Db, ports: Ports, live: Arc<LiveCalls>, settings: Settings) -> Self {
         let audio_jobs = Arc::new(Semaphore::new(settings.audio_jobs_max.max(1)));
-        Self { db, ports, live, settings, prices: Prices::default(), audio_jobs }
+        let (prices, passwords) = (Prices::default(), Passwords::default());
+        Self { db, ports, live, settings, prices, passwords, audio_jobs }
     }
 
     /// This moment.
@@ -99,6 +102,10 @@ impl App {
 
     pub(crate) fn prices(&self) -> &Prices {
         &self.prices
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.passwords
     }
 
     pub(crate) fn audio_jobs(&self) -> &Arc<Semaphore> {

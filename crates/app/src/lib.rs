@@ -9,6 +9,7 @@ pub mod dialing;
 mod error;
 mod live;
 pub mod message;
+mod password;
 pub mod phone;
 pub mod ports;
 mod prices;

@@ -120,6 +120,8 @@ pub enum AccessRefusal {
     SystemDisabled,
     /// No token was given, or there is none like it.
     WrongToken,
+    /// No account has this user name and this password.
+    WrongPassword,
     /// The token is switched off.
     TokenDisabled,
     /// The token's time is over.
@@ -149,9 +151,10 @@ pub enum AccessRefusal {
 impl AccessRefusal {
     /// Every refusal, in the order in which they are told: is anybody served, who is it, how did
     /// the request come, what is it for. Within each, what the token says comes first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::SystemDisabled,
         Self::WrongToken,
+        Self::WrongPassword,
         Self::TokenDisabled,
         Self::TokenExpired,
         Self::AccountDisabled,
@@ -167,7 +170,8 @@ impl AccessRefusal {
     ];
 }
 
-/// Judges a known token, its account and how the request came, at `now`.
+/// Judges a known token, its account and how the request came, at `now`. Who came by user name and
+/// password has a token that forbids nothing.
 ///
 /// # Errors
 /// The first reason of [`AccessRefusal::ALL`] that forbids access.
@@ -250,12 +254,14 @@ mod tests {
             allowed: only("192.0.2.7", "Send"),
         };
         let mut arrival = BAD;
-        // Whether anybody is served and which token it is, is asked before.
-        for expected in &AccessRefusal::ALL[2..] {
+        // Whether anybody is served and who it is, is asked before.
+        for expected in &AccessRefusal::ALL[3..] {
             let judged = admit_caller(&token, &account, &access, &arrival, NOW);
             assert_eq!(judged, Err(*expected));
             match expected {
-                AccessRefusal::SystemDisabled | AccessRefusal::WrongToken => unreachable!(),
+                AccessRefusal::SystemDisabled
+                | AccessRefusal::WrongToken
+                | AccessRefusal::WrongPassword => unreachable!(),
                 AccessRefusal::TokenDisabled => token.disabled_at = None,
                 AccessRefusal::TokenExpired => token.expires_at = Some(Timestamp(101)),
                 AccessRefusal::AccountDisabled => account.disabled_at = None,

@@ -12,6 +12,7 @@ pub mod network;
 mod phone_number;
 pub mod quick_send;
 mod time;
+mod user_name;
 
 pub use account::Account;
 pub use billing::money::Rials;
@@ -25,3 +26,4 @@ pub use message::{Approval, Message};
 pub use network::Network;
 pub use phone_number::{Destination, Extension, PhoneNumber};
 pub use time::Timestamp;
+pub use user_name::UserName;

@@ -1,7 +1,7 @@
 //! Accounts: who may send and what they have to spend.
 
 use domain::access::{AccountAccess, Allowed, TokenState};
-use domain::{Account, AccountId, Rials, Timestamp, TokenId};
+use domain::{Account, AccountId, Rials, Timestamp, TokenId, UserName};
 
 use crate::entry::{self, EntryKind, NewEntry};
 use crate::value::values;
@@ -34,6 +34,17 @@ pub struct TokenHolder {
     /// Whether the token itself is good.
     pub state: TokenState,
     /// The account behind it.
+    pub account: Account,
+    /// What that account may do with the web services.
+    pub access: AccountAccess,
+}
+
+/// Whoever has a user name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LoginHolder {
+    /// What the password is proven against, as a PHC string.
+    pub password_hash: String,
+    /// The account.
     pub account: Account,
     /// What that account may do with the web services.
     pub access: AccountAccess,
@@ -125,6 +136,52 @@ pub async fn find_by_token(reads: &mut impl Queries, hash: &[u8]) -> Result<Opti
         account: account(&row)?,
         access: account_access(&row)?,
     }))
+}
+
+/// The account with this user name.
+///
+/// # Errors
+/// [`Error::Unavailable`] and [`Error::Corrupt`].
+pub async fn find_by_user_name(
+    reads: &mut impl Queries,
+    name: &UserName,
+) -> Result<Option<LoginHolder>> {
+    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
+                      disabled_at_us, self_approval_at_us, recording_permitted_at_us,
+                      mobile_unverified_at_us, service_denied_at_us, service_blocked_at_us,
+                      https_only_at_us, allowed_networks, allowed_methods, password_hash
+               FROM account WHERE user_name = $1 AND password_hash IS NOT NULL";
+    let Some(row) = reads.query_opt(sql, values![name.as_str()]).await? else { return Ok(None) };
+    Ok(Some(LoginHolder {
+        password_hash: row.get("password_hash")?,
+        account: account(&row)?,
+        access: account_access(&row)?,
+    }))
+}
+
+/// The user name of the account `id`, if it has one.
+///
+/// # Errors
+/// [`Error::Unavailable`] and [`Error::Corrupt`].
+pub async fn user_name(reads: &mut impl Queries, id: AccountId) -> Result<Option<UserName>> {
+    let sql = "SELECT id, user_name FROM account WHERE id = $1 AND user_name IS NOT NULL";
+    let row = reads.query_opt(sql, values![id]).await?;
+    row.map(|row| row.parse("user_name", UserName::parse)).transpose()
+}
+
+/// Gives the account a user name and the hash of a password, or takes both away. `false`: there is
+/// no such account.
+///
+/// # Errors
+/// [`Error::Unavailable`]; [`Error::Conflict`] when another account has the name.
+pub async fn set_login(
+    tx: &mut Tx,
+    id: AccountId,
+    login: Option<(&UserName, &str)>,
+) -> Result<bool> {
+    let sql = "UPDATE account SET user_name = $2, password_hash = $3 WHERE id = $1";
+    let (name, hash) = login.map(|(name, hash)| (name.as_str(), hash)).unzip();
+    Ok(tx.execute(sql, values![id, name, hash]).await? == 1)
 }
 
 /// What the account `id` may do with the web services.

@@ -1,7 +1,7 @@
 //! Accounts, credit and tokens.
 
 use app::account::{self, AccessChange, AccountRefusal, NewAccount};
-use app::caller::authenticate;
+use app::caller::{LoginRefusal, authenticate, authenticate_by_password};
 use app::{Error, Settings, billing};
 use domain::access::{AccessRefusal, AccountAccess, Allowed, Arrival};
 use domain::{AccountId, Network, Rials, Timestamp, TokenId};
@@ -82,7 +82,7 @@ async fn a_token_opens_its_own_account_until_it_ends() {
     assert_eq!(fresh.secret.len(), 40);
     assert!(!format!("{fresh:?}").contains(&fresh.secret), "a secret is never printed");
     let caller = authenticate(&world.app, &fresh.secret, &HERE).await.unwrap();
-    assert_eq!((caller.account.id, caller.token), (id, fresh.id));
+    assert_eq!((caller.account.id, caller.token), (id, Some(fresh.id)));
     world.clock.advance_ms(1000);
     let late = authenticate(&world.app, &fresh.secret, &HERE).await;
     assert_eq!(refusal(late), AccessRefusal::TokenExpired);
@@ -109,7 +109,7 @@ async fn what_is_switched_off_opens_nothing() {
     assert_eq!(refusal(authenticate(app, &token, &HERE).await), AccessRefusal::AccountExpired);
     account::set_expiry(app, id, None).await.unwrap();
     assert!(authenticate(app, &token, &HERE).await.is_ok());
-    assert!(account::disable_token(app, id, caller.token).await.unwrap());
+    assert!(account::disable_token(app, id, caller.token.unwrap()).await.unwrap());
     assert!(!account::disable_token(app, id, TokenId(99)).await.unwrap());
     assert_eq!(refusal(authenticate(app, &token, &HERE).await), AccessRefusal::TokenDisabled);
 }
@@ -203,4 +203,64 @@ async fn a_token_works_only_where_and_for_what_it_was_made() {
     let other = Arrival { method: "QuickSend", ..HERE };
     let refused = authenticate(&world.app, &secret, &other).await;
     assert_eq!(refusal(refused), AccessRefusal::TokenMethodNotAllowed);
+}
+
+#[tokio::test]
+async fn a_password_opens_its_own_account_until_it_is_changed() {
+    let world = World::new().await;
+    let app = &*world.app;
+    let id = account::create(app, new_account()).await.unwrap();
+    let made = account::set_password(app, id, "Shop", None).await.unwrap();
+    assert_eq!(made.len(), 20);
+    let caller = authenticate_by_password(app, " SHOP", &made, &HERE).await.unwrap();
+    assert_eq!((caller.account.id, caller.token), (id, None));
+    assert_eq!(account::user_name(app, id).await.unwrap().unwrap().as_str(), "shop");
+    let given = account::set_password(app, id, "shop", Some(String::from("رمز عبور من"))).await;
+    assert_eq!(given.unwrap(), "رمز عبور من");
+    assert!(authenticate_by_password(app, "shop", "رمز عبور من", &HERE).await.is_ok());
+    for (name, password) in
+        [("shop", made.as_str()), ("shop", ""), ("shop2", "رمز عبور من"), ("", ""), ("!", "x")]
+    {
+        let opened = authenticate_by_password(app, name, password, &HERE).await;
+        let wrong = LoginRefusal::Access(AccessRefusal::WrongPassword);
+        assert_eq!(refusal(opened), wrong, "{name} {password}");
+    }
+    assert!(account::remove_password(app, id).await.unwrap());
+    assert!(!account::remove_password(app, AccountId(99)).await.unwrap());
+    assert!(authenticate_by_password(app, "shop", "رمز عبور من", &HERE).await.is_err());
+    assert_eq!(account::user_name(app, id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_unfit_user_name_or_password_is_not_taken() {
+    let world = World::new().await;
+    let app = &*world.app;
+    let id = account::create(app, new_account()).await.unwrap();
+    let other = account::create(app, new_account()).await.unwrap();
+    account::set_password(app, other, "taken", None).await.unwrap();
+    let cases = [
+        (id, "فروشگاه", None, AccountRefusal::WrongUserName),
+        (id, "TAKEN", None, AccountRefusal::UserNameTaken),
+        (id, "shop", Some("1234567"), AccountRefusal::WrongPassword),
+        (AccountId(99), "shop", None, AccountRefusal::NoSuchAccount),
+    ];
+    for (id, name, password, expected) in cases {
+        let set = account::set_password(app, id, name, password.map(str::to_owned)).await;
+        assert_eq!(refusal(set), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_comes_with_a_password_is_judged_like_anybody() {
+    let world = World::new().await;
+    let app = &*world.app;
+    let id = account::create(app, new_account()).await.unwrap();
+    let password = account::set_password(app, id, "shop", None).await.unwrap();
+    let change = AccessChange { methods: Some(vec![String::from("Other")]), ..Default::default() };
+    account::change_access(app, id, change).await.unwrap();
+    let opened = authenticate_by_password(app, "shop", &password, &HERE).await;
+    assert_eq!(refusal(opened), LoginRefusal::Access(AccessRefusal::MethodNotAllowed));
+    let off = World::with(Settings { web_enabled: false, ..Settings::default() }).await;
+    let opened = authenticate_by_password(&off.app, "shop", &password, &HERE).await;
+    assert_eq!(refusal(opened), LoginRefusal::Access(AccessRefusal::SystemDisabled));
 }

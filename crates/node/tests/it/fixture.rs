@@ -289,7 +289,7 @@ impl World {
     pub async fn caller(&self, id: AccountId) -> Caller {
         let mut reads = self.db.read().await.unwrap();
         let account = store::account::find(&mut reads, id).await.unwrap().unwrap();
-        Caller { account, token: TokenId(1) }
+        Caller { account, token: Some(TokenId(1)) }
     }
 
     /// A customer's quick send; the node has not stepped yet.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use app::App;
 use app::account::{AccountRefusal, NewAccount, Token};
 use clap::Subcommand;
@@ -89,6 +89,25 @@ pub enum Account {
         days: Option<u32>,
         #[command(flatten)]
         lists: Lists,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give an account a user name and a password, which the SOAP services ask for. A password is
+    /// made and shown once, unless yours is read from standard input.
+    Password {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// The user name: 3 to 64 Latin letters, digits and . _ - @ +, in any case.
+        #[arg(long, required_unless_present = "remove")]
+        user_name: Option<String>,
+        /// Read the password, 8 to 128 characters, from the first line of standard input.
+        #[arg(long)]
+        stdin: bool,
+        /// Take user name and password away.
+        #[arg(long, conflicts_with_all = ["user_name", "stdin"])]
+        remove: bool,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -195,6 +214,12 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             let expires_at = days.map(|days| after_days(&app, days));
             token(&app, AccountId(account), label, expires_at, lists.allowed()?, json).await?;
         }
+        Account::Password { account, user_name: Some(user_name), stdin, json, .. } => {
+            password(&app, AccountId(account), &user_name, stdin, json).await?;
+        }
+        Account::Password { account, json, .. } => {
+            remove_password(&app, AccountId(account), json).await?;
+        }
         Account::List { json } => list(&app, json).await?,
         Account::Disable { account } => set_disabled(&app, AccountId(account), true).await?,
         Account::Enable { account } => set_disabled(&app, AccountId(account), false).await?,
@@ -289,6 +314,49 @@ async fn revoke(app: &App, account: AccountId, token: TokenId, json: bool) -> Re
     say(&format!("token {token} is off"))
 }
 
+async fn password(
+    app: &App,
+    account: AccountId,
+    user_name: &str,
+    stdin: bool,
+    json: bool,
+) -> Result<()> {
+    let given = if stdin { Some(first_line()?) } else { None };
+    let made = app::account::set_password(app, account, user_name, given).await;
+    let password = made.map_err(refused)?;
+    if json {
+        let shown = json!({
+            "account_id": account.0,
+            "user_name": user_name,
+            "password": (!stdin).then_some(password),
+        });
+        return say(&shown.to_string());
+    }
+    if stdin {
+        return say(&format!("account {account} comes as {user_name} with that password"));
+    }
+    say(&format!("user name {user_name}"))?;
+    say(&format!("password  {password}   (shown only now)"))
+}
+
+/// What stands on the first line of standard input. A password is no argument: those are seen by
+/// everybody on the machine.
+fn first_line() -> Result<String> {
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("reading the password")?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+async fn remove_password(app: &App, account: AccountId, json: bool) -> Result<()> {
+    if !app::account::remove_password(app, account).await.map_err(open::failed)? {
+        bail!("there is no account {account}");
+    }
+    if json {
+        return say(&json!({ "account_id": account.0, "user_name": null }).to_string());
+    }
+    say(&format!("account {account} has no user name any more"))
+}
+
 /// Why something works no more, in a word.
 fn ended(off: Option<Timestamp>, end: Option<Timestamp>, now: Timestamp) -> &'static str {
     if off.is_some() {
@@ -363,6 +431,7 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
         bail!("there is no account {id}");
     };
     let access = app::account::access(app, id).await.map_err(open::failed)?.unwrap_or_default();
+    let user_name = app::account::user_name(app, id).await.map_err(open::failed)?;
     if json {
         let shown = json!({
             "account_id": id.0,
@@ -371,6 +440,7 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
             "balance_rials": account.balance.0,
             "reserved_rials": account.reserved.0,
             "available_rials": account.available().0,
+            "user_name": user_name.map(|name| name.to_string()),
             "access": access::as_json(&access),
         });
         return say(&shown.to_string());
@@ -379,6 +449,9 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
     say(&format!("balance   {} rials", account.balance))?;
     say(&format!("reserved  {} rials by calls under way", account.reserved))?;
     say(&format!("available {} rials", account.available()))?;
+    if let Some(name) = user_name {
+        say(&format!("user name {name}"))?;
+    }
     say(&format!("access    {}", access::as_text(&access)))
 }
 
@@ -422,6 +495,11 @@ fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
         AccountRefusal::WrongAmount => "the amount is not between 0 and 1,000,000,000,000,000",
         AccountRefusal::NoSuchAccount => "there is no such account",
         AccountRefusal::WrongAllowList => "an allow-list has at most 64 entries",
+        AccountRefusal::WrongUserName => {
+            "a user name has 3 to 64 Latin letters, digits and . _ - @ +"
+        }
+        AccountRefusal::UserNameTaken => "another account has that user name",
+        AccountRefusal::WrongPassword => "a password has 8 to 128 characters",
         AccountRefusal::CreditedBefore => {
             "a credit with that reference was posted before; nothing was changed"
         }

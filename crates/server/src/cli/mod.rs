@@ -38,7 +38,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    /// Customers' accounts: create, set, list, show, credit, token, disable, enable, expire, audit.
+    /// Customers' accounts: create, set, list, show, credit, token, password, disable, enable,
+    /// expire, audit.
     #[command(subcommand)]
     Account(account::Account),
     /// Customers' messages: list, approve, reject.

@@ -100,6 +100,32 @@ fn tokens_are_made_shown_and_revoked() {
     );
 }
 
+/// Goal: an account has a user name and a password: one that is made, one of the customer's, none;
+/// no other account can take the name.
+#[test]
+fn a_password_is_made_given_and_taken_away() {
+    let platform = platform();
+    let (id, other) = [(), ()].map(|()| platform.customer(0).account.to_string()).into();
+    let of_account = |more: &[&str]| {
+        platform.cli(&[&["account", "password", "--json", "--account", &id], more].concat())
+    };
+    let user_name = || {
+        let shown = platform.cli(&["account", "show", "--json", "--account", &id]);
+        shown["user_name"].clone()
+    };
+    let made = of_account(&["--user-name", "Shop"]);
+    assert_eq!(made["password"].as_str().unwrap().len(), 20);
+    assert_eq!(user_name(), "shop");
+    // Standard input is empty, so the password is too short.
+    let given = ["account", "password", "--account", &id, "--user-name", "shop", "--stdin"];
+    assert!(refused(&platform, &given).contains("8 to 128 characters"));
+    let taken = ["account", "password", "--account", &other, "--user-name", "SHOP"];
+    assert!(refused(&platform, &taken).contains("another account"));
+    assert_eq!(of_account(&["--remove"])["user_name"], serde_json::Value::Null);
+    assert_eq!(user_name(), serde_json::Value::Null);
+    assert!(done(&platform, &taken).contains("shown only now"));
+}
+
 /// Goal: credit arrives once for each reference, and nonsense is refused.
 #[test]
 fn credit_is_posted_once_for_a_reference() {

@@ -5,7 +5,7 @@ use domain::dialer::health::Condition;
 use domain::dialer::trunk::{NumberFormat, Password, Register, Srtp};
 use domain::{
     Approval, AttemptId, Extension, Network, QuickSendId, Rials, Tariff, TariffId, Timestamp,
-    Trunk, TrunkId,
+    Trunk, TrunkId, UserName,
 };
 use store::entry::{EntryKind, NewEntry, Posted};
 use store::hot::Accept;
@@ -76,6 +76,32 @@ both_engines! {
         let mut reader = world.db.read().await.unwrap();
         let read = account::access(&mut reader, id).await;
         assert!(matches!(read, Err(Error::Corrupt { column, .. }) if column == "allowed_networks"));
+    }
+
+    /// A user name finds its account, is nobody else's, and can be taken away.
+    async fn an_account_and_its_login(world) {
+        let (id, other) = (world.account(1).await, world.account(1).await);
+        let name = UserName::parse("Shop").unwrap();
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(account::set_login(&mut tx, id, Some((&name, "hash"))).await.unwrap());
+        let nobody = account::set_login(&mut tx, domain::AccountId(999), None).await;
+        assert!(!nobody.unwrap());
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        let holder = account::find_by_user_name(&mut reader, &name).await.unwrap().unwrap();
+        assert_eq!((holder.account.id, holder.password_hash.as_str()), (id, "hash"));
+        assert_eq!(holder.access, AccountAccess::default());
+        assert_eq!(account::user_name(&mut reader, id).await.unwrap(), Some(name.clone()));
+        assert_eq!(account::user_name(&mut reader, other).await.unwrap(), None);
+        let mut tx = world.db.begin().await.unwrap();
+        let taken = account::set_login(&mut tx, other, Some((&name, "hash"))).await;
+        assert!(matches!(taken, Err(Error::Conflict(_))));
+        drop(tx);
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(account::set_login(&mut tx, id, None).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        assert!(account::find_by_user_name(&mut reader, &name).await.unwrap().is_none());
     }
 
     /// What is created is read back, and found by its token.

@@ -199,10 +199,11 @@ pub(crate) const RECORD_DURATION_NOT_ALLOWED: i32 = -71;
 
 code_table! {
     /// Codes of access, the same for every method (avanak-api §2.1), in the order in which they
-    /// are told. −1, a wrong user name or password, belongs to the services that have these.
+    /// are told. −1 belongs to SOAP and its JSON twin, which ask for user name and password.
     access(AccessRefusal), ACCESS;
     SystemDisabled => -300 "The operator switched the web services off.",
     WrongToken => -201 "No token was given, or it is not known.",
+    WrongPassword => -1 "No account has this user name and this password.",
     TokenDisabled => -203 "The token is switched off.",
     TokenExpired => -204 "The token's time is over.",
     AccountDisabled => -103 "The account is switched off.",
@@ -221,6 +222,7 @@ code_table! {
 pub(crate) fn access_status(refusal: AccessRefusal) -> &'static str {
     match refusal {
         AccessRefusal::WrongToken => "Token_NotExists",
+        AccessRefusal::WrongPassword => "User_NotExists",
         AccessRefusal::TokenDisabled => "Token_Disabled",
         AccessRefusal::TokenExpired => "Token_Expired",
         AccessRefusal::AccountDisabled => "User_Disabled",

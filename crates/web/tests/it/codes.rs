@@ -63,7 +63,7 @@ async fn each_reason_to_be_locked_out_has_its_code() {
     set_disabled(&world.app, id, false).await.unwrap();
     set_expiry(&world.app, id, Some(Timestamp(1))).await.unwrap();
     assert_eq!(code(&token).await, ((-104).into(), "User_Expired".into()));
-    disable_token(&world.app, id, caller.token).await.unwrap();
+    disable_token(&world.app, id, caller.token.unwrap()).await.unwrap();
     assert_eq!(code(&token).await, ((-203).into(), "Token_Disabled".into()));
     let ends = Some(world.app.now());
     let label = String::from("short");
