@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 use app::Failure;
 use app::dialing::{EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact};
+use domain::dialer::disposition::PROCESS_LOST;
 use domain::{Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command, DialogSnapshot, Target};
 
@@ -57,7 +58,7 @@ pub(crate) fn remedy(
 ) -> Remedy {
     let terms = Terms::of_open(open);
     let lost = |disposition, heard_ms| {
-        Box::new(decided(open.attempt, &terms, disposition, "process_lost", heard_ms, now.wall))
+        Box::new(decided(open.attempt, &terms, disposition, PROCESS_LOST, heard_ms, now.wall))
     };
     match recorded {
         None if complete => Remedy::NotSent,
