@@ -5,6 +5,7 @@ pub mod account;
 mod app;
 pub mod billing;
 pub mod caller;
+pub mod campaign;
 pub mod dialing;
 mod error;
 mod live;

@@ -114,7 +114,7 @@ fn jalali(year: i16, month: i8, day: i8) -> Option<civil::Date> {
     let date = Date::try_new(i32::from(year).into(), month, day, Persian::new()).ok()?;
     let iso = date.to_calendar(Iso);
     gregorian(
-        i16::try_from(iso.extended_year()).ok()?,
+        i16::try_from(iso.year().extended_year()).ok()?,
         i8::try_from(iso.month().ordinal).ok()?,
         i8::try_from(iso.day_of_month().0).ok()?,
     )

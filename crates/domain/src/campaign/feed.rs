@@ -3,11 +3,24 @@
 
 use crate::Rials;
 
-/// Recipients of all campaigns in line together.
-pub const LINE_MAX: u32 = 4_000;
-/// Recipients of one campaign in line, at most and, when there are very many campaigns, at least.
-const BLOCK_MAX: u32 = 500;
-const BLOCK_MIN: u32 = 10;
+/// Recipients of all campaigns in line and in calls together.
+const LINE_MAX: u32 = 20_000;
+/// Those of one campaign, at most and, when there are very many campaigns, at least.
+const SHARE_MAX: u32 = 4_000;
+const SHARE_MIN: u32 = 10;
+/// Recipients that step into the line in one transaction, for which other writers may wait.
+const STEP_MAX: u32 = 500;
+
+/// How many recipients of one campaign may be in line and in calls while so many campaigns call.
+fn share(campaigns: u32) -> u32 {
+    (LINE_MAX / campaigns.max(1)).clamp(SHARE_MIN, SHARE_MAX)
+}
+
+/// Whether a campaign with so many recipients in line and in calls is worth a step.
+pub fn is_low(campaigns: u32, open: u32) -> bool {
+    let share = share(campaigns);
+    share.saturating_sub(open) >= (share / 4).max(1)
+}
 
 /// What one campaign may still put into the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +53,7 @@ impl Feed {
     /// # Errors
     /// Why there is not even room for one, and none will come.
     pub fn room(&self) -> Result<u32, Dry> {
-        let share = (LINE_MAX / self.campaigns.max(1)).clamp(BLOCK_MIN, BLOCK_MAX);
-        let room = share.saturating_sub(self.open);
+        let room = share(self.campaigns).saturating_sub(self.open).min(STEP_MAX);
         let covered = |funds: Rials| match self.price.0 {
             price if price <= 0 => room,
             price => u32::try_from((funds.0 / price).max(0)).unwrap_or(u32::MAX),
@@ -73,8 +85,10 @@ mod tests {
     #[test]
     fn campaigns_share_the_line() {
         let room = |campaigns, open| Feed { campaigns, open, ..FEED }.room().unwrap();
-        assert_eq!([room(1, 0), room(1, 100), room(1, 600)], [500, 400, 0]);
-        assert_eq!([room(40, 0), room(1_000, 0)], [100, 10]);
+        assert_eq!([room(1, 0), room(1, 3_900), room(1, 4_100)], [500, 100, 0]);
+        assert_eq!([room(100, 0), room(100, 150), room(9_000, 0)], [200, 50, 10]);
+        let low = |campaigns, open| is_low(campaigns, open);
+        assert!(low(1, 3_000) && !low(1, 3_001) && low(9_000, 8) && !low(9_000, 9));
     }
 
     #[test]

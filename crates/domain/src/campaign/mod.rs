@@ -4,9 +4,11 @@
 pub mod admission;
 pub mod feed;
 pub mod numbers;
+pub mod recipient;
 pub mod retry;
 pub mod schedule;
 pub mod state;
 
+pub use recipient::RecipientStatus;
 pub use schedule::Schedule;
 pub use state::{PauseReason, State, Verb};

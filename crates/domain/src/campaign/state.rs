@@ -26,8 +26,6 @@ pub enum PauseReason {
     InsufficientCredit,
     /// What it cost and holds has come to its ceiling.
     Ceiling,
-    /// Its calls fail although nobody declines them: something is wrong with us or a trunk.
-    Failures,
 }
 
 /// What may be asked of a campaign.
@@ -74,13 +72,12 @@ impl State {
     }
 
     /// Every state.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::Draft,
         Self::Running,
         Self::Paused(PauseReason::Asked),
         Self::Paused(PauseReason::InsufficientCredit),
         Self::Paused(PauseReason::Ceiling),
-        Self::Paused(PauseReason::Failures),
         Self::Stopped,
         Self::Finished,
         Self::Cancelled,
@@ -94,7 +91,6 @@ impl State {
             Self::Paused(PauseReason::Asked) => "paused",
             Self::Paused(PauseReason::InsufficientCredit) => "paused_no_credit",
             Self::Paused(PauseReason::Ceiling) => "paused_ceiling",
-            Self::Paused(PauseReason::Failures) => "paused_failures",
             Self::Stopped => "stopped",
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
@@ -131,13 +127,12 @@ mod tests {
             })
             .collect();
         let paused = ["running", "-", "running", "stopped", "cancelled", "-"].as_slice();
-        let expected: [(&str, &[&str]); 9] = [
+        let expected: [(&str, &[&str]); 8] = [
             ("draft", &["running", "-", "-", "-", "cancelled", "-"]),
             ("running", &["-", "paused", "-", "stopped", "cancelled", "finished"]),
             ("paused", paused),
             ("paused_no_credit", paused),
             ("paused_ceiling", paused),
-            ("paused_failures", paused),
             ("stopped", &["running", "-", "-", "-", "cancelled", "-"]),
             ("finished", &["-"; 6]),
             ("cancelled", &["-"; 6]),
