@@ -394,7 +394,7 @@ async fn accept(
     let account = order.account.id;
     let job = job(&order, blob, &admission);
     let dispatch = app.dispatch().clone();
-    let reservation = dispatch.reserve(job.account, &job.destination, job.server, order.now);
+    let reservation = dispatch.reserve(&job, order.now);
     let element = element(&job, played, order.reference.as_deref(), reservation.as_ref());
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {

@@ -53,6 +53,8 @@ pub struct Node {
     pub(crate) chosen: Vec<(Waiting, Room)>,
     pub(crate) under_way: UnderWay,
     pub(crate) reading: Reading,
+    /// When campaigns are looked after next, by the steady clock.
+    pub(crate) feed_at: Timestamp,
     pub(crate) reconciling: Reconciling,
     pub(crate) commands: Vec<(usize, Command)>,
     pub(crate) released: Vec<Released>,
@@ -200,6 +202,7 @@ impl Node {
             chosen: Vec::new(),
             under_way: UnderWay::default(),
             reading: Reading { after: FROM_START, next_at: now.steady },
+            feed_at: now.steady,
             reconciling: Reconciling::new(now),
             commands: Vec::new(),
             released: Vec::new(),
@@ -301,7 +304,12 @@ impl Node {
 
     fn next_wakeup(&self, now: Moment, paces: impl Iterator<Item = Timestamp>) -> Timestamp {
         let steady = |wall: Timestamp| now.steady.plus_us(wall.us_since(now.wall).max(0));
-        let known = [self.heartbeat.next_try(), self.reading.next_at, self.reconciling.next_at];
+        let known = [
+            self.heartbeat.next_try(),
+            self.reading.next_at,
+            self.feed_at,
+            self.reconciling.next_at,
+        ];
         let latest = now.steady.plus_us(SLEEP_MAX_US);
         known
             .into_iter()

@@ -177,16 +177,12 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<Campaign>> {
     let before = before.unwrap_or(CampaignId(i64::MAX));
-    let rows = match account {
-        Some(account) => {
-            let sql =
-                select_campaign!("WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-            reads.query(sql, values![account, before, limit]).await?
-        }
-        None => {
-            let sql = select_campaign!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
-            reads.query(sql, values![before, limit]).await?
-        }
+    let rows = if let Some(account) = account {
+        let sql = select_campaign!("WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+        reads.query(sql, values![account, before, limit]).await?
+    } else {
+        let sql = select_campaign!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
+        reads.query(sql, values![before, limit]).await?
     };
     rows.iter().map(campaign).collect()
 }

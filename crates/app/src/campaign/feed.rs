@@ -10,13 +10,12 @@ use store::Tx;
 use store::campaign::Campaign;
 use store::hot::FeedOrder;
 
+use super::CLASS;
 use super::change::moved;
 use crate::account::never_refused;
 use crate::dialing::ReadyJob;
 use crate::{App, Failure};
 
-/// The scheduling class of campaigns: below one-time codes (0) and quick sends (1).
-pub const CLASS: u8 = 2;
 /// Campaigns that are looked after at a time.
 const CAMPAIGNS_MAX: u32 = 10_000;
 

@@ -21,7 +21,8 @@ pub use change::{StartPlan, StartRefusal, cancel, pause, resume, start, stop};
 pub use create::{
     Added, CreateRefusal, Created, ListRefusal, NewCampaign, add_numbers, create, redial,
 };
-pub use feed::{CLASS, feed};
+pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
+pub use feed::feed;
 
 /// Recipients that are read at a time.
 const PAGE: u32 = 2_000;

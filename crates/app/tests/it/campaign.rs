@@ -245,17 +245,22 @@ async fn what_cannot_be_made_has_its_reason() {
         change(&mut new.plan);
         new
     };
-    use CreateRefusal as R;
     let cases = [
-        (R::WrongMessage, NewCampaign { message: MessageId(99), ..good() }),
-        (R::TriesNotAllowed, with(|plan| plan.max_tries = 0)),
-        (R::RecordingNotPermitted, with(|plan| plan.record_ms = Some(1_000))),
-        (R::EndsBeforeItStarts, with(|plan| plan.end = String::from("2026-11-21 21:00"))),
-        (R::HoursEndBeforeTheyStart, with(|plan| plan.end = String::from("2026-11-24 08:00"))),
-        (R::Invalid, with(|plan| plan.start = String::from("tomorrow"))),
-        (R::Invalid, with(|plan| plan.start = String::from("2020-01-01 01:00"))),
-        (R::Invalid, NewCampaign { numbers: String::from("x,,12"), ..good() }),
-        (R::InsufficientCredit, NewCampaign { numbers: list(3), ..good() }),
+        (CreateRefusal::WrongMessage, NewCampaign { message: MessageId(99), ..good() }),
+        (CreateRefusal::TriesNotAllowed, with(|plan| plan.max_tries = 0)),
+        (CreateRefusal::RecordingNotPermitted, with(|plan| plan.record_ms = Some(1_000))),
+        (
+            CreateRefusal::EndsBeforeItStarts,
+            with(|plan| plan.end = String::from("2026-11-21 21:00")),
+        ),
+        (
+            CreateRefusal::HoursEndBeforeTheyStart,
+            with(|plan| plan.end = String::from("2026-11-24 08:00")),
+        ),
+        (CreateRefusal::Invalid, with(|plan| plan.start = String::from("tomorrow"))),
+        (CreateRefusal::Invalid, with(|plan| plan.start = String::from("2020-01-01 01:00"))),
+        (CreateRefusal::Invalid, NewCampaign { numbers: String::from("x,,12"), ..good() }),
+        (CreateRefusal::InsufficientCredit, NewCampaign { numbers: list(3), ..good() }),
     ];
     for (expected, mut new) in cases {
         if new.plan.start.starts_with("2020") {
@@ -270,10 +275,10 @@ async fn what_cannot_be_made_has_its_reason() {
     let unheard = stage.world.message(&waiting, 4000).await.id;
     let new = NewCampaign { message: unheard, ..good() };
     let refused = refusal(campaign::create(&stage.world.app, &waiting, new.clone()).await);
-    assert_eq!(refused, R::MessageWaiting);
+    assert_eq!(refused, CreateRefusal::MessageWaiting);
     app::message::decide(&stage.world.app, unheard, domain::Approval::Rejected).await.unwrap();
     let refused = refusal(campaign::create(&stage.world.app, &waiting, new).await);
-    assert_eq!(refused, R::MessageRejected);
+    assert_eq!(refused, CreateRefusal::MessageRejected);
 }
 
 /// A campaign that cannot be paid any more, or has come to its ceiling, pauses and says why.

@@ -2,6 +2,7 @@
 //! counts of a campaign are those of its rows at any moment.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use deadpool_postgres::Transaction;
 use domain::campaign::State;
@@ -76,21 +77,18 @@ impl Changes {
             sums.ended += 1;
             sums.hold = sums.hold.saturating_add(end.hold.0);
             sums.charge = sums.charge.saturating_add(end.charge.0);
-            match again_at.filter(|_| !rules.state.is_over()) {
-                Some(at) => {
-                    sums.again += 1;
-                    changes.again.push(Again {
-                        recipient: end.recipient,
-                        campaign,
-                        due_at: at.0,
-                        try_n: end.try_n + 1,
-                        disposition: end.disposition.code(),
-                    });
-                }
-                None => {
-                    let key = (campaign, end.disposition.code());
-                    *changes.results.entry(key).or_default() += 1;
-                }
+            if let Some(at) = again_at.filter(|_| !rules.state.is_over()) {
+                sums.again += 1;
+                changes.again.push(Again {
+                    recipient: end.recipient,
+                    campaign,
+                    due_at: at.0,
+                    try_n: end.try_n + 1,
+                    disposition: end.disposition.code(),
+                });
+            } else {
+                let key = (campaign, end.disposition.code());
+                *changes.results.entry(key).or_default() += 1;
             }
         }
         changes
@@ -102,8 +100,8 @@ pub(super) fn on_sqlite(connection: &Connection, ends: &[End]) -> Result<()> {
     let (mut rules, mut tried) = (BTreeMap::new(), BTreeMap::new());
     for end in ends {
         let campaign = end.campaign();
-        if !rules.contains_key(&campaign) {
-            rules.insert(campaign, rules_on_sqlite(connection, CampaignId(campaign))?);
+        if let Entry::Vacant(unknown) = rules.entry(campaign) {
+            unknown.insert(rules_on_sqlite(connection, CampaignId(campaign))?);
         }
         let sql = "SELECT o.disposition AS disposition, o.cause AS cause
                    FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
