@@ -22,7 +22,8 @@ const RECORD_SILENCE_MS: u32 = 3_000;
 /// drain and the far end's clock.
 const SLACK_MS: u32 = 5_000;
 /// An INVITE that nobody responds to is repeated for 32 s (RFC 3261 §17.1.1.2, timer B), also after
-/// the ring timeout, since only a response allows to cancel it. Until then its number is not free.
+/// the ring timeout, since only a response allows to cancel it; one that is cancelled at the ring
+/// timeout and never ended is given up 32 s later (§9.1). Until then its number is not free.
 const UNHEARD_MS: u32 = 33_000;
 /// The user part of our URI when a registered phone is called.
 const PHONE_CALLER: &str = "avanak";
@@ -181,7 +182,7 @@ fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
     [clip.duration_ms(), vote_ms, record_ms, beep_ms, DRAIN_MS, SLACK_MS]
         .into_iter()
         .fold(config.ring_timeout_ms, u32::saturating_add)
-        .max(UNHEARD_MS)
+        .max(config.ring_timeout_ms.saturating_add(UNHEARD_MS))
 }
 
 #[cfg(test)]

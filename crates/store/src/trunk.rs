@@ -73,7 +73,7 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
     Ok(id)
 }
 
-/// The columns that describe a trunk, from `address` to `accept_from`, as both statements list them.
+/// What describes a trunk, from `address` to `accept_from`, as both statements list it.
 fn description(trunk: &Trunk) -> Vec<Value> {
     values![
         &trunk.address,

@@ -117,10 +117,15 @@ fn two_phones_hear_each_other() {
     assert_eq!(codecs, [Some(Codec::Pcma), Some(Codec::Pcmu)]);
     first.stop();
     second.stop();
-    // Two seconds out of the middle of what each said.
-    let span = 16_000..32_000;
+    // Two seconds out of the middle of what each said, in tenths of a second: a phone on a busy
+    // machine drops or repeats a frame, which moves what follows and changes nothing else.
     for (phone, said) in [(&second, &tone), (&first, &backwards)] {
-        let (alike, offset) = correlation(&said[span.clone()], &phone.heard());
-        assert!(alike > 0.9, "a phone heard something else: {alike} at {offset}");
+        let heard = phone.heard();
+        let pieces = said[16_000..32_000].chunks(800);
+        let found: Vec<(f64, usize)> = pieces.map(|piece| correlation(piece, &heard)).collect();
+        let places: Vec<usize> =
+            found.iter().filter(|(alike, _)| *alike > 0.9).map(|(_, offset)| *offset).collect();
+        assert!(places.len() >= 12, "a phone heard something else: {found:?}");
+        assert!(places.is_sorted(), "a phone heard it out of order: {found:?}");
     }
 }

@@ -266,6 +266,7 @@ const ROWS: &[Row] = &[
     (KEY_ROW, Some(200), 10, WHOLE),
     ("uas_cseq_gap.xml", Some(200), 11, WHOLE),
     ("uas_late_answer.xml", None, 20, 0),
+    ("uas_never_ends.xml", None, 20, 0),
     ("uas_reject.xml", Some(603), 22, 0),
     ("uas_cause.xml", Some(480), 21, 0),
     ("uas_redirect.xml", Some(302), 30, 0),
