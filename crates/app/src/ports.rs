@@ -91,9 +91,9 @@ pub trait Dispatch: Send + Sync {
     /// asked for. Registered phones are not its affair.
     fn routes(&self, destination: &Destination, server: Option<u32>) -> bool;
 
-    /// Room to dial a job at once that is about to be accepted: this node leads, nobody of its class
-    /// or a higher one waits ahead, the trunk has a free channel and its pace allows a start. The
-    /// room is taken until the reservation is dropped or dialled.
+    /// Room to dial a job at once that is about to be accepted: this node leads, nobody of its
+    /// class or a higher one waits ahead, the trunk has a free channel and its pace allows a start.
+    /// The room is taken until the reservation is dropped or dialled.
     fn reserve(&self, job: &ReadyJob, now: Timestamp) -> Option<Reservation>;
 
     /// Tells the dialer, after the commit, that a job is accepted. With a reservation its lease is

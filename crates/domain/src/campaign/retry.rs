@@ -161,7 +161,8 @@ mod tests {
             ends in prop::collection::vec(prop::sample::select(&Disposition::ALL[..9]), 40),
         ) {
             let ends: Vec<_> = ends.into_iter().map(|end| (end, "failed")).collect();
-            prop_assert!(calls(policy(max_tries), &ends) <= (max_tries + FAILURES_MAX + 1) as usize);
+            let most = max_tries + FAILURES_MAX + 1;
+            prop_assert!(calls(policy(max_tries), &ends) <= most as usize);
         }
     }
 }

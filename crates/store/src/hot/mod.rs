@@ -4,7 +4,8 @@
 //! Contract of each: what is returned is durable; giving the same keys again changes nothing; an
 //! element happens whole or not at all; callers at the same time share one commit. Each verb is
 //! written once per engine where the SQL differs. Row locks on PostgreSQL are taken in one order
-//! (node, accounts by id, ready or attempt rows by send, then campaigns by id), so that verbs cannot deadlock.
+//! (node, accounts by id, ready or attempt rows by send, then campaigns by id), so that verbs
+//! cannot deadlock.
 
 mod accept;
 mod feed;
