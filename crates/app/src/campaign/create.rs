@@ -125,7 +125,7 @@ pub async fn redial(
     let schedule =
         Schedule::between(start, end).map_err(|refusal| Error::Refused(refusal.into()))?;
     let all = RECIPIENTS_MAX as usize;
-    let recipients = super::recipients(app, account.id, id, all).await?.ok_or_else(invalid)?;
+    let recipients = super::recipients(app, account.id, id, 0, all).await?.ok_or_else(invalid)?;
     let old = super::find(app, account.id, id).await?.ok_or_else(invalid)?.campaign;
     let unreached = recipients.iter().filter(|one| was_not_reached(one));
     let numbers = unreached.filter_map(|one| CompactNumber::parse(&one.number)).collect();

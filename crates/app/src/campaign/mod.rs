@@ -116,8 +116,8 @@ pub async fn newest(
     Ok(store::campaign::list(&mut app.read().await?, account, None, limit).await?)
 }
 
-/// Every recipient of the account's campaign, at most `limit`; `None` when there is no such
-/// campaign.
+/// The recipients of the account's campaign after the `after`-th one, at most `limit`; `None` when
+/// there is no such campaign.
 ///
 /// # Errors
 /// The database failed.
@@ -125,13 +125,14 @@ pub async fn recipients(
     app: &App,
     account: AccountId,
     id: CampaignId,
+    after: u32,
     limit: usize,
 ) -> Result<Option<Vec<Recipient>>, Failure> {
     let mut reads = app.read().await?;
     let Some(campaign) = store::campaign::find(&mut reads, account, id).await? else {
         return Ok(None);
     };
-    let (mut told, mut after) = (Vec::new(), 0);
+    let (mut told, mut after) = (Vec::new(), after);
     while told.len() < limit {
         let page = store::recipient::page(&mut reads, account, id, after, PAGE).await?;
         let Some(last) = page.last() else { break };

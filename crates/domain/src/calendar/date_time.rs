@@ -56,6 +56,30 @@ impl Written {
     }
 }
 
+/// A span of time as it is written: from a moment until before another, where a day without a time
+/// is meant whole; and when its first day began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// The first moment.
+    pub from: Timestamp,
+    /// The moment after the last.
+    pub to: Timestamp,
+    /// Midnight of the first day.
+    pub midnight: Timestamp,
+}
+
+impl Period {
+    /// Reads both ends. `None` when one is no moment, or the end is not after the start.
+    pub fn parse(start: &str, end: &str) -> Option<Self> {
+        let (start, end) = (Written::parse(start)?, Written::parse(end)?);
+        let midnight = start.at_second(0)?;
+        let from = start.at_second(start.second.unwrap_or(0))?;
+        // The second that is written belongs to it.
+        let to = end.at_second(end.second.map_or(DAY_SECONDS, |second| second + 1))?;
+        (from < to).then_some(Self { from, to, midnight })
+    }
+}
+
 /// Turns "written, and cannot be read" into nothing at all.
 trait TransposeOption<T> {
     #[expect(clippy::option_option, reason = "not written and not readable are two things")]
@@ -170,6 +194,16 @@ mod tests {
         assert_eq!(Written::parse("2026-11-22 24:00").unwrap().second(), Some(DAY_SECONDS));
         assert_eq!(Written::parse("1/2/2026 12:00:00 AM").unwrap().second(), Some(0));
         assert_eq!(Written::parse("1/2/2026 12:00:00 PM").unwrap().second(), Some(43_200));
+    }
+
+    #[test]
+    fn a_period_has_its_last_second() {
+        let period = Period::parse("2026-11-22 14:45:30", "2026-11-22 14:45:30").unwrap();
+        assert_eq!((period.from, period.to), (AT, AT.plus_ms(1000)));
+        let days = Period::parse("1405/09/01", "1405/09/02").unwrap();
+        assert_eq!(days.from, days.midnight);
+        assert_eq!(days.to.us_since(days.from), 2 * i64::from(DAY_SECONDS) * 1_000_000);
+        assert_eq!(Period::parse("2026-11-22", "2026-11-21"), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The vendor's codes (avanak-api §2.1, §2.4): every refusal of every method has exactly one, and
 //! a new refusal does not compile until it has. docs/ERRORS.md is printed from these tables.
 
+use app::campaign::{CreateRefusal, StartRefusal};
 use app::message::{SpeechRefusal, UploadRefusal};
 use app::quick_send::TextRefusal;
 use domain::access::AccessRefusal;
@@ -19,11 +20,18 @@ pub(crate) enum Method {
     QuickSendWithTts,
     GetQuickSend,
     DownloadRecord,
+    GetMessages,
+    GetQuickSendStatistics,
+    CreateCampaign,
+    StartCampaign,
+    StopCampaign,
+    GetCampaign,
+    GetCampaignNumbers,
 }
 
 impl Method {
     /// Every method.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::AccountStatus,
         Self::UploadMessageBase64,
         Self::GenerateTts,
@@ -34,6 +42,13 @@ impl Method {
         Self::QuickSendWithTts,
         Self::GetQuickSend,
         Self::DownloadRecord,
+        Self::GetMessages,
+        Self::GetQuickSendStatistics,
+        Self::CreateCampaign,
+        Self::StartCampaign,
+        Self::StopCampaign,
+        Self::GetCampaign,
+        Self::GetCampaignNumbers,
     ];
 
     /// The vendor's spelling.
@@ -49,6 +64,13 @@ impl Method {
             Self::QuickSendWithTts => "QuickSendWithTTS",
             Self::GetQuickSend => "GetQuickSend",
             Self::DownloadRecord => "DownloadRecord",
+            Self::GetMessages => "GetMessages",
+            Self::GetQuickSendStatistics => "GetQuickSendStatistics",
+            Self::CreateCampaign => "CreateCampaign",
+            Self::StartCampaign => "StartCampaign",
+            Self::StopCampaign => "StopCampaign",
+            Self::GetCampaign => "GetCampaign",
+            Self::GetCampaignNumbers => "GetCampaignNumbersByCampaignID",
         }
     }
 
@@ -57,17 +79,26 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(segment))
     }
 
-    /// Whether it speaks or decodes, which may take seconds and waits for its turn.
+    /// Whether it speaks, decodes or goes through a long list, which may take seconds.
     pub(crate) fn is_heavy(self) -> bool {
         match self {
-            Self::UploadMessageBase64 | Self::GenerateTts | Self::QuickSendWithTts => true,
+            Self::UploadMessageBase64
+            | Self::GenerateTts
+            | Self::QuickSendWithTts
+            | Self::CreateCampaign => true,
             Self::AccountStatus
             | Self::GetMessage
             | Self::DownloadMessage
             | Self::DeleteMessage
             | Self::QuickSend
             | Self::GetQuickSend
-            | Self::DownloadRecord => false,
+            | Self::DownloadRecord
+            | Self::GetMessages
+            | Self::GetQuickSendStatistics
+            | Self::StartCampaign
+            | Self::StopCampaign
+            | Self::GetCampaign
+            | Self::GetCampaignNumbers => false,
         }
     }
 
@@ -83,7 +114,14 @@ impl Method {
             | Self::DeleteMessage
             | Self::QuickSend
             | Self::GetQuickSend
-            | Self::DownloadRecord => UNKNOWN_ERROR,
+            | Self::DownloadRecord
+            | Self::GetMessages
+            | Self::GetQuickSendStatistics
+            | Self::CreateCampaign
+            | Self::StartCampaign
+            | Self::StopCampaign
+            | Self::GetCampaign
+            | Self::GetCampaignNumbers => UNKNOWN_ERROR,
         }
     }
 
@@ -94,12 +132,19 @@ impl Method {
             Self::GenerateTts => SPEECH,
             Self::QuickSend => QUICK_SEND,
             Self::QuickSendWithTts => QUICK_SEND_WITH_TTS,
+            Self::CreateCampaign => CREATE_CAMPAIGN,
+            Self::StartCampaign => START_CAMPAIGN,
             Self::AccountStatus
             | Self::GetMessage
             | Self::DownloadMessage
             | Self::DeleteMessage
             | Self::GetQuickSend
-            | Self::DownloadRecord => &[],
+            | Self::DownloadRecord
+            | Self::GetMessages
+            | Self::GetQuickSendStatistics
+            | Self::StopCampaign
+            | Self::GetCampaign
+            | Self::GetCampaignNumbers => &[],
         }
     }
 }
@@ -193,6 +238,34 @@ code_table! {
     RepeatedTooOften => -11 "The number was sent to too often within the operator's interval.",
     RecordingNotPermitted => -72 "The account may not record callees.",
 }
+
+code_table! {
+    /// Codes of CreateCampaign.
+    create_campaign(CreateRefusal), CREATE_CAMPAIGN;
+    CannotStart => -30 "It was made and cannot start.",
+    InsufficientCredit => -50 "The balance does not cover calling everybody once.",
+    WrongMessage => -60 "The account has no such message.",
+    MessageWaiting => -61 "The message waits for its approval.",
+    MessageRejected => -62 "The message was rejected.",
+    TriesNotAllowed => -70 "`MaxTryCount` is not between 1 and 10.",
+    RecordingNotPermitted => -72 "The account may not record callees.",
+    Invalid => -75 "No number, a date that is none or over, a pause above a week, a long title.",
+    EndsBeforeItStarts => -76 "The last day is before the first.",
+    HoursEndBeforeTheyStart => -77 "The hour at which days end is not after the one they start at.",
+}
+
+code_table! {
+    /// Codes of StartCampaign.
+    start_campaign(StartRefusal), START_CAMPAIGN;
+    CannotStart => -30 "There is none that waits, pauses or stopped, or the plan is not allowed.",
+    InsufficientCredit => -50 "The balance does not cover calling everybody who is left once.",
+    WrongMessage => -60 "Its message was deleted or is not approved.",
+}
+
+/// Messages by SMS were asked for and none was given: only the edge sees this one.
+pub(crate) const SMS_LIST_EMPTY: i32 = -80;
+/// Messages by SMS were asked for, which this platform does not send: as other bad values.
+pub(crate) const SMS_NOT_SENT: i32 = -75;
 
 /// `RecordVoiceDuration` is not a length that is recorded: only the edge sees this one.
 pub(crate) const RECORD_DURATION_NOT_ALLOWED: i32 = -71;

@@ -2,6 +2,7 @@
 //! and the method, lets `app` answer, logs once. No rule of the product stands here.
 
 mod account_status;
+mod campaign;
 mod codes;
 mod dispositions_page;
 mod errors_page;
@@ -165,6 +166,13 @@ async fn dispatch(
         Method::QuickSendWithTts => quick_send::send_text(app, caller, params, reference).await,
         Method::GetQuickSend => quick_send::get(app, caller, params).await,
         Method::DownloadRecord => quick_send::download_record(app, caller, params).await,
+        Method::GetMessages => message::gallery(app, caller, params).await,
+        Method::GetQuickSendStatistics => quick_send::statistics(app, caller, params).await,
+        Method::CreateCampaign => campaign::create(app, caller, params).await,
+        Method::StartCampaign => campaign::start(app, caller, params).await,
+        Method::StopCampaign => campaign::stop(app, caller, params).await,
+        Method::GetCampaign => campaign::get(app, caller, params).await,
+        Method::GetCampaignNumbers => campaign::numbers(app, caller, params).await,
     }
 }
 

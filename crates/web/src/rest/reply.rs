@@ -49,11 +49,16 @@ impl Reply {
             Method::QuickSend | Method::QuickSendWithTts => {
                 Self::json(&Sent { id: code.into(), status, ..Sent::default() }, refused)
             }
-            Method::DeleteMessage => Self::json(&false, refused),
+            Method::DeleteMessage | Method::StopCampaign => Self::json(&false, refused),
+            Method::CreateCampaign | Method::StartCampaign => Self::json(&code, refused),
             Method::GetMessage
             | Method::DownloadMessage
             | Method::GetQuickSend
-            | Method::DownloadRecord => Self::json(&(), refused),
+            | Method::DownloadRecord
+            | Method::GetMessages
+            | Method::GetQuickSendStatistics
+            | Method::GetCampaign
+            | Method::GetCampaignNumbers => Self::json(&(), refused),
         }
     }
 

@@ -37,6 +37,13 @@ async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
         ("QuickSendWithTTS", &sent),
         ("GetQuickSend", "null"),
         ("DownloadRecord", "null"),
+        ("GetMessages", "null"),
+        ("GetQuickSendStatistics", "null"),
+        ("CreateCampaign", "-201"),
+        ("StartCampaign", "-201"),
+        ("StopCampaign", "false"),
+        ("GetCampaign", "null"),
+        ("GetCampaignNumbersByCampaignID", "null"),
     ];
     for (method, expected) in shapes {
         for token in ["", "x", &"f".repeat(40), &"f".repeat(5000)] {

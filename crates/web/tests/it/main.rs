@@ -1,6 +1,7 @@
 //! The web services as their clients see them: the router over the real use cases and store.
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
+mod campaign;
 mod client;
 mod codes;
 mod docs;
