@@ -12,7 +12,7 @@ use engine::{
     CallKey, CallSpec, Clip, Command as Order, EngineConfig, Event, Limits, Outcome, Script, Target,
 };
 use serde_json::{Value, json};
-use server::shard::{self, Shard, ShardCommand, ShardConfig};
+use server::shard::{self, FIRST, Reported, ShardCommand, Shards, ShardsConfig};
 use server::{clock, flight_recorder, telemetry};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -132,7 +132,7 @@ fn place_calls(plan: &Plan) -> Result<Ran> {
     let folder = disk::scratch()?;
     let (report, mut events) = shard::event_channel();
     let recorder = recorder(folder.path(), plan)?;
-    let mut shard = Shard::start(shard_config(plan), recorder, None, report)?;
+    let mut shard = Shards::start(&shard_config(plan), recorder, None, &report)?;
     let clip = Arc::new(Clip::from_samples(&vec![1000; plan.frames * FRAME_SAMPLES]));
     // From here on: a process that is to run for months may take a moment to start.
     let process = Stopwatch::start(Whose::ThisProcess)?;
@@ -146,7 +146,7 @@ fn place_calls(plan: &Plan) -> Result<Ran> {
         }
         take_reports(&shard, &mut events, &mut ran)?;
     }
-    ran.shard = cpu::of_thread("shard")?;
+    ran.shard = cpu::of_thread("shard-0")?;
     ran.process = process.spent()?;
     shard.stop();
     let figures = metrics.render();
@@ -161,14 +161,14 @@ fn sleep_until(due: Instant) {
     std::thread::sleep(due.saturating_duration_since(clock::instant()));
 }
 
-fn take_reports(shard: &Shard, events: &mut Receiver<Vec<Event>>, ran: &mut Ran) -> Result<()> {
+fn take_reports(shard: &Shards, events: &mut Receiver<Reported>, ran: &mut Ran) -> Result<()> {
     loop {
         let reported = match events.try_recv() {
             Ok(reported) => reported,
             Err(TryRecvError::Empty) => return Ok(()),
             Err(TryRecvError::Disconnected) => bail!("the shard has ended"),
         };
-        for event in reported {
+        for event in reported.events {
             let Event::Ended { call, outcome } = event else { continue };
             count(ran, &outcome);
             order(shard, ShardCommand::Release(call))?;
@@ -176,8 +176,8 @@ fn take_reports(shard: &Shard, events: &mut Receiver<Vec<Event>>, ran: &mut Ran)
     }
 }
 
-fn order(shard: &Shard, command: ShardCommand) -> Result<()> {
-    shard.send(command).map_err(|_| anyhow::anyhow!("the shard's inbox is full"))
+fn order(shard: &Shards, command: ShardCommand) -> Result<()> {
+    shard.send(FIRST, command).map_err(|_| anyhow::anyhow!("the shard's inbox is full"))
 }
 
 fn count(ran: &mut Ran, outcome: &Outcome) {
@@ -200,12 +200,14 @@ fn recorder(folder: &Path, plan: &Plan) -> Result<flight_recorder::Recorder> {
     flight_recorder::open(&folder.join("flight-recorder"), slots, "no database")
 }
 
-fn shard_config(plan: &Plan) -> ShardConfig {
+fn shard_config(plan: &Plan) -> ShardsConfig {
     let (local, ports) = (Ipv4Addr::LOCALHOST, 20);
     let sip = SocketAddr::from((local, 0));
-    ShardConfig {
+    ShardsConfig {
+        shards: 1,
         listen: sip,
         advertised: local.into(),
+        host: local.to_string(),
         media_port_first: 0,
         media_ports: ports,
         connections: None,
@@ -219,6 +221,7 @@ fn shard_config(plan: &Plan) -> ShardConfig {
             realm: String::from("bench"),
             phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
             user_agent: String::from(server::USER_AGENT),
+            call_id_prefix: String::new(),
             limits: Limits {
                 calls: usize::try_from(plan.calls).unwrap_or(usize::MAX),
                 ..Limits::default()

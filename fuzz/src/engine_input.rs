@@ -59,6 +59,7 @@ impl World {
             realm: "fuzz".into(),
             phone_digests: vec![engine::Algorithm::Md5],
             user_agent: "fuzz".into(),
+            call_id_prefix: String::new(),
             limits: LIMITS,
         });
         Self {

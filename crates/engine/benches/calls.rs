@@ -50,6 +50,7 @@ impl Bench {
             realm: "bench".to_owned(),
             phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
             user_agent: "bench".to_owned(),
+            call_id_prefix: String::new(),
             limits,
         };
         let callee = Endpoint::new(sip::Config {

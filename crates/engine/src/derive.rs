@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use media::srtp::{MasterKey, Suite};
 use sha2::{Digest, Sha256};
 
-use crate::io::CallKey;
+use crate::io::{CallKey, EngineConfig};
 use crate::playout::RtpStart;
 
 /// What is derived for the media of one call.
@@ -74,14 +74,18 @@ pub(crate) fn sip_tokens(secret: &[u8; 32], call: CallKey) -> (String, String) {
 }
 
 /// The Call-ID of a call that the engine begins of itself (RFC 3261 §8.1.1.4).
-pub(crate) fn call_id(secret: &[u8; 32], call: CallKey, host: IpAddr) -> String {
+pub(crate) fn call_id(config: &EngineConfig, call: CallKey) -> String {
     let digest: [u8; 32] = Sha256::new()
-        .chain_update(secret)
+        .chain_update(config.secret)
         .chain_update(b"cid.")
         .chain_update(call.0.to_be_bytes())
         .finalize()
         .into();
-    format!("{}@{host}", hex(&digest[..16]))
+    let (prefix, name) = (&config.call_id_prefix, hex(&digest[..16]));
+    match config.media_address {
+        IpAddr::V4(host) => format!("{prefix}{name}@{host}"),
+        IpAddr::V6(host) => format!("{prefix}{name}@[{host}]"),
+    }
 }
 
 /// A secret of its own for one use, so that what one part shows does not help against another.

@@ -498,6 +498,7 @@ mod tests {
             realm: "phones.example".to_owned(),
             phone_digests: vec![sip::digest::Algorithm::Md5],
             user_agent: "test".to_owned(),
+            call_id_prefix: String::new(),
             limits: Limits::default(),
         })
     }

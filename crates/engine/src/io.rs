@@ -42,6 +42,9 @@ pub struct EngineConfig {
     pub phone_digests: Vec<sip::digest::Algorithm>,
     /// Written into User-Agent and Server.
     pub user_agent: String,
+    /// The beginning of the Call-IDs that the engine makes for second legs: how the owner of
+    /// several engines knows whose a message is.
+    pub call_id_prefix: String,
     /// How much is taken on.
     pub limits: Limits,
 }

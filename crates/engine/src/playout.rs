@@ -168,7 +168,8 @@ pub(crate) enum Step {
 pub(crate) struct Wheel {
     epoch: Option<Instant>,
     slots: [Slot; SLOTS],
-    tick_per_port: bool,
+    /// How many ports there are, when every tick has a port of its own.
+    ports: Option<u8>,
     late_frames: u64,
     /// What encrypts the packets of those calls that are.
     seals: BTreeMap<CallKey, Box<SrtpSender>>,
@@ -184,11 +185,11 @@ struct Slot {
 impl Wheel {
     /// An empty wheel for this many RTP ports.
     pub(crate) fn new(ports: usize) -> Self {
-        let tick_per_port = ports.is_multiple_of(SLOTS);
+        let even = ports.is_multiple_of(SLOTS) || SLOTS.is_multiple_of(ports);
         Self {
             epoch: None,
             slots: Default::default(),
-            tick_per_port,
+            ports: u8::try_from(ports).ok().filter(|_| even),
             late_frames: 0,
             seals: BTreeMap::new(),
         }
@@ -209,14 +210,16 @@ impl Wheel {
         self.seals.remove(&call);
     }
 
-    /// The tick for a call on this port: with twenty ports (or a multiple) a port has one tick, so
-    /// that a tick's packets leave through one socket; otherwise it is the emptiest tick.
+    /// The tick for a call on this port: the emptiest of those that are the port's own. With
+    /// twenty ports, a multiple or a divisor of that, all packets of a tick leave through one
+    /// socket; otherwise every tick is everybody's.
     pub(crate) fn tick_for(&self, port_slot: u8) -> u8 {
-        if self.tick_per_port {
-            return port_slot % SLOT_COUNT;
-        }
         let load = |tick: &u8| self.slots[usize::from(*tick)].playing.len();
-        (0..SLOT_COUNT).min_by_key(load).unwrap_or(0)
+        let (first, step) = match self.ports {
+            Some(ports) => (port_slot % SLOT_COUNT, ports),
+            None => (0, 1),
+        };
+        (first..SLOT_COUNT).step_by(step.into()).min_by_key(load).unwrap_or(0)
     }
 
     /// Puts a call on a tick: its next frame leaves when the tick is next due, never before.

@@ -14,7 +14,7 @@ use engine::{Codec, Credentials, Hop, Located, MachineDetection, Srtp};
 pub struct NodeConfig {
     /// Its name among the nodes that share a database; its lease and its calls are kept under it.
     pub name: String,
-    /// How many shard threads place calls. A call belongs to shard `call key mod shards`.
+    /// How many shards place calls; [`crate::shard_of`] says which one has a call.
     pub shards: usize,
     /// The routes to the telephone network, in order; `Node::set_trunks` replaces them.
     pub trunks: Vec<Trunk>,

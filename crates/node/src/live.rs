@@ -101,8 +101,3 @@ impl Terms {
 pub(crate) fn key(attempt: AttemptId) -> CallKey {
     CallKey(attempt.pack())
 }
-
-/// The attempt behind a key.
-pub(crate) fn attempt(call: CallKey) -> AttemptId {
-    AttemptId::unpack(call.0)
-}

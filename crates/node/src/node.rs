@@ -15,11 +15,12 @@ use crate::dialer::{Waiting, WaitingLine};
 use crate::failover::Tried;
 use crate::gate::{Gate, Room};
 use crate::heartbeat::Heartbeat;
-use crate::live::{self, Call, Stage};
+use crate::live::{Call, Stage};
 use crate::moment::Moment;
 use crate::recorder::{Recorder, SlotFile};
 use crate::servers::Marks;
 use crate::settle::Settlements;
+use crate::shard::shard_of;
 use crate::trunk_watch::TrunkWatch;
 use crate::under_way::{Kind, UnderWay};
 use crate::work::{Task, Work};
@@ -163,9 +164,8 @@ pub struct NodeStats {
 
 impl Node {
     /// Takes the node's name under a new epoch and decides about every call that earlier processes
-    /// of this node left open. `recorders` are the flight recorders of the shards in their order,
-    /// as they were just opened; they go to the shards afterwards. More recorders than shards are
-    /// allowed, so that the number of shards can shrink: what they hold moves to the others.
+    /// of this node left open. `recorder` is the flight recorder as it was just opened; it is
+    /// split among the shards afterwards.
     ///
     /// # Errors
     /// The database or a flight recorder failed. Nothing was dialled; starting again is safe.
@@ -174,11 +174,8 @@ impl Node {
         app: Arc<App>,
         gate: Gate,
         config: NodeConfig,
-        recorders: &mut [Recorder<F>],
+        recorder: &mut Recorder<F>,
     ) -> Result<Self, Failure> {
-        if recorders.len() < config.shards.max(1) {
-            return Err(Failure::of("starting the node: a shard has no flight recorder"));
-        }
         let heartbeat = Heartbeat::new(now, config.lease_ms);
         let stamp = dialing::take_node(&app, &config.name, heartbeat.until(now)).await?;
         let open = dialing::open_attempts(&app, stamp).await?;
@@ -212,7 +209,7 @@ impl Node {
             stats: NodeStats::default(),
         };
         node.gate.tick(now);
-        node.recover(now, open, recorders)?;
+        node.recover(now, open, recorder)?;
         Ok(node)
     }
 
@@ -287,9 +284,7 @@ impl Node {
 
     /// The shard of a call that is placed now.
     pub(crate) fn shard_of(&self, call: CallKey) -> usize {
-        let attempt = live::attempt(call);
-        let shards = i64::try_from(self.config.shards.max(1)).unwrap_or(i64::MAX);
-        usize::try_from(attempt.quick_send.0.rem_euclid(shards)).unwrap_or(0)
+        shard_of(call, self.config.shards)
     }
 
     /// Notes a failed request; it is repeated after a pause.

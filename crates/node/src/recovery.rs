@@ -89,20 +89,19 @@ impl Node {
         &mut self,
         now: Moment,
         open: Vec<OpenAttempt>,
-        recorders: &mut [Recorder<F>],
+        recorder: &mut Recorder<F>,
     ) -> Result<(), Failure> {
         let taken = self.stamp;
-        let mut records = self.gather_records(recorders)?;
+        let found = recorder.take_found();
+        let mut records: BTreeMap<CallKey, Phase> =
+            found.into_iter().map(|recorded| (recorded.call, recorded.phase)).collect();
         for open in open {
             let call = key(open.attempt);
-            let (shard, recorded) = match records.remove(&call) {
-                Some((shard, phase)) => (shard, Some(phase)),
-                None => (self.shard_of(call), None),
-            };
+            let (shard, recorded) = (self.shard_of(call), records.remove(&call));
             let unrecorded = recorded.is_none();
             let shown = recorded.as_ref().map_or(Status::Calling, Phase::status);
             let leased = NodeStamp { node: open.node, epoch: open.epoch };
-            let complete = recorders.iter().all(|one| one.vouches_for(leased, taken));
+            let complete = recorder.vouches_for(leased, taken);
             let another = self.another_may_try(&open, now);
             match remedy(&open, recorded, complete, another, now) {
                 Remedy::NotSent => {
@@ -119,7 +118,7 @@ impl Node {
                     self.settlements.push(Unsettled::new(call, shard, *ended));
                 }
                 Remedy::Abandon { dialog, ended } => {
-                    if unrecorded && let Some(recorder) = recorders.get_mut(shard) {
+                    if unrecorded {
                         let recorded = RecordedCall { call, phase: Phase::Dialled };
                         recorder.adopt(recorded).map_err(recorder_failed)?;
                     }
@@ -129,12 +128,10 @@ impl Node {
                 }
             }
         }
-        for recorder in recorders.iter_mut() {
-            recorder.begin_epoch(taken).map_err(recorder_failed)?;
-        }
+        recorder.begin_epoch(taken).map_err(recorder_failed)?;
         // What is left was settled before its slot could be freed.
-        for (call, (shard, _)) in records {
-            self.released.push(Released { shard, call });
+        for call in records.into_keys() {
+            self.released.push(Released { shard: self.shard_of(call), call });
         }
         Ok(())
     }
@@ -161,26 +158,6 @@ impl Node {
             self.stats.recovered += 1;
             self.settlements.push(Unsettled::new(call, self.shard_of(call), ended));
         }
-    }
-
-    /// Every record with the shard that keeps it from now on.
-    fn gather_records<F: SlotFile>(
-        &self,
-        recorders: &mut [Recorder<F>],
-    ) -> Result<BTreeMap<CallKey, (usize, Phase)>, Failure> {
-        let shards = self.config.shards.max(1);
-        let mut records = BTreeMap::new();
-        for position in 0..recorders.len() {
-            for recorded in recorders[position].take_found() {
-                let shard = position % shards;
-                if shard != position {
-                    recorders[shard].adopt(recorded.clone()).map_err(recorder_failed)?;
-                    recorders[position].hand_over(recorded.call).map_err(recorder_failed)?;
-                }
-                records.insert(recorded.call, (shard, recorded.phase));
-            }
-        }
-        Ok(records)
     }
 
     /// Takes a call of a killed process in hand, to end it on the wire.

@@ -1,5 +1,5 @@
-//! What waits between the node and its shard while the other side is behind. Both ways are bounded;
-//! neither ever loses what a call's life depends on.
+//! What waits between the node and its shards while the other side is behind. Both ways are
+//! bounded; neither ever loses what a call's life depends on.
 
 use std::collections::VecDeque;
 
@@ -7,49 +7,57 @@ use engine::Event;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::shard::ShardCommand;
+use crate::shard::{Reported, ShardCommand};
 
 /// Commands that may wait for the shard before the node has to pause.
 pub const COMMANDS_MAX: usize = 16_384;
 /// Events that may wait for the node beside those that it cannot do without.
 pub const EVENTS_MAX: usize = 16_384;
 
-/// Commands for which the shard has no room, oldest first.
+/// Commands for which their shards have no room, oldest first.
 ///
 /// Nothing is dropped. When it is full, the node is not asked for more until the shard has taken
-/// some: so there are never more than [`COMMANDS_MAX`] and what one step of the node asks for.
-#[derive(Default)]
+/// some: so there are never more than [`COMMANDS_MAX`] for one shard and what one step of the node
+/// asks for.
 pub struct CommandBacklog {
-    waiting: VecDeque<ShardCommand>,
+    /// For each shard its own.
+    waiting: Vec<VecDeque<ShardCommand>>,
 }
 
 impl CommandBacklog {
-    /// Adds a command behind the others.
-    pub fn push(&mut self, command: ShardCommand) {
-        self.waiting.push_back(command);
+    /// For so many shards.
+    pub fn new(shards: usize) -> Self {
+        Self { waiting: (0..shards).map(|_| VecDeque::new()).collect() }
     }
 
-    /// Hands commands over in their order until `send` gives one back.
+    /// Adds a command for a shard behind the others.
+    pub fn push(&mut self, shard: usize, command: ShardCommand) {
+        self.waiting[shard].push_back(command);
+    }
+
+    /// Hands the commands of each shard over in their order until `send` gives one back.
     pub fn send(
         &mut self,
-        mut send: impl FnMut(ShardCommand) -> std::result::Result<(), ShardCommand>,
+        mut send: impl FnMut(usize, ShardCommand) -> std::result::Result<(), ShardCommand>,
     ) {
-        while let Some(command) = self.waiting.pop_front() {
-            if let Err(command) = send(command) {
-                self.waiting.push_front(command);
-                return;
+        for (shard, waiting) in self.waiting.iter_mut().enumerate() {
+            while let Some(command) = waiting.pop_front() {
+                if let Err(command) = send(shard, command) {
+                    waiting.push_front(command);
+                    break;
+                }
             }
         }
     }
 
     /// Whether no more may be asked for.
     pub fn is_full(&self) -> bool {
-        self.waiting.len() >= COMMANDS_MAX
+        self.waiting.iter().any(|waiting| waiting.len() >= COMMANDS_MAX)
     }
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.iter().all(VecDeque::is_empty)
     }
 }
 
@@ -61,6 +69,8 @@ impl CommandBacklog {
 /// their registrations. Progress is not kept at all: a newer one comes within a second.
 #[derive(Default)]
 pub struct EventBacklog {
+    /// Whose events they are.
+    shard: usize,
     waiting: Vec<Event>,
     /// Whether the node had no room the last time.
     behind: bool,
@@ -68,6 +78,11 @@ pub struct EventBacklog {
 }
 
 impl EventBacklog {
+    /// For a shard.
+    pub fn of(shard: usize) -> Self {
+        Self { shard, ..Self::default() }
+    }
+
     /// Adds the events of a step behind the others.
     pub fn extend(&mut self, events: impl IntoIterator<Item = Event>) {
         for event in events {
@@ -98,14 +113,15 @@ impl EventBacklog {
     }
 
     /// Hands everything over in one batch, if there is room for it.
-    pub fn report(&mut self, node: &mpsc::Sender<Vec<Event>>) {
+    pub fn report(&mut self, node: &mpsc::Sender<Reported>) {
         if self.waiting.is_empty() {
             return;
         }
-        match node.try_send(std::mem::take(&mut self.waiting)) {
+        let (shard, events) = (self.shard, std::mem::take(&mut self.waiting));
+        match node.try_send(Reported { shard, events }) {
             Ok(()) => self.behind = false,
-            Err(TrySendError::Full(waiting)) => {
-                self.waiting = waiting;
+            Err(TrySendError::Full(reported)) => {
+                self.waiting = reported.events;
                 self.behind = true;
             }
             // The node has ended before its shard: recovery finds what the recorder holds.
@@ -143,17 +159,25 @@ mod tests {
     /// A shard that is stuck makes the node pause; when it goes on, it gets all in order.
     #[test]
     fn commands_fill_up_wait_and_keep_their_order() {
-        let mut backlog = CommandBacklog::default();
+        let mut backlog = CommandBacklog::new(2);
         let mut pushed = 0;
         while !backlog.is_full() {
-            backlog.push(release(pushed));
-            backlog.send(Err);
+            backlog.push(1, release(pushed));
+            backlog.send(|_, command| Err(command));
             pushed += 1;
         }
+        // The other shard is not stuck.
+        backlog.push(0, release(0));
+        let mut others = 0;
+        backlog.send(|shard, command| {
+            others += usize::from(shard == 0);
+            if shard == 0 { Ok(()) } else { Err(command) }
+        });
+        assert_eq!(others, 1);
         assert_eq!(usize::try_from(pushed), Ok(COMMANDS_MAX));
         let mut taken = Vec::new();
         let mut room = 10;
-        backlog.send(|command| {
+        backlog.send(|_, command| {
             if room == 0 {
                 return Err(command);
             }
@@ -163,7 +187,7 @@ mod tests {
         });
         assert_eq!(taken.len(), 10);
         assert!(!backlog.is_full());
-        backlog.send(|command| {
+        backlog.send(|_, command| {
             taken.push(key_of(&command));
             Ok(())
         });
@@ -199,9 +223,9 @@ mod tests {
             backlog.report(&node);
         }
         let first = events.try_recv().expect("the first batch found room");
-        assert_eq!(first, [Event::Progress { call: CallKey(0), heard_ms: 1 }]);
+        assert_eq!(first.events, [Event::Progress { call: CallKey(0), heard_ms: 1 }]);
         backlog.report(&node);
-        let late = events.try_recv().expect("there was room again");
+        let late = events.try_recv().expect("there was room again").events;
         let essential = 2 * usize::try_from(CALLS).expect("few");
         assert!(late.len() <= EVENTS_MAX + essential, "{}", late.len());
         assert_eq!(backlog.dropped(), 7 * CALLS - late.len() as u64);

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use node::{SLOT_BYTES, SlotError, SlotFile, SlotImage};
@@ -18,10 +19,10 @@ const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The recorder over its file.
 pub type Recorder = node::Recorder<SlotsOnDisk>;
 
-/// Slots in a file.
-#[derive(Debug)]
+/// Slots in a file, which the shards share: each writes to slots of its own.
+#[derive(Debug, Clone)]
 pub struct SlotsOnDisk {
-    file: File,
+    file: Arc<File>,
 }
 
 impl SlotsOnDisk {
@@ -38,7 +39,7 @@ impl SlotsOnDisk {
             file.write_all(&zeros[..missing])?;
             length += missing as u64;
         }
-        Ok(Self { file })
+        Ok(Self { file: Arc::new(file) })
     }
 }
 
@@ -50,15 +51,15 @@ impl SlotFile for SlotsOnDisk {
 
     fn read_all(&mut self) -> Result<Vec<u8>, SlotError> {
         let mut bytes = Vec::new();
-        self.file
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| (&self.file).take(FILE_BYTES_MAX).read_to_end(&mut bytes))
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes))
             .map_err(|error| SlotError(error.to_string()))?;
         Ok(bytes)
     }
 }
 
-/// Opens the recorder of one shard, with room for `slots` calls that stand in the database at the
+/// Opens the recorder of a node, with room for `slots` calls that stand in the database at the
 /// URL `database`.
 ///
 /// # Errors

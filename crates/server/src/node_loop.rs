@@ -16,7 +16,7 @@ use crate::backlog::CommandBacklog;
 use crate::clock::Clocks;
 use crate::phones::PhoneEvents;
 use crate::registrations::Registrations;
-use crate::shard::{Shard, ShardCommand};
+use crate::shard::{self, Reported, ShardCommand, Shards};
 use crate::trunks::InUse;
 
 /// Answers that may wait unread; the node never has more requests under way.
@@ -25,7 +25,7 @@ const ANSWERS: usize = 65_536;
 const FIGURES_EVERY_US: i64 = 1_000_000;
 /// How long registrars have to hear that we leave, in microseconds.
 const LEAVE_TIME_US: i64 = 2_000_000;
-/// The longest sleep: the shard's health is looked at this often, too.
+/// The longest sleep: the shards' health is looked at this often, too.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
 /// What the loop stands on.
@@ -36,10 +36,10 @@ pub struct Parts {
     pub gate: Gate,
     /// Both clocks.
     pub clocks: Clocks,
-    /// The thread with the calls.
-    pub shard: Shard,
-    /// What the shard reports.
-    pub events: mpsc::Receiver<Vec<Event>>,
+    /// The threads with the calls.
+    pub shards: Shards,
+    /// What they report.
+    pub events: mpsc::Receiver<Reported>,
     /// Where registrations go.
     pub phones: PhoneEvents,
     /// Rung by the gate.
@@ -66,18 +66,14 @@ impl NodeLoop {
     /// A loop over its parts.
     pub fn new(parts: Parts) -> Self {
         let figures_due = parts.clocks.now().steady;
-        Self {
-            parts,
-            answers: mpsc::channel(ANSWERS),
-            backlog: CommandBacklog::default(),
-            figures_due,
-        }
+        let backlog = CommandBacklog::new(parts.shards.count());
+        Self { parts, answers: mpsc::channel(ANSWERS), backlog, figures_due }
     }
 
     /// Runs until `stop` says so, then until the live calls have ended or `drain` is over.
     ///
     /// # Errors
-    /// The shard's thread died, or another process took this node's name.
+    /// A shard's thread died, or another process took this node's name.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>, drain: Duration) -> Result<()> {
         let mut give_up: Option<Timestamp> = None;
         let mut leave_by = None;
@@ -97,12 +93,10 @@ impl NodeLoop {
             if give_up.is_some_and(|at| idle || now.steady >= at) {
                 break;
             }
-            if self.parts.shard.has_ended() {
-                bail!(
-                    "the shard's thread has died; the calls it had are settled at the next start"
-                );
+            if self.parts.shards.has_ended() {
+                bail!("a shard's thread has died; the calls it had are settled at the next start");
             }
-            // A node whose shard takes nothing must not ask for more.
+            // A node whose shards take nothing must not ask for more.
             let mut next = now.steady.plus_us(FIGURES_EVERY_US);
             if !self.backlog.is_full() {
                 let steps = self.parts.node.step(now);
@@ -114,28 +108,33 @@ impl NodeLoop {
         }
         self.parts.leads.store(false, Ordering::Relaxed);
         self.report_left_calls();
-        self.parts.shard.stop();
+        self.parts.shards.stop();
         Ok(())
     }
 
     fn order(&mut self, command: Option<engine::Command>) {
         if let Some(command) = command {
-            self.backlog.push(ShardCommand::Engine(command));
-            self.backlog.send(|command| self.parts.shard.send(command));
+            self.backlog.push(shard::FIRST, ShardCommand::Engine(command));
+            self.send();
         }
+    }
+
+    /// Hands over what the shards have room for.
+    fn send(&mut self) {
+        self.backlog.send(|shard, command| self.parts.shards.send(shard, command));
     }
 
     fn carry_out(&mut self, steps: Steps) -> Result<()> {
         if steps.fenced {
             bail!("another process has taken this node's name; two must not share one (node.name)");
         }
-        for (_, command) in steps.commands {
-            self.backlog.push(ShardCommand::Engine(command));
+        for (shard, command) in steps.commands {
+            self.backlog.push(shard, ShardCommand::Engine(command));
         }
         for released in steps.released {
-            self.backlog.push(ShardCommand::Release(released.call));
+            self.backlog.push(released.shard, ShardCommand::Release(released.call));
         }
-        self.backlog.send(|command| self.parts.shard.send(command));
+        self.send();
         for work in steps.work {
             let answers = self.answers.0.clone();
             tokio::spawn(async move {
@@ -159,10 +158,10 @@ impl NodeLoop {
         let longest = if self.backlog.is_empty() { SLEEP_MAX } else { Duration::from_millis(1) };
         let parts = &mut self.parts;
         tokio::select! {
-            Some(events) = parts.events.recv() => self.take_events(events),
+            Some(reported) = parts.events.recv() => self.take_events(reported),
             Some(done) = self.answers.1.recv() => parts.node.on_done(parts.clocks.now(), done),
             Some(order) = parts.orders.recv(), if !self.backlog.is_full() => {
-                self.backlog.push(ShardCommand::Engine(order));
+                self.backlog.push(shard::FIRST, ShardCommand::Engine(order));
             }
             Some(trunks) = parts.trunks.recv(), if draining.is_none() => {
                 self.take_trunks(now, trunks);
@@ -171,13 +170,13 @@ impl NodeLoop {
             _ = stop.changed(), if draining.is_none() => {}
             () = tokio::time::sleep(Duration::from_micros(us).min(longest)) => {}
         }
-        while let Ok(events) = self.parts.events.try_recv() {
-            self.take_events(events);
+        while let Ok(reported) = self.parts.events.try_recv() {
+            self.take_events(reported);
         }
         while let Ok(done) = self.answers.1.try_recv() {
             self.parts.node.on_done(self.parts.clocks.now(), done);
         }
-        self.backlog.send(|command| self.parts.shard.send(command));
+        self.send();
     }
 
     fn take_trunks(&mut self, now: Moment, told: InUse) {
@@ -187,7 +186,8 @@ impl NodeLoop {
         self.order(registrations);
     }
 
-    fn take_events(&mut self, events: Vec<Event>) {
+    fn take_events(&mut self, reported: Reported) {
+        let Reported { shard, events } = reported;
         let events: Vec<Event> = events
             .into_iter()
             .filter_map(|event| self.parts.phones.take(event))
@@ -195,7 +195,7 @@ impl NodeLoop {
             .collect();
         let elsewhere = self.parts.registrations.go_on();
         self.order(elsewhere);
-        self.parts.node.on_events(self.parts.clocks.now(), 0, events);
+        self.parts.node.on_events(self.parts.clocks.now(), shard, events);
     }
 
     fn publish(&mut self, now: Moment) {
@@ -216,7 +216,12 @@ impl NodeLoop {
                     .set(u8::from(stands == Some(condition)));
             }
         }
-        metrics::gauge!("avanak_engine_live_calls").set(count(self.parts.shard.live_calls()));
+        for (shard, live) in self.parts.shards.live_calls().enumerate() {
+            metrics::gauge!("avanak_shard_live_calls", "shard" => shard.to_string())
+                .set(count(live));
+        }
+        let live = self.parts.shards.live_calls().sum();
+        metrics::gauge!("avanak_engine_live_calls").set(count(live));
     }
 
     fn report_left_calls(&self) {

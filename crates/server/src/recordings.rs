@@ -24,21 +24,18 @@ const SAMPLE_BYTES: usize = 2;
 /// Samples of a millisecond.
 const SAMPLES_PER_MS: usize = 8;
 
-/// The shard's end: never waits.
-#[derive(Debug)]
+/// The shards' end: never waits.
+#[derive(Debug, Clone)]
 pub struct Tape {
     parts: mpsc::Sender<Recorded>,
-    /// Parts that were lost because the other side was too slow.
-    dropped: u64,
 }
 
 impl Tape {
     /// Hands over what was recorded.
-    pub fn take(&mut self, recorded: &mut Vec<Recorded>) {
+    pub fn take(&self, recorded: &mut Vec<Recorded>) {
         for part in recorded.drain(..) {
             if self.parts.try_send(part).is_err() {
-                self.dropped += 1;
-                metrics::counter!("avanak_recording_parts_dropped_total").absolute(self.dropped);
+                metrics::counter!("avanak_recording_parts_dropped_total").increment(1);
             }
         }
     }
@@ -61,7 +58,7 @@ struct Spooled {
 }
 
 /// Makes both ends, after what an earlier process left has been kept. The task ends when the tape
-/// is dropped.
+/// and every copy of it is dropped.
 ///
 /// # Errors
 /// The directory cannot be made, or the database failed.
@@ -78,7 +75,7 @@ pub async fn start(app: Arc<App>, node: String, spool: PathBuf) -> Result<(Tape,
         }
         recordings.close().await;
     });
-    Ok((Tape { parts, dropped: 0 }, task))
+    Ok((Tape { parts }, task))
 }
 
 impl Recordings {

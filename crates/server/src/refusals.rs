@@ -96,6 +96,7 @@ mod tests {
             realm: String::new(),
             phone_digests: Vec::new(),
             user_agent: String::new(),
+            call_id_prefix: String::new(),
             limits: engine::Limits::default(),
         };
         let engine = engine::Engine::new(config);

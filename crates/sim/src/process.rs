@@ -52,16 +52,14 @@ impl Process {
         boot_id: &str,
         life: u32,
     ) -> Result<Self, Failure> {
-        let recorder = Recorder::open_file(ground.file.clone(), boot_id, SLOTS)
+        let mut recorder = Recorder::open_file(ground.file.clone(), boot_id, SLOTS)
             .map_err(|error| Failure::because("opening the flight recorder", error))?;
         let woken = Arc::new(AtomicBool::new(false));
         let wake = Arc::clone(&woken);
         let gate = Gate::new(&ground.config, Box::new(move || wake.store(true, Ordering::Relaxed)));
         let app = assemble(ground, &gate);
-        let mut recorders = vec![recorder];
         let (shared, config) = (Arc::clone(&app), ground.config.clone());
-        let node = Node::start(now, shared, gate.clone(), config, &mut recorders).await?;
-        let recorder = recorders.pop().expect("one went in");
+        let node = Node::start(now, shared, gate.clone(), config, &mut recorder).await?;
         let engine = Engine::new(engine_config(life));
         let (out, wake_at) = (Outputs::default(), now.steady.0);
         let unopened = Vec::new();
@@ -155,6 +153,7 @@ fn engine_config(life: u32) -> EngineConfig {
         realm: String::from("avanak"),
         phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
         user_agent: String::from("sim"),
+        call_id_prefix: String::new(),
         limits: Limits { calls: 40, ..Limits::default() },
     }
 }

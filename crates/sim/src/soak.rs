@@ -386,6 +386,7 @@ fn engine_config() -> EngineConfig {
         realm: String::from("avanak"),
         phone_digests: vec![engine::Algorithm::Md5],
         user_agent: String::from("soak"),
+        call_id_prefix: String::new(),
         limits: Limits::default(),
     }
 }

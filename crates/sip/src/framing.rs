@@ -122,15 +122,8 @@ impl Framing {
 /// The Content-Length of a head, which a stream cannot do without (§20.14).
 fn content_length(head: &[u8]) -> Result<usize, Malformed> {
     let mut found = None;
-    // Folded lines begin with white space and so have no name.
-    for line in head.split(|byte| *byte == b'\n').skip(1) {
-        let Some(colon) = memchr::memchr(b':', line) else { continue };
-        let name = header::trim(&line[..colon]);
-        if !name.eq_ignore_ascii_case(b"Content-Length") && !name.eq_ignore_ascii_case(b"l") {
-            continue;
-        }
-        let length = header::number(header::trim(&line[colon + 1..]));
-        let length: usize = length.ok_or(Malformed::ContentLength)?;
+    for value in header::values(head, b"Content-Length", b"l") {
+        let length: usize = header::number(value).ok_or(Malformed::ContentLength)?;
         if found.replace(length).is_some() {
             return Err(Malformed::Duplicate(Name::ContentLength));
         }

@@ -40,7 +40,7 @@ impl Engine {
         self.wires.events.push(Event::SecondLeg { call: first, leg: call });
         let spec = CallSpec {
             call,
-            call_id: derive::call_id(&self.config.secret, call, self.config.media_address),
+            call_id: derive::call_id(&self.config, call),
             target: leg.target.clone(),
             from_uri: leg.from_uri.clone(),
             credentials: leg.credentials.clone(),

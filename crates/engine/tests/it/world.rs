@@ -358,6 +358,7 @@ pub fn engine_config(ports: u16, limits: Limits) -> EngineConfig {
         realm: "phones.example".to_owned(),
         phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
         user_agent: "engine test".to_owned(),
+        call_id_prefix: String::new(),
         limits,
     }
 }

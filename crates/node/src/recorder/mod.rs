@@ -19,7 +19,9 @@ use engine::{CallKey, Cause, Event, Keys, Outcome, Refusal, RtpSummary, Timeline
 
 pub use slot::{Phase, RecordedCall, SLOT_BYTES, SlotImage};
 
-use slot::{FREE, Reading};
+use slot::Reading;
+
+use crate::shard::shard_of;
 
 /// Why a slot could not be written or read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +51,9 @@ pub trait SlotFile {
     fn read_all(&mut self) -> Result<Vec<u8>, SlotError>;
 }
 
-/// The recorder of one shard.
+/// A recorder: of a whole node while it starts, then split into one for each of its shards. They
+/// share a file, in which each has slots of its own; so however many shards the next process has,
+/// it finds all calls, and one header vouches for all of them.
 #[derive(Debug)]
 pub struct Recorder<F> {
     file: F,
@@ -58,6 +62,8 @@ pub struct Recorder<F> {
     /// not in it were not dialled. `None` when the file is new, torn or of another origin.
     served: Option<NodeStamp>,
     live: BTreeMap<CallKey, Place>,
+    /// The slots of the file, the header left out.
+    slots: u32,
     /// Slots that may be written to, the next one last. Slot 0 is the header.
     free: Vec<u32>,
     /// What was found when it was opened, until the node takes it.
@@ -92,6 +98,7 @@ impl<F: SlotFile> Recorder<F> {
             served: header.filter(|header| header.origin == origin).map(|header| header.served),
             origin,
             live: BTreeMap::new(),
+            slots,
             free: Vec::new(),
             found: Vec::new(),
             write_errors: 0,
@@ -110,6 +117,7 @@ impl<F: SlotFile> Recorder<F> {
             Reading::Torn => self.served = None,
             Reading::Call(recorded) => {
                 taken.insert(slot);
+                self.slots = self.slots.max(slot);
                 self.live.insert(recorded.call, Place { slot, phase: recorded.phase.clone() });
                 self.found.push(*recorded);
             }
@@ -152,13 +160,41 @@ impl<F: SlotFile> Recorder<F> {
         }
     }
 
-    /// Frees the slot of a call that another recorder has taken over, so that it is not found here
-    /// again.
-    pub(crate) fn hand_over(&mut self, call: CallKey) -> Result<(), SlotError> {
-        let Some(place) = self.live.remove(&call) else { return Ok(()) };
-        self.file.write_at(place.slot, &FREE)?;
-        self.free.push(place.slot);
-        Ok(())
+    /// One recorder for each shard of the node, with the records of its calls and room for `each`
+    /// calls in all. To be called when the node has started.
+    #[must_use]
+    pub fn split(mut self, shards: usize, each: u32) -> Vec<Self>
+    where
+        F: Clone,
+    {
+        let each = usize::try_from(each).unwrap_or(usize::MAX);
+        let mut parts: Vec<Self> = (0..shards.max(1))
+            .map(|_| Self {
+                file: self.file.clone(),
+                origin: self.origin.clone(),
+                served: self.served,
+                live: BTreeMap::new(),
+                slots: self.slots,
+                free: Vec::new(),
+                found: Vec::new(),
+                write_errors: 0,
+            })
+            .collect();
+        for (call, place) in self.live {
+            parts[shard_of(call, shards)].live.insert(call, place);
+        }
+        // Where earlier calls lie unevenly, the file becomes longer.
+        let mut next = self.slots;
+        for part in &mut parts {
+            while part.live.len() + part.free.len() < each {
+                part.free.push(self.free.pop().unwrap_or_else(|| {
+                    next += 1;
+                    next
+                }));
+            }
+            part.free.reverse();
+        }
+        parts
     }
 
     /// Takes over the record of a call that this file does not have yet.

@@ -165,13 +165,12 @@ impl World {
     pub async fn start(&mut self) {
         self.gate = Gate::new(&self.config, Box::new(|| {}));
         self.app = assemble(&self.db, &self.clock, &self.blobs, &self.gate);
-        let recorder = Recorder::open_file(self.file.clone(), self.boot, 64).unwrap();
-        let mut recorders = vec![recorder];
+        let mut recorder = Recorder::open_file(self.file.clone(), self.boot, 64).unwrap();
         let (app, gate) = (self.app.clone(), self.gate.clone());
         let config = self.config.clone();
-        let node = Node::start(self.now, app, gate, config, &mut recorders).await.unwrap();
+        let node = Node::start(self.now, app, gate, config, &mut recorder).await.unwrap();
         self.node = Some(node);
-        self.recorder = recorders.pop();
+        self.recorder = Some(recorder);
         self.run().await;
     }
 

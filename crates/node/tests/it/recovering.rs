@@ -284,22 +284,51 @@ async fn without_news_of_the_old_call_the_number_is_free_after_a_while() {
     assert_eq!(killed.end().await, (Disposition::NetworkFailure, 0));
 }
 
+/// Goal: a process with any other number of shards finds every call, ends it in the shard that has
+/// it now, and frees its record there.
 #[tokio::test]
-async fn records_of_a_shard_that_is_gone_move_to_the_others() {
-    use node::{Gate, Node, Recorder};
-    let mut killed = dialled().await;
-    killed.world.kill();
-    let (old, new) = (killed.world.file.clone(), crate::fixture::MemoryFile::default());
-    let open =
-        |file: &crate::fixture::MemoryFile| Recorder::open_file(file.clone(), "boot-1", 8).unwrap();
-    let mut recorders = vec![open(&new), open(&old)];
-    let gate = Gate::new(&killed.world.config, Box::new(|| {}));
-    let (app, config) = (killed.world.app.clone(), killed.world.config.clone());
-    let mut node = Node::start(killed.world.now, app, gate, config, &mut recorders).await.unwrap();
-    let steps = node.step(killed.world.now);
-    assert!(matches!(&steps.commands[..], [(0, engine::Command::Abandon(abandoned))]
-        if abandoned.call == killed.call));
-    assert_eq!((recorders[0].len(), recorders[1].len()), (1, 0));
+async fn records_are_found_however_many_shards_there_are() {
+    use node::{Gate, Node, Recorder, shard_of};
+    for shards in 1..=4 {
+        let mut killed = dialled().await;
+        for n in 0..7 {
+            killed.world.submit(&killed.customer, &format!("0912123457{n}")).await;
+            killed.world.pass_ms(100).await;
+        }
+        let calls: Vec<_> = killed.world.started.iter().map(|spec| spec.call).collect();
+        assert_eq!(calls.len(), 8);
+        killed.world.kill();
+        let mut recorder = Recorder::open_file(killed.world.file.clone(), "boot-1", 8).unwrap();
+        let gate = Gate::new(&killed.world.config, Box::new(|| {}));
+        let app = killed.world.app.clone();
+        let config = node::NodeConfig { shards, ..killed.world.config.clone() };
+        let mut node =
+            Node::start(killed.world.now, app, gate, config, &mut recorder).await.unwrap();
+        let steps = node.step(killed.world.now);
+        let mut abandoned = Vec::new();
+        for (shard, command) in steps.commands {
+            let engine::Command::Abandon(call) = command else { panic!("{command:?}") };
+            assert_eq!(shard, shard_of(call.call, shards));
+            abandoned.push(call.call);
+        }
+        abandoned.sort_unstable();
+        assert_eq!(abandoned, calls);
+        // Each shard has its own records, and room for its share of calls beside them.
+        let mut parts = recorder.split(shards, 8);
+        for call in calls {
+            let part = &mut parts[shard_of(call, shards)];
+            let before = part.len();
+            part.release(call);
+            assert_eq!(part.len(), before - 1);
+        }
+        for (part, key) in parts.iter_mut().zip([1_u64, 100, 200, 300]) {
+            assert!((key..key + 8).all(|key| part.open(engine::CallKey(key), 0).is_ok()));
+            assert!(part.open(engine::CallKey(key + 8), 0).is_err());
+        }
+        // What they wrote, they wrote to places of their own.
+        let whole = Recorder::open_file(killed.world.file.clone(), "boot-1", 8).unwrap();
+        assert_eq!(whole.len(), 8 * shards);
+    }
 }
 
 /// What a customer was told is never taken back by a restart.

@@ -25,7 +25,7 @@ use crate::node_loop::{NodeLoop, Parts};
 use crate::registrations::Registrations;
 use crate::resolver::Resolver;
 use crate::sandbox::{self, SandboxThread};
-use crate::shard::{self, Shard, ShardConfig};
+use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{address, flight_recorder, lock, open_files, phones, recordings, streams, telemetry};
 
@@ -103,6 +103,7 @@ impl Platform {
         db: Db,
     ) -> Result<Self> {
         let node_config = node_config(config, advertised, found.trunks.clone())?;
+        let shards = node_config.shards;
         let http = TcpListener::bind(config.http.listen)
             .await
             .with_context(|| format!("binding the web services at {}", config.http.listen))?;
@@ -113,31 +114,33 @@ impl Platform {
         let app = Arc::new(App::new(db, ports, Arc::new(LiveCalls::default()), settings(config)));
         let clocks = Clocks::new();
         let recorder = config.node.data_dir.join("flight-recorder");
-        let slots = u32::try_from(config.sip.max_calls).context("sip.max_calls is too large")?;
-        let mut recorder = [flight_recorder::open(&recorder, slots, &config.database_url())?];
+        let slots = config.sip.max_calls.div_ceil(shards) * shards;
+        let slots = u32::try_from(slots).context("sip.max_calls is too large")?;
+        let mut recorder = flight_recorder::open(&recorder, slots, &config.database_url())?;
         let node =
             Node::start(clocks.now(), Arc::clone(&app), gate.clone(), node_config, &mut recorder)
                 .await
                 .map_err(open::failed)
                 .context("starting the node")?;
         let (report, events) = shard::event_channel();
-        let [recorder] = recorder;
         let (tell_names, names) = watch::channel(found.names.clone());
         let spool = config.node.data_dir.join("recordings");
         let (tape, recordings) =
             recordings::start(Arc::clone(&app), config.node.name.clone(), spool).await?;
         let (connections, orders) = streams::order_channel();
         let listening = streams::listen(&config.sip).await?;
-        let shard_config = shard_config(config, listening.sip, advertised, connections)?;
-        let shard = Shard::start(shard_config, recorder, Some(tape), report)?;
+        let shards_config =
+            shards_config(config, shards, (listening.sip, advertised), connections)?;
+        let shards = Shards::start(&shards_config, recorder, Some(&tape), &report)?;
         streams::start(streams::Parts {
             sip: config.sip.clone(),
             listening,
             orders,
-            shard: shard.inbox(),
+            shards: shards.sorter(),
             names,
         })?;
-        tracing::info!(sip = %shard.sip_address, node = config.node.name, "the node is up");
+        let (sip, count) = (shards.sip_address, shards.count());
+        tracing::info!(%sip, node = config.node.name, shards = count, "the node is up");
         let (order, orders) = mpsc::channel(ORDERS);
         let phones = phones::start(Arc::clone(&app), order);
         let trunks =
@@ -148,7 +151,7 @@ impl Platform {
             node,
             gate,
             clocks,
-            shard,
+            shards,
             events,
             phones,
             wake,
@@ -181,7 +184,7 @@ impl Platform {
         stop_http.send_replace(true);
         stop_node.send_replace(true);
         node.await.context("the node's task")??;
-        // The shard's end of it went with the node.
+        // The shards' ends of it went with the node.
         self.recordings.await.context("the task of the recordings")?;
         http.await.context("the task of the web services")?;
         ended
@@ -242,6 +245,7 @@ fn start_sandbox(config: &Config, wanted: bool) -> Result<Option<SandboxThread>>
 fn node_config(config: &Config, advertised: IpAddr, trunks: Vec<Trunk>) -> Result<NodeConfig> {
     Ok(NodeConfig {
         name: config.node.name.clone(),
+        shards: config.sip.shards(),
         trunks,
         host: address::host(advertised),
         ring_timeout_ms: config.calls.ring_timeout_ms,
@@ -263,15 +267,17 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
     })
 }
 
-fn shard_config(
+fn shards_config(
     config: &Config,
-    listen: SocketAddr,
-    advertised: IpAddr,
+    shards: usize,
+    (listen, advertised): (SocketAddr, IpAddr),
     connections: mpsc::Sender<engine::Transmit>,
-) -> Result<ShardConfig> {
-    Ok(ShardConfig {
+) -> Result<ShardsConfig> {
+    Ok(ShardsConfig {
+        shards,
         listen,
         advertised,
+        host: address::host(advertised),
         media_port_first: config.sip.media_port_first,
         media_ports: config.sip.media_ports,
         connections: Some(connections),
@@ -285,6 +291,7 @@ fn shard_config(
             realm: String::from(app::phone::REALM),
             phone_digests: config.sip.phone_digests.algorithms(),
             user_agent: String::from(crate::USER_AGENT),
+            call_id_prefix: String::new(),
             limits: Limits { calls: config.sip.max_calls, ..Limits::default() },
         },
     })

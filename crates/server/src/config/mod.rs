@@ -137,14 +137,18 @@ section! {
         /// the outer address of a NAT. Empty: the one of `listen`, or the one from which the
         /// machine reaches its trunks.
         public_address: PublicAddress = PublicAddress::default(),
+        /// How many threads carry calls, each with its share of the calls and of the ports for
+        /// audio. 0 for one on each core of the machine, up to 16. To peers they are one: all
+        /// signalling uses the port of `listen`.
+        shards: u16 = 0,
         /// First UDP port for audio; `media_ports` ports from here on. 0 takes free ones.
         media_port_first: u16 = 0,
-        /// How many UDP ports share the calls.
+        /// How many UDP ports share the calls; at least one for each shard, best 20.
         media_ports: u16 = 20,
         /// How phones prove their password: `md5`, `sha256`, or `both`. Old phones give up when
         /// they are offered SHA-256, even beside MD5; our passwords are 96 random bits.
         phone_digests: PhoneDigests = PhoneDigests::Md5,
-        /// Most calls at the same time on this node.
+        /// Most calls at the same time on this node, in equal parts on its shards.
         max_calls: usize = 4000,
     }
 }
@@ -259,6 +263,23 @@ impl TryFrom<String> for PublicAddress {
 impl From<PublicAddress> for String {
     fn from(address: PublicAddress) -> Self {
         address.0.map(|address| address.to_string()).unwrap_or_default()
+    }
+}
+
+/// The most shards that are made of themselves.
+const SHARDS_MAX: usize = 16;
+
+impl Sip {
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        match self.shards {
+            0 => {
+                // A machine that does not tell has one.
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                cores.min(SHARDS_MAX).min(self.media_ports.into())
+            }
+            set => set.into(),
+        }
     }
 }
 
@@ -454,6 +475,9 @@ impl Config {
         }
         if self.sip.media_ports == 0 || self.sip.media_ports > 200 {
             bail!("sip.media_ports: between 1 and 200");
+        }
+        if self.sip.shards > self.sip.media_ports {
+            bail!("sip.shards: each needs a port of sip.media_ports");
         }
         if self.sip.media_port_first.checked_add(self.sip.media_ports).is_none() {
             bail!("sip.media_port_first: too high for {} ports", self.sip.media_ports);

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::shard::{Inbox, ShardCommand};
+use crate::shard::{ShardCommand, Sorter};
 
 /// How long a message may take from its first byte to its last.
 const MESSAGE_TIME: Duration = Duration::from_secs(30);
@@ -49,8 +49,8 @@ pub struct Connection {
     /// Whether we opened it.
     pub ours: bool,
     /// Where messages go.
-    pub shard: Inbox,
-    /// How many messages of all connections may wait for the shard.
+    pub shards: Arc<Sorter>,
+    /// How many messages of all connections may wait for the shards.
     pub room: Arc<Semaphore>,
     /// To itself, for pings and pongs.
     pub outbox: mpsc::WeakSender<Arc<[u8]>>,
@@ -62,8 +62,8 @@ impl Connection {
     /// Carries bytes both ways until the connection ends.
     pub async fn carry(self, stream: impl AsyncRead + AsyncWrite) -> End {
         let (reader, writer) = tokio::io::split(stream);
-        let Self { peer, ours, shard, room, outbox, waiting } = self;
-        let hear = Ear { peer, ours, shard, room, outbox };
+        let Self { peer, ours, shards, room, outbox, waiting } = self;
+        let hear = Ear { peer, ours, shards, room, outbox };
         tokio::select! {
             end = hear.read(reader) => end,
             end = write(writer, waiting) => end,
@@ -89,7 +89,7 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut waiting: mpsc::Receiver<
 struct Ear {
     peer: Hop,
     ours: bool,
-    shard: Inbox,
+    shards: Arc<Sorter>,
     room: Arc<Semaphore>,
     outbox: mpsc::WeakSender<Arc<[u8]>>,
 }
@@ -155,9 +155,10 @@ impl Ear {
     /// Waits until the shard has room; meanwhile nothing is read, and the peer has to wait, too.
     async fn hand_over(&self, bytes: Vec<u8>) -> Result<(), End> {
         let permit = Arc::clone(&self.room).acquire_owned().await.map_err(|_| End::Stopped)?;
+        let shard = self.shards.inbox_for(&bytes);
         let mut command = ShardCommand::SipOver { peer: self.peer, bytes, permit };
-        while let Err(refused) = self.shard.send(command) {
-            if self.shard.has_ended() {
+        while let Err(refused) = shard.send(command) {
+            if shard.has_ended() {
                 return Err(End::Stopped);
             }
             command = refused;

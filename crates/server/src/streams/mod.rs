@@ -1,4 +1,4 @@
-//! SIP over TCP and TLS for a shard: listens, connects, and keeps one connection for each peer
+//! SIP over TCP and TLS for the shards: listens, connects, and keeps one connection for each peer
 //! address. Lives on the runtime, so that the thread with the audio only sees whole messages in
 //! its inbox.
 //!
@@ -27,14 +27,14 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 pub use certificate::Certificate;
 
 use crate::config::Sip;
-use crate::shard::{Inbox, ShardCommand};
+use crate::shard::{ShardCommand, Sorter};
 use connection::{Connection, End};
 
-/// Messages from the shard that may wait for the hub.
+/// Messages from the shards that may wait for the hub.
 const ORDERS: usize = 4_096;
 /// Messages that may wait to be written to one peer.
 const OUTBOX: usize = 64;
-/// Messages of all connections that may wait for the shard.
+/// Messages of all connections that may wait for the shards.
 const ROOM: usize = 1_024;
 /// Connections at once.
 const CONNECTIONS: usize = 2_000;
@@ -45,7 +45,7 @@ const PORT_TRIES: u8 = 16;
 /// How long connecting may take, and then as long again for the handshake of TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(4);
 
-/// The channel by which a shard's messages for connections reach the hub.
+/// The channel by which the shards' messages for connections reach the hub.
 pub fn order_channel() -> (mpsc::Sender<Transmit>, mpsc::Receiver<Transmit>) {
     mpsc::channel(ORDERS)
 }
@@ -56,10 +56,10 @@ pub struct Parts {
     pub sip: Sip,
     /// What [`listen`] has bound.
     pub listening: Listening,
-    /// What the shard sends over connections.
+    /// What the shards send over connections.
     pub orders: mpsc::Receiver<Transmit>,
     /// Where messages and ends go.
-    pub shard: Inbox,
+    pub shards: Arc<Sorter>,
     /// The host names of trunks, which their certificates must have.
     pub names: watch::Receiver<BTreeMap<SocketAddr, String>>,
 }
@@ -98,12 +98,12 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("binding SIP over TCP at {address}"))
 }
 
-/// Starts the task that keeps the connections. It ends with the shard.
+/// Starts the task that keeps the connections. It ends with the shards.
 ///
 /// # Errors
 /// A certificate cannot be used.
 pub fn start(parts: Parts) -> Result<()> {
-    let Parts { sip, listening, orders, shard, names } = parts;
+    let Parts { sip, listening, orders, shards, names } = parts;
     let Listening { tcp, tls, .. } = listening;
     let acceptor = tls::acceptor(&sip)?;
     let (report, ended) = mpsc::channel(CONNECTIONS);
@@ -111,7 +111,7 @@ pub fn start(parts: Parts) -> Result<()> {
     let hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let listeners = Listeners { tcp, tls, acceptor };
     let connections = BTreeMap::new();
-    let hub = Hub { sip, shard, names, connections, serial: 0, room, report };
+    let hub = Hub { sip, shards, names, connections, serial: 0, room, report };
     tokio::spawn(hub.run(listeners, orders, ended, hang_up));
     Ok(())
 }
@@ -139,7 +139,7 @@ struct Line {
 
 struct Hub {
     sip: Sip,
-    shard: Inbox,
+    shards: Arc<Sorter>,
     names: watch::Receiver<BTreeMap<SocketAddr, String>>,
     connections: BTreeMap<Hop, Line>,
     /// The number of the last connection: a peer's address may come again.
@@ -208,11 +208,11 @@ impl Hub {
     /// Everything that a new connection of its own needs.
     fn open(&mut self, peer: Hop, ours: bool) -> (Connection, u64) {
         let (outbox, waiting) = mpsc::channel(OUTBOX);
-        let (shard, room) = (self.shard.clone(), Arc::clone(&self.room));
+        let (shards, room) = (Arc::clone(&self.shards), Arc::clone(&self.room));
         let own = outbox.downgrade();
         self.serial += 1;
         self.connections.insert(peer, Line { serial: self.serial, ours, outbox });
-        (Connection { peer, ours, shard, room, outbox: own, waiting }, self.serial)
+        (Connection { peer, ours, shards, room, outbox: own, waiting }, self.serial)
     }
 
     fn connect(&mut self, peer: Hop) {
@@ -280,18 +280,20 @@ impl Hub {
         });
     }
 
-    /// A connection has ended: the engine must know, whoever opened it.
+    /// A connection has ended: every engine must know, for any may have calls over it.
     async fn forget(&mut self, peer: Hop, serial: u64) {
         if self.connections.get(&peer).is_some_and(|line| line.serial == serial) {
             self.connections.remove(&peer);
         }
-        let mut command = ShardCommand::Disconnected { peer };
-        while let Err(refused) = self.shard.send(command) {
-            if self.shard.has_ended() {
-                return;
+        for shard in self.shards.inboxes() {
+            let mut command = ShardCommand::Disconnected { peer };
+            while let Err(refused) = shard.send(command) {
+                if shard.has_ended() {
+                    return;
+                }
+                command = refused;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            command = refused;
-            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
 }

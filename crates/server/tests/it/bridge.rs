@@ -9,7 +9,7 @@ use engine::{
     Outcome, Script, SecondLeg, Srtp, Step, Target,
 };
 use server::flight_recorder;
-use server::shard::{Shard, ShardCommand, ShardConfig, event_channel};
+use server::shard::{FIRST, Reported, ShardCommand, Shards, ShardsConfig, event_channel};
 
 use crate::baresip::Baresip;
 use crate::platform::{correlation, eventually, free_udp_port, rising_samples};
@@ -18,13 +18,20 @@ fn listen() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], free_udp_port()))
 }
 
-fn shard(dir: &std::path::Path) -> (Shard, tokio::sync::mpsc::Receiver<Vec<Event>>) {
+fn shard(dir: &std::path::Path) -> (Shards, tokio::sync::mpsc::Receiver<Reported>) {
     let recorder = flight_recorder::open(&dir.join("slots"), 8, "a test").unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let (report, events) = event_channel();
-    let config = ShardConfig {
+    (Shards::start(&shards_config(any), recorder, None, &report).unwrap(), events)
+}
+
+/// One shard for eight calls.
+pub fn shards_config(any: SocketAddr) -> ShardsConfig {
+    ShardsConfig {
+        shards: 1,
         listen: any,
         advertised: any.ip(),
+        host: any.ip().to_string(),
         media_port_first: 0,
         media_ports: 20,
         connections: None,
@@ -38,10 +45,10 @@ fn shard(dir: &std::path::Path) -> (Shard, tokio::sync::mpsc::Receiver<Vec<Event
             realm: String::from("phones.example"),
             phone_digests: vec![engine::Algorithm::Md5],
             user_agent: String::from("test"),
-            limits: Limits::default(),
+            call_id_prefix: String::new(),
+            limits: Limits { calls: 8, ..Limits::default() },
         },
-    };
-    (Shard::start(config, recorder, None, report).unwrap(), events)
+    }
 }
 
 fn target(number: &str, address: SocketAddr) -> Target {
@@ -97,10 +104,10 @@ fn two_phones_hear_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let (mut shard, mut events) = shard(dir.path());
     let start = Command::Start(Box::new(spec(first_at, second_at)));
-    assert!(shard.send(ShardCommand::Engine(start)).is_ok(), "its inbox has room");
+    assert!(shard.send(FIRST, ShardCommand::Engine(start)).is_ok(), "its inbox has room");
     let mut ended: Vec<Outcome> = Vec::new();
     let outcomes = eventually("both legs end", || {
-        let batch = events.try_recv().unwrap_or_default();
+        let batch = events.try_recv().map(|told| told.events).unwrap_or_default();
         ended.extend(batch.into_iter().filter_map(|event| match event {
             Event::Ended { outcome, .. } => Some(*outcome),
             _ => None,

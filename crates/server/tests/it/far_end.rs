@@ -1,7 +1,7 @@
 //! A carrier in the test's own process: it outlives the platform that is killed, and remembers
 //! every call that reached it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,7 @@ pub struct Seen {
 pub struct FarEnd {
     pub address: SocketAddr,
     seen: Arc<Mutex<BTreeMap<String, Seen>>>,
+    sources: Arc<Mutex<BTreeSet<SocketAddr>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -46,18 +47,25 @@ impl FarEnd {
         let mut config = Config::new(address, ports, [7; 32]);
         config.record = false;
         let seen = Arc::new(Mutex::new(BTreeMap::new()));
+        let sources = Arc::new(Mutex::new(BTreeSet::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let (notes, told) = (Arc::clone(&seen), Arc::clone(&stop));
+        let notes = (Arc::clone(&seen), Arc::clone(&sources));
+        let told = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let _media = media;
-            run(&sip, Carrier::new(config), &notes, &told);
+            run(&sip, Carrier::new(config), (&notes.0, &notes.1), &told);
         });
-        Self { address, seen, stop, thread: Some(thread) }
+        Self { address, seen, sources, stop, thread: Some(thread) }
     }
 
     /// What was seen so far, by number in national form.
     pub fn seen(&self) -> BTreeMap<String, Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// From where it was called.
+    pub fn sources(&self) -> BTreeSet<SocketAddr> {
+        self.sources.lock().unwrap().clone()
     }
 }
 
@@ -73,7 +81,7 @@ impl Drop for FarEnd {
 fn run(
     sip: &UdpSocket,
     mut carrier: Carrier,
-    seen: &Mutex<BTreeMap<String, Seen>>,
+    (seen, sources): (&Mutex<BTreeMap<String, Seen>>, &Mutex<BTreeSet<SocketAddr>>),
     stop: &AtomicBool,
 ) {
     let mut numbers = BTreeMap::new();
@@ -81,6 +89,7 @@ fn run(
     let mut buffer = vec![0; 65_535];
     while !stop.load(Ordering::Relaxed) {
         if let Ok((length, source)) = sip.recv_from(&mut buffer) {
+            sources.lock().unwrap().insert(source);
             carrier.handle(now(), Input::Sip { source, bytes: &buffer[..length] }, &mut out);
         }
         if carrier.next_timeout().is_some_and(|due| due <= now()) {

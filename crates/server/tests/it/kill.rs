@@ -39,15 +39,16 @@ type Accepted = Arc<Mutex<BTreeMap<i64, String>>>;
 
 fn survive(database: String) {
     let far_end = FarEnd::start(1_500);
-    let pace = |max_cps: u32| {
-        config(&format!(
+    let pace = |shards: u32, max_cps: u32| {
+        let trunk = format!(
             "[[trunk]]\nname = 'far'\naddress = '{}'\nmax_channels = 400\nmax_cps = {max_cps}\n",
             far_end.address
-        ))
+        );
+        config(&trunk).replace("[sip]\n", &format!("[sip]\nshards = {shards}\n"))
     };
     // Every kill finds calls in every state, and most sends still waiting.
     let mut platform =
-        Platform::start(Options { config: pace(20), database, ..Options::default() });
+        Platform::start(Options { config: pace(2, 20), database, ..Options::default() });
     let customer = platform.customer(CREDIT);
     let message = platform.upload(&customer, &rising_tone(3_200));
     let accepted = Accepted::default();
@@ -67,9 +68,9 @@ fn survive(database: String) {
             platform.kill_while_starting(Duration::from_millis(after_ms.into()));
             killed.count(&far_end);
         }
-        if killed.kills >= KILLS {
-            platform.configure(pace(200));
-        }
+        // Each process has another number of shards than the one before.
+        let max_cps = if killed.kills < KILLS { 20 } else { 200 };
+        platform.configure(pace(1 + killed.kills % 3, max_cps));
         let begun = now();
         platform.restart();
         start_ms = u32::try_from(begun.elapsed().as_millis()).unwrap();

@@ -27,6 +27,7 @@ mod recordings;
 mod registrations;
 mod rsipstack;
 mod sandbox;
+mod shards;
 mod shutdown;
 mod sipp;
 mod strangers;

@@ -21,6 +21,36 @@ pub fn number<T: TryFrom<u64>>(text: &[u8]) -> Option<T> {
     T::try_from(value).ok()
 }
 
+/// The values of a header field in the bytes of a message, up to its body: for who must know one
+/// field before the message is read. Nothing else is checked, and folded lines are not joined.
+pub(crate) fn values<'a>(
+    message: &'a [u8],
+    name: &'static [u8],
+    compact: &'static [u8],
+) -> impl Iterator<Item = &'a [u8]> {
+    let lines = memchr::memchr_iter(b'\n', message);
+    let mut begin = 0;
+    let lines = lines.map(move |end| {
+        let line = &message[begin..end];
+        begin = end + 1;
+        line
+    });
+    // The first is no field. Folded lines begin with white space and so have no name.
+    lines.skip(1).take_while(|line| !matches!(line, [] | [b'\r'])).filter_map(move |line| {
+        let colon = memchr::memchr(b':', line)?;
+        let found = line[..colon].trim_ascii_end();
+        let wanted = found.eq_ignore_ascii_case(name) || found.eq_ignore_ascii_case(compact);
+        wanted.then(|| trim(&line[colon + 1..]))
+    })
+}
+
+/// The Call-ID of a message that nobody has read yet, for who must know first whose it is. The
+/// message may turn out to be none.
+pub fn call_id(message: &[u8]) -> Option<&[u8]> {
+    let skip = message.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    values(&message[skip..], b"Call-ID", b"i").next()
+}
+
 /// Without white space at both ends, line ends included.
 pub fn trim(text: &[u8]) -> &[u8] {
     text.trim_ascii()

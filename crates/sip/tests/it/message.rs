@@ -1,6 +1,7 @@
 //! Reading and writing messages: what is printed reads back the same, nothing panics.
 
 use proptest::prelude::*;
+use sip::message::header::call_id;
 use sip::message::{Message, parse};
 use sip::{Endpoint, Headers, Limits, Malformed, Method, Name, NameAddr, Outputs, Request, Uri};
 
@@ -70,7 +71,8 @@ proptest! {
             | Message::Response(sip::Response { headers, .. })) = &mut message;
         headers.push(Name::ContentLength, body.len().to_string().as_bytes());
         prop_assert_eq!(&read, &message);
-        prop_assert_eq!(read.print(), printed);
+        prop_assert_eq!(read.print(), printed.clone());
+        prop_assert_eq!(call_id(&printed), Some(tag.as_bytes()));
     }
 
     /// No bytes make the parser or an endpoint panic, and what is sent is valid SIP.
@@ -194,4 +196,21 @@ fn addresses() {
     shown.write(&mut text);
     assert_eq!(text, b"\"a\\\"b\\\\c\" <sip:h>");
     assert_eq!(NameAddr::parse(&text, Name::To).unwrap(), shown);
+}
+
+/// Goal: whose a message is can be told before it is read, from any that could be read and from
+/// nothing in its body.
+#[test]
+fn the_call_id_is_found_before_the_message_is_read() {
+    for (message, expected) in [
+        (PLAIN, Some("x@y")),
+        ("SIP/2.0 200 OK\r\ni:  a-1@b \r\n\r\n", Some("a-1@b")),
+        ("\r\n\r\nSIP/2.0 200 OK\r\nCALL-id\t: a\r\nCall-ID: b\r\n\r\n", Some("a")),
+        ("SIP/2.0 200 OK\r\nTo: x\r\n\r\nCall-ID: body\r\n", None),
+        ("Call-ID: first\r\nTo: x\r\n\r\n", None),
+        ("SIP/2.0 200 OK\r\nX-Call-ID: a\r\nCall-ID", None),
+        ("", None),
+    ] {
+        assert_eq!(call_id(message.as_bytes()), expected.map(str::as_bytes), "{message}");
+    }
 }

@@ -48,6 +48,7 @@ pub async fn place(
         realm: String::from(app::phone::REALM),
         phone_digests: vec![engine::Algorithm::Md5],
         user_agent: String::from(crate::USER_AGENT),
+        call_id_prefix: String::new(),
         limits: Limits::default(),
     });
     let mut out = Outputs::default();

@@ -1,29 +1,28 @@
-//! One shard: a thread that owns an engine, its sockets and its flight recorder. It moves
-//! datagrams, commands and events and decides nothing.
+//! The thread of a shard: takes what has come, lets the engine do what is due, and sends.
 //!
 //! Order matters in one place: events go to the flight recorder before the datagrams of the same
 //! step leave, so a call is on record as dialled before its INVITE can reach anyone.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
 use engine::{
-    CallKey, Command, Engine, EngineConfig, Event, Hop, Input, Outputs, RtcpTransmit, RtpTransmit,
-    Transmit, Transport,
+    Command, Engine, EngineConfig, Hop, Input, Outputs, RtcpTransmit, RtpTransmit, Transmit,
+    Transport,
 };
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::time::TimeSpec;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
+use super::Reported;
+use super::inbox::{Commands, ShardCommand};
+use super::sorter::{Door, Sorter};
 use crate::backlog::EventBacklog;
 use crate::clock;
 use crate::flight_recorder::Recorder;
@@ -31,10 +30,8 @@ use crate::recordings::Tape;
 use crate::refusals::Refusals;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
-/// Commands that may wait for the shard; more is refused by the sender's side.
-const INBOX: usize = 16_384;
-/// Batches of events that may wait for the node before they do in the shard's backlog.
-const OUTBOX: usize = 4_096;
+/// Commands taken in one step, for the same reason as `SIP_PER_STEP`.
+const COMMANDS_PER_STEP: usize = 256;
 /// SIP datagrams taken in one step, so that a flood cannot starve the audio.
 const SIP_PER_STEP: usize = 256;
 /// How long datagrams may gather on the SIP socket once some were read, as a network card gathers
@@ -58,221 +55,6 @@ const IDLE_WAIT: Duration = Duration::from_millis(200);
 /// How often counters are published.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 
-/// What a shard can be told.
-pub enum ShardCommand {
-    /// For the engine.
-    Engine(Command),
-    /// A message came over a connection.
-    SipOver {
-        /// From whom.
-        peer: Hop,
-        /// The whole message.
-        bytes: Vec<u8>,
-        /// Its place among the messages that may wait; free again when it was handled.
-        permit: OwnedSemaphorePermit,
-    },
-    /// A connection is gone, or could not be made.
-    Disconnected {
-        /// With whom.
-        peer: Hop,
-    },
-    /// The call is settled: its place in the flight recorder is free.
-    Release(CallKey),
-    /// End the thread. Calls that are alive are left to recovery.
-    Stop,
-}
-
-/// Where a running shard takes its commands from; for whoever has something to say to it.
-#[derive(Clone)]
-pub struct Inbox {
-    queue: SyncSender<ShardCommand>,
-    wake: Arc<EventFd>,
-    /// Set when the thread has ended.
-    ended: Arc<AtomicBool>,
-}
-
-impl Inbox {
-    /// Hands a command over.
-    ///
-    /// # Errors
-    /// The command, when the shard is so far behind that its inbox is full, or has ended.
-    pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
-        // A place that becomes free is no hurry: the next command or packet wakes the shard.
-        let hurry = !matches!(command, ShardCommand::Release(_));
-        match self.queue.try_send(command) {
-            Ok(()) => {
-                if hurry {
-                    // A full counter wakes just as well.
-                    let _ = self.wake.write(1);
-                }
-                Ok(())
-            }
-            Err(TrySendError::Full(command) | TrySendError::Disconnected(command)) => Err(command),
-        }
-    }
-
-    /// Whether nobody takes commands any more.
-    pub fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
-    }
-}
-
-/// The other side of a running shard.
-pub struct Shard {
-    inbox: Inbox,
-    thread: Option<JoinHandle<()>>,
-    live: Arc<AtomicU64>,
-    /// Where peers reach its SIP socket.
-    pub sip_address: SocketAddr,
-}
-
-/// What a shard needs to start.
-pub struct ShardConfig {
-    /// Where SIP listens; the RTP sockets are bound to the same address.
-    pub listen: SocketAddr,
-    /// The address at which peers reach both.
-    pub advertised: IpAddr,
-    /// First RTP port, or 0 for free ones.
-    pub media_port_first: u16,
-    /// How many RTP sockets.
-    pub media_ports: u16,
-    /// Where messages for connections go; without it there are no connections.
-    pub connections: Option<mpsc::Sender<Transmit>>,
-    /// The port at which peers reach us over TLS, when they do.
-    pub tls_port: Option<u16>,
-    /// Completes the engine's configuration from the bound sockets.
-    pub engine: EngineConfig,
-}
-
-impl Shard {
-    /// Binds the sockets and starts the thread. Events come out of `events`.
-    ///
-    /// # Errors
-    /// A port is taken.
-    pub fn start(
-        config: ShardConfig,
-        recorder: Recorder,
-        tape: Option<Tape>,
-        events: mpsc::Sender<Vec<Event>>,
-    ) -> Result<Self> {
-        let listen = config.listen;
-        let sip = udp::bind(listen).with_context(|| format!("binding SIP at {listen}"))?;
-        udp::watch_errors(&sip).context("asking for ICMP errors of the SIP socket")?;
-        let port = sip.local_addr().context("asking for the SIP port")?.port();
-        let sip_address = SocketAddr::new(config.advertised, port);
-        let rtp = bind_media(&config)?;
-        let mut engine = config.engine;
-        engine.sip_local = sip_address;
-        engine.media_address = config.advertised;
-        engine.rtp_ports = rtp
-            .iter()
-            .map(|socket| Ok(socket.local_addr()?.port()))
-            .collect::<std::io::Result<_>>()
-            .context("asking for the media ports")?;
-        let (queue, commands) = sync_channel(INBOX);
-        let wake = Arc::new(wake_up()?);
-        let live = Arc::new(AtomicU64::new(0));
-        let (bell, count) = (Arc::clone(&wake), Arc::clone(&live));
-        let tls = config.tls_port.map(|port| SocketAddr::new(config.advertised, port));
-        let end = SetAtEnd::default();
-        let ended = Arc::clone(&end.0);
-        // Made inside the thread: the batches' headers hold pointers and stay where they are.
-        let work = move || {
-            let (_end, start) = (end, clock::instant());
-            let mut engine = Engine::new(engine);
-            if let Some(tls) = tls {
-                engine.reach(Transport::Tls, tls);
-            }
-            let worker = Worker {
-                engine: Guarded(engine),
-                connections: config.connections,
-                disconnected: BTreeSet::new(),
-                sip,
-                rtp: rtp.into_iter().map(|socket| RtpSocket { socket, read_at: start }).collect(),
-                recorder,
-                tape,
-                commands,
-                wake: bell,
-                events,
-                backlog: EventBacklog::default(),
-                report_at: None,
-                sender: BatchSender::new(),
-                receiver: BatchReceiver::new(udp::BATCH),
-                out: Outputs::default(),
-                sip_errors: false,
-                sip_waits: false,
-                sip_gathers_until: start,
-                woken: false,
-                undeliverable: BTreeSet::new(),
-                rtp_refused: Vec::new(),
-                live: count,
-                counters_due: start,
-                refusals: Refusals::new(start),
-            };
-            worker.run();
-        };
-        let thread = std::thread::Builder::new()
-            .name(String::from("shard"))
-            .spawn(work)
-            .context("starting the shard's thread")?;
-        let inbox = Inbox { queue, wake, ended };
-        Ok(Self { inbox, thread: Some(thread), live, sip_address })
-    }
-
-    /// Hands a command over.
-    ///
-    /// # Errors
-    /// The command, when the shard is so far behind that its inbox is full, or has ended.
-    pub fn send(&self, command: ShardCommand) -> std::result::Result<(), ShardCommand> {
-        self.inbox.send(command)
-    }
-
-    /// A way to it for others.
-    pub fn inbox(&self) -> Inbox {
-        self.inbox.clone()
-    }
-
-    /// How many calls are alive.
-    pub fn live_calls(&self) -> u64 {
-        self.live.load(Ordering::Relaxed)
-    }
-
-    /// Whether the thread has ended; only a bug ends it before [`Self::stop`].
-    pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
-    /// Ends the thread and waits for it.
-    pub fn stop(&mut self) {
-        while self.send(ShardCommand::Stop).is_err() && !self.has_ended() {
-            std::thread::yield_now();
-        }
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the shard's thread had panicked");
-        }
-    }
-}
-
-fn wake_up() -> Result<EventFd> {
-    EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
-        .context("making the shard's wake-up")
-}
-
-fn bind_media(config: &ShardConfig) -> Result<Vec<UdpSocket>> {
-    (0..config.media_ports)
-        .map(|n| {
-            let port = match config.media_port_first {
-                0 => 0,
-                first => first + n,
-            };
-            let address = SocketAddr::new(config.listen.ip(), port);
-            udp::bind(address).with_context(|| format!("binding media at {address}"))
-        })
-        .collect()
-}
-
 /// An engine whose bugs cost one input and at most one call, not the thread with all of them.
 struct Guarded(Engine);
 
@@ -289,48 +71,55 @@ impl Guarded {
     }
 }
 
-/// Tells that a thread has ended, however it did.
-#[derive(Default)]
-struct SetAtEnd(Arc<AtomicBool>);
-
-impl Drop for SetAtEnd {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// An RTP socket and when it was last read.
 struct RtpSocket {
     socket: UdpSocket,
     read_at: Instant,
 }
 
-struct Worker {
+/// What a shard is made of.
+pub(super) struct Parts {
+    pub(super) shard: usize,
+    pub(super) engine: EngineConfig,
+    /// Where peers reach us over TLS.
+    pub(super) tls: Option<SocketAddr>,
+    /// The SIP socket that all shards send through.
+    pub(super) sip: Arc<UdpSocket>,
+    pub(super) rtp: Vec<UdpSocket>,
+    /// What makes this shard the one that reads the SIP socket.
+    pub(super) sorter: Option<Arc<Sorter>>,
+    pub(super) connections: Option<mpsc::Sender<Transmit>>,
+    pub(super) recorder: Recorder,
+    pub(super) tape: Option<Tape>,
+    pub(super) commands: Commands,
+    pub(super) events: mpsc::Sender<Reported>,
+    pub(super) live: Arc<AtomicU64>,
+}
+
+/// The thread's own state.
+pub(super) struct Worker {
     engine: Guarded,
     connections: Option<mpsc::Sender<Transmit>>,
     /// Peers to whose connections a message of the last step could not be handed.
     disconnected: BTreeSet<Hop>,
-    sip: UdpSocket,
+    sip: Arc<UdpSocket>,
+    /// For the shard that reads the SIP socket.
+    door: Option<Door>,
     rtp: Vec<RtpSocket>,
     recorder: Recorder,
     /// Where recordings go; without one they are dropped.
     tape: Option<Tape>,
-    commands: Receiver<ShardCommand>,
-    wake: Arc<EventFd>,
-    events: mpsc::Sender<Vec<Event>>,
+    commands: Commands,
+    /// More commands wait than one step takes.
+    commands_wait: bool,
+    events: mpsc::Sender<Reported>,
     /// Events that the node was not told yet, and when it is to be told.
     backlog: EventBacklog,
     report_at: Option<Instant>,
     sender: BatchSender,
     receiver: BatchReceiver,
     out: Outputs,
-    /// ICMP errors wait at the SIP socket.
-    sip_errors: bool,
-    /// Datagrams wait on the SIP socket.
-    sip_waits: bool,
-    /// Until then the SIP socket wakes nobody.
-    sip_gathers_until: Instant,
-    /// Somebody has written to `wake`.
+    /// Somebody has written to the wake-up.
     woken: bool,
     /// Where datagrams of the last step could not be sent.
     undeliverable: BTreeSet<SocketAddr>,
@@ -338,11 +127,48 @@ struct Worker {
     rtp_refused: Vec<RtpTransmit>,
     live: Arc<AtomicU64>,
     counters_due: Instant,
+    totals: Totals,
     refusals: Refusals,
 }
 
 impl Worker {
-    fn run(mut self) {
+    /// To be called in the thread.
+    pub(super) fn new(parts: Parts) -> Self {
+        let now = clock::instant();
+        let mut engine = Engine::new(parts.engine);
+        if let Some(tls) = parts.tls {
+            engine.reach(Transport::Tls, tls);
+        }
+        let rtp = parts.rtp.into_iter().map(|socket| RtpSocket { socket, read_at: now });
+        Self {
+            engine: Guarded(engine),
+            connections: parts.connections,
+            disconnected: BTreeSet::new(),
+            sip: parts.sip,
+            door: parts.sorter.map(|sorter| Door::new(sorter, now)),
+            rtp: rtp.collect(),
+            recorder: parts.recorder,
+            tape: parts.tape,
+            commands: parts.commands,
+            commands_wait: false,
+            events: parts.events,
+            backlog: EventBacklog::of(parts.shard),
+            report_at: None,
+            sender: BatchSender::new(),
+            receiver: BatchReceiver::new(udp::BATCH),
+            out: Outputs::default(),
+            woken: false,
+            undeliverable: BTreeSet::new(),
+            rtp_refused: Vec::new(),
+            live: parts.live,
+            counters_due: now,
+            totals: Totals::default(),
+            refusals: Refusals::new(now),
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) {
         loop {
             let now = clock::instant();
             if !self.take_commands(now) {
@@ -368,11 +194,16 @@ impl Worker {
     fn take_commands(&mut self, now: Instant) -> bool {
         if std::mem::take(&mut self.woken) {
             // Whoever wrote to it meant the inbox; what is read from it has no meaning of its own.
-            let _ = self.wake.read();
+            let _ = self.commands.wake.read();
         }
-        loop {
-            match self.commands.try_recv() {
+        self.commands_wait = false;
+        for _ in 0..COMMANDS_PER_STEP {
+            match self.commands.queue.try_recv() {
                 Ok(ShardCommand::Engine(command)) => self.take_command(now, command),
+                Ok(ShardCommand::Sip { source, bytes, permit }) => {
+                    self.engine.handle(now, Input::Sip { source, bytes: &bytes }, &mut self.out);
+                    drop(permit);
+                }
                 Ok(ShardCommand::SipOver { peer, bytes, permit }) => {
                     let input = Input::SipOver { peer, bytes: &bytes };
                     self.engine.handle(now, input, &mut self.out);
@@ -381,11 +212,16 @@ impl Worker {
                 Ok(ShardCommand::Disconnected { peer }) => {
                     self.engine.handle(now, Input::Disconnected { peer }, &mut self.out);
                 }
+                Ok(ShardCommand::Undeliverable { destination }) => {
+                    self.undeliverable.insert(destination);
+                }
                 Ok(ShardCommand::Release(call)) => self.recorder.release(call),
                 Ok(ShardCommand::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }
         }
+        self.commands_wait = true;
+        true
     }
 
     fn take_command(&mut self, now: Instant, command: Command) {
@@ -400,10 +236,13 @@ impl Worker {
 
     /// Tells the engine what did not leave: first of all, so that no call ends without knowing.
     fn take_refused(&mut self, now: Instant) {
-        if std::mem::take(&mut self.sip_errors) {
+        if let Some(door) = &mut self.door
+            && std::mem::take(&mut door.errors)
+        {
             let undeliverable = &mut self.undeliverable;
             udp::take_errors(&self.sip, ERRORS_PER_STEP, |destination| {
                 undeliverable.insert(destination);
+                door.undeliverable(destination);
             });
         }
         while let Some(peer) = self.disconnected.pop_first() {
@@ -419,15 +258,16 @@ impl Worker {
     }
 
     fn take_sip(&mut self, now: Instant) {
-        if !self.sip_waits {
-            return;
-        }
+        let Some(door) = self.door.as_mut().filter(|door| door.waits) else { return };
         let (engine, out) = (&mut self.engine, &mut self.out);
         let taken = self.receiver.drain(&self.sip, SIP_PER_STEP, |source, bytes| {
-            engine.handle(now, Input::Sip { source, bytes }, out);
+            if !door.take(source, bytes) {
+                engine.handle(now, Input::Sip { source, bytes }, out);
+            }
         });
+        door.ring();
         if (1..SIP_PER_STEP).contains(&taken) {
-            self.sip_gathers_until = now + SIP_GATHERS;
+            door.gathers_until = now + SIP_GATHERS;
         }
     }
 
@@ -468,7 +308,7 @@ impl Worker {
         );
         send_rtp(&mut self.sender, &self.rtp, &self.out.rtp, &mut self.rtp_refused);
         send_rtcp(&mut self.sender, &self.rtp, &self.out.rtcp);
-        if let Some(tape) = &mut self.tape {
+        if let Some(tape) = &self.tape {
             tape.take(&mut self.out.recorded);
         }
         if !self.out.events.is_empty() {
@@ -511,47 +351,67 @@ impl Worker {
         }
     }
 
-    fn publish_counters(&self) {
-        for (name, value) in self.engine.0.counters() {
-            metrics::counter!("avanak_engine_total", "event" => name).absolute(value);
+    /// Adds what is new to the counters, which are those of all shards.
+    fn publish_counters(&mut self) {
+        for (name, total) in self.engine.0.counters() {
+            let more = self.totals.growth(name, total);
+            metrics::counter!("avanak_engine_total", "event" => name).increment(more);
         }
-        metrics::counter!("avanak_datagrams_sent_total").absolute(self.sender.sent);
-        metrics::counter!("avanak_datagrams_dropped_total").absolute(self.sender.dropped);
-        metrics::counter!("avanak_events_dropped_total").absolute(self.backlog.dropped());
-        metrics::counter!("avanak_recorder_failures_total").absolute(self.recorder.write_errors());
+        for (name, total) in [
+            ("avanak_datagrams_sent_total", self.sender.sent),
+            ("avanak_datagrams_dropped_total", self.sender.dropped),
+            ("avanak_events_dropped_total", self.backlog.dropped()),
+            ("avanak_recorder_failures_total", self.recorder.write_errors()),
+        ] {
+            metrics::counter!(name).increment(self.totals.growth(name, total));
+        }
     }
 
     /// Waits for a datagram, a command or the next thing that is due.
     fn wait(&mut self) {
         let now = clock::instant();
-        let longest = if !self.undeliverable.is_empty() || !self.disconnected.is_empty() {
+        let hurried = !self.undeliverable.is_empty() || !self.disconnected.is_empty();
+        let longest = if hurried || self.commands_wait {
             Duration::ZERO
         } else if self.engine.0.live_calls() > 0 {
             RTP_UNREAD
         } else {
             IDLE_WAIT
         };
-        let gathers = now < self.sip_gathers_until;
-        let due = [self.engine.0.next_timeout(), self.report_at]
-            .into_iter()
-            .chain([gathers.then_some(self.sip_gathers_until)])
-            .flatten()
-            .min();
+        let gathers_until =
+            self.door.as_ref().map(|door| door.gathers_until).filter(|until| now < *until);
+        let due = [self.engine.0.next_timeout(), self.report_at, gathers_until];
+        let due = due.into_iter().flatten().min();
         let wait = due.map_or(longest, |due| due.saturating_duration_since(now).min(longest));
         let timeout = TimeSpec::from_duration(wait);
         let mut descriptors = [
-            PollFd::new(self.wake.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.commands.wake.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.sip.as_fd(), PollFlags::POLLIN),
         ];
-        let watched = if gathers { 1 } else { 2 };
+        let gathers = gathers_until.is_some();
+        let watched = if gathers || self.door.is_none() { 1 } else { 2 };
         // An interrupted wait is a short one.
         let _ = ppoll(&mut descriptors[..watched], Some(timeout), None);
         let [wake, sip] = descriptors.map(|descriptor| descriptor.revents());
         let told = |revents: Option<PollFlags>, what| revents.is_some_and(|all| all.contains(what));
-        self.sip_errors = told(sip, PollFlags::POLLERR);
-        // Whatever has woken it, what has gathered is read on the way.
-        self.sip_waits = gathers || told(sip, PollFlags::POLLIN);
         self.woken = told(wake, PollFlags::POLLIN);
+        if let Some(door) = &mut self.door {
+            door.errors = told(sip, PollFlags::POLLERR);
+            // Whatever has woken it, what has gathered is read on the way.
+            door.waits = gathers || told(sip, PollFlags::POLLIN);
+        }
+    }
+}
+
+/// How much of each total was published.
+#[derive(Default)]
+struct Totals(BTreeMap<&'static str, u64>);
+
+impl Totals {
+    /// How much a total has grown since it was asked for the last time.
+    fn growth(&mut self, name: &'static str, total: u64) -> u64 {
+        let before = self.0.insert(name, total).unwrap_or(0);
+        total.saturating_sub(before)
     }
 }
 
@@ -588,9 +448,4 @@ fn send_rtcp(sender: &mut BatchSender, sockets: &[RtpSocket], reports: &[RtcpTra
         });
         sender.send(socket, datagrams, |_, _| {});
     }
-}
-
-/// A channel for the events of a shard.
-pub fn event_channel() -> (mpsc::Sender<Vec<Event>>, mpsc::Receiver<Vec<Event>>) {
-    mpsc::channel(OUTBOX)
 }

@@ -1,0 +1,239 @@
+//! The shards: threads that own an engine, its RTP sockets and its part of the flight recorder
+//! each. A call never leaves its shard, so there are no locks. They move datagrams, commands and
+//! events and decide nothing.
+//!
+//! All send through one SIP socket, which the first of them reads for all
+//! (docs/decisions/0026-shards-share-the-sip-address.md).
+
+mod inbox;
+mod sorter;
+mod worker;
+
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, Result};
+use engine::{EngineConfig, Event, Limits, Transmit};
+use tokio::sync::mpsc;
+
+pub use inbox::{Inbox, ShardCommand};
+pub use sorter::Sorter;
+
+use crate::clock;
+use crate::flight_recorder::Recorder;
+use crate::recordings::Tape;
+use crate::udp;
+use worker::{Parts, Worker};
+
+/// Batches of events that may wait for the node before they do in a shard's backlog.
+const OUTBOX: usize = 4_096;
+
+/// The shard that has phones, registrations, checks of trunks, and calls that come in.
+pub const FIRST: usize = 0;
+
+/// What a shard tells the node.
+#[derive(Debug)]
+pub struct Reported {
+    /// Which shard.
+    pub shard: usize,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+/// A channel for the events of shards.
+pub fn event_channel() -> (mpsc::Sender<Reported>, mpsc::Receiver<Reported>) {
+    mpsc::channel(OUTBOX)
+}
+
+/// What shards need to start.
+pub struct ShardsConfig {
+    /// How many.
+    pub shards: usize,
+    /// Where SIP listens; the RTP sockets are bound to the same address.
+    pub listen: SocketAddr,
+    /// The address at which peers reach both.
+    pub advertised: IpAddr,
+    /// What stands behind the `@` of the Call-IDs of our calls.
+    pub host: String,
+    /// First RTP port, or 0 for free ones.
+    pub media_port_first: u16,
+    /// How many RTP sockets they have in all; at least one each.
+    pub media_ports: u16,
+    /// Where messages for connections go; without it there are no connections.
+    pub connections: Option<mpsc::Sender<Transmit>>,
+    /// The port at which peers reach us over TLS, when they do.
+    pub tls_port: Option<u16>,
+    /// Completed from the bound sockets, with a fresh secret for each shard and its share of the
+    /// calls.
+    pub engine: EngineConfig,
+}
+
+impl ShardsConfig {
+    /// How many calls each shard has room for.
+    pub fn calls_each(&self) -> usize {
+        self.engine.limits.calls.div_ceil(self.shards)
+    }
+
+    fn engine_of(
+        &self,
+        shard: usize,
+        sip_local: SocketAddr,
+        rtp: &[UdpSocket],
+    ) -> Result<EngineConfig> {
+        let ports = rtp.iter().map(|socket| Ok(socket.local_addr()?.port()));
+        Ok(EngineConfig {
+            sip_local,
+            media_address: self.advertised,
+            rtp_ports: ports
+                .collect::<std::io::Result<_>>()
+                .context("asking for the media ports")?,
+            // Two engines with one secret would draw the same tags and branches.
+            fresh_secret: clock::random_secret(),
+            call_id_prefix: node::shard_prefix(shard),
+            limits: Limits { calls: self.calls_each(), ..self.engine.limits },
+            ..self.engine.clone()
+        })
+    }
+}
+
+/// A running shard.
+struct Shard {
+    inbox: Inbox,
+    thread: Option<JoinHandle<()>>,
+    live: Arc<AtomicU64>,
+}
+
+/// The other side of running shards.
+pub struct Shards {
+    running: Vec<Shard>,
+    sorter: Arc<Sorter>,
+    /// Where peers reach the SIP socket.
+    pub sip_address: SocketAddr,
+}
+
+impl Shards {
+    /// Binds the sockets and starts the threads. Events come out of `events`.
+    ///
+    /// # Errors
+    /// A port is taken.
+    pub fn start(
+        config: &ShardsConfig,
+        recorder: Recorder,
+        tape: Option<&Tape>,
+        events: &mpsc::Sender<Reported>,
+    ) -> Result<Self> {
+        let listen = config.listen;
+        let sip = udp::bind(listen).with_context(|| format!("binding SIP at {listen}"))?;
+        udp::watch_errors(&sip).context("asking for ICMP errors of the SIP socket")?;
+        let port = sip.local_addr().context("asking for the SIP port")?.port();
+        let sip_address = SocketAddr::new(config.advertised, port);
+        let sip = Arc::new(sip);
+        let mut media = bind_media(config)?;
+        let each = u32::try_from(config.calls_each()).context("so many calls at once")?;
+        let mut ends = Vec::new();
+        let mut inboxes = Vec::new();
+        for recorder in recorder.split(config.shards, each) {
+            let (inbox, commands) = inbox::inbox()?;
+            inboxes.push(inbox);
+            ends.push((recorder, commands));
+        }
+        let sorter = Arc::new(Sorter::new(inboxes, config.host.clone()));
+        let mut running = Vec::new();
+        for (shard, (recorder, commands)) in ends.into_iter().enumerate() {
+            let share = media.len() / (config.shards - shard);
+            let rtp: Vec<UdpSocket> = media.drain(..share).collect();
+            let live = Arc::new(AtomicU64::new(0));
+            let inbox = sorter.inboxes()[shard].clone();
+            let parts = Parts {
+                shard,
+                engine: config.engine_of(shard, sip_address, &rtp)?,
+                tls: config.tls_port.map(|port| SocketAddr::new(config.advertised, port)),
+                sip: Arc::clone(&sip),
+                rtp,
+                sorter: (shard == FIRST).then(|| Arc::clone(&sorter)),
+                connections: config.connections.clone(),
+                recorder,
+                tape: tape.cloned(),
+                commands,
+                events: events.clone(),
+                live: Arc::clone(&live),
+            };
+            // Made inside the thread: the batches' headers hold pointers and stay where they are.
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{shard}"))
+                .spawn(move || Worker::new(parts).run())
+                .context("starting a shard's thread")?;
+            running.push(Shard { inbox, thread: Some(thread), live });
+        }
+        Ok(Self { running, sorter, sip_address })
+    }
+
+    /// Hands a command over.
+    ///
+    /// # Errors
+    /// The command, when the shard is so far behind that its inbox is full, or has ended.
+    pub fn send(
+        &self,
+        shard: usize,
+        command: ShardCommand,
+    ) -> std::result::Result<(), ShardCommand> {
+        self.running[shard].inbox.send(command)
+    }
+
+    /// A way to them for whoever receives SIP.
+    pub fn sorter(&self) -> Arc<Sorter> {
+        Arc::clone(&self.sorter)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// How many calls are alive in each.
+    pub fn live_calls(&self) -> impl Iterator<Item = u64> {
+        self.running.iter().map(|shard| shard.live.load(Ordering::Relaxed))
+    }
+
+    /// Whether one of the threads has ended; only a bug ends it before [`Self::stop`].
+    pub fn has_ended(&self) -> bool {
+        self.running.iter().any(Shard::has_ended)
+    }
+
+    /// Ends the threads and waits for them.
+    pub fn stop(&mut self) {
+        self.running.iter_mut().for_each(Shard::stop);
+    }
+}
+
+impl Shard {
+    fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    fn stop(&mut self) {
+        while self.inbox.send(ShardCommand::Stop).is_err() && !self.has_ended() {
+            std::thread::yield_now();
+        }
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a shard's thread had panicked");
+        }
+    }
+}
+
+fn bind_media(config: &ShardsConfig) -> Result<Vec<UdpSocket>> {
+    (0..config.media_ports)
+        .map(|n| {
+            let port = match config.media_port_first {
+                0 => 0,
+                first => first + n,
+            };
+            let address = SocketAddr::new(config.listen.ip(), port);
+            udp::bind(address).with_context(|| format!("binding media at {address}"))
+        })
+        .collect()
+}
