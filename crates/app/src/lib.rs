@@ -10,6 +10,7 @@ pub mod dialing;
 mod error;
 mod live;
 pub mod message;
+pub mod one_time_code;
 pub mod phone;
 pub mod ports;
 mod prices;

@@ -10,6 +10,7 @@ pub mod dialer;
 mod id;
 pub mod message;
 pub mod network;
+pub mod one_time_code;
 mod phone_number;
 pub mod quick_send;
 mod time;

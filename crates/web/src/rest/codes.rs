@@ -3,6 +3,7 @@
 
 use app::campaign::{CreateRefusal, StartRefusal};
 use app::message::{SpeechRefusal, UploadRefusal};
+use app::one_time_code::CodeRefusal;
 use app::quick_send::TextRefusal;
 use domain::access::AccessRefusal;
 use domain::quick_send::Refusal as SendRefusal;
@@ -11,6 +12,7 @@ use domain::quick_send::Refusal as SendRefusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     AccountStatus,
+    SendOtp,
     UploadMessageBase64,
     GenerateTts,
     GetMessage,
@@ -31,8 +33,9 @@ pub(crate) enum Method {
 
 impl Method {
     /// Every method.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::AccountStatus,
+        Self::SendOtp,
         Self::UploadMessageBase64,
         Self::GenerateTts,
         Self::GetMessage,
@@ -55,6 +58,7 @@ impl Method {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AccountStatus => "AccountStatus",
+            Self::SendOtp => "SendOTP",
             Self::UploadMessageBase64 => "UploadMessageBase64",
             Self::GenerateTts => "GenerateTTS",
             Self::GetMessage => "GetMessage",
@@ -86,7 +90,9 @@ impl Method {
             | Self::GenerateTts
             | Self::QuickSendWithTts
             | Self::CreateCampaign => true,
-            Self::AccountStatus
+            // What it says was spoken before, but for the first time, and nobody waits for a code.
+            Self::SendOtp
+            | Self::AccountStatus
             | Self::GetMessage
             | Self::DownloadMessage
             | Self::DeleteMessage
@@ -105,7 +111,7 @@ impl Method {
     /// The code for a failure of ours in this method, whose reason only the log knows.
     pub(crate) fn failure_code(self) -> i32 {
         match self {
-            Self::UploadMessageBase64 => -500,
+            Self::UploadMessageBase64 | Self::SendOtp => -500,
             Self::GenerateTts => -2,
             Self::QuickSendWithTts => -9,
             Self::AccountStatus
@@ -128,6 +134,7 @@ impl Method {
     /// The refusals of this method beside those of access; empty where `null` or `false` says it.
     pub(crate) fn rows(self) -> &'static [Row] {
         match self {
+            Self::SendOtp => SEND_OTP,
             Self::UploadMessageBase64 => UPLOAD,
             Self::GenerateTts => SPEECH,
             Self::QuickSend => QUICK_SEND,
@@ -237,6 +244,17 @@ code_table! {
     EmptyText => -10 "There is no text.",
     RepeatedTooOften => -11 "The number was sent to too often within the operator's interval.",
     RecordingNotPermitted => -72 "The account may not record callees.",
+}
+
+code_table! {
+    /// Codes of SendOTP.
+    send_otp(CodeRefusal), SEND_OTP;
+    LengthNotAllowed => -5 "`Length`, or the code in `OptionalCode`, is not 4 to 8 digits.",
+    Disabled => -25 "Sends are switched off.",
+    WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
+    TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
+    InsufficientCredit => -3 "The balance does not cover the speech and the call.",
+    NotSpoken => -20 "The speech engine made nothing of use.",
 }
 
 code_table! {

@@ -8,6 +8,7 @@ mod dispositions_page;
 mod errors_page;
 mod fa;
 mod message;
+mod one_time_code;
 mod params;
 mod quick_send;
 mod reply;
@@ -157,6 +158,7 @@ async fn dispatch(
     let app = &*web.app;
     match method {
         Method::AccountStatus => Ok(account_status::account_status(caller)),
+        Method::SendOtp => one_time_code::send(app, caller, params).await,
         Method::UploadMessageBase64 => message::upload(app, caller, params).await,
         Method::GenerateTts => message::generate(app, caller, params).await,
         Method::GetMessage => message::get(app, caller, params).await,

@@ -6,9 +6,9 @@ mod client;
 mod codes;
 mod docs;
 mod hostile;
+mod one_time_code;
 mod probes;
 mod rest;
 mod serving;
 #[path = "../../../app/tests/it/world.rs"]
-#[expect(dead_code, reason = "the tests of `app` use more of it")]
 mod world;
