@@ -77,8 +77,8 @@ pub async fn list(
     reads.query(sql, values![account, before, limit]).await?.iter().map(message).collect()
 }
 
-/// The account's gallery, the newest first: at most `limit` messages after the first `skip`, and how
-/// many there are. What was made for one send alone has no title and is not in it.
+/// The account's gallery, the newest first: at most `limit` messages after the first `skip`, and
+/// how many there are. What was made for one send alone has no title and is not in it.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
