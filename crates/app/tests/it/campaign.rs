@@ -104,6 +104,7 @@ impl Stage {
                 hold: job.hold,
                 meaning: Meaning::Decided(disposition),
                 record,
+                ladder: None,
                 ended_at: now,
             };
             dialing::settle(app, vec![call]).await.unwrap();

@@ -15,7 +15,7 @@ mod slot;
 use std::collections::BTreeMap;
 
 use app::dialing::NodeStamp;
-use engine::{CallKey, Cause, Event, Keys, Outcome, Refusal, RtpSummary, Timeline};
+use engine::{CallKey, Cause, Event, Keys, Ladder, Outcome, Refusal, RtpSummary, Timeline};
 
 pub use slot::{Phase, RecordedCall, SLOT_BYTES, SlotImage};
 
@@ -309,5 +309,6 @@ pub(crate) fn refused(clip_ms: u32) -> Outcome {
         timeline: Timeline::default(),
         rtp: RtpSummary::default(),
         codec: None,
+        ladder: Ladder::default(),
     }
 }

@@ -422,6 +422,7 @@ pub fn heard_out() -> Outcome {
         },
         rtp: RtpSummary::default(),
         codec: Some(engine::Codec::Pcma),
+        ladder: engine::Ladder::default(),
     }
 }
 

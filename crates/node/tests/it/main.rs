@@ -9,4 +9,5 @@ mod fixture;
 mod orphans;
 mod recovering;
 mod settling;
+mod stories;
 mod trunks;

@@ -9,7 +9,7 @@ use super::session_timer::{min_se, names};
 use super::table::{
     Ack, Acknowledging, ClientMachine, ClientTransaction, Due, Owner, Plain, ServerMachine,
 };
-use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason};
+use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason, Timer};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
 use crate::message::{Name, NameAddr, Response, Writer, header};
@@ -178,9 +178,10 @@ impl Endpoint {
             Heard::FinalAgain => {
                 self.counters.retransmits_in += 1;
                 let transaction = self.clients.get(&key);
-                let again = transaction.and_then(|t| Some((t.peer, t.datagram.clone()?)));
-                if let Some((peer, ack)) = again {
-                    self.transmit(peer, &ack, out);
+                let again =
+                    transaction.and_then(|t| Some((t.peer, t.datagram.clone()?, t.traced_ack())));
+                if let Some((peer, ack, traced)) = again {
+                    self.transmit_ack(traced, peer, &ack, out);
                 }
             }
             Heard::Absorbed => {}
@@ -218,12 +219,13 @@ impl Endpoint {
         let Some(transaction) = self.clients.get_mut(&key) else { return };
         transaction.datagram = None;
         let (owner, cseq) = (transaction.owner, transaction.cseq);
+        let traced = transaction.traced_ack();
         let Some(invite) = &mut transaction.invite else { return };
         let tag = response.headers.get(Name::To).and_then(header::tag).unwrap_or_default();
         if let Some(ack) = invite.acks.iter().find(|ack| *ack.remote_tag == *tag) {
             let (destination, datagram) = (ack.destination, Arc::clone(&ack.datagram));
             self.counters.retransmits_in += 1;
-            self.transmit(destination, &datagram, out);
+            self.transmit_ack(traced, destination, &datagram, out);
             return;
         }
         if invite.acks.len() >= crate::limits::MAX_FORKS {
@@ -246,7 +248,7 @@ impl Endpoint {
             destination: dialog.destination,
             datagram: Arc::clone(&datagram),
         });
-        self.transmit(dialog.destination, &datagram, out);
+        self.transmit_ack(traced, dialog.destination, &datagram, out);
         if let Some((id, _)) = self.calling(owner, key) {
             self.answered(now, id, dialog, response, out);
         } else if within {
@@ -342,7 +344,8 @@ impl Endpoint {
         let ack: Arc<[u8]> = writer.finish(b"").into();
         transaction.datagram = Some(Arc::clone(&ack));
         let (peer, owner) = (transaction.peer, transaction.owner);
-        self.transmit(peer, &ack, out);
+        let traced = transaction.traced_ack();
+        self.transmit_ack(traced, peer, &ack, out);
         let Some((id, _)) = self.calling(owner, key) else {
             return self.reinvite_heard(now, owner, response, out);
         };
@@ -375,6 +378,7 @@ impl Endpoint {
     pub(super) fn ring_timeout(&mut self, now: Instant, id: LegId, out: &mut Outputs) {
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.ring = None;
+            self.trace_timer(id, Timer::Ring, out);
             self.cancel(now, id, Why::RingTimeout, out);
         }
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Config;
+use super::trace::Asked;
 use crate::dialog::{Dialog, Origin};
 use crate::message::{Headers, Name, Request, Via, Writer, header, literal};
 use crate::token::Token;
@@ -205,6 +206,8 @@ impl Composer {
 
 /// What every response to one request repeats of it (RFC 3261 §8.2.6.2), and where it goes.
 pub(super) struct ReplyHead {
+    /// Which request it was, for those who keep the story of its call.
+    pub(super) asked: Asked,
     /// Where the request came from.
     pub(super) source: Hop,
     pub(super) destination: Hop,
@@ -250,7 +253,8 @@ impl ReplyHead {
             Transport::Udp => (Hop::udp(sent_by), sent_by),
             _ => (source, sent_by),
         };
-        Self { source, destination, fallback, fields, to, tag, record_routes }
+        let asked = Asked::of(request);
+        Self { asked, source, destination, fallback, fields, to, tag, record_routes }
     }
 }
 

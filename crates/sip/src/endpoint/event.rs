@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{LegId, RequestId, ServerRequest};
+use super::{LegId, RequestId, ServerRequest, Trace};
 use crate::dialog::DialogSnapshot;
 use crate::message::{Request, Response};
 use crate::transport::Transport;
@@ -25,6 +25,8 @@ pub struct Outputs {
     pub transmits: Vec<Transmit>,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// The messages of calls, in order, once [`super::Endpoint::trace_calls`] asked for them.
+    pub traces: Vec<Trace>,
 }
 
 /// Who did something.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::compose::ReplyHead;
-use super::{Endpoint, Failure, LegId, Outputs, RequestId, Transmit};
+use super::{Endpoint, Failure, LegId, Outputs, Party, RequestId, Timer, Transmit};
 use crate::dialog::{Dialog, Origin};
 use crate::message::{Name, Request, Via, header};
 use crate::token::{COOKIE, Key};
@@ -192,6 +192,7 @@ impl Endpoint {
         out: &mut Outputs,
     ) {
         if let Some(datagram) = transaction.datagram.clone() {
+            self.trace(transaction.traced(Party::Us, 0), out);
             self.transmit(transaction.peer, &datagram, out);
         }
         self.clients.insert(key, transaction);
@@ -282,12 +283,15 @@ impl Endpoint {
         match transaction.machine.expire(now) {
             Expired::Resend => {
                 if let Some(datagram) = transaction.datagram.clone() {
-                    let peer = transaction.peer;
+                    let (peer, traced) = (transaction.peer, transaction.traced(Party::Us, 0));
+                    self.trace(traced, out);
                     self.counters.retransmits_out += 1;
                     self.transmit(peer, &datagram, out);
                 }
             }
             Expired::TimedOut => {
+                let traced = transaction.traced_timer();
+                self.trace(traced, out);
                 self.counters.timeouts += 1;
                 return self.give_up_client(now, key, out);
             }
@@ -354,6 +358,7 @@ impl Endpoint {
                 self.servers.remove(&key);
                 self.counters.unacknowledged += 1;
                 if let Some(leg) = leg {
+                    self.trace_timer(leg, Timer::H, out);
                     self.never_acknowledged(now, leg, key, out);
                 }
                 return;

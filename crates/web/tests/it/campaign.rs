@@ -80,6 +80,7 @@ async fn the_numbers_of_a_campaign_tell_what_became_of_them() {
         hold: jobs[0].hold,
         meaning: app::dialing::Meaning::Decided(Disposition::Delivered),
         record,
+        ladder: None,
         ended_at: world.app.now(),
     };
     app::dialing::settle(&world.app, vec![call]).await.unwrap();
