@@ -325,7 +325,7 @@ impl Call {
         &mut self,
         now: Instant,
         sdp: Option<Vec<u8>>,
-        dialog: Box<DialogSnapshot>,
+        dialog: Arc<DialogSnapshot>,
         wires: &mut Wires,
     ) {
         if self.phase != Phase::Calling {

@@ -13,6 +13,7 @@
 //! | answered | never called again: hung up, charged for what was recorded as heard |
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use app::Failure;
 use app::dialing::{EndedCall, Ladder, NodeStamp, OpenAttempt, Orphan, PhoneContact};
@@ -41,7 +42,7 @@ pub(crate) enum Remedy {
     /// It may be up: end it on the wire, then settle it.
     Abandon {
         /// Its dialog, when it was answered.
-        dialog: Option<Box<DialogSnapshot>>,
+        dialog: Option<Arc<DialogSnapshot>>,
         /// How it is settled.
         ended: Box<EndedCall>,
     },

@@ -85,7 +85,7 @@ async fn a_recovered_call_says_what_was_known() {
             Recovered::Dialled | Recovered::Unrecorded => None,
         };
         if let Some(event) = event {
-            world.recorder.as_mut().unwrap().note(&event);
+            world.recorder.as_mut().unwrap().note([&event]);
         }
         world.kill();
         world.start().await;

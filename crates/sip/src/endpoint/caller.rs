@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compose::Composer;
 use super::leg::{Calling, Ending, Leg, Outcome, State, Why};
 use super::session_timer::{min_se, names};
 use super::table::{
@@ -12,7 +11,7 @@ use super::table::{
 use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason, Timer};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
-use crate::message::{Name, NameAddr, Response, Writer, header};
+use crate::message::{Name, NameAddr, Response, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
 use crate::transport::{Hop, Transport};
@@ -45,8 +44,7 @@ impl Endpoint {
             .branch
             .as_deref()
             .map_or_else(|| self.tokens.branch(), |branch| token_only(branch.as_bytes()));
-        let call_id: Box<[u8]> =
-            invite.call_id.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+        let call_id = only(invite.call_id.as_bytes(), |byte| !byte.is_ascii_whitespace());
         let dialog_key = self.dialog_key(&call_id, &tag);
         let key = self.client_key(&branch, b"INVITE");
         if self.dialogs.contains_key(&dialog_key) || self.clients.contains_key(&key) {
@@ -296,7 +294,7 @@ impl Endpoint {
         let sdp = early_sdp.or_else(|| response.sdp().map(<[u8]>::to_vec));
         leg.described = calling.sdp.into();
         leg.takes_update = takes_update(response);
-        let snapshot = Box::new(leg.dialog.snapshot());
+        let snapshot = Arc::new(leg.dialog.snapshot());
         let gone = calling.early_bye.filter(|(tag, _)| **tag == *leg.dialog.remote_tag);
         out.events.push(Event::Answered { leg: id, sdp, dialog: snapshot });
         match gone {
@@ -402,7 +400,7 @@ impl Endpoint {
         let key = calling.transaction;
         let (branch, cseq) = (calling.branch.clone(), leg.dialog.local_cseq);
         let reason = calling.cancel.and_then(Why::reason);
-        let bytes = cancel_of(&self.composer, &leg.dialog.origin, &branch, cseq, reason);
+        let bytes = self.composer.cancel(&leg.dialog.origin, &branch, cseq, reason);
         let peer = leg.dialog.origin.destination;
         if let Some(transaction) = self.clients.get_mut(&key)
             && let ClientMachine::Invite(machine) = &mut transaction.machine
@@ -428,7 +426,7 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let cseq = leg.dialog.next_cseq();
         let (mut writer, uri) = self.composer.in_dialog(&leg.dialog, b"BYE", &branch, cseq);
-        write_reason(&mut writer, reason);
+        writer.reason(reason.map(|reason| reason.q850));
         let session = leg.session.as_mut();
         writer.raw(&[&authorization(session, b"BYE", &uri, b"", &cnonce)]);
         let bytes = writer.finish(b"");
@@ -557,37 +555,22 @@ pub(super) fn authorization(
     lines
 }
 
-fn write_reason(writer: &mut Writer, reason: Option<Reason>) {
-    if let Some(reason) = reason {
-        writer.raw(&[b"Reason: Q.850;cause="]);
-        writer.number(u64::from(reason.q850));
-        writer.raw(&[b"\r\n"]);
-    }
-}
-
-/// The CANCEL of an INVITE, which repeats its branch and number (§9.1).
-pub(super) fn cancel_of(
-    composer: &Composer,
-    origin: &Origin,
-    branch: &[u8],
-    cseq: u32,
-    reason: Option<Reason>,
-) -> Vec<u8> {
-    let mut writer = composer.initial(origin, b"CANCEL", branch, cseq, None);
-    write_reason(&mut writer, reason);
-    writer.finish(b"")
-}
-
 /// Only the bytes that may stand in a token: our own callers, too, cannot break a line.
 fn token_only(text: &[u8]) -> Box<[u8]> {
-    text.iter().copied().filter(|byte| header::is_token(&[*byte])).collect()
+    only(text, |byte| header::is_token(&[byte]))
+}
+
+/// The bytes that may stand, in one piece of memory.
+fn only(text: &[u8], may_stand: impl Fn(u8) -> bool) -> Box<[u8]> {
+    let mut kept = Vec::with_capacity(text.len());
+    kept.extend(text.iter().copied().filter(|byte| may_stand(*byte)));
+    kept.into()
 }
 
 /// An address as a From value with `tag` in place of whatever parameters it had.
 pub(super) fn with_tag(address: &NameAddr, tag: &[u8]) -> Box<[u8]> {
     let mut value = Vec::with_capacity(96);
-    let plain = NameAddr { params: Vec::new(), ..address.clone() };
-    plain.write(&mut value);
+    address.write_plain(&mut value);
     value.extend_from_slice(b";tag=");
     value.extend_from_slice(tag);
     value.into()

@@ -1,6 +1,7 @@
 //! What an endpoint tells its owner.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::{LegId, RequestId, ServerRequest, Trace};
 use crate::dialog::DialogSnapshot;
@@ -87,7 +88,7 @@ pub enum Event {
         /// The answer; `None` when the 200 carried no session description.
         sdp: Option<Vec<u8>>,
         /// What [`super::Endpoint::abandon`] needs should this process die.
-        dialog: Box<DialogSnapshot>,
+        dialog: Arc<DialogSnapshot>,
     },
     /// The peer offers anew (re-INVITE, UPDATE, or PRACK before the answer): answer with
     /// [`super::Endpoint::answer_reoffer`] or refuse with [`super::Endpoint::refuse_reoffer`].

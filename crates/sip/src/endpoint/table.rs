@@ -2,15 +2,16 @@
 //! happens when time passes.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::compose::ReplyHead;
 use super::{Endpoint, Failure, LegId, Outputs, Party, RequestId, Timer, Transmit};
 use crate::dialog::{Dialog, Origin};
 use crate::message::{Name, Request, Via, header};
 use crate::token::{COOKIE, Key};
-use crate::transaction::Timers;
-use crate::transaction::{Client, ClientInvite, Expired, Handle, Heard, Server, ServerInvite};
+use crate::transaction::{
+    Client, ClientInvite, Expired, Handle, Heard, LINGER_SLACK, Server, ServerInvite, Timers,
+};
 use crate::transport::Hop;
 
 /// What a timer wakes.
@@ -64,6 +65,13 @@ impl ClientMachine {
         match self {
             Self::Invite(machine) => machine.next_timeout(),
             Self::Other(machine) => machine.next_timeout(),
+        }
+    }
+
+    fn lingers(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.lingers(),
+            Self::Other(machine) => machine.lingers(),
         }
     }
 
@@ -129,14 +137,25 @@ pub(super) struct ServerTransaction {
     pub(super) armed: Option<Handle>,
 }
 
-fn rearm(timers: &mut Timers<Due>, armed: &mut Option<Handle>, at: Option<Instant>, due: Due) {
-    if armed.map(|handle| handle.at()) == at {
+/// Sets the timer of a transaction that is due at `at`, or is kept until about then.
+fn rearm(
+    timers: &mut Timers<Due>,
+    armed: &mut Option<Handle>,
+    (at, lingers): (Option<Instant>, bool),
+    due: Due,
+) {
+    let slack = if lingers { LINGER_SLACK } else { Duration::ZERO };
+    let stands = match (&armed, at) {
+        (Some(handle), Some(at)) => (at..=at + slack).contains(&handle.at()),
+        (armed, at) => armed.is_none() && at.is_none(),
+    };
+    if stands {
         return;
     }
     if let Some(handle) = armed.take() {
         timers.cancel(handle);
     }
-    *armed = at.map(|at| timers.set(at, due));
+    *armed = at.map(|at| timers.set_about(at, slack, due));
 }
 
 impl Endpoint {
@@ -223,7 +242,8 @@ impl Endpoint {
 
     pub(super) fn rearm_client(&mut self, key: Key) {
         if let Some(transaction) = self.clients.get_mut(&key) {
-            let at = transaction.machine.next_timeout();
+            let machine = &transaction.machine;
+            let at = (machine.next_timeout(), machine.lingers());
             rearm(&mut self.timers, &mut transaction.armed, at, Due::Client(key));
         }
     }
@@ -258,8 +278,8 @@ impl Endpoint {
     pub(super) fn rearm_server(&mut self, key: Key) {
         if let Some(transaction) = self.servers.get_mut(&key) {
             let at = match &transaction.machine {
-                ServerMachine::Invite(machine) => machine.next_timeout(),
-                ServerMachine::Other(machine) => machine.next_timeout(),
+                ServerMachine::Invite(machine) => (machine.next_timeout(), machine.lingers()),
+                ServerMachine::Other(machine) => (machine.next_timeout(), !machine.is_waiting()),
             };
             rearm(&mut self.timers, &mut transaction.armed, at, Due::Server(key));
         }
