@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use domain::Network;
 use domain::access::Arrival;
 
@@ -22,20 +23,35 @@ pub(crate) fn of<'a>(head: &Parts, method: &'a str, trusted: &[Network]) -> Arri
     let Some(&Peer(peer)) = head.extensions.get::<Peer>() else {
         return Arrival { address: None, https: false, method };
     };
-    let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
-    if !is_trusted(peer) {
+    if !is_trusted(peer, trusted) {
         return Arrival { address: Some(peer), https: false, method };
     }
-    let last_proto = items(head, FORWARDED_PROTO).next_back();
-    let https = last_proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"));
-    Arrival { address: client(head, peer, is_trusted), https, method }
+    let https = is_https(&head.headers, &head.extensions, trusted);
+    let address = client(&head.headers, peer, |address| is_trusted(address, trusted));
+    Arrival { address, https, method }
+}
+
+/// Whether a request was encrypted on its way.
+pub(crate) fn is_https(headers: &HeaderMap, extensions: &Extensions, trusted: &[Network]) -> bool {
+    let peer = extensions.get::<Peer>();
+    let last_proto = items(headers, FORWARDED_PROTO).next_back();
+    peer.is_some_and(|&Peer(peer)| is_trusted(peer, trusted))
+        && last_proto.is_some_and(|proto| proto.eq_ignore_ascii_case("https"))
+}
+
+fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
 }
 
 /// The nearest address that is no trusted proxy; `None` when what a proxy noted is no address. A
 /// request that only passed through proxies is the farthest one's own.
-fn client(head: &Parts, peer: IpAddr, is_trusted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+fn client(
+    headers: &HeaderMap,
+    peer: IpAddr,
+    is_trusted: impl Fn(IpAddr) -> bool,
+) -> Option<IpAddr> {
     let mut farthest = peer;
-    for item in items(head, FORWARDED_FOR).rev() {
+    for item in items(headers, FORWARDED_FOR).rev() {
         farthest = address(item)?;
         if !is_trusted(farthest) {
             break;
@@ -51,8 +67,8 @@ fn address(item: &str) -> Option<IpAddr> {
 
 /// The items of a header that may be there several times, in their order. Text that is none is an
 /// item that nothing can be read from.
-fn items<'a>(head: &'a Parts, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
-    let values = head.headers.get_all(name).iter();
+fn items<'a>(headers: &'a HeaderMap, name: &str) -> impl DoubleEndedIterator<Item = &'a str> {
+    let values = headers.get_all(name).iter();
     let lines: Vec<&str> = values.map(|value| value.to_str().unwrap_or("?")).collect();
     lines.into_iter().flat_map(|line| line.split(',').map(str::trim))
 }

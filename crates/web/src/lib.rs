@@ -1,14 +1,24 @@
-//! HTTP: the vendor's REST services, and the probes an operator needs. Translates; decides nothing.
+//! HTTP: the vendor's REST and SOAP services, and the probes an operator needs. Translates; decides
+//! nothing.
 //! The only crate that knows axum, and where the vendor's spellings stop.
 
 mod arrival;
 mod page;
+mod params;
 mod probe;
 mod rest;
 mod router;
 mod serve;
+mod soap;
 
 pub use probe::Readiness;
-pub use rest::{dispositions_page, errors_page, method_name, status_label};
+pub use rest::{dispositions_page, errors_page, status_label};
 pub use router::{Settings, router};
 pub use serve::serve;
+pub use soap::soap_page;
+
+/// The spelling that the permissions know a method of any service by, written in any case; `None`
+/// when there is no such method.
+pub fn method_name(written: &str) -> Option<&'static str> {
+    rest::method_name(written).or_else(|| soap::method_name(written))
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use app::App;
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on};
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::probe::{self, Readiness};
 use crate::rest::{self, ReadBody};
+use crate::soap::{self, Service, Style};
 
 /// What the server decides about HTTP.
 #[derive(Clone)]
@@ -59,14 +61,42 @@ pub fn router(app: Arc<App>, settings: Settings) -> Router {
         app,
         settings,
     });
-    let call = on(MethodFilter::GET.or(MethodFilter::POST), rest::call).head(not_by_head);
+    let verbs = MethodFilter::GET.or(MethodFilter::POST);
     Router::new()
-        .route("/{service}/{method}", call)
+        .route("/{service}/{method}", on(verbs, method).head(not_by_head))
+        .route("/{service}", on(verbs, service).head(not_by_head))
         .route("/", get(crate::page::front))
         .route("/healthz", get(probe::alive))
         .route("/readyz", get(probe::ready))
         .route("/metrics", get(probe::metrics))
         .with_state(web)
+}
+
+/// One request to a method of a service, both in any case.
+async fn method(
+    State(web): State<Arc<Web>>,
+    Path((service, name)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    if service.eq_ignore_ascii_case(rest::SERVICE) {
+        return rest::call(&web, &name, request).await;
+    }
+    match Service::of(&service) {
+        Some((_, style)) => soap::method(&web, style, &name, request).await,
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// One request to a service as a whole, which only those of SOAP answer.
+async fn service(
+    State(web): State<Arc<Web>>,
+    Path(service): Path<String>,
+    request: Request,
+) -> Response {
+    match Service::of(&service) {
+        Some((service, Style::Asmx)) => soap::service(&web, service, request).await,
+        Some((_, Style::Json)) | None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 /// HEAD is answered by GET's handler unless told otherwise, and a send is not for looking.

@@ -31,11 +31,13 @@ const ARROWS: &[Row] = &[
 
 /// A library and the crates that may know it.
 const WRAPPERS: &[(&str, &[&str])] = &[
+    ("argon2", &["app"]),
     ("rusqlite", &["store", "bench"]),
     ("tokio-postgres", &["store", "bench"]),
     ("refinery", &["store"]),
     ("deadpool-postgres", &["store"]),
     ("axum", &["web"]),
+    ("quick-xml", &["web"]),
     ("symphonia", &["audio"]),
     ("symphonia-adapter-libopus", &["audio"]),
     ("rubato", &["audio"]),

@@ -105,7 +105,7 @@ fn tokens_are_made_shown_and_revoked() {
 #[test]
 fn a_password_is_made_given_and_taken_away() {
     let platform = platform();
-    let (id, other) = [(), ()].map(|()| platform.customer(0).account.to_string()).into();
+    let [id, other] = [(), ()].map(|()| platform.customer(0).account.to_string());
     let of_account = |more: &[&str]| {
         platform.cli(&[&["account", "password", "--json", "--account", &id], more].concat())
     };

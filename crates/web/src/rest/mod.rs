@@ -2,56 +2,52 @@
 //! and the method, lets `app` answer, logs once. No rule of the product stands here.
 
 mod account_status;
+mod campaign;
 mod codes;
 mod dispositions_page;
 mod errors_page;
 mod fa;
 mod message;
-mod params;
+mod one_time_code;
 mod quick_send;
 mod reply;
 
-use std::sync::Arc;
-
 use app::{Caller, Error, Failure};
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::access::{AccessRefusal, Arrival};
 use tracing::Instrument;
 
 use crate::arrival;
+use crate::params::{self, Params};
 use crate::router::Web;
-use codes::Method;
+pub(crate) use codes::{Method, UNKNOWN_ERROR};
 pub use dispositions_page::dispositions_page;
 pub use errors_page::errors_page;
 pub use fa::status_label;
-use params::Params;
-use reply::Reply;
+pub(crate) use reply::{Content, Reply};
 
 /// The first segment of every path, in any case.
-const SERVICE: &str = "rest";
+pub(crate) const SERVICE: &str = "rest";
 /// Longest token that is looked at, in bytes; ours have 40.
 const TOKEN_MAX: usize = 200;
 /// From how many bytes on reading a body may take milliseconds.
 const LARGE_BODY: usize = 256 * 1024;
+/// Where a client finds the number of our failure, to ask us with.
+pub(crate) const X_REFERENCE: &str = "x-reference";
 /// Longest `Idempotency-Key`, in bytes.
 const REFERENCE_MAX: usize = 200;
 
 /// The vendor's spelling of a method, written in any case; `None` when there is no such method.
-pub fn method_name(written: &str) -> Option<&'static str> {
+pub(crate) fn method_name(written: &str) -> Option<&'static str> {
     Method::named(written).map(Method::name)
 }
 
 /// One request to `/Rest/<name>`.
-pub(crate) async fn call(
-    State(web): State<Arc<Web>>,
-    Path((service, name)): Path<(String, String)>,
-    request: Request,
-) -> Response {
-    let method = Method::named(&name).filter(|_| service.eq_ignore_ascii_case(SERVICE));
-    let Some(method) = method else {
+pub(crate) async fn call(web: &Web, name: &str, request: Request) -> Response {
+    let Some(method) = Method::named(name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let Ok(_place) = web.places.try_acquire() else {
@@ -60,7 +56,7 @@ pub(crate) async fn call(
     let started_at = web.app.now();
     let span =
         tracing::info_span!("request", method = method.name(), account = tracing::field::Empty);
-    let answered = answer(&web, method, request).instrument(span.clone()).await;
+    let answered = answer(web, method, request).instrument(span.clone()).await;
     let took_us = web.app.now().us_since(started_at);
     let _entered = span.enter();
     match answered {
@@ -73,17 +69,15 @@ pub(crate) async fn call(
             tracing::info!(took_us, http_status = response.status().as_u16(), "request not taken");
             response
         }
-        Err(Unanswered::Failed(failure)) => {
-            failed(&web, method, codes::UNKNOWN_ERROR, &failure, took_us)
-        }
+        Err(Unanswered::Failed(failure)) => failed(web, method, UNKNOWN_ERROR, &failure),
         Err(Unanswered::FailedInMethod(failure)) => {
-            failed(&web, method, method.failure_code(), &failure, took_us)
+            failed(web, method, method.failure_code(), &failure)
         }
     }
 }
 
 /// Why there is no reply of the method's own.
-enum Unanswered {
+pub(crate) enum Unanswered {
     /// Too large, too slow, too many: HTTP says it.
     Transport(Response),
     /// Our failure, before the method was reached.
@@ -129,20 +123,39 @@ async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Un
         Err(refusal) => return Ok(Reply::no_access(method, refusal)),
     };
     tracing::Span::current().record("account", caller.account.id.0);
+    let reference = idempotency_key(&head.headers);
+    perform(web, method, &caller, params, reference).await
+}
+
+/// Lets a method answer a caller who may use it, in its turn if it is one of the heavy ones.
+pub(crate) async fn perform(
+    web: &Web,
+    method: Method,
+    caller: &Caller,
+    params: Params,
+    reference: Option<String>,
+) -> Result<Reply, Unanswered> {
     let Ok(_heavy) = method.is_heavy().then(|| web.heavy_places.try_acquire()).transpose() else {
         return Err(Unanswered::Transport(busy()));
     };
-    let reference = idempotency_key(&head.headers);
-    dispatch(web, method, &caller, params, reference).await.map_err(Unanswered::FailedInMethod)
+    dispatch(web, method, caller, params, reference).await.map_err(Unanswered::FailedInMethod)
 }
 
-/// Reads the parameters; a large body where blocking is allowed, so that nobody waits for it.
-async fn read_params(query: &str, body: Bytes) -> Result<Params, Failure> {
-    if body.len() <= LARGE_BODY {
-        return Ok(Params::read(query, &body));
-    }
+/// Reads the parameters.
+pub(crate) async fn read_params(query: &str, body: Bytes) -> Result<Params, Failure> {
     let query = query.to_owned();
-    let reading = tokio::task::spawn_blocking(move || Params::read(&query, &body));
+    apart(body.len(), move || Params::read(&query, &body)).await
+}
+
+/// Reads so many bytes; many of them where blocking is allowed, so that nobody waits for it.
+pub(crate) async fn apart<T: Send + 'static>(
+    bytes: usize,
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if bytes <= LARGE_BODY {
+        return Ok(read());
+    }
+    let reading = tokio::task::spawn_blocking(read);
     reading.await.map_err(|error| Failure::because("reading the parameters", error))
 }
 
@@ -156,6 +169,7 @@ async fn dispatch(
     let app = &*web.app;
     match method {
         Method::AccountStatus => Ok(account_status::account_status(caller)),
+        Method::SendOtp => one_time_code::send(app, caller, params).await,
         Method::UploadMessageBase64 => message::upload(app, caller, params).await,
         Method::GenerateTts => message::generate(app, caller, params).await,
         Method::GetMessage => message::get(app, caller, params).await,
@@ -165,11 +179,18 @@ async fn dispatch(
         Method::QuickSendWithTts => quick_send::send_text(app, caller, params, reference).await,
         Method::GetQuickSend => quick_send::get(app, caller, params).await,
         Method::DownloadRecord => quick_send::download_record(app, caller, params).await,
+        Method::GetMessages => message::gallery(app, caller, params).await,
+        Method::GetQuickSendStatistics => quick_send::statistics(app, caller, params).await,
+        Method::CreateCampaign => campaign::create(app, caller, params).await,
+        Method::StartCampaign => campaign::start(app, caller, params).await,
+        Method::StopCampaign => campaign::stop(app, caller, params).await,
+        Method::GetCampaign => campaign::get(app, caller, params).await,
+        Method::GetCampaignNumbers => campaign::numbers(app, caller, params).await,
     }
 }
 
 /// The caller, or why the token opens nothing.
-async fn authenticated(
+pub(crate) async fn authenticated(
     web: &Web,
     token: &str,
     arrival: &Arrival<'_>,
@@ -185,7 +206,7 @@ async fn authenticated(
 
 /// `Authorization: <token>`, with or without the word Bearer. An empty header is no token; one of
 /// another scheme is a wrong one.
-fn header_token(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn header_token(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().unwrap_or("not text").trim();
     let token = match value.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
@@ -194,12 +215,12 @@ fn header_token(headers: &HeaderMap) -> Option<String> {
     (!token.is_empty()).then(|| token.to_owned())
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Option<String> {
     let key = headers.get("idempotency-key")?.to_str().ok()?.trim();
     (!key.is_empty() && key.len() <= REFERENCE_MAX).then(|| key.to_owned())
 }
 
-fn is_multipart(headers: &HeaderMap) -> bool {
+pub(crate) fn is_multipart(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     media_type.is_some_and(|text| text.trim().to_ascii_lowercase().starts_with("multipart/"))
 }
@@ -209,14 +230,17 @@ pub(crate) fn busy() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response()
 }
 
-/// The failure goes to the log with its whole chain, once; the client gets the number to ask with.
-fn failed(web: &Web, method: Method, code: i32, failure: &Failure, took_us: i64) -> Response {
-    let reference = web.next_reference();
-    tracing::error!(took_us, code, reference, error = failure.chain(), "request failed");
+fn failed(web: &Web, method: Method, code: i32, failure: &Failure) -> Response {
     let mut response = Reply::refused(method, code).into_response();
-    let value = HeaderValue::from_str(&reference).expect("the reference is hex digits and a dash");
-    response.headers_mut().insert("x-reference", value);
+    response.headers_mut().insert(X_REFERENCE, logged(web, code, failure));
     response
+}
+
+/// The failure goes to the log with its whole chain, once; the client gets the number to ask with.
+pub(crate) fn logged(web: &Web, code: i32, failure: &Failure) -> HeaderValue {
+    let reference = web.next_reference();
+    tracing::error!(code, reference, error = failure.chain(), "request failed");
+    HeaderValue::from_str(&reference).expect("the reference is hex digits and a dash")
 }
 
 /// What [`Web::read_body`] gives: the bytes, and the permit for the memory they take.

@@ -2,17 +2,24 @@
 //! method always answers 200; the code is in the place where its clients look for it.
 
 use axum::body::Body;
-use axum::http::{StatusCode, header};
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use domain::access::AccessRefusal;
 use serde::Serialize;
 
 use super::codes::{self, Method};
 
+/// What a method says, or what it hands out.
+pub(crate) enum Content {
+    /// JSON.
+    Json(String),
+    /// The bytes of a WAV file.
+    Audio(Vec<u8>),
+}
+
 /// An answer and, for the log, the code that it refuses with.
 pub(crate) struct Reply {
-    body: Vec<u8>,
-    media_type: &'static str,
+    content: Content,
     /// The vendor's code when this is a refusal.
     pub(crate) refused: Option<i32>,
 }
@@ -35,7 +42,7 @@ impl Reply {
 
     /// The bytes of a WAV file.
     pub(crate) fn audio(wav: Vec<u8>) -> Self {
-        Self { body: wav, media_type: "audio/x-wav", refused: None }
+        Self { content: Content::Audio(wav), refused: None }
     }
 
     /// `null`, `false` or the object with the code in its place.
@@ -43,32 +50,47 @@ impl Reply {
         let refused = Some(code);
         match method {
             Method::AccountStatus => Self::json(&AccountStatus::refused(code, status), refused),
+            Method::SendOtp => {
+                let refused_code = SentCode { code, status, ..SentCode::default() };
+                Self::json(&refused_code, refused)
+            }
             Method::UploadMessageBase64 | Method::GenerateTts => {
                 Self::json(&Made { id: code.into(), length: 0, status }, refused)
             }
             Method::QuickSend | Method::QuickSendWithTts => {
                 Self::json(&Sent { id: code.into(), status, ..Sent::default() }, refused)
             }
-            Method::DeleteMessage => Self::json(&false, refused),
+            Method::DeleteMessage | Method::StopCampaign => Self::json(&false, refused),
+            Method::CreateCampaign | Method::StartCampaign => Self::json(&code, refused),
             Method::GetMessage
             | Method::DownloadMessage
             | Method::GetQuickSend
-            | Method::DownloadRecord => Self::json(&(), refused),
+            | Method::DownloadRecord
+            | Method::GetMessages
+            | Method::GetQuickSendStatistics
+            | Method::GetCampaign
+            | Method::GetCampaignNumbers => Self::json(&(), refused),
         }
     }
 
     fn json(body: &impl Serialize, refused: Option<i32>) -> Self {
-        let body = serde_json::to_vec(body).expect("the replies are plain structs with text keys");
-        Self { body, media_type: "application/json; charset=utf-8", refused }
+        let json = serde_json::to_string(body);
+        let json = json.expect("the replies are plain structs with text keys");
+        Self { content: Content::Json(json), refused }
+    }
+
+    /// The answer itself.
+    pub(crate) fn into_content(self) -> Content {
+        self.content
     }
 
     /// The HTTP response.
     pub(crate) fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body));
-        *response.status_mut() = StatusCode::OK;
-        let media_type = header::HeaderValue::from_static(self.media_type);
-        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
-        response
+        let (media_type, body) = match self.content {
+            Content::Json(json) => ("application/json; charset=utf-8", Body::from(json)),
+            Content::Audio(wav) => ("audio/x-wav", Body::from(wav)),
+        };
+        ([(header::CONTENT_TYPE, media_type)], body).into_response()
     }
 }
 
@@ -99,6 +121,21 @@ impl AccountStatus {
             expire_date_per: None,
         }
     }
+}
+
+/// `SendOTP`.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct SentCode {
+    /// 0, or the code of the refusal.
+    #[serde(rename = "ErrorCode")]
+    pub(crate) code: i32,
+    #[serde(rename = "QuickSendID")]
+    pub(crate) send: Option<i64>,
+    #[serde(rename = "GeneratedCode")]
+    pub(crate) generated: Option<String>,
+    /// In refusals of access only.
+    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<&'static str>,
 }
 
 /// `UploadMessageBase64` and `GenerateTTS`.

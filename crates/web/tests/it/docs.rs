@@ -19,3 +19,8 @@ fn the_catalogue_of_errors_is_fresh() {
 fn the_table_of_dispositions_is_fresh() {
     compare("DISPOSITIONS.md", &web::dispositions_page());
 }
+
+#[test]
+fn the_reference_of_soap_is_fresh() {
+    compare("SOAP.md", &web::soap_page());
+}

@@ -122,7 +122,7 @@ async fn a_quick_send_is_answered_as_an_object_and_followed() {
         found.text(),
         "{\"reason\":0,\"status\":\"در صف ارسال\",\"dst\":\"09121234567\",\
          \"starttime\":\"2026-11-22 12:00:00\",\"Id\":1,\"subscribeid\":1,\"duration\":0,\
-         \"vote\":-1}"
+         \"vote\":-1,\"price\":0}"
     );
 }
 

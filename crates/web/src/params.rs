@@ -89,7 +89,15 @@ impl Params {
         }
     }
 
-    fn add(&mut self, name: &str, value: String) {
+    /// Calls a parameter otherwise; one that has that name already stays.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        if let Some(value) = self.take(from) {
+            self.add(to, value);
+        }
+    }
+
+    /// Adds a parameter, unless there is one of its name.
+    pub(crate) fn add(&mut self, name: &str, value: String) {
         // No database text may hold a zero, and no parameter of the vendor's does.
         if self.named.len() >= COUNT_MAX || name.len() > NAME_MAX || value.contains('\0') {
             return;
