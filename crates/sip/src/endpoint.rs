@@ -109,9 +109,10 @@ pub struct Endpoint {
     counters: Counters,
     tokens: Tokens,
     timers: Timers<Due>,
-    clients: BTreeMap<Key, ClientTransaction>,
-    servers: BTreeMap<Key, ServerTransaction>,
-    legs: BTreeMap<LegId, Leg>,
+    // Boxed, since trees move what they hold.
+    clients: BTreeMap<Key, Box<ClientTransaction>>,
+    servers: BTreeMap<Key, Box<ServerTransaction>>,
+    legs: BTreeMap<LegId, Box<Leg>>,
     /// Call-ID and our tag to leg.
     dialogs: BTreeMap<Key, LegId>,
     requests: BTreeMap<RequestId, Pending>,

@@ -214,7 +214,7 @@ impl Endpoint {
             self.trace(transaction.traced(Party::Us, 0), out);
             self.transmit(transaction.peer, &datagram, out);
         }
-        self.clients.insert(key, transaction);
+        self.clients.insert(key, Box::new(transaction));
         self.rearm_client(key);
     }
 
@@ -249,7 +249,7 @@ impl Endpoint {
     }
 
     /// Takes a request of a peer out of the table, with its timer.
-    pub(super) fn forget_server(&mut self, key: Key) -> Option<ServerTransaction> {
+    pub(super) fn forget_server(&mut self, key: Key) -> Option<Box<ServerTransaction>> {
         let transaction = self.servers.remove(&key)?;
         if let Some(handle) = transaction.armed {
             self.timers.cancel(handle);
