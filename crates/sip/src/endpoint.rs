@@ -160,7 +160,7 @@ impl Endpoint {
 
     /// The URI at which peers reach us over a transport, as it stands in Contact.
     pub fn own_uri(&self, user: &str, transport: Transport) -> Uri {
-        Uri::at(user, Hop { transport, address: self.composer.reached_at(transport) })
+        Uri::at(user, self.composer.own_hop(transport))
     }
 
     /// Takes one datagram. Whatever is wrong with it is counted, never an error.

@@ -11,7 +11,7 @@ use super::table::{
 use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason, Timer};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
-use crate::message::{Name, NameAddr, Response, header};
+use crate::message::{Name, NameAddr, Response, Uri, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
 use crate::transport::{Hop, Transport};
@@ -98,8 +98,11 @@ impl Endpoint {
 
     /// Our Contact value.
     pub(super) fn contact(&self, user: &str, transport: Transport) -> Box<[u8]> {
-        let uri = self.own_uri(user, transport);
-        [b"<", uri.as_bytes(), b">"].concat().into()
+        let mut value = Vec::with_capacity(96);
+        value.push(b'<');
+        Uri::write(user, self.composer.own_hop(transport), &mut value);
+        value.push(b'>');
+        value.into()
     }
 
     /// Sends the INVITE, the first time, or again with credentials or another session interval.
