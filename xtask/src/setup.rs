@@ -81,26 +81,27 @@ pub const NEEDS: &[Need] = &[
     },
     Need {
         package: "python3-venv",
-        why: "runs the published Python client against us, unmodified",
+        why: "runs published Python clients against us, unmodified",
         for_tests: true,
         present: || python().is_some(),
     },
 ];
 
-/// The published client, at the version whose behaviour the tests promise.
-const CLIENT: &str = "avanak==0.1.2";
+/// The published clients, at the versions whose behaviour the tests promise: the vendor's REST, and
+/// SOAP as its library reads our WSDL.
+const CLIENTS: [&str; 2] = ["avanak==0.1.2", "zeep==4.3.3"];
 
 /// Makes the machine ready for `goal`. Quick and silent when nothing is missing.
 pub fn ready(goal: Goal) -> Result<()> {
     install_packages(goal)?;
     if goal == Goal::Test {
         check_components()?;
-        install_client()?;
+        install_clients()?;
     }
     Ok(())
 }
 
-/// The interpreter of the virtual environment that holds the published client.
+/// The interpreter of the virtual environment that holds the published clients.
 pub fn client_python() -> PathBuf {
     root().join(".tools/python/bin/python")
 }
@@ -193,30 +194,31 @@ fn quietly(command: &mut Command) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn client_is_installed(interpreter: &Path) -> bool {
-    let (name, version) = CLIENT.split_once("==").expect("the client is pinned");
-    let check = format!(
-        "import {name}, importlib.metadata as m; assert m.version('{name}') == '{version}'"
-    );
+fn clients_are_installed(interpreter: &Path) -> bool {
+    let checks = CLIENTS.map(|client| {
+        let (name, version) = client.split_once("==").expect("each client is pinned");
+        format!("import {name}; assert m.version('{name}') == '{version}'")
+    });
+    let check = format!("import importlib.metadata as m; {}", checks.join("; "));
     quietly(Command::new(interpreter).args(["-c", &check]))
 }
 
-fn install_client() -> Result<()> {
+fn install_clients() -> Result<()> {
     let interpreter = client_python();
-    if client_is_installed(&interpreter) {
+    if clients_are_installed(&interpreter) {
         return Ok(());
     }
-    let folder = root().join(".tools/python");
-    say(&format!("Installing the published Python client {CLIENT} into {}", folder.display()));
+    let (folder, clients) = (root().join(".tools/python"), CLIENTS.join(", "));
+    say(&format!("Installing the published Python clients {clients} into {}", folder.display()));
     let python = python().context("no Python 3 with the venv module")?;
     let mut make = Command::new(python);
     make.args(["-m", "venv", "--clear"]).arg(&folder).stdout(std::io::stderr());
     run(&mut make)?;
     let mut install = Command::new(&interpreter);
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", CLIENT]);
-    run(install.stdout(std::io::stderr()))?;
-    if !client_is_installed(&interpreter) {
-        bail!("{CLIENT} was installed but cannot be imported by {}", interpreter.display());
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    run(install.args(CLIENTS).stdout(std::io::stderr()))?;
+    if !clients_are_installed(&interpreter) {
+        bail!("{clients} were installed but cannot be imported by {}", interpreter.display());
     }
     Ok(())
 }

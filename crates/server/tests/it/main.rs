@@ -30,6 +30,7 @@ mod sandbox;
 mod shards;
 mod shutdown;
 mod sipp;
+mod soap_client;
 mod stories;
 mod strangers;
 mod trunk_check;

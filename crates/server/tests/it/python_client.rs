@@ -11,8 +11,8 @@ use crate::platform::{Platform, peer_file};
 /// A number of the sandbox that answers after a second and listens to the end.
 const NUMBER: &str = "09121234567";
 
-/// The interpreter that has the client.
-fn interpreter() -> PathBuf {
+/// The interpreter that has the published clients.
+pub fn interpreter() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/python/bin/python");
     std::env::var_os("AVANAK_TEST_PYTHON").map_or(own, PathBuf::from)
 }

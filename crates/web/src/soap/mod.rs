@@ -174,9 +174,7 @@ async fn answer(web: &Web, request: Request, named: Option<(Shape, &'static Row)
     let caller = match authenticated(web, &head.headers, &mut params, &arrival).await {
         Ok(caller) => caller,
         Err(Denied::Access(refusal)) => {
-            let refused = Reply::no_access(row.answers, refusal);
-            tracing::info!(code = refused.refused, "refused access");
-            return shown(shape, row, refused);
+            return shown(shape, row, Reply::no_access(row.answers, refusal));
         }
         Err(Denied::Busy) => return rest::busy(),
         Err(Denied::Failed(failure)) => return failed(web, shape, row, &failure),

@@ -22,7 +22,7 @@ pub(crate) enum Kind {
 /// A type of several fields.
 #[derive(Debug)]
 pub(crate) struct Object {
-    /// Its name, which its elements have in lists.
+    /// Its name, which its elements have in lists; no method's, since both are elements.
     pub(crate) name: &'static str,
     /// Its fields, in their order.
     pub(crate) fields: &'static [Named],
@@ -199,7 +199,7 @@ pub(crate) const METHODS: &[Row] = &[
 ];
 
 const QUICK_SEND: Object = Object {
-    name: "QuickSend",
+    name: "QuickSendState",
     fields: &[
         ("reason", Kind::Int),
         ("status", Kind::Text),

@@ -180,7 +180,7 @@ async fn the_other_bindings() {
     assert_eq!(
         none.text(),
         format!(
-            "<?xml version=\"1.0\" encoding=\"utf-8\"?><QuickSend {NAMESPACES} xsi:nil=\"true\" \
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><QuickSendState {NAMESPACES} xsi:nil=\"true\" \
              xmlns=\"http://tempuri.org/\" />"
         )
     );
@@ -458,6 +458,13 @@ async fn the_services_describe_themselves() {
              </s:sequence></s:complexType></s:element>\n"
         ));
     }
+    let wsdl = page("/webservice3.asmx?wsdl").await;
+    let mut elements: Vec<&str> = wsdl.text().split("\n<s:element name=\"").skip(1).collect();
+    elements.iter_mut().for_each(|element| *element = element.split('"').next().unwrap());
+    let all = elements.len();
+    elements.sort_unstable();
+    elements.dedup();
+    assert_eq!(elements.len(), all, "no two elements have one name: {elements:?}");
     let help = page("/webservice3.asmx").await;
     assert!(
         help.text().contains("QuickSend(userName, password, messageId, number, vote, serverid)")
