@@ -4,6 +4,7 @@
 
 mod baresip;
 mod bridge;
+mod campaigns;
 mod commands;
 mod connections;
 mod database;
