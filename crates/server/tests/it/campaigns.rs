@@ -2,12 +2,15 @@
 //! reaches it, the web services, the command line, and kill -9 in the middle.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::database::Database;
 use crate::far_end::FarEnd;
-use crate::platform::{Customer, Options, Platform, config, eventually, rising_tone};
+use crate::platform::{
+    Customer, Options, Platform, config, eventually, eventually_within, rising_tone,
+};
 
 /// The price of the clip: one pulse of 5 s at 45 rials a second.
 const PULSE: i64 = 225;
@@ -91,7 +94,8 @@ fn survive(database: String) {
     let before = far_end.seen();
     let up = i64::try_from(before.values().filter(|seen| seen.live > 0).count()).unwrap();
     platform.restart();
-    let end = eventually("the campaign ends", || {
+    // Whoever was rung by the killed process is not called again for two minutes.
+    let end = eventually_within(Duration::from_mins(5), "the campaign ends", || {
         let shown = shown(&platform, &customer, campaign);
         let counted = ["WaitingCount", "OpenCount", "RetryCount"];
         let open: i64 = counted.map(|name| shown[name].as_i64().unwrap()).iter().sum();

@@ -4,6 +4,7 @@
 
 mod baresip;
 mod bridge;
+mod callbacks;
 mod campaigns;
 mod commands;
 mod connections;
