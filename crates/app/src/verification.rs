@@ -15,8 +15,8 @@ use crate::speech::{self, RecordingRefusal, Script};
 use crate::{App, Caller, Error, Failure, Result};
 
 /// What is said. The key is shown by the customer's site and never spoken.
-const WORDS: &str = "برای تأیید، عددی را که روی صفحه می‌بینید روی تلفن فشار دهید. تکرار می‌کنم، عددی را که روی صفحه \
-     می‌بینید روی تلفن فشار دهید.";
+const WORDS: &str = "برای تأیید، عددی را که روی صفحه می‌بینید روی تلفن فشار دهید. \
+    تکرار می‌کنم، عددی را که روی صفحه می‌بینید روی تلفن فشار دهید.";
 /// Random bytes in a reference and in a secret.
 const RANDOM_BYTES: usize = 20;
 /// Callbacks that are made at a time.

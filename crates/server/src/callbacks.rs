@@ -1,6 +1,6 @@
-//! Customers' addresses that are called back: one GET each, over a connection of its own. A customer
-//! must not make us call a machine that only we can reach, so only public addresses are called, and
-//! the address that was judged is the one that is connected to.
+//! Customers' addresses that are called back: one GET each, over a connection of its own. A
+//! customer must not make us call a machine that only we can reach, so only public addresses are
+//! called, and the address that was judged is the one that is connected to.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

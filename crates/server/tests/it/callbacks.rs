@@ -1,4 +1,5 @@
-//! SendOCV through the whole program: the phone rings, a key is pressed, the customer's site is told.
+//! SendOCV through the whole program: the phone rings, a key is pressed, the customer's site is
+//! told.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};

@@ -453,8 +453,8 @@ both_engines! {
             callback_url: String::from("http://mysite.example/"),
             created_at: NOW,
         };
-        let orphan =
-            verification::NewVerification { reference: String::from("verification:2"), ..new.clone() };
+        let reference = String::from("verification:2");
+        let orphan = verification::NewVerification { reference, ..new.clone() };
         let mut tx = world.db.begin().await.unwrap();
         verification::insert(&mut tx, &new).await.unwrap();
         verification::insert(&mut tx, &orphan).await.unwrap();
