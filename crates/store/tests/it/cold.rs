@@ -444,10 +444,11 @@ both_engines! {
     /// A verification is told when its send has ended, by one at a time, until it was told.
     async fn a_verification_is_told_by_one_at_a_time(world) {
         let node = world.node("a").await;
-        let named = Some(String::from("verification:1"));
-        let element = Accept { vote: true, client_reference: named.clone(), ..world.send().await };
+        let reference = String::from("verification:1");
+        let client_reference = Some(reference.clone());
+        let element = Accept { vote: true, client_reference, ..world.send().await };
         let new = verification::NewVerification {
-            reference: named.unwrap(),
+            reference,
             account: element.account,
             code: 3,
             callback_url: String::from("http://mysite.example/"),
