@@ -15,6 +15,7 @@ mod phone_number;
 pub mod quick_send;
 mod time;
 mod user_name;
+pub mod verification;
 
 pub use account::Account;
 pub use billing::money::Rials;

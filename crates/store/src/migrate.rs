@@ -36,6 +36,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V9__ladder", include_str!("../migrations/V9__ladder.sql")),
         ("V10__campaign", include_str!("../migrations/V10__campaign.sql")),
         ("V11__login", include_str!("../migrations/V11__login.sql")),
+        ("V12__verification", include_str!("../migrations/V12__verification.sql")),
     ]
 }
 

@@ -107,6 +107,11 @@ def check_sends(port, message, number):
     assert int(code) > spoken, code
     assert port.call("SendOTP", Length=0, number=number, text="12", serverid=0) == "-5"
 
+    url = "http://shop.example/OCVCallback?Order=1&Number=2"
+    asked = port.call("SendOCV", number=number, callbackUrl=url, serverid=0)
+    assert asked.Result == 0 and 1 <= asked.Code <= 9 and asked.SendId > int(code), asked
+    assert port.call("SendOCV", number="1", callbackUrl=url, serverid=0).Result == -2
+
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         progress = port.call("GetQuickSend", quickSendId=send, price=0)

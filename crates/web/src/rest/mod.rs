@@ -11,6 +11,7 @@ mod message;
 mod one_time_code;
 mod quick_send;
 mod reply;
+mod verification;
 
 use app::{Caller, Error, Failure};
 use axum::body::Bytes;
@@ -170,6 +171,7 @@ async fn dispatch(
     match method {
         Method::AccountStatus => Ok(account_status::account_status(caller)),
         Method::SendOtp => one_time_code::send(app, caller, params).await,
+        Method::SendOcv => verification::send(app, caller, params).await,
         Method::UploadMessageBase64 => message::upload(app, caller, params).await,
         Method::GenerateTts => message::generate(app, caller, params).await,
         Method::GetMessage => message::get(app, caller, params).await,

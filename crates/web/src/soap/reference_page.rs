@@ -23,7 +23,7 @@ proxy is called `WebService3` or `SoapWebService`. Each method is a view of one 
 | JSON | `/webservice3/<Method>` with a JSON object, form or query; the answer is the result as JSON |
 | Who | `userName` and `password` on every call (`avanak account password --account N --user-name NAME`); or a token, as the header `Authorization` or a parameter `Token`. Permissions go by the name of the REST method |
 | Names | of services, methods and parameters in any case |
-| A refusal | the code is the result of a number or text; `false` of a boolean; in `Id` of an object that has its own code field; elsewhere the result is left out (`xsi:nil` by GET and POST, `null` in JSON) |
+| A refusal | the code is the result of a number or text; `false` of a boolean; in `Id` or `Result` of an object that has one of these for it; elsewhere the result is left out (`xsi:nil` by GET and POST, `null` in JSON) |
 | Access | the codes of access, among them -1: no account has this user name and this password |
 | No SOAP | what is no SOAP is answered by a fault (`Client` or `Sender`, `VersionMismatch`, `MustUnderstand`): no document types, no entities but XML's own five, at most 256 elements, UTF-8 only. Too large, too slow or too much at once is HTTP's affair (ERRORS.md) |
 | `Idempotency-Key` | the header works here, too |

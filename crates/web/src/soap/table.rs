@@ -162,6 +162,12 @@ pub(crate) const METHODS: &[Row] = &[
         Kind::Long,
     )
     .reading(days_and_hours),
+    Row::new(
+        "SendOCV",
+        Method::SendOcv,
+        &[NUMBER, ("callbackUrl", Kind::Text), SERVER],
+        Kind::Object(&VERIFICATION),
+    ),
     Row::new("StopCampaign", Method::StopCampaign, &[CAMPAIGN_ID], Kind::Flag),
     Row::new("GetCampaignById", Method::GetCampaign, &[CAMPAIGN_ID], Kind::Object(&CAMPAIGN)),
     Row::new(
@@ -210,6 +216,11 @@ const QUICK_SEND: Object = Object {
         ("duration", Kind::Int),
         ("vote", Kind::Int),
     ],
+};
+
+const VERIFICATION: Object = Object {
+    name: "Verification",
+    fields: &[("Result", Kind::Int), ("Code", Kind::Int), ("SendId", Kind::Int)],
 };
 
 const SPOKEN: Object =

@@ -11,5 +11,6 @@ mod probes;
 mod rest;
 mod serving;
 mod soap;
+mod verification;
 #[path = "../../../app/tests/it/world.rs"]
 mod world;

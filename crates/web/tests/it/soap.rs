@@ -210,6 +210,10 @@ async fn who_is_not_known_is_told_so() {
         ("GetExpirationDate", "<GetExpirationDateResult>-1</GetExpirationDateResult>"),
         ("StopCampaign", "<StopCampaignResult>false</StopCampaignResult>"),
         ("GenerateTTS2", "<GenerateTTS2Result><Id>-1</Id><Length>0</Length></GenerateTTS2Result>"),
+        (
+            "SendOCV",
+            "<SendOCVResult><Result>-1</Result><Code>0</Code><SendId>0</SendId></SendOCVResult>",
+        ),
         ("GetMessage", ""),
         ("GetMessages", ""),
         ("DownloadMessage", ""),
