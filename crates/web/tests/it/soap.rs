@@ -180,8 +180,8 @@ async fn the_other_bindings() {
     assert_eq!(
         none.text(),
         format!(
-            "<?xml version=\"1.0\" encoding=\"utf-8\"?><QuickSendState {NAMESPACES} xsi:nil=\"true\" \
-             xmlns=\"http://tempuri.org/\" />"
+            "<?xml version=\"1.0\" encoding=\"utf-8\"?><QuickSendState {NAMESPACES} \
+             xsi:nil=\"true\" xmlns=\"http://tempuri.org/\" />"
         )
     );
     let json = serde_json::json!({
@@ -463,8 +463,8 @@ async fn the_services_describe_themselves() {
         ));
     }
     let wsdl = page("/webservice3.asmx?wsdl").await;
-    let mut elements: Vec<&str> = wsdl.text().split("\n<s:element name=\"").skip(1).collect();
-    elements.iter_mut().for_each(|element| *element = element.split('"').next().unwrap());
+    let elements = wsdl.text().split("\n<s:element name=\"").skip(1);
+    let mut elements: Vec<&str> = elements.map(|rest| rest.split('"').next().unwrap()).collect();
     let all = elements.len();
     elements.sort_unstable();
     elements.dedup();
