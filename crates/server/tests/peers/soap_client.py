@@ -9,6 +9,7 @@ POST bindings and the JSON twin too. A last line of JSON says what was called.
 import base64
 import datetime
 import io
+import itertools
 import json
 import math
 import struct
@@ -95,20 +96,25 @@ def check_messages(port, wav):
     return message
 
 
-def check_sends(port, message, number):
+def check_sends(port, message, numbers):
+    number, others = next(numbers), numbers
     send = port.call("QuickSend", messageId=message, number=number, vote=True, serverid=0)
     assert send > 0, send
     assert port.call("QuickSend", messageId=message, number="1", vote=False, serverid=0) == -2
     spoken = port.call(
-        "QuickSendWithTTS", text=SENTENCE, number=number, vote=False, serverid=0, CallFromMobile=None
+        "QuickSendWithTTS", text=SENTENCE,
+        number=next(others),
+        vote=False,
+        serverid=0,
+        CallFromMobile=None,
     )
     assert spoken > send, spoken
-    code = port.call("SendOTP", Length=5, number=number, text="", serverid=0)
+    code = port.call("SendOTP", Length=5, number=next(others), text="", serverid=0)
     assert int(code) > spoken, code
     assert port.call("SendOTP", Length=0, number=number, text="12", serverid=0) == "-5"
 
     url = "http://shop.example/OCVCallback?Order=1&Number=2"
-    asked = port.call("SendOCV", number=number, callbackUrl=url, serverid=0)
+    asked = port.call("SendOCV", number=next(others), callbackUrl=url, serverid=0)
     assert asked.Result == 0 and 1 <= asked.Code <= 9 and asked.SendId > int(code), asked
     assert port.call("SendOCV", number="1", callbackUrl=url, serverid=0).Result == -2
 
@@ -186,7 +192,9 @@ def check_faults(base):
 
 
 def main():
-    base, user, password, number = sys.argv[1:]
+    base, user, password, first = sys.argv[1:]
+    # A number is not called while it is in a call, so each send has one of its own.
+    numbers = (f"0{number}" for number in itertools.count(int(first)))
     assert version("zeep") == "4.3.3"
     wav = tone(4.0)
     methods = 0
@@ -195,8 +203,8 @@ def main():
             port = Port(base, service, suffix, user, password)
             check_account(port)
             message = check_messages(port, wav)
-            check_sends(port, message, number)
-            check_campaign(port, message, number)
+            check_sends(port, message, numbers)
+            check_campaign(port, message, next(numbers))
             assert not port.uncalled, f"never called: {port.uncalled}"
             methods = port.methods
     check_other_bindings(base, user, password, message)
