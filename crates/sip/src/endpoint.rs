@@ -107,9 +107,10 @@ pub struct Endpoint {
     counters: Counters,
     tokens: Tokens,
     timers: Timers<Due>,
-    clients: BTreeMap<Key, ClientTransaction>,
+    clients: BTreeMap<Key, Box<ClientTransaction>>,
     servers: BTreeMap<Key, ServerTransaction>,
-    legs: BTreeMap<LegId, Leg>,
+    // What is large is boxed: a node of these maps has room for twice of what it mostly holds.
+    legs: BTreeMap<LegId, Box<Leg>>,
     /// Call-ID and our tag to leg.
     dialogs: BTreeMap<Key, LegId>,
     requests: BTreeMap<RequestId, Pending>,

@@ -61,6 +61,8 @@ pub struct ShardsConfig {
     pub media_port_first: u16,
     /// How many RTP sockets they have in all; at least one each.
     pub media_ports: u16,
+    /// Whether sound that no call listens to is left to the kernel to throw away.
+    pub ignore_sound: bool,
     /// Where messages for connections go; without it there are no connections.
     pub connections: Option<mpsc::Sender<Transmit>>,
     /// The port at which peers reach us over TLS, when they do.
@@ -152,6 +154,7 @@ impl Shards {
                 tls: config.tls_port.map(|port| SocketAddr::new(config.advertised, port)),
                 sip: Arc::clone(&sip),
                 rtp,
+                ignore_sound: config.ignore_sound,
                 sorter: (shard == FIRST).then(|| Arc::clone(&sorter)),
                 connections: config.connections.clone(),
                 recorder,

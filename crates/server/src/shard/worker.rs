@@ -71,10 +71,24 @@ impl Guarded {
     }
 }
 
-/// An RTP socket and when it was last read.
+/// An RTP socket, when it was last read, and whether sound is kept from it.
 struct RtpSocket {
     socket: UdpSocket,
     read_at: Instant,
+    ignores_sound: bool,
+}
+
+impl RtpSocket {
+    /// Lets sound come, or not. A kernel that will not filter costs time, and nothing else.
+    fn ignore_sound(&mut self, ignore: bool) {
+        if ignore == self.ignores_sound {
+            return;
+        }
+        self.ignores_sound = ignore;
+        if let Err(error) = udp::ignore_sound(&self.socket, ignore) {
+            tracing::warn!(%error, ignore, "the filter for sound");
+        }
+    }
 }
 
 /// What a shard is made of.
@@ -86,6 +100,8 @@ pub(super) struct Parts {
     /// The SIP socket that all shards send through.
     pub(super) sip: Arc<UdpSocket>,
     pub(super) rtp: Vec<UdpSocket>,
+    /// Sound that no call listens to is not read.
+    pub(super) ignore_sound: bool,
     /// What makes this shard the one that reads the SIP socket.
     pub(super) sorter: Option<Arc<Sorter>>,
     pub(super) connections: Option<mpsc::Sender<Transmit>>,
@@ -106,6 +122,7 @@ pub(super) struct Worker {
     /// For the shard that reads the SIP socket.
     door: Option<Door>,
     rtp: Vec<RtpSocket>,
+    ignore_sound: bool,
     recorder: Recorder,
     /// Where recordings go; without one they are dropped.
     tape: Option<Tape>,
@@ -139,7 +156,11 @@ impl Worker {
         if let Some(tls) = parts.tls {
             engine.reach(Transport::Tls, tls);
         }
-        let rtp = parts.rtp.into_iter().map(|socket| RtpSocket { socket, read_at: now });
+        let rtp = parts.rtp.into_iter().map(|socket| RtpSocket {
+            socket,
+            read_at: now,
+            ignores_sound: false,
+        });
         Self {
             engine: Guarded(engine),
             connections: parts.connections,
@@ -147,6 +168,7 @@ impl Worker {
             sip: parts.sip,
             door: parts.sorter.map(|sorter| Door::new(sorter, now)),
             rtp: rtp.collect(),
+            ignore_sound: parts.ignore_sound,
             recorder: parts.recorder,
             tape: parts.tape,
             commands: parts.commands,
@@ -280,6 +302,7 @@ impl Worker {
                 continue;
             }
             rtp.read_at = now;
+            rtp.ignore_sound(self.ignore_sound && engine.0.listeners_on_port(slot) == 0);
             self.receiver.drain(&rtp.socket, RTP_PER_STEP, |source, bytes| {
                 engine.handle(now, Input::Rtp { slot, source, bytes }, out);
             });

@@ -34,6 +34,7 @@ pub fn shards_config(any: SocketAddr) -> ShardsConfig {
         host: any.ip().to_string(),
         media_port_first: 0,
         media_ports: 20,
+        ignore_sound: false,
         connections: None,
         tls_port: None,
         engine: EngineConfig {

@@ -94,7 +94,7 @@ impl Endpoint {
     pub(super) fn add_leg(&mut self, dialog_key: Key, leg: Leg) -> LegId {
         let id = LegId(self.next_id());
         self.dialogs.insert(dialog_key, id);
-        self.legs.insert(id, leg);
+        self.legs.insert(id, Box::new(leg));
         id
     }
 

@@ -72,7 +72,8 @@ impl Endpoint {
 
     /// Sends the change, the first time or again, unless this is no moment for it.
     fn send_change(&mut self, now: Instant, id: LegId, out: &mut Outputs) {
-        let occupied = self.clients_full() || self.legs.get(&id).is_some_and(Leg::is_occupied);
+        let occupied =
+            self.clients_full() || self.legs.get(&id).is_some_and(|leg| leg.is_occupied());
         if occupied {
             return self.put_off(now, id, None, out);
         }
@@ -234,7 +235,7 @@ impl Endpoint {
     /// Nobody answered: to be treated as 408 (§8.1.3.1), and the call is over.
     pub(super) fn change_unheard(&mut self, now: Instant, id: LegId, out: &mut Outputs) {
         let waiting = |leg: &Leg| leg.change.is_some() && matches!(leg.state, State::Up);
-        if self.legs.get(&id).is_some_and(waiting) {
+        if self.legs.get(&id).is_some_and(|leg| waiting(leg)) {
             self.session_over(now, id, out);
         }
     }

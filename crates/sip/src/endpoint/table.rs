@@ -194,7 +194,7 @@ impl Endpoint {
         if let Some(datagram) = transaction.datagram.clone() {
             self.transmit(transaction.peer, &datagram, out);
         }
-        self.clients.insert(key, transaction);
+        self.clients.insert(key, Box::new(transaction));
         self.rearm_client(key);
     }
 
