@@ -13,6 +13,9 @@ pub use store::hot::{
     SettleResult,
 };
 
+pub use store::ladder::Ladder;
+
+use crate::account::never_refused;
 use crate::{App, Failure, prices};
 
 /// One start that the dialer wants to make.
@@ -44,6 +47,8 @@ pub struct EndedCall {
     pub meaning: Meaning,
     /// What is kept of the call. Its `heard_ms` is what is charged for.
     pub record: CallRecord,
+    /// Its story, for support.
+    pub ladder: Option<Ladder>,
     /// When it ended.
     pub ended_at: Timestamp,
 }
@@ -158,6 +163,21 @@ pub async fn put_back(app: &App, attempts: Vec<PutBack>) -> Result<Vec<bool>, Fa
     Ok(app.hot().put_back(attempts).await?)
 }
 
+/// Stories that are forgotten in one transaction.
+const FORGOTTEN_AT_ONCE: u32 = 1_000;
+
+/// Forgets the oldest stories of attempts that began before `before`. Tells whether there may be
+/// more: then it is to be asked again.
+///
+/// # Errors
+/// The database failed; asking again is safe.
+pub async fn forget_ladders(app: &App, before: Timestamp) -> Result<bool, Failure> {
+    let forgotten =
+        app.write(async |tx| Ok(store::ladder::forget(tx, before, FORGOTTEN_AT_ONCE).await?));
+    let forgotten = forgotten.await.map_err(never_refused)?;
+    Ok(forgotten >= FORGOTTEN_AT_ONCE.into())
+}
+
 /// The samples of a message's audio, 8 kHz mono.
 ///
 /// # Errors
@@ -225,6 +245,7 @@ async fn settlement(app: &App, call: EndedCall) -> Result<store::hot::Settle, Fa
         disposition,
         charge,
         facts: call.record,
+        ladder: call.ladder,
         ended_at: call.ended_at,
     })
 }

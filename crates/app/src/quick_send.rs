@@ -5,8 +5,8 @@ use domain::billing::rating::{Rate, rate_rounding_up};
 use domain::message::LENGTH_MS_MIN;
 use domain::quick_send::{Admission, Facts, Refusal, Request, admit};
 use domain::{
-    Account, AccountId, Approval, Destination, Message, MessageId, QuickSendId, Rials, Status,
-    Tariff, Timestamp,
+    Account, AccountId, Approval, AttemptId, Destination, Message, MessageId, QuickSendId, Rials,
+    Status, Tariff, Timestamp,
 };
 use sha2::{Digest, Sha256};
 use store::hot::{Accept, AcceptRefusal, LeaseStamp, Played, Spoken};
@@ -14,7 +14,7 @@ pub use store::quick_send::Failed as FailedAttempt;
 use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
-use crate::dialing::ReadyJob;
+use crate::dialing::{Ladder, ReadyJob};
 use crate::ports::{Reservation, Speaker};
 use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
 use crate::{App, Caller, Error, Failure, Result, phone, prices};
@@ -202,6 +202,8 @@ pub struct Story {
     pub failed: Vec<FailedAttempt>,
     /// What happened, in order.
     pub steps: Vec<(Timestamp, Step)>,
+    /// The stories of its attempts that are still kept, in the order of the attempts.
+    pub ladders: Vec<(AttemptId, Ladder)>,
 }
 
 /// A step in the life of a send.
@@ -233,8 +235,10 @@ pub async fn story(app: &App, id: QuickSendId) -> std::result::Result<Option<Sto
     let Some(account) = store::quick_send::owner(&mut reads, id).await? else { return Ok(None) };
     let send = store::quick_send::find(&mut reads, account, id).await?;
     let failed = store::quick_send::failed(&mut reads, id).await?;
+    let ladders = store::ladder::of_send(&mut reads, id).await?;
     Ok(send.map(|send| Story {
         failed,
+        ladders,
         status: Progress::of(&send, live).status,
         steps: steps(&send),
         send,

@@ -24,13 +24,14 @@ use media::rtp::Receiver;
 use media::sdp::{self, Negotiated};
 use media::srtp::SrtpReceiver;
 use media::telephone_event::{Key, KeyReceiver};
-use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason};
+use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason, Sign, Trace};
 
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive::MediaNumbers;
 use crate::io::{CallKey, Clip, Event, Recorded, RtcpTransmit};
 use crate::keys::Keys;
+use crate::ladder::{Ladder, Turn};
 use crate::limits::MAX_CALL_MS;
 use crate::outcome::{Cause, Outcome, RtpSummary, Timeline, bounded_reason};
 use crate::place::{Cue, Place};
@@ -161,12 +162,13 @@ pub(crate) struct Call {
     timeline: Timeline,
     rtp: RtpSummary,
     sip_code: Option<u16>,
-    sip_reason: Option<String>,
+    sip_reason: Option<Box<str>>,
     q850: Option<u8>,
     retry_after_s: Option<u32>,
+    ladder: Ladder,
 }
 
-const _: () = assert!(size_of::<Call>() <= 928, "what a call costs beside its SIP leg");
+const _: () = assert!(size_of::<Call>() <= 944, "what a call costs beside its SIP leg");
 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.
@@ -208,6 +210,7 @@ impl Call {
             sip_reason: None,
             q850: None,
             retry_after_s: None,
+            ladder: Ladder::default(),
         }
     }
 
@@ -252,9 +255,10 @@ impl Call {
         due.fold(self.ends_by, Instant::min)
     }
 
-    /// The final record, once the call is over.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
+    /// The final record, once the call is over. To be asked for once.
+    pub(crate) fn outcome(&mut self, now: Instant) -> Option<Outcome> {
         let Phase::Over(cause) = self.phase else { return None };
+        self.turn(now, Turn::Ended);
         let clip_ms = self.script.message_ms();
         let heard_ms = self.sound.heard_ms().min(clip_ms);
         let report = self.receiver.report();
@@ -263,7 +267,7 @@ impl Call {
         Some(Outcome {
             cause,
             sip_code: self.sip_code,
-            sip_reason: self.sip_reason.clone(),
+            sip_reason: self.sip_reason.take().map(String::from),
             q850: self.q850,
             retry_after_s: self.retry_after_s,
             answered,
@@ -284,6 +288,7 @@ impl Call {
                 ..self.rtp
             },
             codec: self.agreed.map(|agreed| agreed.codec),
+            ladder: std::mem::take(&mut self.ladder),
         })
     }
 
@@ -308,8 +313,10 @@ impl Call {
         }
         if let Some(sdp) = sdp {
             self.listen_early(&sdp, wires);
-            let first = self.early_sdp.replace(sdp.into()).is_none();
-            wires.events.extend(first.then_some(Event::EarlyMedia { call }));
+            if self.early_sdp.replace(sdp.into()).is_none() {
+                self.turn(now, Turn::EarlyMedia);
+                wires.events.push(Event::EarlyMedia { call });
+            }
         }
     }
 
@@ -318,7 +325,7 @@ impl Call {
         &mut self,
         now: Instant,
         sdp: Option<Vec<u8>>,
-        dialog: Box<DialogSnapshot>,
+        dialog: Arc<DialogSnapshot>,
         wires: &mut Wires,
     ) {
         if self.phase != Phase::Calling {
@@ -326,6 +333,7 @@ impl Call {
         }
         self.phase = Phase::Up;
         self.timeline.answered_us = Some(self.micros(now));
+        self.turn(now, Turn::Answered);
         self.sip_code = Some(200);
         wires.counters.calls_answered += 1;
         wires.events.push(Event::Answered { call: self.key(), dialog });
@@ -335,7 +343,7 @@ impl Call {
             Ok(agreed) if reachable(&agreed, self.local.address.ip()) => {
                 self.follow(now, wires, |place, cues| place.answered(now, cues));
                 self.agree(now, agreed, wires);
-                self.listen(&agreed);
+                self.listen(now, &agreed);
             }
             Err(sdp::Refusal::NoKeys) => self.hang_up(now, Cause::NotEncrypted, wires),
             _ => self.hang_up(now, Cause::NoMediaAgreed, wires),
@@ -368,6 +376,7 @@ impl Call {
         if self.phase == Phase::Answering {
             self.phase = Phase::Up;
             self.timeline.answered_us = Some(self.micros(now));
+            self.turn(now, Turn::Answered);
             wires.counters.calls_answered += 1;
             let ours = self.local.address.ip();
             let told = || sdp::read_answer(&self.local, sdp?).ok();
@@ -400,13 +409,18 @@ impl Call {
         let cause = match failure {
             Failure::Rejected { code, phrase, q850, retry_after_seconds } => {
                 self.sip_code = Some(code);
-                self.sip_reason = Some(bounded_reason(&phrase)).filter(|text| !text.is_empty());
+                let kept = Some(bounded_reason(&phrase)).filter(|text| !text.is_empty());
+                self.sip_reason = kept.map(String::into_boxed_str);
                 self.q850 = q850;
+                self.turn_of_q850(now, q850);
                 self.retry_after_s = retry_after_seconds;
                 Cause::Failed
             }
             Failure::Timeout => Cause::NoResponse,
-            Failure::Transport => Cause::Undeliverable,
+            Failure::Transport => {
+                self.turn(now, Turn::Undeliverable);
+                Cause::Undeliverable
+            }
             Failure::NoAnswer => Cause::NoAnswer,
             Failure::Cancelled => Cause::HungUpByUs,
         };
@@ -415,8 +429,12 @@ impl Call {
 
     /// The answered leg is gone.
     pub(crate) fn ended(&mut self, now: Instant, by: Party, q850: Option<u8>, wires: &mut Wires) {
-        if by == Party::Peer && self.phase == Phase::Up {
-            self.q850 = q850;
+        if self.phase == Phase::Up {
+            self.turn(now, Turn::HungUp(by));
+            if by == Party::Peer {
+                self.q850 = q850;
+                self.turn_of_q850(now, q850);
+            }
         }
         let cause = match by {
             Party::Peer => Cause::CalleeHungUp,
@@ -445,6 +463,7 @@ impl Call {
         self.stop_audio(now, wires);
         self.timeline.ended_us = Some(self.micros(now));
         self.phase = Phase::Closing(cause);
+        self.turn(now, Turn::HungUp(Party::Us));
         let q850 = if cause == Cause::DeadlineReached { Q850_TIMER } else { Q850_NORMAL };
         wires.sip.hang_up(now, self.leg, Some(Reason { q850 }), &mut wires.sip_out);
     }
@@ -462,6 +481,7 @@ impl Call {
         if now >= self.ends_by {
             if !matches!(self.phase, Phase::Closing(_) | Phase::Over(_)) {
                 wires.counters.calls_cut_by_deadline += 1;
+                self.turn(now, Turn::Deadline);
             }
             self.hang_up(now, Cause::DeadlineReached, wires);
             if let Phase::Closing(cause) = self.phase {
@@ -480,6 +500,35 @@ impl Call {
     /// A key that the peer told in an INFO.
     pub(crate) fn key_in_info(&mut self, now: Instant, key: Key, wires: &mut Wires) {
         self.key_pressed(now, key.as_char(), KeySource::Info, wires);
+    }
+
+    /// Keeps what the signalling has traced of this call.
+    pub(crate) fn take_traces(&mut self, now: Instant, traces: &mut Vec<Trace>) {
+        if !traces.is_empty() {
+            traces.retain(|trace| {
+                let ours = trace.leg == self.leg;
+                if ours {
+                    self.trace(now, trace.sign);
+                }
+                !ours
+            });
+        }
+    }
+
+    /// Keeps a message of this call, or a timer.
+    pub(crate) fn trace(&mut self, now: Instant, sign: Sign) {
+        self.ladder.trace(self.micros(now), sign);
+    }
+
+    /// Keeps a step of its story.
+    fn turn(&mut self, now: Instant, turn: Turn) {
+        self.ladder.add(self.micros(now), turn);
+    }
+
+    fn turn_of_q850(&mut self, now: Instant, q850: Option<u8>) {
+        if let Some(cause) = q850 {
+            self.turn(now, Turn::Q850(cause));
+        }
     }
 
     fn micros(&self, now: Instant) -> u64 {

@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 use crate::io::{CallKey, EngineConfig};
 use crate::playout::RtpStart;
 
+/// What every branch begins with (RFC 3261 §8.1.1.7).
+const BRANCH_COOKIE: &str = "z9hG4bK";
+
 /// What is derived for the media of one call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MediaNumbers {
@@ -70,7 +73,10 @@ pub(crate) fn sip_tokens(secret: &[u8; 32], call: CallKey) -> (String, String) {
         .finalize()
         .into();
     let (tag, branch) = digest.split_at(12);
-    (hex(tag), format!("z9hG4bK{}", hex(&branch[..16])))
+    let mut named = String::with_capacity(BRANCH_COOKIE.len() + 32);
+    named.push_str(BRANCH_COOKIE);
+    push_hex(&branch[..16], &mut named);
+    (hex(tag), named)
 }
 
 /// The Call-ID of a call that the engine begins of itself (RFC 3261 §8.1.1.4).
@@ -95,10 +101,14 @@ pub(crate) fn subkey(secret: &[u8; 32], label: [u8; 4]) -> [u8; 32] {
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    push_hex(bytes, &mut text);
+    text
+}
+
+fn push_hex(bytes: &[u8], text: &mut String) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
+    for digit in bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
+        text.push(char::from(DIGITS[usize::from(digit)]));
+    }
 }

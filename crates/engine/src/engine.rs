@@ -109,7 +109,7 @@ impl Engine {
         let limits = config.limits;
         let fresh = derive::subkey(&config.fresh_secret, *b"2nd.");
         let legs = limits.calls + limits.abandoned;
-        let sip = Endpoint::new(sip::Config {
+        let mut sip = Endpoint::new(sip::Config {
             local: config.sip_local,
             secret: derive::subkey(&config.fresh_secret, *b"sip."),
             user_agent: config.user_agent.clone(),
@@ -124,6 +124,7 @@ impl Engine {
                 ..sip::Limits::default()
             },
         });
+        sip.trace_calls();
         let wires = Wires {
             sip,
             sip_out: sip::Outputs::default(),
@@ -181,7 +182,7 @@ impl Engine {
                 self.wires.sip.undeliverable(now, destination, &mut self.wires.sip_out);
             }
             Input::RtpRefused(packet) => {
-                self.touch(packet.call, |call, wires| call.refused(packet, wires));
+                self.touch(now, packet.call, |call, wires| call.refused(packet, wires));
             }
             Input::Command(command) => self.command(now, command),
             Input::Timeout => {}
@@ -197,7 +198,7 @@ impl Engine {
         self.begin(out);
         self.wires.counters.panics += 1;
         if let Some(key) = self.touching.take() {
-            self.touch(key, |call, wires| call.lose(now, wires));
+            self.touch(now, key, |call, wires| call.lose(now, wires));
         }
         self.settle_down(now);
         self.end(out);
@@ -288,7 +289,7 @@ impl Engine {
             let mut notices = std::mem::take(&mut self.notices);
             self.wires.wheel.serve(now, rtp, &mut notices);
             for notice in notices.drain(..) {
-                self.touch(notice.call, |call, wires| call.played(now, notice, wires));
+                self.touch(now, notice.call, |call, wires| call.played(now, notice, wires));
             }
             self.notices = notices;
         }
@@ -300,7 +301,7 @@ impl Engine {
             && at <= now
         {
             self.deadlines.remove(&(at, key));
-            self.touch(key, |call, wires| call.due(now, wires));
+            self.touch(now, key, |call, wires| call.due(now, wires));
             if let Some(entry) = self.calls.get(&key) {
                 self.deadlines.insert((entry.armed, key));
             }
@@ -313,10 +314,12 @@ impl Engine {
     }
 
     /// Lets something happen to a call, then notes its new deadline or its end.
-    fn touch(&mut self, key: CallKey, what: impl FnOnce(&mut Call, &mut Wires)) {
+    fn touch(&mut self, now: Instant, key: CallKey, what: impl FnOnce(&mut Call, &mut Wires)) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         self.touching = Some(key);
+        entry.call.take_traces(now, &mut self.wires.sip_out.traces);
         what(&mut entry.call, &mut self.wires);
+        entry.call.take_traces(now, &mut self.wires.sip_out.traces);
         self.touching = None;
         let (slot, listens) = (usize::from(entry.call.port_slot()), entry.call.listens());
         if listens != entry.listens {
@@ -324,7 +327,7 @@ impl Engine {
             let listeners = &mut self.listeners_on_port[slot];
             *listeners = if listens { *listeners + 1 } else { *listeners - 1 };
         }
-        let Some(outcome) = entry.call.outcome() else {
+        let Some(outcome) = entry.call.outcome(now) else {
             let deadline = entry.call.deadline();
             if deadline != entry.armed {
                 self.deadlines.remove(&(entry.armed, key));
@@ -343,10 +346,10 @@ impl Engine {
 
     fn rtp(&mut self, now: Instant, slot: u8, source: SocketAddr, bytes: &[u8]) {
         match self.wires.demux.find(slot, source) {
-            Some(key) => self.touch(key, |call, wires| call.received(now, bytes, wires)),
+            Some(key) => self.touch(now, key, |call, wires| call.received(now, bytes, wires)),
             None => match self.follower(now, slot, source) {
                 Some(key) => {
-                    self.touch(key, |call, wires| call.stranger(now, source, bytes, wires));
+                    self.touch(now, key, |call, wires| call.stranger(now, source, bytes, wires));
                 }
                 None => self.wires.counters.rtp_strangers += 1,
             },
@@ -366,7 +369,7 @@ impl Engine {
         match command {
             Command::Start(spec) => self.start(now, *spec),
             Command::HangUp { call } => {
-                self.touch(call, |call, wires| call.hang_up(now, Cause::HungUpByUs, wires));
+                self.touch(now, call, |call, wires| call.hang_up(now, Cause::HungUpByUs, wires));
             }
             Command::Abandon(call) => self.abandon(now, *call),
             Command::SetPhones(phones) => {
@@ -429,32 +432,46 @@ impl Engine {
             }
         }
         self.sip_events = events;
+        self.take_traces(now);
+    }
+
+    /// Gives the messages that no event went with to their calls.
+    fn take_traces(&mut self, now: Instant) {
+        for sip::Trace { leg, sign } in self.wires.sip_out.traces.drain(..) {
+            if let Some(key) = self.legs.get(&leg)
+                && let Some(entry) = self.calls.get_mut(key)
+            {
+                entry.call.trace(now, sign);
+            }
+        }
     }
 
     fn sip_event(&mut self, now: Instant, event: sip::Event) {
         match event {
             sip::Event::Provisional { leg, code, sdp } => {
-                self.touch_leg(leg, |call, wires| call.provisional(now, code, sdp, wires));
+                self.touch_leg(now, leg, |call, wires| call.provisional(now, code, sdp, wires));
             }
             sip::Event::Answered { leg, sdp, dialog } => {
-                self.touch_leg(leg, |call, wires| call.answered(now, sdp, dialog, wires));
+                self.touch_leg(now, leg, |call, wires| call.answered(now, sdp, dialog, wires));
             }
             sip::Event::Reoffer { leg, sdp } => {
-                self.touch_leg(leg, |call, wires| call.reoffer(now, sdp.as_deref(), wires));
+                self.touch_leg(now, leg, |call, wires| call.reoffer(now, sdp.as_deref(), wires));
             }
             // We change nothing in a call of ours; what a refresh of the session brings along is
             // what was agreed.
             sip::Event::OfferAnswered { leg, sdp } => {
-                self.touch_leg(leg, |call, wires| call.offer_answered(now, sdp.as_deref(), wires));
+                self.touch_leg(now, leg, |call, wires| {
+                    call.offer_answered(now, sdp.as_deref(), wires);
+                });
             }
             sip::Event::Acked { leg, sdp } => {
-                self.touch_leg(leg, |call, wires| call.acked(now, sdp.as_deref(), wires));
+                self.touch_leg(now, leg, |call, wires| call.acked(now, sdp.as_deref(), wires));
             }
             sip::Event::Failed { leg, failure } => {
-                self.touch_leg(leg, |call, wires| call.failed(now, failure, wires));
+                self.touch_leg(now, leg, |call, wires| call.failed(now, failure, wires));
             }
             sip::Event::Ended { leg, by, q850 } => {
-                self.touch_leg(leg, |call, wires| call.ended(now, by, q850, wires));
+                self.touch_leg(now, leg, |call, wires| call.ended(now, by, q850, wires));
             }
             sip::Event::Incoming { leg, request, source } => {
                 self.incoming(now, leg, source, &request);
@@ -488,9 +505,9 @@ impl Engine {
         }
     }
 
-    fn touch_leg(&mut self, leg: LegId, what: impl FnOnce(&mut Call, &mut Wires)) {
+    fn touch_leg(&mut self, now: Instant, leg: LegId, what: impl FnOnce(&mut Call, &mut Wires)) {
         if let Some(&key) = self.legs.get(&leg) {
-            self.touch(key, what);
+            self.touch(now, key, what);
         }
     }
 }
@@ -554,7 +571,7 @@ mod tests {
         out.clear();
         let panic = AssertUnwindSafe(|| {
             engine.begin(&mut out);
-            engine.touch(CallKey(1), |_, wires| {
+            engine.touch(now, CallKey(1), |_, wires| {
                 wires.events.push(Event::Ringing { call: CallKey(1) });
                 panic!("a bug of ours")
             });

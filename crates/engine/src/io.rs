@@ -457,7 +457,7 @@ pub enum Event {
         /// Which call.
         call: CallKey,
         /// What a later process needs to hang up: [`record_of`] makes the bytes to keep.
-        dialog: Box<DialogSnapshot>,
+        dialog: Arc<DialogSnapshot>,
     },
     /// The first frame of sound is in the same [`Outputs`].
     FirstAudio {

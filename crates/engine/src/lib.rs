@@ -14,6 +14,7 @@ mod engine;
 mod enrolment;
 mod io;
 mod keys;
+mod ladder;
 mod leg;
 pub mod limits;
 mod outcome;
@@ -29,6 +30,7 @@ pub use io::{
     Srtp, Target, Transmit, Transport, TrunkCheck, TrunkRegistration, TrunkSource, record_of,
 };
 pub use keys::{KeySet, Keys};
+pub use ladder::{Ladder, Recovered, Rung, Turn};
 pub use limits::Limits;
 pub use media::Codec;
 pub use media::detect::answering_machine::{Timing, Verdict};
@@ -41,3 +43,4 @@ pub use script::{
 pub use sip::digest::Algorithm;
 pub use sip::locate::{self, Located};
 pub use sip::registration::Standing;
+pub use sip::{Party, Signal, Timer, TracedMethod};

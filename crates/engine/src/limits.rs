@@ -23,6 +23,14 @@ pub const RECORDED_SAMPLES: usize = 4_000;
 pub const MAX_GAP_SAMPLES: usize = 80_000;
 /// How long a machine's beep is waited for, milliseconds.
 pub const BEEP_WAIT_MS: u32 = 20_000;
+/// Steps kept of a call's story; what is beyond that is counted.
+pub const MAX_RUNGS: usize = 64;
+/// Those among them that may be messages: a peer that sends many hides nothing else.
+pub const MAX_MESSAGES: usize = 40;
+/// Those among them that only the end of a call may take.
+pub const RUNGS_FOR_THE_END: usize = 8;
+/// Bytes that a call's story takes where it is kept, at most; a usual one takes 70.
+pub const MAX_LADDER_BYTES: usize = 1_100;
 /// Bytes kept of a peer's reason phrase.
 pub const MAX_REASON_BYTES: usize = 80;
 /// Bytes that a [`crate::DialogSnapshot`] may take in the flight recorder.

@@ -6,6 +6,7 @@ use media::detect::progress::Progress;
 use media::rtp::PeerView;
 
 use crate::keys::Keys;
+use crate::ladder::Ladder;
 use crate::limits::MAX_REASON_BYTES;
 
 /// Why a call ended.
@@ -87,6 +88,8 @@ pub struct Outcome {
     pub rtp: RtpSummary,
     /// The codec that was agreed.
     pub codec: Option<Codec>,
+    /// What happened, step by step.
+    pub ladder: Ladder,
 }
 
 impl Outcome {
@@ -109,6 +112,7 @@ impl Outcome {
             timeline: Timeline { ended_us: Some(0), ..Timeline::default() },
             rtp: RtpSummary::default(),
             codec: None,
+            ladder: Ladder::default(),
         }
     }
 }

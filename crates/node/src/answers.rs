@@ -10,13 +10,15 @@ use engine::CallKey;
 use crate::gate::Callee;
 use crate::live::{Stage, key};
 use crate::moment::Moment;
-use crate::node::{FROM_START, Node, Released, Return};
+use crate::node::{FORGETTING_MS, FROM_START, Node, Released, Return};
 use crate::turn::{PAGE, PAUSE_MS};
 use crate::under_way::Kind;
 use crate::work::{Answer, Done, Open, Prepared};
 
 /// How soon the table is read again after a lease that was refused, microseconds.
 const LOOK_AGAIN_US: i64 = 500_000;
+/// The pause between two parts of a long forgetting, milliseconds: calls come first.
+const FORGET_MORE_MS: i64 = 1_000;
 
 impl Node {
     /// Takes the answer to a [`crate::Work`]. Step afterwards.
@@ -31,6 +33,7 @@ impl Node {
             Answer::PutBack(result) => self.on_returned(now, result),
             Answer::TrunkHealth(result) => self.on_health_told(now, result),
             Answer::Reconciled(result) => self.on_reconciled(now, result),
+            Answer::Forgotten(result) => self.on_forgotten(now, result),
             Answer::Prepared(call, result) => self.on_prepared(now, call, result),
         }
     }
@@ -185,6 +188,17 @@ impl Node {
             self.returns.push(Return::unsent(attempt, shard, now.wall));
         }
         self.reconciling.unknown = unknown;
+    }
+
+    fn on_forgotten(&mut self, now: Moment, result: Result<bool, Failure>) {
+        match result {
+            Err(failure) => self.failed(now, Kind::Forget, &failure),
+            Ok(more) => {
+                self.under_way.answered(Kind::Forget);
+                let pause_ms = if more { FORGET_MORE_MS } else { FORGETTING_MS };
+                self.forgets_at = now.steady.plus_ms(pause_ms);
+            }
+        }
     }
 
     fn on_prepared(&mut self, now: Moment, key: CallKey, result: Result<Prepared, Failure>) {

@@ -43,6 +43,8 @@ pub struct NodeConfig {
     /// How long another node's lease must have ended before its open calls are settled without it,
     /// milliseconds. Longer than any call, so that none of them can be up any more.
     pub orphan_after_ms: i64,
+    /// How long the stories of attempts are kept, milliseconds; `None` keeps them for ever.
+    pub ladder_keep_ms: Option<i64>,
     /// The most jobs that are kept waiting in memory; the others wait in the table.
     pub waiting_max: usize,
     /// The most calls started in one step.
@@ -141,6 +143,7 @@ impl Default for NodeConfig {
             reread_ms: 5_000,
             reconcile_ms: 30_000,
             orphan_after_ms: 15 * 60 * 1000,
+            ladder_keep_ms: Some(90 * 24 * 60 * 60 * 1000),
             waiting_max: 50_000,
             batch_max: 500,
             clip_cache_bytes: 64 * 1024 * 1024,

@@ -60,7 +60,11 @@ impl Node {
         }
         match verdict(call.attempt, &call.terms, outcome, started.wall) {
             Verdict::NotSent => self.send_back(key, now.wall.plus_ms(PAUSE_MS)),
-            Verdict::Ended(ended) => {
+            Verdict::Ended(mut ended) => {
+                if let (Some(ladder), Some(server)) = (&mut ended.ladder, server) {
+                    let transport = server.transport.name();
+                    ladder.server = Some(format!("{} over {transport}", server.address));
+                }
                 if self.fail_over(now, key, outcome, &ended) {
                     return;
                 }

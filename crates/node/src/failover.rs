@@ -46,7 +46,8 @@ impl Return {
     /// A trunk failed it; it keeps its place in the line.
     pub(crate) fn failed(ended: &EndedCall, shard: usize, due_at: Timestamp) -> Self {
         let (attempt, ended_at) = (ended.attempt, ended.ended_at);
-        Self { shard, back: PutBack { attempt, ended_at, due_at, failure: failed(ended) } }
+        let ladder = ended.ladder.clone();
+        Self { shard, back: PutBack { attempt, ended_at, due_at, failure: failed(ended), ladder } }
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) enum Stage {
     Placed { started: Moment, server: Option<Hop> },
     /// A killed process left it behind; it is ended, by this dialog if it was answered, and then
     /// settled like this.
-    Abandoned { dialog: Option<Box<DialogSnapshot>>, ended: Box<EndedCall> },
+    Abandoned { dialog: Option<Arc<DialogSnapshot>>, ended: Box<EndedCall> },
 }
 
 impl Terms {

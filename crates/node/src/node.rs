@@ -28,6 +28,9 @@ use crate::work::{Task, Work};
 /// The longest a node sleeps, microseconds: the gate must be told the time.
 const SLEEP_MAX_US: i64 = 1_000_000;
 
+/// How often old stories of attempts are looked for, milliseconds.
+pub(crate) const FORGETTING_MS: i64 = 15 * 60 * 1000;
+
 /// One node.
 pub struct Node {
     pub(crate) app: Arc<App>,
@@ -55,6 +58,8 @@ pub struct Node {
     pub(crate) under_way: UnderWay,
     pub(crate) reading: Reading,
     pub(crate) reconciling: Reconciling,
+    /// When stories of attempts are forgotten next, by the steady clock.
+    pub(crate) forgets_at: Timestamp,
     pub(crate) commands: Vec<(usize, Command)>,
     pub(crate) released: Vec<Released>,
     /// Preparations to order in the next step.
@@ -77,7 +82,8 @@ impl Return {
     /// Nothing was sent. From `due` on it may be called again.
     pub(crate) fn unsent(attempt: AttemptId, shard: usize, due: Timestamp) -> Self {
         let failure = Failed::default();
-        Self { shard, back: PutBack { attempt, ended_at: due, due_at: due, failure } }
+        let back = PutBack { attempt, ended_at: due, due_at: due, failure, ladder: None };
+        Self { shard, back }
     }
 }
 
@@ -198,6 +204,7 @@ impl Node {
             under_way: UnderWay::default(),
             reading: Reading { after: FROM_START, next_at: now.steady },
             reconciling: Reconciling::new(now),
+            forgets_at: now.steady.plus_ms(FORGETTING_MS),
             commands: Vec::new(),
             released: Vec::new(),
             preparations: VecDeque::new(),
@@ -296,7 +303,8 @@ impl Node {
 
     fn next_wakeup(&self, now: Moment, paces: impl Iterator<Item = Timestamp>) -> Timestamp {
         let steady = |wall: Timestamp| now.steady.plus_us(wall.us_since(now.wall).max(0));
-        let known = [self.heartbeat.next_try(), self.reading.next_at, self.reconciling.next_at];
+        let (reading, reconciling) = (self.reading.next_at, self.reconciling.next_at);
+        let known = [self.heartbeat.next_try(), reading, reconciling, self.forgets_at];
         let latest = now.steady.plus_us(SLEEP_MAX_US);
         known
             .into_iter()

@@ -13,18 +13,19 @@
 //! | answered | never called again: hung up, charged for what was recorded as heard |
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use app::Failure;
-use app::dialing::{EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact};
+use app::dialing::{EndedCall, Ladder, NodeStamp, OpenAttempt, Orphan, PhoneContact};
 use domain::{Destination, Disposition, Status, Timestamp};
-use engine::{CallKey, Command, DialogSnapshot, Target};
+use engine::{CallKey, Command, DialogSnapshot, Recovered, Target};
 
 use crate::gate::Callee;
 use crate::live::{Call, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Released, Return};
 use crate::recorder::{Phase, RecordedCall, Recorder, SlotError, SlotFile};
-use crate::settle::{Judgement, Unsettled, Verdict, decided, judgement, verdict};
+use crate::settle::{Judgement, Unsettled, Verdict, decided, judgement, told, verdict};
 use crate::spec;
 use crate::work::Task;
 
@@ -40,7 +41,7 @@ pub(crate) enum Remedy {
     /// It may be up: end it on the wire, then settle it.
     Abandon {
         /// Its dialog, when it was answered.
-        dialog: Option<Box<DialogSnapshot>>,
+        dialog: Option<Arc<DialogSnapshot>>,
         /// How it is settled.
         ended: Box<EndedCall>,
     },
@@ -56,8 +57,12 @@ pub(crate) fn remedy(
     now: Moment,
 ) -> Remedy {
     let terms = Terms::of_open(open);
+    let how_far = how_far(recorded.as_ref());
+    let ladder = Some(recovered(open, how_far, now));
     let lost = |disposition, heard_ms| {
-        Box::new(decided(open.attempt, &terms, disposition, "process_lost", heard_ms, now.wall))
+        let cause = "process_lost";
+        let ended = decided(open.attempt, &terms, disposition, cause, heard_ms, now.wall);
+        Box::new(EndedCall { ladder: ladder.clone(), ..ended })
     };
     match recorded {
         None if complete => Remedy::NotSent,
@@ -72,13 +77,29 @@ pub(crate) fn remedy(
         Some(Phase::Ended(outcome)) => {
             // What else was heard of the trunk meanwhile is not known any more.
             let failed = matches!(judgement(&outcome, true), Judgement::Failed(_));
-            match verdict(open.attempt, &terms, &outcome, open.started_at) {
-                Verdict::Ended(ended) if failed && another => Remedy::FailOver(ended),
-                Verdict::Ended(ended) => Remedy::Settle(ended),
-                Verdict::NotSent => Remedy::NotSent,
-            }
+            let ended = match verdict(open.attempt, &terms, &outcome, open.started_at) {
+                Verdict::Ended(ended) => Box::new(EndedCall { ladder, ..*ended }),
+                Verdict::NotSent => return Remedy::NotSent,
+            };
+            if failed && another { Remedy::FailOver(ended) } else { Remedy::Settle(ended) }
         }
     }
+}
+
+fn how_far(recorded: Option<&Phase>) -> Recovered {
+    match recorded {
+        None => Recovered::Unrecorded,
+        Some(Phase::Dialled) => Recovered::Dialled,
+        Some(Phase::Ringing) => Recovered::Ringing,
+        Some(Phase::Answered { .. }) => Recovered::Answered,
+        Some(Phase::Ended(_)) => Recovered::Ended,
+    }
+}
+
+/// The story of an attempt that another process placed.
+fn recovered(open: &OpenAttempt, how_far: Recovered, now: Moment) -> Ladder {
+    let after_us = u64::try_from(now.wall.us_since(open.started_at)).unwrap_or(0);
+    told(&engine::Ladder::recovered(after_us, how_far), open.started_at)
 }
 
 impl Node {
@@ -153,6 +174,8 @@ impl Node {
             tracing::warn!(attempt, node = open.node.0, "a call of a node that is gone is settled");
             let (terms, lost) = (Terms::of_open(&open), Disposition::NetworkFailure);
             let ended = decided(open.attempt, &terms, lost, "node_lost", 0, now.wall);
+            let ladder = Some(recovered(&open, Recovered::Unrecorded, now));
+            let ended = EndedCall { ladder, ..ended };
             let call = key(open.attempt);
             self.stats.recovered += 1;
             self.settlements.push(Unsettled::new(call, self.shard_of(call), ended));

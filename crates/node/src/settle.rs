@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use app::dialing::{CallRecord, EndedCall, Failed, Meaning, Quality};
+use app::dialing::{CallRecord, EndedCall, Failed, Ladder, Meaning, Quality};
 use domain::dialer::health::TrunkFailure;
 use domain::{AttemptId, CallFacts, Disposition, Fault, Timestamp, Unanswered};
 use engine::{CallKey, Cause, Outcome, Refusal, RtpSummary};
@@ -122,7 +122,15 @@ pub(crate) fn verdict(
         quality: outcome.answered.then(|| quality(&outcome.rtp)),
     };
     let ended_at = at(timeline.ended_us).unwrap_or(started);
-    Verdict::Ended(Box::new(ended(attempt, terms, meaning, record, ended_at)))
+    let rungs = &outcome.ladder;
+    let ladder = (!rungs.rungs().is_empty()).then(|| told(rungs, started));
+    let ended = ended(attempt, terms, meaning, record, ended_at);
+    Verdict::Ended(Box::new(EndedCall { ladder, ..ended }))
+}
+
+/// A story as it is kept.
+pub(crate) fn told(ladder: &engine::Ladder, began_at: Timestamp) -> Ladder {
+    Ladder { server: None, began_at, rungs: ladder.encode() }
 }
 
 /// What the rules are told of a call.
@@ -219,7 +227,7 @@ fn ended(
     ended_at: Timestamp,
 ) -> EndedCall {
     let Terms { tariff, zone, hold, .. } = *terms;
-    EndedCall { attempt, tariff, zone, hold, meaning, record, ended_at }
+    EndedCall { attempt, tariff, zone, hold, meaning, record, ladder: None, ended_at }
 }
 
 /// The engine's cause as it is kept in the database and shown in logs.

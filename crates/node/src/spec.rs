@@ -83,7 +83,7 @@ pub(crate) fn abandoned_call(
     config: &NodeConfig,
     call: &Call,
     target: Target,
-    dialog: Option<Box<DialogSnapshot>>,
+    dialog: Option<Arc<DialogSnapshot>>,
 ) -> AbandonedCall {
     let trunk = trunk(config, &call.trunk);
     AbandonedCall {
@@ -92,7 +92,7 @@ pub(crate) fn abandoned_call(
         target,
         from_uri: from_uri(config, trunk, call.account),
         had_credentials: trunk.is_some_and(|trunk| trunk.credentials.is_some()),
-        answered: dialog.map(|dialog| *dialog),
+        answered: dialog.map(Arc::unwrap_or_clone),
     }
 }
 

@@ -358,6 +358,13 @@ impl Node {
             let ended_by = now.wall.plus_ms(-self.config.orphan_after_ms);
             tasks.push(Task::Reconcile { stamp: self.stamp, ended_by });
         }
+        if let Some(keep_ms) = self.config.ladder_keep_ms
+            && self.forgets_at <= now.steady
+            && self.under_way.may_ask(Kind::Forget, now.steady)
+        {
+            self.under_way.ask(Kind::Forget);
+            tasks.push(Task::Forget { before: now.wall.plus_ms(-keep_ms) });
+        }
     }
 
     /// Whether a send is leased or about to be.

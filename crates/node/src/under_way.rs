@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     PutBack,
     TrunkHealth,
     Reconcile,
+    Forget,
 }
 
 /// Requests without an answer.

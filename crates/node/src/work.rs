@@ -61,6 +61,10 @@ pub(crate) enum Task {
         stamp: NodeStamp,
         ended_by: Timestamp,
     },
+    /// The stories of attempts that began before then are forgotten, the oldest first.
+    Forget {
+        before: Timestamp,
+    },
     Prepare {
         call: CallKey,
         blob: Option<String>,
@@ -80,6 +84,8 @@ pub(crate) enum Answer {
     PutBack(Result<(), Failure>),
     TrunkHealth(Result<(), Failure>),
     Reconciled(Result<Open, Failure>),
+    /// Whether there may be more to forget.
+    Forgotten(Result<bool, Failure>),
     Prepared(CallKey, Result<Prepared, Failure>),
 }
 
@@ -130,6 +136,9 @@ impl Work {
             Task::Reconcile { stamp, ended_by } => {
                 Answer::Reconciled(open_attempts(app, stamp, ended_by).await)
             }
+            Task::Forget { before } => {
+                Answer::Forgotten(dialing::forget_ladders(app, before).await)
+            }
             Task::Prepare { call, blob, codecs, phone } => {
                 Answer::Prepared(call, prepare(app, asked, blob, &codecs, phone).await)
             }
@@ -150,6 +159,7 @@ impl Work {
             Task::PutBack { .. } => Answer::PutBack(Err(failure())),
             Task::TrunkHealth { .. } => Answer::TrunkHealth(Err(failure())),
             Task::Reconcile { .. } => Answer::Reconciled(Err(failure())),
+            Task::Forget { .. } => Answer::Forgotten(Err(failure())),
             Task::Prepare { call, .. } => Answer::Prepared(*call, Err(failure())),
         };
         Done { asked: self.asked, answer }
@@ -166,6 +176,7 @@ impl Work {
             Task::PutBack { .. } => "put_back",
             Task::TrunkHealth { .. } => "trunk_health",
             Task::Reconcile { .. } => "reconcile",
+            Task::Forget { .. } => "forget",
             Task::Prepare { .. } => "prepare",
         }
     }

@@ -251,15 +251,20 @@ impl Default for BatchSender {
 /// Receives many datagrams with one system call.
 pub struct BatchReceiver {
     headers: MultiHeaders<SockaddrStorage>,
-    buffers: Vec<Vec<u8>>,
+    /// Room for a batch, [`DATAGRAM_BYTES`] each.
+    room: Vec<u8>,
+    /// Of the last batch: whence each datagram came, and its length.
+    received: Vec<(Option<SocketAddr>, usize)>,
 }
 
 impl BatchReceiver {
-    /// A receiver with room for `batch` datagrams of any size.
+    /// A receiver with room for `batch` datagrams of any size, at most [`BATCH`].
     pub fn new(batch: usize) -> Self {
+        let batch = batch.min(BATCH);
         Self {
             headers: MultiHeaders::preallocate(batch, None),
-            buffers: vec![vec![0; DATAGRAM_BYTES]; batch],
+            room: vec![0; DATAGRAM_BYTES * batch],
+            received: Vec::with_capacity(batch),
         }
     }
 
@@ -271,40 +276,45 @@ impl BatchReceiver {
         limit: usize,
         mut take: impl FnMut(SocketAddr, &[u8]),
     ) -> usize {
-        let (mut taken, mut batch) = (0, FIRST_BATCH.min(self.buffers.len()));
+        let whole = self.room.len() / DATAGRAM_BYTES;
+        let (mut taken, mut batch) = (0, FIRST_BATCH.min(whole));
         while taken < limit {
-            let lengths = self.receive(socket, batch);
-            for (buffer, (source, length)) in self.buffers.iter().zip(&lengths) {
+            self.receive(socket, batch);
+            let datagrams = self.room.chunks_exact(DATAGRAM_BYTES).zip(&self.received);
+            for (datagram, (source, length)) in datagrams {
                 if let Some(source) = source {
-                    take(*source, &buffer[..*length]);
+                    take(*source, &datagram[..*length]);
                 }
             }
-            taken += lengths.len();
-            if lengths.len() < batch {
+            taken += self.received.len();
+            if self.received.len() < batch {
                 break;
             }
-            batch = self.buffers.len();
+            batch = whole;
         }
         taken
     }
 
     /// Receives at most `batch` datagrams.
-    fn receive(&mut self, socket: &UdpSocket, batch: usize) -> Vec<(Option<SocketAddr>, usize)> {
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            self.buffers[..batch].iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
+    fn receive(&mut self, socket: &UdpSocket, batch: usize) {
+        self.received.clear();
+        let mut rooms = self.room.chunks_exact_mut(DATAGRAM_BYTES);
+        let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
+            std::array::from_fn(|_| [IoSliceMut::new(rooms.next().unwrap_or_default())]);
         let result = recvmmsg(
             socket.as_raw_fd(),
             &mut self.headers,
-            slices.iter_mut(),
+            slices[..batch].iter_mut(),
             MsgFlags::MSG_DONTWAIT,
             None,
         );
         // EAGAIN is an empty socket. What ICMP said of a datagram is told here once, without its
         // address; `take_errors` has that, and what is here to be read is read at the next call.
-        let Ok(results) = result else { return Vec::new() };
-        results
-            .map(|message| (message.address.and_then(|a| socket_address(&a)), message.bytes))
-            .collect()
+        let Ok(results) = result else { return };
+        self.received.extend(
+            results
+                .map(|message| (message.address.and_then(|a| socket_address(&a)), message.bytes)),
+        );
     }
 }
 
@@ -372,7 +382,8 @@ mod tests {
         let (ours, theirs) = (socket(), socket());
         let to = ours.local_addr().unwrap();
         let rtp = |kind: u8| vec![0x80, kind, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xD5, 0xD5];
-        let kinds = [0, 8, 9, 13, 0x80 | 8, 101, 96, 0x80 | 101, 200, 201, 18, 3];
+        // With the marker, sound of type 8 is 136, and an event of type 101 is 229.
+        let kinds = [0, 8, 9, 13, 136, 101, 96, 229, 200, 201, 18, 3];
         let arrives = |expected: &[u8]| {
             for kind in kinds {
                 theirs.send_to(&rtp(kind), to).unwrap();
@@ -384,7 +395,7 @@ mod tests {
         };
         arrives(&kinds);
         ignore_sound(&ours, true).unwrap();
-        arrives(&[101, 96, 0x80 | 101, 200, 201, 18, 3]);
+        arrives(&[101, 96, 229, 200, 201, 18, 3]);
         ignore_sound(&ours, false).unwrap();
         arrives(&kinds);
     }

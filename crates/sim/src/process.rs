@@ -102,9 +102,7 @@ impl Process {
         for (call, clip_ms) in self.unopened.drain(..) {
             self.recorder.open(call, clip_ms).expect("there are more slots than calls");
         }
-        for event in &self.out.events {
-            self.recorder.note(event);
-        }
+        self.recorder.note(&self.out.events);
     }
 
     /// Whether nothing is in hand any more.

@@ -1,5 +1,7 @@
 //! Dialogs (RFC 3261 §12): who talks, where requests go, in which order they are numbered.
 
+use std::borrow::Cow;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -62,13 +64,20 @@ impl Dialog {
     /// The dialog a 2xx to our INVITE number `cseq` makes (§12.1.2). Without a usable Contact
     /// the Request-URI stays the target: better than a call nobody can hang up.
     pub(crate) fn answered(origin: &Arc<Origin>, cseq: u32, headers: &Headers) -> Self {
-        let mut dialog = Self::unanswered(Arc::clone(origin), cseq);
         let to = headers.get(Name::To).unwrap_or_default();
-        dialog.remote = to.into();
-        dialog.remote_tag = header::tag(to).unwrap_or_default().into();
-        dialog.routes = record_routes(headers);
-        dialog.routes.reverse();
-        dialog.retarget(headers);
+        let mut routes = record_routes(headers);
+        routes.reverse();
+        let mut dialog = Self {
+            remote: to.into(),
+            remote_tag: header::tag(to).unwrap_or_default().into(),
+            target: contact(headers).unwrap_or_else(|| origin.request_uri.clone()),
+            routes,
+            destination: origin.destination,
+            local_cseq: cseq,
+            remote_cseq: None,
+            origin: Arc::clone(origin),
+        };
+        dialog.find_destination();
         dialog
     }
 
@@ -89,19 +98,24 @@ impl Dialog {
     /// Takes the peer's Contact as the new target (§12.2.1.2) and finds the next hop's address:
     /// the first route or the target where that is an IP literal, otherwise where the call began.
     pub(crate) fn retarget(&mut self, headers: &Headers) {
-        let contact = headers.elements(Name::Contact).next().and_then(header::address_of);
-        if let Some(uri) = contact.and_then(|text| Uri::parse(text).ok()) {
+        if let Some(uri) = contact(headers) {
             self.target = uri;
         }
+        self.find_destination();
+    }
+
+    fn find_destination(&mut self) {
         if self.origin.symmetric {
             return;
         }
-        let hop = match self.routes.first() {
-            Some(route) => header::address_of(route).and_then(|text| Uri::parse(text).ok()),
-            None => Some(self.target.clone()),
+        let address = |uri: &Uri| Some((uri.socket_addr()?, uri.transport()));
+        let named = match self.routes.first() {
+            Some(route) => header::address_of(route)
+                .and_then(|text| Uri::parse(text).ok())
+                .and_then(|uri| address(&uri)),
+            None => address(&self.target),
         };
         let origin = self.origin.destination;
-        let named = hop.and_then(|uri| Some((uri.socket_addr()?, uri.transport())));
         // Who names no transport is reached as before; not all write what they use.
         self.destination = named.map_or(origin, |(address, transport)| Hop {
             transport: transport.unwrap_or(origin.transport),
@@ -120,17 +134,17 @@ impl Dialog {
 
     /// The Request-URI and the Route elements of our next request (§12.2.1.1): loose routing, or
     /// strict when the first hop has no `lr`.
-    pub(crate) fn route(&self) -> (Vec<u8>, Vec<Vec<u8>>) {
+    pub(crate) fn route(&self) -> (Cow<'_, [u8]>, Vec<Cow<'_, [u8]>>) {
         let target = self.target.as_bytes();
         let first = self.routes.first().and_then(|route| header::address_of(route));
         let first = first.and_then(|text| Uri::parse(text).ok());
         match first {
             Some(hop) if hop.param("lr").is_none() => {
-                let mut routes: Vec<_> = self.routes[1..].iter().map(|r| r.to_vec()).collect();
-                routes.push([b"<", target, b">"].concat());
-                (hop.as_bytes().to_vec(), routes)
+                let mut routes: Vec<_> = self.routes[1..].iter().map(|r| Cow::from(&**r)).collect();
+                routes.push(Cow::from([b"<", target, b">"].concat()));
+                (Cow::from(hop.as_bytes().to_vec()), routes)
             }
-            _ => (target.to_vec(), self.routes.iter().map(|route| route.to_vec()).collect()),
+            _ => (Cow::from(target), self.routes.iter().map(|r| Cow::from(&**r)).collect()),
         }
     }
 
@@ -184,6 +198,12 @@ impl Dialog {
     }
 }
 
+/// The URI of the Contact, when there is one that can be used.
+fn contact(headers: &Headers) -> Option<Uri> {
+    let text = headers.elements(Name::Contact).next().and_then(header::address_of)?;
+    Uri::parse(text).ok()
+}
+
 /// The Record-Route elements in order; those that are no address are left out.
 fn record_routes(headers: &Headers) -> Vec<Box<[u8]>> {
     headers
@@ -221,23 +241,21 @@ const SNAPSHOT_FORM: &[u8] = b"dialog 1";
 impl DialogSnapshot {
     /// The snapshot as bytes to keep: one value a line, none of which can hold a line end.
     pub fn encode(&self) -> Vec<u8> {
-        let transport = match self.transport {
-            Transport::Udp => String::new(),
-            other => format!("{} ", other.name()),
-        };
-        let destination = format!("{transport}{}", self.destination);
-        let cseq = self.next_cseq.to_string();
-        let mut lines = vec![
-            SNAPSHOT_FORM,
-            destination.as_bytes(),
-            cseq.as_bytes(),
-            &self.call_id,
-            &self.local,
-            &self.remote,
-            &self.remote_target,
-        ];
-        lines.extend(self.route_set.iter().map(Vec::as_slice));
-        lines.join(&b'\n')
+        let mut text = Vec::with_capacity(512);
+        text.extend_from_slice(SNAPSHOT_FORM);
+        text.push(b'\n');
+        if self.transport != Transport::Udp {
+            text.extend_from_slice(self.transport.name().as_bytes());
+            text.push(b' ');
+        }
+        let (destination, cseq) = (self.destination, self.next_cseq);
+        write!(text, "{destination}\n{cseq}").expect("a vector takes whatever is written to it");
+        let values = [&self.call_id, &self.local, &self.remote, &self.remote_target];
+        for value in values.into_iter().chain(&self.route_set) {
+            text.push(b'\n');
+            text.extend_from_slice(value);
+        }
+        text
     }
 
     /// Reads what [`DialogSnapshot::encode`] wrote; `None` when it is anything else.

@@ -20,6 +20,7 @@ mod reoffer;
 mod request;
 mod session_timer;
 mod table;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +32,7 @@ pub use command::{
 };
 pub use counters::Counters;
 pub use event::{Event, Failure, Outputs, Party, Transmit};
+pub use trace::{Sign, Signal, Timer, Trace, TracedMethod};
 
 use compose::Composer;
 use leg::{Leg, State, Why};
@@ -118,6 +120,8 @@ pub struct Endpoint {
     /// Tokens of abandoned calls and how many of their legs are still being ended.
     abandons: BTreeMap<u64, u8>,
     last_id: u64,
+    /// Whether [`Outputs::traces`] is wanted.
+    traces: bool,
 }
 
 impl Endpoint {
@@ -136,6 +140,7 @@ impl Endpoint {
             sources: Sources::new(config.limits.strangers),
             abandons: BTreeMap::new(),
             last_id: 0,
+            traces: false,
             config,
         }
     }
@@ -225,7 +230,9 @@ impl Endpoint {
         let Some(transaction) = self.clients.get_mut(&key) else { return };
         let heard = transaction.machine.heard(now, response.code);
         let owner = transaction.owner;
+        let traced = transaction.traced(Party::Peer, response.code);
         let is_invite = matches!(transaction.machine, ClientMachine::Invite(_));
+        self.trace(traced, out);
         self.rearm_client(key);
         if is_invite {
             self.invite_heard(now, key, heard, &response, out);

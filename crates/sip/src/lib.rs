@@ -23,7 +23,8 @@ pub use dialog::DialogSnapshot;
 pub use digest::Credentials;
 pub use endpoint::{
     Abandoned, Config, Counters, Endpoint, Event, Extensions, Failure, Full, Invite, LegId, Live,
-    OutOfDialog, Outputs, Party, Reason, Reply, RequestId, ServerRequest, Stage, Transmit,
+    OutOfDialog, Outputs, Party, Reason, Reply, RequestId, ServerRequest, Sign, Signal, Stage,
+    Timer, Trace, TracedMethod, Transmit,
 };
 pub use limits::{Limits, Rates};
 pub use message::{

@@ -11,6 +11,7 @@ mod dialect;
 pub mod entry;
 mod error;
 pub mod hot;
+pub mod ladder;
 pub mod message;
 mod migrate;
 pub mod phone;

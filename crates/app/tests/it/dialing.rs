@@ -61,6 +61,11 @@ fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
             first_audio_at: at(4),
             quality: None,
         },
+        ladder: Some(dialing::Ladder {
+            server: Some(String::from("192.0.2.1:5060")),
+            began_at: NOON,
+            rungs: vec![1],
+        }),
         ended_at: NOON.plus_ms(8000),
     }
 }
@@ -143,6 +148,7 @@ async fn a_send_is_leased_once_and_comes_back_only_if_nothing_was_sent() {
         ended_at: NOON,
         due_at: NOON,
         failure: dialing::Failed::default(),
+        ladder: None,
     };
     let closed = dialing::put_back(&world.app, vec![back]).await.unwrap();
     assert_eq!(closed, [true]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use media::Codec;
 use media::codec::Decoder;
 use media::detect::answering_machine::{AnsweringMachine, Heard, Verdict};
-use media::detect::progress::ProgressListener;
+use media::detect::progress::{Progress, ProgressListener};
 use media::detect::tone::ToneKeys;
 use media::rtp::{JitterBuffer, Packet, Piece};
 use media::sdp::{self, Negotiated};
@@ -16,6 +16,7 @@ use media::telephone_event::Key;
 use super::playing::KeySource;
 use super::{Call, Phase, Wires, reachable};
 use crate::io::{CallKey, Recorded};
+use crate::ladder::Turn;
 use crate::limits::{MAX_GAP_SAMPLES, RECORDED_SAMPLES};
 use crate::outcome::Cause;
 use crate::script::OnMachine;
@@ -189,11 +190,11 @@ impl Call {
     }
 
     /// The call was answered: listens for what the script wants.
-    pub(super) fn listen(&mut self, agreed: &Negotiated) {
+    pub(super) fn listen(&mut self, now: Instant, agreed: &Negotiated) {
         if let Some(ears) = &mut self.ears
             && let Some(progress) = ears.progress.take()
         {
-            self.early_media = progress.heard();
+            self.early_media_heard(now, progress.heard());
         }
         if self.script.in_band_keys(agreed.telephone_event_pt.is_some()) {
             self.ears().keys = Some(ToneKeys::new());
@@ -263,7 +264,9 @@ impl Call {
             Heard::Verdict(verdict) => (verdict, false),
             Heard::Beep => (Verdict::Machine, true),
         };
-        self.answered_by = Some(verdict);
+        if self.answered_by.replace(verdict) != Some(verdict) {
+            self.turn(now, Turn::AnsweredBy(verdict));
+        }
         let hangs_up = |detection: &crate::script::MachineDetection| {
             verdict == Verdict::Machine && detection.on_machine == OnMachine::HangUp
         };
@@ -322,7 +325,14 @@ impl Call {
     pub(super) fn stop_listening(&mut self, now: Instant, wires: &mut Wires) {
         self.stop_recording(now, wires);
         if let Some(progress) = self.ears.take().and_then(|ears| ears.progress) {
-            self.early_media = progress.heard();
+            self.early_media_heard(now, progress.heard());
+        }
+    }
+
+    fn early_media_heard(&mut self, now: Instant, heard: Option<Progress>) {
+        self.early_media = heard;
+        if let Some(tone) = heard {
+            self.turn(now, Turn::Tone(tone));
         }
     }
 

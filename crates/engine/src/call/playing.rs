@@ -8,6 +8,7 @@ use media::{Codec, EncodedClip, FRAME_MS};
 
 use super::{Call, Phase, Wires};
 use crate::io::{Clip, Event, RtpTransmit};
+use crate::ladder::Turn;
 use crate::limits::SAME_KEY_MS;
 use crate::place::{Cue, Place};
 use crate::playout::{Notice, Step, frame_count};
@@ -70,6 +71,7 @@ impl Call {
         match notice.step {
             Step::FirstFrame if self.timeline.first_audio_us.is_none() => {
                 self.timeline.first_audio_us = Some(self.micros(now));
+                self.turn(now, Turn::FirstAudio);
                 wires.events.push(Event::FirstAudio { call });
             }
             Step::FirstFrame => {}
@@ -80,7 +82,10 @@ impl Call {
                 wires.events.push(Event::Progress { call, heard_ms });
             }
             Step::ClipEnded if self.is_live() => self.play_partner(wires),
-            Step::ClipEnded => self.follow(now, wires, |place, cues| place.clip_ended(now, cues)),
+            Step::ClipEnded => {
+                self.turn(now, Turn::ClipEnded);
+                self.follow(now, wires, |place, cues| place.clip_ended(now, cues));
+            }
         }
     }
 
@@ -119,6 +124,7 @@ impl Call {
             wires.counters.keys_dropped += 1;
             return;
         }
+        self.turn(now, Turn::Key);
         wires.events.push(Event::Key { call: self.key(), digit });
         self.follow(now, wires, |place, cues| place.key_pressed(now, digit, cues));
     }

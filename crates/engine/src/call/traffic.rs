@@ -11,6 +11,7 @@ use media::srtp::{SrtpReceiver, SrtpSender};
 use super::latch::moved;
 use super::playing::KeySource;
 use super::{Audio, Call, Phase, Wires};
+use crate::ladder::Turn;
 use crate::playout::Playing;
 
 /// Comfort noise (RFC 3389), which some peers send without having been offered it.
@@ -101,6 +102,7 @@ impl Call {
         if self.agreed == Some(agreed) && !matches!(self.audio, Audio::Silent) {
             return;
         }
+        self.tell_of(now, &agreed);
         let (call, slot) = (self.key(), self.port_slot);
         self.release_sources(wires);
         self.rtp.ambiguous = !wires.demux.claim(slot, agreed.remote, call);
@@ -136,6 +138,20 @@ impl Call {
         };
         if self.is_live() {
             self.play_partner(wires);
+        }
+    }
+
+    /// Keeps what changes for the ear.
+    fn tell_of(&mut self, now: Instant, agreed: &Negotiated) {
+        let before = self.agreed.filter(|_| !matches!(self.audio, Audio::Silent));
+        if before.is_none_or(|before| before.codec != agreed.codec) {
+            self.turn(now, Turn::Codec(agreed.codec));
+        }
+        let sent = before.is_none_or(|before| before.direction.sends());
+        match agreed.direction.sends() {
+            false if sent => self.turn(now, Turn::Held),
+            true if !sent => self.turn(now, Turn::Resumed),
+            _ => {}
         }
     }
 

@@ -24,10 +24,10 @@ impl Engine {
     fn run_errand(&mut self, now: Instant, errand: Errand) {
         match errand {
             Errand::Ring { first, leg } => self.ring_second(now, first, &leg),
-            Errand::Joined { call } => self.touch(call, |call, wires| call.joined(now, wires)),
-            Errand::Parted { call } => self.touch(call, |call, wires| call.parted(now, wires)),
+            Errand::Joined { call } => self.touch(now, call, |call, wires| call.joined(now, wires)),
+            Errand::Parted { call } => self.touch(now, call, |call, wires| call.parted(now, wires)),
             Errand::Sound { call, samples } => {
-                self.touch(call, |call, _| call.partner_said(&samples));
+                self.touch(now, call, |call, _| call.partner_said(&samples));
             }
         }
     }
@@ -53,12 +53,12 @@ impl Engine {
         };
         match self.dial(now, spec) {
             Ok(()) => {
-                self.touch(call, |leg, _| leg.pair_with(first, true));
-                self.touch(first, |leg, _| leg.pair_with(call, false));
+                self.touch(now, call, |leg, _| leg.pair_with(first, true));
+                self.touch(now, first, |leg, _| leg.pair_with(call, false));
             }
             Err(refusal) => {
                 self.second_refused(call, refusal, leg);
-                self.touch(first, |leg, wires| leg.parted(now, wires));
+                self.touch(now, first, |leg, wires| leg.parted(now, wires));
             }
         }
     }

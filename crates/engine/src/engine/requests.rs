@@ -25,7 +25,7 @@ impl Engine {
             return reply;
         }
         let Some(key) = Key::in_info(&request.body) else { return reply(400) };
-        self.touch_leg(leg, |call, wires| call.key_in_info(now, key, wires));
+        self.touch_leg(now, leg, |call, wires| call.key_in_info(now, key, wires));
         reply(200)
     }
 

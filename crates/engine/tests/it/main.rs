@@ -10,6 +10,7 @@ mod enrolments;
 mod fails;
 mod hostile;
 mod incoming;
+mod ladder;
 mod latching;
 mod listens;
 mod media_changes;

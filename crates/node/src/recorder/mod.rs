@@ -15,7 +15,7 @@ mod slot;
 use std::collections::BTreeMap;
 
 use app::dialing::NodeStamp;
-use engine::{CallKey, Cause, Event, Keys, Outcome, Refusal, RtpSummary, Timeline};
+use engine::{CallKey, Cause, Event, Keys, Ladder, Outcome, Refusal, RtpSummary, Timeline};
 
 pub use slot::{Phase, RecordedCall, SLOT_BYTES, SlotImage};
 
@@ -66,6 +66,8 @@ pub struct Recorder<F> {
     slots: u32,
     /// Slots that may be written to, the next one last. Slot 0 is the header.
     free: Vec<u32>,
+    /// The calls that the present step changed.
+    changed: Vec<CallKey>,
     /// What was found when it was opened, until the node takes it.
     found: Vec<RecordedCall>,
     write_errors: u64,
@@ -100,6 +102,7 @@ impl<F: SlotFile> Recorder<F> {
             live: BTreeMap::new(),
             slots,
             free: Vec::new(),
+            changed: Vec::new(),
             found: Vec::new(),
             write_errors: 0,
         };
@@ -137,18 +140,24 @@ impl<F: SlotFile> Recorder<F> {
         Err(Event::Ended { call, outcome: Box::new(refused(clip_ms)) })
     }
 
-    /// Writes down what happened. To be called for every event of a step before the step's
-    /// datagrams are sent. Events of calls without a slot are ignored.
-    pub fn note(&mut self, event: &Event) {
-        let Some(call) = call_of(event) else { return };
-        let Some(place) = self.live.get(&call) else { return };
-        let Some(phase) = next_phase(&place.phase, event) else { return };
-        let recorded = RecordedCall { call, phase };
-        if self.file.write_at(place.slot, &slot::encode(&recorded)).is_err() {
-            self.write_errors += 1;
+    /// Writes down what happened in a step, once for each call. To be called before the datagrams
+    /// of the step are sent. Events of calls without a slot are ignored.
+    pub fn note<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) {
+        for event in events {
+            let Some(call) = call_of(event) else { continue };
+            let Some(place) = self.live.get_mut(&call) else { continue };
+            if let Some(phase) = next_phase(&place.phase, event) {
+                place.phase = phase;
+                self.changed.push(call);
+            }
         }
-        if let Some(place) = self.live.get_mut(&call) {
-            place.phase = recorded.phase;
+        self.changed.sort_unstable();
+        self.changed.dedup();
+        for call in self.changed.drain(..) {
+            let Some(place) = self.live.get(&call) else { continue };
+            if self.file.write_at(place.slot, &slot::encode(call, &place.phase)).is_err() {
+                self.write_errors += 1;
+            }
         }
     }
 
@@ -176,6 +185,7 @@ impl<F: SlotFile> Recorder<F> {
                 live: BTreeMap::new(),
                 slots: self.slots,
                 free: Vec::new(),
+                changed: Vec::new(),
                 found: Vec::new(),
                 write_errors: 0,
             })
@@ -202,7 +212,8 @@ impl<F: SlotFile> Recorder<F> {
         let Some(slot) = self.free.pop() else {
             return Err(SlotError(String::from("every slot is taken")));
         };
-        if let Err(error) = self.file.write_at(slot, &slot::encode(&recorded)) {
+        if let Err(error) = self.file.write_at(slot, &slot::encode(recorded.call, &recorded.phase))
+        {
             self.write_errors += 1;
             self.free.insert(0, slot);
             return Err(error);
@@ -309,5 +320,6 @@ pub(crate) fn refused(clip_ms: u32) -> Outcome {
         timeline: Timeline::default(),
         rtp: RtpSummary::default(),
         codec: None,
+        ladder: Ladder::default(),
     }
 }

@@ -1,7 +1,7 @@
 //! A whole outcome as bytes, so that a call that ended before a kill is settled exactly after it.
 
 use engine::{
-    Cause, Codec, Keys, Outcome, PeerView, Progress, Refusal, RtpSummary, Timeline, Verdict,
+    Cause, Codec, Keys, Ladder, Outcome, PeerView, Progress, Refusal, RtpSummary, Timeline, Verdict,
 };
 
 use super::bytes::{Reader, Writer};
@@ -91,6 +91,8 @@ fn read_first(from: &mut Reader<'_>) -> Option<Outcome> {
             Some(payload_type) => Some(Codec::of_payload_type(payload_type)?),
             None => None,
         },
+        // A story does not fit into a slot; recovery tells what is known instead.
+        ladder: Ladder::default(),
     })
 }
 

@@ -1,6 +1,8 @@
 //! The layout of one slot: checksum, mark, phase, call, how much was heard, and the body of the
 //! phase. A slot of zeros is free.
 
+use std::sync::Arc;
+
 use app::dialing::NodeStamp;
 use domain::{NodeId, Status};
 use engine::{CallKey, DialogSnapshot, Outcome, record_of};
@@ -41,7 +43,7 @@ pub enum Phase {
     /// Phase 3: it was answered.
     Answered {
         /// What is needed to hang up; `None` when it did not fit or cannot be read.
-        dialog: Option<Box<DialogSnapshot>>,
+        dialog: Option<Arc<DialogSnapshot>>,
         /// How much of the clip had been sent when it was last written down, milliseconds.
         heard_ms: u32,
     },
@@ -79,11 +81,11 @@ pub(super) enum Reading {
     Torn,
 }
 
-pub(super) fn encode(recorded: &RecordedCall) -> SlotImage {
+pub(super) fn encode(call: CallKey, phase: &Phase) -> SlotImage {
     image(CALL_MARK, |to| {
-        to.u8(code(&recorded.phase));
-        to.u64(recorded.call.0);
-        match &recorded.phase {
+        to.u8(code(phase));
+        to.u64(call.0);
+        match phase {
             Phase::Dialled | Phase::Ringing => {}
             Phase::Answered { dialog, heard_ms } => {
                 to.u32(*heard_ms);
@@ -139,7 +141,7 @@ fn read_call(from: &mut Reader<'_>) -> Option<RecordedCall> {
         3 => {
             let heard_ms = from.u32()?;
             let dialog = from.option(Reader::counted)?.and_then(DialogSnapshot::decode);
-            Phase::Answered { dialog: dialog.map(Box::new), heard_ms }
+            Phase::Answered { dialog: dialog.map(Arc::new), heard_ms }
         }
         4 => Phase::Ended(Box::new(outcome::read(from)?)),
         _ => return None,

@@ -253,7 +253,7 @@ impl World {
 
     /// What a shard does with an event: notes it, then reports it.
     pub fn tell(&mut self, event: Event) {
-        self.recorder.as_mut().unwrap().note(&event);
+        self.recorder.as_mut().unwrap().note([&event]);
         self.node.as_mut().unwrap().on_events(self.now, 0, vec![event]);
     }
 
@@ -422,6 +422,7 @@ pub fn heard_out() -> Outcome {
         },
         rtp: RtpSummary::default(),
         codec: Some(engine::Codec::Pcma),
+        ladder: engine::Ladder::default(),
     }
 }
 
@@ -459,8 +460,8 @@ pub fn ended(call: CallKey, outcome: Outcome) -> Event {
     Event::Ended { call, outcome: Box::new(outcome) }
 }
 
-pub fn dialog() -> Box<DialogSnapshot> {
-    Box::new(DialogSnapshot {
+pub fn dialog() -> Arc<DialogSnapshot> {
+    Arc::new(DialogSnapshot {
         transport: engine::Transport::Udp,
         destination: "192.0.2.1:5060".parse().unwrap(),
         call_id: b"1-1@avanak.invalid".to_vec(),

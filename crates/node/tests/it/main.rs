@@ -8,4 +8,5 @@ mod fixture;
 mod orphans;
 mod recovering;
 mod settling;
+mod stories;
 mod trunks;

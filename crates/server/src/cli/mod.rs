@@ -2,6 +2,7 @@
 
 mod access;
 mod account;
+mod attempts;
 mod doctor;
 mod message;
 mod migrate;

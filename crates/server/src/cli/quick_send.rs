@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use app::quick_send::{Step, Story};
 use clap::Subcommand;
-use domain::{QuickSendId, Timestamp};
+use domain::QuickSendId;
 use serde_json::json;
 use store::quick_send::{Ended, State};
 
+use super::attempts::{self, at_ms, signs};
 use super::{open, say};
 use crate::config::Config;
 use crate::{address, sandbox, trunks};
@@ -17,7 +18,7 @@ use crate::{address, sandbox, trunks};
 /// What can be asked about quick sends.
 #[derive(Debug, Subcommand)]
 pub enum QuickSend {
-    /// Show a quick send: its state, its money, and each step with its time.
+    /// Show a quick send: its state, its money, and each step of each attempt with its time.
     Show {
         /// The quick send.
         id: i64,
@@ -94,12 +95,6 @@ fn name(step: Step) -> &'static str {
     }
 }
 
-/// Milliseconds since the send was accepted, to the microsecond.
-#[expect(clippy::cast_precision_loss, reason = "for people to read; a call is short")]
-fn at_ms(story: &Story, at: Timestamp) -> f64 {
-    at.us_since(story.send.accepted_at) as f64 / 1000.0
-}
-
 #[expect(clippy::cast_precision_loss, reason = "for people to read; a message is short")]
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
@@ -136,6 +131,8 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
             })
         })
         .collect();
+    let attempts = attempts::of(story);
+    let attempts: Vec<_> = attempts.iter().map(|attempt| attempt.as_json(story)).collect();
     json!({
         "quick_send_id": story.send.id.0,
         "reason": story.status.code(),
@@ -161,14 +158,8 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
             "round_trip_ms": sound.round_trip_us.map(ms),
         })),
         "ladder": ladder,
+        "attempts": attempts,
     })
-}
-
-/// Why a call ended, with the codes as they came.
-fn signs(cause: &str, sip_code: Option<u16>, q850: Option<u8>) -> String {
-    let sip_code = sip_code.map_or(String::new(), |code| format!(", SIP {code}"));
-    let q850 = q850.map_or(String::new(), |cause| format!(", Q.850 {cause}"));
-    format!("{cause}{sip_code}{q850}")
 }
 
 fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
@@ -198,14 +189,14 @@ fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
     if let Some(heard) = heard {
         say(&format!("heard      {} s, {}", seconds(heard.ms), heard.wav.display()))?;
     }
-    for one in &story.failed {
-        let failure = &one.failure;
-        let signs = signs(&failure.cause, failure.sip_code, failure.q850);
-        let at_ms = at_ms(story, one.ended_at);
-        say(&format!("{at_ms:>12.3} ms  trunk {} failed: {signs}", one.trunk))?;
-    }
-    for (at, step) in &story.steps {
+    let attempts = attempts::of(story);
+    // The attempts tell the steps of a call in more detail.
+    let told = matches!(ended(story), Some(ended) if ended.attempt.n > 0);
+    for (at, step) in story.steps.iter().take(if told { 1 } else { usize::MAX }) {
         say(&format!("{:>12.3} ms  {}", at_ms(story, *at), name(*step)))?;
+    }
+    for line in attempts.iter().flat_map(|attempt| attempt.as_text(story)) {
+        say(&line)?;
     }
     Ok(())
 }

@@ -242,6 +242,11 @@ fn start_sandbox(config: &Config, wanted: bool) -> Result<Option<SandboxThread>>
     Ok(Some(sandbox))
 }
 
+/// How long stories of attempts are kept, milliseconds.
+fn ladder_keep_ms(days: u32) -> Option<i64> {
+    (days > 0).then(|| i64::from(days) * 24 * 60 * 60 * 1_000)
+}
+
 fn node_config(config: &Config, advertised: IpAddr, trunks: Vec<Trunk>) -> Result<NodeConfig> {
     Ok(NodeConfig {
         name: config.node.name.clone(),
@@ -250,6 +255,7 @@ fn node_config(config: &Config, advertised: IpAddr, trunks: Vec<Trunk>) -> Resul
         host: address::host(advertised),
         ring_timeout_ms: config.calls.ring_timeout_ms,
         machine_detection: config.detection.engine()?,
+        ladder_keep_ms: ladder_keep_ms(config.calls.ladder_days),
         ..NodeConfig::default()
     })
 }

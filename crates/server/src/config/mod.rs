@@ -173,6 +173,9 @@ section! {
         repeat_limit: u32 = 0,
         /// The window of `repeat_limit`, in seconds.
         repeat_window_s: u32 = 60,
+        /// How long the story of each attempt is kept, which `avanak quick-send show` tells, in
+        /// days; 0 keeps it for ever. What the call came to and cost is always kept.
+        ladder_days: u32 = 90,
     }
 }
 

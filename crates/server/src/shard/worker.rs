@@ -37,7 +37,7 @@ const SIP_PER_STEP: usize = 256;
 /// How long datagrams may gather on the SIP socket once some were read, as a network card gathers
 /// before it interrupts. The first one after a pause is read at once; under load each wake-up,
 /// dearer than the message itself, then serves many (docs/decisions/0032-fewer-wake-ups.md).
-const SIP_GATHERS: Duration = Duration::from_millis(4);
+const SIP_GATHERS: Duration = Duration::from_millis(10);
 /// ICMP errors taken from the SIP socket in one step.
 const ERRORS_PER_STEP: usize = 64;
 /// RTP datagrams taken from one socket in one step.
@@ -311,9 +311,7 @@ impl Worker {
 
     /// Records, sends and reports what the step brought, in this order.
     fn flush(&mut self, now: Instant) {
-        for event in &self.out.events {
-            self.recorder.note(event);
-        }
+        self.recorder.note(&self.out.events);
         self.hand_to_connections();
         let (datagrams, undeliverable) = (&self.out.sip, &mut self.undeliverable);
         self.sender.send(

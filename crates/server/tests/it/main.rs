@@ -30,6 +30,7 @@ mod sandbox;
 mod shards;
 mod shutdown;
 mod sipp;
+mod stories;
 mod strangers;
 mod trunk_check;
 mod trunks;

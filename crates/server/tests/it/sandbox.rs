@@ -9,8 +9,9 @@ use crate::platform::{Customer, Options, Platform, config, rising_tone, similari
 const PULSE: i64 = 225;
 /// What the customer starts with.
 const CREDIT: i64 = 100_000;
-/// How long a phone may ring, milliseconds: longer than the sandbox's usual numbers take.
-const RING_TIMEOUT_MS: i64 = 2_500;
+/// How long a phone may ring, milliseconds: longer than the sandbox's usual numbers take, even when
+/// three of its answers in a row are lost.
+const RING_TIMEOUT_MS: i64 = 5_000;
 
 /// What a call to a magic number comes to.
 struct Expected {

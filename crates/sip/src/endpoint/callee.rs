@@ -36,10 +36,12 @@ impl Endpoint {
             _ => {}
         }
         let key = self.server_key(&request, request.method.as_bytes());
-        if self.servers.contains_key(&key) {
+        if let Some(transaction) = self.servers.get(&key) {
+            self.trace_request(transaction.leg, &request, out);
             return self.repeat(key, out);
         }
         let leg = self.leg_of(&request);
+        self.trace_request(leg, &request, out);
         if leg.is_none() && !self.admitted(now, source, &request, out) {
             return;
         }
@@ -215,6 +217,8 @@ impl Endpoint {
             && !machine.is_accepted()
         {
             machine.acknowledged_refusal(now);
+            let leg = transaction.leg;
+            self.trace_request(leg, request, out);
             self.rearm_server(key);
             return;
         }
@@ -222,6 +226,7 @@ impl Endpoint {
             self.counters.stray_acks += 1;
             return;
         };
+        self.trace_request(Some(id), request, out);
         let cseq = cseq_of(request);
         let unacked = self.legs.get(&id).and_then(|leg| leg.unacked);
         if unacked.is_some_and(|unacked| unacked.cseq == cseq) {
@@ -251,7 +256,7 @@ impl Endpoint {
     }
 
     /// The leg an in-dialog request belongs to: our tag, and the peer's once it is known.
-    fn leg_of(&self, request: &Request) -> Option<LegId> {
+    pub(super) fn leg_of(&self, request: &Request) -> Option<LegId> {
         let get = |name| request.headers.get(name).unwrap_or_default();
         let local_tag = header::tag(get(Name::To))?;
         let key = self.dialog_key(get(Name::CallId), local_tag);
@@ -280,6 +285,8 @@ impl Endpoint {
         };
         let head = ReplyHead::new(request, source, tag.unwrap_or_default());
         let datagram: Arc<[u8]> = self.composer.response(&head, 200, "").finish(b"").into();
+        self.trace_request(leg, request, out);
+        self.trace_reply(leg, head.asked, 200, out);
         self.transmit(head.destination, &datagram, out);
         if !pending {
             return;
@@ -349,7 +356,8 @@ impl Endpoint {
             self.refuse(now, request, source, 200, &[], out);
         } else {
             let head = ReplyHead::new(request, source, [0; 16]);
-            self.keep(key, ServerMachine::Other(Server::new(now, source.transport)), head, None);
+            let machine = ServerMachine::Other(Server::new(now, source.transport));
+            self.keep(key, machine, head, Some(id));
             self.respond_plain(now, key, 200, out);
         }
         let q850 = header::q850(&request.headers);

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compose::Composer;
 use super::leg::{Calling, Ending, Leg, Outcome, State, Why};
 use super::session_timer::{min_se, names};
 use super::table::{
     Ack, Acknowledging, ClientMachine, ClientTransaction, Due, Owner, Plain, ServerMachine,
 };
-use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason};
+use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason, Timer};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
-use crate::message::{Name, NameAddr, Response, Writer, header};
+use crate::message::{Name, NameAddr, Response, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
 use crate::transport::{Hop, Transport};
@@ -45,8 +44,7 @@ impl Endpoint {
             .branch
             .as_deref()
             .map_or_else(|| self.tokens.branch(), |branch| token_only(branch.as_bytes()));
-        let call_id: Box<[u8]> =
-            invite.call_id.bytes().filter(|b| !b.is_ascii_whitespace()).collect();
+        let call_id = only(invite.call_id.as_bytes(), |byte| !byte.is_ascii_whitespace());
         let dialog_key = self.dialog_key(&call_id, &tag);
         let key = self.client_key(&branch, b"INVITE");
         if self.dialogs.contains_key(&dialog_key) || self.clients.contains_key(&key) {
@@ -178,9 +176,10 @@ impl Endpoint {
             Heard::FinalAgain => {
                 self.counters.retransmits_in += 1;
                 let transaction = self.clients.get(&key);
-                let again = transaction.and_then(|t| Some((t.peer, t.datagram.clone()?)));
-                if let Some((peer, ack)) = again {
-                    self.transmit(peer, &ack, out);
+                let again =
+                    transaction.and_then(|t| Some((t.peer, t.datagram.clone()?, t.traced_ack())));
+                if let Some((peer, ack, traced)) = again {
+                    self.transmit_ack(traced, peer, &ack, out);
                 }
             }
             Heard::Absorbed => {}
@@ -218,12 +217,13 @@ impl Endpoint {
         let Some(transaction) = self.clients.get_mut(&key) else { return };
         transaction.datagram = None;
         let (owner, cseq) = (transaction.owner, transaction.cseq);
+        let traced = transaction.traced_ack();
         let Some(invite) = &mut transaction.invite else { return };
         let tag = response.headers.get(Name::To).and_then(header::tag).unwrap_or_default();
         if let Some(ack) = invite.acks.iter().find(|ack| *ack.remote_tag == *tag) {
             let (destination, datagram) = (ack.destination, Arc::clone(&ack.datagram));
             self.counters.retransmits_in += 1;
-            self.transmit(destination, &datagram, out);
+            self.transmit_ack(traced, destination, &datagram, out);
             return;
         }
         if invite.acks.len() >= crate::limits::MAX_FORKS {
@@ -246,7 +246,7 @@ impl Endpoint {
             destination: dialog.destination,
             datagram: Arc::clone(&datagram),
         });
-        self.transmit(dialog.destination, &datagram, out);
+        self.transmit_ack(traced, dialog.destination, &datagram, out);
         if let Some((id, _)) = self.calling(owner, key) {
             self.answered(now, id, dialog, response, out);
         } else if within {
@@ -294,7 +294,7 @@ impl Endpoint {
         let sdp = early_sdp.or_else(|| response.sdp().map(<[u8]>::to_vec));
         leg.described = calling.sdp.into();
         leg.takes_update = takes_update(response);
-        let snapshot = Box::new(leg.dialog.snapshot());
+        let snapshot = Arc::new(leg.dialog.snapshot());
         let gone = calling.early_bye.filter(|(tag, _)| **tag == *leg.dialog.remote_tag);
         out.events.push(Event::Answered { leg: id, sdp, dialog: snapshot });
         match gone {
@@ -342,7 +342,8 @@ impl Endpoint {
         let ack: Arc<[u8]> = writer.finish(b"").into();
         transaction.datagram = Some(Arc::clone(&ack));
         let (peer, owner) = (transaction.peer, transaction.owner);
-        self.transmit(peer, &ack, out);
+        let traced = transaction.traced_ack();
+        self.transmit_ack(traced, peer, &ack, out);
         let Some((id, _)) = self.calling(owner, key) else {
             return self.reinvite_heard(now, owner, response, out);
         };
@@ -375,6 +376,7 @@ impl Endpoint {
     pub(super) fn ring_timeout(&mut self, now: Instant, id: LegId, out: &mut Outputs) {
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.ring = None;
+            self.trace_timer(id, Timer::Ring, out);
             self.cancel(now, id, Why::RingTimeout, out);
         }
     }
@@ -398,7 +400,7 @@ impl Endpoint {
         let key = calling.transaction;
         let (branch, cseq) = (calling.branch.clone(), leg.dialog.local_cseq);
         let reason = calling.cancel.and_then(Why::reason);
-        let bytes = cancel_of(&self.composer, &leg.dialog.origin, &branch, cseq, reason);
+        let bytes = self.composer.cancel(&leg.dialog.origin, &branch, cseq, reason);
         let peer = leg.dialog.origin.destination;
         if let Some(transaction) = self.clients.get_mut(&key)
             && let ClientMachine::Invite(machine) = &mut transaction.machine
@@ -424,7 +426,7 @@ impl Endpoint {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let cseq = leg.dialog.next_cseq();
         let (mut writer, uri) = self.composer.in_dialog(&leg.dialog, b"BYE", &branch, cseq);
-        write_reason(&mut writer, reason);
+        writer.reason(reason.map(|reason| reason.q850));
         let session = leg.session.as_mut();
         writer.raw(&[&authorization(session, b"BYE", &uri, b"", &cnonce)]);
         let bytes = writer.finish(b"");
@@ -553,37 +555,22 @@ pub(super) fn authorization(
     lines
 }
 
-fn write_reason(writer: &mut Writer, reason: Option<Reason>) {
-    if let Some(reason) = reason {
-        writer.raw(&[b"Reason: Q.850;cause="]);
-        writer.number(u64::from(reason.q850));
-        writer.raw(&[b"\r\n"]);
-    }
-}
-
-/// The CANCEL of an INVITE, which repeats its branch and number (§9.1).
-pub(super) fn cancel_of(
-    composer: &Composer,
-    origin: &Origin,
-    branch: &[u8],
-    cseq: u32,
-    reason: Option<Reason>,
-) -> Vec<u8> {
-    let mut writer = composer.initial(origin, b"CANCEL", branch, cseq, None);
-    write_reason(&mut writer, reason);
-    writer.finish(b"")
-}
-
 /// Only the bytes that may stand in a token: our own callers, too, cannot break a line.
 fn token_only(text: &[u8]) -> Box<[u8]> {
-    text.iter().copied().filter(|byte| header::is_token(&[*byte])).collect()
+    only(text, |byte| header::is_token(&[byte]))
+}
+
+/// The bytes that may stand, in one piece of memory.
+fn only(text: &[u8], may_stand: impl Fn(u8) -> bool) -> Box<[u8]> {
+    let mut kept = Vec::with_capacity(text.len());
+    kept.extend(text.iter().copied().filter(|byte| may_stand(*byte)));
+    kept.into()
 }
 
 /// An address as a From value with `tag` in place of whatever parameters it had.
 pub(super) fn with_tag(address: &NameAddr, tag: &[u8]) -> Box<[u8]> {
     let mut value = Vec::with_capacity(96);
-    let plain = NameAddr { params: Vec::new(), ..address.clone() };
-    plain.write(&mut value);
+    address.write_plain(&mut value);
     value.extend_from_slice(b";tag=");
     value.extend_from_slice(tag);
     value.into()

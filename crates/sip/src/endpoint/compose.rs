@@ -1,8 +1,10 @@
 //! Puts messages together: the lines every message of this endpoint has are written once here.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::Config;
+use super::trace::Asked;
+use super::{Config, Reason};
 use crate::dialog::{Dialog, Origin};
 use crate::message::{Headers, Name, Request, Via, Writer, header, literal};
 use crate::token::Token;
@@ -63,6 +65,8 @@ pub(super) fn phrase(code: u16) -> &'static str {
 
 /// The extensions that we understand.
 pub(super) const SUPPORTED: &[&[u8]] = &[b"100rel", b"timer"];
+/// The same as a field's value.
+const SUPPORTED_LIST: &[u8] = b"100rel, timer";
 
 /// The constant lines.
 pub(super) struct Composer {
@@ -78,7 +82,7 @@ pub(super) struct Head<'a> {
     pub(super) method: &'a [u8],
     pub(super) uri: &'a [u8],
     pub(super) branch: &'a [u8],
-    pub(super) routes: &'a [Vec<u8>],
+    pub(super) routes: &'a [Cow<'a, [u8]>],
     pub(super) from: &'a [u8],
     pub(super) to: &'a [u8],
     pub(super) call_id: &'a [u8],
@@ -157,14 +161,27 @@ impl Composer {
         })
     }
 
-    /// A request within a dialog. Also gives its Request-URI, which digest answers sign.
-    pub(super) fn in_dialog(
+    /// The CANCEL of an INVITE, which repeats its branch and number (§9.1).
+    pub(super) fn cancel(
         &self,
-        dialog: &Dialog,
+        origin: &Origin,
+        branch: &[u8],
+        cseq: u32,
+        reason: Option<Reason>,
+    ) -> Vec<u8> {
+        let mut writer = self.initial(origin, b"CANCEL", branch, cseq, None);
+        writer.reason(reason.map(|reason| reason.q850));
+        writer.finish(b"")
+    }
+
+    /// A request within a dialog. Also gives its Request-URI, which digest answers sign.
+    pub(super) fn in_dialog<'a>(
+        &self,
+        dialog: &'a Dialog,
         method: &[u8],
         branch: &[u8],
         cseq: u32,
-    ) -> (Writer, Vec<u8>) {
+    ) -> (Writer, Cow<'a, [u8]>) {
         let (uri, routes) = dialog.route();
         let writer = self.request(&Head {
             method,
@@ -184,7 +201,7 @@ impl Composer {
     pub(super) fn abilities(&self, writer: &mut Writer, contact: &[u8]) {
         writer.field(Name::Contact, contact);
         writer.field(Name::Allow, self.allow);
-        writer.field(Name::Supported, &SUPPORTED.join(&b", "[..]));
+        writer.field(Name::Supported, SUPPORTED_LIST);
     }
 
     /// A response to the request that `head` was taken from.
@@ -205,6 +222,8 @@ impl Composer {
 
 /// What every response to one request repeats of it (RFC 3261 §8.2.6.2), and where it goes.
 pub(super) struct ReplyHead {
+    /// Which request it was, for those who keep the story of its call.
+    pub(super) asked: Asked,
     /// Where the request came from.
     pub(super) source: Hop,
     pub(super) destination: Hop,
@@ -250,7 +269,8 @@ impl ReplyHead {
             Transport::Udp => (Hop::udp(sent_by), sent_by),
             _ => (source, sent_by),
         };
-        Self { source, destination, fallback, fields, to, tag, record_routes }
+        let asked = Asked::of(request);
+        Self { asked, source, destination, fallback, fields, to, tag, record_routes }
     }
 }
 

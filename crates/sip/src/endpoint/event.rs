@@ -1,8 +1,9 @@
 //! What an endpoint tells its owner.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::{LegId, RequestId, ServerRequest};
+use super::{LegId, RequestId, ServerRequest, Trace};
 use crate::dialog::DialogSnapshot;
 use crate::message::{Request, Response};
 use crate::transport::Transport;
@@ -25,6 +26,8 @@ pub struct Outputs {
     pub transmits: Vec<Transmit>,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// The messages of calls, in order, once [`super::Endpoint::trace_calls`] asked for them.
+    pub traces: Vec<Trace>,
 }
 
 /// Who did something.
@@ -85,7 +88,7 @@ pub enum Event {
         /// The answer; `None` when the 200 carried no session description.
         sdp: Option<Vec<u8>>,
         /// What [`super::Endpoint::abandon`] needs should this process die.
-        dialog: Box<DialogSnapshot>,
+        dialog: Arc<DialogSnapshot>,
     },
     /// The peer offers anew (re-INVITE, UPDATE, or PRACK before the answer): answer with
     /// [`super::Endpoint::answer_reoffer`] or refuse with [`super::Endpoint::refuse_reoffer`].

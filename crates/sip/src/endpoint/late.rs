@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use super::caller::cancel_of;
 use super::table::{Owner, Plain};
 use super::{Endpoint, Failure, Outputs, Reason};
 use crate::token::Key;
@@ -37,7 +36,7 @@ impl Endpoint {
         if self.clients.contains_key(&self.client_key(&branch, b"CANCEL")) {
             return;
         }
-        let bytes = cancel_of(&self.composer, &invite.origin, &branch, cseq, Some(TIMER_EXPIRED));
+        let bytes = self.composer.cancel(&invite.origin, &branch, cseq, Some(TIMER_EXPIRED));
         self.counters.late_responses += 1;
         let plain = Plain { branch, cseq, peer, owner: Owner::Nobody, bytes };
         self.start_plain(now, b"CANCEL", plain, out);

@@ -41,6 +41,9 @@ impl Endpoint {
             }
         }
         let datagram: Arc<[u8]> = writer.finish(b"").into();
+        if self.traces {
+            self.trace_reply(self.leg_of(request), head.asked, code, out);
+        }
         self.transmit_unkept(now, source, head.destination, &datagram, out);
     }
 

@@ -150,6 +150,8 @@ impl Endpoint {
             ServerMachine::Other(machine) => machine.responded(now),
         }
         let destination = transaction.head.destination;
+        let (leg, asked) = (transaction.leg, transaction.head.asked);
+        self.trace_reply(leg, asked, code, out);
         self.transmit(destination, &datagram, out);
         self.rearm_server(key);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::compose::SUPPORTED;
 use super::leg::{Granted, Leg, Outcome, SessionTimer, State};
 use super::table::Due;
-use super::{Endpoint, Extensions, LegId, Outputs, Party, Reason};
+use super::{Endpoint, Extensions, LegId, Outputs, Party, Reason, Timer};
 use crate::digest::Answers;
 use crate::limits::{MAX_SESSION_S, MIN_SESSION_S};
 use crate::message::{Headers, Name, Writer, header};
@@ -176,6 +176,7 @@ impl Endpoint {
         }
         if !timer.ours || timer.ends_at <= now {
             leg.timer = None;
+            self.trace_timer(id, Timer::Session, out);
             return self.session_over(now, id, out);
         }
         timer.armed = self.timers.set(timer.ends_at, Due::Session(id));

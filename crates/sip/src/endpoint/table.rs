@@ -2,15 +2,16 @@
 //! happens when time passes.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::compose::ReplyHead;
-use super::{Endpoint, Failure, LegId, Outputs, RequestId, Transmit};
+use super::{Endpoint, Failure, LegId, Outputs, Party, RequestId, Timer, Transmit};
 use crate::dialog::{Dialog, Origin};
 use crate::message::{Name, Request, Via, header};
 use crate::token::{COOKIE, Key};
-use crate::transaction::Timers;
-use crate::transaction::{Client, ClientInvite, Expired, Handle, Heard, Server, ServerInvite};
+use crate::transaction::{
+    Client, ClientInvite, Expired, Handle, Heard, LINGER_SLACK, Server, ServerInvite, Timers,
+};
 use crate::transport::Hop;
 
 /// What a timer wakes.
@@ -64,6 +65,13 @@ impl ClientMachine {
         match self {
             Self::Invite(machine) => machine.next_timeout(),
             Self::Other(machine) => machine.next_timeout(),
+        }
+    }
+
+    fn lingers(&self) -> bool {
+        match self {
+            Self::Invite(machine) => machine.lingers(),
+            Self::Other(machine) => machine.lingers(),
         }
     }
 
@@ -129,14 +137,25 @@ pub(super) struct ServerTransaction {
     pub(super) armed: Option<Handle>,
 }
 
-fn rearm(timers: &mut Timers<Due>, armed: &mut Option<Handle>, at: Option<Instant>, due: Due) {
-    if armed.map(|handle| handle.at()) == at {
+/// Sets the timer of a transaction that is due at `at`, or is kept until about then.
+fn rearm(
+    timers: &mut Timers<Due>,
+    armed: &mut Option<Handle>,
+    (at, lingers): (Option<Instant>, bool),
+    due: Due,
+) {
+    let slack = if lingers { LINGER_SLACK } else { Duration::ZERO };
+    let stands = match (&armed, at) {
+        (Some(handle), Some(at)) => (at..=at + slack).contains(&handle.at()),
+        (armed, at) => armed.is_none() && at.is_none(),
+    };
+    if stands {
         return;
     }
     if let Some(handle) = armed.take() {
         timers.cancel(handle);
     }
-    *armed = at.map(|at| timers.set(at, due));
+    *armed = at.map(|at| timers.set_about(at, slack, due));
 }
 
 impl Endpoint {
@@ -192,6 +211,7 @@ impl Endpoint {
         out: &mut Outputs,
     ) {
         if let Some(datagram) = transaction.datagram.clone() {
+            self.trace(transaction.traced(Party::Us, 0), out);
             self.transmit(transaction.peer, &datagram, out);
         }
         self.clients.insert(key, Box::new(transaction));
@@ -222,7 +242,8 @@ impl Endpoint {
 
     pub(super) fn rearm_client(&mut self, key: Key) {
         if let Some(transaction) = self.clients.get_mut(&key) {
-            let at = transaction.machine.next_timeout();
+            let machine = &transaction.machine;
+            let at = (machine.next_timeout(), machine.lingers());
             rearm(&mut self.timers, &mut transaction.armed, at, Due::Client(key));
         }
     }
@@ -257,8 +278,8 @@ impl Endpoint {
     pub(super) fn rearm_server(&mut self, key: Key) {
         if let Some(transaction) = self.servers.get_mut(&key) {
             let at = match &transaction.machine {
-                ServerMachine::Invite(machine) => machine.next_timeout(),
-                ServerMachine::Other(machine) => machine.next_timeout(),
+                ServerMachine::Invite(machine) => (machine.next_timeout(), machine.lingers()),
+                ServerMachine::Other(machine) => (machine.next_timeout(), !machine.is_waiting()),
             };
             rearm(&mut self.timers, &mut transaction.armed, at, Due::Server(key));
         }
@@ -282,12 +303,15 @@ impl Endpoint {
         match transaction.machine.expire(now) {
             Expired::Resend => {
                 if let Some(datagram) = transaction.datagram.clone() {
-                    let peer = transaction.peer;
+                    let (peer, traced) = (transaction.peer, transaction.traced(Party::Us, 0));
+                    self.trace(traced, out);
                     self.counters.retransmits_out += 1;
                     self.transmit(peer, &datagram, out);
                 }
             }
             Expired::TimedOut => {
+                let traced = transaction.traced_timer();
+                self.trace(traced, out);
                 self.counters.timeouts += 1;
                 return self.give_up_client(now, key, out);
             }
@@ -354,6 +378,7 @@ impl Endpoint {
                 self.servers.remove(&key);
                 self.counters.unacknowledged += 1;
                 if let Some(leg) = leg {
+                    self.trace_timer(leg, Timer::H, out);
                     self.never_acknowledged(now, leg, key, out);
                 }
                 return;

@@ -357,6 +357,12 @@ impl NameAddr {
 
     /// Appends the address as it stands in a header field.
     pub fn write(&self, into: &mut Vec<u8>) {
+        self.write_plain(into);
+        into.extend_from_slice(&self.params);
+    }
+
+    /// Appends the address without its field parameters.
+    pub(crate) fn write_plain(&self, into: &mut Vec<u8>) {
         if !self.display.is_empty() {
             into.extend_from_slice(&self.display);
             into.push(b' ');
@@ -364,7 +370,16 @@ impl NameAddr {
         into.push(b'<');
         into.extend_from_slice(self.uri.as_bytes());
         into.push(b'>');
-        into.extend_from_slice(&self.params);
+    }
+
+    /// The tag of a value that is an address, found without keeping anything of it.
+    ///
+    /// # Errors
+    /// As [`NameAddr::parse`].
+    pub(super) fn check(value: &[u8], field: Name) -> Result<Option<&[u8]>, Malformed> {
+        let parts = parts(value).filter(|parts| Uri::is_valid(parts.uri));
+        let parts = parts.ok_or(Malformed::Value(field))?;
+        Ok(param(parts.params, "tag").filter(|tag| !tag.is_empty()))
     }
 }
 

@@ -177,8 +177,8 @@ fn check(headers: &Headers, start: &StartLine<'_>) -> Result<(), Malformed> {
         via_elements(value)?;
     }
     for name in [Name::From, Name::To] {
-        let address = NameAddr::parse(need(name)?, name)?;
-        if address.tag().is_some_and(|tag| tag.len() > MAX_TOKEN_BYTES) {
+        let tag = NameAddr::check(need(name)?, name)?;
+        if tag.is_some_and(|tag| tag.len() > MAX_TOKEN_BYTES) {
             return Err(Malformed::Value(name));
         }
     }
@@ -196,7 +196,7 @@ fn check(headers: &Headers, start: &StartLine<'_>) -> Result<(), Malformed> {
             number::<u8>(hops).ok_or(Malformed::Value(Name::MaxForwards))?;
         }
         for value in headers.elements(Name::Contact).filter(|value| *value != b"*") {
-            NameAddr::parse(value, Name::Contact)?;
+            NameAddr::check(value, Name::Contact)?;
         }
     }
     Ok(())

@@ -59,6 +59,15 @@ impl Writer {
         self.raw(&[b"\r\n"]);
     }
 
+    /// Appends why a call is ended: a cause of Q.850, when there is one (RFC 3326).
+    pub(crate) fn reason(&mut self, q850: Option<u8>) {
+        if let Some(cause) = q850 {
+            self.raw(&[b"Reason: Q.850;cause="]);
+            self.number(u64::from(cause));
+            self.raw(&[b"\r\n"]);
+        }
+    }
+
     /// Appends every field of a list, but not Content-Length, which `finish` writes.
     pub(crate) fn fields(&mut self, headers: &super::Headers) {
         for (name, value) in headers.iter() {

@@ -26,6 +26,12 @@ pub enum Scheme {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Uri {
     text: Box<[u8]>,
+    parts: Parts,
+}
+
+/// Where the parts of a URI stand in its text.
+#[derive(Clone, PartialEq, Eq)]
+struct Parts {
     scheme: Scheme,
     user: Range<u16>,
     host: Range<u16>,
@@ -40,7 +46,12 @@ impl Uri {
     /// [`Malformed::Uri`] when it has no scheme, an empty or broken host, a port above 65535,
     /// white space, control characters, quotes or angle brackets, or more than 4096 bytes.
     pub fn parse(text: &[u8]) -> Result<Self, Malformed> {
-        parse(text).ok_or(Malformed::Uri)
+        parse(text).map(|parts| Self { text: text.into(), parts }).ok_or(Malformed::Uri)
+    }
+
+    /// Whether `text` is one.
+    pub(super) fn is_valid(text: &[u8]) -> bool {
+        parse(text).is_some()
     }
 
     /// As [`Uri::sip`], with the transport when it is not UDP: where we are reached.
@@ -75,39 +86,40 @@ impl Uri {
 
     /// The scheme.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.parts.scheme
     }
 
     /// The user part without password, still percent-encoded; the number of a `tel:` URI.
     pub fn user(&self) -> &[u8] {
-        self.slice(&self.user)
+        self.slice(&self.parts.user)
     }
 
     /// The host as written, an IPv6 literal with its brackets; empty for `tel:`.
     pub fn host(&self) -> &[u8] {
-        self.slice(&self.host)
+        self.slice(&self.parts.host)
     }
 
     /// The port, when one is written.
     pub fn port(&self) -> Option<u16> {
-        self.port
+        self.parts.port
     }
 
     /// The value of a URI parameter (case-insensitive name); empty when it has no value.
     pub fn param(&self, name: &str) -> Option<&[u8]> {
-        super::header::param(self.slice(&self.params), name)
+        super::header::param(self.slice(&self.parts.params), name)
     }
 
     /// Whether header fields follow a question mark, which no Request-URI may have (§19.1.1).
     pub(crate) fn has_headers(&self) -> bool {
-        let after = usize::from(self.params.end);
-        matches!(self.scheme, Scheme::Sip | Scheme::Sips) && self.text.get(after) == Some(&b'?')
+        let after = usize::from(self.parts.params.end);
+        matches!(self.parts.scheme, Scheme::Sip | Scheme::Sips)
+            && self.text.get(after) == Some(&b'?')
     }
 
     /// The transport that the URI asks for: its parameter, else TLS for `sips:` (RFC 3263 §4.1).
     /// `None` when it leaves the choice to us, or names one that we do not know.
     pub fn transport(&self) -> Option<Transport> {
-        match (self.scheme, self.param("transport")) {
+        match (self.parts.scheme, self.param("transport")) {
             (Scheme::Sips, _) => Some(Transport::Tls),
             (_, Some(name)) => Transport::named(name),
             (_, None) => None,
@@ -118,7 +130,8 @@ impl Uri {
     /// 5061 for TLS).
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let ip = literal(self.host())?;
-        let port = self.port.unwrap_or_else(|| self.transport().unwrap_or_default().default_port());
+        let port =
+            self.parts.port.unwrap_or_else(|| self.transport().unwrap_or_default().default_port());
         Some(SocketAddr::new(ip, port))
     }
 
@@ -185,25 +198,23 @@ fn scheme_of(text: &[u8]) -> Option<(Scheme, usize)> {
     Some((scheme, colon + 1))
 }
 
-fn parse(text: &[u8]) -> Option<Uri> {
+fn parse(text: &[u8]) -> Option<Parts> {
     if text.len() > 4096 || text.iter().any(|b| *b <= b' ' || *b == 0x7f || b"<>\"".contains(b)) {
         return None;
     }
     let (scheme, start) = scheme_of(text)?;
-    let mut uri =
-        Uri { text: text.into(), scheme, user: 0..0, host: 0..0, port: None, params: 0..0 };
+    let mut parts = Parts { scheme, user: 0..0, host: 0..0, port: None, params: 0..0 };
     match scheme {
-        Scheme::Sip | Scheme::Sips => hierarchical(&mut uri, start)?,
-        Scheme::Tel => telephone(&mut uri, start)?,
+        Scheme::Sip | Scheme::Sips => hierarchical(text, start, &mut parts)?,
+        Scheme::Tel => telephone(text, start, &mut parts)?,
         Scheme::Other if start == text.len() => return None,
         Scheme::Other => {}
     }
-    Some(uri)
+    Some(parts)
 }
 
 /// `user:password@host:port;params?headers`.
-fn hierarchical(uri: &mut Uri, start: usize) -> Option<()> {
-    let text = &uri.text;
+fn hierarchical(text: &[u8], start: usize, uri: &mut Parts) -> Option<()> {
     // An unescaped `@` cannot stand in host, parameters or headers, so the last one ends the user.
     let host_start = match memchr::memrchr(b'@', &text[start..]) {
         Some(at) => {
@@ -242,8 +253,7 @@ fn hierarchical(uri: &mut Uri, start: usize) -> Option<()> {
 }
 
 /// `number;params`.
-fn telephone(uri: &mut Uri, start: usize) -> Option<()> {
-    let text = &uri.text;
+fn telephone(text: &[u8], start: usize, uri: &mut Parts) -> Option<()> {
     let length = memchr::memchr(b';', &text[start..]).unwrap_or(text.len() - start);
     let number = &text[start..start + length];
     let digits = number.strip_prefix(b"+").unwrap_or(number);
@@ -278,6 +288,6 @@ impl From<&Uri> for super::NameAddr {
 impl Uri {
     /// The field this module reports when a URI inside a header field is refused.
     pub(crate) fn in_field(text: &[u8], field: Name) -> Result<Self, Malformed> {
-        parse(text).ok_or(Malformed::Value(field))
+        Self::parse(text).map_err(|_| Malformed::Value(field))
     }
 }

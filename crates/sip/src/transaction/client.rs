@@ -57,6 +57,11 @@ impl Client {
         !self.heard
     }
 
+    /// Whether it is only kept to absorb repeats.
+    pub fn lingers(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
+    }
+
     /// Runs what is due. `TimedOut` and `Over` end the transaction.
     pub fn expire(&mut self, now: Instant) -> Expired {
         match &mut self.state {

@@ -80,6 +80,11 @@ impl ClientInvite {
         matches!(self.state, State::Calling { .. })
     }
 
+    /// Whether it is only kept for what comes late or again.
+    pub fn lingers(&self) -> bool {
+        !matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
+    }
+
     /// Runs what is due. `TimedOut` comes once and means that nobody waits any more, `Over` ends
     /// the transaction.
     pub fn expire(&mut self, now: Instant) -> Expired {

@@ -12,7 +12,7 @@ pub use client::Client;
 pub use client_invite::ClientInvite;
 pub use server::Server;
 pub use server_invite::ServerInvite;
-pub use timer::{Handle, PATIENCE, T1, T2, T4, Timers};
+pub use timer::{Handle, LINGER_SLACK, PATIENCE, T1, T2, T4, Timers};
 
 /// What a client transaction makes of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

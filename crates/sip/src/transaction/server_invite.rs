@@ -82,6 +82,11 @@ impl ServerInvite {
         }
     }
 
+    /// Whether it is only kept to absorb repeats.
+    pub fn lingers(&self) -> bool {
+        matches!(self.state, State::Confirmed { .. } | State::Accepted { repeat: None, .. })
+    }
+
     /// Runs what is due. `Unacknowledged` and `Over` end the transaction.
     pub fn expire(&mut self, now: Instant) -> Expired {
         match &mut self.state {

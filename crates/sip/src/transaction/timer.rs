@@ -14,6 +14,9 @@ pub const T4: Duration = Duration::from_secs(5);
 /// 64·T1, the patience of timers B, F, H, J, L and M.
 pub const PATIENCE: Duration = Duration::from_secs(32);
 
+/// How much later than that it may go: nobody waits for it.
+pub const LINGER_SLACK: Duration = Duration::from_millis(500);
+
 /// Until when a transaction stays to absorb repeats (timers D, I, J, K): over a connection there
 /// are none.
 pub(super) fn lingering(now: Instant, transport: Transport, time: Duration) -> Instant {
@@ -51,6 +54,14 @@ impl<T> Timers<T> {
         self.next += 1;
         self.queue.insert(handle, what);
         handle
+    }
+
+    /// Sets a timer that may fire up to `slack` late: together with another one then, where there
+    /// is one, since each time to wake up costs more than what is done then.
+    pub fn set_about(&mut self, at: Instant, slack: Duration, what: T) -> Handle {
+        let shared = self.queue.range(Handle(at, 0)..=Handle(at + slack, u64::MAX)).next();
+        let at = shared.map_or(at, |(handle, _)| handle.0);
+        self.set(at, what)
     }
 
     /// Unsets a timer; does nothing when it has fired.

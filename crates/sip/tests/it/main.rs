@@ -21,4 +21,5 @@ mod session_timer;
 mod stream;
 mod torture;
 mod torture_sets;
+mod traces;
 mod transaction;

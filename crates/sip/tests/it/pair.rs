@@ -142,6 +142,8 @@ pub struct Pair {
     pub policy: Policy,
     /// Every datagram that was sent: from whom, and its first line with the CSeq.
     pub ladder: Vec<(Side, String)>,
+    /// What an endpoint traced, where it was asked to.
+    pub traces: Vec<sip::Trace>,
     /// Datagrams to drop before chance has its say.
     pub dropper: Dropper,
     digest: sip::digest::Server,
@@ -163,6 +165,7 @@ impl Pair {
             callee_events: Vec::new(),
             policy: Policy::default(),
             ladder: Vec::new(),
+            traces: Vec::new(),
             dropper: Box::new(|_, _| false),
             digest: sip::digest::Server::new("avanak", [3; 32]),
             items: BTreeMap::new(),
@@ -224,6 +227,7 @@ impl Pair {
     }
 
     fn absorb(&mut self, side: Side, out: Outputs) {
+        self.traces.extend(out.traces);
         for transmit in out.transmits {
             let text = String::from_utf8_lossy(&transmit.bytes).into_owned();
             let line = text.lines().next().unwrap_or_default().to_string();

@@ -9,7 +9,9 @@ use domain::{
 
 use rusqlite::Connection;
 
+use super::settle::{Stories, tell_on_sqlite};
 use super::{Answer, Lanes, NodeStamp, Verb};
+use crate::ladder::Ladder;
 use crate::postgres::Lane;
 use crate::quick_send::zone_from_str;
 use crate::value::values;
@@ -178,6 +180,8 @@ pub struct PutBack {
     pub due_at: Timestamp,
     /// How its trunk failed it: the cause is [`NOT_SENT`] when no INVITE was sent.
     pub failure: Failed,
+    /// Its story, when there is one.
+    pub ladder: Option<Ladder>,
 }
 
 /// How a trunk failed an attempt.
@@ -203,6 +207,49 @@ impl Default for Failed {
     }
 }
 
+/// Closes attempts, keeps their stories and puts their sends back, on PostgreSQL.
+const PUT_BACK: &str = "WITH back AS (
+    SELECT DISTINCT ON (quick_send_id, n) quick_send_id, n, due_at_us,
+           ended_at_us, cause, sip_code, q850, invite_at_us, began_at_us,
+           server, rungs
+    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
+                $5::TEXT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[],
+                $9::BIGINT[], $10::TEXT[], $11::BYTEA[])
+         AS b (quick_send_id, n, due_at_us, ended_at_us, cause, sip_code,
+               q850, invite_at_us, began_at_us, server, rungs)
+    ORDER BY quick_send_id, n, due_at_us
+), open AS (
+    SELECT a.quick_send_id, a.n, b.due_at_us, b.ended_at_us, b.cause,
+           b.sip_code, b.q850, b.invite_at_us, b.began_at_us, b.server,
+           b.rungs
+    FROM attempt a JOIN back b ON b.quick_send_id = a.quick_send_id
+                              AND b.n = a.n
+    ORDER BY a.quick_send_id FOR UPDATE OF a
+), closed AS (
+    DELETE FROM attempt a USING open
+    WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
+    RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us, open.due_at_us,
+              open.ended_at_us, open.cause, open.sip_code, open.q850,
+              open.invite_at_us, open.began_at_us, open.server, open.rungs
+), ended AS (
+    INSERT INTO outcome (quick_send_id, n, cause, trunk, sip_code, q850,
+                         heard_ms, charge_rials, release_rials, vote,
+                         started_at_us, invite_at_us, ended_at_us)
+    SELECT quick_send_id, n, cause, trunk, sip_code, q850, 0, 0, 0, -1,
+           started_at_us, invite_at_us, ended_at_us
+    FROM closed
+), told AS (
+    INSERT INTO ladder (attempt, server, began_at_us, rungs)
+    SELECT quick_send_id * 256 + n, server, began_at_us, rungs
+    FROM closed WHERE rungs IS NOT NULL
+    ON CONFLICT DO NOTHING
+), waiting AS (
+    INSERT INTO ready (quick_send_id, class, due_at_us)
+    SELECT q.id, q.class, c.due_at_us
+    FROM closed c JOIN quick_send q ON q.id = c.quick_send_id
+)
+SELECT quick_send_id, n FROM closed";
+
 /// The verb that puts sends back.
 pub(crate) struct PutBackVerb;
 
@@ -223,39 +270,9 @@ impl Verb for PutBackVerb {
         let numbers: Vec<i64> = elements.iter().map(|element| element.attempt.n.into()).collect();
         let causes: Vec<&str> =
             elements.iter().map(|element| element.failure.cause.as_str()).collect();
-        let sql = "WITH back AS (
-                       SELECT DISTINCT ON (quick_send_id, n) quick_send_id, n, due_at_us,
-                              ended_at_us, cause, sip_code, q850, invite_at_us
-                       FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
-                                   $5::TEXT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[])
-                            AS b (quick_send_id, n, due_at_us, ended_at_us, cause, sip_code,
-                                  q850, invite_at_us)
-                       ORDER BY quick_send_id, n, due_at_us
-                   ), open AS (
-                       SELECT a.quick_send_id, a.n, b.due_at_us, b.ended_at_us, b.cause,
-                              b.sip_code, b.q850, b.invite_at_us
-                       FROM attempt a JOIN back b ON b.quick_send_id = a.quick_send_id
-                                                 AND b.n = a.n
-                       ORDER BY a.quick_send_id FOR UPDATE OF a
-                   ), closed AS (
-                       DELETE FROM attempt a USING open
-                       WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
-                       RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us, open.due_at_us,
-                                 open.ended_at_us, open.cause, open.sip_code, open.q850, open.invite_at_us
-                   ), ended AS (
-                       INSERT INTO outcome (quick_send_id, n, cause, trunk, sip_code, q850,
-                                            heard_ms, charge_rials, release_rials, vote,
-                                            started_at_us, invite_at_us, ended_at_us)
-                       SELECT quick_send_id, n, cause, trunk, sip_code, q850, 0, 0, 0, -1,
-                              started_at_us, invite_at_us, ended_at_us
-                       FROM closed
-                   ), waiting AS (
-                       INSERT INTO ready (quick_send_id, class, due_at_us)
-                       SELECT q.id, q.class, c.due_at_us
-                       FROM closed c JOIN quick_send q ON q.id = c.quick_send_id
-                   )
-                   SELECT quick_send_id, n FROM closed";
-        let statement = tx.prepare_cached(sql).await?;
+        let statement = tx.prepare_cached(PUT_BACK).await?;
+        let stories = Stories::of(elements.iter().map(|element| element.ladder.as_ref()));
+        let [servers, rungs] = stories.parameters();
         let rows = tx
             .query(
                 &statement,
@@ -268,6 +285,9 @@ impl Verb for PutBackVerb {
                     &column(|element| element.failure.sip_code.map(i64::from)),
                     &column(|element| element.failure.q850.map(i64::from)),
                     &column(|element| element.failure.invite_at.map(|at| at.0)),
+                    &column(|element| element.ladder.as_ref().map(|told| told.began_at.0)),
+                    servers,
+                    rungs,
                 ],
             )
             .await?;
@@ -302,6 +322,7 @@ fn put_back_on_sqlite(connection: &Connection, element: &PutBack) -> Result<bool
     if sqlite::execute(connection, sql, values)? == 0 {
         return Ok(false);
     }
+    tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
     let sql = "DELETE FROM attempt WHERE quick_send_id = $1";
     sqlite::execute(connection, sql, values![quick_send])?;
     let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio_postgres::types::ToSql;
 
 use super::{Answer, Lanes, Moves, Verb, first_of};
+use crate::ladder::{self, Ladder};
 use crate::postgres::Lane;
 use crate::quick_send::vote_to_code;
 use crate::value::values;
@@ -25,6 +26,8 @@ pub struct Settle {
     pub charge: Rials,
     /// What the call reported.
     pub facts: Facts,
+    /// Its story.
+    pub ladder: Option<Ladder>,
     /// When it ended.
     pub ended_at: Timestamp,
 }
@@ -223,8 +226,23 @@ fn settle_on_sqlite(
         round_trip,
     ];
     sqlite::execute(connection, sql, values)?;
+    tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
     moves.add(send.get("account_id")?, charge, hold);
     Ok(SettleResult::Settled)
+}
+
+/// Keeps the story of an attempt that has just got its outcome.
+pub(super) fn tell_on_sqlite(
+    connection: &Connection,
+    attempt: AttemptId,
+    ladder: Option<&Ladder>,
+) -> Result<()> {
+    let Some(Ladder { server, began_at, rungs }) = ladder else { return Ok(()) };
+    let sql = "INSERT INTO ladder (attempt, server, began_at_us, rungs)
+               VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    let values = values![ladder::key(attempt), server.as_deref(), *began_at, rungs.as_slice()];
+    sqlite::execute(connection, sql, values)?;
+    Ok(())
 }
 
 /// An attempt or a place in the queue without its send.
@@ -257,11 +275,13 @@ async fn move_to_outcome(
                                         $12::BIGINT[], $13::BIGINT[], $14::BIGINT[],
                                         $15::BIGINT[], $16::BIGINT[], $17::BIGINT[],
                                         $18::BIGINT[], $19::BIGINT[], $20::BIGINT[],
-                                        $21::BIGINT[])
+                                        $21::BIGINT[], $22::BIGINT[], $23::TEXT[],
+                                        $24::BYTEA[])
                        AS s (quick_send_id, n, disposition, cause, sip_code, q850, heard_ms,
                              charge_rials, vote, invite_at_us, ringing_at_us, answered_at_us,
                              first_audio_at_us, ended_at_us, rtp_sent, rtp_received, rtp_lost,
-                             rtp_jitter_us, peer_lost, peer_jitter_us, round_trip_us)
+                             rtp_jitter_us, peer_lost, peer_jitter_us, round_trip_us,
+                             began_at_us, server, rungs)
                ), open AS (
                    SELECT a.quick_send_id, a.n, a.trunk, a.started_at_us
                    FROM attempt a JOIN s ON s.quick_send_id = a.quick_send_id AND s.n = a.n
@@ -291,6 +311,11 @@ async fn move_to_outcome(
                    JOIN s ON s.quick_send_id = c.quick_send_id AND s.n = c.n
                    JOIN priced p ON p.quick_send_id = c.quick_send_id AND p.n = c.n
                    RETURNING quick_send_id, n, charge_rials, release_rials
+               ), told AS (
+                   INSERT INTO ladder (attempt, server, began_at_us, rungs)
+                   SELECT e.quick_send_id * 256 + e.n, s.server, s.began_at_us, s.rungs
+                   FROM ended e JOIN s ON s.quick_send_id = e.quick_send_id AND s.n = e.n
+                   WHERE s.rungs IS NOT NULL ON CONFLICT DO NOTHING
                ), moved AS (
                    UPDATE account
                    SET balance_rials = balance_rials - m.charge_rials,
@@ -309,15 +334,16 @@ async fn move_to_outcome(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// The elements by column, as UNNEST takes them: 20 of numbers and one of texts.
+/// The elements by column, as UNNEST takes them: most of them are numbers.
 struct Columns<'a> {
-    numbers: [Vec<Option<i64>>; 20],
+    numbers: [Vec<Option<i64>>; 21],
     causes: Vec<&'a str>,
+    stories: Stories<'a>,
 }
 
 impl<'a> Columns<'a> {
     fn of(elements: &[&'a Settle]) -> Self {
-        let mut numbers: [Vec<Option<i64>>; 20] = Default::default();
+        let mut numbers: [Vec<Option<i64>>; 21] = Default::default();
         for element in elements {
             let facts = &element.facts;
             let time = |at: Option<Timestamp>| at.map(|at| at.0);
@@ -337,20 +363,47 @@ impl<'a> Columns<'a> {
                 Some(element.ended_at.0),
             ];
             let quality = facts.quality().map(|count| count.map(i64::from));
-            for (column, value) in numbers.iter_mut().zip(values.into_iter().chain(quality)) {
+            let began_at = element.ladder.as_ref().map(|ladder| ladder.began_at.0);
+            let values = values.into_iter().chain(quality).chain([began_at]);
+            for (column, value) in numbers.iter_mut().zip(values) {
                 column.push(value);
             }
         }
         let causes = elements.iter().map(|element| element.facts.cause.as_str()).collect();
-        Self { numbers, causes }
+        let ladders = elements.iter().map(|element| element.ladder.as_ref());
+        Self { numbers, causes, stories: Stories::of(ladders) }
     }
 
-    /// In the order of the statement: the causes come fourth.
+    /// In the order of the statement: the causes come fourth, the stories last.
     fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         let mut parameters: Vec<&(dyn ToSql + Sync)> =
             self.numbers.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
         parameters.insert(3, &self.causes);
+        parameters.extend(self.stories.parameters());
         parameters
+    }
+}
+
+/// The stories by column, without the times.
+pub(super) struct Stories<'a> {
+    servers: Vec<Option<&'a str>>,
+    rungs: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> Stories<'a> {
+    pub(super) fn of(ladders: impl Iterator<Item = Option<&'a Ladder>>) -> Self {
+        let (servers, rungs) = ladders
+            .map(|ladder| {
+                let server = ladder.and_then(|ladder| ladder.server.as_deref());
+                (server, ladder.map(|ladder| ladder.rungs.as_slice()))
+            })
+            .unzip();
+        Self { servers, rungs }
+    }
+
+    /// The servers, then the rungs.
+    pub(super) fn parameters(&self) -> [&(dyn ToSql + Sync); 2] {
+        [&self.servers, &self.rungs]
     }
 }
 

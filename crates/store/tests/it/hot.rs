@@ -1,11 +1,15 @@
 //! Accept, lease, settle, expire: one after the other.
 
-use domain::{AccountId, Approval, Disposition, MessageId, Rials, Status, Timestamp};
-use store::hot::{Accept, AcceptRefusal, Accepted, Facts, NodeStamp, Played, SettleResult, Spoken};
+use domain::{AccountId, Approval, AttemptId, Disposition, MessageId, Rials, Status, Timestamp};
+use store::hot::{
+    Accept, AcceptRefusal, Accepted, Facts, Failed, NodeStamp, Played, PutBack, Settle,
+    SettleResult, Spoken,
+};
+use store::ladder::Ladder;
 use store::quick_send::{self, QuickSend, State};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, World, delivered, leased, send, spoken};
+use crate::world::{NOW, World, delivered, ladder, leased, send, spoken};
 
 async fn found(world: &World, element: &Accept, accepted: Accepted) -> QuickSend {
     let mut reader = world.db.read().await.unwrap();
@@ -334,4 +338,60 @@ both_engines! {
         assert_eq!((ended.disposition, ended.attempt.n), (Disposition::Expired, 0));
         assert_eq!((ended.charge, ended.ended_at), (Rials(0), now));
     }
+}
+
+both_engines! {
+    /// Each attempt's story is kept with its outcome, once; the oldest are forgotten first, and
+    /// young ones not at all.
+    async fn stories_of_attempts(world) {
+        let node = world.node("a").await;
+        let element = world.send().await;
+        let send = world.accept(&element).await.quick_send;
+        let first = world.lease(node, send).await;
+        let failed = PutBack {
+            attempt: first,
+            ended_at: NOW,
+            due_at: NOW,
+            failure: Failed { cause: String::from("failed"), ..Failed::default() },
+            ladder: Some(ladder(1)),
+        };
+        assert_eq!(world.db.put_back(vec![failed.clone()]).await.unwrap(), [true]);
+        let second = world.lease(node, send).await;
+        let other = world.lease(node, world.accept(&element).await.quick_send).await;
+        let untold = world.lease(node, world.accept(&element).await.quick_send).await;
+        let no_story = Settle { ladder: None, ..delivered(untold, 0) };
+        let no_server = Ladder { server: None, ..ladder(9) };
+        let anonymous = Settle { ladder: Some(no_server.clone()), ..delivered(other, 0) };
+        let ends = vec![delivered(second, 0), anonymous, no_story, delivered(second, 0)];
+        world.db.settle(ends.clone()).await.unwrap();
+        // What is settled or put back again changes nothing.
+        world.db.settle(ends).await.unwrap();
+        assert_eq!(world.db.put_back(vec![failed]).await.unwrap(), [false]);
+        let told = [(first, ladder(1)), (second, ladder(2))];
+        assert_eq!(stories(world, first).await, told);
+        assert_eq!(stories(world, other).await, [(other, no_server)]);
+        assert_eq!(stories(world, untold).await, []);
+
+        assert_eq!(forget(world, ladder(1).began_at, 10).await, 0, "none is older");
+        assert_eq!(forget(world, ladder(2).began_at, 1).await, 1, "only the first one");
+        assert_eq!(stories(world, first).await, told[1..]);
+        assert_eq!(forget(world, NOW.plus_ms(1_000), 1).await, 1, "no more than asked for");
+        assert_eq!(forget(world, NOW.plus_ms(1_000), 10).await, 1);
+        assert_eq!(forget(world, NOW.plus_ms(1_000), 10).await, 0);
+        // The outcomes stay.
+        let state = world.state(element.account, send).await;
+        assert!(matches!(state, State::Ended(_)), "{state:?}");
+    }
+}
+
+async fn stories(world: &World, attempt: AttemptId) -> Vec<(AttemptId, Ladder)> {
+    let mut reader = world.db.read().await.unwrap();
+    store::ladder::of_send(&mut reader, attempt.quick_send).await.unwrap()
+}
+
+async fn forget(world: &World, before: Timestamp, most: u32) -> u64 {
+    let mut tx = world.db.begin().await.unwrap();
+    let forgotten = store::ladder::forget(&mut tx, before, most).await.unwrap();
+    tx.commit().await.unwrap();
+    forgotten
 }

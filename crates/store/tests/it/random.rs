@@ -81,7 +81,7 @@ impl Story {
         for attempt in self.some_attempts() {
             let cause = if self.dice.roll(2) == 0 { NOT_SENT } else { "failed" };
             let failure = Failed { cause: cause.to_owned(), ..Failed::default() };
-            batch.push(PutBack { attempt, ended_at: NOW, due_at: NOW, failure });
+            batch.push(PutBack { attempt, ended_at: NOW, due_at: NOW, failure, ladder: None });
         }
         world.db.put_back(batch).await.unwrap();
     }

@@ -5,11 +5,11 @@ use store::hot::{Failed, NodeStamp, ORPHANS_MAX, PutBack, SettleResult};
 use store::quick_send::{self, State};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, delivered, leased, send};
+use crate::world::{NOW, delivered, ladder, leased, send};
 
 /// An attempt whose INVITE was never sent.
 fn back(attempt: AttemptId, due_at: Timestamp) -> PutBack {
-    PutBack { attempt, ended_at: due_at, due_at, failure: Failed::default() }
+    PutBack { attempt, ended_at: due_at, due_at, failure: Failed::default(), ladder: None }
 }
 
 both_engines! {
@@ -120,7 +120,9 @@ both_engines! {
             invite_at: Some(NOW.plus_ms(1)),
         };
         let (ended_at, due_at) = (NOW.plus_ms(5), NOW.plus_ms(-7));
-        let element_back = PutBack { attempt: first, ended_at, due_at, failure: failure.clone() };
+        let ladder = Some(ladder(1));
+        let element_back =
+            PutBack { attempt: first, ended_at, due_at, failure: failure.clone(), ladder };
         assert_eq!(world.db.put_back(vec![element_back]).await.unwrap(), [true]);
         assert_eq!(world.funds(element.account).await, (10_000, 450), "the hold stays");
         let ready = &world.ready().await[0];

@@ -22,6 +22,7 @@ fn shipped_migrations_are_pinned() {
         ("V5__failover.sql", 0x76ed_6038_3bec_b481),
         ("V7__quality.sql", 0x301e_5cc6_a79b_0143),
         ("V8__accept_from.sql", 0xa495_5161_4f4d_344a),
+        ("V9__ladder.sql", 0x0814_f79d_a938_f30c),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
@@ -118,7 +119,7 @@ fn is_postgres_only(sql: &str) -> bool {
 }
 
 fn is_of_the_subset(kind: &Type) -> bool {
-    let arrays = [Type::INT8_ARRAY, Type::TEXT_ARRAY];
+    let arrays = [Type::INT8_ARRAY, Type::TEXT_ARRAY, Type::BYTEA_ARRAY];
     [Type::INT8, Type::TEXT, Type::BYTEA, Type::VOID].contains(kind) || arrays.contains(kind)
 }
 

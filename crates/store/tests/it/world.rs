@@ -9,6 +9,7 @@ use store::hot::{
     Accept, AcceptRefusal, Accepted, Facts, LeaseStamp, NodeStamp, Played, Quality, ReadyJob,
     Settle, Spoken,
 };
+use store::ladder::Ladder;
 use store::message::NewMessage;
 use store::{Db, Kind, Options, account, message};
 
@@ -186,6 +187,12 @@ pub fn leased(element: Accept, node: NodeStamp) -> Accept {
     Accept { lease: Some(lease), ..element }
 }
 
+/// A story of the attempt with this number.
+pub fn ladder(n: u16) -> Ladder {
+    let server = Some(format!("192.0.2.{n}:5060"));
+    Ladder { server, began_at: NOW.plus_ms(n.into()), rungs: vec![1, n.to_be_bytes()[1], 0] }
+}
+
 /// The end of a call that was heard for 7 s and pressed 3.
 pub fn delivered(attempt: domain::AttemptId, charge: i64) -> Settle {
     let facts = Facts {
@@ -213,6 +220,7 @@ pub fn delivered(attempt: domain::AttemptId, charge: i64) -> Settle {
         disposition: Disposition::Delivered,
         charge: Rials(charge),
         facts,
+        ladder: Some(ladder(attempt.n)),
         ended_at: NOW.plus_ms(5),
     }
 }
