@@ -27,6 +27,8 @@ const CHILD: &str = "--be-the-caller";
 const FRAME_SAMPLES: usize = 160;
 /// There are never more alive.
 const CALLS_AT_ONCE: u64 = 20_000;
+/// How often what the shard reports is looked at, when there is nothing else to do.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Beyond this a call has got lost.
 const CALL_MS: u32 = 120_000;
 
@@ -78,6 +80,8 @@ pub struct Ran {
     pub received: u64,
     /// CPU of the shard's thread and of the whole process in the window of the plan.
     pub in_window: (Duration, Duration),
+    /// When that began and ended, microseconds of UTC.
+    pub window_us: (u64, u64),
 }
 
 /// Runs the plan in a process of its own and waits for it.
@@ -120,6 +124,7 @@ pub fn run(plan: &Plan) -> Result<Ran> {
             Duration::from_nanos(number("window_shard_ns")?),
             Duration::from_nanos(number("window_process_ns")?),
         ),
+        window_us: (number("window_from_us")?, number("window_until_us")?),
     })
 }
 
@@ -154,6 +159,8 @@ pub fn was_asked_to_call() -> Result<bool> {
             "received": ran.received,
             "window_shard_ns": nanos(ran.in_window.0),
             "window_process_ns": nanos(ran.in_window.1),
+            "window_from_us": ran.window_us.0,
+            "window_until_us": ran.window_us.1,
         })
         .to_string(),
     );
@@ -180,14 +187,16 @@ fn place_calls(plan: &Plan) -> Result<Ran> {
     let mut window = Window::of(plan, first, process);
     while ran.heard + ran.failed < plan.calls {
         tick += 1;
-        sleep_until(first + pause * tick);
+        // When all calls are placed, it looks as often as the node does.
+        let rest = if u64::from(tick) > plan.calls { LOOK_EVERY } else { Duration::ZERO };
+        sleep_until((first + pause * tick).max(clock::instant() + rest));
         if u64::from(tick) <= plan.calls {
             order(&shard, ShardCommand::Engine(start(plan, &clip, tick.into())))?;
         }
         take_reports(&shard, &mut events, &mut ran)?;
         window.look()?;
     }
-    ran.in_window = window.spent;
+    (ran.in_window, ran.window_us) = (window.spent, window.us);
     ran.shard = cpu::of_thread("shard-0")?;
     ran.process = process.spent()?;
     shard.stop();
@@ -206,13 +215,15 @@ struct Window {
     process: Stopwatch,
     before: Option<(Duration, Duration)>,
     spent: (Duration, Duration),
+    us: (u64, u64),
 }
 
 impl Window {
     fn of(plan: &Plan, first: Instant, process: Stopwatch) -> Self {
         let at = |second: u32| first + Duration::from_secs(second.into());
         let (from, until) = (at(plan.window_s.0), at(plan.window_s.1));
-        Self { from, until, process, before: None, spent: Default::default() }
+        let (spent, us) = Default::default();
+        Self { from, until, process, before: None, spent, us }
     }
 
     /// Notes what was used when one of them has come.
@@ -220,8 +231,13 @@ impl Window {
         let now = clock::instant();
         if now >= self.until || (now >= self.from && self.before.is_none()) {
             let (shard, process) = (cpu::of_thread("shard-0")?, self.process.spent()?);
+            let us = u64::try_from(clock::timestamp().0).unwrap_or(0);
+            if self.before.is_none() {
+                self.us.0 = us;
+            }
             let before = *self.before.get_or_insert((shard, process));
             if now >= self.until && self.spent.0.is_zero() {
+                self.us.1 = us;
                 self.spent = (shard.saturating_sub(before.0), process.saturating_sub(before.1));
             }
         }

@@ -20,8 +20,11 @@ use sip::{Endpoint, Headers, LegId, Request};
 use crate::arrivals::{self, Arrivals};
 use crate::talkers::Talkers;
 
-/// Media ports. Calls take turns; one thread reads them all.
-const MEDIA_PORTS: usize = 20;
+/// Media ports; one thread reads them all.
+const MEDIA_PORTS: usize = 150;
+/// So many calls in a row have the same one. Our side gives each of them another port of its own,
+/// so that two addresses name one call, as they do with real callees.
+const CALLS_IN_A_ROW: usize = 20;
 /// How often the media ports are read. The kernel's stamps do not depend on it.
 const READ_EVERY: Duration = Duration::from_millis(4);
 /// Bytes of an RTP header without extensions (RFC 3550 §5.1).
@@ -222,7 +225,7 @@ impl Worker {
         let number = String::from_utf8_lossy(request.uri.user()).into_owned();
         if (self.answers)(&number) {
             self.calls += 1;
-            let port = self.calls % MEDIA_PORTS;
+            let port = self.calls / CALLS_IN_A_ROW % MEDIA_PORTS;
             let mut local = sdp::Local::new(1, self.media[port].local_addr()?, &[Codec::Pcma]);
             if self.manner == Manner::Refuses {
                 local.direction = sdp::Direction::SendOnly;
@@ -252,6 +255,9 @@ impl Worker {
 
 fn packet(at_ns: i64, bytes: &[u8]) -> Option<Packet> {
     let header: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
+    if media::rtp::rtcp::is_rtcp(bytes) {
+        return None;
+    }
     let word = |at: usize| {
         u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
     };

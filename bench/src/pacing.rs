@@ -21,23 +21,42 @@ pub fn while_all_play(packets: &[Packet]) -> Vec<Packet> {
     packets.iter().filter(|packet| (from..until).contains(&packet.at_ns)).copied().collect()
 }
 
+/// The seconds, from the first packet on, in which more than a hundredth of the packets was later
+/// than `late_ms`; to tell a loop that is late from a machine that was busy with something else.
+pub fn late_seconds(packets: &[Packet], late_ms: f64) -> Vec<i64> {
+    let begin = packets.iter().map(|packet| packet.at_ns).min().unwrap_or(0);
+    let mut seconds: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
+    for (at_ns, late) in lateness(packets) {
+        let (all, late_ones) = seconds.entry((at_ns - begin) / 1_000_000_000).or_default();
+        *all += 1;
+        *late_ones += u64::from(late > late_ms);
+    }
+    let late = |(_, (all, late)): &(i64, (u64, u64))| late * 100 > *all;
+    seconds.into_iter().filter(late).map(|(second, _)| second).collect()
+}
+
 /// How late each packet was, in milliseconds, against the earliest of its call.
 pub fn lateness_ms(packets: &[Packet]) -> Vec<f64> {
-    let mut calls: BTreeMap<u32, Vec<i64>> = BTreeMap::new();
+    lateness(packets).into_iter().map(|(_, late)| late).collect()
+}
+
+/// When each packet came, and how late it was.
+fn lateness(packets: &[Packet]) -> Vec<(i64, f64)> {
+    let mut calls: BTreeMap<u32, Vec<(i64, i64)>> = BTreeMap::new();
     let mut first: BTreeMap<u32, u32> = BTreeMap::new();
     for packet in packets {
         let origin = *first.entry(packet.ssrc).or_insert(packet.timestamp);
         // A stream's packets may be read out of order, by a few frames at most.
         let units = packet.timestamp.wrapping_sub(origin).cast_signed();
         let shift = packet.at_ns - i64::from(units) * UNIT_NS;
-        calls.entry(packet.ssrc).or_default().push(shift);
+        calls.entry(packet.ssrc).or_default().push((packet.at_ns, shift));
     }
     let mut lateness = Vec::with_capacity(packets.len());
     for shifts in calls.values() {
-        let earliest = shifts.iter().min().copied().unwrap_or(0);
-        lateness.extend(shifts.iter().map(|shift| {
+        let earliest = shifts.iter().map(|(_, shift)| *shift).min().unwrap_or(0);
+        lateness.extend(shifts.iter().map(|(at_ns, shift)| {
             let ns = u64::try_from(shift - earliest).unwrap_or(0);
-            Duration::from_nanos(ns).as_secs_f64() * 1e3
+            (*at_ns, Duration::from_nanos(ns).as_secs_f64() * 1e3)
         }));
     }
     lateness

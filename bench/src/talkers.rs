@@ -46,7 +46,7 @@ impl Talkers {
 
     /// Whoever answered a call begins to talk to its caller, from this port.
     pub fn add(&mut self, leg: LegId, port: usize, to: SocketAddr) {
-        // A port is used in one tick, so that one system call sends many packets.
+        // All of a port talk in one tick, so that one system call sends many packets.
         let tick = port % TICKS;
         let ssrc = u32::try_from(self.tick_of.len()).unwrap_or(u32::MAX);
         self.ticks[tick].push(Talker { leg, port, to, ssrc, sequence: 0, timestamp: 0 });
@@ -65,13 +65,14 @@ impl Talkers {
         while self.due <= now {
             let tick = &mut self.ticks[self.next];
             let headers: Vec<[u8; 12]> = tick.iter_mut().map(Talker::header).collect();
-            if let Some(port) = tick.first().map(|talker| talker.port) {
-                let datagrams = tick.iter().zip(&headers).map(|(talker, header)| Outgoing {
+            let mut sound = headers.iter();
+            for run in tick.chunk_by(|a, b| a.port == b.port) {
+                let datagrams = run.iter().zip(sound.by_ref()).map(|(talker, header)| Outgoing {
                     destination: talker.to,
                     head: header,
                     body: &SOUND,
                 });
-                sender.send(&ports[port], datagrams, |_, _| {});
+                sender.send(&ports[run[0].port], datagrams, |_, _| {});
             }
             self.said += headers.len() as u64;
             self.next = (self.next + 1) % TICKS;

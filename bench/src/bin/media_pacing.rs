@@ -30,12 +30,12 @@ fn main() -> Result<()> {
     let (seconds, bare) = if quick { (8, BARE_PACKETS / 5) } else { (SECONDS, BARE_PACKETS) };
     let far_end = FarEnd::start(|_| true)?;
     let bare_before = bare::flat_out(far_end.drain, bare)?;
-    let paced_before = bare::paced(far_end.drain, bare / 2, PER_MS)?;
+    let paced_before = bare::paced(far_end.drain, bare / 2, PER_MS)?.cpu_us;
     let frames = seconds * FRAMES_PER_SECOND;
     let plan = Plan::of(far_end.sip, CALLS, CALLS_PER_SECOND, frames);
     let ran = caller::run(&plan)?;
     let bare_after = bare::flat_out(far_end.drain, bare)?;
-    let paced_after = bare::paced(far_end.drain, bare / 2, PER_MS)?;
+    let paced_after = bare::paced(far_end.drain, bare / 2, PER_MS)?.cpu_us;
     let packets = far_end.stop()?.packets;
 
     ensure!(ran.failed == 0, "{} of {CALLS} calls were not heard to their end", ran.failed);

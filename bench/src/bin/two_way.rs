@@ -3,12 +3,12 @@
 //! the packets leave. Once with what the callees say read, once with it left to the kernel to throw
 //! away.
 //!
-//! CPU is that of the seconds in which all calls play. It is divided by the packets that our side
-//! sends in them, fifty of each call a second; what it receives is in the price of what it sends.
+//! CPU is that of the seconds in which all calls play. It is divided by the packets that the far end
+//! got of us in them; what we receive is in the price of what we send.
 
 use anyhow::{Result, ensure};
 use bench::caller::{self, Plan, Ran};
-use bench::far_end::{FarEnd, Manner};
+use bench::far_end::{FarEnd, Manner, Packet};
 use bench::say::{say, verdict};
 use bench::stats::{float, micros, quantile};
 use bench::{bare, cores, pacing};
@@ -22,6 +22,8 @@ const WINDOW_S: (u32, u32) = (13, 28);
 /// Packets of the bare loop, and of its every millisecond.
 const BARE_PACKETS: u64 = 1_000_000;
 const BARE_PER_MS: usize = 150;
+/// What counts as late.
+const LATE_MS: f64 = 1.0;
 /// A tenth of what Asterisk took on this machine for a two-way call (the design's figure).
 const CALL_SECOND_MS: f64 = 0.29;
 
@@ -50,23 +52,39 @@ fn main() -> Result<()> {
         let after = bare::on_our_core(far_end.drain, BARE_PACKETS, BARE_PER_MS)?;
         let heard = far_end.stop()?;
         ensure!(ran.failed == 0, "{} of {calls} calls were not heard to their end", ran.failed);
-        let [flat, paced] = [f64::midpoint(before.0, after.0), f64::midpoint(before.1, after.1)];
+        let (paced_before, paced_after) = (before.1.cpu_us, after.1.cpu_us);
+        let flat = f64::midpoint(before.0, after.0);
+        let paced = f64::midpoint(paced_before, paced_after);
         say(&format!(
             "bare sendmmsg: flat out {flat:.2} µs ({:.2} before, {:.2} after), {BARE_PER_MS} a \
-             millisecond {paced:.2} µs ({:.2}, {:.2})",
-            before.0, after.0, before.1, after.1
+             millisecond {paced:.2} µs ({paced_before:.2}, {paced_after:.2}); its last packet of a \
+             millisecond left late by p99 {:.2} and {:.2} ms, p99.9 {:.2} and {:.2} ms",
+            before.0,
+            after.0,
+            before.1.late_ms[0],
+            after.1.late_ms[0],
+            before.1.late_ms[1],
+            after.1.late_ms[1],
         ));
-        judge_cpu(calls, &ran, [flat, paced], [thread, process]);
-        let mut errors = pacing::lateness_ms(&pacing::while_all_play(&heard.packets));
-        judge_pacing(&mut errors);
+        judge_cpu(&heard.packets, &ran, [flat, paced], [thread, process]);
+        let packets = pacing::while_all_play(&heard.packets);
+        let seconds = pacing::late_seconds(&packets, LATE_MS);
+        say(&format!(
+            "seconds with a hundredth of the packets later than {LATE_MS} ms: {seconds:?}"
+        ));
+        judge_pacing(&mut pacing::lateness_ms(&packets));
         judge_loss(&ran, heard.said, ignore_sound);
     }
     Ok(())
 }
 
-fn judge_cpu(calls: u64, ran: &Ran, [flat, paced]: [f64; 2], [thread, process]: [f64; 2]) {
+fn judge_cpu(heard: &[Packet], ran: &Ran, [flat, paced]: [f64; 2], [thread, process]: [f64; 2]) {
     let seconds = f64::from(WINDOW_S.1 - WINDOW_S.0);
-    let packets = float(calls) * seconds * 50.0;
+    let (from, until) = ran.window_us;
+    let in_window = |packet: &&Packet| {
+        u64::try_from(packet.at_ns / 1_000).is_ok_and(|us| (from..until).contains(&us))
+    };
+    let packets = float(heard.iter().filter(in_window).count() as u64);
     let [ours, whole] = [ran.in_window.0, ran.in_window.1].map(|cpu| micros(cpu) / packets);
     let busy = ran.in_window.0.as_secs_f64() / seconds * 100.0;
     say(&format!(
