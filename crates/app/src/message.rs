@@ -200,6 +200,21 @@ pub async fn delete(
     done.map_err(never_refused)
 }
 
+/// The caller's gallery, the newest first: at most `limit` messages after the first `skip`, and how
+/// many there are.
+///
+/// # Errors
+/// The database failed.
+pub async fn gallery(
+    app: &App,
+    caller: &Caller,
+    skip: u32,
+    limit: u32,
+) -> std::result::Result<(Vec<Message>, u32), Failure> {
+    let mut reads = app.read().await?;
+    Ok(store::message::gallery(&mut reads, caller.account.id, skip, limit).await?)
+}
+
 /// The newest messages of an account, for the member of staff who approves them.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use audio::text::Speakable;
-use domain::{AccountId, Destination, Timestamp};
+use domain::{Destination, Timestamp};
 
 use crate::Failure;
 use crate::dialing::{NodeStamp, ReadyJob};
@@ -91,15 +91,10 @@ pub trait Dispatch: Send + Sync {
     /// asked for. Registered phones are not its affair.
     fn routes(&self, destination: &Destination, server: Option<u32>) -> bool;
 
-    /// Room to dial at once: this node leads, nobody waits ahead, the trunk has a free channel and
-    /// its pace allows a start. The room is taken until the reservation is dropped or dialled.
-    fn reserve(
-        &self,
-        account: AccountId,
-        destination: &Destination,
-        server: Option<u32>,
-        now: Timestamp,
-    ) -> Option<Reservation>;
+    /// Room to dial a job at once that is about to be accepted: this node leads, nobody of its
+    /// class or a higher one waits ahead, the trunk has a free channel and its pace allows a start.
+    /// The room is taken until the reservation is dropped or dialled.
+    fn reserve(&self, job: &ReadyJob, now: Timestamp) -> Option<Reservation>;
 
     /// Tells the dialer, after the commit, that a job is accepted. With a reservation its lease is
     /// committed too and it is dialled now; without one the dialer is woken.

@@ -268,8 +268,10 @@ impl Progress {
 }
 
 /// A customer's order and the facts to judge it by.
-struct Order {
-    account: Account,
+pub(crate) struct Order {
+    pub(crate) account: Account,
+    /// The scheduling class.
+    pub(crate) class: u8,
     request: Request,
     reference: Option<String>,
     tariff: Tariff,
@@ -278,7 +280,7 @@ struct Order {
 }
 
 impl Order {
-    async fn new(
+    pub(crate) async fn new(
         app: &App,
         caller: &Caller,
         request: Request,
@@ -293,7 +295,7 @@ impl Order {
             }
         };
         let tariff = prices::in_force(app, now).await?;
-        Ok(Self { account, request, reference, tariff, reachable, now })
+        Ok(Self { account, class: CLASS, request, reference, tariff, reachable, now })
     }
 
     /// What the rules say.
@@ -329,7 +331,7 @@ impl Order {
 }
 
 /// Reads the number. That quick sends are switched off is told before that the number is wrong.
-fn request(
+pub(crate) fn request(
     app: &App,
     number: &str,
     vote: bool,
@@ -344,7 +346,7 @@ fn request(
 }
 
 /// Refuses what the shortest possible speech would be refused for as well.
-async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRefusal> {
+pub(crate) async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRefusal> {
     let admitted = order.admit(app, Some(&order.draft(LENGTH_MS_MIN)));
     admitted.map_err(|refusal| Error::Refused(refusal.into()))?;
     if !order.account.approves_own_messages {
@@ -364,7 +366,7 @@ async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRefusal> {
 }
 
 /// Sends what was spoken, provided that the balance covers the speech and the call together.
-async fn send_speech(
+pub(crate) async fn send_speech(
     app: &App,
     mut order: Order,
     recording: &Recording,
@@ -398,7 +400,7 @@ async fn accept(
     let account = order.account.id;
     let job = job(&order, blob, &admission);
     let dispatch = app.dispatch().clone();
-    let reservation = dispatch.reserve(job.account, &job.destination, job.server, order.now);
+    let reservation = dispatch.reserve(&job, order.now);
     let element = element(&job, played, order.reference.as_deref(), reservation.as_ref());
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {
@@ -436,7 +438,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
     ReadyJob {
         quick_send: QuickSendId(0),
         account: order.account.id,
-        class: CLASS,
+        class: order.class,
         due_at: order.now,
         destination: order.request.destination.clone(),
         message: MessageId(0),

@@ -109,6 +109,29 @@ pub(crate) async fn speak(app: &App, script: &Script) -> Result<Recording, Recor
     kept(app, clip, speech_ms).await
 }
 
+/// Speaks words one by one, from the cache where it can, and joins them: what they say together is
+/// in no cache.
+pub(crate) async fn assembled(
+    app: &App,
+    words: &[Speakable],
+    speaker: Speaker,
+    gap_ms: u16,
+) -> Result<Recording, RecordingRefusal> {
+    let mut spoken: Vec<(&Speakable, Clip)> = Vec::new();
+    for word in words {
+        if spoken.iter().all(|(known, _)| *known != word) {
+            let piece = piece(app, word, speaker).await?;
+            spoken.push((word, samples(app, &piece).await?));
+        }
+    }
+    let clips = words
+        .iter()
+        .filter_map(|word| spoken.iter().find(|(known, _)| *known == word).map(|(_, clip)| clip));
+    let clip = audio::join(&clips.collect::<Vec<_>>(), gap_ms);
+    let speech_ms = length_ms(&clip)?;
+    kept(app, clip, speech_ms).await
+}
+
 /// Keeps an uploaded clip, with a number spoken after it if there is one.
 pub(crate) async fn with_number(
     app: &App,

@@ -5,10 +5,12 @@ pub mod access;
 pub mod account;
 pub mod billing;
 pub mod calendar;
+pub mod campaign;
 pub mod dialer;
 mod id;
 pub mod message;
 pub mod network;
+pub mod one_time_code;
 mod phone_number;
 pub mod quick_send;
 mod time;
@@ -19,7 +21,8 @@ pub use billing::tariff::{Tariff, Zone};
 pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered};
 pub use dialer::trunk::Trunk;
 pub use id::{
-    AccountId, AttemptId, MessageId, NodeId, PhoneId, QuickSendId, TariffId, TokenId, TrunkId,
+    AccountId, AttemptId, CampaignId, MessageId, NodeId, PhoneId, QuickSendId, RecipientId,
+    TariffId, TokenId, TrunkId,
 };
 pub use message::{Approval, Message};
 pub use network::Network;

@@ -107,7 +107,12 @@ pub fn admit(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Result<Adm
 /// (avanak-api §3.3, `IsMobile`).
 pub fn zone_of(destination: &Destination) -> Zone {
     match destination {
-        Destination::Number(number) if number.is_mobile() => Zone::External,
-        Destination::Number(_) | Destination::Extension(_) => Zone::Internal,
+        Destination::Number(number) => zone_of_number(number.is_mobile()),
+        Destination::Extension(_) => Zone::Internal,
     }
+}
+
+/// The price zone of a public number.
+pub(crate) fn zone_of_number(is_mobile: bool) -> Zone {
+    if is_mobile { Zone::External } else { Zone::Internal }
 }

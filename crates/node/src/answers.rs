@@ -20,6 +20,11 @@ const LOOK_AGAIN_US: i64 = 500_000;
 /// The pause between two parts of a long forgetting, milliseconds: calls come first.
 const FORGET_MORE_MS: i64 = 1_000;
 
+/// How soon campaigns are looked after again, microseconds: when nobody stepped into the line, and
+/// when somebody did and there may be more.
+const FEED_PAUSE_US: i64 = 1_000_000;
+const FEED_AGAIN_US: i64 = 100_000;
+
 impl Node {
     /// Takes the answer to a [`crate::Work`]. Step afterwards.
     pub fn on_done(&mut self, now: Moment, done: Done) {
@@ -27,6 +32,7 @@ impl Node {
         match done.answer {
             Answer::Renewed(result) => self.on_renewed(now, asked, result),
             Answer::Read(result) => self.on_read(now, result),
+            Answer::Fed(result) => self.on_fed(now, result),
             Answer::Leased(result) => self.on_leased(now, result),
             Answer::Settled(result) => self.on_settled(now, result),
             Answer::Expired(sends, result) => self.on_expired(now, sends, result),
@@ -70,6 +76,19 @@ impl Node {
                     self.wait(job);
                 }
             }
+        }
+    }
+
+    fn on_fed(&mut self, now: Moment, result: Result<Vec<ReadyJob>, Failure>) {
+        let jobs = match result {
+            Ok(jobs) => jobs,
+            Err(failure) => return self.failed(now, Kind::Feed, &failure),
+        };
+        self.under_way.answered(Kind::Feed);
+        let pause_us = if jobs.is_empty() { FEED_PAUSE_US } else { FEED_AGAIN_US };
+        self.feed_at = now.steady.plus_us(pause_us);
+        for job in jobs {
+            self.wait(job);
         }
     }
 

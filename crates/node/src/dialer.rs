@@ -145,10 +145,12 @@ impl WaitingLine {
         expired
     }
 
-    /// The routes that have jobs which could be started but for capacity.
-    pub(crate) fn routes_waited_for(&self) -> BTreeSet<usize> {
+    /// The routes that have jobs which could be started but for capacity, and the first class of
+    /// these.
+    pub(crate) fn routes_waited_for(&self) -> BTreeMap<usize, u8> {
         let busy = self.queues.iter().filter(|(_, fair)| !fair.order.is_empty());
-        busy.map(|((route, _), _)| *route).collect()
+        // From the last class to the first, so that the first one stays.
+        busy.rev().map(|((route, class), _)| (*route, *class)).collect()
     }
 
     /// Finds the routes anew, after the trunks were replaced. Who stood aside or was not due yet

@@ -2,17 +2,18 @@
 //! the numbers in a live call, in memory. Whoever holds a [`Room`] may place one call; dropping it
 //! gives the room back, so capacity cannot leak. It never decides whether a call is allowed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use app::dialing::{NodeStamp, PHONES, ReadyJob};
 use app::ports::{Dispatch, Reservation};
 use domain::dialer::health::{Condition, Entry, Health, Shut, TrunkFailure};
-use domain::dialer::pacing::Gcra;
+use domain::dialer::pacing::{Gcra, channels_for};
 use domain::dialer::route::{Turn, trunks_for};
 use domain::{AccountId, Destination, Timestamp};
 
 use crate::config::{Caps, NodeConfig, Trunk};
+use crate::dialer::Waiting;
 use crate::moment::Moment;
 
 /// A reservation outside the node's own steps is only made this long after the last step: beyond
@@ -44,8 +45,9 @@ struct State {
     /// Numbers left alone for a while after a call, by the steady clock.
     resting: BTreeMap<Callee, Timestamp>,
     rest_us: i64,
-    /// Routes for which somebody waits: nobody may pass ahead of them.
-    waited_for: BTreeSet<usize>,
+    /// Routes for which somebody waits, and the first class that does: nobody of it or a later one
+    /// may pass ahead of them.
+    waited_for: BTreeMap<usize, u8>,
     inbox: Vec<Arrival>,
     /// Something was accepted that the inbox had no room for.
     overflowed: bool,
@@ -144,9 +146,9 @@ impl Line {
         self.caps = trunk.caps;
     }
 
-    /// Takes a start, if there is room and the trunk is well.
-    fn enter(&mut self, steady: Timestamp) -> Result<Entry, NoRoom> {
-        if self.in_use >= self.caps.max_channels {
+    /// Takes a start for a call of this class, if there is room and the trunk is well.
+    fn enter(&mut self, class: u8, steady: Timestamp) -> Result<Entry, NoRoom> {
+        if self.in_use >= channels_for(class, self.caps.max_channels) {
             return Err(NoRoom::Channels);
         }
         let entry = self.health.admits(steady).map_err(|shut| match shut {
@@ -292,14 +294,15 @@ impl Gate {
         told.collect()
     }
 
-    /// Says for which routes jobs wait.
-    pub(crate) fn wait_for(&self, routes: BTreeSet<usize>) {
+    /// Says for which routes jobs wait, and of which class the first of them is.
+    pub(crate) fn wait_for(&self, routes: BTreeMap<usize, u8>) {
         self.state().waited_for = routes;
     }
 
-    /// Takes room for a call on the first line of `route` that has some.
-    pub(crate) fn take(&self, callee: &Callee, route: usize, now: Moment) -> Result<Room, NoRoom> {
-        let trunk = self.state().take(callee, route, now.steady)?;
+    /// Takes room for a call on the first line of its route that has some.
+    pub(crate) fn take(&self, waiting: &Waiting, now: Moment) -> Result<Room, NoRoom> {
+        let Waiting { job, callee, route } = waiting;
+        let trunk = self.state().take(callee, *route, job.class, now.steady)?;
         Ok(Room { gate: self.clone(), callee: callee.clone(), trunk })
     }
 
@@ -450,15 +453,22 @@ impl State {
         takes.filter(|line| !wanted.without.contains(&self.lines[*line].name)).collect()
     }
 
-    /// Whether a route has a line in common with one for which somebody waits.
-    fn is_waited_for(&self, route: usize) -> bool {
+    /// Whether a route has a line in common with one for which somebody of this class or a higher
+    /// one waits.
+    fn is_waited_for(&self, route: usize, class: u8) -> bool {
         let lines = |route: usize| self.routes.get(route).map_or(&[][..], Vec::as_slice);
-        self.waited_for.iter().any(|other| {
+        self.waited_for.iter().filter(|(_, first)| **first <= class).any(|(other, _)| {
             *other == route || lines(*other).iter().any(|line| lines(route).contains(line))
         })
     }
 
-    fn take(&mut self, callee: &Callee, route: usize, steady: Timestamp) -> Result<String, NoRoom> {
+    fn take(
+        &mut self,
+        callee: &Callee,
+        route: usize,
+        class: u8,
+        steady: Timestamp,
+    ) -> Result<String, NoRoom> {
         let rests = self.resting.get(callee).is_some_and(|until| *until > steady);
         if rests || self.busy.contains_key(callee) {
             return Err(NoRoom::Callee);
@@ -468,7 +478,7 @@ impl State {
         let mut why = NoRoom::Channels;
         for (position, &line) in order.iter().enumerate() {
             let chosen = &mut self.lines[line];
-            match chosen.enter(steady) {
+            match chosen.enter(class, steady) {
                 Ok(entry) => {
                     let turn = chosen.turn;
                     chosen.turn = turn.taken(chosen.weight);
@@ -503,22 +513,16 @@ impl Dispatch for Gate {
         self.state().route_for(&Wanted::of(destination, server)).is_some()
     }
 
-    fn reserve(
-        &self,
-        account: AccountId,
-        destination: &Destination,
-        server: Option<u32>,
-        now: Timestamp,
-    ) -> Option<Reservation> {
+    fn reserve(&self, job: &ReadyJob, now: Timestamp) -> Option<Reservation> {
         let mut state = self.state();
         let stamp = state.stamp?;
-        let route = state.route_for(&Wanted::of(destination, server))?;
+        let route = state.route_for(&Wanted::of(&job.destination, job.server))?;
         let steady = state.steady_at(now)?;
-        if state.is_waited_for(route) {
+        if state.is_waited_for(route, job.class) {
             return None;
         }
-        let callee = Callee::of(account, destination);
-        let trunk = state.take(&callee, route, steady).ok()?;
+        let callee = Callee::of(job.account, &job.destination);
+        let trunk = state.take(&callee, route, job.class, steady).ok()?;
         drop(state);
         let room = Room { gate: self.clone(), callee, trunk: trunk.clone() };
         Some(Reservation::new(trunk, stamp, Box::new(room)))

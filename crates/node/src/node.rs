@@ -57,6 +57,8 @@ pub struct Node {
     pub(crate) chosen: Vec<(Waiting, Room)>,
     pub(crate) under_way: UnderWay,
     pub(crate) reading: Reading,
+    /// When campaigns are looked after next, by the steady clock.
+    pub(crate) feed_at: Timestamp,
     pub(crate) reconciling: Reconciling,
     /// When stories of attempts are forgotten next, by the steady clock.
     pub(crate) forgets_at: Timestamp,
@@ -203,6 +205,7 @@ impl Node {
             chosen: Vec::new(),
             under_way: UnderWay::default(),
             reading: Reading { after: FROM_START, next_at: now.steady },
+            feed_at: now.steady,
             reconciling: Reconciling::new(now),
             forgets_at: now.steady.plus_ms(FORGETTING_MS),
             commands: Vec::new(),
@@ -303,8 +306,13 @@ impl Node {
 
     fn next_wakeup(&self, now: Moment, paces: impl Iterator<Item = Timestamp>) -> Timestamp {
         let steady = |wall: Timestamp| now.steady.plus_us(wall.us_since(now.wall).max(0));
-        let (reading, reconciling) = (self.reading.next_at, self.reconciling.next_at);
-        let known = [self.heartbeat.next_try(), reading, reconciling, self.forgets_at];
+        let known = [
+            self.heartbeat.next_try(),
+            self.reading.next_at,
+            self.feed_at,
+            self.reconciling.next_at,
+            self.forgets_at,
+        ];
         let latest = now.steady.plus_us(SLEEP_MAX_US);
         known
             .into_iter()

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use app::Failure;
 use app::dialing::{EndedCall, Ladder, NodeStamp, OpenAttempt, Orphan, PhoneContact};
+use domain::dialer::disposition::PROCESS_LOST;
 use domain::{Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command, DialogSnapshot, Recovered, Target};
 
@@ -60,8 +61,7 @@ pub(crate) fn remedy(
     let how_far = how_far(recorded.as_ref());
     let ladder = Some(recovered(open, how_far, now));
     let lost = |disposition, heard_ms| {
-        let cause = "process_lost";
-        let ended = decided(open.attempt, &terms, disposition, cause, heard_ms, now.wall);
+        let ended = decided(open.attempt, &terms, disposition, PROCESS_LOST, heard_ms, now.wall);
         Box::new(EndedCall { ladder: ladder.clone(), ..ended })
     };
     match recorded {

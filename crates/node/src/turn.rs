@@ -217,7 +217,7 @@ impl Node {
     /// The routes with waiting jobs, another one first each time: routes may share trunks, and
     /// none of them may live on what the others leave.
     fn routes_in_turn(&mut self) -> Vec<usize> {
-        let mut routes: Vec<usize> = self.line.routes_waited_for().into_iter().collect();
+        let mut routes: Vec<usize> = self.line.routes_waited_for().into_keys().collect();
         if !routes.is_empty() {
             self.first_route = (self.first_route + 1) % routes.len();
             routes.rotate_left(self.first_route);
@@ -229,7 +229,7 @@ impl Node {
         while self.chosen.len() < self.config.batch_max {
             let waiting = self.line.first(route)?;
             let send = waiting.job.quick_send;
-            match self.gate.take(&waiting.callee, route, now) {
+            match self.gate.take(waiting, now) {
                 Ok(room) => {
                     let waiting = self.line.start(send)?;
                     self.chosen.push((waiting, room));
@@ -350,6 +350,15 @@ impl Node {
         {
             self.under_way.ask(Kind::Read);
             tasks.push(Task::Read { after: self.reading.after, limit: PAGE });
+        }
+        if self.feed_at <= now.steady
+            && has_room
+            && !self.draining
+            && self.heartbeat.allows_dialling(now)
+            && self.under_way.may_ask(Kind::Feed, now.steady)
+        {
+            self.under_way.ask(Kind::Feed);
+            tasks.push(Task::Feed);
         }
         if self.reconciling.next_at <= now.steady
             && self.under_way.may_ask(Kind::Reconcile, now.steady)

@@ -17,6 +17,7 @@ const PAUSE_US: i64 = 500_000;
 pub(crate) enum Kind {
     Renew,
     Read,
+    Feed,
     Lease,
     Settle,
     Expire,

@@ -37,6 +37,8 @@ pub(crate) enum Task {
         after: (Timestamp, QuickSendId),
         limit: u32,
     },
+    /// Recipients of campaigns step into the line.
+    Feed,
     Lease {
         stamp: NodeStamp,
         starts: Vec<Start>,
@@ -78,6 +80,7 @@ pub(crate) enum Task {
 pub(crate) enum Answer {
     Renewed(Result<bool, Failure>),
     Read(Result<Vec<ReadyJob>, Failure>),
+    Fed(Result<Vec<ReadyJob>, Failure>),
     Leased(Result<Vec<Option<AttemptId>>, Failure>),
     Settled(Result<(), Failure>),
     Expired(Vec<QuickSendId>, Result<(), Failure>),
@@ -117,6 +120,7 @@ impl Work {
             Task::Read { after, limit } => {
                 Answer::Read(dialing::load_ready(app, after, limit).await)
             }
+            Task::Feed => Answer::Fed(app::campaign::feed(app, asked.wall).await),
             Task::Lease { stamp, starts } => {
                 Answer::Leased(dialing::lease(app, stamp, starts).await)
             }
@@ -153,6 +157,7 @@ impl Work {
         let answer = match &self.task {
             Task::Renew { .. } => Answer::Renewed(Err(failure())),
             Task::Read { .. } => Answer::Read(Err(failure())),
+            Task::Feed => Answer::Fed(Err(failure())),
             Task::Lease { .. } => Answer::Leased(Err(failure())),
             Task::Settle { .. } => Answer::Settled(Err(failure())),
             Task::Expire { sends } => Answer::Expired(sends.clone(), Err(failure())),
@@ -170,6 +175,7 @@ impl Work {
         match self.task {
             Task::Renew { .. } => "renew",
             Task::Read { .. } => "read",
+            Task::Feed => "feed",
             Task::Lease { .. } => "lease",
             Task::Settle { .. } => "settle",
             Task::Expire { .. } => "expire",

@@ -30,20 +30,26 @@ impl Audit {
 }
 
 impl Db {
-    /// Checks the whole database on one consistent view of it. Reads everything: minutes on a
-    /// large one.
+    /// Checks the whole database: money and sends on one consistent view of it, campaigns on
+    /// another. Reads everything: minutes on a large one.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`].
     pub async fn audit(&self) -> Result<Audit> {
-        let rows = match self.kind() {
-            Kind::Sqlite => self.read().await?.query(VIOLATIONS, &[]).await?,
+        let mut rows = Vec::new();
+        match self.kind() {
+            Kind::Sqlite => {
+                let mut reads = self.read().await?;
+                rows.extend(reads.query(VIOLATIONS, &[]).await?);
+                rows.extend(reads.query(CAMPAIGN_VIOLATIONS, &[]).await?);
+            }
             Kind::Postgres => {
                 let mut tx = self.begin().await?;
                 tx.execute(dialect::NO_TIMEOUT, &[]).await?;
-                tx.query(VIOLATIONS, &[]).await?
+                rows.extend(tx.query(VIOLATIONS, &[]).await?);
+                rows.extend(tx.query(CAMPAIGN_VIOLATIONS, &[]).await?);
             }
-        };
+        }
         let violations = rows.iter().map(|row| {
             Ok(Violation {
                 rule: row.get("rule")?,
@@ -133,3 +139,88 @@ const VIOLATIONS: &str = "
     UNION ALL
     SELECT 'an ended send exists', 'quick_send ' || CAST(o.quick_send_id AS TEXT), 1, 0
     FROM outcome o LEFT JOIN quick_send q ON q.id = o.quick_send_id WHERE q.id IS NULL";
+
+/// The counts of campaigns and the rows that they count. A campaign's identity is that of its
+/// recipients without the lower 24 bits.
+const CAMPAIGN_VIOLATIONS: &str = "
+    WITH member AS (
+        SELECT r.id / 16777216 AS campaign_id, CAST(COUNT(*) AS BIGINT) AS internal,
+               CAST(SUM(r.zone) AS BIGINT) AS external, CAST(MAX(r.id) AS BIGINT) AS last
+        FROM recipient r GROUP BY r.id / 16777216
+    ), called AS (
+        SELECT q.recipient_id / 16777216 AS campaign_id, q.recipient_id AS recipient_id,
+               q.try_n AS try_n, q.hold_rials AS hold_rials, o.disposition AS disposition,
+               o.charge_rials AS charge_rials
+        FROM quick_send q
+        LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
+        WHERE q.recipient_id IS NOT NULL
+    ), sums AS (
+        SELECT campaign_id,
+               CAST(COUNT(*) AS BIGINT) - COUNT(disposition) AS open,
+               CAST(SUM(CASE WHEN disposition IS NULL THEN hold_rials ELSE 0 END) AS BIGINT)
+                   AS held,
+               CAST(SUM(COALESCE(charge_rials, 0)) AS BIGINT) AS charged,
+               CAST(COUNT(DISTINCT recipient_id) AS BIGINT) AS stepped_in
+        FROM called GROUP BY campaign_id
+    ), waiting AS (
+        SELECT campaign_id, CAST(COUNT(*) AS BIGINT) AS retrying
+        FROM recipient_retry GROUP BY campaign_id
+    ), last_call AS (
+        SELECT c.campaign_id AS campaign_id, c.disposition AS disposition,
+               CAST(COUNT(*) AS BIGINT) AS recipients
+        FROM called c
+        LEFT JOIN recipient_retry y ON y.recipient_id = c.recipient_id
+        WHERE y.recipient_id IS NULL AND c.disposition IS NOT NULL AND c.try_n = (
+            SELECT MAX(q.try_n) FROM quick_send q WHERE q.recipient_id = c.recipient_id)
+        GROUP BY c.campaign_id, c.disposition
+    ), counted AS (
+        SELECT campaign_id, CAST(SUM(recipients) AS BIGINT) AS ended
+        FROM campaign_result GROUP BY campaign_id
+    ), figure AS (
+        SELECT 'a campaign has as many recipients as it counts' AS rule, c.id AS id,
+               COALESCE(m.internal, 0) AS expected, c.internal_total + c.external_total AS found
+        FROM campaign c LEFT JOIN member m ON m.campaign_id = c.id
+        UNION ALL
+        SELECT 'a campaign counts the recipients outside', c.id, COALESCE(m.external, 0),
+               c.external_total
+        FROM campaign c LEFT JOIN member m ON m.campaign_id = c.id
+        UNION ALL
+        SELECT 'the places of recipients follow each other', c.id, COALESCE(m.internal, 0),
+               COALESCE(m.last - c.id * 16777216, 0)
+        FROM campaign c LEFT JOIN member m ON m.campaign_id = c.id
+        UNION ALL
+        SELECT 'who has stepped into the line is open, waits or ended', c.id, c.cursor_n,
+               c.open_count + c.retrying + COALESCE(t.ended, 0)
+        FROM campaign c LEFT JOIN counted t ON t.campaign_id = c.id
+        UNION ALL
+        SELECT 'the cursor is where the last recipient stepped into the line', c.id,
+               COALESCE(s.stepped_in, 0), c.cursor_n
+        FROM campaign c LEFT JOIN sums s ON s.campaign_id = c.id
+        UNION ALL
+        SELECT 'a campaign counts its open calls', c.id, COALESCE(s.open, 0), c.open_count
+        FROM campaign c LEFT JOIN sums s ON s.campaign_id = c.id
+        UNION ALL
+        SELECT 'a campaign knows what it holds', c.id, COALESCE(s.held, 0), c.held_rials
+        FROM campaign c LEFT JOIN sums s ON s.campaign_id = c.id
+        UNION ALL
+        SELECT 'a campaign knows what it was charged', c.id, COALESCE(s.charged, 0),
+               c.charged_rials
+        FROM campaign c LEFT JOIN sums s ON s.campaign_id = c.id
+        UNION ALL
+        SELECT 'a campaign counts who is called again', c.id, COALESCE(w.retrying, 0), c.retrying
+        FROM campaign c LEFT JOIN waiting w ON w.campaign_id = c.id
+        UNION ALL
+        SELECT 'results are counted as they are', l.campaign_id, l.recipients,
+               COALESCE(t.recipients, 0)
+        FROM last_call l
+        LEFT JOIN campaign_result t
+          ON t.campaign_id = l.campaign_id AND t.disposition = l.disposition
+        UNION ALL
+        SELECT 'a campaign does not cost more than its ceiling', id, max_cost_rials,
+               charged_rials + held_rials
+        FROM campaign
+        WHERE max_cost_rials IS NOT NULL AND charged_rials + held_rials > max_cost_rials
+    )
+    SELECT rule, 'campaign ' || CAST(id AS TEXT) AS subject, CAST(expected AS BIGINT) AS expected,
+           CAST(found AS BIGINT) AS found
+    FROM figure WHERE expected <> found";

@@ -6,6 +6,7 @@
 
 pub mod account;
 mod audit;
+pub mod campaign;
 mod db;
 mod dialect;
 pub mod entry;
@@ -17,6 +18,7 @@ mod migrate;
 pub mod phone;
 mod postgres;
 pub mod quick_send;
+pub mod recipient;
 pub mod recording;
 pub mod speech;
 mod sqlite;

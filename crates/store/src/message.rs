@@ -77,6 +77,28 @@ pub async fn list(
     reads.query(sql, values![account, before, limit]).await?.iter().map(message).collect()
 }
 
+/// The account's gallery, the newest first: at most `limit` messages after the first `skip`, and
+/// how many there are. What was made for one send alone has no title and is not in it.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn gallery(
+    reads: &mut impl Queries,
+    account: AccountId,
+    skip: u32,
+    limit: u32,
+) -> Result<(Vec<Message>, u32)> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS messages FROM message
+               WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL";
+    let count = reads.query_one(sql, values![account]).await?.get("messages")?;
+    let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
+                      created_at_us
+               FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
+               ORDER BY id DESC LIMIT $3 OFFSET $2";
+    let rows = reads.query(sql, values![account, skip, limit]).await?;
+    Ok((rows.iter().map(message).collect::<Result<_>>()?, count))
+}
+
 /// Marks the account's message as deleted; it cannot be found after that. `false`: there is none.
 ///
 /// # Errors

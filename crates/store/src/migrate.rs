@@ -34,6 +34,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V7__quality", include_str!("../migrations/V7__quality.sql")),
         ("V8__accept_from", include_str!("../migrations/V8__accept_from.sql")),
         ("V9__ladder", include_str!("../migrations/V9__ladder.sql")),
+        ("V10__campaign", include_str!("../migrations/V10__campaign.sql")),
     ]
 }
 

@@ -109,6 +109,59 @@ impl State {
     }
 }
 
+/// What the quick sends of a day came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DayFigures {
+    /// How many days after the first one.
+    pub day: u32,
+    /// Sends that were accepted.
+    pub sent: u32,
+    /// Those of them that were heard, to the end or in part.
+    pub heard: u32,
+    /// Those of them that ended without being heard.
+    pub failed: u32,
+    /// What they were charged.
+    pub charge: Rials,
+}
+
+/// The quick sends of the account from `from` until before `to`, by days that begin at `midnight`
+/// and last `day_us`; days without sends are left out. Calls of campaigns are none of them.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn figures(
+    reads: &mut impl Queries,
+    account: AccountId,
+    from: Timestamp,
+    to: Timestamp,
+    midnight: Timestamp,
+    day_us: i64,
+) -> Result<Vec<DayFigures>> {
+    let sql = "SELECT (q.accepted_at_us - $4) / $5 AS day, CAST(COUNT(*) AS BIGINT) AS sent,
+                      CAST(SUM(CASE WHEN o.disposition IN ($6, $7) THEN 1 ELSE 0 END) AS BIGINT)
+                          AS heard,
+                      CAST(COUNT(o.disposition) AS BIGINT) AS ended,
+                      CAST(SUM(COALESCE(o.charge_rials, 0)) AS BIGINT) AS charge_rials
+               FROM quick_send q
+               LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
+               WHERE q.account_id = $1 AND q.accepted_at_us >= $2 AND q.accepted_at_us < $3
+                 AND q.recipient_id IS NULL
+               GROUP BY (q.accepted_at_us - $4) / $5 ORDER BY day";
+    let (delivered, in_part) = (Disposition::Delivered.code(), Disposition::HeardInPart.code());
+    let values = values![account, from, to, midnight, day_us, delivered, in_part];
+    let day = |row: &Row| {
+        let (heard, ended): (u32, u32) = (row.get("heard")?, row.get("ended")?);
+        Ok(DayFigures {
+            day: row.get("day")?,
+            sent: row.get("sent")?,
+            heard,
+            failed: ended.saturating_sub(heard),
+            charge: row.get("charge_rials")?,
+        })
+    };
+    reads.query(sql, values).await?.iter().map(day).collect()
+}
+
 /// The account's quick send `id`.
 ///
 /// # Errors

@@ -242,7 +242,17 @@ macro_rules! identity_columns {
     )*};
 }
 
-identity_columns!(AccountId, MessageId, NodeId, PhoneId, QuickSendId, TariffId, TokenId, TrunkId);
+identity_columns!(
+    AccountId,
+    CampaignId,
+    MessageId,
+    NodeId,
+    PhoneId,
+    QuickSendId,
+    TariffId,
+    TokenId,
+    TrunkId
+);
 
 /// The values of a statement, in the order of `$1`, `$2`, …
 macro_rules! values {

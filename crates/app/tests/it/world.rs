@@ -16,7 +16,7 @@ use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::Clip;
 use audio::text::Speakable;
 use domain::access::{Allowed, Arrival};
-use domain::{AccountId, Destination, Message, Rials, Timestamp};
+use domain::{Destination, Message, Rials, Timestamp};
 use store::{Db, Options};
 use tokio::sync::Notify;
 
@@ -282,13 +282,7 @@ impl Dispatch for TestDialer {
         known && server.is_none_or(|server| server == 20)
     }
 
-    fn reserve(
-        &self,
-        _: AccountId,
-        _: &Destination,
-        _: Option<u32>,
-        _: Timestamp,
-    ) -> Option<Reservation> {
+    fn reserve(&self, _: &ReadyJob, _: Timestamp) -> Option<Reservation> {
         if let Some(db) = self.last_moment.lock().unwrap().take() {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             std::thread::spawn(move || runtime.block_on(db.close())).join().unwrap();

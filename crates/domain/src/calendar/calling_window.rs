@@ -17,11 +17,32 @@ impl CallingWindow {
     /// The whole day.
     pub const ALWAYS: Self = Self { from_minute: 0, to_minute: DAY_MINUTES };
 
+    /// From one minute of the day until before another; `None` if that is no part of a day.
+    pub fn new(from_minute: u16, to_minute: u16) -> Option<Self> {
+        let fits = from_minute < to_minute && to_minute <= DAY_MINUTES;
+        fits.then_some(Self { from_minute, to_minute })
+    }
+
+    /// The first minute of the day that it allows.
+    pub fn from_minute(self) -> u16 {
+        self.from_minute
+    }
+
+    /// The minute of the day that it ends before.
+    pub fn to_minute(self) -> u16 {
+        self.to_minute
+    }
+
+    /// What both allow; `None` when that is nothing.
+    pub fn within(self, other: Self) -> Option<Self> {
+        let from = self.from_minute.max(other.from_minute);
+        Self::new(from, self.to_minute.min(other.to_minute))
+    }
+
     /// Reads `07:00-23:00`; `24:00` is the end of the day. `None` if it is not such a window.
     pub fn parse(text: &str) -> Option<Self> {
         let (from, to) = text.split_once('-')?;
-        let window = Self { from_minute: minute(from)?, to_minute: minute(to)? };
-        (window.from_minute < window.to_minute).then_some(window)
+        Self::new(minute(from)?, minute(to)?)
     }
 
     /// Whether calls may be placed at that moment.

@@ -1,6 +1,7 @@
 //! The calendar: Jalali dates and Tehran time. The only place that knows either.
 
 pub mod calling_window;
+pub mod date_time;
 pub mod jalali;
 
 use jiff::tz::TimeZone;

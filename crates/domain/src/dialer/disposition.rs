@@ -42,6 +42,9 @@ pub enum Disposition {
     Cancelled,
 }
 
+/// The cause of a call that was lost with the process that made it: its phone may have rung.
+pub const PROCESS_LOST: &str = "process_lost";
+
 /// What the call reported, in plain values: the rules know nothing of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallFacts {

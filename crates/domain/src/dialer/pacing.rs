@@ -2,6 +2,20 @@
 
 use crate::Timestamp;
 
+/// The scheduling class of campaigns; lower ones go first.
+pub const CAMPAIGN_CLASS: u8 = 2;
+/// Campaigns leave one channel in so many to sends that somebody waits for.
+const KEPT_FREE: u32 = 10;
+
+/// How many of a trunk's channels calls of a class may have: a campaign leaves a tenth of them,
+/// and one of two, to one-time codes and quick sends, which must not wait until a call ends.
+pub fn channels_for(class: u8, max_channels: u32) -> u32 {
+    if class < CAMPAIGN_CLASS || max_channels < 2 {
+        return max_channels;
+    }
+    max_channels - (max_channels / KEPT_FREE).max(1)
+}
+
 /// The generic cell rate algorithm: at most `per_second` starts a second, evenly spread, with a
 /// burst of up to a tenth of a second's worth (at least one).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +66,13 @@ mod tests {
         let mut gcra = Gcra::new(50);
         let started = (0..10_000).filter(|ms| gcra.take(Timestamp(1_000_000 + ms * 1000))).count();
         assert!((500..=505).contains(&started), "{started}");
+    }
+
+    #[test]
+    fn campaigns_leave_channels_to_those_who_wait() {
+        let for_campaigns = [0, 1, 2, 9, 20, 1_000].map(|max| channels_for(CAMPAIGN_CLASS, max));
+        assert_eq!(for_campaigns, [0, 1, 1, 8, 18, 900]);
+        assert_eq!([channels_for(0, 20), channels_for(1, 20)], [20, 20]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! of it.
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
+mod campaigns;
 mod dialling;
 mod failover;
 mod fixture;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use app::dialing::ReadyJob;
 use app::ports::{Dispatch, Reservation};
 use app::{App, Failure, LiveCalls, Ports, Settings};
-use domain::{AccountId, Destination, Timestamp};
+use domain::{Destination, Timestamp};
 use store::{Db, Options};
 
 use crate::blob::FileBlobs;
@@ -58,13 +58,7 @@ impl Dispatch for NoDialer {
         false
     }
 
-    fn reserve(
-        &self,
-        _: AccountId,
-        _: &Destination,
-        _: Option<u32>,
-        _: Timestamp,
-    ) -> Option<Reservation> {
+    fn reserve(&self, _: &ReadyJob, _: Timestamp) -> Option<Reservation> {
         None
     }
 

@@ -1,15 +1,20 @@
-//! The batch verbs of the dialer: accept, lease, settle, expire and recovery.
+//! The batch verbs of the dialer: accept, lease, settle, expire and recovery; and of campaigns:
+//! import, feed and what settling counts.
 //!
 //! Contract of each: what is returned is durable; giving the same keys again changes nothing; an
 //! element happens whole or not at all; callers at the same time share one commit. Each verb is
 //! written once per engine where the SQL differs. Row locks on PostgreSQL are taken in one order
-//! (node, accounts by id, then ready or attempt rows by send), so that verbs cannot deadlock.
+//! (node, accounts by id, ready or attempt rows by send, then campaigns by id), so that verbs
+//! cannot deadlock.
 
 mod accept;
+mod feed;
+mod import;
 mod lease;
 mod recover;
 mod settle;
 mod spoken;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +28,8 @@ use crate::value::values;
 use crate::{Db, Result, sqlite};
 
 pub use accept::{Accept, AcceptRefusal, Accepted, Played};
+pub use feed::{FeedOrder, fold, step_in, withdraw};
+pub use import::Import;
 pub use lease::{LeaseStamp, NodeStamp, ReadyJob};
 pub use recover::{Failed, NOT_SENT, ORPHANS_MAX, OpenAttempt, Orphan, PutBack};
 pub use settle::{Facts, Quality, Settle, SettleResult};
@@ -57,6 +64,7 @@ pub(crate) trait Verb: Sized + 'static {
 /// The queues of the verbs on PostgreSQL.
 pub(crate) struct Lanes {
     accept: Lane<accept::Verb>,
+    import: Lane<import::Verb>,
     lease: Lane<lease::Verb>,
     settle: Lane<settle::SettleVerb>,
     expire: Lane<settle::ExpireVerb>,
@@ -68,6 +76,7 @@ impl Lanes {
     pub(crate) fn start(pool: &deadpool_postgres::Pool, queue: usize) -> Self {
         Self {
             accept: Lane::start(pool.clone(), queue),
+            import: Lane::start(pool.clone(), queue),
             lease: Lane::start(pool.clone(), queue),
             settle: Lane::start(pool.clone(), queue),
             expire: Lane::start(pool.clone(), queue),
@@ -78,6 +87,7 @@ impl Lanes {
     /// Ends the tasks after what waits already.
     pub(crate) async fn close(&self) {
         self.accept.close().await;
+        self.import.close().await;
         self.lease.close().await;
         self.settle.close().await;
         self.expire.close().await;

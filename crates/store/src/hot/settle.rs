@@ -8,12 +8,13 @@ use domain::{AttemptId, Disposition, QuickSendId, Rials, Timestamp};
 use rusqlite::Connection;
 use tokio_postgres::types::ToSql;
 
+use super::tally::{self, End};
 use super::{Answer, Lanes, Moves, Verb, first_of};
 use crate::ladder::{self, Ladder};
 use crate::postgres::Lane;
 use crate::quick_send::vote_to_code;
 use crate::value::values;
-use crate::{Db, Result, sqlite};
+use crate::{Db, Result, Row, sqlite};
 
 /// How an attempt ended and what it costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,12 +133,13 @@ impl Verb for SettleVerb {
     const NAME: &'static str = "settle";
 
     fn sqlite(connection: &Connection, elements: &[Settle]) -> Result<Vec<SettleResult>> {
-        let mut moves = Moves::default();
+        let (mut moves, mut ends) = (Moves::default(), Vec::new());
         let results: Result<Vec<SettleResult>> = elements
             .iter()
-            .map(|element| settle_on_sqlite(connection, element, &mut moves))
+            .map(|element| settle_on_sqlite(connection, element, &mut moves, &mut ends))
             .collect();
         moves.sqlite(connection)?;
+        tally::on_sqlite(connection, &ends)?;
         results
     }
 
@@ -151,6 +153,7 @@ impl Verb for SettleVerb {
             .filter_map(|(element, first)| first.then_some(element))
             .collect();
         let settled = move_to_outcome(tx, &chosen).await?;
+        tally::on_postgres(tx, &settled.iter().copied().collect::<Vec<_>>()).await?;
         let ended = ended_attempts(tx, &ids).await?;
         let answer = |(element, first): (&Settle, &bool)| {
             let key = (element.attempt.quick_send.0, i64::from(element.attempt.n));
@@ -174,6 +177,7 @@ fn settle_on_sqlite(
     connection: &Connection,
     element: &Settle,
     moves: &mut Moves,
+    ends: &mut Vec<End>,
 ) -> Result<SettleResult> {
     let AttemptId { quick_send, n } = element.attempt;
     let sql = "DELETE FROM attempt WHERE quick_send_id = $1 AND n = $2
@@ -184,9 +188,7 @@ fn settle_on_sqlite(
         let ended = !sqlite::query(connection, sql, values![quick_send, n])?.is_empty();
         return Ok(if ended { SettleResult::AlreadySettled } else { SettleResult::Unknown });
     };
-    let sql = "SELECT account_id, hold_rials FROM quick_send WHERE id = $1";
-    let rows = sqlite::query(connection, sql, values![quick_send])?;
-    let send = rows.first().ok_or_else(|| missing_send(quick_send))?;
+    let send = send_on_sqlite(connection, quick_send)?;
     let hold: Rials = send.get("hold_rials")?;
     let charge = cut(element.charge, hold);
     let sql = "INSERT INTO outcome (quick_send_id, n, disposition, cause, trunk, sip_code, q850,
@@ -228,7 +230,27 @@ fn settle_on_sqlite(
     sqlite::execute(connection, sql, values)?;
     tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
     moves.add(send.get("account_id")?, charge, hold);
+    ends.extend(campaign_end(&send, element.disposition, charge, element.ended_at)?);
     Ok(SettleResult::Settled)
+}
+
+/// What ending a send needs to know of it.
+fn send_on_sqlite(connection: &Connection, quick_send: QuickSendId) -> Result<Row> {
+    let sql = "SELECT account_id, hold_rials, recipient_id, try_n FROM quick_send WHERE id = $1";
+    let rows = sqlite::query(connection, sql, values![quick_send])?;
+    rows.into_iter().next().ok_or_else(|| missing_send(quick_send))
+}
+
+/// The end of a campaign's send; `None` when it is of none.
+fn campaign_end(
+    send: &Row,
+    disposition: Disposition,
+    charge: Rials,
+    ended_at: Timestamp,
+) -> Result<Option<End>> {
+    let Some(recipient) = send.get("recipient_id")? else { return Ok(None) };
+    let (try_n, hold) = (send.get("try_n")?, send.get("hold_rials")?);
+    Ok(Some(End { recipient, try_n, disposition, ended_at, hold, charge }))
 }
 
 /// Keeps the story of an attempt that has just got its outcome.
@@ -430,12 +452,13 @@ impl Verb for ExpireVerb {
     const NAME: &'static str = "expire";
 
     fn sqlite(connection: &Connection, elements: &[Expire]) -> Result<Vec<bool>> {
-        let mut moves = Moves::default();
+        let (mut moves, mut ends) = (Moves::default(), Vec::new());
         let results: Result<Vec<bool>> = elements
             .iter()
-            .map(|element| expire_on_sqlite(connection, element, &mut moves))
+            .map(|element| expire_on_sqlite(connection, element, &mut moves, &mut ends))
             .collect();
         moves.sqlite(connection)?;
+        tally::on_sqlite(connection, &ends)?;
         results
     }
 
@@ -480,6 +503,7 @@ impl Verb for ExpireVerb {
         let rows = tx.query(&statement, &[&ids, &moments, &expired]).await?;
         let mut ended: BTreeSet<i64> =
             rows.iter().map(|row| row.try_get(0)).collect::<Answer<_>>()?;
+        tally::on_postgres(tx, &ended.iter().map(|id| (*id, 0)).collect::<Vec<_>>()).await?;
         // The first of equal elements is told that it ended the send.
         Ok(ids.iter().map(|id| ended.remove(id)).collect())
     }
@@ -489,7 +513,12 @@ impl Verb for ExpireVerb {
     }
 }
 
-fn expire_on_sqlite(connection: &Connection, element: &Expire, moves: &mut Moves) -> Result<bool> {
+fn expire_on_sqlite(
+    connection: &Connection,
+    element: &Expire,
+    moves: &mut Moves,
+    ends: &mut Vec<End>,
+) -> Result<bool> {
     let sql = "DELETE FROM ready
                WHERE quick_send_id = $1 AND EXISTS (
                    SELECT 1 FROM quick_send q
@@ -504,9 +533,8 @@ fn expire_on_sqlite(connection: &Connection, element: &Expire, moves: &mut Moves
                FROM quick_send WHERE id = $1";
     let values = values![element.quick_send, Disposition::Expired.code(), element.now];
     sqlite::execute(connection, sql, values)?;
-    let sql = "SELECT account_id, hold_rials FROM quick_send WHERE id = $1";
-    let rows = sqlite::query(connection, sql, values![element.quick_send])?;
-    let send = rows.first().ok_or_else(|| missing_send(element.quick_send))?;
+    let send = send_on_sqlite(connection, element.quick_send)?;
     moves.add(send.get("account_id")?, Rials::ZERO, send.get("hold_rials")?);
+    ends.extend(campaign_end(&send, Disposition::Expired, Rials::ZERO, element.now)?);
     Ok(true)
 }

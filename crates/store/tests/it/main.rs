@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod campaign;
 mod cold;
 mod engines;
 mod faults;

@@ -23,6 +23,7 @@ fn shipped_migrations_are_pinned() {
         ("V7__quality.sql", 0x301e_5cc6_a79b_0143),
         ("V8__accept_from.sql", 0xa495_5161_4f4d_344a),
         ("V9__ladder.sql", 0x0814_f79d_a938_f30c),
+        ("V10__campaign.sql", 0x52ae_ce3c_69ff_d830),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -1,7 +1,9 @@
 //! The vendor's codes (avanak-api §2.1, §2.4): every refusal of every method has exactly one, and
 //! a new refusal does not compile until it has. docs/ERRORS.md is printed from these tables.
 
+use app::campaign::{CreateRefusal, StartRefusal};
 use app::message::{SpeechRefusal, UploadRefusal};
+use app::one_time_code::CodeRefusal;
 use app::quick_send::TextRefusal;
 use domain::access::AccessRefusal;
 use domain::quick_send::Refusal as SendRefusal;
@@ -10,6 +12,7 @@ use domain::quick_send::Refusal as SendRefusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     AccountStatus,
+    SendOtp,
     UploadMessageBase64,
     GenerateTts,
     GetMessage,
@@ -19,12 +22,20 @@ pub(crate) enum Method {
     QuickSendWithTts,
     GetQuickSend,
     DownloadRecord,
+    GetMessages,
+    GetQuickSendStatistics,
+    CreateCampaign,
+    StartCampaign,
+    StopCampaign,
+    GetCampaign,
+    GetCampaignNumbers,
 }
 
 impl Method {
     /// Every method.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::AccountStatus,
+        Self::SendOtp,
         Self::UploadMessageBase64,
         Self::GenerateTts,
         Self::GetMessage,
@@ -34,12 +45,20 @@ impl Method {
         Self::QuickSendWithTts,
         Self::GetQuickSend,
         Self::DownloadRecord,
+        Self::GetMessages,
+        Self::GetQuickSendStatistics,
+        Self::CreateCampaign,
+        Self::StartCampaign,
+        Self::StopCampaign,
+        Self::GetCampaign,
+        Self::GetCampaignNumbers,
     ];
 
     /// The vendor's spelling.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::AccountStatus => "AccountStatus",
+            Self::SendOtp => "SendOTP",
             Self::UploadMessageBase64 => "UploadMessageBase64",
             Self::GenerateTts => "GenerateTTS",
             Self::GetMessage => "GetMessage",
@@ -49,6 +68,13 @@ impl Method {
             Self::QuickSendWithTts => "QuickSendWithTTS",
             Self::GetQuickSend => "GetQuickSend",
             Self::DownloadRecord => "DownloadRecord",
+            Self::GetMessages => "GetMessages",
+            Self::GetQuickSendStatistics => "GetQuickSendStatistics",
+            Self::CreateCampaign => "CreateCampaign",
+            Self::StartCampaign => "StartCampaign",
+            Self::StopCampaign => "StopCampaign",
+            Self::GetCampaign => "GetCampaign",
+            Self::GetCampaignNumbers => "GetCampaignNumbersByCampaignID",
         }
     }
 
@@ -57,24 +83,35 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(segment))
     }
 
-    /// Whether it speaks or decodes, which may take seconds and waits for its turn.
+    /// Whether it speaks, decodes or goes through a long list, which may take seconds.
     pub(crate) fn is_heavy(self) -> bool {
         match self {
-            Self::UploadMessageBase64 | Self::GenerateTts | Self::QuickSendWithTts => true,
-            Self::AccountStatus
+            Self::UploadMessageBase64
+            | Self::GenerateTts
+            | Self::QuickSendWithTts
+            | Self::CreateCampaign => true,
+            // What it says was spoken before, but for the first time, and nobody waits for a code.
+            Self::SendOtp
+            | Self::AccountStatus
             | Self::GetMessage
             | Self::DownloadMessage
             | Self::DeleteMessage
             | Self::QuickSend
             | Self::GetQuickSend
-            | Self::DownloadRecord => false,
+            | Self::DownloadRecord
+            | Self::GetMessages
+            | Self::GetQuickSendStatistics
+            | Self::StartCampaign
+            | Self::StopCampaign
+            | Self::GetCampaign
+            | Self::GetCampaignNumbers => false,
         }
     }
 
     /// The code for a failure of ours in this method, whose reason only the log knows.
     pub(crate) fn failure_code(self) -> i32 {
         match self {
-            Self::UploadMessageBase64 => -500,
+            Self::UploadMessageBase64 | Self::SendOtp => -500,
             Self::GenerateTts => -2,
             Self::QuickSendWithTts => -9,
             Self::AccountStatus
@@ -83,23 +120,38 @@ impl Method {
             | Self::DeleteMessage
             | Self::QuickSend
             | Self::GetQuickSend
-            | Self::DownloadRecord => UNKNOWN_ERROR,
+            | Self::DownloadRecord
+            | Self::GetMessages
+            | Self::GetQuickSendStatistics
+            | Self::CreateCampaign
+            | Self::StartCampaign
+            | Self::StopCampaign
+            | Self::GetCampaign
+            | Self::GetCampaignNumbers => UNKNOWN_ERROR,
         }
     }
 
     /// The refusals of this method beside those of access; empty where `null` or `false` says it.
     pub(crate) fn rows(self) -> &'static [Row] {
         match self {
+            Self::SendOtp => SEND_OTP,
             Self::UploadMessageBase64 => UPLOAD,
             Self::GenerateTts => SPEECH,
             Self::QuickSend => QUICK_SEND,
             Self::QuickSendWithTts => QUICK_SEND_WITH_TTS,
+            Self::CreateCampaign => CREATE_CAMPAIGN,
+            Self::StartCampaign => START_CAMPAIGN,
             Self::AccountStatus
             | Self::GetMessage
             | Self::DownloadMessage
             | Self::DeleteMessage
             | Self::GetQuickSend
-            | Self::DownloadRecord => &[],
+            | Self::DownloadRecord
+            | Self::GetMessages
+            | Self::GetQuickSendStatistics
+            | Self::StopCampaign
+            | Self::GetCampaign
+            | Self::GetCampaignNumbers => &[],
         }
     }
 }
@@ -193,6 +245,45 @@ code_table! {
     RepeatedTooOften => -11 "The number was sent to too often within the operator's interval.",
     RecordingNotPermitted => -72 "The account may not record callees.",
 }
+
+code_table! {
+    /// Codes of SendOTP.
+    send_otp(CodeRefusal), SEND_OTP;
+    LengthNotAllowed => -5 "`Length`, or the code in `OptionalCode`, is not 4 to 8 digits.",
+    Disabled => -25 "Sends are switched off.",
+    WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
+    TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
+    InsufficientCredit => -3 "The balance does not cover the speech and the call.",
+    NotSpoken => -20 "The speech engine made nothing of use.",
+}
+
+code_table! {
+    /// Codes of CreateCampaign.
+    create_campaign(CreateRefusal), CREATE_CAMPAIGN;
+    CannotStart => -30 "It was made and cannot start.",
+    InsufficientCredit => -50 "The balance does not cover calling everybody once.",
+    WrongMessage => -60 "The account has no such message.",
+    MessageWaiting => -61 "The message waits for its approval.",
+    MessageRejected => -62 "The message was rejected.",
+    TriesNotAllowed => -70 "`MaxTryCount` is not between 1 and 10.",
+    RecordingNotPermitted => -72 "The account may not record callees.",
+    Invalid => -75 "No number, a date that is none or over, a pause above a week, a long title.",
+    EndsBeforeItStarts => -76 "The last day is before the first.",
+    HoursEndBeforeTheyStart => -77 "The hour at which days end is not after the one they start at.",
+}
+
+code_table! {
+    /// Codes of StartCampaign.
+    start_campaign(StartRefusal), START_CAMPAIGN;
+    CannotStart => -30 "There is none that waits, pauses or stopped, or the plan is not allowed.",
+    InsufficientCredit => -50 "The balance does not cover calling everybody who is left once.",
+    WrongMessage => -60 "Its message was deleted or is not approved.",
+}
+
+/// Messages by SMS were asked for and none was given: only the edge sees this one.
+pub(crate) const SMS_LIST_EMPTY: i32 = -80;
+/// Messages by SMS were asked for, which this platform does not send: as other bad values.
+pub(crate) const SMS_NOT_SENT: i32 = -75;
 
 /// `RecordVoiceDuration` is not a length that is recorded: only the edge sees this one.
 pub(crate) const RECORD_DURATION_NOT_ALLOWED: i32 = -71;

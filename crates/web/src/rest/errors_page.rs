@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::codes::{self, Method, RECORD_DURATION_NOT_ALLOWED, Row};
+use super::codes::{self, Method, RECORD_DURATION_NOT_ALLOWED, Row, SMS_LIST_EMPTY, SMS_NOT_SENT};
 
 /// The catalogue of refusals as a Markdown page.
 pub fn errors_page() -> String {
@@ -10,15 +10,16 @@ pub fn errors_page() -> String {
         "# Refusals and their codes\n\n\
          Printed from `crates/web/src/rest/codes.rs`; `UPDATE_DOCS=1 cargo test -p web` rewrites \
          it.\n\nA known method answers HTTP 200 whatever happens; the code stands in `Result` \
-         (AccountStatus), `Id` (UploadMessageBase64, GenerateTTS) or `QuickSendID` (QuickSend, \
-         QuickSendWithTTS). GetMessage, DownloadMessage, GetQuickSend and DownloadRecord answer \
-         `null` instead, \
-         DeleteMessage `false`. Our own failures carry a number in the header `X-Reference`, which \
+         (AccountStatus), `ErrorCode` (SendOTP), `Id` (UploadMessageBase64, GenerateTTS) or `QuickSendID` (QuickSend, \
+         QuickSendWithTTS); CreateCampaign and StartCampaign answer the bare number. Methods that \
+         get or download something answer `null` instead, DeleteMessage and StopCampaign `false`. \
+         Our own failures carry a number in the header `X-Reference`, which \
          the log has too.\n\n\
          HTTP itself refuses with 404 (no such method), 405 (neither GET nor POST), 408 (the body \
          came too slowly), 413 (the body is larger than `http.body_limit_bytes`), 415 (multipart) \
-         and 503 (too much at once; `Retry-After` says when). Methods that speak or decode \
-         (UploadMessageBase64, GenerateTTS, QuickSendWithTTS) get it first: they may take a part \
+         and 503 (too much at once; `Retry-After` says when). Methods that speak, \
+         decode or take a list in (UploadMessageBase64, GenerateTTS, QuickSendWithTTS, \
+         CreateCampaign) get it first: they may take a part \
          of the places only, so that a burst of them keeps nobody else out.\n",
     );
     page.push_str(
@@ -31,9 +32,13 @@ pub fn errors_page() -> String {
     for method in Method::ALL {
         let failure = method.failure_code();
         let mut more = Vec::new();
-        if matches!(method, Method::QuickSend | Method::QuickSendWithTts) {
+        if matches!(method, Method::QuickSend | Method::QuickSendWithTts | Method::CreateCampaign) {
             let meaning = "`RecordVoiceDuration` is not between 1 and 300 seconds.";
             more.push(("RecordDurationNotAllowed", RECORD_DURATION_NOT_ALLOWED, meaning));
+        }
+        if method == Method::CreateCampaign {
+            more.push(("SmsListEmpty", SMS_LIST_EMPTY, "`SMS` without any text in `SMSJSON`."));
+            more.push(("SmsNotSent", SMS_NOT_SENT, "`SMS`: this platform sends none."));
         }
         more.push(("(failure)", failure, "A failure of ours; see `X-Reference`."));
         section(&mut page, method.name(), method.rows(), &more);

@@ -1,5 +1,6 @@
 //! Persian words of the web services: the label of every status a client can see.
 
+use domain::campaign::RecipientStatus;
 use domain::{Disposition, Status};
 
 /// What `GetQuickSend` says in `status`.
@@ -10,6 +11,14 @@ pub fn status_label(status: Status) -> &'static str {
         Status::Ringing => "در حال زنگ خوردن",
         Status::Answered => "پاسخ داده شد، در حال پخش",
         Status::Ended(disposition) => disposition_label(disposition),
+    }
+}
+
+/// What is told of a recipient of a campaign.
+pub(crate) fn recipient_label(status: RecipientStatus) -> &'static str {
+    match status {
+        RecipientStatus::Of(status) => status_label(status),
+        RecipientStatus::Retrying => "در انتظار تماس دوباره",
     }
 }
 

@@ -11,6 +11,9 @@ use super::codes::{self, Method};
 use super::params::{self, Params};
 use super::reply::{Made, Reply};
 
+/// Messages that GetMessages tells at once.
+const TAKE_MAX: u32 = 1_000;
+
 /// UploadMessageBase64.
 pub(crate) async fn upload(
     app: &App,
@@ -51,21 +54,22 @@ pub(crate) async fn get(app: &App, caller: &Caller, params: Params) -> Result<Re
         None => None,
     };
     let Some(message) = message else { return Ok(not_found(Method::GetMessage)) };
-    let prices = app::message::prices(app, &message).await?;
-    Ok(Reply::ok(&Found {
-        details: Details {
-            id: message.id.0,
-            lenght: message.length_ms.div_ceil(1000),
-            is_default: false,
-            show_in_gallery: message.persistent,
-            confirmed: message.approval.code(),
-            create_date: jalali::gregorian_date_time(message.created_at),
-            internal_price: prices.internal.0,
-            external_price: prices.external.0,
-            title: message.title,
-        },
-        status: "Success",
-    }))
+    Ok(Reply::ok(&Found { details: Details::of(app, message).await?, status: "Success" }))
+}
+
+/// GetMessages: the gallery, the newest first.
+pub(crate) async fn gallery(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let number = |name, otherwise| match params.integer(name) {
+        Some(given) => u32::try_from(given.max(0)).unwrap_or(u32::MAX),
+        None => otherwise,
+    };
+    let take = number("take", TAKE_MAX).min(TAKE_MAX);
+    let (messages, count) = app::message::gallery(app, caller, number("skip", 0), take).await?;
+    let mut details = Vec::with_capacity(messages.len());
+    for message in messages {
+        details.push(Details::of(app, message).await?);
+    }
+    Ok(Reply::ok(&Gallery { status: "Success", total_count: count, messages: details }))
 }
 
 /// DownloadMessage: the body is the file.
@@ -135,6 +139,32 @@ fn not_found(method: Method) -> Reply {
 struct Found {
     details: Details,
     status: &'static str,
+}
+
+/// The envelope of GetMessages.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Gallery {
+    status: &'static str,
+    total_count: u32,
+    messages: Vec<Details>,
+}
+
+impl Details {
+    async fn of(app: &App, message: Message) -> Result<Self, Failure> {
+        let prices = app::message::prices(app, &message).await?;
+        Ok(Self {
+            id: message.id.0,
+            lenght: message.length_ms.div_ceil(1000),
+            is_default: false,
+            show_in_gallery: message.persistent,
+            confirmed: message.approval.code(),
+            create_date: jalali::gregorian_date_time(message.created_at),
+            internal_price: prices.internal.0,
+            external_price: prices.external.0,
+            title: message.title,
+        })
+    }
 }
 
 /// The message as GetMessage shows it. `Lenght` is the vendor's spelling.

@@ -2,11 +2,13 @@
 //! and the method, lets `app` answer, logs once. No rule of the product stands here.
 
 mod account_status;
+mod campaign;
 mod codes;
 mod dispositions_page;
 mod errors_page;
 mod fa;
 mod message;
+mod one_time_code;
 mod params;
 mod quick_send;
 mod reply;
@@ -156,6 +158,7 @@ async fn dispatch(
     let app = &*web.app;
     match method {
         Method::AccountStatus => Ok(account_status::account_status(caller)),
+        Method::SendOtp => one_time_code::send(app, caller, params).await,
         Method::UploadMessageBase64 => message::upload(app, caller, params).await,
         Method::GenerateTts => message::generate(app, caller, params).await,
         Method::GetMessage => message::get(app, caller, params).await,
@@ -165,6 +168,13 @@ async fn dispatch(
         Method::QuickSendWithTts => quick_send::send_text(app, caller, params, reference).await,
         Method::GetQuickSend => quick_send::get(app, caller, params).await,
         Method::DownloadRecord => quick_send::download_record(app, caller, params).await,
+        Method::GetMessages => message::gallery(app, caller, params).await,
+        Method::GetQuickSendStatistics => quick_send::statistics(app, caller, params).await,
+        Method::CreateCampaign => campaign::create(app, caller, params).await,
+        Method::StartCampaign => campaign::start(app, caller, params).await,
+        Method::StopCampaign => campaign::stop(app, caller, params).await,
+        Method::GetCampaign => campaign::get(app, caller, params).await,
+        Method::GetCampaignNumbers => campaign::numbers(app, caller, params).await,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use app::quick_send::{Accepted, NewSend, NewTextSend, Progress};
 use app::{App, Caller, Error, Failure};
+use domain::calendar::date_time::Period;
 use domain::calendar::jalali;
 use domain::{MessageId, QuickSendId};
 use serde::Serialize;
@@ -16,6 +17,9 @@ use super::reply::{Reply, Sent};
 const RECORD_SECONDS_MAX: i64 = 300;
 /// How long a callee is recorded when no length is given, in seconds.
 const RECORD_SECONDS: i64 = 60;
+
+/// The characters of a date, `2026-11-22`.
+const DATE_CHARS: usize = 10;
 
 /// QuickSend.
 pub(crate) async fn send(
@@ -117,15 +121,43 @@ pub(crate) async fn download_record(
     Ok(wav.map_or_else(|| Reply::refused(Method::DownloadRecord, 0), Reply::audio))
 }
 
+/// GetQuickSendStatistics: what the quick sends of each day came to; `null` without two moments.
+pub(crate) async fn statistics(
+    app: &App,
+    caller: &Caller,
+    params: Params,
+) -> Result<Reply, Failure> {
+    let period = Period::parse(&text(&params, "startdatetime"), &text(&params, "enddatetime"));
+    let Some(period) = period else {
+        return Ok(Reply::refused(Method::GetQuickSendStatistics, 0));
+    };
+    let days = app::billing::quick_send_figures(app, caller.account.id, period).await?;
+    let mut told = Figures { status: "Success", ..Figures::default() };
+    for (noon, day) in days {
+        told.total_sent += u64::from(day.sent);
+        told.total_delivered += u64::from(day.heard);
+        told.total_failed += u64::from(day.failed);
+        told.total_price = told.total_price.saturating_add(day.charge.0);
+        told.statistics.push(Day {
+            date: jalali::gregorian_date_time(noon)[..DATE_CHARS].to_owned(),
+            sent: day.sent,
+            delivered: day.heard,
+            failed: day.failed,
+            price: day.charge.0,
+        });
+    }
+    Ok(Reply::ok(&told))
+}
+
 /// How long the callee is recorded, if that is asked for.
-fn record_ms(params: &Params) -> Option<u32> {
+pub(crate) fn record_ms(params: &Params) -> Option<u32> {
     let seconds = params.integer("recordvoiceduration").unwrap_or(RECORD_SECONDS);
     params.flag("recordvoice").then(|| u32::try_from(seconds.saturating_mul(1000)).ok()).flatten()
 }
 
 /// The regional server that is asked for by `ServerID`; 0, the default, leaves the route to us. A
 /// number that nobody has is the same as an unreadable one: no trunk is of such a server.
-fn server(params: &Params) -> Option<u32> {
+pub(crate) fn server(params: &Params) -> Option<u32> {
     let given = params.text("serverid").is_some_and(|text| !text.trim().is_empty());
     match params.integer("serverid") {
         _ if !given => None,
@@ -136,12 +168,35 @@ fn server(params: &Params) -> Option<u32> {
 }
 
 /// A length that was given must be one that could be recorded, when a recording is asked for.
-fn record_duration_fits(params: &Params) -> bool {
+pub(crate) fn record_duration_fits(params: &Params) -> bool {
     let given = params.text("recordvoiceduration").is_some_and(|text| !text.trim().is_empty());
     let duration = params.integer("recordvoiceduration");
     !params.flag("recordvoice")
         || !given
         || duration.is_some_and(|seconds| (1..=RECORD_SECONDS_MAX).contains(&seconds))
+}
+
+/// The answer of GetQuickSendStatistics.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Figures {
+    status: &'static str,
+    total_sent: u64,
+    total_delivered: u64,
+    total_failed: u64,
+    total_price: i64,
+    statistics: Vec<Day>,
+}
+
+/// A day of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Day {
+    date: String,
+    sent: u32,
+    delivered: u32,
+    failed: u32,
+    price: i64,
 }
 
 /// The answer of GetQuickSend; the mix of cases is the vendor's.

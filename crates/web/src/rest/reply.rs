@@ -43,17 +43,26 @@ impl Reply {
         let refused = Some(code);
         match method {
             Method::AccountStatus => Self::json(&AccountStatus::refused(code, status), refused),
+            Method::SendOtp => {
+                let refused_code = SentCode { code, status, ..SentCode::default() };
+                Self::json(&refused_code, refused)
+            }
             Method::UploadMessageBase64 | Method::GenerateTts => {
                 Self::json(&Made { id: code.into(), length: 0, status }, refused)
             }
             Method::QuickSend | Method::QuickSendWithTts => {
                 Self::json(&Sent { id: code.into(), status, ..Sent::default() }, refused)
             }
-            Method::DeleteMessage => Self::json(&false, refused),
+            Method::DeleteMessage | Method::StopCampaign => Self::json(&false, refused),
+            Method::CreateCampaign | Method::StartCampaign => Self::json(&code, refused),
             Method::GetMessage
             | Method::DownloadMessage
             | Method::GetQuickSend
-            | Method::DownloadRecord => Self::json(&(), refused),
+            | Method::DownloadRecord
+            | Method::GetMessages
+            | Method::GetQuickSendStatistics
+            | Method::GetCampaign
+            | Method::GetCampaignNumbers => Self::json(&(), refused),
         }
     }
 
@@ -99,6 +108,21 @@ impl AccountStatus {
             expire_date_per: None,
         }
     }
+}
+
+/// `SendOTP`.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct SentCode {
+    /// 0, or the code of the refusal.
+    #[serde(rename = "ErrorCode")]
+    pub(crate) code: i32,
+    #[serde(rename = "QuickSendID")]
+    pub(crate) send: Option<i64>,
+    #[serde(rename = "GeneratedCode")]
+    pub(crate) generated: Option<String>,
+    /// In refusals of access only.
+    #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<&'static str>,
 }
 
 /// `UploadMessageBase64` and `GenerateTTS`.

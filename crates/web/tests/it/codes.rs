@@ -26,8 +26,11 @@ async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
     let made = "{\"Id\":-201,\"Length\":0,\"Status\":\"Token_NotExists\"}";
     let status = "{\"Result\":-201,\"Status\":\"Token_NotExists\",\"AccountName\":null,\
                   \"RemaindCredit\":0,\"Mobile\":null,\"ExpireDate\":null,\"ExpireDatePer\":null}";
+    let otp = "{\"ErrorCode\":-201,\"QuickSendID\":null,\"GeneratedCode\":null,\
+               \"Status\":\"Token_NotExists\"}";
     let shapes = [
         ("AccountStatus", status),
+        ("SendOTP", otp),
         ("UploadMessageBase64", made),
         ("GenerateTTS", made),
         ("GetMessage", "null"),
@@ -37,6 +40,13 @@ async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
         ("QuickSendWithTTS", &sent),
         ("GetQuickSend", "null"),
         ("DownloadRecord", "null"),
+        ("GetMessages", "null"),
+        ("GetQuickSendStatistics", "null"),
+        ("CreateCampaign", "-201"),
+        ("StartCampaign", "-201"),
+        ("StopCampaign", "false"),
+        ("GetCampaign", "null"),
+        ("GetCampaignNumbersByCampaignID", "null"),
     ];
     for (method, expected) in shapes {
         for token in ["", "x", &"f".repeat(40), &"f".repeat(5000)] {

@@ -1,13 +1,14 @@
 //! The web services as their clients see them: the router over the real use cases and store.
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
+mod campaign;
 mod client;
 mod codes;
 mod docs;
 mod hostile;
+mod one_time_code;
 mod probes;
 mod rest;
 mod serving;
 #[path = "../../../app/tests/it/world.rs"]
-#[expect(dead_code, reason = "the tests of `app` use more of it")]
 mod world;

@@ -1,0 +1,227 @@
+//! A campaign moves from one state to another. What stands in line when it stops calling steps out
+//! in the same transaction, and its holds are released; calls that are up go on to their end.
+
+use domain::campaign::admission::{CallPrices, Plan, Zones, check_message, is_covered};
+use domain::campaign::{PauseReason, State, Verb};
+use domain::{AccountId, CampaignId, Tariff, Timestamp};
+use store::Tx;
+use store::campaign::{Campaign, Snapshot};
+
+use super::{CLASS, WrittenPlan};
+use crate::account::never_refused;
+use crate::{App, Error, Failure, Result, prices};
+
+/// How a campaign goes on when it is started again. What is absent stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartPlan {
+    /// Another title.
+    pub title: Option<String>,
+    /// The first day and the hour at which each day starts.
+    pub start: String,
+    /// The last day and the hour at which each day ends.
+    pub end: String,
+    /// Tries at each recipient.
+    pub max_tries: u32,
+    /// The pause between two tries, minutes.
+    pub minutes_between_tries: u32,
+    /// Another regional server.
+    pub server: Option<u32>,
+}
+
+/// Why a campaign was not started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartRefusal {
+    /// There is none, it runs or is over, has no numbers, or the plan is not allowed.
+    CannotStart,
+    /// The available balance does not cover calling everybody who is left once.
+    InsufficientCredit,
+    /// Its message was deleted or is not approved.
+    WrongMessage,
+}
+
+/// Starts a campaign under a new plan, with a new snapshot of message and prices.
+///
+/// # Errors
+/// Refused as [`StartRefusal`] says.
+pub async fn start(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+    new: StartPlan,
+) -> Result<CampaignId, StartRefusal> {
+    let cannot = || Error::Refused(StartRefusal::CannotStart);
+    let StartPlan { title, start, end, max_tries, minutes_between_tries, server } = new;
+    started(app, account, id, move |old: &Plan| {
+        let written = WrittenPlan {
+            title: title.unwrap_or_else(|| old.title.clone()),
+            start,
+            end,
+            max_tries,
+            minutes_between_tries,
+            vote: old.vote,
+            record_ms: old.record_ms,
+            server: server.or(old.server),
+            priority: old.priority,
+            max_cost: old.max_cost,
+        };
+        written.read().ok()
+    })
+    .await?
+    .then_some(id)
+    .ok_or_else(cannot)
+}
+
+/// Starts a campaign under the plan that it was made with.
+pub(super) async fn start_as_planned(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+) -> Result<(), StartRefusal> {
+    let started = started(app, account, id, |old: &Plan| Some(old.clone())).await?;
+    if started { Ok(()) } else { Err(Error::Refused(StartRefusal::CannotStart)) }
+}
+
+/// Starts a campaign under the plan that `plan` makes of its old one. `false`: it cannot start.
+async fn started(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+    plan: impl FnOnce(&Plan) -> Option<Plan>,
+) -> Result<bool, StartRefusal> {
+    let now = app.now();
+    let tariff = prices::in_force(app, now).await?;
+    app.write(async |tx| {
+        let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
+            return Ok(false);
+        };
+        if campaign.state.after(Verb::Start).is_none() {
+            return Ok(false);
+        }
+        let Some(plan) = plan(&campaign.plan) else { return Ok(false) };
+        begin(tx, &campaign, &plan, &tariff, now).await
+    })
+    .await
+}
+
+/// Judges the plan and makes the start durable.
+async fn begin(
+    tx: &mut Tx,
+    campaign: &Campaign,
+    plan: &Plan,
+    tariff: &Tariff,
+    now: Timestamp,
+) -> Result<bool, StartRefusal> {
+    let id = campaign.account;
+    let owner = store::account::find(tx, id).await?;
+    let owner = owner.ok_or_else(|| Failure::of("starting a campaign: its account is gone"))?;
+    if plan.check(&owner, now).is_err() || campaign.recipients.total() == 0 {
+        return Ok(false);
+    }
+    let message = store::message::find(tx, id, campaign.message).await?;
+    let message =
+        check_message(message.as_ref()).map_err(|_| Error::Refused(StartRefusal::WrongMessage))?;
+    let poor = || Error::Refused(StartRefusal::InsufficientCredit);
+    let holds = CallPrices::of(tariff, message.length_ms).ok_or_else(poor)?;
+    let left = Plan { max_cost: ceiling_left(campaign, plan), ..plan.clone() };
+    if !is_covered(&owner, &holds, still_to_call(campaign), left.max_cost) {
+        return Err(poor());
+    }
+    let snapshot = Snapshot { tariff: Some(tariff.id), clip_ms: message.length_ms, holds };
+    let from = campaign.state;
+    Ok(store::campaign::start(tx, campaign.id, from, plan, &snapshot, now).await?)
+}
+
+/// What may still be spent below the ceiling.
+fn ceiling_left(campaign: &Campaign, plan: &Plan) -> Option<domain::Rials> {
+    let spent = campaign.charged.checked_add(campaign.held)?;
+    plan.max_cost?.checked_sub(spent)
+}
+
+/// Who is still to be called, at the dearest.
+fn still_to_call(campaign: &Campaign) -> Zones {
+    let left = campaign.uncalled().saturating_add(campaign.retrying);
+    let external = campaign.recipients.external.min(left);
+    Zones { external, internal: left - external }
+}
+
+/// Stops a campaign. `false`: the account has none like that which calls or pauses.
+///
+/// # Errors
+/// The database failed.
+pub async fn stop(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+) -> std::result::Result<bool, Failure> {
+    change(app, account, id, Verb::Stop).await
+}
+
+/// Pauses a campaign. `false`: the account has none like that which calls.
+///
+/// # Errors
+/// The database failed.
+pub async fn pause(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+) -> std::result::Result<bool, Failure> {
+    change(app, account, id, Verb::Pause(PauseReason::Asked)).await
+}
+
+/// Lets a campaign go on as before its pause. `false`: the account has none like that which pauses.
+///
+/// # Errors
+/// The database failed.
+pub async fn resume(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+) -> std::result::Result<bool, Failure> {
+    change(app, account, id, Verb::Resume).await
+}
+
+/// Gives a campaign up for good. `false`: the account has none like that which is not over.
+///
+/// # Errors
+/// The database failed.
+pub async fn cancel(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+) -> std::result::Result<bool, Failure> {
+    change(app, account, id, Verb::Cancel).await
+}
+
+async fn change(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+    verb: Verb,
+) -> std::result::Result<bool, Failure> {
+    let now = app.now();
+    let done = app.write(async |tx| {
+        let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
+            return Ok(false);
+        };
+        Ok(moved(tx, campaign, verb, now).await?)
+    });
+    done.await.map_err(never_refused)
+}
+
+/// Moves a locked campaign. `false`: that verb may not be asked of it now.
+pub(super) async fn moved(
+    tx: &mut Tx,
+    campaign: Campaign,
+    verb: Verb,
+    now: Timestamp,
+) -> std::result::Result<bool, store::Error> {
+    let Some(to) = campaign.state.after(verb) else { return Ok(false) };
+    if !store::campaign::set_state(tx, campaign.id, campaign.state, to).await? {
+        return Ok(false);
+    }
+    tracing::info!(campaign = campaign.id.0, to = to.word(), "a campaign has moved");
+    if to != State::Running {
+        store::hot::withdraw(tx, &Campaign { state: to, ..campaign }, CLASS, now).await?;
+    }
+    Ok(true)
+}

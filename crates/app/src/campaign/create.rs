@@ -1,0 +1,316 @@
+//! A campaign is made: its plan is judged, its list gone through, its numbers kept a batch at a
+//! time. Until the last batch is kept it is a draft that nobody calls: a process that is killed
+//! meanwhile leaves a draft behind, and its client was told nothing.
+
+use std::collections::BTreeSet;
+
+use domain::campaign::admission::{
+    CallPrices, MessageRefusal, Plan, PlanRefusal, Zones, check_message, is_covered,
+};
+use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, rows, sift};
+use domain::campaign::retry::is_unreached;
+use domain::campaign::schedule::ScheduleRefusal;
+use domain::campaign::{RecipientStatus, Schedule};
+use domain::{Account, AccountId, CampaignId, MessageId, Status};
+use store::hot::Import;
+
+use super::change::{self, StartRefusal};
+use super::{Recipient, WrittenPlan};
+use crate::{App, Caller, Error, Failure, Result, prices};
+
+/// Numbers kept in one commit.
+const BATCH: usize = 2_000;
+/// From how many bytes on a list is gone through where blocking is allowed.
+const LARGE_LIST: usize = 64 * 1024;
+/// How often numbers are kept anew when others were added meanwhile.
+const TRIES_MAX: u32 = 5;
+
+/// A campaign to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCampaign {
+    /// What is played.
+    pub message: MessageId,
+    /// Whom to call: numbers as the customer wrote them, with commas or line ends between them.
+    pub numbers: String,
+    /// How.
+    pub plan: WrittenPlan,
+    /// Whether it starts at once.
+    pub auto_start: bool,
+}
+
+/// A campaign that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its identity.
+    pub id: CampaignId,
+    /// What became of its list.
+    pub added: Added,
+}
+
+/// What became of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// Numbers that were added.
+    pub accepted: u32,
+    /// The rest: what stood there twice, and what was no number.
+    pub rest: Sifted,
+}
+
+/// Why a campaign was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateRefusal {
+    /// The account has no such message.
+    WrongMessage,
+    /// The message waits for its approval.
+    MessageWaiting,
+    /// The message was rejected.
+    MessageRejected,
+    /// The number of tries is not allowed.
+    TriesNotAllowed,
+    /// The account may not record callees.
+    RecordingNotPermitted,
+    /// The last day is before the first.
+    EndsBeforeItStarts,
+    /// The hour at which each day ends is not after the one at which it starts.
+    HoursEndBeforeTheyStart,
+    /// No number, a moment that is none or over, too long a pause or title.
+    Invalid,
+    /// The available balance does not cover calling everybody once.
+    InsufficientCredit,
+    /// It cannot start, although it was made.
+    CannotStart,
+}
+
+/// Why numbers were not added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListRefusal {
+    /// The account has no such campaign.
+    NoCampaign,
+    /// It takes no numbers any more.
+    Over,
+    /// The list has no new number, or the campaign is full.
+    NoNumber,
+}
+
+/// Makes a campaign and, if that is asked for, starts it.
+///
+/// # Errors
+/// Refused as [`CreateRefusal`] says.
+pub async fn create(
+    app: &App,
+    caller: &Caller,
+    new: NewCampaign,
+) -> Result<Created, CreateRefusal> {
+    let NewCampaign { message, numbers, plan, auto_start } = new;
+    let plan = plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
+    let account = &caller.account;
+    may_be_made(app, account, message, &plan).await?;
+    let sifted = gone_through(numbers, BTreeSet::new(), RECIPIENTS_MAX).await?;
+    made(app, account, message, plan, sifted, auto_start).await
+}
+
+/// Makes a campaign of those whom another one of the account did not reach.
+///
+/// # Errors
+/// Refused as [`CreateRefusal`] says; `Invalid` when there is no such campaign or it reached
+/// everybody.
+pub async fn redial(
+    app: &App,
+    account: &Account,
+    id: CampaignId,
+    start: &str,
+    end: &str,
+) -> Result<Created, CreateRefusal> {
+    let invalid = || Error::Refused(CreateRefusal::Invalid);
+    let schedule =
+        Schedule::between(start, end).map_err(|refusal| Error::Refused(refusal.into()))?;
+    let all = RECIPIENTS_MAX as usize;
+    let recipients = super::recipients(app, account.id, id, 0, all).await?.ok_or_else(invalid)?;
+    let old = super::find(app, account.id, id).await?.ok_or_else(invalid)?.campaign;
+    let unreached = recipients.iter().filter(|one| was_not_reached(one));
+    let numbers = unreached.filter_map(|one| CompactNumber::parse(&one.number)).collect();
+    let plan = Plan { schedule, ..old.plan };
+    may_be_made(app, account, old.message, &plan).await?;
+    let sifted = Sifted { numbers, ..Sifted::default() };
+    made(app, account, old.message, plan, sifted, true).await
+}
+
+fn was_not_reached(recipient: &Recipient) -> bool {
+    match recipient.status {
+        RecipientStatus::Of(Status::Ended(disposition)) => is_unreached(disposition),
+        RecipientStatus::Of(_) | RecipientStatus::Retrying => false,
+    }
+}
+
+/// Adds numbers to a campaign that is not over.
+///
+/// # Errors
+/// Refused as [`ListRefusal`] says.
+pub async fn add_numbers(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+    list: String,
+) -> Result<Added, ListRefusal> {
+    for _ in 0..TRIES_MAX {
+        let mut reads = app.read().await?;
+        let campaign = store::campaign::find(&mut reads, account, id).await?;
+        let campaign = campaign.ok_or(Error::Refused(ListRefusal::NoCampaign))?;
+        if !campaign.state.takes_numbers() {
+            return Err(Error::Refused(ListRefusal::Over));
+        }
+        let (mut known, mut count) = (BTreeSet::new(), 0);
+        while count < campaign.recipients.total() {
+            let page = store::campaign::numbers(&mut reads, id, count, super::PAGE).await?;
+            count += u32::try_from(page.len()).unwrap_or(u32::MAX);
+            if page.is_empty() {
+                break;
+            }
+            known.extend(page);
+        }
+        drop(reads);
+        let before = campaign.recipients.total();
+        let sifted = gone_through(list.clone(), known, RECIPIENTS_MAX - before).await?;
+        if sifted.numbers.is_empty() {
+            return Err(Error::Refused(ListRefusal::NoNumber));
+        }
+        if let Some(added) = kept(app, account, id, before, sifted).await? {
+            return Ok(added);
+        }
+    }
+    Err(Failure::of("adding numbers: others are being added all the time").into())
+}
+
+/// Judges all that can be judged before the list is gone through.
+async fn may_be_made(
+    app: &App,
+    account: &Account,
+    message: MessageId,
+    plan: &Plan,
+) -> Result<(), CreateRefusal> {
+    plan.check(account, app.now()).map_err(|refusal| Error::Refused(refusal.into()))?;
+    let message = store::message::find(&mut app.read().await?, account.id, message).await?;
+    check_message(message.as_ref()).map_err(|refusal| Error::Refused(refusal.into()))?;
+    Ok(())
+}
+
+async fn made(
+    app: &App,
+    account: &Account,
+    message: MessageId,
+    plan: Plan,
+    sifted: Sifted,
+    auto_start: bool,
+) -> Result<Created, CreateRefusal> {
+    if sifted.numbers.is_empty() {
+        return Err(Error::Refused(CreateRefusal::Invalid));
+    }
+    if auto_start {
+        may_be_paid(app, account, message, &plan, &sifted.numbers).await?;
+    }
+    let created_at = app.now();
+    let new = store::campaign::NewCampaign { account: account.id, message, plan, created_at };
+    let id = app.write(async |tx| Ok(store::campaign::insert(tx, &new).await?)).await?;
+    let added = kept(app, account.id, id, 0, sifted).await?;
+    let added = added.ok_or_else(|| Failure::of("keeping the numbers of a new campaign"))?;
+    if auto_start {
+        change::start_as_planned(app, account.id, id)
+            .await
+            .map_err(|error| error.map(Into::into))?;
+    }
+    Ok(Created { id, added })
+}
+
+/// Refuses what could not start, before anything is kept.
+async fn may_be_paid(
+    app: &App,
+    account: &Account,
+    message: MessageId,
+    plan: &Plan,
+    numbers: &[CompactNumber],
+) -> Result<(), CreateRefusal> {
+    let poor = || Error::Refused(CreateRefusal::InsufficientCredit);
+    let message = store::message::find(&mut app.read().await?, account.id, message).await?;
+    let clip_ms = message.ok_or(Error::Refused(CreateRefusal::WrongMessage))?.length_ms;
+    let tariff = prices::in_force(app, app.now()).await?;
+    let prices = CallPrices::of(&tariff, clip_ms).ok_or_else(poor)?;
+    let zones = numbers.iter().fold(Zones::default(), |zones, number| zones.and(number.zone()));
+    if is_covered(account, &prices, zones, plan.max_cost) { Ok(()) } else { Err(poor()) }
+}
+
+/// Goes through a list; a long one where it keeps nobody waiting.
+async fn gone_through(
+    list: String,
+    known: BTreeSet<CompactNumber>,
+    room: u32,
+) -> std::result::Result<Sifted, Failure> {
+    if list.len() <= LARGE_LIST && known.len() <= BATCH {
+        return Ok(sift(rows(&list), known, room));
+    }
+    let going = tokio::task::spawn_blocking(move || sift(rows(&list), known, room));
+    going.await.map_err(|error| Failure::because("going through a list of numbers", error))
+}
+
+/// Keeps the numbers behind the `before` that are there. `None`: others came first.
+async fn kept(
+    app: &App,
+    account: AccountId,
+    campaign: CampaignId,
+    mut before: u32,
+    mut sifted: Sifted,
+) -> std::result::Result<Option<Added>, Failure> {
+    let numbers = std::mem::take(&mut sifted.numbers);
+    let accepted = u32::try_from(numbers.len()).expect("no more than a campaign has room for");
+    let first = before;
+    for batch in numbers.chunks(BATCH) {
+        let import = Import { account, campaign, before, numbers: batch.to_vec() };
+        if !app.hot().import(import).await? {
+            if before == first {
+                return Ok(None);
+            }
+            return Err(Failure::of("keeping numbers: others were added between them"));
+        }
+        before += u32::try_from(batch.len()).expect("a batch is small");
+    }
+    Ok(Some(Added { accepted, rest: sifted }))
+}
+
+impl From<ScheduleRefusal> for CreateRefusal {
+    fn from(refusal: ScheduleRefusal) -> Self {
+        match refusal {
+            ScheduleRefusal::NotWritten => Self::Invalid,
+            ScheduleRefusal::EndsBeforeItStarts => Self::EndsBeforeItStarts,
+            ScheduleRefusal::HoursEndBeforeTheyStart => Self::HoursEndBeforeTheyStart,
+        }
+    }
+}
+
+impl From<PlanRefusal> for CreateRefusal {
+    fn from(refusal: PlanRefusal) -> Self {
+        match refusal {
+            PlanRefusal::TriesNotAllowed => Self::TriesNotAllowed,
+            PlanRefusal::Invalid => Self::Invalid,
+            PlanRefusal::RecordingNotPermitted => Self::RecordingNotPermitted,
+        }
+    }
+}
+
+impl From<MessageRefusal> for CreateRefusal {
+    fn from(refusal: MessageRefusal) -> Self {
+        match refusal {
+            MessageRefusal::None => Self::WrongMessage,
+            MessageRefusal::Waiting => Self::MessageWaiting,
+            MessageRefusal::Rejected => Self::MessageRejected,
+        }
+    }
+}
+
+impl From<StartRefusal> for CreateRefusal {
+    fn from(refusal: StartRefusal) -> Self {
+        match refusal {
+            StartRefusal::CannotStart => Self::CannotStart,
+            StartRefusal::InsufficientCredit => Self::InsufficientCredit,
+            StartRefusal::WrongMessage => Self::WrongMessage,
+        }
+    }
+}

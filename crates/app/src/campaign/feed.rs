@@ -1,0 +1,155 @@
+//! Recipients step into the line: a block of each campaign whose hours are open, fair between
+//! campaigns, paid for before it is dialled. And what is over is brought to its end.
+
+use std::collections::BTreeMap;
+
+use domain::campaign::feed::{Dry, Feed, is_low};
+use domain::campaign::{PauseReason, State, Verb};
+use domain::{AccountId, QuickSendId, Timestamp};
+use store::Tx;
+use store::campaign::Campaign;
+use store::hot::FeedOrder;
+
+use super::CLASS;
+use super::change::moved;
+use crate::account::never_refused;
+use crate::dialing::ReadyJob;
+use crate::{App, Failure};
+
+/// Campaigns that are looked after at a time.
+const CAMPAIGNS_MAX: u32 = 10_000;
+
+/// Looks after every campaign once: feeds the line, pauses what cannot be paid, ends what is over.
+/// Returns what has stepped into the line.
+///
+/// # Errors
+/// The database failed; asking again is safe.
+pub async fn feed(app: &App, now: Timestamp) -> Result<Vec<ReadyJob>, Failure> {
+    let at_work = store::campaign::at_work(&mut app.read().await?, CAMPAIGNS_MAX).await?;
+    let open = |one: &&Campaign| one.state == State::Running && open_until(app, one, now).is_some();
+    let calling = at_work.iter().filter(open).filter(|one| one.uncalled() + one.retrying > 0);
+    let mut first: BTreeMap<AccountId, i64> = BTreeMap::new();
+    let mut campaigns = 0;
+    for one in calling {
+        let priority = first.entry(one.account).or_insert(one.plan.priority);
+        *priority = one.plan.priority.max(*priority);
+        campaigns += 1;
+    }
+    let (mut stepped, mut count) = (None, 0);
+    for campaign in at_work {
+        let others_first =
+            first.get(&campaign.account).is_some_and(|&first| campaign.plan.priority < first);
+        if !has_work(app, &campaign, campaigns, now).await? {
+            continue;
+        }
+        let room = if others_first { None } else { Some(campaigns) };
+        let fed = looked_after(app, campaign, room, now).await?;
+        if let Some((send, more)) = fed {
+            stepped = Some(stepped.map_or(send, |first: QuickSendId| first.min(send)));
+            count += more;
+        }
+    }
+    let Some(first) = stepped else { return Ok(Vec::new()) };
+    let before = QuickSendId(first.0 - 1);
+    Ok(app.hot().load_ready(now, before, count).await?)
+}
+
+/// When calling must end that may go on now.
+fn open_until(app: &App, campaign: &Campaign, now: Timestamp) -> Option<Timestamp> {
+    campaign.plan.schedule.open_until(app.settings().window, now)
+}
+
+/// Whether a campaign needs a transaction, as far as can be seen without one.
+async fn has_work(
+    app: &App,
+    campaign: &Campaign,
+    campaigns: u32,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    if campaign.state != State::Running {
+        // Calls that are up end by themselves, unless one of them went back into the line.
+        return Ok(true);
+    }
+    if now >= campaign.plan.schedule.ends_at || campaign.uncalled() + campaign.retrying == 0 {
+        return Ok(campaign.open == 0 || now >= campaign.plan.schedule.ends_at);
+    }
+    if open_until(app, campaign, now).is_none() || !is_low(campaigns, campaign.open) {
+        return Ok(false);
+    }
+    if campaign.uncalled() > 0 {
+        return Ok(true);
+    }
+    let due = store::campaign::next_retry(&mut app.read().await?, campaign.id).await?;
+    Ok(due.is_some_and(|due| due <= now))
+}
+
+/// One campaign's turn. `campaigns`: how many share the line; `None` keeps it out of the line.
+async fn looked_after(
+    app: &App,
+    seen: Campaign,
+    campaigns: Option<u32>,
+    now: Timestamp,
+) -> Result<Option<(QuickSendId, u32)>, Failure> {
+    let closes_at = open_until(app, &seen, now);
+    let done = app.write(async |tx| {
+        let Some((available, campaign)) = store::campaign::lock(tx, seen.account, seen.id).await?
+        else {
+            return Ok(None);
+        };
+        if campaign.state != State::Running {
+            wind_up(tx, &campaign, now).await?;
+            return Ok(None);
+        }
+        let left = campaign.uncalled() + campaign.retrying + campaign.open;
+        let over = now >= campaign.plan.schedule.ends_at;
+        if left == 0 || over {
+            store::hot::withdraw(tx, &campaign, CLASS, now).await?;
+            let rest = store::campaign::find(tx, campaign.account, campaign.id).await?;
+            if let Some(rest) = rest.filter(|rest| rest.open == 0) {
+                moved(tx, rest, Verb::Finish, now).await?;
+            }
+            return Ok(None);
+        }
+        let (Some(expires_at), Some(campaigns)) = (closes_at, campaigns) else { return Ok(None) };
+        let feed = Feed {
+            campaigns,
+            open: campaign.open,
+            available,
+            below_ceiling: below_ceiling(&campaign),
+            price: campaign.snapshot.holds.most(),
+        };
+        match feed.room() {
+            Ok(0) => Ok(None),
+            Ok(room) => {
+                let order = FeedOrder { room, now, expires_at, class: CLASS };
+                Ok(store::hot::step_in(tx, &campaign, order).await?)
+            }
+            Err(dry) => {
+                let reason = match dry {
+                    Dry::Credit => PauseReason::InsufficientCredit,
+                    Dry::Ceiling => PauseReason::Ceiling,
+                };
+                moved(tx, campaign, Verb::Pause(reason), now).await?;
+                Ok(None)
+            }
+        }
+    });
+    done.await.map_err(never_refused)
+}
+
+fn below_ceiling(campaign: &Campaign) -> Option<domain::Rials> {
+    let spent = campaign.charged.0.saturating_add(campaign.held.0);
+    campaign.plan.max_cost.map(|ceiling| domain::Rials(ceiling.0.saturating_sub(spent)))
+}
+
+/// What went back into the line of a campaign that does not call any more steps out again; whoever
+/// waits for another try of one that is over is counted.
+async fn wind_up(tx: &mut Tx, campaign: &Campaign, now: Timestamp) -> Result<(), store::Error> {
+    if campaign.open > 0 {
+        store::hot::withdraw(tx, campaign, CLASS, now).await?;
+    }
+    if campaign.state.is_over() && campaign.retrying > 0 {
+        store::hot::fold(tx, campaign.id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,382 @@
+//! Campaigns as their customers and nodes meet them. Every test ends with an audit of the books,
+//! which compares the counts of campaigns with their rows.
+
+use app::campaign::{
+    Added, CreateRefusal, ListRefusal, NewCampaign, StartPlan, StartRefusal, WrittenPlan,
+};
+use app::dialing::{EndedCall, Meaning, NodeStamp, Start};
+use app::{Caller, Settings, campaign, dialing};
+use domain::calendar::calling_window::CallingWindow;
+use domain::campaign::{PauseReason, RecipientStatus, State};
+use domain::{CampaignId, Disposition, MessageId, Rials, Status};
+
+use crate::refusal;
+use crate::world::{NOON, World};
+
+/// A four-second message to a mobile holds one pulse.
+const HOLD: i64 = 225;
+
+fn plan() -> WrittenPlan {
+    WrittenPlan {
+        title: String::from("یادآوری"),
+        start: String::from("2026-11-22 08:00:00"),
+        end: String::from("2026-11-24 20:00:00"),
+        max_tries: 2,
+        minutes_between_tries: 10,
+        vote: true,
+        record_ms: None,
+        server: None,
+        priority: 0,
+        max_cost: None,
+    }
+}
+
+fn list(count: usize) -> String {
+    (0..count).map(|n| format!("0912{n:07}")).collect::<Vec<_>>().join(",")
+}
+
+/// A world with a customer, a message and a node.
+struct Stage {
+    world: World,
+    caller: Caller,
+    message: MessageId,
+    node: NodeStamp,
+}
+
+impl Stage {
+    async fn new(rials: i64) -> Self {
+        Self::with(rials, Settings::default()).await
+    }
+
+    async fn with(rials: i64, settings: Settings) -> Self {
+        let world = World::with(settings).await;
+        let (caller, _) = world.customer(rials).await;
+        let message = world.message(&caller, 4000).await.id;
+        let until = NOON.plus_ms(9_000_000_000);
+        let node = dialing::take_node(&world.app, "a", until).await.unwrap();
+        Self { world, caller, message, node }
+    }
+
+    fn new_campaign(&self, numbers: String) -> NewCampaign {
+        NewCampaign { message: self.message, numbers, plan: plan(), auto_start: true }
+    }
+
+    async fn create(&self, new: NewCampaign) -> CampaignId {
+        let caller = self.world.refreshed(&self.caller).await;
+        campaign::create(&self.world.app, &caller, new).await.unwrap().id
+    }
+
+    async fn refused(&self, new: NewCampaign) -> CreateRefusal {
+        let caller = self.world.refreshed(&self.caller).await;
+        refusal(campaign::create(&self.world.app, &caller, new).await)
+    }
+
+    async fn progress(&self, id: CampaignId) -> campaign::Progress {
+        let account = self.caller.account.id;
+        campaign::find(&self.world.app, account, id).await.unwrap().unwrap()
+    }
+
+    async fn state(&self, id: CampaignId) -> State {
+        self.progress(id).await.campaign.state
+    }
+
+    /// One look of a node after its campaigns; how many stepped into the line.
+    async fn feed(&self) -> usize {
+        campaign::feed(&self.world.app, self.world.app.now()).await.unwrap().len()
+    }
+
+    /// Calls everybody in line; each call ends as `end` says of its place.
+    async fn call(&self, end: impl Fn(usize) -> Disposition) -> usize {
+        let (app, now) = (&self.world.app, self.world.app.now());
+        let from = (domain::Timestamp(i64::MIN), domain::QuickSendId(0));
+        let jobs = dialing::load_ready(app, from, 10_000).await.unwrap();
+        for (place, job) in jobs.iter().enumerate() {
+            assert!(now < job.expires_at, "nobody is called after the hours");
+            let start = Start { quick_send: job.quick_send, trunk: String::from("t"), at: now };
+            let attempt = dialing::lease(app, self.node, vec![start]).await.unwrap()[0].unwrap();
+            let disposition = end(place);
+            let heard_ms = if disposition == Disposition::Delivered { job.clip_ms } else { 0 };
+            let record = dialing::CallRecord { heard_ms, ..dialing::CallRecord::default() };
+            let call = EndedCall {
+                attempt,
+                tariff: job.tariff,
+                zone: job.zone,
+                hold: job.hold,
+                meaning: Meaning::Decided(disposition),
+                record,
+                ladder: None,
+                ended_at: now,
+            };
+            dialing::settle(app, vec![call]).await.unwrap();
+        }
+        jobs.len()
+    }
+
+    async fn results(&self, id: CampaignId) -> Vec<(Disposition, u32)> {
+        self.progress(id).await.results.into_iter().collect()
+    }
+
+    async fn funds(&self) -> (i64, i64) {
+        let account = self.world.refreshed(&self.caller).await.account;
+        (account.balance.0, account.reserved.0)
+    }
+}
+
+/// From the list to its end: everybody is called, tried again where it is worth it, counted, paid.
+#[tokio::test]
+async fn a_campaign_starts_and_ends() {
+    let stage = Stage::new(100_000).await;
+    let id = stage.create(stage.new_campaign(list(6) + ",x,09120000000")).await;
+    assert_eq!(stage.funds().await, (100_000, 0), "nothing is held for who is not in line");
+    assert_eq!(stage.feed().await, 6);
+    assert_eq!(stage.funds().await, (100_000, 6 * HOLD));
+    assert_eq!(stage.feed().await, 0, "each once");
+    let ends = [Disposition::Delivered, Disposition::Busy, Disposition::Rejected];
+    stage.call(|place| ends[place % 3]).await;
+    assert_eq!(stage.feed().await, 0, "the busy ones wait");
+    assert_eq!(stage.state(id).await, State::Running);
+    stage.world.clock.advance_ms(600_000);
+    assert_eq!(stage.feed().await, 2);
+    stage.call(|_| Disposition::NoAnswer).await;
+    stage.feed().await;
+    assert_eq!(stage.state(id).await, State::Finished);
+    let expected =
+        [(Disposition::Delivered, 2), (Disposition::NoAnswer, 2), (Disposition::Rejected, 2)];
+    assert_eq!(stage.results(id).await, expected);
+    assert_eq!(stage.funds().await, (100_000 - 2 * HOLD, 0));
+    let progress = stage.progress(id).await;
+    assert_eq!((progress.campaign.charged, progress.waiting()), (Rials(2 * HOLD), 0));
+    let account = stage.caller.account.id;
+    let seen = campaign::recipients(&stage.world.app, account, id, 0, 9).await.unwrap().unwrap();
+    let seen: Vec<_> = seen.iter().map(|one| (one.tries, one.status.code())).collect();
+    assert_eq!(seen, [(1, 10), (2, 20), (1, 22), (1, 10), (2, 20), (1, 22)]);
+}
+
+/// Nobody is called outside of the hours; who stood in line when they ended is called in the next.
+#[tokio::test]
+async fn hours_are_kept_and_the_last_day_ends_it() {
+    const HOUR_MS: i64 = 3_600_000;
+    let stage = Stage::new(100_000).await;
+    let mut new = stage.new_campaign(list(3));
+    new.plan.start = String::from("2026-11-23 09:00:00");
+    new.plan.end = String::from("2026-11-24 10:00:00");
+    let id = stage.create(new).await;
+    assert_eq!(stage.feed().await, 0, "it starts tomorrow");
+    stage.world.clock.advance_ms(21 * HOUR_MS);
+    assert_eq!(stage.feed().await, 3);
+    stage.world.clock.advance_ms(HOUR_MS);
+    let ready = dialing::load_ready(&stage.world.app, (NOON, domain::QuickSendId(0)), 9).await;
+    let late = ready.unwrap().iter().map(|job| job.quick_send).collect();
+    let expired = dialing::expire(&stage.world.app, late, stage.world.app.now()).await.unwrap();
+    assert_eq!(expired, [true; 3]);
+    assert_eq!((stage.feed().await, stage.funds().await), (0, (100_000, 0)));
+    stage.world.clock.advance_ms(23 * HOUR_MS);
+    assert_eq!(stage.feed().await, 3, "the next morning");
+    stage.call(|place| [Disposition::Delivered, Disposition::Busy, Disposition::Busy][place]).await;
+    stage.world.clock.advance_ms(HOUR_MS);
+    stage.feed().await;
+    stage.feed().await;
+    assert_eq!(stage.state(id).await, State::Finished);
+    assert_eq!(stage.results(id).await, [(Disposition::Delivered, 1), (Disposition::Busy, 2)]);
+}
+
+/// The operator's hours bind campaigns, too.
+#[tokio::test]
+async fn the_operators_hours_are_kept() {
+    let window = CallingWindow::parse("13:00-14:00").unwrap();
+    let stage = Stage::with(100_000, Settings { window, ..Settings::default() }).await;
+    stage.create(stage.new_campaign(list(1))).await;
+    assert_eq!(stage.feed().await, 0);
+    stage.world.clock.advance_ms(3_600_000);
+    assert_eq!(stage.feed().await, 1);
+}
+
+#[tokio::test]
+async fn each_verb_does_what_it_says() {
+    let stage = Stage::new(100_000).await;
+    let (app, account) = (&stage.world.app, stage.caller.account.id);
+    let id = stage.create(stage.new_campaign(list(4))).await;
+    assert_eq!(stage.feed().await, 4);
+    assert!(campaign::pause(app, account, id).await.unwrap());
+    assert!(!campaign::pause(app, account, id).await.unwrap());
+    assert_eq!(stage.funds().await, (100_000, 0), "the line is empty, the holds are back");
+    assert_eq!(stage.feed().await, 0);
+    assert_eq!(stage.state(id).await, State::Paused(PauseReason::Asked));
+    stage.world.clock.advance_ms(1);
+    assert!(campaign::resume(app, account, id).await.unwrap());
+    assert_eq!(stage.feed().await, 4);
+    stage.call(|_| Disposition::Busy).await;
+    assert!(campaign::stop(app, account, id).await.unwrap());
+    assert_eq!(stage.state(id).await, State::Stopped);
+    let again = StartPlan {
+        title: Some(String::from("دوباره")),
+        start: String::from("2026-11-22 08:00:00"),
+        end: String::from("2026-11-25 20:00:00"),
+        max_tries: 3,
+        minutes_between_tries: 5,
+        server: None,
+    };
+    stage.world.clock.advance_ms(600_000);
+    let started = campaign::start(app, account, id, again.clone()).await.unwrap();
+    assert_eq!((started, stage.feed().await), (id, 4));
+    stage.call(|_| Disposition::Busy).await;
+    let campaign = stage.progress(id).await.campaign;
+    assert_eq!((campaign.plan.title.as_str(), campaign.retrying), ("دوباره", 4));
+    assert!(campaign::cancel(app, account, id).await.unwrap());
+    stage.feed().await;
+    assert_eq!(stage.results(id).await, [(Disposition::Busy, 4)]);
+    for refused in [
+        campaign::stop(app, account, id).await,
+        campaign::resume(app, account, id).await,
+        campaign::cancel(app, account, id).await,
+        campaign::stop(app, account, CampaignId(99)).await,
+    ] {
+        assert!(!refused.unwrap());
+    }
+    let refused = refusal(campaign::start(app, account, id, again).await);
+    assert_eq!(refused, StartRefusal::CannotStart);
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_has_its_reason() {
+    let stage = Stage::new(450).await;
+    let good = || stage.new_campaign(list(2));
+    let with = |change: fn(&mut WrittenPlan)| {
+        let mut new = good();
+        change(&mut new.plan);
+        new
+    };
+    let cases = [
+        (CreateRefusal::WrongMessage, NewCampaign { message: MessageId(99), ..good() }),
+        (CreateRefusal::TriesNotAllowed, with(|plan| plan.max_tries = 0)),
+        (CreateRefusal::RecordingNotPermitted, with(|plan| plan.record_ms = Some(1_000))),
+        (
+            CreateRefusal::EndsBeforeItStarts,
+            with(|plan| plan.end = String::from("2026-11-21 21:00")),
+        ),
+        (
+            CreateRefusal::HoursEndBeforeTheyStart,
+            with(|plan| plan.end = String::from("2026-11-24 08:00")),
+        ),
+        (CreateRefusal::Invalid, with(|plan| plan.start = String::from("tomorrow"))),
+        (CreateRefusal::Invalid, with(|plan| plan.start = String::from("2020-01-01 01:00"))),
+        (CreateRefusal::Invalid, NewCampaign { numbers: String::from("x,,12"), ..good() }),
+        (CreateRefusal::InsufficientCredit, NewCampaign { numbers: list(3), ..good() }),
+    ];
+    for (expected, mut new) in cases {
+        if new.plan.start.starts_with("2020") {
+            new.plan.end = String::from("2020-01-02 02:00");
+        }
+        assert_eq!(stage.refused(new.clone()).await, expected, "{new:?}");
+    }
+    let none = campaign::newest(&stage.world.app, None, 9).await.unwrap();
+    assert_eq!(none, [], "nothing of what was refused is left");
+    let (waiting, _) =
+        stage.world.customer_like(9_000, |new| new.approves_own_messages = false).await;
+    let unheard = stage.world.message(&waiting, 4000).await.id;
+    let new = NewCampaign { message: unheard, ..good() };
+    let refused = refusal(campaign::create(&stage.world.app, &waiting, new.clone()).await);
+    assert_eq!(refused, CreateRefusal::MessageWaiting);
+    app::message::decide(&stage.world.app, unheard, domain::Approval::Rejected).await.unwrap();
+    let refused = refusal(campaign::create(&stage.world.app, &waiting, new).await);
+    assert_eq!(refused, CreateRefusal::MessageRejected);
+}
+
+/// A campaign that cannot be paid any more, or has come to its ceiling, pauses and says why.
+#[tokio::test]
+async fn money_that_runs_out_pauses_a_campaign() {
+    let stage = Stage::new(10 * HOLD).await;
+    let mut new = stage.new_campaign(list(5));
+    new.plan.max_cost = Some(Rials(2 * HOLD + 1));
+    let capped = stage.create(new).await;
+    let other = stage.create(stage.new_campaign(list(10))).await;
+    assert_eq!(stage.feed().await, 2 + 8);
+    stage.call(|_| Disposition::Delivered).await;
+    assert_eq!(stage.feed().await, 0);
+    assert_eq!(stage.state(capped).await, State::Paused(PauseReason::Ceiling));
+    assert_eq!(stage.state(other).await, State::Paused(PauseReason::InsufficientCredit));
+    assert_eq!(stage.funds().await, (0, 0));
+    let (app, account) = (&stage.world.app, stage.caller.account.id);
+    app::account::credit(app, account, Rials(9 * HOLD), None, String::new()).await.unwrap();
+    assert!(campaign::resume(app, account, other).await.unwrap());
+    assert_eq!(stage.feed().await, 2);
+}
+
+/// Numbers are added while it runs; the same list twice adds nothing.
+#[tokio::test]
+async fn numbers_are_added_while_it_runs() {
+    let stage = Stage::new(100_000).await;
+    let (app, account) = (&stage.world.app, stage.caller.account.id);
+    let id = stage.create(stage.new_campaign(list(2))).await;
+    stage.feed().await;
+    stage.call(|_| Disposition::Delivered).await;
+    let more = list(5) + "\nnobody";
+    let Added { accepted, rest } =
+        campaign::add_numbers(app, account, id, more.clone()).await.unwrap();
+    assert_eq!((accepted, rest.duplicates, rest.invalid), (3, 2, 1));
+    let again = refusal(campaign::add_numbers(app, account, id, more.clone()).await);
+    assert_eq!(again, ListRefusal::NoNumber);
+    assert_eq!(stage.feed().await, 3);
+    stage.call(|_| Disposition::Delivered).await;
+    stage.feed().await;
+    assert_eq!(stage.results(id).await, [(Disposition::Delivered, 5)]);
+    let over = refusal(campaign::add_numbers(app, account, id, more.clone()).await);
+    assert_eq!(over, ListRefusal::Over);
+    let none = refusal(campaign::add_numbers(app, account, CampaignId(9), more).await);
+    assert_eq!(none, ListRefusal::NoCampaign);
+}
+
+/// Whom a campaign did not reach can be called by a new one; whoever heard it is left alone.
+#[tokio::test]
+async fn the_unreached_are_called_again_by_a_new_campaign() {
+    let stage = Stage::new(100_000).await;
+    let mut new = stage.new_campaign(list(4));
+    new.plan.max_tries = 1;
+    let id = stage.create(new).await;
+    stage.feed().await;
+    let ends = [Disposition::Delivered, Disposition::Busy];
+    stage.call(|place| ends[place % 2]).await;
+    stage.feed().await;
+    let (app, account) = (&stage.world.app, stage.world.refreshed(&stage.caller).await.account);
+    let again = campaign::redial(app, &account, id, "2026-11-22 08:00", "2026-11-23 20:00").await;
+    let again = again.unwrap();
+    assert_eq!((again.added.accepted, stage.feed().await), (2, 2));
+    stage.call(|_| Disposition::Delivered).await;
+    stage.feed().await;
+    let nobody = campaign::redial(app, &account, again.id, "2026-11-22", "2026-11-23").await;
+    assert_eq!(refusal(nobody), CreateRefusal::Invalid);
+}
+
+/// The customer's most urgent campaign steps in first; the others follow.
+#[tokio::test]
+async fn priority_comes_first() {
+    let stage = Stage::new(1_000_000).await;
+    let normal = stage.create(stage.new_campaign(list(3))).await;
+    let mut new = stage.new_campaign(list(2));
+    new.plan.priority = 5;
+    let urgent = stage.create(new).await;
+    assert_eq!(stage.feed().await, 2);
+    assert_eq!(stage.progress(urgent).await.campaign.open, 2);
+    assert_eq!(stage.feed().await, 3, "the urgent one has nobody left");
+    assert_eq!(stage.progress(normal).await.campaign.open, 3);
+}
+
+/// A draft is not called, and strangers see nothing.
+#[tokio::test]
+async fn a_draft_waits_for_its_start() {
+    let stage = Stage::new(100_000).await;
+    let new = NewCampaign { auto_start: false, ..stage.new_campaign(list(2)) };
+    let id = stage.create(new).await;
+    assert_eq!((stage.feed().await, stage.state(id).await), (0, State::Draft));
+    let (stranger, _) = stage.world.customer(0).await;
+    let app = &stage.world.app;
+    assert_eq!(campaign::find(app, stranger.account.id, id).await.unwrap(), None);
+    assert_eq!(campaign::recipients(app, stranger.account.id, id, 0, 9).await.unwrap(), None);
+    assert!(!campaign::cancel(app, stranger.account.id, id).await.unwrap());
+    let account = stage.caller.account.id;
+    let seen = campaign::recipients(app, account, id, 1, 1).await.unwrap().unwrap();
+    assert_eq!((seen.len(), seen[0].id.n), (1, 2));
+    assert_eq!(seen[0].status, RecipientStatus::Of(Status::Queued));
+    assert!(campaign::cancel(app, account, id).await.unwrap());
+    assert_eq!(stage.results(id).await, [(Disposition::Cancelled, 2)]);
+}

@@ -1,0 +1,145 @@
+//! Lists of numbers as customers hand them over: what is one, what stands there twice, and which
+//! row is none. Kept small, for a list may have a million rows.
+
+use std::collections::BTreeSet;
+
+use crate::quick_send::zone_of_number;
+use crate::{PhoneNumber, Zone};
+
+/// The most recipients of one campaign; what is beyond fits in no [`crate::RecipientId`].
+pub const RECIPIENTS_MAX: u32 = (1 << 24) - 1;
+/// Rows that are told as invalid one by one; the others are counted.
+pub const INVALID_TOLD_MAX: usize = 1_000;
+/// Characters of an invalid row that are told.
+const EXCERPT_CHARS: usize = 32;
+
+/// A public number in eight bytes: its ten significant digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CompactNumber(u64);
+
+impl CompactNumber {
+    /// Reads a number as people write it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(Self::of(&PhoneNumber::parse(text)?))
+    }
+
+    /// The number in its small form.
+    pub fn of(number: &PhoneNumber) -> Self {
+        let digits = number.national().bytes().map(|byte| u64::from(byte - b'0'));
+        Self(digits.fold(0, |sum, digit| sum * 10 + digit))
+    }
+
+    /// The number as it is stored and dialled.
+    pub fn national(self) -> String {
+        format!("{:011}", self.0)
+    }
+
+    /// The price zone that it is in.
+    pub fn zone(self) -> Zone {
+        zone_of_number(self.0 / 1_000_000_000 == 9)
+    }
+}
+
+/// A list after it was gone through.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sifted {
+    /// The numbers in their order, each once.
+    pub numbers: Vec<CompactNumber>,
+    /// Rows with a number that stood there before.
+    pub duplicates: u64,
+    /// Rows without a number.
+    pub invalid: u64,
+    /// The first of them.
+    pub invalid_rows: Vec<InvalidRow>,
+    /// Whether rows were left out because the campaign is full.
+    pub overflowed: bool,
+}
+
+/// A row that holds no number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidRow {
+    /// Its place in the list, from 1.
+    pub row: u64,
+    /// The beginning of what stands there.
+    pub excerpt: String,
+}
+
+/// The rows of a list: separated by commas, semicolons or line ends of any script. Empty ones are
+/// skipped and counted as rows only between two others.
+pub fn rows(list: &str) -> impl Iterator<Item = &str> {
+    list.split([',', ';', '\n', '\r', '،', '؛']).map(str::trim).filter(|row| !row.is_empty())
+}
+
+/// Goes through a list. `known` are numbers that the campaign has already; `room` is how many more
+/// it may have.
+pub fn sift<'a>(
+    rows: impl Iterator<Item = &'a str>,
+    mut known: BTreeSet<CompactNumber>,
+    room: u32,
+) -> Sifted {
+    let mut sifted = Sifted::default();
+    for (place, row) in rows.enumerate() {
+        match CompactNumber::parse(row) {
+            None => {
+                sifted.invalid += 1;
+                if sifted.invalid_rows.len() < INVALID_TOLD_MAX {
+                    let excerpt = row.chars().take(EXCERPT_CHARS).collect();
+                    sifted.invalid_rows.push(InvalidRow { row: place as u64 + 1, excerpt });
+                }
+            }
+            Some(number) if known.contains(&number) => sifted.duplicates += 1,
+            Some(_) if sifted.numbers.len() >= room as usize => sifted.overflowed = true,
+            Some(number) => {
+                known.insert(number);
+                sifted.numbers.push(number);
+            }
+        }
+    }
+    sifted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(list: &str) -> Sifted {
+        sift(rows(list), BTreeSet::new(), RECIPIENTS_MAX)
+    }
+
+    /// What real files hold: Persian digits, lost zeros, duplicates in other spellings, headings.
+    #[test]
+    fn a_real_list_is_read_and_its_bad_rows_are_told() {
+        let sifted =
+            of("شماره\n۰۹۱۲۱۲۳۴۵۶۷, 9121234567;+98 935 111 2233\r\n\n02112345678،12،0912x");
+        let numbers: Vec<String> = sifted.numbers.iter().map(|one| one.national()).collect();
+        assert_eq!(numbers, ["09121234567", "09351112233", "02112345678"]);
+        assert_eq!((sifted.duplicates, sifted.invalid, sifted.overflowed), (1, 3, false));
+        let told: Vec<_> =
+            sifted.invalid_rows.iter().map(|row| (row.row, row.excerpt.as_str())).collect();
+        assert_eq!(told, [(1, "شماره"), (6, "12"), (7, "0912x")]);
+    }
+
+    #[test]
+    fn what_is_known_already_is_a_duplicate_and_a_full_campaign_takes_no_more() {
+        let known = BTreeSet::from([CompactNumber::parse("09121234567").unwrap()]);
+        let list = "09121234567,09121234568,09121234569,09121234568";
+        let sifted = sift(rows(list), known, 1);
+        assert_eq!(sifted.numbers, [CompactNumber::parse("09121234568").unwrap()]);
+        assert_eq!((sifted.duplicates, sifted.overflowed), (2, true));
+    }
+
+    #[test]
+    fn a_hostile_list_is_bounded() {
+        let sifted = of(&format!("{},{}", "x".repeat(1_000_000), "y,".repeat(5_000)));
+        assert_eq!((sifted.invalid, sifted.invalid_rows.len()), (5_001, INVALID_TOLD_MAX));
+        assert_eq!(sifted.invalid_rows[0].excerpt.len(), EXCERPT_CHARS);
+    }
+
+    #[test]
+    fn a_number_keeps_its_digits_and_its_zone() {
+        for (text, zone) in [("09121234567", Zone::External), ("02100000000", Zone::Internal)] {
+            let number = CompactNumber::parse(text).unwrap();
+            assert_eq!((number.national().as_str(), number.zone()), (text, zone));
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Campaigns as their owners and nodes see them. Taking numbers in, feeding the line and counting
+//! what ended are in `hot`.
+//!
+//! Whoever changes a campaign locks its account first ([`lock`]), as every verb that moves money
+//! does: so none of them waits for another in a circle.
+
+use std::collections::BTreeMap;
+
+use domain::calendar::calling_window::CallingWindow;
+use domain::campaign::admission::{CallPrices, Plan, Zones};
+use domain::campaign::numbers::CompactNumber;
+use domain::campaign::retry::RetryPolicy;
+use domain::campaign::{Schedule, State};
+use domain::{
+    AccountId, CampaignId, Disposition, MessageId, RecipientId, Rials, TariffId, Timestamp,
+};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// A campaign as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Campaign {
+    /// Its identity.
+    pub id: CampaignId,
+    /// Who pays.
+    pub account: AccountId,
+    /// What is played.
+    pub message: MessageId,
+    /// Where it stands.
+    pub state: State,
+    /// How it is called.
+    pub plan: Plan,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last started.
+    pub started_at: Option<Timestamp>,
+    /// What was fixed at its start: how long it plays and what a call holds.
+    pub snapshot: Snapshot,
+    /// Its recipients.
+    pub recipients: Zones,
+    /// How many of them have stepped into the line.
+    pub cursor: u32,
+    /// How many of these stand in line or are in a call.
+    pub open: u32,
+    /// How many wait to be called again.
+    pub retrying: u32,
+    /// What open calls hold.
+    pub held: Rials,
+    /// What was charged.
+    pub charged: Rials,
+}
+
+/// What a start fixes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The prices; `None` before the first start.
+    pub tariff: Option<TariffId>,
+    /// How long the message plays.
+    pub clip_ms: u32,
+    /// What a call holds in each zone.
+    pub holds: CallPrices,
+}
+
+/// A campaign to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCampaign {
+    /// Who pays.
+    pub account: AccountId,
+    /// What is played.
+    pub message: MessageId,
+    /// How it is called.
+    pub plan: Plan,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+impl Campaign {
+    /// How often its recipients are called.
+    pub fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            max_tries: self.plan.max_tries,
+            delay_ms: delay_ms(&self.plan),
+            ends_at: self.plan.schedule.ends_at,
+        }
+    }
+
+    /// How many recipients have not stepped into the line yet.
+    pub fn uncalled(&self) -> u32 {
+        self.recipients.total().saturating_sub(self.cursor)
+    }
+}
+
+/// The columns of a campaign, which [`campaign`] reads.
+macro_rules! select_campaign {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account_id, title, message_id, state, created_at_us, starts_at_us,
+                    ends_at_us, from_minute, to_minute, max_tries, retry_delay_ms, vote_at_us,
+                    record_ms, server_id, priority, max_cost_rials, started_at_us, tariff_id,
+                    clip_ms, internal_hold_rials, external_hold_rials, internal_total,
+                    external_total, cursor_n, open_count, retrying, held_rials, charged_rials
+             FROM campaign ",
+            $rest
+        )
+    };
+}
+
+/// Makes a campaign without recipients, as a draft.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] without such an account or message.
+pub async fn insert(tx: &mut Tx, new: &NewCampaign) -> Result<CampaignId> {
+    let sql = "INSERT INTO campaign (account_id, title, message_id, state, created_at_us,
+                                     starts_at_us, ends_at_us, from_minute, to_minute, max_tries,
+                                     retry_delay_ms, vote_at_us, record_ms, server_id, priority,
+                                     max_cost_rials, clip_ms, internal_hold_rials,
+                                     external_hold_rials, internal_total, external_total,
+                                     cursor_n, open_count, retrying, held_rials, charged_rials)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                       0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+               RETURNING id";
+    let plan = &new.plan;
+    let values = values![
+        new.account,
+        &plan.title,
+        new.message,
+        State::Draft.word(),
+        new.created_at,
+        plan.schedule.starts_at,
+        plan.schedule.ends_at,
+        u32::from(plan.schedule.daily.from_minute()),
+        u32::from(plan.schedule.daily.to_minute()),
+        plan.max_tries,
+        delay_ms(plan),
+        plan.vote.then_some(new.created_at),
+        plan.record_ms,
+        plan.server,
+        plan.priority,
+        plan.max_cost,
+    ];
+    tx.query_one(sql, values).await?.get("id")
+}
+
+/// The account's campaign `id`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find(
+    reads: &mut impl Queries,
+    account: AccountId,
+    id: CampaignId,
+) -> Result<Option<Campaign>> {
+    let sql = select_campaign!("WHERE id = $2 AND account_id = $1");
+    reads.query_opt(sql, values![account, id]).await?.as_ref().map(campaign).transpose()
+}
+
+/// Whose campaign `id` is, for nodes and the operator's tools.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn owner(reads: &mut impl Queries, id: CampaignId) -> Result<Option<AccountId>> {
+    let sql = "SELECT id, account_id FROM campaign WHERE id = $1";
+    let row = reads.query_opt(sql, values![id]).await?;
+    row.map(|row| row.get("account_id")).transpose()
+}
+
+/// Campaigns, the newest first: at most `limit` that are older than `before`, of one account or of
+/// all.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn list(
+    reads: &mut impl Queries,
+    account: Option<AccountId>,
+    before: Option<CampaignId>,
+    limit: u32,
+) -> Result<Vec<Campaign>> {
+    let before = before.unwrap_or(CampaignId(i64::MAX));
+    let rows = if let Some(account) = account {
+        let sql = select_campaign!("WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+        reads.query(sql, values![account, before, limit]).await?
+    } else {
+        let sql = select_campaign!("WHERE id < $1 ORDER BY id DESC LIMIT $2");
+        reads.query(sql, values![before, limit]).await?
+    };
+    rows.iter().map(campaign).collect()
+}
+
+/// Campaigns that a node has to look after: those that run, those that do not and still have
+/// recipients in line or calls, and those that are over and have recipients to be counted.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn at_work(reads: &mut impl Queries, limit: u32) -> Result<Vec<Campaign>> {
+    let sql = select_campaign!(
+        "WHERE state = 'running' OR open_count > 0
+               OR (retrying > 0 AND state IN ('finished', 'cancelled'))
+         ORDER BY id LIMIT $1"
+    );
+    reads.query(sql, values![limit]).await?.iter().map(campaign).collect()
+}
+
+/// When the first recipient of a campaign may be called again who waits for that.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn next_retry(reads: &mut impl Queries, id: CampaignId) -> Result<Option<Timestamp>> {
+    let sql = "SELECT due_at_us FROM recipient_retry WHERE campaign_id = $1
+               ORDER BY due_at_us LIMIT 1";
+    let row = reads.query_opt(sql, values![id]).await?;
+    row.map(|row| row.get("due_at_us")).transpose()
+}
+
+/// Locks the account and then its campaign until the transaction ends: what the account may spend,
+/// and the campaign. `None`: the account has no such campaign.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn lock(
+    tx: &mut Tx,
+    account: AccountId,
+    id: CampaignId,
+) -> Result<Option<(Rials, Campaign)>> {
+    let sql = "UPDATE account SET reserved_rials = reserved_rials WHERE id = $1
+               RETURNING id, balance_rials - reserved_rials AS available";
+    let Some(funds) = tx.query_opt(sql, values![account]).await? else { return Ok(None) };
+    let sql = "UPDATE campaign SET open_count = open_count WHERE id = $1 AND account_id = $2";
+    if tx.execute(sql, values![id, account]).await? == 0 {
+        return Ok(None);
+    }
+    let campaign = find(tx, account, id).await?;
+    Ok(Some(funds.get("available")?).zip(campaign))
+}
+
+/// Moves a campaign from one state to another. `false`: it is not in that state.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn set_state(tx: &mut Tx, id: CampaignId, from: State, to: State) -> Result<bool> {
+    let sql = "UPDATE campaign SET state = $3 WHERE id = $1 AND state = $2";
+    Ok(tx.execute(sql, values![id, from.word(), to.word()]).await? == 1)
+}
+
+/// Starts a campaign with a new snapshot and plan. `false`: it is not in the state `from`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] without such a tariff.
+pub async fn start(
+    tx: &mut Tx,
+    id: CampaignId,
+    from: State,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    at: Timestamp,
+) -> Result<bool> {
+    let sql = "UPDATE campaign
+               SET state = 'running', title = $3, starts_at_us = $4, ends_at_us = $5,
+                   from_minute = $6, to_minute = $7, max_tries = $8, retry_delay_ms = $9,
+                   server_id = $10, started_at_us = $11, tariff_id = $12, clip_ms = $13,
+                   internal_hold_rials = $14, external_hold_rials = $15, max_cost_rials = $16
+               WHERE id = $1 AND state = $2";
+    let values = values![
+        id,
+        from.word(),
+        &plan.title,
+        plan.schedule.starts_at,
+        plan.schedule.ends_at,
+        u32::from(plan.schedule.daily.from_minute()),
+        u32::from(plan.schedule.daily.to_minute()),
+        plan.max_tries,
+        delay_ms(plan),
+        plan.server,
+        at,
+        snapshot.tariff,
+        snapshot.clip_ms,
+        snapshot.holds.internal,
+        snapshot.holds.external,
+        plan.max_cost,
+    ];
+    Ok(tx.execute(sql, values).await? == 1)
+}
+
+/// How many recipients of a campaign ended, by disposition.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn results(
+    reads: &mut impl Queries,
+    id: CampaignId,
+) -> Result<BTreeMap<Disposition, u32>> {
+    let sql = "SELECT disposition, recipients FROM campaign_result WHERE campaign_id = $1";
+    let rows = reads.query(sql, values![id]).await?;
+    let result = |row: &Row| {
+        Ok((row.decode("disposition", Disposition::from_code)?, row.get("recipients")?))
+    };
+    rows.iter().map(result).collect()
+}
+
+/// The numbers of a campaign after its `after`-th one, in their order: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn numbers(
+    reads: &mut impl Queries,
+    id: CampaignId,
+    after: u32,
+    limit: u32,
+) -> Result<Vec<CompactNumber>> {
+    let sql = "SELECT id, number FROM recipient WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3";
+    let first = RecipientId { campaign: id, n: after }.pack();
+    let (_, last) = RecipientId::range(id);
+    let rows = reads.query(sql, values![first, last, limit]).await?;
+    rows.iter().map(|row| row.parse("number", CompactNumber::parse)).collect()
+}
+
+fn delay_ms(plan: &Plan) -> i64 {
+    i64::from(plan.minutes_between_tries) * 60_000
+}
+
+fn campaign(row: &Row) -> Result<Campaign> {
+    let minute = |column| row.decode(column, |minute| u16::try_from(minute).ok());
+    let from_minute = minute("from_minute")?;
+    let daily = |to| CallingWindow::new(from_minute, u16::try_from(to).ok()?);
+    let vote: Option<Timestamp> = row.get("vote_at_us")?;
+    let minutes = |ms: i64| u32::try_from(ms / 60_000).ok();
+    let plan = Plan {
+        title: row.get("title")?,
+        schedule: Schedule {
+            starts_at: row.get("starts_at_us")?,
+            ends_at: row.get("ends_at_us")?,
+            daily: row.decode("to_minute", daily)?,
+        },
+        max_tries: row.get("max_tries")?,
+        minutes_between_tries: row.decode("retry_delay_ms", minutes)?,
+        vote: vote.is_some(),
+        record_ms: row.get("record_ms")?,
+        server: row.get("server_id")?,
+        priority: row.get("priority")?,
+        max_cost: row.get("max_cost_rials")?,
+    };
+    let holds = CallPrices {
+        internal: row.get("internal_hold_rials")?,
+        external: row.get("external_hold_rials")?,
+    };
+    let (tariff, clip_ms) = (row.get("tariff_id")?, row.get("clip_ms")?);
+    Ok(Campaign {
+        id: row.get("id")?,
+        account: row.get("account_id")?,
+        message: row.get("message_id")?,
+        state: row.parse("state", State::from_word)?,
+        plan,
+        created_at: row.get("created_at_us")?,
+        started_at: row.get("started_at_us")?,
+        snapshot: Snapshot { tariff, clip_ms, holds },
+        recipients: Zones {
+            internal: row.get("internal_total")?,
+            external: row.get("external_total")?,
+        },
+        cursor: row.get("cursor_n")?,
+        open: row.get("open_count")?,
+        retrying: row.get("retrying")?,
+        held: row.get("held_rials")?,
+        charged: row.get("charged_rials")?,
+    })
+}

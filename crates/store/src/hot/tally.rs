@@ -1,0 +1,287 @@
+//! Tally: what ended calls mean to their campaigns, counted in the commit that ends them. So the
+//! counts of a campaign are those of its rows at any moment.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use deadpool_postgres::Transaction;
+use domain::campaign::State;
+use domain::campaign::retry::{RetryPolicy, Tried};
+use domain::{CampaignId, Disposition, RecipientId, Rials, Timestamp};
+use rusqlite::Connection;
+
+use super::Answer;
+use crate::value::values;
+use crate::{Result, sqlite};
+
+/// A call of a campaign that ended.
+pub(super) struct End {
+    /// Whose call it was, packed.
+    pub(super) recipient: i64,
+    /// The how many-th.
+    pub(super) try_n: i64,
+    pub(super) disposition: Disposition,
+    pub(super) ended_at: Timestamp,
+    pub(super) hold: Rials,
+    pub(super) charge: Rials,
+}
+
+/// What decides whether a recipient is called again.
+struct Rules {
+    state: State,
+    policy: RetryPolicy,
+}
+
+/// What the ends of a batch change.
+#[derive(Default)]
+struct Changes {
+    /// (campaign, disposition) → recipients that were called for the last time.
+    results: BTreeMap<(i64, i64), i64>,
+    again: Vec<Again>,
+    campaigns: BTreeMap<i64, Sums>,
+}
+
+/// A recipient that is called again.
+struct Again {
+    recipient: i64,
+    campaign: i64,
+    due_at: i64,
+    try_n: i64,
+    disposition: i64,
+}
+
+#[derive(Default)]
+struct Sums {
+    ended: i64,
+    again: i64,
+    hold: i64,
+    charge: i64,
+}
+
+impl End {
+    fn campaign(&self) -> i64 {
+        RecipientId::unpack(self.recipient).campaign.0
+    }
+}
+
+impl Changes {
+    /// Decides about each end. `tried` counts all that has ended for a recipient.
+    fn of(ends: &[End], rules: &BTreeMap<i64, Rules>, tried: &BTreeMap<i64, Tried>) -> Self {
+        let mut changes = Self::default();
+        for end in ends {
+            let campaign = end.campaign();
+            let Some(rules) = rules.get(&campaign) else { continue };
+            let tried = tried.get(&end.recipient).copied().unwrap_or_default();
+            let again_at = rules.policy.again_at(end.disposition, tried, end.ended_at);
+            let sums = changes.campaigns.entry(campaign).or_default();
+            sums.ended += 1;
+            sums.hold = sums.hold.saturating_add(end.hold.0);
+            sums.charge = sums.charge.saturating_add(end.charge.0);
+            if let Some(at) = again_at.filter(|_| !rules.state.is_over()) {
+                sums.again += 1;
+                changes.again.push(Again {
+                    recipient: end.recipient,
+                    campaign,
+                    due_at: at.0,
+                    try_n: end.try_n + 1,
+                    disposition: end.disposition.code(),
+                });
+            } else {
+                let key = (campaign, end.disposition.code());
+                *changes.results.entry(key).or_default() += 1;
+            }
+        }
+        changes
+    }
+}
+
+/// Counts the ends of a batch; their outcomes are written already.
+pub(super) fn on_sqlite(connection: &Connection, ends: &[End]) -> Result<()> {
+    let (mut rules, mut tried) = (BTreeMap::new(), BTreeMap::new());
+    for end in ends {
+        let campaign = end.campaign();
+        if let Entry::Vacant(unknown) = rules.entry(campaign) {
+            unknown.insert(rules_on_sqlite(connection, CampaignId(campaign))?);
+        }
+        let sql = "SELECT o.disposition AS disposition, o.cause AS cause
+                   FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
+                   WHERE q.recipient_id = $1 AND o.disposition IS NOT NULL";
+        let mut sum = Tried::default();
+        for row in sqlite::query(connection, sql, values![end.recipient])? {
+            let cause: String = row.get("cause")?;
+            sum = sum.and(row.decode("disposition", Disposition::from_code)?, &cause);
+        }
+        tried.insert(end.recipient, sum);
+    }
+    let changes = Changes::of(ends, &rules, &tried);
+    for again in &changes.again {
+        let sql = "INSERT INTO recipient_retry (recipient_id, campaign_id, due_at_us, try_n,
+                                                disposition)
+                   VALUES ($1, $2, $3, $4, $5)";
+        let Again { recipient, campaign, due_at, try_n, disposition } = *again;
+        let values = values![recipient, campaign, due_at, try_n, disposition];
+        sqlite::execute(connection, sql, values)?;
+    }
+    for ((campaign, disposition), recipients) in changes.results {
+        let sql = "INSERT INTO campaign_result (campaign_id, disposition, recipients)
+                   VALUES ($1, $2, $3)
+                   ON CONFLICT (campaign_id, disposition)
+                   DO UPDATE SET recipients = campaign_result.recipients + excluded.recipients";
+        sqlite::execute(connection, sql, values![campaign, disposition, recipients])?;
+    }
+    for (campaign, sums) in changes.campaigns {
+        let sql = "UPDATE campaign SET open_count = open_count - $2, retrying = retrying + $3,
+                                       held_rials = held_rials - $4,
+                                       charged_rials = charged_rials + $5
+                   WHERE id = $1";
+        let values = values![campaign, sums.ended, sums.again, sums.hold, sums.charge];
+        sqlite::execute(connection, sql, values)?;
+    }
+    Ok(())
+}
+
+fn rules_on_sqlite(connection: &Connection, campaign: CampaignId) -> Result<Rules> {
+    let sql = "SELECT id, state, max_tries, retry_delay_ms, ends_at_us FROM campaign WHERE id = $1";
+    let rows = sqlite::query(connection, sql, values![campaign])?;
+    let row = rows.first().ok_or_else(|| missing(campaign))?;
+    let policy = RetryPolicy {
+        max_tries: row.get("max_tries")?,
+        delay_ms: row.get("retry_delay_ms")?,
+        ends_at: row.get("ends_at_us")?,
+    };
+    Ok(Rules { state: row.parse("state", State::from_word)?, policy })
+}
+
+/// A call of a campaign that is not there.
+fn missing(campaign: CampaignId) -> crate::Error {
+    crate::Error::Corrupt {
+        table: String::from("campaign"),
+        column: String::from("id"),
+        id: campaign.0,
+    }
+}
+
+/// Counts those of the attempts (send, n) that were of a campaign; their outcomes are written
+/// already, and their accounts are locked.
+pub(super) async fn on_postgres(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> Answer<()> {
+    let ends = ends(tx, ended).await?;
+    if ends.is_empty() {
+        return Ok(());
+    }
+    let rules = rules(tx, &ends).await?;
+    let tried = tried(tx, &ends).await?;
+    let changes = Changes::of(&ends, &rules, &tried);
+    insert_again(tx, &changes.again).await?;
+    add_results(tx, &changes.results).await?;
+    let column =
+        |of: fn(&Sums) -> i64| -> Vec<i64> { changes.campaigns.values().map(of).collect() };
+    let campaigns: Vec<i64> = changes.campaigns.keys().copied().collect();
+    let sql = "UPDATE campaign
+               SET open_count = open_count - s.ended, retrying = retrying + s.again,
+                   held_rials = held_rials - s.hold_rials,
+                   charged_rials = charged_rials + s.charge_rials
+               FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[])
+                    AS s (campaign_id, ended, again, hold_rials, charge_rials)
+               WHERE id = s.campaign_id";
+    let statement = tx.prepare_cached(sql).await?;
+    let (ended, again) = (column(|sums| sums.ended), column(|sums| sums.again));
+    let (holds, charges) = (column(|sums| sums.hold), column(|sums| sums.charge));
+    tx.execute(&statement, &[&campaigns, &ended, &again, &holds, &charges]).await.map(drop)
+}
+
+async fn ends(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> Answer<Vec<End>> {
+    let (sends, numbers): (Vec<i64>, Vec<i64>) = ended.iter().copied().unzip();
+    let sql = "SELECT q.recipient_id, q.try_n, o.disposition, o.ended_at_us, q.hold_rials,
+                      o.charge_rials
+               FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS e (quick_send_id, n)
+               JOIN quick_send q ON q.id = e.quick_send_id AND q.recipient_id IS NOT NULL
+               JOIN outcome o ON o.quick_send_id = e.quick_send_id AND o.n = e.n
+               WHERE o.disposition IS NOT NULL
+               ORDER BY q.id";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[&sends, &numbers]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(End {
+                recipient: row.try_get(0)?,
+                try_n: row.try_get(1)?,
+                disposition: disposition(row.try_get(2)?),
+                ended_at: Timestamp(row.try_get(3)?),
+                hold: Rials(row.try_get(4)?),
+                charge: Rials(row.try_get(5)?),
+            })
+        })
+        .collect()
+}
+
+/// A code that this program wrote.
+fn disposition(code: i64) -> Disposition {
+    Disposition::from_code(code).expect("outcomes have the codes of dispositions")
+}
+
+/// The campaigns' rules, locked in the order that all verbs keep.
+async fn rules(tx: &Transaction<'_>, ends: &[End]) -> Answer<BTreeMap<i64, Rules>> {
+    let campaigns: Vec<i64> = ends.iter().map(End::campaign).collect();
+    let sql = "SELECT id, state, max_tries, retry_delay_ms, ends_at_us FROM campaign
+               WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
+    let statement = tx.prepare_cached(sql).await?;
+    let rows = tx.query(&statement, &[&campaigns]).await?;
+    rows.iter()
+        .map(|row| {
+            let tries: i64 = row.try_get(2)?;
+            let policy = RetryPolicy {
+                max_tries: u32::try_from(tries).unwrap_or(1),
+                delay_ms: row.try_get(3)?,
+                ends_at: Timestamp(row.try_get(4)?),
+            };
+            let state = State::from_word(row.try_get(1)?).expect("campaigns have a state's word");
+            Ok((row.try_get(0)?, Rules { state, policy }))
+        })
+        .collect()
+}
+
+async fn tried(tx: &Transaction<'_>, ends: &[End]) -> Answer<BTreeMap<i64, Tried>> {
+    let recipients: Vec<i64> = ends.iter().map(|end| end.recipient).collect();
+    let sql = "SELECT q.recipient_id, o.disposition, o.cause
+               FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
+               WHERE q.recipient_id = ANY($1) AND o.disposition IS NOT NULL";
+    let statement = tx.prepare_cached(sql).await?;
+    let mut tried: BTreeMap<i64, Tried> = BTreeMap::new();
+    for row in tx.query(&statement, &[&recipients]).await? {
+        let sum = tried.entry(row.try_get(0)?).or_default();
+        *sum = sum.and(disposition(row.try_get(1)?), row.try_get(2)?);
+    }
+    Ok(tried)
+}
+
+async fn insert_again(tx: &Transaction<'_>, again: &[Again]) -> Answer<()> {
+    if again.is_empty() {
+        return Ok(());
+    }
+    let column = |of: fn(&Again) -> i64| -> Vec<i64> { again.iter().map(of).collect() };
+    let sql = "INSERT INTO recipient_retry (recipient_id, campaign_id, due_at_us, try_n,
+                                            disposition)
+               SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
+                                    $5::BIGINT[])";
+    let statement = tx.prepare_cached(sql).await?;
+    let (recipients, campaigns) = (column(|one| one.recipient), column(|one| one.campaign));
+    let (dues, tries) = (column(|one| one.due_at), column(|one| one.try_n));
+    let dispositions = column(|one| one.disposition);
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+        [&recipients, &campaigns, &dues, &tries, &dispositions];
+    tx.execute(&statement, &values).await.map(drop)
+}
+
+async fn add_results(tx: &Transaction<'_>, results: &BTreeMap<(i64, i64), i64>) -> Answer<()> {
+    if results.is_empty() {
+        return Ok(());
+    }
+    let (campaigns, dispositions): (Vec<i64>, Vec<i64>) = results.keys().copied().unzip();
+    let counts: Vec<i64> = results.values().copied().collect();
+    let sql = "INSERT INTO campaign_result (campaign_id, disposition, recipients)
+               SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[])
+               ON CONFLICT (campaign_id, disposition)
+               DO UPDATE SET recipients = campaign_result.recipients + excluded.recipients";
+    let statement = tx.prepare_cached(sql).await?;
+    tx.execute(&statement, &[&campaigns, &dispositions, &counts]).await.map(drop)
+}

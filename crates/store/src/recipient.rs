@@ -1,0 +1,138 @@
+//! The recipients of campaigns, one by one, as their owner sees them.
+
+use domain::{
+    AccountId, CampaignId, Disposition, QuickSendId, RecipientId, Rials, Timestamp, Zone,
+};
+
+use crate::value::values;
+use crate::{Queries, Result, Row};
+
+/// A recipient and what became of it so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipient {
+    /// Its identity.
+    pub id: RecipientId,
+    /// Its number, national form.
+    pub number: String,
+    /// Its price zone.
+    pub zone: Zone,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Its last call, or the one that waits.
+    pub send: Option<QuickSendId>,
+    /// Calls that were made.
+    pub tries: u32,
+    /// What they cost.
+    pub charge: Rials,
+    /// What was heard of the last one.
+    pub heard_ms: u32,
+    /// The first key pressed in it.
+    pub vote: Option<u8>,
+    /// When it began.
+    pub called_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Where a recipient stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Was not in line yet.
+    Uncalled,
+    /// Stands in line.
+    InLine,
+    /// Is in a call.
+    Calling,
+    /// Waits to be called again.
+    Retrying {
+        /// From when on.
+        due_at: Timestamp,
+    },
+    /// Was called for the last time.
+    Ended(Disposition),
+}
+
+/// The recipients of the account's campaign after the `after`-th one: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn page(
+    reads: &mut impl Queries,
+    account: AccountId,
+    campaign: CampaignId,
+    after: u32,
+    limit: u32,
+) -> Result<Vec<Recipient>> {
+    let sql = "SELECT r.id AS id, r.number AS number, r.zone AS zone, q.id AS send,
+                      y.due_at_us AS due_at_us, w.quick_send_id AS waiting,
+                      a.quick_send_id AS open, a.started_at_us AS open_started_at_us,
+                      o.disposition AS disposition, o.heard_ms AS heard_ms, o.vote AS vote,
+                      o.started_at_us AS started_at_us, o.ended_at_us AS ended_at_us,
+                      (SELECT COUNT(*) FROM quick_send s JOIN outcome e ON e.quick_send_id = s.id
+                       WHERE s.recipient_id = r.id AND e.disposition IS NOT NULL
+                         AND e.n > 0) AS tries,
+                      (SELECT CAST(SUM(e.charge_rials) AS BIGINT)
+                       FROM quick_send s JOIN outcome e ON e.quick_send_id = s.id
+                       WHERE s.recipient_id = r.id) AS charge_rials
+               FROM recipient r
+               JOIN campaign c ON c.id = $2
+               LEFT JOIN quick_send q ON q.recipient_id = r.id AND q.try_n = (
+                   SELECT MAX(s.try_n) FROM quick_send s WHERE s.recipient_id = r.id)
+               LEFT JOIN recipient_retry y ON y.recipient_id = r.id
+               LEFT JOIN ready w ON w.quick_send_id = q.id
+               LEFT JOIN attempt a ON a.quick_send_id = q.id
+               LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
+               WHERE r.id > $3 AND r.id <= $4 AND c.account_id = $1
+               ORDER BY r.id LIMIT $5";
+    let first = RecipientId { campaign, n: after }.pack();
+    let (_, last) = RecipientId::range(campaign);
+    let rows = reads.query(sql, values![account, campaign, first, last, limit]).await?;
+    rows.iter().map(recipient).collect()
+}
+
+/// The stored number of a recipient's price zone.
+pub(crate) fn zone_to_code(zone: Zone) -> i64 {
+    match zone {
+        Zone::Internal => 0,
+        Zone::External => 1,
+    }
+}
+
+fn zone_from_code(code: i64) -> Option<Zone> {
+    [Zone::Internal, Zone::External].into_iter().find(|zone| zone_to_code(*zone) == code)
+}
+
+fn recipient(row: &Row) -> Result<Recipient> {
+    let vote: Option<i64> = row.get("vote")?;
+    let started_at: Option<Timestamp> = row.get("started_at_us")?;
+    let open_started_at: Option<Timestamp> = row.get("open_started_at_us")?;
+    Ok(Recipient {
+        id: RecipientId::unpack(row.get("id")?),
+        number: row.get("number")?,
+        zone: row.decode("zone", zone_from_code)?,
+        standing: standing(row)?,
+        send: row.get("send")?,
+        tries: row.get("tries")?,
+        charge: row.get::<Option<Rials>>("charge_rials")?.unwrap_or(Rials::ZERO),
+        heard_ms: row.get::<Option<u32>>("heard_ms")?.unwrap_or(0),
+        vote: vote.and_then(|vote| u8::try_from(vote).ok()),
+        called_at: started_at.or(open_started_at),
+        ended_at: row.get("ended_at_us")?,
+    })
+}
+
+fn standing(row: &Row) -> Result<Standing> {
+    if let Some(due_at) = row.get("due_at_us")? {
+        return Ok(Standing::Retrying { due_at });
+    }
+    if row.get::<Option<i64>>("open")?.is_some() {
+        return Ok(Standing::Calling);
+    }
+    if row.get::<Option<i64>>("waiting")?.is_some() {
+        return Ok(Standing::InLine);
+    }
+    if row.get::<Option<i64>>("disposition")?.is_some() {
+        return Ok(Standing::Ended(row.decode("disposition", Disposition::from_code)?));
+    }
+    Ok(Standing::Uncalled)
+}
