@@ -31,9 +31,9 @@ use crate::refusals::Refusals;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands taken in one step, for the same reason as `SIP_PER_STEP`.
-const COMMANDS_PER_STEP: usize = 256;
-/// SIP datagrams taken in one step, so that a flood cannot starve the audio.
-const SIP_PER_STEP: usize = 256;
+const COMMANDS_PER_STEP: usize = 64;
+/// SIP datagrams taken in one step, so that a flood cannot starve the audio: about a millisecond.
+const SIP_PER_STEP: usize = 64;
 /// How long datagrams may gather on the SIP socket once some were read, as a network card gathers
 /// before it interrupts. The first one after a pause is read at once; under load each wake-up,
 /// dearer than the message itself, then serves many (docs/decisions/0032-fewer-wake-ups.md).
@@ -193,18 +193,20 @@ impl Worker {
     pub(super) fn run(mut self) {
         loop {
             let now = clock::instant();
+            self.take_refused(now);
+            // Then sound: what is due has left before anything else is looked at.
+            if self.engine.0.next_timeout().is_some_and(|due| due <= now) {
+                self.engine.handle(now, Input::Timeout, &mut self.out);
+                self.flush(now);
+            }
             if !self.take_commands(now) {
                 self.report_at = Some(now);
                 self.report(now);
                 self.publish_counters();
                 return;
             }
-            self.take_refused(now);
             self.take_sip(now);
             self.take_rtp(now);
-            if self.engine.0.next_timeout().is_some_and(|due| due <= now) {
-                self.engine.handle(now, Input::Timeout, &mut self.out);
-            }
             self.flush(now);
             self.report(now);
             self.publish(now);
