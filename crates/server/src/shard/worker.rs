@@ -71,7 +71,7 @@ impl Guarded {
     }
 }
 
-/// An RTP socket, when it was last read, and whether sound is kept from it.
+/// An RTP socket, when it was to be read the last time, and whether sound is kept from it.
 struct RtpSocket {
     socket: UdpSocket,
     read_at: Instant,
@@ -79,6 +79,14 @@ struct RtpSocket {
 }
 
 impl RtpSocket {
+    /// Notes that it is read, on a grid of its own: ports that were all read in one step would hold
+    /// up the packets that are due meanwhile.
+    fn was_read(&mut self, now: Instant) {
+        let passed = (now + RTP_EARLY).saturating_duration_since(self.read_at).as_micros();
+        let periods = u32::try_from(passed / RTP_UNREAD.as_micros()).unwrap_or(u32::MAX);
+        self.read_at += RTP_UNREAD.saturating_mul(periods);
+    }
+
     /// Lets sound come, or not. A kernel that will not filter costs time, and nothing else.
     fn ignore_sound(&mut self, ignore: bool) {
         if ignore == self.ignores_sound {
@@ -156,10 +164,11 @@ impl Worker {
         if let Some(tls) = parts.tls {
             engine.reach(Transport::Tls, tls);
         }
-        let rtp = parts.rtp.into_iter().map(|socket| RtpSocket {
-            socket,
-            read_at: now,
-            ignores_sound: false,
+        // Their turns are spread over a packet's time.
+        let turns = u32::try_from(parts.rtp.len()).unwrap_or(u32::MAX).max(1);
+        let rtp = (0..).zip(parts.rtp).map(|(turn, socket)| {
+            let read_at = now + RTP_UNREAD * turn / turns;
+            RtpSocket { socket, read_at, ignores_sound: false }
         });
         Self {
             engine: Guarded(engine),
@@ -303,7 +312,7 @@ impl Worker {
             if now + RTP_EARLY < rtp.read_at + pause {
                 continue;
             }
-            rtp.read_at = now;
+            rtp.was_read(now);
             rtp.ignore_sound(self.ignore_sound && engine.0.listeners_on_port(slot) == 0);
             self.receiver.drain(&rtp.socket, RTP_PER_STEP, |source, bytes| {
                 engine.handle(now, Input::Rtp { slot, source, bytes }, out);
