@@ -13,28 +13,25 @@ use crate::io::{AbandonedCall, CallKey, CallSpec, Target, TrunkCheck};
 const MAX_CALL_ID_BYTES: usize = 128;
 
 /// Where a call goes, as its INVITE says it.
-#[derive(Debug, Clone)]
-pub(crate) struct Destination {
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Destination<'a> {
     pub(crate) address: SocketAddr,
-    pub(crate) request_uri: String,
-    pub(crate) to: String,
+    pub(crate) request_uri: &'a str,
+    pub(crate) to: &'a str,
     /// Everything goes to `address`, whatever the peer's Contact says.
     pub(crate) symmetric: bool,
 }
 
-impl Destination {
-    pub(crate) fn of(target: &Target) -> Self {
+impl<'a> Destination<'a> {
+    pub(crate) fn of(target: &'a Target) -> Self {
         match target {
-            Target::Address { address, request_uri, to } => Self {
-                address: *address,
-                request_uri: request_uri.clone(),
-                to: to.clone(),
-                symmetric: false,
-            },
+            Target::Address { address, request_uri, to } => {
+                Self { address: *address, request_uri, to, symmetric: false }
+            }
             Target::Phone { address, contact_uri } => Self {
                 address: *address,
-                request_uri: contact_uri.clone(),
-                to: contact_uri.clone(),
+                request_uri: contact_uri,
+                to: contact_uri,
                 symmetric: true,
             },
         }
@@ -62,12 +59,12 @@ impl Addresses {
 pub(crate) fn invite(
     secret: &[u8; 32],
     spec: &CallSpec,
-    destination: &Destination,
+    destination: &Destination<'_>,
     offer: Vec<u8>,
 ) -> Option<Invite> {
     let call_id = usable_call_id(&spec.call_id)?;
     let Addresses { request_uri, from, to } =
-        Addresses::parse(&destination.request_uri, &spec.from_uri, &destination.to)?;
+        Addresses::parse(destination.request_uri, &spec.from_uri, destination.to)?;
     let (tag, branch) = derive::sip_tokens(secret, spec.call);
     Some(Invite {
         destination: destination.address,
@@ -94,7 +91,7 @@ pub(crate) fn abandoned(secret: &[u8; 32], abandoned: AbandonedCall) -> Option<A
     }
     let destination = Destination::of(&abandoned.target);
     let Addresses { request_uri, from, to } =
-        Addresses::parse(&destination.request_uri, &abandoned.from_uri, &destination.to)?;
+        Addresses::parse(destination.request_uri, &abandoned.from_uri, destination.to)?;
     let (local_tag, branch) = derive::sip_tokens(secret, CallKey(token));
     let stage = Stage::Calling {
         destination: destination.address,

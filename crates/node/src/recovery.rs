@@ -140,7 +140,7 @@ impl Node {
                 Remedy::Abandon { dialog, ended } => {
                     if unrecorded {
                         let recorded = RecordedCall { call, phase: Phase::Dialled };
-                        recorder.adopt(recorded).map_err(recorder_failed)?;
+                        recorder.adopt(&recorded).map_err(recorder_failed)?;
                     }
                     self.app.live().set(open.attempt.quick_send, shown);
                     self.stats.recovered += 1;

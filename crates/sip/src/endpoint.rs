@@ -8,6 +8,7 @@ mod abandon;
 mod callee;
 mod caller;
 mod change;
+mod clients;
 mod command;
 mod compose;
 mod counters;
@@ -34,6 +35,7 @@ pub use counters::Counters;
 pub use event::{Event, Failure, Outputs, Party, Transmit};
 pub use trace::{Sign, Signal, Timer, Trace, TracedMethod};
 
+use clients::Clients;
 use compose::Composer;
 use leg::{Leg, State, Why};
 use request::Pending;
@@ -109,9 +111,9 @@ pub struct Endpoint {
     counters: Counters,
     tokens: Tokens,
     timers: Timers<Due>,
-    clients: BTreeMap<Key, Box<ClientTransaction>>,
-    servers: BTreeMap<Key, ServerTransaction>,
-    // What is large is boxed: a node of these maps has room for twice of what it mostly holds.
+    clients: Clients,
+    // Boxed, since trees move what they hold.
+    servers: BTreeMap<Key, Box<ServerTransaction>>,
     legs: BTreeMap<LegId, Box<Leg>>,
     /// Call-ID and our tag to leg.
     dialogs: BTreeMap<Key, LegId>,
@@ -132,7 +134,7 @@ impl Endpoint {
             counters: Counters::default(),
             tokens: Tokens::new(&config.secret),
             timers: Timers::default(),
-            clients: BTreeMap::new(),
+            clients: Clients::default(),
             servers: BTreeMap::new(),
             legs: BTreeMap::new(),
             dialogs: BTreeMap::new(),
@@ -158,7 +160,7 @@ impl Endpoint {
 
     /// The URI at which peers reach us over a transport, as it stands in Contact.
     pub fn own_uri(&self, user: &str, transport: Transport) -> Uri {
-        Uri::at(user, Hop { transport, address: self.composer.reached_at(transport) })
+        Uri::at(user, self.composer.own_hop(transport))
     }
 
     /// Takes one datagram. Whatever is wrong with it is counted, never an error.
@@ -208,7 +210,7 @@ impl Endpoint {
         let via = Via::parse(vias.next()?).ok()?;
         let key = self.client_key(via.branch(), cseq.method.as_bytes());
         // A response with more than one Via was meant for somebody else (§8.1.3.3).
-        let found = self.clients.get(&key).filter(|transaction| {
+        let found = self.clients.get(key).filter(|transaction| {
             vias.next().is_none()
                 && *transaction.branch == *via.branch()
                 && transaction.cseq == cseq.number
@@ -227,7 +229,7 @@ impl Endpoint {
 
     fn response_heard(&mut self, now: Instant, source: Hop, response: Response, out: &mut Outputs) {
         let Some(key) = self.answered_by(source, &response) else { return };
-        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        let Some(transaction) = self.clients.get_mut(key) else { return };
         let heard = transaction.machine.heard(now, response.code);
         let owner = transaction.owner;
         let traced = transaction.traced(Party::Peer, response.code);

@@ -161,7 +161,7 @@ fn an_answer_in_the_ack_is_understood() {
     let out = send(&mut world, &request("INVITE", "09990000200", 1, 1, "", ""));
     let (head, offer) = last(&out);
     let offer = Description::parse(offer.as_bytes()).unwrap();
-    assert_eq!(offer.media[0].formats, ["8", "0", "101"]);
+    assert_eq!(offer.media[0].formats, "8 0 101");
     world.run_until_ms(100);
     assert!(world.received.is_empty(), "nobody has said where to");
     let tag = to_tag(&head);

@@ -111,8 +111,8 @@ pub struct Media {
     pub port: u16,
     /// `RTP/AVP`, `udptl`, …
     pub protocol: String,
-    /// The format list as written.
-    pub formats: Vec<String>,
+    /// The format list, with one space between two.
+    pub formats: String,
     /// Its own `c=` line.
     pub connection: Option<Connection>,
     /// Its own direction.

@@ -154,7 +154,7 @@ fn protection(local: &Local, media: &Media) -> Result<Option<Protection>, Refusa
 fn agree(local: &Local, description: &Description, media: &Media) -> Result<Negotiated, Refusal> {
     let (payload_type, codec) = media
         .formats
-        .iter()
+        .split(' ')
         .filter_map(|format| format.parse().ok())
         .find_map(|payload_type| {
             let codec = codec_of(media, payload_type)?;
@@ -205,7 +205,8 @@ fn codec_of(media: &Media, payload_type: u8) -> Option<Codec> {
 /// The payload type of telephone-event at our clock rate, if it is in the format list.
 fn telephone_event_of(media: &Media) -> Option<u8> {
     media.maps.iter().find_map(|map| {
-        let listed = || media.formats.iter().any(|format| format.parse() == Ok(map.payload_type));
+        let listed =
+            || media.formats.split(' ').any(|format| format.parse() == Ok(map.payload_type));
         let known = map.clock_rate_hz == SAMPLE_RATE_HZ
             && map.encoding.eq_ignore_ascii_case("telephone-event");
         (known && listed()).then_some(map.payload_type)

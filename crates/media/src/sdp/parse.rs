@@ -144,9 +144,15 @@ fn parse_media(value: &str) -> Result<Media, Malformed> {
     let (kind, port, protocol) = (word()?.to_owned(), word()?, word()?.to_owned());
     let port = port.split('/').next().and_then(|port| port.parse().ok());
     let port = port.ok_or(Malformed::MediaLine)?;
-    let formats: Vec<String> = words.take(MAX_FORMATS + 1).map(str::to_owned).collect();
-    if formats.len() > MAX_FORMATS {
-        return Err(Malformed::TooLarge);
+    let mut formats = String::with_capacity(value.len());
+    for (count, format) in words.enumerate() {
+        if count >= MAX_FORMATS {
+            return Err(Malformed::TooLarge);
+        }
+        if count > 0 {
+            formats.push(' ');
+        }
+        formats.push_str(format);
     }
     Ok(Media { kind, port, protocol, formats, ..Media::default() })
 }

@@ -103,8 +103,7 @@ impl Local {
 
 /// A refused line of an answer: the offered one with port 0 (RFC 3264 §6).
 pub(super) fn print_refused(out: &mut String, media: &Media) {
-    let formats = media.formats.join(" ");
-    line(out, format_args!("m={} 0 {} {formats}", media.kind, media.protocol));
+    line(out, format_args!("m={} 0 {} {}", media.kind, media.protocol, media.formats));
 }
 
 fn family(address: IpAddr) -> (&'static str, IpAddr) {

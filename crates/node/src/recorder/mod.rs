@@ -13,13 +13,16 @@ mod outcome;
 mod slot;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use app::dialing::NodeStamp;
-use engine::{CallKey, Cause, Event, Keys, Ladder, Outcome, Refusal, RtpSummary, Timeline};
+use engine::{
+    CallKey, Cause, DialogSnapshot, Event, Keys, Ladder, Outcome, Refusal, RtpSummary, Timeline,
+};
 
 pub use slot::{Phase, RecordedCall, SLOT_BYTES, SlotImage};
 
-use slot::Reading;
+use slot::{Reading, Written};
 
 use crate::shard::shard_of;
 
@@ -66,8 +69,6 @@ pub struct Recorder<F> {
     slots: u32,
     /// Slots that may be written to, the next one last. Slot 0 is the header.
     free: Vec<u32>,
-    /// The calls that the present step changed.
-    changed: Vec<CallKey>,
     /// What was found when it was opened, until the node takes it.
     found: Vec<RecordedCall>,
     write_errors: u64,
@@ -77,7 +78,61 @@ pub struct Recorder<F> {
 struct Place {
     slot: u32,
     /// What the file holds, except that a failed write is behind.
-    phase: Phase,
+    stage: Stage,
+}
+
+/// How far a live call came; of one that is over, the file alone knows how it ended.
+#[derive(Debug)]
+enum Stage {
+    Dialled,
+    Ringing,
+    Answered { dialog: Option<Arc<DialogSnapshot>>, heard_ms: u32 },
+    Ended,
+}
+
+impl From<&Phase> for Stage {
+    fn from(phase: &Phase) -> Self {
+        match phase {
+            Phase::Dialled => Self::Dialled,
+            Phase::Ringing => Self::Ringing,
+            Phase::Answered { dialog, heard_ms } => {
+                Self::Answered { dialog: dialog.clone(), heard_ms: *heard_ms }
+            }
+            Phase::Ended(_) => Self::Ended,
+        }
+    }
+}
+
+impl Stage {
+    /// The stage that an event leads to, or `None` when it changes nothing worth a write.
+    fn after(&self, event: &Event) -> Option<Self> {
+        match (self, event) {
+            (Self::Ended, _) => None,
+            (_, Event::Ended { .. }) => Some(Self::Ended),
+            (Self::Dialled, Event::Ringing { .. } | Event::EarlyMedia { .. }) => {
+                Some(Self::Ringing)
+            }
+            (Self::Dialled | Self::Ringing, Event::Answered { dialog, .. }) => {
+                Some(Self::Answered { dialog: Some(Arc::clone(dialog)), heard_ms: 0 })
+            }
+            (Self::Answered { dialog, .. }, Event::Progress { heard_ms, .. }) => {
+                Some(Self::Answered { dialog: dialog.clone(), heard_ms: *heard_ms })
+            }
+            _ => None,
+        }
+    }
+
+    /// As it is written; the end of a call is written from its outcome.
+    fn written(&self) -> Option<Written<'_>> {
+        Some(match self {
+            Self::Dialled => Written::Dialled,
+            Self::Ringing => Written::Ringing,
+            Self::Answered { dialog, heard_ms } => {
+                Written::Answered { dialog: dialog.as_deref(), heard_ms: *heard_ms }
+            }
+            Self::Ended => return None,
+        })
+    }
 }
 
 /// The longest origin that is kept, in characters of up to four bytes.
@@ -102,7 +157,6 @@ impl<F: SlotFile> Recorder<F> {
             live: BTreeMap::new(),
             slots,
             free: Vec::new(),
-            changed: Vec::new(),
             found: Vec::new(),
             write_errors: 0,
         };
@@ -121,7 +175,8 @@ impl<F: SlotFile> Recorder<F> {
             Reading::Call(recorded) => {
                 taken.insert(slot);
                 self.slots = self.slots.max(slot);
-                self.live.insert(recorded.call, Place { slot, phase: recorded.phase.clone() });
+                self.live
+                    .insert(recorded.call, Place { slot, stage: Stage::from(&recorded.phase) });
                 self.found.push(*recorded);
             }
         }
@@ -134,7 +189,7 @@ impl<F: SlotFile> Recorder<F> {
     /// The end of the call, refused because it could not be written down.
     pub fn open(&mut self, call: CallKey, clip_ms: u32) -> Result<(), Event> {
         let recorded = RecordedCall { call, phase: Phase::Dialled };
-        if self.live.contains_key(&call) || self.adopt(recorded).is_ok() {
+        if self.live.contains_key(&call) || self.adopt(&recorded).is_ok() {
             return Ok(());
         }
         Err(Event::Ended { call, outcome: Box::new(refused(clip_ms)) })
@@ -143,19 +198,25 @@ impl<F: SlotFile> Recorder<F> {
     /// Writes down what happened in a step, once for each call. To be called before the datagrams
     /// of the step are sent. Events of calls without a slot are ignored.
     pub fn note<'a>(&mut self, events: impl IntoIterator<Item = &'a Event>) {
+        let mut changed: BTreeMap<CallKey, Option<&Outcome>> = BTreeMap::new();
         for event in events {
             let Some(call) = call_of(event) else { continue };
             let Some(place) = self.live.get_mut(&call) else { continue };
-            if let Some(phase) = next_phase(&place.phase, event) {
-                place.phase = phase;
-                self.changed.push(call);
+            if let Some(stage) = place.stage.after(event) {
+                place.stage = stage;
+                let ended = match event {
+                    Event::Ended { outcome, .. } => Some(&**outcome),
+                    _ => None,
+                };
+                changed.insert(call, ended);
             }
         }
-        self.changed.sort_unstable();
-        self.changed.dedup();
-        for call in self.changed.drain(..) {
+        for (call, ended) in changed {
             let Some(place) = self.live.get(&call) else { continue };
-            if self.file.write_at(place.slot, &slot::encode(call, &place.phase)).is_err() {
+            let Some(phase) = ended.map(Written::Ended).or_else(|| place.stage.written()) else {
+                continue;
+            };
+            if self.file.write_at(place.slot, &slot::encode(call, phase)).is_err() {
                 self.write_errors += 1;
             }
         }
@@ -185,7 +246,6 @@ impl<F: SlotFile> Recorder<F> {
                 live: BTreeMap::new(),
                 slots: self.slots,
                 free: Vec::new(),
-                changed: Vec::new(),
                 found: Vec::new(),
                 write_errors: 0,
             })
@@ -208,17 +268,18 @@ impl<F: SlotFile> Recorder<F> {
     }
 
     /// Takes over the record of a call that this file does not have yet.
-    pub(crate) fn adopt(&mut self, recorded: RecordedCall) -> Result<(), SlotError> {
+    pub(crate) fn adopt(&mut self, recorded: &RecordedCall) -> Result<(), SlotError> {
         let Some(slot) = self.free.pop() else {
             return Err(SlotError(String::from("every slot is taken")));
         };
-        if let Err(error) = self.file.write_at(slot, &slot::encode(recorded.call, &recorded.phase))
+        if let Err(error) =
+            self.file.write_at(slot, &slot::encode(recorded.call, Written::from(&recorded.phase)))
         {
             self.write_errors += 1;
             self.free.insert(0, slot);
             return Err(error);
         }
-        self.live.insert(recorded.call, Place { slot, phase: recorded.phase });
+        self.live.insert(recorded.call, Place { slot, stage: Stage::from(&recorded.phase) });
         Ok(())
     }
 
@@ -282,22 +343,6 @@ pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
         | Event::TrunkRegistration { .. }
         | Event::TrunkLeft { .. }
         | Event::TrunkChecked { .. } => None,
-    }
-}
-
-/// The phase that an event leads to, or `None` when it changes nothing worth a write.
-fn next_phase(phase: &Phase, event: &Event) -> Option<Phase> {
-    match (phase, event) {
-        (Phase::Ended(_), _) => None,
-        (_, Event::Ended { outcome, .. }) => Some(Phase::Ended(outcome.clone())),
-        (Phase::Dialled, Event::Ringing { .. } | Event::EarlyMedia { .. }) => Some(Phase::Ringing),
-        (Phase::Dialled | Phase::Ringing, Event::Answered { dialog, .. }) => {
-            Some(Phase::Answered { dialog: Some(dialog.clone()), heard_ms: 0 })
-        }
-        (Phase::Answered { dialog, .. }, Event::Progress { heard_ms, .. }) => {
-            Some(Phase::Answered { dialog: dialog.clone(), heard_ms: *heard_ms })
-        }
-        _ => None,
     }
 }
 

@@ -81,18 +81,40 @@ pub(super) enum Reading {
     Torn,
 }
 
-pub(super) fn encode(call: CallKey, phase: &Phase) -> SlotImage {
+/// A [`Phase`] to be written, borrowed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Written<'a> {
+    Dialled,
+    Ringing,
+    Answered { dialog: Option<&'a DialogSnapshot>, heard_ms: u32 },
+    Ended(&'a Outcome),
+}
+
+impl<'a> From<&'a Phase> for Written<'a> {
+    fn from(phase: &'a Phase) -> Self {
+        match phase {
+            Phase::Dialled => Self::Dialled,
+            Phase::Ringing => Self::Ringing,
+            Phase::Answered { dialog, heard_ms } => {
+                Self::Answered { dialog: dialog.as_deref(), heard_ms: *heard_ms }
+            }
+            Phase::Ended(outcome) => Self::Ended(outcome),
+        }
+    }
+}
+
+pub(super) fn encode(call: CallKey, phase: Written<'_>) -> SlotImage {
     image(CALL_MARK, |to| {
         to.u8(code(phase));
         to.u64(call.0);
         match phase {
-            Phase::Dialled | Phase::Ringing => {}
-            Phase::Answered { dialog, heard_ms } => {
-                to.u32(*heard_ms);
-                let dialog = dialog.as_deref().and_then(record_of);
+            Written::Dialled | Written::Ringing => {}
+            Written::Answered { dialog, heard_ms } => {
+                to.u32(heard_ms);
+                let dialog = dialog.and_then(record_of);
                 to.option(dialog, |to, bytes| to.counted(&bytes));
             }
-            Phase::Ended(outcome) => outcome::write(to, outcome),
+            Written::Ended(outcome) => outcome::write(to, outcome),
         }
     })
 }
@@ -123,12 +145,12 @@ pub(super) fn decode_header(slot: &[u8]) -> Option<Header> {
     Some(Header { origin, served })
 }
 
-fn code(phase: &Phase) -> u8 {
+fn code(phase: Written<'_>) -> u8 {
     match phase {
-        Phase::Dialled => 1,
-        Phase::Ringing => 2,
-        Phase::Answered { .. } => 3,
-        Phase::Ended(_) => 4,
+        Written::Dialled => 1,
+        Written::Ringing => 2,
+        Written::Answered { .. } => 3,
+        Written::Ended(_) => 4,
     }
 }
 

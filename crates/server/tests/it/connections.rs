@@ -17,7 +17,9 @@ use tokio_rustls::rustls::{
 };
 
 use crate::baresip::{Baresip, EXTENSION, is_registered, with_phone_and};
-use crate::platform::{Options, Platform, config, eventually, free_udp_port, rising_tone};
+use crate::platform::{
+    Options, Platform, config, correlation, eventually, free_udp_port, rising_tone,
+};
 use crate::sipp::{Sipp, TCP, UDP_V6};
 
 /// An authority, a certificate that it gave to 127.0.0.1, and the certificate's key, as files.
@@ -245,6 +247,36 @@ fn a_trunk_over_tls() {
     let (port, thread) = terminate_tls(&files, sipp.port);
     play_to(sipp, tls_trunk(port, &files));
     thread.join().unwrap();
+}
+
+/// Goal: over TLS the keys of SRTP travel in secret, and baresip hears what was uploaded; its own
+/// sound comes encrypted, too.
+#[test]
+fn a_trunk_over_tls_has_its_sound_encrypted() {
+    let files = Certificates::new();
+    let both = ["certificate.pem", "key.pem"].map(|name| std::fs::read_to_string(files.file(name)));
+    let both = both.map(Result::unwrap).concat();
+    std::fs::write(files.file("both.pem"), both).unwrap();
+    let (number, listen) = ("09121234567", SocketAddr::from(([127, 0, 0, 1], free_udp_port())));
+    let more = format!("module srtp.so\nsip_certificate {}\n", files.file("both.pem"));
+    let settings = ";transport=tls;mediaenc=srtp-mand";
+    let mut phone = Baresip::as_trunk(number, listen, settings, &more, &[]);
+    // baresip takes TLS at the port after the one for the rest.
+    let config = tls_trunk(listen.port() + 1, &files) + "srtp = 'required'\n";
+    let platform = Platform::start(Options { config, ..Options::default() });
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(4_000));
+    eventually("baresip takes connections", || {
+        TcpStream::connect(("127.0.0.1", listen.port() + 1)).ok()
+    });
+    let send = platform.send(&customer, message, number);
+    let story = platform.story_of_ended(&customer, send);
+    assert_eq!(story["reason"], 10, "{story}");
+    phone.stop();
+    let (alike, offset) = correlation(&platform.clip(&customer, message), &phone.heard());
+    assert!(alike > 0.95, "baresip heard something else: {alike} at {offset}");
+    let opened = "avanak_engine_total{event=\"rtp_received\"}";
+    eventually("what it sent was opened", || (platform.figure(opened) > 100.0).then_some(()));
 }
 
 /// Goal: a trunk whose certificate nobody vouches for is not called, and nothing is charged.

@@ -149,7 +149,7 @@ impl Endpoint {
             _ => [first_branch, &[b'.', b'1' + number]].concat().into(),
         };
         let key = self.client_key(&branch, b"INVITE");
-        if self.clients.contains_key(&key) {
+        if self.clients.contains_key(key) {
             return Err(Full::Taken);
         }
         let calling = Calling {

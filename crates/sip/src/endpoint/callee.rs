@@ -129,7 +129,7 @@ impl Endpoint {
         leg: Option<LegId>,
     ) {
         let transaction = ServerTransaction { machine, head, datagram: None, leg, armed: None };
-        self.servers.insert(key, transaction);
+        self.servers.insert(key, Box::new(transaction));
         self.rearm_server(key);
     }
 

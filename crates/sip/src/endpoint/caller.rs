@@ -11,7 +11,7 @@ use super::table::{
 use super::{Endpoint, Event, Failure, Full, Invite, LegId, Outputs, Party, Reason, Timer};
 use crate::dialog::{Dialog, Origin};
 use crate::digest::{Answers, Asked, Session};
-use crate::message::{Name, NameAddr, Response, header};
+use crate::message::{Name, NameAddr, Response, Uri, header};
 use crate::token::{Key, Token};
 use crate::transaction::{ClientInvite, Heard};
 use crate::transport::{Hop, Transport};
@@ -47,7 +47,7 @@ impl Endpoint {
         let call_id = only(invite.call_id.as_bytes(), |byte| !byte.is_ascii_whitespace());
         let dialog_key = self.dialog_key(&call_id, &tag);
         let key = self.client_key(&branch, b"INVITE");
-        if self.dialogs.contains_key(&dialog_key) || self.clients.contains_key(&key) {
+        if self.dialogs.contains_key(&dialog_key) || self.clients.contains_key(key) {
             return Err(Full::Taken);
         }
         let transport = invite.request_uri.transport().unwrap_or_default();
@@ -98,8 +98,11 @@ impl Endpoint {
 
     /// Our Contact value.
     pub(super) fn contact(&self, user: &str, transport: Transport) -> Box<[u8]> {
-        let uri = self.own_uri(user, transport);
-        [b"<", uri.as_bytes(), b">"].concat().into()
+        let mut value = Vec::with_capacity(96);
+        value.push(b'<');
+        Uri::write(user, self.composer.own_hop(transport), &mut value);
+        value.push(b'>');
+        value.into()
     }
 
     /// Sends the INVITE, the first time, or again with credentials or another session interval.
@@ -175,7 +178,7 @@ impl Endpoint {
             Heard::Final => self.on_refusal(now, key, response, out),
             Heard::FinalAgain => {
                 self.counters.retransmits_in += 1;
-                let transaction = self.clients.get(&key);
+                let transaction = self.clients.get(key);
                 let again =
                     transaction.and_then(|t| Some((t.peer, t.datagram.clone()?, t.traced_ack())));
                 if let Some((peer, ack, traced)) = again {
@@ -187,7 +190,7 @@ impl Endpoint {
     }
 
     fn on_provisional(&mut self, now: Instant, key: Key, response: &Response, out: &mut Outputs) {
-        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        let Some(transaction) = self.clients.get_mut(key) else { return };
         // The INVITE will not be sent again.
         transaction.datagram = None;
         let (owner, cseq) = (transaction.owner, transaction.cseq);
@@ -214,7 +217,7 @@ impl Endpoint {
     /// acknowledged; all but the first, and those nobody wants any more, are hung up (§13.2.2.4).
     fn on_success(&mut self, now: Instant, key: Key, response: &Response, out: &mut Outputs) {
         let branch = self.tokens.branch();
-        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        let Some(transaction) = self.clients.get_mut(key) else { return };
         transaction.datagram = None;
         let (owner, cseq) = (transaction.owner, transaction.cseq);
         let traced = transaction.traced_ack();
@@ -331,7 +334,7 @@ impl Endpoint {
     /// A final response of 300 or more: acknowledged within the transaction (§17.1.1.3), then
     /// tried again with credentials or reported.
     fn on_refusal(&mut self, now: Instant, key: Key, response: &Response, out: &mut Outputs) {
-        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        let Some(transaction) = self.clients.get_mut(key) else { return };
         let Some(invite) = &transaction.invite else { return };
         let to = response.headers.get(Name::To);
         let (branch, cseq) = (&transaction.branch, transaction.cseq);
@@ -402,7 +405,7 @@ impl Endpoint {
         let reason = calling.cancel.and_then(Why::reason);
         let bytes = self.composer.cancel(&leg.dialog.origin, &branch, cseq, reason);
         let peer = leg.dialog.origin.destination;
-        if let Some(transaction) = self.clients.get_mut(&key)
+        if let Some(transaction) = self.clients.get_mut(key)
             && let ClientMachine::Invite(machine) = &mut transaction.machine
         {
             machine.limited(now);

@@ -119,8 +119,8 @@ impl Composer {
     }
 
     /// Where peers reach us over a transport.
-    pub(super) fn reached_at(&self, transport: Transport) -> SocketAddr {
-        self.vias[transport as usize].0
+    pub(super) fn own_hop(&self, transport: Transport) -> Hop {
+        Hop { transport, address: self.vias[transport as usize].0 }
     }
 
     /// A request with all it needs but Contact, body and what is special to its method.

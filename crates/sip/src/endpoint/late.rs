@@ -14,7 +14,7 @@ impl Endpoint {
     /// Nobody answered in time. The owner is told; of an INVITE the transaction stays as long as
     /// its machine wants, without an owner.
     pub(super) fn give_up_client(&mut self, now: Instant, key: Key, out: &mut Outputs) {
-        let kept = self.clients.get_mut(&key).filter(|transaction| transaction.invite.is_some());
+        let kept = self.clients.get_mut(key).filter(|transaction| transaction.invite.is_some());
         let Some(transaction) = kept else {
             return self.fail_client(now, key, &Failure::Timeout, out);
         };
@@ -27,13 +27,13 @@ impl Endpoint {
     /// A 1xx to an INVITE for whose answer nobody waits any more: cancelled, again at the next 1xx
     /// after the CANCEL's own transaction, so that the peer cannot make us send much.
     pub(super) fn cancel_late(&mut self, now: Instant, key: Key, out: &mut Outputs) {
-        let Some(transaction) = self.clients.get(&key) else { return };
+        let Some(transaction) = self.clients.get(key) else { return };
         let Some(invite) = transaction.invite.as_ref().filter(|invite| invite.within.is_none())
         else {
             return;
         };
         let (branch, cseq, peer) = (transaction.branch.clone(), transaction.cseq, transaction.peer);
-        if self.clients.contains_key(&self.client_key(&branch, b"CANCEL")) {
+        if self.clients.contains_key(self.client_key(&branch, b"CANCEL")) {
             return;
         }
         let bytes = self.composer.cancel(&invite.origin, &branch, cseq, Some(TIMER_EXPIRED));

@@ -125,7 +125,8 @@ impl Endpoint {
             return self.refuse_call(now, id, (code, ""), extra, out);
         }
         self.counters.turned_away += 1;
-        if let Some(ServerTransaction { mut head, .. }) = self.forget_server(key) {
+        if let Some(ServerTransaction { mut head, .. }) = self.forget_server(key).map(|kept| *kept)
+        {
             let origin = self.legs.get(&id).map(|leg| Arc::clone(&leg.dialog.origin));
             if let Some(origin) = origin {
                 let parts: [&[u8]; 2] = [&origin.call_id, &origin.remote];

@@ -129,7 +129,9 @@ impl Endpoint {
         if reply.keep || transaction.leg.is_some() {
             return self.respond(now, key, reply.code, bytes, out);
         }
-        let Some(ServerTransaction { head, .. }) = self.forget_server(key) else { return };
+        let Some(ServerTransaction { head, .. }) = self.forget_server(key).map(|kept| *kept) else {
+            return;
+        };
         self.transmit_unkept(now, head.source, head.destination, &bytes.into(), out);
     }
 

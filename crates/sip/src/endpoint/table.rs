@@ -214,7 +214,7 @@ impl Endpoint {
             self.trace(transaction.traced(Party::Us, 0), out);
             self.transmit(transaction.peer, &datagram, out);
         }
-        self.clients.insert(key, Box::new(transaction));
+        self.clients.insert(key, transaction);
         self.rearm_client(key);
     }
 
@@ -241,15 +241,19 @@ impl Endpoint {
     }
 
     pub(super) fn rearm_client(&mut self, key: Key) {
-        if let Some(transaction) = self.clients.get_mut(&key) {
+        if let Some(transaction) = self.clients.get_mut(key) {
             let machine = &transaction.machine;
-            let at = (machine.next_timeout(), machine.lingers());
+            let lingers = machine.lingers();
+            let at = (machine.next_timeout(), lingers);
             rearm(&mut self.timers, &mut transaction.armed, at, Due::Client(key));
+            if lingers {
+                self.clients.linger(key);
+            }
         }
     }
 
     /// Takes a request of a peer out of the table, with its timer.
-    pub(super) fn forget_server(&mut self, key: Key) -> Option<ServerTransaction> {
+    pub(super) fn forget_server(&mut self, key: Key) -> Option<Box<ServerTransaction>> {
         let transaction = self.servers.remove(&key)?;
         if let Some(handle) = transaction.armed {
             self.timers.cancel(handle);
@@ -279,7 +283,7 @@ impl Endpoint {
         if let Some(transaction) = self.servers.get_mut(&key) {
             let at = match &transaction.machine {
                 ServerMachine::Invite(machine) => (machine.next_timeout(), machine.lingers()),
-                ServerMachine::Other(machine) => (machine.next_timeout(), !machine.is_waiting()),
+                ServerMachine::Other(machine) => (machine.next_timeout(), machine.lingers()),
             };
             rearm(&mut self.timers, &mut transaction.armed, at, Due::Server(key));
         }
@@ -298,7 +302,7 @@ impl Endpoint {
     }
 
     fn wake_client(&mut self, now: Instant, key: Key, out: &mut Outputs) {
-        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        let Some(transaction) = self.clients.get_mut(key) else { return };
         transaction.armed = None;
         match transaction.machine.expire(now) {
             Expired::Resend => {
@@ -316,7 +320,7 @@ impl Endpoint {
                 return self.give_up_client(now, key, out);
             }
             Expired::Over => {
-                self.clients.remove(&key);
+                self.clients.remove(key);
                 return;
             }
             Expired::Nothing | Expired::Trying | Expired::Unacknowledged => {}
@@ -332,7 +336,7 @@ impl Endpoint {
         failure: &Failure,
         out: &mut Outputs,
     ) {
-        let Some(transaction) = self.clients.remove(&key) else { return };
+        let Some(transaction) = self.clients.remove(key) else { return };
         if let Some(handle) = transaction.armed {
             self.timers.cancel(handle);
         }

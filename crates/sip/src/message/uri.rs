@@ -2,6 +2,7 @@
 //! written so that printing gives back the same bytes.
 
 use std::fmt;
+use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::str::FromStr;
@@ -56,27 +57,30 @@ impl Uri {
 
     /// As [`Uri::sip`], with the transport when it is not UDP: where we are reached.
     pub fn at(user: &str, hop: Hop) -> Self {
-        let plain = Self::sip(user, hop.address);
-        if hop.transport == Transport::Udp {
-            return plain;
-        }
-        let transport = hop.transport.name().to_ascii_lowercase();
-        let text = [plain.as_bytes(), b";transport=", transport.as_bytes()].concat();
-        Self::parse(&text).expect("a URI with one more parameter is a URI")
+        let mut text = Vec::with_capacity(64 + user.len());
+        Self::write(user, hop, &mut text);
+        Self::parse(&text).expect("an escaped user and a socket address make a valid URI")
     }
 
     /// `sip:user@address:port`; an empty `user` gives `sip:address:port`.
     ///
     /// Bytes of `user` that may not stand there are percent-encoded (RFC 3261 §19.1.2).
     pub fn sip(user: &str, address: SocketAddr) -> Self {
-        let mut text = Vec::with_capacity(32 + user.len());
-        text.extend_from_slice(b"sip:");
+        Self::at(user, Hop::udp(address))
+    }
+
+    /// Appends what [`Uri::at`] makes.
+    pub(crate) fn write(user: &str, hop: Hop, into: &mut Vec<u8>) {
+        into.extend_from_slice(b"sip:");
         if !user.is_empty() {
-            escape_user(user.as_bytes(), &mut text);
-            text.push(b'@');
+            escape_user(user.as_bytes(), into);
+            into.push(b'@');
         }
-        text.extend_from_slice(address.to_string().as_bytes());
-        Self::parse(&text).expect("an escaped user and a socket address make a valid URI")
+        write!(into, "{}", hop.address).expect("a vector takes whatever is written to it");
+        if hop.transport != Transport::Udp {
+            into.extend_from_slice(b";transport=");
+            into.extend(hop.transport.name().bytes().map(|byte| byte.to_ascii_lowercase()));
+        }
     }
 
     /// The bytes as they were written.

@@ -57,9 +57,9 @@ impl Client {
         !self.heard
     }
 
-    /// Whether it is only kept to absorb repeats.
+    /// Whether it is only kept to absorb repeats, for a while.
     pub fn lingers(&self) -> bool {
-        matches!(self.state, State::Completed { .. })
+        matches!(self.state, State::Completed { .. }) && !self.transport.is_reliable()
     }
 
     /// Runs what is due. `TimedOut` and `Over` end the transaction.

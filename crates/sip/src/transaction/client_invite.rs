@@ -80,9 +80,13 @@ impl ClientInvite {
         matches!(self.state, State::Calling { .. })
     }
 
-    /// Whether it is only kept for what comes late or again.
+    /// Whether it is only kept for what comes late or again, for a while.
     pub fn lingers(&self) -> bool {
-        !matches!(self.state, State::Calling { .. } | State::Proceeding { .. })
+        match self.state {
+            State::Calling { .. } | State::Proceeding { .. } => false,
+            State::Completed { .. } => !self.transport.is_reliable(),
+            State::GivenUp { .. } | State::Accepted { .. } => true,
+        }
     }
 
     /// Runs what is due. `TimedOut` comes once and means that nobody waits any more, `Over` ends

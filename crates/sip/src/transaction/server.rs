@@ -33,6 +33,11 @@ impl Server {
         !self.answered
     }
 
+    /// Whether it is only kept to absorb repeats, for a while.
+    pub fn lingers(&self) -> bool {
+        self.answered && !self.transport.is_reliable()
+    }
+
     /// Runs what is due. `Over` ends the transaction.
     pub fn expire(&mut self, now: Instant) -> Expired {
         if self.end_at <= now { Expired::Over } else { Expired::Nothing }

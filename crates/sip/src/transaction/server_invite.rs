@@ -82,9 +82,13 @@ impl ServerInvite {
         }
     }
 
-    /// Whether it is only kept to absorb repeats.
+    /// Whether it is only kept to absorb repeats, for a while.
     pub fn lingers(&self) -> bool {
-        matches!(self.state, State::Confirmed { .. } | State::Accepted { repeat: None, .. })
+        match self.state {
+            State::Confirmed { .. } => !self.transport.is_reliable(),
+            State::Accepted { repeat, .. } => repeat.is_none(),
+            State::Proceeding { .. } | State::Completed { .. } => false,
+        }
     }
 
     /// Runs what is due. `Unacknowledged` and `Over` end the transaction.

@@ -208,3 +208,47 @@ fn queue() {
     assert_eq!((timers.pop(end), timers.pop(end), timers.pop(end)), (Some('a'), Some('b'), None));
     assert!(timers.is_empty());
 }
+
+/// A timer that may be late fires once, neither early nor later than it may, and never when it was
+/// cancelled, in whatever order timers are set and cancelled.
+#[test]
+fn queue_of_late_ones() {
+    let ms = Duration::from_millis;
+    for seed in 1..200_u64 {
+        let mut dice = seed;
+        let mut roll = |bound: u64| {
+            dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % bound
+        };
+        let mut now = epoch();
+        let mut timers: Timers<usize> = Timers::default();
+        let mut set: Vec<Option<(sip::transaction::Handle, std::time::Instant, Duration)>> =
+            Vec::new();
+        let mut fired = 0;
+        for _ in 0..400 {
+            now += ms(roll(40));
+            while let Some(id) = timers.pop(now) {
+                let (handle, at, slack) =
+                    std::mem::take::<Option<_>>(&mut set[id]).expect("set, and not cancelled");
+                assert!(at <= handle.at() && handle.at() <= at + slack, "{at:?} {handle:?}");
+                assert!(handle.at() <= now && now <= handle.at() + ms(40));
+                fired += 1;
+            }
+            let slack = ms([0, 500][usize::try_from(roll(2)).unwrap()]);
+            let at = now + ms([100, 500, 3_200][usize::try_from(roll(3)).unwrap()]);
+            set.push(Some((timers.set_about(at, slack, set.len()), at, slack)));
+            if roll(3) == 0 {
+                let which = usize::try_from(roll(set.len() as u64)).unwrap();
+                if let Some((handle, ..)) = set[which].take() {
+                    timers.cancel(handle);
+                }
+            }
+            assert_eq!(timers.len(), set.iter().flatten().count());
+            let first = set.iter().flatten().map(|(handle, ..)| handle.at()).min();
+            assert_eq!(timers.next(), first);
+        }
+        assert!(fired > 50, "{fired}");
+    }
+}
