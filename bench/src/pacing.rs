@@ -1,5 +1,5 @@
-//! How evenly the packets of calls arrive. A call's ideal grid of 20 ms is laid through its earliest
-//! packet, so that every deviation counts as lateness.
+//! How evenly the packets of calls arrive. A call's ideal grid of 20 ms is laid through its
+//! earliest packet, so that every deviation counts as lateness.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,10 +1,10 @@
-//! Three thousand calls that play and are talked to at the same time, by one shard on one core, with
+//! Three thousand calls that play and are talked to at the same time, by one shard on one core, and
 //! the far end on the other: what a packet costs beside a bare loop of `sendmmsg`, and how evenly
 //! the packets leave. Once with what the callees say read, once with it left to the kernel to throw
 //! away.
 //!
-//! CPU is that of the seconds in which all calls play. It is divided by the packets that the far end
-//! got of us in them; what we receive is in the price of what we send.
+//! CPU is that of the seconds in which all calls play. It is divided by the packets that the far
+//! end got of us in them; what we receive is in the price of what we send.
 
 use anyhow::{Result, ensure};
 use bench::caller::{self, Plan, Ran};
@@ -88,7 +88,7 @@ fn judge_cpu(heard: &[Packet], ran: &Ran, [flat, paced]: [f64; 2], [thread, proc
     let [ours, whole] = [ran.in_window.0, ran.in_window.1].map(|cpu| micros(cpu) / packets);
     let busy = ran.in_window.0.as_secs_f64() / seconds * 100.0;
     say(&format!(
-        "CPU of a packet: thread {ours:.2} µs, process {whole:.2} µs; the thread is busy {busy:.0} % \
+        "CPU of a packet: thread {ours:.2} µs, process {whole:.2} µs; it is busy {busy:.0} % \
          of its core. Beside the loop at our pace: {:.2}, {:.2}",
         ours / paced,
         whole / paced
