@@ -19,6 +19,7 @@ pub mod recording;
 mod settings;
 mod speech;
 pub mod trunk;
+pub mod verification;
 
 pub use app::{App, Ports};
 pub use caller::Caller;

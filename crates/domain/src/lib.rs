@@ -14,6 +14,7 @@ pub mod one_time_code;
 mod phone_number;
 pub mod quick_send;
 mod time;
+pub mod verification;
 
 pub use account::Account;
 pub use billing::money::Rials;

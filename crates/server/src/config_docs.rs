@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::config::{
-    Audio, Calls, Config, Database, Detection, Http, Key, Log, Node, Sandbox, Sip, Speech, Trunk,
+    Audio, Callbacks, Calls, Config, Database, Detection, Http, Key, Log, Node, Sandbox, Sip,
+    Speech, Trunk,
 };
 
 /// A section with its words.
@@ -13,7 +14,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 10] {
+fn sections() -> [Section; 11] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -28,6 +29,7 @@ fn sections() -> [Section; 10] {
         section!("calls", Calls),
         section!("detection", Detection),
         section!("speech", Speech),
+        section!("callbacks", Callbacks),
         section!("sandbox", Sandbox),
         section!("log", Log),
     ]

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod backlog;
 pub mod blob;
+mod callbacks;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -102,7 +102,7 @@ impl Customers {
     }
 }
 
-async fn caller(ground: &Ground, account: AccountId) -> Result<Caller> {
+pub(crate) async fn caller(ground: &Ground, account: AccountId) -> Result<Caller> {
     let mut reads = ground.db.read().await?;
     let account = store::account::find(&mut reads, account).await?.context("the account")?;
     Ok(Caller { account, token: TokenId(1) })

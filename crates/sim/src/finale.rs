@@ -15,6 +15,7 @@ use crate::world::World;
 pub(crate) async fn check(world: &mut World) -> Result<()> {
     world.audit().await?;
     check_sends(world).await?;
+    crate::campaigns::check(world).await?;
     check_accounts(world).await?;
     check_nothing_is_left(world);
     Ok(())
@@ -100,6 +101,10 @@ fn check_money(world: &mut World, send: &QuickSend, ended: &Ended, tariff: &Tari
 fn check_calm(world: &mut World, send: &QuickSend, ended: &Ended, heard: Option<&Heard>) {
     let number = send.destination.as_str();
     let expected = expected(world, number, send.clip_ms);
+    if ended.attempt.n == 0 {
+        // Nobody called it: it stood in line when its time or its campaign was over.
+        return;
+    }
     let excused = [Disposition::Expired, Disposition::Unreachable];
     let phone = number.len() <= 6 && excused.contains(&ended.disposition);
     if ended.disposition != expected && ended.disposition != Disposition::Expired && !phone {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use domain::{QuickSendId, Timestamp};
 use node::Caps;
 
 use crate::far_ends::RESERVE_SIP;
@@ -34,6 +35,8 @@ pub struct Breach {
 pub(crate) struct WireCall {
     pub(crate) number: String,
     pub(crate) started: i64,
+    /// What the wall clock showed then.
+    wall: Timestamp,
     route: Route,
     /// Where its INVITE was sent.
     to: SocketAddr,
@@ -105,6 +108,8 @@ pub(crate) struct Witness {
     caps: BTreeMap<Route, Caps>,
     starts: BTreeMap<Route, VecDeque<i64>>,
     ring_timeout_us: i64,
+    /// What the wall clock shows.
+    wall: Timestamp,
     breach: Option<Breach>,
     story: VecDeque<String>,
     verbose: bool,
@@ -126,6 +131,7 @@ impl Witness {
             caps: caps.into(),
             starts: BTreeMap::new(),
             ring_timeout_us: i64::from(plan.ring_timeout_ms) * 1000,
+            wall: Timestamp(0),
             breach: None,
             story: VecDeque::new(),
             verbose,
@@ -156,6 +162,19 @@ impl Witness {
     /// The story so far, oldest line first.
     pub(crate) fn story(&self) -> Vec<String> {
         self.story.iter().cloned().collect()
+    }
+
+    /// Is told the wall clock.
+    pub(crate) fn tell_wall(&mut self, wall: Timestamp) {
+        self.wall = wall;
+    }
+
+    /// The send of each call that left our node, and the wall clock then.
+    pub(crate) fn dialled_at(&self) -> Vec<(QuickSendId, Timestamp)> {
+        let calls = self.calls.iter().filter_map(|(call_id, call)| {
+            Some((QuickSendId(send_of(call_id).parse().ok()?), call.wall))
+        });
+        calls.collect()
     }
 
     /// How many calls left our node.
@@ -298,6 +317,7 @@ impl Witness {
             route,
             to,
             started: now,
+            wall: self.wall,
             responded: false,
             said: Said::Nothing,
             state: State::Up,

@@ -5,6 +5,7 @@
 //!
 //! Nothing here decides for the platform: the simulation only delivers, delays, loses and kills.
 
+mod campaigns;
 mod customers;
 mod dice;
 mod far_ends;

@@ -37,11 +37,15 @@ pub enum Sabotage {
     ShortenHearing,
     /// The node is told of each unanswered call that its trunk failed it before anything rang.
     ForgetRinging,
+    /// Campaigns are kept with other hours than were asked for.
+    CallAfterHours,
+    /// Campaigns count a recipient too many.
+    Miscount,
 }
 
 impl Sabotage {
     /// Every bug that can be planted.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::ForgetRecords,
         Self::SendBeforeRecording,
         Self::PassForOwn,
@@ -52,6 +56,8 @@ impl Sabotage {
         Self::TouchMoney,
         Self::ShortenHearing,
         Self::ForgetRinging,
+        Self::CallAfterHours,
+        Self::Miscount,
     ];
 }
 
@@ -108,6 +114,27 @@ pub(crate) struct Phone {
     pub(crate) registered_for_us: Option<i64>,
 }
 
+/// A campaign that a customer makes.
+#[derive(Debug, Clone)]
+pub(crate) struct Campaign {
+    pub(crate) customer: usize,
+    pub(crate) numbers: Vec<String>,
+    /// When its hours begin, from the beginning of the world, and how long they last.
+    pub(crate) opens_in_minutes: i64,
+    pub(crate) minutes: i64,
+    pub(crate) max_tries: u32,
+    pub(crate) minutes_between_tries: u32,
+}
+
+/// What a customer does about a campaign.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    Pause,
+    Resume,
+    Stop,
+    Cancel,
+}
+
 /// Something that happens at a planned time.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
@@ -117,6 +144,9 @@ pub(crate) enum Action {
         number: String,
         vote: bool,
     },
+    Campaign(Campaign),
+    /// Of the campaign that was made last.
+    Change(Change),
     StepClock {
         by_us: i64,
     },
@@ -167,6 +197,7 @@ impl Plan {
             customers,
         };
         plan.fill(&mut dice, calm);
+        plan.add_campaigns(&mut Dice::new(seed, 4));
         plan
     }
 
@@ -204,6 +235,35 @@ impl Plan {
         }
         if !calm {
             self.trouble(dice, length);
+        }
+        self.actions.sort_by_key(|(at, _)| *at);
+    }
+
+    /// Campaigns, from dice of their own: so the rest of a seed is what it was without them.
+    fn add_campaigns(&mut self, dice: &mut Dice) {
+        let length = self.actions.last().map_or(SECOND, |(at, _)| *at);
+        for _ in 0..dice.between(0, 2) {
+            let campaign = Campaign {
+                customer: dice.index(self.customers.len()),
+                numbers: (0..dice.between(2, 14)).map(|_| number(dice)).collect(),
+                opens_in_minutes: dice.between(-5, 3),
+                minutes: dice.between(6, 12),
+                max_tries: u32::try_from(dice.between(1, 3)).unwrap_or(1),
+                minutes_between_tries: u32::try_from(dice.between(0, 2)).unwrap_or(0),
+            };
+            let at = dice.between(0, length);
+            self.actions.push((at, Action::Campaign(campaign)));
+            if dice.chance(300) {
+                let paused = at + dice.between(1, 60) * SECOND;
+                self.actions.push((paused, Action::Change(Change::Pause)));
+                let resumed = paused + dice.between(1, 60) * SECOND;
+                self.actions.push((resumed, Action::Change(Change::Resume)));
+            }
+            if dice.chance(150) {
+                let change = *dice.pick(&[Change::Stop, Change::Cancel]);
+                let ended = at + dice.between(1, 120) * SECOND;
+                self.actions.push((ended, Action::Change(change)));
+            }
         }
         self.actions.sort_by_key(|(at, _)| *at);
     }

@@ -15,6 +15,8 @@ pub struct Totals {
     pub recovered: u64,
     /// Attempts that a trunk failed and another one was to carry.
     pub failed_over: u64,
+    /// Recipients of campaigns that were counted.
+    pub recipients: u64,
     /// Virtual time, microseconds.
     pub virtual_us: u64,
 }
@@ -27,18 +29,21 @@ impl std::ops::AddAssign for Totals {
         self.kills += other.kills;
         self.recovered += other.recovered;
         self.failed_over += other.failed_over;
+        self.recipients += other.recipients;
         self.virtual_us += other.virtual_us;
     }
 }
 
 impl std::fmt::Display for Totals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { sends, calls, delivered, kills, recovered, failed_over, virtual_us } = self;
+        let Self { sends, calls, delivered, kills, recovered, failed_over, .. } = self;
+        let Self { recipients, virtual_us, .. } = self;
         let minutes = virtual_us / 60_000_000;
         write!(
             f,
             "{sends} sends, {calls} calls, {delivered} delivered, {kills} kills, \
-             {recovered} calls recovered, {failed_over} failed over, {minutes} virtual minutes"
+             {recovered} calls recovered, {failed_over} failed over, {recipients} recipients, \
+             {minutes} virtual minutes"
         )
     }
 }

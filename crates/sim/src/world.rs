@@ -12,6 +12,7 @@ use domain::Timestamp;
 use engine::{CallKey, Cause, Command, Event, Input};
 use node::{Caps, Done, Moment, NodeConfig, Trunk, Work};
 
+use crate::campaigns::Asked;
 use crate::customers::{CARRIER_SIP, Customers};
 use crate::dice::Dice;
 use crate::far_ends::{Came, FarEnds, RESERVE_SIP};
@@ -62,6 +63,7 @@ pub(crate) struct World {
     pub(crate) far_ends: FarEnds,
     pub(crate) heard: Vec<carrier::Heard>,
     pub(crate) customers: Customers,
+    pub(crate) campaigns: Vec<Asked>,
     pub(crate) witness: Witness,
     netem: Netem,
     pub(crate) dice: Dice,
@@ -118,6 +120,7 @@ impl World {
             far_ends: FarEnds::new(plan.seed),
             heard: Vec::new(),
             customers: Customers::default(),
+            campaigns: Vec::new(),
             witness: Witness::new(&plan, verbose),
             netem: Netem::new(plan.weather, Dice::new(plan.seed, 2)),
             dice: Dice::new(plan.seed, 3),
@@ -157,7 +160,12 @@ impl World {
             match (quiet, quiet_since) {
                 (false, _) => quiet_since = None,
                 (true, None) => quiet_since = Some(self.now),
-                (true, Some(since)) if self.now - since > AFTERMATH_US => return Ok(()),
+                (true, Some(since)) if self.now - since > AFTERMATH_US => {
+                    if self.campaigns_rest().await? {
+                        return Ok(());
+                    }
+                    quiet_since = None;
+                }
                 (true, Some(_)) => {}
             }
             if self.now > last + PATIENCE_US {
@@ -248,6 +256,8 @@ impl World {
                 self.witness.tell(self.now, format_args!("{customer} -> {number}: {what}"));
                 self.occasion("after accepting");
             }
+            Action::Campaign(campaign) => self.make_campaign(&campaign).await?,
+            Action::Change(change) => self.change_campaign(change).await,
             Action::StepClock { by_us } => {
                 self.wall_offset += by_us;
                 self.tell_time();
@@ -482,8 +492,10 @@ impl World {
         self.agenda.insert((at, self.sequence), happening);
     }
 
-    fn tell_time(&self) {
-        self.ground.clock.0.store(self.moment().wall.0, Ordering::Relaxed);
+    fn tell_time(&mut self) {
+        let wall = self.moment().wall;
+        self.ground.clock.0.store(wall.0, Ordering::Relaxed);
+        self.witness.tell_wall(wall);
     }
 
     pub(crate) fn moment(&self) -> Moment {

@@ -91,16 +91,22 @@ impl Campaign {
     }
 }
 
-/// The columns of a campaign, which [`campaign`] reads.
+/// The columns of a campaign, which [`campaign`] reads, and more of them, and where from. In parts,
+/// which the test of all statements cannot prepare: each of these is run by a test of campaigns.
 macro_rules! select_campaign {
     ($rest:literal) => {
+        select_campaign!("", $rest)
+    };
+    ($more:literal, $rest:literal) => {
         concat!(
-            "SELECT id, account_id, title, message_id, state, created_at_us, starts_at_us,
+            "SELECT",
+            " id, account_id, title, message_id, state, created_at_us, starts_at_us,
                     ends_at_us, from_minute, to_minute, max_tries, retry_delay_ms, vote_at_us,
                     record_ms, server_id, priority, max_cost_rials, started_at_us, tariff_id,
                     clip_ms, internal_hold_rials, external_hold_rials, internal_total,
-                    external_total, cursor_n, open_count, retrying, held_rials, charged_rials
-             FROM campaign ",
+                    external_total, cursor_n, open_count, retrying, held_rials, charged_rials",
+            $more,
+            " FROM campaign ",
             $rest
         )
     };
@@ -282,19 +288,30 @@ pub async fn start(
 }
 
 /// How many recipients of a campaign ended, by disposition.
+pub type Results = BTreeMap<Disposition, u32>;
+
+/// The account's campaign `id` and its results, of one moment: all its counts add up.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn results(
+pub async fn progress(
     reads: &mut impl Queries,
+    account: AccountId,
     id: CampaignId,
-) -> Result<BTreeMap<Disposition, u32>> {
-    let sql = "SELECT disposition, recipients FROM campaign_result WHERE campaign_id = $1";
-    let rows = reads.query(sql, values![id]).await?;
-    let result = |row: &Row| {
-        Ok((row.decode("disposition", Disposition::from_code)?, row.get("recipients")?))
-    };
-    rows.iter().map(result).collect()
+) -> Result<Option<(Campaign, Results)>> {
+    let sql = select_campaign!(
+        ", disposition, recipients",
+        "LEFT JOIN campaign_result ON campaign_id = id WHERE id = $2 AND account_id = $1"
+    );
+    let rows = reads.query(sql, values![account, id]).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut results = Results::new();
+    for row in &rows {
+        if let Some(recipients) = row.get("recipients")? {
+            results.insert(row.decode("disposition", Disposition::from_code)?, recipients);
+        }
+    }
+    Ok(Some((campaign(first)?, results)))
 }
 
 /// The numbers of a campaign after its `after`-th one, in their order: at most `limit`.

@@ -27,6 +27,7 @@ pub mod token;
 pub mod trunk;
 pub mod trunk_health;
 mod value;
+pub mod verification;
 
 pub use audit::{Audit, Violation};
 pub use db::{Db, Health, Kind, Options, Queries, Reader, Tx};

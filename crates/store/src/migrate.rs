@@ -35,6 +35,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V8__accept_from", include_str!("../migrations/V8__accept_from.sql")),
         ("V9__ladder", include_str!("../migrations/V9__ladder.sql")),
         ("V10__campaign", include_str!("../migrations/V10__campaign.sql")),
+        ("V12__verification", include_str!("../migrations/V12__verification.sql")),
     ]
 }
 

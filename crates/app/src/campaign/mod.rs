@@ -82,11 +82,9 @@ pub async fn find(
     id: CampaignId,
 ) -> Result<Option<Progress>, Failure> {
     let mut reads = app.read().await?;
-    let Some(campaign) = store::campaign::find(&mut reads, account, id).await? else {
-        return Ok(None);
-    };
+    let found = store::campaign::progress(&mut reads, account, id).await?;
+    let Some((campaign, mut results)) = found else { return Ok(None) };
     let message = store::message::find(&mut reads, account, campaign.message).await?;
-    let mut results = store::campaign::results(&mut reads, id).await?;
     if let Some(end) = end_of_uncalled(campaign.state)
         && campaign.uncalled() > 0
     {

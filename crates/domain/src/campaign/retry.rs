@@ -19,6 +19,10 @@ pub struct RetryPolicy {
 pub const TRIES_MAX: u32 = 10;
 /// The longest pause between two tries, minutes: a week.
 pub const DELAY_MINUTES_MAX: u32 = 7 * 24 * 60;
+/// The shortest pause after a call that was lost with its process, milliseconds. It could not be
+/// hung up if it was answered at that moment, and the far end keeps it until it notices: for 32 s
+/// without an ACK (RFC 3261 §13.3.1.4), longer without sound.
+const LOST_PAUSE_MS: i64 = 120_000;
 /// How often a recipient is called again although a trunk or we failed.
 const FAILURES_MAX: u32 = 3;
 
@@ -47,11 +51,12 @@ impl Tried {
 }
 
 impl RetryPolicy {
-    /// When a recipient may be called again whose last call ended like this; `tried` counts that
-    /// call too. `None`: this was the last one.
+    /// When a recipient may be called again whose last call came to this, by this cause; `tried`
+    /// counts that call too. `None`: this was the last one.
     pub fn again_at(
         &self,
         disposition: Disposition,
+        cause: &str,
         tried: Tried,
         ended_at: Timestamp,
     ) -> Option<Timestamp> {
@@ -60,6 +65,9 @@ impl RetryPolicy {
             | Disposition::HeardInPart
             | Disposition::Rejected
             | Disposition::InvalidNumber => return None,
+            Disposition::NetworkFailure if cause == PROCESS_LOST => {
+                self.delay_ms.max(LOST_PAUSE_MS)
+            }
             Disposition::NoAnswer
             | Disposition::Busy
             | Disposition::Unreachable
@@ -107,7 +115,7 @@ mod tests {
         let mut tried = Tried::default();
         for (place, (disposition, cause)) in ends.iter().enumerate() {
             tried = tried.and(*disposition, cause);
-            if policy.again_at(*disposition, tried, NOW).is_none() {
+            if policy.again_at(*disposition, cause, tried, NOW).is_none() {
                 return place + 1;
             }
         }
@@ -145,12 +153,20 @@ mod tests {
     fn nothing_is_tried_after_the_end() {
         let policy = RetryPolicy { ends_at: NOW.plus_ms(600_000), ..policy(3) };
         let tried = Tried { tries: 1, failures: 0 };
-        assert_eq!(policy.again_at(Disposition::Busy, tried, NOW), None);
+        assert_eq!(policy.again_at(Disposition::Busy, "failed", tried, NOW), None);
         let before = NOW.plus_ms(-1);
-        assert_eq!(
-            policy.again_at(Disposition::Busy, tried, before),
-            Some(before.plus_ms(600_000))
-        );
+        let again = policy.again_at(Disposition::Busy, "failed", tried, before);
+        assert_eq!(again, Some(before.plus_ms(600_000)));
+    }
+
+    /// Goal: a phone that may still be in the call of a killed process is not rung by another.
+    #[test]
+    fn a_lost_call_is_over_before_the_next_one() {
+        let policy = RetryPolicy { delay_ms: 0, ..policy(3) };
+        let again =
+            |cause| policy.again_at(Disposition::NetworkFailure, cause, Tried::default(), NOW);
+        assert_eq!(again("failed"), Some(NOW));
+        assert_eq!(again(PROCESS_LOST), Some(NOW.plus_ms(120_000)));
     }
 
     proptest! {

@@ -132,6 +132,15 @@ pub enum Account {
         #[arg(long, action = clap::ArgAction::Set)]
         permitted: bool,
     },
+    /// Make a new secret that callbacks of an account are signed with (SendOCV).
+    CallbackSecret {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Check that the books of all accounts add up.
     Audit {
         /// Print one JSON object.
@@ -206,6 +215,7 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             let account = AccountId(account);
             app::account::set_recording(&app, account, permitted).await.map_err(refused)?;
         }
+        Account::CallbackSecret { account, json } => callback_secret(&app, account, json).await?,
         Account::Audit { json } => return audit(&app, json).await,
         Account::Show { account, json } => show(&app, AccountId(account), json).await?,
     }
@@ -409,6 +419,15 @@ async fn audit(app: &App, json: bool) -> Result<ExitCode> {
         say(&format!("{} violations", audit.violations.len()))?;
     }
     Ok(if audit.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn callback_secret(app: &App, account: i64, json: bool) -> Result<()> {
+    let made = app::verification::new_secret(app, AccountId(account)).await;
+    let Some(secret) = made.map_err(open::failed)? else { bail!("there is no account {account}") };
+    if json {
+        return say(&json!({ "account_id": account, "callback_secret": secret }).to_string());
+    }
+    say(&format!("callbacks of account {account} are signed with {secret} (shown only now)"))
 }
 
 fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {

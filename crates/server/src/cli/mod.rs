@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod attempts;
+mod campaign;
 mod doctor;
 mod message;
 mod migrate;
@@ -44,6 +45,9 @@ enum Command {
     /// Customers' messages: list, approve, reject.
     #[command(subcommand)]
     Message(message::Message),
+    /// Campaigns: list, show, pause, resume, stop, cancel, add-numbers, redial.
+    #[command(subcommand)]
+    Campaign(campaign::Campaign),
     /// Phones that can be called by a short number: add, show.
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -85,6 +89,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Serve(_) => serve::run(config).await,
             Command::Account(command) => account::run(&config, command).await,
             Command::Message(command) => message::run(&config, command).await,
+            Command::Campaign(command) => campaign::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,

@@ -27,7 +27,9 @@ use crate::resolver::Resolver;
 use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
-use crate::{address, flight_recorder, lock, open_files, phones, recordings, streams, telemetry};
+use crate::{
+    address, callbacks, flight_recorder, lock, open_files, phones, recordings, streams, telemetry,
+};
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
 /// when it answers.
@@ -168,6 +170,8 @@ impl Platform {
             self.http.local_addr().context("asking for the address of the web services")?;
         let (stop_http, http_stop) = watch::channel(false);
         let (stop_node, node_stop) = watch::channel(false);
+        let (stop_callbacks, callbacks_stop) = watch::channel(false);
+        let callbacks = callbacks::start(Arc::clone(&self.app), config, callbacks_stop);
         let router = web::router(self.app, web_settings(config, self.leads)?);
         let serving = web::serve(self.http, router, connections_max, stopped(http_stop));
         let mut http = tokio::spawn(serving);
@@ -186,6 +190,8 @@ impl Platform {
         node.await.context("the node's task")??;
         // The shards' ends of it went with the node.
         self.recordings.await.context("the task of the recordings")?;
+        stop_callbacks.send_replace(true);
+        callbacks.await.context("the task of the callbacks")?;
         http.await.context("the task of the web services")?;
         ended
     }

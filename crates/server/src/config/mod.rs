@@ -225,6 +225,15 @@ section! {
 }
 
 section! {
+    /// Customers' addresses that are called back (SendOCV).
+    Callbacks {
+        /// Whether addresses are called that are not public: those of your own network. For tests,
+        /// and for customers within it.
+        private_addresses: bool = false,
+    }
+}
+
+section! {
     /// The sandbox carrier: a SIP peer on this machine with magic numbers (docs/SANDBOX.md).
     Sandbox {
         /// Where it listens; port 0 takes a free one. Loopback only.
@@ -358,6 +367,8 @@ pub struct Config {
     pub detection: Detection,
     /// Speech from text.
     pub speech: Speech,
+    /// Customers' addresses.
+    pub callbacks: Callbacks,
     /// The sandbox carrier.
     pub sandbox: Sandbox,
     /// Logs.

@@ -9,6 +9,8 @@ mod certificate;
 mod connection;
 mod tls;
 
+pub use tls::{connector, server_name};
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

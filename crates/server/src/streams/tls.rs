@@ -52,11 +52,19 @@ pub fn connector(sip: &Sip) -> Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
+/// What the certificate of a host must name: a name or an address.
+///
+/// # Errors
+/// No certificate could have that name.
+pub fn server_name(host: &str) -> Result<ServerName<'static>> {
+    ServerName::try_from(host.to_owned())
+        .with_context(|| format!("'{host}' is no name that a certificate could have"))
+}
+
 /// What a peer's certificate must name: the host of its trunk, else its address.
 pub fn name_of(host: Option<&str>, address: SocketAddr) -> Result<ServerName<'static>> {
     match host {
-        Some(host) => ServerName::try_from(host.to_owned())
-            .with_context(|| format!("'{host}' is no name that a certificate could have")),
+        Some(host) => server_name(host),
         None => Ok(ServerName::from(address.ip())),
     }
 }

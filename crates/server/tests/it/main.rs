@@ -4,6 +4,8 @@
 
 mod baresip;
 mod bridge;
+mod callbacks;
+mod campaigns;
 mod commands;
 mod connections;
 mod database;

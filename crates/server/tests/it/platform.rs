@@ -465,8 +465,17 @@ fn encoded(text: &str) -> String {
 }
 
 /// Asks again and again until there is an answer, or patience is over.
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = now() + PATIENCE;
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, ask)
+}
+
+/// As [`eventually`], for what takes longer by its nature.
+pub fn eventually_within<T>(
+    patience: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = now() + patience;
     loop {
         if let Some(answer) = ask() {
             return answer;

@@ -1,5 +1,5 @@
-//! The published Python client, unmodified, as a customer: every method until two messages were
-//! heard to their ends.
+//! The published Python client, unmodified, as a customer: every method that it
+//! has, until messages, codes and a campaign were heard to their ends.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +37,8 @@ fn the_published_python_client_works_unmodified() {
     let paid = result["before_rials"].as_f64().unwrap() - result["after_rials"].as_f64().unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a few hundred rials")]
     let calls = (money("stored") + money("spoken")) as f64;
-    assert!(paid > calls, "{result}");
+    let campaign = result["campaign_rials"].as_f64().unwrap();
+    assert!(campaign > 0.0 && paid > calls + campaign, "{result}");
 
     for send in ["stored", "spoken"] {
         let id = result["sends"][send]["id"].to_string();

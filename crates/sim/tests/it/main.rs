@@ -92,6 +92,20 @@ fn an_end_that_gets_lost_is_noticed() {
     assert_eq!(caught_by(Sabotage::LoseEnds), "everything ends");
 }
 
+/// Goal: a campaign that calls after its hours, or counts wrong, is found out.
+#[test]
+fn campaigns_that_call_too_late_or_count_wrong_are_noticed() {
+    assert_eq!(caught_by(Sabotage::CallAfterHours), "nobody is called outside the hours");
+    assert_eq!(caught_by(Sabotage::Miscount), "the ledger adds up");
+}
+
+/// Goal: the seeds do what they are to prove.
+#[test]
+fn campaigns_end_in_most_seeds() {
+    let ended: u64 = (0..16).map(|seed| world(Plan::of(seed)).unwrap().recipients).sum();
+    assert!(ended > 40, "{ended}");
+}
+
 #[test]
 fn wrong_money_is_noticed() {
     assert_eq!(caught_by(Sabotage::TouchMoney), "the ledger adds up");

@@ -230,7 +230,8 @@ fn settle_on_sqlite(
     sqlite::execute(connection, sql, values)?;
     tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
     moves.add(send.get("account_id")?, charge, hold);
-    ends.extend(campaign_end(&send, element.disposition, charge, element.ended_at)?);
+    let (how, at) = (element.disposition, element.ended_at);
+    ends.extend(campaign_end(&send, (how, &element.facts.cause), charge, at)?);
     Ok(SettleResult::Settled)
 }
 
@@ -244,13 +245,14 @@ fn send_on_sqlite(connection: &Connection, quick_send: QuickSendId) -> Result<Ro
 /// The end of a campaign's send; `None` when it is of none.
 fn campaign_end(
     send: &Row,
-    disposition: Disposition,
+    (disposition, cause): (Disposition, &str),
     charge: Rials,
     ended_at: Timestamp,
 ) -> Result<Option<End>> {
     let Some(recipient) = send.get("recipient_id")? else { return Ok(None) };
     let (try_n, hold) = (send.get("try_n")?, send.get("hold_rials")?);
-    Ok(Some(End { recipient, try_n, disposition, ended_at, hold, charge }))
+    let cause = cause.to_owned();
+    Ok(Some(End { recipient, try_n, disposition, cause, ended_at, hold, charge }))
 }
 
 /// Keeps the story of an attempt that has just got its outcome.
@@ -535,6 +537,7 @@ fn expire_on_sqlite(
     sqlite::execute(connection, sql, values)?;
     let send = send_on_sqlite(connection, element.quick_send)?;
     moves.add(send.get("account_id")?, Rials::ZERO, send.get("hold_rials")?);
-    ends.extend(campaign_end(&send, Disposition::Expired, Rials::ZERO, element.now)?);
+    let expired = (Disposition::Expired, "expired");
+    ends.extend(campaign_end(&send, expired, Rials::ZERO, element.now)?);
     Ok(true)
 }

@@ -21,6 +21,7 @@ pub(super) struct End {
     /// The how many-th.
     pub(super) try_n: i64,
     pub(super) disposition: Disposition,
+    pub(super) cause: String,
     pub(super) ended_at: Timestamp,
     pub(super) hold: Rials,
     pub(super) charge: Rials,
@@ -72,7 +73,7 @@ impl Changes {
             let campaign = end.campaign();
             let Some(rules) = rules.get(&campaign) else { continue };
             let tried = tried.get(&end.recipient).copied().unwrap_or_default();
-            let again_at = rules.policy.again_at(end.disposition, tried, end.ended_at);
+            let again_at = rules.policy.again_at(end.disposition, &end.cause, tried, end.ended_at);
             let sums = changes.campaigns.entry(campaign).or_default();
             sums.ended += 1;
             sums.hold = sums.hold.saturating_add(end.hold.0);
@@ -192,7 +193,7 @@ pub(super) async fn on_postgres(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> A
 async fn ends(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> Answer<Vec<End>> {
     let (sends, numbers): (Vec<i64>, Vec<i64>) = ended.iter().copied().unzip();
     let sql = "SELECT q.recipient_id, q.try_n, o.disposition, o.ended_at_us, q.hold_rials,
-                      o.charge_rials
+                      o.charge_rials, o.cause
                FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS e (quick_send_id, n)
                JOIN quick_send q ON q.id = e.quick_send_id AND q.recipient_id IS NOT NULL
                JOIN outcome o ON o.quick_send_id = e.quick_send_id AND o.n = e.n
@@ -209,6 +210,7 @@ async fn ends(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> Answer<Vec<End>> {
                 ended_at: Timestamp(row.try_get(3)?),
                 hold: Rials(row.try_get(4)?),
                 charge: Rials(row.try_get(5)?),
+                cause: row.try_get(6)?,
             })
         })
         .collect()

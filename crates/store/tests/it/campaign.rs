@@ -120,7 +120,8 @@ impl<'a> Called<'a> {
 
     async fn results(&self) -> Vec<(Disposition, u32)> {
         let mut reader = self.world.db.read().await.unwrap();
-        campaign::results(&mut reader, self.id).await.unwrap().into_iter().collect()
+        let found = campaign::progress(&mut reader, self.account, self.id).await.unwrap();
+        found.unwrap().1.into_iter().collect()
     }
 
     async fn recipients(&self) -> Vec<Recipient> {
@@ -331,7 +332,12 @@ both_engines! {
                 called.leave(RUNNING, PAUSED, at).await;
                 called.start(PAUSED, 2).await;
             }
-            let now = called.now().await;
+            let mut reader = world.db.read().await.unwrap();
+            let found = campaign::progress(&mut reader, called.account, called.id).await.unwrap();
+            let (now, results) = found.unwrap();
+            drop(reader);
+            let ended: u32 = results.values().sum();
+            assert_eq!(now.open + now.retrying + ended, now.cursor, "{results:?}");
             if now.cursor == RECIPIENTS && now.open == 0 && now.retrying == 0 {
                 break;
             }

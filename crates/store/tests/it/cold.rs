@@ -17,7 +17,7 @@ use store::trunk::{CallerId, Kept, Source};
 use store::trunk_health::TrunkHealth;
 use store::{
     Error, Queries as _, account, entry, message, phone, recording, speech, tariff, token, trunk,
-    trunk_health,
+    trunk_health, verification,
 };
 
 use crate::engines::both_engines;
@@ -437,5 +437,53 @@ both_engines! {
         assert!(matches!(error, Error::Corrupt { id, .. } if id == message.0));
         let error = reader.query("SELECT nothing FROM message", &[]).await.unwrap_err();
         assert_eq!(error.to_string(), "the database is not available");
+    }
+}
+
+both_engines! {
+    /// A verification is told when its send has ended, by one at a time, until it was told.
+    async fn a_verification_is_told_by_one_at_a_time(world) {
+        let node = world.node("a").await;
+        let reference = String::from("verification:1");
+        let client_reference = Some(reference.clone());
+        let element = Accept { vote: true, client_reference, ..world.send().await };
+        let new = verification::NewVerification {
+            reference,
+            account: element.account,
+            code: 3,
+            callback_url: String::from("http://mysite.example/"),
+            created_at: NOW,
+        };
+        let reference = String::from("verification:2");
+        let orphan = verification::NewVerification { reference, ..new.clone() };
+        let mut tx = world.db.begin().await.unwrap();
+        verification::insert(&mut tx, &new).await.unwrap();
+        verification::insert(&mut tx, &orphan).await.unwrap();
+        verification::delete(&mut tx, &orphan.reference).await.unwrap();
+        assert!(verification::set_secret(&mut tx, element.account, "s").await.unwrap());
+        assert!(!verification::set_secret(&mut tx, domain::AccountId(999), "s").await.unwrap());
+        tx.commit().await.unwrap();
+        let send = world.accept(&element).await.quick_send;
+        let attempt = world.lease(node, send).await;
+        let mut reader = world.db.read().await.unwrap();
+        assert_eq!(verification::due(&mut reader, NOW, 9).await.unwrap(), []);
+        world.db.settle(vec![delivered(attempt, 225)]).await.unwrap();
+        assert_eq!(verification::due(&mut reader, NOW.plus_ms(-1), 9).await.unwrap(), []);
+        let due = verification::due(&mut reader, NOW, 9).await.unwrap();
+        let [due] = &due[..] else { panic!("{due:?}") };
+        assert_eq!((due.send, due.code, due.vote, due.tries), (send, 3, Some(3), 0));
+        assert_eq!((due.number.as_str(), due.secret.as_deref()), ("09121234567", Some("s")));
+
+        let later = NOW.plus_ms(60_000);
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(verification::claim(&mut tx, due, later).await.unwrap());
+        assert!(!verification::claim(&mut tx, due, later).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(verification::due(&mut reader, NOW, 9).await.unwrap(), []);
+        assert_eq!(verification::due(&mut reader, later, 9).await.unwrap().len(), 1);
+        let mut tx = world.db.begin().await.unwrap();
+        verification::tried(&mut tx, &due.reference, "200", None).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(verification::due(&mut reader, later, 9).await.unwrap(), []);
     }
 }

@@ -24,6 +24,7 @@ fn shipped_migrations_are_pinned() {
         ("V8__accept_from.sql", 0xa495_5161_4f4d_344a),
         ("V9__ladder.sql", 0x0814_f79d_a938_f30c),
         ("V10__campaign.sql", 0x52ae_ce3c_69ff_d830),
+        ("V12__verification.sql", 0xa888_4225_fb80_de6e),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

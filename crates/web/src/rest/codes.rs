@@ -5,6 +5,7 @@ use app::campaign::{CreateRefusal, StartRefusal};
 use app::message::{SpeechRefusal, UploadRefusal};
 use app::one_time_code::CodeRefusal;
 use app::quick_send::TextRefusal;
+use app::verification::VerifyRefusal;
 use domain::access::AccessRefusal;
 use domain::quick_send::Refusal as SendRefusal;
 
@@ -13,6 +14,7 @@ use domain::quick_send::Refusal as SendRefusal;
 pub(crate) enum Method {
     AccountStatus,
     SendOtp,
+    SendOcv,
     UploadMessageBase64,
     GenerateTts,
     GetMessage,
@@ -33,9 +35,10 @@ pub(crate) enum Method {
 
 impl Method {
     /// Every method.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::AccountStatus,
         Self::SendOtp,
+        Self::SendOcv,
         Self::UploadMessageBase64,
         Self::GenerateTts,
         Self::GetMessage,
@@ -59,6 +62,7 @@ impl Method {
         match self {
             Self::AccountStatus => "AccountStatus",
             Self::SendOtp => "SendOTP",
+            Self::SendOcv => "SendOCV",
             Self::UploadMessageBase64 => "UploadMessageBase64",
             Self::GenerateTts => "GenerateTTS",
             Self::GetMessage => "GetMessage",
@@ -92,6 +96,7 @@ impl Method {
             | Self::CreateCampaign => true,
             // What it says was spoken before, but for the first time, and nobody waits for a code.
             Self::SendOtp
+            | Self::SendOcv
             | Self::AccountStatus
             | Self::GetMessage
             | Self::DownloadMessage
@@ -113,6 +118,7 @@ impl Method {
         match self {
             Self::UploadMessageBase64 | Self::SendOtp => -500,
             Self::GenerateTts => -2,
+            Self::SendOcv => -8,
             Self::QuickSendWithTts => -9,
             Self::AccountStatus
             | Self::GetMessage
@@ -135,6 +141,7 @@ impl Method {
     pub(crate) fn rows(self) -> &'static [Row] {
         match self {
             Self::SendOtp => SEND_OTP,
+            Self::SendOcv => SEND_OCV,
             Self::UploadMessageBase64 => UPLOAD,
             Self::GenerateTts => SPEECH,
             Self::QuickSend => QUICK_SEND,
@@ -255,6 +262,17 @@ code_table! {
     TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
     InsufficientCredit => -3 "The balance does not cover the speech and the call.",
     NotSpoken => -20 "The speech engine made nothing of use.",
+}
+
+code_table! {
+    /// Codes of SendOCV.
+    send_ocv(VerifyRefusal), SEND_OCV;
+    WrongCallback => -8 "`CallbackURL` is no `http://` or `https://` address.",
+    Disabled => -25 "Sends are switched off.",
+    WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
+    TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
+    InsufficientCredit => -3 "The balance does not cover the speech and the call.",
+    NotSpoken => -7 "The speech engine made nothing of use.",
 }
 
 code_table! {

@@ -10,7 +10,7 @@ pub fn errors_page() -> String {
         "# Refusals and their codes\n\n\
          Printed from `crates/web/src/rest/codes.rs`; `UPDATE_DOCS=1 cargo test -p web` rewrites \
          it.\n\nA known method answers HTTP 200 whatever happens; the code stands in `Result` \
-         (AccountStatus), `ErrorCode` (SendOTP), `Id` (UploadMessageBase64, GenerateTTS) or `QuickSendID` (QuickSend, \
+         (AccountStatus), `ErrorCode` (SendOTP), `Result` (SendOCV), `Id` (UploadMessageBase64, GenerateTTS) or `QuickSendID` (QuickSend, \
          QuickSendWithTTS); CreateCampaign and StartCampaign answer the bare number. Methods that \
          get or download something answer `null` instead, DeleteMessage and StopCampaign `false`. \
          Our own failures carry a number in the header `X-Reference`, which \

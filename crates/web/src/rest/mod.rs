@@ -12,6 +12,7 @@ mod one_time_code;
 mod params;
 mod quick_send;
 mod reply;
+mod verification;
 
 use std::sync::Arc;
 
@@ -159,6 +160,7 @@ async fn dispatch(
     match method {
         Method::AccountStatus => Ok(account_status::account_status(caller)),
         Method::SendOtp => one_time_code::send(app, caller, params).await,
+        Method::SendOcv => verification::send(app, caller, params).await,
         Method::UploadMessageBase64 => message::upload(app, caller, params).await,
         Method::GenerateTts => message::generate(app, caller, params).await,
         Method::GetMessage => message::get(app, caller, params).await,

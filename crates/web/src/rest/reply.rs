@@ -47,6 +47,10 @@ impl Reply {
                 let refused_code = SentCode { code, status, ..SentCode::default() };
                 Self::json(&refused_code, refused)
             }
+            Method::SendOcv => {
+                let result = Verified { result: code, status, ..Verified::default() };
+                Self::json(&result, refused)
+            }
             Method::UploadMessageBase64 | Method::GenerateTts => {
                 Self::json(&Made { id: code.into(), length: 0, status }, refused)
             }
@@ -122,6 +126,20 @@ pub(crate) struct SentCode {
     pub(crate) generated: Option<String>,
     /// In refusals of access only.
     #[serde(rename = "Status", skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<&'static str>,
+}
+
+/// `SendOCV`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Verified {
+    /// 0, or the code of the refusal.
+    pub(crate) result: i32,
+    /// The key to be pressed.
+    pub(crate) code: u8,
+    pub(crate) send_id: i64,
+    /// In refusals of access only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<&'static str>,
 }
 

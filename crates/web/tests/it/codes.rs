@@ -28,9 +28,11 @@ async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
                   \"RemaindCredit\":0,\"Mobile\":null,\"ExpireDate\":null,\"ExpireDatePer\":null}";
     let otp = "{\"ErrorCode\":-201,\"QuickSendID\":null,\"GeneratedCode\":null,\
                \"Status\":\"Token_NotExists\"}";
+    let ocv = "{\"Result\":-201,\"Code\":0,\"SendId\":0,\"Status\":\"Token_NotExists\"}";
     let shapes = [
         ("AccountStatus", status),
         ("SendOTP", otp),
+        ("SendOCV", ocv),
         ("UploadMessageBase64", made),
         ("GenerateTTS", made),
         ("GetMessage", "null"),

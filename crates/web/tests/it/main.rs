@@ -10,5 +10,6 @@ mod one_time_code;
 mod probes;
 mod rest;
 mod serving;
+mod verification;
 #[path = "../../../app/tests/it/world.rs"]
 mod world;

@@ -1,0 +1,294 @@
+//! `avanak campaign …`: the operator sees campaigns and acts on them, while the server runs.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use app::campaign::{CreateRefusal, ListRefusal, Progress};
+use app::{App, Error};
+use clap::Subcommand;
+use domain::calendar::jalali::gregorian_date_time;
+use domain::{AccountId, CampaignId, Status};
+use serde_json::{Value, json};
+
+use super::{open, say};
+use crate::config::Config;
+
+/// What can be done with campaigns. All of it works while the server runs, which notices within a
+/// second.
+#[derive(Debug, Subcommand)]
+pub enum Campaign {
+    /// Show the newest campaigns.
+    List {
+        /// Of this account alone.
+        #[arg(long)]
+        account: Option<i64>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a campaign: its plan, how far it is, what it cost.
+    Show {
+        /// The campaign.
+        id: i64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Dial nothing more of it until it is resumed; calls that are up go on.
+    Pause {
+        /// The campaign.
+        id: i64,
+    },
+    /// Let a paused campaign go on.
+    Resume {
+        /// The campaign.
+        id: i64,
+    },
+    /// Stop it; its customer can start it again.
+    Stop {
+        /// The campaign.
+        id: i64,
+    },
+    /// Give it up for good: whoever was not called is not called any more.
+    Cancel {
+        /// The campaign.
+        id: i64,
+    },
+    /// Add the numbers of a file: one a line, or with commas between them.
+    AddNumbers {
+        /// The campaign.
+        id: i64,
+        /// The file.
+        #[arg(long)]
+        file: PathBuf,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Call those whom it did not reach, by a new campaign that starts at once.
+    Redial {
+        /// The campaign.
+        id: i64,
+        /// The first day and the hour at which each day starts: 2026-11-22 08:00.
+        #[arg(long)]
+        start: String,
+        /// The last day and the hour at which each day ends.
+        #[arg(long)]
+        end: String,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Campaigns shown at most.
+const SHOWN: u32 = 100;
+/// The largest file of numbers, bytes.
+const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// Runs the command.
+pub async fn run(config: &Config, command: Campaign) -> Result<ExitCode> {
+    let app = open::app(config).await?;
+    match command {
+        Campaign::List { account, json } => list(&app, account.map(AccountId), json).await?,
+        Campaign::Show { id, json } => show(&app, CampaignId(id), json).await?,
+        Campaign::Pause { id } => {
+            let (id, account) = found(&app, id).await?;
+            told(id, "paused", app::campaign::pause(&app, account, id).await)?;
+        }
+        Campaign::Resume { id } => {
+            let (id, account) = found(&app, id).await?;
+            told(id, "resumed", app::campaign::resume(&app, account, id).await)?;
+        }
+        Campaign::Stop { id } => {
+            let (id, account) = found(&app, id).await?;
+            told(id, "stopped", app::campaign::stop(&app, account, id).await)?;
+        }
+        Campaign::Cancel { id } => {
+            let (id, account) = found(&app, id).await?;
+            told(id, "cancelled", app::campaign::cancel(&app, account, id).await)?;
+        }
+        Campaign::AddNumbers { id, file, json } => add(&app, id, &file, json).await?,
+        Campaign::Redial { id, start, end, json } => redial(&app, id, &start, &end, json).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The campaign and whose it is.
+async fn found(app: &App, id: i64) -> Result<(CampaignId, AccountId)> {
+    let id = CampaignId(id);
+    let account = app::campaign::owner(app, id).await.map_err(open::failed)?;
+    account.map(|account| (id, account)).with_context(|| format!("there is no campaign {id}"))
+}
+
+/// Says what was done, or that its state does not allow it.
+fn told(id: CampaignId, done: &str, was: Result<bool, app::Failure>) -> Result<()> {
+    if !was.map_err(open::failed)? {
+        bail!("campaign {id} cannot be {done} in its state; `campaign show {id}` tells it");
+    }
+    say(&format!("campaign {id} is {done}"))
+}
+
+async fn list(app: &App, account: Option<AccountId>, json: bool) -> Result<()> {
+    let campaigns = app::campaign::newest(app, account, SHOWN).await.map_err(open::failed)?;
+    if json {
+        let shown: Vec<Value> = campaigns
+            .iter()
+            .map(|one| {
+                json!({
+                    "campaign_id": one.id.0,
+                    "account_id": one.account.0,
+                    "title": one.plan.title,
+                    "state": one.state.word(),
+                    "recipients": one.recipients.total(),
+                    "stepped_in": one.cursor,
+                    "charged_rials": one.charged.0,
+                })
+            })
+            .collect();
+        return say(&json!({ "campaigns": shown }).to_string());
+    }
+    for one in &campaigns {
+        let (id, account, state) = (one.id, one.account, one.state.word());
+        let (done, all, title) = (one.cursor, one.recipients.total(), &one.plan.title);
+        say(&format!("campaign {id}  account {account}  {state}  {done} of {all}  {title}"))?;
+    }
+    say(&format!("{} campaigns", campaigns.len()))
+}
+
+async fn show(app: &App, id: CampaignId, json: bool) -> Result<()> {
+    let (id, account) = found(app, id.0).await?;
+    let progress = app::campaign::find(app, account, id).await.map_err(open::failed)?;
+    let progress = progress.with_context(|| format!("there is no campaign {id}"))?;
+    if json { say(&as_json(&progress).to_string()) } else { as_text(&progress) }
+}
+
+fn as_json(progress: &Progress) -> Value {
+    let campaign = &progress.campaign;
+    let (plan, schedule) = (&campaign.plan, campaign.plan.schedule);
+    let results: serde_json::Map<String, Value> = progress
+        .results
+        .iter()
+        .map(|(end, count)| (end.code().to_string(), json!(count)))
+        .collect();
+    json!({
+        "campaign_id": campaign.id.0,
+        "account_id": campaign.account.0,
+        "title": plan.title,
+        "message_id": campaign.message.0,
+        "state": campaign.state.word(),
+        "starts_at": gregorian_date_time(schedule.starts_at),
+        "ends_at": gregorian_date_time(schedule.ends_at),
+        "hours_minutes": [schedule.daily.from_minute(), schedule.daily.to_minute()],
+        "max_tries": plan.max_tries,
+        "minutes_between_tries": plan.minutes_between_tries,
+        "priority": plan.priority,
+        "max_cost_rials": plan.max_cost.map(|cost| cost.0),
+        "recipients": campaign.recipients.total(),
+        "waiting": progress.waiting(),
+        "open": campaign.open,
+        "retrying": campaign.retrying,
+        "results": results,
+        "held_rials": campaign.held.0,
+        "charged_rials": campaign.charged.0,
+    })
+}
+
+fn as_text(progress: &Progress) -> Result<()> {
+    let campaign = &progress.campaign;
+    let (plan, schedule) = (&campaign.plan, campaign.plan.schedule);
+    let (id, account) = (campaign.id, campaign.account);
+    say(&format!("campaign {id} of account {account}: {}", plan.title))?;
+    say(&format!("state       {}", campaign.state.word()))?;
+    let minute = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let (from, to) = (minute(schedule.daily.from_minute()), minute(schedule.daily.to_minute()));
+    let starts = gregorian_date_time(schedule.starts_at);
+    let ends = gregorian_date_time(schedule.ends_at);
+    say(&format!("schedule    {starts} to {ends}, each day {from} to {to}"))?;
+    let (tries, pause) = (plan.max_tries, plan.minutes_between_tries);
+    say(&format!("tries       {tries}, {pause} minutes apart"))?;
+    let (waiting, open, retrying) = (progress.waiting(), campaign.open, campaign.retrying);
+    let all = campaign.recipients.total();
+    say(&format!("recipients  {all}: {waiting} wait, {open} in line or called, {retrying} again"))?;
+    for (end, count) in &progress.results {
+        say(&format!("{count:>11}  {}", web::status_label(Status::Ended(*end))))?;
+    }
+    let (held, charged) = (campaign.held, campaign.charged);
+    say(&format!("money       {charged} rials charged, {held} rials held"))
+}
+
+async fn add(app: &App, id: i64, file: &std::path::Path, json: bool) -> Result<()> {
+    let (id, account) = found(app, id).await?;
+    let size = std::fs::metadata(file).with_context(|| format!("reading {}", file.display()))?;
+    if size.len() > FILE_BYTES_MAX {
+        bail!("{} is larger than {FILE_BYTES_MAX} bytes", file.display());
+    }
+    let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    let list = String::from_utf8_lossy(&bytes).into_owned();
+    let added = match app::campaign::add_numbers(app, account, id, list).await {
+        Ok(added) => added,
+        Err(Error::Refused(ListRefusal::NoCampaign)) => bail!("there is no campaign {id}"),
+        Err(Error::Refused(ListRefusal::Over)) => bail!("campaign {id} is over"),
+        Err(Error::Refused(ListRefusal::NoNumber)) => {
+            bail!("{} has no number that campaign {id} does not have", file.display())
+        }
+        Err(Error::Failed(failure)) => return Err(open::failed(failure)),
+    };
+    let (accepted, rest) = (added.accepted, added.rest);
+    if json {
+        let rows: Vec<Value> = rest
+            .invalid_rows
+            .iter()
+            .map(|row| json!({ "row": row.row, "excerpt": row.excerpt }))
+            .collect();
+        let told = json!({
+            "added": accepted,
+            "duplicates": rest.duplicates,
+            "invalid": rest.invalid,
+            "invalid_rows": rows,
+            "overflowed": rest.overflowed,
+        });
+        return say(&told.to_string());
+    }
+    for row in &rest.invalid_rows {
+        say(&format!("row {}: not a number: {}", row.row, row.excerpt))?;
+    }
+    if rest.overflowed {
+        say("the campaign is full; the rest was left out")?;
+    }
+    let (duplicates, invalid) = (rest.duplicates, rest.invalid);
+    say(&format!("{accepted} numbers added, {duplicates} duplicates, {invalid} invalid rows"))
+}
+
+async fn redial(app: &App, id: i64, start: &str, end: &str, json: bool) -> Result<()> {
+    let (id, account) = found(app, id).await?;
+    let account = app::account::status(app, account).await.map_err(open::failed)?;
+    let account = account.context("reading the campaign's account: it is gone")?;
+    let created = match app::campaign::redial(app, &account, id, start, end).await {
+        Ok(created) => created,
+        Err(Error::Refused(refusal)) => bail!("{}", why(refusal)),
+        Err(Error::Failed(failure)) => return Err(open::failed(failure)),
+    };
+    let (new, count) = (created.id, created.added.accepted);
+    if json {
+        return say(&json!({ "campaign_id": new.0, "recipients": count }).to_string());
+    }
+    say(&format!("campaign {new} calls the {count} whom campaign {id} did not reach"))
+}
+
+/// A refusal in the operator's words.
+fn why(refusal: CreateRefusal) -> &'static str {
+    match refusal {
+        CreateRefusal::WrongMessage => "its message was deleted",
+        CreateRefusal::MessageWaiting => "its message waits for approval",
+        CreateRefusal::MessageRejected => "its message was rejected",
+        CreateRefusal::TriesNotAllowed => "its number of tries is not allowed any more",
+        CreateRefusal::RecordingNotPermitted => "its account may not record callees any more",
+        CreateRefusal::EndsBeforeItStarts => "--end is a day before --start",
+        CreateRefusal::HoursEndBeforeTheyStart => "the hour of --end is not after that of --start",
+        CreateRefusal::Invalid => "a moment cannot be read or is over, or everybody was reached",
+        CreateRefusal::InsufficientCredit => "the balance does not cover calling them",
+        CreateRefusal::CannotStart => "it was made and cannot start",
+    }
+}
