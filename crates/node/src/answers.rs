@@ -112,10 +112,18 @@ impl Node {
                 self.hold(now, attempt, &waiting.job, trunk, Box::new(room));
             } else {
                 // It is in the queue no more, or our lease was too old: the table tells.
-                self.tried.forget(waiting.job.quick_send);
+                self.forget(waiting.job.quick_send);
                 let soon = now.steady.plus_us(LOOK_AGAIN_US);
                 self.reading.next_at = self.reading.next_at.min(soon);
             }
+        }
+    }
+
+    /// A send waits here no more: what a trunk that failed it left of it is forgotten.
+    fn forget(&mut self, send: QuickSendId) {
+        self.tried.forget(send);
+        if !self.is_in_hand(send) {
+            self.app.live().remove(send);
         }
     }
 
@@ -139,7 +147,7 @@ impl Node {
                 self.under_way.answered(Kind::Expire);
                 self.stats.expired += sends.len() as u64;
                 for send in sends {
-                    self.tried.forget(send);
+                    self.forget(send);
                 }
             }
             Err(failure) => {

@@ -377,7 +377,7 @@ impl Node {
     }
 
     /// Whether a send is leased or about to be.
-    fn is_in_hand(&self, send: domain::QuickSendId) -> bool {
+    pub(crate) fn is_in_hand(&self, send: domain::QuickSendId) -> bool {
         let first = key(AttemptId { quick_send: send, n: 0 });
         let last = key(AttemptId { quick_send: send, n: u16::from(u8::MAX) });
         let chosen = |list: &[(Waiting, Room)]| {

@@ -35,8 +35,9 @@ pub struct Breach {
 pub(crate) struct WireCall {
     pub(crate) number: String,
     pub(crate) started: i64,
-    /// What the wall clock showed then.
+    /// What the wall clock showed then, and the latest that it had shown until then.
     wall: Timestamp,
+    latest: Timestamp,
     route: Route,
     /// Where its INVITE was sent.
     to: SocketAddr,
@@ -108,8 +109,9 @@ pub(crate) struct Witness {
     caps: BTreeMap<Route, Caps>,
     starts: BTreeMap<Route, VecDeque<i64>>,
     ring_timeout_us: i64,
-    /// What the wall clock shows.
+    /// What the wall clock shows, and the latest that it has shown.
     wall: Timestamp,
+    latest: Timestamp,
     breach: Option<Breach>,
     story: VecDeque<String>,
     verbose: bool,
@@ -132,6 +134,7 @@ impl Witness {
             starts: BTreeMap::new(),
             ring_timeout_us: i64::from(plan.ring_timeout_ms) * 1000,
             wall: Timestamp(0),
+            latest: Timestamp(0),
             breach: None,
             story: VecDeque::new(),
             verbose,
@@ -167,12 +170,14 @@ impl Witness {
     /// Is told the wall clock.
     pub(crate) fn tell_wall(&mut self, wall: Timestamp) {
         self.wall = wall;
+        self.latest = self.latest.max(wall);
     }
 
-    /// The send of each call that left our node, and the wall clock then.
-    pub(crate) fn dialled_at(&self) -> Vec<(QuickSendId, Timestamp)> {
+    /// The send of each call that left our node, the wall clock then, and the latest that it had
+    /// shown.
+    pub(crate) fn dialled_at(&self) -> Vec<(QuickSendId, Timestamp, Timestamp)> {
         let calls = self.calls.iter().filter_map(|(call_id, call)| {
-            Some((QuickSendId(send_of(call_id).parse().ok()?), call.wall))
+            Some((QuickSendId(send_of(call_id).parse().ok()?), call.wall, call.latest))
         });
         calls.collect()
     }
@@ -318,6 +323,7 @@ impl Witness {
             to,
             started: now,
             wall: self.wall,
+            latest: self.latest,
             responded: false,
             said: Said::Nothing,
             state: State::Up,
