@@ -179,9 +179,7 @@ fn place_calls(plan: &Plan) -> Result<Ran> {
     let (report, mut events) = shard::event_channel();
     let recorder = recorder(folder.path(), plan)?;
     let mut shard = Shards::start(&shard_config(plan), recorder, None, &report)?;
-    // One message for all of them, as in a campaign.
     let clip = Arc::new(Clip::from_samples(&vec![1000; plan.frames * FRAME_SAMPLES]));
-    let script = Arc::new(Script::message(clip, None));
     // From here on: a process that is to run for months may take a moment to start.
     let process = Stopwatch::start(Whose::ThisProcess)?;
     let (first, pause) = (clock::instant(), Duration::from_secs(1) / plan.per_second);
@@ -193,7 +191,7 @@ fn place_calls(plan: &Plan) -> Result<Ran> {
         let rest = if u64::from(tick) > plan.calls { LOOK_EVERY } else { Duration::ZERO };
         sleep_until((first + pause * tick).max(clock::instant() + rest));
         if u64::from(tick) <= plan.calls {
-            order(&shard, ShardCommand::Engine(start(plan, &script, tick.into())))?;
+            order(&shard, ShardCommand::Engine(start(plan, &clip, tick.into())))?;
         }
         take_reports(&shard, &mut events, &mut ran)?;
         window.look()?;
@@ -298,7 +296,6 @@ fn shard_config(plan: &Plan) -> ShardsConfig {
         shards: 1,
         listen: sip,
         advertised: local.into(),
-        host: local.to_string(),
         media_port_first: 0,
         media_ports: ports,
         ignore_sound: plan.ignore_sound,
@@ -322,7 +319,7 @@ fn shard_config(plan: &Plan) -> ShardsConfig {
     }
 }
 
-fn start(plan: &Plan, script: &Arc<Script>, number: u64) -> Order {
+fn start(plan: &Plan, clip: &Arc<Clip>, number: u64) -> Order {
     let callee = format!("sip:98210{number:07}@{}", plan.callee);
     Order::Start(Box::new(CallSpec {
         call: CallKey(number),
@@ -333,7 +330,7 @@ fn start(plan: &Plan, script: &Arc<Script>, number: u64) -> Order {
         codecs: Vec::new(),
         srtp: engine::Srtp::Off,
         symmetric_rtp: false,
-        script: Arc::clone(script),
+        script: Arc::new(Script::message(Arc::clone(clip), None)),
         ring_timeout_ms: CALL_MS,
         max_duration_ms: CALL_MS,
     }))

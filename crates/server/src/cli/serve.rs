@@ -289,7 +289,6 @@ fn shards_config(
         shards,
         listen,
         advertised,
-        host: address::host(advertised),
         media_port_first: config.sip.media_port_first,
         media_ports: config.sip.media_ports,
         ignore_sound: config.sip.ignore_sound,

@@ -55,8 +55,6 @@ pub struct ShardsConfig {
     pub listen: SocketAddr,
     /// The address at which peers reach both.
     pub advertised: IpAddr,
-    /// What stands behind the `@` of the Call-IDs of our calls.
-    pub host: String,
     /// First RTP port, or 0 for free ones.
     pub media_port_first: u16,
     /// How many RTP sockets they have in all; at least one each.
@@ -141,7 +139,7 @@ impl Shards {
             inboxes.push(inbox);
             ends.push((recorder, commands));
         }
-        let sorter = Arc::new(Sorter::new(inboxes, config.host.clone()));
+        let sorter = Arc::new(Sorter::new(inboxes));
         let mut running = Vec::new();
         for (shard, (recorder, commands)) in ends.into_iter().enumerate() {
             let share = media.len() / (config.shards - shard);

@@ -209,6 +209,8 @@ impl Worker {
                 self.flush(now);
             }
             if !self.take_commands(now) {
+                // What came before the order to stop has been done.
+                self.flush(now);
                 self.report_at = Some(now);
                 self.report(now);
                 self.publish_counters();
