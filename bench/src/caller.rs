@@ -17,6 +17,7 @@ use server::{clock, flight_recorder, telemetry};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
+use crate::cores;
 use crate::cpu::{self, Stopwatch, Whose};
 use crate::disk;
 
@@ -24,6 +25,10 @@ use crate::disk;
 const CHILD: &str = "--be-the-caller";
 /// Samples in a frame of 20 ms.
 const FRAME_SAMPLES: usize = 160;
+/// There are never more alive.
+const CALLS_AT_ONCE: u64 = 20_000;
+/// How often what the shard reports is looked at, when there is nothing else to do.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Beyond this a call has got lost.
 const CALL_MS: u32 = 120_000;
 
@@ -38,6 +43,20 @@ pub struct Plan {
     pub per_second: u32,
     /// How long the clip is, in frames of 20 ms.
     pub frames: usize,
+    /// Whether what the callees say is thrown away by the kernel.
+    pub ignore_sound: bool,
+    /// Between which seconds from the first call on CPU is measured once more.
+    pub window_s: (u32, u32),
+    /// Whether it has a core for itself.
+    pub alone: bool,
+}
+
+impl Plan {
+    /// Calls whose callees say nothing.
+    pub fn of(callee: SocketAddr, calls: u64, per_second: u32, frames: usize) -> Self {
+        let (window_s, ignore_sound, alone) = ((0, 0), false, false);
+        Self { callee, calls, per_second, frames, ignore_sound, window_s, alone }
+    }
 }
 
 /// What became of them.
@@ -57,6 +76,12 @@ pub struct Ran {
     pub dropped: u64,
     /// Frames that were moved back because the shard came too late for them.
     pub late_frames: u64,
+    /// RTP packets that the engine took.
+    pub received: u64,
+    /// CPU of the shard's thread and of the whole process in the window of the plan.
+    pub in_window: (Duration, Duration),
+    /// When that began and ended, microseconds of UTC.
+    pub window_us: (u64, u64),
 }
 
 /// Runs the plan in a process of its own and waits for it.
@@ -65,8 +90,16 @@ pub struct Ran {
 /// It could not be started, or failed.
 pub fn run(plan: &Plan) -> Result<Ran> {
     let program = std::env::current_exe().context("asking where this program is")?;
-    let numbers = [plan.calls, u64::from(plan.per_second), plan.frames as u64];
-    let output = Command::new(program)
+    let numbers = [
+        plan.calls,
+        plan.per_second.into(),
+        plan.frames as u64,
+        plan.ignore_sound.into(),
+        plan.window_s.0.into(),
+        plan.window_s.1.into(),
+    ];
+    let mut child = if plan.alone { cores::on_our_core(program) } else { Command::new(program) };
+    let output = child
         .arg(CHILD)
         .arg(plan.callee.to_string())
         .args(numbers.map(|number| number.to_string()))
@@ -86,6 +119,12 @@ pub fn run(plan: &Plan) -> Result<Ran> {
         sent: number("sent")?,
         dropped: number("dropped")?,
         late_frames: number("late_frames")?,
+        received: number("received")?,
+        in_window: (
+            Duration::from_nanos(number("window_shard_ns")?),
+            Duration::from_nanos(number("window_process_ns")?),
+        ),
+        window_us: (number("window_from_us")?, number("window_until_us")?),
     })
 }
 
@@ -95,15 +134,17 @@ pub fn run(plan: &Plan) -> Result<Ran> {
 /// The calls could not be placed.
 pub fn was_asked_to_call() -> Result<bool> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mark, callee, calls, per_second, frames] = arguments.as_slice() else { return Ok(false) };
+    let [mark, callee, calls, per_second, frames, ignore, from, until] = arguments.as_slice()
+    else {
+        return Ok(false);
+    };
     if mark != CHILD {
         return Ok(false);
     }
     let plan = Plan {
-        callee: callee.parse()?,
-        calls: calls.parse()?,
-        per_second: per_second.parse()?,
-        frames: frames.parse()?,
+        ignore_sound: ignore == "1",
+        window_s: (from.parse()?, until.parse()?),
+        ..Plan::of(callee.parse()?, calls.parse()?, per_second.parse()?, frames.parse()?)
     };
     let ran = place_calls(&plan)?;
     crate::say::say(
@@ -115,6 +156,11 @@ pub fn was_asked_to_call() -> Result<bool> {
             "sent": ran.sent,
             "dropped": ran.dropped,
             "late_frames": ran.late_frames,
+            "received": ran.received,
+            "window_shard_ns": nanos(ran.in_window.0),
+            "window_process_ns": nanos(ran.in_window.1),
+            "window_from_us": ran.window_us.0,
+            "window_until_us": ran.window_us.1,
         })
         .to_string(),
     );
@@ -133,29 +179,70 @@ fn place_calls(plan: &Plan) -> Result<Ran> {
     let (report, mut events) = shard::event_channel();
     let recorder = recorder(folder.path(), plan)?;
     let mut shard = Shards::start(&shard_config(plan), recorder, None, &report)?;
-    // One message for all of them, as in a campaign.
     let clip = Arc::new(Clip::from_samples(&vec![1000; plan.frames * FRAME_SAMPLES]));
-    let script = Arc::new(Script::message(clip, None));
     // From here on: a process that is to run for months may take a moment to start.
     let process = Stopwatch::start(Whose::ThisProcess)?;
     let (first, pause) = (clock::instant(), Duration::from_secs(1) / plan.per_second);
     let (mut ran, mut tick) = (Ran::default(), 0);
+    let mut window = Window::of(plan, first, process);
     while ran.heard + ran.failed < plan.calls {
         tick += 1;
-        sleep_until(first + pause * tick);
+        // When all calls are placed, it looks as often as the node does.
+        let rest = if u64::from(tick) > plan.calls { LOOK_EVERY } else { Duration::ZERO };
+        sleep_until((first + pause * tick).max(clock::instant() + rest));
         if u64::from(tick) <= plan.calls {
-            order(&shard, ShardCommand::Engine(start(plan, &script, tick.into())))?;
+            order(&shard, ShardCommand::Engine(start(plan, &clip, tick.into())))?;
         }
         take_reports(&shard, &mut events, &mut ran)?;
+        window.look()?;
     }
+    (ran.in_window, ran.window_us) = (window.spent, window.us);
     ran.shard = cpu::of_thread("shard-0")?;
     ran.process = process.spent()?;
     shard.stop();
     let figures = metrics.render();
     ran.sent = figure(&figures, "avanak_datagrams_sent_total")?;
     ran.dropped = figure(&figures, "avanak_datagrams_dropped_total")?;
+    ran.received = figure(&figures, "avanak_engine_total{event=\"rtp_received\"}")?;
     ran.late_frames = figure(&figures, "avanak_engine_total{event=\"rtp_late_frames\"}")?;
     Ok(ran)
+}
+
+/// CPU between two moments.
+struct Window {
+    from: Instant,
+    until: Instant,
+    process: Stopwatch,
+    before: Option<(Duration, Duration)>,
+    spent: (Duration, Duration),
+    us: (u64, u64),
+}
+
+impl Window {
+    fn of(plan: &Plan, first: Instant, process: Stopwatch) -> Self {
+        let at = |second: u32| first + Duration::from_secs(second.into());
+        let (from, until) = (at(plan.window_s.0), at(plan.window_s.1));
+        let (spent, us) = Default::default();
+        Self { from, until, process, before: None, spent, us }
+    }
+
+    /// Notes what was used when one of them has come.
+    fn look(&mut self) -> Result<()> {
+        let now = clock::instant();
+        if now >= self.until || (now >= self.from && self.before.is_none()) {
+            let (shard, process) = (cpu::of_thread("shard-0")?, self.process.spent()?);
+            let us = u64::try_from(clock::timestamp().0).unwrap_or(0);
+            if self.before.is_none() {
+                self.us.0 = us;
+            }
+            let before = *self.before.get_or_insert((shard, process));
+            if now >= self.until && self.spent.0.is_zero() {
+                self.us.1 = us;
+                self.spent = (shard.saturating_sub(before.0), process.saturating_sub(before.1));
+            }
+        }
+        Ok(())
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a schedule is what this loop is made of")]
@@ -198,7 +285,7 @@ fn figure(figures: &str, name: &str) -> Result<u64> {
 }
 
 fn recorder(folder: &Path, plan: &Plan) -> Result<flight_recorder::Recorder> {
-    let slots = u32::try_from(plan.calls).context("so many calls at once")?;
+    let slots = u32::try_from(plan.calls.min(CALLS_AT_ONCE)).context("so many calls at once")?;
     flight_recorder::open(&folder.join("flight-recorder"), slots, "no database")
 }
 
@@ -209,9 +296,9 @@ fn shard_config(plan: &Plan) -> ShardsConfig {
         shards: 1,
         listen: sip,
         advertised: local.into(),
-        host: local.to_string(),
         media_port_first: 0,
         media_ports: ports,
+        ignore_sound: plan.ignore_sound,
         connections: None,
         tls_port: None,
         engine: EngineConfig {
@@ -225,14 +312,14 @@ fn shard_config(plan: &Plan) -> ShardsConfig {
             user_agent: String::from(server::USER_AGENT),
             call_id_prefix: String::new(),
             limits: Limits {
-                calls: usize::try_from(plan.calls).unwrap_or(usize::MAX),
+                calls: usize::try_from(plan.calls.min(CALLS_AT_ONCE)).unwrap_or(usize::MAX),
                 ..Limits::default()
             },
         },
     }
 }
 
-fn start(plan: &Plan, script: &Arc<Script>, number: u64) -> Order {
+fn start(plan: &Plan, clip: &Arc<Clip>, number: u64) -> Order {
     let callee = format!("sip:98210{number:07}@{}", plan.callee);
     Order::Start(Box::new(CallSpec {
         call: CallKey(number),
@@ -243,7 +330,7 @@ fn start(plan: &Plan, script: &Arc<Script>, number: u64) -> Order {
         codecs: Vec::new(),
         srtp: engine::Srtp::Off,
         symmetric_rtp: false,
-        script: Arc::clone(script),
+        script: Arc::new(Script::message(Arc::clone(clip), None)),
         ring_timeout_ms: CALL_MS,
         max_duration_ms: CALL_MS,
     }))

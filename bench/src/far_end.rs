@@ -14,12 +14,17 @@ use media::{Codec, sdp};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use server::clock;
+use server::udp::BatchSender;
 use sip::{Endpoint, Headers, LegId, Request};
 
 use crate::arrivals::{self, Arrivals};
+use crate::talkers::Talkers;
 
-/// Media ports. Calls take turns; one thread reads them all.
-const MEDIA_PORTS: usize = 20;
+/// Media ports; one thread reads them all.
+const MEDIA_PORTS: usize = 150;
+/// So many calls in a row have the same one. Our side gives each of them another port of its own,
+/// so that two addresses name one call, as they do with real callees.
+const CALLS_IN_A_ROW: usize = 20;
 /// How often the media ports are read. The kernel's stamps do not depend on it.
 const READ_EVERY: Duration = Duration::from_millis(4);
 /// Bytes of an RTP header without extensions (RFC 3550 §5.1).
@@ -45,6 +50,25 @@ pub struct Packet {
     pub timestamp: u32,
 }
 
+/// What it does in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// It says nothing.
+    Listens,
+    /// It sends a packet every 20 ms, as a phone does.
+    Talks,
+    /// It says that it only sends, and sends nothing: a call without media.
+    Refuses,
+}
+
+/// What was heard, and said.
+pub struct Heard {
+    /// The RTP packets in the order in which they were read.
+    pub packets: Vec<Packet>,
+    /// How many it sent.
+    pub said: u64,
+}
+
 /// The running far end.
 pub struct FarEnd {
     /// Where it takes calls.
@@ -54,7 +78,7 @@ pub struct FarEnd {
     /// INVITEs as they arrive.
     pub invites: Receiver<Invite>,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Vec<Packet>>>,
+    thread: JoinHandle<Result<Heard>>,
 }
 
 impl FarEnd {
@@ -63,6 +87,14 @@ impl FarEnd {
     /// # Errors
     /// Sockets could not be made.
     pub fn start(answers: fn(&str) -> bool) -> Result<Self> {
+        Self::with(answers, Manner::Listens)
+    }
+
+    /// The same, with another manner.
+    ///
+    /// # Errors
+    /// Sockets could not be made.
+    pub fn with(answers: fn(&str) -> bool, manner: Manner) -> Result<Self> {
         let socket = arrivals::bind()?;
         let drain_socket = arrivals::bind()?;
         let media = (0..MEDIA_PORTS).map(|_| arrivals::bind()).collect::<Result<Vec<_>>>()?;
@@ -79,8 +111,8 @@ impl FarEnd {
                 // The plain call of seven messages that other programs are compared by.
                 extensions: sip::Extensions { reliable: false, ..sip::Extensions::default() },
                 limits: sip::Limits {
-                    legs: 10_000,
-                    server_transactions: 100_000,
+                    legs: 100_000,
+                    server_transactions: 1_000_000,
                     ..Default::default()
                 },
             });
@@ -92,6 +124,9 @@ impl FarEnd {
                 media,
                 calls: 0,
                 answers,
+                manner,
+                talkers: (manner == Manner::Talks).then(|| Talkers::new(clock::instant())),
+                sender: BatchSender::new(),
                 tell,
                 packets: Vec::new(),
             };
@@ -101,11 +136,11 @@ impl FarEnd {
         Ok(Self { sip, drain, invites, stop, thread })
     }
 
-    /// Ends the thread. Returns the RTP packets in the order in which they were read.
+    /// Ends the thread.
     ///
     /// # Errors
     /// What ended the thread before.
-    pub fn stop(self) -> Result<Vec<Packet>> {
+    pub fn stop(self) -> Result<Heard> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow::anyhow!("the far end panicked"))?
     }
@@ -119,13 +154,17 @@ struct Worker {
     media: Vec<UdpSocket>,
     calls: usize,
     answers: fn(&str) -> bool,
+    manner: Manner,
+    talkers: Option<Talkers>,
+    sender: BatchSender,
     tell: Sender<Invite>,
     packets: Vec<Packet>,
 }
 
 impl Worker {
-    fn run(mut self, stop: &AtomicBool) -> Result<Vec<Packet>> {
+    fn run(mut self, stop: &AtomicBool) -> Result<Heard> {
         let mut arrivals = Arrivals::new();
+        let mut read_at = clock::instant();
         while !stop.load(Ordering::Relaxed) {
             let mut sip = Vec::new();
             arrivals.drain(&self.socket, |at_ns, source, bytes| {
@@ -137,14 +176,23 @@ impl Worker {
             let now = clock::instant();
             self.endpoint.expire(now, &mut self.out);
             self.react(now, 0)?;
-            for socket in &self.media {
-                let packets = &mut self.packets;
-                arrivals.drain(socket, |at_ns, _, bytes| packets.extend(packet(at_ns, bytes)))?;
+            if now >= read_at {
+                read_at = now + READ_EVERY;
+                for socket in &self.media {
+                    let packets = &mut self.packets;
+                    arrivals
+                        .drain(socket, |at_ns, _, bytes| packets.extend(packet(at_ns, bytes)))?;
+                }
+                arrivals.drain(&self.drain_socket, |_, _, _| {})?;
             }
-            arrivals.drain(&self.drain_socket, |_, _, _| {})?;
-            self.wait();
+            let mut next = read_at;
+            if let Some(talkers) = &mut self.talkers {
+                next = next.min(talkers.talk(now, &self.media, &mut self.sender));
+            }
+            self.wait(next.saturating_duration_since(clock::instant()));
         }
-        Ok(self.packets)
+        let said = self.talkers.map_or(0, |talkers| talkers.said());
+        Ok(Heard { packets: self.packets, said })
     }
 
     fn receive(&mut self, at_ns: i64, source: SocketAddr, bytes: &[u8]) -> Result<()> {
@@ -155,8 +203,16 @@ impl Worker {
 
     fn react(&mut self, now: Instant, at_ns: i64) -> Result<()> {
         for event in std::mem::take(&mut self.out.events) {
-            if let sip::Event::Incoming { leg, request, .. } = event {
-                self.take_call(now, at_ns, leg, &request)?;
+            match event {
+                sip::Event::Incoming { leg, request, .. } => {
+                    self.take_call(now, at_ns, leg, &request)?;
+                }
+                sip::Event::Ended { leg, .. } => {
+                    if let Some(talkers) = &mut self.talkers {
+                        talkers.remove(leg);
+                    }
+                }
+                _ => {}
             }
         }
         for transmit in self.out.transmits.drain(..) {
@@ -169,10 +225,16 @@ impl Worker {
         let number = String::from_utf8_lossy(request.uri.user()).into_owned();
         if (self.answers)(&number) {
             self.calls += 1;
-            let media = self.media[self.calls % MEDIA_PORTS].local_addr()?;
-            let local = sdp::Local::new(1, media, &[Codec::Pcma]);
-            let (_, answer) = sdp::answer_offer(&local, &request.body)
+            let port = self.calls / CALLS_IN_A_ROW % MEDIA_PORTS;
+            let mut local = sdp::Local::new(1, self.media[port].local_addr()?, &[Codec::Pcma]);
+            if self.manner == Manner::Refuses {
+                local.direction = sdp::Direction::SendOnly;
+            }
+            let (agreed, answer) = sdp::answer_offer(&local, &request.body)
                 .map_err(|why| anyhow::anyhow!("the offer cannot be answered: {why:?}"))?;
+            if let Some(talkers) = &mut self.talkers {
+                talkers.add(leg, port, agreed.remote);
+            }
             self.endpoint.ring(now, leg, 180, None, &mut self.out);
             self.endpoint.answer(now, leg, &answer, &mut self.out);
         } else {
@@ -184,15 +246,18 @@ impl Worker {
     }
 
     /// Media alone does not wake: a thousand calls would leave no time to anybody else.
-    fn wait(&self) {
+    fn wait(&self, longest: Duration) {
         let mut watched = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
         // An interrupted wait is a short one.
-        let _ = ppoll(&mut watched, Some(TimeSpec::from_duration(READ_EVERY)), None);
+        let _ = ppoll(&mut watched, Some(TimeSpec::from_duration(longest)), None);
     }
 }
 
 fn packet(at_ns: i64, bytes: &[u8]) -> Option<Packet> {
     let header: &[u8; HEADER_BYTES] = bytes.first_chunk()?;
+    if media::rtp::rtcp::is_rtcp(bytes) {
+        return None;
+    }
     let word = |at: usize| {
         u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
     };

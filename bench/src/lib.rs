@@ -6,12 +6,16 @@
 //! best form that we know of.
 
 pub mod arrivals;
+pub mod bare;
 pub mod caller;
+pub mod cores;
 pub mod cpu;
 pub mod disk;
 pub mod far_end;
 pub mod lossy_end;
+pub mod pacing;
 pub mod platform;
 pub mod say;
 pub mod sipp;
 pub mod stats;
+pub mod talkers;

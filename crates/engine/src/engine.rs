@@ -45,6 +45,7 @@ pub struct Engine {
     legs: BTreeMap<LegId, CallKey>,
     deadlines: BTreeSet<(Instant, CallKey)>,
     calls_on_port: Vec<usize>,
+    listeners_on_port: Vec<usize>,
     abandoning: BTreeSet<CallKey>,
     checks: BTreeMap<RequestId, Check>,
     incoming: Incoming,
@@ -58,10 +59,11 @@ pub struct Engine {
     touching: Option<CallKey>,
 }
 
-/// A call and the deadline that is noted for it.
+/// A call, the deadline that is noted for it, and whether it is counted as a listener.
 struct Entry {
     call: Call,
     armed: Instant,
+    listens: bool,
 }
 
 struct Check {
@@ -78,6 +80,8 @@ pub struct Live {
     pub playing: usize,
     /// Remote addresses from which RTP is expected.
     pub rtp_sources: usize,
+    /// Calls that need their peer's sound.
+    pub listeners: usize,
     /// Deadlines noted.
     pub deadlines: usize,
     /// Abandoned calls being cleared.
@@ -143,6 +147,7 @@ impl Engine {
                 &config.phone_digests,
             ),
             calls_on_port: vec![0; config.rtp_ports.len()],
+            listeners_on_port: vec![0; config.rtp_ports.len()],
             config,
             wires,
             calls: BTreeMap::new(),
@@ -244,6 +249,12 @@ impl Engine {
         self.calls_on_port.get(usize::from(slot)).copied().unwrap_or_default()
     }
 
+    /// How many of those need what is said on that port: to record it, to find out who answered,
+    /// to pass it on, or to follow a peer. The others need only key presses and reports.
+    pub fn listeners_on_port(&self, slot: u8) -> usize {
+        self.listeners_on_port.get(usize::from(slot)).copied().unwrap_or_default()
+    }
+
     /// What is alive, in detail.
     pub fn live(&self) -> Live {
         let sip = self.wires.sip.live();
@@ -251,6 +262,7 @@ impl Engine {
             calls: self.calls.len(),
             playing: self.wires.wheel.len(),
             rtp_sources: self.wires.demux.len(),
+            listeners: self.listeners_on_port.iter().sum(),
             deadlines: self.deadlines.len(),
             abandoned: self.abandoning.len(),
             checks: self.checks.len(),
@@ -309,6 +321,12 @@ impl Engine {
         what(&mut entry.call, &mut self.wires);
         entry.call.take_traces(now, &mut self.wires.sip_out.traces);
         self.touching = None;
+        let (slot, listens) = (usize::from(entry.call.port_slot()), entry.call.listens());
+        if listens != entry.listens {
+            entry.listens = listens;
+            let listeners = &mut self.listeners_on_port[slot];
+            *listeners = if listens { *listeners + 1 } else { *listeners - 1 };
+        }
         let Some(outcome) = entry.call.outcome(now) else {
             let deadline = entry.call.deadline();
             if deadline != entry.armed {
@@ -320,7 +338,8 @@ impl Engine {
         };
         self.deadlines.remove(&(entry.armed, key));
         self.legs.remove(&entry.call.leg());
-        self.calls_on_port[usize::from(entry.call.port_slot())] -= 1;
+        self.calls_on_port[slot] -= 1;
+        self.listeners_on_port[slot] -= usize::from(listens);
         self.calls.remove(&key);
         self.wires.events.push(Event::Ended { call: key, outcome: Box::new(outcome) });
     }

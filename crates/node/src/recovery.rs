@@ -12,7 +12,7 @@
 //! | dialled or ringing | never called again: cancelled, `NetworkFailure`, no charge |
 //! | answered | never called again: hung up, charged for what was recorded as heard |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use app::Failure;
@@ -24,7 +24,7 @@ use engine::{CallKey, Command, DialogSnapshot, Recovered, Target};
 use crate::gate::Callee;
 use crate::live::{Call, Stage, Terms, key};
 use crate::moment::Moment;
-use crate::node::{Node, Released, Return};
+use crate::node::{Node, Return};
 use crate::recorder::{Phase, RecordedCall, Recorder, SlotError, SlotFile};
 use crate::settle::{Judgement, Unsettled, Verdict, decided, judgement, told, verdict};
 use crate::spec;
@@ -115,6 +115,15 @@ impl Node {
         let found = recorder.take_found();
         let mut records: BTreeMap<CallKey, Phase> =
             found.into_iter().map(|recorded| (recorded.call, recorded.phase)).collect();
+        // What is not open was settled before its slot could be freed, and makes room.
+        let attempts: BTreeSet<CallKey> = open.iter().map(|open| key(open.attempt)).collect();
+        records.retain(|call, _| {
+            let is_open = attempts.contains(call);
+            if !is_open {
+                recorder.release(*call);
+            }
+            is_open
+        });
         for open in open {
             let call = key(open.attempt);
             let (shard, recorded) = (self.shard_of(call), records.remove(&call));
@@ -148,12 +157,7 @@ impl Node {
                 }
             }
         }
-        recorder.begin_epoch(taken).map_err(recorder_failed)?;
-        // What is left was settled before its slot could be freed.
-        for call in records.into_keys() {
-            self.released.push(Released { shard: self.shard_of(call), call });
-        }
-        Ok(())
+        recorder.begin_epoch(taken).map_err(recorder_failed)
     }
 
     /// Ends what other nodes left open and will not end themselves: their lease ended so long ago

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use node::{SLOT_BYTES, SlotError, SlotFile, SlotImage};
 use sha2::{Digest as _, Sha256};
 
@@ -65,6 +65,10 @@ impl SlotFile for SlotsOnDisk {
 /// # Errors
 /// The file cannot be opened or read, or the disk has no room for it.
 pub fn open(path: &Path, slots: u32, database: &str) -> Result<Recorder> {
+    let most = FILE_BYTES_MAX / SLOT_BYTES as u64 / 2;
+    if u64::from(slots) > most {
+        bail!("sip.max_calls is {slots}: the flight recorder has room for at most {most} calls");
+    }
     let file = SlotsOnDisk::open(path, slots)
         .with_context(|| format!("opening the flight recorder {}", path.display()))?;
     Recorder::open_file(file, &origin(&boot_id()?, database), slots)

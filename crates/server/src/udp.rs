@@ -80,6 +80,46 @@ pub fn take_errors(socket: &UdpSocket, limit: usize, mut take: impl FnMut(Socket
     }
 }
 
+/// Lets the kernel throw away what is sound, RTP of the payload types PCMU, PCMA, G.722 and comfort
+/// noise (RFC 3551 §6), or takes that back. Key presses, reports and all else still come.
+///
+/// # Errors
+/// The kernel does not take the filter.
+pub fn ignore_sound(socket: &UdpSocket, ignore: bool) -> io::Result<()> {
+    let socket = socket2::SockRef::from(socket);
+    if ignore { socket.attach_filter(&sound_filter()) } else { socket.detach_filter() }
+}
+
+/// The filter: classic BPF, which sees a datagram from its UDP header on.
+fn sound_filter() -> [socket2::SockFilter; 11] {
+    use nix::libc::{BPF_ABS, BPF_ALU, BPF_AND, BPF_B, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET};
+    /// The first two bytes of RTP (RFC 3550 §5.1), behind the UDP header.
+    const VERSION: u32 = 8;
+    const PAYLOAD_TYPE: u32 = 9;
+    const SOUND: [u32; 4] = [0, 8, 9, 13];
+    let step = |code: u32, jt: u8, jf: u8, k: u32| {
+        socket2::SockFilter::new(u16::try_from(code).expect("codes have 16 bits"), jt, jf, k)
+    };
+    let load = |at| step(BPF_LD | BPF_B | BPF_ABS, 0, 0, at);
+    // Jumps are counted from the next step on: to the last one, which takes nothing of the
+    // datagram, or to the one before, which takes all.
+    let jump = |if_so, if_not, value| step(BPF_JMP | BPF_JEQ | BPF_K, if_so, if_not, value);
+    let [pcmu, pcma, g722, noise] = SOUND;
+    [
+        load(VERSION),
+        step(BPF_ALU | BPF_AND | BPF_K, 0, 0, 0xC0),
+        jump(0, 6, 0x80),
+        load(PAYLOAD_TYPE),
+        step(BPF_ALU | BPF_AND | BPF_K, 0, 0, 0x7F),
+        jump(4, 0, pcmu),
+        jump(3, 0, pcma),
+        jump(2, 0, g722),
+        jump(1, 0, noise),
+        step(BPF_RET | BPF_K, 0, 0, u32::MAX),
+        step(BPF_RET | BPF_K, 0, 0, 0),
+    ]
+}
+
 fn errno_of(number: u32) -> Errno {
     Errno::from_raw(i32::try_from(number).unwrap_or(0))
 }
@@ -333,6 +373,31 @@ mod tests {
         assert_eq!(refused, places);
         assert_eq!(received(&theirs), 2 * BATCH - places.len());
         assert_eq!((sender.sent, sender.dropped), (2 * BATCH as u64 - 6, 6));
+    }
+
+    /// Goal: sound is thrown away, keys, reports and what is no RTP still come; and sound comes
+    /// again when somebody listens.
+    #[test]
+    fn sound_is_ignored_and_nothing_else() {
+        let (ours, theirs) = (socket(), socket());
+        let to = ours.local_addr().unwrap();
+        let rtp = |kind: u8| vec![0x80, kind, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xD5, 0xD5];
+        // With the marker, sound of type 8 is 136, and an event of type 101 is 229.
+        let kinds = [0, 8, 9, 13, 136, 101, 96, 229, 200, 201, 18, 3];
+        let arrives = |expected: &[u8]| {
+            for kind in kinds {
+                theirs.send_to(&rtp(kind), to).unwrap();
+            }
+            theirs.send_to(&[0x40, 8, 1, 2], to).unwrap();
+            let mut came = Vec::new();
+            BatchReceiver::new(BATCH).drain(&ours, 1_000, |_, bytes| came.push(bytes[1]));
+            assert_eq!(came.split_last(), Some((&8, expected)), "what is no RTP comes last");
+        };
+        arrives(&kinds);
+        ignore_sound(&ours, true).unwrap();
+        arrives(&[101, 96, 229, 200, 201, 18, 3]);
+        ignore_sound(&ours, false).unwrap();
+        arrives(&kinds);
     }
 
     /// Goal: a closed port is told with its address, and costs no other peer a datagram.

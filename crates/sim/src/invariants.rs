@@ -364,7 +364,7 @@ fn send_of(call_id: &str) -> String {
 
 /// Whether a final code is the trunk's own failure, of those that carriers send here.
 fn is_trunks_failure(code: u16) -> bool {
-    matches!(code, 403 | 488 | 500..=599)
+    matches!(code, 401 | 403 | 407 | 415 | 488 | 500..=599)
 }
 
 fn route(number: &str, to: SocketAddr) -> Route {

@@ -344,6 +344,11 @@ impl Call {
         self.drop_idle_ears();
     }
 
+    /// Whether the peer's sound matters, and not only its keys and reports.
+    pub(crate) fn listens(&self) -> bool {
+        self.ears.is_some() || self.latch.is_some()
+    }
+
     pub(super) fn ears(&mut self) -> &mut Ears {
         self.ears.get_or_insert_with(|| Box::new(Ears::new()))
     }

@@ -75,11 +75,13 @@ impl Engine {
 
     /// Takes a call in that has its leg.
     pub(super) fn add(&mut self, key: CallKey, call: Call) {
-        self.calls_on_port[usize::from(call.port_slot())] += 1;
+        let (slot, listens) = (usize::from(call.port_slot()), call.listens());
+        self.calls_on_port[slot] += 1;
+        self.listeners_on_port[slot] += usize::from(listens);
         self.legs.insert(call.leg(), key);
         let armed = call.deadline();
         self.deadlines.insert((armed, key));
-        self.calls.insert(key, Box::new(Entry { call, armed }));
+        self.calls.insert(key, Box::new(Entry { call, armed, listens }));
     }
 
     fn emptiest_port(&self) -> u8 {

@@ -4,11 +4,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{Cause, Command, Input};
+use engine::{CallSpec, Cause, Command, Input, Limits};
 
 use crate::peer::Phone;
 use crate::phones::credential;
-use crate::world::{CARRIER_SIP, Dice, ENGINE_SIP, World, address, call};
+use crate::world::{
+    CARRIER_SIP, Dice, ENGINE_SIP, World, address, call, carrier_config, clip_of_frames,
+    engine_config, playing,
+};
 
 const VICTIM: &str = "203.0.113.5:5060";
 
@@ -188,4 +191,36 @@ fn a_phone_registers_while_another_address_floods() {
     }
     assert_eq!(phone.borrow().replies.last().unwrap().0, 200);
     assert!(world.sip_bytes.contains_key(&IpAddr::from([198, 51, 100, 7])));
+}
+
+/// Goal: memory is bounded by the calls that are alive, and each of them is small. What is counted
+/// is what the engine gives back when it is dropped, clips left out.
+#[test]
+fn a_live_call_is_small() {
+    const CALLS: u64 = 400;
+    // Signalling and story; and for media a place on the wheel, the reports, and the addresses from
+    // which packets are taken.
+    const MOST_BYTES: i64 = 4_096 + 512;
+    let clip = clip_of_frames(3_000);
+    let held = |calls: u64| {
+        let mut world = World::with(20, Limits::default(), carrier_config(512));
+        for key in 0..calls {
+            world.start(CallSpec {
+                script: playing(Arc::clone(&clip)),
+                max_duration_ms: 100_000,
+                ..call(key + 1, "09121234567")
+            });
+        }
+        // The transactions of its first seconds are over, the INVITE's still waits for repetitions.
+        world.run_for(Duration::from_secs(10));
+        assert_eq!(world.engine.live().playing as u64, calls, "all are up and play");
+        let engine = std::mem::replace(
+            &mut world.engine,
+            engine::Engine::new(engine_config(20, Limits::default())),
+        );
+        world.events.clear();
+        -allocation_counter::measure(|| drop(engine)).bytes_current
+    };
+    let each = (held(CALLS) - held(0)) / i64::try_from(CALLS).unwrap();
+    assert!((500..=MOST_BYTES).contains(&each), "{each} bytes");
 }

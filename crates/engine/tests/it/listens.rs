@@ -330,3 +330,30 @@ fn a_message_is_left_with_the_sandbox_machine_after_its_beep() {
     let begins = heard.windows(wanted.len()).rposition(|part| part == wanted).unwrap() / 8;
     assert!((4_200..4_400).contains(&begins), "{begins} ms");
 }
+
+/// Goal: whoever moves the datagrams knows which calls need their peer's sound, and from when to
+/// when: the rest need not be read.
+#[test]
+fn only_calls_that_listen_are_listeners() {
+    let counted = |script: Script| {
+        let mut world = World::new();
+        let mut spec = call(1, "09121234567");
+        spec.script = Arc::new(script);
+        world.start(spec);
+        let mut counts = Vec::new();
+        while world.engine.live_calls() > 0 {
+            let on_ports: usize = (0..20).map(|slot| world.engine.listeners_on_port(slot)).sum();
+            assert_eq!(on_ports, world.engine.live().listeners);
+            counts.push(on_ports);
+            world.run_for(Duration::from_millis(20));
+        }
+        world.run_until_quiet();
+        counts.push(world.engine.live().listeners);
+        counts.dedup();
+        counts
+    };
+    assert_eq!(counted(Script::message(clip(100), None)), [0]);
+    assert_eq!(counted(Script::message(clip(100), Some(1_000))), [0], "keys come as events");
+    // It begins at the answer; of a callee that says nothing, nobody knows who it is to the end.
+    assert_eq!(counted(detecting(OnMachine::Report, 500)), [0, 1, 0]);
+}

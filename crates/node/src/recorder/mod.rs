@@ -188,8 +188,11 @@ impl<F: SlotFile> Recorder<F> {
     /// # Errors
     /// The end of the call, refused because it could not be written down.
     pub fn open(&mut self, call: CallKey, clip_ms: u32) -> Result<(), Event> {
+        if self.live.contains_key(&call) {
+            return Ok(());
+        }
         let recorded = RecordedCall { call, phase: Phase::Dialled };
-        if self.live.contains_key(&call) || self.adopt(&recorded).is_ok() {
+        if self.free.pop().is_some_and(|slot| self.take(slot, &recorded).is_ok()) {
             return Ok(());
         }
         Err(Event::Ended { call, outcome: Box::new(refused(clip_ms)) })
@@ -268,13 +271,18 @@ impl<F: SlotFile> Recorder<F> {
     }
 
     /// Takes over the record of a call that this file does not have yet.
+    /// Where there is no room left, the file becomes longer: a start must not fail for that.
     pub(crate) fn adopt(&mut self, recorded: &RecordedCall) -> Result<(), SlotError> {
-        let Some(slot) = self.free.pop() else {
-            return Err(SlotError(String::from("every slot is taken")));
-        };
-        if let Err(error) =
-            self.file.write_at(slot, &slot::encode(recorded.call, Written::from(&recorded.phase)))
-        {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots += 1;
+            self.slots
+        });
+        self.take(slot, recorded)
+    }
+
+    fn take(&mut self, slot: u32, recorded: &RecordedCall) -> Result<(), SlotError> {
+        let image = slot::encode(recorded.call, Written::from(&recorded.phase));
+        if let Err(error) = self.file.write_at(slot, &image) {
             self.write_errors += 1;
             self.free.insert(0, slot);
             return Err(error);

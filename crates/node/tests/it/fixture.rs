@@ -118,6 +118,8 @@ pub struct World {
     /// Where the abandoned calls are ended.
     pub abandoned_at: Vec<engine::Target>,
     pub released: Vec<CallKey>,
+    /// For how many calls the recorder has room.
+    pub slots: u32,
     /// Pings that the node has sent: their numbers, and where to.
     pub pings: Vec<(u64, std::net::SocketAddr)>,
     clock: Arc<AtomicI64>,
@@ -147,6 +149,7 @@ impl World {
             file: MemoryFile::default(),
             recorder: None,
             boot: "boot-1",
+            slots: 64,
             now,
             database_is_there: true,
             started: Vec::new(),
@@ -165,7 +168,7 @@ impl World {
     pub async fn start(&mut self) {
         self.gate = Gate::new(&self.config, Box::new(|| {}));
         self.app = assemble(&self.db, &self.clock, &self.blobs, &self.gate);
-        let mut recorder = Recorder::open_file(self.file.clone(), self.boot, 64).unwrap();
+        let mut recorder = Recorder::open_file(self.file.clone(), self.boot, self.slots).unwrap();
         let (app, gate) = (self.app.clone(), self.gate.clone());
         let config = self.config.clone();
         let node = Node::start(self.now, app, gate, config, &mut recorder).await.unwrap();

@@ -153,8 +153,36 @@ async fn settled_before_the_record_was_freed_changes_nothing() {
     assert_eq!(killed.world.released, [call]);
     *killed.world.file.bytes.lock().unwrap() = slots;
     killed.restart().await;
-    assert_eq!(killed.world.released, [call]);
+    assert!(killed.world.recorder.as_ref().unwrap().is_empty(), "its slot is free again");
     assert_eq!(killed.world.balance(&killed.customer).await, (9_550, 0));
+    killed.check_never_called_again().await;
+}
+
+/// Goal: a file without a free slot keeps nobody from starting after another boot: what is settled
+/// makes room, and where that is not enough, the file becomes longer.
+#[tokio::test]
+async fn a_full_file_takes_the_calls_that_nobody_vouches_for() {
+    let mut killed = dialled().await;
+    killed.world.tell(ended(killed.call, heard_out()));
+    let slots = killed.world.file.bytes.lock().unwrap().clone();
+    killed.world.run().await;
+    let mut lost = Vec::new();
+    for number in ["09121234568", "09121234569"] {
+        killed.world.submit(&killed.customer, number).await;
+        killed.world.run().await;
+        lost.push(killed.world.last_call());
+    }
+    killed.world.kill();
+    // Of the two that were dialled the file knows nothing, and it is of another boot.
+    *killed.world.file.bytes.lock().unwrap() = slots;
+    (killed.world.boot, killed.world.slots) = ("boot-2", 1);
+    killed.world.start().await;
+    assert_eq!(killed.world.abandoned, lost);
+    assert_eq!(killed.world.recorder.as_ref().unwrap().len(), 2);
+    for call in lost {
+        killed.world.tell(Event::Abandoned { call });
+    }
+    killed.world.run().await;
     killed.check_never_called_again().await;
 }
 

@@ -289,9 +289,9 @@ fn shards_config(
         shards,
         listen,
         advertised,
-        host: address::host(advertised),
         media_port_first: config.sip.media_port_first,
         media_ports: config.sip.media_ports,
+        ignore_sound: config.sip.ignore_sound,
         connections: Some(connections),
         tls_port: Some(config.sip.tls_port).filter(|port| *port != 0),
         engine: EngineConfig {

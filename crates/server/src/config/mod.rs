@@ -145,6 +145,11 @@ section! {
         media_port_first: u16 = 0,
         /// How many UDP ports share the calls; at least one for each shard, best 20.
         media_ports: u16 = 20,
+        /// Whether the sound of callees is thrown away unread while no call on its port listens
+        /// (to record, to tell machines from people, to follow a phone). Keys and reports still
+        /// come; how much of that sound was lost is then not known. Spares up to a third of a
+        /// call's CPU.
+        ignore_sound: bool = false,
         /// How phones prove their password: `md5`, `sha256`, or `both`. Old phones give up when
         /// they are offered SHA-256, even beside MD5; our passwords are 96 random bits.
         phone_digests: PhoneDigests = PhoneDigests::Md5,

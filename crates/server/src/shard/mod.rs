@@ -55,12 +55,12 @@ pub struct ShardsConfig {
     pub listen: SocketAddr,
     /// The address at which peers reach both.
     pub advertised: IpAddr,
-    /// What stands behind the `@` of the Call-IDs of our calls.
-    pub host: String,
     /// First RTP port, or 0 for free ones.
     pub media_port_first: u16,
     /// How many RTP sockets they have in all; at least one each.
     pub media_ports: u16,
+    /// Whether sound that no call listens to is left to the kernel to throw away.
+    pub ignore_sound: bool,
     /// Where messages for connections go; without it there are no connections.
     pub connections: Option<mpsc::Sender<Transmit>>,
     /// The port at which peers reach us over TLS, when they do.
@@ -139,7 +139,7 @@ impl Shards {
             inboxes.push(inbox);
             ends.push((recorder, commands));
         }
-        let sorter = Arc::new(Sorter::new(inboxes, config.host.clone()));
+        let sorter = Arc::new(Sorter::new(inboxes));
         let mut running = Vec::new();
         for (shard, (recorder, commands)) in ends.into_iter().enumerate() {
             let share = media.len() / (config.shards - shard);
@@ -152,6 +152,7 @@ impl Shards {
                 tls: config.tls_port.map(|port| SocketAddr::new(config.advertised, port)),
                 sip: Arc::clone(&sip),
                 rtp,
+                ignore_sound: config.ignore_sound,
                 sorter: (shard == FIRST).then(|| Arc::clone(&sorter)),
                 connections: config.connections.clone(),
                 recorder,

@@ -6,19 +6,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use sip::message::header;
+
 use super::inbox::{Inbox, ShardCommand};
 
 /// The inboxes of all shards.
 pub struct Sorter {
     inboxes: Vec<Inbox>,
-    /// The host of our Call-IDs.
-    host: String,
 }
 
 impl Sorter {
-    /// For shards in their order; `host` is what stands behind the `@` of their Call-IDs.
-    pub(super) fn new(inboxes: Vec<Inbox>, host: String) -> Self {
-        Self { inboxes, host }
+    /// For shards in their order.
+    pub(super) fn new(inboxes: Vec<Inbox>) -> Self {
+        Self { inboxes }
     }
 
     /// The inbox of the shard that a message is for.
@@ -30,8 +30,10 @@ impl Sorter {
         if self.inboxes.len() == 1 {
             return 0;
         }
-        sip::message::header::call_id(message)
-            .and_then(|call_id| node::shard_of_call_id(call_id, &self.host, self.inboxes.len()))
+        // Who calls us may have chosen a Call-ID that looks like one of ours.
+        header::call_id(message)
+            .filter(|_| header::is_for_us(message))
+            .and_then(|call_id| node::shard_of_call_id(call_id, self.inboxes.len()))
             .unwrap_or(0)
     }
 

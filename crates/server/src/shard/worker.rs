@@ -31,9 +31,9 @@ use crate::refusals::Refusals;
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands taken in one step, for the same reason as `SIP_PER_STEP`.
-const COMMANDS_PER_STEP: usize = 256;
-/// SIP datagrams taken in one step, so that a flood cannot starve the audio.
-const SIP_PER_STEP: usize = 256;
+const COMMANDS_PER_STEP: usize = 64;
+/// SIP datagrams taken in one step, so that a flood cannot starve the audio: about a millisecond.
+const SIP_PER_STEP: usize = 64;
 /// How long datagrams may gather on the SIP socket once some were read, as a network card gathers
 /// before it interrupts. The first one after a pause is read at once; under load each wake-up,
 /// dearer than the message itself, then serves many (docs/decisions/0032-fewer-wake-ups.md).
@@ -71,10 +71,32 @@ impl Guarded {
     }
 }
 
-/// An RTP socket and when it was last read.
+/// An RTP socket, when it was to be read the last time, and whether sound is kept from it.
 struct RtpSocket {
     socket: UdpSocket,
     read_at: Instant,
+    ignores_sound: bool,
+}
+
+impl RtpSocket {
+    /// Notes that it is read, on a grid of its own: ports that were all read in one step would hold
+    /// up the packets that are due meanwhile.
+    fn was_read(&mut self, now: Instant) {
+        let passed = (now + RTP_EARLY).saturating_duration_since(self.read_at).as_micros();
+        let periods = u32::try_from(passed / RTP_UNREAD.as_micros()).unwrap_or(u32::MAX);
+        self.read_at += RTP_UNREAD.saturating_mul(periods);
+    }
+
+    /// Lets sound come, or not. A kernel that will not filter costs time, and nothing else.
+    fn ignore_sound(&mut self, ignore: bool) {
+        if ignore == self.ignores_sound {
+            return;
+        }
+        self.ignores_sound = ignore;
+        if let Err(error) = udp::ignore_sound(&self.socket, ignore) {
+            tracing::warn!(%error, ignore, "the filter for sound");
+        }
+    }
 }
 
 /// What a shard is made of.
@@ -86,6 +108,8 @@ pub(super) struct Parts {
     /// The SIP socket that all shards send through.
     pub(super) sip: Arc<UdpSocket>,
     pub(super) rtp: Vec<UdpSocket>,
+    /// Sound that no call listens to is not read.
+    pub(super) ignore_sound: bool,
     /// What makes this shard the one that reads the SIP socket.
     pub(super) sorter: Option<Arc<Sorter>>,
     pub(super) connections: Option<mpsc::Sender<Transmit>>,
@@ -106,6 +130,7 @@ pub(super) struct Worker {
     /// For the shard that reads the SIP socket.
     door: Option<Door>,
     rtp: Vec<RtpSocket>,
+    ignore_sound: bool,
     recorder: Recorder,
     /// Where recordings go; without one they are dropped.
     tape: Option<Tape>,
@@ -139,7 +164,12 @@ impl Worker {
         if let Some(tls) = parts.tls {
             engine.reach(Transport::Tls, tls);
         }
-        let rtp = parts.rtp.into_iter().map(|socket| RtpSocket { socket, read_at: now });
+        // Their turns are spread over a packet's time.
+        let turns = u32::try_from(parts.rtp.len()).unwrap_or(u32::MAX).max(1);
+        let rtp = (0..).zip(parts.rtp).map(|(turn, socket)| {
+            let read_at = now + RTP_UNREAD * turn / turns;
+            RtpSocket { socket, read_at, ignores_sound: false }
+        });
         Self {
             engine: Guarded(engine),
             connections: parts.connections,
@@ -147,6 +177,7 @@ impl Worker {
             sip: parts.sip,
             door: parts.sorter.map(|sorter| Door::new(sorter, now)),
             rtp: rtp.collect(),
+            ignore_sound: parts.ignore_sound,
             recorder: parts.recorder,
             tape: parts.tape,
             commands: parts.commands,
@@ -171,18 +202,22 @@ impl Worker {
     pub(super) fn run(mut self) {
         loop {
             let now = clock::instant();
+            self.take_refused(now);
+            // Then sound: what is due has left before anything else is looked at.
+            if self.engine.0.next_timeout().is_some_and(|due| due <= now) {
+                self.engine.handle(now, Input::Timeout, &mut self.out);
+                self.flush(now);
+            }
             if !self.take_commands(now) {
+                // What came before the order to stop has been done.
+                self.flush(now);
                 self.report_at = Some(now);
                 self.report(now);
                 self.publish_counters();
                 return;
             }
-            self.take_refused(now);
             self.take_sip(now);
             self.take_rtp(now);
-            if self.engine.0.next_timeout().is_some_and(|due| due <= now) {
-                self.engine.handle(now, Input::Timeout, &mut self.out);
-            }
             self.flush(now);
             self.report(now);
             self.publish(now);
@@ -279,7 +314,8 @@ impl Worker {
             if now + RTP_EARLY < rtp.read_at + pause {
                 continue;
             }
-            rtp.read_at = now;
+            rtp.was_read(now);
+            rtp.ignore_sound(self.ignore_sound && engine.0.listeners_on_port(slot) == 0);
             self.receiver.drain(&rtp.socket, RTP_PER_STEP, |source, bytes| {
                 engine.handle(now, Input::Rtp { slot, source, bytes }, out);
             });

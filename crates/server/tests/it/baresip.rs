@@ -313,6 +313,34 @@ fn a_key_of_a_softphone_is_a_vote() {
     assert!(by_rtp > 0.5, "the key came by another way");
 }
 
+/// Goal: with the sound of callees left to the kernel, nothing of it is read, and a key that is
+/// pressed is a vote all the same.
+#[test]
+fn a_key_is_heard_where_sound_is_ignored() {
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_udp_port()));
+    let phone =
+        Baresip::as_trunk("09121234567", listen, "", "", &crate::platform::rising_samples(10_000));
+    let trunk = format!("[[trunk]]\nname = 'peer'\naddress = '{listen}'\n");
+    let config = config(&trunk).replace("[sip]\n", "[sip]\nignore_sound = true\n");
+    let platform = Platform::start(Options { config, ..Options::default() });
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(6_000)).to_string();
+    let parameters = [("MessageID", &*message), ("Number", "09121234567"), ("Vote", "true")];
+    let sent = platform.call(&customer, "QuickSend", &parameters);
+    let send = sent["QuickSendID"].as_i64().unwrap();
+    platform.wait_for_answer(&customer, send);
+    // A second later, so that there was sound to ignore.
+    pause(std::time::Duration::from_secs(1));
+    phone.command("sndcode", "5");
+    let story = platform.story_of_ended(&customer, send);
+    assert_eq!(story["reason"], 10, "{story}");
+    assert_eq!(platform.state(&customer, send)["vote"], 5, "{story}");
+    // A key is some packets; two seconds of sound are a hundred, of which those that came before
+    // the port had its first call may have been read.
+    let read = story["sound"]["received"].as_u64().unwrap();
+    assert!((1..60).contains(&read), "{story}");
+}
+
 /// Goal: a phone whose owner refuses, and one that is in another call, are busy, and cost nothing.
 #[test]
 fn a_softphone_refuses_and_is_busy() {

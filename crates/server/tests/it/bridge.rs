@@ -31,9 +31,9 @@ pub fn shards_config(any: SocketAddr) -> ShardsConfig {
         shards: 1,
         listen: any,
         advertised: any.ip(),
-        host: any.ip().to_string(),
         media_port_first: 0,
         media_ports: 20,
+        ignore_sound: false,
         connections: None,
         tls_port: None,
         engine: EngineConfig {

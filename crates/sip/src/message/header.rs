@@ -22,20 +22,24 @@ pub fn number<T: TryFrom<u64>>(text: &[u8]) -> Option<T> {
 }
 
 /// The values of a header field in the bytes of a message, up to its body: for who must know one
-/// field before the message is read. Nothing else is checked, and folded lines are not joined.
+/// field before the message is read. Nothing else is checked. A folded value is given as it came.
 pub(crate) fn values<'a>(
     message: &'a [u8],
     name: &'static [u8],
     compact: &'static [u8],
 ) -> impl Iterator<Item = &'a [u8]> {
-    let lines = memchr::memchr_iter(b'\n', message);
-    let mut begin = 0;
-    let lines = lines.map(move |end| {
-        let line = &message[begin..end];
-        begin = end + 1;
-        line
+    let mut rest = message;
+    let lines = std::iter::from_fn(move || {
+        let mut end = memchr::memchr(b'\n', rest)?;
+        let is_last = matches!(rest[..end], [] | [b'\r']);
+        while !is_last && matches!(rest.get(end + 1), Some(b' ' | b'\t')) {
+            end += 1 + memchr::memchr(b'\n', &rest[end + 1..])?;
+        }
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
+        Some(line)
     });
-    // The first is no field. Folded lines begin with white space and so have no name.
+    // The first is no field.
     lines.skip(1).take_while(|line| !matches!(line, [] | [b'\r'])).filter_map(move |line| {
         let colon = memchr::memchr(b':', line)?;
         let found = line[..colon].trim_ascii_end();
@@ -47,8 +51,19 @@ pub(crate) fn values<'a>(
 /// The Call-ID of a message that nobody has read yet, for who must know first whose it is. The
 /// message may turn out to be none.
 pub fn call_id(message: &[u8]) -> Option<&[u8]> {
-    let skip = message.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    values(&message[skip..], b"Call-ID", b"i").next()
+    values(without_pings(message), b"Call-ID", b"i").next()
+}
+
+/// Whether a message that nobody has read yet belongs to something that we began: a response, or a
+/// request within a dialog.
+pub fn is_for_us(message: &[u8]) -> bool {
+    let message = without_pings(message);
+    message.starts_with(b"SIP/2.0 ") || values(message, b"To", b"t").next().and_then(tag).is_some()
+}
+
+fn without_pings(message: &[u8]) -> &[u8] {
+    let pings = message.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    &message[pings..]
 }
 
 /// Without white space at both ends, line ends included.

@@ -214,3 +214,23 @@ fn the_call_id_is_found_before_the_message_is_read() {
         assert_eq!(call_id(message.as_bytes()), expected.map(str::as_bytes), "{message}");
     }
 }
+
+/// Goal: whose a message is can be told before it is read, however its Call-ID is written, and a
+/// request that begins something is nobody's yet.
+#[test]
+fn whose_a_message_is() {
+    use sip::message::header::{call_id, is_for_us};
+    let response = |field: &str| format!("SIP/2.0 200 OK\r\nVia: x\r\n{field}\r\n\r\n Call-ID: b");
+    for field in ["Call-ID: 1-1@h", "i:1-1@h", "call-id :\t1-1@h", "Call-ID:\r\n  1-1@h"] {
+        assert_eq!(call_id(response(field).as_bytes()), Some(&b"1-1@h"[..]), "{field:?}");
+        let after_a_ping = format!("\r\n\r\n{}", response(field));
+        assert_eq!(call_id(after_a_ping.as_bytes()), Some(&b"1-1@h"[..]), "{field:?}");
+        assert!(is_for_us(after_a_ping.as_bytes()));
+    }
+    assert_eq!(call_id(response("Subject: x").as_bytes()), None, "a body is no header");
+    assert_eq!(call_id(b""), None);
+    let request = |to: &str| format!("BYE sip:a@b SIP/2.0\r\n{to}\r\nCall-ID: 1-1@h\r\n\r\n");
+    assert!(is_for_us(request("To: <sip:a@b>;tag=1").as_bytes()));
+    assert!(is_for_us(request("t: <sip:a@b>\r\n ;tag=1").as_bytes()));
+    assert!(!is_for_us(request("To: <sip:a@b;tag=1>").as_bytes()));
+}
