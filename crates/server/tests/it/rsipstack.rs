@@ -293,6 +293,8 @@ fn rsipstack_as_a_trunk_takes_calls_and_ends_them_in_every_way() {
 
     let (cut, busy, rings) = (send("11"), send(REFUSE), send(RING_ON));
     platform.wait_for_answer(&customer, cut);
+    // Who hangs up before the first packet has heard nothing, and nothing is charged.
+    eventually("it hears the message", || peer.media.recv(&mut [0; 2_048]).ok());
     let call = peer.call_to(&number("11"));
     peer.runtime.block_on(call.bye()).unwrap();
     let (reason, _, told) = story(cut);
