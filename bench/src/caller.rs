@@ -45,7 +45,8 @@ pub struct Plan {
     pub frames: usize,
     /// Whether what the callees say is thrown away by the kernel.
     pub ignore_sound: bool,
-    /// Between which seconds from the first call on CPU is measured once more.
+    /// Between which seconds from the first call on CPU is measured once more; not at all when both
+    /// are the same, since looking costs as much as a call.
     pub window_s: (u32, u32),
     /// Whether it has a core for itself.
     pub alone: bool,
@@ -229,14 +230,16 @@ impl Window {
     /// Notes what was used when one of them has come.
     fn look(&mut self) -> Result<()> {
         let now = clock::instant();
-        if now >= self.until || (now >= self.from && self.before.is_none()) {
+        let begins = now >= self.from && self.before.is_none();
+        let ends = now >= self.until && self.spent.0.is_zero();
+        if self.from < self.until && (begins || ends) {
             let (shard, process) = (cpu::of_thread("shard-0")?, self.process.spent()?);
             let us = u64::try_from(clock::timestamp().0).unwrap_or(0);
             if self.before.is_none() {
                 self.us.0 = us;
             }
             let before = *self.before.get_or_insert((shard, process));
-            if now >= self.until && self.spent.0.is_zero() {
+            if ends {
                 self.us.1 = us;
                 self.spent = (shard.saturating_sub(before.0), process.saturating_sub(before.1));
             }
