@@ -190,9 +190,9 @@ impl JitterBuffer {
 
     /// Makes everything that is held due at once, for the end of a call.
     pub fn flush(&mut self) {
-        if let Some((&last, bytes)) = self.held.last_key_value() {
-            self.flush_before = last + bytes.len() as u64;
-        }
+        // Packets may lie over each other: the last to begin need not be the last to end.
+        let ends = self.held.iter().map(|(&place, bytes)| place + bytes.len() as u64);
+        self.flush_before = ends.fold(self.flush_before, u64::max);
     }
 
     /// What was dropped so far.

@@ -141,6 +141,19 @@ fn more_than_fits_comes_out_early_and_unusable_payloads_are_refused() {
     assert_eq!(pop_all(&mut buffer, start).len(), MAX_HELD);
 }
 
+#[test]
+fn packets_that_lie_over_each_other_are_flushed_to_the_last_end() {
+    let start = origin();
+    let mut buffer = JitterBuffer::new(MIN_DELAY);
+    buffer.push(start, &header(1, 0, 2_418), &[1; 492]);
+    buffer.push(start, &header(1, 0, 1_834), &[2; 892]);
+    buffer.push(start, &header(1, 0, 2_419), &[3; 1]);
+    buffer.flush();
+    let heard = [Piece::Audio(vec![2; 892]), Piece::Audio(vec![1; 184])];
+    assert_eq!(pop_all(&mut buffer, start), heard);
+    assert_eq!((buffer.held(), buffer.counts().late), (0, 1));
+}
+
 /// A packet of a sender that does what it likes.
 fn hostile() -> impl Strategy<Value = (u64, u32, u16, u32, usize)> {
     let timestamp = prop_oneof![0..4_000_u32, any::<u32>()];
