@@ -161,8 +161,8 @@ fn heard(phone: &Baresip, said: &[i16]) -> Result<(), String> {
     let found: Vec<(f64, usize)> = pieces.map(|piece| correlation(piece, &heard)).collect();
     let places: Vec<usize> =
         found.iter().filter(|(alike, _)| *alike > 0.9).map(|(_, offset)| *offset).collect();
-    match places.len() >= 12 && places.is_sorted() {
-        true => Ok(()),
-        false => Err(format!("a phone heard something else, or out of order: {found:?}")),
+    if places.len() >= 12 && places.is_sorted() {
+        return Ok(());
     }
+    Err(format!("a phone heard something else, or out of order: {found:?}"))
 }
