@@ -4,6 +4,7 @@
 pub mod account;
 mod app;
 pub mod billing;
+pub mod bulk;
 pub mod caller;
 pub mod campaign;
 pub mod dialing;
@@ -17,6 +18,7 @@ pub mod ports;
 mod prices;
 pub mod quick_send;
 pub mod recording;
+pub mod report;
 mod settings;
 mod speech;
 pub mod trunk;

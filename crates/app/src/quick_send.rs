@@ -246,7 +246,7 @@ pub async fn story(app: &App, id: QuickSendId) -> std::result::Result<Option<Sto
 }
 
 impl Progress {
-    fn of(send: &QuickSend, live: Option<Status>) -> Self {
+    pub(crate) fn of(send: &QuickSend, live: Option<Status>) -> Self {
         let stored = send.state.status();
         let ended = match &send.state {
             State::Ended(ended) => Some(ended),
@@ -299,7 +299,7 @@ impl Order {
     }
 
     /// What the rules say.
-    fn admit(
+    pub(crate) fn admit(
         &self,
         app: &App,
         message: Option<&Message>,
@@ -316,7 +316,7 @@ impl Order {
     }
 
     /// A message of this account that could be sent, of the given length.
-    fn draft(&self, length_ms: u32) -> Message {
+    pub(crate) fn draft(&self, length_ms: u32) -> Message {
         Message {
             id: MessageId(0),
             account: self.account.id,
@@ -488,7 +488,7 @@ fn element(
 
 /// The send that was accepted before under this reference, so that nothing is spoken or charged
 /// for it again. Two at the same time are told apart by the store.
-async fn repeated(
+pub(crate) async fn repeated(
     app: &App,
     caller: &Caller,
     reference: Option<&str>,

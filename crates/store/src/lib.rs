@@ -20,6 +20,7 @@ mod postgres;
 pub mod quick_send;
 pub mod recipient;
 pub mod recording;
+pub mod request;
 pub mod speech;
 mod sqlite;
 pub mod tariff;

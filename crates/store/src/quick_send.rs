@@ -198,6 +198,24 @@ pub async fn find(
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(quick_send).transpose()
 }
 
+/// The account's sends that were accepted before the one at `before` (when, and which), the newest
+/// first, no more than `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn page(
+    reads: &mut impl Queries,
+    account: AccountId,
+    before: (Timestamp, QuickSendId),
+    limit: u32,
+) -> Result<Vec<(Timestamp, QuickSendId)>> {
+    let sql = "SELECT id, accepted_at_us FROM quick_send
+               WHERE account_id = $1 AND (accepted_at_us, id) < ($2, $3)
+               ORDER BY accepted_at_us DESC, id DESC LIMIT $4";
+    let rows = reads.query(sql, values![account, before.0, before.1, limit]).await?;
+    rows.iter().map(|row| Ok((row.get("accepted_at_us")?, row.get("id")?))).collect()
+}
+
 /// Whose quick send `id` is, for the operator's tools.
 ///
 /// # Errors

@@ -1,5 +1,5 @@
-//! HTTP: the vendor's REST and SOAP services, and the probes an operator needs. Translates; decides
-//! nothing.
+//! HTTP: the vendor's REST and SOAP services, the modern API, and the probes an operator needs.
+//! Translates; decides nothing.
 //! The only crate that knows axum, and where the vendor's spellings stop.
 
 mod arrival;
@@ -10,6 +10,7 @@ mod rest;
 mod router;
 mod serve;
 mod soap;
+mod v1;
 
 pub use probe::Readiness;
 pub use rest::{dispositions_page, errors_page, status_label};
@@ -20,5 +21,7 @@ pub use soap::soap_page;
 /// The spelling that the permissions know a method of any service by, written in any case; `None`
 /// when there is no such method.
 pub fn method_name(written: &str) -> Option<&'static str> {
-    rest::method_name(written).or_else(|| soap::method_name(written))
+    rest::method_name(written)
+        .or_else(|| soap::method_name(written))
+        .or_else(|| v1::operation_name(written))
 }

@@ -62,7 +62,7 @@ pub fn router(app: Arc<App>, settings: Settings) -> Router {
         settings,
     });
     let verbs = MethodFilter::GET.or(MethodFilter::POST);
-    Router::new()
+    crate::v1::routes()
         .route("/{service}/{method}", on(verbs, method).head(not_by_head))
         .route("/{service}", on(verbs, service).head(not_by_head))
         .route("/", get(crate::page::front))

@@ -41,6 +41,11 @@ pub fn gregorian_date_time(at: Timestamp) -> String {
     in_tehran(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The moment in Tehran as RFC 3339 writes it, to the second: `2026-11-22T14:45:30+03:30`.
+pub fn rfc3339(at: Timestamp) -> String {
+    in_tehran(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +55,7 @@ mod tests {
         // 2026-11-22 00:15 in Tehran, still the 21st in Greenwich.
         let at = Timestamp(1_795_293_900_000_000);
         assert_eq!(gregorian_date_time(at), "2026-11-22 00:15:00");
+        assert_eq!(rfc3339(at), "2026-11-22T00:15:00+03:30");
         assert_eq!(jalali_date(at), "1405/09/01");
     }
 

@@ -24,7 +24,7 @@ use tracing::Instrument;
 use crate::arrival;
 use crate::params::{self, Params};
 use crate::router::Web;
-pub(crate) use codes::{Method, UNKNOWN_ERROR};
+pub(crate) use codes::{Method, UNKNOWN_ERROR, access_rows};
 pub use dispositions_page::dispositions_page;
 pub use errors_page::errors_page;
 pub use fa::status_label;

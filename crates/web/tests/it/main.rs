@@ -11,6 +11,7 @@ mod probes;
 mod rest;
 mod serving;
 mod soap;
+mod v1;
 mod verification;
 #[path = "../../../app/tests/it/world.rs"]
 mod world;

@@ -1,0 +1,346 @@
+//! One message to one number or several, now: estimated, bounded in cost, and sent once however
+//! often the request comes. Each number is a quick send of its own; a list that needs hours of the
+//! day, retries or more numbers than this is a campaign.
+
+use domain::quick_send::Refusal;
+use domain::{MessageId, Rials};
+use sha2::{Digest, Sha256};
+use store::request::NewRequest;
+
+use crate::account::hex;
+use crate::ports::Speaker;
+use crate::quick_send::{
+    self, Accepted, NewSend, NewTextSend, Order, TextRefusal, may_be_spoken, repeated,
+};
+use crate::speech::{self, Script};
+use crate::{App, Caller, Error, Failure, Result};
+
+/// Most numbers of one request.
+pub const NUMBERS_MAX: usize = 100;
+
+/// What is played.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A message that is kept already.
+    Message(MessageId),
+    /// A text, which is spoken, and charged, once for all numbers.
+    Text {
+        /// What is spoken.
+        text: String,
+        /// Whose voice speaks.
+        speaker: Speaker,
+        /// A telephone number to be spoken at the end.
+        call_from_mobile: Option<String>,
+    },
+}
+
+/// The client's own name for a request, so that it is done once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestKey {
+    /// The name.
+    pub key: String,
+    /// Everything that was asked for.
+    pub body: Vec<u8>,
+}
+
+/// What is to be sent, and to whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewBulk {
+    /// What is played.
+    pub content: Content,
+    /// Whom to call, as the customer wrote it; the first [`NUMBERS_MAX`] are looked at.
+    pub numbers: Vec<String>,
+    /// Whether the first key pressed is kept.
+    pub vote: bool,
+    /// How long the callee's voice is recorded after the message, milliseconds, if it is.
+    pub record_ms: Option<u32>,
+    /// The regional server that is to call, if one is asked for.
+    pub server: Option<u32>,
+    /// The most that all of it may cost; nothing is sent when it could cost more.
+    pub max_cost: Option<Rials>,
+    /// The client's own name for this request.
+    pub request: Option<RequestKey>,
+}
+
+/// Why nothing of a request was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkRefusal {
+    /// The key was used for another request.
+    KeyReused,
+    /// It could cost this much, which is more than was allowed.
+    TooExpensive(Rials),
+}
+
+/// Why one number was not sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NumberRefusal {
+    /// A kept message was not sent.
+    Message(Refusal),
+    /// A text was not sent.
+    Text(TextRefusal),
+}
+
+/// What a request would come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    /// What speaking the text costs, whatever becomes of the calls.
+    pub speech: Rials,
+    /// What the call to each number would cost at most, or why there would be none.
+    pub calls: Vec<std::result::Result<Rials, NumberRefusal>>,
+    /// How long the message plays; nothing when nobody would be called.
+    pub clip_ms: u32,
+}
+
+impl Estimate {
+    /// The most that all of it can cost.
+    pub fn cost_max(&self) -> Rials {
+        let calls = self.calls.iter().flatten().map(|price| price.0);
+        Rials(calls.fold(self.speech.0, i64::saturating_add))
+    }
+}
+
+/// What a request would come to, if it were made now. Nothing is sent, held or charged.
+///
+/// # Errors
+/// The database, or the speech engine, failed.
+pub async fn estimate(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+) -> std::result::Result<Estimate, Failure> {
+    let mut orders = Vec::with_capacity(new.numbers.len());
+    for number in &new.numbers {
+        orders.push(order(app, caller, new, number).await?);
+    }
+    let sound = match &new.content {
+        Content::Message(id) => kept(app, caller, *id).await?,
+        Content::Text { .. } if orders.iter().all(std::result::Result::is_err) => Sound::Unknown,
+        Content::Text { text, speaker, call_from_mobile } => {
+            match Script::new(text, call_from_mobile.as_deref(), *speaker) {
+                Ok(script) => spoken(app, &script).await?,
+                Err(refusal) => Sound::Refused(NumberRefusal::Text(refusal.into())),
+            }
+        }
+    };
+    Ok(added_up(app, orders, &sound))
+}
+
+/// Sends. Every number is told what became of it; asked again under the same key, numbers that were
+/// accepted are told the same again, and only the others are tried.
+///
+/// # Errors
+/// Refused as [`BulkRefusal`] says: then nothing was sent.
+pub async fn send(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+) -> Result<Vec<std::result::Result<Accepted, NumberRefusal>>, BulkRefusal> {
+    claim(app, caller, new.request.as_ref()).await?;
+    let known = known(app, caller, new).await?;
+    bound_cost(app, caller, new, &known).await?;
+    let mut message = known.iter().flatten().next().map(|first| first.message);
+    let mut answers = Vec::with_capacity(known.len());
+    for (place, (number, known)) in new.numbers.iter().zip(known).enumerate() {
+        let answer = match known {
+            Some(accepted) => Ok(accepted),
+            None => send_one(app, caller, new, number, place, message).await?,
+        };
+        if let Ok(accepted) = &answer {
+            message = Some(accepted.message);
+        }
+        answers.push(answer);
+    }
+    Ok(answers)
+}
+
+/// Takes the key. It is committed before anything is sent, and each send carries it, in the commit
+/// that accepts it: whenever we are killed, the same request asked again sends what is missing.
+async fn claim(
+    app: &App,
+    caller: &Caller,
+    request: Option<&RequestKey>,
+) -> Result<(), BulkRefusal> {
+    let Some(request) = request else { return Ok(()) };
+    let new = NewRequest {
+        account: caller.account.id,
+        key_hash: Sha256::digest(request.key.as_bytes()).into(),
+        body_hash: Sha256::digest(&request.body).into(),
+        asked_at: app.now(),
+    };
+    match app.write(async |tx| Ok(store::request::claim(tx, &new).await?)).await? {
+        true => Ok(()),
+        false => Err(Error::Refused(BulkRefusal::KeyReused)),
+    }
+}
+
+/// The reference of one number's send.
+fn reference(new: &NewBulk, place: usize) -> Option<String> {
+    let request = new.request.as_ref()?;
+    Some(format!("request:{}:{place}", hex(&Sha256::digest(request.key.as_bytes()))))
+}
+
+/// What was accepted of this request before, number by number.
+async fn known(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+) -> std::result::Result<Vec<Option<Accepted>>, Failure> {
+    let mut known = Vec::with_capacity(new.numbers.len());
+    for place in 0..new.numbers.len().min(NUMBERS_MAX) {
+        known.push(repeated(app, caller, reference(new, place).as_deref()).await?);
+    }
+    Ok(known)
+}
+
+/// Refuses what could cost more than is allowed: what was accepted before counts, too.
+async fn bound_cost(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+    known: &[Option<Accepted>],
+) -> Result<(), BulkRefusal> {
+    let Some(max) = new.max_cost else { return Ok(()) };
+    if known.iter().all(Option::is_some) {
+        return Ok(());
+    }
+    let estimate = estimate(app, caller, new).await?;
+    let cost = estimate.cost_max();
+    if cost > max { Err(Error::Refused(BulkRefusal::TooExpensive(cost))) } else { Ok(()) }
+}
+
+/// Sends to one number: the text to the first that takes it, the message it became to the others.
+async fn send_one(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+    number: &str,
+    place: usize,
+    message: Option<MessageId>,
+) -> std::result::Result<std::result::Result<Accepted, NumberRefusal>, Failure> {
+    let (number, reference) = (number.to_owned(), reference(new, place));
+    let (vote, record_ms, server) = (new.vote, new.record_ms, new.server);
+    let sent = match (&new.content, message) {
+        (&Content::Message(message), _) | (Content::Text { .. }, Some(message)) => {
+            let send = NewSend { message, number, vote, record_ms, server, reference };
+            let sent = quick_send::submit(app, caller, send).await;
+            sent.map_err(|error| error.map(NumberRefusal::Message))
+        }
+        (Content::Text { text, speaker, call_from_mobile }, None) => {
+            let send = NewTextSend {
+                text: text.clone(),
+                speaker: *speaker,
+                call_from_mobile: call_from_mobile.clone(),
+                number,
+                vote,
+                record_ms,
+                server,
+                reference,
+            };
+            let sent = quick_send::submit_text(app, caller, send).await;
+            sent.map_err(|error| error.map(NumberRefusal::Text))
+        }
+    };
+    match sent {
+        Ok(accepted) => Ok(Ok(accepted)),
+        Err(Error::Refused(refusal)) => Ok(Err(refusal)),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// The order of one number, if it can be one.
+async fn order(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+    number: &str,
+) -> std::result::Result<std::result::Result<Order, NumberRefusal>, Failure> {
+    let is_text = matches!(new.content, Content::Text { .. });
+    let refused = |refusal: Refusal| match is_text {
+        true => NumberRefusal::Text(refusal.into()),
+        false => NumberRefusal::Message(refusal),
+    };
+    let request = quick_send::request(app, number, new.vote, new.record_ms, new.server);
+    let request = match request {
+        Ok(request) => request,
+        Err(refusal) => return Ok(Err(refused(refusal))),
+    };
+    let order = Order::new(app, caller, request, None).await?;
+    if !is_text {
+        return Ok(Ok(order));
+    }
+    match may_be_spoken(app, &order).await {
+        Ok(()) => Ok(Ok(order)),
+        Err(Error::Refused(refusal)) => Ok(Err(NumberRefusal::Text(refusal))),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// What would be heard.
+enum Sound {
+    /// A message that is kept; `None` when the account has no such message.
+    Kept(Option<domain::Message>),
+    /// Speech of this length at this price.
+    Spoken(u32, Rials),
+    /// There is nothing to be heard, and this is why.
+    Refused(NumberRefusal),
+    /// Nobody would hear it, so it was not made.
+    Unknown,
+}
+
+async fn kept(app: &App, caller: &Caller, id: MessageId) -> std::result::Result<Sound, Failure> {
+    let mut reads = app.read().await?;
+    Ok(Sound::Kept(store::message::find(&mut reads, caller.account.id, id).await?))
+}
+
+/// Speaks, to know how long it takes. The words stay in the cache, so that nothing is spoken twice.
+async fn spoken(app: &App, script: &Script) -> std::result::Result<Sound, Failure> {
+    let refused = |refusal| Ok(Sound::Refused(NumberRefusal::Text(refusal)));
+    let recording = match speech::speak(app, script).await {
+        Ok(recording) => recording,
+        Err(Error::Refused(refusal)) => return refused(refusal.into()),
+        Err(Error::Failed(failure)) => return Err(failure),
+    };
+    let price = recording.price(app, app.now()).await?;
+    recording.remove(app).await;
+    if recording.length_ms < domain::message::LENGTH_MS_MIN {
+        return refused(TextRefusal::TooShort);
+    }
+    match price {
+        Some(price) => Ok(Sound::Spoken(recording.length_ms, price)),
+        None => refused(TextRefusal::InsufficientCredit),
+    }
+}
+
+/// Judges the orders one after the other, each with what the ones before it have left.
+fn added_up(
+    app: &App,
+    orders: Vec<std::result::Result<Order, NumberRefusal>>,
+    sound: &Sound,
+) -> Estimate {
+    let speech = if let Sound::Spoken(_, price) = sound { *price } else { Rials::ZERO };
+    let mut estimate = Estimate { speech, calls: Vec::with_capacity(orders.len()), clip_ms: 0 };
+    for order in orders {
+        let call = order.and_then(|mut order| {
+            let spent = estimate.cost_max().0;
+            order.account.balance = Rials(order.account.balance.0.saturating_sub(spent));
+            let (admission, is_text) = match sound {
+                Sound::Kept(message) => (order.admit(app, message.as_ref()), false),
+                Sound::Spoken(ms, _) => (order.admit(app, Some(&order.draft(*ms))), true),
+                Sound::Refused(refusal) => return Err(*refusal),
+                Sound::Unknown => unreachable!("sound is made as soon as one order stands"),
+            };
+            admission.map_err(|refusal| match is_text {
+                true => NumberRefusal::Text(refusal.into()),
+                false => NumberRefusal::Message(refusal),
+            })
+        });
+        if let Ok(admission) = &call {
+            estimate.clip_ms = admission.clip_ms;
+        }
+        estimate.calls.push(call.map(|admission| admission.hold.price));
+    }
+    if estimate.calls.iter().all(std::result::Result::is_err) {
+        estimate.speech = Rials::ZERO;
+    }
+    estimate
+}

@@ -1,0 +1,99 @@
+//! A send as its owner sees it in full: what was ordered, where it stands, and how it ended.
+
+use domain::{MessageId, QuickSendId, Rials, Timestamp};
+use store::quick_send::State;
+
+use crate::quick_send::Progress;
+use crate::{App, Caller, Failure};
+
+/// Most reports on one page.
+pub const PAGE_MAX: u32 = 100;
+
+/// Everything about a send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Where it stands.
+    pub progress: Progress,
+    /// What it plays.
+    pub message: MessageId,
+    /// How long that plays.
+    pub clip_ms: u32,
+    /// What was held for it.
+    pub hold: Rials,
+    /// When it is too late to start the call.
+    pub expires_at: Timestamp,
+    /// How it ended, if it has.
+    pub end: Option<End>,
+}
+
+/// How a send ended, beside its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Why, in the engine's words.
+    pub cause: String,
+    /// The final SIP code of the far end.
+    pub sip_code: Option<u16>,
+    /// Its Q.850 cause.
+    pub q850: Option<u8>,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+/// A place in the list of an account's sends: when a send was accepted, and which it is.
+pub type Place = (Timestamp, QuickSendId);
+
+/// The caller's send `id`.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(app: &App, caller: &Caller, id: QuickSendId) -> Result<Option<Report>, Failure> {
+    // The live status first, as in `quick_send::find`.
+    let live = app.live().get(id);
+    let found = store::quick_send::find(&mut app.read().await?, caller.account.id, id).await?;
+    Ok(found.map(|send| {
+        let progress = Progress::of(&send, live);
+        let end = match send.state {
+            State::Ended(ended) => Some(End {
+                cause: ended.facts.cause,
+                sip_code: ended.facts.sip_code,
+                q850: ended.facts.q850,
+                answered_at: ended.facts.answered_at,
+                at: ended.ended_at,
+            }),
+            State::Ready { .. } | State::Attempt { .. } => None,
+        };
+        Report {
+            progress,
+            message: send.message,
+            clip_ms: send.clip_ms,
+            hold: send.hold,
+            expires_at: send.expires_at,
+            end,
+        }
+    }))
+}
+
+/// The caller's sends that were accepted before `before`, the newest first: no more than `limit`,
+/// nor than [`PAGE_MAX`].
+///
+/// # Errors
+/// The database failed.
+pub async fn page(
+    app: &App,
+    caller: &Caller,
+    before: Option<Place>,
+    limit: u32,
+) -> Result<Vec<Report>, Failure> {
+    let before = before.unwrap_or((Timestamp(i64::MAX), QuickSendId(i64::MAX)));
+    let mut reads = app.read().await?;
+    let limit = limit.min(PAGE_MAX);
+    let places = store::quick_send::page(&mut reads, caller.account.id, before, limit).await?;
+    drop(reads);
+    let mut reports = Vec::with_capacity(places.len());
+    for (_, id) in places {
+        reports.extend(find(app, caller, id).await?);
+    }
+    Ok(reports)
+}

@@ -1,0 +1,379 @@
+//! Messages: one call to one number each, sent alone or together.
+
+use std::num::NonZeroI64;
+
+use app::bulk::{BulkRefusal, Content, Estimate, NUMBERS_MAX, NewBulk, NumberRefusal, RequestKey};
+use app::ports::Speaker;
+use app::quick_send::Accepted;
+use app::report::{PAGE_MAX, Place, Report};
+use app::{App, Caller, Error, Failure};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::calendar::jalali::rfc3339;
+use domain::{Disposition, MessageId, QuickSendId, Rials, Status, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Unanswered;
+use super::problem::{Body as ProblemBody, Kind, Problem};
+use crate::params::Params;
+
+/// The client's own name for a request.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Longest such name, in bytes.
+const KEY_MAX: usize = 200;
+/// Says that all of the answer was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// Lengths of a recording of the callee, seconds.
+const RECORD_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
+/// Messages on a page, if the client does not say how many.
+const PAGE: u32 = 20;
+
+/// What a client asks to be sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewMessages {
+    to: Numbers,
+    audio_id: Option<NonZeroI64>,
+    text: Option<String>,
+    #[serde(default)]
+    voice: Voice,
+    append_number: Option<String>,
+    #[serde(default)]
+    collect_key: bool,
+    record_seconds: Option<u32>,
+    server_id: Option<u32>,
+    max_cost: Option<u64>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// One number, or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "`to` is a number as text, or a list of such")]
+enum Numbers {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Voice {
+    #[default]
+    Male,
+    Female,
+}
+
+/// A message as it is shown.
+#[derive(Serialize)]
+struct Message {
+    object: &'static str,
+    id: String,
+    to: String,
+    audio_id: i64,
+    state: &'static str,
+    result: Option<&'static str>,
+    reason: Option<Reason>,
+    answered_by: Option<&'static str>,
+    clip_seconds: f64,
+    heard_seconds: f64,
+    key: Option<u8>,
+    held: i64,
+    charged: i64,
+    created_at: String,
+    expires_at: String,
+    answered_at: Option<String>,
+    ended_at: Option<String>,
+}
+
+/// Why a message ended as it did.
+#[derive(Serialize)]
+struct Reason {
+    cause: String,
+    sip_code: Option<u16>,
+    q850: Option<u8>,
+}
+
+/// POST /v1/messages.
+pub(super) async fn send(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let key = idempotency_key(headers)?;
+    let asked: NewMessages = serde_json::from_slice(body)
+        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let (dry_run, is_list) = (asked.dry_run, matches!(asked.to, Numbers::Several(_)));
+    let request = key.map(|key| RequestKey { key, body: body.to_vec() });
+    let new = bulk(asked, request)?;
+    if dry_run {
+        return Ok(foretold(&new, &app::bulk::estimate(app, caller, &new).await?));
+    }
+    let answers = match app::bulk::send(app, caller, &new).await {
+        Ok(answers) => answers,
+        Err(Error::Refused(refusal)) => return Err(refused(refusal).into()),
+        Err(Error::Failed(failure)) => return Err(failure.into()),
+    };
+    let replayed = answers.iter().all(|answer| answer.is_ok_and(|accepted| accepted.repeated));
+    let mut response = if is_list {
+        several(app, caller, &new, answers).await?
+    } else {
+        one(app, caller, answers).await?
+    };
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// GET /v1/messages/{id}.
+pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let id = message_id(id)?;
+    let report = app::report::find(app, caller, id).await?;
+    let report = report.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    Ok(json(StatusCode::OK, &Message::of(&report)))
+}
+
+/// GET /v1/messages/{id}/recording.
+pub(super) async fn recording(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<Response, Unanswered> {
+    let wav = app::recording::download(app, caller, message_id(id)?).await?;
+    let wav = wav.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    Ok(([(header::CONTENT_TYPE, "audio/x-wav")], wav).into_response())
+}
+
+/// GET /v1/messages.
+pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = Params::read(query, b"");
+    let limit = match params.text("limit") {
+        None => PAGE,
+        Some(_) => params
+            .integer("limit")
+            .and_then(|limit| u32::try_from(limit).ok())
+            .filter(|limit| (1..=PAGE_MAX).contains(limit))
+            .ok_or_else(|| Problem::with(Kind::InvalidRequest, "limit is from 1 to 100"))?,
+    };
+    let after = match params.text("after") {
+        None => None,
+        Some(text) => Some(place(text).ok_or_else(|| {
+            Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
+        })?),
+    };
+    let reports = app::report::page(app, caller, after, limit).await?;
+    let is_full = u32::try_from(reports.len()).is_ok_and(|count| count == limit);
+    let last = reports.last().filter(|_| is_full);
+    let next_page =
+        last.map(|last| format!("{}.{}", last.progress.started_at.0, last.progress.id.0));
+    let data: Vec<Message> = reports.iter().map(Message::of).collect();
+    let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
+    Ok(json(StatusCode::OK, &page))
+}
+
+/// The key of a request, if it has one.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.to_str().ok().map(str::trim);
+    let key = key.filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
+    key.map(|key| Some(key.to_owned())).ok_or(Problem::of(Kind::InvalidKey))
+}
+
+/// What is asked for, as `app` takes it.
+fn bulk(asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Problem> {
+    let invalid = |detail: &str| Err(Problem::with(Kind::InvalidRequest, detail));
+    let numbers = match asked.to {
+        Numbers::One(number) => vec![number],
+        Numbers::Several(numbers) => numbers,
+    };
+    if numbers.is_empty() || numbers.len() > NUMBERS_MAX {
+        return invalid("to holds 1 to 100 numbers; more are a campaign");
+    }
+    if asked.record_seconds.is_some_and(|seconds| !RECORD_SECONDS.contains(&seconds)) {
+        return invalid("record_seconds is from 1 to 300");
+    }
+    let content = match (asked.audio_id, asked.text) {
+        (Some(_), None) if asked.append_number.is_some() => {
+            return invalid("append_number goes with text");
+        }
+        (Some(id), None) => Content::Message(MessageId(id.get())),
+        (None, Some(text)) if text.contains('\0') => return invalid("text holds a zero"),
+        (None, Some(text)) => Content::Text {
+            text,
+            speaker: match asked.voice {
+                Voice::Male => Speaker::Male,
+                Voice::Female => Speaker::Female,
+            },
+            call_from_mobile: asked.append_number,
+        },
+        (None, None) | (Some(_), Some(_)) => return invalid("give either text or audio_id"),
+    };
+    Ok(NewBulk {
+        content,
+        numbers,
+        vote: asked.collect_key,
+        record_ms: asked.record_seconds.map(|seconds| seconds * 1000),
+        server: asked.server_id.filter(|&server| server > 0),
+        max_cost: asked.max_cost.map(|rials| Rials(i64::try_from(rials).unwrap_or(i64::MAX))),
+        request,
+    })
+}
+
+fn refused(refusal: BulkRefusal) -> Problem {
+    match refusal {
+        BulkRefusal::KeyReused => Problem::of(Kind::KeyReused),
+        BulkRefusal::TooExpensive(cost) => {
+            Problem::with(Kind::TooExpensive, format!("It could cost {} rials.", cost.0))
+        }
+    }
+}
+
+/// The answer to a request for one number.
+async fn one(
+    app: &App,
+    caller: &Caller,
+    answers: Vec<Result<Accepted, NumberRefusal>>,
+) -> Result<Response, Unanswered> {
+    let answer = answers.into_iter().next().expect("one number has one answer");
+    let accepted = answer.map_err(Problem::of_number)?;
+    let message = accepted_message(app, caller, accepted.id).await?;
+    Ok(json(StatusCode::ACCEPTED, &message))
+}
+
+/// The answer to a request for several numbers, in their order.
+async fn several(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+    answers: Vec<Result<Accepted, NumberRefusal>>,
+) -> Result<Response, Unanswered> {
+    let mut data = Vec::with_capacity(answers.len());
+    for (number, answer) in new.numbers.iter().zip(answers) {
+        data.push(match answer {
+            Ok(accepted) => serde_json::json!(accepted_message(app, caller, accepted.id).await?),
+            Err(refusal) => skipped(number, &Problem::of_number(refusal).body(None)),
+        });
+    }
+    let list = serde_json::json!({ "object": "list", "data": data, "next_page": null });
+    Ok(json(StatusCode::ACCEPTED, &list))
+}
+
+/// What a dry run answers: to whom, who is left out and why, and what it costs.
+fn foretold(new: &NewBulk, estimate: &Estimate) -> Response {
+    let calls = new.numbers.iter().zip(&estimate.calls).map(|(number, call)| match call {
+        Ok(price) => serde_json::json!({ "object": "call", "to": number, "cost_max": price.0 }),
+        Err(refusal) => skipped(number, &Problem::of_number(*refusal).body(None)),
+    });
+    let data: Vec<serde_json::Value> = calls.collect();
+    let answer = serde_json::json!({
+        "object": "dry_run",
+        "data": data,
+        "clip_seconds": seconds(estimate.clip_ms),
+        "cost_min": estimate.speech.0,
+        "cost_max": estimate.cost_max().0,
+    });
+    json(StatusCode::OK, &answer)
+}
+
+/// A number that is left out.
+fn skipped(number: &str, problem: &ProblemBody<'_>) -> serde_json::Value {
+    serde_json::json!({ "object": "skipped", "to": number, "problem": problem })
+}
+
+/// A message as it was accepted: the same whenever it is asked for again.
+async fn accepted_message(app: &App, caller: &Caller, id: QuickSendId) -> Result<Message, Failure> {
+    let gone = || Failure::of(format!("reading send {id} back: it is not there"));
+    let report = app::report::find(app, caller, id).await?.ok_or_else(gone)?;
+    let mut accepted = Report { end: None, ..report };
+    accepted.progress.status = Status::Queued;
+    accepted.progress.heard_ms = 0;
+    accepted.progress.vote = None;
+    accepted.progress.charge = Rials::ZERO;
+    Ok(Message::of(&accepted))
+}
+
+impl Message {
+    fn of(report: &Report) -> Self {
+        let (progress, end) = (&report.progress, report.end.as_ref());
+        let (state, result) = state(progress.status);
+        let moment = |at: Option<Timestamp>| at.map(rfc3339);
+        Self {
+            object: "message",
+            id: progress.id.0.to_string(),
+            to: progress.destination.as_str().to_owned(),
+            audio_id: report.message.0,
+            state,
+            result,
+            reason: end.map(|end| Reason {
+                cause: end.cause.clone(),
+                sip_code: end.sip_code,
+                q850: end.q850,
+            }),
+            answered_by: answered_by(progress.status, end.and_then(|end| end.answered_at)),
+            clip_seconds: seconds(report.clip_ms),
+            heard_seconds: seconds(progress.heard_ms),
+            key: progress.vote,
+            held: if end.is_some() { 0 } else { report.hold.0 },
+            charged: progress.charge.0,
+            created_at: rfc3339(progress.started_at),
+            expires_at: rfc3339(report.expires_at),
+            answered_at: moment(end.and_then(|end| end.answered_at)),
+            ended_at: moment(end.map(|end| end.at)),
+        }
+    }
+}
+
+/// How far it is, which never goes back, and how it ended.
+fn state(status: Status) -> (&'static str, Option<&'static str>) {
+    match status {
+        Status::Queued => ("queued", None),
+        Status::Calling => ("calling", None),
+        Status::Ringing => ("ringing", None),
+        Status::Answered => ("answered", None),
+        Status::Ended(disposition) => ("ended", Some(result(disposition))),
+    }
+}
+
+fn result(disposition: Disposition) -> &'static str {
+    match disposition {
+        Disposition::Delivered => "delivered",
+        Disposition::HeardInPart => "heard_in_part",
+        Disposition::NoAnswer => "no_answer",
+        Disposition::Busy => "busy",
+        Disposition::Rejected => "rejected",
+        Disposition::Unreachable => "unreachable",
+        Disposition::InvalidNumber => "invalid_number",
+        Disposition::AnsweringMachine => "answering_machine",
+        Disposition::NetworkFailure => "network_failure",
+        Disposition::Expired => "expired",
+        Disposition::Cancelled => "cancelled",
+    }
+}
+
+/// Who answered, as far as it is known: only machines are told apart.
+fn answered_by(status: Status, answered_at: Option<Timestamp>) -> Option<&'static str> {
+    match status {
+        Status::Ended(Disposition::AnsweringMachine) => Some("machine"),
+        _ => answered_at.map(|_| "unknown"),
+    }
+}
+
+fn seconds(ms: u32) -> f64 {
+    f64::from(ms) / 1000.0
+}
+
+fn message_id(text: &str) -> Result<QuickSendId, Problem> {
+    let id = text.parse().ok().filter(|&id| id > 0);
+    id.map(QuickSendId).ok_or(Problem::of(Kind::NotFound))
+}
+
+fn place(text: &str) -> Option<Place> {
+    let (at, id) = text.split_once('.')?;
+    Some((Timestamp(at.parse().ok()?), QuickSendId(id.parse().ok()?)))
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let body = serde_json::to_string(body).expect("the answers are plain structs with text keys");
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

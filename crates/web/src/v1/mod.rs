@@ -1,0 +1,190 @@
+//! The modern API, `/v1`: JSON in and out, refusals as problems of RFC 9457. Finds the caller,
+//! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
+
+mod docs_page;
+mod messages;
+mod problem;
+
+use std::sync::Arc;
+
+use app::{Caller, Failure};
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use tracing::Instrument;
+
+use crate::arrival;
+use crate::rest;
+use crate::router::Web;
+use problem::{Kind, Problem};
+
+/// Under which name a request is found in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// The document that describes this API; a test holds it to the routes.
+const OPENAPI: &str = include_str!("openapi.json");
+/// Its path.
+const OPENAPI_PATH: &str = "/v1/openapi.json";
+
+/// What a request may be for: a token that is bound to methods must name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    SendMessages,
+    ReadMessages,
+}
+
+impl Operation {
+    const ALL: [Self; 2] = [Self::SendMessages, Self::ReadMessages];
+
+    /// How permissions call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::SendMessages => "v1.SendMessages",
+            Self::ReadMessages => "v1.ReadMessages",
+        }
+    }
+}
+
+/// The spelling of an operation that permissions know, written in any case.
+pub(crate) fn operation_name(written: &str) -> Option<&'static str> {
+    let mut names = Operation::ALL.into_iter().map(Operation::name);
+    names.find(|name| name.eq_ignore_ascii_case(written))
+}
+
+/// The paths under `/v1`.
+pub(crate) fn routes() -> Router<Arc<Web>> {
+    Router::new()
+        .route("/v1/messages", get(list_messages).post(send_messages))
+        .route("/v1/messages/{id}", get(get_message))
+        .route("/v1/messages/{id}/recording", get(get_recording))
+        .route(OPENAPI_PATH, get(openapi))
+        .route("/v1/docs", get(docs_page::docs))
+        .route("/v1", any(nothing_here))
+        .route("/v1/{*rest}", any(nothing_here))
+}
+
+async fn send_messages(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::SendMessages, request, async |caller, head, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        messages::send(&web.app, caller, head, body).await
+    })
+    .await
+}
+
+async fn list_messages(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ReadMessages, request, async |caller, _, _| {
+        messages::list(&web.app, caller, &query).await
+    })
+    .await
+}
+
+async fn get_message(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ReadMessages, request, async |caller, _, _| {
+        messages::get(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn get_recording(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ReadMessages, request, async |caller, _, _| {
+        messages::recording(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+/// A path that is none.
+async fn nothing_here(State(web): State<Arc<Web>>) -> Response {
+    Problem::of(Kind::NotFound).into_response(&web.next_reference())
+}
+
+/// Why there is no answer of the operation's own.
+enum Unanswered {
+    Refused(Problem),
+    Failed(Failure),
+}
+
+impl From<Problem> for Unanswered {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(problem)
+    }
+}
+
+impl From<Failure> for Unanswered {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+fn busy() -> Unanswered {
+    Problem::of(Kind::Busy).into()
+}
+
+/// One request: its place, its caller, its body, its answer and its line in the log.
+async fn answer(
+    web: &Web,
+    operation: Operation,
+    request: Request,
+    work: impl AsyncFnOnce(&Caller, &HeaderMap, &[u8]) -> Result<Response, Unanswered>,
+) -> Response {
+    let id = web.next_reference();
+    let method = operation.name();
+    let account = tracing::field::Empty;
+    let span = tracing::info_span!("request", method, account, request_id = id);
+    let started_at = web.app.now();
+    let answered = admitted(web, operation, request, work).instrument(span.clone()).await;
+    let took_us = web.app.now().us_since(started_at);
+    let _entered = span.enter();
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(Unanswered::Refused(problem)) => problem.into_response(&id),
+        Err(Unanswered::Failed(failure)) => {
+            tracing::error!(error = failure.chain(), "request failed");
+            Problem::of(Kind::Failed).into_response(&id)
+        }
+    };
+    tracing::info!(took_us, http_status = response.status().as_u16(), "request answered");
+    let id = HeaderValue::from_str(&id).expect("the reference is hex digits and a dash");
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The caller is judged before the body is read, so that strangers cannot make us read it.
+async fn admitted(
+    web: &Web,
+    operation: Operation,
+    request: Request,
+    work: impl AsyncFnOnce(&Caller, &HeaderMap, &[u8]) -> Result<Response, Unanswered>,
+) -> Result<Response, Unanswered> {
+    let Ok(_place) = web.places.try_acquire() else { return Err(busy()) };
+    let (head, body) = request.into_parts();
+    let arrival = arrival::of(&head, operation.name(), &web.settings.trusted_proxies);
+    let token = rest::header_token(&head.headers).unwrap_or_default();
+    let caller = rest::authenticated(web, &token, &arrival).await?.map_err(Problem::of_access)?;
+    tracing::Span::current().record("account", caller.account.id.0);
+    let read = web.read_body(&head.headers, body).await;
+    let (body, _memory) = read.map_err(|response| Problem::of(unread(response.status())))?;
+    work(&caller, &head.headers, &body).await
+}
+
+/// What is said of a body that was not read.
+fn unread(status: StatusCode) -> Kind {
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Kind::TooLarge,
+        StatusCode::REQUEST_TIMEOUT => Kind::TooSlow,
+        _ => Kind::Busy,
+    }
+}

@@ -1,0 +1,269 @@
+//! Refusals as RFC 9457 problems: a code for programs, what it means and what mends it for people,
+//! in English and Persian.
+
+use app::bulk::NumberRefusal;
+use app::quick_send::TextRefusal;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::access::AccessRefusal;
+use domain::quick_send::Refusal;
+use serde::Serialize;
+
+/// A kind of problem is written once: its code, its status and its words.
+macro_rules! kinds {
+    ($($kind:ident $status:literal $code:literal $title:literal $fix:literal
+       $title_fa:literal $fix_fa:literal;)*) => {
+        /// What can be wrong.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Kind {
+            $($kind,)*
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub(super) const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// Status, code, meaning and remedy, then both in Persian.
+            pub(super) fn words(self) -> Words {
+                match self {
+                    $(Self::$kind => Words {
+                        status: $status,
+                        code: $code,
+                        title: $title,
+                        fix: $fix,
+                        title_fa: $title_fa,
+                        fix_fa: $fix_fa,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+/// What is said of a kind.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Words {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// For programs; never changes.
+    pub(super) code: &'static str,
+    /// What is wrong.
+    pub(super) title: &'static str,
+    /// What mends it.
+    pub(super) fix: &'static str,
+    title_fa: &'static str,
+    fix_fa: &'static str,
+}
+
+kinds! {
+    InvalidRequest 400 "invalid_request"
+        "The request cannot be read." "See detail, and the schema at /v1/openapi.json."
+        "درخواست خوانا نیست." "به detail و ساختار /v1/openapi.json نگاه کنید.";
+    InvalidKey 400 "invalid_idempotency_key"
+        "The Idempotency-Key is empty, longer than 200 bytes or no ASCII text."
+        "Use a UUID, new for each thing you want done."
+        "کلید Idempotency-Key خالی، طولانی‌تر از ۲۰۰ بایت یا نامعتبر است."
+        "برای هر کار تازه یک UUID تازه بفرستید.";
+    Unauthorized 401 "unauthorized"
+        "There is no token, or it is not known, switched off or expired."
+        "Send the header Authorization: Bearer TOKEN with a valid token."
+        "توکن نیست، شناخته نیست، خاموش است یا مهلت آن تمام شده است."
+        "سرآیند Authorization: Bearer TOKEN را با توکن معتبر بفرستید.";
+    Forbidden 403 "forbidden"
+        "The account or token may not do this, or not from here."
+        "See detail; the operator changes permissions."
+        "حساب یا توکن اجازهٔ این کار را، یا از این نشانی، ندارد."
+        "به detail نگاه کنید؛ دسترسی‌ها را اپراتور تغییر می‌دهد.";
+    InsufficientCredit 402 "insufficient_credit"
+        "The balance does not cover the most this can cost."
+        "Top up the account, or send less."
+        "موجودی برای بیشترین هزینهٔ ممکن کافی نیست."
+        "حساب را شارژ کنید یا کمتر بفرستید.";
+    TooExpensive 402 "max_cost_exceeded"
+        "It could cost more than max_cost; nothing was sent."
+        "Raise max_cost, or send less; dry_run tells the price."
+        "هزینه می‌تواند از max_cost بیشتر شود؛ چیزی ارسال نشد."
+        "مقدار max_cost را بالا ببرید یا کمتر بفرستید؛ dry_run قیمت را می‌گوید.";
+    NotFound 404 "not_found"
+        "There is nothing here, or it belongs to someone else."
+        "Check the id and the path."
+        "چیزی اینجا نیست یا از آنِ حساب دیگری است."
+        "شناسه و مسیر را بررسی کنید.";
+    KeyReused 409 "idempotency_key_reused"
+        "This Idempotency-Key was used with another body."
+        "Send the same body again, or use a new key."
+        "این Idempotency-Key با بدنهٔ دیگری به کار رفته است."
+        "همان بدنه را دوباره بفرستید یا کلید تازه‌ای بسازید.";
+    TooSlow 408 "too_slow"
+        "The body took too long to arrive." "Send it again."
+        "رسیدن بدنهٔ درخواست بیش از حد طول کشید." "دوباره بفرستید.";
+    TooLarge 413 "too_large"
+        "The body is larger than the limit." "Send less at once."
+        "بدنهٔ درخواست از حد مجاز بزرگ‌تر است." "کمتر بفرستید.";
+    WrongNumber 422 "number_not_callable"
+        "Not a number that can be called, or no trunk takes it."
+        "Check the number: 0912…, +98912… or a landline with its area code."
+        "شماره قابل تماس نیست یا مسیری برای آن نیست."
+        "شماره را بررسی کنید: 0912…، ‎+98912… یا تلفن ثابت با کد شهر.";
+    WrongMessage 422 "audio_not_usable"
+        "The account has no such audio, or it is not approved."
+        "Check audio_id, or wait for its approval."
+        "حساب چنین صدایی ندارد یا تأیید نشده است."
+        "مقدار audio_id را بررسی کنید یا منتظر تأیید بمانید.";
+    MustBeApproved 422 "approval_needed"
+        "Texts of this account must be listened to before they are sent."
+        "Send an approved audio_id, or ask the operator."
+        "متن‌های این حساب باید پیش از ارسال شنیده و تأیید شوند."
+        "یک audio_id تأییدشده بفرستید یا از اپراتور بپرسید.";
+    TextNotUsable 422 "text_not_speakable"
+        "The text is empty, has nothing to be spoken, or is too short or too long."
+        "Send up to 1000 characters that take three seconds to ten minutes."
+        "متن خالی، ناخواندنی، یا بیش از حد کوتاه یا بلند است."
+        "تا ۱۰۰۰ نویسه بفرستید که سه ثانیه تا ده دقیقه طول بکشد.";
+    WrongMobile 422 "append_number_invalid"
+        "append_number is not a telephone number." "Check it, or leave it out."
+        "مقدار append_number شمارهٔ تلفن نیست." "آن را بررسی یا حذف کنید.";
+    RecordingNotPermitted 403 "recording_not_permitted"
+        "The account may not record callees."
+        "Leave record_seconds out, or ask the operator."
+        "حساب اجازهٔ ضبط صدای مخاطب را ندارد."
+        "مقدار record_seconds را حذف کنید یا از اپراتور بپرسید.";
+    TimeNotAllowed 422 "outside_calling_hours"
+        "Outside the hours in which calls may be placed."
+        "Send within the hours, or make a campaign, which waits for them."
+        "بیرون از ساعت‌های مجاز تماس است."
+        "در ساعت مجاز بفرستید یا کمپین بسازید که منتظر می‌ماند.";
+    RepeatedTooOften 429 "number_sent_to_too_often"
+        "The number was sent to too often in a short time." "Wait, then send again."
+        "به این شماره در زمانی کوتاه بیش از حد ارسال شده است." "صبر کنید و دوباره بفرستید.";
+    Failed 500 "internal_error"
+        "Something failed on our side."
+        "Send the same request with the same Idempotency-Key again; ask us with request_id."
+        "در سامانهٔ ما خطایی رخ داد."
+        "همان درخواست را با همان Idempotency-Key دوباره بفرستید؛ با request_id از ما بپرسید.";
+    Busy 503 "busy"
+        "Too many requests at once; nothing was done." "Wait a second, then send again."
+        "درخواست‌ها هم‌زمان بیش از حد است؛ کاری انجام نشد." "یک ثانیه صبر کنید و دوباره بفرستید.";
+    Disabled 503 "sending_disabled"
+        "The operator switched this service off." "Ask the operator, or try later."
+        "اپراتور این سرویس را خاموش کرده است." "از اپراتور بپرسید یا بعداً دوباره بفرستید.";
+}
+
+/// A kind, and what there is to say about this case.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    kind: Kind,
+    detail: Option<String>,
+}
+
+/// A problem as it is sent.
+#[derive(Serialize)]
+pub(super) struct Body<'a> {
+    #[serde(rename = "type")]
+    link: String,
+    #[serde(flatten)]
+    words: Words,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+impl Problem {
+    /// A problem that its kind says everything about.
+    pub(super) fn of(kind: Kind) -> Self {
+        Self { kind, detail: None }
+    }
+
+    /// A problem with a word about this case.
+    pub(super) fn with(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: Some(detail.into()) }
+    }
+
+    /// A caller who may not come in.
+    pub(super) fn of_access(refusal: AccessRefusal) -> Self {
+        let kind = match refusal {
+            AccessRefusal::SystemDisabled => Kind::Disabled,
+            AccessRefusal::WrongToken
+            | AccessRefusal::WrongPassword
+            | AccessRefusal::TokenDisabled
+            | AccessRefusal::TokenExpired => Kind::Unauthorized,
+            AccessRefusal::AccountDisabled
+            | AccessRefusal::AccountExpired
+            | AccessRefusal::ServiceNotPermitted
+            | AccessRefusal::ServiceBlocked
+            | AccessRefusal::MobileNotVerified
+            | AccessRefusal::PlainHttpNotPermitted
+            | AccessRefusal::TokenAddressNotAllowed
+            | AccessRefusal::AddressNotAllowed
+            | AccessRefusal::TokenMethodNotAllowed
+            | AccessRefusal::MethodNotAllowed => Kind::Forbidden,
+        };
+        let rows = crate::rest::access_rows();
+        let name = format!("{refusal:?}");
+        let row = rows.iter().find(|row| row.refusal == name);
+        Self { kind, detail: row.map(|row| row.meaning.to_owned()) }
+    }
+
+    /// A number that was not sent to.
+    pub(super) fn of_number(refusal: NumberRefusal) -> Self {
+        match refusal {
+            NumberRefusal::Message(refusal) => Self::of(of_message(refusal)),
+            NumberRefusal::Text(refusal) => Self::of(of_text(refusal)),
+        }
+    }
+
+    /// The problem as one of several answers.
+    pub(super) fn body<'a>(&'a self, request_id: Option<&'a str>) -> Body<'a> {
+        let words = self.kind.words();
+        let link = format!("/v1/docs#{}", words.code);
+        Body { link, words, detail: self.detail.as_deref(), request_id }
+    }
+
+    /// The problem as the whole answer.
+    pub(super) fn into_response(self, request_id: &str) -> Response {
+        let body = serde_json::to_string(&self.body(Some(request_id)));
+        let body = body.expect("a problem is a plain struct with text keys");
+        let status = StatusCode::from_u16(self.kind.words().status).expect("the table has codes");
+        let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, media_type, body).into_response();
+        let headers = response.headers_mut();
+        match self.kind {
+            Kind::Busy => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
+            Kind::Unauthorized => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+fn of_message(refusal: Refusal) -> Kind {
+    match refusal {
+        Refusal::Disabled => Kind::Disabled,
+        Refusal::WrongNumber => Kind::WrongNumber,
+        Refusal::TimeNotAllowed => Kind::TimeNotAllowed,
+        Refusal::WrongMessage => Kind::WrongMessage,
+        Refusal::InsufficientCredit => Kind::InsufficientCredit,
+        Refusal::RecordingNotPermitted => Kind::RecordingNotPermitted,
+    }
+}
+
+fn of_text(refusal: TextRefusal) -> Kind {
+    match refusal {
+        TextRefusal::Disabled => Kind::Disabled,
+        TextRefusal::MustBeApproved => Kind::MustBeApproved,
+        TextRefusal::WrongNumber => Kind::WrongNumber,
+        TextRefusal::InsufficientCredit => Kind::InsufficientCredit,
+        TextRefusal::TimeNotAllowed => Kind::TimeNotAllowed,
+        TextRefusal::WrongMobile => Kind::WrongMobile,
+        TextRefusal::TextTooLong
+        | TextRefusal::TooLong
+        | TextRefusal::NotSpoken
+        | TextRefusal::TooShort
+        | TextRefusal::EmptyText => Kind::TextNotUsable,
+        TextRefusal::RepeatedTooOften => Kind::RepeatedTooOften,
+        TextRefusal::RecordingNotPermitted => Kind::RecordingNotPermitted,
+    }
+}

@@ -1,0 +1,258 @@
+//! The modern API as its clients see it.
+
+use app::Settings;
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use domain::calendar::calling_window::CallingWindow;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, answer, router};
+use crate::rest::TEXT;
+use crate::world::World;
+
+const NUMBER: &str = "09121234567";
+
+/// POST /v1/messages of this body, under this key.
+async fn send(router: &Router, token: &str, key: Option<&str>, body: &Value) -> Answer {
+    let body = body.to_string();
+    let mut request = Request::post("/v1/messages")
+        .header("Authorization", format!("Bearer {token}"))
+        .header("Content-Type", "application/json")
+        .header("Content-Length", body.len());
+    if let Some(key) = key {
+        request = request.header("Idempotency-Key", key);
+    }
+    answer(router, request.body(Body::from(body)).unwrap()).await
+}
+
+async fn get(router: &Router, token: &str, path: &str) -> Answer {
+    let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
+    answer(router, request.body(Body::empty()).unwrap()).await
+}
+
+/// How many messages the list has.
+async fn count(router: &Router, token: &str) -> usize {
+    let page = get(router, token, "/v1/messages?limit=100").await.json();
+    page["data"].as_array().unwrap().len()
+}
+
+/// Goal: a text is accepted with all that is known of it, and found again by id and in the list.
+#[tokio::test]
+async fn a_message_is_accepted_and_found() {
+    let world = World::new().await;
+    let (_, token) = world.customer(1_000_000).await;
+    let router = router(&world);
+    let sent = send(&router, &token, None, &json!({ "to": "۰۹۱۲ ۱۲۳ ۴۵۶۷", "text": TEXT })).await;
+    assert_eq!(sent.status, 202, "{}", sent.text());
+    let message = sent.json();
+    assert_eq!(message["object"], "message");
+    assert_eq!(message["state"], "queued");
+    assert_eq!(message["created_at"], "2026-11-22T12:00:00+03:30");
+    assert_eq!(message["result"], Value::Null);
+    assert_eq!(message["charged"], 0);
+    assert!(message["held"].as_i64().unwrap() > 0);
+    let path = format!("/v1/messages/{}", message["id"].as_str().unwrap());
+    let found = get(&router, &token, &path).await;
+    assert_eq!((found.status.as_u16(), found.json()["id"].clone()), (200, message["id"].clone()));
+    assert!(found.headers.contains_key("request-id"));
+    assert_eq!(count(&router, &token).await, 1);
+    let (_, stranger) = world.customer(0).await;
+    assert_eq!(get(&router, &stranger, &path).await.json()["code"], "not_found");
+    let recording = get(&router, &token, &format!("{path}/recording")).await;
+    assert_eq!(recording.json()["code"], "not_found");
+}
+
+/// Goal: a list is answered in its order, each number by itself, and its text is charged once.
+#[tokio::test]
+async fn a_list_is_spoken_once() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(1_000_000).await;
+    let router = router(&world);
+    let body = json!({ "to": ["12", NUMBER, "09121234568"], "text": TEXT });
+    let foretold = send(&router, &token, None, &with(&body, "dry_run", json!(true))).await.json();
+    assert_eq!(count(&router, &token).await, 0);
+    assert_eq!(world.refreshed(&caller).await.account, caller.account, "a dry run costs nothing");
+    let sent = send(&router, &token, None, &body).await.json();
+    let objects = |answer: &Value| -> Vec<Value> {
+        answer["data"].as_array().unwrap().iter().map(|one| one["object"].clone()).collect()
+    };
+    assert_eq!(objects(&foretold), ["skipped", "call", "call"]);
+    assert_eq!(objects(&sent), ["skipped", "message", "message"]);
+    assert_eq!(sent["data"][0]["problem"]["code"], "number_not_callable");
+    assert_eq!(foretold["data"][0]["problem"], sent["data"][0]["problem"]);
+    assert_eq!(sent["data"][1]["audio_id"], sent["data"][2]["audio_id"]);
+    let account = world.refreshed(&caller).await.account;
+    let taken = caller.account.available().0 - account.available().0;
+    assert_eq!(foretold["cost_max"], taken, "the dry run told what is held and charged");
+    assert_eq!(foretold["cost_min"], caller.account.balance.0 - account.balance.0);
+}
+
+/// Goal: a request is done once, however often and however concurrently it comes.
+#[tokio::test]
+async fn a_key_sends_once() {
+    let world = World::new().await;
+    let (_, token) = world.customer(1_000_000).await;
+    let router = router(&world);
+    let body = json!({ "to": [NUMBER, "09121234568"], "text": TEXT });
+    let once = || send(&router, &token, Some("k1"), &body);
+    let (one, two, three) = tokio::join!(once(), once(), once());
+    assert_eq!(one.status, 202, "{}", one.text());
+    assert_eq!((one.text(), one.text()), (two.text(), three.text()));
+    world.clock.advance_ms(25 * 3_600_000);
+    let again = once().await;
+    assert_eq!(again.text(), one.text(), "the answer is replayed a day later");
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(count(&router, &token).await, 2);
+    let other = send(&router, &token, Some("k1"), &with(&body, "collect_key", json!(true))).await;
+    assert_eq!(other.status, 409);
+    assert_eq!(other.json()["code"], "idempotency_key_reused");
+    let (_, neighbour) = world.customer(1_000_000).await;
+    let theirs =
+        send(&router, &neighbour, Some("k1"), &json!({ "to": NUMBER, "text": TEXT })).await;
+    assert_eq!(theirs.status, 202, "keys of two accounts are two keys: {}", theirs.text());
+}
+
+/// Goal: a request that was refused did nothing and may come again under its key.
+#[tokio::test]
+async fn a_refusal_is_judged_anew() {
+    let window = CallingWindow::parse("07:00-23:00").unwrap();
+    let world = World::with(Settings { window, ..Settings::default() }).await;
+    let (_, token) = world.customer(1_000_000).await;
+    let router = router(&world);
+    let body = json!({ "to": NUMBER, "text": TEXT });
+    world.clock.advance_ms(12 * 3_600_000);
+    let refused = send(&router, &token, Some("k"), &body).await;
+    assert_eq!(refused.json()["code"], "outside_calling_hours", "{}", refused.text());
+    world.clock.advance_ms(12 * 3_600_000);
+    let sent = send(&router, &token, Some("k"), &body).await;
+    assert_eq!(sent.status, 202, "{}", sent.text());
+    assert!(!sent.headers.contains_key("idempotency-replayed"));
+}
+
+/// Goal: nothing is sent that could cost more than the client allows.
+#[tokio::test]
+async fn max_cost_bounds_all_of_it() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(1_000_000).await;
+    let router = router(&world);
+    let body = json!({ "to": [NUMBER, "09121234568"], "text": TEXT });
+    let foretold = send(&router, &token, None, &with(&body, "dry_run", json!(true))).await.json();
+    let cost = foretold["cost_max"].as_i64().unwrap();
+    let refused = send(&router, &token, None, &with(&body, "max_cost", json!(cost - 1))).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.json()["code"].clone()),
+        (402, json!("max_cost_exceeded"))
+    );
+    assert_eq!(world.refreshed(&caller).await.account, caller.account);
+    let sent = send(&router, &token, None, &with(&body, "max_cost", json!(cost))).await;
+    assert_eq!(sent.status, 202, "{}", sent.text());
+}
+
+/// Goal: pages hold every message once, the newest first.
+#[tokio::test]
+async fn pages_follow_each_other() {
+    let world = World::new().await;
+    let (_, token) = world.customer(1_000_000).await;
+    let router = router(&world);
+    let numbers = ["09121234561", "09121234562", "09121234563", "09121234564", "09121234565"];
+    send(&router, &token, None, &json!({ "to": numbers, "text": TEXT })).await;
+    let (mut seen, mut path) = (Vec::new(), String::from("/v1/messages?limit=2"));
+    loop {
+        let page = get(&router, &token, &path).await.json();
+        let data = page["data"].as_array().unwrap().clone();
+        seen.extend(data.iter().map(|one| one["to"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next_page"].as_str() else { break };
+        path = format!("/v1/messages?limit=2&after={next}");
+    }
+    let newest_first: Vec<_> = numbers.iter().rev().map(|number| (*number).to_owned()).collect();
+    assert_eq!(seen, newest_first);
+    for bad in ["limit=0", "limit=101", "limit=x", "after=x", "after=1"] {
+        let refused = get(&router, &token, &format!("/v1/messages?{bad}")).await;
+        assert_eq!(refused.json()["code"], "invalid_request", "{bad}");
+    }
+}
+
+/// Goal: every refusal is a problem with a code, both languages and a remedy.
+#[tokio::test]
+async fn refusals_are_problems() {
+    let world = World::new().await;
+    let (_, token) = world.customer(1_000_000).await;
+    let (_, poor) = world.customer(1).await;
+    let router = router(&world);
+    let good = json!({ "to": NUMBER, "text": TEXT });
+    let cases: &[(&str, Option<&str>, Value, u16, &str)] = &[
+        ("wrong", None, good.clone(), 401, "unauthorized"),
+        ("", None, good.clone(), 401, "unauthorized"),
+        (&poor, None, good.clone(), 402, "insufficient_credit"),
+        (&token, Some(""), good.clone(), 400, "invalid_idempotency_key"),
+        (&token, None, json!([]), 400, "invalid_request"),
+        (&token, None, json!({ "text": TEXT }), 400, "invalid_request"),
+        (&token, None, json!({ "to": NUMBER }), 400, "invalid_request"),
+        (&token, None, json!({ "to": [], "text": TEXT }), 400, "invalid_request"),
+        (&token, None, with(&good, "audio_id", json!(1)), 400, "invalid_request"),
+        (&token, None, with(&good, "surprise", json!(1)), 400, "invalid_request"),
+        (&token, None, with(&good, "record_seconds", json!(301)), 400, "invalid_request"),
+        (&token, None, with(&good, "record_seconds", json!(9)), 403, "recording_not_permitted"),
+        (&token, None, with(&good, "to", json!("12")), 422, "number_not_callable"),
+        (&token, None, with(&good, "text", json!(" ")), 422, "text_not_speakable"),
+        (&token, None, json!({ "to": NUMBER, "audio_id": 9 }), 422, "audio_not_usable"),
+    ];
+    for (token, key, body, status, code) in cases {
+        let refused = send(&router, token, *key, body).await;
+        let problem = refused.json();
+        assert_eq!((refused.status.as_u16(), &problem["code"]), (*status, &json!(code)), "{body}");
+        assert_eq!(refused.headers["content-type"], "application/problem+json");
+        assert_eq!(problem["request_id"], refused.headers["request-id"].to_str().unwrap());
+        for word in ["title", "title_fa", "fix", "fix_fa"] {
+            assert!(!problem[word].as_str().unwrap().is_empty(), "{code}: {word}");
+        }
+    }
+    let surprise = send(&router, &token, None, &with(&good, "surprise", json!(1))).await.json();
+    assert!(surprise["detail"].as_str().unwrap().contains("surprise"), "{surprise}");
+    assert_eq!(get(&router, &token, "/v1/nothing/here/at/all").await.json()["code"], "not_found");
+    assert_eq!(count(&router, &token).await, 0);
+}
+
+/// Goal: the document names exactly the paths that are served and the problems that there are.
+#[tokio::test]
+async fn the_document_says_what_is_served() {
+    let world = World::new().await;
+    let router = router(&world);
+    let document = get(&router, "", "/v1/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let source = include_str!("../../src/v1/mod.rs");
+    let routes = source.lines().filter_map(|line| line.trim().strip_prefix(".route(\""));
+    let routes = routes.filter_map(|line| Some(line.split_once('"')?.0));
+    let hidden = ["/v1/docs", "/v1", "/v1/{*rest}"];
+    let mut served: Vec<&str> = routes.filter(|path| !hidden.contains(path)).collect();
+    served.sort_unstable();
+    let paths = document["paths"].as_object().unwrap();
+    let mut described: Vec<&str> = paths.keys().map(String::as_str).collect();
+    described.sort_unstable();
+    assert_eq!(described, served);
+    for (path, operations) in paths {
+        for verb in ["get", "post", "put", "patch", "delete"] {
+            let path = path.replace("{id}", "1");
+            let request = Request::builder().method(verb.to_uppercase().as_str()).uri(path);
+            let answered = answer(&router, request.body(Body::empty()).unwrap()).await;
+            let expected = if operations.get(verb).is_some() { 401 } else { 405 };
+            assert_eq!(answered.status, expected, "{verb} {operations}");
+        }
+    }
+    let page = get(&router, "", "/v1/docs").await;
+    let rows = page.text().split("<tr id=\"").skip(1).map(|row| row.split_once('"').unwrap().0);
+    let told: Vec<&str> = rows.collect();
+    assert_eq!(
+        document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"],
+        json!(told)
+    );
+    assert!(!page.text().contains("://"), "the page must need no other host");
+}
+
+/// The object with one more field.
+fn with(object: &Value, name: &str, value: Value) -> Value {
+    let mut changed = object.clone();
+    changed[name] = value;
+    changed
+}
