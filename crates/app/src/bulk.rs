@@ -80,6 +80,12 @@ pub enum NumberRefusal {
     Text(TextRefusal),
 }
 
+impl NumberRefusal {
+    fn of(refusal: Refusal, is_text: bool) -> Self {
+        if is_text { Self::Text(refusal.into()) } else { Self::Message(refusal) }
+    }
+}
+
 /// What a request would come to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estimate {
@@ -167,10 +173,8 @@ async fn claim(
         body_hash: Sha256::digest(&request.body).into(),
         asked_at: app.now(),
     };
-    match app.write(async |tx| Ok(store::request::claim(tx, &new).await?)).await? {
-        true => Ok(()),
-        false => Err(Error::Refused(BulkRefusal::KeyReused)),
-    }
+    let is_ours = app.write(async |tx| Ok(store::request::claim(tx, &new).await?)).await?;
+    if is_ours { Ok(()) } else { Err(Error::Refused(BulkRefusal::KeyReused)) }
 }
 
 /// The reference of one number's send.
@@ -255,14 +259,10 @@ async fn order(
     number: &str,
 ) -> std::result::Result<std::result::Result<Order, NumberRefusal>, Failure> {
     let is_text = matches!(new.content, Content::Text { .. });
-    let refused = |refusal: Refusal| match is_text {
-        true => NumberRefusal::Text(refusal.into()),
-        false => NumberRefusal::Message(refusal),
-    };
     let request = quick_send::request(app, number, new.vote, new.record_ms, new.server);
     let request = match request {
         Ok(request) => request,
-        Err(refusal) => return Ok(Err(refused(refusal))),
+        Err(refusal) => return Ok(Err(NumberRefusal::of(refusal, is_text))),
     };
     let order = Order::new(app, caller, request, None).await?;
     if !is_text {
@@ -329,10 +329,7 @@ fn added_up(
                 Sound::Refused(refusal) => return Err(*refusal),
                 Sound::Unknown => unreachable!("sound is made as soon as one order stands"),
             };
-            admission.map_err(|refusal| match is_text {
-                true => NumberRefusal::Text(refusal.into()),
-                false => NumberRefusal::Message(refusal),
-            })
+            admission.map_err(|refusal| NumberRefusal::of(refusal, is_text))
         });
         if let Ok(admission) = &call {
             estimate.clip_ms = admission.clip_ms;

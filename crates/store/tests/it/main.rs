@@ -10,5 +10,6 @@ mod hot;
 mod races;
 mod random;
 mod recovery;
+mod request;
 mod schema;
 mod world;
