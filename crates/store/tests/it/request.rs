@@ -16,9 +16,8 @@ both_engines! {
         assert_ne!(account, neighbour);
         let new = NewRequest { account, key_hash: [1; 32], body_hash: [2; 32], asked_at: NOW };
         let other = NewRequest { body_hash: [3; 32], ..new };
-        for (request, expected) in
-            [(new, true), (new, true), (other, false), (NewRequest { account: neighbour, ..other }, true)]
-        {
+        let theirs = NewRequest { account: neighbour, ..other };
+        for (request, expected) in [(new, true), (new, true), (other, false), (theirs, true)] {
             let mut tx = world.db.begin().await.unwrap();
             assert_eq!(claim(&mut tx, &request).await.unwrap(), expected, "{request:?}");
             tx.commit().await.unwrap();
