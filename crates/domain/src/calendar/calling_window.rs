@@ -11,7 +11,7 @@ pub struct CallingWindow {
 }
 
 /// The minutes of a day.
-const DAY_MINUTES: u16 = 24 * 60;
+pub(super) const DAY_MINUTES: u16 = 24 * 60;
 
 impl CallingWindow {
     /// The whole day.

@@ -1,11 +1,9 @@
 //! Days and clock times as people write them: Gregorian or Jalali, digits of any script, with or
 //! without a time. What is read means Tehran's clock.
 
-use icu_calendar::cal::Persian;
-use icu_calendar::{Date, Iso};
 use jiff::civil;
 
-use super::tehran;
+use super::{jalali, tehran};
 use crate::Timestamp;
 
 /// Longest text that is looked at.
@@ -42,6 +40,11 @@ impl Written {
     /// The second of the day, from 0 to [`DAY_SECONDS`], if a time was written.
     pub fn second(&self) -> Option<u32> {
         self.second
+    }
+
+    /// The day.
+    pub(super) fn day(&self) -> civil::Date {
+        self.day
     }
 
     /// The moment `second` seconds after that day began in Tehran.
@@ -125,23 +128,11 @@ fn read_day(text: &str) -> Option<civil::Date> {
         return None;
     };
     let (year, month, day) = (year.parse().ok()?, month.parse().ok()?, day.parse().ok()?);
-    if year < JALALI_BEFORE { jalali(year, month, day) } else { gregorian(year, month, day) }
-}
-
-fn gregorian(year: i16, month: i8, day: i8) -> Option<civil::Date> {
-    civil::Date::new(year, month, day).ok()
-}
-
-fn jalali(year: i16, month: i8, day: i8) -> Option<civil::Date> {
-    let (month, day) = (u8::try_from(month).ok()?, u8::try_from(day).ok()?);
-    let month = icu_calendar::types::Month::new(month);
-    let date = Date::try_new(i32::from(year).into(), month, day, Persian::new()).ok()?;
-    let iso = date.to_calendar(Iso);
-    gregorian(
-        i16::try_from(iso.year().extended_year()).ok()?,
-        i8::try_from(iso.month().ordinal).ok()?,
-        i8::try_from(iso.day_of_month().0).ok()?,
-    )
+    if year < JALALI_BEFORE {
+        jalali::to_gregorian(year, u8::try_from(month).ok()?, u8::try_from(day).ok()?)
+    } else {
+        civil::Date::new(year, month, day).ok()
+    }
 }
 
 /// `14:45:30`, `14:45`, `2:45:30 PM`; fractions of a second are dropped. 24:00 ends the day.

@@ -1,23 +1,39 @@
 //! Dates as people in Iran write them.
 
 use icu_calendar::cal::Persian;
+use icu_calendar::types::Month;
 use icu_calendar::{Date, Iso};
+use jiff::civil;
 
+use super::day::Day;
 use super::in_tehran;
 use crate::Timestamp;
 
 /// The Jalali date in Tehran at that moment, as `1405/09/01` in ASCII digits.
 pub fn jalali_date(at: Timestamp) -> String {
-    let local = in_tehran(at);
+    Day::of(at).to_string()
+}
+
+/// Year, month and day of the Persian calendar on a Gregorian day.
+pub(super) fn of_gregorian(day: civil::Date) -> (i32, u8, u8) {
     let iso = Date::<Iso>::try_new_iso(
-        i32::from(local.year()),
-        local.month().unsigned_abs(),
-        local.day().unsigned_abs(),
+        i32::from(day.year()),
+        day.month().unsigned_abs(),
+        day.day().unsigned_abs(),
     )
     .expect("a civil date of jiff is a date");
     let persian = iso.to_calendar(Persian::new());
-    let year = persian.era_year().year;
-    format!("{year:04}/{:02}/{:02}", persian.month().ordinal, persian.day_of_month().0)
+    (persian.era_year().year, persian.month().ordinal, persian.day_of_month().0)
+}
+
+/// The Gregorian day of a Persian date; `None` when that calendar has no such day.
+pub(super) fn to_gregorian(year: i16, month: u8, day: u8) -> Option<civil::Date> {
+    let month = Month::new(month);
+    let date = Date::try_new(i32::from(year).into(), month, day, Persian::new()).ok()?;
+    let iso = date.to_calendar(Iso);
+    let year = i16::try_from(iso.year().extended_year()).ok()?;
+    let month = i8::try_from(iso.month().ordinal).ok()?;
+    civil::Date::new(year, month, i8::try_from(iso.day_of_month().0).ok()?).ok()
 }
 
 /// The Gregorian date and time in Tehran, as the vendor writes it: `2026-11-22 14:45:30`.

@@ -2,7 +2,13 @@
 
 pub mod calling_window;
 pub mod date_time;
+pub mod day;
+pub mod holiday;
 pub mod jalali;
+pub mod month;
+pub mod opening_hours;
+pub mod span;
+pub mod working_time;
 
 use jiff::tz::TimeZone;
 
