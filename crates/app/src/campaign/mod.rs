@@ -1,6 +1,6 @@
 //! Campaigns: made from a list, started, paused, stopped, looked at. `create` takes lists in,
-//! `change` moves a campaign between its states, `feed` lets its recipients step into the line, `recipient`
-//! tells what became of each.
+//! `change` moves a campaign between its states, `feed` lets its recipients step into the line,
+//! `recipient` tells what became of each.
 
 mod change;
 mod create;

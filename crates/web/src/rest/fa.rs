@@ -1,5 +1,5 @@
-//! Persian words of the web services: the label of every status a client can see, and what its money
-//! went for.
+//! Persian words of the web services: the label of every status a client can see, and what its
+//! money went for.
 
 use app::billing::StatementLine;
 use domain::calendar::jalali;

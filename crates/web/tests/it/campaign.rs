@@ -55,8 +55,8 @@ async fn a_campaign_is_made_looked_at_stopped_and_started_again() {
     assert_eq!(post(&router, &token, "StopCampaign", &[]).await.text(), "false");
 }
 
-/// Lets a campaign's numbers step into the line; the first is called, listens to the end and presses
-/// 3.
+/// Lets a campaign's numbers step into the line; the first is called, listens to the end and
+/// presses 3.
 pub async fn first_is_called(world: &World) {
     let jobs = app::campaign::feed(&world.app, world.app.now()).await.unwrap();
     let node = app::dialing::take_node(&world.app, "a", world.app.now().plus_ms(1_000)).await;

@@ -1,4 +1,4 @@
-//! What only the SOAP reference has, over REST and by SOAP: reports of numbers, campaigns and money.
+//! What only the SOAP reference has, over REST and by SOAP: reports of numbers, campaigns, money.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -38,8 +38,8 @@ fn ids(answered: &Value) -> Vec<i64> {
     answered["Numbers"].as_array().unwrap().iter().map(|one| one["Id"].as_i64().unwrap()).collect()
 }
 
-/// Goal: the same number is found by its campaign's message, its day, its call and its identity, and
-/// says the same each time; a stranger finds nothing.
+/// Goal: the same number is found by its campaign's message, its day, its call and its identity,
+/// and says the same each time; a stranger finds nothing.
 #[tokio::test]
 async fn a_number_is_found_in_every_way() {
     let (world, token) = called().await;
