@@ -103,13 +103,13 @@ pub async fn gallery(
     let kept = i64::from(!page.passing_only);
     let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS messages FROM message
                WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
-                 AND (persistent_at_us IS NULL OR $2 = 1)";
+                 AND (persistent_at_us IS NULL OR CAST($2 AS BIGINT) = 1)";
     let count = reads.query_one(sql, values![account, kept]).await?.get("messages")?;
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
                       created_at_us
                FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
-                 AND (persistent_at_us IS NULL OR $4 = 1)
-               ORDER BY id * $5 LIMIT $3 OFFSET $2";
+                 AND (persistent_at_us IS NULL OR CAST($4 AS BIGINT) = 1)
+               ORDER BY id * CAST($5 AS BIGINT) LIMIT $3 OFFSET $2";
     let direction = if page.oldest_first { 1_i64 } else { -1 };
     let values = values![account, page.skip, page.limit, kept, direction];
     let rows = reads.query(sql, values).await?;
