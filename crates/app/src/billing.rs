@@ -1,7 +1,7 @@
 //! What an account paid for, and whether the books add up.
 
 use domain::calendar::date_time::{DAY_SECONDS, Period};
-use domain::{AccountId, Timestamp};
+use domain::{AccountId, Rials, Tariff, Timestamp};
 
 use crate::{App, Failure};
 
@@ -39,6 +39,27 @@ pub async fn quick_send_figures(
     let days = store::quick_send::figures(&mut reads, account, from, to, midnight, DAY_US).await?;
     let noon = |day: &DayFigures| midnight.plus_us(i64::from(day.day) * DAY_US + DAY_US / 2);
     Ok(days.into_iter().map(|day| (noon(&day), day)).collect())
+}
+
+/// What the account was charged for calls of campaigns that stepped into the line in a period.
+///
+/// # Errors
+/// The database failed.
+pub async fn campaign_cost(
+    app: &App,
+    account: AccountId,
+    period: Period,
+) -> Result<Rials, Failure> {
+    let Period { from, to, .. } = period;
+    Ok(store::campaign::cost(&mut app.read().await?, account, (from, to)).await?)
+}
+
+/// The prices of a send that is accepted now.
+///
+/// # Errors
+/// The database failed.
+pub async fn tariff_in_force(app: &App) -> Result<Tariff, Failure> {
+    crate::prices::in_force(app, app.now()).await
 }
 
 /// Everything in the books that does not add up; none when all is well. Reads everything.

@@ -9,6 +9,8 @@ use crate::ports::Speaker;
 use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
 use crate::{App, Caller, Error, Failure, Result, prices};
 
+pub use store::message::GalleryPage;
+
 /// A file to make a message of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewUpload {
@@ -200,19 +202,17 @@ pub async fn delete(
     done.map_err(never_refused)
 }
 
-/// The caller's gallery, the newest first: at most `limit` messages after the first `skip`, and how
-/// many there are.
+/// A part of the caller's gallery, and how many messages the whole of it has.
 ///
 /// # Errors
 /// The database failed.
 pub async fn gallery(
     app: &App,
     caller: &Caller,
-    skip: u32,
-    limit: u32,
+    page: GalleryPage,
 ) -> std::result::Result<(Vec<Message>, u32), Failure> {
     let mut reads = app.read().await?;
-    Ok(store::message::gallery(&mut reads, caller.account.id, skip, limit).await?)
+    Ok(store::message::gallery(&mut reads, caller.account.id, page).await?)
 }
 
 /// The newest messages of an account, for the member of staff who approves them.

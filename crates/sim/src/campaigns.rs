@@ -153,7 +153,7 @@ async fn check_counts(world: &mut World, place: usize) -> Result<()> {
     let (id, account) = (world.campaigns[place].id, world.campaigns[place].account);
     let mut reads = world.ground.db.read().await?;
     let found = store::campaign::progress(&mut reads, account, id).await?;
-    let (campaign, results) = found.context("a campaign")?;
+    let (campaign, results, _) = found.context("a campaign")?;
     drop(reads);
     let ended: u32 = results.values().sum();
     let stands_still = campaign.open == 0 && campaign.held.0 == 0;

@@ -290,6 +290,9 @@ pub async fn start(
 /// How many recipients of a campaign ended, by disposition.
 pub type Results = BTreeMap<Disposition, u32>;
 
+/// A campaign, its results, and the title of its message, empty when that was deleted.
+pub type WithResults = (Campaign, Results, String);
+
 /// The account's campaign `id` and its results, of one moment: all its counts add up.
 ///
 /// # Errors
@@ -298,20 +301,90 @@ pub async fn progress(
     reads: &mut impl Queries,
     account: AccountId,
     id: CampaignId,
-) -> Result<Option<(Campaign, Results)>> {
+) -> Result<Option<WithResults>> {
     let sql = select_campaign!(
-        ", disposition, recipients",
+        ", disposition, recipients,
+           (SELECT m.title FROM message m WHERE m.id = message_id AND m.deleted_at_us IS NULL)
+               AS message_title",
         "LEFT JOIN campaign_result ON campaign_id = id WHERE id = $2 AND account_id = $1"
     );
-    let rows = reads.query(sql, values![account, id]).await?;
-    let Some(first) = rows.first() else { return Ok(None) };
-    let mut results = Results::new();
-    for row in &rows {
+    Ok(with_results(&reads.query(sql, values![account, id]).await?)?.pop())
+}
+
+/// The account's campaigns whose first day starts from `from` until before `to`, and their
+/// results, the newest first: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn starting(
+    reads: &mut impl Queries,
+    account: AccountId,
+    (from, to): (Timestamp, Timestamp),
+    limit: u32,
+) -> Result<Vec<WithResults>> {
+    let sql = select_campaign!(
+        ", disposition, recipients,
+           (SELECT m.title FROM message m WHERE m.id = message_id AND m.deleted_at_us IS NULL)
+               AS message_title",
+        "LEFT JOIN campaign_result ON campaign_id = id
+         WHERE id IN (SELECT n.id FROM campaign n
+                      WHERE n.account_id = $1 AND n.starts_at_us >= $2 AND n.starts_at_us < $3
+                      ORDER BY n.id DESC LIMIT $4)
+         ORDER BY id DESC"
+    );
+    with_results(&reads.query(sql, values![account, from, to, limit]).await?)
+}
+
+/// Rows of campaigns, each as often as it has results.
+fn with_results(rows: &[Row]) -> Result<Vec<WithResults>> {
+    let mut told: Vec<WithResults> = Vec::new();
+    for row in rows {
+        let id: CampaignId = row.get("id")?;
+        if told.last().is_none_or(|(last, ..)| last.id != id) {
+            let title: Option<String> = row.get("message_title")?;
+            told.push((campaign(row)?, Results::new(), title.unwrap_or_default()));
+        }
+        let (_, results, _) = told.last_mut().expect("one was just put there");
         if let Some(recipients) = row.get("recipients")? {
             results.insert(row.decode("disposition", Disposition::from_code)?, recipients);
         }
     }
-    Ok(Some((campaign(first)?, results)))
+    Ok(told)
+}
+
+/// The account's campaigns that play a message, from the one with this identity on, in the order
+/// of their identities: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn playing(
+    reads: &mut impl Queries,
+    account: AccountId,
+    message: MessageId,
+    from: CampaignId,
+    limit: u32,
+) -> Result<Vec<CampaignId>> {
+    let sql = "SELECT id FROM campaign WHERE account_id = $1 AND message_id = $2 AND id >= $3
+               ORDER BY id LIMIT $4";
+    let rows = reads.query(sql, values![account, message, from, limit]).await?;
+    rows.iter().map(|row| row.get("id")).collect()
+}
+
+/// What the account was charged for calls of campaigns that stepped into the line from `from` until
+/// before `to`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn cost(
+    reads: &mut impl Queries,
+    account: AccountId,
+    (from, to): (Timestamp, Timestamp),
+) -> Result<Rials> {
+    let sql = "SELECT CAST(COALESCE(SUM(o.charge_rials), 0) AS BIGINT) AS charge_rials
+               FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
+               WHERE q.account_id = $1 AND q.recipient_id IS NOT NULL
+                 AND q.accepted_at_us >= $2 AND q.accepted_at_us < $3";
+    reads.query_one(sql, values![account, from, to]).await?.get("charge_rials")
 }
 
 /// The numbers of a campaign after its `after`-th one, in their order: at most `limit`.

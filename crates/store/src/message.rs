@@ -77,25 +77,42 @@ pub async fn list(
     reads.query(sql, values![account, before, limit]).await?.iter().map(message).collect()
 }
 
-/// The account's gallery, the newest first: at most `limit` messages after the first `skip`, and
-/// how many there are. What was made for one send alone has no title and is not in it.
+/// Which part of an account's gallery is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GalleryPage {
+    /// Messages before it.
+    pub skip: u32,
+    /// Messages in it, at most.
+    pub limit: u32,
+    /// Without those that the customer asked to keep.
+    pub passing_only: bool,
+    /// The oldest first.
+    pub oldest_first: bool,
+}
+
+/// A part of the account's gallery, and how many messages there are in the whole. What was made for
+/// one send alone has no title and is not in it.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn gallery(
     reads: &mut impl Queries,
     account: AccountId,
-    skip: u32,
-    limit: u32,
+    page: GalleryPage,
 ) -> Result<(Vec<Message>, u32)> {
+    let kept = i64::from(!page.passing_only);
     let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS messages FROM message
-               WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL";
-    let count = reads.query_one(sql, values![account]).await?.get("messages")?;
+               WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
+                 AND (persistent_at_us IS NULL OR CAST($2 AS BIGINT) = 1)";
+    let count = reads.query_one(sql, values![account, kept]).await?.get("messages")?;
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
                       created_at_us
                FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
-               ORDER BY id DESC LIMIT $3 OFFSET $2";
-    let rows = reads.query(sql, values![account, skip, limit]).await?;
+                 AND (persistent_at_us IS NULL OR CAST($4 AS BIGINT) = 1)
+               ORDER BY id * CAST($5 AS BIGINT) LIMIT $3 OFFSET $2";
+    let direction = if page.oldest_first { 1_i64 } else { -1 };
+    let values = values![account, page.skip, page.limit, kept, direction];
+    let rows = reads.query(sql, values).await?;
     Ok((rows.iter().map(message).collect::<Result<_>>()?, count))
 }
 

@@ -1,5 +1,6 @@
 //! The recipients of campaigns, one by one, as their owner sees them.
 
+use domain::campaign::State;
 use domain::{
     AccountId, CampaignId, Disposition, QuickSendId, RecipientId, Rials, Timestamp, Zone,
 };
@@ -16,6 +17,8 @@ pub struct Recipient {
     pub number: String,
     /// Its price zone.
     pub zone: Zone,
+    /// Where its campaign stands.
+    pub campaign: State,
     /// Where it stands.
     pub standing: Standing,
     /// Its last call, or the one that waits.
@@ -52,6 +55,39 @@ pub enum Standing {
     Ended(Disposition),
 }
 
+/// What is read of a recipient, and which: from the campaign `c` of `r`. In parts, which the test
+/// of all statements cannot prepare: each of these is run by a test of campaigns.
+macro_rules! select_recipient {
+    ($of:literal, $which:literal) => {
+        concat!(
+            "SELECT",
+            " r.id AS id, r.number AS number, r.zone AS zone, q.id AS send,
+                      y.due_at_us AS due_at_us, w.quick_send_id AS waiting,
+                      a.quick_send_id AS open, a.started_at_us AS open_started_at_us,
+                      o.disposition AS disposition, o.heard_ms AS heard_ms, o.vote AS vote,
+                      o.started_at_us AS started_at_us, o.ended_at_us AS ended_at_us,
+                      c.state AS campaign_state,
+                      (SELECT COUNT(*) FROM quick_send s JOIN outcome e ON e.quick_send_id = s.id
+                       WHERE s.recipient_id = r.id AND e.disposition IS NOT NULL
+                         AND e.n > 0) AS tries,
+                      (SELECT CAST(SUM(e.charge_rials) AS BIGINT)
+                       FROM quick_send s JOIN outcome e ON e.quick_send_id = s.id
+                       WHERE s.recipient_id = r.id) AS charge_rials
+               FROM recipient r
+               JOIN campaign c ON ",
+            $of,
+            " LEFT JOIN quick_send q ON q.recipient_id = r.id AND q.try_n = (
+                   SELECT MAX(s.try_n) FROM quick_send s WHERE s.recipient_id = r.id)
+               LEFT JOIN recipient_retry y ON y.recipient_id = r.id
+               LEFT JOIN ready w ON w.quick_send_id = q.id
+               LEFT JOIN attempt a ON a.quick_send_id = q.id
+               LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
+               WHERE c.account_id = $1 AND ",
+            $which
+        )
+    };
+}
+
 /// The recipients of the account's campaign after the `after`-th one: at most `limit`.
 ///
 /// # Errors
@@ -63,30 +99,64 @@ pub async fn page(
     after: u32,
     limit: u32,
 ) -> Result<Vec<Recipient>> {
-    let sql = "SELECT r.id AS id, r.number AS number, r.zone AS zone, q.id AS send,
-                      y.due_at_us AS due_at_us, w.quick_send_id AS waiting,
-                      a.quick_send_id AS open, a.started_at_us AS open_started_at_us,
-                      o.disposition AS disposition, o.heard_ms AS heard_ms, o.vote AS vote,
-                      o.started_at_us AS started_at_us, o.ended_at_us AS ended_at_us,
-                      (SELECT COUNT(*) FROM quick_send s JOIN outcome e ON e.quick_send_id = s.id
-                       WHERE s.recipient_id = r.id AND e.disposition IS NOT NULL
-                         AND e.n > 0) AS tries,
-                      (SELECT CAST(SUM(e.charge_rials) AS BIGINT)
-                       FROM quick_send s JOIN outcome e ON e.quick_send_id = s.id
-                       WHERE s.recipient_id = r.id) AS charge_rials
-               FROM recipient r
-               JOIN campaign c ON c.id = $2
-               LEFT JOIN quick_send q ON q.recipient_id = r.id AND q.try_n = (
-                   SELECT MAX(s.try_n) FROM quick_send s WHERE s.recipient_id = r.id)
-               LEFT JOIN recipient_retry y ON y.recipient_id = r.id
-               LEFT JOIN ready w ON w.quick_send_id = q.id
-               LEFT JOIN attempt a ON a.quick_send_id = q.id
-               LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
-               WHERE r.id > $3 AND r.id <= $4 AND c.account_id = $1
-               ORDER BY r.id LIMIT $5";
+    let sql = select_recipient!("c.id = $2", "r.id > $3 AND r.id <= $4 ORDER BY r.id LIMIT $5");
     let first = RecipientId { campaign, n: after }.pack();
     let (_, last) = RecipientId::range(campaign);
     let rows = reads.query(sql, values![account, campaign, first, last, limit]).await?;
+    rows.iter().map(recipient).collect()
+}
+
+/// The account's recipient `id`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find(
+    reads: &mut impl Queries,
+    account: AccountId,
+    id: RecipientId,
+) -> Result<Option<Recipient>> {
+    let sql = select_recipient!("c.id = $2", "r.id = $3");
+    let row = reads.query_opt(sql, values![account, id.campaign, id.pack()]).await?;
+    row.as_ref().map(recipient).transpose()
+}
+
+/// Whom the account's send of a campaign calls; `None` for a send of no campaign.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn of_send(
+    reads: &mut impl Queries,
+    account: AccountId,
+    send: QuickSendId,
+) -> Result<Option<RecipientId>> {
+    let sql = "SELECT id, recipient_id FROM quick_send
+               WHERE id = $2 AND account_id = $1 AND recipient_id IS NOT NULL";
+    let row = reads.query_opt(sql, values![account, send]).await?;
+    row.map(|row| row.get("recipient_id").map(RecipientId::unpack)).transpose()
+}
+
+/// Those recipients of the account who stepped into the line from `from` until before `to`, by
+/// identity from the one after `after` on: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn sent(
+    reads: &mut impl Queries,
+    account: AccountId,
+    (from, to): (Timestamp, Timestamp),
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Recipient>> {
+    // Identities are RecipientId::pack: the campaign above 24 bits.
+    let sql = select_recipient!(
+        "c.id = r.id / 16777216",
+        "r.id > $4 AND r.id IN (
+             SELECT s.recipient_id FROM quick_send s
+             WHERE s.account_id = $1 AND s.accepted_at_us >= $2 AND s.accepted_at_us < $3
+               AND s.recipient_id IS NOT NULL)
+         ORDER BY r.id LIMIT $5"
+    );
+    let rows = reads.query(sql, values![account, from, to, after, limit]).await?;
     rows.iter().map(recipient).collect()
 }
 
@@ -110,6 +180,7 @@ fn recipient(row: &Row) -> Result<Recipient> {
         id: RecipientId::unpack(row.get("id")?),
         number: row.get("number")?,
         zone: row.decode("zone", zone_from_code)?,
+        campaign: row.parse("campaign_state", State::from_word)?,
         standing: standing(row)?,
         send: row.get("send")?,
         tries: row.get("tries")?,

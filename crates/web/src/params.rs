@@ -44,11 +44,7 @@ impl Params {
 
     /// A whole number in digits of any script. Absent and unreadable are the same.
     pub(crate) fn integer(&self, name: &str) -> Option<i64> {
-        let text = self.text(name)?.trim();
-        if text.len() > SCALAR_MAX {
-            return None;
-        }
-        text.chars().map(ascii_digit).collect::<String>().parse().ok()
+        whole(self.text(name)?)
     }
 
     /// `true` or `1` in any case is true, anything else is false, as in the vendor's services.
@@ -107,6 +103,15 @@ impl Params {
             self.named.push((name, value));
         }
     }
+}
+
+/// A whole number in digits of any script.
+pub(crate) fn whole(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if text.len() > SCALAR_MAX {
+        return None;
+    }
+    text.chars().map(ascii_digit).collect::<String>().parse().ok()
 }
 
 /// `application/x-www-form-urlencoded` text (WHATWG URL, 5.1). `None` when it is not UTF-8.

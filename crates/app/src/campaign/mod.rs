@@ -1,19 +1,19 @@
 //! Campaigns: made from a list, started, paused, stopped, looked at. `create` takes lists in,
-//! `change` moves a campaign between its states, `feed` lets its recipients step into the line.
+//! `change` moves a campaign between its states, `feed` lets its recipients step into the line,
+//! `recipient` tells what became of each.
 
 mod change;
 mod create;
 mod feed;
+mod recipient;
 
 use std::collections::BTreeMap;
 
+use domain::calendar::date_time::Period;
+use domain::campaign::State;
 use domain::campaign::admission::Plan;
-use domain::campaign::{RecipientStatus, State};
-use domain::{
-    AccountId, CampaignId, Disposition, QuickSendId, RecipientId, Rials, Status, Timestamp, Zone,
-};
+use domain::{AccountId, CampaignId, Disposition, Rials};
 pub use store::campaign::Campaign;
-use store::recipient::Standing;
 
 use crate::{App, Failure};
 
@@ -23,6 +23,10 @@ pub use create::{
 };
 pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
 pub use feed::feed;
+pub use recipient::{
+    Recipient, recipient_of_send, recipients, recipients_by_id, recipients_of_message,
+    recipients_sent,
+};
 
 /// Recipients that are read at a time.
 const PAGE: u32 = 2_000;
@@ -39,37 +43,19 @@ pub struct Progress {
 }
 
 impl Progress {
+    fn of((campaign, mut results, message_title): store::campaign::WithResults) -> Self {
+        if let Some(end) = end_of_uncalled(campaign.state)
+            && campaign.uncalled() > 0
+        {
+            *results.entry(end).or_default() += campaign.uncalled();
+        }
+        Self { campaign, message_title, results }
+    }
+
     /// How many recipients wait for their first call.
     pub fn waiting(&self) -> u32 {
         if self.campaign.state.is_over() { 0 } else { self.campaign.uncalled() }
     }
-}
-
-/// A recipient as its campaign's owner sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recipient {
-    /// Its identity.
-    pub id: RecipientId,
-    /// Its number.
-    pub number: String,
-    /// Its price zone.
-    pub zone: Zone,
-    /// Where it stands.
-    pub status: RecipientStatus,
-    /// Its last call.
-    pub send: Option<QuickSendId>,
-    /// Calls that were made.
-    pub tries: u32,
-    /// What they cost.
-    pub charge: Rials,
-    /// What was heard of the last one.
-    pub heard_ms: u32,
-    /// The first key pressed in it.
-    pub vote: Option<u8>,
-    /// When it began.
-    pub called_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
 }
 
 /// The account's campaign `id`.
@@ -83,15 +69,22 @@ pub async fn find(
 ) -> Result<Option<Progress>, Failure> {
     let mut reads = app.read().await?;
     let found = store::campaign::progress(&mut reads, account, id).await?;
-    let Some((campaign, mut results)) = found else { return Ok(None) };
-    let message = store::message::find(&mut reads, account, campaign.message).await?;
-    if let Some(end) = end_of_uncalled(campaign.state)
-        && campaign.uncalled() > 0
-    {
-        *results.entry(end).or_default() += campaign.uncalled();
-    }
-    let message_title = message.map(|message| message.title).unwrap_or_default();
-    Ok(Some(Progress { campaign, message_title, results }))
+    Ok(found.map(Progress::of))
+}
+
+/// The account's campaigns whose first day starts in a period, the newest first: at most `limit`.
+///
+/// # Errors
+/// The database failed.
+pub async fn starting(
+    app: &App,
+    account: AccountId,
+    period: Period,
+    limit: u32,
+) -> Result<Vec<Progress>, Failure> {
+    let days = (period.from, period.to);
+    let found = store::campaign::starting(&mut app.read().await?, account, days, limit).await?;
+    Ok(found.into_iter().map(Progress::of).collect())
 }
 
 /// Whose campaign `id` is, for the operator.
@@ -114,69 +107,12 @@ pub async fn newest(
     Ok(store::campaign::list(&mut app.read().await?, account, None, limit).await?)
 }
 
-/// The recipients of the account's campaign after the `after`-th one, at most `limit`; `None` when
-/// there is no such campaign.
-///
-/// # Errors
-/// The database failed.
-pub async fn recipients(
-    app: &App,
-    account: AccountId,
-    id: CampaignId,
-    after: u32,
-    limit: usize,
-) -> Result<Option<Vec<Recipient>>, Failure> {
-    let mut reads = app.read().await?;
-    let Some(campaign) = store::campaign::find(&mut reads, account, id).await? else {
-        return Ok(None);
-    };
-    let (mut told, mut after) = (Vec::new(), after);
-    while told.len() < limit {
-        let page = store::recipient::page(&mut reads, account, id, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.id.n;
-        told.extend(page.into_iter().map(|one| Recipient::of(app, &campaign, one)));
-    }
-    told.truncate(limit);
-    Ok(Some(told))
-}
-
 /// What becomes of recipients that were never called when their campaign is over.
 fn end_of_uncalled(state: State) -> Option<Disposition> {
     match state {
         State::Finished => Some(Disposition::Expired),
         State::Cancelled => Some(Disposition::Cancelled),
         State::Draft | State::Running | State::Paused(_) | State::Stopped => None,
-    }
-}
-
-impl Recipient {
-    fn of(app: &App, campaign: &Campaign, stored: store::recipient::Recipient) -> Self {
-        let live = stored.send.and_then(|send| app.live().get(send));
-        let status = match stored.standing {
-            Standing::Uncalled => RecipientStatus::Of(
-                end_of_uncalled(campaign.state).map_or(Status::Queued, Status::Ended),
-            ),
-            Standing::InLine => RecipientStatus::Of(Status::Queued),
-            Standing::Calling => {
-                RecipientStatus::Of(live.map_or(Status::Calling, |live| live.max(Status::Calling)))
-            }
-            Standing::Retrying { .. } => RecipientStatus::Retrying,
-            Standing::Ended(disposition) => RecipientStatus::Of(Status::Ended(disposition)),
-        };
-        Self {
-            id: stored.id,
-            number: stored.number,
-            zone: stored.zone,
-            status,
-            send: stored.send,
-            tries: stored.tries,
-            charge: stored.charge,
-            heard_ms: stored.heard_ms,
-            vote: stored.vote,
-            called_at: stored.called_at,
-            ended_at: stored.ended_at,
-        }
     }
 }
 

@@ -22,6 +22,7 @@ from importlib.metadata import version
 
 import zeep
 import zeep.exceptions
+import zeep.helpers
 
 PATIENCE_SECONDS = 60
 SENTENCE = "سلام، این یک پیام آزمایشی از سامانهٔ آوانک است. رمز شما ۱۲۳۴۵ است."
@@ -68,6 +69,21 @@ def check_account(port):
     assert port.call("GetMessages", password="wrong") is None
 
 
+def check_money(port):
+    profile = port.call("GetProfile")
+    assert (profile.Result, profile.UserName) == (0, "shop.1"), profile
+    assert profile.ExpireDate == "1500/01/01", profile
+    assert port.call("GetProfile", password="wrong").Result == -1
+    prices = port.call("GetPrices")
+    assert prices.ExternalSecondPrice > 0 and prices.PulseDuration > 0, prices
+    lines = port.call("GetTransactions")
+    assert lines[-1].Amount > 0 and lines[-1].Description and lines[-1].CreateDate, lines
+    day = datetime.date.today().isoformat()
+    cost = port.call("GetTotalCostByDate", fromDate=day, toDate=day)
+    assert isinstance(cost, Decimal) and cost >= 0, cost
+    assert port.call("GetTotalCostByDate", fromDate="x", toDate=day) == -76
+
+
 def check_messages(port, wav):
     upload = {"title": TITLE, "Persist": True, "CallFromMobile": None}
     message = port.call("UploadMessage", file=wav, **upload)
@@ -88,6 +104,9 @@ def check_messages(port, wav):
     assert port.call("GetMessage", messageId=10**9) is None
     gallery = port.call("GetMessages")
     assert {message, again} <= {one.Id for one in gallery}, gallery
+    page = {"showPersist": True, "count": 2, "currentpage": 0}
+    newest = port.call("GetMessagesByPage", order="desc", **page)
+    assert [one.Id for one in newest] == [spoken_too.Id, spoken], newest
     with wave.open(io.BytesIO(port.call("DownloadMessage", messageId=message))) as stored:
         assert stored.getframerate() == 8000
     assert port.call("DownloadMessage", messageId=10**9) is None
@@ -163,6 +182,56 @@ def check_campaign(port, message, number):
     assert port.call("GetCampaignById", campaignId=campaign).StatusId == 27
     assert port.call("StopCampaign", campaignId=10**9) is False
     assert port.call("GetCampaignNumbersByCampaignId", campaignId=10**9) is None
+    assert port.call("StartCampaign", campaignId=campaign, serverid=0, **plan) == campaign
+    await_status(port, called.Id, 10)
+    check_reports(port, message, campaign, called)
+    region = {"numbers": "", "messageId": message, "removeInvalids": True, "serverId": 0}
+    region |= {"autoStart": True, "vote": False, "GISCroods": "35.7,51.4", **plan}
+    assert port.call("CreateCampaignGIS", **region) == -73
+    phones = {"srcNumber": number, "dstNumber": "02112345678"}
+    assert port.call("MakeSecureCall", holdMessageId=message, serverId=0, **phones) == 0
+
+
+def await_status(port, number, expected):
+    """Waits until a number of a campaign was called."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        status = port.call("GetCampaignNumberStatusById", campaignNumberId=number)
+        if status == expected:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"number {number} stands at {status}")
+
+
+def check_reports(port, message, campaign, called):
+    """What is told of a number in other ways is what its campaign told."""
+    day = datetime.date.today().isoformat()
+    found = port.call("GetCampaignsByDate", fromDate=day, toDate=day)
+    assert campaign in [one.Id for one in found], found
+    of_message = port.call("GetCampaignNumbersByMessageId", messageId=message, lastid=0, count=9)
+    assert [one.Id for one in of_message] == [called.Id], of_message
+    sent = port.call("GetCampaignNumbersBySendDate", fromDate=day, toDate=day)
+    [one] = [one for one in sent if one.Id == called.Id]
+    assert (one.Status, one.TryCount) == (10, 1) and one.Price > 0, one
+    again = port.call("GetCampaignNumbersBySubscribeId", subscribeId=one.RequestId)
+    assert again == one, (again, one)
+    # An empty list is none for zeep.
+    assert not port.call("GetCampaignNumbersBySendDate", fromDate="1400/01/01", toDate="1400/01/02")
+    assert port.call("GetTotalCostByDate", fromDate=day, toDate=day) >= one.Price
+    assert port.call("GetCampaignNumbersBySubscribeId", subscribeId=10**9) is None
+    listed = port.call("GetCampaignNumbersDataByIds", campaignNumberIds=f"{called.Id},5")
+    assert [one.Number for one in listed] == [called.Number], listed
+    both = port.call("GetCampaignNumbersStatusByIds", campaignNumberIds=f"{called.Id},5")
+    assert both == [10, -1], both
+    assert port.call("GetCampaignNumberStatusById", campaignNumberId=5) is None
+    many = ",".join(["1"] * 101)
+    assert port.call("GetCampaignNumbersStatusByIds", campaignNumberIds=many) == [-10]
+
+
+def items(answer):
+    """The items of a list, which zeep leaves in their wrapper by GET and POST."""
+    [found] = zeep.helpers.serialize_object(answer, dict).values()
+    return found
 
 
 def check_other_bindings(base, user, password, message):
@@ -170,6 +239,12 @@ def check_other_bindings(base, user, password, message):
         port = Port(base, "WebService3", suffix, user, password)
         assert port.call("GetCredit") > 0
         assert port.call("GetMessage", messageId=str(message)).Title == TITLE
+        assert port.call("GetProfile").UserName == "shop.1"
+        none = port.call("GetCampaignNumberStatusById", campaignNumberId="5")
+        assert none is None, none
+        statuses = port.call("GetCampaignNumbersStatusByIds", campaignNumberIds="5,6")
+        assert items(statuses) == [-1, -1], statuses
+        assert items(port.call("GetTransactions"))[-1]["Amount"] > 0
     body = json.dumps({"UserName": user, "Password": password, "messageId": message}).encode()
     for service in SERVICES:
         request = urllib.request.Request(
@@ -203,6 +278,7 @@ def main():
             port = Port(base, service, suffix, user, password)
             check_account(port)
             message = check_messages(port, wav)
+            check_money(port)
             check_sends(port, message, numbers)
             check_campaign(port, message, next(numbers))
             assert not port.uncalled, f"never called: {port.uncalled}"

@@ -295,6 +295,62 @@ both_engines! {
         assert_eq!(campaign::at_work(&mut reader, 9).await.unwrap().len(), 1);
     }
 
+    /// One number is called for 450, another waits in line; each is found in every way, by its own
+    /// account only.
+    async fn recipients_are_found_in_every_way(world) {
+        let called = Called::running(world, 3, 1).await;
+        let stranger = world.account(0).await;
+        let node = world.node("a").await;
+        assert_eq!(called.feed(1, NOW).await, 1);
+        called.call(node, Disposition::Delivered, NOW.plus_ms(9_000)).await;
+        let later = NOW.plus_ms(60_000);
+        assert_eq!(called.feed(1, later).await, 1);
+        let told = called.recipients().await;
+        let (own, call) = (called.account, told[0].send.unwrap());
+        let mut reads = world.db.read().await.unwrap();
+        let found = recipient::find(&mut reads, own, told[1].id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&told[1]));
+        assert_eq!(recipient::find(&mut reads, stranger, told[1].id).await.unwrap(), None);
+        let of_call = recipient::of_send(&mut reads, own, call).await.unwrap();
+        assert_eq!(of_call, Some(told[0].id));
+        assert_eq!(recipient::of_send(&mut reads, stranger, call).await.unwrap(), None);
+        let all = (NOW, later.plus_us(1));
+        let sent = recipient::sent(&mut reads, own, all, 0, 9).await.unwrap();
+        assert_eq!(sent, told[..2]);
+        let after = recipient::sent(&mut reads, own, all, told[0].id.pack(), 9).await.unwrap();
+        assert_eq!(after, told[1..2]);
+        assert_eq!(recipient::sent(&mut reads, own, (NOW, later), 0, 9).await.unwrap(), told[..1]);
+        assert_eq!(recipient::sent(&mut reads, stranger, all, 0, 9).await.unwrap(), []);
+        assert_eq!(campaign::cost(&mut reads, own, all).await.unwrap(), Rials(450));
+        let second = (later, later.plus_us(1));
+        assert_eq!(campaign::cost(&mut reads, own, second).await.unwrap(), Rials(0));
+        assert_eq!(campaign::cost(&mut reads, stranger, all).await.unwrap(), Rials(0));
+    }
+
+    /// By the message they play, and by their first day, with the results of each.
+    async fn campaigns_are_found_by_message_and_day(world) {
+        let called = Called::running(world, 2, 1).await;
+        let other = Called::running(world, 1, 1).await;
+        let node = world.node("a").await;
+        called.feed(1, NOW).await;
+        called.call(node, Disposition::Busy, NOW).await;
+        let message = called.now().await.message;
+        let (own, id) = (called.account, called.id);
+        let mut reads = world.db.read().await.unwrap();
+        assert_eq!(campaign::playing(&mut reads, own, message, id, 9).await.unwrap(), [id]);
+        let next = CampaignId(id.0 + 1);
+        assert_eq!(campaign::playing(&mut reads, own, message, next, 9).await.unwrap(), []);
+        let stranger = other.account;
+        assert_eq!(campaign::playing(&mut reads, stranger, message, id, 9).await.unwrap(), []);
+        let day = (NOW, NOW.plus_us(1));
+        let found = campaign::starting(&mut reads, own, day, 9).await.unwrap();
+        let [(one, results, _)] = &found[..] else { panic!("{found:?}") };
+        assert_eq!((one.id, results.get(&Disposition::Busy)), (id, Some(&1)));
+        let before = (NOW.plus_us(-9), NOW);
+        assert_eq!(campaign::starting(&mut reads, own, before, 9).await.unwrap(), []);
+        assert_eq!(campaign::starting(&mut reads, own, day, 0).await.unwrap(), []);
+    }
+
     /// Feeding, calling, expiring, pausing and going on all at once: nobody is lost, nobody is in
     /// two calls, and the counts are those of the rows.
     async fn everything_at_once(world) {
@@ -334,7 +390,7 @@ both_engines! {
             }
             let mut reader = world.db.read().await.unwrap();
             let found = campaign::progress(&mut reader, called.account, called.id).await.unwrap();
-            let (now, results) = found.unwrap();
+            let (now, results, _) = found.unwrap();
             drop(reader);
             let ended: u32 = results.values().sum();
             assert_eq!(now.open + now.retrying + ended, now.cursor, "{results:?}");

@@ -1,13 +1,14 @@
 //! The methods of campaigns. Their shapes are those of the SOAP reference (avanak-api §3.3), merged
 //! flat into one object.
 
-use app::campaign::{NewCampaign, Progress, Recipient, StartPlan, WrittenPlan};
+use app::campaign::{NewCampaign, Progress, StartPlan, WrittenPlan};
 use app::{App, Caller, Error, Failure};
 use domain::calendar::jalali;
 use domain::campaign::State;
-use domain::{CampaignId, MessageId, RecipientId, Timestamp, Zone};
+use domain::{CampaignId, MessageId, Timestamp};
 use serde::Serialize;
 
+use super::billing::period;
 use super::codes::{self, Method, RECORD_DURATION_NOT_ALLOWED, SMS_LIST_EMPTY, SMS_NOT_SENT};
 use super::fa;
 use super::message::{message_id, text};
@@ -18,8 +19,8 @@ use super::reply::Reply;
 /// Tries and minutes between them when a client names none (avanak-api §2.2).
 const TRIES: i64 = 1;
 const MINUTES_BETWEEN_TRIES: i64 = 10;
-/// Numbers that are told at once.
-const NUMBERS_MAX: usize = 100_000;
+/// Campaigns that GetCampaignsByDate tells at once.
+const CAMPAIGNS_MAX: u32 = 1_000;
 
 /// CreateCampaign: the campaign, or the code, as a bare number.
 pub(crate) async fn create(
@@ -109,26 +110,20 @@ pub(crate) async fn get(app: &App, caller: &Caller, params: Params) -> Result<Re
     ))
 }
 
-/// GetCampaignNumbersByCampaignID; `null` when the account has no such campaign. `LastID` and
-/// `Count`, which are ours, tell a part of a long list.
-pub(crate) async fn numbers(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
-    let last =
-        params.integer("lastid").filter(|&id| id > 0).map_or(0, |id| RecipientId::unpack(id).n);
-    let count = params.integer("count").and_then(|count| usize::try_from(count).ok());
-    let count = count.unwrap_or(NUMBERS_MAX).min(NUMBERS_MAX);
-    let recipients = match campaign_id(&params) {
-        Some(id) => app::campaign::recipients(app, caller.account.id, id, last, count).await?,
-        None => None,
+/// GetCampaignsByDate: those whose first day is one of these, the newest first; `null` without two
+/// dates.
+pub(crate) async fn starting(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let Some(period) = period(&params) else {
+        return Ok(Reply::refused(Method::GetCampaignsByDate, 0));
     };
-    let Some(recipients) = recipients else {
-        return Ok(Reply::refused(Method::GetCampaignNumbers, 0));
-    };
-    let numbers: Vec<CalledNumber> = recipients.iter().map(CalledNumber::of).collect();
-    Ok(Reply::ok(&Numbers { status: "Success", numbers }))
+    let found = app::campaign::starting(app, caller.account.id, period, CAMPAIGNS_MAX).await?;
+    let now = app.now();
+    let campaigns: Vec<Shown> = found.iter().map(|progress| Shown::of(progress, now)).collect();
+    Ok(Reply::ok(&Campaigns { status: "Success", campaigns }))
 }
 
 /// The campaign that is meant; no id of ours is below 1.
-fn campaign_id(params: &Params) -> Option<CampaignId> {
+pub(crate) fn campaign_id(params: &Params) -> Option<CampaignId> {
     params.integer("campaignid").filter(|&id| id > 0).map(CampaignId)
 }
 
@@ -197,6 +192,14 @@ struct Shown {
     results: Vec<Counted>,
 }
 
+/// The envelope of GetCampaignsByDate.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Campaigns {
+    status: &'static str,
+    campaigns: Vec<Shown>,
+}
+
 /// How many recipients a `Status` of numbers has.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -242,55 +245,6 @@ impl Shown {
             open_count: campaign.open,
             retry_count: campaign.retrying,
             results: results.collect(),
-        }
-    }
-}
-
-/// The envelope of GetCampaignNumbersByCampaignID.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Numbers {
-    status: &'static str,
-    numbers: Vec<CalledNumber>,
-}
-
-/// A number of it.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct CalledNumber {
-    #[serde(rename = "CampaignID")]
-    campaign_id: i64,
-    id: i64,
-    number: String,
-    status: i64,
-    status_label: &'static str,
-    duration: u32,
-    price: i64,
-    send_date: Option<String>,
-    deliver_date: Option<String>,
-    try_count: u32,
-    vote: i64,
-    is_mobile: bool,
-    request_id: i64,
-}
-
-impl CalledNumber {
-    fn of(recipient: &Recipient) -> Self {
-        let clock = |at| jalali::gregorian_date_time(at)[11..].to_owned();
-        Self {
-            campaign_id: recipient.id.campaign.0,
-            id: recipient.id.pack(),
-            number: recipient.number.clone(),
-            status: recipient.status.code(),
-            status_label: fa::recipient_label(recipient.status),
-            duration: recipient.heard_ms.div_ceil(1000),
-            price: recipient.charge.0,
-            send_date: recipient.called_at.map(jalali::jalali_date),
-            deliver_date: recipient.ended_at.filter(|_| recipient.tries > 0).map(clock),
-            try_count: recipient.tries,
-            vote: recipient.vote.map_or(-1, i64::from),
-            is_mobile: recipient.zone == Zone::External,
-            request_id: recipient.send.map_or(0, |send| send.0),
         }
     }
 }

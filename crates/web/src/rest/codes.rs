@@ -31,11 +31,25 @@ pub(crate) enum Method {
     StopCampaign,
     GetCampaign,
     GetCampaignNumbers,
+    GetProfile,
+    GetPrices,
+    GetTransactions,
+    GetTotalCostByDate,
+    GetCampaignsByDate,
+    GetMessagesByPage,
+    GetCampaignNumbersByMessageId,
+    GetCampaignNumbersBySendDate,
+    GetCampaignNumbersBySubscribeId,
+    GetCampaignNumbersDataByIds,
+    GetCampaignNumberStatusById,
+    GetCampaignNumbersStatusByIds,
+    CreateCampaignGis,
+    MakeSecureCall,
 }
 
 impl Method {
     /// Every method.
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::AccountStatus,
         Self::SendOtp,
         Self::SendOcv,
@@ -55,6 +69,20 @@ impl Method {
         Self::StopCampaign,
         Self::GetCampaign,
         Self::GetCampaignNumbers,
+        Self::GetProfile,
+        Self::GetPrices,
+        Self::GetTransactions,
+        Self::GetTotalCostByDate,
+        Self::GetCampaignsByDate,
+        Self::GetMessagesByPage,
+        Self::GetCampaignNumbersByMessageId,
+        Self::GetCampaignNumbersBySendDate,
+        Self::GetCampaignNumbersBySubscribeId,
+        Self::GetCampaignNumbersDataByIds,
+        Self::GetCampaignNumberStatusById,
+        Self::GetCampaignNumbersStatusByIds,
+        Self::CreateCampaignGis,
+        Self::MakeSecureCall,
     ];
 
     /// The vendor's spelling.
@@ -79,6 +107,20 @@ impl Method {
             Self::StopCampaign => "StopCampaign",
             Self::GetCampaign => "GetCampaign",
             Self::GetCampaignNumbers => "GetCampaignNumbersByCampaignID",
+            Self::GetProfile => "GetProfile",
+            Self::GetPrices => "GetPrices",
+            Self::GetTransactions => "GetTransactions",
+            Self::GetTotalCostByDate => "GetTotalCostByDate",
+            Self::GetCampaignsByDate => "GetCampaignsByDate",
+            Self::GetMessagesByPage => "GetMessagesByPage",
+            Self::GetCampaignNumbersByMessageId => "GetCampaignNumbersByMessageId",
+            Self::GetCampaignNumbersBySendDate => "GetCampaignNumbersBySendDate",
+            Self::GetCampaignNumbersBySubscribeId => "GetCampaignNumbersBySubscribeId",
+            Self::GetCampaignNumbersDataByIds => "GetCampaignNumbersDataByIds",
+            Self::GetCampaignNumberStatusById => "GetCampaignNumberStatusById",
+            Self::GetCampaignNumbersStatusByIds => "GetCampaignNumbersStatusByIds",
+            Self::CreateCampaignGis => "CreateCampaignGIS",
+            Self::MakeSecureCall => "MakeSecureCall",
         }
     }
 
@@ -87,13 +129,18 @@ impl Method {
         Self::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(segment))
     }
 
-    /// Whether it speaks, decodes or goes through a long list, which may take seconds.
+    /// Whether it speaks, decodes or goes through a long list, here or in the store, which may
+    /// take seconds.
     pub(crate) fn is_heavy(self) -> bool {
         match self {
             Self::UploadMessageBase64
             | Self::GenerateTts
             | Self::QuickSendWithTts
-            | Self::CreateCampaign => true,
+            | Self::CreateCampaign
+            | Self::GetTransactions
+            | Self::GetTotalCostByDate
+            | Self::GetCampaignNumbersByMessageId
+            | Self::GetCampaignNumbersBySendDate => true,
             // What it says was spoken before, but for the first time, and nobody waits for a code.
             Self::SendOtp
             | Self::SendOcv
@@ -109,7 +156,17 @@ impl Method {
             | Self::StartCampaign
             | Self::StopCampaign
             | Self::GetCampaign
-            | Self::GetCampaignNumbers => false,
+            | Self::GetCampaignNumbers
+            | Self::GetProfile
+            | Self::GetPrices
+            | Self::GetCampaignsByDate
+            | Self::GetMessagesByPage
+            | Self::GetCampaignNumbersBySubscribeId
+            | Self::GetCampaignNumbersDataByIds
+            | Self::GetCampaignNumberStatusById
+            | Self::GetCampaignNumbersStatusByIds
+            | Self::CreateCampaignGis
+            | Self::MakeSecureCall => false,
         }
     }
 
@@ -133,7 +190,21 @@ impl Method {
             | Self::StartCampaign
             | Self::StopCampaign
             | Self::GetCampaign
-            | Self::GetCampaignNumbers => UNKNOWN_ERROR,
+            | Self::GetCampaignNumbers
+            | Self::GetProfile
+            | Self::GetPrices
+            | Self::GetTransactions
+            | Self::GetTotalCostByDate
+            | Self::GetCampaignsByDate
+            | Self::GetMessagesByPage
+            | Self::GetCampaignNumbersByMessageId
+            | Self::GetCampaignNumbersBySendDate
+            | Self::GetCampaignNumbersBySubscribeId
+            | Self::GetCampaignNumbersDataByIds
+            | Self::GetCampaignNumberStatusById
+            | Self::GetCampaignNumbersStatusByIds
+            | Self::CreateCampaignGis
+            | Self::MakeSecureCall => UNKNOWN_ERROR,
         }
     }
 
@@ -158,7 +229,21 @@ impl Method {
             | Self::GetQuickSendStatistics
             | Self::StopCampaign
             | Self::GetCampaign
-            | Self::GetCampaignNumbers => &[],
+            | Self::GetCampaignNumbers
+            | Self::GetProfile
+            | Self::GetPrices
+            | Self::GetTransactions
+            | Self::GetTotalCostByDate
+            | Self::GetCampaignsByDate
+            | Self::GetMessagesByPage
+            | Self::GetCampaignNumbersByMessageId
+            | Self::GetCampaignNumbersBySendDate
+            | Self::GetCampaignNumbersBySubscribeId
+            | Self::GetCampaignNumbersDataByIds
+            | Self::GetCampaignNumberStatusById
+            | Self::GetCampaignNumbersStatusByIds
+            | Self::CreateCampaignGis
+            | Self::MakeSecureCall => &[],
         }
     }
 }
@@ -305,6 +390,18 @@ pub(crate) const SMS_NOT_SENT: i32 = -75;
 
 /// `RecordVoiceDuration` is not a length that is recorded: only the edge sees this one.
 pub(crate) const RECORD_DURATION_NOT_ALLOWED: i32 = -71;
+
+/// A period that is none: only the edge sees this one.
+pub(crate) const WRONG_PERIOD: i32 = -76;
+
+/// More numbers were asked for than are told at once: only the edge sees this one.
+pub(crate) const TOO_MANY_NUMBERS: i32 = -10;
+
+/// The map has no such region, since this platform has no map.
+pub(crate) const REGION_UNKNOWN: i32 = -73;
+
+/// Secure calls are switched off, since this platform does not join two callees.
+pub(crate) const SECURE_CALLS_DISABLED: i32 = 0;
 
 code_table! {
     /// Codes of access, the same for every method (avanak-api §2.1), in the order in which they

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::codes::{self, Method, RECORD_DURATION_NOT_ALLOWED, Row, SMS_LIST_EMPTY, SMS_NOT_SENT};
+use super::codes::{self, Method, Row};
+use super::codes::{RECORD_DURATION_NOT_ALLOWED, SMS_LIST_EMPTY, SMS_NOT_SENT};
+use super::codes::{REGION_UNKNOWN, SECURE_CALLS_DISABLED, TOO_MANY_NUMBERS, WRONG_PERIOD};
 
 /// The catalogue of refusals as a Markdown page.
 pub fn errors_page() -> String {
@@ -11,15 +13,16 @@ pub fn errors_page() -> String {
          Printed from `crates/web/src/rest/codes.rs`; `UPDATE_DOCS=1 cargo test -p web` rewrites \
          it.\n\nA known method answers HTTP 200 whatever happens; the code stands in `Result` \
          (AccountStatus), `ErrorCode` (SendOTP), `Result` (SendOCV), `Id` (UploadMessageBase64, GenerateTTS) or `QuickSendID` (QuickSend, \
-         QuickSendWithTTS); CreateCampaign and StartCampaign answer the bare number. Methods that \
+         QuickSendWithTTS), `Result` (GetProfile); CreateCampaign, CreateCampaignGIS, StartCampaign, MakeSecureCall and GetTotalCostByDate answer the bare number. Methods that \
          get or download something answer `null` instead, DeleteMessage and StopCampaign `false`. \
          Our own failures carry a number in the header `X-Reference`, which \
          the log has too.\n\n\
          HTTP itself refuses with 404 (no such method), 405 (neither GET nor POST), 408 (the body \
          came too slowly), 413 (the body is larger than `http.body_limit_bytes`), 415 (multipart) \
          and 503 (too much at once; `Retry-After` says when). Methods that speak, \
-         decode or take a list in (UploadMessageBase64, GenerateTTS, QuickSendWithTTS, \
-         CreateCampaign) get it first: they may take a part \
+         decode, take a list in or go through a long one (UploadMessageBase64, GenerateTTS, \
+         QuickSendWithTTS, CreateCampaign, GetTransactions, GetTotalCostByDate, \
+         GetCampaignNumbersByMessageId, GetCampaignNumbersBySendDate) get it first: they may take a part \
          of the places only, so that a burst of them keeps nobody else out.\n",
     );
     page.push_str(
@@ -31,19 +34,44 @@ pub fn errors_page() -> String {
     section(&mut page, "Every method: access", codes::access_rows(), &failure);
     for method in Method::ALL {
         let failure = method.failure_code();
-        let mut more = Vec::new();
-        if matches!(method, Method::QuickSend | Method::QuickSendWithTts | Method::CreateCampaign) {
-            let meaning = "`RecordVoiceDuration` is not between 1 and 300 seconds.";
-            more.push(("RecordDurationNotAllowed", RECORD_DURATION_NOT_ALLOWED, meaning));
-        }
-        if method == Method::CreateCampaign {
-            more.push(("SmsListEmpty", SMS_LIST_EMPTY, "`SMS` without any text in `SMSJSON`."));
-            more.push(("SmsNotSent", SMS_NOT_SENT, "`SMS`: this platform sends none."));
-        }
+        let mut more = seen_by_the_edge(method);
         more.push(("(failure)", failure, "A failure of ours; see `X-Reference`."));
         section(&mut page, method.name(), method.rows(), &more);
     }
     page
+}
+
+/// A refusal, its code and its meaning.
+type Told = (&'static str, i32, &'static str);
+
+/// What is refused before the rules of the product are asked.
+fn seen_by_the_edge(method: Method) -> Vec<Told> {
+    let duration = "`RecordVoiceDuration` is not between 1 and 300 seconds.";
+    let duration = ("RecordDurationNotAllowed", RECORD_DURATION_NOT_ALLOWED, duration);
+    match method {
+        Method::QuickSend | Method::QuickSendWithTts => vec![duration],
+        Method::CreateCampaign => vec![
+            duration,
+            ("SmsListEmpty", SMS_LIST_EMPTY, "`SMS` without any text in `SMSJSON`."),
+            ("SmsNotSent", SMS_NOT_SENT, "`SMS`: this platform sends none."),
+        ],
+        Method::CreateCampaignGis => {
+            vec![("RegionUnknown", REGION_UNKNOWN, "This platform has no map of numbers.")]
+        }
+        Method::MakeSecureCall => {
+            let meaning = "This platform does not join two callees.";
+            vec![("SecureCallsDisabled", SECURE_CALLS_DISABLED, meaning)]
+        }
+        Method::GetTotalCostByDate => {
+            let meaning = "`FromDate` or `ToDate` is none, or the end is not after the start.";
+            vec![("WrongPeriod", WRONG_PERIOD, meaning)]
+        }
+        Method::GetCampaignNumbersStatusByIds => {
+            let meaning = "More than 100 numbers; the code is the only item of the list.";
+            vec![("TooManyNumbers", TOO_MANY_NUMBERS, meaning)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn section(page: &mut String, title: &str, rows: &[Row], more: &[(&str, i32, &str)]) {

@@ -1,7 +1,10 @@
-//! Persian words of the web services: the label of every status a client can see.
+//! Persian words of the web services: the label of every status a client can see, and what its
+//! money went for.
 
+use app::billing::StatementLine;
+use domain::calendar::jalali;
 use domain::campaign::RecipientStatus;
-use domain::{Disposition, Status};
+use domain::{Disposition, Status, Tariff};
 
 /// What `GetQuickSend` says in `status`.
 pub fn status_label(status: Status) -> &'static str {
@@ -20,6 +23,24 @@ pub(crate) fn recipient_label(status: RecipientStatus) -> &'static str {
         RecipientStatus::Of(status) => status_label(status),
         RecipientStatus::Retrying => "در انتظار تماس دوباره",
     }
+}
+
+/// What a line of a statement is for.
+pub(crate) fn transaction(line: &StatementLine) -> String {
+    match (line.quick_send, line.kind.as_str()) {
+        (Some(send), _) => format!("تماس {send} با {}", line.note),
+        (None, "speech") => String::from("ساخت گفتار"),
+        (None, _) if line.note.is_empty() => String::from("افزایش اعتبار"),
+        (None, _) => format!("افزایش اعتبار: {}", line.note),
+    }
+}
+
+/// A tariff's name.
+pub(crate) fn tariff_title(tariff: &Tariff) -> String {
+    if tariff.effective_from.0 <= 0 {
+        return String::from("تعرفهٔ پایه");
+    }
+    format!("تعرفه از {}", jalali::jalali_date(tariff.effective_from))
 }
 
 fn disposition_label(disposition: Disposition) -> &'static str {

@@ -1,6 +1,6 @@
 //! The methods of voice messages: upload, speak, look at, download, delete.
 
-use app::message::{NewSpeech, NewUpload, UploadRefusal};
+use app::message::{GalleryPage, NewSpeech, NewUpload, UploadRefusal};
 use app::ports::Speaker;
 use app::{App, Caller, Error, Failure};
 use domain::calendar::jalali;
@@ -59,12 +59,39 @@ pub(crate) async fn get(app: &App, caller: &Caller, params: Params) -> Result<Re
 
 /// GetMessages: the gallery, the newest first.
 pub(crate) async fn gallery(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
-    let number = |name, otherwise| match params.integer(name) {
+    let page = GalleryPage {
+        skip: number(&params, "skip", 0),
+        limit: number(&params, "take", TAKE_MAX).min(TAKE_MAX),
+        passing_only: false,
+        oldest_first: false,
+    };
+    told(app, caller, page).await
+}
+
+/// GetMessagesByPage: pages of `Count` messages from 0 on, without the persistent ones unless
+/// `ShowPersist` asks for them, the newest first unless `Order` says `asc`.
+pub(crate) async fn page(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let limit = number(&params, "count", TAKE_MAX).min(TAKE_MAX);
+    let order = params.text("order").unwrap_or_default().trim();
+    let page = GalleryPage {
+        skip: number(&params, "currentpage", 0).saturating_mul(limit),
+        limit,
+        passing_only: !params.flag("showpersist"),
+        oldest_first: order.eq_ignore_ascii_case("asc"),
+    };
+    told(app, caller, page).await
+}
+
+/// A number that is not below zero, or another one when none is given.
+fn number(params: &Params, name: &str, otherwise: u32) -> u32 {
+    match params.integer(name) {
         Some(given) => u32::try_from(given.max(0)).unwrap_or(u32::MAX),
         None => otherwise,
-    };
-    let take = number("take", TAKE_MAX).min(TAKE_MAX);
-    let (messages, count) = app::message::gallery(app, caller, number("skip", 0), take).await?;
+    }
+}
+
+async fn told(app: &App, caller: &Caller, page: GalleryPage) -> Result<Reply, Failure> {
+    let (messages, count) = app::message::gallery(app, caller, page).await?;
     let mut details = Vec::with_capacity(messages.len());
     for message in messages {
         details.push(Details::of(app, message).await?);

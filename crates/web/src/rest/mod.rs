@@ -1,7 +1,8 @@
 //! The vendor's REST services: `/Rest/<Method>`, GET or POST, names in any case. Finds the caller
 //! and the method, lets `app` answer, logs once. No rule of the product stands here.
 
-mod account_status;
+mod account;
+mod billing;
 mod campaign;
 mod codes;
 mod dispositions_page;
@@ -10,6 +11,7 @@ mod fa;
 mod message;
 mod one_time_code;
 mod quick_send;
+mod recipient;
 mod reply;
 mod verification;
 
@@ -169,7 +171,7 @@ async fn dispatch(
 ) -> Result<Reply, Failure> {
     let app = &*web.app;
     match method {
-        Method::AccountStatus => Ok(account_status::account_status(caller)),
+        Method::AccountStatus => Ok(account::status(caller)),
         Method::SendOtp => one_time_code::send(app, caller, params).await,
         Method::SendOcv => verification::send(app, caller, params).await,
         Method::UploadMessageBase64 => message::upload(app, caller, params).await,
@@ -187,7 +189,21 @@ async fn dispatch(
         Method::StartCampaign => campaign::start(app, caller, params).await,
         Method::StopCampaign => campaign::stop(app, caller, params).await,
         Method::GetCampaign => campaign::get(app, caller, params).await,
-        Method::GetCampaignNumbers => campaign::numbers(app, caller, params).await,
+        Method::GetCampaignNumbers => recipient::of_campaign(app, caller, params).await,
+        Method::GetProfile => account::profile(app, caller).await,
+        Method::GetPrices => billing::prices(app).await,
+        Method::GetTransactions => billing::transactions(app, caller).await,
+        Method::GetTotalCostByDate => billing::total_cost(app, caller, params).await,
+        Method::GetCampaignsByDate => campaign::starting(app, caller, params).await,
+        Method::GetMessagesByPage => message::page(app, caller, params).await,
+        Method::GetCampaignNumbersByMessageId => recipient::of_message(app, caller, params).await,
+        Method::GetCampaignNumbersBySendDate => recipient::sent(app, caller, params).await,
+        Method::GetCampaignNumbersBySubscribeId => recipient::of_send(app, caller, params).await,
+        Method::GetCampaignNumbersDataByIds => recipient::listed(app, caller, params).await,
+        Method::GetCampaignNumberStatusById => recipient::status(app, caller, params).await,
+        Method::GetCampaignNumbersStatusByIds => recipient::statuses(app, caller, params).await,
+        Method::CreateCampaignGis => Ok(Reply::refused(method, codes::REGION_UNKNOWN)),
+        Method::MakeSecureCall => Ok(Reply::refused(method, codes::SECURE_CALLS_DISABLED)),
     }
 }
 

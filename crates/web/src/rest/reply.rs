@@ -65,7 +65,11 @@ impl Reply {
                 Self::json(&Sent { id: code.into(), status, ..Sent::default() }, refused)
             }
             Method::DeleteMessage | Method::StopCampaign => Self::json(&false, refused),
-            Method::CreateCampaign | Method::StartCampaign => Self::json(&code, refused),
+            Method::CreateCampaign
+            | Method::CreateCampaignGis
+            | Method::StartCampaign
+            | Method::MakeSecureCall
+            | Method::GetTotalCostByDate => Self::json(&code, refused),
             Method::GetMessage
             | Method::DownloadMessage
             | Method::GetQuickSend
@@ -73,7 +77,25 @@ impl Reply {
             | Method::GetMessages
             | Method::GetQuickSendStatistics
             | Method::GetCampaign
-            | Method::GetCampaignNumbers => Self::json(&(), refused),
+            | Method::GetCampaignNumbers
+            | Method::GetPrices
+            | Method::GetTransactions
+            | Method::GetCampaignsByDate
+            | Method::GetMessagesByPage
+            | Method::GetCampaignNumbersByMessageId
+            | Method::GetCampaignNumbersBySendDate
+            | Method::GetCampaignNumbersBySubscribeId
+            | Method::GetCampaignNumbersDataByIds => Self::json(&(), refused),
+            // Without a code there is no such number.
+            Method::GetCampaignNumberStatusById => {
+                Self::json(&Some(code).filter(|code| *code != 0), refused)
+            }
+            Method::GetCampaignNumbersStatusByIds => {
+                Self::json(&status.is_none().then_some([code]), refused)
+            }
+            Method::GetProfile => {
+                Self::json(&Profile { result: code, status, ..Profile::default() }, refused)
+            }
         }
     }
 
@@ -125,6 +147,19 @@ impl AccountStatus {
             expire_date_per: None,
         }
     }
+}
+
+/// `GetProfile`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Profile {
+    /// 0, or the code of the refusal.
+    pub(crate) result: i32,
+    pub(crate) status: Option<&'static str>,
+    pub(crate) user_name: Option<String>,
+    pub(crate) full_name: Option<String>,
+    pub(crate) mobile: Option<String>,
+    pub(crate) expire_date: Option<String>,
 }
 
 /// `SendOTP`.

@@ -82,6 +82,8 @@ fn words(kind: Kind) -> String {
     match kind {
         Kind::Object(object) => format!("`{}`", object.name),
         Kind::List(object) => format!("list of `{}`", object.name),
+        Kind::Ints => String::from("list of int"),
+        Kind::MaybeInt => String::from("int or nothing"),
         scalar => xml::schema_type(scalar).to_owned(),
     }
 }

@@ -10,6 +10,8 @@ use crate::rest::Method;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Int,
+    /// A number, or none.
+    MaybeInt,
     Long,
     Flag,
     Decimal,
@@ -17,6 +19,8 @@ pub(crate) enum Kind {
     Bytes,
     Object(&'static Object),
     List(&'static Object),
+    /// Numbers.
+    Ints,
 }
 
 /// A type of several fields.
@@ -103,8 +107,46 @@ const START_DATE: Named = ("startDate", Kind::Text);
 const START_TIME: Named = ("startTime", Kind::Text);
 const END_DATE: Named = ("endDate", Kind::Text);
 const END_TIME: Named = ("endTime", Kind::Text);
+const FROM_DATE: Named = ("fromDate", Kind::Text);
+const TO_DATE: Named = ("toDate", Kind::Text);
+const NUMBER_IDS: Named = ("campaignNumberIds", Kind::Text);
 const PRICE: Named = ("price", Kind::Decimal);
 const SPEECH: &[Named] = &[("speaker", Kind::Text), TEXT, TITLE, SPOKEN_NUMBER];
+
+/// A campaign to be made.
+const NEW_CAMPAIGN: &[Named] = &[
+    TITLE,
+    ("numbers", Kind::Text),
+    TRIES,
+    MINUTES,
+    START_DATE,
+    START_TIME,
+    END_DATE,
+    END_TIME,
+    MESSAGE_ID,
+    ("removeInvalids", Kind::Flag),
+    ("serverId", Kind::Int),
+    ("autoStart", Kind::Flag),
+    VOTE,
+];
+
+/// A campaign to the numbers of a region.
+const NEW_REGION: &[Named] = &[
+    TITLE,
+    ("numbers", Kind::Text),
+    TRIES,
+    MINUTES,
+    START_DATE,
+    START_TIME,
+    END_DATE,
+    END_TIME,
+    MESSAGE_ID,
+    ("removeInvalids", Kind::Flag),
+    ("serverId", Kind::Int),
+    ("autoStart", Kind::Flag),
+    VOTE,
+    ("GISCroods", Kind::Text),
+];
 
 /// Every method, by what it is about.
 pub(crate) const METHODS: &[Row] = &[
@@ -134,27 +176,10 @@ pub(crate) const METHODS: &[Row] = &[
             Kind::Object(&QUICK_SEND),
         )
     },
-    Row::new(
-        "CreateCampaign",
-        Method::CreateCampaign,
-        &[
-            TITLE,
-            ("numbers", Kind::Text),
-            TRIES,
-            MINUTES,
-            START_DATE,
-            START_TIME,
-            END_DATE,
-            END_TIME,
-            MESSAGE_ID,
-            ("removeInvalids", Kind::Flag),
-            ("serverId", Kind::Int),
-            ("autoStart", Kind::Flag),
-            VOTE,
-        ],
-        Kind::Long,
-    )
-    .reading(days_and_hours),
+    Row::new("CreateCampaign", Method::CreateCampaign, NEW_CAMPAIGN, Kind::Long)
+        .reading(days_and_hours),
+    Row::new("CreateCampaignGIS", Method::CreateCampaignGis, NEW_REGION, Kind::Long)
+        .reading(days_and_hours),
     Row::new(
         "StartCampaign",
         Method::StartCampaign,
@@ -169,6 +194,17 @@ pub(crate) const METHODS: &[Row] = &[
         Kind::Object(&VERIFICATION),
     ),
     Row::new("StopCampaign", Method::StopCampaign, &[CAMPAIGN_ID], Kind::Flag),
+    Row::new(
+        "MakeSecureCall",
+        Method::MakeSecureCall,
+        &[
+            ("srcNumber", Kind::Text),
+            ("dstNumber", Kind::Text),
+            ("holdMessageId", Kind::Int),
+            ("serverId", Kind::Int),
+        ],
+        Kind::Int,
+    ),
     Row::new("GetCampaignById", Method::GetCampaign, &[CAMPAIGN_ID], Kind::Object(&CAMPAIGN)),
     Row::new(
         "GetCampaignNumbersByCampaignId",
@@ -177,6 +213,53 @@ pub(crate) const METHODS: &[Row] = &[
         Kind::List(&CAMPAIGN_NUMBER),
     )
     .at("Numbers"),
+    Row::new(
+        "GetCampaignsByDate",
+        Method::GetCampaignsByDate,
+        &[FROM_DATE, TO_DATE],
+        Kind::List(&CAMPAIGN),
+    )
+    .at("Campaigns"),
+    Row::new(
+        "GetCampaignNumbersByMessageId",
+        Method::GetCampaignNumbersByMessageId,
+        &[MESSAGE_ID, ("lastid", Kind::Long), ("count", Kind::Int)],
+        Kind::List(&CAMPAIGN_NUMBER),
+    )
+    .at("Numbers"),
+    Row::new(
+        "GetCampaignNumbersBySendDate",
+        Method::GetCampaignNumbersBySendDate,
+        &[FROM_DATE, TO_DATE],
+        Kind::List(&CAMPAIGN_NUMBER),
+    )
+    .at("Numbers"),
+    Row::new(
+        "GetCampaignNumbersBySubscribeId",
+        Method::GetCampaignNumbersBySubscribeId,
+        &[("subscribeId", Kind::Long)],
+        Kind::Object(&CAMPAIGN_NUMBER),
+    )
+    .at("Number"),
+    Row::new(
+        "GetCampaignNumbersDataByIds",
+        Method::GetCampaignNumbersDataByIds,
+        &[NUMBER_IDS],
+        Kind::List(&CAMPAIGN_NUMBER),
+    )
+    .at("Numbers"),
+    Row::new(
+        "GetCampaignNumberStatusById",
+        Method::GetCampaignNumberStatusById,
+        &[("campaignNumberId", Kind::Long)],
+        Kind::MaybeInt,
+    ),
+    Row::new(
+        "GetCampaignNumbersStatusByIds",
+        Method::GetCampaignNumbersStatusByIds,
+        &[NUMBER_IDS],
+        Kind::Ints,
+    ),
     Row::new(
         "UploadMessage",
         Method::UploadMessageBase64,
@@ -198,6 +281,28 @@ pub(crate) const METHODS: &[Row] = &[
     Row::new("DeleteMessage", Method::DeleteMessage, &[MESSAGE_ID], Kind::Flag),
     Row::new("GetMessage", Method::GetMessage, &[MESSAGE_ID], Kind::Object(&MESSAGE)).at("Details"),
     Row::new("GetMessages", Method::GetMessages, &[], Kind::List(&MESSAGE)).at("Messages"),
+    Row::new(
+        "GetMessagesByPage",
+        Method::GetMessagesByPage,
+        &[
+            ("showPersist", Kind::Flag),
+            ("count", Kind::Int),
+            ("currentpage", Kind::Int),
+            ("order", Kind::Text),
+        ],
+        Kind::List(&MESSAGE),
+    )
+    .at("Messages"),
+    Row::new("GetProfile", Method::GetProfile, &[], Kind::Object(&PROFILE)),
+    Row::new("GetPrices", Method::GetPrices, &[], Kind::Object(&PRICES)),
+    Row::new("GetTransactions", Method::GetTransactions, &[], Kind::List(&TRANSACTION))
+        .at("Transactions"),
+    Row::new(
+        "GetTotalCostByDate",
+        Method::GetTotalCostByDate,
+        &[FROM_DATE, TO_DATE],
+        Kind::Decimal,
+    ),
     Row::new("GetCredit", Method::AccountStatus, &[], Kind::Decimal)
         .at_or("RemaindCredit", "Result"),
     Row::new("GetExpirationDate", Method::AccountStatus, &[], Kind::Text)
@@ -237,6 +342,47 @@ const MESSAGE: Object = Object {
         ("Confirmed", Kind::Int),
         ("CreateDate", Kind::Text),
     ],
+};
+
+const PROFILE: Object = Object {
+    name: "Profile",
+    fields: &[
+        ("Result", Kind::Int),
+        ("UserName", Kind::Text),
+        ("FullName", Kind::Text),
+        ("Mobile", Kind::Text),
+        ("ExpireDate", Kind::Text),
+    ],
+};
+
+const PRICES: Object = Object {
+    name: "Prices",
+    fields: &[
+        ("Id", Kind::Int),
+        ("InternalSecondPrice", Kind::Decimal),
+        ("ExternalSecondPrice", Kind::Decimal),
+        ("PulseDuration", Kind::Int),
+        ("PulseOffRate", Kind::Decimal),
+        ("AddClientRate", Kind::Decimal),
+        ("AddResellerRate", Kind::Decimal),
+        ("LBSSecondRate", Kind::Decimal),
+        ("GPSSecondRate", Kind::Decimal),
+        ("PoolSecondRate", Kind::Decimal),
+        ("AddClientPrice", Kind::Decimal),
+        ("AddResellerPrice", Kind::Decimal),
+        ("LBSSecondPrice", Kind::Decimal),
+        ("GPSSecondPrice", Kind::Decimal),
+        ("PoolSecondPrice", Kind::Decimal),
+        ("TTSSecondPrice", Kind::Decimal),
+        ("MaximumDebt", Kind::Decimal),
+        ("ResellerId", Kind::Int),
+        ("Title", Kind::Text),
+    ],
+};
+
+const TRANSACTION: Object = Object {
+    name: "Transaction",
+    fields: &[("Amount", Kind::Decimal), ("CreateDate", Kind::Text), ("Description", Kind::Text)],
 };
 
 const CAMPAIGN: Object = Object {

@@ -78,6 +78,11 @@ impl Wsdl {
         for object in objects {
             self.object(object);
         }
+        self.line(
+            "<s:complexType name=\"ArrayOfInt\"><s:sequence><s:element minOccurs=\"0\" \
+             maxOccurs=\"unbounded\" name=\"int\" type=\"s:int\" /></s:sequence>\
+             </s:complexType>",
+        );
         for root in roots {
             self.line(&root);
         }
@@ -201,25 +206,29 @@ impl Wsdl {
 
 /// A field: those that .NET has a nothing for may be left out.
 fn element((name, kind): &(impl std::fmt::Display, Kind)) -> String {
-    let nothing = matches!(kind, Kind::Text | Kind::Bytes | Kind::Object(_) | Kind::List(_));
-    let least = u8::from(!nothing);
+    let left_out =
+        matches!(kind, Kind::Text | Kind::Bytes | Kind::Object(_) | Kind::List(_) | Kind::Ints);
+    let least = u8::from(!left_out);
+    let nillable = if matches!(kind, Kind::MaybeInt) { " nillable=\"true\"" } else { "" };
     format!(
-        "<s:element minOccurs=\"{least}\" maxOccurs=\"1\" name=\"{name}\" type=\"{}\" />",
+        "<s:element minOccurs=\"{least}\" maxOccurs=\"1\" name=\"{name}\"{nillable} \
+         type=\"{}\" />",
         type_name(*kind)
     )
 }
 
 fn type_name(kind: Kind) -> String {
     match kind {
-        Kind::Object(_) | Kind::List(_) => format!("tns:{}", xml::root(kind)),
+        Kind::Object(_) | Kind::List(_) | Kind::Ints => format!("tns:{}", xml::root(kind)),
         scalar => format!("s:{}", xml::schema_type(scalar)),
     }
 }
 
-/// The answer of the GET and POST bindings as an element of its own.
+/// The answer of the GET and POST bindings as an element of its own. A number may be none, since
+/// one of the methods has none to tell.
 fn root_element(kind: Kind) -> String {
     let nillable = match kind {
-        Kind::Int | Kind::Long | Kind::Flag | Kind::Decimal => "",
+        Kind::Long | Kind::Flag | Kind::Decimal => "",
         _ => " nillable=\"true\"",
     };
     format!("<s:element name=\"{}\"{nillable} type=\"{}\" />", xml::root(kind), type_name(kind))

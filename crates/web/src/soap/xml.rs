@@ -37,9 +37,12 @@ pub(crate) fn escape(out: &mut String, text: &str) {
 }
 
 /// Writes an answer as `<element …>`; nothing for one that is null, which is how ASMX leaves an
-/// element out.
+/// element out, but for a number of which there may be none.
 pub(crate) fn element(out: &mut String, name: &str, kind: Kind, json: &str) {
     if json.trim() == "null" {
+        if matches!(kind, Kind::MaybeInt) {
+            out.extend(["<", name, " xsi:nil=\"true\" />"]);
+        }
         return;
     }
     open(out, name);
@@ -56,7 +59,7 @@ pub(crate) fn document(kind: Kind, json: &str) -> String {
         return out;
     }
     match kind {
-        Kind::Object(_) | Kind::List(_) => {
+        Kind::Object(_) | Kind::List(_) | Kind::Ints => {
             write(format!("<{name} {SCHEMA_NAMESPACES} xmlns=\"{TEMPURI}\">"));
         }
         _ => write(format!("<{name} xmlns=\"{TEMPURI}\">")),
@@ -71,6 +74,7 @@ pub(crate) fn root(kind: Kind) -> Cow<'static, str> {
     match kind {
         Kind::Object(object) => object.name.into(),
         Kind::List(object) => format!("ArrayOf{}", object.name).into(),
+        Kind::Ints => "ArrayOfInt".into(),
         scalar => schema_type(scalar).into(),
     }
 }
@@ -78,7 +82,7 @@ pub(crate) fn root(kind: Kind) -> Cow<'static, str> {
 /// The name of a scalar type in XML Schema.
 pub(crate) fn schema_type(kind: Kind) -> &'static str {
     match kind {
-        Kind::Int => "int",
+        Kind::Int | Kind::MaybeInt | Kind::Ints => "int",
         Kind::Long => "long",
         Kind::Flag => "boolean",
         Kind::Decimal => "decimal",
@@ -96,6 +100,12 @@ fn content(out: &mut String, kind: Kind, json: &str) {
                 open(out, object.name);
                 fields(out, object, item.get());
                 close(out, object.name);
+            }
+        }
+        Kind::Ints => {
+            let items: Vec<i64> = parsed(json);
+            for item in items {
+                write!(out, "<int>{item}</int>").expect("a String takes any text");
             }
         }
         _ => match parsed(json) {

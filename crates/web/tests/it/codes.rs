@@ -49,6 +49,24 @@ async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
         ("StopCampaign", "false"),
         ("GetCampaign", "null"),
         ("GetCampaignNumbersByCampaignID", "null"),
+        (
+            "GetProfile",
+            "{\"Result\":-201,\"Status\":\"Token_NotExists\",\"UserName\":null,\
+             \"FullName\":null,\"Mobile\":null,\"ExpireDate\":null}",
+        ),
+        ("GetPrices", "null"),
+        ("GetTransactions", "null"),
+        ("GetTotalCostByDate", "-201"),
+        ("GetCampaignsByDate", "null"),
+        ("GetMessagesByPage", "null"),
+        ("GetCampaignNumbersByMessageId", "null"),
+        ("GetCampaignNumbersBySendDate", "null"),
+        ("GetCampaignNumbersBySubscribeId", "null"),
+        ("GetCampaignNumbersDataByIds", "null"),
+        ("GetCampaignNumberStatusById", "-201"),
+        ("GetCampaignNumbersStatusByIds", "null"),
+        ("CreateCampaignGIS", "-201"),
+        ("MakeSecureCall", "-201"),
     ];
     for (method, expected) in shapes {
         for token in ["", "x", &"f".repeat(40), &"f".repeat(5000)] {

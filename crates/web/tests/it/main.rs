@@ -8,6 +8,7 @@ mod docs;
 mod hostile;
 mod one_time_code;
 mod probes;
+mod reports;
 mod rest;
 mod serving;
 mod soap;

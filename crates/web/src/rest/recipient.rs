@@ -1,0 +1,202 @@
+//! The methods that tell what became of the numbers of campaigns, each called `CampaignNumber` by
+//! the vendor (avanak-api §3.3).
+
+use app::campaign::Recipient;
+use app::{App, Caller, Failure};
+use domain::calendar::jalali;
+use domain::{QuickSendId, RecipientId, Zone};
+use serde::Serialize;
+
+use super::billing::period;
+use super::campaign::campaign_id;
+use super::codes::{Method, TOO_MANY_NUMBERS};
+use super::fa;
+use super::message::{message_id, text};
+use super::params::{self, Params};
+use super::reply::Reply;
+
+/// Numbers that are told at once.
+const NUMBERS_MAX: usize = 100_000;
+/// Numbers that may be asked for by their identities, whole.
+const IDS_MAX: usize = 1_000;
+/// Numbers whose status may be asked for at once (avanak-api §3.2).
+const STATUS_IDS_MAX: usize = 100;
+/// The status of a number that is none of the account's.
+const NO_STATUS: i64 = -1;
+
+/// GetCampaignNumbersByCampaignID; `null` when the account has no such campaign.
+pub(crate) async fn of_campaign(
+    app: &App,
+    caller: &Caller,
+    params: Params,
+) -> Result<Reply, Failure> {
+    let last = last_id(&params).map_or(0, |id| id.n);
+    let count = count(&params);
+    let recipients = match campaign_id(&params) {
+        Some(id) => app::campaign::recipients(app, caller.account.id, id, last, count).await?,
+        None => None,
+    };
+    Ok(listed_or_null(Method::GetCampaignNumbers, recipients))
+}
+
+/// GetCampaignNumbersByMessageId: of all campaigns that play the message; `null` without a message.
+pub(crate) async fn of_message(
+    app: &App,
+    caller: &Caller,
+    params: Params,
+) -> Result<Reply, Failure> {
+    let (account, last, count) = (caller.account.id, last_id(&params), count(&params));
+    let recipients = match message_id(&params) {
+        Some(id) => {
+            Some(app::campaign::recipients_of_message(app, account, id, last, count).await?)
+        }
+        None => None,
+    };
+    Ok(listed_or_null(Method::GetCampaignNumbersByMessageId, recipients))
+}
+
+/// GetCampaignNumbersBySendDate: who stepped into the line in these days; `null` without two dates.
+pub(crate) async fn sent(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let (account, last, count) = (caller.account.id, last_id(&params), count(&params));
+    let recipients = match period(&params) {
+        Some(period) => {
+            Some(app::campaign::recipients_sent(app, account, period, last, count).await?)
+        }
+        None => None,
+    };
+    Ok(listed_or_null(Method::GetCampaignNumbersBySendDate, recipients))
+}
+
+/// GetCampaignNumbersBySubscribeId: whom a call was for, by the call's `RequestId`.
+pub(crate) async fn of_send(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let send = params.integer("subscribeid").filter(|&id| id > 0).map(QuickSendId);
+    let recipient = match send {
+        Some(id) => app::campaign::recipient_of_send(app, caller.account.id, id).await?,
+        None => None,
+    };
+    Ok(recipient.map_or_else(
+        || Reply::refused(Method::GetCampaignNumbersBySubscribeId, 0),
+        |one| Reply::ok(&One { status: "Success", number: CalledNumber::of(&one) }),
+    ))
+}
+
+/// GetCampaignNumbersDataByIds: those of the numbers that are the account's; `null` for too many.
+pub(crate) async fn listed(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let recipients = match ids(&params, IDS_MAX) {
+        Some(ids) => {
+            let found = app::campaign::recipients_by_id(app, caller.account.id, &ids).await?;
+            Some(found.into_iter().flatten().collect())
+        }
+        None => None,
+    };
+    Ok(listed_or_null(Method::GetCampaignNumbersDataByIds, recipients))
+}
+
+/// GetCampaignNumberStatusById: the status as a bare number, `null` when there is no such number.
+pub(crate) async fn status(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let id = params.integer("campaignnumberid").and_then(recipient_id);
+    let found =
+        app::campaign::recipients_by_id(app, caller.account.id, &[id]).await?.pop().flatten();
+    Ok(found.map_or_else(
+        || Reply::refused(Method::GetCampaignNumberStatusById, 0),
+        |one| Reply::ok(&one.status.code()),
+    ))
+}
+
+/// GetCampaignNumbersStatusByIds: a status for each number, in the order they were asked for.
+pub(crate) async fn statuses(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let Some(ids) = ids(&params, STATUS_IDS_MAX) else {
+        return Ok(Reply::refused(Method::GetCampaignNumbersStatusByIds, TOO_MANY_NUMBERS));
+    };
+    let found = app::campaign::recipients_by_id(app, caller.account.id, &ids).await?;
+    let status = |one: &Option<Recipient>| one.as_ref().map_or(NO_STATUS, |one| one.status.code());
+    Ok(Reply::ok(&found.iter().map(status).collect::<Vec<i64>>()))
+}
+
+fn listed_or_null(method: Method, recipients: Option<Vec<Recipient>>) -> Reply {
+    let Some(recipients) = recipients else { return Reply::refused(method, 0) };
+    let numbers: Vec<CalledNumber> = recipients.iter().map(CalledNumber::of).collect();
+    Reply::ok(&Numbers { status: "Success", numbers })
+}
+
+/// The last number that the client knows.
+fn last_id(params: &Params) -> Option<RecipientId> {
+    params.integer("lastid").and_then(recipient_id)
+}
+
+/// No id of ours is below 1.
+fn recipient_id(id: i64) -> Option<RecipientId> {
+    (id > 0).then(|| RecipientId::unpack(id))
+}
+
+/// How many numbers are asked for; all that are told at once without a count.
+fn count(params: &Params) -> usize {
+    let count = params.integer("count").filter(|&count| count > 0);
+    count.and_then(|count| usize::try_from(count).ok()).unwrap_or(NUMBERS_MAX).min(NUMBERS_MAX)
+}
+
+/// The identities in a list, each with its place; `None` when there are more than `most`.
+fn ids(params: &Params, most: usize) -> Option<Vec<Option<RecipientId>>> {
+    let list = text(params, "campaignnumberids");
+    let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let ids = words.take(most + 1).map(|word| params::whole(word).and_then(recipient_id));
+    let ids: Vec<Option<RecipientId>> = ids.collect();
+    (ids.len() <= most).then_some(ids)
+}
+
+/// The envelope of a list of numbers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Numbers {
+    status: &'static str,
+    numbers: Vec<CalledNumber>,
+}
+
+/// The envelope of a single number.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct One {
+    status: &'static str,
+    number: CalledNumber,
+}
+
+/// A number of a campaign.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CalledNumber {
+    #[serde(rename = "CampaignID")]
+    campaign_id: i64,
+    id: i64,
+    number: String,
+    status: i64,
+    status_label: &'static str,
+    duration: u32,
+    price: i64,
+    send_date: Option<String>,
+    deliver_date: Option<String>,
+    try_count: u32,
+    vote: i64,
+    is_mobile: bool,
+    request_id: i64,
+}
+
+impl CalledNumber {
+    fn of(recipient: &Recipient) -> Self {
+        let clock = |at| jalali::gregorian_date_time(at)[11..].to_owned();
+        Self {
+            campaign_id: recipient.id.campaign.0,
+            id: recipient.id.pack(),
+            number: recipient.number.clone(),
+            status: recipient.status.code(),
+            status_label: fa::recipient_label(recipient.status),
+            duration: recipient.heard_ms.div_ceil(1000),
+            price: recipient.charge.0,
+            send_date: recipient.called_at.map(jalali::jalali_date),
+            deliver_date: recipient.ended_at.filter(|_| recipient.tries > 0).map(clock),
+            try_count: recipient.tries,
+            vote: recipient.vote.map_or(-1, i64::from),
+            is_mobile: recipient.zone == Zone::External,
+            request_id: recipient.send.map_or(0, |send| send.0),
+        }
+    }
+}
