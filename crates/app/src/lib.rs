@@ -19,6 +19,7 @@ pub mod quick_send;
 pub mod recording;
 mod settings;
 mod speech;
+pub mod tariff;
 pub mod trunk;
 pub mod verification;
 
