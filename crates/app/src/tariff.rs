@@ -1,7 +1,7 @@
 //! Tariffs, as the operator's command line makes them. What was accepted keeps its prices: a send
 //! refers to the tariff that was in force then.
 
-use domain::{Tariff, TariffId};
+use domain::{Tariff, Timestamp};
 
 use crate::{App, Error, Failure, Result};
 
@@ -17,16 +17,22 @@ pub enum TariffRefusal {
     Taken,
 }
 
-/// Adds a tariff that starts now or later; its `id` is not looked at. A running server charges by
-/// it some seconds after its start at the latest.
+/// Adds prices that start at `from`, or now; identity and start of `prices` are not looked at. A
+/// running server charges by them some seconds after their start at the latest.
 ///
 /// # Errors
 /// Refused as [`TariffRefusal`] says.
-pub async fn add(app: &App, new: &Tariff) -> Result<TariffId, TariffRefusal> {
-    if !new.is_sane() {
+pub async fn add(
+    app: &App,
+    prices: Tariff,
+    from: Option<Timestamp>,
+) -> Result<Tariff, TariffRefusal> {
+    if !prices.is_sane() {
         return Err(Error::Refused(TariffRefusal::WrongPrice));
     }
-    if new.effective_from < app.now() {
+    let now = app.now();
+    let new = Tariff { effective_from: from.unwrap_or(now), ..prices };
+    if new.effective_from < now {
         return Err(Error::Refused(TariffRefusal::InThePast));
     }
     app.write(async |tx| {
@@ -34,7 +40,8 @@ pub async fn add(app: &App, new: &Tariff) -> Result<TariffId, TariffRefusal> {
         if before.is_some_and(|before| before.effective_from == new.effective_from) {
             return Err(Error::Refused(TariffRefusal::Taken));
         }
-        Ok(store::tariff::insert(tx, new).await?)
+        let id = store::tariff::insert(tx, &new).await?;
+        Ok(Tariff { id, ..new })
     })
     .await
 }

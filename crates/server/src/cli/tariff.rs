@@ -56,16 +56,17 @@ pub async fn run(config: &Config, command: Tariff) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
         Tariff::Add { from, pulse_seconds, internal, external, tts, json } => {
-            let new = Prices {
+            let from = from.as_deref().map(moment).transpose()?;
+            let prices = Prices {
                 id: TariffId(0),
-                effective_from: from.as_deref().map_or_else(|| Ok(app.now()), moment)?,
+                effective_from: Timestamp(0),
                 pulse_seconds,
                 internal_second: Rials(internal),
                 external_second: Rials(external),
                 tts_second: Rials(tts),
             };
-            let id = app::tariff::add(&app, &new).await.map_err(refused)?;
-            show(&Prices { id, ..new }, json)?;
+            let added = app::tariff::add(&app, prices, from).await.map_err(refused)?;
+            show(&added, json)?;
         }
         Tariff::List { json } => list(&app, json).await?,
     }
