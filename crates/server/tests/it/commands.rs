@@ -354,8 +354,8 @@ fn every_command_has_its_help() {
     }
 }
 
-/// Goal: new prices apply to what is accepted after their start; what was accepted before is charged
-/// by the old ones, and the statement sums up to the balance.
+/// Goal: new prices apply to what is accepted after their start; what was accepted before is
+/// charged by the old ones, and the statement has both.
 #[test]
 fn prices_start_when_they_are_told_to() {
     let platform = Platform::with_sandbox();
