@@ -21,6 +21,7 @@ pub mod recording;
 pub mod report;
 mod settings;
 mod speech;
+pub mod tariff;
 pub mod trunk;
 pub mod verification;
 

@@ -28,6 +28,17 @@ pub async fn find(reads: &mut impl Queries, id: TariffId) -> Result<Option<Tarif
     reads.query_opt(sql, values![id]).await?.as_ref().map(tariff).transpose()
 }
 
+/// Every tariff, the one that starts last first: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn list(reads: &mut impl Queries, limit: u32) -> Result<Vec<Tariff>> {
+    let sql = "SELECT id, effective_from_us, pulse_seconds, internal_second_rials,
+                      external_second_rials, tts_second_rials
+               FROM tariff ORDER BY effective_from_us DESC LIMIT $1";
+    reads.query(sql, values![limit]).await?.iter().map(tariff).collect()
+}
+
 /// Adds a tariff; the `id` of `new` is not looked at.
 ///
 /// # Errors

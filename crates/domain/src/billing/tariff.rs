@@ -11,6 +11,11 @@ pub enum Zone {
     External,
 }
 
+/// The highest price of a second: a slip of the finger must not empty accounts.
+pub const SECOND_MAX: Rials = Rials(1_000_000);
+/// The longest pulse, in seconds.
+pub const PULSE_SECONDS_MAX: u32 = 3_600;
+
 /// The prices in force from a moment on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tariff {
@@ -29,6 +34,13 @@ pub struct Tariff {
 }
 
 impl Tariff {
+    /// Whether a pulse and every price is within its bounds.
+    pub fn is_sane(&self) -> bool {
+        let prices = [self.internal_second, self.external_second, self.tts_second];
+        (1..=PULSE_SECONDS_MAX).contains(&self.pulse_seconds)
+            && prices.iter().all(|price| (Rials::ZERO..=SECOND_MAX).contains(price))
+    }
+
     /// The price of one second towards `zone`.
     pub fn second(&self, zone: Zone) -> Rials {
         match zone {

@@ -12,10 +12,11 @@ use domain::{AccountId, Rials, Timestamp, TokenId};
 use serde_json::json;
 
 use super::access::{self, Access, Lists};
-use super::{open, say};
+use super::{open, say, statement};
 use crate::config::Config;
 
-/// What can be done with accounts. All of it works while the server runs.
+/// What can be done with accounts, beside what the arguments of each say. All of it works while
+/// the server runs.
 #[derive(Debug, Subcommand)]
 pub enum Account {
     /// Create an account and its first token.
@@ -160,6 +161,7 @@ pub enum Account {
         #[arg(long)]
         json: bool,
     },
+    Statement(statement::Statement),
     /// Check that the books of all accounts add up.
     Audit {
         /// Print one JSON object.
@@ -241,6 +243,7 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             app::account::set_recording(&app, account, permitted).await.map_err(refused)?;
         }
         Account::CallbackSecret { account, json } => callback_secret(&app, account, json).await?,
+        Account::Statement(asked) => statement::show(&app, &asked).await?,
         Account::Audit { json } => return audit(&app, json).await,
         Account::Show { account, json } => show(&app, AccountId(account), json).await?,
     }

@@ -11,6 +11,8 @@ pub(crate) mod open;
 mod phone;
 mod quick_send;
 mod serve;
+mod statement;
+mod tariff;
 mod trunk;
 mod trunk_check;
 
@@ -40,7 +42,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     /// Customers' accounts: create, set, list, show, credit, token, password, disable, enable,
-    /// expire, audit.
+    /// expire, statement, audit.
     #[command(subcommand)]
     Account(account::Account),
     /// Customers' messages: list, approve, reject.
@@ -59,6 +61,9 @@ enum Command {
     /// check.
     #[command(subcommand)]
     Trunk(Box<trunk::Trunk>),
+    /// Prices and when they start: add, list.
+    #[command(subcommand)]
+    Tariff(tariff::Tariff),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
 }
@@ -94,6 +99,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,
+            Command::Tariff(command) => tariff::run(&config, command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,
         }

@@ -3,8 +3,11 @@
 
 use std::process::Output;
 
+use serde_json::Value;
+
 use crate::platform::{
-    Customer, Options, Platform, binary, config, data_dir, free_udp_port, rising_tone, run,
+    Customer, Options, Platform, binary, config, data_dir, eventually, free_udp_port, rising_tone,
+    run,
 };
 use crate::reach::ByHand;
 
@@ -349,4 +352,83 @@ fn every_command_has_its_help() {
             assert!(text.contains(phrase), "{command}: '{phrase}' is not in {text}");
         }
     }
+}
+
+/// Goal: new prices apply to what is accepted after their start; what was accepted before is
+/// charged by the old ones, and the statement has both.
+#[test]
+fn prices_start_when_they_are_told_to() {
+    let platform = Platform::with_sandbox();
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(4_000)).to_string();
+    let send = |number: &str| {
+        let parameters = [("MessageID", &*message), ("Number", number)];
+        platform.call(&customer, "QuickSend", &parameters)
+    };
+    let price = |sent: &Value| sent["CreditDecrease_InPrice"].as_i64().unwrap();
+    let first = send("09121234567");
+    let old = price(&first);
+    let prices =
+        ["--pulse-seconds", "1", "--internal", "10", "--external", "100", "--tts", "7", "--json"];
+    let added = platform.cli(&[&["tariff", "add"], &prices[..]].concat());
+    let mut numbers = (0..).map(|n| format!("0912123{n:04}"));
+    let second = eventually("the new prices are in force", || {
+        let sent = send(&numbers.next()?);
+        (price(&sent) != old).then_some(sent)
+    });
+    assert_eq!(price(&second), 400, "four seconds of 100 rials: {second}");
+    let listed = platform.cli(&["tariff", "list", "--json"])["tariffs"].clone();
+    assert_eq!((&listed[0], listed.as_array().unwrap().len()), (&added, 2));
+    for id in [&first, &second].map(|sent| sent["QuickSendID"].as_i64().unwrap()) {
+        eventually("the call has ended", || {
+            (platform.state(&customer, id)["reason"].as_i64()? >= 10).then_some(())
+        });
+    }
+    let id = customer.account.to_string();
+    let statement = platform.cli(&["account", "statement", "--account", &id, "--json"]);
+    let charged = |sent: &Value| {
+        let lines = statement["lines"].as_array().unwrap().iter();
+        lines.clone().find(|line| line["quick_send_id"] == sent["QuickSendID"]).unwrap()["rials"]
+            .as_i64()
+    };
+    assert_eq!((charged(&first), charged(&second)), (Some(-old), Some(-400)), "{statement}");
+    let sum: i64 = statement["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["rials"].as_i64().unwrap())
+        .sum();
+    assert_eq!(
+        (statement["sum_rials"].as_i64(), &statement["complete"]),
+        (Some(sum), &true.into())
+    );
+    let whole = done(&platform, &["account", "statement", "--account", &id, "--limit", "1"]);
+    assert!(whole.contains("1 lines") && whole.contains("there are older ones"), "{whole}");
+}
+
+/// Goal: prices that make no sense, or rewrite the past, are refused with the reason.
+#[test]
+fn nonsense_is_no_tariff() {
+    let platform = platform();
+    let add = |from: &str, pulse: &str, external: &str| {
+        let start = ["tariff", "add", "--from", from, "--pulse-seconds", pulse];
+        let prices = ["--internal", "1", "--tts", "1", "--external", external];
+        [&start[..], &prices].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (arguments, why) in [
+        (add("2020-01-01", "5", "10"), "starts now or later"),
+        (add("soon", "5", "10"), "is no moment"),
+        (add("2100-01-01", "0", "10"), "between 1 and 3600 seconds"),
+        (add("2100-01-01", "5", "1000001"), "between 0 and 1000000 rials"),
+    ] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let said = refused(&platform, &arguments);
+        assert!(said.contains(why), "{said}");
+    }
+    let later = add("1480/01/01 08:00", "5", "10");
+    let later: Vec<&str> = later.iter().map(String::as_str).collect();
+    assert!(done(&platform, &later).contains("external 10"));
+    assert!(refused(&platform, &later).contains("another tariff starts at that moment"));
+    let none = refused(&platform, &["account", "statement", "--account", "77"]);
+    assert!(none.contains("there is no account 77"), "{none}");
 }

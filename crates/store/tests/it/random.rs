@@ -1,6 +1,6 @@
 //! Random stories: whatever happens in whatever order, everything adds up.
 
-use domain::{AttemptId, QuickSendId, Rials};
+use domain::{AccountId, AttemptId, QuickSendId, Rials, Timestamp};
 use store::hot::{Accept, Failed, NOT_SENT, NodeStamp, PutBack};
 
 use crate::engines::both_engines;
@@ -97,6 +97,17 @@ impl Story {
     }
 }
 
+/// What a customer reads line by line comes to what the account has.
+async fn the_statement_is_the_balance(world: &World, account: AccountId) {
+    let mut reads = world.db.read().await.unwrap();
+    let ever = (Timestamp(0), Timestamp(i64::MAX));
+    let lines = store::entry::statement(&mut reads, account, ever.0, ever.1, 10_000).await.unwrap();
+    drop(reads);
+    assert!(lines.len() > 1, "calls were charged");
+    let sum: i64 = lines.iter().map(|line| line.amount.0).sum();
+    assert_eq!(sum, world.funds(account).await.0);
+}
+
 both_engines! {
     /// Every sum is right after any sequence of verbs.
     async fn everything_adds_up(world) {
@@ -113,6 +124,9 @@ both_engines! {
                 }
             }
             assert!(story.sends.len() > 20 && story.attempts.len() > 10, "seed {seed}");
+            for element in &story.elements {
+                the_statement_is_the_balance(world, element.account).await;
+            }
         }
     }
 
