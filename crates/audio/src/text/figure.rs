@@ -24,22 +24,23 @@ pub(super) struct Context {
 /// digit. Gives the words and the bytes they stand for, at least one.
 pub(super) fn read(text: &str, context: Context) -> (String, usize) {
     if let Some(unsigned) = text.strip_prefix('+') {
-        return spread_code(text).unwrap_or_else(|| {
+        return spread_code(text, context).unwrap_or_else(|| {
             let (words, len) = read(unsigned, context);
             (format!("به علاوه {words}"), 1 + len)
         });
     }
     date(text)
         .or_else(|| time(text, context.hour_word_said))
-        .or_else(|| spread_code(text))
+        .or_else(|| spread_code(text, context))
         .or_else(|| grouped(text))
         .or_else(|| dotted_list(text))
         .or_else(|| decimal(text))
         .unwrap_or_else(|| plain(text, context))
 }
 
-/// `+98 21 8877 6655`, `0912 123 4567`, `6037-9911-2233-4455`: codes written in groups.
-fn spread_code(text: &str) -> Option<(String, usize)> {
+/// `+98 21 8877 6655`, `0912 123 4567`, `6037-9911-2233-4455`, and after «کد» also `123 456`: codes
+/// written in groups.
+fn spread_code(text: &str, context: Context) -> Option<(String, usize)> {
     let international = text.starts_with('+');
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut groups: Vec<&str> = Vec::new();
@@ -55,17 +56,21 @@ fn spread_code(text: &str) -> Option<(String, usize)> {
     let count: usize = groups.iter().map(|group| group.len()).sum();
     let phone = (international || groups.first()?.starts_with('0')) && (7..=15).contains(&count);
     let card = groups.len() == 4 && groups.iter().all(|group| group.len() == 4);
-    if !phone && !card {
+    let (group_len, unit_next) = (groups.first()?.len(), unit_follows(rest));
+    let even = groups.len() > 1 && groups.iter().all(|group| group.len() == group_len);
+    let named = context.code_named && even && (2..=4).contains(&group_len) && !unit_next;
+    if !phone && !card && !named {
         return None;
     }
     let spoken = digits::list(groups.concat().chars().filter_map(digits::value));
     Some((spoken, text.len() - rest.len()))
 }
 
-/// `125,000`, `1.250.000`, and `125.000` before a currency, each with an optional decimal part.
+/// `125,000`, `1.250.000`, and before a currency `125.000` and `125/000`, with commas also with a
+/// decimal part.
 fn grouped(text: &str) -> Option<(String, usize)> {
     let (head, mut rest) = leading_number(text).filter(|(head, _)| head.len() <= 3)?;
-    let sign = rest.chars().next().filter(|c| [',', '،', '.', '\''].contains(c))?;
+    let sign = rest.chars().next().filter(|c| [',', '،', '.', '/', '\''].contains(c))?;
     let mut number = head.to_owned();
     let mut groups = 0;
     while let Some((group, after)) = rest.strip_prefix(sign).and_then(leading_number) {
@@ -80,6 +85,7 @@ fn grouped(text: &str) -> Option<(String, usize)> {
         ["تومان", "تومن", "ریال", "﷼"].iter().any(|unit| rest.trim_start().starts_with(unit));
     let enough = match sign {
         '.' => groups > 1 || (groups == 1 && money_follows),
+        '/' => groups > 0 && money_follows,
         _ => groups > 0,
     };
     if !enough || number.len() > WORDS_LEN {
@@ -87,7 +93,7 @@ fn grouped(text: &str) -> Option<(String, usize)> {
     }
     let mut spoken = words(number.parse().ok()?);
     if let Some((fraction, after)) =
-        rest.strip_prefix('.').filter(|_| sign != '.').and_then(leading_number)
+        rest.strip_prefix('.').filter(|_| !['.', '/'].contains(&sign)).and_then(leading_number)
     {
         spoken.push_str(" ممیز ");
         spoken.push_str(&fraction_words(fraction));

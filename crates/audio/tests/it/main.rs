@@ -7,5 +7,6 @@
 
 mod formats;
 mod hostile;
+mod sentences;
 mod support;
 mod words;
