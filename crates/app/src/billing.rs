@@ -1,7 +1,7 @@
 //! What an account paid for, and whether the books add up.
 
 use domain::calendar::date_time::{DAY_SECONDS, Period};
-use domain::{AccountId, Rials, Tariff, Timestamp};
+use domain::{AccountId, Rials, Timestamp};
 
 use crate::{App, Failure};
 
@@ -52,14 +52,6 @@ pub async fn campaign_cost(
 ) -> Result<Rials, Failure> {
     let Period { from, to, .. } = period;
     Ok(store::campaign::cost(&mut app.read().await?, account, (from, to)).await?)
-}
-
-/// The prices of a send that is accepted now.
-///
-/// # Errors
-/// The database failed.
-pub async fn tariff_in_force(app: &App) -> Result<Tariff, Failure> {
-    crate::prices::in_force(app, app.now()).await
 }
 
 /// Everything in the books that does not add up; none when all is well. Reads everything.

@@ -1,5 +1,5 @@
-//! Tariffs, as the operator's command line makes them. What was accepted keeps its prices: a send
-//! refers to the tariff that was in force then.
+//! Tariffs, as the operator's command line makes them and customers see them. What was accepted
+//! keeps its prices: a send refers to the tariff that was in force then.
 
 use domain::{Tariff, Timestamp};
 
@@ -52,4 +52,12 @@ pub async fn add(
 /// The database failed.
 pub async fn list(app: &App, limit: u32) -> std::result::Result<Vec<Tariff>, Failure> {
     Ok(store::tariff::list(&mut app.read().await?, limit).await?)
+}
+
+/// The prices of a send that is accepted now.
+///
+/// # Errors
+/// The database failed.
+pub async fn in_force(app: &App) -> std::result::Result<Tariff, Failure> {
+    crate::prices::in_force(app, app.now()).await
 }

@@ -97,7 +97,7 @@ macro_rules! select_campaign {
     ($rest:literal) => {
         select_campaign!("", $rest)
     };
-    ($more:literal, $rest:literal) => {
+    ($more:literal, $rest:expr) => {
         concat!(
             "SELECT",
             " id, account_id, title, message_id, state, created_at_us, starts_at_us,
@@ -290,6 +290,18 @@ pub async fn start(
 /// How many recipients of a campaign ended, by disposition.
 pub type Results = BTreeMap<Disposition, u32>;
 
+/// Campaigns, each as often as it has results, with the title of its message.
+macro_rules! select_with_results {
+    ($which:literal) => {
+        select_campaign!(
+            ", disposition, recipients,
+               (SELECT m.title FROM message m WHERE m.id = message_id AND m.deleted_at_us IS NULL)
+                   AS message_title",
+            concat!("LEFT JOIN campaign_result ON campaign_id = id WHERE ", $which)
+        )
+    };
+}
+
 /// A campaign, its results, and the title of its message, empty when that was deleted.
 pub type WithResults = (Campaign, Results, String);
 
@@ -302,12 +314,7 @@ pub async fn progress(
     account: AccountId,
     id: CampaignId,
 ) -> Result<Option<WithResults>> {
-    let sql = select_campaign!(
-        ", disposition, recipients,
-           (SELECT m.title FROM message m WHERE m.id = message_id AND m.deleted_at_us IS NULL)
-               AS message_title",
-        "LEFT JOIN campaign_result ON campaign_id = id WHERE id = $2 AND account_id = $1"
-    );
+    let sql = select_with_results!("id = $2 AND account_id = $1");
     Ok(with_results(&reads.query(sql, values![account, id]).await?)?.pop())
 }
 
@@ -322,12 +329,8 @@ pub async fn starting(
     (from, to): (Timestamp, Timestamp),
     limit: u32,
 ) -> Result<Vec<WithResults>> {
-    let sql = select_campaign!(
-        ", disposition, recipients,
-           (SELECT m.title FROM message m WHERE m.id = message_id AND m.deleted_at_us IS NULL)
-               AS message_title",
-        "LEFT JOIN campaign_result ON campaign_id = id
-         WHERE id IN (SELECT n.id FROM campaign n
+    let sql = select_with_results!(
+        "id IN (SELECT n.id FROM campaign n
                       WHERE n.account_id = $1 AND n.starts_at_us >= $2 AND n.starts_at_us < $3
                       ORDER BY n.id DESC LIMIT $4)
          ORDER BY id DESC"

@@ -128,7 +128,7 @@ pub async fn redial(
     let recipients = super::recipients(app, account.id, id, 0, all).await?.ok_or_else(invalid)?;
     let old = super::find(app, account.id, id).await?.ok_or_else(invalid)?.campaign;
     let unreached = recipients.iter().filter(|one| was_not_reached(one));
-    let numbers = unreached.filter_map(|one| CompactNumber::parse(&one.number)).collect();
+    let numbers = unreached.filter_map(|one| CompactNumber::parse(&one.stored.number)).collect();
     let plan = Plan { schedule, ..old.plan };
     may_be_made(app, account, old.message, &plan).await?;
     let sifted = Sifted { numbers, ..Sifted::default() };

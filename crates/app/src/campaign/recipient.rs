@@ -3,9 +3,7 @@
 
 use domain::calendar::date_time::Period;
 use domain::campaign::RecipientStatus;
-use domain::{
-    AccountId, CampaignId, MessageId, QuickSendId, RecipientId, Rials, Status, Timestamp, Zone,
-};
+use domain::{AccountId, CampaignId, MessageId, QuickSendId, RecipientId, Status};
 use store::Reader;
 use store::recipient::Standing;
 
@@ -18,28 +16,10 @@ const CAMPAIGNS: u32 = 100;
 /// A recipient as its campaign's owner sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipient {
-    /// Its identity.
-    pub id: RecipientId,
-    /// Its number.
-    pub number: String,
-    /// Its price zone.
-    pub zone: Zone,
-    /// Where it stands.
+    /// What is stored of it.
+    pub stored: store::recipient::Recipient,
+    /// Where it stands, a call that goes on now included.
     pub status: RecipientStatus,
-    /// Its last call.
-    pub send: Option<QuickSendId>,
-    /// Calls that were made.
-    pub tries: u32,
-    /// What they cost.
-    pub charge: Rials,
-    /// What was heard of the last one.
-    pub heard_ms: u32,
-    /// The first key pressed in it.
-    pub vote: Option<u8>,
-    /// When it began.
-    pub called_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
 }
 
 /// The recipients of the account's campaign after the `after`-th one, at most `limit`; `None` when
@@ -177,18 +157,6 @@ impl Recipient {
             Standing::Retrying { .. } => RecipientStatus::Retrying,
             Standing::Ended(disposition) => RecipientStatus::Of(Status::Ended(disposition)),
         };
-        Self {
-            id: stored.id,
-            number: stored.number,
-            zone: stored.zone,
-            status,
-            send: stored.send,
-            tries: stored.tries,
-            charge: stored.charge,
-            heard_ms: stored.heard_ms,
-            vote: stored.vote,
-            called_at: stored.called_at,
-            ended_at: stored.ended_at,
-        }
+        Self { stored, status }
     }
 }

@@ -148,7 +148,7 @@ async fn a_campaign_starts_and_ends() {
     assert_eq!((progress.campaign.charged, progress.waiting()), (Rials(2 * HOLD), 0));
     let account = stage.caller.account.id;
     let seen = campaign::recipients(&stage.world.app, account, id, 0, 9).await.unwrap().unwrap();
-    let seen: Vec<_> = seen.iter().map(|one| (one.tries, one.status.code())).collect();
+    let seen: Vec<_> = seen.iter().map(|one| (one.stored.tries, one.status.code())).collect();
     assert_eq!(seen, [(1, 10), (2, 20), (1, 22), (1, 10), (2, 20), (1, 22)]);
 }
 
@@ -375,7 +375,7 @@ async fn a_draft_waits_for_its_start() {
     assert!(!campaign::cancel(app, stranger.account.id, id).await.unwrap());
     let account = stage.caller.account.id;
     let seen = campaign::recipients(app, account, id, 1, 1).await.unwrap().unwrap();
-    assert_eq!((seen.len(), seen[0].id.n), (1, 2));
+    assert_eq!((seen.len(), seen[0].stored.id.n), (1, 2));
     assert_eq!(seen[0].status, RecipientStatus::Of(Status::Queued));
     assert!(campaign::cancel(app, account, id).await.unwrap());
     assert_eq!(stage.results(id).await, [(Disposition::Cancelled, 2)]);

@@ -7,9 +7,10 @@ use domain::calendar::jalali;
 use domain::{Tariff, Timestamp};
 use serde::Serialize;
 
-use super::codes::{Method, WRONG_PERIOD};
+use super::codes::WRONG_PERIOD;
 use super::fa;
 use super::message::text;
+use super::method::Method;
 use super::params::Params;
 use super::reply::Reply;
 
@@ -18,13 +19,13 @@ const TRANSACTIONS: u32 = 1_000;
 
 /// GetPrices: the tariff in force.
 pub(crate) async fn prices(app: &App) -> Result<Reply, Failure> {
-    let tariff = app::billing::tariff_in_force(app).await?;
+    let tariff = app::tariff::in_force(app).await?;
     Ok(Reply::ok(&Prices::of(&tariff)))
 }
 
 /// GetTransactions: what changed the balance last, the newest first.
 pub(crate) async fn transactions(app: &App, caller: &Caller) -> Result<Reply, Failure> {
-    let tariff = app::billing::tariff_in_force(app).await?;
+    let tariff = app::tariff::in_force(app).await?;
     // What is posted while we read may have this moment's time.
     let (from, to) = (Timestamp(0), app.now().plus_us(1));
     let lines = app::billing::statement(app, caller.account.id, from, to, TRANSACTIONS).await?;

@@ -9,9 +9,10 @@ use domain::{CampaignId, MessageId, Timestamp};
 use serde::Serialize;
 
 use super::billing::period;
-use super::codes::{self, Method, RECORD_DURATION_NOT_ALLOWED, SMS_LIST_EMPTY, SMS_NOT_SENT};
+use super::codes::{self, RECORD_DURATION_NOT_ALLOWED, SMS_LIST_EMPTY, SMS_NOT_SENT};
 use super::fa;
 use super::message::{message_id, text};
+use super::method::Method;
 use super::params::Params;
 use super::quick_send::{record_duration_fits, record_ms, server};
 use super::reply::Reply;

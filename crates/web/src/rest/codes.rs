@@ -9,245 +9,6 @@ use app::verification::VerifyRefusal;
 use domain::access::AccessRefusal;
 use domain::quick_send::Refusal as SendRefusal;
 
-/// A method of the web services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Method {
-    AccountStatus,
-    SendOtp,
-    SendOcv,
-    UploadMessageBase64,
-    GenerateTts,
-    GetMessage,
-    DownloadMessage,
-    DeleteMessage,
-    QuickSend,
-    QuickSendWithTts,
-    GetQuickSend,
-    DownloadRecord,
-    GetMessages,
-    GetQuickSendStatistics,
-    CreateCampaign,
-    StartCampaign,
-    StopCampaign,
-    GetCampaign,
-    GetCampaignNumbers,
-    GetProfile,
-    GetPrices,
-    GetTransactions,
-    GetTotalCostByDate,
-    GetCampaignsByDate,
-    GetMessagesByPage,
-    GetCampaignNumbersByMessageId,
-    GetCampaignNumbersBySendDate,
-    GetCampaignNumbersBySubscribeId,
-    GetCampaignNumbersDataByIds,
-    GetCampaignNumberStatusById,
-    GetCampaignNumbersStatusByIds,
-    CreateCampaignGis,
-    MakeSecureCall,
-}
-
-impl Method {
-    /// Every method.
-    pub(crate) const ALL: [Self; 33] = [
-        Self::AccountStatus,
-        Self::SendOtp,
-        Self::SendOcv,
-        Self::UploadMessageBase64,
-        Self::GenerateTts,
-        Self::GetMessage,
-        Self::DownloadMessage,
-        Self::DeleteMessage,
-        Self::QuickSend,
-        Self::QuickSendWithTts,
-        Self::GetQuickSend,
-        Self::DownloadRecord,
-        Self::GetMessages,
-        Self::GetQuickSendStatistics,
-        Self::CreateCampaign,
-        Self::StartCampaign,
-        Self::StopCampaign,
-        Self::GetCampaign,
-        Self::GetCampaignNumbers,
-        Self::GetProfile,
-        Self::GetPrices,
-        Self::GetTransactions,
-        Self::GetTotalCostByDate,
-        Self::GetCampaignsByDate,
-        Self::GetMessagesByPage,
-        Self::GetCampaignNumbersByMessageId,
-        Self::GetCampaignNumbersBySendDate,
-        Self::GetCampaignNumbersBySubscribeId,
-        Self::GetCampaignNumbersDataByIds,
-        Self::GetCampaignNumberStatusById,
-        Self::GetCampaignNumbersStatusByIds,
-        Self::CreateCampaignGis,
-        Self::MakeSecureCall,
-    ];
-
-    /// The vendor's spelling.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::AccountStatus => "AccountStatus",
-            Self::SendOtp => "SendOTP",
-            Self::SendOcv => "SendOCV",
-            Self::UploadMessageBase64 => "UploadMessageBase64",
-            Self::GenerateTts => "GenerateTTS",
-            Self::GetMessage => "GetMessage",
-            Self::DownloadMessage => "DownloadMessage",
-            Self::DeleteMessage => "DeleteMessage",
-            Self::QuickSend => "QuickSend",
-            Self::QuickSendWithTts => "QuickSendWithTTS",
-            Self::GetQuickSend => "GetQuickSend",
-            Self::DownloadRecord => "DownloadRecord",
-            Self::GetMessages => "GetMessages",
-            Self::GetQuickSendStatistics => "GetQuickSendStatistics",
-            Self::CreateCampaign => "CreateCampaign",
-            Self::StartCampaign => "StartCampaign",
-            Self::StopCampaign => "StopCampaign",
-            Self::GetCampaign => "GetCampaign",
-            Self::GetCampaignNumbers => "GetCampaignNumbersByCampaignID",
-            Self::GetProfile => "GetProfile",
-            Self::GetPrices => "GetPrices",
-            Self::GetTransactions => "GetTransactions",
-            Self::GetTotalCostByDate => "GetTotalCostByDate",
-            Self::GetCampaignsByDate => "GetCampaignsByDate",
-            Self::GetMessagesByPage => "GetMessagesByPage",
-            Self::GetCampaignNumbersByMessageId => "GetCampaignNumbersByMessageId",
-            Self::GetCampaignNumbersBySendDate => "GetCampaignNumbersBySendDate",
-            Self::GetCampaignNumbersBySubscribeId => "GetCampaignNumbersBySubscribeId",
-            Self::GetCampaignNumbersDataByIds => "GetCampaignNumbersDataByIds",
-            Self::GetCampaignNumberStatusById => "GetCampaignNumberStatusById",
-            Self::GetCampaignNumbersStatusByIds => "GetCampaignNumbersStatusByIds",
-            Self::CreateCampaignGis => "CreateCampaignGIS",
-            Self::MakeSecureCall => "MakeSecureCall",
-        }
-    }
-
-    /// The method of a path segment, in any case.
-    pub(crate) fn named(segment: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(segment))
-    }
-
-    /// Whether it speaks, decodes or goes through a long list, here or in the store, which may
-    /// take seconds.
-    pub(crate) fn is_heavy(self) -> bool {
-        match self {
-            Self::UploadMessageBase64
-            | Self::GenerateTts
-            | Self::QuickSendWithTts
-            | Self::CreateCampaign
-            | Self::GetTransactions
-            | Self::GetTotalCostByDate
-            | Self::GetCampaignNumbersByMessageId
-            | Self::GetCampaignNumbersBySendDate => true,
-            // What it says was spoken before, but for the first time, and nobody waits for a code.
-            Self::SendOtp
-            | Self::SendOcv
-            | Self::AccountStatus
-            | Self::GetMessage
-            | Self::DownloadMessage
-            | Self::DeleteMessage
-            | Self::QuickSend
-            | Self::GetQuickSend
-            | Self::DownloadRecord
-            | Self::GetMessages
-            | Self::GetQuickSendStatistics
-            | Self::StartCampaign
-            | Self::StopCampaign
-            | Self::GetCampaign
-            | Self::GetCampaignNumbers
-            | Self::GetProfile
-            | Self::GetPrices
-            | Self::GetCampaignsByDate
-            | Self::GetMessagesByPage
-            | Self::GetCampaignNumbersBySubscribeId
-            | Self::GetCampaignNumbersDataByIds
-            | Self::GetCampaignNumberStatusById
-            | Self::GetCampaignNumbersStatusByIds
-            | Self::CreateCampaignGis
-            | Self::MakeSecureCall => false,
-        }
-    }
-
-    /// The code for a failure of ours in this method, whose reason only the log knows.
-    pub(crate) fn failure_code(self) -> i32 {
-        match self {
-            Self::UploadMessageBase64 | Self::SendOtp => -500,
-            Self::GenerateTts => -2,
-            Self::SendOcv => -8,
-            Self::QuickSendWithTts => -9,
-            Self::AccountStatus
-            | Self::GetMessage
-            | Self::DownloadMessage
-            | Self::DeleteMessage
-            | Self::QuickSend
-            | Self::GetQuickSend
-            | Self::DownloadRecord
-            | Self::GetMessages
-            | Self::GetQuickSendStatistics
-            | Self::CreateCampaign
-            | Self::StartCampaign
-            | Self::StopCampaign
-            | Self::GetCampaign
-            | Self::GetCampaignNumbers
-            | Self::GetProfile
-            | Self::GetPrices
-            | Self::GetTransactions
-            | Self::GetTotalCostByDate
-            | Self::GetCampaignsByDate
-            | Self::GetMessagesByPage
-            | Self::GetCampaignNumbersByMessageId
-            | Self::GetCampaignNumbersBySendDate
-            | Self::GetCampaignNumbersBySubscribeId
-            | Self::GetCampaignNumbersDataByIds
-            | Self::GetCampaignNumberStatusById
-            | Self::GetCampaignNumbersStatusByIds
-            | Self::CreateCampaignGis
-            | Self::MakeSecureCall => UNKNOWN_ERROR,
-        }
-    }
-
-    /// The refusals of this method beside those of access; empty where `null` or `false` says it.
-    pub(crate) fn rows(self) -> &'static [Row] {
-        match self {
-            Self::SendOtp => SEND_OTP,
-            Self::SendOcv => SEND_OCV,
-            Self::UploadMessageBase64 => UPLOAD,
-            Self::GenerateTts => SPEECH,
-            Self::QuickSend => QUICK_SEND,
-            Self::QuickSendWithTts => QUICK_SEND_WITH_TTS,
-            Self::CreateCampaign => CREATE_CAMPAIGN,
-            Self::StartCampaign => START_CAMPAIGN,
-            Self::AccountStatus
-            | Self::GetMessage
-            | Self::DownloadMessage
-            | Self::DeleteMessage
-            | Self::GetQuickSend
-            | Self::DownloadRecord
-            | Self::GetMessages
-            | Self::GetQuickSendStatistics
-            | Self::StopCampaign
-            | Self::GetCampaign
-            | Self::GetCampaignNumbers
-            | Self::GetProfile
-            | Self::GetPrices
-            | Self::GetTransactions
-            | Self::GetTotalCostByDate
-            | Self::GetCampaignsByDate
-            | Self::GetMessagesByPage
-            | Self::GetCampaignNumbersByMessageId
-            | Self::GetCampaignNumbersBySendDate
-            | Self::GetCampaignNumbersBySubscribeId
-            | Self::GetCampaignNumbersDataByIds
-            | Self::GetCampaignNumberStatusById
-            | Self::GetCampaignNumbersStatusByIds
-            | Self::CreateCampaignGis
-            | Self::MakeSecureCall => &[],
-        }
-    }
-}
-
 /// The code for a failure of ours before any method was reached, and of methods that have no code
 /// of their own for one (avanak-api §2.1).
 pub(crate) const UNKNOWN_ERROR: i32 = -20;
@@ -276,7 +37,7 @@ macro_rules! code_table {
             }
         }
 
-        const $rows: &[Row] =
+        pub(super) const $rows: &[Row] =
             &[$(Row { refusal: stringify!($variant), code: $code, meaning: $meaning },)*];
     };
 }
@@ -443,6 +204,12 @@ pub(crate) fn access_status(refusal: AccessRefusal) -> &'static str {
         }
         AccessRefusal::SystemDisabled => "System_Disabled",
     }
+}
+
+/// What a refusal of access means, and what mends it.
+pub(crate) fn access_meaning(refusal: AccessRefusal) -> &'static str {
+    let row = ACCESS.iter().find(|row| row.code == access(refusal));
+    row.expect("every refusal of access has a code of its own").meaning
 }
 
 /// The refusals of access, for the documentation.

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use super::codes::{self, Method, Row};
+use super::codes::{self, Row};
 use super::codes::{RECORD_DURATION_NOT_ALLOWED, SMS_LIST_EMPTY, SMS_NOT_SENT};
 use super::codes::{REGION_UNKNOWN, SECURE_CALLS_DISABLED, TOO_MANY_NUMBERS, WRONG_PERIOD};
+use super::method::Method;
 
 /// The catalogue of refusals as a Markdown page.
 pub fn errors_page() -> String {
@@ -32,7 +33,7 @@ pub fn errors_page() -> String {
     let before = "A failure of ours before the method was reached; see `X-Reference`.";
     let failure = [("(failure)", codes::UNKNOWN_ERROR, before)];
     section(&mut page, "Every method: access", codes::access_rows(), &failure);
-    for method in Method::ALL {
+    for &method in Method::ALL {
         let failure = method.failure_code();
         let mut more = seen_by_the_edge(method);
         more.push(("(failure)", failure, "A failure of ours; see `X-Reference`."));

@@ -7,7 +7,8 @@ use domain::calendar::jalali;
 use domain::{Message, MessageId};
 use serde::Serialize;
 
-use super::codes::{self, Method};
+use super::codes;
+use super::method::Method;
 use super::params::{self, Params};
 use super::reply::{Made, Reply};
 

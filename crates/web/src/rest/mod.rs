@@ -9,6 +9,7 @@ mod dispositions_page;
 mod errors_page;
 mod fa;
 mod message;
+mod method;
 mod one_time_code;
 mod quick_send;
 mod recipient;
@@ -26,10 +27,11 @@ use tracing::Instrument;
 use crate::arrival;
 use crate::params::{self, Params};
 use crate::router::Web;
-pub(crate) use codes::{Method, UNKNOWN_ERROR, access_rows};
+pub(crate) use codes::{UNKNOWN_ERROR, access_meaning};
 pub use dispositions_page::dispositions_page;
 pub use errors_page::errors_page;
 pub use fa::status_label;
+pub(crate) use method::Method;
 pub(crate) use reply::{Content, Reply};
 
 /// The first segment of every path, in any case.

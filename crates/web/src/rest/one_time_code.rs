@@ -3,8 +3,9 @@
 use app::one_time_code::NewCode;
 use app::{App, Caller, Error, Failure};
 
-use super::codes::{self, Method};
+use super::codes;
 use super::message::text;
+use super::method::Method;
 use super::params::Params;
 use super::quick_send::server;
 use super::reply::{Reply, SentCode};

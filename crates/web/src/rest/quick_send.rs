@@ -7,9 +7,10 @@ use domain::calendar::jalali;
 use domain::{MessageId, QuickSendId};
 use serde::Serialize;
 
-use super::codes::{self, Method, RECORD_DURATION_NOT_ALLOWED};
+use super::codes::{self, RECORD_DURATION_NOT_ALLOWED};
 use super::fa;
 use super::message::{call_from_mobile, message_id, speaker, text};
+use super::method::Method;
 use super::params::Params;
 use super::reply::{Reply, Sent};
 

@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::billing::period;
 use super::campaign::campaign_id;
-use super::codes::{Method, TOO_MANY_NUMBERS};
+use super::codes::TOO_MANY_NUMBERS;
 use super::fa;
 use super::message::{message_id, text};
+use super::method::Method;
 use super::params::{self, Params};
 use super::reply::Reply;
 
@@ -181,22 +182,22 @@ struct CalledNumber {
 }
 
 impl CalledNumber {
-    fn of(recipient: &Recipient) -> Self {
+    fn of(Recipient { stored, status }: &Recipient) -> Self {
         let clock = |at| jalali::gregorian_date_time(at)[11..].to_owned();
         Self {
-            campaign_id: recipient.id.campaign.0,
-            id: recipient.id.pack(),
-            number: recipient.number.clone(),
-            status: recipient.status.code(),
-            status_label: fa::recipient_label(recipient.status),
-            duration: recipient.heard_ms.div_ceil(1000),
-            price: recipient.charge.0,
-            send_date: recipient.called_at.map(jalali::jalali_date),
-            deliver_date: recipient.ended_at.filter(|_| recipient.tries > 0).map(clock),
-            try_count: recipient.tries,
-            vote: recipient.vote.map_or(-1, i64::from),
-            is_mobile: recipient.zone == Zone::External,
-            request_id: recipient.send.map_or(0, |send| send.0),
+            campaign_id: stored.id.campaign.0,
+            id: stored.id.pack(),
+            number: stored.number.clone(),
+            status: status.code(),
+            status_label: fa::recipient_label(*status),
+            duration: stored.heard_ms.div_ceil(1000),
+            price: stored.charge.0,
+            send_date: stored.called_at.map(jalali::jalali_date),
+            deliver_date: stored.ended_at.filter(|_| stored.tries > 0).map(clock),
+            try_count: stored.tries,
+            vote: stored.vote.map_or(-1, i64::from),
+            is_mobile: stored.zone == Zone::External,
+            request_id: stored.send.map_or(0, |send| send.0),
         }
     }
 }

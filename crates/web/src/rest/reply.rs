@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use domain::access::AccessRefusal;
 use serde::Serialize;
 
-use super::codes::{self, Method};
+use super::codes;
+use super::method::Method;
 
 /// What a method says, or what it hands out.
 pub(crate) enum Content {

@@ -199,10 +199,7 @@ impl Problem {
             | AccessRefusal::TokenMethodNotAllowed
             | AccessRefusal::MethodNotAllowed => Kind::Forbidden,
         };
-        let rows = crate::rest::access_rows();
-        let name = format!("{refusal:?}");
-        let row = rows.iter().find(|row| row.refusal == name);
-        Self { kind, detail: row.map(|row| row.meaning.to_owned()) }
+        Self::with(kind, crate::rest::access_meaning(refusal))
     }
 
     /// A number that was not sent to.
