@@ -37,7 +37,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V10__campaign", include_str!("../migrations/V10__campaign.sql")),
         ("V11__login", include_str!("../migrations/V11__login.sql")),
         ("V12__verification", include_str!("../migrations/V12__verification.sql")),
-        ("V15__request", include_str!("../migrations/V15__request.sql")),
+        ("V13__request", include_str!("../migrations/V13__request.sql")),
     ]
 }
 

@@ -26,7 +26,7 @@ fn shipped_migrations_are_pinned() {
         ("V10__campaign.sql", 0x52ae_ce3c_69ff_d830),
         ("V11__login.sql", 0xb2cc_0089_ade6_4eeb),
         ("V12__verification.sql", 0xa888_4225_fb80_de6e),
-        ("V15__request.sql", 0x694e_2280_0961_3c16),
+        ("V13__request.sql", 0x694e_2280_0961_3c16),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -113,40 +113,27 @@ const NUMBER_IDS: Named = ("campaignNumberIds", Kind::Text);
 const PRICE: Named = ("price", Kind::Decimal);
 const SPEECH: &[Named] = &[("speaker", Kind::Text), TEXT, TITLE, SPOKEN_NUMBER];
 
-/// A campaign to be made.
-const NEW_CAMPAIGN: &[Named] = &[
-    TITLE,
-    ("numbers", Kind::Text),
-    TRIES,
-    MINUTES,
-    START_DATE,
-    START_TIME,
-    END_DATE,
-    END_TIME,
-    MESSAGE_ID,
-    ("removeInvalids", Kind::Flag),
-    ("serverId", Kind::Int),
-    ("autoStart", Kind::Flag),
-    VOTE,
-];
-
-/// A campaign to the numbers of a region.
-const NEW_REGION: &[Named] = &[
-    TITLE,
-    ("numbers", Kind::Text),
-    TRIES,
-    MINUTES,
-    START_DATE,
-    START_TIME,
-    END_DATE,
-    END_TIME,
-    MESSAGE_ID,
-    ("removeInvalids", Kind::Flag),
-    ("serverId", Kind::Int),
-    ("autoStart", Kind::Flag),
-    VOTE,
-    ("GISCroods", Kind::Text),
-];
+/// What a campaign is made of, and what else this method takes.
+macro_rules! new_campaign {
+    ($($more:expr)?) => {
+        &[
+            TITLE,
+            ("numbers", Kind::Text),
+            TRIES,
+            MINUTES,
+            START_DATE,
+            START_TIME,
+            END_DATE,
+            END_TIME,
+            MESSAGE_ID,
+            ("removeInvalids", Kind::Flag),
+            ("serverId", Kind::Int),
+            ("autoStart", Kind::Flag),
+            VOTE,
+            $($more)?
+        ]
+    };
+}
 
 /// Every method, by what it is about.
 pub(crate) const METHODS: &[Row] = &[
@@ -176,10 +163,15 @@ pub(crate) const METHODS: &[Row] = &[
             Kind::Object(&QUICK_SEND),
         )
     },
-    Row::new("CreateCampaign", Method::CreateCampaign, NEW_CAMPAIGN, Kind::Long)
+    Row::new("CreateCampaign", Method::CreateCampaign, new_campaign!(), Kind::Long)
         .reading(days_and_hours),
-    Row::new("CreateCampaignGIS", Method::CreateCampaignGis, NEW_REGION, Kind::Long)
-        .reading(days_and_hours),
+    Row::new(
+        "CreateCampaignGIS",
+        Method::CreateCampaignGis,
+        new_campaign!(("GISCroods", Kind::Text)),
+        Kind::Long,
+    )
+    .reading(days_and_hours),
     Row::new(
         "StartCampaign",
         Method::StartCampaign,

@@ -21,7 +21,7 @@ use crate::params::Params;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest such name, in bytes.
 const KEY_MAX: usize = 200;
-/// Says that all of the answer was given before.
+/// Says that nothing was sent now: what was accepted had been accepted before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Lengths of a recording of the callee, seconds.
 const RECORD_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
@@ -114,7 +114,7 @@ pub(super) async fn send(
         Err(Error::Refused(refusal)) => return Err(refused(refusal).into()),
         Err(Error::Failed(failure)) => return Err(failure.into()),
     };
-    let replayed = answers.iter().all(|answer| answer.is_ok_and(|accepted| accepted.repeated));
+    let replayed = is_replayed(&answers);
     let mut response = if is_list {
         several(app, caller, &new, answers).await?
     } else {
@@ -218,6 +218,12 @@ fn bulk(asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Prob
         max_cost: asked.max_cost.map(|rials| Rials(i64::try_from(rials).unwrap_or(i64::MAX))),
         request,
     })
+}
+
+/// Whether everything that was accepted had been accepted before.
+fn is_replayed(answers: &[Result<Accepted, NumberRefusal>]) -> bool {
+    let mut accepted = answers.iter().flatten().peekable();
+    accepted.peek().is_some() && accepted.all(|accepted| accepted.repeated)
 }
 
 fn refused(refusal: BulkRefusal) -> Problem {

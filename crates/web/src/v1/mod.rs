@@ -62,6 +62,7 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
         .route("/v1/{*rest}", any(nothing_here))
+        .method_not_allowed_fallback(not_by_this_verb)
 }
 
 async fn send_messages(State(web): State<Arc<Web>>, request: Request) -> Response {
@@ -109,6 +110,11 @@ async fn openapi() -> impl IntoResponse {
 /// A path that is none.
 async fn nothing_here(State(web): State<Arc<Web>>) -> Response {
     Problem::of(Kind::NotFound).into_response(&web.next_reference())
+}
+
+/// A path that is there for other verbs; `Allow` says for which.
+async fn not_by_this_verb(State(web): State<Arc<Web>>) -> Response {
+    Problem::of(Kind::MethodNotAllowed).into_response(&web.next_reference())
 }
 
 /// Why there is no answer of the operation's own.

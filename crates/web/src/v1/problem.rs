@@ -89,6 +89,9 @@ kinds! {
         "Check the id and the path."
         "چیزی اینجا نیست یا از آنِ حساب دیگری است."
         "شناسه و مسیر را بررسی کنید.";
+    MethodNotAllowed 405 "method_not_allowed"
+        "The path is not for this HTTP method." "The header Allow lists those that it is for."
+        "این مسیر با این متد HTTP پاسخ نمی‌دهد." "سرآیند Allow متدهای مجاز را می‌گوید.";
     KeyReused 409 "idempotency_key_reused"
         "This Idempotency-Key was used with another body."
         "Send the same body again, or use a new key."

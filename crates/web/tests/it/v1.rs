@@ -94,7 +94,7 @@ async fn a_key_sends_once() {
     let world = World::new().await;
     let (_, token) = world.customer(1_000_000).await;
     let router = router(&world);
-    let body = json!({ "to": [NUMBER, "09121234568"], "text": TEXT });
+    let body = json!({ "to": [NUMBER, "12", "09121234568"], "text": TEXT });
     let once = || send(&router, &token, Some("k1"), &body);
     let (one, two, three) = tokio::join!(once(), once(), once());
     assert_eq!(one.status, 202, "{}", one.text());
@@ -238,6 +238,10 @@ async fn the_document_says_what_is_served() {
             let answered = answer(&router, request.body(Body::empty()).unwrap()).await;
             let expected = if operations.get(verb).is_some() { 401 } else { 405 };
             assert_eq!(answered.status, expected, "{verb} {operations}");
+            if expected == 405 {
+                assert_eq!(answered.json()["code"], "method_not_allowed");
+                assert!(answered.headers.contains_key("allow"), "{verb} {operations}");
+            }
         }
     }
     let page = get(&router, "", "/v1/docs").await;
