@@ -7,6 +7,7 @@ mod cold;
 mod engines;
 mod faults;
 mod hot;
+mod message;
 mod races;
 mod random;
 mod recovery;
