@@ -7,6 +7,7 @@ use domain::Timestamp;
 use store::{Db, Reader, Tx};
 use tokio::sync::Semaphore;
 
+use crate::class::Classes;
 use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
 use crate::prices::Prices;
@@ -39,6 +40,7 @@ pub struct App {
     live: Arc<LiveCalls>,
     settings: Settings,
     prices: Prices,
+    classes: Classes,
     passwords: Passwords,
     audio_jobs: Arc<Semaphore>,
 }
@@ -47,8 +49,9 @@ impl App {
     /// Puts the parts together.
     pub fn new(db: Db, ports: Ports, live: Arc<LiveCalls>, settings: Settings) -> Self {
         let audio_jobs = Arc::new(Semaphore::new(settings.audio_jobs_max.max(1)));
-        let (prices, passwords) = (Prices::default(), Passwords::default());
-        Self { db, ports, live, settings, prices, passwords, audio_jobs }
+        let (prices, classes) = (Prices::default(), Classes::default());
+        let passwords = Passwords::default();
+        Self { db, ports, live, settings, prices, classes, passwords, audio_jobs }
     }
 
     /// This moment.
@@ -102,6 +105,10 @@ impl App {
 
     pub(crate) fn prices(&self) -> &Prices {
         &self.prices
+    }
+
+    pub(crate) fn classes(&self) -> &Classes {
+        &self.classes
     }
 
     pub(crate) fn passwords(&self) -> &Passwords {

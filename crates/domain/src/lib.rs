@@ -6,11 +6,13 @@ pub mod account;
 pub mod billing;
 pub mod calendar;
 pub mod campaign;
+pub mod class;
 pub mod dialer;
 mod id;
 pub mod message;
 pub mod network;
 pub mod one_time_code;
+pub mod opt_out;
 mod phone_number;
 pub mod quick_send;
 mod time;
@@ -20,11 +22,12 @@ pub mod verification;
 pub use account::Account;
 pub use billing::money::Rials;
 pub use billing::tariff::{Tariff, Zone};
+pub use class::MessageClass;
 pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered};
 pub use dialer::trunk::Trunk;
 pub use id::{
-    AccountId, AttemptId, CampaignId, MessageId, NodeId, PhoneId, QuickSendId, RecipientId,
-    TariffId, TokenId, TrunkId,
+    AccountId, AttemptId, CampaignId, MessageId, NodeId, PhoneId, PolicyId, QuickSendId,
+    RecipientId, TariffId, TokenId, TrunkId,
 };
 pub use message::{Approval, Message};
 pub use network::Network;

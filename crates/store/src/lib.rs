@@ -7,6 +7,7 @@
 pub mod account;
 mod audit;
 pub mod campaign;
+pub mod class;
 mod db;
 mod dialect;
 pub mod entry;

@@ -3,6 +3,7 @@
 
 mod account;
 mod campaign;
+mod class;
 mod dialing;
 mod message;
 mod phone;

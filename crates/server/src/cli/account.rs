@@ -12,7 +12,7 @@ use domain::{AccountId, Rials, Timestamp, TokenId};
 use serde_json::json;
 
 use super::access::{self, Access, Lists};
-use super::{open, say, statement};
+use super::{class, open, say, statement};
 use crate::config::Config;
 
 /// What can be done with accounts, beside what the arguments of each say. All of it works while
@@ -39,6 +39,9 @@ pub enum Account {
         /// It may record callees (RecordVoice).
         #[arg(long)]
         may_record: bool,
+        /// It may call at any hour, by this document.
+        #[arg(long, value_name = "DOCUMENT")]
+        any_hour: Option<String>,
         #[command(flatten)]
         access: Access,
         /// Print one JSON object.
@@ -143,6 +146,22 @@ pub enum Account {
         #[arg(long, conflicts_with = "days")]
         never: bool,
     },
+    /// Let an account call at any hour by a document (rescue, warnings), or not any more; or show
+    /// whether it may. Advertising keeps its hours.
+    Hours {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// The document: its number and where it is filed.
+        #[arg(long, conflicts_with = "revoke")]
+        document: Option<String>,
+        /// It may not any more.
+        #[arg(long)]
+        revoke: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Let an account record callees, or not any more.
     Recording {
         /// The account.
@@ -193,6 +212,7 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             days,
             require_approval,
             may_record,
+            any_hour,
             access,
             json,
         } => {
@@ -204,7 +224,7 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
                 approves_own_messages: !require_approval,
                 records_callees: may_record,
             };
-            create(&app, new, access, json).await?;
+            create(&app, new, any_hour, access, json).await?;
         }
         Account::Set { account, access, json } => {
             let account = AccountId(account);
@@ -238,6 +258,9 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             let at = days.map(|days| after_days(&app, days));
             expire(&app, AccountId(account), at).await?;
         }
+        Account::Hours { account, document, revoke, json } => {
+            class::hours(&app, AccountId(account), document, revoke, json).await?;
+        }
         Account::Recording { account, permitted } => {
             let account = AccountId(account);
             app::account::set_recording(&app, account, permitted).await.map_err(refused)?;
@@ -255,8 +278,17 @@ fn after_days(app: &App, days: u32) -> Timestamp {
 }
 
 /// The access is set before there is a token that could be used without it.
-async fn create(app: &App, new: NewAccount, access: Access, json: bool) -> Result<()> {
+async fn create(
+    app: &App,
+    new: NewAccount,
+    any_hour: Option<String>,
+    access: Access,
+    json: bool,
+) -> Result<()> {
     let id = app::account::create(app, new).await.map_err(refused)?;
+    if let Some(document) = any_hour {
+        class::set_hours(app, id, Some(&document)).await?;
+    }
     app::account::change_access(app, id, access.change()).await.map_err(refused)?;
     let (label, allowed) = (String::from("first"), Allowed::default());
     let token = app::account::create_token(app, id, label, None, allowed).await.map_err(refused)?;

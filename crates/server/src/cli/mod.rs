@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod attempts;
 mod campaign;
+mod class;
 mod doctor;
 mod message;
 mod migrate;
@@ -42,7 +43,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     /// Customers' accounts: create, set, list, show, credit, token, password, disable, enable,
-    /// expire, statement, audit.
+    /// expire, hours, statement, audit.
     #[command(subcommand)]
     Account(account::Account),
     /// Customers' messages: list, approve, reject.
@@ -51,6 +52,9 @@ enum Command {
     /// Campaigns: list, show, pause, resume, stop, cancel, add-numbers, redial.
     #[command(subcommand)]
     Campaign(campaign::Campaign),
+    /// Kinds of messages, and what each may do: list, show, set.
+    #[command(subcommand)]
+    Class(class::Class),
     /// Phones that can be called by a short number: add, show.
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -96,6 +100,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Account(command) => account::run(&config, command).await,
             Command::Message(command) => message::run(&config, command).await,
             Command::Campaign(command) => campaign::run(&config, command).await,
+            Command::Class(command) => class::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,

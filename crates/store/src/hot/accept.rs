@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use domain::{AccountId, Destination, MessageId, QuickSendId, Rials, TariffId, Timestamp, Zone};
+use domain::{
+    AccountId, AttemptId, Destination, MessageClass, MessageId, QuickSendId, Rials, TariffId,
+    Timestamp, Zone,
+};
 
 use deadpool_postgres::Transaction;
 use rusqlite::Connection;
 
 use super::lease::{holds, lock_nodes};
+use super::permit::{ALLOWED, PostgresGate, SqliteGate};
 use super::spoken::{self, Spoken};
 use super::{Answer, Lanes, LeaseStamp};
 use crate::postgres::Lane;
@@ -45,10 +49,14 @@ pub struct Accept {
     pub expires_at: Timestamp,
     /// Scheduling class: the dialer's number, kept as it is.
     pub class: u8,
+    /// What kind of message it carries.
+    pub message_class: MessageClass,
+    /// The key by which its callee opts out.
+    pub opt_out_key: Option<char>,
     /// The customer's own key: a second send with it returns the first one.
     pub client_reference: Option<String>,
     /// When given, the first attempt is recorded in the same commit instead of a place in the
-    /// queue, provided that the node still holds its epoch.
+    /// queue, provided that the node still holds its epoch and nothing bars it.
     pub lease: Option<LeaseStamp>,
 }
 
@@ -134,15 +142,21 @@ impl super::Verb for Verb {
     const NAME: &'static str = "accept";
 
     fn sqlite(connection: &Connection, elements: &[Accept]) -> Result<Vec<Verdict>> {
-        elements.iter().map(|element| accept_on_sqlite(connection, element)).collect()
+        let gate = SqliteGate::open(connection)?;
+        elements.iter().map(|element| accept_on_sqlite(connection, &gate, element)).collect()
     }
 
     async fn postgres(tx: &Transaction<'_>, elements: &[Accept]) -> Answer<Vec<Verdict>> {
         let stamps = valid_stamps(tx, elements).await?;
         let funds = lock_funds(tx, elements).await?;
         let known = known_references(tx, elements).await?;
-        let mut batch = Batch::decide(elements, &stamps, funds, &known);
-        batch.insert(tx).await?;
+        let permits =
+            || elements.iter().filter_map(|element| Some(&element.lease.as_ref()?.permit));
+        let mut gate = PostgresGate::open(tx, permits()).await?;
+        gate.lock_counts(tx, permits()).await?;
+        let mut batch = Batch::decide(elements, &stamps, funds, &known, &mut gate);
+        batch.insert(tx, gate.version).await?;
+        gate.keep(tx).await?;
         Ok(batch.verdicts())
     }
 
@@ -151,7 +165,11 @@ impl super::Verb for Verb {
     }
 }
 
-fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict> {
+fn accept_on_sqlite(
+    connection: &Connection,
+    gate: &SqliteGate<'_>,
+    element: &Accept,
+) -> Result<Verdict> {
     if let Some(reference) = &element.client_reference {
         let sql = "SELECT id, message_id FROM quick_send
                    WHERE account_id = $1 AND client_reference = $2";
@@ -181,7 +199,7 @@ fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict
     };
     let quick_send = insert_on_sqlite(connection, element, message)?;
     let leased = match &element.lease {
-        Some(lease) => lease_on_sqlite(connection, quick_send, lease)?,
+        Some(lease) => lease_on_sqlite(connection, gate, quick_send, lease)?,
         None => false,
     };
     if !leased {
@@ -199,8 +217,9 @@ fn insert_on_sqlite(
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials,
                                        accepted_at_us, expires_at_us, client_reference,
-                                       record_ms, server_id)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+                                       record_ms, server_id, message_class, opt_out_key)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    let key = element.opt_out_key.map(String::from);
     let values = values![
         element.account,
         message,
@@ -216,13 +235,18 @@ fn insert_on_sqlite(
         element.client_reference.as_deref(),
         element.record_ms,
         element.server,
+        element.message_class.code(),
+        key.as_deref(),
     ];
     sqlite::execute(connection, sql, values)?;
     Ok(QuickSendId(connection.last_insert_rowid()))
 }
 
+/// Records the first attempt of a send, unless something bars it: then it waits for the lease that
+/// ends it.
 fn lease_on_sqlite(
     connection: &Connection,
+    gate: &SqliteGate<'_>,
     quick_send: QuickSendId,
     lease: &LeaseStamp,
 ) -> Result<bool> {
@@ -231,7 +255,16 @@ fn lease_on_sqlite(
                WHERE id = $2 AND epoch = $3 AND until_us > $5";
     let stamp = lease.node;
     let values = values![quick_send, stamp.node, stamp.epoch, &lease.trunk, lease.at];
-    Ok(sqlite::execute(connection, sql, values)? == 1)
+    if sqlite::execute(connection, sql, values)? == 0 {
+        return Ok(false);
+    }
+    let Ok(day_sends) = gate.pass(&lease.permit, true)? else {
+        let sql = "DELETE FROM attempt WHERE quick_send_id = $1";
+        sqlite::execute(connection, sql, values![quick_send])?;
+        return Ok(false);
+    };
+    gate.log(AttemptId { quick_send, n: 1 }, lease.at, &lease.permit, day_sends)?;
+    Ok(true)
 }
 
 /// The nodes that are named, locked against being taken until we commit: id → (epoch, until).
@@ -295,8 +328,14 @@ enum Decision {
     /// The same reference as the element at this place of the batch.
     SameAs(usize),
     New {
-        leased: bool,
+        leased: Option<Passed>,
     },
+}
+
+/// What the log keeps of an attempt that may be made.
+#[derive(Clone, Copy)]
+struct Passed {
+    day_sends: Option<i64>,
 }
 
 /// A batch on PostgreSQL.
@@ -316,6 +355,7 @@ impl<'a> Batch<'a> {
         stamps: &BTreeMap<i64, (i64, i64)>,
         mut funds: BTreeMap<i64, i64>,
         known: &BTreeMap<(i64, &'a str), Known>,
+        gate: &mut PostgresGate,
     ) -> Self {
         let mut named: BTreeMap<(i64, &str), usize> = BTreeMap::new();
         let mut decisions = Vec::with_capacity(elements.len());
@@ -324,7 +364,7 @@ impl<'a> Batch<'a> {
             let decision = match key {
                 Some(key) if known.contains_key(&key) => Decision::Known(known[&key]),
                 Some(key) if named.contains_key(&key) => Decision::SameAs(named[&key]),
-                _ => reserve(element, stamps, &mut funds),
+                _ => reserve(element, stamps, &mut funds, gate),
             };
             if let (Some(key), Decision::New { .. }) = (key, &decision) {
                 named.insert(key, place);
@@ -334,14 +374,14 @@ impl<'a> Batch<'a> {
         Self { elements, decisions, ids: Vec::new(), messages: Vec::new() }
     }
 
-    fn new_elements(&self) -> impl Iterator<Item = (&'a Accept, bool)> {
+    fn new_elements(&self) -> impl Iterator<Item = (&'a Accept, Option<Passed>)> {
         self.elements.iter().zip(&self.decisions).filter_map(|(element, decision)| match decision {
             Decision::New { leased } => Some((element, *leased)),
             _ => None,
         })
     }
 
-    async fn insert(&mut self, tx: &Transaction<'_>) -> Answer<()> {
+    async fn insert(&mut self, tx: &Transaction<'_>, version: i64) -> Answer<()> {
         if self.new_elements().next().is_none() {
             return Ok(());
         }
@@ -350,7 +390,7 @@ impl<'a> Batch<'a> {
         self.messages = spoken::messages(tx, &new).await?;
         self.ids = self.insert_sends(tx).await?;
         self.insert_ready(tx).await?;
-        self.insert_attempts(tx).await
+        self.insert_attempts(tx, version).await
     }
 
     async fn reserve(&self, tx: &Transaction<'_>) -> Answer<()> {
@@ -386,22 +426,25 @@ impl<'a> Batch<'a> {
         let optional = |of: fn(&Accept) -> Option<u32>| -> Vec<Option<i64>> {
             self.new_elements().map(|(element, _)| of(element).map(i64::from)).collect()
         };
+        let keys: Vec<Option<String>> =
+            self.new_elements().map(|(element, _)| element.opt_out_key.map(String::from)).collect();
         // The identities are assigned in the order of the elements.
         let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                            destination, zone, vote_at_us, hold_rials,
                                            accepted_at_us, expires_at_us, client_reference,
-                                           record_ms, server_id)
+                                           record_ms, server_id, message_class, opt_out_key)
                    SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
                           vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                          client_reference, record_ms, server_id
+                          client_reference, record_ms, server_id, message_class, opt_out_key
                    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
                                $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
                                $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[],
-                               $14::BIGINT[])
+                               $14::BIGINT[], $15::BIGINT[], $16::TEXT[])
                         WITH ORDINALITY
                         AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
                               zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                              client_reference, record_ms, server_id, place)
+                              client_reference, record_ms, server_id, message_class,
+                              opt_out_key, place)
                    ORDER BY place RETURNING id";
         let statement = tx.prepare_cached(sql).await?;
         let rows = tx
@@ -422,6 +465,8 @@ impl<'a> Batch<'a> {
                     &references,
                     &optional(|element| element.record_ms),
                     &optional(|element| element.server),
+                    &column(|element| element.message_class.code()),
+                    &keys,
                 ],
             )
             .await?;
@@ -433,7 +478,7 @@ impl<'a> Batch<'a> {
     async fn insert_ready(&self, tx: &Transaction<'_>) -> Answer<()> {
         let (mut ids, mut classes, mut dues) = (Vec::new(), Vec::new(), Vec::new());
         for (id, (element, leased)) in self.ids.iter().zip(self.new_elements()) {
-            if !leased {
+            if leased.is_none() {
                 ids.push(*id);
                 classes.push(i64::from(element.class));
                 dues.push(element.at.0);
@@ -448,28 +493,43 @@ impl<'a> Batch<'a> {
         tx.execute(&statement, &[&ids, &classes, &dues]).await.map(drop)
     }
 
-    async fn insert_attempts(&self, tx: &Transaction<'_>) -> Answer<()> {
-        let (mut ids, mut nodes, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut trunks, mut starts) = (Vec::new(), Vec::new());
+    /// The attempts, with the log of what allowed them.
+    async fn insert_attempts(&self, tx: &Transaction<'_>, version: i64) -> Answer<()> {
+        let (mut numbers, mut day_sends) = ([(); 5].map(|()| Vec::new()), Vec::new());
+        let (mut trunks, mut bases) = (Vec::new(), Vec::new());
         for (id, (element, leased)) in self.ids.iter().zip(self.new_elements()) {
-            if let (true, Some(lease)) = (leased, &element.lease) {
-                ids.push(*id);
-                nodes.push(lease.node.node.0);
-                epochs.push(lease.node.epoch);
+            if let (Some(passed), Some(lease)) = (leased, &element.lease) {
+                let (stamp, permit) = (lease.node, &lease.permit);
+                let row = [*id, stamp.node.0, stamp.epoch, lease.at.0, permit.policy.0];
+                numbers.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
                 trunks.push(lease.trunk.as_str());
-                starts.push(lease.at.0);
+                bases.push(permit.basis.word());
+                day_sends.push(passed.day_sends);
             }
         }
-        if ids.is_empty() {
+        if trunks.is_empty() {
             return Ok(());
         }
-        let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
-                   SELECT quick_send_id, 1, node_id, epoch, trunk, started_at_us
-                   FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
-                               $5::BIGINT[])
-                        AS a (quick_send_id, node_id, epoch, trunk, started_at_us)";
+        let sql = "WITH a AS (
+                       SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[],
+                                            $4::BIGINT[], $5::BIGINT[], $6::TEXT[], $7::TEXT[],
+                                            $8::BIGINT[])
+                           AS a (quick_send_id, node_id, epoch, started_at_us, policy_id, trunk,
+                                 basis, day_sends)
+                   ), logged AS (
+                       INSERT INTO decision (quick_send_id, n, at_us, verdict, basis, policy_id,
+                                             opt_out_version, day_sends)
+                       SELECT quick_send_id, 1, started_at_us, $9, basis, policy_id, $10,
+                              day_sends
+                       FROM a
+                   )
+                   INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
+                   SELECT quick_send_id, 1, node_id, epoch, trunk, started_at_us FROM a";
         let statement = tx.prepare_cached(sql).await?;
-        tx.execute(&statement, &[&ids, &nodes, &epochs, &trunks, &starts]).await.map(drop)
+        let [ids, nodes, epochs, starts, policies] = &numbers;
+        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
+            [ids, nodes, epochs, starts, policies, &trunks, &bases, &day_sends, &ALLOWED, &version];
+        tx.execute(&statement, &values).await.map(drop)
     }
 
     /// The answers, once the new sends have their identities.
@@ -495,7 +555,7 @@ impl<'a> Batch<'a> {
                     Ok(Accepted {
                         quick_send: QuickSendId(*id),
                         message: MessageId(*message),
-                        leased: *leased,
+                        leased: leased.is_some(),
                         repeated: false,
                     })
                 }
@@ -510,6 +570,7 @@ fn reserve(
     element: &Accept,
     stamps: &BTreeMap<i64, (i64, i64)>,
     funds: &mut BTreeMap<i64, i64>,
+    gate: &mut PostgresGate,
 ) -> Decision {
     let Some(available) = funds.get_mut(&element.account.0) else {
         return Decision::Refused(AcceptRefusal::AccountGone);
@@ -522,6 +583,7 @@ fn reserve(
         return Decision::Refused(AcceptRefusal::InsufficientCredit);
     };
     *available = left;
-    let leased = element.lease.as_ref().is_some_and(|lease| holds(stamps, lease));
-    Decision::New { leased }
+    let lease = element.lease.as_ref().filter(|lease| holds(stamps, lease));
+    let leased = lease.and_then(|lease| gate.pass(&lease.permit, true).ok());
+    Decision::New { leased: leased.map(|day_sends| Passed { day_sends }) }
 }
