@@ -29,7 +29,11 @@ pub struct NewSecureCall {
 ///
 /// # Errors
 /// Refused as [`Refusal`] says.
-pub async fn submit(app: &App, caller: &Caller, new: NewSecureCall) -> Result<QuickSendId, Refusal> {
+pub async fn submit(
+    app: &App,
+    caller: &Caller,
+    new: NewSecureCall,
+) -> Result<QuickSendId, Refusal> {
     let now = app.now();
     let tariff = prices::in_force(app, now).await?;
     let mut reads = app.read().await?;
@@ -38,9 +42,7 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSecureCall) -> Result<Qu
     let (first, second) = (Destination::parse(&new.first), Destination::parse(&new.second));
     let takes = |server| {
         let parties = [&first, &second];
-        parties.iter().all(|one| {
-            one.as_ref().is_none_or(|one| app.dispatch().routes(one, server))
-        })
+        parties.iter().all(|one| one.as_ref().is_none_or(|one| app.dispatch().routes(one, server)))
     };
     let facts = Facts {
         account: &caller.account,

@@ -7,9 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
-use domain::secure_call::TALK_MS_MAX;
 use domain::Network;
 use domain::calendar::calling_window::CallingWindow;
+use domain::secure_call::TALK_MS_MAX;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
