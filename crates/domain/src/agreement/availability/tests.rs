@@ -506,7 +506,8 @@ proptest! {
         let without = sweep(within, &standing, &quiet);
         for (span, class) in timeline.stretches() {
             if *class == Class::Planned {
-                let touched = without.stretches().iter().filter(|(at, _)| at.within(*span).is_some());
+                let touched = without.stretches().iter();
+                let touched = touched.filter(|(at, _)| at.within(*span).is_some());
                 let lost = |class: Class| matches!(class, Class::Down | Class::Unknown);
                 let all_lost = touched.map(|(_, class)| *class).all(lost);
                 prop_assert!(all_lost);
