@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod account;
+pub mod agreement;
 pub mod billing;
 pub mod calendar;
 pub mod campaign;
