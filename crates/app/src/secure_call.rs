@@ -1,5 +1,5 @@
-//! Secure calls: two people talk through us, and neither sees the other's number. One is a send with
-//! a second destination: it is held, dialled, charged and recovered as any other
+//! Secure calls: two people talk through us, and neither sees the other's number. One is a send
+//! with a second destination: it is held, dialled, charged and recovered as any other
 //! (docs/decisions/0052).
 
 use domain::secure_call::{Facts, Refusal, Request, admit};

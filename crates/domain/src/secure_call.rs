@@ -1,5 +1,6 @@
-//! A secure call: two people talk through us, and neither sees the other's number. This file decides
-//! whether it is placed, what it holds and how long it may last; it never looks anything up.
+//! A secure call: two people talk through us, and neither sees the other's number. This file
+//! decides whether it is placed, what it holds and how long it may last; it never looks anything
+//! up.
 
 use crate::billing::rating::{Rate, rate_conversation_rounding_up};
 use crate::billing::tariff::{Tariff, Zone};
@@ -84,7 +85,7 @@ pub enum Refusal {
 /// # Errors
 /// The first [`Refusal`] that applies.
 pub fn admit(facts: &Facts<'_>, request: Request, now: Timestamp) -> Result<Admission, Refusal> {
-    let listened_to = |message: &&Message| message.approval == Approval::Approved;
+    let listened_to = |message: &Message| message.approval == Approval::Approved;
     let both = request.first.filter(is_public).zip(request.second.filter(is_public));
     let differ = both.as_ref().is_none_or(|(first, second)| first != second);
     let rules = [
@@ -94,7 +95,7 @@ pub fn admit(facts: &Facts<'_>, request: Request, now: Timestamp) -> Result<Admi
         (differ, Refusal::SameNumber),
         (facts.reachable, Refusal::WrongNumber),
         (facts.served, Refusal::WrongServer),
-        (facts.hold_message.filter(listened_to).is_some(), Refusal::WrongMessage),
+        (facts.hold_message.is_some_and(listened_to), Refusal::WrongMessage),
         (facts.window.allows(now), Refusal::TimeNotAllowed),
     ];
     if let Some((_, refusal)) = rules.into_iter().find(|(kept, _)| !kept) {
@@ -128,10 +129,15 @@ fn longest(facts: &Facts<'_>, zones: [Zone; 2]) -> Option<(Rate, u32)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
     use crate::{AccountId, MessageId, Rials, TariffId};
 
+    /// Half past three in the morning.
     const NOW: Timestamp = Timestamp(1_000);
+    static DAY: LazyLock<CallingWindow> =
+        LazyLock::new(|| CallingWindow::new(7 * 60, 23 * 60).unwrap());
 
     fn account(rials: i64) -> Account {
         Account {
@@ -222,9 +228,6 @@ mod tests {
         assert_eq!(refused(|facts| facts.reachable = false), Refusal::WrongNumber);
         assert_eq!(refused(|facts| facts.served = false), Refusal::WrongServer);
         assert_eq!(refused(|facts| facts.hold_message = None), Refusal::WrongMessage);
-        // It is half past three in the morning.
-        static DAY: std::sync::LazyLock<CallingWindow> =
-            std::sync::LazyLock::new(|| CallingWindow::new(7 * 60, 23 * 60).unwrap());
         assert_eq!(refused(|facts| facts.window = &DAY), Refusal::TimeNotAllowed);
         let same = request("09120000000", "+989120000000");
         assert_eq!(judged(1_000_000, &same, |_| ()), Err(Refusal::SameNumber));

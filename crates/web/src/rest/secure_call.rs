@@ -11,8 +11,8 @@ use super::params::Params;
 use super::quick_send::{client_reference, server};
 use super::reply::Reply;
 
-/// MakeSecureCall: the call's id as a bare number, with which GetQuickSend tells where it stands, or
-/// the code of the refusal.
+/// MakeSecureCall: the call's id as a bare number, with which GetQuickSend tells where it stands,
+/// or the code of the refusal.
 pub(crate) async fn make(
     app: &App,
     caller: &Caller,
