@@ -41,7 +41,8 @@ pub enum OfferVerdict {
     Open,
 }
 
-/// Judges the first offer: `played_at` when it began, `left_at` when the caller was answered or gone.
+/// Judges the first offer: `played_at` when it began, `left_at` when the caller was answered or
+/// gone.
 pub fn offer_verdict(
     offer_at: Timestamp,
     played_at: Option<Timestamp>,

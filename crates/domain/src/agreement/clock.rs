@@ -1,5 +1,5 @@
 //! Clocks of the desk: a clock is the fold of its events, and its due time a pure function of them
-//! and of the calendar (I11). Pauses need evidence, and give back only time that would have counted.
+//! and of the calendar (I11). Pauses need evidence, and give back only what would have counted.
 
 use crate::Timestamp;
 use crate::calendar::day::Day;

@@ -1,5 +1,5 @@
 //! Credits: what is owed to a subscriber, from its proposal to the discount on an invoice. Every
-//! rial moves by a posting between two books, and nothing that was posted is edited (A26, I08, I09).
+//! rial moves by a posting between two books, and what was posted is not edited (A26, I08, I09).
 
 use std::collections::BTreeMap;
 
