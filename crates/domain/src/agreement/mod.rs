@@ -2,5 +2,14 @@
 //! missed. Clauses (C..), resolutions (A..) and invariants (I..) are those of its specification.
 
 pub mod availability;
+pub mod callback;
+pub mod capacity;
+pub mod claim;
+pub mod clock;
+pub mod compensation;
+pub mod credit;
+pub mod delivery;
+pub mod error_report;
 pub mod maintenance;
 pub mod scope;
+pub mod violation;
