@@ -76,7 +76,7 @@ pub(crate) fn permit(
 ) -> Option<Permit> {
     let Opening::Open { basis, .. } = opening(policies, job, person, at) else { return None };
     let policy = policies.of(job.message_class);
-    let number = match &job.destination {
+    let national = |destination: &Destination| match destination {
         Destination::Number(number) => Some(number.national().to_owned()),
         Destination::Extension(_) => None,
     };
@@ -84,11 +84,22 @@ pub(crate) fn permit(
     Some(Permit {
         account: job.account,
         class: job.message_class,
-        number,
+        number: national(&job.destination),
+        second: job.second.as_ref().and_then(national),
         policy: policy.id,
         basis,
         cap,
     })
+}
+
+/// What allows a send to be called at `at`, which is about the present; `None` when nothing does.
+pub(crate) async fn permit_of(
+    app: &App,
+    job: &ReadyJob,
+    at: Timestamp,
+) -> std::result::Result<Option<Permit>, Failure> {
+    let policies = policies(app, at).await?;
+    Ok(permit(&policies, job, reaches_person(app, &job.destination), at))
 }
 
 /// The policies in force, one for each class.

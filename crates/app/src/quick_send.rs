@@ -3,24 +3,27 @@
 
 use std::sync::Arc;
 
-use domain::billing::rating::{Rate, rate_rounding_up};
+use domain::billing::rating::{Rate, rate_call_rounding_up};
 use domain::class::Policies;
 use domain::message::LENGTH_MS_MIN;
-use domain::quick_send::{Admission, Facts, Refusal, Request, START_WITHIN_MS, admit};
+use domain::quick_send::{Admission, Facts, Refusal, Request, START_WITHIN_MS, admit, zone_of};
 use domain::{
-    Account, AccountId, Approval, AttemptId, Destination, Message, MessageClass, MessageId,
-    QuickSendId, Rials, Status, Tariff, Timestamp,
+    Account, AccountId, Approval, Destination, Message, MessageClass, MessageId, QuickSendId,
+    Rials, Status, Tariff, Timestamp,
 };
 use sha2::{Digest, Sha256};
 use store::hot::{Accept, AcceptRefusal, LeaseStamp, Played, Spoken};
-pub use store::quick_send::Failed as FailedAttempt;
 use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
-use crate::dialing::{Ladder, ReadyJob};
+use crate::dialing::ReadyJob;
 use crate::ports::Speaker;
 use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
 use crate::{App, Caller, Error, Failure, Result, class, phone, prices};
+
+mod story;
+
+pub use story::{FailedAttempt, Step, Story, story};
 
 /// Longest client reference that is kept as it is, in bytes.
 const REFERENCE_MAX: usize = 200;
@@ -198,60 +201,6 @@ pub async fn find(
     Ok(found.map(|send| Progress::of(&send, live)))
 }
 
-/// A send as the operator sees it: all that is stored, and the steps of its call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Story {
-    /// The send.
-    pub send: QuickSend,
-    /// Where it stands, live calls of this process included.
-    pub status: Status,
-    /// The attempts before the last one, which their trunks failed.
-    pub failed: Vec<FailedAttempt>,
-    /// What happened, in order.
-    pub steps: Vec<(Timestamp, Step)>,
-    /// The stories of its attempts that are still kept, in the order of the attempts.
-    pub ladders: Vec<(AttemptId, Ladder)>,
-}
-
-/// A step in the life of a send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// It was accepted and its hold taken.
-    Accepted,
-    /// An attempt was recorded.
-    Leased,
-    /// The INVITE was sent.
-    Invited,
-    /// It rang.
-    Ringing,
-    /// It was answered.
-    Answered,
-    /// The first sample of the message was sent.
-    FirstAudio,
-    /// It ended and was settled.
-    Ended,
-}
-
-/// The story of any account's send, for the command line.
-///
-/// # Errors
-/// The database failed.
-pub async fn story(app: &App, id: QuickSendId) -> std::result::Result<Option<Story>, Failure> {
-    let live = app.live().get(id);
-    let mut reads = app.read().await?;
-    let Some(account) = store::quick_send::owner(&mut reads, id).await? else { return Ok(None) };
-    let send = store::quick_send::find(&mut reads, account, id).await?;
-    let failed = store::quick_send::failed(&mut reads, id).await?;
-    let ladders = store::ladder::of_send(&mut reads, id).await?;
-    Ok(send.map(|send| Story {
-        failed,
-        ladders,
-        status: Progress::of(&send, live).status,
-        steps: steps(&send),
-        send,
-    }))
-}
-
 impl Progress {
     pub(crate) fn of(send: &QuickSend, live: Option<Status>) -> Self {
         let stored = send.state.status();
@@ -418,8 +367,7 @@ pub(crate) async fn send_speech(
     accepted.map_err(|error| error.map(Into::into))
 }
 
-/// Makes the send durable and tells the dialer. Runs to its end even if nobody waits for the
-/// answer any more: a lease that is committed and never dialled would be a lost call.
+/// Makes an admitted send durable.
 async fn accept(
     app: &App,
     order: Order,
@@ -427,19 +375,42 @@ async fn accept(
     blob: String,
     admission: Admission,
 ) -> Result<Accepted, Refusal> {
-    let account = order.account.id;
     let job = job(&order, blob, &admission);
+    let (account, clip_ms, hold) = (job.account, admission.clip_ms, admission.hold);
+    match commit(app, job, played, order.reference.as_deref()).await? {
+        Ok(kept) if kept.repeated => {
+            first_send(app, account, kept.quick_send).await.map_err(Error::Failed)
+        }
+        Ok(kept) => {
+            let (id, message) = (kept.quick_send, kept.message);
+            Ok(Accepted { id, message, clip_ms, hold, repeated: false })
+        }
+        // An account that was switched off this moment cannot pay either.
+        Err(AcceptRefusal::InsufficientCredit | AcceptRefusal::AccountGone) => {
+            Err(Error::Refused(Refusal::InsufficientCredit))
+        }
+    }
+}
+
+/// Makes a send durable and tells the dialer. Runs to its end even if nobody waits for the
+/// answer any more: a lease that is committed and never dialled would be a lost call.
+pub(crate) async fn commit(
+    app: &App,
+    job: ReadyJob,
+    played: Played,
+    reference: Option<&str>,
+) -> std::result::Result<std::result::Result<store::hot::Accepted, AcceptRefusal>, Failure> {
     let dispatch = app.dispatch().clone();
-    let permit = class::permit(&order.policies, &job, order.person, order.now);
-    let permit = permit.expect("nothing is admitted that its class does not allow");
-    let reservation = dispatch.reserve(&job, order.now);
-    let lease = reservation.as_ref().map(|reservation| LeaseStamp {
+    let at = job.accepted_at;
+    let permit = class::permit_of(app, &job, at).await?;
+    let reservation = if permit.is_some() { dispatch.reserve(&job, at) } else { None };
+    let lease = reservation.as_ref().zip(permit).map(|(reservation, permit)| LeaseStamp {
         node: reservation.node,
         trunk: reservation.trunk.clone(),
-        at: job.accepted_at,
+        at,
         permit,
     });
-    let element = element(&job, played, order.reference.as_deref(), lease);
+    let element = element(&job, played, reference, lease);
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {
         let accepted = db.accept_one(element).await?;
@@ -453,22 +424,7 @@ async fn accept(
         Ok::<_, store::Error>(accepted)
     });
     let accepted = committing.await.map_err(|error| Failure::because("accepting a send", error))?;
-    match accepted? {
-        Ok(accepted) if accepted.repeated => {
-            first_send(app, account, accepted.quick_send).await.map_err(Error::Failed)
-        }
-        Ok(accepted) => Ok(Accepted {
-            id: accepted.quick_send,
-            message: accepted.message,
-            clip_ms: admission.clip_ms,
-            hold: admission.hold,
-            repeated: false,
-        }),
-        // An account that was switched off this moment cannot pay either.
-        Err(AcceptRefusal::InsufficientCredit | AcceptRefusal::AccountGone) => {
-            Err(Error::Refused(Refusal::InsufficientCredit))
-        }
-    }
+    Ok(accepted?)
 }
 
 /// The send as the dialer sees it; its id, and that of its message, are known after the commit.
@@ -482,6 +438,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
         opt_out_key: order.policies.of(order.class).opt_out_key,
         due_at: order.now,
         destination: order.request.destination.clone(),
+        second: None,
         message: MessageId(0),
         blob,
         clip_ms: admission.clip_ms,
@@ -509,6 +466,7 @@ fn element(
         played,
         clip_ms: job.clip_ms,
         destination: job.destination.clone(),
+        second: job.second.clone(),
         vote: job.vote,
         record_ms: job.record_ms,
         server: job.server,
@@ -552,7 +510,8 @@ async fn first_send(
     let send = store::quick_send::find(&mut app.read().await?, account, id).await?;
     let send = send.ok_or_else(gone)?;
     let tariff = prices::by_id(app, send.tariff).await?;
-    let hold = rate_rounding_up(&tariff, send.zone, send.clip_ms).ok_or_else(gone)?;
+    let second = send.second.as_ref().map(zone_of);
+    let hold = rate_call_rounding_up(&tariff, send.zone, second, send.clip_ms).ok_or_else(gone)?;
     Ok(Accepted { id, message: send.message, clip_ms: send.clip_ms, hold, repeated: true })
 }
 
@@ -562,24 +521,6 @@ fn bounded_reference(reference: &str) -> String {
         return reference.to_owned();
     }
     hex(&Sha256::digest(reference.as_bytes()))
-}
-
-/// The steps that are stored, in order.
-fn steps(send: &QuickSend) -> Vec<(Timestamp, Step)> {
-    let mut steps = vec![(Some(send.accepted_at), Step::Accepted)];
-    match &send.state {
-        State::Ready { .. } => {}
-        State::Attempt { started_at, .. } => steps.push((Some(*started_at), Step::Leased)),
-        State::Ended(ended) => steps.extend([
-            (ended.started_at, Step::Leased),
-            (ended.facts.invite_at, Step::Invited),
-            (ended.facts.ringing_at, Step::Ringing),
-            (ended.facts.answered_at, Step::Answered),
-            (ended.facts.first_audio_at, Step::FirstAudio),
-            (Some(ended.ended_at), Step::Ended),
-        ]),
-    }
-    steps.into_iter().filter_map(|(at, step)| at.map(|at| (at, step))).collect()
 }
 
 impl From<Refusal> for TextRefusal {

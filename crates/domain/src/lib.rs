@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod account;
+pub mod agreement;
 pub mod billing;
 pub mod calendar;
 pub mod campaign;
@@ -15,6 +16,7 @@ pub mod one_time_code;
 pub mod opt_out;
 mod phone_number;
 pub mod quick_send;
+pub mod secure_call;
 mod time;
 mod user_name;
 pub mod verification;

@@ -73,8 +73,8 @@ pub enum Refusal {
     RecordingNotPermitted,
 }
 
-/// A quick send that could not be started within this time, in milliseconds, is given up, its hold released:
-/// a one-time code or alarm that comes later than this is worse than none.
+/// A quick send that could not be started within this time, in milliseconds, is given up, its hold
+/// released: a one-time code or alarm that comes later than this is worse than none.
 pub const START_WITHIN_MS: i64 = 10 * 60 * 1000;
 
 /// Decides on a quick send. Pure: the same facts give the same answer.

@@ -109,8 +109,9 @@ impl Node {
         for ((waiting, room), leased) in chosen.into_iter().zip(leased) {
             match leased {
                 Leased::Attempt(attempt) => {
-                    let trunk = room.trunk.clone();
-                    self.hold(now, attempt, &waiting.job, trunk, Box::new(room));
+                    let second = room.second.as_ref().map(|second| second.trunk.clone());
+                    let trunks = (room.trunk.clone(), second);
+                    self.hold(now, attempt, &waiting.job, trunks, Box::new(room));
                 }
                 Leased::Gone => {
                     // It is in the queue no more, or our lease was too old: the table tells.

@@ -161,6 +161,7 @@ fn word(yes: &'static str, no: &'static str) -> impl Fn(&str) -> Option<bool> {
 }
 
 /// A key of a telephone as it is kept.
+#[expect(clippy::option_option, reason = "no key and an unreadable one are two things")]
 pub(crate) fn key(text: Option<&str>) -> Option<Option<char>> {
     let Some(text) = text else { return Some(None) };
     let mut keys = text.chars();

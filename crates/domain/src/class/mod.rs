@@ -13,7 +13,7 @@ use crate::opt_out::OptOutList;
 /// What kind of message a call carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum MessageClass {
-    /// A code or a confirmation that the callee asks for this moment.
+    /// What somebody asks for this moment: a code, a confirmation, a secure call.
     OneTimeCode,
     /// What a customer tells people it deals with: what the vendor's methods send.
     #[default]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use app::App;
 use app::account::{AccountRefusal, NewAccount, Token};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use domain::access::Allowed;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, Rials, Timestamp, TokenId};
@@ -20,34 +20,7 @@ use crate::config::Config;
 #[derive(Debug, Subcommand)]
 pub enum Account {
     /// Create an account and its first token.
-    Create {
-        /// The customer's name.
-        #[arg(long)]
-        name: String,
-        /// The customer's own mobile number.
-        #[arg(long)]
-        mobile: String,
-        /// Opening credit, in rials.
-        #[arg(long, default_value_t = 0)]
-        credit: i64,
-        /// The subscription ends after this many days; without it, never.
-        #[arg(long, value_name = "DAYS")]
-        days: Option<u32>,
-        /// Messages wait for a member of staff to approve them.
-        #[arg(long)]
-        require_approval: bool,
-        /// It may record callees (RecordVoice).
-        #[arg(long)]
-        may_record: bool,
-        /// It may call at any hour, by this document.
-        #[arg(long, value_name = "DOCUMENT")]
-        any_hour: Option<String>,
-        #[command(flatten)]
-        access: Access,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    Create(Box<Create>),
     /// Change from where, how and for what an account may use the web services.
     Set {
         /// The account.
@@ -171,6 +144,15 @@ pub enum Account {
         #[arg(long, action = clap::ArgAction::Set)]
         permitted: bool,
     },
+    /// Let an account join two people by telephone (MakeSecureCall), or not any more.
+    SecureCalls {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// Whether it may.
+        #[arg(long, action = clap::ArgAction::Set)]
+        permitted: bool,
+    },
     /// Make a new secret that callbacks of an account are signed with (SendOCV).
     CallbackSecret {
         /// The account.
@@ -198,6 +180,37 @@ pub enum Account {
     },
 }
 
+/// An account to be made.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The customer's name.
+    #[arg(long)]
+    name: String,
+    /// The customer's own mobile number.
+    #[arg(long)]
+    mobile: String,
+    /// Opening credit, in rials.
+    #[arg(long, default_value_t = 0)]
+    credit: i64,
+    /// The subscription ends after this many days; without it, never.
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u32>,
+    /// Messages wait for a member of staff to approve them.
+    #[arg(long)]
+    require_approval: bool,
+    /// It may record callees (RecordVoice).
+    #[arg(long)]
+    may_record: bool,
+    /// It may call at any hour, by this document.
+    #[arg(long, value_name = "DOCUMENT")]
+    any_hour: Option<String>,
+    #[command(flatten)]
+    access: Access,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Accounts read at once.
 const PAGE: u32 = 500;
 
@@ -205,27 +218,7 @@ const PAGE: u32 = 500;
 pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Account::Create {
-            name,
-            mobile,
-            credit,
-            days,
-            require_approval,
-            may_record,
-            any_hour,
-            access,
-            json,
-        } => {
-            let new = NewAccount {
-                name,
-                mobile,
-                credit: Rials(credit),
-                expires_at: days.map(|days| after_days(&app, days)),
-                approves_own_messages: !require_approval,
-                records_callees: may_record,
-            };
-            create(&app, new, any_hour, access, json).await?;
-        }
+        Account::Create(new) => create(&app, *new).await?,
         Account::Set { account, access, json } => {
             let account = AccountId(account);
             let changed = app::account::change_access(&app, account, access.change()).await;
@@ -265,6 +258,10 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             let account = AccountId(account);
             app::account::set_recording(&app, account, permitted).await.map_err(refused)?;
         }
+        Account::SecureCalls { account, permitted } => {
+            let account = AccountId(account);
+            app::account::set_secure_calls(&app, account, permitted).await.map_err(refused)?;
+        }
         Account::CallbackSecret { account, json } => callback_secret(&app, account, json).await?,
         Account::Statement(asked) => statement::show(&app, &asked).await?,
         Account::Audit { json } => return audit(&app, json).await,
@@ -278,21 +275,23 @@ fn after_days(app: &App, days: u32) -> Timestamp {
 }
 
 /// The access is set before there is a token that could be used without it.
-async fn create(
-    app: &App,
-    new: NewAccount,
-    any_hour: Option<String>,
-    access: Access,
-    json: bool,
-) -> Result<()> {
+async fn create(app: &App, asked: Create) -> Result<()> {
+    let new = NewAccount {
+        name: asked.name,
+        mobile: asked.mobile,
+        credit: Rials(asked.credit),
+        expires_at: asked.days.map(|days| after_days(app, days)),
+        approves_own_messages: !asked.require_approval,
+        records_callees: asked.may_record,
+    };
     let id = app::account::create(app, new).await.map_err(refused)?;
-    if let Some(document) = any_hour {
-        class::set_hours(app, id, Some(&document)).await?;
+    if let Some(document) = &asked.any_hour {
+        class::set_hours(app, id, Some(document)).await?;
     }
-    app::account::change_access(app, id, access.change()).await.map_err(refused)?;
+    app::account::change_access(app, id, asked.access.change()).await.map_err(refused)?;
     let (label, allowed) = (String::from("first"), Allowed::default());
     let token = app::account::create_token(app, id, label, None, allowed).await.map_err(refused)?;
-    if json {
+    if asked.json {
         return say(&json!({ "account_id": id.0, "token": token.secret }).to_string());
     }
     say(&format!("account {id}"))?;

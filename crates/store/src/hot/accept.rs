@@ -27,10 +27,12 @@ pub struct Accept {
     pub account: AccountId,
     /// What is played.
     pub played: Played,
-    /// How long it plays.
+    /// How long it plays; in a secure call, how long both may talk.
     pub clip_ms: u32,
     /// Whom to call.
     pub destination: Destination,
+    /// Who is rung after that and talks with the first one, in a secure call.
+    pub second: Option<Destination>,
     /// Whether the first key pressed is kept.
     pub vote: bool,
     /// How long the callee is recorded after the message, milliseconds, at most.
@@ -150,10 +152,8 @@ impl super::Verb for Verb {
         let stamps = valid_stamps(tx, elements).await?;
         let funds = lock_funds(tx, elements).await?;
         let known = known_references(tx, elements).await?;
-        let permits =
-            || elements.iter().filter_map(|element| Some(&element.lease.as_ref()?.permit));
-        let mut gate = PostgresGate::open(tx, permits()).await?;
-        gate.lock_counts(tx, permits()).await?;
+        let leases = elements.iter().filter_map(|element| element.lease.as_ref());
+        let mut gate = PostgresGate::locked(tx, leases.map(|lease| &lease.permit)).await?;
         let mut batch = Batch::decide(elements, &stamps, funds, &known, &mut gate);
         batch.insert(tx, gate.version).await?;
         gate.keep(tx).await?;
@@ -217,8 +217,10 @@ fn insert_on_sqlite(
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials,
                                        accepted_at_us, expires_at_us, client_reference,
-                                       record_ms, server_id, message_class, opt_out_key)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+                                       record_ms, server_id, second_destination,
+                                       message_class, opt_out_key)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                       $17)";
     let key = element.opt_out_key.map(String::from);
     let values = values![
         element.account,
@@ -235,6 +237,7 @@ fn insert_on_sqlite(
         element.client_reference.as_deref(),
         element.record_ms,
         element.server,
+        element.second.as_ref().map(Destination::as_str),
         element.message_class.code(),
         key.as_deref(),
     ];
@@ -417,6 +420,10 @@ impl<'a> Batch<'a> {
         };
         let destinations: Vec<&str> =
             self.new_elements().map(|(element, _)| element.destination.as_str()).collect();
+        let seconds: Vec<Option<&str>> = self
+            .new_elements()
+            .map(|(element, _)| element.second.as_ref().map(Destination::as_str))
+            .collect();
         let zones: Vec<&str> =
             self.new_elements().map(|(element, _)| zone_to_str(element.zone)).collect();
         let votes: Vec<Option<i64>> =
@@ -432,19 +439,21 @@ impl<'a> Batch<'a> {
         let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                            destination, zone, vote_at_us, hold_rials,
                                            accepted_at_us, expires_at_us, client_reference,
-                                           record_ms, server_id, message_class, opt_out_key)
+                                           record_ms, server_id, second_destination,
+                                           message_class, opt_out_key)
                    SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
                           vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                          client_reference, record_ms, server_id, message_class, opt_out_key
+                          client_reference, record_ms, server_id, second_destination,
+                          message_class, opt_out_key
                    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
                                $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
                                $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[],
-                               $14::BIGINT[], $15::BIGINT[], $16::TEXT[])
+                               $14::BIGINT[], $15::TEXT[], $16::BIGINT[], $17::TEXT[])
                         WITH ORDINALITY
                         AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
                               zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                              client_reference, record_ms, server_id, message_class,
-                              opt_out_key, place)
+                              client_reference, record_ms, server_id, second_destination,
+                              message_class, opt_out_key, place)
                    ORDER BY place RETURNING id";
         let statement = tx.prepare_cached(sql).await?;
         let rows = tx
@@ -465,6 +474,7 @@ impl<'a> Batch<'a> {
                     &references,
                     &optional(|element| element.record_ms),
                     &optional(|element| element.server),
+                    &seconds,
                     &column(|element| element.message_class.code()),
                     &keys,
                 ],

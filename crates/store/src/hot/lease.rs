@@ -16,7 +16,7 @@ use super::unattempted::{Ending, end_on_postgres, end_on_sqlite};
 use super::{Answer, Lanes, Moves, first_of};
 use crate::class::key;
 use crate::postgres::Lane;
-use crate::quick_send::zone_from_str;
+use crate::quick_send::{second, zone_from_str};
 use crate::value::values;
 use crate::{Db, Queries as _, Result, Row, sqlite};
 
@@ -85,11 +85,13 @@ pub struct ReadyJob {
     pub due_at: Timestamp,
     /// Whom to call.
     pub destination: Destination,
+    /// Who is rung after that and talks with the first one, in a secure call.
+    pub second: Option<Destination>,
     /// What is played.
     pub message: MessageId,
     /// The name of its audio in the blob store.
     pub blob: String,
-    /// How long it plays.
+    /// How long it plays; in a secure call, how long both may talk.
     pub clip_ms: u32,
     /// Whether the first key pressed is kept.
     pub vote: bool,
@@ -139,8 +141,8 @@ impl Db {
                           q.vote_at_us AS vote_at_us, q.tariff_id AS tariff_id, q.zone AS zone,
                           q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
                           q.expires_at_us AS expires_at_us, q.record_ms AS record_ms,
-                          q.server_id AS server_id, q.message_class AS message_class,
-                          q.opt_out_key AS opt_out_key,
+                          q.server_id AS server_id, q.second_destination AS second_destination,
+                          q.message_class AS message_class, q.opt_out_key AS opt_out_key,
                           (SELECT COUNT(*) FROM hours_permission h
                            WHERE h.account_id = q.account_id AND h.revoked_at_us IS NULL)
                               AS any_hour,
@@ -168,6 +170,7 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
         opt_out_key: row.parse_opt("opt_out_key", key)?,
         due_at: row.get("due_at_us")?,
         destination: row.parse("destination", Destination::parse)?,
+        second: row.parse_opt("second_destination", second)?,
         message: row.get("message_id")?,
         blob: row.get("blob")?,
         clip_ms: row.get("clip_ms")?,

@@ -29,6 +29,8 @@ pub struct Permit {
     pub class: MessageClass,
     /// Whom; `None` for a phone of the account, which is on no list and has no cap.
     pub number: Option<String>,
+    /// Whom a secure call rings then; the lists count for both, the cap for the first.
+    pub second: Option<String>,
     /// The version of the policy that was asked.
     pub policy: PolicyId,
     /// Why that policy is open now.
@@ -82,6 +84,11 @@ impl Permit {
         self.cap.is_some() && self.number.is_some()
     }
 
+    /// Whom the lists are asked about.
+    fn numbers(&self) -> impl Iterator<Item = &String> {
+        self.number.iter().chain(&self.second)
+    }
+
     fn day_key(&self) -> Option<(DayKey, i64)> {
         let (cap, number) = (self.cap?, self.number.as_ref()?);
         Some(((cap.day.0, self.class.code(), number.clone()), cap.most.into()))
@@ -131,15 +138,17 @@ impl<'c> SqliteGate<'c> {
     }
 
     fn is_opted_out(&self, permit: &Permit) -> Result<bool> {
-        let Some(number) = permit.number.as_deref().filter(|_| self.version > 0) else {
+        if self.version == 0 {
             return Ok(false);
-        };
-        let sql = "SELECT account_id, list FROM opt_out
-                   WHERE number = $1 AND removed_version IS NULL";
-        for row in sqlite::query(self.connection, sql, values![number])? {
-            let list = row.parse("list", OptOutList::from_word)?;
-            if permit.obeys(list, row.get("account_id")?) {
-                return Ok(true);
+        }
+        for number in permit.numbers() {
+            let sql = "SELECT account_id, list FROM opt_out
+                       WHERE number = $1 AND removed_version IS NULL";
+            for row in sqlite::query(self.connection, sql, values![number])? {
+                let list = row.parse("list", OptOutList::from_word)?;
+                if permit.obeys(list, row.get("account_id")?) {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -179,7 +188,7 @@ impl PostgresGate {
         tx: &Transaction<'_>,
         permits: impl Iterator<Item = &'a Permit> + Send,
     ) -> Answer<Self> {
-        let numbers: Vec<&str> = permits.filter_map(|permit| permit.number.as_deref()).collect();
+        let numbers: Vec<&String> = permits.flat_map(Permit::numbers).collect();
         // One statement, and so one moment: what it finds is what that version of the lists says.
         let sql = "SELECT v.version, o.number, o.list, o.account_id
                    FROM opt_out_version v
@@ -193,6 +202,16 @@ impl PostgresGate {
             listed.entry(number).or_default().push((list, AccountId(row.try_get(3)?)));
         }
         Ok(Self { version, listed, counts: BTreeMap::new(), changed: BTreeSet::new() })
+    }
+
+    /// Opens it and locks the counts that these permits may change. Accounts are locked before.
+    pub(super) async fn locked<'a>(
+        tx: &Transaction<'_>,
+        permits: impl Iterator<Item = &'a Permit> + Clone + Send,
+    ) -> Answer<Self> {
+        let mut gate = Self::open(tx, permits.clone()).await?;
+        gate.lock_counts(tx, permits).await?;
+        Ok(gate)
     }
 
     /// Locks the counts that these permits may change. Accounts are locked before.
@@ -209,8 +228,8 @@ impl PostgresGate {
 
     /// Whether the number of a permit is on a list that its class obeys.
     pub(super) fn is_opted_out(&self, permit: &Permit) -> bool {
-        let lists = permit.number.as_ref().and_then(|number| self.listed.get(number));
-        lists.is_some_and(|lists| lists.iter().any(|(list, whose)| permit.obeys(*list, *whose)))
+        let lists = permit.numbers().filter_map(|number| self.listed.get(number));
+        lists.flatten().any(|(list, whose)| permit.obeys(*list, *whose))
     }
 
     /// Lets an attempt pass, and counts it if it is the `first` of its send; tells the count.
