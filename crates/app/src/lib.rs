@@ -9,6 +9,7 @@ pub mod caller;
 pub mod campaign;
 pub mod dialing;
 mod error;
+pub mod event;
 mod live;
 pub mod message;
 pub mod one_time_code;
@@ -24,6 +25,7 @@ mod speech;
 pub mod tariff;
 pub mod trunk;
 pub mod verification;
+pub mod webhook;
 
 pub use app::{App, Ports};
 pub use caller::Caller;

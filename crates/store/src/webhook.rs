@@ -220,6 +220,21 @@ pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str, at: Timestamp) ->
     Ok(true)
 }
 
+/// Accounts with addresses that are not deleted: by id, from the one after `after` on.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn owners(
+    reads: &mut impl Queries,
+    after: AccountId,
+    limit: u32,
+) -> Result<Vec<AccountId>> {
+    let sql = "SELECT DISTINCT account_id FROM webhook
+               WHERE account_id > $1 AND deleted_at_us IS NULL ORDER BY account_id LIMIT $2";
+    let rows = reads.query(sql, values![after, limit]).await?;
+    rows.iter().map(|row| row.get("account_id")).collect()
+}
+
 /// Addresses that are on and for which there are events, by id: at most `limit`.
 ///
 /// # Errors
