@@ -79,7 +79,7 @@ pub struct Delivered {
     pub tries: Vec<Try>,
 }
 
-/// Makes an endpoint for the kinds of events, or for all if none is named. Tells it with its secret.
+/// Makes an endpoint for the kinds of events, or for all if none is named. Tells its secret, too.
 ///
 /// # Errors
 /// Refused as [`WebhookRefusal`] says.

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod account;
+pub mod agreement;
 pub mod billing;
 pub mod calendar;
 pub mod campaign;
@@ -14,6 +15,7 @@ pub mod network;
 pub mod one_time_code;
 mod phone_number;
 pub mod quick_send;
+pub mod secure_call;
 mod time;
 mod user_name;
 pub mod verification;

@@ -149,7 +149,7 @@ both_engines! {
         for writer in writers {
             writer.await.unwrap();
         }
-        let patience = std::time::Duration::from_secs(60);
+        let patience = std::time::Duration::from_mins(1);
         let seen = tokio::time::timeout(patience, follower).await.unwrap().unwrap();
         let numbers: Vec<i64> = seen.iter().map(|event| event.id.n).collect();
         let all = i64::try_from(4 * EACH).unwrap();

@@ -158,7 +158,9 @@ async fn create_webhook(State(web): State<Arc<Web>>, request: Request) -> Respon
 
 /// Handlers of what is done to one endpoint.
 macro_rules! of_one_webhook {
-    ($($handler:ident => |$app:ident, $caller:ident, $id:ident, $body:pat_param| $work:expr;)*) => {$(
+    ($(
+        $handler:ident => |$app:ident, $caller:ident, $id:ident, $body:pat_param| $work:expr;
+    )*) => {$(
         async fn $handler(
             State(web): State<Arc<Web>>,
             Path($id): Path<String>,

@@ -146,7 +146,8 @@ kinds! {
         "نشانی https یک میزبان عمومی، بدون نام کاربری، بدهید.";
     TooManyStreams 429 "too_many_streams"
         "There are as many streams open as may be." "Close one, or read /v1/events page by page."
-        "تعداد جریان‌های باز به سقف رسیده است." "یکی را ببندید یا /v1/events را صفحه‌به‌صفحه بخوانید.";
+        "تعداد جریان‌های باز به سقف رسیده است."
+        "یکی را ببندید یا /v1/events را صفحه‌به‌صفحه بخوانید.";
     RepeatedTooOften 429 "number_sent_to_too_often"
         "The number was sent to too often in a short time." "Wait, then send again."
         "به این شماره در زمانی کوتاه بیش از حد ارسال شده است." "صبر کنید و دوباره بفرستید.";

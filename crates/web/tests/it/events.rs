@@ -80,7 +80,7 @@ async fn events_are_read_page_by_page() {
     assert_eq!(told[0]["timestamp"], "2026-11-22T12:00:00+03:30");
     let account = caller.account.id;
     assert_eq!(told[0]["id"], format!("evt_{account}_1"));
-    let first = get(&router, &token, &format!("/v1/events?limit=1")).await.json();
+    let first = get(&router, &token, "/v1/events?limit=1").await.json();
     assert_eq!((&first["data"][0], &first["next_page"]), (&told[0], &told[0]["id"]));
     let rest = events(&router, &token, &format!("limit=1&after=evt_{account}_1")).await;
     assert_eq!(rest, [told[1].clone()]);

@@ -1,0 +1,428 @@
+//! Claims for a failure of support, or against a figure: who may make one, who decides it, and
+//! what a decision has to say (C17, A27 to A29).
+
+use crate::calendar::day::Day;
+use crate::calendar::month::PersianMonth;
+use crate::calendar::working_time::{DayCount, Timetable};
+use crate::{Rials, Timestamp};
+
+/// The business days in which a claim is decided.
+pub const DECISION_DAYS: u32 = 10;
+/// The fewest members of a committee.
+const MEMBERS_MIN: usize = 3;
+/// Longest reason, bytes.
+pub const TEXT_MAX: usize = 4000;
+
+/// What a claim is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Track {
+    /// A failure of telephone or tickets (C17).
+    Support,
+    /// A figure of availability that the customer does not believe (C29).
+    Availability,
+    /// Anything else.
+    Other,
+}
+
+/// What the claimant was when the event happened (L28).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimant {
+    /// The identity was proven.
+    pub verified: bool,
+    /// The subscription was paid.
+    pub paid: bool,
+}
+
+/// Why a claim is not taken, or a step of it is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The identity was not proven (C18).
+    Unverified,
+    /// The subscription was not paid when it happened (C19).
+    Unpaid,
+    /// It is later than the second month after the event (A28); only the committee can take it.
+    Late,
+    /// The event lies in the future.
+    NotYet,
+    /// It does not follow where the claim stands.
+    WrongState,
+    /// Fewer than three members, an even number, or one kind of member is missing (A29).
+    Committee,
+    /// This member handled the case, or decided it before (A29, I16).
+    Partial(String),
+    /// Not a vote of each member, or one of somebody else.
+    Votes,
+    /// A decision against the majority of the votes.
+    Majority,
+    /// What is granted needs an amount and a method (C17).
+    AmountAndMethod,
+    /// A reason is missing, or longer than [`TEXT_MAX`].
+    Reasons,
+}
+
+/// The last moment at which a claim for something may be made: the end of the second Persian month
+/// after it.
+pub fn claimable_until(event_at: Timestamp) -> Timestamp {
+    PersianMonth::of(event_at).plus(2).end()
+}
+
+/// Whether a claim is taken. A late one is only with the committee's reason.
+///
+/// # Errors
+/// The clause that it fails.
+pub fn admit(
+    claimant: Claimant,
+    event_at: Timestamp,
+    filed_at: Timestamp,
+    late_reason: Option<&str>,
+) -> Result<(), Refusal> {
+    if filed_at < event_at {
+        Err(Refusal::NotYet)
+    } else if !claimant.verified {
+        Err(Refusal::Unverified)
+    } else if !claimant.paid {
+        Err(Refusal::Unpaid)
+    } else if filed_at >= claimable_until(event_at) && late_reason.is_none_or(|text| !is_said(text))
+    {
+        Err(Refusal::Late)
+    } else {
+        Ok(())
+    }
+}
+
+/// By when a complete claim is decided. `None` when there are no such days.
+pub fn decision_due(
+    complete_at: Timestamp,
+    count: DayCount,
+    business: &Timetable,
+) -> Option<Timestamp> {
+    business.days_after(Day::of(complete_at), DECISION_DAYS, count)
+}
+
+/// Which side of the committee somebody is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seat {
+    /// Knows the systems.
+    Technical,
+    /// Watches over the agreement.
+    Oversight,
+}
+
+/// Somebody of a committee.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub name: String,
+    /// For which side.
+    pub seat: Seat,
+}
+
+/// What is decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it was claimed.
+    Accepted,
+    /// A part of it.
+    Partly,
+    /// Nothing of it.
+    Rejected,
+}
+
+/// A decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What.
+    pub outcome: Outcome,
+    /// How much.
+    pub amount: Option<Rials>,
+    /// In what form it is paid.
+    pub method: Option<String>,
+    /// Why.
+    pub reasons: String,
+    /// Who voted, and whether for it; who did not dissents.
+    pub votes: Vec<(String, bool)>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Where a claim stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// It was handed in.
+    Filed,
+    /// It has all that is needed; the time for a decision runs.
+    Complete,
+    /// A committee has it.
+    UnderReview,
+    /// The customer was asked for evidence; the time stands.
+    EvidenceAsked,
+    /// It is decided, and not yet told.
+    Decided,
+    /// The customer was told.
+    Announced,
+    /// The customer appealed; other members decide again.
+    Appealed,
+    /// What was granted was paid, or nothing was.
+    Settled,
+    /// The customer took it back.
+    Withdrawn,
+}
+
+/// A claim, as its steps have left it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Those who handled the case, and so cannot decide it.
+    pub handled_by: Vec<String>,
+    /// Where it stands.
+    state: State,
+    committee: Vec<Member>,
+    decided_by: Vec<String>,
+    decisions: Vec<Decision>,
+}
+
+impl Claim {
+    /// A claim that was taken.
+    pub fn filed(handled_by: Vec<String>) -> Self {
+        let (committee, decided_by, decisions) = (Vec::new(), Vec::new(), Vec::new());
+        Self { handled_by, state: State::Filed, committee, decided_by, decisions }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// All decisions, the first one too after an appeal.
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
+    /// Goes a step that needs nothing but its turn.
+    ///
+    /// # Errors
+    /// When it does not follow.
+    pub fn step(&mut self, next: State) -> Result<(), Refusal> {
+        use State as S;
+        let follows = matches!(
+            (self.state, next),
+            (S::Filed, S::Complete | S::Withdrawn)
+                | (S::Complete | S::UnderReview | S::EvidenceAsked, S::Withdrawn)
+                | (S::UnderReview, S::EvidenceAsked)
+                | (S::EvidenceAsked, S::UnderReview)
+                | (S::Decided, S::Announced)
+                | (S::Announced, S::Settled)
+        );
+        let appeals =
+            self.state == S::Announced && next == S::Appealed && self.decisions.len() == 1;
+        if !follows && !appeals {
+            return Err(Refusal::WrongState);
+        }
+        self.state = next;
+        Ok(())
+    }
+
+    /// Gives it to a committee: at least three, an odd number, of both sides, none of whom handled
+    /// the case or decided it before.
+    ///
+    /// # Errors
+    /// What is wrong with the committee.
+    pub fn assign(&mut self, committee: Vec<Member>) -> Result<(), Refusal> {
+        if !matches!(self.state, State::Complete | State::Appealed) {
+            return Err(Refusal::WrongState);
+        }
+        let partial = committee.iter().find(|member| {
+            self.handled_by.contains(&member.name) || self.decided_by.contains(&member.name)
+        });
+        if let Some(member) = partial {
+            return Err(Refusal::Partial(member.name.clone()));
+        }
+        let mut names: Vec<&str> = committee.iter().map(|member| member.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let both = [Seat::Technical, Seat::Oversight]
+            .iter()
+            .all(|seat| committee.iter().any(|member| member.seat == *seat));
+        if names.len() != committee.len()
+            || names.len() < MEMBERS_MIN
+            || names.len().is_multiple_of(2)
+            || !both
+        {
+            return Err(Refusal::Committee);
+        }
+        self.committee = committee;
+        self.state = State::UnderReview;
+        Ok(())
+    }
+
+    /// Decides it.
+    ///
+    /// # Errors
+    /// What the decision lacks.
+    pub fn decide(&mut self, decision: Decision) -> Result<(), Refusal> {
+        if self.state != State::UnderReview {
+            return Err(Refusal::WrongState);
+        }
+        let mut voters: Vec<&str> = decision.votes.iter().map(|(name, _)| name.as_str()).collect();
+        let mut members: Vec<&str> = self.committee.iter().map(|one| one.name.as_str()).collect();
+        voters.sort_unstable();
+        members.sort_unstable();
+        if voters != members {
+            return Err(Refusal::Votes);
+        }
+        let agree = decision.votes.iter().filter(|(_, agrees)| *agrees).count();
+        if agree * 2 <= members.len() {
+            return Err(Refusal::Majority);
+        }
+        let granted = decision.outcome != Outcome::Rejected;
+        let amount = decision.amount.is_some_and(|amount| amount > Rials::ZERO);
+        let method = decision.method.as_deref().is_some_and(is_said);
+        if granted && !(amount && method) {
+            return Err(Refusal::AmountAndMethod);
+        }
+        if !is_said(&decision.reasons) {
+            return Err(Refusal::Reasons);
+        }
+        let deciders = self.committee.drain(..).map(|member| member.name);
+        self.decided_by.extend(deciders);
+        self.decisions.push(decision);
+        self.state = State::Decided;
+        Ok(())
+    }
+}
+
+fn is_said(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= TEXT_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::day::due_text;
+    use crate::calendar::holiday::Holidays;
+    use crate::calendar::opening_hours::{CalendarKind, OpeningHours};
+
+    fn day(text: &str) -> Timestamp {
+        Day::parse(text).unwrap().start()
+    }
+
+    fn committee(names: &str) -> Vec<Member> {
+        let seat = |name: &str| {
+            let technical = name.starts_with('t');
+            if technical { Seat::Technical } else { Seat::Oversight }
+        };
+        names.split(' ').map(|name| Member { name: name.to_owned(), seat: seat(name) }).collect()
+    }
+
+    fn decision(outcome: Outcome, votes: &[(&str, bool)]) -> Decision {
+        Decision {
+            outcome,
+            amount: Some(Rials(100_000)),
+            method: Some("discount on the next month".to_owned()),
+            reasons: "the line was not staffed".to_owned(),
+            votes: votes.iter().map(|(name, agrees)| ((*name).to_owned(), *agrees)).collect(),
+            at: day("1405/09/01"),
+        }
+    }
+
+    fn under_review() -> Claim {
+        let mut claim = Claim::filed(vec!["t9".to_owned()]);
+        claim.step(State::Complete).unwrap();
+        claim.assign(committee("t1 t2 o1")).unwrap();
+        claim
+    }
+
+    const AGREED: [(&str, bool); 3] = [("t1", true), ("t2", false), ("o1", true)];
+
+    /// T152, A28.
+    #[test]
+    fn a_claim_is_judged_by_what_held_when_it_happened() {
+        let good = Claimant { verified: true, paid: true };
+        let (event, in_time) = (day("1405/07/20"), day("1405/09/30"));
+        assert_eq!(claimable_until(event), day("1405/10/01"));
+        assert_eq!(admit(good, event, in_time, None), Ok(()));
+        let late = day("1405/10/01");
+        assert_eq!(admit(good, event, late, None), Err(Refusal::Late));
+        assert_eq!(admit(good, event, late, Some(" ")), Err(Refusal::Late));
+        assert_eq!(admit(good, event, late, Some("was in hospital")), Ok(()));
+        let unverified = Claimant { verified: false, ..good };
+        assert_eq!(admit(unverified, event, in_time, None), Err(Refusal::Unverified));
+        let unpaid = Claimant { paid: false, ..good };
+        assert_eq!(admit(unpaid, event, in_time, None), Err(Refusal::Unpaid));
+        assert_eq!(admit(good, in_time, event, None), Err(Refusal::NotYet));
+    }
+
+    /// A29, I16.
+    #[test]
+    fn a_committee_is_odd_of_both_sides_and_impartial() {
+        let assign = |names: &str| {
+            let mut claim = Claim::filed(vec!["t9".to_owned()]);
+            claim.step(State::Complete).unwrap();
+            claim.assign(committee(names))
+        };
+        for names in ["t1 o1", "t1 t2 o1 o2", "t1 t2 t3", "o1 o2 o3", "t1 t1 o1"] {
+            assert_eq!(assign(names), Err(Refusal::Committee), "{names}");
+        }
+        assert_eq!(assign("t1 t9 o1"), Err(Refusal::Partial("t9".to_owned())));
+        assert_eq!(assign("t1 t2 o1"), Ok(()));
+    }
+
+    /// T155.
+    #[test]
+    fn what_is_granted_has_an_amount_and_a_method() {
+        let without = |change: fn(&mut Decision)| {
+            let mut decision = decision(Outcome::Partly, &AGREED);
+            change(&mut decision);
+            under_review().decide(decision)
+        };
+        assert_eq!(without(|one| one.amount = None), Err(Refusal::AmountAndMethod));
+        assert_eq!(without(|one| one.amount = Some(Rials(0))), Err(Refusal::AmountAndMethod));
+        assert_eq!(without(|one| one.method = None), Err(Refusal::AmountAndMethod));
+        assert_eq!(without(|one| one.reasons.clear()), Err(Refusal::Reasons));
+        assert_eq!(without(|one| one.votes[0].1 = false), Err(Refusal::Majority));
+        assert_eq!(without(|one| one.votes.truncate(2)), Err(Refusal::Votes));
+        let rejected =
+            Decision { amount: None, method: None, ..decision(Outcome::Rejected, &AGREED) };
+        assert_eq!(under_review().decide(rejected), Ok(()));
+    }
+
+    /// T157.
+    #[test]
+    fn an_appeal_is_decided_once_by_others_and_the_first_decision_stays() {
+        let mut claim = under_review();
+        claim.decide(decision(Outcome::Partly, &AGREED)).unwrap();
+        claim.step(State::Announced).unwrap();
+        claim.step(State::Appealed).unwrap();
+        assert_eq!(claim.assign(committee("t1 t3 o2")), Err(Refusal::Partial("t1".to_owned())));
+        claim.assign(committee("t3 o2 o3")).unwrap();
+        let votes = [("t3", true), ("o2", true), ("o3", true)];
+        claim.decide(decision(Outcome::Accepted, &votes)).unwrap();
+        claim.step(State::Announced).unwrap();
+        assert_eq!(claim.step(State::Appealed), Err(Refusal::WrongState));
+        claim.step(State::Settled).unwrap();
+        assert_eq!(claim.decisions()[0].outcome, Outcome::Partly);
+        assert_eq!(claim.decisions().len(), 2);
+    }
+
+    /// T156.
+    #[test]
+    fn a_decision_is_due_on_the_tenth_business_day() {
+        let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
+        let business = Timetable::new(vec![hours], Holidays::shipped()).unwrap();
+        let due = |count| due_text(decision_due(day("1405/09/01"), count, &business).unwrap());
+        assert_eq!(due(DayCount::EveryDay), "1405/09/11 21:00");
+        assert_eq!(due(DayCount::OrdinaryDays), "1405/09/12 21:00");
+    }
+
+    #[test]
+    fn steps_out_of_turn_are_refused() {
+        let mut claim = Claim::filed(Vec::new());
+        for state in [State::UnderReview, State::Decided, State::Announced, State::Settled] {
+            assert_eq!(claim.step(state), Err(Refusal::WrongState));
+        }
+        assert_eq!(claim.assign(committee("t1 t2 o1")), Err(Refusal::WrongState));
+        let unread = claim.decide(decision(Outcome::Partly, &AGREED));
+        assert_eq!(unread, Err(Refusal::WrongState));
+        claim.step(State::Withdrawn).unwrap();
+        assert_eq!(claim.step(State::Complete), Err(Refusal::WrongState));
+    }
+}

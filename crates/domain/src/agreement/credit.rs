@@ -1,0 +1,457 @@
+//! Credits: what is owed to a subscriber, from its proposal to the discount on an invoice. Every
+//! rial moves by a posting between two books, and what was posted is not edited (A26, I08, I09).
+
+use std::collections::BTreeMap;
+
+use super::claim::Track;
+use super::scope::Paths;
+use crate::calendar::month::PersianMonth;
+use crate::{AccountId, Rials};
+
+/// For how many months after its own a credit is carried from invoice to invoice.
+pub const CARRIED_MONTHS: u16 = 12;
+
+/// What there is at most one credit for (I09). A revision of the statement brings the difference,
+/// as a credit of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CreditKey {
+    /// Whose.
+    pub account: AccountId,
+    /// For which of its subscriptions.
+    pub subscription: i64,
+    /// For which month.
+    pub month: PersianMonth,
+    /// For which part of the service.
+    pub paths: Paths,
+    /// On which ground.
+    pub track: Track,
+    /// By which revision of the statement, from 0.
+    pub revision: u32,
+}
+
+/// Where a credit stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It was computed, and may still be looked at.
+    Proposed,
+    /// It waits for the committee.
+    Held,
+    /// It was given up, with a reason.
+    Waived,
+    /// It is owed.
+    Posted,
+    /// There is no next invoice: the committee decides how it is paid (T148).
+    WithCommittee,
+    /// Nothing of it is owed any more.
+    Closed,
+    /// It was wrong, and what was left of it was taken back.
+    Reversed,
+}
+
+/// Where money stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Book {
+    /// What compensation cost us.
+    Compensation,
+    /// What is owed to the subscriber.
+    Owed(AccountId),
+    /// Discounts on invoices.
+    Discounts,
+    /// What the committee had paid out.
+    Payouts,
+}
+
+/// Money that moves from one book to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Posting {
+    /// From where.
+    pub debit: Book,
+    /// To where.
+    pub credit: Book,
+    /// How much; always more than nothing.
+    pub amount: Rials,
+}
+
+/// A discount on an invoice, before tax (T159).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiscountLine {
+    /// The invoice.
+    pub invoice: i64,
+    /// How much.
+    pub amount: Rials,
+}
+
+/// Why a move is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It does not follow where the credit stands.
+    WrongState,
+    /// It needs a reason.
+    NoReason,
+    /// The invoice has a discount of this credit already.
+    Twice,
+    /// No such discount stands.
+    NoSuchLine,
+    /// A credit is more than nothing.
+    Amount,
+    /// There is one for this already, of another amount.
+    Differs,
+}
+
+/// A credit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credit {
+    key: CreditKey,
+    amount: Rials,
+    state: State,
+    lines: Vec<DiscountLine>,
+    left: Rials,
+}
+
+impl Credit {
+    /// A credit that was computed.
+    ///
+    /// # Errors
+    /// When it is nothing.
+    pub fn propose(key: CreditKey, amount: Rials) -> Result<Self, Refusal> {
+        if amount <= Rials::ZERO {
+            return Err(Refusal::Amount);
+        }
+        Ok(Self { key, amount, state: State::Proposed, lines: Vec::new(), left: Rials::ZERO })
+    }
+
+    /// What it is for.
+    pub fn key(&self) -> CreditKey {
+        self.key
+    }
+
+    /// How much it is.
+    pub fn amount(&self) -> Rials {
+        self.amount
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// What of it is still owed.
+    pub fn left(&self) -> Rials {
+        self.left
+    }
+
+    /// The discounts that stand.
+    pub fn lines(&self) -> &[DiscountLine] {
+        &self.lines
+    }
+
+    /// The last month whose invoice may have it.
+    pub fn carried_until(&self) -> PersianMonth {
+        self.key.month.plus(CARRIED_MONTHS)
+    }
+
+    fn owed(&self) -> Book {
+        Book::Owed(self.key.account)
+    }
+
+    /// Leaves it to the committee whether it is owed.
+    ///
+    /// # Errors
+    /// When it is no longer proposed.
+    pub fn hold(&mut self) -> Result<(), Refusal> {
+        self.go(&[State::Proposed], State::Held)
+    }
+
+    /// Gives it up.
+    ///
+    /// # Errors
+    /// Without a reason, or when it is no longer proposed.
+    pub fn waive(&mut self, reason: &str) -> Result<(), Refusal> {
+        if reason.trim().is_empty() {
+            return Err(Refusal::NoReason);
+        }
+        self.go(&[State::Proposed, State::Held], State::Waived)
+    }
+
+    /// Owes it.
+    ///
+    /// # Errors
+    /// When it is neither proposed nor held.
+    pub fn post(&mut self) -> Result<Posting, Refusal> {
+        self.go(&[State::Proposed, State::Held], State::Posted)?;
+        self.left = self.amount;
+        Ok(Posting { debit: Book::Compensation, credit: self.owed(), amount: self.amount })
+    }
+
+    /// Puts what is left on an invoice as a discount, at most its price; the rest is carried on.
+    /// `None` when the invoice takes nothing, or comes so late that the committee decides.
+    ///
+    /// # Errors
+    /// When nothing is owed, or the invoice has it already.
+    pub fn apply(
+        &mut self,
+        invoice: i64,
+        month: PersianMonth,
+        price: Rials,
+    ) -> Result<Option<Posting>, Refusal> {
+        if self.state != State::Posted {
+            return Err(Refusal::WrongState);
+        }
+        if self.lines.iter().any(|line| line.invoice == invoice) {
+            return Err(Refusal::Twice);
+        }
+        if month > self.carried_until() {
+            self.state = State::WithCommittee;
+            return Ok(None);
+        }
+        let amount = self.left.min(price);
+        if amount <= Rials::ZERO {
+            return Ok(None);
+        }
+        self.lines.push(DiscountLine { invoice, amount });
+        self.take(amount);
+        Ok(Some(Posting { debit: self.owed(), credit: Book::Discounts, amount }))
+    }
+
+    /// Gives back what an invoice had, because it was voided (T147); of a credit that was reversed,
+    /// to us.
+    ///
+    /// # Errors
+    /// When no discount of this credit stands on it.
+    pub fn restore(&mut self, invoice: i64) -> Result<Posting, Refusal> {
+        let place = self.lines.iter().position(|line| line.invoice == invoice);
+        let DiscountLine { amount, .. } = self.lines.remove(place.ok_or(Refusal::NoSuchLine)?);
+        if self.state == State::Reversed {
+            return Ok(Posting { debit: Book::Discounts, credit: Book::Compensation, amount });
+        }
+        self.left.0 += amount.0;
+        if self.state == State::Closed {
+            self.state = State::Posted;
+        }
+        Ok(Posting { debit: Book::Discounts, credit: self.owed(), amount })
+    }
+
+    /// The subscriber left: the committee decides how the rest is paid.
+    ///
+    /// # Errors
+    /// When nothing is owed.
+    pub fn hand_over(&mut self) -> Result<(), Refusal> {
+        self.go(&[State::Posted], State::WithCommittee)
+    }
+
+    /// Pays the rest out, as the committee decided.
+    ///
+    /// # Errors
+    /// When the committee does not have it.
+    pub fn pay_out(&mut self) -> Result<Posting, Refusal> {
+        self.go(&[State::WithCommittee], State::Closed)?;
+        let amount = self.left;
+        self.left = Rials::ZERO;
+        Ok(Posting { debit: self.owed(), credit: Book::Payouts, amount })
+    }
+
+    /// Takes back what is left of it. What an invoice had stays there.
+    ///
+    /// # Errors
+    /// When nothing is owed, or without a reason.
+    pub fn reverse(&mut self, reason: &str) -> Result<Posting, Refusal> {
+        if reason.trim().is_empty() {
+            return Err(Refusal::NoReason);
+        }
+        self.go(&[State::Posted, State::WithCommittee], State::Reversed)?;
+        let amount = self.left;
+        self.left = Rials::ZERO;
+        Ok(Posting { debit: self.owed(), credit: Book::Compensation, amount })
+    }
+
+    fn take(&mut self, amount: Rials) {
+        self.left.0 -= amount.0;
+        if self.left == Rials::ZERO {
+            self.state = State::Closed;
+        }
+    }
+
+    fn go(&mut self, from: &[State], to: State) -> Result<(), Refusal> {
+        if !from.contains(&self.state) {
+            return Err(Refusal::WrongState);
+        }
+        self.state = to;
+        Ok(())
+    }
+}
+
+/// Credits by what they are for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Credits(BTreeMap<CreditKey, Credit>);
+
+impl Credits {
+    /// Proposes a credit; the one that is there, when it was proposed before (I09).
+    ///
+    /// # Errors
+    /// When it is nothing, or there is one of another amount.
+    pub fn propose(&mut self, key: CreditKey, amount: Rials) -> Result<&mut Credit, Refusal> {
+        let proposed = Credit::propose(key, amount)?;
+        let credit = self.0.entry(key).or_insert(proposed);
+        if credit.amount == amount { Ok(credit) } else { Err(Refusal::Differs) }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn month(text: &str) -> PersianMonth {
+        PersianMonth::parse(text).unwrap()
+    }
+
+    fn key(account: i64, subscription: i64) -> CreditKey {
+        CreditKey {
+            account: AccountId(account),
+            subscription,
+            month: month("1405-08"),
+            paths: Paths::ALL,
+            track: Track::Availability,
+            revision: 0,
+        }
+    }
+
+    fn posted(amount: i64) -> Credit {
+        let mut credit = Credit::propose(key(1, 1), Rials(amount)).unwrap();
+        credit.post().unwrap();
+        credit
+    }
+
+    /// A26: at most the invoice, and the rest is carried.
+    #[test]
+    fn what_an_invoice_does_not_take_is_carried_to_the_next() {
+        let mut credit = posted(1500);
+        let first = credit.apply(1, month("1405-09"), Rials(1000)).unwrap().unwrap();
+        assert_eq!((first.amount, credit.left()), (Rials(1000), Rials(500)));
+        assert_eq!(credit.apply(1, month("1405-09"), Rials(1000)), Err(Refusal::Twice));
+        assert_eq!(credit.apply(2, month("1405-10"), Rials::ZERO), Ok(None));
+        let second = credit.apply(3, month("1405-11"), Rials(1000)).unwrap().unwrap();
+        assert_eq!((second.amount, credit.state()), (Rials(500), State::Closed));
+        assert_eq!(credit.apply(4, month("1405-12"), Rials(1000)), Err(Refusal::WrongState));
+    }
+
+    /// T147.
+    #[test]
+    fn a_voided_invoice_gives_the_credit_back() {
+        let mut credit = posted(300);
+        credit.apply(1, month("1405-09"), Rials(1000)).unwrap();
+        let back = credit.restore(1).unwrap();
+        assert_eq!((back.debit, back.amount), (Book::Discounts, Rials(300)));
+        assert_eq!((credit.state(), credit.left()), (State::Posted, Rials(300)));
+        assert_eq!(credit.restore(1), Err(Refusal::NoSuchLine));
+        assert!(credit.apply(2, month("1405-10"), Rials(1000)).unwrap().is_some());
+    }
+
+    /// T148.
+    #[test]
+    fn a_credit_without_an_invoice_goes_to_the_committee() {
+        let mut late = posted(300);
+        assert!(late.apply(1, month("1406-08"), Rials(100)).unwrap().is_some());
+        assert_eq!(late.apply(2, month("1406-09"), Rials(100)), Ok(None));
+        assert_eq!((late.state(), late.left()), (State::WithCommittee, Rials(200)));
+        let mut left = posted(300);
+        left.hand_over().unwrap();
+        assert_eq!(left.pay_out().unwrap().amount, Rials(300));
+        assert_eq!((left.state(), left.left()), (State::Closed, Rials::ZERO));
+    }
+
+    /// I09, T061, T151.
+    #[test]
+    fn a_credit_is_proposed_once() {
+        let mut credits = Credits::default();
+        credits.propose(key(1, 1), Rials(100)).unwrap().post().unwrap();
+        let again = credits.propose(key(1, 1), Rials(100)).unwrap();
+        assert_eq!((again.state(), again.post()), (State::Posted, Err(Refusal::WrongState)));
+        assert_eq!(credits.propose(key(1, 1), Rials(101)).unwrap_err(), Refusal::Differs);
+        let revised = CreditKey { revision: 1, ..key(1, 1) };
+        credits.propose(revised, Rials(5)).unwrap();
+        credits.propose(key(1, 2), Rials(100)).unwrap();
+        assert_eq!((credits.len(), credits.is_empty()), (3, false));
+        assert_eq!(Credit::propose(key(1, 1), Rials::ZERO), Err(Refusal::Amount));
+    }
+
+    #[test]
+    fn what_is_given_up_needs_a_reason() {
+        let mut credit = Credit::propose(key(1, 1), Rials(100)).unwrap();
+        assert_eq!(credit.waive(" "), Err(Refusal::NoReason));
+        credit.hold().unwrap();
+        credit.waive("the customer asked for it").unwrap();
+        assert_eq!(credit.post(), Err(Refusal::WrongState));
+        let mut wrong = posted(100);
+        assert_eq!(wrong.reverse(""), Err(Refusal::NoReason));
+        wrong.apply(1, month("1405-09"), Rials(40)).unwrap();
+        let rest = wrong.reverse("entered twice").unwrap();
+        assert_eq!((rest.credit, rest.amount), (Book::Compensation, Rials(60)));
+        let voided = wrong.restore(1).unwrap();
+        assert_eq!((voided.credit, voided.amount), (Book::Compensation, Rials(40)));
+    }
+
+    /// One move, chosen by two numbers.
+    fn play(credit: &mut Credit, choice: u8, invoice: i64) -> Option<Posting> {
+        let of =
+            |month: i64| PersianMonth::new(1405, 8).unwrap().plus(u16::try_from(month).unwrap());
+        match choice {
+            0 | 1 => credit.post().ok(),
+            2..=5 => credit.apply(invoice, of(invoice), Rials(invoice * 10)).ok().flatten(),
+            6 => credit.restore(invoice).ok(),
+            7 => credit.reverse("wrong").ok(),
+            8 => credit.pay_out().ok(),
+            _ => {
+                if invoice == 1 {
+                    credit.hand_over().ok();
+                }
+                None
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        /// T158, I08: a hundred times a hundred random moves on five credits of two accounts.
+        #[test]
+        fn books_balance_whatever_is_done(
+            amounts in prop::collection::vec(1..500_i64, 5),
+            moves in prop::collection::vec((0..5_usize, 0..10_u8, 1..16_i64), 100),
+        ) {
+            let mut credits: Vec<Credit> = amounts.iter().zip(0_i64..).map(|(amount, n)| {
+                Credit::propose(key(n % 2 + 1, n), Rials(*amount)).unwrap()
+            }).collect();
+            let mut books: BTreeMap<Book, i64> = BTreeMap::new();
+            for (which, choice, invoice) in moves {
+                let Some(posting) = play(&mut credits[which], choice, invoice) else { continue };
+                prop_assert!(posting.amount > Rials::ZERO);
+                *books.entry(posting.debit).or_insert(0) -= posting.amount.0;
+                *books.entry(posting.credit).or_insert(0) += posting.amount.0;
+                prop_assert_eq!(books.values().sum::<i64>(), 0);
+                for account in [1, 2] {
+                    let of = |credit: &&Credit| credit.key().account == AccountId(account);
+                    let left: i64 = credits.iter().filter(of).map(|credit| credit.left().0).sum();
+                    let owed = books.get(&Book::Owed(AccountId(account))).copied().unwrap_or(0);
+                    prop_assert!(owed >= 0);
+                    prop_assert_eq!(owed, left);
+                }
+            }
+            for credit in &credits {
+                let lines: i64 = credit.lines().iter().map(|line| line.amount.0).sum();
+                prop_assert!(lines + credit.left().0 <= credit.amount().0);
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The service agreement: what is promised, how it is measured, and what follows when a promise is
+//! missed. Clauses (C..), resolutions (A..) and invariants (I..) are those of its specification.
+
+pub mod availability;
+pub mod callback;
+pub mod capacity;
+pub mod claim;
+pub mod clock;
+pub mod compensation;
+pub mod credit;
+pub mod delivery;
+pub mod error_report;
+pub mod maintenance;
+pub mod scope;
+pub mod violation;
