@@ -10,6 +10,7 @@ pub mod campaign;
 pub mod class;
 pub mod dialing;
 mod error;
+pub mod event;
 mod live;
 pub mod message;
 pub mod one_time_code;
@@ -26,6 +27,7 @@ mod speech;
 pub mod tariff;
 pub mod trunk;
 pub mod verification;
+pub mod webhook;
 
 pub use app::{App, Ports};
 pub use caller::Caller;

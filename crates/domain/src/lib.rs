@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod campaign;
 pub mod class;
 pub mod dialer;
+pub mod event;
 mod id;
 pub mod message;
 pub mod network;
@@ -20,6 +21,7 @@ pub mod secure_call;
 mod time;
 mod user_name;
 pub mod verification;
+pub mod webhook;
 
 pub use account::Account;
 pub use billing::money::Rials;
@@ -27,9 +29,10 @@ pub use billing::tariff::{Tariff, Zone};
 pub use class::MessageClass;
 pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered};
 pub use dialer::trunk::Trunk;
+pub use event::{EventId, EventKind};
 pub use id::{
     AccountId, AttemptId, CampaignId, MessageId, NodeId, PhoneId, PolicyId, QuickSendId,
-    RecipientId, TariffId, TokenId, TrunkId,
+    RecipientId, TariffId, TokenId, TrunkId, WebhookId,
 };
 pub use message::{Approval, Message};
 pub use network::Network;

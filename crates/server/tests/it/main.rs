@@ -38,3 +38,4 @@ mod stories;
 mod strangers;
 mod trunk_check;
 mod trunks;
+mod webhooks;

@@ -297,9 +297,9 @@ async fn lease_on_postgres(
     let is_out = |lease: &&&Lease| gate.is_opted_out(&lease.stamp.permit);
     let out = chosen.iter().filter(is_out).map(|lease| lease.quick_send);
     let endangered: Vec<i64> = out.chain(capped.iter().copied()).map(|send| send.0).collect();
-    let mut attempted = std::collections::BTreeSet::new();
+    let (mut attempted, mut wanted) = (std::collections::BTreeSet::new(), false);
     if !endangered.is_empty() {
-        super::lock_accounts_of(tx, &endangered).await?;
+        wanted = super::lock_accounts_of(tx, &endangered).await?;
         gate.lock_counts(tx, permits()).await?;
         attempted = permit::attempted(tx, &capped).await?;
     }
@@ -327,7 +327,7 @@ async fn lease_on_postgres(
         .collect();
     if !barred.is_empty() {
         let (bars, endings): (Vec<Bar>, Vec<Ending>) = barred.into_iter().unzip();
-        let ended = end_on_postgres(tx, &endings).await?;
+        let ended = end_on_postgres(tx, &endings, wanted).await?;
         let told = endings.iter().zip(bars).map(|(ending, bar)| (ending.quick_send().0, bar));
         leased.extend(
             told.filter(|(id, _)| ended.contains(id)).map(|(id, bar)| (id, Leased::Barred(bar))),

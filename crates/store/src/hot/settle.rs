@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
-use domain::{AttemptId, Disposition, QuickSendId, Rials, Timestamp};
+use domain::{AttemptId, Disposition, EventKind, QuickSendId, Rials, Timestamp};
 use rusqlite::Connection;
 use tokio_postgres::types::ToSql;
 
@@ -13,7 +13,7 @@ use crate::ladder::{self, Ladder};
 use crate::postgres::Lane;
 use crate::quick_send::vote_to_code;
 use crate::value::values;
-use crate::{Db, Result, Row, sqlite};
+use crate::{Db, Result, Row, event, sqlite};
 
 /// How an attempt ended and what it costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl Verb for SettleVerb {
 
     async fn postgres(tx: &Transaction<'_>, elements: &[Settle]) -> Answer<Vec<SettleResult>> {
         let ids: Vec<i64> = elements.iter().map(|element| element.attempt.quick_send.0).collect();
-        super::lock_accounts_of(tx, &ids).await?;
+        let wanted = super::lock_accounts_of(tx, &ids).await?;
         let first = first_of(elements.iter().map(|element| element.attempt));
         let chosen: Vec<&Settle> = elements
             .iter()
@@ -143,6 +143,9 @@ impl Verb for SettleVerb {
             .collect();
         let settled = move_to_outcome(tx, &chosen).await?;
         tally::on_postgres(tx, &settled.iter().copied().collect::<Vec<_>>()).await?;
+        if wanted {
+            tell_of_settled(tx, &chosen, &settled).await?;
+        }
         let ended = ended_attempts(tx, &ids).await?;
         let answer = |(element, first): (&Settle, &bool)| {
             let key = (element.attempt.quick_send.0, i64::from(element.attempt.n));
@@ -218,8 +221,8 @@ fn settle_on_sqlite(
     ];
     sqlite::execute(connection, sql, values)?;
     tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
-    moves.add(send.get("account_id")?, charge, hold);
     let (how, at) = (element.disposition, element.ended_at);
+    moves.add(send.get("account_id")?, (charge, hold), (quick_send, at));
     ends.extend(campaign_end(&send, (how, &element.facts.cause), charge, at)?);
     Ok(SettleResult::Settled)
 }
@@ -345,6 +348,21 @@ async fn move_to_outcome(
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &Columns::of(elements).parameters()).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Writes an event for each element that was settled.
+async fn tell_of_settled(
+    tx: &Transaction<'_>,
+    elements: &[&Settle],
+    settled: &BTreeSet<(i64, i64)>,
+) -> Answer<()> {
+    let key = |element: &Settle| (element.attempt.quick_send.0, i64::from(element.attempt.n));
+    let ended: Vec<(i64, Timestamp)> = elements
+        .iter()
+        .filter(|element| settled.contains(&key(element)))
+        .map(|element| (element.attempt.quick_send.0, element.ended_at))
+        .collect();
+    event::on_postgres(tx, EventKind::MessageEnded, &ended).await
 }
 
 /// The elements by column, as UNNEST takes them: most of them are numbers.

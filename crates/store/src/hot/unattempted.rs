@@ -1,9 +1,9 @@
 //! Sends that end without an attempt: their time is over, or something bars them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
-use domain::{Disposition, PolicyId, QuickSendId, Rials, Timestamp};
+use domain::{Disposition, EventKind, PolicyId, QuickSendId, Rials, Timestamp};
 use rusqlite::Connection;
 
 use super::permit::Bar;
@@ -12,7 +12,7 @@ use super::tally::{self, End};
 use super::{Answer, Lanes, Moves, Verb};
 use crate::postgres::Lane;
 use crate::value::values;
-use crate::{Db, Result, sqlite};
+use crate::{Db, Result, event, sqlite};
 
 /// The cause of a send whose time ran out while nothing but other calls was in its way. What ends
 /// for another cause is logged.
@@ -103,8 +103,8 @@ impl Verb for ExpireVerb {
 
     async fn postgres(tx: &Transaction<'_>, elements: &[Ending]) -> Answer<Vec<bool>> {
         let ids: Vec<i64> = elements.iter().map(|element| element.quick_send.0).collect();
-        super::lock_accounts_of(tx, &ids).await?;
-        let mut ended = end_on_postgres(tx, elements).await?;
+        let wanted = super::lock_accounts_of(tx, &ids).await?;
+        let mut ended = end_on_postgres(tx, elements, wanted).await?;
         // The first of equal elements is told that it ended the send.
         Ok(ids.iter().map(|id| ended.remove(id)).collect())
     }
@@ -146,7 +146,8 @@ pub(super) fn end_on_sqlite(
                FROM quick_send WHERE id = $1";
     sqlite::execute(connection, sql, values![quick_send, disposition.code(), cause, at])?;
     let send = send_on_sqlite(connection, quick_send)?;
-    moves.add(send.get("account_id")?, Rials::ZERO, send.get("hold_rials")?);
+    let money = (Rials::ZERO, send.get("hold_rials")?);
+    moves.add(send.get("account_id")?, money, (quick_send, at));
     ends.extend(campaign_end(&send, (disposition, cause), Rials::ZERO, at)?);
     if cause != EXPIRED {
         let sql = "INSERT INTO decision (quick_send_id, n, at_us, verdict, policy_id,
@@ -200,10 +201,12 @@ const END: &str = "WITH e AS (
 )
 SELECT quick_send_id FROM ended";
 
-/// Ends those of the sends that wait still, and tells which. Their accounts are locked.
+/// Ends those of the sends that wait still, and tells which. Their accounts are locked; `wanted`:
+/// one of them may want events.
 pub(super) async fn end_on_postgres(
     tx: &Transaction<'_>,
     elements: &[Ending],
+    wanted: bool,
 ) -> Answer<BTreeSet<i64>> {
     let column =
         |of: fn(&Ending) -> Option<i64>| -> Vec<Option<i64>> { elements.iter().map(of).collect() };
@@ -226,5 +229,11 @@ pub(super) async fn end_on_postgres(
         .await?;
     let ended: BTreeSet<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Answer<_>>()?;
     tally::on_postgres(tx, &ended.iter().map(|id| (*id, 0)).collect::<Vec<_>>()).await?;
+    if wanted {
+        let moments = elements.iter().map(|element| (element.quick_send.0, element.at));
+        let told: BTreeMap<i64, Timestamp> = moments.filter(|(id, _)| ended.contains(id)).collect();
+        let told: Vec<(i64, Timestamp)> = told.into_iter().collect();
+        event::on_postgres(tx, EventKind::MessageEnded, &told).await?;
+    }
     Ok(ended)
 }

@@ -5,6 +5,7 @@
 mod campaign;
 mod cold;
 mod engines;
+mod event;
 mod faults;
 mod hot;
 mod message;
@@ -13,4 +14,5 @@ mod random;
 mod recovery;
 mod request;
 mod schema;
+mod webhook;
 mod world;
