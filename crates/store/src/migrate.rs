@@ -38,6 +38,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V11__login", include_str!("../migrations/V11__login.sql")),
         ("V12__verification", include_str!("../migrations/V12__verification.sql")),
         ("V13__request", include_str!("../migrations/V13__request.sql")),
+        ("V14__agreement", include_str!("../migrations/V14__agreement.sql")),
     ]
 }
 
