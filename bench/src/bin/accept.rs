@@ -339,6 +339,7 @@ fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {
         played: Played::Kept(message),
         clip_ms: CLIP_MS,
         destination: Destination::parse(NUMBER).context("a number")?,
+        second: None,
         vote: false,
         record_ms: None,
         tariff: TariffId(1),

@@ -137,6 +137,23 @@ pub async fn set_recording(
     .await
 }
 
+/// Lets the account place secure calls, or not any more.
+///
+/// # Errors
+/// Refused when there is no such account.
+pub async fn set_secure_calls(
+    app: &App,
+    account: AccountId,
+    permitted: bool,
+) -> Result<(), AccountRefusal> {
+    let at = permitted.then(|| app.now());
+    app.write(async |tx| {
+        let found = store::account::set_secure_calls(tx, account, at).await?;
+        if found { Ok(()) } else { Err(Error::Refused(AccountRefusal::NoSuchAccount)) }
+    })
+    .await
+}
+
 /// Adds credit. With a `reference` it is added once, however often it is asked for.
 ///
 /// # Errors

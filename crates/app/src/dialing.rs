@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use audio::Clip;
-use domain::billing::rating::rate_rounding_up;
+use domain::billing::rating::rate_call_rounding_up;
 use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, TariffId, Timestamp};
 use domain::{NodeId, QuickSendId, Zone};
 
@@ -41,6 +41,8 @@ pub struct EndedCall {
     pub tariff: TariffId,
     /// The price zone it was accepted with.
     pub zone: Zone,
+    /// The zone of the second leg of a secure call.
+    pub second: Option<Zone>,
     /// What was reserved; it is never charged more.
     pub hold: Rials,
     /// What the call means, or the disposition itself when no call can tell (recovery).
@@ -238,7 +240,7 @@ async fn settlement(app: &App, call: EndedCall) -> Result<store::hot::Settle, Fa
     };
     let tariff = prices::by_id(app, call.tariff).await?;
     // An amount beyond 64 bits is certainly beyond the hold.
-    let charge = rate_rounding_up(&tariff, call.zone, call.record.heard_ms)
+    let charge = rate_call_rounding_up(&tariff, call.zone, call.second, call.record.heard_ms)
         .map_or(call.hold, |rate| rate.price.min(call.hold));
     Ok(store::hot::Settle {
         attempt: call.attempt,

@@ -23,6 +23,7 @@ mod prices;
 pub mod quick_send;
 pub mod recording;
 pub mod report;
+pub mod secure_call;
 mod settings;
 mod speech;
 pub mod tariff;

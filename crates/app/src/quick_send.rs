@@ -1,9 +1,9 @@
 //! Quick sends: one message to one number, now. Facts are read, `domain` decides, `store` accepts
 //! (one commit, shared with others), the dialer is told.
 
-use domain::billing::rating::{Rate, rate_rounding_up};
+use domain::billing::rating::{Rate, rate_call_rounding_up};
 use domain::message::LENGTH_MS_MIN;
-use domain::quick_send::{Admission, Facts, Refusal, Request, admit};
+use domain::quick_send::{Admission, Facts, Refusal, Request, admit, zone_of};
 use domain::{
     Account, AccountId, Approval, AttemptId, Destination, Message, MessageId, QuickSendId, Rials,
     Status, Tariff, Timestamp,
@@ -388,8 +388,7 @@ pub(crate) async fn send_speech(
     accepted.map_err(|error| error.map(Into::into))
 }
 
-/// Makes the send durable and tells the dialer. Runs to its end even if nobody waits for the
-/// answer any more: a lease that is committed and never dialled would be a lost call.
+/// Makes an admitted send durable.
 async fn accept(
     app: &App,
     order: Order,
@@ -397,11 +396,34 @@ async fn accept(
     blob: String,
     admission: Admission,
 ) -> Result<Accepted, Refusal> {
-    let account = order.account.id;
     let job = job(&order, blob, &admission);
+    let (account, clip_ms, hold) = (job.account, admission.clip_ms, admission.hold);
+    match commit(app, job, played, order.reference.as_deref()).await? {
+        Ok(kept) if kept.repeated => {
+            first_send(app, account, kept.quick_send).await.map_err(Error::Failed)
+        }
+        Ok(kept) => {
+            let (id, message) = (kept.quick_send, kept.message);
+            Ok(Accepted { id, message, clip_ms, hold, repeated: false })
+        }
+        // An account that was switched off this moment cannot pay either.
+        Err(AcceptRefusal::InsufficientCredit | AcceptRefusal::AccountGone) => {
+            Err(Error::Refused(Refusal::InsufficientCredit))
+        }
+    }
+}
+
+/// Makes a send durable and tells the dialer. Runs to its end even if nobody waits for the
+/// answer any more: a lease that is committed and never dialled would be a lost call.
+pub(crate) async fn commit(
+    app: &App,
+    job: ReadyJob,
+    played: Played,
+    reference: Option<&str>,
+) -> std::result::Result<std::result::Result<store::hot::Accepted, AcceptRefusal>, Failure> {
     let dispatch = app.dispatch().clone();
-    let reservation = dispatch.reserve(&job, order.now);
-    let element = element(&job, played, order.reference.as_deref(), reservation.as_ref());
+    let reservation = dispatch.reserve(&job, job.accepted_at);
+    let element = element(&job, played, reference, reservation.as_ref());
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {
         let accepted = db.accept_one(element).await?;
@@ -415,22 +437,7 @@ async fn accept(
         Ok::<_, store::Error>(accepted)
     });
     let accepted = committing.await.map_err(|error| Failure::because("accepting a send", error))?;
-    match accepted? {
-        Ok(accepted) if accepted.repeated => {
-            first_send(app, account, accepted.quick_send).await.map_err(Error::Failed)
-        }
-        Ok(accepted) => Ok(Accepted {
-            id: accepted.quick_send,
-            message: accepted.message,
-            clip_ms: admission.clip_ms,
-            hold: admission.hold,
-            repeated: false,
-        }),
-        // An account that was switched off this moment cannot pay either.
-        Err(AcceptRefusal::InsufficientCredit | AcceptRefusal::AccountGone) => {
-            Err(Error::Refused(Refusal::InsufficientCredit))
-        }
-    }
+    Ok(accepted?)
 }
 
 /// The send as the dialer sees it; its id, and that of its message, are known after the commit.
@@ -441,6 +448,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
         class: order.class,
         due_at: order.now,
         destination: order.request.destination.clone(),
+        second: None,
         message: MessageId(0),
         blob,
         clip_ms: admission.clip_ms,
@@ -468,6 +476,7 @@ fn element(
         played,
         clip_ms: job.clip_ms,
         destination: job.destination.clone(),
+        second: job.second.clone(),
         vote: job.vote,
         record_ms: job.record_ms,
         server: job.server,
@@ -513,7 +522,8 @@ async fn first_send(
     let send = store::quick_send::find(&mut app.read().await?, account, id).await?;
     let send = send.ok_or_else(gone)?;
     let tariff = prices::by_id(app, send.tariff).await?;
-    let hold = rate_rounding_up(&tariff, send.zone, send.clip_ms).ok_or_else(gone)?;
+    let second = send.second.as_ref().map(zone_of);
+    let hold = rate_call_rounding_up(&tariff, send.zone, second, send.clip_ms).ok_or_else(gone)?;
     Ok(Accepted { id, message: send.message, clip_ms: send.clip_ms, hold, repeated: true })
 }
 

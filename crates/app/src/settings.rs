@@ -10,6 +10,8 @@ pub struct Settings {
     pub web_enabled: bool,
     /// Whether quick sends are taken (code −25 otherwise).
     pub quick_send_enabled: bool,
+    /// How long two people may talk in a secure call, milliseconds; 0: there are none.
+    pub secure_call_ms_max: u32,
     /// When calls may be placed.
     pub window: CallingWindow,
     /// How often a text may be sent to one number; `None` sets no limit.
@@ -32,11 +34,13 @@ pub struct RepeatLimit {
 }
 
 impl Default for Settings {
-    /// Everything on, at any hour, 20 MiB of audio decoded in at most 20 seconds.
+    /// Everything on, at any hour, half an hour of talk, 20 MiB of audio decoded in at most 20
+    /// seconds.
     fn default() -> Self {
         Self {
             web_enabled: true,
             quick_send_enabled: true,
+            secure_call_ms_max: 30 * 60 * 1000,
             window: CallingWindow::ALWAYS,
             repeats: None,
             upload_bytes_max: 20 * 1024 * 1024,

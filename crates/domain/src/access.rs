@@ -221,6 +221,7 @@ mod tests {
             disabled_at: None,
             approves_own_messages: true,
             records_callees: false,
+            places_secure_calls: false,
         }
     }
 

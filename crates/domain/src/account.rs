@@ -23,6 +23,8 @@ pub struct Account {
     pub approves_own_messages: bool,
     /// Whether it may record callees.
     pub records_callees: bool,
+    /// Whether it may let two people talk through us (MakeSecureCall).
+    pub places_secure_calls: bool,
 }
 
 impl Account {
@@ -47,6 +49,7 @@ mod tests {
             disabled_at: None,
             approves_own_messages: true,
             records_callees: false,
+            places_secure_calls: false,
         }
     }
 

@@ -259,7 +259,7 @@ impl Call {
     pub(crate) fn outcome(&mut self, now: Instant) -> Option<Outcome> {
         let Phase::Over(cause) = self.phase else { return None };
         self.turn(now, Turn::Ended);
-        let clip_ms = self.script.message_ms();
+        let clip_ms = self.script.subject_ms();
         let heard_ms = self.sound.heard_ms().min(clip_ms);
         let report = self.receiver.report();
         let answered = self.timeline.answered_us.is_some();

@@ -68,11 +68,14 @@ pub struct Outcome {
     pub answered: bool,
     /// How much of the script's message was sent while the call was up, milliseconds, at most
     /// `clip_ms`. When it was begun anew, the most of it that was sent at a stretch. Packets that
-    /// the operating system refused are not counted.
+    /// the operating system refused are not counted. Without a message: how long this leg heard the
+    /// one that its script rang.
     pub heard_ms: u32,
-    /// How long the message is, milliseconds, rounded up to whole frames; 0 without one.
+    /// How long the message is, milliseconds, rounded up to whole frames; without one, how long the
+    /// conversation may last; 0 with neither.
     pub clip_ms: u32,
-    /// Every frame of the message was sent, and none was refused.
+    /// Every frame of the message was sent, and none was refused; or the conversation lasted as
+    /// long as it may.
     pub heard_to_end: bool,
     /// Keys pressed from the answer on.
     pub keys: Keys,

@@ -35,7 +35,7 @@ pub struct Label(pub u8);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Plays what the call is for: what was heard of it is [`crate::Outcome::heard_ms`]. A script
-    /// has one of these at most.
+    /// has one of these at most; one without is for the conversation of its bridge, if it has one.
     Message(Play),
     /// Plays anything else: a greeting, the digits of a number.
     Play(Play),
@@ -327,9 +327,22 @@ impl Script {
         self.in_band_keys || (!telephone_events && self.steps.iter().any(Step::heeds_keys))
     }
 
-    /// How long the message plays, milliseconds; 0 without one.
-    pub fn message_ms(&self) -> u32 {
-        self.message_step().map_or(0, Play::duration_ms)
+    /// How long what the call is for lasts at most, milliseconds: its message, or in a script
+    /// without one the conversation of its first bridge; 0 with neither.
+    pub fn subject_ms(&self) -> u32 {
+        match self.message_step() {
+            Some(message) => message.duration_ms(),
+            None => self.conversation().map_or(0, |bridge| bridge.max_ms),
+        }
+    }
+
+    /// The bridge that a call without a message is for.
+    pub(crate) fn conversation(&self) -> Option<&Bridge> {
+        let bridges = self.steps.iter().filter_map(|step| match step {
+            Step::Bridge(bridge) => Some(bridge),
+            _ => None,
+        });
+        bridges.take(usize::from(self.message.is_none())).next()
     }
 
     pub(crate) fn message_at(&self) -> Option<usize> {

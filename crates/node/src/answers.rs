@@ -108,8 +108,9 @@ impl Node {
         self.under_way.answered(Kind::Lease);
         for ((waiting, room), attempt) in chosen.into_iter().zip(attempts) {
             if let Some(attempt) = attempt {
-                let trunk = room.trunk.clone();
-                self.hold(now, attempt, &waiting.job, trunk, Box::new(room));
+                let second = room.second.as_ref().map(|second| second.trunk.clone());
+                let trunks = (room.trunk.clone(), second);
+                self.hold(now, attempt, &waiting.job, trunks, Box::new(room));
             } else {
                 // It is in the queue no more, or our lease was too old: the table tells.
                 self.forget(waiting.job.quick_send);

@@ -23,6 +23,8 @@ pub(crate) struct Waiting {
     pub(crate) callee: Callee,
     /// The trunks that may carry it, as the gate knows them.
     pub(crate) route: usize,
+    /// The second leg of a secure call: whom it calls, and its route.
+    pub(crate) second: Option<(Callee, usize)>,
 }
 
 /// Where a job stands.
@@ -155,11 +157,16 @@ impl WaitingLine {
 
     /// Finds the routes anew, after the trunks were replaced. Who stood aside or was not due yet
     /// stays so; the others line up again.
-    pub(crate) fn reroute(&mut self, route_of: impl Fn(&ReadyJob) -> usize) {
+    pub(crate) fn reroute(
+        &mut self,
+        route_of: impl Fn(&ReadyJob) -> usize,
+        second_of: impl Fn(&ReadyJob) -> Option<(Callee, usize)>,
+    ) {
         self.queues.clear();
         let mut queued = Vec::new();
         for (send, entry) in &mut self.jobs {
             entry.waiting.route = route_of(&entry.waiting.job);
+            entry.waiting.second = second_of(&entry.waiting.job);
             if entry.place == Place::Queued {
                 queued.push(*send);
             }

@@ -16,6 +16,7 @@ impl Node {
         for event in events {
             match event {
                 Event::Dialling { call } => self.on_dialling(call),
+                Event::SecondLeg { call, .. } => self.on_second_leg(call),
                 // Many carriers play the ringing tone as early media and send no 180.
                 Event::Ringing { call } | Event::EarlyMedia { call } => {
                     self.show(now, call, Status::Ringing);
@@ -27,7 +28,6 @@ impl Node {
                 | Event::Progress { .. }
                 | Event::Key { .. }
                 | Event::Incoming { .. }
-                | Event::SecondLeg { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::TrunkLeft { .. } => {}
@@ -42,6 +42,13 @@ impl Node {
     fn on_dialling(&mut self, call: CallKey) {
         if let Some(call) = self.calls.get(&call) {
             self.gate.dialled(&call.callee);
+        }
+    }
+
+    /// The other one of a secure call is rung.
+    fn on_second_leg(&mut self, call: CallKey) {
+        if let Some(second) = self.calls.get(&call).and_then(|call| call.second.as_ref()) {
+            self.gate.dialled(&second.callee);
         }
     }
 

@@ -181,6 +181,8 @@ pub(crate) struct Room {
     callee: Callee,
     /// The name of the trunk that was chosen, as attempts are recorded with.
     pub(crate) trunk: String,
+    /// The room of the second leg of a secure call.
+    pub(crate) second: Option<Box<Room>>,
 }
 
 impl Drop for Room {
@@ -301,9 +303,23 @@ impl Gate {
 
     /// Takes room for a call on the first line of its route that has some.
     pub(crate) fn take(&self, waiting: &Waiting, now: Moment) -> Result<Room, NoRoom> {
-        let Waiting { job, callee, route } = waiting;
-        let trunk = self.state().take(callee, *route, job.class, now.steady)?;
-        Ok(Room { gate: self.clone(), callee: callee.clone(), trunk })
+        let Waiting { job, callee, route, second } = waiting;
+        let mut room = self.room_for(callee, *route, job.class, now)?;
+        if let Some((callee, route)) = second {
+            room.second = Some(Box::new(self.room_for(callee, *route, job.class, now)?));
+        }
+        Ok(room)
+    }
+
+    fn room_for(
+        &self,
+        callee: &Callee,
+        route: usize,
+        class: u8,
+        now: Moment,
+    ) -> Result<Room, NoRoom> {
+        let trunk = self.state().take(callee, route, class, now.steady)?;
+        Ok(Room { gate: self.clone(), callee: callee.clone(), trunk, second: None })
     }
 
     /// Takes room for a call that is there already, whatever the caps say. `None` when the number
@@ -320,7 +336,8 @@ impl Gate {
         let busy = Busy { line, dialled: true, failed: false, entry: Entry::Usual };
         state.busy.insert(callee.clone(), busy);
         drop(state);
-        Some(Room { gate: self.clone(), callee: callee.clone(), trunk: trunk.to_owned() })
+        let trunk = trunk.to_owned();
+        Some(Room { gate: self.clone(), callee: callee.clone(), trunk, second: None })
     }
 
     /// Takes the INVITE of a call with room on the wire now, or tells when it may leave.
@@ -513,7 +530,11 @@ impl Dispatch for Gate {
         self.state().route_for(&Wanted::of(destination, server)).is_some()
     }
 
+    /// A call with two legs needs room for both, which the node's own steps find.
     fn reserve(&self, job: &ReadyJob, now: Timestamp) -> Option<Reservation> {
+        if job.second.is_some() {
+            return None;
+        }
         let mut state = self.state();
         let stamp = state.stamp?;
         let route = state.route_for(&Wanted::of(&job.destination, job.server))?;
@@ -524,7 +545,7 @@ impl Dispatch for Gate {
         let callee = Callee::of(job.account, &job.destination);
         let trunk = state.take(&callee, route, job.class, steady).ok()?;
         drop(state);
-        let room = Room { gate: self.clone(), callee, trunk: trunk.clone() };
+        let room = Room { gate: self.clone(), callee, trunk: trunk.clone(), second: None };
         Some(Reservation::new(trunk, stamp, Box::new(room)))
     }
 

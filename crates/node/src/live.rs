@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use app::dialing::{EndedCall, OpenAttempt, PhoneContact, ReadyJob};
+use domain::quick_send::zone_of;
 use domain::{AccountId, AttemptId, Destination, Rials, TariffId, Timestamp, Zone};
 use engine::{CallKey, Clip, DialogSnapshot, Hop, Target};
 
@@ -19,6 +20,8 @@ pub(crate) struct Call {
     pub(crate) destination: Destination,
     /// The name of its trunk.
     pub(crate) trunk: String,
+    /// Who is rung then, in a secure call.
+    pub(crate) second: Option<Second>,
     pub(crate) terms: Terms,
     pub(crate) stage: Stage,
     /// Its capacity, given back when the call is dropped.
@@ -26,16 +29,27 @@ pub(crate) struct Call {
     pub(crate) room: Option<Box<dyn Send>>,
 }
 
+/// The second leg of a secure call.
+pub(crate) struct Second {
+    pub(crate) callee: Callee,
+    pub(crate) destination: Destination,
+    /// The name of its trunk.
+    pub(crate) trunk: String,
+}
+
 /// What a call costs at most and by which prices.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) tariff: TariffId,
     pub(crate) zone: Zone,
+    /// The zone of the second leg of a secure call.
+    pub(crate) second: Option<Zone>,
     pub(crate) hold: Rials,
     /// Whether the first key pressed is kept.
     pub(crate) vote: bool,
     /// How long the callee is recorded after the message.
     pub(crate) record_ms: Option<u32>,
+    /// How long the message plays; in a secure call, how long both may talk.
     pub(crate) clip_ms: u32,
     /// When it is too late to start.
     pub(crate) expires_at: Timestamp,
@@ -57,7 +71,7 @@ pub(crate) enum Stage {
         contact: Option<PhoneContact>,
     },
     /// It may be dialled as soon as the pace on the wire allows; on a trunk, at this server.
-    Prepared { clip: Arc<Clip>, target: Target, server: Option<Hop> },
+    Prepared { clip: Arc<Clip>, target: Target, second: Option<Target>, server: Option<Hop> },
     /// The engine has it.
     Placed { started: Moment, server: Option<Hop> },
     /// A killed process left it behind; it is ended, by this dialog if it was answered, and then
@@ -66,10 +80,17 @@ pub(crate) enum Stage {
 }
 
 impl Terms {
+    /// Whether what the call is for was done: the message heard to its end, or a conversation had.
+    pub(crate) fn is_whole(&self, heard_ms: u32) -> bool {
+        let enough_ms = if self.second.is_some() { 1 } else { self.clip_ms };
+        heard_ms >= enough_ms && enough_ms > 0
+    }
+
     pub(crate) fn of_job(job: &ReadyJob) -> Self {
         Self {
             tariff: job.tariff,
             zone: job.zone,
+            second: job.second.as_ref().map(zone_of),
             hold: job.hold,
             vote: job.vote,
             record_ms: job.record_ms,
@@ -85,6 +106,7 @@ impl Terms {
         Self {
             tariff: open.tariff,
             zone: open.zone,
+            second: open.second.as_ref().map(zone_of),
             hold: open.hold,
             vote: false,
             record_ms: None,

@@ -70,7 +70,7 @@ pub(crate) fn remedy(
             Remedy::Abandon { dialog: None, ended: lost(Disposition::NetworkFailure, 0) }
         }
         Some(Phase::Answered { dialog, heard_ms }) => {
-            let whole = heard_ms >= terms.clip_ms && terms.clip_ms > 0;
+            let whole = terms.is_whole(heard_ms);
             let disposition = if whole { Disposition::Delivered } else { Disposition::HeardInPart };
             Remedy::Abandon { dialog, ended: lost(disposition, heard_ms) }
         }
@@ -198,6 +198,7 @@ impl Node {
             callee,
             destination: open.destination.clone(),
             trunk: open.trunk.clone(),
+            second: None,
             terms: Terms::of_open(open),
             stage,
             room: room.map(|room| Box::new(room) as Box<dyn Send>),

@@ -102,7 +102,11 @@ pub(crate) fn verdict(
         _ if outcome.answered && outcome.heard_ms == 0 && outcome.rtp.refused > 0 => {
             Meaning::Decided(Disposition::NetworkFailure)
         }
-        _ => Meaning::Call(facts_of(outcome)),
+        _ => {
+            let facts = facts_of(outcome);
+            let whole = facts.heard_to_end || terms.is_whole(outcome.heard_ms);
+            Meaning::Call(CallFacts { heard_to_end: whole, ..facts })
+        }
     };
     let at = |us: Option<u64>| {
         let us = i64::try_from(us?).ok()?;
@@ -226,8 +230,8 @@ fn ended(
     record: CallRecord,
     ended_at: Timestamp,
 ) -> EndedCall {
-    let Terms { tariff, zone, hold, .. } = *terms;
-    EndedCall { attempt, tariff, zone, hold, meaning, record, ladder: None, ended_at }
+    let Terms { tariff, zone, second, hold, .. } = *terms;
+    EndedCall { attempt, tariff, zone, second, hold, meaning, record, ladder: None, ended_at }
 }
 
 /// The engine's cause as it is kept in the database and shown in logs.

@@ -7,12 +7,12 @@ use app::dialing::PhoneContact;
 use domain::{AccountId, AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
-    AbandonedCall, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Hop, KeySet,
-    OnMachine, Play, Record, Script, Srtp, Step, Target, Transport, TrunkCheck,
+    AbandonedCall, Bridge, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Hop, KeySet,
+    OnMachine, Play, Record, Script, SecondLeg, Srtp, Step, Target, Transport, TrunkCheck,
 };
 
 use crate::config::{NodeConfig, Trunk};
-use crate::live::{Call, Terms, key};
+use crate::live::{Call, Second, Terms, key};
 
 /// How long a vote is waited for after the message, milliseconds.
 const VOTE_WAIT_MS: u32 = 10_000;
@@ -40,9 +40,12 @@ pub(crate) fn call_spec(
     call: &Call,
     clip: Arc<Clip>,
     target: Target,
+    second: Option<Target>,
 ) -> CallSpec {
     let trunk = trunk(config, &call.trunk);
     let from_uri = from_uri(config, trunk, call.account);
+    let second = call.second.as_ref().zip(second);
+    let second = second.map(|(second, target)| second_leg(config, call, second, target));
     CallSpec {
         call: key(call.attempt),
         call_id: call_id(call.attempt, &config.host),
@@ -53,9 +56,49 @@ pub(crate) fn call_spec(
         srtp: trunk.map_or(Srtp::Off, |trunk| trunk.srtp),
         symmetric_rtp: trunk.is_some_and(|trunk| trunk.symmetric_rtp),
         max_duration_ms: longest_ms(config, &call.terms, &clip),
-        script: Arc::new(script(config, &call.terms, clip)),
+        script: Arc::new(match second {
+            Some(second) => conversation(&call.terms, clip, second),
+            None => script(config, &call.terms, clip),
+        }),
         ring_timeout_ms: config.ring_timeout_ms,
     }
+}
+
+/// The one who is rung second, and is joined with the first one at once.
+fn second_leg(config: &NodeConfig, call: &Call, second: &Second, target: Target) -> SecondLeg {
+    let trunk = trunk(config, &second.trunk);
+    let script = Script::new(vec![Step::Join]).expect("one step is a script");
+    SecondLeg {
+        target,
+        from_uri: from_uri(config, trunk, call.account),
+        credentials: credentials(trunk),
+        codecs: codecs(config, &second.trunk),
+        srtp: trunk.map_or(Srtp::Off, |trunk| trunk.srtp),
+        symmetric_rtp: trunk.is_some_and(|trunk| trunk.symmetric_rtp),
+        script: Arc::new(script),
+        ring_timeout_ms: config.ring_timeout_ms,
+        max_duration_ms: conversation_ms(config, &call.terms),
+    }
+}
+
+/// Waiting with music for the other one, and talking as long as it is paid for.
+fn conversation(terms: &Terms, hold: Arc<Clip>, second: SecondLeg) -> Script {
+    let bridge = Bridge {
+        leg: Arc::new(second),
+        hold,
+        max_ms: terms.clip_ms,
+        leave: KeySet::NONE,
+        record: false,
+        on_ended: None,
+        on_failed: None,
+    };
+    Script::new(vec![Step::Bridge(bridge)]).expect("one step is a script")
+}
+
+/// What a leg of a secure call may last, milliseconds, from when it is rung.
+fn conversation_ms(config: &NodeConfig, terms: &Terms) -> u32 {
+    let (ring_ms, talk_ms) = (config.ring_timeout_ms, terms.clip_ms);
+    [ring_ms, talk_ms, DRAIN_MS, SLACK_MS].into_iter().fold(UNHEARD_MS, u32::saturating_add)
 }
 
 /// What is done in the call once it is answered.
@@ -169,6 +212,10 @@ fn credentials(trunk: Option<&Trunk>) -> Option<Credentials> {
 }
 
 fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
+    if terms.second.is_some() {
+        // The second one is rung when the first has answered.
+        return conversation_ms(config, terms).saturating_add(config.ring_timeout_ms);
+    }
     let vote_ms = if terms.vote { VOTE_WAIT_MS } else { 0 };
     // The message may be over when a machine begins to be waited for, and is played again then.
     let beep_ms = match config.machine_detection.as_deref() {

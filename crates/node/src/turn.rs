@@ -11,7 +11,7 @@ use engine::{CallKey, Command};
 use crate::config::Trunk;
 use crate::dialer::Waiting;
 use crate::gate::{Arrival, Callee, Gate, NoRoom, Room, Wanted};
-use crate::live::{Call, Stage, Terms, key};
+use crate::live::{Call, Second, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
 use crate::settle::{Unsettled, decided};
@@ -46,13 +46,15 @@ impl Node {
         let undialled = self.calls.iter().filter(|(_, call)| {
             let on_a_trunk = matches!(call.destination, Destination::Number(_));
             let undialled = matches!(call.stage, Stage::Preparing { .. } | Stage::Prepared { .. });
-            on_a_trunk && undialled && !same(&call.trunk)
+            let second = call.second.as_ref().is_some_and(|second| !same(&second.trunk));
+            on_a_trunk && undialled && (second || !same(&call.trunk))
         });
         for key in undialled.map(|(key, _)| *key).collect::<Vec<CallKey>>() {
             self.send_back(key, now.wall);
         }
         let (gate, tried) = (self.gate.clone(), &self.tried);
-        self.line.reroute(|job| route_of(&gate, job, tried.of(job.quick_send)));
+        let route_of = |job: &ReadyJob| route_of(&gate, job, tried.of(job.quick_send));
+        self.line.reroute(route_of, |job| second_of(&gate, job));
     }
 
     /// Takes what was accepted since the last step.
@@ -66,8 +68,8 @@ impl Node {
                 None => self.wait(job),
                 Some(reservation) => {
                     let attempt = AttemptId { quick_send: job.quick_send, n: 1 };
-                    let trunk = reservation.trunk.clone();
-                    self.hold(now, attempt, &job, trunk, reservation.into_guard());
+                    let trunks = (reservation.trunk.clone(), None);
+                    self.hold(now, attempt, &job, trunks, reservation.into_guard());
                 }
             }
         }
@@ -80,16 +82,17 @@ impl Node {
         }
         let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));
         let callee = Callee::of(job.account, &job.destination);
-        self.line.push(Waiting { job, callee, route });
+        let second = second_of(&self.gate, &job);
+        self.line.push(Waiting { job, callee, route, second });
     }
 
-    /// A leased attempt is ours now: prepare it.
+    /// A leased attempt is ours now, on this trunk, and its second leg on that one: prepare it.
     pub(crate) fn hold(
         &mut self,
         now: Moment,
         attempt: AttemptId,
         job: &ReadyJob,
-        trunk: String,
+        (trunk, second_trunk): (String, Option<String>),
         room: Box<dyn Send>,
     ) {
         let call = key(attempt);
@@ -103,6 +106,11 @@ impl Node {
             callee: Callee::of(job.account, &job.destination),
             destination: job.destination.clone(),
             trunk,
+            second: job.second.as_ref().zip(second_trunk).map(|(destination, trunk)| Second {
+                callee: Callee::of(job.account, destination),
+                destination: destination.clone(),
+                trunk,
+            }),
             terms: Terms::of_job(job),
             stage: Stage::Preparing { blob: job.blob.clone(), contact: None },
             room: Some(room),
@@ -145,9 +153,18 @@ impl Node {
             }
             (None, Destination::Extension(_)) => None,
         };
+        let second = call.second.as_ref().map(|second| {
+            let Destination::Number(number) = &second.destination else { return None };
+            let trunk = spec::trunk(&self.config, &second.trunk)?;
+            let server = self.marks.choose(trunk, key, now.steady)?;
+            Some(spec::trunk_target(trunk, server, number))
+        });
+        let Some(second) = second.map_or(Some(None), |target| target.map(Some)) else {
+            return self.fail_unsent(key, Disposition::NetworkFailure, "no_address", now);
+        };
         match (self.clips.get(blob), target) {
             (Some(clip), Some((target, server))) => {
-                call.stage = Stage::Prepared { clip, target, server };
+                call.stage = Stage::Prepared { clip, target, second, server };
                 self.to_dial.push_back(key);
             }
             // The clip was pushed out of a cache that is too small for one moment's calls.
@@ -261,13 +278,13 @@ impl Node {
                 continue;
             }
             let placed = Stage::Placed { started: now, server: None };
-            let Stage::Prepared { clip, target, server } =
+            let Stage::Prepared { clip, target, second, server } =
                 std::mem::replace(&mut call.stage, placed)
             else {
                 continue;
             };
             call.stage = Stage::Placed { started: now, server };
-            let spec = spec::call_spec(&self.config, call, clip, target);
+            let spec = spec::call_spec(&self.config, call, clip, target, second);
             self.commands.push((call.shard, Command::Start(Box::new(spec))));
             self.stats.dialled += 1;
         }
@@ -402,6 +419,13 @@ impl Node {
 
 fn start_of(waiting: &Waiting, room: &Room, now: Moment) -> Start {
     Start { quick_send: waiting.job.quick_send, trunk: room.trunk.clone(), at: now.wall }
+}
+
+/// Whom the second leg of a secure call is to reach, and by which trunks.
+fn second_of(gate: &Gate, job: &ReadyJob) -> Option<(Callee, usize)> {
+    let destination = job.second.as_ref()?;
+    let route = gate.route_for(&Wanted::of(destination, job.server)).unwrap_or(usize::MAX);
+    Some((Callee::of(job.account, destination), route))
 }
 
 /// A destination that no trunk takes any more waits until its time is over, or a trunk comes. When

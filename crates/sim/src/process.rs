@@ -86,7 +86,7 @@ impl Process {
     /// as it should be, but with the events of its step.
     pub(crate) fn command(&mut self, instant: Instant, command: Command, late: bool) {
         if let Command::Start(spec) = &command {
-            let (call, clip_ms) = (spec.call, spec.script.message_ms());
+            let (call, clip_ms) = (spec.call, spec.script.subject_ms());
             if late {
                 self.unopened.push((call, clip_ms));
             } else if let Err(refused) = self.recorder.open(call, clip_ms) {

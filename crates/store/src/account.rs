@@ -87,7 +87,8 @@ pub async fn create(tx: &mut Tx, new: &NewAccount) -> Result<AccountId> {
 /// [`Error::Unavailable`] and [`Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Account>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
-                      disabled_at_us, self_approval_at_us, recording_permitted_at_us
+                      disabled_at_us, self_approval_at_us, recording_permitted_at_us,
+                      secure_calls_at_us
                FROM account WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.as_ref().map(account).transpose()
 }
@@ -98,7 +99,8 @@ pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Acco
 /// [`Error::Unavailable`] and [`Error::Corrupt`].
 pub async fn list(reads: &mut impl Queries, after: AccountId, limit: u32) -> Result<Vec<Account>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
-                      disabled_at_us, self_approval_at_us, recording_permitted_at_us
+                      disabled_at_us, self_approval_at_us, recording_permitted_at_us,
+                      secure_calls_at_us
                FROM account WHERE id > $1 ORDER BY id LIMIT $2";
     reads.query(sql, values![after, limit]).await?.iter().map(account).collect()
 }
@@ -113,6 +115,7 @@ pub async fn find_by_token(reads: &mut impl Queries, hash: &[u8]) -> Result<Opti
                       a.expires_at_us AS expires_at_us, a.disabled_at_us AS disabled_at_us,
                       a.self_approval_at_us AS self_approval_at_us,
                       a.recording_permitted_at_us AS recording_permitted_at_us,
+                      a.secure_calls_at_us AS secure_calls_at_us,
                       a.mobile_unverified_at_us AS mobile_unverified_at_us,
                       a.service_denied_at_us AS service_denied_at_us,
                       a.service_blocked_at_us AS service_blocked_at_us,
@@ -148,7 +151,7 @@ pub async fn find_by_user_name(
 ) -> Result<Option<LoginHolder>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
                       disabled_at_us, self_approval_at_us, recording_permitted_at_us,
-                      mobile_unverified_at_us, service_denied_at_us, service_blocked_at_us,
+                      secure_calls_at_us, mobile_unverified_at_us, service_denied_at_us, service_blocked_at_us,
                       https_only_at_us, allowed_networks, allowed_methods, password_hash
                FROM account WHERE user_name = $1 AND password_hash IS NOT NULL";
     let Some(row) = reads.query_opt(sql, values![name.as_str()]).await? else { return Ok(None) };
@@ -236,6 +239,16 @@ pub async fn set_recording(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) ->
     Ok(tx.execute(sql, values![id, at]).await? == 1)
 }
 
+/// Lets the account place secure calls, or not any more with `None`. `false`: there is no such
+/// account.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn set_secure_calls(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> Result<bool> {
+    let sql = "UPDATE account SET secure_calls_at_us = $2 WHERE id = $1";
+    Ok(tx.execute(sql, values![id, at]).await? == 1)
+}
+
 /// Moves the end of the subscription. `false`: there is no such account.
 ///
 /// # Errors
@@ -265,6 +278,7 @@ fn allowed(row: &Row, networks: &str, methods: &str) -> Result<Allowed> {
 fn account(row: &Row) -> Result<Account> {
     let own_approval: Option<Timestamp> = row.get("self_approval_at_us")?;
     let recording: Option<Timestamp> = row.get("recording_permitted_at_us")?;
+    let secure_calls: Option<Timestamp> = row.get("secure_calls_at_us")?;
     Ok(Account {
         id: row.get("id")?,
         name: row.get("name")?,
@@ -275,5 +289,6 @@ fn account(row: &Row) -> Result<Account> {
         disabled_at: row.get("disabled_at_us")?,
         approves_own_messages: own_approval.is_some(),
         records_callees: recording.is_some(),
+        places_secure_calls: secure_calls.is_some(),
     })
 }

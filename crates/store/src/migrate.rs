@@ -38,7 +38,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V11__login", include_str!("../migrations/V11__login.sql")),
         ("V12__verification", include_str!("../migrations/V12__verification.sql")),
         ("V13__request", include_str!("../migrations/V13__request.sql")),
-        ("V14__agreement", include_str!("../migrations/V14__agreement.sql")),
+        ("V14__secure_call", include_str!("../migrations/V14__secure_call.sql")),
+        ("V15__agreement", include_str!("../migrations/V15__agreement.sql")),
     ]
 }
 

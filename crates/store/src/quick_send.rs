@@ -20,9 +20,11 @@ pub struct QuickSend {
     pub message: MessageId,
     /// Whom it calls.
     pub destination: Destination,
+    /// Who is rung after that and talks with the first one, in a secure call.
+    pub second: Option<Destination>,
     /// Whether the first key pressed is kept.
     pub vote: bool,
-    /// How long the message plays.
+    /// How long the message plays; in a secure call, how long both may talk.
     pub clip_ms: u32,
     /// The prices it is charged by.
     pub tariff: TariffId,
@@ -173,7 +175,8 @@ pub async fn find(
 ) -> Result<Option<QuickSend>> {
     let sql = "SELECT q.id AS id, q.account_id AS account_id, q.message_id AS message_id,
                       q.tariff_id AS tariff_id, q.clip_ms AS clip_ms,
-                      q.destination AS destination, q.zone AS zone, q.vote_at_us AS vote_at_us,
+                      q.destination AS destination, q.second_destination AS second_destination,
+                      q.zone AS zone, q.vote_at_us AS vote_at_us,
                       q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
                       q.expires_at_us AS expires_at_us, r.due_at_us AS due_at_us,
                       (SELECT MAX(b.n) FROM outcome b WHERE b.quick_send_id = q.id) AS begun_n,
@@ -288,6 +291,15 @@ pub async fn count_since(
     reads.query_one(sql, values).await?.get("sends")
 }
 
+/// Nobody, or who is rung second.
+#[expect(clippy::option_option, reason = "the outer one says that the text is none of ours")]
+pub(crate) fn second(text: Option<&str>) -> Option<Option<Destination>> {
+    match text {
+        None => Some(None),
+        Some(text) => Destination::parse(text).map(Some),
+    }
+}
+
 fn quick_send(row: &Row) -> Result<QuickSend> {
     let vote: Option<Timestamp> = row.get("vote_at_us")?;
     Ok(QuickSend {
@@ -295,6 +307,7 @@ fn quick_send(row: &Row) -> Result<QuickSend> {
         account: row.get("account_id")?,
         message: row.get("message_id")?,
         destination: row.parse("destination", Destination::parse)?,
+        second: row.parse_opt("second_destination", second)?,
         vote: vote.is_some(),
         clip_ms: row.get("clip_ms")?,
         tariff: row.get("tariff_id")?,

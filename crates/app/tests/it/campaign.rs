@@ -101,6 +101,7 @@ impl Stage {
                 attempt,
                 tariff: job.tariff,
                 zone: job.zone,
+                second: None,
                 hold: job.hold,
                 meaning: Meaning::Decided(disposition),
                 record,

@@ -41,6 +41,7 @@ fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
         attempt,
         tariff: job.tariff,
         zone: job.zone,
+        second: None,
         hold: job.hold,
         meaning: Meaning::Call(CallFacts {
             answered: true,

@@ -18,9 +18,37 @@ pub struct Rate {
 ///
 /// Nothing heard costs nothing. `None` when the amount does not fit in 64 bits.
 pub fn rate_rounding_up(tariff: &Tariff, zone: Zone, heard_ms: u32) -> Option<Rate> {
-    let pulse_ms = tariff.pulse_seconds.max(1).checked_mul(1000)?;
-    let pulses = heard_ms.div_ceil(pulse_ms);
-    let pulse_price = tariff.second(zone).checked_mul(i64::from(tariff.pulse_seconds.max(1)))?;
+    by_pulses_rounding_up(tariff, tariff.second(zone), heard_ms)
+}
+
+/// The price of a conversation of `talk_ms` between two zones: of both calls, as long as they were
+/// joined. Waiting for the other one costs nothing.
+pub fn rate_conversation_rounding_up(
+    tariff: &Tariff,
+    [first, second]: [Zone; 2],
+    talk_ms: u32,
+) -> Option<Rate> {
+    let both = tariff.second(first).checked_add(tariff.second(second))?;
+    by_pulses_rounding_up(tariff, both, talk_ms)
+}
+
+/// The price of a call of one leg, or of two, of which `heard_ms` counts.
+pub fn rate_call_rounding_up(
+    tariff: &Tariff,
+    zone: Zone,
+    second: Option<Zone>,
+    heard_ms: u32,
+) -> Option<Rate> {
+    match second {
+        None => rate_rounding_up(tariff, zone, heard_ms),
+        Some(second) => rate_conversation_rounding_up(tariff, [zone, second], heard_ms),
+    }
+}
+
+fn by_pulses_rounding_up(tariff: &Tariff, second_price: Rials, heard_ms: u32) -> Option<Rate> {
+    let pulse_seconds = tariff.pulse_seconds.max(1);
+    let pulses = heard_ms.div_ceil(pulse_seconds.checked_mul(1000)?);
+    let pulse_price = second_price.checked_mul(i64::from(pulse_seconds))?;
     Some(Rate {
         seconds: heard_ms.div_ceil(1000),
         pulses,
@@ -46,6 +74,7 @@ mod tests {
             internal_second: Rials(30),
             external_second: Rials(45),
             tts_second: Rials(10),
+            secure_minimum: Rials(10_000),
         }
     }
 
@@ -60,6 +89,15 @@ mod tests {
     fn landlines_have_their_own_price() {
         let rate = rate_rounding_up(&tariff(), Zone::Internal, 7_200).unwrap();
         assert_eq!(rate, Rate { seconds: 8, pulses: 2, price: Rials(300) });
+    }
+
+    #[test]
+    fn both_legs_of_a_conversation_are_paid_for() {
+        let zones = [Zone::External, Zone::Internal];
+        let rate = rate_conversation_rounding_up(&tariff(), zones, 5_001).unwrap();
+        assert_eq!(rate, Rate { seconds: 6, pulses: 2, price: Rials(750) });
+        let call = rate_call_rounding_up(&tariff(), zones[0], Some(zones[1]), 5_001);
+        assert_eq!(call, Some(rate));
     }
 
     #[test]

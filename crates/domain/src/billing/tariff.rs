@@ -13,6 +13,8 @@ pub enum Zone {
 
 /// The highest price of a second: a slip of the finger must not empty accounts.
 pub const SECOND_MAX: Rials = Rials(1_000_000);
+/// The highest minimum for a secure call.
+pub const MINIMUM_MAX: Rials = Rials(1_000_000_000);
 /// The longest pulse, in seconds.
 pub const PULSE_SECONDS_MAX: u32 = 3_600;
 
@@ -31,6 +33,8 @@ pub struct Tariff {
     pub external_second: Rials,
     /// Price of a second of speech made from text.
     pub tts_second: Rials,
+    /// What must be available for a secure call to be placed (MakeSecureCall, code −3).
+    pub secure_minimum: Rials,
 }
 
 impl Tariff {
@@ -39,6 +43,7 @@ impl Tariff {
         let prices = [self.internal_second, self.external_second, self.tts_second];
         (1..=PULSE_SECONDS_MAX).contains(&self.pulse_seconds)
             && prices.iter().all(|price| (Rials::ZERO..=SECOND_MAX).contains(price))
+            && (Rials::ZERO..=MINIMUM_MAX).contains(&self.secure_minimum)
     }
 
     /// The price of one second towards `zone`.

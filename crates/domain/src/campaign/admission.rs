@@ -167,6 +167,7 @@ mod tests {
             disabled_at: None,
             approves_own_messages: true,
             records_callees: false,
+            places_secure_calls: false,
         }
     }
 
@@ -214,6 +215,7 @@ mod tests {
             internal_second: Rials(30),
             external_second: Rials(45),
             tts_second: Rials(10),
+            secure_minimum: Rials(0),
         };
         let prices = CallPrices::of(&tariff, 10_000).unwrap();
         let recipients = Zones::default().and(Zone::Internal).and(Zone::External);

@@ -13,6 +13,9 @@ use crate::limits::SAME_KEY_MS;
 use crate::place::{Cue, Place};
 use crate::playout::{Notice, Step, frame_count};
 
+/// Frames that sound for a second, after which progress is told.
+const FRAMES_A_SECOND: u32 = 1_000 / FRAME_MS;
+
 /// The way by which a key came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeySource {
@@ -33,7 +36,8 @@ pub(super) struct Sound {
     message_from: Option<u32>,
     /// Packets sent, without those of the present clip.
     pub(super) sent: u32,
-    /// Frames of the message that were sent at a stretch, at most.
+    /// Frames of the message that were sent at a stretch, at most; of the conversation, where that
+    /// is what the call is for.
     heard: u32,
     /// Frames of any clip that the operating system did not take. All of them are taken off what
     /// was heard of the message: a machine that refuses packets is not to be paid for.
@@ -81,11 +85,26 @@ impl Call {
                 let heard_ms = self.sound.left_ms(heard);
                 wires.events.push(Event::Progress { call, heard_ms });
             }
-            Step::ClipEnded if self.is_live() => self.play_partner(wires),
+            Step::ClipEnded if self.is_live() => {
+                self.conversed(wires);
+                self.play_partner(wires);
+            }
             Step::ClipEnded => {
                 self.turn(now, Turn::ClipEnded);
                 self.follow(now, wires, |place, cues| place.clip_ended(now, cues));
             }
+        }
+    }
+
+    /// A frame of the conversation has left.
+    fn conversed(&mut self, wires: &mut Wires) {
+        if self.script.conversation().is_none() {
+            return;
+        }
+        self.sound.heard = self.sound.heard.saturating_add(1);
+        if self.sound.heard.is_multiple_of(FRAMES_A_SECOND) {
+            let (call, heard_ms) = (self.key(), self.sound.heard_ms());
+            wires.events.push(Event::Progress { call, heard_ms });
         }
     }
 

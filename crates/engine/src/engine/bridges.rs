@@ -65,7 +65,7 @@ impl Engine {
 
     fn second_refused(&mut self, call: CallKey, refusal: Refusal, leg: &SecondLeg) {
         self.wires.counters.calls_refused += 1;
-        let outcome = Box::new(Outcome::not_started(refusal, leg.script.message_ms()));
+        let outcome = Box::new(Outcome::not_started(refusal, leg.script.subject_ms()));
         self.wires.events.push(Event::Ended { call, outcome });
     }
 

@@ -20,7 +20,7 @@ impl Engine {
             self.wires.counters.starts_repeated += 1;
             return;
         }
-        let clip_ms = spec.script.message_ms();
+        let clip_ms = spec.script.subject_ms();
         if let Err(refusal) = self.dial(now, spec) {
             self.wires.counters.calls_refused += 1;
             let outcome = Box::new(Outcome::not_started(refusal, clip_ms));

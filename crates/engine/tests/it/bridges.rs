@@ -224,6 +224,35 @@ fn the_time_and_a_key_end_the_conversation_and_the_scripts_go_on() {
     }
 }
 
+/// What a call without a message is for is the conversation: how long that was is told while it
+/// lasts and at its end, without the music and the whisper before it.
+#[test]
+fn a_conversation_is_measured_where_there_is_no_message() {
+    for (bye_after_ms, max_ms, to_end) in [(6_000, 30_000, false), (60_000, 4_000, true)] {
+        let first = Callee::new(usual_description()).then(bye_after_ms, Act::Bye(""));
+        let bridge = Bridge { max_ms, on_failed: None, ..bridge(second(OTHER_SIP)) };
+        let mut world = World::new();
+        let (first, _other) = (world.add_peer(first), world.add_peer(other("8")));
+        let mut spec = call_to(1, "callee", address(CALLEE_SIP));
+        spec.script = Arc::new(Script::new(vec![Step::Bridge(bridge)]).unwrap());
+        world.start(spec);
+        world.run_until_quiet();
+        let outcome = world.outcome(1);
+        assert_eq!((outcome.clip_ms, outcome.heard_to_end), (max_ms, to_end));
+        let music_and_talk_ms = u32::try_from(heard(&first).len() / 8).unwrap();
+        // The whisper takes a second, and the music plays meanwhile.
+        let expected_ms = if to_end { max_ms } else { music_and_talk_ms - 1_000 };
+        assert!(outcome.heard_ms.abs_diff(expected_ms) <= 100, "{} ms", outcome.heard_ms);
+        let told = world.events.iter().filter_map(|(_, event)| match event {
+            Event::Progress { call: CallKey(1), heard_ms } => Some(*heard_ms),
+            _ => None,
+        });
+        let seconds: Vec<u32> = (1..=outcome.heard_ms / 1_000).map(|s| s * 1_000).collect();
+        assert_eq!(told.collect::<Vec<u32>>(), seconds);
+        assert_eq!(second_of(&world).1.heard_ms, 0, "it is counted once");
+    }
+}
+
 #[test]
 fn a_second_leg_that_never_joins_fails_the_bridge() {
     let to_carrier = |number: &str| {

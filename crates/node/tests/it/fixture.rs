@@ -212,7 +212,7 @@ impl World {
         match command {
             Command::Start(spec) => {
                 let call = spec.call;
-                let opened = self.recorder.as_mut().unwrap().open(call, spec.script.message_ms());
+                let opened = self.recorder.as_mut().unwrap().open(call, spec.script.subject_ms());
                 match opened {
                     Ok(()) => {
                         self.started.push(*spec);

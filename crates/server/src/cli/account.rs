@@ -152,6 +152,15 @@ pub enum Account {
         #[arg(long, action = clap::ArgAction::Set)]
         permitted: bool,
     },
+    /// Let an account join two people by telephone (MakeSecureCall), or not any more.
+    SecureCalls {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// Whether it may.
+        #[arg(long, action = clap::ArgAction::Set)]
+        permitted: bool,
+    },
     /// Make a new secret that callbacks of an account are signed with (SendOCV).
     CallbackSecret {
         /// The account.
@@ -241,6 +250,10 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Recording { account, permitted } => {
             let account = AccountId(account);
             app::account::set_recording(&app, account, permitted).await.map_err(refused)?;
+        }
+        Account::SecureCalls { account, permitted } => {
+            let account = AccountId(account);
+            app::account::set_secure_calls(&app, account, permitted).await.map_err(refused)?;
         }
         Account::CallbackSecret { account, json } => callback_secret(&app, account, json).await?,
         Account::Statement(asked) => statement::show(&app, &asked).await?,

@@ -164,7 +164,9 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
 
 fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
     let send = &story.send;
-    say(&format!("quick send {} to {}", send.id, send.destination.masked()))?;
+    let joined = send.second.as_ref().map(|second| format!(", joined with {}", second.masked()));
+    let (to, joined) = (send.destination.masked(), joined.unwrap_or_default());
+    say(&format!("quick send {} to {to}{joined}", send.id))?;
     say(&format!("status     {} {}", story.status.code(), web::status_label(story.status)))?;
     say(&format!("held       {} rials", send.hold))?;
     if let Some(ended) = ended(story) {

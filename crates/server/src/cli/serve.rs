@@ -342,6 +342,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         web_enabled: config.http.enabled,
         quick_send_enabled: config.calls.quick_sends,
+        secure_call_ms_max: config.secure_call_ms(),
         window: config.window().expect("the configuration was checked"),
         repeats: (limit > 0).then(|| RepeatLimit {
             count: limit,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use app::App;
 use app::tariff::TariffRefusal;
 use clap::Subcommand;
-use domain::billing::tariff::{PULSE_SECONDS_MAX, SECOND_MAX};
+use domain::billing::tariff::{MINIMUM_MAX, PULSE_SECONDS_MAX, SECOND_MAX};
 use domain::calendar::jalali::gregorian_date_time;
 use domain::{Rials, Tariff as Prices, TariffId, Timestamp};
 use serde_json::json;
@@ -35,6 +35,9 @@ pub enum Tariff {
         /// Price of a second of speech that is made from text, in rials.
         #[arg(long)]
         tts: i64,
+        /// What must be on an account for a secure call, in rials.
+        #[arg(long, default_value_t = 10_000)]
+        secure_minimum: i64,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -54,7 +57,7 @@ const SHOWN_MAX: u32 = 1_000;
 pub async fn run(config: &Config, command: Tariff) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Tariff::Add { from, pulse_seconds, internal, external, tts, json } => {
+        Tariff::Add { from, pulse_seconds, internal, external, tts, secure_minimum, json } => {
             let from = from.as_deref().map(moment).transpose()?;
             let prices = Prices {
                 id: TariffId(0),
@@ -63,6 +66,7 @@ pub async fn run(config: &Config, command: Tariff) -> Result<ExitCode> {
                 internal_second: Rials(internal),
                 external_second: Rials(external),
                 tts_second: Rials(tts),
+                secure_minimum: Rials(secure_minimum),
             };
             let added = app::tariff::add(&app, prices, from).await.map_err(refused)?;
             show(&added, json)?;
@@ -88,8 +92,9 @@ fn show(tariff: &Prices, json: bool) -> Result<()> {
     let Prices { id, pulse_seconds, internal_second, external_second, tts_second, .. } = tariff;
     say(&format!(
         "tariff {id}  from {}  pulse {pulse_seconds} s  internal {internal_second}  external \
-         {external_second}  speech {tts_second} rials a second",
-        gregorian_date_time(tariff.effective_from)
+         {external_second}  speech {tts_second} rials a second  secure calls from {} rials",
+        gregorian_date_time(tariff.effective_from),
+        tariff.secure_minimum
     ))
 }
 
@@ -101,6 +106,7 @@ fn as_json(tariff: &Prices) -> serde_json::Value {
         "internal_second_rials": tariff.internal_second.0,
         "external_second_rials": tariff.external_second.0,
         "tts_second_rials": tariff.tts_second.0,
+        "secure_minimum_rials": tariff.secure_minimum.0,
     })
 }
 
@@ -109,7 +115,7 @@ fn refused(error: app::Error<TariffRefusal>) -> anyhow::Error {
         app::Error::Failed(failure) => open::failed(failure),
         app::Error::Refused(TariffRefusal::WrongPrice) => anyhow::anyhow!(
             "a price is between 0 and {SECOND_MAX} rials a second, a pulse between 1 and \
-             {PULSE_SECONDS_MAX} seconds"
+             {PULSE_SECONDS_MAX} seconds, the minimum for secure calls at most {MINIMUM_MAX} rials"
         ),
         app::Error::Refused(TariffRefusal::InThePast) => {
             anyhow::anyhow!("a tariff starts now or later: what was charged stays as it is")

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use domain::Network;
 use domain::calendar::calling_window::CallingWindow;
+use domain::secure_call::TALK_MS_MAX;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,9 @@ section! {
     Calls {
         /// Whether quick sends are taken; when false they get code -25.
         quick_sends: bool = true,
+        /// How long two people may talk in a secure call (MakeSecureCall), in minutes, up to 120;
+        /// 0 switches these calls off: they get code 0.
+        secure_call_minutes: u32 = 30,
         /// Hours of the day in which calls may be placed, Tehran time. Service messages to the
         /// public belong between 07:00 and 23:00.
         window: String = String::from("00:00-24:00"),
@@ -478,9 +482,17 @@ impl Config {
         self.trunk.iter().map(Trunk::described).collect()
     }
 
+    /// How long two people may talk, milliseconds.
+    pub fn secure_call_ms(&self) -> u32 {
+        self.calls.secure_call_minutes.saturating_mul(60_000)
+    }
+
     fn check(&self) -> Result<()> {
         if self.window().is_none() {
             bail!("calls.window: '{}' is not like 07:00-23:00", self.calls.window);
+        }
+        if self.secure_call_ms() > TALK_MS_MAX {
+            bail!("calls.secure_call_minutes: at most {}", TALK_MS_MAX / 60_000);
         }
         if self.trusted_proxies().is_none() {
             bail!("http.trusted_proxies: addresses or ranges like 10.0.0.1 or 10.0.0.0/8");

@@ -261,7 +261,7 @@ impl Worker {
 
     fn take_command(&mut self, now: Instant, command: Command) {
         if let Command::Start(spec) = &command
-            && let Err(refused) = self.recorder.open(spec.call, spec.script.message_ms())
+            && let Err(refused) = self.recorder.open(spec.call, spec.script.subject_ms())
         {
             self.out.events.push(refused);
             return;

@@ -29,6 +29,7 @@ mod recordings;
 mod registrations;
 mod rsipstack;
 mod sandbox;
+mod secure_calls;
 mod shards;
 mod shutdown;
 mod sipp;

@@ -18,6 +18,8 @@ fn a_published_soap_library_works_by_the_wsdl_alone() {
     let platform = Platform::with_sandbox();
     let customer = platform.customer(1_000_000);
     let account = customer.account.to_string();
+    let permit = ["account", "secure-calls", "--account", &account, "--permitted", "true"];
+    assert!(platform.run(&permit).status.success());
     let login = ["account", "password", "--account", &account, "--user-name", "Shop.1", "--json"];
     let login = platform.cli(&login);
     let password = login["password"].as_str().unwrap();

@@ -189,7 +189,8 @@ def check_campaign(port, message, number):
     region |= {"autoStart": True, "vote": False, "GISCroods": "35.7,51.4", **plan}
     assert port.call("CreateCampaignGIS", **region) == -73
     phones = {"srcNumber": number, "dstNumber": "02112345678"}
-    assert port.call("MakeSecureCall", holdMessageId=message, serverId=0, **phones) == 0
+    secure_call = port.call("MakeSecureCall", holdMessageId=message, serverId=0, **phones)
+    assert secure_call > 0
 
 
 def await_status(port, number, expected):

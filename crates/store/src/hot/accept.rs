@@ -23,10 +23,12 @@ pub struct Accept {
     pub account: AccountId,
     /// What is played.
     pub played: Played,
-    /// How long it plays.
+    /// How long it plays; in a secure call, how long both may talk.
     pub clip_ms: u32,
     /// Whom to call.
     pub destination: Destination,
+    /// Who is rung after that and talks with the first one, in a secure call.
+    pub second: Option<Destination>,
     /// Whether the first key pressed is kept.
     pub vote: bool,
     /// How long the callee is recorded after the message, milliseconds, at most.
@@ -199,8 +201,8 @@ fn insert_on_sqlite(
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials,
                                        accepted_at_us, expires_at_us, client_reference,
-                                       record_ms, server_id)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+                                       record_ms, server_id, second_destination)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let values = values![
         element.account,
         message,
@@ -216,6 +218,7 @@ fn insert_on_sqlite(
         element.client_reference.as_deref(),
         element.record_ms,
         element.server,
+        element.second.as_ref().map(Destination::as_str),
     ];
     sqlite::execute(connection, sql, values)?;
     Ok(QuickSendId(connection.last_insert_rowid()))
@@ -377,6 +380,10 @@ impl<'a> Batch<'a> {
         };
         let destinations: Vec<&str> =
             self.new_elements().map(|(element, _)| element.destination.as_str()).collect();
+        let seconds: Vec<Option<&str>> = self
+            .new_elements()
+            .map(|(element, _)| element.second.as_ref().map(Destination::as_str))
+            .collect();
         let zones: Vec<&str> =
             self.new_elements().map(|(element, _)| zone_to_str(element.zone)).collect();
         let votes: Vec<Option<i64>> =
@@ -390,18 +397,19 @@ impl<'a> Batch<'a> {
         let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                            destination, zone, vote_at_us, hold_rials,
                                            accepted_at_us, expires_at_us, client_reference,
-                                           record_ms, server_id)
+                                           record_ms, server_id, second_destination)
                    SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
                           vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                          client_reference, record_ms, server_id
+                          client_reference, record_ms, server_id, second_destination
                    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
                                $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
                                $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[],
-                               $14::BIGINT[])
+                               $14::BIGINT[], $15::TEXT[])
                         WITH ORDINALITY
                         AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
                               zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                              client_reference, record_ms, server_id, place)
+                              client_reference, record_ms, server_id, second_destination,
+                              place)
                    ORDER BY place RETURNING id";
         let statement = tx.prepare_cached(sql).await?;
         let rows = tx
@@ -422,6 +430,7 @@ impl<'a> Batch<'a> {
                     &references,
                     &optional(|element| element.record_ms),
                     &optional(|element| element.server),
+                    &seconds,
                 ],
             )
             .await?;

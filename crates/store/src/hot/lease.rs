@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::{Answer, Lanes, first_of};
 use crate::postgres::Lane;
-use crate::quick_send::zone_from_str;
+use crate::quick_send::{second, zone_from_str};
 use crate::value::values;
 use crate::{Db, Queries as _, Result, Row, sqlite};
 
@@ -52,11 +52,13 @@ pub struct ReadyJob {
     pub due_at: Timestamp,
     /// Whom to call.
     pub destination: Destination,
+    /// Who is rung after that and talks with the first one, in a secure call.
+    pub second: Option<Destination>,
     /// What is played.
     pub message: MessageId,
     /// The name of its audio in the blob store.
     pub blob: String,
-    /// How long it plays.
+    /// How long it plays; in a secure call, how long both may talk.
     pub clip_ms: u32,
     /// Whether the first key pressed is kept.
     pub vote: bool,
@@ -116,7 +118,7 @@ impl Db {
                           q.vote_at_us AS vote_at_us, q.tariff_id AS tariff_id, q.zone AS zone,
                           q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
                           q.expires_at_us AS expires_at_us, q.record_ms AS record_ms,
-                          q.server_id AS server_id,
+                          q.server_id AS server_id, q.second_destination AS second_destination,
                           (SELECT COUNT(*) FROM outcome o
                            WHERE o.quick_send_id = q.id AND o.disposition IS NULL
                              AND o.cause <> 'not_sent') AS trunks_failed
@@ -138,6 +140,7 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
         class: row.get("class")?,
         due_at: row.get("due_at_us")?,
         destination: row.parse("destination", Destination::parse)?,
+        second: row.parse_opt("second_destination", second)?,
         message: row.get("message_id")?,
         blob: row.get("blob")?,
         clip_ms: row.get("clip_ms")?,

@@ -13,7 +13,7 @@ use super::settle::{Stories, tell_on_sqlite};
 use super::{Answer, Lanes, NodeStamp, Verb};
 use crate::ladder::Ladder;
 use crate::postgres::Lane;
-use crate::quick_send::zone_from_str;
+use crate::quick_send::{second, zone_from_str};
 use crate::value::values;
 use crate::{Db, Queries as _, Result, Row, sqlite};
 
@@ -34,6 +34,8 @@ pub struct OpenAttempt {
     pub account: AccountId,
     /// Whom it calls.
     pub destination: Destination,
+    /// Who was to be rung after that, in a secure call.
+    pub second: Option<Destination>,
     /// The regional server that the client asked for.
     pub server: Option<u32>,
     /// How many trunks failed its send before.
@@ -103,6 +105,7 @@ impl Db {
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
                           q.expires_at_us AS expires_at_us, q.server_id AS server_id,
+                          q.second_destination AS second_destination,
                           (SELECT COUNT(*) FROM outcome o
                            WHERE o.quick_send_id = q.id AND o.disposition IS NULL
                              AND o.cause <> 'not_sent') AS trunks_failed
@@ -124,6 +127,7 @@ impl Db {
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
                           q.expires_at_us AS expires_at_us, q.server_id AS server_id,
+                          q.second_destination AS second_destination,
                           (SELECT COUNT(*) FROM outcome o
                            WHERE o.quick_send_id = q.id AND o.disposition IS NULL
                              AND o.cause <> 'not_sent') AS trunks_failed,
@@ -158,6 +162,7 @@ fn open_attempt(row: &Row) -> Result<OpenAttempt> {
         started_at: row.get("started_at_us")?,
         account: row.get("account_id")?,
         destination: row.parse("destination", Destination::parse)?,
+        second: row.parse_opt("second_destination", second)?,
         server: row.get("server_id")?,
         trunks_failed: row.get("trunks_failed")?,
         message: row.get("message_id")?,

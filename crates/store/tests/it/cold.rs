@@ -263,6 +263,7 @@ both_engines! {
             internal_second: Rials(1),
             external_second: Rials(2),
             tts_second: Rials(3),
+            secure_minimum: Rials(7),
         };
         let mut tx = world.db.begin().await.unwrap();
         let id = tariff::insert(&mut tx, &later).await.unwrap();

@@ -1,6 +1,8 @@
 //! Accept, lease, settle, expire: one after the other.
 
-use domain::{AccountId, Approval, AttemptId, Disposition, MessageId, Rials, Status, Timestamp};
+use domain::{
+    AccountId, Approval, AttemptId, Destination, Disposition, MessageId, Rials, Status, Timestamp,
+};
 use store::hot::{
     Accept, AcceptRefusal, Accepted, Facts, Failed, NodeStamp, Played, PutBack, Settle,
     SettleResult, Spoken,
@@ -24,6 +26,19 @@ fn priced(element: Accept, rials: i64) -> Accept {
 }
 
 both_engines! {
+    /// Who is rung second in a secure call is known to whoever dials it, shows it or recovers it.
+    async fn a_send_with_two_legs(world) {
+        let second = Destination::parse("02112345678");
+        let element = Accept { second: second.clone(), ..world.send().await };
+        let node = world.node("a").await;
+        let accepted = world.accept(&element).await;
+        assert_eq!(world.ready().await[0].second, second);
+        assert_eq!(found(world, &element, accepted).await.second, second);
+        world.lease(node, accepted.quick_send).await;
+        let next = store::hot::NodeStamp { epoch: node.epoch + 1, ..node };
+        assert_eq!(world.db.open_attempts(next).await.unwrap()[0].second, second);
+    }
+
     /// A send is accepted, called and paid for; its owner can follow it.
     async fn the_way_of_a_send(world) {
         let element = Accept { vote: true, class: 2, ..world.send().await };
@@ -42,6 +57,7 @@ both_engines! {
         assert_eq!((job.quick_send, job.class, job.due_at), (accepted.quick_send, 2, NOW));
         assert_eq!((job.blob.as_str(), job.vote, job.hold), ("abc.wav", true, Rials(450)));
 
+        assert_eq!((&job.second, &seen.second), (&None, &None));
         let attempt = world.lease(node, accepted.quick_send).await;
         assert_eq!(attempt.n, 1);
         assert_eq!(world.ready().await, []);

@@ -160,6 +160,7 @@ pub fn send(account: AccountId, message: MessageId) -> Accept {
         played: Played::Kept(message),
         clip_ms: 10_000,
         destination: Destination::parse("09121234567").unwrap(),
+        second: None,
         vote: false,
         record_ms: None,
         server: None,

@@ -8,6 +8,7 @@ use app::quick_send::TextRefusal;
 use app::verification::VerifyRefusal;
 use domain::access::AccessRefusal;
 use domain::quick_send::Refusal as SendRefusal;
+use domain::secure_call::Refusal as SecureCallRefusal;
 
 /// The code for a failure of ours before any method was reached, and of methods that have no code
 /// of their own for one (avanak-api §2.1).
@@ -122,6 +123,19 @@ code_table! {
 }
 
 code_table! {
+    /// Codes of MakeSecureCall (avanak-api §3.2); what that list lacks is as in QuickSend.
+    make_secure_call(SecureCallRefusal), MAKE_SECURE_CALL;
+    Disabled => 0 "Secure calls are switched off.",
+    NotPermitted => -5 "The account may not place secure calls.",
+    WrongNumber => -100 "One of the numbers is none that can be called, or no trunk takes it.",
+    SameNumber => -101 "Both numbers are the same.",
+    WrongServer => -2 "No trunk of this `serverId` takes both numbers.",
+    WrongMessage => -8 "The account has no such hold message, or it is not approved.",
+    TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
+    InsufficientCredit => -3 "The balance is below the tariff's minimum for secure calls.",
+}
+
+code_table! {
     /// Codes of CreateCampaign.
     create_campaign(CreateRefusal), CREATE_CAMPAIGN;
     CannotStart => -30 "It was made and cannot start.",
@@ -160,9 +174,6 @@ pub(crate) const TOO_MANY_NUMBERS: i32 = -10;
 
 /// The map has no such region, since this platform has no map.
 pub(crate) const REGION_UNKNOWN: i32 = -73;
-
-/// Secure calls are switched off, since this platform does not join two callees.
-pub(crate) const SECURE_CALLS_DISABLED: i32 = 0;
 
 code_table! {
     /// Codes of access, the same for every method (avanak-api §2.1), in the order in which they

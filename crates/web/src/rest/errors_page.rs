@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::codes::{self, Row};
 use super::codes::{RECORD_DURATION_NOT_ALLOWED, SMS_LIST_EMPTY, SMS_NOT_SENT};
-use super::codes::{REGION_UNKNOWN, SECURE_CALLS_DISABLED, TOO_MANY_NUMBERS, WRONG_PERIOD};
+use super::codes::{REGION_UNKNOWN, TOO_MANY_NUMBERS, WRONG_PERIOD};
 use super::method::Method;
 
 /// The catalogue of refusals as a Markdown page.
@@ -58,10 +58,6 @@ fn seen_by_the_edge(method: Method) -> Vec<Told> {
         ],
         Method::CreateCampaignGis => {
             vec![("RegionUnknown", REGION_UNKNOWN, "This platform has no map of numbers.")]
-        }
-        Method::MakeSecureCall => {
-            let meaning = "This platform does not join two callees.";
-            vec![("SecureCallsDisabled", SECURE_CALLS_DISABLED, meaning)]
         }
         Method::GetTotalCostByDate => {
             let meaning = "`FromDate` or `ToDate` is none, or the end is not after the start.";

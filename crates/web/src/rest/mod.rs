@@ -14,6 +14,7 @@ mod one_time_code;
 mod quick_send;
 mod recipient;
 mod reply;
+mod secure_call;
 mod verification;
 
 use app::{Caller, Error, Failure};
@@ -205,7 +206,7 @@ async fn dispatch(
         Method::GetCampaignNumberStatusById => recipient::status(app, caller, params).await,
         Method::GetCampaignNumbersStatusByIds => recipient::statuses(app, caller, params).await,
         Method::CreateCampaignGis => Ok(Reply::refused(method, codes::REGION_UNKNOWN)),
-        Method::MakeSecureCall => Ok(Reply::refused(method, codes::SECURE_CALLS_DISABLED)),
+        Method::MakeSecureCall => secure_call::make(app, caller, params, reference).await,
     }
 }
 

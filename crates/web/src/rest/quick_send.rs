@@ -102,7 +102,7 @@ fn answered<R>(
 }
 
 /// The caller's own name for this send: the header wins.
-fn client_reference(params: &Params, header: Option<String>) -> Option<String> {
+pub(crate) fn client_reference(params: &Params, header: Option<String>) -> Option<String> {
     header
         .or_else(|| params.text("clientreference").map(str::to_owned))
         .filter(|reference| !reference.trim().is_empty())

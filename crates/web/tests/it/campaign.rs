@@ -75,6 +75,7 @@ pub async fn first_is_called(world: &World) {
         attempt: leased[0].unwrap(),
         tariff: jobs[0].tariff,
         zone: jobs[0].zone,
+        second: None,
         hold: jobs[0].hold,
         meaning: app::dialing::Meaning::Decided(Disposition::Delivered),
         record,

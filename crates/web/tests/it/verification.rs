@@ -23,6 +23,7 @@ async fn end(world: &World, job: &ReadyJob, vote: Option<u8>) {
         attempt,
         tariff: job.tariff,
         zone: job.zone,
+        second: None,
         hold: job.hold,
         meaning: Meaning::Decided(Disposition::Delivered),
         record,
