@@ -43,8 +43,8 @@ pub struct Which {
 /// What makes a month final.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Write a month down for everybody, from the third day after its end on. Doing it again changes
-    /// nothing.
+    /// Write a month down for everybody, from the third day after its end on. Doing it again
+    /// changes nothing.
     Freeze {
         /// The month, like `1405-08`.
         #[arg(long, value_name = "MONTH")]
