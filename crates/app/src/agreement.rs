@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use store::Queries;
 pub use store::agreement::Kept;
 
+use crate::account::hex;
 use crate::{App, Error, Failure, Result};
 
 /// Why a version was not published or withdrawn.
@@ -44,6 +45,11 @@ pub async fn versions(app: &App) -> std::result::Result<Vec<Kept>, Failure> {
 /// The checksum of a version, as it is made anew from what it says.
 pub fn checksum(version: &Version) -> Vec<u8> {
     Sha256::digest(version.canonical()).to_vec()
+}
+
+/// The checksum that is kept with a version, in lower-case hex digits.
+pub fn checksum_in_hex(kept: &Kept) -> String {
+    hex(&kept.checksum)
 }
 
 /// Publishes a version.

@@ -174,15 +174,14 @@ fn line(kept: &Kept, app: &App) -> String {
         None => "in force or superseded".to_owned(),
     };
     let intact = if is_intact(kept) { "" } else { "  CHECKSUM DOES NOT MATCH" };
-    format!("version {number}  {from}  {state}  sha256 {}{intact}", hex(&kept.checksum))
+    format!(
+        "version {number}  {from}  {state}  sha256 {}{intact}",
+        app::agreement::checksum_in_hex(kept)
+    )
 }
 
 fn is_intact(kept: &Kept) -> bool {
     app::agreement::checksum(&kept.version) == kept.checksum
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn as_json(kept: &Kept) -> serde_json::Value {
@@ -197,7 +196,7 @@ fn as_json(kept: &Kept) -> serde_json::Value {
         "effective_from": gregorian_date_time(draft.effective_from),
         "published_at": gregorian_date_time(*published_at),
         "withdrawn_at": withdrawn_at.map(gregorian_date_time),
-        "sha256": hex(&kept.checksum),
+        "sha256": app::agreement::checksum_in_hex(kept),
         "intact": is_intact(kept),
         "parameters": parameters,
         "text_fa": draft.body_fa,

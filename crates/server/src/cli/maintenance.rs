@@ -186,15 +186,12 @@ fn judged(judgement: Judgement) -> String {
 }
 
 async fn list(app: &App, month: Option<&str>, json: bool) -> Result<()> {
-    let time = match month {
-        Some(text) => {
-            let month = PersianMonth::parse(text).context("write a month like 1405-09")?;
-            Span { from: month.start(), to: month.end() }
-        }
-        None => {
-            let month = PersianMonth::of(app.now());
-            Span { from: month.start(), to: month.next().end() }
-        }
+    let time = if let Some(text) = month {
+        let month = PersianMonth::parse(text).context("write a month like 1405-09")?;
+        Span { from: month.start(), to: month.end() }
+    } else {
+        let month = PersianMonth::of(app.now());
+        Span { from: month.start(), to: month.next().end() }
     };
     let listed = app::maintenance::list(app, time).await.map_err(open::failed)?;
     if json {
