@@ -11,6 +11,7 @@ pub mod caller;
 pub mod campaign;
 pub mod dialing;
 mod error;
+pub mod event;
 mod live;
 pub mod maintenance;
 pub mod message;
@@ -29,6 +30,7 @@ mod speech;
 pub mod tariff;
 pub mod trunk;
 pub mod verification;
+pub mod webhook;
 
 pub use app::{App, Ports};
 pub use caller::Caller;

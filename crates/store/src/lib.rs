@@ -12,6 +12,7 @@ mod db;
 mod dialect;
 pub mod entry;
 mod error;
+pub mod event;
 pub mod hot;
 pub mod ladder;
 pub mod maintenance;
@@ -33,6 +34,7 @@ pub mod trunk;
 pub mod trunk_health;
 mod value;
 pub mod verification;
+pub mod webhook;
 
 pub use audit::{Audit, Violation};
 pub use db::{Db, Health, Kind, Options, Queries, Reader, Tx};

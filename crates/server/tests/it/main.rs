@@ -39,3 +39,4 @@ mod stories;
 mod strangers;
 mod trunk_check;
 mod trunks;
+mod webhooks;
