@@ -2,7 +2,9 @@
 //! `domain`'s, SQL is `store`'s; this crate puts them in order and never translates an answer.
 
 pub mod account;
+pub mod agreement;
 mod app;
+pub mod availability;
 pub mod billing;
 pub mod bulk;
 pub mod caller;
@@ -12,8 +14,10 @@ pub mod dialing;
 mod error;
 pub mod event;
 mod live;
+pub mod maintenance;
 pub mod message;
 pub mod one_time_code;
+pub mod outage;
 mod password;
 pub mod phone;
 pub mod ports;

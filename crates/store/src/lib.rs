@@ -5,6 +5,7 @@
 //! SQL is always a literal, the same for both engines wherever that is possible.
 
 pub mod account;
+pub mod agreement;
 mod audit;
 pub mod campaign;
 pub mod class;
@@ -15,8 +16,11 @@ mod error;
 pub mod event;
 pub mod hot;
 pub mod ladder;
+pub mod maintenance;
 pub mod message;
 mod migrate;
+pub mod month_statement;
+pub mod outage;
 pub mod phone;
 mod postgres;
 pub mod quick_send;
