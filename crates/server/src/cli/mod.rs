@@ -13,6 +13,7 @@ mod quick_send;
 mod serve;
 mod statement;
 mod tariff;
+mod token;
 mod trunk;
 mod trunk_check;
 
