@@ -2,17 +2,22 @@
 //! `domain`'s, SQL is `store`'s; this crate puts them in order and never translates an answer.
 
 pub mod account;
+pub mod agreement;
 mod app;
+pub mod availability;
 pub mod billing;
 pub mod bulk;
 pub mod caller;
 pub mod campaign;
 pub mod dialing;
 mod error;
+pub mod event;
 mod limits;
 mod live;
+pub mod maintenance;
 pub mod message;
 pub mod one_time_code;
+pub mod outage;
 mod password;
 pub mod phone;
 pub mod ports;
@@ -26,6 +31,7 @@ mod speech;
 pub mod tariff;
 pub mod trunk;
 pub mod verification;
+pub mod webhook;
 
 pub use app::{App, Ports};
 pub use caller::Caller;

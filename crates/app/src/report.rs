@@ -1,6 +1,6 @@
 //! A send as its owner sees it in full: what was ordered, where it stands, and how it ended.
 
-use domain::{MessageId, QuickSendId, Rials, Timestamp};
+use domain::{AccountId, MessageId, QuickSendId, Rials, Status, Timestamp};
 use store::quick_send::State;
 
 use crate::quick_send::Progress;
@@ -41,6 +41,19 @@ pub struct End {
     pub at: Timestamp,
 }
 
+impl Report {
+    /// The send as it was accepted: the same whenever it is told.
+    #[must_use]
+    pub fn as_accepted(mut self) -> Self {
+        self.end = None;
+        self.progress.status = Status::Queued;
+        self.progress.heard_ms = 0;
+        self.progress.vote = None;
+        self.progress.charge = Rials::ZERO;
+        self
+    }
+}
+
 /// A place in the list of an account's sends: when a send was accepted, and which it is.
 pub type Place = (Timestamp, QuickSendId);
 
@@ -49,9 +62,18 @@ pub type Place = (Timestamp, QuickSendId);
 /// # Errors
 /// The database failed.
 pub async fn find(app: &App, caller: &Caller, id: QuickSendId) -> Result<Option<Report>, Failure> {
+    of_account(app, caller.account.id, id).await
+}
+
+/// The account's send `id`.
+pub(crate) async fn of_account(
+    app: &App,
+    account: AccountId,
+    id: QuickSendId,
+) -> Result<Option<Report>, Failure> {
     // The live status first, as in `quick_send::find`.
     let live = app.live().get(id);
-    let found = store::quick_send::find(&mut app.read().await?, caller.account.id, id).await?;
+    let found = store::quick_send::find(&mut app.read().await?, account, id).await?;
     Ok(found.map(|send| {
         let progress = Progress::of(&send, live);
         let end = match send.state {

@@ -22,6 +22,8 @@ pub struct Settings {
     pub upload_bytes_max: usize,
     /// How long the decoding of one upload may take, in milliseconds.
     pub decode_ms_max: i64,
+    /// Hosts of the operator's own network that events may be posted to, also in the clear.
+    pub private_hosts: Vec<String>,
     /// How many uploads and speeches are worked on at the same time.
     pub audio_jobs_max: usize,
 }
@@ -67,6 +69,7 @@ impl Default for Settings {
             requests: RequestLimits::default(),
             upload_bytes_max: 20 * 1024 * 1024,
             decode_ms_max: 20_000,
+            private_hosts: Vec::new(),
             audio_jobs_max: 4,
         }
     }

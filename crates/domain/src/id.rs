@@ -54,6 +54,10 @@ define_id!(
     /// A route to the telephone network.
     TrunkId
 );
+define_id!(
+    /// A customer's address that events are posted to.
+    WebhookId
+);
 
 /// One try at one number: the `n`-th attempt (from 1) of a quick send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

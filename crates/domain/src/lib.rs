@@ -8,6 +8,7 @@ pub mod billing;
 pub mod calendar;
 pub mod campaign;
 pub mod dialer;
+pub mod event;
 mod id;
 pub mod message;
 pub mod network;
@@ -19,15 +20,17 @@ pub mod secure_call;
 mod time;
 mod user_name;
 pub mod verification;
+pub mod webhook;
 
 pub use account::Account;
 pub use billing::money::Rials;
 pub use billing::tariff::{Tariff, Zone};
 pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered};
 pub use dialer::trunk::Trunk;
+pub use event::{EventId, EventKind};
 pub use id::{
     AccountId, AttemptId, CampaignId, MessageId, NodeId, PhoneId, QuickSendId, RecipientId,
-    TariffId, TokenId, TrunkId,
+    TariffId, TokenId, TrunkId, WebhookId,
 };
 pub use message::{Approval, Message};
 pub use network::Network;

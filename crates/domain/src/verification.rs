@@ -94,6 +94,15 @@ impl CallbackUrl {
         &self.path
     }
 
+    /// The path and its own query.
+    pub fn target(&self) -> String {
+        if self.query.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{}", self.path, self.query)
+        }
+    }
+
     /// Its own query with what became of a verification behind it.
     pub fn query_with(&self, end: &VerificationEnd<'_>) -> String {
         let VerificationEnd { send, number, code, vote } = *end;
@@ -185,6 +194,7 @@ mod tests {
         let url = CallbackUrl::parse("http://mysite.com/OCVCallback?Number=09120000000#x").unwrap();
         assert_eq!((url.is_https(), url.host(), url.port()), (false, "mysite.com", 80));
         assert_eq!((url.path(), url.authority().as_str()), ("/OCVCallback", "mysite.com"));
+        assert_eq!(url.target(), "/OCVCallback?Number=09120000000");
         let end = VerificationEnd { send: 7, number: "09121234567", code: 3, vote: Some(3) };
         assert_eq!(
             url.query_with(&end),
@@ -193,6 +203,7 @@ mod tests {
         let url = CallbackUrl::parse("HTTPS://[2001:db8::1]:8443").unwrap();
         assert_eq!((url.is_https(), url.host(), url.port()), (true, "2001:db8::1", 8443));
         assert_eq!((url.path(), url.authority().as_str()), ("/", "[2001:db8::1]:8443"));
+        assert_eq!(url.target(), "/");
         for (vote, told) in [(None, "Vote=-1&Result=0"), (Some(4), "Vote=4&Result=0")] {
             let query = url.query_with(&VerificationEnd { vote, ..end });
             assert!(query.ends_with(told), "{query}");

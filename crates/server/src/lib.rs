@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 #[cfg(test)]
 mod config_docs;
+mod customer_site;
 mod detection;
 pub mod echo_test;
 pub mod flight_recorder;
@@ -30,6 +31,7 @@ pub mod telemetry;
 pub mod trunks;
 pub mod tts;
 pub mod udp;
+mod webhooks;
 
 /// What we call ourselves in User-Agent and Server.
 pub const USER_AGENT: &str = concat!("Avanak/", env!("CARGO_PKG_VERSION"));

@@ -5,16 +5,21 @@
 //! SQL is always a literal, the same for both engines wherever that is possible.
 
 pub mod account;
+pub mod agreement;
 mod audit;
 pub mod campaign;
 mod db;
 mod dialect;
 pub mod entry;
 mod error;
+pub mod event;
 pub mod hot;
 pub mod ladder;
+pub mod maintenance;
 pub mod message;
 mod migrate;
+pub mod month_statement;
+pub mod outage;
 pub mod phone;
 mod postgres;
 pub mod quick_send;
@@ -29,6 +34,7 @@ pub mod trunk;
 pub mod trunk_health;
 mod value;
 pub mod verification;
+pub mod webhook;
 
 pub use audit::{Audit, Violation};
 pub use db::{Db, Health, Kind, Options, Queries, Reader, Tx};

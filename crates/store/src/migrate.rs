@@ -39,6 +39,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V12__verification", include_str!("../migrations/V12__verification.sql")),
         ("V13__request", include_str!("../migrations/V13__request.sql")),
         ("V14__secure_call", include_str!("../migrations/V14__secure_call.sql")),
+        ("V15__event", include_str!("../migrations/V15__event.sql")),
+        ("V16__agreement", include_str!("../migrations/V16__agreement.sql")),
     ]
 }
 

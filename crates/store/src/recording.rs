@@ -1,7 +1,7 @@
 //! Recordings of callees: where each stands. The audio itself is in the blob store; here is only
 //! its name.
 
-use domain::{AccountId, AttemptId, QuickSendId, Timestamp};
+use domain::{AccountId, AttemptId, EventKind, QuickSendId, Timestamp};
 
 use crate::value::values;
 use crate::{Error, Queries, Result, Row, Tx};
@@ -74,7 +74,15 @@ pub async fn end(tx: &mut Tx, send: QuickSendId, end: &State, at: Timestamp) -> 
     };
     let sql = "UPDATE recording SET state = $2, length_ms = $3, error = $4, ended_at_us = $5
                WHERE quick_send_id = $1 AND state = 'started'";
-    Ok(tx.execute(sql, values![send, state, length_ms, error, at]).await? == 1)
+    if tx.execute(sql, values![send, state, length_ms, error, at]).await? == 0 {
+        return Ok(false);
+    }
+    if let Some(account) = crate::quick_send::owner(tx, send).await? {
+        let ready = matches!(end, State::Ready { .. });
+        let kind = if ready { EventKind::RecordingReady } else { EventKind::RecordingFailed };
+        crate::event::tell(tx, account, kind, send.0, at).await?;
+    }
+    Ok(true)
 }
 
 /// The recording of the account's send.

@@ -251,7 +251,8 @@ identity_columns!(
     QuickSendId,
     TariffId,
     TokenId,
-    TrunkId
+    TrunkId,
+    WebhookId
 );
 
 /// The values of a statement, in the order of `$1`, `$2`, …

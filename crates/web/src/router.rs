@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::probe::{self, Readiness};
 use crate::rest::{self, ReadBody};
 use crate::soap::{self, Service, Style};
+use crate::v1::Seats;
 
 /// What the server decides about HTTP.
 #[derive(Clone)]
@@ -36,6 +37,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Whether this node leads, for `/readyz`; the reason when it does not.
     pub readiness: Readiness,
+    /// Whether the process is about to stop, so that streams end.
+    pub stopping: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The text of `/metrics`, in the format of Prometheus.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
@@ -46,6 +49,7 @@ pub(crate) struct Web {
     pub(crate) settings: Settings,
     pub(crate) places: Semaphore,
     pub(crate) heavy_places: Semaphore,
+    pub(crate) seats: Seats,
     /// Permits are kibibytes.
     body_memory: Semaphore,
     failures: AtomicU64,
@@ -56,6 +60,7 @@ pub fn router(app: Arc<App>, settings: Settings) -> Router {
     let web = Arc::new(Web {
         places: Semaphore::new(settings.requests_max),
         heavy_places: Semaphore::new(settings.heavy_requests_max),
+        seats: Seats::default(),
         body_memory: Semaphore::new(settings.bodies_bytes_max / 1024),
         failures: AtomicU64::new(0),
         app,

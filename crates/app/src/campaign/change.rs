@@ -3,7 +3,7 @@
 
 use domain::campaign::admission::{CallPrices, Plan, Zones, check_message, is_covered};
 use domain::campaign::{PauseReason, State, Verb};
-use domain::{AccountId, CampaignId, Tariff, Timestamp};
+use domain::{AccountId, CampaignId, EventKind, Tariff, Timestamp};
 use store::Tx;
 use store::campaign::{Campaign, Snapshot};
 
@@ -128,7 +128,24 @@ async fn begin(
     }
     let snapshot = Snapshot { tariff: Some(tariff.id), clip_ms: message.length_ms, holds };
     let from = campaign.state;
-    Ok(store::campaign::start(tx, campaign.id, from, plan, &snapshot, now).await?)
+    let started = store::campaign::start(tx, campaign.id, from, plan, &snapshot, now).await?;
+    if started {
+        tell(tx, campaign, State::Running, now).await?;
+    }
+    Ok(started)
+}
+
+/// Writes the event of a campaign that has come to a state.
+async fn tell(
+    tx: &mut Tx,
+    campaign: &Campaign,
+    to: State,
+    now: Timestamp,
+) -> std::result::Result<(), store::Error> {
+    if let Some(kind) = EventKind::of_campaign(to) {
+        store::event::tell(tx, campaign.account, kind, campaign.id.0, now).await?;
+    }
+    Ok(())
 }
 
 /// What may still be spent below the ceiling.
@@ -220,6 +237,7 @@ pub(super) async fn moved(
         return Ok(false);
     }
     tracing::info!(campaign = campaign.id.0, to = to.word(), "a campaign has moved");
+    tell(tx, &campaign, to, now).await?;
     if to != State::Running {
         store::hot::withdraw(tx, &Campaign { state: to, ..campaign }, CLASS, now).await?;
     }

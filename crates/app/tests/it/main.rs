@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
 mod account;
+mod agreement;
 mod campaign;
 mod dialing;
 mod message;

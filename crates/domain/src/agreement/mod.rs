@@ -11,5 +11,8 @@ pub mod credit;
 pub mod delivery;
 pub mod error_report;
 pub mod maintenance;
+pub mod parameter;
 pub mod scope;
+pub mod statement;
+pub mod version;
 pub mod violation;

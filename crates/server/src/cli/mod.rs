@@ -2,12 +2,16 @@
 
 mod access;
 mod account;
+mod agreement;
 mod attempts;
+mod availability;
 mod campaign;
 mod doctor;
+mod maintenance;
 mod message;
 mod migrate;
 pub(crate) mod open;
+mod outage;
 mod phone;
 mod quick_send;
 mod serve;
@@ -22,6 +26,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use domain::Timestamp;
+use domain::agreement::scope::{Paths, Scope};
+use domain::calendar::date_time::Written;
 
 use crate::config::{Config, Overrides};
 
@@ -65,6 +72,17 @@ enum Command {
     /// Prices and when they start: add, list.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
+    /// The service agreement in its versions: show, list, publish, withdraw, diff.
+    #[command(subcommand)]
+    Agreement(agreement::Agreement),
+    /// Planned maintenance and its notices: announce, change, cancel, told, untold, verified,
+    /// add-network, list.
+    #[command(subcommand)]
+    Maintenance(maintenance::Maintenance),
+    /// What was seen of the service: record, close, reverse, worked, join, leave, list.
+    #[command(subcommand)]
+    Outage(outage::Outage),
+    Availability(availability::Availability),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
 }
@@ -101,6 +119,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,
             Command::Tariff(command) => tariff::run(&config, command).await,
+            Command::Agreement(command) => agreement::run(&config, command).await,
+            Command::Maintenance(command) => maintenance::run(&config, command).await,
+            Command::Outage(command) => outage::run(&config, command).await,
+            Command::Availability(command) => availability::run(&config, command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,
         }
@@ -111,6 +133,28 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
 fn say(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).context("writing the output")
+}
+
+/// A moment as it is written on the command line.
+fn moment(text: &str) -> Result<Timestamp> {
+    let written = Written::parse(text);
+    let at = written.and_then(|written| written.at_second(written.second().unwrap_or(0)));
+    at.with_context(|| format!("{text} is no moment; write it like 2026-12-01 00:00"))
+}
+
+/// Covered paths as they are written on the command line.
+fn paths(text: &str) -> Result<Paths> {
+    let read = Paths::parse(text).filter(|paths| !paths.is_empty());
+    read.with_context(|| {
+        format!("{text} is none of all, panel, api, quick-send, campaign, with commas between")
+    })
+}
+
+/// A scope as it is written on the command line.
+fn scope(text: &str) -> Result<Scope> {
+    Scope::parse(text).with_context(|| {
+        format!("{text} is neither everyone nor groups like trunk:1,cohort:2,account:7")
+    })
 }
 
 #[cfg(test)]

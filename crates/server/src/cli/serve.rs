@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use super::{open, say};
 use crate::clock::{self, Clocks};
 use crate::config::Config;
+use crate::customer_site::CustomerSites;
 use crate::node_loop::{NodeLoop, Parts};
 use crate::registrations::Registrations;
 use crate::resolver::Resolver;
@@ -29,6 +30,7 @@ use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
     address, callbacks, flight_recorder, lock, open_files, phones, recordings, streams, telemetry,
+    webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -171,8 +173,13 @@ impl Platform {
         let (stop_http, http_stop) = watch::channel(false);
         let (stop_node, node_stop) = watch::channel(false);
         let (stop_callbacks, callbacks_stop) = watch::channel(false);
-        let callbacks = callbacks::start(Arc::clone(&self.app), config, callbacks_stop);
-        let router = web::router(self.app, web_settings(config, self.leads)?);
+        let sites = CustomerSites::new(config);
+        let events_stop = callbacks_stop.clone();
+        let webhooks = webhooks::start(Arc::clone(&self.app), sites.clone(), events_stop);
+        let callbacks = callbacks::start(Arc::clone(&self.app), sites, callbacks_stop);
+        let stopping = http_stop.clone();
+        let stopping = Arc::new(move || *stopping.borrow());
+        let router = web::router(self.app, web_settings(config, self.leads, stopping)?);
         let serving = web::serve(self.http, router, connections_max, stopped(http_stop));
         let mut http = tokio::spawn(serving);
         let drain = Duration::from_secs(config.node.drain_seconds);
@@ -192,6 +199,7 @@ impl Platform {
         self.recordings.await.context("the task of the recordings")?;
         stop_callbacks.send_replace(true);
         callbacks.await.context("the task of the callbacks")?;
+        webhooks.await.context("the task of the webhooks")?;
         http.await.context("the task of the web services")?;
         ended
     }
@@ -355,11 +363,16 @@ fn settings(config: &Config) -> Settings {
         },
         upload_bytes_max: config.audio.upload_limit_bytes,
         decode_ms_max: config.audio.decode_limit_ms.into(),
+        private_hosts: config.callbacks.private_hosts.clone(),
         ..Settings::default()
     }
 }
 
-fn web_settings(config: &Config, leads: Arc<AtomicBool>) -> Result<web::Settings> {
+fn web_settings(
+    config: &Config,
+    leads: Arc<AtomicBool>,
+    stopping: Arc<dyn Fn() -> bool + Send + Sync>,
+) -> Result<web::Settings> {
     let metrics = telemetry::start_metrics()?;
     let readiness = move || {
         let reason = "this node does not dial: it is starting or stopping, or has lost its lease";
@@ -373,6 +386,7 @@ fn web_settings(config: &Config, leads: Arc<AtomicBool>) -> Result<web::Settings
         trusted_proxies: config.trusted_proxies().expect("the configuration was checked"),
         body_timeout: BODY_TIMEOUT,
         readiness: Arc::new(readiness),
+        stopping,
         metrics: Arc::new(move || metrics.render()),
     })
 }

@@ -236,11 +236,14 @@ section! {
 }
 
 section! {
-    /// Customers' addresses that are called back (SendOCV).
+    /// Customers' addresses that are called: back (SendOCV), and with events (webhooks).
     Callbacks {
         /// Whether addresses are called that are not public: those of your own network. For tests,
         /// and for customers within it.
         private_addresses: bool = false,
+        /// Hosts of your own network, as addresses name them, that are called although they are
+        /// not public. Events may be posted to them in the clear; to others only by https.
+        private_hosts: Vec<String> = Vec::new(),
     }
 }
 

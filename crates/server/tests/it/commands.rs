@@ -18,14 +18,14 @@ fn said(output: &Output) -> (bool, String) {
 }
 
 /// Runs a command that must succeed; what it printed.
-fn done(platform: &Platform, arguments: &[&str]) -> String {
+pub fn done(platform: &Platform, arguments: &[&str]) -> String {
     let (success, text) = said(&platform.run(arguments));
     assert!(success, "{arguments:?}: {text}");
     text
 }
 
 /// Runs a command that must fail; what it printed.
-fn refused(platform: &Platform, arguments: &[&str]) -> String {
+pub fn refused(platform: &Platform, arguments: &[&str]) -> String {
     let (success, text) = said(&platform.run(arguments));
     assert!(!success, "{arguments:?}: {text}");
     text
@@ -38,7 +38,7 @@ fn send(platform: &Platform, customer: &Customer, message: i64) -> i64 {
     platform.call(customer, "QuickSend", &parameters)["QuickSendID"].as_i64().unwrap()
 }
 
-fn platform() -> Platform {
+pub fn platform() -> Platform {
     Platform::start(Options { config: config(""), ..Options::default() })
 }
 

@@ -3,18 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use domain::{AccountId, Destination, MessageId, QuickSendId, Rials, TariffId, Timestamp, Zone};
+use domain::{
+    AccountId, Destination, EventKind, MessageId, QuickSendId, Rials, TariffId, Timestamp, Zone,
+};
 
 use deadpool_postgres::Transaction;
 use rusqlite::Connection;
 
 use super::lease::{holds, lock_nodes};
 use super::spoken::{self, Spoken};
-use super::{Answer, Lanes, LeaseStamp};
+use super::{Answer, Lanes, LeaseStamp, any_wanted};
 use crate::postgres::Lane;
 use crate::quick_send::zone_to_str;
 use crate::value::values;
-use crate::{Db, Error, Result, sqlite};
+use crate::{Db, Error, Result, event, sqlite};
 
 /// A quick send that was admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,10 +143,13 @@ impl super::Verb for Verb {
 
     async fn postgres(tx: &Transaction<'_>, elements: &[Accept]) -> Answer<Vec<Verdict>> {
         let stamps = valid_stamps(tx, elements).await?;
-        let funds = lock_funds(tx, elements).await?;
+        let (funds, wanted) = lock_funds(tx, elements).await?;
         let known = known_references(tx, elements).await?;
         let mut batch = Batch::decide(elements, &stamps, funds, &known);
         batch.insert(tx).await?;
+        if wanted {
+            batch.tell(tx).await?;
+        }
         Ok(batch.verdicts())
     }
 
@@ -166,9 +171,11 @@ fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict
     let sql = "UPDATE account SET reserved_rials = reserved_rials + $2,
                                   balance_rials = balance_rials - $3
                WHERE id = $1 AND disabled_at_us IS NULL
-                 AND balance_rials - reserved_rials - $3 >= $2";
+                 AND balance_rials - reserved_rials - $3 >= $2
+               RETURNING id, events_until_us";
     let values = values![element.account, element.hold, element.played.price()];
-    if sqlite::execute(connection, sql, values)? == 0 {
+    let payer = sqlite::query(connection, sql, values)?;
+    let Some(payer) = payer.first() else {
         let sql = "SELECT id FROM account WHERE id = $1 AND disabled_at_us IS NULL";
         let known = !sqlite::query(connection, sql, values![element.account])?.is_empty();
         return Ok(Err(if known {
@@ -176,7 +183,7 @@ fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict
         } else {
             AcceptRefusal::AccountGone
         }));
-    }
+    };
     let message = match &element.played {
         Played::Kept(message) => *message,
         Played::Spoken(spoken) => spoken::insert_on_sqlite(connection, element, spoken)?,
@@ -189,6 +196,11 @@ fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict
     if !leased {
         let sql = "INSERT INTO ready (quick_send_id, class, due_at_us) VALUES ($1, $2, $3)";
         sqlite::execute(connection, sql, values![quick_send, element.class, element.at])?;
+    }
+    if let Some(until) = payer.get("events_until_us")? {
+        let accepted = [(quick_send.0, element.at)];
+        let kind = EventKind::MessageAccepted;
+        event::on_sqlite(connection, (element.account, until), kind, &accepted)?;
     }
     Ok(Ok(Accepted { quick_send, message, leased, repeated: false }))
 }
@@ -247,14 +259,20 @@ async fn valid_stamps(
     lock_nodes(tx, nodes).await
 }
 
-/// What each account may spend, locked until we commit. Accounts that may not are absent.
-async fn lock_funds(tx: &Transaction<'_>, elements: &[Accept]) -> Answer<BTreeMap<i64, i64>> {
+/// What each account may spend, locked until we commit, and whether the events of one of them may
+/// be wanted. Accounts that may not spend are absent.
+async fn lock_funds(
+    tx: &Transaction<'_>,
+    elements: &[Accept],
+) -> Answer<(BTreeMap<i64, i64>, bool)> {
     let accounts: Vec<i64> = elements.iter().map(|element| element.account.0).collect();
-    let sql = "SELECT id, balance_rials - reserved_rials FROM account
+    let sql = "SELECT id, balance_rials - reserved_rials, events_until_us FROM account
                WHERE id = ANY($1) AND disabled_at_us IS NULL ORDER BY id FOR NO KEY UPDATE";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &[&accounts]).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    let wanted = any_wanted(&rows)?;
+    let funds = rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?)));
+    Ok((funds.collect::<Answer<_>>()?, wanted))
 }
 
 /// A send that was accepted before, and its message.
@@ -354,6 +372,14 @@ impl<'a> Batch<'a> {
         self.ids = self.insert_sends(tx).await?;
         self.insert_ready(tx).await?;
         self.insert_attempts(tx).await
+    }
+
+    /// Writes an event for each new send.
+    async fn tell(&self, tx: &Transaction<'_>) -> Answer<()> {
+        let new = self.ids.iter().zip(self.new_elements());
+        let accepted: Vec<(i64, Timestamp)> =
+            new.map(|(id, (element, _))| (*id, element.at)).collect();
+        event::on_postgres(tx, EventKind::MessageAccepted, &accepted).await
     }
 
     async fn reserve(&self, tx: &Transaction<'_>) -> Answer<()> {

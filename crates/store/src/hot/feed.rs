@@ -1,7 +1,7 @@
 //! Feed: recipients of a campaign step into the line, a block at a time, and out of it again when
 //! it pauses. Whoever calls these has locked the campaign ([`crate::campaign::lock`]).
 
-use domain::{CampaignId, Disposition, QuickSendId, RecipientId, Rials, Timestamp};
+use domain::{CampaignId, Disposition, EventKind, QuickSendId, RecipientId, Rials, Timestamp};
 
 use crate::campaign::Campaign;
 use crate::value::values;
@@ -168,6 +168,7 @@ pub async fn withdraw(tx: &mut Tx, campaign: &Campaign, class: u8, now: Timestam
                FROM ready r JOIN quick_send q ON q.id = r.quick_send_id
                WHERE r.due_at_us = $1 AND q.recipient_id > $2 AND q.recipient_id <= $3";
     tx.execute(sql, values![mark, first, last, cancelled, now]).await?;
+    tell_of_withdrawn(tx, campaign, mark, now).await?;
     let over = campaign.state.is_over();
     if !over {
         let sql = "INSERT INTO recipient_retry (recipient_id, campaign_id, due_at_us, try_n,
@@ -202,6 +203,30 @@ pub async fn withdraw(tx: &mut Tx, campaign: &Campaign, class: u8, now: Timestam
     let sql = "UPDATE account SET reserved_rials = reserved_rials - $2 WHERE id = $1";
     tx.execute(sql, values![campaign.account, block.hold]).await?;
     Ok(block.count)
+}
+
+/// Writes an event for each call that was marked to step out of the line.
+async fn tell_of_withdrawn(
+    tx: &mut Tx,
+    campaign: &Campaign,
+    mark: Timestamp,
+    now: Timestamp,
+) -> Result<()> {
+    let (first, last) = RecipientId::range(campaign.id);
+    let sql = "INSERT INTO event (account_id, n, kind, subject_id, at_us)
+               SELECT a.id, a.event_count + ROW_NUMBER() OVER (ORDER BY q.id), $4, q.id, $5
+               FROM ready r
+               JOIN quick_send q ON q.id = r.quick_send_id
+               JOIN account a ON a.id = q.account_id AND a.events_until_us > $5
+               WHERE r.due_at_us = $1 AND q.recipient_id > $2 AND q.recipient_id <= $3";
+    let ended = EventKind::MessageEnded.code();
+    let told = tx.execute(sql, values![mark, first, last, ended, now]).await?;
+    if told == 0 {
+        return Ok(());
+    }
+    let told = i64::try_from(told).expect("as many as stand in line");
+    let sql = "UPDATE account SET event_count = event_count + $2 WHERE id = $1";
+    tx.execute(sql, values![campaign.account, told]).await.map(drop)
 }
 
 async fn add_result(

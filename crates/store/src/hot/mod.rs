@@ -19,13 +19,13 @@ mod tally;
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
-use domain::{AccountId, Rials};
+use domain::{AccountId, EventKind, QuickSendId, Rials, Timestamp};
 use rusqlite::Connection;
 
 use crate::db::Engine;
 use crate::postgres::Lane;
 use crate::value::values;
-use crate::{Db, Result, sqlite};
+use crate::{Db, Result, event, sqlite};
 
 pub use accept::{Accept, AcceptRefusal, Accepted, Played};
 pub use feed::{FeedOrder, fold, step_in, withdraw};
@@ -114,38 +114,63 @@ impl Db {
 #[derive(Default)]
 struct Moves(BTreeMap<AccountId, Move>);
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default)]
 struct Move {
     charge: i64,
     hold: i64,
+    /// The sends that ended, and when.
+    ended: Vec<(i64, Timestamp)>,
 }
 
 impl Moves {
-    /// Takes `charge` from the balance and ends a hold.
-    fn add(&mut self, account: AccountId, charge: Rials, hold: Rials) {
+    /// Takes `charge` from the balance and ends the hold of a send that ended.
+    fn add(
+        &mut self,
+        account: AccountId,
+        (charge, hold): (Rials, Rials),
+        (send, at): (QuickSendId, Timestamp),
+    ) {
         let sum = self.0.entry(account).or_default();
         sum.charge = sum.charge.saturating_add(charge.0);
         sum.hold = sum.hold.saturating_add(hold.0);
+        sum.ended.push((send.0, at));
     }
 
     fn sqlite(self, connection: &Connection) -> Result<()> {
         for (account, sum) in self.0 {
             let sql = "UPDATE account SET balance_rials = balance_rials - $2,
                                           reserved_rials = reserved_rials - $3
-                       WHERE id = $1";
-            sqlite::execute(connection, sql, values![account, sum.charge, sum.hold])?;
+                       WHERE id = $1 RETURNING id, events_until_us";
+            let rows = sqlite::query(connection, sql, values![account, sum.charge, sum.hold])?;
+            let until = rows.first().map(|row| row.get("events_until_us")).transpose()?;
+            if let Some(until) = until.flatten() {
+                let kind = EventKind::MessageEnded;
+                event::on_sqlite(connection, (account, until), kind, &sum.ended)?;
+            }
         }
         Ok(())
     }
 }
 
-/// Locks the accounts of these sends in the order that all verbs keep.
-async fn lock_accounts_of(tx: &Transaction<'_>, sends: &[i64]) -> Answer<()> {
-    let sql = "SELECT id FROM account
+/// Locks the accounts of these sends in the order that all verbs keep. Tells whether there is one
+/// whose events may be wanted.
+async fn lock_accounts_of(tx: &Transaction<'_>, sends: &[i64]) -> Answer<bool> {
+    let sql = "SELECT events_until_us FROM account
                WHERE id IN (SELECT account_id FROM quick_send WHERE id = ANY($1))
                ORDER BY id FOR NO KEY UPDATE";
     let statement = tx.prepare_cached(sql).await?;
-    tx.query(&statement, &[&sends]).await.map(drop)
+    any_wanted(&tx.query(&statement, &[&sends]).await?)
+}
+
+/// Whether one of these accounts, each in a row that ends with its `events_until_us`, may want
+/// events.
+fn any_wanted(accounts: &[tokio_postgres::Row]) -> Answer<bool> {
+    for account in accounts {
+        if account.try_get::<_, Option<i64>>(account.len() - 1)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Tells for each key whether it is the first of its kind in the batch. A later one is answered

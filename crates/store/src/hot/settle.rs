@@ -1,9 +1,9 @@
 //! Settle: an attempt becomes an outcome, and its hold a charge and a release, exactly once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
-use domain::{AttemptId, Disposition, QuickSendId, Rials, Timestamp};
+use domain::{AttemptId, Disposition, EventKind, QuickSendId, Rials, Timestamp};
 
 use rusqlite::Connection;
 use tokio_postgres::types::ToSql;
@@ -14,7 +14,7 @@ use crate::ladder::{self, Ladder};
 use crate::postgres::Lane;
 use crate::quick_send::vote_to_code;
 use crate::value::values;
-use crate::{Db, Result, Row, sqlite};
+use crate::{Db, Result, Row, event, sqlite};
 
 /// How an attempt ended and what it costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,7 +145,7 @@ impl Verb for SettleVerb {
 
     async fn postgres(tx: &Transaction<'_>, elements: &[Settle]) -> Answer<Vec<SettleResult>> {
         let ids: Vec<i64> = elements.iter().map(|element| element.attempt.quick_send.0).collect();
-        super::lock_accounts_of(tx, &ids).await?;
+        let wanted = super::lock_accounts_of(tx, &ids).await?;
         let first = first_of(elements.iter().map(|element| element.attempt));
         let chosen: Vec<&Settle> = elements
             .iter()
@@ -154,6 +154,9 @@ impl Verb for SettleVerb {
             .collect();
         let settled = move_to_outcome(tx, &chosen).await?;
         tally::on_postgres(tx, &settled.iter().copied().collect::<Vec<_>>()).await?;
+        if wanted {
+            tell_of_settled(tx, &chosen, &settled).await?;
+        }
         let ended = ended_attempts(tx, &ids).await?;
         let answer = |(element, first): (&Settle, &bool)| {
             let key = (element.attempt.quick_send.0, i64::from(element.attempt.n));
@@ -229,8 +232,8 @@ fn settle_on_sqlite(
     ];
     sqlite::execute(connection, sql, values)?;
     tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
-    moves.add(send.get("account_id")?, charge, hold);
     let (how, at) = (element.disposition, element.ended_at);
+    moves.add(send.get("account_id")?, (charge, hold), (quick_send, at));
     ends.extend(campaign_end(&send, (how, &element.facts.cause), charge, at)?);
     Ok(SettleResult::Settled)
 }
@@ -358,6 +361,21 @@ async fn move_to_outcome(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
+/// Writes an event for each element that was settled.
+async fn tell_of_settled(
+    tx: &Transaction<'_>,
+    elements: &[&Settle],
+    settled: &BTreeSet<(i64, i64)>,
+) -> Answer<()> {
+    let key = |element: &Settle| (element.attempt.quick_send.0, i64::from(element.attempt.n));
+    let ended: Vec<(i64, Timestamp)> = elements
+        .iter()
+        .filter(|element| settled.contains(&key(element)))
+        .map(|element| (element.attempt.quick_send.0, element.ended_at))
+        .collect();
+    event::on_postgres(tx, EventKind::MessageEnded, &ended).await
+}
+
 /// The elements by column, as UNNEST takes them: most of them are numbers.
 struct Columns<'a> {
     numbers: [Vec<Option<i64>>; 21],
@@ -467,7 +485,7 @@ impl Verb for ExpireVerb {
     async fn postgres(tx: &Transaction<'_>, elements: &[Expire]) -> Answer<Vec<bool>> {
         let ids: Vec<i64> = elements.iter().map(|element| element.quick_send.0).collect();
         let moments: Vec<i64> = elements.iter().map(|element| element.now.0).collect();
-        super::lock_accounts_of(tx, &ids).await?;
+        let wanted = super::lock_accounts_of(tx, &ids).await?;
         let sql = "WITH late AS (
                        SELECT r.quick_send_id FROM ready r
                        WHERE r.quick_send_id = ANY($1) AND EXISTS (
@@ -506,6 +524,13 @@ impl Verb for ExpireVerb {
         let mut ended: BTreeSet<i64> =
             rows.iter().map(|row| row.try_get(0)).collect::<Answer<_>>()?;
         tally::on_postgres(tx, &ended.iter().map(|id| (*id, 0)).collect::<Vec<_>>()).await?;
+        if wanted {
+            let moments = elements.iter().map(|element| (element.quick_send.0, element.now));
+            let told: BTreeMap<i64, Timestamp> =
+                moments.filter(|(id, _)| ended.contains(id)).collect();
+            let told: Vec<(i64, Timestamp)> = told.into_iter().collect();
+            event::on_postgres(tx, EventKind::MessageEnded, &told).await?;
+        }
         // The first of equal elements is told that it ended the send.
         Ok(ids.iter().map(|id| ended.remove(id)).collect())
     }
@@ -536,7 +561,8 @@ fn expire_on_sqlite(
     let values = values![element.quick_send, Disposition::Expired.code(), element.now];
     sqlite::execute(connection, sql, values)?;
     let send = send_on_sqlite(connection, element.quick_send)?;
-    moves.add(send.get("account_id")?, Rials::ZERO, send.get("hold_rials")?);
+    let money = (Rials::ZERO, send.get("hold_rials")?);
+    moves.add(send.get("account_id")?, money, (element.quick_send, element.now));
     let expired = (Disposition::Expired, "expired");
     ends.extend(campaign_end(&send, expired, Rials::ZERO, element.now)?);
     Ok(true)

@@ -9,7 +9,8 @@ use domain::campaign::admission::{CallPrices, Plan, Zones};
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::{PauseReason, Schedule, State};
 use domain::{
-    AccountId, AttemptId, CampaignId, Disposition, QuickSendId, Rials, TariffId, Timestamp,
+    AccountId, AttemptId, CampaignId, Disposition, EventKind, QuickSendId, Rials, TariffId,
+    Timestamp,
 };
 use store::campaign::{self, Campaign, NewCampaign, Snapshot};
 use store::hot::{FeedOrder, Import, NodeStamp, Settle, fold, step_in, withdraw};
@@ -224,6 +225,31 @@ both_engines! {
         called.call(node, Disposition::Delivered, late).await;
         assert_eq!(called.results().await, [(Disposition::Delivered, 2)]);
         assert_eq!(called.recipients().await[0].tries, 1);
+    }
+
+    /// Each call of a campaign is told when it ends, also the ones that step out of the line; how
+    /// they stepped in is not.
+    async fn ends_are_told(world) {
+        let called = Called::running(world, 4, 1).await;
+        crate::event::want(world, called.account).await;
+        let node = world.node("a").await;
+        assert_eq!(called.feed(2, NOW).await, 2);
+        assert_eq!(called.call(node, Disposition::Delivered, NOW).await, 2);
+        assert_eq!(called.feed(2, NOW).await, 2);
+        assert_eq!(called.leave(RUNNING, State::Cancelled, NOW).await, 2);
+        let told = crate::event::events(world, called.account).await;
+        let ended = EventKind::MessageEnded;
+        assert!(told.iter().all(|event| event.kind == ended), "{told:?}");
+        let numbers: Vec<i64> = told.iter().map(|event| event.id.n).collect();
+        assert_eq!(numbers, [1, 2, 3, 4]);
+        let subjects: std::collections::BTreeSet<i64> =
+            told.iter().map(|event| event.subject).collect();
+        assert_eq!(subjects.len(), 4);
+        world.accept(&world.send().await).await;
+        let element = crate::world::send(called.account, world.message(called.account).await);
+        world.accept(&element).await;
+        let last = crate::event::events(world, called.account).await.pop().unwrap();
+        assert_eq!((last.id.n, last.kind), (5, EventKind::MessageAccepted));
     }
 
     /// A pause empties the line and gives the holds back; a call that is up goes on; resumed, it

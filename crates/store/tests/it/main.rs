@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod agreement;
 mod campaign;
 mod cold;
 mod engines;
+mod event;
 mod faults;
 mod hot;
 mod message;
@@ -13,4 +15,5 @@ mod random;
 mod recovery;
 mod request;
 mod schema;
+mod webhook;
 mod world;

@@ -25,7 +25,7 @@ const KEY_MAX: usize = 200;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Lengths of a recording of the callee, seconds.
 const RECORD_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
-/// Messages on a page, if the client does not say how many.
+/// Things on a page, if the client does not say how many.
 const PAGE: u32 = 20;
 
 /// What a client asks to be sent.
@@ -65,7 +65,7 @@ enum Voice {
 
 /// A message as it is shown.
 #[derive(Serialize)]
-struct Message {
+pub(super) struct Message {
     object: &'static str,
     id: String,
     to: String,
@@ -148,14 +148,7 @@ pub(super) async fn recording(
 /// GET /v1/messages.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
     let params = Params::read(query, b"");
-    let limit = match params.text("limit") {
-        None => PAGE,
-        Some(_) => params
-            .integer("limit")
-            .and_then(|limit| u32::try_from(limit).ok())
-            .filter(|limit| (1..=PAGE_MAX).contains(limit))
-            .ok_or_else(|| Problem::with(Kind::InvalidRequest, "limit is from 1 to 100"))?,
-    };
+    let limit = limit(&params)?;
     let after = match params.text("after") {
         None => None,
         Some(text) => Some(place(text).ok_or_else(|| {
@@ -170,6 +163,17 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
     let data: Vec<Message> = reports.iter().map(Message::of).collect();
     let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
     Ok(json(StatusCode::OK, &page))
+}
+
+/// How many things a page is to have.
+pub(super) fn limit(params: &Params) -> Result<u32, Problem> {
+    if params.text("limit").is_none() {
+        return Ok(PAGE);
+    }
+    let limit = params.integer("limit").and_then(|limit| u32::try_from(limit).ok());
+    limit
+        .filter(|limit| (1..=PAGE_MAX).contains(limit))
+        .ok_or_else(|| Problem::with(Kind::InvalidRequest, "limit is from 1 to 100"))
 }
 
 /// The key of a request, if it has one.
@@ -291,16 +295,11 @@ fn skipped(number: &str, problem: &ProblemBody<'_>) -> serde_json::Value {
 async fn accepted_message(app: &App, caller: &Caller, id: QuickSendId) -> Result<Message, Failure> {
     let gone = || Failure::of(format!("reading send {id} back: it is not there"));
     let report = app::report::find(app, caller, id).await?.ok_or_else(gone)?;
-    let mut accepted = Report { end: None, ..report };
-    accepted.progress.status = Status::Queued;
-    accepted.progress.heard_ms = 0;
-    accepted.progress.vote = None;
-    accepted.progress.charge = Rials::ZERO;
-    Ok(Message::of(&accepted))
+    Ok(Message::of(&report.as_accepted()))
 }
 
 impl Message {
-    fn of(report: &Report) -> Self {
+    pub(super) fn of(report: &Report) -> Self {
         let (progress, end) = (&report.progress, report.end.as_ref());
         let (state, result) = state(progress.status);
         let moment = |at: Option<Timestamp>| at.map(rfc3339);
@@ -365,7 +364,7 @@ fn answered_by(status: Status, answered_at: Option<Timestamp>) -> Option<&'stati
     }
 }
 
-fn seconds(ms: u32) -> f64 {
+pub(super) fn seconds(ms: u32) -> f64 {
     f64::from(ms) / 1000.0
 }
 
@@ -379,7 +378,7 @@ fn place(text: &str) -> Option<Place> {
     Some((Timestamp(at.parse().ok()?), QuickSendId(id.parse().ok()?)))
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response {
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let body = serde_json::to_string(body).expect("the answers are plain structs with text keys");
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -2,8 +2,11 @@
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
 mod docs_page;
+mod events;
 mod messages;
 mod problem;
+mod seats;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -12,13 +15,16 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use tracing::Instrument;
 
 use crate::arrival;
 use crate::rest;
 use crate::router::Web;
 use problem::{Kind, Problem};
+
+pub(crate) use seats::Seats;
+pub use webhooks::{Posted, posted};
 
 /// Under which name a request is found in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -32,16 +38,21 @@ const OPENAPI_PATH: &str = "/v1/openapi.json";
 enum Operation {
     SendMessages,
     ReadMessages,
+    ReadEvents,
+    ManageWebhooks,
 }
 
 impl Operation {
-    const ALL: [Self; 2] = [Self::SendMessages, Self::ReadMessages];
+    const ALL: [Self; 4] =
+        [Self::SendMessages, Self::ReadMessages, Self::ReadEvents, Self::ManageWebhooks];
 
     /// How permissions call it.
     fn name(self) -> &'static str {
         match self {
             Self::SendMessages => "v1.SendMessages",
             Self::ReadMessages => "v1.ReadMessages",
+            Self::ReadEvents => "v1.ReadEvents",
+            Self::ManageWebhooks => "v1.ManageWebhooks",
         }
     }
 }
@@ -58,6 +69,15 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/messages", get(list_messages).post(send_messages))
         .route("/v1/messages/{id}", get(get_message))
         .route("/v1/messages/{id}/recording", get(get_recording))
+        .route("/v1/events", get(list_events))
+        .route("/v1/events/{id}", get(get_event))
+        .route("/v1/webhooks", get(list_webhooks).post(create_webhook))
+        .route("/v1/webhooks/{id}", get(get_webhook).delete(delete_webhook))
+        .route("/v1/webhooks/{id}/secret", post(rotate_secret))
+        .route("/v1/webhooks/{id}/enable", post(enable_webhook))
+        .route("/v1/webhooks/{id}/test", post(test_webhook))
+        .route("/v1/webhooks/{id}/replay", post(replay_event))
+        .route("/v1/webhooks/{id}/deliveries", get(list_deliveries))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -99,6 +119,79 @@ async fn get_recording(
 ) -> Response {
     answer(&web, Operation::ReadMessages, request, async |caller, _, _| {
         messages::recording(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn list_events(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ReadEvents, request, async |caller, head, _| {
+        events::list(&web, caller, head, &query).await
+    })
+    .await
+}
+
+async fn get_event(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ReadEvents, request, async |caller, _, _| {
+        events::get(&web, caller, &id).await
+    })
+    .await
+}
+
+async fn list_webhooks(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::ManageWebhooks, request, async |caller, _, _| {
+        webhooks::list(&web.app, caller).await
+    })
+    .await
+}
+
+async fn create_webhook(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::ManageWebhooks, request, async |caller, _, body| {
+        webhooks::create(&web.app, caller, body).await
+    })
+    .await
+}
+
+/// Handlers of what is done to one endpoint.
+macro_rules! of_one_webhook {
+    ($(
+        $handler:ident => |$app:ident, $caller:ident, $id:ident, $body:pat_param| $work:expr;
+    )*) => {$(
+        async fn $handler(
+            State(web): State<Arc<Web>>,
+            Path($id): Path<String>,
+            request: Request,
+        ) -> Response {
+            answer(&web, Operation::ManageWebhooks, request, async |$caller, _, $body| {
+                let ($app, $id) = (&web.app, $id.as_str());
+                $work.await
+            })
+            .await
+        }
+    )*};
+}
+
+of_one_webhook! {
+    get_webhook => |app, caller, id, _| webhooks::get(app, caller, id);
+    delete_webhook => |app, caller, id, _| webhooks::delete(app, caller, id);
+    rotate_secret => |app, caller, id, _| webhooks::rotate(app, caller, id);
+    enable_webhook => |app, caller, id, _| webhooks::enable(app, caller, id);
+    test_webhook => |app, caller, id, _| webhooks::test(app, caller, id);
+    replay_event => |app, caller, id, body| webhooks::replay(app, caller, id, body);
+}
+
+async fn list_deliveries(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ManageWebhooks, request, async |caller, _, _| {
+        webhooks::deliveries(&web.app, caller, &id, &query).await
     })
     .await
 }

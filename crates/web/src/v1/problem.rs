@@ -97,6 +97,9 @@ kinds! {
         "Send the same body again, or use a new key."
         "این Idempotency-Key با بدنهٔ دیگری به کار رفته است."
         "همان بدنه را دوباره بفرستید یا کلید تازه‌ای بسازید.";
+    TooManyWebhooks 409 "too_many_webhooks"
+        "The account has as many endpoints as it may." "Delete one that is not needed."
+        "حساب به سقف تعداد نشانی‌های وب‌هوک رسیده است." "یکی را که لازم نیست حذف کنید.";
     TooSlow 408 "too_slow"
         "The body took too long to arrive." "Send it again."
         "رسیدن بدنهٔ درخواست بیش از حد طول کشید." "دوباره بفرستید.";
@@ -141,6 +144,15 @@ kinds! {
         "Wait as long as Retry-After says, in seconds, then send again."
         "درخواست‌ها، یا توکن‌های نادرست، در زمانی کوتاه بیش از حد است؛ کاری انجام نشد."
         "به اندازهٔ Retry-After (ثانیه) صبر کنید و دوباره بفرستید.";
+    WrongWebhookUrl 422 "webhook_url_not_allowed"
+        "The url is not one that events may be posted to."
+        "Give an https address of a public host, without a user name."
+        "رویدادها را نمی‌توان به این url فرستاد."
+        "نشانی https یک میزبان عمومی، بدون نام کاربری، بدهید.";
+    TooManyStreams 429 "too_many_streams"
+        "There are as many streams open as may be." "Close one, or read /v1/events page by page."
+        "تعداد جریان‌های باز به سقف رسیده است."
+        "یکی را ببندید یا /v1/events را صفحه‌به‌صفحه بخوانید.";
     RepeatedTooOften 429 "number_sent_to_too_often"
         "The number was sent to too often in a short time." "Wait, then send again."
         "به این شماره در زمانی کوتاه بیش از حد ارسال شده است." "صبر کنید و دوباره بفرستید.";

@@ -5,6 +5,7 @@ mod campaign;
 mod client;
 mod codes;
 mod docs;
+mod events;
 mod hostile;
 mod one_time_code;
 mod probes;

@@ -1,0 +1,279 @@
+//! Endpoints that events are posted to, and how a posted event looks (Standard Webhooks).
+
+use app::webhook::{Delivered, Delivery, PAGE_MAX, Try, Webhook, WebhookRefusal};
+use app::{App, Caller, Error};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::calendar::jalali::rfc3339;
+use domain::{EventId, EventKind, Timestamp, WebhookId};
+use serde::{Deserialize, Serialize};
+
+use super::Unanswered;
+use super::events::Envelope;
+use super::messages::{json, limit};
+use super::problem::{Kind, Problem};
+use crate::params::Params;
+
+/// What comes before a secret, so that people know one when they see it.
+const SECRET_PREFIX: &str = "whsec_";
+
+/// An endpoint that a client wants.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewEndpoint {
+    url: String,
+    #[serde(default)]
+    events: Vec<String>,
+}
+
+/// Which event is to be posted once more.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Replay {
+    event_id: String,
+}
+
+/// An endpoint as it is shown.
+#[derive(Serialize)]
+struct Endpoint {
+    object: &'static str,
+    id: String,
+    url: String,
+    /// Empty for all.
+    events: Vec<&'static str>,
+    created_at: String,
+    failing_since: Option<String>,
+    disabled_at: Option<String>,
+    disabled_reason: Option<String>,
+    /// Only when it was just made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+/// A delivery as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    object: &'static str,
+    event_id: String,
+    delivered_at: Option<String>,
+    next_try_at: Option<String>,
+    tries: Vec<ShownTry>,
+}
+
+/// What came of a try.
+#[derive(Serialize)]
+struct ShownTry {
+    at: String,
+    took_ms: u32,
+    status: Option<u16>,
+    error: Option<String>,
+}
+
+/// POST /v1/webhooks.
+pub(super) async fn create(
+    app: &App,
+    caller: &Caller,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let new: NewEndpoint = read(body)?;
+    let kind = |name: &String| {
+        EventKind::from_word(name).ok_or_else(|| {
+            Problem::with(Kind::InvalidRequest, "events has a name that no event has")
+        })
+    };
+    let mut kinds = new.events.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
+    kinds.sort_unstable();
+    kinds.dedup();
+    match app::webhook::create(app, caller.account.id, &new.url, &kinds).await {
+        Ok(made) => Ok(json(StatusCode::CREATED, &Endpoint::with_secret(&made))),
+        Err(Error::Refused(WebhookRefusal::WrongUrl)) => {
+            Err(Problem::of(Kind::WrongWebhookUrl).into())
+        }
+        Err(Error::Refused(WebhookRefusal::TooMany)) => {
+            Err(Problem::of(Kind::TooManyWebhooks).into())
+        }
+        Err(Error::Failed(failure)) => Err(failure.into()),
+    }
+}
+
+/// GET /v1/webhooks.
+pub(super) async fn list(app: &App, caller: &Caller) -> Result<Response, Unanswered> {
+    let found = app::webhook::list(app, caller.account.id).await?;
+    let data: Vec<Endpoint> = found.iter().map(Endpoint::of).collect();
+    let list = serde_json::json!({ "object": "list", "data": data, "next_page": null });
+    Ok(json(StatusCode::OK, &list))
+}
+
+/// GET /v1/webhooks/{id}.
+pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let found = app::webhook::find(app, caller.account.id, webhook_id(id)?).await?;
+    shown(found, Endpoint::of)
+}
+
+/// DELETE /v1/webhooks/{id}.
+pub(super) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    if app::webhook::delete(app, caller.account.id, webhook_id(id)?).await? {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(not_found())
+    }
+}
+
+/// POST /v1/webhooks/{id}/secret.
+pub(super) async fn rotate(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let found = app::webhook::rotate(app, caller.account.id, webhook_id(id)?).await?;
+    shown(found, Endpoint::with_secret)
+}
+
+/// POST /v1/webhooks/{id}/enable.
+pub(super) async fn enable(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let found = app::webhook::enable(app, caller.account.id, webhook_id(id)?).await?;
+    shown(found, Endpoint::of)
+}
+
+/// POST /v1/webhooks/{id}/test.
+pub(super) async fn test(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let event = app::webhook::test(app, caller.account.id, webhook_id(id)?).await?;
+    Ok(on_its_way(event.ok_or_else(not_found)?))
+}
+
+/// POST /v1/webhooks/{id}/replay.
+pub(super) async fn replay(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let asked: Replay = read(body)?;
+    let event = EventId::parse(&asked.event_id).ok_or_else(not_found)?;
+    let is_known = app::webhook::replay(app, caller.account.id, webhook_id(id)?, event).await?;
+    if is_known { Ok(on_its_way(event)) } else { Err(not_found()) }
+}
+
+/// GET /v1/webhooks/{id}/deliveries.
+pub(super) async fn deliveries(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    let (params, account) = (Params::read(query, b""), caller.account.id);
+    let limit = limit(&params)?.min(PAGE_MAX);
+    let before = match params.text("after") {
+        None => i64::MAX,
+        Some(name) => {
+            EventId::parse(name)
+                .ok_or_else(|| {
+                    Problem::with(Kind::InvalidRequest, "after is no next_page of ours")
+                })?
+                .n
+        }
+    };
+    let found = app::webhook::deliveries(app, account, webhook_id(id)?, before, limit).await?;
+    let found = found.ok_or_else(not_found)?;
+    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
+    let next_page = found.last().filter(|_| is_full).map(|last| last.event.to_string());
+    let data: Vec<Shown> = found.into_iter().map(Shown::of).collect();
+    let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
+    Ok(json(StatusCode::OK, &page))
+}
+
+/// An event as it is posted: header fields and a body, signed at this moment.
+pub struct Posted {
+    /// Names and values.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON; the same bytes each time.
+    pub body: String,
+}
+
+/// How a delivery is posted now: with each of its secrets a signature (Standard Webhooks).
+pub fn posted(delivery: &Delivery, now: Timestamp) -> Posted {
+    let (id, body) = (delivery.event.id.to_string(), Envelope::of(&delivery.event).text());
+    let seconds = now.0.div_euclid(1_000_000);
+    let signatures = delivery.secrets.iter().map(|secret| {
+        let signature = app::webhook::signature(secret, &id, seconds, &body);
+        format!("v1,{}", STANDARD.encode(signature))
+    });
+    let signatures: Vec<String> = signatures.collect();
+    let headers = vec![
+        ("Content-Type", String::from("application/json")),
+        ("webhook-id", id),
+        ("webhook-timestamp", seconds.to_string()),
+        ("webhook-signature", signatures.join(" ")),
+    ];
+    Posted { headers, body }
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body)
+        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))
+}
+
+fn not_found() -> Unanswered {
+    Problem::of(Kind::NotFound).into()
+}
+
+fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
+    let id = text.parse().ok().filter(|&id| id > 0);
+    id.map(WebhookId).ok_or(Problem::of(Kind::NotFound))
+}
+
+fn shown(
+    found: Option<Webhook>,
+    how: impl Fn(&Webhook) -> Endpoint,
+) -> Result<Response, Unanswered> {
+    let found = found.ok_or_else(not_found)?;
+    Ok(json(StatusCode::OK, &how(&found)))
+}
+
+fn on_its_way(event: EventId) -> Response {
+    let answer = serde_json::json!({ "object": "delivery", "event_id": event.to_string() });
+    json(StatusCode::ACCEPTED, &answer)
+}
+
+impl Endpoint {
+    fn of(webhook: &Webhook) -> Self {
+        let kinds = webhook.kinds.iter().flatten();
+        let (disabled_at, disabled_reason) = webhook.disabled.clone().unzip();
+        Self {
+            object: "webhook",
+            id: webhook.id.to_string(),
+            url: webhook.url.clone(),
+            events: kinds.map(|kind| kind.word()).collect(),
+            created_at: rfc3339(webhook.created_at),
+            failing_since: webhook.failing_since.map(rfc3339),
+            disabled_at: disabled_at.map(rfc3339),
+            disabled_reason,
+            secret: None,
+        }
+    }
+
+    fn with_secret(webhook: &Webhook) -> Self {
+        let secret = format!("{SECRET_PREFIX}{}", STANDARD.encode(&webhook.secret));
+        Self { secret: Some(secret), ..Self::of(webhook) }
+    }
+}
+
+impl Shown {
+    fn of(delivered: Delivered) -> Self {
+        Self {
+            object: "delivery",
+            event_id: delivered.event.to_string(),
+            delivered_at: delivered.delivered_at.map(rfc3339),
+            next_try_at: delivered.next_try_at.map(rfc3339),
+            tries: delivered.tries.into_iter().map(ShownTry::of).collect(),
+        }
+    }
+}
+
+impl ShownTry {
+    fn of(one: Try) -> Self {
+        let (status, error) = match one.answer {
+            Ok(status) => (Some(status), None),
+            Err(error) => (None, Some(error)),
+        };
+        Self { at: rfc3339(one.at), took_ms: one.took_ms, status, error }
+    }
+}
