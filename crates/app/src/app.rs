@@ -8,6 +8,7 @@ use store::{Db, Reader, Tx};
 use tokio::sync::Semaphore;
 
 use crate::class::Classes;
+use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
 use crate::prices::Prices;
@@ -42,6 +43,7 @@ pub struct App {
     prices: Prices,
     classes: Classes,
     passwords: Passwords,
+    limits: Limits,
     audio_jobs: Arc<Semaphore>,
 }
 
@@ -50,8 +52,8 @@ impl App {
     pub fn new(db: Db, ports: Ports, live: Arc<LiveCalls>, settings: Settings) -> Self {
         let audio_jobs = Arc::new(Semaphore::new(settings.audio_jobs_max.max(1)));
         let (prices, classes) = (Prices::default(), Classes::default());
-        let passwords = Passwords::default();
-        Self { db, ports, live, settings, prices, classes, passwords, audio_jobs }
+        let (passwords, limits) = (Passwords::default(), Limits::new(&settings.requests));
+        Self { db, ports, live, settings, prices, classes, passwords, limits, audio_jobs }
     }
 
     /// This moment.
@@ -113,6 +115,10 @@ impl App {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.passwords
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn audio_jobs(&self) -> &Arc<Semaphore> {

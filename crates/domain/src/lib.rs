@@ -17,6 +17,7 @@ pub mod one_time_code;
 pub mod opt_out;
 mod phone_number;
 pub mod quick_send;
+pub mod rate_limit;
 pub mod secure_call;
 mod time;
 mod user_name;

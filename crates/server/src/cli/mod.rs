@@ -18,6 +18,7 @@ mod quick_send;
 mod serve;
 mod statement;
 mod tariff;
+mod token;
 mod trunk;
 mod trunk_check;
 
@@ -59,7 +60,7 @@ enum Command {
     /// Campaigns: list, show, pause, resume, stop, cancel, add-numbers, redial.
     #[command(subcommand)]
     Campaign(campaign::Campaign),
-    /// Kinds of messages, and what each may do: list, show, set.
+    /// Message classes (one_time_code, service, advertising, emergency): list, show, set.
     #[command(subcommand)]
     Class(class::Class),
     /// Phones that can be called by a short number: add, show.
