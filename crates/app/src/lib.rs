@@ -18,6 +18,7 @@ mod live;
 pub mod maintenance;
 pub mod message;
 pub mod one_time_code;
+pub mod opt_out;
 pub mod outage;
 mod password;
 pub mod phone;

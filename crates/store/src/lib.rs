@@ -20,6 +20,7 @@ pub mod maintenance;
 pub mod message;
 mod migrate;
 pub mod month_statement;
+pub mod opt_out;
 pub mod outage;
 pub mod phone;
 mod postgres;

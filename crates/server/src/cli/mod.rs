@@ -12,6 +12,7 @@ mod maintenance;
 mod message;
 mod migrate;
 pub(crate) mod open;
+mod opt_out;
 mod outage;
 mod phone;
 mod quick_send;
@@ -63,6 +64,9 @@ enum Command {
     /// Message classes (one_time_code, service, advertising, emergency): list, show, set.
     #[command(subcommand)]
     Class(class::Class),
+    /// Who is not to be called, by three kinds of lists: add, remove, import, list, show.
+    #[command(subcommand)]
+    OptOut(opt_out::OptOuts),
     /// Phones that can be called by a short number: add, show.
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -120,6 +124,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Message(command) => message::run(&config, command).await,
             Command::Campaign(command) => campaign::run(&config, command).await,
             Command::Class(command) => class::run(&config, command).await,
+            Command::OptOut(command) => opt_out::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,

@@ -10,6 +10,7 @@ mod event;
 mod faults;
 mod hot;
 mod message;
+mod opt_out;
 mod races;
 mod random;
 mod recovery;
