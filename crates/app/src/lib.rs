@@ -13,6 +13,7 @@ pub mod class;
 pub mod dialing;
 mod error;
 pub mod event;
+pub mod judge;
 mod limits;
 mod live;
 pub mod maintenance;

@@ -11,6 +11,7 @@ pub mod class;
 pub mod dialer;
 pub mod event;
 mod id;
+pub mod judge;
 pub mod message;
 pub mod network;
 pub mod one_time_code;

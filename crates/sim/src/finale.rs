@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use carrier::Heard;
 use domain::billing::rating::rate_rounding_up;
-use domain::{AccountId, Disposition, QuickSendId, Tariff};
+use domain::{AccountId, Disposition, QuickSendId, Tariff, Timestamp};
 use media::EncodedClip;
 use store::quick_send::{Ended, QuickSend, State};
 
@@ -17,7 +17,17 @@ pub(crate) async fn check(world: &mut World) -> Result<()> {
     check_sends(world).await?;
     crate::campaigns::check(world).await?;
     check_accounts(world).await?;
+    check_lawful(world).await?;
     check_nothing_is_left(world);
+    Ok(())
+}
+
+/// The judge, who shares nothing with the dialer, finds nothing either.
+async fn check_lawful(world: &World) -> Result<()> {
+    let process = world.process.as_ref().context("the process was started again")?;
+    for (campaign, report) in app::judge::judge(&process.app, Timestamp(0)).await? {
+        ensure!(report.is_clean(), "the judge on {campaign:?}: {report:?}");
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod audit;
 pub mod campaign;
 pub mod class;
 mod db;
+pub mod decision;
 mod dialect;
 pub mod entry;
 mod error;

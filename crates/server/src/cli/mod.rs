@@ -8,6 +8,7 @@ mod availability;
 mod campaign;
 mod class;
 mod doctor;
+mod judge;
 mod maintenance;
 mod message;
 mod migrate;
@@ -91,6 +92,7 @@ enum Command {
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(availability::Availability),
+    Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
 }
@@ -133,6 +135,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Maintenance(command) => maintenance::run(&config, command).await,
             Command::Outage(command) => outage::run(&config, command).await,
             Command::Availability(command) => availability::run(&config, command).await,
+            Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,
         }

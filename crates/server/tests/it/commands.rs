@@ -350,6 +350,7 @@ fn every_command_has_its_help() {
         ("trunk set", &["stays as it is", "--max-channels"]),
         ("trunk caller-id", &["--account", "--number"]),
         ("trunk check", &["end to end", "[NAME]"]),
+        ("judge", &["opted out", "--campaign", "--since"]),
         ("doctor", &["say the fix", "Ports in use are no failure"]),
         ("migrate", &["copied first"]),
     ] {

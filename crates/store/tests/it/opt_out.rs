@@ -1,14 +1,15 @@
 //! Who opted out is not called, whatever waits already, and it costs nobody anything.
 
 use domain::class::Basis;
+use domain::judge::CallSpan;
 use domain::opt_out::OptOutList;
-use domain::{AccountId, Destination, Disposition, MessageClass, QuickSendId, Rials};
-use store::hot::{Accept, Bar, DailyCap, LeaseStamp, Leased, NodeStamp, Permit};
+use domain::{AccountId, Destination, Disposition, MessageClass, QuickSendId, Rials, Timestamp};
+use store::hot::{Accept, Bar, DailyCap, Facts, LeaseStamp, Leased, NodeStamp, Permit, Settle};
 use store::opt_out::{self, ListId};
 use store::quick_send::State;
 
 use crate::engines::both_engines;
-use crate::world::{NOW, World, leased, stamp};
+use crate::world::{NOW, World, delivered, leased, stamp};
 
 const NUMBER: &str = "09121234567";
 
@@ -167,5 +168,57 @@ both_engines! {
             .map(|one| (one.added.1, one.removed.map(|(_, version)| version)))
             .collect();
         assert_eq!(versions, [(2, Some(4)), (5, None)]);
+    }
+}
+
+/// The log as the judge reads it, with the lists of each row.
+async fn log(world: &World) -> Vec<(domain::judge::Fact, usize)> {
+    let mut reads = world.db.read().await.unwrap();
+    let page = store::decision::page(&mut reads, 0, Timestamp(0), 100).await.unwrap();
+    let (Some((first, _)), Some((last, _))) = (page.first(), page.last()) else {
+        return Vec::new();
+    };
+    let listed = store::decision::listed(&mut reads, (*first, *last)).await.unwrap();
+    page.iter().map(|(row, fact)| (fact.clone(), listed.get(row).map_or(0, Vec::len))).collect()
+}
+
+both_engines! {
+    /// Whatever is recorded or barred is in the log, in the same commit, with what became of it.
+    async fn the_log_has_what_was_decided(world) {
+        let element = world.send().await;
+        let (account, node) = (element.account, world.node("a").await);
+        let at_once = world.accept(&leased(element.clone(), node)).await;
+        let attempt = domain::AttemptId { quick_send: at_once.quick_send, n: 1 };
+        let waits = world.accept(&element).await.quick_send;
+        let log_of_open = log(world).await;
+        assert_eq!(log_of_open[0].0.call, CallSpan::Open(NOW));
+        let facts = Facts { invite_at: Some(NOW.plus_ms(5)), ..delivered(attempt, 1).facts };
+        world.db.settle(vec![Settle { facts, ..delivered(attempt, 1) }]).await.unwrap();
+        assert!(add(world, ListId { list: OptOutList::Account, account }, NUMBER).await);
+        lease(world, waits, as_class(node, account, MessageClass::Service)).await;
+        let log = log(world).await;
+        let [(called, lists), (barred, _)] = log.as_slice() else { panic!("{log:?}") };
+        assert_eq!((called.n, called.barred.as_deref(), called.lists), (1, None, Some(0)));
+        assert_eq!((called.basis.as_deref(), *lists), (Some("hours"), 1));
+        assert!(matches!(called.call, CallSpan::Closed(from, _) if from == NOW.plus_ms(5)));
+        assert_eq!((barred.n, barred.lists), (0, Some(1)));
+        assert_eq!(barred.barred.as_deref(), Some("opted_out"));
+        let mut reads = world.db.read().await.unwrap();
+        assert_eq!(store::decision::unlogged(&mut reads, Timestamp(0)).await.unwrap(), []);
+    }
+
+    /// Goal: whoever takes a row out of the log is found out.
+    async fn a_call_without_its_row_is_found(world) {
+        let node = world.node("a").await;
+        let kept = world.accept(&leased(world.send().await, node)).await.quick_send;
+        let lost = world.accept(&leased(world.send().await, node)).await.quick_send;
+        let mut tx = world.db.begin().await.unwrap();
+        let sql = "DELETE FROM decision WHERE id = (SELECT MAX(id) FROM decision)";
+        tx.execute(sql, &[]).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut reads = world.db.read().await.unwrap();
+        let found = store::decision::unlogged(&mut reads, Timestamp(0)).await.unwrap();
+        assert_eq!(found, [(None, lost, 1)]);
+        assert_ne!(kept, lost);
     }
 }

@@ -4,6 +4,7 @@
 mod docs_page;
 mod events;
 mod messages;
+mod opt_outs;
 mod problem;
 mod seats;
 mod webhooks;
@@ -15,7 +16,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use tracing::Instrument;
 
 use crate::arrival;
@@ -40,11 +41,17 @@ enum Operation {
     ReadMessages,
     ReadEvents,
     ManageWebhooks,
+    ManageOptOuts,
 }
 
 impl Operation {
-    const ALL: [Self; 4] =
-        [Self::SendMessages, Self::ReadMessages, Self::ReadEvents, Self::ManageWebhooks];
+    const ALL: [Self; 5] = [
+        Self::SendMessages,
+        Self::ReadMessages,
+        Self::ReadEvents,
+        Self::ManageWebhooks,
+        Self::ManageOptOuts,
+    ];
 
     /// How permissions call it.
     fn name(self) -> &'static str {
@@ -53,6 +60,7 @@ impl Operation {
             Self::ReadMessages => "v1.ReadMessages",
             Self::ReadEvents => "v1.ReadEvents",
             Self::ManageWebhooks => "v1.ManageWebhooks",
+            Self::ManageOptOuts => "v1.ManageOptOuts",
         }
     }
 }
@@ -78,6 +86,8 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/webhooks/{id}/test", post(test_webhook))
         .route("/v1/webhooks/{id}/replay", post(replay_event))
         .route("/v1/webhooks/{id}/deliveries", get(list_deliveries))
+        .route("/v1/opt-outs", get(list_opt_outs).post(add_opt_outs))
+        .route("/v1/opt-outs/{id}", delete(remove_opt_out))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -192,6 +202,32 @@ async fn list_deliveries(
     let query = request.uri().query().unwrap_or_default().to_owned();
     answer(&web, Operation::ManageWebhooks, request, async |caller, _, _| {
         webhooks::deliveries(&web.app, caller, &id, &query).await
+    })
+    .await
+}
+
+async fn list_opt_outs(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ManageOptOuts, request, async |caller, _, _| {
+        opt_outs::list(&web.app, caller, &query).await
+    })
+    .await
+}
+
+async fn add_opt_outs(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::ManageOptOuts, request, async |caller, _, body| {
+        opt_outs::add(&web.app, caller, body).await
+    })
+    .await
+}
+
+async fn remove_opt_out(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ManageOptOuts, request, async |caller, _, _| {
+        opt_outs::remove(&web.app, caller, &id).await
     })
     .await
 }
