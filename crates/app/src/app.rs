@@ -7,6 +7,7 @@ use domain::Timestamp;
 use store::{Db, Reader, Tx};
 use tokio::sync::Semaphore;
 
+use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
 use crate::prices::Prices;
@@ -40,6 +41,7 @@ pub struct App {
     settings: Settings,
     prices: Prices,
     passwords: Passwords,
+    limits: Limits,
     audio_jobs: Arc<Semaphore>,
 }
 
@@ -48,7 +50,8 @@ impl App {
     pub fn new(db: Db, ports: Ports, live: Arc<LiveCalls>, settings: Settings) -> Self {
         let audio_jobs = Arc::new(Semaphore::new(settings.audio_jobs_max.max(1)));
         let (prices, passwords) = (Prices::default(), Passwords::default());
-        Self { db, ports, live, settings, prices, passwords, audio_jobs }
+        let limits = Limits::new(&settings.requests);
+        Self { db, ports, live, settings, prices, passwords, limits, audio_jobs }
     }
 
     /// This moment.
@@ -106,6 +109,10 @@ impl App {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.passwords
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn audio_jobs(&self) -> &Arc<Semaphore> {

@@ -15,6 +15,7 @@ pub mod network;
 pub mod one_time_code;
 mod phone_number;
 pub mod quick_send;
+pub mod rate_limit;
 pub mod secure_call;
 mod time;
 mod user_name;

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use app::App;
-use app::account::{AccountRefusal, NewAccount, Token};
+use app::account::{AccountRefusal, NewAccount};
 use clap::Subcommand;
 use domain::access::Allowed;
 use domain::calendar::jalali::gregorian_date_time;
-use domain::{AccountId, Rials, Timestamp, TokenId};
+use domain::{AccountId, Rials, Timestamp};
 use serde_json::json;
 
-use super::access::{self, Access, Lists};
-use super::{open, say, statement};
+use super::access::{self, Access};
+use super::{open, say, statement, token};
 use crate::config::Config;
 
 /// What can be done with accounts, beside what the arguments of each say. All of it works while
@@ -71,29 +71,7 @@ pub enum Account {
         #[arg(long)]
         json: bool,
     },
-    /// Make another token for an account; or show its tokens, or switch one off.
-    Token {
-        /// The account.
-        #[arg(long)]
-        account: i64,
-        /// Show the account's tokens, without their secrets.
-        #[arg(long, conflicts_with = "revoke")]
-        list: bool,
-        /// Switch this token off, for good.
-        #[arg(long, value_name = "ID")]
-        revoke: Option<i64>,
-        /// What it is for.
-        #[arg(long, default_value = "cli")]
-        label: String,
-        /// It stops working after this many days; without it, never.
-        #[arg(long, value_name = "DAYS")]
-        days: Option<u32>,
-        #[command(flatten)]
-        lists: Lists,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    Token(token::Token),
     /// Give an account a user name and a password, which the SOAP services ask for. A password is
     /// made and shown once, unless yours is read from standard input.
     Password {
@@ -224,16 +202,7 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Credit { account, rials, reference, json } => {
             credit(&app, AccountId(account), Rials(rials), reference, json).await?;
         }
-        Account::Token { account, list: true, json, .. } => {
-            tokens(&app, AccountId(account), json).await?;
-        }
-        Account::Token { account, revoke: Some(token), json, .. } => {
-            revoke(&app, AccountId(account), TokenId(token), json).await?;
-        }
-        Account::Token { account, label, days, lists, json, .. } => {
-            let expires_at = days.map(|days| after_days(&app, days));
-            token(&app, AccountId(account), label, expires_at, lists.allowed()?, json).await?;
-        }
+        Account::Token(asked) => token::run(&app, asked).await?,
         Account::Password { account, user_name: Some(user_name), stdin, json, .. } => {
             password(&app, AccountId(account), &user_name, stdin, json).await?;
         }
@@ -263,7 +232,8 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn after_days(app: &App, days: u32) -> Timestamp {
+/// The moment so many days from now.
+pub(super) fn after_days(app: &App, days: u32) -> Timestamp {
     app.now().plus_ms(i64::from(days) * 24 * 60 * 60 * 1000)
 }
 
@@ -290,54 +260,6 @@ async fn credit(
     let note = String::from("credit by the operator's command line");
     app::account::credit(app, account, amount, reference, note).await.map_err(refused)?;
     show(app, account, json).await
-}
-
-async fn token(
-    app: &App,
-    account: AccountId,
-    label: String,
-    expires_at: Option<Timestamp>,
-    allowed: Allowed,
-    json: bool,
-) -> Result<()> {
-    let made = app::account::create_token(app, account, label, expires_at, allowed).await;
-    let token = made.map_err(refused)?;
-    if json {
-        let shown =
-            json!({ "account_id": account.0, "token_id": token.id.0, "token": token.secret });
-        return say(&shown.to_string());
-    }
-    say(&format!("token   {}   (shown only now)", token.secret))
-}
-
-async fn tokens(app: &App, account: AccountId, json: bool) -> Result<()> {
-    let tokens = app::account::tokens(app, account).await.map_err(open::failed)?;
-    let now = app.now();
-    let state = |token: &Token| ended(token.disabled_at, token.expires_at, now);
-    if json {
-        let shown: Vec<_> = tokens
-            .iter()
-            .map(|token| {
-                json!({ "token_id": token.id.0, "label": token.label, "state": state(token) })
-            })
-            .collect();
-        return say(&json!({ "account_id": account.0, "tokens": shown }).to_string());
-    }
-    for token in &tokens {
-        let made = gregorian_date_time(token.created_at);
-        say(&format!("token {}  {}  made {made}  {}", token.id, state(token), token.label))?;
-    }
-    say(&format!("{} tokens of account {account}", tokens.len()))
-}
-
-async fn revoke(app: &App, account: AccountId, token: TokenId, json: bool) -> Result<()> {
-    if !app::account::disable_token(app, account, token).await.map_err(open::failed)? {
-        bail!("account {account} has no token {token}, or it was off already");
-    }
-    if json {
-        return say(&json!({ "account_id": account.0, "revoked": token.0 }).to_string());
-    }
-    say(&format!("token {token} is off"))
 }
 
 async fn password(
@@ -384,7 +306,11 @@ async fn remove_password(app: &App, account: AccountId, json: bool) -> Result<()
 }
 
 /// Why something works no more, in a word.
-fn ended(off: Option<Timestamp>, end: Option<Timestamp>, now: Timestamp) -> &'static str {
+pub(super) fn ended(
+    off: Option<Timestamp>,
+    end: Option<Timestamp>,
+    now: Timestamp,
+) -> &'static str {
     if off.is_some() {
         "off"
     } else if end.is_some_and(|end| end <= now) {
@@ -519,7 +445,8 @@ async fn callback_secret(app: &App, account: i64, json: bool) -> Result<()> {
     say(&format!("callbacks of account {account} are signed with {secret} (shown only now)"))
 }
 
-fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
+/// Why an account was not changed, in words.
+pub(super) fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
     let why = match error {
         app::Error::Failed(failure) => return open::failed(failure),
         app::Error::Refused(refusal) => refusal,

@@ -17,6 +17,7 @@ mod quick_send;
 mod serve;
 mod statement;
 mod tariff;
+mod token;
 mod trunk;
 mod trunk_check;
 

@@ -100,6 +100,13 @@ section! {
         /// `X-Forwarded-Proto` are believed. We speak plain HTTP: that a client came by HTTPS is
         /// known from a proxy that stands here.
         trusted_proxies: Vec<String> = Vec::new(),
+        /// Requests a second from one address (or one /64 of IPv6); more get HTTP 429 with
+        /// `Retry-After`. 0 for no limit.
+        requests_per_address: u32 = 4_000,
+        /// Requests a second of one token, or of one user name. 0 for no limit.
+        requests_per_caller: u32 = 2_000,
+        /// Wrong tokens and passwords a minute from one address, before HTTP 429. 0 for no limit.
+        wrong_per_minute: u32 = 60,
     }
 }
 

@@ -98,6 +98,9 @@ fn tokens_are_made_shown_and_revoked() {
     assert!(!listed.to_string().contains(&second.token), "a secret is shown once");
     let again = ["account", "token", "--account", &id, "--revoke", &token];
     assert!(refused(&platform, &again).contains("was off already"));
+    assert!(listed["tokens"][1]["last_used"].is_string(), "{listed}");
+    assert_eq!(of_account(&["--enable", &token])["enabled"], made["token_id"]);
+    assert!(send(&platform, &second, message) > 0);
     assert!(
         refused(&platform, &["account", "token", "--account", "77"]).contains("no such account")
     );

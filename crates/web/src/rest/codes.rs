@@ -181,6 +181,7 @@ code_table! {
     access(AccessRefusal), ACCESS;
     SystemDisabled => -300 "The operator switched the web services off.",
     WrongToken => -201 "No token was given, or it is not known.",
+    UnreadableToken => -202 "Not a token: longer than 128 characters, or not of plain ones.",
     WrongPassword => -1 "No account has this user name and this password.",
     TokenDisabled => -203 "The token is switched off.",
     TokenExpired => -204 "The token's time is over.",
@@ -199,7 +200,7 @@ code_table! {
 /// The `Status` that goes with a code of access.
 pub(crate) fn access_status(refusal: AccessRefusal) -> &'static str {
     match refusal {
-        AccessRefusal::WrongToken => "Token_NotExists",
+        AccessRefusal::WrongToken | AccessRefusal::UnreadableToken => "Token_NotExists",
         AccessRefusal::WrongPassword => "User_NotExists",
         AccessRefusal::TokenDisabled => "Token_Disabled",
         AccessRefusal::TokenExpired => "Token_Expired",

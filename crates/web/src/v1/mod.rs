@@ -322,11 +322,20 @@ async fn admitted(
     let (head, body) = request.into_parts();
     let arrival = arrival::of(&head, operation.name(), &web.settings.trusted_proxies);
     let token = rest::header_token(&head.headers).unwrap_or_default();
-    let caller = rest::authenticated(web, &token, &arrival).await?.map_err(Problem::of_access)?;
+    let caller = rest::authenticated(web, &token, &arrival).await.map_err(not_let_in)?;
     tracing::Span::current().record("account", caller.account.id.0);
     let read = web.read_body(&head.headers, body).await;
     let (body, _memory) = read.map_err(|response| Problem::of(unread(response.status())))?;
     work(&caller, &head.headers, &body).await
+}
+
+fn not_let_in(denied: rest::Denied) -> Unanswered {
+    match denied {
+        rest::Denied::Access(refusal) => Problem::of_access(refusal).into(),
+        rest::Denied::Busy => busy(),
+        rest::Denied::TooOften(wait_s) => Problem::to_wait(Kind::TooManyRequests, wait_s).into(),
+        rest::Denied::Failed(failure) => failure.into(),
+    }
 }
 
 /// What is said of a body that was not read.

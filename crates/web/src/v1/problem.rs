@@ -139,6 +139,11 @@ kinds! {
         "Send within the hours, or make a campaign, which waits for them."
         "بیرون از ساعت‌های مجاز تماس است."
         "در ساعت مجاز بفرستید یا کمپین بسازید که منتظر می‌ماند.";
+    TooManyRequests 429 "too_many_requests"
+        "Too many requests in a short time, or too many with wrong tokens; nothing was done."
+        "Wait as long as Retry-After says, in seconds, then send again."
+        "درخواست‌ها، یا توکن‌های نادرست، در زمانی کوتاه بیش از حد است؛ کاری انجام نشد."
+        "به اندازهٔ Retry-After (ثانیه) صبر کنید و دوباره بفرستید.";
     WrongWebhookUrl 422 "webhook_url_not_allowed"
         "The url is not one that events may be posted to."
         "Give an https address of a public host, without a user name."
@@ -169,6 +174,8 @@ kinds! {
 pub(super) struct Problem {
     kind: Kind,
     detail: Option<String>,
+    /// After how many seconds it is worth trying again.
+    wait_s: Option<u32>,
 }
 
 /// A problem as it is sent.
@@ -187,12 +194,18 @@ pub(super) struct Body<'a> {
 impl Problem {
     /// A problem that its kind says everything about.
     pub(super) fn of(kind: Kind) -> Self {
-        Self { kind, detail: None }
+        let wait_s = matches!(kind, Kind::Busy).then_some(1);
+        Self { kind, detail: None, wait_s }
     }
 
     /// A problem with a word about this case.
     pub(super) fn with(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: Some(detail.into()) }
+        Self { detail: Some(detail.into()), ..Self::of(kind) }
+    }
+
+    /// A problem that is over after so many seconds.
+    pub(super) fn to_wait(kind: Kind, wait_s: u32) -> Self {
+        Self { wait_s: Some(wait_s), ..Self::of(kind) }
     }
 
     /// A caller who may not come in.
@@ -200,6 +213,7 @@ impl Problem {
         let kind = match refusal {
             AccessRefusal::SystemDisabled => Kind::Disabled,
             AccessRefusal::WrongToken
+            | AccessRefusal::UnreadableToken
             | AccessRefusal::WrongPassword
             | AccessRefusal::TokenDisabled
             | AccessRefusal::TokenExpired => Kind::Unauthorized,
@@ -240,12 +254,11 @@ impl Problem {
         let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, media_type, body).into_response();
         let headers = response.headers_mut();
-        match self.kind {
-            Kind::Busy => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
-            Kind::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
+        if let Some(wait_s) = self.wait_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
+        }
+        if self.kind == Kind::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
