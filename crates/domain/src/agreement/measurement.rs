@@ -1,5 +1,5 @@
-//! From samples of a covered path to what was seen of it: when it was up, when it was down, and when
-//! one place alone saw it fail. What no sample says stays unknown.
+//! From samples of a covered path to what was seen of it: when it was up, when it was down, and
+//! when one place alone saw it fail. What no sample says stays unknown.
 
 use crate::Timestamp;
 use crate::calendar::span::{self, Span};

@@ -64,12 +64,11 @@ impl Head {
 /// GET /v1/agreement and /v1/agreement/{id}: the version in force, or that of a number.
 pub(super) async fn get(app: &App, number: Option<&str>) -> Result<Response, Unanswered> {
     let kept = app::agreement::versions(app).await?;
-    let number = match number {
-        Some(text) => text.parse().ok(),
-        None => {
-            let versions: Vec<Version> = kept.iter().map(|kept| kept.version.clone()).collect();
-            in_force(&versions, app.now()).map(|version| version.number)
-        }
+    let number = if let Some(text) = number {
+        text.parse().ok()
+    } else {
+        let versions: Vec<Version> = kept.iter().map(|kept| kept.version.clone()).collect();
+        in_force(&versions, app.now()).map(|version| version.number)
     };
     let found = kept.iter().find(|kept| Some(kept.version.number) == number);
     let found = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
@@ -92,7 +91,7 @@ pub(super) async fn get(app: &App, number: Option<&str>) -> Result<Response, Una
 
 /// A month of an account.
 #[derive(Serialize)]
-struct Month {
+struct Told {
     object: &'static str,
     month: String,
     state: &'static str,
@@ -181,7 +180,7 @@ pub(super) async fn month(app: &App, caller: &Caller, query: &str) -> Result<Res
         signed_by: one.signed.as_ref().map(|(_, signer)| signer.clone()),
         figured: Figured::of(one.totals, Figures::of(month, one.totals, terms)),
     };
-    let told = Month {
+    let told = Told {
         object: "month",
         month: month.to_string(),
         state: state(shown.state),
