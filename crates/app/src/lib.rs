@@ -9,6 +9,7 @@ pub mod billing;
 pub mod bulk;
 pub mod caller;
 pub mod campaign;
+pub mod class;
 pub mod dialing;
 mod error;
 pub mod event;

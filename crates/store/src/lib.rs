@@ -8,6 +8,7 @@ pub mod account;
 pub mod agreement;
 mod audit;
 pub mod campaign;
+pub mod class;
 mod db;
 mod dialect;
 pub mod entry;

@@ -41,7 +41,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V14__secure_call", include_str!("../migrations/V14__secure_call.sql")),
         ("V15__event", include_str!("../migrations/V15__event.sql")),
         ("V16__agreement", include_str!("../migrations/V16__agreement.sql")),
-        ("V17__campaign_request", include_str!("../migrations/V17__campaign_request.sql")),
+        ("V17__class", include_str!("../migrations/V17__class.sql")),
+        ("V18__campaign_request", include_str!("../migrations/V18__campaign_request.sql")),
     ]
 }
 

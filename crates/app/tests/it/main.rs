@@ -4,6 +4,7 @@
 mod account;
 mod agreement;
 mod campaign;
+mod class;
 mod dialing;
 mod message;
 mod phone;

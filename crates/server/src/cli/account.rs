@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use app::App;
 use app::account::{AccountRefusal, NewAccount};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use domain::access::Allowed;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, Rials, Timestamp};
 use serde_json::json;
 
 use super::access::{self, Access};
-use super::{open, say, statement, token};
+use super::{class, open, say, statement, token};
 use crate::config::Config;
 
 /// What can be done with accounts, beside what the arguments of each say. All of it works while
@@ -20,31 +20,7 @@ use crate::config::Config;
 #[derive(Debug, Subcommand)]
 pub enum Account {
     /// Create an account and its first token.
-    Create {
-        /// The customer's name.
-        #[arg(long)]
-        name: String,
-        /// The customer's own mobile number.
-        #[arg(long)]
-        mobile: String,
-        /// Opening credit, in rials.
-        #[arg(long, default_value_t = 0)]
-        credit: i64,
-        /// The subscription ends after this many days; without it, never.
-        #[arg(long, value_name = "DAYS")]
-        days: Option<u32>,
-        /// Messages wait for a member of staff to approve them.
-        #[arg(long)]
-        require_approval: bool,
-        /// It may record callees (RecordVoice).
-        #[arg(long)]
-        may_record: bool,
-        #[command(flatten)]
-        access: Access,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    Create(Box<Create>),
     /// Change from where, how and for what an account may use the web services.
     Set {
         /// The account.
@@ -121,6 +97,22 @@ pub enum Account {
         #[arg(long, conflicts_with = "days")]
         never: bool,
     },
+    /// Let an account call at any hour by a document (rescue, warnings), or not any more; or show
+    /// whether it may. Advertising keeps its hours.
+    Hours {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// The document: its number and where it is filed.
+        #[arg(long, conflicts_with = "revoke")]
+        document: Option<String>,
+        /// It may not any more.
+        #[arg(long)]
+        revoke: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Let an account record callees, or not any more.
     Recording {
         /// The account.
@@ -166,6 +158,37 @@ pub enum Account {
     },
 }
 
+/// An account to be made.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The customer's name.
+    #[arg(long)]
+    name: String,
+    /// The customer's own mobile number.
+    #[arg(long)]
+    mobile: String,
+    /// Opening credit, in rials.
+    #[arg(long, default_value_t = 0)]
+    credit: i64,
+    /// The subscription ends after this many days; without it, never.
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u32>,
+    /// Messages wait for a member of staff to approve them.
+    #[arg(long)]
+    require_approval: bool,
+    /// It may record callees (RecordVoice).
+    #[arg(long)]
+    may_record: bool,
+    /// It may call at any hour, by this document.
+    #[arg(long, value_name = "DOCUMENT")]
+    any_hour: Option<String>,
+    #[command(flatten)]
+    access: Access,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Accounts read at once.
 const PAGE: u32 = 500;
 
@@ -173,26 +196,7 @@ const PAGE: u32 = 500;
 pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Account::Create {
-            name,
-            mobile,
-            credit,
-            days,
-            require_approval,
-            may_record,
-            access,
-            json,
-        } => {
-            let new = NewAccount {
-                name,
-                mobile,
-                credit: Rials(credit),
-                expires_at: days.map(|days| after_days(&app, days)),
-                approves_own_messages: !require_approval,
-                records_callees: may_record,
-            };
-            create(&app, new, access, json).await?;
-        }
+        Account::Create(new) => create(&app, *new).await?,
         Account::Set { account, access, json } => {
             let account = AccountId(account);
             let changed = app::account::change_access(&app, account, access.change()).await;
@@ -216,6 +220,9 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             let at = days.map(|days| after_days(&app, days));
             expire(&app, AccountId(account), at).await?;
         }
+        Account::Hours { account, document, revoke, json } => {
+            class::hours(&app, AccountId(account), document, revoke, json).await?;
+        }
         Account::Recording { account, permitted } => {
             let account = AccountId(account);
             app::account::set_recording(&app, account, permitted).await.map_err(refused)?;
@@ -238,12 +245,23 @@ pub(super) fn after_days(app: &App, days: u32) -> Timestamp {
 }
 
 /// The access is set before there is a token that could be used without it.
-async fn create(app: &App, new: NewAccount, access: Access, json: bool) -> Result<()> {
+async fn create(app: &App, asked: Create) -> Result<()> {
+    let new = NewAccount {
+        name: asked.name,
+        mobile: asked.mobile,
+        credit: Rials(asked.credit),
+        expires_at: asked.days.map(|days| after_days(app, days)),
+        approves_own_messages: !asked.require_approval,
+        records_callees: asked.may_record,
+    };
     let id = app::account::create(app, new).await.map_err(refused)?;
-    app::account::change_access(app, id, access.change()).await.map_err(refused)?;
+    if let Some(document) = &asked.any_hour {
+        class::set_hours(app, id, Some(document)).await?;
+    }
+    app::account::change_access(app, id, asked.access.change()).await.map_err(refused)?;
     let (label, allowed) = (String::from("first"), Allowed::default());
     let token = app::account::create_token(app, id, label, None, allowed).await.map_err(refused)?;
-    if json {
+    if asked.json {
         return say(&json!({ "account_id": id.0, "token": token.secret }).to_string());
     }
     say(&format!("account {id}"))?;

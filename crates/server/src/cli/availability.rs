@@ -121,13 +121,21 @@ async fn show(app: &App, month: PersianMonth, shown: &Month, json: bool) -> Resu
             "month": month.to_string(),
             "state": state(shown.state),
             "agreement": shown.inputs.version,
+            "verdict": shown.verdict.map(Verdict::word),
+            "evidence_until": gregorian_date_time(shown.evidence_until),
             "computed_now": current,
             "stretches": stretches,
             "statements": written,
         });
         return say(&object.to_string());
     }
-    say(&format!("{month}  {}  agreement {}", state(shown.state), shown.inputs.version))?;
+    say(&format!(
+        "{month}  {}  agreement {}  {}, evidence until {}",
+        state(shown.state),
+        shown.inputs.version,
+        verdict(shown.verdict),
+        gregorian_date_time(shown.evidence_until),
+    ))?;
     say(&format!("computed now: {}", in_words(&current)))?;
     for stretch in &stretches {
         let of = |name: &str| stretch[name].as_str().unwrap_or_default().to_owned();

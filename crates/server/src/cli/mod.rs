@@ -6,6 +6,7 @@ mod agreement;
 mod attempts;
 mod availability;
 mod campaign;
+mod class;
 mod doctor;
 mod maintenance;
 mod message;
@@ -50,7 +51,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     /// Customers' accounts: create, set, list, show, credit, token, password, disable, enable,
-    /// expire, statement, audit.
+    /// expire, hours, statement, audit.
     #[command(subcommand)]
     Account(account::Account),
     /// Customers' messages: list, approve, reject.
@@ -59,6 +60,9 @@ enum Command {
     /// Campaigns: list, show, pause, resume, stop, cancel, add-numbers, redial.
     #[command(subcommand)]
     Campaign(campaign::Campaign),
+    /// Message classes (one_time_code, service, advertising, emergency): list, show, set.
+    #[command(subcommand)]
+    Class(class::Class),
     /// Phones that can be called by a short number: add, show.
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -115,6 +119,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Account(command) => account::run(&config, command).await,
             Command::Message(command) => message::run(&config, command).await,
             Command::Campaign(command) => campaign::run(&config, command).await,
+            Command::Class(command) => class::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,

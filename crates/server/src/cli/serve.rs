@@ -283,6 +283,7 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
     let credentials = engine::Credentials { username: auth.user, password: auth.password };
     Ok(Trunk {
         credentials: Some(credentials),
+        sandbox: !config.sandbox.keeps_hours,
         ..Trunk::new(sandbox::TRUNK, address, "02100000000", caps)
     })
 }

@@ -256,6 +256,9 @@ section! {
         max_calls: usize = 1500,
         /// Most calls we start towards it in a second.
         max_cps: u32 = 200,
+        /// Whether calls to it keep the hours of their message class. They reach nobody, so that
+        /// they need not.
+        keeps_hours: bool = false,
         /// Whether it keeps what its phones heard, as `heard/ID.wav` in the data directory.
         record: bool = false,
     }

@@ -13,7 +13,7 @@ use axum::response::Response;
 use domain::calendar::calling_window::CallingWindow;
 use domain::calendar::jalali::rfc3339;
 use domain::campaign::{RecipientStatus, State};
-use domain::{CampaignId, MessageId, Rials, Status};
+use domain::{CampaignId, MessageClass, MessageId, Rials, Status};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -28,6 +28,9 @@ use crate::rest::apart;
 /// Tries at each number, and minutes between two, when a client names none.
 const TRIES: u32 = 1;
 const MINUTES_BETWEEN_TRIES: u32 = 10;
+
+/// Keys by which callees may opt out.
+const OPT_OUT_KEYS: &str = "0123456789*#";
 
 /// What a client asks to be made.
 #[derive(Debug, Deserialize)]
@@ -47,6 +50,8 @@ struct NewList {
     #[serde(default)]
     priority: i64,
     max_cost: Option<u64>,
+    class: Option<String>,
+    opt_out_key: Option<char>,
     start: Option<bool>,
     #[serde(default)]
     dry_run: bool,
@@ -271,6 +276,13 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
     if asked.record_seconds.is_some_and(|seconds| !RECORD_SECONDS.contains(&seconds)) {
         return Err(Problem::with(Kind::InvalidRequest, "record_seconds is from 1 to 300"));
     }
+    let class = asked.class.as_deref().map_or(Some(MessageClass::Service), campaign_class);
+    let class = class.ok_or_else(|| {
+        Problem::with(Kind::InvalidRequest, "class is service, advertising or emergency")
+    })?;
+    if asked.opt_out_key.is_some_and(|key| !OPT_OUT_KEYS.contains(key)) {
+        return Err(Problem::with(Kind::InvalidRequest, "opt_out_key is one of 0 to 9, * and #"));
+    }
     let ceiling = |rials: u64| Rials(i64::try_from(rials).unwrap_or(i64::MAX));
     Ok(NewCampaign {
         message: MessageId(asked.audio_id.get()),
@@ -286,10 +298,17 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
             server: asked.server_id.filter(|&server| server > 0),
             priority: asked.priority,
             max_cost: asked.max_cost.map(ceiling),
+            class,
+            opt_out_key: asked.opt_out_key,
         },
         auto_start: asked.start.unwrap_or(true),
         request,
     })
+}
+
+/// The class of a campaign; nobody waits for a code from one.
+fn campaign_class(word: &str) -> Option<MessageClass> {
+    MessageClass::from_word(word).filter(|class| *class != MessageClass::OneTimeCode)
 }
 
 fn not_made(error: Error<CreateRefusal>) -> Unanswered {
@@ -347,6 +366,8 @@ fn campaign(progress: &Progress) -> Value {
         "collect_key": it.plan.vote,
         "priority": it.plan.priority,
         "max_cost": it.plan.max_cost.map(|rials| rials.0),
+        "class": it.plan.class.word(),
+        "opt_out_key": it.plan.opt_out_key,
         "numbers": {
             "total": it.recipients.total(),
             "waiting": progress.waiting(),

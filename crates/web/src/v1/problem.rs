@@ -145,6 +145,11 @@ kinds! {
         "Leave record_seconds out, or ask the operator."
         "حساب اجازهٔ ضبط صدای مخاطب را ندارد."
         "مقدار record_seconds را حذف کنید یا از اپراتور بپرسید.";
+    ClassNotAllowed 403 "class_not_allowed"
+        "Messages of this class are not taken, or not from this account."
+        "Send as another class if it is one, or ask the operator."
+        "پیام‌های این رده پذیرفته نمی‌شوند یا این حساب اجازهٔ آن را ندارد."
+        "اگر پیام از ردهٔ دیگری است آن را بنویسید یا از اپراتور بپرسید.";
     TimeNotAllowed 422 "outside_calling_hours"
         "Outside the hours in which calls may be placed."
         "Send within the hours, or make a campaign, which waits for them."
@@ -279,6 +284,7 @@ fn of_message(refusal: Refusal) -> Kind {
     match refusal {
         Refusal::Disabled => Kind::Disabled,
         Refusal::WrongNumber => Kind::WrongNumber,
+        Refusal::ClassNotAllowed => Kind::ClassNotAllowed,
         Refusal::TimeNotAllowed => Kind::TimeNotAllowed,
         Refusal::WrongMessage => Kind::WrongMessage,
         Refusal::InsufficientCredit => Kind::InsufficientCredit,
@@ -292,6 +298,7 @@ fn of_text(refusal: TextRefusal) -> Kind {
         TextRefusal::MustBeApproved => Kind::MustBeApproved,
         TextRefusal::WrongNumber => Kind::WrongNumber,
         TextRefusal::InsufficientCredit => Kind::InsufficientCredit,
+        TextRefusal::ClassNotAllowed => Kind::ClassNotAllowed,
         TextRefusal::TimeNotAllowed => Kind::TimeNotAllowed,
         TextRefusal::WrongMobile => Kind::WrongMobile,
         TextRefusal::TextTooLong
