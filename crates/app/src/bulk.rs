@@ -7,7 +7,7 @@ use domain::{MessageId, Rials};
 use sha2::{Digest, Sha256};
 use store::request::NewRequest;
 
-use crate::account::hex;
+use crate::account::{hex, never_refused};
 use crate::ports::Speaker;
 use crate::quick_send::{
     self, Accepted, NewSend, NewTextSend, Order, TextRefusal, may_be_spoken, repeated,
@@ -141,7 +141,9 @@ pub async fn send(
     caller: &Caller,
     new: &NewBulk,
 ) -> Result<Vec<std::result::Result<Accepted, NumberRefusal>>, BulkRefusal> {
-    claim(app, caller, new.request.as_ref()).await?;
+    if !claim(app, caller, new.request.as_ref()).await? {
+        return Err(Error::Refused(BulkRefusal::KeyReused));
+    }
     let known = known(app, caller, new).await?;
     bound_cost(app, caller, new, &known).await?;
     let mut message = known.iter().flatten().next().map(|first| first.message);
@@ -159,28 +161,34 @@ pub async fn send(
     Ok(answers)
 }
 
-/// Takes the key. It is committed before anything is sent, and each send carries it, in the commit
-/// that accepts it: whenever we are killed, the same request asked again sends what is missing.
-async fn claim(
+/// Takes the key; `false`: it was used for another request. It is committed before anything is
+/// sent, and each send carries it, in the commit that accepts it: whenever we are killed, the same
+/// request asked again sends what is missing.
+pub(crate) async fn claim(
     app: &App,
     caller: &Caller,
     request: Option<&RequestKey>,
-) -> Result<(), BulkRefusal> {
-    let Some(request) = request else { return Ok(()) };
+) -> std::result::Result<bool, Failure> {
+    let Some(request) = request else { return Ok(true) };
     let new = NewRequest {
         account: caller.account.id,
-        key_hash: Sha256::digest(request.key.as_bytes()).into(),
+        key_hash: key_hash(request),
         body_hash: Sha256::digest(&request.body).into(),
         asked_at: app.now(),
     };
-    let is_ours = app.write(async |tx| Ok(store::request::claim(tx, &new).await?)).await?;
-    if is_ours { Ok(()) } else { Err(Error::Refused(BulkRefusal::KeyReused)) }
+    let claimed = app.write(async |tx| Ok(store::request::claim(tx, &new).await?)).await;
+    claimed.map_err(never_refused)
+}
+
+/// Under what a key is known.
+pub(crate) fn key_hash(request: &RequestKey) -> [u8; 32] {
+    Sha256::digest(request.key.as_bytes()).into()
 }
 
 /// The reference of one number's send.
 fn reference(new: &NewBulk, place: usize) -> Option<String> {
     let request = new.request.as_ref()?;
-    Some(format!("request:{}:{place}", hex(&Sha256::digest(request.key.as_bytes()))))
+    Some(format!("request:{}:{place}", hex(&key_hash(request))))
 }
 
 /// What was accepted of this request before, number by number.

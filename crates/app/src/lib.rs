@@ -10,6 +10,7 @@ pub mod campaign;
 pub mod dialing;
 mod error;
 pub mod event;
+pub mod kept_code;
 mod live;
 pub mod message;
 pub mod one_time_code;

@@ -1,6 +1,8 @@
 //! Quick sends: one message to one number, now. Facts are read, `domain` decides, `store` accepts
 //! (one commit, shared with others), the dialer is told.
 
+mod refusal;
+
 use domain::billing::rating::{Rate, rate_call_rounding_up};
 use domain::message::LENGTH_MS_MIN;
 use domain::quick_send::{Admission, Facts, Refusal, Request, admit, zone_of};
@@ -16,8 +18,10 @@ use store::quick_send::{QuickSend, State};
 use crate::account::hex;
 use crate::dialing::{Ladder, ReadyJob};
 use crate::ports::{Reservation, Speaker};
-use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
+use crate::speech::{self, Recording, Script};
 use crate::{App, Caller, Error, Failure, Result, phone, prices};
+
+pub use refusal::TextRefusal;
 
 /// The scheduling class of quick sends: below one-time codes (0), above campaigns (2).
 pub const CLASS: u8 = 1;
@@ -60,37 +64,6 @@ pub struct NewTextSend {
     pub server: Option<u32>,
     /// The customer's own name for this send: asking again returns the first one.
     pub reference: Option<String>,
-}
-
-/// Why a text was not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TextRefusal {
-    /// The operator switched quick sends off.
-    Disabled,
-    /// The account's messages must be listened to before they are sent.
-    MustBeApproved,
-    /// Not a number that can be called.
-    WrongNumber,
-    /// The available balance does not cover the speech and the hold.
-    InsufficientCredit,
-    /// Longer than a text may be.
-    TextTooLong,
-    /// More sound than a message may have.
-    TooLong,
-    /// Outside the hours in which calls may be placed.
-    TimeNotAllowed,
-    /// Nothing that can be spoken.
-    NotSpoken,
-    /// The number to be spoken is none.
-    WrongMobile,
-    /// Less sound than a message must have.
-    TooShort,
-    /// Nothing but spaces.
-    EmptyText,
-    /// The number was sent to too often within the operator's interval.
-    RepeatedTooOften,
-    /// The account may not record callees.
-    RecordingNotPermitted,
 }
 
 /// A send that is durable.
@@ -272,6 +245,8 @@ pub(crate) struct Order {
     pub(crate) account: Account,
     /// The scheduling class.
     pub(crate) class: u8,
+    /// Whether the message that is spoken for it is found by nobody.
+    pub(crate) hidden: bool,
     request: Request,
     reference: Option<String>,
     tariff: Tariff,
@@ -295,7 +270,13 @@ impl Order {
             }
         };
         let tariff = prices::in_force(app, now).await?;
-        Ok(Self { account, class: CLASS, request, reference, tariff, reachable, now })
+        let (class, hidden) = (CLASS, false);
+        Ok(Self { account, class, hidden, request, reference, tariff, reachable, now })
+    }
+
+    /// Whom it calls.
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.request.destination
     }
 
     /// What the rules say.
@@ -383,9 +364,21 @@ pub(crate) async fn send_speech(
         .admit(app, Some(&order.draft(recording.length_ms)))
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let blob = recording.blob.clone();
-    let played = Played::Spoken(Spoken { blob: blob.clone(), price, note: recording.note() });
+    let (note, hidden) = (recording.note(), order.hidden);
+    let played = Played::Spoken(Spoken { blob: blob.clone(), price, note, hidden });
     let accepted = accept(app, order, played, blob, admission).await;
     accepted.map_err(|error| error.map(Into::into))
+}
+
+/// Sends what was spoken for an earlier send: its message, the name of the audio and its length.
+pub(crate) async fn send_again(
+    app: &App,
+    order: Order,
+    message: MessageId,
+    (blob, length_ms): (String, u32),
+) -> Result<Accepted, Refusal> {
+    let admission = order.admit(app, Some(&order.draft(length_ms))).map_err(Error::Refused)?;
+    accept(app, order, Played::Kept(message), blob, admission).await
 }
 
 /// Makes an admitted send durable.
@@ -551,38 +544,4 @@ fn steps(send: &QuickSend) -> Vec<(Timestamp, Step)> {
         ]),
     }
     steps.into_iter().filter_map(|(at, step)| at.map(|at| (at, step))).collect()
-}
-
-impl From<Refusal> for TextRefusal {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Disabled => Self::Disabled,
-            Refusal::WrongNumber => Self::WrongNumber,
-            Refusal::TimeNotAllowed => Self::TimeNotAllowed,
-            // The account's own new message is only missing when it waits for approval.
-            Refusal::WrongMessage => Self::MustBeApproved,
-            Refusal::InsufficientCredit => Self::InsufficientCredit,
-            Refusal::RecordingNotPermitted => Self::RecordingNotPermitted,
-        }
-    }
-}
-
-impl From<ScriptRefusal> for TextRefusal {
-    fn from(refusal: ScriptRefusal) -> Self {
-        match refusal {
-            ScriptRefusal::EmptyText => Self::EmptyText,
-            ScriptRefusal::TextTooLong => Self::TextTooLong,
-            ScriptRefusal::WrongMobile => Self::WrongMobile,
-            ScriptRefusal::NotSpoken => Self::NotSpoken,
-        }
-    }
-}
-
-impl From<RecordingRefusal> for TextRefusal {
-    fn from(refusal: RecordingRefusal) -> Self {
-        match refusal {
-            RecordingRefusal::NotSpoken => Self::NotSpoken,
-            RecordingRefusal::TooLong => Self::TooLong,
-        }
-    }
 }

@@ -10,6 +10,7 @@ pub mod campaign;
 pub mod dialer;
 pub mod event;
 mod id;
+pub mod kept_code;
 pub mod message;
 pub mod network;
 pub mod one_time_code;
@@ -28,7 +29,7 @@ pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered}
 pub use dialer::trunk::Trunk;
 pub use event::{EventId, EventKind};
 pub use id::{
-    AccountId, AttemptId, CampaignId, MessageId, NodeId, PhoneId, QuickSendId, RecipientId,
+    AccountId, AttemptId, CampaignId, CodeId, MessageId, NodeId, PhoneId, QuickSendId, RecipientId,
     TariffId, TokenId, TrunkId, WebhookId,
 };
 pub use message::{Approval, Message};

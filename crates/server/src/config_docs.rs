@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::config::{
-    Audio, Callbacks, Calls, Config, Database, Detection, Http, Key, Log, Node, Sandbox, Sip,
-    Speech, Trunk,
+    Audio, Callbacks, Calls, Codes, Config, Database, Detection, Http, Key, Log, Node, Sandbox,
+    Sip, Speech, Trunk,
 };
 
 /// A section with its words.
@@ -30,6 +30,7 @@ fn sections() -> [Section; 11] {
         section!("detection", Detection),
         section!("speech", Speech),
         section!("callbacks", Callbacks),
+        section!("codes", Codes),
         section!("sandbox", Sandbox),
         section!("log", Log),
     ]

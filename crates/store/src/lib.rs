@@ -13,6 +13,7 @@ pub mod entry;
 mod error;
 pub mod event;
 pub mod hot;
+pub mod kept_code;
 pub mod ladder;
 pub mod message;
 mod migrate;

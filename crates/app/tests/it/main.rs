@@ -4,6 +4,7 @@
 mod account;
 mod campaign;
 mod dialing;
+mod kept_code;
 mod message;
 mod phone;
 mod quick_send;

@@ -22,7 +22,7 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest such name, in bytes.
 const KEY_MAX: usize = 200;
 /// Says that nothing was sent now: what was accepted had been accepted before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Lengths of a recording of the callee, seconds.
 const RECORD_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
 /// Things on a page, if the client does not say how many.
@@ -57,10 +57,19 @@ enum Numbers {
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Voice {
+pub(super) enum Voice {
     #[default]
     Male,
     Female,
+}
+
+impl From<Voice> for Speaker {
+    fn from(voice: Voice) -> Self {
+        match voice {
+            Voice::Male => Self::Male,
+            Voice::Female => Self::Female,
+        }
+    }
 }
 
 /// A message as it is shown.
@@ -100,11 +109,10 @@ pub(super) async fn send(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, Unanswered> {
-    let key = idempotency_key(headers)?;
+    let request = request_key(headers, body)?;
     let asked: NewMessages = serde_json::from_slice(body)
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     let (dry_run, is_list) = (asked.dry_run, matches!(asked.to, Numbers::Several(_)));
-    let request = key.map(|key| RequestKey { key, body: body.to_vec() });
     let new = bulk(asked, request)?;
     if dry_run {
         return Ok(foretold(&new, &app::bulk::estimate(app, caller, &new).await?));
@@ -176,12 +184,13 @@ pub(super) fn limit(params: &Params) -> Result<u32, Problem> {
         .ok_or_else(|| Problem::with(Kind::InvalidRequest, "limit is from 1 to 100"))
 }
 
-/// The key of a request, if it has one.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// The key of a request, if it has one, with all that was asked under it.
+pub(super) fn request_key(headers: &HeaderMap, body: &[u8]) -> Result<Option<RequestKey>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim);
     let key = key.filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
-    key.map(|key| Some(key.to_owned())).ok_or(Problem::of(Kind::InvalidKey))
+    let key = key.ok_or(Problem::of(Kind::InvalidKey))?.to_owned();
+    Ok(Some(RequestKey { key, body: body.to_vec() }))
 }
 
 /// What is asked for, as `app` takes it.
@@ -205,10 +214,7 @@ fn bulk(asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Prob
         (None, Some(text)) if text.contains('\0') => return invalid("text holds a zero"),
         (None, Some(text)) => Content::Text {
             text,
-            speaker: match asked.voice {
-                Voice::Male => Speaker::Male,
-                Voice::Female => Speaker::Female,
-            },
+            speaker: asked.voice.into(),
             call_from_mobile: asked.append_number,
         },
         (None, None) | (Some(_), Some(_)) => return invalid("give either text or audio_id"),

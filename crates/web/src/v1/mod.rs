@@ -1,6 +1,7 @@
 //! The modern API, `/v1`: JSON in and out, refusals as problems of RFC 9457. Finds the caller,
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
+mod codes;
 mod docs_page;
 mod events;
 mod messages;
@@ -40,11 +41,19 @@ enum Operation {
     ReadMessages,
     ReadEvents,
     ManageWebhooks,
+    SendCodes,
+    CheckCodes,
 }
 
 impl Operation {
-    const ALL: [Self; 4] =
-        [Self::SendMessages, Self::ReadMessages, Self::ReadEvents, Self::ManageWebhooks];
+    const ALL: [Self; 6] = [
+        Self::SendMessages,
+        Self::ReadMessages,
+        Self::ReadEvents,
+        Self::ManageWebhooks,
+        Self::SendCodes,
+        Self::CheckCodes,
+    ];
 
     /// How permissions call it.
     fn name(self) -> &'static str {
@@ -53,6 +62,8 @@ impl Operation {
             Self::ReadMessages => "v1.ReadMessages",
             Self::ReadEvents => "v1.ReadEvents",
             Self::ManageWebhooks => "v1.ManageWebhooks",
+            Self::SendCodes => "v1.SendCodes",
+            Self::CheckCodes => "v1.CheckCodes",
         }
     }
 }
@@ -78,6 +89,10 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/webhooks/{id}/test", post(test_webhook))
         .route("/v1/webhooks/{id}/replay", post(replay_event))
         .route("/v1/webhooks/{id}/deliveries", get(list_deliveries))
+        .route("/v1/codes", post(start_code))
+        .route("/v1/codes/{id}", get(get_code))
+        .route("/v1/codes/{id}/resend", post(resend_code))
+        .route("/v1/codes/{id}/check", post(check_code))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -192,6 +207,47 @@ async fn list_deliveries(
     let query = request.uri().query().unwrap_or_default().to_owned();
     answer(&web, Operation::ManageWebhooks, request, async |caller, _, _| {
         webhooks::deliveries(&web.app, caller, &id, &query).await
+    })
+    .await
+}
+
+async fn start_code(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::SendCodes, request, async |caller, head, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        codes::start(&web.app, caller, head, body).await
+    })
+    .await
+}
+
+async fn get_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::CheckCodes, request, async |caller, _, _| {
+        codes::get(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn resend_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::SendCodes, request, async |caller, _, _| {
+        codes::resend(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn check_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::CheckCodes, request, async |caller, _, body| {
+        codes::check(&web.app, caller, &id, body).await
     })
     .await
 }
