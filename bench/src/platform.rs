@@ -42,7 +42,7 @@ impl Platform {
         std::fs::write(&config, settings(trunk)).context("writing the configuration")?;
         let account = Command::new(&program)
             .args(["account", "create", "--name", "bench", "--mobile", "09120000000", "--json"])
-            .args(["--credit", CREDIT, "--data-dir"])
+            .args(["--any-hour", "bench", "--credit", CREDIT, "--data-dir"])
             .arg(folder)
             .output()
             .with_context(|| format!("starting {}", program.display()))?;

@@ -348,6 +348,8 @@ fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {
         at: now,
         expires_at: now.plus_ms(600_000),
         class: 1,
+        message_class: domain::MessageClass::Service,
+        opt_out_key: None,
         client_reference: None,
         lease: None,
     })

@@ -291,6 +291,20 @@ pub async fn disable_token(
     done.map_err(never_refused)
 }
 
+/// Switches a token of the account on again. `false`: there is none, or it was on.
+///
+/// # Errors
+/// The database failed.
+pub async fn enable_token(
+    app: &App,
+    account: AccountId,
+    token: TokenId,
+) -> std::result::Result<bool, Failure> {
+    let done: Result<bool, std::convert::Infallible> =
+        app.write(async |tx| Ok(store::token::enable(tx, account, token).await?)).await;
+    done.map_err(never_refused)
+}
+
 /// Switches the account off, or on again. `false`: there is no such account.
 ///
 /// # Errors

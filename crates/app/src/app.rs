@@ -7,6 +7,8 @@ use domain::Timestamp;
 use store::{Db, Reader, Tx};
 use tokio::sync::Semaphore;
 
+use crate::class::Classes;
+use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
 use crate::prices::Prices;
@@ -39,7 +41,9 @@ pub struct App {
     live: Arc<LiveCalls>,
     settings: Settings,
     prices: Prices,
+    classes: Classes,
     passwords: Passwords,
+    limits: Limits,
     audio_jobs: Arc<Semaphore>,
 }
 
@@ -47,8 +51,9 @@ impl App {
     /// Puts the parts together.
     pub fn new(db: Db, ports: Ports, live: Arc<LiveCalls>, settings: Settings) -> Self {
         let audio_jobs = Arc::new(Semaphore::new(settings.audio_jobs_max.max(1)));
-        let (prices, passwords) = (Prices::default(), Passwords::default());
-        Self { db, ports, live, settings, prices, passwords, audio_jobs }
+        let (prices, classes) = (Prices::default(), Classes::default());
+        let (passwords, limits) = (Passwords::default(), Limits::new(&settings.requests));
+        Self { db, ports, live, settings, prices, classes, passwords, limits, audio_jobs }
     }
 
     /// This moment.
@@ -104,8 +109,16 @@ impl App {
         &self.prices
     }
 
+    pub(crate) fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.passwords
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub(crate) fn audio_jobs(&self) -> &Arc<Semaphore> {

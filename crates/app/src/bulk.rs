@@ -3,7 +3,7 @@
 //! day, retries or more numbers than this is a campaign.
 
 use domain::quick_send::Refusal;
-use domain::{MessageId, Rials};
+use domain::{MessageClass, MessageId, Rials};
 use sha2::{Digest, Sha256};
 use store::request::NewRequest;
 
@@ -56,6 +56,8 @@ pub struct NewBulk {
     pub record_ms: Option<u32>,
     /// The regional server that is to call, if one is asked for.
     pub server: Option<u32>,
+    /// What kind of message it is.
+    pub class: MessageClass,
     /// The most that all of it may cost; nothing is sent when it could cost more.
     pub max_cost: Option<Rials>,
     /// The client's own name for this request.
@@ -230,10 +232,10 @@ async fn send_one(
     message: Option<MessageId>,
 ) -> std::result::Result<std::result::Result<Accepted, NumberRefusal>, Failure> {
     let (number, reference) = (number.to_owned(), reference(new, place));
-    let (vote, record_ms, server) = (new.vote, new.record_ms, new.server);
+    let (vote, record_ms, server, class) = (new.vote, new.record_ms, new.server, new.class);
     let sent = match (&new.content, message) {
         (&Content::Message(message), _) | (Content::Text { .. }, Some(message)) => {
-            let send = NewSend { message, number, vote, record_ms, server, reference };
+            let send = NewSend { message, number, vote, record_ms, server, reference, class };
             let sent = quick_send::submit(app, caller, send).await;
             sent.map_err(|error| error.map(NumberRefusal::Message))
         }
@@ -247,6 +249,7 @@ async fn send_one(
                 record_ms,
                 server,
                 reference,
+                class,
             };
             let sent = quick_send::submit_text(app, caller, send).await;
             sent.map_err(|error| error.map(NumberRefusal::Text))
@@ -272,7 +275,7 @@ async fn order(
         Ok(request) => request,
         Err(refusal) => return Ok(Err(NumberRefusal::of(refusal, is_text))),
     };
-    let order = Order::new(app, caller, request, None).await?;
+    let order = Order::new(app, caller, request, None, new.class).await?;
     if !is_text {
         return Ok(Ok(order));
     }

@@ -9,20 +9,23 @@ use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, Tar
 use domain::{NodeId, QuickSendId, Zone};
 
 pub use store::hot::{
-    Facts as CallRecord, Failed, NodeStamp, OpenAttempt, Orphan, PutBack, Quality, ReadyJob,
-    SettleResult,
+    EXPIRED, Facts as CallRecord, Failed, Leased, NodeStamp, OpenAttempt, Orphan, PutBack, Quality,
+    ReadyJob, SettleResult,
 };
 
+use store::hot::LeaseStamp;
 pub use store::ladder::Ladder;
 
 use crate::account::never_refused;
-use crate::{App, Failure, prices};
+use crate::{App, Failure, class, prices};
 
 /// One start that the dialer wants to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
     /// Which send.
-    pub quick_send: QuickSendId,
+    pub job: ReadyJob,
+    /// Whether its call reaches a person.
+    pub person: bool,
     /// The trunk that has room for it; a registered phone's call names [`PHONES`].
     pub trunk: String,
     /// When it starts.
@@ -89,6 +92,7 @@ pub async fn load_ready(
     after: (Timestamp, QuickSendId),
     limit: u32,
 ) -> Result<Vec<ReadyJob>, Failure> {
+    class::policies(app, app.now()).await?;
     Ok(app.hot().load_ready(after.0, after.1, limit).await?)
 }
 
@@ -98,8 +102,9 @@ pub fn window_open(app: &App, at: Timestamp) -> bool {
     app.settings().window.allows(at)
 }
 
-/// Takes sends out of the queue and records an attempt for each, in one commit. Only those that
-/// come back with an attempt may be dialled.
+/// Takes sends out of the queue and records an attempt for each, in one commit, or ends those whose
+/// callee opted out or was called often enough. Only those that come back with an attempt may be
+/// dialled. A send whose class may not call at that moment is [`Leased::Gone`] and waits on.
 ///
 /// # Errors
 /// The database failed; nothing was leased.
@@ -107,10 +112,19 @@ pub async fn lease(
     app: &App,
     stamp: NodeStamp,
     starts: Vec<Start>,
-) -> Result<Vec<Option<AttemptId>>, Failure> {
-    let elements =
-        starts.into_iter().map(|start| (start.quick_send, start.trunk, start.at)).collect();
-    Ok(app.hot().lease(stamp, elements).await?)
+) -> Result<Vec<Leased>, Failure> {
+    let policies = class::policies(app, app.now()).await?;
+    let (mut elements, mut allowed) = (Vec::with_capacity(starts.len()), Vec::new());
+    for Start { job, person, trunk, at } in starts {
+        let permit = class::permit(&policies, &job, person, at);
+        allowed.push(permit.is_some());
+        elements.extend(
+            permit.map(|permit| (job.quick_send, LeaseStamp { node: stamp, trunk, at, permit })),
+        );
+    }
+    let mut leased = app.hot().lease(elements).await?.into_iter();
+    let answer = |allowed: bool| if allowed { leased.next() } else { None };
+    Ok(allowed.into_iter().map(answer).map(|leased| leased.unwrap_or(Leased::Gone)).collect())
 }
 
 /// Turns ended calls into outcomes: disposition, charge by pulses heard, release of the rest, in
@@ -126,14 +140,14 @@ pub async fn settle(app: &App, calls: Vec<EndedCall>) -> Result<Vec<SettleResult
     Ok(app.hot().settle(elements).await?)
 }
 
-/// Ends those of `sends` that still wait although their time is over, without a charge. Tells for
-/// each whether it was ended.
+/// Ends those of `sends` that still wait although their time is over, without a charge, each by its
+/// cause. Tells for each whether it was ended.
 ///
 /// # Errors
 /// The database failed; none was ended.
 pub async fn expire(
     app: &App,
-    sends: Vec<QuickSendId>,
+    sends: Vec<(QuickSendId, &'static str)>,
     now: Timestamp,
 ) -> Result<Vec<bool>, Failure> {
     Ok(app.hot().expire(sends, now).await?)

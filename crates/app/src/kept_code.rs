@@ -8,7 +8,7 @@ use domain::kept_code::{
     State, Template, velocity_keys,
 };
 use domain::one_time_code::{OneTimeCode, RANDOM_BYTES};
-use domain::{AccountId, CodeId, Destination, MessageId, QuickSendId, Timestamp};
+use domain::{AccountId, CodeId, Destination, MessageClass, MessageId, QuickSendId, Timestamp};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use store::Tx;
@@ -16,9 +16,10 @@ use store::kept_code::{KeptCode, NewCode as NewRow};
 
 use crate::account::{hex, never_refused};
 use crate::bulk::{RequestKey, claim, key_hash};
-use crate::one_time_code::CLASS;
 use crate::ports::Speaker;
-use crate::quick_send::{Order, TextRefusal, may_be_spoken, request, send_again, send_speech};
+use crate::quick_send::{
+    Listing, Order, TextRefusal, may_be_spoken, request, send_again, send_speech,
+};
 use crate::speech::{self, Recording};
 use crate::{App, Caller, Error, Failure, Result};
 
@@ -190,8 +191,8 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
     let request = request(app, kept.destination.as_str(), false, None, None)
         .map_err(|refusal| Error::Refused(SendRefusal::Text(refusal.into())))?;
     let reference = said(&kept.reference, kept.sends + 1);
-    let mut order = Order::new(app, caller, request, Some(reference)).await?;
-    order.class = CLASS;
+    let order =
+        Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
     app.write(async |tx| {
         spend(app, tx, account, &kept.destination, now).await?;
         if store::kept_code::say_again(tx, &kept, now).await? {
@@ -352,9 +353,9 @@ async fn order(
 ) -> Result<Order, SendRefusal> {
     let request = request(app, &new.number, false, None, new.server)
         .map_err(|refusal| Error::Refused(SendRefusal::Text(refusal.into())))?;
-    let mut order = Order::new(app, caller, request, Some(reference)).await?;
-    order.class = CLASS;
-    order.hidden = true;
+    let mut order =
+        Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
+    order.listing = Listing::Hidden;
     // Our words need nobody's approval.
     order.account.approves_own_messages |= words_are_ours;
     may_be_spoken(app, &order).await.map_err(|error| error.map(SendRefusal::Text))?;

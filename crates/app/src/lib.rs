@@ -2,18 +2,24 @@
 //! `domain`'s, SQL is `store`'s; this crate puts them in order and never translates an answer.
 
 pub mod account;
+pub mod agreement;
 mod app;
+pub mod availability;
 pub mod billing;
 pub mod bulk;
 pub mod caller;
 pub mod campaign;
+pub mod class;
 pub mod dialing;
 mod error;
 pub mod event;
 pub mod kept_code;
+mod limits;
 mod live;
+pub mod maintenance;
 pub mod message;
 pub mod one_time_code;
+pub mod outage;
 mod password;
 pub mod phone;
 pub mod ports;
@@ -33,4 +39,4 @@ pub use app::{App, Ports};
 pub use caller::Caller;
 pub use error::{Error, Failure, Result};
 pub use live::LiveCalls;
-pub use settings::{RepeatLimit, Settings};
+pub use settings::{RepeatLimit, RequestLimits, Settings};

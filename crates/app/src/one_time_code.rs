@@ -2,16 +2,14 @@
 //! ahead of everything else. Its audio is its own: the cache of speech never has a code.
 
 use audio::text::{Speakable, digits, normalise};
-use domain::QuickSendId;
 use domain::one_time_code::{OneTimeCode, RANDOM_BYTES};
+use domain::{MessageClass, QuickSendId};
 
 use crate::ports::Speaker;
 use crate::quick_send::{Order, TextRefusal, may_be_spoken, request, send_speech};
 use crate::speech::{self, RecordingRefusal};
 use crate::{App, Caller, Error, Failure, Result};
 
-/// The scheduling class of one-time codes: nobody goes before them.
-pub const CLASS: u8 = 0;
 /// What is said before the code, and before it is said again.
 const BEFORE: &str = "کد شما";
 const AGAIN: &str = "تکرار می‌کنم";
@@ -67,8 +65,7 @@ pub async fn submit(app: &App, caller: &Caller, new: NewCode) -> Result<Sent, Co
     let code = code.ok_or(Error::Refused(CodeRefusal::LengthNotAllowed))?;
     let request = request(app, &number, false, None, server)
         .map_err(|refusal| Error::Refused(TextRefusal::from(refusal).into()))?;
-    let mut order = Order::new(app, caller, request, None).await?;
-    order.class = CLASS;
+    let mut order = Order::new(app, caller, request, None, MessageClass::OneTimeCode).await?;
     // Our words need nobody's approval.
     order.account.approves_own_messages = true;
     may_be_spoken(app, &order).await.map_err(|error| error.map(Into::into))?;
@@ -109,7 +106,7 @@ fn words(code: &OneTimeCode) -> std::result::Result<Vec<Speakable>, Failure> {
 impl From<TextRefusal> for CodeRefusal {
     fn from(refusal: TextRefusal) -> Self {
         match refusal {
-            TextRefusal::Disabled => Self::Disabled,
+            TextRefusal::Disabled | TextRefusal::ClassNotAllowed => Self::Disabled,
             TextRefusal::WrongNumber => Self::WrongNumber,
             TextRefusal::TimeNotAllowed => Self::TimeNotAllowed,
             TextRefusal::InsufficientCredit => Self::InsufficientCredit,

@@ -91,6 +91,10 @@ pub trait Dispatch: Send + Sync {
     /// asked for. Registered phones are not its affair.
     fn routes(&self, destination: &Destination, server: Option<u32>) -> bool;
 
+    /// Whether calls to public numbers reach people: they do unless they all go to the sandbox
+    /// carrier.
+    fn reaches_people(&self) -> bool;
+
     /// Room to dial a job at once that is about to be accepted: this node leads, nobody of its
     /// class or a higher one waits ahead, the trunk has a free channel and its pace allows a start.
     /// The room is taken until the reservation is dropped or dialled.

@@ -1,30 +1,30 @@
 //! Quick sends: one message to one number, now. Facts are read, `domain` decides, `store` accepts
 //! (one commit, shared with others), the dialer is told.
 
-mod refusal;
+use std::sync::Arc;
 
 use domain::billing::rating::{Rate, rate_call_rounding_up};
+use domain::class::Policies;
 use domain::message::LENGTH_MS_MIN;
-use domain::quick_send::{Admission, Facts, Refusal, Request, admit, zone_of};
+use domain::quick_send::{Admission, Facts, Refusal, Request, START_WITHIN_MS, admit, zone_of};
 use domain::{
-    Account, AccountId, Approval, AttemptId, Destination, Message, MessageId, QuickSendId, Rials,
-    Status, Tariff, Timestamp,
+    Account, AccountId, Approval, Destination, Message, MessageClass, MessageId, QuickSendId,
+    Rials, Status, Tariff, Timestamp,
 };
 use sha2::{Digest, Sha256};
 use store::hot::{Accept, AcceptRefusal, LeaseStamp, Played, Spoken};
-pub use store::quick_send::Failed as FailedAttempt;
 use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
-use crate::dialing::{Ladder, ReadyJob};
-use crate::ports::{Reservation, Speaker};
-use crate::speech::{self, Recording, Script};
-use crate::{App, Caller, Error, Failure, Result, phone, prices};
+use crate::dialing::ReadyJob;
+use crate::ports::Speaker;
+use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
+use crate::{App, Caller, Error, Failure, Result, class, phone, prices};
 
-pub use refusal::TextRefusal;
+mod story;
 
-/// The scheduling class of quick sends: below one-time codes (0), above campaigns (2).
-pub const CLASS: u8 = 1;
+pub use story::{FailedAttempt, Step, Story, story};
+
 /// Longest client reference that is kept as it is, in bytes.
 const REFERENCE_MAX: usize = 200;
 
@@ -43,6 +43,8 @@ pub struct NewSend {
     pub server: Option<u32>,
     /// The customer's own name for this send: asking again returns the first one.
     pub reference: Option<String>,
+    /// What kind of message it is.
+    pub class: MessageClass,
 }
 
 /// A text to be spoken and sent.
@@ -64,6 +66,41 @@ pub struct NewTextSend {
     pub server: Option<u32>,
     /// The customer's own name for this send: asking again returns the first one.
     pub reference: Option<String>,
+    /// What kind of message it is.
+    pub class: MessageClass,
+}
+
+/// Why a text was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextRefusal {
+    /// The operator switched quick sends off.
+    Disabled,
+    /// The account's messages must be listened to before they are sent.
+    MustBeApproved,
+    /// Not a number that can be called.
+    WrongNumber,
+    /// The available balance does not cover the speech and the hold.
+    InsufficientCredit,
+    /// Longer than a text may be.
+    TextTooLong,
+    /// More sound than a message may have.
+    TooLong,
+    /// Messages of this class are not taken, or not from this account.
+    ClassNotAllowed,
+    /// Outside the hours in which calls may be placed.
+    TimeNotAllowed,
+    /// Nothing that can be spoken.
+    NotSpoken,
+    /// The number to be spoken is none.
+    WrongMobile,
+    /// Less sound than a message must have.
+    TooShort,
+    /// Nothing but spaces.
+    EmptyText,
+    /// The number was sent to too often within the operator's interval.
+    RepeatedTooOften,
+    /// The account may not record callees.
+    RecordingNotPermitted,
 }
 
 /// A send that is durable.
@@ -110,7 +147,7 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
     }
     let request =
         request(app, &new.number, new.vote, new.record_ms, new.server).map_err(Error::Refused)?;
-    let order = Order::new(app, caller, request, new.reference).await?;
+    let order = Order::new(app, caller, request, new.reference, new.class).await?;
     let mut reads = app.read().await?;
     let message = store::message::find(&mut reads, caller.account.id, new.message).await?;
     drop(reads);
@@ -137,7 +174,7 @@ pub async fn submit_text(
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let script = Script::new(&new.text, new.call_from_mobile.as_deref(), new.speaker)
         .map_err(|refusal| Error::Refused(refusal.into()))?;
-    let order = Order::new(app, caller, request, new.reference).await?;
+    let order = Order::new(app, caller, request, new.reference, new.class).await?;
     may_be_spoken(app, &order).await?;
     let recording = speech::speak(app, &script).await.map_err(|error| error.map(Into::into))?;
     let sent = send_speech(app, order, &recording).await;
@@ -164,60 +201,6 @@ pub async fn find(
     Ok(found.map(|send| Progress::of(&send, live)))
 }
 
-/// A send as the operator sees it: all that is stored, and the steps of its call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Story {
-    /// The send.
-    pub send: QuickSend,
-    /// Where it stands, live calls of this process included.
-    pub status: Status,
-    /// The attempts before the last one, which their trunks failed.
-    pub failed: Vec<FailedAttempt>,
-    /// What happened, in order.
-    pub steps: Vec<(Timestamp, Step)>,
-    /// The stories of its attempts that are still kept, in the order of the attempts.
-    pub ladders: Vec<(AttemptId, Ladder)>,
-}
-
-/// A step in the life of a send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// It was accepted and its hold taken.
-    Accepted,
-    /// An attempt was recorded.
-    Leased,
-    /// The INVITE was sent.
-    Invited,
-    /// It rang.
-    Ringing,
-    /// It was answered.
-    Answered,
-    /// The first sample of the message was sent.
-    FirstAudio,
-    /// It ended and was settled.
-    Ended,
-}
-
-/// The story of any account's send, for the command line.
-///
-/// # Errors
-/// The database failed.
-pub async fn story(app: &App, id: QuickSendId) -> std::result::Result<Option<Story>, Failure> {
-    let live = app.live().get(id);
-    let mut reads = app.read().await?;
-    let Some(account) = store::quick_send::owner(&mut reads, id).await? else { return Ok(None) };
-    let send = store::quick_send::find(&mut reads, account, id).await?;
-    let failed = store::quick_send::failed(&mut reads, id).await?;
-    let ladders = store::ladder::of_send(&mut reads, id).await?;
-    Ok(send.map(|send| Story {
-        failed,
-        ladders,
-        status: Progress::of(&send, live).status,
-        steps: steps(&send),
-        send,
-    }))
-}
-
 impl Progress {
     pub(crate) fn of(send: &QuickSend, live: Option<Status>) -> Self {
         let stored = send.state.status();
@@ -240,13 +223,25 @@ impl Progress {
     }
 }
 
+/// Who finds the message that is spoken for an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// Its customer.
+    Shown,
+    /// Nobody: only its sends play it.
+    Hidden,
+}
+
 /// A customer's order and the facts to judge it by.
 pub(crate) struct Order {
     pub(crate) account: Account,
-    /// The scheduling class.
-    pub(crate) class: u8,
-    /// Whether the message that is spoken for it is found by nobody.
-    pub(crate) hidden: bool,
+    class: MessageClass,
+    policies: Arc<Policies>,
+    /// Whether the account may call at any hour.
+    any_hour: bool,
+    /// Whether the call reaches a person.
+    person: bool,
+    pub(crate) listing: Listing,
     request: Request,
     reference: Option<String>,
     tariff: Tariff,
@@ -260,6 +255,7 @@ impl Order {
         caller: &Caller,
         request: Request,
         reference: Option<String>,
+        class: MessageClass,
     ) -> std::result::Result<Self, Failure> {
         let now = app.now();
         let account = caller.account.clone();
@@ -270,8 +266,25 @@ impl Order {
             }
         };
         let tariff = prices::in_force(app, now).await?;
-        let (class, hidden) = (CLASS, false);
-        Ok(Self { account, class, hidden, request, reference, tariff, reachable, now })
+        let policies = class::policies(app, now).await?;
+        let person = class::reaches_person(app, &request.destination);
+        // Whoever may call for as long as the send waits is not asked for a document.
+        let last = now.plus_ms(START_WITHIN_MS);
+        let by_day = policies.opening(class, (false, person), now).is_open_at(last);
+        let any_hour = !by_day && class::hours_document(app, account.id).await?.is_some();
+        Ok(Self {
+            account,
+            class,
+            policies,
+            any_hour,
+            person,
+            listing: Listing::Shown,
+            request,
+            reference,
+            tariff,
+            reachable,
+            now,
+        })
     }
 
     /// Whom it calls.
@@ -290,6 +303,7 @@ impl Order {
             message,
             tariff: &self.tariff,
             window: &app.settings().window,
+            opening: self.policies.opening(self.class, (self.any_hour, self.person), self.now),
             enabled: app.settings().quick_send_enabled,
             reachable: self.reachable,
         };
@@ -330,7 +344,7 @@ pub(crate) fn request(
 pub(crate) async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRefusal> {
     let admitted = order.admit(app, Some(&order.draft(LENGTH_MS_MIN)));
     admitted.map_err(|refusal| Error::Refused(refusal.into()))?;
-    if !order.account.approves_own_messages {
+    if !order.account.approves_own_messages || order.policies.of(order.class).needs_approval {
         return Err(Error::Refused(TextRefusal::MustBeApproved));
     }
     let Some(limit) = app.settings().repeats else { return Ok(()) };
@@ -364,7 +378,7 @@ pub(crate) async fn send_speech(
         .admit(app, Some(&order.draft(recording.length_ms)))
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let blob = recording.blob.clone();
-    let (note, hidden) = (recording.note(), order.hidden);
+    let (note, hidden) = (recording.note(), order.listing == Listing::Hidden);
     let played = Played::Spoken(Spoken { blob: blob.clone(), price, note, hidden });
     let accepted = accept(app, order, played, blob, admission).await;
     accepted.map_err(|error| error.map(Into::into))
@@ -415,8 +429,16 @@ pub(crate) async fn commit(
     reference: Option<&str>,
 ) -> std::result::Result<std::result::Result<store::hot::Accepted, AcceptRefusal>, Failure> {
     let dispatch = app.dispatch().clone();
-    let reservation = dispatch.reserve(&job, job.accepted_at);
-    let element = element(&job, played, reference, reservation.as_ref());
+    let at = job.accepted_at;
+    let permit = class::permit_of(app, &job, at).await?;
+    let reservation = if permit.is_some() { dispatch.reserve(&job, at) } else { None };
+    let lease = reservation.as_ref().zip(permit).map(|(reservation, permit)| LeaseStamp {
+        node: reservation.node,
+        trunk: reservation.trunk.clone(),
+        at,
+        permit,
+    });
+    let element = element(&job, played, reference, lease);
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {
         let accepted = db.accept_one(element).await?;
@@ -438,7 +460,10 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
     ReadyJob {
         quick_send: QuickSendId(0),
         account: order.account.id,
-        class: order.class,
+        class: order.policies.of(order.class).priority,
+        message_class: order.class,
+        any_hour: order.any_hour,
+        opt_out_key: order.policies.of(order.class).opt_out_key,
         due_at: order.now,
         destination: order.request.destination.clone(),
         second: None,
@@ -462,7 +487,7 @@ fn element(
     job: &ReadyJob,
     played: Played,
     reference: Option<&str>,
-    reservation: Option<&Reservation>,
+    lease: Option<LeaseStamp>,
 ) -> Accept {
     Accept {
         account: job.account,
@@ -479,12 +504,10 @@ fn element(
         at: job.accepted_at,
         expires_at: job.expires_at,
         class: job.class,
+        message_class: job.message_class,
+        opt_out_key: job.opt_out_key,
         client_reference: reference.map(bounded_reference),
-        lease: reservation.map(|reservation| LeaseStamp {
-            node: reservation.node,
-            trunk: reservation.trunk.clone(),
-            at: job.accepted_at,
-        }),
+        lease,
     }
 }
 
@@ -528,20 +551,37 @@ fn bounded_reference(reference: &str) -> String {
     hex(&Sha256::digest(reference.as_bytes()))
 }
 
-/// The steps that are stored, in order.
-fn steps(send: &QuickSend) -> Vec<(Timestamp, Step)> {
-    let mut steps = vec![(Some(send.accepted_at), Step::Accepted)];
-    match &send.state {
-        State::Ready { .. } => {}
-        State::Attempt { started_at, .. } => steps.push((Some(*started_at), Step::Leased)),
-        State::Ended(ended) => steps.extend([
-            (ended.started_at, Step::Leased),
-            (ended.facts.invite_at, Step::Invited),
-            (ended.facts.ringing_at, Step::Ringing),
-            (ended.facts.answered_at, Step::Answered),
-            (ended.facts.first_audio_at, Step::FirstAudio),
-            (Some(ended.ended_at), Step::Ended),
-        ]),
+impl From<Refusal> for TextRefusal {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Disabled => Self::Disabled,
+            Refusal::WrongNumber => Self::WrongNumber,
+            Refusal::ClassNotAllowed => Self::ClassNotAllowed,
+            Refusal::TimeNotAllowed => Self::TimeNotAllowed,
+            // The account's own new message is only missing when it waits for approval.
+            Refusal::WrongMessage => Self::MustBeApproved,
+            Refusal::InsufficientCredit => Self::InsufficientCredit,
+            Refusal::RecordingNotPermitted => Self::RecordingNotPermitted,
+        }
     }
-    steps.into_iter().filter_map(|(at, step)| at.map(|at| (at, step))).collect()
+}
+
+impl From<ScriptRefusal> for TextRefusal {
+    fn from(refusal: ScriptRefusal) -> Self {
+        match refusal {
+            ScriptRefusal::EmptyText => Self::EmptyText,
+            ScriptRefusal::TextTooLong => Self::TextTooLong,
+            ScriptRefusal::WrongMobile => Self::WrongMobile,
+            ScriptRefusal::NotSpoken => Self::NotSpoken,
+        }
+    }
+}
+
+impl From<RecordingRefusal> for TextRefusal {
+    fn from(refusal: RecordingRefusal) -> Self {
+        match refusal {
+            RecordingRefusal::NotSpoken => Self::NotSpoken,
+            RecordingRefusal::TooLong => Self::TooLong,
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub struct Settings {
     pub window: CallingWindow,
     /// How often a text may be sent to one number; `None` sets no limit.
     pub repeats: Option<RepeatLimit>,
+    /// How often callers of the web services may come.
+    pub requests: RequestLimits,
     /// Largest uploaded audio file, in bytes.
     pub upload_bytes_max: usize,
     /// How long the decoding of one upload may take, in milliseconds.
@@ -40,6 +42,25 @@ pub struct RepeatLimit {
     pub interval_ms: i64,
 }
 
+/// How often callers may come; 0 sets no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// Requests a second from one address, or from one /64 of IPv6.
+    pub per_address: u32,
+    /// Requests a second of one token, or of one user name.
+    pub per_caller: u32,
+    /// Wrong tokens and passwords a minute from one address.
+    pub wrong_per_minute: u32,
+}
+
+impl Default for RequestLimits {
+    /// A hundred times the agreement's capacity for a caller, twice that for an address, and a
+    /// wrong guess a second.
+    fn default() -> Self {
+        Self { per_address: 4_000, per_caller: 2_000, wrong_per_minute: 60 }
+    }
+}
+
 impl Default for Settings {
     /// Everything on, at any hour, half an hour of talk, 20 MiB of audio decoded in at most 20
     /// seconds.
@@ -50,6 +71,7 @@ impl Default for Settings {
             secure_call_ms_max: 30 * 60 * 1000,
             window: CallingWindow::ALWAYS,
             repeats: None,
+            requests: RequestLimits::default(),
             upload_bytes_max: 20 * 1024 * 1024,
             decode_ms_max: 20_000,
             private_hosts: Vec::new(),

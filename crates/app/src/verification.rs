@@ -2,13 +2,12 @@
 //! callback that tells the customer which one was pressed.
 
 use domain::verification::{CallbackUrl, VerificationEnd, code, pause_after};
-use domain::{AccountId, QuickSendId};
+use domain::{AccountId, MessageClass, QuickSendId};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use store::verification::{Due, NewVerification};
 
 use crate::account::{hex, never_refused};
-use crate::one_time_code::CLASS;
 use crate::ports::Speaker;
 use crate::quick_send::{Order, TextRefusal, may_be_spoken, request, send_speech};
 use crate::speech::{self, RecordingRefusal, Script};
@@ -75,8 +74,8 @@ pub async fn submit(app: &App, caller: &Caller, new: NewCall) -> Result<Made, Ve
     let code = code(u64::from_be_bytes(random[..8].try_into().expect("eight of twenty")));
     app.rng().fill(&mut random);
     let reference = format!("verification:{}", hex(&random));
-    let mut order = Order::new(app, caller, request, Some(reference.clone())).await?;
-    order.class = CLASS;
+    let class = MessageClass::OneTimeCode;
+    let mut order = Order::new(app, caller, request, Some(reference.clone()), class).await?;
     order.account.approves_own_messages = true;
     may_be_spoken(app, &order).await.map_err(|error| error.map(Into::into))?;
     let script = Script::new(WORDS, None, Speaker::default())
@@ -196,7 +195,7 @@ pub async fn new_secret(
 impl From<TextRefusal> for VerifyRefusal {
     fn from(refusal: TextRefusal) -> Self {
         match refusal {
-            TextRefusal::Disabled => Self::Disabled,
+            TextRefusal::Disabled | TextRefusal::ClassNotAllowed => Self::Disabled,
             TextRefusal::WrongNumber => Self::WrongNumber,
             TextRefusal::TimeNotAllowed => Self::TimeNotAllowed,
             TextRefusal::InsufficientCredit => Self::InsufficientCredit,

@@ -120,6 +120,8 @@ pub enum AccessRefusal {
     SystemDisabled,
     /// No token was given, or there is none like it.
     WrongToken,
+    /// What was given cannot be a token: too long, or with characters that none has.
+    UnreadableToken,
     /// No account has this user name and this password.
     WrongPassword,
     /// The token is switched off.
@@ -151,9 +153,10 @@ pub enum AccessRefusal {
 impl AccessRefusal {
     /// Every refusal, in the order in which they are told: is anybody served, who is it, how did
     /// the request come, what is it for. Within each, what the token says comes first.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::SystemDisabled,
         Self::WrongToken,
+        Self::UnreadableToken,
         Self::WrongPassword,
         Self::TokenDisabled,
         Self::TokenExpired,
@@ -256,12 +259,13 @@ mod tests {
         };
         let mut arrival = BAD;
         // Whether anybody is served and who it is, is asked before.
-        for expected in &AccessRefusal::ALL[3..] {
+        for expected in &AccessRefusal::ALL[4..] {
             let judged = admit_caller(&token, &account, &access, &arrival, NOW);
             assert_eq!(judged, Err(*expected));
             match expected {
                 AccessRefusal::SystemDisabled
                 | AccessRefusal::WrongToken
+                | AccessRefusal::UnreadableToken
                 | AccessRefusal::WrongPassword => unreachable!(),
                 AccessRefusal::TokenDisabled => token.disabled_at = None,
                 AccessRefusal::TokenExpired => token.expires_at = Some(Timestamp(101)),

@@ -43,6 +43,10 @@ define_id!(
     TariffId
 );
 define_id!(
+    /// One version of what a message class may do.
+    PolicyId
+);
+define_id!(
     /// A running process of the platform, by its configured name.
     NodeId
 );

@@ -7,6 +7,7 @@ pub mod agreement;
 pub mod billing;
 pub mod calendar;
 pub mod campaign;
+pub mod class;
 pub mod dialer;
 pub mod event;
 mod id;
@@ -14,8 +15,10 @@ pub mod kept_code;
 pub mod message;
 pub mod network;
 pub mod one_time_code;
+pub mod opt_out;
 mod phone_number;
 pub mod quick_send;
+pub mod rate_limit;
 pub mod secure_call;
 mod time;
 mod user_name;
@@ -25,12 +28,13 @@ pub mod webhook;
 pub use account::Account;
 pub use billing::money::Rials;
 pub use billing::tariff::{Tariff, Zone};
+pub use class::MessageClass;
 pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered};
 pub use dialer::trunk::Trunk;
 pub use event::{EventId, EventKind};
 pub use id::{
-    AccountId, AttemptId, CampaignId, CodeId, MessageId, NodeId, PhoneId, QuickSendId, RecipientId,
-    TariffId, TokenId, TrunkId, WebhookId,
+    AccountId, AttemptId, CampaignId, CodeId, MessageId, NodeId, PhoneId, PolicyId, QuickSendId,
+    RecipientId, TariffId, TokenId, TrunkId, WebhookId,
 };
 pub use message::{Approval, Message};
 pub use network::Network;

@@ -4,6 +4,7 @@
 use crate::billing::rating::{Rate, rate_rounding_up};
 use crate::billing::tariff::{Tariff, Zone};
 use crate::calendar::calling_window::CallingWindow;
+use crate::class::Opening;
 use crate::message::{Approval, Message};
 use crate::{Account, Destination, Timestamp};
 
@@ -29,8 +30,10 @@ pub struct Facts<'a> {
     pub message: Option<&'a Message>,
     /// The tariff in force.
     pub tariff: &'a Tariff,
-    /// When calls may be placed.
+    /// When calls may be placed at all.
     pub window: &'a CallingWindow,
+    /// Whether messages of its class may be called now.
+    pub opening: Opening,
     /// Whether the operator has switched quick sends on.
     pub enabled: bool,
     /// Whether a route (or a registered phone of the account) exists for the destination, of the
@@ -58,6 +61,8 @@ pub enum Refusal {
     Disabled,
     /// Not a number that can be called.
     WrongNumber,
+    /// Messages of this class are not taken, or not from this account.
+    ClassNotAllowed,
     /// Outside the hours in which calls may be placed.
     TimeNotAllowed,
     /// The account has no such message, or it may not be sent.
@@ -68,9 +73,9 @@ pub enum Refusal {
     RecordingNotPermitted,
 }
 
-/// A quick send that could not be started within this time is given up, its hold released:
-/// a one-time code or alarm that comes later than this is worse than none.
-const START_WITHIN_MS: i64 = 10 * 60 * 1000;
+/// A quick send that could not be started within this time, in milliseconds, is given up, its hold
+/// released: a one-time code or alarm that comes later than this is worse than none.
+pub const START_WITHIN_MS: i64 = 10 * 60 * 1000;
 
 /// Decides on a quick send. Pure: the same facts give the same answer.
 ///
@@ -83,10 +88,13 @@ pub fn admit(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Result<Adm
     if !facts.reachable {
         return Err(Refusal::WrongNumber);
     }
+    if facts.opening == (Opening::Closed { opens_at: None }) {
+        return Err(Refusal::ClassNotAllowed);
+    }
     if request.record_ms.is_some() && !facts.account.records_callees {
         return Err(Refusal::RecordingNotPermitted);
     }
-    if !facts.window.allows(now) {
+    if !facts.window.allows(now) || !facts.opening.is_open() {
         return Err(Refusal::TimeNotAllowed);
     }
     let message = facts

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use app::Failure;
-use app::dialing::{Failed, ReadyJob};
+use app::dialing::{Failed, Leased, ReadyJob};
 use domain::{AttemptId, Disposition, QuickSendId};
 use engine::CallKey;
 
@@ -92,10 +92,10 @@ impl Node {
         }
     }
 
-    fn on_leased(&mut self, now: Moment, result: Result<Vec<Option<AttemptId>>, Failure>) {
+    fn on_leased(&mut self, now: Moment, result: Result<Vec<Leased>, Failure>) {
         let chosen = std::mem::take(&mut self.under_way.lease);
-        let attempts = match result {
-            Ok(attempts) => attempts,
+        let leased = match result {
+            Ok(leased) => leased,
             Err(failure) => {
                 // Nothing was leased, most likely; what was after all is found by reconciling.
                 self.failed(now, Kind::Lease, &failure);
@@ -106,16 +106,23 @@ impl Node {
             }
         };
         self.under_way.answered(Kind::Lease);
-        for ((waiting, room), attempt) in chosen.into_iter().zip(attempts) {
-            if let Some(attempt) = attempt {
-                let second = room.second.as_ref().map(|second| second.trunk.clone());
-                let trunks = (room.trunk.clone(), second);
-                self.hold(now, attempt, &waiting.job, trunks, Box::new(room));
-            } else {
-                // It is in the queue no more, or our lease was too old: the table tells.
-                self.forget(waiting.job.quick_send);
-                let soon = now.steady.plus_us(LOOK_AGAIN_US);
-                self.reading.next_at = self.reading.next_at.min(soon);
+        for ((waiting, room), leased) in chosen.into_iter().zip(leased) {
+            match leased {
+                Leased::Attempt(attempt) => {
+                    let second = room.second.as_ref().map(|second| second.trunk.clone());
+                    let trunks = (room.trunk.clone(), second);
+                    self.hold(now, attempt, &waiting.job, trunks, Box::new(room));
+                }
+                Leased::Gone => {
+                    // It is in the queue no more, or our lease was too old: the table tells.
+                    self.forget(waiting.job.quick_send);
+                    let soon = now.steady.plus_us(LOOK_AGAIN_US);
+                    self.reading.next_at = self.reading.next_at.min(soon);
+                }
+                Leased::Barred(_) => {
+                    self.stats.barred += 1;
+                    self.forget(waiting.job.quick_send);
+                }
             }
         }
     }
@@ -142,12 +149,17 @@ impl Node {
         }
     }
 
-    fn on_expired(&mut self, now: Moment, sends: Vec<QuickSendId>, result: Result<(), Failure>) {
+    fn on_expired(
+        &mut self,
+        now: Moment,
+        sends: Vec<(QuickSendId, &'static str)>,
+        result: Result<(), Failure>,
+    ) {
         match result {
             Ok(()) => {
                 self.under_way.answered(Kind::Expire);
                 self.stats.expired += sends.len() as u64;
-                for send in sends {
+                for (send, _) in sends {
                     self.forget(send);
                 }
             }

@@ -90,6 +90,8 @@ pub struct Trunk {
     pub ping_interval_s: u32,
     /// The regional servers that it is one of.
     pub server_ids: Vec<u32>,
+    /// Whether it is the sandbox carrier's: its calls reach nobody.
+    pub sandbox: bool,
 }
 
 impl Trunk {
@@ -113,6 +115,7 @@ impl Trunk {
             weight: 1,
             ping_interval_s: 0,
             server_ids: Vec::new(),
+            sandbox: false,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Waiting {
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Its due time has not come.
+    /// Its time has not come.
     Later,
     /// In its customer's queue.
     Queued,
@@ -42,6 +42,8 @@ enum Place {
 struct Entry {
     waiting: Waiting,
     place: Place,
+    /// When it steps forward, if that is still to come.
+    due_at: Timestamp,
 }
 
 /// The waiting line of one node.
@@ -118,9 +120,10 @@ impl WaitingLine {
         if self.contains(send) {
             return;
         }
-        self.later.insert((waiting.job.due_at, send));
+        let due_at = waiting.job.due_at;
+        self.later.insert((due_at, send));
         self.expiring.insert((waiting.job.expires_at, send));
-        self.jobs.insert(send, Entry { waiting, place: Place::Later });
+        self.jobs.insert(send, Entry { waiting, place: Place::Later, due_at });
     }
 
     /// Lets the jobs whose time has come step forward.
@@ -201,6 +204,14 @@ impl WaitingLine {
         self.aside.entry(entry.waiting.callee.clone()).or_default().insert(send);
     }
 
+    /// Lets a job step back until its class may call, without losing its place.
+    pub(crate) fn step_back_until(&mut self, send: QuickSendId, until: Timestamp) {
+        self.dequeue(send, false);
+        let Some(entry) = self.jobs.get_mut(&send) else { return };
+        (entry.place, entry.due_at) = (Place::Later, until);
+        self.later.insert((until, send));
+    }
+
     /// The numbers for which jobs stand aside.
     pub(crate) fn numbers_aside(&self) -> Vec<Callee> {
         self.aside.keys().cloned().collect()
@@ -221,10 +232,10 @@ impl WaitingLine {
     fn take_out(&mut self, send: QuickSendId, started: bool) -> Option<Waiting> {
         let entry = self.jobs.get(&send)?;
         let job = &entry.waiting.job;
-        let (due, expiry) = (job.due_at, job.expires_at);
+        let expiry = job.expires_at;
         match entry.place {
             Place::Later => {
-                self.later.remove(&(due, send));
+                self.later.remove(&(entry.due_at, send));
             }
             Place::Queued => self.dequeue(send, started),
             Place::Aside => {

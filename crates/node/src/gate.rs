@@ -67,6 +67,8 @@ struct Line {
     name: String,
     /// Whether new calls may take it: the trunk is there and not switched off.
     open: bool,
+    /// Whether its calls reach nobody.
+    sandbox: bool,
     prefixes: Vec<String>,
     /// The regional servers that it is one of.
     server_ids: Vec<u32>,
@@ -120,6 +122,7 @@ impl Line {
         Self {
             name: name.to_owned(),
             open: true,
+            sandbox: false,
             prefixes: Vec::new(),
             server_ids: Vec::new(),
             health: Health::default(),
@@ -135,6 +138,7 @@ impl Line {
     /// Takes the operator's word; what is under way and the pace so far stay.
     fn become_trunk(&mut self, trunk: &Trunk) {
         self.open = trunk.enabled;
+        self.sandbox = trunk.sandbox;
         self.prefixes.clone_from(&trunk.prefixes);
         self.server_ids.clone_from(&trunk.server_ids);
         self.turn = self.turn.with_priority(trunk.priority);
@@ -528,6 +532,12 @@ impl State {
 impl Dispatch for Gate {
     fn routes(&self, destination: &Destination, server: Option<u32>) -> bool {
         self.state().route_for(&Wanted::of(destination, server)).is_some()
+    }
+
+    fn reaches_people(&self) -> bool {
+        let state = self.state();
+        let mut open = state.lines.iter().skip(PHONES_LINE + 1).filter(|line| line.open).peekable();
+        open.peek().is_none() || open.any(|line| !line.sandbox)
     }
 
     /// A call with two legs needs room for both, which the node's own steps find.

@@ -22,6 +22,7 @@ mod heartbeat;
 mod live;
 mod moment;
 mod node;
+mod openings;
 pub mod recorder;
 mod recovery;
 mod servers;

@@ -52,7 +52,8 @@ pub struct Node {
     /// The trunks that failed a send that waits for another one.
     pub(crate) tried: Tried,
     pub(crate) watch: TrunkWatch,
-    pub(crate) expired: Vec<QuickSendId>,
+    /// Sends whose time is over, and why they were not called.
+    pub(crate) expired: Vec<(QuickSendId, &'static str)>,
     /// Chosen for the next lease.
     pub(crate) chosen: Vec<(Waiting, Room)>,
     pub(crate) under_way: UnderWay,
@@ -156,6 +157,8 @@ pub struct NodeStats {
     pub settled: u64,
     /// Sends whose time was over before they could be called, since the start.
     pub expired: u64,
+    /// Sends that were barred when their turn came.
+    pub barred: u64,
     /// Attempts that went back to the queue because nothing had been sent, since the start.
     pub not_sent: u64,
     /// Attempts that their trunk failed and that another one was to carry, since the start.

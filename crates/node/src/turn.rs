@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use app::dialing::{self, ReadyJob, Start};
+use app::dialing::{self, EXPIRED, ReadyJob, Start};
+use app::ports::Dispatch as _;
+use domain::dialer::disposition::OUTSIDE_HOURS;
 use domain::dialer::health::Health;
 use domain::{AttemptId, Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command};
@@ -14,6 +16,7 @@ use crate::gate::{Arrival, Callee, Gate, NoRoom, Room, Wanted};
 use crate::live::{Call, Second, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
+use crate::openings::Openings;
 use crate::settle::{Unsettled, decided};
 use crate::spec;
 use crate::under_way::{Kind, UnderWay};
@@ -208,7 +211,22 @@ impl Node {
     /// Takes out what is too late to be called.
     pub(crate) fn take_expired(&mut self, now: Moment) {
         let expired = self.line.take_expired(now.wall);
-        self.expired.extend(expired.into_iter().map(|job| job.quick_send));
+        if expired.is_empty() {
+            return;
+        }
+        let mut openings = self.openings(now);
+        let cause = |job: &ReadyJob| match openings.closed_until(job) {
+            Some(_) => OUTSIDE_HOURS,
+            None => EXPIRED,
+        };
+        let causes: Vec<_> = expired.iter().map(cause).collect();
+        let sends = expired.iter().map(|job| job.quick_send);
+        self.expired.extend(sends.zip(causes));
+    }
+
+    fn openings(&self, now: Moment) -> Openings {
+        let policies = app::class::known_policies(&self.app);
+        Openings::new(policies, self.gate.reaches_people(), now.wall)
     }
 
     /// Chooses what is leased next, as far as there is room. Tells when the pace allows more.
@@ -223,8 +241,10 @@ impl Node {
             && self.may_start(now)
             && dialing::window_open(&self.app, now.wall);
         if may {
+            let mut openings = self.openings(now);
             for route in self.routes_in_turn() {
-                next = next.into_iter().chain(self.choose_for(route, now)).min();
+                let at = self.choose_for(route, &mut openings, now);
+                next = next.into_iter().chain(at).min();
             }
         }
         self.gate.wait_for(self.line.routes_waited_for());
@@ -242,10 +262,19 @@ impl Node {
         routes
     }
 
-    fn choose_for(&mut self, route: usize, now: Moment) -> Option<Timestamp> {
+    fn choose_for(
+        &mut self,
+        route: usize,
+        openings: &mut Openings,
+        now: Moment,
+    ) -> Option<Timestamp> {
         while self.chosen.len() < self.config.batch_max {
             let waiting = self.line.first(route)?;
             let send = waiting.job.quick_send;
+            if let Some(until) = openings.closed_until(&waiting.job) {
+                self.line.step_back_until(send, until);
+                continue;
+            }
             match self.gate.take(waiting, now) {
                 Ok(room) => {
                     let waiting = self.line.start(send)?;
@@ -323,8 +352,14 @@ impl Node {
         if !self.chosen.is_empty() && may(&self.under_way, Kind::Lease) {
             self.under_way.ask(Kind::Lease);
             let chosen = std::mem::take(&mut self.chosen);
-            let starts =
-                chosen.iter().map(|(waiting, room)| start_of(waiting, room, now)).collect();
+            let openings = self.openings(now);
+            let start = |(waiting, room): &(Waiting, Room)| Start {
+                person: openings.person(&waiting.job),
+                job: waiting.job.clone(),
+                trunk: room.trunk.clone(),
+                at: now.wall,
+            };
+            let starts = chosen.iter().map(start).collect();
             tasks.push(Task::Lease { stamp: self.stamp, starts });
             self.under_way.lease = chosen;
         }
@@ -415,10 +450,6 @@ impl Node {
             .chain(self.settlements.attempts())
             .collect()
     }
-}
-
-fn start_of(waiting: &Waiting, room: &Room, now: Moment) -> Start {
-    Start { quick_send: waiting.job.quick_send, trunk: room.trunk.clone(), at: now.wall }
 }
 
 /// Whom the second leg of a secure call is to reach, and by which trunks.

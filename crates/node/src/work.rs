@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use app::dialing::{
-    self, EndedCall, NodeStamp, OpenAttempt, Orphan, PhoneContact, PutBack, ReadyJob, Start,
+    self, EndedCall, Leased, NodeStamp, OpenAttempt, Orphan, PhoneContact, PutBack, ReadyJob, Start,
 };
 use app::trunk::TrunkHealth;
 use app::{App, Failure};
-use domain::{AccountId, AttemptId, Extension, QuickSendId, Timestamp};
+use domain::{AccountId, Extension, QuickSendId, Timestamp};
 use engine::{CallKey, Clip, Codec};
 
 use crate::moment::Moment;
@@ -47,7 +47,7 @@ pub(crate) enum Task {
         calls: Vec<EndedCall>,
     },
     Expire {
-        sends: Vec<QuickSendId>,
+        sends: Vec<(QuickSendId, &'static str)>,
     },
     PutBack {
         attempts: Vec<PutBack>,
@@ -81,9 +81,9 @@ pub(crate) enum Answer {
     Renewed(Result<bool, Failure>),
     Read(Result<Vec<ReadyJob>, Failure>),
     Fed(Result<Vec<ReadyJob>, Failure>),
-    Leased(Result<Vec<Option<AttemptId>>, Failure>),
+    Leased(Result<Vec<Leased>, Failure>),
     Settled(Result<(), Failure>),
-    Expired(Vec<QuickSendId>, Result<(), Failure>),
+    Expired(Vec<(QuickSendId, &'static str)>, Result<(), Failure>),
     PutBack(Result<(), Failure>),
     TrunkHealth(Result<(), Failure>),
     Reconciled(Result<Open, Failure>),

@@ -394,6 +394,7 @@ fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
         weight: trunk.weight,
         ping_interval_s: trunk.ping_interval_s,
         server_ids: trunk.server_ids.clone(),
+        sandbox: false,
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use app::campaign::{NewCampaign, WrittenPlan};
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::{Schedule, State};
-use domain::{AccountId, CampaignId, QuickSendId, RecipientId};
+use domain::{AccountId, CampaignId, MessageClass, QuickSendId, RecipientId};
 use store::Queries as _;
 
 use crate::customers::caller;
@@ -49,6 +49,8 @@ impl World {
             server: None,
             priority: 0,
             max_cost: None,
+            class: MessageClass::Service,
+            opt_out_key: None,
         };
         let schedule = Schedule::between(&plan.start, &plan.end).ok().context("hours")?;
         let message = customer.messages[0].id;

@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, anyhow};
 use app::ports::Blobs as _;
 use app::quick_send::NewSend;
 use app::{App, Caller, Error};
-use domain::{AccountId, Approval, MessageId, QuickSendId, Rials, Timestamp, TokenId};
+use domain::{
+    AccountId, Approval, MessageClass, MessageId, QuickSendId, Rials, Timestamp, TokenId,
+};
 
 use crate::process::Ground;
 use crate::script::Plan;
@@ -84,6 +86,7 @@ impl Customers {
             record_ms: None,
             server: None,
             reference: None,
+            class: MessageClass::Service,
         };
         match app::quick_send::submit(app, &caller, new).await {
             Ok(accepted) => {

@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::admission::{CallPrices, Plan, Zones};
+use domain::campaign::failing::Recent;
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::retry::RetryPolicy;
 use domain::campaign::{Schedule, State};
 use domain::{
-    AccountId, CampaignId, Disposition, MessageId, RecipientId, Rials, TariffId, Timestamp,
+    AccountId, CampaignId, Disposition, MessageClass, MessageId, RecipientId, Rials, TariffId,
+    Timestamp,
 };
 
+use crate::class::key;
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -49,6 +52,8 @@ pub struct Campaign {
     pub held: Rials,
     /// What was charged.
     pub charged: Rials,
+    /// How many of its calls ended lately, and how many of these failed.
+    pub recent: Recent,
 }
 
 /// What a start fixes.
@@ -104,7 +109,8 @@ macro_rules! select_campaign {
                     ends_at_us, from_minute, to_minute, max_tries, retry_delay_ms, vote_at_us,
                     record_ms, server_id, priority, max_cost_rials, started_at_us, tariff_id,
                     clip_ms, internal_hold_rials, external_hold_rials, internal_total,
-                    external_total, cursor_n, open_count, retrying, held_rials, charged_rials",
+                    external_total, cursor_n, open_count, retrying, held_rials, charged_rials,
+                    message_class, opt_out_key, recent_ended, recent_failed",
             $more,
             " FROM campaign ",
             $rest
@@ -122,9 +128,10 @@ pub async fn insert(tx: &mut Tx, new: &NewCampaign) -> Result<CampaignId> {
                                      retry_delay_ms, vote_at_us, record_ms, server_id, priority,
                                      max_cost_rials, clip_ms, internal_hold_rials,
                                      external_hold_rials, internal_total, external_total,
-                                     cursor_n, open_count, retrying, held_rials, charged_rials)
+                                     cursor_n, open_count, retrying, held_rials, charged_rials,
+                                     message_class, opt_out_key)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                       0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+                       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $17, $18)
                RETURNING id";
     let plan = &new.plan;
     let values = values![
@@ -144,6 +151,8 @@ pub async fn insert(tx: &mut Tx, new: &NewCampaign) -> Result<CampaignId> {
         plan.server,
         plan.priority,
         plan.max_cost,
+        plan.class.code(),
+        plan.opt_out_key.map(String::from),
     ];
     tx.query_one(sql, values).await?.get("id")
 }
@@ -431,6 +440,8 @@ fn campaign(row: &Row) -> Result<Campaign> {
         server: row.get("server_id")?,
         priority: row.get("priority")?,
         max_cost: row.get("max_cost_rials")?,
+        class: row.decode("message_class", MessageClass::from_code)?,
+        opt_out_key: row.parse_opt("opt_out_key", key)?,
     };
     let holds = CallPrices {
         internal: row.get("internal_hold_rials")?,
@@ -455,5 +466,6 @@ fn campaign(row: &Row) -> Result<Campaign> {
         retrying: row.get("retrying")?,
         held: row.get("held_rials")?,
         charged: row.get("charged_rials")?,
+        recent: Recent { ended: row.get("recent_ended")?, failed: row.get("recent_failed")? },
     })
 }

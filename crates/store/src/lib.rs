@@ -5,8 +5,10 @@
 //! SQL is always a literal, the same for both engines wherever that is possible.
 
 pub mod account;
+pub mod agreement;
 mod audit;
 pub mod campaign;
+pub mod class;
 mod db;
 mod dialect;
 pub mod entry;
@@ -15,8 +17,11 @@ pub mod event;
 pub mod hot;
 pub mod kept_code;
 pub mod ladder;
+pub mod maintenance;
 pub mod message;
 mod migrate;
+pub mod month_statement;
+pub mod outage;
 pub mod phone;
 mod postgres;
 pub mod quick_send;

@@ -40,7 +40,9 @@ pub(crate) fn files() -> Vec<File> {
         ("V13__request", include_str!("../migrations/V13__request.sql")),
         ("V14__secure_call", include_str!("../migrations/V14__secure_call.sql")),
         ("V15__event", include_str!("../migrations/V15__event.sql")),
-        ("V16__code", include_str!("../migrations/V16__code.sql")),
+        ("V16__agreement", include_str!("../migrations/V16__agreement.sql")),
+        ("V17__class", include_str!("../migrations/V17__class.sql")),
+        ("V18__code", include_str!("../migrations/V18__code.sql")),
     ]
 }
 

@@ -82,6 +82,16 @@ pub async fn disable(tx: &mut Tx, account: AccountId, id: TokenId, at: Timestamp
     Ok(tx.execute(sql, values![account, id, at]).await? == 1)
 }
 
+/// Switches a token of the account on again. `false`: there is none, or it was on.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn enable(tx: &mut Tx, account: AccountId, id: TokenId) -> Result<bool> {
+    let sql = "UPDATE token SET disabled_at_us = NULL
+               WHERE account_id = $1 AND id = $2 AND disabled_at_us IS NOT NULL";
+    Ok(tx.execute(sql, values![account, id]).await? == 1)
+}
+
 /// Notes that the token was used.
 ///
 /// # Errors

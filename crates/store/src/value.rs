@@ -201,6 +201,12 @@ impl From<&String> for Value {
     }
 }
 
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
 impl From<&[u8]> for Value {
     fn from(value: &[u8]) -> Self {
         Self::Bytes(value.to_vec())
@@ -249,6 +255,7 @@ identity_columns!(
     MessageId,
     NodeId,
     PhoneId,
+    PolicyId,
     QuickSendId,
     TariffId,
     TokenId,

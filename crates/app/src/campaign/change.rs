@@ -3,13 +3,14 @@
 
 use domain::campaign::admission::{CallPrices, Plan, Zones, check_message, is_covered};
 use domain::campaign::{PauseReason, State, Verb};
+use domain::class::{Opening, Policies};
 use domain::{AccountId, CampaignId, EventKind, Tariff, Timestamp};
 use store::Tx;
 use store::campaign::{Campaign, Snapshot};
 
 use super::{CLASS, WrittenPlan};
 use crate::account::never_refused;
-use crate::{App, Error, Failure, Result, prices};
+use crate::{App, Error, Failure, Result, class, prices};
 
 /// How a campaign goes on when it is started again. What is absent stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub async fn start(
             server: server.or(old.server),
             priority: old.priority,
             max_cost: old.max_cost,
+            class: old.class,
+            opt_out_key: old.opt_out_key,
         };
         written.read().ok()
     })
@@ -90,6 +93,7 @@ async fn started(
 ) -> Result<bool, StartRefusal> {
     let now = app.now();
     let tariff = prices::in_force(app, now).await?;
+    let policies = class::policies(app, now).await?;
     app.write(async |tx| {
         let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
             return Ok(false);
@@ -98,9 +102,21 @@ async fn started(
             return Ok(false);
         }
         let Some(plan) = plan(&campaign.plan) else { return Ok(false) };
+        let any_hour = store::class::hours_document(tx, account).await?.is_some();
+        let Some(plan) = allowed(plan, &policies, any_hour, now) else { return Ok(false) };
         begin(tx, &campaign, &plan, &tariff, now).await
     })
     .await
+}
+
+/// The plan with no more tries than its class may have; `None` when its class may not call at all.
+fn allowed(plan: Plan, policies: &Policies, any_hour: bool, now: Timestamp) -> Option<Plan> {
+    let never = Opening::Closed { opens_at: None };
+    if policies.opening(plan.class, (any_hour, true), now) == never {
+        return None;
+    }
+    let max_tries = plan.max_tries.min(policies.of(plan.class).tries_max);
+    Some(Plan { max_tries, ..plan })
 }
 
 /// Judges the plan and makes the start durable.

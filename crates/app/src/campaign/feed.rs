@@ -1,10 +1,13 @@
 //! Recipients step into the line: a block of each campaign whose hours are open, fair between
 //! campaigns, paid for before it is dialled. And what is over is brought to its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::feed::{Dry, Feed, is_low};
 use domain::campaign::{PauseReason, State, Verb};
+use domain::class::{Opening, Policies};
 use domain::{AccountId, QuickSendId, Timestamp};
 use store::Tx;
 use store::campaign::Campaign;
@@ -14,7 +17,7 @@ use super::CLASS;
 use super::change::moved;
 use crate::account::never_refused;
 use crate::dialing::ReadyJob;
-use crate::{App, Failure};
+use crate::{App, Failure, class};
 
 /// Campaigns that are looked after at a time.
 const CAMPAIGNS_MAX: u32 = 10_000;
@@ -25,8 +28,9 @@ const CAMPAIGNS_MAX: u32 = 10_000;
 /// # Errors
 /// The database failed; asking again is safe.
 pub async fn feed(app: &App, now: Timestamp) -> Result<Vec<ReadyJob>, Failure> {
+    let hours = Hours::read(app, now).await?;
     let at_work = store::campaign::at_work(&mut app.read().await?, CAMPAIGNS_MAX).await?;
-    let open = |one: &&Campaign| one.state == State::Running && open_until(app, one, now).is_some();
+    let open = |one: &&Campaign| one.state == State::Running && hours.open_until(one).is_some();
     let calling = at_work.iter().filter(open).filter(|one| one.uncalled() + one.retrying > 0);
     let mut first: BTreeMap<AccountId, i64> = BTreeMap::new();
     let mut campaigns = 0;
@@ -39,11 +43,11 @@ pub async fn feed(app: &App, now: Timestamp) -> Result<Vec<ReadyJob>, Failure> {
     for campaign in at_work {
         let others_first =
             first.get(&campaign.account).is_some_and(|&first| campaign.plan.priority < first);
-        if !has_work(app, &campaign, campaigns, now).await? {
+        if !has_work(app, &campaign, campaigns, &hours).await? {
             continue;
         }
         let room = if others_first { None } else { Some(campaigns) };
-        let fed = looked_after(app, campaign, room, now).await?;
+        let fed = looked_after(app, campaign, room, &hours).await?;
         if let Some((send, more)) = fed {
             stepped = Some(stepped.map_or(send, |first: QuickSendId| first.min(send)));
             count += more;
@@ -54,9 +58,38 @@ pub async fn feed(app: &App, now: Timestamp) -> Result<Vec<ReadyJob>, Failure> {
     Ok(app.hot().load_ready(now, before, count).await?)
 }
 
-/// When calling must end that may go on now.
-fn open_until(app: &App, campaign: &Campaign, now: Timestamp) -> Option<Timestamp> {
-    campaign.plan.schedule.open_until(app.settings().window, now)
+/// What decides when campaigns may call.
+struct Hours {
+    now: Timestamp,
+    operator: CallingWindow,
+    policies: Arc<Policies>,
+    /// Accounts that may call at any hour.
+    any_hour: BTreeSet<AccountId>,
+    people: bool,
+}
+
+impl Hours {
+    async fn read(app: &App, now: Timestamp) -> Result<Self, Failure> {
+        let policies = class::policies(app, now).await?;
+        let any_hour = store::class::any_hour_accounts(&mut app.read().await?).await?;
+        let (operator, people) = (app.settings().window, app.dispatch().reaches_people());
+        Ok(Self { now, operator, policies, any_hour, people })
+    }
+
+    /// When calling must end that may go on now: by the schedule, the operator and the class.
+    fn open_until(&self, campaign: &Campaign) -> Option<Timestamp> {
+        let planned = campaign.plan.schedule.open_until(self.operator, self.now)?;
+        let any_hour = self.any_hour.contains(&campaign.account);
+        match self.policies.opening(campaign.plan.class, (any_hour, self.people), self.now) {
+            Opening::Open { until, .. } => Some(planned.min(until)),
+            Opening::Closed { .. } => None,
+        }
+    }
+
+    /// The key by which a campaign's callees opt out.
+    fn opt_out_key(&self, campaign: &Campaign) -> Option<char> {
+        campaign.plan.opt_out_key.or(self.policies.of(campaign.plan.class).opt_out_key)
+    }
 }
 
 /// Whether a campaign needs a transaction, as far as can be seen without one.
@@ -64,8 +97,9 @@ async fn has_work(
     app: &App,
     campaign: &Campaign,
     campaigns: u32,
-    now: Timestamp,
+    hours: &Hours,
 ) -> Result<bool, Failure> {
+    let now = hours.now;
     if campaign.state != State::Running {
         // Calls that are up end by themselves, unless one of them went back into the line.
         return Ok(true);
@@ -73,7 +107,7 @@ async fn has_work(
     if now >= campaign.plan.schedule.ends_at || campaign.uncalled() + campaign.retrying == 0 {
         return Ok(campaign.open == 0 || now >= campaign.plan.schedule.ends_at);
     }
-    if open_until(app, campaign, now).is_none() || !is_low(campaigns, campaign.open) {
+    if hours.open_until(campaign).is_none() || !is_low(campaigns, campaign.open) {
         return Ok(false);
     }
     if campaign.uncalled() > 0 {
@@ -88,9 +122,9 @@ async fn looked_after(
     app: &App,
     seen: Campaign,
     campaigns: Option<u32>,
-    now: Timestamp,
+    hours: &Hours,
 ) -> Result<Option<(QuickSendId, u32)>, Failure> {
-    let closes_at = open_until(app, &seen, now);
+    let (now, closes_at) = (hours.now, hours.open_until(&seen));
     let done = app.write(async |tx| {
         let Some((available, campaign)) = store::campaign::lock(tx, seen.account, seen.id).await?
         else {
@@ -121,7 +155,8 @@ async fn looked_after(
         match feed.room() {
             Ok(0) => Ok(None),
             Ok(room) => {
-                let order = FeedOrder { room, now, expires_at, class: CLASS };
+                let opt_out_key = hours.opt_out_key(&campaign);
+                let order = FeedOrder { room, now, expires_at, class: CLASS, opt_out_key };
                 Ok(store::hot::step_in(tx, &campaign, order).await?)
             }
             Err(dry) => {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use domain::calendar::date_time::Period;
 use domain::campaign::State;
 use domain::campaign::admission::Plan;
-use domain::{AccountId, CampaignId, Disposition, Rials};
+use domain::{AccountId, CampaignId, Disposition, MessageClass, Rials};
 pub use store::campaign::Campaign;
 
 use crate::{App, Failure};
@@ -139,6 +139,10 @@ pub struct WrittenPlan {
     pub priority: i64,
     /// The most that it may cost.
     pub max_cost: Option<Rials>,
+    /// What kind of message it is.
+    pub class: MessageClass,
+    /// The key by which callees opt out, in place of that of its class.
+    pub opt_out_key: Option<char>,
 }
 
 impl WrittenPlan {
@@ -154,6 +158,8 @@ impl WrittenPlan {
             server: self.server,
             priority: self.priority,
             max_cost: self.max_cost,
+            class: self.class,
+            opt_out_key: self.opt_out_key,
         })
     }
 }

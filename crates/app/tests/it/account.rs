@@ -1,8 +1,8 @@
 //! Accounts, credit and tokens.
 
 use app::account::{self, AccessChange, AccountRefusal, NewAccount};
-use app::caller::{LoginRefusal, authenticate, authenticate_by_password};
-use app::{Error, Settings, billing};
+use app::caller::{CallerRefusal, authenticate, authenticate_by_password};
+use app::{Error, RequestLimits, Settings, billing};
 use domain::access::{AccessRefusal, AccountAccess, Allowed, Arrival};
 use domain::{AccountId, Network, Rials, Timestamp, TokenId};
 
@@ -85,10 +85,10 @@ async fn a_token_opens_its_own_account_until_it_ends() {
     assert_eq!((caller.account.id, caller.token), (id, Some(fresh.id)));
     world.clock.advance_ms(1000);
     let late = authenticate(&world.app, &fresh.secret, &HERE).await;
-    assert_eq!(refusal(late), AccessRefusal::TokenExpired);
+    assert_eq!(refusal(late), CallerRefusal::Access(AccessRefusal::TokenExpired));
     for wrong in ["", "x", &fresh.secret[1..], &format!("{}0", fresh.secret)] {
         let opened = authenticate(&world.app, wrong, &HERE).await;
-        assert_eq!(refusal(opened), AccessRefusal::WrongToken, "{wrong}");
+        assert_eq!(refusal(opened), CallerRefusal::Access(AccessRefusal::WrongToken), "{wrong}");
     }
     let nobody =
         account::create_token(&world.app, AccountId(99), String::new(), None, Allowed::default())
@@ -103,22 +103,124 @@ async fn what_is_switched_off_opens_nothing() {
     let id = caller.account.id;
     let app = &world.app;
     account::set_disabled(app, id, true).await.unwrap();
-    assert_eq!(refusal(authenticate(app, &token, &HERE).await), AccessRefusal::AccountDisabled);
+    assert_eq!(
+        refusal(authenticate(app, &token, &HERE).await),
+        CallerRefusal::Access(AccessRefusal::AccountDisabled)
+    );
     account::set_disabled(app, id, false).await.unwrap();
     account::set_expiry(app, id, Some(Timestamp(1))).await.unwrap();
-    assert_eq!(refusal(authenticate(app, &token, &HERE).await), AccessRefusal::AccountExpired);
+    assert_eq!(
+        refusal(authenticate(app, &token, &HERE).await),
+        CallerRefusal::Access(AccessRefusal::AccountExpired)
+    );
     account::set_expiry(app, id, None).await.unwrap();
     assert!(authenticate(app, &token, &HERE).await.is_ok());
     assert!(account::disable_token(app, id, caller.token.unwrap()).await.unwrap());
     assert!(!account::disable_token(app, id, TokenId(99)).await.unwrap());
-    assert_eq!(refusal(authenticate(app, &token, &HERE).await), AccessRefusal::TokenDisabled);
+    assert_eq!(
+        refusal(authenticate(app, &token, &HERE).await),
+        CallerRefusal::Access(AccessRefusal::TokenDisabled)
+    );
+    assert!(account::enable_token(app, id, caller.token.unwrap()).await.unwrap());
+    assert!(!account::enable_token(app, id, caller.token.unwrap()).await.unwrap(), "it is on");
+    assert!(authenticate(app, &token, &HERE).await.is_ok());
+}
+
+fn limited(requests: RequestLimits) -> Settings {
+    Settings { requests, ..Settings::default() }
+}
+
+const UNLIMITED: RequestLimits =
+    RequestLimits { per_address: 0, per_caller: 0, wrong_per_minute: 0 };
+
+/// Goal: a caller, and an address, who come too often are told for how long to stay away, and
+/// nobody else is kept out for it.
+#[tokio::test]
+async fn who_comes_too_often_has_to_wait() {
+    let world = World::with(limited(RequestLimits { per_caller: 3, ..UNLIMITED })).await;
+    let app = &*world.app;
+    let ((_, first), (_, second)) = (world.customer(0).await, world.customer(0).await);
+    let come = async |token: &str| authenticate(app, token, &HERE).await.map(drop);
+    // Making the customer was one of them.
+    assert!(come(&first).await.is_ok() && come(&first).await.is_ok());
+    assert_eq!(refusal(come(&first).await), CallerRefusal::TooOften { wait_s: 1 });
+    assert!(come(&second).await.is_ok());
+    world.clock.advance_ms(334);
+    assert!(come(&first).await.is_ok());
+
+    let world = World::with(limited(RequestLimits { per_address: 3, ..UNLIMITED })).await;
+    let app = &*world.app;
+    let (_, token) = world.customer(0).await;
+    let from = async |address: &str| {
+        let address = Some(address.parse().unwrap());
+        authenticate(app, &token, &Arrival { address, ..HERE }).await.map(drop)
+    };
+    for address in ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:0:0:3"] {
+        assert!(from(address).await.is_ok(), "{address}");
+    }
+    let refused = from("2001:db8::4").await;
+    assert_eq!(refusal(refused), CallerRefusal::TooOften { wait_s: 1 }, "one network of IPv6");
+    assert!(from("2001:db8:0:1::1").await.is_ok() && from("192.0.2.1").await.is_ok());
+}
+
+/// Goal: guessing is slow, also where many share an address, and whoever is right is let in.
+#[tokio::test]
+async fn who_is_wrong_too_often_has_to_wait_and_the_others_do_not() {
+    let world = World::with(limited(RequestLimits { wrong_per_minute: 3, ..UNLIMITED })).await;
+    let app = &*world.app;
+    let (caller, token) = world.customer(0).await;
+    let id = caller.account.id;
+    let proven = account::set_password(app, id, "proven", None).await.unwrap();
+    assert!(authenticate_by_password(app, "proven", &proven, &HERE).await.is_ok());
+    let wrong = CallerRefusal::Access(AccessRefusal::WrongToken);
+    assert_eq!(refusal(authenticate(app, "x", &HERE).await), wrong);
+    let unreadable = authenticate(app, "\u{1f600}", &HERE).await;
+    assert_eq!(refusal(unreadable), CallerRefusal::Access(AccessRefusal::UnreadableToken));
+    let wrong = CallerRefusal::Access(AccessRefusal::WrongPassword);
+    let guess = authenticate_by_password(app, "proven", "guess", &HERE).await;
+    assert_eq!(refusal(guess), wrong);
+    let later = CallerRefusal::TooOften { wait_s: 20 };
+    assert_eq!(refusal(authenticate(app, "x", &HERE).await), later);
+    let (other, _) = world.customer(0).await;
+    let fresh = account::set_password(app, other.account.id, "fresh", None).await.unwrap();
+    let untried = authenticate_by_password(app, "fresh", &fresh, &HERE).await;
+    assert_eq!(refusal(untried), later, "it is not proven for a guesser");
+    assert!(authenticate(app, &token, &HERE).await.is_ok());
+    assert!(authenticate_by_password(app, "proven", &proven, &HERE).await.is_ok());
+    let elsewhere = Arrival { address: Some("192.0.2.1".parse().unwrap()), ..HERE };
+    assert!(authenticate_by_password(app, "fresh", &fresh, &elsewhere).await.is_ok());
+    world.clock.advance_ms(20_000);
+    assert_eq!(refusal(authenticate_by_password(app, "fresh", "guess", &HERE).await), wrong);
+}
+
+/// Goal: an owner sees which of his tokens are in use.
+#[tokio::test]
+async fn when_a_token_was_last_used_is_kept_by_the_minute() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(0).await;
+    let used = async |expected: Timestamp| {
+        for _ in 0..200 {
+            let tokens = account::tokens(&world.app, caller.account.id).await.unwrap();
+            if tokens[0].last_used_at == Some(expected) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("it was not noted that the token was used at {expected:?}");
+    };
+    used(NOON).await;
+    world.clock.advance_ms(59_000);
+    authenticate(&world.app, &token, &HERE).await.unwrap();
+    world.clock.advance_ms(1_000);
+    authenticate(&world.app, &token, &HERE).await.unwrap();
+    used(NOON.plus_ms(60_000)).await;
 }
 
 #[tokio::test]
 async fn the_services_can_be_switched_off_for_everyone() {
     let world = World::with(Settings { web_enabled: false, ..Settings::default() }).await;
     let opened = authenticate(&world.app, "anything", &HERE).await;
-    assert_eq!(refusal(opened), AccessRefusal::SystemDisabled);
+    assert_eq!(refusal(opened), CallerRefusal::Access(AccessRefusal::SystemDisabled));
 }
 
 #[tokio::test]
@@ -171,11 +273,14 @@ async fn an_account_comes_only_as_the_operator_allows() {
         ),
     ];
     for (change, expected) in steps {
-        assert_eq!(refusal(judged(change).await), expected);
+        assert_eq!(refusal(judged(change).await), CallerRefusal::Access(expected));
     }
     let send = Arrival { method: "QuickSend", ..HERE };
     assert!(authenticate(app, &token, &send).await.is_ok());
-    assert_eq!(refusal(judged(change()).await), AccessRefusal::MethodNotAllowed);
+    assert_eq!(
+        refusal(judged(change()).await),
+        CallerRefusal::Access(AccessRefusal::MethodNotAllowed)
+    );
     assert_eq!(judged(AccessChange { methods: Some(Vec::new()), ..change() }).await.unwrap(), id);
 
     let unfit = AccessChange { methods: Some(vec![String::from("a,b")]), ..change() };
@@ -199,10 +304,10 @@ async fn a_token_works_only_where_and_for_what_it_was_made() {
     assert!(authenticate(&world.app, &secret, &HERE).await.is_ok());
     let unknown = Arrival { address: None, ..HERE };
     let refused = authenticate(&world.app, &secret, &unknown).await;
-    assert_eq!(refusal(refused), AccessRefusal::TokenAddressNotAllowed);
+    assert_eq!(refusal(refused), CallerRefusal::Access(AccessRefusal::TokenAddressNotAllowed));
     let other = Arrival { method: "QuickSend", ..HERE };
     let refused = authenticate(&world.app, &secret, &other).await;
-    assert_eq!(refusal(refused), AccessRefusal::TokenMethodNotAllowed);
+    assert_eq!(refusal(refused), CallerRefusal::Access(AccessRefusal::TokenMethodNotAllowed));
 }
 
 #[tokio::test]
@@ -222,7 +327,7 @@ async fn a_password_opens_its_own_account_until_it_is_changed() {
         [("shop", made.as_str()), ("shop", ""), ("shop2", "رمز عبور من"), ("", ""), ("!", "x")]
     {
         let opened = authenticate_by_password(app, name, password, &HERE).await;
-        let wrong = LoginRefusal::Access(AccessRefusal::WrongPassword);
+        let wrong = CallerRefusal::Access(AccessRefusal::WrongPassword);
         assert_eq!(refusal(opened), wrong, "{name} {password}");
     }
     assert!(account::remove_password(app, id).await.unwrap());
@@ -259,8 +364,8 @@ async fn who_comes_with_a_password_is_judged_like_anybody() {
     let change = AccessChange { methods: Some(vec![String::from("Other")]), ..Default::default() };
     account::change_access(app, id, change).await.unwrap();
     let opened = authenticate_by_password(app, "shop", &password, &HERE).await;
-    assert_eq!(refusal(opened), LoginRefusal::Access(AccessRefusal::MethodNotAllowed));
+    assert_eq!(refusal(opened), CallerRefusal::Access(AccessRefusal::MethodNotAllowed));
     let off = World::with(Settings { web_enabled: false, ..Settings::default() }).await;
     let opened = authenticate_by_password(&off.app, "shop", &password, &HERE).await;
-    assert_eq!(refusal(opened), LoginRefusal::Access(AccessRefusal::SystemDisabled));
+    assert_eq!(refusal(opened), CallerRefusal::Access(AccessRefusal::SystemDisabled));
 }

@@ -8,7 +8,7 @@ use app::dialing::{EndedCall, Meaning, NodeStamp, Start};
 use app::{Caller, Settings, campaign, dialing};
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::{PauseReason, RecipientStatus, State};
-use domain::{CampaignId, Disposition, MessageId, Rials, Status};
+use domain::{CampaignId, Disposition, MessageClass, MessageId, Rials, Status};
 
 use crate::refusal;
 use crate::world::{NOON, World};
@@ -28,6 +28,8 @@ fn plan() -> WrittenPlan {
         server: None,
         priority: 0,
         max_cost: None,
+        class: MessageClass::Service,
+        opt_out_key: None,
     }
 }
 
@@ -92,8 +94,9 @@ impl Stage {
         let jobs = dialing::load_ready(app, from, 10_000).await.unwrap();
         for (place, job) in jobs.iter().enumerate() {
             assert!(now < job.expires_at, "nobody is called after the hours");
-            let start = Start { quick_send: job.quick_send, trunk: String::from("t"), at: now };
-            let attempt = dialing::lease(app, self.node, vec![start]).await.unwrap()[0].unwrap();
+            let start = Start { job: job.clone(), person: true, trunk: String::from("t"), at: now };
+            let leased = dialing::lease(app, self.node, vec![start]).await.unwrap()[0];
+            let attempt = leased.attempt().unwrap();
             let disposition = end(place);
             let heard_ms = if disposition == Disposition::Delivered { job.clip_ms } else { 0 };
             let record = dialing::CallRecord { heard_ms, ..dialing::CallRecord::default() };
@@ -167,7 +170,7 @@ async fn hours_are_kept_and_the_last_day_ends_it() {
     assert_eq!(stage.feed().await, 3);
     stage.world.clock.advance_ms(HOUR_MS);
     let ready = dialing::load_ready(&stage.world.app, (NOON, domain::QuickSendId(0)), 9).await;
-    let late = ready.unwrap().iter().map(|job| job.quick_send).collect();
+    let late = ready.unwrap().iter().map(|job| (job.quick_send, dialing::EXPIRED)).collect();
     let expired = dialing::expire(&stage.world.app, late, stage.world.app.now()).await.unwrap();
     assert_eq!(expired, [true; 3]);
     assert_eq!((stage.feed().await, stage.funds().await), (0, (100_000, 0)));

@@ -1,12 +1,12 @@
 //! A node's verbs: what a call costs in the end, and that it costs it once.
 
 use app::dialing::{
-    self, CallRecord, EndedCall, Meaning, NodeStamp, ReadyJob, SettleResult, Start,
+    self, CallRecord, EXPIRED, EndedCall, Meaning, NodeStamp, ReadyJob, SettleResult, Start,
 };
 use app::quick_send::{self, NewSend, Step};
 use app::{Caller, Settings};
 use domain::calendar::calling_window::CallingWindow;
-use domain::{AttemptId, CallFacts, Disposition, QuickSendId, Rials, Status};
+use domain::{AttemptId, CallFacts, Disposition, MessageClass, QuickSendId, Rials, Status};
 
 use crate::world::{NOON, World};
 
@@ -21,6 +21,7 @@ async fn leased(world: &World) -> (Caller, NodeStamp, ReadyJob, AttemptId) {
         record_ms: None,
         server: None,
         reference: None,
+        class: MessageClass::Service,
     };
     quick_send::submit(&world.app, &caller, send).await.unwrap();
     let (job, _) = world.dialer.next().await;
@@ -30,9 +31,9 @@ async fn leased(world: &World) -> (Caller, NodeStamp, ReadyJob, AttemptId) {
 }
 
 async fn lease(world: &World, stamp: NodeStamp, job: &ReadyJob) -> Option<AttemptId> {
-    let start =
-        Start { quick_send: job.quick_send, trunk: String::from("main"), at: job.accepted_at };
-    dialing::lease(&world.app, stamp, vec![start]).await.unwrap()[0]
+    let (job, at) = (job.clone(), job.accepted_at);
+    let start = Start { job, person: true, trunk: String::from("main"), at };
+    dialing::lease(&world.app, stamp, vec![start]).await.unwrap()[0].attempt()
 }
 
 fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
@@ -170,10 +171,11 @@ async fn a_send_that_waited_too_long_ends_without_a_charge() {
         record_ms: None,
         server: None,
         reference: None,
+        class: MessageClass::Service,
     };
     let accepted = quick_send::submit(&world.app, &caller, send).await.unwrap();
     let (job, _) = world.dialer.next().await;
-    let sends = || vec![accepted.id, QuickSendId(99)];
+    let sends = || vec![(accepted.id, EXPIRED), (QuickSendId(99), EXPIRED)];
     let early = dialing::expire(&world.app, sends(), NOON).await.unwrap();
     assert_eq!(early, [false, false]);
     let late = dialing::expire(&world.app, sends(), job.expires_at).await.unwrap();

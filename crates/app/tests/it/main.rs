@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
 mod account;
+mod agreement;
 mod campaign;
+mod class;
 mod dialing;
 mod kept_code;
 mod message;

@@ -11,7 +11,7 @@ use app::quick_send::{self, NewSend, NewTextSend, Step, TextRefusal};
 use app::{Caller, Error, RepeatLimit, Settings, dialing};
 use domain::calendar::calling_window::CallingWindow;
 use domain::quick_send::Refusal;
-use domain::{MessageId, QuickSendId, Rials, Status};
+use domain::{MessageClass, MessageId, QuickSendId, Rials, Status};
 
 use crate::refusal;
 use crate::world::{NOON, World};
@@ -26,6 +26,7 @@ fn new_send(message: MessageId, number: &str) -> NewSend {
         record_ms: None,
         server: None,
         reference: None,
+        class: MessageClass::Service,
     }
 }
 
@@ -39,6 +40,7 @@ fn new_text(number: &str) -> NewTextSend {
         record_ms: None,
         server: None,
         reference: None,
+        class: MessageClass::Service,
     }
 }
 

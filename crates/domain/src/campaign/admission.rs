@@ -4,7 +4,7 @@ use super::Schedule;
 use super::retry::{DELAY_MINUTES_MAX, TRIES_MAX};
 use crate::billing::rating::rate_rounding_up;
 use crate::message::TITLE_CHARS_MAX;
-use crate::{Account, Approval, Message, Rials, Tariff, Timestamp, Zone};
+use crate::{Account, Approval, Message, MessageClass, Rials, Tariff, Timestamp, Zone};
 
 /// How a campaign is to be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub struct Plan {
     pub priority: i64,
     /// The most that it may cost.
     pub max_cost: Option<Rials>,
+    /// What kind of message it is.
+    pub class: MessageClass,
+    /// The key by which callees opt out, in place of that of its class.
+    pub opt_out_key: Option<char>,
 }
 
 /// Why a plan is none.
@@ -182,6 +186,8 @@ mod tests {
             server: None,
             priority: 0,
             max_cost: None,
+            class: MessageClass::Service,
+            opt_out_key: None,
         }
     }
 

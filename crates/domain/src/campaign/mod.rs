@@ -2,6 +2,7 @@
 //! called, whom it calls again, and how many of them stand in line at once.
 
 pub mod admission;
+pub mod failing;
 pub mod feed;
 pub mod numbers;
 pub mod recipient;

@@ -1,7 +1,8 @@
 //! Whom a campaign calls again. What the recipient's side answered uses up a try; what our side or
 //! a trunk failed does not, but is not repeated for ever; what was never dialled is free.
 
-use crate::dialer::disposition::PROCESS_LOST;
+use crate::calendar::day::Day;
+use crate::dialer::disposition::{CAPPED, PROCESS_LOST};
 use crate::{Disposition, Timestamp};
 
 /// How often and after which pause a recipient is tried.
@@ -40,7 +41,7 @@ impl Tried {
     #[must_use]
     pub fn and(self, disposition: Disposition, cause: &str) -> Self {
         match disposition {
-            Disposition::Expired | Disposition::Cancelled => self,
+            Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => self,
             // The phone may have rung before our process was lost.
             Disposition::NetworkFailure if cause != PROCESS_LOST => {
                 Self { failures: self.failures.saturating_add(1), ..self }
@@ -64,7 +65,8 @@ impl RetryPolicy {
             Disposition::Delivered
             | Disposition::HeardInPart
             | Disposition::Rejected
-            | Disposition::InvalidNumber => return None,
+            | Disposition::InvalidNumber
+            | Disposition::OptedOut => return None,
             Disposition::NetworkFailure if cause == PROCESS_LOST => {
                 self.delay_ms.max(LOST_PAUSE_MS)
             }
@@ -75,7 +77,12 @@ impl RetryPolicy {
             | Disposition::NetworkFailure => self.delay_ms,
             Disposition::Expired | Disposition::Cancelled => 0,
         };
-        let at = ended_at.plus_ms(delay_ms);
+        let at = if cause == CAPPED {
+            // Its number may be called as often again on the next day.
+            Day::of(ended_at).end()
+        } else {
+            ended_at.plus_ms(delay_ms)
+        };
         let left = tried.tries < self.max_tries && tried.failures <= FAILURES_MAX;
         (left && at < self.ends_at).then_some(at)
     }
@@ -94,7 +101,8 @@ pub fn is_unreached(disposition: Disposition) -> bool {
         Disposition::Delivered
         | Disposition::HeardInPart
         | Disposition::Rejected
-        | Disposition::InvalidNumber => false,
+        | Disposition::InvalidNumber
+        | Disposition::OptedOut => false,
     }
 }
 
@@ -129,7 +137,8 @@ mod tests {
             Disposition::Delivered
             | Disposition::HeardInPart
             | Disposition::Rejected
-            | Disposition::InvalidNumber => (end, 1),
+            | Disposition::InvalidNumber
+            | Disposition::OptedOut => (end, 1),
             Disposition::NoAnswer
             | Disposition::Busy
             | Disposition::Unreachable
@@ -167,6 +176,14 @@ mod tests {
             |cause| policy.again_at(Disposition::NetworkFailure, cause, Tried::default(), NOW);
         assert_eq!(again("failed"), Some(NOW));
         assert_eq!(again(PROCESS_LOST), Some(NOW.plus_ms(120_000)));
+    }
+
+    #[test]
+    fn a_number_that_was_called_often_enough_waits_for_the_next_day() {
+        let evening = Day::jalali(1405, 9, 1).unwrap().at_minute(22 * 60);
+        let policy = RetryPolicy { ends_at: evening.plus_ms(24 * 3_600_000), ..policy(1) };
+        let again = policy.again_at(Disposition::Expired, CAPPED, Tried::default(), evening);
+        assert_eq!(again, Some(evening.plus_ms(2 * 3_600_000)));
     }
 
     proptest! {

@@ -40,8 +40,16 @@ pub enum Disposition {
     Expired,
     /// Withdrawn before it was called.
     Cancelled,
+    /// Not called, since the callee opted out of such messages.
+    OptedOut,
 }
 
+/// The cause of a send that ran out of time while its class was not allowed to call.
+pub const OUTSIDE_HOURS: &str = "outside_hours";
+/// The cause of a send whose number had been called as often that day as its class may.
+pub const CAPPED: &str = "capped";
+/// The cause of a send whose number is on a list of those who are not called.
+pub const OPTED_OUT: &str = "opted_out";
 /// The cause of a call that was lost with the process that made it: its phone may have rung.
 pub const PROCESS_LOST: &str = "process_lost";
 
@@ -239,6 +247,7 @@ impl Disposition {
             Self::NetworkFailure => 30,
             Self::Expired => 31,
             Self::Cancelled => 32,
+            Self::OptedOut => 33,
         }
     }
 
@@ -248,7 +257,7 @@ impl Disposition {
     }
 
     /// Every disposition.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Delivered,
         Self::HeardInPart,
         Self::NoAnswer,
@@ -260,6 +269,7 @@ impl Disposition {
         Self::NetworkFailure,
         Self::Expired,
         Self::Cancelled,
+        Self::OptedOut,
     ];
 }
 

@@ -3,7 +3,7 @@
 use app::Caller;
 use app::campaign::{self, NewCampaign, WrittenPlan};
 use domain::campaign::State;
-use domain::{CampaignId, Disposition, MessageId};
+use domain::{CampaignId, Disposition, MessageClass, MessageId};
 
 use crate::fixture::{World, busy, config, ended, heard_out};
 
@@ -12,7 +12,7 @@ async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> Ca
     let plan = WrittenPlan {
         title: String::from("c"),
         start: String::from("2026-11-22 00:00:00"),
-        end: String::from("2026-11-22 04:00:00"),
+        end: String::from("2026-11-22 10:30:00"),
         max_tries: 2,
         minutes_between_tries: 1,
         vote: false,
@@ -20,6 +20,8 @@ async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> Ca
         server: None,
         priority: 0,
         max_cost: None,
+        class: MessageClass::Service,
+        opt_out_key: None,
     };
     let numbers = numbers.join(",");
     let new = NewCampaign { message: of.1, numbers, plan, auto_start: true };

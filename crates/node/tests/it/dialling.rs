@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use domain::Disposition;
+use domain::dialer::disposition::OUTSIDE_HOURS;
 use engine::{CallKey, Event, Target};
 use store::quick_send::State;
 
@@ -250,5 +251,32 @@ async fn draining_lets_live_calls_end_and_starts_no_other() {
     for send in [waiting, late] {
         assert!(matches!(world.state(&customer, send).await, State::Ready { .. }));
     }
+    world.audit().await;
+}
+
+/// What waits for a channel when the hours of its class end is not called, and its end says why.
+#[tokio::test]
+async fn nobody_is_called_after_the_hours_of_the_class() {
+    let mut world = World::new(config(1, 50)).await;
+    let customer = world.account(100_000).await;
+    let thirteen_hours_ms = 13 * 3_600_000;
+    world.set_wall(START.plus_ms(thirteen_hours_ms - 60_000));
+    let mut sends = Vec::new();
+    for n in 0..2 {
+        sends.push(world.submit(&customer, &number(n)).await);
+    }
+    world.run().await;
+    assert_eq!(world.started.len(), 1, "there is one channel");
+    world.set_wall(START.plus_ms(thirteen_hours_ms));
+    world.tell(ended(world.last_call(), busy()));
+    world.pass_ms(3_000).await;
+    assert_eq!(world.started.len(), 1, "it is eleven at night");
+    world.set_wall(START.plus_ms(thirteen_hours_ms + 600_000));
+    world.pass_ms(3_000).await;
+    let ended = world.ended(&customer, sends[1]).await;
+    assert_eq!(
+        (ended.disposition, ended.facts.cause.as_str()),
+        (Disposition::Expired, OUTSIDE_HOURS)
+    );
     world.audit().await;
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use app::ports::{Blobs, BoxFuture, Clock, Rng, Speaker, Tts, Voice};
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::text::Speakable;
-use domain::{AccountId, Approval, MessageId, QuickSendId, Rials, Status, Timestamp, TokenId};
+use domain::{
+    AccountId, Approval, MessageClass, MessageId, QuickSendId, Rials, Status, Timestamp, TokenId,
+};
 use engine::{
     CallKey, CallSpec, Cause, Command, DialogSnapshot, Event, Keys, Outcome, RtpSummary, Timeline,
 };
@@ -17,8 +19,8 @@ use node::{
 };
 use store::quick_send::{Ended, State};
 
-/// 2026-11-22 00:00 UTC.
-pub const START: Timestamp = Timestamp(1_795_305_600_000_000);
+/// 2026-11-22 06:30 UTC, ten in the morning in Tehran.
+pub const START: Timestamp = Timestamp(1_795_329_000_000_000);
 /// How long every message plays.
 pub const CLIP_MS: u32 = 10_000;
 
@@ -315,6 +317,7 @@ impl World {
             record_ms: None,
             server,
             reference: None,
+            class: MessageClass::Service,
         };
         app::quick_send::submit(&self.app, &caller, new).await.ok().map(|accepted| accepted.id)
     }

@@ -2,7 +2,7 @@
 
 use app::Caller;
 use app::dialing::{self, NodeStamp, Start};
-use domain::{Disposition, MessageId, QuickSendId};
+use domain::{Disposition, MessageId, QuickSendId, Timestamp};
 use store::quick_send::State;
 
 use crate::fixture::{World, config};
@@ -39,9 +39,12 @@ async fn call_of_b(world: &mut World) -> ((Caller, MessageId), QuickSendId, Node
     let send = world.submit(&customer, "09121234567").await;
     let until = world.now.wall.plus_ms(15_000);
     let b = dialing::take_node(&world.app, "b", until).await.unwrap();
-    let start = Start { quick_send: send, trunk: String::from("north"), at: world.now.wall };
+    let from = (Timestamp(i64::MIN), QuickSendId(0));
+    let job = dialing::load_ready(&world.app, from, 1).await.unwrap().remove(0);
+    assert_eq!(job.quick_send, send);
+    let start = Start { job, person: true, trunk: String::from("north"), at: world.now.wall };
     let leased = dialing::lease(&world.app, b, vec![start]).await.unwrap();
-    assert!(leased[0].is_some());
+    assert!(leased[0].attempt().is_some());
     (customer, send, b)
 }
 

@@ -4,15 +4,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use app::App;
-use app::account::{AccountRefusal, NewAccount, Token};
-use clap::Subcommand;
+use app::account::{AccountRefusal, NewAccount};
+use clap::{Args, Subcommand};
 use domain::access::Allowed;
 use domain::calendar::jalali::gregorian_date_time;
-use domain::{AccountId, Rials, Timestamp, TokenId};
+use domain::{AccountId, Rials, Timestamp};
 use serde_json::json;
 
-use super::access::{self, Access, Lists};
-use super::{open, say, statement};
+use super::access::{self, Access};
+use super::{class, open, say, statement, token};
 use crate::config::Config;
 
 /// What can be done with accounts, beside what the arguments of each say. All of it works while
@@ -20,31 +20,7 @@ use crate::config::Config;
 #[derive(Debug, Subcommand)]
 pub enum Account {
     /// Create an account and its first token.
-    Create {
-        /// The customer's name.
-        #[arg(long)]
-        name: String,
-        /// The customer's own mobile number.
-        #[arg(long)]
-        mobile: String,
-        /// Opening credit, in rials.
-        #[arg(long, default_value_t = 0)]
-        credit: i64,
-        /// The subscription ends after this many days; without it, never.
-        #[arg(long, value_name = "DAYS")]
-        days: Option<u32>,
-        /// Messages wait for a member of staff to approve them.
-        #[arg(long)]
-        require_approval: bool,
-        /// It may record callees (RecordVoice).
-        #[arg(long)]
-        may_record: bool,
-        #[command(flatten)]
-        access: Access,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    Create(Box<Create>),
     /// Change from where, how and for what an account may use the web services.
     Set {
         /// The account.
@@ -71,29 +47,7 @@ pub enum Account {
         #[arg(long)]
         json: bool,
     },
-    /// Make another token for an account; or show its tokens, or switch one off.
-    Token {
-        /// The account.
-        #[arg(long)]
-        account: i64,
-        /// Show the account's tokens, without their secrets.
-        #[arg(long, conflicts_with = "revoke")]
-        list: bool,
-        /// Switch this token off, for good.
-        #[arg(long, value_name = "ID")]
-        revoke: Option<i64>,
-        /// What it is for.
-        #[arg(long, default_value = "cli")]
-        label: String,
-        /// It stops working after this many days; without it, never.
-        #[arg(long, value_name = "DAYS")]
-        days: Option<u32>,
-        #[command(flatten)]
-        lists: Lists,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
+    Token(token::Token),
     /// Give an account a user name and a password, which the SOAP services ask for. A password is
     /// made and shown once, unless yours is read from standard input.
     Password {
@@ -143,6 +97,22 @@ pub enum Account {
         #[arg(long, conflicts_with = "days")]
         never: bool,
     },
+    /// Let an account call at any hour by a document (rescue, warnings), or not any more; or show
+    /// whether it may. Advertising keeps its hours.
+    Hours {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// The document: its number and where it is filed.
+        #[arg(long, conflicts_with = "revoke")]
+        document: Option<String>,
+        /// It may not any more.
+        #[arg(long)]
+        revoke: bool,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Let an account record callees, or not any more.
     Recording {
         /// The account.
@@ -188,6 +158,37 @@ pub enum Account {
     },
 }
 
+/// An account to be made.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The customer's name.
+    #[arg(long)]
+    name: String,
+    /// The customer's own mobile number.
+    #[arg(long)]
+    mobile: String,
+    /// Opening credit, in rials.
+    #[arg(long, default_value_t = 0)]
+    credit: i64,
+    /// The subscription ends after this many days; without it, never.
+    #[arg(long, value_name = "DAYS")]
+    days: Option<u32>,
+    /// Messages wait for a member of staff to approve them.
+    #[arg(long)]
+    require_approval: bool,
+    /// It may record callees (RecordVoice).
+    #[arg(long)]
+    may_record: bool,
+    /// It may call at any hour, by this document.
+    #[arg(long, value_name = "DOCUMENT")]
+    any_hour: Option<String>,
+    #[command(flatten)]
+    access: Access,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Accounts read at once.
 const PAGE: u32 = 500;
 
@@ -195,26 +196,7 @@ const PAGE: u32 = 500;
 pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Account::Create {
-            name,
-            mobile,
-            credit,
-            days,
-            require_approval,
-            may_record,
-            access,
-            json,
-        } => {
-            let new = NewAccount {
-                name,
-                mobile,
-                credit: Rials(credit),
-                expires_at: days.map(|days| after_days(&app, days)),
-                approves_own_messages: !require_approval,
-                records_callees: may_record,
-            };
-            create(&app, new, access, json).await?;
-        }
+        Account::Create(new) => create(&app, *new).await?,
         Account::Set { account, access, json } => {
             let account = AccountId(account);
             let changed = app::account::change_access(&app, account, access.change()).await;
@@ -224,16 +206,7 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Credit { account, rials, reference, json } => {
             credit(&app, AccountId(account), Rials(rials), reference, json).await?;
         }
-        Account::Token { account, list: true, json, .. } => {
-            tokens(&app, AccountId(account), json).await?;
-        }
-        Account::Token { account, revoke: Some(token), json, .. } => {
-            revoke(&app, AccountId(account), TokenId(token), json).await?;
-        }
-        Account::Token { account, label, days, lists, json, .. } => {
-            let expires_at = days.map(|days| after_days(&app, days));
-            token(&app, AccountId(account), label, expires_at, lists.allowed()?, json).await?;
-        }
+        Account::Token(asked) => token::run(&app, asked).await?,
         Account::Password { account, user_name: Some(user_name), stdin, json, .. } => {
             password(&app, AccountId(account), &user_name, stdin, json).await?;
         }
@@ -246,6 +219,9 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Expire { account, days, never: _ } => {
             let at = days.map(|days| after_days(&app, days));
             expire(&app, AccountId(account), at).await?;
+        }
+        Account::Hours { account, document, revoke, json } => {
+            class::hours(&app, AccountId(account), document, revoke, json).await?;
         }
         Account::Recording { account, permitted } => {
             let account = AccountId(account);
@@ -263,17 +239,29 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn after_days(app: &App, days: u32) -> Timestamp {
+/// The moment so many days from now.
+pub(super) fn after_days(app: &App, days: u32) -> Timestamp {
     app.now().plus_ms(i64::from(days) * 24 * 60 * 60 * 1000)
 }
 
 /// The access is set before there is a token that could be used without it.
-async fn create(app: &App, new: NewAccount, access: Access, json: bool) -> Result<()> {
+async fn create(app: &App, asked: Create) -> Result<()> {
+    let new = NewAccount {
+        name: asked.name,
+        mobile: asked.mobile,
+        credit: Rials(asked.credit),
+        expires_at: asked.days.map(|days| after_days(app, days)),
+        approves_own_messages: !asked.require_approval,
+        records_callees: asked.may_record,
+    };
     let id = app::account::create(app, new).await.map_err(refused)?;
-    app::account::change_access(app, id, access.change()).await.map_err(refused)?;
+    if let Some(document) = &asked.any_hour {
+        class::set_hours(app, id, Some(document)).await?;
+    }
+    app::account::change_access(app, id, asked.access.change()).await.map_err(refused)?;
     let (label, allowed) = (String::from("first"), Allowed::default());
     let token = app::account::create_token(app, id, label, None, allowed).await.map_err(refused)?;
-    if json {
+    if asked.json {
         return say(&json!({ "account_id": id.0, "token": token.secret }).to_string());
     }
     say(&format!("account {id}"))?;
@@ -290,54 +278,6 @@ async fn credit(
     let note = String::from("credit by the operator's command line");
     app::account::credit(app, account, amount, reference, note).await.map_err(refused)?;
     show(app, account, json).await
-}
-
-async fn token(
-    app: &App,
-    account: AccountId,
-    label: String,
-    expires_at: Option<Timestamp>,
-    allowed: Allowed,
-    json: bool,
-) -> Result<()> {
-    let made = app::account::create_token(app, account, label, expires_at, allowed).await;
-    let token = made.map_err(refused)?;
-    if json {
-        let shown =
-            json!({ "account_id": account.0, "token_id": token.id.0, "token": token.secret });
-        return say(&shown.to_string());
-    }
-    say(&format!("token   {}   (shown only now)", token.secret))
-}
-
-async fn tokens(app: &App, account: AccountId, json: bool) -> Result<()> {
-    let tokens = app::account::tokens(app, account).await.map_err(open::failed)?;
-    let now = app.now();
-    let state = |token: &Token| ended(token.disabled_at, token.expires_at, now);
-    if json {
-        let shown: Vec<_> = tokens
-            .iter()
-            .map(|token| {
-                json!({ "token_id": token.id.0, "label": token.label, "state": state(token) })
-            })
-            .collect();
-        return say(&json!({ "account_id": account.0, "tokens": shown }).to_string());
-    }
-    for token in &tokens {
-        let made = gregorian_date_time(token.created_at);
-        say(&format!("token {}  {}  made {made}  {}", token.id, state(token), token.label))?;
-    }
-    say(&format!("{} tokens of account {account}", tokens.len()))
-}
-
-async fn revoke(app: &App, account: AccountId, token: TokenId, json: bool) -> Result<()> {
-    if !app::account::disable_token(app, account, token).await.map_err(open::failed)? {
-        bail!("account {account} has no token {token}, or it was off already");
-    }
-    if json {
-        return say(&json!({ "account_id": account.0, "revoked": token.0 }).to_string());
-    }
-    say(&format!("token {token} is off"))
 }
 
 async fn password(
@@ -384,7 +324,11 @@ async fn remove_password(app: &App, account: AccountId, json: bool) -> Result<()
 }
 
 /// Why something works no more, in a word.
-fn ended(off: Option<Timestamp>, end: Option<Timestamp>, now: Timestamp) -> &'static str {
+pub(super) fn ended(
+    off: Option<Timestamp>,
+    end: Option<Timestamp>,
+    now: Timestamp,
+) -> &'static str {
     if off.is_some() {
         "off"
     } else if end.is_some_and(|end| end <= now) {
@@ -519,7 +463,8 @@ async fn callback_secret(app: &App, account: i64, json: bool) -> Result<()> {
     say(&format!("callbacks of account {account} are signed with {secret} (shown only now)"))
 }
 
-fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
+/// Why an account was not changed, in words.
+pub(super) fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
     let why = match error {
         app::Error::Failed(failure) => return open::failed(failure),
         app::Error::Refused(refusal) => refusal,

@@ -2,17 +2,23 @@
 
 mod access;
 mod account;
+mod agreement;
 mod attempts;
+mod availability;
 mod campaign;
+mod class;
 mod doctor;
+mod maintenance;
 mod message;
 mod migrate;
 pub(crate) mod open;
+mod outage;
 mod phone;
 mod quick_send;
 mod serve;
 mod statement;
 mod tariff;
+mod token;
 mod trunk;
 mod trunk_check;
 
@@ -21,6 +27,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
+use domain::Timestamp;
+use domain::agreement::scope::{Paths, Scope};
+use domain::calendar::date_time::Written;
 
 use crate::config::{Config, Overrides};
 
@@ -42,7 +51,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     /// Customers' accounts: create, set, list, show, credit, token, password, disable, enable,
-    /// expire, statement, audit.
+    /// expire, hours, statement, audit.
     #[command(subcommand)]
     Account(account::Account),
     /// Customers' messages: list, approve, reject.
@@ -51,6 +60,9 @@ enum Command {
     /// Campaigns: list, show, pause, resume, stop, cancel, add-numbers, redial.
     #[command(subcommand)]
     Campaign(campaign::Campaign),
+    /// Message classes (one_time_code, service, advertising, emergency): list, show, set.
+    #[command(subcommand)]
+    Class(class::Class),
     /// Phones that can be called by a short number: add, show.
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -64,6 +76,17 @@ enum Command {
     /// Prices and when they start: add, list.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
+    /// The service agreement in its versions: show, list, publish, withdraw, diff.
+    #[command(subcommand)]
+    Agreement(agreement::Agreement),
+    /// Planned maintenance and its notices: announce, change, cancel, told, untold, verified,
+    /// add-network, list.
+    #[command(subcommand)]
+    Maintenance(maintenance::Maintenance),
+    /// What was seen of the service: record, close, reverse, worked, join, leave, list.
+    #[command(subcommand)]
+    Outage(outage::Outage),
+    Availability(availability::Availability),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
 }
@@ -96,10 +119,15 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Account(command) => account::run(&config, command).await,
             Command::Message(command) => message::run(&config, command).await,
             Command::Campaign(command) => campaign::run(&config, command).await,
+            Command::Class(command) => class::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,
             Command::Tariff(command) => tariff::run(&config, command).await,
+            Command::Agreement(command) => agreement::run(&config, command).await,
+            Command::Maintenance(command) => maintenance::run(&config, command).await,
+            Command::Outage(command) => outage::run(&config, command).await,
+            Command::Availability(command) => availability::run(&config, command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,
         }
@@ -110,6 +138,28 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
 fn say(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).context("writing the output")
+}
+
+/// A moment as it is written on the command line.
+fn moment(text: &str) -> Result<Timestamp> {
+    let written = Written::parse(text);
+    let at = written.and_then(|written| written.at_second(written.second().unwrap_or(0)));
+    at.with_context(|| format!("{text} is no moment; write it like 2026-12-01 00:00"))
+}
+
+/// Covered paths as they are written on the command line.
+fn paths(text: &str) -> Result<Paths> {
+    let read = Paths::parse(text).filter(|paths| !paths.is_empty());
+    read.with_context(|| {
+        format!("{text} is none of all, panel, api, quick-send, campaign, with commas between")
+    })
+}
+
+/// A scope as it is written on the command line.
+fn scope(text: &str) -> Result<Scope> {
+    Scope::parse(text).with_context(|| {
+        format!("{text} is neither everyone nor groups like trunk:1,cohort:2,account:7")
+    })
 }
 
 #[cfg(test)]

@@ -58,6 +58,10 @@ impl Dispatch for NoDialer {
         false
     }
 
+    fn reaches_people(&self) -> bool {
+        true
+    }
+
     fn reserve(&self, _: &ReadyJob, _: Timestamp) -> Option<Reservation> {
         None
     }

@@ -285,6 +285,7 @@ fn sandbox_trunk(config: &Config, address: SocketAddr) -> Result<Trunk> {
     let credentials = engine::Credentials { username: auth.user, password: auth.password };
     Ok(Trunk {
         credentials: Some(credentials),
+        sandbox: !config.sandbox.keeps_hours,
         ..Trunk::new(sandbox::TRUNK, address, "02100000000", caps)
     })
 }
@@ -358,6 +359,11 @@ fn settings(config: &Config) -> Settings {
             count: limit,
             interval_ms: i64::from(config.calls.repeat_window_s) * 1000,
         }),
+        requests: app::RequestLimits {
+            per_address: config.http.requests_per_address,
+            per_caller: config.http.requests_per_caller,
+            wrong_per_minute: config.http.wrong_per_minute,
+        },
         upload_bytes_max: config.audio.upload_limit_bytes,
         decode_ms_max: config.audio.decode_limit_ms.into(),
         private_hosts: config.callbacks.private_hosts.clone(),

@@ -2,17 +2,16 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use app::App;
 use app::tariff::TariffRefusal;
 use clap::Subcommand;
 use domain::billing::tariff::{MINIMUM_MAX, PULSE_SECONDS_MAX, SECOND_MAX};
-use domain::calendar::date_time::Written;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::{Rials, Tariff as Prices, TariffId, Timestamp};
 use serde_json::json;
 
-use super::{open, say};
+use super::{moment, open, say};
 use crate::config::Config;
 
 /// What can be done with tariffs. All of it works while the server runs.
@@ -75,12 +74,6 @@ pub async fn run(config: &Config, command: Tariff) -> Result<ExitCode> {
         Tariff::List { json } => list(&app, json).await?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn moment(text: &str) -> Result<Timestamp> {
-    let written = Written::parse(text);
-    let at = written.and_then(|written| written.at_second(written.second().unwrap_or(0)));
-    at.with_context(|| format!("{text} is no moment; write it like 2026-12-01 00:00"))
 }
 
 async fn list(app: &App, json: bool) -> Result<()> {

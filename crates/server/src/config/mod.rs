@@ -101,6 +101,13 @@ section! {
         /// `X-Forwarded-Proto` are believed. We speak plain HTTP: that a client came by HTTPS is
         /// known from a proxy that stands here.
         trusted_proxies: Vec<String> = Vec::new(),
+        /// Requests a second from one address (or one /64 of IPv6); more get HTTP 429 with
+        /// `Retry-After`. 0 for no limit.
+        requests_per_address: u32 = 4_000,
+        /// Requests a second of one token, or of one user name. 0 for no limit.
+        requests_per_caller: u32 = 2_000,
+        /// Wrong tokens and passwords a minute from one address, before HTTP 429. 0 for no limit.
+        wrong_per_minute: u32 = 60,
     }
 }
 
@@ -281,6 +288,9 @@ section! {
         max_calls: usize = 1500,
         /// Most calls we start towards it in a second.
         max_cps: u32 = 200,
+        /// Whether calls to it keep the hours of their message class. They reach nobody, so that
+        /// they need not.
+        keeps_hours: bool = false,
         /// Whether it keeps what its phones heard, as `heard/ID.wav` in the data directory.
         record: bool = false,
     }

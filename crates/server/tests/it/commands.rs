@@ -18,14 +18,14 @@ fn said(output: &Output) -> (bool, String) {
 }
 
 /// Runs a command that must succeed; what it printed.
-fn done(platform: &Platform, arguments: &[&str]) -> String {
+pub fn done(platform: &Platform, arguments: &[&str]) -> String {
     let (success, text) = said(&platform.run(arguments));
     assert!(success, "{arguments:?}: {text}");
     text
 }
 
 /// Runs a command that must fail; what it printed.
-fn refused(platform: &Platform, arguments: &[&str]) -> String {
+pub fn refused(platform: &Platform, arguments: &[&str]) -> String {
     let (success, text) = said(&platform.run(arguments));
     assert!(!success, "{arguments:?}: {text}");
     text
@@ -38,7 +38,7 @@ fn send(platform: &Platform, customer: &Customer, message: i64) -> i64 {
     platform.call(customer, "QuickSend", &parameters)["QuickSendID"].as_i64().unwrap()
 }
 
-fn platform() -> Platform {
+pub fn platform() -> Platform {
     Platform::start(Options { config: config(""), ..Options::default() })
 }
 
@@ -98,6 +98,9 @@ fn tokens_are_made_shown_and_revoked() {
     assert!(!listed.to_string().contains(&second.token), "a secret is shown once");
     let again = ["account", "token", "--account", &id, "--revoke", &token];
     assert!(refused(&platform, &again).contains("was off already"));
+    assert!(listed["tokens"][1]["last_used"].is_string(), "{listed}");
+    assert_eq!(of_account(&["--enable", &token])["enabled"], made["token_id"]);
+    assert!(send(&platform, &second, message) > 0);
     assert!(
         refused(&platform, &["account", "token", "--account", "77"]).contains("no such account")
     );
@@ -170,6 +173,8 @@ fn messages_wait_for_approval_when_the_account_wants_it() {
         "09120000001",
         "--credit",
         "100000",
+        "--any-hour",
+        "tests",
         "--require-approval",
         "--json",
     ]);
@@ -316,6 +321,7 @@ fn every_command_has_its_help() {
             "account create",
             &["first token", "--name", "--mobile", "--credit", "--require-approval"],
         ),
+        ("account hours", &["--document", "--revoke"]),
         ("account credit", &["--rials", "--reference", "never credits twice"]),
         ("account token", &["--label", "--days", "--list", "--revoke"]),
         ("account list", &["Show all accounts", "--json"]),
@@ -324,6 +330,8 @@ fn every_command_has_its_help() {
         ("account enable", &["on again", "--account"]),
         ("account expire", &["subscription", "--days", "--never"]),
         ("account audit", &["books"]),
+        ("class", &["list", "show", "set", "one_time_code"]),
+        ("class set", &["--hours", "--off-hours", "--daily-cap", "--opt-out-key"]),
         ("message", &["list", "approve", "reject"]),
         ("message list", &["newest messages", "--account"]),
         ("message approve", &["Let a message be sent", "<ID>"]),

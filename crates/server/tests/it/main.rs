@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 #![expect(clippy::print_stderr, reason = "a failed test tells what the peers said")]
 
+mod agreement;
 mod baresip;
 mod bridge;
 mod callbacks;

@@ -103,6 +103,8 @@ impl Platform {
             "T",
             "--mobile",
             "09120000001",
+            "--any-hour",
+            "tests",
             "--credit",
             &credit,
             "--json",

@@ -4,13 +4,15 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    AccountId, Destination, EventKind, MessageId, QuickSendId, Rials, TariffId, Timestamp, Zone,
+    AccountId, AttemptId, Destination, EventKind, MessageClass, MessageId, QuickSendId, Rials,
+    TariffId, Timestamp, Zone,
 };
 
 use deadpool_postgres::Transaction;
 use rusqlite::Connection;
 
-use super::lease::{holds, lock_nodes};
+use super::lease::lock_nodes;
+use super::permit::{PostgresGate, SqliteGate};
 use super::spoken::{self, Spoken};
 use super::{Answer, Lanes, LeaseStamp, any_wanted};
 use crate::postgres::Lane;
@@ -49,10 +51,14 @@ pub struct Accept {
     pub expires_at: Timestamp,
     /// Scheduling class: the dialer's number, kept as it is.
     pub class: u8,
+    /// What kind of message it carries.
+    pub message_class: MessageClass,
+    /// The key by which its callee opts out.
+    pub opt_out_key: Option<char>,
     /// The customer's own key: a second send with it returns the first one.
     pub client_reference: Option<String>,
     /// When given, the first attempt is recorded in the same commit instead of a place in the
-    /// queue, provided that the node still holds its epoch.
+    /// queue, provided that the node still holds its epoch and nothing bars it.
     pub lease: Option<LeaseStamp>,
 }
 
@@ -126,6 +132,10 @@ impl Db {
     }
 }
 
+mod batch;
+
+use batch::Batch;
+
 /// What one element is told.
 type Verdict = std::result::Result<Accepted, AcceptRefusal>;
 
@@ -138,15 +148,19 @@ impl super::Verb for Verb {
     const NAME: &'static str = "accept";
 
     fn sqlite(connection: &Connection, elements: &[Accept]) -> Result<Vec<Verdict>> {
-        elements.iter().map(|element| accept_on_sqlite(connection, element)).collect()
+        let gate = SqliteGate::open(connection)?;
+        elements.iter().map(|element| accept_on_sqlite(connection, &gate, element)).collect()
     }
 
     async fn postgres(tx: &Transaction<'_>, elements: &[Accept]) -> Answer<Vec<Verdict>> {
         let stamps = valid_stamps(tx, elements).await?;
         let (funds, wanted) = lock_funds(tx, elements).await?;
         let known = known_references(tx, elements).await?;
-        let mut batch = Batch::decide(elements, &stamps, funds, &known);
-        batch.insert(tx).await?;
+        let leases = elements.iter().filter_map(|element| element.lease.as_ref());
+        let mut gate = PostgresGate::locked(tx, leases.map(|lease| &lease.permit)).await?;
+        let mut batch = Batch::decide(elements, &stamps, funds, &known, &mut gate);
+        batch.insert(tx, gate.version).await?;
+        gate.keep(tx).await?;
         if wanted {
             batch.tell(tx).await?;
         }
@@ -158,7 +172,11 @@ impl super::Verb for Verb {
     }
 }
 
-fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict> {
+fn accept_on_sqlite(
+    connection: &Connection,
+    gate: &SqliteGate<'_>,
+    element: &Accept,
+) -> Result<Verdict> {
     if let Some(reference) = &element.client_reference {
         let sql = "SELECT id, message_id FROM quick_send
                    WHERE account_id = $1 AND client_reference = $2";
@@ -190,7 +208,7 @@ fn accept_on_sqlite(connection: &Connection, element: &Accept) -> Result<Verdict
     };
     let quick_send = insert_on_sqlite(connection, element, message)?;
     let leased = match &element.lease {
-        Some(lease) => lease_on_sqlite(connection, quick_send, lease)?,
+        Some(lease) => lease_on_sqlite(connection, gate, quick_send, lease)?,
         None => false,
     };
     if !leased {
@@ -213,8 +231,11 @@ fn insert_on_sqlite(
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials,
                                        accepted_at_us, expires_at_us, client_reference,
-                                       record_ms, server_id, second_destination)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+                                       record_ms, server_id, second_destination,
+                                       message_class, opt_out_key)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                       $17)";
+    let key = element.opt_out_key.map(String::from);
     let values = values![
         element.account,
         message,
@@ -231,13 +252,18 @@ fn insert_on_sqlite(
         element.record_ms,
         element.server,
         element.second.as_ref().map(Destination::as_str),
+        element.message_class.code(),
+        key.as_deref(),
     ];
     sqlite::execute(connection, sql, values)?;
     Ok(QuickSendId(connection.last_insert_rowid()))
 }
 
+/// Records the first attempt of a send, unless something bars it: then it waits for the lease that
+/// ends it.
 fn lease_on_sqlite(
     connection: &Connection,
+    gate: &SqliteGate<'_>,
     quick_send: QuickSendId,
     lease: &LeaseStamp,
 ) -> Result<bool> {
@@ -246,7 +272,16 @@ fn lease_on_sqlite(
                WHERE id = $2 AND epoch = $3 AND until_us > $5";
     let stamp = lease.node;
     let values = values![quick_send, stamp.node, stamp.epoch, &lease.trunk, lease.at];
-    Ok(sqlite::execute(connection, sql, values)? == 1)
+    if sqlite::execute(connection, sql, values)? == 0 {
+        return Ok(false);
+    }
+    let Ok(day_sends) = gate.pass(&lease.permit, true)? else {
+        let sql = "DELETE FROM attempt WHERE quick_send_id = $1";
+        sqlite::execute(connection, sql, values![quick_send])?;
+        return Ok(false);
+    };
+    gate.log(AttemptId { quick_send, n: 1 }, lease.at, &lease.permit, day_sends)?;
+    Ok(true)
 }
 
 /// The nodes that are named, locked against being taken until we commit: id → (epoch, until).
@@ -307,256 +342,4 @@ async fn known_references<'a>(
         known.insert(*key.expect("places count the keys"), send);
     }
     Ok(known)
-}
-
-/// What is decided for each element of a batch.
-enum Decision {
-    Refused(AcceptRefusal),
-    Known(Known),
-    /// The same reference as the element at this place of the batch.
-    SameAs(usize),
-    New {
-        leased: bool,
-    },
-}
-
-/// A batch on PostgreSQL.
-struct Batch<'a> {
-    elements: &'a [Accept],
-    decisions: Vec<Decision>,
-    /// The sends of the new elements, in their order.
-    ids: Vec<i64>,
-    /// What they play.
-    messages: Vec<i64>,
-}
-
-impl<'a> Batch<'a> {
-    /// Decides one element after the other, as if each saw what the ones before it had reserved.
-    fn decide(
-        elements: &'a [Accept],
-        stamps: &BTreeMap<i64, (i64, i64)>,
-        mut funds: BTreeMap<i64, i64>,
-        known: &BTreeMap<(i64, &'a str), Known>,
-    ) -> Self {
-        let mut named: BTreeMap<(i64, &str), usize> = BTreeMap::new();
-        let mut decisions = Vec::with_capacity(elements.len());
-        for (place, element) in elements.iter().enumerate() {
-            let key = element.client_reference.as_deref().map(|name| (element.account.0, name));
-            let decision = match key {
-                Some(key) if known.contains_key(&key) => Decision::Known(known[&key]),
-                Some(key) if named.contains_key(&key) => Decision::SameAs(named[&key]),
-                _ => reserve(element, stamps, &mut funds),
-            };
-            if let (Some(key), Decision::New { .. }) = (key, &decision) {
-                named.insert(key, place);
-            }
-            decisions.push(decision);
-        }
-        Self { elements, decisions, ids: Vec::new(), messages: Vec::new() }
-    }
-
-    fn new_elements(&self) -> impl Iterator<Item = (&'a Accept, bool)> {
-        self.elements.iter().zip(&self.decisions).filter_map(|(element, decision)| match decision {
-            Decision::New { leased } => Some((element, *leased)),
-            _ => None,
-        })
-    }
-
-    async fn insert(&mut self, tx: &Transaction<'_>) -> Answer<()> {
-        if self.new_elements().next().is_none() {
-            return Ok(());
-        }
-        self.reserve(tx).await?;
-        let new: Vec<&Accept> = self.new_elements().map(|(element, _)| element).collect();
-        self.messages = spoken::messages(tx, &new).await?;
-        self.ids = self.insert_sends(tx).await?;
-        self.insert_ready(tx).await?;
-        self.insert_attempts(tx).await
-    }
-
-    /// Writes an event for each new send.
-    async fn tell(&self, tx: &Transaction<'_>) -> Answer<()> {
-        let new = self.ids.iter().zip(self.new_elements());
-        let accepted: Vec<(i64, Timestamp)> =
-            new.map(|(id, (element, _))| (*id, element.at)).collect();
-        event::on_postgres(tx, EventKind::MessageAccepted, &accepted).await
-    }
-
-    async fn reserve(&self, tx: &Transaction<'_>) -> Answer<()> {
-        let mut sums: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
-        for (element, _) in self.new_elements() {
-            let (hold, price) = sums.entry(element.account.0).or_default();
-            *hold += element.hold.0;
-            *price += element.played.price().0;
-        }
-        let (accounts, sums): (Vec<i64>, Vec<(i64, i64)>) = sums.into_iter().unzip();
-        let (holds, prices): (Vec<i64>, Vec<i64>) = sums.into_iter().unzip();
-        let sql = "UPDATE account SET reserved_rials = reserved_rials + m.hold_rials,
-                                      balance_rials = balance_rials - m.price_rials
-                   FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[])
-                        AS m (account_id, hold_rials, price_rials)
-                   WHERE id = m.account_id";
-        let statement = tx.prepare_cached(sql).await?;
-        tx.execute(&statement, &[&accounts, &holds, &prices]).await.map(drop)
-    }
-
-    async fn insert_sends(&self, tx: &Transaction<'_>) -> Answer<Vec<i64>> {
-        let column = |of: fn(&Accept) -> i64| -> Vec<i64> {
-            self.new_elements().map(|(element, _)| of(element)).collect()
-        };
-        let destinations: Vec<&str> =
-            self.new_elements().map(|(element, _)| element.destination.as_str()).collect();
-        let seconds: Vec<Option<&str>> = self
-            .new_elements()
-            .map(|(element, _)| element.second.as_ref().map(Destination::as_str))
-            .collect();
-        let zones: Vec<&str> =
-            self.new_elements().map(|(element, _)| zone_to_str(element.zone)).collect();
-        let votes: Vec<Option<i64>> =
-            self.new_elements().map(|(element, _)| element.vote.then_some(element.at.0)).collect();
-        let references: Vec<Option<&str>> =
-            self.new_elements().map(|(element, _)| element.client_reference.as_deref()).collect();
-        let optional = |of: fn(&Accept) -> Option<u32>| -> Vec<Option<i64>> {
-            self.new_elements().map(|(element, _)| of(element).map(i64::from)).collect()
-        };
-        // The identities are assigned in the order of the elements.
-        let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
-                                           destination, zone, vote_at_us, hold_rials,
-                                           accepted_at_us, expires_at_us, client_reference,
-                                           record_ms, server_id, second_destination)
-                   SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
-                          vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                          client_reference, record_ms, server_id, second_destination
-                   FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
-                               $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
-                               $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[],
-                               $14::BIGINT[], $15::TEXT[])
-                        WITH ORDINALITY
-                        AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
-                              zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
-                              client_reference, record_ms, server_id, second_destination,
-                              place)
-                   ORDER BY place RETURNING id";
-        let statement = tx.prepare_cached(sql).await?;
-        let rows = tx
-            .query(
-                &statement,
-                &[
-                    &column(|element| element.account.0),
-                    &self.messages,
-                    &column(|element| element.tariff.0),
-                    &column(|element| element.class.into()),
-                    &column(|element| element.clip_ms.into()),
-                    &destinations,
-                    &zones,
-                    &votes,
-                    &column(|element| element.hold.0),
-                    &column(|element| element.at.0),
-                    &column(|element| element.expires_at.0),
-                    &references,
-                    &optional(|element| element.record_ms),
-                    &optional(|element| element.server),
-                    &seconds,
-                ],
-            )
-            .await?;
-        let mut ids: Vec<i64> = rows.iter().map(|row| row.try_get(0)).collect::<Answer<_>>()?;
-        ids.sort_unstable();
-        Ok(ids)
-    }
-
-    async fn insert_ready(&self, tx: &Transaction<'_>) -> Answer<()> {
-        let (mut ids, mut classes, mut dues) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, (element, leased)) in self.ids.iter().zip(self.new_elements()) {
-            if !leased {
-                ids.push(*id);
-                classes.push(i64::from(element.class));
-                dues.push(element.at.0);
-            }
-        }
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
-                   SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[])";
-        let statement = tx.prepare_cached(sql).await?;
-        tx.execute(&statement, &[&ids, &classes, &dues]).await.map(drop)
-    }
-
-    async fn insert_attempts(&self, tx: &Transaction<'_>) -> Answer<()> {
-        let (mut ids, mut nodes, mut epochs) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut trunks, mut starts) = (Vec::new(), Vec::new());
-        for (id, (element, leased)) in self.ids.iter().zip(self.new_elements()) {
-            if let (true, Some(lease)) = (leased, &element.lease) {
-                ids.push(*id);
-                nodes.push(lease.node.node.0);
-                epochs.push(lease.node.epoch);
-                trunks.push(lease.trunk.as_str());
-                starts.push(lease.at.0);
-            }
-        }
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
-                   SELECT quick_send_id, 1, node_id, epoch, trunk, started_at_us
-                   FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
-                               $5::BIGINT[])
-                        AS a (quick_send_id, node_id, epoch, trunk, started_at_us)";
-        let statement = tx.prepare_cached(sql).await?;
-        tx.execute(&statement, &[&ids, &nodes, &epochs, &trunks, &starts]).await.map(drop)
-    }
-
-    /// The answers, once the new sends have their identities.
-    fn verdicts(&self) -> Vec<Verdict> {
-        let mut new = self.ids.iter().zip(&self.messages);
-        let mut verdicts: Vec<Verdict> = Vec::with_capacity(self.decisions.len());
-        for decision in &self.decisions {
-            verdicts.push(match decision {
-                Decision::Refused(refusal) => Err(*refusal),
-                Decision::Known((id, message)) => Ok(Accepted {
-                    quick_send: QuickSendId(*id),
-                    message: MessageId(*message),
-                    leased: false,
-                    repeated: true,
-                }),
-                Decision::SameAs(place) => verdicts[*place].map(|first| Accepted {
-                    leased: false,
-                    repeated: true,
-                    ..first
-                }),
-                Decision::New { leased } => {
-                    let (id, message) = new.next().expect("one identity for each new send");
-                    Ok(Accepted {
-                        quick_send: QuickSendId(*id),
-                        message: MessageId(*message),
-                        leased: *leased,
-                        repeated: false,
-                    })
-                }
-            });
-        }
-        verdicts
-    }
-}
-
-/// Takes the hold of `element`, and the price of its speech, from what its account may spend.
-fn reserve(
-    element: &Accept,
-    stamps: &BTreeMap<i64, (i64, i64)>,
-    funds: &mut BTreeMap<i64, i64>,
-) -> Decision {
-    let Some(available) = funds.get_mut(&element.account.0) else {
-        return Decision::Refused(AcceptRefusal::AccountGone);
-    };
-    // Neither is above what is available nor, with the constraint on holds, below zero.
-    let left = available
-        .checked_sub(element.played.price().0)
-        .and_then(|left| left.checked_sub(element.hold.0));
-    let Some(left) = left.filter(|left| *left >= 0) else {
-        return Decision::Refused(AcceptRefusal::InsufficientCredit);
-    };
-    *available = left;
-    let leased = element.lease.as_ref().is_some_and(|lease| holds(stamps, lease));
-    Decision::New { leased }
 }

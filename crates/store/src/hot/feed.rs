@@ -21,6 +21,14 @@ pub struct FeedOrder {
     pub expires_at: Timestamp,
     /// Their scheduling class.
     pub class: u8,
+    /// The key by which they opt out.
+    pub opt_out_key: Option<char>,
+}
+
+impl FeedOrder {
+    fn key(&self) -> Option<String> {
+        self.opt_out_key.map(String::from)
+    }
 }
 
 /// What a block amounted to.
@@ -85,19 +93,21 @@ async fn step_in_again(
     let (due_at, recipient): (Timestamp, i64) = (last.get("due_at_us")?, last.get("recipient_id")?);
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials, accepted_at_us,
-                                       expires_at_us, record_ms, server_id, recipient_id, try_n)
+                                       expires_at_us, record_ms, server_id, recipient_id, try_n,
+                                       message_class, opt_out_key)
                SELECT c.account_id, c.message_id, c.tariff_id, $4, c.clip_ms, r.number,
                       CASE r.zone WHEN 1 THEN 'external' ELSE 'internal' END, c.vote_at_us,
                       CASE r.zone WHEN 1 THEN c.external_hold_rials
                                   ELSE c.internal_hold_rials END,
-                      $5, $6, c.record_ms, c.server_id, r.id, y.try_n
+                      $5, $6, c.record_ms, c.server_id, r.id, y.try_n, c.message_class, $7
                FROM recipient_retry y
                JOIN recipient r ON r.id = y.recipient_id
                JOIN campaign c ON c.id = y.campaign_id
                WHERE y.campaign_id = $1 AND (y.due_at_us, y.recipient_id) <= ($2, $3)
                RETURNING id, hold_rials";
     let (class, now) = (order.class, order.now);
-    let values = values![campaign.id, due_at, recipient, class, now, order.expires_at];
+    let key = order.key();
+    let values = values![campaign.id, due_at, recipient, class, now, order.expires_at, key];
     block.add(&tx.query(sql, values).await?)?;
     let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
                SELECT q.id, q.class, q.accepted_at_us
@@ -123,19 +133,21 @@ async fn step_in_first(
     let last = before + i64::from(new);
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials, accepted_at_us,
-                                       expires_at_us, record_ms, server_id, recipient_id, try_n)
+                                       expires_at_us, record_ms, server_id, recipient_id, try_n,
+                                       message_class, opt_out_key)
                SELECT c.account_id, c.message_id, c.tariff_id, $4, c.clip_ms, r.number,
                       CASE r.zone WHEN 1 THEN 'external' ELSE 'internal' END, c.vote_at_us,
                       CASE r.zone WHEN 1 THEN c.external_hold_rials
                                   ELSE c.internal_hold_rials END,
-                      $5, $6, c.record_ms, c.server_id, r.id, 1
+                      $5, $6, c.record_ms, c.server_id, r.id, 1, c.message_class, $7
                FROM recipient r
                JOIN campaign c ON c.id = $1
                WHERE r.id > $2 AND r.id <= $3
                ORDER BY r.id
                RETURNING id, hold_rials";
     let (class, now) = (order.class, order.now);
-    let values = values![campaign.id, before, last, class, now, order.expires_at];
+    let key = order.key();
+    let values = values![campaign.id, before, last, class, now, order.expires_at, key];
     block.add(&tx.query(sql, values).await?)?;
     let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
                SELECT id, class, accepted_at_us FROM quick_send

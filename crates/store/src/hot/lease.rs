@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    AccountId, AttemptId, Destination, MessageId, NodeId, QuickSendId, Rials, TariffId, Timestamp,
-    Zone,
+    AccountId, AttemptId, Destination, MessageClass, MessageId, NodeId, QuickSendId, Rials,
+    TariffId, Timestamp, Zone,
 };
 
 use deadpool_postgres::Transaction;
 use rusqlite::Connection;
 
-use super::{Answer, Lanes, first_of};
+use super::permit::{self, Bar, Permit, PostgresGate, SqliteGate};
+use super::tally::{self, End};
+use super::unattempted::{Ending, end_on_postgres, end_on_sqlite};
+use super::{Answer, Lanes, Moves, first_of};
+use crate::class::key;
 use crate::postgres::Lane;
 use crate::quick_send::{second, zone_from_str};
 use crate::value::values;
@@ -37,6 +41,29 @@ pub struct LeaseStamp {
     pub trunk: String,
     /// When the attempt starts.
     pub at: Timestamp,
+    /// What allows it.
+    pub permit: Permit,
+}
+
+/// What became of a send that was to be leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leased {
+    /// This attempt is recorded, and may be dialled.
+    Attempt(AttemptId),
+    /// It is not in the queue any more, or the node may not lease.
+    Gone,
+    /// It was barred, and has ended without a charge.
+    Barred(Bar),
+}
+
+impl Leased {
+    /// The attempt, if there is one.
+    pub fn attempt(self) -> Option<AttemptId> {
+        match self {
+            Self::Attempt(attempt) => Some(attempt),
+            Self::Gone | Self::Barred(_) => None,
+        }
+    }
 }
 
 /// A send that waits for its turn, with all that dialling it needs.
@@ -48,6 +75,12 @@ pub struct ReadyJob {
     pub account: AccountId,
     /// Scheduling class.
     pub class: u8,
+    /// What kind of message it carries.
+    pub message_class: MessageClass,
+    /// Whether its account may call at any hour.
+    pub any_hour: bool,
+    /// The key by which its callee opts out.
+    pub opt_out_key: Option<char>,
     /// From when on it may be called.
     pub due_at: Timestamp,
     /// Whom to call.
@@ -81,25 +114,15 @@ pub struct ReadyJob {
 }
 
 impl Db {
-    /// Takes sends out of the queue and records an attempt for each (on which trunk, from when).
-    /// `None` for those that are not in the queue any more, and for all of them when the stamp is
-    /// stale or the node's lease ended before the attempt would start.
+    /// Takes sends out of the queue and records an attempt for each, or ends what is barred. All of
+    /// them are [`Leased::Gone`] when the stamp is stale or the node's lease ended before the
+    /// attempt would start.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`]; then nothing was leased.
-    pub async fn lease(
-        &self,
-        stamp: NodeStamp,
-        elements: Vec<(QuickSendId, String, Timestamp)>,
-    ) -> Result<Vec<Option<AttemptId>>> {
-        let elements = elements
-            .into_iter()
-            .map(|(quick_send, trunk, at)| Lease {
-                quick_send,
-                stamp: LeaseStamp { node: stamp, trunk, at },
-            })
-            .collect();
-        self.run::<Verb>(elements).await
+    pub async fn lease(&self, elements: Vec<(QuickSendId, LeaseStamp)>) -> Result<Vec<Leased>> {
+        let lease = |(quick_send, stamp)| Lease { quick_send, stamp };
+        self.run::<Verb>(elements.into_iter().map(lease).collect()).await
     }
 
     /// Waiting sends in the order of (due, id), from the one after `after` on.
@@ -119,6 +142,10 @@ impl Db {
                           q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
                           q.expires_at_us AS expires_at_us, q.record_ms AS record_ms,
                           q.server_id AS server_id, q.second_destination AS second_destination,
+                          q.message_class AS message_class, q.opt_out_key AS opt_out_key,
+                          (SELECT COUNT(*) FROM hours_permission h
+                           WHERE h.account_id = q.account_id AND h.revoked_at_us IS NULL)
+                              AS any_hour,
                           (SELECT COUNT(*) FROM outcome o
                            WHERE o.quick_send_id = q.id AND o.disposition IS NULL
                              AND o.cause <> 'not_sent') AS trunks_failed
@@ -138,6 +165,9 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
         quick_send: row.get("id")?,
         account: row.get("account_id")?,
         class: row.get("class")?,
+        message_class: row.decode("message_class", MessageClass::from_code)?,
+        any_hour: row.get::<i64>("any_hour")? > 0,
+        opt_out_key: row.parse_opt("opt_out_key", key)?,
         due_at: row.get("due_at_us")?,
         destination: row.parse("destination", Destination::parse)?,
         second: row.parse_opt("second_destination", second)?,
@@ -167,14 +197,22 @@ pub(crate) struct Verb;
 
 impl super::Verb for Verb {
     type Element = Lease;
-    type Answer = Option<AttemptId>;
+    type Answer = Leased;
     const NAME: &'static str = "lease";
 
-    fn sqlite(connection: &Connection, elements: &[Lease]) -> Result<Vec<Option<AttemptId>>> {
-        elements.iter().map(|element| lease_on_sqlite(connection, element)).collect()
+    fn sqlite(connection: &Connection, elements: &[Lease]) -> Result<Vec<Leased>> {
+        let gate = SqliteGate::open(connection)?;
+        let (mut moves, mut ends) = (Moves::default(), Vec::new());
+        let leased: Result<Vec<Leased>> = elements
+            .iter()
+            .map(|element| lease_on_sqlite(connection, &gate, element, &mut moves, &mut ends))
+            .collect();
+        moves.sqlite(connection)?;
+        tally::on_sqlite(connection, &ends)?;
+        leased
     }
 
-    async fn postgres(tx: &Transaction<'_>, elements: &[Lease]) -> Answer<Vec<Option<AttemptId>>> {
+    async fn postgres(tx: &Transaction<'_>, elements: &[Lease]) -> Answer<Vec<Leased>> {
         let nodes = elements.iter().map(|element| element.stamp.node.node.0).collect();
         let held = lock_nodes(tx, nodes).await?;
         let first = first_of(elements.iter().map(|element| element.quick_send));
@@ -183,10 +221,13 @@ impl super::Verb for Verb {
             .zip(first)
             .map(|(element, first)| first && holds(&held, &element.stamp))
             .collect();
-        let mut attempts = move_to_attempt(tx, elements, &wanted).await?;
+        let chosen = elements.iter().zip(&wanted);
+        let chosen: Vec<&Lease> =
+            chosen.filter_map(|(element, wanted)| wanted.then_some(element)).collect();
+        let mut leased = lease_on_postgres(tx, &chosen).await?;
         let answer = |(element, wanted): (&Lease, &bool)| {
-            let n = if *wanted { attempts.remove(&element.quick_send.0) } else { None };
-            n.map(|n| AttemptId { quick_send: element.quick_send, n })
+            let leased = if *wanted { leased.remove(&element.quick_send.0) } else { None };
+            leased.unwrap_or(Leased::Gone)
         };
         Ok(elements.iter().zip(&wanted).map(answer).collect())
     }
@@ -196,24 +237,103 @@ impl super::Verb for Verb {
     }
 }
 
-fn lease_on_sqlite(connection: &Connection, element: &Lease) -> Result<Option<AttemptId>> {
-    let (id, stamp) = (element.quick_send, &element.stamp);
+fn lease_on_sqlite(
+    connection: &Connection,
+    gate: &SqliteGate<'_>,
+    element: &Lease,
+    moves: &mut Moves,
+    ends: &mut Vec<End>,
+) -> Result<Leased> {
+    let (id, LeaseStamp { node, trunk, at, permit }) = (element.quick_send, &element.stamp);
     let sql = "DELETE FROM ready
                WHERE quick_send_id = $1
                  AND EXISTS (SELECT 1 FROM node
                              WHERE id = $2 AND epoch = $3 AND until_us > $4)
                  AND (SELECT COUNT(*) FROM outcome o WHERE o.quick_send_id = $1) < $5";
-    let values = values![id, stamp.node.node, stamp.node.epoch, stamp.at, ATTEMPTS_MAX];
+    let values = values![id, node.node, node.epoch, *at, ATTEMPTS_MAX];
     if sqlite::execute(connection, sql, values)? == 0 {
-        return Ok(None);
+        return Ok(Leased::Gone);
     }
+    let day_sends = match gate.pass(permit, permit.is_capped() && is_first(connection, id)?)? {
+        Ok(day_sends) => day_sends,
+        Err(bar) => {
+            let ending = Ending::barred(id, bar, (permit.policy, gate.version), *at);
+            end_on_sqlite(connection, &ending, moves, ends)?;
+            return Ok(Leased::Barred(bar));
+        }
+    };
     let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
                SELECT $1, 1 + COUNT(*), $2, $3, $4, $5 FROM outcome o WHERE o.quick_send_id = $1
                RETURNING n";
-    let values = values![id, stamp.node.node, stamp.node.epoch, &stamp.trunk, stamp.at];
+    let values = values![id, node.node, node.epoch, trunk, *at];
     let rows = sqlite::query(connection, sql, values)?;
-    let n = rows.first().map(|row| row.get("n")).transpose()?;
-    Ok(n.map(|n| AttemptId { quick_send: id, n }))
+    let Some(n) = rows.first().map(|row| row.get("n")).transpose()? else {
+        return Ok(Leased::Gone);
+    };
+    let attempt = AttemptId { quick_send: id, n };
+    gate.log(attempt, *at, permit, day_sends)?;
+    Ok(Leased::Attempt(attempt))
+}
+
+/// Whether a send was never attempted before.
+fn is_first(connection: &Connection, send: QuickSendId) -> Result<bool> {
+    let sql = "SELECT n FROM outcome WHERE quick_send_id = $1 LIMIT 1";
+    Ok(sqlite::query(connection, sql, values![send])?.is_empty())
+}
+
+/// Leases each of these sends, or ends it: what is not told of is gone.
+async fn lease_on_postgres(
+    tx: &Transaction<'_>,
+    chosen: &[&Lease],
+) -> Answer<BTreeMap<i64, Leased>> {
+    let permits = || chosen.iter().map(|lease| &lease.stamp.permit);
+    let mut gate = PostgresGate::open(tx, permits()).await?;
+    let capped: Vec<QuickSendId> = chosen
+        .iter()
+        .filter(|lease| lease.stamp.permit.is_capped())
+        .map(|lease| lease.quick_send)
+        .collect();
+    // Whatever may be ended moves money, and accounts are locked first.
+    let is_out = |lease: &&&Lease| gate.is_opted_out(&lease.stamp.permit);
+    let out = chosen.iter().filter(is_out).map(|lease| lease.quick_send);
+    let endangered: Vec<i64> = out.chain(capped.iter().copied()).map(|send| send.0).collect();
+    let (mut attempted, mut wanted) = (std::collections::BTreeSet::new(), false);
+    if !endangered.is_empty() {
+        wanted = super::lock_accounts_of(tx, &endangered).await?;
+        gate.lock_counts(tx, permits()).await?;
+        attempted = permit::attempted(tx, &capped).await?;
+    }
+    let (mut passed, mut barred) = (Vec::with_capacity(chosen.len()), Vec::new());
+    for lease in chosen {
+        let LeaseStamp { permit, at, .. } = &lease.stamp;
+        match gate.pass(permit, !attempted.contains(&lease.quick_send.0)) {
+            Ok(day_sends) => passed.push((*lease, day_sends)),
+            Err(bar) => {
+                let by = (permit.policy, gate.version);
+                barred.push((bar, Ending::barred(lease.quick_send, bar, by, *at)));
+            }
+        }
+    }
+    let attempts = move_to_attempt(tx, &passed, gate.version).await?;
+    for (lease, day_sends) in &passed {
+        if day_sends.is_some() && !attempts.contains_key(&lease.quick_send.0) {
+            gate.give_back(&lease.stamp.permit);
+        }
+    }
+    gate.keep(tx).await?;
+    let mut leased: BTreeMap<i64, Leased> = attempts
+        .into_iter()
+        .map(|(id, n)| (id, Leased::Attempt(AttemptId { quick_send: QuickSendId(id), n })))
+        .collect();
+    if !barred.is_empty() {
+        let (bars, endings): (Vec<Bar>, Vec<Ending>) = barred.into_iter().unzip();
+        let ended = end_on_postgres(tx, &endings, wanted).await?;
+        let told = endings.iter().zip(bars).map(|(ending, bar)| (ending.quick_send().0, bar));
+        leased.extend(
+            told.filter(|(id, _)| ended.contains(id)).map(|(id, bar)| (id, Leased::Barred(bar))),
+        );
+    }
+    Ok(leased)
 }
 
 /// Nodes by id, locked so that nobody takes one before we commit: (epoch, until).
@@ -236,23 +356,28 @@ pub(super) fn holds(held: &BTreeMap<i64, (i64, i64)>, stamp: &LeaseStamp) -> boo
         .is_some_and(|(epoch, until)| *epoch == stamp.node.epoch && *until > stamp.at.0)
 }
 
-/// Deletes the ready rows that are there still and inserts their attempts: send → n.
+/// Deletes the ready rows that are there still and inserts their attempts, with the log of what
+/// allowed them: send → n.
 async fn move_to_attempt(
     tx: &Transaction<'_>,
-    elements: &[Lease],
-    wanted: &[bool],
+    passed: &[(&Lease, Option<i64>)],
+    version: i64,
 ) -> Answer<BTreeMap<i64, u16>> {
-    let chosen: Vec<&Lease> = elements
-        .iter()
-        .zip(wanted)
-        .filter_map(|(element, wanted)| wanted.then_some(element))
-        .collect();
-    let ids: Vec<i64> = chosen.iter().map(|element| element.quick_send.0).collect();
-    let nodes: Vec<i64> = chosen.iter().map(|element| element.stamp.node.node.0).collect();
-    let epochs: Vec<i64> = chosen.iter().map(|element| element.stamp.node.epoch).collect();
-    let trunks: Vec<&str> = chosen.iter().map(|element| element.stamp.trunk.as_str()).collect();
-    let starts: Vec<i64> = chosen.iter().map(|element| element.stamp.at.0).collect();
-    let sql = "WITH waiting AS (
+    if passed.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let column =
+        |of: fn(&Lease) -> i64| -> Vec<i64> { passed.iter().map(|(lease, _)| of(lease)).collect() };
+    let trunks: Vec<&str> = passed.iter().map(|(lease, _)| lease.stamp.trunk.as_str()).collect();
+    let bases: Vec<&str> =
+        passed.iter().map(|(lease, _)| lease.stamp.permit.basis.word()).collect();
+    let day_sends: Vec<Option<i64>> = passed.iter().map(|(_, sends)| *sends).collect();
+    let sql = "WITH l AS (
+                   SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
+                                        $5::BIGINT[], $8::TEXT[], $9::BIGINT[], $10::BIGINT[])
+                       AS l (quick_send_id, node_id, epoch, trunk, started_at_us, basis,
+                             policy_id, day_sends)
+               ), waiting AS (
                    SELECT quick_send_id FROM ready WHERE quick_send_id = ANY($1)
                    ORDER BY quick_send_id FOR UPDATE
                ), taken AS (
@@ -261,19 +386,40 @@ async fn move_to_attempt(
                      AND (SELECT COUNT(*) FROM outcome o
                           WHERE o.quick_send_id = w.quick_send_id) < $6
                    RETURNING ready.quick_send_id
+               ), begun AS (
+                   INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
+                   SELECT t.quick_send_id,
+                          1 + (SELECT COUNT(*) FROM outcome o
+                               WHERE o.quick_send_id = t.quick_send_id),
+                          l.node_id, l.epoch, l.trunk, l.started_at_us
+                   FROM taken t JOIN l ON l.quick_send_id = t.quick_send_id
+                   RETURNING quick_send_id, n
+               ), logged AS (
+                   INSERT INTO decision (quick_send_id, n, at_us, verdict, basis, policy_id,
+                                         opt_out_version, day_sends)
+                   SELECT b.quick_send_id, b.n, l.started_at_us, 'allowed', l.basis, l.policy_id,
+                          $7, l.day_sends
+                   FROM begun b JOIN l ON l.quick_send_id = b.quick_send_id
                )
-               INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
-               SELECT t.quick_send_id,
-                      1 + (SELECT COUNT(*) FROM outcome o WHERE o.quick_send_id = t.quick_send_id),
-                      l.node_id, l.epoch, l.trunk, l.started_at_us
-               FROM taken t
-               JOIN UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[])
-                    AS l (quick_send_id, node_id, epoch, trunk, started_at_us)
-                 ON l.quick_send_id = t.quick_send_id
-               RETURNING quick_send_id, n";
+               SELECT quick_send_id, n FROM begun";
     let statement = tx.prepare_cached(sql).await?;
-    let rows =
-        tx.query(&statement, &[&ids, &nodes, &epochs, &trunks, &starts, &ATTEMPTS_MAX]).await?;
+    let rows = tx
+        .query(
+            &statement,
+            &[
+                &column(|lease| lease.quick_send.0),
+                &column(|lease| lease.stamp.node.node.0),
+                &column(|lease| lease.stamp.node.epoch),
+                &trunks,
+                &column(|lease| lease.stamp.at.0),
+                &ATTEMPTS_MAX,
+                &version,
+                &bases,
+                &column(|lease| lease.stamp.permit.policy.0),
+                &day_sends,
+            ],
+        )
+        .await?;
     rows.iter()
         .map(|row| {
             let n: i64 = row.try_get(1)?;

@@ -4,17 +4,19 @@
 //! Contract of each: what is returned is durable; giving the same keys again changes nothing; an
 //! element happens whole or not at all; callers at the same time share one commit. Each verb is
 //! written once per engine where the SQL differs. Row locks on PostgreSQL are taken in one order
-//! (node, accounts by id, ready or attempt rows by send, then campaigns by id), so that verbs
-//! cannot deadlock.
+//! (node, accounts by id, counts of the day, ready or attempt rows by send, then campaigns by id),
+//! so that verbs cannot deadlock.
 
 mod accept;
 mod feed;
 mod import;
 mod lease;
+mod permit;
 mod recover;
 mod settle;
 mod spoken;
 mod tally;
+mod unattempted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,10 +32,12 @@ use crate::{Db, Result, event, sqlite};
 pub use accept::{Accept, AcceptRefusal, Accepted, Played};
 pub use feed::{FeedOrder, fold, step_in, withdraw};
 pub use import::Import;
-pub use lease::{LeaseStamp, NodeStamp, ReadyJob};
+pub use lease::{LeaseStamp, Leased, NodeStamp, ReadyJob};
+pub use permit::{Bar, DailyCap, Permit};
 pub use recover::{Failed, NOT_SENT, ORPHANS_MAX, OpenAttempt, Orphan, PutBack};
 pub use settle::{Facts, Quality, Settle, SettleResult};
 pub use spoken::Spoken;
+pub use unattempted::EXPIRED;
 
 /// An answer of PostgreSQL.
 type Answer<T> = std::result::Result<T, tokio_postgres::Error>;
@@ -67,7 +71,7 @@ pub(crate) struct Lanes {
     import: Lane<import::Verb>,
     lease: Lane<lease::Verb>,
     settle: Lane<settle::SettleVerb>,
-    expire: Lane<settle::ExpireVerb>,
+    expire: Lane<unattempted::ExpireVerb>,
     put_back: Lane<recover::PutBackVerb>,
 }
 

@@ -1,10 +1,9 @@
 //! Settle: an attempt becomes an outcome, and its hold a charge and a release, exactly once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
 use domain::{AttemptId, Disposition, EventKind, QuickSendId, Rials, Timestamp};
-
 use rusqlite::Connection;
 use tokio_postgres::types::ToSql;
 
@@ -111,16 +110,6 @@ impl Db {
     /// [`crate::Error::Unavailable`]; then nothing was settled. Settling again is safe.
     pub async fn settle(&self, elements: Vec<Settle>) -> Result<Vec<SettleResult>> {
         self.run::<SettleVerb>(elements).await
-    }
-
-    /// Ends those of `sends` that still wait although their time is over at `now`: outcome 0,
-    /// `Expired`, the hold released. Tells for each whether it was ended.
-    ///
-    /// # Errors
-    /// [`crate::Error::Unavailable`]; then none was ended.
-    pub async fn expire(&self, sends: Vec<QuickSendId>, now: Timestamp) -> Result<Vec<bool>> {
-        let elements = sends.into_iter().map(|quick_send| Expire { quick_send, now }).collect();
-        self.run::<ExpireVerb>(elements).await
     }
 }
 
@@ -239,14 +228,14 @@ fn settle_on_sqlite(
 }
 
 /// What ending a send needs to know of it.
-fn send_on_sqlite(connection: &Connection, quick_send: QuickSendId) -> Result<Row> {
+pub(super) fn send_on_sqlite(connection: &Connection, quick_send: QuickSendId) -> Result<Row> {
     let sql = "SELECT account_id, hold_rials, recipient_id, try_n FROM quick_send WHERE id = $1";
     let rows = sqlite::query(connection, sql, values![quick_send])?;
     rows.into_iter().next().ok_or_else(|| missing_send(quick_send))
 }
 
 /// The end of a campaign's send; `None` when it is of none.
-fn campaign_end(
+pub(super) fn campaign_end(
     send: &Row,
     (disposition, cause): (Disposition, &str),
     charge: Rials,
@@ -455,115 +444,4 @@ async fn ended_attempts(tx: &Transaction<'_>, sends: &[i64]) -> Answer<BTreeSet<
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &[&sends]).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
-}
-
-/// One send whose time may be over.
-pub(crate) struct Expire {
-    quick_send: QuickSendId,
-    now: Timestamp,
-}
-
-/// The verb that ends sends which nobody called in time.
-pub(crate) struct ExpireVerb;
-
-impl Verb for ExpireVerb {
-    type Element = Expire;
-    type Answer = bool;
-    const NAME: &'static str = "expire";
-
-    fn sqlite(connection: &Connection, elements: &[Expire]) -> Result<Vec<bool>> {
-        let (mut moves, mut ends) = (Moves::default(), Vec::new());
-        let results: Result<Vec<bool>> = elements
-            .iter()
-            .map(|element| expire_on_sqlite(connection, element, &mut moves, &mut ends))
-            .collect();
-        moves.sqlite(connection)?;
-        tally::on_sqlite(connection, &ends)?;
-        results
-    }
-
-    async fn postgres(tx: &Transaction<'_>, elements: &[Expire]) -> Answer<Vec<bool>> {
-        let ids: Vec<i64> = elements.iter().map(|element| element.quick_send.0).collect();
-        let moments: Vec<i64> = elements.iter().map(|element| element.now.0).collect();
-        let wanted = super::lock_accounts_of(tx, &ids).await?;
-        let sql = "WITH late AS (
-                       SELECT r.quick_send_id FROM ready r
-                       WHERE r.quick_send_id = ANY($1) AND EXISTS (
-                           SELECT 1 FROM quick_send q
-                           JOIN UNNEST($1::BIGINT[], $2::BIGINT[]) AS e (id, now_us)
-                             ON e.id = q.id
-                           WHERE q.id = r.quick_send_id AND q.expires_at_us <= e.now_us)
-                       ORDER BY r.quick_send_id FOR UPDATE OF r
-                   ), taken AS (
-                       DELETE FROM ready USING late
-                       WHERE ready.quick_send_id = late.quick_send_id
-                       RETURNING ready.quick_send_id
-                   ), ended AS (
-                       INSERT INTO outcome (quick_send_id, n, disposition, cause, heard_ms,
-                                            charge_rials, release_rials, vote, ended_at_us)
-                       SELECT q.id, 0, $3, 'expired', 0, 0, q.hold_rials, -1, e.now_us
-                       FROM taken t
-                       JOIN quick_send q ON q.id = t.quick_send_id
-                       JOIN (SELECT id, MAX(now_us) AS now_us
-                             FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS e (id, now_us)
-                             GROUP BY id) AS e
-                         ON e.id = q.id
-                       RETURNING quick_send_id, release_rials
-                   ), moved AS (
-                       UPDATE account SET reserved_rials = reserved_rials - m.hold_rials
-                       FROM (SELECT q.account_id,
-                                    CAST(SUM(e.release_rials) AS BIGINT) AS hold_rials
-                             FROM ended e JOIN quick_send q ON q.id = e.quick_send_id
-                             GROUP BY q.account_id) AS m
-                       WHERE account.id = m.account_id
-                   )
-                   SELECT quick_send_id FROM ended";
-        let statement = tx.prepare_cached(sql).await?;
-        let expired = Disposition::Expired.code();
-        let rows = tx.query(&statement, &[&ids, &moments, &expired]).await?;
-        let mut ended: BTreeSet<i64> =
-            rows.iter().map(|row| row.try_get(0)).collect::<Answer<_>>()?;
-        tally::on_postgres(tx, &ended.iter().map(|id| (*id, 0)).collect::<Vec<_>>()).await?;
-        if wanted {
-            let moments = elements.iter().map(|element| (element.quick_send.0, element.now));
-            let told: BTreeMap<i64, Timestamp> =
-                moments.filter(|(id, _)| ended.contains(id)).collect();
-            let told: Vec<(i64, Timestamp)> = told.into_iter().collect();
-            event::on_postgres(tx, EventKind::MessageEnded, &told).await?;
-        }
-        // The first of equal elements is told that it ended the send.
-        Ok(ids.iter().map(|id| ended.remove(id)).collect())
-    }
-
-    fn lane(lanes: &Lanes) -> &Lane<Self> {
-        &lanes.expire
-    }
-}
-
-fn expire_on_sqlite(
-    connection: &Connection,
-    element: &Expire,
-    moves: &mut Moves,
-    ends: &mut Vec<End>,
-) -> Result<bool> {
-    let sql = "DELETE FROM ready
-               WHERE quick_send_id = $1 AND EXISTS (
-                   SELECT 1 FROM quick_send q
-                   WHERE q.id = ready.quick_send_id AND q.expires_at_us <= $2)";
-    let values = values![element.quick_send, element.now];
-    if sqlite::execute(connection, sql, values)? == 0 {
-        return Ok(false);
-    }
-    let sql = "INSERT INTO outcome (quick_send_id, n, disposition, cause, heard_ms,
-                                    charge_rials, release_rials, vote, ended_at_us)
-               SELECT id, 0, $2, 'expired', 0, 0, hold_rials, -1, $3
-               FROM quick_send WHERE id = $1";
-    let values = values![element.quick_send, Disposition::Expired.code(), element.now];
-    sqlite::execute(connection, sql, values)?;
-    let send = send_on_sqlite(connection, element.quick_send)?;
-    let money = (Rials::ZERO, send.get("hold_rials")?);
-    moves.add(send.get("account_id")?, money, (element.quick_send, element.now));
-    let expired = (Disposition::Expired, "expired");
-    ends.extend(campaign_end(&send, expired, Rials::ZERO, element.now)?);
-    Ok(true)
 }

@@ -9,15 +9,15 @@ use domain::campaign::admission::{CallPrices, Plan, Zones};
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::{PauseReason, Schedule, State};
 use domain::{
-    AccountId, AttemptId, CampaignId, Disposition, EventKind, QuickSendId, Rials, TariffId,
-    Timestamp,
+    AccountId, AttemptId, CampaignId, Disposition, EventKind, MessageClass, QuickSendId, Rials,
+    TariffId, Timestamp,
 };
 use store::campaign::{self, Campaign, NewCampaign, Snapshot};
-use store::hot::{FeedOrder, Import, NodeStamp, Settle, fold, step_in, withdraw};
+use store::hot::{EXPIRED, FeedOrder, Import, NodeStamp, Settle, fold, step_in, withdraw};
 use store::recipient::{self, Recipient, Standing};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, World, delivered};
+use crate::world::{NOW, World, delivered, stamp};
 
 const CLASS: u8 = 2;
 const RUNNING: State = State::Running;
@@ -38,6 +38,8 @@ fn plan(max_tries: u32) -> Plan {
         server: None,
         priority: 0,
         max_cost: None,
+        class: MessageClass::Service,
+        opt_out_key: None,
     }
 }
 
@@ -90,7 +92,7 @@ impl<'a> Called<'a> {
         let expires_at = now.plus_ms(3_600_000);
         let mut tx = self.world.db.begin().await.unwrap();
         let (_, locked) = campaign::lock(&mut tx, self.account, self.id).await.unwrap().unwrap();
-        let order = FeedOrder { room, now, expires_at, class: CLASS };
+        let order = FeedOrder { room, now, expires_at, class: CLASS, opt_out_key: None };
         let stepped = step_in(&mut tx, &locked, order).await.unwrap();
         tx.commit().await.unwrap();
         stepped.map_or(0, |(_, count)| count)
@@ -218,7 +220,7 @@ both_engines! {
         let node = world.node("a").await;
         called.feed(2, NOW).await;
         let (late, sends) = (NOW.plus_ms(3_600_000), world.ready().await);
-        let ids = sends.iter().map(|job| job.quick_send).collect();
+        let ids = sends.iter().map(|job| (job.quick_send, EXPIRED)).collect();
         assert_eq!(world.db.expire(ids, late).await.unwrap(), [true, true]);
         assert_eq!(called.counts().await, (0, 2, 0, 0));
         assert_eq!(called.feed(2, late).await, 2);
@@ -391,10 +393,9 @@ both_engines! {
                 while !over.load(Ordering::SeqCst) {
                     let ready = db.load_ready(Timestamp(i64::MIN), QuickSendId(0), 20).await;
                     for job in ready.unwrap() {
-                        let element = (job.quick_send, String::from("t"), NOW);
-                        let Some(attempt) = db.lease(node, vec![element]).await.unwrap()[0] else {
-                            continue;
-                        };
+                        let element = (job.quick_send, stamp(node, NOW));
+                        let leased = db.lease(vec![element]).await.unwrap()[0];
+                        let Some(attempt) = leased.attempt() else { continue };
                         calls += 1;
                         let busy = (calls + seed).is_multiple_of(3);
                         let end = if busy { Disposition::Busy } else { Disposition::Delivered };

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use domain::{AccountId, EventId, EventKind, Timestamp};
 use store::event::{self, Event, Log};
-use store::hot::Accept;
+use store::hot::{Accept, EXPIRED};
 use store::recording::{self, NewRecording, State};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, World, delivered, send};
+use crate::world::{NOW, World, delivered, send, stamp};
 
 /// Long after every story.
 const LATER: Timestamp = Timestamp(NOW.0 + 3_600_000_000);
@@ -38,7 +38,8 @@ both_engines! {
         let attempt = world.lease(node, accepted.quick_send).await;
         world.db.settle(vec![delivered(attempt, 100)]).await.unwrap();
         let late = world.accept(&element).await.quick_send;
-        assert_eq!(world.db.expire(vec![late], element.expires_at).await.unwrap(), [true]);
+        let expired = world.db.expire(vec![(late, EXPIRED)], element.expires_at).await.unwrap();
+        assert_eq!(expired, [true]);
         assert_eq!(events(world, element.account).await, []);
         let mut reader = world.db.read().await.unwrap();
         let log = event::log(&mut reader, element.account).await.unwrap();
@@ -62,7 +63,7 @@ both_engines! {
         world.db.settle(ends).await.unwrap();
         let late = Accept { client_reference: None, ..element.clone() };
         let late = world.accept(&late).await.quick_send;
-        assert_eq!(world.db.expire(vec![late, late], element.expires_at).await.unwrap(),
+        assert_eq!(world.db.expire(vec![(late, EXPIRED); 2], element.expires_at).await.unwrap(),
                    [true, false]);
         let events = events(world, element.account).await;
         let (first, late) = (sends[0].0, late.0);
@@ -129,8 +130,8 @@ both_engines! {
             tokio::spawn(async move {
                 for _ in 0..EACH {
                     let accepted = db.accept_one(element.clone()).await.unwrap().unwrap();
-                    let lease = vec![(accepted.quick_send, String::from("t"), NOW)];
-                    let attempt = db.lease(node, lease).await.unwrap().remove(0).unwrap();
+                    let lease = vec![(accepted.quick_send, stamp(node, NOW))];
+                    let attempt = db.lease(lease).await.unwrap().remove(0).attempt().unwrap();
                     db.settle(vec![delivered(attempt, 1)]).await.unwrap();
                 }
             })

@@ -4,14 +4,14 @@ use domain::{
     AccountId, Approval, AttemptId, Destination, Disposition, MessageId, Rials, Status, Timestamp,
 };
 use store::hot::{
-    Accept, AcceptRefusal, Accepted, Facts, Failed, NodeStamp, Played, PutBack, Settle,
+    Accept, AcceptRefusal, Accepted, EXPIRED, Facts, Failed, NodeStamp, Played, PutBack, Settle,
     SettleResult, Spoken,
 };
 use store::ladder::Ladder;
 use store::quick_send::{self, QuickSend, State};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, World, delivered, ladder, leased, send, spoken};
+use crate::world::{NOW, World, delivered, ladder, leased, send, spoken, stamp};
 
 async fn found(world: &World, element: &Accept, accepted: Accepted) -> QuickSend {
     let mut reader = world.db.read().await.unwrap();
@@ -305,15 +305,16 @@ both_engines! {
         let element = world.send().await;
         let node = world.node("a").await;
         let accepted = world.accept(&element).await;
-        let wanted = |id| (id, String::from("t"), NOW);
+        let wanted = |id| (id, stamp(node, NOW));
         let elements = vec![
             wanted(accepted.quick_send),
             wanted(domain::QuickSendId(12_345)),
             wanted(accepted.quick_send),
         ];
-        let leases = world.db.lease(node, elements).await.unwrap();
-        assert_eq!(leases.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, false]);
-        assert_eq!(world.db.lease(node, Vec::new()).await.unwrap(), []);
+        let leases = world.db.lease(elements).await.unwrap();
+        let leased = leases.iter().map(|lease| lease.attempt().is_some());
+        assert_eq!(leased.collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(world.db.lease(Vec::new()).await.unwrap(), []);
     }
 
     /// The queue is read in pieces that neither overlap nor leave gaps.
@@ -345,6 +346,7 @@ both_engines! {
         let in_time = world.accept(&later).await.quick_send;
         let now = element.expires_at;
         let sends = vec![late, called, in_time, late, domain::QuickSendId(777)];
+        let sends = sends.into_iter().map(|send| (send, EXPIRED)).collect();
         let expired = world.db.expire(sends, now).await.unwrap();
         assert_eq!(expired, [true, false, false, false, false]);
         assert_eq!(world.funds(element.account).await, (10_000, 900));

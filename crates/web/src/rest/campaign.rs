@@ -5,7 +5,7 @@ use app::campaign::{NewCampaign, Progress, StartPlan, WrittenPlan};
 use app::{App, Caller, Error, Failure};
 use domain::calendar::jalali;
 use domain::campaign::State;
-use domain::{CampaignId, MessageId, Timestamp};
+use domain::{CampaignId, MessageClass, MessageId, Timestamp};
 use serde::Serialize;
 
 use super::billing::period;
@@ -52,6 +52,8 @@ pub(crate) async fn create(
             server: server(&params),
             priority: params.integer("priority").unwrap_or(0),
             max_cost: None,
+            class: MessageClass::Service,
+            opt_out_key: None,
         },
         auto_start: params.text("autostart").is_none_or(str::is_empty) || params.flag("autostart"),
     };

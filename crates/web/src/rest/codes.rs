@@ -77,6 +77,7 @@ code_table! {
     Disabled => -25 "Quick sends are switched off.",
     WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
     InsufficientCredit => -3 "The balance does not cover the whole message.",
+    ClassNotAllowed => -25 "Messages of this class are switched off.",
     TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
     WrongMessage => -8 "The account has no such message, or it is not approved.",
     RecordingNotPermitted => -72 "The account may not record callees.",
@@ -91,6 +92,7 @@ code_table! {
     InsufficientCredit => -3 "The balance does not cover the speech and the call.",
     TextTooLong => -5 "The text is longer than 1000 characters.",
     TooLong => -5 "The speech is longer than ten minutes.",
+    ClassNotAllowed => -25 "Messages of this class are switched off.",
     TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
     NotSpoken => -7 "The text has nothing that can be spoken.",
     WrongMobile => -7 "`CallFromMobile` is not a telephone number.",
@@ -181,6 +183,7 @@ code_table! {
     access(AccessRefusal), ACCESS;
     SystemDisabled => -300 "The operator switched the web services off.",
     WrongToken => -201 "No token was given, or it is not known.",
+    UnreadableToken => -202 "Not a token: longer than 128 characters, or not of plain ones.",
     WrongPassword => -1 "No account has this user name and this password.",
     TokenDisabled => -203 "The token is switched off.",
     TokenExpired => -204 "The token's time is over.",
@@ -199,7 +202,7 @@ code_table! {
 /// The `Status` that goes with a code of access.
 pub(crate) fn access_status(refusal: AccessRefusal) -> &'static str {
     match refusal {
-        AccessRefusal::WrongToken => "Token_NotExists",
+        AccessRefusal::WrongToken | AccessRefusal::UnreadableToken => "Token_NotExists",
         AccessRefusal::WrongPassword => "User_NotExists",
         AccessRefusal::TokenDisabled => "Token_Disabled",
         AccessRefusal::TokenExpired => "Token_Expired",

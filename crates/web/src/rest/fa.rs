@@ -56,5 +56,6 @@ fn disposition_label(disposition: Disposition) -> &'static str {
         Disposition::NetworkFailure => "خطای شبکه یا مسیر تماس",
         Disposition::Expired => "مهلت ارسال به پایان رسید",
         Disposition::Cancelled => "لغو شد",
+        Disposition::OptedOut => "مسدود به درخواست مخاطب",
     }
 }

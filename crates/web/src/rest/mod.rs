@@ -17,6 +17,7 @@ mod reply;
 mod secure_call;
 mod verification;
 
+use app::caller::CallerRefusal;
 use app::{Caller, Error, Failure};
 use axum::body::Bytes;
 use axum::extract::Request;
@@ -37,8 +38,6 @@ pub(crate) use reply::{Content, Reply};
 
 /// The first segment of every path, in any case.
 pub(crate) const SERVICE: &str = "rest";
-/// Longest token that is looked at, in bytes; ours have 40.
-const TOKEN_MAX: usize = 200;
 /// From how many bytes on reading a body may take milliseconds.
 const LARGE_BODY: usize = 256 * 1024;
 /// Where a client finds the number of our failure, to ask us with.
@@ -75,6 +74,7 @@ pub(crate) async fn call(web: &Web, name: &str, request: Request) -> Response {
             tracing::info!(took_us, http_status = response.status().as_u16(), "request not taken");
             response
         }
+        Err(Unanswered::Denied(denied)) => not_let_in(web, method, denied),
         Err(Unanswered::Failed(failure)) => failed(web, method, UNKNOWN_ERROR, &failure),
         Err(Unanswered::FailedInMethod(failure)) => {
             failed(web, method, method.failure_code(), &failure)
@@ -82,8 +82,26 @@ pub(crate) async fn call(web: &Web, name: &str, request: Request) -> Response {
     }
 }
 
+/// The answer to who may not come in.
+fn not_let_in(web: &Web, method: Method, denied: Denied) -> Response {
+    let response = match denied {
+        Denied::Access(refusal) => {
+            let reply = Reply::no_access(method, refusal);
+            tracing::info!(code = reply.refused, "not let in");
+            return reply.into_response();
+        }
+        Denied::Failed(failure) => return failed(web, method, UNKNOWN_ERROR, &failure),
+        Denied::Busy => busy(),
+        Denied::TooOften(wait_s) => too_often(wait_s),
+    };
+    tracing::info!(http_status = response.status().as_u16(), "not let in");
+    response
+}
+
 /// Why there is no reply of the method's own.
 pub(crate) enum Unanswered {
+    /// Nobody was let in.
+    Denied(Denied),
     /// Too large, too slow, too many: HTTP says it.
     Transport(Response),
     /// Our failure, before the method was reached.
@@ -95,6 +113,12 @@ pub(crate) enum Unanswered {
 impl From<Failure> for Unanswered {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
+    }
+}
+
+impl From<Denied> for Unanswered {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
     }
 }
 
@@ -114,19 +138,12 @@ async fn answer(web: &Web, method: Method, request: Request) -> Result<Reply, Un
         Some(token) => Some(authenticated(web, token, &arrival).await?),
         None => None,
     };
-    if let Some(Err(refusal)) = early_caller {
-        return Ok(Reply::no_access(method, refusal));
-    }
     let (body, _memory) =
         web.read_body(&head.headers, body).await.map_err(Unanswered::Transport)?;
     let params = read_params(query, body).await?;
     let caller = match early_caller {
         Some(caller) => caller,
         None => authenticated(web, params.text("token").unwrap_or_default(), &arrival).await?,
-    };
-    let caller = match caller {
-        Ok(caller) => caller,
-        Err(refusal) => return Ok(Reply::no_access(method, refusal)),
     };
     tracing::Span::current().record("account", caller.account.id.0);
     let reference = idempotency_key(&head.headers);
@@ -210,19 +227,36 @@ async fn dispatch(
     }
 }
 
+/// Why nobody was let in.
+pub(crate) enum Denied {
+    /// The method's own code says it.
+    Access(AccessRefusal),
+    /// Too many wait: to come back in a second.
+    Busy,
+    /// Came too often: to come back after so many seconds.
+    TooOften(u32),
+    /// Our failure.
+    Failed(Failure),
+}
+
+impl From<Error<CallerRefusal>> for Denied {
+    fn from(error: Error<CallerRefusal>) -> Self {
+        match error {
+            Error::Refused(CallerRefusal::Access(refusal)) => Self::Access(refusal),
+            Error::Refused(CallerRefusal::Busy) => Self::Busy,
+            Error::Refused(CallerRefusal::TooOften { wait_s }) => Self::TooOften(wait_s),
+            Error::Failed(failure) => Self::Failed(failure),
+        }
+    }
+}
+
 /// The caller, or why the token opens nothing.
 pub(crate) async fn authenticated(
     web: &Web,
     token: &str,
     arrival: &Arrival<'_>,
-) -> Result<Result<Caller, AccessRefusal>, Failure> {
-    let token = token.trim();
-    let token = if token.len() > TOKEN_MAX { "" } else { token };
-    match app::caller::authenticate(&web.app, token, arrival).await {
-        Ok(caller) => Ok(Ok(caller)),
-        Err(Error::Refused(refusal)) => Ok(Err(refusal)),
-        Err(Error::Failed(failure)) => Err(failure),
-    }
+) -> Result<Caller, Denied> {
+    Ok(app::caller::authenticate(&web.app, token.trim(), arrival).await?)
 }
 
 /// `Authorization: <token>`, with or without the word Bearer. An empty header is no token; one of
@@ -249,6 +283,11 @@ pub(crate) fn is_multipart(headers: &HeaderMap) -> bool {
 /// All places are taken: the client may try again in a second.
 pub(crate) fn busy() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]).into_response()
+}
+
+/// The caller or his address came too often.
+pub(crate) fn too_often(wait_s: u32) -> Response {
+    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, wait_s.to_string())]).into_response()
 }
 
 fn failed(web: &Web, method: Method, code: i32, failure: &Failure) -> Response {

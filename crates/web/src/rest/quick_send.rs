@@ -4,7 +4,7 @@ use app::quick_send::{Accepted, NewSend, NewTextSend, Progress};
 use app::{App, Caller, Error, Failure};
 use domain::calendar::date_time::Period;
 use domain::calendar::jalali;
-use domain::{MessageId, QuickSendId};
+use domain::{MessageClass, MessageId, QuickSendId};
 use serde::Serialize;
 
 use super::codes::{self, RECORD_DURATION_NOT_ALLOWED};
@@ -40,6 +40,7 @@ pub(crate) async fn send(
         record_ms: record_ms(&params),
         server: server(&params),
         reference: client_reference(&params, reference),
+        class: MessageClass::Service,
     };
     answered(Method::QuickSend, app::quick_send::submit(app, caller, send).await, codes::quick_send)
 }
@@ -63,6 +64,7 @@ pub(crate) async fn send_text(
         record_ms: record_ms(&params),
         server: server(&params),
         reference: client_reference(&params, reference),
+        class: MessageClass::Service,
     };
     let accepted = app::quick_send::submit_text(app, caller, send).await;
     answered(Method::QuickSendWithTts, accepted, codes::quick_send_with_tts)

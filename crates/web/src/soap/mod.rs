@@ -10,8 +10,7 @@ mod table;
 mod wsdl;
 mod xml;
 
-use app::caller::LoginRefusal;
-use app::{Caller, Error, Failure};
+use app::{Caller, Failure};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::request::Parts;
@@ -19,13 +18,13 @@ use axum::http::{HeaderMap, HeaderValue, Method as Verb, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use domain::access::{AccessRefusal, Arrival};
+use domain::access::Arrival;
 use serde_json::value::RawValue;
 use tracing::Instrument;
 
 use crate::arrival;
 use crate::params::Params;
-use crate::rest::{self, Reply, Unanswered};
+use crate::rest::{self, Denied, Reply, Unanswered};
 use crate::router::Web;
 use envelope::{Envelope, Fault, Version};
 pub use reference_page::soap_page;
@@ -173,21 +172,28 @@ async fn answer(web: &Web, request: Request, named: Option<(Shape, &'static Row)
     let arrival = arrival::of(&head, row.answers.name(), &web.settings.trusted_proxies);
     let caller = match authenticated(web, &head.headers, &mut params, &arrival).await {
         Ok(caller) => caller,
-        Err(Denied::Access(refusal)) => {
-            return shown(shape, row, Reply::no_access(row.answers, refusal));
-        }
-        Err(Denied::Busy) => return rest::busy(),
-        Err(Denied::Failed(failure)) => return failed(web, shape, row, &failure),
+        Err(denied) => return not_let_in(web, shape, row, denied),
     };
     tracing::Span::current().record("account", caller.account.id.0);
     (row.read)(&mut params);
     let reference = rest::idempotency_key(&head.headers);
     match rest::perform(web, row.answers, &caller, params, reference).await {
         Ok(reply) => shown(shape, row, reply),
+        Err(Unanswered::Denied(denied)) => not_let_in(web, shape, row, denied),
         Err(Unanswered::Transport(response)) => response,
         Err(Unanswered::Failed(failure) | Unanswered::FailedInMethod(failure)) => {
             failed(web, shape, row, &failure)
         }
+    }
+}
+
+/// The answer to who may not come in.
+fn not_let_in(web: &Web, shape: Shape, row: &Row, denied: Denied) -> Response {
+    match denied {
+        Denied::Access(refusal) => shown(shape, row, Reply::no_access(row.answers, refusal)),
+        Denied::Busy => rest::busy(),
+        Denied::TooOften(wait_s) => rest::too_often(wait_s),
+        Denied::Failed(failure) => failed(web, shape, row, &failure),
     }
 }
 
@@ -213,13 +219,6 @@ async fn asked(
     })
 }
 
-/// Why nobody was let in.
-enum Denied {
-    Access(AccessRefusal),
-    Busy,
-    Failed(Failure),
-}
-
 /// The caller: by the token of a header or parameter if there is one, else by user name and
 /// password.
 async fn authenticated(
@@ -231,18 +230,9 @@ async fn authenticated(
     let (user_name, password) = (credential(params, "username"), credential(params, "password"));
     let token = rest::header_token(headers).or_else(|| params.take("token"));
     if let Some(token) = token.filter(|token| !token.trim().is_empty()) {
-        return match rest::authenticated(web, &token, arrival).await {
-            Ok(caller) => caller.map_err(Denied::Access),
-            Err(failure) => Err(Denied::Failed(failure)),
-        };
+        return rest::authenticated(web, &token, arrival).await;
     }
-    let known =
-        app::caller::authenticate_by_password(&web.app, &user_name, &password, arrival).await;
-    known.map_err(|error| match error {
-        Error::Refused(LoginRefusal::Access(refusal)) => Denied::Access(refusal),
-        Error::Refused(LoginRefusal::Busy) => Denied::Busy,
-        Error::Failed(failure) => Denied::Failed(failure),
-    })
+    Ok(app::caller::authenticate_by_password(&web.app, &user_name, &password, arrival).await?)
 }
 
 /// A credential, which no method gets to see. One that is too long is a wrong one.

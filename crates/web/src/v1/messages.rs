@@ -10,7 +10,7 @@ use app::{App, Caller, Error, Failure};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::calendar::jalali::rfc3339;
-use domain::{Disposition, MessageId, QuickSendId, Rials, Status, Timestamp};
+use domain::{Disposition, MessageClass, MessageId, QuickSendId, Rials, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
@@ -42,6 +42,8 @@ struct NewMessages {
     collect_key: bool,
     record_seconds: Option<u32>,
     server_id: Option<u32>,
+    #[serde(default)]
+    class: Class,
     max_cost: Option<u64>,
     #[serde(default)]
     dry_run: bool,
@@ -70,6 +72,16 @@ impl From<Voice> for Speaker {
             Voice::Female => Self::Female,
         }
     }
+}
+
+/// What kind of message it is.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Class {
+    #[default]
+    Service,
+    Advertising,
+    Emergency,
 }
 
 /// A message as it is shown.
@@ -225,6 +237,11 @@ fn bulk(asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Prob
         vote: asked.collect_key,
         record_ms: asked.record_seconds.map(|seconds| seconds * 1000),
         server: asked.server_id.filter(|&server| server > 0),
+        class: match asked.class {
+            Class::Service => MessageClass::Service,
+            Class::Advertising => MessageClass::Advertising,
+            Class::Emergency => MessageClass::Emergency,
+        },
         max_cost: asked.max_cost.map(|rials| Rials(i64::try_from(rials).unwrap_or(i64::MAX))),
         request,
     })
@@ -359,6 +376,7 @@ fn result(disposition: Disposition) -> &'static str {
         Disposition::NetworkFailure => "network_failure",
         Disposition::Expired => "expired",
         Disposition::Cancelled => "cancelled",
+        Disposition::OptedOut => "opted_out",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The modern API, `/v1`: JSON in and out, refusals as problems of RFC 9457. Finds the caller,
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
+mod agreement;
 mod codes;
 mod docs_page;
 mod events;
@@ -41,16 +42,18 @@ enum Operation {
     ReadMessages,
     ReadEvents,
     ManageWebhooks,
+    ReadAvailability,
     SendCodes,
     CheckCodes,
 }
 
 impl Operation {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
         Self::ManageWebhooks,
+        Self::ReadAvailability,
         Self::SendCodes,
         Self::CheckCodes,
     ];
@@ -62,6 +65,7 @@ impl Operation {
             Self::ReadMessages => "v1.ReadMessages",
             Self::ReadEvents => "v1.ReadEvents",
             Self::ManageWebhooks => "v1.ManageWebhooks",
+            Self::ReadAvailability => "v1.ReadAvailability",
             Self::SendCodes => "v1.SendCodes",
             Self::CheckCodes => "v1.CheckCodes",
         }
@@ -89,6 +93,9 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/webhooks/{id}/test", post(test_webhook))
         .route("/v1/webhooks/{id}/replay", post(replay_event))
         .route("/v1/webhooks/{id}/deliveries", get(list_deliveries))
+        .route("/v1/availability", get(get_availability))
+        .route("/v1/agreement", get(get_agreement))
+        .route("/v1/agreement/{id}", get(get_agreement_version))
         .route("/v1/codes", post(start_code))
         .route("/v1/codes/{id}", get(get_code))
         .route("/v1/codes/{id}/resend", post(resend_code))
@@ -211,6 +218,23 @@ async fn list_deliveries(
     .await
 }
 
+async fn get_availability(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ReadAvailability, request, async |caller, _, _| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        agreement::month(&web.app, caller, &query).await
+    })
+    .await
+}
+
+async fn get_agreement(State(web): State<Arc<Web>>) -> Response {
+    open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, None).await).await
+}
+
+async fn get_agreement_version(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
+    open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, Some(&id)).await).await
+}
+
 async fn start_code(State(web): State<Arc<Web>>, request: Request) -> Response {
     answer(&web, Operation::SendCodes, request, async |caller, head, body| {
         let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
@@ -295,12 +319,34 @@ async fn answer(
     request: Request,
     work: impl AsyncFnOnce(&Caller, &HeaderMap, &[u8]) -> Result<Response, Unanswered>,
 ) -> Response {
+    logged(web, operation.name(), async || admitted(web, operation, request, work).await).await
+}
+
+/// A request that needs no caller: its place, its answer and its line in the log. Its body is not
+/// read.
+async fn open_to_all(
+    web: &Web,
+    method: &'static str,
+    work: impl AsyncFnOnce() -> Result<Response, Unanswered>,
+) -> Response {
+    let placed = async || {
+        let Ok(_place) = web.places.try_acquire() else { return Err(busy()) };
+        work().await
+    };
+    logged(web, method, placed).await
+}
+
+/// A request with its line in the log and the reference under which it is found there.
+async fn logged(
+    web: &Web,
+    method: &'static str,
+    work: impl AsyncFnOnce() -> Result<Response, Unanswered>,
+) -> Response {
     let id = web.next_reference();
-    let method = operation.name();
     let account = tracing::field::Empty;
     let span = tracing::info_span!("request", method, account, request_id = id);
     let started_at = web.app.now();
-    let answered = admitted(web, operation, request, work).instrument(span.clone()).await;
+    let answered = work().instrument(span.clone()).await;
     let took_us = web.app.now().us_since(started_at);
     let _entered = span.enter();
     let mut response = match answered {
@@ -328,11 +374,20 @@ async fn admitted(
     let (head, body) = request.into_parts();
     let arrival = arrival::of(&head, operation.name(), &web.settings.trusted_proxies);
     let token = rest::header_token(&head.headers).unwrap_or_default();
-    let caller = rest::authenticated(web, &token, &arrival).await?.map_err(Problem::of_access)?;
+    let caller = rest::authenticated(web, &token, &arrival).await.map_err(not_let_in)?;
     tracing::Span::current().record("account", caller.account.id.0);
     let read = web.read_body(&head.headers, body).await;
     let (body, _memory) = read.map_err(|response| Problem::of(unread(response.status())))?;
     work(&caller, &head.headers, &body).await
+}
+
+fn not_let_in(denied: rest::Denied) -> Unanswered {
+    match denied {
+        rest::Denied::Access(refusal) => Problem::of_access(refusal).into(),
+        rest::Denied::Busy => busy(),
+        rest::Denied::TooOften(wait_s) => Problem::to_wait(Kind::TooManyRequests, wait_s).into(),
+        rest::Denied::Failed(failure) => failure.into(),
+    }
 }
 
 /// What is said of a body that was not read.

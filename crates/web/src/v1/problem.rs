@@ -144,11 +144,21 @@ kinds! {
         "Leave record_seconds out, or ask the operator."
         "حساب اجازهٔ ضبط صدای مخاطب را ندارد."
         "مقدار record_seconds را حذف کنید یا از اپراتور بپرسید.";
+    ClassNotAllowed 403 "class_not_allowed"
+        "Messages of this class are not taken, or not from this account."
+        "Send as another class if it is one, or ask the operator."
+        "پیام‌های این رده پذیرفته نمی‌شوند یا این حساب اجازهٔ آن را ندارد."
+        "اگر پیام از ردهٔ دیگری است آن را بنویسید یا از اپراتور بپرسید.";
     TimeNotAllowed 422 "outside_calling_hours"
         "Outside the hours in which calls may be placed."
         "Send within the hours, or make a campaign, which waits for them."
         "بیرون از ساعت‌های مجاز تماس است."
         "در ساعت مجاز بفرستید یا کمپین بسازید که منتظر می‌ماند.";
+    TooManyRequests 429 "too_many_requests"
+        "Too many requests in a short time, or too many with wrong tokens; nothing was done."
+        "Wait as long as Retry-After says, in seconds, then send again."
+        "درخواست‌ها، یا توکن‌های نادرست، در زمانی کوتاه بیش از حد است؛ کاری انجام نشد."
+        "به اندازهٔ Retry-After (ثانیه) صبر کنید و دوباره بفرستید.";
     CodeWrong 422 "code_wrong"
         "These are not the digits that were said." "Let them be typed again; detail says how often."
         "رقم‌ها درست نیست." "بگذارید دوباره وارد شود؛ detail شمار دفعات مانده را می‌گوید.";
@@ -190,8 +200,8 @@ kinds! {
 pub(super) struct Problem {
     kind: Kind,
     detail: Option<String>,
-    /// After how many seconds it is worth asking again.
-    retry_after: Option<i64>,
+    /// After how many seconds it is worth trying again.
+    wait_s: Option<u32>,
 }
 
 /// A problem as it is sent.
@@ -210,19 +220,24 @@ pub(super) struct Body<'a> {
 impl Problem {
     /// A problem that its kind says everything about.
     pub(super) fn of(kind: Kind) -> Self {
-        Self { kind, detail: None, retry_after: None }
+        let wait_s = matches!(kind, Kind::Busy).then_some(1);
+        Self { kind, detail: None, wait_s }
     }
 
     /// A problem with a word about this case.
     pub(super) fn with(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: Some(detail.into()), retry_after: None }
+        Self { detail: Some(detail.into()), ..Self::of(kind) }
+    }
+
+    /// A problem that is over after so many seconds.
+    pub(super) fn to_wait(kind: Kind, wait_s: u32) -> Self {
+        Self { wait_s: Some(wait_s), ..Self::of(kind) }
     }
 
     /// A problem that is over at a moment.
     pub(super) fn until(kind: Kind, at: Timestamp, now: Timestamp) -> Self {
         let seconds = at.us_since(now).max(0) / 1_000_000 + 1;
-        let detail = format!("It may be sent to again in {seconds} seconds.");
-        Self { retry_after: Some(seconds), ..Self::with(kind, detail) }
+        Self::to_wait(kind, u32::try_from(seconds).unwrap_or(u32::MAX))
     }
 
     /// A text that was not sent.
@@ -235,6 +250,7 @@ impl Problem {
         let kind = match refusal {
             AccessRefusal::SystemDisabled => Kind::Disabled,
             AccessRefusal::WrongToken
+            | AccessRefusal::UnreadableToken
             | AccessRefusal::WrongPassword
             | AccessRefusal::TokenDisabled
             | AccessRefusal::TokenExpired => Kind::Unauthorized,
@@ -275,15 +291,11 @@ impl Problem {
         let media_type = [(header::CONTENT_TYPE, "application/problem+json")];
         let mut response = (status, media_type, body).into_response();
         let headers = response.headers_mut();
-        if let Some(seconds) = self.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        if let Some(wait_s) = self.wait_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
         }
-        match self.kind {
-            Kind::Busy => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"))),
-            Kind::Unauthorized => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
+        if self.kind == Kind::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
@@ -293,6 +305,7 @@ fn of_message(refusal: Refusal) -> Kind {
     match refusal {
         Refusal::Disabled => Kind::Disabled,
         Refusal::WrongNumber => Kind::WrongNumber,
+        Refusal::ClassNotAllowed => Kind::ClassNotAllowed,
         Refusal::TimeNotAllowed => Kind::TimeNotAllowed,
         Refusal::WrongMessage => Kind::WrongMessage,
         Refusal::InsufficientCredit => Kind::InsufficientCredit,
@@ -306,6 +319,7 @@ fn of_text(refusal: TextRefusal) -> Kind {
         TextRefusal::MustBeApproved => Kind::MustBeApproved,
         TextRefusal::WrongNumber => Kind::WrongNumber,
         TextRefusal::InsufficientCredit => Kind::InsufficientCredit,
+        TextRefusal::ClassNotAllowed => Kind::ClassNotAllowed,
         TextRefusal::TimeNotAllowed => Kind::TimeNotAllowed,
         TextRefusal::WrongMobile => Kind::WrongMobile,
         TextRefusal::TextTooLong

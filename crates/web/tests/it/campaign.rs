@@ -61,7 +61,8 @@ pub async fn first_is_called(world: &World) {
     let jobs = app::campaign::feed(&world.app, world.app.now()).await.unwrap();
     let node = app::dialing::take_node(&world.app, "a", world.app.now().plus_ms(1_000)).await;
     let start = app::dialing::Start {
-        quick_send: jobs[0].quick_send,
+        job: jobs[0].clone(),
+        person: true,
         trunk: String::from("t"),
         at: world.app.now(),
     };
@@ -72,7 +73,7 @@ pub async fn first_is_called(world: &World) {
         ..app::dialing::CallRecord::default()
     };
     let call = app::dialing::EndedCall {
-        attempt: leased[0].unwrap(),
+        attempt: leased[0].attempt().unwrap(),
         tariff: jobs[0].tariff,
         zone: jobs[0].zone,
         second: None,

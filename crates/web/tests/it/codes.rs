@@ -1,15 +1,16 @@
 //! Every refusal of every method has its code, and nothing but 200 goes with it.
 
 use app::account::{AccessChange, change_access, disable_token, set_disabled, set_expiry};
-use app::{RepeatLimit, Settings};
-use axum::http::StatusCode;
+use app::{RepeatLimit, RequestLimits, Settings};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use domain::access::Allowed;
 use domain::calendar::calling_window::CallingWindow;
 use domain::{Network, Timestamp};
 
-use crate::client::{get, post, router};
+use crate::client::{answer, get, post, router};
 use crate::rest::TEXT;
 use crate::world::{World, tone};
 
@@ -17,7 +18,8 @@ const NUMBER: (&str, &str) = ("Number", "09121234567");
 
 #[tokio::test]
 async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
-    let world = World::new().await;
+    let unlimited = RequestLimits { wrong_per_minute: 0, ..RequestLimits::default() };
+    let world = World::with(Settings { requests: unlimited, ..Settings::default() }).await;
     let router = router(&world);
     let nothing_sent = "\"MessageID\":0,\"MessageLength\":0,\"CreditDecrease_InSeconds\":0,\
                         \"CreditDecrease_InPulses\":0,\"CreditDecrease_InPrice\":0,\
@@ -69,13 +71,49 @@ async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
         ("MakeSecureCall", "-201"),
     ];
     for (method, expected) in shapes {
-        for token in ["", "x", &"f".repeat(40), &"f".repeat(5000)] {
+        for token in ["", "x", &"f".repeat(40), &"f".repeat(128)] {
             let answered = post(&router, token, method, &[]).await;
             assert_eq!((answered.status, answered.text()), (StatusCode::OK, expected), "{method}");
             let answered = get(&router, token, method, &[]).await;
             assert_eq!((answered.status, answered.text()), (StatusCode::OK, expected), "{method}");
         }
     }
+}
+
+/// Goal: what cannot be a token has a code of its own, so that a bad copy is told from a wrong one.
+#[tokio::test]
+async fn what_cannot_be_a_token_has_its_code() {
+    let world = World::new().await;
+    let router = router(&world);
+    for token in ["f".repeat(129), "f".repeat(5000), String::from("توکن")] {
+        let request = [("Token", token.as_str())];
+        let answered = post(&router, "", "AccountStatus", &request).await.json();
+        assert_eq!(answered["Result"], -202);
+        assert_eq!(answered["Status"], "Token_NotExists");
+    }
+}
+
+/// Goal: who comes too often is told by HTTP for how long to stay away, by whichever door.
+#[tokio::test]
+async fn who_comes_too_often_is_told_for_how_long_to_wait() {
+    let requests = RequestLimits { per_caller: 1, per_address: 0, wrong_per_minute: 0 };
+    let world = World::with(Settings { requests, ..Settings::default() }).await;
+    let router = router(&world);
+    // Making the customer was the one request of this second.
+    let (_, token) = world.customer(0).await;
+    let rest = post(&router, &token, "AccountStatus", &[]).await;
+    let asked = async |path: &str| {
+        let request = Request::get(path).header("Authorization", &token).body(Body::empty());
+        answer(&router, request.unwrap()).await
+    };
+    let (soap, v1) = (asked("/webservice3/GetCredit").await, asked("/v1/messages").await);
+    for answered in [&rest, &soap, &v1] {
+        assert_eq!(answered.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answered.headers["retry-after"], "1");
+    }
+    assert_eq!(v1.json()["code"], "too_many_requests");
+    world.clock.advance_ms(1_000);
+    assert_eq!(post(&router, &token, "AccountStatus", &[]).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

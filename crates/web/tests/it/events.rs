@@ -46,7 +46,7 @@ async fn send(router: &Router, token: &str) -> String {
 /// Lets a message end: nobody could call it in time.
 async fn expire(world: &World, id: &str) {
     let later = world.app.now().plus_ms(86_400_000);
-    let sends = vec![QuickSendId(id.parse().unwrap())];
+    let sends = vec![(QuickSendId(id.parse().unwrap()), app::dialing::EXPIRED)];
     assert_eq!(world.db.expire(sends, later).await.unwrap(), [true]);
 }
 

@@ -15,9 +15,10 @@ const URL: (&str, &str) = ("CallbackURL", "http://mysite.example/ocv?Number=0912
 async fn end(world: &World, job: &ReadyJob, vote: Option<u8>) {
     let (app, now) = (&world.app, world.app.now());
     let node = app::dialing::take_node(app, "a", now.plus_ms(60_000)).await.unwrap();
-    let start =
-        app::dialing::Start { quick_send: job.quick_send, trunk: String::from("t"), at: now };
-    let attempt = app::dialing::lease(app, node, vec![start]).await.unwrap()[0].unwrap();
+    let (job, trunk) = (job.clone(), String::from("t"));
+    let start = app::dialing::Start { job: job.clone(), person: true, trunk, at: now };
+    let leased = app::dialing::lease(app, node, vec![start]).await.unwrap()[0];
+    let attempt = leased.attempt().unwrap();
     let record = CallRecord { heard_ms: job.clip_ms, vote, ..CallRecord::default() };
     let call = EndedCall {
         attempt,

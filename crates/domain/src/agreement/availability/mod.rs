@@ -117,7 +117,7 @@ impl Standing {
     }
 
     /// The parts of `span` in which it was of this scope.
-    fn within(&self, scope: &Scope, span: Span) -> Vec<Span> {
+    pub(super) fn within(&self, scope: &Scope, span: Span) -> Vec<Span> {
         let own = self.account.map(Group::Account);
         if scope.is_everyone() || own.is_some_and(|own| scope.covers(own)) {
             return vec![span];

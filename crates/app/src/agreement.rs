@@ -1,0 +1,126 @@
+//! Versions of the service agreement: shown to everybody, published and withdrawn by the operator.
+
+use domain::Timestamp;
+use domain::agreement::parameter;
+use domain::agreement::version::{self, Draft, Version};
+use sha2::{Digest as _, Sha256};
+use store::Queries;
+pub use store::agreement::Kept;
+
+use crate::account::hex;
+use crate::{App, Error, Failure, Result};
+
+/// Why a version was not published or withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgreementRefusal {
+    /// The rules of versions speak against it.
+    Version(version::Refusal),
+    /// A parameter cannot be that.
+    Parameter(parameter::Refusal),
+    /// Somebody else published one at this moment.
+    Meanwhile,
+}
+
+/// What is to be different in the next version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewVersion {
+    /// The text in Persian; without one, that of the last version.
+    pub body_fa: Option<String>,
+    /// The text in English; without one, that of the last version.
+    pub body_en: Option<String>,
+    /// Names and values of parameters that change.
+    pub parameters: Vec<(String, String)>,
+    /// From when on it holds.
+    pub effective_from: Timestamp,
+}
+
+/// Every version, the first of them first.
+///
+/// # Errors
+/// The database failed.
+pub async fn versions(app: &App) -> std::result::Result<Vec<Kept>, Failure> {
+    Ok(all(&mut app.read().await?).await?)
+}
+
+/// The checksum of a version, as it is made anew from what it says.
+pub fn checksum(version: &Version) -> Vec<u8> {
+    Sha256::digest(version.canonical()).to_vec()
+}
+
+/// The checksum that is kept with a version, in lower-case hex digits.
+pub fn checksum_in_hex(kept: &Kept) -> String {
+    hex(&kept.checksum)
+}
+
+/// Publishes a version.
+///
+/// # Errors
+/// Refused as [`AgreementRefusal`] says.
+pub async fn publish(app: &App, new: NewVersion) -> Result<Kept, AgreementRefusal> {
+    let now = app.now();
+    app.write(async |tx| {
+        let published: Vec<Version> = all(tx).await?.into_iter().map(|kept| kept.version).collect();
+        let draft = draft(&published, new)?;
+        let version = version::publish(&published, draft, now)
+            .map_err(|refusal| Error::Refused(AgreementRefusal::Version(refusal)))?;
+        let kept = Kept { checksum: checksum(&version), version };
+        match store::agreement::insert(tx, &kept).await {
+            Err(store::Error::Conflict(_)) => Err(Error::Refused(AgreementRefusal::Meanwhile)),
+            inserted => {
+                inserted?;
+                Ok(kept)
+            }
+        }
+    })
+    .await
+}
+
+/// The last version that stands, with what is to be different in it.
+fn draft(published: &[Version], new: NewVersion) -> Result<Draft, AgreementRefusal> {
+    let standing = published.iter().filter(|version| version.withdrawn_at.is_none());
+    let last = standing.max_by_key(|version| version.draft.effective_from);
+    let mut draft = last.expect("the first version is never withdrawn").draft.clone();
+    draft.effective_from = new.effective_from;
+    draft.body_fa = new.body_fa.unwrap_or(draft.body_fa);
+    draft.body_en = new.body_en.unwrap_or(draft.body_en);
+    for (name, value) in &new.parameters {
+        let set = draft.parameters.set(name, value);
+        set.map_err(|refusal| Error::Refused(AgreementRefusal::Parameter(refusal)))?;
+    }
+    Ok(draft)
+}
+
+/// Takes a version back that does not hold yet.
+///
+/// # Errors
+/// Refused when it holds, was taken back, or there is none of that number.
+pub async fn withdraw(app: &App, number: u32) -> Result<(), AgreementRefusal> {
+    let now = app.now();
+    app.write(async |tx| {
+        let refused = |refusal| Error::Refused(AgreementRefusal::Version(refusal));
+        let kept = all(tx).await?.into_iter().find(|kept| kept.version.number == number);
+        let kept = kept.ok_or(refused(version::Refusal::Unknown))?;
+        kept.version.may_be_withdrawn(now).map_err(refused)?;
+        if store::agreement::withdraw(tx, number, now).await? {
+            Ok(())
+        } else {
+            Err(refused(version::Refusal::InForce))
+        }
+    })
+    .await
+}
+
+/// All versions, that of the program too.
+pub(crate) async fn all(reads: &mut impl Queries) -> store::Result<Vec<Kept>> {
+    let first = Version::first();
+    let mut versions = vec![Kept { checksum: checksum(&first), version: first }];
+    versions.extend(store::agreement::list(reads).await?);
+    Ok(versions)
+}
+
+/// The version that holds at a moment.
+pub(crate) async fn at(reads: &mut impl Queries, at: Timestamp) -> store::Result<Version> {
+    let versions: Vec<Version> = all(reads).await?.into_iter().map(|kept| kept.version).collect();
+    let held = version::in_force(&versions, at.max(Timestamp(0)));
+    Ok(held.expect("the first version holds since ever").clone())
+}

@@ -1,0 +1,361 @@
+//! Months of availability: looked at while they run, frozen three days after their end, and revised
+//! only by somebody who signs.
+
+use domain::agreement::availability::{Evidence, Facts, Figures, Seen, Standing, Totals, Verdict};
+use domain::agreement::scope::Group;
+use domain::agreement::statement::{
+    FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
+    state,
+};
+use domain::agreement::version::Version;
+use domain::calendar::holiday::Holidays;
+use domain::calendar::month::PersianMonth;
+use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
+use domain::calendar::span::Span;
+use domain::calendar::working_time::Timetable;
+use domain::{AccountId, Timestamp};
+use sha2::{Digest as _, Sha256};
+use store::Queries;
+use store::month_statement::Lifetime;
+pub use store::month_statement::MonthStatement;
+
+use crate::agreement::at as agreement_at;
+use crate::{App, Error, Failure, Result};
+
+/// Accounts whose month is written down in one transaction.
+const BATCH: u32 = 200;
+/// The most outages, and the most notes of what worked, of one month.
+const FACTS_MAX: u32 = 100_000;
+
+/// Why a month was not shown, frozen or revised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MonthRefusal {
+    /// It has not begun.
+    NotBegun,
+    /// It is frozen at this moment, and not before.
+    NotFinal(Timestamp),
+    /// There is no such account.
+    NoSuchAccount,
+    /// It is not frozen yet.
+    NotFrozen,
+    /// Computed anew it is what was written down last.
+    Unchanged,
+    /// Who revises gives a reason and a name, neither too long.
+    Unsigned,
+    /// Somebody else revised it at this moment.
+    Meanwhile,
+}
+
+/// A month as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Month {
+    /// How final it is.
+    pub state: State,
+    /// What it is computed from as of now.
+    pub inputs: Inputs,
+    /// What that comes to.
+    pub judged: Judged,
+    /// What was written down, the frozen statement first.
+    pub written: Vec<MonthStatement>,
+    /// The verdict that stands: of what was written last, else of what is computed now.
+    pub verdict: Option<Verdict>,
+    /// Until when evidence can still decide it; then its low figure stands.
+    pub evidence_until: Timestamp,
+}
+
+/// What freezing a month did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Frozen {
+    /// Statements that were written down, that of the platform too.
+    pub written: u64,
+    /// Those that were there.
+    pub already: u64,
+    /// How often the month was really computed.
+    pub computed: u64,
+}
+
+/// Shows a month of an account, or of the platform.
+///
+/// # Errors
+/// Refused when it has not begun, or there is no such account.
+pub async fn month(
+    app: &App,
+    account: Option<AccountId>,
+    month: PersianMonth,
+) -> Result<Month, MonthRefusal> {
+    let now = app.now();
+    let mut reads = app.read().await?;
+    let time = Span::new(month.start(), month.end().min(now));
+    let time = time.ok_or(Error::Refused(MonthRefusal::NotBegun))?;
+    let inputs = inputs_now(&mut reads, account, month, time).await?;
+    let judged = inputs.judge();
+    let written = store::month_statement::of_month(&mut reads, account, month).await?;
+    let state = state(month, now, written.last().map(|statement| statement.revision));
+    let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
+    let business = Timetable::new(vec![hours], Holidays::shipped());
+    let business = business.expect("one version never begins twice");
+    let until = evidence_until(month, &inputs.parameters, &business);
+    let evidence_until = until.ok_or(Failure::of("counting business days after a month"))?;
+    let totals = written.last().map_or(judged.totals, |statement| statement.totals);
+    let figures = Figures::of(month, totals, inputs.parameters.terms());
+    let in_time = now < evidence_until;
+    let verdict = figures.map(|one| standing_verdict(&one, &inputs.parameters, in_time));
+    Ok(Month { state, inputs, judged, written, verdict, evidence_until })
+}
+
+/// Writes a month down for every account and the platform. Doing it again changes nothing, whether
+/// it ended before, was killed in the middle, or another node does it at the same time.
+///
+/// # Errors
+/// Refused before the third day after its end.
+pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefusal> {
+    let now = app.now();
+    if !is_final(month, now) {
+        let at = month.end().plus_us(FREEZE_AFTER_US);
+        return Err(Error::Refused(MonthRefusal::NotFinal(at)));
+    }
+    let time = Span { from: month.start(), to: month.end() };
+    let mut reads = app.read().await?;
+    let facts = facts(&mut reads, time).await?;
+    let agreement = agreement_at(&mut reads, time.from).await?;
+    drop(reads);
+    let mut run = Freezing { now, month, time, facts, agreement, frozen: Frozen::default() };
+    run.write(app, &[run.platform()]).await?;
+    let mut after = AccountId(0);
+    loop {
+        let mut reads = app.read().await?;
+        let lifetimes = store::month_statement::lifetimes(&mut reads, after, BATCH).await?;
+        let Some(last) = lifetimes.last().map(|lifetime| lifetime.account) else { break };
+        let standings = standings(&mut reads, &lifetimes, time, &run.agreement).await?;
+        drop(reads);
+        run.write(app, &standings).await?;
+        after = last;
+    }
+    Ok(run.frozen)
+}
+
+/// A month that is being written down.
+struct Freezing {
+    now: Timestamp,
+    month: PersianMonth,
+    time: Span,
+    facts: Facts,
+    agreement: Version,
+    frozen: Frozen,
+}
+
+impl Freezing {
+    fn platform(&self) -> Standing {
+        Standing {
+            entitlements: vec![(self.agreement.draft.parameters.paths(), self.time)],
+            ..Standing::full(None, self.time)
+        }
+    }
+
+    /// Writes the months of some down, in one transaction. Those with the same inputs are computed
+    /// once.
+    async fn write(&mut self, app: &App, standings: &[Standing]) -> Result<(), MonthRefusal> {
+        let mut computed: Vec<(Inputs, Written)> = Vec::new();
+        let mut statements = Vec::with_capacity(standings.len());
+        for standing in standings {
+            let agreement = (self.agreement.number, &self.agreement.draft.parameters);
+            let inputs = Inputs::gather(self.month, self.now, agreement, standing, &self.facts);
+            let inputs = inputs.expect("a month that is over has begun");
+            let known = computed.iter().position(|(known, _)| *known == inputs);
+            let place = known.unwrap_or_else(|| {
+                let written = Written::of(&inputs);
+                computed.push((inputs, written));
+                computed.len() - 1
+            });
+            let written = &computed[place].1;
+            statements.push(written.statement(standing.account, self.month, self.now));
+        }
+        let count = app.write(async |tx| {
+            let mut count = 0;
+            for (_, Written { digest, text, .. }) in &computed {
+                store::month_statement::keep_inputs(tx, digest, text).await?;
+            }
+            for statement in &statements {
+                count += u64::from(store::month_statement::insert(tx, statement).await?);
+            }
+            Ok(count)
+        });
+        let count = count.await?;
+        self.frozen.written += count;
+        self.frozen.already += statements.len() as u64 - count;
+        self.frozen.computed += computed.len() as u64;
+        Ok(())
+    }
+}
+
+/// Inputs in the form that is kept, and what they come to.
+struct Written {
+    digest: Vec<u8>,
+    text: String,
+    agreement: u32,
+    judged: Judged,
+}
+
+impl Written {
+    fn of(inputs: &Inputs) -> Self {
+        let text = inputs.to_text();
+        let digest = Sha256::digest(&text).to_vec();
+        Self { digest, text, agreement: inputs.version, judged: inputs.judge() }
+    }
+
+    /// The frozen statement that follows from them.
+    fn statement(
+        &self,
+        account: Option<AccountId>,
+        month: PersianMonth,
+        made_at: Timestamp,
+    ) -> MonthStatement {
+        MonthStatement {
+            account,
+            month,
+            revision: 0,
+            digest: self.digest.clone(),
+            agreement: self.agreement,
+            totals: self.judged.totals,
+            verdict: self.judged.verdict,
+            made_at,
+            signed: None,
+        }
+    }
+}
+
+/// Writes a frozen month down anew, beside what is there, as it is computed now.
+///
+/// # Errors
+/// Refused when it is not frozen, nothing has changed, or nobody signs.
+pub async fn revise(
+    app: &App,
+    account: Option<AccountId>,
+    month: PersianMonth,
+    reason: &str,
+    signer: &str,
+) -> Result<MonthStatement, MonthRefusal> {
+    let signs = |text: &str| !text.trim().is_empty() && text.len() <= REASON_MAX;
+    if !signs(reason) || !signs(signer) {
+        return Err(Error::Refused(MonthRefusal::Unsigned));
+    }
+    let now = app.now();
+    let time = Span { from: month.start(), to: month.end() };
+    app.write(async |tx| {
+        let written = store::month_statement::of_month(tx, account, month).await?;
+        let last = written.last().ok_or(Error::Refused(MonthRefusal::NotFrozen))?;
+        let anew = Written::of(&inputs_now(tx, account, month, time).await?);
+        if anew.digest == last.digest {
+            return Err(Error::Refused(MonthRefusal::Unchanged));
+        }
+        let statement = MonthStatement {
+            revision: last.revision + 1,
+            signed: Some((reason.to_owned(), signer.to_owned())),
+            ..anew.statement(account, month, now)
+        };
+        store::month_statement::keep_inputs(tx, &anew.digest, &anew.text).await?;
+        if store::month_statement::insert(tx, &statement).await? {
+            Ok(statement)
+        } else {
+            Err(Error::Refused(MonthRefusal::Meanwhile))
+        }
+    })
+    .await
+}
+
+/// What a statement was computed from; `None` when that does not compute to it any more, so that
+/// something was tampered with.
+///
+/// # Errors
+/// The database failed.
+pub async fn reproduce(
+    app: &App,
+    statement: &MonthStatement,
+) -> std::result::Result<Option<(Inputs, Judged)>, Failure> {
+    let text = store::month_statement::inputs(&mut app.read().await?, &statement.digest).await?;
+    let same = |text: &String| Sha256::digest(text).as_slice() == statement.digest;
+    let inputs = text.filter(same).as_deref().and_then(Inputs::parse);
+    let judged = inputs.map(|inputs| (inputs.judge(), inputs));
+    let agrees = |(judged, inputs): &(Judged, Inputs)| {
+        let of_inputs: (Totals, _) = (judged.totals, judged.verdict);
+        of_inputs == (statement.totals, statement.verdict)
+            && (inputs.month, inputs.version) == (statement.month, statement.agreement)
+    };
+    Ok(judged.filter(agrees).map(|(judged, inputs)| (inputs, judged)))
+}
+
+/// What a month of an account is computed from as of now, in this part of it.
+async fn inputs_now(
+    reads: &mut impl Queries,
+    account: Option<AccountId>,
+    month: PersianMonth,
+    time: Span,
+) -> Result<Inputs, MonthRefusal> {
+    let agreement = agreement_at(reads, month.start()).await?;
+    let standing = match account {
+        None => Standing {
+            entitlements: vec![(agreement.draft.parameters.paths(), time)],
+            ..Standing::full(None, time)
+        },
+        Some(account) => {
+            let after = AccountId(account.0.saturating_sub(1));
+            let mut lifetimes = store::month_statement::lifetimes(reads, after, 1).await?;
+            lifetimes.retain(|lifetime| lifetime.account == account);
+            let mut standings = standings(reads, &lifetimes, time, &agreement).await?;
+            standings.pop().ok_or(Error::Refused(MonthRefusal::NoSuchAccount))?
+        }
+    };
+    let facts = facts(reads, time).await?;
+    let held = (agreement.number, &agreement.draft.parameters);
+    let inputs = Inputs::gather(month, time.to, held, &standing, &facts);
+    Ok(inputs.expect("its time is a part of it"))
+}
+
+/// What these accounts, in the order of their numbers, were promised.
+async fn standings(
+    reads: &mut impl Queries,
+    lifetimes: &[Lifetime],
+    time: Span,
+    agreement: &Version,
+) -> std::result::Result<Vec<Standing>, Failure> {
+    let (Some(first), Some(last)) = (lifetimes.first(), lifetimes.last()) else {
+        return Ok(Vec::new());
+    };
+    let members = store::outage::members(reads, time, first.account, last.account).await?;
+    let paths = agreement.draft.parameters.paths();
+    let of = |lifetime: &Lifetime| {
+        let end = lifetime.expires_at.into_iter().chain(lifetime.disabled_at).min();
+        let covered = Span::new(lifetime.created_at, end.unwrap_or(time.to));
+        let mine = members.iter().filter(|(account, ..)| *account == lifetime.account);
+        let memberships: Vec<(Group, Span)> =
+            mine.map(|(_, group, span)| (*group, *span)).collect();
+        Standing {
+            account: Some(lifetime.account),
+            coverage: covered.into_iter().collect(),
+            entitlements: vec![(paths, time)],
+            memberships,
+        }
+    };
+    Ok(lifetimes.iter().map(of).collect())
+}
+
+/// All that is known of a time.
+async fn facts(reads: &mut impl Queries, time: Span) -> std::result::Result<Facts, Failure> {
+    let outages = store::outage::within(reads, time, FACTS_MAX).await?;
+    let mut evidence = store::outage::working(reads, time, FACTS_MAX).await?;
+    if outages.len().max(evidence.len()) >= FACTS_MAX as usize {
+        return Err(Failure::of("reading the outages of a month: there are too many"));
+    }
+    let stands = outages.into_iter().filter(|outage| outage.reversed.is_none());
+    evidence.extend(stands.filter_map(|outage| {
+        let span = Span::new(outage.from, outage.to.unwrap_or(time.to))?;
+        Some(Evidence { seen: Seen::Down, paths: outage.paths, scope: outage.scope, span })
+    }));
+    let mut windows = Vec::new();
+    for kept in store::maintenance::within(reads, time).await? {
+        let start = kept.maintenance.plan().map_or(time.from, |plan| plan.span.from);
+        let lead_us = agreement_at(reads, start).await?.draft.parameters.lead_us();
+        windows.extend(kept.maintenance.valid(lead_us));
+    }
+    Ok(Facts { evidence, windows })
+}

@@ -1,0 +1,175 @@
+//! What a message class may do: the policies in force, as this process believes them for a moment,
+//! the permit of each attempt, and what an operator does with both.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::calendar::day::Day;
+use domain::calendar::holiday::Holidays;
+use domain::class::{Opening, Policies, Policy, PolicyRefusal};
+use domain::{AccountId, Destination, MessageClass, Timestamp};
+use store::hot::{DailyCap, Permit, ReadyJob};
+
+use crate::account::never_refused;
+use crate::{App, Error, Failure, Result};
+
+/// How long the policies are believed, milliseconds: another process may change them.
+const FRESH_MS: i64 = 1_000;
+/// Longest name of a document, in characters.
+const DOCUMENT_CHARS_MAX: usize = 200;
+
+/// The policies in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    known: Mutex<Option<(Arc<Policies>, Timestamp)>>,
+    holidays: std::sync::OnceLock<Holidays>,
+}
+
+impl Classes {
+    fn known(&self) -> MutexGuard<'_, Option<(Arc<Policies>, Timestamp)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The policies in force at `now`, which is about the present.
+pub(crate) async fn policies(
+    app: &App,
+    now: Timestamp,
+) -> std::result::Result<Arc<Policies>, Failure> {
+    if let Some((policies, asked_at)) = &*app.classes().known()
+        && (0..FRESH_MS * 1000).contains(&now.us_since(*asked_at))
+    {
+        return Ok(Arc::clone(policies));
+    }
+    let found = store::class::in_force(&mut app.read().await?, now).await?;
+    let holidays = app.classes().holidays.get_or_init(Holidays::shipped);
+    let policies = Policies::new(found, holidays);
+    let policies =
+        policies.ok_or_else(|| Failure::of("looking for the policies: a class has none"))?;
+    let policies = Arc::new(policies);
+    *app.classes().known() = Some((Arc::clone(&policies), now));
+    Ok(policies)
+}
+
+/// The policies that were last read; `None` before the first time. What brings a send to the dialer
+/// reads them.
+pub fn known_policies(app: &App) -> Option<Arc<Policies>> {
+    app.classes().known().as_ref().map(|(policies, _)| Arc::clone(policies))
+}
+
+/// Whether a call to this destination reaches a person: a phone of an account is nobody's.
+pub fn reaches_person(app: &App, destination: &Destination) -> bool {
+    matches!(destination, Destination::Number(_)) && app.dispatch().reaches_people()
+}
+
+/// Whether a send may be called at `now`; `person`: by the trunks that there are, its call reaches
+/// somebody.
+pub fn opening(policies: &Policies, job: &ReadyJob, person: bool, now: Timestamp) -> Opening {
+    policies.opening(job.message_class, (job.any_hour, person), now)
+}
+
+/// What allows a send to be called at `at`; `None` when nothing does.
+pub(crate) fn permit(
+    policies: &Policies,
+    job: &ReadyJob,
+    person: bool,
+    at: Timestamp,
+) -> Option<Permit> {
+    let Opening::Open { basis, .. } = opening(policies, job, person, at) else { return None };
+    let policy = policies.of(job.message_class);
+    let national = |destination: &Destination| match destination {
+        Destination::Number(number) => Some(number.national().to_owned()),
+        Destination::Extension(_) => None,
+    };
+    let cap = policy.daily_cap.map(|most| DailyCap { day: Day::of(at).start(), most });
+    Some(Permit {
+        account: job.account,
+        class: job.message_class,
+        number: national(&job.destination),
+        second: job.second.as_ref().and_then(national),
+        policy: policy.id,
+        basis,
+        cap,
+    })
+}
+
+/// What allows a send to be called at `at`, which is about the present; `None` when nothing does.
+pub(crate) async fn permit_of(
+    app: &App,
+    job: &ReadyJob,
+    at: Timestamp,
+) -> std::result::Result<Option<Permit>, Failure> {
+    let policies = policies(app, at).await?;
+    Ok(permit(&policies, job, reaches_person(app, &job.destination), at))
+}
+
+/// The policies in force, one for each class.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(app: &App) -> std::result::Result<Vec<Policy>, Failure> {
+    Ok(store::class::in_force(&mut app.read().await?, app.now()).await?)
+}
+
+/// Replaces the policy of a class by what `change` makes of it, from now on. Running servers know
+/// within a second. Tells the new version.
+///
+/// # Errors
+/// Refused as [`PolicyRefusal`] says.
+pub async fn set(
+    app: &App,
+    class: MessageClass,
+    change: impl FnOnce(Policy) -> std::result::Result<Policy, PolicyRefusal>,
+) -> Result<Policy, PolicyRefusal> {
+    let now = app.now();
+    app.write(async |tx| {
+        let found = store::class::in_force(tx, now).await?;
+        let old = found.into_iter().find(|policy| policy.class == class);
+        let old = old.ok_or_else(|| Failure::of("changing a policy: the class has none"))?;
+        let new = Policy { effective_from: now, ..change(old).map_err(Error::Refused)? };
+        new.check().map_err(Error::Refused)?;
+        let id = store::class::insert(tx, &new).await?;
+        let id = id.ok_or_else(|| Failure::of("changing a policy: another change came first"))?;
+        Ok(Policy { id, ..new })
+    })
+    .await
+}
+
+/// Lets an account call at any hour, by a document, or not any more. `false`: there is no such
+/// account, the document has no name or one that is too long.
+///
+/// # Errors
+/// The database failed.
+pub async fn set_hours_document(
+    app: &App,
+    account: AccountId,
+    document: Option<&str>,
+) -> std::result::Result<bool, Failure> {
+    let document = document.map(str::trim);
+    let is_name = |text: &str| !text.is_empty() && text.chars().nth(DOCUMENT_CHARS_MAX).is_none();
+    if document.is_some_and(|document| !is_name(document)) {
+        return Ok(false);
+    }
+    let now = app.now();
+    let done = app.write(async |tx| {
+        if store::account::find(tx, account).await?.is_none() {
+            return Ok(false);
+        }
+        match document {
+            Some(document) => store::class::grant_hours(tx, account, document, now).await?,
+            None => drop(store::class::revoke_hours(tx, account, now).await?),
+        }
+        Ok(true)
+    });
+    done.await.map_err(never_refused)
+}
+
+/// The document by which an account may call at any hour; `None` when it may not.
+///
+/// # Errors
+/// The database failed.
+pub async fn hours_document(
+    app: &App,
+    account: AccountId,
+) -> std::result::Result<Option<String>, Failure> {
+    Ok(store::class::hours_document(&mut app.read().await?, account).await?)
+}

@@ -1,0 +1,184 @@
+//! What the operator or its monitoring saw: outages, and times in which everything worked.
+
+use domain::agreement::scope::{Group, Paths, Scope};
+use domain::calendar::span::Span;
+use domain::{AccountId, Timestamp};
+pub use store::outage::Outage;
+
+use crate::{App, Error, Failure, Result};
+
+/// Longest cause, evidence, reason or name of a source, bytes.
+pub const TEXT_MAX: usize = 4000;
+/// The most outages that are shown.
+pub const SHOWN_MAX: u32 = 10_000;
+/// Two notes of one source with at most so much between are one, microseconds: monitoring is
+/// silent when it missed three samples of 30 seconds.
+pub const FRESH_US: i64 = 90_000_000;
+
+/// Why nothing was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutageRefusal {
+    /// It names no path.
+    NoPath,
+    /// It lies in the future, or ends before it begins.
+    Time,
+    /// A text is missing or too long.
+    Text(&'static str),
+    /// There is no outage of that number to which this can be done.
+    NoSuchOutage,
+    /// There is no such account.
+    NoSuchAccount,
+    /// Of this group everybody is, or only one.
+    Group,
+    /// It is in the group, or is not.
+    Member,
+}
+
+/// An outage to record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOutage {
+    /// What was down.
+    pub paths: Paths,
+    /// For whom.
+    pub scope: Scope,
+    /// Since when.
+    pub from: Timestamp,
+    /// Until when; `None` while it lasts.
+    pub to: Option<Timestamp>,
+    /// What broke.
+    pub cause: String,
+    /// What proves it.
+    pub evidence: String,
+}
+
+/// Records an outage. The answer is its number.
+///
+/// # Errors
+/// Refused as [`OutageRefusal`] says.
+pub async fn record(app: &App, new: NewOutage) -> Result<i64, OutageRefusal> {
+    let now = app.now();
+    let to = new.to.unwrap_or(now);
+    if new.paths.is_empty() {
+        return Err(Error::Refused(OutageRefusal::NoPath));
+    }
+    if new.from > now || to > now || (new.to.is_some() && to <= new.from) {
+        return Err(Error::Refused(OutageRefusal::Time));
+    }
+    said(&new.cause, "cause")?;
+    said(&new.evidence, "evidence")?;
+    let NewOutage { paths, scope, from, to, cause, evidence } = new;
+    let outage =
+        Outage { id: 0, paths, scope, from, to, cause, evidence, recorded_at: now, reversed: None };
+    app.write(async |tx| Ok(store::outage::insert(tx, &outage).await?)).await
+}
+
+/// Ends an outage that lasts.
+///
+/// # Errors
+/// Refused when there is none of that number that lasts and began before, or `to` is to come.
+pub async fn close(app: &App, id: i64, to: Option<Timestamp>) -> Result<(), OutageRefusal> {
+    let now = app.now();
+    let to = to.unwrap_or(now);
+    if to > now {
+        return Err(Error::Refused(OutageRefusal::Time));
+    }
+    app.write(async |tx| done(store::outage::close(tx, id, to).await?)).await
+}
+
+/// Marks an outage as wrong, which stays to be seen.
+///
+/// # Errors
+/// Refused without a reason, or when there is none of that number that stands.
+pub async fn reverse(app: &App, id: i64, because: &str) -> Result<(), OutageRefusal> {
+    said(because, "reason")?;
+    let now = app.now();
+    app.write(async |tx| done(store::outage::reverse(tx, id, now, because).await?)).await
+}
+
+fn done(done: bool) -> Result<(), OutageRefusal> {
+    if done { Ok(()) } else { Err(Error::Refused(OutageRefusal::NoSuchOutage)) }
+}
+
+/// Every outage that had a part of this time, by its start: at most [`SHOWN_MAX`].
+///
+/// # Errors
+/// The database failed.
+pub async fn list(app: &App, time: Span) -> std::result::Result<Vec<Outage>, Failure> {
+    Ok(store::outage::within(&mut app.read().await?, time, SHOWN_MAX).await?)
+}
+
+/// Notes that a source saw paths work.
+///
+/// # Errors
+/// Refused as [`OutageRefusal`] says.
+pub async fn saw_working(
+    app: &App,
+    source: &str,
+    paths: Paths,
+    scope: &Scope,
+    span: Span,
+) -> Result<(), OutageRefusal> {
+    said(source, "source")?;
+    if paths.is_empty() {
+        return Err(Error::Refused(OutageRefusal::NoPath));
+    }
+    if span.to > app.now() {
+        return Err(Error::Refused(OutageRefusal::Time));
+    }
+    app.write(async |tx| {
+        Ok(store::outage::saw_working(tx, source, paths, scope, span, FRESH_US).await?)
+    })
+    .await
+}
+
+/// Puts an account into a group from a moment on.
+///
+/// # Errors
+/// Refused when there is no such account, it is in the group, or nobody can be put into it.
+pub async fn join(
+    app: &App,
+    group: Group,
+    account: AccountId,
+    from: Timestamp,
+) -> Result<(), OutageRefusal> {
+    if matches!(group, Group::Everyone | Group::Account(_)) {
+        return Err(Error::Refused(OutageRefusal::Group));
+    }
+    app.write(async |tx| match store::outage::join(tx, group, account, from).await {
+        Err(store::Error::Conflict(_)) => Err(Error::Refused(OutageRefusal::NoSuchAccount)),
+        Ok(false) => Err(Error::Refused(OutageRefusal::Member)),
+        joined => {
+            joined?;
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Takes an account out of a group.
+///
+/// # Errors
+/// Refused when it is not in it, or joined later.
+pub async fn leave(
+    app: &App,
+    group: Group,
+    account: AccountId,
+    to: Timestamp,
+) -> Result<(), OutageRefusal> {
+    app.write(async |tx| {
+        if store::outage::leave(tx, group, account, to).await? {
+            Ok(())
+        } else {
+            Err(Error::Refused(OutageRefusal::Member))
+        }
+    })
+    .await
+}
+
+fn said(text: &str, what: &'static str) -> Result<(), OutageRefusal> {
+    if text.trim().is_empty() || text.len() > TEXT_MAX {
+        Err(Error::Refused(OutageRefusal::Text(what)))
+    } else {
+        Ok(())
+    }
+}

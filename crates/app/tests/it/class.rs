@@ -1,0 +1,145 @@
+//! Message classes: what each may send and when, asked when a send is taken and again when its turn
+//! comes.
+
+use app::dialing::{self, Leased, NodeStamp, ReadyJob, Start};
+use app::quick_send::{self, NewSend};
+use app::{Caller, class};
+use domain::class::{Policy, PolicyRefusal};
+use domain::dialer::disposition::OUTSIDE_HOURS;
+use domain::quick_send::Refusal;
+use domain::{Disposition, MessageClass, MessageId, Status, Timestamp};
+use store::hot::Bar;
+
+use crate::refusal;
+use crate::world::{NOON, World};
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn send(message: MessageId, class: MessageClass) -> NewSend {
+    NewSend {
+        message,
+        number: String::from("09121234567"),
+        vote: false,
+        record_ms: None,
+        server: None,
+        reference: None,
+        class,
+    }
+}
+
+/// A world with a customer and a message.
+async fn stage() -> (World, Caller, MessageId) {
+    let world = World::new().await;
+    let (caller, _) = world.customer(100_000).await;
+    let message = world.message(&caller, 4000).await.id;
+    (world, caller, message)
+}
+
+async fn set(world: &World, class: MessageClass, change: impl Fn(Policy) -> Policy) -> Policy {
+    // Two versions of a class cannot begin at the same moment.
+    world.clock.advance_ms(2_000);
+    class::set(&world.app, class, |policy| Ok(change(policy))).await.unwrap()
+}
+
+async fn lease(world: &World, node: NodeStamp, job: &ReadyJob, at: Timestamp) -> Leased {
+    let start = Start { job: job.clone(), person: true, trunk: String::from("t"), at };
+    dialing::lease(&world.app, node, vec![start]).await.unwrap()[0]
+}
+
+#[tokio::test]
+async fn at_night_service_needs_a_document() {
+    let (world, caller, message) = stage().await;
+    world.clock.advance_ms(11 * HOUR_MS);
+    let service = || send(message, MessageClass::Service);
+    let refused = refusal(quick_send::submit(&world.app, &caller, service()).await);
+    assert_eq!(refused, Refusal::TimeNotAllowed);
+    let emergency = send(message, MessageClass::Emergency);
+    let refused = refusal(quick_send::submit(&world.app, &caller, emergency.clone()).await);
+    assert_eq!(refused, Refusal::ClassNotAllowed);
+    let account = caller.account.id;
+    assert!(class::set_hours_document(&world.app, account, Some("نامهٔ ۱۲")).await.unwrap());
+    quick_send::submit(&world.app, &caller, service()).await.unwrap();
+    quick_send::submit(&world.app, &caller, emergency).await.unwrap();
+    assert!(class::set_hours_document(&world.app, account, None).await.unwrap());
+    refusal(quick_send::submit(&world.app, &caller, service()).await);
+    assert!(!class::set_hours_document(&world.app, account, Some(" ")).await.unwrap());
+}
+
+#[tokio::test]
+async fn advertising_is_off_until_it_is_switched_on() {
+    let (world, caller, message) = stage().await;
+    let advertising = || send(message, MessageClass::Advertising);
+    let refused = refusal(quick_send::submit(&world.app, &caller, advertising()).await);
+    assert_eq!(refused, Refusal::ClassNotAllowed);
+    set(&world, MessageClass::Advertising, |old| Policy { allowed: true, ..old }).await;
+    world.clock.advance_ms(1_000);
+    quick_send::submit(&world.app, &caller, advertising()).await.unwrap();
+    let (job, _) = world.dialer.next().await;
+    assert_eq!((job.message_class, job.opt_out_key), (MessageClass::Advertising, Some('9')));
+    // At three in the afternoon people rest.
+    world.clock.advance_ms(3 * HOUR_MS);
+    let refused = refusal(quick_send::submit(&world.app, &caller, advertising()).await);
+    assert_eq!(refused, Refusal::TimeNotAllowed);
+}
+
+#[tokio::test]
+async fn what_waits_beyond_its_hours_is_not_called_and_says_why() {
+    let (world, caller, message) = stage().await;
+    let node = dialing::take_node(&world.app, "a", NOON.plus_ms(24 * HOUR_MS)).await.unwrap();
+    world.clock.advance_ms(11 * HOUR_MS - 60_000);
+    let service = send(message, MessageClass::Service);
+    let accepted = quick_send::submit(&world.app, &caller, service).await.unwrap();
+    let (job, _) = world.dialer.next().await;
+    let eleven = NOON.plus_ms(11 * HOUR_MS);
+    assert_eq!(lease(&world, node, &job, eleven).await, Leased::Gone);
+    let sends = vec![(accepted.id, OUTSIDE_HOURS)];
+    assert_eq!(dialing::expire(&world.app, sends, job.expires_at).await.unwrap(), [true]);
+    let story = quick_send::story(&world.app, accepted.id).await.unwrap().unwrap();
+    assert_eq!(story.status, Status::Ended(Disposition::Expired));
+    let store::quick_send::State::Ended(ended) = story.send.state else { panic!("not ended") };
+    assert_eq!(ended.facts.cause, OUTSIDE_HOURS);
+}
+
+#[tokio::test]
+async fn a_number_is_called_as_often_in_a_day_as_its_class_may() {
+    let (world, caller, message) = stage().await;
+    let node = dialing::take_node(&world.app, "a", NOON.plus_ms(48 * HOUR_MS)).await.unwrap();
+    set(&world, MessageClass::Service, |old| Policy { daily_cap: Some(2), ..old }).await;
+    let (other, _) = world.customer(100_000).await;
+    let theirs = world.message(&other, 4000).await.id;
+    let mut leased = Vec::new();
+    for (who, message) in [(&caller, message), (&other, theirs), (&caller, message)] {
+        world.clock.advance_ms(2_000);
+        let service = send(message, MessageClass::Service);
+        let accepted = quick_send::submit(&world.app, who, service).await.unwrap();
+        let (job, _) = world.dialer.next().await;
+        leased.push((lease(&world, node, &job, world.app.now()).await, accepted.id));
+    }
+    assert!(leased[0].0.attempt().is_some() && leased[1].0.attempt().is_some());
+    assert_eq!(leased[2].0, Leased::Barred(Bar::Capped));
+    let progress = quick_send::find(&world.app, &caller, leased[2].1).await.unwrap().unwrap();
+    assert_eq!(progress.status, Status::Ended(Disposition::Expired));
+    // Another day, another count.
+    world.clock.advance_ms(24 * HOUR_MS);
+    quick_send::submit(&world.app, &caller, send(message, MessageClass::Service)).await.unwrap();
+    let (job, _) = world.dialer.next().await;
+    assert!(lease(&world, node, &job, world.app.now()).await.attempt().is_some());
+}
+
+#[tokio::test]
+async fn a_policy_that_makes_no_sense_is_refused() {
+    let (world, _, _) = stage().await;
+    world.clock.advance_ms(2_000);
+    let wrong = class::set(&world.app, MessageClass::Service, |old| {
+        Ok(Policy { daily_cap: Some(0), ..old })
+    });
+    assert_eq!(refusal(wrong.await), PolicyRefusal::WrongCap);
+    let hours = |policy: Policy| {
+        let hours = Policy::read_hours("08:00-20:00", "none")?;
+        Ok(Policy { hours, ..policy })
+    };
+    let new = class::set(&world.app, MessageClass::Service, hours).await.unwrap();
+    let listed = class::list(&world.app).await.unwrap();
+    assert_eq!(listed.iter().find(|policy| policy.class == MessageClass::Service), Some(&new));
+    assert_eq!(listed.len(), MessageClass::ALL.len());
+}

@@ -1,0 +1,369 @@
+//! The numbers and choices of the agreement: typed, each with where it comes from, and checked
+//! against the text that people read.
+
+use std::fmt::Write as _;
+use std::ops::RangeInclusive;
+
+use super::availability::{Comparison, MonthBasis, Terms, Treatment};
+use super::scope::Paths;
+use crate::calendar::working_time::DayCount;
+
+/// Where a value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// The text of the first agreement says it.
+    Seed,
+    /// The operator decided it.
+    Operator,
+    /// The text leaves it open, and this is how it is read until somebody decides.
+    Default,
+}
+
+impl Source {
+    /// Every source.
+    pub const ALL: [Self; 3] = [Self::Seed, Self::Operator, Self::Default];
+
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::Operator => "operator",
+            Self::Default => "default",
+        }
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.word() == word)
+    }
+}
+
+/// What a value may be.
+enum Kind {
+    Number(RangeInclusive<u64>),
+    Word(&'static [&'static str]),
+    Paths,
+}
+
+/// A parameter: its name, what it may be, its first value and where that comes from.
+struct Definition {
+    name: &'static str,
+    kind: Kind,
+    first: &'static str,
+    source: Source,
+}
+
+const THRESHOLD: usize = 0;
+const COMPARISON: usize = 1;
+const MONTH_BASIS: usize = 2;
+const PATHS: usize = 3;
+const TREATMENT: usize = 4;
+const LEAD: usize = 5;
+const DAY_COUNT: usize = 6;
+const OFFER_AFTER: usize = 7;
+const MEAN_LIMIT: usize = 8;
+const STARTS: usize = 9;
+const TRIAGE: usize = 10;
+const FIX: usize = 11;
+
+const fn seed(name: &'static str, kind: Kind, first: &'static str) -> Definition {
+    Definition { name, kind, first, source: Source::Seed }
+}
+
+const fn default(name: &'static str, kind: Kind, first: &'static str) -> Definition {
+    Definition { name, kind, first, source: Source::Default }
+}
+
+/// Every parameter, in the order of the constants above.
+static DEFINITIONS: [Definition; 14] = [
+    seed("availability.threshold_ppm", Kind::Number(1..=1_000_000), "995800"),
+    seed("availability.comparison", Kind::Word(&["above", "at_least"]), "above"),
+    default("availability.month_basis", Kind::Word(&["actual", "fixed30"]), "actual"),
+    default("availability.paths", Kind::Paths, "all"),
+    default(
+        "maintenance.treatment",
+        Kind::Word(&["exclude_both", "count_as_available"]),
+        "exclude_both",
+    ),
+    seed("maintenance.lead_hours", Kind::Number(1..=720), "48"),
+    default("business_days.count", Kind::Word(&["every_day", "ordinary_days"]), "every_day"),
+    seed("queue.callback_offer_after_s", Kind::Number(1..=3600), "80"),
+    seed("delivery.mean_limit_s", Kind::Number(1..=3600), "15"),
+    seed("capacity.starts_per_minute", Kind::Number(1..=10_000_000), "1000"),
+    seed("report.triage_hours", Kind::Number(1..=720), "24"),
+    seed("report.fix_days", Kind::Number(1..=365), "3"),
+    default("claim.decision_days", Kind::Number(1..=365), "10"),
+    default("credit.carried_months", Kind::Number(1..=120), "12"),
+];
+
+/// The parameters of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameters(Vec<(String, Source)>);
+
+/// A parameter as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter<'a> {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: &'a str,
+    /// Where that comes from.
+    pub source: Source,
+}
+
+/// Why a value is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// No parameter has this name.
+    Name(String),
+    /// The parameter of this name cannot be that.
+    Value(&'static str),
+}
+
+/// The language of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    /// Persian, which decides.
+    Persian,
+    /// English.
+    English,
+}
+
+impl Parameters {
+    /// What the first agreement says, and how it is read where it says nothing.
+    pub fn first() -> Self {
+        let first = |definition: &Definition| (definition.first.to_owned(), definition.source);
+        Self(DEFINITIONS.iter().map(first).collect())
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Parameter<'_>> {
+        let parameters = DEFINITIONS.iter().zip(&self.0);
+        parameters.map(|(definition, (value, source))| Parameter {
+            name: definition.name,
+            value,
+            source: *source,
+        })
+    }
+
+    /// Gives a parameter another value, as the operator decided.
+    ///
+    /// # Errors
+    /// When there is no such parameter, or it cannot be that.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Refusal> {
+        self.put(name, value, Source::Operator)
+    }
+
+    fn put(&mut self, name: &str, value: &str, source: Source) -> Result<(), Refusal> {
+        let place = DEFINITIONS.iter().position(|definition| definition.name == name);
+        let place = place.ok_or_else(|| Refusal::Name(name.chars().take(100).collect()))?;
+        let definition = &DEFINITIONS[place];
+        let value = definition.kind.read(value.trim()).ok_or(Refusal::Value(definition.name))?;
+        self.0[place] = (value, source);
+        Ok(())
+    }
+
+    /// One a line, `name = value (source)`, as they are kept and shown.
+    pub fn to_text(&self) -> String {
+        self.iter().fold(String::new(), |mut text, Parameter { name, value, source }| {
+            writeln!(text, "{name} = {value} ({})", source.word()).expect("a string takes it");
+            text
+        })
+    }
+
+    /// Reads what [`Self::to_text`] wrote; a parameter that is not there has its first value.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parameters = Self::first();
+        for line in text.lines() {
+            let (name, rest) = line.split_once(" = ")?;
+            let (value, source) = rest.rsplit_once(" (")?;
+            let source = Source::parse(source.strip_suffix(')')?)?;
+            parameters.put(name, value, source).ok()?;
+        }
+        Some(parameters)
+    }
+
+    fn number(&self, place: usize) -> u64 {
+        self.0[place].0.parse().expect("a number was checked when it was set")
+    }
+
+    fn is(&self, place: usize, word: &str) -> bool {
+        self.0[place].0 == word
+    }
+
+    /// What they say of availability.
+    pub fn terms(&self) -> Terms {
+        let threshold = u32::try_from(self.number(THRESHOLD)).expect("it is at most a million");
+        let at_least = self.is(COMPARISON, "at_least");
+        let fixed = self.is(MONTH_BASIS, "fixed30");
+        let available = self.is(TREATMENT, "count_as_available");
+        Terms {
+            threshold_ppm: threshold,
+            comparison: if at_least { Comparison::AtLeast } else { Comparison::Above },
+            basis: if fixed { MonthBasis::Fixed30 } else { MonthBasis::Actual },
+            treatment: if available { Treatment::CountAsAvailable } else { Treatment::ExcludeBoth },
+        }
+    }
+
+    /// The paths that a subscription covers.
+    pub fn paths(&self) -> Paths {
+        Paths::parse(&self.0[PATHS].0).expect("paths were checked when they were set")
+    }
+
+    /// How long before its start a maintenance has to be told, microseconds.
+    pub fn lead_us(&self) -> i64 {
+        i64::try_from(self.number(LEAD)).expect("it is at most a month") * 3_600_000_000
+    }
+
+    /// Which days count as business days.
+    pub fn day_count(&self) -> DayCount {
+        let ordinary = self.is(DAY_COUNT, "ordinary_days");
+        if ordinary { DayCount::OrdinaryDays } else { DayCount::EveryDay }
+    }
+
+    /// The first parameter that the text does not say as it is (T173): its name.
+    pub fn missing_in(&self, text: &str, language: Language) -> Option<&'static str> {
+        let text = plain(text);
+        let percent = percent(self.number(THRESHOLD));
+        let said: Vec<&str> = percentages(&text).collect();
+        if said.is_empty() || said.iter().any(|number| *number != percent) {
+            return Some(DEFINITIONS[THRESHOLD].name);
+        }
+        let offer = self.number(OFFER_AFTER);
+        let offer = format!("{}:{:02}", offer / 60, offer % 60);
+        let number = |place: usize| self.number(place).to_string();
+        let phrases = [
+            (LEAD, number(LEAD), "{} ساعت قبل", "{} hours before"),
+            (OFFER_AFTER, offer, "{} ثانیه", "{} seconds"),
+            (MEAN_LIMIT, number(MEAN_LIMIT), "کمتر از {} ثانیه", "less than {} seconds"),
+            (STARTS, number(STARTS), "{} پیام در دقیقه", "{} messages per minute"),
+            (TRIAGE, number(TRIAGE), "طی {} ساعت", "within {} hours"),
+            (FIX, number(FIX), "تا {} روز کاری", "within {} business days"),
+        ];
+        let missing = phrases.iter().find(|(_, value, persian, english)| {
+            let phrase = if language == Language::Persian { persian } else { english };
+            !text.contains(&phrase.replace("{}", value))
+        });
+        missing.map(|(place, ..)| DEFINITIONS[*place].name)
+    }
+}
+
+impl Kind {
+    /// The value as it is kept, if it is one.
+    fn read(&self, value: &str) -> Option<String> {
+        match self {
+            Self::Number(range) => {
+                let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+                let number: u64 = digits.then(|| value.parse().ok()).flatten()?;
+                range.contains(&number).then(|| number.to_string())
+            }
+            Self::Word(words) => words.contains(&value).then(|| value.to_owned()),
+            Self::Paths => Paths::parse(value).map(|paths| paths.to_string()),
+        }
+    }
+}
+
+/// The text with ASCII digits and single spaces.
+fn plain(text: &str) -> String {
+    let ascii: String = text
+        .chars()
+        .map(|c| match c {
+            '۰'..='۹' => char::from_digit(u32::from(c) - u32::from('۰'), 10).unwrap_or(c),
+            '٠'..='٩' => char::from_digit(u32::from(c) - u32::from('٠'), 10).unwrap_or(c),
+            '٪' => '%',
+            '٫' => '.',
+            _ => c,
+        })
+        .collect();
+    ascii.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Parts per million as percent, without zeros that say nothing: `99.58`.
+fn percent(ppm: u64) -> String {
+    let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Every number with a percent sign after it.
+fn percentages(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices('%').filter_map(|(at, _)| {
+        let before = text[..at].trim_end();
+        let number = before.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let number = &before[number.len()..];
+        number.starts_with(|c: char| c.is_ascii_digit()).then_some(number)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERSIAN: &str = include_str!("version/first.fa.txt");
+    const ENGLISH: &str = include_str!("version/first.en.txt");
+
+    #[test]
+    fn the_first_agreement_says_what_its_parameters_are() {
+        let first = Parameters::first();
+        assert_eq!(first.missing_in(PERSIAN, Language::Persian), None);
+        assert_eq!(first.missing_in(ENGLISH, Language::English), None);
+        assert_eq!(first.terms(), Terms::of_the_agreement());
+        assert_eq!(first.lead_us(), crate::agreement::maintenance::LEAD_US);
+        assert_eq!((first.paths(), first.day_count()), (Paths::ALL, DayCount::EveryDay));
+        let seed = first.iter().filter(|parameter| parameter.source == Source::Seed).count();
+        assert_eq!(seed, 8);
+    }
+
+    /// T173.
+    #[test]
+    fn a_text_that_says_something_else_is_found_out() {
+        for (name, value) in [
+            ("availability.threshold_ppm", "999000"),
+            ("maintenance.lead_hours", "72"),
+            ("queue.callback_offer_after_s", "120"),
+            ("delivery.mean_limit_s", "20"),
+            ("capacity.starts_per_minute", "2000"),
+            ("report.triage_hours", "12"),
+            ("report.fix_days", "2"),
+        ] {
+            let mut changed = Parameters::first();
+            changed.set(name, value).unwrap();
+            assert_eq!(changed.missing_in(PERSIAN, Language::Persian), Some(name));
+            assert_eq!(changed.missing_in(ENGLISH, Language::English), Some(name));
+        }
+        let two = PERSIAN.replacen("99.58%", "۹۹٫۹٪", 1);
+        let found = Parameters::first().missing_in(&two, Language::Persian);
+        assert_eq!(found, Some("availability.threshold_ppm"));
+        let persian_digits = PERSIAN.replace("99.58%", "۹۹٫۵۸ ٪").replace("48", "۴۸");
+        assert_eq!(Parameters::first().missing_in(&persian_digits, Language::Persian), None);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut parameters = Parameters::first();
+        parameters.set("availability.paths", "api,quick-send").unwrap();
+        parameters.set("business_days.count", "ordinary_days").unwrap();
+        let text = parameters.to_text();
+        assert!(text.contains("availability.paths = api,quick-send (operator)\n"), "{text}");
+        assert_eq!(Parameters::parse(&text), Some(parameters));
+        for wrong in ["x = 1 (seed)", "report.fix_days = 3", "report.fix_days = 0 (seed)"] {
+            assert_eq!(Parameters::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_refused() {
+        let mut parameters = Parameters::first();
+        let name = parameters.set("availability.colour", "red");
+        assert_eq!(name, Err(Refusal::Name("availability.colour".to_owned())));
+        for (name, value) in [
+            ("availability.threshold_ppm", "1000001"),
+            ("availability.threshold_ppm", "-1"),
+            ("availability.threshold_ppm", "+1"),
+            ("availability.comparison", "below"),
+            ("availability.paths", "sms"),
+        ] {
+            assert_eq!(parameters.set(name, value), Err(Refusal::Value(name)));
+        }
+        assert_eq!(parameters, Parameters::first());
+    }
+}

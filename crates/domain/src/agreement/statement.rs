@@ -1,0 +1,355 @@
+//! A subscriber's month: what it is computed from, in a form that can be kept and computed again,
+//! and how it becomes final (I07, I18).
+
+use std::fmt::Write as _;
+
+use super::availability::{
+    Evidence, Facts, Figures, Seen, Standing, Timeline, Totals, Verdict, Window, sweep,
+};
+use super::parameter::Parameters;
+use super::scope::{Paths, Scope};
+use crate::Timestamp;
+use crate::calendar::day::Day;
+use crate::calendar::month::PersianMonth;
+use crate::calendar::span::{self, Span};
+use crate::calendar::working_time::Timetable;
+
+/// How long after its end a month is frozen: so long evidence may still come, microseconds.
+pub const FREEZE_AFTER_US: i64 = 72 * 3_600_000_000;
+/// The business days after that in which evidence can still decide an undetermined month.
+pub const EVIDENCE_DAYS: u32 = 10;
+/// Longest reason of a revision, bytes.
+pub const REASON_MAX: usize = 2000;
+
+/// How final a month is. It only ever goes on from here to there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// It has not ended.
+    Open,
+    /// It has ended, and evidence may still come.
+    Provisional,
+    /// It was written down, and never changes.
+    Frozen,
+    /// It was revised so many times, each signed, beside what was frozen.
+    Revised(u32),
+}
+
+/// Where a month stands; `revision` is the last one written down, 0 for the frozen statement.
+pub fn state(month: PersianMonth, now: Timestamp, revision: Option<u32>) -> State {
+    match revision {
+        Some(0) => State::Frozen,
+        Some(revision) => State::Revised(revision),
+        None if now < month.end() => State::Open,
+        None => State::Provisional,
+    }
+}
+
+/// Whether a month is frozen by now.
+pub fn is_final(month: PersianMonth, now: Timestamp) -> bool {
+    now.us_since(month.end()) >= FREEZE_AFTER_US
+}
+
+/// Until when evidence can still decide a month. `None` when there are no such days.
+pub fn evidence_until(
+    month: PersianMonth,
+    parameters: &Parameters,
+    business: &Timetable,
+) -> Option<Timestamp> {
+    let frozen = Day::of(month.end().plus_us(FREEZE_AFTER_US));
+    business.days_after(frozen, EVIDENCE_DAYS, parameters.day_count())
+}
+
+/// The verdict that stands: when the time for evidence has passed, what is unknown counts against
+/// who measures.
+pub fn standing_verdict(figures: &Figures, parameters: &Parameters, in_time: bool) -> Verdict {
+    let terms = parameters.terms();
+    if in_time { figures.verdict(terms) } else { figures.verdict_without_evidence(terms) }
+}
+
+/// All that a subscriber's month is computed from. Two with the same inputs have the same month.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inputs {
+    /// The month.
+    pub month: PersianMonth,
+    /// The number of the agreement that held at its start.
+    pub version: u32,
+    /// What that says.
+    pub parameters: Parameters,
+    /// The part of the month that is looked at: from its start until now, or its end.
+    pub within: Span,
+    coverage: Vec<Span>,
+    parts: Vec<Part>,
+}
+
+/// A stretch of something, for some paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Part {
+    layer: Layer,
+    paths: Paths,
+    span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Layer {
+    Entitled,
+    Up,
+    Down,
+    Window,
+}
+
+impl Layer {
+    const ALL: [Self; 4] = [Self::Entitled, Self::Up, Self::Down, Self::Window];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Entitled => "entitled",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Window => "window",
+        }
+    }
+}
+
+/// What a month came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Stretch by stretch.
+    pub timeline: Timeline,
+    /// How long each class held.
+    pub totals: Totals,
+    /// The figures; `None` when nothing was promised.
+    pub figures: Option<Figures>,
+    /// The verdict; `None` when nothing was promised.
+    pub verdict: Option<Verdict>,
+}
+
+impl Inputs {
+    /// Gathers what concerns a subscriber: the parts of the facts that it felt. `None` before the
+    /// month has begun.
+    pub fn gather(
+        month: PersianMonth,
+        now: Timestamp,
+        (version, parameters): (u32, &Parameters),
+        standing: &Standing,
+        facts: &Facts,
+    ) -> Option<Self> {
+        let within = Span::new(month.start(), month.end().min(now))?;
+        let clip = |spans: Vec<Span>| spans.into_iter().filter_map(|span| span.within(within));
+        let mut parts = Vec::new();
+        let mut put = |layer, paths, spans| {
+            parts.extend(clip(spans).map(|span| Part { layer, paths, span }));
+        };
+        for (paths, span) in &standing.entitlements {
+            put(Layer::Entitled, *paths, vec![*span]);
+        }
+        for Evidence { seen, paths, scope, span } in &facts.evidence {
+            let layer = if *seen == Seen::Up { Layer::Up } else { Layer::Down };
+            put(layer, *paths, standing.within(scope, *span));
+        }
+        for Window { paths, scope, span } in &facts.windows {
+            put(Layer::Window, *paths, standing.within(scope, *span));
+        }
+        parts.sort_unstable();
+        let parts = merged(&parts);
+        let coverage = span::union(clip(standing.coverage.clone()).collect());
+        Some(Self { month, version, parameters: parameters.clone(), within, coverage, parts })
+    }
+
+    /// Computes the month.
+    pub fn judge(&self) -> Judged {
+        let of = |layer| self.parts.iter().filter(move |part| part.layer == layer);
+        let standing = Standing {
+            account: None,
+            coverage: self.coverage.clone(),
+            entitlements: of(Layer::Entitled).map(|part| (part.paths, part.span)).collect(),
+            memberships: Vec::new(),
+        };
+        let seen = |layer, seen| {
+            of(layer).map(move |Part { paths, span, .. }| Evidence {
+                seen,
+                paths: *paths,
+                scope: Scope::everyone(),
+                span: *span,
+            })
+        };
+        let window =
+            |part: &Part| Window { paths: part.paths, scope: Scope::everyone(), span: part.span };
+        let facts = Facts {
+            evidence: seen(Layer::Up, Seen::Up).chain(seen(Layer::Down, Seen::Down)).collect(),
+            windows: of(Layer::Window).map(window).collect(),
+        };
+        let timeline = sweep(self.within, &standing, &facts);
+        let totals = timeline.totals();
+        let terms = self.parameters.terms();
+        let figures = Figures::of(self.month, totals, terms);
+        let verdict = figures.map(|figures| figures.verdict(terms));
+        Judged { timeline, totals, figures, verdict }
+    }
+
+    /// The form that is kept, and over which the checksum is made.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("month {}\nagreement {}\n", self.month, self.version);
+        let mut line = |word: &str, paths: &dyn std::fmt::Display, span: Span| {
+            writeln!(text, "{word} {paths} {} {}", span.from.0, span.to.0)
+                .expect("a string takes it");
+        };
+        line("within", &"-", self.within);
+        for span in &self.coverage {
+            line("covered", &"-", *span);
+        }
+        for Part { layer, paths, span } in &self.parts {
+            line(layer.word(), paths, *span);
+        }
+        text + &self.parameters.to_text()
+    }
+
+    /// Reads what [`Self::to_text`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines().peekable();
+        let month = PersianMonth::parse(lines.next()?.strip_prefix("month ")?)?;
+        let version = lines.next()?.strip_prefix("agreement ")?.parse().ok()?;
+        let (mut within, mut coverage, mut parts) = (None, Vec::new(), Vec::new());
+        while let Some(line) = lines.next_if(|line| !line.contains(" = ")) {
+            let mut words = line.split(' ');
+            let (word, paths) = (words.next()?, words.next()?);
+            let mut moment = || words.next()?.parse().ok().map(Timestamp);
+            let span = Span::new(moment()?, moment()?)?;
+            match word {
+                "within" => within = Some(span),
+                "covered" => coverage.push(span),
+                _ => {
+                    let layer = Layer::ALL.into_iter().find(|layer| layer.word() == word)?;
+                    parts.push(Part { layer, paths: Paths::parse(paths)?, span });
+                }
+            }
+        }
+        let rest: Vec<&str> = lines.collect();
+        let parameters = Parameters::parse(&rest.join("\n"))?;
+        Some(Self { month, version, parameters, within: within?, coverage, parts })
+    }
+}
+
+/// Parts in order, those of one kind that overlap or touch as one.
+fn merged(parts: &[Part]) -> Vec<Part> {
+    let same = |one: &Part, two: &Part| (one.layer, one.paths) == (two.layer, two.paths);
+    let mut joined = Vec::with_capacity(parts.len());
+    for kind in parts.chunk_by(same) {
+        let spans = span::union(kind.iter().map(|part| part.span).collect());
+        joined.extend(spans.into_iter().map(|span| Part { span, ..kind[0] }));
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AccountId;
+    use crate::agreement::scope::Group;
+
+    fn month() -> PersianMonth {
+        PersianMonth::parse("1405-08").unwrap()
+    }
+
+    fn hour(n: i64) -> Timestamp {
+        month().start().plus_us(n * 3_600_000_000)
+    }
+
+    fn span(from: i64, to: i64) -> Span {
+        Span::new(hour(from), hour(to)).unwrap()
+    }
+
+    fn facts() -> Facts {
+        let seen = |seen, scope: &str, span| Evidence {
+            seen,
+            paths: Paths::parse("api,panel").unwrap(),
+            scope: Scope::parse(scope).unwrap(),
+            span,
+        };
+        Facts {
+            evidence: vec![
+                Evidence { paths: Paths::ALL, ..seen(Seen::Up, "everyone", span(-9, 900)) },
+                seen(Seen::Down, "cohort:1", span(10, 12)),
+                seen(Seen::Down, "cohort:1,account:7", span(11, 13)),
+            ],
+            windows: vec![Window {
+                paths: Paths::ALL,
+                scope: Scope::everyone(),
+                span: span(12, 20),
+            }],
+        }
+    }
+
+    fn inputs(account: i64, now: Timestamp) -> Inputs {
+        let mut standing = Standing::full(Some(AccountId(account)), span(-100, 10_000));
+        standing.memberships = vec![(Group::Cohort(account), span(-100, 10_000))];
+        let agreement = (1, &Parameters::first());
+        Inputs::gather(month(), now, agreement, &standing, &facts()).unwrap()
+    }
+
+    /// I07: what is kept computes to the same month.
+    #[test]
+    fn what_is_kept_is_what_it_was_computed_from() {
+        let now = hour(5000);
+        for account in [1, 7, 8] {
+            let inputs = inputs(account, now);
+            let again = Inputs::parse(&inputs.to_text()).unwrap();
+            assert_eq!(again, inputs);
+            assert_eq!(again.judge(), inputs.judge());
+        }
+        let hours = |account| inputs(account, now).judge().totals.down_us / 3_600_000_000;
+        assert_eq!([1, 7, 8].map(hours), [2, 1, 0]);
+        assert_eq!(inputs(1, now).judge().totals.planned_us, 3_600_000_000);
+        for wrong in ["", "month 1405-08\nagreement 1\n", "month 1405-13\nagreement 1\n"] {
+            assert_eq!(Inputs::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    /// Those who felt the same have the same inputs, whoever they are.
+    #[test]
+    fn who_felt_the_same_shares_its_inputs() {
+        assert_eq!(inputs(8, hour(5000)), inputs(9, hour(5000)));
+        assert_ne!(inputs(8, hour(5000)).to_text(), inputs(7, hour(5000)).to_text());
+    }
+
+    #[test]
+    fn a_month_that_runs_is_looked_at_until_now() {
+        let judged = inputs(1, hour(11)).judge();
+        assert_eq!(judged.totals.length_us(), 11 * 3_600_000_000);
+        assert_eq!(judged.verdict, Some(Verdict::Breached));
+        let standing = Standing::default();
+        let parameters = Parameters::first();
+        let early = Inputs::gather(month(), hour(0), (1, &parameters), &standing, &facts());
+        assert_eq!(early, None);
+        let nothing = Inputs::gather(month(), hour(1), (1, &parameters), &standing, &facts());
+        let nothing = nothing.unwrap().judge();
+        assert_eq!((nothing.figures, nothing.verdict), (None, None));
+    }
+
+    /// An undetermined month is decided by its low figure on the tenth business day after it froze.
+    #[test]
+    fn silence_counts_against_the_provider_in_the_end() {
+        use crate::calendar::day::due_text;
+        use crate::calendar::holiday::Holidays;
+        use crate::calendar::opening_hours::{CalendarKind, OpeningHours};
+        let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
+        let business = Timetable::new(vec![hours], Holidays::shipped()).unwrap();
+        let parameters = Parameters::first();
+        let until = evidence_until(month(), &parameters, &business).unwrap();
+        assert_eq!(due_text(until), "1405/09/14 21:00");
+        let low = Totals { unknown_us: 50, up_us: 50, ..Totals::default() };
+        let figures = Figures::of(month(), low, parameters.terms()).unwrap();
+        let verdict = |in_time| standing_verdict(&figures, &parameters, in_time);
+        assert_eq!((verdict(true), verdict(false)), (Verdict::Undetermined, Verdict::Breached));
+    }
+
+    #[test]
+    fn a_month_becomes_final_and_never_goes_back() {
+        let end = month().end();
+        assert_eq!(state(month(), end.plus_us(-1), None), State::Open);
+        assert_eq!(state(month(), end, None), State::Provisional);
+        assert_eq!(state(month(), end, Some(0)), State::Frozen);
+        assert_eq!(state(month(), end, Some(2)), State::Revised(2));
+        assert!(!is_final(month(), end.plus_us(FREEZE_AFTER_US - 1)));
+        assert!(is_final(month(), end.plus_us(FREEZE_AFTER_US)));
+    }
+}

@@ -1,0 +1,79 @@
+//! When a campaign fails abnormally: so many of its latest calls that something must be wrong with
+//! its list or the way out, and calling on would only spoil the rest.
+
+use crate::Disposition;
+
+/// Calls that are looked at together.
+const LOOKED_AT: u32 = 50;
+/// From so many of a hundred on, failures are abnormal.
+const ABNORMAL_PERCENT: u32 = 80;
+
+/// The calls of a campaign that ended since they were last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recent {
+    /// All of them.
+    pub ended: u32,
+    /// Those that came to nothing by the way out, or since there is no such number.
+    pub failed: u32,
+}
+
+/// What the latest calls say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// There are too few of them to say anything.
+    TooFew,
+    /// Nothing is wrong; the next ones are counted from zero.
+    Usual,
+    /// Nearly all of them failed.
+    Abnormal,
+}
+
+impl Recent {
+    /// Counts what ended. What was never called says nothing.
+    #[must_use]
+    pub fn and(self, disposition: Disposition) -> Self {
+        let failed = match disposition {
+            Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => return self,
+            Disposition::NetworkFailure | Disposition::InvalidNumber => 1,
+            Disposition::Delivered
+            | Disposition::HeardInPart
+            | Disposition::NoAnswer
+            | Disposition::Busy
+            | Disposition::Rejected
+            | Disposition::Unreachable
+            | Disposition::AnsweringMachine => 0,
+        };
+        let ended = self.ended.saturating_add(1);
+        Self { ended, failed: self.failed.saturating_add(failed) }
+    }
+
+    /// Looks at them.
+    pub fn look(self) -> Look {
+        if self.ended < LOOKED_AT {
+            return Look::TooFew;
+        }
+        let failed = u64::from(self.failed) * 100;
+        let abnormal = failed >= u64::from(self.ended) * u64::from(ABNORMAL_PERCENT);
+        if abnormal { Look::Abnormal } else { Look::Usual }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(failed: u32, reached: u32) -> Look {
+        let ends = std::iter::repeat_n(Disposition::NetworkFailure, failed as usize)
+            .chain(std::iter::repeat_n(Disposition::Busy, reached as usize))
+            .chain([Disposition::Expired, Disposition::OptedOut, Disposition::Cancelled]);
+        ends.fold(Recent::default(), Recent::and).look()
+    }
+
+    #[test]
+    fn four_of_five_is_abnormal_once_there_are_enough() {
+        assert_eq!(look(49, 0), Look::TooFew);
+        assert_eq!(look(40, 10), Look::Abnormal);
+        assert_eq!(look(39, 11), Look::Usual);
+        assert_eq!(look(50, 0), Look::Abnormal);
+    }
+}

@@ -1,0 +1,219 @@
+//! `avanak availability …`: what a month came to, for an account or the platform.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow};
+use app::App;
+use app::availability::{Month, MonthRefusal, MonthStatement};
+use clap::{Args, Subcommand};
+use domain::AccountId;
+use domain::agreement::availability::{Class, Figures, Totals, Verdict};
+use domain::agreement::statement::State;
+use domain::calendar::jalali::gregorian_date_time;
+use domain::calendar::month::PersianMonth;
+use serde_json::{Value, json};
+
+use super::{open, say};
+use crate::config::Config;
+
+/// Availability of a month: three figures and a verdict. All of it works while the server runs.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Availability {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    which: Which,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Whose month, and which.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The account; without it, the platform itself.
+    #[arg(long)]
+    account: Option<i64>,
+    /// The month, like `1405-08`; without it, this one.
+    #[arg(long, value_name = "MONTH")]
+    month: Option<String>,
+}
+
+/// What makes a month final.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Write a month down for everybody, from the third day after its end on. Doing it again
+    /// changes nothing.
+    Freeze {
+        /// The month, like `1405-08`.
+        #[arg(long, value_name = "MONTH")]
+        month: String,
+    },
+    /// Write a frozen month down anew, beside what is there, as it is computed now.
+    Revise {
+        #[command(flatten)]
+        which: Which,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Who signs it.
+        #[arg(long)]
+        signer: String,
+    },
+}
+
+impl Which {
+    fn month(&self, app: &App) -> Result<PersianMonth> {
+        self.month.as_deref().map_or(Ok(PersianMonth::of(app.now())), month)
+    }
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
+    let app = open::app(config).await?;
+    match command.action {
+        None => {
+            let month = command.which.month(&app)?;
+            let account = command.which.account.map(AccountId);
+            let shown = app::availability::month(&app, account, month).await.map_err(refused)?;
+            show(&app, month, &shown, command.json).await?;
+        }
+        Some(Action::Freeze { month: text }) => {
+            let frozen = app::availability::freeze(&app, month(&text)?).await.map_err(refused)?;
+            let (written, already) = (frozen.written, frozen.already);
+            say(&format!("{written} statements written, {already} were there"))?;
+        }
+        Some(Action::Revise { which, reason, signer }) => {
+            let (month, account) = (which.month(&app)?, which.account.map(AccountId));
+            let revised = app::availability::revise(&app, account, month, &reason, &signer).await;
+            let revised = revised.map_err(refused)?;
+            say(&format!("revision {}: {}", revised.revision, verdict(revised.verdict)))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn month(text: &str) -> Result<PersianMonth> {
+    PersianMonth::parse(text).context("write a month like 1405-08")
+}
+
+async fn show(app: &App, month: PersianMonth, shown: &Month, json: bool) -> Result<()> {
+    let mut written = Vec::new();
+    for statement in &shown.written {
+        let reproduced =
+            app::availability::reproduce(app, statement).await.map_err(open::failed)?;
+        let figures = reproduced.as_ref().and_then(|(_, judged)| judged.figures);
+        written.push(statement_json(statement, figures, reproduced.is_some()));
+    }
+    let stretches = shown.judged.timeline.stretches().iter();
+    let stretches: Vec<Value> = stretches
+        .filter(|(_, class)| *class != Class::Up)
+        .map(|(span, class)| {
+            let (from, to) = (gregorian_date_time(span.from), gregorian_date_time(span.to));
+            json!({ "from": from, "to": to, "class": class.word() })
+        })
+        .collect();
+    let mut current = figures_json(shown.judged.totals, shown.judged.figures);
+    current["verdict"] = shown.judged.verdict.map(Verdict::word).into();
+    if json {
+        let object = json!({
+            "month": month.to_string(),
+            "state": state(shown.state),
+            "agreement": shown.inputs.version,
+            "verdict": shown.verdict.map(Verdict::word),
+            "evidence_until": gregorian_date_time(shown.evidence_until),
+            "computed_now": current,
+            "stretches": stretches,
+            "statements": written,
+        });
+        return say(&object.to_string());
+    }
+    say(&format!(
+        "{month}  {}  agreement {}  {}, evidence until {}",
+        state(shown.state),
+        shown.inputs.version,
+        verdict(shown.verdict),
+        gregorian_date_time(shown.evidence_until),
+    ))?;
+    say(&format!("computed now: {}", in_words(&current)))?;
+    for stretch in &stretches {
+        let of = |name: &str| stretch[name].as_str().unwrap_or_default().to_owned();
+        say(&format!("  {} – {}  {}", of("from"), of("to"), of("class")))?;
+    }
+    written.iter().try_for_each(|one| {
+        let intact = if one["intact"] == true { "" } else { "  DOES NOT REPRODUCE" };
+        say(&format!("revision {}: {}{intact}", one["revision"], in_words(one)))
+    })
+}
+
+fn state(state: State) -> String {
+    match state {
+        State::Open => "open".to_owned(),
+        State::Provisional => "provisional".to_owned(),
+        State::Frozen => "frozen".to_owned(),
+        State::Revised(times) => format!("revised {times} times"),
+    }
+}
+
+fn verdict(verdict: Option<Verdict>) -> &'static str {
+    verdict.map_or("nothing was promised", Verdict::word)
+}
+
+fn figures_json(totals: Totals, figures: Option<Figures>) -> Value {
+    let seconds = |us: i64| us / 1_000_000;
+    json!({
+        "covered_s": seconds(totals.covered_us()),
+        "not_covered_s": seconds(totals.not_covered_us),
+        "planned_s": seconds(totals.planned_us),
+        "down_s": seconds(totals.down_us),
+        "unknown_s": seconds(totals.unknown_us),
+        "low_percent": figures.map(|figures| figures.low.to_string()),
+        "measured_percent":
+            figures.and_then(|figures| figures.measured).map(|measured| measured.to_string()),
+        "high_percent": figures.map(|figures| figures.high.to_string()),
+    })
+}
+
+fn statement_json(statement: &MonthStatement, figures: Option<Figures>, intact: bool) -> Value {
+    let mut shown = figures_json(statement.totals, figures);
+    shown["verdict"] = statement.verdict.map(Verdict::word).into();
+    shown["revision"] = statement.revision.into();
+    shown["made_at"] = gregorian_date_time(statement.made_at).into();
+    shown["reason"] = statement.signed.as_ref().map(|(reason, _)| reason.as_str()).into();
+    shown["signed_by"] = statement.signed.as_ref().map(|(_, signer)| signer.as_str()).into();
+    shown["intact"] = intact.into();
+    shown
+}
+
+fn in_words(shown: &Value) -> String {
+    let text = |name: &str| shown[name].as_str().unwrap_or("none").to_owned();
+    format!(
+        "{} to {} %, measured {} %: {}  (down {} s, planned {} s, unknown {} s of {} s)",
+        text("low_percent"),
+        text("high_percent"),
+        text("measured_percent"),
+        shown["verdict"].as_str().unwrap_or("nothing was promised"),
+        shown["down_s"],
+        shown["planned_s"],
+        shown["unknown_s"],
+        shown["covered_s"],
+    )
+}
+
+fn refused(error: app::Error<MonthRefusal>) -> anyhow::Error {
+    use MonthRefusal as R;
+    let refusal = match error {
+        app::Error::Failed(failure) => return open::failed(failure),
+        app::Error::Refused(refusal) => refusal,
+    };
+    match refusal {
+        R::NotBegun => anyhow!("that month has not begun"),
+        R::NotFinal(at) => anyhow!("that month can be frozen from {} on", gregorian_date_time(at)),
+        R::NoSuchAccount => anyhow!("there is no such account"),
+        R::NotFrozen => anyhow!("that month is not frozen"),
+        R::Unchanged => anyhow!("computed anew it is what was written down last"),
+        R::Unsigned => anyhow!("a revision needs a reason and a name"),
+        R::Meanwhile => anyhow!("somebody else revised it at this moment"),
+    }
+}

@@ -1,0 +1,217 @@
+//! `avanak outage …`: what was seen of the service, and who shared a fate with whom.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow};
+use app::App;
+use app::outage::{NewOutage, Outage as Kept, OutageRefusal};
+use clap::Subcommand;
+use domain::agreement::scope::Group;
+use domain::calendar::jalali::gregorian_date_time;
+use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
+use domain::{AccountId, Timestamp};
+use serde_json::json;
+
+use super::{moment, open, paths, say, scope};
+use crate::config::Config;
+
+/// What can be done with outages. All of it works while the server runs.
+#[derive(Debug, Subcommand)]
+pub enum Outage {
+    /// Record an outage.
+    Record {
+        /// Since its first failure, on Tehran's clock, like `1405/08/10 10:00`.
+        #[arg(long, value_name = "MOMENT")]
+        from: String,
+        /// Until the first success; without it, it lasts.
+        #[arg(long, value_name = "MOMENT")]
+        to: Option<String>,
+        /// What was down: all, or panel, api, quick-send, campaign with commas between.
+        #[arg(long, default_value = "all")]
+        paths: String,
+        /// For whom: everyone, or groups like `trunk:1,account:7`.
+        #[arg(long, default_value = "everyone")]
+        scope: String,
+        /// What broke.
+        #[arg(long)]
+        cause: String,
+        /// What proves it.
+        #[arg(long)]
+        evidence: String,
+    },
+    /// End one that lasts.
+    Close {
+        /// Its number.
+        id: i64,
+        /// When it ended; without it, now.
+        #[arg(long, value_name = "MOMENT")]
+        to: Option<String>,
+    },
+    /// Mark one as wrong. It stays to be seen.
+    Reverse {
+        /// Its number.
+        id: i64,
+        /// Why it is wrong.
+        #[arg(long)]
+        because: String,
+    },
+    /// Note that a source saw paths work. Without such notes nothing is known to be up.
+    Worked {
+        /// Who saw it: the name of a monitor.
+        #[arg(long)]
+        source: String,
+        /// Since when.
+        #[arg(long, value_name = "MOMENT")]
+        from: String,
+        /// Until when.
+        #[arg(long, value_name = "MOMENT")]
+        to: String,
+        /// What worked.
+        #[arg(long, default_value = "all")]
+        paths: String,
+        /// For whom.
+        #[arg(long, default_value = "everyone")]
+        scope: String,
+    },
+    /// Put an account into a group, like `cohort:1` or `trunk:3`.
+    Join {
+        /// The group.
+        group: String,
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// From when on; without it, now.
+        #[arg(long, value_name = "MOMENT")]
+        from: Option<String>,
+    },
+    /// Take an account out of a group.
+    Leave {
+        /// The group.
+        group: String,
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// When it left; without it, now.
+        #[arg(long, value_name = "MOMENT")]
+        to: Option<String>,
+    },
+    /// Show the outages of a month.
+    List {
+        /// The month, like `1405-08`; without it, this one.
+        #[arg(long, value_name = "MONTH")]
+        month: Option<String>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
+    let app = open::app(config).await?;
+    let or_now = |text: Option<&str>| text.map_or(Ok(app.now()), moment);
+    match command {
+        Outage::Record { from, to, paths: path, scope: whom, cause, evidence } => {
+            let new = NewOutage {
+                paths: paths(&path)?,
+                scope: scope(&whom)?,
+                from: moment(&from)?,
+                to: to.as_deref().map(moment).transpose()?,
+                cause,
+                evidence,
+            };
+            let id = app::outage::record(&app, new).await.map_err(refused)?;
+            say(&format!("outage {id}"))?;
+        }
+        Outage::Close { id, to } => {
+            let to = to.as_deref().map(moment).transpose()?;
+            app::outage::close(&app, id, to).await.map_err(refused)?;
+            say(&format!("outage {id} is over"))?;
+        }
+        Outage::Reverse { id, because } => {
+            app::outage::reverse(&app, id, &because).await.map_err(refused)?;
+            say(&format!("outage {id} is reversed"))?;
+        }
+        Outage::Worked { source, from, to, paths: path, scope: whom } => {
+            let span = Span::new(moment(&from)?, moment(&to)?);
+            let span = span.context("it ends after it begins")?;
+            let (path, whom) = (paths(&path)?, scope(&whom)?);
+            let noted = app::outage::saw_working(&app, &source, path, &whom, span).await;
+            noted.map_err(refused)?;
+            say("noted")?;
+        }
+        Outage::Join { group: name, account, from } => {
+            let (group, from) = (group(&name)?, or_now(from.as_deref())?);
+            let joined = app::outage::join(&app, group, AccountId(account), from).await;
+            joined.map_err(refused)?;
+            say(&format!("account {account} is in {group}"))?;
+        }
+        Outage::Leave { group: name, account, to } => {
+            let (group, to) = (group(&name)?, or_now(to.as_deref())?);
+            let left = app::outage::leave(&app, group, AccountId(account), to).await;
+            left.map_err(refused)?;
+            say(&format!("account {account} has left {group}"))?;
+        }
+        Outage::List { month, json } => list(&app, month.as_deref(), json).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn group(text: &str) -> Result<Group> {
+    Group::parse(text).with_context(|| format!("{text} is no group; write it like cohort:1"))
+}
+
+async fn list(app: &App, month: Option<&str>, json: bool) -> Result<()> {
+    let month = match month {
+        Some(text) => PersianMonth::parse(text).context("write a month like 1405-08")?,
+        None => PersianMonth::of(app.now()),
+    };
+    let time = Span { from: month.start(), to: month.end() };
+    let outages = app::outage::list(app, time).await.map_err(open::failed)?;
+    if json {
+        let shown: Vec<_> = outages.iter().map(as_json).collect();
+        return say(&json!({ "outages": shown }).to_string());
+    }
+    outages.iter().try_for_each(|outage| say(&line(outage)))
+}
+
+fn line(outage: &Kept) -> String {
+    let Kept { id, paths, scope, from, to, cause, reversed, .. } = outage;
+    let to = to.map_or("still".to_owned(), gregorian_date_time);
+    let reversed = reversed.as_ref().map_or(String::new(), |(_, why)| format!("  REVERSED: {why}"));
+    format!("{id}  {} – {to}  {paths}; {scope}  {cause}{reversed}", gregorian_date_time(*from))
+}
+
+fn as_json(outage: &Kept) -> serde_json::Value {
+    let at = |at: &Timestamp| gregorian_date_time(*at);
+    json!({
+        "outage": outage.id,
+        "paths": outage.paths.to_string(),
+        "scope": outage.scope.to_string(),
+        "from": at(&outage.from),
+        "to": outage.to.as_ref().map(at),
+        "cause": outage.cause,
+        "evidence": outage.evidence,
+        "recorded_at": at(&outage.recorded_at),
+        "reversed_at": outage.reversed.as_ref().map(|(reversed, _)| at(reversed)),
+        "reversed_because": outage.reversed.as_ref().map(|(_, why)| why),
+    })
+}
+
+fn refused(error: app::Error<OutageRefusal>) -> anyhow::Error {
+    use OutageRefusal as R;
+    let refusal = match error {
+        app::Error::Failed(failure) => return open::failed(failure),
+        app::Error::Refused(refusal) => refusal,
+    };
+    match refusal {
+        R::NoPath => anyhow!("it names no part of the service"),
+        R::Time => anyhow!("it lies in the future, or ends before it begins"),
+        R::Text(what) => anyhow!("the {what} is missing or too long"),
+        R::NoSuchOutage => anyhow!("there is no outage of that number with which this can be done"),
+        R::NoSuchAccount => anyhow!("there is no such account"),
+        R::Group => anyhow!("nobody is put into that group"),
+        R::Member => anyhow!("it is in that group already, or is not in it"),
+    }
+}

@@ -1,0 +1,116 @@
+//! The agreement on the command line, beside a running server.
+
+use crate::commands::{done, platform, refused};
+
+/// Goal: the agreement is read in both languages, and a version that its text belies is refused
+/// with the reason.
+#[test]
+fn the_agreement_is_shown_published_and_compared() {
+    let platform = platform();
+    let persian = done(&platform, &["agreement", "show"]);
+    assert!(persian.contains("availability.threshold_ppm = 995800 (seed)"), "{persian}");
+    assert!(persian.contains("توافق نامه سطح خدمات سامانه آوانک"), "{persian}");
+    let english = done(&platform, &["agreement", "show", "--language", "en"]);
+    assert!(english.contains("more than 99.58%"), "{english}");
+    let publish = |from: &'static str, set: &'static str| {
+        ["agreement", "publish", "--from", from, "--set", set]
+    };
+    for (from, set, why) in [
+        ("1480-01", "report.fix_days=2", "text in Persian does not say report.fix_days"),
+        ("1480-01", "report.fix_days=0", "cannot be that"),
+        ("1480-01", "report.colour=red", "no parameter is called report.colour"),
+        ("1480/01/02", "availability.month_basis=fixed30", "the next one is 1480-02"),
+        ("1400-01", "availability.month_basis=fixed30", "from now on or later"),
+    ] {
+        let said = refused(&platform, &publish(from, set));
+        assert!(said.contains(why), "{said}");
+    }
+    let made = done(&platform, &publish("1480-01", "availability.month_basis=fixed30"));
+    assert!(made.contains("version 2"), "{made}");
+    let changed = done(&platform, &["agreement", "diff", "1", "2"]);
+    let expected = "- availability.month_basis = actual (default)\n\
+                    + availability.month_basis = fixed30 (operator)\n";
+    assert_eq!(changed, expected);
+    done(&platform, &["agreement", "withdraw", "2"]);
+    let listed = platform.cli(&["agreement", "list", "--json"])["versions"].clone();
+    assert_eq!((&listed[0]["intact"], &listed[1]["intact"]), (&true.into(), &true.into()));
+    assert!(listed[1]["withdrawn_at"].is_string(), "{listed}");
+}
+
+/// Goal: maintenance that would count as downtime is not saved before its editor says so, and what
+/// was told in time is planned.
+#[test]
+fn maintenance_is_announced_and_told() {
+    let platform = platform();
+    let announce = |from: &'static str, to: &'static str| {
+        let plan = ["maintenance", "announce", "--title", "disks", "--from", from, "--to", to];
+        [&plan[..], &["--author", "Reza"]].concat()
+    };
+    let far = announce("1480/01/10 02:00", "1480/01/10 04:00");
+    assert!(refused(&platform, &far).contains("no social network"));
+    done(&platform, &["maintenance", "add-network", "bale"]);
+    assert!(refused(&platform, &announce("1400/01/01", "1400/01/02")).contains("in the past"));
+    assert!(refused(&platform, &announce("1480/01/10", "1480/01/10")).contains("ends after"));
+    let saved = done(&platform, &far);
+    assert!(saved.contains("maintenance 1") && saved.contains("planned"), "{saved}");
+    let told = ["maintenance", "told", "1", "--reference", "7", "--text", "قطعی"];
+    done(&platform, &told);
+    let elsewhere = refused(&platform, &[&told[..], &["--network", "telegram"]].concat());
+    assert!(elsewhere.contains("no network of that name"), "{elsewhere}");
+    let state = || {
+        let listed = platform.cli(&["maintenance", "list", "--month", "1480-01", "--json"]);
+        listed["maintenance"][0]["state"].clone()
+    };
+    assert_eq!(state(), "announced");
+    done(&platform, &[&told[..], &["--network", "bale"]].concat());
+    assert_eq!(state(), "noticed");
+    done(&platform, &["maintenance", "cancel", "1", "--author", "Reza"]);
+    assert_eq!(state(), "cancelled");
+}
+
+/// Goal: a month is told with its figures and stretches, frozen once, and revised beside it.
+#[test]
+fn a_month_is_shown_frozen_and_revised() {
+    let platform = platform();
+    let month = ["--month", "1404-07"];
+    let shown = |more: &[&str]| {
+        let show = [&["availability", "--json"][..], &month, more].concat();
+        platform.cli(&show)
+    };
+    let silent = shown(&[]);
+    assert_eq!(silent["computed_now"]["verdict"], "undetermined", "{silent}");
+    let worked = ["outage", "worked", "--source", "m", "--from", "1404/07/01", "--to"];
+    done(&platform, &[&worked[..], &["1404/08/01"]].concat());
+    let record = |from: &'static str, to: &'static str| {
+        let span = ["outage", "record", "--from", from, "--to", to];
+        [&span[..], &["--cause", "power", "--evidence", "log 7"]].concat()
+    };
+    let outage = record("1404/07/05 10:00", "1404/07/05 11:00");
+    assert_eq!(done(&platform, &outage), "outage 1\n");
+    let seen = shown(&[]);
+    let now = &seen["computed_now"];
+    assert_eq!((&now["low_percent"], &now["verdict"]), (&"99.861".into(), &"met".into()));
+    assert_eq!(seen["stretches"][0]["class"], "down", "{seen}");
+    let frozen = done(&platform, &[&["availability", "freeze"][..], &month].concat());
+    assert_eq!(frozen, "1 statements written, 0 were there\n");
+    let again = done(&platform, &[&["availability", "freeze"][..], &month].concat());
+    assert_eq!(again, "0 statements written, 1 were there\n");
+    done(&platform, &["outage", "reverse", "1", "--because", "a drill"]);
+    let revise = ["availability", "revise", "--reason", "a drill", "--signer", "Maryam"];
+    let revised = done(&platform, &[&revise[..], &month].concat());
+    assert_eq!(revised, "revision 1: met\n");
+    let end = shown(&[]);
+    assert_eq!(end["state"], "revised 1 times");
+    let statements = end["statements"].as_array().unwrap();
+    let low = |n: usize| statements[n]["low_percent"].as_str().unwrap();
+    assert_eq!((low(0), low(1)), ("99.861", "100.000"));
+    assert!(statements.iter().all(|one| one["intact"] == true), "{end}");
+    let text = done(&platform, &[&["availability"][..], &month].concat());
+    assert!(text.contains("revision 0: 99.861 to 99.861 %"), "{text}");
+    let future = refused(&platform, &["availability", "--month", "1480-01"]);
+    assert!(future.contains("has not begun"), "{future}");
+    let early = refused(&platform, &["availability", "freeze", "--month", "1480-01"]);
+    assert!(early.contains("can be frozen from"), "{early}");
+    let stranger = refused(&platform, &["availability", "--account", "77", "--month", "1404-07"]);
+    assert!(stranger.contains("no such account"), "{stranger}");
+}

@@ -1,0 +1,162 @@
+//! Months as they were written down. A statement is never changed and never removed.
+
+use domain::agreement::availability::{Totals, Verdict};
+use domain::calendar::month::PersianMonth;
+use domain::{AccountId, Timestamp};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// A month of an account, or of the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonthStatement {
+    /// Whose; `None` for the platform itself.
+    pub account: Option<AccountId>,
+    /// Which.
+    pub month: PersianMonth,
+    /// 0 for the frozen one, then one more for each revision.
+    pub revision: u32,
+    /// The checksum of what it was computed from.
+    pub digest: Vec<u8>,
+    /// By which version of the agreement.
+    pub agreement: u32,
+    /// How long each class held.
+    pub totals: Totals,
+    /// The verdict; `None` when nothing was promised.
+    pub verdict: Option<Verdict>,
+    /// When it was written down.
+    pub made_at: Timestamp,
+    /// Of a revision: why, and who signed it.
+    pub signed: Option<(String, String)>,
+}
+
+/// When an account could be used, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Whose.
+    pub account: AccountId,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// When its subscription ends.
+    pub expires_at: Option<Timestamp>,
+    /// When it was switched off.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// Account 0 of the table is the platform.
+const PLATFORM: AccountId = AccountId(0);
+
+/// Keeps inputs under their checksum, if they are not there.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn keep_inputs(tx: &mut Tx, digest: &[u8], inputs: &str) -> Result<()> {
+    let sql = "INSERT INTO statement_input (digest, inputs) VALUES ($1, $2)
+               ON CONFLICT (digest) DO NOTHING";
+    tx.execute(sql, values![digest, inputs]).await?;
+    Ok(())
+}
+
+/// What was kept under this checksum.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn inputs(reads: &mut impl Queries, digest: &[u8]) -> Result<Option<String>> {
+    let sql = "SELECT inputs FROM statement_input WHERE digest = $1";
+    reads.query_opt(sql, values![digest]).await?.map(|row| row.get("inputs")).transpose()
+}
+
+/// Writes a month down. `false`: that revision was written before, perhaps by another node.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert(tx: &mut Tx, statement: &MonthStatement) -> Result<bool> {
+    let sql = "INSERT INTO month_statement (account_id, month, revision, digest, agreement,
+                                            not_covered_us, planned_us, down_us, unknown_us, up_us,
+                                            verdict, made_at_us, reason, signed_by)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+               ON CONFLICT (account_id, month, revision) DO NOTHING";
+    let Totals { not_covered_us, planned_us, down_us, unknown_us, up_us } = statement.totals;
+    let signed = statement.signed.as_ref();
+    let values = values![
+        statement.account.unwrap_or(PLATFORM),
+        &statement.month.to_string(),
+        statement.revision,
+        statement.digest.as_slice(),
+        statement.agreement,
+        not_covered_us,
+        planned_us,
+        down_us,
+        unknown_us,
+        up_us,
+        statement.verdict.map(Verdict::word),
+        statement.made_at,
+        signed.map(|(reason, _)| reason),
+        signed.map(|(_, signer)| signer)
+    ];
+    Ok(tx.execute(sql, values).await? == 1)
+}
+
+/// What was written down of a month of an account, the frozen statement first.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn of_month(
+    reads: &mut impl Queries,
+    account: Option<AccountId>,
+    month: PersianMonth,
+) -> Result<Vec<MonthStatement>> {
+    let sql = "SELECT account_id, month, revision, digest, agreement, not_covered_us, planned_us,
+                      down_us, unknown_us, up_us, verdict, made_at_us, reason, signed_by
+               FROM month_statement WHERE account_id = $1 AND month = $2 ORDER BY revision";
+    let values = values![account.unwrap_or(PLATFORM), &month.to_string()];
+    reads.query(sql, values).await?.iter().map(statement).collect()
+}
+
+/// When the accounts after `after` could be used, by number: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn lifetimes(
+    reads: &mut impl Queries,
+    after: AccountId,
+    limit: u32,
+) -> Result<Vec<Lifetime>> {
+    let sql = "SELECT id, created_at_us, expires_at_us, disabled_at_us FROM account
+               WHERE id > $1 ORDER BY id LIMIT $2";
+    let lifetime = |row: &Row| {
+        Ok(Lifetime {
+            account: row.get("id")?,
+            created_at: row.get("created_at_us")?,
+            expires_at: row.get("expires_at_us")?,
+            disabled_at: row.get("disabled_at_us")?,
+        })
+    };
+    reads.query(sql, values![after, limit]).await?.iter().map(lifetime).collect()
+}
+
+fn statement(row: &Row) -> Result<MonthStatement> {
+    let account: AccountId = row.get("account_id")?;
+    let signed: (Option<String>, Option<String>) = (row.get("reason")?, row.get("signed_by")?);
+    let verdict = |word: Option<&str>| match word {
+        Some(word) => Verdict::parse(word).map(Some),
+        None => Some(None),
+    };
+    Ok(MonthStatement {
+        account: Some(account).filter(|account| *account != PLATFORM),
+        month: row.parse("month", PersianMonth::parse)?,
+        revision: row.get("revision")?,
+        digest: row.get("digest")?,
+        agreement: row.get("agreement")?,
+        totals: Totals {
+            not_covered_us: row.get("not_covered_us")?,
+            planned_us: row.get("planned_us")?,
+            down_us: row.get("down_us")?,
+            unknown_us: row.get("unknown_us")?,
+            up_us: row.get("up_us")?,
+        },
+        verdict: row.parse_opt("verdict", verdict)?,
+        made_at: row.get("made_at_us")?,
+        signed: signed.0.zip(signed.1),
+    })
+}

@@ -1,0 +1,193 @@
+//! What was seen of the covered paths: outages, times in which they worked, and who shared a fate
+//! with whom. A wrong outage is reversed and stays to be seen.
+
+use domain::agreement::availability::{Evidence, Seen};
+use domain::agreement::scope::{Group, Paths, Scope};
+use domain::calendar::span::Span;
+use domain::{AccountId, Timestamp};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// An outage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// Its number.
+    pub id: i64,
+    /// What was down.
+    pub paths: Paths,
+    /// For whom.
+    pub scope: Scope,
+    /// Since its first failing sample.
+    pub from: Timestamp,
+    /// Until the first success; `None` while it lasts.
+    pub to: Option<Timestamp>,
+    /// What broke, in a few words.
+    pub cause: String,
+    /// What proves it.
+    pub evidence: String,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// When it was found to be wrong, and why.
+    pub reversed: Option<(Timestamp, String)>,
+}
+
+/// Adds an outage; its `id` is not looked at, and it is not reversed.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert(tx: &mut Tx, outage: &Outage) -> Result<i64> {
+    let sql = "INSERT INTO outage (paths, scope, from_us, to_us, cause, evidence, recorded_at_us)
+               VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    let values = values![
+        &outage.paths.to_string(),
+        &outage.scope.to_string(),
+        outage.from,
+        outage.to,
+        &outage.cause,
+        &outage.evidence,
+        outage.recorded_at
+    ];
+    tx.query_one(sql, values).await?.get("id")
+}
+
+/// Ends an outage that lasts. `false`: there is none of that number that lasts and began before.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn close(tx: &mut Tx, id: i64, to: Timestamp) -> Result<bool> {
+    let sql = "UPDATE outage SET to_us = $2
+               WHERE id = $1 AND to_us IS NULL AND reversed_at_us IS NULL AND from_us < $2";
+    Ok(tx.execute(sql, values![id, to]).await? == 1)
+}
+
+/// Marks an outage as wrong. `false`: there is none of that number that stands.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn reverse(tx: &mut Tx, id: i64, at: Timestamp, because: &str) -> Result<bool> {
+    let sql = "UPDATE outage SET reversed_at_us = $2, reversed_because = $3
+               WHERE id = $1 AND reversed_at_us IS NULL";
+    Ok(tx.execute(sql, values![id, at, because]).await? == 1)
+}
+
+/// Every outage that had a part of this time, by its start; at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn within(reads: &mut impl Queries, time: Span, limit: u32) -> Result<Vec<Outage>> {
+    let sql = "SELECT id, paths, scope, from_us, to_us, cause, evidence, recorded_at_us,
+                      reversed_at_us, reversed_because
+               FROM outage WHERE from_us < $2 AND (to_us IS NULL OR to_us > $1)
+               ORDER BY from_us, id LIMIT $3";
+    reads.query(sql, values![time.from, time.to, limit]).await?.iter().map(outage).collect()
+}
+
+fn outage(row: &Row) -> Result<Outage> {
+    let reversed: (Option<Timestamp>, Option<String>) =
+        (row.get("reversed_at_us")?, row.get("reversed_because")?);
+    Ok(Outage {
+        id: row.get("id")?,
+        paths: row.parse("paths", Paths::parse)?,
+        scope: row.parse("scope", Scope::parse)?,
+        from: row.get("from_us")?,
+        to: row.get("to_us")?,
+        cause: row.get("cause")?,
+        evidence: row.get("evidence")?,
+        recorded_at: row.get("recorded_at_us")?,
+        reversed: reversed.0.zip(reversed.1),
+    })
+}
+
+/// Notes that `source` saw paths work, for a scope and a time. What continues an earlier note of
+/// the same source, with at most `gap_us` between, extends it.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn saw_working(
+    tx: &mut Tx,
+    source: &str,
+    paths: Paths,
+    scope: &Scope,
+    span: Span,
+    gap_us: i64,
+) -> Result<()> {
+    let (paths, scope) = (paths.to_string(), scope.to_string());
+    let sql = "UPDATE watch SET to_us = $5
+               WHERE id = (SELECT id FROM watch
+                           WHERE source = $1 AND paths = $2 AND scope = $3
+                                 AND from_us <= $4 AND to_us >= $6
+                           ORDER BY to_us DESC LIMIT 1)
+                     AND to_us < $5";
+    let reached = span.from.plus_us(-gap_us);
+    let values = values![source, &paths, &scope, span.from, span.to, reached];
+    if tx.execute(sql, values).await? == 0 {
+        let sql = "INSERT INTO watch (source, paths, scope, from_us, to_us)
+                   VALUES ($1, $2, $3, $4, $5)";
+        tx.execute(sql, values![source, &paths, &scope, span.from, span.to]).await?;
+    }
+    Ok(())
+}
+
+/// What was seen to work in this time; at most `limit` notes.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn working(reads: &mut impl Queries, time: Span, limit: u32) -> Result<Vec<Evidence>> {
+    let sql = "SELECT id, paths, scope, from_us, to_us FROM watch
+               WHERE to_us > $1 AND from_us < $2 ORDER BY from_us, id LIMIT $3";
+    let seen = |row: &Row| {
+        Ok(Evidence {
+            seen: Seen::Up,
+            paths: row.parse("paths", Paths::parse)?,
+            scope: row.parse("scope", Scope::parse)?,
+            span: Span { from: row.get("from_us")?, to: row.get("to_us")? },
+        })
+    };
+    reads.query(sql, values![time.from, time.to, limit]).await?.iter().map(seen).collect()
+}
+
+/// Puts an account into a group from a moment on. `false`: it is in it.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when there is no such account.
+pub async fn join(tx: &mut Tx, group: Group, account: AccountId, from: Timestamp) -> Result<bool> {
+    let sql = "INSERT INTO group_member (group_name, account_id, from_us)
+               SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT)
+               WHERE NOT EXISTS (SELECT 1 FROM group_member
+                                 WHERE group_name = $1 AND account_id = $2
+                                       AND (to_us IS NULL OR to_us > $3))";
+    Ok(tx.execute(sql, values![&group.to_string(), account, from]).await? == 1)
+}
+
+/// Takes an account out of a group. `false`: it is not in it, or joined later.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn leave(tx: &mut Tx, group: Group, account: AccountId, to: Timestamp) -> Result<bool> {
+    let sql = "UPDATE group_member SET to_us = $3
+               WHERE group_name = $1 AND account_id = $2 AND to_us IS NULL AND from_us < $3";
+    Ok(tx.execute(sql, values![&group.to_string(), account, to]).await? == 1)
+}
+
+/// Who was in which group in this time, of the accounts from one to another.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn members(
+    reads: &mut impl Queries,
+    time: Span,
+    first: AccountId,
+    last: AccountId,
+) -> Result<Vec<(AccountId, Group, Span)>> {
+    let sql = "SELECT account_id, group_name, from_us, to_us FROM group_member
+               WHERE account_id BETWEEN $3 AND $4
+                     AND from_us < $2 AND (to_us IS NULL OR to_us > $1)
+               ORDER BY account_id, group_name, from_us";
+    let member = |row: &Row| {
+        let to: Option<Timestamp> = row.get("to_us")?;
+        let span = Span { from: row.get("from_us")?, to: to.unwrap_or(Timestamp(i64::MAX)) };
+        Ok((row.get("account_id")?, row.parse("group_name", Group::parse)?, span))
+    };
+    reads.query(sql, values![time.from, time.to, first, last]).await?.iter().map(member).collect()
+}
