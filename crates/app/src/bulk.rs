@@ -4,14 +4,13 @@
 
 use domain::quick_send::Refusal;
 use domain::{MessageClass, MessageId, Rials};
-use sha2::{Digest, Sha256};
-use store::request::NewRequest;
 
-use crate::account::{hex, never_refused};
+use crate::account::hex;
 use crate::ports::Speaker;
 use crate::quick_send::{
     self, Accepted, NewSend, NewTextSend, Order, TextRefusal, may_be_spoken, repeated,
 };
+use crate::request::{self, RequestKey};
 use crate::speech::{self, Script};
 use crate::{App, Caller, Error, Failure, Result};
 
@@ -32,15 +31,6 @@ pub enum Content {
         /// A telephone number to be spoken at the end.
         call_from_mobile: Option<String>,
     },
-}
-
-/// The client's own name for a request, so that it is done once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestKey {
-    /// The name.
-    pub key: String,
-    /// Everything that was asked for.
-    pub body: Vec<u8>,
 }
 
 /// What is to be sent, and to whom.
@@ -143,7 +133,7 @@ pub async fn send(
     caller: &Caller,
     new: &NewBulk,
 ) -> Result<Vec<std::result::Result<Accepted, NumberRefusal>>, BulkRefusal> {
-    if !claim(app, caller, new.request.as_ref()).await? {
+    if !request::claim(app, caller, new.request.as_ref()).await? {
         return Err(Error::Refused(BulkRefusal::KeyReused));
     }
     let known = known(app, caller, new).await?;
@@ -163,34 +153,10 @@ pub async fn send(
     Ok(answers)
 }
 
-/// Takes the key; `false`: it was used for another request. It is committed before anything is
-/// sent, and each send carries it, in the commit that accepts it: whenever we are killed, the same
-/// request asked again sends what is missing.
-pub(crate) async fn claim(
-    app: &App,
-    caller: &Caller,
-    request: Option<&RequestKey>,
-) -> std::result::Result<bool, Failure> {
-    let Some(request) = request else { return Ok(true) };
-    let new = NewRequest {
-        account: caller.account.id,
-        key_hash: key_hash(request),
-        body_hash: Sha256::digest(&request.body).into(),
-        asked_at: app.now(),
-    };
-    let claimed = app.write(async |tx| Ok(store::request::claim(tx, &new).await?)).await;
-    claimed.map_err(never_refused)
-}
-
-/// Under what a key is known.
-pub(crate) fn key_hash(request: &RequestKey) -> [u8; 32] {
-    Sha256::digest(request.key.as_bytes()).into()
-}
-
 /// The reference of one number's send.
 fn reference(new: &NewBulk, place: usize) -> Option<String> {
     let request = new.request.as_ref()?;
-    Some(format!("request:{}:{place}", hex(&key_hash(request))))
+    Some(format!("request:{}:{place}", hex(&request.hash())))
 }
 
 /// What was accepted of this request before, number by number.

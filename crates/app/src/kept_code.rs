@@ -15,13 +15,11 @@ use store::Tx;
 use store::kept_code::{KeptCode, NewCode as NewRow};
 
 use crate::account::{hex, never_refused};
-use crate::bulk::{RequestKey, claim, key_hash};
 use crate::ports::Speaker;
-use crate::quick_send::{
-    Listing, Order, TextRefusal, may_be_spoken, request, send_again, send_speech,
-};
+use crate::quick_send::{Listing, Order, TextRefusal, may_be_spoken, send_again, send_speech};
+use crate::request::{self, RequestKey};
 use crate::speech::{self, Recording};
-use crate::{App, Caller, Error, Failure, Result};
+use crate::{App, Caller, Error, Failure, Result, quick_send};
 
 /// What is said before the code, and before it is said again.
 const BEFORE: &str = "کد شما";
@@ -134,7 +132,7 @@ pub async fn start(app: &App, caller: &Caller, new: NewCode) -> Result<(Code, bo
     let Some(template) = template.map_or(Some(None), |parsed| parsed.map(Some)) else {
         return refused(SendRefusal::WrongTemplate);
     };
-    if !claim(app, caller, new.request.as_ref()).await? {
+    if !request::claim(app, caller, new.request.as_ref()).await? {
         return refused(SendRefusal::KeyReused);
     }
     let reference = reference(app, new.request.as_ref());
@@ -188,7 +186,7 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
     let Some(message) = spoken_message(app, account, &kept).await? else {
         return refused(SendRefusal::NoSuchCode);
     };
-    let request = request(app, kept.destination.as_str(), false, None, None)
+    let request = quick_send::request(app, kept.destination.as_str(), false, None, None)
         .map_err(|refusal| Error::Refused(SendRefusal::Text(refusal.into())))?;
     let reference = said(&kept.reference, kept.sends + 1);
     let order =
@@ -309,7 +307,7 @@ fn made(app: &App, length: usize) -> Option<OneTimeCode> {
 /// A name of a code that nobody can guess, or that of the request.
 fn reference(app: &App, request: Option<&RequestKey>) -> String {
     if let Some(request) = request {
-        return format!("code:{}", hex(&key_hash(request)));
+        return format!("code:{}", hex(&request.hash()));
     }
     let mut random = [0; SALT_BYTES];
     app.rng().fill(&mut random);
@@ -351,7 +349,7 @@ async fn order(
     words_are_ours: bool,
     reference: String,
 ) -> Result<Order, SendRefusal> {
-    let request = request(app, &new.number, false, None, new.server)
+    let request = quick_send::request(app, &new.number, false, None, new.server)
         .map_err(|refusal| Error::Refused(SendRefusal::Text(refusal.into())))?;
     let mut order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;

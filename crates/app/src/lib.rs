@@ -27,6 +27,7 @@ mod prices;
 pub mod quick_send;
 pub mod recording;
 pub mod report;
+pub mod request;
 pub mod secure_call;
 mod settings;
 mod speech;

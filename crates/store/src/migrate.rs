@@ -42,7 +42,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V15__event", include_str!("../migrations/V15__event.sql")),
         ("V16__agreement", include_str!("../migrations/V16__agreement.sql")),
         ("V17__class", include_str!("../migrations/V17__class.sql")),
-        ("V18__code", include_str!("../migrations/V18__code.sql")),
+        ("V18__campaign_request", include_str!("../migrations/V18__campaign_request.sql")),
+        ("V19__code", include_str!("../migrations/V19__code.sql")),
     ]
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use app::bulk::RequestKey;
 use app::kept_code::{
     CheckRefusal, Code, NewCode, SendRefusal, check, find, look_after, resend, start,
 };
 use app::ports::Speaker;
 use app::quick_send::TextRefusal;
+use app::request::RequestKey;
 use app::{Caller, Error, Settings};
 use domain::kept_code::{State, Velocity};
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -3,6 +3,7 @@
 use app::kept_code::{CheckRefusal, Code, NewCode, SendRefusal};
 use app::ports::Speaker;
 use app::quick_send::TextRefusal;
+use app::request::RequestKey;
 use app::{App, Caller, Error};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -12,7 +13,7 @@ use domain::{CodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
-use super::messages::{REPLAYED, Voice, json, request_key};
+use super::messages::{REPLAYED, Voice, idempotency_key, json};
 use super::problem::{Kind, Problem};
 
 /// A code that a client wants to be spoken.
@@ -58,7 +59,8 @@ pub(super) async fn start(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, Unanswered> {
-    let request = request_key(headers, body)?;
+    let key = idempotency_key(headers)?;
+    let request = key.map(|key| RequestKey { key, body: body.to_vec() });
     let wanted: Wanted = read(body)?;
     let new = NewCode {
         number: wanted.to,

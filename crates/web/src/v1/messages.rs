@@ -2,10 +2,11 @@
 
 use std::num::NonZeroI64;
 
-use app::bulk::{BulkRefusal, Content, Estimate, NUMBERS_MAX, NewBulk, NumberRefusal, RequestKey};
+use app::bulk::{BulkRefusal, Content, Estimate, NUMBERS_MAX, NewBulk, NumberRefusal};
 use app::ports::Speaker;
 use app::quick_send::Accepted;
 use app::report::{PAGE_MAX, Place, Report};
+use app::request::RequestKey;
 use app::{App, Caller, Error, Failure};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,7 +25,7 @@ const KEY_MAX: usize = 200;
 /// Says that nothing was sent now: what was accepted had been accepted before.
 pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Lengths of a recording of the callee, seconds.
-const RECORD_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
+pub(super) const RECORD_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
 /// Things on a page, if the client does not say how many.
 const PAGE: u32 = 20;
 
@@ -121,10 +122,11 @@ pub(super) async fn send(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, Unanswered> {
-    let request = request_key(headers, body)?;
+    let key = idempotency_key(headers)?;
     let asked: NewMessages = serde_json::from_slice(body)
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     let (dry_run, is_list) = (asked.dry_run, matches!(asked.to, Numbers::Several(_)));
+    let request = key.map(|key| RequestKey { key, body: body.to_vec() });
     let new = bulk(asked, request)?;
     if dry_run {
         return Ok(foretold(&new, &app::bulk::estimate(app, caller, &new).await?));
@@ -196,13 +198,12 @@ pub(super) fn limit(params: &Params) -> Result<u32, Problem> {
         .ok_or_else(|| Problem::with(Kind::InvalidRequest, "limit is from 1 to 100"))
 }
 
-/// The key of a request, if it has one, with all that was asked under it.
-pub(super) fn request_key(headers: &HeaderMap, body: &[u8]) -> Result<Option<RequestKey>, Problem> {
+/// The key of a request, if it has one.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim);
     let key = key.filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
-    let key = key.ok_or(Problem::of(Kind::InvalidKey))?.to_owned();
-    Ok(Some(RequestKey { key, body: body.to_vec() }))
+    key.map(|key| Some(key.to_owned())).ok_or(Problem::of(Kind::InvalidKey))
 }
 
 /// What is asked for, as `app` takes it.
@@ -353,7 +354,7 @@ impl Message {
 }
 
 /// How far it is, which never goes back, and how it ended.
-fn state(status: Status) -> (&'static str, Option<&'static str>) {
+pub(super) fn state(status: Status) -> (&'static str, Option<&'static str>) {
     match status {
         Status::Queued => ("queued", None),
         Status::Calling => ("calling", None),
@@ -363,7 +364,7 @@ fn state(status: Status) -> (&'static str, Option<&'static str>) {
     }
 }
 
-fn result(disposition: Disposition) -> &'static str {
+pub(super) fn result(disposition: Disposition) -> &'static str {
     match disposition {
         Disposition::Delivered => "delivered",
         Disposition::HeardInPart => "heard_in_part",

@@ -2,6 +2,7 @@
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
 mod agreement;
+mod campaigns;
 mod codes;
 mod docs_page;
 mod events;
@@ -23,6 +24,7 @@ use tracing::Instrument;
 use crate::arrival;
 use crate::rest;
 use crate::router::Web;
+use campaigns::Verb;
 use problem::{Kind, Problem};
 
 pub(crate) use seats::Seats;
@@ -43,17 +45,21 @@ enum Operation {
     ReadEvents,
     ManageWebhooks,
     ReadAvailability,
+    ManageCampaigns,
+    ReadCampaigns,
     SendCodes,
     CheckCodes,
 }
 
 impl Operation {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
         Self::ManageWebhooks,
         Self::ReadAvailability,
+        Self::ManageCampaigns,
+        Self::ReadCampaigns,
         Self::SendCodes,
         Self::CheckCodes,
     ];
@@ -66,6 +72,8 @@ impl Operation {
             Self::ReadEvents => "v1.ReadEvents",
             Self::ManageWebhooks => "v1.ManageWebhooks",
             Self::ReadAvailability => "v1.ReadAvailability",
+            Self::ManageCampaigns => "v1.ManageCampaigns",
+            Self::ReadCampaigns => "v1.ReadCampaigns",
             Self::SendCodes => "v1.SendCodes",
             Self::CheckCodes => "v1.CheckCodes",
         }
@@ -84,6 +92,15 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/messages", get(list_messages).post(send_messages))
         .route("/v1/messages/{id}", get(get_message))
         .route("/v1/messages/{id}/recording", get(get_recording))
+        .route("/v1/campaigns", get(list_campaigns).post(create_campaign))
+        .route("/v1/campaigns/{id}", get(get_campaign))
+        .route("/v1/campaigns/{id}/numbers", get(list_numbers).post(add_numbers))
+        .route("/v1/campaigns/{id}/start", post(start_campaign))
+        .route("/v1/campaigns/{id}/pause", post(pause_campaign))
+        .route("/v1/campaigns/{id}/resume", post(resume_campaign))
+        .route("/v1/campaigns/{id}/stop", post(stop_campaign))
+        .route("/v1/campaigns/{id}/cancel", post(cancel_campaign))
+        .route("/v1/campaigns/{id}/redial", post(redial_campaign))
         .route("/v1/events", get(list_events))
         .route("/v1/events/{id}", get(get_event))
         .route("/v1/webhooks", get(list_webhooks).post(create_webhook))
@@ -227,12 +244,122 @@ async fn get_availability(State(web): State<Arc<Web>>, request: Request) -> Resp
     .await
 }
 
+async fn create_campaign(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::ManageCampaigns, request, async |caller, head, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        campaigns::create(&web.app, caller, head, body).await
+    })
+    .await
+}
+
+async fn list_campaigns(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ReadCampaigns, request, async |caller, _, _| {
+        campaigns::list(&web.app, caller, &query).await
+    })
+    .await
+}
+
+async fn get_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ReadCampaigns, request, async |caller, _, _| {
+        campaigns::get(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn list_numbers(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ReadCampaigns, request, async |caller, _, _| {
+        campaigns::numbers(&web.app, caller, &id, &query).await
+    })
+    .await
+}
+
+async fn add_numbers(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ManageCampaigns, request, async |caller, _, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        campaigns::add(&web.app, caller, &id, body).await
+    })
+    .await
+}
+
 async fn get_agreement(State(web): State<Arc<Web>>) -> Response {
     open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, None).await).await
 }
 
 async fn get_agreement_version(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
     open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, Some(&id)).await).await
+}
+
+async fn redial_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ManageCampaigns, request, async |caller, _, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        campaigns::redial(&web.app, caller, &id, body).await
+    })
+    .await
+}
+
+async fn change_campaign(web: &Web, id: &str, request: Request, verb: Verb) -> Response {
+    answer(web, Operation::ManageCampaigns, request, async |caller, _, body| {
+        campaigns::change(&web.app, caller, id, verb, body).await
+    })
+    .await
+}
+
+async fn start_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Start).await
+}
+
+async fn pause_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Pause).await
+}
+
+async fn resume_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Resume).await
+}
+
+async fn stop_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Stop).await
+}
+
+async fn cancel_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Cancel).await
 }
 
 async fn start_code(State(web): State<Arc<Web>>, request: Request) -> Response {

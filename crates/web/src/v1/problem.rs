@@ -136,6 +136,17 @@ kinds! {
         "Send up to 1000 characters that take three seconds to ten minutes."
         "متن خالی، ناخواندنی، یا بیش از حد کوتاه یا بلند است."
         "تا ۱۰۰۰ نویسه بفرستید که سه ثانیه تا ده دقیقه طول بکشد.";
+    PlanNotAllowed 422 "campaign_not_allowed"
+        "The campaign cannot be like this." "See detail."
+        "کمپین با این مشخصات ممکن نیست." "به detail نگاه کنید.";
+    NoNewNumber 422 "no_new_number"
+        "The list has no number that is not there already, or the campaign is full."
+        "Check the list; a campaign has up to 16 million numbers."
+        "در فهرست شمارهٔ تازه‌ای نیست یا کمپین پر است."
+        "فهرست را بررسی کنید.";
+    WrongState 409 "not_in_this_state"
+        "That may not be asked of it in the state that it is in." "See detail, and its state."
+        "در وضعیت کنونی این کار ممکن نیست." "به detail و وضعیت آن نگاه کنید.";
     WrongMobile 422 "append_number_invalid"
         "append_number is not a telephone number." "Check it, or leave it out."
         "مقدار append_number شمارهٔ تلفن نیست." "آن را بررسی یا حذف کنید.";

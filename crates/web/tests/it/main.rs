@@ -15,6 +15,7 @@ mod rest;
 mod serving;
 mod soap;
 mod v1;
+mod v1_campaigns;
 mod verification;
 #[path = "../../../app/tests/it/world.rs"]
 mod world;
