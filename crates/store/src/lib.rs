@@ -15,6 +15,7 @@ pub mod entry;
 mod error;
 pub mod event;
 pub mod hot;
+pub mod kept_code;
 pub mod ladder;
 pub mod maintenance;
 pub mod message;
