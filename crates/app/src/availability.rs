@@ -1,14 +1,20 @@
 //! Months of availability: looked at while they run, frozen three days after their end, and revised
 //! only by somebody who signs.
 
-use domain::agreement::availability::{Evidence, Facts, Seen, Standing, Totals};
+use domain::agreement::availability::{
+    Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
+};
 use domain::agreement::scope::Group;
 use domain::agreement::statement::{
-    FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, is_final, state,
+    FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
+    state,
 };
 use domain::agreement::version::Version;
+use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
+use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
 use domain::calendar::span::Span;
+use domain::calendar::working_time::Timetable;
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::Queries;
@@ -53,6 +59,10 @@ pub struct Month {
     pub judged: Judged,
     /// What was written down, the frozen statement first.
     pub written: Vec<MonthStatement>,
+    /// The verdict that stands: of what was written last, else of what is computed now.
+    pub verdict: Option<Verdict>,
+    /// Until when evidence can still decide it; then its low figure stands.
+    pub evidence_until: Timestamp,
 }
 
 /// What freezing a month did.
@@ -83,7 +93,16 @@ pub async fn month(
     let judged = inputs.judge();
     let written = store::month_statement::of_month(&mut reads, account, month).await?;
     let state = state(month, now, written.last().map(|statement| statement.revision));
-    Ok(Month { state, inputs, judged, written })
+    let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
+    let business = Timetable::new(vec![hours], Holidays::shipped());
+    let business = business.expect("one version never begins twice");
+    let until = evidence_until(month, &inputs.parameters, &business);
+    let evidence_until = until.ok_or(Failure::of("counting business days after a month"))?;
+    let totals = written.last().map_or(judged.totals, |statement| statement.totals);
+    let figures = Figures::of(month, totals, inputs.parameters.terms());
+    let in_time = now < evidence_until;
+    let verdict = figures.map(|one| standing_verdict(&one, &inputs.parameters, in_time));
+    Ok(Month { state, inputs, judged, written, verdict, evidence_until })
 }
 
 /// Writes a month down for every account and the platform. Doing it again changes nothing, whether
@@ -334,11 +353,19 @@ async fn facts(reads: &mut impl Queries, time: Span) -> std::result::Result<Fact
         let span = Span::new(outage.from, outage.to.unwrap_or(time.to))?;
         Some(Evidence { seen: Seen::Down, paths: outage.paths, scope: outage.scope, span })
     }));
+    Ok(Facts { evidence, windows: windows(reads, time).await? })
+}
+
+/// The parts of maintenance windows that were told in time.
+pub(crate) async fn windows(
+    reads: &mut impl Queries,
+    time: Span,
+) -> std::result::Result<Vec<Window>, Failure> {
     let mut windows = Vec::new();
     for kept in store::maintenance::within(reads, time).await? {
         let start = kept.maintenance.plan().map_or(time.from, |plan| plan.span.from);
         let lead_us = agreement_at(reads, start).await?.draft.parameters.lead_us();
         windows.extend(kept.maintenance.valid(lead_us));
     }
-    Ok(Facts { evidence, windows })
+    Ok(windows)
 }

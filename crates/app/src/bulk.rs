@@ -4,14 +4,13 @@
 
 use domain::quick_send::Refusal;
 use domain::{MessageClass, MessageId, Rials};
-use sha2::{Digest, Sha256};
-use store::request::NewRequest;
 
 use crate::account::hex;
 use crate::ports::Speaker;
 use crate::quick_send::{
     self, Accepted, NewSend, NewTextSend, Order, TextRefusal, may_be_spoken, repeated,
 };
+use crate::request::{self, RequestKey};
 use crate::speech::{self, Script};
 use crate::{App, Caller, Error, Failure, Result};
 
@@ -32,15 +31,6 @@ pub enum Content {
         /// A telephone number to be spoken at the end.
         call_from_mobile: Option<String>,
     },
-}
-
-/// The client's own name for a request, so that it is done once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestKey {
-    /// The name.
-    pub key: String,
-    /// Everything that was asked for.
-    pub body: Vec<u8>,
 }
 
 /// What is to be sent, and to whom.
@@ -143,7 +133,9 @@ pub async fn send(
     caller: &Caller,
     new: &NewBulk,
 ) -> Result<Vec<std::result::Result<Accepted, NumberRefusal>>, BulkRefusal> {
-    claim(app, caller, new.request.as_ref()).await?;
+    if !request::claim(app, caller, new.request.as_ref()).await? {
+        return Err(Error::Refused(BulkRefusal::KeyReused));
+    }
     let known = known(app, caller, new).await?;
     bound_cost(app, caller, new, &known).await?;
     let mut message = known.iter().flatten().next().map(|first| first.message);
@@ -161,28 +153,10 @@ pub async fn send(
     Ok(answers)
 }
 
-/// Takes the key. It is committed before anything is sent, and each send carries it, in the commit
-/// that accepts it: whenever we are killed, the same request asked again sends what is missing.
-async fn claim(
-    app: &App,
-    caller: &Caller,
-    request: Option<&RequestKey>,
-) -> Result<(), BulkRefusal> {
-    let Some(request) = request else { return Ok(()) };
-    let new = NewRequest {
-        account: caller.account.id,
-        key_hash: Sha256::digest(request.key.as_bytes()).into(),
-        body_hash: Sha256::digest(&request.body).into(),
-        asked_at: app.now(),
-    };
-    let is_ours = app.write(async |tx| Ok(store::request::claim(tx, &new).await?)).await?;
-    if is_ours { Ok(()) } else { Err(Error::Refused(BulkRefusal::KeyReused)) }
-}
-
 /// The reference of one number's send.
 fn reference(new: &NewBulk, place: usize) -> Option<String> {
     let request = new.request.as_ref()?;
-    Some(format!("request:{}:{place}", hex(&Sha256::digest(request.key.as_bytes()))))
+    Some(format!("request:{}:{place}", hex(&request.hash())))
 }
 
 /// What was accepted of this request before, number by number.

@@ -16,6 +16,8 @@ use crate::{App, Error, Failure, Result};
 pub const TEXT_MAX: usize = 500;
 /// Longest text of a notice, bytes.
 pub const NOTICE_MAX: usize = 20_000;
+/// The most notices of one maintenance.
+const NOTICES_MAX: usize = 1000;
 /// The place of a notice on the first page.
 pub const FIRST_PAGE: &str = "panel";
 
@@ -30,6 +32,8 @@ pub enum MaintenanceRefusal {
     NoSuchNotice,
     /// No social network of that name is set up.
     NoSuchChannel,
+    /// It was told so often that nobody can say when.
+    TooManyNotices,
     /// A text is missing or too long.
     Text(&'static str),
     /// Its time is not over yet, or it was verified before.
@@ -141,6 +145,9 @@ pub async fn tell(
         let plan = kept.maintenance.plan().filter(|plan| now < plan.span.to);
         let closed = Error::Refused(MaintenanceRefusal::Rule(Refusal::Closed));
         let plan = plan.ok_or(closed)?;
+        if kept.notices.len() >= NOTICES_MAX {
+            return Err(Error::Refused(MaintenanceRefusal::TooManyNotices));
+        }
         let channels = store::maintenance::channels(tx).await?;
         let (channel, place) = match network {
             None => (Channel::FirstPage, FIRST_PAGE),

@@ -1,6 +1,6 @@
 //! Requests that came with an idempotency key: what was asked under it.
 
-use domain::{AccountId, Timestamp};
+use domain::{AccountId, CampaignId, Timestamp};
 
 use crate::value::values;
 use crate::{Queries, Result, Tx};
@@ -31,4 +31,34 @@ pub async fn claim(tx: &mut Tx, new: &NewRequest) -> Result<bool> {
     let sql = "SELECT account_id AS id FROM request
                WHERE account_id = $1 AND key_hash = $2 AND body_hash = $3";
     Ok(tx.query_opt(sql, values![new.account, key, body]).await?.is_some())
+}
+
+/// The campaign that was made under the key.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn campaign(
+    reads: &mut impl Queries,
+    account: AccountId,
+    key_hash: &[u8; 32],
+) -> Result<Option<CampaignId>> {
+    let sql = "SELECT account_id AS id, campaign_id FROM request
+               WHERE account_id = $1 AND key_hash = $2";
+    let row = reads.query_opt(sql, values![account, &key_hash[..]]).await?;
+    Ok(row.map(|row| row.get("campaign_id")).transpose()?.flatten())
+}
+
+/// Notes the campaign that is made under the key. `false`: another one was.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn set_campaign(
+    tx: &mut Tx,
+    account: AccountId,
+    key_hash: &[u8; 32],
+    campaign: CampaignId,
+) -> Result<bool> {
+    let sql = "UPDATE request SET campaign_id = $3
+               WHERE account_id = $1 AND key_hash = $2 AND campaign_id IS NULL";
+    Ok(tx.execute(sql, values![account, &key_hash[..], campaign]).await? == 1)
 }

@@ -74,8 +74,11 @@ pub async fn start(
     .ok_or_else(cannot)
 }
 
-/// Starts a campaign under the plan that it was made with.
-pub(super) async fn start_as_planned(
+/// Starts a campaign under the plan that it has.
+///
+/// # Errors
+/// Refused as [`StartRefusal`] says.
+pub async fn start_as_planned(
     app: &App,
     account: AccountId,
     id: CampaignId,

@@ -10,12 +10,13 @@ use domain::campaign::admission::{
 use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, rows, sift};
 use domain::campaign::retry::is_unreached;
 use domain::campaign::schedule::ScheduleRefusal;
-use domain::campaign::{RecipientStatus, Schedule};
-use domain::{Account, AccountId, CampaignId, MessageId, Status};
+use domain::campaign::{RecipientStatus, Schedule, State};
+use domain::{Account, AccountId, CampaignId, MessageId, Rials, Status};
 use store::hot::Import;
 
 use super::change::{self, StartRefusal};
 use super::{Recipient, WrittenPlan};
+use crate::request::{self, RequestKey};
 use crate::{App, Caller, Error, Failure, Result, prices};
 
 /// Numbers kept in one commit.
@@ -36,6 +37,8 @@ pub struct NewCampaign {
     pub plan: WrittenPlan,
     /// Whether it starts at once.
     pub auto_start: bool,
+    /// The client's own name for this request: asked again, the same campaign is told.
+    pub request: Option<RequestKey>,
 }
 
 /// A campaign that was made.
@@ -45,6 +48,21 @@ pub struct Created {
     pub id: CampaignId,
     /// What became of its list.
     pub added: Added,
+    /// Whether it had been made before, under the same name for the request.
+    pub repeated: bool,
+}
+
+/// What a campaign would come to, if it were made now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    /// What would become of its list.
+    pub added: Added,
+    /// How long its message plays.
+    pub clip_ms: u32,
+    /// What it costs when everybody is reached once and hears the message to its end.
+    pub cost_max: Rials,
+    /// Whether the balance covers that, or the plan's ceiling if that is lower.
+    pub is_covered: bool,
 }
 
 /// What became of a list.
@@ -79,6 +97,8 @@ pub enum CreateRefusal {
     InsufficientCredit,
     /// It cannot start, although it was made.
     CannotStart,
+    /// The name of the request was used for another one.
+    KeyReused,
 }
 
 /// Why numbers were not added.
@@ -101,12 +121,73 @@ pub async fn create(
     caller: &Caller,
     new: NewCampaign,
 ) -> Result<Created, CreateRefusal> {
-    let NewCampaign { message, numbers, plan, auto_start } = new;
+    let NewCampaign { message, numbers, plan, auto_start, request } = new;
     let plan = plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
     let account = &caller.account;
+    if !request::claim(app, caller, request.as_ref()).await? {
+        return Err(Error::Refused(CreateRefusal::KeyReused));
+    }
+    if let Some(id) = request::campaign(app, caller, request.as_ref()).await? {
+        return completed(app, account, id, numbers, auto_start).await;
+    }
     may_be_made(app, account, message, &plan).await?;
     let sifted = gone_through(numbers, BTreeSet::new(), RECIPIENTS_MAX).await?;
-    made(app, account, message, plan, sifted, auto_start).await
+    made(app, account, message, plan, sifted, auto_start, request.as_ref()).await
+}
+
+/// What a campaign would come to. Nothing is kept.
+///
+/// # Errors
+/// Refused as [`CreateRefusal`] says, but for the balance.
+pub async fn estimate(
+    app: &App,
+    caller: &Caller,
+    new: NewCampaign,
+) -> Result<Estimate, CreateRefusal> {
+    let plan = new.plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
+    let account = &caller.account;
+    may_be_made(app, account, new.message, &plan).await?;
+    let mut sifted = gone_through(new.numbers, BTreeSet::new(), RECIPIENTS_MAX).await?;
+    let numbers = std::mem::take(&mut sifted.numbers);
+    if numbers.is_empty() {
+        return Err(Error::Refused(CreateRefusal::Invalid));
+    }
+    let (clip_ms, prices) = prices_of(app, account, new.message).await?;
+    let zones = zones_of(&numbers);
+    Ok(Estimate {
+        added: Added { accepted: zones.total(), rest: sifted },
+        clip_ms,
+        cost_max: prices.of_all(zones).unwrap_or(Rials(i64::MAX)),
+        is_covered: is_covered(account, &prices, zones, plan.max_cost),
+    })
+}
+
+/// A campaign that was made before under the same name for the request: what a killed process did
+/// not keep of its list is kept now, and what it did not start is started.
+async fn completed(
+    app: &App,
+    account: &Account,
+    id: CampaignId,
+    numbers: String,
+    auto_start: bool,
+) -> Result<Created, CreateRefusal> {
+    let gone = || Failure::of("reading a campaign that was made before: it is not there");
+    let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
+    let campaign = found.ok_or_else(gone)?;
+    let mut sifted = gone_through(numbers, BTreeSet::new(), RECIPIENTS_MAX).await?;
+    let accepted = u32::try_from(sifted.numbers.len()).unwrap_or(u32::MAX);
+    let there = campaign.recipients.total();
+    if campaign.state == State::Draft && there < accepted {
+        let rest = sifted.numbers.split_off(there as usize);
+        let left = Sifted { numbers: rest, ..Sifted::default() };
+        // Another process may be keeping them, too: then they are kept by it.
+        kept(app, account.id, id, there, left).await?;
+    }
+    sifted.numbers = Vec::new();
+    if campaign.state == State::Draft && auto_start {
+        start(app, account, id).await?;
+    }
+    Ok(Created { id, added: Added { accepted, rest: sifted }, repeated: true })
 }
 
 /// Makes a campaign of those whom another one of the account did not reach.
@@ -132,7 +213,7 @@ pub async fn redial(
     let plan = Plan { schedule, ..old.plan };
     may_be_made(app, account, old.message, &plan).await?;
     let sifted = Sifted { numbers, ..Sifted::default() };
-    made(app, account, old.message, plan, sifted, true).await
+    made(app, account, old.message, plan, sifted, true, None).await
 }
 
 fn was_not_reached(recipient: &Recipient) -> bool {
@@ -201,6 +282,7 @@ async fn made(
     plan: Plan,
     sifted: Sifted,
     auto_start: bool,
+    request: Option<&RequestKey>,
 ) -> Result<Created, CreateRefusal> {
     if sifted.numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
@@ -210,15 +292,37 @@ async fn made(
     }
     let created_at = app.now();
     let new = store::campaign::NewCampaign { account: account.id, message, plan, created_at };
-    let id = app.write(async |tx| Ok(store::campaign::insert(tx, &new).await?)).await?;
+    let id = inserted(app, &new, request).await?;
     let added = kept(app, account.id, id, 0, sifted).await?;
     let added = added.ok_or_else(|| Failure::of("keeping the numbers of a new campaign"))?;
     if auto_start {
-        change::start_as_planned(app, account.id, id)
-            .await
-            .map_err(|error| error.map(Into::into))?;
+        start(app, account, id).await?;
     }
-    Ok(Created { id, added })
+    Ok(Created { id, added, repeated: false })
+}
+
+/// Makes the row of a campaign, under the name of its request.
+async fn inserted(
+    app: &App,
+    new: &store::campaign::NewCampaign,
+    request: Option<&RequestKey>,
+) -> Result<CampaignId, CreateRefusal> {
+    app.write(async |tx| {
+        let id = store::campaign::insert(tx, new).await?;
+        if let Some(request) = request
+            && !store::request::set_campaign(tx, new.account, &request.hash(), id).await?
+        {
+            let at_once = "making a campaign: the same request is being done twice at once";
+            return Err(Failure::of(at_once).into());
+        }
+        Ok(id)
+    })
+    .await
+}
+
+async fn start(app: &App, account: &Account, id: CampaignId) -> Result<(), CreateRefusal> {
+    let started = change::start_as_planned(app, account.id, id).await;
+    started.map_err(|error| error.map(Into::into))
 }
 
 /// Refuses what could not start, before anything is kept.
@@ -229,13 +333,29 @@ async fn may_be_paid(
     plan: &Plan,
     numbers: &[CompactNumber],
 ) -> Result<(), CreateRefusal> {
-    let poor = || Error::Refused(CreateRefusal::InsufficientCredit);
+    let (_, prices) = prices_of(app, account, message).await?;
+    if is_covered(account, &prices, zones_of(numbers), plan.max_cost) {
+        return Ok(());
+    }
+    Err(Error::Refused(CreateRefusal::InsufficientCredit))
+}
+
+/// How long a message plays, and what a call with it costs at most.
+async fn prices_of(
+    app: &App,
+    account: &Account,
+    message: MessageId,
+) -> Result<(u32, CallPrices), CreateRefusal> {
     let message = store::message::find(&mut app.read().await?, account.id, message).await?;
     let clip_ms = message.ok_or(Error::Refused(CreateRefusal::WrongMessage))?.length_ms;
     let tariff = prices::in_force(app, app.now()).await?;
-    let prices = CallPrices::of(&tariff, clip_ms).ok_or_else(poor)?;
-    let zones = numbers.iter().fold(Zones::default(), |zones, number| zones.and(number.zone()));
-    if is_covered(account, &prices, zones, plan.max_cost) { Ok(()) } else { Err(poor()) }
+    let prices = CallPrices::of(&tariff, clip_ms);
+    let prices = prices.ok_or(Error::Refused(CreateRefusal::InsufficientCredit))?;
+    Ok((clip_ms, prices))
+}
+
+fn zones_of(numbers: &[CompactNumber]) -> Zones {
+    numbers.iter().fold(Zones::default(), |zones, number| zones.and(number.zone()))
 }
 
 /// Goes through a list; a long one where it keeps nobody waiting.

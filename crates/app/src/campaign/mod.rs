@@ -17,9 +17,10 @@ pub use store::campaign::Campaign;
 
 use crate::{App, Failure};
 
-pub use change::{StartPlan, StartRefusal, cancel, pause, resume, start, stop};
+pub use change::{StartPlan, StartRefusal, cancel, pause, resume, start, start_as_planned, stop};
 pub use create::{
-    Added, CreateRefusal, Created, ListRefusal, NewCampaign, add_numbers, create, redial,
+    Added, CreateRefusal, Created, Estimate, ListRefusal, NewCampaign, add_numbers, create,
+    estimate, redial,
 };
 pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
 pub use feed::feed;
@@ -105,6 +106,26 @@ pub async fn newest(
     limit: u32,
 ) -> Result<Vec<Campaign>, Failure> {
     Ok(store::campaign::list(&mut app.read().await?, account, None, limit).await?)
+}
+
+/// The account's campaigns, the newest first: at most `limit` that are older than `before`.
+///
+/// # Errors
+/// The database failed.
+pub async fn page(
+    app: &App,
+    account: AccountId,
+    before: Option<CampaignId>,
+    limit: u32,
+) -> Result<Vec<Progress>, Failure> {
+    let mut reads = app.read().await?;
+    let found = store::campaign::list(&mut reads, Some(account), before, limit).await?;
+    let mut page = Vec::with_capacity(found.len());
+    for campaign in found {
+        let progress = store::campaign::progress(&mut reads, account, campaign.id).await?;
+        page.extend(progress.map(Progress::of));
+    }
+    Ok(page)
 }
 
 /// What becomes of recipients that were never called when their campaign is over.

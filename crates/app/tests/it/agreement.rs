@@ -132,6 +132,11 @@ async fn a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen() {
     let late = of(Some(inside)).await;
     assert_eq!((late.state, late.judged.verdict), (State::Frozen, Some(Verdict::Met)));
     assert_eq!(late.written[0].verdict, Some(Verdict::Undetermined));
+    assert_eq!(late.verdict, Some(Verdict::Undetermined));
+    go_to(&world, "1405/11/14 21:00");
+    let decided = of(Some(inside)).await;
+    assert_eq!(decided.evidence_until, at("1405/11/14 21:00"));
+    assert_eq!(decided.verdict, Some(Verdict::Breached));
     for (reason, signer) in [("", "Maryam"), ("late logs", " ")] {
         let unsigned = availability::revise(app, Some(inside), dey(), reason, signer).await;
         assert_eq!(refusal(unsigned), MonthRefusal::Unsigned);
@@ -141,6 +146,7 @@ async fn a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen() {
     assert_eq!(refusal(unchanged), MonthRefusal::Unchanged);
     let revised = of(Some(inside)).await;
     assert_eq!((revised.state, &revised.written[0]), (State::Revised(1), &late.written[0]));
+    assert_eq!(revised.verdict, Some(Verdict::Met));
     for statement in &revised.written {
         let (inputs, judged) = availability::reproduce(app, statement).await.unwrap().unwrap();
         assert_eq!((inputs.month, judged.totals), (dey(), statement.totals));

@@ -5,10 +5,12 @@ use app::campaign::{
     Added, CreateRefusal, ListRefusal, NewCampaign, StartPlan, StartRefusal, WrittenPlan,
 };
 use app::dialing::{EndedCall, Meaning, NodeStamp, Start};
+use app::request::RequestKey;
 use app::{Caller, Settings, campaign, dialing};
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::{PauseReason, RecipientStatus, State};
 use domain::{CampaignId, Disposition, MessageClass, MessageId, Rials, Status};
+use sha2::{Digest, Sha256};
 
 use crate::refusal;
 use crate::world::{NOON, World};
@@ -60,7 +62,13 @@ impl Stage {
     }
 
     fn new_campaign(&self, numbers: String) -> NewCampaign {
-        NewCampaign { message: self.message, numbers, plan: plan(), auto_start: true }
+        NewCampaign {
+            message: self.message,
+            numbers,
+            plan: plan(),
+            auto_start: true,
+            request: None,
+        }
     }
 
     async fn create(&self, new: NewCampaign) -> CampaignId {
@@ -363,6 +371,44 @@ async fn priority_comes_first() {
     assert_eq!(stage.progress(urgent).await.campaign.open, 2);
     assert_eq!(stage.feed().await, 3, "the urgent one has nobody left");
     assert_eq!(stage.progress(normal).await.campaign.open, 3);
+}
+
+/// Goal: a request for a campaign is done once, and a process that was killed in the middle of it
+/// leaves nothing that the same request does not complete.
+#[tokio::test]
+async fn a_campaign_is_made_once_and_completed_after_a_kill() {
+    let stage = Stage::new(10_000_000).await;
+    let (app, account) = (&stage.world.app, stage.caller.account.id);
+    let key =
+        |body: &str| Some(RequestKey { key: String::from("k"), body: body.as_bytes().to_vec() });
+    let new = NewCampaign { request: key("a"), ..stage.new_campaign(list(5_000)) };
+    // What a process leaves that is killed after the second of three batches.
+    let mut tx = stage.world.db.begin().await.unwrap();
+    let hash = |text: &str| -> [u8; 32] { Sha256::digest(text.as_bytes()).into() };
+    let request = store::request::NewRequest {
+        account,
+        key_hash: hash("k"),
+        body_hash: hash("a"),
+        asked_at: NOON,
+    };
+    assert!(store::request::claim(&mut tx, &request).await.unwrap());
+    tx.commit().await.unwrap();
+    let draft = NewCampaign { auto_start: false, request: None, ..stage.new_campaign(list(4_000)) };
+    let draft = stage.create(draft).await;
+    let mut tx = stage.world.db.begin().await.unwrap();
+    assert!(store::request::set_campaign(&mut tx, account, &hash("k"), draft).await.unwrap());
+    tx.commit().await.unwrap();
+
+    let caller = stage.world.refreshed(&stage.caller).await;
+    let made = campaign::create(app, &caller, new.clone()).await.unwrap();
+    assert_eq!((made.id, made.repeated, made.added.accepted), (draft, true, 5_000));
+    let progress = stage.progress(draft).await.campaign;
+    assert_eq!((progress.state, progress.recipients.total()), (State::Running, 5_000));
+    let again = campaign::create(app, &caller, new).await.unwrap();
+    assert_eq!((again.id, again.added.accepted), (draft, 5_000));
+    assert_eq!(stage.progress(draft).await.campaign.recipients.total(), 5_000);
+    let other = NewCampaign { request: key("b"), ..stage.new_campaign(list(5)) };
+    assert_eq!(stage.refused(other).await, CreateRefusal::KeyReused);
 }
 
 /// A draft is not called, and strangers see nothing.

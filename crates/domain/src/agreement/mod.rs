@@ -11,6 +11,7 @@ pub mod credit;
 pub mod delivery;
 pub mod error_report;
 pub mod maintenance;
+pub mod measurement;
 pub mod parameter;
 pub mod scope;
 pub mod statement;

@@ -9,11 +9,15 @@ use super::availability::{
 use super::parameter::Parameters;
 use super::scope::{Paths, Scope};
 use crate::Timestamp;
+use crate::calendar::day::Day;
 use crate::calendar::month::PersianMonth;
 use crate::calendar::span::{self, Span};
+use crate::calendar::working_time::Timetable;
 
 /// How long after its end a month is frozen: so long evidence may still come, microseconds.
 pub const FREEZE_AFTER_US: i64 = 72 * 3_600_000_000;
+/// The business days after that in which evidence can still decide an undetermined month.
+pub const EVIDENCE_DAYS: u32 = 10;
 /// Longest reason of a revision, bytes.
 pub const REASON_MAX: usize = 2000;
 
@@ -43,6 +47,23 @@ pub fn state(month: PersianMonth, now: Timestamp, revision: Option<u32>) -> Stat
 /// Whether a month is frozen by now.
 pub fn is_final(month: PersianMonth, now: Timestamp) -> bool {
     now.us_since(month.end()) >= FREEZE_AFTER_US
+}
+
+/// Until when evidence can still decide a month. `None` when there are no such days.
+pub fn evidence_until(
+    month: PersianMonth,
+    parameters: &Parameters,
+    business: &Timetable,
+) -> Option<Timestamp> {
+    let frozen = Day::of(month.end().plus_us(FREEZE_AFTER_US));
+    business.days_after(frozen, EVIDENCE_DAYS, parameters.day_count())
+}
+
+/// The verdict that stands: when the time for evidence has passed, what is unknown counts against
+/// who measures.
+pub fn standing_verdict(figures: &Figures, parameters: &Parameters, in_time: bool) -> Verdict {
+    let terms = parameters.terms();
+    if in_time { figures.verdict(terms) } else { figures.verdict_without_evidence(terms) }
 }
 
 /// All that a subscriber's month is computed from. Two with the same inputs have the same month.
@@ -302,6 +323,23 @@ mod tests {
         let nothing = Inputs::gather(month(), hour(1), (1, &parameters), &standing, &facts());
         let nothing = nothing.unwrap().judge();
         assert_eq!((nothing.figures, nothing.verdict), (None, None));
+    }
+
+    /// An undetermined month is decided by its low figure on the tenth business day after it froze.
+    #[test]
+    fn silence_counts_against_the_provider_in_the_end() {
+        use crate::calendar::day::due_text;
+        use crate::calendar::holiday::Holidays;
+        use crate::calendar::opening_hours::{CalendarKind, OpeningHours};
+        let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
+        let business = Timetable::new(vec![hours], Holidays::shipped()).unwrap();
+        let parameters = Parameters::first();
+        let until = evidence_until(month(), &parameters, &business).unwrap();
+        assert_eq!(due_text(until), "1405/09/14 21:00");
+        let low = Totals { unknown_us: 50, up_us: 50, ..Totals::default() };
+        let figures = Figures::of(month(), low, parameters.terms()).unwrap();
+        let verdict = |in_time| standing_verdict(&figures, &parameters, in_time);
+        assert_eq!((verdict(true), verdict(false)), (Verdict::Undetermined, Verdict::Breached));
     }
 
     #[test]

@@ -290,5 +290,6 @@ fn why(refusal: CreateRefusal) -> &'static str {
         CreateRefusal::Invalid => "a moment cannot be read or is over, or everybody was reached",
         CreateRefusal::InsufficientCredit => "the balance does not cover calling them",
         CreateRefusal::CannotStart => "it was made and cannot start",
+        CreateRefusal::KeyReused => "the name of the request was used before",
     }
 }

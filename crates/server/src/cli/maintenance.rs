@@ -259,6 +259,7 @@ fn refused(error: app::Error<MaintenanceRefusal>) -> anyhow::Error {
         R::NoSuchChannel => {
             anyhow!("no network of that name: see `avanak maintenance add-network`")
         }
+        R::TooManyNotices => anyhow!("it has too many notices"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::NotOver => anyhow!("its time is not over, or it was verified before"),
         R::Meanwhile => anyhow!("somebody else changed it at this moment; look at it again"),

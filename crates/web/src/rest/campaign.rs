@@ -56,6 +56,7 @@ pub(crate) async fn create(
             opt_out_key: None,
         },
         auto_start: params.text("autostart").is_none_or(str::is_empty) || params.flag("autostart"),
+        request: None,
     };
     match app::campaign::create(app, caller, new).await {
         Ok(created) => {

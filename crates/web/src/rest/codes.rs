@@ -141,6 +141,7 @@ code_table! {
     /// Codes of CreateCampaign.
     create_campaign(CreateRefusal), CREATE_CAMPAIGN;
     CannotStart => -30 "It was made and cannot start.",
+    KeyReused => -75 "(of /v1) The name of the request was used for another one.",
     InsufficientCredit => -50 "The balance does not cover calling everybody once.",
     WrongMessage => -60 "The account has no such message.",
     MessageWaiting => -61 "The message waits for its approval.",

@@ -2,10 +2,11 @@
 
 use std::num::NonZeroI64;
 
-use app::bulk::{BulkRefusal, Content, Estimate, NUMBERS_MAX, NewBulk, NumberRefusal, RequestKey};
+use app::bulk::{BulkRefusal, Content, Estimate, NUMBERS_MAX, NewBulk, NumberRefusal};
 use app::ports::Speaker;
 use app::quick_send::Accepted;
 use app::report::{PAGE_MAX, Place, Report};
+use app::request::RequestKey;
 use app::{App, Caller, Error, Failure};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -22,9 +23,9 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Longest such name, in bytes.
 const KEY_MAX: usize = 200;
 /// Says that nothing was sent now: what was accepted had been accepted before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// Lengths of a recording of the callee, seconds.
-const RECORD_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
+pub(super) const RECORD_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
 /// Things on a page, if the client does not say how many.
 const PAGE: u32 = 20;
 
@@ -59,10 +60,19 @@ enum Numbers {
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Voice {
+pub(super) enum Voice {
     #[default]
     Male,
     Female,
+}
+
+impl From<Voice> for Speaker {
+    fn from(voice: Voice) -> Self {
+        match voice {
+            Voice::Male => Self::Male,
+            Voice::Female => Self::Female,
+        }
+    }
 }
 
 /// What kind of message it is.
@@ -189,7 +199,7 @@ pub(super) fn limit(params: &Params) -> Result<u32, Problem> {
 }
 
 /// The key of a request, if it has one.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim);
     let key = key.filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
@@ -217,10 +227,7 @@ fn bulk(asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Prob
         (None, Some(text)) if text.contains('\0') => return invalid("text holds a zero"),
         (None, Some(text)) => Content::Text {
             text,
-            speaker: match asked.voice {
-                Voice::Male => Speaker::Male,
-                Voice::Female => Speaker::Female,
-            },
+            speaker: asked.voice.into(),
             call_from_mobile: asked.append_number,
         },
         (None, None) | (Some(_), Some(_)) => return invalid("give either text or audio_id"),
@@ -347,7 +354,7 @@ impl Message {
 }
 
 /// How far it is, which never goes back, and how it ended.
-fn state(status: Status) -> (&'static str, Option<&'static str>) {
+pub(super) fn state(status: Status) -> (&'static str, Option<&'static str>) {
     match status {
         Status::Queued => ("queued", None),
         Status::Calling => ("calling", None),
@@ -357,7 +364,7 @@ fn state(status: Status) -> (&'static str, Option<&'static str>) {
     }
 }
 
-fn result(disposition: Disposition) -> &'static str {
+pub(super) fn result(disposition: Disposition) -> &'static str {
     match disposition {
         Disposition::Delivered => "delivered",
         Disposition::HeardInPart => "heard_in_part",

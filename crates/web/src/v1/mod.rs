@@ -1,6 +1,9 @@
 //! The modern API, `/v1`: JSON in and out, refusals as problems of RFC 9457. Finds the caller,
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
+mod agreement;
+mod campaigns;
+mod codes;
 mod docs_page;
 mod events;
 mod messages;
@@ -22,6 +25,7 @@ use tracing::Instrument;
 use crate::arrival;
 use crate::rest;
 use crate::router::Web;
+use campaigns::Verb;
 use problem::{Kind, Problem};
 
 pub(crate) use seats::Seats;
@@ -42,15 +46,25 @@ enum Operation {
     ReadEvents,
     ManageWebhooks,
     ManageOptOuts,
+    ReadAvailability,
+    ManageCampaigns,
+    ReadCampaigns,
+    SendCodes,
+    CheckCodes,
 }
 
 impl Operation {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 10] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
         Self::ManageWebhooks,
         Self::ManageOptOuts,
+        Self::ReadAvailability,
+        Self::ManageCampaigns,
+        Self::ReadCampaigns,
+        Self::SendCodes,
+        Self::CheckCodes,
     ];
 
     /// How permissions call it.
@@ -61,6 +75,11 @@ impl Operation {
             Self::ReadEvents => "v1.ReadEvents",
             Self::ManageWebhooks => "v1.ManageWebhooks",
             Self::ManageOptOuts => "v1.ManageOptOuts",
+            Self::ReadAvailability => "v1.ReadAvailability",
+            Self::ManageCampaigns => "v1.ManageCampaigns",
+            Self::ReadCampaigns => "v1.ReadCampaigns",
+            Self::SendCodes => "v1.SendCodes",
+            Self::CheckCodes => "v1.CheckCodes",
         }
     }
 }
@@ -77,6 +96,15 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/messages", get(list_messages).post(send_messages))
         .route("/v1/messages/{id}", get(get_message))
         .route("/v1/messages/{id}/recording", get(get_recording))
+        .route("/v1/campaigns", get(list_campaigns).post(create_campaign))
+        .route("/v1/campaigns/{id}", get(get_campaign))
+        .route("/v1/campaigns/{id}/numbers", get(list_numbers).post(add_numbers))
+        .route("/v1/campaigns/{id}/start", post(start_campaign))
+        .route("/v1/campaigns/{id}/pause", post(pause_campaign))
+        .route("/v1/campaigns/{id}/resume", post(resume_campaign))
+        .route("/v1/campaigns/{id}/stop", post(stop_campaign))
+        .route("/v1/campaigns/{id}/cancel", post(cancel_campaign))
+        .route("/v1/campaigns/{id}/redial", post(redial_campaign))
         .route("/v1/events", get(list_events))
         .route("/v1/events/{id}", get(get_event))
         .route("/v1/webhooks", get(list_webhooks).post(create_webhook))
@@ -86,6 +114,13 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/webhooks/{id}/test", post(test_webhook))
         .route("/v1/webhooks/{id}/replay", post(replay_event))
         .route("/v1/webhooks/{id}/deliveries", get(list_deliveries))
+        .route("/v1/availability", get(get_availability))
+        .route("/v1/agreement", get(get_agreement))
+        .route("/v1/agreement/{id}", get(get_agreement_version))
+        .route("/v1/codes", post(start_code))
+        .route("/v1/codes/{id}", get(get_code))
+        .route("/v1/codes/{id}/resend", post(resend_code))
+        .route("/v1/codes/{id}/check", post(check_code))
         .route("/v1/opt-outs", get(list_opt_outs).post(add_opt_outs))
         .route("/v1/opt-outs/{id}", delete(remove_opt_out))
         .route(OPENAPI_PATH, get(openapi))
@@ -206,6 +241,174 @@ async fn list_deliveries(
     .await
 }
 
+async fn get_availability(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ReadAvailability, request, async |caller, _, _| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        agreement::month(&web.app, caller, &query).await
+    })
+    .await
+}
+
+async fn create_campaign(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::ManageCampaigns, request, async |caller, head, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        campaigns::create(&web.app, caller, head, body).await
+    })
+    .await
+}
+
+async fn list_campaigns(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ReadCampaigns, request, async |caller, _, _| {
+        campaigns::list(&web.app, caller, &query).await
+    })
+    .await
+}
+
+async fn get_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ReadCampaigns, request, async |caller, _, _| {
+        campaigns::get(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn list_numbers(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ReadCampaigns, request, async |caller, _, _| {
+        campaigns::numbers(&web.app, caller, &id, &query).await
+    })
+    .await
+}
+
+async fn add_numbers(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ManageCampaigns, request, async |caller, _, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        campaigns::add(&web.app, caller, &id, body).await
+    })
+    .await
+}
+
+async fn get_agreement(State(web): State<Arc<Web>>) -> Response {
+    open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, None).await).await
+}
+
+async fn get_agreement_version(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
+    open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, Some(&id)).await).await
+}
+
+async fn redial_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ManageCampaigns, request, async |caller, _, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        campaigns::redial(&web.app, caller, &id, body).await
+    })
+    .await
+}
+
+async fn change_campaign(web: &Web, id: &str, request: Request, verb: Verb) -> Response {
+    answer(web, Operation::ManageCampaigns, request, async |caller, _, body| {
+        campaigns::change(&web.app, caller, id, verb, body).await
+    })
+    .await
+}
+
+async fn start_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Start).await
+}
+
+async fn pause_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Pause).await
+}
+
+async fn resume_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Resume).await
+}
+
+async fn stop_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Stop).await
+}
+
+async fn cancel_campaign(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    change_campaign(&web, &id, request, Verb::Cancel).await
+}
+
+async fn start_code(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::SendCodes, request, async |caller, head, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        codes::start(&web.app, caller, head, body).await
+    })
+    .await
+}
+
+async fn get_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::CheckCodes, request, async |caller, _, _| {
+        codes::get(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn resend_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::SendCodes, request, async |caller, _, _| {
+        codes::resend(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn check_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::CheckCodes, request, async |caller, _, body| {
+        codes::check(&web.app, caller, &id, body).await
+    })
+    .await
+}
+
 async fn list_opt_outs(State(web): State<Arc<Web>>, request: Request) -> Response {
     let query = request.uri().query().unwrap_or_default().to_owned();
     answer(&web, Operation::ManageOptOuts, request, async |caller, _, _| {
@@ -275,12 +478,34 @@ async fn answer(
     request: Request,
     work: impl AsyncFnOnce(&Caller, &HeaderMap, &[u8]) -> Result<Response, Unanswered>,
 ) -> Response {
+    logged(web, operation.name(), async || admitted(web, operation, request, work).await).await
+}
+
+/// A request that needs no caller: its place, its answer and its line in the log. Its body is not
+/// read.
+async fn open_to_all(
+    web: &Web,
+    method: &'static str,
+    work: impl AsyncFnOnce() -> Result<Response, Unanswered>,
+) -> Response {
+    let placed = async || {
+        let Ok(_place) = web.places.try_acquire() else { return Err(busy()) };
+        work().await
+    };
+    logged(web, method, placed).await
+}
+
+/// A request with its line in the log and the reference under which it is found there.
+async fn logged(
+    web: &Web,
+    method: &'static str,
+    work: impl AsyncFnOnce() -> Result<Response, Unanswered>,
+) -> Response {
     let id = web.next_reference();
-    let method = operation.name();
     let account = tracing::field::Empty;
     let span = tracing::info_span!("request", method, account, request_id = id);
     let started_at = web.app.now();
-    let answered = admitted(web, operation, request, work).instrument(span.clone()).await;
+    let answered = work().instrument(span.clone()).await;
     let took_us = web.app.now().us_since(started_at);
     let _entered = span.enter();
     let mut response = match answered {

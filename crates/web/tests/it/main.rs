@@ -7,6 +7,7 @@ mod codes;
 mod docs;
 mod events;
 mod hostile;
+mod kept_codes;
 mod one_time_code;
 mod probes;
 mod reports;
@@ -14,6 +15,7 @@ mod rest;
 mod serving;
 mod soap;
 mod v1;
+mod v1_campaigns;
 mod verification;
 #[path = "../../../app/tests/it/world.rs"]
 mod world;

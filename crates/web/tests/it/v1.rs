@@ -236,7 +236,11 @@ async fn the_document_says_what_is_served() {
             let path = path.replace("{id}", "1");
             let request = Request::builder().method(verb.to_uppercase().as_str()).uri(path);
             let answered = answer(&router, request.body(Body::empty()).unwrap()).await;
-            let expected = if operations.get(verb).is_some() { 401 } else { 405 };
+            let expected = match operations.get(verb) {
+                Some(operation) if operation["security"] == json!([]) => 200,
+                Some(_) => 401,
+                None => 405,
+            };
             assert_eq!(answered.status, expected, "{verb} {operations}");
             if expected == 405 {
                 assert_eq!(answered.json()["code"], "method_not_allowed");
@@ -252,6 +256,76 @@ async fn the_document_says_what_is_served() {
         json!(told)
     );
     assert!(!page.text().contains("://"), "the page must need no other host");
+}
+
+/// Goal: everybody reads the agreement, all its versions and where its numbers come from.
+#[tokio::test]
+async fn the_agreement_is_open_to_all() {
+    let world = World::new().await;
+    let router = router(&world);
+    let in_force = get(&router, "", "/v1/agreement").await.json();
+    assert_eq!((&in_force["object"], &in_force["version"]), (&json!("agreement"), &json!(1)));
+    assert!(in_force["text_fa"].as_str().unwrap().contains("آوانک"));
+    assert!(in_force["text_en"].as_str().unwrap().contains("more than 99.58%"));
+    let threshold = &in_force["parameters"][0];
+    let expected =
+        json!({ "name": "availability.threshold_ppm", "value": "995800", "source": "seed" });
+    assert_eq!(threshold, &expected);
+    assert_eq!(in_force["versions"][0]["sha256"], in_force["sha256"]);
+    assert_eq!(get(&router, "", "/v1/agreement/1").await.json(), in_force);
+    for path in ["/v1/agreement/2", "/v1/agreement/x", "/v1/agreement/-1"] {
+        let missing = get(&router, "", path).await;
+        assert_eq!(
+            (missing.status.as_u16(), missing.json()["code"].clone()),
+            (404, json!("not_found"))
+        );
+    }
+}
+
+/// Goal: an account reads its own months with all that they come from, and no other's.
+#[tokio::test]
+async fn an_account_reads_its_own_months() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(0).await;
+    let router = router(&world);
+    world.clock.advance_ms(3_600_000);
+    let now = world.app.now();
+    let hour = domain::calendar::span::Span::new(now.plus_us(-3_600_000_000), now).unwrap();
+    let minute = domain::calendar::span::Span { to: hour.from.plus_us(60_000_000), ..hour };
+    let (all, everyone) =
+        (domain::agreement::scope::Paths::ALL, domain::agreement::scope::Scope::everyone());
+    app::outage::saw_working(&world.app, "m", all, &everyone, hour).await.unwrap();
+    let outage = app::outage::NewOutage {
+        paths: all,
+        scope: domain::agreement::scope::Scope::parse(&format!("account:{}", caller.account.id))
+            .unwrap(),
+        from: minute.from,
+        to: Some(minute.to),
+        cause: "disk".to_owned(),
+        evidence: "log".to_owned(),
+    };
+    app::outage::record(&world.app, outage).await.unwrap();
+    let month = get(&router, &token, "/v1/availability?month=1405-09").await.json();
+    assert_eq!(month, get(&router, &token, "/v1/availability").await.json());
+    let now = &month["computed_now"];
+    assert_eq!((&now["covered_seconds"], &now["down_seconds"]), (&json!(3600), &json!(60)));
+    assert_eq!((&now["low_percent"], &month["verdict"]), (&json!("98.333"), &json!("breached")));
+    let classes: Vec<&str> = month["stretches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stretch| stretch["class"].as_str().unwrap())
+        .collect();
+    assert_eq!(classes, ["not covered", "down"]);
+    assert_eq!((&month["state"], &month["statements"]), (&json!("open"), &json!([])));
+    let (_, neighbour) = world.customer(0).await;
+    let theirs = get(&router, &neighbour, "/v1/availability").await.json();
+    assert_eq!(theirs["computed_now"]["down_seconds"], 0);
+    for query in ["month=1405-13", "month=1480-01", "month=x"] {
+        let refused = get(&router, &token, &format!("/v1/availability?{query}")).await;
+        assert_eq!(refused.json()["code"], "invalid_request", "{query}");
+    }
+    assert_eq!(get(&router, "", "/v1/availability").await.status, 401);
 }
 
 /// The object with one more field.

@@ -1,0 +1,211 @@
+//! The service agreement, for everybody to read, and what a month came to, for the account it is
+//! of.
+
+use app::agreement::Kept;
+use app::availability::MonthRefusal;
+use app::{App, Caller};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::agreement::availability::{Class, Figures, Totals, Verdict};
+use domain::agreement::statement::State;
+use domain::agreement::version::{Version, in_force};
+use domain::calendar::jalali::rfc3339;
+use domain::calendar::month::PersianMonth;
+use serde::Serialize;
+
+use super::Unanswered;
+use super::messages::json;
+use super::problem::{Kind, Problem};
+use crate::params::Params;
+
+/// A version with its text.
+#[derive(Serialize)]
+struct Agreement {
+    object: &'static str,
+    #[serde(flatten)]
+    head: Head,
+    parameters: Vec<Parameter>,
+    text_fa: String,
+    text_en: String,
+    versions: Vec<Head>,
+}
+
+/// What is said of every version.
+#[derive(Serialize)]
+struct Head {
+    version: u32,
+    effective_from: String,
+    published_at: String,
+    withdrawn_at: Option<String>,
+    sha256: String,
+}
+
+/// A number or choice of a version, and where it comes from.
+#[derive(Serialize)]
+struct Parameter {
+    name: &'static str,
+    value: String,
+    source: &'static str,
+}
+
+impl Head {
+    fn of(kept: &Kept) -> Self {
+        let Version { number, draft, published_at, withdrawn_at } = &kept.version;
+        Self {
+            version: *number,
+            effective_from: rfc3339(draft.effective_from),
+            published_at: rfc3339(*published_at),
+            withdrawn_at: withdrawn_at.map(rfc3339),
+            sha256: app::agreement::checksum_in_hex(kept),
+        }
+    }
+}
+
+/// GET /v1/agreement and /v1/agreement/{id}: the version in force, or that of a number.
+pub(super) async fn get(app: &App, number: Option<&str>) -> Result<Response, Unanswered> {
+    let kept = app::agreement::versions(app).await?;
+    let number = if let Some(text) = number {
+        text.parse().ok()
+    } else {
+        let versions: Vec<Version> = kept.iter().map(|kept| kept.version.clone()).collect();
+        in_force(&versions, app.now()).map(|version| version.number)
+    };
+    let found = kept.iter().find(|kept| Some(kept.version.number) == number);
+    let found = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let draft = &found.version.draft;
+    let parameters = draft.parameters.iter().map(|one| Parameter {
+        name: one.name,
+        value: one.value.to_owned(),
+        source: one.source.word(),
+    });
+    let agreement = Agreement {
+        object: "agreement",
+        head: Head::of(found),
+        parameters: parameters.collect(),
+        text_fa: draft.body_fa.clone(),
+        text_en: draft.body_en.clone(),
+        versions: kept.iter().map(Head::of).collect(),
+    };
+    Ok(json(StatusCode::OK, &agreement))
+}
+
+/// A month of an account.
+#[derive(Serialize)]
+struct Told {
+    object: &'static str,
+    month: String,
+    state: &'static str,
+    agreement: u32,
+    verdict: Option<&'static str>,
+    evidence_until: String,
+    computed_now: Figured,
+    stretches: Vec<Stretch>,
+    statements: Vec<Statement>,
+}
+
+/// How long each class held, and what that comes to.
+#[derive(Serialize)]
+struct Figured {
+    covered_seconds: i64,
+    planned_seconds: i64,
+    down_seconds: i64,
+    unknown_seconds: i64,
+    low_percent: Option<String>,
+    measured_percent: Option<String>,
+    high_percent: Option<String>,
+}
+
+/// A part of the month in which not everything was there.
+#[derive(Serialize)]
+struct Stretch {
+    from: String,
+    to: String,
+    class: &'static str,
+}
+
+/// The month as it was written down.
+#[derive(Serialize)]
+struct Statement {
+    revision: u32,
+    made_at: String,
+    verdict: Option<&'static str>,
+    reason: Option<String>,
+    signed_by: Option<String>,
+    #[serde(flatten)]
+    figured: Figured,
+}
+
+impl Figured {
+    fn of(totals: Totals, figures: Option<Figures>) -> Self {
+        let seconds = |us: i64| us / 1_000_000;
+        let measured = figures.and_then(|figures| figures.measured);
+        Self {
+            covered_seconds: seconds(totals.covered_us()),
+            planned_seconds: seconds(totals.planned_us),
+            down_seconds: seconds(totals.down_us),
+            unknown_seconds: seconds(totals.unknown_us),
+            low_percent: figures.map(|figures| figures.low.to_string()),
+            measured_percent: measured.map(|measured| measured.to_string()),
+            high_percent: figures.map(|figures| figures.high.to_string()),
+        }
+    }
+}
+
+/// GET /v1/availability: a month of the caller's own account.
+pub(super) async fn month(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = Params::read(query, b"");
+    let month = match params.text("month") {
+        None => PersianMonth::of(app.now()),
+        Some(text) => PersianMonth::parse(text).ok_or_else(|| {
+            Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
+        })?,
+    };
+    let shown = match app::availability::month(app, Some(caller.account.id), month).await {
+        Ok(shown) => shown,
+        Err(app::Error::Failed(failure)) => return Err(failure.into()),
+        Err(app::Error::Refused(MonthRefusal::NotBegun)) => {
+            let detail = "that month has not begun";
+            return Err(Problem::with(Kind::InvalidRequest, detail).into());
+        }
+        Err(app::Error::Refused(_)) => return Err(Problem::of(Kind::NotFound).into()),
+    };
+    let judged = &shown.judged;
+    let stretches = judged.timeline.stretches().iter();
+    let terms = shown.inputs.parameters.terms();
+    let statement = |one: &app::availability::MonthStatement| Statement {
+        revision: one.revision,
+        made_at: rfc3339(one.made_at),
+        verdict: one.verdict.map(Verdict::word),
+        reason: one.signed.as_ref().map(|(reason, _)| reason.clone()),
+        signed_by: one.signed.as_ref().map(|(_, signer)| signer.clone()),
+        figured: Figured::of(one.totals, Figures::of(month, one.totals, terms)),
+    };
+    let told = Told {
+        object: "month",
+        month: month.to_string(),
+        state: state(shown.state),
+        agreement: shown.inputs.version,
+        verdict: shown.verdict.map(Verdict::word),
+        evidence_until: rfc3339(shown.evidence_until),
+        computed_now: Figured::of(judged.totals, judged.figures),
+        stretches: stretches
+            .filter(|(_, class)| *class != Class::Up)
+            .map(|(span, class)| Stretch {
+                from: rfc3339(span.from),
+                to: rfc3339(span.to),
+                class: class.word(),
+            })
+            .collect(),
+        statements: shown.written.iter().map(statement).collect(),
+    };
+    Ok(json(StatusCode::OK, &told))
+}
+
+fn state(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Provisional => "provisional",
+        State::Frozen => "frozen",
+        State::Revised(_) => "revised",
+    }
+}

@@ -1,0 +1,474 @@
+//! Campaigns: one message to a list, within hours of days, tried again where that is worth it.
+
+use std::num::NonZeroI64;
+
+use app::campaign::{
+    Added, CreateRefusal, Created, Estimate, ListRefusal, NewCampaign, Progress, Recipient,
+    StartPlan, StartRefusal, WrittenPlan,
+};
+use app::request::RequestKey;
+use app::{App, Caller, Error};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use domain::calendar::calling_window::CallingWindow;
+use domain::calendar::jalali::rfc3339;
+use domain::campaign::{RecipientStatus, State};
+use domain::{CampaignId, MessageClass, MessageId, Rials, Status};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Unanswered;
+use super::messages::{
+    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, result, seconds, state,
+};
+use super::problem::{Kind, Problem};
+use crate::params::Params;
+use crate::rest::apart;
+
+/// Tries at each number, and minutes between two, when a client names none.
+const TRIES: u32 = 1;
+const MINUTES_BETWEEN_TRIES: u32 = 10;
+
+/// Keys by which callees may opt out.
+const OPT_OUT_KEYS: &str = "0123456789*#";
+
+/// What a client asks to be made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewList {
+    title: String,
+    audio_id: NonZeroI64,
+    to: Vec<String>,
+    starts: String,
+    ends: String,
+    tries: Option<u32>,
+    minutes_between_tries: Option<u32>,
+    #[serde(default)]
+    collect_key: bool,
+    record_seconds: Option<u32>,
+    server_id: Option<u32>,
+    #[serde(default)]
+    priority: i64,
+    max_cost: Option<u64>,
+    class: Option<String>,
+    opt_out_key: Option<char>,
+    start: Option<bool>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Days and hours to call anew.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Hours {
+    starts: String,
+    ends: String,
+}
+
+/// Numbers to be added.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MoreNumbers {
+    to: Vec<String>,
+}
+
+/// What may be asked of a campaign that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Start,
+    Pause,
+    Resume,
+    Stop,
+    Cancel,
+}
+
+/// POST /v1/campaigns.
+pub(super) async fn create(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let key = idempotency_key(headers)?;
+    let asked: NewList = read(body).await?;
+    let dry_run = asked.dry_run;
+    let request = key.map(|key| RequestKey { key, body: body.to_vec() });
+    let new = new_campaign(asked, request)?;
+    if dry_run {
+        let estimate = app::campaign::estimate(app, caller, new).await.map_err(not_made)?;
+        return Ok(answer(StatusCode::OK, &foretold(&estimate)));
+    }
+    let Created { id, added, repeated } =
+        app::campaign::create(app, caller, new).await.map_err(not_made)?;
+    let mut shown = shown(app, caller, id).await?;
+    shown["list"] = list_report(&added);
+    let mut response = answer(StatusCode::CREATED, &shown);
+    if repeated {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// GET /v1/campaigns.
+pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = Params::read(query, b"");
+    let limit = limit(&params)?;
+    let before = after(&params)?.map(CampaignId);
+    let found = app::campaign::page(app, caller.account.id, before, limit).await?;
+    let last = found.last().map(|last| last.campaign.id.0);
+    let data: Vec<Value> = found.iter().map(campaign).collect();
+    Ok(page(&data, limit, last))
+}
+
+/// GET /v1/campaigns/{id}.
+pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    Ok(answer(StatusCode::OK, &shown(app, caller, campaign_id(id)?).await?))
+}
+
+/// GET /v1/campaigns/{id}/numbers.
+pub(super) async fn numbers(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    let params = Params::read(query, b"");
+    let limit = limit(&params)?;
+    let after = after(&params)?.map_or(Ok(0), u32::try_from);
+    let after = after.map_err(|_| no_page())?;
+    let (account, id) = (caller.account.id, campaign_id(id)?);
+    let found = app::campaign::recipients(app, account, id, after, limit as usize).await?;
+    let found = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let last = found.last().map(|last| i64::from(last.stored.id.n));
+    Ok(page(&found.iter().map(number).collect::<Vec<Value>>(), limit, last))
+}
+
+/// POST /v1/campaigns/{id}/numbers.
+pub(super) async fn add(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let id = campaign_id(id)?;
+    let asked: MoreNumbers = read(body).await?;
+    let added = app::campaign::add_numbers(app, caller.account.id, id, rows(asked.to)).await;
+    let added = added.map_err(|error| match error {
+        Error::Refused(ListRefusal::NoCampaign) => Problem::of(Kind::NotFound).into(),
+        Error::Refused(ListRefusal::Over) => Problem::of(Kind::WrongState).into(),
+        Error::Refused(ListRefusal::NoNumber) => Problem::of(Kind::NoNewNumber).into(),
+        Error::Failed(failure) => Unanswered::from(failure),
+    })?;
+    let mut shown = shown(app, caller, id).await?;
+    shown["list"] = list_report(&added);
+    Ok(answer(StatusCode::OK, &shown))
+}
+
+/// POST /v1/campaigns/{id}/start, pause, resume, stop and cancel. A start may bring other hours.
+pub(super) async fn change(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    verb: Verb,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let (account, id) = (caller.account.id, campaign_id(id)?);
+    let progress = app::campaign::find(app, account, id).await?;
+    let progress = progress.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let done = match verb {
+        Verb::Start => {
+            start(app, caller, &progress, body).await?;
+            true
+        }
+        Verb::Pause => app::campaign::pause(app, account, id).await?,
+        Verb::Resume => app::campaign::resume(app, account, id).await?,
+        Verb::Stop => app::campaign::stop(app, account, id).await?,
+        Verb::Cancel => app::campaign::cancel(app, account, id).await?,
+    };
+    if !done {
+        let detail = format!("It is {}.", shown_state(progress.campaign.state).0);
+        return Err(Problem::with(Kind::WrongState, detail).into());
+    }
+    Ok(answer(StatusCode::OK, &shown(app, caller, id).await?))
+}
+
+async fn start(
+    app: &App,
+    caller: &Caller,
+    progress: &Progress,
+    body: &[u8],
+) -> Result<(), Unanswered> {
+    let (account, campaign) = (caller.account.id, &progress.campaign);
+    let started = if body.trim_ascii().is_empty() {
+        app::campaign::start_as_planned(app, account, campaign.id).await
+    } else {
+        let Hours { starts, ends } = read(body).await?;
+        let plan = StartPlan {
+            title: None,
+            start: starts,
+            end: ends,
+            max_tries: campaign.plan.max_tries,
+            minutes_between_tries: campaign.plan.minutes_between_tries,
+            server: None,
+        };
+        app::campaign::start(app, account, campaign.id, plan).await.map(drop)
+    };
+    started.map_err(|error| match error {
+        Error::Refused(StartRefusal::CannotStart) => {
+            let state = shown_state(campaign.state).0;
+            Problem::with(Kind::WrongState, format!("It is {state}, or its last day is over."))
+                .into()
+        }
+        Error::Refused(StartRefusal::InsufficientCredit) => {
+            Problem::of(Kind::InsufficientCredit).into()
+        }
+        Error::Refused(StartRefusal::WrongMessage) => Problem::of(Kind::WrongMessage).into(),
+        Error::Failed(failure) => Unanswered::from(failure),
+    })
+}
+
+/// POST /v1/campaigns/{id}/redial: a new campaign of those whom this one did not reach.
+pub(super) async fn redial(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let id = campaign_id(id)?;
+    if app::campaign::find(app, caller.account.id, id).await?.is_none() {
+        return Err(Problem::of(Kind::NotFound).into());
+    }
+    let Hours { starts, ends } = read(body).await?;
+    let made = app::campaign::redial(app, &caller.account, id, &starts, &ends).await;
+    let made = made.map_err(|error| match error {
+        Error::Refused(CreateRefusal::Invalid) => {
+            let detail = "It reached everybody so far, or the days are over.";
+            Problem::with(Kind::PlanNotAllowed, detail).into()
+        }
+        other => not_made(other),
+    })?;
+    let mut shown = shown(app, caller, made.id).await?;
+    shown["list"] = list_report(&made.added);
+    Ok(answer(StatusCode::CREATED, &shown))
+}
+
+/// Reads a body; a long one where it keeps nobody waiting.
+async fn read<T: for<'a> Deserialize<'a> + Send + 'static>(body: &[u8]) -> Result<T, Unanswered> {
+    let owned = body.to_vec();
+    let parsed = apart(body.len(), move || serde_json::from_slice(&owned)).await?;
+    Ok(parsed.map_err(|error: serde_json::Error| {
+        Problem::with(Kind::InvalidRequest, error.to_string())
+    })?)
+}
+
+/// The list as `app` takes it. What holds a comma or a line end is no number; it must not become
+/// two rows, or the places of the others would be told wrong.
+fn rows(numbers: Vec<String>) -> String {
+    let separates = |letter: char| matches!(letter, ',' | ';' | '\n' | '\r' | '،' | '؛');
+    let row = |number: String| {
+        let row = number.replace(separates, "?");
+        if row.trim().is_empty() { String::from("?") } else { row }
+    };
+    numbers.into_iter().map(row).collect::<Vec<String>>().join("\n")
+}
+
+fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampaign, Problem> {
+    if asked.record_seconds.is_some_and(|seconds| !RECORD_SECONDS.contains(&seconds)) {
+        return Err(Problem::with(Kind::InvalidRequest, "record_seconds is from 1 to 300"));
+    }
+    let class = asked.class.as_deref().map_or(Some(MessageClass::Service), campaign_class);
+    let class = class.ok_or_else(|| {
+        Problem::with(Kind::InvalidRequest, "class is service, advertising or emergency")
+    })?;
+    if asked.opt_out_key.is_some_and(|key| !OPT_OUT_KEYS.contains(key)) {
+        return Err(Problem::with(Kind::InvalidRequest, "opt_out_key is one of 0 to 9, * and #"));
+    }
+    let ceiling = |rials: u64| Rials(i64::try_from(rials).unwrap_or(i64::MAX));
+    Ok(NewCampaign {
+        message: MessageId(asked.audio_id.get()),
+        numbers: rows(asked.to),
+        plan: WrittenPlan {
+            title: asked.title,
+            start: asked.starts,
+            end: asked.ends,
+            max_tries: asked.tries.unwrap_or(TRIES),
+            minutes_between_tries: asked.minutes_between_tries.unwrap_or(MINUTES_BETWEEN_TRIES),
+            vote: asked.collect_key,
+            record_ms: asked.record_seconds.map(|seconds| seconds * 1000),
+            server: asked.server_id.filter(|&server| server > 0),
+            priority: asked.priority,
+            max_cost: asked.max_cost.map(ceiling),
+            class,
+            opt_out_key: asked.opt_out_key,
+        },
+        auto_start: asked.start.unwrap_or(true),
+        request,
+    })
+}
+
+/// The class of a campaign; nobody waits for a code from one.
+fn campaign_class(word: &str) -> Option<MessageClass> {
+    MessageClass::from_word(word).filter(|class| *class != MessageClass::OneTimeCode)
+}
+
+fn not_made(error: Error<CreateRefusal>) -> Unanswered {
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Failed(failure) => return failure.into(),
+    };
+    let plan = |detail: &str| Problem::with(Kind::PlanNotAllowed, detail);
+    match refusal {
+        CreateRefusal::WrongMessage
+        | CreateRefusal::MessageWaiting
+        | CreateRefusal::MessageRejected => Problem::of(Kind::WrongMessage),
+        CreateRefusal::TriesNotAllowed => plan("tries is from 1 to 10."),
+        CreateRefusal::RecordingNotPermitted => Problem::of(Kind::RecordingNotPermitted),
+        CreateRefusal::EndsBeforeItStarts => plan("The last day is before the first."),
+        CreateRefusal::HoursEndBeforeTheyStart => {
+            plan("The hour at which days end is not after the one they start at.")
+        }
+        CreateRefusal::Invalid => {
+            plan("No number, a date that is none or over, a pause above a week, a long title.")
+        }
+        CreateRefusal::InsufficientCredit => Problem::of(Kind::InsufficientCredit),
+        CreateRefusal::CannotStart => plan("It was made and cannot start."),
+        CreateRefusal::KeyReused => Problem::of(Kind::KeyReused),
+    }
+    .into()
+}
+
+/// The campaign as it stands.
+async fn shown(app: &App, caller: &Caller, id: CampaignId) -> Result<Value, Unanswered> {
+    let progress = app::campaign::find(app, caller.account.id, id).await?;
+    Ok(campaign(&progress.ok_or_else(|| Problem::of(Kind::NotFound))?))
+}
+
+fn campaign(progress: &Progress) -> Value {
+    let it = &progress.campaign;
+    let (state, reason) = shown_state(it.state);
+    let results: serde_json::Map<String, Value> = progress
+        .results
+        .iter()
+        .map(|(end, count)| (result(*end).into(), (*count).into()))
+        .collect();
+    json!({
+        "object": "campaign",
+        "id": it.id.0.to_string(),
+        "title": it.plan.title,
+        "audio_id": it.message.0,
+        "state": state,
+        "paused_because": reason,
+        "starts_at": rfc3339(it.plan.schedule.starts_at),
+        "ends_at": rfc3339(it.plan.schedule.ends_at),
+        "hours": hours(it.plan.schedule.daily),
+        "tries": it.plan.max_tries,
+        "minutes_between_tries": it.plan.minutes_between_tries,
+        "collect_key": it.plan.vote,
+        "priority": it.plan.priority,
+        "max_cost": it.plan.max_cost.map(|rials| rials.0),
+        "class": it.plan.class.word(),
+        "opt_out_key": it.plan.opt_out_key,
+        "numbers": {
+            "total": it.recipients.total(),
+            "waiting": progress.waiting(),
+            "open": it.open,
+            "retrying": it.retrying,
+            "results": results,
+        },
+        "held": it.held.0,
+        "charged": it.charged.0,
+        "created_at": rfc3339(it.created_at),
+        "started_at": it.started_at.map(rfc3339),
+    })
+}
+
+/// Like `09:00-21:00`.
+fn hours(daily: CallingWindow) -> String {
+    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    format!("{}-{}", clock(daily.from_minute()), clock(daily.to_minute()))
+}
+
+/// The state, and why it pauses.
+fn shown_state(state: State) -> (&'static str, Option<&'static str>) {
+    let word = state.word();
+    match word.strip_prefix("paused") {
+        Some("") => ("paused", Some("asked")),
+        Some(reason) => ("paused", Some(reason.trim_start_matches('_'))),
+        None => (word, None),
+    }
+}
+
+/// A number of a campaign.
+fn number(recipient: &Recipient) -> Value {
+    let it = &recipient.stored;
+    let (state, end) = match recipient.status {
+        RecipientStatus::Retrying => ("retrying", None),
+        RecipientStatus::Of(Status::Queued) if it.send.is_none() => ("waiting", None),
+        RecipientStatus::Of(status) => state(status),
+    };
+    json!({
+        "object": "campaign_number",
+        "id": it.id.pack().to_string(),
+        "to": it.number,
+        "state": state,
+        "result": end,
+        "message_id": it.send.map(|send| send.0.to_string()),
+        "tries": it.tries,
+        "heard_seconds": seconds(it.heard_ms),
+        "key": it.vote,
+        "charged": it.charge.0,
+        "called_at": it.called_at.map(rfc3339),
+        "ended_at": it.ended_at.map(rfc3339),
+    })
+}
+
+/// What became of a list.
+fn list_report(added: &Added) -> Value {
+    let invalid: Vec<Value> = added
+        .rest
+        .invalid_rows
+        .iter()
+        .map(|row| json!({ "row": row.row, "text": row.excerpt }))
+        .collect();
+    json!({
+        "accepted": added.accepted,
+        "duplicates": added.rest.duplicates,
+        "invalid": added.rest.invalid,
+        "invalid_rows": invalid,
+        "full": added.rest.overflowed,
+    })
+}
+
+fn foretold(estimate: &Estimate) -> Value {
+    json!({
+        "object": "dry_run",
+        "list": list_report(&estimate.added),
+        "clip_seconds": seconds(estimate.clip_ms),
+        "cost_min": 0,
+        "cost_max": estimate.cost_max.0,
+        "covered": estimate.is_covered,
+    })
+}
+
+fn page(data: &[Value], limit: u32, last: Option<i64>) -> Response {
+    let is_full = u32::try_from(data.len()).is_ok_and(|count| count == limit);
+    let next_page = last.filter(|_| is_full).map(|last| last.to_string());
+    answer(StatusCode::OK, &json!({ "object": "list", "data": data, "next_page": next_page }))
+}
+
+/// The place that a page starts after.
+fn after(params: &Params) -> Result<Option<i64>, Problem> {
+    match params.text("after") {
+        None => Ok(None),
+        Some(text) => text.parse().ok().filter(|&id: &i64| id > 0).map(Some).ok_or_else(no_page),
+    }
+}
+
+fn no_page() -> Problem {
+    Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
+}
+
+fn campaign_id(text: &str) -> Result<CampaignId, Problem> {
+    let id = text.parse().ok().filter(|&id| id > 0);
+    id.map(CampaignId).ok_or(Problem::of(Kind::NotFound))
+}

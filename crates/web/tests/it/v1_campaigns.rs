@@ -1,0 +1,176 @@
+//! Campaigns of the modern API as its clients see them.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use crate::campaign::{first_is_called, world};
+use crate::client::{Answer, answer, router};
+
+/// A request with a body, under a key.
+async fn post(router: &Router, token: &str, path: &str, key: &str, body: &Value) -> Answer {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let mut request = Request::post(path)
+        .header("Authorization", format!("Bearer {token}"))
+        .header("Content-Length", body.len());
+    if !key.is_empty() {
+        request = request.header("Idempotency-Key", key);
+    }
+    answer(router, request.body(Body::from(body)).unwrap()).await
+}
+
+async fn get(router: &Router, token: &str, path: &str) -> Value {
+    let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
+    answer(router, request.body(Body::empty()).unwrap()).await.json()
+}
+
+/// Two good numbers, one that stands there twice, and two that are none.
+fn plan() -> Value {
+    json!({
+        "title": "یادآوری",
+        "audio_id": 1,
+        "to": ["09121234567", "۰۲۱۱۲۳۴۵۶۷۸", "+98 912 123 4567", "x", "09121111111,09122222222"],
+        "starts": "2026-11-22 08:00",
+        "ends": "1405/09/03 20:00",
+        "tries": 2,
+    })
+}
+
+/// Goal: a list is foretold, taken once, and told row by row; what becomes of each number is told.
+#[tokio::test]
+async fn a_campaign_from_its_list_to_its_results() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    let mut dry = plan();
+    dry["dry_run"] = json!(true);
+    let foretold = post(&router, &token, "/v1/campaigns", "", &dry).await;
+    assert_eq!(foretold.status, 200, "{}", foretold.text());
+    let foretold = foretold.json();
+    assert_eq!((&foretold["cost_max"], &foretold["covered"]), (&json!(450), &json!(true)));
+    assert_eq!(get(&router, &token, "/v1/campaigns").await["data"], json!([]));
+
+    let made = post(&router, &token, "/v1/campaigns", "k", &plan()).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let again = post(&router, &token, "/v1/campaigns", "k", &plan()).await;
+    assert_eq!(again.text(), made.text());
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    let other = post(&router, &token, "/v1/campaigns", "k", &dry_changed()).await;
+    assert_eq!(
+        (other.status.as_u16(), &other.json()["code"]),
+        (409, &json!("idempotency_key_reused"))
+    );
+    let made = made.json();
+    assert_eq!(made["list"], foretold["list"]);
+    assert_eq!(
+        made["list"],
+        json!({
+            "accepted": 2, "duplicates": 1, "invalid": 2, "full": false,
+            "invalid_rows": [
+                { "row": 4, "text": "x" }, { "row": 5, "text": "09121111111?09122222222" },
+            ],
+        })
+    );
+    assert_eq!((&made["state"], &made["hours"]), (&json!("running"), &json!("08:00-20:00")));
+    assert_eq!(made["ends_at"], "2026-11-24T20:00:00+03:30");
+
+    first_is_called(&world).await;
+    let shown = get(&router, &token, "/v1/campaigns/1").await;
+    let counts = json!({
+        "total": 2, "waiting": 0, "open": 1, "retrying": 0, "results": { "delivered": 1 },
+    });
+    assert_eq!((&shown["numbers"], &shown["charged"]), (&counts, &json!(225)));
+    let first = get(&router, &token, "/v1/campaigns/1/numbers?limit=1").await;
+    let number = &first["data"][0];
+    assert_eq!((&number["to"], &number["result"]), (&json!("09121234567"), &json!("delivered")));
+    assert_eq!((&number["key"], &number["heard_seconds"]), (&json!(3), &json!(4.0)));
+    let next = first["next_page"].as_str().unwrap();
+    let second =
+        get(&router, &token, &format!("/v1/campaigns/1/numbers?limit=1&after={next}")).await;
+    assert_eq!(second["data"][0]["state"], "queued");
+    let send = format!("/v1/messages/{}", number["message_id"].as_str().unwrap());
+    assert_eq!(get(&router, &token, &send).await["result"], "delivered");
+    let list = get(&router, &token, "/v1/campaigns?limit=1").await;
+    assert_eq!((&list["data"][0], &list["next_page"]), (&shown, &json!("1")));
+    let (_, stranger) = world.customer(0).await;
+    for path in ["/v1/campaigns/1", "/v1/campaigns/1/numbers", "/v1/campaigns/x"] {
+        assert_eq!(get(&router, &stranger, path).await["code"], "not_found", "{path}");
+    }
+}
+
+fn dry_changed() -> Value {
+    let mut changed = plan();
+    changed["tries"] = json!(3);
+    changed
+}
+
+/// Goal: each verb does what it says, and says why when it cannot.
+#[tokio::test]
+async fn a_campaign_is_paused_stopped_added_to_and_called_again() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    let ask = async |path: &str, body: Value| {
+        let answered = post(&router, &token, &format!("/v1/campaigns{path}"), "", &body).await;
+        (answered.status.as_u16(), answered.json())
+    };
+    let mut draft = plan();
+    draft["start"] = json!(false);
+    assert_eq!(ask("", draft).await.1["state"], "draft");
+    for (verb, status, field, value) in [
+        ("pause", 409, "code", "not_in_this_state"),
+        ("start", 200, "state", "running"),
+        ("start", 409, "code", "not_in_this_state"),
+        ("pause", 200, "paused_because", "asked"),
+        ("resume", 200, "state", "running"),
+        ("stop", 200, "state", "stopped"),
+    ] {
+        let (answered, body) = ask(&format!("/1/{verb}"), Value::Null).await;
+        assert_eq!((answered, &body[field]), (status, &json!(value)), "{verb}: {body}");
+    }
+    let hours = json!({ "starts": "2026-11-22 09:00", "ends": "2026-11-23 21:00" });
+    assert_eq!(ask("/1/start", hours.clone()).await.1["hours"], "09:00-21:00");
+    first_is_called(&world).await;
+    let more = json!({ "to": ["09123333333", "09121234567"] });
+    let (status, added) = ask("/1/numbers", more.clone()).await;
+    assert_eq!(
+        (status, &added["list"]["accepted"], &added["numbers"]["total"]),
+        (200, &json!(1), &json!(3))
+    );
+    assert_eq!(ask("/1/numbers", more).await.1["code"], "no_new_number");
+    assert_eq!(ask("/1/redial", hours.clone()).await.1["code"], "campaign_not_allowed");
+    assert_eq!(ask("/1/cancel", Value::Null).await.1["state"], "cancelled");
+    let more = json!({ "to": ["09124444444"] });
+    assert_eq!(ask("/1/numbers", more).await.1["code"], "not_in_this_state");
+    let (status, again) = ask("/1/redial", hours).await;
+    assert_eq!((status, &again["id"], &again["numbers"]["total"]), (201, &json!("2"), &json!(2)));
+}
+
+/// Goal: what cannot be is refused with a reason, and nothing is kept of it.
+#[tokio::test]
+async fn what_is_no_campaign_says_why() {
+    let (world, token) = world(300).await;
+    let router = router(&world);
+    let with = |name: &str, value: Value| {
+        let mut changed = plan();
+        changed[name] = value;
+        changed
+    };
+    for (body, status, code) in [
+        (plan(), 402, "insufficient_credit"),
+        (with("audio_id", json!(9)), 422, "audio_not_usable"),
+        (with("audio_id", json!(0)), 400, "invalid_request"),
+        (with("tries", json!(11)), 422, "campaign_not_allowed"),
+        (with("to", json!(["x"])), 422, "campaign_not_allowed"),
+        (with("to", json!([])), 422, "campaign_not_allowed"),
+        (with("starts", json!("soon")), 422, "campaign_not_allowed"),
+        (with("ends", json!("2026-11-21 20:00")), 422, "campaign_not_allowed"),
+        (with("record_seconds", json!(30)), 403, "recording_not_permitted"),
+        (with("record_seconds", json!(301)), 400, "invalid_request"),
+        (with("what", json!(1)), 400, "invalid_request"),
+    ] {
+        let answered = post(&router, &token, "/v1/campaigns", "", &body).await;
+        let told = answered.json();
+        assert_eq!((answered.status.as_u16(), &told["code"]), (status, &json!(code)), "{told}");
+    }
+    assert_eq!(get(&router, &token, "/v1/campaigns").await["data"], json!([]));
+}
