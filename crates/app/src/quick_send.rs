@@ -223,6 +223,15 @@ impl Progress {
     }
 }
 
+/// Who finds the message that is spoken for an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// Its customer.
+    Shown,
+    /// Nobody: only its sends play it.
+    Hidden,
+}
+
 /// A customer's order and the facts to judge it by.
 pub(crate) struct Order {
     pub(crate) account: Account,
@@ -232,6 +241,7 @@ pub(crate) struct Order {
     any_hour: bool,
     /// Whether the call reaches a person.
     person: bool,
+    pub(crate) listing: Listing,
     request: Request,
     reference: Option<String>,
     tariff: Tariff,
@@ -268,12 +278,18 @@ impl Order {
             policies,
             any_hour,
             person,
+            listing: Listing::Shown,
             request,
             reference,
             tariff,
             reachable,
             now,
         })
+    }
+
+    /// Whom it calls.
+    pub(crate) fn destination(&self) -> &Destination {
+        &self.request.destination
     }
 
     /// What the rules say.
@@ -362,9 +378,21 @@ pub(crate) async fn send_speech(
         .admit(app, Some(&order.draft(recording.length_ms)))
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let blob = recording.blob.clone();
-    let played = Played::Spoken(Spoken { blob: blob.clone(), price, note: recording.note() });
+    let (note, hidden) = (recording.note(), order.listing == Listing::Hidden);
+    let played = Played::Spoken(Spoken { blob: blob.clone(), price, note, hidden });
     let accepted = accept(app, order, played, blob, admission).await;
     accepted.map_err(|error| error.map(Into::into))
+}
+
+/// Sends what was spoken for an earlier send: its message, the name of the audio and its length.
+pub(crate) async fn send_again(
+    app: &App,
+    order: Order,
+    message: MessageId,
+    (blob, length_ms): (String, u32),
+) -> Result<Accepted, Refusal> {
+    let admission = order.admit(app, Some(&order.draft(length_ms))).map_err(Error::Refused)?;
+    accept(app, order, Played::Kept(message), blob, admission).await
 }
 
 /// Makes an admitted send durable.

@@ -2,6 +2,7 @@
 //! values here.
 
 use domain::calendar::calling_window::CallingWindow;
+use domain::kept_code::Velocity;
 
 /// The operator's choices.
 #[derive(Debug, Clone)]
@@ -24,6 +25,10 @@ pub struct Settings {
     pub decode_ms_max: i64,
     /// Hosts of the operator's own network that events may be posted to, also in the clear.
     pub private_hosts: Vec<String>,
+    /// How often a number may be called for codes that we keep, whoever asks for it.
+    pub codes_per_number: Velocity,
+    /// How often one customer may have numbers of one block called for such codes.
+    pub codes_per_prefix: Velocity,
     /// How many uploads and speeches are worked on at the same time.
     pub audio_jobs_max: usize,
 }
@@ -70,6 +75,8 @@ impl Default for Settings {
             upload_bytes_max: 20 * 1024 * 1024,
             decode_ms_max: 20_000,
             private_hosts: Vec::new(),
+            codes_per_number: Velocity { count: 5, within_ms: 600_000 },
+            codes_per_prefix: Velocity { count: 100, within_ms: 3_600_000 },
             audio_jobs_max: 4,
         }
     }

@@ -59,6 +59,10 @@ define_id!(
     TrunkId
 );
 define_id!(
+    /// A one-time code that the platform keeps.
+    CodeId
+);
+define_id!(
     /// A customer's address that events are posted to.
     WebhookId
 );

@@ -11,6 +11,7 @@ pub mod class;
 pub mod dialer;
 pub mod event;
 mod id;
+pub mod kept_code;
 pub mod message;
 pub mod network;
 pub mod one_time_code;
@@ -32,7 +33,7 @@ pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered}
 pub use dialer::trunk::Trunk;
 pub use event::{EventId, EventKind};
 pub use id::{
-    AccountId, AttemptId, CampaignId, MessageId, NodeId, PhoneId, PolicyId, QuickSendId,
+    AccountId, AttemptId, CampaignId, CodeId, MessageId, NodeId, PhoneId, PolicyId, QuickSendId,
     RecipientId, TariffId, TokenId, TrunkId, WebhookId,
 };
 pub use message::{Approval, Message};

@@ -28,6 +28,7 @@ pub mod sandbox;
 pub mod shard;
 pub mod streams;
 pub mod telemetry;
+mod tidying;
 pub mod trunks;
 pub mod tts;
 pub mod udp;

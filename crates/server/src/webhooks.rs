@@ -15,20 +15,13 @@ use crate::customer_site::{CustomerSites, Request};
 
 /// How often it is looked for what is to be posted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often it is looked for what is to be forgotten.
-const TIDY_EVERY: Duration = Duration::from_hours(1);
 /// Deliveries that are made at the same time.
 const DELIVERIES_MAX: usize = 128;
 
-/// Starts the tasks. They end when they are told to stop, after the deliveries that were begun.
+/// Starts the task. It ends when it is told to stop, after the deliveries that were begun.
 pub fn start(app: Arc<App>, sites: CustomerSites, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    let tidying = tokio::spawn(tidy(Arc::clone(&app), stop.clone()));
     let posting = Posting { app, sites, at_work: JoinSet::new(), endpoints: BTreeMap::new() };
-    tokio::spawn(async move {
-        posting.run(stop).await;
-        // It only ever fails by a panic, which is in the log.
-        let _ = tidying.await;
-    })
+    tokio::spawn(posting.run(stop))
 }
 
 /// Deliveries under way.
@@ -119,18 +112,5 @@ async fn post(app: Arc<App>, sites: CustomerSites, delivery: Delivery) {
     metrics::counter!("avanak_webhook_deliveries_total", "outcome" => outcome).increment(1);
     if let Err(failure) = webhook::told(&app, &delivery, answer, took_ms).await {
         tracing::warn!(error = failure.chain(), "a delivery is made again: it is not written down");
-    }
-}
-
-/// Forgets old events from time to time.
-async fn tidy(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
-        if let Err(failure) = app::event::look_after(&app).await {
-            tracing::warn!(error = failure.chain(), "old events could not be forgotten");
-        }
-        tokio::select! {
-            () = tokio::time::sleep(TIDY_EVERY) => {}
-            changed = stop.changed() => if changed.is_err() { return },
-        }
     }
 }

@@ -43,6 +43,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V16__agreement", include_str!("../migrations/V16__agreement.sql")),
         ("V17__class", include_str!("../migrations/V17__class.sql")),
         ("V18__campaign_request", include_str!("../migrations/V18__campaign_request.sql")),
+        ("V19__code", include_str!("../migrations/V19__code.sql")),
+        ("V20__abnormal_period", include_str!("../migrations/V20__abnormal_period.sql")),
     ]
 }
 

@@ -251,6 +251,7 @@ macro_rules! identity_columns {
 identity_columns!(
     AccountId,
     CampaignId,
+    CodeId,
     MessageId,
     NodeId,
     PhoneId,

@@ -6,6 +6,7 @@ mod agreement;
 mod campaign;
 mod class;
 mod dialing;
+mod kept_code;
 mod message;
 mod phone;
 mod quick_send;

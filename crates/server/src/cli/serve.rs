@@ -30,7 +30,7 @@ use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
     address, callbacks, flight_recorder, lock, open_files, phones, recordings, streams, telemetry,
-    webhooks,
+    tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -175,6 +175,7 @@ impl Platform {
         let (stop_callbacks, callbacks_stop) = watch::channel(false);
         let sites = CustomerSites::new(config);
         let events_stop = callbacks_stop.clone();
+        let tidying = tidying::start(Arc::clone(&self.app), callbacks_stop.clone());
         let webhooks = webhooks::start(Arc::clone(&self.app), sites.clone(), events_stop);
         let callbacks = callbacks::start(Arc::clone(&self.app), sites, callbacks_stop);
         let stopping = http_stop.clone();
@@ -200,6 +201,7 @@ impl Platform {
         stop_callbacks.send_replace(true);
         callbacks.await.context("the task of the callbacks")?;
         webhooks.await.context("the task of the webhooks")?;
+        tidying.await.context("the task that tidies up")?;
         http.await.context("the task of the web services")?;
         ended
     }
@@ -365,6 +367,8 @@ fn settings(config: &Config) -> Settings {
         upload_bytes_max: config.audio.upload_limit_bytes,
         decode_ms_max: config.audio.decode_limit_ms.into(),
         private_hosts: config.callbacks.private_hosts.clone(),
+        codes_per_number: config.codes.per_number(),
+        codes_per_prefix: config.codes.per_prefix(),
         ..Settings::default()
     }
 }

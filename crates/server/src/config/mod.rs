@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use domain::Network;
 use domain::calendar::calling_window::CallingWindow;
+use domain::kept_code::Velocity;
 use domain::secure_call::TALK_MS_MAX;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -248,6 +249,37 @@ section! {
 }
 
 section! {
+    /// One-time codes that the platform keeps (`/v1/codes`): how often numbers are called for them.
+    Codes {
+        /// Calls to one number within `number_window_s`, whoever asks for them; at least 1.
+        number_limit: u32 = 5,
+        /// The window of `number_limit`, in seconds.
+        number_window_s: u32 = 600,
+        /// Calls to numbers that differ in their last four digits only, asked for by one account
+        /// within `prefix_window_s`; at least 1. Fraud calls such blocks.
+        prefix_limit: u32 = 100,
+        /// The window of `prefix_limit`, in seconds.
+        prefix_window_s: u32 = 3_600,
+    }
+}
+
+impl Codes {
+    /// How often one number is called.
+    pub fn per_number(&self) -> Velocity {
+        velocity(self.number_limit, self.number_window_s)
+    }
+
+    /// How often a block of numbers is called.
+    pub fn per_prefix(&self) -> Velocity {
+        velocity(self.prefix_limit, self.prefix_window_s)
+    }
+}
+
+fn velocity(count: u32, window_s: u32) -> Velocity {
+    Velocity { count, within_ms: i64::from(window_s) * 1_000 }
+}
+
+section! {
     /// The sandbox carrier: a SIP peer on this machine with magic numbers (docs/SANDBOX.md).
     Sandbox {
         /// Where it listens; port 0 takes a free one. Loopback only.
@@ -386,6 +418,8 @@ pub struct Config {
     pub speech: Speech,
     /// Customers' addresses.
     pub callbacks: Callbacks,
+    /// One-time codes.
+    pub codes: Codes,
     /// The sandbox carrier.
     pub sandbox: Sandbox,
     /// Logs.
@@ -509,6 +543,9 @@ impl Config {
         }
         if self.trusted_proxies().is_none() {
             bail!("http.trusted_proxies: addresses or ranges like 10.0.0.1 or 10.0.0.0/8");
+        }
+        if self.codes.number_limit == 0 || self.codes.prefix_limit == 0 {
+            bail!("codes.number_limit and codes.prefix_limit: at least 1");
         }
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");

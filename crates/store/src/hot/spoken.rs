@@ -2,7 +2,7 @@
 //! part of the accept. The account itself is changed there, together with the hold.
 
 use deadpool_postgres::Transaction;
-use domain::{Approval, MessageId, Rials};
+use domain::{Approval, MessageId, Rials, Timestamp};
 use rusqlite::Connection;
 
 use super::{Accept, Answer, Played};
@@ -19,6 +19,15 @@ pub struct Spoken {
     pub price: Rials,
     /// Words for the statement.
     pub note: String,
+    /// Whether its message is found by nobody: only the send plays it.
+    pub hidden: bool,
+}
+
+impl Spoken {
+    /// When its message, made at `at`, was deleted, if it is.
+    fn deleted_at(&self, at: Timestamp) -> Option<Timestamp> {
+        self.hidden.then_some(at)
+    }
 }
 
 /// Keeps the message of `element` and posts its price.
@@ -27,10 +36,13 @@ pub(super) fn insert_on_sqlite(
     element: &Accept,
     spoken: &Spoken,
 ) -> Result<MessageId> {
-    let sql = "INSERT INTO message (account_id, title, approval, length_ms, blob, created_at_us)
-               VALUES ($1, '', $2, $3, $4, $5)";
+    let sql = "INSERT INTO message (account_id, title, approval, length_ms, blob, created_at_us,
+                                    deleted_at_us)
+               VALUES ($1, '', $2, $3, $4, $5, $6)";
     let approval = Approval::Approved.code();
-    let values = values![element.account, approval, element.clip_ms, &spoken.blob, element.at];
+    let (length_ms, at) = (element.clip_ms, element.at);
+    let deleted_at = spoken.deleted_at(at);
+    let values = values![element.account, approval, length_ms, &spoken.blob, at, deleted_at];
     sqlite::execute(connection, sql, values)?;
     let message = MessageId(connection.last_insert_rowid());
     if spoken.price > Rials::ZERO {
@@ -70,11 +82,17 @@ async fn insert_messages(tx: &Transaction<'_>, spoken: &[(&Accept, &Spoken)]) ->
         spoken.iter().map(|(element, _)| of(element)).collect()
     };
     let blobs: Vec<&str> = spoken.iter().map(|(_, spoken)| spoken.blob.as_str()).collect();
+    let deleted: Vec<Option<i64>> = spoken
+        .iter()
+        .map(|(element, spoken)| spoken.deleted_at(element.at).map(|at| at.0))
+        .collect();
     // The identities are assigned in the order of the elements.
-    let sql = "INSERT INTO message (account_id, title, approval, length_ms, blob, created_at_us)
-               SELECT account_id, '', $2, length_ms, blob, created_at_us
-               FROM UNNEST($1::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[]) WITH ORDINALITY
-                    AS s (account_id, length_ms, blob, created_at_us, place)
+    let sql = "INSERT INTO message (account_id, title, approval, length_ms, blob, created_at_us,
+                                    deleted_at_us)
+               SELECT account_id, '', $2, length_ms, blob, created_at_us, deleted_at_us
+               FROM UNNEST($1::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[])
+                    WITH ORDINALITY
+                    AS s (account_id, length_ms, blob, created_at_us, deleted_at_us, place)
                ORDER BY place RETURNING id";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx
@@ -86,6 +104,7 @@ async fn insert_messages(tx: &Transaction<'_>, spoken: &[(&Accept, &Spoken)]) ->
                 &column(|element| element.clip_ms.into()),
                 &blobs,
                 &column(|element| element.at.0),
+                &deleted,
             ],
         )
         .await?;

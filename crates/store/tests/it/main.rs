@@ -9,6 +9,7 @@ mod engines;
 mod event;
 mod faults;
 mod hot;
+mod kept_code;
 mod message;
 mod races;
 mod random;

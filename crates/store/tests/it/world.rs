@@ -180,7 +180,7 @@ pub fn send(account: AccountId, message: MessageId) -> Accept {
 /// A send of new speech for 30 rials that holds 450.
 pub fn spoken(account: AccountId) -> Accept {
     let note = String::from("3 s of speech");
-    let speech = Spoken { blob: String::from("new.wav"), price: Rials(30), note };
+    let speech = Spoken { blob: String::from("new.wav"), price: Rials(30), note, hidden: false };
     Accept { played: Played::Spoken(speech), ..send(account, MessageId(0)) }
 }
 

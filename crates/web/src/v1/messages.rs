@@ -60,10 +60,19 @@ enum Numbers {
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Voice {
+pub(super) enum Voice {
     #[default]
     Male,
     Female,
+}
+
+impl From<Voice> for Speaker {
+    fn from(voice: Voice) -> Self {
+        match voice {
+            Voice::Male => Self::Male,
+            Voice::Female => Self::Female,
+        }
+    }
 }
 
 /// What kind of message it is.
@@ -230,10 +239,7 @@ fn bulk(asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Prob
         (None, Some(text)) if text.contains('\0') => return invalid("text holds a zero"),
         (None, Some(text)) => Content::Text {
             text,
-            speaker: match asked.voice {
-                Voice::Male => Speaker::Male,
-                Voice::Female => Speaker::Female,
-            },
+            speaker: asked.voice.into(),
             call_from_mobile: asked.append_number,
         },
         (None, None) | (Some(_), Some(_)) => return invalid("give either text or audio_id"),

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod campaigns;
+mod codes;
 mod docs_page;
 mod events;
 mod messages;
@@ -46,10 +47,12 @@ enum Operation {
     ReadAvailability,
     ManageCampaigns,
     ReadCampaigns,
+    SendCodes,
+    CheckCodes,
 }
 
 impl Operation {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
@@ -57,6 +60,8 @@ impl Operation {
         Self::ReadAvailability,
         Self::ManageCampaigns,
         Self::ReadCampaigns,
+        Self::SendCodes,
+        Self::CheckCodes,
     ];
 
     /// How permissions call it.
@@ -69,6 +74,8 @@ impl Operation {
             Self::ReadAvailability => "v1.ReadAvailability",
             Self::ManageCampaigns => "v1.ManageCampaigns",
             Self::ReadCampaigns => "v1.ReadCampaigns",
+            Self::SendCodes => "v1.SendCodes",
+            Self::CheckCodes => "v1.CheckCodes",
         }
     }
 }
@@ -106,6 +113,10 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/availability", get(get_availability))
         .route("/v1/agreement", get(get_agreement))
         .route("/v1/agreement/{id}", get(get_agreement_version))
+        .route("/v1/codes", post(start_code))
+        .route("/v1/codes/{id}", get(get_code))
+        .route("/v1/codes/{id}/resend", post(resend_code))
+        .route("/v1/codes/{id}/check", post(check_code))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -349,6 +360,47 @@ async fn cancel_campaign(
     request: Request,
 ) -> Response {
     change_campaign(&web, &id, request, Verb::Cancel).await
+}
+
+async fn start_code(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::SendCodes, request, async |caller, head, body| {
+        let Ok(_heavy) = web.heavy_places.try_acquire() else { return Err(busy()) };
+        codes::start(&web.app, caller, head, body).await
+    })
+    .await
+}
+
+async fn get_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::CheckCodes, request, async |caller, _, _| {
+        codes::get(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn resend_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::SendCodes, request, async |caller, _, _| {
+        codes::resend(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn check_code(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::CheckCodes, request, async |caller, _, body| {
+        codes::check(&web.app, caller, &id, body).await
+    })
+    .await
 }
 
 async fn openapi() -> impl IntoResponse {

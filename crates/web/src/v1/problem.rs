@@ -5,6 +5,7 @@ use app::bulk::NumberRefusal;
 use app::quick_send::TextRefusal;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::Timestamp;
 use domain::access::AccessRefusal;
 use domain::quick_send::Refusal;
 use serde::Serialize;
@@ -100,6 +101,15 @@ kinds! {
     TooManyWebhooks 409 "too_many_webhooks"
         "The account has as many endpoints as it may." "Delete one that is not needed."
         "حساب به سقف تعداد نشانی‌های وب‌هوک رسیده است." "یکی را که لازم نیست حذف کنید.";
+    CodeUsed 409 "code_used"
+        "The code was given before; it is good once." "Start a new code."
+        "این کد پیش‌تر وارد شده و فقط یک بار معتبر است." "کد تازه‌ای شروع کنید.";
+    CodeExpired 410 "code_expired"
+        "The code is not good any more." "Start a new code."
+        "مهلت این کد تمام شده است." "کد تازه‌ای شروع کنید.";
+    CodeExhausted 410 "code_exhausted"
+        "Wrong digits were given too often for this code." "Start a new code."
+        "برای این کد بیش از حد رقم نادرست وارد شده است." "کد تازه‌ای شروع کنید.";
     TooSlow 408 "too_slow"
         "The body took too long to arrive." "Send it again."
         "رسیدن بدنهٔ درخواست بیش از حد طول کشید." "دوباره بفرستید.";
@@ -160,6 +170,9 @@ kinds! {
         "Wait as long as Retry-After says, in seconds, then send again."
         "درخواست‌ها، یا توکن‌های نادرست، در زمانی کوتاه بیش از حد است؛ کاری انجام نشد."
         "به اندازهٔ Retry-After (ثانیه) صبر کنید و دوباره بفرستید.";
+    CodeWrong 422 "code_wrong"
+        "These are not the digits that were said." "Let them be typed again; detail says how often."
+        "رقم‌ها درست نیست." "بگذارید دوباره وارد شود؛ detail شمار دفعات مانده را می‌گوید.";
     WrongWebhookUrl 422 "webhook_url_not_allowed"
         "The url is not one that events may be posted to."
         "Give an https address of a public host, without a user name."
@@ -172,6 +185,14 @@ kinds! {
     RepeatedTooOften 429 "number_sent_to_too_often"
         "The number was sent to too often in a short time." "Wait, then send again."
         "به این شماره در زمانی کوتاه بیش از حد ارسال شده است." "صبر کنید و دوباره بفرستید.";
+    NeighboursTooOften 429 "neighbours_sent_to_too_often"
+        "Numbers beside this one were called for codes too often, as fraud does."
+        "Wait as Retry-After says; ask the operator if this is a mistake."
+        "شماره‌های کنار این شماره برای کد بیش از حد تماس گرفته‌اند، مانند سوءاستفاده."
+        "به اندازهٔ Retry-After صبر کنید؛ اگر اشتباه است از اپراتور بپرسید.";
+    CodeSaidTooOften 429 "code_said_too_often"
+        "The code was spoken as often as it may be." "Start a new code."
+        "این کد به حداکثر دفعات خوانده شده است." "کد تازه‌ای شروع کنید.";
     Failed 500 "internal_error"
         "Something failed on our side."
         "Send the same request with the same Idempotency-Key again; ask us with request_id."
@@ -222,6 +243,17 @@ impl Problem {
     /// A problem that is over after so many seconds.
     pub(super) fn to_wait(kind: Kind, wait_s: u32) -> Self {
         Self { wait_s: Some(wait_s), ..Self::of(kind) }
+    }
+
+    /// A problem that is over at a moment.
+    pub(super) fn until(kind: Kind, at: Timestamp, now: Timestamp) -> Self {
+        let seconds = at.us_since(now).max(0) / 1_000_000 + 1;
+        Self::to_wait(kind, u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
+    /// A text that was not sent.
+    pub(super) fn of_text(refusal: TextRefusal) -> Self {
+        Self::of(of_text(refusal))
     }
 
     /// A caller who may not come in.

@@ -7,6 +7,7 @@ mod codes;
 mod docs;
 mod events;
 mod hostile;
+mod kept_codes;
 mod one_time_code;
 mod probes;
 mod reports;

@@ -1,0 +1,192 @@
+//! One-time codes that the platform keeps: started, said again, checked. No answer has the code.
+
+use app::kept_code::{CheckRefusal, Code, NewCode, SendRefusal};
+use app::ports::Speaker;
+use app::quick_send::TextRefusal;
+use app::request::RequestKey;
+use app::{App, Caller, Error};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+use domain::calendar::jalali::rfc3339;
+use domain::kept_code::State;
+use domain::{CodeId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Unanswered;
+use super::messages::{REPLAYED, Voice, idempotency_key, json};
+use super::problem::{Kind, Problem};
+
+/// A code that a client wants to be spoken.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    to: String,
+    length: Option<u32>,
+    life_seconds: Option<u32>,
+    text: Option<String>,
+    #[serde(default)]
+    voice: Voice,
+    server_id: Option<u32>,
+}
+
+/// What somebody typed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Typed {
+    code: String,
+}
+
+/// A code as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    object: &'static str,
+    id: String,
+    to: String,
+    state: &'static str,
+    checks_left: u32,
+    sends_left: u32,
+    /// The last call that speaks it.
+    message_id: Option<String>,
+    created_at: String,
+    expires_at: String,
+    resend_at: String,
+}
+
+/// POST /v1/codes.
+pub(super) async fn start(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let key = idempotency_key(headers)?;
+    let request = key.map(|key| RequestKey { key, body: body.to_vec() });
+    let wanted: Wanted = read(body)?;
+    let new = NewCode {
+        number: wanted.to,
+        length: wanted.length,
+        life_seconds: wanted.life_seconds,
+        template: wanted.text,
+        speaker: Speaker::from(wanted.voice),
+        server: wanted.server_id.filter(|&server| server > 0),
+        request,
+    };
+    let now = app.now();
+    match app::kept_code::start(app, caller, new).await {
+        Ok((code, replayed)) => {
+            let mut response = json(StatusCode::ACCEPTED, &Shown::of(&code));
+            if replayed {
+                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            }
+            Ok(response)
+        }
+        Err(error) => Err(not_sent(error, now)),
+    }
+}
+
+/// GET /v1/codes/{id}.
+pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let code = app::kept_code::find(app, caller, code_id(id)?).await?;
+    let code = code.ok_or(Problem::of(Kind::NotFound))?;
+    Ok(json(StatusCode::OK, &Shown::of(&code)))
+}
+
+/// POST /v1/codes/{id}/resend.
+pub(super) async fn resend(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let now = app.now();
+    match app::kept_code::resend(app, caller, code_id(id)?).await {
+        Ok(code) => Ok(json(StatusCode::ACCEPTED, &Shown::of(&code))),
+        Err(error) => Err(not_sent(error, now)),
+    }
+}
+
+/// POST /v1/codes/{id}/check.
+pub(super) async fn check(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let typed: Typed = read(body)?;
+    match app::kept_code::check(app, caller, code_id(id)?, &typed.code).await {
+        Ok(code) => Ok(json(StatusCode::OK, &Shown::of(&code))),
+        Err(Error::Refused(refusal)) => Err(wrong(refusal).into()),
+        Err(Error::Failed(failure)) => Err(failure.into()),
+    }
+}
+
+/// What is typed never comes back in a problem, as serde's words about it would.
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let place = format!("not as described, at line {} column {}", error.line(), error.column());
+        Problem::with(Kind::InvalidRequest, place)
+    })
+}
+
+fn not_sent(error: Error<SendRefusal>, now: Timestamp) -> Unanswered {
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Failed(failure) => return failure.into(),
+    };
+    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
+    let problem = match refusal {
+        // The words are the template's.
+        SendRefusal::Text(TextRefusal::MustBeApproved) => Problem::of(Kind::MustBeApproved),
+        SendRefusal::Text(refusal) => Problem::of_text(refusal),
+        SendRefusal::LengthNotAllowed => invalid("length is from 4 to 8"),
+        SendRefusal::LifeNotAllowed => invalid("life_seconds is from 60 to 3600"),
+        SendRefusal::WrongTemplate => {
+            invalid("text has {code} in it once, no other braces, and up to 200 characters")
+        }
+        SendRefusal::KeyReused => Problem::of(Kind::KeyReused),
+        SendRefusal::NoSuchCode => Problem::of(Kind::NotFound),
+        SendRefusal::Over(state) => over(state),
+        SendRefusal::SaidTooOften => Problem::of(Kind::CodeSaidTooOften),
+        SendRefusal::TooSoon(at) => Problem::until(Kind::RepeatedTooOften, at, now),
+        SendRefusal::NeighboursTooSoon(at) => Problem::until(Kind::NeighboursTooOften, at, now),
+    };
+    problem.into()
+}
+
+fn wrong(refusal: CheckRefusal) -> Problem {
+    match refusal {
+        CheckRefusal::NoCode => Problem::with(Kind::InvalidRequest, "code has 4 to 8 digits"),
+        CheckRefusal::NoSuchCode => Problem::of(Kind::NotFound),
+        CheckRefusal::Wrong(left) => {
+            Problem::with(Kind::CodeWrong, format!("{left} more may be tried."))
+        }
+        CheckRefusal::Over(state) => over(state),
+    }
+}
+
+/// Why a code takes no part in anything any more.
+fn over(state: State) -> Problem {
+    match state {
+        State::Approved => Problem::of(Kind::CodeUsed),
+        State::Exhausted => Problem::of(Kind::CodeExhausted),
+        State::Replaced => Problem::with(Kind::CodeExpired, "A newer code took its place."),
+        State::Expired | State::Pending => Problem::of(Kind::CodeExpired),
+    }
+}
+
+fn code_id(text: &str) -> Result<CodeId, Problem> {
+    let id = text.parse().ok().filter(|&id| id > 0);
+    id.map(CodeId).ok_or(Problem::of(Kind::NotFound))
+}
+
+impl Shown {
+    fn of(code: &Code) -> Self {
+        Self {
+            object: "code",
+            id: code.id.to_string(),
+            to: code.destination.as_str().to_owned(),
+            state: code.state.word(),
+            checks_left: code.checks_left,
+            sends_left: code.sends_left,
+            message_id: code.send.map(|send| send.to_string()),
+            created_at: rfc3339(code.created_at),
+            expires_at: rfc3339(code.expires_at),
+            resend_at: rfc3339(code.resend_at),
+        }
+    }
+}
