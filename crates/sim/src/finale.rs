@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, ensure};
 use carrier::Heard;
 use domain::billing::rating::rate_rounding_up;
+use domain::judge::Violation;
 use domain::{AccountId, Disposition, QuickSendId, Tariff, Timestamp};
 use media::EncodedClip;
 use store::quick_send::{Ended, QuickSend, State};
 
+use crate::script::Action;
 use crate::world::World;
 
 /// Checks the whole world.
@@ -22,10 +24,16 @@ pub(crate) async fn check(world: &mut World) -> Result<()> {
     Ok(())
 }
 
-/// The judge, who shares nothing with the dialer, finds nothing either.
+/// The judge, who shares nothing with the dialer, finds nothing either. He has the times of the
+/// wall clock only: where it is set back, two calls one after the other look like two at once.
 async fn check_lawful(world: &World) -> Result<()> {
     let process = world.process.as_ref().context("the process was started again")?;
-    for (campaign, report) in app::judge::judge(&process.app, Timestamp(0)).await? {
+    let set_back = |action: &Action| matches!(action, Action::StepClock { by_us } if *by_us < 0);
+    let set_back = world.plan.actions.iter().any(|(_, action)| set_back(action));
+    for (campaign, mut report) in app::judge::judge(&process.app, Timestamp(0)).await? {
+        if set_back {
+            report.violations.remove(&Violation::TwiceAtOnce);
+        }
         ensure!(report.is_clean(), "the judge on {campaign:?}: {report:?}");
     }
     Ok(())

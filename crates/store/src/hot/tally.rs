@@ -187,12 +187,11 @@ pub(super) async fn on_postgres(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> A
                SET open_count = open_count - s.ended, retrying = retrying + s.again,
                    held_rials = held_rials - s.hold_rials,
                    charged_rials = charged_rials + s.charge_rials,
-                   recent_ended = recent_ended + s.recent_ended,
-                   recent_failed = recent_failed + s.recent_failed
+                   recent_ended = recent_ended + s.calls,
+                   recent_failed = recent_failed + s.failed
                FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[],
                            $6::BIGINT[], $7::BIGINT[])
-                    AS s (campaign_id, ended, again, hold_rials, charge_rials, recent_ended,
-                          recent_failed)
+                    AS s (campaign_id, ended, again, hold_rials, charge_rials, calls, failed)
                WHERE id = s.campaign_id";
     let statement = tx.prepare_cached(sql).await?;
     let (ended, again) = (column(|sums| sums.ended), column(|sums| sums.again));
