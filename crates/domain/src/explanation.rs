@@ -1,5 +1,5 @@
-//! Why a number was not called yet: the gates that a send goes through, in their order, each open or
-//! closed, and until when.
+//! Why a number was not called yet: the gates that a send goes through, in their order, each open
+//! or closed, and until when.
 
 use crate::Timestamp;
 
