@@ -191,13 +191,23 @@ async fn accounts_that_felt_the_same_share_what_they_were_computed_from() {
         app::account::create(app, new).await.unwrap();
     }
     a_month(&world).await;
+    go_to(&world, "1405/11/03 23:59");
+    // Azar is over since long; its month was not written down before.
+    let (azar, _) = availability::freeze_due(app).await.unwrap().unwrap();
+    assert_eq!(azar.to_string(), "1405-09");
+    assert_eq!(availability::freeze_due(app).await.unwrap(), None);
     go_to(&world, "1405/11/04 00:00");
-    let frozen = availability::freeze(app, dey()).await.unwrap();
-    // The platform, and two batches of accounts that are all alike.
+    let new = world.customer(0).await.0.account.id;
+    let (month, frozen) = availability::freeze_due(app).await.unwrap().unwrap();
+    assert_eq!((month, availability::freeze_due(app).await.unwrap()), (dey(), None));
+    // Who came after the month has no statement of it; the others are two batches that are all
+    // alike, and the platform.
     assert_eq!(frozen, Frozen { written: 206, already: 0, computed: 3 });
     let first = availability::month(app, Some(AccountId(1)), dey()).await.unwrap();
     let last = availability::month(app, Some(AccountId(205)), dey()).await.unwrap();
     assert_eq!(first.written[0].digest, last.written[0].digest);
+    let late = availability::month(app, Some(new), dey()).await.unwrap();
+    assert_eq!((late.written, late.verdict), (Vec::new(), None));
 }
 
 /// T071, T073, T074, T082: what counts is said before it is saved.
