@@ -44,6 +44,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V17__class", include_str!("../migrations/V17__class.sql")),
         ("V18__campaign_request", include_str!("../migrations/V18__campaign_request.sql")),
         ("V19__code", include_str!("../migrations/V19__code.sql")),
+        ("V20__sandbox", include_str!("../migrations/V20__sandbox.sql")),
     ]
 }
 
