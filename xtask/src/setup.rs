@@ -87,9 +87,9 @@ pub const NEEDS: &[Need] = &[
     },
 ];
 
-/// The published clients, at the versions whose behaviour the tests promise: the vendor's REST, and
-/// SOAP as its library reads our WSDL.
-const CLIENTS: [&str; 2] = ["avanak==0.1.2", "zeep==4.3.3"];
+/// The published clients, at the versions whose behaviour the tests promise: the vendor's REST,
+/// SOAP as its library reads our WSDL, and a tester that reads the description of `/v1`.
+const CLIENTS: [&str; 3] = ["avanak==0.1.2", "zeep==4.3.3", "schemathesis==4.32.5"];
 
 /// Makes the machine ready for `goal`. Quick and silent when nothing is missing.
 pub fn ready(goal: Goal) -> Result<()> {

@@ -1,7 +1,9 @@
 //! Months of availability: looked at while they run, frozen three days after their end, and revised
 //! only by somebody who signs.
 
-use domain::agreement::availability::{Evidence, Facts, Figures, Seen, Standing, Totals, Verdict};
+use domain::agreement::availability::{
+    Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
+};
 use domain::agreement::scope::Group;
 use domain::agreement::statement::{
     FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
@@ -351,11 +353,19 @@ async fn facts(reads: &mut impl Queries, time: Span) -> std::result::Result<Fact
         let span = Span::new(outage.from, outage.to.unwrap_or(time.to))?;
         Some(Evidence { seen: Seen::Down, paths: outage.paths, scope: outage.scope, span })
     }));
+    Ok(Facts { evidence, windows: windows(reads, time).await? })
+}
+
+/// The parts of maintenance windows that were told in time.
+pub(crate) async fn windows(
+    reads: &mut impl Queries,
+    time: Span,
+) -> std::result::Result<Vec<Window>, Failure> {
     let mut windows = Vec::new();
     for kept in store::maintenance::within(reads, time).await? {
         let start = kept.maintenance.plan().map_or(time.from, |plan| plan.span.from);
         let lead_us = agreement_at(reads, start).await?.draft.parameters.lead_us();
         windows.extend(kept.maintenance.valid(lead_us));
     }
-    Ok(Facts { evidence, windows })
+    Ok(windows)
 }

@@ -24,6 +24,7 @@ mod password;
 pub mod phone;
 pub mod ports;
 mod prices;
+pub mod promise;
 pub mod quick_send;
 pub mod recording;
 pub mod report;

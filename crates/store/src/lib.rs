@@ -24,6 +24,7 @@ pub mod month_statement;
 pub mod outage;
 pub mod phone;
 mod postgres;
+pub mod promise;
 pub mod quick_send;
 pub mod recipient;
 pub mod recording;

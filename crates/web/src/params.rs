@@ -27,6 +27,11 @@ impl Params {
         params
     }
 
+    /// A name that is none of these.
+    pub(crate) fn stranger(&self, known: &[&str]) -> Option<&str> {
+        self.named.iter().map(|(name, _)| name.as_str()).find(|name| !known.contains(name))
+    }
+
     /// The value as it was sent.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         debug_assert!(

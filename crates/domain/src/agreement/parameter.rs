@@ -215,6 +215,16 @@ impl Parameters {
         i64::try_from(self.number(LEAD)).expect("it is at most a month") * 3_600_000_000
     }
 
+    /// Below this the mean of the deliveries has to stay, microseconds.
+    pub fn mean_limit_us(&self) -> i64 {
+        i64::try_from(self.number(MEAN_LIMIT)).expect("it is at most an hour") * 1_000_000
+    }
+
+    /// What a minute has to start when so many calls can be.
+    pub fn starts_per_minute(&self) -> u64 {
+        self.number(STARTS)
+    }
+
     /// Which days count as business days.
     pub fn day_count(&self) -> DayCount {
         let ordinary = self.is(DAY_COUNT, "ordinary_days");
@@ -308,6 +318,8 @@ mod tests {
         assert_eq!(first.missing_in(ENGLISH, Language::English), None);
         assert_eq!(first.terms(), Terms::of_the_agreement());
         assert_eq!(first.lead_us(), crate::agreement::maintenance::LEAD_US);
+        assert_eq!(first.mean_limit_us(), crate::agreement::delivery::MEAN_LIMIT_US);
+        assert_eq!(first.starts_per_minute(), crate::agreement::capacity::STARTS_MIN);
         assert_eq!((first.paths(), first.day_count()), (Paths::ALL, DayCount::EveryDay));
         let seed = first.iter().filter(|parameter| parameter.source == Source::Seed).count();
         assert_eq!(seed, 8);

@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 use app::App;
 use app::availability::{Month, MonthRefusal, MonthStatement};
+use app::promise::{PromiseRefusal, Promises};
 use clap::{Args, Subcommand};
 use domain::AccountId;
 use domain::agreement::availability::{Class, Figures, Totals, Verdict};
+use domain::agreement::delivery::{AbnormalPeriod, Delivery};
 use domain::agreement::statement::State;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::{moment, open, say};
 use crate::config::Config;
 
 /// Availability of a month: three figures and a verdict. All of it works while the server runs.
@@ -50,6 +53,31 @@ pub enum Action {
         #[arg(long, value_name = "MONTH")]
         month: String,
     },
+    /// Judge the two promises of speed by what was really sent in a month.
+    Promises {
+        /// The month, like `1405-08`; without it, this one.
+        #[arg(long, value_name = "MONTH")]
+        month: Option<String>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Declare a time not to have been normal. It is told with its reason, and the figures are
+    /// told with and without it.
+    Declare {
+        /// When it began, on Tehran's clock.
+        #[arg(long, value_name = "MOMENT")]
+        from: String,
+        /// When it ended.
+        #[arg(long, value_name = "MOMENT")]
+        to: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Who says so.
+        #[arg(long)]
+        author: String,
+    },
     /// Write a frozen month down anew, beside what is there, as it is computed now.
     Revise {
         #[command(flatten)]
@@ -84,6 +112,16 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
             let (written, already) = (frozen.written, frozen.already);
             say(&format!("{written} statements written, {already} were there"))?;
         }
+        Some(Action::Promises { month: text, json }) => {
+            let which = Which { account: None, month: text };
+            promises(&app, which.month(&app)?, json).await?;
+        }
+        Some(Action::Declare { from, to, reason, author }) => {
+            let span =
+                Span::new(moment(&from)?, moment(&to)?).context("it ends after it begins")?;
+            app::promise::declare(&app, span, &reason, &author).await.map_err(not_declared)?;
+            say("declared")?;
+        }
         Some(Action::Revise { which, reason, signer }) => {
             let (month, account) = (which.month(&app)?, which.account.map(AccountId));
             let revised = app::availability::revise(&app, account, month, &reason, &signer).await;
@@ -92,6 +130,95 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
+    let judged = app::promise::month(app, month).await.map_err(not_declared)?;
+    let Promises { delivery, with_declared, mean_limit_us, declared, capacity, starts_min } =
+        judged;
+    let declared: Vec<Value> = declared.iter().map(period_json).collect();
+    let mut figures = delivery_json(&delivery, mean_limit_us);
+    figures["with_declared"] = delivery_json(&with_declared, mean_limit_us);
+    let object = json!({
+        "month": month.to_string(),
+        "delivery": figures,
+        "declared": declared,
+        "capacity": {
+            "minutes": capacity.minutes,
+            "qualifying": capacity.qualifying,
+            "missed": capacity.missed,
+            "starts_min": starts_min,
+            "met": capacity.met(),
+        },
+    });
+    if json {
+        return say(&object.to_string());
+    }
+    let met = |met: Option<bool>| match met {
+        Some(true) => "met",
+        Some(false) => "missed",
+        None => "nothing to judge",
+    };
+    let delivered = &object["delivery"];
+    let excluded = delivered["excluded"].as_object().map_or(0, serde_json::Map::len);
+    say(&format!(
+        "{month}  delivery: {}, mean {} ms of {} sends, limit {} ms{}; {excluded} reasons of \
+         exclusion",
+        met(delivery.met(mean_limit_us)),
+        delivered["mean_ms"],
+        delivered["samples"],
+        mean_limit_us / 1000,
+        if delivery.is_representative() { "" } else { ", NOT REPRESENTATIVE" },
+    ))?;
+    say(&format!(
+        "{month}  capacity: {}, {} of {} minutes could start {starts_min} calls, {} did not",
+        met(capacity.met()),
+        capacity.qualifying,
+        capacity.minutes,
+        capacity.missed,
+    ))
+}
+
+fn delivery_json(delivery: &Delivery, limit_us: i64) -> Value {
+    let ms = |us: i64| us / 1000;
+    let of = delivery.attributable;
+    let excluded: serde_json::Map<String, Value> = delivery
+        .excluded
+        .iter()
+        .map(|(reason, count)| (reason.word().to_owned(), Value::from(*count)))
+        .collect();
+    json!({
+        "met": delivery.met(limit_us),
+        "representative": delivery.is_representative(),
+        "samples": of.map_or(0, |of| of.count),
+        "mean_ms": of.map(|of| ms(of.mean_us())),
+        "p50_ms": of.map(|of| ms(of.p50_us)),
+        "p95_ms": of.map(|of| ms(of.p95_us)),
+        "p99_ms": of.map(|of| ms(of.p99_us)),
+        "raw_mean_ms": delivery.raw.map(|raw| ms(raw.mean_us())),
+        "excluded": excluded,
+    })
+}
+
+fn period_json(period: &AbnormalPeriod) -> Value {
+    json!({
+        "from": gregorian_date_time(period.span.from),
+        "to": gregorian_date_time(period.span.to),
+        "reason": period.reason,
+        "author": period.author,
+        "declared_at": gregorian_date_time(period.declared_at),
+    })
+}
+
+fn not_declared(error: app::Error<PromiseRefusal>) -> anyhow::Error {
+    match error {
+        app::Error::Failed(failure) => open::failed(failure),
+        app::Error::Refused(PromiseRefusal::NotBegun) => anyhow!("that month has not begun"),
+        app::Error::Refused(PromiseRefusal::Future) => anyhow!("that time is to come"),
+        app::Error::Refused(PromiseRefusal::Text) => {
+            anyhow!("a reason and a name are needed, neither too long")
+        }
+    }
 }
 
 fn month(text: &str) -> Result<PersianMonth> {

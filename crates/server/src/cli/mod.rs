@@ -86,7 +86,7 @@ enum Command {
     /// What was seen of the service: record, close, reverse, worked, join, leave, list.
     #[command(subcommand)]
     Outage(outage::Outage),
-    Availability(availability::Availability),
+    Availability(Box<availability::Availability>),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
 }
@@ -127,7 +127,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Agreement(command) => agreement::run(&config, command).await,
             Command::Maintenance(command) => maintenance::run(&config, command).await,
             Command::Outage(command) => outage::run(&config, command).await,
-            Command::Availability(command) => availability::run(&config, command).await,
+            Command::Availability(command) => availability::run(&config, *command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,
         }

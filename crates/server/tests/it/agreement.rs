@@ -1,6 +1,7 @@
 //! The agreement on the command line, beside a running server.
 
 use crate::commands::{done, platform, refused};
+use crate::platform::{Platform, eventually, rising_tone};
 
 /// Goal: the agreement is read in both languages, and a version that its text belies is refused
 /// with the reason.
@@ -113,4 +114,37 @@ fn a_month_is_shown_frozen_and_revised() {
     assert!(early.contains("can be frozen from"), "{early}");
     let stranger = refused(&platform, &["availability", "--account", "77", "--month", "1404-07"]);
     assert!(stranger.contains("no such account"), "{stranger}");
+}
+
+/// Goal: the promises of speed are judged by calls that were really made, with and without a
+/// period that was declared afterwards.
+#[test]
+fn the_promises_of_speed_are_judged_by_real_calls() {
+    let platform = Platform::with_sandbox();
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(4_000)).to_string();
+    let parameters = [("MessageID", &*message), ("Number", "09121234567")];
+    let sent = platform.call(&customer, "QuickSend", &parameters);
+    let id = sent["QuickSendID"].as_i64().unwrap();
+    eventually("the call has ended", || {
+        (platform.state(&customer, id)["reason"].as_i64()? >= 10).then_some(())
+    });
+    let judged = || platform.cli(&["availability", "promises", "--json"]);
+    let first = judged();
+    let delivery = &first["delivery"];
+    assert_eq!((&delivery["samples"], &delivery["met"]), (&1.into(), &true.into()), "{first}");
+    let (mean, raw) = (&delivery["mean_ms"], &delivery["raw_mean_ms"]);
+    assert!(mean.as_i64().unwrap() < 5_000 && mean.as_i64() <= raw.as_i64(), "{first}");
+    assert_eq!(first["capacity"]["qualifying"], 0, "{first}");
+    let declare = ["availability", "declare", "--from", "1405/01/01", "--to", "1480/01/01"];
+    let nobody = refused(&platform, &[&declare[..], &["--reason", "", "--author", "A"]].concat());
+    assert!(nobody.contains("a reason and a name"), "{nobody}");
+    done(&platform, &[&declare[..], &["--reason", "a war", "--author", "Maryam"]].concat());
+    let second = judged();
+    assert_eq!(second["delivery"]["excluded"]["declared abnormal"], 1, "{second}");
+    assert_eq!(second["delivery"]["met"], serde_json::Value::Null);
+    assert_eq!(second["delivery"]["with_declared"]["samples"], 1);
+    assert_eq!(second["declared"][0]["author"], "Maryam");
+    let text = done(&platform, &["availability", "promises"]);
+    assert!(text.contains("nothing to judge") && text.contains("NOT REPRESENTATIVE"), "{text}");
 }

@@ -21,6 +21,7 @@ mod kamailio;
 mod kill;
 mod locating;
 mod name_server;
+mod openapi;
 mod operator;
 mod outage;
 mod platform;

@@ -1,16 +1,17 @@
 //! What the store keeps of the agreement, on both engines: nothing is changed but by its own verb.
 
 use domain::agreement::availability::{Totals, Verdict, Window};
+use domain::agreement::delivery::AbnormalPeriod;
 use domain::agreement::maintenance::{Channel, Maintenance, Proof, Version};
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::agreement::version;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
-use domain::{AccountId, Timestamp};
+use domain::{AccountId, QuickSendId, Timestamp};
 use store::maintenance::Notice;
 use store::month_statement::{self, MonthStatement};
 use store::outage::Outage;
-use store::{Db, Error, Tx, agreement, maintenance, outage};
+use store::{Db, Error, Tx, agreement, maintenance, outage, promise};
 
 use crate::engines::both_engines;
 use crate::world::NOW;
@@ -248,6 +249,32 @@ both_engines! {
         let kept = month_statement::inputs(&mut reads, &[9; 32]).await.unwrap();
         assert_eq!(kept.as_deref(), Some("inputs"));
         assert_eq!(month_statement::inputs(&mut reads, &[8; 32]).await.unwrap(), None);
+    }
+
+    /// Sends come with their times, the newest first; a declared period is found by its time.
+    async fn sends_come_with_their_times(world) {
+        let first = world.send().await;
+        let sends = [world.accept(&first).await.quick_send, world.accept(&first).await.quick_send];
+        let mut reads = world.db.read().await.unwrap();
+        let all = promise::page(&mut reads, QuickSendId(i64::MAX), 9).await.unwrap();
+        let ids: Vec<QuickSendId> = all.iter().map(|send| send.id).collect();
+        assert_eq!(ids, [sends[1], sends[0]]);
+        assert_eq!((all[0].accepted_at, all[0].of_campaign), (first.at, false));
+        assert_eq!((all[0].started_at, &all[0].ended), (None, &None));
+        let older = promise::page(&mut reads, sends[1], 9).await.unwrap();
+        assert_eq!(older, all[1..]);
+        drop(reads);
+        let period = AbnormalPeriod {
+            span: span(5, 9),
+            reason: "a war".to_owned(),
+            author: "Maryam".to_owned(),
+            declared_at: minute(20),
+        };
+        write(&world.db, async |tx| promise::declare(tx, &period).await.unwrap()).await;
+        let mut reads = world.db.read().await.unwrap();
+        let mut declared = async |time| promise::declared(&mut reads, time).await.unwrap();
+        assert_eq!(declared(span(8, 30)).await, [period]);
+        assert_eq!(declared(span(9, 30)).await, []);
     }
 
     /// Accounts come in pages by their number.

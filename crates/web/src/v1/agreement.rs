@@ -14,9 +14,8 @@ use domain::calendar::month::PersianMonth;
 use serde::Serialize;
 
 use super::Unanswered;
-use super::messages::json;
+use super::messages::{json, query_of};
 use super::problem::{Kind, Problem};
-use crate::params::Params;
 
 /// A version with its text.
 #[derive(Serialize)]
@@ -153,7 +152,7 @@ impl Figured {
 
 /// GET /v1/availability: a month of the caller's own account.
 pub(super) async fn month(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = Params::read(query, b"");
+    let params = query_of(query, &["month"])?;
     let month = match params.text("month") {
         None => PersianMonth::of(app.now()),
         Some(text) => PersianMonth::parse(text).ok_or_else(|| {

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::messages::{
-    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, result, seconds, state,
+    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, query_of, result, seconds,
+    state,
 };
 use super::problem::{Kind, Problem};
 use crate::params::Params;
@@ -111,7 +112,7 @@ pub(super) async fn create(
 
 /// GET /v1/campaigns.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = Params::read(query, b"");
+    let params = query_of(query, &["limit", "after"])?;
     let limit = limit(&params)?;
     let before = after(&params)?.map(CampaignId);
     let found = app::campaign::page(app, caller.account.id, before, limit).await?;
@@ -132,7 +133,7 @@ pub(super) async fn numbers(
     id: &str,
     query: &str,
 ) -> Result<Response, Unanswered> {
-    let params = Params::read(query, b"");
+    let params = query_of(query, &["limit", "after"])?;
     let limit = limit(&params)?;
     let after = after(&params)?.map_or(Ok(0), u32::try_from);
     let after = after.map_err(|_| no_page())?;

@@ -18,10 +18,9 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::Unanswered;
-use super::messages::{Message, json, limit, seconds};
+use super::messages::{Message, json, limit, query_of, seconds};
 use super::problem::{Kind, Problem};
 use super::seats::Seat;
-use crate::params::Params;
 use crate::router::Web;
 
 /// What a client asks to accept who wants to follow.
@@ -112,11 +111,14 @@ pub(super) async fn list(
     headers: &HeaderMap,
     query: &str,
 ) -> Result<Response, Unanswered> {
-    let params = Params::read(query, b"");
+    let params = query_of(query, &["limit", "after"])?;
     let account = caller.account.id;
     let after = params.text("after").map(|name| number(account, name)).transpose()?;
+    // Whoever follows again says so in a header.
+    let seen = headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or("not text"));
+    let after = seen.map(|name| number(account, name)).transpose()?.or(after);
     if wants_stream(headers) {
-        return follow(web, account, headers, after).await;
+        return follow(web, account, after).await;
     }
     let limit = limit(&params)?;
     let events = app::event::page(&web.app, account, after.unwrap_or(0), limit).await?;
@@ -138,8 +140,10 @@ pub(super) async fn get(web: &Web, caller: &Caller, name: &str) -> Result<Respon
 /// The number of an event of the account.
 fn number(account: AccountId, name: &str) -> Result<i64, Problem> {
     let id = EventId::parse(name).filter(|id| id.account == account);
-    id.map(|id| id.n)
-        .ok_or(Problem::with(Kind::InvalidRequest, "after is no id of an event of yours"))
+    id.map(|id| id.n).ok_or(Problem::with(
+        Kind::InvalidRequest,
+        "after, or Last-Event-ID, is no id of an event of yours",
+    ))
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
@@ -151,12 +155,9 @@ fn wants_stream(headers: &HeaderMap) -> bool {
 async fn follow(
     web: &Arc<Web>,
     account: AccountId,
-    headers: &HeaderMap,
     after: Option<i64>,
 ) -> Result<Response, Unanswered> {
-    let seen = headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
-    let seen = seen.map(|name| number(account, name)).transpose()?.or(after);
-    let after = match seen {
+    let after = match after {
         Some(n) => n,
         None => app::event::last(&web.app, account).await?,
     };

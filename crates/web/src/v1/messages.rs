@@ -171,7 +171,7 @@ pub(super) async fn recording(
 
 /// GET /v1/messages.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = Params::read(query, b"");
+    let params = query_of(query, &["limit", "after"])?;
     let limit = limit(&params)?;
     let after = match params.text("after") {
         None => None,
@@ -187,6 +187,18 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
     let data: Vec<Message> = reports.iter().map(Message::of).collect();
     let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
     Ok(json(StatusCode::OK, &page))
+}
+
+/// The parameters of a query; one that is not known is a slip that must not pass unseen.
+pub(super) fn query_of(query: &str, known: &[&str]) -> Result<Params, Problem> {
+    let params = Params::read(query, b"");
+    match params.stranger(known) {
+        None => Ok(params),
+        Some(name) => {
+            let detail = format!("{name} is no parameter here; there are {}", known.join(", "));
+            Err(Problem::with(Kind::InvalidRequest, detail))
+        }
+    }
 }
 
 /// How many things a page is to have.

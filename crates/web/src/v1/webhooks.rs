@@ -12,9 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
 use super::events::Envelope;
-use super::messages::{json, limit};
+use super::messages::{json, limit, query_of};
 use super::problem::{Kind, Problem};
-use crate::params::Params;
 
 /// What comes before a secret, so that people know one when they see it.
 const SECRET_PREFIX: &str = "whsec_";
@@ -159,7 +158,7 @@ pub(super) async fn deliveries(
     id: &str,
     query: &str,
 ) -> Result<Response, Unanswered> {
-    let (params, account) = (Params::read(query, b""), caller.account.id);
+    let (params, account) = (query_of(query, &["limit", "after"])?, caller.account.id);
     let limit = limit(&params)?.min(PAGE_MAX);
     let before = match params.text("after") {
         None => i64::MAX,

@@ -1,0 +1,104 @@
+//! What the promises of speed are judged by: every send with its times, and declared periods.
+
+use domain::agreement::delivery::AbnormalPeriod;
+use domain::calendar::span::Span;
+use domain::class::MessageClass;
+use domain::{Disposition, QuickSendId, Timestamp};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// A send, how it began and how its last attempt went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed {
+    /// Which.
+    pub id: QuickSendId,
+    /// Of which class.
+    pub class: MessageClass,
+    /// Whether it is a campaign's.
+    pub of_campaign: bool,
+    /// When it was taken.
+    pub accepted_at: Timestamp,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// How it ended, and why.
+    pub ended: Option<(Disposition, String, Timestamp)>,
+    /// When it rang.
+    pub ringing_at: Option<Timestamp>,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// When the first sound left.
+    pub first_audio_at: Option<Timestamp>,
+}
+
+/// The sends before `before`, the newest first: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn page(reads: &mut impl Queries, before: QuickSendId, limit: u32) -> Result<Vec<Timed>> {
+    let sql = "SELECT q.id, q.message_class, q.recipient_id, q.accepted_at_us,
+                      (SELECT MIN(f.started_at_us) FROM outcome f WHERE f.quick_send_id = q.id)
+                          AS first_started_at_us,
+                      a.started_at_us AS open_started_at_us, o.disposition, o.cause,
+                      o.ringing_at_us, o.answered_at_us, o.first_audio_at_us, o.ended_at_us
+               FROM quick_send q
+               LEFT JOIN attempt a ON a.quick_send_id = q.id
+               LEFT JOIN outcome o ON o.quick_send_id = q.id
+                    AND o.n = (SELECT MAX(l.n) FROM outcome l WHERE l.quick_send_id = q.id)
+               WHERE q.id < $1 ORDER BY q.id DESC LIMIT $2";
+    reads.query(sql, values![before, limit]).await?.iter().map(timed).collect()
+}
+
+fn timed(row: &Row) -> Result<Timed> {
+    let first: Option<Timestamp> = row.get("first_started_at_us")?;
+    let open: Option<Timestamp> = row.get("open_started_at_us")?;
+    let recipient: Option<i64> = row.get("recipient_id")?;
+    let disposition: Option<i64> = row.get("disposition")?;
+    let ended = if disposition.is_some() {
+        let disposition = row.decode("disposition", Disposition::from_code)?;
+        Some((disposition, row.get("cause")?, row.get("ended_at_us")?))
+    } else {
+        None
+    };
+    Ok(Timed {
+        id: row.get("id")?,
+        class: row.decode("message_class", MessageClass::from_code)?,
+        of_campaign: recipient.is_some(),
+        accepted_at: row.get("accepted_at_us")?,
+        started_at: first.or(open),
+        ended,
+        ringing_at: row.get("ringing_at_us")?,
+        answered_at: row.get("answered_at_us")?,
+        first_audio_at: row.get("first_audio_at_us")?,
+    })
+}
+
+/// Declares a time not to have been normal.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn declare(tx: &mut Tx, period: &AbnormalPeriod) -> Result<()> {
+    let sql = "INSERT INTO abnormal_period (from_us, to_us, reason, author, declared_at_us)
+               VALUES ($1, $2, $3, $4, $5)";
+    let AbnormalPeriod { span, reason, author, declared_at } = period;
+    tx.execute(sql, values![span.from, span.to, reason, author, *declared_at]).await?;
+    Ok(())
+}
+
+/// The declared times that had a part of this one, in order.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn declared(reads: &mut impl Queries, time: Span) -> Result<Vec<AbnormalPeriod>> {
+    let sql = "SELECT id, from_us, to_us, reason, author, declared_at_us FROM abnormal_period
+               WHERE from_us < $2 AND to_us > $1 ORDER BY from_us, id";
+    let period = |row: &Row| {
+        Ok(AbnormalPeriod {
+            span: Span { from: row.get("from_us")?, to: row.get("to_us")? },
+            reason: row.get("reason")?,
+            author: row.get("author")?,
+            declared_at: row.get("declared_at_us")?,
+        })
+    };
+    reads.query(sql, values![time.from, time.to]).await?.iter().map(period).collect()
+}
