@@ -118,9 +118,23 @@ pub(crate) async fn all(reads: &mut impl Queries) -> store::Result<Vec<Kept>> {
     Ok(versions)
 }
 
+/// Every version, to ask which one held when.
+pub(crate) struct Held(Vec<Version>);
+
+impl Held {
+    /// Reads them.
+    pub(crate) async fn read(reads: &mut impl Queries) -> store::Result<Self> {
+        Ok(Self(all(reads).await?.into_iter().map(|kept| kept.version).collect()))
+    }
+
+    /// The version that holds at a moment.
+    pub(crate) fn at(&self, at: Timestamp) -> &Version {
+        let held = version::in_force(&self.0, at.max(Timestamp(0)));
+        held.expect("the first version holds since ever")
+    }
+}
+
 /// The version that holds at a moment.
 pub(crate) async fn at(reads: &mut impl Queries, at: Timestamp) -> store::Result<Version> {
-    let versions: Vec<Version> = all(reads).await?.into_iter().map(|kept| kept.version).collect();
-    let held = version::in_force(&versions, at.max(Timestamp(0)));
-    Ok(held.expect("the first version holds since ever").clone())
+    Ok(Held::read(reads).await?.at(at).clone())
 }

@@ -21,7 +21,7 @@ use store::Queries;
 use store::month_statement::Lifetime;
 pub use store::month_statement::MonthStatement;
 
-use crate::agreement::at as agreement_at;
+use crate::agreement::{Held, at as agreement_at};
 use crate::{App, Error, Failure, Result};
 
 /// Accounts whose month is written down in one transaction.
@@ -122,18 +122,42 @@ pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefus
     let agreement = agreement_at(&mut reads, time.from).await?;
     drop(reads);
     let mut run = Freezing { now, month, time, facts, agreement, frozen: Frozen::default() };
-    run.write(app, &[run.platform()]).await?;
     let mut after = AccountId(0);
     loop {
         let mut reads = app.read().await?;
         let lifetimes = store::month_statement::lifetimes(&mut reads, after, BATCH).await?;
         let Some(last) = lifetimes.last().map(|lifetime| lifetime.account) else { break };
-        let standings = standings(&mut reads, &lifetimes, time, &run.agreement).await?;
+        let mut standings = standings(&mut reads, &lifetimes, time, &run.agreement).await?;
+        // Who came later had no such month.
+        standings.retain(|standing| standing.coverage.iter().any(|span| span.from < time.to));
         drop(reads);
         run.write(app, &standings).await?;
         after = last;
     }
+    // Written last, it says that all the others are there.
+    run.write(app, &[run.platform()]).await?;
     Ok(run.frozen)
+}
+
+/// Freezes the last month that is to be frozen, unless that was done. `None`: there is nothing to
+/// do.
+///
+/// # Errors
+/// The database failed.
+pub async fn freeze_due(app: &App) -> std::result::Result<Option<(PersianMonth, Frozen)>, Failure> {
+    let now = app.now();
+    let before = |month: PersianMonth| PersianMonth::of(month.start().plus_us(-1));
+    let last = before(PersianMonth::of(now));
+    let due = if is_final(last, now) { last } else { before(last) };
+    let written = store::month_statement::of_month(&mut app.read().await?, None, due).await?;
+    if !written.is_empty() {
+        return Ok(None);
+    }
+    match freeze(app, due).await {
+        Ok(frozen) => Ok(Some((due, frozen))),
+        Err(Error::Failed(failure)) => Err(failure),
+        Err(Error::Refused(_)) => Ok(None),
+    }
 }
 
 /// A month that is being written down.
@@ -361,10 +385,11 @@ pub(crate) async fn windows(
     reads: &mut impl Queries,
     time: Span,
 ) -> std::result::Result<Vec<Window>, Failure> {
+    let held = Held::read(reads).await?;
     let mut windows = Vec::new();
     for kept in store::maintenance::within(reads, time).await? {
         let start = kept.maintenance.plan().map_or(time.from, |plan| plan.span.from);
-        let lead_us = agreement_at(reads, start).await?.draft.parameters.lead_us();
+        let lead_us = held.at(start).draft.parameters.lead_us();
         windows.extend(kept.maintenance.valid(lead_us));
     }
     Ok(windows)

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 pub use store::maintenance::Kept;
 use store::maintenance::Notice;
 
-use crate::agreement::at as agreement_at;
+use crate::agreement::{Held, at as agreement_at};
 use crate::{App, Error, Failure, Result};
 
 /// Longest title, reason, author, name of a network, or reference, bytes.
@@ -232,10 +232,11 @@ pub async fn channels(app: &App) -> std::result::Result<Vec<String>, Failure> {
 pub async fn list(app: &App, time: Span) -> std::result::Result<Vec<(Kept, State)>, Failure> {
     let now = app.now();
     let mut reads = app.read().await?;
+    let held = Held::read(&mut reads).await?;
     let mut listed = Vec::new();
     for kept in store::maintenance::within(&mut reads, time).await? {
         let start = kept.maintenance.plan().map_or(now, |plan| plan.span.from);
-        let lead_us = agreement_at(&mut reads, start).await?.draft.parameters.lead_us();
+        let lead_us = held.at(start).draft.parameters.lead_us();
         let state = kept.maintenance.state(now, lead_us);
         listed.push((kept, state));
     }

@@ -216,6 +216,24 @@ impl Clock {
         }
     }
 
+    /// Whether somebody should look at it: it was missed, or still runs with at most a quarter of
+    /// its time left (T105).
+    pub fn is_urgent(&self, now: Timestamp, calendar: &Timetable) -> bool {
+        match (self.state(now, calendar), self.due(calendar)) {
+            (State::Missed, _) => true,
+            (State::Running | State::Paused, Some(due)) => {
+                let now = self.paused_at.map_or(now, |paused| paused.min(now));
+                let (left, all) = match self.goal {
+                    Goal::Real(us) => (due.us_since(now), us),
+                    Goal::Open(us) => (calendar.open_us(now, due), us),
+                    Goal::Days(..) => (due.us_since(now), due.us_since(self.started_at)),
+                };
+                left.saturating_mul(4) <= all
+            }
+            _ => false,
+        }
+    }
+
     /// Walks the time in which it ran until so much is used up.
     fn after(
         &self,

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use app::App;
 use clap::Args;
+use domain::calendar::month::PersianMonth;
 use store::Kind;
 
 use super::{open, say, trunk, trunk_check};
@@ -13,8 +15,8 @@ use crate::config::Config;
 use crate::tts::EspeakNg;
 use crate::{clock, open_files, trunks, udp};
 
-/// Check configuration, disk, open files, database, ports, speech, clock and trunks, and say the
-/// fix for each that fails. Ports in use are no failure: a running server has them.
+/// Check configuration, disk, open files, database, ports, speech, clock, monitoring and trunks,
+/// and say the fix for each that fails. Ports in use are no failure: a running server has them.
 #[derive(Debug, Args)]
 pub struct Doctor {}
 
@@ -39,7 +41,10 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
     ];
     // A database that cannot be read was told above; the configuration's trunks can be asked.
     let trunks = match open::app(config).await {
-        Ok(app) => trunk::all(config, &app).await.or_else(|_| config.trunks())?,
+        Ok(app) => {
+            checks.push(("monitoring", monitoring(&app).await));
+            trunk::all(config, &app).await.or_else(|_| config.trunks())?
+        }
         Err(_) => config.trunks()?,
     };
     if trunks.is_empty() {
@@ -119,6 +124,26 @@ async fn database(config: &Config) -> Result<String> {
         Kind::Postgres => "PostgreSQL",
     };
     Ok(format!("{kind} {}, schema {schema}, writable, the books add up", health.version))
+}
+
+/// Without evidence no month is met, which is no failure of the program and to be known all the
+/// same.
+async fn monitoring(app: &App) -> Result<String> {
+    let month = PersianMonth::of(app.now());
+    let shown = app::availability::month(app, None, month).await;
+    let shown = shown.map_err(|error| match error {
+        app::Error::Failed(failure) => open::failed(failure),
+        app::Error::Refused(refusal) => anyhow!("{month} cannot be computed: {refusal:?}"),
+    })?;
+    let totals = shown.judged.totals;
+    let unknown = i128::from(totals.unknown_us) * 100 / i128::from(totals.covered_us().max(1));
+    if unknown == 0 {
+        return Ok(format!("of {month} all is known"));
+    }
+    Ok(format!(
+        "of {month} {unknown} % is unknown, which counts as down in the end: note what monitors \
+         see by 'avanak outage worked'"
+    ))
 }
 
 fn port(address: SocketAddr, udp: bool) -> Result<String> {

@@ -80,6 +80,8 @@ fn a_month_is_shown_frozen_and_revised() {
     };
     let silent = shown(&[]);
     assert_eq!(silent["computed_now"]["verdict"], "undetermined", "{silent}");
+    let doctor = done(&platform, &["doctor"]);
+    assert!(doctor.contains("100 % is unknown, which counts as down in the end"), "{doctor}");
     let worked = ["outage", "worked", "--source", "m", "--from", "1404/07/01", "--to"];
     done(&platform, &[&worked[..], &["1404/08/01"]].concat());
     let record = |from: &'static str, to: &'static str| {

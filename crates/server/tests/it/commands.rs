@@ -217,6 +217,7 @@ fn the_doctor_says_what_is_well_and_how_to_mend_the_rest() {
         "media ports",
         "speech",
         "clock",
+        "monitoring",
         "trunk",
     ];
     for name in names {

@@ -163,6 +163,30 @@ fn a_miss_stays_whatever_comes_after_it() {
     assert_eq!(clock.state(late, &business), State::Missed);
 }
 
+/// T105: each kind of clock by its own time; what stands keeps its distance.
+#[test]
+fn a_clock_is_urgent_in_its_last_quarter_and_when_it_was_missed() {
+    let (support, business) = (timetable(CalendarKind::Support), timetable(CalendarKind::Business));
+    let urgent = |start: Change, now: &str, calendar: &Timetable| {
+        let clock = Clock::fold(&[event("1405/09/05 23:30", start)], calendar).unwrap();
+        clock.is_urgent(at(now), calendar)
+    };
+    assert!(!urgent(TRIAGE, "1405/09/06 17:29", &support));
+    assert!(urgent(TRIAGE, "1405/09/06 17:30", &support));
+    assert!(urgent(TRIAGE, "1405/09/20 00:00", &support));
+    // Of an hour of support half is used at midnight; the desk opens at ten.
+    assert!(!urgent(ANSWER, "1405/09/06 10:14", &support));
+    assert!(urgent(ANSWER, "1405/09/06 10:15", &support));
+    assert!(!urgent(FIX, "1405/09/07 23:00", &business));
+    assert!(urgent(FIX, "1405/09/08 12:00", &business));
+    let paused =
+        [event("1405/09/05 23:30", TRIAGE), event("1405/09/06 10:00", asked("1405/09/06 09:00"))];
+    let mut clock = Clock::fold(&paused, &support).unwrap();
+    assert!(!clock.is_urgent(at("1405/09/30 00:00"), &support));
+    clock.apply(&event("1405/09/08 10:00", Change::Met), &support).unwrap();
+    assert!(!clock.is_urgent(at("1405/09/30 00:00"), &support));
+}
+
 #[test]
 fn events_that_cannot_follow_are_refused() {
     let support = timetable(CalendarKind::Support);

@@ -1,0 +1,42 @@
+//! Writes months of availability down when their time has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use app::App;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How often it is looked whether a month is to be written down.
+const EVERY: Duration = Duration::from_hours(1);
+
+/// Starts the task. It ends when it is told to stop, also in the middle of a month: what was
+/// written stays, and the next look goes on from there.
+pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = look(&app) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    })
+}
+
+async fn look(app: &App) {
+    match app::availability::freeze_due(app).await {
+        Ok(None) => {}
+        Ok(Some((month, frozen))) => {
+            let (month, statements) = (month.to_string(), frozen.written);
+            tracing::info!(month, statements, "the month's availability is written down");
+        }
+        Err(failure) => {
+            let error = failure.chain();
+            tracing::warn!(error, "a month could not be written down; trying again in an hour");
+        }
+    }
+}
