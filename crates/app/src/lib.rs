@@ -13,6 +13,7 @@ pub mod class;
 pub mod dialing;
 mod error;
 pub mod event;
+pub mod explain;
 pub mod kept_code;
 mod limits;
 mod live;

@@ -10,6 +10,7 @@ pub mod campaign;
 pub mod class;
 pub mod dialer;
 pub mod event;
+pub mod explanation;
 mod id;
 pub mod kept_code;
 pub mod message;

@@ -270,6 +270,43 @@ pub async fn find_by_reference(
     row.map(|row| row.get("id")).transpose()
 }
 
+/// Whether the destination is in an open call of another send. A short number is another phone in
+/// each account.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn is_called(
+    reads: &mut impl Queries,
+    destination: &Destination,
+    account: AccountId,
+    without: QuickSendId,
+) -> Result<bool> {
+    let account = matches!(destination, Destination::Extension(_)).then_some(account);
+    let sql = "SELECT a.quick_send_id AS id FROM attempt a
+               JOIN quick_send q ON q.id = a.quick_send_id
+               WHERE (q.destination = $1 OR q.second_destination = $1) AND q.id <> $2
+                 AND q.account_id = COALESCE($3, q.account_id) LIMIT 1";
+    let values = values![destination.as_str(), without, account];
+    Ok(reads.query_opt(sql, values).await?.is_some())
+}
+
+/// How many sends stand in the line before one of this class, due time and identity, counting no
+/// further than `limit`. They go by class and by customer; within a customer by due time.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn ahead(
+    reads: &mut impl Queries,
+    (class, due_at, id): (u8, Timestamp, QuickSendId),
+    limit: u32,
+) -> Result<u32> {
+    let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS sends FROM (
+                   SELECT quick_send_id FROM ready
+                   WHERE (due_at_us, quick_send_id) < ($1, $2) AND class <= $3 LIMIT $4
+               ) AS before";
+    reads.query_one(sql, values![due_at, id, class, limit]).await?.get("sends")
+}
+
 /// How many sends of the account to `destination` were accepted from `since` on, counting no
 /// further than `limit`.
 ///

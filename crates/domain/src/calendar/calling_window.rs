@@ -1,5 +1,6 @@
 //! When calls may be placed, by Tehran's clock.
 
+use super::day::Day;
 use super::in_tehran;
 use crate::Timestamp;
 
@@ -52,6 +53,15 @@ impl CallingWindow {
             u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs());
         (self.from_minute..self.to_minute).contains(&minute)
     }
+
+    /// The first moment from `at` on at which calls may be placed.
+    pub fn opens_at(&self, at: Timestamp) -> Timestamp {
+        if self.allows(at) {
+            return at;
+        }
+        let today = Day::of(at).at_minute(self.from_minute);
+        if today > at { today } else { Day::of(at).next().at_minute(self.from_minute) }
+    }
 }
 
 fn minute(text: &str) -> Option<u16> {
@@ -79,6 +89,16 @@ mod tests {
         assert!(window.allows(at(22, 59)));
         assert!(!window.allows(at(23, 0)));
         assert!(CallingWindow::ALWAYS.allows(at(23, 59)));
+    }
+
+    #[test]
+    fn a_closed_window_opens_today_or_tomorrow() {
+        let window = CallingWindow::parse("07:30-23:00").unwrap();
+        let at = |minutes: i64| QUARTER_PAST_MIDNIGHT.plus_ms((minutes - 15) * 60_000);
+        assert_eq!(window.opens_at(at(0)), at(7 * 60 + 30));
+        assert_eq!(window.opens_at(at(7 * 60 + 30)), at(7 * 60 + 30));
+        assert_eq!(window.opens_at(at(12 * 60)), at(12 * 60));
+        assert_eq!(window.opens_at(at(23 * 60)), at((24 + 7) * 60 + 30));
     }
 
     #[test]

@@ -55,6 +55,14 @@ impl Schedule {
         Ok(Self { starts_at: moment(start, from)?, ends_at: moment(end, to)?, daily })
     }
 
+    /// The first moment from `now` on at which it may call within the operator's hours; `None` when
+    /// there is none any more.
+    pub fn opens_at(&self, operator: CallingWindow, now: Timestamp) -> Option<Timestamp> {
+        let hours = self.daily.within(operator)?;
+        let opens = hours.opens_at(now.max(self.starts_at));
+        (opens < self.ends_at).then_some(opens)
+    }
+
     /// When calling must end that may go on now: the end of today's hours, of the operator's, or of
     /// the campaign. `None` while it may not call.
     pub fn open_until(&self, operator: CallingWindow, now: Timestamp) -> Option<Timestamp> {
@@ -105,6 +113,19 @@ mod tests {
         assert_eq!(closes, Some(at("2026-11-23 23:00:00")));
         let morning = self::schedule("2026-11-22 05:00", "2026-11-24 06:00");
         assert_eq!(morning.open_until(operator, at("2026-11-23 05:30:00")), None);
+    }
+
+    #[test]
+    fn the_next_opening_is_within_both_hours_and_the_days() {
+        let schedule = schedule("2026-11-22 09:00", "2026-11-23 21:00");
+        let operator = CallingWindow::parse("10:00-23:00").unwrap();
+        let opens = |text| schedule.opens_at(operator, at(text));
+        assert_eq!(opens("2026-11-20 12:00:00"), Some(at("2026-11-22 10:00:00")));
+        assert_eq!(opens("2026-11-22 12:00:00"), Some(at("2026-11-22 12:00:00")));
+        assert_eq!(opens("2026-11-22 21:00:00"), Some(at("2026-11-23 10:00:00")));
+        assert_eq!(opens("2026-11-23 21:00:00"), None);
+        let never = CallingWindow::parse("00:00-08:00").unwrap();
+        assert_eq!(schedule.opens_at(never, at("2026-11-22 12:00:00")), None);
     }
 
     #[test]

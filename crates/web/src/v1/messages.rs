@@ -405,7 +405,7 @@ pub(super) fn seconds(ms: u32) -> f64 {
     f64::from(ms) / 1000.0
 }
 
-fn message_id(text: &str) -> Result<QuickSendId, Problem> {
+pub(super) fn message_id(text: &str) -> Result<QuickSendId, Problem> {
     let id = text.parse().ok().filter(|&id| id > 0);
     id.map(QuickSendId).ok_or(Problem::of(Kind::NotFound))
 }

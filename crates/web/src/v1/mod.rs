@@ -6,6 +6,7 @@ mod campaigns;
 mod codes;
 mod docs_page;
 mod events;
+mod explain;
 mod messages;
 mod problem;
 mod seats;
@@ -92,6 +93,8 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/messages", get(list_messages).post(send_messages))
         .route("/v1/messages/{id}", get(get_message))
         .route("/v1/messages/{id}/recording", get(get_recording))
+        .route("/v1/messages/{id}/explain", get(explain_message))
+        .route("/v1/campaign_numbers/{id}/explain", get(explain_number))
         .route("/v1/campaigns", get(list_campaigns).post(create_campaign))
         .route("/v1/campaigns/{id}", get(get_campaign))
         .route("/v1/campaigns/{id}/numbers", get(list_numbers).post(add_numbers))
@@ -399,6 +402,28 @@ async fn check_code(
 ) -> Response {
     answer(&web, Operation::CheckCodes, request, async |caller, _, body| {
         codes::check(&web.app, caller, &id, body).await
+    })
+    .await
+}
+
+async fn explain_message(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ReadMessages, request, async |caller, _, _| {
+        explain::message(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn explain_number(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ReadCampaigns, request, async |caller, _, _| {
+        explain::number(&web.app, caller, &id).await
     })
     .await
 }

@@ -174,3 +174,58 @@ async fn what_is_no_campaign_says_why() {
     }
     assert_eq!(get(&router, &token, "/v1/campaigns").await["data"], json!([]));
 }
+
+/// Goal: who waits is told what for, gate by gate, and when the next try may be.
+#[tokio::test]
+async fn what_waits_says_what_for() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    let closed = |told: &Value| -> Vec<String> {
+        let gates = told["gates"].as_array().unwrap().iter();
+        let closed = gates.filter(|gate| gate["open"] == false);
+        closed.map(|gate| gate["gate"].as_str().unwrap().to_owned()).collect()
+    };
+    let explain = async |path: &str| get(&router, &token, &format!("{path}/explain")).await;
+    let mut later = plan();
+    later["starts"] = json!("2026-11-23 08:00");
+    post(&router, &token, "/v1/campaigns", "", &later).await;
+    let numbers = get(&router, &token, "/v1/campaigns/1/numbers").await;
+    let number =
+        |n: usize| format!("/v1/campaign_numbers/{}", numbers["data"][n]["id"].as_str().unwrap());
+    let told = explain(&number(1)).await;
+    assert_eq!(closed(&told), ["campaign_hours", "list_place"], "{told}");
+    assert_eq!((&told["ahead"], &told["next_try"]), (&json!(1), &Value::Null));
+    let told = explain(&number(0)).await;
+    assert_eq!(
+        (closed(&told), &told["next_try"]),
+        (vec!["campaign_hours".to_owned()], &json!("2026-11-23T08:00:00+03:30"))
+    );
+    assert!(told["gates"][1]["why_fa"].is_string());
+
+    let body = json!({ "to": ["09123333333", "09123333333"], "audio_id": 1 });
+    let sent = post(&router, &token, "/v1/messages", "", &body).await.json();
+    let path = |n: usize| format!("/v1/messages/{}", sent["data"][n]["id"].as_str().unwrap());
+    let told = explain(&path(0)).await;
+    assert_eq!((closed(&told), &told["state"]), (vec![], &json!("queued")), "{told}");
+    assert_eq!(told["next_try"], "2026-11-22T12:00:00+03:30", "now");
+    assert_eq!(closed(&explain(&path(1)).await), ["line"]);
+    // The first is called: the second waits for its number.
+    let node = app::dialing::take_node(&world.app, "a", world.app.now().plus_ms(1_000)).await;
+    let from = (domain::Timestamp(0), domain::QuickSendId(0));
+    let jobs = app::dialing::load_ready(&world.app, from, 1).await.unwrap();
+    let start = app::dialing::Start {
+        job: jobs[0].clone(),
+        person: false,
+        trunk: String::from("t"),
+        at: world.app.now(),
+    };
+    app::dialing::lease(&world.app, node.unwrap(), vec![start]).await.unwrap();
+    assert_eq!(closed(&explain(&path(1)).await), ["number_free"]);
+    let told = explain(&path(0)).await;
+    assert_eq!((&told["state"], &told["gates"]), (&json!("calling"), &json!([])));
+    let (_, stranger) = world.customer(0).await;
+    for path in [path(0), number(0), String::from("/v1/campaign_numbers/x")] {
+        let told = get(&router, &stranger, &format!("{path}/explain")).await;
+        assert_eq!(told["code"], "not_found", "{path}");
+    }
+}

@@ -1,0 +1,145 @@
+//! Why has this number not been called yet? The gates are asked one after the other, as the dialer
+//! asks them; what is told is how they stand this moment, and nothing is changed.
+
+use domain::campaign::RecipientStatus;
+use domain::campaign::State as CampaignState;
+use domain::class::Opening;
+use domain::explanation::{Gate, Standing, next_try};
+use domain::{QuickSendId, RecipientId, Status, Timestamp};
+use store::quick_send::State;
+use store::recipient::Standing as Place;
+
+use crate::campaign::Recipient;
+use crate::dialing::ReadyJob;
+use crate::{App, Caller, Failure, class};
+
+/// Sends before this one that are counted; more are told as so many.
+pub const AHEAD_MAX: u32 = 1_000;
+
+/// Why something waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Where it stands.
+    pub status: RecipientStatus,
+    /// What it has to pass, in order; empty once it was called.
+    pub gates: Vec<Standing>,
+    /// How many stand before it in the line or in its list, as far as [`AHEAD_MAX`].
+    pub ahead: u32,
+    /// When the next try may be, as far as that is known.
+    pub next_try: Option<Timestamp>,
+    /// When it is too late to call.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Explanation {
+    fn of(status: RecipientStatus) -> Self {
+        Self { status, gates: Vec::new(), ahead: 0, next_try: None, expires_at: None }
+    }
+}
+
+/// Why the caller's send waits; `None` when there is none.
+///
+/// # Errors
+/// The database failed.
+pub async fn send(
+    app: &App,
+    caller: &Caller,
+    id: QuickSendId,
+) -> Result<Option<Explanation>, Failure> {
+    let live = app.live().get(id);
+    let found = store::quick_send::find(&mut app.read().await?, caller.account.id, id).await?;
+    let Some(send) = found else { return Ok(None) };
+    let status = crate::quick_send::Progress::of(&send, live).status;
+    let mut told = Explanation::of(RecipientStatus::Of(status));
+    if let State::Ready { due_at, .. } = send.state {
+        told.expires_at = Some(send.expires_at);
+        pass_the_line(app, id, due_at, &mut told).await?;
+    }
+    Ok(Some(told))
+}
+
+/// Why a number of a campaign of the caller's waits; `None` when there is none.
+///
+/// # Errors
+/// The database failed.
+pub async fn recipient(
+    app: &App,
+    caller: &Caller,
+    id: RecipientId,
+) -> Result<Option<Explanation>, Failure> {
+    let account = caller.account.id;
+    let found = crate::campaign::recipients_by_id(app, account, &[Some(id)]).await?;
+    let Some(Recipient { stored, status }) = found.into_iter().next().flatten() else {
+        return Ok(None);
+    };
+    let mut told = Explanation::of(status);
+    if !matches!(stored.standing, Place::Uncalled | Place::InLine | Place::Retrying { .. })
+        || stored.campaign.is_over()
+    {
+        return Ok(Some(told));
+    }
+    let now = app.now();
+    let campaign = store::campaign::find(&mut app.read().await?, account, id.campaign).await?;
+    let campaign = campaign.ok_or_else(|| Failure::of("explaining: the campaign is gone"))?;
+    let schedule = campaign.plan.schedule;
+    told.expires_at = Some(schedule.ends_at);
+    told.gates.push(Gate::CampaignRunning.when(campaign.state == CampaignState::Running));
+    told.gates.push(match schedule.opens_at(app.settings().window, now) {
+        Some(at) => Gate::CampaignHours.from(at, now),
+        None => Gate::CampaignHours.closed_until(None),
+    });
+    match (stored.standing, stored.send) {
+        (Place::Uncalled, _) => {
+            told.ahead = id.n.saturating_sub(campaign.cursor).saturating_sub(1).min(AHEAD_MAX);
+            told.gates.push(Gate::ListPlace.when(told.ahead == 0));
+        }
+        (Place::Retrying { due_at }, _) => told.gates.push(Gate::RetryPause.from(due_at, now)),
+        (_, Some(send)) => {
+            let found = store::quick_send::find(&mut app.read().await?, account, send).await?;
+            if let Some(State::Ready { due_at, .. }) = found.map(|send| send.state) {
+                pass_the_line(app, send, due_at, &mut told).await?;
+            }
+        }
+        (_, None) => {}
+    }
+    told.next_try = next_try(&told.gates, now);
+    Ok(Some(told))
+}
+
+/// The gates of a send that stands in the line.
+async fn pass_the_line(
+    app: &App,
+    id: QuickSendId,
+    due_at: Timestamp,
+    told: &mut Explanation,
+) -> Result<(), Failure> {
+    let before = QuickSendId(id.0 - 1);
+    let jobs = app.hot().load_ready(due_at, before, 1).await?;
+    // It may have been leased since it was looked at.
+    let Some(job) = jobs.into_iter().next().filter(|job| job.quick_send == id) else {
+        told.status = RecipientStatus::Of(Status::Calling);
+        return Ok(());
+    };
+    let now = app.now();
+    told.gates.push(Gate::Due.from(due_at, now));
+    told.gates.push(Gate::OperatorHours.from(app.settings().window.opens_at(now), now));
+    told.gates.push(class_hours(app, &job, now).await?);
+    let takes = app.dispatch().routes(&job.destination, job.server);
+    told.gates.push(Gate::Trunk.when(takes));
+    let mut reads = app.read().await?;
+    let busy = store::quick_send::is_called(&mut reads, &job.destination, job.account, id).await?;
+    told.gates.push(Gate::NumberFree.when(!busy));
+    told.ahead = store::quick_send::ahead(&mut reads, (job.class, due_at, id), AHEAD_MAX).await?;
+    told.gates.push(Gate::Line.when(told.ahead == 0));
+    told.next_try = next_try(&told.gates, now);
+    Ok(())
+}
+
+async fn class_hours(app: &App, job: &ReadyJob, now: Timestamp) -> Result<Standing, Failure> {
+    let policies = class::policies(app, now).await?;
+    let person = class::reaches_person(app, &job.destination);
+    Ok(match class::opening(&policies, job, person, now) {
+        Opening::Open { .. } => Gate::ClassHours.open(),
+        Opening::Closed { opens_at } => Gate::ClassHours.closed_until(opens_at),
+    })
+}
