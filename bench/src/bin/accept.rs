@@ -364,6 +364,7 @@ fn new_account(now: Timestamp) -> NewAccount {
         approves_own_messages: true,
         records_callees: false,
         created_at: now,
+        sandbox_of: None,
     }
 }
 

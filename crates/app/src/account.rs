@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use domain::access::{AccountAccess, Allowed};
 use domain::{Account, AccountId, Network, PhoneNumber, Rials, Timestamp, TokenId, UserName};
+use store::Tx;
 use store::entry::{EntryKind, NewEntry, Posted};
 
 use crate::caller::token_hash;
@@ -88,6 +89,8 @@ impl std::fmt::Debug for FreshToken {
 const NAME_CHARS_MAX: usize = 200;
 /// Most that one credit may be, in rials: a slip of the finger must not overflow a balance.
 const CREDIT_MAX: Rials = Rials(1_000_000_000_000_000);
+/// What a sandbox begins with.
+const PLAY_MONEY: Rials = Rials(1_000_000_000);
 /// Random bytes in a token.
 const TOKEN_BYTES: usize = 20;
 /// Random bytes in a password that is made.
@@ -116,6 +119,7 @@ pub async fn create(app: &App, new: NewAccount) -> Result<AccountId, AccountRefu
         approves_own_messages: new.approves_own_messages,
         records_callees: new.records_callees,
         created_at: app.now(),
+        sandbox_of: None,
     };
     app.write(async |tx| Ok(store::account::create(tx, &account).await?)).await
 }
@@ -192,6 +196,75 @@ pub async fn create_token(
     expires_at: Option<Timestamp>,
     allowed: Allowed,
 ) -> Result<FreshToken, AccountRefusal> {
+    let (secret, token) = new_token(app, account, &label, expires_at, allowed);
+    let id = app
+        .write(async |tx| {
+            if store::account::find(tx, account).await?.is_none() {
+                return Err(Error::Refused(AccountRefusal::NoSuchAccount));
+            }
+            Ok(store::token::create(tx, &token).await?)
+        })
+        .await?;
+    Ok(FreshToken { id, secret })
+}
+
+/// Makes a token for the account's sandbox, and the sandbox too unless there is one: an account of
+/// its own with play money, whose calls reach nobody. Tells which account that is.
+///
+/// # Errors
+/// Refused when there is no such account.
+pub async fn create_sandbox_token(
+    app: &App,
+    account: AccountId,
+    label: String,
+    expires_at: Option<Timestamp>,
+    allowed: Allowed,
+) -> Result<(AccountId, FreshToken), AccountRefusal> {
+    let (secret, token) = new_token(app, account, &label, expires_at, allowed);
+    let now = app.now();
+    let (sandbox, id) = app
+        .write(async |tx| {
+            let owner = store::account::find(tx, account).await?;
+            let owner = owner.ok_or(Error::Refused(AccountRefusal::NoSuchAccount))?;
+            let sandbox =
+                if owner.is_sandbox() { owner.id } else { sandbox(tx, &owner, now).await? };
+            let token = store::token::NewToken { account: sandbox, ..token };
+            Ok((sandbox, store::token::create(tx, &token).await?))
+        })
+        .await?;
+    Ok((sandbox, FreshToken { id, secret }))
+}
+
+/// The sandbox of an account, made if there is none.
+async fn sandbox(
+    tx: &mut Tx,
+    owner: &Account,
+    now: Timestamp,
+) -> std::result::Result<AccountId, store::Error> {
+    if let Some(sandbox) = store::account::lock_for_sandbox(tx, owner.id).await? {
+        return Ok(sandbox);
+    }
+    let new = store::account::NewAccount {
+        name: owner.name.clone(),
+        mobile: owner.mobile.clone(),
+        opening_credit: PLAY_MONEY,
+        expires_at: None,
+        approves_own_messages: true,
+        records_callees: true,
+        created_at: now,
+        sandbox_of: Some(owner.id),
+    };
+    store::account::create(tx, &new).await
+}
+
+/// A token to be kept, and its secret.
+fn new_token(
+    app: &App,
+    account: AccountId,
+    label: &str,
+    expires_at: Option<Timestamp>,
+    allowed: Allowed,
+) -> (String, store::token::NewToken) {
     let mut random = [0; TOKEN_BYTES];
     app.rng().fill(&mut random);
     let secret = hex(&random);
@@ -203,15 +276,7 @@ pub async fn create_token(
         expires_at,
         allowed,
     };
-    let id = app
-        .write(async |tx| {
-            if store::account::find(tx, account).await?.is_none() {
-                return Err(Error::Refused(AccountRefusal::NoSuchAccount));
-            }
-            Ok(store::token::create(tx, &token).await?)
-        })
-        .await?;
-    Ok(FreshToken { id, secret })
+    (secret, token)
 }
 
 /// Gives the account a user name and a password, for the SOAP services; a random password unless

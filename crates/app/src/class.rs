@@ -76,9 +76,10 @@ pub(crate) fn permit(
 ) -> Option<Permit> {
     let Opening::Open { basis, .. } = opening(policies, job, person, at) else { return None };
     let policy = policies.of(job.message_class);
+    // Whom a sandbox plays with is nobody's number.
     let national = |destination: &Destination| match destination {
-        Destination::Number(number) => Some(number.national().to_owned()),
-        Destination::Extension(_) => None,
+        Destination::Number(number) if !job.sandbox => Some(number.national().to_owned()),
+        Destination::Number(_) | Destination::Extension(_) => None,
     };
     let cap = policy.daily_cap.map(|most| DailyCap { day: Day::of(at).start(), most });
     Some(Permit {

@@ -124,7 +124,7 @@ async fn pass_the_line(
     told.gates.push(Gate::Due.from(due_at, now));
     told.gates.push(Gate::OperatorHours.from(app.settings().window.opens_at(now), now));
     told.gates.push(class_hours(app, &job, now).await?);
-    let takes = app.dispatch().routes(&job.destination, job.server);
+    let takes = app.dispatch().routes(&job.destination, job.server, job.sandbox);
     told.gates.push(Gate::Trunk.when(takes));
     let mut reads = app.read().await?;
     let busy = store::quick_send::is_called(&mut reads, &job.destination, job.account, id).await?;

@@ -8,7 +8,9 @@ use domain::kept_code::{
     State, Template, velocity_keys,
 };
 use domain::one_time_code::{OneTimeCode, RANDOM_BYTES};
-use domain::{AccountId, CodeId, Destination, MessageClass, MessageId, QuickSendId, Timestamp};
+use domain::{
+    Account, AccountId, CodeId, Destination, MessageClass, MessageId, QuickSendId, Timestamp,
+};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use store::Tx;
@@ -28,6 +30,8 @@ const AGAIN: &str = "تکرار می‌کنم";
 const GAP_MS: u16 = 350;
 /// Random bytes of a salt, and of a reference.
 const SALT_BYTES: usize = 20;
+/// The digits of every code in a sandbox, cut to its length.
+const SANDBOX_DIGITS: &str = "12345678";
 /// How long after a code's end its last call may still begin, milliseconds.
 const LAST_CALL_MS: i64 = 15 * 60_000;
 /// Codes that are looked at in one go.
@@ -57,6 +61,8 @@ pub struct NewCode {
 pub struct Code {
     /// Its identity.
     pub id: CodeId,
+    /// Whether it is of a sandbox.
+    pub sandbox: bool,
     /// Whom it is spoken to.
     pub destination: Destination,
     /// Where it stands.
@@ -121,7 +127,8 @@ pub enum CheckRefusal {
 pub async fn start(app: &App, caller: &Caller, new: NewCode) -> Result<(Code, bool), SendRefusal> {
     let refused = |refusal| Err(Error::Refused(refusal));
     let length = new.length.map_or(Some(LENGTH), |length| usize::try_from(length).ok());
-    let Some(digits) = length.and_then(|length| made(app, length)) else {
+    let is_sandbox = caller.account.is_sandbox();
+    let Some(digits) = length.and_then(|length| made(app, length, is_sandbox)) else {
         return refused(SendRefusal::LengthNotAllowed);
     };
     let life_seconds = new.life_seconds.unwrap_or(LIFE_SECONDS_USUAL);
@@ -167,7 +174,7 @@ pub async fn find(
     let account = caller.account.id;
     let kept = store::kept_code::find(&mut app.read().await?, account, id).await?;
     match kept {
-        Some(kept) => shown(app, account, &kept).await.map(Some),
+        Some(kept) => shown(app, &caller.account, &kept).await.map(Some),
         None => Ok(None),
     }
 }
@@ -192,7 +199,7 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
     let order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
     app.write(async |tx| {
-        spend(app, tx, account, &kept.destination, now).await?;
+        spend(app, tx, &caller.account, (&kept.destination, now)).await?;
         if store::kept_code::say_again(tx, &kept, now).await? {
             Ok(())
         } else {
@@ -297,8 +304,11 @@ pub async fn look_after(app: &App) -> std::result::Result<(), Failure> {
     Ok(())
 }
 
-/// New digits.
-fn made(app: &App, length: usize) -> Option<OneTimeCode> {
+/// New digits; in a sandbox always the same ones, so that a test can type them.
+fn made(app: &App, length: usize, is_sandbox: bool) -> Option<OneTimeCode> {
+    if is_sandbox {
+        return SANDBOX_DIGITS.get(..length).and_then(OneTimeCode::parse);
+    }
     let mut random = [0; RANDOM_BYTES];
     app.rng().fill(&mut random);
     OneTimeCode::random(length, random)
@@ -331,7 +341,7 @@ async fn known(
     let kept = store::kept_code::find_by_reference(&mut reads, account, reference).await?;
     drop(reads);
     let Some(kept) = kept else { return Ok(None) };
-    let code = shown(app, account, &kept).await?;
+    let code = shown(app, &caller.account, &kept).await?;
     if code.send.is_some() || app.now() < kept.created_at.plus_ms(RESEND_PAUSE_MS) {
         return Ok(Some(code));
     }
@@ -392,9 +402,9 @@ async fn keep_and_send(
     row: NewRow,
     recording: &Recording,
 ) -> Result<Option<CodeId>, SendRefusal> {
-    let account = row.account;
+    let (account, payer) = (row.account, order.account.clone());
     let kept = app.write(async |tx| {
-        spend(app, tx, account, &row.destination, row.created_at).await?;
+        spend(app, tx, &payer, (&row.destination, row.created_at)).await?;
         Ok(store::kept_code::insert(tx, &row).await?)
     });
     let Some(id) = kept.await? else { return Ok(None) };
@@ -415,11 +425,10 @@ async fn keep_and_send(
 async fn spend(
     app: &App,
     tx: &mut Tx,
-    account: AccountId,
-    destination: &Destination,
-    now: Timestamp,
+    account: &Account,
+    (destination, now): (&Destination, Timestamp),
 ) -> Result<(), SendRefusal> {
-    let (number, prefix) = velocity_keys(account, destination);
+    let (number, prefix) = velocity_keys((account.id, account.is_sandbox()), destination);
     let settings = app.settings();
     let again = store::kept_code::spend(tx, &number, settings.codes_per_number, now).await?;
     if let Some(at) = again {
@@ -460,13 +469,15 @@ fn may_be_said_again(kept: &KeptCode, now: Timestamp) -> std::result::Result<(),
 
 async fn shown(
     app: &App,
-    account: AccountId,
+    account: &Account,
     kept: &KeptCode,
 ) -> std::result::Result<Code, Failure> {
     let last = said(&kept.reference, kept.sends);
-    let send = store::quick_send::find_by_reference(&mut app.read().await?, account, &last).await?;
+    let send =
+        store::quick_send::find_by_reference(&mut app.read().await?, account.id, &last).await?;
     Ok(Code {
         id: kept.id,
+        sandbox: account.is_sandbox(),
         destination: kept.destination.clone(),
         state: kept.state.at(kept.expires_at, app.now()),
         checks_left: CHECKS_MAX.saturating_sub(kept.checks),

@@ -121,6 +121,16 @@ async fn save(
     .await
 }
 
+/// The plan in force of a maintenance; `None` when it was cancelled.
+///
+/// # Errors
+/// Refused when there is none of that number.
+pub async fn plan(app: &App, id: i64) -> Result<Option<Window>, MaintenanceRefusal> {
+    let kept = store::maintenance::find(&mut app.read().await?, id).await?;
+    let kept = kept.ok_or(Error::Refused(MaintenanceRefusal::NoSuchMaintenance))?;
+    Ok(kept.maintenance.plan().cloned())
+}
+
 /// Notes that the version in force was told just now: in the social network of this name, or on the
 /// first page; under this reference, with this text. The answer is the number of the notice.
 ///

@@ -88,8 +88,9 @@ pub trait Blobs: Send + Sync {
 /// The dialer of this process, as the use cases see it. No method may block.
 pub trait Dispatch: Send + Sync {
     /// Whether a trunk takes calls to this destination, and is one of the regional server that was
-    /// asked for. Registered phones are not its affair.
-    fn routes(&self, destination: &Destination, server: Option<u32>) -> bool;
+    /// asked for; for calls of a sandbox, whether the sandbox carrier does. Registered phones are
+    /// not its affair.
+    fn routes(&self, destination: &Destination, server: Option<u32>, sandbox: bool) -> bool;
 
     /// Whether calls to public numbers reach people: they do unless they all go to the sandbox
     /// carrier.

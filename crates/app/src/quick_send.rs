@@ -260,7 +260,10 @@ impl Order {
         let now = app.now();
         let account = caller.account.clone();
         let reachable = match &request.destination {
-            Destination::Number(_) => app.dispatch().routes(&request.destination, request.server),
+            Destination::Number(_) => {
+                let sandbox = account.is_sandbox();
+                app.dispatch().routes(&request.destination, request.server, sandbox)
+            }
             Destination::Extension(extension) => {
                 phone::reachable(app, account.id, extension, now).await?
             }
@@ -460,6 +463,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
     ReadyJob {
         quick_send: QuickSendId(0),
         account: order.account.id,
+        sandbox: order.account.is_sandbox(),
         class: order.policies.of(order.class).priority,
         message_class: order.class,
         any_hour: order.any_hour,

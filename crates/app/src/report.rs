@@ -22,6 +22,8 @@ pub struct Report {
     pub hold: Rials,
     /// When it is too late to start the call.
     pub expires_at: Timestamp,
+    /// Whether it is of a sandbox.
+    pub sandbox: bool,
     /// How it ended, if it has.
     pub end: Option<End>,
 }
@@ -92,6 +94,7 @@ pub(crate) async fn of_account(
             clip_ms: send.clip_ms,
             hold: send.hold,
             expires_at: send.expires_at,
+            sandbox: send.sandbox,
             end,
         }
     }))

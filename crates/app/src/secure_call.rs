@@ -45,7 +45,9 @@ pub async fn submit(
     let (first, second) = (Destination::parse(&new.first), Destination::parse(&new.second));
     let takes = |server| {
         let parties = [&first, &second];
-        parties.iter().all(|one| one.as_ref().is_none_or(|one| app.dispatch().routes(one, server)))
+        let sandbox = caller.account.is_sandbox();
+        let takes = |one: &Destination| app.dispatch().routes(one, server, sandbox);
+        parties.iter().all(|one| one.as_ref().is_none_or(takes))
     };
     let facts = Facts {
         account: &caller.account,
@@ -61,6 +63,7 @@ pub async fn submit(
     let job = ReadyJob {
         quick_send: QuickSendId(0),
         account: caller.account.id,
+        sandbox: caller.account.is_sandbox(),
         class: CLASS,
         // Somebody asks for it this moment: it has no hours, and lists of customers do not bar it.
         message_class: MessageClass::OneTimeCode,

@@ -194,7 +194,12 @@ pub async fn test(
         if store::webhook::find(tx, account, id).await?.is_none() {
             return Ok(None);
         }
-        Ok(store::event::tell(tx, account, EventKind::WebhookTest, id.0, now).await?)
+        let event = store::event::tell(tx, account, EventKind::WebhookTest, id.0, now).await?;
+        if let Some(event) = event {
+            // Also to one that is switched off: that is how it is tried before it goes on.
+            store::webhook::replay(tx, id, event, now).await?;
+        }
+        Ok(event)
     });
     done.await.map_err(never_refused)
 }

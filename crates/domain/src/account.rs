@@ -25,9 +25,16 @@ pub struct Account {
     pub records_callees: bool,
     /// Whether it may let two people talk through us (MakeSecureCall).
     pub places_secure_calls: bool,
+    /// The account whose sandbox it is: then its money is play money and its calls reach nobody.
+    pub sandbox_of: Option<AccountId>,
 }
 
 impl Account {
+    /// Whether it is a sandbox.
+    pub fn is_sandbox(&self) -> bool {
+        self.sandbox_of.is_some()
+    }
+
     /// What may still be spent.
     pub fn available(&self) -> Rials {
         Rials(self.balance.0.saturating_sub(self.reserved.0))
@@ -50,6 +57,7 @@ mod tests {
             approves_own_messages: true,
             records_callees: false,
             places_secure_calls: false,
+            sandbox_of: None,
         }
     }
 

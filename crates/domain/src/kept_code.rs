@@ -113,8 +113,15 @@ impl Velocity {
 
 /// Under which names calls for a code to this destination are counted: the number for everybody, so
 /// that nobody is bothered by many customers together, and its neighbours for one customer.
-pub fn velocity_keys(account: AccountId, destination: &Destination) -> (String, Option<String>) {
+/// A sandbox calls nobody, so that it counts for itself alone.
+pub fn velocity_keys(
+    (account, is_sandbox): (AccountId, bool),
+    destination: &Destination,
+) -> (String, Option<String>) {
     match destination {
+        Destination::Number(number) if is_sandbox => {
+            (format!("sandbox:{account}:{}", number.national()), None)
+        }
         Destination::Number(number) => {
             let number = number.national();
             let shared = &number[..number.len().saturating_sub(NEIGHBOUR_DIGITS)];
@@ -154,13 +161,17 @@ mod tests {
 
     #[test]
     fn calls_are_counted_by_number_and_by_its_neighbours() {
-        let keys = |text: &str| velocity_keys(AccountId(7), &Destination::parse(text).unwrap());
-        let (number, prefix) = keys("09121234567");
+        let keys = |is_sandbox, text: &str| {
+            velocity_keys((AccountId(7), is_sandbox), &Destination::parse(text).unwrap())
+        };
+        let (number, prefix) = keys(false, "09121234567");
         assert_eq!(
             (number.as_str(), prefix.as_deref()),
             ("number:09121234567", Some("prefix:7:0912123"))
         );
-        assert_eq!(keys("100"), (String::from("extension:7:100"), None));
+        assert_eq!(keys(false, "100"), (String::from("extension:7:100"), None));
+        let played = (String::from("sandbox:7:09121234567"), None);
+        assert_eq!(keys(true, "09121234567"), played);
         let velocity = Velocity { count: 5, within_ms: 10 };
         assert_eq!((velocity.each_us(), velocity.ahead_us()), (2_000, 8_000));
     }

@@ -151,6 +151,7 @@ mod tests {
             approves_own_messages: true,
             records_callees: false,
             places_secure_calls: true,
+            sandbox_of: None,
         }
     }
 

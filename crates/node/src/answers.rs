@@ -216,7 +216,7 @@ impl Node {
         }
         let known = self.known_attempts();
         let unknown = own.into_iter().filter(|open| {
-            let callee = Callee::of(open.account, &open.destination);
+            let callee = Callee::of((open.account, open.sandbox), &open.destination);
             open.epoch == self.stamp.epoch
                 && !known.contains(&open.attempt)
                 && !self.gate.is_busy(&callee)

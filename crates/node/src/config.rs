@@ -92,6 +92,35 @@ pub struct Trunk {
     pub server_ids: Vec<u32>,
     /// Whether it is the sandbox carrier's: its calls reach nobody.
     pub sandbox: bool,
+    /// Whose calls it takes.
+    pub serves: Serves,
+}
+
+/// Whose calls a trunk takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Serves {
+    /// Those of real accounts.
+    Earnest,
+    /// Those of sandboxes.
+    Sandboxes,
+    /// Both: there is no other trunk.
+    Everybody,
+}
+
+impl Serves {
+    /// Whether it takes a call, of a sandbox or not.
+    pub fn takes(self, sandbox: bool) -> bool {
+        match self {
+            Self::Earnest => !sandbox,
+            Self::Sandboxes => sandbox,
+            Self::Everybody => true,
+        }
+    }
+
+    /// Whether real accounts call by it.
+    pub fn earnest(self) -> bool {
+        self.takes(false)
+    }
 }
 
 impl Trunk {
@@ -116,6 +145,7 @@ impl Trunk {
             ping_interval_s: 0,
             server_ids: Vec::new(),
             sandbox: false,
+            serves: Serves::Earnest,
         }
     }
 }

@@ -111,7 +111,8 @@ impl Node {
         tried: &[String],
         now: Moment,
     ) -> bool {
-        let wanted = Wanted { destination, server: terms.server, without: tried };
+        let Terms { server, sandbox, .. } = *terms;
+        let wanted = Wanted { destination, server, sandbox, without: tried };
         matches!(destination, Destination::Number(_))
             && terms.trunks_failed + 1 < TRUNKS_MAX
             && now.wall < terms.expires_at

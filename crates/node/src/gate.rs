@@ -12,7 +12,7 @@ use domain::dialer::pacing::{Gcra, channels_for};
 use domain::dialer::route::{Turn, trunks_for};
 use domain::{AccountId, Destination, Timestamp};
 
-use crate::config::{Caps, NodeConfig, Trunk};
+use crate::config::{Caps, NodeConfig, Serves, Trunk};
 use crate::dialer::Waiting;
 use crate::moment::Moment;
 
@@ -64,6 +64,7 @@ const PHONES_LINE: usize = 0;
 
 /// A trunk's counters, or those of the registered phones.
 struct Line {
+    serves: Serves,
     name: String,
     /// Whether new calls may take it: the trunk is there and not switched off.
     open: bool,
@@ -84,11 +85,13 @@ struct Line {
     wire: Gcra,
 }
 
-/// Who is called: never in two calls at once. A short number means another phone in each account.
+/// Who is called: never in two calls at once. A short number means another phone in each account,
+/// and a number that a sandbox plays with is not that person's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Callee {
     Number(String),
     Phone(AccountId, String),
+    Played(AccountId, String),
 }
 
 /// What is asked of a route.
@@ -97,20 +100,30 @@ pub(crate) struct Wanted<'a> {
     pub(crate) destination: &'a Destination,
     /// The regional server that is to call, if one is asked for.
     pub(crate) server: Option<u32>,
+    /// Whether it is a call of a sandbox.
+    pub(crate) sandbox: bool,
     /// Trunks that have failed this send before.
     pub(crate) without: &'a [String],
 }
 
 impl<'a> Wanted<'a> {
     /// A send that no trunk has failed yet.
-    pub(crate) fn of(destination: &'a Destination, server: Option<u32>) -> Self {
-        Self { destination, server, without: &[] }
+    pub(crate) fn of(destination: &'a Destination, server: Option<u32>, sandbox: bool) -> Self {
+        Self { destination, server, sandbox, without: &[] }
+    }
+
+    /// The first leg of a job.
+    pub(crate) fn of_job(job: &'a ReadyJob) -> Self {
+        Self::of(&job.destination, job.server, job.sandbox)
     }
 }
 
 impl Callee {
-    pub(crate) fn of(account: AccountId, destination: &Destination) -> Self {
+    pub(crate) fn of((account, sandbox): (AccountId, bool), destination: &Destination) -> Self {
         match destination {
+            Destination::Number(number) if sandbox => {
+                Self::Played(account, number.national().to_owned())
+            }
             Destination::Number(number) => Self::Number(number.national().to_owned()),
             Destination::Extension(short) => Self::Phone(account, short.as_str().to_owned()),
         }
@@ -123,6 +136,7 @@ impl Line {
             name: name.to_owned(),
             open: true,
             sandbox: false,
+            serves: Serves::Earnest,
             prefixes: Vec::new(),
             server_ids: Vec::new(),
             health: Health::default(),
@@ -139,6 +153,7 @@ impl Line {
     fn become_trunk(&mut self, trunk: &Trunk) {
         self.open = trunk.enabled;
         self.sandbox = trunk.sandbox;
+        self.serves = trunk.serves;
         self.prefixes.clone_from(&trunk.prefixes);
         self.server_ids.clone_from(&trunk.server_ids);
         self.turn = self.turn.with_priority(trunk.priority);
@@ -461,11 +476,13 @@ impl State {
     }
 
     fn lines_for(&self, national: &str, wanted: &Wanted<'_>) -> Vec<usize> {
-        // While no trunk is one of a regional server, asking for one is read past.
+        // While no trunk is one of a regional server, asking for one is read past; the sandbox
+        // carrier stands for all of them.
         let regional = self.lines.iter().any(|line| line.open && !line.server_ids.is_empty());
-        let server = wanted.server.filter(|_| regional);
+        let server = wanted.server.filter(|_| regional && !wanted.sandbox);
         let open: Vec<usize> = (PHONES_LINE + 1..self.lines.len())
             .filter(|line| self.lines[*line].open)
+            .filter(|line| self.lines[*line].serves.takes(wanted.sandbox))
             .filter(|line| server.is_none_or(|id| self.lines[*line].server_ids.contains(&id)))
             .collect();
         let prefixes =
@@ -530,14 +547,14 @@ impl State {
 }
 
 impl Dispatch for Gate {
-    fn routes(&self, destination: &Destination, server: Option<u32>) -> bool {
-        self.state().route_for(&Wanted::of(destination, server)).is_some()
+    fn routes(&self, destination: &Destination, server: Option<u32>, sandbox: bool) -> bool {
+        self.state().route_for(&Wanted::of(destination, server, sandbox)).is_some()
     }
 
     fn reaches_people(&self) -> bool {
         let state = self.state();
         let mut open = state.lines.iter().skip(PHONES_LINE + 1).filter(|line| line.open).peekable();
-        open.peek().is_none() || open.any(|line| !line.sandbox)
+        open.peek().is_none() || open.any(|line| !line.sandbox && line.serves.earnest())
     }
 
     /// A call with two legs needs room for both, which the node's own steps find.
@@ -547,12 +564,12 @@ impl Dispatch for Gate {
         }
         let mut state = self.state();
         let stamp = state.stamp?;
-        let route = state.route_for(&Wanted::of(&job.destination, job.server))?;
+        let route = state.route_for(&Wanted::of_job(job))?;
         let steady = state.steady_at(now)?;
         if state.is_waited_for(route, job.class) {
             return None;
         }
-        let callee = Callee::of(job.account, &job.destination);
+        let callee = Callee::of((job.account, job.sandbox), &job.destination);
         let trunk = state.take(&callee, route, job.class, steady).ok()?;
         drop(state);
         let room = Room { gate: self.clone(), callee, trunk: trunk.clone(), second: None };

@@ -35,7 +35,7 @@ mod under_way;
 mod work;
 
 pub use app::dialing::PHONES;
-pub use config::{Caps, NodeConfig, Trunk};
+pub use config::{Caps, NodeConfig, Serves, Trunk};
 pub use gate::Gate;
 pub use moment::Moment;
 pub use node::{Node, NodeStats, Released, Steps};

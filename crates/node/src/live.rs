@@ -55,6 +55,8 @@ pub(crate) struct Terms {
     pub(crate) expires_at: Timestamp,
     /// The regional server that is to call.
     pub(crate) server: Option<u32>,
+    /// Whether it is a call of a sandbox.
+    pub(crate) sandbox: bool,
     /// How many trunks failed its send before.
     pub(crate) trunks_failed: u32,
     /// Its place in the line, should it have to go back there.
@@ -97,6 +99,7 @@ impl Terms {
             clip_ms: job.clip_ms,
             expires_at: job.expires_at,
             server: job.server,
+            sandbox: job.sandbox,
             trunks_failed: job.trunks_failed,
             due_at: job.due_at,
         }
@@ -113,6 +116,7 @@ impl Terms {
             clip_ms: open.clip_ms,
             expires_at: open.expires_at,
             server: open.server,
+            sandbox: open.sandbox,
             trunks_failed: open.trunks_failed,
             due_at: open.started_at,
         }

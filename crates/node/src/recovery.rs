@@ -188,7 +188,7 @@ impl Node {
 
     /// Takes a call of a killed process in hand, to end it on the wire.
     fn abandon(&mut self, now: Moment, open: &OpenAttempt, shard: usize, stage: Stage) {
-        let callee = Callee::of(open.account, &open.destination);
+        let callee = Callee::of((open.account, open.sandbox), &open.destination);
         let room = self.gate.occupy(&callee, &open.trunk);
         let call = key(open.attempt);
         let held = Call {

@@ -84,7 +84,7 @@ impl Node {
             return;
         }
         let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));
-        let callee = Callee::of(job.account, &job.destination);
+        let callee = Callee::of((job.account, job.sandbox), &job.destination);
         let second = second_of(&self.gate, &job);
         self.line.push(Waiting { job, callee, route, second });
     }
@@ -106,11 +106,11 @@ impl Node {
             attempt,
             shard,
             account: job.account,
-            callee: Callee::of(job.account, &job.destination),
+            callee: Callee::of((job.account, job.sandbox), &job.destination),
             destination: job.destination.clone(),
             trunk,
             second: job.second.as_ref().zip(second_trunk).map(|(destination, trunk)| Second {
-                callee: Callee::of(job.account, destination),
+                callee: Callee::of((job.account, job.sandbox), destination),
                 destination: destination.clone(),
                 trunk,
             }),
@@ -455,16 +455,15 @@ impl Node {
 /// Whom the second leg of a secure call is to reach, and by which trunks.
 fn second_of(gate: &Gate, job: &ReadyJob) -> Option<(Callee, usize)> {
     let destination = job.second.as_ref()?;
-    let route = gate.route_for(&Wanted::of(destination, job.server)).unwrap_or(usize::MAX);
-    Some((Callee::of(job.account, destination), route))
+    let route =
+        gate.route_for(&Wanted::of(destination, job.server, job.sandbox)).unwrap_or(usize::MAX);
+    Some((Callee::of((job.account, job.sandbox), destination), route))
 }
 
 /// A destination that no trunk takes any more waits until its time is over, or a trunk comes. When
 /// only trunks are left that failed it, they are tried once more.
 fn route_of(gate: &Gate, job: &ReadyJob, tried: &[String]) -> usize {
-    let wanted = Wanted::of(&job.destination, job.server);
+    let wanted = Wanted::of_job(job);
     let others = gate.route_for(&Wanted { without: tried, ..wanted });
-    others
-        .or_else(|| gate.route_for(&Wanted::of(&job.destination, job.server)))
-        .unwrap_or(usize::MAX)
+    others.or_else(|| gate.route_for(&Wanted::of_job(job))).unwrap_or(usize::MAX)
 }

@@ -48,7 +48,8 @@ impl Shares {
 
 /// What everything but the clients' connections may need. The sandbox has a socket for each call.
 fn kept_free(config: &Config) -> u64 {
-    let calls = if config.trunk.is_empty() { config.sandbox.max_calls as u64 } else { 0 };
+    let runs = config.trunk.is_empty() || config.sandbox.beside_trunks;
+    let calls = if runs { config.sandbox.max_calls as u64 } else { 0 };
     calls + u64::from(config.sip.media_ports) + READERS + OTHERS
 }
 

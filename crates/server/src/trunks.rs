@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use crate::cli::open;
 use crate::config::{Config, Sip};
 use crate::resolver::{Found, Resolver};
-use crate::{address, clock, registrations};
+use crate::{address, clock, registrations, sandbox};
 use anyhow::{Context as _, Result, bail};
 use app::trunk::{TrunkRefusal, UsedTrunk};
 use app::{App, Failure};
 use engine::{
     Codec, Credentials, Hop, Located, Srtp, Transport, TrunkRegistration, TrunkSource, locate,
 };
-use node::{Caps, Trunk};
+use node::{Caps, Serves, Trunk};
 use store::Db;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -39,6 +39,8 @@ pub struct Reach {
     pub advertised: IpAddr,
     /// Where calls go while there is no trunk at all.
     pub sandbox: Option<Trunk>,
+    /// Whether calls of sandboxes go there beside trunks, too.
+    pub sandbox_beside: bool,
     /// Who knows where trunks are.
     pub resolver: Resolver,
 }
@@ -96,6 +98,11 @@ impl Reach {
         }
     }
 
+    /// The way to the sandbox carrier, if it runs, for these calls.
+    fn sandbox(&self, serves: Serves) -> Option<Trunk> {
+        self.sandbox.clone().map(|sandbox| Trunk { serves, ..sandbox })
+    }
+
     fn reaches(&self, trunk: &domain::Trunk, address: SocketAddr) -> Result<()> {
         let told = address::advertised_to(&self.sip, &[(&trunk.name, address)])?;
         if told != self.advertised {
@@ -126,7 +133,7 @@ impl Places {
     pub async fn in_use(&mut self, used: &[UsedTrunk], patience: Duration) -> InUse {
         if used.is_empty() {
             self.known.clear();
-            let trunks = self.reach.sandbox.iter().cloned().collect();
+            let trunks = self.reach.sandbox(Serves::Everybody).into_iter().collect();
             let (registrations, sources) = (Arc::from([]), Arc::from([]));
             return InUse { trunks, registrations, sources, names: BTreeMap::new() };
         }
@@ -152,6 +159,9 @@ impl Places {
                     tracing::warn!(trunk, error, "we cannot register with a trunk");
                 }
             }
+        }
+        if self.reach.sandbox_beside && used.iter().all(|one| one.trunk.name != sandbox::TRUNK) {
+            trunks.extend(self.reach.sandbox(Serves::Sandboxes));
         }
         let (registrations, sources) = (registrations.into(), sources.into());
         InUse { trunks, registrations, sources, names }
@@ -395,6 +405,7 @@ fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
         ping_interval_s: trunk.ping_interval_s,
         server_ids: trunk.server_ids.clone(),
         sandbox: false,
+        serves: Serves::Earnest,
     }
 }
 

@@ -24,6 +24,8 @@ pub struct NewAccount {
     pub records_callees: bool,
     /// Now.
     pub created_at: Timestamp,
+    /// The account whose sandbox it is.
+    pub sandbox_of: Option<AccountId>,
 }
 
 /// Whoever shows a known token.
@@ -61,11 +63,18 @@ pub async fn create(tx: &mut Tx, new: &NewAccount) -> Result<AccountId> {
     let own_approval = new.approves_own_messages.then_some(new.created_at);
     let sql = "INSERT INTO account (name, mobile, balance_rials, reserved_rials, expires_at_us,
                                     disabled_at_us, self_approval_at_us, created_at_us,
-                                    recording_permitted_at_us)
-               VALUES ($1, $2, 0, 0, $3, NULL, $4, $5, $6) RETURNING id";
+                                    recording_permitted_at_us, sandbox_of)
+               VALUES ($1, $2, 0, 0, $3, NULL, $4, $5, $6, $7) RETURNING id";
     let recording = new.records_callees.then_some(new.created_at);
-    let values =
-        values![&new.name, &new.mobile, new.expires_at, own_approval, new.created_at, recording];
+    let values = values![
+        &new.name,
+        &new.mobile,
+        new.expires_at,
+        own_approval,
+        new.created_at,
+        recording,
+        new.sandbox_of,
+    ];
     let id: AccountId = tx.query_one(sql, values).await?.get("id")?;
     if new.opening_credit > Rials::ZERO {
         let credit = NewEntry {
@@ -88,9 +97,21 @@ pub async fn create(tx: &mut Tx, new: &NewAccount) -> Result<AccountId> {
 pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Account>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
                       disabled_at_us, self_approval_at_us, recording_permitted_at_us,
-                      secure_calls_at_us
+                      secure_calls_at_us, sandbox_of
                FROM account WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.as_ref().map(account).transpose()
+}
+
+/// Locks the account until the transaction ends, and tells which one is its sandbox, if one is.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn lock_for_sandbox(tx: &mut Tx, id: AccountId) -> Result<Option<AccountId>> {
+    // Two who ask at once come one after the other.
+    let sql = "UPDATE account SET reserved_rials = reserved_rials WHERE id = $1";
+    tx.execute(sql, values![id]).await?;
+    let sql = "SELECT id FROM account WHERE sandbox_of = $1";
+    tx.query_opt(sql, values![id]).await?.map(|row| row.get("id")).transpose()
 }
 
 /// Accounts by id, from the one after `after` on.
@@ -100,7 +121,7 @@ pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Acco
 pub async fn list(reads: &mut impl Queries, after: AccountId, limit: u32) -> Result<Vec<Account>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
                       disabled_at_us, self_approval_at_us, recording_permitted_at_us,
-                      secure_calls_at_us
+                      secure_calls_at_us, sandbox_of
                FROM account WHERE id > $1 ORDER BY id LIMIT $2";
     reads.query(sql, values![after, limit]).await?.iter().map(account).collect()
 }
@@ -115,7 +136,7 @@ pub async fn find_by_token(reads: &mut impl Queries, hash: &[u8]) -> Result<Opti
                       a.expires_at_us AS expires_at_us, a.disabled_at_us AS disabled_at_us,
                       a.self_approval_at_us AS self_approval_at_us,
                       a.recording_permitted_at_us AS recording_permitted_at_us,
-                      a.secure_calls_at_us AS secure_calls_at_us,
+                      a.secure_calls_at_us AS secure_calls_at_us, a.sandbox_of AS sandbox_of,
                       a.mobile_unverified_at_us AS mobile_unverified_at_us,
                       a.service_denied_at_us AS service_denied_at_us,
                       a.service_blocked_at_us AS service_blocked_at_us,
@@ -151,7 +172,8 @@ pub async fn find_by_user_name(
 ) -> Result<Option<LoginHolder>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
                       disabled_at_us, self_approval_at_us, recording_permitted_at_us,
-                      secure_calls_at_us, mobile_unverified_at_us, service_denied_at_us, service_blocked_at_us,
+                      secure_calls_at_us, sandbox_of, mobile_unverified_at_us,
+                      service_denied_at_us, service_blocked_at_us,
                       https_only_at_us, allowed_networks, allowed_methods, password_hash
                FROM account WHERE user_name = $1 AND password_hash IS NOT NULL";
     let Some(row) = reads.query_opt(sql, values![name.as_str()]).await? else { return Ok(None) };
@@ -290,5 +312,6 @@ fn account(row: &Row) -> Result<Account> {
         approves_own_messages: own_approval.is_some(),
         records_callees: recording.is_some(),
         places_secure_calls: secure_calls.is_some(),
+        sandbox_of: row.get("sandbox_of")?,
     })
 }

@@ -45,6 +45,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V18__campaign_request", include_str!("../migrations/V18__campaign_request.sql")),
         ("V19__code", include_str!("../migrations/V19__code.sql")),
         ("V20__abnormal_period", include_str!("../migrations/V20__abnormal_period.sql")),
+        ("V21__sandbox", include_str!("../migrations/V21__sandbox.sql")),
     ]
 }
 

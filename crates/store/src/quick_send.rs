@@ -16,6 +16,8 @@ pub struct QuickSend {
     pub id: QuickSendId,
     /// Who pays.
     pub account: AccountId,
+    /// Whether that is a sandbox.
+    pub sandbox: bool,
     /// What is played.
     pub message: MessageId,
     /// Whom it calls.
@@ -173,7 +175,9 @@ pub async fn find(
     account: AccountId,
     id: QuickSendId,
 ) -> Result<Option<QuickSend>> {
-    let sql = "SELECT q.id AS id, q.account_id AS account_id, q.message_id AS message_id,
+    let sql = "SELECT q.id AS id, q.account_id AS account_id,
+                      (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id) AS sandbox_of,
+                      q.message_id AS message_id,
                       q.tariff_id AS tariff_id, q.clip_ms AS clip_ms,
                       q.destination AS destination, q.second_destination AS second_destination,
                       q.zone AS zone, q.vote_at_us AS vote_at_us,
@@ -342,6 +346,7 @@ fn quick_send(row: &Row) -> Result<QuickSend> {
     Ok(QuickSend {
         id: row.get("id")?,
         account: row.get("account_id")?,
+        sandbox: row.get::<Option<AccountId>>("sandbox_of")?.is_some(),
         message: row.get("message_id")?,
         destination: row.parse("destination", Destination::parse)?,
         second: row.parse_opt("second_destination", second)?,

@@ -369,3 +369,22 @@ async fn who_comes_with_a_password_is_judged_like_anybody() {
     let opened = authenticate_by_password(&off.app, "shop", &password, &HERE).await;
     assert_eq!(refusal(opened), CallerRefusal::Access(AccessRefusal::SystemDisabled));
 }
+
+/// Goal: an account has one sandbox, with money of its own, and a sandbox has none.
+#[tokio::test]
+async fn an_account_has_one_sandbox() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(1_000).await;
+    let (one, two) = tokio::join!(world.sandbox(&caller), world.sandbox(&caller));
+    let (one, two) = (one.0, two.0);
+    assert_eq!(one.account.id, two.account.id);
+    assert_ne!(one.account.id, caller.account.id);
+    assert_eq!(one.account.sandbox_of, Some(caller.account.id));
+    assert_eq!(one.account.balance, Rials(1_000_000_000));
+    assert_eq!(world.sandbox(&one).await.0.account.id, one.account.id);
+    assert_eq!(world.refreshed(&caller).await.account, caller.account);
+    let (label, allowed) = (String::new(), Allowed::default());
+    let nobody = AccountId(99);
+    let made = account::create_sandbox_token(&world.app, nobody, label, None, allowed).await;
+    assert_eq!(refusal(made), AccountRefusal::NoSuchAccount);
+}

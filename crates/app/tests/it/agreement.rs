@@ -227,6 +227,7 @@ async fn a_month_of_a_hundred_thousand_accounts_is_written_down() {
             approves_own_messages: false,
             records_callees: false,
             created_at: since,
+            sandbox_of: None,
         };
         let account = store::account::create(&mut tx, &new).await.unwrap();
         store::outage::join(&mut tx, Group::Cohort(n % 40 + 1), account, since).await.unwrap();

@@ -270,3 +270,24 @@ async fn refusals() {
     started(&world, &caller, template("کد ورود {code} است")).await;
     assert_eq!(find(&world.app, &caller, domain::CodeId(99)).await.unwrap(), None);
 }
+
+/// Goal: in a sandbox every code is known, and calls to a number count for that sandbox alone.
+#[tokio::test]
+async fn codes_of_a_sandbox() {
+    let one = Velocity { count: 1, within_ms: 60_000 };
+    let world = World::with(Settings { codes_per_number: one, ..Settings::default() }).await;
+    let (caller, _) = world.customer(1_000_000).await;
+    let (sandbox, _) = world.sandbox(&caller).await;
+    let played = started(&world, &sandbox, NewCode { length: Some(8), ..new() }).await;
+    let again = refused(&world, &sandbox, new()).await;
+    assert!(matches!(again, SendRefusal::TooSoon(_)));
+    let real = started(&world, &caller, new()).await;
+    assert_eq!((played.sandbox, real.sandbox), (true, false));
+    assert_eq!(
+        answer(&world, &caller, &real, "87654321").await,
+        Err(CheckRefusal::Wrong(4)),
+        "a code of a real account is not the sandbox's"
+    );
+    let approved = answer(&world, &sandbox, &played, "12345678").await.unwrap();
+    assert_eq!(approved.state, State::Approved);
+}

@@ -100,6 +100,17 @@ impl World {
         (caller, token.secret)
     }
 
+    /// The caller's sandbox, and a token.
+    pub async fn sandbox(&self, caller: &Caller) -> (Caller, String) {
+        let (id, label) = (caller.account.id, String::from("play"));
+        let (_, token) =
+            app::account::create_sandbox_token(&self.app, id, label, None, Allowed::default())
+                .await
+                .unwrap();
+        let played = app::caller::authenticate(&self.app, &token.secret, &HERE).await.unwrap();
+        (played, token.secret)
+    }
+
     /// The caller with the account as it is now.
     pub async fn refreshed(&self, caller: &Caller) -> Caller {
         let account = app::account::status(&self.app, caller.account.id).await.unwrap().unwrap();
@@ -277,7 +288,7 @@ impl TestDialer {
 }
 
 impl Dispatch for TestDialer {
-    fn routes(&self, destination: &Destination, server: Option<u32>) -> bool {
+    fn routes(&self, destination: &Destination, server: Option<u32>, _: bool) -> bool {
         let known = ["09", "021"].iter().any(|prefix| destination.as_str().starts_with(prefix));
         known && server.is_none_or(|server| server == 20)
     }

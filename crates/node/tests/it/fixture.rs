@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use app::ports::{Blobs, BoxFuture, Clock, Rng, Speaker, Tts, Voice};
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::text::Speakable;
+use domain::access::Allowed;
 use domain::{
     AccountId, Approval, MessageClass, MessageId, QuickSendId, Rials, Status, Timestamp, TokenId,
 };
@@ -272,6 +273,19 @@ impl World {
             records_callees: false,
         };
         let id = app::account::create(&self.app, new).await.unwrap();
+        self.with_message(id).await
+    }
+
+    /// The sandbox of a customer.
+    pub async fn sandbox_of(&self, of: &(Caller, MessageId)) -> (Caller, MessageId) {
+        let (label, allowed) = (String::from("t"), Allowed::default());
+        let owner = of.0.account.id;
+        let made = app::account::create_sandbox_token(&self.app, owner, label, None, allowed).await;
+        self.with_message(made.unwrap().0).await
+    }
+
+    /// An account and an approved message of its own.
+    async fn with_message(&self, id: AccountId) -> (Caller, MessageId) {
         let blob = format!("clip-{id}");
         let samples = vec![500; CLIP_MS as usize * 8];
         let wav = audio::Clip::from_samples(samples).to_wav();

@@ -3,7 +3,7 @@
 use domain::Disposition;
 use domain::dialer::trunk::NumberFormat;
 use engine::Srtp;
-use node::{Caps, NodeConfig, Trunk};
+use node::{Caps, NodeConfig, Serves, Trunk};
 use store::quick_send::State;
 
 use crate::fixture::{World, busy, config, ended, heard_out, number_of};
@@ -56,6 +56,39 @@ async fn a_trunk_out_of_pace_overflows_too() {
     }
     world.run().await;
     assert_eq!(world.called_at(), ["192.0.2.1", "192.0.2.2"]);
+}
+
+/// Goal: a sandbox's calls take the sandbox carrier alone and a real account's never do, even when
+/// there is no other way left; and one does not keep the other from a number.
+#[tokio::test]
+async fn sandboxes_and_real_accounts_never_share_a_trunk() {
+    let narrow = Caps { max_channels: 2, max_cps: 1_000 };
+    let played = Trunk { serves: Serves::Sandboxes, ..trunk("sandbox", 2, narrow) };
+    let mut world = world(vec![trunk("real", 1, narrow), played.clone()]).await;
+    let customer = world.account(1_000_000).await;
+    let sandbox = world.sandbox_of(&customer).await;
+    assert_ne!(sandbox.0.account.id, customer.0.account.id);
+    for _ in 0..2 {
+        for who in [&customer, &sandbox] {
+            world.submit(who, &number(1)).await;
+            world.submit(who, &number(2)).await;
+            world.submit(who, &number(3)).await;
+        }
+    }
+    world.pass_ms(1_000).await;
+    let mut called = world.called_at();
+    called.sort();
+    assert_eq!(called, ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.2"]);
+    let only = |trunk| World::new(NodeConfig { trunks: vec![trunk], ..config(1, 1) });
+    let real = only(trunk("real", 1, WIDE)).await;
+    let customer = real.account(1_000_000).await;
+    let sandbox = real.sandbox_of(&customer).await;
+    assert!(real.submit_by(&sandbox, &number(1), None).await.is_none());
+    let carrier = only(played).await;
+    let customer = carrier.account(1_000_000).await;
+    assert!(carrier.submit_by(&customer, &number(1), None).await.is_none());
+    let sandbox = carrier.sandbox_of(&customer).await;
+    assert!(carrier.submit_by(&sandbox, &number(1), Some(7)).await.is_some());
 }
 
 /// Goal: equal priorities share by weight, exactly.

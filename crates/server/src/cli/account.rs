@@ -411,6 +411,7 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
             "reserved_rials": account.reserved.0,
             "available_rials": account.available().0,
             "user_name": user_name.map(|name| name.to_string()),
+            "sandbox_of": account.sandbox_of.map(|owner| owner.0),
             "access": access::as_json(&access),
         });
         return say(&shown.to_string());
@@ -419,6 +420,9 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
     say(&format!("balance   {} rials", account.balance))?;
     say(&format!("reserved  {} rials by calls under way", account.reserved))?;
     say(&format!("available {} rials", account.available()))?;
+    if let Some(owner) = account.sandbox_of {
+        say(&format!("sandbox   of account {owner}: play money, and calls that reach nobody"))?;
+    }
     if let Some(name) = user_name {
         say(&format!("user name {name}"))?;
     }

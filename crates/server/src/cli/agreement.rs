@@ -101,7 +101,7 @@ pub async fn run(config: &Config, command: Agreement) -> Result<ExitCode> {
                 effective_from: from,
             };
             let kept = app::agreement::publish(&app, new).await.map_err(refused)?;
-            say(&line(&kept, &app))?;
+            say(&line(&kept, None))?;
         }
         Agreement::Withdraw { version } => {
             app::agreement::withdraw(&app, version).await.map_err(refused)?;
@@ -126,10 +126,15 @@ async fn versions(app: &App) -> Result<Vec<Kept>> {
     app::agreement::versions(app).await.map_err(open::failed)
 }
 
+/// The number of the version in force.
+fn in_force(app: &App, versions: &[Kept]) -> Option<u32> {
+    let all: Vec<Version> = versions.iter().map(|kept| kept.version.clone()).collect();
+    domain::agreement::version::in_force(&all, app.now()).map(|held| held.number)
+}
+
 async fn one(app: &App, number: Option<u32>) -> Result<Kept> {
     let versions = versions(app).await?;
-    let all: Vec<Version> = versions.iter().map(|kept| kept.version.clone()).collect();
-    let in_force = domain::agreement::version::in_force(&all, app.now()).map(|held| held.number);
+    let in_force = in_force(app, &versions);
     let number = number.or(in_force).context("no version is in force")?;
     let found = versions.into_iter().find(|kept| kept.version.number == number);
     found.with_context(|| format!("there is no version {number}"))
@@ -147,7 +152,7 @@ async fn show(app: &App, number: Option<u32>, language: Text, json: bool) -> Res
     if json {
         return say(&as_json(&kept).to_string());
     }
-    say(&line(&kept, app))?;
+    say(&line(&kept, in_force(app, &versions(app).await?)))?;
     say(kept.version.draft.parameters.to_text().trim_end())?;
     say(&format!("\n{}", body(&kept.version, language)))
 }
@@ -158,11 +163,12 @@ async fn list(app: &App, json: bool) -> Result<()> {
         let shown: Vec<_> = versions.iter().map(as_json).collect();
         return say(&json!({ "versions": shown }).to_string());
     }
-    versions.iter().try_for_each(|kept| say(&line(kept, app)))
+    let in_force = in_force(app, &versions);
+    versions.iter().try_for_each(|kept| say(&line(kept, in_force)))
 }
 
 /// One line: number, when it holds, checksum, and whether that is still the version's own.
-fn line(kept: &Kept, app: &App) -> String {
+fn line(kept: &Kept, in_force: Option<u32>) -> String {
     let Version { number, draft, withdrawn_at, .. } = &kept.version;
     let from = match draft.effective_from.0 {
         0 => "since ever".to_owned(),
@@ -170,8 +176,8 @@ fn line(kept: &Kept, app: &App) -> String {
     };
     let state = match withdrawn_at {
         Some(at) => format!("withdrawn {}", jalali_date(*at)),
-        None if draft.effective_from > app.now() => "published".to_owned(),
-        None => "in force or superseded".to_owned(),
+        None if in_force == Some(*number) => "in force".to_owned(),
+        None => "published".to_owned(),
     };
     let intact = if is_intact(kept) { "" } else { "  CHECKSUM DOES NOT MATCH" };
     format!(

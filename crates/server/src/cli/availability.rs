@@ -159,14 +159,13 @@ async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
         Some(false) => "missed",
         None => "nothing to judge",
     };
-    let delivered = &object["delivery"];
-    let excluded = delivered["excluded"].as_object().map_or(0, serde_json::Map::len);
+    let excluded: usize = delivery.excluded.values().sum();
+    let mean = delivery.attributable.map_or("none".to_owned(), |of| {
+        format!("{} ms of {} sends", of.mean_us() / 1000, of.count)
+    });
     say(&format!(
-        "{month}  delivery: {}, mean {} ms of {} sends, limit {} ms{}; {excluded} reasons of \
-         exclusion",
+        "{month}  delivery: {}, mean {mean}, limit {} ms{}; {excluded} are excluded",
         met(delivery.met(mean_limit_us)),
-        delivered["mean_ms"],
-        delivered["samples"],
         mean_limit_us / 1000,
         if delivery.is_representative() { "" } else { ", NOT REPRESENTATIVE" },
     ))?;

@@ -32,12 +32,13 @@ pub enum Maintenance {
         #[command(flatten)]
         editor: Editor,
     },
-    /// Change one that is not over. What is new in it needs notice of its own.
+    /// Change one that is not over: what is given here, and nothing else. What is new in it needs
+    /// notice of its own.
     Change {
         /// Its number.
         id: i64,
         #[command(flatten)]
-        plan: Plan,
+        plan: Changes,
         #[command(flatten)]
         editor: Editor,
     },
@@ -105,6 +106,23 @@ pub struct Plan {
     scope: String,
 }
 
+/// What is different in a maintenance.
+#[derive(Debug, Args)]
+pub struct Changes {
+    /// When it begins.
+    #[arg(long, value_name = "MOMENT")]
+    from: Option<String>,
+    /// When it ends.
+    #[arg(long, value_name = "MOMENT")]
+    to: Option<String>,
+    /// What is away.
+    #[arg(long)]
+    paths: Option<String>,
+    /// For whom.
+    #[arg(long)]
+    scope: Option<String>,
+}
+
 /// Who does it.
 #[derive(Debug, Args)]
 pub struct Editor {
@@ -121,6 +139,18 @@ impl Plan {
         let (from, to) = (moment(&self.from)?, moment(&self.to)?);
         let span = Span::new(from, to).context("a maintenance ends after it begins")?;
         Ok(Window { paths: paths(&self.paths)?, scope: scope(&self.scope)?, span })
+    }
+}
+
+impl Changes {
+    fn read(&self, before: Window) -> Result<Window> {
+        let or = |text: &Option<String>, before| text.as_deref().map_or(Ok(before), moment);
+        let span = Span::new(or(&self.from, before.span.from)?, or(&self.to, before.span.to)?);
+        Ok(Window {
+            paths: self.paths.as_deref().map_or(Ok(before.paths), paths)?,
+            scope: self.scope.as_deref().map_or(Ok(before.scope), scope)?,
+            span: span.context("a maintenance ends after it begins")?,
+        })
     }
 }
 
@@ -141,7 +171,8 @@ pub async fn run(config: &Config, command: Maintenance) -> Result<ExitCode> {
             show_saved(saved.map_err(refused)?)?;
         }
         Maintenance::Change { id, plan, editor } => {
-            let plan = editor.with(Some(plan.read()?));
+            let before = app::maintenance::plan(&app, id).await.map_err(refused)?;
+            let plan = editor.with(Some(plan.read(before.context("it was cancelled")?)?));
             show_saved(app::maintenance::change(&app, id, plan).await.map_err(refused)?)?;
         }
         Maintenance::Cancel { id, editor } => {

@@ -54,7 +54,7 @@ pub fn failed(failure: Failure) -> anyhow::Error {
 struct NoDialer;
 
 impl Dispatch for NoDialer {
-    fn routes(&self, _: &Destination, _: Option<u32>) -> bool {
+    fn routes(&self, _: &Destination, _: Option<u32>, _: bool) -> bool {
         false
     }
 

@@ -79,7 +79,14 @@ pub async fn run(config: Config) -> Result<ExitCode> {
         sandbox.as_ref().map(|sandbox| sandbox_trunk(&config, sandbox.address)).transpose()?;
     let resolver = Resolver::new(&config.sip)?;
     let sip = config.sip.clone();
-    let mut places = Places::new(Reach { sip, advertised, sandbox: sandbox_trunk, resolver });
+    let reach = Reach {
+        sip,
+        advertised,
+        sandbox: sandbox_trunk,
+        sandbox_beside: config.sandbox.beside_trunks,
+        resolver,
+    };
+    let mut places = Places::new(reach);
     let found = places.in_use(&used, trunks::START_PATIENCE).await;
     let platform = Platform::start(&config, advertised, (places, found), db.clone()).await?;
     let result = platform.run(&config, files.connections).await;
@@ -250,13 +257,18 @@ async fn check_schema(db: &Db) -> Result<()> {
     Ok(())
 }
 
-fn start_sandbox(config: &Config, wanted: bool) -> Result<Option<SandboxThread>> {
-    if !wanted {
+fn start_sandbox(config: &Config, alone: bool) -> Result<Option<SandboxThread>> {
+    if !alone && !config.sandbox.beside_trunks {
         return Ok(None);
     }
     let heard = config.sandbox.record.then(|| config.heard_dir());
     let sandbox = SandboxThread::start(&config.sandbox, heard)?;
-    tracing::info!(address = %sandbox.address, "no trunk is configured: calls go to the sandbox");
+    let address = sandbox.address;
+    if alone {
+        tracing::info!(%address, "no trunk is configured: calls go to the sandbox");
+    } else {
+        tracing::info!(%address, "the sandbox takes the calls of sandbox accounts");
+    }
     Ok(Some(sandbox))
 }
 

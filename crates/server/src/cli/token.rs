@@ -27,6 +27,10 @@ pub struct Token {
     /// Switch this token on again.
     #[arg(long, value_name = "ID")]
     enable: Option<i64>,
+    /// Make it for the account's sandbox: an account of its own with play money, whose calls go to
+    /// the sandbox carrier alone. It is made with its first token.
+    #[arg(long, conflicts_with_all = ["list", "revoke", "enable"])]
+    sandbox: bool,
     /// What it is for.
     #[arg(long, default_value = "cli")]
     label: String,
@@ -56,12 +60,22 @@ pub async fn run(app: &App, asked: Token) -> Result<()> {
 async fn create(app: &App, account: AccountId, asked: Token) -> Result<()> {
     let expires_at: Option<Timestamp> = asked.days.map(|days| after_days(app, days));
     let allowed = asked.lists.allowed()?;
-    let made = app::account::create_token(app, account, asked.label, expires_at, allowed).await;
-    let token = made.map_err(refused)?;
+    let label = asked.label;
+    let (account, token) = if asked.sandbox {
+        app::account::create_sandbox_token(app, account, label, expires_at, allowed)
+            .await
+            .map_err(refused)?
+    } else {
+        let made = app::account::create_token(app, account, label, expires_at, allowed).await;
+        (account, made.map_err(refused)?)
+    };
     if asked.json {
         let shown =
             json!({ "account_id": account.0, "token_id": token.id.0, "token": token.secret });
         return say(&shown.to_string());
+    }
+    if asked.sandbox {
+        say(&format!("sandbox account {account}"))?;
     }
     say(&format!("token   {}   (shown only now)", token.secret))
 }

@@ -291,6 +291,10 @@ section! {
         /// Whether calls to it keep the hours of their message class. They reach nobody, so that
         /// they need not.
         keeps_hours: bool = false,
+        /// Whether it runs beside trunks as well, for the calls of sandbox tokens
+        /// (`avanak account token --sandbox`); without it they find no way while there are trunks.
+        /// Peers must be told an address of this machine for its sound to come back.
+        beside_trunks: bool = false,
         /// Whether it keeps what its phones heard, as `heard/ID.wav` in the data directory.
         record: bool = false,
     }

@@ -45,7 +45,7 @@ fn maintenance_is_announced_and_told() {
     let platform = platform();
     let announce = |from: &'static str, to: &'static str| {
         let plan = ["maintenance", "announce", "--title", "disks", "--from", from, "--to", to];
-        [&plan[..], &["--author", "Reza"]].concat()
+        [&plan[..], &["--author", "Reza", "--scope", "cohort:1", "--paths", "api"]].concat()
     };
     let far = announce("1480/01/10 02:00", "1480/01/10 04:00");
     assert!(refused(&platform, &far).contains("no social network"));
@@ -65,7 +65,15 @@ fn maintenance_is_announced_and_told() {
     assert_eq!(state(), "announced");
     done(&platform, &[&told[..], &["--network", "bale"]].concat());
     assert_eq!(state(), "noticed");
+    // A change keeps what is not given: for the same group, and shorter, it keeps its notice.
+    let shorter = ["maintenance", "change", "1", "--from", "1480/01/10 03:00", "--author", "Reza"];
+    done(&platform, &shorter);
+    let listed = platform.cli(&["maintenance", "list", "--month", "1480-01", "--json"]);
+    let kept = &listed["maintenance"][0];
+    assert_eq!((&kept["scope"], &kept["paths"]), (&"cohort:1".into(), &"api".into()));
+    assert_eq!(state(), "noticed");
     done(&platform, &["maintenance", "cancel", "1", "--author", "Reza"]);
+    assert!(refused(&platform, &shorter).contains("it was cancelled"));
     assert_eq!(state(), "cancelled");
 }
 

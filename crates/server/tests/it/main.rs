@@ -31,6 +31,7 @@ mod recordings;
 mod registrations;
 mod rsipstack;
 mod sandbox;
+mod sandbox_tokens;
 mod secure_calls;
 mod shards;
 mod shutdown;

@@ -73,6 +73,8 @@ pub struct ReadyJob {
     pub quick_send: QuickSendId,
     /// Who pays.
     pub account: AccountId,
+    /// Whether that is a sandbox: the call reaches nobody.
+    pub sandbox: bool,
     /// Scheduling class.
     pub class: u8,
     /// What kind of message it carries.
@@ -146,6 +148,8 @@ impl Db {
                           (SELECT COUNT(*) FROM hours_permission h
                            WHERE h.account_id = q.account_id AND h.revoked_at_us IS NULL)
                               AS any_hour,
+                          (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id)
+                              AS sandbox_of,
                           (SELECT COUNT(*) FROM outcome o
                            WHERE o.quick_send_id = q.id AND o.disposition IS NULL
                              AND o.cause <> 'not_sent') AS trunks_failed
@@ -164,6 +168,7 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
     Ok(ReadyJob {
         quick_send: row.get("id")?,
         account: row.get("account_id")?,
+        sandbox: row.get::<Option<AccountId>>("sandbox_of")?.is_some(),
         class: row.get("class")?,
         message_class: row.decode("message_class", MessageClass::from_code)?,
         any_hour: row.get::<i64>("any_hour")? > 0,

@@ -32,6 +32,8 @@ pub struct OpenAttempt {
     pub started_at: Timestamp,
     /// Who pays.
     pub account: AccountId,
+    /// Whether that is a sandbox.
+    pub sandbox: bool,
     /// Whom it calls.
     pub destination: Destination,
     /// Who was to be rung after that, in a secure call.
@@ -101,7 +103,10 @@ impl Db {
     pub async fn open_attempts(&self, stamp: NodeStamp) -> Result<Vec<OpenAttempt>> {
         let sql = "SELECT a.quick_send_id AS id, a.n AS n, a.node_id AS node_id, a.epoch AS epoch,
                           a.trunk AS trunk, a.started_at_us AS started_at_us,
-                          q.account_id AS account_id, q.destination AS destination,
+                          q.account_id AS account_id,
+                          (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id)
+                              AS sandbox_of,
+                          q.destination AS destination,
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
                           q.expires_at_us AS expires_at_us, q.server_id AS server_id,
@@ -123,7 +128,10 @@ impl Db {
     pub async fn orphans(&self, own: NodeId, ended_by: Timestamp) -> Result<Vec<Orphan>> {
         let sql = "SELECT a.quick_send_id AS id, a.n AS n, a.node_id AS node_id, a.epoch AS epoch,
                           a.trunk AS trunk, a.started_at_us AS started_at_us,
-                          q.account_id AS account_id, q.destination AS destination,
+                          q.account_id AS account_id,
+                          (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id)
+                              AS sandbox_of,
+                          q.destination AS destination,
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
                           q.expires_at_us AS expires_at_us, q.server_id AS server_id,
@@ -161,6 +169,7 @@ fn open_attempt(row: &Row) -> Result<OpenAttempt> {
         trunk: row.get("trunk")?,
         started_at: row.get("started_at_us")?,
         account: row.get("account_id")?,
+        sandbox: row.get::<Option<AccountId>>("sandbox_of")?.is_some(),
         destination: row.parse("destination", Destination::parse)?,
         second: row.parse_opt("second_destination", second)?,
         server: row.get("server_id")?,

@@ -34,6 +34,7 @@ fn shipped_migrations_are_pinned() {
         ("V18__campaign_request.sql", 0xb29c_08fd_a40c_292a),
         ("V19__code.sql", 0xc45c_8a62_ac53_5458),
         ("V20__abnormal_period.sql", 0xf55b_d604_fb25_f403),
+        ("V21__sandbox.sql", 0x5df5_b720_9d51_6198),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

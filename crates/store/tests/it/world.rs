@@ -137,6 +137,7 @@ pub fn new_account(credit: i64) -> NewAccount {
         approves_own_messages: true,
         records_callees: false,
         created_at: NOW,
+        sandbox_of: None,
     }
 }
 

@@ -41,6 +41,8 @@ struct Typed {
 struct Shown {
     object: &'static str,
     id: String,
+    /// Whether it is no play of a sandbox.
+    live: bool,
     to: String,
     state: &'static str,
     checks_left: u32,
@@ -179,6 +181,7 @@ impl Shown {
         Self {
             object: "code",
             id: code.id.to_string(),
+            live: !code.sandbox,
             to: code.destination.as_str().to_owned(),
             state: code.state.word(),
             checks_left: code.checks_left,

@@ -90,6 +90,8 @@ enum Class {
 pub(super) struct Message {
     object: &'static str,
     id: String,
+    /// Whether it is no play of a sandbox.
+    live: bool,
     to: String,
     audio_id: i64,
     state: &'static str,
@@ -342,6 +344,7 @@ impl Message {
         Self {
             object: "message",
             id: progress.id.0.to_string(),
+            live: !report.sandbox,
             to: progress.destination.as_str().to_owned(),
             audio_id: report.message.0,
             state,

@@ -335,6 +335,25 @@ fn with(object: &Value, name: &str, value: Value) -> Value {
     changed
 }
 
+/// Goal: what is of a sandbox says so, and is apart from the account's own.
+#[tokio::test]
+async fn a_sandbox_is_apart() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(1_000_000).await;
+    let (_, played) = world.sandbox(&caller).await;
+    let router = router(&world);
+    let body = json!({ "to": NUMBER, "text": TEXT });
+    let real = send(&router, &token, Some("k"), &body).await.json();
+    let play = send(&router, &played, Some("k"), &with(&body, "collect_key", json!(true))).await;
+    assert_eq!(play.status, 202, "the same key is another one there: {}", play.text());
+    let play = play.json();
+    assert_eq!((&real["live"], &play["live"]), (&json!(true), &json!(false)));
+    assert_eq!((count(&router, &token).await, count(&router, &played).await), (1, 1));
+    let path = format!("/v1/messages/{}", play["id"].as_str().unwrap());
+    assert_eq!(get(&router, &token, &path).await.json()["code"], "not_found");
+    assert_eq!(get(&router, &played, &path).await.json()["live"], false);
+}
+
 /// Goal: a customer keeps its own list of those who are not called, and reads it in pages.
 #[tokio::test]
 async fn an_account_keeps_whom_it_does_not_call() {
