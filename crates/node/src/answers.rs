@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use app::Failure;
 use app::dialing::{Failed, Leased, ReadyJob};
 use domain::{AttemptId, Disposition, QuickSendId};
-use engine::CallKey;
+use engine::{CallKey, Command};
 
 use crate::gate::Callee;
 use crate::live::{Stage, key};
 use crate::moment::Moment;
-use crate::node::{FORGETTING_MS, FROM_START, Node, Released, Return};
+use crate::node::{FORGETTING_MS, FROM_START, Node, OptOut, Released, Return};
 use crate::turn::{PAGE, PAUSE_MS};
 use crate::under_way::Kind;
 use crate::work::{Answer, Done, Open, Prepared};
@@ -36,6 +36,7 @@ impl Node {
             Answer::Leased(result) => self.on_leased(now, result),
             Answer::Settled(result) => self.on_settled(now, result),
             Answer::Expired(sends, result) => self.on_expired(now, sends, result),
+            Answer::OptedOut(pressed, result) => self.on_opted_out(now, pressed, result),
             Answer::PutBack(result) => self.on_returned(now, result),
             Answer::TrunkHealth(result) => self.on_health_told(now, result),
             Answer::Reconciled(result) => self.on_reconciled(now, result),
@@ -166,6 +167,20 @@ impl Node {
             Err(failure) => {
                 self.expired.extend(sends);
                 self.failed(now, Kind::Expire, &failure);
+            }
+        }
+    }
+
+    /// Whoever opted out has heard enough.
+    fn on_opted_out(&mut self, now: Moment, pressed: Vec<OptOut>, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.opt_outs.extend(pressed);
+            return self.failed(now, Kind::OptOut, &failure);
+        }
+        self.under_way.answered(Kind::OptOut);
+        for OptOut { call: key, .. } in pressed {
+            if let Some(call) = self.calls.get(&key) {
+                self.commands.push((call.shard, Command::HangUp { call: key }));
             }
         }
     }

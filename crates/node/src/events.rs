@@ -1,11 +1,11 @@
 //! What the engines report.
 
-use domain::Status;
+use domain::{Destination, Status};
 use engine::{CallKey, Event, Outcome};
 
 use crate::live::Stage;
 use crate::moment::Moment;
-use crate::node::Node;
+use crate::node::{Node, OptOut};
 use crate::settle::{Unsettled, Verdict, verdict};
 use crate::turn::PAUSE_MS;
 
@@ -26,11 +26,11 @@ impl Node {
                 Event::Abandoned { call } => self.end_abandoned(call),
                 Event::FirstAudio { .. }
                 | Event::Progress { .. }
-                | Event::Key { .. }
                 | Event::Incoming { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::TrunkLeft { .. } => {}
+                Event::Key { call, digit } => self.on_key(call, digit),
                 Event::TrunkRegistration { trunk, standing } => {
                     self.on_registration(&trunk, standing);
                 }
@@ -49,6 +49,19 @@ impl Node {
     fn on_second_leg(&mut self, call: CallKey) {
         if let Some(second) = self.calls.get(&call).and_then(|call| call.second.as_ref()) {
             self.gate.dialled(&second.callee);
+        }
+    }
+
+    /// The callee may have opted out: that is written before anything else of the call happens.
+    fn on_key(&mut self, key: CallKey, digit: char) {
+        let Some(call) = self.calls.get(&key) else { return };
+        let Destination::Number(number) = &call.destination else { return };
+        if call.terms.opt_out_key != Some(digit) {
+            return;
+        }
+        let (account, number, attempt) = (call.account, number.clone(), call.attempt);
+        if self.opt_outs.iter().all(|one| one.call != key) {
+            self.opt_outs.push(OptOut { call: key, account, number, attempt });
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Terms {
     pub(crate) hold: Rials,
     /// Whether the first key pressed is kept.
     pub(crate) vote: bool,
+    /// The key by which the callee opts out.
+    pub(crate) opt_out_key: Option<char>,
     /// How long the callee is recorded after the message.
     pub(crate) record_ms: Option<u32>,
     /// How long the message plays; in a secure call, how long both may talk.
@@ -95,6 +97,7 @@ impl Terms {
             second: job.second.as_ref().map(zone_of),
             hold: job.hold,
             vote: job.vote,
+            opt_out_key: job.opt_out_key,
             record_ms: job.record_ms,
             clip_ms: job.clip_ms,
             expires_at: job.expires_at,
@@ -112,6 +115,7 @@ impl Terms {
             second: open.second.as_ref().map(zone_of),
             hold: open.hold,
             vote: false,
+            opt_out_key: None,
             record_ms: None,
             clip_ms: open.clip_ms,
             expires_at: open.expires_at,

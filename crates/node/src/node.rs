@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use app::dialing::{self, Failed, NodeStamp, PutBack};
 use app::{App, Failure};
-use domain::{AttemptId, QuickSendId, Timestamp};
+use domain::{AccountId, AttemptId, PhoneNumber, QuickSendId, Timestamp};
 use engine::{CallKey, Command};
 
 use crate::clips::Clips;
@@ -52,6 +52,8 @@ pub struct Node {
     /// The trunks that failed a send that waits for another one.
     pub(crate) tried: Tried,
     pub(crate) watch: TrunkWatch,
+    /// Callees who opted out, not written down yet.
+    pub(crate) opt_outs: Vec<OptOut>,
     /// Sends whose time is over, and why they were not called.
     pub(crate) expired: Vec<(QuickSendId, &'static str)>,
     /// Chosen for the next lease.
@@ -71,6 +73,15 @@ pub struct Node {
     pub(crate) first_route: usize,
     pub(crate) draining: bool,
     pub(crate) stats: NodeStats,
+}
+
+/// A callee who opted out by a key.
+#[derive(Debug, Clone)]
+pub(crate) struct OptOut {
+    pub(crate) call: CallKey,
+    pub(crate) account: AccountId,
+    pub(crate) number: PhoneNumber,
+    pub(crate) attempt: AttemptId,
 }
 
 /// An attempt whose send goes back to the queue.
@@ -204,6 +215,7 @@ impl Node {
             returns: Vec::new(),
             tried: Tried::default(),
             watch: TrunkWatch::default(),
+            opt_outs: Vec::new(),
             expired: Vec::new(),
             chosen: Vec::new(),
             under_way: UnderWay::default(),
@@ -268,6 +280,8 @@ impl Node {
             && asked.returns.is_empty()
             && asked.lease.is_empty()
             && self.chosen.is_empty()
+            && self.opt_outs.is_empty()
+            && !asked.is_asked(Kind::OptOut)
     }
 
     /// What it has done and has in hand.

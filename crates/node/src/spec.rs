@@ -16,6 +16,8 @@ use crate::live::{Call, Second, Terms, key};
 
 /// How long a vote is waited for after the message, milliseconds.
 const VOTE_WAIT_MS: u32 = 10_000;
+/// How long a callee may opt out after the message when no vote is waited for, milliseconds.
+const OPT_OUT_WAIT_MS: u32 = 5_000;
 /// A silence that ends a recording, milliseconds.
 const RECORD_SILENCE_MS: u32 = 3_000;
 /// What a call may last beyond ringing, message and vote, milliseconds: for a slow answer, the
@@ -103,8 +105,21 @@ fn conversation_ms(config: &NodeConfig, terms: &Terms) -> u32 {
 
 /// What is done in the call once it is answered.
 fn script(config: &NodeConfig, terms: &Terms, clip: Arc<Clip>) -> Script {
-    let message = Step::Message(Play::whole(clip));
-    let vote = terms.vote.then(|| Step::Gather(Gather::vote(VOTE_WAIT_MS)));
+    let key = terms.opt_out_key.map(String::from);
+    let out = key.as_deref().and_then(KeySet::of).unwrap_or(KeySet::NONE);
+    let message = Step::Message(Play { barge_in: out, ..Play::whole(clip) });
+    let vote = Gather::vote(VOTE_WAIT_MS);
+    let answer = match (terms.vote, &key) {
+        (false, None) => None,
+        (true, None) => Some(vote),
+        // The key that opts out is no vote: the call stands still until it is hung up.
+        (true, Some(key)) => Some(Gather { accept: without(key), ..vote }),
+        (false, Some(_)) => {
+            let wait_ms = OPT_OUT_WAIT_MS;
+            let wait = Gather { accept: out, first_ms: wait_ms, between_ms: wait_ms, ..vote };
+            Some(Gather { vote: false, ..wait })
+        }
+    };
     let record = terms.record_ms.map(|max_ms| {
         Step::Record(Record {
             beep: Play::whole(Arc::new(Clip::beep())),
@@ -113,12 +128,18 @@ fn script(config: &NodeConfig, terms: &Terms, clip: Arc<Clip>) -> Script {
             terminators: KeySet::of("#").expect("it is a key"),
         })
     });
-    let steps = std::iter::once(message).chain(vote).chain(record).collect();
+    let steps = std::iter::once(message).chain(answer.map(Step::Gather)).chain(record).collect();
     let script = Script::new(steps).expect("three steps without branches are a script");
     match &config.machine_detection {
         Some(detection) => script.with_machine_detection(Arc::clone(detection)),
         None => script,
     }
+}
+
+/// The digits but for a key.
+fn without(key: &str) -> KeySet {
+    let digits: String = ('0'..='9').filter(|digit| !key.contains(*digit)).collect();
+    KeySet::of(&digits).expect("digits are keys")
 }
 
 /// What the engine needs to end a call that a killed process left behind.
@@ -216,7 +237,11 @@ fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
         // The second one is rung when the first has answered.
         return conversation_ms(config, terms).saturating_add(config.ring_timeout_ms);
     }
-    let vote_ms = if terms.vote { VOTE_WAIT_MS } else { 0 };
+    let vote_ms = match (terms.vote, terms.opt_out_key) {
+        (true, _) => VOTE_WAIT_MS,
+        (false, Some(_)) => OPT_OUT_WAIT_MS,
+        (false, None) => 0,
+    };
     // The message may be over when a machine begins to be waited for, and is played again then.
     let beep_ms = match config.machine_detection.as_deref() {
         Some(detection) if detection.on_machine == OnMachine::LeaveMessage => clip

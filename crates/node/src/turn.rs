@@ -373,6 +373,10 @@ impl Node {
             self.under_way.ask(Kind::Expire);
             tasks.push(Task::Expire { sends: std::mem::take(&mut self.expired) });
         }
+        if !self.opt_outs.is_empty() && may(&self.under_way, Kind::OptOut) {
+            self.under_way.ask(Kind::OptOut);
+            tasks.push(Task::OptOut { pressed: std::mem::take(&mut self.opt_outs) });
+        }
         if !self.returns.is_empty() && may(&self.under_way, Kind::PutBack) {
             self.under_way.ask(Kind::PutBack);
             self.under_way.returns = std::mem::take(&mut self.returns);

@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Lease,
     Settle,
     Expire,
+    OptOut,
     PutBack,
     TrunkHealth,
     Reconcile,

@@ -13,6 +13,7 @@ use domain::{AccountId, Extension, QuickSendId, Timestamp};
 use engine::{CallKey, Clip, Codec};
 
 use crate::moment::Moment;
+use crate::node::OptOut;
 
 /// One request to the database or the blob store.
 pub struct Work {
@@ -49,6 +50,10 @@ pub(crate) enum Task {
     Expire {
         sends: Vec<(QuickSendId, &'static str)>,
     },
+    /// Callees opted out.
+    OptOut {
+        pressed: Vec<OptOut>,
+    },
     PutBack {
         attempts: Vec<PutBack>,
     },
@@ -84,6 +89,7 @@ pub(crate) enum Answer {
     Leased(Result<Vec<Leased>, Failure>),
     Settled(Result<(), Failure>),
     Expired(Vec<(QuickSendId, &'static str)>, Result<(), Failure>),
+    OptedOut(Vec<OptOut>, Result<(), Failure>),
     PutBack(Result<(), Failure>),
     TrunkHealth(Result<(), Failure>),
     Reconciled(Result<Open, Failure>),
@@ -131,6 +137,10 @@ impl Work {
                 let result = dialing::expire(app, sends.clone(), asked.wall).await;
                 Answer::Expired(sends, result.map(|_| ()))
             }
+            Task::OptOut { pressed } => {
+                let written = opt_out(app, &pressed).await;
+                Answer::OptedOut(pressed, written)
+            }
             Task::PutBack { attempts } => {
                 Answer::PutBack(dialing::put_back(app, attempts).await.map(|_| ()))
             }
@@ -161,6 +171,7 @@ impl Work {
             Task::Lease { .. } => Answer::Leased(Err(failure())),
             Task::Settle { .. } => Answer::Settled(Err(failure())),
             Task::Expire { sends } => Answer::Expired(sends.clone(), Err(failure())),
+            Task::OptOut { pressed } => Answer::OptedOut(pressed.clone(), Err(failure())),
             Task::PutBack { .. } => Answer::PutBack(Err(failure())),
             Task::TrunkHealth { .. } => Answer::TrunkHealth(Err(failure())),
             Task::Reconcile { .. } => Answer::Reconciled(Err(failure())),
@@ -179,6 +190,7 @@ impl Work {
             Task::Lease { .. } => "lease",
             Task::Settle { .. } => "settle",
             Task::Expire { .. } => "expire",
+            Task::OptOut { .. } => "opt_out",
             Task::PutBack { .. } => "put_back",
             Task::TrunkHealth { .. } => "trunk_health",
             Task::Reconcile { .. } => "reconcile",
@@ -192,6 +204,13 @@ impl std::fmt::Debug for Work {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Work").field("task", &self.task).finish_non_exhaustive()
     }
+}
+
+async fn opt_out(app: &App, pressed: &[OptOut]) -> Result<(), Failure> {
+    for one in pressed {
+        app::opt_out::by_key(app, one.account, &one.number, one.attempt).await?;
+    }
+    Ok(())
 }
 
 async fn open_attempts(app: &App, stamp: NodeStamp, ended_by: Timestamp) -> Result<Open, Failure> {

@@ -125,6 +125,8 @@ pub struct World {
     pub slots: u32,
     /// Pings that the node has sent: their numbers, and where to.
     pub pings: Vec<(u64, std::net::SocketAddr)>,
+    /// Calls that were to be hung up.
+    pub hung_up: Vec<CallKey>,
     clock: Arc<AtomicI64>,
     blobs: Arc<MemoryBlobs>,
 }
@@ -160,6 +162,7 @@ impl World {
             abandoned_at: Vec::new(),
             released: Vec::new(),
             pings: Vec::new(),
+            hung_up: Vec::new(),
             clock,
             blobs,
         };
@@ -229,6 +232,7 @@ impl World {
                 self.abandoned_at.push(abandoned.target);
             }
             Command::CheckTrunk(check) => self.pings.push((check.check, check.address)),
+            Command::HangUp { call } => self.hung_up.push(call),
             other => panic!("not expected: {other:?}"),
         }
     }

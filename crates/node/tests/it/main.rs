@@ -6,6 +6,7 @@ mod campaigns;
 mod dialling;
 mod failover;
 mod fixture;
+mod opt_out;
 mod orphans;
 mod recovering;
 mod settling;
