@@ -12,6 +12,7 @@ pub mod dialer;
 pub mod event;
 pub mod explanation;
 mod id;
+pub mod judge;
 pub mod kept_code;
 pub mod message;
 pub mod network;

@@ -257,6 +257,15 @@ pub async fn set_state(tx: &mut Tx, id: CampaignId, from: State, to: State) -> R
     Ok(tx.execute(sql, values![id, from.word(), to.word()]).await? == 1)
 }
 
+/// Counts the latest calls of a campaign from zero again.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn forget_recent(tx: &mut Tx, id: CampaignId) -> Result<()> {
+    let sql = "UPDATE campaign SET recent_ended = 0, recent_failed = 0 WHERE id = $1";
+    tx.execute(sql, values![id]).await.map(drop)
+}
+
 /// Starts a campaign with a new snapshot and plan. `false`: it is not in the state `from`.
 ///
 /// # Errors

@@ -257,7 +257,9 @@ pub(super) async fn moved(
     }
     tracing::info!(campaign = campaign.id.0, to = to.word(), "a campaign has moved");
     tell(tx, &campaign, to, now).await?;
-    if to != State::Running {
+    if to == State::Running {
+        store::campaign::forget_recent(tx, campaign.id).await?;
+    } else {
         store::hot::withdraw(tx, &Campaign { state: to, ..campaign }, CLASS, now).await?;
     }
     Ok(true)

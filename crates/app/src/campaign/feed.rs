@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::calendar::calling_window::CallingWindow;
+use domain::campaign::failing::Look;
 use domain::campaign::feed::{Dry, Feed, is_low};
 use domain::campaign::{PauseReason, State, Verb};
 use domain::class::{Opening, Policies};
@@ -104,6 +105,9 @@ async fn has_work(
         // Calls that are up end by themselves, unless one of them went back into the line.
         return Ok(true);
     }
+    if campaign.recent.look() != Look::TooFew {
+        return Ok(true);
+    }
     if now >= campaign.plan.schedule.ends_at || campaign.uncalled() + campaign.retrying == 0 {
         return Ok(campaign.open == 0 || now >= campaign.plan.schedule.ends_at);
     }
@@ -143,6 +147,14 @@ async fn looked_after(
                 moved(tx, rest, Verb::Finish, now).await?;
             }
             return Ok(None);
+        }
+        match campaign.recent.look() {
+            Look::TooFew => {}
+            Look::Usual => store::campaign::forget_recent(tx, campaign.id).await?,
+            Look::Abnormal => {
+                moved(tx, campaign, Verb::Pause(PauseReason::Failing), now).await?;
+                return Ok(None);
+            }
         }
         let (Some(expires_at), Some(campaigns)) = (closes_at, campaigns) else { return Ok(None) };
         let feed = Feed {

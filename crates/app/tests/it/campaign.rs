@@ -430,3 +430,23 @@ async fn a_draft_waits_for_its_start() {
     assert!(campaign::cancel(app, account, id).await.unwrap());
     assert_eq!(stage.results(id).await, [(Disposition::Cancelled, 2)]);
 }
+
+/// Goal: a campaign whose calls nearly all fail pauses by itself, says why, and goes on when asked.
+#[tokio::test]
+async fn a_campaign_that_fails_abnormally_pauses() {
+    let stage = Stage::new(1_000_000).await;
+    let numbers: Vec<String> = (0..120).map(|n| format!("0912{n:07}")).collect();
+    let id = stage.create(stage.new_campaign(numbers.join(","))).await;
+    assert_eq!(stage.feed().await, 120);
+    let fails = |place: usize| {
+        if place.is_multiple_of(10) { Disposition::Busy } else { Disposition::NetworkFailure }
+    };
+    assert_eq!(stage.call(fails).await, 120);
+    stage.world.clock.advance_ms(11 * 60_000);
+    assert_eq!(stage.feed().await, 0);
+    let account = stage.caller.account.id;
+    let seen = campaign::find(&stage.world.app, account, id).await.unwrap().unwrap().campaign;
+    assert_eq!(seen.state, State::Paused(PauseReason::Failing));
+    assert!(campaign::resume(&stage.world.app, account, id).await.unwrap());
+    assert!(stage.feed().await > 0, "what failed before is forgotten");
+}

@@ -143,3 +143,54 @@ async fn a_policy_that_makes_no_sense_is_refused() {
     assert_eq!(listed.iter().find(|policy| policy.class == MessageClass::Service), Some(&new));
     assert_eq!(listed.len(), MessageClass::ALL.len());
 }
+
+/// Goal: what the platform does is lawful in the judge's eyes, and what was changed behind its back
+/// is not.
+#[tokio::test]
+async fn the_judge_reads_what_was_done() {
+    let (world, caller, message) = stage().await;
+    let node = dialing::take_node(&world.app, "a", NOON.plus_ms(24 * HOUR_MS)).await.unwrap();
+    let number = domain::PhoneNumber::parse("09121234567").unwrap();
+    let mut sends = Vec::new();
+    for _ in 0..2 {
+        world.clock.advance_ms(1_000);
+        let service = send(message, MessageClass::Service);
+        quick_send::submit(&world.app, &caller, service).await.unwrap();
+        let (job, _) = world.dialer.next().await;
+        let leased = lease(&world, node, &job, world.app.now()).await;
+        if let Some(attempt) = leased.attempt() {
+            dialing::settle(&world.app, vec![heard(&job, attempt, world.app.now())]).await.unwrap();
+        }
+        sends.push(leased);
+        let attempt = sends[0].attempt().unwrap();
+        app::opt_out::by_key(&world.app, caller.account.id, &number, attempt).await.unwrap();
+    }
+    assert_eq!(sends[1], Leased::Barred(Bar::OptedOut));
+    let reports = app::judge::judge(&world.app, Timestamp(0)).await.unwrap();
+    let report = &reports[&None];
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.allowed, report.barred["opted_out"]), (1, 1));
+    let since_later = app::judge::judge(&world.app, world.app.now().plus_ms(1)).await.unwrap();
+    assert!(since_later.is_empty());
+}
+
+/// A call of a second that was heard out.
+fn heard(job: &ReadyJob, attempt: domain::AttemptId, at: Timestamp) -> dialing::EndedCall {
+    let record = dialing::CallRecord {
+        cause: String::from("played"),
+        heard_ms: job.clip_ms,
+        invite_at: Some(at),
+        ..dialing::CallRecord::default()
+    };
+    dialing::EndedCall {
+        attempt,
+        tariff: job.tariff,
+        zone: job.zone,
+        hold: job.hold,
+        second: None,
+        meaning: dialing::Meaning::Decided(Disposition::Delivered),
+        record,
+        ladder: None,
+        ended_at: at.plus_ms(500),
+    }
+}

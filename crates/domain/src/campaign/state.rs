@@ -26,6 +26,8 @@ pub enum PauseReason {
     InsufficientCredit,
     /// What it cost and holds has come to its ceiling.
     Ceiling,
+    /// Nearly all of its latest calls failed: see [`super::failing`].
+    Failing,
 }
 
 /// What may be asked of a campaign.
@@ -72,12 +74,13 @@ impl State {
     }
 
     /// Every state.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Draft,
         Self::Running,
         Self::Paused(PauseReason::Asked),
         Self::Paused(PauseReason::InsufficientCredit),
         Self::Paused(PauseReason::Ceiling),
+        Self::Paused(PauseReason::Failing),
         Self::Stopped,
         Self::Finished,
         Self::Cancelled,
@@ -91,6 +94,7 @@ impl State {
             Self::Paused(PauseReason::Asked) => "paused",
             Self::Paused(PauseReason::InsufficientCredit) => "paused_no_credit",
             Self::Paused(PauseReason::Ceiling) => "paused_ceiling",
+            Self::Paused(PauseReason::Failing) => "paused_failing",
             Self::Stopped => "stopped",
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
@@ -127,12 +131,13 @@ mod tests {
             })
             .collect();
         let paused = ["running", "-", "running", "stopped", "cancelled", "-"].as_slice();
-        let expected: [(&str, &[&str]); 8] = [
+        let expected: [(&str, &[&str]); 9] = [
             ("draft", &["running", "-", "-", "-", "cancelled", "-"]),
             ("running", &["-", "paused", "-", "stopped", "cancelled", "finished"]),
             ("paused", paused),
             ("paused_no_credit", paused),
             ("paused_ceiling", paused),
+            ("paused_failing", paused),
             ("stopped", &["running", "-", "-", "-", "cancelled", "-"]),
             ("finished", &["-"; 6]),
             ("cancelled", &["-"; 6]),

@@ -8,10 +8,12 @@ mod availability;
 mod campaign;
 mod class;
 mod doctor;
+mod judge;
 mod maintenance;
 mod message;
 mod migrate;
 pub(crate) mod open;
+mod opt_out;
 mod outage;
 mod phone;
 mod quick_send;
@@ -63,6 +65,9 @@ enum Command {
     /// Message classes (one_time_code, service, advertising, emergency): list, show, set.
     #[command(subcommand)]
     Class(class::Class),
+    /// Who is not to be called, by three kinds of lists: add, remove, import, list, show.
+    #[command(subcommand)]
+    OptOut(opt_out::OptOuts),
     /// Phones that can be called by a short number: add, show.
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -87,6 +92,7 @@ enum Command {
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
+    Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
 }
@@ -120,6 +126,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Message(command) => message::run(&config, command).await,
             Command::Campaign(command) => campaign::run(&config, command).await,
             Command::Class(command) => class::run(&config, command).await,
+            Command::OptOut(command) => opt_out::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,
@@ -128,6 +135,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Maintenance(command) => maintenance::run(&config, command).await,
             Command::Outage(command) => outage::run(&config, command).await,
             Command::Availability(command) => availability::run(&config, *command).await,
+            Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,
         }

@@ -332,6 +332,8 @@ fn every_command_has_its_help() {
         ("account expire", &["subscription", "--days", "--never"]),
         ("account audit", &["books"]),
         ("class", &["list", "show", "set", "one_time_code"]),
+        ("opt-out", &["add", "remove", "import", "list", "show"]),
+        ("opt-out add", &["--national", "--operator", "--account"]),
         ("class set", &["--hours", "--off-hours", "--daily-cap", "--opt-out-key"]),
         ("message", &["list", "approve", "reject"]),
         ("message list", &["newest messages", "--account"]),
@@ -349,6 +351,7 @@ fn every_command_has_its_help() {
         ("trunk set", &["stays as it is", "--max-channels"]),
         ("trunk caller-id", &["--account", "--number"]),
         ("trunk check", &["end to end", "[NAME]"]),
+        ("judge", &["opted out", "--campaign", "--since"]),
         ("doctor", &["say the fix", "Ports in use are no failure"]),
         ("migrate", &["copied first"]),
     ] {

@@ -302,16 +302,21 @@ async fn lease_on_postgres(
     let is_out = |lease: &&&Lease| gate.is_opted_out(&lease.stamp.permit);
     let out = chosen.iter().filter(is_out).map(|lease| lease.quick_send);
     let endangered: Vec<i64> = out.chain(capped.iter().copied()).map(|send| send.0).collect();
-    let (mut attempted, mut wanted) = (std::collections::BTreeSet::new(), false);
+    let (mut waiting, mut wanted) = (BTreeMap::new(), false);
     if !endangered.is_empty() {
         wanted = super::lock_accounts_of(tx, &endangered).await?;
         gate.lock_counts(tx, permits()).await?;
-        attempted = permit::attempted(tx, &capped).await?;
+        waiting = permit::waiting(tx, &capped).await?;
     }
     let (mut passed, mut barred) = (Vec::with_capacity(chosen.len()), Vec::new());
     for lease in chosen {
         let LeaseStamp { permit, at, .. } = &lease.stamp;
-        match gate.pass(permit, !attempted.contains(&lease.quick_send.0)) {
+        let attempted = waiting.get(&lease.quick_send.0);
+        if permit.is_capped() && attempted.is_none() {
+            // It is gone, and must not be counted.
+            continue;
+        }
+        match gate.pass(permit, attempted == Some(&false)) {
             Ok(day_sends) => passed.push((*lease, day_sends)),
             Err(bar) => {
                 let by = (permit.policy, gate.version);

@@ -33,6 +33,7 @@ pub use accept::{Accept, AcceptRefusal, Accepted, Played};
 pub use feed::{FeedOrder, fold, step_in, withdraw};
 pub use import::Import;
 pub use lease::{LeaseStamp, Leased, NodeStamp, ReadyJob};
+pub(crate) use permit::ALLOWED;
 pub use permit::{Bar, DailyCap, Permit};
 pub use recover::{Failed, NOT_SENT, ORPHANS_MAX, OpenAttempt, Orphan, PutBack};
 pub use settle::{Facts, Quality, Settle, SettleResult};

@@ -313,16 +313,19 @@ async fn locked_counts(
         .collect()
 }
 
-/// Which of these sends had an attempt before.
-pub(super) async fn attempted(
+/// Those of these sends that wait, and for each whether it had an attempt before.
+pub(super) async fn waiting(
     tx: &Transaction<'_>,
     sends: &[QuickSendId],
-) -> Answer<BTreeSet<i64>> {
+) -> Answer<BTreeMap<i64, bool>> {
     if sends.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(BTreeMap::new());
     }
     let ids: Vec<i64> = sends.iter().map(|send| send.0).collect();
-    let sql = "SELECT DISTINCT quick_send_id FROM outcome WHERE quick_send_id = ANY($1)";
+    let sql = "SELECT r.quick_send_id,
+                      (SELECT COUNT(*) FROM outcome o WHERE o.quick_send_id = r.quick_send_id)
+               FROM ready r WHERE r.quick_send_id = ANY($1)";
     let statement = tx.prepare_cached(sql).await?;
-    tx.query(&statement, &[&ids]).await?.iter().map(|row| row.try_get(0)).collect()
+    let rows = tx.query(&statement, &[&ids]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)? > 0))).collect()
 }

@@ -6,6 +6,7 @@ use std::collections::btree_map::Entry;
 
 use deadpool_postgres::Transaction;
 use domain::campaign::State;
+use domain::campaign::failing::Recent;
 use domain::campaign::retry::{RetryPolicy, Tried};
 use domain::{CampaignId, Disposition, RecipientId, Rials, Timestamp};
 use rusqlite::Connection;
@@ -57,6 +58,7 @@ struct Sums {
     again: i64,
     hold: i64,
     charge: i64,
+    recent: Recent,
 }
 
 impl End {
@@ -78,6 +80,7 @@ impl Changes {
             sums.ended += 1;
             sums.hold = sums.hold.saturating_add(end.hold.0);
             sums.charge = sums.charge.saturating_add(end.charge.0);
+            sums.recent = sums.recent.and(end.disposition);
             if let Some(at) = again_at.filter(|_| !rules.state.is_over()) {
                 sums.again += 1;
                 changes.again.push(Again {
@@ -133,9 +136,12 @@ pub(super) fn on_sqlite(connection: &Connection, ends: &[End]) -> Result<()> {
     for (campaign, sums) in changes.campaigns {
         let sql = "UPDATE campaign SET open_count = open_count - $2, retrying = retrying + $3,
                                        held_rials = held_rials - $4,
-                                       charged_rials = charged_rials + $5
+                                       charged_rials = charged_rials + $5,
+                                       recent_ended = recent_ended + $6,
+                                       recent_failed = recent_failed + $7
                    WHERE id = $1";
-        let values = values![campaign, sums.ended, sums.again, sums.hold, sums.charge];
+        let Sums { ended, again, hold, charge, recent } = sums;
+        let values = values![campaign, ended, again, hold, charge, recent.ended, recent.failed];
         sqlite::execute(connection, sql, values)?;
     }
     Ok(())
@@ -180,14 +186,21 @@ pub(super) async fn on_postgres(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> A
     let sql = "UPDATE campaign
                SET open_count = open_count - s.ended, retrying = retrying + s.again,
                    held_rials = held_rials - s.hold_rials,
-                   charged_rials = charged_rials + s.charge_rials
-               FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[])
-                    AS s (campaign_id, ended, again, hold_rials, charge_rials)
+                   charged_rials = charged_rials + s.charge_rials,
+                   recent_ended = recent_ended + s.calls,
+                   recent_failed = recent_failed + s.failed
+               FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[], $5::BIGINT[],
+                           $6::BIGINT[], $7::BIGINT[])
+                    AS s (campaign_id, ended, again, hold_rials, charge_rials, calls, failed)
                WHERE id = s.campaign_id";
     let statement = tx.prepare_cached(sql).await?;
     let (ended, again) = (column(|sums| sums.ended), column(|sums| sums.again));
     let (holds, charges) = (column(|sums| sums.hold), column(|sums| sums.charge));
-    tx.execute(&statement, &[&campaigns, &ended, &again, &holds, &charges]).await.map(drop)
+    let recent_ended = column(|sums| sums.recent.ended.into());
+    let recent_failed = column(|sums| sums.recent.failed.into());
+    let values: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
+        [&campaigns, &ended, &again, &holds, &charges, &recent_ended, &recent_failed];
+    tx.execute(&statement, &values).await.map(drop)
 }
 
 async fn ends(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> Answer<Vec<End>> {

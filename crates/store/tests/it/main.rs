@@ -11,6 +11,7 @@ mod faults;
 mod hot;
 mod kept_code;
 mod message;
+mod opt_out;
 mod races;
 mod random;
 mod recovery;

@@ -8,6 +8,7 @@ mod docs_page;
 mod events;
 mod explain;
 mod messages;
+mod opt_outs;
 mod problem;
 mod seats;
 mod webhooks;
@@ -19,7 +20,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, delete, get, post};
 use tracing::Instrument;
 
 use crate::arrival;
@@ -45,6 +46,7 @@ enum Operation {
     ReadMessages,
     ReadEvents,
     ManageWebhooks,
+    ManageOptOuts,
     ReadAvailability,
     ManageCampaigns,
     ReadCampaigns,
@@ -53,11 +55,12 @@ enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
         Self::ManageWebhooks,
+        Self::ManageOptOuts,
         Self::ReadAvailability,
         Self::ManageCampaigns,
         Self::ReadCampaigns,
@@ -72,6 +75,7 @@ impl Operation {
             Self::ReadMessages => "v1.ReadMessages",
             Self::ReadEvents => "v1.ReadEvents",
             Self::ManageWebhooks => "v1.ManageWebhooks",
+            Self::ManageOptOuts => "v1.ManageOptOuts",
             Self::ReadAvailability => "v1.ReadAvailability",
             Self::ManageCampaigns => "v1.ManageCampaigns",
             Self::ReadCampaigns => "v1.ReadCampaigns",
@@ -120,6 +124,8 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/codes/{id}", get(get_code))
         .route("/v1/codes/{id}/resend", post(resend_code))
         .route("/v1/codes/{id}/check", post(check_code))
+        .route("/v1/opt-outs", get(list_opt_outs).post(add_opt_outs))
+        .route("/v1/opt-outs/{id}", delete(remove_opt_out))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -424,6 +430,32 @@ async fn explain_number(
 ) -> Response {
     answer(&web, Operation::ReadCampaigns, request, async |caller, _, _| {
         explain::number(&web.app, caller, &id).await
+    })
+    .await
+}
+
+async fn list_opt_outs(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    answer(&web, Operation::ManageOptOuts, request, async |caller, _, _| {
+        opt_outs::list(&web.app, caller, &query).await
+    })
+    .await
+}
+
+async fn add_opt_outs(State(web): State<Arc<Web>>, request: Request) -> Response {
+    answer(&web, Operation::ManageOptOuts, request, async |caller, _, body| {
+        opt_outs::add(&web.app, caller, body).await
+    })
+    .await
+}
+
+async fn remove_opt_out(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    answer(&web, Operation::ManageOptOuts, request, async |caller, _, _| {
+        opt_outs::remove(&web.app, caller, &id).await
     })
     .await
 }

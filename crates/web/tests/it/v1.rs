@@ -353,3 +353,39 @@ async fn a_sandbox_is_apart() {
     assert_eq!(get(&router, &token, &path).await.json()["code"], "not_found");
     assert_eq!(get(&router, &played, &path).await.json()["live"], false);
 }
+
+/// Goal: a customer keeps its own list of those who are not called, and reads it in pages.
+#[tokio::test]
+async fn an_account_keeps_whom_it_does_not_call() {
+    let world = World::new().await;
+    let router = router(&world);
+    let (_, token) = world.customer(0).await;
+    let (_, stranger) = world.customer(0).await;
+    let add = async |numbers: Value| {
+        let request = Request::post("/v1/opt-outs")
+            .header("authorization", &token)
+            .body(Body::from(json!({ "numbers": numbers }).to_string()));
+        answer(&router, request.unwrap()).await
+    };
+    let added = add(json!(["۰۹۱۲ ۱۲۳ ۴۵۶۷", "+98 21 88776655", "09121234567"])).await;
+    assert_eq!(added.json(), json!({ "object": "opt_outs", "added": 2, "unchanged": 1 }));
+    for (numbers, code) in [(json!([]), "invalid_request"), (json!(["12"]), "number_not_callable")]
+    {
+        assert_eq!(add(numbers).await.json()["code"], code);
+    }
+    let first = get(&router, &token, "/v1/opt-outs?limit=1").await.json();
+    assert_eq!(first["data"][0]["number"], "02188776655");
+    let next = first["next_page"].as_str().unwrap();
+    let second = get(&router, &token, &format!("/v1/opt-outs?limit=1&after={next}")).await.json();
+    assert_eq!(second["data"][0]["number"], "09121234567");
+    assert_eq!(second["data"][0]["source"], "api");
+    assert_eq!(get(&router, &stranger, "/v1/opt-outs").await.json()["data"], json!([]));
+    let remove = async |token: &str| {
+        let request = Request::delete("/v1/opt-outs/09121234567").header("authorization", token);
+        answer(&router, request.body(Body::empty()).unwrap()).await.status.as_u16()
+    };
+    assert_eq!(
+        (remove(&stranger).await, remove(&token).await, remove(&token).await),
+        (404, 204, 404)
+    );
+}

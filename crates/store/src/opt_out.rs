@@ -1,0 +1,127 @@
+//! Who is not to be called: lists whose every change is kept, so that what was decided by a version
+//! of them can be judged by it. Looking somebody up before a call is in `hot`.
+
+use domain::opt_out::OptOutList;
+use domain::{AccountId, Timestamp};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// A list: the country's, the operator's, or an account's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListId {
+    /// What it keeps away.
+    pub list: OptOutList,
+    /// Whose it is; the account 0 on the lists that are no account's.
+    pub account: AccountId,
+}
+
+/// A number on a list, or that was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptOut {
+    /// The number, in national form.
+    pub number: String,
+    /// On which list.
+    pub of: ListId,
+    /// When it came there, and by which version of the lists.
+    pub added: (Timestamp, i64),
+    /// How it came there.
+    pub source: String,
+    /// When it left, and by which version of the lists.
+    pub removed: Option<(Timestamp, i64)>,
+}
+
+/// Begins a change of the lists: until the transaction ends, nobody else changes them. Tells the
+/// version that the change makes.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn begin_change(tx: &mut Tx) -> Result<i64> {
+    let sql = "UPDATE opt_out_version SET version = version + 1 WHERE id = 1 RETURNING version";
+    tx.query_one(sql, values![]).await?.get("version")
+}
+
+/// Puts a number on a list. `false`: it is there already.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn add(
+    tx: &mut Tx,
+    of: ListId,
+    number: &str,
+    source: &str,
+    (at, version): (Timestamp, i64),
+) -> Result<bool> {
+    let sql = "SELECT added_version FROM opt_out
+               WHERE number = $1 AND list = $2 AND account_id = $3
+                 AND (removed_version IS NULL OR added_version = $4)";
+    let values = values![number, of.list.word(), of.account, version];
+    if tx.query_opt(sql, values).await?.is_some() {
+        return Ok(false);
+    }
+    let sql = "INSERT INTO opt_out (number, list, account_id, added_version, added_at_us, source)
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let values = values![number, of.list.word(), of.account, version, at, source];
+    tx.execute(sql, values).await.map(|added| added == 1)
+}
+
+/// Takes a number off a list. `false`: it is not there.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn remove(
+    tx: &mut Tx,
+    of: ListId,
+    number: &str,
+    (at, version): (Timestamp, i64),
+) -> Result<bool> {
+    let sql = "UPDATE opt_out SET removed_version = $4, removed_at_us = $5
+               WHERE number = $1 AND list = $2 AND account_id = $3 AND removed_version IS NULL";
+    let values = values![number, of.list.word(), of.account, version, at];
+    Ok(tx.execute(sql, values).await? > 0)
+}
+
+/// The numbers on a list after `after`, in their order: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn list(
+    reads: &mut impl Queries,
+    of: ListId,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<OptOut>> {
+    let sql = "SELECT number, list, account_id, added_version, added_at_us, source,
+                      removed_version, removed_at_us
+               FROM opt_out
+               WHERE list = $1 AND account_id = $2 AND number > $3 AND removed_version IS NULL
+               ORDER BY number LIMIT $4";
+    let values = values![of.list.word(), of.account, after, limit];
+    reads.query(sql, values).await?.iter().map(opt_out).collect()
+}
+
+/// Everything that there ever was about a number, in its order.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn history(reads: &mut impl Queries, number: &str) -> Result<Vec<OptOut>> {
+    let sql = "SELECT number, list, account_id, added_version, added_at_us, source,
+                      removed_version, removed_at_us
+               FROM opt_out WHERE number = $1 ORDER BY added_version, list, account_id";
+    reads.query(sql, values![number]).await?.iter().map(opt_out).collect()
+}
+
+fn opt_out(row: &Row) -> Result<OptOut> {
+    let removed: Option<(Timestamp, i64)> =
+        row.get::<Option<Timestamp>>("removed_at_us")?.zip(row.get("removed_version")?);
+    Ok(OptOut {
+        number: row.get("number")?,
+        of: ListId {
+            list: row.parse("list", OptOutList::from_word)?,
+            account: row.get("account_id")?,
+        },
+        added: (row.get("added_at_us")?, row.get("added_version")?),
+        source: row.get("source")?,
+        removed,
+    })
+}

@@ -1,0 +1,90 @@
+//! The account's own list of those who are not to be called.
+
+use app::opt_out::{OptOut, list_of};
+use app::{App, Caller};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::PhoneNumber;
+use domain::calendar::jalali::rfc3339;
+use serde::{Deserialize, Serialize};
+
+use super::Unanswered;
+use super::messages::{json, limit};
+use super::problem::{Kind, Problem};
+use crate::params::Params;
+
+/// Numbers of one request.
+const NUMBERS_MAX: usize = 1_000;
+/// How numbers come on a list by this API.
+const SOURCE: &str = "api";
+
+/// Numbers to be put on the list.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewOptOuts {
+    numbers: Vec<String>,
+}
+
+/// A number on the list as it is shown.
+#[derive(Serialize)]
+struct Shown {
+    object: &'static str,
+    number: String,
+    since: String,
+    source: String,
+}
+
+/// POST /v1/opt-outs.
+pub(super) async fn add(app: &App, caller: &Caller, body: &[u8]) -> Result<Response, Unanswered> {
+    let new: NewOptOuts = serde_json::from_slice(body)
+        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    if !(1..=NUMBERS_MAX).contains(&new.numbers.len()) {
+        let why = "numbers holds 1 to 1000 numbers";
+        return Err(Problem::with(Kind::InvalidRequest, why).into());
+    }
+    let numbers = new.numbers.iter().map(|text| number(text)).collect::<Result<Vec<_>, _>>()?;
+    let added = app::opt_out::add(app, list_of(caller.account.id), &numbers, SOURCE).await?;
+    let unchanged = numbers.len() - added;
+    let told = serde_json::json!({ "object": "opt_outs", "added": added, "unchanged": unchanged });
+    Ok(json(StatusCode::OK, &told))
+}
+
+/// GET /v1/opt-outs.
+pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = Params::read(query, b"");
+    let limit = limit(&params)?;
+    let after = match params.text("after") {
+        None => String::new(),
+        Some(text) => number(text)?.national().to_owned(),
+    };
+    let found = app::opt_out::list(app, list_of(caller.account.id), &after, limit).await?;
+    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
+    let next_page = found.last().filter(|_| is_full).map(|last| last.number.clone());
+    let data: Vec<Shown> = found.into_iter().map(Shown::of).collect();
+    let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
+    Ok(json(StatusCode::OK, &page))
+}
+
+/// DELETE /v1/opt-outs/{id}.
+pub(super) async fn remove(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let number = PhoneNumber::parse(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    match app::opt_out::remove(app, list_of(caller.account.id), &[number]).await? {
+        0 => Err(Problem::of(Kind::NotFound).into()),
+        _ => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+fn number(text: &str) -> Result<PhoneNumber, Problem> {
+    PhoneNumber::parse(text).ok_or_else(|| Problem::of(Kind::WrongNumber))
+}
+
+impl Shown {
+    fn of(one: OptOut) -> Self {
+        Self {
+            object: "opt_out",
+            number: one.number,
+            since: rfc3339(one.added.0),
+            source: one.source,
+        }
+    }
+}
