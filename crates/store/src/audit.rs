@@ -115,6 +115,14 @@ const VIOLATIONS: &str = "
     LEFT JOIN spent s ON s.ledger_account = 'customer:' || CAST(a.id AS TEXT)
     WHERE a.balance_rials - a.reserved_rials <> COALESCE(s.amount, 0)
     UNION ALL
+    SELECT 'the numbers of events have no gap', 'account ' || CAST(a.id AS TEXT),
+           a.event_count, t.first_n + t.events - 1
+    FROM account a JOIN (
+        SELECT account_id, MIN(n) AS first_n, MAX(n) AS last_n, COUNT(*) AS events
+        FROM event GROUP BY account_id
+    ) AS t ON t.account_id = a.id
+    WHERE t.last_n <> a.event_count OR t.first_n + t.events - 1 <> a.event_count
+    UNION ALL
     SELECT 'a send waits, is called or ended, just one of these',
            'quick_send ' || CAST(id AS TEXT), 1, ended + waiting + open
     FROM place WHERE ended + waiting + open <> 1

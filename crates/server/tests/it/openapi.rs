@@ -17,6 +17,7 @@ fn stock(platform: &Platform, customer: &Customer) {
         assert_eq!(answer["id"], "1", "{path}: {answer}");
     };
     make("/v1/messages", json!({ "to": "09121234567", "audio_id": audio }));
+    make("/v1/codes", json!({ "to": "09121234569" }));
     make("/v1/webhooks", json!({ "url": "https://hooks.invalid/avanak" }));
     let (starts, ends) = ("2026-01-01 00:00", "2100-01-01 23:00");
     let list = json!({ "title": "t", "audio_id": audio, "to": ["09121234568"], "start": false,

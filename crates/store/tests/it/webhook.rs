@@ -172,6 +172,32 @@ both_engines! {
         assert_eq!(log, [answered(1, 500), answered(2, 204), late]);
     }
 
+    /// However many processes look at once, each delivery is made by one.
+    async fn two_processes_never_make_the_same_delivery(world) {
+        let account = listener(world).await;
+        let id = insert(world, account, None).await;
+        happen(world, account, 20).await;
+        on(world, account, id, 99).await;
+        let others = [world.db.clone(), world.other_process().await, world.other_process().await];
+        let workers: Vec<_> = others.into_iter().map(|db| {
+            tokio::spawn(async move {
+                let found = due(&mut db.read().await.unwrap(), NOW, 99, 99).await.unwrap();
+                let mut won = 0;
+                for one in found {
+                    let mut tx = db.begin().await.unwrap();
+                    won += usize::from(claim(&mut tx, &one, UNTIL).await.unwrap());
+                    tx.commit().await.unwrap();
+                }
+                won
+            })
+        }).collect();
+        let mut won = 0;
+        for worker in workers {
+            won += worker.await.unwrap();
+        }
+        assert_eq!(won, 20);
+    }
+
     /// An address that is off gets nothing; on again, all that it missed, and nothing twice.
     async fn off_and_on(world) {
         let account = listener(world).await;
