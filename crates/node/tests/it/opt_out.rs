@@ -10,9 +10,11 @@ const NUMBER: &str = "09121234567";
 
 /// A world in which service has a key to opt out by.
 async fn world() -> World {
-    let world = World::new(config(10, 50)).await;
+    let mut world = World::new(config(10, 50)).await;
     let with_key = |policy: Policy| Ok(Policy { opt_out_key: Some('9'), ..policy });
     app::class::set(&world.app, MessageClass::Service, with_key).await.unwrap();
+    // What was read before is believed for a second.
+    world.pass_ms(1_500).await;
     world
 }
 
