@@ -46,6 +46,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V19__code", include_str!("../migrations/V19__code.sql")),
         ("V20__abnormal_period", include_str!("../migrations/V20__abnormal_period.sql")),
         ("V21__sandbox", include_str!("../migrations/V21__sandbox.sql")),
+        ("V22__opt_out_list", include_str!("../migrations/V22__opt_out_list.sql")),
     ]
 }
 
