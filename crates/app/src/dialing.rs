@@ -158,6 +158,7 @@ pub async fn expire(
 /// # Errors
 /// The database failed.
 pub async fn open_attempts(app: &App, stamp: NodeStamp) -> Result<Vec<OpenAttempt>, Failure> {
+    class::policies(app, app.now()).await?;
     Ok(app.hot().open_attempts(stamp).await?)
 }
 

@@ -16,6 +16,8 @@ pub(crate) struct Call {
     /// The shard that places it and has its flight record.
     pub(crate) shard: usize,
     pub(crate) account: AccountId,
+    /// The number that its class shows in place of the trunk's.
+    pub(crate) caller_id: Option<String>,
     pub(crate) callee: Callee,
     pub(crate) destination: Destination,
     /// The name of its trunk.

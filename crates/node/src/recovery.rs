@@ -195,6 +195,7 @@ impl Node {
             attempt: open.attempt,
             shard,
             account: open.account,
+            caller_id: self.caller_id_of(open.message_class),
             callee,
             destination: open.destination.clone(),
             trunk: open.trunk.clone(),

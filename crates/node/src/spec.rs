@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app::dialing::PhoneContact;
-use domain::{AccountId, AttemptId, PhoneNumber};
+use domain::{AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
     AbandonedCall, Bridge, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Hop, KeySet,
@@ -45,7 +45,7 @@ pub(crate) fn call_spec(
     second: Option<Target>,
 ) -> CallSpec {
     let trunk = trunk(config, &call.trunk);
-    let from_uri = from_uri(config, trunk, call.account);
+    let from_uri = from_uri(config, trunk, call);
     let second = call.second.as_ref().zip(second);
     let second = second.map(|(second, target)| second_leg(config, call, second, target));
     CallSpec {
@@ -72,7 +72,7 @@ fn second_leg(config: &NodeConfig, call: &Call, second: &Second, target: Target)
     let script = Script::new(vec![Step::Join]).expect("one step is a script");
     SecondLeg {
         target,
-        from_uri: from_uri(config, trunk, call.account),
+        from_uri: from_uri(config, trunk, call),
         credentials: credentials(trunk),
         codecs: codecs(config, &second.trunk),
         srtp: trunk.map_or(Srtp::Off, |trunk| trunk.srtp),
@@ -154,7 +154,7 @@ pub(crate) fn abandoned_call(
         call: key(call.attempt),
         call_id: call_id(call.attempt, &config.host),
         target,
-        from_uri: from_uri(config, trunk, call.account),
+        from_uri: from_uri(config, trunk, call),
         had_credentials: trunk.is_some_and(|trunk| trunk.credentials.is_some()),
         answered: dialog.map(Arc::unwrap_or_clone),
     }
@@ -222,8 +222,12 @@ pub(crate) fn codecs(config: &NodeConfig, name: &str) -> Vec<Codec> {
     trunk(config, name).map(|trunk| trunk.codecs.clone()).unwrap_or_default()
 }
 
-fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>, account: AccountId) -> String {
-    let shown = |trunk: &Trunk| trunk.caller_ids.get(&account).unwrap_or(&trunk.caller_id).clone();
+/// Who calls: the account's number on this trunk, that of its class, or the trunk's.
+fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>, call: &Call) -> String {
+    let shown = |trunk: &'_ Trunk| -> String {
+        let own = trunk.caller_ids.get(&call.account).or(call.caller_id.as_ref());
+        own.unwrap_or(&trunk.caller_id).clone()
+    };
     let user = trunk.map_or_else(|| PHONE_CALLER.to_owned(), shown);
     format!("sip:{user}@{}", config.host)
 }

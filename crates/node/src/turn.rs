@@ -7,7 +7,7 @@ use app::dialing::{self, EXPIRED, ReadyJob, Start};
 use app::ports::Dispatch as _;
 use domain::dialer::disposition::OUTSIDE_HOURS;
 use domain::dialer::health::Health;
-use domain::{AttemptId, Destination, Disposition, Status, Timestamp};
+use domain::{AttemptId, Destination, Disposition, MessageClass, Status, Timestamp};
 use engine::{CallKey, Command};
 
 use crate::config::Trunk;
@@ -106,6 +106,7 @@ impl Node {
             attempt,
             shard,
             account: job.account,
+            caller_id: self.caller_id_of(job.message_class),
             callee: Callee::of((job.account, job.sandbox), &job.destination),
             destination: job.destination.clone(),
             trunk,
@@ -222,6 +223,11 @@ impl Node {
         let causes: Vec<_> = expired.iter().map(cause).collect();
         let sends = expired.iter().map(|job| job.quick_send);
         self.expired.extend(sends.zip(causes));
+    }
+
+    /// The number that a class shows to callees, if it has one.
+    pub(crate) fn caller_id_of(&self, class: MessageClass) -> Option<String> {
+        app::class::known_policies(&self.app)?.of(class).caller_id.clone()
     }
 
     fn openings(&self, now: Moment) -> Openings {

@@ -52,3 +52,17 @@ async fn who_presses_the_key_is_not_called_again() {
     assert_eq!((barred.disposition, barred.charge.0), (Disposition::OptedOut, 0));
     world.audit().await;
 }
+
+/// Goal: a class that has a number of its own shows it in place of the trunk's.
+#[tokio::test]
+async fn a_class_shows_its_number() {
+    let mut world = World::new(config(10, 50)).await;
+    let number = Some(String::from("02191000000"));
+    let change = |policy: Policy| Ok(Policy { caller_id: number, ..policy });
+    app::class::set(&world.app, MessageClass::Service, change).await.unwrap();
+    world.pass_ms(1_500).await;
+    let customer = world.account(100_000).await;
+    world.submit(&customer, NUMBER).await;
+    world.run().await;
+    assert_eq!(world.started[0].from_uri, "sip:02191000000@avanak.invalid");
+}

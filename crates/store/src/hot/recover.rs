@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
 use domain::{
-    AccountId, AttemptId, Destination, MessageId, NodeId, Rials, TariffId, Timestamp, Zone,
+    AccountId, AttemptId, Destination, MessageClass, MessageId, NodeId, Rials, TariffId, Timestamp,
+    Zone,
 };
 
 use rusqlite::Connection;
@@ -38,6 +39,8 @@ pub struct OpenAttempt {
     pub destination: Destination,
     /// Who was to be rung after that, in a secure call.
     pub second: Option<Destination>,
+    /// What kind of message it carries.
+    pub message_class: MessageClass,
     /// The regional server that the client asked for.
     pub server: Option<u32>,
     /// How many trunks failed its send before.
@@ -110,6 +113,7 @@ impl Db {
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
                           q.expires_at_us AS expires_at_us, q.server_id AS server_id,
+                          q.message_class AS message_class,
                           q.second_destination AS second_destination,
                           (SELECT COUNT(*) FROM outcome o
                            WHERE o.quick_send_id = q.id AND o.disposition IS NULL
@@ -135,6 +139,7 @@ impl Db {
                           q.message_id AS message_id, q.clip_ms AS clip_ms,
                           q.tariff_id AS tariff_id, q.zone AS zone, q.hold_rials AS hold_rials,
                           q.expires_at_us AS expires_at_us, q.server_id AS server_id,
+                          q.message_class AS message_class,
                           q.second_destination AS second_destination,
                           (SELECT COUNT(*) FROM outcome o
                            WHERE o.quick_send_id = q.id AND o.disposition IS NULL
@@ -172,6 +177,7 @@ fn open_attempt(row: &Row) -> Result<OpenAttempt> {
         sandbox: row.get::<Option<AccountId>>("sandbox_of")?.is_some(),
         destination: row.parse("destination", Destination::parse)?,
         second: row.parse_opt("second_destination", second)?,
+        message_class: row.decode("message_class", MessageClass::from_code)?,
         server: row.get("server_id")?,
         trunks_failed: row.get("trunks_failed")?,
         message: row.get("message_id")?,
