@@ -1,0 +1,197 @@
+//! The paths of `/v1`, a line for each: what a request there is for, whether it is heavy, and what
+//! answers it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, delete, get, post};
+use tokio::sync::SemaphorePermit;
+
+use super::campaigns::Verb;
+use super::problem::{Kind, Problem};
+use super::{
+    Unanswered, agreement, answer, busy, campaigns, codes, docs_page, events, explain, messages,
+    open_to_all, opt_outs, webhooks,
+};
+use crate::router::Web;
+
+/// The document that describes this API; a test holds it to the routes.
+const OPENAPI: &str = include_str!("openapi.json");
+/// Its path.
+const OPENAPI_PATH: &str = "/v1/openapi.json";
+
+/// What a request may be for: a token that is bound to methods must name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    SendMessages,
+    ReadMessages,
+    ReadEvents,
+    ManageWebhooks,
+    ManageOptOuts,
+    ReadAvailability,
+    ManageCampaigns,
+    ReadCampaigns,
+    SendCodes,
+    CheckCodes,
+}
+
+impl Operation {
+    const ALL: [Self; 10] = [
+        Self::SendMessages,
+        Self::ReadMessages,
+        Self::ReadEvents,
+        Self::ManageWebhooks,
+        Self::ManageOptOuts,
+        Self::ReadAvailability,
+        Self::ManageCampaigns,
+        Self::ReadCampaigns,
+        Self::SendCodes,
+        Self::CheckCodes,
+    ];
+
+    /// How permissions call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::SendMessages => "v1.SendMessages",
+            Self::ReadMessages => "v1.ReadMessages",
+            Self::ReadEvents => "v1.ReadEvents",
+            Self::ManageWebhooks => "v1.ManageWebhooks",
+            Self::ManageOptOuts => "v1.ManageOptOuts",
+            Self::ReadAvailability => "v1.ReadAvailability",
+            Self::ManageCampaigns => "v1.ManageCampaigns",
+            Self::ReadCampaigns => "v1.ReadCampaigns",
+            Self::SendCodes => "v1.SendCodes",
+            Self::CheckCodes => "v1.CheckCodes",
+        }
+    }
+}
+
+/// The spelling of an operation that permissions know, written in any case.
+pub(crate) fn operation_name(written: &str) -> Option<&'static str> {
+    let mut names = Operation::ALL.into_iter().map(Operation::name);
+    names.find(|name| name.eq_ignore_ascii_case(written))
+}
+
+/// What is asked for at each path with each verb; what the request is for, which its token must
+/// allow; whether it is heavy; and what answers it, given what the request brings.
+macro_rules! operations {
+    (|$web:ident, $app:ident, $caller:ident, $id:ident, $query:ident, $head:ident, $body:ident|
+     $($verb:ident $path:literal, $operation:ident, $weight:ident => $answer:expr;)*) => {
+        fn operations() -> Router<Arc<Web>> {
+            Router::new()$(.route($path, $verb(
+                async |State($web): State<Arc<Web>>, id: Option<Path<String>>, request: Request| {
+                    let id = id.map(|Path(id)| id).unwrap_or_default();
+                    let query = request.uri().query().unwrap_or_default().to_owned();
+                    let operation = Operation::$operation;
+                    answer(&$web, operation, request, async |$caller, $head, $body| {
+                        let _turn = $weight(&$web)?;
+                        let ($app, $id, $query) = (&*$web.app, &*id, &*query);
+                        // Not each of them looks at everything.
+                        let _ = ($app, $caller, $id, $query, $head, $body);
+                        $answer.await
+                    })
+                    .await
+                },
+            )))*
+        }
+    };
+}
+
+operations! {
+    |web, app, caller, id, query, head, body|
+    get "/v1/messages", ReadMessages, light => messages::list(app, caller, query);
+    post "/v1/messages", SendMessages, heavy => messages::send(app, caller, head, body);
+    get "/v1/messages/{id}", ReadMessages, light => messages::get(app, caller, id);
+    get "/v1/messages/{id}/recording", ReadMessages, light => messages::recording(app, caller, id);
+    get "/v1/messages/{id}/explain", ReadMessages, light => explain::message(app, caller, id);
+    get "/v1/campaign_numbers/{id}/explain", ReadCampaigns, light =>
+        explain::number(app, caller, id);
+    get "/v1/campaigns", ReadCampaigns, light => campaigns::list(app, caller, query);
+    post "/v1/campaigns", ManageCampaigns, heavy => campaigns::create(app, caller, head, body);
+    get "/v1/campaigns/{id}", ReadCampaigns, light => campaigns::get(app, caller, id);
+    get "/v1/campaigns/{id}/numbers", ReadCampaigns, light =>
+        campaigns::numbers(app, caller, id, query);
+    post "/v1/campaigns/{id}/numbers", ManageCampaigns, heavy =>
+        campaigns::add(app, caller, id, body);
+    post "/v1/campaigns/{id}/start", ManageCampaigns, light =>
+        campaigns::change(app, caller, id, Verb::Start, body);
+    post "/v1/campaigns/{id}/pause", ManageCampaigns, light =>
+        campaigns::change(app, caller, id, Verb::Pause, body);
+    post "/v1/campaigns/{id}/resume", ManageCampaigns, light =>
+        campaigns::change(app, caller, id, Verb::Resume, body);
+    post "/v1/campaigns/{id}/stop", ManageCampaigns, light =>
+        campaigns::change(app, caller, id, Verb::Stop, body);
+    post "/v1/campaigns/{id}/cancel", ManageCampaigns, light =>
+        campaigns::change(app, caller, id, Verb::Cancel, body);
+    post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
+        campaigns::redial(app, caller, id, body);
+    get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);
+    get "/v1/events/{id}", ReadEvents, light => events::get(&web, caller, id);
+    get "/v1/webhooks", ManageWebhooks, light => webhooks::list(app, caller);
+    post "/v1/webhooks", ManageWebhooks, light => webhooks::create(app, caller, body);
+    get "/v1/webhooks/{id}", ManageWebhooks, light => webhooks::get(app, caller, id);
+    delete "/v1/webhooks/{id}", ManageWebhooks, light => webhooks::delete(app, caller, id);
+    post "/v1/webhooks/{id}/secret", ManageWebhooks, light => webhooks::rotate(app, caller, id);
+    post "/v1/webhooks/{id}/enable", ManageWebhooks, light => webhooks::enable(app, caller, id);
+    post "/v1/webhooks/{id}/test", ManageWebhooks, light => webhooks::test(app, caller, id);
+    post "/v1/webhooks/{id}/replay", ManageWebhooks, light =>
+        webhooks::replay(app, caller, id, body);
+    get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
+        webhooks::deliveries(app, caller, id, query);
+    get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
+    post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
+    get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
+    post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(app, caller, id);
+    post "/v1/codes/{id}/check", CheckCodes, light => codes::check(app, caller, id, body);
+    get "/v1/opt-outs", ManageOptOuts, light => opt_outs::list(app, caller, query);
+    post "/v1/opt-outs", ManageOptOuts, light => opt_outs::add(app, caller, body);
+    delete "/v1/opt-outs/{id}", ManageOptOuts, light => opt_outs::remove(app, caller, id);
+}
+
+/// The paths under `/v1`.
+pub(crate) fn routes() -> Router<Arc<Web>> {
+    operations()
+        .route("/v1/agreement", get(get_agreement))
+        .route("/v1/agreement/{id}", get(get_agreement_version))
+        .route(OPENAPI_PATH, get(openapi))
+        .route("/v1/docs", get(docs_page::docs))
+        .route("/v1", any(nothing_here))
+        .route("/v1/{*rest}", any(nothing_here))
+        .method_not_allowed_fallback(not_by_this_verb)
+}
+
+/// An operation that takes moments.
+#[expect(clippy::unnecessary_wraps, reason = "a heavy one has no turn when there are too many")]
+fn light(_: &Web) -> Result<Option<SemaphorePermit<'_>>, Unanswered> {
+    Ok(None)
+}
+
+/// An operation that may take seconds: few at once, or they would take every place.
+fn heavy(web: &Web) -> Result<Option<SemaphorePermit<'_>>, Unanswered> {
+    web.heavy_places.try_acquire().map(Some).map_err(|_| busy())
+}
+
+async fn get_agreement(State(web): State<Arc<Web>>) -> Response {
+    open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, None).await).await
+}
+
+async fn get_agreement_version(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
+    open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, Some(&id)).await).await
+}
+
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}
+
+/// A path that is none.
+async fn nothing_here(State(web): State<Arc<Web>>) -> Response {
+    Problem::of(Kind::NotFound).into_response(&web.next_reference())
+}
+
+/// A path that is there for other verbs; `Allow` says for which.
+async fn not_by_this_verb(State(web): State<Arc<Web>>) -> Response {
+    Problem::of(Kind::MethodNotAllowed).into_response(&web.next_reference())
+}
