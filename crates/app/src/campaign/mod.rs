@@ -6,6 +6,7 @@ mod change;
 mod create;
 mod feed;
 mod recipient;
+mod rehearsal;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ pub use recipient::{
     Recipient, recipient_of_send, recipients, recipients_by_id, recipients_of_message,
     recipients_sent,
 };
+pub use rehearsal::rehearse;
 
 /// Recipients that are read at a time.
 const PAGE: u32 = 2_000;

@@ -450,3 +450,20 @@ async fn a_campaign_that_fails_abnormally_pauses() {
     assert!(campaign::resume(&stage.world.app, account, id).await.unwrap());
     assert!(stage.feed().await > 0, "what failed before is forgotten");
 }
+
+/// Goal: a campaign is heard on one's own phone before it calls anybody, and counts nothing of it.
+#[tokio::test]
+async fn a_campaign_is_rehearsed() {
+    let stage = Stage::new(100_000).await;
+    let new = NewCampaign { auto_start: false, ..stage.new_campaign(String::from("09121234567")) };
+    let id = stage.create(new).await;
+    let account = stage.caller.account.clone();
+    let (app, own) = (&stage.world.app, "09120000001");
+    let sent = campaign::rehearse(app, account.clone(), id, own).await.unwrap().unwrap();
+    assert_eq!(sent.message, stage.message);
+    let (job, _) = stage.world.dialer.next().await;
+    assert_eq!((job.destination.as_str(), job.vote), (own, true));
+    let seen = campaign::find(app, account.id, id).await.unwrap().unwrap().campaign;
+    assert_eq!((seen.state, seen.cursor), (State::Draft, 0));
+    assert!(campaign::rehearse(app, account, CampaignId(9), own).await.unwrap().is_none());
+}

@@ -35,6 +35,15 @@ pub enum Campaign {
         #[arg(long)]
         json: bool,
     },
+    /// Call a number of your own as it would, to hear it before it calls anybody. The running
+    /// server makes the call; the campaign counts nothing of it.
+    Test {
+        /// The campaign.
+        id: i64,
+        /// The number.
+        #[arg(long)]
+        number: String,
+    },
     /// Dial nothing more of it until it is resumed; calls that are up go on.
     Pause {
         /// The campaign.
@@ -93,6 +102,7 @@ pub async fn run(config: &Config, command: Campaign) -> Result<ExitCode> {
     match command {
         Campaign::List { account, json } => list(&app, account.map(AccountId), json).await?,
         Campaign::Show { id, json } => show(&app, CampaignId(id), json).await?,
+        Campaign::Test { id, number } => rehearse(&app, id, &number).await?,
         Campaign::Pause { id } => {
             let (id, account) = found(&app, id).await?;
             told(id, "paused", app::campaign::pause(&app, account, id).await)?;
@@ -120,6 +130,18 @@ async fn found(app: &App, id: i64) -> Result<(CampaignId, AccountId)> {
     let id = CampaignId(id);
     let account = app::campaign::owner(app, id).await.map_err(open::failed)?;
     account.map(|account| (id, account)).with_context(|| format!("there is no campaign {id}"))
+}
+
+async fn rehearse(app: &App, id: i64, number: &str) -> Result<()> {
+    let (id, account) = found(app, id).await?;
+    let account = app::account::status(app, account).await.map_err(open::failed)?;
+    let account = account.context("reading the campaign's account: it is gone")?;
+    match app::campaign::rehearse(app, account, id, number).await {
+        Ok(Some(sent)) => say(&format!("quick send {} calls {number} in a moment", sent.id)),
+        Ok(None) => bail!("there is no campaign {id}"),
+        Err(Error::Refused(refusal)) => bail!("it cannot call {number} now: {refusal:?}"),
+        Err(Error::Failed(failure)) => Err(open::failed(failure)),
+    }
 }
 
 /// Says what was done, or that its state does not allow it.

@@ -59,7 +59,7 @@ enum Command {
     /// Customers' messages: list, approve, reject.
     #[command(subcommand)]
     Message(message::Message),
-    /// Campaigns: list, show, pause, resume, stop, cancel, add-numbers, redial.
+    /// Campaigns: list, show, test, pause, resume, stop, cancel, add-numbers, redial.
     #[command(subcommand)]
     Campaign(campaign::Campaign),
     /// Message classes (one_time_code, service, advertising, emergency): list, show, set.

@@ -54,8 +54,9 @@ pub fn failed(failure: Failure) -> anyhow::Error {
 struct NoDialer;
 
 impl Dispatch for NoDialer {
+    /// Whether a trunk takes it is found out by the server.
     fn routes(&self, _: &Destination, _: Option<u32>, _: bool) -> bool {
-        false
+        true
     }
 
     fn reaches_people(&self) -> bool {
