@@ -2,6 +2,8 @@
 //! customer's user typed is right. The customer never has the code, and of it only a salted hash
 //! is kept; its sound is in no gallery and is removed when the code can be spoken no more.
 
+use std::convert::Infallible;
+
 use audio::text::{Speakable, digits, normalise};
 use domain::kept_code::{
     CHECKS_MAX, KEPT_MS, LENGTH, LIFE_SECONDS, LIFE_SECONDS_USUAL, RESEND_PAUSE_MS, SENDS_MAX,
@@ -18,7 +20,9 @@ use store::kept_code::{KeptCode, NewCode as NewRow};
 
 use crate::account::{hex, never_refused};
 use crate::ports::Speaker;
-use crate::quick_send::{Listing, Order, TextRefusal, may_be_spoken, send_again, send_speech};
+use crate::quick_send::{
+    Listing, Order, TextRefusal, judge_speech, may_be_spoken, send_again, send_judged,
+};
 use crate::request::{self, RequestKey};
 use crate::speech::{self, Recording};
 use crate::{App, Caller, Error, Failure, Result, quick_send};
@@ -198,6 +202,10 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
     let reference = said(&kept.reference, kept.sends + 1);
     let order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
+    // Before anything is counted.
+    order
+        .admit(app, Some(&order.draft(kept.clip_ms)))
+        .map_err(|refusal| Error::Refused(SendRefusal::Text(refusal.into())))?;
     app.write(async |tx| {
         spend(app, tx, &caller.account, (&kept.destination, now)).await?;
         if store::kept_code::say_again(tx, &kept, now).await? {
@@ -211,9 +219,13 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
     match send_again(app, order, message, (kept.blob.clone(), kept.clip_ms)).await {
         Ok(_) => {}
         Err(Error::Refused(refusal)) => {
-            app.write(async |tx| Ok(store::kept_code::not_said(tx, &kept).await?))
-                .await
-                .map_err(never_refused)?;
+            app.write(async |tx| {
+                // In the order in which they were counted, so that nobody waits in a circle.
+                give_back(app, tx, &caller.account, (&kept.destination, now)).await?;
+                Ok(store::kept_code::not_said(tx, &kept).await?)
+            })
+            .await
+            .map_err(never_refused)?;
             return refused(SendRefusal::Text(refusal.into()));
         }
         Err(Error::Failed(failure)) => return Err(failure.into()),
@@ -394,31 +406,46 @@ fn row(
     }
 }
 
-/// Keeps a code, then speaks it; without a call it is not kept. `None`: there is one with this
-/// reference.
+/// Keeps a code, then speaks it; without a call it is not kept, nothing is counted, and those that
+/// wait for the same number stay. `None`: there is one with this reference.
 async fn keep_and_send(
     app: &App,
     order: Order,
     row: NewRow,
     recording: &Recording,
 ) -> Result<Option<CodeId>, SendRefusal> {
-    let (account, payer) = (row.account, order.account.clone());
+    let payer = order.account.clone();
+    let text = |error: Error<TextRefusal>| error.map(SendRefusal::Text);
+    let judged = judge_speech(app, order, recording).await.map_err(text)?;
     let kept = app.write(async |tx| {
-        spend(app, tx, &payer, (&row.destination, row.created_at)).await?;
-        Ok(store::kept_code::insert(tx, &row).await?)
+        let id = store::kept_code::insert(tx, &row).await?;
+        if id.is_some() {
+            spend(app, tx, &payer, (&row.destination, row.created_at)).await?;
+        }
+        Ok(id)
     });
     let Some(id) = kept.await? else { return Ok(None) };
-    match send_speech(app, order, recording).await {
-        Ok(_) => Ok(Some(id)),
-        Err(Error::Refused(refusal)) => {
-            app.write(async |tx| Ok(store::kept_code::delete(tx, account, id).await?))
+    let refusal = match send_judged(app, judged, recording).await.map_err(text) {
+        Ok(accepted) if !accepted.repeated => {
+            app.write(async |tx| Ok(store::kept_code::replace_older(tx, &row, id).await?))
                 .await
                 .map_err(never_refused)?;
-            Err(Error::Refused(SendRefusal::Text(refusal)))
+            return Ok(Some(id));
         }
+        // Other digits were spoken under this key, by a process that was taken for dead.
+        Ok(_) => SendRefusal::KeyReused,
+        Err(Error::Refused(refusal)) => refusal,
         // The answer alone may be lost: then the code is spoken, and can be checked.
-        Err(Error::Failed(failure)) => Err(failure.into()),
-    }
+        Err(failed) => return Err(failed),
+    };
+    let now = app.now();
+    app.write(async |tx| {
+        give_back(app, tx, &payer, (&row.destination, now)).await?;
+        Ok(store::kept_code::delete(tx, payer.id, id).await?)
+    })
+    .await
+    .map_err(never_refused)?;
+    Err(Error::Refused(refusal))
 }
 
 /// Counts a call for a code to this destination, if there may be one.
@@ -439,6 +466,22 @@ async fn spend(
         Some(at) => Err(Error::Refused(SendRefusal::NeighboursTooSoon(at))),
         None => Ok(()),
     }
+}
+
+/// Takes back what [`spend`] counted, when it came to no call.
+async fn give_back(
+    app: &App,
+    tx: &mut Tx,
+    account: &Account,
+    (destination, now): (&Destination, Timestamp),
+) -> Result<(), Infallible> {
+    let (number, prefix) = velocity_keys((account.id, account.is_sandbox()), destination);
+    let settings = app.settings();
+    store::kept_code::give_back(tx, &number, settings.codes_per_number, now).await?;
+    if let Some(prefix) = prefix {
+        store::kept_code::give_back(tx, &prefix, settings.codes_per_prefix, now).await?;
+    }
+    Ok(())
 }
 
 /// What a code's first call plays; `None` when there was no call.

@@ -12,17 +12,19 @@ use domain::{
     Rials, Status, Tariff, Timestamp,
 };
 use sha2::{Digest, Sha256};
-use store::hot::{Accept, AcceptRefusal, LeaseStamp, Played, Spoken};
+use store::hot::{Accept, AcceptRefusal, LeaseStamp, Played};
 use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
 use crate::dialing::ReadyJob;
 use crate::ports::Speaker;
-use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
+use crate::speech::{self, RecordingRefusal, Script, ScriptRefusal};
 use crate::{App, Caller, Error, Failure, Result, class, phone, prices};
 
+mod spoken;
 mod story;
 
+pub(crate) use spoken::{judge_speech, send_judged, send_speech};
 pub use story::{FailedAttempt, Step, Story, story};
 
 /// Longest client reference that is kept as it is, in bytes.
@@ -361,30 +363,6 @@ pub(crate) async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRe
         return Err(Error::Refused(TextRefusal::RepeatedTooOften));
     }
     Ok(())
-}
-
-/// Sends what was spoken, provided that the balance covers the speech and the call together.
-pub(crate) async fn send_speech(
-    app: &App,
-    mut order: Order,
-    recording: &Recording,
-) -> Result<Accepted, TextRefusal> {
-    if recording.length_ms < LENGTH_MS_MIN {
-        return Err(Error::Refused(TextRefusal::TooShort));
-    }
-    order.now = app.now();
-    let not_covered = || Error::Refused(TextRefusal::InsufficientCredit);
-    let price = recording.price(app, order.now).await?.ok_or_else(not_covered)?;
-    let left = order.account.balance.checked_sub(price);
-    order.account.balance = left.ok_or_else(not_covered)?;
-    let admission = order
-        .admit(app, Some(&order.draft(recording.length_ms)))
-        .map_err(|refusal| Error::Refused(refusal.into()))?;
-    let blob = recording.blob.clone();
-    let (note, hidden) = (recording.note(), order.listing == Listing::Hidden);
-    let played = Played::Spoken(Spoken { blob: blob.clone(), price, note, hidden });
-    let accepted = accept(app, order, played, blob, admission).await;
-    accepted.map_err(|error| error.map(Into::into))
 }
 
 /// Sends what was spoken for an earlier send: its message, the name of the audio and its length.

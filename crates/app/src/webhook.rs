@@ -30,6 +30,8 @@ const CLAIM_MS: i64 = 20_000;
 pub const PATIENCE_MS: u64 = 15_000;
 /// Deliveries to one endpoint that are made at the same time by this process.
 const EACH_MAX: u32 = 8;
+/// Deliveries to the endpoints of one account that are made at the same time by this process.
+const OF_ACCOUNT_MAX: u32 = 32;
 /// Deliveries to one endpoint that are begun and have not arrived; more events wait in the log.
 const OPEN_MAX: u32 = 256;
 /// Events that get their ways to one endpoint in one transaction.
@@ -60,9 +62,9 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// To which endpoint it goes.
-    pub fn webhook(&self) -> WebhookId {
-        self.way.webhook
+    /// Whose endpoint it goes to, and to which.
+    pub fn webhook(&self) -> (AccountId, WebhookId) {
+        (self.way.event.account, self.way.webhook)
     }
 }
 
@@ -281,24 +283,38 @@ pub async fn advance(app: &App) -> std::result::Result<(), Failure> {
     }
 }
 
-/// What is to be posted now: at most `room` deliveries, and few to one endpoint, of which `busy`
-/// says how many this process is at. Whoever is given one makes it and says how it went.
+/// What is to be posted now: at most `room` deliveries, few to one endpoint and not many of one
+/// account; `busy` says whose this process is at, one for each delivery. Whoever is given one makes
+/// it and says how it went.
 ///
 /// # Errors
 /// The database failed.
 pub async fn due(
     app: &App,
-    busy: &BTreeMap<WebhookId, u32>,
+    busy: &[(AccountId, WebhookId)],
     room: u32,
 ) -> std::result::Result<Vec<Delivery>, Failure> {
     let now = app.now();
-    let mut found = store::webhook::due(&mut app.read().await?, now, EACH_MAX, room).await?;
-    let mut at_work = busy.clone();
+    // Each one under way keeps at most one of those found from being made: so many more are asked
+    // for, and whoever is busy fills nobody else's room.
+    let limit = room.saturating_add(u32::try_from(busy.len()).unwrap_or(u32::MAX));
+    let most = (EACH_MAX, OF_ACCOUNT_MAX);
+    let mut found = store::webhook::due(&mut app.read().await?, now, most, limit).await?;
+    let mut of_endpoint: BTreeMap<WebhookId, u32> = BTreeMap::new();
+    let mut of_account: BTreeMap<AccountId, u32> = BTreeMap::new();
+    for (account, endpoint) in busy {
+        *of_endpoint.entry(*endpoint).or_default() += 1;
+        *of_account.entry(*account).or_default() += 1;
+    }
     found.retain(|way| {
-        let count = at_work.entry(way.webhook).or_default();
-        *count += 1;
-        *count <= EACH_MAX
+        let endpoint = of_endpoint.entry(way.webhook).or_default();
+        let account = of_account.entry(way.event.account).or_default();
+        let fits = *endpoint < EACH_MAX && *account < OF_ACCOUNT_MAX;
+        *endpoint += u32::from(fits);
+        *account += u32::from(fits);
+        fits
     });
+    found.truncate(usize::try_from(room).unwrap_or(usize::MAX));
     if found.is_empty() {
         return Ok(Vec::new());
     }

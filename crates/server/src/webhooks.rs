@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use app::App;
 use app::webhook::{self, Delivery, PATIENCE_MS};
-use domain::WebhookId;
+use domain::{AccountId, WebhookId};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
@@ -29,7 +29,7 @@ struct Posting {
     app: Arc<App>,
     sites: CustomerSites,
     at_work: JoinSet<()>,
-    endpoints: BTreeMap<Id, WebhookId>,
+    endpoints: BTreeMap<Id, (AccountId, WebhookId)>,
 }
 
 impl Posting {
@@ -66,10 +66,7 @@ impl Posting {
         if room == 0 {
             return 0;
         }
-        let mut busy: BTreeMap<WebhookId, u32> = BTreeMap::new();
-        for endpoint in self.endpoints.values() {
-            *busy.entry(*endpoint).or_default() += 1;
-        }
+        let busy: Vec<_> = self.endpoints.values().copied().collect();
         let room = u32::try_from(room).expect("a small number");
         let due = match webhook::due(&self.app, &busy, room).await {
             Ok(due) => due,

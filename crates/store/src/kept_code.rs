@@ -86,17 +86,24 @@ pub async fn spend(
     Ok(Some(until.plus_us(-velocity.ahead_us())))
 }
 
-/// Keeps a code, which takes the place of those to the same number that wait. `None`: there is one
-/// with this reference.
+/// Takes back what [`spend`] took under a name, as far as it counts still.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn give_back(tx: &mut Tx, key: &str, velocity: Velocity, now: Timestamp) -> Result<()> {
+    let sql = "UPDATE velocity
+               SET until_us = CASE WHEN until_us > $3 THEN until_us - ($3 - $2) ELSE $2 END
+               WHERE key = $1 AND until_us > $2";
+    let taken = now.plus_us(velocity.each_us());
+    tx.execute(sql, values![key, now, taken]).await.map(drop)
+}
+
+/// Keeps a code. `None`: there is one with this reference.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] without such an account.
 pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<Option<CodeId>> {
     let destination = new.destination.as_str();
-    let sql = "UPDATE code SET state = 'replaced', decided_at_us = $3
-               WHERE account_id = $1 AND destination = $2 AND state = 'pending'
-                 AND reference <> $4";
-    tx.execute(sql, values![new.account, destination, new.created_at, &new.reference]).await?;
     let sql = "INSERT INTO code (account_id, reference, destination, salt, hash, blob, clip_ms,
                                  state, checks, sends, created_at_us, sent_at_us, expires_at_us)
                VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', 0, 1, $8, $8, $9)
@@ -113,6 +120,18 @@ pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<Option<CodeId>> {
         new.expires_at,
     ];
     tx.query_opt(sql, values).await?.map(|row| row.get("id")).transpose()
+}
+
+/// Lets a code that is spoken take the place of the account's older ones to the same number that
+/// wait.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn replace_older(tx: &mut Tx, new: &NewCode, id: CodeId) -> Result<()> {
+    let sql = "UPDATE code SET state = 'replaced', decided_at_us = $3
+               WHERE account_id = $1 AND destination = $2 AND state = 'pending' AND id < $4";
+    let values = values![new.account, new.destination.as_str(), new.created_at, id];
+    tx.execute(sql, values).await.map(drop)
 }
 
 /// Forgets a code that was never spoken.

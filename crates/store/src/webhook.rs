@@ -200,8 +200,9 @@ pub async fn enable(tx: &mut Tx, account: AccountId, id: WebhookId) -> Result<bo
     Ok(tx.execute(sql, values![account, id]).await? == 1)
 }
 
-/// Switches an address off. What was on its way goes back into the log: it is posted once the
-/// address is on again. `false`: it is off already.
+/// Switches an address off. What was on its way for the first time goes back into the log: it is
+/// posted once the address is on again. What was before the address is not: somebody asked for it
+/// alone. As clocks differ, the last minute before counts as after. `false`: it is off already.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -210,7 +211,10 @@ pub async fn disable(tx: &mut Tx, id: WebhookId, reason: &str, at: Timestamp) ->
                SET disabled_at_us = $2, disabled_reason = $3,
                    cursor_n = COALESCE(
                        (SELECT MIN(d.event_n) - 1 FROM delivery d
-                        WHERE d.webhook_id = $1 AND d.next_try_at_us IS NOT NULL), cursor_n)
+                        JOIN event e ON e.account_id = webhook.account_id AND e.n = d.event_n
+                        WHERE d.webhook_id = $1 AND d.next_try_at_us IS NOT NULL
+                          AND d.delivered_at_us IS NULL AND d.event_n <= webhook.cursor_n
+                          AND e.at_us >= webhook.created_at_us - 60000000), cursor_n)
                WHERE id = $1 AND disabled_at_us IS NULL AND deleted_at_us IS NULL";
     if tx.execute(sql, values![id, at, reason]).await? == 0 {
         return Ok(false);
@@ -304,27 +308,32 @@ pub async fn replay(tx: &mut Tx, id: WebhookId, event: EventId, now: Timestamp) 
     tx.execute(sql, values![id, event.n, now]).await.map(drop)
 }
 
-/// What is to be posted at `now`: at most `each` to one address, and `limit` in all, those that
-/// wait longest first.
+/// What is to be posted at `now`: at most `each` to one address, `of_account` to those of one
+/// account and `limit` in all, those that wait longest first.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn due(
     reads: &mut impl Queries,
     now: Timestamp,
-    each: u32,
+    (each, of_account): (u32, u32),
     limit: u32,
 ) -> Result<Vec<Delivery>> {
-    let sql = "SELECT d.webhook_id AS webhook_id, d.event_n AS event_n, d.tries AS tries,
-                      d.next_try_at_us AS next_try_at_us, d.delivered_at_us AS delivered_at_us,
-                      w.account_id AS account_id
-               FROM (SELECT webhook_id, event_n, tries, next_try_at_us, delivered_at_us,
-                            ROW_NUMBER() OVER (PARTITION BY webhook_id
-                                               ORDER BY next_try_at_us, event_n) AS place
-                     FROM delivery WHERE next_try_at_us <= $1) AS d
-               JOIN webhook w ON w.id = d.webhook_id
-               WHERE d.place <= $2 ORDER BY d.next_try_at_us, d.event_n LIMIT $3";
-    reads.query(sql, values![now, each, limit]).await?.iter().map(delivery).collect()
+    let sql = "SELECT webhook_id, event_n, tries, next_try_at_us, delivered_at_us, account_id
+               FROM (SELECT d.webhook_id AS webhook_id, d.event_n AS event_n, d.tries AS tries,
+                            d.next_try_at_us AS next_try_at_us,
+                            d.delivered_at_us AS delivered_at_us, w.account_id AS account_id,
+                            ROW_NUMBER() OVER (PARTITION BY w.account_id
+                                               ORDER BY d.next_try_at_us, d.event_n) AS place
+                     FROM (SELECT webhook_id, event_n, tries, next_try_at_us, delivered_at_us,
+                                  ROW_NUMBER() OVER (PARTITION BY webhook_id
+                                                     ORDER BY next_try_at_us, event_n) AS place
+                           FROM delivery WHERE next_try_at_us <= $1) AS d
+                     JOIN webhook w ON w.id = d.webhook_id
+                     WHERE d.place <= $2 AND w.deleted_at_us IS NULL) AS e
+               WHERE place <= $3 ORDER BY next_try_at_us, event_n LIMIT $4";
+    let values = values![now, each, of_account, limit];
+    reads.query(sql, values).await?.iter().map(delivery).collect()
 }
 
 /// Puts a delivery off until `until`, so that nobody else makes it meanwhile. `false`: somebody

@@ -9,6 +9,7 @@ use app::ports::Speaker;
 use app::quick_send::TextRefusal;
 use app::request::RequestKey;
 use app::{Caller, Error, Settings};
+use domain::Rials;
 use domain::kept_code::{State, Velocity};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -269,6 +270,58 @@ async fn refusals() {
     started(&world, &unapproved, new()).await;
     started(&world, &caller, template("کد ورود {code} است")).await;
     assert_eq!(find(&world.app, &caller, domain::CodeId(99)).await.unwrap(), None);
+}
+
+/// Goal: who cannot pay for a code's real length keeps nobody else's number busy, and an honest
+/// refusal leaves the code before it as it was.
+#[tokio::test]
+async fn a_refused_code_costs_nothing() {
+    let once = Velocity { count: 1, within_ms: 60_000 };
+    let settings =
+        Settings { codes_per_number: once, codes_per_prefix: once, ..Settings::default() };
+    let world = World::with(settings).await;
+    let (payer, _) = world.customer(1_000_000).await;
+    let before = started(&world, &payer, new()).await;
+    world.clock.advance_ms(60_000);
+    let taken = 1_000_000 - world.refreshed(&payer).await.account.balance.0;
+    let no_money = SendRefusal::Text(TextRefusal::InsufficientCredit);
+    // Enough for the shortest speech, not for this one.
+    let long = NewCode { template: Some("کد شما ".repeat(20) + "{code}"), ..new() };
+    let (poor, _) = world.customer(taken).await;
+    assert_eq!(refused(&world, &poor, long).await, no_money);
+    // The books changed after the caller was known: the order looks good until it is accepted.
+    let (mut spent, _) = world.customer(0).await;
+    spent.account.balance = Rials(1_000_000);
+    assert_eq!(refused(&world, &spent, new()).await, no_money);
+    let mut broke = world.refreshed(&payer).await;
+    broke.account.balance = Rials::ZERO;
+    let again = resend(&world.app, &broke, before.id).await;
+    assert!(matches!(again, Err(Error::Refused(refusal)) if refusal == no_money));
+    let kept = find(&world.app, &payer, before.id).await.unwrap().unwrap();
+    assert_eq!((kept.state, kept.sends_left), (State::Pending, 4));
+    let newer = started(&world, &payer, new()).await;
+    let kept = find(&world.app, &payer, before.id).await.unwrap().unwrap();
+    assert_eq!((kept.state, newer.state), (State::Replaced, State::Pending));
+}
+
+/// Goal: when other digits were spoken under the same key, they are not taken for these.
+#[tokio::test]
+async fn digits_that_were_not_spoken_are_not_kept() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(1_000_000).await;
+    let request = RequestKey { key: String::from("k"), body: b"a".to_vec() };
+    let keyed = NewCode { request: Some(request), ..new() };
+    let first = started(&world, &caller, keyed.clone()).await;
+    // As a process does that takes the first one for dead.
+    let mut tx = world.db.begin().await.unwrap();
+    store::kept_code::delete(&mut tx, caller.account.id, first.id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(refused(&world, &caller, keyed).await, SendRefusal::KeyReused);
+    assert_eq!(world.dialer.told.lock().unwrap().len(), 1);
+    for id in 1..=first.id.0 + 1 {
+        assert_eq!(find(&world.app, &caller, domain::CodeId(id)).await.unwrap(), None);
+    }
+    started(&world, &caller, new()).await;
 }
 
 /// Goal: in a sandbox every code is known, and calls to a number count for that sandbox alone.

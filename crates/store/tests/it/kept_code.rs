@@ -4,8 +4,8 @@ use domain::kept_code::{State, Velocity};
 use domain::{AccountId, CodeId, Destination, Timestamp};
 use store::hot::Played;
 use store::kept_code::{
-    KeptCode, NewCode, decide, delete, find, find_by_reference, forget, insert, not_said,
-    say_again, silence, sounds_left, spend, try_one,
+    KeptCode, NewCode, decide, delete, find, find_by_reference, forget, give_back, insert,
+    not_said, replace_older, say_again, silence, sounds_left, spend, try_one,
 };
 
 use crate::engines::both_engines;
@@ -60,7 +60,30 @@ both_engines! {
         tx.commit().await.unwrap();
     }
 
-    /// A code is kept once under its reference, and replaces those to its number that wait.
+    /// What is given back can be taken again, and no more than that.
+    async fn velocity_is_given_back(world) {
+        let velocity = Velocity { count: 2, within_ms: 20_000 };
+        let mut tx = world.db.begin().await.unwrap();
+        give_back(&mut tx, "a", velocity, NOW).await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(spend(&mut tx, "a", velocity, NOW).await.unwrap(), None);
+        }
+        assert!(spend(&mut tx, "a", velocity, NOW).await.unwrap().is_some());
+        give_back(&mut tx, "a", velocity, NOW).await.unwrap();
+        assert_eq!(spend(&mut tx, "a", velocity, NOW).await.unwrap(), None);
+        let next = NOW.plus_ms(10_000);
+        assert_eq!(spend(&mut tx, "a", velocity, NOW).await.unwrap(), Some(next));
+        for _ in 0..3 {
+            give_back(&mut tx, "a", velocity, NOW).await.unwrap();
+        }
+        for _ in 0..2 {
+            assert_eq!(spend(&mut tx, "a", velocity, NOW).await.unwrap(), None);
+        }
+        assert_eq!(spend(&mut tx, "a", velocity, NOW).await.unwrap(), Some(next));
+        tx.commit().await.unwrap();
+    }
+
+    /// A code is kept once under its reference; once spoken it replaces those that wait.
     async fn a_newer_code_takes_the_place(world) {
         let (account, other) = (world.account(0).await, world.account(0).await);
         let first = kept(world, &code(account, "a")).await.unwrap();
@@ -71,6 +94,12 @@ both_engines! {
         kept(world, &NewCode { destination: elsewhere, ..code(account, "b") }).await.unwrap();
         assert_eq!(found(world, account, first).await.unwrap().state, State::Pending);
         let second = kept(world, &code(account, "c")).await.unwrap();
+        assert_eq!(found(world, account, first).await.unwrap().state, State::Pending);
+        let mut tx = world.db.begin().await.unwrap();
+        replace_older(&mut tx, &code(account, "a"), first).await.unwrap();
+        replace_older(&mut tx, &code(account, "c"), second).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(found(world, account, second).await.unwrap().state, State::Pending);
         assert_eq!(found(world, account, first).await.unwrap().state, State::Replaced);
         assert!(found(world, other, second).await.is_none());
         let mut reader = world.db.read().await.unwrap();

@@ -1,6 +1,6 @@
 //! Addresses that events are posted to: whose they are, and each event's way there.
 
-use domain::{AccountId, EventKind, Timestamp, WebhookId};
+use domain::{AccountId, EventId, EventKind, Timestamp, WebhookId};
 use store::event;
 use store::webhook::{
     self, Delivery, NewWebhook, Try, Webhook, advance, behind, claim, deliveries, due, note, tried,
@@ -55,7 +55,7 @@ async fn on(world: &World, account: AccountId, id: WebhookId, open_max: u32) -> 
 }
 
 async fn all_due(world: &World, each: u32) -> Vec<Delivery> {
-    due(&mut world.db.read().await.unwrap(), NOW, each, 100).await.unwrap()
+    due(&mut world.db.read().await.unwrap(), NOW, (each, 100), 100).await.unwrap()
 }
 
 async fn claimed(world: &World, one: &Delivery) -> bool {
@@ -181,7 +181,7 @@ both_engines! {
         let others = [world.db.clone(), world.other_process().await, world.other_process().await];
         let workers: Vec<_> = others.into_iter().map(|db| {
             tokio::spawn(async move {
-                let found = due(&mut db.read().await.unwrap(), NOW, 99, 99).await.unwrap();
+                let found = due(&mut db.read().await.unwrap(), NOW, (99, 99), 99).await.unwrap();
                 let mut won = 0;
                 for one in found {
                     let mut tx = db.begin().await.unwrap();
@@ -227,6 +227,53 @@ both_engines! {
         assert_eq!(on(world, account, id, 9).await, 3);
         let again: Vec<i64> = all_due(world, 9).await.iter().map(|one| one.event.n).collect();
         assert_eq!(again, [1, 3]);
+    }
+
+    /// What was before an address is not posted to it because it was asked for once; nor is an
+    /// event passed over that comes next.
+    async fn off_goes_back_no_further_than_the_address(world) {
+        let account = listener(world).await;
+        let mut tx = world.db.begin().await.unwrap();
+        let early = NOW.plus_ms(-3_600_000);
+        let kind = EventKind::CampaignFinished;
+        let before = event::tell(&mut tx, account, kind, 1, early).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        happen(world, account, 1).await;
+        let id = insert(world, account, None).await;
+        happen(world, account, 3).await;
+        let off = async |replayed| {
+            let mut tx = world.db.begin().await.unwrap();
+            webhook::replay(&mut tx, id, replayed, NOW).await.unwrap();
+            assert!(webhook::disable(&mut tx, id, "why", NOW).await.unwrap());
+            assert!(webhook::enable(&mut tx, account, id).await.unwrap());
+            tx.commit().await.unwrap();
+            find(world, account, id).await.unwrap().cursor
+        };
+        assert_eq!(off(EventId { n: 5, ..before }).await, 2);
+        assert_eq!(on(world, account, id, 9).await, 3);
+        assert_eq!(off(before).await, 2);
+    }
+
+    /// One account takes no more than its part, and what is deleted takes none.
+    async fn due_is_shared(world) {
+        let (many, few) = (listener(world).await, listener(world).await);
+        let (one, two) = (insert(world, many, None).await, insert(world, many, None).await);
+        let other = insert(world, few, None).await;
+        happen(world, many, 5).await;
+        happen(world, few, 1).await;
+        for (account, id) in [(many, one), (many, two), (few, other)] {
+            on(world, account, id, 9).await;
+        }
+        let mut reader = world.db.read().await.unwrap();
+        let shared = due(&mut reader, NOW, (3, 4), 100).await.unwrap();
+        let of = |id| shared.iter().filter(|way| way.webhook == id).count();
+        assert_eq!((of(one) + of(two), of(other), of(one) <= 3), (4, 1, true));
+        let mut tx = world.db.begin().await.unwrap();
+        let event = shared.iter().find(|way| way.webhook == other).unwrap().event;
+        assert!(webhook::delete(&mut tx, few, other, NOW).await.unwrap());
+        webhook::replay(&mut tx, other, event, NOW).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(all_due(world, 9).await.iter().all(|way| way.webhook != other));
     }
 
     /// A test is for the address that it tests; what is deleted gets nothing.

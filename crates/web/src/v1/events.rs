@@ -16,6 +16,7 @@ use domain::{AccountId, EventId, EventKind};
 use hyper::body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use super::Unanswered;
 use super::messages::{Message, json, limit, query_of, seconds};
@@ -31,8 +32,10 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Looks without an event until a sign of life is sent.
 const SILENT_LOOKS_MAX: u32 = 15;
-/// Looks until a stream ends; whoever follows comes again and is judged anew. A quarter of an hour.
-const LOOKS_MAX: u32 = 900;
+/// How long a stream lasts; whoever follows comes again and is judged anew.
+const LASTS: Duration = Duration::from_mins(15);
+/// How long a client may take until there is room for another part.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Parts of a stream that may wait for a slow client.
 const PARTS: usize = 8;
 
@@ -175,7 +178,8 @@ async fn follow(
     Ok((headers, Body::new(Stream { parts: received, _seat: seat })).into_response())
 }
 
-/// Sends events until the client goes, we stop, or the stream has lasted long enough.
+/// Sends events until the client goes or reads no more, we stop, or the stream has lasted long
+/// enough.
 async fn tell(
     web: &Web,
     account: AccountId,
@@ -183,18 +187,19 @@ async fn tell(
     parts: mpsc::Sender<Bytes>,
 ) -> Result<(), Failure> {
     let mut silent = SILENT_LOOKS_MAX;
-    for _ in 0..LOOKS_MAX {
+    let ends_at = Instant::now() + LASTS;
+    while Instant::now() < ends_at {
         while let Some(last) = events.last() {
             (after, silent) = (last.id.n, 0);
             let text: String = events.iter().map(part).collect();
-            if parts.send(Bytes::from(text)).await.is_err() {
+            if !sent(&parts, Bytes::from(text), ends_at).await {
                 return Ok(());
             }
             events = app::event::page(&web.app, account, after, PAGE_MAX).await?;
         }
         if silent >= SILENT_LOOKS_MAX {
             silent = 0;
-            if parts.send(Bytes::from_static(b": still here\n\n")).await.is_err() {
+            if !sent(&parts, Bytes::from_static(b": still here\n\n"), ends_at).await {
                 return Ok(());
             }
         }
@@ -210,6 +215,14 @@ async fn tell(
         }
     }
     Ok(())
+}
+
+/// Sends a part. `false`: the client is gone or reads no more, or the stream has lasted long
+/// enough.
+async fn sent(parts: &mpsc::Sender<Bytes>, part: Bytes, ends_at: Instant) -> bool {
+    let now = Instant::now();
+    let until = ends_at.min(now + PATIENCE);
+    now < ends_at && matches!(timeout_at(until, parts.send(part)).await, Ok(Ok(())))
 }
 
 /// An event as a stream has it.
@@ -233,5 +246,25 @@ impl HttpBody for Stream {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.parts.poll_recv(context).map(|part| part.map(|part| Ok(Frame::data(part))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a client that reads nothing holds nobody up, and a stream ends though it is read.
+    #[tokio::test]
+    async fn a_stream_ends_whatever_its_client_does() {
+        let (parts, mut received) = mpsc::channel(1);
+        let part = || Bytes::from_static(b"a");
+        let soon = || Instant::now() + Duration::from_millis(20);
+        assert!(sent(&parts, part(), soon() + PATIENCE).await);
+        assert!(!sent(&parts, part(), soon()).await, "there is no room");
+        assert_eq!(received.recv().await, Some(part()));
+        assert!(!sent(&parts, part(), Instant::now()).await, "there is no time");
+        assert!(sent(&parts, part(), soon() + PATIENCE).await);
+        drop(received);
+        assert!(!sent(&parts, part(), soon() + PATIENCE).await, "there is no client");
     }
 }
