@@ -26,7 +26,7 @@ pub(crate) struct Call {
     pub(crate) second: Option<Second>,
     pub(crate) terms: Terms,
     /// When it is too late to dial it: its class may not call any more, or its time is over.
-    pub(crate) call_by: Timestamp,
+    pub(crate) dial_by: Timestamp,
     pub(crate) stage: Stage,
     /// Its capacity, given back when the call is dropped.
     #[expect(dead_code, reason = "held for what its drop does")]

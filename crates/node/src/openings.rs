@@ -46,9 +46,9 @@ impl Openings {
         }
     }
 
-    /// When calling a job has to have begun that is to be called now; that is over already when it
+    /// When a job has to be dialled by that is to be called now; that is over already when it
     /// may not be called.
-    pub(crate) fn call_by(&mut self, job: &ReadyJob) -> Timestamp {
+    pub(crate) fn dial_by(&mut self, job: &ReadyJob) -> Timestamp {
         match self.opening(job) {
             Some(Opening::Open { until, .. }) => until.min(job.expires_at),
             Some(Opening::Closed { .. }) | None => self.now,

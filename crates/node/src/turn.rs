@@ -116,7 +116,7 @@ impl Node {
                 trunk,
             }),
             terms: Terms::of_job(job),
-            call_by: self.openings(now).call_by(job),
+            dial_by: self.openings(now).dial_by(job),
             stage: Stage::Preparing { blob: job.blob.clone(), contact: None },
             room: Some(room),
         };
@@ -304,7 +304,7 @@ impl Node {
         for key in std::mem::take(&mut self.to_dial) {
             let Some(call) = self.calls.get_mut(&key) else { continue };
             let Stage::Prepared { .. } = call.stage else { continue };
-            if call.call_by <= now.wall {
+            if call.dial_by <= now.wall {
                 self.send_back(key, now.wall);
                 continue;
             }
