@@ -146,7 +146,7 @@ pub async fn permissions(reads: &mut impl Queries) -> Result<Vec<HoursPermission
     reads.query(sql, values![]).await?.iter().map(permission).collect()
 }
 
-/// Forgets how often numbers were called on days that began before `before`, at most `most` of these
+/// Forgets how often numbers were called on days that began before `before`, at most `most` of the
 /// counts, the oldest first. Tells how many it forgot.
 ///
 /// # Errors
