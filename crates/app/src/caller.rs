@@ -48,6 +48,14 @@ impl From<Wait> for CallerRefusal {
 /// Longest text that is looked up as a token, in bytes; ours have 40.
 const TOKEN_BYTES_MAX: usize = 128;
 
+/// Counts the request of somebody who need not say who he is.
+///
+/// # Errors
+/// His address came too often: after how many seconds it may come again.
+pub fn come(app: &App, arrival: &Arrival<'_>) -> std::result::Result<(), u32> {
+    app.limits().come_from(arrival.address, app.now()).map_err(|Wait(wait_s)| wait_s)
+}
+
 /// Finds out who shows `token`, and whether a request that came like this is served.
 ///
 /// # Errors

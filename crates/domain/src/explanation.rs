@@ -22,7 +22,7 @@ pub enum Gate {
     ClassHours,
     /// A trunk takes the number.
     Trunk,
-    /// The number is in no other call.
+    /// The number is in no other call of the account.
     NumberFree,
     /// Those before it in the line have had their turn.
     Line,

@@ -41,7 +41,8 @@ pub struct NodeConfig {
     /// is unknown twice in a row was leased by a request that died, and goes back to the queue.
     pub reconcile_ms: i64,
     /// How long another node's lease must have ended before its open calls are settled without it,
-    /// milliseconds. Longer than any call, so that none of them can be up any more.
+    /// milliseconds. Longer than any call, so that none of them can be up any more; for a secure
+    /// call, the time that both may talk comes on top.
     pub orphan_after_ms: i64,
     /// How long the stories of attempts are kept, milliseconds; `None` keeps them for ever.
     pub ladder_keep_ms: Option<i64>,

@@ -215,6 +215,8 @@ impl Drop for Room {
 pub(crate) enum NoRoom {
     /// The number is in a call, or rests after one.
     Callee,
+    /// There would be room for the first leg of a secure call, and there is none for the second.
+    Second,
     /// Every channel of its lines is taken, or they are not well.
     Channels,
     /// A start may be possible at this moment of the steady clock, by the pace of its lines or
@@ -323,22 +325,19 @@ impl Gate {
     /// Takes room for a call on the first line of its route that has some.
     pub(crate) fn take(&self, waiting: &Waiting, now: Moment) -> Result<Room, NoRoom> {
         let Waiting { job, callee, route, second } = waiting;
-        let mut room = self.room_for(callee, *route, job.class, now)?;
-        if let Some((callee, route)) = second {
-            room.second = Some(Box::new(self.room_for(callee, *route, job.class, now)?));
+        let mut state = self.state();
+        let trunk = state.take(callee, *route, job.class, now.steady)?;
+        let mut room = Room { gate: self.clone(), callee: callee.clone(), trunk, second: None };
+        let Some((callee, route)) = second else { return Ok(room) };
+        if let Ok(trunk) = state.take(callee, *route, job.class, now.steady) {
+            let (gate, callee) = (self.clone(), callee.clone());
+            room.second = Some(Box::new(Room { gate, callee, trunk, second: None }));
+            return Ok(room);
         }
-        Ok(room)
-    }
-
-    fn room_for(
-        &self,
-        callee: &Callee,
-        route: usize,
-        class: u8,
-        now: Moment,
-    ) -> Result<Room, NoRoom> {
-        let trunk = self.state().take(callee, route, class, now.steady)?;
-        Ok(Room { gate: self.clone(), callee: callee.clone(), trunk, second: None })
+        // Given back here and without waking anybody: nothing came free.
+        state.give_back(&room.callee);
+        drop(state);
+        Err(NoRoom::Second)
     }
 
     /// Takes room for a call that is there already, whatever the caps say. `None` when the number
@@ -398,24 +397,9 @@ impl Gate {
     }
 
     fn give_back(&self, callee: &Callee) {
-        let mut state = self.state();
-        let Some(busy) = state.busy.remove(callee) else { return };
-        if let Some(line) = busy.line.and_then(|line| state.lines.get_mut(line)) {
-            line.in_use = line.in_use.saturating_sub(1);
-            line.health.left(busy.entry);
-            if !busy.dialled {
-                line.pace.give_back();
-            }
+        if self.state().give_back(callee) {
+            (self.0.wake)();
         }
-        if busy.dialled
-            && !busy.failed
-            && let Some(now) = state.now
-        {
-            let until = now.steady.plus_us(state.rest_us);
-            state.resting.insert(callee.clone(), until);
-        }
-        drop(state);
-        (self.0.wake)();
     }
 
     /// A panic elsewhere cannot leave a half-made change, so a poisoned lock is still good.
@@ -425,6 +409,26 @@ impl Gate {
 }
 
 impl State {
+    /// Gives back what a call has taken. `false`: it has nothing.
+    fn give_back(&mut self, callee: &Callee) -> bool {
+        let Some(busy) = self.busy.remove(callee) else { return false };
+        if let Some(line) = busy.line.and_then(|line| self.lines.get_mut(line)) {
+            line.in_use = line.in_use.saturating_sub(1);
+            line.health.left(busy.entry);
+            if !busy.dialled {
+                line.pace.give_back();
+            }
+        }
+        if busy.dialled
+            && !busy.failed
+            && let Some(now) = self.now
+        {
+            let until = now.steady.plus_us(self.rest_us);
+            self.resting.insert(callee.clone(), until);
+        }
+        true
+    }
+
     fn set_trunks(&mut self, trunks: &[Trunk]) {
         self.routes.clear();
         self.waited_for.clear();

@@ -167,7 +167,7 @@ impl Node {
         let known = self.known_attempts();
         let seen = std::mem::take(&mut self.reconciling.orphans);
         for Orphan { open, lease_until } in orphans {
-            if known.contains(&open.attempt) {
+            if known.contains(&open.attempt) || self.may_be_up(&open, lease_until, now) {
                 continue;
             }
             if seen.get(&open.attempt) != Some(&lease_until) {
@@ -184,6 +184,13 @@ impl Node {
             self.stats.recovered += 1;
             self.settlements.push(Unsettled::new(call, self.shard_of(call), ended));
         }
+    }
+
+    /// Whether a call of a node whose lease ended then may be up still: two people may talk for
+    /// longer than any message plays.
+    fn may_be_up(&self, open: &OpenAttempt, lease_until: Timestamp, now: Moment) -> bool {
+        let talk_ms = if open.second.is_some() { i64::from(open.clip_ms) } else { 0 };
+        now.wall < lease_until.plus_ms(self.config.orphan_after_ms.saturating_add(talk_ms))
     }
 
     /// Takes a call of a killed process in hand, to end it on the wire.

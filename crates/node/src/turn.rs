@@ -29,6 +29,8 @@ const PREPARATIONS_MAX: usize = 8;
 /// How long a send waits that could not be prepared, or that the engine had no room for,
 /// milliseconds.
 pub(crate) const PAUSE_MS: i64 = 5_000;
+/// How long a secure call waits whose second leg has no room, milliseconds.
+const SECOND_PAUSE_MS: i64 = 500;
 /// Attempts of one send; a send that never gets as far as an INVITE ends with this one.
 const ATTEMPTS_MAX: u16 = 200;
 
@@ -158,6 +160,9 @@ impl Node {
             }
             (None, Destination::Extension(_)) => None,
         };
+        if call.second.as_ref().is_some_and(|second| !spec::may_take(&self.config, &second.trunk)) {
+            return self.send_back(key, now.wall);
+        }
         let second = call.second.as_ref().map(|second| {
             let Destination::Number(number) = &second.destination else { return None };
             let trunk = spec::trunk(&self.config, &second.trunk)?;
@@ -288,6 +293,10 @@ impl Node {
                     self.chosen.push((waiting, room));
                 }
                 Err(NoRoom::Callee) => self.line.step_aside(send),
+                // Whoever stands behind it on the first one's route must not wait for the second.
+                Err(NoRoom::Second) => {
+                    self.line.step_back_until(send, now.wall.plus_ms(SECOND_PAUSE_MS));
+                }
                 Err(NoRoom::Until(at)) => return Some(at),
                 Err(NoRoom::Channels | NoRoom::NoRoute) => return None,
             }

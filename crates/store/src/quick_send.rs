@@ -274,8 +274,8 @@ pub async fn find_by_reference(
     row.map(|row| row.get("id")).transpose()
 }
 
-/// Whether the destination is in an open call of another send. A short number is another phone in
-/// each account.
+/// Whether the destination is in an open call of another send of the account. Whom others call is
+/// nobody's business.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -285,11 +285,10 @@ pub async fn is_called(
     account: AccountId,
     without: QuickSendId,
 ) -> Result<bool> {
-    let account = matches!(destination, Destination::Extension(_)).then_some(account);
     let sql = "SELECT a.quick_send_id AS id FROM attempt a
                JOIN quick_send q ON q.id = a.quick_send_id
                WHERE (q.destination = $1 OR q.second_destination = $1) AND q.id <> $2
-                 AND q.account_id = COALESCE($3, q.account_id) LIMIT 1";
+                 AND q.account_id = $3 LIMIT 1";
     let values = values![destination.as_str(), without, account];
     Ok(reads.query_opt(sql, values).await?.is_some())
 }

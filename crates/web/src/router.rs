@@ -110,13 +110,22 @@ async fn not_by_head() -> StatusCode {
 }
 
 impl Web {
-    /// Reads a body within its limits: size, time, and the memory of all bodies together.
+    /// Reads a body within the limits of all services.
     pub(crate) async fn read_body(
         &self,
         headers: &HeaderMap,
         body: Body,
     ) -> Result<ReadBody<'_>, Response> {
-        let limit = self.settings.body_bytes_max;
+        self.read_body_within(self.settings.body_bytes_max, headers, body).await
+    }
+
+    /// Reads a body within its limits: size, time, and the memory of all bodies together.
+    pub(crate) async fn read_body_within(
+        &self,
+        limit: usize,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<ReadBody<'_>, Response> {
         let told = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
         let expected = match told.map(str::parse::<usize>) {
             Some(Ok(length)) => length,

@@ -180,8 +180,10 @@ async fn completed(
     if campaign.state == State::Draft && there < accepted {
         let rest = sifted.numbers.split_off(there as usize);
         let left = Sifted { numbers: rest, ..Sifted::default() };
-        // Another process may be keeping them, too: then they are kept by it.
-        kept(app, account.id, id, there, left).await?;
+        if kept(app, account.id, id, there, left).await?.is_none() {
+            let at_once = "completing a campaign: the same request is being done at once";
+            return Err(Failure::of(at_once).into());
+        }
     }
     sifted.numbers = Vec::new();
     if campaign.state == State::Draft && auto_start {
@@ -197,11 +199,19 @@ async fn completed(
 /// everybody.
 pub async fn redial(
     app: &App,
-    account: &Account,
+    caller: &Caller,
     id: CampaignId,
     start: &str,
     end: &str,
+    request: Option<&RequestKey>,
 ) -> Result<Created, CreateRefusal> {
+    if !request::claim(app, caller, request).await? {
+        return Err(Error::Refused(CreateRefusal::KeyReused));
+    }
+    let account = &caller.account;
+    if let Some(made) = request::campaign(app, caller, request).await? {
+        return redialled(app, account, made).await;
+    }
     let invalid = || Error::Refused(CreateRefusal::Invalid);
     let schedule =
         Schedule::between(start, end).map_err(|refusal| Error::Refused(refusal.into()))?;
@@ -213,7 +223,17 @@ pub async fn redial(
     let plan = Plan { schedule, ..old.plan };
     may_be_made(app, account, old.message, &plan).await?;
     let sifted = Sifted { numbers, ..Sifted::default() };
-    made(app, account, old.message, plan, sifted, true, None).await
+    made(app, account, old.message, plan, sifted, true, request).await
+}
+
+/// A redial that was made before. A process that was killed meanwhile has left a draft of some of
+/// the numbers, which calls nobody; it is told as it is.
+async fn redialled(app: &App, account: &Account, id: CampaignId) -> Result<Created, CreateRefusal> {
+    let gone = || Failure::of("reading a redial that was made before: it is not there");
+    let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
+    let accepted = found.ok_or_else(gone)?.recipients.total();
+    let rest = Sifted::default();
+    Ok(Created { id, added: Added { accepted, rest }, repeated: true })
 }
 
 fn was_not_reached(recipient: &Recipient) -> bool {
@@ -320,9 +340,18 @@ async fn inserted(
     .await
 }
 
+/// Starts a campaign that was made, unless the same request has started it meanwhile.
 async fn start(app: &App, account: &Account, id: CampaignId) -> Result<(), CreateRefusal> {
-    let started = change::start_as_planned(app, account.id, id).await;
-    started.map_err(|error| error.map(Into::into))
+    match change::start_as_planned(app, account.id, id).await {
+        Err(Error::Refused(StartRefusal::CannotStart)) => {
+            let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
+            match found.map(|campaign| campaign.state) {
+                Some(State::Running) => Ok(()),
+                _ => Err(Error::Refused(CreateRefusal::CannotStart)),
+            }
+        }
+        started => started.map_err(|error| error.map(Into::into)),
+    }
 }
 
 /// Refuses what could not start, before anything is kept.

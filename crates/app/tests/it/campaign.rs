@@ -349,13 +349,14 @@ async fn the_unreached_are_called_again_by_a_new_campaign() {
     let ends = [Disposition::Delivered, Disposition::Busy];
     stage.call(|place| ends[place % 2]).await;
     stage.feed().await;
-    let (app, account) = (&stage.world.app, stage.world.refreshed(&stage.caller).await.account);
-    let again = campaign::redial(app, &account, id, "2026-11-22 08:00", "2026-11-23 20:00").await;
+    let (app, caller) = (&stage.world.app, stage.world.refreshed(&stage.caller).await);
+    let again =
+        campaign::redial(app, &caller, id, "2026-11-22 08:00", "2026-11-23 20:00", None).await;
     let again = again.unwrap();
     assert_eq!((again.added.accepted, stage.feed().await), (2, 2));
     stage.call(|_| Disposition::Delivered).await;
     stage.feed().await;
-    let nobody = campaign::redial(app, &account, again.id, "2026-11-22", "2026-11-23").await;
+    let nobody = campaign::redial(app, &caller, again.id, "2026-11-22", "2026-11-23", None).await;
     assert_eq!(refusal(nobody), CreateRefusal::Invalid);
 }
 

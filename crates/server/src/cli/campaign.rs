@@ -287,7 +287,8 @@ async fn redial(app: &App, id: i64, start: &str, end: &str, json: bool) -> Resul
     let (id, account) = found(app, id).await?;
     let account = app::account::status(app, account).await.map_err(open::failed)?;
     let account = account.context("reading the campaign's account: it is gone")?;
-    let created = match app::campaign::redial(app, &account, id, start, end).await {
+    let caller = app::Caller { account, token: None };
+    let created = match app::campaign::redial(app, &caller, id, start, end, None).await {
         Ok(created) => created,
         Err(Error::Refused(refusal)) => bail!("{}", why(refusal)),
         Err(Error::Failed(failure)) => return Err(open::failed(failure)),

@@ -1,5 +1,6 @@
 //! Campaigns: one message to a list, within hours of days, tried again where that is worth it.
 
+use std::borrow::Cow;
 use std::num::NonZeroI64;
 
 use app::campaign::{
@@ -14,7 +15,8 @@ use domain::calendar::calling_window::CallingWindow;
 use domain::calendar::jalali::rfc3339;
 use domain::campaign::{RecipientStatus, State};
 use domain::{CampaignId, MessageClass, MessageId, Rials, Status};
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::Unanswered;
@@ -39,7 +41,7 @@ const OPT_OUT_KEYS: &str = "0123456789*#";
 struct NewList {
     title: String,
     audio_id: NonZeroI64,
-    to: Vec<String>,
+    to: Rows,
     starts: String,
     ends: String,
     tries: Option<u32>,
@@ -70,7 +72,7 @@ struct Hours {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MoreNumbers {
-    to: Vec<String>,
+    to: Rows,
 }
 
 /// What may be asked of a campaign that is there.
@@ -103,11 +105,7 @@ pub(super) async fn create(
         app::campaign::create(app, caller, new).await.map_err(not_made)?;
     let mut shown = shown(app, caller, id).await?;
     shown["list"] = list_report(&added);
-    let mut response = answer(StatusCode::CREATED, &shown);
-    if repeated {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(made_answer(&shown, repeated))
 }
 
 /// GET /v1/campaigns.
@@ -153,7 +151,7 @@ pub(super) async fn add(
 ) -> Result<Response, Unanswered> {
     let id = campaign_id(id)?;
     let asked: MoreNumbers = read(body).await?;
-    let added = app::campaign::add_numbers(app, caller.account.id, id, rows(asked.to)).await;
+    let added = app::campaign::add_numbers(app, caller.account.id, id, asked.to.0).await;
     let added = added.map_err(|error| match error {
         Error::Refused(ListRefusal::NoCampaign) => Problem::of(Kind::NotFound).into(),
         Error::Refused(ListRefusal::Over) => Problem::of(Kind::WrongState).into(),
@@ -233,14 +231,18 @@ pub(super) async fn redial(
     app: &App,
     caller: &Caller,
     id: &str,
+    headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Response, Unanswered> {
     let id = campaign_id(id)?;
+    let key = idempotency_key(headers)?;
+    let asked = [id.0.to_string().as_bytes(), body].concat();
+    let request = key.map(|key| RequestKey { key, body: asked });
     if app::campaign::find(app, caller.account.id, id).await?.is_none() {
         return Err(Problem::of(Kind::NotFound).into());
     }
     let Hours { starts, ends } = read(body).await?;
-    let made = app::campaign::redial(app, &caller.account, id, &starts, &ends).await;
+    let made = app::campaign::redial(app, caller, id, &starts, &ends, request.as_ref()).await;
     let made = made.map_err(|error| match error {
         Error::Refused(CreateRefusal::Invalid) => {
             let detail = "It reached everybody so far, or the days are over.";
@@ -250,7 +252,16 @@ pub(super) async fn redial(
     })?;
     let mut shown = shown(app, caller, made.id).await?;
     shown["list"] = list_report(&made.added);
-    Ok(answer(StatusCode::CREATED, &shown))
+    Ok(made_answer(&shown, made.repeated))
+}
+
+/// The answer to who has made a campaign, now or before.
+fn made_answer(shown: &Value, repeated: bool) -> Response {
+    let mut response = answer(StatusCode::CREATED, shown);
+    if repeated {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
 }
 
 /// Reads a body; a long one where it keeps nobody waiting.
@@ -262,15 +273,46 @@ async fn read<T: for<'a> Deserialize<'a> + Send + 'static>(body: &[u8]) -> Resul
     })?)
 }
 
-/// The list as `app` takes it. What holds a comma or a line end is no number; it must not become
-/// two rows, or the places of the others would be told wrong.
-fn rows(numbers: Vec<String>) -> String {
-    let separates = |letter: char| matches!(letter, ',' | ';' | '\n' | '\r' | '،' | '؛');
-    let row = |number: String| {
-        let row = number.replace(separates, "?");
-        if row.trim().is_empty() { String::from("?") } else { row }
-    };
-    numbers.into_iter().map(row).collect::<Vec<String>>().join("\n")
+/// A list of numbers as `app` takes it: a row each. It is read into one text, since millions of
+/// texts would take many times the memory of the body.
+#[derive(Debug, Default)]
+struct Rows(String);
+
+impl Rows {
+    /// What holds a comma or a line end is no number; it must not become two rows, or the places of
+    /// the others would be told wrong.
+    fn push(&mut self, number: &str) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        if number.trim().is_empty() {
+            self.0.push('?');
+        }
+        let separates = |letter: char| matches!(letter, ',' | ';' | '\n' | '\r' | '،' | '؛');
+        self.0.extend(number.chars().map(|one| if separates(one) { '?' } else { one }));
+    }
+}
+
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Rows;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a list of numbers as texts")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Rows, A::Error> {
+                let mut rows = Rows::default();
+                while let Some(number) = list.next_element::<Cow<'_, str>>()? {
+                    rows.push(&number);
+                }
+                Ok(rows)
+            }
+        }
+        from.deserialize_seq(List)
+    }
 }
 
 fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampaign, Problem> {
@@ -287,7 +329,7 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
     let ceiling = |rials: u64| Rials(i64::try_from(rials).unwrap_or(i64::MAX));
     Ok(NewCampaign {
         message: MessageId(asked.audio_id.get()),
-        numbers: rows(asked.to),
+        numbers: asked.to.0,
         plan: WrittenPlan {
             title: asked.title,
             start: asked.starts,

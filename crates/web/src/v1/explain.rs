@@ -91,9 +91,11 @@ fn words(gate: Gate) -> (&'static str, &'static str, &'static str) {
         Gate::Trunk => {
             ("trunk", "No trunk takes the number now.", "اکنون مسیری برای این شماره نیست.")
         }
-        Gate::NumberFree => {
-            ("number_free", "The number is in another call.", "این شماره در تماس دیگری است.")
-        }
+        Gate::NumberFree => (
+            "number_free",
+            "The number is in another call of yours.",
+            "این شماره در تماس دیگری از شماست.",
+        ),
         Gate::Line => {
             ("line", "Others stand before it in the line.", "ارسال‌های دیگری پیش از آن در صف‌اند.")
         }

@@ -70,10 +70,15 @@ async fn answer(
 async fn open_to_all(
     web: &Web,
     method: &'static str,
+    request: Request,
     work: impl AsyncFnOnce() -> Result<Response, Unanswered>,
 ) -> Response {
     let placed = async || {
         let Ok(_place) = web.places.try_acquire() else { return Err(busy()) };
+        let (head, _) = request.into_parts();
+        let arrival = arrival::of(&head, method, &web.settings.trusted_proxies);
+        let paced = app::caller::come(&web.app, &arrival);
+        paced.map_err(|wait_s| Problem::to_wait(Kind::TooManyRequests, wait_s))?;
         work().await
     };
     logged(web, method, placed).await
@@ -119,7 +124,8 @@ async fn admitted(
     let token = rest::header_token(&head.headers).unwrap_or_default();
     let caller = rest::authenticated(web, &token, &arrival).await.map_err(not_let_in)?;
     tracing::Span::current().record("account", caller.account.id.0);
-    let read = web.read_body(&head.headers, body).await;
+    let limit = operation.body_bytes_max().min(web.settings.body_bytes_max);
+    let read = web.read_body_within(limit, &head.headers, body).await;
     let (body, _memory) = read.map_err(|response| Problem::of(unread(response.status())))?;
     work(&caller, &head.headers, &body).await
 }

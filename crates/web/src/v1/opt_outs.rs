@@ -9,9 +9,8 @@ use domain::calendar::jalali::rfc3339;
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
-use super::messages::{json, limit};
+use super::messages::{json, limit, query_of};
 use super::problem::{Kind, Problem};
-use crate::params::Params;
 
 /// Numbers of one request.
 const NUMBERS_MAX: usize = 1_000;
@@ -51,7 +50,7 @@ pub(super) async fn add(app: &App, caller: &Caller, body: &[u8]) -> Result<Respo
 
 /// GET /v1/opt-outs.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = Params::read(query, b"");
+    let params = query_of(query, &["limit", "after"])?;
     let limit = limit(&params)?;
     let after = match params.text("after") {
         None => String::new(),

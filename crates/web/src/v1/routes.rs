@@ -23,6 +23,9 @@ const OPENAPI: &str = include_str!("openapi.json");
 /// Its path.
 const OPENAPI_PATH: &str = "/v1/openapi.json";
 
+/// The largest body of what is no list, in bytes: a thousand numbers, or a hundred beside a text.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+
 /// What a request may be for: a token that is bound to methods must name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -51,6 +54,15 @@ impl Operation {
         Self::SendCodes,
         Self::CheckCodes,
     ];
+
+    /// The largest body. A list of numbers may be long; everything else is small, and must not
+    /// become a large tree in memory.
+    pub(super) fn body_bytes_max(self) -> usize {
+        match self {
+            Self::ManageCampaigns => usize::MAX,
+            _ => BODY_BYTES_MAX,
+        }
+    }
 
     /// How permissions call it.
     pub(super) fn name(self) -> &'static str {
@@ -127,7 +139,7 @@ operations! {
     post "/v1/campaigns/{id}/cancel", ManageCampaigns, light =>
         campaigns::change(app, caller, id, Verb::Cancel, body);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
-        campaigns::redial(app, caller, id, body);
+        campaigns::redial(app, caller, id, head, body);
     get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);
     get "/v1/events/{id}", ReadEvents, light => events::get(&web, caller, id);
     get "/v1/webhooks", ManageWebhooks, light => webhooks::list(app, caller);
@@ -174,12 +186,17 @@ fn heavy(web: &Web) -> Result<Option<SemaphorePermit<'_>>, Unanswered> {
     web.heavy_places.try_acquire().map(Some).map_err(|_| busy())
 }
 
-async fn get_agreement(State(web): State<Arc<Web>>) -> Response {
-    open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, None).await).await
+async fn get_agreement(State(web): State<Arc<Web>>, request: Request) -> Response {
+    open_to_all(&web, "v1.Agreement", request, async || agreement::get(&web.app, None).await).await
 }
 
-async fn get_agreement_version(State(web): State<Arc<Web>>, Path(id): Path<String>) -> Response {
-    open_to_all(&web, "v1.Agreement", async || agreement::get(&web.app, Some(&id)).await).await
+async fn get_agreement_version(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let get = async || agreement::get(&web.app, Some(&id)).await;
+    open_to_all(&web, "v1.Agreement", request, get).await
 }
 
 async fn openapi() -> impl IntoResponse {

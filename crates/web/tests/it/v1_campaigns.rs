@@ -141,8 +141,47 @@ async fn a_campaign_is_paused_stopped_added_to_and_called_again() {
     assert_eq!(ask("/1/cancel", Value::Null).await.1["state"], "cancelled");
     let more = json!({ "to": ["09124444444"] });
     assert_eq!(ask("/1/numbers", more).await.1["code"], "not_in_this_state");
-    let (status, again) = ask("/1/redial", hours).await;
+    let (status, again) = ask("/1/redial", hours.clone()).await;
     assert_eq!((status, &again["id"], &again["numbers"]["total"]), (201, &json!("2"), &json!(2)));
+}
+
+/// Goal: those who were not reached are called once more, however often that is asked under a key.
+#[tokio::test]
+async fn a_redial_is_made_once() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    let ask = async |path: &str, key: &str, body: Value| {
+        post(&router, &token, &format!("/v1/campaigns{path}"), key, &body).await
+    };
+    ask("", "", plan()).await;
+    ask("/1/cancel", "", Value::Null).await;
+    let hours = json!({ "starts": "2026-11-22 09:00", "ends": "2026-11-23 21:00" });
+    let first = ask("/1/redial", "k", hours.clone()).await;
+    assert_eq!(first.status, 201, "{}", first.text());
+    let again = ask("/1/redial", "k", hours.clone()).await;
+    assert_eq!(
+        (&again.json()["id"], again.json()["list"]["accepted"].clone()),
+        (&first.json()["id"], json!(2))
+    );
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    let other = ask("/2/redial", "k", hours).await;
+    assert_eq!(other.json()["code"], "idempotency_key_reused");
+    assert_eq!(get(&router, &token, "/v1/campaigns").await["data"].as_array().unwrap().len(), 2);
+}
+
+/// Goal: only a list may be large.
+#[tokio::test]
+async fn what_is_no_list_is_small() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    let many = vec!["0"; 40_000];
+    let body = json!({ "numbers": many });
+    let refused = post(&router, &token, "/v1/opt-outs", "", &body).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (413, &json!("too_large")));
+    let mut list = plan();
+    list["to"] = json!(many);
+    let refused = post(&router, &token, "/v1/campaigns", "", &list).await;
+    assert_eq!(refused.json()["code"], "campaign_not_allowed", "it was read");
 }
 
 /// Goal: what cannot be is refused with a reason, and nothing is kept of it.
