@@ -197,8 +197,8 @@ pub async fn forget_ladders(app: &App, before: Timestamp) -> Result<bool, Failur
 }
 
 /// Forgets how often numbers were called on the days before yesterday, in Tehran: a call counts on
-/// the day on which it starts, and clocks may differ. Tells whether there may be more: then it is to
-/// be asked again.
+/// the day on which it starts, and clocks may differ. Tells whether there may be more: then it is
+/// to be asked again.
 ///
 /// # Errors
 /// The database failed; asking again is safe.
