@@ -1,6 +1,7 @@
 //! What a message class may do: the policies in force, as this process believes them for a moment,
 //! the permit of each attempt, and what an operator does with both.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::calendar::day::Day;
@@ -12,20 +13,42 @@ use store::hot::{DailyCap, Permit, ReadyJob};
 use crate::account::never_refused;
 use crate::{App, Error, Failure, Result};
 
-/// How long the policies are believed, milliseconds: another process may change them.
+/// How long the rules are believed, milliseconds: another process may change them.
 const FRESH_MS: i64 = 1_000;
 /// Longest name of a document, in characters.
 const DOCUMENT_CHARS_MAX: usize = 200;
 
-/// The policies in memory.
+/// What decides when calls may be placed: one for all that wait, so that a document which is given
+/// or taken back counts for them, too.
+#[derive(Debug)]
+pub struct Rules {
+    /// The policies in force.
+    pub policies: Arc<Policies>,
+    any_hour: BTreeSet<AccountId>,
+}
+
+impl Rules {
+    /// Whether an account may call at any hour.
+    pub fn any_hour(&self, account: AccountId) -> bool {
+        self.any_hour.contains(&account)
+    }
+
+    /// Whether a send may be called at `now`; `person`: by the trunks that there are, its call
+    /// reaches somebody.
+    pub fn opening(&self, job: &ReadyJob, person: bool, now: Timestamp) -> Opening {
+        self.policies.opening(job.message_class, (self.any_hour(job.account), person), now)
+    }
+}
+
+/// The rules in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
-    known: Mutex<Option<(Arc<Policies>, Timestamp)>>,
+    known: Mutex<Option<(Arc<Rules>, Timestamp)>>,
     holidays: std::sync::OnceLock<Holidays>,
 }
 
 impl Classes {
-    fn known(&self) -> MutexGuard<'_, Option<(Arc<Policies>, Timestamp)>> {
+    fn known(&self) -> MutexGuard<'_, Option<(Arc<Rules>, Timestamp)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -35,25 +58,33 @@ pub(crate) async fn policies(
     app: &App,
     now: Timestamp,
 ) -> std::result::Result<Arc<Policies>, Failure> {
-    if let Some((policies, asked_at)) = &*app.classes().known()
+    Ok(Arc::clone(&rules(app, now).await?.policies))
+}
+
+/// The rules in force at `now`, which is about the present.
+pub(crate) async fn rules(app: &App, now: Timestamp) -> std::result::Result<Arc<Rules>, Failure> {
+    if let Some((rules, asked_at)) = &*app.classes().known()
         && (0..FRESH_MS * 1000).contains(&now.us_since(*asked_at))
     {
-        return Ok(Arc::clone(policies));
+        return Ok(Arc::clone(rules));
     }
-    let found = store::class::in_force(&mut app.read().await?, now).await?;
+    let mut reads = app.read().await?;
+    let found = store::class::in_force(&mut reads, now).await?;
+    let any_hour = store::class::any_hour_accounts(&mut reads).await?;
+    drop(reads);
     let holidays = app.classes().holidays.get_or_init(Holidays::shipped);
     let policies = Policies::new(found, holidays);
     let policies =
         policies.ok_or_else(|| Failure::of("looking for the policies: a class has none"))?;
-    let policies = Arc::new(policies);
-    *app.classes().known() = Some((Arc::clone(&policies), now));
-    Ok(policies)
+    let rules = Arc::new(Rules { policies: Arc::new(policies), any_hour });
+    *app.classes().known() = Some((Arc::clone(&rules), now));
+    Ok(rules)
 }
 
-/// The policies that were last read; `None` before the first time. What brings a send to the dialer
+/// The rules that were last read; `None` before the first time. What brings a send to the dialer
 /// reads them.
-pub fn known_policies(app: &App) -> Option<Arc<Policies>> {
-    app.classes().known().as_ref().map(|(policies, _)| Arc::clone(policies))
+pub fn known_rules(app: &App) -> Option<Arc<Rules>> {
+    app.classes().known().as_ref().map(|(rules, _)| Arc::clone(rules))
 }
 
 /// Whether a call to this destination reaches a person: a phone of an account is nobody's.
@@ -61,21 +92,10 @@ pub fn reaches_person(app: &App, destination: &Destination) -> bool {
     matches!(destination, Destination::Number(_)) && app.dispatch().reaches_people()
 }
 
-/// Whether a send may be called at `now`; `person`: by the trunks that there are, its call reaches
-/// somebody.
-pub fn opening(policies: &Policies, job: &ReadyJob, person: bool, now: Timestamp) -> Opening {
-    policies.opening(job.message_class, (job.any_hour, person), now)
-}
-
 /// What allows a send to be called at `at`; `None` when nothing does.
-pub(crate) fn permit(
-    policies: &Policies,
-    job: &ReadyJob,
-    person: bool,
-    at: Timestamp,
-) -> Option<Permit> {
-    let Opening::Open { basis, .. } = opening(policies, job, person, at) else { return None };
-    let policy = policies.of(job.message_class);
+pub(crate) fn permit(rules: &Rules, job: &ReadyJob, person: bool, at: Timestamp) -> Option<Permit> {
+    let Opening::Open { basis, .. } = rules.opening(job, person, at) else { return None };
+    let policy = rules.policies.of(job.message_class);
     // Whom a sandbox plays with is nobody's number.
     let national = |destination: &Destination| match destination {
         Destination::Number(number) if !job.sandbox => Some(number.national().to_owned()),
@@ -99,8 +119,8 @@ pub(crate) async fn permit_of(
     job: &ReadyJob,
     at: Timestamp,
 ) -> std::result::Result<Option<Permit>, Failure> {
-    let policies = policies(app, at).await?;
-    Ok(permit(&policies, job, reaches_person(app, &job.destination), at))
+    let rules = rules(app, at).await?;
+    Ok(permit(&rules, job, reaches_person(app, &job.destination), at))
 }
 
 /// The policies in force, one for each class.
@@ -135,7 +155,8 @@ pub async fn set(
     .await
 }
 
-/// Lets an account call at any hour, by a document, or not any more. `false`: there is no such
+/// Lets an account call at any hour, by a document, or not any more; running servers know within a
+/// second. `false`: there is no such
 /// account, the document has no name or one that is too long.
 ///
 /// # Errors

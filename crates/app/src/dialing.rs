@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use audio::Clip;
 use domain::billing::rating::rate_call_rounding_up;
+use domain::calendar::day::Day;
 use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, TariffId, Timestamp};
 use domain::{NodeId, QuickSendId, Zone};
 
@@ -113,10 +114,10 @@ pub async fn lease(
     stamp: NodeStamp,
     starts: Vec<Start>,
 ) -> Result<Vec<Leased>, Failure> {
-    let policies = class::policies(app, app.now()).await?;
+    let rules = class::rules(app, app.now()).await?;
     let (mut elements, mut allowed) = (Vec::with_capacity(starts.len()), Vec::new());
     for Start { job, person, trunk, at } in starts {
-        let permit = class::permit(&policies, &job, person, at);
+        let permit = class::permit(&rules, &job, person, at);
         allowed.push(permit.is_some());
         elements.extend(
             permit.map(|permit| (job.quick_send, LeaseStamp { node: stamp, trunk, at, permit })),
@@ -180,7 +181,7 @@ pub async fn put_back(app: &App, attempts: Vec<PutBack>) -> Result<Vec<bool>, Fa
     Ok(app.hot().put_back(attempts).await?)
 }
 
-/// Stories that are forgotten in one transaction.
+/// Stories, or counts of a day, that are forgotten in one transaction.
 const FORGOTTEN_AT_ONCE: u32 = 1_000;
 
 /// Forgets the oldest stories of attempts that began before `before`. Tells whether there may be
@@ -193,6 +194,21 @@ pub async fn forget_ladders(app: &App, before: Timestamp) -> Result<bool, Failur
         app.write(async |tx| Ok(store::ladder::forget(tx, before, FORGOTTEN_AT_ONCE).await?));
     let forgotten = forgotten.await.map_err(never_refused)?;
     Ok(forgotten >= FORGOTTEN_AT_ONCE.into())
+}
+
+/// Forgets how often numbers were called on the days before yesterday, in Tehran: a call counts on
+/// the day on which it starts, and clocks may differ. Tells whether there may be more: then it is
+/// to be asked again.
+///
+/// # Errors
+/// The database failed; asking again is safe.
+pub async fn forget_daily_calls(app: &App, now: Timestamp) -> Result<bool, Failure> {
+    let yesterday = Day::of(Day::of(now).start().plus_ms(-1)).start();
+    let most = FORGOTTEN_AT_ONCE;
+    let forgotten =
+        app.write(async |tx| Ok(store::class::forget_daily_calls(tx, yesterday, most).await?));
+    let forgotten = forgotten.await.map_err(never_refused)?;
+    Ok(forgotten >= most.into())
 }
 
 /// The samples of a message's audio, 8 kHz mono.

@@ -136,9 +136,9 @@ async fn pass_the_line(
 }
 
 async fn class_hours(app: &App, job: &ReadyJob, now: Timestamp) -> Result<Standing, Failure> {
-    let policies = class::policies(app, now).await?;
+    let rules = class::rules(app, now).await?;
     let person = class::reaches_person(app, &job.destination);
-    Ok(match class::opening(&policies, job, person, now) {
+    Ok(match rules.opening(job, person, now) {
         Opening::Open { .. } => Gate::ClassHours.open(),
         Opening::Closed { opens_at } => Gate::ClassHours.closed_until(opens_at),
     })

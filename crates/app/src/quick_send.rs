@@ -444,7 +444,6 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
         sandbox: order.account.is_sandbox(),
         class: order.policies.of(order.class).priority,
         message_class: order.class,
-        any_hour: order.any_hour,
         opt_out_key: order.policies.of(order.class).opt_out_key,
         due_at: order.now,
         destination: order.request.destination.clone(),

@@ -67,7 +67,6 @@ pub async fn submit(
         class: CLASS,
         // Somebody asks for it this moment: it has no hours, and lists of customers do not bar it.
         message_class: MessageClass::OneTimeCode,
-        any_hour: false,
         opt_out_key: None,
         due_at: now,
         destination: admission.first,

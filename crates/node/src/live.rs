@@ -25,6 +25,8 @@ pub(crate) struct Call {
     /// Who is rung then, in a secure call.
     pub(crate) second: Option<Second>,
     pub(crate) terms: Terms,
+    /// When it is too late to dial it: its class may not call any more, or its time is over.
+    pub(crate) dial_by: Timestamp,
     pub(crate) stage: Stage,
     /// Its capacity, given back when the call is dropped.
     #[expect(dead_code, reason = "held for what its drop does")]

@@ -208,6 +208,7 @@ impl Node {
             trunk: open.trunk.clone(),
             second: None,
             terms: Terms::of_open(open),
+            dial_by: open.expires_at,
             stage,
             room: room.map(|room| Box::new(room) as Box<dyn Send>),
         };

@@ -8,7 +8,8 @@ use domain::{AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
     AbandonedCall, Bridge, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Hop, KeySet,
-    OnMachine, Play, Record, Script, SecondLeg, Srtp, Step, Target, Transport, TrunkCheck,
+    Keys, Label, OnMachine, Play, Record, Script, SecondLeg, Srtp, Step, Target, Transport,
+    TrunkCheck,
 };
 
 use crate::config::{NodeConfig, Trunk};
@@ -109,17 +110,6 @@ fn script(config: &NodeConfig, terms: &Terms, clip: Arc<Clip>) -> Script {
     let out = key.as_deref().and_then(KeySet::of).unwrap_or(KeySet::NONE);
     let message = Step::Message(Play { barge_in: out, ..Play::whole(clip) });
     let vote = Gather::vote(VOTE_WAIT_MS);
-    let answer = match (terms.vote, &key) {
-        (false, None) => None,
-        (true, None) => Some(vote),
-        // The key that opts out is no vote: the call stands still until it is hung up.
-        (true, Some(key)) => Some(Gather { accept: without(key), ..vote }),
-        (false, Some(_)) => {
-            let wait_ms = OPT_OUT_WAIT_MS;
-            let wait = Gather { accept: out, first_ms: wait_ms, between_ms: wait_ms, ..vote };
-            Some(Gather { vote: false, ..wait })
-        }
-    };
     let record = terms.record_ms.map(|max_ms| {
         Step::Record(Record {
             beep: Play::whole(Arc::new(Clip::beep())),
@@ -128,8 +118,22 @@ fn script(config: &NodeConfig, terms: &Terms, clip: Arc<Clip>) -> Script {
             terminators: KeySet::of("#").expect("it is a key"),
         })
     });
+    let answer = match (terms.vote, &key) {
+        (false, None) => None,
+        (true, None) => Some(vote),
+        // The key that opts out is no vote: the call stands still until it is hung up.
+        (true, Some(key)) => Some(Gather { accept: without(key), ..vote }),
+        (false, Some(key)) => {
+            let wait_ms = OPT_OUT_WAIT_MS;
+            let wait = Gather { accept: out, first_ms: wait_ms, between_ms: wait_ms, ..vote };
+            // Who opts out is not recorded.
+            let end = Label(2 + u8::from(record.is_some()));
+            let branches = Keys::of(key).map(|key| (key, end)).into_iter().collect();
+            Some(Gather { vote: false, branches, ..wait })
+        }
+    };
     let steps = std::iter::once(message).chain(answer.map(Step::Gather)).chain(record).collect();
-    let script = Script::new(steps).expect("three steps without branches are a script");
+    let script = Script::new(steps).expect("three steps that end are a script");
     match &config.machine_detection {
         Some(detection) => script.with_machine_detection(Arc::clone(detection)),
         None => script,
@@ -263,7 +267,56 @@ fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use domain::{Rials, TariffId, Timestamp, Zone};
+
     use super::*;
+
+    /// Goal: whoever opts out is not recorded, whenever the key was pressed; who waits in silence
+    /// is.
+    #[test]
+    fn who_opts_out_is_not_recorded() {
+        let terms = Terms {
+            tariff: TariffId(1),
+            zone: Zone::External,
+            second: None,
+            hold: Rials(0),
+            vote: false,
+            opt_out_key: Some('9'),
+            record_ms: Some(10_000),
+            clip_ms: 1_000,
+            expires_at: Timestamp(0),
+            server: None,
+            sandbox: false,
+            trunks_failed: 0,
+            due_at: Timestamp(0),
+        };
+        let clip = || Arc::new(Clip::from_samples(&[500; 8_000]));
+        let out = KeySet::of("9").unwrap();
+        let gather = Gather {
+            accept: out,
+            first_ms: OPT_OUT_WAIT_MS,
+            between_ms: OPT_OUT_WAIT_MS,
+            vote: false,
+            ..Gather::vote(0)
+        };
+        let record = Record {
+            beep: Play::whole(Arc::new(Clip::beep())),
+            max_ms: 10_000,
+            silence_ms: RECORD_SILENCE_MS,
+            terminators: KeySet::of("#").unwrap(),
+        };
+        for recorded in [true, false] {
+            // The end is past the last step.
+            let end = Label(if recorded { 3 } else { 2 });
+            let gather = Gather { branches: vec![(Keys::of("9").unwrap(), end)], ..gather.clone() };
+            let message = Step::Message(Play { barge_in: out, ..Play::whole(clip()) });
+            let mut steps = vec![message, Step::Gather(gather)];
+            steps.extend(recorded.then(|| Step::Record(record.clone())));
+            let terms = Terms { record_ms: terms.record_ms.filter(|_| recorded), ..terms };
+            let told = script(&NodeConfig::default(), &terms, clip());
+            assert_eq!(told, Script::new(steps).unwrap());
+        }
+    }
 
     #[test]
     fn a_fixed_contact_names_its_address() {

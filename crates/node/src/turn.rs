@@ -118,6 +118,7 @@ impl Node {
                 trunk,
             }),
             terms: Terms::of_job(job),
+            dial_by: self.openings(now).dial_by(job),
             stage: Stage::Preparing { blob: job.blob.clone(), contact: None },
             room: Some(room),
         };
@@ -232,12 +233,12 @@ impl Node {
 
     /// The number that a class shows to callees, if it has one.
     pub(crate) fn caller_id_of(&self, class: MessageClass) -> Option<String> {
-        app::class::known_policies(&self.app)?.of(class).caller_id.clone()
+        app::class::known_rules(&self.app)?.policies.of(class).caller_id.clone()
     }
 
     fn openings(&self, now: Moment) -> Openings {
-        let policies = app::class::known_policies(&self.app);
-        Openings::new(policies, self.gate.reaches_people(), now.wall)
+        let rules = app::class::known_rules(&self.app);
+        Openings::new(rules, self.gate.reaches_people(), now.wall)
     }
 
     /// Chooses what is leased next, as far as there is room. Tells when the pace allows more.
@@ -312,7 +313,7 @@ impl Node {
         for key in std::mem::take(&mut self.to_dial) {
             let Some(call) = self.calls.get_mut(&key) else { continue };
             let Stage::Prepared { .. } = call.stage else { continue };
-            if call.terms.expires_at <= now.wall {
+            if call.dial_by <= now.wall {
                 self.send_back(key, now.wall);
                 continue;
             }
@@ -438,12 +439,10 @@ impl Node {
             let ended_by = now.wall.plus_ms(-self.config.orphan_after_ms);
             tasks.push(Task::Reconcile { stamp: self.stamp, ended_by });
         }
-        if let Some(keep_ms) = self.config.ladder_keep_ms
-            && self.forgets_at <= now.steady
-            && self.under_way.may_ask(Kind::Forget, now.steady)
-        {
+        if self.forgets_at <= now.steady && self.under_way.may_ask(Kind::Forget, now.steady) {
             self.under_way.ask(Kind::Forget);
-            tasks.push(Task::Forget { before: now.wall.plus_ms(-keep_ms) });
+            let stories_before = self.config.ladder_keep_ms.map(|ms| now.wall.plus_ms(-ms));
+            tasks.push(Task::Forget { stories_before });
         }
     }
 

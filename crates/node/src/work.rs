@@ -68,9 +68,10 @@ pub(crate) enum Task {
         stamp: NodeStamp,
         ended_by: Timestamp,
     },
-    /// The stories of attempts that began before then are forgotten, the oldest first.
+    /// The stories of attempts that began before then are forgotten, the oldest first, if any are;
+    /// and how often numbers were called on days gone by.
     Forget {
-        before: Timestamp,
+        stories_before: Option<Timestamp>,
     },
     Prepare {
         call: CallKey,
@@ -150,8 +151,8 @@ impl Work {
             Task::Reconcile { stamp, ended_by } => {
                 Answer::Reconciled(open_attempts(app, stamp, ended_by).await)
             }
-            Task::Forget { before } => {
-                Answer::Forgotten(dialing::forget_ladders(app, before).await)
+            Task::Forget { stories_before } => {
+                Answer::Forgotten(forget(app, stories_before, asked.wall).await)
             }
             Task::Prepare { call, blob, codecs, phone } => {
                 Answer::Prepared(call, prepare(app, asked, blob, &codecs, phone).await)
@@ -219,6 +220,19 @@ async fn open_attempts(app: &App, stamp: NodeStamp, ended_by: Timestamp) -> Resu
         own: dialing::open_attempts(app, next).await?,
         orphans: dialing::orphans(app, stamp.node, ended_by).await?,
     })
+}
+
+/// Tells whether there may be more to forget.
+async fn forget(
+    app: &App,
+    stories_before: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let more_stories = match stories_before {
+        Some(before) => dialing::forget_ladders(app, before).await?,
+        None => false,
+    };
+    Ok(dialing::forget_daily_calls(app, now).await? || more_stories)
 }
 
 async fn prepare(

@@ -146,6 +146,19 @@ pub async fn permissions(reads: &mut impl Queries) -> Result<Vec<HoursPermission
     reads.query(sql, values![]).await?.iter().map(permission).collect()
 }
 
+/// Forgets how often numbers were called on days that began before `before`, at most `most` of the
+/// counts, the oldest first. Tells how many it forgot.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn forget_daily_calls(tx: &mut Tx, before: Timestamp, most: u32) -> Result<u64> {
+    let sql = "DELETE FROM daily_call
+               WHERE (day_us, class, number) IN (
+                   SELECT day_us, class, number FROM daily_call WHERE day_us < $1
+                   ORDER BY day_us, class, number LIMIT $2)";
+    tx.execute(sql, values![before, most]).await
+}
+
 const ALLOWED: &str = "allowed";
 const BARRED: &str = "barred";
 const NEEDED: &str = "needed";

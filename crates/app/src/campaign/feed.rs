@@ -1,14 +1,14 @@
 //! Recipients step into the line: a block of each campaign whose hours are open, fair between
 //! campaigns, paid for before it is dialled. And what is over is brought to its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::failing::Look;
 use domain::campaign::feed::{Dry, Feed, is_low};
 use domain::campaign::{PauseReason, State, Verb};
-use domain::class::{Opening, Policies};
+use domain::class::Opening;
 use domain::{AccountId, QuickSendId, Timestamp};
 use store::Tx;
 use store::campaign::Campaign;
@@ -17,6 +17,7 @@ use store::hot::FeedOrder;
 use super::CLASS;
 use super::change::moved;
 use crate::account::never_refused;
+use crate::class::Rules;
 use crate::dialing::ReadyJob;
 use crate::{App, Failure, class};
 
@@ -63,25 +64,23 @@ pub async fn feed(app: &App, now: Timestamp) -> Result<Vec<ReadyJob>, Failure> {
 struct Hours {
     now: Timestamp,
     operator: CallingWindow,
-    policies: Arc<Policies>,
-    /// Accounts that may call at any hour.
-    any_hour: BTreeSet<AccountId>,
+    rules: Arc<Rules>,
     people: bool,
 }
 
 impl Hours {
     async fn read(app: &App, now: Timestamp) -> Result<Self, Failure> {
-        let policies = class::policies(app, now).await?;
-        let any_hour = store::class::any_hour_accounts(&mut app.read().await?).await?;
+        let rules = class::rules(app, now).await?;
         let (operator, people) = (app.settings().window, app.dispatch().reaches_people());
-        Ok(Self { now, operator, policies, any_hour, people })
+        Ok(Self { now, operator, rules, people })
     }
 
     /// When calling must end that may go on now: by the schedule, the operator and the class.
     fn open_until(&self, campaign: &Campaign) -> Option<Timestamp> {
         let planned = campaign.plan.schedule.open_until(self.operator, self.now)?;
-        let any_hour = self.any_hour.contains(&campaign.account);
-        match self.policies.opening(campaign.plan.class, (any_hour, self.people), self.now) {
+        let any_hour = self.rules.any_hour(campaign.account);
+        let policies = &self.rules.policies;
+        match policies.opening(campaign.plan.class, (any_hour, self.people), self.now) {
             Opening::Open { until, .. } => Some(planned.min(until)),
             Opening::Closed { .. } => None,
         }
@@ -89,7 +88,7 @@ impl Hours {
 
     /// The key by which a campaign's callees opt out.
     fn opt_out_key(&self, campaign: &Campaign) -> Option<char> {
-        campaign.plan.opt_out_key.or(self.policies.of(campaign.plan.class).opt_out_key)
+        campaign.plan.opt_out_key.or(self.rules.policies.of(campaign.plan.class).opt_out_key)
     }
 }
 

@@ -100,6 +100,45 @@ async fn what_waits_beyond_its_hours_is_not_called_and_says_why() {
     assert_eq!(ended.facts.cause, OUTSIDE_HOURS);
 }
 
+/// Goal: a document that is taken back, or given again, counts for what waits already.
+#[tokio::test]
+async fn a_document_counts_for_what_waits() {
+    let (world, caller, message) = stage().await;
+    let node = dialing::take_node(&world.app, "a", NOON.plus_ms(24 * HOUR_MS)).await.unwrap();
+    world.clock.advance_ms(11 * HOUR_MS);
+    let account = caller.account.id;
+    assert!(class::set_hours_document(&world.app, account, Some("نامهٔ ۱۲")).await.unwrap());
+    quick_send::submit(&world.app, &caller, send(message, MessageClass::Service)).await.unwrap();
+    let (job, _) = world.dialer.next().await;
+    assert!(class::set_hours_document(&world.app, account, None).await.unwrap());
+    world.clock.advance_ms(2_000);
+    assert_eq!(lease(&world, node, &job, world.app.now()).await, Leased::Gone);
+    assert!(class::set_hours_document(&world.app, account, Some("نامهٔ ۱۳")).await.unwrap());
+    world.clock.advance_ms(2_000);
+    assert!(lease(&world, node, &job, world.app.now()).await.attempt().is_some());
+}
+
+/// Goal: how often a number was called is known until the end of the day after, and no longer.
+#[tokio::test]
+async fn the_counts_of_old_days_are_forgotten() {
+    let (world, caller, message) = stage().await;
+    let node = dialing::take_node(&world.app, "a", NOON.plus_ms(72 * HOUR_MS)).await.unwrap();
+    set(&world, MessageClass::Service, |old| Policy { daily_cap: Some(1), ..old }).await;
+    world.clock.advance_ms(2_000);
+    let first_day = world.app.now();
+    let mut leased = Vec::new();
+    for _ in 0..3 {
+        assert!(!dialing::forget_daily_calls(&world.app, world.app.now()).await.unwrap());
+        let service = send(message, MessageClass::Service);
+        quick_send::submit(&world.app, &caller, service).await.unwrap();
+        let (job, _) = world.dialer.next().await;
+        leased.push(lease(&world, node, &job, first_day).await);
+        world.clock.advance_ms(24 * HOUR_MS);
+    }
+    assert_eq!(leased[1], Leased::Barred(Bar::Capped));
+    assert!(leased[0].attempt().is_some() && leased[2].attempt().is_some());
+}
+
 #[tokio::test]
 async fn a_number_is_called_as_often_in_a_day_as_its_class_may() {
     let (world, caller, message) = stage().await;

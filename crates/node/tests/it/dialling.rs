@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
-use domain::Disposition;
 use domain::dialer::disposition::OUTSIDE_HOURS;
+use domain::{Disposition, Status};
 use engine::{CallKey, Event, Target};
 use store::quick_send::State;
 
@@ -278,5 +278,58 @@ async fn nobody_is_called_after_the_hours_of_the_class() {
         (ended.disposition, ended.facts.cause.as_str()),
         (Disposition::Expired, OUTSIDE_HOURS)
     );
+    world.audit().await;
+}
+
+/// What is leased just before the hours of its class end, and is ready to be dialled after that,
+/// waits on.
+#[tokio::test]
+async fn hours_that_end_before_the_invite_leaves_are_over() {
+    let mut world = World::new(config(1, 50)).await;
+    let customer = world.account(100_000).await;
+    let eleven = START.plus_ms(13 * 3_600_000);
+    world.set_wall(eleven.plus_ms(-1_000));
+    world.run().await;
+    let send = world.submit(&customer, &number(1)).await;
+    let now = world.now;
+    let reads_its_clip = world.node.as_mut().unwrap().step(now).work;
+    assert_eq!(world.status(&customer, send).await, Status::Calling);
+    world.set_wall(eleven.plus_ms(1_000));
+    for work in reads_its_clip {
+        let done = work.run().await;
+        let now = world.now;
+        world.node.as_mut().unwrap().on_done(now, done);
+    }
+    world.pass_ms(3_000).await;
+    assert!(world.started.is_empty(), "it is after eleven at night");
+    assert!(matches!(world.state(&customer, send).await, State::Ready { .. }));
+    world.audit().await;
+}
+
+/// A document that is taken back while a send waits counts for it, and so does one that is given.
+#[tokio::test]
+async fn a_document_counts_for_who_stands_in_line() {
+    let mut world = World::new(config(1, 50)).await;
+    let customer = world.account(100_000).await;
+    let account = customer.0.account.id;
+    world.set_wall(START.plus_ms(14 * 3_600_000));
+    let document = async |world: &World, name: Option<&str>| {
+        assert!(app::class::set_hours_document(&world.app, account, name).await.unwrap());
+    };
+    document(&world, Some("A-12")).await;
+    world.pass_ms(2_000).await;
+    for n in 0..2 {
+        world.submit(&customer, &number(n)).await;
+    }
+    world.run().await;
+    assert_eq!(world.started.len(), 1, "there is one channel");
+    document(&world, None).await;
+    world.pass_ms(2_000).await;
+    world.tell(ended(world.last_call(), busy()));
+    world.pass_ms(3_000).await;
+    assert_eq!(world.started.len(), 1, "it is midnight");
+    document(&world, Some("A-13")).await;
+    world.pass_s(61).await;
+    assert_eq!(world.started.len(), 2);
     world.audit().await;
 }

@@ -79,8 +79,6 @@ pub struct ReadyJob {
     pub class: u8,
     /// What kind of message it carries.
     pub message_class: MessageClass,
-    /// Whether its account may call at any hour.
-    pub any_hour: bool,
     /// The key by which its callee opts out.
     pub opt_out_key: Option<char>,
     /// From when on it may be called.
@@ -145,9 +143,6 @@ impl Db {
                           q.expires_at_us AS expires_at_us, q.record_ms AS record_ms,
                           q.server_id AS server_id, q.second_destination AS second_destination,
                           q.message_class AS message_class, q.opt_out_key AS opt_out_key,
-                          (SELECT COUNT(*) FROM hours_permission h
-                           WHERE h.account_id = q.account_id AND h.revoked_at_us IS NULL)
-                              AS any_hour,
                           (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id)
                               AS sandbox_of,
                           (SELECT COUNT(*) FROM outcome o
@@ -171,7 +166,6 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
         sandbox: row.get::<Option<AccountId>>("sandbox_of")?.is_some(),
         class: row.get("class")?,
         message_class: row.decode("message_class", MessageClass::from_code)?,
-        any_hour: row.get::<i64>("any_hour")? > 0,
         opt_out_key: row.parse_opt("opt_out_key", key)?,
         due_at: row.get("due_at_us")?,
         destination: row.parse("destination", Destination::parse)?,

@@ -43,6 +43,13 @@ async fn lease(world: &World, send: QuickSendId, stamp: LeaseStamp) -> Leased {
     world.db.lease(vec![(send, stamp)]).await.unwrap()[0]
 }
 
+async fn forget(world: &World, before: Timestamp, most: u32) -> u64 {
+    let mut tx = world.db.begin().await.unwrap();
+    let forgotten = store::class::forget_daily_calls(&mut tx, before, most).await.unwrap();
+    tx.commit().await.unwrap();
+    forgotten
+}
+
 both_engines! {
     /// A send that waits for somebody who has opted out since ends as that, and its hold with it.
     async fn who_opted_out_is_not_called(world) {
@@ -146,6 +153,33 @@ both_engines! {
         let tomorrow = LeaseStamp { permit, ..stamp() };
         assert!(lease(world, sends[3], tomorrow).await.attempt().is_some());
         assert!(world.db.audit().await.unwrap().is_clean());
+    }
+
+    /// The counts of old days are forgotten, the oldest first and a bounded number; others stay.
+    async fn old_counts_are_forgotten(world) {
+        let element = world.send().await;
+        let node = world.node("a").await;
+        let on_day = |day: i64| {
+            let cap = Some(DailyCap { day: NOW.plus_ms(day * 86_400_000), most: 1 });
+            let usual = as_class(node, element.account, MessageClass::Service);
+            LeaseStamp { permit: Permit { cap, ..usual.permit }, ..usual }
+        };
+        let mut called = Vec::new();
+        let days = [0, 1, 2];
+        for day in days {
+            let send = world.accept(&element).await.quick_send;
+            called.push(lease(world, send, on_day(day)).await.attempt().is_some());
+        }
+        let today = NOW.plus_ms(2 * 86_400_000);
+        assert_eq!(forget(world, NOW, 10).await, 0, "none is older");
+        assert_eq!(forget(world, today, 1).await, 1, "no more than asked for");
+        assert_eq!(forget(world, NOW.plus_ms(1), 10).await, 0, "it was the oldest");
+        assert_eq!(forget(world, today, 10).await, 1);
+        for day in days {
+            let send = world.accept(&element).await.quick_send;
+            called.push(lease(world, send, on_day(day)).await.attempt().is_some());
+        }
+        assert_eq!(called, [true, true, true, true, true, false]);
     }
 
     /// Lists are read in their order, and what ever was of a number is kept.
