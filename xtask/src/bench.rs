@@ -10,7 +10,7 @@ use crate::setup::{self, Goal};
 
 /// The benchmarks by name; the crate `bench` has a binary for each.
 pub const NAMES: &[&str] =
-    &["accept", "dial_latency", "call_cpu", "media_pacing", "two_way", "originate"];
+    &["accept", "dial_latency", "call_cpu", "media_pacing", "two_way", "originate", "month_close"];
 
 /// The benchmark that compares the engines of the store.
 const NEEDS_POSTGRES: &str = "accept";

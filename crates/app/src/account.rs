@@ -124,35 +124,31 @@ pub async fn create(app: &App, new: NewAccount) -> Result<AccountId, AccountRefu
     app.write(async |tx| Ok(store::account::create(tx, &account).await?)).await
 }
 
-/// Lets the account record callees, or not any more.
-///
-/// # Errors
-/// Refused when there is no such account.
-pub async fn set_recording(
-    app: &App,
-    account: AccountId,
-    permitted: bool,
-) -> Result<(), AccountRefusal> {
-    let at = permitted.then(|| app.now());
-    app.write(async |tx| {
-        let found = store::account::set_recording(tx, account, at).await?;
-        if found { Ok(()) } else { Err(Error::Refused(AccountRefusal::NoSuchAccount)) }
-    })
-    .await
+/// What an account may do by the operator's permission alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// Record callees.
+    Recording,
+    /// Let two people talk through us.
+    SecureCalls,
 }
 
-/// Lets the account place secure calls, or not any more.
+/// Gives the account a permission, or takes it back.
 ///
 /// # Errors
 /// Refused when there is no such account.
-pub async fn set_secure_calls(
+pub async fn set_permission(
     app: &App,
     account: AccountId,
+    permission: Permission,
     permitted: bool,
 ) -> Result<(), AccountRefusal> {
     let at = permitted.then(|| app.now());
     app.write(async |tx| {
-        let found = store::account::set_secure_calls(tx, account, at).await?;
+        let found = match permission {
+            Permission::Recording => store::account::set_recording(tx, account, at).await?,
+            Permission::SecureCalls => store::account::set_secure_calls(tx, account, at).await?,
+        };
         if found { Ok(()) } else { Err(Error::Refused(AccountRefusal::NoSuchAccount)) }
     })
     .await

@@ -156,8 +156,7 @@ pub async fn set(
 }
 
 /// Lets an account call at any hour, by a document, or not any more; running servers know within a
-/// second. `false`: there is no such
-/// account, the document has no name or one that is too long.
+/// second. `false`: there is no such account, or the document has no name or one that is too long.
 ///
 /// # Errors
 /// The database failed.

@@ -65,6 +65,8 @@ pub enum CallSpan {
     Open(Timestamp),
     /// From one moment until before another.
     Closed(Timestamp, Timestamp),
+    /// Nobody knows whether there was one: the attempt was lost with its process or node.
+    Lost,
 }
 
 /// A number's time on a list.
@@ -117,6 +119,9 @@ pub enum Violation {
 pub struct Report {
     /// Attempts that were allowed.
     pub allowed: u64,
+    /// Those of them that were lost with their process or node: whether they were calls, and for
+    /// how long, is not known, so they prove nothing.
+    pub lost: u64,
     /// Sends that were barred, by cause.
     pub barred: BTreeMap<String, u64>,
     /// How many violations of each kind there are.
@@ -198,7 +203,10 @@ impl Judge {
         }
         let report = self.reports.entry(fact.campaign).or_default();
         match &fact.barred {
-            None => report.allowed += 1,
+            None => {
+                report.allowed += 1;
+                report.lost += u64::from(fact.call == CallSpan::Lost);
+            }
             Some(cause) => *report.barred.entry(cause.clone()).or_default() += 1,
         }
         for violation in found {
@@ -293,7 +301,7 @@ impl Judge {
 
     fn remember(&mut self, fact: &Fact) {
         let (from, to) = match fact.call {
-            CallSpan::None => return,
+            CallSpan::None | CallSpan::Lost => return,
             CallSpan::Open(from) => (from, Timestamp(i64::MAX)),
             CallSpan::Closed(from, to) => (from, to),
         };

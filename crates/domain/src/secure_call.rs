@@ -132,7 +132,7 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::{AccountId, MessageId, Rials, TariffId};
+    use crate::{AccountId, MessageId, Rials};
 
     /// Half past three in the morning.
     const NOW: Timestamp = Timestamp(1_000);
@@ -152,18 +152,6 @@ mod tests {
             records_callees: false,
             places_secure_calls: true,
             sandbox_of: None,
-        }
-    }
-
-    fn tariff() -> Tariff {
-        Tariff {
-            id: TariffId(1),
-            effective_from: Timestamp(0),
-            pulse_seconds: 5,
-            internal_second: Rials(30),
-            external_second: Rials(45),
-            tts_second: Rials(10),
-            secure_minimum: Rials(10_000),
         }
     }
 
@@ -190,7 +178,7 @@ mod tests {
         request: &Request,
         change: impl FnOnce(&mut Facts<'_>),
     ) -> Result<Admission, Refusal> {
-        let (account, tariff, music) = (account(rials), tariff(), music());
+        let (account, tariff, music) = (account(rials), Tariff::example(), music());
         let mut facts = Facts {
             account: &account,
             hold_message: Some(&music),

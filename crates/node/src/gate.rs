@@ -327,17 +327,19 @@ impl Gate {
         let Waiting { job, callee, route, second } = waiting;
         let mut state = self.state();
         let trunk = state.take(callee, *route, job.class, now.steady)?;
-        let mut room = Room { gate: self.clone(), callee: callee.clone(), trunk, second: None };
-        let Some((callee, route)) = second else { return Ok(room) };
-        if let Ok(trunk) = state.take(callee, *route, job.class, now.steady) {
+        let room = |callee: &Callee, trunk, second| {
             let (gate, callee) = (self.clone(), callee.clone());
-            room.second = Some(Box::new(Room { gate, callee, trunk, second: None }));
-            return Ok(room);
-        }
-        // Given back here and without waking anybody: nothing came free.
-        state.give_back(&room.callee);
-        drop(state);
-        Err(NoRoom::Second)
+            Room { gate, callee, trunk, second }
+        };
+        let Some((other, route)) = second else { return Ok(room(callee, trunk, None)) };
+        // There is no `Room` of the first leg before both have theirs: dropping one takes the lock
+        // and wakes the node, and nothing has come free.
+        let Ok(second_trunk) = state.take(other, *route, job.class, now.steady) else {
+            state.give_back(callee);
+            return Err(NoRoom::Second);
+        };
+        let second = room(other, second_trunk, None);
+        Ok(room(callee, trunk, Some(Box::new(second))))
     }
 
     /// Takes room for a call that is there already, whatever the caps say. `None` when the number

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use app::Failure;
 use app::dialing::{EndedCall, Ladder, NodeStamp, OpenAttempt, Orphan, PhoneContact};
-use domain::dialer::disposition::PROCESS_LOST;
+use domain::dialer::disposition::{NODE_LOST, PROCESS_LOST};
 use domain::{Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command, DialogSnapshot, Recovered, Target};
 
@@ -177,7 +177,7 @@ impl Node {
             let attempt = open.attempt.pack();
             tracing::warn!(attempt, node = open.node.0, "a call of a node that is gone is settled");
             let (terms, lost) = (Terms::of_open(&open), Disposition::NetworkFailure);
-            let ended = decided(open.attempt, &terms, lost, "node_lost", 0, now.wall);
+            let ended = decided(open.attempt, &terms, lost, NODE_LOST, 0, now.wall);
             let ladder = Some(recovered(&open, Recovered::Unrecorded, now));
             let ended = EndedCall { ladder, ..ended };
             let call = key(open.attempt);

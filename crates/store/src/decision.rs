@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::dialer::disposition::PROCESS_LOST;
+use domain::dialer::disposition::{NODE_LOST, PROCESS_LOST};
 use domain::judge::{CallSpan, Fact, Listed};
 use domain::opt_out::OptOutList;
 use domain::{CampaignId, Destination, MessageClass, QuickSendId, RecipientId, Timestamp};
@@ -123,10 +123,10 @@ fn span(row: &Row) -> Result<CallSpan> {
     let Some(to) = row.get::<Option<Timestamp>>("ended_at_us")? else { return Ok(CallSpan::None) };
     let (cause, invited): (String, Option<Timestamp>) =
         (row.get("cause")?, row.get("invite_at_us")?);
-    // What has no INVITE rang nowhere, unless the process that knew is gone.
+    // What has no INVITE rang nowhere, unless who knew is gone.
     Ok(match invited {
         Some(from) => CallSpan::Closed(from, to),
-        None if cause == PROCESS_LOST => CallSpan::Closed(from, to),
+        None if [PROCESS_LOST, NODE_LOST].contains(&&*cause) => CallSpan::Lost,
         None => CallSpan::None,
     })
 }

@@ -210,43 +210,6 @@ async fn accounts_that_felt_the_same_share_what_they_were_computed_from() {
     assert_eq!((late.written, late.verdict), (Vec::new(), None));
 }
 
-/// T063 in full: 100 000 accounts, 300 outages, 40 groups. It takes a minute without optimization.
-#[tokio::test]
-#[ignore = "for a look at its cost"]
-async fn a_month_of_a_hundred_thousand_accounts_is_written_down() {
-    let world = World::new().await;
-    let app = &world.app;
-    let since = at("1405/09/05 00:00");
-    let mut tx = world.db.begin().await.unwrap();
-    for n in 0..100_000_i64 {
-        let new = store::account::NewAccount {
-            name: "x".to_owned(),
-            mobile: "09120000001".to_owned(),
-            opening_credit: domain::Rials(0),
-            expires_at: None,
-            approves_own_messages: false,
-            records_callees: false,
-            created_at: since,
-            sandbox_of: None,
-        };
-        let account = store::account::create(&mut tx, &new).await.unwrap();
-        store::outage::join(&mut tx, Group::Cohort(n % 40 + 1), account, since).await.unwrap();
-    }
-    tx.commit().await.unwrap();
-    go_to(&world, "1405/11/04 00:00");
-    worked(&world, span("1405/10/01 00:00", "1405/11/01 00:00")).await;
-    for n in 0..300_i64 {
-        let from = dey().start().plus_us(n * 7919 % 43_000 * 60_000_000);
-        let time = Span::new(from, from.plus_us((n % 50 + 1) * 60_000_000)).unwrap();
-        let new = outage_of("api,panel", &format!("cohort:{}", n % 40 + 1), time);
-        outage::record(app, new).await.unwrap();
-    }
-    let frozen = availability::freeze(app, dey()).await.unwrap();
-    assert_eq!(frozen.written, 100_001);
-    let shown = availability::month(app, Some(AccountId(77_777)), dey()).await.unwrap();
-    assert_eq!(shown.written[0].totals, shown.judged.totals);
-}
-
 /// T071, T073, T074, T082: what counts is said before it is saved.
 #[tokio::test]
 async fn maintenance_is_judged_before_it_is_saved() {

@@ -64,44 +64,31 @@ pub fn rate_speech_rounding_up(tariff: &Tariff, speech_ms: u32) -> Option<Rials>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{TariffId, Timestamp};
-
-    fn tariff() -> Tariff {
-        Tariff {
-            id: TariffId(1),
-            effective_from: Timestamp(0),
-            pulse_seconds: 5,
-            internal_second: Rials(30),
-            external_second: Rials(45),
-            tts_second: Rials(10),
-            secure_minimum: Rials(10_000),
-        }
-    }
 
     #[test]
     fn started_pulses_count_whole() {
-        let price = |ms| rate_rounding_up(&tariff(), Zone::External, ms).unwrap().price.0;
+        let price = |ms| rate_rounding_up(&Tariff::example(), Zone::External, ms).unwrap().price.0;
         assert_eq!([price(0), price(1), price(5000), price(5001)], [0, 225, 225, 450]);
         assert_eq!([price(25_000), price(30_000)], [1125, 1350]);
     }
 
     #[test]
     fn landlines_have_their_own_price() {
-        let rate = rate_rounding_up(&tariff(), Zone::Internal, 7_200).unwrap();
+        let rate = rate_rounding_up(&Tariff::example(), Zone::Internal, 7_200).unwrap();
         assert_eq!(rate, Rate { seconds: 8, pulses: 2, price: Rials(300) });
     }
 
     #[test]
     fn both_legs_of_a_conversation_are_paid_for() {
         let zones = [Zone::External, Zone::Internal];
-        let rate = rate_conversation_rounding_up(&tariff(), zones, 5_001).unwrap();
+        let rate = rate_conversation_rounding_up(&Tariff::example(), zones, 5_001).unwrap();
         assert_eq!(rate, Rate { seconds: 6, pulses: 2, price: Rials(750) });
-        let call = rate_call_rounding_up(&tariff(), zones[0], Some(zones[1]), 5_001);
+        let call = rate_call_rounding_up(&Tariff::example(), zones[0], Some(zones[1]), 5_001);
         assert_eq!(call, Some(rate));
     }
 
     #[test]
     fn speech_is_rated_by_started_seconds() {
-        assert_eq!(rate_speech_rounding_up(&tariff(), 4_001), Some(Rials(50)));
+        assert_eq!(rate_speech_rounding_up(&Tariff::example(), 4_001), Some(Rials(50)));
     }
 }

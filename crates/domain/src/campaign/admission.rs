@@ -158,7 +158,7 @@ pub fn is_covered(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AccountId, TariffId};
+    use crate::AccountId;
 
     fn account(balance: i64) -> Account {
         Account {
@@ -215,16 +215,7 @@ mod tests {
 
     #[test]
     fn everybody_must_be_paid_for_up_to_the_ceiling() {
-        let tariff = Tariff {
-            id: TariffId(1),
-            effective_from: Timestamp(0),
-            pulse_seconds: 5,
-            internal_second: Rials(30),
-            external_second: Rials(45),
-            tts_second: Rials(10),
-            secure_minimum: Rials(0),
-        };
-        let prices = CallPrices::of(&tariff, 10_000).unwrap();
+        let prices = CallPrices::of(&Tariff::example(), 10_000).unwrap();
         let recipients = Zones::default().and(Zone::Internal).and(Zone::External);
         assert_eq!((prices.of_all(recipients), prices.most()), (Some(Rials(750)), Rials(450)));
         let covered = |balance, max_cost: Option<i64>| {

@@ -52,6 +52,8 @@ pub const CAPPED: &str = "capped";
 pub const OPTED_OUT: &str = "opted_out";
 /// The cause of a call that was lost with the process that made it: its phone may have rung.
 pub const PROCESS_LOST: &str = "process_lost";
+/// The cause of an attempt that a node left open which did not come back.
+pub const NODE_LOST: &str = "node_lost";
 
 /// What the call reported, in plain values: the rules know nothing of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

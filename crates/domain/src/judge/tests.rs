@@ -215,6 +215,17 @@ fn two_calls_at_once_are_caught() {
     assert_eq!(court.violations(&[call(1, 0, Some(10)), unsent]), []);
 }
 
+/// Goal: an attempt that was lost with its process is told, and accuses nobody.
+#[test]
+fn what_is_lost_proves_nothing() {
+    let mut judge = Judge::new(Court::new().policies, Vec::new(), Holidays::default());
+    judge.hear(&fact(), &[]);
+    judge.hear(&Fact { send: QuickSendId(2), call: CallSpan::Lost, ..fact() }, &[]);
+    let reports = judge.close();
+    let report = reports.values().next().unwrap();
+    assert_eq!((report.allowed, report.lost, report.is_clean()), (2, 1, true), "{report:?}");
+}
+
 #[test]
 fn a_call_that_is_not_in_the_log_is_caught_and_each_campaign_has_its_report() {
     let mut judge = Judge::new(Court::new().policies, Vec::new(), Holidays::default());

@@ -9,6 +9,7 @@ mod fixture;
 mod opt_out;
 mod orphans;
 mod recovering;
+mod secure_calls;
 mod settling;
 mod stories;
 mod trunks;

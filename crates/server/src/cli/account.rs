@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use app::App;
-use app::account::{AccountRefusal, NewAccount};
+use app::account::{AccountRefusal, NewAccount, Permission};
 use clap::{Args, Subcommand};
 use domain::access::Allowed;
 use domain::calendar::jalali::gregorian_date_time;
@@ -224,12 +224,10 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
             class::hours(&app, AccountId(account), document, revoke, json).await?;
         }
         Account::Recording { account, permitted } => {
-            let account = AccountId(account);
-            app::account::set_recording(&app, account, permitted).await.map_err(refused)?;
+            permit(&app, AccountId(account), Permission::Recording, permitted).await?;
         }
         Account::SecureCalls { account, permitted } => {
-            let account = AccountId(account);
-            app::account::set_secure_calls(&app, account, permitted).await.map_err(refused)?;
+            permit(&app, AccountId(account), Permission::SecureCalls, permitted).await?;
         }
         Account::CallbackSecret { account, json } => callback_secret(&app, account, json).await?,
         Account::Statement(asked) => statement::show(&app, &asked).await?,
@@ -237,6 +235,10 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Show { account, json } => show(&app, AccountId(account), json).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn permit(app: &App, account: AccountId, what: Permission, permitted: bool) -> Result<()> {
+    app::account::set_permission(app, account, what, permitted).await.map_err(refused)
 }
 
 /// The moment so many days from now.

@@ -77,6 +77,7 @@ fn as_json(of: Option<CampaignId>, report: &Report) -> Value {
         "campaign_id": of.map(|campaign| campaign.0),
         "clean": report.is_clean(),
         "allowed": report.allowed,
+        "lost": report.lost,
         "barred": report.barred,
         "violations": violations,
         "told": told,
@@ -91,7 +92,11 @@ fn as_text(of: Option<CampaignId>, report: &Report) -> Result<()> {
     let barred: Vec<String> =
         report.barred.iter().map(|(cause, count)| format!(", {count} {cause}")).collect();
     let verdict = if report.is_clean() { "clean" } else { "VIOLATIONS" };
-    say(&format!("{of}: {verdict}; {} attempts{}", report.allowed, barred.concat()))?;
+    let lost = match report.lost {
+        0 => String::new(),
+        lost => format!(", {lost} of them lost with their process and unknown"),
+    };
+    say(&format!("{of}: {verdict}; {} attempts{lost}{}", report.allowed, barred.concat()))?;
     for (kind, count) in &report.violations {
         say(&format!("{count:>9}  {}", kind.word()))?;
     }

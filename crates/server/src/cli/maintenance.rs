@@ -13,7 +13,7 @@ use domain::calendar::span::Span;
 use domain::calendar::{jalali::gregorian_date_time, month::PersianMonth};
 use serde_json::json;
 
-use super::{moment, open, paths, say, scope};
+use super::{Reach, moment, open, paths, say, scope};
 use crate::config::Config;
 
 /// What can be done with maintenance. All of it works while the server runs.
@@ -98,12 +98,8 @@ pub struct Plan {
     /// When it ends.
     #[arg(long, value_name = "MOMENT")]
     to: String,
-    /// What is away: all, or panel, api, quick-send, campaign with commas between.
-    #[arg(long, default_value = "all")]
-    paths: String,
-    /// For whom: everyone, or groups like `trunk:1,account:7`.
-    #[arg(long, default_value = "everyone")]
-    scope: String,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// What is different in a maintenance.
@@ -138,7 +134,8 @@ impl Plan {
     fn read(&self) -> Result<Window> {
         let (from, to) = (moment(&self.from)?, moment(&self.to)?);
         let span = Span::new(from, to).context("a maintenance ends after it begins")?;
-        Ok(Window { paths: paths(&self.paths)?, scope: scope(&self.scope)?, span })
+        let (paths, scope) = self.reach.read()?;
+        Ok(Window { paths, scope, span })
     }
 }
 

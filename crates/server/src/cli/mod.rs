@@ -28,7 +28,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use domain::Timestamp;
 use domain::agreement::scope::{Paths, Scope};
 use domain::calendar::date_time::Written;
@@ -168,6 +168,23 @@ fn scope(text: &str) -> Result<Scope> {
     Scope::parse(text).with_context(|| {
         format!("{text} is neither everyone nor groups like trunk:1,cohort:2,account:7")
     })
+}
+
+/// What of the service is meant, and for whom.
+#[derive(Debug, Args)]
+struct Reach {
+    /// Which paths: all, or panel, api, quick-send, campaign with commas between.
+    #[arg(long, default_value = "all")]
+    paths: String,
+    /// For whom: everyone, or groups like `trunk:1,account:7`.
+    #[arg(long, default_value = "everyone")]
+    scope: String,
+}
+
+impl Reach {
+    fn read(&self) -> Result<(Paths, Scope)> {
+        Ok((paths(&self.paths)?, scope(&self.scope)?))
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 use serde_json::json;
 
-use super::{moment, open, paths, say, scope};
+use super::{Reach, moment, open, say};
 use crate::config::Config;
 
 /// What can be done with outages. All of it works while the server runs.
@@ -27,12 +27,8 @@ pub enum Outage {
         /// Until the first success; without it, it lasts.
         #[arg(long, value_name = "MOMENT")]
         to: Option<String>,
-        /// What was down: all, or panel, api, quick-send, campaign with commas between.
-        #[arg(long, default_value = "all")]
-        paths: String,
-        /// For whom: everyone, or groups like `trunk:1,account:7`.
-        #[arg(long, default_value = "everyone")]
-        scope: String,
+        #[command(flatten)]
+        reach: Reach,
         /// What broke.
         #[arg(long)]
         cause: String,
@@ -67,12 +63,8 @@ pub enum Outage {
         /// Until when.
         #[arg(long, value_name = "MOMENT")]
         to: String,
-        /// What worked.
-        #[arg(long, default_value = "all")]
-        paths: String,
-        /// For whom.
-        #[arg(long, default_value = "everyone")]
-        scope: String,
+        #[command(flatten)]
+        reach: Reach,
     },
     /// Put an account into a group, like `cohort:1` or `trunk:3`.
     Join {
@@ -112,10 +104,11 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
     let app = open::app(config).await?;
     let or_now = |text: Option<&str>| text.map_or(Ok(app.now()), moment);
     match command {
-        Outage::Record { from, to, paths: path, scope: whom, cause, evidence } => {
+        Outage::Record { from, to, reach, cause, evidence } => {
+            let (paths, scope) = reach.read()?;
             let new = NewOutage {
-                paths: paths(&path)?,
-                scope: scope(&whom)?,
+                paths,
+                scope,
                 from: moment(&from)?,
                 to: to.as_deref().map(moment).transpose()?,
                 cause,
@@ -133,11 +126,11 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
             app::outage::reverse(&app, id, &because).await.map_err(refused)?;
             say(&format!("outage {id} is reversed"))?;
         }
-        Outage::Worked { source, from, to, paths: path, scope: whom } => {
+        Outage::Worked { source, from, to, reach } => {
             let span = Span::new(moment(&from)?, moment(&to)?);
             let span = span.context("it ends after it begins")?;
-            let (path, whom) = (paths(&path)?, scope(&whom)?);
-            let noted = app::outage::saw_working(&app, &source, path, &whom, span).await;
+            let (paths, scope) = reach.read()?;
+            let noted = app::outage::saw_working(&app, &source, paths, &scope, span).await;
             noted.map_err(refused)?;
             say("noted")?;
         }

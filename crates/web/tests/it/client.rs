@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use serde_json::Value;
 use tower::ServiceExt;
 use web::Settings;
 
@@ -25,7 +26,7 @@ impl Answer {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
@@ -71,6 +72,28 @@ pub async fn get(router: &Router, token: &str, method: &str, query: &[(&str, &st
     let query = encoded(&[query, &[("Token", token)]].concat());
     let request = Request::get(format!("/rest/{method}?{query}")).body(Body::empty()).unwrap();
     answer(router, request).await
+}
+
+/// A request to the modern API; without a body when that is null.
+pub async fn v1(
+    router: &Router,
+    token: &str,
+    method: &str,
+    path: &str,
+    key: Option<&str>,
+    body: &Value,
+) -> Answer {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("Authorization", format!("Bearer {token}"))
+        .header("Content-Type", "application/json")
+        .header("Content-Length", body.len());
+    if let Some(key) = key {
+        request = request.header("Idempotency-Key", key);
+    }
+    answer(router, request.body(Body::from(body)).unwrap()).await
 }
 
 /// Form encoding, everything but letters and digits escaped.

@@ -11,21 +11,14 @@ use domain::QuickSendId;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::client::{Answer, answer, router, settings};
+use crate::client::{Answer, answer, router, settings, v1};
 use crate::rest::TEXT;
 use crate::world::{PATIENCE, World};
 
 const NUMBER: &str = "09121234567";
 
-/// A request of this method, with a body unless it is null.
 async fn ask(router: &Router, token: &str, method: &str, path: &str, body: &Value) -> Answer {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("Authorization", format!("Bearer {token}"))
-        .header("Content-Length", body.len());
-    answer(router, request.body(Body::from(body)).unwrap()).await
+    v1(router, token, method, path, None, body).await
 }
 
 async fn get(router: &Router, token: &str, path: &str) -> Answer {

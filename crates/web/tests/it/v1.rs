@@ -7,7 +7,7 @@ use axum::http::Request;
 use domain::calendar::calling_window::CallingWindow;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, answer, router};
+use crate::client::{Answer, answer, router, v1};
 use crate::rest::TEXT;
 use crate::world::World;
 
@@ -15,20 +15,11 @@ const NUMBER: &str = "09121234567";
 
 /// POST /v1/messages of this body, under this key.
 async fn send(router: &Router, token: &str, key: Option<&str>, body: &Value) -> Answer {
-    let body = body.to_string();
-    let mut request = Request::post("/v1/messages")
-        .header("Authorization", format!("Bearer {token}"))
-        .header("Content-Type", "application/json")
-        .header("Content-Length", body.len());
-    if let Some(key) = key {
-        request = request.header("Idempotency-Key", key);
-    }
-    answer(router, request.body(Body::from(body)).unwrap()).await
+    v1(router, token, "POST", "/v1/messages", key, body).await
 }
 
 async fn get(router: &Router, token: &str, path: &str) -> Answer {
-    let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
-    answer(router, request.body(Body::empty()).unwrap()).await
+    v1(router, token, "GET", path, None, &Value::Null).await
 }
 
 /// How many messages the list has.

@@ -1,28 +1,18 @@
 //! Campaigns of the modern API as its clients see them.
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
 use serde_json::{Value, json};
 
 use crate::campaign::{first_is_called, world};
-use crate::client::{Answer, answer, router};
+use crate::client::{Answer, router, v1};
 
-/// A request with a body, under a key.
+/// A request with a body, under a key unless that is empty.
 async fn post(router: &Router, token: &str, path: &str, key: &str, body: &Value) -> Answer {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let mut request = Request::post(path)
-        .header("Authorization", format!("Bearer {token}"))
-        .header("Content-Length", body.len());
-    if !key.is_empty() {
-        request = request.header("Idempotency-Key", key);
-    }
-    answer(router, request.body(Body::from(body)).unwrap()).await
+    v1(router, token, "POST", path, Some(key).filter(|key| !key.is_empty()), body).await
 }
 
 async fn get(router: &Router, token: &str, path: &str) -> Value {
-    let request = Request::get(path).header("Authorization", format!("Bearer {token}"));
-    answer(router, request.body(Body::empty()).unwrap()).await.json()
+    v1(router, token, "GET", path, None, &Value::Null).await.json()
 }
 
 /// Two good numbers, one that stands there twice, and two that are none.

@@ -269,32 +269,6 @@ fn subscribers_whom_nothing_tells_apart_are_swept_once() {
     assert_eq!(totals_of_all(within, &facts, standings.iter()).len(), 1000);
 }
 
-/// T063 in full. It takes seconds and says nothing about correctness that the others do not.
-#[test]
-#[ignore = "for a look at its cost: 100 000 subscribers, 300 outages, 40 scopes"]
-fn a_month_of_a_hundred_thousand_subscribers() {
-    let minute = |n: i64| month("1405-08").start().plus_us(n * 60 * SECOND_US);
-    let outages = (0..300_i64).map(|n| {
-        let from = n * 7919 % 43_000;
-        let span = Span::new(minute(from), minute(from + n % 50 + 1)).unwrap();
-        seen(Seen::Down, "api,panel", &format!("cohort:{}", n % 40 + 1), span)
-    });
-    let facts = watched(outages.collect(), Vec::new());
-    let standings: Vec<Standing> = (1..=100_000)
-        .map(|account| {
-            let mut standing = member(account, &format!("cohort:{}", account % 40 + 1));
-            let second = Group::Cohort(account / 40 % 40 + 1);
-            standing.memberships.push((second, always()));
-            standing
-        })
-        .collect();
-    let within = whole(month("1405-08"));
-    let all = totals_of_all(within, &facts, standings.iter());
-    for standing in standings.iter().step_by(997) {
-        assert_eq!(all[&standing.account], sweep(within, standing, &facts).totals());
-    }
-}
-
 /// Stretches into which the random months are cut.
 const TICKS: i64 = 48;
 
