@@ -7,6 +7,7 @@ mod attempts;
 mod availability;
 mod campaign;
 mod class;
+mod compensation;
 mod doctor;
 mod judge;
 mod maintenance;
@@ -23,6 +24,7 @@ mod tariff;
 mod token;
 mod trunk;
 mod trunk_check;
+mod violation;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -92,6 +94,13 @@ enum Command {
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
+    /// What breached months pay back: draft, publish, list, show, try.
+    #[command(subcommand)]
+    Compensation(compensation::Compensation),
+    /// What either side did not keep: record, told, accept, dispute, uphold, reverse, done, look,
+    /// list, show, clauses.
+    #[command(subcommand)]
+    Violation(Box<violation::Violation>),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
@@ -135,6 +144,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Maintenance(command) => maintenance::run(&config, command).await,
             Command::Outage(command) => outage::run(&config, command).await,
             Command::Availability(command) => availability::run(&config, *command).await,
+            Command::Compensation(command) => compensation::run(&config, command).await,
+            Command::Violation(command) => violation::run(&config, *command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,

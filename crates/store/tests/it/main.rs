@@ -17,5 +17,6 @@ mod random;
 mod recovery;
 mod request;
 mod schema;
+mod violation;
 mod webhook;
 mod world;

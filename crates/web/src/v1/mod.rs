@@ -4,6 +4,7 @@
 mod agreement;
 mod campaigns;
 mod codes;
+mod compensation;
 mod docs_page;
 mod events;
 mod explain;
@@ -12,6 +13,7 @@ mod opt_outs;
 mod problem;
 mod routes;
 mod seats;
+mod violations;
 mod webhooks;
 
 use app::{Caller, Failure};
