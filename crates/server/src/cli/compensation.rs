@@ -10,7 +10,7 @@ use app::compensation::{Kept, ScheduleRefusal, Stage};
 use clap::Subcommand;
 use domain::Rials;
 use domain::agreement::availability::Fraction;
-use domain::agreement::compensation::{Measured, Refusal, TEXT_MAX, Unread};
+use domain::agreement::compensation::{Measured, Refusal, Schedule, TEXT_MAX, Unread};
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
 use serde_json::json;
@@ -161,7 +161,7 @@ fn as_json(kept: &Kept, stage: Stage) -> serde_json::Value {
         "state": stage.word(),
         "author": kept.draft.author,
         "drafted_at": gregorian_date_time(kept.drafted_at),
-        "approver": published.map(|schedule| schedule.approver()),
+        "approver": published.map(Schedule::approver),
         "effective_from": published.map(|schedule| schedule.effective_from().to_string()),
         "published_at": published.map(|schedule| gregorian_date_time(schedule.published_at())),
         "text": kept.draft.to_text(),

@@ -98,7 +98,7 @@ both_engines! {
         let ids: Vec<i64> = of.iter().map(|kept| kept.id).collect();
         assert_eq!(ids, [ours, id]);
         let next = violation::of_account(&mut reads, AccountId(7), Some(ours), 10).await.unwrap();
-        assert_eq!(next, [kept.clone()]);
+        assert_eq!(next, std::slice::from_ref(&kept));
         let everybody = violation::all(&mut reads, None, 1).await.unwrap();
         assert_eq!(everybody[0].id, theirs);
         let hour = Span::new(NOW, NOW.plus_us(1)).unwrap();
