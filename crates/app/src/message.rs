@@ -143,8 +143,8 @@ pub fn voices(app: &App) -> Vec<String> {
     app.tts().voices()
 }
 
-/// Whose voice a customer asks for: `male`, `female`, or one of [`voices`]. `None`: there is no such
-/// voice.
+/// Whose voice a customer asks for: `male`, `female`, or one of [`voices`]. `None`: there is no
+/// such voice.
 pub fn speaker(app: &App, name: &str) -> Option<Speaker> {
     match name {
         "male" => Some(Speaker::Male),

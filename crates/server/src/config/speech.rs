@@ -22,8 +22,8 @@ section! {
         rate: u16 = 150,
         /// The Piper program. It stays a program of its own.
         piper: PathBuf = PathBuf::from("piper"),
-        /// The folder that Piper's voices are dropped into: `NAME.onnx` with `NAME.onnx.json`. It is
-        /// looked at when the program starts. Empty: Piper is not used.
+        /// The folder that Piper's voices are dropped into: `NAME.onnx` with `NAME.onnx.json`. It
+        /// is looked at when the program starts. Empty: Piper is not used.
         piper_voices: PathBuf = PathBuf::new(),
         /// Piper's voice of a man, as its file is called without `.onnx`. Empty: the first.
         piper_male: String = String::new(),
@@ -37,17 +37,17 @@ section! {
     /// an audio file (WAV, MP3, Ogg, …). In address and body `{text}`, `{voice}` and `{rate}` stand
     /// for what is asked, escaped as the place needs it.
     SpeechHttp {
-        /// Its address, with its path and query; one of your own network may be called. Empty: there
-        /// is none.
+        /// Its address, with its path and query; one of your own network may be called. Empty:
+        /// there is none.
         url: String = String::new(),
         /// `get` or `post`.
         method: SpeechMethod = SpeechMethod::Post,
         /// A header field of each request, for one `Authorization: Bearer …`.
         header: Secret = Secret::default(),
         /// What is posted.
-        body: String = String::from(r#"{"input": "{text}", "voice": "{voice}", "response_format": "wav"}"#),
-        /// Its kind. Texts are escaped for JSON, for forms (`application/x-www-form-urlencoded`), or
-        /// not at all, as it says.
+        body: String = String::from(OPENAI_BODY),
+        /// Its kind. Texts are escaped for JSON, for forms (`application/x-www-form-urlencoded`),
+        /// or not at all, as it says.
         content_type: String = String::from("application/json"),
         /// The voices that messages may name.
         voices: Vec<String> = Vec::new(),
@@ -62,6 +62,8 @@ section! {
     }
 }
 
+/// What the commonest kind of service is posted.
+const OPENAI_BODY: &str = r#"{"input": "{text}", "voice": "{voice}", "response_format": "wav"}"#;
 /// Largest audio file of a service, in bytes.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 

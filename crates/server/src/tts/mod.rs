@@ -159,8 +159,8 @@ fn piper_house(config: &Config, piper: Option<&Piper>) -> Result<[Chosen; 2]> {
 fn http_identity(config: &Config) -> String {
     let asked = &config.speech_http;
     let hash = Sha256::digest([asked.url.as_str(), "\n", &asked.body].concat());
-    let short: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("{} {short}", http::NAME)
+    let short = hash.iter().take(8).fold(0_u64, |short, byte| (short << 8) | u64::from(*byte));
+    format!("{} {short:016x}", http::NAME)
 }
 
 /// What `doctor` finds of each engine that is set up. The one that speaks for the house must work;

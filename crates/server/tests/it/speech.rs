@@ -85,8 +85,8 @@ fn platform(more: &str) -> Platform {
     Platform::start(Options { config: config(&text), ..Options::default() })
 }
 
-/// Goal: with a speech service as the engine a text is spoken by it, once, and heard on the phone;
-/// a message may ask for another of its voices, or for espeak-ng, and for nothing that is not there.
+/// Goal: with a speech service as the engine a text is spoken by it, once, and heard on the phone.
+/// A message may ask for another of its voices, or for espeak-ng, and for nothing that is not there.
 #[test]
 fn a_service_over_http_speaks() {
     let (port, asked) = service();

@@ -53,12 +53,12 @@ pub(super) async fn sound(app: &App, caller: &Caller, id: &str) -> Result<Respon
 }
 
 /// GET /v1/voices.
-pub(super) async fn voices(app: &App) -> Result<Response, Unanswered> {
+pub(super) fn voices(app: &App) -> Response {
     let named = app::message::voices(app);
     let all = ["male", "female"].into_iter().map(String::from).chain(named);
     let data: Vec<_> = all.map(|id| serde_json::json!({ "object": "voice", "id": id })).collect();
     let list = serde_json::json!({ "object": "list", "data": data, "next_page": null });
-    Ok(json(StatusCode::OK, &list))
+    json(StatusCode::OK, &list)
 }
 
 fn audio_id(text: &str) -> Result<MessageId, Problem> {

@@ -122,7 +122,7 @@ operations! {
     get "/v1/audio", ReadMessages, light => audio::list(app, caller, query);
     get "/v1/audio/{id}", ReadMessages, light => audio::get(app, caller, id);
     get "/v1/audio/{id}/sound", ReadMessages, light => audio::sound(app, caller, id);
-    get "/v1/voices", ReadMessages, light => audio::voices(app);
+    get "/v1/voices", ReadMessages, light => std::future::ready(Ok(audio::voices(app)));
     get "/v1/campaign_numbers/{id}/explain", ReadCampaigns, light =>
         explain::number(app, caller, id);
     get "/v1/campaigns", ReadCampaigns, light => campaigns::list(app, caller, query);
