@@ -86,7 +86,7 @@ fn platform(more: &str) -> Platform {
 }
 
 /// Goal: with a speech service as the engine a text is spoken by it, once, and heard on the phone.
-/// A message may ask for another of its voices, or for espeak-ng, and for nothing that is not there.
+/// A message may ask for another of its voices, or for espeak-ng, and for nothing else.
 #[test]
 fn a_service_over_http_speaks() {
     let (port, asked) = service();
