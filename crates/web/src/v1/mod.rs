@@ -11,6 +11,7 @@ mod messages;
 mod opt_outs;
 mod problem;
 mod routes;
+mod samples;
 mod seats;
 mod webhooks;
 
