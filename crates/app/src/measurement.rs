@@ -77,9 +77,7 @@ pub async fn add_vantage(
         let kept = keep_sandbox_token(tx, account, token, now).await?;
         let (account, token) = kept.ok_or(Error::Refused(VantageRefusal::NoSuchAccount))?;
         match store::measurement::add_vantage(tx, name, token, now).await {
-            Ok(id) => {
-                Ok(NewVantage { id, account, token: FreshToken { id: token, secret } })
-            }
+            Ok(id) => Ok(NewVantage { id, account, token: FreshToken { id: token, secret } }),
             Err(store::Error::Conflict(_)) => Err(Error::Refused(VantageRefusal::NameTaken)),
             Err(error) => Err(error.into()),
         }
@@ -93,9 +91,8 @@ pub async fn add_vantage(
 /// The database failed.
 pub async fn remove_vantage(app: &App, id: VantageId) -> std::result::Result<bool, Failure> {
     let now = app.now();
-    let removed = app
-        .write(async |tx| Ok(store::measurement::remove_vantage(tx, id, now).await?))
-        .await;
+    let removed =
+        app.write(async |tx| Ok(store::measurement::remove_vantage(tx, id, now).await?)).await;
     removed.map_err(never_refused)
 }
 

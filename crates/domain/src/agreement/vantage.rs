@@ -132,7 +132,10 @@ mod tests {
         assert_eq!(judged(&look(NOW + 6, None), NOW, NOW), None);
         assert_eq!(judged(&look(NOW - 41 * 86_400, None), NOW, NOW), None);
         assert_eq!(judged(&look(NOW, Some(i64::MIN)), NOW, NOW), None);
-        assert_eq!(judged(&look(i64::MIN / SECOND_US, Some(i64::MAX)), i64::MIN / SECOND_US, 0), None);
+        assert_eq!(
+            judged(&look(i64::MIN / SECOND_US, Some(i64::MAX)), i64::MIN / SECOND_US, 0),
+            None
+        );
         let mut never = look(NOW, None);
         never.latency_us = -1;
         assert_eq!(judged(&never, NOW, NOW), None);
