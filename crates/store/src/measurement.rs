@@ -31,6 +31,8 @@ pub struct Vantage {
 /// A sample as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptSample {
+    /// The run of the probe that it is of, and which of its looks: its name.
+    pub name: (i64, i64),
     /// What counts of it.
     pub sample: Sample,
     /// Of which path.
@@ -151,8 +153,8 @@ pub async fn samples(
     time: Span,
     limit: u32,
 ) -> Result<Vec<KeptSample>> {
-    let sql = "SELECT vantage_id, path, at_us, clock_offset_us, worked, latency_us, error,
-                      received_at_us
+    let sql = "SELECT vantage_id, run, number, path, at_us, clock_offset_us, worked, latency_us,
+                      error, received_at_us
                FROM sample WHERE path = $1 AND at_us >= $2 AND at_us < $3
                ORDER BY at_us, vantage_id, run, number LIMIT $4";
     let values = values![path.word(), time.from, time.to, limit];
@@ -161,6 +163,7 @@ pub async fn samples(
 
 fn sample(row: &Row) -> Result<KeptSample> {
     Ok(KeptSample {
+        name: (row.get("run")?, row.get("number")?),
         sample: Sample {
             vantage: row.get("vantage_id")?,
             at: row.get("at_us")?,

@@ -116,6 +116,8 @@ async fn samples(app: &App, path: CoveredPath, time: Span, json: bool) -> Result
 fn sample_json(one: &KeptSample) -> serde_json::Value {
     json!({
         "vantage": one.sample.vantage.0,
+        "run": one.name.0,
+        "number": one.name.1,
         "path": one.path.word(),
         "at": rfc3339(one.sample.at),
         "at_us": one.sample.at.0,

@@ -14,8 +14,6 @@ use tokio::sync::Mutex;
 use super::site::{Answer, Site};
 use crate::clock;
 
-/// A phone of the sandbox carrier that answers at once (docs/SANDBOX.md).
-const NUMBER: &str = "09990000200";
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a call may take until it is over: the promise of 15 seconds, and the message.
@@ -38,17 +36,21 @@ pub enum Seen {
     Nothing(String),
 }
 
-/// What the looks share: the message that their calls play.
+/// What the looks share: the message that their calls play, and whom they call.
 pub struct Looking {
     clip_file: PathBuf,
+    /// Seven digits of phones of the sandbox carrier that answer (docs/SANDBOX.md). Each run has its
+    /// own, and the paths have different ones: nobody is called twice at a time.
+    digits: String,
     clip: Mutex<Option<i64>>,
 }
 
 impl Looking {
     /// With the message that an earlier process uploaded, if one did.
-    pub async fn new(clip_file: PathBuf) -> Self {
+    pub async fn new(clip_file: PathBuf, run: i64) -> Self {
+        let digits = format!("{:07}", run.rem_euclid(10_000_000));
         let text = tokio::fs::read_to_string(&clip_file).await.unwrap_or_default();
-        Self { clip_file, clip: Mutex::new(text.trim().parse().ok()) }
+        Self { clip_file, digits, clip: Mutex::new(text.trim().parse().ok()) }
     }
 
     /// Looks at a path.
@@ -67,7 +69,7 @@ impl Looking {
             Ok(clip) => clip,
             Err(seen) => return Ok(seen),
         };
-        let wanted = json!({ "to": NUMBER, "audio_id": clip }).to_string();
+        let wanted = json!({ "to": format!("0912{}", self.digits), "audio_id": clip }).to_string();
         let sent = site.ask("POST", "/v1/messages", Some(&wanted), PATIENCE).await?;
         let Some(id) = made(&sent, 202) else { return Ok(self.not_made(&sent).await) };
         ended(site, &format!("/v1/messages/{id}"), Value::clone).await
@@ -81,8 +83,8 @@ impl Looking {
         let now = clock::timestamp();
         let day = |days: i64| gregorian_date_time(now.plus_us(days * DAY_US))[..10].to_owned();
         let wanted = json!({
-            "title": "probe", "audio_id": clip, "to": [NUMBER], "starts": day(-1),
-            "ends": day(2), "start": true,
+            "title": "probe", "audio_id": clip, "to": [format!("0913{}", self.digits)],
+            "starts": day(-1), "ends": day(2), "start": true,
         });
         let wanted = wanted.to_string();
         let made_one = site.ask("POST", "/v1/campaigns", Some(&wanted), PATIENCE).await?;

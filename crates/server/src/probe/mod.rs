@@ -110,14 +110,15 @@ impl Probe {
             .await
             .with_context(|| format!("making {}", settings.directory.display()))?;
         let spool = Spool::open(&settings.directory, settings.spool_bytes_max).await?;
-        let looking = Looking::new(settings.directory.join("clip")).await;
+        let run = random_run();
+        let looking = Looking::new(settings.directory.join("clip"), run).await;
         Ok(Self {
             settings,
             looking,
             spool: AsyncMutex::new(spool),
             compared: Mutex::default(),
             spooled: Notify::new(),
-            run: random_run(),
+            run,
         })
     }
 
