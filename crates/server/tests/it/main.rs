@@ -31,6 +31,7 @@ mod reach;
 mod recordings;
 mod registrations;
 mod rsipstack;
+mod samples;
 mod sandbox;
 mod sandbox_tokens;
 mod secure_calls;
