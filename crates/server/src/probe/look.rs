@@ -39,8 +39,8 @@ pub enum Seen {
 /// What the looks share: the message that their calls play, and whom they call.
 pub struct Looking {
     clip_file: PathBuf,
-    /// Seven digits of phones of the sandbox carrier that answer (docs/SANDBOX.md). Each run has its
-    /// own, and the paths have different ones: nobody is called twice at a time.
+    /// Seven digits of phones of the sandbox carrier that answer (docs/SANDBOX.md). Each run has
+    /// its own, and the paths have different ones: nobody is called twice at a time.
     digits: String,
     clip: Mutex<Option<i64>>,
 }
