@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::{
     Audio, Callbacks, Calls, Codes, Config, Database, Detection, Http, Key, Log, Measurement, Node,
-    Probe, Sandbox, Sip, Speech, Trunk,
+    Probe, Sandbox, Sip, Speech, SpeechHttp, Trunk,
 };
 
 /// A section with its words.
@@ -14,7 +14,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 14] {
+fn sections() -> [Section; 15] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -29,6 +29,7 @@ fn sections() -> [Section; 14] {
         section!("calls", Calls),
         section!("detection", Detection),
         section!("speech", Speech),
+        section!("speech_http", SpeechHttp),
         section!("callbacks", Callbacks),
         section!("codes", Codes),
         section!("measurement", Measurement),
