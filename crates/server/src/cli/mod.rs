@@ -17,6 +17,7 @@ pub(crate) mod open;
 mod opt_out;
 mod outage;
 mod phone;
+mod probe;
 mod quick_send;
 mod serve;
 mod statement;
@@ -24,6 +25,7 @@ mod tariff;
 mod token;
 mod trunk;
 mod trunk_check;
+mod vantage;
 mod violation;
 
 use std::io::Write as _;
@@ -101,6 +103,10 @@ enum Command {
     /// list, show, clauses.
     #[command(subcommand)]
     Violation(Box<violation::Violation>),
+    /// Places from which the service is looked at: add, remove, list, samples.
+    #[command(subcommand)]
+    Vantage(vantage::Vantage),
+    Probe(probe::Probe),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
@@ -146,6 +152,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Availability(command) => availability::run(&config, *command).await,
             Command::Compensation(command) => compensation::run(&config, command).await,
             Command::Violation(command) => violation::run(&config, *command).await,
+            Command::Vantage(command) => vantage::run(&config, command).await,
+            Command::Probe(command) => probe::run(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,

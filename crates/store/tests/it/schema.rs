@@ -37,6 +37,7 @@ fn shipped_migrations_are_pinned() {
         ("V21__sandbox.sql", 0x5df5_b720_9d51_6198),
         ("V22__opt_out_list.sql", 0x5571_6e98_d793_dc6e),
         ("V23__violation.sql", 0xe197_8672_9862_2191),
+        ("V24__measurement.sql", 0x55c8_26fa_8720_3e87),
         ("V25__message_decision.sql", 0xda48_f221_8658_829b),
     ];
     let folder = crate_folder().join("migrations");

@@ -13,6 +13,7 @@ mod messages;
 mod opt_outs;
 mod problem;
 mod routes;
+mod samples;
 mod seats;
 mod violations;
 mod webhooks;

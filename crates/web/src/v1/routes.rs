@@ -14,7 +14,7 @@ use super::campaigns::Verb;
 use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, codes, compensation, docs_page, events,
-    explain, messages, open_to_all, opt_outs, violations, webhooks,
+    explain, messages, open_to_all, opt_outs, samples, violations, webhooks,
 };
 use crate::router::Web;
 
@@ -35,6 +35,7 @@ pub(super) enum Operation {
     ManageWebhooks,
     ManageOptOuts,
     ReadAvailability,
+    ReportSamples,
     ManageCampaigns,
     ReadCampaigns,
     SendCodes,
@@ -44,13 +45,14 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
         Self::ManageWebhooks,
         Self::ManageOptOuts,
         Self::ReadAvailability,
+        Self::ReportSamples,
         Self::ManageCampaigns,
         Self::ReadCampaigns,
         Self::SendCodes,
@@ -64,6 +66,7 @@ impl Operation {
     pub(super) fn body_bytes_max(self) -> usize {
         match self {
             Self::ManageCampaigns => usize::MAX,
+            Self::ReportSamples => samples::BODY_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
     }
@@ -77,6 +80,7 @@ impl Operation {
             Self::ManageWebhooks => "v1.ManageWebhooks",
             Self::ManageOptOuts => "v1.ManageOptOuts",
             Self::ReadAvailability => "v1.ReadAvailability",
+            Self::ReportSamples => "v1.ReportSamples",
             Self::ManageCampaigns => "v1.ManageCampaigns",
             Self::ReadCampaigns => "v1.ReadCampaigns",
             Self::SendCodes => "v1.SendCodes",
@@ -164,6 +168,7 @@ operations! {
     get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
+    post "/v1/samples", ReportSamples, light => samples::report(app, caller, body);
     get "/v1/violations", ReadViolations, light => violations::list(app, caller, query);
     get "/v1/violations/{id}", ReadViolations, light => violations::get(app, caller, id);
     post "/v1/violations/{id}/accept", AnswerViolations, light =>
