@@ -4,22 +4,24 @@
 use domain::agreement::availability::{
     Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
 };
-use domain::agreement::scope::Group;
+use domain::agreement::scope::{Group, Paths};
 use domain::agreement::statement::{
     FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
     state,
 };
 use domain::agreement::version::Version;
+use domain::billing::subscription::coverage;
 use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
-use domain::calendar::span::Span;
+use domain::calendar::span::{self, Span};
 use domain::calendar::working_time::Timetable;
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::Queries;
 use store::month_statement::Lifetime;
 pub use store::month_statement::MonthStatement;
+use store::subscription::Subscription;
 
 use crate::agreement::{Held, at as agreement_at};
 use crate::violation;
@@ -356,22 +358,44 @@ async fn standings(
     let (Some(first), Some(last)) = (lifetimes.first(), lifetimes.last()) else {
         return Ok(Vec::new());
     };
-    let members = store::outage::members(reads, time, first.account, last.account).await?;
+    let (first, last) = (first.account, last.account);
+    let members = store::outage::members(reads, time, first, last).await?;
+    let subscriptions = store::subscription::of_accounts(reads, first, last).await?;
     let paths = agreement.draft.parameters.paths();
     let of = |lifetime: &Lifetime| {
         let end = lifetime.expires_at.into_iter().chain(lifetime.disabled_at).min();
         let covered = Span::new(lifetime.created_at, end.unwrap_or(time.to));
+        let subscribed = subscriptions.iter().filter(|one| one.account == lifetime.account);
+        let (coverage, entitlements) = promised(covered, subscribed, paths, time);
         let mine = members.iter().filter(|(account, ..)| *account == lifetime.account);
         let memberships: Vec<(Group, Span)> =
             mine.map(|(_, group, span)| (*group, *span)).collect();
-        Standing {
-            account: Some(lifetime.account),
-            coverage: covered.into_iter().collect(),
-            entitlements: vec![(paths, time)],
-            memberships,
-        }
+        Standing { account: Some(lifetime.account), coverage, entitlements, memberships }
     };
     Ok(lifetimes.iter().map(of).collect())
+}
+
+/// When an account was covered, and what it had then: what its subscriptions gave while they were
+/// paid for, or all of it for who needs none (C18, C19).
+fn promised<'a>(
+    covered: Option<Span>,
+    subscriptions: impl Iterator<Item = &'a Subscription> + Clone,
+    paths: Paths,
+    time: Span,
+) -> (Vec<Span>, Vec<(Paths, Span)>) {
+    let covered: Vec<Span> = covered.into_iter().collect();
+    if subscriptions.clone().next().is_none() {
+        return (covered, vec![(paths, time)]);
+    }
+    let paid = subscriptions.flat_map(|one| {
+        let spans = coverage(&one.history(), time);
+        spans.into_iter().map(|span| (one.plan.paths.within(paths), span))
+    });
+    let entitlements: Vec<(Paths, Span)> = paid.collect();
+    let spans = entitlements
+        .iter()
+        .flat_map(|(_, span)| covered.iter().filter_map(|covered| span.within(*covered)));
+    (span::union(spans.collect()), entitlements)
 }
 
 /// All that is known of a time.

@@ -3,6 +3,7 @@
 
 use domain::agreement::compensation::{self, Draft, Refusal, Schedule, Unread};
 use domain::calendar::month::PersianMonth;
+use store::Queries;
 pub use store::compensation::Kept;
 
 use crate::{App, Error, Failure, Result};
@@ -116,9 +117,14 @@ pub async fn list(app: &App) -> std::result::Result<Vec<(Kept, Stage)>, Failure>
 }
 
 /// Every schedule that is published, to ask which one was in force when.
-struct Published(Vec<(u32, Schedule)>);
+pub(crate) struct Published(Vec<(u32, Schedule)>);
 
 impl Published {
+    /// Reads them.
+    pub(crate) async fn read(reads: &mut impl Queries) -> store::Result<Self> {
+        Ok(Self::of(store::compensation::list(reads).await?))
+    }
+
     fn of(all: Vec<Kept>) -> Self {
         let published = all.into_iter().filter_map(|kept| {
             let (schedule, place) = kept.published?;
@@ -134,7 +140,7 @@ impl Published {
     }
 
     /// The number of the schedule in force for a month, and what it says.
-    fn in_force(&self, month: PersianMonth) -> Option<(u32, &Schedule)> {
+    pub(crate) fn in_force(&self, month: PersianMonth) -> Option<(u32, &Schedule)> {
         let schedules = self.schedules();
         let held = compensation::in_effect(&schedules, month)?;
         let found = self.0.iter().find(|(_, schedule)| schedule == held);

@@ -130,6 +130,16 @@ pub(crate) async fn enter(
     Ok(id)
 }
 
+/// Enters what the machine found, in the transaction in which it was found. Whether it was entered
+/// before is all the same.
+pub(crate) async fn enter_found<R>(
+    tx: &mut Tx,
+    now: Timestamp,
+    new: &NewViolation,
+) -> Result<bool, R> {
+    Ok(enter(tx, now, new).await.map_err(by_the_machine)?.is_some())
+}
+
 /// Notes that the customer was told of an entry, and how.
 ///
 /// # Errors
@@ -394,13 +404,24 @@ pub(crate) fn standing(
 ) -> std::result::Result<Option<Verdict>, Failure> {
     let month = statement.month;
     let parameters = &held.at(month.start()).draft.parameters;
+    let in_time = in_time(held, month, now)?;
+    let figures = Figures::of(month, statement.totals, parameters.terms());
+    Ok(figures.map(|one| standing_verdict(&one, parameters, in_time)))
+}
+
+/// Whether evidence can still decide a month at a moment.
+pub(crate) fn in_time(
+    held: &Held,
+    month: PersianMonth,
+    now: Timestamp,
+) -> std::result::Result<bool, Failure> {
+    let parameters = &held.at(month.start()).draft.parameters;
     let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
     let business = Timetable::new(vec![hours], Holidays::shipped());
     let business = business.expect("one version never begins twice");
     let until = evidence_until(month, parameters, &business)
         .ok_or(Failure::of("counting business days after a month"))?;
-    let figures = Figures::of(month, statement.totals, parameters.terms());
-    Ok(figures.map(|one| standing_verdict(&one, parameters, now < until)))
+    Ok(now < until)
 }
 
 /// Enters the miss that a statement says. `false`: it is entered already.
@@ -430,8 +451,7 @@ pub(crate) async fn enter_miss<R>(
         reference: format!("availability:{}:{month}:{revision}", statement.number()),
         actor: MACHINE.to_owned(),
     };
-    let entered = enter(tx, now, &new).await.map_err(by_the_machine)?;
-    Ok(entered.is_some())
+    enter_found(tx, now, &new).await
 }
 
 /// Follows a revision: a miss that it takes back is reversed, one that it says is entered.
@@ -486,8 +506,7 @@ async fn look_at_maintenance(app: &App, time: Span) -> std::result::Result<u64, 
     let entered = app.write(async |tx| {
         let mut count = 0;
         for new in &late {
-            let entered = enter(tx, now, new).await.map_err(by_the_machine)?;
-            count += u64::from(entered.is_some());
+            count += u64::from(enter_found(tx, now, new).await?);
         }
         Ok(count)
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use app::App;
+use app::{App, Failure};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -39,12 +39,22 @@ async fn look(app: &App) {
             tracing::warn!(error, "a month could not be written down; trying again in an hour");
         }
     }
-    match app::violation::look(app).await {
+    tell("violations were entered", app::violation::look(app).await);
+    // In this order: what a month pays back is owed before the next month's invoices are made.
+    tell("credits were proposed", app::credit::propose_due(app).await);
+    tell("credits are owed", app::credit::post_due(app).await);
+    tell("invoices were made", app::invoice::issue_due(app).await);
+    tell("subscriptions were not paid in time", app::invoice::lapse_due(app).await);
+}
+
+/// Logs what was done; what failed is tried again at the next look.
+fn tell(what: &'static str, done: Result<u64, Failure>) {
+    match done {
         Ok(0) => {}
-        Ok(entered) => tracing::info!(entered, "violations were entered"),
+        Ok(count) => tracing::info!(count, what, "what follows from months"),
         Err(failure) => {
             let error = failure.chain();
-            tracing::warn!(error, "violations could not be entered; trying again in an hour");
+            tracing::warn!(error, what, "failed; trying again in an hour");
         }
     }
 }

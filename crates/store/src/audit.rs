@@ -31,7 +31,7 @@ impl Audit {
 
 impl Db {
     /// Checks the whole database: money and sends on one consistent view of it, campaigns on
-    /// another. Reads everything: minutes on a large one.
+    /// another, credits and invoices on a third. Reads everything: minutes on a large one.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`].
@@ -42,12 +42,14 @@ impl Db {
                 let mut reads = self.read().await?;
                 rows.extend(reads.query(VIOLATIONS, &[]).await?);
                 rows.extend(reads.query(CAMPAIGN_VIOLATIONS, &[]).await?);
+                rows.extend(reads.query(CREDIT_VIOLATIONS, &[]).await?);
             }
             Kind::Postgres => {
                 let mut tx = self.begin().await?;
                 tx.execute(dialect::NO_TIMEOUT, &[]).await?;
                 rows.extend(tx.query(VIOLATIONS, &[]).await?);
                 rows.extend(tx.query(CAMPAIGN_VIOLATIONS, &[]).await?);
+                rows.extend(tx.query(CREDIT_VIOLATIONS, &[]).await?);
             }
         }
         let violations = rows.iter().map(|row| {
@@ -147,6 +149,57 @@ const VIOLATIONS: &str = "
     UNION ALL
     SELECT 'an ended send exists', 'quick_send ' || CAST(o.quick_send_id AS TEXT), 1, 0
     FROM outcome o LEFT JOIN quick_send q ON q.id = o.quick_send_id WHERE q.id IS NULL";
+
+/// What is owed to accounts, and the invoices that it was taken off (I08, I09).
+const CREDIT_VIOLATIONS: &str = "
+    WITH moved AS (
+        SELECT c.id AS credit_id, c.account_id AS account_id, c.amount_rials AS amount,
+               COALESCE(SUM(CASE WHEN m.credit LIKE 'owed:%' THEN m.amount_rials ELSE 0 END), 0)
+                   AS came,
+               COALESCE(SUM(CASE WHEN m.debit LIKE 'owed:%' THEN m.amount_rials ELSE 0 END), 0)
+                   AS went,
+               COALESCE(SUM(CASE WHEN m.debit = 'discounts' THEN -m.amount_rials
+                                 WHEN m.credit IN ('discounts', 'payouts') THEN m.amount_rials
+                                 ELSE 0 END), 0) AS given
+        FROM credit c LEFT JOIN credit_move m ON m.credit_id = c.id
+        GROUP BY c.id, c.account_id, c.amount_rials
+    ), discounted AS (
+        SELECT invoice_id, SUM(CASE WHEN move = 'applied' THEN amount_rials ELSE 0 END) AS applied,
+               SUM(CASE WHEN move = 'applied' THEN amount_rials ELSE -amount_rials END) AS standing
+        FROM credit_move WHERE invoice_id IS NOT NULL GROUP BY invoice_id
+    ), figure AS (
+        SELECT 'nothing is taken from a credit that was not owed' AS rule,
+               'credit ' || CAST(credit_id AS TEXT) AS subject, came AS expected, went AS found
+        FROM moved WHERE went > came
+        UNION ALL
+        SELECT 'a credit gives no more than it is', 'credit ' || CAST(credit_id AS TEXT), amount,
+               given
+        FROM moved WHERE given > amount OR given < 0
+        UNION ALL
+        SELECT 'money goes from one book to another', 'credit ' || CAST(credit_id AS TEXT), 1, 0
+        FROM credit_move
+        WHERE (debit IS NULL) <> (credit IS NULL) OR (debit IS NULL) <> (amount_rials IS NULL)
+              OR debit = credit OR amount_rials < 0
+        UNION ALL
+        SELECT 'the discount of an invoice is the sum of its lines',
+               'invoice ' || CAST(i.id AS TEXT), COALESCE(d.applied, 0), i.discount_rials
+        FROM invoice i LEFT JOIN discounted d ON d.invoice_id = i.id
+        WHERE i.discount_rials <> COALESCE(d.applied, 0)
+        UNION ALL
+        SELECT 'a voided invoice keeps no discount', 'invoice ' || CAST(i.id AS TEXT),
+               CASE WHEN i.voided_at_us IS NULL THEN i.discount_rials ELSE 0 END,
+               COALESCE(d.standing, 0)
+        FROM invoice i LEFT JOIN discounted d ON d.invoice_id = i.id
+        WHERE COALESCE(d.standing, 0)
+              <> CASE WHEN i.voided_at_us IS NULL THEN i.discount_rials ELSE 0 END
+        UNION ALL
+        SELECT 'a month of a subscription has one invoice that stands',
+               'subscription ' || CAST(subscription_id AS TEXT), 1, COUNT(*)
+        FROM invoice WHERE voided_at_us IS NULL GROUP BY subscription_id, month
+        HAVING COUNT(*) > 1
+    )
+    SELECT rule, subject, CAST(expected AS BIGINT) AS expected, CAST(found AS BIGINT) AS found
+    FROM figure";
 
 /// The counts of campaigns and the rows that they count. A campaign's identity is that of its
 /// recipients without the lower 24 bits.

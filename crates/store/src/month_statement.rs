@@ -135,7 +135,8 @@ pub async fn not_followed(
                       s.planned_us, s.down_us, s.unknown_us, s.up_us, s.verdict, s.made_at_us,
                       s.reason, s.signed_by
                FROM month_statement s
-               WHERE s.month = $1 AND s.account_id > $2 AND s.verdict IN ('breached', 'undetermined')
+               WHERE s.month = $1 AND s.account_id > $2
+                     AND s.verdict IN ('breached', 'undetermined')
                      AND NOT EXISTS (SELECT 1 FROM month_statement n
                                      WHERE n.account_id = s.account_id AND n.month = s.month
                                            AND n.revision > s.revision)
@@ -147,6 +148,36 @@ pub async fn not_followed(
                                                                  AND w.status = 'reversed'))
                ORDER BY s.account_id LIMIT $4";
     let values = values![&month.to_string(), after, month.start(), limit];
+    reads.query(sql, values).await?.iter().map(statement).collect()
+}
+
+/// The last statements of a month that may pay something back, or take something, and for which no
+/// credit was made: of the accounts after `after` that have a subscription, at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn to_credit(
+    reads: &mut impl Queries,
+    month: PersianMonth,
+    after: AccountId,
+    limit: u32,
+) -> Result<Vec<MonthStatement>> {
+    let sql = "SELECT s.account_id, s.month, s.revision, s.digest, s.agreement, s.not_covered_us,
+                      s.planned_us, s.down_us, s.unknown_us, s.up_us, s.verdict, s.made_at_us,
+                      s.reason, s.signed_by
+               FROM month_statement s
+               WHERE s.month = $1 AND s.account_id > $2
+                     AND (s.revision > 0 OR s.verdict IN ('breached', 'undetermined'))
+                     AND EXISTS (SELECT 1 FROM subscription t WHERE t.account_id = s.account_id)
+                     AND NOT EXISTS (SELECT 1 FROM month_statement n
+                                     WHERE n.account_id = s.account_id AND n.month = s.month
+                                           AND n.revision > s.revision)
+                     AND NOT EXISTS (SELECT 1 FROM credit c
+                                     WHERE c.account_id = s.account_id AND c.month = s.month
+                                           AND c.track = 'availability'
+                                           AND c.revision = s.revision)
+               ORDER BY s.account_id LIMIT $3";
+    let values = values![&month.to_string(), after, limit];
     reads.query(sql, values).await?.iter().map(statement).collect()
 }
 

@@ -4,10 +4,12 @@
 mod account;
 mod agreement;
 mod campaign;
+mod claim;
 mod class;
 mod dialing;
 mod kept_code;
 mod message;
+mod money;
 mod phone;
 mod quick_send;
 mod trunk;

@@ -3,11 +3,14 @@
 
 use crate::calendar::day::Day;
 use crate::calendar::month::PersianMonth;
+use crate::calendar::span::Span;
 use crate::calendar::working_time::{DayCount, Timetable};
 use crate::{Rials, Timestamp};
 
 /// The business days in which a claim is decided.
 pub const DECISION_DAYS: u32 = 10;
+/// The most days after its filing in which a claim waits for evidence.
+const ASKED_DAYS_MAX: u32 = 1000;
 /// The fewest members of a committee.
 const MEMBERS_MIN: usize = 3;
 /// Longest reason, bytes.
@@ -22,6 +25,22 @@ pub enum Track {
     Availability,
     /// Anything else.
     Other,
+}
+
+impl Track {
+    const WORDS: [(Self, &'static str); 3] =
+        [(Self::Support, "support"), (Self::Availability, "availability"), (Self::Other, "other")];
+
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        let found = Self::WORDS.iter().find(|(track, _)| *track == self);
+        found.expect("every track has its line, as a test says").1
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(_, known)| *known == word).map(|(track, _)| *track)
+    }
 }
 
 /// What the claimant was when the event happened (L28).
@@ -99,6 +118,30 @@ pub fn decision_due(
     business.days_after(Day::of(complete_at), DECISION_DAYS, count)
 }
 
+/// The same, when the customer was asked for evidence meanwhile: each counted day that lies wholly
+/// in such a time is one day more.
+pub fn decision_due_after(
+    complete_at: Timestamp,
+    asked: &[Span],
+    count: DayCount,
+    business: &Timetable,
+) -> Option<Timestamp> {
+    let lies_within =
+        |day: Day| asked.iter().any(|time| time.from <= day.start() && day.end() <= time.to);
+    let first = Day::of(complete_at);
+    let last = asked.iter().map(|time| time.to).max().map_or(first, Day::of);
+    let mut more = 0;
+    let mut day = first;
+    for _ in 0..ASKED_DAYS_MAX {
+        if day > last {
+            break;
+        }
+        more += u32::from(business.counts(day, count) && lies_within(day));
+        day = day.next();
+    }
+    business.days_after(first, DECISION_DAYS + more, count)
+}
+
 /// Which side of the committee somebody is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seat {
@@ -106,6 +149,21 @@ pub enum Seat {
     Technical,
     /// Watches over the agreement.
     Oversight,
+}
+
+impl Seat {
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Technical => "technical",
+            Self::Oversight => "oversight",
+        }
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Technical, Self::Oversight].into_iter().find(|seat| seat.word() == word)
+    }
 }
 
 /// Somebody of a committee.
@@ -126,6 +184,23 @@ pub enum Outcome {
     Partly,
     /// Nothing of it.
     Rejected,
+}
+
+impl Outcome {
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Partly => "partly",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [Self::Accepted, Self::Partly, Self::Rejected];
+        all.into_iter().find(|outcome| outcome.word() == word)
+    }
 }
 
 /// A decision.
@@ -168,6 +243,41 @@ pub enum State {
     Withdrawn,
 }
 
+impl State {
+    /// Every state.
+    const ALL: [Self; 9] = [
+        Self::Filed,
+        Self::Complete,
+        Self::UnderReview,
+        Self::EvidenceAsked,
+        Self::Decided,
+        Self::Announced,
+        Self::Appealed,
+        Self::Settled,
+        Self::Withdrawn,
+    ];
+
+    /// The word under which a step to it is kept, and under which it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Filed => "filed",
+            Self::Complete => "complete",
+            Self::UnderReview => "under_review",
+            Self::EvidenceAsked => "evidence_asked",
+            Self::Decided => "decided",
+            Self::Announced => "announced",
+            Self::Appealed => "appealed",
+            Self::Settled => "settled",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
 /// A claim, as its steps have left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -190,6 +300,11 @@ impl Claim {
     /// Where it stands.
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// Who decides it now; nobody once it is decided.
+    pub fn committee(&self) -> &[Member] {
+        &self.committee
     }
 
     /// All decisions, the first one too after an appeal.
@@ -411,6 +526,39 @@ mod tests {
         let due = |count| due_text(decision_due(day("1405/09/01"), count, &business).unwrap());
         assert_eq!(due(DayCount::EveryDay), "1405/09/11 21:00");
         assert_eq!(due(DayCount::OrdinaryDays), "1405/09/12 21:00");
+    }
+
+    /// Days in which the customer was asked are added, and no others.
+    #[test]
+    fn waiting_for_the_customer_moves_the_decision() {
+        let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
+        let business = Timetable::new(vec![hours], Holidays::shipped()).unwrap();
+        let due = |asked: &[(&str, &str)]| {
+            let spans: Vec<Span> =
+                asked.iter().map(|(from, to)| Span { from: day(from), to: day(to) }).collect();
+            let complete = day("1405/09/01");
+            let due = decision_due_after(complete, &spans, DayCount::EveryDay, &business);
+            due_text(due.unwrap())
+        };
+        assert_eq!(due(&[]), "1405/09/11 21:00");
+        assert_eq!(due(&[("1405/09/03", "1405/09/05")]), "1405/09/13 17:00");
+        assert_eq!(due(&[("1405/08/01", "1405/09/01")]), "1405/09/11 21:00");
+    }
+
+    #[test]
+    fn every_word_of_a_claim_is_read_again() {
+        for state in State::ALL {
+            assert_eq!(State::parse(state.word()), Some(state));
+        }
+        for track in [Track::Support, Track::Availability, Track::Other] {
+            assert_eq!(Track::parse(track.word()), Some(track));
+        }
+        for seat in [Seat::Technical, Seat::Oversight] {
+            assert_eq!(Seat::parse(seat.word()), Some(seat));
+        }
+        for outcome in [Outcome::Accepted, Outcome::Partly, Outcome::Rejected] {
+            assert_eq!(Outcome::parse(outcome.word()), Some(outcome));
+        }
     }
 
     #[test]

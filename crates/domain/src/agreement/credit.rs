@@ -48,6 +48,73 @@ pub enum State {
     Reversed,
 }
 
+impl State {
+    /// The word under which it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Held => "held",
+            Self::Waived => "waived",
+            Self::Posted => "posted",
+            Self::WithCommittee => "with_committee",
+            Self::Closed => "closed",
+            Self::Reversed => "reversed",
+        }
+    }
+}
+
+/// What was done to a credit, as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Move {
+    /// [`Credit::hold`].
+    Hold,
+    /// [`Credit::waive`].
+    Waive,
+    /// [`Credit::post`].
+    Post,
+    /// [`Credit::apply`], to this invoice, so much.
+    Apply(DiscountLine),
+    /// [`Credit::restore`], from this invoice.
+    Restore(i64),
+    /// [`Credit::hand_over`].
+    HandOver,
+    /// [`Credit::pay_out`].
+    PayOut,
+    /// [`Credit::reverse`].
+    Reverse,
+}
+
+impl Move {
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hold => "held",
+            Self::Waive => "waived",
+            Self::Post => "posted",
+            Self::Apply(_) => "applied",
+            Self::Restore(_) => "restored",
+            Self::HandOver => "handed_over",
+            Self::PayOut => "paid_out",
+            Self::Reverse => "reversed",
+        }
+    }
+
+    /// Reads such a word; `line` is what goes with a move to or from an invoice.
+    pub fn parse(word: &str, line: Option<DiscountLine>) -> Option<Self> {
+        Some(match (word, line) {
+            ("held", None) => Self::Hold,
+            ("waived", None) => Self::Waive,
+            ("posted", None) => Self::Post,
+            ("applied", Some(line)) => Self::Apply(line),
+            ("restored", Some(line)) => Self::Restore(line.invoice),
+            ("handed_over", None) => Self::HandOver,
+            ("paid_out", None) => Self::PayOut,
+            ("reversed", None) => Self::Reverse,
+            _ => return None,
+        })
+    }
+}
+
 /// Where money stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Book {
@@ -59,6 +126,18 @@ pub enum Book {
     Discounts,
     /// What the committee had paid out.
     Payouts,
+}
+
+/// `compensation`, `owed:7`, `discounts`, `payouts`.
+impl std::fmt::Display for Book {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Compensation => f.write_str("compensation"),
+            Self::Owed(account) => write!(f, "owed:{account}"),
+            Self::Discounts => f.write_str("discounts"),
+            Self::Payouts => f.write_str("payouts"),
+        }
+    }
 }
 
 /// Money that moves from one book to another.
@@ -118,6 +197,44 @@ impl Credit {
             return Err(Refusal::Amount);
         }
         Ok(Self { key, amount, state: State::Proposed, lines: Vec::new(), left: Rials::ZERO })
+    }
+
+    /// Does again what was done before; `None` when that cannot have been.
+    pub fn again(&mut self, done: Move) -> Option<()> {
+        const REASON: &str = "kept";
+        match done {
+            Move::Hold => self.hold().ok(),
+            Move::Waive => self.waive(REASON).ok(),
+            Move::Post => self.post().ok().map(drop),
+            Move::Apply(DiscountLine { invoice, amount }) => {
+                let posting = self.apply(invoice, self.carried_until(), amount).ok()??;
+                (posting.amount == amount).then_some(())
+            }
+            Move::Restore(invoice) => self.restore(invoice).ok().map(drop),
+            Move::HandOver => self.hand_over().ok(),
+            Move::PayOut => self.pay_out().ok().map(drop),
+            Move::Reverse => self.reverse(REASON).ok().map(drop),
+        }
+    }
+
+    /// What of it the subscriber has had: as discounts that stand, or paid out.
+    pub fn given(&self) -> Rials {
+        match self.state {
+            State::Proposed | State::Held | State::Waived => Rials::ZERO,
+            State::Reversed => Rials(self.lines.iter().map(|line| line.amount.0).sum()),
+            State::Posted | State::WithCommittee | State::Closed => {
+                Rials(self.amount.0 - self.left.0)
+            }
+        }
+    }
+
+    /// What of it the subscriber may still get.
+    pub fn coming(&self) -> Rials {
+        match self.state {
+            State::Proposed | State::Held => self.amount,
+            State::Posted | State::WithCommittee => self.left,
+            State::Waived | State::Closed | State::Reversed => Rials::ZERO,
+        }
     }
 
     /// What it is for.
@@ -280,6 +397,28 @@ impl Credit {
     }
 }
 
+/// What a revision of a month does to the credits that it had (decision 9: only by opposites).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correction {
+    /// Whether what is still coming of the earlier ones is taken back.
+    pub take_back: bool,
+    /// How much is proposed anew; may be nothing.
+    pub propose: Rials,
+}
+
+/// What has to be done so that a month pays back `amount` in all, or as near as it can come to
+/// that: what was given stays given.
+pub fn correction<'a>(earlier: impl IntoIterator<Item = &'a Credit>, amount: Rials) -> Correction {
+    let (given, coming) = earlier.into_iter().fold((0, 0), |(given, coming), credit| {
+        (given + credit.given().0, coming + credit.coming().0)
+    });
+    let missing = amount.0.max(0) - given - coming;
+    if missing >= 0 || coming == 0 {
+        return Correction { take_back: false, propose: Rials(missing.max(0)) };
+    }
+    Correction { take_back: true, propose: Rials((amount.0.max(0) - given).max(0)) }
+}
+
 /// Credits by what they are for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Credits(BTreeMap<CreditKey, Credit>);
@@ -417,6 +556,100 @@ mod tests {
                     credit.hand_over().ok();
                 }
                 None
+            }
+        }
+    }
+
+    /// A revision brings the difference; what it takes back is taken back whole, and what is right
+    /// is proposed anew.
+    #[test]
+    fn a_revision_is_followed_by_opposites() {
+        let of = |earlier: &[Credit], amount| {
+            let Correction { take_back, propose } = correction(earlier, Rials(amount));
+            (take_back, propose.0)
+        };
+        let applied = || {
+            let mut credit = posted(100);
+            credit.apply(1, month("1405-09"), Rials(70)).unwrap();
+            credit
+        };
+        assert_eq!(of(&[], 100), (false, 100));
+        assert_eq!(of(&[posted(100)], 100), (false, 0));
+        assert_eq!(of(&[posted(100)], 160), (false, 60));
+        assert_eq!(of(&[posted(100)], 60), (true, 60));
+        assert_eq!(of(&[applied()], 60), (true, 0));
+        assert_eq!(of(&[applied()], 80), (true, 10));
+        assert_eq!(of(&[posted(100), posted(60)], 0), (true, 0));
+    }
+
+    proptest! {
+        /// Whatever became of earlier credits, after a correction the month pays back what it
+        /// should, or what was given if that is more; and correcting again does nothing.
+        #[test]
+        fn a_correction_comes_to_the_amount(
+            amounts in prop::collection::vec(1..500_i64, 0..5),
+            moves in prop::collection::vec((0..5_usize, 0..10_u8, 1..16_i64), 0..40),
+            amount in 0..3_000_i64,
+        ) {
+            let mut credits: Vec<Credit> = amounts.iter().zip(0_i64..).map(|(amount, n)| {
+                Credit::propose(key(1, n), Rials(*amount)).unwrap()
+            }).collect();
+            for (which, choice, invoice) in moves {
+                if let Some(credit) = credits.get_mut(which) {
+                    play(credit, choice, invoice);
+                }
+            }
+            let correction = correction(&credits, Rials(amount));
+            if correction.take_back {
+                for credit in &mut credits {
+                    match credit.state() {
+                        State::Proposed | State::Held => credit.waive("revised").unwrap(),
+                        State::Posted | State::WithCommittee => {
+                            credit.reverse("revised").unwrap();
+                        }
+                        State::Waived | State::Closed | State::Reversed => {}
+                    }
+                }
+            }
+            if correction.propose > Rials::ZERO {
+                credits.push(Credit::propose(key(1, 9), correction.propose).unwrap());
+            }
+            let given: i64 = credits.iter().map(|credit| credit.given().0).sum();
+            let coming: i64 = credits.iter().map(|credit| credit.coming().0).sum();
+            prop_assert_eq!(given + coming, amount.max(given));
+            let again = super::correction(&credits, Rials(amount));
+            prop_assert_eq!(again, Correction { take_back: false, propose: Rials::ZERO });
+        }
+
+        /// What is kept of a credit is read as it was.
+        #[test]
+        fn moves_that_are_done_again_come_to_the_same(
+            moves in prop::collection::vec((0..10_u8, 1..16_i64), 0..60),
+        ) {
+            let mut credit = Credit::propose(key(1, 1), Rials(500)).unwrap();
+            let mut again = credit.clone();
+            for (choice, invoice) in moves {
+                let before = credit.clone();
+                let posting = play(&mut credit, choice, invoice);
+                let done = match (choice, posting) {
+                    _ if credit == before => continue,
+                    (0 | 1, _) => Move::Post,
+                    (2..=5, Some(Posting { amount, .. })) => {
+                        Move::Apply(DiscountLine { invoice, amount })
+                    }
+                    (6, _) => Move::Restore(invoice),
+                    (7, _) => Move::Reverse,
+                    (8, _) => Move::PayOut,
+                    _ => Move::HandOver,
+                };
+                let line = match done {
+                    Move::Apply(line) => Some(line),
+                    Move::Restore(invoice) => Some(DiscountLine { invoice, amount: Rials(1) }),
+                    _ => None,
+                };
+                prop_assert_eq!(Move::parse(done.word(), line), Some(done));
+                prop_assert_eq!(again.again(done), Some(()));
+                prop_assert_eq!(&again, &credit);
             }
         }
     }

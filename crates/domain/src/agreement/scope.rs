@@ -76,6 +76,12 @@ impl Paths {
         self == Self::NONE
     }
 
+    /// The paths that are in both.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// The paths, in order.
     pub fn iter(self) -> impl Iterator<Item = CoveredPath> {
         CoveredPath::ALL.into_iter().filter(move |path| self.contains(*path))

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::availability::{
     Evidence, Facts, Figures, Seen, Standing, Timeline, Totals, Verdict, Window, sweep,
 };
+use super::compensation::Measured;
 use super::parameter::Parameters;
 use super::scope::{Paths, Scope};
 use crate::Timestamp;
@@ -20,6 +21,30 @@ pub const FREEZE_AFTER_US: i64 = 72 * 3_600_000_000;
 pub const EVIDENCE_DAYS: u32 = 10;
 /// Longest reason of a revision, bytes.
 pub const REASON_MAX: usize = 2000;
+
+/// Which figure decides what a month pays back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Figure {
+    /// What is unknown counts as up: even so it is a breach.
+    High,
+    /// The time for evidence has passed, so what is unknown counts as down.
+    Low,
+}
+
+impl Figure {
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Low => "low",
+        }
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::High, Self::Low].into_iter().find(|figure| figure.word() == word)
+    }
+}
 
 /// How final a month is. It only ever goes on from here to there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -184,6 +209,44 @@ impl Inputs {
         let figures = Figures::of(self.month, totals, terms);
         let verdict = figures.map(|figures| figures.verdict(terms));
         Judged { timeline, totals, figures, verdict }
+    }
+
+    /// What of it concerns a subscription that gives these paths, and was in force then.
+    #[must_use]
+    pub fn narrowed(&self, paths: Paths, coverage: &[Span]) -> Self {
+        let parts = self.parts.iter().map(|part| Part { paths: part.paths.within(paths), ..*part });
+        let mut parts: Vec<Part> = parts.filter(|part| !part.paths.is_empty()).collect();
+        parts.sort_unstable();
+        let both = self
+            .coverage
+            .iter()
+            .flat_map(|mine| coverage.iter().filter_map(move |theirs| mine.within(*theirs)));
+        let coverage = span::union(both.collect());
+        Self { parts: merged(&parts), coverage, ..self.clone() }
+    }
+
+    /// The figure that decides a breach; `None` when it is none, or not yet.
+    pub fn breach(&self, in_time: bool) -> Option<Figure> {
+        let judged = self.judge();
+        let figures = judged.figures?;
+        match figures.verdict(self.parameters.terms()) {
+            Verdict::Breached => Some(Figure::High),
+            Verdict::Undetermined if !in_time => Some(Figure::Low),
+            Verdict::Undetermined | Verdict::Met => None,
+        }
+    }
+
+    /// What a schedule reckons with, by a figure; `None` when nothing was promised.
+    pub fn measured(&self, figure: Figure) -> Option<Measured> {
+        let Judged { totals, figures, .. } = self.judge();
+        let figures = figures?;
+        let (availability, down_us) = match figure {
+            Figure::High => (figures.high, totals.down_us),
+            Figure::Low => (figures.low, totals.down_us + totals.unknown_us),
+        };
+        let allowed_us = Figures::allowed_us(self.month, totals, self.parameters.terms());
+        let excess_us = (down_us - allowed_us).max(0);
+        Some(Measured { availability, down_us, excess_us, month: self.month })
     }
 
     /// The form that is kept, and over which the checksum is made.
@@ -351,5 +414,45 @@ mod tests {
         assert_eq!(state(month(), end, Some(2)), State::Revised(2));
         assert!(!is_final(month(), end.plus_us(FREEZE_AFTER_US - 1)));
         assert!(is_final(month(), end.plus_us(FREEZE_AFTER_US)));
+    }
+
+    /// T151: a subscription is judged by the paths that it gives, and by when it was in force.
+    #[test]
+    fn a_subscription_is_judged_by_what_it_gives() {
+        use crate::agreement::scope::CoveredPath;
+        let time = Span { from: month().start(), to: month().end() };
+        let hours = |from: i64, to: i64| {
+            let at = |hour: i64| time.from.plus_us(hour * 3_600_000_000);
+            Span { from: at(from), to: at(to) }
+        };
+        let (api, calls) = (Paths::of(&[CoveredPath::Api]), Paths::of(&[CoveredPath::QuickSend]));
+        let seen = |seen, paths, span| Evidence { seen, paths, scope: Scope::everyone(), span };
+        let facts = Facts {
+            evidence: vec![
+                seen(Seen::Up, Paths::ALL, hours(0, 710)),
+                seen(Seen::Down, api, hours(100, 104)),
+            ],
+            windows: Vec::new(),
+        };
+        let (standing, parameters) = (Standing::full(None, time), Parameters::first());
+        let inputs = Inputs::gather(month(), time.to, (1, &parameters), &standing, &facts).unwrap();
+        let narrowed = |paths, span: Span| inputs.narrowed(paths, &[span]);
+        let by_api = narrowed(api, time);
+        assert_eq!(
+            (by_api.breach(true), by_api.breach(false)),
+            (Some(Figure::High), Some(Figure::High))
+        );
+        let high = by_api.measured(Figure::High).unwrap();
+        assert_eq!((high.down_us, high.excess_us), (4 * 3_600_000_000, 3_513_600_000));
+        let low = by_api.measured(Figure::Low).unwrap();
+        assert_eq!(low.down_us, 14 * 3_600_000_000);
+        let by_calls = narrowed(calls, time);
+        assert_eq!((by_calls.breach(true), by_calls.breach(false)), (None, Some(Figure::Low)));
+        assert_eq!(narrowed(calls, hours(0, 200)).breach(false), None);
+        assert_eq!(narrowed(api, hours(104, 700)).breach(false), None);
+        let short = narrowed(api, hours(90, 200));
+        assert_eq!(short.measured(Figure::High).unwrap().down_us, 4 * 3_600_000_000);
+        assert_eq!(Inputs::parse(&short.to_text()), Some(short));
+        assert_eq!(narrowed(Paths::NONE, time).breach(false), None);
     }
 }

@@ -1,5 +1,7 @@
-//! Billing: money, tariffs and rating. Exact, integer, checked.
+//! Billing: money, tariffs, rating, subscriptions and invoices. Exact, integer, checked.
 
+pub mod invoice;
 pub mod money;
 pub mod rating;
+pub mod subscription;
 pub mod tariff;

@@ -70,6 +70,12 @@ impl PersianMonth {
         Self { year: self.year + years, month }
     }
 
+    /// How many months later `other` is; negative when it is earlier.
+    pub fn until(self, other: Self) -> i32 {
+        let number = |month: Self| i32::from(month.year) * 12 + i32::from(month.month);
+        number(other) - number(self)
+    }
+
     /// The first moment.
     pub fn start(self) -> Timestamp {
         self.first_day().start()
@@ -129,6 +135,8 @@ mod tests {
         assert_eq!(PersianMonth::of(month("1405-08").end()), month("1405-09"));
         assert_eq!(PersianMonth::of(month("1405-08").end().plus_us(-1)), month("1405-08"));
         assert_eq!(month("1405-08").to_string(), "1405-08");
+        assert_eq!(month("1405-08").until(month("1407-01")), 17);
+        assert_eq!(month("1405-08").until(month("1405-07")), -1);
     }
 
     #[test]

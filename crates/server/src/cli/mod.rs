@@ -6,9 +6,11 @@ mod agreement;
 mod attempts;
 mod availability;
 mod campaign;
+mod claim;
 mod class;
 mod compensation;
 mod doctor;
+mod invoice;
 mod judge;
 mod maintenance;
 mod message;
@@ -21,6 +23,7 @@ mod probe;
 mod quick_send;
 mod serve;
 mod statement;
+mod subscription;
 mod tariff;
 mod token;
 mod trunk;
@@ -107,6 +110,22 @@ enum Command {
     #[command(subcommand)]
     Vantage(vantage::Vantage),
     Probe(probe::Probe),
+    /// What customers ask of the committee: file-late, complete, assign, ask, decide, announce,
+    /// settle, show, list.
+    #[command(subcommand)]
+    Claim(claim::Claim),
+    /// What can be subscribed to: add, retire, list.
+    #[command(subcommand)]
+    Plan(subscription::Plan),
+    /// What customers are subscribed to: start, end, list.
+    #[command(subcommand)]
+    Subscription(subscription::Subscription),
+    /// What is to be paid by the month: issue, run, pay, void, show, list.
+    #[command(subcommand)]
+    Invoice(invoice::Invoice),
+    /// What is owed for breached months: hold, post, waive, reverse, pay-out, show, list.
+    #[command(subcommand)]
+    Credit(invoice::Credit),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
@@ -154,6 +173,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Violation(command) => violation::run(&config, *command).await,
             Command::Vantage(command) => vantage::run(&config, command).await,
             Command::Probe(command) => probe::run(&config, command).await,
+            Command::Claim(command) => claim::run(&config, command).await,
+            Command::Plan(command) => subscription::run_plan(&config, command).await,
+            Command::Subscription(command) => subscription::run(&config, command).await,
+            Command::Invoice(command) => invoice::run(&config, command).await,
+            Command::Credit(command) => invoice::run_credit(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,

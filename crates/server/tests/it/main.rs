@@ -18,6 +18,7 @@ mod far_end;
 mod full_disk;
 mod garbage;
 mod inbound;
+mod invoices;
 mod kamailio;
 mod kill;
 mod locating;

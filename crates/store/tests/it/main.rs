@@ -12,6 +12,7 @@ mod hot;
 mod kept_code;
 mod measurement;
 mod message;
+mod money;
 mod opt_out;
 mod races;
 mod random;

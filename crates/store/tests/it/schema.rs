@@ -39,6 +39,7 @@ fn shipped_migrations_are_pinned() {
         ("V23__violation.sql", 0xe197_8672_9862_2191),
         ("V24__measurement.sql", 0x55c8_26fa_8720_3e87),
         ("V25__message_decision.sql", 0xda48_f221_8658_829b),
+        ("V30__money.sql", 0x0e71_eec5_7dd8_8f43),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

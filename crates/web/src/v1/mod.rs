@@ -4,11 +4,13 @@
 mod agreement;
 mod audio;
 mod campaigns;
+mod claims;
 mod codes;
 mod compensation;
 mod docs_page;
 mod events;
 mod explain;
+mod invoices;
 mod messages;
 mod opt_outs;
 mod problem;

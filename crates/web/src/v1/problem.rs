@@ -144,6 +144,10 @@ kinds! {
         "Check the list; a campaign has up to 16 million numbers."
         "در فهرست شمارهٔ تازه‌ای نیست یا کمپین پر است."
         "فهرست را بررسی کنید.";
+    ClaimNotTaken 422 "claim_not_taken"
+        "A claim like this is not taken." "See detail; a late one can be taken by the committee."
+        "چنین درخواست خسارتی پذیرفته نمی‌شود."
+        "به detail نگاه کنید؛ درخواست دیرهنگام را کمیته می‌تواند بپذیرد.";
     WrongState 409 "not_in_this_state"
         "That may not be asked of it in the state that it is in." "See detail, and its state."
         "در وضعیت کنونی این کار ممکن نیست." "به detail و وضعیت آن نگاه کنید.";

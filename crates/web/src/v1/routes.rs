@@ -13,8 +13,8 @@ use tokio::sync::SemaphorePermit;
 use super::campaigns::Verb;
 use super::problem::{Kind, Problem};
 use super::{
-    Unanswered, agreement, answer, audio, busy, campaigns, codes, compensation, docs_page, events,
-    explain, messages, open_to_all, opt_outs, samples, violations, webhooks,
+    Unanswered, agreement, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
+    events, explain, invoices, messages, open_to_all, opt_outs, samples, violations, webhooks,
 };
 use crate::router::Web;
 
@@ -42,10 +42,12 @@ pub(super) enum Operation {
     CheckCodes,
     ReadViolations,
     AnswerViolations,
+    ReadInvoices,
+    ManageClaims,
 }
 
 impl Operation {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
@@ -59,6 +61,8 @@ impl Operation {
         Self::CheckCodes,
         Self::ReadViolations,
         Self::AnswerViolations,
+        Self::ReadInvoices,
+        Self::ManageClaims,
     ];
 
     /// The largest body. A list of numbers may be long; everything else is small, and must not
@@ -87,6 +91,8 @@ impl Operation {
             Self::CheckCodes => "v1.CheckCodes",
             Self::ReadViolations => "v1.ReadViolations",
             Self::AnswerViolations => "v1.AnswerViolations",
+            Self::ReadInvoices => "v1.ReadInvoices",
+            Self::ManageClaims => "v1.ManageClaims",
         }
     }
 }
@@ -175,6 +181,18 @@ operations! {
         violations::accept(app, caller, id);
     post "/v1/violations/{id}/dispute", AnswerViolations, light =>
         violations::dispute(app, caller, id, body);
+    get "/v1/subscriptions", ReadInvoices, light => invoices::subscriptions(app, caller);
+    get "/v1/invoices", ReadInvoices, light => invoices::list(app, caller, query);
+    get "/v1/invoices/{id}", ReadInvoices, light => invoices::get(app, caller, id);
+    get "/v1/credits", ReadInvoices, heavy => invoices::credits(app, caller, query);
+    get "/v1/credits/{id}", ReadInvoices, light => invoices::get_credit(app, caller, id);
+    get "/v1/claims", ManageClaims, light => claims::list(app, caller, query);
+    post "/v1/claims", ManageClaims, light => claims::file(app, caller, head, body);
+    get "/v1/claims/{id}", ManageClaims, light => claims::get(app, caller, id);
+    post "/v1/claims/{id}/evidence", ManageClaims, light =>
+        claims::evidence(app, caller, id, body);
+    post "/v1/claims/{id}/appeal", ManageClaims, light => claims::appeal(app, caller, id, body);
+    post "/v1/claims/{id}/withdraw", ManageClaims, light => claims::withdraw(app, caller, id);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(app, caller, id);

@@ -163,22 +163,24 @@ impl Figures {
     /// The figures of a month, or of its beginning, that came to these totals; `None` when nothing
     /// was promised in it.
     pub fn of(month: PersianMonth, totals: Totals, terms: Terms) -> Option<Self> {
-        let promised = match terms.treatment {
-            Treatment::ExcludeBoth => totals.covered_us() - totals.planned_us,
-            Treatment::CountAsAvailable => totals.covered_us(),
-        };
-        let (length, counted) = match terms.basis {
-            MonthBasis::Actual => (1, 1),
-            MonthBasis::Fixed30 => in_lowest_terms(month.length_us(), DAYS_30_US),
-        };
+        let (length, counted) = counted(month, terms);
         // Promised time is stretched or shrunk to 30 days; what was missed is as long as it was.
-        let base = promised * counted;
+        let base = promised_us(totals, terms) * counted;
         let (down, unknown) = (totals.down_us * length, totals.unknown_us * length);
         Some(Self {
             low: Fraction::new(base - down - unknown, base)?,
             measured: Fraction::new(base - down - unknown, base - unknown),
             high: Fraction::new(base - down, base)?,
         })
+    }
+
+    /// For how long the service may be away of what was promised in these totals, microseconds.
+    pub fn allowed_us(month: PersianMonth, totals: Totals, terms: Terms) -> i64 {
+        let promised = promised_us(totals, terms);
+        let (length, counted) = counted(month, terms);
+        let missing = MILLION - i128::from(terms.threshold_ppm);
+        let base = i128::from(promised) * i128::from(counted) * missing.max(0);
+        i64::try_from(base / (MILLION * i128::from(length))).unwrap_or(i64::MAX)
     }
 
     /// The verdict: nothing that is unknown makes a promise met.
@@ -193,6 +195,22 @@ impl Figures {
     /// The verdict when the time for evidence has passed: who measures answers for the silence.
     pub fn verdict_without_evidence(&self, terms: Terms) -> Verdict {
         if terms.accept(self.low) { Verdict::Met } else { Verdict::Breached }
+    }
+}
+
+/// The time of which a figure is a part, as long as it was.
+fn promised_us(totals: Totals, terms: Terms) -> i64 {
+    match terms.treatment {
+        Treatment::ExcludeBoth => totals.covered_us() - totals.planned_us,
+        Treatment::CountAsAvailable => totals.covered_us(),
+    }
+}
+
+/// The length of a month, and for how long it counts, in lowest terms.
+fn counted(month: PersianMonth, terms: Terms) -> (i64, i64) {
+    match terms.basis {
+        MonthBasis::Actual => (1, 1),
+        MonthBasis::Fixed30 => in_lowest_terms(month.length_us(), DAYS_30_US),
     }
 }
 

@@ -1,0 +1,474 @@
+//! Claims: filed by customers, decided by a committee in amount and method, appealed once, and
+//! settled.
+
+use domain::agreement::claim::{
+    Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
+    decision_due_after,
+};
+use domain::agreement::credit::{Credit, CreditKey, Move};
+use domain::agreement::scope::Paths;
+use domain::agreement::violation::Clause;
+use domain::billing::subscription::coverage;
+use domain::calendar::holiday::Holidays;
+use domain::calendar::month::PersianMonth;
+use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
+use domain::calendar::span::Span;
+use domain::calendar::working_time::Timetable;
+use domain::{AccountId, Rials, Timestamp};
+use store::claim::NewClaim;
+pub use store::claim::{Kept, Step};
+use store::credit::{By, NewCredit};
+use store::{Queries, Tx};
+
+use crate::request::RequestKey;
+use crate::{App, Caller, Error, Failure, Result};
+
+/// The most claims of an account that are not settled.
+pub const OPEN_MAX: i64 = 20;
+/// The method that makes a decision a discount on the next month's invoice.
+pub const DISCOUNT: &str = "discount";
+
+/// Why nothing was filed or done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClaimRefusal {
+    /// The rules of claims speak against it.
+    Rule(Refusal),
+    /// There is no such claim, or it is another's.
+    NoSuchClaim,
+    /// There is no such account.
+    NoSuchAccount,
+    /// The account has [`OPEN_MAX`] claims that are not settled.
+    TooMany,
+    /// A text is missing or too long.
+    Text(&'static str),
+    /// A discount needs a subscription of the account's that is in force.
+    NoSubscription,
+    /// The key was used for something else.
+    KeyReused,
+    /// Something else happened to it at this moment.
+    Meanwhile,
+}
+
+/// What a customer asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// What it is about.
+    pub track: Track,
+    /// When that happened.
+    pub event_at: Timestamp,
+    /// What the customer says.
+    pub statement: String,
+}
+
+/// A claim as it stands, with when it is to be decided while that time runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The claim.
+    pub kept: Kept,
+    /// When it is to be decided; `None` unless it waits for that.
+    pub due: Option<Timestamp>,
+    /// Whether that moment has passed (T156).
+    pub overdue: bool,
+}
+
+/// Files a claim of the caller's. Filed again under the same key, it is the same. The answer is its
+/// number, and whether it was filed before.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn file(
+    app: &App,
+    caller: &Caller,
+    asked: &Asked,
+    request: Option<&RequestKey>,
+) -> Result<(i64, bool), ClaimRefusal> {
+    said(&asked.statement, "statement")?;
+    let account = caller.account.id;
+    let key_hash = request.map(RequestKey::hash);
+    if !crate::request::claim(app, caller, request).await? {
+        return Err(Error::Refused(ClaimRefusal::KeyReused));
+    }
+    let actor = format!("account {account}");
+    let filed = app.now();
+    app.write(async |tx| {
+        if let Some(hash) = &key_hash
+            && let Some(id) = store::claim::under(tx, account, hash).await?
+        {
+            return Ok((id, true));
+        }
+        take(tx, account, asked, (filed, &actor, None), key_hash).await.map(|id| (id, false))
+    })
+    .await
+}
+
+/// Files a claim that is late, with the committee's reason to take it all the same (T152).
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn file_late(
+    app: &App,
+    account: AccountId,
+    asked: &Asked,
+    reason: &str,
+    actor: &str,
+) -> Result<i64, ClaimRefusal> {
+    said(&asked.statement, "statement")?;
+    said(reason, "reason")?;
+    said(actor, "name")?;
+    let now = app.now();
+    app.write(async |tx| take(tx, account, asked, (now, actor, Some(reason)), None).await).await
+}
+
+/// Takes a claim, if its claimant could make it when it happened.
+async fn take(
+    tx: &mut Tx,
+    account: AccountId,
+    asked: &Asked,
+    (now, actor, late_reason): (Timestamp, &str, Option<&str>),
+    key_hash: Option<[u8; 32]>,
+) -> Result<i64, ClaimRefusal> {
+    if store::account::find(tx, account).await?.is_none() {
+        return Err(Error::Refused(ClaimRefusal::NoSuchAccount));
+    }
+    let claimant = claimant(tx, account, asked.event_at).await?;
+    admit(claimant, asked.event_at, now, late_reason).map_err(rule)?;
+    if store::claim::open(tx, account).await? >= OPEN_MAX {
+        return Err(Error::Refused(ClaimRefusal::TooMany));
+    }
+    let new = NewClaim {
+        account,
+        track: asked.track,
+        event_at: asked.event_at,
+        statement: asked.statement.clone(),
+        late_reason: late_reason.map(str::to_owned),
+        key_hash,
+    };
+    let first = step(State::Filed, now, actor, "");
+    let id = store::claim::insert(tx, &new, &first).await?;
+    id.ok_or(Error::Refused(ClaimRefusal::Meanwhile))
+}
+
+/// What an account was at a moment, by the ledger of violations and its subscriptions.
+async fn claimant(
+    reads: &mut impl Queries,
+    account: AccountId,
+    at: Timestamp,
+) -> std::result::Result<Claimant, Failure> {
+    let instant = Span { from: at, to: at.plus_us(1) };
+    let mut breached = async |clause| {
+        let entries = store::violation::within(reads, Some(account), clause, instant).await?;
+        Ok::<_, store::Error>(entries.iter().any(|kept| kept.violation.stands()))
+    };
+    let (unverified, unpaid) =
+        (breached(Clause::Identity).await?, breached(Clause::Payment).await?);
+    let subscriptions = store::subscription::of_accounts(reads, account, account).await?;
+    let covered = subscriptions.iter().any(|one| !coverage(&one.history(), instant).is_empty());
+    let paid = if subscriptions.is_empty() { !unpaid } else { covered };
+    Ok(Claimant { verified: !unverified, paid })
+}
+
+/// Takes note that a claim has all that is needed, and of who handled its case: they do not decide.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn complete(
+    app: &App,
+    id: i64,
+    handled_by: &[String],
+    actor: &str,
+) -> Result<Kept, ClaimRefusal> {
+    handled_by.iter().try_for_each(|name| said(name, "name"))?;
+    let handled_by: Vec<String> = handled_by.iter().map(|name| name.trim().to_owned()).collect();
+    change(app, None, id, actor, "", async |tx, kept| {
+        kept.claim.step(State::Complete).map_err(rule)?;
+        for name in &handled_by {
+            store::claim::insert_handler(tx, id, name).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Gives a claim to a committee.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn assign(
+    app: &App,
+    id: i64,
+    committee: &[Member],
+    actor: &str,
+) -> Result<Kept, ClaimRefusal> {
+    committee.iter().try_for_each(|member| said(&member.name, "name"))?;
+    change(app, None, id, actor, "", async |tx, kept| {
+        let round = kept.claim.decisions().len();
+        kept.claim.assign(committee.to_vec()).map_err(rule)?;
+        for member in committee {
+            store::claim::insert_member(tx, id, round, member).await.map_err(meanwhile)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Asks the customer for evidence; the time for a decision stands meanwhile.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn ask(app: &App, id: i64, what: &str, actor: &str) -> Result<Kept, ClaimRefusal> {
+    said(what, "question")?;
+    go(app, None, id, State::EvidenceAsked, actor, what).await
+}
+
+/// The customer's evidence.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn answer(
+    app: &App,
+    account: AccountId,
+    id: i64,
+    evidence: &str,
+) -> Result<Kept, ClaimRefusal> {
+    said(evidence, "evidence")?;
+    let actor = format!("account {account}");
+    change(app, Some(account), id, &actor, evidence, async |_, kept| {
+        if kept.claim.state() != State::EvidenceAsked {
+            return Err(rule(Refusal::WrongState));
+        }
+        kept.claim.step(State::UnderReview).map_err(rule)
+    })
+    .await
+}
+
+/// Decides a claim.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn decide(
+    app: &App,
+    id: i64,
+    decision: Decision,
+    actor: &str,
+) -> Result<Kept, ClaimRefusal> {
+    decision.method.as_deref().map_or(Ok(()), |method| said(method, "method"))?;
+    let decision = Decision { at: app.now(), ..decision };
+    change(app, None, id, actor, "", async |tx, kept| {
+        let round = kept.claim.decisions().len();
+        kept.claim.decide(decision.clone()).map_err(rule)?;
+        store::claim::insert_decision(tx, id, round, &decision).await.map_err(meanwhile)
+    })
+    .await
+}
+
+/// Tells the customer of the decision.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn announce(app: &App, id: i64, actor: &str) -> Result<Kept, ClaimRefusal> {
+    go(app, None, id, State::Announced, actor, "").await
+}
+
+/// The customer's appeal: other members decide again, once (T157).
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn appeal(
+    app: &App,
+    account: AccountId,
+    id: i64,
+    reason: &str,
+) -> Result<Kept, ClaimRefusal> {
+    said(reason, "reason")?;
+    go(app, Some(account), id, State::Appealed, &format!("account {account}"), reason).await
+}
+
+/// The customer takes a claim back.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn withdraw(app: &App, account: AccountId, id: i64) -> Result<Kept, ClaimRefusal> {
+    go(app, Some(account), id, State::Withdrawn, &format!("account {account}"), "").await
+}
+
+/// Settles a claim: notes how what was granted was paid; a granted discount is owed in the same
+/// commit, and is on the next invoice.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn settle(app: &App, id: i64, how: &str, actor: &str) -> Result<Kept, ClaimRefusal> {
+    said(how, "note")?;
+    let now = app.now();
+    change(app, None, id, actor, how, async |tx, kept| {
+        kept.claim.step(State::Settled).map_err(rule)?;
+        match granted_discount(&kept.claim) {
+            None => Ok(()),
+            Some(amount) => owe(tx, kept, amount, By { at: now, actor, reason: how }).await,
+        }
+    })
+    .await
+}
+
+/// How much of a discount the last decision grants.
+fn granted_discount(claim: &Claim) -> Option<Rials> {
+    let last = claim.decisions().last()?;
+    let is_discount = last.method.as_deref().is_some_and(|method| method.trim() == DISCOUNT);
+    last.amount.filter(|_| is_discount && last.outcome != Outcome::Rejected)
+}
+
+/// Owes what a claim was granted to a subscription of the account's that is in force.
+async fn owe(tx: &mut Tx, kept: &Kept, amount: Rials, by: By<'_>) -> Result<(), ClaimRefusal> {
+    let subscriptions = store::subscription::of_accounts(tx, kept.account, kept.account).await?;
+    let in_force = subscriptions.iter().find(|one| one.state().is_billed());
+    let subscription = in_force.ok_or(Error::Refused(ClaimRefusal::NoSubscription))?;
+    let key = CreditKey {
+        account: kept.account,
+        subscription: subscription.id,
+        month: PersianMonth::of(kept.event_at),
+        paths: Paths::ALL,
+        // What a month pays back by itself has the track of availability to itself.
+        track: if kept.track == Track::Availability { Track::Other } else { kept.track },
+        // There may be several claims for a month: each is its own.
+        revision: u32::try_from(kept.id).map_err(|_| Failure::of("numbering a claim's credit"))?,
+    };
+    let mut credit = Credit::propose(key, amount).map_err(|_| Failure::of("granting nothing"))?;
+    let posting = credit.post().map_err(|_| Failure::of("owing what was granted"))?;
+    let (computed, proposed_at) = (amount, by.at);
+    let new = NewCredit { key, amount, computed, basis: None, proposed_at, owed_from: proposed_at };
+    let made = store::credit::insert(tx, &new).await?;
+    let id = made.ok_or(Error::Refused(ClaimRefusal::Meanwhile))?;
+    store::credit::insert_move(tx, id, 0, Move::Post, Some(posting), by).await?;
+    Ok(())
+}
+
+/// The claim of this number, of this account if one is given.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(
+    app: &App,
+    account: Option<AccountId>,
+    id: i64,
+) -> std::result::Result<Option<Shown>, Failure> {
+    let now = app.now();
+    let mut reads = app.read().await?;
+    let found = store::claim::find(&mut reads, id).await?;
+    match found.filter(|kept| account.is_none_or(|account| kept.account == account)) {
+        None => Ok(None),
+        Some(kept) => Ok(Some(shown(&mut reads, kept, now).await?)),
+    }
+}
+
+/// The claims of an account, or of everybody, before a number: the newest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(
+    app: &App,
+    account: Option<AccountId>,
+    before: Option<i64>,
+    limit: u32,
+) -> std::result::Result<Vec<Shown>, Failure> {
+    let now = app.now();
+    let mut reads = app.read().await?;
+    let mut all = Vec::new();
+    for kept in store::claim::list(&mut reads, account, before, limit).await? {
+        all.push(shown(&mut reads, kept, now).await?);
+    }
+    Ok(all)
+}
+
+/// When a claim is to be decided, by its last filing or appeal and the times it waited.
+async fn shown(
+    reads: &mut impl Queries,
+    kept: Kept,
+    now: Timestamp,
+) -> std::result::Result<Shown, Failure> {
+    let waits = matches!(
+        kept.claim.state(),
+        State::Complete | State::UnderReview | State::EvidenceAsked | State::Appealed
+    );
+    let begun = kept
+        .steps
+        .iter()
+        .rev()
+        .find(|step| matches!(step.state, State::Complete | State::Appealed));
+    let Some(begun) = begun.filter(|_| waits) else {
+        return Ok(Shown { kept, due: None, overdue: false });
+    };
+    let ends = kept.steps.iter().skip(1).map(|step| step.at).chain([now]);
+    let asked: Vec<Span> = kept
+        .steps
+        .iter()
+        .zip(ends)
+        .filter(|(step, _)| step.state == State::EvidenceAsked)
+        .filter_map(|(step, to)| Span::new(step.at, to))
+        .collect();
+    let agreement = crate::agreement::at(reads, begun.at).await?;
+    let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
+    let business = Timetable::new(vec![hours], Holidays::shipped());
+    let business = business.expect("one version never begins twice");
+    let count = agreement.draft.parameters.day_count();
+    let due = decision_due_after(begun.at, &asked, count, &business);
+    let overdue = due.is_some_and(|due| due < now);
+    Ok(Shown { kept, due, overdue })
+}
+
+/// Goes a step that needs nothing but its turn.
+async fn go(
+    app: &App,
+    account: Option<AccountId>,
+    id: i64,
+    next: State,
+    actor: &str,
+    note: &str,
+) -> Result<Kept, ClaimRefusal> {
+    change(app, account, id, actor, note, async |_, kept| kept.claim.step(next).map_err(rule)).await
+}
+
+/// Changes a claim by its rules, and keeps the step.
+async fn change(
+    app: &App,
+    account: Option<AccountId>,
+    id: i64,
+    actor: &str,
+    note: &str,
+    by: impl AsyncFnOnce(&mut Tx, &mut Kept) -> Result<(), ClaimRefusal>,
+) -> Result<Kept, ClaimRefusal> {
+    said(actor, "name")?;
+    let now = app.now();
+    app.write(async |tx| {
+        let found = store::claim::find(tx, id).await?;
+        let found = found.filter(|kept| account.is_none_or(|account| kept.account == account));
+        let mut kept = found.ok_or(Error::Refused(ClaimRefusal::NoSuchClaim))?;
+        let place = kept.steps.len();
+        by(tx, &mut kept).await?;
+        let step = step(kept.claim.state(), now, actor, note);
+        store::claim::insert_step(tx, id, place, &step).await.map_err(meanwhile)?;
+        kept.steps.push(step);
+        Ok(kept)
+    })
+    .await
+}
+
+fn step(state: State, at: Timestamp, actor: &str, note: &str) -> Step {
+    Step { state, at, actor: actor.to_owned(), note: note.to_owned() }
+}
+
+fn rule(refusal: Refusal) -> Error<ClaimRefusal> {
+    Error::Refused(ClaimRefusal::Rule(refusal))
+}
+
+fn meanwhile(error: store::Error) -> Error<ClaimRefusal> {
+    match error {
+        store::Error::Conflict(_) => Error::Refused(ClaimRefusal::Meanwhile),
+        error => error.into(),
+    }
+}
+
+fn said(text: &str, what: &'static str) -> Result<(), ClaimRefusal> {
+    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+        return Err(Error::Refused(ClaimRefusal::Text(what)));
+    }
+    Ok(())
+}

@@ -1,0 +1,414 @@
+//! Credits: proposed from months that are breached, owed after they could be looked at, and taken
+//! off invoices. All of it can be done again, or on two nodes at once, and is done once.
+
+use domain::agreement::availability::Verdict;
+use domain::agreement::claim::Track;
+use domain::agreement::compensation::{Measured, monthly_price};
+use domain::agreement::credit::{Correction, CreditKey, Move, Refusal, State, correction};
+use domain::agreement::statement::Inputs;
+use domain::billing::subscription::coverage;
+use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
+use domain::{AccountId, Rials, Timestamp};
+use sha2::{Digest as _, Sha256};
+use store::Tx;
+use store::credit::{Basis, By, NewCredit};
+pub use store::credit::{Kept, Moved};
+use store::month_statement::MonthStatement;
+use store::subscription::Subscription;
+
+use crate::agreement::Held;
+use crate::compensation::Published;
+use crate::violation::{self, MACHINE};
+use crate::{App, Error, Failure, Result};
+
+/// Longest name or reason, bytes.
+pub const TEXT_MAX: usize = 2000;
+/// For how many months back it is looked whether something is to be proposed.
+const MONTHS_BACK: u16 = 13;
+/// Statements or credits that are read at once.
+const BATCH: u32 = 200;
+
+/// Why nothing was done to a credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreditRefusal {
+    /// There is no credit of that number.
+    NoSuchCredit,
+    /// The rules of credits speak against it.
+    Rule(Refusal),
+    /// A text is missing or too long.
+    Text(&'static str),
+    /// Something else happened to it at this moment.
+    Meanwhile,
+}
+
+/// What staff does to a credit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Leaves it to the committee whether it is owed.
+    Hold,
+    /// Owes it now.
+    Post,
+    /// Gives it up.
+    Waive,
+    /// Takes back what is left of it.
+    Reverse,
+    /// Has paid it out, as the committee decided.
+    PayOut,
+}
+
+/// Another node did it at this moment.
+pub(crate) struct Lost;
+
+/// A failure of the store in what the machine does; a conflict only says that another was first.
+pub(crate) fn lost(error: store::Error) -> Error<Lost> {
+    match error {
+        store::Error::Conflict(_) => Error::Refused(Lost),
+        error => error.into(),
+    }
+}
+
+/// What came of a try, where to lose to another node is as good.
+pub(crate) fn or_lost<T: Default>(tried: Result<T, Lost>) -> std::result::Result<T, Failure> {
+    match tried {
+        Ok(value) => Ok(value),
+        Err(Error::Refused(Lost)) => Ok(T::default()),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Proposes what the breached months of the last year pay back, and follows their revisions. The
+/// answer is how many credits were proposed.
+///
+/// # Errors
+/// The database failed.
+pub async fn propose_due(app: &App) -> std::result::Result<u64, Failure> {
+    let now = app.now();
+    let this = PersianMonth::of(now);
+    let mut reads = app.read().await?;
+    let (held, published) = (Held::read(&mut reads).await?, Published::read(&mut reads).await?);
+    drop(reads);
+    let mut month = before(this, MONTHS_BACK);
+    let mut proposed = 0;
+    while month < this {
+        let in_time = violation::in_time(&held, month, now)?;
+        let mut after = AccountId(0);
+        loop {
+            let mut reads = app.read().await?;
+            let statements =
+                store::month_statement::to_credit(&mut reads, month, after, BATCH).await?;
+            drop(reads);
+            let Some(last) = statements.last() else { break };
+            after = last.number();
+            for statement in &statements {
+                let verdict = violation::standing(&held, statement, now)?;
+                let rules = Rules { now, in_time, verdict, published: &published };
+                let tried = app.write(async |tx| rules.follow(tx, statement).await).await;
+                proposed += or_lost(tried)?;
+            }
+        }
+        month = month.next();
+    }
+    Ok(proposed)
+}
+
+/// The month so many months earlier.
+fn before(month: PersianMonth, months: u16) -> PersianMonth {
+    let earlier = |month: PersianMonth, _| PersianMonth::of(month.start().plus_us(-1));
+    (0..months).fold(month, earlier)
+}
+
+/// What decides the credits of a month.
+struct Rules<'a> {
+    now: Timestamp,
+    in_time: bool,
+    verdict: Option<Verdict>,
+    published: &'a Published,
+}
+
+impl Rules<'_> {
+    /// Makes the credits of an account what its statement says.
+    async fn follow(&self, tx: &mut Tx, statement: &MonthStatement) -> Result<u64, Lost> {
+        let Some(account) = statement.account else { return Ok(0) };
+        let schedule = self.published.in_force(statement.month);
+        match self.verdict {
+            Some(Verdict::Undetermined) => return Ok(0),
+            // No number is invented: it waits for a schedule.
+            Some(Verdict::Breached) if schedule.is_none() => return Ok(0),
+            _ => {}
+        }
+        let text = store::month_statement::inputs(tx, &statement.digest).await?;
+        let inputs = text.as_deref().and_then(Inputs::parse);
+        let inputs = inputs.ok_or(Failure::of("reading what a month was computed from"))?;
+        let mut proposed = 0;
+        for subscription in store::subscription::of_accounts(tx, account, account).await? {
+            let computed = self.computed(&inputs, &subscription);
+            let (amount, basis) = match computed {
+                Some((amount, basis, text)) => {
+                    store::month_statement::keep_inputs(tx, &basis.digest, &text).await?;
+                    (amount, Some(basis))
+                }
+                None => (Rials::ZERO, None),
+            };
+            proposed += self.correct(tx, statement, &subscription, amount, basis).await?;
+        }
+        Ok(proposed)
+    }
+
+    /// What a month pays back for a subscription, and what that is computed from; `None` when it
+    /// was not breached for it.
+    fn computed(
+        &self,
+        inputs: &Inputs,
+        subscription: &Subscription,
+    ) -> Option<(Rials, Basis, String)> {
+        let month = inputs.month;
+        let (schedule, rules) = self.published.in_force(month)?;
+        if self.verdict != Some(Verdict::Breached) {
+            return None;
+        }
+        let time = Span { from: month.start(), to: month.end() };
+        let covered = coverage(&subscription.history(), time);
+        let narrowed = inputs.narrowed(subscription.plan.paths, &covered);
+        let figure = narrowed.breach(self.in_time)?;
+        let measured = narrowed.measured(figure)?;
+        let price = monthly_price(subscription.plan.price, subscription.plan.months)?;
+        let amount = rules.draft().amount(price, &measured);
+        let text = narrowed.to_text();
+        let digest = Sha256::digest(&text).to_vec();
+        Some((amount, Basis { price, schedule, digest, figure }, text))
+    }
+
+    /// Brings what the month paid back so far to this amount, only by opposites.
+    async fn correct(
+        &self,
+        tx: &mut Tx,
+        statement: &MonthStatement,
+        subscription: &Subscription,
+        amount: Rials,
+        basis: Option<Basis>,
+    ) -> Result<u64, Lost> {
+        let mut earlier = store::credit::of_subscription(tx, subscription.id).await?;
+        earlier.retain(|kept| {
+            let key = kept.new.key;
+            (key.month, key.track) == (statement.month, Track::Availability)
+        });
+        let Correction { take_back, propose } =
+            correction(earlier.iter().map(|kept| &kept.credit), amount);
+        let reason = format!("revision {} of the month", statement.revision);
+        let by = By { at: self.now, actor: MACHINE, reason: &reason };
+        for kept in earlier.iter_mut().filter(|_| take_back) {
+            take(tx, kept, by).await?;
+        }
+        if propose == Rials::ZERO {
+            return Ok(0);
+        }
+        let schedule = self.published.in_force(statement.month);
+        let review_hours = schedule.map_or(0, |(_, rules)| rules.draft().review_hours);
+        let new = NewCredit {
+            key: CreditKey {
+                account: subscription.account,
+                subscription: subscription.id,
+                month: statement.month,
+                paths: subscription.plan.paths,
+                track: Track::Availability,
+                revision: statement.revision,
+            },
+            amount: propose,
+            computed: amount,
+            basis,
+            proposed_at: self.now,
+            owed_from: self.now.plus_us(i64::from(review_hours) * 3_600_000_000),
+        };
+        Ok(u64::from(store::credit::insert(tx, &new).await?.is_some()))
+    }
+}
+
+/// Takes a credit back, as far as it was not given.
+async fn take(tx: &mut Tx, kept: &mut Kept, by: By<'_>) -> Result<(), Lost> {
+    let (done, posting) = match kept.credit.state() {
+        State::Proposed | State::Held => (Move::Waive, kept.credit.waive(by.reason).map(|()| None)),
+        State::Posted | State::WithCommittee => {
+            (Move::Reverse, kept.credit.reverse(by.reason).map(Some))
+        }
+        State::Waived | State::Closed | State::Reversed => return Ok(()),
+    };
+    let posting = posting.expect("it follows where the credit stands, with a reason");
+    keep(tx, kept, done, posting, by).await.map_err(lost)
+}
+
+/// Keeps a move that the credit has made.
+pub(crate) async fn keep(
+    tx: &mut Tx,
+    kept: &mut Kept,
+    done: Move,
+    posting: Option<domain::agreement::credit::Posting>,
+    by: By<'_>,
+) -> store::Result<()> {
+    store::credit::insert_move(tx, kept.id, kept.moves.len(), done, posting, by).await?;
+    kept.moves.push(Moved {
+        done,
+        posting: posting.map(|one| (one.debit.to_string(), one.credit.to_string(), one.amount)),
+        at: by.at,
+        actor: by.actor.to_owned(),
+        reason: by.reason.to_owned(),
+    });
+    Ok(())
+}
+
+/// Owes what was proposed and could be looked at for long enough. The answer is how much was.
+///
+/// # Errors
+/// The database failed.
+pub async fn post_due(app: &App) -> std::result::Result<u64, Failure> {
+    let now = app.now();
+    let (mut after, mut posted) = (0, 0);
+    loop {
+        let due = store::credit::due(&mut app.read().await?, now, after, BATCH).await?;
+        let Some(last) = due.last() else { return Ok(posted) };
+        after = *last;
+        for id in due {
+            let by = By { at: now, actor: MACHINE, reason: "" };
+            let tried = app.write(async |tx| {
+                let Some(mut kept) = store::credit::find(tx, id).await? else { return Ok(0) };
+                let Ok(posting) = kept.credit.post() else { return Ok(0) };
+                keep(tx, &mut kept, Move::Post, Some(posting), by).await.map_err(lost)?;
+                let subscription = kept.new.key.subscription;
+                let found = store::subscription::find(tx, subscription).await?;
+                let ended = domain::billing::subscription::State::Ended;
+                if found.is_some_and(|subscription| subscription.state() == ended) {
+                    hand_over(tx, subscription, now).await.map_err(lost)?;
+                }
+                Ok(1)
+            });
+            posted += or_lost(tried.await)?;
+        }
+    }
+}
+
+/// Gives what is owed to a subscription that is over to the committee.
+pub(crate) async fn hand_over(tx: &mut Tx, subscription: i64, now: Timestamp) -> store::Result<()> {
+    let by = By { at: now, actor: MACHINE, reason: "the subscription is over" };
+    for mut kept in store::credit::of_subscription(tx, subscription).await? {
+        if kept.credit.hand_over().is_ok() {
+            keep(tx, &mut kept, Move::HandOver, None, by).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Does something to a credit, by staff.
+///
+/// # Errors
+/// Refused as [`CreditRefusal`] says.
+pub async fn change(
+    app: &App,
+    id: i64,
+    step: Step,
+    actor: &str,
+    reason: &str,
+) -> Result<Kept, CreditRefusal> {
+    said(actor, "name")?;
+    said(reason, "reason")?;
+    let by = By { at: app.now(), actor, reason };
+    app.write(async |tx| {
+        let kept = store::credit::find(tx, id).await?;
+        let mut kept = kept.ok_or(Error::Refused(CreditRefusal::NoSuchCredit))?;
+        let credit = &mut kept.credit;
+        let (done, moved) = match step {
+            Step::Hold => (Move::Hold, credit.hold().map(|()| None)),
+            Step::Post => (Move::Post, credit.post().map(Some)),
+            Step::Waive => (Move::Waive, credit.waive(reason).map(|()| None)),
+            Step::Reverse => (Move::Reverse, credit.reverse(reason).map(Some)),
+            Step::PayOut => (Move::PayOut, credit.pay_out().map(Some)),
+        };
+        let posting = moved.map_err(|rule| Error::Refused(CreditRefusal::Rule(rule)))?;
+        match keep(tx, &mut kept, done, posting, by).await {
+            Err(store::Error::Conflict(_)) => Err(Error::Refused(CreditRefusal::Meanwhile)),
+            moved => {
+                moved?;
+                Ok(kept)
+            }
+        }
+    })
+    .await
+}
+
+/// The credit of this number.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(app: &App, id: i64) -> std::result::Result<Option<Kept>, Failure> {
+    Ok(store::credit::find(&mut app.read().await?, id).await?)
+}
+
+/// The credits of an account, or of everybody, before a number: the newest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(
+    app: &App,
+    account: Option<AccountId>,
+    before: Option<i64>,
+    limit: u32,
+) -> std::result::Result<Vec<Kept>, Failure> {
+    Ok(store::credit::list(&mut app.read().await?, account, before, limit).await?)
+}
+
+/// Computes a credit anew from what is kept: the inputs, and what they come to. `None` when it was
+/// decided and not computed.
+///
+/// # Errors
+/// The database failed, or it does not compute to what it is any more, so that something was
+/// tampered with.
+pub async fn reckoned(
+    app: &App,
+    kept: &Kept,
+) -> std::result::Result<Option<(Inputs, Measured)>, Failure> {
+    let Some(basis) = &kept.new.basis else { return Ok(None) };
+    let bent = || Failure::of(format!("computing credit {} anew: it does not agree", kept.id));
+    let mut reads = app.read().await?;
+    let text = store::month_statement::inputs(&mut reads, &basis.digest).await?;
+    let same = |text: &String| Sha256::digest(text).as_slice() == basis.digest;
+    let inputs = text.filter(same).as_deref().and_then(Inputs::parse).ok_or_else(bent)?;
+    let schedules = store::compensation::list(&mut reads).await?;
+    let schedule = schedules.iter().find(|schedule| schedule.number == basis.schedule);
+    let measured = inputs.measured(basis.figure).ok_or_else(bent)?;
+    let amount = schedule.map(|schedule| schedule.draft.amount(basis.price, &measured));
+    let agrees = amount == Some(kept.new.computed) && inputs.month == kept.new.key.month;
+    if agrees { Ok(Some((inputs, measured))) } else { Err(bent()) }
+}
+
+/// The months of the last year that are breached for an account and wait for a schedule (T140).
+///
+/// # Errors
+/// The database failed.
+pub async fn awaiting(
+    app: &App,
+    account: AccountId,
+) -> std::result::Result<Vec<PersianMonth>, Failure> {
+    let now = app.now();
+    let this = PersianMonth::of(now);
+    let mut reads = app.read().await?;
+    let (held, published) = (Held::read(&mut reads).await?, Published::read(&mut reads).await?);
+    let mut month = before(this, MONTHS_BACK);
+    let mut waiting = Vec::new();
+    while month < this {
+        let written = store::month_statement::of_month(&mut reads, Some(account), month).await?;
+        if let Some(last) = written.last()
+            && published.in_force(month).is_none()
+            && violation::standing(&held, last, now)? == Some(Verdict::Breached)
+        {
+            waiting.push(month);
+        }
+        month = month.next();
+    }
+    Ok(waiting)
+}
+
+fn said(text: &str, what: &'static str) -> Result<(), CreditRefusal> {
+    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+        return Err(Error::Refused(CreditRefusal::Text(what)));
+    }
+    Ok(())
+}

@@ -1,0 +1,356 @@
+//! Invoices: one for each billed month of a subscription, however often and on however many nodes
+//! they are made; with what is owed to it taken off before tax.
+
+use domain::agreement::credit::{DiscountLine, Move, State as CreditState};
+use domain::agreement::statement::FREEZE_AFTER_US;
+use domain::agreement::violation::Clause;
+use domain::billing::invoice::Amounts;
+use domain::billing::subscription::State;
+use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
+use domain::{AccountId, Rials, Timestamp};
+use store::Tx;
+use store::credit::By;
+pub use store::credit::Line;
+pub use store::invoice::Invoice;
+use store::subscription::Subscription;
+
+use crate::credit::{self, Lost, lost, or_lost};
+use crate::subscription::{go, step};
+use crate::violation::{self, MACHINE, NewViolation};
+use crate::{App, Error, Failure, Result};
+
+/// Longest name, reason or reference, bytes.
+pub const TEXT_MAX: usize = 2000;
+/// Subscriptions or invoices that are read at once.
+const BATCH: u32 = 200;
+
+/// Why nothing was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvoiceRefusal {
+    /// There is no subscription of that number.
+    NoSuchSubscription,
+    /// There is no invoice of that number.
+    NoSuchInvoice,
+    /// The subscription is not billed with that month, or not any more.
+    NotBilled,
+    /// It has an invoice of that month which stands.
+    Already,
+    /// It is paid, or it was voided.
+    Closed,
+    /// Another invoice was paid under that reference.
+    Reference,
+    /// A text is missing or too long.
+    Text(&'static str),
+    /// Something else happened to it at this moment.
+    Meanwhile,
+}
+
+/// Makes the invoices that are to be made. A month's wait until the month before is frozen, so that
+/// what it pays back is on them. The answer is how many were made.
+///
+/// # Errors
+/// The database failed.
+pub async fn issue_due(app: &App) -> std::result::Result<u64, Failure> {
+    let now = app.now();
+    let this = PersianMonth::of(now);
+    let earlier = |month: PersianMonth| PersianMonth::of(month.start().plus_us(-1));
+    let mut issued = 0;
+    for month in [earlier(this), this] {
+        let mut reads = app.read().await?;
+        let frozen = store::month_statement::of_month(&mut reads, None, earlier(month)).await?;
+        drop(reads);
+        let is_time = now.us_since(month.start()) >= FREEZE_AFTER_US;
+        if is_time && !frozen.is_empty() {
+            issued += issue_month(app, month).await?;
+        }
+    }
+    Ok(issued)
+}
+
+async fn issue_month(app: &App, month: PersianMonth) -> std::result::Result<u64, Failure> {
+    let now = app.now();
+    let (mut after, mut issued) = (0, 0);
+    loop {
+        let mut reads = app.read().await?;
+        let found = store::subscription::without_invoice(&mut reads, month, after, BATCH).await?;
+        drop(reads);
+        let Some(last) = found.last() else { return Ok(issued) };
+        after = last.id;
+        let billed = found.iter().filter(|one| one.plan.bills(one.first, month));
+        for subscription in billed.filter(|one| one.state().is_billed()) {
+            let tried = app.write(async |tx| {
+                let found = store::subscription::find(tx, subscription.id).await?;
+                let Some(subscription) = found.filter(|one| one.state().is_billed()) else {
+                    return Ok(0);
+                };
+                let made = make(tx, subscription, month, 0, now).await?;
+                Ok(u64::from(made.is_some()))
+            });
+            issued += or_lost(tried.await)?;
+        }
+    }
+}
+
+/// Makes the invoice of a month, by staff: the first, or another one after it was voided.
+///
+/// # Errors
+/// Refused as [`InvoiceRefusal`] says.
+pub async fn issue(
+    app: &App,
+    subscription: i64,
+    month: PersianMonth,
+) -> Result<i64, InvoiceRefusal> {
+    let now = app.now();
+    let made = app.write(async |tx| {
+        let found = store::subscription::find(tx, subscription).await?;
+        let found = found.ok_or(Error::Refused(InvoiceRefusal::NoSuchSubscription))?;
+        let billed = found.state().is_billed() && found.plan.bills(found.first, month);
+        if !billed || month > PersianMonth::of(now) {
+            return Err(Error::Refused(InvoiceRefusal::NotBilled));
+        }
+        let issue = match store::invoice::of_month(tx, subscription, month).await? {
+            None => 0,
+            Some(last) if last.voided.is_some() => last.issue + 1,
+            Some(_) => return Err(Error::Refused(InvoiceRefusal::Already)),
+        };
+        let made = make(tx, found, month, issue, now).await;
+        made.map_err(|error| error.map(|Lost| InvoiceRefusal::Meanwhile))
+    });
+    made.await?.ok_or(Error::Refused(InvoiceRefusal::Already))
+}
+
+/// Makes an invoice with its discounts, in one transaction. `None`: it is made already.
+async fn make(
+    tx: &mut Tx,
+    mut subscription: Subscription,
+    month: PersianMonth,
+    issue: u32,
+    now: Timestamp,
+) -> Result<Option<i64>, Lost> {
+    let plan = subscription.plan.clone();
+    let by = By { at: now, actor: MACHINE, reason: "" };
+    let mut owed = Vec::new();
+    for mut kept in store::credit::of_subscription(tx, subscription.id).await? {
+        if kept.credit.state() != CreditState::Posted {
+            continue;
+        }
+        if month > kept.credit.carried_until() {
+            let by = By { reason: "no invoice took it in time", ..by };
+            kept.credit.hand_over().expect("what is posted can be handed over");
+            credit::keep(tx, &mut kept, Move::HandOver, None, by).await.map_err(lost)?;
+        } else {
+            owed.push(kept);
+        }
+    }
+    let sum = owed.iter().fold(0_i64, |sum, kept| sum.saturating_add(kept.credit.left().0));
+    let amounts = Amounts::of(plan.price, Rials(sum), plan.tax_bp)
+        .ok_or(Failure::of("reckoning an invoice"))?;
+    let new = Invoice {
+        id: 0,
+        subscription: subscription.id,
+        account: subscription.account,
+        month,
+        issue,
+        months: plan.months,
+        amounts,
+        issued_at: now,
+        due_at: plan.due_at(now),
+        paid: (amounts.total == Rials::ZERO).then_some((now, None)),
+        voided: None,
+    };
+    let Some(id) = store::invoice::insert(tx, &new).await? else { return Ok(None) };
+    let mut left = amounts.price;
+    for kept in &mut owed {
+        let applied = kept.credit.apply(id, month, left);
+        let Some(posting) = applied.expect("it is owed, and the invoice is new") else { continue };
+        left.0 -= posting.amount.0;
+        let line = Move::Apply(DiscountLine { invoice: id, amount: posting.amount });
+        credit::keep(tx, kept, line, Some(posting), by).await.map_err(lost)?;
+    }
+    if subscription.state() == State::Trial {
+        let reason = format!("invoice {id}");
+        let active = step(State::Active, now, MACHINE, &reason);
+        go(tx, &mut subscription, active).await.map_err(lost)?;
+    }
+    Ok(Some(id))
+}
+
+/// Follows what is not paid in time: overdue invoices make a subscription past due, with an entry
+/// of the ledger, and after the plan's grace suspended. The answer is how many steps were made.
+///
+/// # Errors
+/// The database failed.
+pub async fn lapse_due(app: &App) -> std::result::Result<u64, Failure> {
+    let now = app.now();
+    let (mut after, mut steps) = (0, 0);
+    loop {
+        let mut reads = app.read().await?;
+        let overdue = store::invoice::overdue(&mut reads, now, after, BATCH).await?;
+        drop(reads);
+        let Some(last) = overdue.last() else { return Ok(steps) };
+        after = last.id;
+        for invoice in &overdue {
+            let tried = app.write(async |tx| lapse(tx, invoice, now).await).await;
+            steps += or_lost(tried)?;
+        }
+    }
+}
+
+async fn lapse(tx: &mut Tx, invoice: &Invoice, now: Timestamp) -> Result<u64, Lost> {
+    // The row is locked: who pays at this moment sees what is written here, or is seen.
+    if !store::invoice::lock_unpaid(tx, invoice.id).await? {
+        return Ok(0);
+    }
+    let found = store::subscription::find(tx, invoice.subscription).await?;
+    let Some(mut subscription) = found else { return Ok(0) };
+    let reason = format!("invoice {} is not paid", invoice.id);
+    let mut steps = 0;
+    if subscription.state() == State::Active {
+        let overdue = step(State::PastDue, now, MACHINE, &reason);
+        go(tx, &mut subscription, overdue).await.map_err(lost)?;
+        let new = NewViolation {
+            account: Some(invoice.account),
+            clause: Clause::Payment,
+            span: Span { from: invoice.due_at, to: now },
+            evidence: vec![format!(
+                "invoice {} of {}, {} rials, was due and is not paid",
+                invoice.id, invoice.month, invoice.amounts.total.0
+            )],
+            reference: format!("invoice:{}", invoice.id),
+            actor: MACHINE.to_owned(),
+        };
+        violation::enter_found(tx, now, &new).await?;
+        steps += 1;
+    }
+    let stops_at = subscription.plan.stops_at(invoice.due_at);
+    if subscription.state() == State::PastDue && stops_at <= now {
+        let stopped = step(State::Suspended, now, MACHINE, &reason);
+        go(tx, &mut subscription, stopped).await.map_err(lost)?;
+        steps += 1;
+    }
+    Ok(steps)
+}
+
+/// Notes that an invoice was paid, under the reference of the payment. Noting it again does
+/// nothing.
+///
+/// # Errors
+/// Refused as [`InvoiceRefusal`] says.
+pub async fn pay(app: &App, id: i64, reference: &str, actor: &str) -> Result<(), InvoiceRefusal> {
+    said(reference, "reference")?;
+    said(actor, "name")?;
+    let now = app.now();
+    app.write(async |tx| {
+        match store::invoice::pay(tx, id, now, reference).await {
+            Ok(true) => {}
+            Ok(false) => {
+                let invoice = store::invoice::find(tx, id).await?;
+                let invoice = invoice.ok_or(Error::Refused(InvoiceRefusal::NoSuchInvoice))?;
+                let before = invoice.paid.and_then(|(_, reference)| reference);
+                let same = before.as_deref() == Some(reference);
+                return if same { Ok(()) } else { Err(Error::Refused(InvoiceRefusal::Closed)) };
+            }
+            Err(store::Error::Conflict(_)) => {
+                return Err(Error::Refused(InvoiceRefusal::Reference));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let invoice = store::invoice::find(tx, id).await?;
+        let invoice = invoice.ok_or(Error::Refused(InvoiceRefusal::NoSuchInvoice))?;
+        let reason = format!("invoice {id} is paid");
+        resume(tx, invoice.subscription, now, actor, &reason).await
+    })
+    .await
+}
+
+/// Puts a subscription in force again, once nothing of it is overdue.
+async fn resume(
+    tx: &mut Tx,
+    subscription: i64,
+    now: Timestamp,
+    actor: &str,
+    reason: &str,
+) -> Result<(), InvoiceRefusal> {
+    let found = store::subscription::find(tx, subscription).await?;
+    let Some(mut found) = found else { return Ok(()) };
+    let stopped = matches!(found.state(), State::PastDue | State::Suspended);
+    if !stopped || store::invoice::is_overdue(tx, subscription, now).await? {
+        return Ok(());
+    }
+    let active = step(State::Active, now, actor, reason);
+    go(tx, &mut found, active).await.map_err(meanwhile)
+}
+
+/// Voids an invoice that nothing was paid for; its discounts are owed again (T147).
+///
+/// # Errors
+/// Refused as [`InvoiceRefusal`] says.
+pub async fn void(app: &App, id: i64, actor: &str, because: &str) -> Result<(), InvoiceRefusal> {
+    said(actor, "name")?;
+    said(because, "reason")?;
+    let now = app.now();
+    app.write(async |tx| {
+        let invoice = store::invoice::find(tx, id).await?;
+        let invoice = invoice.ok_or(Error::Refused(InvoiceRefusal::NoSuchInvoice))?;
+        if !store::invoice::void(tx, id, now, actor, because).await? {
+            return Err(Error::Refused(InvoiceRefusal::Closed));
+        }
+        let by = By { at: now, actor, reason: because };
+        for mut kept in store::credit::of_subscription(tx, invoice.subscription).await? {
+            if !kept.credit.lines().iter().any(|line| line.invoice == id) {
+                continue;
+            }
+            let posting = kept.credit.restore(id).expect("the discount stands");
+            let restored = credit::keep(tx, &mut kept, Move::Restore(id), Some(posting), by).await;
+            restored.map_err(meanwhile)?;
+        }
+        let subscription = store::subscription::find(tx, invoice.subscription).await?;
+        if subscription.is_some_and(|one| one.state() == State::Ended) {
+            credit::hand_over(tx, invoice.subscription, now).await.map_err(meanwhile)?;
+        }
+        resume(tx, invoice.subscription, now, actor, because).await
+    })
+    .await
+}
+
+/// The invoice of this number with its discounts.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(
+    app: &App,
+    id: i64,
+) -> std::result::Result<Option<(Invoice, Vec<Line>)>, Failure> {
+    let mut reads = app.read().await?;
+    let Some(invoice) = store::invoice::find(&mut reads, id).await? else { return Ok(None) };
+    let lines = store::credit::lines(&mut reads, id).await?;
+    Ok(Some((invoice, lines)))
+}
+
+/// The invoices of an account before a number, the newest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(
+    app: &App,
+    account: AccountId,
+    before: Option<i64>,
+    limit: u32,
+) -> std::result::Result<Vec<Invoice>, Failure> {
+    Ok(store::invoice::of_account(&mut app.read().await?, account, before, limit).await?)
+}
+
+fn meanwhile(error: store::Error) -> Error<InvoiceRefusal> {
+    match error {
+        store::Error::Conflict(_) => Error::Refused(InvoiceRefusal::Meanwhile),
+        error => error.into(),
+    }
+}
+
+fn said(text: &str, what: &'static str) -> Result<(), InvoiceRefusal> {
+    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+        return Err(Error::Refused(InvoiceRefusal::Text(what)));
+    }
+    Ok(())
+}

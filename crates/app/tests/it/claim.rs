@@ -1,0 +1,209 @@
+//! Claims: who may make one, who decides it, and what it pays.
+
+use app::claim::{self, Asked, ClaimRefusal, DISCOUNT};
+use app::request::RequestKey;
+use app::violation::NewViolation;
+use app::{App, Caller, credit, invoice, subscription, violation};
+use domain::agreement::claim::{Decision, Member, Outcome, Refusal, Seat, State, Track};
+use domain::agreement::credit::State as Credit;
+use domain::agreement::scope::Paths;
+use domain::agreement::violation::Clause;
+use domain::billing::subscription::Plan;
+use domain::calendar::span::Span;
+use domain::{AccountId, Rials, Timestamp};
+
+use crate::refusal;
+use crate::violation::{at, go_to, month};
+use crate::world::World;
+
+fn asked(event_at: &str) -> Asked {
+    let statement = "Nobody answered the telephone.".to_owned();
+    Asked { track: Track::Support, event_at: at(event_at), statement }
+}
+
+fn committee(names: &str) -> Vec<Member> {
+    let seat = |name: &str| if name.starts_with('t') { Seat::Technical } else { Seat::Oversight };
+    names.split(' ').map(|name| Member { name: name.to_owned(), seat: seat(name) }).collect()
+}
+
+fn decision(outcome: Outcome, votes: &[(&str, bool)]) -> Decision {
+    Decision {
+        outcome,
+        amount: Some(Rials(300_000)),
+        method: Some(DISCOUNT.to_owned()),
+        reasons: "the line was not staffed".to_owned(),
+        votes: votes.iter().map(|(name, agrees)| ((*name).to_owned(), *agrees)).collect(),
+        at: Timestamp(0),
+    }
+}
+
+async fn breach(app: &App, account: AccountId, clause: Clause, span: Span) -> i64 {
+    let new = NewViolation {
+        account: Some(account),
+        clause,
+        span,
+        evidence: vec!["log 7".to_owned()],
+        reference: format!("{clause:?}"),
+        actor: "Reza".to_owned(),
+    };
+    violation::record(app, new).await.unwrap()
+}
+
+async fn file(app: &App, caller: &Caller, event_at: &str) -> i64 {
+    claim::file(app, caller, &asked(event_at), None).await.unwrap().0
+}
+
+/// T152, A28, I15: a claim is taken by what its claimant was when it happened, once under its key.
+#[tokio::test]
+async fn a_claim_is_taken_by_what_held_when_it_happened() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    go_to(&world, "1405/09/20 12:00");
+    let tried = async |event_at: &str| claim::file(app, &caller, &asked(event_at), None).await;
+    let rule = |refused| ClaimRefusal::Rule(refused);
+    assert_eq!(refusal(tried("1405/09/20 12:01").await), rule(Refusal::NotYet));
+    assert_eq!(refusal(tried("1405/06/31 12:00").await), rule(Refusal::Late));
+    let day = |from: &str, to: &str| Span { from: at(from), to: at(to) };
+    let account = caller.account.id;
+    let unproven = day("1405/09/05 00:00", "1405/09/06 00:00");
+    let wrong = breach(app, account, Clause::Identity, unproven).await;
+    let unpaid = day("1405/09/07 00:00", "1405/09/08 00:00");
+    breach(app, account, Clause::Payment, unpaid).await;
+    assert_eq!(refusal(tried("1405/09/05 12:00").await), rule(Refusal::Unverified));
+    assert_eq!(refusal(tried("1405/09/07 12:00").await), rule(Refusal::Unpaid));
+    violation::reverse(app, wrong, "Maryam", "it was proven").await.unwrap();
+    tried("1405/09/05 12:00").await.unwrap();
+    let silent = Asked { statement: " ".to_owned(), ..asked("1405/09/10 12:00") };
+    let silent = claim::file(app, &caller, &silent, None).await;
+    assert_eq!(refusal(silent), ClaimRefusal::Text("statement"));
+
+    let request = RequestKey { key: "one".to_owned(), body: b"body".to_vec() };
+    let once = asked("1405/09/10 12:00");
+    let (id, repeated) = claim::file(app, &caller, &once, Some(&request)).await.unwrap();
+    assert!(!repeated);
+    let again = claim::file(app, &caller, &once, Some(&request)).await.unwrap();
+    assert_eq!(again, (id, true));
+    let other = RequestKey { body: b"other".to_vec(), ..request };
+    let reused = claim::file(app, &caller, &once, Some(&other)).await;
+    assert_eq!(refusal(reused), ClaimRefusal::KeyReused);
+    let late = asked("1405/06/31 12:00");
+    let reasons = ["", "was in hospital"];
+    let unsaid = claim::file_late(app, account, &late, reasons[0], "Reza").await;
+    assert_eq!(refusal(unsaid), ClaimRefusal::Text("reason"));
+    let taken = claim::file_late(app, account, &late, reasons[1], "Reza").await.unwrap();
+    let found = claim::find(app, Some(account), taken).await.unwrap().unwrap();
+    assert_eq!(found.kept.late_reason.as_deref(), Some("was in hospital"));
+    for _ in 3..claim::OPEN_MAX {
+        tried("1405/09/10 12:00").await.unwrap();
+    }
+    assert_eq!(refusal(tried("1405/09/10 12:00").await), ClaimRefusal::TooMany);
+}
+
+/// T153, T155, T156, T157, A29, I16: decided by who did not handle it, in amount and method, within
+/// ten business days that stand while the customer is asked; appealed once; and what is granted as
+/// a discount is on the next invoice.
+#[tokio::test]
+async fn a_claim_is_decided_appealed_and_paid() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let id = file(app, &caller, "1405/09/01 10:00").await;
+    let state = async || claim::find(app, None, id).await.unwrap().unwrap();
+    assert_eq!((state().await.due, state().await.overdue), (None, false));
+    let early = claim::assign(app, id, &committee("t1 t2 o1"), "Sara").await;
+    assert_eq!(refusal(early), ClaimRefusal::Rule(Refusal::WrongState));
+    claim::complete(app, id, &["t9".to_owned()], "Sara").await.unwrap();
+    assert_eq!(state().await.due, Some(at("1405/09/11 21:00")));
+    let assign = async |names: &str| claim::assign(app, id, &committee(names), "Sara").await;
+    let partial = ClaimRefusal::Rule(Refusal::Partial("t9".to_owned()));
+    assert_eq!(refusal(assign("t1 t9 o1").await), partial);
+    assert_eq!(refusal(assign("t1 o1").await), ClaimRefusal::Rule(Refusal::Committee));
+    assign("t1 t2 o1").await.unwrap();
+    let answer = async |by| claim::answer(app, by, id, "the call's number").await;
+    let unasked = refusal(answer(account).await);
+    assert_eq!(unasked, ClaimRefusal::Rule(Refusal::WrongState));
+    go_to(&world, "1405/09/02 23:00");
+    claim::ask(app, id, "Which number did you call from?", "t1").await.unwrap();
+    go_to(&world, "1405/09/05 00:00");
+    assert_eq!(refusal(answer(AccountId(77)).await), ClaimRefusal::NoSuchClaim);
+    answer(account).await.unwrap();
+    assert_eq!(state().await.due, Some(at("1405/09/13 17:00")), "two days, and a Friday");
+    go_to(&world, "1405/09/14 00:00");
+    assert!(state().await.overdue);
+
+    let agreed = [("t1", true), ("t2", false), ("o1", true)];
+    let decide = async |decision| claim::decide(app, id, decision, "Sara").await;
+    let mut moneyless = decision(Outcome::Partly, &agreed);
+    moneyless.amount = None;
+    assert_eq!(refusal(decide(moneyless).await), ClaimRefusal::Rule(Refusal::AmountAndMethod));
+    let against = decision(Outcome::Partly, &[("t1", true), ("t2", false), ("o1", false)]);
+    assert_eq!(refusal(decide(against).await), ClaimRefusal::Rule(Refusal::Majority));
+    let small = Decision { amount: Some(Rials(1)), ..decision(Outcome::Partly, &agreed) };
+    decide(small).await.unwrap();
+    claim::announce(app, id, "Sara").await.unwrap();
+    claim::appeal(app, account, id, "It was an hour.").await.unwrap();
+    let same = ClaimRefusal::Rule(Refusal::Partial("t1".to_owned()));
+    assert_eq!(refusal(assign("t1 t3 o2").await), same);
+    assign("t3 o2 o3").await.unwrap();
+    let votes = [("t3", true), ("o2", true), ("o3", true)];
+    decide(decision(Outcome::Accepted, &votes)).await.unwrap();
+    claim::announce(app, id, "Sara").await.unwrap();
+    let twice = claim::appeal(app, account, id, "More.").await;
+    assert_eq!(refusal(twice), ClaimRefusal::Rule(Refusal::WrongState));
+    let settle = async || claim::settle(app, id, "as a discount", "Sara").await;
+    assert_eq!(refusal(settle().await), ClaimRefusal::NoSubscription);
+    let plan = Plan {
+        name: "basic".to_owned(),
+        paths: Paths::ALL,
+        months: 1,
+        price: Rials(1_000_000),
+        tax_bp: 1000,
+        due_days: 7,
+        grace_days: 7,
+    };
+    let plan = subscription::add_plan(app, &plan).await.unwrap();
+    let paid = subscription::start(app, account, plan, month("1405-09"), "Sara").await.unwrap();
+    settle().await.unwrap();
+    assert_eq!(refusal(settle().await), ClaimRefusal::Rule(Refusal::WrongState));
+    let end = state().await.kept;
+    assert_eq!((end.claim.state(), end.claim.decisions().len()), (State::Settled, 2));
+    assert_eq!(end.claim.decisions()[0].amount, Some(Rials(1)), "the first stays to be read");
+
+    let owed = credit::list(app, Some(account), None, 9).await.unwrap().remove(0);
+    assert_eq!((owed.credit.state(), owed.credit.left()), (Credit::Posted, Rials(300_000)));
+    let made = invoice::issue(app, paid, month("1405-09")).await.unwrap();
+    let (made, lines) = invoice::find(app, made).await.unwrap().unwrap();
+    assert_eq!((made.amounts.discount, made.amounts.total), (Rials(300_000), Rials(770_000)));
+    assert_eq!((lines[0].track, lines[0].schedule), (Track::Support, None));
+}
+
+/// What is taken back, or rejected, pays nothing.
+#[tokio::test]
+async fn what_is_withdrawn_or_rejected_pays_nothing() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let (one, two) = (
+        file(app, &caller, "1405/09/01 10:00").await,
+        file(app, &caller, "1405/09/01 11:00").await,
+    );
+    let theirs = claim::withdraw(app, AccountId(77), one).await;
+    assert_eq!(refusal(theirs), ClaimRefusal::NoSuchClaim);
+    claim::withdraw(app, account, one).await.unwrap();
+    let again = claim::withdraw(app, account, one).await;
+    assert_eq!(refusal(again), ClaimRefusal::Rule(Refusal::WrongState));
+    claim::complete(app, two, &[], "Sara").await.unwrap();
+    claim::assign(app, two, &committee("t1 t2 o1"), "Sara").await.unwrap();
+    let votes = [("t1", true), ("t2", true), ("o1", true)];
+    let rejected = Decision { amount: None, method: None, ..decision(Outcome::Rejected, &votes) };
+    claim::decide(app, two, rejected, "Sara").await.unwrap();
+    claim::announce(app, two, "Sara").await.unwrap();
+    claim::settle(app, two, "nothing was granted", "Sara").await.unwrap();
+    assert_eq!(credit::list(app, None, None, 9).await.unwrap(), []);
+    let listed = claim::list(app, Some(account), None, 9).await.unwrap();
+    let states: Vec<State> = listed.iter().map(|shown| shown.kept.claim.state()).collect();
+    assert_eq!(states, [State::Settled, State::Withdrawn]);
+}

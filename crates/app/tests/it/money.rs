@@ -1,0 +1,466 @@
+//! Money that follows from months: credits and invoices, exactly once, whatever is repeated, killed
+//! or done on two nodes at once.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use app::credit::{self, CreditRefusal, Step};
+use app::invoice::{self, Invoice, InvoiceRefusal};
+use app::subscription::{self, SubscriptionRefusal};
+use app::{App, Settings, availability, compensation, outage, violation};
+use domain::agreement::credit::State as Credit;
+use domain::agreement::scope::Paths;
+use domain::agreement::violation::{Clause, Status};
+use domain::billing::subscription::{Plan, PlanRefusal, State};
+use domain::{AccountId, Rials};
+
+use crate::refusal;
+use crate::violation::{SCHEDULE, go_to, month, seen, span};
+use crate::world::{PATIENCE, World};
+
+const PRICE: i64 = 1_234_567;
+/// A tenth of the price, rounded up (T144).
+const TENTH: i64 = 123_457;
+
+fn plan(paths: &str, months: u16, price: i64) -> Plan {
+    Plan {
+        name: "basic".to_owned(),
+        paths: Paths::parse(paths).unwrap(),
+        months,
+        price: Rials(price),
+        tax_bp: 1000,
+        due_days: 7,
+        grace_days: 5,
+    }
+}
+
+async fn publish(app: &App, text: &str) {
+    let number = compensation::draft(app, text, "Maryam").await.unwrap();
+    compensation::publish(app, number, "Reza", month("1405-09")).await.unwrap();
+}
+
+async fn publish_now(app: &App) {
+    publish(app, &SCHEDULE.replace("review_hours = 24", "review_hours = 0")).await;
+}
+
+async fn subscribe(app: &App, account: AccountId, plan: &Plan) -> i64 {
+    let plan = subscription::add_plan(app, plan).await.unwrap();
+    subscription::start(app, account, plan, month("1405-09"), "Sara").await.unwrap()
+}
+
+/// All that the server does each hour.
+async fn hour(app: &App) -> [u64; 4] {
+    availability::freeze_due(app).await.unwrap();
+    violation::look(app).await.unwrap();
+    [
+        credit::propose_due(app).await.unwrap(),
+        credit::post_due(app).await.unwrap(),
+        invoice::issue_due(app).await.unwrap(),
+        invoice::lapse_due(app).await.unwrap(),
+    ]
+}
+
+/// The first invoices are made and paid; then the API is away for four hours of a month of which
+/// everything else is known, and that month is frozen.
+async fn a_breached_azar(world: &World) {
+    let app = &world.app;
+    go_to(world, "1405/09/04 00:00");
+    hour(app).await;
+    for account in 1..=accounts(app).await {
+        for one in invoice::list(app, AccountId(account), None, 100).await.unwrap() {
+            invoice::pay(app, one.id, &format!("bank {}", one.id), "Sara").await.unwrap();
+        }
+    }
+    go_to(world, "1405/10/03 23:00");
+    let down = span("1405/09/10 00:00", "1405/09/10 04:00");
+    seen(world, span("1405/09/01 00:00", "1405/10/01 00:00"), "api", &[down]).await;
+    hour(app).await;
+    go_to(world, "1405/10/04 00:00");
+}
+
+/// How many accounts there are: numbers are given out one by one.
+async fn accounts(app: &App) -> i64 {
+    let mut count = 0;
+    while app::account::status(app, AccountId(count + 1)).await.unwrap().is_some() {
+        count += 1;
+    }
+    count
+}
+
+async fn newest(app: &App, account: AccountId) -> Invoice {
+    invoice::list(app, account, None, 1).await.unwrap().remove(0)
+}
+
+async fn state(app: &App, subscription: i64) -> State {
+    subscription::find(app, subscription).await.unwrap().unwrap().state()
+}
+
+/// T144, T147, T159, A24, A26, I18: a breached month is a discount before tax on the next month's
+/// invoice, which opens to all that it was computed from, and comes back when that is voided.
+#[tokio::test]
+async fn a_breached_month_is_taken_off_the_next_invoice() {
+    let world = World::new().await;
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let id = subscribe(app, account, &plan("all", 1, PRICE)).await;
+    assert_eq!(hour(app).await, [0, 0, 0, 0], "the month before is not frozen yet");
+    a_breached_azar(&world).await;
+    assert_eq!(state(app, id).await, State::Active);
+    assert_eq!(hour(app).await, [1, 1, 1, 0]);
+    assert_eq!(hour(app).await, [0, 0, 0, 0]);
+
+    let issued = newest(app, account).await;
+    let amounts = issued.amounts;
+    assert_eq!((issued.month, amounts.discount), (month("1405-10"), Rials(TENTH)));
+    assert_eq!((amounts.tax, amounts.total), (Rials(111_111), Rials(1_222_221)));
+    let (_, lines) = invoice::find(app, issued.id).await.unwrap().unwrap();
+    assert_eq!(
+        (lines[0].month, lines[0].revision, lines[0].schedule, lines[0].amount),
+        (month("1405-09"), 0, Some(1), Rials(TENTH))
+    );
+    let owed = credit::find(app, lines[0].credit).await.unwrap().unwrap();
+    assert_eq!((owed.credit.state(), owed.credit.left()), (Credit::Closed, Rials::ZERO));
+    let (inputs, measured) = credit::reckoned(app, &owed).await.unwrap().unwrap();
+    assert_eq!((inputs.month, measured.down_us), (month("1405-09"), 4 * 3_600_000_000));
+    let mut bent = owed.clone();
+    bent.new.computed = Rials(TENTH + 1);
+    assert!(credit::reckoned(app, &bent).await.is_err());
+
+    invoice::void(app, issued.id, "Sara", "the address was wrong").await.unwrap();
+    let restored = credit::find(app, owed.id).await.unwrap().unwrap();
+    assert_eq!((restored.credit.state(), restored.credit.left()), (Credit::Posted, Rials(TENTH)));
+    assert_eq!(hour(app).await, [0, 0, 0, 0], "what was voided is not made anew by itself");
+    let twice = invoice::void(app, issued.id, "Sara", "again").await;
+    assert_eq!(refusal(twice), InvoiceRefusal::Closed);
+    let again = invoice::issue(app, id, month("1405-10")).await.unwrap();
+    let (second, lines) = invoice::find(app, again).await.unwrap().unwrap();
+    assert_eq!((second.issue, second.amounts, lines.len()), (1, amounts, 1));
+    let third = invoice::issue(app, id, month("1405-10")).await;
+    assert_eq!(refusal(third), InvoiceRefusal::Already);
+    let early = invoice::issue(app, id, month("1405-11")).await;
+    assert_eq!(refusal(early), InvoiceRefusal::NotBilled);
+
+    let pay = async |id, reference: &str| invoice::pay(app, id, reference, "Sara").await;
+    assert_eq!(refusal(pay(again, "bank 1").await), InvoiceRefusal::Reference);
+    pay(again, "bank 9").await.unwrap();
+    pay(again, "bank 9").await.unwrap();
+    assert_eq!(refusal(pay(again, "bank 10").await), InvoiceRefusal::Closed);
+    assert_eq!(refusal(pay(99, "bank 10").await), InvoiceRefusal::NoSuchInvoice);
+    let paid = invoice::void(app, again, "Sara", "too late").await;
+    assert_eq!(refusal(paid), InvoiceRefusal::Closed);
+}
+
+/// T140, T142: without a schedule there is no number; when one is published for the month, what
+/// waited is proposed, and is owed when it could be looked at.
+#[tokio::test]
+async fn a_breached_month_waits_for_a_schedule() {
+    let world = World::new().await;
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    subscribe(app, account, &plan("all", 1, PRICE)).await;
+    a_breached_azar(&world).await;
+    assert_eq!(hour(app).await, [0, 0, 1, 0]);
+    assert_eq!(credit::awaiting(app, account).await.unwrap(), [month("1405-09")]);
+    publish(app, SCHEDULE).await;
+    assert_eq!(credit::awaiting(app, account).await.unwrap(), []);
+    assert_eq!(hour(app).await, [1, 0, 0, 0]);
+    let kept = credit::list(app, Some(account), None, 9).await.unwrap().remove(0);
+    assert_eq!((kept.credit.state(), kept.credit.amount()), (Credit::Proposed, Rials(TENTH)));
+    let hold = credit::change(app, kept.id, Step::Hold, "Reza", "a doubt").await.unwrap();
+    assert_eq!(hold.credit.state(), Credit::Held);
+    let unsaid = credit::change(app, kept.id, Step::Waive, "Reza", " ").await;
+    assert_eq!(refusal(unsaid), CreditRefusal::Text("reason"));
+    let unowed = credit::change(app, kept.id, Step::PayOut, "Reza", "by card").await;
+    assert!(matches!(refusal(unowed), CreditRefusal::Rule(_)));
+    go_to(&world, "1405/10/05 01:00");
+    assert_eq!(hour(app).await, [0, 0, 0, 0], "what is held waits");
+    credit::change(app, kept.id, Step::Post, "Reza", "the doubt was wrong").await.unwrap();
+    let open = newest(app, account).await;
+    assert_eq!(open.amounts.discount, Rials::ZERO, "that invoice was there before");
+}
+
+/// A revision that lowers what a month pays back takes back what is coming, and nothing that was
+/// given; one that raises it brings the difference (decision 9).
+#[tokio::test]
+async fn a_revision_is_followed_by_opposite_entries() {
+    let world = World::new().await;
+    let app = &world.app;
+    publish(app, SCHEDULE).await;
+    let account = world.customer(0).await.0.account.id;
+    subscribe(app, account, &plan("all", 1, PRICE)).await;
+    a_breached_azar(&world).await;
+    assert_eq!(hour(app).await, [1, 0, 1, 0]);
+    let more = span("1405/09/12 00:00", "1405/09/12 06:00");
+    seen(&world, more, "api", &[more]).await;
+    let revise = async |why: &str| {
+        availability::revise(app, Some(account), month("1405-09"), why, "Maryam").await.unwrap();
+        hour(app).await
+    };
+    assert_eq!(revise("another outage").await, [1, 0, 0, 0]);
+    let amounts = async || {
+        let all = credit::list(app, Some(account), None, 9).await.unwrap();
+        let of = |kept: &credit::Kept| (kept.credit.state(), kept.credit.amount().0);
+        all.iter().rev().map(of).collect::<Vec<_>>()
+    };
+    // A quarter is 308 642, of which a tenth was proposed.
+    let proposed = [(Credit::Proposed, TENTH), (Credit::Proposed, 308_642 - TENTH)];
+    assert_eq!(amounts().await, proposed);
+    for outage in outage::list(app, span("1405/09/01 00:00", "1405/10/01 00:00")).await.unwrap() {
+        outage::reverse(app, outage.id, "the monitor was wrong").await.unwrap();
+    }
+    assert_eq!(revise("a wrong monitor").await, [0, 0, 0, 0]);
+    assert_eq!(amounts().await, [(Credit::Waived, TENTH), (Credit::Waived, 308_642 - TENTH)]);
+    let entries = violation::list(app, Some(account), None, 20).await.unwrap();
+    let own = entries.iter().filter(|one| one.account.is_some());
+    assert!(own.map(|one| one.violation.status()).all(|status| status == Status::Reversed));
+}
+
+/// T149, T151: of two subscriptions only the one whose paths were away, by a twelfth of its year.
+#[tokio::test]
+async fn only_the_subscription_that_was_away_is_paid_back() {
+    let world = World::new().await;
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let yearly = subscribe(app, account, &plan("api", 12, 12_000_000)).await;
+    subscribe(app, account, &plan("quick-send,campaign", 1, PRICE)).await;
+    a_breached_azar(&world).await;
+    assert_eq!(hour(app).await, [1, 1, 1, 0]);
+    let kept = credit::list(app, Some(account), None, 9).await.unwrap().remove(0);
+    assert_eq!((kept.new.key.subscription, kept.credit.amount()), (yearly, Rials(100_000)));
+    assert_eq!(kept.credit.state(), Credit::Posted, "its next invoice comes with the next year");
+    assert_eq!(newest(app, account).await.amounts.discount, Rials::ZERO);
+
+    // T148: it ends before that, so the committee decides.
+    subscription::end(app, yearly, "Sara", "the customer left").await.unwrap();
+    let again = subscription::end(app, yearly, "Sara", "again").await;
+    assert_eq!(refusal(again), SubscriptionRefusal::WrongState);
+    let kept = credit::change(app, kept.id, Step::PayOut, "Reza", "to the bank").await.unwrap();
+    assert_eq!((kept.credit.state(), kept.credit.left()), (Credit::Closed, Rials::ZERO));
+    assert_eq!(kept.moves.last().unwrap().posting.as_ref().unwrap().1, "payouts");
+}
+
+/// C19, T176: what is not paid in time is an entry of the ledger, stops, is not covered meanwhile,
+/// and goes on when it is paid.
+#[tokio::test]
+async fn what_is_not_paid_stops_and_goes_on() {
+    let world = World::new().await;
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    let id = subscribe(app, account, &plan("all", 1, PRICE)).await;
+    go_to(&world, "1405/09/04 00:00");
+    assert_eq!(hour(app).await, [0, 0, 1, 0]);
+    go_to(&world, "1405/09/11 00:00");
+    assert_eq!(hour(app).await, [0, 0, 0, 0], "due, and not over it");
+    go_to(&world, "1405/09/11 01:00");
+    assert_eq!(hour(app).await, [0, 0, 0, 1]);
+    assert_eq!((state(app, id).await, hour(app).await), (State::PastDue, [0, 0, 0, 0]));
+    let entry = violation::list(app, Some(account), None, 1).await.unwrap().remove(0);
+    assert_eq!((entry.violation.clause(), entry.account), (Clause::Payment, Some(account)));
+    go_to(&world, "1405/09/16 00:00");
+    assert_eq!((hour(app).await, state(app, id).await), ([0, 0, 0, 1], State::Suspended));
+    go_to(&world, "1405/09/21 01:00");
+    let owed = newest(app, account).await;
+    invoice::pay(app, owed.id, "bank 1", "Sara").await.unwrap();
+    assert_eq!(state(app, id).await, State::Active);
+    go_to(&world, "1405/10/01 00:00");
+    let shown = availability::month(app, Some(account), month("1405-09")).await.unwrap();
+    // Half a day before it began, and ten days unpaid.
+    assert_eq!(shown.judged.totals.not_covered_us, (12 + 240) * 3_600_000_000);
+}
+
+/// What cannot be offered or subscribed to.
+#[tokio::test]
+async fn nonsense_is_no_subscription() {
+    use SubscriptionRefusal as R;
+    let world = World::new().await;
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    let free = Plan { months: 0, ..plan("all", 1, 0) };
+    let rule = SubscriptionRefusal::Plan(PlanRefusal::Months);
+    assert_eq!(refusal(subscription::add_plan(app, &free).await), rule);
+    let offered = subscription::add_plan(app, &plan("all", 1, 0)).await.unwrap();
+    let start = async |account, plan, first: &str, by: &str| {
+        refusal(subscription::start(app, account, plan, month(first), by).await)
+    };
+    assert_eq!(start(account, offered, "1405-08", "Sara").await, R::Past);
+    assert_eq!(start(account, 9, "1405-09", "Sara").await, R::NoSuchPlan);
+    assert_eq!(start(AccountId(77), offered, "1405-09", "Sara").await, R::NoSuchAccount);
+    assert_eq!(start(account, offered, "1405-09", "").await, R::Text("name"));
+    subscription::retire_plan(app, offered).await.unwrap();
+    assert_eq!(refusal(subscription::retire_plan(app, offered).await), R::NoSuchPlan);
+    assert_eq!(start(account, offered, "1405-09", "Sara").await, R::NoSuchPlan);
+    assert_eq!(refusal(subscription::end(app, 9, "Sara", "x").await), R::NoSuchSubscription);
+}
+
+/// How many customers the tests of concurrency have.
+const CUSTOMERS: i64 = 40;
+
+/// Customers whose month was breached and frozen, with nothing made of it yet.
+async fn many_breached(world: &World) {
+    publish_now(&world.app).await;
+    let offered = subscription::add_plan(&world.app, &plan("all", 1, PRICE)).await.unwrap();
+    for _ in 0..CUSTOMERS {
+        let account = world.customer(0).await.0.account.id;
+        let first = month("1405-09");
+        subscription::start(&world.app, account, offered, first, "Sara").await.unwrap();
+    }
+    a_breached_azar(world).await;
+    availability::freeze_due(&world.app).await.unwrap();
+}
+
+/// Each customer has one credit and one invoice of the month with it, to the rial.
+async fn each_has_one(world: &World) {
+    for account in 1..=CUSTOMERS {
+        let account = AccountId(account);
+        let credits = credit::list(&world.app, Some(account), None, 9).await.unwrap();
+        assert_eq!(credits.len(), 1, "account {account}");
+        assert_eq!(credits[0].credit.state(), Credit::Closed);
+        let invoices = invoice::list(&world.app, account, None, 9).await.unwrap();
+        let discounts: Vec<i64> = invoices.iter().map(|one| one.amounts.discount.0).collect();
+        assert_eq!(discounts, [TENTH, 0], "account {account}");
+    }
+    assert_eq!(world.db.audit().await.unwrap().violations, []);
+}
+
+/// Two nodes do the same at once, on the database at `url`.
+async fn two_nodes(url: &str) {
+    let world = World::at(url, Settings::default()).await;
+    many_breached(&world).await;
+    let other = World::at(url, Settings::default()).await;
+    go_to(&other, "1405/10/04 00:00");
+    let rounds = async |app: &App| {
+        let mut sums = [0; 4];
+        for _ in 0..3 {
+            for (sum, did) in sums.iter_mut().zip(hour(app).await) {
+                *sum += did;
+            }
+        }
+        sums
+    };
+    let (one, two) = tokio::join!(rounds(&world.app), rounds(&other.app));
+    let both: Vec<u64> = one.iter().zip(two).map(|(one, two)| one + two).collect();
+    let all = CUSTOMERS.unsigned_abs();
+    assert_eq!(both, [all, all, all, 0], "{one:?} {two:?}");
+    each_has_one(&world).await;
+    // The books were checked just now.
+    for world in [other, world] {
+        world.books_are_away();
+        world.db.clone().close().await;
+    }
+}
+
+/// T061: two nodes at once make one credit and one invoice of each month.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_make_one_invoice_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    two_nodes(&format!("sqlite:{}", folder.path().join("a.db").display())).await;
+}
+
+/// T061, on the other engine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_make_one_invoice_on_postgres() {
+    let Some((server, url)) = postgres().await else { return };
+    two_nodes(&url).await;
+    let name = url.rsplit('/').next().unwrap();
+    say(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+}
+
+/// A new database of the server that the suite starts; none without one.
+#[expect(clippy::disallowed_methods, reason = "a test is told by its runner where the server is")]
+async fn postgres() -> Option<(String, String)> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let Ok(server) = std::env::var("AVANAK_TEST_POSTGRES") else {
+        let skip = "SKIPPED ON POSTGRESQL: AVANAK_TEST_POSTGRES is not set";
+        writeln!(std::io::stderr(), "{skip}").unwrap();
+        return None;
+    };
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("avanak_money_{}_{count}", std::process::id());
+    say(&server, &format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C'")).await;
+    let (address, _) = server.rsplit_once('/').unwrap();
+    let url = format!("{address}/{name}");
+    let db = store::Db::open(&url, store::Options::default()).await.unwrap();
+    db.migrate().await.unwrap();
+    db.close().await;
+    Some((server, url))
+}
+
+async fn say(server: &str, sql: &str) {
+    let (client, connection) =
+        tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
+    let driver = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    driver.await.unwrap().unwrap();
+}
+
+/// A credit for each customer, which is owed, then taken off an invoice.
+const STEPS: usize = 3 * 40;
+
+/// How many of these steps were made.
+async fn progress(db: &store::Db) -> usize {
+    let mut reads = db.read().await.unwrap();
+    let credits = store::credit::list(&mut reads, None, None, 100).await.unwrap();
+    credits.iter().map(|kept| 1 + kept.moves.len()).sum()
+}
+
+/// Where the process that is to be killed finds its database.
+const WORKER_URL: &str = "AVANAK_TEST_MONEY_URL";
+
+/// The process that is to be killed: does what the server does each hour, without end.
+#[tokio::test]
+#[ignore = "started and killed by the test below"]
+#[expect(clippy::disallowed_methods, reason = "the parent says where the database is")]
+async fn a_worker_that_is_killed() {
+    let Ok(url) = std::env::var(WORKER_URL) else { return };
+    let world = World::at(&url, Settings::default()).await;
+    go_to(&world, "1405/10/04 00:00");
+    loop {
+        hour(&world.app).await;
+    }
+}
+
+/// Kill -9 in the middle of proposing, owing and invoicing, again and again: in the end each month
+/// has one credit and one invoice, and every rial is where it should be (T158).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_killed_in_the_middle_is_done_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    let world = World::at(&url, Settings::default()).await;
+    many_breached(&world).await;
+    world.close_database().await;
+    let db = store::Db::open(&url, store::Options::default()).await.unwrap();
+    let (mut reached, mut in_the_middle) = (progress(&db).await, 0);
+    while reached < STEPS {
+        let mut worker = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "money::a_worker_that_is_killed", "--ignored"])
+            .env(WORKER_URL, &url)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let moved = async {
+            while progress(&db).await <= reached {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let moved = tokio::time::timeout(PATIENCE, moved).await;
+        assert!(moved.is_ok(), "nothing is done after {reached} steps");
+        worker.kill().unwrap();
+        worker.wait().unwrap();
+        reached = progress(&db).await;
+        in_the_middle += usize::from(reached < STEPS);
+        assert_eq!(db.audit().await.unwrap().violations, [], "after {reached} steps");
+    }
+    db.close().await;
+    assert!(in_the_middle > 0, "no kill came in the middle");
+    let world = World::at(&url, Settings::default()).await;
+    go_to(&world, "1405/10/04 00:00");
+    hour(&world.app).await;
+    each_has_one(&world).await;
+    world.close_database().await;
+}

@@ -1,0 +1,305 @@
+//! Claims: filed once under the client's key, then only gone on with, step by step.
+
+use domain::agreement::claim::{Claim, Decision, Member, Outcome, Seat, State, Track};
+use domain::{AccountId, Rials, Timestamp};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// A claim to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewClaim {
+    /// Whose.
+    pub account: AccountId,
+    /// What it is about.
+    pub track: Track,
+    /// When that happened.
+    pub event_at: Timestamp,
+    /// What the customer says.
+    pub statement: String,
+    /// Why it is taken though it is late.
+    pub late_reason: Option<String>,
+    /// SHA-256 of the client's key.
+    pub key_hash: Option<[u8; 32]>,
+}
+
+/// A claim with everything that was done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Its number.
+    pub id: i64,
+    /// Whose.
+    pub account: AccountId,
+    /// What it is about.
+    pub track: Track,
+    /// When that happened.
+    pub event_at: Timestamp,
+    /// What the customer says.
+    pub statement: String,
+    /// Why it was taken though it was late.
+    pub late_reason: Option<String>,
+    /// As its steps have left it.
+    pub claim: Claim,
+    /// Its steps, the first of them first; never none.
+    pub steps: Vec<Step>,
+}
+
+/// A step that a claim went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Where to.
+    pub state: State,
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub actor: String,
+    /// What was said; may be empty.
+    pub note: String,
+}
+
+/// Files a claim with its first step. `None`: there is one under this key.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert(tx: &mut Tx, new: &NewClaim, first: &Step) -> Result<Option<i64>> {
+    let sql = "INSERT INTO claim (account_id, track, event_at_us, statement, late_reason, key_hash)
+               VALUES ($1, $2, $3, $4, $5, $6)
+               ON CONFLICT (account_id, key_hash) DO NOTHING RETURNING id";
+    let values = values![
+        new.account,
+        new.track.word(),
+        new.event_at,
+        &new.statement,
+        new.late_reason.as_deref(),
+        new.key_hash.as_ref().map(|hash| &hash[..])
+    ];
+    let Some(row) = tx.query_opt(sql, values).await? else { return Ok(None) };
+    let id = row.get("id")?;
+    insert_step(tx, id, 0, first).await?;
+    Ok(Some(id))
+}
+
+/// Adds the step of this place to a claim.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when it has another one there.
+pub async fn insert_step(tx: &mut Tx, id: i64, place: usize, step: &Step) -> Result<()> {
+    let sql = "INSERT INTO claim_step (claim_id, n, step, at_us, actor, note)
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    tx.execute(sql, values![id, place, step.state.word(), step.at, &step.actor, &step.note])
+        .await?;
+    Ok(())
+}
+
+/// Notes who handled a case; again is all the same.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert_handler(tx: &mut Tx, id: i64, name: &str) -> Result<()> {
+    let sql = "INSERT INTO claim_handler (claim_id, name) VALUES ($1, $2)
+               ON CONFLICT (claim_id, name) DO NOTHING";
+    tx.execute(sql, values![id, name]).await?;
+    Ok(())
+}
+
+/// Keeps a member of the committee of a round.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when it is in it.
+pub async fn insert_member(tx: &mut Tx, id: i64, round: usize, member: &Member) -> Result<()> {
+    let sql = "INSERT INTO claim_member (claim_id, round, name, seat) VALUES ($1, $2, $3, $4)";
+    let round = i64::try_from(round).unwrap_or(i64::MAX);
+    tx.execute(sql, values![id, round, &member.name, member.seat.word()]).await?;
+    Ok(())
+}
+
+/// Keeps the decision of a round with its votes.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when the round is decided.
+pub async fn insert_decision(
+    tx: &mut Tx,
+    id: i64,
+    round: usize,
+    decision: &Decision,
+) -> Result<()> {
+    let sql = "INSERT INTO claim_decision (claim_id, round, outcome, amount_rials, method, reasons)
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let round = i64::try_from(round).unwrap_or(i64::MAX);
+    let values = values![
+        id,
+        round,
+        decision.outcome.word(),
+        decision.amount,
+        decision.method.as_deref(),
+        &decision.reasons
+    ];
+    tx.execute(sql, values).await?;
+    for (name, agrees) in &decision.votes {
+        let sql = "UPDATE claim_member SET vote = $4
+                   WHERE claim_id = $1 AND round = $2 AND name = $3";
+        tx.execute(sql, values![id, round, name, i64::from(*agrees)]).await?;
+    }
+    Ok(())
+}
+
+/// The claim of this number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
+    let sql = "SELECT id, account_id, track, event_at_us, statement, late_reason FROM claim
+               WHERE id = $1";
+    match reads.query_opt(sql, values![id]).await? {
+        None => Ok(None),
+        Some(row) => Ok(Some(kept(reads, &row).await?)),
+    }
+}
+
+/// The number of the claim that was filed under this key.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn under(
+    reads: &mut impl Queries,
+    account: AccountId,
+    key_hash: &[u8; 32],
+) -> Result<Option<i64>> {
+    let sql = "SELECT id FROM claim WHERE account_id = $1 AND key_hash = $2";
+    let row = reads.query_opt(sql, values![account, &key_hash[..]]).await?;
+    row.map(|row| row.get("id")).transpose()
+}
+
+/// The claims of an account before number `before`, or of everybody: the newest first, at most
+/// `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn list(
+    reads: &mut impl Queries,
+    account: Option<AccountId>,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Kept>> {
+    let sql = "SELECT id, account_id, track, event_at_us, statement, late_reason FROM claim
+               WHERE (CAST($1 AS BIGINT) = 0 OR account_id = $1) AND id < $2
+               ORDER BY id DESC LIMIT $3";
+    let account = account.unwrap_or(AccountId(0));
+    let rows = reads.query(sql, values![account, before.unwrap_or(i64::MAX), limit]).await?;
+    let mut claims = Vec::with_capacity(rows.len());
+    for row in &rows {
+        claims.push(kept(reads, row).await?);
+    }
+    Ok(claims)
+}
+
+/// How many claims of an account are neither settled nor withdrawn.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn open(reads: &mut impl Queries, account: AccountId) -> Result<i64> {
+    let sql = "SELECT COUNT(*) AS claims FROM claim c
+               WHERE account_id = $1
+                     AND NOT EXISTS (SELECT 1 FROM claim_step s
+                                     WHERE s.claim_id = c.id
+                                           AND s.step IN ('settled', 'withdrawn'))";
+    reads.query_one(sql, values![account]).await?.get("claims")
+}
+
+async fn kept(reads: &mut impl Queries, row: &Row) -> Result<Kept> {
+    let id: i64 = row.get("id")?;
+    let steps = steps(reads, id).await?;
+    let handlers = handlers(reads, id).await?;
+    let members = members(reads, id).await?;
+    let decisions = decisions(reads, id).await?;
+    // What was kept is gone through again by the rules; what does not follow is corrupt.
+    let claim =
+        row.parse("statement", |_| again(&steps, handlers.clone(), &members, &decisions))?;
+    Ok(Kept {
+        id,
+        account: row.get("account_id")?,
+        track: row.parse("track", Track::parse)?,
+        event_at: row.get("event_at_us")?,
+        statement: row.get("statement")?,
+        late_reason: row.get("late_reason")?,
+        claim,
+        steps,
+    })
+}
+
+async fn steps(reads: &mut impl Queries, id: i64) -> Result<Vec<Step>> {
+    let sql = "SELECT claim_id, step, at_us, actor, note FROM claim_step
+               WHERE claim_id = $1 ORDER BY n";
+    let step = |row: &Row| {
+        Ok(Step {
+            state: row.parse("step", State::parse)?,
+            at: row.get("at_us")?,
+            actor: row.get("actor")?,
+            note: row.get("note")?,
+        })
+    };
+    reads.query(sql, values![id]).await?.iter().map(step).collect()
+}
+
+async fn handlers(reads: &mut impl Queries, id: i64) -> Result<Vec<String>> {
+    let sql = "SELECT claim_id, name FROM claim_handler WHERE claim_id = $1 ORDER BY name";
+    reads.query(sql, values![id]).await?.iter().map(|row| row.get("name")).collect()
+}
+
+/// A member of a round, and its vote.
+type Seated = (usize, Member, Option<bool>);
+
+async fn members(reads: &mut impl Queries, id: i64) -> Result<Vec<Seated>> {
+    let sql = "SELECT claim_id, round, name, seat, vote FROM claim_member
+               WHERE claim_id = $1 ORDER BY round, name";
+    let member = |row: &Row| {
+        let round = row.decode("round", |round| usize::try_from(round).ok())?;
+        let vote: Option<i64> = row.get("vote")?;
+        let member = Member { name: row.get("name")?, seat: row.parse("seat", Seat::parse)? };
+        Ok((round, member, vote.map(|vote| vote != 0)))
+    };
+    reads.query(sql, values![id]).await?.iter().map(member).collect()
+}
+
+/// What a round decided, without its votes.
+type Decided = (Outcome, Option<Rials>, Option<String>, String);
+
+async fn decisions(reads: &mut impl Queries, id: i64) -> Result<Vec<Decided>> {
+    let sql = "SELECT claim_id, outcome, amount_rials, method, reasons FROM claim_decision
+               WHERE claim_id = $1 ORDER BY round";
+    let decided = |row: &Row| {
+        let outcome = row.parse("outcome", Outcome::parse)?;
+        Ok((outcome, row.get("amount_rials")?, row.get("method")?, row.get("reasons")?))
+    };
+    reads.query(sql, values![id]).await?.iter().map(decided).collect()
+}
+
+/// Goes through a claim's steps again; `None` when they do not follow each other.
+fn again(
+    steps: &[Step],
+    handlers: Vec<String>,
+    members: &[Seated],
+    decisions: &[Decided],
+) -> Option<Claim> {
+    let (first, later) = steps.split_first()?;
+    let mut claim = Claim::filed(handlers);
+    for step in later {
+        let round = claim.decisions().len();
+        let seated = members.iter().filter(|(of, ..)| *of == round);
+        match (claim.state(), step.state) {
+            (State::Complete | State::Appealed, State::UnderReview) => {
+                claim.assign(seated.map(|(_, member, _)| member.clone()).collect()).ok()?;
+            }
+            (State::UnderReview, State::Decided) => {
+                let (outcome, amount, method, reasons) = decisions.get(round)?.clone();
+                let votes = seated.map(|(_, member, vote)| Some((member.name.clone(), (*vote)?)));
+                let votes = votes.collect::<Option<_>>()?;
+                let decision = Decision { outcome, amount, method, reasons, votes, at: step.at };
+                claim.decide(decision).ok()?;
+            }
+            (_, next) => claim.step(next).ok()?,
+        }
+    }
+    (first.state == State::Filed).then_some(claim)
+}

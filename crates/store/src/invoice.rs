@@ -1,0 +1,207 @@
+//! Invoices: made once for each month of a subscription, paid or voided once.
+
+use domain::billing::invoice::Amounts;
+use domain::calendar::month::PersianMonth;
+use domain::{AccountId, Timestamp};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// An invoice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invoice {
+    /// Its number.
+    pub id: i64,
+    /// For which subscription.
+    pub subscription: i64,
+    /// Whose that is.
+    pub account: AccountId,
+    /// The first month it is for.
+    pub month: PersianMonth,
+    /// How many of this month were voided before.
+    pub issue: u32,
+    /// For how many months it is.
+    pub months: u16,
+    /// What it comes to.
+    pub amounts: Amounts,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it is due.
+    pub due_at: Timestamp,
+    /// When it was paid, and under which reference; one without anything to pay has none.
+    pub paid: Option<(Timestamp, Option<String>)>,
+    /// When it was voided, by whom and why.
+    pub voided: Option<(Timestamp, String, String)>,
+}
+
+/// Makes an invoice; its `id` is not looked at. `None`: one of this month and issue was made
+/// before, perhaps by another node.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert(tx: &mut Tx, new: &Invoice) -> Result<Option<i64>> {
+    let sql = "INSERT INTO invoice (subscription_id, account_id, month, issue, months, price_rials,
+                                    discount_rials, tax_bp, tax_rials, total_rials, issued_at_us,
+                                    due_at_us, paid_at_us)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+               ON CONFLICT (subscription_id, month, issue) DO NOTHING RETURNING id";
+    let Amounts { price, discount, tax_bp, tax, total } = new.amounts;
+    let values = values![
+        new.subscription,
+        new.account,
+        &new.month.to_string(),
+        new.issue,
+        u32::from(new.months),
+        price,
+        discount,
+        tax_bp,
+        tax,
+        total,
+        new.issued_at,
+        new.due_at,
+        new.paid.as_ref().map(|(at, _)| *at)
+    ];
+    tx.query_opt(sql, values).await?.map(|row| row.get("id")).transpose()
+}
+
+/// Notes that an invoice was paid, under a reference of its own. `false`: it was paid or voided.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when another one was paid under it.
+pub async fn pay(tx: &mut Tx, id: i64, at: Timestamp, reference: &str) -> Result<bool> {
+    let sql = "UPDATE invoice SET paid_at_us = $2, paid_reference = $3
+               WHERE id = $1 AND paid_at_us IS NULL AND voided_at_us IS NULL";
+    Ok(tx.execute(sql, values![id, at, reference]).await? == 1)
+}
+
+/// Keeps others from an invoice that is not paid, until the transaction ends. `false`: it is paid,
+/// or voided.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn lock_unpaid(tx: &mut Tx, id: i64) -> Result<bool> {
+    let sql = "UPDATE invoice SET due_at_us = due_at_us
+               WHERE id = $1 AND paid_at_us IS NULL AND voided_at_us IS NULL";
+    Ok(tx.execute(sql, values![id]).await? == 1)
+}
+
+/// Voids an invoice that nothing was paid for. `false`: something was, or it was voided.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn void(tx: &mut Tx, id: i64, at: Timestamp, by: &str, because: &str) -> Result<bool> {
+    let sql = "UPDATE invoice SET voided_at_us = $2, voided_by = $3, voided_because = $4
+               WHERE id = $1 AND paid_reference IS NULL AND voided_at_us IS NULL";
+    Ok(tx.execute(sql, values![id, at, by, because]).await? == 1)
+}
+
+/// The invoice of this number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Invoice>> {
+    let sql = "SELECT id, subscription_id, account_id, month, issue, months, price_rials,
+                      discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
+                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
+               FROM invoice WHERE id = $1";
+    reads.query_opt(sql, values![id]).await?.map(|row| invoice(&row)).transpose()
+}
+
+/// The last invoice of a month of a subscription.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn of_month(
+    reads: &mut impl Queries,
+    subscription: i64,
+    month: PersianMonth,
+) -> Result<Option<Invoice>> {
+    let sql = "SELECT id, subscription_id, account_id, month, issue, months, price_rials,
+                      discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
+                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
+               FROM invoice WHERE subscription_id = $1 AND month = $2
+               ORDER BY issue DESC LIMIT 1";
+    let row = reads.query_opt(sql, values![subscription, &month.to_string()]).await?;
+    row.map(|row| invoice(&row)).transpose()
+}
+
+/// The invoices of an account before number `before`, the newest first: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn of_account(
+    reads: &mut impl Queries,
+    account: AccountId,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<Invoice>> {
+    let sql = "SELECT id, subscription_id, account_id, month, issue, months, price_rials,
+                      discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
+                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
+               FROM invoice WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    let values = values![account, before.unwrap_or(i64::MAX), limit];
+    reads.query(sql, values).await?.iter().map(invoice).collect()
+}
+
+/// The invoices after number `after` that were due before a moment and are not paid: at most
+/// `limit`, by number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn overdue(
+    reads: &mut impl Queries,
+    at: Timestamp,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Invoice>> {
+    let sql = "SELECT id, subscription_id, account_id, month, issue, months, price_rials,
+                      discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
+                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
+               FROM invoice
+               WHERE due_at_us < $1 AND paid_at_us IS NULL AND voided_at_us IS NULL AND id > $2
+               ORDER BY id LIMIT $3";
+    reads.query(sql, values![at, after, limit]).await?.iter().map(invoice).collect()
+}
+
+/// Whether a subscription has an invoice that was due before a moment and is not paid.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn is_overdue(
+    reads: &mut impl Queries,
+    subscription: i64,
+    at: Timestamp,
+) -> Result<bool> {
+    let sql = "SELECT id FROM invoice
+               WHERE subscription_id = $1 AND due_at_us < $2 AND paid_at_us IS NULL
+                     AND voided_at_us IS NULL LIMIT 1";
+    Ok(reads.query_opt(sql, values![subscription, at]).await?.is_some())
+}
+
+fn invoice(row: &Row) -> Result<Invoice> {
+    let paid_at: Option<Timestamp> = row.get("paid_at_us")?;
+    let reference: Option<String> = row.get("paid_reference")?;
+    let voided_at: Option<Timestamp> = row.get("voided_at_us")?;
+    let voided: (Option<String>, Option<String>) =
+        (row.get("voided_by")?, row.get("voided_because")?);
+    let said = voided.0.zip(voided.1);
+    Ok(Invoice {
+        id: row.get("id")?,
+        subscription: row.get("subscription_id")?,
+        account: row.get("account_id")?,
+        month: row.parse("month", PersianMonth::parse)?,
+        issue: row.get("issue")?,
+        months: row.get("months")?,
+        amounts: Amounts {
+            price: row.get("price_rials")?,
+            discount: row.get("discount_rials")?,
+            tax_bp: row.get("tax_bp")?,
+            tax: row.get("tax_rials")?,
+            total: row.get("total_rials")?,
+        },
+        issued_at: row.get("issued_at_us")?,
+        due_at: row.get("due_at_us")?,
+        paid: paid_at.map(|at| (at, reference)),
+        voided: voided_at.zip(said).map(|(at, (by, because))| (at, by, because)),
+    })
+}

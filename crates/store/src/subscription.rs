@@ -1,0 +1,268 @@
+//! Plans and subscriptions. A plan is only retired; a subscription only gets further states.
+
+use domain::agreement::scope::Paths;
+use domain::billing::subscription::{Plan, State};
+use domain::calendar::month::PersianMonth;
+use domain::{AccountId, Timestamp};
+
+use crate::value::values;
+use crate::{Queries, Result, Row, Tx};
+
+/// A plan as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptPlan {
+    /// Its number.
+    pub id: i64,
+    /// What it says.
+    pub plan: Plan,
+    /// Since when nobody new gets it.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// A subscription with its plan and everything that it went through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its number.
+    pub id: i64,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The number of its plan.
+    pub plan_id: i64,
+    /// What that says.
+    pub plan: Plan,
+    /// The first month that is paid for.
+    pub first: PersianMonth,
+    /// Its states, the first of them first; never none.
+    pub steps: Vec<Step>,
+}
+
+/// A state that a subscription got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Which.
+    pub state: State,
+    /// When.
+    pub at: Timestamp,
+    /// From whom.
+    pub actor: String,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+impl Subscription {
+    /// Where it stands.
+    pub fn state(&self) -> State {
+        self.steps.last().expect("a subscription is made with its first state").state
+    }
+
+    /// Its states with their moments.
+    pub fn history(&self) -> Vec<(State, Timestamp)> {
+        self.steps.iter().map(|step| (step.state, step.at)).collect()
+    }
+}
+
+/// Adds a plan. The answer is its number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert_plan(tx: &mut Tx, plan: &Plan, at: Timestamp) -> Result<i64> {
+    let sql = "INSERT INTO plan (name, paths, months, price_rials, tax_bp, due_days, grace_days,
+                                 created_at_us)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id";
+    let values = values![
+        &plan.name,
+        &plan.paths.to_string(),
+        u32::from(plan.months),
+        plan.price,
+        plan.tax_bp,
+        plan.due_days,
+        plan.grace_days,
+        at
+    ];
+    tx.query_one(sql, values).await?.get("id")
+}
+
+/// Retires a plan. `false`: there is none of that number that is not retired.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn retire_plan(tx: &mut Tx, id: i64, at: Timestamp) -> Result<bool> {
+    let sql = "UPDATE plan SET retired_at_us = $2 WHERE id = $1 AND retired_at_us IS NULL";
+    Ok(tx.execute(sql, values![id, at]).await? == 1)
+}
+
+/// Every plan, by number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn plans(reads: &mut impl Queries) -> Result<Vec<KeptPlan>> {
+    let sql = "SELECT id, name, paths, months, price_rials, tax_bp, due_days, grace_days,
+                      retired_at_us
+               FROM plan ORDER BY id";
+    let kept = |row: &Row| {
+        let retired_at = row.get("retired_at_us")?;
+        Ok(KeptPlan { id: row.get("id")?, plan: plan(row)?, retired_at })
+    };
+    reads.query(sql, values![]).await?.iter().map(kept).collect()
+}
+
+fn plan(row: &Row) -> Result<Plan> {
+    Ok(Plan {
+        name: row.get("name")?,
+        paths: row.parse("paths", Paths::parse)?,
+        months: row.get("months")?,
+        price: row.get("price_rials")?,
+        tax_bp: row.get("tax_bp")?,
+        due_days: row.get("due_days")?,
+        grace_days: row.get("grace_days")?,
+    })
+}
+
+/// Makes a subscription. The answer is its number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] without such an account or plan.
+pub async fn insert(
+    tx: &mut Tx,
+    account: AccountId,
+    plan_id: i64,
+    first: PersianMonth,
+    step: &Step,
+) -> Result<i64> {
+    let sql = "INSERT INTO subscription (account_id, plan_id, first_month)
+               VALUES ($1, $2, $3) RETURNING id";
+    let id = tx.query_one(sql, values![account, plan_id, &first.to_string()]).await?.get("id")?;
+    insert_step(tx, id, 0, step).await?;
+    Ok(id)
+}
+
+/// Adds the state of this place to a subscription.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when it has another one there.
+pub async fn insert_step(tx: &mut Tx, id: i64, place: usize, step: &Step) -> Result<()> {
+    let sql = "INSERT INTO subscription_state (subscription_id, n, state, at_us, actor, reason)
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    let values = values![id, place, step.state.word(), step.at, &step.actor, &step.reason];
+    tx.execute(sql, values).await?;
+    Ok(())
+}
+
+/// The subscription of this number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Subscription>> {
+    let sql = "SELECT s.id AS id, s.account_id AS account_id, s.plan_id AS plan_id,
+                      s.first_month AS first_month, p.name AS name, p.paths AS paths,
+                      p.months AS months, p.price_rials AS price_rials, p.tax_bp AS tax_bp,
+                      p.due_days AS due_days, p.grace_days AS grace_days
+               FROM subscription s JOIN plan p ON p.id = s.plan_id WHERE s.id = $1";
+    match reads.query_opt(sql, values![id]).await? {
+        None => Ok(None),
+        Some(row) => {
+            let steps = steps(reads, id, id).await?;
+            Ok(subscriptions(&[row], steps)?.pop())
+        }
+    }
+}
+
+/// The subscriptions of the accounts from one to another, by number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn of_accounts(
+    reads: &mut impl Queries,
+    first: AccountId,
+    last: AccountId,
+) -> Result<Vec<Subscription>> {
+    let sql = "SELECT s.id AS id, s.account_id AS account_id, s.plan_id AS plan_id,
+                      s.first_month AS first_month, p.name AS name, p.paths AS paths,
+                      p.months AS months, p.price_rials AS price_rials, p.tax_bp AS tax_bp,
+                      p.due_days AS due_days, p.grace_days AS grace_days
+               FROM subscription s JOIN plan p ON p.id = s.plan_id
+               WHERE s.account_id BETWEEN $1 AND $2 ORDER BY s.id";
+    let rows = reads.query(sql, values![first, last]).await?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT t.subscription_id AS subscription_id, t.n AS n, t.state AS state,
+                      t.at_us AS at_us, t.actor AS actor, t.reason AS reason
+               FROM subscription_state t JOIN subscription s ON s.id = t.subscription_id
+               WHERE s.account_id BETWEEN $1 AND $2 ORDER BY t.subscription_id, t.n";
+    let steps = reads.query(sql, values![first, last]).await?;
+    let steps = steps.iter().map(step).collect::<Result<Vec<_>>>()?;
+    subscriptions(&rows, steps)
+}
+
+/// The subscriptions after number `after` that may be billed and have no invoice of this month: at
+/// most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn without_invoice(
+    reads: &mut impl Queries,
+    month: PersianMonth,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Subscription>> {
+    let sql = "SELECT s.id AS id, s.account_id AS account_id, s.plan_id AS plan_id,
+                      s.first_month AS first_month, p.name AS name, p.paths AS paths,
+                      p.months AS months, p.price_rials AS price_rials, p.tax_bp AS tax_bp,
+                      p.due_days AS due_days, p.grace_days AS grace_days
+               FROM subscription s JOIN plan p ON p.id = s.plan_id
+               WHERE s.id > $2 AND s.first_month <= $1
+                     AND NOT EXISTS (SELECT 1 FROM invoice i
+                                     WHERE i.subscription_id = s.id AND i.month = $1)
+                     AND NOT EXISTS (SELECT 1 FROM subscription_state t
+                                     WHERE t.subscription_id = s.id AND t.state = 'ended')
+               ORDER BY s.id LIMIT $3";
+    let rows = reads.query(sql, values![&month.to_string(), after, limit]).await?;
+    let ids = rows.iter().map(|row| row.get("id")).collect::<Result<Vec<i64>>>()?;
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
+    let steps = steps(reads, *first, *last).await?;
+    subscriptions(&rows, steps)
+}
+
+async fn steps(reads: &mut impl Queries, first: i64, last: i64) -> Result<Vec<(i64, Step)>> {
+    let sql = "SELECT subscription_id, n, state, at_us, actor, reason FROM subscription_state
+               WHERE subscription_id BETWEEN $1 AND $2 ORDER BY subscription_id, n";
+    reads.query(sql, values![first, last]).await?.iter().map(step).collect()
+}
+
+fn step(row: &Row) -> Result<(i64, Step)> {
+    let step = Step {
+        state: row.parse("state", State::parse)?,
+        at: row.get("at_us")?,
+        actor: row.get("actor")?,
+        reason: row.get("reason")?,
+    };
+    Ok((row.get("subscription_id")?, step))
+}
+
+/// Puts rows and steps together, both in the order of the numbers.
+fn subscriptions(rows: &[Row], steps: Vec<(i64, Step)>) -> Result<Vec<Subscription>> {
+    let mut steps = steps.into_iter().peekable();
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: i64 = row.get("id")?;
+        let mut mine = Vec::new();
+        while let Some((of, step)) = steps.next_if(|(of, _)| *of <= id) {
+            if of == id {
+                mine.push(step);
+            }
+        }
+        let first = row
+            .parse("first_month", |text| PersianMonth::parse(text).filter(|_| !mine.is_empty()))?;
+        all.push(Subscription {
+            id,
+            account: row.get("account_id")?,
+            plan_id: row.get("plan_id")?,
+            plan: plan(row)?,
+            first,
+            steps: mine,
+        });
+    }
+    Ok(all)
+}

@@ -1,0 +1,112 @@
+//! Subscriptions, invoices and credits, as customers see them.
+
+use app::outage::NewOutage;
+use domain::Rials;
+use domain::agreement::scope::{Paths, Scope};
+use domain::billing::subscription::Plan;
+use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
+use serde_json::{Value, json};
+
+use crate::client::{router, v1};
+use crate::world::World;
+
+const SCHEDULE: &str = "shape = percent-by-downtime\nborder = lower\ncap_bp = 10000\n\
+                        least_rials = 0\nreview_hours = 0\nrow = 0 3600 0\nrow = 3600 - 1000\n";
+
+async fn hour(world: &World) {
+    app::availability::freeze_due(&world.app).await.unwrap();
+    app::credit::propose_due(&world.app).await.unwrap();
+    app::credit::post_due(&world.app).await.unwrap();
+    app::invoice::issue_due(&world.app).await.unwrap();
+}
+
+/// Goal: an account reads its subscription, its invoices with their discounts, and its credits with
+/// all that they are computed from; nobody else does.
+#[tokio::test]
+async fn a_breached_month_is_read_on_the_invoice() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(0).await;
+    let (_, stranger) = world.customer(0).await;
+    let router = router(&world);
+    let get = async |token: &str, path: &str| {
+        v1(&router, token, "GET", path, None, &Value::Null).await.json()
+    };
+    let app = &world.app;
+    let azar = PersianMonth::parse("1405-09").unwrap();
+    let plan = Plan {
+        name: "basic".to_owned(),
+        paths: Paths::ALL,
+        months: 1,
+        price: Rials(1_000_001),
+        tax_bp: 1000,
+        due_days: 7,
+        grace_days: 7,
+    };
+    let plan = app::subscription::add_plan(app, &plan).await.unwrap();
+    app::subscription::start(app, caller.account.id, plan, azar, "Sara").await.unwrap();
+    let listed = get(&token, "/v1/subscriptions").await;
+    assert_eq!(
+        (&listed["data"][0]["state"], &listed["data"][0]["price"]),
+        (&json!("trial"), &json!(1_000_001))
+    );
+
+    let frozen = azar.end().plus_us(73 * 3_600_000_000);
+    world.clock.advance_ms(azar.start().plus_us(73 * 3_600_000_000).us_since(app.now()) / 1000);
+    hour(&world).await;
+    world.clock.advance_ms(frozen.us_since(app.now()) / 1000);
+    let whole = Span { from: azar.start(), to: azar.end() };
+    let everyone = Scope::everyone();
+    app::outage::saw_working(app, "m", Paths::ALL, &everyone, whole).await.unwrap();
+    let outage = NewOutage {
+        paths: Paths::ALL,
+        scope: Scope::everyone(),
+        from: whole.to.plus_us(-4 * 3_600_000_000),
+        to: Some(whole.to),
+        cause: "power".to_owned(),
+        evidence: "log 7".to_owned(),
+    };
+    app::outage::record(app, outage).await.unwrap();
+    hour(&world).await;
+    let waiting = get(&token, "/v1/credits").await;
+    assert_eq!(
+        (&waiting["awaiting_schedule"], &waiting["data"]),
+        (&json!(["1405-09"]), &json!([]))
+    );
+    let number = app::compensation::draft(app, SCHEDULE, "Maryam").await.unwrap();
+    app::compensation::publish(app, number, "Reza", azar).await.unwrap();
+    hour(&world).await;
+    let credit = get(&token, "/v1/credits").await["data"][0].clone();
+    assert_eq!((&credit["amount"], &credit["state"]), (&json!(100_001), &json!("posted")));
+    let path = format!("/v1/credits/{}", credit["id"].as_str().unwrap());
+    let full = get(&token, &path).await;
+    assert_eq!(full["computed_from"]["down_seconds"], 14_400, "{full}");
+    assert!(full["computed_from"]["inputs"].as_str().unwrap().contains("month 1405-09"));
+
+    let open = get(&token, "/v1/invoices?limit=1").await["data"][0].clone();
+    app::invoice::void(app, open["id"].as_str().unwrap().parse().unwrap(), "Sara", "x")
+        .await
+        .unwrap();
+    let dey = azar.next();
+    let again = app::invoice::issue(app, 1, dey).await.unwrap();
+    let path = format!("/v1/invoices/{again}");
+    let invoice = get(&token, &path).await;
+    assert_eq!(
+        (&invoice["discount"], &invoice["tax"], &invoice["total"]),
+        (&json!(100_001), &json!(90_000), &json!(990_000))
+    );
+    assert_eq!(
+        invoice["discounts"],
+        json!([{
+            "credit": credit["id"], "month": "1405-09", "statement_revision": 0,
+            "track": "availability", "schedule": number, "amount": 100_001,
+        }])
+    );
+    let voided = get(&token, &format!("/v1/invoices/{}", open["id"].as_str().unwrap())).await;
+    assert_eq!((&voided["state"], &voided["voided_because"]), (&json!("voided"), &json!("x")));
+    for path in [&path, "/v1/invoices/99", "/v1/invoices/x", "/v1/credits/1"] {
+        assert_eq!(get(&stranger, path).await["code"], "not_found", "{path}");
+    }
+    assert_eq!(get(&stranger, "/v1/invoices").await["data"], json!([]));
+    assert_eq!(get(&token, "/v1/invoices?after=x").await["code"], "invalid_request");
+}
