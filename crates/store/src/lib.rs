@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod alert;
 mod audit;
 pub mod campaign;
 pub mod class;
@@ -16,6 +17,7 @@ pub mod entry;
 mod error;
 pub mod event;
 pub mod hot;
+pub mod interval;
 pub mod kept_code;
 pub mod ladder;
 pub mod maintenance;

@@ -49,6 +49,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V22__opt_out_list", include_str!("../migrations/V22__opt_out_list.sql")),
         ("V24__measurement", include_str!("../migrations/V24__measurement.sql")),
         ("V25__message_decision", include_str!("../migrations/V25__message_decision.sql")),
+        ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
     ]
 }
 

@@ -3,11 +3,13 @@
 mod access;
 mod account;
 mod agreement;
+mod alerts;
 mod attempts;
 mod availability;
 mod campaign;
 mod class;
 mod doctor;
+mod evidence;
 mod judge;
 mod maintenance;
 mod message;
@@ -83,14 +85,15 @@ enum Command {
     /// Prices and when they start: add, list.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
-    /// The service agreement in its versions: show, list, publish, withdraw, diff.
+    /// The service agreement in its versions: show, list, publish, withdraw, diff,
+    /// openslo.
     #[command(subcommand)]
     Agreement(agreement::Agreement),
     /// Planned maintenance and its notices: announce, change, cancel, told, untold, verified,
     /// add-network, list.
     #[command(subcommand)]
     Maintenance(maintenance::Maintenance),
-    /// What was seen of the service: record, close, reverse, worked, join, leave, list.
+    /// What was seen of the service: record, close, correct, reverse, worked, join, leave, list.
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
@@ -98,6 +101,7 @@ enum Command {
     #[command(subcommand)]
     Vantage(vantage::Vantage),
     Probe(probe::Probe),
+    Alerts(alerts::Alerts),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
@@ -143,6 +147,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Availability(command) => availability::run(&config, *command).await,
             Command::Vantage(command) => vantage::run(&config, command).await,
             Command::Probe(command) => probe::run(&config, command).await,
+            Command::Alerts(command) => alerts::run(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,

@@ -38,6 +38,7 @@ fn shipped_migrations_are_pinned() {
         ("V22__opt_out_list.sql", 0x5571_6e98_d793_dc6e),
         ("V24__measurement.sql", 0x55c8_26fa_8720_3e87),
         ("V25__message_decision.sql", 0xda48_f221_8658_829b),
+        ("V31__state_interval.sql", 0xfe39_d69c_115c_9f7a),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

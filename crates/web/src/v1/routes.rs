@@ -13,8 +13,8 @@ use tokio::sync::SemaphorePermit;
 use super::campaigns::Verb;
 use super::problem::{Kind, Problem};
 use super::{
-    Unanswered, agreement, answer, audio, busy, campaigns, codes, docs_page, events, explain,
-    messages, open_to_all, opt_outs, samples, webhooks,
+    Unanswered, agreement, answer, audio, busy, campaigns, codes, docs_page, events, evidence,
+    explain, messages, open_to_all, opt_outs, samples, webhooks,
 };
 use crate::router::Web;
 
@@ -162,6 +162,7 @@ operations! {
     get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
+    get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
     post "/v1/samples", ReportSamples, light => samples::report(app, caller, body);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
