@@ -264,12 +264,12 @@ mod tests {
     }
 
     /// Steps applied to what is known, as a database would.
-    fn apply(known: &mut Vec<Derived>, steps: &[Step]) {
+    fn apply(known: &mut Vec<Derived>, steps: &[Step], last: &mut i64) {
         for step in steps {
             match *step {
                 Step::Open(measured, lasts) => {
-                    let id = known.iter().map(|one| one.id).max().unwrap_or(0) + 1;
-                    known.push(Derived { id, measured, lasts, by_hand: false });
+                    *last += 1;
+                    known.push(Derived { id: *last, measured, lasts, by_hand: false });
                 }
                 Step::Measured(id, measured, lasts) => {
                     let one = known.iter_mut().find(|one| one.id == id).unwrap();
@@ -295,7 +295,7 @@ mod tests {
                 from: at(*when), served: 0, customers: 0, failed: 1,
                 failed_at: Some((at(*when), at(*when))),
             }).collect();
-            let (mut kept, mut known) = (Observed::default(), Vec::new());
+            let (mut kept, mut known, mut last) = (Observed::default(), Vec::new(), 0);
             let mut came: Vec<Sample> = Vec::new();
             for some in samples.chunks(portion) {
                 came.extend(some);
@@ -313,7 +313,7 @@ mod tests {
                     known.into_iter().partition(|one: &Derived| within(&one.measured));
                 known = near;
                 let steps = reconcile(&down, &known, at(10_000));
-                apply(&mut known, &steps);
+                apply(&mut known, &steps, &mut last);
                 prop_assert_eq!(reconcile(&down, &known, at(10_000)), vec![]);
                 known.extend(far);
             }
