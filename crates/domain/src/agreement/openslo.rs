@@ -1,5 +1,5 @@
-//! The agreement's objective in OpenSLO (v1), for tools that read it. Their windows are Gregorian or
-//! rolling, so what they compute is near a month of the agreement and never decides anything.
+//! The agreement's objective in OpenSLO (v1), for tools that read it. Their windows are Gregorian
+//! or rolling, so what they compute is near a month of the agreement and never decides anything.
 
 use std::fmt::Write as _;
 

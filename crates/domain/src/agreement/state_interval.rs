@@ -328,7 +328,10 @@ mod tests {
 
         /// Where no sound sample is near, nothing is up.
         #[test]
-        fn silence_is_never_up(samples in prop::collection::vec(any_sample(), 0..80), when in 0..900_i64) {
+        fn silence_is_never_up(
+            samples in prop::collection::vec(any_sample(), 0..80),
+            when in 0..900_i64,
+        ) {
             let whole = judge(&samples, &[], RULES);
             let sound = |sample: &&Sample| sample.clock_offset_us.abs() <= 5;
             let near = samples.iter().filter(sound).any(|sample| {

@@ -36,7 +36,10 @@ pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Respo
     let outages = app::outage::felt_by(app, caller.account.id, time).await?;
     let samples = match path {
         None => None,
-        Some(path) => Some(app::measurement::samples(app, path, time).await?),
+        Some(path) => {
+            let samples = app::measurement::samples(app, path, time).await?;
+            Some(samples.iter().map(sample).collect::<Vec<_>>())
+        }
     };
     let told = json!({
         "object": "evidence",
@@ -44,7 +47,7 @@ pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Respo
         "to": rfc3339(time.to),
         "paths": paths.iter().map(path_of).collect::<Vec<_>>(),
         "outages": outages.iter().map(outage).collect::<Vec<_>>(),
-        "samples": samples.map(|samples| samples.iter().map(sample).collect::<Vec<_>>()),
+        "samples": samples,
     });
     Ok(answer(StatusCode::OK, &told))
 }
