@@ -11,6 +11,7 @@ pub mod bulk;
 pub mod caller;
 pub mod campaign;
 pub mod class;
+pub mod compensation;
 pub mod dialing;
 mod error;
 pub mod event;
@@ -41,6 +42,7 @@ mod speech;
 pub mod tariff;
 pub mod trunk;
 pub mod verification;
+pub mod violation;
 pub mod webhook;
 
 pub use app::{App, Ports};

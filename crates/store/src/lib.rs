@@ -10,6 +10,7 @@ pub mod alert;
 mod audit;
 pub mod campaign;
 pub mod class;
+pub mod compensation;
 mod db;
 pub mod decision;
 mod dialect;
@@ -42,6 +43,7 @@ pub mod trunk;
 pub mod trunk_health;
 mod value;
 pub mod verification;
+pub mod violation;
 pub mod webhook;
 
 pub use audit::{Audit, Violation};

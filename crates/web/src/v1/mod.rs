@@ -5,6 +5,7 @@ mod agreement;
 mod audio;
 mod campaigns;
 mod codes;
+mod compensation;
 mod docs_page;
 mod events;
 mod evidence;
@@ -15,6 +16,7 @@ mod problem;
 mod routes;
 mod samples;
 mod seats;
+mod violations;
 mod webhooks;
 
 use app::{Caller, Failure};
