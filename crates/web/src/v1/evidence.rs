@@ -57,7 +57,7 @@ fn path_of(evidence: &PathEvidence) -> Value {
         let spans = evidence.intervals.of(state).iter();
         spans.map(|one| json!({ "from": rfc3339(one.from), "to": rfc3339(one.to) })).collect()
     };
-    let tally = |tally: &Tally| json!({ "vantage": tally.vantage.0, "worked": tally.worked, "failed": tally.failed });
+    let tally = |Tally { vantage, worked, failed }: &Tally| json!({ "vantage": vantage.0, "worked": worked, "failed": failed });
     json!({
         "path": evidence.path.word(),
         "up": spans(PathState::Up),
