@@ -57,7 +57,6 @@ fn path_of(evidence: &PathEvidence) -> Value {
         let spans = evidence.intervals.of(state).iter();
         spans.map(|one| json!({ "from": rfc3339(one.from), "to": rfc3339(one.to) })).collect()
     };
-    let tally = |Tally { vantage, worked, failed }: &Tally| json!({ "vantage": vantage.0, "worked": worked, "failed": failed });
     json!({
         "path": evidence.path.word(),
         "up": spans(PathState::Up),
@@ -65,6 +64,11 @@ fn path_of(evidence: &PathEvidence) -> Value {
         "suspect": spans(PathState::Suspect),
         "vantages": evidence.tallies.iter().map(tally).collect::<Vec<_>>(),
     })
+}
+
+fn tally(tally: &Tally) -> Value {
+    let Tally { vantage, worked, failed } = tally;
+    json!({ "vantage": vantage.0, "worked": worked, "failed": failed })
 }
 
 fn outage(outage: &Outage) -> Value {
