@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod alert;
 mod app;
 pub mod availability;
 pub mod billing;
@@ -17,6 +18,7 @@ pub mod dialing;
 mod error;
 pub mod event;
 pub mod explain;
+pub mod interval;
 pub mod invoice;
 pub mod judge;
 pub mod kept_code;

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod alert;
 mod audit;
 pub mod campaign;
 pub mod claim;
@@ -19,6 +20,7 @@ pub mod entry;
 mod error;
 pub mod event;
 pub mod hot;
+pub mod interval;
 pub mod invoice;
 pub mod kept_code;
 pub mod ladder;

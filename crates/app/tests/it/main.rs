@@ -8,6 +8,7 @@ mod claim;
 mod class;
 mod dialing;
 mod kept_code;
+mod measurement;
 mod message;
 mod money;
 mod phone;

@@ -3,6 +3,7 @@
 mod access;
 mod account;
 mod agreement;
+mod alerts;
 mod attempts;
 mod availability;
 mod campaign;
@@ -10,6 +11,7 @@ mod claim;
 mod class;
 mod compensation;
 mod doctor;
+mod evidence;
 mod invoice;
 mod judge;
 mod maintenance;
@@ -88,14 +90,15 @@ enum Command {
     /// Prices and when they start: add, list.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
-    /// The service agreement in its versions: show, list, publish, withdraw, diff.
+    /// The service agreement in its versions: show, list, publish, withdraw, diff,
+    /// openslo.
     #[command(subcommand)]
     Agreement(agreement::Agreement),
     /// Planned maintenance and its notices: announce, change, cancel, told, untold, verified,
     /// add-network, list.
     #[command(subcommand)]
     Maintenance(maintenance::Maintenance),
-    /// What was seen of the service: record, close, reverse, worked, join, leave, list.
+    /// What was seen of the service: record, close, correct, reverse, worked, join, leave, list.
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
@@ -126,6 +129,7 @@ enum Command {
     /// What is owed for breached months: hold, post, waive, reverse, pay-out, show, list.
     #[command(subcommand)]
     Credit(invoice::Credit),
+    Alerts(alerts::Alerts),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
@@ -178,6 +182,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Subscription(command) => subscription::run(&config, command).await,
             Command::Invoice(command) => invoice::run(&config, command).await,
             Command::Credit(command) => invoice::run_credit(&config, command).await,
+            Command::Alerts(command) => alerts::run(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,

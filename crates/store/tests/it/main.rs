@@ -9,6 +9,7 @@ mod engines;
 mod event;
 mod faults;
 mod hot;
+mod interval;
 mod kept_code;
 mod measurement;
 mod message;

@@ -14,7 +14,8 @@ use super::campaigns::Verb;
 use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
-    events, explain, invoices, messages, open_to_all, opt_outs, samples, violations, webhooks,
+    events, evidence, explain, invoices, messages, open_to_all, opt_outs, samples, violations,
+    webhooks,
 };
 use crate::router::Web;
 
@@ -174,6 +175,7 @@ operations! {
     get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
+    get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
     post "/v1/samples", ReportSamples, light => samples::report(app, caller, body);
     get "/v1/violations", ReadViolations, light => violations::list(app, caller, query);
     get "/v1/violations/{id}", ReadViolations, light => violations::get(app, caller, id);
