@@ -15,7 +15,7 @@ use crate::platform::{Options, Platform, binary, config, eventually, pause};
 /// Looks come each second, so that a test sees many.
 const EVERY_SECOND: &str = "[measurement]\ninterval_s = 1\ncampaign_interval_s = 1\n";
 
-/// The same for a test that looks at gaps: what is late by seconds on a busy machine must not be one.
+/// For a test that looks at gaps: what is late by seconds on a busy machine must not be one.
 const EVERY_OTHER_SECOND: &str = "[measurement]\ninterval_s = 2\ncampaign_interval_s = 2\n";
 
 /// A fixed address before a platform, whose own changes with each start.
