@@ -24,6 +24,7 @@ use super::messages::{
     RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, query_of, result, seconds,
     state,
 };
+use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 use crate::params::Params;
 use crate::rest::apart;
@@ -143,15 +144,20 @@ pub(super) async fn numbers(
 }
 
 /// POST /v1/campaigns/{id}/numbers.
-pub(super) async fn add(
+pub(super) async fn add(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, caller, id) = (asked.app, asked.caller, campaign_id(id)?);
+    let again = async |_| Ok(answer(StatusCode::OK, &shown(app, caller, id).await?));
+    once(asked, added(app, caller, id, asked.body), again).await
+}
+
+async fn added(
     app: &App,
     caller: &Caller,
-    id: &str,
+    id: CampaignId,
     body: &[u8],
 ) -> Result<Response, Unanswered> {
-    let id = campaign_id(id)?;
-    let asked: MoreNumbers = read(body).await?;
-    let added = app::campaign::add_numbers(app, caller.account.id, id, asked.to.0).await;
+    let more: MoreNumbers = read(body).await?;
+    let added = app::campaign::add_numbers(app, caller.account.id, id, more.to.0).await;
     let added = added.map_err(|error| match error {
         Error::Refused(ListRefusal::NoCampaign) => Problem::of(Kind::NotFound).into(),
         Error::Refused(ListRefusal::Over) => Problem::of(Kind::WrongState).into(),
@@ -164,14 +170,19 @@ pub(super) async fn add(
 }
 
 /// POST /v1/campaigns/{id}/start, pause, resume, stop and cancel. A start may bring other hours.
-pub(super) async fn change(
+pub(super) async fn change(asked: Asked<'_>, id: &str, verb: Verb) -> Result<Response, Unanswered> {
+    let (app, caller, id) = (asked.app, asked.caller, campaign_id(id)?);
+    let again = async |_| Ok(answer(StatusCode::OK, &shown(app, caller, id).await?));
+    once(asked, changed(app, caller, (id, verb), asked.body), again).await
+}
+
+async fn changed(
     app: &App,
     caller: &Caller,
-    id: &str,
-    verb: Verb,
+    (id, verb): (CampaignId, Verb),
     body: &[u8],
 ) -> Result<Response, Unanswered> {
-    let (account, id) = (caller.account.id, campaign_id(id)?);
+    let account = caller.account.id;
     let progress = app::campaign::find(app, account, id).await?;
     let progress = progress.ok_or_else(|| Problem::of(Kind::NotFound))?;
     let done = match verb {

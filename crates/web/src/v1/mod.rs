@@ -8,6 +8,7 @@ mod docs_page;
 mod events;
 mod explain;
 mod messages;
+mod once;
 mod opt_outs;
 mod problem;
 mod routes;

@@ -294,6 +294,12 @@ impl Problem {
         Body { link, words, detail: self.detail.as_deref(), request_id }
     }
 
+    /// Its status, and the whole answer without the name of a request.
+    pub(super) fn plain(&self) -> (u16, Vec<u8>) {
+        let body = serde_json::to_vec(&self.body(None));
+        (self.kind.words().status, body.expect("a problem is a plain struct with text keys"))
+    }
+
     /// The problem as the whole answer.
     pub(super) fn into_response(self, request_id: &str) -> Response {
         let body = serde_json::to_string(&self.body(Some(request_id)));
