@@ -7,6 +7,7 @@ mod campaign;
 mod class;
 mod dialing;
 mod kept_code;
+mod lists;
 mod message;
 mod phone;
 mod quick_send;

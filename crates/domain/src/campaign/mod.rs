@@ -9,6 +9,7 @@ pub mod recipient;
 pub mod retry;
 pub mod schedule;
 pub mod state;
+pub mod table;
 
 pub use recipient::RecipientStatus;
 pub use schedule::Schedule;

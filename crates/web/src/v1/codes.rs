@@ -109,7 +109,7 @@ pub(super) async fn resend(asked: Asked<'_>, id: &str) -> Result<Response, Unans
         let code = code.ok_or(Problem::of(Kind::NotFound))?;
         Ok(json(StatusCode::ACCEPTED, &Shown::of(&code)))
     };
-    once(asked, work, again).await
+    once(asked, Box::pin(work), again).await
 }
 
 /// POST /v1/codes/{id}/check.

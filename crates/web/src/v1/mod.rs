@@ -7,6 +7,7 @@ mod codes;
 mod docs_page;
 mod events;
 mod explain;
+mod lists;
 mod messages;
 mod once;
 mod opt_outs;

@@ -144,6 +144,9 @@ kinds! {
         "Check the list; a campaign has up to 16 million numbers."
         "در فهرست شمارهٔ تازه‌ای نیست یا کمپین پر است."
         "فهرست را بررسی کنید.";
+    FileUnreadable 422 "file_unreadable"
+        "The file cannot be read as a table of numbers." "See detail."
+        "پرونده به‌عنوان جدول شماره‌ها خوانا نیست." "به detail نگاه کنید.";
     WrongState 409 "not_in_this_state"
         "That may not be asked of it in the state that it is in." "See detail, and its state."
         "در وضعیت کنونی این کار ممکن نیست." "به detail و وضعیت آن نگاه کنید.";

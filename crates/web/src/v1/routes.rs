@@ -14,8 +14,8 @@ use super::campaigns::Verb;
 use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::{
-    Unanswered, agreement, answer, busy, campaigns, codes, docs_page, events, explain, messages,
-    open_to_all, opt_outs, webhooks,
+    Unanswered, agreement, answer, busy, campaigns, codes, docs_page, events, explain, lists,
+    messages, open_to_all, opt_outs, webhooks,
 };
 use crate::router::Web;
 
@@ -99,7 +99,7 @@ macro_rules! operations {
                 async |State($web): State<Arc<Web>>, id: Option<Path<String>>, request: Request| {
                     let id = id.map(|Path(id)| id).unwrap_or_default();
                     let query = request.uri().query().unwrap_or_default().to_owned();
-                    let path = request.uri().path().to_owned();
+                    let path = request.uri().to_string();
                     let operation = Operation::$operation;
                     answer(&$web, operation, request, async |$caller, $head, $body| {
                         let _turn = $weight(&$web)?;
@@ -137,7 +137,7 @@ operations! {
     get "/v1/campaigns/{id}/numbers", ReadCampaigns, light =>
         campaigns::numbers(app, caller, id, query);
     post "/v1/campaigns/{id}/numbers", ManageCampaigns, heavy =>
-        campaigns::add(asked, id);
+        lists::add(asked, id, query);
     post "/v1/campaigns/{id}/start", ManageCampaigns, light =>
         campaigns::change(asked, id, Verb::Start);
     post "/v1/campaigns/{id}/pause", ManageCampaigns, light =>

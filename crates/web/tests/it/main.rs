@@ -8,6 +8,7 @@ mod docs;
 mod events;
 mod hostile;
 mod kept_codes;
+mod lists;
 mod once;
 mod one_time_code;
 mod probes;

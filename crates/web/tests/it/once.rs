@@ -1,4 +1,5 @@
-//! Every POST under an `Idempotency-Key`: done once, answered as it was, and no name for two things.
+//! Every POST under an `Idempotency-Key`: done once, answered as it was, and no name for two
+//! things.
 
 use axum::Router;
 use serde_json::{Value, json};
