@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::{
     Audio, Callbacks, Calls, Codes, Config, Database, Detection, Http, Key, Log, Node, Sandbox,
-    Sip, Speech, Trunk,
+    Sip, Speech, SpeechHttp, Trunk,
 };
 
 /// A section with its words.
@@ -14,7 +14,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 12] {
+fn sections() -> [Section; 13] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -29,6 +29,7 @@ fn sections() -> [Section; 12] {
         section!("calls", Calls),
         section!("detection", Detection),
         section!("speech", Speech),
+        section!("speech_http", SpeechHttp),
         section!("callbacks", Callbacks),
         section!("codes", Codes),
         section!("sandbox", Sandbox),

@@ -56,7 +56,7 @@ enum Command {
     /// expire, hours, statement, audit.
     #[command(subcommand)]
     Account(account::Account),
-    /// Customers' messages: list, approve, reject.
+    /// Customers' messages: list, waiting, listen, approve, refuse.
     #[command(subcommand)]
     Message(message::Message),
     /// Campaigns: list, show, test, pause, resume, stop, cancel, add-numbers, redial.

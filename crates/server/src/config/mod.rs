@@ -60,8 +60,10 @@ macro_rules! section {
     };
 }
 
+mod speech;
 mod trunk;
 
+pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
 section! {
@@ -223,16 +225,6 @@ section! {
         tones: Vec<String> = ["ringing 425 1000 4000", "busy 425 500 500", "congestion 425 250 250"]
             .map(String::from)
             .to_vec(),
-    }
-}
-
-section! {
-    /// Speech from text.
-    Speech {
-        /// The espeak-ng program. It stays a program of its own.
-        espeak: PathBuf = PathBuf::from("espeak-ng"),
-        /// Words a minute.
-        rate: u16 = 150,
     }
 }
 
@@ -420,6 +412,8 @@ pub struct Config {
     pub detection: Detection,
     /// Speech from text.
     pub speech: Speech,
+    /// A speech service.
+    pub speech_http: SpeechHttp,
     /// Customers' addresses.
     pub callbacks: Callbacks,
     /// One-time codes.
@@ -568,6 +562,7 @@ impl Config {
             bail!("sip.media_port_first: too high for {} ports", self.sip.media_ports);
         }
         self.detection.engine()?;
+        self.speech_http.check()?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
             trunk.described()?;

@@ -38,6 +38,7 @@ mod shards;
 mod shutdown;
 mod sipp;
 mod soap_client;
+mod speech;
 mod stories;
 mod strangers;
 mod trunk_check;

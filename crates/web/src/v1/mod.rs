@@ -2,6 +2,7 @@
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
 mod agreement;
+mod audio;
 mod campaigns;
 mod codes;
 mod docs_page;

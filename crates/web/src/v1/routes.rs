@@ -14,8 +14,8 @@ use super::campaigns::Verb;
 use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::{
-    Unanswered, agreement, answer, busy, campaigns, codes, docs_page, events, explain, lists,
-    messages, open_to_all, opt_outs, webhooks,
+    Unanswered, agreement, answer, audio, busy, campaigns, codes, docs_page, events, explain,
+    lists, messages, open_to_all, opt_outs, webhooks,
 };
 use crate::router::Web;
 
@@ -129,6 +129,10 @@ operations! {
     get "/v1/messages/{id}", ReadMessages, light => messages::get(app, caller, id);
     get "/v1/messages/{id}/recording", ReadMessages, light => messages::recording(app, caller, id);
     get "/v1/messages/{id}/explain", ReadMessages, light => explain::message(app, caller, id);
+    get "/v1/audio", ReadMessages, light => audio::list(app, caller, query);
+    get "/v1/audio/{id}", ReadMessages, light => audio::get(app, caller, id);
+    get "/v1/audio/{id}/sound", ReadMessages, light => audio::sound(app, caller, id);
+    get "/v1/voices", ReadMessages, light => std::future::ready(Ok(audio::voices(app)));
     get "/v1/campaign_numbers/{id}/explain", ReadCampaigns, light =>
         explain::number(app, caller, id);
     get "/v1/campaigns", ReadCampaigns, light => campaigns::list(app, caller, query);
