@@ -15,12 +15,11 @@ const UNPACKED_BYTES_MAX: u64 = 192 * 1024 * 1024;
 /// Up to here a whole number in a cell is exact, and written without an exponent.
 const WHOLE_MAX: f64 = 1e15;
 
+/// What each row goes to: its number from 1, and its cells.
+type Each<'a> = &'a mut dyn FnMut(u64, &[String]) -> Result<(), Unreadable>;
+
 /// Tells the rows of a sheet, from 1, that have anything in them.
-pub(super) fn read(
-    bytes: &[u8],
-    sheet: Option<&str>,
-    each: &mut dyn FnMut(u64, &[String]) -> Result<(), Unreadable>,
-) -> Result<(), Unreadable> {
+pub(super) fn read(bytes: &[u8], sheet: Option<&str>, each: Each<'_>) -> Result<(), Unreadable> {
     bounded(bytes)?;
     let mut book: Xlsx<_> = Xlsx::new(Cursor::new(bytes)).map_err(|_| Unreadable::Broken)?;
     let names = book.sheet_names();
@@ -48,11 +47,7 @@ pub(super) fn read(
     tell(row, &mut filled, each)
 }
 
-fn tell(
-    row: u32,
-    cells: &mut Vec<String>,
-    each: &mut dyn FnMut(u64, &[String]) -> Result<(), Unreadable>,
-) -> Result<(), Unreadable> {
+fn tell(row: u32, cells: &mut Vec<String>, each: Each<'_>) -> Result<(), Unreadable> {
     if !cells.is_empty() {
         each(u64::from(row) + 1, cells)?;
         cells.clear();
