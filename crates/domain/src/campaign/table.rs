@@ -97,8 +97,8 @@ impl Picker {
         Self { wanted, choice: None }
     }
 
-    /// The number, or numbers, of the next row as they are written there; of a row without one, what
-    /// stands in its place. Empty rows and headings have none.
+    /// The number, or numbers, of the next row as they are written there; of a row without one,
+    /// what stands in its place. Empty rows and headings have none.
     ///
     /// # Errors
     /// The first row says that there is no such column.
