@@ -1,4 +1,5 @@
-//! What has to be forgotten from time to time: sounds of codes, old codes, old events, old answers.
+//! What has to be forgotten from time to time: sounds of codes, old codes, old events, old answers,
+//! old samples.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
             if looks % EVENTS_EVERY == 0 {
                 said("events", app::event::look_after(&app).await);
                 said("answers", app::request::look_after(&app).await);
+                said("samples", app::measurement::forget_old_samples(&app).await);
             }
             looks = (looks + 1) % EVENTS_EVERY;
             tokio::select! {

@@ -60,9 +60,11 @@ macro_rules! section {
     };
 }
 
+mod measurement;
 mod speech;
 mod trunk;
 
+pub use measurement::{Measurement, Probe};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
@@ -418,6 +420,10 @@ pub struct Config {
     pub callbacks: Callbacks,
     /// One-time codes.
     pub codes: Codes,
+    /// How the service is measured.
+    pub measurement: Measurement,
+    /// A vantage point of its own.
+    pub probe: Probe,
     /// The sandbox carrier.
     pub sandbox: Sandbox,
     /// Logs.
@@ -545,6 +551,7 @@ impl Config {
         if self.codes.number_limit == 0 || self.codes.prefix_limit == 0 {
             bail!("codes.number_limit and codes.prefix_limit: at least 1");
         }
+        self.measurement.check()?;
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");
         }

@@ -25,6 +25,7 @@ mod openapi;
 mod operator;
 mod outage;
 mod platform;
+mod probe;
 mod python_client;
 mod reach;
 mod recordings;

@@ -14,6 +14,7 @@ mod once;
 mod opt_outs;
 mod problem;
 mod routes;
+mod samples;
 mod seats;
 mod webhooks;
 

@@ -15,7 +15,7 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, codes, docs_page, events, explain,
-    lists, messages, open_to_all, opt_outs, webhooks,
+    lists, messages, open_to_all, opt_outs, samples, webhooks,
 };
 use crate::router::Web;
 
@@ -36,6 +36,7 @@ pub(super) enum Operation {
     ManageWebhooks,
     ManageOptOuts,
     ReadAvailability,
+    ReportSamples,
     ManageCampaigns,
     ReadCampaigns,
     SendCodes,
@@ -43,13 +44,14 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
         Self::ManageWebhooks,
         Self::ManageOptOuts,
         Self::ReadAvailability,
+        Self::ReportSamples,
         Self::ManageCampaigns,
         Self::ReadCampaigns,
         Self::SendCodes,
@@ -61,6 +63,7 @@ impl Operation {
     pub(super) fn body_bytes_max(self) -> usize {
         match self {
             Self::ManageCampaigns => usize::MAX,
+            Self::ReportSamples => samples::BODY_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
     }
@@ -74,6 +77,7 @@ impl Operation {
             Self::ManageWebhooks => "v1.ManageWebhooks",
             Self::ManageOptOuts => "v1.ManageOptOuts",
             Self::ReadAvailability => "v1.ReadAvailability",
+            Self::ReportSamples => "v1.ReportSamples",
             Self::ManageCampaigns => "v1.ManageCampaigns",
             Self::ReadCampaigns => "v1.ReadCampaigns",
             Self::SendCodes => "v1.SendCodes",
@@ -168,6 +172,7 @@ operations! {
     get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
+    post "/v1/samples", ReportSamples, light => samples::report(asked);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(asked, id);
