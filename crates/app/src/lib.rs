@@ -14,6 +14,7 @@ pub mod dialing;
 mod error;
 pub mod event;
 pub mod explain;
+pub mod export;
 pub mod judge;
 pub mod kept_code;
 mod limits;

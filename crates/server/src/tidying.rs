@@ -1,5 +1,5 @@
 //! What has to be forgotten from time to time: sounds of codes, old codes, old events, old answers,
-//! old samples.
+//! old samples, old exports.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
                 said("events", app::event::look_after(&app).await);
                 said("answers", app::request::look_after(&app).await);
                 said("samples", app::measurement::forget_old_samples(&app).await);
+                said("exports", app::export::look_after(&app).await);
             }
             looks = (looks + 1) % EVENTS_EVERY;
             tokio::select! {

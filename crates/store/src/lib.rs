@@ -15,6 +15,7 @@ mod dialect;
 pub mod entry;
 mod error;
 pub mod event;
+pub mod export;
 pub mod hot;
 pub mod kept_code;
 pub mod ladder;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use domain::campaign::admission::{
     CallPrices, MessageRefusal, Plan, PlanRefusal, Zones, check_message, is_covered,
 };
+use domain::campaign::forecast::{CALLS_MAX, Forecast, History};
 use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, rows, sift};
 use domain::campaign::retry::is_unreached;
 use domain::campaign::schedule::ScheduleRefusal;
@@ -59,7 +60,7 @@ pub struct Created {
 }
 
 /// What a campaign would come to, if it were made now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// What would become of its list.
     pub added: Added,
@@ -69,6 +70,19 @@ pub struct Estimate {
     pub cost_max: Rials,
     /// Whether the balance covers that, or the plan's ceiling if that is lower.
     pub is_covered: bool,
+    /// What it will probably cost, as far as calls that were made tell.
+    pub expected: Option<Expected>,
+}
+
+/// What is expected, and from which calls.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// The range.
+    pub forecast: Forecast,
+    /// The calls.
+    pub history: History,
+    /// Whether they are the account's own, or those of all accounts since it has too few.
+    pub is_own: bool,
 }
 
 /// What became of a list.
@@ -169,12 +183,32 @@ pub async fn estimate(
     }
     let (clip_ms, prices) = prices_of(app, account, new.message).await?;
     let zones = zones_of(&numbers);
+    let expected = expected(app, account, zones, (clip_ms, plan.max_tries)).await?;
     Ok(Estimate {
+        expected,
         added: Added { accepted: zones.total(), rest: sifted },
         clip_ms,
         cost_max: prices.of_all(zones).unwrap_or(Rials(i64::MAX)),
         is_covered: is_covered(account, &prices, zones, plan.max_cost),
     })
+}
+
+/// What calling these recipients will probably cost: told from the account's calls or, if those are
+/// too few, from everybody's.
+async fn expected(
+    app: &App,
+    account: &Account,
+    recipients: Zones,
+    call: (u32, u32),
+) -> std::result::Result<Option<Expected>, Failure> {
+    let tariff = prices::in_force(app, app.now()).await?;
+    let mut reads = app.read().await?;
+    let own = store::campaign::history(&mut reads, Some(account.id), CALLS_MAX).await?;
+    let is_own = own.tells();
+    let history =
+        if is_own { own } else { store::campaign::history(&mut reads, None, CALLS_MAX).await? };
+    let forecast = history.forecast(&tariff, recipients, call);
+    Ok(forecast.map(|forecast| Expected { forecast, history, is_own }))
 }
 
 /// A campaign that was made before under the same name for the request: what a killed process did

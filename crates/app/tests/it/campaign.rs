@@ -469,3 +469,32 @@ async fn a_campaign_is_rehearsed() {
     assert_eq!((seen.state, seen.cursor), (State::Draft, 0));
     assert!(campaign::rehearse(app, account, CampaignId(9), own).await.unwrap().is_none());
 }
+
+/// What a campaign will probably cost is told from the account's own calls, or everybody's while it
+/// has too few, and says from which.
+#[tokio::test]
+async fn the_cost_is_foretold_from_the_calls_that_were_made() {
+    let stage = Stage::new(1_000_000).await;
+    let estimate = async |caller: &Caller, message| {
+        let new = NewCampaign { message, ..stage.new_campaign(list(100)) };
+        campaign::estimate(&stage.world.app, caller, new).await.unwrap()
+    };
+    let before = estimate(&stage.caller, stage.message).await;
+    assert_eq!((before.expected, before.cost_max), (None, Rials(100 * HOLD)));
+    stage.create(stage.new_campaign(list(60))).await;
+    while stage.feed().await > 0 {
+        // Every other one is reached; the others are called twice.
+        stage.call(|place| [Disposition::Delivered, Disposition::Busy][place % 2]).await;
+    }
+    let expected = estimate(&stage.caller, stage.message).await.expected.unwrap();
+    assert!(expected.is_own);
+    assert_eq!((expected.history.calls, expected.history.charged), (60, 30));
+    let (low, high) = (expected.forecast.low, expected.forecast.high);
+    assert!(Rials(0) < low && low < Rials(50 * HOLD), "{expected:?}");
+    assert!(Rials(50 * HOLD) < high && high < Rials(100 * HOLD), "{expected:?}");
+    let (neighbour, _) = stage.world.customer(0).await;
+    let message = stage.world.message(&neighbour, 4000).await.id;
+    let theirs = estimate(&neighbour, message).await.expected.unwrap();
+    assert!(!theirs.is_own);
+    assert_eq!(theirs.forecast, expected.forecast);
+}

@@ -6,6 +6,7 @@ mod agreement;
 mod campaign;
 mod class;
 mod dialing;
+mod export;
 mod kept_code;
 mod lists;
 mod message;

@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod failing;
 pub mod feed;
+pub mod forecast;
 pub mod numbers;
 pub mod recipient;
 pub mod retry;

@@ -3,8 +3,8 @@
 use std::num::NonZeroI64;
 
 use app::campaign::{
-    CreateRefusal, Created, Estimate, NewCampaign, Progress, Recipient, StartPlan, StartRefusal,
-    WrittenPlan,
+    CreateRefusal, Created, Estimate, Expected, NewCampaign, Progress, Recipient, StartPlan,
+    StartRefusal, WrittenPlan,
 };
 use app::request::RequestKey;
 use app::{App, Caller, Error};
@@ -20,8 +20,7 @@ use serde_json::{Value, json};
 use super::Unanswered;
 use super::lists::{Rows, list_report};
 use super::messages::{
-    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, query_of, result, seconds,
-    state,
+    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, query_of, seconds, state,
 };
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
@@ -328,11 +327,8 @@ pub(super) async fn shown(app: &App, caller: &Caller, id: CampaignId) -> Result<
 fn campaign(progress: &Progress) -> Value {
     let it = &progress.campaign;
     let (state, reason) = shown_state(it.state);
-    let results: serde_json::Map<String, Value> = progress
-        .results
-        .iter()
-        .map(|(end, count)| (result(*end).into(), (*count).into()))
-        .collect();
+    let results: serde_json::Map<String, Value> =
+        progress.results.iter().map(|(end, count)| (end.word().into(), (*count).into())).collect();
     json!({
         "object": "campaign",
         "id": it.id.0.to_string(),
@@ -412,6 +408,23 @@ fn foretold(estimate: &Estimate) -> Value {
         "cost_min": 0,
         "cost_max": estimate.cost_max.0,
         "covered": estimate.is_covered,
+        "expected": estimate.expected.as_ref().map(expected),
+    })
+}
+
+/// What it will probably cost, and what that was told from.
+fn expected(expected: &Expected) -> Value {
+    let Expected { forecast, history, is_own } = expected;
+    let percent = |share: f64| (share * 1_000.0).round() / 10.0;
+    json!({
+        "cost_low": forecast.low.0,
+        "cost_high": forecast.high.0,
+        "calls_of": if *is_own { "account" } else { "everybody" },
+        "calls": history.calls,
+        "charged_calls": history.charged,
+        "charged_percent_low": percent(forecast.charged_low),
+        "charged_percent_high": percent(forecast.charged_high),
+        "heard_percent": percent(forecast.heard),
     })
 }
 

@@ -8,6 +8,7 @@ mod codes;
 mod docs_page;
 mod events;
 mod explain;
+mod exports;
 mod lists;
 mod messages;
 mod once;
@@ -16,6 +17,7 @@ mod problem;
 mod routes;
 mod samples;
 mod seats;
+mod stream;
 mod webhooks;
 
 use app::{Caller, Failure};

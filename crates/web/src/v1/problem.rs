@@ -101,6 +101,12 @@ kinds! {
     TooManyWebhooks 409 "too_many_webhooks"
         "The account has as many endpoints as it may." "Delete one that is not needed."
         "حساب به سقف تعداد نشانی‌های وب‌هوک رسیده است." "یکی را که لازم نیست حذف کنید.";
+    TooManyExports 409 "too_many_exports"
+        "Five of the account's exports are not written yet." "Wait until one is ready."
+        "پنج خروجی این حساب هنوز نوشته نشده است." "تا آماده شدن یکی صبر کنید.";
+    ExportExpired 410 "export_expired"
+        "The file was kept for seven days and is gone." "Ask for a new export."
+        "پرونده هفت روز نگه داشته شد و دیگر نیست." "خروجی تازه‌ای بخواهید.";
     CodeUsed 409 "code_used"
         "The code was given before; it is good once." "Start a new code."
         "این کد پیش‌تر وارد شده و فقط یک بار معتبر است." "کد تازه‌ای شروع کنید.";

@@ -15,7 +15,7 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, codes, docs_page, events, explain,
-    lists, messages, open_to_all, opt_outs, samples, webhooks,
+    exports, lists, messages, open_to_all, opt_outs, samples, webhooks,
 };
 use crate::router::Web;
 
@@ -41,10 +41,11 @@ pub(super) enum Operation {
     ReadCampaigns,
     SendCodes,
     CheckCodes,
+    Export,
 }
 
 impl Operation {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
@@ -56,6 +57,7 @@ impl Operation {
         Self::ReadCampaigns,
         Self::SendCodes,
         Self::CheckCodes,
+        Self::Export,
     ];
 
     /// The largest body. A list of numbers may be long; everything else is small, and must not
@@ -82,6 +84,7 @@ impl Operation {
             Self::ReadCampaigns => "v1.ReadCampaigns",
             Self::SendCodes => "v1.SendCodes",
             Self::CheckCodes => "v1.CheckCodes",
+            Self::Export => "v1.Export",
         }
     }
 }
@@ -160,6 +163,10 @@ operations! {
         campaigns::redial(app, caller, id, head, body);
     get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);
     get "/v1/events/{id}", ReadEvents, light => events::get(&web, caller, id);
+    get "/v1/exports", Export, light => exports::list(app, caller, query);
+    post "/v1/exports", Export, light => exports::create(asked);
+    get "/v1/exports/{id}", Export, light => exports::get(app, caller, id);
+    get "/v1/exports/{id}/file", Export, light => exports::file(&web, caller, id);
     get "/v1/webhooks", ManageWebhooks, light => webhooks::list(app, caller);
     post "/v1/webhooks", ManageWebhooks, light => webhooks::create(asked);
     get "/v1/webhooks/{id}", ManageWebhooks, light => webhooks::get(app, caller, id);

@@ -6,6 +6,7 @@ mod client;
 mod codes;
 mod docs;
 mod events;
+mod exports;
 mod hostile;
 mod kept_codes;
 mod lists;
