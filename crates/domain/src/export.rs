@@ -1,6 +1,8 @@
 //! Exports: files that a customer asks for and fetches when they are there. What there may be, for
 //! how long, and how a line of one is written.
 
+use std::fmt::Write as _;
+
 use crate::Timestamp;
 use crate::calendar::jalali::{gregorian_date_time, jalali_date, rfc3339};
 
@@ -139,10 +141,8 @@ impl Style {
         match at {
             None => String::new(),
             Some(at) if self.jalali => {
-                let (_, time) = gregorian_date_time(at)
-                    .split_once(' ')
-                    .map(|(day, time)| (day.to_owned(), time.to_owned()))
-                    .expect("a date and a time have a space between them");
+                let written = gregorian_date_time(at);
+                let (_, time) = written.split_once(' ').expect("a date, a space and a time");
                 format!("{} {time}", jalali_date(at))
             }
             Some(at) => rfc3339(at),
@@ -191,7 +191,8 @@ impl<'a> Line<'a> {
     /// Adds milliseconds as seconds.
     pub fn seconds(&mut self, ms: u32) {
         self.separate();
-        self.text.push_str(&format!("{}.{:03}", ms / 1_000, ms % 1_000));
+        let (whole, rest) = (ms / 1_000, ms % 1_000);
+        write!(self.text, "{whole}.{rest:03}").expect("a String grows");
     }
 
     /// Ends the line.

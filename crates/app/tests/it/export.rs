@@ -148,7 +148,7 @@ async fn a_long_file_comes_in_parts() {
     let mut kept = Kept::default();
     let (rows, bytes) = export::write(app, account, (what, STYLE), &mut kept).await.unwrap();
     let (last, full) = kept.0.split_last().unwrap();
-    assert!(full.len() >= 1 && full.iter().all(|part| part.len() == PART_BYTES));
+    assert!(!full.is_empty() && full.iter().all(|part| part.len() == PART_BYTES));
     assert!(last.len() <= PART_BYTES);
     let text = String::from_utf8(kept.0.concat()).unwrap();
     assert_eq!((rows, bytes), (100, text.len() as u64));
