@@ -10,6 +10,7 @@ pub mod bulk;
 pub mod caller;
 pub mod campaign;
 pub mod class;
+pub mod compensation;
 pub mod dialing;
 mod error;
 pub mod event;
@@ -40,6 +41,7 @@ mod speech;
 pub mod tariff;
 pub mod trunk;
 pub mod verification;
+pub mod violation;
 pub mod webhook;
 
 pub use app::{App, Ports};

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 /// How often it is looked for what is to be written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Starts the task. It ends when it is told to stop; what it is at then is left to the next process.
+/// Starts the task. It ends when it is told to stop; what it is at is left to the next process.
 pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         while !*stop.borrow() {

@@ -132,7 +132,7 @@ pub struct Place {
     pub n: i64,
 }
 
-/// What is read of an export. In parts, as in `campaign`: each of these is run by a test of exports.
+/// What is read of an export. In parts, as in `campaign`: each is run by a test of exports.
 macro_rules! select_export {
     ($rest:literal) => {
         concat!(

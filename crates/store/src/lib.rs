@@ -9,6 +9,7 @@ pub mod agreement;
 mod audit;
 pub mod campaign;
 pub mod class;
+pub mod compensation;
 mod db;
 pub mod decision;
 mod dialect;
@@ -41,6 +42,7 @@ pub mod trunk;
 pub mod trunk_health;
 mod value;
 pub mod verification;
+pub mod violation;
 pub mod webhook;
 
 pub use audit::{Audit, Violation};

@@ -47,6 +47,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V20__abnormal_period", include_str!("../migrations/V20__abnormal_period.sql")),
         ("V21__sandbox", include_str!("../migrations/V21__sandbox.sql")),
         ("V22__opt_out_list", include_str!("../migrations/V22__opt_out_list.sql")),
+        ("V23__violation", include_str!("../migrations/V23__violation.sql")),
         ("V24__measurement", include_str!("../migrations/V24__measurement.sql")),
         ("V25__message_decision", include_str!("../migrations/V25__message_decision.sql")),
         ("V26__request_answer", include_str!("../migrations/V26__request_answer.sql")),

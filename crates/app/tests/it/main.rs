@@ -13,6 +13,7 @@ mod message;
 mod phone;
 mod quick_send;
 mod trunk;
+mod violation;
 mod webhook;
 mod world;
 

@@ -1,5 +1,5 @@
 //! What a campaign will probably cost: the length of its message, its numbers and tries, and how
-//! calls ended that were made lately. An expectation with the bounds of its uncertainty, no promise.
+//! calls ended that were made lately. An expectation with its bounds, no promise.
 
 use super::admission::{CallPrices, Zones};
 use crate::{Rials, Tariff};

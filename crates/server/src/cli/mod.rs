@@ -7,6 +7,7 @@ mod attempts;
 mod availability;
 mod campaign;
 mod class;
+mod compensation;
 mod doctor;
 mod export;
 mod judge;
@@ -26,6 +27,7 @@ mod token;
 mod trunk;
 mod trunk_check;
 mod vantage;
+mod violation;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -98,6 +100,13 @@ enum Command {
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
+    /// What breached months pay back: draft, publish, list, show, try.
+    #[command(subcommand)]
+    Compensation(compensation::Compensation),
+    /// What either side did not keep: record, told, accept, dispute, uphold, reverse, done, look,
+    /// list, show, clauses.
+    #[command(subcommand)]
+    Violation(Box<violation::Violation>),
     /// Places from which the service is looked at: add, remove, list, samples.
     #[command(subcommand)]
     Vantage(vantage::Vantage),
@@ -146,6 +155,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Maintenance(command) => maintenance::run(&config, command).await,
             Command::Outage(command) => outage::run(&config, command).await,
             Command::Availability(command) => availability::run(&config, *command).await,
+            Command::Compensation(command) => compensation::run(&config, command).await,
+            Command::Violation(command) => violation::run(&config, *command).await,
             Command::Vantage(command) => vantage::run(&config, command).await,
             Command::Probe(command) => probe::run(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,

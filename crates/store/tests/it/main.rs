@@ -19,5 +19,6 @@ mod random;
 mod recovery;
 mod request;
 mod schema;
+mod violation;
 mod webhook;
 mod world;

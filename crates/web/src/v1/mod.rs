@@ -5,6 +5,7 @@ mod agreement;
 mod audio;
 mod campaigns;
 mod codes;
+mod compensation;
 mod docs_page;
 mod events;
 mod explain;
@@ -18,6 +19,7 @@ mod routes;
 mod samples;
 mod seats;
 mod stream;
+mod violations;
 mod webhooks;
 
 use app::{Caller, Failure};

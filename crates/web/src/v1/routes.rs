@@ -14,8 +14,8 @@ use super::campaigns::Verb;
 use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::{
-    Unanswered, agreement, answer, audio, busy, campaigns, codes, docs_page, events, explain,
-    exports, lists, messages, open_to_all, opt_outs, samples, webhooks,
+    Unanswered, agreement, answer, audio, busy, campaigns, codes, compensation, docs_page, events,
+    explain, exports, lists, messages, open_to_all, opt_outs, samples, violations, webhooks,
 };
 use crate::router::Web;
 
@@ -42,10 +42,12 @@ pub(super) enum Operation {
     SendCodes,
     CheckCodes,
     Export,
+    ReadViolations,
+    AnswerViolations,
 }
 
 impl Operation {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
@@ -58,6 +60,8 @@ impl Operation {
         Self::SendCodes,
         Self::CheckCodes,
         Self::Export,
+        Self::ReadViolations,
+        Self::AnswerViolations,
     ];
 
     /// The largest body. A list of numbers may be long; everything else is small, and must not
@@ -85,6 +89,8 @@ impl Operation {
             Self::SendCodes => "v1.SendCodes",
             Self::CheckCodes => "v1.CheckCodes",
             Self::Export => "v1.Export",
+            Self::ReadViolations => "v1.ReadViolations",
+            Self::AnswerViolations => "v1.AnswerViolations",
         }
     }
 }
@@ -180,6 +186,10 @@ operations! {
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
     post "/v1/samples", ReportSamples, light => samples::report(asked);
+    get "/v1/violations", ReadViolations, light => violations::list(app, caller, query);
+    get "/v1/violations/{id}", ReadViolations, light => violations::get(app, caller, id);
+    post "/v1/violations/{id}/accept", AnswerViolations, light => violations::accept(asked, id);
+    post "/v1/violations/{id}/dispute", AnswerViolations, light => violations::dispute(asked, id);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(asked, id);
@@ -194,6 +204,8 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
     operations()
         .route("/v1/agreement", get(get_agreement))
         .route("/v1/agreement/{id}", get(get_agreement_version))
+        .route("/v1/compensation", get(get_compensation))
+        .route("/v1/violations/counts", get(get_violation_counts))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -223,6 +235,17 @@ async fn get_agreement_version(
 ) -> Response {
     let get = async || agreement::get(&web.app, Some(&id)).await;
     open_to_all(&web, "v1.Agreement", request, get).await
+}
+
+async fn get_compensation(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let get = async || compensation::get(&web.app).await;
+    open_to_all(&web, "v1.Compensation", request, get).await
+}
+
+async fn get_violation_counts(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let get = async || violations::counts(&web.app, &query).await;
+    open_to_all(&web, "v1.Violations", request, get).await
 }
 
 async fn openapi() -> impl IntoResponse {
