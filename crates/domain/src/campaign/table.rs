@@ -214,8 +214,8 @@ impl Csv {
             return;
         }
         self.head.extend_from_slice(part);
-        let head_is_whole = self.head.len() >= HEAD_BYTES_MAX || self.head.contains(&b'\n');
-        if head_is_whole {
+        // What decides must not depend on how the parts are cut.
+        if self.head.len() >= HEAD_BYTES_MAX || first_row(&self.head).is_some() {
             self.begin(each);
         }
     }
@@ -248,7 +248,8 @@ impl Csv {
             all => (Encoding::Utf8, all),
         };
         self.encoding = Some(encoding);
-        self.delimiter = Some(delimiter_of(rest));
+        let looked_at = &head[..head.len().min(HEAD_BYTES_MAX)];
+        self.delimiter = Some(delimiter_of(first_row(looked_at).unwrap_or(looked_at)));
         self.decode(rest, each);
     }
 
@@ -336,20 +337,27 @@ impl Csv {
     }
 }
 
-/// What stands between the cells of the first row.
-fn delimiter_of(head: &[u8]) -> u8 {
+/// The first row, if it is whole.
+fn first_row(head: &[u8]) -> Option<&[u8]> {
+    let mut is_quoted = false;
+    let end = head.iter().position(|&byte| {
+        is_quoted ^= byte == b'"';
+        !is_quoted && matches!(byte, b'\n' | b'\r')
+    });
+    end.map(|end| &head[..end])
+}
+
+/// What stands between the cells of a row.
+fn delimiter_of(row: &[u8]) -> u8 {
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
     let mut is_quoted = false;
-    for &byte in head {
-        match byte {
-            b'"' => is_quoted = !is_quoted,
-            b'\n' if !is_quoted => break,
-            _ if is_quoted => {}
-            _ => {
-                for (delimiter, count) in &mut counts {
-                    *count += u32::from(byte == *delimiter);
-                }
-            }
+    for &byte in row {
+        is_quoted ^= byte == b'"';
+        if is_quoted {
+            continue;
+        }
+        for (delimiter, count) in &mut counts {
+            *count += u32::from(byte == *delimiter);
         }
     }
     // Of equals the first.

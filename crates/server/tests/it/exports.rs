@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::commands::done;
 use crate::platform::{Customer, Platform, eventually, pause, v1_request};
 
 fn ask(platform: &Platform, customer: &Customer, method: &str, path: &str, body: &Value) -> Value {
@@ -20,7 +21,7 @@ fn a_killed_export_is_written_anew() {
         let note = format!("واریز {n}");
         let credit =
             ["account", "credit", "--account", &account, "--amount", "10", "--note", &note];
-        assert!(platform.run(&credit).status.success());
+        done(&platform, &credit);
     }
     let wanted =
         json!({ "kind": "statement", "from": "2026-01-01", "to": "2100-01-01", "dates": "jalali" });
