@@ -368,12 +368,12 @@ pub async fn statement(
 ) -> Result<Vec<Placed>> {
     let sql = "SELECT at_us, amount_rials, kind, quick_send_id, note, source, n FROM (
                    SELECT at_us, amount_rials, kind, CAST(NULL AS BIGINT) AS quick_send_id, note,
-                          0 AS source, id AS n
+                          CAST(0 AS BIGINT) AS source, id AS n
                    FROM entry
                    WHERE account_id = $1 AND at_us >= $2 AND at_us < $5
                    UNION ALL
-                   SELECT o.ended_at_us, -o.charge_rials, 'call', q.id, q.destination, 1,
-                          q.id * 256 + o.n
+                   SELECT o.ended_at_us, -o.charge_rials, 'call', q.id, q.destination,
+                          CAST(1 AS BIGINT), q.id * 256 + o.n
                    FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
                    WHERE q.account_id = $1 AND o.charge_rials > 0
                      AND o.ended_at_us >= $2 AND o.ended_at_us < $5

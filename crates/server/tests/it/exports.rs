@@ -18,9 +18,17 @@ fn a_killed_export_is_written_anew() {
     let customer = platform.customer(100_000);
     let account = customer.account.to_string();
     for n in 0..20 {
-        let note = format!("واریز {n}");
-        let credit =
-            ["account", "credit", "--account", &account, "--amount", "10", "--note", &note];
+        let reference = format!("واریز {n}");
+        let credit = [
+            "account",
+            "credit",
+            "--account",
+            &account,
+            "--rials",
+            "10",
+            "--reference",
+            &reference,
+        ];
         done(&platform, &credit);
     }
     let wanted =
