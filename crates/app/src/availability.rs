@@ -4,7 +4,7 @@
 use domain::agreement::availability::{
     Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
 };
-use domain::agreement::scope::Group;
+use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::statement::{
     FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
     state,
@@ -375,9 +375,21 @@ async fn standings(
 }
 
 /// All that is known of a time.
-async fn facts(reads: &mut impl Queries, time: Span) -> std::result::Result<Facts, Failure> {
+pub(crate) async fn facts(
+    reads: &mut impl Queries,
+    time: Span,
+) -> std::result::Result<Facts, Failure> {
     let outages = store::outage::within(reads, time, FACTS_MAX).await?;
     let mut evidence = store::outage::working(reads, time, FACTS_MAX).await?;
+    for path in CoveredPath::ALL {
+        let measured = store::interval::intervals(reads, path, time, FACTS_MAX).await?;
+        evidence.extend(measured.up.into_iter().map(|span| Evidence {
+            seen: Seen::Up,
+            paths: Paths::of(&[path]),
+            scope: Scope::everyone(),
+            span,
+        }));
+    }
     if outages.len().max(evidence.len()) >= FACTS_MAX as usize {
         return Err(Failure::of("reading the outages of a month: there are too many"));
     }

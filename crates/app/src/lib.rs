@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod alert;
 mod app;
 pub mod availability;
 pub mod billing;
@@ -16,6 +17,7 @@ mod error;
 pub mod event;
 pub mod explain;
 pub mod export;
+pub mod interval;
 pub mod judge;
 pub mod kept_code;
 mod limits;

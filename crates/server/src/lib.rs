@@ -18,6 +18,7 @@ pub mod echo_test;
 mod exports;
 pub mod flight_recorder;
 pub mod lock;
+mod measuring;
 mod month_close;
 pub mod node_loop;
 mod open_files;

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod alert;
 mod audit;
 pub mod campaign;
 pub mod class;
@@ -18,6 +19,7 @@ mod error;
 pub mod event;
 pub mod export;
 pub mod hot;
+pub mod interval;
 pub mod kept_code;
 pub mod ladder;
 pub mod maintenance;

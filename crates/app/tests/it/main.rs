@@ -9,6 +9,7 @@ mod dialing;
 mod export;
 mod kept_code;
 mod lists;
+mod measurement;
 mod message;
 mod phone;
 mod quick_send;

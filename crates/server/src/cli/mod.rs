@@ -3,12 +3,14 @@
 mod access;
 mod account;
 mod agreement;
+mod alerts;
 mod attempts;
 mod availability;
 mod campaign;
 mod class;
 mod compensation;
 mod doctor;
+mod evidence;
 mod export;
 mod judge;
 mod maintenance;
@@ -89,14 +91,15 @@ enum Command {
     /// Prices and when they start: add, list.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
-    /// The service agreement in its versions: show, list, publish, withdraw, diff.
+    /// The service agreement in its versions: show, list, publish, withdraw, diff,
+    /// openslo.
     #[command(subcommand)]
     Agreement(agreement::Agreement),
     /// Planned maintenance and its notices: announce, change, cancel, told, untold, verified,
     /// add-network, list.
     #[command(subcommand)]
     Maintenance(maintenance::Maintenance),
-    /// What was seen of the service: record, close, reverse, worked, join, leave, list.
+    /// What was seen of the service: record, close, correct, reverse, worked, join, leave, list.
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
@@ -111,6 +114,7 @@ enum Command {
     #[command(subcommand)]
     Vantage(vantage::Vantage),
     Probe(probe::Probe),
+    Alerts(alerts::Alerts),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
@@ -159,6 +163,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Violation(command) => violation::run(&config, *command).await,
             Command::Vantage(command) => vantage::run(&config, command).await,
             Command::Probe(command) => probe::run(&config, command).await,
+            Command::Alerts(command) => alerts::run(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,

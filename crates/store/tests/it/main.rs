@@ -10,6 +10,7 @@ mod event;
 mod export;
 mod faults;
 mod hot;
+mod interval;
 mod kept_code;
 mod measurement;
 mod message;

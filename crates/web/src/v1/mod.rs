@@ -8,6 +8,7 @@ mod codes;
 mod compensation;
 mod docs_page;
 mod events;
+mod evidence;
 mod explain;
 mod exports;
 mod lists;
@@ -26,6 +27,7 @@ use app::{Caller, Failure};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use domain::agreement::scope::CoveredPath;
 use tracing::Instrument;
 
 use crate::arrival;
@@ -109,6 +111,7 @@ async fn logged(
         Ok(response) => response,
         Err(Unanswered::Refused(problem)) => problem.into_response(&id),
         Err(Unanswered::Failed(failure)) => {
+            app::interval::failed(&web.app, CoveredPath::Api);
             tracing::error!(error = failure.chain(), "request failed");
             Problem::of(Kind::Failed).into_response(&id)
         }
@@ -135,7 +138,11 @@ async fn admitted(
     let limit = operation.body_bytes_max().min(web.settings.body_bytes_max);
     let read = web.read_body_within(limit, &head.headers, body).await;
     let (body, _memory) = read.map_err(|response| Problem::of(unread(response.status())))?;
-    work(&caller, &head.headers, &body).await
+    let answered = work(&caller, &head.headers, &body).await;
+    if !matches!(answered, Err(Unanswered::Failed(_))) {
+        app::interval::served(&web.app, &caller.account, CoveredPath::Api);
+    }
+    answered
 }
 
 fn not_let_in(denied: rest::Denied) -> Unanswered {

@@ -15,7 +15,8 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, codes, compensation, docs_page, events,
-    explain, exports, lists, messages, open_to_all, opt_outs, samples, violations, webhooks,
+    evidence, explain, exports, lists, messages, open_to_all, opt_outs, samples, violations,
+    webhooks,
 };
 use crate::router::Web;
 
@@ -185,6 +186,7 @@ operations! {
     get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
+    get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
     post "/v1/samples", ReportSamples, light => samples::report(asked);
     get "/v1/violations", ReadViolations, light => violations::list(app, caller, query);
     get "/v1/violations/{id}", ReadViolations, light => violations::get(app, caller, id);
