@@ -20,8 +20,7 @@ pub use store::claim::{Kept, Step};
 use store::credit::{By, NewCredit};
 use store::{Queries, Tx};
 
-use crate::request::RequestKey;
-use crate::{App, Caller, Error, Failure, Result};
+use crate::{App, Caller, Error, Failure, Result, request};
 
 /// The most claims of an account that are not settled.
 pub const OPEN_MAX: i64 = 20;
@@ -43,8 +42,6 @@ pub enum ClaimRefusal {
     Text(&'static str),
     /// A discount needs a subscription of the account's that is in force.
     NoSubscription,
-    /// The key was used for something else.
-    KeyReused,
     /// Something else happened to it at this moment.
     Meanwhile,
 }
@@ -71,34 +68,17 @@ pub struct Shown {
     pub overdue: bool,
 }
 
-/// Files a claim of the caller's. Filed again under the same key, it is the same. The answer is its
-/// number, and whether it was filed before.
+/// Files a claim of the caller's. The answer is its number.
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
-pub async fn file(
-    app: &App,
-    caller: &Caller,
-    asked: &Asked,
-    request: Option<&RequestKey>,
-) -> Result<(i64, bool), ClaimRefusal> {
+pub async fn file(app: &App, caller: &Caller, asked: &Asked) -> Result<i64, ClaimRefusal> {
     said(&asked.statement, "statement")?;
     let account = caller.account.id;
-    let key_hash = request.map(RequestKey::hash);
-    if !crate::request::claim(app, caller, request).await? {
-        return Err(Error::Refused(ClaimRefusal::KeyReused));
-    }
     let actor = format!("account {account}");
     let filed = app.now();
-    app.write(async |tx| {
-        if let Some(hash) = &key_hash
-            && let Some(id) = store::claim::under(tx, account, hash).await?
-        {
-            return Ok((id, true));
-        }
-        take(tx, account, asked, (filed, &actor, None), key_hash).await.map(|id| (id, false))
-    })
-    .await
+    let file = async |tx: &mut Tx| take(tx, account, asked, (filed, &actor, None)).await;
+    request::write(app, |&id| Some(id), file).await
 }
 
 /// Files a claim that is late, with the committee's reason to take it all the same (T152).
@@ -116,7 +96,7 @@ pub async fn file_late(
     said(reason, "reason")?;
     said(actor, "name")?;
     let now = app.now();
-    app.write(async |tx| take(tx, account, asked, (now, actor, Some(reason)), None).await).await
+    app.write(async |tx| take(tx, account, asked, (now, actor, Some(reason))).await).await
 }
 
 /// Takes a claim, if its claimant could make it when it happened.
@@ -125,7 +105,6 @@ async fn take(
     account: AccountId,
     asked: &Asked,
     (now, actor, late_reason): (Timestamp, &str, Option<&str>),
-    key_hash: Option<[u8; 32]>,
 ) -> Result<i64, ClaimRefusal> {
     if store::account::find(tx, account).await?.is_none() {
         return Err(Error::Refused(ClaimRefusal::NoSuchAccount));
@@ -141,11 +120,9 @@ async fn take(
         event_at: asked.event_at,
         statement: asked.statement.clone(),
         late_reason: late_reason.map(str::to_owned),
-        key_hash,
     };
     let first = step(State::Filed, now, actor, "");
-    let id = store::claim::insert(tx, &new, &first).await?;
-    id.ok_or(Error::Refused(ClaimRefusal::Meanwhile))
+    Ok(store::claim::insert(tx, &new, &first).await?)
 }
 
 /// What an account was at a moment, by the ledger of violations and its subscriptions.
@@ -437,7 +414,7 @@ async fn change(
 ) -> Result<Kept, ClaimRefusal> {
     said(actor, "name")?;
     let now = app.now();
-    app.write(async |tx| {
+    let change = async |tx: &mut Tx| {
         let found = store::claim::find(tx, id).await?;
         let found = found.filter(|kept| account.is_none_or(|account| kept.account == account));
         let mut kept = found.ok_or(Error::Refused(ClaimRefusal::NoSuchClaim))?;
@@ -447,8 +424,8 @@ async fn change(
         store::claim::insert_step(tx, id, place, &step).await.map_err(meanwhile)?;
         kept.steps.push(step);
         Ok(kept)
-    })
-    .await
+    };
+    request::write(app, |kept: &Kept| Some(kept.id), change).await
 }
 
 fn step(state: State, at: Timestamp, actor: &str, note: &str) -> Step {

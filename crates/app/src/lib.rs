@@ -18,6 +18,7 @@ pub mod dialing;
 mod error;
 pub mod event;
 pub mod explain;
+pub mod export;
 pub mod interval;
 pub mod invoice;
 pub mod judge;

@@ -19,8 +19,6 @@ pub struct NewClaim {
     pub statement: String,
     /// Why it is taken though it is late.
     pub late_reason: Option<String>,
-    /// SHA-256 of the client's key.
-    pub key_hash: Option<[u8; 32]>,
 }
 
 /// A claim with everything that was done to it.
@@ -61,22 +59,19 @@ pub struct Step {
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn insert(tx: &mut Tx, new: &NewClaim, first: &Step) -> Result<Option<i64>> {
-    let sql = "INSERT INTO claim (account_id, track, event_at_us, statement, late_reason, key_hash)
-               VALUES ($1, $2, $3, $4, $5, $6)
-               ON CONFLICT (account_id, key_hash) DO NOTHING RETURNING id";
+pub async fn insert(tx: &mut Tx, new: &NewClaim, first: &Step) -> Result<i64> {
+    let sql = "INSERT INTO claim (account_id, track, event_at_us, statement, late_reason)
+               VALUES ($1, $2, $3, $4, $5) RETURNING id";
     let values = values![
         new.account,
         new.track.word(),
         new.event_at,
         &new.statement,
-        new.late_reason.as_deref(),
-        new.key_hash.as_ref().map(|hash| &hash[..])
+        new.late_reason.as_deref()
     ];
-    let Some(row) = tx.query_opt(sql, values).await? else { return Ok(None) };
-    let id = row.get("id")?;
+    let id = tx.query_one(sql, values).await?.get("id")?;
     insert_step(tx, id, 0, first).await?;
-    Ok(Some(id))
+    Ok(id)
 }
 
 /// Adds the step of this place to a claim.
@@ -155,20 +150,6 @@ pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
         None => Ok(None),
         Some(row) => Ok(Some(kept(reads, &row).await?)),
     }
-}
-
-/// The number of the claim that was filed under this key.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn under(
-    reads: &mut impl Queries,
-    account: AccountId,
-    key_hash: &[u8; 32],
-) -> Result<Option<i64>> {
-    let sql = "SELECT id FROM claim WHERE account_id = $1 AND key_hash = $2";
-    let row = reads.query_opt(sql, values![account, &key_hash[..]]).await?;
-    row.map(|row| row.get("id")).transpose()
 }
 
 /// The claims of an account before number `before`, or of everybody: the newest first, at most

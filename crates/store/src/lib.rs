@@ -19,6 +19,7 @@ mod dialect;
 pub mod entry;
 mod error;
 pub mod event;
+pub mod export;
 pub mod hot;
 pub mod interval;
 pub mod invoice;

@@ -1,7 +1,6 @@
 //! Claims: who may make one, who decides it, and what it pays.
 
 use app::claim::{self, Asked, ClaimRefusal, DISCOUNT};
-use app::request::RequestKey;
 use app::violation::NewViolation;
 use app::{App, Caller, credit, invoice, subscription, violation};
 use domain::agreement::claim::{Decision, Member, Outcome, Refusal, Seat, State, Track};
@@ -50,17 +49,17 @@ async fn breach(app: &App, account: AccountId, clause: Clause, span: Span) -> i6
 }
 
 async fn file(app: &App, caller: &Caller, event_at: &str) -> i64 {
-    claim::file(app, caller, &asked(event_at), None).await.unwrap().0
+    claim::file(app, caller, &asked(event_at)).await.unwrap()
 }
 
-/// T152, A28, I15: a claim is taken by what its claimant was when it happened, once under its key.
+/// T152, A28: a claim is taken by what its claimant was when it happened.
 #[tokio::test]
 async fn a_claim_is_taken_by_what_held_when_it_happened() {
     let world = World::new().await;
     let app = &world.app;
     let (caller, _) = world.customer(0).await;
     go_to(&world, "1405/09/20 12:00");
-    let tried = async |event_at: &str| claim::file(app, &caller, &asked(event_at), None).await;
+    let tried = async |event_at: &str| claim::file(app, &caller, &asked(event_at)).await;
     let rule = |refused| ClaimRefusal::Rule(refused);
     assert_eq!(refusal(tried("1405/09/20 12:01").await), rule(Refusal::NotYet));
     assert_eq!(refusal(tried("1405/06/31 12:00").await), rule(Refusal::Late));
@@ -75,18 +74,9 @@ async fn a_claim_is_taken_by_what_held_when_it_happened() {
     violation::reverse(app, wrong, "Maryam", "it was proven").await.unwrap();
     tried("1405/09/05 12:00").await.unwrap();
     let silent = Asked { statement: " ".to_owned(), ..asked("1405/09/10 12:00") };
-    let silent = claim::file(app, &caller, &silent, None).await;
+    let silent = claim::file(app, &caller, &silent).await;
     assert_eq!(refusal(silent), ClaimRefusal::Text("statement"));
 
-    let request = RequestKey { key: "one".to_owned(), body: b"body".to_vec() };
-    let once = asked("1405/09/10 12:00");
-    let (id, repeated) = claim::file(app, &caller, &once, Some(&request)).await.unwrap();
-    assert!(!repeated);
-    let again = claim::file(app, &caller, &once, Some(&request)).await.unwrap();
-    assert_eq!(again, (id, true));
-    let other = RequestKey { body: b"other".to_vec(), ..request };
-    let reused = claim::file(app, &caller, &once, Some(&other)).await;
-    assert_eq!(refusal(reused), ClaimRefusal::KeyReused);
     let late = asked("1405/06/31 12:00");
     let reasons = ["", "was in hospital"];
     let unsaid = claim::file_late(app, account, &late, reasons[0], "Reza").await;
@@ -94,7 +84,7 @@ async fn a_claim_is_taken_by_what_held_when_it_happened() {
     let taken = claim::file_late(app, account, &late, reasons[1], "Reza").await.unwrap();
     let found = claim::find(app, Some(account), taken).await.unwrap().unwrap();
     assert_eq!(found.kept.late_reason.as_deref(), Some("was in hospital"));
-    for _ in 3..claim::OPEN_MAX {
+    for _ in 2..claim::OPEN_MAX {
         tried("1405/09/10 12:00").await.unwrap();
     }
     assert_eq!(refusal(tried("1405/09/10 12:00").await), ClaimRefusal::TooMany);

@@ -301,7 +301,6 @@ fn refused(error: app::Error<ClaimRefusal>) -> anyhow::Error {
         R::NoSubscription => {
             anyhow!("a {DISCOUNT} needs a subscription of the account that is in force")
         }
-        R::KeyReused => anyhow!("the key was used for something else"),
         R::Meanwhile => anyhow!("something else happened to it at this moment; look at it again"),
     }
 }

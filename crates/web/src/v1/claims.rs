@@ -1,9 +1,8 @@
 //! Claims of an account: what it asks of the committee, and what that decides.
 
-use app::claim::{Asked, ClaimRefusal, OPEN_MAX, Shown};
-use app::request::RequestKey;
+use app::claim::{ClaimRefusal, Kept, OPEN_MAX, Shown};
 use app::{App, Caller, Error};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use domain::agreement::claim::{Refusal, TEXT_MAX, Track};
 use domain::calendar::date_time::Written;
@@ -12,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::messages::{REPLAYED, idempotency_key, json as answer, limit, query_of};
+use super::messages::{json as answer, limit, query_of};
+use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
 /// What a client asks.
@@ -37,14 +37,9 @@ fn support() -> String {
 }
 
 /// POST /v1/claims.
-pub(super) async fn file(
-    app: &App,
-    caller: &Caller,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let key = idempotency_key(headers)?;
-    let new: NewClaim = serde_json::from_slice(body)
+pub(super) async fn file(asked: Asked<'_>) -> Result<Response, Unanswered> {
+    let (app, caller) = (asked.app, asked.caller);
+    let new: NewClaim = serde_json::from_slice(asked.body)
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     let track = Track::parse(&new.track).ok_or_else(|| {
         Problem::with(Kind::InvalidRequest, "track is support, availability or other")
@@ -54,15 +49,13 @@ pub(super) async fn file(
     let event_at = event_at.ok_or_else(|| {
         Problem::with(Kind::InvalidRequest, "event_at is a moment like 2026-12-01 10:30")
     })?;
-    let asked = Asked { track, event_at, statement: new.statement };
-    let request = key.map(|key| RequestKey { key, body: body.to_vec() });
-    let filed = app::claim::file(app, caller, &asked, request.as_ref()).await;
-    let (id, repeated) = filed.map_err(not_done)?;
-    let mut response = answer(StatusCode::CREATED, &found(app, caller, id).await?);
-    if repeated {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    let claim = app::claim::Asked { track, event_at, statement: new.statement };
+    let created = async |id| Ok(answer(StatusCode::CREATED, &found(app, caller, id).await?));
+    let work = async {
+        let id = app::claim::file(app, caller, &claim).await.map_err(not_done)?;
+        created(id).await
+    };
+    once(asked, Box::pin(work), created).await
 }
 
 /// GET /v1/claims.
@@ -89,34 +82,39 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
 }
 
 /// POST /v1/claims/{id}/evidence.
-pub(super) async fn evidence(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let (id, text) = (claim_id(id)?, words(body)?);
-    app::claim::answer(app, caller.account.id, id, &text).await.map_err(not_done)?;
-    Ok(answer(StatusCode::OK, &found(app, caller, id).await?))
+pub(super) async fn evidence(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, account) = (asked.app, asked.caller.account.id);
+    let (id, text) = (claim_id(id)?, words(asked.body)?);
+    changed(asked, id, app::claim::answer(app, account, id, &text)).await
 }
 
 /// POST /v1/claims/{id}/appeal.
-pub(super) async fn appeal(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let (id, text) = (claim_id(id)?, words(body)?);
-    app::claim::appeal(app, caller.account.id, id, &text).await.map_err(not_done)?;
-    Ok(answer(StatusCode::OK, &found(app, caller, id).await?))
+pub(super) async fn appeal(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, account) = (asked.app, asked.caller.account.id);
+    let (id, text) = (claim_id(id)?, words(asked.body)?);
+    changed(asked, id, app::claim::appeal(app, account, id, &text)).await
 }
 
 /// POST /v1/claims/{id}/withdraw.
-pub(super) async fn withdraw(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+pub(super) async fn withdraw(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, account) = (asked.app, asked.caller.account.id);
     let id = claim_id(id)?;
-    app::claim::withdraw(app, caller.account.id, id).await.map_err(not_done)?;
-    Ok(answer(StatusCode::OK, &found(app, caller, id).await?))
+    changed(asked, id, app::claim::withdraw(app, account, id)).await
+}
+
+/// Changes a claim once, and shows it.
+async fn changed(
+    asked: Asked<'_>,
+    id: i64,
+    change: impl Future<Output = app::Result<Kept, ClaimRefusal>>,
+) -> Result<Response, Unanswered> {
+    let (app, caller) = (asked.app, asked.caller);
+    let now = async |_| Ok(answer(StatusCode::OK, &found(app, caller, id).await?));
+    let work = async {
+        let kept = change.await.map_err(not_done)?;
+        now(kept.id).await
+    };
+    once(asked, Box::pin(work), now).await
 }
 
 async fn found(app: &App, caller: &Caller, id: i64) -> Result<Value, Unanswered> {
@@ -196,7 +194,6 @@ fn not_done(error: Error<ClaimRefusal>) -> Unanswered {
             let detail = format!("the {what} is a text of 1 to {TEXT_MAX} bytes");
             Problem::with(Kind::InvalidRequest, detail)
         }
-        ClaimRefusal::KeyReused => Problem::of(Kind::KeyReused),
         ClaimRefusal::NoSuchClaim | ClaimRefusal::NoSuchAccount => Problem::of(Kind::NotFound),
     }
     .into()

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::client::{router, v1};
 use crate::world::World;
 
-/// Goal: a claim is filed once under its key, answered, decided, appealed and withdrawn, and only
-/// its account sees it.
+/// Goal: a claim is filed, answered, appealed and withdrawn once under its key, is decided, and
+/// only its account sees it.
 #[tokio::test]
 async fn a_claim_is_filed_once_and_decided() {
     let world = World::new().await;
@@ -17,6 +17,13 @@ async fn a_claim_is_filed_once_and_decided() {
     let router = router(&world);
     let post = async |token: &str, path: &str, key: Option<&str>, body: &Value| {
         v1(&router, token, "POST", path, key, body).await
+    };
+    let twice = async |path: &str, body: &Value| {
+        let first = post(&token, path, Some(path), body).await.json();
+        let again = post(&token, path, Some(path), body).await;
+        assert_eq!(again.json(), first, "{path}");
+        assert_eq!(again.headers["idempotency-replayed"], "true", "{path}");
+        first
     };
     let body = json!({ "event_at": "2026-11-22 10:00", "statement": "Nobody answered." });
     let filed = post(&token, "/v1/claims", Some("one"), &body).await;
@@ -63,7 +70,7 @@ async fn a_claim_is_filed_once_and_decided() {
     app::claim::complete(&world.app, number, &[], "Sara").await.unwrap();
     app::claim::assign(&world.app, number, &committee, "Sara").await.unwrap();
     app::claim::ask(&world.app, number, "From which number?", "t1").await.unwrap();
-    let answered = post(&token, &format!("{path}/evidence"), None, &text).await.json();
+    let answered = twice(&format!("{path}/evidence"), &text).await;
     assert_eq!(answered["state"], "under_review");
     let decision = Decision {
         outcome: Outcome::Partly,
@@ -84,13 +91,13 @@ async fn a_claim_is_filed_once_and_decided() {
         (&decided["amount"], &decided["method"], &decided["votes_against"]),
         (&json!(5), &json!("by card"), &json!(1))
     );
-    let appealed = post(&token, &format!("{path}/appeal"), None, &text).await.json();
+    let appealed = twice(&format!("{path}/appeal"), &text).await;
     assert_eq!((&appealed["state"], &appealed["overdue"]), (&json!("appealed"), &json!(false)));
     assert_eq!(get(&stranger, &path).await["code"], "not_found");
     assert_eq!(get(&stranger, "/v1/claims").await["data"], json!([]));
     assert_eq!(get(&token, "/v1/claims?limit=1").await["data"][0]["id"], id);
     let second = post(&token, "/v1/claims", None, &body).await.json();
     let withdraw = format!("/v1/claims/{}/withdraw", second["id"].as_str().unwrap());
-    let withdrawn = post(&token, &withdraw, None, &Value::Null).await.json();
+    let withdrawn = twice(&withdraw, &Value::Null).await;
     assert_eq!(withdrawn["state"], "withdrawn");
 }
