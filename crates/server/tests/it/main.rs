@@ -30,6 +30,7 @@ mod reach;
 mod recordings;
 mod registrations;
 mod rsipstack;
+mod samples;
 mod sandbox;
 mod sandbox_tokens;
 mod secure_calls;
