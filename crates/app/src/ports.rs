@@ -35,6 +35,8 @@ pub enum Speaker {
     Male,
     /// The other voice.
     Female,
+    /// The voice at this place of [`Tts::voices`].
+    Listed(u16),
 }
 
 /// What makes two speeches of the same text the same: the parts of the cache's key.
@@ -52,6 +54,10 @@ pub struct Voice {
 pub trait Tts: Send + Sync {
     /// The voice that stands for `speaker`.
     fn identity(&self, speaker: Speaker) -> Voice;
+
+    /// The names of the voices that a message may ask for, as `ENGINE/VOICE`. They do not change
+    /// while the program runs.
+    fn voices(&self) -> Vec<String>;
 
     /// Speaks `text` into the bytes of a WAV file of any rate.
     ///

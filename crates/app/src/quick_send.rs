@@ -322,6 +322,7 @@ impl Order {
             account: self.account.id,
             title: String::new(),
             approval: Approval::Approved,
+            refused_because: None,
             length_ms,
             blob: String::new(),
             persistent: false,

@@ -29,8 +29,24 @@ pub struct Settings {
     pub codes_per_number: Velocity,
     /// How often one customer may have numbers of one block called for such codes.
     pub codes_per_prefix: Velocity,
+    /// How the service is measured.
+    pub measurement: Measurement,
     /// How many uploads and speeches are worked on at the same time.
     pub audio_jobs_max: usize,
+}
+
+/// How the service is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measurement {
+    /// How long samples are kept, days.
+    pub sample_days: u32,
+}
+
+impl Default for Measurement {
+    /// Two months to dispute a third one.
+    fn default() -> Self {
+        Self { sample_days: 100 }
+    }
 }
 
 /// At most `count` sends to one number within `interval_ms`.
@@ -77,6 +93,7 @@ impl Default for Settings {
             private_hosts: Vec::new(),
             codes_per_number: Velocity { count: 5, within_ms: 600_000 },
             codes_per_prefix: Velocity { count: 100, within_ms: 3_600_000 },
+            measurement: Measurement::default(),
             audio_jobs_max: 4,
         }
     }

@@ -66,6 +66,10 @@ define_id!(
     /// A customer's address that events are posted to.
     WebhookId
 );
+define_id!(
+    /// A place from which the service is looked at.
+    VantageId
+);
 
 /// One try at one number: the `n`-th attempt (from 1) of a quick send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

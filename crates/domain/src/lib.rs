@@ -36,7 +36,7 @@ pub use dialer::trunk::Trunk;
 pub use event::{EventId, EventKind};
 pub use id::{
     AccountId, AttemptId, CampaignId, CodeId, MessageId, NodeId, PhoneId, PolicyId, QuickSendId,
-    RecipientId, TariffId, TokenId, TrunkId, WebhookId,
+    RecipientId, TariffId, TokenId, TrunkId, VantageId, WebhookId,
 };
 pub use message::{Approval, Message};
 pub use network::Network;

@@ -45,6 +45,8 @@ pub struct Message {
     pub title: String,
     /// Whether it may be sent.
     pub approval: Approval,
+    /// Why it may not be sent, in the words of who listened to it.
+    pub refused_because: Option<String>,
     /// How long it plays.
     pub length_ms: u32,
     /// The name of the audio in the blob store.
@@ -55,6 +57,55 @@ pub struct Message {
     pub created_at: Timestamp,
 }
 
+/// What a member of staff decides about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// It may be sent.
+    Approve,
+    /// It may not be sent.
+    Refuse(Reason),
+}
+
+/// Why a message was refused, for its customer to read: some words, of bounded length, on one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason(String);
+
+impl Reason {
+    /// Takes a reason as it was typed. `None`: it says nothing, or more than [`REASON_CHARS_MAX`].
+    pub fn new(typed: &str) -> Option<Self> {
+        let line = typed.split_whitespace().collect::<Vec<_>>().join(" ");
+        let fits = !line.is_empty()
+            && !line.chars().any(char::is_control)
+            && line.chars().nth(REASON_CHARS_MAX).is_none();
+        fits.then_some(Self(line))
+    }
+
+    /// The words.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Decision {
+    /// The state that the message has then.
+    pub fn approval(&self) -> Approval {
+        match self {
+            Self::Approve => Approval::Approved,
+            Self::Refuse(_) => Approval::Rejected,
+        }
+    }
+
+    /// Why it was refused, if it was.
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Approve => None,
+            Self::Refuse(reason) => Some(reason),
+        }
+    }
+}
+
+/// The longest reason, in characters.
+pub const REASON_CHARS_MAX: usize = 500;
 /// The longest title, in characters.
 pub const TITLE_CHARS_MAX: usize = 200;
 /// The longest text that may be spoken, in characters (avanak-api §2.4).
@@ -63,3 +114,20 @@ pub const TEXT_CHARS_MAX: usize = 1000;
 pub const LENGTH_MS_MIN: u32 = 3_000;
 /// The longest message, in milliseconds.
 pub const LENGTH_MS_MAX: u32 = 600_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a customer always reads why, on one line that fits.
+    #[test]
+    fn a_reason_says_something_on_one_line() {
+        let kept = |typed: &str| Reason::new(typed).map(|reason| reason.as_str().to_owned());
+        assert_eq!(kept(" تبلیغ \n است ").as_deref(), Some("تبلیغ است"));
+        let longest = "ن".repeat(REASON_CHARS_MAX);
+        assert_eq!(kept(&longest), Some(longest.clone()));
+        for nothing in ["", " \t\n", "a\u{1b}[2J", &format!("{longest}ن")] {
+            assert_eq!(kept(nothing), None, "{nothing:?}");
+        }
+    }
+}

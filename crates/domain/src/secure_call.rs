@@ -161,6 +161,7 @@ mod tests {
             account: AccountId(1),
             title: String::new(),
             approval: Approval::Approved,
+            refused_because: None,
             length_ms: 5_000,
             blob: String::new(),
             persistent: true,

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::config::{
-    Audio, Callbacks, Calls, Codes, Config, Database, Detection, Http, Key, Log, Node, Sandbox,
-    Sip, Speech, Trunk,
+    Audio, Callbacks, Calls, Codes, Config, Database, Detection, Http, Key, Log, Measurement, Node,
+    Probe, Sandbox, Sip, Speech, SpeechHttp, Trunk,
 };
 
 /// A section with its words.
@@ -14,7 +14,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 12] {
+fn sections() -> [Section; 15] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -29,8 +29,11 @@ fn sections() -> [Section; 12] {
         section!("calls", Calls),
         section!("detection", Detection),
         section!("speech", Speech),
+        section!("speech_http", SpeechHttp),
         section!("callbacks", Callbacks),
         section!("codes", Codes),
+        section!("measurement", Measurement),
+        section!("probe", Probe),
         section!("sandbox", Sandbox),
         section!("log", Log),
     ]

@@ -129,7 +129,7 @@ async fn exchange(
 }
 
 /// The code of a status line (RFC 9112 section 4).
-fn status(answer: &[u8]) -> Option<u16> {
+pub fn status(answer: &[u8]) -> Option<u16> {
     let line = answer.split(|byte| *byte == b'\n').next()?;
     let line = std::str::from_utf8(line).ok()?;
     let code = line.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.trim_end();

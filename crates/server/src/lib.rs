@@ -21,6 +21,7 @@ mod month_close;
 pub mod node_loop;
 mod open_files;
 pub mod phones;
+mod probe;
 mod recordings;
 mod refusals;
 mod registrations;

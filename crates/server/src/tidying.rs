@@ -1,4 +1,4 @@
-//! What has to be forgotten from time to time: sounds of codes, old codes, old events.
+//! What has to be forgotten from time to time: sounds of codes, old codes, old events, old samples.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
             said("codes", app::kept_code::look_after(&app).await);
             if looks % EVENTS_EVERY == 0 {
                 said("events", app::event::look_after(&app).await);
+                said("samples", app::measurement::forget_old_samples(&app).await);
             }
             looks = (looks + 1) % EVENTS_EVERY;
             tokio::select! {

@@ -37,6 +37,10 @@ impl Tts for Mute {
         Voice { engine: String::from("mute"), name: String::new(), words_per_minute: 150 }
     }
 
+    fn voices(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn speak<'a>(
         &'a self,
         _: &'a Speakable,

@@ -19,6 +19,7 @@ pub mod hot;
 pub mod kept_code;
 pub mod ladder;
 pub mod maintenance;
+pub mod measurement;
 pub mod message;
 mod migrate;
 pub mod month_statement;

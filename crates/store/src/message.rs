@@ -1,5 +1,6 @@
 //! Voice messages. The audio itself is in the blob store; here is only its name.
 
+use domain::message::{Decision, Reason};
 use domain::{AccountId, Approval, Message, MessageId, Timestamp};
 
 use crate::value::values;
@@ -54,7 +55,7 @@ pub async fn find(
     id: MessageId,
 ) -> Result<Option<Message>> {
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
-                      created_at_us
+                      created_at_us, refused_because
                FROM message WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL";
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(message).transpose()
 }
@@ -70,7 +71,7 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<Message>> {
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
-                      created_at_us
+                      created_at_us, refused_because
                FROM message WHERE account_id = $1 AND id < $2 AND deleted_at_us IS NULL
                ORDER BY id DESC LIMIT $3";
     let before = before.unwrap_or(MessageId(i64::MAX));
@@ -107,12 +108,14 @@ pub async fn gallery(
     let count = reads.query_one(sql, values![account, kept]).await?.get("messages")?;
     // Two statements rather than a turned sort key: the index gives the order.
     let sql = if page.oldest_first {
-        "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us, created_at_us
+        "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us, created_at_us,
+                refused_because
          FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
            AND (persistent_at_us IS NULL OR CAST($4 AS BIGINT) = 1)
          ORDER BY id LIMIT $3 OFFSET $2"
     } else {
-        "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us, created_at_us
+        "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us, created_at_us,
+                refused_because
          FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
            AND (persistent_at_us IS NULL OR CAST($4 AS BIGINT) = 1)
          ORDER BY id DESC LIMIT $3 OFFSET $2"
@@ -131,13 +134,50 @@ pub async fn delete(tx: &mut Tx, account: AccountId, id: MessageId, at: Timestam
     Ok(tx.execute(sql, values![account, id, at]).await? == 1)
 }
 
-/// Sets whether the message may be sent. `false`: there is no such message.
+/// A message of any account, unless it was deleted: for who listens to it.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn find_of_any(reads: &mut impl Queries, id: MessageId) -> Result<Option<Message>> {
+    let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
+                      created_at_us, refused_because
+               FROM message WHERE id = $1 AND deleted_at_us IS NULL";
+    reads.query_opt(sql, values![id]).await?.as_ref().map(message).transpose()
+}
+
+/// The messages of all accounts that wait to be listened to, the oldest first: at most `limit`
+/// after `after`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn waiting(
+    reads: &mut impl Queries,
+    after: MessageId,
+    limit: u32,
+) -> Result<Vec<Message>> {
+    // The states are written out for the index, which has them alone.
+    let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
+                      created_at_us, refused_because
+               FROM message WHERE approval IN (0, 3) AND deleted_at_us IS NULL AND id > $1
+               ORDER BY id LIMIT $2";
+    reads.query(sql, values![after, limit]).await?.iter().map(message).collect()
+}
+
+/// Decides whether the message may be sent; the last decision counts. `false`: there is no such
+/// message.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn set_approval(tx: &mut Tx, id: MessageId, approval: Approval) -> Result<bool> {
-    let sql = "UPDATE message SET approval = $2 WHERE id = $1 AND deleted_at_us IS NULL";
-    Ok(tx.execute(sql, values![id, approval.code()]).await? == 1)
+pub async fn decide(
+    tx: &mut Tx,
+    id: MessageId,
+    decision: &Decision,
+    at: Timestamp,
+) -> Result<bool> {
+    let sql = "UPDATE message SET approval = $2, refused_because = $3, decided_at_us = $4
+               WHERE id = $1 AND deleted_at_us IS NULL";
+    let reason = decision.reason().map(Reason::as_str);
+    Ok(tx.execute(sql, values![id, decision.approval().code(), reason, at]).await? == 1)
 }
 
 fn message(row: &Row) -> Result<Message> {
@@ -147,6 +187,7 @@ fn message(row: &Row) -> Result<Message> {
         account: row.get("account_id")?,
         title: row.get("title")?,
         approval: row.decode("approval", Approval::from_code)?,
+        refused_because: row.get("refused_because")?,
         length_ms: row.get("length_ms")?,
         blob: row.get("blob")?,
         persistent: persistent.is_some(),

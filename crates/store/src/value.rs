@@ -260,6 +260,7 @@ identity_columns!(
     TariffId,
     TokenId,
     TrunkId,
+    VantageId,
     WebhookId
 );
 

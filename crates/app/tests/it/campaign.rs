@@ -289,7 +289,9 @@ async fn what_cannot_be_made_has_its_reason() {
     let new = NewCampaign { message: unheard, ..good() };
     let refused = refusal(campaign::create(&stage.world.app, &waiting, new.clone()).await);
     assert_eq!(refused, CreateRefusal::MessageWaiting);
-    app::message::decide(&stage.world.app, unheard, domain::Approval::Rejected).await.unwrap();
+    let refused =
+        domain::message::Reason::new("advertising").map(domain::message::Decision::Refuse);
+    app::message::decide(&stage.world.app, unheard, &refused.unwrap()).await.unwrap();
     let refused = refusal(campaign::create(&stage.world.app, &waiting, new).await);
     assert_eq!(refused, CreateRefusal::MessageRejected);
 }

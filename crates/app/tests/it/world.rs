@@ -206,6 +206,10 @@ impl Tts for ToneVoice {
         Voice { engine: String::from("tone 1"), name, words_per_minute: 150 }
     }
 
+    fn voices(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn speak<'a>(
         &'a self,
         text: &'a Speakable,

@@ -1,14 +1,14 @@
 //! From samples of a covered path to what was seen of it: when it was up, when it was down, and
 //! when one place alone saw it fail. What no sample says stays unknown.
 
-use crate::Timestamp;
 use crate::calendar::span::{self, Span};
+use crate::{Timestamp, VantageId};
 
 /// A look at a path from one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sample {
     /// From where.
-    pub vantage: u32,
+    pub vantage: VantageId,
     /// When, by the clock of who collects them all.
     pub at: Timestamp,
     /// By how much the clock over there is ahead of ours, microseconds.
@@ -148,10 +148,11 @@ mod tests {
     }
 
     /// A sample each 30 seconds for ten minutes, failing in these spans of seconds.
-    fn place(vantage: u32, failing: &[(i64, i64)]) -> Vec<Sample> {
+    fn place(vantage: i64, failing: &[(i64, i64)]) -> Vec<Sample> {
         let sample = |n: i64| {
             let at = n * 30;
             let worked = !failing.iter().any(|(from, to)| (*from..*to).contains(&at));
+            let vantage = VantageId(vantage);
             Sample { vantage, at: second(at), clock_offset_us: 0, worked }
         };
         (0..=20).map(sample).collect()
@@ -222,10 +223,10 @@ mod tests {
     }
 
     fn any_samples() -> impl Strategy<Value = Vec<Sample>> {
-        let sample = (1..4_u32, 0..600_i64, prop::bool::ANY, -6..6_i64);
+        let sample = (1..4_i64, 0..600_i64, prop::bool::ANY, -6..6_i64);
         prop::collection::vec(sample, 0..60).prop_map(|samples| {
             let sample = |(vantage, at, worked, offset)| Sample {
-                vantage,
+                vantage: VantageId(vantage),
                 at: second(at),
                 clock_offset_us: offset * 1_000_000,
                 worked,

@@ -15,5 +15,6 @@ pub mod measurement;
 pub mod parameter;
 pub mod scope;
 pub mod statement;
+pub mod vantage;
 pub mod version;
 pub mod violation;

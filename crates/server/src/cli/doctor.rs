@@ -12,8 +12,7 @@ use store::Kind;
 
 use super::{open, say, trunk, trunk_check};
 use crate::config::Config;
-use crate::tts::EspeakNg;
-use crate::{clock, open_files, trunks, udp};
+use crate::{clock, open_files, trunks, tts, udp};
 
 /// Check configuration, disk, open files, database, ports, speech, clock, monitoring and trunks,
 /// and say the fix for each that fails. Ports in use are no failure: a running server has them.
@@ -36,9 +35,9 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
         ("sip port", port(config.sip.listen, true)),
         ("own address", own_address(config).await),
         ("media ports", media_ports(config)),
-        ("speech", speech(config).await),
-        ("clock", clock_is_sane()),
     ];
+    checks.extend(tts::check(config).await);
+    checks.push(("clock", clock_is_sane()));
     // A database that cannot be read was told above; the configuration's trunks can be asked.
     let trunks = match open::app(config).await {
         Ok(app) => {
@@ -190,11 +189,6 @@ fn media_ports(config: &Config) -> Result<String> {
     }
     let last = first + count - 1;
     Ok(format!("{first} to {last} at {ip}, {in_use} of them in use, by a running server or others"))
-}
-
-async fn speech(config: &Config) -> Result<String> {
-    let espeak = EspeakNg::new(config.speech.espeak.clone(), config.speech.rate);
-    espeak.check().await.context("install espeak-ng (Debian: apt-get install espeak-ng)")
 }
 
 fn clock_is_sane() -> Result<String> {

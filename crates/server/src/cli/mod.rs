@@ -16,6 +16,7 @@ pub(crate) mod open;
 mod opt_out;
 mod outage;
 mod phone;
+mod probe;
 mod quick_send;
 mod serve;
 mod statement;
@@ -23,6 +24,7 @@ mod tariff;
 mod token;
 mod trunk;
 mod trunk_check;
+mod vantage;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -56,7 +58,7 @@ enum Command {
     /// expire, hours, statement, audit.
     #[command(subcommand)]
     Account(account::Account),
-    /// Customers' messages: list, approve, reject.
+    /// Customers' messages: list, waiting, listen, approve, refuse.
     #[command(subcommand)]
     Message(message::Message),
     /// Campaigns: list, show, test, pause, resume, stop, cancel, add-numbers, redial.
@@ -92,6 +94,10 @@ enum Command {
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
+    /// Places from which the service is looked at: add, remove, list, samples.
+    #[command(subcommand)]
+    Vantage(vantage::Vantage),
+    Probe(probe::Probe),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
@@ -135,6 +141,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Maintenance(command) => maintenance::run(&config, command).await,
             Command::Outage(command) => outage::run(&config, command).await,
             Command::Availability(command) => availability::run(&config, *command).await,
+            Command::Vantage(command) => vantage::run(&config, command).await,
+            Command::Probe(command) => probe::run(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,

@@ -12,7 +12,7 @@ use store::{Db, Options};
 use crate::blob::FileBlobs;
 use crate::clock::{SystemClock, SystemRng};
 use crate::config::Config;
-use crate::tts::EspeakNg;
+use crate::tts::Engines;
 
 /// Opens the database of the configuration.
 pub async fn database(config: &Config) -> Result<Db> {
@@ -39,7 +39,7 @@ pub fn ports(config: &Config, dispatch: Arc<dyn Dispatch>) -> Result<Ports> {
     Ok(Ports {
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),
-        tts: Arc::new(EspeakNg::new(config.speech.espeak.clone(), config.speech.rate)),
+        tts: Arc::new(Engines::new(config)?),
         blobs: Arc::new(blobs),
         dispatch,
     })

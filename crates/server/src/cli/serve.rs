@@ -1,6 +1,6 @@
 //! `avanak serve`: puts the parts together, runs them, and takes them apart again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, callbacks, flight_recorder, lock, month_close, open_files, phones, recordings,
+    address, callbacks, flight_recorder, lock, month_close, open_files, phones, probe, recordings,
     streams, telemetry, tidying, webhooks,
 };
 
@@ -193,6 +193,8 @@ impl Platform {
         let mut http = tokio::spawn(serving);
         let drain = Duration::from_secs(config.node.drain_seconds);
         let mut node = tokio::spawn(self.node.run(node_stop, drain));
+        let (stop_vantage, vantage_stop) = watch::channel(false);
+        let vantage = own_vantage(config, address, vantage_stop).await?;
         say(&format!("listening http://{address}"))?;
         let ended = tokio::select! {
             signal = told_to_stop() => signal,
@@ -200,6 +202,11 @@ impl Platform {
             ended = &mut http => return ended.context("the task of the web services"),
         };
         tracing::info!("stopping: no new work is taken, live calls go on");
+        // What it would see from now on proves nothing.
+        stop_vantage.send_replace(true);
+        if let Some(vantage) = vantage {
+            vantage.await.context("the task of the vantage point")?;
+        }
         // Nothing new first, then the calls that are there: nobody is left waiting for an answer.
         stop_http.send_replace(true);
         stop_node.send_replace(true);
@@ -216,12 +223,33 @@ impl Platform {
     }
 }
 
+/// The vantage point of this server, if it has a token for one.
+async fn own_vantage(
+    config: &Config,
+    address: SocketAddr,
+    stop: watch::Receiver<bool>,
+) -> Result<Option<JoinHandle<()>>> {
+    if config.measurement.token.0.is_empty() {
+        return Ok(None);
+    }
+    let here = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    let url = format!("http://{}", SocketAddr::new(here, address.port()));
+    let site = probe::Site::new(&url, config.measurement.token.clone(), &config.sip)?;
+    let directory = config.node.data_dir.join("vantage");
+    let settings = super::probe::settings(config, site, directory);
+    Ok(Some(probe::start(settings, stop).await.context("starting the vantage point")?))
+}
+
 async fn stopped(mut stop: watch::Receiver<bool>) {
     // The sender lives as long as the program; its end is a stop, too.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn told_to_stop() -> Result<()> {
+pub async fn told_to_stop() -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     tokio::select! {
@@ -383,6 +411,7 @@ fn settings(config: &Config) -> Settings {
         private_hosts: config.callbacks.private_hosts.clone(),
         codes_per_number: config.codes.per_number(),
         codes_per_prefix: config.codes.per_prefix(),
+        measurement: app::Measurement { sample_days: config.measurement.sample_days },
         ..Settings::default()
     }
 }

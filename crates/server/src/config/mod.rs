@@ -60,8 +60,12 @@ macro_rules! section {
     };
 }
 
+mod measurement;
+mod speech;
 mod trunk;
 
+pub use measurement::{Measurement, Probe};
+pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
 section! {
@@ -223,16 +227,6 @@ section! {
         tones: Vec<String> = ["ringing 425 1000 4000", "busy 425 500 500", "congestion 425 250 250"]
             .map(String::from)
             .to_vec(),
-    }
-}
-
-section! {
-    /// Speech from text.
-    Speech {
-        /// The espeak-ng program. It stays a program of its own.
-        espeak: PathBuf = PathBuf::from("espeak-ng"),
-        /// Words a minute.
-        rate: u16 = 150,
     }
 }
 
@@ -420,10 +414,16 @@ pub struct Config {
     pub detection: Detection,
     /// Speech from text.
     pub speech: Speech,
+    /// A speech service.
+    pub speech_http: SpeechHttp,
     /// Customers' addresses.
     pub callbacks: Callbacks,
     /// One-time codes.
     pub codes: Codes,
+    /// How the service is measured.
+    pub measurement: Measurement,
+    /// A vantage point of its own.
+    pub probe: Probe,
     /// The sandbox carrier.
     pub sandbox: Sandbox,
     /// Logs.
@@ -551,6 +551,7 @@ impl Config {
         if self.codes.number_limit == 0 || self.codes.prefix_limit == 0 {
             bail!("codes.number_limit and codes.prefix_limit: at least 1");
         }
+        self.measurement.check()?;
         if !self.sandbox.listen.ip().is_loopback() {
             bail!("sandbox.listen: the sandbox carrier answers to anyone; keep it on loopback");
         }
@@ -568,6 +569,7 @@ impl Config {
             bail!("sip.media_port_first: too high for {} ports", self.sip.media_ports);
         }
         self.detection.engine()?;
+        self.speech_http.check()?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
             trunk.described()?;

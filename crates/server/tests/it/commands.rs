@@ -184,6 +184,7 @@ fn messages_wait_for_approval_when_the_account_wants_it() {
     };
     let message = platform.upload(&customer, &rising_tone(4_000));
     let (account, id) = (customer.account.to_string(), message.to_string());
+    let id_of = serde_json::json!(message);
     let state = || {
         let listed = platform.cli(&["message", "list", "--account", &account, "--json"]);
         listed["messages"][0]["state"].as_str().unwrap().to_owned()
@@ -191,13 +192,26 @@ fn messages_wait_for_approval_when_the_account_wants_it() {
     assert_eq!((state().as_str(), send(&platform, &customer, message)), ("waiting", -8));
     let spoken = [("Text", "سلام. کد شما ۴ ۷ ۱ ۲ است."), ("Number", "09121234567")];
     assert_eq!(platform.call(&customer, "QuickSendWithTTS", &spoken)["QuickSendID"], 0);
+    let waiting = || platform.cli(&["message", "waiting", "--json"])["messages"].clone();
+    assert_eq!((&waiting()[0]["message_id"], waiting().as_array().unwrap().len()), (&id_of, 1));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heard.wav");
+    let listen = ["message", "listen", &id, "--file", file.to_str().unwrap()];
+    done(&platform, &listen);
+    let heard = media::wav::read(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(heard, platform.clip(&customer, message), "staff hears what is sent");
+    assert!(refused(&platform, &listen).contains("heard.wav"), "nothing is overwritten");
     done(&platform, &["message", "approve", &id]);
-    assert_eq!(state(), "approved");
+    assert_eq!((state().as_str(), waiting().as_array().unwrap().len()), ("approved", 0));
     assert!(send(&platform, &customer, message) > 0);
-    done(&platform, &["message", "reject", &id]);
-    assert_eq!((state().as_str(), send(&platform, &customer, message)), ("rejected", -8));
+    done(&platform, &["message", "refuse", &id, "--reason", "نام شرکت گفته نمی‌شود"]);
+    assert_eq!((state().as_str(), send(&platform, &customer, message)), ("refused", -8));
+    let said = done(&platform, &["message", "list", "--account", &account]);
+    assert!(said.contains("because: نام شرکت گفته نمی‌شود"), "{said}");
     let why = refused(&platform, &["message", "approve", "77"]);
     assert!(why.contains("there is no message 77"), "{why}");
+    let why = refused(&platform, &["message", "refuse", &id, "--reason", " "]);
+    assert!(why.contains("the reason is one line"), "{why}");
 }
 
 /// Goal: beside a healthy platform the doctor finds nothing; what is wrong comes with its fix.
@@ -335,10 +349,12 @@ fn every_command_has_its_help() {
         ("opt-out", &["add", "remove", "import", "list", "show"]),
         ("opt-out add", &["--national", "--operator", "--account"]),
         ("class set", &["--hours", "--off-hours", "--daily-cap", "--opt-out-key"]),
-        ("message", &["list", "approve", "reject"]),
+        ("message", &["list", "waiting", "listen", "approve", "refuse"]),
+        ("message waiting", &["of all accounts", "--after"]),
+        ("message listen", &["Write the sound", "--file"]),
         ("message list", &["newest messages", "--account"]),
         ("message approve", &["Let a message be sent", "<ID>"]),
-        ("message reject", &["Keep a message", "<ID>"]),
+        ("message refuse", &["Keep a message", "<ID>", "--reason"]),
         ("phone", &["add", "show"]),
         ("phone add", &["--extension", "--contact", "sip:me@"]),
         ("phone show", &["can be reached", "--account"]),

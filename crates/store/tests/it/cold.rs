@@ -209,11 +209,9 @@ both_engines! {
         assert!(!message::delete(&mut tx, other, first, NOW).await.unwrap());
         assert!(message::delete(&mut tx, id, first, NOW).await.unwrap());
         assert!(!message::delete(&mut tx, id, first, NOW).await.unwrap());
-        assert!(message::set_approval(&mut tx, second, Approval::Rejected).await.unwrap());
         tx.commit().await.unwrap();
         assert_eq!(message::find(&mut reader, id, first).await.unwrap(), None);
-        let rejected = message::find(&mut reader, id, second).await.unwrap().unwrap();
-        assert_eq!(rejected.approval, Approval::Rejected);
+        assert!(message::find(&mut reader, id, second).await.unwrap().is_some());
     }
 
     /// A recording begins once, ends once, and is its owner's alone.

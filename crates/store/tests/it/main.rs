@@ -10,6 +10,7 @@ mod event;
 mod faults;
 mod hot;
 mod kept_code;
+mod measurement;
 mod message;
 mod opt_out;
 mod races;

@@ -1,9 +1,13 @@
 //! The gallery of messages, page by page.
 
-use store::message::{GalleryPage, NewMessage, gallery, insert};
+use domain::message::{Decision, Reason};
+use domain::{Approval, MessageId};
+use store::message::{
+    GalleryPage, NewMessage, decide, delete, find, find_of_any, gallery, insert, waiting,
+};
 
 use crate::engines::both_engines;
-use crate::world::new_message;
+use crate::world::{NOW, new_message};
 
 const ALL: GalleryPage =
     GalleryPage { skip: 0, limit: 10, passing_only: false, oldest_first: false };
@@ -37,5 +41,39 @@ both_engines! {
             let seen: Vec<usize> = found.iter().map(|message| places(message.id)).collect();
             assert_eq!((seen, all), (expected, count), "{page:?}");
         }
+    }
+
+    /// What waits is found over all accounts, the oldest first, until it is decided or deleted; why
+    /// it was refused stays with it until it is approved.
+    async fn what_waits_is_decided(world) {
+        let (one, other) = (world.account(0).await, world.account(0).await);
+        let mut tx = world.db.begin().await.unwrap();
+        let mut ids = Vec::new();
+        for (account, approval) in [
+            (one, Approval::Waiting),
+            (other, Approval::WaitingByPhone),
+            (one, Approval::Approved),
+            (other, Approval::Waiting),
+        ] {
+            let new = NewMessage { approval, ..new_message(account) };
+            ids.push(insert(&mut tx, &new).await.unwrap());
+        }
+        let listed = waiting(&mut tx, MessageId(0), 10).await.unwrap();
+        let listed: Vec<MessageId> = listed.iter().map(|message| message.id).collect();
+        assert_eq!(listed, [ids[0], ids[1], ids[3]]);
+        let next = waiting(&mut tx, ids[0], 1).await.unwrap();
+        assert_eq!(next[0].id, ids[1]);
+        let refuse = Decision::Refuse(Reason::new("بی‌نام است").unwrap());
+        assert!(decide(&mut tx, ids[0], &refuse, NOW).await.unwrap());
+        assert!(delete(&mut tx, other, ids[1], NOW).await.unwrap());
+        assert!(!decide(&mut tx, ids[1], &refuse, NOW).await.unwrap());
+        assert_eq!(waiting(&mut tx, MessageId(0), 10).await.unwrap().len(), 1);
+        let refused = find(&mut tx, one, ids[0]).await.unwrap().unwrap();
+        assert_eq!(refused.approval, Approval::Rejected);
+        assert_eq!(refused.refused_because.as_deref(), Some("بی‌نام است"));
+        assert!(decide(&mut tx, ids[0], &Decision::Approve, NOW).await.unwrap());
+        let approved = find_of_any(&mut tx, ids[0]).await.unwrap().unwrap();
+        assert_eq!((approved.approval, approved.refused_because), (Approval::Approved, None));
+        tx.commit().await.unwrap();
     }
 }

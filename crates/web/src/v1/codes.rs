@@ -1,7 +1,6 @@
 //! One-time codes that the platform keeps: started, said again, checked. No answer has the code.
 
 use app::kept_code::{CheckRefusal, Code, NewCode, SendRefusal};
-use app::ports::Speaker;
 use app::quick_send::TextRefusal;
 use app::request::RequestKey;
 use app::{App, Caller, Error};
@@ -13,7 +12,7 @@ use domain::{CodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
-use super::messages::{REPLAYED, Voice, idempotency_key, json};
+use super::messages::{REPLAYED, idempotency_key, json, speaker};
 use super::problem::{Kind, Problem};
 
 /// A code that a client wants to be spoken.
@@ -24,8 +23,7 @@ struct Wanted {
     length: Option<u32>,
     life_seconds: Option<u32>,
     text: Option<String>,
-    #[serde(default)]
-    voice: Voice,
+    voice: Option<String>,
     server_id: Option<u32>,
 }
 
@@ -69,7 +67,7 @@ pub(super) async fn start(
         length: wanted.length,
         life_seconds: wanted.life_seconds,
         template: wanted.text,
-        speaker: Speaker::from(wanted.voice),
+        speaker: speaker(app, wanted.voice.as_deref())?,
         server: wanted.server_id.filter(|&server| server > 0),
         request,
     };

@@ -36,8 +36,7 @@ struct NewMessages {
     to: Numbers,
     audio_id: Option<NonZeroI64>,
     text: Option<String>,
-    #[serde(default)]
-    voice: Voice,
+    voice: Option<String>,
     append_number: Option<String>,
     #[serde(default)]
     collect_key: bool,
@@ -58,21 +57,13 @@ enum Numbers {
     Several(Vec<String>),
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Voice {
-    #[default]
-    Male,
-    Female,
-}
-
-impl From<Voice> for Speaker {
-    fn from(voice: Voice) -> Self {
-        match voice {
-            Voice::Male => Self::Male,
-            Voice::Female => Self::Female,
-        }
-    }
+/// Whose voice is asked for; a man's when none is named.
+pub(super) fn speaker(app: &App, voice: Option<&str>) -> Result<Speaker, Problem> {
+    let Some(voice) = voice else { return Ok(Speaker::default()) };
+    app::message::speaker(app, voice).ok_or_else(|| {
+        let detail = "voice is male, female, or an id of /v1/voices";
+        Problem::with(Kind::InvalidRequest, detail)
+    })
 }
 
 /// What kind of message it is.
@@ -129,7 +120,7 @@ pub(super) async fn send(
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     let (dry_run, is_list) = (asked.dry_run, matches!(asked.to, Numbers::Several(_)));
     let request = key.map(|key| RequestKey { key, body: body.to_vec() });
-    let new = bulk(asked, request)?;
+    let new = bulk(app, asked, request)?;
     if dry_run {
         return Ok(foretold(&new, &app::bulk::estimate(app, caller, &new).await?));
     }
@@ -221,7 +212,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
 }
 
 /// What is asked for, as `app` takes it.
-fn bulk(asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Problem> {
+fn bulk(app: &App, asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Problem> {
     let invalid = |detail: &str| Err(Problem::with(Kind::InvalidRequest, detail));
     let numbers = match asked.to {
         Numbers::One(number) => vec![number],
@@ -241,7 +232,7 @@ fn bulk(asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Prob
         (None, Some(text)) if text.contains('\0') => return invalid("text holds a zero"),
         (None, Some(text)) => Content::Text {
             text,
-            speaker: asked.voice.into(),
+            speaker: speaker(app, asked.voice.as_deref())?,
             call_from_mobile: asked.append_number,
         },
         (None, None) | (Some(_), Some(_)) => return invalid("give either text or audio_id"),

@@ -2,6 +2,7 @@
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
 mod agreement;
+mod audio;
 mod campaigns;
 mod codes;
 mod docs_page;
@@ -11,6 +12,7 @@ mod messages;
 mod opt_outs;
 mod problem;
 mod routes;
+mod samples;
 mod seats;
 mod webhooks;
 

@@ -13,8 +13,8 @@ use tokio::sync::SemaphorePermit;
 use super::campaigns::Verb;
 use super::problem::{Kind, Problem};
 use super::{
-    Unanswered, agreement, answer, busy, campaigns, codes, docs_page, events, explain, messages,
-    open_to_all, opt_outs, webhooks,
+    Unanswered, agreement, answer, audio, busy, campaigns, codes, docs_page, events, explain,
+    messages, open_to_all, opt_outs, samples, webhooks,
 };
 use crate::router::Web;
 
@@ -35,6 +35,7 @@ pub(super) enum Operation {
     ManageWebhooks,
     ManageOptOuts,
     ReadAvailability,
+    ReportSamples,
     ManageCampaigns,
     ReadCampaigns,
     SendCodes,
@@ -42,13 +43,14 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
         Self::ManageWebhooks,
         Self::ManageOptOuts,
         Self::ReadAvailability,
+        Self::ReportSamples,
         Self::ManageCampaigns,
         Self::ReadCampaigns,
         Self::SendCodes,
@@ -60,6 +62,7 @@ impl Operation {
     pub(super) fn body_bytes_max(self) -> usize {
         match self {
             Self::ManageCampaigns => usize::MAX,
+            Self::ReportSamples => samples::BODY_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
     }
@@ -73,6 +76,7 @@ impl Operation {
             Self::ManageWebhooks => "v1.ManageWebhooks",
             Self::ManageOptOuts => "v1.ManageOptOuts",
             Self::ReadAvailability => "v1.ReadAvailability",
+            Self::ReportSamples => "v1.ReportSamples",
             Self::ManageCampaigns => "v1.ManageCampaigns",
             Self::ReadCampaigns => "v1.ReadCampaigns",
             Self::SendCodes => "v1.SendCodes",
@@ -119,6 +123,10 @@ operations! {
     get "/v1/messages/{id}", ReadMessages, light => messages::get(app, caller, id);
     get "/v1/messages/{id}/recording", ReadMessages, light => messages::recording(app, caller, id);
     get "/v1/messages/{id}/explain", ReadMessages, light => explain::message(app, caller, id);
+    get "/v1/audio", ReadMessages, light => audio::list(app, caller, query);
+    get "/v1/audio/{id}", ReadMessages, light => audio::get(app, caller, id);
+    get "/v1/audio/{id}/sound", ReadMessages, light => audio::sound(app, caller, id);
+    get "/v1/voices", ReadMessages, light => std::future::ready(Ok(audio::voices(app)));
     get "/v1/campaign_numbers/{id}/explain", ReadCampaigns, light =>
         explain::number(app, caller, id);
     get "/v1/campaigns", ReadCampaigns, light => campaigns::list(app, caller, query);
@@ -154,6 +162,7 @@ operations! {
     get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
+    post "/v1/samples", ReportSamples, light => samples::report(app, caller, body);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(app, caller, id);

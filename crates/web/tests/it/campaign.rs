@@ -168,7 +168,9 @@ async fn codes_of_messages_that_wait_or_were_rejected() {
     let router = router(&world);
     let form = [TITLE, NUMBERS, MESSAGE, START, END];
     assert_eq!(post(&router, &token, "CreateCampaign", &form).await.text(), "-61");
-    app::message::decide(&world.app, message, domain::Approval::Rejected).await.unwrap();
+    let refused =
+        domain::message::Reason::new("advertising").map(domain::message::Decision::Refuse);
+    app::message::decide(&world.app, message, &refused.unwrap()).await.unwrap();
     assert_eq!(post(&router, &token, "CreateCampaign", &form).await.text(), "-62");
 }
 

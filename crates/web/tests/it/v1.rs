@@ -54,6 +54,35 @@ async fn a_message_is_accepted_and_found() {
     assert_eq!(recording.json()["code"], "not_found");
 }
 
+/// Goal: a customer sees what waits, what was refused and why, and hears it; nobody else does.
+#[tokio::test]
+async fn audio_that_was_refused_says_why() {
+    let world = World::new().await;
+    let (caller, token) = world.customer_like(0, |new| new.approves_own_messages = false).await;
+    let router = router(&world);
+    let message = world.message(&caller, 4_000).await.id;
+    let path = format!("/v1/audio/{message}");
+    let waiting = get(&router, &token, &path).await.json();
+    assert_eq!((&waiting["object"], &waiting["state"]), (&json!("audio"), &json!("waiting")));
+    assert_eq!((&waiting["id"], &waiting["refused_because"]), (&json!(message.0), &Value::Null));
+    let reason = domain::message::Reason::new("نام شرکت گفته نمی‌شود").unwrap();
+    let refusal = domain::message::Decision::Refuse(reason);
+    assert!(app::message::decide(&world.app, message, &refusal).await.unwrap());
+    let list = get(&router, &token, "/v1/audio?limit=1").await.json();
+    assert_eq!(list["data"][0]["state"], "refused");
+    assert_eq!(list["data"][0]["refused_because"], "نام شرکت گفته نمی‌شود");
+    let next = format!("/v1/audio?after={}", list["next_page"].as_str().unwrap());
+    assert_eq!(get(&router, &token, &next).await.json()["data"], json!([]));
+    let sound = get(&router, &token, &format!("{path}/sound")).await;
+    assert!(sound.body.starts_with(b"RIFF"), "{}", sound.text());
+    let (_, stranger) = world.customer(0).await;
+    for path in [path.clone(), format!("{path}/sound"), String::from("/v1/audio/0")] {
+        assert_eq!(get(&router, &stranger, &path).await.json()["code"], "not_found");
+    }
+    let slip = get(&router, &token, "/v1/audio?after=x").await.json();
+    assert_eq!(slip["code"], "invalid_request");
+}
+
 /// Goal: a list is answered in its order, each number by itself, and its text is charged once.
 #[tokio::test]
 async fn a_list_is_spoken_once() {
