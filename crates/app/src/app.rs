@@ -8,6 +8,7 @@ use store::{Db, Reader, Tx};
 use tokio::sync::Semaphore;
 
 use crate::class::Classes;
+use crate::interval::Requests;
 use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
@@ -44,6 +45,7 @@ pub struct App {
     classes: Classes,
     passwords: Passwords,
     limits: Limits,
+    requests: Requests,
     audio_jobs: Arc<Semaphore>,
 }
 
@@ -52,8 +54,9 @@ impl App {
     pub fn new(db: Db, ports: Ports, live: Arc<LiveCalls>, settings: Settings) -> Self {
         let audio_jobs = Arc::new(Semaphore::new(settings.audio_jobs_max.max(1)));
         let (prices, classes) = (Prices::default(), Classes::default());
+        let requests = Requests::default();
         let (passwords, limits) = (Passwords::default(), Limits::new(&settings.requests));
-        Self { db, ports, live, settings, prices, classes, passwords, limits, audio_jobs }
+        Self { db, ports, live, settings, prices, classes, passwords, limits, requests, audio_jobs }
     }
 
     /// This moment.
@@ -119,6 +122,10 @@ impl App {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     pub(crate) fn audio_jobs(&self) -> &Arc<Semaphore> {

@@ -4,7 +4,7 @@
 use domain::agreement::availability::{
     Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
 };
-use domain::agreement::scope::Group;
+use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::statement::{
     FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
     state,
@@ -22,6 +22,7 @@ use store::month_statement::Lifetime;
 pub use store::month_statement::MonthStatement;
 
 use crate::agreement::{Held, at as agreement_at};
+use crate::violation;
 use crate::{App, Error, Failure, Result};
 
 /// Accounts whose month is written down in one transaction.
@@ -196,13 +197,20 @@ impl Freezing {
             let written = &computed[place].1;
             statements.push(written.statement(standing.account, self.month, self.now));
         }
+        let now = self.now;
         let count = app.write(async |tx| {
             let mut count = 0;
             for (_, Written { digest, text, .. }) in &computed {
                 store::month_statement::keep_inputs(tx, digest, text).await?;
             }
             for statement in &statements {
-                count += u64::from(store::month_statement::insert(tx, statement).await?);
+                if !store::month_statement::insert(tx, statement).await? {
+                    continue;
+                }
+                count += 1;
+                if statement.verdict == Some(Verdict::Breached) {
+                    violation::enter_miss(tx, now, statement).await?;
+                }
             }
             Ok(count)
         });
@@ -280,11 +288,12 @@ pub async fn revise(
             ..anew.statement(account, month, now)
         };
         store::month_statement::keep_inputs(tx, &anew.digest, &anew.text).await?;
-        if store::month_statement::insert(tx, &statement).await? {
-            Ok(statement)
-        } else {
-            Err(Error::Refused(MonthRefusal::Meanwhile))
+        if !store::month_statement::insert(tx, &statement).await? {
+            return Err(Error::Refused(MonthRefusal::Meanwhile));
         }
+        let standing = violation::standing(&Held::read(tx).await?, &statement, now)?;
+        violation::follow_revision(tx, now, &statement, standing).await?;
+        Ok(statement)
     })
     .await
 }
@@ -366,9 +375,21 @@ async fn standings(
 }
 
 /// All that is known of a time.
-async fn facts(reads: &mut impl Queries, time: Span) -> std::result::Result<Facts, Failure> {
+pub(crate) async fn facts(
+    reads: &mut impl Queries,
+    time: Span,
+) -> std::result::Result<Facts, Failure> {
     let outages = store::outage::within(reads, time, FACTS_MAX).await?;
     let mut evidence = store::outage::working(reads, time, FACTS_MAX).await?;
+    for path in CoveredPath::ALL {
+        let measured = store::interval::intervals(reads, path, time, FACTS_MAX).await?;
+        evidence.extend(measured.up.into_iter().map(|span| Evidence {
+            seen: Seen::Up,
+            paths: Paths::of(&[path]),
+            scope: Scope::everyone(),
+            span,
+        }));
+    }
     if outages.len().max(evidence.len()) >= FACTS_MAX as usize {
         return Err(Failure::of("reading the outages of a month: there are too many"));
     }

@@ -3,6 +3,7 @@
 
 pub mod account;
 pub mod agreement;
+pub mod alert;
 mod app;
 pub mod availability;
 pub mod billing;
@@ -10,10 +11,12 @@ pub mod bulk;
 pub mod caller;
 pub mod campaign;
 pub mod class;
+pub mod compensation;
 pub mod dialing;
 mod error;
 pub mod event;
 pub mod explain;
+pub mod interval;
 pub mod judge;
 pub mod kept_code;
 mod limits;
@@ -39,6 +42,7 @@ mod speech;
 pub mod tariff;
 pub mod trunk;
 pub mod verification;
+pub mod violation;
 pub mod webhook;
 
 pub use app::{App, Ports};

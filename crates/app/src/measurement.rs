@@ -1,5 +1,7 @@
 //! Measurement: places from which the service is looked at, and what they saw of it.
 
+use std::collections::BTreeMap;
+
 use domain::access::Allowed;
 use domain::agreement::scope::CoveredPath;
 use domain::agreement::vantage::{self, Report, SAMPLES_MAX, cut_error, dated};
@@ -8,6 +10,7 @@ use domain::{AccountId, Timestamp, VantageId};
 pub use store::measurement::{KeptSample, Vantage};
 
 use crate::account::{FreshToken, keep_sandbox_token, never_refused, new_token};
+use crate::interval;
 use crate::{App, Caller, Error, Failure, Result};
 
 /// The most samples that are shown at once.
@@ -119,6 +122,7 @@ pub async fn take(app: &App, caller: &Caller, report: &Report) -> Result<Taken, 
         let vantage = store::measurement::heard(tx, token, received_at, offset).await?;
         let vantage = vantage.ok_or(Error::Refused(ReportRefusal::NotAVantage))?;
         let mut taken = Taken { received_at, kept: 0, known: 0, disbelieved: 0 };
+        let mut first: BTreeMap<CoveredPath, Timestamp> = BTreeMap::new();
         for look in &report.looks {
             let Some(dated) = dated(look, report, received_at) else {
                 taken.disbelieved += 1;
@@ -128,8 +132,15 @@ pub async fn take(app: &App, caller: &Caller, report: &Report) -> Result<Taken, 
             look.error = look.error.as_deref().map(cut_error);
             let new =
                 store::measurement::insert_sample(tx, vantage, &look, dated, received_at).await?;
-            *if new { &mut taken.kept } else { &mut taken.known } += 1;
+            if !new {
+                taken.known += 1;
+                continue;
+            }
+            taken.kept += 1;
+            let earliest = first.entry(look.path).or_insert(dated.0);
+            *earliest = dated.0.min(*earliest);
         }
+        interval::are_new(tx, &first).await?;
         Ok(taken)
     })
     .await
@@ -147,7 +158,7 @@ pub async fn samples(
     Ok(store::measurement::samples(&mut app.read().await?, path, time, SHOWN_MAX).await?)
 }
 
-/// Forgets samples that are older than is set.
+/// Forgets samples, and counts of requests, that are older than is set.
 ///
 /// # Errors
 /// The database failed.
@@ -159,6 +170,10 @@ pub async fn forget_old_samples(app: &App) -> std::result::Result<(), Failure> {
             Ok(store::measurement::forget_samples(tx, path, before, FORGOTTEN_MAX).await?)
         };
         while app.write(forget).await.map_err(never_refused)? == u64::from(FORGOTTEN_MAX) {}
+        let forget = async |tx: &mut store::Tx| {
+            Ok(store::interval::forget_requests(tx, path, before).await?)
+        };
+        app.write(forget).await.map_err(never_refused)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
-pub use store::outage::Outage;
+pub use store::outage::{Outage, Revision};
 
 use crate::{App, Error, Failure, Result};
 
@@ -67,8 +67,19 @@ pub async fn record(app: &App, new: NewOutage) -> Result<i64, OutageRefusal> {
     said(&new.cause, "cause")?;
     said(&new.evidence, "evidence")?;
     let NewOutage { paths, scope, from, to, cause, evidence } = new;
-    let outage =
-        Outage { id: 0, paths, scope, from, to, cause, evidence, recorded_at: now, reversed: None };
+    let outage = Outage {
+        id: 0,
+        paths,
+        scope,
+        from,
+        to,
+        cause,
+        evidence,
+        recorded_at: now,
+        reversed: None,
+        measured: false,
+        revisions: Vec::new(),
+    };
     app.write(async |tx| Ok(store::outage::insert(tx, &outage).await?)).await
 }
 
@@ -82,7 +93,30 @@ pub async fn close(app: &App, id: i64, to: Option<Timestamp>) -> Result<(), Outa
     if to > now {
         return Err(Error::Refused(OutageRefusal::Time));
     }
-    app.write(async |tx| done(store::outage::close(tx, id, to).await?)).await
+    app.write(async |tx| done(store::outage::close(tx, id, to, now).await?)).await
+}
+
+/// Corrects the time of an outage. What it said before stays to be seen, and measurement changes it
+/// no more.
+///
+/// # Errors
+/// Refused without a reason or a name, when the time is none or to come, or there is none of that
+/// number that stands.
+pub async fn correct(
+    app: &App,
+    id: i64,
+    time: Span,
+    because: &str,
+    author: &str,
+) -> Result<(), OutageRefusal> {
+    said(because, "reason")?;
+    said(author, "author")?;
+    let now = app.now();
+    if time.to > now {
+        return Err(Error::Refused(OutageRefusal::Time));
+    }
+    app.write(async |tx| done(store::outage::correct(tx, id, time, now, (because, author)).await?))
+        .await
 }
 
 /// Marks an outage as wrong, which stays to be seen.
@@ -105,6 +139,27 @@ fn done(done: bool) -> Result<(), OutageRefusal> {
 /// The database failed.
 pub async fn list(app: &App, time: Span) -> std::result::Result<Vec<Outage>, Failure> {
     Ok(store::outage::within(&mut app.read().await?, time, SHOWN_MAX).await?)
+}
+
+/// The outages of this time that an account felt: those of everybody, and of the groups that it was
+/// in.
+///
+/// # Errors
+/// The database failed.
+pub async fn felt_by(
+    app: &App,
+    account: AccountId,
+    time: Span,
+) -> std::result::Result<Vec<Outage>, Failure> {
+    let mut reads = app.read().await?;
+    let members = store::outage::members(&mut reads, time, account, account).await?;
+    let mut outages = store::outage::within(&mut reads, time, SHOWN_MAX).await?;
+    outages.retain(|outage| {
+        outage.scope.is_everyone()
+            || outage.scope.covers(Group::Account(account))
+            || members.iter().any(|(_, group, _)| outage.scope.covers(*group))
+    });
+    Ok(outages)
 }
 
 /// Notes that a source saw paths work.

@@ -1,6 +1,8 @@
 //! What the operator has set for the use cases. Read from the configuration by `server`; plain
 //! values here.
 
+use domain::agreement::measurement::Rules;
+use domain::agreement::scope::CoveredPath;
 use domain::calendar::calling_window::CallingWindow;
 use domain::kept_code::Velocity;
 
@@ -40,12 +42,30 @@ pub struct Settings {
 pub struct Measurement {
     /// How long samples are kept, days.
     pub sample_days: u32,
+    /// The time between two looks at a path, seconds.
+    pub interval_s: u32,
+    /// The same for campaigns.
+    pub campaign_interval_s: u32,
+    /// So many places have to see a failure at once.
+    pub quorum: usize,
 }
 
 impl Default for Measurement {
-    /// Two months to dispute a third one.
+    /// Two months to dispute a third one; two places that look each half minute.
     fn default() -> Self {
-        Self { sample_days: 100 }
+        Self { sample_days: 100, interval_s: 30, campaign_interval_s: 60, quorum: 2 }
+    }
+}
+
+impl Measurement {
+    /// When a failure of a path is one: after three looks that are missing nothing is known.
+    pub fn rules(&self, path: CoveredPath) -> Rules {
+        let interval_s = match path {
+            CoveredPath::Campaign => self.campaign_interval_s,
+            CoveredPath::Panel | CoveredPath::Api | CoveredPath::QuickSend => self.interval_s,
+        };
+        let fresh_us = i64::from(interval_s) * 3_000_000;
+        Rules { quorum: self.quorum, fresh_us, ..Rules::usual() }
     }
 }
 

@@ -17,6 +17,7 @@ mod detection;
 pub mod echo_test;
 pub mod flight_recorder;
 pub mod lock;
+mod measuring;
 mod month_close;
 pub mod node_loop;
 mod open_files;

@@ -1,4 +1,4 @@
-//! Writes months of availability down when their time has come.
+//! Writes months of availability down when their time has come, and what follows from them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,14 @@ async fn look(app: &App) {
         Err(failure) => {
             let error = failure.chain();
             tracing::warn!(error, "a month could not be written down; trying again in an hour");
+        }
+    }
+    match app::violation::look(app).await {
+        Ok(0) => {}
+        Ok(entered) => tracing::info!(entered, "violations were entered"),
+        Err(failure) => {
+            let error = failure.chain();
+            tracing::warn!(error, "violations could not be entered; trying again in an hour");
         }
     }
 }

@@ -6,9 +6,11 @@
 
 pub mod account;
 pub mod agreement;
+pub mod alert;
 mod audit;
 pub mod campaign;
 pub mod class;
+pub mod compensation;
 mod db;
 pub mod decision;
 mod dialect;
@@ -16,6 +18,7 @@ pub mod entry;
 mod error;
 pub mod event;
 pub mod hot;
+pub mod interval;
 pub mod kept_code;
 pub mod ladder;
 pub mod maintenance;
@@ -40,6 +43,7 @@ pub mod trunk;
 pub mod trunk_health;
 mod value;
 pub mod verification;
+pub mod violation;
 pub mod webhook;
 
 pub use audit::{Audit, Violation};

@@ -161,20 +161,69 @@ pub async fn samples(
     reads.query(sql, values).await?.iter().map(sample).collect()
 }
 
+/// What counts of the samples of a path in a time; at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn plain_samples(
+    reads: &mut impl Queries,
+    path: CoveredPath,
+    time: Span,
+    limit: u32,
+) -> Result<Vec<Sample>> {
+    let sql = "SELECT vantage_id, at_us, clock_offset_us, worked FROM sample
+               WHERE path = $1 AND at_us >= $2 AND at_us < $3 LIMIT $4";
+    let values = values![path.word(), time.from, time.to, limit];
+    reads.query(sql, values).await?.iter().map(plain).collect()
+}
+
+fn plain(row: &Row) -> Result<Sample> {
+    Ok(Sample {
+        vantage: row.get("vantage_id")?,
+        at: row.get("at_us")?,
+        clock_offset_us: row.get("clock_offset_us")?,
+        worked: row.decode("worked", |worked| Some(worked == 1))?,
+    })
+}
+
+/// How many samples of a path in a time worked, and how many failed, for each vantage point.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn tallies(
+    reads: &mut impl Queries,
+    path: CoveredPath,
+    time: Span,
+) -> Result<Vec<(VantageId, i64, i64)>> {
+    let sql = "SELECT vantage_id, CAST(SUM(worked) AS BIGINT) AS worked, COUNT(*) AS looks
+               FROM sample WHERE path = $1 AND at_us >= $2 AND at_us < $3
+               GROUP BY vantage_id ORDER BY vantage_id";
+    let tally = |row: &Row| {
+        let (worked, looks): (i64, i64) = (row.get("worked")?, row.get("looks")?);
+        Ok((row.get("vantage_id")?, worked, looks - worked))
+    };
+    let values = values![path.word(), time.from, time.to];
+    reads.query(sql, values).await?.iter().map(tally).collect()
+}
+
 fn sample(row: &Row) -> Result<KeptSample> {
     Ok(KeptSample {
         name: (row.get("run")?, row.get("number")?),
-        sample: Sample {
-            vantage: row.get("vantage_id")?,
-            at: row.get("at_us")?,
-            clock_offset_us: row.get("clock_offset_us")?,
-            worked: row.decode("worked", |worked| Some(worked == 1))?,
-        },
+        sample: plain(row)?,
         path: row.parse("path", CoveredPath::parse)?,
         latency_us: row.get("latency_us")?,
         error: row.get("error")?,
         received_at: row.get("received_at_us")?,
     })
+}
+
+/// When a path was last looked at.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn last_look(reads: &mut impl Queries, path: CoveredPath) -> Result<Option<Timestamp>> {
+    let sql = "SELECT MAX(at_us) AS at_us FROM sample WHERE path = $1";
+    reads.query_one(sql, values![path.word()]).await?.get("at_us")
 }
 
 /// Forgets samples of before a moment, at most `limit` of them; how many those were.

@@ -47,8 +47,10 @@ pub(crate) fn files() -> Vec<File> {
         ("V20__abnormal_period", include_str!("../migrations/V20__abnormal_period.sql")),
         ("V21__sandbox", include_str!("../migrations/V21__sandbox.sql")),
         ("V22__opt_out_list", include_str!("../migrations/V22__opt_out_list.sql")),
+        ("V23__violation", include_str!("../migrations/V23__violation.sql")),
         ("V24__measurement", include_str!("../migrations/V24__measurement.sql")),
         ("V25__message_decision", include_str!("../migrations/V25__message_decision.sql")),
+        ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
     ]
 }
 

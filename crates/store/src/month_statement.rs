@@ -43,6 +43,13 @@ pub struct Lifetime {
     pub disabled_at: Option<Timestamp>,
 }
 
+impl MonthStatement {
+    /// Under which number its account stands in tables: 0 for the platform.
+    pub fn number(&self) -> AccountId {
+        self.account.unwrap_or(PLATFORM)
+    }
+}
+
 /// Account 0 of the table is the platform.
 const PLATFORM: AccountId = AccountId(0);
 
@@ -110,6 +117,36 @@ pub async fn of_month(
                       down_us, unknown_us, up_us, verdict, made_at_us, reason, signed_by
                FROM month_statement WHERE account_id = $1 AND month = $2 ORDER BY revision";
     let values = values![account.unwrap_or(PLATFORM), &month.to_string()];
+    reads.query(sql, values).await?.iter().map(statement).collect()
+}
+
+/// The last statements of a month that are not met, and whose miss stands in no entry of the ledger
+/// of violations, of the accounts after `after` (the platform is number 0): at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn not_followed(
+    reads: &mut impl Queries,
+    month: PersianMonth,
+    after: AccountId,
+    limit: u32,
+) -> Result<Vec<MonthStatement>> {
+    let sql = "SELECT s.account_id, s.month, s.revision, s.digest, s.agreement, s.not_covered_us,
+                      s.planned_us, s.down_us, s.unknown_us, s.up_us, s.verdict, s.made_at_us,
+                      s.reason, s.signed_by
+               FROM month_statement s
+               WHERE s.month = $1 AND s.account_id > $2 AND s.verdict IN ('breached', 'undetermined')
+                     AND NOT EXISTS (SELECT 1 FROM month_statement n
+                                     WHERE n.account_id = s.account_id AND n.month = s.month
+                                           AND n.revision > s.revision)
+                     AND NOT EXISTS (SELECT 1 FROM violation v
+                                     WHERE v.account_id = s.account_id AND v.from_us = $3
+                                           AND v.clause = 'availability'
+                                           AND NOT EXISTS (SELECT 1 FROM violation_status w
+                                                           WHERE w.violation_id = v.id
+                                                                 AND w.status = 'reversed'))
+               ORDER BY s.account_id LIMIT $4";
+    let values = values![&month.to_string(), after, month.start(), limit];
     reads.query(sql, values).await?.iter().map(statement).collect()
 }
 

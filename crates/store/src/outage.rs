@@ -30,9 +30,28 @@ pub struct Outage {
     pub recorded_at: Timestamp,
     /// When it was found to be wrong, and why.
     pub reversed: Option<(Timestamp, String)>,
+    /// Whether it was derived from what was measured.
+    pub measured: bool,
+    /// What it said before it was corrected, the oldest first.
+    pub revisions: Vec<Revision>,
 }
 
-/// Adds an outage; its `id` is not looked at, and it is not reversed.
+/// What an outage said before it was corrected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Since when it was said to have been.
+    pub from: Timestamp,
+    /// Until when.
+    pub to: Option<Timestamp>,
+    /// When it was corrected.
+    pub revised_at: Timestamp,
+    /// Why.
+    pub because: String,
+    /// By whom.
+    pub author: String,
+}
+
+/// Adds an outage that somebody records; its `id` is not looked at, and it is not reversed.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -51,14 +70,58 @@ pub async fn insert(tx: &mut Tx, outage: &Outage) -> Result<i64> {
     tx.query_one(sql, values).await?.get("id")
 }
 
-/// Ends an outage that lasts. `false`: there is none of that number that lasts and began before.
+/// Ends an outage that lasts, by the word of a person. `false`: there is none of that number that
+/// lasts and began before.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn close(tx: &mut Tx, id: i64, to: Timestamp) -> Result<bool> {
-    let sql = "UPDATE outage SET to_us = $2
+pub async fn close(tx: &mut Tx, id: i64, to: Timestamp, at: Timestamp) -> Result<bool> {
+    let sql = "UPDATE outage SET to_us = $2, by_hand_at_us = $3
                WHERE id = $1 AND to_us IS NULL AND reversed_at_us IS NULL AND from_us < $2";
-    Ok(tx.execute(sql, values![id, to]).await? == 1)
+    Ok(tx.execute(sql, values![id, to, at]).await? == 1)
+}
+
+/// Corrects the time of an outage; what it said before is kept, and measurement changes it no more.
+/// `false`: there is none of that number that stands.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn correct(
+    tx: &mut Tx,
+    id: i64,
+    time: Span,
+    at: Timestamp,
+    (because, author): (&str, &str),
+) -> Result<bool> {
+    let sql = "INSERT INTO outage_revision (outage_id, from_us, to_us, revised_at_us, because,
+                                            author)
+               SELECT id, from_us, to_us, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS TEXT)
+               FROM outage WHERE id = $1 AND reversed_at_us IS NULL";
+    if tx.execute(sql, values![id, at, because, author]).await? == 0 {
+        return Ok(false);
+    }
+    let sql = "UPDATE outage SET from_us = $2, to_us = $3, by_hand_at_us = $4 WHERE id = $1";
+    Ok(tx.execute(sql, values![id, time.from, time.to, at]).await? == 1)
+}
+
+/// What the outages that had a part of this time said before they were corrected.
+async fn revisions(reads: &mut impl Queries, time: Span) -> Result<Vec<(i64, Revision)>> {
+    let sql = "SELECT outage_id, r.from_us AS from_us, r.to_us AS to_us, revised_at_us, because,
+                      author
+               FROM outage_revision r JOIN outage ON outage.id = outage_id
+               WHERE outage.from_us < $2 AND (outage.to_us IS NULL OR outage.to_us > $1)
+               ORDER BY r.id";
+    let revision = |row: &Row| {
+        let revision = Revision {
+            from: row.get("from_us")?,
+            to: row.get("to_us")?,
+            revised_at: row.get("revised_at_us")?,
+            because: row.get("because")?,
+            author: row.get("author")?,
+        };
+        Ok((row.get("outage_id")?, revision))
+    };
+    reads.query(sql, values![time.from, time.to]).await?.iter().map(revision).collect()
 }
 
 /// Marks an outage as wrong. `false`: there is none of that number that stands.
@@ -66,7 +129,7 @@ pub async fn close(tx: &mut Tx, id: i64, to: Timestamp) -> Result<bool> {
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn reverse(tx: &mut Tx, id: i64, at: Timestamp, because: &str) -> Result<bool> {
-    let sql = "UPDATE outage SET reversed_at_us = $2, reversed_because = $3
+    let sql = "UPDATE outage SET reversed_at_us = $2, reversed_because = $3, by_hand_at_us = $2
                WHERE id = $1 AND reversed_at_us IS NULL";
     Ok(tx.execute(sql, values![id, at, because]).await? == 1)
 }
@@ -77,10 +140,17 @@ pub async fn reverse(tx: &mut Tx, id: i64, at: Timestamp, because: &str) -> Resu
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn within(reads: &mut impl Queries, time: Span, limit: u32) -> Result<Vec<Outage>> {
     let sql = "SELECT id, paths, scope, from_us, to_us, cause, evidence, recorded_at_us,
-                      reversed_at_us, reversed_because
+                      reversed_at_us, reversed_because, measured_path
                FROM outage WHERE from_us < $2 AND (to_us IS NULL OR to_us > $1)
                ORDER BY from_us, id LIMIT $3";
-    reads.query(sql, values![time.from, time.to, limit]).await?.iter().map(outage).collect()
+    let rows = reads.query(sql, values![time.from, time.to, limit]).await?;
+    let mut outages = rows.iter().map(outage).collect::<Result<Vec<Outage>>>()?;
+    for (id, revision) in revisions(reads, time).await? {
+        if let Some(outage) = outages.iter_mut().find(|outage| outage.id == id) {
+            outage.revisions.push(revision);
+        }
+    }
+    Ok(outages)
 }
 
 fn outage(row: &Row) -> Result<Outage> {
@@ -96,6 +166,8 @@ fn outage(row: &Row) -> Result<Outage> {
         evidence: row.get("evidence")?,
         recorded_at: row.get("recorded_at_us")?,
         reversed: reversed.0.zip(reversed.1),
+        measured: row.get::<Option<String>>("measured_path")?.is_some(),
+        revisions: Vec::new(),
     })
 }
 

@@ -7,10 +7,12 @@ mod campaign;
 mod class;
 mod dialing;
 mod kept_code;
+mod measurement;
 mod message;
 mod phone;
 mod quick_send;
 mod trunk;
+mod violation;
 mod webhook;
 mod world;
 

@@ -1,6 +1,7 @@
 //! The service agreement: what is promised, how it is measured, and what follows when a promise is
 //! missed. Clauses (C..), resolutions (A..) and invariants (I..) are those of its specification.
 
+pub mod alert;
 pub mod availability;
 pub mod callback;
 pub mod capacity;
@@ -12,8 +13,10 @@ pub mod delivery;
 pub mod error_report;
 pub mod maintenance;
 pub mod measurement;
+pub mod openslo;
 pub mod parameter;
 pub mod scope;
+pub mod state_interval;
 pub mod statement;
 pub mod vantage;
 pub mod version;

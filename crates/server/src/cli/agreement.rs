@@ -53,6 +53,12 @@ pub enum Agreement {
         #[arg(long = "set", value_name = "NAME=VALUE")]
         set: Vec<String>,
     },
+    /// Print the objective of a version in OpenSLO (v1), for tools that read it.
+    Openslo {
+        /// Its number; without it, the one in force.
+        #[arg(long)]
+        version: Option<u32>,
+    },
     /// Take back a version that does not hold yet.
     Withdraw {
         /// Its number.
@@ -106,6 +112,12 @@ pub async fn run(config: &Config, command: Agreement) -> Result<ExitCode> {
         Agreement::Withdraw { version } => {
             app::agreement::withdraw(&app, version).await.map_err(refused)?;
             say(&format!("version {version} is withdrawn"))?;
+        }
+        Agreement::Openslo { version } => {
+            let kept = one(&app, version).await?;
+            let parameters = &kept.version.draft.parameters;
+            let text = domain::agreement::openslo::document(kept.version.number, parameters);
+            say(text.trim_end())?;
         }
         Agreement::Diff { older, newer, language } => compare(&app, older, newer, language).await?,
     }

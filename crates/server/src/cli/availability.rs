@@ -53,6 +53,19 @@ pub enum Action {
         #[arg(long, value_name = "MONTH")]
         month: String,
     },
+    /// Show what a figure is made of in a time: the intervals of each path, what each vantage point
+    /// and the customers saw, and the outages. `avanak vantage samples` shows look by look.
+    Evidence {
+        /// Since when, on Tehran's clock; a day alone is meant whole.
+        #[arg(long, value_name = "MOMENT")]
+        from: String,
+        /// Until when.
+        #[arg(long, value_name = "MOMENT")]
+        to: String,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Judge the two promises of speed by what was really sent in a month.
     Promises {
         /// The month, like `1405-08`; without it, this one.
@@ -111,6 +124,9 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
             let frozen = app::availability::freeze(&app, month(&text)?).await.map_err(refused)?;
             let (written, already) = (frozen.written, frozen.already);
             say(&format!("{written} statements written, {already} were there"))?;
+        }
+        Some(Action::Evidence { from, to, json }) => {
+            super::evidence::show(&app, &from, &to, json).await?;
         }
         Some(Action::Promises { month: text, json }) => {
             let which = Which { account: None, month: text };

@@ -3,11 +3,14 @@
 mod access;
 mod account;
 mod agreement;
+mod alerts;
 mod attempts;
 mod availability;
 mod campaign;
 mod class;
+mod compensation;
 mod doctor;
+mod evidence;
 mod judge;
 mod maintenance;
 mod message;
@@ -25,6 +28,7 @@ mod token;
 mod trunk;
 mod trunk_check;
 mod vantage;
+mod violation;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -83,21 +87,30 @@ enum Command {
     /// Prices and when they start: add, list.
     #[command(subcommand)]
     Tariff(tariff::Tariff),
-    /// The service agreement in its versions: show, list, publish, withdraw, diff.
+    /// The service agreement in its versions: show, list, publish, withdraw, diff,
+    /// openslo.
     #[command(subcommand)]
     Agreement(agreement::Agreement),
     /// Planned maintenance and its notices: announce, change, cancel, told, untold, verified,
     /// add-network, list.
     #[command(subcommand)]
     Maintenance(maintenance::Maintenance),
-    /// What was seen of the service: record, close, reverse, worked, join, leave, list.
+    /// What was seen of the service: record, close, correct, reverse, worked, join, leave, list.
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
+    /// What breached months pay back: draft, publish, list, show, try.
+    #[command(subcommand)]
+    Compensation(compensation::Compensation),
+    /// What either side did not keep: record, told, accept, dispute, uphold, reverse, done, look,
+    /// list, show, clauses.
+    #[command(subcommand)]
+    Violation(Box<violation::Violation>),
     /// Places from which the service is looked at: add, remove, list, samples.
     #[command(subcommand)]
     Vantage(vantage::Vantage),
     Probe(probe::Probe),
+    Alerts(alerts::Alerts),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
     Migrate(migrate::Migrate),
@@ -141,8 +154,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Maintenance(command) => maintenance::run(&config, command).await,
             Command::Outage(command) => outage::run(&config, command).await,
             Command::Availability(command) => availability::run(&config, *command).await,
+            Command::Compensation(command) => compensation::run(&config, command).await,
+            Command::Violation(command) => violation::run(&config, *command).await,
             Command::Vantage(command) => vantage::run(&config, command).await,
             Command::Probe(command) => probe::run(&config, command).await,
+            Command::Alerts(command) => alerts::run(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,
             Command::Migrate(command) => migrate::run(&config, &command).await,

@@ -29,7 +29,8 @@ pub async fn app(config: &Config) -> Result<App> {
 /// The same over a database that is open already.
 pub fn app_over(config: &Config, db: Db) -> Result<App> {
     let ports = ports(config, Arc::new(NoDialer))?;
-    Ok(App::new(db, ports, Arc::new(LiveCalls::default()), Settings::default()))
+    let settings = Settings { measurement: config.measurement.settings(), ..Settings::default() };
+    Ok(App::new(db, ports, Arc::new(LiveCalls::default()), settings))
 }
 
 /// The outside world of this process, with the dialer given.

@@ -44,6 +44,24 @@ pub enum Outage {
         #[arg(long, value_name = "MOMENT")]
         to: Option<String>,
     },
+    /// Correct the time of one. What it said before stays to be seen, and measurement changes it no
+    /// more.
+    Correct {
+        /// Its number.
+        id: i64,
+        /// Since when it was down.
+        #[arg(long, value_name = "MOMENT")]
+        from: String,
+        /// Until when.
+        #[arg(long, value_name = "MOMENT")]
+        to: String,
+        /// Why.
+        #[arg(long)]
+        because: String,
+        /// Who says so.
+        #[arg(long)]
+        author: String,
+    },
     /// Mark one as wrong. It stays to be seen.
     Reverse {
         /// Its number.
@@ -122,6 +140,13 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
             app::outage::close(&app, id, to).await.map_err(refused)?;
             say(&format!("outage {id} is over"))?;
         }
+        Outage::Correct { id, from, to, because, author } => {
+            let span = Span::new(moment(&from)?, moment(&to)?);
+            let span = span.context("it ends after it begins")?;
+            let corrected = app::outage::correct(&app, id, span, &because, &author).await;
+            corrected.map_err(refused)?;
+            say(&format!("outage {id} is corrected"))?;
+        }
         Outage::Reverse { id, because } => {
             app::outage::reverse(&app, id, &because).await.map_err(refused)?;
             say(&format!("outage {id} is reversed"))?;
@@ -169,15 +194,24 @@ async fn list(app: &App, month: Option<&str>, json: bool) -> Result<()> {
     outages.iter().try_for_each(|outage| say(&line(outage)))
 }
 
-fn line(outage: &Kept) -> String {
+pub fn line(outage: &Kept) -> String {
     let Kept { id, paths, scope, from, to, cause, reversed, .. } = outage;
     let to = to.map_or("still".to_owned(), gregorian_date_time);
     let reversed = reversed.as_ref().map_or(String::new(), |(_, why)| format!("  REVERSED: {why}"));
-    format!("{id}  {} – {to}  {paths}; {scope}  {cause}{reversed}", gregorian_date_time(*from))
+    let corrected = match outage.revisions.len() {
+        0 => String::new(),
+        count => format!("  corrected {count} times"),
+    };
+    let from = gregorian_date_time(*from);
+    format!("{id}  {from} – {to}  {paths}; {scope}  {cause}{corrected}{reversed}")
 }
 
-fn as_json(outage: &Kept) -> serde_json::Value {
+pub fn as_json(outage: &Kept) -> serde_json::Value {
     let at = |at: &Timestamp| gregorian_date_time(*at);
+    let revisions = outage.revisions.iter().map(|one| {
+        json!({ "from": at(&one.from), "to": one.to.as_ref().map(at), "because": one.because,
+                "author": one.author, "revised_at": at(&one.revised_at) })
+    });
     json!({
         "outage": outage.id,
         "paths": outage.paths.to_string(),
@@ -187,6 +221,8 @@ fn as_json(outage: &Kept) -> serde_json::Value {
         "cause": outage.cause,
         "evidence": outage.evidence,
         "recorded_at": at(&outage.recorded_at),
+        "measured": outage.measured,
+        "revisions": revisions.collect::<Vec<_>>(),
         "reversed_at": outage.reversed.as_ref().map(|(reversed, _)| at(reversed)),
         "reversed_because": outage.reversed.as_ref().map(|(_, why)| why),
     })

@@ -29,8 +29,8 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, callbacks, flight_recorder, lock, month_close, open_files, phones, probe, recordings,
-    streams, telemetry, tidying, webhooks,
+    address, callbacks, flight_recorder, lock, measuring, month_close, open_files, phones, probe,
+    recordings, streams, telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -184,6 +184,8 @@ impl Platform {
         let events_stop = callbacks_stop.clone();
         let tidying = tidying::start(Arc::clone(&self.app), callbacks_stop.clone());
         let month_close = month_close::start(Arc::clone(&self.app), callbacks_stop.clone());
+        let node_name = config.node.name.clone();
+        let measuring = measuring::start(Arc::clone(&self.app), node_name, callbacks_stop.clone());
         let webhooks = webhooks::start(Arc::clone(&self.app), sites.clone(), events_stop);
         let callbacks = callbacks::start(Arc::clone(&self.app), sites, callbacks_stop);
         let stopping = http_stop.clone();
@@ -217,6 +219,7 @@ impl Platform {
         callbacks.await.context("the task of the callbacks")?;
         webhooks.await.context("the task of the webhooks")?;
         tidying.await.context("the task that tidies up")?;
+        measuring.await.context("the task that judges what was measured")?;
         month_close.await.context("the task that closes months")?;
         http.await.context("the task of the web services")?;
         ended
@@ -411,7 +414,7 @@ fn settings(config: &Config) -> Settings {
         private_hosts: config.callbacks.private_hosts.clone(),
         codes_per_number: config.codes.per_number(),
         codes_per_prefix: config.codes.per_prefix(),
-        measurement: app::Measurement { sample_days: config.measurement.sample_days },
+        measurement: config.measurement.settings(),
         ..Settings::default()
     }
 }

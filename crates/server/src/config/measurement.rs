@@ -20,6 +20,10 @@ section! {
         interval_s: u32 = 30,
         /// The same for campaigns.
         campaign_interval_s: u32 = 60,
+        /// How many vantage points have to see a failure at once for it to be an outage, from 1 to
+        /// 10. Three failures in a row of a single one are enough while requests of customers fail,
+        /// too.
+        quorum: u8 = 2,
         /// How long each sample is kept, in days.
         sample_days: u32 = 100,
     }
@@ -41,11 +45,24 @@ section! {
 }
 
 impl Measurement {
+    /// For the use cases.
+    pub fn settings(&self) -> app::Measurement {
+        app::Measurement {
+            sample_days: self.sample_days,
+            interval_s: self.interval_s,
+            campaign_interval_s: self.campaign_interval_s,
+            quorum: self.quorum.into(),
+        }
+    }
+
     /// Refuses what makes no sense.
     pub(super) fn check(&self) -> Result<()> {
         let seconds = [self.interval_s, self.campaign_interval_s];
         if seconds.iter().any(|seconds| !(1..=3_600).contains(seconds)) {
             bail!("measurement.interval_s and campaign_interval_s: between 1 and 3600");
+        }
+        if !(1..=10).contains(&self.quorum) {
+            bail!("measurement.quorum: between 1 and 10");
         }
         if self.sample_days == 0 {
             bail!("measurement.sample_days: at least 1");

@@ -8,6 +8,7 @@ mod bridge;
 mod callbacks;
 mod campaigns;
 mod commands;
+mod compensation;
 mod connections;
 mod database;
 mod demo;

@@ -23,6 +23,26 @@ fn stock(platform: &Platform, customer: &Customer) {
     let list = json!({ "title": "t", "audio_id": audio, "to": ["09121234568"], "start": false,
                        "starts": starts, "ends": ends });
     make("/v1/campaigns", list);
+    let account = customer.account.to_string();
+    let entry = [
+        "violation",
+        "record",
+        "--account",
+        &account,
+        "--clause",
+        "payment",
+        "--from",
+        "1405/01/01",
+        "--to",
+        "1405/01/02",
+        "--reference",
+        "invoice:1",
+        "--by",
+        "Reza",
+        "--evidence",
+        "invoice 1",
+    ];
+    assert!(platform.run(&entry).status.success());
 }
 
 /// Goal: every operation answers as the description says, whatever is asked; nothing of it is a

@@ -162,11 +162,34 @@ fn a_look_is_made_at_each_path() {
     assert_eq!(samples(&platform, "api").len(), 1);
 }
 
+/// The part of the evidence that is about the API, and all outages.
+fn evidence(platform: &Platform) -> (Value, Vec<Value>) {
+    let (from, to) = ("2026-01-01", "2100-01-01");
+    let told = platform.cli(&["availability", "evidence", "--from", from, "--to", to, "--json"]);
+    let paths = told["paths"].as_array().unwrap();
+    let api = paths.iter().find(|path| path["path"] == "api").unwrap().clone();
+    (api, told["outages"].as_array().unwrap().clone())
+}
+
+/// The outage of the API, once it is over.
+fn outage_of_the_api(platform: &Platform) -> Value {
+    eventually("the outage is over", || {
+        let (_, outages) = evidence(platform);
+        let of_api = outages.iter().filter(|one| one["paths"] == "api");
+        let standing: Vec<&Value> = of_api.filter(|one| one["reversed_at"].is_null()).collect();
+        assert!(standing.len() <= 1, "{outages:?}");
+        let outage = *standing.first()?;
+        outage["to"].is_string().then(|| outage.clone())
+    })
+}
+
 /// Goal: while the collector is away, a probe keeps what it sees, also over its own death; when it
-/// is back, all of it is there once, in order, dated when it was seen.
+/// is back, all of it is there once, in order, dated when it was seen, and the time is judged: down
+/// from the first failure to the first success. When the probe is away, nothing is known.
 #[test]
 fn a_probe_outlives_its_collector() {
-    let mut platform = Platform::start(Options { config: config(""), ..Options::default() });
+    let one_is_enough = config(&format!("{EVERY_SECOND}quorum = 1\n"));
+    let mut platform = Platform::start(Options { config: one_is_enough, ..Options::default() });
     let token = add_vantage(&platform, "tehran-1");
     let front = Front::before(&platform);
     let dir = tempfile::tempdir().unwrap();
@@ -195,9 +218,35 @@ fn a_probe_outlives_its_collector() {
     let waited = late["received_at_us"].as_i64().unwrap() - late["at_us"].as_i64().unwrap();
     assert!(waited > 1_000_000, "it waited in the spool: {late}");
     eventually("the spool is empty", || (std::fs::metadata(&spool).ok()?.len() == 0).then_some(()));
+    let outage = outage_of_the_api(&platform);
+    assert_eq!(outage["measured"], true, "{outage}");
+    let first_success = seen.iter().skip(first_failed).find(|one| one["worked"] == true).unwrap();
+    let minute_of = |rfc3339: &Value| rfc3339.as_str().unwrap()[..19].replace('T', " ");
+    assert_eq!(outage["from"], minute_of(&late["at"]));
+    assert_eq!(outage["to"], minute_of(&first_success["at"]));
     probe.kill();
     pause(Duration::from_millis(200));
     whole(&platform);
+    let alerts = || platform.run(&["alerts", "--json"]);
+    pause(Duration::from_secs(5));
+    let mut probe = Probe::start(dir.path(), &front, &token);
+    let silent = eventually("it looks again, and the time between is unknown", || {
+        let (api, _) = evidence(&platform);
+        let up = api["up"].as_array().unwrap();
+        let over = outage["to"].as_str().unwrap().replace(' ', "T");
+        let gap = up.windows(2).find(|two| two[0]["to"].as_str().unwrap() > over.as_str())?;
+        Some(gap.to_vec())
+    });
+    assert!(silent[0]["to"].as_str() < silent[1]["from"].as_str(), "{silent:?}");
+    assert_eq!(outage_of_the_api(&platform)["to"], outage["to"], "silence is no outage");
+    let burning = alerts();
+    let told: Value = serde_json::from_slice(&burning.stdout).unwrap();
+    assert_eq!(told["holding"], serde_json::json!([]), "a few seconds are no alert: {told}");
+    assert!(burning.status.success());
+    let id = outage["outage"].to_string();
+    let word = ["outage", "reverse", &id, "--because", "the test pulled the plug"];
+    assert!(platform.run(&word).status.success());
+    probe.kill();
 }
 
 /// Goal: a server with a token of its own looks at itself while it runs.

@@ -154,6 +154,8 @@ both_engines! {
             evidence: "log".to_owned(),
             recorded_at: minute(11),
             reversed: None,
+            measured: false,
+            revisions: Vec::new(),
         };
         let id = write(&world.db, async |tx| outage::insert(tx, &lasting).await.unwrap()).await;
         let found = async |time: Span| {
@@ -163,9 +165,9 @@ both_engines! {
         assert_eq!(found(span(9, 10)).await, []);
         assert_eq!(found(span(900, 901)).await, [Outage { id, ..lasting.clone() }]);
         write(&world.db, async |tx| {
-            assert!(!outage::close(tx, id, minute(10)).await.unwrap());
-            assert!(outage::close(tx, id, minute(20)).await.unwrap());
-            assert!(!outage::close(tx, id, minute(30)).await.unwrap());
+            assert!(!outage::close(tx, id, minute(10), minute(39)).await.unwrap());
+            assert!(outage::close(tx, id, minute(20), minute(39)).await.unwrap());
+            assert!(!outage::close(tx, id, minute(30), minute(39)).await.unwrap());
             assert!(outage::reverse(tx, id, minute(40), "a test").await.unwrap());
             assert!(!outage::reverse(tx, id, minute(41), "again").await.unwrap());
         })

@@ -36,8 +36,10 @@ fn shipped_migrations_are_pinned() {
         ("V20__abnormal_period.sql", 0xf55b_d604_fb25_f403),
         ("V21__sandbox.sql", 0x5df5_b720_9d51_6198),
         ("V22__opt_out_list.sql", 0x5571_6e98_d793_dc6e),
+        ("V23__violation.sql", 0xe197_8672_9862_2191),
         ("V24__measurement.sql", 0x55c8_26fa_8720_3e87),
         ("V25__message_decision.sql", 0xda48_f221_8658_829b),
+        ("V31__state_interval.sql", 0xfe39_d69c_115c_9f7a),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -24,6 +24,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::access::{AccessRefusal, Arrival};
+use domain::agreement::scope::CoveredPath;
 use tracing::Instrument;
 
 use crate::arrival;
@@ -161,7 +162,10 @@ pub(crate) async fn perform(
     let Ok(_heavy) = method.is_heavy().then(|| web.heavy_places.try_acquire()).transpose() else {
         return Err(Unanswered::Transport(busy()));
     };
-    dispatch(web, method, caller, params, reference).await.map_err(Unanswered::FailedInMethod)
+    let reply = dispatch(web, method, caller, params, reference).await;
+    let reply = reply.map_err(Unanswered::FailedInMethod)?;
+    app::interval::served(&web.app, &caller.account, CoveredPath::Api);
+    Ok(reply)
 }
 
 /// Reads the parameters.
@@ -298,6 +302,7 @@ fn failed(web: &Web, method: Method, code: i32, failure: &Failure) -> Response {
 
 /// The failure goes to the log with its whole chain, once; the client gets the number to ask with.
 pub(crate) fn logged(web: &Web, code: i32, failure: &Failure) -> HeaderValue {
+    app::interval::failed(&web.app, CoveredPath::Api);
     let reference = web.next_reference();
     tracing::error!(code, reference, error = failure.chain(), "request failed");
     HeaderValue::from_str(&reference).expect("the reference is hex digits and a dash")

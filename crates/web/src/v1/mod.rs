@@ -5,8 +5,10 @@ mod agreement;
 mod audio;
 mod campaigns;
 mod codes;
+mod compensation;
 mod docs_page;
 mod events;
+mod evidence;
 mod explain;
 mod messages;
 mod opt_outs;
@@ -14,12 +16,14 @@ mod problem;
 mod routes;
 mod samples;
 mod seats;
+mod violations;
 mod webhooks;
 
 use app::{Caller, Failure};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
+use domain::agreement::scope::CoveredPath;
 use tracing::Instrument;
 
 use crate::arrival;
@@ -103,6 +107,7 @@ async fn logged(
         Ok(response) => response,
         Err(Unanswered::Refused(problem)) => problem.into_response(&id),
         Err(Unanswered::Failed(failure)) => {
+            app::interval::failed(&web.app, CoveredPath::Api);
             tracing::error!(error = failure.chain(), "request failed");
             Problem::of(Kind::Failed).into_response(&id)
         }
@@ -129,7 +134,11 @@ async fn admitted(
     let limit = operation.body_bytes_max().min(web.settings.body_bytes_max);
     let read = web.read_body_within(limit, &head.headers, body).await;
     let (body, _memory) = read.map_err(|response| Problem::of(unread(response.status())))?;
-    work(&caller, &head.headers, &body).await
+    let answered = work(&caller, &head.headers, &body).await;
+    if !matches!(answered, Err(Unanswered::Failed(_))) {
+        app::interval::served(&web.app, &caller.account, CoveredPath::Api);
+    }
+    answered
 }
 
 fn not_let_in(denied: rest::Denied) -> Unanswered {

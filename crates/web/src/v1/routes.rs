@@ -13,8 +13,8 @@ use tokio::sync::SemaphorePermit;
 use super::campaigns::Verb;
 use super::problem::{Kind, Problem};
 use super::{
-    Unanswered, agreement, answer, audio, busy, campaigns, codes, docs_page, events, explain,
-    messages, open_to_all, opt_outs, samples, webhooks,
+    Unanswered, agreement, answer, audio, busy, campaigns, codes, compensation, docs_page, events,
+    evidence, explain, messages, open_to_all, opt_outs, samples, violations, webhooks,
 };
 use crate::router::Web;
 
@@ -40,10 +40,12 @@ pub(super) enum Operation {
     ReadCampaigns,
     SendCodes,
     CheckCodes,
+    ReadViolations,
+    AnswerViolations,
 }
 
 impl Operation {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
@@ -55,6 +57,8 @@ impl Operation {
         Self::ReadCampaigns,
         Self::SendCodes,
         Self::CheckCodes,
+        Self::ReadViolations,
+        Self::AnswerViolations,
     ];
 
     /// The largest body. A list of numbers may be long; everything else is small, and must not
@@ -81,6 +85,8 @@ impl Operation {
             Self::ReadCampaigns => "v1.ReadCampaigns",
             Self::SendCodes => "v1.SendCodes",
             Self::CheckCodes => "v1.CheckCodes",
+            Self::ReadViolations => "v1.ReadViolations",
+            Self::AnswerViolations => "v1.AnswerViolations",
         }
     }
 }
@@ -162,7 +168,14 @@ operations! {
     get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
+    get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
     post "/v1/samples", ReportSamples, light => samples::report(app, caller, body);
+    get "/v1/violations", ReadViolations, light => violations::list(app, caller, query);
+    get "/v1/violations/{id}", ReadViolations, light => violations::get(app, caller, id);
+    post "/v1/violations/{id}/accept", AnswerViolations, light =>
+        violations::accept(app, caller, id);
+    post "/v1/violations/{id}/dispute", AnswerViolations, light =>
+        violations::dispute(app, caller, id, body);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(app, caller, id);
@@ -177,6 +190,8 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
     operations()
         .route("/v1/agreement", get(get_agreement))
         .route("/v1/agreement/{id}", get(get_agreement_version))
+        .route("/v1/compensation", get(get_compensation))
+        .route("/v1/violations/counts", get(get_violation_counts))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -206,6 +221,17 @@ async fn get_agreement_version(
 ) -> Response {
     let get = async || agreement::get(&web.app, Some(&id)).await;
     open_to_all(&web, "v1.Agreement", request, get).await
+}
+
+async fn get_compensation(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let get = async || compensation::get(&web.app).await;
+    open_to_all(&web, "v1.Compensation", request, get).await
+}
+
+async fn get_violation_counts(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let get = async || violations::counts(&web.app, &query).await;
+    open_to_all(&web, "v1.Violations", request, get).await
 }
 
 async fn openapi() -> impl IntoResponse {

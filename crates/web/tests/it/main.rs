@@ -16,6 +16,7 @@ mod serving;
 mod soap;
 mod v1;
 mod v1_campaigns;
+mod v1_violations;
 mod verification;
 #[path = "../../../app/tests/it/world.rs"]
 mod world;

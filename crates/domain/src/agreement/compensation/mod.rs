@@ -1,7 +1,11 @@
 //! What a breached month pays back: a schedule that the operator publishes, never a number of ours
 //! (C29, A25, A26). Without a published schedule there is no number.
 
+mod text;
+
 use std::cmp::Ordering;
+
+pub use text::{TEXT_MAX, Unread};
 
 use super::availability::{Fraction, Verdict};
 use crate::calendar::month::PersianMonth;
@@ -9,6 +13,8 @@ use crate::{Rials, Timestamp};
 
 /// The most rows of a schedule.
 pub const ROWS_MAX: usize = 100;
+/// The longest time in which what was computed may be looked at before it is owed, hours.
+pub const REVIEW_HOURS_MAX: u32 = 720;
 /// All of it, in hundredths of a percent.
 const WHOLE_BP: u64 = 10_000;
 /// All of a month's time, parts per million.
@@ -62,6 +68,8 @@ pub struct Draft {
     pub cap_bp: u64,
     /// What is less than this is not paid.
     pub min: Rials,
+    /// How long what was computed may be looked at before it is owed, hours.
+    pub review_hours: u32,
     /// Who wrote it.
     pub author: String,
 }
@@ -85,6 +93,8 @@ pub enum Refusal {
     Cap,
     /// The least amount is negative.
     Min,
+    /// It may be looked at for more than [`REVIEW_HOURS_MAX`].
+    Review,
     /// Who wrote it may not approve it (I16), and both have to be named.
     SamePerson,
     /// It would be in force in a time that has begun, and pay back less than what was (T142).
@@ -163,6 +173,9 @@ impl Draft {
         if self.min < Rials::ZERO {
             return Err(Refusal::Min);
         }
+        if self.review_hours > REVIEW_HOURS_MAX {
+            return Err(Refusal::Review);
+        }
         match &self.shape {
             Shape::PercentByAvailability(rows) => {
                 complete(rows, Some(TOP_PPM))?;
@@ -232,6 +245,16 @@ impl Draft {
 }
 
 impl Schedule {
+    /// A schedule as it was kept when it was published; it was judged then.
+    pub fn kept(
+        draft: Draft,
+        approver: String,
+        effective_from: PersianMonth,
+        published_at: Timestamp,
+    ) -> Self {
+        Self { draft, approver, effective_from, published_at }
+    }
+
     /// The first month it is in force.
     pub fn effective_from(&self) -> PersianMonth {
         self.effective_from

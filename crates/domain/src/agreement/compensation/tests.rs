@@ -25,7 +25,14 @@ fn rows() -> Vec<Row> {
 
 fn draft(shape: Shape) -> Draft {
     let author = "Maryam".to_owned();
-    Draft { shape, border: Border::Lower, cap_bp: 10_000, min: Rials::ZERO, author }
+    Draft {
+        shape,
+        border: Border::Lower,
+        cap_bp: 10_000,
+        min: Rials::ZERO,
+        review_hours: 0,
+        author,
+    }
 }
 
 fn approve(draft: Draft, from: &str, published: &[Schedule]) -> Result<Schedule, Refusal> {
@@ -84,6 +91,8 @@ fn a_schedule_that_is_not_whole_is_refused() {
         let capped = Draft { cap_bp, ..draft(Shape::MultipleOfExcess(300)) };
         assert_eq!(capped.validate(), Err(Refusal::Cap));
     }
+    let long = Draft { review_hours: 721, ..draft(Shape::MultipleOfExcess(300)) };
+    assert_eq!(long.validate(), Err(Refusal::Review));
     let own = draft(Shape::MultipleOfExcess(300));
     let at = month("1405-08").start();
     for approver in ["Maryam", " maryam ", ""] {
@@ -194,6 +203,20 @@ fn any_draft() -> impl Strategy<Value = Draft> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn what_is_written_is_read_again(draft in any_draft(), review_hours in 0..=720_u32) {
+        let draft = Draft { review_hours, ..draft };
+        prop_assert_eq!(Draft::parse(&draft.to_text(), &draft.author), Ok(draft));
+    }
+
+    /// Whatever is written, it is read or refused.
+    #[test]
+    fn no_text_is_too_strange(text in "([a-z_]{0,8} ?= ?[-0-9a-z ]{0,12}\\n?){0,9}") {
+        if let Ok(draft) = Draft::parse(&text, "Maryam") {
+            prop_assert_eq!(Draft::parse(&draft.to_text(), "Maryam"), Ok(draft));
+        }
+    }
 
     /// I10.
     #[test]

@@ -320,7 +320,7 @@ impl Maintenance {
     }
 
     /// How much of the plan in force counts as downtime if the service is away for all of it.
-    fn counted_us(&self, lead_us: i64) -> i64 {
+    pub fn counted_us(&self, lead_us: i64) -> i64 {
         let Some((place, plan, in_force)) = self.plans().last() else { return 0 };
         let Some(left) = plan.span.within(in_force) else { return 0 };
         let told_us = |(path, group)| -> i64 {

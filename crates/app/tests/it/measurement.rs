@@ -1,0 +1,178 @@
+//! What vantage points report, through to the month: intervals, outages, and the last word of a
+//! person.
+
+use app::availability;
+use app::interval;
+use app::measurement::{self, ReportRefusal, VantageRefusal};
+use app::outage;
+use app::{Caller, Settings};
+use domain::Timestamp;
+use domain::access::Arrival;
+use domain::agreement::availability::Class;
+use domain::agreement::scope::CoveredPath;
+use domain::agreement::vantage::{Look, Report};
+use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
+
+use crate::refusal;
+use crate::world::World;
+
+const SECOND_US: i64 = 1_000_000;
+
+/// A vantage point as its own caller.
+async fn vantage(world: &World, name: &str) -> Caller {
+    let (owner, _) = world.customer(0).await;
+    let added = measurement::add_vantage(&world.app, owner.account.id, name).await.unwrap();
+    let arrival =
+        Arrival { address: "127.0.0.1".parse().ok(), method: "v1.ReportSamples", https: true };
+    app::caller::authenticate(&world.app, &added.token.secret, &arrival).await.unwrap()
+}
+
+/// Looks at every path, each half minute of these, numbered by their time.
+fn looks(seconds: std::ops::Range<i64>, start: Timestamp, worked: bool) -> Vec<Look> {
+    let at_each = |second: i64| {
+        CoveredPath::ALL.into_iter().zip(0..).map(move |(path, n)| Look {
+            run: 1,
+            number: second * 10 + n,
+            path,
+            at: start.plus_us(second * SECOND_US),
+            clock_offset_us: Some(0),
+            worked: worked || path != CoveredPath::Api,
+            latency_us: 5,
+            error: None,
+        })
+    };
+    seconds.step_by(30).flat_map(at_each).collect()
+}
+
+async fn report(world: &World, caller: &Caller, looks: Vec<Look>) -> measurement::Taken {
+    let report = Report { sent_at: world.app.now(), looks };
+    let taken = measurement::take(&world.app, caller, &report).await.unwrap();
+    interval::judge_new(&world.app).await.unwrap();
+    taken
+}
+
+async fn outages(world: &World, start: Timestamp) -> Vec<outage::Outage> {
+    let time = Span::new(start, world.app.now().plus_us(1)).unwrap();
+    outage::list(&world.app, time).await.unwrap()
+}
+
+/// What the platform had of a time, second by second of its borders.
+async fn had(world: &World, start: Timestamp) -> Vec<(i64, i64, Class)> {
+    let month = PersianMonth::of(start);
+    let shown = availability::month(&world.app, None, month).await.unwrap();
+    let stretches = shown.judged.timeline.stretches().iter();
+    let second = |at: Timestamp| at.us_since(start) / SECOND_US;
+    let known = stretches.filter(|(_, class)| *class != Class::Unknown);
+    known.map(|(span, class)| (second(span.from), second(span.to), *class)).collect()
+}
+
+/// Goal: samples of two places, late, twice and in any order, become up and down and unknown of the
+/// month; an outage opens, lasts, ends with the first success, and is there once.
+#[tokio::test]
+async fn samples_become_the_month() {
+    let world = World::new().await;
+    let (one, two) = (vantage(&world, "one").await, vantage(&world, "two").await);
+    let start = world.app.now();
+    world.clock.advance_ms(300_000);
+    let good = looks(0..120, start, true);
+    assert_eq!(report(&world, &one, good.clone()).await.kept, 16);
+    assert_eq!(report(&world, &one, good.clone()).await.known, 16);
+    report(&world, &two, good).await;
+    assert_eq!(had(&world, start).await, [(0, 90, Class::Up)]);
+    let bad = looks(120..300, start, false);
+    report(&world, &two, bad.clone()).await;
+    assert_eq!(outages(&world, start).await, [], "one place alone is no outage");
+    let mut late = bad;
+    late.reverse();
+    report(&world, &one, late).await;
+    let seen = outages(&world, start).await;
+    assert_eq!(seen.len(), 1);
+    assert_eq!((seen[0].from, seen[0].to), (start.plus_us(120 * SECOND_US), None));
+    assert!(seen[0].measured && seen[0].paths.to_string() == "api");
+    world.clock.advance_ms(60_000);
+    report(&world, &one, looks(300..360, start, true)).await;
+    report(&world, &two, looks(300..360, start, true)).await;
+    let seen = outages(&world, start).await;
+    assert_eq!(seen[0].to, Some(start.plus_us(300 * SECOND_US)));
+    let timeline = [(0, 120, Class::Up), (120, 300, Class::Down), (300, 330, Class::Up)];
+    assert_eq!(had(&world, start).await, timeline);
+    // Of the last sample nothing is known, nor of what comes after it.
+    world.clock.advance_ms(600_000);
+    interval::judge_new(&world.app).await.unwrap();
+    assert_eq!(had(&world, start).await, timeline);
+    assert_eq!(outages(&world, start).await.len(), 1);
+}
+
+/// Goal: an outage of which nothing is heard any more is over with its last sample; what a person
+/// says of one stands, whatever is measured afterwards, and what was said before stays to be seen.
+#[tokio::test]
+async fn silence_ends_an_outage_and_a_person_has_the_last_word() {
+    let world = World::with(Settings::default()).await;
+    let (one, two) = (vantage(&world, "one").await, vantage(&world, "two").await);
+    let start = world.app.now();
+    world.clock.advance_ms(121_000);
+    for place in [&one, &two] {
+        report(&world, place, looks(0..121, start, false)).await;
+    }
+    assert_eq!(outages(&world, start).await[0].to, None);
+    world.clock.advance_ms(200_000);
+    interval::judge_new(&world.app).await.unwrap();
+    let seen = outages(&world, start).await;
+    assert_eq!(seen[0].to, Some(start.plus_us(120 * SECOND_US)));
+    let id = seen[0].id;
+    let time = Span::new(start.plus_us(30 * SECOND_US), start.plus_us(60 * SECOND_US)).unwrap();
+    outage::correct(&world.app, id, time, "only this was ours", "Reza").await.unwrap();
+    for place in [&one, &two] {
+        report(&world, place, looks(150..301, start, false)).await;
+    }
+    let seen = outages(&world, start).await;
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!((seen[0].from, seen[0].to), (time.from, Some(time.to)));
+    assert_eq!(seen[0].revisions.last().unwrap().author, "Reza");
+    assert_eq!(seen[0].revisions.last().unwrap().from, start);
+    let nobody = outage::correct(&world.app, id, time, "x", " ").await;
+    assert_eq!(refusal(nobody), outage::OutageRefusal::Text("author"));
+}
+
+/// Goal: what several customers were served shows that the API was up though no probe looked; one
+/// customer, or a sandbox, shows nothing.
+#[tokio::test]
+async fn customers_that_are_served_are_evidence() {
+    let world = World::new().await;
+    let start = world.app.now();
+    let (one, _) = world.customer(0).await;
+    let (two, _) = world.customer(0).await;
+    let (play, _) = world.sandbox(&one).await;
+    let count = async |callers: &[&Caller]| {
+        for caller in callers {
+            interval::served(&world.app, &caller.account, CoveredPath::Api);
+        }
+        world.clock.advance_ms(120_000);
+        interval::keep_requests(&world.app, "a", false).await.unwrap();
+        interval::judge_new(&world.app).await.unwrap();
+        let time = Span::new(start, world.app.now()).unwrap();
+        let evidence = interval::evidence(&world.app, time).await.unwrap();
+        evidence[CoveredPath::Api.index()].intervals.up.len()
+    };
+    assert_eq!(count(&[&one, &one, &play]).await, 0);
+    assert_eq!(count(&[&one, &two]).await, 1);
+    interval::failed(&world.app, CoveredPath::Api);
+    assert_eq!(count(&[&one, &two]).await, 1, "somebody was failed in that minute");
+}
+
+/// Goal: only who is a vantage point may report, and a name is of one of them.
+#[tokio::test]
+async fn only_vantage_points_report() {
+    let world = World::new().await;
+    let (customer, _) = world.customer(0).await;
+    let report = Report { sent_at: world.app.now(), looks: Vec::new() };
+    let refused = measurement::take(&world.app, &customer, &report).await;
+    assert_eq!(refusal(refused), ReportRefusal::NotAVantage);
+    vantage(&world, "one").await;
+    for (name, why) in [("one", VantageRefusal::NameTaken), (" ", VantageRefusal::Name)] {
+        let account = customer.account.id;
+        let refused = measurement::add_vantage(&world.app, account, name).await;
+        assert_eq!(refusal(refused), why);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a month's figure opens to: a day's intervals of each path, the outages that the account
+//! felt, and, of one path, every sample.
+
+use app::interval::{PathEvidence, Tally};
+use app::measurement::KeptSample;
+use app::outage::Outage;
+use app::{App, Caller};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::agreement::scope::CoveredPath;
+use domain::agreement::state_interval::PathState;
+use domain::calendar::date_time::Period;
+use domain::calendar::jalali::rfc3339;
+use domain::calendar::span::Span;
+use serde_json::{Value, json};
+
+use super::Unanswered;
+use super::messages::{json as answer, query_of};
+use super::problem::{Kind, Problem};
+
+/// GET /v1/availability/evidence.
+pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["day", "path"])?;
+    let day = params.text("day").and_then(|day| Period::parse(day, day));
+    let day = day.ok_or_else(|| {
+        Problem::with(Kind::InvalidRequest, "day is a day in Tehran, like 1405-08-10")
+    })?;
+    let time = Span { from: day.midnight, to: day.to };
+    let path = match params.text("path") {
+        None => None,
+        Some(word) => Some(CoveredPath::parse(word).ok_or_else(|| {
+            Problem::with(Kind::InvalidRequest, "path is panel, api, quick-send or campaign")
+        })?),
+    };
+    let paths = app::interval::evidence(app, time).await?;
+    let outages = app::outage::felt_by(app, caller.account.id, time).await?;
+    let samples = match path {
+        None => None,
+        Some(path) => {
+            let samples = app::measurement::samples(app, path, time).await?;
+            Some(samples.iter().map(sample).collect::<Vec<_>>())
+        }
+    };
+    let told = json!({
+        "object": "evidence",
+        "from": rfc3339(time.from),
+        "to": rfc3339(time.to),
+        "paths": paths.iter().map(path_of).collect::<Vec<_>>(),
+        "outages": outages.iter().map(outage).collect::<Vec<_>>(),
+        "samples": samples,
+    });
+    Ok(answer(StatusCode::OK, &told))
+}
+
+fn path_of(evidence: &PathEvidence) -> Value {
+    let spans = |state: PathState| -> Vec<Value> {
+        let spans = evidence.intervals.of(state).iter();
+        spans.map(|one| json!({ "from": rfc3339(one.from), "to": rfc3339(one.to) })).collect()
+    };
+    json!({
+        "path": evidence.path.word(),
+        "up": spans(PathState::Up),
+        "down": spans(PathState::Down),
+        "suspect": spans(PathState::Suspect),
+        "vantages": evidence.tallies.iter().map(tally).collect::<Vec<_>>(),
+    })
+}
+
+fn tally(tally: &Tally) -> Value {
+    let Tally { vantage, worked, failed } = tally;
+    json!({ "vantage": vantage.0, "worked": worked, "failed": failed })
+}
+
+fn outage(outage: &Outage) -> Value {
+    json!({
+        "id": outage.id.to_string(),
+        "paths": outage.paths.to_string(),
+        "from": rfc3339(outage.from),
+        "to": outage.to.map(rfc3339),
+        "cause": outage.cause,
+        "measured": outage.measured,
+        "corrections": outage.revisions.len(),
+        "reversed_because": outage.reversed.as_ref().map(|(_, why)| why),
+    })
+}
+
+fn sample(one: &KeptSample) -> Value {
+    json!({
+        "vantage": one.sample.vantage.0,
+        "at": rfc3339(one.sample.at),
+        "worked": one.sample.worked,
+        "latency_ms": one.latency_us / 1_000,
+        "clock_offset_ms": one.sample.clock_offset_us / 1_000,
+    })
+}

@@ -1,0 +1,151 @@
+//! The ledger of both sides' violations: an account sees its own and the platform's entries, and
+//! answers those of its own duties. Everybody sees how many there are.
+
+use app::violation::{Answer, Kept, ViolationRefusal};
+use app::{App, Caller, Error};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::agreement::violation::TEXT_MAX;
+use domain::calendar::jalali::rfc3339;
+use domain::calendar::month::PersianMonth;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Unanswered;
+use super::messages::{json as answer, limit, query_of};
+use super::problem::{Kind, Problem};
+
+/// Why an entry is disputed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    reason: String,
+}
+
+/// GET /v1/violations.
+pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["limit", "after"])?;
+    let limit = limit(&params)?;
+    let before = match params.text("after") {
+        None => None,
+        Some(text) => Some(number(text).ok_or_else(|| {
+            Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
+        })?),
+    };
+    let found = app::violation::list(app, Some(caller.account.id), before, limit).await?;
+    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
+    let next_page = found.last().filter(|_| is_full).map(|last| last.id.to_string());
+    let data: Vec<Value> = found.iter().map(shown).collect();
+    let page = json!({ "object": "list", "data": data, "next_page": next_page });
+    Ok(answer(StatusCode::OK, &page))
+}
+
+/// GET /v1/violations/{id}.
+pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let found = app::violation::find_for(app, caller.account.id, id).await?;
+    Ok(answer(StatusCode::OK, &shown(&found.ok_or_else(|| Problem::of(Kind::NotFound))?)))
+}
+
+/// POST /v1/violations/{id}/accept.
+pub(super) async fn accept(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    say(app, caller, id, Answer::Accept).await
+}
+
+/// POST /v1/violations/{id}/dispute.
+pub(super) async fn dispute(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let Reason { reason } = serde_json::from_slice(body)
+        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    say(app, caller, id, Answer::Dispute(&reason)).await
+}
+
+async fn say(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    said: Answer<'_>,
+) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let kept = app::violation::answer(app, caller.account.id, id, said).await.map_err(|error| {
+        let refusal = match error {
+            Error::Refused(refusal) => refusal,
+            Error::Failed(failure) => return Unanswered::from(failure),
+        };
+        match refusal {
+            ViolationRefusal::Text(_) => {
+                let detail = format!("reason is a text of 1 to {TEXT_MAX} bytes");
+                Problem::with(Kind::InvalidRequest, detail)
+            }
+            ViolationRefusal::Rule(_) | ViolationRefusal::Meanwhile => {
+                Problem::of(Kind::WrongState)
+            }
+            _ => Problem::of(Kind::NotFound),
+        }
+        .into()
+    })?;
+    Ok(answer(StatusCode::OK, &shown(&kept)))
+}
+
+/// GET /v1/violations/counts: a month of the platform, for everybody.
+pub(super) async fn counts(app: &App, query: &str) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["month"])?;
+    let month = match params.text("month") {
+        None => PersianMonth::of(app.now()),
+        Some(text) => PersianMonth::parse(text).ok_or_else(|| {
+            Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
+        })?,
+    };
+    let counts = app::violation::counts(app, month).await?;
+    let shown: Vec<Value> = counts
+        .into_iter()
+        .map(|(party, clause, count)| {
+            json!({
+                "party": party.word(),
+                "clause": clause.word(),
+                "clause_number": clause.number(),
+                "count": count,
+            })
+        })
+        .collect();
+    let told = json!({ "object": "violation_counts", "month": month.to_string(), "data": shown });
+    Ok(answer(StatusCode::OK, &told))
+}
+
+fn shown(kept: &Kept) -> Value {
+    let entry = &kept.violation;
+    let history: Vec<Value> = kept
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "status": step.status.word(),
+                "at": rfc3339(step.at),
+                "by": step.actor,
+                "reason": step.reason,
+            })
+        })
+        .collect();
+    json!({
+        "object": "violation",
+        "id": kept.id.to_string(),
+        "concerns": if kept.account.is_some() { "account" } else { "platform" },
+        "party": entry.party().word(),
+        "clause": entry.clause().word(),
+        "clause_number": entry.clause().number(),
+        "agreement": entry.version(),
+        "from": rfc3339(entry.span().from),
+        "to": rfc3339(entry.span().to),
+        "status": entry.status().word(),
+        "evidence": entry.evidence(),
+        "history": history,
+    })
+}
+
+fn number(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|&id| id > 0)
+}
