@@ -32,9 +32,9 @@ const RIALS: i64 = 225;
 const OUTCOMES: [(&str, &str, u64); 5] = [
     ("heard", "delivered", 6),
     ("busy", "busy", 1),
-    ("off", "switched_off", 1),
+    ("off", "unreachable", 1),
     ("unanswered", "no_answer", 1),
-    ("left", "partially_heard", 1),
+    ("left", "heard_in_part", 1),
 ];
 
 fn main() -> Result<()> {
@@ -43,7 +43,7 @@ fn main() -> Result<()> {
     let folder = disk::scratch()?;
     let statistics = folder.path().join("sipp.csv");
     let mut callee = Callee::of_campaigns(2 * numbers, &statistics)?;
-    let settings = "[dialer]\nring_timeout_ms = 3000\n";
+    let settings = "[calls]\nring_timeout_ms = 3000\n";
     let platform = Platform::start_at(folder.path(), callee.address, CALLS_PER_SECOND, settings)?;
     let mut client = platform.client()?;
     let audio = client.upload(3)?;
