@@ -1,5 +1,5 @@
-//! Two campaigns at the same time over real SIP, their callees played by SIPp, with every outcome in
-//! them: how many calls a minute, whether both sides counted the same, and what a call costs.
+//! Two campaigns at the same time over real SIP, their callees played by SIPp, with every outcome
+//! in them: how many calls a minute, whether both sides counted the same, and what a call costs.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
