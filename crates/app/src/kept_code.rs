@@ -206,15 +206,19 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
     order
         .admit(app, Some(&order.draft(kept.clip_ms)))
         .map_err(|refusal| Error::Refused(SendRefusal::Text(refusal.into())))?;
-    app.write(async |tx| {
-        spend(app, tx, &caller.account, (&kept.destination, now)).await?;
-        if store::kept_code::say_again(tx, &kept, now).await? {
-            Ok(())
-        } else {
-            // Somebody else had it said again this moment.
-            Err(Error::Refused(SendRefusal::TooSoon(now.plus_ms(RESEND_PAUSE_MS))))
-        }
-    })
+    request::write(
+        app,
+        |()| Some(id.0),
+        async |tx| {
+            spend(app, tx, &caller.account, (&kept.destination, now)).await?;
+            if store::kept_code::say_again(tx, &kept, now).await? {
+                Ok(())
+            } else {
+                // Somebody else had it said again this moment.
+                Err(Error::Refused(SendRefusal::TooSoon(now.plus_ms(RESEND_PAUSE_MS))))
+            }
+        },
+    )
     .await?;
     match send_again(app, order, message, (kept.blob.clone(), kept.clip_ms)).await {
         Ok(_) => {}
@@ -222,6 +226,7 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
             app.write(async |tx| {
                 // In the order in which they were counted, so that nobody waits in a circle.
                 give_back(app, tx, &caller.account, (&kept.destination, now)).await?;
+                request::undone(tx).await?;
                 Ok(store::kept_code::not_said(tx, &kept).await?)
             })
             .await
@@ -247,7 +252,12 @@ pub async fn check(
 ) -> Result<Code, CheckRefusal> {
     let typed = OneTimeCode::parse(typed).ok_or(Error::Refused(CheckRefusal::NoCode))?;
     let (account, now) = (caller.account.id, app.now());
-    let judged = app.write(async |tx| judge(tx, account, id, (&typed, now)).await).await?;
+    let counts = |verdict: &Verdict| match verdict {
+        Verdict::Right | Verdict::Refused(CheckRefusal::Wrong(_)) => Some(id.0),
+        Verdict::Refused(_) => None,
+    };
+    let judge = async |tx: &mut Tx| judge(tx, account, id, (&typed, now)).await;
+    let judged = request::write(app, counts, judge).await?;
     match judged {
         Verdict::Right => {
             let gone = || Failure::of(format!("reading code {id} back: it is not there"));

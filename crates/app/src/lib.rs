@@ -16,6 +16,7 @@ pub mod dialing;
 mod error;
 pub mod event;
 pub mod explain;
+pub mod export;
 pub mod interval;
 pub mod judge;
 pub mod kept_code;

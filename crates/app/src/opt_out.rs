@@ -10,7 +10,7 @@ use domain::{AccountId, AttemptId, PhoneNumber};
 pub use store::opt_out::{ListId, OptOut};
 
 use crate::account::never_refused;
-use crate::{App, Failure};
+use crate::{App, Failure, request};
 
 /// Numbers that are changed in one commit.
 const BATCH: usize = 1_000;
@@ -41,9 +41,12 @@ pub async fn add(
     source: &str,
 ) -> Result<usize, Failure> {
     let mut added = 0;
+    // Requests that are done once have one batch.
+    let is_whole = numbers.len() <= BATCH;
     for batch in numbers.chunks(BATCH) {
         let now = app.now();
-        let done = app.write(async |tx| {
+        let count = |&added: &usize| i64::try_from(added).ok().filter(|_| is_whole);
+        let done = request::write(app, count, async |tx| {
             let at = (now, store::opt_out::begin_change(tx).await?);
             let mut added = 0;
             for number in batch {

@@ -17,7 +17,7 @@ use store::month_statement::MonthStatement;
 pub use store::violation::{Kept, Step};
 
 use crate::agreement::Held;
-use crate::{App, Error, Failure, Result};
+use crate::{App, Error, Failure, Result, request};
 
 /// Who enters what the machine finds by itself.
 pub const MACHINE: &str = "avanak";
@@ -301,18 +301,22 @@ async fn change(
 ) -> Result<Kept, ViolationRefusal> {
     said(actor, "name")?;
     let now = app.now();
-    app.write(async |tx| {
-        let kept = store::violation::find(tx, id).await?;
-        let mut kept = kept.ok_or(Error::Refused(ViolationRefusal::NoSuchViolation))?;
-        by(&mut kept).map_err(|refused| {
-            Error::Refused(match refused {
-                Refused::Rule(rule) => ViolationRefusal::Rule(rule),
-                Refused::NotThere => ViolationRefusal::NoSuchViolation,
-            })
-        })?;
-        keep_steps(tx, &mut kept, now, actor, reason).await?;
-        Ok(kept)
-    })
+    request::write(
+        app,
+        |kept: &Kept| Some(kept.id),
+        async |tx| {
+            let kept = store::violation::find(tx, id).await?;
+            let mut kept = kept.ok_or(Error::Refused(ViolationRefusal::NoSuchViolation))?;
+            by(&mut kept).map_err(|refused| {
+                Error::Refused(match refused {
+                    Refused::Rule(rule) => ViolationRefusal::Rule(rule),
+                    Refused::NotThere => ViolationRefusal::NoSuchViolation,
+                })
+            })?;
+            keep_steps(tx, &mut kept, now, actor, reason).await?;
+            Ok(kept)
+        },
+    )
     .await
 }
 

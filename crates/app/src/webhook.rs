@@ -18,7 +18,7 @@ pub use store::webhook::{Try, Webhook};
 
 use crate::account::never_refused;
 use crate::event::{self, Event};
-use crate::{App, Error, Failure, Result};
+use crate::{App, Error, Failure, Result, request};
 
 /// Most deliveries of one endpoint on a page.
 pub const PAGE_MAX: u32 = 100;
@@ -102,12 +102,16 @@ pub async fn create(
         secret: new_secret(app),
         created_at: app.now(),
     };
-    app.write(async |tx| {
-        let made = store::webhook::insert(tx, &new, ENDPOINTS_MAX).await?;
-        let id = made.ok_or(Error::Refused(WebhookRefusal::TooMany))?;
-        let made = store::webhook::find(tx, account, id).await?;
-        made.ok_or_else(|| Failure::of("making an endpoint: it is not there").into())
-    })
+    request::write(
+        app,
+        |made: &Webhook| Some(made.id.0),
+        async |tx| {
+            let made = store::webhook::insert(tx, &new, ENDPOINTS_MAX).await?;
+            let id = made.ok_or(Error::Refused(WebhookRefusal::TooMany))?;
+            let made = store::webhook::find(tx, account, id).await?;
+            made.ok_or_else(|| Failure::of("making an endpoint: it is not there").into())
+        },
+    )
     .await
 }
 
@@ -156,7 +160,7 @@ pub async fn rotate(
     id: WebhookId,
 ) -> std::result::Result<Option<Webhook>, Failure> {
     let (secret, until) = (new_secret(app), app.now().plus_ms(ROTATION_MS));
-    let done = app.write(async |tx| {
+    let done = request::write(app, number, async |tx| {
         store::webhook::rotate(tx, account, id, &secret, until).await?;
         Ok(store::webhook::find(tx, account, id).await?)
     });
@@ -173,11 +177,17 @@ pub async fn enable(
     account: AccountId,
     id: WebhookId,
 ) -> std::result::Result<Option<Webhook>, Failure> {
-    let done = app.write(async |tx| {
+    let done = request::write(app, number, async |tx| {
         store::webhook::enable(tx, account, id).await?;
         Ok(store::webhook::find(tx, account, id).await?)
     });
     done.await.map_err(never_refused)
+}
+
+/// What a request that changed an endpoint was done to.
+#[expect(clippy::ref_option, reason = "it is what a transaction came to")]
+fn number(changed: &Option<Webhook>) -> Option<i64> {
+    changed.as_ref().map(|changed| changed.id.0)
 }
 
 /// Lets a test event happen that is for this endpoint alone. `None`: the account has no such
@@ -192,7 +202,8 @@ pub async fn test(
 ) -> std::result::Result<Option<EventId>, Failure> {
     event::want(app, account).await?;
     let now = app.now();
-    let done = app.write(async |tx| {
+    let number = |told: &Option<EventId>| told.map(|event| event.n);
+    let done = request::write(app, number, async |tx| {
         if store::webhook::find(tx, account, id).await?.is_none() {
             return Ok(None);
         }
@@ -221,7 +232,8 @@ pub async fn replay(
         return Ok(false);
     }
     let now = app.now();
-    let done = app.write(async |tx| {
+    let number = |is_known: &bool| is_known.then_some(event.n);
+    let done = request::write(app, number, async |tx| {
         let is_known = store::webhook::find(tx, account, id).await?.is_some()
             && store::event::find(tx, event).await?.is_some();
         if is_known {

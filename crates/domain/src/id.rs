@@ -63,6 +63,10 @@ define_id!(
     CodeId
 );
 define_id!(
+    /// A file that a customer asked for.
+    ExportId
+);
+define_id!(
     /// A customer's address that events are posted to.
     WebhookId
 );

@@ -11,6 +11,7 @@ pub mod class;
 pub mod dialer;
 pub mod event;
 pub mod explanation;
+pub mod export;
 mod id;
 pub mod judge;
 pub mod kept_code;
@@ -35,8 +36,8 @@ pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered}
 pub use dialer::trunk::Trunk;
 pub use event::{EventId, EventKind};
 pub use id::{
-    AccountId, AttemptId, CampaignId, CodeId, MessageId, NodeId, PhoneId, PolicyId, QuickSendId,
-    RecipientId, TariffId, TokenId, TrunkId, VantageId, WebhookId,
+    AccountId, AttemptId, CampaignId, CodeId, ExportId, MessageId, NodeId, PhoneId, PolicyId,
+    QuickSendId, RecipientId, TariffId, TokenId, TrunkId, VantageId, WebhookId,
 };
 pub use message::{Approval, Message};
 pub use network::Network;

@@ -15,6 +15,7 @@ mod config_docs;
 mod customer_site;
 mod detection;
 pub mod echo_test;
+mod exports;
 pub mod flight_recorder;
 pub mod lock;
 mod measuring;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::admission::{CallPrices, Plan, Zones};
 use domain::campaign::failing::Recent;
+use domain::campaign::forecast::History;
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::retry::RetryPolicy;
 use domain::campaign::{Schedule, State};
@@ -476,5 +477,54 @@ fn campaign(row: &Row) -> Result<Campaign> {
         held: row.get("held_rials")?,
         charged: row.get("charged_rials")?,
         recent: Recent { ended: row.get("recent_ended")?, failed: row.get("recent_failed")? },
+    })
+}
+
+/// How the newest calls of the account ended, or, without one, of all accounts but sandboxes: at
+/// most `limit` of them.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn history(
+    reads: &mut impl Queries,
+    account: Option<AccountId>,
+    limit: u32,
+) -> Result<History> {
+    let of_account = "SELECT COUNT(*) AS calls,
+                      CAST(COALESCE(SUM(CASE WHEN charge > 0 THEN 1 ELSE 0 END), 0) AS BIGINT)
+                          AS charged,
+                      CAST(COALESCE(SUM(CASE WHEN charge > 0 THEN heard ELSE 0 END), 0) AS BIGINT)
+                          AS heard_ms,
+                      CAST(COALESCE(SUM(CASE WHEN charge > 0 THEN clip ELSE 0 END), 0) AS BIGINT)
+                          AS clip_ms
+               FROM (SELECT o.charge_rials AS charge, o.heard_ms AS heard, q.clip_ms AS clip
+                     FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
+                     WHERE q.account_id = $1 AND o.disposition IS NOT NULL AND o.n > 0
+                     ORDER BY q.accepted_at_us DESC, q.id DESC LIMIT $2) AS lately";
+    let of_all = "SELECT COUNT(*) AS calls,
+                      CAST(COALESCE(SUM(CASE WHEN charge > 0 THEN 1 ELSE 0 END), 0) AS BIGINT)
+                          AS charged,
+                      CAST(COALESCE(SUM(CASE WHEN charge > 0 THEN heard ELSE 0 END), 0) AS BIGINT)
+                          AS heard_ms,
+                      CAST(COALESCE(SUM(CASE WHEN charge > 0 THEN clip ELSE 0 END), 0) AS BIGINT)
+                          AS clip_ms
+               FROM (SELECT o.charge_rials AS charge, o.heard_ms AS heard, q.clip_ms AS clip
+                     FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
+                     JOIN account c ON c.id = q.account_id AND c.sandbox_of IS NULL
+                     WHERE o.disposition IS NOT NULL AND o.n > 0
+                     ORDER BY q.id DESC LIMIT $1) AS lately";
+    let rows = match account {
+        Some(account) => reads.query(of_account, values![account, limit]).await?,
+        None => reads.query(of_all, values![limit]).await?,
+    };
+    let Some(row) = rows.first() else { return Ok(History::default()) };
+    let sum = |name: &'static str| -> Result<u64> {
+        Ok(u64::try_from(row.get::<i64>(name)?).unwrap_or(0))
+    };
+    Ok(History {
+        calls: row.get("calls")?,
+        charged: row.get("charged")?,
+        heard_ms: sum("heard_ms")?,
+        clip_ms: sum("clip_ms")?,
     })
 }

@@ -17,6 +17,7 @@ mod dialect;
 pub mod entry;
 mod error;
 pub mod event;
+pub mod export;
 pub mod hot;
 pub mod interval;
 pub mod kept_code;

@@ -50,6 +50,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V23__violation", include_str!("../migrations/V23__violation.sql")),
         ("V24__measurement", include_str!("../migrations/V24__measurement.sql")),
         ("V25__message_decision", include_str!("../migrations/V25__message_decision.sql")),
+        ("V26__request_answer", include_str!("../migrations/V26__request_answer.sql")),
         ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
     ]
 }

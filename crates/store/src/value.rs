@@ -252,6 +252,7 @@ identity_columns!(
     AccountId,
     CampaignId,
     CodeId,
+    ExportId,
     MessageId,
     NodeId,
     PhoneId,

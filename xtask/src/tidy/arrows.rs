@@ -36,6 +36,8 @@ const ARROWS: &[Row] = &[
 /// A library and the crates that may know it.
 const WRAPPERS: &[(&str, &[&str])] = &[
     ("argon2", &["app"]),
+    ("calamine", &["app"]),
+    ("zip", &["app"]),
     ("rusqlite", &["store", "bench"]),
     ("tokio-postgres", &["store", "bench"]),
     ("refinery", &["store"]),

@@ -10,7 +10,7 @@ use store::campaign::{Campaign, Snapshot};
 
 use super::{CLASS, WrittenPlan};
 use crate::account::never_refused;
-use crate::{App, Error, Failure, Result, class, prices};
+use crate::{App, Error, Failure, Result, class, prices, request};
 
 /// How a campaign goes on when it is started again. What is absent stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,18 +97,22 @@ async fn started(
     let now = app.now();
     let tariff = prices::in_force(app, now).await?;
     let policies = class::policies(app, now).await?;
-    app.write(async |tx| {
-        let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
-            return Ok(false);
-        };
-        if campaign.state.after(Verb::Start).is_none() {
-            return Ok(false);
-        }
-        let Some(plan) = plan(&campaign.plan) else { return Ok(false) };
-        let any_hour = store::class::hours_document(tx, account).await?.is_some();
-        let Some(plan) = allowed(plan, &policies, any_hour, now) else { return Ok(false) };
-        begin(tx, &campaign, &plan, &tariff, now).await
-    })
+    request::write(
+        app,
+        |&started: &bool| started.then_some(id.0),
+        async |tx| {
+            let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
+                return Ok(false);
+            };
+            if campaign.state.after(Verb::Start).is_none() {
+                return Ok(false);
+            }
+            let Some(plan) = plan(&campaign.plan) else { return Ok(false) };
+            let any_hour = store::class::hours_document(tx, account).await?.is_some();
+            let Some(plan) = allowed(plan, &policies, any_hour, now) else { return Ok(false) };
+            begin(tx, &campaign, &plan, &tariff, now).await
+        },
+    )
     .await
 }
 
@@ -235,12 +239,16 @@ async fn change(
     verb: Verb,
 ) -> std::result::Result<bool, Failure> {
     let now = app.now();
-    let done = app.write(async |tx| {
-        let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
-            return Ok(false);
-        };
-        Ok(moved(tx, campaign, verb, now).await?)
-    });
+    let done = request::write(
+        app,
+        |&moved: &bool| moved.then_some(id.0),
+        async |tx| {
+            let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
+                return Ok(false);
+            };
+            Ok(moved(tx, campaign, verb, now).await?)
+        },
+    );
     done.await.map_err(never_refused)
 }
 

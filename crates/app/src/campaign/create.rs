@@ -3,18 +3,22 @@
 //! meanwhile leaves a draft behind, and its client was told nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use domain::campaign::admission::{
     CallPrices, MessageRefusal, Plan, PlanRefusal, Zones, check_message, is_covered,
 };
+use domain::campaign::forecast::{CALLS_MAX, Forecast, History};
 use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, rows, sift};
 use domain::campaign::retry::is_unreached;
 use domain::campaign::schedule::ScheduleRefusal;
 use domain::campaign::{RecipientStatus, Schedule, State};
 use domain::{Account, AccountId, CampaignId, MessageId, Rials, Status};
 use store::hot::Import;
+use tokio::sync::Semaphore;
 
 use super::change::{self, StartRefusal};
+use super::list::{Broken, List, Unreadable};
 use super::{Recipient, WrittenPlan};
 use crate::request::{self, RequestKey};
 use crate::{App, Caller, Error, Failure, Result, prices};
@@ -23,6 +27,8 @@ use crate::{App, Caller, Error, Failure, Result, prices};
 const BATCH: usize = 2_000;
 /// From how many bytes on a list is gone through where blocking is allowed.
 const LARGE_LIST: usize = 64 * 1024;
+/// Files are gone through one at a time: an unpacked one takes its memory.
+static FILES: Semaphore = Semaphore::const_new(1);
 /// How often numbers are kept anew when others were added meanwhile.
 const TRIES_MAX: u32 = 5;
 
@@ -32,7 +38,8 @@ pub struct NewCampaign {
     /// What is played.
     pub message: MessageId,
     /// Whom to call: numbers as the customer wrote them, with commas or line ends between them.
-    pub numbers: String,
+    /// Without a list, which only a draft may be, its numbers are added afterwards.
+    pub numbers: Option<String>,
     /// How.
     pub plan: WrittenPlan,
     /// Whether it starts at once.
@@ -53,7 +60,7 @@ pub struct Created {
 }
 
 /// What a campaign would come to, if it were made now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// What would become of its list.
     pub added: Added,
@@ -63,6 +70,19 @@ pub struct Estimate {
     pub cost_max: Rials,
     /// Whether the balance covers that, or the plan's ceiling if that is lower.
     pub is_covered: bool,
+    /// What it will probably cost, as far as calls that were made tell.
+    pub expected: Option<Expected>,
+}
+
+/// What is expected, and from which calls.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// The range.
+    pub forecast: Forecast,
+    /// The calls.
+    pub history: History,
+    /// Whether they are the account's own, or those of all accounts since it has too few.
+    pub is_own: bool,
 }
 
 /// What became of a list.
@@ -110,6 +130,8 @@ pub enum ListRefusal {
     Over,
     /// The list has no new number, or the campaign is full.
     NoNumber,
+    /// The list cannot be read.
+    Unreadable(Unreadable),
 }
 
 /// Makes a campaign and, if that is asked for, starts it.
@@ -131,7 +153,14 @@ pub async fn create(
         return completed(app, account, id, numbers, auto_start).await;
     }
     may_be_made(app, account, message, &plan).await?;
-    let sifted = gone_through(numbers, BTreeSet::new(), RECIPIENTS_MAX).await?;
+    if numbers.is_none() && auto_start {
+        return Err(Error::Refused(CreateRefusal::Invalid));
+    }
+    let is_list = numbers.is_some();
+    let sifted = gone_through(numbers.unwrap_or_default()).await?;
+    if is_list && sifted.numbers.is_empty() {
+        return Err(Error::Refused(CreateRefusal::Invalid));
+    }
     made(app, account, message, plan, sifted, auto_start, request.as_ref()).await
 }
 
@@ -147,19 +176,39 @@ pub async fn estimate(
     let plan = new.plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
     let account = &caller.account;
     may_be_made(app, account, new.message, &plan).await?;
-    let mut sifted = gone_through(new.numbers, BTreeSet::new(), RECIPIENTS_MAX).await?;
+    let mut sifted = gone_through(new.numbers.unwrap_or_default()).await?;
     let numbers = std::mem::take(&mut sifted.numbers);
     if numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
     let (clip_ms, prices) = prices_of(app, account, new.message).await?;
     let zones = zones_of(&numbers);
+    let expected = expected(app, account, zones, (clip_ms, plan.max_tries)).await?;
     Ok(Estimate {
+        expected,
         added: Added { accepted: zones.total(), rest: sifted },
         clip_ms,
         cost_max: prices.of_all(zones).unwrap_or(Rials(i64::MAX)),
         is_covered: is_covered(account, &prices, zones, plan.max_cost),
     })
+}
+
+/// What calling these recipients will probably cost: told from the account's calls or, if those are
+/// too few, from everybody's.
+async fn expected(
+    app: &App,
+    account: &Account,
+    recipients: Zones,
+    call: (u32, u32),
+) -> std::result::Result<Option<Expected>, Failure> {
+    let tariff = prices::in_force(app, app.now()).await?;
+    let mut reads = app.read().await?;
+    let own = store::campaign::history(&mut reads, Some(account.id), CALLS_MAX).await?;
+    let is_own = own.tells();
+    let history =
+        if is_own { own } else { store::campaign::history(&mut reads, None, CALLS_MAX).await? };
+    let forecast = history.forecast(&tariff, recipients, call);
+    Ok(forecast.map(|forecast| Expected { forecast, history, is_own }))
 }
 
 /// A campaign that was made before under the same name for the request: what a killed process did
@@ -168,13 +217,13 @@ async fn completed(
     app: &App,
     account: &Account,
     id: CampaignId,
-    numbers: String,
+    numbers: Option<String>,
     auto_start: bool,
 ) -> Result<Created, CreateRefusal> {
     let gone = || Failure::of("reading a campaign that was made before: it is not there");
     let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
     let campaign = found.ok_or_else(gone)?;
-    let mut sifted = gone_through(numbers, BTreeSet::new(), RECIPIENTS_MAX).await?;
+    let mut sifted = gone_through(numbers.unwrap_or_default()).await?;
     let accepted = u32::try_from(sifted.numbers.len()).unwrap_or(u32::MAX);
     let there = campaign.recipients.total();
     if campaign.state == State::Draft && there < accepted {
@@ -223,6 +272,9 @@ pub async fn redial(
     let plan = Plan { schedule, ..old.plan };
     may_be_made(app, account, old.message, &plan).await?;
     let sifted = Sifted { numbers, ..Sifted::default() };
+    if sifted.numbers.is_empty() {
+        return Err(invalid());
+    }
     made(app, account, old.message, plan, sifted, true, request).await
 }
 
@@ -251,27 +303,11 @@ pub async fn add_numbers(
     app: &App,
     account: AccountId,
     id: CampaignId,
-    list: String,
+    list: List,
 ) -> Result<Added, ListRefusal> {
+    let list = Arc::new(list);
     for _ in 0..TRIES_MAX {
-        let mut reads = app.read().await?;
-        let campaign = store::campaign::find(&mut reads, account, id).await?;
-        let campaign = campaign.ok_or(Error::Refused(ListRefusal::NoCampaign))?;
-        if !campaign.state.takes_numbers() {
-            return Err(Error::Refused(ListRefusal::Over));
-        }
-        let (mut known, mut count) = (BTreeSet::new(), 0);
-        while count < campaign.recipients.total() {
-            let page = store::campaign::numbers(&mut reads, id, count, super::PAGE).await?;
-            count += u32::try_from(page.len()).unwrap_or(u32::MAX);
-            if page.is_empty() {
-                break;
-            }
-            known.extend(page);
-        }
-        drop(reads);
-        let before = campaign.recipients.total();
-        let sifted = gone_through(list.clone(), known, RECIPIENTS_MAX - before).await?;
+        let (before, sifted) = sifted(app, account, id, &list).await?;
         if sifted.numbers.is_empty() {
             return Err(Error::Refused(ListRefusal::NoNumber));
         }
@@ -280,6 +316,63 @@ pub async fn add_numbers(
         }
     }
     Err(Failure::of("adding numbers: others are being added all the time").into())
+}
+
+/// What would become of a list, if it were added to a campaign now.
+///
+/// # Errors
+/// Refused as [`ListRefusal`] says, but for a list without a new number.
+pub async fn look_through(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+    list: List,
+) -> Result<Added, ListRefusal> {
+    let (_, mut rest) = sifted(app, account, id, &Arc::new(list)).await?;
+    let accepted = std::mem::take(&mut rest.numbers).len();
+    Ok(Added { accepted: u32::try_from(accepted).unwrap_or(u32::MAX), rest })
+}
+
+/// How many recipients a campaign has, and what a list has besides.
+async fn sifted(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+    list: &Arc<List>,
+) -> Result<(u32, Sifted), ListRefusal> {
+    let mut reads = app.read().await?;
+    let campaign = store::campaign::find(&mut reads, account, id).await?;
+    let campaign = campaign.ok_or(Error::Refused(ListRefusal::NoCampaign))?;
+    if !campaign.state.takes_numbers() {
+        return Err(Error::Refused(ListRefusal::Over));
+    }
+    let (mut known, mut count) = (BTreeSet::new(), 0);
+    while count < campaign.recipients.total() {
+        let page = store::campaign::numbers(&mut reads, id, count, super::PAGE).await?;
+        count += u32::try_from(page.len()).unwrap_or(u32::MAX);
+        if page.is_empty() {
+            break;
+        }
+        known.extend(page);
+    }
+    drop(reads);
+    let before = campaign.recipients.total();
+    let room = RECIPIENTS_MAX - before;
+    if !list.is_long(LARGE_LIST) && known.len() <= BATCH {
+        return Ok((before, list.sift(known, room)?));
+    }
+    let _one_at_a_time = FILES
+        .acquire()
+        .await
+        .map_err(|error| Failure::because("waiting for another list to be gone through", error))?;
+    let list = Arc::clone(list);
+    let going = tokio::task::spawn_blocking(move || list.sift(known, room)).await;
+    let sifted = going.unwrap_or_else(|panic| {
+        // Whoever wrote the reader of a file did not think of everything that may be in one.
+        tracing::warn!(%panic, "a list of numbers could not be gone through");
+        Err(Broken::Unreadable(Unreadable::Broken))
+    });
+    Ok((before, sifted?))
 }
 
 /// Judges all that can be judged before the list is gone through.
@@ -304,9 +397,6 @@ async fn made(
     auto_start: bool,
     request: Option<&RequestKey>,
 ) -> Result<Created, CreateRefusal> {
-    if sifted.numbers.is_empty() {
-        return Err(Error::Refused(CreateRefusal::Invalid));
-    }
     if auto_start {
         may_be_paid(app, account, message, &plan, &sifted.numbers).await?;
     }
@@ -387,17 +477,14 @@ fn zones_of(numbers: &[CompactNumber]) -> Zones {
     numbers.iter().fold(Zones::default(), |zones, number| zones.and(number.zone()))
 }
 
-/// Goes through a list; a long one where it keeps nobody waiting.
-async fn gone_through(
-    list: String,
-    known: BTreeSet<CompactNumber>,
-    room: u32,
-) -> std::result::Result<Sifted, Failure> {
-    if list.len() <= LARGE_LIST && known.len() <= BATCH {
-        return Ok(sift(rows(&list), known, room));
+/// Goes through a written list; a long one where it keeps nobody waiting.
+async fn gone_through(list: String) -> std::result::Result<Sifted, Failure> {
+    if list.len() <= LARGE_LIST {
+        return Ok(sift(rows(&list), BTreeSet::new(), RECIPIENTS_MAX));
     }
-    let going = tokio::task::spawn_blocking(move || sift(rows(&list), known, room));
-    going.await.map_err(|error| Failure::because("going through a list of numbers", error))
+    let going = move || sift(rows(&list), BTreeSet::new(), RECIPIENTS_MAX);
+    let gone = tokio::task::spawn_blocking(going).await;
+    gone.map_err(|error| Failure::because("going through a list of numbers", error))
 }
 
 /// Keeps the numbers behind the `before` that are there. `None`: others came first.
@@ -422,6 +509,15 @@ async fn kept(
         before += u32::try_from(batch.len()).expect("a batch is small");
     }
     Ok(Some(Added { accepted, rest: sifted }))
+}
+
+impl From<Broken> for Error<ListRefusal> {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Unreadable(why) => Self::Refused(ListRefusal::Unreadable(why)),
+            Broken::Failed(failure) => Self::Failed(failure),
+        }
+    }
 }
 
 impl From<ScheduleRefusal> for CreateRefusal {

@@ -5,8 +5,10 @@
 mod change;
 mod create;
 mod feed;
+mod list;
 mod recipient;
 mod rehearsal;
+mod workbook;
 
 use std::collections::BTreeMap;
 
@@ -20,11 +22,12 @@ use crate::{App, Failure};
 
 pub use change::{StartPlan, StartRefusal, cancel, pause, resume, start, start_as_planned, stop};
 pub use create::{
-    Added, CreateRefusal, Created, Estimate, ListRefusal, NewCampaign, add_numbers, create,
-    estimate, redial,
+    Added, CreateRefusal, Created, Estimate, Expected, ListRefusal, NewCampaign, add_numbers,
+    create, estimate, look_through, redial,
 };
 pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
 pub use feed::feed;
+pub use list::{List, Open, Unreadable, Wanted};
 pub use recipient::{
     Recipient, recipient_of_send, recipients, recipients_by_id, recipients_of_message,
     recipients_sent,

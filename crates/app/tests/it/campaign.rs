@@ -2,7 +2,7 @@
 //! which compares the counts of campaigns with their rows.
 
 use app::campaign::{
-    Added, CreateRefusal, ListRefusal, NewCampaign, StartPlan, StartRefusal, WrittenPlan,
+    Added, CreateRefusal, List, ListRefusal, NewCampaign, StartPlan, StartRefusal, WrittenPlan,
 };
 use app::dialing::{EndedCall, Meaning, NodeStamp, Start};
 use app::request::RequestKey;
@@ -64,7 +64,7 @@ impl Stage {
     fn new_campaign(&self, numbers: String) -> NewCampaign {
         NewCampaign {
             message: self.message,
-            numbers,
+            numbers: Some(numbers),
             plan: plan(),
             auto_start: true,
             request: None,
@@ -272,8 +272,8 @@ async fn what_cannot_be_made_has_its_reason() {
         ),
         (CreateRefusal::Invalid, with(|plan| plan.start = String::from("tomorrow"))),
         (CreateRefusal::Invalid, with(|plan| plan.start = String::from("2020-01-01 01:00"))),
-        (CreateRefusal::Invalid, NewCampaign { numbers: String::from("x,,12"), ..good() }),
-        (CreateRefusal::InsufficientCredit, NewCampaign { numbers: list(3), ..good() }),
+        (CreateRefusal::Invalid, NewCampaign { numbers: Some(String::from("x,,12")), ..good() }),
+        (CreateRefusal::InsufficientCredit, NewCampaign { numbers: Some(list(3)), ..good() }),
     ];
     for (expected, mut new) in cases {
         if new.plan.start.starts_with("2020") {
@@ -324,19 +324,18 @@ async fn numbers_are_added_while_it_runs() {
     let id = stage.create(stage.new_campaign(list(2))).await;
     stage.feed().await;
     stage.call(|_| Disposition::Delivered).await;
-    let more = list(5) + "\nnobody";
-    let Added { accepted, rest } =
-        campaign::add_numbers(app, account, id, more.clone()).await.unwrap();
+    let more = || List::Written(list(5) + "\nnobody");
+    let Added { accepted, rest } = campaign::add_numbers(app, account, id, more()).await.unwrap();
     assert_eq!((accepted, rest.duplicates, rest.invalid), (3, 2, 1));
-    let again = refusal(campaign::add_numbers(app, account, id, more.clone()).await);
+    let again = refusal(campaign::add_numbers(app, account, id, more()).await);
     assert_eq!(again, ListRefusal::NoNumber);
     assert_eq!(stage.feed().await, 3);
     stage.call(|_| Disposition::Delivered).await;
     stage.feed().await;
     assert_eq!(stage.results(id).await, [(Disposition::Delivered, 5)]);
-    let over = refusal(campaign::add_numbers(app, account, id, more.clone()).await);
+    let over = refusal(campaign::add_numbers(app, account, id, more()).await);
     assert_eq!(over, ListRefusal::Over);
-    let none = refusal(campaign::add_numbers(app, account, CampaignId(9), more).await);
+    let none = refusal(campaign::add_numbers(app, account, CampaignId(9), more()).await);
     assert_eq!(none, ListRefusal::NoCampaign);
 }
 
@@ -469,4 +468,33 @@ async fn a_campaign_is_rehearsed() {
     let seen = campaign::find(app, account.id, id).await.unwrap().unwrap().campaign;
     assert_eq!((seen.state, seen.cursor), (State::Draft, 0));
     assert!(campaign::rehearse(app, account, CampaignId(9), own).await.unwrap().is_none());
+}
+
+/// What a campaign will probably cost is told from the account's own calls, or everybody's while it
+/// has too few, and says from which.
+#[tokio::test]
+async fn the_cost_is_foretold_from_the_calls_that_were_made() {
+    let stage = Stage::new(1_000_000).await;
+    let estimate = async |caller: &Caller, message| {
+        let new = NewCampaign { message, ..stage.new_campaign(list(100)) };
+        campaign::estimate(&stage.world.app, caller, new).await.unwrap()
+    };
+    let before = estimate(&stage.caller, stage.message).await;
+    assert_eq!((before.expected, before.cost_max), (None, Rials(100 * HOLD)));
+    stage.create(stage.new_campaign(list(60))).await;
+    while stage.feed().await > 0 {
+        // Every other one is reached; the others are called twice.
+        stage.call(|place| [Disposition::Delivered, Disposition::Busy][place % 2]).await;
+    }
+    let expected = estimate(&stage.caller, stage.message).await.expected.unwrap();
+    assert!(expected.is_own);
+    assert_eq!((expected.history.calls, expected.history.charged), (60, 30));
+    let (low, high) = (expected.forecast.low, expected.forecast.high);
+    assert!(Rials(0) < low && low < Rials(50 * HOLD), "{expected:?}");
+    assert!(Rials(50 * HOLD) < high && high < Rials(100 * HOLD), "{expected:?}");
+    let (neighbour, _) = stage.world.customer(0).await;
+    let message = stage.world.message(&neighbour, 4000).await.id;
+    let theirs = estimate(&neighbour, message).await.expected.unwrap();
+    assert!(!theirs.is_own);
+    assert_eq!(theirs.forecast, expected.forecast);
 }

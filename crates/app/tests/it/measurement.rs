@@ -1,6 +1,7 @@
 //! What vantage points report, through to the month: intervals, outages, and the last word of a
 //! person.
 
+use app::alert;
 use app::availability;
 use app::interval;
 use app::measurement::{self, ReportRefusal, VantageRefusal};
@@ -175,4 +176,34 @@ async fn only_vantage_points_report() {
         let refused = measurement::add_vantage(&world.app, account, name).await;
         assert_eq!(refusal(refused), why);
     }
+}
+
+/// Goal: who falls silent is told once and until somebody looks again; downtime that burns the
+/// budget is told while it burns; where nobody ever looked, nobody is silent.
+#[tokio::test]
+async fn silence_and_burning_are_told_once() {
+    let world = World::new().await;
+    assert_eq!(alert::look(&world.app).await.unwrap(), Vec::<String>::new());
+    let (one, two) = (vantage(&world, "one").await, vantage(&world, "two").await);
+    let start = world.app.now();
+    world.clock.advance_ms(300_000);
+    for place in [&one, &two] {
+        report(&world, place, looks(0..300, start, false)).await;
+    }
+    assert_eq!(alert::look(&world.app).await.unwrap(), ["burn:1h"]);
+    world.clock.advance_ms(200_000);
+    interval::judge_new(&world.app).await.unwrap();
+    let silent = ["burn:1h", "silent:api", "silent:campaign", "silent:panel", "silent:quick-send"];
+    for _ in 0..2 {
+        assert_eq!(alert::look(&world.app).await.unwrap(), silent);
+    }
+    assert_eq!(alert::since(&world.app, start).await.unwrap().len(), 5);
+    world.clock.advance_ms(600_000);
+    for place in [&one, &two] {
+        report(&world, place, looks(1_000..1_100, start, true)).await;
+    }
+    assert_eq!(alert::look(&world.app).await.unwrap(), Vec::<String>::new());
+    let told = alert::since(&world.app, start).await.unwrap();
+    assert_eq!(told.len(), 5);
+    assert!(told.iter().all(|alert| alert.ended_at == Some(world.app.now())), "{told:?}");
 }

@@ -4,11 +4,13 @@
 pub mod admission;
 pub mod failing;
 pub mod feed;
+pub mod forecast;
 pub mod numbers;
 pub mod recipient;
 pub mod retry;
 pub mod schedule;
 pub mod state;
+pub mod table;
 
 pub use recipient::RecipientStatus;
 pub use schedule::Schedule;

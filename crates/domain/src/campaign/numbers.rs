@@ -74,28 +74,55 @@ pub fn rows(list: &str) -> impl Iterator<Item = &str> {
 /// it may have.
 pub fn sift<'a>(
     rows: impl Iterator<Item = &'a str>,
-    mut known: BTreeSet<CompactNumber>,
+    known: BTreeSet<CompactNumber>,
     room: u32,
 ) -> Sifted {
-    let mut sifted = Sifted::default();
+    let mut sifter = Sifter::new(known, room);
     for (place, row) in rows.enumerate() {
-        match CompactNumber::parse(row) {
+        sifter.push(place as u64 + 1, row);
+    }
+    sifter.sifted
+}
+
+/// Goes through a list row by row.
+#[derive(Debug)]
+pub struct Sifter {
+    known: BTreeSet<CompactNumber>,
+    room: u32,
+    sifted: Sifted,
+}
+
+impl Sifter {
+    /// Before the first row. `known` are numbers that the campaign has already; `room` is how many
+    /// more it may have.
+    pub fn new(known: BTreeSet<CompactNumber>, room: u32) -> Self {
+        Self { known, room, sifted: Sifted::default() }
+    }
+
+    /// What is written in a row.
+    pub fn push(&mut self, row: u64, text: &str) {
+        let sifted = &mut self.sifted;
+        match CompactNumber::parse(text) {
             None => {
                 sifted.invalid += 1;
                 if sifted.invalid_rows.len() < INVALID_TOLD_MAX {
-                    let excerpt = row.chars().take(EXCERPT_CHARS).collect();
-                    sifted.invalid_rows.push(InvalidRow { row: place as u64 + 1, excerpt });
+                    let excerpt = text.chars().take(EXCERPT_CHARS).collect();
+                    sifted.invalid_rows.push(InvalidRow { row, excerpt });
                 }
             }
-            Some(number) if known.contains(&number) => sifted.duplicates += 1,
-            Some(_) if sifted.numbers.len() >= room as usize => sifted.overflowed = true,
+            Some(number) if self.known.contains(&number) => sifted.duplicates += 1,
+            Some(_) if sifted.numbers.len() >= self.room as usize => sifted.overflowed = true,
             Some(number) => {
-                known.insert(number);
+                self.known.insert(number);
                 sifted.numbers.push(number);
             }
         }
     }
-    sifted
+
+    /// What came of it.
+    pub fn finish(self) -> Sifted {
+        self.sifted
+    }
 }
 
 #[cfg(test)]

@@ -235,6 +235,24 @@ impl Disposition {
         }
     }
 
+    /// Its name among programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::HeardInPart => "heard_in_part",
+            Self::NoAnswer => "no_answer",
+            Self::Busy => "busy",
+            Self::Rejected => "rejected",
+            Self::Unreachable => "unreachable",
+            Self::InvalidNumber => "invalid_number",
+            Self::AnsweringMachine => "answering_machine",
+            Self::NetworkFailure => "network_failure",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::OptedOut => "opted_out",
+        }
+    }
+
     /// The vendor's code, which the store keeps too.
     pub fn code(self) -> i64 {
         match self {
@@ -276,6 +294,17 @@ impl Disposition {
 }
 
 impl Status {
+    /// Where it stands and, once it has ended, how: their names among programs.
+    pub fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Queued => ("queued", ""),
+            Self::Calling => ("calling", ""),
+            Self::Ringing => ("ringing", ""),
+            Self::Answered => ("answered", ""),
+            Self::Ended(disposition) => ("ended", disposition.word()),
+        }
+    }
+
     /// The vendor's `reason`: it only grows from queued to answered, then a terminal code ≥ 10.
     pub fn code(self) -> i64 {
         match self {

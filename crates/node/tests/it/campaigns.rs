@@ -24,7 +24,13 @@ async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> Ca
         opt_out_key: None,
     };
     let numbers = numbers.join(",");
-    let new = NewCampaign { message: of.1, numbers, plan, auto_start: true, request: None };
+    let new = NewCampaign {
+        message: of.1,
+        numbers: Some(numbers),
+        plan,
+        auto_start: true,
+        request: None,
+    };
     campaign::create(&world.app, &of.0, new).await.unwrap().id
 }
 

@@ -1,10 +1,12 @@
 //! `avanak campaign …`: the operator sees campaigns and acts on them, while the server runs.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use app::campaign::{CreateRefusal, ListRefusal, Progress};
+use app::campaign::{Added, CreateRefusal, List, ListRefusal, Progress, Unreadable, Wanted};
 use app::{App, Error};
 use clap::Subcommand;
 use domain::calendar::jalali::gregorian_date_time;
@@ -64,13 +66,23 @@ pub enum Campaign {
         /// The campaign.
         id: i64,
     },
-    /// Add the numbers of a file: one a line, or with commas between them.
+    /// Add the numbers of a file: a table (.csv, .tsv), a workbook of Excel (.xlsx), or anything
+    /// else with one number a line or commas between them.
     AddNumbers {
         /// The campaign.
         id: i64,
         /// The file.
         #[arg(long)]
         file: PathBuf,
+        /// Which column of a table has the numbers: its heading, or its number from 1.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        column: String,
+        /// Which sheet of a workbook, in place of the first.
+        #[arg(long)]
+        sheet: Option<String>,
+        /// Add nothing; say what would become of the file.
+        #[arg(long)]
+        dry_run: bool,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -93,7 +105,7 @@ pub enum Campaign {
 
 /// Campaigns shown at most.
 const SHOWN: u32 = 100;
-/// The largest file of numbers, bytes.
+/// The largest file of numbers that is no table, bytes.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 /// Runs the command.
@@ -119,7 +131,10 @@ pub async fn run(config: &Config, command: Campaign) -> Result<ExitCode> {
             let (id, account) = found(&app, id).await?;
             told(id, "cancelled", app::campaign::cancel(&app, account, id).await)?;
         }
-        Campaign::AddNumbers { id, file, json } => add(&app, id, &file, json).await?,
+        Campaign::AddNumbers { id, file, column, sheet, dry_run, json } => {
+            let list = list_of(&file, Wanted::parse(&column), sheet)?;
+            add(&app, id, (&file, list), dry_run, json).await?;
+        }
         Campaign::Redial { id, start, end, json } => redial(&app, id, &start, &end, json).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -240,23 +255,74 @@ fn as_text(progress: &Progress) -> Result<()> {
     say(&format!("money       {charged} rials charged, {held} rials held"))
 }
 
-async fn add(app: &App, id: i64, file: &std::path::Path, json: bool) -> Result<()> {
-    let (id, account) = found(app, id).await?;
-    let size = std::fs::metadata(file).with_context(|| format!("reading {}", file.display()))?;
-    if size.len() > FILE_BYTES_MAX {
+/// The list in a file. A table is read a part at a time; the others are small or compressed.
+fn list_of(file: &Path, column: Wanted, sheet: Option<String>) -> Result<List> {
+    let reading = || format!("reading {}", file.display());
+    let size = std::fs::metadata(file).with_context(reading)?.len();
+    let kind = file.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
+    let kind = kind.to_ascii_lowercase();
+    if !matches!(kind.as_str(), "csv" | "tsv") && size > FILE_BYTES_MAX {
         bail!("{} is larger than {FILE_BYTES_MAX} bytes", file.display());
     }
-    let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-    let list = String::from_utf8_lossy(&bytes).into_owned();
-    let added = match app::campaign::add_numbers(app, account, id, list).await {
-        Ok(added) => added,
+    Ok(match kind.as_str() {
+        "csv" | "tsv" => {
+            let file = file.to_owned();
+            let open =
+                move || -> std::io::Result<Box<dyn Read>> { Ok(Box::new(File::open(&file)?)) };
+            List::Csv { open: Box::new(open), column }
+        }
+        "xlsx" => {
+            let bytes = std::fs::read(file).with_context(reading)?.into();
+            List::Workbook { bytes, sheet, column }
+        }
+        _ => {
+            let bytes = std::fs::read(file).with_context(reading)?;
+            List::Written(String::from_utf8_lossy(&bytes).into_owned())
+        }
+    })
+}
+
+async fn add(
+    app: &App,
+    id: i64,
+    (file, list): (&Path, List),
+    dry_run: bool,
+    json: bool,
+) -> Result<()> {
+    let (id, account) = found(app, id).await?;
+    let added = if dry_run {
+        app::campaign::look_through(app, account, id, list).await
+    } else {
+        app::campaign::add_numbers(app, account, id, list).await
+    };
+    match added {
+        Ok(added) => told_of_list(added, dry_run, json),
         Err(Error::Refused(ListRefusal::NoCampaign)) => bail!("there is no campaign {id}"),
         Err(Error::Refused(ListRefusal::Over)) => bail!("campaign {id} is over"),
         Err(Error::Refused(ListRefusal::NoNumber)) => {
             bail!("{} has no number that campaign {id} does not have", file.display())
         }
-        Err(Error::Failed(failure)) => return Err(open::failed(failure)),
-    };
+        Err(Error::Refused(ListRefusal::Unreadable(why))) => {
+            bail!("{} {}", file.display(), unreadable(why))
+        }
+        Err(Error::Failed(failure)) => Err(open::failed(failure)),
+    }
+}
+
+/// Why a file is no table of numbers.
+fn unreadable(why: Unreadable) -> String {
+    match why {
+        Unreadable::Broken => String::from("is no workbook of Excel, or a broken one"),
+        Unreadable::TooLarge => String::from("is too large when unpacked; save it as .csv"),
+        Unreadable::NoSuchSheet => String::from("has no such sheet"),
+        Unreadable::NoSuchColumn => String::from("has no such column in its first row"),
+        Unreadable::OpenQuote(row) => {
+            format!("has a quotation mark in row {row} that is never closed")
+        }
+    }
+}
+
+fn told_of_list(added: Added, dry_run: bool, json: bool) -> Result<()> {
     let (accepted, rest) = (added.accepted, added.rest);
     if json {
         let rows: Vec<Value> = rest
@@ -280,7 +346,8 @@ async fn add(app: &App, id: i64, file: &std::path::Path, json: bool) -> Result<(
         say("the campaign is full; the rest was left out")?;
     }
     let (duplicates, invalid) = (rest.duplicates, rest.invalid);
-    say(&format!("{accepted} numbers added, {duplicates} duplicates, {invalid} invalid rows"))
+    let done = if dry_run { "would be added" } else { "added" };
+    say(&format!("{accepted} numbers {done}, {duplicates} duplicates, {invalid} invalid rows"))
 }
 
 async fn redial(app: &App, id: i64, start: &str, end: &str, json: bool) -> Result<()> {

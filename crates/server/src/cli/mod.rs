@@ -11,6 +11,7 @@ mod class;
 mod compensation;
 mod doctor;
 mod evidence;
+mod export;
 mod judge;
 mod maintenance;
 mod message;
@@ -68,6 +69,9 @@ enum Command {
     /// Campaigns: list, show, test, pause, resume, stop, cancel, add-numbers, redial.
     #[command(subcommand)]
     Campaign(campaign::Campaign),
+    /// What customers could export, into a file: campaign, messages, statement.
+    #[command(subcommand)]
+    Export(export::Export),
     /// Message classes (one_time_code, service, advertising, emergency): list, show, set.
     #[command(subcommand)]
     Class(class::Class),
@@ -146,6 +150,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Campaign(command) => campaign::run(&config, command).await,
             Command::Class(command) => class::run(&config, command).await,
             Command::OptOut(command) => opt_out::run(&config, command).await,
+            Command::Export(command) => export::run(&config, command).await,
             Command::Phone(command) => phone::run(&config, command).await,
             Command::QuickSend(command) => quick_send::run(&config, command).await,
             Command::Trunk(command) => trunk::run(&config, *command).await,

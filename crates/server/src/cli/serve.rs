@@ -29,8 +29,8 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, callbacks, flight_recorder, lock, measuring, month_close, open_files, phones, probe,
-    recordings, streams, telemetry, tidying, webhooks,
+    address, callbacks, exports, flight_recorder, lock, measuring, month_close, open_files, phones,
+    probe, recordings, streams, telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -184,6 +184,7 @@ impl Platform {
         let events_stop = callbacks_stop.clone();
         let tidying = tidying::start(Arc::clone(&self.app), callbacks_stop.clone());
         let month_close = month_close::start(Arc::clone(&self.app), callbacks_stop.clone());
+        let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
         let measuring = measuring::start(Arc::clone(&self.app), node_name, callbacks_stop.clone());
         let webhooks = webhooks::start(Arc::clone(&self.app), sites.clone(), events_stop);
@@ -218,6 +219,7 @@ impl Platform {
         stop_callbacks.send_replace(true);
         callbacks.await.context("the task of the callbacks")?;
         webhooks.await.context("the task of the webhooks")?;
+        exports.await.context("the task of the exports")?;
         tidying.await.context("the task that tidies up")?;
         measuring.await.context("the task that judges what was measured")?;
         month_close.await.context("the task that closes months")?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::database::Database;
 use crate::far_end::FarEnd;
@@ -166,11 +166,15 @@ fn the_operator_sees_campaigns_and_acts_on_them() {
     eventually("calls that were up have ended", || (show()["open"] == 0).then_some(()));
     assert_eq!(show()["held_rials"], 0);
     let file = platform.data_dir().join("more.csv");
-    std::fs::write(&file, "number\n09129999999\n0912 000 0000\n").unwrap();
+    std::fs::write(&file, "نام;شماره\nالف;09129999999\nب;0912 000 0000\nپ;۰۹۱۲\n").unwrap();
     let file = file.to_str().unwrap();
-    let added = platform.cli(&["campaign", "add-numbers", &campaign, "--file", file, "--json"]);
+    let add = ["campaign", "add-numbers", &campaign, "--file", file, "--json"];
+    let foretold = platform.cli(&[&add[..], &["--dry-run"]].concat());
+    let added = platform.cli(&add);
+    assert_eq!(foretold, added);
     assert_eq!((&added["added"], &added["duplicates"]), (&1.into(), &1.into()), "{added}");
-    assert_eq!(added["invalid_rows"][0]["row"], 1);
+    assert_eq!(added["invalid_rows"], json!([{ "row": 4, "excerpt": "۰۹۱۲" }]));
+    assert!(!platform.run(&[&add[..], &["--column", "کد"]].concat()).status.success());
     assert!(verb("resume"));
     eventually("it is called again", || (show()["open"].as_i64()? > 0).then_some(()));
     assert!(verb("stop") && verb("cancel") && !verb("resume"));

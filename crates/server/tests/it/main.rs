@@ -13,6 +13,7 @@ mod connections;
 mod database;
 mod demo;
 mod digest;
+mod exports;
 mod failover;
 mod far_end;
 mod full_disk;

@@ -7,6 +7,7 @@ mod campaign;
 mod cold;
 mod engines;
 mod event;
+mod export;
 mod faults;
 mod hot;
 mod interval;

@@ -3,7 +3,9 @@
 use domain::{QuickSendId, Timestamp};
 use store::hot::Accept;
 use store::quick_send::page;
-use store::request::{NewRequest, claim};
+use store::request::{
+    Answer, Done, NewRequest, claim, done, forget_answers, keep_answer, set_done, set_undone,
+};
 
 use crate::engines::both_engines;
 use crate::world::NOW;
@@ -22,6 +24,43 @@ both_engines! {
             assert_eq!(claim(&mut tx, &request).await.unwrap(), expected, "{request:?}");
             tx.commit().await.unwrap();
         }
+    }
+
+    /// What was done under a key is done once; its answer is kept for a while, what it was done to
+    /// for good.
+    async fn what_was_done_is_known_with_its_answer(world) {
+        let account = world.send().await.account;
+        let (key, now) = ([1; 32], NOW);
+        let standing = async || {
+            done(&mut world.db.read().await.unwrap(), account, &key).await.unwrap()
+        };
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(!set_done(&mut tx, account, &key, (7, now)).await.unwrap(), "nobody asked");
+        let new = NewRequest { account, key_hash: key, body_hash: [2; 32], asked_at: NOW };
+        claim(&mut tx, &new).await.unwrap();
+        assert!(set_done(&mut tx, account, &key, (6, now)).await.unwrap());
+        set_undone(&mut tx, account, &key).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(standing().await, None);
+        let mut tx = world.db.begin().await.unwrap();
+        assert!(set_done(&mut tx, account, &key, (7, now)).await.unwrap());
+        assert!(!set_done(&mut tx, account, &key, (8, now)).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(standing().await, Some(Done { subject: 7, answer: None }));
+        let (first, second) = (
+            Answer { status: 201, body: b"{}".to_vec() },
+            Answer { status: 409, body: Vec::new() },
+        );
+        let mut tx = world.db.begin().await.unwrap();
+        keep_answer(&mut tx, account, &key, (&first, now)).await.unwrap();
+        keep_answer(&mut tx, account, &key, (&second, now)).await.unwrap();
+        assert_eq!(forget_answers(&mut tx, now, 10).await.unwrap(), 0);
+        tx.commit().await.unwrap();
+        assert_eq!(standing().await, Some(Done { subject: 7, answer: Some(first) }));
+        let mut tx = world.db.begin().await.unwrap();
+        assert_eq!(forget_answers(&mut tx, now.plus_ms(1), 10).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        assert_eq!(standing().await, Some(Done { subject: 7, answer: None }));
     }
 
     /// Pages go from the newest send to the oldest, also among those of one moment.

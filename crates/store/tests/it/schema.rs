@@ -39,6 +39,7 @@ fn shipped_migrations_are_pinned() {
         ("V23__violation.sql", 0xe197_8672_9862_2191),
         ("V24__measurement.sql", 0x55c8_26fa_8720_3e87),
         ("V25__message_decision.sql", 0xda48_f221_8658_829b),
+        ("V26__request_answer.sql", 0x3363_6e0e_db0d_f35d),
         ("V31__state_interval.sql", 0xfe39_d69c_115c_9f7a),
     ];
     let folder = crate_folder().join("migrations");

@@ -1,11 +1,10 @@
 //! Campaigns: one message to a list, within hours of days, tried again where that is worth it.
 
-use std::borrow::Cow;
 use std::num::NonZeroI64;
 
 use app::campaign::{
-    Added, CreateRefusal, Created, Estimate, ListRefusal, NewCampaign, Progress, Recipient,
-    StartPlan, StartRefusal, WrittenPlan,
+    CreateRefusal, Created, Estimate, Expected, NewCampaign, Progress, Recipient, StartPlan,
+    StartRefusal, WrittenPlan,
 };
 use app::request::RequestKey;
 use app::{App, Caller, Error};
@@ -15,15 +14,15 @@ use domain::calendar::calling_window::CallingWindow;
 use domain::calendar::jalali::rfc3339;
 use domain::campaign::{RecipientStatus, State};
 use domain::{CampaignId, MessageClass, MessageId, Rials, Status};
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::lists::{Rows, list_report};
 use super::messages::{
-    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, query_of, result, seconds,
-    state,
+    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, query_of, seconds, state,
 };
+use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 use crate::params::Params;
 use crate::rest::apart;
@@ -41,7 +40,7 @@ const OPT_OUT_KEYS: &str = "0123456789*#";
 struct NewList {
     title: String,
     audio_id: NonZeroI64,
-    to: Rows,
+    to: Option<Rows>,
     starts: String,
     ends: String,
     tries: Option<u32>,
@@ -66,13 +65,6 @@ struct NewList {
 struct Hours {
     starts: String,
     ends: String,
-}
-
-/// Numbers to be added.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MoreNumbers {
-    to: Rows,
 }
 
 /// What may be asked of a campaign that is there.
@@ -142,36 +134,21 @@ pub(super) async fn numbers(
     Ok(page(&found.iter().map(number).collect::<Vec<Value>>(), limit, last))
 }
 
-/// POST /v1/campaigns/{id}/numbers.
-pub(super) async fn add(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let id = campaign_id(id)?;
-    let asked: MoreNumbers = read(body).await?;
-    let added = app::campaign::add_numbers(app, caller.account.id, id, asked.to.0).await;
-    let added = added.map_err(|error| match error {
-        Error::Refused(ListRefusal::NoCampaign) => Problem::of(Kind::NotFound).into(),
-        Error::Refused(ListRefusal::Over) => Problem::of(Kind::WrongState).into(),
-        Error::Refused(ListRefusal::NoNumber) => Problem::of(Kind::NoNewNumber).into(),
-        Error::Failed(failure) => Unanswered::from(failure),
-    })?;
-    let mut shown = shown(app, caller, id).await?;
-    shown["list"] = list_report(&added);
-    Ok(answer(StatusCode::OK, &shown))
+/// POST /v1/campaigns/{id}/start, pause, resume, stop and cancel. A start may bring other hours.
+pub(super) async fn change(asked: Asked<'_>, id: &str, verb: Verb) -> Result<Response, Unanswered> {
+    let (app, caller, id) = (asked.app, asked.caller, campaign_id(id)?);
+    let again = async |_| Ok(answer(StatusCode::OK, &shown(app, caller, id).await?));
+    let work = Box::pin(changed(app, caller, (id, verb), asked.body));
+    once(asked, work, again).await
 }
 
-/// POST /v1/campaigns/{id}/start, pause, resume, stop and cancel. A start may bring other hours.
-pub(super) async fn change(
+async fn changed(
     app: &App,
     caller: &Caller,
-    id: &str,
-    verb: Verb,
+    (id, verb): (CampaignId, Verb),
     body: &[u8],
 ) -> Result<Response, Unanswered> {
-    let (account, id) = (caller.account.id, campaign_id(id)?);
+    let account = caller.account.id;
     let progress = app::campaign::find(app, account, id).await?;
     let progress = progress.ok_or_else(|| Problem::of(Kind::NotFound))?;
     let done = match verb {
@@ -265,54 +242,14 @@ fn made_answer(shown: &Value, repeated: bool) -> Response {
 }
 
 /// Reads a body; a long one where it keeps nobody waiting.
-async fn read<T: for<'a> Deserialize<'a> + Send + 'static>(body: &[u8]) -> Result<T, Unanswered> {
+pub(super) async fn read<T: for<'a> Deserialize<'a> + Send + 'static>(
+    body: &[u8],
+) -> Result<T, Unanswered> {
     let owned = body.to_vec();
     let parsed = apart(body.len(), move || serde_json::from_slice(&owned)).await?;
     Ok(parsed.map_err(|error: serde_json::Error| {
         Problem::with(Kind::InvalidRequest, error.to_string())
     })?)
-}
-
-/// A list of numbers as `app` takes it: a row each. It is read into one text, since millions of
-/// texts would take many times the memory of the body.
-#[derive(Debug, Default)]
-struct Rows(String);
-
-impl Rows {
-    /// What holds a comma or a line end is no number; it must not become two rows, or the places of
-    /// the others would be told wrong.
-    fn push(&mut self, number: &str) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
-        }
-        if number.trim().is_empty() {
-            self.0.push('?');
-        }
-        let separates = |letter: char| matches!(letter, ',' | ';' | '\n' | '\r' | '،' | '؛');
-        self.0.extend(number.chars().map(|one| if separates(one) { '?' } else { one }));
-    }
-}
-
-impl<'de> Deserialize<'de> for Rows {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Rows;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a list of numbers as texts")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Rows, A::Error> {
-                let mut rows = Rows::default();
-                while let Some(number) = list.next_element::<Cow<'_, str>>()? {
-                    rows.push(&number);
-                }
-                Ok(rows)
-            }
-        }
-        from.deserialize_seq(List)
-    }
 }
 
 fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampaign, Problem> {
@@ -329,7 +266,7 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
     let ceiling = |rials: u64| Rials(i64::try_from(rials).unwrap_or(i64::MAX));
     Ok(NewCampaign {
         message: MessageId(asked.audio_id.get()),
-        numbers: asked.to.0,
+        numbers: asked.to.map(|rows| rows.0),
         plan: WrittenPlan {
             title: asked.title,
             start: asked.starts,
@@ -370,9 +307,10 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
         CreateRefusal::HoursEndBeforeTheyStart => {
             plan("The hour at which days end is not after the one they start at.")
         }
-        CreateRefusal::Invalid => {
-            plan("No number, a date that is none or over, a pause above a week, a long title.")
-        }
+        CreateRefusal::Invalid => plan(
+            "No number, a date that is none or over, a pause above a week, a long title. \
+                  Without `to`, start is false.",
+        ),
         CreateRefusal::InsufficientCredit => Problem::of(Kind::InsufficientCredit),
         CreateRefusal::CannotStart => plan("It was made and cannot start."),
         CreateRefusal::KeyReused => Problem::of(Kind::KeyReused),
@@ -381,7 +319,7 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
 }
 
 /// The campaign as it stands.
-async fn shown(app: &App, caller: &Caller, id: CampaignId) -> Result<Value, Unanswered> {
+pub(super) async fn shown(app: &App, caller: &Caller, id: CampaignId) -> Result<Value, Unanswered> {
     let progress = app::campaign::find(app, caller.account.id, id).await?;
     Ok(campaign(&progress.ok_or_else(|| Problem::of(Kind::NotFound))?))
 }
@@ -389,11 +327,8 @@ async fn shown(app: &App, caller: &Caller, id: CampaignId) -> Result<Value, Unan
 fn campaign(progress: &Progress) -> Value {
     let it = &progress.campaign;
     let (state, reason) = shown_state(it.state);
-    let results: serde_json::Map<String, Value> = progress
-        .results
-        .iter()
-        .map(|(end, count)| (result(*end).into(), (*count).into()))
-        .collect();
+    let results: serde_json::Map<String, Value> =
+        progress.results.iter().map(|(end, count)| (end.word().into(), (*count).into())).collect();
     json!({
         "object": "campaign",
         "id": it.id.0.to_string(),
@@ -465,23 +400,6 @@ fn number(recipient: &Recipient) -> Value {
     })
 }
 
-/// What became of a list.
-fn list_report(added: &Added) -> Value {
-    let invalid: Vec<Value> = added
-        .rest
-        .invalid_rows
-        .iter()
-        .map(|row| json!({ "row": row.row, "text": row.excerpt }))
-        .collect();
-    json!({
-        "accepted": added.accepted,
-        "duplicates": added.rest.duplicates,
-        "invalid": added.rest.invalid,
-        "invalid_rows": invalid,
-        "full": added.rest.overflowed,
-    })
-}
-
 fn foretold(estimate: &Estimate) -> Value {
     json!({
         "object": "dry_run",
@@ -490,6 +408,23 @@ fn foretold(estimate: &Estimate) -> Value {
         "cost_min": 0,
         "cost_max": estimate.cost_max.0,
         "covered": estimate.is_covered,
+        "expected": estimate.expected.as_ref().map(expected),
+    })
+}
+
+/// What it will probably cost, and what that was told from.
+fn expected(expected: &Expected) -> Value {
+    let Expected { forecast, history, is_own } = expected;
+    let percent = |share: f64| (share * 1_000.0).round() / 10.0;
+    json!({
+        "cost_low": forecast.low.0,
+        "cost_high": forecast.high.0,
+        "calls_of": if *is_own { "account" } else { "everybody" },
+        "calls": history.calls,
+        "charged_calls": history.charged,
+        "charged_percent_low": percent(forecast.charged_low),
+        "charged_percent_high": percent(forecast.charged_high),
+        "heard_percent": percent(forecast.heard),
     })
 }
 
@@ -511,7 +446,7 @@ fn no_page() -> Problem {
     Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
 }
 
-fn campaign_id(text: &str) -> Result<CampaignId, Problem> {
+pub(super) fn campaign_id(text: &str) -> Result<CampaignId, Problem> {
     let id = text.parse().ok().filter(|&id| id > 0);
     id.map(CampaignId).ok_or(Problem::of(Kind::NotFound))
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
 use super::messages::{REPLAYED, idempotency_key, json, speaker};
+use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
 /// A code that a client wants to be spoken.
@@ -92,27 +93,45 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
 }
 
 /// POST /v1/codes/{id}/resend.
-pub(super) async fn resend(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let now = app.now();
-    match app::kept_code::resend(app, caller, code_id(id)?).await {
-        Ok(code) => Ok(json(StatusCode::ACCEPTED, &Shown::of(&code))),
-        Err(error) => Err(not_sent(error, now)),
-    }
+pub(super) async fn resend(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let Asked { app, caller, .. } = asked;
+    let (id, now) = (code_id(id)?, app.now());
+    let work = async {
+        match app::kept_code::resend(app, caller, id).await {
+            Ok(code) => Ok(json(StatusCode::ACCEPTED, &Shown::of(&code))),
+            Err(error) => Err(not_sent(error, now)),
+        }
+    };
+    let again = async |_| {
+        let code = app::kept_code::find(app, caller, id).await?;
+        let code = code.ok_or(Problem::of(Kind::NotFound))?;
+        Ok(json(StatusCode::ACCEPTED, &Shown::of(&code)))
+    };
+    once(asked, Box::pin(work), again).await
 }
 
 /// POST /v1/codes/{id}/check.
-pub(super) async fn check(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let typed: Typed = read(body)?;
-    match app::kept_code::check(app, caller, code_id(id)?, &typed.code).await {
-        Ok(code) => Ok(json(StatusCode::OK, &Shown::of(&code))),
-        Err(Error::Refused(refusal)) => Err(wrong(refusal).into()),
-        Err(Error::Failed(failure)) => Err(failure.into()),
-    }
+pub(super) async fn check(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let Asked { app, caller, body, .. } = asked;
+    let (id, typed) = (code_id(id)?, read::<Typed>(body)?);
+    let work = async {
+        match app::kept_code::check(app, caller, id, &typed.code).await {
+            Ok(code) => Ok(json(StatusCode::OK, &Shown::of(&code))),
+            Err(Error::Refused(refusal)) => Err(wrong(refusal).into()),
+            Err(Error::Failed(failure)) => Err(failure.into()),
+        }
+    };
+    // The try was counted: the code says what came of it.
+    let again = async |_| {
+        let code = app::kept_code::find(app, caller, id).await?;
+        let code = code.ok_or(Problem::of(Kind::NotFound))?;
+        match code.state {
+            State::Approved => Ok(json(StatusCode::OK, &Shown::of(&code))),
+            State::Pending => Err(wrong(CheckRefusal::Wrong(code.checks_left)).into()),
+            state => Err(over(state).into()),
+        }
+    };
+    once(asked, work, again).await
 }
 
 /// What is typed never comes back in a problem, as serde's words about it would.

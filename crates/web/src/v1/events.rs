@@ -1,27 +1,23 @@
 //! Events: read page by page, or followed as they come. What is posted to endpoints is the same.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use app::event::{Event, PAGE_MAX, Subject};
 use app::{Caller, Failure};
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::calendar::jalali::rfc3339;
 use domain::{AccountId, EventId, EventKind};
-use hyper::body::Frame;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::Unanswered;
 use super::messages::{Message, json, limit, query_of, seconds};
 use super::problem::{Kind, Problem};
-use super::seats::Seat;
+use super::stream::{Stream, sent};
 use crate::router::Web;
 
 /// What a client asks to accept who wants to follow.
@@ -34,8 +30,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const SILENT_LOOKS_MAX: u32 = 15;
 /// How long a stream lasts; whoever follows comes again and is judged anew.
 const LASTS: Duration = Duration::from_mins(15);
-/// How long a client may take until there is room for another part.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Parts of a stream that may wait for a slow client.
 const PARTS: usize = 8;
 
@@ -175,7 +169,7 @@ async fn follow(
         }
     });
     let headers = [(header::CONTENT_TYPE, STREAM), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, Body::new(Stream { parts: received, _seat: seat })).into_response())
+    Ok((headers, Body::new(Stream::new(received, seat))).into_response())
 }
 
 /// Sends events until the client goes or reads no more, we stop, or the stream has lasted long
@@ -217,54 +211,8 @@ async fn tell(
     Ok(())
 }
 
-/// Sends a part. `false`: the client is gone or reads no more, or the stream has lasted long
-/// enough.
-async fn sent(parts: &mpsc::Sender<Bytes>, part: Bytes, ends_at: Instant) -> bool {
-    let now = Instant::now();
-    let until = ends_at.min(now + PATIENCE);
-    now < ends_at && matches!(timeout_at(until, parts.send(part)).await, Ok(Ok(())))
-}
-
 /// An event as a stream has it.
 fn part(event: &Event) -> String {
     let envelope = Envelope::of(event);
     format!("id: {}\nevent: {}\ndata: {}\n\n", envelope.id, envelope.r#type, envelope.text())
-}
-
-/// The body of a stream: what its task sends, and its place, which is free once the body is gone.
-struct Stream {
-    parts: mpsc::Receiver<Bytes>,
-    _seat: Seat,
-}
-
-impl HttpBody for Stream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.parts.poll_recv(context).map(|part| part.map(|part| Ok(Frame::data(part))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Goal: a client that reads nothing holds nobody up, and a stream ends though it is read.
-    #[tokio::test]
-    async fn a_stream_ends_whatever_its_client_does() {
-        let (parts, mut received) = mpsc::channel(1);
-        let part = || Bytes::from_static(b"a");
-        let soon = || Instant::now() + Duration::from_millis(20);
-        assert!(sent(&parts, part(), soon() + PATIENCE).await);
-        assert!(!sent(&parts, part(), soon()).await, "there is no room");
-        assert_eq!(received.recv().await, Some(part()));
-        assert!(!sent(&parts, part(), Instant::now()).await, "there is no time");
-        assert!(sent(&parts, part(), soon() + PATIENCE).await);
-        drop(received);
-        assert!(!sent(&parts, part(), soon() + PATIENCE).await, "there is no client");
-    }
 }

@@ -361,30 +361,8 @@ impl Message {
 
 /// How far it is, which never goes back, and how it ended.
 pub(super) fn state(status: Status) -> (&'static str, Option<&'static str>) {
-    match status {
-        Status::Queued => ("queued", None),
-        Status::Calling => ("calling", None),
-        Status::Ringing => ("ringing", None),
-        Status::Answered => ("answered", None),
-        Status::Ended(disposition) => ("ended", Some(result(disposition))),
-    }
-}
-
-pub(super) fn result(disposition: Disposition) -> &'static str {
-    match disposition {
-        Disposition::Delivered => "delivered",
-        Disposition::HeardInPart => "heard_in_part",
-        Disposition::NoAnswer => "no_answer",
-        Disposition::Busy => "busy",
-        Disposition::Rejected => "rejected",
-        Disposition::Unreachable => "unreachable",
-        Disposition::InvalidNumber => "invalid_number",
-        Disposition::AnsweringMachine => "answering_machine",
-        Disposition::NetworkFailure => "network_failure",
-        Disposition::Expired => "expired",
-        Disposition::Cancelled => "cancelled",
-        Disposition::OptedOut => "opted_out",
-    }
+    let (state, result) = status.words();
+    (state, Some(result).filter(|result| !result.is_empty()))
 }
 
 /// Who answered, as far as it is known: only machines are told apart.

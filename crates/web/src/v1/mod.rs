@@ -10,12 +10,16 @@ mod docs_page;
 mod events;
 mod evidence;
 mod explain;
+mod exports;
+mod lists;
 mod messages;
+mod once;
 mod opt_outs;
 mod problem;
 mod routes;
 mod samples;
 mod seats;
+mod stream;
 mod violations;
 mod webhooks;
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
 use super::messages::{json, limit, query_of};
+use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
 /// Numbers of one request.
@@ -34,7 +35,8 @@ struct Shown {
 }
 
 /// POST /v1/opt-outs.
-pub(super) async fn add(app: &App, caller: &Caller, body: &[u8]) -> Result<Response, Unanswered> {
+pub(super) async fn add(asked: Asked<'_>) -> Result<Response, Unanswered> {
+    let Asked { app, caller, body, .. } = asked;
     let new: NewOptOuts = serde_json::from_slice(body)
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     if !(1..=NUMBERS_MAX).contains(&new.numbers.len()) {
@@ -42,10 +44,19 @@ pub(super) async fn add(app: &App, caller: &Caller, body: &[u8]) -> Result<Respo
         return Err(Problem::with(Kind::InvalidRequest, why).into());
     }
     let numbers = new.numbers.iter().map(|text| number(text)).collect::<Result<Vec<_>, _>>()?;
-    let added = app::opt_out::add(app, list_of(caller.account.id), &numbers, SOURCE).await?;
-    let unchanged = numbers.len() - added;
-    let told = serde_json::json!({ "object": "opt_outs", "added": added, "unchanged": unchanged });
-    Ok(json(StatusCode::OK, &told))
+    let told = |added: usize| {
+        let unchanged = numbers.len().saturating_sub(added);
+        let told = serde_json::json!({
+            "object": "opt_outs", "added": added, "unchanged": unchanged,
+        });
+        json(StatusCode::OK, &told)
+    };
+    let work = async {
+        let list = list_of(caller.account.id);
+        Ok(told(app::opt_out::add(app, list, &numbers, SOURCE).await?))
+    };
+    let again = async |added: i64| Ok(told(usize::try_from(added).unwrap_or(0)));
+    once(asked, work, again).await
 }
 
 /// GET /v1/opt-outs.

@@ -101,6 +101,12 @@ kinds! {
     TooManyWebhooks 409 "too_many_webhooks"
         "The account has as many endpoints as it may." "Delete one that is not needed."
         "حساب به سقف تعداد نشانی‌های وب‌هوک رسیده است." "یکی را که لازم نیست حذف کنید.";
+    TooManyExports 409 "too_many_exports"
+        "Five of the account's exports are not written yet." "Wait until one is ready."
+        "پنج خروجی این حساب هنوز نوشته نشده است." "تا آماده شدن یکی صبر کنید.";
+    ExportExpired 410 "export_expired"
+        "The file was kept for seven days and is gone." "Ask for a new export."
+        "پرونده هفت روز نگه داشته شد و دیگر نیست." "خروجی تازه‌ای بخواهید.";
     CodeUsed 409 "code_used"
         "The code was given before; it is good once." "Start a new code."
         "این کد پیش‌تر وارد شده و فقط یک بار معتبر است." "کد تازه‌ای شروع کنید.";
@@ -144,6 +150,9 @@ kinds! {
         "Check the list; a campaign has up to 16 million numbers."
         "در فهرست شمارهٔ تازه‌ای نیست یا کمپین پر است."
         "فهرست را بررسی کنید.";
+    FileUnreadable 422 "file_unreadable"
+        "The file cannot be read as a table of numbers." "See detail."
+        "پرونده به‌عنوان جدول شماره‌ها خوانا نیست." "به detail نگاه کنید.";
     WrongState 409 "not_in_this_state"
         "That may not be asked of it in the state that it is in." "See detail, and its state."
         "در وضعیت کنونی این کار ممکن نیست." "به detail و وضعیت آن نگاه کنید.";
@@ -292,6 +301,12 @@ impl Problem {
         let words = self.kind.words();
         let link = format!("/v1/docs#{}", words.code);
         Body { link, words, detail: self.detail.as_deref(), request_id }
+    }
+
+    /// Its status, and the whole answer without the name of a request.
+    pub(super) fn plain(&self) -> (u16, Vec<u8>) {
+        let body = serde_json::to_vec(&self.body(None));
+        (self.kind.words().status, body.expect("a problem is a plain struct with text keys"))
     }
 
     /// The problem as the whole answer.

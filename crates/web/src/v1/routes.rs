@@ -11,10 +11,12 @@ use axum::routing::{any, delete, get, post};
 use tokio::sync::SemaphorePermit;
 
 use super::campaigns::Verb;
+use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, codes, compensation, docs_page, events,
-    evidence, explain, messages, open_to_all, opt_outs, samples, violations, webhooks,
+    evidence, explain, exports, lists, messages, open_to_all, opt_outs, samples, violations,
+    webhooks,
 };
 use crate::router::Web;
 
@@ -40,12 +42,13 @@ pub(super) enum Operation {
     ReadCampaigns,
     SendCodes,
     CheckCodes,
+    Export,
     ReadViolations,
     AnswerViolations,
 }
 
 impl Operation {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
@@ -57,6 +60,7 @@ impl Operation {
         Self::ReadCampaigns,
         Self::SendCodes,
         Self::CheckCodes,
+        Self::Export,
         Self::ReadViolations,
         Self::AnswerViolations,
     ];
@@ -85,6 +89,7 @@ impl Operation {
             Self::ReadCampaigns => "v1.ReadCampaigns",
             Self::SendCodes => "v1.SendCodes",
             Self::CheckCodes => "v1.CheckCodes",
+            Self::Export => "v1.Export",
             Self::ReadViolations => "v1.ReadViolations",
             Self::AnswerViolations => "v1.AnswerViolations",
         }
@@ -100,19 +105,28 @@ pub(crate) fn operation_name(written: &str) -> Option<&'static str> {
 /// What is asked for at each path with each verb; what the request is for, which its token must
 /// allow; whether it is heavy; and what answers it, given what the request brings.
 macro_rules! operations {
-    (|$web:ident, $app:ident, $caller:ident, $id:ident, $query:ident, $head:ident, $body:ident|
+    (|$web:ident, $app:ident, $caller:ident, $id:ident, $query:ident, $head:ident, $body:ident,
+      $asked:ident|
      $($verb:ident $path:literal, $operation:ident, $weight:ident => $answer:expr;)*) => {
         fn operations() -> Router<Arc<Web>> {
             Router::new()$(.route($path, $verb(
                 async |State($web): State<Arc<Web>>, id: Option<Path<String>>, request: Request| {
                     let id = id.map(|Path(id)| id).unwrap_or_default();
                     let query = request.uri().query().unwrap_or_default().to_owned();
+                    let path = request.uri().to_string();
                     let operation = Operation::$operation;
                     answer(&$web, operation, request, async |$caller, $head, $body| {
                         let _turn = $weight(&$web)?;
                         let ($app, $id, $query) = (&*$web.app, &*id, &*query);
+                        let $asked = Asked {
+                            app: $app,
+                            caller: $caller,
+                            headers: $head,
+                            path: &*path,
+                            body: $body,
+                        };
                         // Not each of them looks at everything.
-                        let _ = ($app, $caller, $id, $query, $head, $body);
+                        let _ = ($id, $query, $asked);
                         $answer.await
                     })
                     .await
@@ -123,7 +137,7 @@ macro_rules! operations {
 }
 
 operations! {
-    |web, app, caller, id, query, head, body|
+    |web, app, caller, id, query, head, body, asked|
     get "/v1/messages", ReadMessages, light => messages::list(app, caller, query);
     post "/v1/messages", SendMessages, heavy => messages::send(app, caller, head, body);
     get "/v1/messages/{id}", ReadMessages, light => messages::get(app, caller, id);
@@ -141,47 +155,49 @@ operations! {
     get "/v1/campaigns/{id}/numbers", ReadCampaigns, light =>
         campaigns::numbers(app, caller, id, query);
     post "/v1/campaigns/{id}/numbers", ManageCampaigns, heavy =>
-        campaigns::add(app, caller, id, body);
+        lists::add(asked, id, query);
     post "/v1/campaigns/{id}/start", ManageCampaigns, light =>
-        campaigns::change(app, caller, id, Verb::Start, body);
+        campaigns::change(asked, id, Verb::Start);
     post "/v1/campaigns/{id}/pause", ManageCampaigns, light =>
-        campaigns::change(app, caller, id, Verb::Pause, body);
+        campaigns::change(asked, id, Verb::Pause);
     post "/v1/campaigns/{id}/resume", ManageCampaigns, light =>
-        campaigns::change(app, caller, id, Verb::Resume, body);
+        campaigns::change(asked, id, Verb::Resume);
     post "/v1/campaigns/{id}/stop", ManageCampaigns, light =>
-        campaigns::change(app, caller, id, Verb::Stop, body);
+        campaigns::change(asked, id, Verb::Stop);
     post "/v1/campaigns/{id}/cancel", ManageCampaigns, light =>
-        campaigns::change(app, caller, id, Verb::Cancel, body);
+        campaigns::change(asked, id, Verb::Cancel);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
         campaigns::redial(app, caller, id, head, body);
     get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);
     get "/v1/events/{id}", ReadEvents, light => events::get(&web, caller, id);
+    get "/v1/exports", Export, light => exports::list(app, caller, query);
+    post "/v1/exports", Export, light => exports::create(asked);
+    get "/v1/exports/{id}", Export, light => exports::get(app, caller, id);
+    get "/v1/exports/{id}/file", Export, light => exports::file(&web, caller, id);
     get "/v1/webhooks", ManageWebhooks, light => webhooks::list(app, caller);
-    post "/v1/webhooks", ManageWebhooks, light => webhooks::create(app, caller, body);
+    post "/v1/webhooks", ManageWebhooks, light => webhooks::create(asked);
     get "/v1/webhooks/{id}", ManageWebhooks, light => webhooks::get(app, caller, id);
     delete "/v1/webhooks/{id}", ManageWebhooks, light => webhooks::delete(app, caller, id);
-    post "/v1/webhooks/{id}/secret", ManageWebhooks, light => webhooks::rotate(app, caller, id);
-    post "/v1/webhooks/{id}/enable", ManageWebhooks, light => webhooks::enable(app, caller, id);
-    post "/v1/webhooks/{id}/test", ManageWebhooks, light => webhooks::test(app, caller, id);
+    post "/v1/webhooks/{id}/secret", ManageWebhooks, light => webhooks::rotate(asked, id);
+    post "/v1/webhooks/{id}/enable", ManageWebhooks, light => webhooks::enable(asked, id);
+    post "/v1/webhooks/{id}/test", ManageWebhooks, light => webhooks::test(asked, id);
     post "/v1/webhooks/{id}/replay", ManageWebhooks, light =>
-        webhooks::replay(app, caller, id, body);
+        webhooks::replay(asked, id);
     get "/v1/webhooks/{id}/deliveries", ManageWebhooks, light =>
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
     get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
-    post "/v1/samples", ReportSamples, light => samples::report(app, caller, body);
+    post "/v1/samples", ReportSamples, light => samples::report(asked);
     get "/v1/violations", ReadViolations, light => violations::list(app, caller, query);
     get "/v1/violations/{id}", ReadViolations, light => violations::get(app, caller, id);
-    post "/v1/violations/{id}/accept", AnswerViolations, light =>
-        violations::accept(app, caller, id);
-    post "/v1/violations/{id}/dispute", AnswerViolations, light =>
-        violations::dispute(app, caller, id, body);
+    post "/v1/violations/{id}/accept", AnswerViolations, light => violations::accept(asked, id);
+    post "/v1/violations/{id}/dispute", AnswerViolations, light => violations::dispute(asked, id);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
-    post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(app, caller, id);
-    post "/v1/codes/{id}/check", CheckCodes, light => codes::check(app, caller, id, body);
+    post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(asked, id);
+    post "/v1/codes/{id}/check", CheckCodes, light => codes::check(asked, id);
     get "/v1/opt-outs", ManageOptOuts, light => opt_outs::list(app, caller, query);
-    post "/v1/opt-outs", ManageOptOuts, light => opt_outs::add(app, caller, body);
+    post "/v1/opt-outs", ManageOptOuts, light => opt_outs::add(asked);
     delete "/v1/opt-outs/{id}", ManageOptOuts, light => opt_outs::remove(app, caller, id);
 }
 

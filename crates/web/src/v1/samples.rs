@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::Unanswered;
 use super::messages::json;
+use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
 /// The largest report: as many samples as there may be, each with an error.
@@ -38,12 +39,13 @@ struct NewSample {
     error: Option<String>,
 }
 
-/// POST /v1/samples.
-pub(super) async fn report(
-    app: &App,
-    caller: &Caller,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
+/// POST /v1/samples. A sample has a name of its own, under which it is kept once.
+pub(super) async fn report(asked: Asked<'_>) -> Result<Response, Unanswered> {
+    let taken = async || taken(asked.app, asked.caller, asked.body).await;
+    once(asked, taken(), async |_| taken().await).await
+}
+
+async fn taken(app: &App, caller: &Caller, body: &[u8]) -> Result<Response, Unanswered> {
     let new: NewReport = serde_json::from_slice(body)
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     let looks = new.samples.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::messages::{json as answer, limit, query_of};
+use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
 /// Why an entry is disputed.
@@ -48,20 +49,19 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
 }
 
 /// POST /v1/violations/{id}/accept.
-pub(super) async fn accept(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    say(app, caller, id, Answer::Accept).await
+pub(super) async fn accept(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, caller) = (asked.app, asked.caller);
+    let again = async |_| get(app, caller, id).await;
+    once(asked, Box::pin(say(app, caller, id, Answer::Accept)), again).await
 }
 
 /// POST /v1/violations/{id}/dispute.
-pub(super) async fn dispute(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let Reason { reason } = serde_json::from_slice(body)
+pub(super) async fn dispute(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, caller) = (asked.app, asked.caller);
+    let Reason { reason } = serde_json::from_slice(asked.body)
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
-    say(app, caller, id, Answer::Dispute(&reason)).await
+    let again = async |_| get(app, caller, id).await;
+    once(asked, Box::pin(say(app, caller, id, Answer::Dispute(&reason))), again).await
 }
 
 async fn say(

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::Unanswered;
 use super::events::Envelope;
 use super::messages::{json, limit, query_of};
+use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
 /// What comes before a secret, so that people know one when they see it.
@@ -71,11 +72,8 @@ struct ShownTry {
 }
 
 /// POST /v1/webhooks.
-pub(super) async fn create(
-    app: &App,
-    caller: &Caller,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
+pub(super) async fn create(asked: Asked<'_>) -> Result<Response, Unanswered> {
+    let Asked { app, caller, body, .. } = asked;
     let new: NewEndpoint = read(body)?;
     let kind = |name: &String| {
         EventKind::from_word(name).ok_or_else(|| {
@@ -85,16 +83,25 @@ pub(super) async fn create(
     let mut kinds = new.events.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
     kinds.sort_unstable();
     kinds.dedup();
-    match app::webhook::create(app, caller.account.id, &new.url, &kinds).await {
-        Ok(made) => Ok(json(StatusCode::CREATED, &Endpoint::with_secret(&made))),
-        Err(Error::Refused(WebhookRefusal::WrongUrl)) => {
-            Err(Problem::of(Kind::WrongWebhookUrl).into())
+    let account = caller.account.id;
+    let made = |made: &Webhook| json(StatusCode::CREATED, &Endpoint::with_secret(made));
+    let work = async {
+        match app::webhook::create(app, account, &new.url, &kinds).await {
+            Ok(new) => Ok(made(&new)),
+            Err(Error::Refused(WebhookRefusal::WrongUrl)) => {
+                Err(Problem::of(Kind::WrongWebhookUrl).into())
+            }
+            Err(Error::Refused(WebhookRefusal::TooMany)) => {
+                Err(Problem::of(Kind::TooManyWebhooks).into())
+            }
+            Err(Error::Failed(failure)) => Err(failure.into()),
         }
-        Err(Error::Refused(WebhookRefusal::TooMany)) => {
-            Err(Problem::of(Kind::TooManyWebhooks).into())
-        }
-        Err(Error::Failed(failure)) => Err(failure.into()),
-    }
+    };
+    let again = async |id| {
+        let found = app::webhook::find(app, account, WebhookId(id)).await?;
+        Ok(made(&found.ok_or_else(not_found)?))
+    };
+    once(asked, work, again).await
 }
 
 /// GET /v1/webhooks.
@@ -121,34 +128,43 @@ pub(super) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<Respo
 }
 
 /// POST /v1/webhooks/{id}/secret.
-pub(super) async fn rotate(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let found = app::webhook::rotate(app, caller.account.id, webhook_id(id)?).await?;
-    shown(found, Endpoint::with_secret)
+pub(super) async fn rotate(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, account, id) = (asked.app, asked.caller.account.id, webhook_id(id)?);
+    let work =
+        async { shown(app::webhook::rotate(app, account, id).await?, Endpoint::with_secret) };
+    let again = async |_| shown(app::webhook::find(app, account, id).await?, Endpoint::with_secret);
+    once(asked, work, again).await
 }
 
 /// POST /v1/webhooks/{id}/enable.
-pub(super) async fn enable(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let found = app::webhook::enable(app, caller.account.id, webhook_id(id)?).await?;
-    shown(found, Endpoint::of)
+pub(super) async fn enable(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, account, id) = (asked.app, asked.caller.account.id, webhook_id(id)?);
+    let work = async { shown(app::webhook::enable(app, account, id).await?, Endpoint::of) };
+    let again = async |_| shown(app::webhook::find(app, account, id).await?, Endpoint::of);
+    once(asked, work, again).await
 }
 
 /// POST /v1/webhooks/{id}/test.
-pub(super) async fn test(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let event = app::webhook::test(app, caller.account.id, webhook_id(id)?).await?;
-    Ok(on_its_way(event.ok_or_else(not_found)?))
+pub(super) async fn test(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, account, id) = (asked.app, asked.caller.account.id, webhook_id(id)?);
+    let work = async {
+        let event = app::webhook::test(app, account, id).await?;
+        Ok(on_its_way(event.ok_or_else(not_found)?))
+    };
+    let again = async |n| Ok(on_its_way(EventId { account, n }));
+    once(asked, work, again).await
 }
 
 /// POST /v1/webhooks/{id}/replay.
-pub(super) async fn replay(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let asked: Replay = read(body)?;
-    let event = EventId::parse(&asked.event_id).ok_or_else(not_found)?;
-    let is_known = app::webhook::replay(app, caller.account.id, webhook_id(id)?, event).await?;
-    if is_known { Ok(on_its_way(event)) } else { Err(not_found()) }
+pub(super) async fn replay(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, account, id) = (asked.app, asked.caller.account.id, webhook_id(id)?);
+    let wanted: Replay = read(asked.body)?;
+    let event = EventId::parse(&wanted.event_id).ok_or_else(not_found)?;
+    let work = async {
+        let is_known = app::webhook::replay(app, account, id, event).await?;
+        if is_known { Ok(on_its_way(event)) } else { Err(not_found()) }
+    };
+    once(asked, work, async |_| Ok(on_its_way(event))).await
 }
 
 /// GET /v1/webhooks/{id}/deliveries.

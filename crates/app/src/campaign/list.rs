@@ -1,0 +1,117 @@
+//! Lists of numbers in the forms in which customers have them: written, as a table of text, or as a
+//! workbook. Each is gone through row by row; none becomes a tree in memory.
+
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::sync::Arc;
+
+use domain::campaign::numbers::{CompactNumber, Sifted, Sifter, rows};
+use domain::campaign::table::{Csv, Picker};
+pub use domain::campaign::table::{Unreadable, Wanted};
+
+use super::workbook;
+use crate::Failure;
+
+/// Bytes of a table that are read at a time.
+const PART: usize = 64 * 1024;
+
+/// Opens what a table is read from; it may be read more than once.
+pub type Open = Box<dyn Fn() -> std::io::Result<Box<dyn Read>> + Send + Sync>;
+
+/// A list of numbers.
+pub enum List {
+    /// Numbers with commas or line ends between them.
+    Written(String),
+    /// Comma-separated values.
+    Csv {
+        /// From where.
+        open: Open,
+        /// Which column has the numbers.
+        column: Wanted,
+    },
+    /// An Excel workbook (`.xlsx`).
+    Workbook {
+        /// All of it.
+        bytes: Arc<[u8]>,
+        /// The sheet's name, in place of the first one's.
+        sheet: Option<String>,
+        /// Which column has the numbers.
+        column: Wanted,
+    },
+}
+
+/// Why a list could not be gone through.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The customer's affair.
+    Unreadable(Unreadable),
+    /// Ours.
+    Failed(Failure),
+}
+
+impl List {
+    /// Numbers that are in memory as comma-separated values.
+    pub fn csv(bytes: Arc<[u8]>, column: Wanted) -> Self {
+        let open = move || -> std::io::Result<Box<dyn Read>> {
+            Ok(Box::new(std::io::Cursor::new(Arc::clone(&bytes))))
+        };
+        Self::Csv { open: Box::new(open), column }
+    }
+
+    /// Whether it may take long, and must keep nobody waiting.
+    pub(super) fn is_long(&self, small: usize) -> bool {
+        !matches!(self, Self::Written(text) if text.len() <= small)
+    }
+
+    /// Goes through it. `known` are numbers that the campaign has; `room` is how many more it may.
+    pub(super) fn sift(&self, known: BTreeSet<CompactNumber>, room: u32) -> Result<Sifted, Broken> {
+        let mut sifter = Sifter::new(known, room);
+        match self {
+            Self::Written(text) => {
+                for (place, row) in rows(text).enumerate() {
+                    sifter.push(place as u64 + 1, row);
+                }
+            }
+            Self::Csv { open, column } => csv(open, Picker::new(column.clone()), &mut sifter)?,
+            Self::Workbook { bytes, sheet, column } => {
+                let mut picker = Picker::new(column.clone());
+                workbook::read(bytes, sheet.as_deref(), &mut |row, cells| {
+                    picked(&mut picker, &mut sifter, row, cells)
+                })
+                .map_err(Broken::Unreadable)?;
+            }
+        }
+        Ok(sifter.finish())
+    }
+}
+
+fn csv(open: &Open, mut picker: Picker, sifter: &mut Sifter) -> Result<(), Broken> {
+    let failed = |error| Broken::Failed(Failure::because("reading a list of numbers", error));
+    let mut file = open().map_err(failed)?;
+    let (mut csv, mut part, mut told) = (Csv::default(), vec![0; PART], Ok(()));
+    let mut each = |row: u64, cells: &[String]| {
+        if told.is_ok() {
+            told = picked(&mut picker, sifter, row, cells);
+        }
+    };
+    loop {
+        match file.read(&mut part).map_err(failed)? {
+            0 => break,
+            length => csv.feed(&part[..length], &mut each),
+        }
+    }
+    let ended = csv.finish(&mut each);
+    told.and(ended).map_err(Broken::Unreadable)
+}
+
+fn picked(
+    picker: &mut Picker,
+    sifter: &mut Sifter,
+    row: u64,
+    cells: &[String],
+) -> Result<(), Unreadable> {
+    for number in picker.pick(cells)? {
+        sifter.push(row, number);
+    }
+    Ok(())
+}
