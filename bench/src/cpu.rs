@@ -8,6 +8,9 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use nix::time::{ClockId, clock_gettime};
 
+/// In what Linux tells times of processes (`USER_HZ`).
+const TICKS_PER_SECOND: u64 = 100;
+
 /// Whose CPU time.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose {
@@ -74,4 +77,17 @@ pub fn of_thread(name: &str) -> Result<Duration> {
         }
     }
     anyhow::bail!("there is no thread called {name}")
+}
+
+/// What another process has used, by all its threads, to a hundredth of a second.
+///
+/// # Errors
+/// There is no such process.
+pub fn of_process(id: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).context("reading its stat")?;
+    // The name stands in brackets and may hold anything.
+    let (_, fields) = stat.rsplit_once(')').context("its stat has no name")?;
+    let ticks: Vec<u64> = fields.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
+    let &[user, system] = ticks.as_slice() else { anyhow::bail!("its stat has no times") };
+    Ok(Duration::from_millis((user + system) * 1_000 / TICKS_PER_SECOND))
 }

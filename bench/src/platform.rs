@@ -37,9 +37,18 @@ impl Platform {
     /// # Errors
     /// It does not start; its log is in `folder`.
     pub fn start(folder: &Path, trunk: SocketAddr) -> Result<Self> {
+        Self::start_at(folder, trunk, 2_000, "")
+    }
+
+    /// The same, with so many calls a second at most, and more settings.
+    ///
+    /// # Errors
+    /// As [`Platform::start`].
+    pub fn start_at(folder: &Path, trunk: SocketAddr, cps: u32, more: &str) -> Result<Self> {
         let program = program()?;
         let config = folder.join("bench.toml");
-        std::fs::write(&config, settings(trunk)).context("writing the configuration")?;
+        std::fs::write(&config, settings(trunk, cps) + more)
+            .context("writing the configuration")?;
         let account = Command::new(&program)
             .args(["account", "create", "--name", "bench", "--mobile", "09120000000", "--json"])
             .args(["--any-hour", "bench", "--credit", CREDIT, "--data-dir"])
@@ -72,6 +81,14 @@ impl Platform {
         };
         let http = http.parse().context("reading its address")?;
         Ok(Self { child, http, token, account: number, folder: folder.to_owned() })
+    }
+
+    /// User and system time of the process so far.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn cpu(&self) -> Result<Duration> {
+        crate::cpu::of_process(self.child.id())
     }
 
     /// What the process has in memory, kB.
@@ -153,12 +170,12 @@ fn program() -> Result<PathBuf> {
     Ok(program)
 }
 
-fn settings(trunk: SocketAddr) -> String {
+fn settings(trunk: SocketAddr, cps: u32) -> String {
     format!(
         "[http]\nlisten = \"127.0.0.1:0\"\n\
          [sip]\nlisten = \"127.0.0.1:0\"\n\
          [[trunk]]\nname = \"bench\"\naddress = \"{trunk}\"\ncaller_id = \"02191000000\"\n\
-         max_channels = 2000\nmax_cps = 2000\nping_interval_s = 0\n"
+         max_channels = 2000\nmax_cps = {cps}\nping_interval_s = 0\n"
     )
 }
 
@@ -204,6 +221,22 @@ impl Client {
         figures.map(|(_, figure)| figure.parse::<u64>().context(figure.to_owned())).sum()
     }
 
+    /// Posts to the modern API, or asks it when there is no body.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub fn modern(&mut self, path: &str, body: Option<&Value>) -> Result<Value> {
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        let request = format!(
+            "{method} /v1/{path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.token,
+            body.len()
+        );
+        serde_json::from_slice(&self.exchange(&request)?).context("the answer is not JSON")
+    }
+
     fn post(&mut self, method: &str, form: &str) -> Result<Value> {
         let request = format!(
             "POST /Rest/{method} HTTP/1.1\r\nHost: bench\r\nAuthorization: {}\r\n\
@@ -238,7 +271,7 @@ fn whole_body(answer: &[u8]) -> Result<Option<&[u8]>> {
         return Ok(None);
     };
     let head = std::str::from_utf8(&answer[..end])?.to_ascii_lowercase();
-    if !head.starts_with("http/1.1 200") {
+    if !head.starts_with("http/1.1 20") {
         bail!("the answer is {}", head.lines().next().unwrap_or_default());
     }
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));

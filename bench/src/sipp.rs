@@ -24,8 +24,26 @@ impl Callee {
     /// # Errors
     /// SIPp is not installed, or does not open its port.
     pub fn start() -> Result<Self> {
+        Self::with(|address| sipp("uas_bench.xml", address))
+    }
+
+    /// Starts one with the scenario `uas_campaign`, which ends after `calls` calls and counts them
+    /// in the file `statistics` (see [`counted`]).
+    ///
+    /// # Errors
+    /// As [`Callee::start`].
+    pub fn of_campaigns(calls: u64, statistics: &Path) -> Result<Self> {
+        Self::with(|address| {
+            let mut command = sipp("uas_campaign.xml", address);
+            command.args(["-m", &calls.to_string(), "-trace_stat", "-fd", "5", "-stf"]);
+            command.arg(statistics);
+            command
+        })
+    }
+
+    fn with(command: impl FnOnce(SocketAddr) -> Command) -> Result<Self> {
         let address = free_address()?;
-        let mut command = sipp("uas_bench.xml", address);
+        let mut command = command(address);
         let child = command.spawn().context("starting sipp; is sip-tester installed?")?;
         let mut callee = Self { child, address };
         let deadline = clock::instant() + START_TIMEOUT;
@@ -37,6 +55,29 @@ impl Callee {
         }
         Ok(callee)
     }
+}
+
+impl Callee {
+    /// How it ended, once it has.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("asking for sipp's end")
+    }
+}
+
+/// What a SIPp that has ended counted under this name.
+///
+/// # Errors
+/// It did not count that.
+pub fn counted(statistics: &Path, name: &str) -> Result<u64> {
+    let text = std::fs::read_to_string(statistics).context("reading sipp's statistics")?;
+    let mut lines = text.lines();
+    let wanted = format!("{name}(C)");
+    let place = lines.next().and_then(|names| names.split(';').position(|one| one == wanted));
+    let figure = place.zip(lines.last()).and_then(|(place, last)| last.split(';').nth(place));
+    figure.and_then(|figure| figure.parse().ok()).with_context(|| format!("sipp has no {wanted}"))
 }
 
 impl Drop for Callee {

@@ -54,7 +54,7 @@ pub fn sip_uri(data: &[u8]) {
         assert_eq!((again.uri.as_bytes(), again.tag()), (named.uri.as_bytes(), named.tag()));
     }
     if let Ok(via) = Via::parse(data) {
-        assert!(via.branch().len() <= data.len());
+        assert!(via.branch.len() <= data.len());
     }
     let pieces: usize = elements(data).map(<[u8]>::len).sum();
     assert!(pieces <= data.len(), "a list is not longer than its text");

@@ -9,8 +9,17 @@ use crate::server::Profile;
 use crate::setup::{self, Goal};
 
 /// The benchmarks by name; the crate `bench` has a binary for each.
-pub const NAMES: &[&str] =
-    &["accept", "dial_latency", "call_cpu", "media_pacing", "two_way", "originate", "month_close"];
+pub const NAMES: &[&str] = &[
+    "accept",
+    "dial_latency",
+    "call_cpu",
+    "media_pacing",
+    "two_way",
+    "originate",
+    "campaign",
+    "by_sip",
+    "month_close",
+];
 
 /// The benchmark that compares the engines of the store.
 const NEEDS_POSTGRES: &str = "accept";

@@ -28,7 +28,7 @@ cargo x <command>
   fuzz     libFuzzer on every target, or the one named: --seconds N for each (else 60)
   soak     500 calls for ten minutes with loss, against the release build: --minutes N, --calls N
              --virtual           an hour of them in virtual time instead
-  bench    the benchmarks, or those named: accept dial_latency call_cpu media_pacing
+  bench    the benchmarks, or those named (docs/BENCHMARKS.md)
   setup    install what the commands above need (they do it themselves, too)
   ci       what .ci/run runs: test
   help     this text

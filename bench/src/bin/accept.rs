@@ -6,7 +6,7 @@
 //! request can reach on this disk.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,6 +16,7 @@ use bench::cpu::{Stopwatch, Whose};
 use bench::disk;
 use bench::say::{say, verdict};
 use bench::stats::{float, median, micros};
+use bench::wal::Commits;
 use domain::{AccountId, Approval, Destination, MessageId, Rials, TariffId, Timestamp, Zone};
 use rusqlite::{Connection, params};
 use server::clock;
@@ -33,9 +34,6 @@ const HOLD: Rials = Rials(450);
 const CLIP_MS: u32 = 10_000;
 const NUMBER: &str = "09121234567";
 const TARGET: f64 = 20.0;
-
-/// Where the SQLite index of the write-ahead log counts commits (`iChange` in `wal.c`).
-const COMMITS_AT: usize = 8;
 
 fn main() -> Result<()> {
     let quick = std::env::args().any(|argument| argument == "--quick");
@@ -305,30 +303,6 @@ async fn accept_in(tx: &mut Tx, sender: (AccountId, MessageId)) -> Result<()> {
     let send: i64 = tx.query_one(INSERT, &values).await?.get("id")?;
     tx.execute(QUEUE, &[Value::from(send), Value::from(now)]).await?;
     Ok(())
-}
-
-/// The commits of a SQLite database in WAL mode; with `synchronous=FULL` each is one flush.
-struct Commits {
-    index: PathBuf,
-    before: u32,
-}
-
-impl Commits {
-    fn of(database: &Path) -> Result<Self> {
-        let index = PathBuf::from(format!("{}-shm", database.display()));
-        let before = read_commits(&index)?;
-        Ok(Self { index, before })
-    }
-
-    fn since(&self) -> Result<u64> {
-        Ok(read_commits(&self.index)?.wrapping_sub(self.before).into())
-    }
-}
-
-fn read_commits(index: &Path) -> Result<u32> {
-    let bytes = std::fs::read(index).context("reading the index of the write-ahead log")?;
-    let count = bytes.get(COMMITS_AT..).and_then(<[u8]>::first_chunk);
-    Ok(u32::from_ne_bytes(*count.context("the index is too short")?))
 }
 
 fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {

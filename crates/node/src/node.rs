@@ -71,6 +71,8 @@ pub struct Node {
     pub(crate) preparations: VecDeque<Task>,
     /// Which of the routes with waiting jobs had the first choice the last time.
     pub(crate) first_route: usize,
+    /// When each of the routes chooses of campaigns next, by the steady clock.
+    pub(crate) campaign_turns: BTreeMap<usize, Timestamp>,
     pub(crate) draining: bool,
     pub(crate) stats: NodeStats,
 }
@@ -227,6 +229,7 @@ impl Node {
             released: Vec::new(),
             preparations: VecDeque::new(),
             first_route: 0,
+            campaign_turns: BTreeMap::new(),
             draining: false,
             stats: NodeStats::default(),
         };

@@ -7,6 +7,7 @@ use app::dialing::{self, EXPIRED, ReadyJob, Start};
 use app::ports::Dispatch as _;
 use domain::dialer::disposition::OUTSIDE_HOURS;
 use domain::dialer::health::Health;
+use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{AttemptId, Destination, Disposition, MessageClass, Status, Timestamp};
 use engine::{CallKey, Command};
 
@@ -31,6 +32,10 @@ const PREPARATIONS_MAX: usize = 8;
 pub(crate) const PAUSE_MS: i64 = 5_000;
 /// How long a secure call waits whose second leg has no room, milliseconds.
 const SECOND_PAUSE_MS: i64 = 500;
+/// How long a route that is fast enough gathers calls of campaigns before it leases them, in one
+/// commit, microseconds: far below the burst that its pace allows, so that no call is lost
+/// (docs/decisions/0076).
+const CAMPAIGN_TURN_US: i64 = 20_000;
 /// Attempts of one send; a send that never gets as far as an INVITE ends with this one.
 const ATTEMPTS_MAX: u16 = 200;
 
@@ -39,6 +44,7 @@ impl Node {
     /// trunk that is there no more; what is not dialled yet finds its way anew.
     pub fn set_trunks(&mut self, now: Moment, trunks: Vec<Trunk>) {
         self.gate.set_trunks(&trunks);
+        self.campaign_turns.clear();
         let before = std::mem::replace(&mut self.config.trunks, trunks);
         let same = |name: &str| {
             let of = |trunks: &[Trunk]| trunks.iter().find(|trunk| trunk.name == name).cloned();
@@ -282,7 +288,13 @@ impl Node {
     ) -> Option<Timestamp> {
         while self.chosen.len() < self.config.batch_max {
             let waiting = self.line.first(route)?;
-            let send = waiting.job.quick_send;
+            let (send, class) = (waiting.job.quick_send, waiting.job.class);
+            let turn = self.campaign_turns.get(&route).copied();
+            if class >= CAMPAIGN_CLASS
+                && let Some(turn) = turn.filter(|turn| now.steady < *turn)
+            {
+                return Some(turn);
+            }
             if let Some(until) = openings.closed_until(&waiting.job) {
                 self.line.step_back_until(send, until);
                 continue;
@@ -297,7 +309,14 @@ impl Node {
                 Err(NoRoom::Second) => {
                     self.line.step_back_until(send, now.wall.plus_ms(SECOND_PAUSE_MS));
                 }
-                Err(NoRoom::Until(at)) => return Some(at),
+                Err(NoRoom::Until(at)) => {
+                    if class < CAMPAIGN_CLASS {
+                        return Some(at);
+                    }
+                    let turn = now.steady.plus_us(CAMPAIGN_TURN_US);
+                    self.campaign_turns.insert(route, turn);
+                    return Some(at.max(turn));
+                }
                 Err(NoRoom::Channels | NoRoom::NoRoute) => return None,
             }
         }

@@ -208,11 +208,11 @@ impl Endpoint {
         let cseq = response.headers.get(Name::CSeq).and_then(|value| CSeq::parse(value).ok())?;
         let mut vias = response.headers.elements(Name::Via);
         let via = Via::parse(vias.next()?).ok()?;
-        let key = self.client_key(via.branch(), cseq.method.as_bytes());
+        let key = self.client_key(via.branch, cseq.method.as_bytes());
         // A response with more than one Via was meant for somebody else (§8.1.3.3).
         let found = self.clients.get(key).filter(|transaction| {
             vias.next().is_none()
-                && *transaction.branch == *via.branch()
+                && *transaction.branch == *via.branch
                 && transaction.cseq == cseq.number
         });
         let Some(transaction) = found else {

@@ -24,7 +24,11 @@ const ARROWS: &[Row] = &[
     ("web", &["app", "domain"], &["store", "audio"]),
     ("server", EVERYTHING, &[]),
     ("sim", &["app", "audio", "carrier", "domain", "engine", "media", "node", "sip", "store"], &[]),
-    ("bench", &["domain", "engine", "media", "server", "sip", "store"], &[]),
+    (
+        "bench",
+        &["app", "audio", "domain", "engine", "media", "node", "server", "sip", "store"],
+        &[],
+    ),
     ("fuzz", &["engine", "media", "sip"], &[]),
     ("xtask", &[], &[]),
 ];
@@ -59,7 +63,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
 const PURE: &[(&str, &[&str])] = &[
     ("domain", &["icu_calendar", "jiff"]),
     ("sip", &["hmac", "md-5", "memchr", "sha2", "smallvec"]),
-    ("media", &["aes", "base64", "hmac", "sha1"]),
+    ("media", &["aes", "base64", "hmac", "memchr", "sha1"]),
     (
         "audio",
         &["ebur128", "rubato", "sha2", "symphonia", "symphonia-adapter-libopus", "thiserror"],

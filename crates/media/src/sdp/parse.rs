@@ -36,11 +36,8 @@ impl Description {
         if body.len() > MAX_BODY_BYTES {
             return Err(Malformed::TooLarge);
         }
-        let mut lines = body
-            .split(|&byte| byte == b'\n' || byte == b'\r')
-            .filter(|line| !line.is_empty())
-            .map(String::from_utf8_lossy);
-        if !lines.next().is_some_and(|line| line.starts_with("v=")) {
+        let mut lines = lines(body);
+        if !lines.next().is_some_and(|line| line.starts_with(b"v=")) {
             return Err(Malformed::NotSdp);
         }
         let mut description = Self::default();
@@ -48,17 +45,19 @@ impl Description {
             if count >= MAX_LINES {
                 return Err(Malformed::TooLarge);
             }
-            if let Some((kind, value)) = line.split_once('=') {
-                description.read_line(kind.trim(), value.trim())?;
+            let Some(equals) = memchr::memchr(b'=', line) else { continue };
+            if let [kind @ (b'o' | b'c' | b'm' | b'a')] = line[..equals].trim_ascii() {
+                let value = String::from_utf8_lossy(line[equals + 1..].trim_ascii());
+                description.read_line(*kind, &value)?;
             }
         }
         Ok(description)
     }
 
-    fn read_line(&mut self, kind: &str, value: &str) -> Result<(), Malformed> {
+    fn read_line(&mut self, kind: u8, value: &str) -> Result<(), Malformed> {
         match kind {
-            "o" => self.read_origin(value),
-            "c" => {
+            b'o' => self.read_origin(value),
+            b'c' => {
                 if let Some(connection) = parse_connection(value) {
                     match self.media.last_mut() {
                         Some(media) => media.connection = Some(connection),
@@ -66,10 +65,9 @@ impl Description {
                     }
                 }
             }
-            "m" if self.media.len() >= MAX_MEDIA => return Err(Malformed::TooLarge),
-            "m" => self.media.push(parse_media(value)?),
-            "a" => return self.read_attribute(value),
-            _ => {}
+            b'm' if self.media.len() >= MAX_MEDIA => return Err(Malformed::TooLarge),
+            b'm' => self.media.push(parse_media(value)?),
+            _ => return self.read_attribute(value),
         }
         Ok(())
     }
@@ -108,6 +106,22 @@ impl Description {
         }
         Ok(())
     }
+}
+
+/// The lines that are not empty.
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = body;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            let line = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if !line.is_empty() {
+                return Some(line);
+            }
+        }
+        None
+    })
 }
 
 fn parse_direction(name: &str) -> Option<Direction> {

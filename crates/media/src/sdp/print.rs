@@ -1,7 +1,6 @@
 //! Descriptions written: an offer, and the lines that an answer shares with it.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use super::{CryptoLine, Direction, Local, Media};
 use crate::srtp::Suite;
@@ -59,13 +58,15 @@ impl Local {
 
     /// The lines before the first `m=` line.
     pub(super) fn print_session(&self, out: &mut String) {
-        let (family, address) = family(self.address.ip());
-        line(out, format_args!("v=0"));
+        let mut address = String::with_capacity(48);
+        append(&mut address, format_args!("{}", self.address.ip()));
+        let family = if self.address.is_ipv4() { "IP4" } else { "IP6" };
         let (id, version) = (self.session_id, self.session_version);
-        line(out, format_args!("o=- {id} {version} IN {family} {address}"));
-        line(out, format_args!("s=-"));
-        line(out, format_args!("c=IN {family} {address}"));
-        line(out, format_args!("t=0 0"));
+        append(out, format_args!("v=0\r\no=- {id} {version}"));
+        for part in [" IN ", family, " ", &address, "\r\ns=-\r\nc=IN ", family, " ", &address] {
+            out.push_str(part);
+        }
+        out.push_str("\r\nt=0 0\r\n");
     }
 
     /// An accepted audio line.
@@ -104,10 +105,6 @@ impl Local {
 /// A refused line of an answer: the offered one with port 0 (RFC 3264 §6).
 pub(super) fn print_refused(out: &mut String, media: &Media) {
     line(out, format_args!("m={} 0 {} {}", media.kind, media.protocol, media.formats));
-}
-
-fn family(address: IpAddr) -> (&'static str, IpAddr) {
-    (if address.is_ipv4() { "IP4" } else { "IP6" }, address)
 }
 
 fn line(out: &mut String, arguments: std::fmt::Arguments<'_>) {

@@ -177,7 +177,7 @@ impl Endpoint {
         let line = get(Name::Via);
         let element = header::elements(line).next().unwrap_or_default();
         let Ok(via) = Via::parse(element) else { return self.tokens.key(&[b"server", line]) };
-        let branch = via.branch();
+        let branch = via.branch;
         if branch.len() > COOKIE.len() && branch.starts_with(COOKIE) {
             let port = via.port.unwrap_or_default().to_be_bytes();
             return self.tokens.key(&[b"server", branch, via.host, &port, method]);

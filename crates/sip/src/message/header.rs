@@ -1,11 +1,15 @@
 //! The grammar inside header field values (RFC 3261 §25.1): parameters, lists, addresses, Via,
 //! CSeq. Everything borrows; nothing here allocates except [`NameAddr`].
 
+use super::bytes::ByteSet;
 use super::{Headers, Malformed, Method, Name, Uri, valid_host};
+
+/// The bytes of tokens (RFC 3261 §25.1).
+const TOKEN: ByteSet = ByteSet::alphanumeric_and(b"-.!%*_+`'~");
 
 /// Whether `text` is a token (RFC 3261 §25.1).
 pub fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(b))
+    !text.is_empty() && TOKEN.has_all(text)
 }
 
 /// A whole decimal number that fits `T`; nothing else may stand beside it.
@@ -102,19 +106,19 @@ fn quoted_end(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Where the first of `stops` stands outside quotes and angle brackets; the length if nowhere.
+/// Where the first `stop` stands outside quotes and angle brackets; the length if nowhere.
 /// `None` when a quote or bracket is never closed.
-fn find_outside(text: &[u8], stops: &[u8]) -> Option<usize> {
+fn find_outside(text: &[u8], stop: u8) -> Option<usize> {
     let mut at = 0;
-    while at < text.len() {
+    while let Some(found) = memchr::memchr3(stop, b'"', b'<', &text[at..]) {
+        at += found;
         match text[at] {
-            byte if stops.contains(&byte) => return Some(at),
             b'"' => at += quoted_end(&text[at..])?,
             b'<' => at += memchr::memchr(b'>', &text[at..])? + 1,
-            _ => at += 1,
+            _ => return Some(at),
         }
     }
-    Some(at)
+    Some(text.len())
 }
 
 /// Splits a comma-separated list outside quotes and angle brackets; empty elements are skipped.
@@ -124,7 +128,7 @@ pub fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         loop {
             let text = rest?;
-            let end = find_outside(text, b",").unwrap_or(text.len());
+            let end = find_outside(text, b',').unwrap_or(text.len());
             rest = text.get(end + 1..);
             let element = trim(&text[..end]);
             if !element.is_empty() {
@@ -140,7 +144,7 @@ pub fn params(text: &[u8], separator: u8) -> impl Iterator<Item = (&[u8], Option
     std::iter::from_fn(move || {
         loop {
             let text = rest?;
-            let end = find_outside(text, &[separator]).unwrap_or(text.len());
+            let end = find_outside(text, separator).unwrap_or(text.len());
             rest = text.get(end + 1..);
             let one = trim(&text[..end]);
             if one.is_empty() {
@@ -161,23 +165,31 @@ pub fn param<'a>(text: &'a [u8], name: &str) -> Option<&'a [u8]> {
         .map(|(_, value)| value.unwrap_or_default())
 }
 
-/// Whether `;a=b;c` follows the grammar: no empty parameter, names are tokens.
-fn valid_params(text: &[u8]) -> bool {
+/// Reads `;a=b;c` whose names must be tokens and of which none may be empty, and gives the value of
+/// one of them, empty when there is none. One walk, since every message has several of these.
+fn checked_params<'a>(text: &'a [u8], wanted: &[u8]) -> Option<&'a [u8]> {
     let text = trim(text);
+    let mut found = None;
     if text.is_empty() {
-        return true;
+        return Some(b"");
     }
-    let Some(mut rest) = text.strip_prefix(b";") else { return false };
+    let mut rest = text.strip_prefix(b";")?;
     loop {
-        let Some(end) = find_outside(rest, b";") else { return false };
+        let end = find_outside(rest, b';')?;
         let one = trim(&rest[..end]);
-        let name = memchr::memchr(b'=', one).map_or(one, |equals| trim(&one[..equals]));
+        let (name, value) = match memchr::memchr(b'=', one) {
+            Some(equals) => (trim(&one[..equals]), trim(&one[equals + 1..])),
+            None => (one, b"".as_slice()),
+        };
         if !is_token(name) {
-            return false;
+            return None;
+        }
+        if found.is_none() && name.eq_ignore_ascii_case(wanted) {
+            found = Some(value);
         }
         match rest.get(end + 1..) {
             Some(more) => rest = more,
-            None => return true,
+            None => return Some(found.unwrap_or_default()),
         }
     }
 }
@@ -240,6 +252,8 @@ pub struct Via<'a> {
     pub port: Option<u16>,
     /// The parameters from the first `;` on.
     pub params: &'a [u8],
+    /// The branch; empty when there is none (an RFC 2543 peer).
+    pub branch: &'a [u8],
 }
 
 impl<'a> Via<'a> {
@@ -256,9 +270,10 @@ impl<'a> Via<'a> {
         let (front, params) = value.split_at(semicolon);
         let mut parts = front.splitn(3, |b| *b == b'/');
         let (protocol, version) = (trim(parts.next()?), trim(parts.next()?));
-        if !protocol.eq_ignore_ascii_case(b"SIP") || version != b"2.0" || !valid_params(params) {
+        if !protocol.eq_ignore_ascii_case(b"SIP") || version != b"2.0" {
             return None;
         }
+        let branch = checked_params(params, b"branch")?;
         let rest = trim(parts.next()?);
         let space = rest.iter().position(u8::is_ascii_whitespace)?;
         let (transport, sent_by) = (&rest[..space], trim(&rest[space..]));
@@ -271,12 +286,8 @@ impl<'a> Via<'a> {
             b"" => None,
             text => Some(number(trim(text.strip_prefix(b":")?))?),
         };
-        (is_token(transport) && valid_host(host)).then_some(Self { transport, host, port, params })
-    }
-
-    /// The branch; empty when there is none (an RFC 2543 peer).
-    pub fn branch(&self) -> &'a [u8] {
-        param(self.params, "branch").unwrap_or_default()
+        let valid = is_token(transport) && valid_host(host);
+        valid.then_some(Self { transport, host, port, params, branch })
     }
 }
 
@@ -285,6 +296,14 @@ struct Parts<'a> {
     display: &'a [u8],
     uri: &'a [u8],
     params: &'a [u8],
+    /// Empty when there is none.
+    tag: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn tag(&self) -> Option<&'a [u8]> {
+        (!self.tag.is_empty()).then_some(self.tag)
+    }
 }
 
 fn parts(value: &[u8]) -> Option<Parts<'_>> {
@@ -302,19 +321,17 @@ fn parts(value: &[u8]) -> Option<Parts<'_>> {
         // URI may hold neither a comma nor a question mark (RFC 3261 §20).
         let end = memchr::memchr(b';', value).unwrap_or(value.len());
         let (uri, params) = value.split_at(end);
-        let uri = trim(uri);
-        let bare = !uri.iter().any(|b| b",?".contains(b)) && valid_params(params);
-        return bare.then_some(Parts { display: b"", uri, params });
+        let (uri, tag) = (trim(uri), checked_params(params, b"tag")?);
+        let bare = memchr::memchr2(b',', b'?', uri).is_none();
+        return bare.then_some(Parts { display: b"", uri, params, tag });
     };
     let close = open + memchr::memchr(b'>', &value[open..])?;
     let (display, params) = (trim(&value[..open]), &value[close + 1..]);
-    let tokens = |b: &u8| is_token(&[*b]) || b.is_ascii_whitespace() || *b >= 0x80;
+    let tokens = |b: &u8| TOKEN.has(*b) || b.is_ascii_whitespace() || *b >= 0x80;
     let named = display.first() == Some(&b'"') || display.iter().all(tokens);
-    (named && valid_params(params)).then_some(Parts {
-        display,
-        uri: &value[open + 1..close],
-        params: trim(params),
-    })
+    let tag = checked_params(params, b"tag")?;
+    let uri = &value[open + 1..close];
+    named.then_some(Parts { display, uri, params: trim(params), tag })
 }
 
 /// An address with an optional display name and field parameters: the value of From, To,
@@ -393,8 +410,7 @@ impl NameAddr {
     /// As [`NameAddr::parse`].
     pub(super) fn check(value: &[u8], field: Name) -> Result<Option<&[u8]>, Malformed> {
         let parts = parts(value).filter(|parts| Uri::is_valid(parts.uri));
-        let parts = parts.ok_or(Malformed::Value(field))?;
-        Ok(param(parts.params, "tag").filter(|tag| !tag.is_empty()))
+        Ok(parts.ok_or(Malformed::Value(field))?.tag())
     }
 }
 
@@ -406,7 +422,7 @@ impl From<Uri> for NameAddr {
 
 /// The tag of a From or To value, without building the address.
 pub fn tag(value: &[u8]) -> Option<&[u8]> {
-    param(parts(value)?.params, "tag").filter(|tag| !tag.is_empty())
+    parts(value)?.tag()
 }
 
 /// The URI text of a Route, Record-Route or Contact element, without building the address.

@@ -89,7 +89,14 @@ const NAMES: [(Name, &str, &str); 36] = [
 impl Name {
     /// The field named by `text`, long or compact, in any case.
     pub fn parse(text: &[u8]) -> Self {
-        let same = |name: &str| name.as_bytes().eq_ignore_ascii_case(text);
+        let first = text.first().map(u8::to_ascii_lowercase);
+        let same = |name: &str| {
+            let name = name.as_bytes();
+            // Most names differ here already.
+            name.len() == text.len()
+                && name.first().map(u8::to_ascii_lowercase) == first
+                && name.eq_ignore_ascii_case(text)
+        };
         let found = match text.len() {
             1 => NAMES.iter().find(|(_, _, compact)| same(compact)),
             _ => NAMES.iter().find(|(_, long, _)| same(long)),
@@ -208,8 +215,13 @@ impl Headers {
     /// Adds a field by its written name at the end. A name that is not a token is not added.
     pub fn push_named(&mut self, text: &[u8], value: &[u8]) {
         if super::header::is_token(text) {
-            self.append(Name::parse(text), text, value);
+            self.push_token(text, value);
         }
+    }
+
+    /// As [`Headers::push_named`] of a name that is known to be a token.
+    pub(super) fn push_token(&mut self, text: &[u8], value: &[u8]) {
+        self.append(Name::parse(text), text, value);
     }
 
     fn append(&mut self, name: Name, label: &[u8], value: &[u8]) {

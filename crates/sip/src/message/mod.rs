@@ -1,6 +1,7 @@
 //! Messages as bytes (RFC 3261 §7): nothing here assumes UTF-8, and whatever is not understood is
 //! carried as it came. Reading is in `parse`, writing in `print`, field values in `header`.
 
+mod bytes;
 pub mod header;
 mod headers;
 mod parse;

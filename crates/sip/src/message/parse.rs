@@ -156,7 +156,7 @@ fn fields<'a>(bytes: &'a [u8], limits: &Limits) -> Result<(Headers, &'a [u8]), M
         if !super::header::is_token(name) || has_lone_feed(&line[colon..]) {
             return Err(Malformed::Line);
         }
-        headers.push_named(name, &line[colon + 1..]);
+        headers.push_token(name, &line[colon + 1..]);
         rest = end;
     }
 }
@@ -206,7 +206,7 @@ fn check(headers: &Headers, start: &StartLine<'_>) -> Result<(), Malformed> {
 fn via_elements(value: &[u8]) -> Result<(), Malformed> {
     for element in value.split(|b| *b == b',') {
         let via = Via::parse(super::header::trim(element))?;
-        if via.branch().len() > MAX_TOKEN_BYTES {
+        if via.branch.len() > MAX_TOKEN_BYTES {
             return Err(Malformed::Value(Name::Via));
         }
     }

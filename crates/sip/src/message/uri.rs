@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::str::FromStr;
 
+use super::bytes::ByteSet;
 use super::{Malformed, Name};
 use crate::transport::{Hop, Transport};
 
@@ -202,8 +203,13 @@ fn scheme_of(text: &[u8]) -> Option<(Scheme, usize)> {
     Some((scheme, colon + 1))
 }
 
+/// What may stand anywhere in a URI.
+const VISIBLE: ByteSet = ByteSet::visible_but(b"<>\"");
+/// What may stand in a host that is no IPv6 address. Underscores occur in practice.
+const HOST: ByteSet = ByteSet::alphanumeric_and(b"-._");
+
 fn parse(text: &[u8]) -> Option<Parts> {
-    if text.len() > 4096 || text.iter().any(|b| *b <= b' ' || *b == 0x7f || b"<>\"".contains(b)) {
+    if text.len() > 4096 || !VISIBLE.has_all(text) {
         return None;
     }
     let (scheme, start) = scheme_of(text)?;
@@ -235,7 +241,7 @@ fn hierarchical(text: &[u8], start: usize, uri: &mut Parts) -> Option<()> {
     let rest = &text[host_start..];
     let host_length = match rest.first()? {
         b'[' => memchr::memchr(b']', rest)? + 1,
-        _ => rest.iter().position(|b| b":;?".contains(b)).unwrap_or(rest.len()),
+        _ => memchr::memchr3(b':', b';', b'?', rest).unwrap_or(rest.len()),
     };
     let host = &rest[..host_length];
     if !valid_host(host) {
@@ -270,12 +276,12 @@ fn telephone(text: &[u8], start: usize, uri: &mut Parts) -> Option<()> {
     Some(())
 }
 
-/// A host name, an IPv4 address, or a bracketed IPv6 address. Underscores occur in practice.
+/// A host name, an IPv4 address, or a bracketed IPv6 address.
 pub(crate) fn valid_host(host: &[u8]) -> bool {
     if host.first() == Some(&b'[') {
         return literal(host).is_some();
     }
-    !host.is_empty() && host.iter().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(b))
+    !host.is_empty() && HOST.has_all(host)
 }
 
 fn range(from: usize, to: usize) -> Range<u16> {
