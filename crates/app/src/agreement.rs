@@ -3,6 +3,9 @@
 use domain::Timestamp;
 use domain::agreement::parameter;
 use domain::agreement::version::{self, Draft, Version};
+use domain::calendar::holiday::Holidays;
+use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
+use domain::calendar::working_time::Timetable;
 use sha2::{Digest as _, Sha256};
 use store::Queries;
 pub use store::agreement::Kept;
@@ -137,4 +140,10 @@ impl Held {
 /// The version that holds at a moment.
 pub(crate) async fn at(reads: &mut impl Queries, at: Timestamp) -> store::Result<Version> {
     Ok(Held::read(reads).await?.at(at).clone())
+}
+
+/// The agreement's calendar of a kind.
+pub(crate) fn timetable(kind: CalendarKind) -> Timetable {
+    let hours = OpeningHours::of_the_agreement(kind);
+    Timetable::new(vec![hours], Holidays::shipped()).expect("one version never begins twice")
 }

@@ -11,11 +11,9 @@ use domain::agreement::statement::{
 };
 use domain::agreement::version::Version;
 use domain::billing::subscription::coverage;
-use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
-use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
+use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::{self, Span};
-use domain::calendar::working_time::Timetable;
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::Queries;
@@ -23,7 +21,7 @@ use store::month_statement::Lifetime;
 pub use store::month_statement::MonthStatement;
 use store::subscription::Subscription;
 
-use crate::agreement::{Held, at as agreement_at};
+use crate::agreement::{Held, at as agreement_at, timetable};
 use crate::violation;
 use crate::{App, Error, Failure, Result};
 
@@ -96,9 +94,7 @@ pub async fn month(
     let judged = inputs.judge();
     let written = store::month_statement::of_month(&mut reads, account, month).await?;
     let state = state(month, now, written.last().map(|statement| statement.revision));
-    let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
-    let business = Timetable::new(vec![hours], Holidays::shipped());
-    let business = business.expect("one version never begins twice");
+    let business = timetable(CalendarKind::Business);
     let until = evidence_until(month, &inputs.parameters, &business);
     let evidence_until = until.ok_or(Failure::of("counting business days after a month"))?;
     let totals = written.last().map_or(judged.totals, |statement| statement.totals);

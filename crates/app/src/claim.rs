@@ -9,17 +9,16 @@ use domain::agreement::credit::{Credit, CreditKey, Move};
 use domain::agreement::scope::Paths;
 use domain::agreement::violation::Clause;
 use domain::billing::subscription::coverage;
-use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
-use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
+use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
-use domain::calendar::working_time::Timetable;
 use domain::{AccountId, Rials, Timestamp};
 use store::claim::NewClaim;
 pub use store::claim::{Kept, Step};
 use store::credit::{By, NewCredit};
 use store::{Queries, Tx};
 
+use crate::agreement::timetable;
 use crate::{App, Caller, Error, Failure, Result, request};
 
 /// The most claims of an account that are not settled.
@@ -382,9 +381,7 @@ async fn shown(
         .filter_map(|(step, to)| Span::new(step.at, to))
         .collect();
     let agreement = crate::agreement::at(reads, begun.at).await?;
-    let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
-    let business = Timetable::new(vec![hours], Holidays::shipped());
-    let business = business.expect("one version never begins twice");
+    let business = timetable(CalendarKind::Business);
     let count = agreement.draft.parameters.day_count();
     let due = decision_due_after(begun.at, &asked, count, &business);
     let overdue = due.is_some_and(|due| due < now);

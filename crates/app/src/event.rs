@@ -41,6 +41,8 @@ pub enum Subject {
     Campaign(CampaignId),
     /// An endpoint.
     Webhook(WebhookId),
+    /// A ticket of this number; the kind of the event is the state it came to.
+    Ticket(i64),
 }
 
 /// The account's events after the `after`-th: at most `limit`, nor more than [`PAGE_MAX`]. Whoever
@@ -146,6 +148,9 @@ pub(crate) async fn told(app: &App, stored: Stored) -> Result<Event, Failure> {
         | EventKind::CampaignFinished
         | EventKind::CampaignCancelled => Subject::Campaign(CampaignId(subject)),
         EventKind::WebhookDisabled | EventKind::WebhookTest => Subject::Webhook(WebhookId(subject)),
+        EventKind::TicketAnswered | EventKind::TicketWaiting | EventKind::TicketClosed => {
+            Subject::Ticket(subject)
+        }
     };
     Ok(Event { id, kind, at, subject })
 }

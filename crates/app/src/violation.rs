@@ -6,17 +6,15 @@ use domain::agreement::statement::{evidence_until, standing_verdict};
 use domain::agreement::violation::{
     Clause, Party, Refusal, Status, TEXT_MAX, Violation, public_counts,
 };
-use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
-use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
+use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
-use domain::calendar::working_time::Timetable;
 use domain::{AccountId, Timestamp};
 use store::Tx;
 use store::month_statement::MonthStatement;
 pub use store::violation::{Kept, Step};
 
-use crate::agreement::Held;
+use crate::agreement::{Held, timetable};
 use crate::{App, Error, Failure, Result, request};
 
 /// Who enters what the machine finds by itself.
@@ -138,6 +136,25 @@ pub(crate) async fn enter_found<R>(
     new: &NewViolation,
 ) -> Result<bool, R> {
     Ok(enter(tx, now, new).await.map_err(by_the_machine)?.is_some())
+}
+
+/// Enters what the machine found in a transaction of its own. The answer is how much was new.
+pub(crate) async fn enter_all(
+    app: &App,
+    found: &[NewViolation],
+) -> std::result::Result<u64, Failure> {
+    if found.is_empty() {
+        return Ok(0);
+    }
+    let now = app.now();
+    let entered = app.write(async |tx| {
+        let mut count = 0;
+        for new in found {
+            count += u64::from(enter_found(tx, now, new).await?);
+        }
+        Ok(count)
+    });
+    entered.await.map_err(crate::account::never_refused)
 }
 
 /// Notes that the customer was told of an entry, and how.
@@ -420,9 +437,7 @@ pub(crate) fn in_time(
     now: Timestamp,
 ) -> std::result::Result<bool, Failure> {
     let parameters = &held.at(month.start()).draft.parameters;
-    let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
-    let business = Timetable::new(vec![hours], Holidays::shipped());
-    let business = business.expect("one version never begins twice");
+    let business = timetable(CalendarKind::Business);
     let until = evidence_until(month, parameters, &business)
         .ok_or(Failure::of("counting business days after a month"))?;
     Ok(now < until)
@@ -506,15 +521,7 @@ async fn look_at_maintenance(app: &App, time: Span) -> std::result::Result<u64, 
         }
     }
     drop(reads);
-    let now = app.now();
-    let entered = app.write(async |tx| {
-        let mut count = 0;
-        for new in &late {
-            count += u64::from(enter_found(tx, now, new).await?);
-        }
-        Ok(count)
-    });
-    entered.await.map_err(crate::account::never_refused)
+    enter_all(app, &late).await
 }
 
 /// Maintenance of which a part counts; whom it concerned is not said, since everybody reads it.

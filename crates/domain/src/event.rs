@@ -62,11 +62,17 @@ pub enum EventKind {
     WebhookDisabled,
     /// A customer wanted to see an event arrive.
     WebhookTest,
+    /// A person answered a ticket.
+    TicketAnswered,
+    /// A ticket waits for something that its customer was asked for.
+    TicketWaiting,
+    /// We closed a ticket.
+    TicketClosed,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::MessageAccepted,
         Self::MessageEnded,
         Self::RecordingReady,
@@ -78,6 +84,9 @@ impl EventKind {
         Self::CampaignCancelled,
         Self::WebhookDisabled,
         Self::WebhookTest,
+        Self::TicketAnswered,
+        Self::TicketWaiting,
+        Self::TicketClosed,
     ];
 
     /// The number under which it is kept.
@@ -94,6 +103,9 @@ impl EventKind {
             Self::CampaignCancelled => 9,
             Self::WebhookDisabled => 10,
             Self::WebhookTest => 11,
+            Self::TicketAnswered => 12,
+            Self::TicketWaiting => 13,
+            Self::TicketClosed => 14,
         }
     }
 
@@ -116,6 +128,9 @@ impl EventKind {
             Self::CampaignCancelled => "campaign.cancelled",
             Self::WebhookDisabled => "webhook.disabled",
             Self::WebhookTest => "webhook.test",
+            Self::TicketAnswered => "ticket.answered",
+            Self::TicketWaiting => "ticket.waiting",
+            Self::TicketClosed => "ticket.closed",
         }
     }
 

@@ -13,6 +13,7 @@ pub mod config;
 #[cfg(test)]
 mod config_docs;
 mod customer_site;
+mod desk;
 mod detection;
 pub mod echo_test;
 mod exports;

@@ -102,14 +102,22 @@ pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Acco
     reads.query_opt(sql, values![id]).await?.as_ref().map(account).transpose()
 }
 
+/// Locks the account until the transaction ends: of two who ask at once, one comes after the other.
+/// `false`: there is none.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn lock(tx: &mut Tx, id: AccountId) -> Result<bool> {
+    let sql = "UPDATE account SET reserved_rials = reserved_rials WHERE id = $1";
+    Ok(tx.execute(sql, values![id]).await? == 1)
+}
+
 /// Locks the account until the transaction ends, and tells which one is its sandbox, if one is.
 ///
 /// # Errors
 /// [`Error::Unavailable`].
 pub async fn lock_for_sandbox(tx: &mut Tx, id: AccountId) -> Result<Option<AccountId>> {
-    // Two who ask at once come one after the other.
-    let sql = "UPDATE account SET reserved_rials = reserved_rials WHERE id = $1";
-    tx.execute(sql, values![id]).await?;
+    lock(tx, id).await?;
     let sql = "SELECT id FROM account WHERE sandbox_of = $1";
     tx.query_opt(sql, values![id]).await?.map(|row| row.get("id")).transpose()
 }

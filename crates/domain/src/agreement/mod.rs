@@ -2,6 +2,7 @@
 //! missed. Clauses (C..), resolutions (A..) and invariants (I..) are those of its specification.
 
 pub mod alert;
+pub mod attachment;
 pub mod availability;
 pub mod callback;
 pub mod capacity;
@@ -18,6 +19,8 @@ pub mod parameter;
 pub mod scope;
 pub mod state_interval;
 pub mod statement;
+pub mod support_call;
+pub mod ticket;
 pub mod vantage;
 pub mod version;
 pub mod violation;

@@ -27,7 +27,9 @@ mod quick_send;
 mod serve;
 mod statement;
 mod subscription;
+mod support_call;
 mod tariff;
+mod ticket;
 mod token;
 mod trunk;
 mod trunk_check;
@@ -117,6 +119,14 @@ enum Command {
     #[command(subcommand)]
     Vantage(vantage::Vantage),
     Probe(probe::Probe),
+    /// What customers ask of the desk: open, answer, ask, note, assign, close, reopen, merge,
+    /// attach, file, show, list.
+    #[command(subcommand)]
+    Ticket(ticket::Ticket),
+    /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
+    /// register, next, attempted, withdrawn, show, list.
+    #[command(subcommand)]
+    SupportCall(support_call::SupportCall),
     /// What customers ask of the committee: file-late, complete, assign, ask, decide, announce,
     /// settle, show, list.
     #[command(subcommand)]
@@ -182,6 +192,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Violation(command) => violation::run(&config, *command).await,
             Command::Vantage(command) => vantage::run(&config, command).await,
             Command::Probe(command) => probe::run(&config, command).await,
+            Command::Ticket(command) => ticket::run(&config, command).await,
+            Command::SupportCall(command) => support_call::run(&config, command).await,
             Command::Claim(command) => claim::run(&config, command).await,
             Command::Plan(command) => subscription::run_plan(&config, command).await,
             Command::Subscription(command) => subscription::run(&config, command).await,

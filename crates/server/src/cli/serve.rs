@@ -29,7 +29,7 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, callbacks, exports, flight_recorder, lock, measuring, month_close, open_files, phones,
+    address, callbacks, desk, exports, flight_recorder, lock, measuring, month_close, open_files, phones,
     probe, recordings, streams, telemetry, tidying, webhooks,
 };
 
@@ -184,6 +184,7 @@ impl Platform {
         let events_stop = callbacks_stop.clone();
         let tidying = tidying::start(Arc::clone(&self.app), callbacks_stop.clone());
         let month_close = month_close::start(Arc::clone(&self.app), callbacks_stop.clone());
+        let desk = desk::start(Arc::clone(&self.app), callbacks_stop.clone());
         let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
         let measuring = measuring::start(Arc::clone(&self.app), node_name, callbacks_stop.clone());
@@ -222,6 +223,7 @@ impl Platform {
         exports.await.context("the task of the exports")?;
         tidying.await.context("the task that tidies up")?;
         measuring.await.context("the task that judges what was measured")?;
+        desk.await.context("the task that looks at the desk's clocks")?;
         month_close.await.context("the task that closes months")?;
         http.await.context("the task of the web services")?;
         ended

@@ -51,6 +51,7 @@ enum Data {
     Recording { object: &'static str, message_id: String, state: &'static str, seconds: f64 },
     Campaign { object: &'static str, id: String, state: &'static str },
     Webhook { object: &'static str, id: String },
+    Ticket { object: &'static str, id: String, state: &'static str },
 }
 
 impl Envelope {
@@ -92,6 +93,11 @@ impl Data {
                 state: last_word(event.kind),
             },
             Subject::Webhook(id) => Self::Webhook { object: "webhook", id: id.to_string() },
+            Subject::Ticket(id) => Self::Ticket {
+                object: "ticket",
+                id: id.to_string(),
+                state: last_word(event.kind),
+            },
         }
     }
 }

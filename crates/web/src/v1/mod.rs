@@ -22,6 +22,7 @@ mod routes;
 mod samples;
 mod seats;
 mod stream;
+mod tickets;
 mod violations;
 mod webhooks;
 

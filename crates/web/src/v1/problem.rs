@@ -104,6 +104,9 @@ kinds! {
     TooManyExports 409 "too_many_exports"
         "Five of the account's exports are not written yet." "Wait until one is ready."
         "پنج خروجی این حساب هنوز نوشته نشده است." "تا آماده شدن یکی صبر کنید.";
+    TooManyTickets 409 "too_many_tickets"
+        "The account has as many open tickets as it may." "Close one that is answered."
+        "حساب به سقف تعداد تیکت‌های باز رسیده است." "تیکتی را که پاسخ گرفته است ببندید.";
     ExportExpired 410 "export_expired"
         "The file was kept for seven days and is gone." "Ask for a new export."
         "پرونده هفت روز نگه داشته شد و دیگر نیست." "خروجی تازه‌ای بخواهید.";
@@ -154,6 +157,11 @@ kinds! {
         "A claim like this is not taken." "See detail; a late one can be taken by the committee."
         "چنین درخواست خسارتی پذیرفته نمی‌شود."
         "به detail نگاه کنید؛ درخواست دیرهنگام را کمیته می‌تواند بپذیرد.";
+    FileNotTaken 422 "file_not_taken"
+        "A file like this is not taken with a ticket."
+        "See detail: text, pictures, PDF and sound, up to five megabytes."
+        "چنین پرونده‌ای همراه تیکت پذیرفته نمی‌شود."
+        "به detail نگاه کنید: متن، تصویر، PDF و صدا تا پنج مگابایت.";
     FileUnreadable 422 "file_unreadable"
         "The file cannot be read as a table of numbers." "See detail."
         "پرونده به‌عنوان جدول شماره‌ها خوانا نیست." "به detail نگاه کنید.";

@@ -16,7 +16,7 @@ use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
     events, evidence, explain, exports, invoices, lists, messages, open_to_all, opt_outs, samples,
-    violations, webhooks,
+    tickets, violations, webhooks,
 };
 use crate::router::Web;
 
@@ -47,10 +47,12 @@ pub(super) enum Operation {
     AnswerViolations,
     ReadInvoices,
     ManageClaims,
+    ManageTickets,
+    AttachToTickets,
 }
 
 impl Operation {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
@@ -67,6 +69,8 @@ impl Operation {
         Self::AnswerViolations,
         Self::ReadInvoices,
         Self::ManageClaims,
+        Self::ManageTickets,
+        Self::AttachToTickets,
     ];
 
     /// The largest body. A list of numbers may be long; everything else is small, and must not
@@ -75,6 +79,7 @@ impl Operation {
         match self {
             Self::ManageCampaigns => usize::MAX,
             Self::ReportSamples => samples::BODY_BYTES_MAX,
+            Self::AttachToTickets => tickets::FILE_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
     }
@@ -98,6 +103,8 @@ impl Operation {
             Self::AnswerViolations => "v1.AnswerViolations",
             Self::ReadInvoices => "v1.ReadInvoices",
             Self::ManageClaims => "v1.ManageClaims",
+            Self::ManageTickets => "v1.ManageTickets",
+            Self::AttachToTickets => "v1.AttachToTickets",
         }
     }
 }
@@ -209,6 +216,15 @@ operations! {
     post "/v1/claims/{id}/evidence", ManageClaims, light => claims::evidence(asked, id);
     post "/v1/claims/{id}/appeal", ManageClaims, light => claims::appeal(asked, id);
     post "/v1/claims/{id}/withdraw", ManageClaims, light => claims::withdraw(asked, id);
+    get "/v1/tickets", ManageTickets, light => tickets::list(app, caller, query);
+    post "/v1/tickets", ManageTickets, light => tickets::open(asked);
+    get "/v1/tickets/{id}", ManageTickets, light => tickets::get(app, caller, id);
+    post "/v1/tickets/{id}/replies", ManageTickets, light => tickets::reply(asked, id);
+    post "/v1/tickets/{id}/close", ManageTickets, light => tickets::close(asked, id);
+    post "/v1/tickets/{id}/reopen", ManageTickets, light => tickets::reopen(asked, id);
+    post "/v1/tickets/{id}/attachments", AttachToTickets, heavy =>
+        tickets::attach(asked, id, query);
+    get "/v1/ticket_attachments/{id}", ManageTickets, light => tickets::file(app, caller, id);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(asked, id);

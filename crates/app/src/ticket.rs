@@ -1,0 +1,537 @@
+//! Tickets: opened by customers or by staff, answered by people, closed and opened again. Whoever
+//! ends a turn of ours too late enters the miss in the same commit; what nobody ends is found by
+//! [`look`].
+
+use domain::agreement::attachment;
+use domain::agreement::ticket::{
+    About, CLICK_US, Channel, DETAIL_MAX, DETAILS, OPEN_MAX, Refusal, SUBJECT_MAX, Side,
+    Step, TEXT_MAX, Turn, ended, missed_at,
+};
+use domain::agreement::violation::Clause;
+use domain::calendar::opening_hours::CalendarKind;
+use domain::calendar::span::Span;
+use domain::calendar::working_time::Timetable;
+use domain::{AccountId, EventKind, Timestamp};
+use sha2::{Digest as _, Sha256};
+use store::{Queries, Tx};
+pub use store::ticket::{Attachment, Kept, NewTicket, Taken};
+
+use crate::account::hex;
+use crate::agreement::timetable;
+use crate::violation::{MACHINE, NewViolation};
+use crate::{App, Error, Failure, Result, request};
+
+/// Most tickets on a page.
+pub const PAGE_MAX: u32 = 100;
+/// Longest name of somebody, bytes.
+pub const NAME_MAX: usize = 200;
+/// What is done at this moment may not be committed yet: a miss is entered so much later,
+/// microseconds.
+pub(crate) const SETTLED_US: i64 = 60_000_000;
+/// Tickets that are looked at in one transaction.
+const BATCH: u32 = 100;
+
+/// Why nothing was opened or done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketRefusal {
+    /// The rules of tickets speak against it.
+    Rule(Refusal),
+    /// The file is not taken.
+    File(attachment::Refusal),
+    /// There is no such ticket, or it is another's.
+    NoSuchTicket,
+    /// There is no such account.
+    NoSuchAccount,
+    /// What it is about is not there, or is another's.
+    About,
+    /// The account has [`OPEN_MAX`] tickets that are not closed.
+    TooMany,
+    /// A text is missing or too long, or a detail is none that is asked for.
+    Text(&'static str),
+}
+
+/// What is asked of the desk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// How it came.
+    pub channel: Channel,
+    /// What it is about, in a line; with a click it may be empty.
+    pub subject: String,
+    /// What is said; with a click it may be empty.
+    pub text: String,
+    /// What of ours it is about.
+    pub about: Option<About>,
+    /// Names and values of where it was asked.
+    pub context: Vec<(String, String)>,
+}
+
+/// Who does something to a ticket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who<'a> {
+    /// Its customer, and nobody else's.
+    Customer(AccountId),
+    /// One of us, by name.
+    Staff(&'a str),
+}
+
+/// A file to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewFile {
+    /// What it is called.
+    pub name: String,
+    /// What is in it.
+    pub bytes: Vec<u8>,
+}
+
+/// A ticket as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// The ticket.
+    pub kept: Kept,
+    /// By when we have to say something, while it is our turn.
+    pub due: Option<Timestamp>,
+    /// Whether that moment has passed.
+    pub overdue: bool,
+}
+
+impl Who<'_> {
+    fn side(self) -> Side {
+        match self {
+            Self::Customer(_) => Side::Customer,
+            Self::Staff(_) => Side::Staff,
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Customer(account) => format!("account {account}"),
+            Self::Staff(name) => name.trim().to_owned(),
+        }
+    }
+
+    fn account(self) -> Option<AccountId> {
+        match self {
+            Self::Customer(account) => Some(account),
+            Self::Staff(_) => None,
+        }
+    }
+}
+
+/// Opens a ticket of an account, as its customer or as one of us. A click that is repeated within
+/// a minute opens nothing new (T090). The answer is its number, and whether it was there.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn open(
+    app: &App,
+    account: AccountId,
+    who: Who<'_>,
+    asked: &Asked,
+) -> Result<(i64, bool), TicketRefusal> {
+    judge(asked)?;
+    named(who)?;
+    let now = app.now();
+    let open = async |tx: &mut Tx| take_in(tx, account, who, asked, now).await;
+    request::write(app, |(id, _)| Some(*id), open).await
+}
+
+/// Opens a ticket in the transaction of what it is opened for.
+pub(crate) async fn take_in(
+    tx: &mut Tx,
+    account: AccountId,
+    who: Who<'_>,
+    asked: &Asked,
+    now: Timestamp,
+) -> Result<(i64, bool), TicketRefusal> {
+    // Two clicks at once come one after the other.
+    if !store::account::lock(tx, account).await? {
+        return Err(Error::Refused(TicketRefusal::NoSuchAccount));
+    }
+    let new = NewTicket {
+        account,
+        channel: asked.channel,
+        subject: asked.subject.trim().to_owned(),
+        about: asked.about,
+        context: asked.context.clone(),
+        opened_at: now,
+    };
+    if asked.channel == Channel::Click {
+        let since = now.plus_us(-CLICK_US);
+        let last = store::ticket::last_since(tx, account, Channel::Click, since).await?;
+        let same = last.filter(|last| {
+            let first = NewTicket { opened_at: now, ..last.new.clone() };
+            first == new && last.steps[0].said == asked.text && !last.ticket.state().is_over()
+        });
+        if let Some(same) = same {
+            return Ok((same.id, true));
+        }
+    }
+    if let Some(about) = asked.about
+        && !is_of(tx, account, about).await?
+    {
+        return Err(Error::Refused(TicketRefusal::About));
+    }
+    if who.side() == Side::Customer && store::ticket::open(tx, account).await? >= OPEN_MAX {
+        return Err(Error::Refused(TicketRefusal::TooMany));
+    }
+    let said = asked.text.clone();
+    let first = Taken { step: None, side: who.side(), at: now, actor: who.name(), said };
+    Ok((store::ticket::insert(tx, &new, &first).await?, false))
+}
+
+/// Whether what a ticket is about is the account's.
+async fn is_of(
+    reads: &mut impl Queries,
+    account: AccountId,
+    about: About,
+) -> store::Result<bool> {
+    Ok(match about {
+        About::Message(id) => store::quick_send::find(reads, account, id).await?.is_some(),
+        About::Call(call) => {
+            store::quick_send::find(reads, account, call.quick_send).await?.is_some()
+        }
+        About::Campaign(id) => store::campaign::find(reads, account, id).await?.is_some(),
+    })
+}
+
+/// The customer writes.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn write(
+    app: &App,
+    account: AccountId,
+    id: i64,
+    text: &str,
+) -> Result<Kept, TicketRefusal> {
+    said(text, TEXT_MAX, "text")?;
+    change(app, id, Who::Customer(account), Step::Written, text).await
+}
+
+/// A person answers; the customer is told.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn answer(app: &App, id: i64, by: &str, text: &str) -> Result<Kept, TicketRefusal> {
+    said(text, TEXT_MAX, "text")?;
+    change(app, id, Who::Staff(by), Step::Answered, text).await
+}
+
+/// A person asks the customer for something; the customer is told, and the ticket waits.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn ask(app: &App, id: i64, by: &str, text: &str) -> Result<Kept, TicketRefusal> {
+    said(text, TEXT_MAX, "text")?;
+    change(app, id, Who::Staff(by), Step::Asked, text).await
+}
+
+/// Notes something that the customer does not see.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn note(app: &App, id: i64, by: &str, text: &str) -> Result<Kept, TicketRefusal> {
+    said(text, TEXT_MAX, "text")?;
+    change(app, id, Who::Staff(by), Step::Noted, text).await
+}
+
+/// Gives a ticket to an expert.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn assign(app: &App, id: i64, by: &str, to: &str) -> Result<Kept, TicketRefusal> {
+    said(to, NAME_MAX, "expert")?;
+    change(app, id, Who::Staff(by), Step::Assigned(to.trim().to_owned()), "").await
+}
+
+/// Closes a ticket. A customer may say why; one of us has to, and the customer is told.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn close(app: &App, id: i64, who: Who<'_>, why: &str) -> Result<Kept, TicketRefusal> {
+    if who.side() == Side::Staff || !why.is_empty() {
+        said(why, TEXT_MAX, "reason")?;
+    }
+    change(app, id, who, Step::Closed, why).await
+}
+
+/// Opens a closed ticket again.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn reopen(app: &App, id: i64, who: Who<'_>, why: &str) -> Result<Kept, TicketRefusal> {
+    said(why, TEXT_MAX, "reason")?;
+    change(app, id, who, Step::Reopened, why).await
+}
+
+/// Lets a ticket go on in another one of the same account, which takes its clock along.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn merge(app: &App, id: i64, into: i64, by: &str) -> Result<Kept, TicketRefusal> {
+    let who = Who::Staff(by);
+    named(who)?;
+    let now = app.now();
+    let support = timetable(CalendarKind::Support);
+    app.write(async |tx| {
+        // In the order of their numbers, so that two merges never wait for each other.
+        let lower = taken(tx, id.min(into), who).await?;
+        let higher = taken(tx, id.max(into), who).await?;
+        let (mut from, mut to) = if id < into { (lower, higher) } else { (higher, lower) };
+        if from.new.account != to.new.account {
+            return Err(Error::Refused(TicketRefusal::NoSuchTicket));
+        }
+        let at = now.max(from.ticket.last_at()).max(to.ticket.last_at());
+        // What was missed already is entered here, and is not missed once more there.
+        let turn = from.ticket.turn();
+        let is_missed = turn.is_some_and(|turn| missed_at(turn, at, &support).is_some());
+        let since = turn.map(|turn| if is_missed { at } else { turn.since });
+        step(tx, &mut from, (who, at, &support), Step::Merged(into), "").await?;
+        step(tx, &mut to, (who, at, &support), Step::Absorbed(id, since), "").await?;
+        Ok(to)
+    })
+    .await
+}
+
+/// Adds a file, which is stored before the ticket names it: killed in between, it is stored again
+/// under the same name when it is sent again. The answer is its number.
+///
+/// # Errors
+/// Refused as [`TicketRefusal`] says.
+pub async fn attach(
+    app: &App,
+    id: i64,
+    who: Who<'_>,
+    file: NewFile,
+) -> Result<i64, TicketRefusal> {
+    let refused = |refusal| Error::Refused(TicketRefusal::File(refusal));
+    named(who)?;
+    let name = attachment::file_name(&file.name).map_err(refused)?;
+    let media_type = attachment::media_type(&file.bytes).map_err(refused)?.to_owned();
+    let found = store::ticket::find(&mut app.read().await?, id).await?;
+    let found = found.filter(|kept| may(kept, who));
+    let found = found.ok_or(Error::Refused(TicketRefusal::NoSuchTicket))?;
+    // Judged before anything is stored; the rules are asked again when it is.
+    let mut tried = found.ticket.clone();
+    let at = app.now().max(tried.last_at());
+    tried.take(&Step::Attached, who.side(), at).map_err(rule)?;
+    full(&found)?;
+    let blob = format!("ticket/{id}/{}", hex(&Sha256::digest(&file.bytes)));
+    let bytes = i64::try_from(file.bytes.len()).unwrap_or(i64::MAX);
+    app.blobs().put(&blob, file.bytes).await?;
+    let now = app.now();
+    let support = timetable(CalendarKind::Support);
+    let attach = async |tx: &mut Tx| {
+        let mut kept = taken(tx, id, who).await?;
+        full(&kept)?;
+        let at = now.max(kept.ticket.last_at());
+        step(tx, &mut kept, (who, at, &support), Step::Attached, &name).await?;
+        let (name, media_type, blob) = (name.clone(), media_type.clone(), blob.clone());
+        let new = Attachment { id: 0, ticket: id, name, media_type, bytes, blob };
+        Ok(store::ticket::insert_attachment(tx, &new).await?)
+    };
+    request::write(app, |&attached| Some(attached), attach).await
+}
+
+fn full(kept: &Kept) -> Result<(), TicketRefusal> {
+    if kept.attachments.len() >= attachment::COUNT_MAX {
+        return Err(Error::Refused(TicketRefusal::File(attachment::Refusal::TooMany)));
+    }
+    Ok(())
+}
+
+/// A file with its bytes, of this account's tickets if one is given.
+///
+/// # Errors
+/// The database or the blob store failed, or has lost it.
+pub async fn attachment(
+    app: &App,
+    account: Option<AccountId>,
+    id: i64,
+) -> std::result::Result<Option<(Attachment, Vec<u8>)>, Failure> {
+    let found = store::ticket::find_attachment(&mut app.read().await?, id).await?;
+    let found = found.filter(|(of, _)| account.is_none_or(|account| account == *of));
+    let Some((_, file)) = found else { return Ok(None) };
+    let bytes = app.blobs().get(&file.blob).await?;
+    let bytes = bytes.ok_or_else(|| Failure::of(format!("reading attachment {id}: it is lost")))?;
+    Ok(Some((file, bytes)))
+}
+
+/// The ticket of this number, of this account if one is given.
+///
+/// # Errors
+/// The database failed.
+pub async fn find(
+    app: &App,
+    account: Option<AccountId>,
+    id: i64,
+) -> std::result::Result<Option<Shown>, Failure> {
+    let found = store::ticket::find(&mut app.read().await?, id).await?;
+    let found = found.filter(|kept| account.is_none_or(|account| kept.new.account == account));
+    let support = timetable(CalendarKind::Support);
+    Ok(found.map(|kept| shown(kept, app.now(), &support)))
+}
+
+/// The tickets of an account, or of everybody, before a number: the newest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn list(
+    app: &App,
+    account: Option<AccountId>,
+    before: Option<i64>,
+    limit: u32,
+) -> std::result::Result<Vec<Shown>, Failure> {
+    let limit = limit.min(PAGE_MAX);
+    let all = store::ticket::list(&mut app.read().await?, account, before, limit).await?;
+    let support = timetable(CalendarKind::Support);
+    Ok(all.into_iter().map(|kept| shown(kept, app.now(), &support)).collect())
+}
+
+/// Enters the turns of ours that are missed and that nobody has ended. Looking again, or on two
+/// nodes at once, enters nothing twice. The answer is how many were entered.
+///
+/// # Errors
+/// The database failed.
+pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
+    let support = timetable(CalendarKind::Support);
+    let (mut after, mut entered) = ((Timestamp(i64::MIN), 0), 0);
+    loop {
+        let open = store::ticket::our_turn(&mut app.read().await?, after, BATCH).await?;
+        let Some(last) = open.last() else { return Ok(entered) };
+        let since = last.ticket.turn().map(|turn| turn.since);
+        after = (since.unwrap_or(after.0), last.id);
+        let until = app.now().plus_us(-SETTLED_US);
+        let missed = open.iter();
+        let missed = missed.filter_map(|kept| miss(kept, kept.ticket.turn()?, until, &support));
+        entered += crate::violation::enter_all(app, &missed.collect::<Vec<_>>()).await?;
+    }
+}
+
+fn shown(kept: Kept, now: Timestamp, support: &Timetable) -> Shown {
+    let due = kept.ticket.turn().and_then(|turn| turn.due(support));
+    Shown { due, overdue: due.is_some_and(|due| due < now), kept }
+}
+
+/// The entry of a turn that was missed by `until`.
+fn miss(kept: &Kept, turn: Turn, until: Timestamp, support: &Timetable) -> Option<NewViolation> {
+    let due = missed_at(turn, until, support)?;
+    let seconds = until.us_since(turn.since) / 1_000_000;
+    Some(NewViolation {
+        account: Some(kept.new.account),
+        clause: Clause::Ticket,
+        span: Span { from: due, to: until },
+        evidence: vec![
+            format!("ticket {}, turn {}", kept.id, turn.n),
+            format!("no person had said anything for {seconds} s, past the next window's end"),
+        ],
+        reference: format!("ticket:{}:{}", kept.id, turn.n),
+        actor: MACHINE.to_owned(),
+    })
+}
+
+/// Changes a ticket by its rules, and keeps the step.
+async fn change(
+    app: &App,
+    id: i64,
+    who: Who<'_>,
+    next: Step,
+    text: &str,
+) -> Result<Kept, TicketRefusal> {
+    named(who)?;
+    let now = app.now();
+    let support = timetable(CalendarKind::Support);
+    let change = async |tx: &mut Tx| {
+        let mut kept = taken(tx, id, who).await?;
+        let at = now.max(kept.ticket.last_at());
+        step(tx, &mut kept, (who, at, &support), next, text).await?;
+        Ok(kept)
+    };
+    request::write(app, |kept: &Kept| Some(kept.id), change).await
+}
+
+/// The ticket of this number, to be changed by somebody who may.
+async fn taken(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, TicketRefusal> {
+    let found = store::ticket::take(tx, id).await?;
+    let found = found.filter(|kept| may(kept, who));
+    found.ok_or(Error::Refused(TicketRefusal::NoSuchTicket))
+}
+
+fn may(kept: &Kept, who: Who<'_>) -> bool {
+    who.account().is_none_or(|account| kept.new.account == account)
+}
+
+/// Takes a step, enters a miss that it ends, and tells the customer of what we said.
+async fn step(
+    tx: &mut Tx,
+    kept: &mut Kept,
+    (who, at, support): (Who<'_>, Timestamp, &Timetable),
+    next: Step,
+    text: &str,
+) -> Result<(), TicketRefusal> {
+    let before = kept.ticket.turn();
+    kept.ticket.take(&next, who.side(), at).map_err(rule)?;
+    if let Some(turn) = ended(before, kept.ticket.turn())
+        && let Some(new) = miss(kept, turn, at, support)
+    {
+        crate::violation::enter_found::<TicketRefusal>(tx, at, &new).await?;
+    }
+    let kind = match (&next, who.side()) {
+        (Step::Answered, _) => Some(EventKind::TicketAnswered),
+        (Step::Asked, _) => Some(EventKind::TicketWaiting),
+        (Step::Closed, Side::Staff) => Some(EventKind::TicketClosed),
+        _ => None,
+    };
+    let (said, actor) = (text.to_owned(), who.name());
+    let step = Taken { step: Some(next), side: who.side(), at, actor, said };
+    store::ticket::keep(tx, kept, step).await?;
+    if let Some(kind) = kind {
+        store::event::tell(tx, kept.new.account, kind, kept.id, at).await?;
+    }
+    Ok(())
+}
+
+/// What is asked has to say something, but for a click, which says where it was made.
+fn judge(asked: &Asked) -> Result<(), TicketRefusal> {
+    let click = asked.channel == Channel::Click;
+    if !click || !asked.subject.is_empty() {
+        said(&asked.subject, SUBJECT_MAX, "subject")?;
+    }
+    if asked.subject.contains(['\n', '\r']) {
+        return Err(Error::Refused(TicketRefusal::Text("subject")));
+    }
+    if !click || !asked.text.is_empty() {
+        said(&asked.text, TEXT_MAX, "text")?;
+    }
+    let mut names: Vec<&str> = asked.context.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    let known = names.iter().all(|name| DETAILS.contains(name));
+    if !known || names.windows(2).any(|two| two[0] == two[1]) {
+        return Err(Error::Refused(TicketRefusal::Text("context")));
+    }
+    for (_, value) in &asked.context {
+        said(value, DETAIL_MAX, "context")?;
+        if value.contains(['\n', '\r']) {
+            return Err(Error::Refused(TicketRefusal::Text("context")));
+        }
+    }
+    Ok(())
+}
+
+fn named(who: Who<'_>) -> Result<(), TicketRefusal> {
+    match who {
+        Who::Customer(_) => Ok(()),
+        Who::Staff(name) => said(name, NAME_MAX, "name"),
+    }
+}
+
+fn rule(refusal: Refusal) -> Error<TicketRefusal> {
+    Error::Refused(TicketRefusal::Rule(refusal))
+}
+
+fn said(text: &str, max: usize, what: &'static str) -> Result<(), TicketRefusal> {
+    if text.trim().is_empty() || text.len() > max || text.contains('\0') {
+        return Err(Error::Refused(TicketRefusal::Text(what)));
+    }
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! `avanak support-call …`: what the switch and the experts of the support line tell.
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow};
+use app::support_call::{Kept, SupportCallRefusal};
+use clap::{Args, Subcommand};
+use domain::AccountId;
+use domain::agreement::support_call::{Attempt, Refusal, Step as Done};
+use domain::calendar::day::due_text;
+use domain::calendar::jalali::gregorian_date_time;
+use serde_json::{Value, json};
+
+use super::{open, say};
+use crate::config::Config;
+
+/// How many are listed.
+const LISTED: u32 = 1000;
+
+/// What can be told of calls to the support line, as it happens. All of it works while the server
+/// runs.
+#[derive(Debug, Subcommand)]
+pub enum SupportCall {
+    /// Somebody calls and waits.
+    Joined {
+        /// Whose call it is, if that is known.
+        #[arg(long)]
+        account: Option<i64>,
+        /// The number that was sent, if one was.
+        #[arg(long)]
+        caller: Option<String>,
+        /// Who tells it.
+        #[arg(long, default_value = "switch")]
+        by: String,
+    },
+    /// The offer to call back begins to play.
+    Offered(Step),
+    /// An expert answers.
+    Answered(Step),
+    /// The caller is gone.
+    Left(Step),
+    /// The caller wants to be called back, and keeps the place.
+    Register {
+        /// At this number; without it, at the one that was sent.
+        #[arg(long)]
+        number: Option<String>,
+        #[command(flatten)]
+        step: Step,
+    },
+    /// Take the callback whose turn it is.
+    Next {
+        /// Who calls back.
+        #[arg(long)]
+        by: String,
+    },
+    /// Tell what came of calling back: connected, no_answer, voicemail or wrong_number.
+    Attempted {
+        /// What.
+        #[arg(long)]
+        result: String,
+        /// A note.
+        #[arg(long, default_value = "")]
+        note: String,
+        #[command(flatten)]
+        step: Step,
+    },
+    /// The customer needs no call any more.
+    Withdrawn {
+        /// How that is known.
+        #[arg(long)]
+        because: String,
+        #[command(flatten)]
+        step: Step,
+    },
+    /// Show one with everything that happened to it.
+    Show {
+        /// Its number.
+        id: i64,
+    },
+    /// Show the newest.
+    List {
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A call, and who tells something of it.
+#[derive(Debug, Args)]
+pub struct Step {
+    /// The number of the call.
+    id: i64,
+    /// Who tells it.
+    #[arg(long, default_value = "switch")]
+    by: String,
+}
+
+/// Runs the command.
+pub async fn run(config: &Config, command: SupportCall) -> Result<ExitCode> {
+    use app::support_call as calls;
+    let app = open::app(config).await?;
+    let changed = match command {
+        SupportCall::Joined { account, caller, by } => {
+            let account = account.map(AccountId);
+            let joined = calls::joined(&app, account, caller.as_deref(), &by).await;
+            say(&format!("support call {}", joined.map_err(refused)?))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        SupportCall::Offered(step) => calls::offered(&app, step.id, &step.by).await,
+        SupportCall::Answered(step) => calls::answered(&app, step.id, &step.by).await,
+        SupportCall::Left(step) => calls::left(&app, step.id, &step.by).await,
+        SupportCall::Register { number, step } => {
+            calls::register(&app, step.id, number.as_deref(), &step.by).await
+        }
+        SupportCall::Next { by } => {
+            let next = calls::next(&app, &by).await.map_err(refused)?;
+            let next = next.context("nobody is to be called back at this moment")?;
+            say(&line(&next))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        SupportCall::Attempted { result, note, step } => {
+            let attempt = Attempt::parse(&result)
+                .context("write connected, no_answer, voicemail or wrong_number")?;
+            calls::attempted(&app, step.id, attempt, &step.by, &note).await
+        }
+        SupportCall::Withdrawn { because, step } => {
+            calls::withdrawn(&app, step.id, &step.by, &because).await
+        }
+        SupportCall::Show { id } => {
+            let found = calls::find(&app, id).await.map_err(open::failed)?;
+            say(&as_json(&found.context("there is no call of that number")?).to_string())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        SupportCall::List { json } => {
+            let all = calls::list(&app, None, LISTED).await.map_err(open::failed)?;
+            if json {
+                let shown: Vec<_> = all.iter().map(as_json).collect();
+                say(&json!({ "support_calls": shown }).to_string())?;
+            } else {
+                all.iter().try_for_each(|kept| say(&line(kept)))?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    say(&line(&changed.map_err(refused)?))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(kept: &Kept) -> String {
+    let number = kept.number.as_deref().map_or(String::new(), |number| format!("  {number}"));
+    let due = app::support_call::due(&kept.call);
+    let due = due.map_or(String::new(), |at| format!("  call back by {}", due_text(at)));
+    format!("support call {} is {}{number}{due}", kept.id, kept.call.state.word())
+}
+
+fn as_json(kept: &Kept) -> Value {
+    let steps: Vec<Value> = kept
+        .steps
+        .iter()
+        .map(|taken| {
+            let (result, other) = match &taken.step {
+                Some(Done::Attempted(attempt)) => (Some(attempt.word()), None),
+                Some(Done::Doubled(id)) => (None, Some(id)),
+                _ => (None, None),
+            };
+            json!({
+                "step": taken.step.as_ref().map_or("joined", Done::word),
+                "at": gregorian_date_time(taken.at),
+                "by": taken.actor,
+                "note": taken.note,
+                "result": result,
+                "support_call": other,
+            })
+        })
+        .collect();
+    json!({
+        "support_call": kept.id,
+        "account": kept.account.map(|account| account.0),
+        "caller": kept.caller,
+        "number": kept.number,
+        "ticket": kept.ticket,
+        "state": kept.call.state.word(),
+        "joined_at": gregorian_date_time(kept.call.joined_at),
+        "due_at": app::support_call::due(&kept.call).map(gregorian_date_time),
+        "history": steps,
+    })
+}
+
+fn refused(error: app::Error<SupportCallRefusal>) -> anyhow::Error {
+    use SupportCallRefusal as R;
+    let refusal = match error {
+        app::Error::Failed(failure) => return open::failed(failure),
+        app::Error::Refused(refusal) => refusal,
+    };
+    match refusal {
+        R::Rule(Refusal::WrongState) => anyhow!("that does not follow where the call stands"),
+        R::Rule(Refusal::Closed) => anyhow!("the line is closed at this hour"),
+        R::Rule(Refusal::TooSoon) => anyhow!("somebody calls back now, or it is too soon"),
+        R::Rule(Refusal::TooMany) => anyhow!("so much happened to it; begin another"),
+        R::Rule(Refusal::Number) => {
+            anyhow!("no number of Iran that is called back; the caller has to give one")
+        }
+        R::Rule(Refusal::OutOfOrder) | R::Meanwhile => {
+            anyhow!("something else happened to it at this moment; look at it again")
+        }
+        R::NoSuchCall => anyhow!("there is no call of that number"),
+        R::NoSuchAccount => anyhow!("there is no such account"),
+        R::Text(what) => anyhow!("the {what} is missing or too long"),
+    }
+}
