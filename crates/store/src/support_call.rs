@@ -199,6 +199,7 @@ fn taken(row: &Row) -> Result<Taken> {
     })
 }
 
+#[expect(clippy::option_option, reason = "the first step and an unknown one are two things")]
 fn step(word: &str, subject: Option<&str>) -> Option<Option<Step>> {
     Some(Some(match word {
         JOINED => return Some(None),

@@ -310,6 +310,7 @@ fn taken(row: &Row) -> Result<Taken> {
     })
 }
 
+#[expect(clippy::option_option, reason = "the first step and an unknown one are two things")]
 fn step(word: &str, subject: Option<&str>, since: Option<Timestamp>) -> Option<Option<Step>> {
     let number = || subject?.parse().ok();
     Some(Some(match word {

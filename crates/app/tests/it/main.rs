@@ -15,6 +15,8 @@ mod message;
 mod money;
 mod phone;
 mod quick_send;
+mod support_call;
+mod ticket;
 mod trunk;
 mod violation;
 mod webhook;

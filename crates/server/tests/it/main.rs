@@ -12,6 +12,7 @@ mod compensation;
 mod connections;
 mod database;
 mod demo;
+mod desk;
 mod digest;
 mod exports;
 mod failover;

@@ -1,0 +1,131 @@
+//! Calls to the support line: the offer, the order, the tries, and what a miss becomes.
+
+use app::support_call::{self, Kept, SupportCallRefusal};
+use app::{App, ticket, violation};
+use domain::agreement::support_call::{Attempt, Refusal, State};
+use domain::agreement::violation::Clause;
+
+use crate::refusal;
+use crate::violation::go_to;
+use crate::world::World;
+
+async fn entered(app: &App) -> Vec<(Clause, String)> {
+    let all = violation::list(app, None, None, 100).await.unwrap();
+    let shown = |kept: violation::Kept| (kept.violation.clause(), kept.reference);
+    all.into_iter().rev().map(shown).collect()
+}
+
+async fn joined(app: &App, caller: &str) -> i64 {
+    support_call::joined(app, None, Some(caller), "switch").await.unwrap()
+}
+
+/// T110, T111, T126: an offer is made after 80 seconds; one that comes late, or never, is entered.
+#[tokio::test]
+async fn an_offer_that_comes_late_is_entered() {
+    let world = World::new().await;
+    let app = &world.app;
+    let in_time = joined(app, "09121234567").await;
+    let (late, never) = (joined(app, "").await, joined(app, "").await);
+    let answered = joined(app, "").await;
+    world.clock.advance_ms(79_000);
+    support_call::answered(app, answered, "Sara").await.unwrap();
+    world.clock.advance_ms(3_000);
+    support_call::offered(app, in_time, "switch").await.unwrap();
+    world.clock.advance_ms(1_000);
+    support_call::offered(app, late, "switch").await.unwrap();
+    assert_eq!(entered(app).await, [(Clause::CallbackOffer, format!("call:{late}:offer"))]);
+    world.clock.advance_ms(59_000);
+    assert_eq!(support_call::look(app).await.unwrap(), 0);
+    world.clock.advance_ms(1_000);
+    assert_eq!(support_call::look(app).await.unwrap(), 1);
+    support_call::left(app, never, "switch").await.unwrap();
+    support_call::left(app, in_time, "switch").await.unwrap();
+    assert_eq!(entered(app).await.len(), 2, "each once");
+    let again = support_call::left(app, never, "switch").await;
+    assert_eq!(refusal(again), SupportCallRefusal::Rule(Refusal::WrongState));
+    go_to(&world, "1405/09/01 14:10");
+    let closed = support_call::joined(app, None, None, "switch").await;
+    assert_eq!(refusal(closed), SupportCallRefusal::Rule(Refusal::Closed));
+}
+
+/// T112, T113, T115, T119, T120: who registers keeps the place, once for each number, and gets a
+/// ticket.
+#[tokio::test]
+async fn callers_are_called_back_in_the_order_in_which_they_came() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (customer, _) = world.customer(0).await;
+    let account = customer.account.id;
+    let first = support_call::joined(app, Some(account), Some("+989121234567"), "switch").await;
+    let first = first.unwrap();
+    world.clock.advance_ms(1_000);
+    let (second, hidden) = (joined(app, "09121234568").await, joined(app, "").await);
+    let register = async |id, number| support_call::register(app, id, number, "switch").await;
+    let kept = register(second, None).await.unwrap();
+    assert_eq!((kept.number.as_deref(), kept.ticket), (Some("09121234568"), None));
+    let number = SupportCallRefusal::Rule(Refusal::Number);
+    assert_eq!(refusal(register(hidden, None).await), number);
+    assert_eq!(refusal(register(hidden, Some("110")).await), number);
+    let twice = register(hidden, Some("۰۹۱۲۱۲۳۴۵۶۸")).await.unwrap();
+    assert_eq!(twice.call.state, State::Doubled);
+    let kept = register(first, None).await.unwrap();
+    let made = ticket::find(app, Some(account), kept.ticket.unwrap()).await.unwrap().unwrap();
+    assert!(made.kept.steps[0].said.contains("09121234567"));
+
+    let next = async || support_call::next(app, "Sara").await.unwrap().map(|kept: Kept| kept.id);
+    assert_eq!((next().await, next().await, next().await), (Some(first), Some(second), None));
+    let attempted = async |id, attempt| {
+        support_call::attempted(app, id, attempt, "Sara", "").await.unwrap().call.state
+    };
+    assert_eq!(attempted(first, Attempt::NoAnswer).await, State::Registered);
+    assert_eq!(attempted(second, Attempt::Connected).await, State::Connected);
+    assert_eq!(next().await, None, "it is too soon");
+    world.clock.advance_ms(600_000);
+    assert_eq!(next().await, Some(first));
+    assert_eq!(attempted(first, Attempt::WrongNumber).await, State::WrongNumber);
+    assert_eq!(entered(app).await, []);
+    // The number is free again.
+    let again = joined(app, "09121234568").await;
+    assert_eq!(register(again, None).await.unwrap().call.state, State::Registered);
+    let gone = support_call::withdrawn(app, again, "Sara", "wrote that it is solved").await;
+    assert_eq!(gone.unwrap().call.state, State::Withdrawn);
+}
+
+/// T121, T129: what is not made by its time is entered once, for each try; who cannot be reached
+/// has not kept a duty.
+#[tokio::test]
+async fn callbacks_that_are_missed_are_entered() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (customer, _) = world.customer(0).await;
+    let account = Some(customer.account.id);
+    let id = support_call::joined(app, account, Some("09121234567"), "switch").await.unwrap();
+    support_call::register(app, id, None, "switch").await.unwrap();
+    let next = async || support_call::next(app, "Sara").await.unwrap().map(|kept| kept.id);
+    let failed = async || {
+        support_call::attempted(app, id, Attempt::NoAnswer, "Sara", "").await.unwrap()
+    };
+    go_to(&world, "1405/09/01 14:02");
+    let look = async || support_call::look(app).await.unwrap();
+    assert_eq!((look().await, look().await), (1, 0));
+    go_to(&world, "1405/09/01 14:50");
+    next().await.unwrap();
+    failed().await;
+    world.clock.advance_ms(600_000);
+    next().await.unwrap();
+    failed().await;
+    go_to(&world, "1405/09/02 00:00:01");
+    next().await.unwrap();
+    let closed = support_call::attempted(app, id, Attempt::NoAnswer, "Sara", "").await;
+    assert_eq!(refusal(closed), SupportCallRefusal::Rule(Refusal::Closed));
+    go_to(&world, "1405/09/02 08:30");
+    next().await.unwrap();
+    assert_eq!(failed().await.call.state, State::Unreachable);
+    let expected = [
+        (Clause::Callback, format!("call:{id}:callback:1")),
+        (Clause::Callback, format!("call:{id}:callback:3")),
+        (Clause::Reachable, format!("call:{id}:unreachable")),
+    ];
+    assert_eq!(entered(app).await, expected);
+    assert_eq!(next().await, None);
+}

@@ -1,0 +1,149 @@
+//! Tickets as customers open and follow them.
+
+use app::ticket::{self, NewFile, Who};
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::{Value, json};
+
+use crate::client::{Answer, answer, router, v1};
+use crate::world::World;
+
+/// Goal: a ticket is opened, answered, closed and opened again, each once under its key; its
+/// customer sees what was said and no notes, and nobody else sees it.
+#[tokio::test]
+async fn a_ticket_is_opened_and_answered() {
+    let world = World::new().await;
+    let (_, token) = world.customer(0).await;
+    let (_, stranger) = world.customer(0).await;
+    let router = router(&world);
+    let post = async |token: &str, path: &str, key: Option<&str>, body: &Value| {
+        v1(&router, token, "POST", path, key, body).await
+    };
+    let get = async |token: &str, path: &str| {
+        v1(&router, token, "GET", path, None, &Value::Null).await.json()
+    };
+    let twice = async |path: &str, body: &Value| {
+        let first = post(&token, path, Some(path), body).await.json();
+        let again = post(&token, path, Some(path), body).await;
+        assert_eq!(again.json(), first, "{path}");
+        assert_eq!(again.headers["idempotency-replayed"], "true", "{path}");
+        first
+    };
+    get(&token, "/v1/events").await;
+    let click = json!({ "channel": "click", "context": { "page": "/reports", "locale": "fa" } });
+    let opened = post(&token, "/v1/tickets", None, &click).await;
+    assert_eq!(opened.status, 201, "{}", opened.text());
+    let same = post(&token, "/v1/tickets", None, &click).await;
+    assert_eq!((same.status.as_u16(), same.json()), (200, opened.json()));
+    let body = json!({ "subject": "گزارش", "text": "خالی است" });
+    let asked = twice("/v1/tickets", &body).await;
+    assert_eq!((&asked["state"], &asked["overdue"]), (&json!("new"), &json!(false)));
+    assert_eq!(asked["due_at"], "2026-11-23T00:00:00+03:30");
+    let id: i64 = asked["id"].as_str().unwrap().parse().unwrap();
+    let path = format!("/v1/tickets/{id}");
+    for (body, code) in [
+        (json!({}), "invalid_request"),
+        (json!({ "subject": "s" }), "invalid_request"),
+        (json!({ "channel": "phone", "subject": "s", "text": "t" }), "invalid_request"),
+        (json!({ "subject": "s", "text": "t", "about": "message:7" }), "invalid_request"),
+        (json!({ "subject": "s", "text": "t", "about": "weather" }), "invalid_request"),
+        (json!({ "channel": "click", "context": { "page": 7 } }), "invalid_request"),
+        (json!({ "channel": "click", "context": { "token": "x" } }), "invalid_request"),
+    ] {
+        let refused = post(&token, "/v1/tickets", None, &body).await.json();
+        assert_eq!(refused["code"], code, "{body}");
+    }
+
+    ticket::note(&world.app, id, "Sara", "a secret of ours").await.unwrap();
+    ticket::assign(&world.app, id, "Reza", "Sara").await.unwrap();
+    ticket::ask(&world.app, id, "Sara", "کدام ماه؟").await.unwrap();
+    let words = json!({ "text": "مهر" });
+    let replied = twice(&format!("{path}/replies"), &words).await;
+    assert_eq!(replied["state"], "open");
+    ticket::answer(&world.app, id, "Sara", "درست شد").await.unwrap();
+    let closed = twice(&format!("{path}/close"), &Value::Null).await;
+    assert_eq!((&closed["state"], &closed["due_at"]), (&json!("closed"), &Value::Null));
+    let late = post(&token, &format!("{path}/replies"), None, &words).await.json();
+    assert_eq!(late["code"], "not_in_this_state");
+    let reopened = twice(&format!("{path}/reopen"), &words).await;
+    let steps: Vec<&str> = reopened["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| step["step"].as_str().unwrap())
+        .collect();
+    let expected =
+        ["opened", "assigned", "asked", "written", "answered", "closed", "reopened"];
+    assert_eq!(steps, expected);
+    let told = reopened.to_string();
+    assert!(!told.contains("secret") && !told.contains("Sara"), "{told}");
+    for path in [&path, &format!("{path}/x"), "/v1/tickets/0", "/v1/tickets/x"] {
+        assert_eq!(get(&stranger, path).await["code"], "not_found", "{path}");
+    }
+    for verb in ["replies", "close", "reopen", "attachments?name=a"] {
+        let theirs = post(&stranger, &format!("{path}/{verb}"), None, &words).await.json();
+        assert_eq!(theirs["code"], "not_found", "{verb}");
+    }
+    assert_eq!(get(&stranger, "/v1/tickets").await["data"], json!([]));
+    let page = get(&token, "/v1/tickets?limit=1").await;
+    assert_eq!((&page["data"][0]["id"], &page["next_page"]), (&asked["id"], &asked["id"]));
+    let rest = get(&token, &format!("/v1/tickets?after={id}")).await;
+    assert_eq!((&rest["data"][0]["channel"], &rest["next_page"]), (&json!("click"), &Value::Null));
+    let events = get(&token, "/v1/events").await;
+    assert_eq!(events["data"][0]["type"], "ticket.waiting");
+    let expected = json!({ "object": "ticket", "id": asked["id"], "state": "answered" });
+    assert_eq!(events["data"][1]["data"], expected);
+}
+
+/// Goal: a file comes as the body, is what its bytes say, and is never shown as a page of ours.
+#[tokio::test]
+async fn files_go_with_a_ticket() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(0).await;
+    let (_, stranger) = world.customer(0).await;
+    let router = router(&world);
+    let body = json!({ "subject": "s", "text": "t" });
+    v1(&router, &token, "POST", "/v1/tickets", None, &body).await;
+    let send = async |token: &str, name: &str, key: Option<&str>, bytes: &[u8]| -> Answer {
+        let mut request = Request::post(format!("/v1/tickets/1/attachments?name={name}"))
+            .header("Authorization", format!("Bearer {token}"))
+            .header("Content-Type", "image/png")
+            .header("Content-Length", bytes.len());
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        answer(&router, request.body(Body::from(bytes.to_vec())).unwrap()).await
+    };
+    let page = b"<script>alert(1)</script>";
+    let named = "%D8%B9%DA%A9%D8%B3.html";
+    let added = send(&token, named, Some("k"), page).await;
+    assert_eq!(added.status, 201, "{}", added.text());
+    let again = send(&token, named, Some("k"), page).await;
+    assert_eq!((again.json(), again.json()["attachments"].as_array().unwrap().len()), (added.json(), 1));
+    let file = added.json()["attachments"][0].clone();
+    assert_eq!((&file["name"], &file["bytes"]), (&json!("عکس.html"), &json!(25)));
+    let get = async |token: &str, path: &str| v1(&router, token, "GET", path, None, &Value::Null).await;
+    let path = file["file"].as_str().unwrap();
+    let found = get(&token, path).await;
+    assert_eq!(found.body, page);
+    assert_eq!(found.headers["content-type"], "text/plain; charset=utf-8");
+    assert_eq!(found.headers["x-content-type-options"], "nosniff");
+    let disposition = format!("attachment; filename*=UTF-8''{named}");
+    assert_eq!(found.headers["content-disposition"], disposition.as_str());
+    assert_eq!(get(&stranger, path).await.json()["code"], "not_found");
+    for (name, bytes, code) in [
+        ("..", &b"x"[..], "file_not_taken"),
+        ("", b"x", "file_not_taken"),
+        ("a.exe", b"MZ\x00", "file_not_taken"),
+        ("a", b"", "file_not_taken"),
+    ] {
+        assert_eq!(send(&token, name, None, bytes).await.json()["code"], code, "{name}");
+    }
+    let large = vec![b'a'; 6 * 1024 * 1024];
+    assert_eq!(send(&token, "a", None, &large).await.json()["code"], "too_large");
+    let ours = NewFile { name: "log.txt".to_owned(), bytes: b"ours".to_vec() };
+    ticket::attach(&world.app, 1, Who::Staff("Sara"), ours).await.unwrap();
+    let shown = get(&token, "/v1/tickets/1").await.json();
+    assert_eq!(shown["attachments"][1]["name"], "log.txt");
+    assert_eq!(caller.account.id.0, 1);
+}
