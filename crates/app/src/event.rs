@@ -43,6 +43,10 @@ pub enum Subject {
     Webhook(WebhookId),
     /// A ticket of this number; the kind of the event is the state it came to.
     Ticket(i64),
+    /// A reported error of this number; the kind of the event is what happened to it.
+    ErrorReport(i64),
+    /// A remote session of this number.
+    RemoteSession(i64),
 }
 
 /// The account's events after the `after`-th: at most `limit`, nor more than [`PAGE_MAX`]. Whoever
@@ -151,6 +155,12 @@ pub(crate) async fn told(app: &App, stored: Stored) -> Result<Event, Failure> {
         EventKind::TicketAnswered | EventKind::TicketWaiting | EventKind::TicketClosed => {
             Subject::Ticket(subject)
         }
+        EventKind::ErrorReportFound
+        | EventKind::ErrorReportFixed
+        | EventKind::ErrorReportCommitted
+        | EventKind::ErrorReportDelivered
+        | EventKind::ErrorReportAsked => Subject::ErrorReport(subject),
+        EventKind::RemoteSessionRequested => Subject::RemoteSession(subject),
     };
     Ok(Event { id, kind, at, subject })
 }

@@ -461,6 +461,24 @@ fn may(kept: &Kept, who: Who<'_>) -> bool {
     who.account().is_none_or(|account| kept.new.account == account)
 }
 
+/// Says something in a ticket, in the transaction of what is said. A ticket in which nothing can be
+/// said any more is left as it is.
+pub(crate) async fn say<R>(
+    tx: &mut Tx,
+    id: i64,
+    by: &str,
+    next: Step,
+    (text, now): (&str, Timestamp),
+) -> Result<(), R> {
+    let Some(mut kept) = store::ticket::take(tx, id).await? else { return Ok(()) };
+    let at = now.max(kept.ticket.last_at());
+    let support = timetable(CalendarKind::Support);
+    match step(tx, &mut kept, (Who::Staff(by), at, &support), next, text).await {
+        Err(Error::Failed(failure)) => Err(Error::Failed(failure)),
+        Ok(()) | Err(Error::Refused(_)) => Ok(()),
+    }
+}
+
 /// Takes a step, enters a miss that it ends, and tells the customer of what we said.
 async fn step(
     tx: &mut Tx,

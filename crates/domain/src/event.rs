@@ -68,11 +68,23 @@ pub enum EventKind {
     TicketWaiting,
     /// We closed a ticket.
     TicketClosed,
+    /// A customer was told what a reported error is.
+    ErrorReportFound,
+    /// A reported error is fixed.
+    ErrorReportFixed,
+    /// A date for structural work was announced, or is proposed.
+    ErrorReportCommitted,
+    /// Structural work was delivered; it is the customer's to take it.
+    ErrorReportDelivered,
+    /// A customer is asked to make something available.
+    ErrorReportAsked,
+    /// A customer is asked for a remote session.
+    RemoteSessionRequested,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::MessageAccepted,
         Self::MessageEnded,
         Self::RecordingReady,
@@ -87,6 +99,12 @@ impl EventKind {
         Self::TicketAnswered,
         Self::TicketWaiting,
         Self::TicketClosed,
+        Self::ErrorReportFound,
+        Self::ErrorReportFixed,
+        Self::ErrorReportCommitted,
+        Self::ErrorReportDelivered,
+        Self::ErrorReportAsked,
+        Self::RemoteSessionRequested,
     ];
 
     /// The number under which it is kept.
@@ -106,6 +124,12 @@ impl EventKind {
             Self::TicketAnswered => 12,
             Self::TicketWaiting => 13,
             Self::TicketClosed => 14,
+            Self::ErrorReportFound => 15,
+            Self::ErrorReportFixed => 16,
+            Self::ErrorReportCommitted => 17,
+            Self::ErrorReportDelivered => 18,
+            Self::ErrorReportAsked => 19,
+            Self::RemoteSessionRequested => 20,
         }
     }
 
@@ -131,6 +155,12 @@ impl EventKind {
             Self::TicketAnswered => "ticket.answered",
             Self::TicketWaiting => "ticket.waiting",
             Self::TicketClosed => "ticket.closed",
+            Self::ErrorReportFound => "error_report.found",
+            Self::ErrorReportFixed => "error_report.fixed",
+            Self::ErrorReportCommitted => "error_report.committed",
+            Self::ErrorReportDelivered => "error_report.delivered",
+            Self::ErrorReportAsked => "error_report.asked",
+            Self::RemoteSessionRequested => "remote_session.requested",
         }
     }
 

@@ -15,6 +15,7 @@ pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
         while !*stop.borrow() {
             tell("tickets", app::ticket::look(&app).await);
+            tell("error reports", app::error_report::look(&app).await);
             tell("support calls", app::support_call::look(&app).await);
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}

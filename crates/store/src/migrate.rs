@@ -54,6 +54,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V30__money", include_str!("../migrations/V30__money.sql")),
         ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
         ("V34__ticket", include_str!("../migrations/V34__ticket.sql")),
+        ("V35__error_report", include_str!("../migrations/V35__error_report.sql")),
     ]
 }
 

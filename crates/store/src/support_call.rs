@@ -63,7 +63,7 @@ pub async fn insert(
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn take(tx: &mut Tx, id: i64) -> Result<Option<Kept>> {
-    let sql = "UPDATE support_call SET steps = steps + 1 WHERE id = $1";
+    let sql = "UPDATE support_call SET steps = steps WHERE id = $1";
     if tx.execute(sql, values![id]).await? == 0 {
         return Ok(None);
     }
@@ -78,11 +78,13 @@ pub async fn take(tx: &mut Tx, id: i64) -> Result<Option<Kept>> {
 pub async fn keep(tx: &mut Tx, kept: &mut Kept, step: Taken) -> Result<()> {
     insert_step(tx, kept.id, kept.steps.len(), &step).await?;
     kept.steps.push(step);
-    let sql = "UPDATE support_call SET number = $2, ticket_id = $3, state = $4, owed_since_us = $5
+    let sql = "UPDATE support_call SET number = $2, ticket_id = $3, state = $4,
+                                       owed_since_us = $5, steps = $6
                WHERE id = $1";
+    let count = i64::try_from(kept.steps.len()).unwrap_or(i64::MAX);
     let since = kept.call.owed().map(|owed| owed.since);
     let number = kept.number.as_deref();
-    let values = values![kept.id, number, kept.ticket, kept.call.state.word(), since];
+    let values = values![kept.id, number, kept.ticket, kept.call.state.word(), since, count];
     tx.execute(sql, values).await?;
     Ok(())
 }

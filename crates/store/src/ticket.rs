@@ -95,13 +95,12 @@ pub async fn insert(tx: &mut Tx, new: &NewTicket, first: &Taken) -> Result<i64> 
     Ok(id)
 }
 
-/// The ticket of this number, to be changed: who else wants to change it waits. Its steps are
-/// counted one further.
+/// The ticket of this number, to be changed: who else wants to change it waits.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn take(tx: &mut Tx, id: i64) -> Result<Option<Kept>> {
-    let sql = "UPDATE ticket SET steps = steps + 1 WHERE id = $1";
+    let sql = "UPDATE ticket SET steps = steps WHERE id = $1";
     if tx.execute(sql, values![id]).await? == 0 {
         return Ok(None);
     }
@@ -115,10 +114,12 @@ pub async fn take(tx: &mut Tx, id: i64) -> Result<Option<Kept>> {
 pub async fn keep(tx: &mut Tx, kept: &mut Kept, step: Taken) -> Result<()> {
     insert_step(tx, kept.id, kept.steps.len(), &step).await?;
     kept.steps.push(step);
-    let sql = "UPDATE ticket SET state = $2, holder = $3, turn_since_us = $4 WHERE id = $1";
-    let ticket = &kept.ticket;
+    let sql = "UPDATE ticket SET steps = $2, state = $3, holder = $4, turn_since_us = $5
+               WHERE id = $1";
+    let (ticket, count) = (&kept.ticket, i64::try_from(kept.steps.len()).unwrap_or(i64::MAX));
     let since = ticket.turn().map(|turn| turn.since);
-    tx.execute(sql, values![kept.id, ticket.state().word(), ticket.holder(), since]).await?;
+    let values = values![kept.id, count, ticket.state().word(), ticket.holder(), since];
+    tx.execute(sql, values).await?;
     Ok(())
 }
 

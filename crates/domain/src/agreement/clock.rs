@@ -96,6 +96,19 @@ pub enum State {
     Cancelled,
 }
 
+impl State {
+    /// The word under which it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A clock: events that follow each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clock {
@@ -255,7 +268,8 @@ impl Clock {
 }
 
 impl PauseReason {
-    fn is_proven(&self, at: Timestamp, calendar: &Timetable) -> bool {
+    /// Whether a clock may stand for it at that moment.
+    pub fn is_proven(&self, at: Timestamp, calendar: &Timetable) -> bool {
         match self {
             Self::Unreachable(attempts) => {
                 let valid =
@@ -286,10 +300,9 @@ fn whole_days(pause: Span, calendar: &Timetable, count: DayCount, start: Day) ->
     days
 }
 
-/// When the clock of a fix starts: with the result, and never later than it had to be told (A04).
-pub fn fix_start(reported_at: Timestamp, result_at: Option<Timestamp>) -> Timestamp {
-    let latest = reported_at.plus_us(TRIAGE_US);
-    result_at.map_or(latest, |result| result.min(latest))
+/// When the clock of a fix starts: with the result, and never later than that was due (A04).
+pub fn fix_start(triage_due: Timestamp, result_at: Option<Timestamp>) -> Timestamp {
+    result_at.map_or(triage_due, |result| result.min(triage_due))
 }
 
 #[cfg(test)]

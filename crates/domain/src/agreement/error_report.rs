@@ -1,20 +1,49 @@
-//! A reported error: what it is found to be, whose it is, and how it ends (C26, C27, A32, A33).
+//! A reported error: what it is found to be, whose it is, and how it ends (C26, C27, A32, A33). Its
+//! clocks are made from its steps whenever they are asked for (I11).
 
-use super::clock::fix_start;
+use super::clock::{Change, Clock, Event, Goal, PauseReason, fix_start};
 use crate::Timestamp;
-use crate::calendar::day::Day;
+use crate::calendar::span::{self, Span};
 use crate::calendar::working_time::{DayCount, Timetable};
 
-/// How long after it was fixed an error that comes back is the same one, microseconds.
+/// How long after it ended an error that comes back is the same one, microseconds.
 const REOPEN_US: i64 = 7 * 86_400_000_000;
+/// The shortest time in which a customer may be asked to give something, microseconds.
+pub const ASKED_MIN_US: i64 = 4 * 3_600_000_000;
 /// Longest reason or evidence, bytes.
 pub const TEXT_MAX: usize = 4000;
+/// Longest title, bytes.
+pub const TITLE_MAX: usize = 300;
+/// The most steps of one report.
+pub const STEPS_MAX: usize = 300;
+
+/// Who brings an error up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// A customer.
+    Customer,
+    /// One of us.
+    Staff,
+    /// A vantage point.
+    Probe,
+}
+
+/// Whose fault it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whose {
+    /// Ours.
+    Ours,
+    /// The customer's own.
+    Customer,
+    /// Somebody else's.
+    ThirdParty,
+}
 
 /// What triage found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finding {
     /// It is not our fault, for this reason.
-    NotOurs(String),
+    NotOurs(Whose, String),
     /// It was a question.
     Question,
     /// A fault of ours, fixed in business days.
@@ -39,7 +68,7 @@ pub struct Commitment {
 }
 
 /// Where a report stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Nobody has said yet what it is.
     Triaging,
@@ -70,16 +99,32 @@ pub enum Step {
     Fixed,
     /// Somebody made sure that it is.
     Verified,
-    /// A date, or another one.
-    Committed(Commitment),
+    /// Somebody saw that it is not: it never was fixed.
+    NotVerified(String),
+    /// A date, or another one that the customer has not agreed to.
+    Committed(Timestamp),
+    /// Another date that the customer is asked to agree to.
+    Proposed(Timestamp),
+    /// The customer agrees to it.
+    Agreed,
     /// It is delivered, with this evidence of its tests.
     Delivered(String),
     /// The customer took it.
     Accepted,
     /// It failed the customer's tests: it was not delivered.
     Rejected(String),
-    /// It came back.
+    /// It came back, or the customer does not believe what it was found to be.
     Reopened,
+    /// The customer cannot be reached, as is proven (C20).
+    Paused,
+    /// The customer was reached.
+    Resumed,
+    /// The customer is asked to make something available by then (C21).
+    Asked(Timestamp),
+    /// The customer did.
+    Provided,
+    /// It is given to an expert of this name.
+    Assigned(String),
 }
 
 /// Why a step is refused.
@@ -89,7 +134,8 @@ pub enum Refusal {
     WrongState,
     /// A reason or evidence is missing, or longer than [`TEXT_MAX`].
     NoText,
-    /// The date is not after the moment it is announced, or earlier than the one before it.
+    /// The date is not after the moment it is announced, or earlier than the one before it; or
+    /// sooner than [`ASKED_MIN_US`].
     Date,
     /// It came back too late, and is a new report.
     TooLate,
@@ -97,6 +143,32 @@ pub enum Refusal {
     OutOfOrder,
     /// A report is no duplicate of itself.
     Itself,
+    /// What is not ours is somebody else's.
+    Whose,
+    /// It had [`STEPS_MAX`] steps.
+    TooMany,
+}
+
+/// What is promised about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// That the result is told (N10).
+    Triage,
+    /// That a fault of ours is fixed, or a date for it announced (N11, A33).
+    Fix,
+    /// That what was announced is delivered (N12).
+    Delivery,
+}
+
+/// What the agreement says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// The time for triage, microseconds.
+    pub triage_us: i64,
+    /// The business days for a fix.
+    pub fix_days: u32,
+    /// Which days are.
+    pub count: DayCount,
 }
 
 /// A report, as its steps have left it.
@@ -112,15 +184,162 @@ pub struct ErrorReport {
     pub finding: Option<Finding>,
     /// The dates that were announced, all of them.
     pub commitments: Vec<Commitment>,
+    /// A date that the customer is asked to agree to.
+    pub proposal: Option<Timestamp>,
     /// When it was fixed, or accepted.
     pub done_at: Option<Timestamp>,
     /// When it was delivered last, unless that was rejected.
     pub delivered_at: Option<Timestamp>,
-    /// How often it came back.
+    /// By when the customer was asked to make something available, and has not.
+    pub asked_until: Option<Timestamp>,
+    /// Since when the customer cannot be reached.
+    pub paused_since: Option<Timestamp>,
+    /// The expert who has it.
+    pub holder: Option<String>,
+    /// How often it came back, and once more.
     pub cycle: u32,
     /// Where it stands.
     pub state: State,
+    pauses: Vec<Span>,
     last_at: Timestamp,
+    steps: usize,
+}
+
+impl Source {
+    /// Every source.
+    const ALL: [Self; 3] = [Self::Customer, Self::Staff, Self::Probe];
+
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Staff => "staff",
+            Self::Probe => "probe",
+        }
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.word() == word)
+    }
+}
+
+impl Whose {
+    /// Everybody.
+    const ALL: [Self; 3] = [Self::Ours, Self::Customer, Self::ThirdParty];
+
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ours => "ours",
+            Self::Customer => "customer",
+            Self::ThirdParty => "third_party",
+        }
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|whose| whose.word() == word)
+    }
+}
+
+impl Finding {
+    /// The word under which it is kept and shown.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NotOurs(..) => "not_ours",
+            Self::Question => "question",
+            Self::Minor => "minor",
+            Self::Structural => "structural",
+            Self::Outage => "outage",
+            Self::DuplicateOf(_) => "duplicate",
+        }
+    }
+
+    /// Whose fault it is; `None` when there is none.
+    pub fn whose(&self) -> Option<Whose> {
+        match self {
+            Self::NotOurs(whose, _) => Some(*whose),
+            Self::Question => None,
+            Self::Minor | Self::Structural | Self::Outage | Self::DuplicateOf(_) => {
+                Some(Whose::Ours)
+            }
+        }
+    }
+
+    /// Whether it has to be fixed in business days, or a date for it announced.
+    fn is_fixed(&self) -> bool {
+        matches!(self, Self::Minor | Self::DuplicateOf(_) | Self::Structural)
+    }
+}
+
+impl State {
+    /// The word under which it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Triaging => "triaging",
+            Self::Answered => "answered",
+            Self::Fixing => "fixing",
+            Self::Fixed => "fixed",
+            Self::Verified => "verified",
+            Self::Structural => "structural",
+            Self::Committed => "committed",
+            Self::Delivered => "delivered",
+            Self::Accepted => "accepted",
+        }
+    }
+
+    /// Whether a clock runs for it.
+    pub fn runs(self) -> bool {
+        self.may_wait() || self == Self::Committed
+    }
+
+    /// Whether it may wait for its customer: afterwards only an agreed date gives time (C27).
+    fn may_wait(self) -> bool {
+        matches!(self, Self::Triaging | Self::Fixing | Self::Structural)
+    }
+
+    fn is_over(self) -> bool {
+        matches!(self, Self::Answered | Self::Fixed | Self::Verified | Self::Accepted)
+    }
+}
+
+impl Step {
+    /// The word under which it is kept and shown.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Found(_) => "found",
+            Self::Fixed => "fixed",
+            Self::Verified => "verified",
+            Self::NotVerified(_) => "not_verified",
+            Self::Committed(_) => "committed",
+            Self::Proposed(_) => "proposed",
+            Self::Agreed => "agreed",
+            Self::Delivered(_) => "delivered",
+            Self::Accepted => "accepted",
+            Self::Rejected(_) => "rejected",
+            Self::Reopened => "reopened",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Asked(_) => "asked",
+            Self::Provided => "provided",
+            Self::Assigned(_) => "assigned",
+        }
+    }
+}
+
+impl Metric {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Triage, Self::Fix, Self::Delivery];
+
+    /// The word under which it is shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Triage => "triage",
+            Self::Fix => "fix",
+            Self::Delivery => "delivery",
+        }
+    }
 }
 
 impl ErrorReport {
@@ -132,11 +351,17 @@ impl ErrorReport {
             result_at: None,
             finding: None,
             commitments: Vec::new(),
+            proposal: None,
             done_at: None,
             delivered_at: None,
+            asked_until: None,
+            paused_since: None,
+            holder: None,
             cycle: 1,
             state: State::Triaging,
+            pauses: Vec::new(),
             last_at: reported_at,
+            steps: 1,
         }
     }
 
@@ -144,22 +369,46 @@ impl ErrorReport {
     ///
     /// # Errors
     /// Why it is refused; nothing has changed then.
-    pub fn take(&mut self, step: Step, at: Timestamp) -> Result<(), Refusal> {
+    pub fn take(&mut self, step: &Step, at: Timestamp) -> Result<(), Refusal> {
         if at < self.last_at {
             return Err(Refusal::OutOfOrder);
         }
-        self.state = match (self.state, step) {
+        if self.steps >= STEPS_MAX {
+            return Err(Refusal::TooMany);
+        }
+        let next = match (self.state, step) {
             (State::Triaging, Step::Found(finding)) => self.found(finding, at)?,
+            (state, Step::Paused | Step::Resumed | Step::Asked(_) | Step::Provided) => {
+                self.wait(step, at)?;
+                state
+            }
+            (state, Step::Assigned(name)) => {
+                self.holder = Some(name.clone());
+                state
+            }
             (State::Fixing, Step::Fixed) => {
                 self.done_at = Some(at);
                 State::Fixed
             }
             (State::Fixed, Step::Verified) => State::Verified,
-            (State::Structural | State::Committed, Step::Committed(commitment)) => {
-                self.commit(commitment, at)?
+            (State::Fixed, Step::NotVerified(reason)) => {
+                said(reason)?;
+                self.done_at = None;
+                State::Fixing
+            }
+            (State::Structural | State::Committed, Step::Committed(due)) => {
+                self.commit(*due, at, false)?
+            }
+            (State::Committed, Step::Proposed(due)) => {
+                self.forward(*due, at)?;
+                self.proposal = Some(*due);
+                State::Committed
+            }
+            (State::Committed, Step::Agreed) => {
+                self.commit(self.proposal.ok_or(Refusal::WrongState)?, at, true)?
             }
             (State::Committed, Step::Delivered(evidence)) => {
-                said(&evidence)?;
+                said(evidence)?;
                 self.delivered_at = Some(at);
                 State::Delivered
             }
@@ -168,23 +417,30 @@ impl ErrorReport {
                 State::Accepted
             }
             (State::Delivered, Step::Rejected(reason)) => {
-                said(&reason)?;
+                said(reason)?;
                 self.delivered_at = None;
                 State::Committed
             }
-            (State::Fixed | State::Verified | State::Accepted, Step::Reopened) => {
-                self.reopen(at)?
-            }
+            (state, Step::Reopened) if state.is_over() => self.reopen(at)?,
             _ => return Err(Refusal::WrongState),
         };
+        if !next.may_wait() {
+            self.reached(at);
+            self.provided(at);
+        }
+        self.state = next;
         self.last_at = at;
+        self.steps += 1;
         Ok(())
     }
 
-    fn found(&mut self, finding: Finding, at: Timestamp) -> Result<State, Refusal> {
-        let state = match &finding {
-            Finding::NotOurs(reason) => {
+    fn found(&mut self, finding: &Finding, at: Timestamp) -> Result<State, Refusal> {
+        let state = match finding {
+            Finding::NotOurs(whose, reason) => {
                 said(reason)?;
+                if *whose == Whose::Ours {
+                    return Err(Refusal::Whose);
+                }
                 State::Answered
             }
             Finding::DuplicateOf(number) if *number == self.number => return Err(Refusal::Itself),
@@ -192,48 +448,139 @@ impl ErrorReport {
             Finding::Minor | Finding::DuplicateOf(_) => State::Fixing,
             Finding::Structural => State::Structural,
         };
-        self.finding = Some(finding);
+        self.finding = Some(finding.clone());
         self.result_at = Some(at);
+        // Who was told the result was reached.
+        self.reached(at);
         Ok(state)
     }
 
-    fn commit(&mut self, commitment: Commitment, at: Timestamp) -> Result<State, Refusal> {
+    fn forward(&self, due: Timestamp, at: Timestamp) -> Result<(), Refusal> {
         let before = self.commitments.last();
-        let forward = before.is_none_or(|before| commitment.due >= before.due);
-        if commitment.due <= at || commitment.announced_at != at || !forward {
-            return Err(Refusal::Date);
-        }
-        let agreed = commitment.agreed && before.is_some();
-        self.commitments.push(Commitment { agreed, ..commitment });
+        let forward = before.is_none_or(|before| due >= before.due);
+        if due <= at || !forward { Err(Refusal::Date) } else { Ok(()) }
+    }
+
+    fn commit(&mut self, due: Timestamp, at: Timestamp, agreed: bool) -> Result<State, Refusal> {
+        self.forward(due, at)?;
+        self.commitments.push(Commitment { announced_at: at, due, agreed });
+        self.proposal = None;
         Ok(State::Committed)
     }
 
     fn reopen(&mut self, at: Timestamp) -> Result<State, Refusal> {
-        if self.done_at.is_some_and(|done| at.us_since(done) > REOPEN_US) {
+        let ended = self.done_at.or(self.result_at);
+        if ended.is_some_and(|ended| at.us_since(ended) > REOPEN_US) {
             return Err(Refusal::TooLate);
         }
         let next = Self::new(self.number, at);
-        *self = Self { cycle: self.cycle + 1, ..next };
+        let (holder, cycle) = (self.holder.take(), self.cycle + 1);
+        *self = Self { holder, cycle, steps: self.steps, ..next };
         Ok(State::Triaging)
     }
 
-    /// By when a fault of ours has to be fixed, or a date announced for structural work: business
-    /// days after the result, or after it should have been told. `None` when it is not ours.
-    pub fn fix_due(&self, days: u32, count: DayCount, business: &Timetable) -> Option<Timestamp> {
-        match self.finding {
-            Some(Finding::Minor | Finding::DuplicateOf(_) | Finding::Structural) => {
-                let start = fix_start(self.reported_at, self.result_at);
-                business.days_after(Day::of(start), days, count)
-            }
-            _ => None,
+    /// Steps that change nothing but whether it waits for its customer.
+    fn wait(&mut self, step: &Step, at: Timestamp) -> Result<(), Refusal> {
+        if !self.state.may_wait() {
+            return Err(Refusal::WrongState);
         }
+        match step {
+            Step::Paused if self.paused_since.is_none() => self.paused_since = Some(at),
+            Step::Resumed if self.paused_since.is_some() => self.reached(at),
+            Step::Asked(until) if self.asked_until.is_none() => {
+                if until.us_since(at) < ASKED_MIN_US {
+                    return Err(Refusal::Date);
+                }
+                self.asked_until = Some(*until);
+            }
+            Step::Provided if self.asked_until.is_some() => self.provided(at),
+            _ => return Err(Refusal::WrongState),
+        }
+        Ok(())
     }
 
-    /// Whether a date for structural work came too late: the first after the fix was due, or
-    /// another one after that without the customer's consent.
-    pub fn commitment_missed(&self, fix_due: Timestamp) -> bool {
-        self.commitments.iter().any(|date| !date.agreed && date.announced_at > fix_due)
+    fn reached(&mut self, at: Timestamp) {
+        let since = self.paused_since.take();
+        self.pauses.extend(since.and_then(|since| Span::new(since, at)));
     }
+
+    fn provided(&mut self, at: Timestamp) {
+        let until = self.asked_until.take();
+        self.pauses.extend(until.and_then(|until| Span::new(until, at)));
+    }
+
+    /// When the last step was.
+    pub fn last_at(&self) -> Timestamp {
+        self.last_at
+    }
+
+    /// The clock of a promise as it stands at a moment; `None` when nothing is promised (yet).
+    pub fn clock(
+        &self,
+        metric: Metric,
+        now: Timestamp,
+        terms: Terms,
+        business: &Timetable,
+    ) -> Option<Clock> {
+        let (start, goal, met) = match metric {
+            Metric::Triage => (self.reported_at, Goal::Real(terms.triage_us), self.result_at),
+            Metric::Fix => {
+                let finding = self.finding.as_ref().filter(|finding| finding.is_fixed())?;
+                let triage = self.clock(Metric::Triage, now, terms, business)?;
+                let start = fix_start(triage.due(business)?, self.result_at);
+                let announced = self.commitments.first().map(|first| first.announced_at);
+                let structural = *finding == Finding::Structural;
+                let met = if structural { announced } else { self.done_at };
+                (start, Goal::Days(terms.fix_days, terms.count), met)
+            }
+            Metric::Delivery => return self.delivery(business),
+        };
+        let end = met.unwrap_or(now).max(start);
+        let waits = self.paused_since.is_some() || self.asked_until.is_some_and(|at| at < now);
+        let mut events = vec![event(start, Change::Started(goal))];
+        for pause in self.pauses(end).into_iter().filter_map(|pause| {
+            pause.within(Span { from: start, to: end })
+        }) {
+            // What proved it was judged when the step was taken.
+            let reason = PauseReason::AskedUntil(pause.from);
+            events.push(event(pause.from, Change::Paused(reason)));
+            if pause.to < end || met.is_some() || !waits {
+                events.push(event(pause.to, Change::Resumed));
+            }
+        }
+        events.extend(met.map(|met| event(met.max(start), Change::Met)));
+        Some(Clock::fold(&events, business).expect("they are made in order"))
+    }
+
+    /// What was announced is due; only a date that the customer agreed to moves it (C27).
+    fn delivery(&self, business: &Timetable) -> Option<Clock> {
+        let first = self.commitments.first()?;
+        let goal = |due: Timestamp| Goal::Real(due.us_since(first.announced_at));
+        let mut events = vec![event(first.announced_at, Change::Started(goal(first.due)))];
+        let agreed = self.commitments.iter().filter(|date| date.agreed);
+        let moved = agreed.map(|date| event(date.announced_at, Change::GoalChanged(goal(date.due))));
+        events.extend(moved);
+        events.extend(self.delivered_at.map(|at| event(at, Change::Met)));
+        Some(Clock::fold(&events, business).expect("they are made in order"))
+    }
+
+    /// When it waited for its customer until a moment, in order.
+    fn pauses(&self, until: Timestamp) -> Vec<Span> {
+        let open = [self.paused_since, self.asked_until].into_iter().flatten();
+        let open = open.filter_map(|since| Span::new(since, until));
+        span::union(self.pauses.iter().copied().chain(open).collect())
+    }
+
+    /// Whether the last date moved the one before it after the fix was due, without the customer's
+    /// consent (C27).
+    pub fn moved_late(&self, fix_due: Timestamp) -> bool {
+        let last = self.commitments.last().filter(|_| self.commitments.len() > 1);
+        last.is_some_and(|date| !date.agreed && date.announced_at > fix_due)
+    }
+}
+
+fn event(at: Timestamp, change: Change) -> Event {
+    Event { at, actor: String::new(), change }
 }
 
 fn said(text: &str) -> Result<(), Refusal> {
@@ -241,77 +588,4 @@ fn said(text: &str) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY_US: i64 = 86_400_000_000;
-
-    fn day(n: i64) -> Timestamp {
-        Timestamp(n * DAY_US)
-    }
-
-    fn found(finding: Finding) -> Result<ErrorReport, Refusal> {
-        let mut report = ErrorReport::new(7, day(0));
-        report.take(Step::Found(finding), day(1)).map(|()| report)
-    }
-
-    fn date(announced: i64, due: i64, agreed: bool) -> Step {
-        let (announced_at, due) = (day(announced), day(due));
-        Step::Committed(Commitment { announced_at, due, agreed })
-    }
-
-    /// T095, T097.
-    #[test]
-    fn what_is_not_ours_needs_a_reason() {
-        assert_eq!(found(Finding::NotOurs("  ".to_owned())), Err(Refusal::NoText));
-        let answered = found(Finding::NotOurs("the customer's firewall".to_owned())).unwrap();
-        assert_eq!(answered.state, State::Answered);
-        assert_eq!(found(Finding::DuplicateOf(7)), Err(Refusal::Itself));
-        let duplicate = found(Finding::DuplicateOf(6)).unwrap();
-        assert_eq!((duplicate.state, duplicate.result_at), (State::Fixing, Some(day(1))));
-    }
-
-    /// T099.
-    #[test]
-    fn a_date_that_comes_late_is_a_miss_and_still_a_date() {
-        let mut report = found(Finding::Structural).unwrap();
-        report.take(date(6, 20, false), day(6)).unwrap();
-        assert_eq!(report.state, State::Committed);
-        assert!(report.commitment_missed(day(4)) && !report.commitment_missed(day(6)));
-        assert_eq!(report.take(date(7, 19, true), day(7)), Err(Refusal::Date));
-        report.take(date(7, 30, true), day(7)).unwrap();
-        assert!(!report.commitment_missed(day(6)));
-        report.take(date(8, 40, false), day(8)).unwrap();
-        assert!(report.commitment_missed(day(6)));
-        assert_eq!(report.commitments.len(), 3);
-    }
-
-    /// T101.
-    #[test]
-    fn a_delivery_needs_the_evidence_of_its_tests() {
-        let mut report = found(Finding::Structural).unwrap();
-        let evidence = Step::Delivered("https://ci.example/run/7".to_owned());
-        assert_eq!(report.take(evidence.clone(), day(2)), Err(Refusal::WrongState));
-        report.take(date(2, 20, false), day(2)).unwrap();
-        assert_eq!(report.take(Step::Delivered(String::new()), day(9)), Err(Refusal::NoText));
-        report.take(evidence.clone(), day(9)).unwrap();
-        report.take(Step::Rejected("fails our test".to_owned()), day(10)).unwrap();
-        assert_eq!((report.state, report.delivered_at), (State::Committed, None));
-        report.take(evidence, day(11)).unwrap();
-        report.take(Step::Accepted, day(12)).unwrap();
-        assert_eq!((report.state, report.done_at), (State::Accepted, Some(day(12))));
-    }
-
-    #[test]
-    fn an_error_that_comes_back_within_a_week_is_the_same_one() {
-        let mut report = found(Finding::Minor).unwrap();
-        report.take(Step::Fixed, day(3)).unwrap();
-        report.take(Step::Verified, day(3)).unwrap();
-        let mut late = report.clone();
-        assert_eq!(late.take(Step::Reopened, day(11)), Err(Refusal::TooLate));
-        report.take(Step::Reopened, day(10)).unwrap();
-        assert_eq!((report.cycle, report.state, report.finding), (2, State::Triaging, None));
-        assert_eq!(late.take(Step::Found(Finding::Minor), day(12)), Err(Refusal::WrongState));
-        assert_eq!(late.take(Step::Reopened, day(2)), Err(Refusal::OutOfOrder));
-    }
-}
+mod tests;

@@ -225,6 +225,16 @@ impl Parameters {
         self.number(STARTS)
     }
 
+    /// The time in which a reported error is looked at and the result told, microseconds.
+    pub fn triage_us(&self) -> i64 {
+        i64::try_from(self.number(TRIAGE)).expect("it is at most a month") * 3_600_000_000
+    }
+
+    /// The business days in which a fault of ours is fixed.
+    pub fn fix_days(&self) -> u32 {
+        u32::try_from(self.number(FIX)).expect("it is at most a year")
+    }
+
     /// Which days count as business days.
     pub fn day_count(&self) -> DayCount {
         let ordinary = self.is(DAY_COUNT, "ordinary_days");

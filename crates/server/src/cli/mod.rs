@@ -11,6 +11,7 @@ mod claim;
 mod class;
 mod compensation;
 mod doctor;
+mod error_report;
 mod evidence;
 mod export;
 mod invoice;
@@ -24,6 +25,7 @@ mod outage;
 mod phone;
 mod probe;
 mod quick_send;
+mod remote_session;
 mod serve;
 mod statement;
 mod subscription;
@@ -123,6 +125,13 @@ enum Command {
     /// attach, file, show, list.
     #[command(subcommand)]
     Ticket(ticket::Ticket),
+    /// What does not work: open, assign, found, fixed, verified, not-fixed, commit, propose, deliver,
+    /// accept, reject, reopen, ask, provided, contact, pause, resume, show, list.
+    #[command(subcommand)]
+    ErrorReport(Box<error_report::ErrorReport>),
+    /// Remote help: ask, agree, start, end, note, missed, cancel, show, list.
+    #[command(subcommand)]
+    RemoteSession(remote_session::RemoteSession),
     /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
     /// register, next, attempted, withdrawn, show, list.
     #[command(subcommand)]
@@ -193,6 +202,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Vantage(command) => vantage::run(&config, command).await,
             Command::Probe(command) => probe::run(&config, command).await,
             Command::Ticket(command) => ticket::run(&config, command).await,
+            Command::ErrorReport(command) => error_report::run(&config, *command).await,
+            Command::RemoteSession(command) => remote_session::run(&config, command).await,
             Command::SupportCall(command) => support_call::run(&config, command).await,
             Command::Claim(command) => claim::run(&config, command).await,
             Command::Plan(command) => subscription::run_plan(&config, command).await,

@@ -52,6 +52,7 @@ enum Data {
     Campaign { object: &'static str, id: String, state: &'static str },
     Webhook { object: &'static str, id: String },
     Ticket { object: &'static str, id: String, state: &'static str },
+    Happened { object: &'static str, id: String, step: &'static str },
 }
 
 impl Envelope {
@@ -97,6 +98,16 @@ impl Data {
                 object: "ticket",
                 id: id.to_string(),
                 state: last_word(event.kind),
+            },
+            Subject::ErrorReport(id) => Self::Happened {
+                object: "error_report",
+                id: id.to_string(),
+                step: last_word(event.kind),
+            },
+            Subject::RemoteSession(id) => Self::Happened {
+                object: "remote_session",
+                id: id.to_string(),
+                step: last_word(event.kind),
             },
         }
     }

@@ -11,12 +11,14 @@ use axum::routing::{any, delete, get, post};
 use tokio::sync::SemaphorePermit;
 
 use super::campaigns::Verb;
+use super::error_reports::Verb as Report;
 use super::once::Asked;
 use super::problem::{Kind, Problem};
+use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
-    events, evidence, explain, exports, invoices, lists, messages, open_to_all, opt_outs, samples,
-    tickets, violations, webhooks,
+    error_reports, events, evidence, explain, exports, invoices, lists, messages, open_to_all,
+    opt_outs, remote_sessions, samples, tickets, violations, webhooks,
 };
 use crate::router::Web;
 
@@ -49,10 +51,12 @@ pub(super) enum Operation {
     ManageClaims,
     ManageTickets,
     AttachToTickets,
+    ReportErrors,
+    ManageRemoteSessions,
 }
 
 impl Operation {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ReadEvents,
@@ -71,6 +75,8 @@ impl Operation {
         Self::ManageClaims,
         Self::ManageTickets,
         Self::AttachToTickets,
+        Self::ReportErrors,
+        Self::ManageRemoteSessions,
     ];
 
     /// The largest body. A list of numbers may be long; everything else is small, and must not
@@ -105,6 +111,8 @@ impl Operation {
             Self::ManageClaims => "v1.ManageClaims",
             Self::ManageTickets => "v1.ManageTickets",
             Self::AttachToTickets => "v1.AttachToTickets",
+            Self::ReportErrors => "v1.ReportErrors",
+            Self::ManageRemoteSessions => "v1.ManageRemoteSessions",
         }
     }
 }
@@ -225,6 +233,31 @@ operations! {
     post "/v1/tickets/{id}/attachments", AttachToTickets, heavy =>
         tickets::attach(asked, id, query);
     get "/v1/ticket_attachments/{id}", ManageTickets, light => tickets::file(app, caller, id);
+    get "/v1/error_reports", ReportErrors, light => error_reports::list(app, caller, query);
+    post "/v1/error_reports", ReportErrors, light => error_reports::report(asked);
+    get "/v1/error_reports/{id}", ReportErrors, light => error_reports::get(app, caller, id);
+    post "/v1/error_reports/{id}/reopen", ReportErrors, light =>
+        error_reports::change(asked, id, Report::Reopen);
+    post "/v1/error_reports/{id}/provide", ReportErrors, light =>
+        error_reports::change(asked, id, Report::Provide);
+    post "/v1/error_reports/{id}/agree", ReportErrors, light =>
+        error_reports::change(asked, id, Report::Agree);
+    post "/v1/error_reports/{id}/accept", ReportErrors, light =>
+        error_reports::change(asked, id, Report::Accept);
+    post "/v1/error_reports/{id}/reject", ReportErrors, light =>
+        error_reports::change(asked, id, Report::Reject);
+    get "/v1/remote_sessions", ManageRemoteSessions, light =>
+        remote_sessions::list(app, caller, query);
+    get "/v1/remote_sessions/{id}", ManageRemoteSessions, light =>
+        remote_sessions::get(app, caller, id);
+    post "/v1/remote_sessions/{id}/agree", ManageRemoteSessions, light =>
+        remote_sessions::change(asked, id, Session::Agree);
+    post "/v1/remote_sessions/{id}/consent", ManageRemoteSessions, light =>
+        remote_sessions::change(asked, id, Session::Consent);
+    post "/v1/remote_sessions/{id}/decline", ManageRemoteSessions, light =>
+        remote_sessions::change(asked, id, Session::Decline);
+    post "/v1/remote_sessions/{id}/withdraw", ManageRemoteSessions, light =>
+        remote_sessions::change(asked, id, Session::Withdraw);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(asked, id);

@@ -56,13 +56,13 @@ fn a_fix_never_starts_later_than_the_result_was_due() {
     ] {
         let triage = Clock::fold(&[event(reported, TRIAGE)], &business).unwrap();
         assert_eq!(due(&triage, &business), triage_due);
-        let never = fix_start(at(reported), None);
+        let never = fix_start(at(triage_due), None);
         assert_eq!(fix(never, DayCount::EveryDay), late_result);
-        assert_eq!(fix_start(at(reported), Some(at("1405/12/01 10:00"))), never);
+        assert_eq!(fix_start(at(triage_due), Some(at("1405/12/01 10:00"))), never);
     }
-    let result = fix_start(at("1405/09/06 23:50"), Some(at("1405/09/07 12:00")));
+    let result = fix_start(at("1405/09/07 23:50"), Some(at("1405/09/07 12:00")));
     assert_eq!(fix(result, DayCount::EveryDay), "1405/09/10 21:00");
-    let reported = fix_start(at("1405/09/05 23:50"), Some(at("1405/09/05 23:50")));
+    let reported = fix_start(at("1405/09/06 23:50"), Some(at("1405/09/05 23:50")));
     assert_eq!(fix(reported, DayCount::EveryDay), "1405/09/08 21:00");
     assert_eq!(fix(reported, DayCount::OrdinaryDays), "1405/09/09 21:00");
 }
