@@ -6,6 +6,7 @@ mod agreement;
 mod campaign;
 mod cold;
 mod engines;
+mod error_report;
 mod event;
 mod export;
 mod faults;

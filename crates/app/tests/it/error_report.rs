@@ -1,0 +1,264 @@
+//! Reported errors: their clocks, what a miss becomes, what pauses them, and who says what.
+
+use app::error_report::{self, ErrorReportRefusal, Kept, Reported};
+use app::ticket::{self, Who};
+use app::violation;
+use app::{App, event};
+use domain::agreement::clock::State as Clock;
+use domain::agreement::contact::{Channel, Outcome};
+use domain::agreement::error_report::{Finding, Metric, Refusal, Source, State, Whose};
+use domain::agreement::ticket::State as Ticket;
+use domain::agreement::violation::{Clause, Party};
+use domain::{AccountId, EventKind, Timestamp};
+
+use crate::refusal;
+use crate::violation::{at, go_to};
+use crate::world::World;
+
+fn reported(ticket: Option<i64>) -> Reported {
+    let (title, description) = ("empty reports".to_owned(), "Nothing is shown.".to_owned());
+    Reported { ticket, title, description }
+}
+
+async fn report(app: &App, account: AccountId) -> i64 {
+    error_report::report(app, account, &reported(None)).await.unwrap()
+}
+
+async fn found(app: &App, id: i64, finding: Finding) -> Kept {
+    error_report::found(app, id, "Sara", finding, "It is seen.").await.unwrap()
+}
+
+/// What was entered, the oldest first.
+async fn entered(app: &App) -> Vec<(Clause, String)> {
+    let all = violation::list(app, None, None, 100).await.unwrap();
+    let shown = |kept: violation::Kept| (kept.violation.clause(), kept.reference);
+    all.into_iter().rev().map(shown).collect()
+}
+
+async fn clock(app: &App, id: i64, metric: Metric) -> Option<(Option<Timestamp>, Clock)> {
+    let shown = error_report::find(app, None, id).await.unwrap().unwrap();
+    let clock = shown.clocks.into_iter().find(|clock| clock.metric == metric)?;
+    Some((clock.due, clock.state))
+}
+
+const SARA: Who<'_> = Who::Staff("Sara");
+
+fn rule(refusal: Refusal) -> ErrorReportRefusal {
+    ErrorReportRefusal::Rule(refusal)
+}
+
+/// T094, T096, T177: a report has a ticket and clocks of its own; what is told late is entered
+/// once, and the fix is counted as if it had been told in time.
+#[tokio::test]
+async fn a_result_that_is_told_late_is_a_violation_once() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (stranger, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let first = report(app, account).await;
+    let shown = error_report::find(app, Some(account), first).await.unwrap().unwrap();
+    let ticket = shown.kept.new.ticket.unwrap();
+    let second = error_report::report(app, account, &reported(Some(ticket))).await.unwrap();
+    let theirs = error_report::report(app, stranger.account.id, &reported(Some(ticket))).await;
+    assert_eq!(refusal(theirs), ErrorReportRefusal::Ticket);
+    let of = Some(stranger.account.id);
+    assert_eq!(error_report::find(app, of, first).await.unwrap(), None);
+    go_to(&world, "1405/09/02 12:00");
+    assert_eq!(found(app, second, Finding::Question).await.report.state, State::Answered);
+    world.clock.advance_ms(1);
+    let late = found(app, first, Finding::Minor).await;
+    assert_eq!(late.report.state, State::Fixing);
+    let triage = (Clause::Triage, format!("report:{first}:1:triage"));
+    let answered = (Clause::Ticket, format!("ticket:{ticket}:1"));
+    assert_eq!(entered(app).await, [answered.clone(), triage.clone()]);
+    let expected = Some((Some(at("1405/09/05 21:00")), Clock::Running));
+    assert_eq!(clock(app, first, Metric::Fix).await, expected);
+    go_to(&world, "1405/09/05 21:00:30");
+    assert_eq!(error_report::look(app).await.unwrap(), 0);
+    go_to(&world, "1405/09/05 21:01:01");
+    let look = async || error_report::look(app).await.unwrap();
+    assert_eq!((look().await, look().await), (1, 0));
+    error_report::fixed(app, first, "Sara", "Mended.").await.unwrap();
+    let fix = (Clause::Fix, format!("report:{first}:1:fix"));
+    assert_eq!(entered(app).await, [answered, triage, fix]);
+    let missed = (Some(at("1405/09/05 21:00")), Clock::Missed);
+    assert_eq!(clock(app, first, Metric::Fix).await, Some(missed));
+    let ticket = ticket::find(app, None, ticket).await.unwrap().unwrap().kept;
+    assert_eq!((ticket.ticket.state(), &*ticket.steps[1].said), (Ticket::Answered, "It is seen."));
+}
+
+/// T095, T097: what is not ours has its reason; what is known is fixed with the other, and each is
+/// told.
+#[tokio::test]
+async fn duplicates_are_fixed_together() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    event::page(app, other.account.id, 0, 10).await.unwrap();
+    let (one, two) = (report(app, caller.account.id).await, report(app, other.account.id).await);
+    let tell = async |id, finding, text| {
+        error_report::found(app, id, "Sara", finding, text).await
+    };
+    let theirs = Finding::NotOurs(Whose::Customer, String::new());
+    let silent = tell(one, theirs.clone(), " ").await;
+    assert_eq!(refusal(silent), ErrorReportRefusal::Text("text"));
+    let early = tell(two, Finding::DuplicateOf(one), "It is known.").await;
+    assert_eq!(refusal(early), ErrorReportRefusal::Original);
+    let unknown = tell(two, Finding::DuplicateOf(99), "It is known.").await;
+    assert_eq!(refusal(unknown), ErrorReportRefusal::Original);
+    found(app, one, Finding::Minor).await;
+    tell(two, Finding::DuplicateOf(one), "It is known.").await.unwrap();
+    error_report::fixed(app, one, "Sara", "Mended.").await.unwrap();
+    let state = async |id| error_report::find(app, None, id).await.unwrap().unwrap().kept.report;
+    assert_eq!(state(two).await.state, State::Fixed);
+    error_report::verified(app, one, "Sara", false, "It fails again.").await.unwrap();
+    assert_eq!((state(one).await.state, state(two).await.state), (State::Fixing, State::Fixing));
+    error_report::fixed(app, one, "Sara", "Mended.").await.unwrap();
+    error_report::verified(app, one, "Sara", true, "Seen to work.").await.unwrap();
+    let told: Vec<EventKind> = event::page(app, other.account.id, 0, 10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|event| event.kind)
+        .filter(|kind| *kind != EventKind::TicketAnswered)
+        .collect();
+    let expected = [
+        EventKind::ErrorReportFound,
+        EventKind::ErrorReportFixed,
+        EventKind::ErrorReportFixed,
+    ];
+    assert_eq!(told, expected);
+    let three = report(app, caller.account.id).await;
+    let kept = tell(three, theirs, "Your firewall drops it.").await.unwrap();
+    let reason = "Your firewall drops it.".to_owned();
+    assert_eq!(kept.report.finding, Some(Finding::NotOurs(Whose::Customer, reason)));
+    let account = caller.account.id;
+    let back = error_report::reopen(app, three, Who::Customer(account), "It does not.").await;
+    assert_eq!((back.unwrap().report.cycle, state(three).await.state), (2, State::Triaging));
+}
+
+/// T031, T032, T103, T176: a pause needs tries that failed, and what the customer did not keep is
+/// in the ledger of both sides.
+#[tokio::test]
+async fn pauses_are_proven_and_entered() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let id = report(app, account).await;
+    let tried = async |outcome| {
+        let to = (Channel::Phone, "09121234567");
+        error_report::contacted(app, id, "Sara", to, (outcome, "")).await.unwrap()
+    };
+    let pause = async || error_report::pause(app, id, "Sara").await;
+    assert_eq!(refusal(pause().await), ErrorReportRefusal::NoEvidence);
+    tried(Outcome::NoAnswer).await;
+    go_to(&world, "1405/09/01 14:20");
+    tried(Outcome::Off).await;
+    assert_eq!(refusal(pause().await), ErrorReportRefusal::NoEvidence, "the desk is closed");
+    go_to(&world, "1405/09/01 15:00");
+    tried(Outcome::Busy).await;
+    pause().await.unwrap();
+    assert_eq!(refusal(pause().await), rule(Refusal::WrongState));
+    let paused = (Some(at("1405/09/02 12:00")), Clock::Paused);
+    assert_eq!(clock(app, id, Metric::Triage).await, Some(paused));
+    go_to(&world, "1405/09/03 15:00");
+    assert_eq!(error_report::look(app).await.unwrap(), 0, "it stands");
+    assert_eq!(tried(Outcome::Reached).await.report.paused_since, None);
+    let running = (Some(at("1405/09/04 12:00")), Clock::Running);
+    assert_eq!(clock(app, id, Metric::Triage).await, Some(running));
+    assert_eq!(refusal(pause().await), ErrorReportRefusal::NoEvidence, "it was reached");
+    found(app, id, Finding::Minor).await;
+    let ask = async |until| {
+        error_report::ask(app, id, "Sara", at(until), "Please install AnyDesk.").await
+    };
+    assert_eq!(refusal(ask("1405/09/03 18:00").await), rule(Refusal::Date));
+    ask("1405/09/04 08:00").await.unwrap();
+    go_to(&world, "1405/09/05 22:00");
+    let look = async || error_report::look(app).await.unwrap();
+    assert_eq!((look().await, look().await), (1, 0));
+    let given = error_report::provide(app, id, Who::Customer(account), "It is there.").await;
+    assert_eq!(given.unwrap().report.asked_until, None);
+    // Three days after the third, and two whole days in which it waited.
+    let running = (Some(at("1405/09/08 21:00")), Clock::Running);
+    assert_eq!(clock(app, id, Metric::Fix).await, Some(running));
+    let until = at("1405/09/04 08:00").0;
+    let expected = [
+        (Clause::Reachable, format!("report:{id}:unreachable:1")),
+        (Clause::RemoteTool, format!("report:{id}:asked:{until}")),
+    ];
+    assert_eq!(entered(app).await, expected);
+    let all = violation::list(app, Some(account), None, 9).await.unwrap();
+    assert!(all.iter().all(|kept| kept.violation.party() == Party::Customer));
+    let shown = error_report::find(app, Some(account), id).await.unwrap().unwrap();
+    assert_eq!(shown.kept.contacts.len(), 4);
+}
+
+/// T099, T101, C27: a date is announced in time or missed, moved only with consent, and delivered
+/// with evidence that the customer believes.
+#[tokio::test]
+async fn structural_work_is_announced_and_delivered() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let me = Who::Customer(account);
+    let id = report(app, account).await;
+    found(app, id, Finding::Structural).await;
+    let commit = async |due| error_report::commit(app, id, "Sara", at(due), "By then.").await;
+    assert_eq!(refusal(commit("1405/08/01 00:00").await), rule(Refusal::Date));
+    go_to(&world, "1405/09/05 09:00");
+    commit("1405/10/01 00:00").await.unwrap();
+    let missed = (Clause::Fix, format!("report:{id}:1:fix"));
+    assert_eq!(entered(app).await, [missed.clone()], "announced after 1405/09/04 21:00");
+    let proposed = error_report::propose(app, id, "Sara", at("1405/10/05 00:00"), "Later?").await;
+    assert_eq!(proposed.unwrap().report.proposal, Some(at("1405/10/05 00:00")));
+    error_report::agree(app, account, id).await.unwrap();
+    commit("1405/10/10 00:00").await.unwrap();
+    let moved = (Clause::Commitment, format!("report:{id}:1:moved:3"));
+    assert_eq!(entered(app).await, [missed.clone(), moved.clone()]);
+    let due = (Some(at("1405/10/05 00:00")), Clock::Running);
+    assert_eq!(clock(app, id, Metric::Delivery).await, Some(due), "as the customer agreed");
+    let deliver = async |evidence| error_report::deliver(app, id, "Sara", evidence).await;
+    assert_eq!(refusal(deliver(" ").await), rule(Refusal::NoText));
+    deliver("run 7: 12 tests pass").await.unwrap();
+    let ours = error_report::accept(app, id, SARA).await;
+    assert_eq!(refusal(ours), ErrorReportRefusal::Customers);
+    error_report::reject(app, id, me, "It fails ours.").await.unwrap();
+    go_to(&world, "1405/10/05 00:00");
+    world.clock.advance_ms(1);
+    deliver("run 8: 13 tests pass").await.unwrap();
+    error_report::accept(app, id, me).await.unwrap();
+    let late = (Clause::Commitment, format!("report:{id}:1:delivery"));
+    assert_eq!(entered(app).await, [missed, moved, late]);
+}
+
+/// What concerns the platform has no customer, and its entries say of none.
+#[tokio::test]
+async fn what_a_probe_reports_concerns_the_platform() {
+    let world = World::new().await;
+    let app = &world.app;
+    let open = async |account, ticket| {
+        error_report::open(app, account, Source::Probe, &reported(ticket), "vantage 1").await
+    };
+    let nobodys = open(Some(AccountId(77)), None).await;
+    assert_eq!(refusal(nobodys), ErrorReportRefusal::NoSuchAccount);
+    assert_eq!(refusal(open(None, Some(1)).await), ErrorReportRefusal::Ticket);
+    let id = open(None, None).await.unwrap();
+    let ask = error_report::ask(app, id, "Sara", at("1405/10/01 00:00"), "AnyDesk").await;
+    assert_eq!(refusal(ask), ErrorReportRefusal::NoCustomer);
+    let to = (Channel::Phone, "0912");
+    let tried = error_report::contacted(app, id, "Sara", to, (Outcome::Busy, "")).await;
+    assert_eq!(refusal(tried), ErrorReportRefusal::NoCustomer);
+    go_to(&world, "1405/09/02 12:02");
+    assert_eq!(error_report::look(app).await.unwrap(), 1);
+    let all = violation::list(app, None, None, 9).await.unwrap();
+    assert_eq!((all[0].account, all[0].violation.clause()), (None, Clause::Triage));
+    found(app, id, Finding::Structural).await;
+    error_report::commit(app, id, "Sara", at("1405/09/09 00:00"), "soon").await.unwrap();
+    error_report::deliver(app, id, "Sara", "run 9").await.unwrap();
+    let end = error_report::accept(app, id, SARA).await.unwrap();
+    assert_eq!(end.report.state, State::Accepted);
+}
