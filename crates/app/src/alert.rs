@@ -79,6 +79,7 @@ pub async fn since(app: &App, at: Timestamp) -> Result<Vec<Alert>, Failure> {
 async fn watched(app: &App, settings: &Settings) -> Result<Watched, Failure> {
     let now = app.now();
     let time = Span { from: now.plus_us(-LOOK_BACK_US), to: now };
+    let desk = crate::board::alerts(app).await?;
     let mut reads = app.read().await?;
     let parameters = agreement_at(&mut reads, now).await?.draft.parameters;
     let facts = facts(&mut reads, time).await?;
@@ -98,5 +99,5 @@ async fn watched(app: &App, settings: &Settings) -> Result<Watched, Failure> {
     }
     let clocks = vantages.iter().filter_map(|one| Some((one.id, one.clock_offset_us?))).collect();
     let budget_ppm = MILLION.saturating_sub(parameters.terms().threshold_ppm);
-    Ok(Watched { now, down, budget_ppm, looked, clocks })
+    Ok(Watched { now, down, budget_ppm, looked, clocks, desk })
 }

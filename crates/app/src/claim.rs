@@ -355,7 +355,7 @@ pub async fn list(
 }
 
 /// When a claim is to be decided, by its last filing or appeal and the times it waited.
-async fn shown(
+pub(crate) async fn shown(
     reads: &mut impl Queries,
     kept: Kept,
     now: Timestamp,

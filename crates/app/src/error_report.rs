@@ -2,9 +2,7 @@
 //! delivered, each within its time. What a step shows to be missed is entered in the commit of that
 //! step; what nobody does is found by [`look`].
 
-use domain::agreement::error_report::{
-    Finding, Refusal, Source, State, Step, TEXT_MAX, TITLE_MAX,
-};
+use domain::agreement::error_report::{Finding, Refusal, Source, State, Step, TEXT_MAX, TITLE_MAX};
 use domain::agreement::ticket::{Channel, Side, Step as Said};
 use domain::{AccountId, EventKind, Timestamp};
 use store::Tx;

@@ -7,6 +7,7 @@ pub mod alert;
 mod app;
 pub mod availability;
 pub mod billing;
+pub mod board;
 pub mod bulk;
 pub mod caller;
 pub mod campaign;

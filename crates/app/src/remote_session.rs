@@ -168,12 +168,7 @@ pub async fn missed(
 ///
 /// # Errors
 /// Refused as [`RemoteSessionRefusal`] says.
-pub async fn cancel(
-    app: &App,
-    id: i64,
-    by: &str,
-    why: &str,
-) -> Result<Kept, RemoteSessionRefusal> {
+pub async fn cancel(app: &App, id: i64, by: &str, why: &str) -> Result<Kept, RemoteSessionRefusal> {
     said(why, TEXT_MAX, "reason")?;
     change(app, id, Who::Staff(by), Step::Cancelled, why).await
 }

@@ -126,9 +126,8 @@ pub async fn register(
                 context: Vec::new(),
             };
             let opened = take_in(tx, account, Who::Staff(actor), &asked, at).await;
-            let (ticket, _) = opened.map_err(|error| {
-                error.map(|_| SupportCallRefusal::NoSuchAccount)
-            })?;
+            let (ticket, _) =
+                opened.map_err(|error| error.map(|_| SupportCallRefusal::NoSuchAccount))?;
             kept.ticket = Some(ticket);
         }
         step(tx, &mut kept, (at, &support), Step::Registered, (actor, "")).await?;

@@ -4,8 +4,8 @@
 
 use domain::agreement::attachment;
 use domain::agreement::ticket::{
-    About, CLICK_US, Channel, DETAIL_MAX, DETAILS, OPEN_MAX, Refusal, SUBJECT_MAX, Side,
-    Step, TEXT_MAX, Turn, ended, missed_at,
+    About, CLICK_US, Channel, DETAIL_MAX, DETAILS, OPEN_MAX, Refusal, SUBJECT_MAX, Side, Step,
+    TEXT_MAX, Turn, ended, missed_at,
 };
 use domain::agreement::violation::Clause;
 use domain::calendar::opening_hours::CalendarKind;
@@ -13,8 +13,8 @@ use domain::calendar::span::Span;
 use domain::calendar::working_time::Timetable;
 use domain::{AccountId, EventKind, Timestamp};
 use sha2::{Digest as _, Sha256};
-use store::{Queries, Tx};
 pub use store::ticket::{Attachment, Kept, NewTicket, Taken};
+use store::{Queries, Tx};
 
 use crate::account::hex;
 use crate::agreement::timetable;
@@ -180,11 +180,7 @@ pub(crate) async fn take_in(
 }
 
 /// Whether what a ticket is about is the account's.
-async fn is_of(
-    reads: &mut impl Queries,
-    account: AccountId,
-    about: About,
-) -> store::Result<bool> {
+async fn is_of(reads: &mut impl Queries, account: AccountId, about: About) -> store::Result<bool> {
     Ok(match about {
         About::Message(id) => store::quick_send::find(reads, account, id).await?.is_some(),
         About::Call(call) => {
@@ -298,12 +294,7 @@ pub async fn merge(app: &App, id: i64, into: i64, by: &str) -> Result<Kept, Tick
 ///
 /// # Errors
 /// Refused as [`TicketRefusal`] says.
-pub async fn attach(
-    app: &App,
-    id: i64,
-    who: Who<'_>,
-    file: NewFile,
-) -> Result<i64, TicketRefusal> {
+pub async fn attach(app: &App, id: i64, who: Who<'_>, file: NewFile) -> Result<i64, TicketRefusal> {
     let refused = |refusal| Error::Refused(TicketRefusal::File(refusal));
     named(who)?;
     let name = attachment::file_name(&file.name).map_err(refused)?;

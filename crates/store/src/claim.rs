@@ -175,6 +175,25 @@ pub async fn list(
     Ok(claims)
 }
 
+/// The claims that are to be decided, after number `after`: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn undecided(reads: &mut impl Queries, after: i64, limit: u32) -> Result<Vec<Kept>> {
+    let sql = "SELECT id, account_id, track, event_at_us, statement, late_reason FROM claim c
+               WHERE id > $1
+                     AND (SELECT s.step FROM claim_step s WHERE s.claim_id = c.id
+                          ORDER BY s.n DESC LIMIT 1)
+                         IN ('complete', 'under_review', 'evidence_asked', 'appealed')
+               ORDER BY id LIMIT $2";
+    let rows = reads.query(sql, values![after, limit]).await?;
+    let mut claims = Vec::with_capacity(rows.len());
+    for row in &rows {
+        claims.push(kept(reads, row).await?);
+    }
+    Ok(claims)
+}
+
 /// How many claims of an account are neither settled nor withdrawn.
 ///
 /// # Errors

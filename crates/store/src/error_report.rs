@@ -212,11 +212,7 @@ pub async fn running(reads: &mut impl Queries, after: i64, limit: u32) -> Result
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn duplicates(
-    reads: &mut impl Queries,
-    original: i64,
-    state: State,
-) -> Result<Vec<i64>> {
+pub async fn duplicates(reads: &mut impl Queries, original: i64, state: State) -> Result<Vec<i64>> {
     let sql = "SELECT id FROM error_report WHERE duplicate_of = $1 AND state = $2 ORDER BY id";
     let rows = reads.query(sql, values![original, state.word()]).await?;
     rows.iter().map(|row| row.get("id")).collect()

@@ -90,7 +90,8 @@ pub async fn keep(tx: &mut Tx, kept: &mut Kept, step: Taken) -> Result<()> {
 }
 
 async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Result<()> {
-    let sql = "INSERT INTO support_call_step (support_call_id, n, step, at_us, actor, note, subject)
+    let sql =
+        "INSERT INTO support_call_step (support_call_id, n, step, at_us, actor, note, subject)
                VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let place = i64::try_from(place).unwrap_or(i64::MAX);
     let word = taken.step.as_ref().map_or(JOINED, Step::word);
@@ -108,10 +109,7 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn find(
-    reads: &mut impl Queries,
-    id: i64,
-) -> Result<Option<Kept>> {
+pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
     let sql = "SELECT id, account_id, caller, number, ticket_id FROM support_call WHERE id = $1";
     match reads.query_opt(sql, values![id]).await? {
         None => Ok(None),
@@ -150,21 +148,14 @@ pub async fn open(
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn list(
-    reads: &mut impl Queries,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<Kept>> {
+pub async fn list(reads: &mut impl Queries, before: Option<i64>, limit: u32) -> Result<Vec<Kept>> {
     let sql = "SELECT id, account_id, caller, number, ticket_id FROM support_call
                WHERE id < $1 ORDER BY id DESC LIMIT $2";
     let rows = reads.query(sql, values![before.unwrap_or(i64::MAX), limit]).await?;
     all_kept(reads, rows).await
 }
 
-async fn all_kept(
-    reads: &mut impl Queries,
-    rows: Vec<Row>,
-) -> Result<Vec<Kept>> {
+async fn all_kept(reads: &mut impl Queries, rows: Vec<Row>) -> Result<Vec<Kept>> {
     let mut calls = Vec::with_capacity(rows.len());
     for row in &rows {
         calls.push(kept(reads, row).await?);

@@ -70,6 +70,19 @@ pub struct Attachment {
     pub blob: String,
 }
 
+/// A ticket where it is our turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its number.
+    pub id: i64,
+    /// Whose.
+    pub account: AccountId,
+    /// The expert who has it.
+    pub holder: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+}
+
 /// The word of the step that opens a ticket.
 const OPENED: &str = "opened";
 
@@ -225,6 +238,30 @@ pub async fn our_turn(
                ORDER BY turn_since_us, id LIMIT $3";
     let rows = reads.query(sql, values![after.0, after.1, limit]).await?;
     all_kept(reads, rows).await
+}
+
+/// The tickets where it is our turn, as [`our_turn`], without what was said in them.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn waiting(
+    reads: &mut impl Queries,
+    after: (Timestamp, i64),
+    limit: u32,
+) -> Result<Vec<Waiting>> {
+    let sql = "SELECT id, account_id, holder, turn_since_us FROM ticket
+               WHERE turn_since_us IS NOT NULL
+                     AND (turn_since_us > $1 OR (turn_since_us = $1 AND id > $2))
+               ORDER BY turn_since_us, id LIMIT $3";
+    let waiting = |row: &Row| {
+        Ok(Waiting {
+            id: row.get("id")?,
+            account: row.get("account_id")?,
+            holder: row.get("holder")?,
+            since: row.get("turn_since_us")?,
+        })
+    };
+    reads.query(sql, values![after.0, after.1, limit]).await?.iter().map(waiting).collect()
 }
 
 /// The ticket that an account opened last in this way, not before a moment.

@@ -137,6 +137,21 @@ pub async fn all(reads: &mut impl Queries, before: Option<i64>, limit: u32) -> R
     all_kept(reads, rows).await
 }
 
+/// The entries that are disputed, after number `after`: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn disputed(reads: &mut impl Queries, after: i64, limit: u32) -> Result<Vec<Kept>> {
+    let sql = "SELECT id, account_id, clause, agreement, from_us, to_us, evidence, reference
+               FROM violation v
+               WHERE id > $1
+                     AND (SELECT s.status FROM violation_status s WHERE s.violation_id = v.id
+                          ORDER BY s.n DESC LIMIT 1) = 'disputed'
+               ORDER BY id LIMIT $2";
+    let rows = reads.query(sql, values![after, limit]).await?;
+    all_kept(reads, rows).await
+}
+
 /// The entries of an account for a clause that lie in a time.
 ///
 /// # Errors

@@ -23,6 +23,8 @@ pub struct Running {
     pub state: State,
     /// Whether somebody should look at it.
     pub is_urgent: bool,
+    /// Whether what it waits for was done, in time or not.
+    pub is_over: bool,
 }
 
 /// By what reports are judged: the agreements that held, and the business calendar.
@@ -56,6 +58,7 @@ impl Judge {
                 due: clock.due(&self.business),
                 state: clock.state(now, &self.business),
                 is_urgent: clock.is_urgent(now, &self.business),
+                is_over: clock.is_over(),
             })
         };
         Metric::ALL.into_iter().filter_map(running).collect()
@@ -124,4 +127,3 @@ fn not_given(kept: &Kept, until: Timestamp) -> Option<NewViolation> {
         actor: MACHINE.to_owned(),
     })
 }
-

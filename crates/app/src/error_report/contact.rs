@@ -73,7 +73,11 @@ pub async fn resume(app: &App, id: i64, by: &str, why: &str) -> Result<Kept, Err
 }
 
 /// Enters that a customer cannot be reached, as the tries prove.
-pub(super) async fn prove(tx: &mut Tx, kept: &Kept, at: Timestamp) -> Result<(), ErrorReportRefusal> {
+pub(super) async fn prove(
+    tx: &mut Tx,
+    kept: &Kept,
+    at: Timestamp,
+) -> Result<(), ErrorReportRefusal> {
     let account = kept.new.account.ok_or(Error::Refused(ErrorReportRefusal::NoCustomer))?;
     let support = timetable(CalendarKind::Support);
     // Tries that proved an earlier pause prove no further one.

@@ -98,9 +98,7 @@ async fn duplicates_are_fixed_together() {
     let (other, _) = world.customer(0).await;
     event::page(app, other.account.id, 0, 10).await.unwrap();
     let (one, two) = (report(app, caller.account.id).await, report(app, other.account.id).await);
-    let tell = async |id, finding, text| {
-        error_report::found(app, id, "Sara", finding, text).await
-    };
+    let tell = async |id, finding, text| error_report::found(app, id, "Sara", finding, text).await;
     let theirs = Finding::NotOurs(Whose::Customer, String::new());
     let silent = tell(one, theirs.clone(), " ").await;
     assert_eq!(refusal(silent), ErrorReportRefusal::Text("text"));
@@ -124,11 +122,8 @@ async fn duplicates_are_fixed_together() {
         .map(|event| event.kind)
         .filter(|kind| *kind != EventKind::TicketAnswered)
         .collect();
-    let expected = [
-        EventKind::ErrorReportFound,
-        EventKind::ErrorReportFixed,
-        EventKind::ErrorReportFixed,
-    ];
+    let expected =
+        [EventKind::ErrorReportFound, EventKind::ErrorReportFixed, EventKind::ErrorReportFixed];
     assert_eq!(told, expected);
     let three = report(app, caller.account.id).await;
     let kept = tell(three, theirs, "Your firewall drops it.").await.unwrap();

@@ -3,6 +3,7 @@
 
 mod account;
 mod agreement;
+mod board;
 mod campaign;
 mod claim;
 mod class;

@@ -1,8 +1,8 @@
 //! Remote help: nothing runs without the customer's consent, and what is declined stays.
 
+use app::event;
 use app::remote_session::{self, RemoteSessionRefusal};
 use app::ticket::{self, Asked, Who};
-use app::event;
 use domain::EventKind;
 use domain::agreement::remote_session::{Refusal, State};
 use domain::agreement::ticket::{Channel, State as Ticket};
@@ -21,8 +21,7 @@ async fn a_session_runs_only_with_consent_in_an_open_ticket() {
     let (account, them) = (caller.account.id, stranger.account.id);
     event::page(app, account, 0, 10).await.unwrap();
     let (subject, text) = ("s".to_owned(), "t".to_owned());
-    let asked =
-        Asked { channel: Channel::Form, subject, text, about: None, context: Vec::new() };
+    let asked = Asked { channel: Channel::Form, subject, text, about: None, context: Vec::new() };
     let me = Who::Customer(account);
     let ticket = ticket::open(app, account, me, &asked).await.unwrap().0;
     let ask = async |ticket| remote_session::ask(app, ticket, "Sara", "to see it").await;
@@ -33,9 +32,8 @@ async fn a_session_runs_only_with_consent_in_an_open_ticket() {
     let rule = RemoteSessionRefusal::Rule;
     let start = async || remote_session::start(app, id, "Sara").await;
     assert_eq!(refusal(start().await), rule(Refusal::WrongState));
-    let agree = async |who, tool| {
-        remote_session::agree(app, id, who, at("1405/09/02 10:00"), tool).await
-    };
+    let agree =
+        async |who, tool| remote_session::agree(app, id, who, at("1405/09/02 10:00"), tool).await;
     assert_eq!(refusal(agree(me, " ").await), rule(Refusal::Tool));
     let theirs = agree(Who::Customer(them), "AnyDesk").await;
     assert_eq!(refusal(theirs), RemoteSessionRefusal::NoSuchSession);

@@ -102,9 +102,8 @@ async fn callbacks_that_are_missed_are_entered() {
     let id = support_call::joined(app, account, Some("09121234567"), "switch").await.unwrap();
     support_call::register(app, id, None, "switch").await.unwrap();
     let next = async || support_call::next(app, "Sara").await.unwrap().map(|kept| kept.id);
-    let failed = async || {
-        support_call::attempted(app, id, Attempt::NoAnswer, "Sara", "").await.unwrap()
-    };
+    let failed =
+        async || support_call::attempted(app, id, Attempt::NoAnswer, "Sara", "").await.unwrap();
     go_to(&world, "1405/09/01 14:02");
     let look = async || support_call::look(app).await.unwrap();
     assert_eq!((look().await, look().await), (1, 0));

@@ -52,9 +52,8 @@ async fn a_click_that_is_repeated_opens_one_ticket() {
     go_to(&world, "1405/09/05 23:50");
     let context = vec![("page".to_owned(), "/campaigns".to_owned())];
     let click = Asked { context, ..asked(Channel::Click, "", "") };
-    let tried = async |asked: &Asked| {
-        ticket::open(app, account, Who::Customer(account), asked).await
-    };
+    let tried =
+        async |asked: &Asked| ticket::open(app, account, Who::Customer(account), asked).await;
     let (id, was_there) = tried(&click).await.unwrap();
     assert!(!was_there);
     world.clock.advance_ms(59_999);
@@ -70,12 +69,8 @@ async fn a_click_that_is_repeated_opens_one_ticket() {
 
     let about = |about| Asked { about: Some(about), ..asked(Channel::Api, "s", "t") };
     let message = About::Message(sent);
-    let of_theirs = ticket::open(
-        app,
-        stranger.account.id,
-        Who::Customer(stranger.account.id),
-        &about(message),
-    );
+    let of_theirs =
+        ticket::open(app, stranger.account.id, Who::Customer(stranger.account.id), &about(message));
     assert_eq!(refusal(of_theirs.await), TicketRefusal::About);
     for nothing in [About::Message(QuickSendId(99)), About::Campaign(CampaignId(1))] {
         assert_eq!(refusal(tried(&about(nothing)).await), TicketRefusal::About);
@@ -185,8 +180,7 @@ async fn a_ticket_goes_its_way() {
     assert_eq!(refusal(late), TicketRefusal::Rule(Refusal::TooLate));
     let told: Vec<EventKind> =
         event::page(app, account, 0, 10).await.unwrap().iter().map(|event| event.kind).collect();
-    let expected =
-        [EventKind::TicketWaiting, EventKind::TicketAnswered, EventKind::TicketClosed];
+    let expected = [EventKind::TicketWaiting, EventKind::TicketAnswered, EventKind::TicketClosed];
     assert_eq!(told, expected);
     assert_eq!(event::page(app, them, 0, 10).await.unwrap().len(), 0);
 }

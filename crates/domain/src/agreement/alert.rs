@@ -1,5 +1,5 @@
 //! What the operator has to be told of at once: that the budget of downtime burns too fast, that
-//! the monitoring is silent, and that a clock is wrong.
+//! the monitoring is silent, that a clock is wrong, and what of the desk is missed or due soon.
 //!
 //! A budget burns at 1 when it lasts exactly as long as the time it is for. Each rule looks at a
 //! long time, which says that it matters, and at a short one, which says that it still goes on.
@@ -57,6 +57,8 @@ pub struct Watched {
     pub looked: Vec<(CoveredPath, Option<Timestamp>, i64)>,
     /// How far the clock of each vantage point is ahead, microseconds.
     pub clocks: Vec<(VantageId, i64)>,
+    /// What of the desk's clocks is missed or due soon: a name and what it is about.
+    pub desk: Vec<(String, String)>,
 }
 
 impl Watched {
@@ -105,6 +107,7 @@ pub fn firing(watched: &Watched) -> BTreeMap<String, String> {
             firing.insert(format!("clock:{vantage}"), detail);
         }
     }
+    firing.extend(watched.desk.iter().cloned());
     firing
 }
 
@@ -124,6 +127,7 @@ mod tests {
             budget_ppm: 4_200,
             looked: Vec::new(),
             clocks: Vec::new(),
+            desk: Vec::new(),
         }
     }
 
@@ -156,7 +160,8 @@ mod tests {
             (CoveredPath::Campaign, ago(109), 180 * SECOND_US),
         ];
         silent.clocks = vec![(VantageId(1), 5 * SECOND_US), (VantageId(2), -6 * SECOND_US)];
-        assert_eq!(names(&silent), ["clock:2", "silent:api", "silent:quick-send"]);
+        silent.desk = vec![("desk:ticket".to_owned(), "1 missed".to_owned())];
+        assert_eq!(names(&silent), ["clock:2", "desk:ticket", "silent:api", "silent:quick-send"]);
     }
 
     proptest! {

@@ -218,6 +218,11 @@ impl Clock {
         }
     }
 
+    /// Whether what it waits for was done, in time or not, or is of no interest any more.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// Where it stands at that moment.
     pub fn state(&self, now: Timestamp, calendar: &Timetable) -> State {
         match (self.ended, self.missed_at(now, calendar)) {

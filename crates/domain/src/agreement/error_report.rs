@@ -538,9 +538,11 @@ impl ErrorReport {
         let end = met.unwrap_or(now).max(start);
         let waits = self.paused_since.is_some() || self.asked_until.is_some_and(|at| at < now);
         let mut events = vec![event(start, Change::Started(goal))];
-        for pause in self.pauses(end).into_iter().filter_map(|pause| {
-            pause.within(Span { from: start, to: end })
-        }) {
+        for pause in self
+            .pauses(end)
+            .into_iter()
+            .filter_map(|pause| pause.within(Span { from: start, to: end }))
+        {
             // What proved it was judged when the step was taken.
             let reason = PauseReason::AskedUntil(pause.from);
             events.push(event(pause.from, Change::Paused(reason)));
@@ -558,7 +560,8 @@ impl ErrorReport {
         let goal = |due: Timestamp| Goal::Real(due.us_since(first.announced_at));
         let mut events = vec![event(first.announced_at, Change::Started(goal(first.due)))];
         let agreed = self.commitments.iter().filter(|date| date.agreed);
-        let moved = agreed.map(|date| event(date.announced_at, Change::GoalChanged(goal(date.due))));
+        let moved =
+            agreed.map(|date| event(date.announced_at, Change::GoalChanged(goal(date.due))));
         events.extend(moved);
         events.extend(self.delivered_at.map(|at| event(at, Change::Met)));
         Some(Clock::fold(&events, business).expect("they are made in order"))

@@ -4,6 +4,7 @@
 pub mod alert;
 pub mod attachment;
 pub mod availability;
+pub mod board;
 pub mod callback;
 pub mod capacity;
 pub mod claim;

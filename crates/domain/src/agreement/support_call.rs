@@ -284,8 +284,7 @@ impl SupportCall {
 
     /// Whether an expert may call back now: it is owed, not too soon, and nobody else does.
     pub fn is_callable(&self, now: Timestamp) -> bool {
-        let given_back =
-            self.dialing_since.is_none_or(|since| now.us_since(since) >= DIALING_US);
+        let given_back = self.dialing_since.is_none_or(|since| now.us_since(since) >= DIALING_US);
         self.owed.is_some_and(|owed| owed.from() <= now) && given_back
     }
 
@@ -293,6 +292,11 @@ impl SupportCall {
     pub fn missed_at(&self, now: Timestamp, support: &Timetable) -> Option<Timestamp> {
         let dialing = self.dialing_since.filter(|since| now.us_since(*since) < TALK_US);
         self.owed?.due(support).filter(|due| *due < dialing.unwrap_or(now))
+    }
+
+    /// Whether an expert calls back now.
+    pub fn is_dialing(&self) -> bool {
+        self.state == State::Dialing
     }
 
     /// The try that is owed, if one is.

@@ -407,7 +407,8 @@ mod tests {
     /// T092, A10: a request outside the hours is taken, and its clock is that of the next window.
     #[test]
     fn a_ticket_is_due_at_the_end_of_the_next_window() {
-        let due = |text| due_text(Ticket::opened(1, at(text)).turn().unwrap().due(&support()).unwrap());
+        let due =
+            |text| due_text(Ticket::opened(1, at(text)).turn().unwrap().due(&support()).unwrap());
         assert_eq!(due("1405/09/05 23:50"), "1405/09/06 14:00");
         assert_eq!(due("1405/09/07 10:00"), "1405/09/07 24:00");
         assert_eq!(due("1405/09/07 03:00"), "1405/09/07 14:00");

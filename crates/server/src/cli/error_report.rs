@@ -227,9 +227,7 @@ pub async fn run(config: &Config, command: ErrorReport) -> Result<ExitCode> {
         ErrorReport::Propose(Dated { id, due, text, by }) => {
             reports::propose(&app, id, &by, moment(&due)?, &text).await
         }
-        ErrorReport::Deliver(Said { id, text, by }) => {
-            reports::deliver(&app, id, &by, &text).await
-        }
+        ErrorReport::Deliver(Said { id, text, by }) => reports::deliver(&app, id, &by, &text).await,
         ErrorReport::Accept(Step { id, by }) => reports::accept(&app, id, Who::Staff(&by)).await,
         ErrorReport::Reject(Said { id, text, by }) => {
             reports::reject(&app, id, Who::Staff(&by), &text).await
@@ -289,8 +287,7 @@ async fn contacted(app: &App, contact: Contact) -> Result<ExitCode> {
     let Contact { id, channel, to, result, note, by } = contact;
     let channel = Channel::parse(&channel).context("write phone, sms, email or messenger")?;
     let outcome = Outcome::parse(&result).context("write reached, no_answer, busy or off")?;
-    let kept =
-        app::error_report::contacted(app, id, &by, (channel, &to), (outcome, &note)).await;
+    let kept = app::error_report::contacted(app, id, &by, (channel, &to), (outcome, &note)).await;
     let tries = kept.map_err(refused)?.contacts.len();
     say(&format!("error report {id}: {tries} tries to reach the customer"))?;
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ mod agreement;
 mod alerts;
 mod attempts;
 mod availability;
+mod board;
 mod campaign;
 mod claim;
 mod class;
@@ -152,6 +153,7 @@ enum Command {
     /// What is owed for breached months: hold, post, waive, reverse, pay-out, show, list.
     #[command(subcommand)]
     Credit(invoice::Credit),
+    Board(board::Board),
     Alerts(alerts::Alerts),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
@@ -210,6 +212,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             Command::Subscription(command) => subscription::run(&config, command).await,
             Command::Invoice(command) => invoice::run(&config, command).await,
             Command::Credit(command) => invoice::run_credit(&config, command).await,
+            Command::Board(command) => board::run(&config, command).await,
             Command::Alerts(command) => alerts::run(&config, command).await,
             Command::Judge(command) => judge::run(&config, &command).await,
             Command::Doctor(command) => doctor::run(&config, &command).await,

@@ -138,9 +138,11 @@ pub async fn run(config: &Config, command: RemoteSession) -> Result<ExitCode> {
 }
 
 fn line(kept: &Kept) -> String {
-    let agreed = kept.session.agreed.as_ref().map_or(String::new(), |(at, tool)| {
-        format!("  {tool} at {}", due_text(*at))
-    });
+    let agreed = kept
+        .session
+        .agreed
+        .as_ref()
+        .map_or(String::new(), |(at, tool)| format!("  {tool} at {}", due_text(*at)));
     let state = kept.session.state.word();
     format!("remote session {} of ticket {} is {state}{agreed}", kept.id, kept.new.ticket)
 }

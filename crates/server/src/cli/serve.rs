@@ -29,8 +29,8 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, callbacks, desk, exports, flight_recorder, lock, measuring, month_close, open_files, phones,
-    probe, recordings, streams, telemetry, tidying, webhooks,
+    address, callbacks, desk, exports, flight_recorder, lock, measuring, month_close, open_files,
+    phones, probe, recordings, streams, telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`

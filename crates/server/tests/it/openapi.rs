@@ -23,6 +23,10 @@ fn stock(platform: &Platform, customer: &Customer) {
     let list = json!({ "title": "t", "audio_id": audio, "to": ["09121234568"], "start": false,
                        "starts": starts, "ends": ends });
     make("/v1/campaigns", list);
+    make("/v1/tickets", json!({ "subject": "s", "text": "t" }));
+    make("/v1/error_reports", json!({ "title": "t", "description": "d", "ticket_id": "1" }));
+    let ask = ["remote-session", "ask", "1", "--purpose", "p", "--by", "Reza"];
+    assert!(platform.run(&ask).status.success());
     let account = customer.account.to_string();
     let entry = [
         "violation",

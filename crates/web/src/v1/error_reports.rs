@@ -84,11 +84,7 @@ pub(super) enum Verb {
 }
 
 /// POST /v1/error_reports/{id}/…
-pub(super) async fn change(
-    asked: Asked<'_>,
-    id: &str,
-    verb: Verb,
-) -> Result<Response, Unanswered> {
+pub(super) async fn change(asked: Asked<'_>, id: &str, verb: Verb) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
     let (id, account) = (report_id(id)?, caller.account.id);
     let text = match verb {
@@ -201,10 +197,9 @@ fn not_done(error: Error<ErrorReportRefusal>) -> Unanswered {
         ErrorReportRefusal::Rule(Refusal::NoText) => {
             invalid(format!("text is a text of 1 to {TEXT_MAX} bytes"))
         }
-        ErrorReportRefusal::Rule(Refusal::TooLate) => Problem::with(
-            Kind::WrongState,
-            "It ended more than a week ago; report it anew.",
-        ),
+        ErrorReportRefusal::Rule(Refusal::TooLate) => {
+            Problem::with(Kind::WrongState, "It ended more than a week ago; report it anew.")
+        }
         ErrorReportRefusal::Text("title") => {
             invalid(format!("title is one line of 1 to {TITLE_MAX} bytes"))
         }

@@ -94,11 +94,9 @@ impl Data {
                 state: last_word(event.kind),
             },
             Subject::Webhook(id) => Self::Webhook { object: "webhook", id: id.to_string() },
-            Subject::Ticket(id) => Self::Ticket {
-                object: "ticket",
-                id: id.to_string(),
-                state: last_word(event.kind),
-            },
+            Subject::Ticket(id) => {
+                Self::Ticket { object: "ticket", id: id.to_string(), state: last_word(event.kind) }
+            }
             Subject::ErrorReport(id) => Self::Happened {
                 object: "error_report",
                 id: id.to_string(),

@@ -75,11 +75,7 @@ pub(super) enum Verb {
 }
 
 /// POST /v1/remote_sessions/{id}/…
-pub(super) async fn change(
-    asked: Asked<'_>,
-    id: &str,
-    verb: Verb,
-) -> Result<Response, Unanswered> {
+pub(super) async fn change(asked: Asked<'_>, id: &str, verb: Verb) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
     let id = session_id(id)?;
     let deed = deed(verb, asked.body)?;
@@ -92,9 +88,7 @@ pub(super) async fn change(
 }
 
 fn deed(verb: Verb, body: &[u8]) -> Result<Deed, Problem> {
-    let unread = |error: serde_json::Error| {
-        Problem::with(Kind::InvalidRequest, error.to_string())
-    };
+    let unread = |error: serde_json::Error| Problem::with(Kind::InvalidRequest, error.to_string());
     Ok(match verb {
         Verb::Agree => {
             let Agreement { at, tool } = serde_json::from_slice(body).map_err(unread)?;
@@ -177,9 +171,7 @@ fn not_done(error: Error<RemoteSessionRefusal>) -> Unanswered {
         RemoteSessionRefusal::Rule(Refusal::Tool) => {
             invalid(format!("tool is the name of a program of 1 to {TOOL_MAX} bytes"))
         }
-        RemoteSessionRefusal::Rule(Refusal::Time) => {
-            invalid(String::from("at lies in the past"))
-        }
+        RemoteSessionRefusal::Rule(Refusal::Time) => invalid(String::from("at lies in the past")),
         RemoteSessionRefusal::Text(what) => {
             invalid(format!("{what} is a text of 1 to {TEXT_MAX} bytes"))
         }

@@ -266,9 +266,7 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
         }
         TicketRefusal::Rule(_) => Problem::of(Kind::WrongState),
         TicketRefusal::NoSuchTicket | TicketRefusal::NoSuchAccount => Problem::of(Kind::NotFound),
-        TicketRefusal::About => {
-            invalid(String::from("about names nothing that is this account's"))
-        }
+        TicketRefusal::About => invalid(String::from("about names nothing that is this account's")),
         TicketRefusal::TooMany => Problem::with(
             Kind::TooManyTickets,
             format!("The account has {OPEN_MAX} tickets that are not closed."),

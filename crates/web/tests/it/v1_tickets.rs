@@ -72,8 +72,7 @@ async fn a_ticket_is_opened_and_answered() {
         .iter()
         .map(|step| step["step"].as_str().unwrap())
         .collect();
-    let expected =
-        ["opened", "assigned", "asked", "written", "answered", "closed", "reopened"];
+    let expected = ["opened", "assigned", "asked", "written", "answered", "closed", "reopened"];
     assert_eq!(steps, expected);
     let told = reopened.to_string();
     assert!(!told.contains("secret") && !told.contains("Sara"), "{told}");
@@ -119,10 +118,14 @@ async fn files_go_with_a_ticket() {
     let added = send(&token, named, Some("k"), page).await;
     assert_eq!(added.status, 201, "{}", added.text());
     let again = send(&token, named, Some("k"), page).await;
-    assert_eq!((again.json(), again.json()["attachments"].as_array().unwrap().len()), (added.json(), 1));
+    assert_eq!(
+        (again.json(), again.json()["attachments"].as_array().unwrap().len()),
+        (added.json(), 1)
+    );
     let file = added.json()["attachments"][0].clone();
     assert_eq!((&file["name"], &file["bytes"]), (&json!("عکس.html"), &json!(25)));
-    let get = async |token: &str, path: &str| v1(&router, token, "GET", path, None, &Value::Null).await;
+    let get =
+        async |token: &str, path: &str| v1(&router, token, "GET", path, None, &Value::Null).await;
     let path = file["file"].as_str().unwrap();
     let found = get(&token, path).await;
     assert_eq!(found.body, page);

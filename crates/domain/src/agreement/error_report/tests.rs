@@ -11,8 +11,7 @@ use crate::calendar::opening_hours::{CalendarKind, OpeningHours};
 
 const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
-const TERMS: Terms =
-    Terms { triage_us: DAY_US, fix_days: 3, count: DayCount::EveryDay };
+const TERMS: Terms = Terms { triage_us: DAY_US, fix_days: 3, count: DayCount::EveryDay };
 
 fn business() -> Timetable {
     let hours = OpeningHours::of_the_agreement(CalendarKind::Business);

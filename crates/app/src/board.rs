@@ -1,0 +1,248 @@
+//! The manager's board: every clock of the desk that runs, from wherever it is kept.
+
+use domain::Timestamp;
+use domain::agreement::board::{Entry, Subject, Urgency, act_by, in_order, notices};
+use domain::agreement::claim::State as Claim;
+use domain::agreement::error_report::Metric;
+use domain::agreement::maintenance::State as Maintenance;
+use domain::agreement::ticket::Turn;
+use domain::agreement::violation::Status;
+use domain::calendar::opening_hours::CalendarKind;
+use domain::calendar::span::Span;
+use domain::calendar::working_time::Timetable;
+use store::Reader;
+
+use crate::agreement::{Held, timetable};
+use crate::error_report::Judge;
+use crate::{App, Failure};
+
+/// Rows that are read at a time.
+const BATCH: u32 = 200;
+/// How far ahead a maintenance is shown, microseconds: 90 days.
+const AHEAD_US: i64 = 90 * 86_400_000_000;
+
+/// Every clock that runs, by when it is due.
+///
+/// # Errors
+/// The database failed.
+pub async fn show(app: &App) -> Result<Vec<Entry>, Failure> {
+    let now = app.now();
+    let support = timetable(CalendarKind::Support);
+    let mut reads = app.read().await?;
+    let mut entries = Vec::new();
+    tickets(&mut reads, now, &support, &mut entries).await?;
+    reports(&mut reads, now, &mut entries).await?;
+    callbacks(&mut reads, now, &support, &mut entries).await?;
+    claims(&mut reads, now, &mut entries).await?;
+    maintenance(&mut reads, now, &mut entries).await?;
+    disputes(&mut reads, &mut entries).await?;
+    for entry in &mut entries {
+        entry.act_by = entry.due.map(|due| act_by(due, &support));
+    }
+    Ok(in_order(entries))
+}
+
+/// What of the board has to be told at once, by the names of its alerts.
+pub(crate) async fn alerts(app: &App) -> Result<Vec<(String, String)>, Failure> {
+    let told = notices(&show(app).await?);
+    Ok(told.into_iter().map(|(of, text)| (format!("desk:{}", of.word()), text)).collect())
+}
+
+async fn tickets(
+    reads: &mut Reader,
+    now: Timestamp,
+    support: &Timetable,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failure> {
+    let mut after = (Timestamp(i64::MIN), 0);
+    loop {
+        let page = store::ticket::waiting(reads, after, BATCH).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = (last.since, last.id);
+        entries.extend(page.into_iter().map(|one| {
+            let due = Turn { n: 0, since: one.since }.due(support);
+            let (account, subject) = (Some(one.account), Subject::Ticket);
+            let urgency = in_hours(one.since, due, now, support);
+            let (id, holder, since) = (one.id, one.holder, one.since);
+            Entry { subject, id, account, holder, since, due, act_by: None, urgency }
+        }));
+    }
+}
+
+/// How urgent something is that is done in the hours of the desk.
+fn in_hours(
+    since: Timestamp,
+    due: Option<Timestamp>,
+    now: Timestamp,
+    support: &Timetable,
+) -> Urgency {
+    let left = due.map(|due| if due < now { -1 } else { support.open_us(now, due) });
+    Urgency::of_time(left, due.map_or(0, |due| support.open_us(since, due)))
+}
+
+async fn reports(
+    reads: &mut Reader,
+    now: Timestamp,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failure> {
+    let judge = Judge::read(reads).await?;
+    let mut after = 0;
+    loop {
+        let page = store::error_report::running(reads, after, BATCH).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for kept in &page {
+            // What was missed and is done since waits for nobody.
+            for clock in judge.clocks(&kept.report, now).into_iter().filter(|one| !one.is_over) {
+                let Some(urgency) = Urgency::of_clock(clock.state, clock.is_urgent) else {
+                    continue;
+                };
+                let subject = match clock.metric {
+                    Metric::Triage => Subject::Triage,
+                    Metric::Fix => Subject::Fix,
+                    Metric::Delivery => Subject::Delivery,
+                };
+                entries.push(Entry {
+                    subject,
+                    id: kept.id,
+                    account: kept.new.account,
+                    holder: kept.report.holder.clone(),
+                    since: kept.report.reported_at,
+                    due: clock.due,
+                    act_by: None,
+                    urgency,
+                });
+            }
+        }
+    }
+}
+
+async fn callbacks(
+    reads: &mut Reader,
+    now: Timestamp,
+    support: &Timetable,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failure> {
+    let mut after = (Timestamp(i64::MIN), 0);
+    loop {
+        let page = store::support_call::open(reads, after, BATCH).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = (last.call.joined_at, last.id);
+        for kept in &page {
+            let Some(owed) = kept.call.owed() else { continue };
+            let due = owed.due(support);
+            let missed = kept.call.missed_at(now, support).is_some();
+            let soon = in_hours(owed.since, due, now, support);
+            // An expert who calls back now is in time.
+            let urgency = match (missed, soon) {
+                (true, _) => Urgency::Missed,
+                (false, Urgency::Missed) => Urgency::Soon,
+                (false, soon) => soon,
+            };
+            entries.push(Entry {
+                subject: Subject::Callback,
+                id: kept.id,
+                account: kept.account,
+                holder: kept.steps.last().filter(|_| kept.call.is_dialing()).map(by),
+                since: owed.since,
+                due,
+                act_by: None,
+                urgency,
+            });
+        }
+    }
+}
+
+fn by(step: &store::support_call::Taken) -> String {
+    step.actor.clone()
+}
+
+async fn claims(
+    reads: &mut Reader,
+    now: Timestamp,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failure> {
+    let mut after = 0;
+    loop {
+        let page = store::claim::undecided(reads, after, BATCH).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for kept in page {
+            let shown = crate::claim::shown(reads, kept, now).await?;
+            let kept = shown.kept;
+            let begun = kept
+                .steps
+                .iter()
+                .rev()
+                .find(|step| matches!(step.state, Claim::Complete | Claim::Appealed));
+            let Some(since) = begun.map(|step| step.at) else { continue };
+            let left = shown.due.map(|due| due.us_since(now));
+            let all = shown.due.map_or(0, |due| due.us_since(since));
+            let waits = kept.claim.state() == Claim::EvidenceAsked;
+            entries.push(Entry {
+                subject: Subject::Claim,
+                id: kept.id,
+                account: Some(kept.account),
+                holder: kept.steps.last().map(|step| step.actor.clone()),
+                since,
+                due: shown.due,
+                act_by: None,
+                urgency: if waits { Urgency::Paused } else { Urgency::of_time(left, all) },
+            });
+        }
+    }
+}
+
+/// Maintenance that is not told yet as it has to be.
+async fn maintenance(
+    reads: &mut Reader,
+    now: Timestamp,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failure> {
+    let held = Held::read(reads).await?;
+    let ahead = Span { from: now, to: now.plus_us(AHEAD_US) };
+    for kept in store::maintenance::within(reads, ahead).await? {
+        let Some(plan) = kept.maintenance.plan() else { continue };
+        let lead_us = held.at(plan.span.from).draft.parameters.lead_us();
+        if kept.maintenance.state(now, lead_us) != Maintenance::Announced {
+            continue;
+        }
+        let since = kept.maintenance.versions.last().map_or(now, |version| version.saved_at);
+        let due = plan.span.from.plus_us(-lead_us);
+        let urgency = Urgency::of_time(Some(due.us_since(now)), due.us_since(since));
+        entries.push(Entry {
+            subject: Subject::Notice,
+            id: kept.id,
+            account: None,
+            holder: Some(kept.author),
+            since,
+            due: Some(due),
+            act_by: None,
+            urgency,
+        });
+    }
+    Ok(())
+}
+
+async fn disputes(reads: &mut Reader, entries: &mut Vec<Entry>) -> Result<(), Failure> {
+    let mut after = 0;
+    loop {
+        let page = store::violation::disputed(reads, after, BATCH).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for kept in &page {
+            let disputed = kept.steps.iter().rev().find(|step| step.status == Status::Disputed);
+            let Some(since) = disputed.map(|step| step.at) else { continue };
+            entries.push(Entry {
+                subject: Subject::Dispute,
+                id: kept.id,
+                account: kept.account,
+                holder: None,
+                since,
+                due: None,
+                act_by: None,
+                urgency: Urgency::Running,
+            });
+        }
+    }
+}
