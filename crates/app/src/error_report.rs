@@ -82,20 +82,14 @@ pub async fn report(
     judge(reported)?;
     let now = app.now();
     let make = async |tx: &mut Tx| {
-        let ticket = match reported.ticket {
-            Some(id) => the_ticket(tx, Some(account), id).await?,
-            None => {
-                let asked = Asked {
-                    channel: Channel::Form,
-                    subject: reported.title.clone(),
-                    text: reported.description.clone(),
-                    about: None,
-                    context: Vec::new(),
-                };
-                let who = Who::Customer(account);
-                let opened = ticket::take_in(tx, account, who, &asked, now).await;
-                opened.map_err(|error| error.map(of_ticket))?.0
-            }
+        let ticket = if let Some(id) = reported.ticket {
+            the_ticket(tx, Some(account), id).await?
+        } else {
+            let (subject, text) = (reported.title.clone(), reported.description.clone());
+            let context = Vec::new();
+            let asked = Asked { channel: Channel::Form, subject, text, about: None, context };
+            let opened = ticket::take_in(tx, account, Who::Customer(account), &asked, now).await;
+            opened.map_err(|error| error.map(of_ticket))?.0
         };
         if store::error_report::open(tx, account).await? >= OPEN_MAX {
             return Err(Error::Refused(ErrorReportRefusal::TooMany));

@@ -177,20 +177,17 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<Kept>> {
     let before = before.unwrap_or(i64::MAX);
-    let rows = match account {
-        Some(account) => {
-            let sql = "SELECT id, account_id, ticket_id, source, title, description,
+    let rows = if let Some(account) = account {
+        let sql = "SELECT id, account_id, ticket_id, source, title, description,
                               reported_at_us
                        FROM error_report WHERE account_id = $1 AND id < $2
                        ORDER BY id DESC LIMIT $3";
-            reads.query(sql, values![account, before, limit]).await?
-        }
-        None => {
-            let sql = "SELECT id, account_id, ticket_id, source, title, description,
+        reads.query(sql, values![account, before, limit]).await?
+    } else {
+        let sql = "SELECT id, account_id, ticket_id, source, title, description,
                               reported_at_us
                        FROM error_report WHERE id < $1 ORDER BY id DESC LIMIT $2";
-            reads.query(sql, values![before, limit]).await?
-        }
+        reads.query(sql, values![before, limit]).await?
     };
     all_kept(reads, rows).await
 }

@@ -130,17 +130,14 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<Kept>> {
     let before = before.unwrap_or(i64::MAX);
-    let rows = match account {
-        Some(account) => {
-            let sql = "SELECT id, ticket_id, account_id, expert, purpose FROM remote_session
+    let rows = if let Some(account) = account {
+        let sql = "SELECT id, ticket_id, account_id, expert, purpose FROM remote_session
                        WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-            reads.query(sql, values![account, before, limit]).await?
-        }
-        None => {
-            let sql = "SELECT id, ticket_id, account_id, expert, purpose FROM remote_session
+        reads.query(sql, values![account, before, limit]).await?
+    } else {
+        let sql = "SELECT id, ticket_id, account_id, expert, purpose FROM remote_session
                        WHERE id < $1 ORDER BY id DESC LIMIT $2";
-            reads.query(sql, values![before, limit]).await?
-        }
+        reads.query(sql, values![before, limit]).await?
     };
     let mut sessions = Vec::with_capacity(rows.len());
     for row in &rows {

@@ -25,8 +25,7 @@ async fn shown(world: &World) -> Vec<(Subject, i64, Urgency)> {
 
 async fn ticket(world: &World, account: AccountId) -> i64 {
     let (subject, text) = ("s".to_owned(), "t".to_owned());
-    let asked =
-        Asked { channel: Channel::Form, subject, text, about: None, context: Vec::new() };
+    let asked = Asked { channel: Channel::Form, subject, text, about: None, context: Vec::new() };
     ticket::open(&world.app, account, Who::Customer(account), &asked).await.unwrap().0
 }
 
@@ -51,11 +50,8 @@ async fn every_clock_that_runs_is_on_the_board() {
     ticket::assign(app, asked, "Reza", "Sara").await.unwrap();
     let answered = ticket(&world, account).await;
     ticket::answer(app, answered, "Sara", "Done.").await.unwrap();
-    let reported = Reported {
-        ticket: Some(answered),
-        title: "t".to_owned(),
-        description: "d".to_owned(),
-    };
+    let reported =
+        Reported { ticket: Some(answered), title: "t".to_owned(), description: "d".to_owned() };
     let report = error_report::report(app, account, &reported).await.unwrap();
     let call = support_call::joined(app, Some(account), Some("09121234567"), "switch").await;
     let call = call.unwrap();
@@ -122,8 +118,7 @@ async fn by_when_somebody_can_act_is_told() {
     let world = World::new().await;
     let (caller, _) = world.customer(0).await;
     go_to(&world, "1405/09/05 23:50");
-    let reported =
-        Reported { ticket: None, title: "t".to_owned(), description: "d".to_owned() };
+    let reported = Reported { ticket: None, title: "t".to_owned(), description: "d".to_owned() };
     error_report::report(&world.app, caller.account.id, &reported).await.unwrap();
     let all = board::show(&world.app).await.unwrap();
     let triage = all.iter().find(|entry| entry.subject == Subject::Triage).unwrap();

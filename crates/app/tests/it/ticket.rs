@@ -69,9 +69,9 @@ async fn a_click_that_is_repeated_opens_one_ticket() {
 
     let about = |about| Asked { about: Some(about), ..asked(Channel::Api, "s", "t") };
     let message = About::Message(sent);
-    let of_theirs =
-        ticket::open(app, stranger.account.id, Who::Customer(stranger.account.id), &about(message));
-    assert_eq!(refusal(of_theirs.await), TicketRefusal::About);
+    let (them, asked_about) = (stranger.account.id, about(message));
+    let of_theirs = ticket::open(app, them, Who::Customer(them), &asked_about).await;
+    assert_eq!(refusal(of_theirs), TicketRefusal::About);
     for nothing in [About::Message(QuickSendId(99)), About::Campaign(CampaignId(1))] {
         assert_eq!(refusal(tried(&about(nothing)).await), TicketRefusal::About);
     }

@@ -120,10 +120,9 @@ impl Urgency {
     /// deadline it just runs.
     pub fn of_time(left_us: Option<i64>, all_us: i64) -> Self {
         match left_us {
-            None => Self::Running,
             Some(left) if left < 0 => Self::Missed,
             Some(left) if left.saturating_mul(4) <= all_us => Self::Soon,
-            Some(_) => Self::Running,
+            _ => Self::Running,
         }
     }
 }

@@ -163,6 +163,7 @@ impl RemoteSession {
     /// # Errors
     /// Why it is refused; nothing has changed then.
     pub fn take(&mut self, step: &Step, customer: bool, at: Timestamp) -> Result<(), Refusal> {
+        use State as S;
         if at < self.last_at {
             return Err(Refusal::OutOfOrder);
         }
@@ -172,7 +173,6 @@ impl RemoteSession {
         if step.of_customer().is_some_and(|theirs| theirs != customer) {
             return Err(Refusal::WrongSide);
         }
-        use State as S;
         self.state = match (self.state, step) {
             (S::Requested | S::Agreed | S::Consented, Step::Agreed(time, tool)) => {
                 self.agree(*time, tool, at)?;

@@ -291,7 +291,11 @@ impl Ticket {
         if let Step::Assigned(name) = step {
             self.holder = Some(name.clone());
         }
-        self.closed_at = (next == State::Closed).then_some(at);
+        if next != State::Closed {
+            self.closed_at = None;
+        } else if self.state != State::Closed {
+            self.closed_at = Some(at);
+        }
         self.state = next;
         let waits_since = match step {
             Step::Absorbed(_, since) => since.unwrap_or(at),
@@ -322,28 +326,28 @@ impl Ticket {
         if !fits {
             return Err(Refusal::WrongSide);
         }
-        match (step, state) {
-            (_, S::Merged) => Err(Refusal::WrongState),
-            (Step::Noted, _) => Ok(state),
-            (Step::Reopened, S::Closed) => {
+        if state == S::Merged || (*step == Step::Reopened) != (state == S::Closed) {
+            let noted = *step == Step::Noted && state == S::Closed;
+            return if noted { Ok(state) } else { Err(Refusal::WrongState) };
+        }
+        match step {
+            Step::Reopened => {
                 let closed = self.closed_at.expect("what is closed was closed");
                 if at.us_since(closed) > REOPEN_US { Err(Refusal::TooLate) } else { Ok(S::Open) }
             }
-            (Step::Reopened, _) | (_, S::Closed) => Err(Refusal::WrongState),
-            (Step::Written, S::Waiting | S::Answered) => Ok(S::Open),
-            (Step::Attached, S::Waiting | S::Answered) if side == Side::Customer => Ok(S::Open),
-            (Step::Assigned(_), S::New) => Ok(S::Open),
-            (Step::Written | Step::Attached | Step::Assigned(_), _) => Ok(state),
-            (Step::Answered, _) => Ok(S::Answered),
-            (Step::Asked, _) => Ok(S::Waiting),
-            (Step::Closed, _) => Ok(S::Closed),
-            (Step::Merged(other) | Step::Absorbed(other, _), _) if *other == self.id => {
+            Step::Merged(other) | Step::Absorbed(other, _) if *other == self.id => {
                 Err(Refusal::Itself)
             }
-            (Step::Merged(_), _) => Ok(S::Merged),
-            (Step::Absorbed(_, None), _) => Ok(state),
-            (Step::Absorbed(_, Some(_)), S::New) => Ok(S::New),
-            (Step::Absorbed(_, Some(_)), _) => Ok(S::Open),
+            Step::Answered => Ok(S::Answered),
+            Step::Asked => Ok(S::Waiting),
+            Step::Closed => Ok(S::Closed),
+            Step::Merged(_) => Ok(S::Merged),
+            Step::Written | Step::Attached | Step::Absorbed(_, Some(_)) => {
+                let ours = side == Side::Customer || matches!(step, Step::Absorbed(..));
+                Ok(if ours && state != S::New { S::Open } else { state })
+            }
+            Step::Assigned(_) => Ok(if state == S::New { S::Open } else { state }),
+            Step::Noted | Step::Absorbed(_, None) => Ok(state),
         }
     }
 
@@ -438,6 +442,7 @@ mod tests {
         assert_eq!((ticket.state(), ticket.turn()), (State::Open, Some(second)));
         ticket.take(&Step::Answered, Side::Staff, hour(5)).unwrap();
         ticket.take(&Step::Closed, Side::Customer, hour(6)).unwrap();
+        ticket.take(&Step::Noted, Side::Staff, hour(7)).unwrap();
         let mut late = ticket.clone();
         let after_30_days = hour(6 + 30 * 24);
         assert_eq!(

@@ -94,9 +94,8 @@ fn an_error_is_reported_and_its_clocks_are_on_the_board() {
     let body = json!({ "title": "reports", "description": "They are empty." });
     let report = v1(&platform, &customer, "POST", "/v1/error_reports", &body);
     assert_eq!((&report["id"], &report["state"]), (&json!("1"), &json!("triaging")), "{report}");
-    let staff = |words: &[&str]| {
-        done(&platform, &[&["error-report"], words, &["--by", "Sara"]].concat())
-    };
+    let staff =
+        |words: &[&str]| done(&platform, &[&["error-report"], words, &["--by", "Sara"]].concat());
     staff(&["assign", "1", "--to", "Sara"]);
     let board = || platform.cli(&["board", "--holder", "Sara", "--json"])["clocks"].clone();
     assert_eq!((&board()[0]["clock"], &board()[0]["id"]), (&json!("triage"), &json!(1)));
@@ -106,9 +105,8 @@ fn an_error_is_reported_and_its_clocks_are_on_the_board() {
     assert!(staff(&tried).contains("1 tries"));
     let found = staff(&["found", "1", "--is", "structural", "--text", "It needs a new page."]);
     assert_eq!(found, "error report 1 is structural\n");
-    let dated = |what: &'static str, due: &'static str| {
-        [what, "1", "--due", due, "--text", "By then."]
-    };
+    let dated =
+        |what: &'static str, due: &'static str| [what, "1", "--due", due, "--text", "By then."];
     assert_eq!(staff(&dated("commit", "1480/01/01 00:00")), "error report 1 is committed\n");
     staff(&dated("propose", "1480/02/01 00:00"));
     let agreed = v1(&platform, &customer, "POST", "/v1/error_reports/1/agree", &Value::Null);

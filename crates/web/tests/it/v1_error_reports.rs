@@ -80,8 +80,7 @@ async fn an_error_is_reported_and_its_work_accepted() {
     assert_eq!((&page["data"][0]["id"], &page["next_page"]), (&json!("1"), &json!("1")));
     let events = get(&token, "/v1/events").await;
     let found = events["data"].as_array().unwrap().iter();
-    let found: Vec<&Value> =
-        found.filter(|event| event["type"] == "error_report.found").collect();
+    let found: Vec<&Value> = found.filter(|event| event["type"] == "error_report.found").collect();
     let expected = json!({ "object": "error_report", "id": "1", "step": "found" });
     assert_eq!((found.len(), &found[0]["data"]), (1, &expected));
 }
