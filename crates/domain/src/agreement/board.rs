@@ -60,7 +60,7 @@ pub struct Entry {
     pub since: Timestamp,
     /// When it is due.
     pub due: Option<Timestamp>,
-    /// By when somebody at the desk can still act; before `due` when the desk is closed then (T020).
+    /// By when somebody at the desk can still act: before `due` when it is closed then (T020).
     pub act_by: Option<Timestamp>,
     /// How urgent it is.
     pub urgency: Urgency,

@@ -16,8 +16,9 @@ const DAYS: i64 = 30;
 const DAY_US: i64 = 86_400_000_000;
 
 /// What has to be told at once: the budget of downtime burns too fast, nobody looks at a path any
-/// more, a clock is wrong, something of the desk is missed or due soon. It is judged at this moment, also when no server runs, and fails when
-/// something holds; so a timer on another machine can watch the watch.
+/// more, a clock is wrong, something of the desk is missed or due soon. It is judged at this
+/// moment, also when no server runs, and fails when something holds; so a timer on another machine
+/// can watch the watch.
 #[derive(Debug, Args)]
 pub struct Alerts {
     /// Show those of the last 30 days, too.

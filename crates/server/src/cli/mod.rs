@@ -126,8 +126,8 @@ enum Command {
     /// attach, file, show, list.
     #[command(subcommand)]
     Ticket(ticket::Ticket),
-    /// What does not work: open, assign, found, fixed, verified, not-fixed, commit, propose, deliver,
-    /// accept, reject, reopen, ask, provided, contact, pause, resume, show, list.
+    /// What does not work: open, assign, found, fixed, verified, not-fixed, commit, propose,
+    /// deliver, accept, reject, reopen, ask, provided, contact, pause, resume, show, list.
     #[command(subcommand)]
     ErrorReport(Box<error_report::ErrorReport>),
     /// Remote help: ask, agree, start, end, note, missed, cancel, show, list.

@@ -85,8 +85,8 @@ fn a_caller_is_called_back() {
     assert_eq!((&shown["ticket"], &shown["history"][3]["step"]), (&json!(1), &json!("dialing")));
 }
 
-/// Goal: an error is reported at `/v1`, found, announced and delivered at the command line, taken by
-/// its customer; and the board shows what runs.
+/// Goal: an error is reported at `/v1`, found, announced and delivered at the command line, taken
+/// by its customer; and the board shows what runs.
 #[test]
 fn an_error_is_reported_and_its_clocks_are_on_the_board() {
     let platform = platform();
