@@ -120,7 +120,8 @@ impl HttpSpeech {
             target: fill(&self.url.target(), percent_encoded),
             headers,
             body,
-            patience: Duration::from_millis(settings.timeout_ms.into()),
+            // The time is kept where the wait for a turn counts, too.
+            patience: Duration::MAX,
             limit_bytes: settings.limit_bytes,
         }
     }
