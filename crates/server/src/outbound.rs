@@ -306,7 +306,10 @@ mod tests {
             let told = outbound().ask(request(&url, &[])).await.unwrap();
             assert_eq!(told, Answer { status: 201, body: b"sound".to_vec() }, "{answer}");
             let asked = asked.await.unwrap();
-            assert!(asked.starts_with("GET /a/%3Cb%3E?c=` HTTP/1.1\r\nHost: 127.0.0.1:"), "{asked}");
+            assert!(
+                asked.starts_with("GET /a/%3Cb%3E?c=` HTTP/1.1\r\nHost: 127.0.0.1:"),
+                "{asked}"
+            );
             assert!(asked.contains("\r\nConnection: close\r\n"), "{asked}");
             assert!(asked.contains("\r\nAccept: */*\r\n"), "{asked}");
         }
