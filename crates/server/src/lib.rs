@@ -12,7 +12,6 @@ pub mod clock;
 pub mod config;
 #[cfg(test)]
 mod config_docs;
-mod customer_site;
 mod desk;
 mod detection;
 pub mod echo_test;
@@ -23,6 +22,7 @@ mod measuring;
 mod month_close;
 pub mod node_loop;
 mod open_files;
+mod outbound;
 pub mod phones;
 mod probe;
 mod recordings;
