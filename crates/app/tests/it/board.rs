@@ -39,6 +39,8 @@ async fn announce(world: &World, from: &str, to: &str) -> i64 {
 /// what is missed or due soon is told.
 #[tokio::test]
 async fn every_clock_that_runs_is_on_the_board() {
+    use Subject as S;
+    use Urgency::{Missed, Paused, Running, Soon};
     let world = World::new().await;
     let app = &world.app;
     let (caller, _) = world.customer(0).await;
@@ -76,8 +78,6 @@ async fn every_clock_that_runs_is_on_the_board() {
     let entry = violation::record(app, new).await.unwrap();
     violation::answer(app, account, entry, Answer::Dispute("It was paid.")).await.unwrap();
 
-    use Subject as S;
-    use Urgency::{Missed, Paused, Running, Soon};
     // The callback's ticket is due as all tickets are.
     let expected = [
         (S::Callback, call, Running),

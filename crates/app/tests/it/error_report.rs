@@ -210,7 +210,11 @@ async fn structural_work_is_announced_and_delivered() {
     go_to(&world, "1405/09/05 09:00");
     commit("1405/10/01 00:00").await.unwrap();
     let missed = (Clause::Fix, format!("report:{id}:1:fix"));
-    assert_eq!(entered(app).await, [missed.clone()], "announced after 1405/09/04 21:00");
+    assert_eq!(
+        entered(app).await,
+        std::slice::from_ref(&missed),
+        "announced after 1405/09/04 21:00"
+    );
     let proposed = error_report::propose(app, id, "Sara", at("1405/10/05 00:00"), "Later?").await;
     assert_eq!(proposed.unwrap().report.proposal, Some(at("1405/10/05 00:00")));
     error_report::agree(app, account, id).await.unwrap();
