@@ -104,7 +104,7 @@ mod tests {
         for n in 0..3_i64 {
             let rows = query(&connection, one, values![n]).unwrap();
             assert_eq!(rows[0].get::<i64>("one").unwrap(), n);
-            let rows = query(&connection, two, values![0, n]).unwrap();
+            let rows = query(&connection, two, values![0_i64, n]).unwrap();
             assert_eq!(rows[0].get::<i64>("two").unwrap(), n);
         }
         assert_eq!(connection.prepared.borrow().len(), 2);
@@ -117,8 +117,8 @@ mod tests {
         let connection = Connection::new(&raw);
         execute(&connection, "CREATE TABLE t (id INTEGER PRIMARY KEY) STRICT", &[]).unwrap();
         let sql = "INSERT INTO t (id) VALUES ($1)";
-        assert_eq!(execute(&connection, sql, values![1]).unwrap(), 1);
-        assert!(execute(&connection, sql, values![1]).is_err());
-        assert_eq!(execute(&connection, sql, values![2]).unwrap(), 1);
+        assert_eq!(execute(&connection, sql, values![1_i64]).unwrap(), 1);
+        assert!(execute(&connection, sql, values![1_i64]).is_err());
+        assert_eq!(execute(&connection, sql, values![2_i64]).unwrap(), 1);
     }
 }
