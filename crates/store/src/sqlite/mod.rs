@@ -205,7 +205,7 @@ fn read(
 
 /// What the rows of a statement have in common.
 fn shape(sql: &'static str, statement: &Statement<'_>) -> Arc<Shape> {
-    let columns = statement.column_names().into_iter().map(str::to_owned).collect();
+    let columns = statement.column_names().map(str::to_owned).collect();
     Arc::new(Shape { sql, columns })
 }
 
