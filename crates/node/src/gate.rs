@@ -354,8 +354,7 @@ impl Gate {
         if let Some(line) = line {
             state.lines[line].in_use += 1;
         }
-        let (dialled, failed, entry) = (true, false, Entry::Usual);
-        let busy = Busy { class: 0, line, dialled, failed, entry };
+        let busy = Busy { class: 0, line, dialled: true, failed: false, entry: Entry::Usual };
         state.busy.insert(callee.clone(), busy);
         drop(state);
         let trunk = trunk.to_owned();
@@ -535,8 +534,7 @@ impl State {
                         let skipped = &mut self.lines[skipped];
                         skipped.turn = skipped.turn.passed_over_for(turn);
                     }
-                    let (line, dialled, failed) = (Some(line), false, false);
-                    let busy = Busy { class, line, dialled, failed, entry };
+                    let busy = Busy { class, line: Some(line), dialled: false, failed: false, entry };
                     self.busy.insert(callee.clone(), busy);
                     return Ok(trunk);
                 }
