@@ -364,9 +364,8 @@ impl Gate {
     /// Takes the INVITE of a call with room on the wire now, or tells when it may leave.
     pub(crate) fn pass(&self, callee: &Callee, now: Moment) -> Result<(), Timestamp> {
         let mut state = self.state();
-        let Some(&Busy { class, line: Some(line), .. }) = state.busy.get(callee) else {
-            return Ok(());
-        };
+        let known = state.busy.get(callee).and_then(|busy| Some((busy.class, busy.line?)));
+        let Some((class, line)) = known else { return Ok(()) };
         let Some(line) = state.lines.get_mut(line) else { return Ok(()) };
         if line.wire.take(class, now.steady) { Ok(()) } else { Err(line.wire.next_start(class)) }
     }
@@ -534,7 +533,8 @@ impl State {
                         let skipped = &mut self.lines[skipped];
                         skipped.turn = skipped.turn.passed_over_for(turn);
                     }
-                    let busy = Busy { class, line: Some(line), dialled: false, failed: false, entry };
+                    let line = Some(line);
+                    let busy = Busy { class, line, dialled: false, failed: false, entry };
                     self.busy.insert(callee.clone(), busy);
                     return Ok(trunk);
                 }
