@@ -392,17 +392,14 @@ pub async fn before(
     number: i64,
     limit: u32,
 ) -> Result<Vec<Kept>> {
-    let rows = match kind {
-        Some(kind) => {
-            let sql = "SELECT n, at_us, kind, subject, actor, note, digest, seal FROM chain_entry
-                       WHERE kind = $1 AND n < $2 ORDER BY n DESC LIMIT $3";
-            reads.query(sql, values![kind, number, limit]).await?
-        }
-        None => {
-            let sql = "SELECT n, at_us, kind, subject, actor, note, digest, seal FROM chain_entry
-                       WHERE n < $1 ORDER BY n DESC LIMIT $2";
-            reads.query(sql, values![number, limit]).await?
-        }
+    let rows = if let Some(kind) = kind {
+        let sql = "SELECT n, at_us, kind, subject, actor, note, digest, seal FROM chain_entry
+                   WHERE kind = $1 AND n < $2 ORDER BY n DESC LIMIT $3";
+        reads.query(sql, values![kind, number, limit]).await?
+    } else {
+        let sql = "SELECT n, at_us, kind, subject, actor, note, digest, seal FROM chain_entry
+                   WHERE n < $1 ORDER BY n DESC LIMIT $2";
+        reads.query(sql, values![number, limit]).await?
     };
     rows.iter().map(kept).collect()
 }

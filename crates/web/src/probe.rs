@@ -31,14 +31,12 @@ pub(crate) async fn ready(State(web): State<Arc<Web>>) -> Response {
         }
         Ok(Ok(())) => (web.settings.readiness)().err(),
     };
-    match reason {
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response(),
-        None => {
-            let remark = (web.settings.remark)();
-            let remark = remark.map_or(String::new(), |remark| format!("but: {remark}\n"));
-            format!("ready\n{remark}").into_response()
-        }
+    if let Some(reason) = reason {
+        return (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response();
     }
+    let remark = (web.settings.remark)();
+    let remark = remark.map_or(String::new(), |remark| format!("but: {remark}\n"));
+    format!("ready\n{remark}").into_response()
 }
 
 /// Counters and gauges for Prometheus.

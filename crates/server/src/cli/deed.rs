@@ -24,6 +24,7 @@ pub fn deed(matches: &ArgMatches, arguments: impl Iterator<Item = OsString>) -> 
 }
 
 /// The user of the operating system, and who became it.
+#[expect(clippy::disallowed_methods, reason = "who runs this is no configuration")]
 fn actor() -> String {
     let uid = Uid::current();
     let user = User::from_uid(uid).ok().flatten();

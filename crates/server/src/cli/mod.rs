@@ -173,7 +173,7 @@ fn dispatch(cli: Cli, deed: Deed) -> Result<ExitCode> {
         if let Command::Serve(_) = cli.command {
             return serve::run(config).await;
         }
-        let (done, changed) = staff::does(deed, of_staff(&config, cli.command)).await;
+        let (done, changed) = staff::does(deed, Box::pin(of_staff(&config, cli.command))).await;
         if changed {
             // What was done is done, whatever becomes of this.
             chain::look(&config).await;

@@ -27,6 +27,14 @@ fn put_back(directory: &Path, copy: &Path) {
     std::fs::copy(copy, directory.join("avanak.db")).unwrap();
 }
 
+/// Waits until there is nothing to say of it but that it is ready.
+fn is_ready(platform: &Platform) {
+    eventually("it is ready", || {
+        let ready = platform.get("/readyz");
+        (ready.starts_with("HTTP/1.1 200") && ready.ends_with("ready\n")).then_some(())
+    });
+}
+
 /// Goal: a backup that is put back takes nothing away silently: the start, `/readyz`, the alerts,
 /// the doctor and the verification say so until somebody goes on with it by name, which stays to
 /// be seen.
@@ -40,14 +48,16 @@ fn a_backup_that_is_put_back_is_noticed() {
     let copy = directory.join("copy");
     std::fs::copy(directory.join("avanak.db"), &copy).unwrap();
     platform.restart();
-    assert!(platform.get("/readyz").ends_with("ready\n"));
+    is_ready(&platform);
     done(&platform, &record("test:2"));
     let head = done(&platform, &["chain", "head"]);
     platform.kill();
     put_back(&directory, &copy);
     platform.restart();
-    let ready = platform.get("/readyz");
-    assert!(ready.starts_with("HTTP/1.1 200") && ready.contains("but: entry"), "{ready}");
+    eventually("it is ready, and says what is wrong", || {
+        let ready = platform.get("/readyz");
+        (ready.starts_with("HTTP/1.1 200") && ready.contains("but: entry")).then_some(())
+    });
     assert!(platform.log().contains("the chain of evidence is broken"));
     eventually("the alert is told", || {
         let alerts = platform.run(&["alerts"]);
@@ -69,7 +79,7 @@ fn a_backup_that_is_put_back_is_noticed() {
     // Who kept a head elsewhere is not told anything else.
     let (well, verified) = said(&["chain", "verify", "--head", head.trim()]);
     assert!(!well && verified.contains("WRONG"), "{verified}");
-    eventually("it is well again", || platform.get("/readyz").ends_with("ready\n").then_some(()));
+    is_ready(&platform);
 }
 
 /// Goal: what staff does is noted with who did it, without its secrets; what only looks is not.

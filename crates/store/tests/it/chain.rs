@@ -47,6 +47,7 @@ async fn follow_each_other(db: &Db) -> Result<(), (i64, Fault)> {
     Ok(())
 }
 
+#[expect(clippy::disallowed_methods, reason = "PostgreSQL's clock is compared with this one")]
 fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp(i64::try_from(since.as_micros()).unwrap())
