@@ -19,6 +19,7 @@ mod trunk;
 mod violation;
 mod webhook;
 mod world;
+mod year;
 
 use app::Error;
 
