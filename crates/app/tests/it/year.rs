@@ -393,7 +393,7 @@ impl Year {
             let mut credits: Vec<_> =
                 kept.iter().map(|one| (one.new.key.month, one.credit.amount().0)).collect();
             credits.sort_unstable();
-            // Of the last month nothing is frozen yet, and of the one before it the evidence counts.
+            // The last month is not frozen yet, and of the one before it the evidence counts.
             let closed =
                 (0..usize::from(MONTHS) - 1).filter_map(|place| Some((place, pays(place)?)));
             let expected: Vec<_> =
