@@ -107,7 +107,7 @@ fn writer(directory: &Path, options: &Options, reference: &str) -> Child {
     if !options.database.is_empty() {
         command.args(["--database", &options.database]);
     }
-    command.args(&record(reference));
+    command.args(record(reference));
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
