@@ -53,8 +53,9 @@ pub(crate) fn files() -> Vec<File> {
         ("V26__request_answer", include_str!("../migrations/V26__request_answer.sql")),
         ("V30__money", include_str!("../migrations/V30__money.sql")),
         ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
-        ("V34__ticket", include_str!("../migrations/V34__ticket.sql")),
-        ("V35__error_report", include_str!("../migrations/V35__error_report.sql")),
+        ("V36__chain", include_str!("../migrations/V36__chain.sql")),
+        ("V37__ticket", include_str!("../migrations/V37__ticket.sql")),
+        ("V38__error_report", include_str!("../migrations/V38__error_report.sql")),
     ]
 }
 

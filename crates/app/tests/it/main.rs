@@ -5,6 +5,7 @@ mod account;
 mod agreement;
 mod board;
 mod campaign;
+mod chain;
 mod claim;
 mod class;
 mod dialing;
@@ -24,6 +25,7 @@ mod trunk;
 mod violation;
 mod webhook;
 mod world;
+mod year;
 
 use app::Error;
 

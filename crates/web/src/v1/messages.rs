@@ -207,7 +207,8 @@ pub(super) fn limit(params: &Params) -> Result<u32, Problem> {
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().map(str::trim);
-    let key = key.filter(|key| !key.is_empty() && key.len() <= KEY_MAX);
+    let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = key.filter(|key| !key.is_empty() && key.len() <= KEY_MAX).filter(visible);
     key.map(|key| Some(key.to_owned())).ok_or(Problem::of(Kind::InvalidKey))
 }
 
