@@ -70,10 +70,11 @@ fn taken_in_once(database: String) {
         let shown = get(&format!("/v1/campaigns/{one}"));
         (shown["state"] == "running").then_some(shown)
     });
-    assert_eq!(shown["progress"]["total"], NUMBERS, "{shown}");
+    assert_eq!(shown["numbers"]["total"], NUMBERS, "{shown}");
     let again = v1_post_once(platform.http(), &customer.token, "/v1/campaigns", "one", &body);
     assert_eq!(again.unwrap().json()["id"], one);
-    let other = campaign(0);
+    let mut other = body;
+    other["title"] = json!("another");
     let reused = v1_post_once(platform.http(), &customer.token, "/v1/campaigns", "one", &other);
     assert!(reused.unwrap().head.starts_with("http/1.1 409"));
 }
