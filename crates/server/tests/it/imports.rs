@@ -1,5 +1,5 @@
-//! Kill -9 while a long list is taken in and its campaign starts: asked again under the same key, the
-//! customer has one campaign, whole and started, however often the process died in the middle.
+//! Kill -9 while a long list is taken in and its campaign starts: asked again under the same key,
+//! the customer has one campaign, whole and started, however often the process died in the middle.
 
 use std::time::Duration;
 
