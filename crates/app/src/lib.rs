@@ -45,6 +45,7 @@ mod settings;
 mod speech;
 pub mod subscription;
 pub mod tariff;
+pub mod template;
 pub mod trunk;
 pub mod verification;
 pub mod violation;

@@ -27,12 +27,12 @@ pub use create::{
 };
 pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
 pub use feed::feed;
-pub use list::{List, Open, Unreadable, Wanted};
+pub use list::{List, Open, Person, Recipients, Unreadable, Wanted};
 pub use recipient::{
     Recipient, recipient_of_send, recipients, recipients_by_id, recipients_of_message,
     recipients_sent,
 };
-pub use rehearsal::rehearse;
+pub use rehearsal::{RehearsalRefusal, rehearse};
 
 /// Recipients that are read at a time.
 const PAGE: u32 = 2_000;
