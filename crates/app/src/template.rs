@@ -116,11 +116,7 @@ pub enum Heard {
 ///
 /// # Errors
 /// Refused as [`TemplateRefusal`] says.
-pub async fn create(
-    app: &App,
-    caller: &Caller,
-    new: NewTemplate,
-) -> Result<Made, TemplateRefusal> {
+pub async fn create(app: &App, caller: &Caller, new: NewTemplate) -> Result<Made, TemplateRefusal> {
     let refused = |refusal| Err(Error::Refused(refusal));
     let NewTemplate { title, written, voice, longest_ms } = new;
     let account = &caller.account;
@@ -480,7 +476,12 @@ async fn speak_to_some(app: &App, personal: Personal) -> std::result::Result<boo
             Ok(recording) => sounds.push((*recipient, Some(recording))),
             Err(Error::Refused(refusal)) => {
                 let (recipient_id, campaign) = (recipient.pack(), campaign.0);
-                tracing::info!(campaign, recipient_id, why = without_values(&refusal), "not spoken");
+                tracing::info!(
+                    campaign,
+                    recipient_id,
+                    why = without_values(&refusal),
+                    "not spoken"
+                );
                 sounds.push((*recipient, None));
             }
             Err(Error::Failed(failure)) => {
@@ -533,11 +534,17 @@ mod tests {
         assert_eq!(said(Kind::Digits, "2103"), "دو، یک، صفر، سه");
         assert_eq!(said(Kind::Number, "0"), "صفر");
         assert_eq!(said(Kind::Number, "-12.5"), "منفی دوازده ممیز پنج");
-        assert_eq!(said(Kind::Number, "12345678901"), "دوازده میلیاردُ سیصدُ چهلُ پنج میلیونُ ششصدُ هفتادُ هشت هزارُ نهصدُ یک");
+        assert_eq!(
+            said(Kind::Number, "12345678901"),
+            "دوازده میلیاردُ سیصدُ چهلُ پنج میلیونُ ششصدُ هفتادُ هشت هزارُ نهصدُ یک"
+        );
         assert_eq!(said(Kind::AmountRial, "1250000"), "یک میلیونُ دویستُ پنجاه هزار ریال");
         assert_eq!(said(Kind::AmountRial, "500"), "پانصد ریال");
         assert_eq!(said(Kind::DateJalali, "1405/09/08"), "هشتمِ آذرِ هزارُ چهارصدُ پنج");
         assert_eq!(said(Kind::Text, "علی رضایی"), "علی رضایی");
-        assert_eq!(words(Kind::Text, "\u{1f600}a\u{1f600}").map(|it| it.to_string()), Ok("a".into()));
+        assert_eq!(
+            words(Kind::Text, "\u{1f600}a\u{1f600}").map(|it| it.to_string()),
+            Ok("a".into())
+        );
     }
 }

@@ -207,10 +207,9 @@ impl fmt::Display for SyntaxRefusal {
                 f,
                 "'{kind}' is none of clip, digits, number, amount:rial, date:jalali, text"
             ),
-            Self::Name(name) => write!(
-                f,
-                "'{name}' is no name: 1 to {NAME_CHARS_MAX} letters, digits, _ and -"
-            ),
+            Self::Name(name) => {
+                write!(f, "'{name}' is no name: 1 to {NAME_CHARS_MAX} letters, digits, _ and -")
+            }
             Self::TwoKinds(name) => write!(f, "{name} is the name of two kinds of values"),
         }
     }
@@ -398,8 +397,7 @@ fn whole(typed: &str) -> Result<String, ValueRefusal> {
     let is_group_mark = |letter: char| matches!(letter, ',' | '،' | '٬' | '\'' | ' ');
     let groups: Vec<&str> = typed.split(is_group_mark).collect();
     let is_grouped = groups.len() == 1
-        || (groups[1..].iter().all(|group| group.len() == 3)
-            && (1..=3).contains(&groups[0].len()));
+        || (groups[1..].iter().all(|group| group.len() == 3) && (1..=3).contains(&groups[0].len()));
     let digits = groups.concat();
     if !is_grouped || digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(ValueRefusal::NotANumber);

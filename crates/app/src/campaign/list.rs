@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
-use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, Sifter, rows};
 pub use domain::campaign::numbers::Person;
+use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, Sifter, rows};
 use domain::campaign::table::{Csv, Picker};
 pub use domain::campaign::table::{Unreadable, Wanted};
 use domain::template::Template;

@@ -125,10 +125,10 @@ async fn several_numbers_hear_values_of_their_own() {
     assert_eq!(estimate.calls[1], Ok(sent[1].as_ref().unwrap().hold.price));
     assert!(matches!(&sent[2], Err(NumberRefusal::Said(SaidRefusal::Value(_)))), "{:?}", sent[2]);
     assert_eq!(sent[3], Err(NumberRefusal::Text(TextRefusal::WrongNumber)));
-    assert_eq!(&estimate.calls[2..], &[
-        Err(sent[2].clone().unwrap_err()),
-        Err(sent[3].clone().unwrap_err()),
-    ]);
+    assert_eq!(
+        &estimate.calls[2..],
+        &[Err(sent[2].clone().unwrap_err()), Err(sent[3].clone().unwrap_err()),]
+    );
     let (job, _) = world.dialer.next().await;
     let heard = template::preview(app, &caller, id, &values("125000")).await.unwrap();
     assert_eq!(played(app, &job).await, Clip::from_wav(&heard.wav).unwrap().samples());
@@ -183,7 +183,12 @@ fn plan() -> WrittenPlan {
     }
 }
 
-async fn campaign(world: &World, caller: &Caller, id: MessageId, people: Vec<Person>) -> CampaignId {
+async fn campaign(
+    world: &World,
+    caller: &Caller,
+    id: MessageId,
+    people: Vec<Person>,
+) -> CampaignId {
     let caller = world.refreshed(caller).await;
     let new = NewCampaign {
         message: id,

@@ -250,14 +250,11 @@ mod tests {
         let mut sifted = sifter.finish();
         assert_eq!((&*sifted.values, sifted.numbers.len()), (&["1500".into(), "2".into()][..], 2));
         assert_eq!((sifted.duplicates, sifted.invalid), (1, 3));
-        let told = sifted.invalid_rows.iter().map(|row| {
-            (row.row, row.value.as_ref().map(|bad| (&*bad.name, bad.why.word())))
-        });
-        let bad = [
-            (2, Some(("debt", "not_a_number"))),
-            (3, Some(("debt", "missing"))),
-            (4, None),
-        ];
+        let told = sifted
+            .invalid_rows
+            .iter()
+            .map(|row| (row.row, row.value.as_ref().map(|bad| (&*bad.name, bad.why.word()))));
+        let bad = [(2, Some(("debt", "not_a_number"))), (3, Some(("debt", "missing"))), (4, None)];
         assert!(told.eq(bad));
         let rest = sifted.behind(1);
         assert_eq!((rest.values, sifted.values), (vec!["2".into()], vec!["1500".into()]));

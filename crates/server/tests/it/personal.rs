@@ -16,7 +16,13 @@ fn ask(platform: &Platform, customer: &Customer, method: &str, path: &str, body:
     v1_request(platform.http(), &customer.token, method, path, body).unwrap().json()
 }
 
-fn sound(platform: &Platform, customer: &Customer, method: &str, path: &str, body: &Value) -> Vec<i16> {
+fn sound(
+    platform: &Platform,
+    customer: &Customer,
+    method: &str,
+    path: &str,
+    body: &Value,
+) -> Vec<i16> {
     let wav = v1_request(platform.http(), &customer.token, method, path, body).unwrap().body;
     media::wav::read(&wav).unwrap()
 }

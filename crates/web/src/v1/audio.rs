@@ -96,7 +96,10 @@ fn text(app: &App, body: &[u8]) -> Result<NewSpeech, Problem> {
     let Text { title, text, voice, append_number } = serde_json::from_slice(body)
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     if title.trim().is_empty() || [&title, &text].iter().any(|text| text.contains('\0')) {
-        return Err(Problem::with(Kind::InvalidRequest, "title is missing, or a text holds a zero"));
+        return Err(Problem::with(
+            Kind::InvalidRequest,
+            "title is missing, or a text holds a zero",
+        ));
     }
     let speaker = speaker(app, voice.as_deref())?;
     Ok(NewSpeech { title, text, speaker, call_from_mobile: append_number })

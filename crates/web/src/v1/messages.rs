@@ -2,8 +2,8 @@
 
 use std::num::NonZeroI64;
 
-use app::campaign::Person;
 use app::bulk::{BulkRefusal, Content, Estimate, NUMBERS_MAX, NewBulk, NumberRefusal};
+use app::campaign::Person;
 use app::ports::Speaker;
 use app::quick_send::Accepted;
 use app::report::{PAGE_MAX, Place, Report};
@@ -71,9 +71,7 @@ impl<'de> Deserialize<'de> for Numbers {
         }
         Ok(match Written::deserialize(from)? {
             Written::One(to) => Self::One(to.into_person()),
-            Written::Several(all) => {
-                Self::Several(all.into_iter().map(To::into_person).collect())
-            }
+            Written::Several(all) => Self::Several(all.into_iter().map(To::into_person).collect()),
         })
     }
 }

@@ -129,9 +129,8 @@ fn template_id(text: &str) -> Result<MessageId, Problem> {
 }
 
 fn shown(made: &Made) -> Value {
-    let value = |slot: &domain::template::Slot| {
-        json!({ "name": slot.name, "type": slot.kind.word() })
-    };
+    let value =
+        |slot: &domain::template::Slot| json!({ "name": slot.name, "type": slot.kind.word() });
     json!({
         "object": "template",
         "id": made.id.0,

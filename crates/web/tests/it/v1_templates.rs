@@ -41,7 +41,10 @@ async fn audio_is_added() {
     let shown = file.json();
     assert_eq!((&shown["title"], &shown["state"]), (&json!("a"), &json!("approved")));
     let again = upload(&router, &token, "?title=a", "k", tone(5_000)).await;
-    assert_eq!((again.text(), &*again.headers["idempotency-replayed"]), (file.text(), &b"true"[..]));
+    assert_eq!(
+        (again.text(), &*again.headers["idempotency-replayed"]),
+        (file.text(), &b"true"[..])
+    );
     let other = upload(&router, &token, "?title=a", "k", tone(6_000)).await;
     assert_eq!(code(&other), (409, json!("idempotency_key_reused")));
     let sound = get(&router, &token, &format!("/v1/audio/{}/sound", shown["id"])).await;
@@ -88,10 +91,13 @@ async fn a_template_is_made_and_heard() {
 
     let values = json!({ "values": { "debt": 1500 } });
     let heard = post(&router, &token, &format!("{path}/preview"), "", &values).await.json();
-    assert_eq!(heard["parts"], json!([
-        { "object": "clip", "audio_id": 1 },
-        { "object": "value", "name": "debt", "value": "1500", "spoken": "هزارُ پانصد ریال" },
-    ]));
+    assert_eq!(
+        heard["parts"],
+        json!([
+            { "object": "clip", "audio_id": 1 },
+            { "object": "value", "name": "debt", "value": "1500", "spoken": "هزارُ پانصد ریال" },
+        ])
+    );
     let sound = post(&router, &token, &format!("{path}/sound"), "", &values).await;
     assert_eq!((sound.status.as_u16(), &sound.body[..4]), (200, &b"RIFF"[..]));
     let wrong = json!({ "values": { "debt": "much" } });
@@ -156,15 +162,19 @@ async fn numbers_come_with_values() {
     assert_eq!(made.status, 201, "{}", made.text());
     let made = made.json();
     assert_eq!((&made["audio_id"], &made["template_id"]), (&Value::Null, &template));
-    assert_eq!(made["list"]["invalid_rows"], json!([
-        { "row": 2, "text": "09121234568", "value": "kode", "why": "unknown" },
-        { "row": 3, "text": "09121234569", "value": "code", "why": "missing" },
-    ]));
+    assert_eq!(
+        made["list"]["invalid_rows"],
+        json!([
+            { "row": 2, "text": "09121234568", "value": "kode", "why": "unknown" },
+            { "row": 3, "text": "09121234569", "value": "code", "why": "missing" },
+        ])
+    );
     let numbers = format!("/v1/campaigns/{}/numbers", made["id"].as_str().unwrap());
     let number = get(&router, &token, &numbers).await.json()["data"][0]["id"].clone();
     let path = format!("/v1/campaign_numbers/{}", number.as_str().unwrap());
     let explained = get(&router, &token, &format!("{path}/explain")).await.json();
-    let spoken = explained["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == "spoken");
+    let spoken =
+        explained["gates"].as_array().unwrap().iter().find(|gate| gate["gate"] == "spoken");
     assert_eq!(spoken.map(|gate| &gate["open"]), Some(&json!(false)), "{explained}");
     let heard = get(&router, &token, &format!("{path}/preview")).await.json();
     assert_eq!(heard["parts"][1]["spoken"], "یک، دو، سه", "{heard}");
