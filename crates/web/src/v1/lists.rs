@@ -1,6 +1,5 @@
 //! Lists of numbers: in JSON, as comma-separated values or as a workbook, and what became of them.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -161,16 +160,16 @@ impl Values {
 
 /// Whom to call: a number, or one with values that are said to it alone.
 #[derive(Debug)]
-pub(super) enum To<'a> {
-    Number(Cow<'a, str>),
+pub(super) enum To {
+    Number(String),
     Person(Person),
 }
 
-impl To<'_> {
+impl To {
     /// As one with values, of which there may be none.
     pub(super) fn into_person(self) -> Person {
         match self {
-            Self::Number(number) => Person { number: number.into_owned(), values: Vec::new() },
+            Self::Number(number) => Person { number, values: Vec::new() },
             Self::Person(person) => person,
         }
     }
@@ -184,25 +183,21 @@ struct WrittenPerson {
     values: Values,
 }
 
-impl<'de> Deserialize<'de> for To<'de> {
+impl<'de> Deserialize<'de> for To {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct One;
         impl<'de> Visitor<'de> for One {
-            type Value = To<'de>;
+            type Value = To;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a number as text, or an object with number and values")
             }
 
-            fn visit_borrowed_str<E>(self, number: &'de str) -> Result<To<'de>, E> {
-                Ok(To::Number(Cow::Borrowed(number)))
+            fn visit_str<E>(self, number: &str) -> Result<To, E> {
+                Ok(To::Number(number.to_owned()))
             }
 
-            fn visit_str<E>(self, number: &str) -> Result<To<'de>, E> {
-                Ok(To::Number(Cow::Owned(number.to_owned())))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<To<'de>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<To, A::Error> {
                 let WrittenPerson { number, values } =
                     WrittenPerson::deserialize(MapAccessDeserializer::new(map))?;
                 Ok(To::Person(Person { number, values: values.into_pairs() }))
@@ -238,7 +233,7 @@ impl Rows {
         }
     }
 
-    fn take(&mut self, to: To<'_>) {
+    fn take(&mut self, to: To) {
         match to {
             To::Number(number) if self.people.is_empty() => self.push(&number),
             person => {
@@ -278,7 +273,7 @@ impl<'de> Deserialize<'de> for Rows {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Rows, A::Error> {
                 let mut rows = Rows::default();
-                while let Some(to) = list.next_element::<To<'_>>()? {
+                while let Some(to) = list.next_element::<To>()? {
                     rows.take(to);
                 }
                 Ok(rows)

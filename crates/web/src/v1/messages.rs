@@ -61,13 +61,11 @@ enum Numbers {
 
 impl<'de> Deserialize<'de> for Numbers {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        /// Without the text of the body, which is gone by then.
         #[derive(Deserialize)]
         #[serde(untagged, expecting = "`to` is a number, one with values, or a list of such")]
-        enum Written<'a> {
-            #[serde(borrow)]
-            One(To<'a>),
-            Several(Vec<To<'a>>),
+        enum Written {
+            One(To),
+            Several(Vec<To>),
         }
         Ok(match Written::deserialize(from)? {
             Written::One(to) => Self::One(to.into_person()),
