@@ -42,6 +42,7 @@ fn shipped_migrations_are_pinned() {
         ("V26__request_answer.sql", 0x3363_6e0e_db0d_f35d),
         ("V30__money.sql", 0xae46_d8f2_68f9_8b3a),
         ("V31__state_interval.sql", 0xfe39_d69c_115c_9f7a),
+        ("V32__personal.sql", 0x9e2a_aa4c_ddf4_1c8b),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
