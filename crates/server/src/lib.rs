@@ -12,7 +12,6 @@ pub mod clock;
 pub mod config;
 #[cfg(test)]
 mod config_docs;
-mod customer_site;
 mod detection;
 pub mod echo_test;
 mod exports;
@@ -22,6 +21,7 @@ mod measuring;
 mod month_close;
 pub mod node_loop;
 mod open_files;
+mod outbound;
 pub mod phones;
 mod probe;
 mod recordings;

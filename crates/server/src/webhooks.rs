@@ -11,7 +11,7 @@ use domain::{AccountId, WebhookId};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 
-use crate::customer_site::{CustomerSites, Request};
+use crate::outbound::{Method, Outbound, Request};
 
 /// How often it is looked for what is to be posted.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const DELIVERIES_MAX: usize = 128;
 
 /// Starts the task. It ends when it is told to stop, after the deliveries that were begun.
-pub fn start(app: Arc<App>, sites: CustomerSites, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+pub fn start(app: Arc<App>, sites: Outbound, stop: watch::Receiver<bool>) -> JoinHandle<()> {
     let posting = Posting { app, sites, at_work: JoinSet::new(), endpoints: BTreeMap::new() };
     tokio::spawn(posting.run(stop))
 }
@@ -27,7 +27,7 @@ pub fn start(app: Arc<App>, sites: CustomerSites, stop: watch::Receiver<bool>) -
 /// Deliveries under way.
 struct Posting {
     app: Arc<App>,
-    sites: CustomerSites,
+    sites: Outbound,
     at_work: JoinSet<()>,
     endpoints: BTreeMap<Id, (AccountId, WebhookId)>,
 }
@@ -87,22 +87,20 @@ impl Posting {
 }
 
 /// Makes one delivery and writes down how it went.
-async fn post(app: Arc<App>, sites: CustomerSites, delivery: Delivery) {
+async fn post(app: Arc<App>, sites: Outbound, delivery: Delivery) {
     let posted = web::posted(&delivery, app.now());
     let request = Request {
-        method: "POST",
+        method: Method::POST,
         url: &delivery.url,
         target: delivery.url.target(),
         headers: &posted.headers,
-        body: Some(&posted.body),
+        body: posted.body.into(),
+        patience: Duration::from_millis(PATIENCE_MS),
+        limit_bytes: 0,
     };
     let began_at = app.now();
-    let patience = Duration::from_millis(PATIENCE_MS);
-    let answer = match tokio::time::timeout(patience, sites.ask(&request)).await {
-        Ok(Ok(status)) => Ok(status),
-        Ok(Err(error)) => Err(format!("{error:#}")),
-        Err(_) => Err(String::from("no answer in time")),
-    };
+    let answer = sites.ask(request).await;
+    let answer = answer.map(|answer| answer.status).map_err(|error| format!("{error:#}"));
     let took_ms = u32::try_from(app.now().us_since(began_at) / 1_000).unwrap_or(u32::MAX);
     let arrived = answer.as_ref().is_ok_and(|status| (200..300).contains(status));
     let outcome = if arrived { "arrived" } else { "failed" };

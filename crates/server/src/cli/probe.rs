@@ -40,7 +40,7 @@ pub async fn run(config: &Config, command: Probe) -> Result<ExitCode> {
     } else {
         config.probe.directory.clone()
     };
-    let site = Site::new(url, config.probe.token.clone(), &config.sip)?;
+    let site = Site::new(url, config.probe.token.clone(), config)?;
     let settings = settings(config, site, directory);
     if command.once {
         let told = probe::look_once(settings).await?;

@@ -21,8 +21,8 @@ use tokio::task::JoinHandle;
 use super::{open, say};
 use crate::clock::{self, Clocks};
 use crate::config::Config;
-use crate::customer_site::CustomerSites;
 use crate::node_loop::{NodeLoop, Parts};
+use crate::outbound::Outbound;
 use crate::registrations::Registrations;
 use crate::resolver::Resolver;
 use crate::sandbox::{self, SandboxThread};
@@ -180,7 +180,7 @@ impl Platform {
         let (stop_http, http_stop) = watch::channel(false);
         let (stop_node, node_stop) = watch::channel(false);
         let (stop_callbacks, callbacks_stop) = watch::channel(false);
-        let sites = CustomerSites::new(config);
+        let sites = Outbound::to_customers(config);
         let events_stop = callbacks_stop.clone();
         let tidying = tidying::start(Arc::clone(&self.app), callbacks_stop.clone());
         let month_close = month_close::start(Arc::clone(&self.app), callbacks_stop.clone());
@@ -245,7 +245,7 @@ async fn own_vantage(
         ip => ip,
     };
     let url = format!("http://{}", SocketAddr::new(here, address.port()));
-    let site = probe::Site::new(&url, config.measurement.token.clone(), &config.sip)?;
+    let site = probe::Site::new(&url, config.measurement.token.clone(), config)?;
     let directory = config.node.data_dir.join("vantage");
     let settings = super::probe::settings(config, site, directory);
     Ok(Some(probe::start(settings, stop).await.context("starting the vantage point")?))

@@ -11,8 +11,9 @@ use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::site::{Answer, Site};
+use super::site::Site;
 use crate::clock;
+use crate::outbound::{Answer, Method};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -70,7 +71,7 @@ impl Looking {
             Err(seen) => return Ok(seen),
         };
         let wanted = json!({ "to": format!("0912{}", self.digits), "audio_id": clip }).to_string();
-        let sent = site.ask("POST", "/v1/messages", Some(&wanted), PATIENCE).await?;
+        let sent = site.ask(Method::POST, "/v1/messages", Some(&wanted), PATIENCE).await?;
         let Some(id) = made(&sent, 202) else { return Ok(self.not_made(&sent).await) };
         ended(site, &format!("/v1/messages/{id}"), Value::clone).await
     }
@@ -87,7 +88,7 @@ impl Looking {
             "starts": day(-1), "ends": day(2), "start": true,
         });
         let wanted = wanted.to_string();
-        let made_one = site.ask("POST", "/v1/campaigns", Some(&wanted), PATIENCE).await?;
+        let made_one = site.ask(Method::POST, "/v1/campaigns", Some(&wanted), PATIENCE).await?;
         let Some(id) = made(&made_one, 201) else { return Ok(self.not_made(&made_one).await) };
         let path = format!("/v1/campaigns/{id}/numbers");
         ended(site, &path, |told| told["data"][0].clone()).await
@@ -104,7 +105,7 @@ impl Looking {
         let form = format!("Title=probe&Base64={audio}");
         let media_type = "application/x-www-form-urlencoded";
         let path = "/Rest/UploadMessageBase64";
-        let answer = site.ask_with("POST", path, Some((media_type, &form)), PATIENCE).await?;
+        let answer = site.ask_with(Method::POST, path, Some((media_type, &form)), PATIENCE).await?;
         let id = answer.json().and_then(|told| told["Id"].as_i64());
         let id = match id.filter(|_| answer.status == 200) {
             Some(id) if id > 0 => id,
@@ -136,12 +137,12 @@ impl Looking {
 
 /// The front page, and that the process is alive. Once there is a panel, its first page is this.
 async fn panel(site: &Site) -> Result<Seen> {
-    let front = site.ask("GET", "/", None, PATIENCE).await?;
+    let front = site.ask(Method::GET, "/", None, PATIENCE).await?;
     let is_page = String::from_utf8_lossy(&front.body).contains("</html>");
     if front.status != 200 || !is_page {
         return Ok(Seen::Failed(format!("the front page answers {}", front.described())));
     }
-    let alive = site.ask("GET", "/healthz", None, PATIENCE).await?;
+    let alive = site.ask(Method::GET, "/healthz", None, PATIENCE).await?;
     if alive.status == 200 {
         return Ok(Seen::Worked);
     }
@@ -150,7 +151,7 @@ async fn panel(site: &Site) -> Result<Seen> {
 
 /// A request of a customer, which is let in and reads the database.
 async fn api(site: &Site) -> Result<Seen> {
-    let answer = site.ask("GET", "/v1/messages?limit=1", None, PATIENCE).await?;
+    let answer = site.ask(Method::GET, "/v1/messages?limit=1", None, PATIENCE).await?;
     let is_list = answer.json().is_some_and(|told| told["object"] == "list");
     if answer.status == 200 && is_list {
         return Ok(Seen::Worked);
@@ -170,7 +171,7 @@ fn made(answer: &Answer, status: u16) -> Option<String> {
 async fn ended(site: &Site, path: &str, of: impl Fn(&Value) -> Value) -> Result<Seen> {
     let waiting = async {
         loop {
-            let answer = site.ask("GET", path, None, PATIENCE).await?;
+            let answer = site.ask(Method::GET, path, None, PATIENCE).await?;
             if answer.status != 200 {
                 return Ok(refused_or_failed(&answer));
             }

@@ -22,6 +22,7 @@ use self::look::{Looking, Seen};
 pub use self::site::Site;
 use self::spool::{Spool, Spooled};
 use crate::clock;
+use crate::outbound::Method;
 
 /// How long a report may take.
 const REPORT_PATIENCE: Duration = Duration::from_secs(20);
@@ -217,7 +218,7 @@ impl Probe {
         let samples: Vec<Value> = batch.iter().map(|one| one.as_json(began, sent_at)).collect();
         let body = json!({ "sent_at_us": sent_at.0, "samples": samples }).to_string();
         let site = &self.settings.site;
-        let answer = site.ask("POST", "/v1/samples", Some(&body), REPORT_PATIENCE).await?;
+        let answer = site.ask(Method::POST, "/v1/samples", Some(&body), REPORT_PATIENCE).await?;
         if answer.status != 200 {
             bail!("it answers {}", answer.described());
         }

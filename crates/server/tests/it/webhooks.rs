@@ -77,8 +77,9 @@ fn read(stream: &TcpStream) -> Got {
 }
 
 fn field(head: &[String], name: &str) -> String {
-    let line = head.iter().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    line.unwrap_or_else(|| panic!("no {name} in {head:?}")).to_owned()
+    let fields = head.iter().filter_map(|line| line.split_once(": "));
+    let mut named = fields.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+    named.next().unwrap_or_else(|| panic!("no {name} in {head:?}")).1.to_owned()
 }
 
 /// Asks the modern API; the JSON that it answers with.
