@@ -316,6 +316,9 @@ fn unreadable(why: Unreadable) -> String {
         Unreadable::TooLarge => String::from("is too large when unpacked; save it as .csv"),
         Unreadable::NoSuchSheet => String::from("has no such sheet"),
         Unreadable::NoSuchColumn => String::from("has no such column in its first row"),
+        Unreadable::NoValueColumn => {
+            String::from("does not name a column for each value of the template in its first row")
+        }
         Unreadable::OpenQuote(row) => {
             format!("has a quotation mark in row {row} that is never closed")
         }
