@@ -27,6 +27,8 @@ const CHILD: &str = "--be-the-caller";
 const FRAME_SAMPLES: usize = 160;
 /// There are never more alive.
 const CALLS_AT_ONCE: u64 = 20_000;
+/// Turns of 20 ms in which a node leases the calls of campaigns.
+const TURNS_PER_SECOND: u32 = 50;
 /// How often what the shard reports is looked at, when there is nothing else to do.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Beyond this a call has got lost.
@@ -41,6 +43,8 @@ pub struct Plan {
     pub calls: u64,
     /// How many in a second.
     pub per_second: u32,
+    /// How many are started together: 1, or all that fall into a turn of the node.
+    pub together: u32,
     /// How long the clip is, in frames of 20 ms.
     pub frames: usize,
     /// Whether what the callees say is thrown away by the kernel.
@@ -56,7 +60,13 @@ impl Plan {
     /// Calls whose callees say nothing.
     pub fn of(callee: SocketAddr, calls: u64, per_second: u32, frames: usize) -> Self {
         let (window_s, ignore_sound, alone) = ((0, 0), false, false);
-        Self { callee, calls, per_second, frames, ignore_sound, window_s, alone }
+        Self { callee, calls, per_second, together: 1, frames, ignore_sound, window_s, alone }
+    }
+
+    /// Started as a campaign's are: all that are due in a turn together (docs/decisions/0076).
+    #[must_use]
+    pub fn in_turns(self) -> Self {
+        Self { together: (self.per_second / TURNS_PER_SECOND).max(1), ..self }
     }
 }
 
@@ -94,6 +104,7 @@ pub fn run(plan: &Plan) -> Result<Ran> {
     let numbers = [
         plan.calls,
         plan.per_second.into(),
+        plan.together.into(),
         plan.frames as u64,
         plan.ignore_sound.into(),
         plan.window_s.0.into(),
@@ -135,7 +146,8 @@ pub fn run(plan: &Plan) -> Result<Ran> {
 /// The calls could not be placed.
 pub fn was_asked_to_call() -> Result<bool> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mark, callee, calls, per_second, frames, ignore, from, until] = arguments.as_slice()
+    let [mark, callee, calls, per_second, together, frames, ignore, from, until] =
+        arguments.as_slice()
     else {
         return Ok(false);
     };
@@ -143,6 +155,7 @@ pub fn was_asked_to_call() -> Result<bool> {
         return Ok(false);
     }
     let plan = Plan {
+        together: together.parse()?,
         ignore_sound: ignore == "1",
         window_s: (from.parse()?, until.parse()?),
         ..Plan::of(callee.parse()?, calls.parse()?, per_second.parse()?, frames.parse()?)
@@ -183,16 +196,19 @@ fn place_calls(plan: &Plan) -> Result<Ran> {
     let clip = Arc::new(Clip::from_samples(&vec![1000; plan.frames * FRAME_SAMPLES]));
     // From here on: a process that is to run for months may take a moment to start.
     let process = Stopwatch::start(Whose::ThisProcess)?;
-    let (first, pause) = (clock::instant(), Duration::from_secs(1) / plan.per_second);
-    let (mut ran, mut tick) = (Ran::default(), 0);
+    let together = u64::from(plan.together);
+    let pause = Duration::from_secs(1) * plan.together / plan.per_second;
+    let (first, mut ran) = (clock::instant(), Ran::default());
+    let (mut turn, mut placed) = (0, 0);
     let mut window = Window::of(plan, first, process);
     while ran.heard + ran.failed < plan.calls {
-        tick += 1;
+        turn += 1;
         // When all calls are placed, it looks as often as the node does.
-        let rest = if u64::from(tick) > plan.calls { LOOK_EVERY } else { Duration::ZERO };
-        sleep_until((first + pause * tick).max(clock::instant() + rest));
-        if u64::from(tick) <= plan.calls {
-            order(&shard, ShardCommand::Engine(start(plan, &clip, tick.into())))?;
+        let rest = if placed == plan.calls { LOOK_EVERY } else { Duration::ZERO };
+        sleep_until((first + pause * turn).max(clock::instant() + rest));
+        for number in placed + 1..=plan.calls.min(placed + together) {
+            order(&shard, ShardCommand::Engine(start(plan, &clip, number)))?;
+            placed = number;
         }
         take_reports(&shard, &mut events, &mut ran)?;
         window.look()?;

@@ -25,6 +25,7 @@ cargo x <command>
              further arguments go to cargo test
   tidy     the house rules alone
   sim      the simulator: --seed N for one run, --seeds N for many
+             --campaign N        one campaign to N numbers, with kills
   fuzz     libFuzzer on every target, or the one named: --seconds N for each (else 60)
   soak     500 calls for ten minutes with loss, against the release build: --minutes N, --calls N
              --virtual           an hour of them in virtual time instead

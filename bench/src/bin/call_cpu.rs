@@ -61,6 +61,6 @@ fn sipp_calls(calls: u64) -> Result<Duration> {
 /// Our process, with `calls` calls.
 fn our_calls(calls: u64) -> Result<Ran> {
     let callee = sipp::Callee::start()?;
-    let plan = Plan::of(callee.address, calls, CALLS_PER_SECOND, 0);
+    let plan = Plan::of(callee.address, calls, CALLS_PER_SECOND, 0).in_turns();
     caller::run(&plan)
 }

@@ -26,7 +26,7 @@ fn main() -> Result<()> {
         let seconds = if quick { seconds.min(QUICK_SECONDS) } else { seconds };
         let calls = u64::from(per_second * seconds);
         let far_end = FarEnd::with(|_| true, Manner::Refuses)?;
-        let plan = Plan { alone: true, ..Plan::of(far_end.sip, calls, per_second, 0) };
+        let plan = Plan { alone: true, ..Plan::of(far_end.sip, calls, per_second, 0).in_turns() };
         let begun = server::clock::instant();
         let ran = caller::run(&plan)?;
         let took = (server::clock::instant() - begun).as_secs_f64();

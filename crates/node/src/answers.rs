@@ -24,6 +24,9 @@ const FORGET_MORE_MS: i64 = 1_000;
 /// when somebody did and there may be more.
 const FEED_PAUSE_US: i64 = 1_000_000;
 const FEED_AGAIN_US: i64 = 100_000;
+/// Calls that have ended since campaigns were looked after: so many have left room for others, who
+/// are let in at once. Otherwise the pauses would be a limit on how fast campaigns are called.
+const ENDS_MAKE_ROOM: u32 = 500;
 
 impl Node {
     /// Takes the answer to a [`crate::Work`]. Step afterwards.
@@ -88,6 +91,7 @@ impl Node {
         self.under_way.answered(Kind::Feed);
         let pause_us = if jobs.is_empty() { FEED_PAUSE_US } else { FEED_AGAIN_US };
         self.feed_at = now.steady.plus_us(pause_us);
+        self.ended_since_fed = 0;
         for job in jobs {
             self.wait(job);
         }
@@ -144,9 +148,13 @@ impl Node {
         self.under_way.answered(Kind::Settle);
         for settled in self.settlements.settled() {
             self.stats.settled += 1;
+            self.ended_since_fed = self.ended_since_fed.saturating_add(1);
             self.app.live().remove(settled.ended.attempt.quick_send);
             self.tried.forget(settled.ended.attempt.quick_send);
             self.released.push(Released { shard: settled.shard, call: settled.call });
+        }
+        if self.ended_since_fed >= ENDS_MAKE_ROOM {
+            self.feed_at = self.feed_at.min(now.steady);
         }
     }
 

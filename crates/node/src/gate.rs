@@ -174,8 +174,8 @@ impl Line {
             Shut::Until(at) => NoRoom::Until(at),
             Shut::UntilTold => NoRoom::Channels,
         })?;
-        if !self.pace.take(steady) {
-            return Err(NoRoom::Until(self.pace.next_start()));
+        if !self.pace.take(class, steady) {
+            return Err(NoRoom::Until(self.pace.next_start(class)));
         }
         self.health.entered(entry);
         self.in_use += 1;
@@ -184,6 +184,7 @@ impl Line {
 }
 
 struct Busy {
+    class: u8,
     line: Option<usize>,
     /// An INVITE may have been sent: the start is used up and the number rests afterwards.
     dialled: bool,
@@ -353,7 +354,7 @@ impl Gate {
         if let Some(line) = line {
             state.lines[line].in_use += 1;
         }
-        let busy = Busy { line, dialled: true, failed: false, entry: Entry::Usual };
+        let busy = Busy { class: 0, line, dialled: true, failed: false, entry: Entry::Usual };
         state.busy.insert(callee.clone(), busy);
         drop(state);
         let trunk = trunk.to_owned();
@@ -363,9 +364,10 @@ impl Gate {
     /// Takes the INVITE of a call with room on the wire now, or tells when it may leave.
     pub(crate) fn pass(&self, callee: &Callee, now: Moment) -> Result<(), Timestamp> {
         let mut state = self.state();
-        let line = state.busy.get(callee).and_then(|busy| busy.line);
-        let Some(line) = line.and_then(|line| state.lines.get_mut(line)) else { return Ok(()) };
-        if line.wire.take(now.steady) { Ok(()) } else { Err(line.wire.next_start()) }
+        let known = state.busy.get(callee).and_then(|busy| Some((busy.class, busy.line?)));
+        let Some((class, line)) = known else { return Ok(()) };
+        let Some(line) = state.lines.get_mut(line) else { return Ok(()) };
+        if line.wire.take(class, now.steady) { Ok(()) } else { Err(line.wire.next_start(class)) }
     }
 
     /// Whether a number is neither in a call nor resting.
@@ -531,7 +533,8 @@ impl State {
                         let skipped = &mut self.lines[skipped];
                         skipped.turn = skipped.turn.passed_over_for(turn);
                     }
-                    let busy = Busy { line: Some(line), dialled: false, failed: false, entry };
+                    let line = Some(line);
+                    let busy = Busy { class, line, dialled: false, failed: false, entry };
                     self.busy.insert(callee.clone(), busy);
                     return Ok(trunk);
                 }

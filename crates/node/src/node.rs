@@ -62,6 +62,8 @@ pub struct Node {
     pub(crate) reading: Reading,
     /// When campaigns are looked after next, by the steady clock.
     pub(crate) feed_at: Timestamp,
+    /// Calls that have ended since then.
+    pub(crate) ended_since_fed: u32,
     pub(crate) reconciling: Reconciling,
     /// When stories of attempts are forgotten next, by the steady clock.
     pub(crate) forgets_at: Timestamp,
@@ -223,6 +225,7 @@ impl Node {
             under_way: UnderWay::default(),
             reading: Reading { after: FROM_START, next_at: now.steady },
             feed_at: now.steady,
+            ended_since_fed: 0,
             reconciling: Reconciling::new(now),
             forgets_at: now.steady.plus_ms(FORGETTING_MS),
             commands: Vec::new(),

@@ -15,7 +15,7 @@ use crate::wire::{Glance, Start, glance};
 /// Where the carrier is that stands in.
 pub(crate) const RESERVE_SIP: &str = "192.0.2.3:5060";
 /// Their RTP ports.
-const RTP: std::ops::Range<u16> = 40_000..40_064;
+const RTP: std::ops::Range<u16> = 40_000..41_000;
 
 /// What may be wrong with a carrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -101,6 +101,8 @@ enum Route {
 /// The watcher.
 pub(crate) struct Witness {
     calls: BTreeMap<String, WireCall>,
+    /// Those of them that are up.
+    up: BTreeSet<String>,
     /// The Call-IDs of what we sent, by branch.
     branches: BTreeMap<String, String>,
     /// The Call-IDs with which each send was dialled, and those of them that rang at a carrier.
@@ -127,6 +129,7 @@ impl Witness {
         ];
         Self {
             calls: BTreeMap::new(),
+            up: BTreeSet::new(),
             branches: BTreeMap::new(),
             dialled: BTreeMap::new(),
             rung: BTreeMap::new(),
@@ -189,11 +192,14 @@ impl Witness {
 
     /// Our process died.
     pub(crate) fn killed(&mut self) {
-        for call in self.calls.values_mut() {
-            if call.state == State::Up && call.route == Route::Phones {
+        let calls = &mut self.calls;
+        self.up.retain(|call_id| {
+            let call = calls.get_mut(call_id).expect("what is up was called");
+            if call.route == Route::Phones {
                 call.state = State::Orphan;
             }
-        }
+            call.state == State::Up
+        });
     }
 
     /// A datagram leaves our SIP socket.
@@ -206,7 +212,10 @@ impl Witness {
         match method.as_str() {
             "INVITE" => match self.calls.get_mut(&call_id) {
                 None => self.invited(now, call_id, to, user),
-                Some(call) if call.state == State::Challenged => call.state = State::Up,
+                Some(call) if call.state == State::Challenged => {
+                    call.state = State::Up;
+                    self.up.insert(call_id);
+                }
                 Some(_) => {}
             },
             "CANCEL" | "BYE" => {
@@ -214,6 +223,7 @@ impl Witness {
                     && call.state.is_open()
                 {
                     call.state = State::Over;
+                    self.up.remove(&call_id);
                     self.tell(now, format_args!("-> {method} {call_id}"));
                 }
             }
@@ -257,6 +267,7 @@ impl Witness {
         };
         if call.state.is_open() {
             call.state = state;
+            self.up.remove(&call_id);
             self.tell(now, format_args!("<- {what} {call_id}"));
         }
     }
@@ -264,13 +275,16 @@ impl Witness {
     /// Our socket was told that nothing reaches this address: calls there that nothing was heard of
     /// are given up.
     pub(crate) fn unreachable(&mut self, now: i64, destination: SocketAddr) {
-        let mut given_up = Vec::new();
-        for (call_id, call) in &mut self.calls {
-            if call.to == destination && call.said == Said::Nothing && call.state == State::Up {
+        let (mut given_up, calls) = (Vec::new(), &mut self.calls);
+        self.up.retain(|call_id| {
+            let call = calls.get_mut(call_id).expect("what is up was called");
+            let over = call.to == destination && call.said == Said::Nothing;
+            if over {
                 call.state = State::Over;
                 given_up.push(call_id.clone());
             }
-        }
+            !over
+        });
         if !given_up.is_empty() {
             self.tell(now, format_args!("{destination} is unreachable: {given_up:?}"));
         }
@@ -310,8 +324,8 @@ impl Witness {
             let detail = format!("send {send}: {ids:?}");
             self.broken(now, "what was dialled is never dialled again", detail);
         }
-        let twin =
-            self.calls.iter().find(|(_, call)| call.number == number && self.is_up(call, now));
+        let mut up = self.up.iter().map(|call_id| (call_id, &self.calls[call_id]));
+        let twin = up.find(|(_, call)| call.number == number && self.is_up(call, now));
         if let Some((twin, _)) = twin {
             let detail = format!("{number} by {call_id} during {twin}");
             self.broken(now, "a number is never in two calls at once", detail);
@@ -328,20 +342,24 @@ impl Witness {
             said: Said::Nothing,
             state: State::Up,
         };
+        self.up.insert(call_id.clone());
         self.calls.insert(call_id, call);
     }
 
     fn check_caps(&mut self, now: i64, route: Route) {
         let caps = self.caps[&route];
-        let up = |call: &&WireCall| call.route == route;
-        let others = self.calls.values().filter(up).filter(|call| self.is_up(call, now)).count();
+        let up = self.up.iter().map(|call_id| &self.calls[call_id]);
+        let here = up.filter(|call| call.route == route);
+        let others = here.filter(|call| self.is_up(call, now)).count();
         if others >= caps.max_channels as usize {
             let detail = format!("{route:?}: {} of {}", others + 1, caps.max_channels);
             self.broken(now, "never more calls than channels", detail);
         }
         let starts = self.starts.entry(route).or_default();
         starts.push_back(now);
-        starts.retain(|start| now - start < SECOND);
+        while starts.front().is_some_and(|start| now - start >= SECOND) {
+            starts.pop_front();
+        }
         let most = caps.max_cps + caps.max_cps / 10 + 1;
         if starts.len() > most as usize {
             let detail = format!("{route:?}: {} in a second of {}", starts.len(), caps.max_cps);

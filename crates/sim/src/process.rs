@@ -16,9 +16,6 @@ use crate::ports::{MemoryBlobs, MemoryFile, Mute, NoSecrets, WallClock};
 pub(crate) const OUR_SIP: &str = "192.0.2.1:5060";
 /// Our RTP ports.
 pub(crate) const OUR_RTP: std::ops::Range<u16> = 30_000..30_020;
-/// Calls that the flight recorder has room for.
-const SLOTS: u32 = 64;
-
 /// What outlives a process.
 #[derive(Clone)]
 pub(crate) struct Ground {
@@ -27,6 +24,15 @@ pub(crate) struct Ground {
     pub(crate) blobs: MemoryBlobs,
     pub(crate) file: MemoryFile,
     pub(crate) config: NodeConfig,
+    /// Calls that the engine takes at once.
+    pub(crate) calls_max: u32,
+}
+
+impl Ground {
+    /// Calls that the flight recorder has room for.
+    fn slots(&self) -> u32 {
+        self.calls_max + self.calls_max / 2
+    }
 }
 
 /// A running process.
@@ -52,7 +58,7 @@ impl Process {
         boot_id: &str,
         life: u32,
     ) -> Result<Self, Failure> {
-        let mut recorder = Recorder::open_file(ground.file.clone(), boot_id, SLOTS)
+        let mut recorder = Recorder::open_file(ground.file.clone(), boot_id, ground.slots())
             .map_err(|error| Failure::because("opening the flight recorder", error))?;
         let woken = Arc::new(AtomicBool::new(false));
         let wake = Arc::clone(&woken);
@@ -60,7 +66,7 @@ impl Process {
         let app = assemble(ground, &gate);
         let (shared, config) = (Arc::clone(&app), ground.config.clone());
         let node = Node::start(now, shared, gate.clone(), config, &mut recorder).await?;
-        let engine = Engine::new(engine_config(life));
+        let engine = Engine::new(engine_config(life, ground.calls_max as usize));
         let (out, wake_at) = (Outputs::default(), now.steady.0);
         let unopened = Vec::new();
         Ok(Self { node, gate, app, recorder, engine, out, unopened, wake_at, woken })
@@ -138,7 +144,7 @@ fn assemble(ground: &Ground, gate: &Gate) -> Arc<App> {
     Arc::new(App::new(ground.db.clone(), ports, live, Settings::default()))
 }
 
-fn engine_config(life: u32) -> EngineConfig {
+fn engine_config(life: u32, calls: usize) -> EngineConfig {
     let sip_local: SocketAddr = OUR_SIP.parse().expect("a literal");
     let mut fresh_secret = [1; 32];
     fresh_secret[..4].copy_from_slice(&life.to_le_bytes());
@@ -152,6 +158,6 @@ fn engine_config(life: u32) -> EngineConfig {
         phone_digests: vec![engine::Algorithm::Sha256, engine::Algorithm::Md5],
         user_agent: String::from("sim"),
         call_id_prefix: String::new(),
-        limits: Limits { calls: 40, ..Limits::default() },
+        limits: Limits { calls, ..Limits::default() },
     }
 }

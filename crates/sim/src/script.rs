@@ -92,6 +92,9 @@ pub struct Plan {
     pub(crate) commit_us_max: i64,
 }
 
+/// How many calls of [`Plan::campaign`] start in a second.
+const CAMPAIGN_CPS: u32 = 400;
+
 /// The beginning of the numbers that the south trunk takes.
 pub(crate) const SOUTH_PREFIX: &str = "0935";
 
@@ -199,6 +202,61 @@ impl Plan {
         plan.fill(&mut dice, calm);
         plan.add_campaigns(&mut Dice::new(seed, 4));
         plan
+    }
+
+    /// One campaign to so many numbers, at most ten million, over a network that loses and reorders
+    /// a little. The process is killed every other minute.
+    pub fn campaign(numbers: u32) -> Self {
+        let trunk = Caps { max_channels: 900, max_cps: CAMPAIGN_CPS };
+        let minutes = i64::from(numbers / CAMPAIGN_CPS / 60) + 1;
+        let campaign = Campaign {
+            customer: 0,
+            numbers: (0..numbers).map(|n| format!("091{:08}", n + 20_000_000)).collect(),
+            opens_in_minutes: -5,
+            minutes: 2 * minutes + 15,
+            max_tries: 2,
+            minutes_between_tries: 1,
+        };
+        let mut actions = vec![(SECOND, Action::Campaign(campaign))];
+        for minute in 1..=minutes {
+            let what = if minute % 2 == 0 { Action::Kill } else { Action::Audit };
+            actions.push((minute * 60 * SECOND + SECOND / 3, what));
+        }
+        Self {
+            seed: u64::from(numbers),
+            sabotage: Sabotage::None,
+            weather: Weather {
+                loss: 5,
+                repeated: 2,
+                damaged: 0,
+                delay_us: 5_000,
+                jitter_us: 8_000,
+            },
+            south: trunk,
+            north: trunk,
+            reserve: trunk,
+            ping_interval_s: 30,
+            phones: Caps { max_channels: 2, max_cps: 5 },
+            ring_timeout_ms: 20_000,
+            customers: vec![Customer {
+                credit: i64::from(numbers) * 100_000,
+                clips_ms: vec![200],
+                phones: Vec::new(),
+            }],
+            actions,
+            kills: u32::try_from(minutes / 2).unwrap_or(0),
+            kill_chance: 0,
+            power_loss: 0,
+            failover: 0,
+            lost_answers: 2,
+            commit_us_max: 20_000,
+        }
+    }
+
+    /// Calls that there may be at once.
+    pub(crate) fn calls_max(&self) -> u32 {
+        let trunks = [self.south, self.north, self.reserve, self.phones];
+        trunks.iter().map(|caps| caps.max_channels).sum::<u32>().max(40)
     }
 
     /// The plan with a bug planted. What shows only after a kill gets enough kills to show soon.

@@ -113,6 +113,7 @@ impl World {
             blobs: MemoryBlobs::default(),
             file: MemoryFile::default(),
             config: node_config(&plan),
+            calls_max: plan.calls_max(),
         };
         ground.clock.0.store(START.0, Ordering::Relaxed);
         let mut world = Self {
@@ -465,7 +466,10 @@ impl World {
             self.witness.rung(self.now, &datagram.bytes);
             self.carry(datagram);
         }
-        self.heard.extend(came.heard);
+        // What was heard is looked at in calm weather alone.
+        if self.plan.is_calm() {
+            self.heard.extend(came.heard);
+        }
         if let (Some(destination), Some(process)) = (came.unreachable, &mut self.process) {
             let instant = origin() + Duration::from_micros(self.now.unsigned_abs());
             self.witness.unreachable(self.now, destination);

@@ -4,8 +4,8 @@
 
 use deadpool_postgres::Transaction;
 use domain::{AccountId, EventId, EventKind, Timestamp};
-use rusqlite::Connection;
 
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx, sqlite};
 
@@ -143,7 +143,7 @@ pub async fn forget(tx: &mut Tx, account: AccountId, before: Timestamp) -> Resul
 /// Writes events of one kind about `subjects` of an account whose events are wanted until `until`:
 /// which, and when. Whoever calls this is the only writer.
 pub(crate) fn on_sqlite(
-    connection: &Connection,
+    connection: &Connection<'_>,
     (account, until): (AccountId, Timestamp),
     kind: EventKind,
     subjects: &[(i64, Timestamp)],

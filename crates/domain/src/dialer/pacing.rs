@@ -7,6 +7,10 @@ pub const CAMPAIGN_CLASS: u8 = 2;
 /// Campaigns leave one channel in so many to sends that somebody waits for.
 const KEPT_FREE: u32 = 10;
 
+/// And this part of the burst that a trunk's pace allows: who waits for a code must not wait until
+/// what a campaign has just started is made up for.
+const BURST_KEPT: i64 = 5;
+
 /// How many of a trunk's channels calls of a class may have: a campaign leaves a tenth of them,
 /// and one of two, to one-time codes and quick sends, which must not wait until a call ends.
 pub fn channels_for(class: u8, max_channels: u32) -> u32 {
@@ -37,14 +41,16 @@ impl Gcra {
         }
     }
 
-    /// When the next start is allowed; a moment not after `now` means at once.
-    pub fn next_start(&self) -> Timestamp {
-        Timestamp(self.due.0.saturating_sub(self.tolerance_us))
+    /// When the next start is allowed to a call of this class; a moment not after `now` means at
+    /// once. A campaign leaves a part of the burst, and none of the rate, to those that go first.
+    pub fn next_start(&self, class: u8) -> Timestamp {
+        let kept = if class < CAMPAIGN_CLASS { 0 } else { self.tolerance_us / BURST_KEPT };
+        Timestamp(self.due.0.saturating_sub(self.tolerance_us - kept))
     }
 
-    /// Takes one start if it is allowed at `now`.
-    pub fn take(&mut self, now: Timestamp) -> bool {
-        if self.next_start() > now {
+    /// Takes one start for a call of this class if it is allowed at `now`.
+    pub fn take(&mut self, class: u8, now: Timestamp) -> bool {
+        if self.next_start(class) > now {
             return false;
         }
         self.due = self.due.max(now).plus_us(self.interval_us);
@@ -64,8 +70,27 @@ mod tests {
     #[test]
     fn never_more_than_the_rate_and_a_small_burst() {
         let mut gcra = Gcra::new(50);
-        let started = (0..10_000).filter(|ms| gcra.take(Timestamp(1_000_000 + ms * 1000))).count();
+        let started =
+            (0..10_000).filter(|ms| gcra.take(0, Timestamp(1_000_000 + ms * 1000))).count();
         assert!((500..=505).contains(&started), "{started}");
+    }
+
+    /// Who comes right after a campaign has taken all it may starts at once; the campaign itself is
+    /// as fast as anyone in the long run.
+    #[test]
+    fn campaigns_leave_a_part_of_the_burst() {
+        let mut gcra = Gcra::new(1_000);
+        let now = Timestamp(1_000_000);
+        let mut taken = |class| (0..1_000).filter(|_| gcra.take(class, now)).count();
+        assert_eq!([taken(CAMPAIGN_CLASS), taken(0)], [80, 20]);
+        for per_second in [1, 12, 50, 1_000] {
+            let mut gcra = Gcra::new(per_second);
+            let turns = (0..1_000).map(|turn| Timestamp(10_000_000 + turn * 20_000));
+            let started: usize =
+                turns.map(|at| (0..1_000).filter(|_| gcra.take(CAMPAIGN_CLASS, at)).count()).sum();
+            let asked = 20 * per_second as usize;
+            assert!(started * 10 >= asked * 9 && started <= asked + 100, "{started} of {asked}");
+        }
     }
 
     #[test]
@@ -78,16 +103,16 @@ mod tests {
     #[test]
     fn a_slow_trunk_starts_one_at_a_time() {
         let mut gcra = Gcra::new(1);
-        assert!(gcra.take(Timestamp(5_000_000)));
-        assert!(!gcra.take(Timestamp(5_900_000)));
-        assert!(gcra.take(Timestamp(6_000_000)));
+        assert!(gcra.take(0, Timestamp(5_000_000)));
+        assert!(!gcra.take(0, Timestamp(5_900_000)));
+        assert!(gcra.take(0, Timestamp(6_000_000)));
     }
 
     #[test]
     fn a_start_given_back_can_be_taken_again() {
         let mut gcra = Gcra::new(1);
-        assert!(gcra.take(Timestamp(5_000_000)));
+        assert!(gcra.take(0, Timestamp(5_000_000)));
         gcra.give_back();
-        assert!(gcra.take(Timestamp(5_000_001)));
+        assert!(gcra.take(0, Timestamp(5_000_001)));
     }
 }

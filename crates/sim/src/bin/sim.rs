@@ -18,6 +18,9 @@ struct Arguments {
     /// Run this seed alone and tell its story.
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
+    /// Run one campaign to this many numbers instead, with a kill every other minute.
+    #[arg(long, conflicts_with_all = ["seed", "seeds", "from"])]
+    campaign: Option<u32>,
     /// Run this many seeds.
     #[arg(long, default_value_t = 200)]
     seeds: u64,
@@ -44,6 +47,10 @@ struct Tally {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let Some(numbers) = arguments.campaign {
+        let result = run_one(Plan::campaign(numbers), arguments.verbose)?;
+        return report(&[(numbers.into(), result)]);
+    }
     let (from, count) = match arguments.seed {
         Some(seed) => (seed, 1),
         None => (arguments.from, arguments.seeds),
@@ -73,16 +80,19 @@ fn work(tally: &Tally, from: u64, count: u64, verbose: bool) -> Result<()> {
             return Ok(());
         }
         let seed = from + n;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .context("making a runtime")?;
-        let result = runtime
-            .block_on(run(Plan::of(seed), verbose))
-            .with_context(|| format!("running seed {seed}"))?;
+        let result = run_one(Plan::of(seed), verbose)?;
         let mut results = tally.results.lock().map_err(|_| anyhow::anyhow!("a world panicked"))?;
         results.push((seed, result));
     }
+}
+
+fn run_one(plan: Plan, verbose: bool) -> Result<Result<Totals, Box<Failed>>> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("making a runtime")?;
+    let seed = plan.seed;
+    runtime.block_on(run(plan, verbose)).with_context(|| format!("running seed {seed}"))
 }
 
 fn report(results: &[Outcome]) -> Result<ExitCode> {

@@ -9,7 +9,6 @@ use domain::{
 };
 
 use deadpool_postgres::Transaction;
-use rusqlite::Connection;
 
 use super::lease::lock_nodes;
 use super::permit::{PostgresGate, SqliteGate};
@@ -17,6 +16,7 @@ use super::spoken::{self, Spoken};
 use super::{Answer, Lanes, LeaseStamp, any_wanted};
 use crate::postgres::Lane;
 use crate::quick_send::zone_to_str;
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Db, Error, Result, event, sqlite};
 
@@ -147,7 +147,7 @@ impl super::Verb for Verb {
     type Answer = Verdict;
     const NAME: &'static str = "accept";
 
-    fn sqlite(connection: &Connection, elements: &[Accept]) -> Result<Vec<Verdict>> {
+    fn sqlite(connection: &Connection<'_>, elements: &[Accept]) -> Result<Vec<Verdict>> {
         let gate = SqliteGate::open(connection)?;
         elements.iter().map(|element| accept_on_sqlite(connection, &gate, element)).collect()
     }
@@ -173,8 +173,8 @@ impl super::Verb for Verb {
 }
 
 fn accept_on_sqlite(
-    connection: &Connection,
-    gate: &SqliteGate<'_>,
+    connection: &Connection<'_>,
+    gate: &SqliteGate<'_, '_>,
     element: &Accept,
 ) -> Result<Verdict> {
     if let Some(reference) = &element.client_reference {
@@ -224,7 +224,7 @@ fn accept_on_sqlite(
 }
 
 fn insert_on_sqlite(
-    connection: &Connection,
+    connection: &Connection<'_>,
     element: &Accept,
     message: MessageId,
 ) -> Result<QuickSendId> {
@@ -262,8 +262,8 @@ fn insert_on_sqlite(
 /// Records the first attempt of a send, unless something bars it: then it waits for the lease that
 /// ends it.
 fn lease_on_sqlite(
-    connection: &Connection,
-    gate: &SqliteGate<'_>,
+    connection: &Connection<'_>,
+    gate: &SqliteGate<'_, '_>,
     quick_send: QuickSendId,
     lease: &LeaseStamp,
 ) -> Result<bool> {

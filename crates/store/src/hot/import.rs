@@ -7,11 +7,11 @@ use domain::campaign::numbers::CompactNumber;
 use domain::{AccountId, CampaignId, RecipientId};
 
 use deadpool_postgres::Transaction;
-use rusqlite::Connection;
 
 use super::{Answer, Lanes};
 use crate::postgres::Lane;
 use crate::recipient::zone_to_code;
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Db, Result, sqlite};
 
@@ -75,7 +75,7 @@ impl super::Verb for Verb {
     type Answer = bool;
     const NAME: &'static str = "import";
 
-    fn sqlite(connection: &Connection, elements: &[Import]) -> Result<Vec<bool>> {
+    fn sqlite(connection: &Connection<'_>, elements: &[Import]) -> Result<Vec<bool>> {
         elements.iter().map(|element| import_on_sqlite(connection, element)).collect()
     }
 
@@ -97,7 +97,7 @@ impl super::Verb for Verb {
     }
 }
 
-fn import_on_sqlite(connection: &Connection, element: &Import) -> Result<bool> {
+fn import_on_sqlite(connection: &Connection<'_>, element: &Import) -> Result<bool> {
     let zones = element.zones();
     let values = values![
         element.campaign,

@@ -1,6 +1,6 @@
 //! Lease: from the queue to an open attempt. What it returns, and only that, may be dialled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     AccountId, AttemptId, Destination, MessageClass, MessageId, NodeId, QuickSendId, Rials,
@@ -8,7 +8,6 @@ use domain::{
 };
 
 use deadpool_postgres::Transaction;
-use rusqlite::Connection;
 
 use super::permit::{self, Bar, Permit, PostgresGate, SqliteGate};
 use super::tally::{self, End};
@@ -17,6 +16,7 @@ use super::{Answer, Lanes, Moves, first_of};
 use crate::class::key;
 use crate::postgres::Lane;
 use crate::quick_send::{second, zone_from_str};
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Db, Queries as _, Result, Row, sqlite};
 
@@ -204,12 +204,18 @@ impl super::Verb for Verb {
     type Answer = Leased;
     const NAME: &'static str = "lease";
 
-    fn sqlite(connection: &Connection, elements: &[Lease]) -> Result<Vec<Leased>> {
+    fn sqlite(connection: &Connection<'_>, elements: &[Lease]) -> Result<Vec<Leased>> {
         let gate = SqliteGate::open(connection)?;
+        let held = held_nodes(connection, elements)?;
         let (mut moves, mut ends) = (Moves::default(), Vec::new());
         let leased: Result<Vec<Leased>> = elements
             .iter()
-            .map(|element| lease_on_sqlite(connection, &gate, element, &mut moves, &mut ends))
+            .map(|element| {
+                if !holds(&held, &element.stamp) {
+                    return Ok(Leased::Gone);
+                }
+                lease_on_sqlite(connection, &gate, element, &mut moves, &mut ends)
+            })
             .collect();
         moves.sqlite(connection)?;
         tally::on_sqlite(connection, &ends)?;
@@ -242,8 +248,8 @@ impl super::Verb for Verb {
 }
 
 fn lease_on_sqlite(
-    connection: &Connection,
-    gate: &SqliteGate<'_>,
+    connection: &Connection<'_>,
+    gate: &SqliteGate<'_, '_>,
     element: &Lease,
     moves: &mut Moves,
     ends: &mut Vec<End>,
@@ -251,14 +257,13 @@ fn lease_on_sqlite(
     let (id, LeaseStamp { node, trunk, at, permit }) = (element.quick_send, &element.stamp);
     let sql = "DELETE FROM ready
                WHERE quick_send_id = $1
-                 AND EXISTS (SELECT 1 FROM node
-                             WHERE id = $2 AND epoch = $3 AND until_us > $4)
-                 AND (SELECT COUNT(*) FROM outcome o WHERE o.quick_send_id = $1) < $5";
-    let values = values![id, node.node, node.epoch, *at, ATTEMPTS_MAX];
-    if sqlite::execute(connection, sql, values)? == 0 {
+                 AND (SELECT COUNT(*) FROM outcome o WHERE o.quick_send_id = $1) < $2
+               RETURNING (SELECT COUNT(*) FROM outcome o WHERE o.quick_send_id = $1) AS ended";
+    let rows = sqlite::query(connection, sql, values![id, ATTEMPTS_MAX])?;
+    let Some(ended) = rows.first().map(|row| row.get::<u16>("ended")).transpose()? else {
         return Ok(Leased::Gone);
-    }
-    let day_sends = match gate.pass(permit, permit.is_capped() && is_first(connection, id)?)? {
+    };
+    let day_sends = match gate.pass(permit, permit.is_capped() && ended == 0)? {
         Ok(day_sends) => day_sends,
         Err(bar) => {
             let ending = Ending::barred(id, bar, (permit.policy, gate.version), *at);
@@ -266,23 +271,29 @@ fn lease_on_sqlite(
             return Ok(Leased::Barred(bar));
         }
     };
+    let n = ended + 1;
     let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
-               SELECT $1, 1 + COUNT(*), $2, $3, $4, $5 FROM outcome o WHERE o.quick_send_id = $1
-               RETURNING n";
-    let values = values![id, node.node, node.epoch, trunk, *at];
-    let rows = sqlite::query(connection, sql, values)?;
-    let Some(n) = rows.first().map(|row| row.get("n")).transpose()? else {
-        return Ok(Leased::Gone);
-    };
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    sqlite::execute(connection, sql, values![id, n, node.node, node.epoch, trunk, *at])?;
     let attempt = AttemptId { quick_send: id, n };
     gate.log(attempt, *at, permit, day_sends)?;
     Ok(Leased::Attempt(attempt))
 }
 
-/// Whether a send was never attempted before.
-fn is_first(connection: &Connection, send: QuickSendId) -> Result<bool> {
-    let sql = "SELECT n FROM outcome WHERE quick_send_id = $1 LIMIT 1";
-    Ok(sqlite::query(connection, sql, values![send])?.is_empty())
+/// The nodes that these elements name: (epoch, until).
+fn held_nodes(
+    connection: &Connection<'_>,
+    elements: &[Lease],
+) -> Result<BTreeMap<i64, (i64, i64)>> {
+    let nodes: BTreeSet<i64> = elements.iter().map(|element| element.stamp.node.node.0).collect();
+    let mut held = BTreeMap::new();
+    for node in nodes {
+        let sql = "SELECT epoch, until_us FROM node WHERE id = $1";
+        for row in sqlite::query(connection, sql, values![node])? {
+            held.insert(node, (row.get("epoch")?, row.get("until_us")?));
+        }
+    }
+    Ok(held)
 }
 
 /// Leases each of these sends, or ends it: what is not told of is gone.

@@ -22,10 +22,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
 use domain::{AccountId, EventKind, QuickSendId, Rials, Timestamp};
-use rusqlite::Connection;
 
 use crate::db::Engine;
 use crate::postgres::Lane;
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Db, Result, event, sqlite};
 
@@ -54,7 +54,8 @@ pub(crate) trait Verb: Sized + 'static {
     const NAME: &'static str;
 
     /// Runs it on SQLite.
-    fn sqlite(connection: &Connection, elements: &[Self::Element]) -> Result<Vec<Self::Answer>>;
+    fn sqlite(connection: &Connection<'_>, elements: &[Self::Element])
+    -> Result<Vec<Self::Answer>>;
 
     /// Runs it on PostgreSQL.
     fn postgres(
@@ -141,7 +142,7 @@ impl Moves {
         sum.ended.push((send.0, at));
     }
 
-    fn sqlite(self, connection: &Connection) -> Result<()> {
+    fn sqlite(self, connection: &Connection<'_>) -> Result<()> {
         for (account, sum) in self.0 {
             let sql = "UPDATE account SET balance_rials = balance_rials - $2,
                                           reserved_rials = reserved_rials - $3

@@ -11,9 +11,9 @@ use domain::class::Basis;
 use domain::dialer::disposition::{CAPPED, OPTED_OUT};
 use domain::opt_out::OptOutList;
 use domain::{AccountId, AttemptId, Disposition, MessageClass, PolicyId, QuickSendId, Timestamp};
-use rusqlite::Connection;
 
 use super::Answer;
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Result, sqlite};
 
@@ -102,14 +102,14 @@ impl Permit {
 }
 
 /// The lists and counts as a batch on SQLite sees them.
-pub(super) struct SqliteGate<'c> {
-    connection: &'c Connection,
+pub(super) struct SqliteGate<'a, 'c> {
+    connection: &'a Connection<'c>,
     /// The version of the lists.
     pub(super) version: i64,
 }
 
-impl<'c> SqliteGate<'c> {
-    pub(super) fn open(connection: &'c Connection) -> Result<Self> {
+impl<'a, 'c> SqliteGate<'a, 'c> {
+    pub(super) fn open(connection: &'a Connection<'c>) -> Result<Self> {
         let sql = "SELECT version FROM opt_out_version WHERE id = 1";
         let rows = sqlite::query(connection, sql, values![])?;
         let version = rows.first().map(|row| row.get("version")).transpose()?;

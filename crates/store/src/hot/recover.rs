@@ -8,13 +8,12 @@ use domain::{
     Zone,
 };
 
-use rusqlite::Connection;
-
 use super::settle::{Stories, tell_on_sqlite};
 use super::{Answer, Lanes, NodeStamp, Verb};
 use crate::ladder::Ladder;
 use crate::postgres::Lane;
 use crate::quick_send::{second, zone_from_str};
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Db, Queries as _, Result, Row, sqlite};
 
@@ -278,7 +277,7 @@ impl Verb for PutBackVerb {
     type Answer = bool;
     const NAME: &'static str = "put_back";
 
-    fn sqlite(connection: &Connection, elements: &[PutBack]) -> Result<Vec<bool>> {
+    fn sqlite(connection: &Connection<'_>, elements: &[PutBack]) -> Result<Vec<bool>> {
         elements.iter().map(|element| put_back_on_sqlite(connection, element)).collect()
     }
 
@@ -322,7 +321,7 @@ impl Verb for PutBackVerb {
     }
 }
 
-fn put_back_on_sqlite(connection: &Connection, element: &PutBack) -> Result<bool> {
+fn put_back_on_sqlite(connection: &Connection<'_>, element: &PutBack) -> Result<bool> {
     let AttemptId { quick_send, n } = element.attempt;
     let failure = &element.failure;
     let sql = "INSERT INTO outcome (quick_send_id, n, cause, trunk, sip_code, q850, heard_ms,

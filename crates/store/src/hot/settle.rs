@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
 use domain::{AttemptId, Disposition, EventKind, QuickSendId, Rials, Timestamp};
-use rusqlite::Connection;
 use tokio_postgres::types::ToSql;
 
 use super::tally::{self, End};
@@ -12,6 +11,7 @@ use super::{Answer, Lanes, Moves, Verb, first_of};
 use crate::ladder::{self, Ladder};
 use crate::postgres::Lane;
 use crate::quick_send::vote_to_code;
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Db, Result, Row, event, sqlite};
 
@@ -121,7 +121,7 @@ impl Verb for SettleVerb {
     type Answer = SettleResult;
     const NAME: &'static str = "settle";
 
-    fn sqlite(connection: &Connection, elements: &[Settle]) -> Result<Vec<SettleResult>> {
+    fn sqlite(connection: &Connection<'_>, elements: &[Settle]) -> Result<Vec<SettleResult>> {
         let (mut moves, mut ends) = (Moves::default(), Vec::new());
         let results: Result<Vec<SettleResult>> = elements
             .iter()
@@ -166,7 +166,7 @@ impl Verb for SettleVerb {
 }
 
 fn settle_on_sqlite(
-    connection: &Connection,
+    connection: &Connection<'_>,
     element: &Settle,
     moves: &mut Moves,
     ends: &mut Vec<End>,
@@ -228,7 +228,7 @@ fn settle_on_sqlite(
 }
 
 /// What ending a send needs to know of it.
-pub(super) fn send_on_sqlite(connection: &Connection, quick_send: QuickSendId) -> Result<Row> {
+pub(super) fn send_on_sqlite(connection: &Connection<'_>, quick_send: QuickSendId) -> Result<Row> {
     let sql = "SELECT account_id, hold_rials, recipient_id, try_n FROM quick_send WHERE id = $1";
     let rows = sqlite::query(connection, sql, values![quick_send])?;
     rows.into_iter().next().ok_or_else(|| missing_send(quick_send))
@@ -249,7 +249,7 @@ pub(super) fn campaign_end(
 
 /// Keeps the story of an attempt that has just got its outcome.
 pub(super) fn tell_on_sqlite(
-    connection: &Connection,
+    connection: &Connection<'_>,
     attempt: AttemptId,
     ladder: Option<&Ladder>,
 ) -> Result<()> {

@@ -3,10 +3,10 @@
 
 use deadpool_postgres::Transaction;
 use domain::{Approval, MessageId, Rials, Timestamp};
-use rusqlite::Connection;
 
 use super::{Accept, Answer, Played};
 use crate::entry::EntryKind;
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Result, sqlite};
 
@@ -32,7 +32,7 @@ impl Spoken {
 
 /// Keeps the message of `element` and posts its price.
 pub(super) fn insert_on_sqlite(
-    connection: &Connection,
+    connection: &Connection<'_>,
     element: &Accept,
     spoken: &Spoken,
 ) -> Result<MessageId> {

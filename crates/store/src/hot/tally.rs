@@ -9,9 +9,9 @@ use domain::campaign::State;
 use domain::campaign::failing::Recent;
 use domain::campaign::retry::{RetryPolicy, Tried};
 use domain::{CampaignId, Disposition, RecipientId, Rials, Timestamp};
-use rusqlite::Connection;
 
 use super::Answer;
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Result, sqlite};
 
@@ -62,6 +62,11 @@ struct Sums {
 }
 
 impl End {
+    /// What has come of all calls to the recipient when this is the end of the first one.
+    fn alone(&self) -> Option<Tried> {
+        (self.try_n == 1).then(|| Tried::default().and(self.disposition, &self.cause))
+    }
+
     fn campaign(&self) -> i64 {
         RecipientId::unpack(self.recipient).campaign.0
     }
@@ -100,21 +105,17 @@ impl Changes {
 }
 
 /// Counts the ends of a batch; their outcomes are written already.
-pub(super) fn on_sqlite(connection: &Connection, ends: &[End]) -> Result<()> {
+pub(super) fn on_sqlite(connection: &Connection<'_>, ends: &[End]) -> Result<()> {
     let (mut rules, mut tried) = (BTreeMap::new(), BTreeMap::new());
     for end in ends {
         let campaign = end.campaign();
         if let Entry::Vacant(unknown) = rules.entry(campaign) {
             unknown.insert(rules_on_sqlite(connection, CampaignId(campaign))?);
         }
-        let sql = "SELECT o.disposition AS disposition, o.cause AS cause
-                   FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
-                   WHERE q.recipient_id = $1 AND o.disposition IS NOT NULL";
-        let mut sum = Tried::default();
-        for row in sqlite::query(connection, sql, values![end.recipient])? {
-            let cause: String = row.get("cause")?;
-            sum = sum.and(row.decode("disposition", Disposition::from_code)?, &cause);
-        }
+        let sum = match end.alone() {
+            Some(sum) => sum,
+            None => tried_on_sqlite(connection, end.recipient)?,
+        };
         tried.insert(end.recipient, sum);
     }
     let changes = Changes::of(ends, &rules, &tried);
@@ -147,7 +148,19 @@ pub(super) fn on_sqlite(connection: &Connection, ends: &[End]) -> Result<()> {
     Ok(())
 }
 
-fn rules_on_sqlite(connection: &Connection, campaign: CampaignId) -> Result<Rules> {
+fn tried_on_sqlite(connection: &Connection<'_>, recipient: i64) -> Result<Tried> {
+    let sql = "SELECT o.disposition AS disposition, o.cause AS cause
+               FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
+               WHERE q.recipient_id = $1 AND o.disposition IS NOT NULL";
+    let mut sum = Tried::default();
+    for row in sqlite::query(connection, sql, values![recipient])? {
+        let cause: String = row.get("cause")?;
+        sum = sum.and(row.decode("disposition", Disposition::from_code)?, &cause);
+    }
+    Ok(sum)
+}
+
+fn rules_on_sqlite(connection: &Connection<'_>, campaign: CampaignId) -> Result<Rules> {
     let sql = "SELECT id, state, max_tries, retry_delay_ms, ends_at_us FROM campaign WHERE id = $1";
     let rows = sqlite::query(connection, sql, values![campaign])?;
     let row = rows.first().ok_or_else(|| missing(campaign))?;
@@ -256,12 +269,17 @@ async fn rules(tx: &Transaction<'_>, ends: &[End]) -> Answer<BTreeMap<i64, Rules
 }
 
 async fn tried(tx: &Transaction<'_>, ends: &[End]) -> Answer<BTreeMap<i64, Tried>> {
-    let recipients: Vec<i64> = ends.iter().map(|end| end.recipient).collect();
+    let alone = |end: &End| end.alone().map(|sum| (end.recipient, sum));
+    let mut tried: BTreeMap<i64, Tried> = ends.iter().filter_map(alone).collect();
+    let again = ends.iter().filter(|end| end.alone().is_none());
+    let recipients: Vec<i64> = again.map(|end| end.recipient).collect();
+    if recipients.is_empty() {
+        return Ok(tried);
+    }
     let sql = "SELECT q.recipient_id, o.disposition, o.cause
                FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
                WHERE q.recipient_id = ANY($1) AND o.disposition IS NOT NULL";
     let statement = tx.prepare_cached(sql).await?;
-    let mut tried: BTreeMap<i64, Tried> = BTreeMap::new();
     for row in tx.query(&statement, &[&recipients]).await? {
         let sum = tried.entry(row.try_get(0)?).or_default();
         *sum = sum.and(disposition(row.try_get(1)?), row.try_get(2)?);

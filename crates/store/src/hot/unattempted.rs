@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use deadpool_postgres::Transaction;
 use domain::dialer::disposition::NOT_SPOKEN;
 use domain::{Disposition, EventKind, PolicyId, QuickSendId, Rials, Timestamp};
-use rusqlite::Connection;
 
 use super::permit::Bar;
 use super::settle::{campaign_end, send_on_sqlite};
 use super::tally::{self, End};
 use super::{Answer, Lanes, Moves, Verb};
 use crate::postgres::Lane;
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Db, Result, event, sqlite};
 
@@ -92,7 +92,7 @@ impl Verb for ExpireVerb {
     type Answer = bool;
     const NAME: &'static str = "expire";
 
-    fn sqlite(connection: &Connection, elements: &[Ending]) -> Result<Vec<bool>> {
+    fn sqlite(connection: &Connection<'_>, elements: &[Ending]) -> Result<Vec<bool>> {
         let (mut moves, mut ends) = (Moves::default(), Vec::new());
         let results: Result<Vec<bool>> = elements
             .iter()
@@ -117,7 +117,7 @@ impl Verb for ExpireVerb {
 }
 
 fn end_waiting_on_sqlite(
-    connection: &Connection,
+    connection: &Connection<'_>,
     element: &Ending,
     moves: &mut Moves,
     ends: &mut Vec<End>,
@@ -136,7 +136,7 @@ fn end_waiting_on_sqlite(
 
 /// Ends a send that was just taken out of the queue.
 pub(super) fn end_on_sqlite(
-    connection: &Connection,
+    connection: &Connection<'_>,
     element: &Ending,
     moves: &mut Moves,
     ends: &mut Vec<End>,

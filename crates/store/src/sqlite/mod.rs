@@ -2,17 +2,20 @@
 //!
 //! Nobody else in the process may write: two writers would wait for each other by polling.
 
+mod connection;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{OpenFlags, Statement};
 use tokio::sync::oneshot;
 
 use crate::value::Shape;
 use crate::{Error, Options, Result, Row, Value, dialect, migrate};
+pub(crate) use connection::{Connection, execute, query};
 pub(crate) use writer::Transaction;
 use writer::Writer;
 
@@ -20,7 +23,7 @@ use writer::Writer;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// WAL pages after which SQLite copies them back; 16 MB keeps checkpoints rare under load.
 const CHECKPOINT_PAGES: i64 = 4000;
-/// Prepared statements kept per connection: more than this crate has.
+/// Prepared statements kept by a connection of a reader.
 const STATEMENTS_MAX: usize = 128;
 /// Read connections kept for the next reader.
 const READERS_MAX: usize = 8;
@@ -35,7 +38,7 @@ pub(crate) struct Sqlite {
 #[derive(Clone)]
 struct Readers {
     path: PathBuf,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<rusqlite::Connection>>>,
 }
 
 /// The read side of a SQLite database.
@@ -49,7 +52,7 @@ pub(crate) enum Reader {
 /// A pooled connection that goes back when it is dropped.
 pub(crate) struct OwnReader {
     readers: Readers,
-    connection: Option<Connection>,
+    connection: Option<rusqlite::Connection>,
 }
 
 impl Sqlite {
@@ -64,7 +67,7 @@ impl Sqlite {
     /// Runs `work` in a savepoint of the writer's next group; answers after its commit.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Connection<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.writer.write(work).await
     }
@@ -103,7 +106,7 @@ impl Reader {
         if let Self::Own(own) = self
             && let Some(connection) = own.connection.take().or_else(|| own.readers.take_idle())
         {
-            let rows = query(&connection, sql, values);
+            let rows = read(&connection, sql, values);
             own.connection = Some(connection);
             return Ok(rows?.into_iter().next());
         }
@@ -120,7 +123,7 @@ impl Reader {
                 let readers = own.readers.clone();
                 let (connection, rows) = blocking(move || {
                     let connection = kept.map_or_else(|| readers.take(), Ok)?;
-                    let rows = query(&connection, sql, &values);
+                    let rows = read(&connection, sql, &values);
                     Ok((connection, rows))
                 })
                 .await?;
@@ -142,17 +145,18 @@ impl Drop for OwnReader {
 }
 
 impl Readers {
-    fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self) -> Option<rusqlite::Connection> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn take(&self) -> Result<Connection> {
+    fn take(&self) -> Result<rusqlite::Connection> {
         if let Some(connection) = self.take_idle() {
             return Ok(connection);
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
+        keep_plans(&connection)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
         Ok(connection)
     }
@@ -166,13 +170,13 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| Error::Unavailable(error.into()))?
 }
 
-fn open_for_writing(path: Option<&Path>) -> Result<Connection> {
+fn open_for_writing(path: Option<&Path>) -> Result<rusqlite::Connection> {
     let mut connection = match path {
-        Some(path) => Connection::open(path)?,
-        None => Connection::open_in_memory()?,
+        Some(path) => rusqlite::Connection::open(path)?,
+        None => rusqlite::Connection::open_in_memory()?,
     };
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_plans(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -181,28 +185,42 @@ fn open_for_writing(path: Option<&Path>) -> Result<Connection> {
     Ok(connection)
 }
 
-/// How many rows `sql` changed.
-pub(crate) fn execute(connection: &Connection, sql: &str, values: &[Value]) -> Result<u64> {
-    let mut statement = connection.prepare_cached(&dialect::lower_statement(sql))?;
-    let changed = statement.execute(rusqlite::params_from_iter(values))?;
-    Ok(changed as u64)
+/// A plan does not depend on the values that are looked for. Otherwise SQLite plans a statement
+/// anew each time such a value changes, which costs more than running it.
+fn keep_plans(connection: &rusqlite::Connection) -> Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
-/// The rows that `sql` answers with.
-pub(crate) fn query(
-    connection: &Connection,
+/// The rows that `sql` answers with on a connection of a reader.
+fn read(
+    connection: &rusqlite::Connection,
     sql: &'static str,
     values: &[Value],
 ) -> Result<Vec<Row>> {
     let mut statement = connection.prepare_cached(&dialect::lower_statement(sql))?;
+    let shape = shape(sql, &statement);
+    Ok(rows(&mut statement, &shape, values)?)
+}
+
+/// What the rows of a statement have in common.
+fn shape(sql: &'static str, statement: &Statement<'_>) -> Arc<Shape> {
     let columns = statement.column_names().map(str::to_owned).collect();
-    let shape = Arc::new(Shape { sql, columns });
+    Arc::new(Shape { sql, columns })
+}
+
+/// Runs a statement to its end.
+fn rows(
+    statement: &mut Statement<'_>,
+    shape: &Arc<Shape>,
+    values: &[Value],
+) -> rusqlite::Result<Vec<Row>> {
     let mut found = statement.query(rusqlite::params_from_iter(values))?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
         let values: rusqlite::Result<Vec<Value>> =
             (0..shape.columns.len()).map(|column| row.get(column)).collect();
-        rows.push(Row { shape: Arc::clone(&shape), values: values? });
+        rows.push(Row { shape: Arc::clone(shape), values: values? });
     }
     Ok(rows)
 }

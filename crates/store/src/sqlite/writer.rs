@@ -9,10 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{answer, execute, query};
+use super::{Connection, answer, execute, query};
 use crate::{Error, Result, Row, Value};
 
 /// The most requests in one group, so that the first of them is not kept waiting for long.
@@ -29,7 +28,7 @@ pub(crate) struct Writer {
 
 /// What the thread is asked for.
 enum Request {
-    Work(Box<dyn FnOnce(&Connection) -> Waiting + Send>),
+    Work(Box<dyn FnOnce(&Connection<'_>) -> Waiting + Send>),
     Begin { started: oneshot::Sender<Result<()>>, steps: Receiver<Step> },
     Query { sql: &'static str, values: Vec<Value>, reply: oneshot::Sender<Result<Vec<Row>>> },
     Stop,
@@ -71,11 +70,11 @@ impl Group {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection, queue: usize) -> Result<Self> {
+    pub(crate) fn start(connection: rusqlite::Connection, queue: usize) -> Result<Self> {
         let (requests, inbox) = std::sync::mpsc::sync_channel(queue);
         let thread = std::thread::Builder::new()
             .name(String::from("sqlite-writer"))
-            .spawn(move || serve(&connection, &inbox))
+            .spawn(move || serve(&Connection::new(&connection), &inbox))
             .map_err(|error| Error::Unavailable(error.into()))?;
         Ok(Self { requests, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -83,7 +82,7 @@ impl Writer {
     /// Runs `work` in the next group.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Connection<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, done) = oneshot::channel();
         self.send(Request::Work(Box::new(move |connection| {
@@ -162,7 +161,7 @@ impl Transaction {
 }
 
 /// The thread: one group after the other, until it is told to stop or nobody is left to ask.
-fn serve(connection: &Connection, inbox: &Receiver<Request>) {
+fn serve(connection: &Connection<'_>, inbox: &Receiver<Request>) {
     while let Ok(request) = inbox.recv() {
         match request {
             Request::Stop => return,
@@ -183,7 +182,7 @@ fn serve(connection: &Connection, inbox: &Receiver<Request>) {
 /// One group from `first` on. Returns the request that ended it early: a read, which must not see
 /// what is not committed, or the order to stop.
 fn run_group(
-    connection: &Connection,
+    connection: &Connection<'_>,
     inbox: &Receiver<Request>,
     first: Request,
 ) -> Option<Request> {
@@ -225,8 +224,8 @@ fn run_group(
     ended_by
 }
 
-fn attempt(connection: &Connection, sql: &str) -> Group {
-    match connection.prepare_cached(sql).and_then(|mut statement| statement.execute([])) {
+fn attempt(connection: &Connection<'_>, sql: &'static str) -> Group {
+    match connection.execute(sql, &[]) {
         Ok(_) => Group::Committed,
         Err(error) => Group::Undone(Arc::new(error)),
     }
@@ -234,8 +233,8 @@ fn attempt(connection: &Connection, sql: &str) -> Group {
 
 /// Runs `work` so that all or nothing of it stays in the group.
 fn in_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T>,
+    connection: &Connection<'_>,
+    work: impl FnOnce(&Connection<'_>) -> Result<T>,
 ) -> Result<T> {
     if connection.is_autocommit() {
         return Err(Error::unavailable("the group was undone"));
@@ -246,7 +245,7 @@ fn in_savepoint<T>(
     result
 }
 
-fn leave_savepoint(connection: &Connection, keep: bool) -> Result<()> {
+fn leave_savepoint(connection: &Connection<'_>, keep: bool) -> Result<()> {
     // When SQLite undid the whole group, the savepoint is gone with it.
     if connection.is_autocommit() {
         return Ok(());
@@ -261,9 +260,9 @@ fn leave_savepoint(connection: &Connection, keep: bool) -> Result<()> {
 }
 
 /// Undoes the group if it is open still.
-fn roll_back(connection: &Connection) {
+fn roll_back(connection: &Connection<'_>) {
     if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("ROLLBACK")
+        && let Err(error) = connection.execute("ROLLBACK", &[])
     {
         tracing::error!(%error, "a group could not be rolled back");
     }
@@ -276,7 +275,7 @@ fn tell<T>(reply: oneshot::Sender<T>, answer: T) {
 
 /// Serves a transaction until it commits, is dropped or stalls. `Some` when it committed.
 fn run_transaction(
-    connection: &Connection,
+    connection: &Connection<'_>,
     started: oneshot::Sender<Result<()>>,
     steps: &Receiver<Step>,
 ) -> Option<Waiting> {
@@ -312,7 +311,7 @@ fn run_transaction(
 }
 
 /// Statements after SQLite undid the group would commit by themselves: they must not run.
-fn still_open<T>(connection: &Connection, step: impl FnOnce() -> Result<T>) -> Result<T> {
+fn still_open<T>(connection: &Connection<'_>, step: impl FnOnce() -> Result<T>) -> Result<T> {
     if connection.is_autocommit() {
         return Err(Error::unavailable("the transaction was undone"));
     }
@@ -320,7 +319,7 @@ fn still_open<T>(connection: &Connection, step: impl FnOnce() -> Result<T>) -> R
 }
 
 /// Undoes what a transaction did that nobody waits for any more.
-fn leave_or_log(connection: &Connection) {
+fn leave_or_log(connection: &Connection<'_>) {
     if let Err(error) = leave_savepoint(connection, false) {
         tracing::error!(%error, "a transaction could not be undone, its group is");
     }
