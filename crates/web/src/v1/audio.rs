@@ -17,7 +17,7 @@ use super::routes::BODY_BYTES_MAX;
 /// A text to make audio of.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct Spoken {
     title: String,
     text: String,
     voice: Option<String>,
@@ -93,7 +93,7 @@ fn text(app: &App, body: &[u8]) -> Result<NewSpeech, Problem> {
     if body.len() > BODY_BYTES_MAX {
         return Err(Problem::of(Kind::TooLarge));
     }
-    let Text { title, text, voice, append_number } = serde_json::from_slice(body)
+    let Spoken { title, text, voice, append_number } = serde_json::from_slice(body)
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     if title.trim().is_empty() || [&title, &text].iter().any(|text| text.contains('\0')) {
         return Err(Problem::with(
