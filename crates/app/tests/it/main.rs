@@ -20,6 +20,7 @@ mod trunk;
 mod violation;
 mod webhook;
 mod world;
+mod year;
 
 use app::Error;
 

@@ -41,7 +41,7 @@ async fn publish(app: &App, text: &str) {
     compensation::publish(app, number, "Reza", month("1405-09")).await.unwrap();
 }
 
-async fn publish_now(app: &App) {
+pub async fn publish_now(app: &App) {
     publish(app, &SCHEDULE.replace("review_hours = 24", "review_hours = 0")).await;
 }
 
@@ -51,7 +51,7 @@ async fn subscribe(app: &App, account: AccountId, plan: &Plan) -> i64 {
 }
 
 /// All that the server does each hour.
-async fn hour(app: &App) -> [u64; 4] {
+pub async fn hour(app: &App) -> [u64; 4] {
     availability::freeze_due(app).await.unwrap();
     violation::look(app).await.unwrap();
     [

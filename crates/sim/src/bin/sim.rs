@@ -49,7 +49,7 @@ fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(numbers) = arguments.campaign {
         let result = run_one(Plan::campaign(numbers), arguments.verbose)?;
-        return report(&[(numbers.into(), result)]);
+        return report(&[(numbers.into(), result)], "--campaign");
     }
     let (from, count) = match arguments.seed {
         Some(seed) => (seed, 1),
@@ -69,7 +69,7 @@ fn main() -> Result<ExitCode> {
     })?;
     let mut results = tally.results.into_inner().context("reading the results")?;
     results.sort_by_key(|(seed, _)| *seed);
-    report(&results)
+    report(&results, "--seed")
 }
 
 /// Runs seeds until none is left.
@@ -95,7 +95,8 @@ fn run_one(plan: Plan, verbose: bool) -> Result<Result<Totals, Box<Failed>>> {
     runtime.block_on(run(plan, verbose)).with_context(|| format!("running seed {seed}"))
 }
 
-fn report(results: &[Outcome]) -> Result<ExitCode> {
+/// `again`: what a single one of them is run with.
+fn report(results: &[Outcome], again: &str) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let mut totals = Totals::default();
     let mut failed = 0;
@@ -108,7 +109,7 @@ fn report(results: &[Outcome]) -> Result<ExitCode> {
                 for line in &failure.story {
                     writeln!(out, "    {line}")?;
                 }
-                writeln!(out, "    again: cargo x sim --seed {seed}")?;
+                writeln!(out, "    again: cargo x sim {again} {seed}")?;
             }
         }
     }
