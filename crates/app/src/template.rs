@@ -17,8 +17,8 @@ use crate::{App, Caller, Error, Failure, Result, message, request};
 
 /// How far ahead of the line the values of a campaign's recipients are spoken.
 const AHEAD: u32 = 2_000;
-/// Recipients of one campaign that are spoken to before the next campaign has its turn, and that are
-/// kept in one commit.
+/// Recipients of one campaign that are spoken to before the next campaign has its turn, and that
+/// are kept in one commit.
 const TURN: u32 = 20;
 /// Campaigns that are looked after at a time.
 const CAMPAIGNS_MAX: u32 = 10_000;

@@ -585,7 +585,10 @@ mod tests {
 
         /// Goal: a value that was read reads the same again, and never breaks what is kept.
         #[test]
-        fn any_value_is_read_or_refused(kind in 0..5_usize, typed in "[0-9۰-۹,.\\-/ ]{0,40}|\\PC{0,260}") {
+        fn any_value_is_read_or_refused(
+            kind in 0..5_usize,
+            typed in "[0-9۰-۹,.\\-/ ]{0,40}|\\PC{0,260}",
+        ) {
             let kind = Kind::ALL[kind];
             if let Ok(kept) = kind.read(&typed) {
                 prop_assert!(!kept.is_empty() && !kept.contains(SEPARATOR));

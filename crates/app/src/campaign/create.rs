@@ -38,8 +38,8 @@ const TRIES_MAX: u32 = 5;
 pub struct NewCampaign {
     /// What is played: a message, or a template.
     pub message: MessageId,
-    /// Whom to call, as the customer wrote it. Without a list, which only a draft may be, its numbers
-    /// are added afterwards.
+    /// Whom to call, as the customer wrote it. Without a list, which only a draft may be, its
+    /// numbers are added afterwards.
     pub numbers: Option<Recipients>,
     /// How.
     pub plan: WrittenPlan,

@@ -57,8 +57,8 @@ fn likeness(expected: &[i16], heard: &[i16]) -> f64 {
     said.min(all)
 }
 
-/// Goal: a phone hears the customer's clips with its own value between them, and the call is charged
-/// by what was heard of it.
+/// Goal: a phone hears the customer's clips with its own value between them, and the call is
+/// charged by what was heard of it.
 #[test]
 fn a_phone_hears_its_own_value() {
     let platform = Platform::with_sandbox();
@@ -103,8 +103,8 @@ fn a_thousand_digits_are_refused() {
     assert!(made["object"] == "audio" || made["code"] == "text_not_speakable", "{made}");
 }
 
-/// Goal: a campaign speaks ahead and calls each number with its own value; one that cannot be spoken
-/// in the time it may take is not called, costs nothing, and says why.
+/// Goal: a campaign speaks ahead and calls each number with its own value; one that cannot be
+/// spoken in the time it may take is not called, costs nothing, and says why.
 #[test]
 fn a_campaign_says_something_else_to_each() {
     let text = "[sandbox]\nrecord = true\n";

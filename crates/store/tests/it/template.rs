@@ -86,7 +86,8 @@ both_engines! {
         let waiting = template::unspoken(&mut reader, called.id, (0, 3), 9).await.unwrap();
         let recipient = |n| RecipientId { campaign: called.id, n };
         let expected = [(1, "100"), (2, "200"), (3, "300")];
-        assert!(waiting.into_iter().eq(expected.map(|(n, given)| (recipient(n), given.to_owned()))));
+        let expected = expected.map(|(n, given)| (recipient(n), given.to_owned()));
+        assert!(waiting.into_iter().eq(expected));
         drop(reader);
 
         called.spoken(1, Some(("message/a.wav+speech/b.wav", 7_000))).await;

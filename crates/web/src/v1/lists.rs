@@ -208,7 +208,8 @@ impl<'de> Deserialize<'de> for To {
 }
 
 /// A list as `app` takes it: a row each. Numbers are read into one text, since millions of texts
-/// would take many times the memory of the body. With the first one that has values, all are people.
+/// would take many times the memory of the body. From the first one that has values on, all are
+/// people.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     numbers: String,

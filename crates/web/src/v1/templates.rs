@@ -79,8 +79,8 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
     Ok(answer(StatusCode::OK, &shown(&found(app, caller, id.0).await?)))
 }
 
-/// POST /v1/templates/{id}/preview: what somebody with these values would hear, in words. Nothing is
-/// done, so that it needs no name to be done once.
+/// POST /v1/templates/{id}/preview: what somebody with these values would hear, in words. Nothing
+/// is done, so that it needs no name to be done once.
 pub(super) async fn preview(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
     Ok(answer(StatusCode::OK, &in_words(&heard(asked, id).await?)))
 }
