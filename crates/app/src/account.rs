@@ -1,7 +1,5 @@
 //! Accounts and their tokens, as the operator's command line makes them.
 
-use std::fmt::Write;
-
 use domain::access::{AccountAccess, Allowed};
 use domain::{Account, AccountId, Network, PhoneNumber, Rials, Timestamp, TokenId, UserName};
 use store::Tx;
@@ -11,6 +9,7 @@ use crate::caller::token_hash;
 use crate::password::{self, SALT_BYTES};
 use crate::{App, Error, Failure, Result};
 
+pub(crate) use domain::chain::hex;
 pub use store::token::Token;
 
 /// An account to create.
@@ -487,12 +486,4 @@ pub(crate) fn never_refused(error: Error<std::convert::Infallible>) -> Failure {
         Error::Failed(failure) => failure,
         Error::Refused(never) => match never {},
     }
-}
-
-/// Lower-case hex digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes any text");
-        text
-    })
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use domain::Timestamp;
-use domain::agreement::alert::{LOOK_BACK_US, Watched, firing};
+use domain::agreement::alert::{LOOK_BACK_US, NodeWatched, Watched, firing};
 use domain::agreement::availability::{Class, Standing, sweep};
 use domain::agreement::scope::CoveredPath;
 use domain::calendar::span::Span;
@@ -13,6 +13,7 @@ pub use store::alert::Alert;
 use crate::account::never_refused;
 use crate::agreement::at as agreement_at;
 use crate::availability::facts;
+use crate::chain::{self, Node};
 use crate::{App, Failure, Settings};
 
 /// The most alerts that are shown.
@@ -97,6 +98,11 @@ async fn watched(app: &App, settings: &Settings) -> Result<Watched, Failure> {
         looked.push((path, last.max(added), settings.measurement.rules(path).fresh_us));
     }
     let clocks = vantages.iter().filter_map(|one| Some((one.id, one.clock_offset_us?))).collect();
+    let node = |node: Node| {
+        let Node { name, ahead_us, broken, .. } = node;
+        NodeWatched { name, ahead_us, broken }
+    };
+    let nodes = chain::nodes(app).await?.into_iter().map(node).collect();
     let budget_ppm = MILLION.saturating_sub(parameters.terms().threshold_ppm);
-    Ok(Watched { now, down, budget_ppm, looked, clocks })
+    Ok(Watched { now, down, budget_ppm, looked, clocks, nodes })
 }

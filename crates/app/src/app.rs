@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
 use crate::prices::Prices;
-use crate::{Error, Failure, LiveCalls, Settings};
+use crate::{Error, Failure, LiveCalls, Settings, staff};
 
 tokio::task_local! {
     /// Set while this task has a transaction open.
@@ -94,7 +94,9 @@ impl App {
     ) -> Result<T, Error<R>> {
         let mut tx = self.db.begin().await?;
         let value = IN_TRANSACTION.scope((), body(&mut tx)).await?;
-        tx.commit().await?;
+        staff::sign(&mut tx);
+        tx.commit_at(self.now()).await?;
+        staff::is_signed();
         Ok(value)
     }
 

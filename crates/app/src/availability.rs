@@ -19,6 +19,7 @@ use domain::calendar::working_time::Timetable;
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::Queries;
+use store::chain::{self, Fact};
 use store::month_statement::Lifetime;
 pub use store::month_statement::MonthStatement;
 use store::subscription::Subscription;
@@ -213,6 +214,11 @@ impl Freezing {
                 if statement.verdict == Some(Verdict::Breached) {
                     violation::enter_miss(tx, now, statement).await?;
                 }
+            }
+            if let (1.., Some(first), Some(last)) = (count, statements.first(), statements.last()) {
+                let accounts = (first.number(), last.number());
+                let months = Fact::Months { month: first.month, accounts, made_at: now };
+                chain::attest(tx, months, chain::MACHINE, now);
             }
             Ok(count)
         });

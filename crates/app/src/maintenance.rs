@@ -1,5 +1,6 @@
 //! Planned maintenance: announced by the operator, judged before it is saved, told on the first
-//! page and in social networks. What is told carries the time of our clock, never one of a client.
+//! page and in social networks. What is told carries the time of the authority's
+//! clock, never one of a client.
 
 use domain::Timestamp;
 use domain::agreement::availability::Window;
@@ -98,6 +99,7 @@ async fn save(
 ) -> Result<Saved, MaintenanceRefusal> {
     said(&new.author, "author")?;
     app.write(async |tx| {
+        let now = store::chain::now(tx, now).await?;
         let id = number(tx).await?;
         let kept = store::maintenance::find(tx, id).await?;
         let mut kept = kept.ok_or(Error::Refused(MaintenanceRefusal::NoSuchMaintenance))?;
@@ -150,6 +152,7 @@ pub async fn tell(
     }
     let now = app.now();
     app.write(async |tx| {
+        let now = store::chain::now(tx, now).await?;
         let kept = store::maintenance::find(tx, id).await?;
         let kept = kept.ok_or(Error::Refused(MaintenanceRefusal::NoSuchMaintenance))?;
         let plan = kept.maintenance.plan().filter(|plan| now < plan.span.to);
@@ -189,6 +192,7 @@ pub async fn tell(
 pub async fn withdraw_notice(app: &App, notice: i64) -> Result<(), MaintenanceRefusal> {
     let now = app.now();
     app.write(async |tx| {
+        let now = store::chain::now(tx, now).await?;
         if store::maintenance::withdraw_notice(tx, notice, now).await? {
             Ok(())
         } else {
@@ -205,6 +209,7 @@ pub async fn withdraw_notice(app: &App, notice: i64) -> Result<(), MaintenanceRe
 pub async fn verify(app: &App, id: i64) -> Result<(), MaintenanceRefusal> {
     let now = app.now();
     app.write(async |tx| {
+        let now = store::chain::now(tx, now).await?;
         let kept = store::maintenance::find(tx, id).await?;
         let kept = kept.ok_or(Error::Refused(MaintenanceRefusal::NoSuchMaintenance))?;
         let over = kept.maintenance.plan().is_some_and(|plan| plan.span.to <= now);

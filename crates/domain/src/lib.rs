@@ -7,6 +7,7 @@ pub mod agreement;
 pub mod billing;
 pub mod calendar;
 pub mod campaign;
+pub mod chain;
 pub mod class;
 pub mod dialer;
 pub mod event;

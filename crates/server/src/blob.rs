@@ -32,20 +32,24 @@ impl FileBlobs {
         }
         Ok(self.root.join(name))
     }
+}
 
-    async fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-        let folder = path.parent().unwrap_or(&self.root);
-        tokio::fs::create_dir_all(folder).await?;
-        let beside = unique_beside(path);
-        let written = write_durably(&beside, bytes).await;
-        if let Err(error) = written {
-            // The name was never in use; what is left of a full disk's try is of no use.
-            tokio::fs::remove_file(&beside).await.ok();
-            return Err(error);
-        }
-        tokio::fs::rename(&beside, path).await?;
-        tokio::fs::File::open(folder).await?.sync_all().await
+/// Puts a file in its place, whole and on the disk, with the folder that it is in.
+///
+/// # Errors
+/// It cannot be written; what was there stays.
+pub(crate) async fn put_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    tokio::fs::create_dir_all(folder).await?;
+    let beside = unique_beside(path);
+    let written = write_durably(&beside, bytes).await;
+    if let Err(error) = written {
+        // The name was never in use; what is left of a full disk's try is of no use.
+        tokio::fs::remove_file(&beside).await.ok();
+        return Err(error);
     }
+    tokio::fs::rename(&beside, path).await?;
+    tokio::fs::File::open(folder).await?.sync_all().await
 }
 
 async fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -75,7 +79,7 @@ impl Blobs for FileBlobs {
     fn put<'a>(&'a self, name: &'a str, bytes: Vec<u8>) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             let path = self.path(name)?;
-            self.write(&path, &bytes)
+            put_whole(&path, &bytes)
                 .await
                 .map_err(|error| Failure::because(format!("storing audio {name}"), error))
         })

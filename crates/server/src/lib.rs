@@ -7,6 +7,7 @@ pub mod address;
 pub mod backlog;
 pub mod blob;
 mod callbacks;
+mod chain;
 pub mod cli;
 pub mod clock;
 pub mod config;

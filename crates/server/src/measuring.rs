@@ -47,7 +47,7 @@ async fn look(app: &App, node: &str, at_end: bool) {
 
 /// One figure for each kind of alert: how many of it hold.
 fn publish(holding: &[String]) {
-    for kind in ["burn", "silent", "clock"] {
+    for kind in ["burn", "silent", "clock", "chain"] {
         let of_kind = |name: &&String| name.split(':').next() == Some(kind);
         let count = u32::try_from(holding.iter().filter(of_kind).count()).unwrap_or(u32::MAX);
         metrics::gauge!("avanak_alerts", "kind" => kind).set(count);

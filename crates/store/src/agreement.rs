@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::agreement::parameter::Parameters;
 use domain::agreement::version::{Draft, Version};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -36,6 +37,7 @@ pub async fn insert(tx: &mut Tx, kept: &Kept) -> Result<()> {
         kept.checksum.as_slice()
     ];
     tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::Agreement(*number), chain::OPERATOR, *published_at);
     Ok(())
 }
 
@@ -46,7 +48,11 @@ pub async fn insert(tx: &mut Tx, kept: &Kept) -> Result<()> {
 pub async fn withdraw(tx: &mut Tx, number: u32, at: Timestamp) -> Result<bool> {
     let sql = "UPDATE agreement_version SET withdrawn_at_us = $2
                WHERE number = $1 AND withdrawn_at_us IS NULL";
-    Ok(tx.execute(sql, values![number, at]).await? == 1)
+    let withdrawn = tx.execute(sql, values![number, at]).await? == 1;
+    if withdrawn {
+        chain::attest(tx, Fact::Agreement(number), chain::OPERATOR, at);
+    }
+    Ok(withdrawn)
 }
 
 /// Every version that was published, the first of them first.

@@ -3,6 +3,7 @@
 use domain::agreement::claim::{Claim, Decision, Member, Outcome, Seat, State, Track};
 use domain::{AccountId, Rials, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -78,12 +79,13 @@ pub async fn insert(tx: &mut Tx, new: &NewClaim, first: &Step) -> Result<i64> {
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when it has another one there.
-pub async fn insert_step(tx: &mut Tx, id: i64, place: usize, step: &Step) -> Result<()> {
+pub async fn insert_step(tx: &mut Tx, id: i64, n: usize, step: &Step) -> Result<()> {
     let sql = "INSERT INTO claim_step (claim_id, n, step, at_us, actor, note)
                VALUES ($1, $2, $3, $4, $5, $6)";
-    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    let place = i64::try_from(n).unwrap_or(i64::MAX);
     tx.execute(sql, values![id, place, step.state.word(), step.at, &step.actor, &step.note])
         .await?;
+    chain::attest(tx, Fact::Claim(id, n), &step.actor, step.at);
     Ok(())
 }
 
@@ -121,10 +123,10 @@ pub async fn insert_decision(
 ) -> Result<()> {
     let sql = "INSERT INTO claim_decision (claim_id, round, outcome, amount_rials, method, reasons)
                VALUES ($1, $2, $3, $4, $5, $6)";
-    let round = i64::try_from(round).unwrap_or(i64::MAX);
+    let place = i64::try_from(round).unwrap_or(i64::MAX);
     let values = values![
         id,
-        round,
+        place,
         decision.outcome.word(),
         decision.amount,
         decision.method.as_deref(),
@@ -134,10 +136,14 @@ pub async fn insert_decision(
     for (name, agrees) in &decision.votes {
         let sql = "UPDATE claim_member SET vote = $4
                    WHERE claim_id = $1 AND round = $2 AND name = $3";
-        tx.execute(sql, values![id, round, name, i64::from(*agrees)]).await?;
+        tx.execute(sql, values![id, place, name, i64::from(*agrees)]).await?;
     }
+    chain::attest(tx, Fact::ClaimDecision(id, round), COMMITTEE, decision.at);
     Ok(())
 }
+
+/// Who decides, in the chain of evidence.
+const COMMITTEE: &str = "committee";
 
 /// The claim of this number.
 ///

@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::agreement::compensation::{Draft, Schedule};
 use domain::calendar::month::PersianMonth;
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -45,7 +46,12 @@ pub async fn publish(tx: &mut Tx, number: u32, schedule: &Schedule, place: u32) 
         &schedule.effective_from().to_string(),
         schedule.published_at()
     ];
-    Ok(tx.execute(sql, values).await? == 1)
+    let published = tx.execute(sql, values).await? == 1;
+    if published {
+        let (approver, at) = (schedule.approver(), schedule.published_at());
+        chain::attest(tx, Fact::Schedule(number), approver, at);
+    }
+    Ok(published)
 }
 
 /// Every schedule and draft, by number.

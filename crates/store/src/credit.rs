@@ -8,6 +8,7 @@ use domain::agreement::statement::Figure;
 use domain::calendar::month::PersianMonth;
 use domain::{AccountId, Rials, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -126,7 +127,11 @@ pub async fn insert(tx: &mut Tx, new: &NewCredit) -> Result<Option<i64>> {
         new.proposed_at,
         new.owed_from
     ];
-    tx.query_opt(sql, values).await?.map(|row| row.get("id")).transpose()
+    let id = tx.query_opt(sql, values).await?.map(|row| row.get("id")).transpose()?;
+    if let Some(id) = id {
+        chain::attest(tx, Fact::Credit(id), chain::MACHINE, new.proposed_at);
+    }
+    Ok(id)
 }
 
 /// Adds the move of this place to a credit.
@@ -164,6 +169,7 @@ pub async fn insert_move(
         by.reason
     ];
     tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::CreditMove(id, place), by.actor, by.at);
     Ok(())
 }
 

@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use domain::Timestamp;
+
+use crate::chain::{self, Waiting};
 use crate::postgres::{self, Postgres};
 use crate::sqlite::{self, Sqlite};
 use crate::value::values;
@@ -24,11 +27,14 @@ pub struct Options {
     pub connections: usize,
     /// Requests to the writer that may wait; one more is refused as unavailable.
     pub queue: usize,
+    /// Whether PostgreSQL's clock says when evidence was written, and how far a node's clock may
+    /// be off from it, microseconds. `None`: the clocks of nodes are believed.
+    pub clock_limit_us: Option<i64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { connections: 8, queue: 4096 }
+        Self { connections: 8, queue: 4096, clock_limit_us: None }
     }
 }
 
@@ -53,6 +59,7 @@ pub struct Health {
 #[derive(Clone)]
 pub struct Db {
     engine: Arc<Engine>,
+    clock_limit_us: Option<i64>,
 }
 
 /// The engine behind a [`Db`].
@@ -71,6 +78,9 @@ pub(crate) enum Engine {
 pub struct Tx {
     inner: Inner,
     failed: bool,
+    /// What is added to the chain of evidence when it commits.
+    chained: Vec<Waiting>,
+    clock_limit_us: Option<i64>,
 }
 
 enum Inner {
@@ -145,7 +155,9 @@ impl Db {
             let why = "a database is sqlite:PATH, sqlite::memory: or postgres://…";
             return Err(Error::unavailable(why));
         };
-        Ok(Self { engine: Arc::new(engine) })
+        let is_shared = matches!(engine, Engine::Postgres(_));
+        let clock_limit_us = options.clock_limit_us.filter(|_| is_shared);
+        Ok(Self { engine: Arc::new(engine), clock_limit_us })
     }
 
     /// The engine.
@@ -217,7 +229,8 @@ impl Db {
             Engine::Sqlite(sqlite) => Inner::Sqlite(sqlite.begin().await?),
             Engine::Postgres(postgres) => Inner::Postgres(Box::new(postgres.begin().await?)),
         };
-        Ok(Tx { inner, failed: false })
+        let clock_limit_us = self.clock_limit_us;
+        Ok(Tx { inner, failed: false, chained: Vec::new(), clock_limit_us })
     }
 
     /// The read side.
@@ -256,17 +269,42 @@ impl Tx {
         changed
     }
 
-    /// Makes it durable.
+    /// Makes it durable, with what was attested in it as of when its facts say.
+    ///
+    /// # Errors
+    /// As [`Self::commit_at`].
+    pub async fn commit(self) -> Result<()> {
+        self.finish(None).await
+    }
+
+    /// Makes it durable, with what was attested in it as of now, as the node's clock says.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; then it was undone, unless the connection broke meanwhile.
     /// [`Error::Conflict`] when one of its statements had failed.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit_at(self, now: Timestamp) -> Result<()> {
+        self.finish(Some(now)).await
+    }
+
+    async fn finish(mut self, now: Option<Timestamp>) -> Result<()> {
         self.not_failed()?;
+        let chained = std::mem::take(&mut self.chained);
+        if !chained.is_empty() {
+            chain::append(&mut self, chained, now).await?;
+        }
         match self.inner {
             Inner::Sqlite(tx) => tx.commit().await,
             Inner::Postgres(tx) => tx.commit().await,
         }
+    }
+
+    /// What is attested when it commits.
+    pub(crate) fn chained(&mut self) -> &mut Vec<Waiting> {
+        &mut self.chained
+    }
+
+    pub(crate) fn clock_limit_us(&self) -> Option<i64> {
+        self.clock_limit_us
     }
 
     fn not_failed(&self) -> Result<()> {

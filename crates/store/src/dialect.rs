@@ -28,6 +28,10 @@ pub(crate) const SCHEMA_VERSION: &str =
 /// Lets the rest of a transaction on PostgreSQL take as long as it needs.
 pub(crate) const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
 
+/// What the clock of PostgreSQL says now, also in the middle of a transaction; microseconds.
+pub(crate) const CLOCK: &str =
+    "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) AS at_us";
+
 #[cfg(test)]
 mod tests {
     use super::*;

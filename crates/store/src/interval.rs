@@ -7,6 +7,7 @@ use domain::agreement::scope::{CoveredPath, Paths};
 use domain::agreement::state_interval::{Derived, PathState, RequestMinute};
 use domain::calendar::span::Span;
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -224,7 +225,9 @@ pub async fn open_outage(
         measured.to,
         i64::from(lasts),
     ];
-    tx.query_one(sql, values).await?.get("id")
+    let id = tx.query_one(sql, values).await?.get("id")?;
+    chain::attest(tx, Fact::Outage(id), chain::MACHINE, at);
+    Ok(id)
 }
 
 /// An outage was measured otherwise. What counts of it moves along, unless a person has spoken;
@@ -244,7 +247,11 @@ pub async fn move_outage(
                SELECT id, from_us, to_us, CAST($2 AS BIGINT), 'later samples', 'measurement'
                FROM outage WHERE id = $1 AND by_hand_at_us IS NULL
                      AND (from_us <> $3 OR to_us IS NOT NULL)";
-    tx.execute(sql, values![id, at, measured.from]).await?;
+    let revised = tx.execute(sql, values![id, at, measured.from]).await? == 1;
+    // While it lasts, it says the same with each sample.
+    if revised || !lasts {
+        chain::attest(tx, Fact::Outage(id), chain::MACHINE, at);
+    }
     let sql = "UPDATE outage SET from_us = $2, to_us = $3
                WHERE id = $1 AND by_hand_at_us IS NULL";
     tx.execute(sql, values![id, measured.from, (!lasts).then_some(measured.to)]).await?;
@@ -262,5 +269,6 @@ pub async fn drop_outage(tx: &mut Tx, id: i64, at: Timestamp) -> Result<()> {
     let sql = "UPDATE outage SET reversed_at_us = $2, reversed_because = 'later samples'
                WHERE id = $1 AND reversed_at_us IS NULL AND by_hand_at_us IS NULL";
     tx.execute(sql, values![id, at]).await?;
+    chain::attest(tx, Fact::Outage(id), chain::MACHINE, at);
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod agreement;
 pub mod alert;
 mod audit;
 pub mod campaign;
+pub mod chain;
 pub mod claim;
 pub mod class;
 pub mod compensation;

@@ -8,6 +8,7 @@ use domain::agreement::maintenance::{Channel, Maintenance, Proof, Version};
 use domain::agreement::scope::{Paths, Scope};
 use domain::calendar::span::Span;
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -78,6 +79,7 @@ pub async fn insert_version(
         plan.map(|plan| plan.span.to)
     ];
     tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::Maintenance(id, place), author, version.saved_at);
     Ok(())
 }
 
@@ -99,7 +101,9 @@ pub async fn insert_notice(tx: &mut Tx, id: i64, proof: &Proof, notice: &Notice)
         &proof.paths.to_string(),
         proof.published_at
     ];
-    tx.query_one(sql, values).await?.get("id")
+    let number = tx.query_one(sql, values).await?.get("id")?;
+    chain::attest(tx, Fact::Notice(number), chain::OPERATOR, proof.published_at);
+    Ok(number)
 }
 
 /// Notes that a notice can no longer be read. `false`: there is none of that number that could.
@@ -109,7 +113,11 @@ pub async fn insert_notice(tx: &mut Tx, id: i64, proof: &Proof, notice: &Notice)
 pub async fn withdraw_notice(tx: &mut Tx, notice: i64, at: Timestamp) -> Result<bool> {
     let sql = "UPDATE maintenance_notice SET withdrawn_at_us = $2
                WHERE id = $1 AND withdrawn_at_us IS NULL";
-    Ok(tx.execute(sql, values![notice, at]).await? == 1)
+    let withdrawn = tx.execute(sql, values![notice, at]).await? == 1;
+    if withdrawn {
+        chain::attest(tx, Fact::Notice(notice), chain::OPERATOR, at);
+    }
+    Ok(withdrawn)
 }
 
 /// Notes that somebody made sure of the service. `false`: it was noted before.
@@ -119,7 +127,11 @@ pub async fn withdraw_notice(tx: &mut Tx, notice: i64, at: Timestamp) -> Result<
 pub async fn verify(tx: &mut Tx, id: i64, at: Timestamp) -> Result<bool> {
     let sql = "UPDATE maintenance SET verified_at_us = $2
                WHERE id = $1 AND verified_at_us IS NULL";
-    Ok(tx.execute(sql, values![id, at]).await? == 1)
+    let verified = tx.execute(sql, values![id, at]).await? == 1;
+    if verified {
+        chain::attest(tx, Fact::MaintenanceEnd(id), chain::OPERATOR, at);
+    }
+    Ok(verified)
 }
 
 /// Adds a social network. `false`: it is there.

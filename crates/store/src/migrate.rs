@@ -53,7 +53,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V26__request_answer", include_str!("../migrations/V26__request_answer.sql")),
         ("V30__money", include_str!("../migrations/V30__money.sql")),
         ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
-        ("V32__personal", include_str!("../migrations/V32__personal.sql")),
+        ("V36__chain", include_str!("../migrations/V36__chain.sql")),
+        ("V37__personal", include_str!("../migrations/V37__personal.sql")),
     ]
 }
 

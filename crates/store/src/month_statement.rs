@@ -4,6 +4,7 @@ use domain::agreement::availability::{Totals, Verdict};
 use domain::calendar::month::PersianMonth;
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -101,7 +102,13 @@ pub async fn insert(tx: &mut Tx, statement: &MonthStatement) -> Result<bool> {
         signed.map(|(reason, _)| reason),
         signed.map(|(_, signer)| signer)
     ];
-    Ok(tx.execute(sql, values).await? == 1)
+    let written = tx.execute(sql, values).await? == 1;
+    // What is frozen is attested for many accounts together.
+    if let Some((_, signer)) = signed.filter(|_| written) {
+        let fact = Fact::Month(statement.number(), statement.month, statement.revision);
+        chain::attest(tx, fact, signer, statement.made_at);
+    }
+    Ok(written)
 }
 
 /// What was written down of a month of an account, the frozen statement first.

@@ -6,6 +6,7 @@ use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -67,7 +68,9 @@ pub async fn insert(tx: &mut Tx, outage: &Outage) -> Result<i64> {
         &outage.evidence,
         outage.recorded_at
     ];
-    tx.query_one(sql, values).await?.get("id")
+    let id = tx.query_one(sql, values).await?.get("id")?;
+    chain::attest(tx, Fact::Outage(id), chain::OPERATOR, outage.recorded_at);
+    Ok(id)
 }
 
 /// Ends an outage that lasts, by the word of a person. `false`: there is none of that number that
@@ -78,7 +81,11 @@ pub async fn insert(tx: &mut Tx, outage: &Outage) -> Result<i64> {
 pub async fn close(tx: &mut Tx, id: i64, to: Timestamp, at: Timestamp) -> Result<bool> {
     let sql = "UPDATE outage SET to_us = $2, by_hand_at_us = $3
                WHERE id = $1 AND to_us IS NULL AND reversed_at_us IS NULL AND from_us < $2";
-    Ok(tx.execute(sql, values![id, to, at]).await? == 1)
+    let closed = tx.execute(sql, values![id, to, at]).await? == 1;
+    if closed {
+        chain::attest(tx, Fact::Outage(id), chain::OPERATOR, at);
+    }
+    Ok(closed)
 }
 
 /// Corrects the time of an outage; what it said before is kept, and measurement changes it no more.
@@ -101,6 +108,7 @@ pub async fn correct(
         return Ok(false);
     }
     let sql = "UPDATE outage SET from_us = $2, to_us = $3, by_hand_at_us = $4 WHERE id = $1";
+    chain::attest(tx, Fact::Outage(id), author, at);
     Ok(tx.execute(sql, values![id, time.from, time.to, at]).await? == 1)
 }
 
@@ -131,7 +139,11 @@ async fn revisions(reads: &mut impl Queries, time: Span) -> Result<Vec<(i64, Rev
 pub async fn reverse(tx: &mut Tx, id: i64, at: Timestamp, because: &str) -> Result<bool> {
     let sql = "UPDATE outage SET reversed_at_us = $2, reversed_because = $3, by_hand_at_us = $2
                WHERE id = $1 AND reversed_at_us IS NULL";
-    Ok(tx.execute(sql, values![id, at, because]).await? == 1)
+    let reversed = tx.execute(sql, values![id, at, because]).await? == 1;
+    if reversed {
+        chain::attest(tx, Fact::Outage(id), chain::OPERATOR, at);
+    }
+    Ok(reversed)
 }
 
 /// Every outage that had a part of this time, by its start; at most `limit`.

@@ -90,6 +90,11 @@ impl Row {
         value.and_then(read).ok_or_else(|| self.corrupt(column))
     }
 
+    /// The names of its columns with their values, in their order.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.shape.columns.iter().map(String::as_str).zip(&self.values)
+    }
+
     /// The error that names `column` of this row.
     fn corrupt(&self, column: &str) -> Error {
         let mut words = self.shape.sql.split_whitespace().skip_while(|word| *word != "FROM");

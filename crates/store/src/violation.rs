@@ -5,6 +5,7 @@ use domain::agreement::violation::{Clause, Status, Violation};
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -73,12 +74,13 @@ pub async fn insert(
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when it has another one there.
-pub async fn insert_step(tx: &mut Tx, id: i64, place: usize, step: &Step) -> Result<()> {
+pub async fn insert_step(tx: &mut Tx, id: i64, n: usize, step: &Step) -> Result<()> {
     let sql = "INSERT INTO violation_status (violation_id, n, status, at_us, actor, reason)
                VALUES ($1, $2, $3, $4, $5, $6)";
-    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    let place = i64::try_from(n).unwrap_or(i64::MAX);
     let values = values![id, place, step.status.word(), step.at, &step.actor, &step.reason];
     tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::Violation(id, n), &step.actor, step.at);
     Ok(())
 }
 

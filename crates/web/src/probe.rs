@@ -20,7 +20,8 @@ pub(crate) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The database answers and the node leads; 503 with the reason otherwise.
+/// The database answers and the node leads; 503 with the reason otherwise. What has to be known
+/// all the same is on a line of its own.
 pub(crate) async fn ready(State(web): State<Arc<Web>>) -> Response {
     let reason = match tokio::time::timeout(DATABASE_TIMEOUT, web.app.database_answers()).await {
         Err(_) => Some(String::from("the database does not answer in time")),
@@ -30,10 +31,12 @@ pub(crate) async fn ready(State(web): State<Arc<Web>>) -> Response {
         }
         Ok(Ok(())) => (web.settings.readiness)().err(),
     };
-    match reason {
-        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response(),
-        None => "ready\n".into_response(),
+    if let Some(reason) = reason {
+        return (StatusCode::SERVICE_UNAVAILABLE, reason + "\n").into_response();
     }
+    let remark = (web.settings.remark)();
+    let remark = remark.map_or(String::new(), |remark| format!("but: {remark}\n"));
+    format!("ready\n{remark}").into_response()
 }
 
 /// Counters and gauges for Prometheus.

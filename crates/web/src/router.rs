@@ -37,6 +37,8 @@ pub struct Settings {
     pub body_timeout: Duration,
     /// Whether this node leads, for `/readyz`; the reason when it does not.
     pub readiness: Readiness,
+    /// What the operator has to know although the node is ready, for `/readyz`.
+    pub remark: Arc<dyn Fn() -> Option<String> + Send + Sync>,
     /// Whether the process is about to stop, so that streams end.
     pub stopping: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The text of `/metrics`, in the format of Prometheus.

@@ -4,6 +4,7 @@
 mod account;
 mod agreement;
 mod campaign;
+mod chain;
 mod claim;
 mod class;
 mod dialing;

@@ -142,15 +142,18 @@ impl World {
         self.closed.store(true, Ordering::SeqCst);
     }
 
-    /// Whatever a test did, the books must add up.
+    /// Whatever a test did, the books must add up, and evidence must say what it said.
     fn check_books(&self) {
-        let db = self.db.clone();
+        let (db, app) = (self.db.clone(), Arc::clone(&self.app));
         let audited = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(db.audit()).unwrap()
+            runtime.block_on(async {
+                (db.audit().await.unwrap(), app::chain::verify(&app, &[]).await.unwrap())
+            })
         });
-        let audit = audited.join().unwrap();
+        let (audit, chain) = audited.join().unwrap();
         assert!(audit.is_clean(), "{audit:?}");
+        assert!(chain.wrong.is_empty(), "{:?}", chain.wrong);
     }
 }
 

@@ -57,6 +57,19 @@ pub struct Watched {
     pub looked: Vec<(CoveredPath, Option<Timestamp>, i64)>,
     /// How far the clock of each vantage point is ahead, microseconds.
     pub clocks: Vec<(VantageId, i64)>,
+    /// What each node says of the chain of evidence.
+    pub nodes: Vec<NodeWatched>,
+}
+
+/// What a node found of the chain of evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeWatched {
+    /// Its name.
+    pub name: String,
+    /// How far its clock is ahead of the database's, microseconds.
+    pub ahead_us: i64,
+    /// What is wrong with the chain, as this node has seen it.
+    pub broken: Option<String>,
 }
 
 impl Watched {
@@ -105,6 +118,15 @@ pub fn firing(watched: &Watched) -> BTreeMap<String, String> {
             firing.insert(format!("clock:{vantage}"), detail);
         }
     }
+    for NodeWatched { name, ahead_us, broken } in &watched.nodes {
+        if ahead_us.abs() > CLOCK_OFF_US {
+            let detail = format!("its clock is {} s ahead of the database's", ahead_us / SECOND_US);
+            firing.insert(format!("clock:node-{name}"), detail);
+        }
+        if let Some(broken) = broken {
+            firing.insert(format!("chain:{name}"), broken.clone());
+        }
+    }
     firing
 }
 
@@ -124,6 +146,7 @@ mod tests {
             budget_ppm: 4_200,
             looked: Vec::new(),
             clocks: Vec::new(),
+            nodes: Vec::new(),
         }
     }
 
@@ -157,6 +180,22 @@ mod tests {
         ];
         silent.clocks = vec![(VantageId(1), 5 * SECOND_US), (VantageId(2), -6 * SECOND_US)];
         assert_eq!(names(&silent), ["clock:2", "silent:api", "silent:quick-send"]);
+    }
+
+    #[test]
+    fn a_node_is_told_that_lost_the_chain_or_the_time() {
+        let node = |name: &str, ahead_us, broken: Option<&str>| NodeWatched {
+            name: name.to_owned(),
+            ahead_us,
+            broken: broken.map(str::to_owned),
+        };
+        let mut nodes = watched(&[]);
+        nodes.nodes = vec![
+            node("a", 5 * SECOND_US, None),
+            node("b", -5 * SECOND_US - 1, None),
+            node("c", 0, Some("entry 7 is another")),
+        ];
+        assert_eq!(names(&nodes), ["chain:c", "clock:node-b"]);
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use clap::Args;
 use domain::calendar::month::PersianMonth;
 use store::Kind;
 
-use super::{open, say, trunk, trunk_check};
+use super::{chain, open, say, trunk, trunk_check};
 use crate::config::Config;
 use crate::{clock, open_files, trunks, tts, udp};
 
@@ -42,6 +42,7 @@ pub async fn run(config: &Config, _: &Doctor) -> Result<ExitCode> {
     let trunks = match open::app(config).await {
         Ok(app) => {
             checks.push(("monitoring", monitoring(&app).await));
+            checks.push(("evidence", chain::check(config, &app).await));
             trunk::all(config, &app).await.or_else(|_| config.trunks())?
         }
         Err(_) => config.trunks()?,

@@ -7,9 +7,11 @@ mod alerts;
 mod attempts;
 mod availability;
 mod campaign;
+mod chain;
 mod claim;
 mod class;
 mod compensation;
+mod deed;
 mod doctor;
 mod evidence;
 mod export;
@@ -37,8 +39,9 @@ mod violation;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Context as _, Result, bail};
+use app::staff::{self, Deed};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use domain::Timestamp;
 use domain::agreement::scope::{Paths, Scope};
 use domain::calendar::date_time::Written;
@@ -133,6 +136,9 @@ enum Command {
     /// What is owed for breached months: hold, post, waive, reverse, pay-out, show, list.
     #[command(subcommand)]
     Credit(invoice::Credit),
+    /// The chain of evidence, and what staff did: head, verify, list, resume.
+    #[command(subcommand)]
+    Chain(chain::Chain),
     Alerts(alerts::Alerts),
     Judge(judge::Judge),
     Doctor(doctor::Doctor),
@@ -141,8 +147,10 @@ enum Command {
 
 /// Parses the command line and runs it. Errors go to standard error with their whole chain.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    match dispatch(cli) {
+    let matches = Cli::command().get_matches();
+    let deed = deed::deed(&matches, std::env::args_os().skip(1));
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match dispatch(cli, deed) {
         Ok(code) => code,
         Err(error) => {
             // Nobody is left to tell when standard error is closed.
@@ -152,7 +160,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<ExitCode> {
+fn dispatch(cli: Cli, deed: Deed) -> Result<ExitCode> {
     let mut config = Config::load(&cli.overrides)?;
     if let Command::Serve(serve) = &cli.command {
         serve.apply(&mut config);
@@ -162,37 +170,51 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         .build()
         .context("starting the runtime")?;
     runtime.block_on(async {
-        match cli.command {
-            Command::Serve(_) => serve::run(config).await,
-            Command::Account(command) => account::run(&config, command).await,
-            Command::Message(command) => message::run(&config, command).await,
-            Command::Campaign(command) => campaign::run(&config, command).await,
-            Command::Class(command) => class::run(&config, command).await,
-            Command::OptOut(command) => opt_out::run(&config, command).await,
-            Command::Export(command) => export::run(&config, command).await,
-            Command::Phone(command) => phone::run(&config, command).await,
-            Command::QuickSend(command) => quick_send::run(&config, command).await,
-            Command::Trunk(command) => trunk::run(&config, *command).await,
-            Command::Tariff(command) => tariff::run(&config, command).await,
-            Command::Agreement(command) => agreement::run(&config, command).await,
-            Command::Maintenance(command) => maintenance::run(&config, command).await,
-            Command::Outage(command) => outage::run(&config, command).await,
-            Command::Availability(command) => availability::run(&config, *command).await,
-            Command::Compensation(command) => compensation::run(&config, command).await,
-            Command::Violation(command) => violation::run(&config, *command).await,
-            Command::Vantage(command) => vantage::run(&config, command).await,
-            Command::Probe(command) => probe::run(&config, command).await,
-            Command::Claim(command) => claim::run(&config, command).await,
-            Command::Plan(command) => subscription::run_plan(&config, command).await,
-            Command::Subscription(command) => subscription::run(&config, command).await,
-            Command::Invoice(command) => invoice::run(&config, command).await,
-            Command::Credit(command) => invoice::run_credit(&config, command).await,
-            Command::Alerts(command) => alerts::run(&config, command).await,
-            Command::Judge(command) => judge::run(&config, &command).await,
-            Command::Doctor(command) => doctor::run(&config, &command).await,
-            Command::Migrate(command) => migrate::run(&config, &command).await,
+        if let Command::Serve(_) = cli.command {
+            return serve::run(config).await;
         }
+        let (done, changed) = staff::does(deed, Box::pin(of_staff(&config, cli.command))).await;
+        if changed {
+            // What was done is done, whatever becomes of this.
+            chain::look(&config).await;
+        }
+        done
     })
+}
+
+/// Runs a command of which whatever it changes is noted.
+async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Serve(serve) => bail!("{serve:?} is no deed of staff"),
+        Command::Account(command) => account::run(config, command).await,
+        Command::Message(command) => message::run(config, command).await,
+        Command::Campaign(command) => campaign::run(config, command).await,
+        Command::Class(command) => class::run(config, command).await,
+        Command::OptOut(command) => opt_out::run(config, command).await,
+        Command::Export(command) => export::run(config, command).await,
+        Command::Phone(command) => phone::run(config, command).await,
+        Command::QuickSend(command) => quick_send::run(config, command).await,
+        Command::Trunk(command) => trunk::run(config, *command).await,
+        Command::Tariff(command) => tariff::run(config, command).await,
+        Command::Agreement(command) => agreement::run(config, command).await,
+        Command::Maintenance(command) => maintenance::run(config, command).await,
+        Command::Outage(command) => outage::run(config, command).await,
+        Command::Availability(command) => availability::run(config, *command).await,
+        Command::Compensation(command) => compensation::run(config, command).await,
+        Command::Violation(command) => violation::run(config, *command).await,
+        Command::Vantage(command) => vantage::run(config, command).await,
+        Command::Probe(command) => probe::run(config, command).await,
+        Command::Claim(command) => claim::run(config, command).await,
+        Command::Plan(command) => subscription::run_plan(config, command).await,
+        Command::Subscription(command) => subscription::run(config, command).await,
+        Command::Invoice(command) => invoice::run(config, command).await,
+        Command::Credit(command) => invoice::run_credit(config, command).await,
+        Command::Chain(command) => chain::run(config, command).await,
+        Command::Alerts(command) => alerts::run(config, command).await,
+        Command::Judge(command) => judge::run(config, &command).await,
+        Command::Doctor(command) => doctor::run(config, &command).await,
+        Command::Migrate(command) => migrate::run(config, &command).await,
+    }
 }
 
 /// Prints a line of output, flushed, so that a program reading us sees it at once.
@@ -242,10 +264,10 @@ impl Reach {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

@@ -18,7 +18,9 @@ use crate::tts::Engines;
 pub async fn database(config: &Config) -> Result<Db> {
     let dir = &config.node.data_dir;
     std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
-    Db::open(&config.database_url(), Options::default()).await.context("opening the database")
+    let clock_limit_us = Some(i64::from(config.database.clock_limit_ms) * 1_000);
+    let options = Options { clock_limit_us, ..Options::default() };
+    Db::open(&config.database_url(), options).await.context("opening the database")
 }
 
 /// The application for a command that dials nothing. It works beside a running server.

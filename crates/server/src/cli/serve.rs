@@ -29,8 +29,8 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, callbacks, exports, flight_recorder, lock, measuring, month_close, open_files, phones,
-    probe, recordings, speaking_ahead, streams, telemetry, tidying, webhooks,
+    address, callbacks, chain, exports, flight_recorder, lock, measuring, month_close, open_files,
+    phones, probe, recordings, speaking_ahead, streams, telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -187,12 +187,21 @@ impl Platform {
         let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
         let speaking = speaking_ahead::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
+        let directory = config.node.data_dir.clone();
+        let (chained, broken) = chain::start(
+            Arc::clone(&self.app),
+            node_name.clone(),
+            directory,
+            callbacks_stop.clone(),
+        )
+        .await;
         let measuring = measuring::start(Arc::clone(&self.app), node_name, callbacks_stop.clone());
         let webhooks = webhooks::start(Arc::clone(&self.app), sites.clone(), events_stop);
         let callbacks = callbacks::start(Arc::clone(&self.app), sites, callbacks_stop);
         let stopping = http_stop.clone();
         let stopping = Arc::new(move || *stopping.borrow());
-        let router = web::router(self.app, web_settings(config, self.leads, stopping)?);
+        let settings = web_settings(config, self.leads, stopping, broken)?;
+        let router = web::router(self.app, settings);
         let serving = web::serve(self.http, router, connections_max, stopped(http_stop));
         let mut http = tokio::spawn(serving);
         let drain = Duration::from_secs(config.node.drain_seconds);
@@ -225,6 +234,7 @@ impl Platform {
         tidying.await.context("the task that tidies up")?;
         measuring.await.context("the task that judges what was measured")?;
         month_close.await.context("the task that closes months")?;
+        chained.await.context("the task that watches the chain of evidence")?;
         http.await.context("the task of the web services")?;
         ended
     }
@@ -427,6 +437,7 @@ fn web_settings(
     config: &Config,
     leads: Arc<AtomicBool>,
     stopping: Arc<dyn Fn() -> bool + Send + Sync>,
+    broken: watch::Receiver<Option<String>>,
 ) -> Result<web::Settings> {
     let metrics = telemetry::start_metrics()?;
     let readiness = move || {
@@ -441,6 +452,7 @@ fn web_settings(
         trusted_proxies: config.trusted_proxies().expect("the configuration was checked"),
         body_timeout: BODY_TIMEOUT,
         readiness: Arc::new(readiness),
+        remark: Arc::new(move || broken.borrow().clone()),
         stopping,
         metrics: Arc::new(move || metrics.render()),
     })

@@ -89,6 +89,10 @@ section! {
         /// The connection to PostgreSQL is not encrypted: keep it on this machine, in a private
         /// network or in a tunnel. A URL with `sslmode=require` is refused.
         url: Secret = Secret::default(),
+        /// How far this machine's clock may be off from that of PostgreSQL, in milliseconds. With
+        /// more, nothing that is evidence is written here, and an alert says so. SQLite has no
+        /// clock of its own.
+        clock_limit_ms: u32 = 5_000,
     }
 }
 

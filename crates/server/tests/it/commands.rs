@@ -232,6 +232,7 @@ fn the_doctor_says_what_is_well_and_how_to_mend_the_rest() {
         "speech",
         "clock",
         "monitoring",
+        "evidence",
         "trunk",
     ];
     for name in names {

@@ -7,6 +7,7 @@ mod baresip;
 mod bridge;
 mod callbacks;
 mod campaigns;
+mod chain;
 mod commands;
 mod compensation;
 mod connections;

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod campaign;
+mod chain;
 mod cold;
 mod engines;
 mod event;

@@ -40,6 +40,7 @@ pub fn settings() -> Settings {
         trusted_proxies: Vec::new(),
         body_timeout: Duration::from_secs(5),
         readiness: Arc::new(|| Ok(())),
+        remark: Arc::new(|| None),
         stopping: Arc::new(|| false),
         metrics: Arc::new(|| String::from("calls_total 7\n")),
     }

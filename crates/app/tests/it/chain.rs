@@ -1,0 +1,152 @@
+//! Evidence that cannot be bent: through the use cases that write it.
+
+use app::chain::{self, ResumeRefusal, STAFF, Standing, Wrong};
+use app::outage::{self, NewOutage};
+use app::staff::{self, Deed};
+use app::violation::{self, NewViolation};
+use domain::agreement::scope::{Paths, Scope};
+use domain::agreement::violation::Clause;
+use domain::chain::Head;
+
+use crate::refusal;
+use crate::violation::span;
+use crate::world::World;
+
+fn late(n: u32) -> NewViolation {
+    NewViolation {
+        account: None,
+        clause: Clause::Capacity,
+        span: span("1405/08/20 10:00", "1405/08/20 11:00"),
+        evidence: vec!["log 7".to_owned()],
+        reference: format!("test:{n}"),
+        actor: "Reza".to_owned(),
+    }
+}
+
+/// What is wrong, by the number of its entry.
+async fn wrong(world: &World, seen: &[Head]) -> Vec<(i64, Wrong)> {
+    let verified = chain::verify(&world.app, seen).await.unwrap();
+    verified.wrong.into_iter().map(|(number, (wrong, _))| (number, wrong)).collect()
+}
+
+async fn bend(world: &World, sql: &'static str) {
+    let mut tx = world.db.begin().await.unwrap();
+    assert!(tx.execute(sql, &[]).await.unwrap() > 0, "{sql}");
+    tx.commit().await.unwrap();
+}
+
+/// I17: whatever of the evidence is changed afterwards is found, by the number of its entry; what
+/// is changed by the rules is not.
+#[tokio::test]
+async fn what_is_bent_is_found_by_its_entry() {
+    let world = World::new().await;
+    let app = &world.app;
+    let first = violation::record(app, late(1)).await.unwrap();
+    let new = NewOutage {
+        paths: Paths::ALL,
+        scope: Scope::everyone(),
+        from: app.now().plus_us(-7_000_000),
+        to: None,
+        cause: "power".to_owned(),
+        evidence: "monitor 3".to_owned(),
+    };
+    let outage = outage::record(app, new).await.unwrap();
+    world.clock.advance_ms(5_000);
+    outage::close(app, outage, None).await.unwrap();
+    violation::reverse(app, first, "Maryam", "it was none").await.unwrap();
+    assert_eq!(wrong(&world, &[]).await, []);
+    let verified = chain::verify(app, &[]).await.unwrap();
+    // Recorded and told at once, opened and closed, reversed.
+    assert_eq!((verified.head.number, verified.facts), (5, 5));
+    let listed = chain::list(app, Some("outage"), None, 10).await.unwrap();
+    let numbers: Vec<i64> = listed.iter().map(|kept| kept.entry.number).collect();
+    assert_eq!(numbers, [4, 3]);
+
+    bend(&world, "UPDATE outage SET to_us = to_us - 1").await;
+    assert_eq!(wrong(&world, &[]).await, [(4, Wrong::Fact)]);
+    bend(&world, "UPDATE outage SET to_us = to_us + 1").await;
+    // Who bends the chain along with the fact is found by what was seen elsewhere.
+    let seen = chain::head(app).await.unwrap();
+    bend(&world, "DELETE FROM chain_entry WHERE n = 5").await;
+    assert_eq!(wrong(&world, &[]).await, [(5, Wrong::End)]);
+    bend(&world, "UPDATE chain_head SET n = 4, seal = (SELECT seal FROM chain_entry WHERE n = 4)")
+        .await;
+    assert_eq!(wrong(&world, &[]).await, []);
+    assert_eq!(wrong(&world, std::slice::from_ref(&seen)).await, [(5, Wrong::Seen)]);
+    assert!(matches!(chain::standing(app, &seen).await.unwrap(), Standing::Lost(_)));
+    bend(&world, "UPDATE chain_entry SET actor = 'Ali' WHERE n = 2").await;
+    let found = chain::verify(app, &[]).await.unwrap().wrong;
+    assert_eq!(found.keys().collect::<Vec<_>>(), [&2]);
+    bend(&world, "UPDATE chain_entry SET actor = 'Reza' WHERE n = 2").await;
+}
+
+/// A chain that is gone on with after a backup was put back says so for ever, and who said it.
+#[tokio::test]
+async fn a_chain_is_resumed_by_somebody() {
+    let world = World::new().await;
+    let app = &world.app;
+    violation::record(app, late(1)).await.unwrap();
+    let seen = chain::head(app).await.unwrap();
+    let resume = async |seen: &Head, because: &str| chain::resume(app, seen, because, "Reza").await;
+    assert_eq!(refusal(resume(&seen, "a disk was lost").await), ResumeRefusal::Holds);
+    let lost = Head { number: 9, ..seen.clone() };
+    assert_eq!(refusal(resume(&lost, " ").await), ResumeRefusal::Unsigned);
+    let head = resume(&lost, "a disk was lost").await.unwrap();
+    assert_eq!(head.number, seen.number + 1);
+    let verified = chain::verify(app, &[seen]).await.unwrap();
+    let [resumed] = &verified.resumed[..] else { panic!("{verified:?}") };
+    let note = resumed.note.as_deref().unwrap();
+    assert!(note.contains("seen 9:") && note.ends_with("a disk was lost"), "{note}");
+    assert_eq!(resumed.entry.actor, "Reza");
+    let nodes = async || chain::nodes(app).await.unwrap();
+    chain::tell(app, "a", 0, Some("entry 9 is lost".to_owned())).await.unwrap();
+    assert_eq!(nodes().await[0].broken.as_deref(), Some("entry 9 is lost"));
+    let alerts = app::alert::now(app).await.unwrap();
+    assert_eq!(alerts["chain:a"], "entry 9 is lost");
+    chain::tell(app, "a", 6_000_000, None).await.unwrap();
+    let alerts = app::alert::now(app).await.unwrap();
+    assert_eq!(alerts.into_keys().collect::<Vec<_>>(), ["clock:node-a"]);
+    // What is the same is not written again each time, but now and then.
+    let heard = nodes().await[0].heard_at;
+    world.clock.advance_ms(10_000);
+    chain::tell(app, "a", 6_000_000, None).await.unwrap();
+    assert_eq!(nodes().await[0].heard_at, heard);
+    world.clock.advance_ms(60_000);
+    chain::tell(app, "a", 6_000_000, None).await.unwrap();
+    assert!(nodes().await[0].heard_at > heard);
+}
+
+/// Whatever staff changes is noted with who did it, in the same commit; what changes nothing is
+/// not. A note can be blanked, for the sake of whom it names, and not changed.
+#[tokio::test]
+async fn what_staff_does_is_noted() {
+    let world = World::new().await;
+    let app = &world.app;
+    let deed = |line: &str| Deed {
+        actor: "ali".to_owned(),
+        command: "violation record".to_owned(),
+        line: line.to_owned(),
+    };
+    let (done, changed) = staff::does(deed("violation record …"), async {
+        let one = violation::record(app, late(1)).await?;
+        violation::tell(app, one, "Reza", "by phone").await
+    })
+    .await;
+    refusal(done);
+    assert!(changed);
+    let bad = NewViolation { reference: String::new(), ..late(2) };
+    let (done, changed) = staff::does(deed("refused"), violation::record(app, bad)).await;
+    refusal(done);
+    assert!(!changed);
+    let (_, changed) = staff::does(deed("looks"), violation::find(app, 1)).await;
+    assert!(!changed);
+    violation::record(app, late(3)).await.unwrap();
+    let noted = chain::list(app, Some(STAFF), None, 10).await.unwrap();
+    let [one] = &noted[..] else { panic!("{noted:?}") };
+    assert_eq!((one.entry.actor.as_str(), one.entry.subject.as_str()), ("ali", "violation record"));
+    assert_eq!(one.note.as_deref(), Some("violation record …"));
+    bend(&world, "UPDATE chain_entry SET note = 'x' WHERE kind = 'staff'").await;
+    assert_eq!(wrong(&world, &[]).await, [(one.entry.number, Wrong::Note)]);
+    bend(&world, "UPDATE chain_entry SET note = NULL WHERE kind = 'staff'").await;
+    assert_eq!(wrong(&world, &[]).await, []);
+}
