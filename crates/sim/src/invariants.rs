@@ -360,11 +360,7 @@ impl Witness {
         while starts.front().is_some_and(|start| now - start >= SECOND) {
             starts.pop_front();
         }
-        // A burst may be a tenth of a second's; its commands reach the shard one after the other,
-        // up to 0.4 ms apart, and what comes after it is not late by as much.
-        let burst = caps.max_cps / 10;
-        let late = burst * caps.max_cps / 2_500;
-        let most = caps.max_cps + burst + 1 + late;
+        let most = caps.max_cps + caps.max_cps / 10 + 1;
         if starts.len() > most as usize {
             let detail = format!("{route:?}: {} in a second of {}", starts.len(), caps.max_cps);
             self.broken(now, "never faster than the trunk's pace", detail);

@@ -333,7 +333,7 @@ impl World {
             self.witness.broken(self.now, "the only process is never fenced", String::new());
         }
         for (_, command) in steps.commands {
-            let at = self.now.max(self.last_command) + self.dice.between(0, 400);
+            let at = self.last_command.max(self.now + self.dice.between(0, 400));
             self.last_command = at;
             self.sabotage_command(at, &command);
             self.plan_at(at, Happening::Command(self.life, command));
@@ -380,7 +380,7 @@ impl World {
         process.out.clear();
         events.retain_mut(|event| self.sabotage_event(event));
         if !events.is_empty() {
-            let at = self.now.max(self.last_events) + self.dice.between(0, 400);
+            let at = self.last_events.max(self.now + self.dice.between(0, 400));
             self.last_events = at;
             self.plan_at(at, Happening::Events(self.life, events));
         }

@@ -19,6 +19,7 @@ mod failover;
 mod far_end;
 mod full_disk;
 mod garbage;
+mod imports;
 mod inbound;
 mod invoices;
 mod kamailio;

@@ -452,11 +452,34 @@ pub fn v1_request(
     body: &Value,
 ) -> std::io::Result<Answer> {
     let body = if body.is_null() { String::new() } else { body.to_string() };
+    v1_send(http, token, &format!("{method} {path}"), "", &body)
+}
+
+/// A POST to the modern API that is done once, whenever it is repeated under the same key.
+pub fn v1_post_once(
+    http: SocketAddr,
+    token: &str,
+    path: &str,
+    key: &str,
+    body: &Value,
+) -> std::io::Result<Answer> {
+    let key = format!("Idempotency-Key: {key}\r\n");
+    v1_send(http, token, &format!("POST {path}"), &key, &body.to_string())
+}
+
+/// `more`: header fields, each with its line end.
+fn v1_send(
+    http: SocketAddr,
+    token: &str,
+    asked: &str,
+    more: &str,
+    body: &str,
+) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(http)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: {http}\r\nAuthorization: Bearer {token}\r\n\
+        "{asked} HTTP/1.1\r\nHost: {http}\r\nAuthorization: Bearer {token}\r\n{more}\
          Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )?;
