@@ -51,6 +51,7 @@ pub mod staff;
 pub mod subscription;
 pub mod support_call;
 pub mod tariff;
+pub mod template;
 pub mod ticket;
 pub mod trunk;
 pub mod verification;

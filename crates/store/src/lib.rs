@@ -47,6 +47,7 @@ mod sqlite;
 pub mod subscription;
 pub mod support_call;
 pub mod tariff;
+pub mod template;
 pub mod ticket;
 pub mod token;
 pub mod trunk;

@@ -54,8 +54,9 @@ pub(crate) fn files() -> Vec<File> {
         ("V30__money", include_str!("../migrations/V30__money.sql")),
         ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
         ("V36__chain", include_str!("../migrations/V36__chain.sql")),
-        ("V37__ticket", include_str!("../migrations/V37__ticket.sql")),
-        ("V38__error_report", include_str!("../migrations/V38__error_report.sql")),
+        ("V37__personal", include_str!("../migrations/V37__personal.sql")),
+        ("V38__ticket", include_str!("../migrations/V38__ticket.sql")),
+        ("V39__error_report", include_str!("../migrations/V39__error_report.sql")),
     ]
 }
 

@@ -20,6 +20,7 @@ mod phone;
 mod quick_send;
 mod remote_session;
 mod support_call;
+mod template;
 mod ticket;
 mod trunk;
 mod violation;

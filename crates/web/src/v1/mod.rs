@@ -24,6 +24,7 @@ mod routes;
 mod samples;
 mod seats;
 mod stream;
+mod templates;
 mod tickets;
 mod violations;
 mod webhooks;
