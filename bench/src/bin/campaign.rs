@@ -132,7 +132,8 @@ async fn import(app: &App, customer: &Customer, numbers: u32) -> Result<()> {
         opt_out_key: None,
     };
     let message = customer.message;
-    let new = NewCampaign { message, numbers: Some(list), plan, auto_start: true, request: None };
+    let list = Some(list.into());
+    let new = NewCampaign { message, numbers: list, plan, auto_start: true, request: None };
     let resident = resident_kb()?;
     let made = measured(async {
         let made = app::campaign::create(app, &customer.caller, new).await;

@@ -8,10 +8,12 @@ use domain::{MessageClass, MessageId, Rials};
 use crate::account::hex;
 use crate::ports::Speaker;
 use crate::quick_send::{
-    self, Accepted, NewSend, NewTextSend, Order, TextRefusal, may_be_spoken, repeated,
+    self, Accepted, NewPersonalSend, NewSend, NewTextSend, Order, PersonalRefusal, TextRefusal,
+    may_be_spoken, repeated,
 };
 use crate::request::{self, RequestKey};
 use crate::speech::{self, Script};
+use crate::template::SaidRefusal;
 use crate::{App, Caller, Error, Failure, Result};
 
 /// Most numbers of one request.
@@ -31,6 +33,20 @@ pub enum Content {
         /// A telephone number to be spoken at the end.
         call_from_mobile: Option<String>,
     },
+    /// A template, filled for each number with values of its own.
+    Personal {
+        /// The template.
+        template: MessageId,
+        /// The values of each number, by their names, in the order of the numbers.
+        values: Vec<Vec<(String, String)>>,
+    },
+}
+
+impl Content {
+    /// The values of the number at this place.
+    fn values_at(values: &[Vec<(String, String)>], place: usize) -> &[(String, String)] {
+        values.get(place).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// What is to be sent, and to whom.
@@ -64,17 +80,28 @@ pub enum BulkRefusal {
 }
 
 /// Why one number was not sent to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NumberRefusal {
     /// A kept message was not sent.
     Message(Refusal),
-    /// A text was not sent.
+    /// A text, or what is said to the number alone, was not sent.
     Text(TextRefusal),
+    /// What is said to the number alone cannot be.
+    Said(SaidRefusal),
 }
 
 impl NumberRefusal {
-    fn of(refusal: Refusal, is_text: bool) -> Self {
-        if is_text { Self::Text(refusal.into()) } else { Self::Message(refusal) }
+    fn of(refusal: Refusal, is_spoken: bool) -> Self {
+        if is_spoken { Self::Text(refusal.into()) } else { Self::Message(refusal) }
+    }
+}
+
+impl From<PersonalRefusal> for NumberRefusal {
+    fn from(refusal: PersonalRefusal) -> Self {
+        match refusal {
+            PersonalRefusal::Said(refusal) => Self::Said(refusal),
+            PersonalRefusal::Send(refusal) => Self::Text(refusal),
+        }
     }
 }
 
@@ -85,7 +112,7 @@ pub struct Estimate {
     pub speech: Rials,
     /// What the call to each number would cost at most, or why there would be none.
     pub calls: Vec<std::result::Result<Rials, NumberRefusal>>,
-    /// How long the message plays; nothing when nobody would be called.
+    /// How long the message plays, at most to anybody; nothing when nobody would be called.
     pub clip_ms: u32,
 }
 
@@ -110,17 +137,44 @@ pub async fn estimate(
     for number in &new.numbers {
         orders.push(order(app, caller, new, number).await?);
     }
-    let sound = match &new.content {
-        Content::Message(id) => kept(app, caller, *id).await?,
-        Content::Text { .. } if orders.iter().all(std::result::Result::is_err) => Sound::Unknown,
+    let sounds = match &new.content {
+        Content::Message(id) => vec![kept(app, caller, *id).await?],
+        Content::Text { .. } if orders.iter().all(std::result::Result::is_err) => {
+            vec![Sound::Unknown]
+        }
         Content::Text { text, speaker, call_from_mobile } => {
-            match Script::new(text, call_from_mobile.as_deref(), *speaker) {
+            vec![match Script::new(text, call_from_mobile.as_deref(), *speaker) {
                 Ok(script) => spoken(app, &script).await?,
                 Err(refusal) => Sound::Refused(NumberRefusal::Text(refusal.into())),
+            }]
+        }
+        Content::Personal { template, values } => {
+            let mut sounds = Vec::with_capacity(orders.len());
+            for (place, order) in orders.iter().enumerate() {
+                let values = Content::values_at(values, place);
+                sounds.push(match order {
+                    Ok(order) => said(app, caller, order, (*template, values)).await?,
+                    Err(_) => Sound::Unknown,
+                });
             }
+            sounds
         }
     };
-    Ok(added_up(app, orders, &sound))
+    Ok(added_up(app, orders, &sounds))
+}
+
+/// What one number alone would hear.
+async fn said(
+    app: &App,
+    caller: &Caller,
+    order: &Order,
+    (template, values): (MessageId, &[(String, String)]),
+) -> std::result::Result<Sound, Failure> {
+    match quick_send::judge_personal(app, caller, order, template, values).await {
+        Ok(recording) => Ok(Sound::Spoken(recording.length_ms, Rials::ZERO)),
+        Err(Error::Refused(refusal)) => Ok(Sound::Refused(refusal.into())),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
 }
 
 /// Sends. Every number is told what became of it; asked again under the same key, numbers that were
@@ -200,6 +254,22 @@ async fn send_one(
     let (number, reference) = (number.to_owned(), reference(new, place));
     let (vote, record_ms, server, class) = (new.vote, new.record_ms, new.server, new.class);
     let sent = match (&new.content, message) {
+        (Content::Personal { template, values }, _) => {
+            let values = Content::values_at(values, place).to_vec();
+            let template = *template;
+            let send = NewPersonalSend {
+                template,
+                values,
+                number,
+                vote,
+                record_ms,
+                server,
+                reference,
+                class,
+            };
+            let sent = quick_send::submit_personal(app, caller, send).await;
+            sent.map_err(|error| error.map(NumberRefusal::from))
+        }
         (&Content::Message(message), _) | (Content::Text { .. }, Some(message)) => {
             let send = NewSend { message, number, vote, record_ms, server, reference, class };
             let sent = quick_send::submit(app, caller, send).await;
@@ -235,14 +305,15 @@ async fn order(
     new: &NewBulk,
     number: &str,
 ) -> std::result::Result<std::result::Result<Order, NumberRefusal>, Failure> {
-    let is_text = matches!(new.content, Content::Text { .. });
+    let is_spoken = !matches!(new.content, Content::Message(_));
     let request = quick_send::request(app, number, new.vote, new.record_ms, new.server);
     let request = match request {
         Ok(request) => request,
-        Err(refusal) => return Ok(Err(NumberRefusal::of(refusal, is_text))),
+        Err(refusal) => return Ok(Err(NumberRefusal::of(refusal, is_spoken))),
     };
     let order = Order::new(app, caller, request, None, new.class).await?;
-    if !is_text {
+    // What is said to the number alone is judged when it is spoken.
+    if !matches!(new.content, Content::Text { .. }) {
         return Ok(Ok(order));
     }
     match may_be_spoken(app, &order).await {
@@ -288,28 +359,31 @@ async fn spoken(app: &App, script: &Script) -> std::result::Result<Sound, Failur
     }
 }
 
-/// Judges the orders one after the other, each with what the ones before it have left.
+/// Judges the orders one after the other, each with what the ones before it have left. `sounds` is
+/// one for all of them, or one for each.
 fn added_up(
     app: &App,
     orders: Vec<std::result::Result<Order, NumberRefusal>>,
-    sound: &Sound,
+    sounds: &[Sound],
 ) -> Estimate {
-    let speech = if let Sound::Spoken(_, price) = sound { *price } else { Rials::ZERO };
+    let first = sounds.first().unwrap_or(&Sound::Unknown);
+    let speech = if let Sound::Spoken(_, price) = first { *price } else { Rials::ZERO };
     let mut estimate = Estimate { speech, calls: Vec::with_capacity(orders.len()), clip_ms: 0 };
-    for order in orders {
+    for (place, order) in orders.into_iter().enumerate() {
+        let sound = if sounds.len() == 1 { first } else { sounds.get(place).unwrap_or(first) };
         let call = order.and_then(|mut order| {
             let spent = estimate.cost_max().0;
             order.account.balance = Rials(order.account.balance.0.saturating_sub(spent));
             let (admission, is_text) = match sound {
                 Sound::Kept(message) => (order.admit(app, message.as_ref()), false),
                 Sound::Spoken(ms, _) => (order.admit(app, Some(&order.draft(*ms))), true),
-                Sound::Refused(refusal) => return Err(*refusal),
+                Sound::Refused(refusal) => return Err(refusal.clone()),
                 Sound::Unknown => unreachable!("sound is made as soon as one order stands"),
             };
             admission.map_err(|refusal| NumberRefusal::of(refusal, is_text))
         });
         if let Ok(admission) = &call {
-            estimate.clip_ms = admission.clip_ms;
+            estimate.clip_ms = estimate.clip_ms.max(admission.clip_ms);
         }
         estimate.calls.push(call.map(|admission| admission.hold.price));
     }

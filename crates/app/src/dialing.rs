@@ -18,6 +18,7 @@ use store::hot::LeaseStamp;
 pub use store::ladder::Ladder;
 
 use crate::account::never_refused;
+use crate::speech::{PARTS_GAP_MS, THEN};
 use crate::{App, Failure, class, prices};
 
 /// One start that the dialer wants to make.
@@ -211,19 +212,39 @@ pub async fn forget_daily_calls(app: &App, now: Timestamp) -> Result<bool, Failu
     Ok(forgotten >= most.into())
 }
 
-/// The samples of a message's audio, 8 kHz mono.
+/// The samples of a message's audio, 8 kHz mono: of several names with `+` between them, all of it,
+/// one after the other.
 ///
 /// # Errors
 /// The blob store failed, or has no such audio, or it is not what we put there.
 pub async fn clip(app: &App, blob: &str) -> Result<Arc<[i16]>, Failure> {
+    if !blob.contains(THEN) {
+        return Ok(part(app, blob).await?.into_samples().into());
+    }
+    Ok(joined(app, blob).await?.into_samples().into())
+}
+
+/// The same as a WAV file.
+pub(crate) async fn wav(app: &App, blob: &str) -> Result<Vec<u8>, Failure> {
+    Ok(joined(app, blob).await?.to_wav())
+}
+
+async fn joined(app: &App, blob: &str) -> Result<Clip, Failure> {
+    let mut parts = Vec::new();
+    for name in blob.split(THEN) {
+        parts.push(part(app, name).await?);
+    }
+    Ok(audio::join(&parts.iter().collect::<Vec<_>>(), PARTS_GAP_MS))
+}
+
+async fn part(app: &App, blob: &str) -> Result<Clip, Failure> {
     let wav = app
         .blobs()
         .get(blob)
         .await?
         .ok_or_else(|| Failure::of(format!("reading the audio {blob}: it is not there")))?;
-    let clip = Clip::from_wav(&wav)
-        .map_err(|error| Failure::because(format!("reading the audio {blob}"), error))?;
-    Ok(clip.into_samples().into())
+    Clip::from_wav(&wav)
+        .map_err(|error| Failure::because(format!("reading the audio {blob}"), error))
 }
 
 /// Where a registered phone is now; `None` when the account has none with that short number or it

@@ -92,6 +92,8 @@ pub async fn recipient(
         (Place::Uncalled, _) => {
             told.ahead = id.n.saturating_sub(campaign.cursor).saturating_sub(1).min(AHEAD_MAX);
             told.gates.push(Gate::ListPlace.when(told.ahead == 0));
+            let said = store::template::said(&mut app.read().await?, account, id).await?;
+            told.gates.extend(said.map(|said| Gate::Spoken.when(said.sound.is_some())));
         }
         (Place::Retrying { due_at }, _) => told.gates.push(Gate::RetryPause.from(due_at, now)),
         (_, Some(send)) => {

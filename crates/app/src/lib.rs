@@ -47,6 +47,7 @@ mod speech;
 pub mod staff;
 pub mod subscription;
 pub mod tariff;
+pub mod template;
 pub mod trunk;
 pub mod verification;
 pub mod violation;

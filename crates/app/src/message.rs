@@ -7,7 +7,7 @@ use domain::{AccountId, Approval, Message, MessageId, Rials};
 use crate::account::never_refused;
 use crate::ports::Speaker;
 use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
-use crate::{App, Caller, Error, Failure, Result, prices};
+use crate::{App, Caller, Error, Failure, Result, prices, request};
 
 pub use store::message::GalleryPage;
 
@@ -205,6 +205,9 @@ pub async fn download(
 }
 
 async fn audio_of(app: &App, message: &Message) -> std::result::Result<Vec<u8>, Failure> {
+    if message.blob.contains(speech::THEN) {
+        return crate::dialing::wav(app, &message.blob).await;
+    }
     let wav = app.blobs().get(&message.blob).await?;
     wav.ok_or_else(|| Failure::of(format!("reading the audio of message {}: gone", message.id)))
 }
@@ -329,14 +332,13 @@ async fn insert(
         persistent,
         created_at: now,
     };
-    let id = app
-        .write(async |tx| {
-            if !recording.post(tx, account.id, price, now).await? {
-                return Err(Error::Refused(NotCovered));
-            }
-            Ok(store::message::insert(tx, &new).await?)
-        })
-        .await?;
+    let insert = async |tx: &mut store::Tx| {
+        if !recording.post(tx, account.id, price, now).await? {
+            return Err(Error::Refused(NotCovered));
+        }
+        Ok(store::message::insert(tx, &new).await?)
+    };
+    let id = request::write(app, |id: &MessageId| Some(id.0), insert).await?;
     Ok(Message {
         id,
         account: account.id,

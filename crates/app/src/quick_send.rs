@@ -21,9 +21,12 @@ use crate::ports::Speaker;
 use crate::speech::{self, RecordingRefusal, Script, ScriptRefusal};
 use crate::{App, Caller, Error, Failure, Result, class, phone, prices};
 
+mod personal;
 mod spoken;
 mod story;
 
+pub(crate) use personal::judged as judge_personal;
+pub use personal::{NewPersonalSend, PersonalRefusal, submit_personal};
 pub(crate) use spoken::{judge_speech, send_judged, send_speech};
 pub use story::{FailedAttempt, Step, Story, story};
 
@@ -348,9 +351,21 @@ pub(crate) fn request(
 
 /// Refuses what the shortest possible speech would be refused for as well.
 pub(crate) async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRefusal> {
+    let needs_approval = order.policies.of(order.class).needs_approval;
+    let heard = !order.account.approves_own_messages || needs_approval;
+    may_be(app, order, heard).await
+}
+
+/// As [`may_be_spoken`], of what holds no words that nobody has listened to.
+pub(crate) async fn may_be_sent(app: &App, order: &Order) -> Result<(), TextRefusal> {
+    may_be(app, order, false).await
+}
+
+/// `heard`: whether somebody has to listen to it first.
+async fn may_be(app: &App, order: &Order, heard: bool) -> Result<(), TextRefusal> {
     let admitted = order.admit(app, Some(&order.draft(LENGTH_MS_MIN)));
     admitted.map_err(|refusal| Error::Refused(refusal.into()))?;
-    if !order.account.approves_own_messages || order.policies.of(order.class).needs_approval {
+    if heard {
         return Err(Error::Refused(TextRefusal::MustBeApproved));
     }
     let Some(limit) = app.settings().repeats else { return Ok(()) };

@@ -16,6 +16,14 @@ use crate::{App, Error, Failure, Result, prices};
 
 /// Silence between a message and the number spoken after it, in milliseconds.
 const GAP_MS: u16 = 600;
+/// Silence between two parts of a personal message, in milliseconds: their ends are quiet already.
+pub(crate) const PARTS_GAP_MS: u16 = 100;
+/// What stands between the names of audio that is played one after the other.
+pub(crate) const THEN: char = '+';
+/// How long a character and a pause take a slow voice, in milliseconds: what would be too long by
+/// far is not given to an engine at all.
+const CHAR_MS: usize = 70;
+const PAUSE_MS: usize = 300;
 /// Most bytes that are taken from the speech engine: ten minutes at 48 kHz, which is our own
 /// program's bound and not the customer's.
 const SPEECH_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -54,8 +62,21 @@ impl Script {
         }
         let mobile = mobile.map(spoken_number).transpose()?;
         let text = normalise(text).map_err(|_| ScriptRefusal::NotSpoken)?;
+        if takes_too_long(&text) {
+            return Err(ScriptRefusal::TextTooLong);
+        }
         Ok(Self { text, mobile, speaker })
     }
+}
+
+/// Whether speaking a text takes longer than a message may play, at any speed that is usual: digits
+/// become many words.
+fn takes_too_long(text: &Speakable) -> bool {
+    let ms = |letter: char| match letter {
+        '،' | '؛' | '.' | '؟' | '!' => CHAR_MS + PAUSE_MS,
+        _ => CHAR_MS,
+    };
+    text.as_str().chars().map(ms).sum::<usize>() > LENGTH_MS_MAX as usize
 }
 
 /// The number as it is read out.
@@ -130,6 +151,50 @@ pub(crate) async fn assembled(
     let clip = audio::join(&clips.collect::<Vec<_>>(), gap_ms);
     let speech_ms = length_ms(&clip)?;
     kept(app, clip, speech_ms).await
+}
+
+/// A part of a personal message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Audio that is kept, and how long it plays.
+    Kept {
+        /// Its name.
+        blob: String,
+        /// How long it plays.
+        length_ms: u32,
+    },
+    /// Words, which are spoken unless the cache has them.
+    Words(Speakable),
+}
+
+/// Makes audio of parts that are kept apart, and joined only where they are played
+/// ([`crate::dialing::clip`]). The words are no message of their own, and cost nothing: what is
+/// heard of them is charged by the call.
+pub(crate) async fn in_parts(
+    app: &App,
+    parts: &[Part],
+    speaker: Speaker,
+) -> Result<Recording, RecordingRefusal> {
+    let (mut blob, mut length_ms) = (String::new(), 0_u32);
+    for part in parts {
+        let (name, part_ms) = match part {
+            Part::Kept { blob, length_ms } => (blob.clone(), *length_ms),
+            Part::Words(words) => {
+                let Speech { blob, length_ms } = piece(app, words, speaker).await?.speech;
+                (blob, length_ms)
+            }
+        };
+        if !blob.is_empty() {
+            blob.push(THEN);
+            length_ms = length_ms.saturating_add(PARTS_GAP_MS.into());
+        }
+        blob.push_str(&name);
+        length_ms = length_ms.saturating_add(part_ms);
+    }
+    if length_ms > LENGTH_MS_MAX {
+        return Err(Error::Refused(RecordingRefusal::TooLong));
+    }
+    Ok(Recording { blob, length_ms, speech_ms: 0, own: false })
 }
 
 /// Keeps an uploaded clip, with a number spoken after it if there is one.

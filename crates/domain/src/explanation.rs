@@ -12,6 +12,8 @@ pub enum Gate {
     CampaignHours,
     /// The numbers before it in its campaign have stepped into the line.
     ListPlace,
+    /// The values of its personal message have been spoken.
+    Spoken,
     /// The pause after the try before is over.
     RetryPause,
     /// The time that it is due has come.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use app::dialing::{self, EXPIRED, ReadyJob, Start};
 use app::ports::Dispatch as _;
-use domain::dialer::disposition::OUTSIDE_HOURS;
+use domain::dialer::disposition::{NOT_SPOKEN, OUTSIDE_HOURS};
 use domain::dialer::health::Health;
 use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{AttemptId, Destination, Disposition, MessageClass, Status, Timestamp};
@@ -89,6 +89,11 @@ impl Node {
     /// Puts a job into the waiting line, unless it is in hand already.
     pub(crate) fn wait(&mut self, job: ReadyJob) {
         if self.line.len() >= self.config.waiting_max || self.is_in_hand(job.quick_send) {
+            return;
+        }
+        if job.blob.is_empty() {
+            // Its values could not be spoken: nobody is called to hear half of it.
+            self.expired.push((job.quick_send, NOT_SPOKEN));
             return;
         }
         let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));

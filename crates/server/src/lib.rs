@@ -31,6 +31,7 @@ mod registrations;
 mod resolver;
 pub mod sandbox;
 pub mod shard;
+mod speaking_ahead;
 pub mod streams;
 pub mod telemetry;
 mod tidying;

@@ -55,8 +55,13 @@ impl World {
         let schedule = Schedule::between(&plan.start, &plan.end).ok().context("hours")?;
         let message = customer.messages[0].id;
         let (account, numbers) = (customer.account, asked.numbers.join(","));
-        let new =
-            NewCampaign { message, numbers: Some(numbers), plan, auto_start: true, request: None };
+        let new = NewCampaign {
+            message,
+            numbers: Some(numbers.into()),
+            plan,
+            auto_start: true,
+            request: None,
+        };
         let made = app::campaign::create(&process.app, &caller, new).await;
         let what = made.as_ref().map_or(String::from("refused"), |made| made.id.to_string());
         self.witness.tell(self.now, format_args!("{account} makes campaign {what}"));

@@ -31,6 +31,8 @@ pub struct Campaign {
     pub account: AccountId,
     /// What is played.
     pub message: MessageId,
+    /// Whether that is a template, filled for each recipient.
+    pub is_personal: bool,
     /// Where it stands.
     pub state: State,
     /// How it is called.
@@ -111,7 +113,9 @@ macro_rules! select_campaign {
                     record_ms, server_id, priority, max_cost_rials, started_at_us, tariff_id,
                     clip_ms, internal_hold_rials, external_hold_rials, internal_total,
                     external_total, cursor_n, open_count, retrying, held_rials, charged_rials,
-                    message_class, opt_out_key, recent_ended, recent_failed",
+                    message_class, opt_out_key, recent_ended, recent_failed,
+                    (SELECT t.id FROM message t
+                     WHERE t.id = message_id AND t.template IS NOT NULL) AS template_id",
             $more,
             " FROM campaign ",
             $rest
@@ -462,6 +466,7 @@ fn campaign(row: &Row) -> Result<Campaign> {
         id: row.get("id")?,
         account: row.get("account_id")?,
         message: row.get("message_id")?,
+        is_personal: row.get::<Option<MessageId>>("template_id")?.is_some(),
         state: row.parse("state", State::from_word)?,
         plan,
         created_at: row.get("created_at_us")?,

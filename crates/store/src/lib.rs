@@ -44,6 +44,7 @@ pub mod speech;
 mod sqlite;
 pub mod subscription;
 pub mod tariff;
+pub mod template;
 pub mod token;
 pub mod trunk;
 pub mod trunk_health;

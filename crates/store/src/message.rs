@@ -56,7 +56,8 @@ pub async fn find(
 ) -> Result<Option<Message>> {
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
                       created_at_us, refused_because
-               FROM message WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL";
+               FROM message WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL
+                 AND template IS NULL";
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(message).transpose()
 }
 
@@ -73,6 +74,7 @@ pub async fn list(
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
                       created_at_us, refused_because
                FROM message WHERE account_id = $1 AND id < $2 AND deleted_at_us IS NULL
+                 AND template IS NULL
                ORDER BY id DESC LIMIT $3";
     let before = before.unwrap_or(MessageId(i64::MAX));
     reads.query(sql, values![account, before, limit]).await?.iter().map(message).collect()
@@ -104,6 +106,7 @@ pub async fn gallery(
     let kept = i64::from(!page.passing_only);
     let sql = "SELECT CAST(COUNT(*) AS BIGINT) AS messages FROM message
                WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
+                 AND template IS NULL
                  AND (persistent_at_us IS NULL OR CAST($2 AS BIGINT) = 1)";
     let count = reads.query_one(sql, values![account, kept]).await?.get("messages")?;
     // Two statements rather than a turned sort key: the index gives the order.
@@ -111,12 +114,14 @@ pub async fn gallery(
         "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us, created_at_us,
                 refused_because
          FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
+           AND template IS NULL
            AND (persistent_at_us IS NULL OR CAST($4 AS BIGINT) = 1)
          ORDER BY id LIMIT $3 OFFSET $2"
     } else {
         "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us, created_at_us,
                 refused_because
          FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
+           AND template IS NULL
            AND (persistent_at_us IS NULL OR CAST($4 AS BIGINT) = 1)
          ORDER BY id DESC LIMIT $3 OFFSET $2"
     };
@@ -130,7 +135,8 @@ pub async fn gallery(
 /// [`crate::Error::Unavailable`].
 pub async fn delete(tx: &mut Tx, account: AccountId, id: MessageId, at: Timestamp) -> Result<bool> {
     let sql = "UPDATE message SET deleted_at_us = $3
-               WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL";
+               WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL
+                 AND template IS NULL";
     Ok(tx.execute(sql, values![account, id, at]).await? == 1)
 }
 
@@ -141,7 +147,7 @@ pub async fn delete(tx: &mut Tx, account: AccountId, id: MessageId, at: Timestam
 pub async fn find_of_any(reads: &mut impl Queries, id: MessageId) -> Result<Option<Message>> {
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
                       created_at_us, refused_because
-               FROM message WHERE id = $1 AND deleted_at_us IS NULL";
+               FROM message WHERE id = $1 AND deleted_at_us IS NULL AND template IS NULL";
     reads.query_opt(sql, values![id]).await?.as_ref().map(message).transpose()
 }
 
@@ -175,7 +181,7 @@ pub async fn decide(
     at: Timestamp,
 ) -> Result<bool> {
     let sql = "UPDATE message SET approval = $2, refused_because = $3, decided_at_us = $4
-               WHERE id = $1 AND deleted_at_us IS NULL";
+               WHERE id = $1 AND deleted_at_us IS NULL AND template IS NULL";
     let reason = decision.reason().map(Reason::as_str);
     Ok(tx.execute(sql, values![id, decision.approval().code(), reason, at]).await? == 1)
 }

@@ -10,6 +10,7 @@ use store::campaign::{Campaign, Snapshot};
 
 use super::{CLASS, WrittenPlan};
 use crate::account::never_refused;
+use crate::template::{may_say, playable};
 use crate::{App, Error, Failure, Result, class, prices, request};
 
 /// How a campaign goes on when it is started again. What is absent stays as it was.
@@ -110,7 +111,7 @@ async fn started(
             let Some(plan) = plan(&campaign.plan) else { return Ok(false) };
             let any_hour = store::class::hours_document(tx, account).await?.is_some();
             let Some(plan) = allowed(plan, &policies, any_hour, now) else { return Ok(false) };
-            begin(tx, &campaign, &plan, &tariff, now).await
+            begin(tx, &campaign, &plan, (&tariff, &policies), now).await
         },
     )
     .await
@@ -131,7 +132,7 @@ async fn begin(
     tx: &mut Tx,
     campaign: &Campaign,
     plan: &Plan,
-    tariff: &Tariff,
+    (tariff, policies): (&Tariff, &Policies),
     now: Timestamp,
 ) -> Result<bool, StartRefusal> {
     let id = campaign.account;
@@ -140,9 +141,13 @@ async fn begin(
     if plan.check(&owner, now).is_err() || campaign.recipients.total() == 0 {
         return Ok(false);
     }
-    let message = store::message::find(tx, id, campaign.message).await?;
-    let message =
-        check_message(message.as_ref()).map_err(|_| Error::Refused(StartRefusal::WrongMessage))?;
+    let wrong = || Error::Refused(StartRefusal::WrongMessage);
+    let (message, template) = playable(tx, id, campaign.message).await?.unzip();
+    let message = check_message(message.as_ref()).map_err(|_| wrong())?;
+    let approval = policies.of(plan.class).needs_approval;
+    if !may_say(template.flatten().as_ref(), &owner, approval) {
+        return Err(wrong());
+    }
     let poor = || Error::Refused(StartRefusal::InsufficientCredit);
     let holds = CallPrices::of(tariff, message.length_ms).ok_or_else(poor)?;
     let left = Plan { max_cost: ceiling_left(campaign, plan), ..plan.clone() };

@@ -5,23 +5,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use domain::campaign::State;
 use domain::campaign::admission::{
     CallPrices, MessageRefusal, Plan, PlanRefusal, Zones, check_message, is_covered,
 };
 use domain::campaign::forecast::{CALLS_MAX, Forecast, History};
-use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, rows, sift};
-use domain::campaign::retry::is_unreached;
+use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted};
 use domain::campaign::schedule::ScheduleRefusal;
-use domain::campaign::{RecipientStatus, Schedule, State};
-use domain::{Account, AccountId, CampaignId, MessageId, Rials, Status};
+use domain::template::Template;
+use domain::{Account, AccountId, CampaignId, MessageId, Rials};
 use store::hot::Import;
 use tokio::sync::Semaphore;
 
+use super::WrittenPlan;
 use super::change::{self, StartRefusal};
-use super::list::{Broken, List, Unreadable};
-use super::{Recipient, WrittenPlan};
+use super::list::{Broken, List, Recipients, Unreadable};
 use crate::request::{self, RequestKey};
-use crate::{App, Caller, Error, Failure, Result, prices};
+use crate::template::{may_say, playable};
+use crate::{App, Caller, Error, Failure, Result, class, prices};
 
 /// Numbers kept in one commit.
 const BATCH: usize = 2_000;
@@ -35,11 +36,11 @@ const TRIES_MAX: u32 = 5;
 /// A campaign to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCampaign {
-    /// What is played.
+    /// What is played: a message, or a template.
     pub message: MessageId,
-    /// Whom to call: numbers as the customer wrote them, with commas or line ends between them.
-    /// Without a list, which only a draft may be, its numbers are added afterwards.
-    pub numbers: Option<String>,
+    /// Whom to call, as the customer wrote it. Without a list, which only a draft may be, its
+    /// numbers are added afterwards.
+    pub numbers: Option<Recipients>,
     /// How.
     pub plan: WrittenPlan,
     /// Whether it starts at once.
@@ -152,12 +153,12 @@ pub async fn create(
     if let Some(id) = request::campaign(app, caller, request.as_ref()).await? {
         return completed(app, account, id, numbers, auto_start).await;
     }
-    may_be_made(app, account, message, &plan).await?;
+    let template = may_be_made(app, account, message, &plan).await?;
     if numbers.is_none() && auto_start {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
     let is_list = numbers.is_some();
-    let sifted = gone_through(numbers.unwrap_or_default()).await?;
+    let sifted = gone_through(numbers, template).await?;
     if is_list && sifted.numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
@@ -175,8 +176,8 @@ pub async fn estimate(
 ) -> Result<Estimate, CreateRefusal> {
     let plan = new.plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
     let account = &caller.account;
-    may_be_made(app, account, new.message, &plan).await?;
-    let mut sifted = gone_through(new.numbers.unwrap_or_default()).await?;
+    let template = may_be_made(app, account, new.message, &plan).await?;
+    let mut sifted = gone_through(new.numbers, template).await?;
     let numbers = std::mem::take(&mut sifted.numbers);
     if numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
@@ -217,18 +218,18 @@ async fn completed(
     app: &App,
     account: &Account,
     id: CampaignId,
-    numbers: Option<String>,
+    numbers: Option<Recipients>,
     auto_start: bool,
 ) -> Result<Created, CreateRefusal> {
     let gone = || Failure::of("reading a campaign that was made before: it is not there");
     let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
     let campaign = found.ok_or_else(gone)?;
-    let mut sifted = gone_through(numbers.unwrap_or_default()).await?;
+    let played = playable(&mut app.read().await?, account.id, campaign.message).await?;
+    let mut sifted = gone_through(numbers, played.and_then(|(_, template)| template)).await?;
     let accepted = u32::try_from(sifted.numbers.len()).unwrap_or(u32::MAX);
     let there = campaign.recipients.total();
     if campaign.state == State::Draft && there < accepted {
-        let rest = sifted.numbers.split_off(there as usize);
-        let left = Sifted { numbers: rest, ..Sifted::default() };
+        let left = sifted.behind(there as usize);
         if kept(app, account.id, id, there, left).await?.is_none() {
             let at_once = "completing a campaign: the same request is being done at once";
             return Err(Failure::of(at_once).into());
@@ -239,60 +240,6 @@ async fn completed(
         start(app, account, id).await?;
     }
     Ok(Created { id, added: Added { accepted, rest: sifted }, repeated: true })
-}
-
-/// Makes a campaign of those whom another one of the account did not reach.
-///
-/// # Errors
-/// Refused as [`CreateRefusal`] says; `Invalid` when there is no such campaign or it reached
-/// everybody.
-pub async fn redial(
-    app: &App,
-    caller: &Caller,
-    id: CampaignId,
-    start: &str,
-    end: &str,
-    request: Option<&RequestKey>,
-) -> Result<Created, CreateRefusal> {
-    if !request::claim(app, caller, request).await? {
-        return Err(Error::Refused(CreateRefusal::KeyReused));
-    }
-    let account = &caller.account;
-    if let Some(made) = request::campaign(app, caller, request).await? {
-        return redialled(app, account, made).await;
-    }
-    let invalid = || Error::Refused(CreateRefusal::Invalid);
-    let schedule =
-        Schedule::between(start, end).map_err(|refusal| Error::Refused(refusal.into()))?;
-    let all = RECIPIENTS_MAX as usize;
-    let recipients = super::recipients(app, account.id, id, 0, all).await?.ok_or_else(invalid)?;
-    let old = super::find(app, account.id, id).await?.ok_or_else(invalid)?.campaign;
-    let unreached = recipients.iter().filter(|one| was_not_reached(one));
-    let numbers = unreached.filter_map(|one| CompactNumber::parse(&one.stored.number)).collect();
-    let plan = Plan { schedule, ..old.plan };
-    may_be_made(app, account, old.message, &plan).await?;
-    let sifted = Sifted { numbers, ..Sifted::default() };
-    if sifted.numbers.is_empty() {
-        return Err(invalid());
-    }
-    made(app, account, old.message, plan, sifted, true, request).await
-}
-
-/// A redial that was made before. A process that was killed meanwhile has left a draft of some of
-/// the numbers, which calls nobody; it is told as it is.
-async fn redialled(app: &App, account: &Account, id: CampaignId) -> Result<Created, CreateRefusal> {
-    let gone = || Failure::of("reading a redial that was made before: it is not there");
-    let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
-    let accepted = found.ok_or_else(gone)?.recipients.total();
-    let rest = Sifted::default();
-    Ok(Created { id, added: Added { accepted, rest }, repeated: true })
-}
-
-fn was_not_reached(recipient: &Recipient) -> bool {
-    match recipient.status {
-        RecipientStatus::Of(Status::Ended(disposition)) => is_unreached(disposition),
-        RecipientStatus::Of(_) | RecipientStatus::Retrying => false,
-    }
 }
 
 /// Adds numbers to a campaign that is not over.
@@ -358,15 +305,18 @@ async fn sifted(
     drop(reads);
     let before = campaign.recipients.total();
     let room = RECIPIENTS_MAX - before;
+    let played = playable(&mut app.read().await?, account, campaign.message).await?;
+    let template = played.and_then(|(_, template)| template);
     if !list.is_long(LARGE_LIST) && known.len() <= BATCH {
-        return Ok((before, list.sift(known, room)?));
+        return Ok((before, list.sift(known, room, template.as_ref())?));
     }
     let _one_at_a_time = FILES
         .acquire()
         .await
         .map_err(|error| Failure::because("waiting for another list to be gone through", error))?;
     let list = Arc::clone(list);
-    let going = tokio::task::spawn_blocking(move || list.sift(known, room)).await;
+    let going = move || list.sift(known, room, template.as_ref());
+    let going = tokio::task::spawn_blocking(going).await;
     let sifted = going.unwrap_or_else(|panic| {
         // Whoever wrote the reader of a file did not think of everything that may be in one.
         tracing::warn!(%panic, "a list of numbers could not be gone through");
@@ -375,20 +325,27 @@ async fn sifted(
     Ok((before, sifted?))
 }
 
-/// Judges all that can be judged before the list is gone through.
-async fn may_be_made(
+/// Judges all that can be judged before the list is gone through. The template, if one is played.
+pub(super) async fn may_be_made(
     app: &App,
     account: &Account,
     message: MessageId,
     plan: &Plan,
-) -> Result<(), CreateRefusal> {
-    plan.check(account, app.now()).map_err(|refusal| Error::Refused(refusal.into()))?;
-    let message = store::message::find(&mut app.read().await?, account.id, message).await?;
+) -> Result<Option<Template>, CreateRefusal> {
+    let now = app.now();
+    plan.check(account, now).map_err(|refusal| Error::Refused(refusal.into()))?;
+    let played = playable(&mut app.read().await?, account.id, message).await?;
+    let (message, template) = played.unzip();
     check_message(message.as_ref()).map_err(|refusal| Error::Refused(refusal.into()))?;
-    Ok(())
+    let template = template.flatten();
+    let approval = class::policies(app, now).await?.of(plan.class).needs_approval;
+    if !may_say(template.as_ref(), account, approval) {
+        return Err(Error::Refused(CreateRefusal::WrongMessage));
+    }
+    Ok(template)
 }
 
-async fn made(
+pub(super) async fn made(
     app: &App,
     account: &Account,
     message: MessageId,
@@ -465,8 +422,8 @@ async fn prices_of(
     account: &Account,
     message: MessageId,
 ) -> Result<(u32, CallPrices), CreateRefusal> {
-    let message = store::message::find(&mut app.read().await?, account.id, message).await?;
-    let clip_ms = message.ok_or(Error::Refused(CreateRefusal::WrongMessage))?.length_ms;
+    let played = playable(&mut app.read().await?, account.id, message).await?;
+    let clip_ms = played.ok_or(Error::Refused(CreateRefusal::WrongMessage))?.0.length_ms;
     let tariff = prices::in_force(app, app.now()).await?;
     let prices = CallPrices::of(&tariff, clip_ms);
     let prices = prices.ok_or(Error::Refused(CreateRefusal::InsufficientCredit))?;
@@ -477,12 +434,16 @@ fn zones_of(numbers: &[CompactNumber]) -> Zones {
     numbers.iter().fold(Zones::default(), |zones, number| zones.and(number.zone()))
 }
 
-/// Goes through a written list; a long one where it keeps nobody waiting.
-async fn gone_through(list: String) -> std::result::Result<Sifted, Failure> {
-    if list.len() <= LARGE_LIST {
-        return Ok(sift(rows(&list), BTreeSet::new(), RECIPIENTS_MAX));
+/// Goes through a list; a long one where it keeps nobody waiting.
+async fn gone_through(
+    list: Option<Recipients>,
+    template: Option<Template>,
+) -> std::result::Result<Sifted, Failure> {
+    let Some(list) = list else { return Ok(Sifted::default()) };
+    if !list.is_long(LARGE_LIST) {
+        return Ok(list.sift(template.as_ref()));
     }
-    let going = move || sift(rows(&list), BTreeSet::new(), RECIPIENTS_MAX);
+    let going = move || list.sift(template.as_ref());
     let gone = tokio::task::spawn_blocking(going).await;
     gone.map_err(|error| Failure::because("going through a list of numbers", error))
 }
@@ -496,10 +457,12 @@ async fn kept(
     mut sifted: Sifted,
 ) -> std::result::Result<Option<Added>, Failure> {
     let numbers = std::mem::take(&mut sifted.numbers);
+    let mut values = std::mem::take(&mut sifted.values).into_iter();
     let accepted = u32::try_from(numbers.len()).expect("no more than a campaign has room for");
     let first = before;
     for batch in numbers.chunks(BATCH) {
-        let import = Import { account, campaign, before, numbers: batch.to_vec() };
+        let (numbers, values) = (batch.to_vec(), values.by_ref().take(BATCH).collect());
+        let import = Import { account, campaign, before, numbers, values };
         if !app.hot().import(import).await? {
             if before == first {
                 return Ok(None);

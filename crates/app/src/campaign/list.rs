@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
-use domain::campaign::numbers::{CompactNumber, Sifted, Sifter, rows};
+pub use domain::campaign::numbers::Person;
+use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, Sifter, rows};
 use domain::campaign::table::{Csv, Picker};
 pub use domain::campaign::table::{Unreadable, Wanted};
+use domain::template::Template;
 
 use super::workbook;
 use crate::Failure;
@@ -22,6 +24,8 @@ pub type Open = Box<dyn Fn() -> std::io::Result<Box<dyn Read>> + Send + Sync>;
 pub enum List {
     /// Numbers with commas or line ends between them.
     Written(String),
+    /// Recipients, each with values of its own.
+    People(Vec<Person>),
     /// Comma-separated values.
     Csv {
         /// From where.
@@ -38,6 +42,54 @@ pub enum List {
         /// Which column has the numbers.
         column: Wanted,
     },
+}
+
+/// A list that comes with a campaign to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recipients {
+    /// Numbers with commas or line ends between them.
+    Written(String),
+    /// Recipients, each with values of its own.
+    People(Vec<Person>),
+}
+
+impl From<String> for Recipients {
+    fn from(numbers: String) -> Self {
+        Self::Written(numbers)
+    }
+}
+
+impl Recipients {
+    /// Whether going through it may take long.
+    pub(super) fn is_long(&self, small: usize) -> bool {
+        match self {
+            Self::Written(text) => text.len() > small,
+            Self::People(people) => people.len() > small / 64,
+        }
+    }
+
+    /// Goes through it, for a campaign that is to be made; with the template whose values it fills.
+    pub(super) fn sift(&self, template: Option<&Template>) -> Sifted {
+        let sifter = Sifter::new(BTreeSet::new(), RECIPIENTS_MAX).filling(template);
+        match self {
+            Self::Written(text) => written(text, sifter),
+            Self::People(all) => people(all, sifter),
+        }
+    }
+}
+
+fn written(text: &str, mut sifter: Sifter<'_>) -> Sifted {
+    for (place, row) in rows(text).enumerate() {
+        sifter.push(place as u64 + 1, row);
+    }
+    sifter.finish()
+}
+
+fn people(people: &[Person], mut sifter: Sifter<'_>) -> Sifted {
+    for (place, person) in people.iter().enumerate() {
+        sifter.push_person(place as u64 + 1, &person.number, person.given());
+    }
+    sifter.finish()
 }
 
 /// Why a list could not be gone through.
@@ -60,21 +112,30 @@ impl List {
 
     /// Whether it may take long, and must keep nobody waiting.
     pub(super) fn is_long(&self, small: usize) -> bool {
-        !matches!(self, Self::Written(text) if text.len() <= small)
+        match self {
+            Self::Written(text) => text.len() > small,
+            Self::People(people) => people.len() > small / 64,
+            Self::Csv { .. } | Self::Workbook { .. } => true,
+        }
     }
 
-    /// Goes through it. `known` are numbers that the campaign has; `room` is how many more it may.
-    pub(super) fn sift(&self, known: BTreeSet<CompactNumber>, room: u32) -> Result<Sifted, Broken> {
-        let mut sifter = Sifter::new(known, room);
+    /// Goes through it. `known` are numbers that the campaign has; `room` is how many more it may;
+    /// `template` has the values that each row is to bring.
+    pub(super) fn sift(
+        &self,
+        known: BTreeSet<CompactNumber>,
+        room: u32,
+        template: Option<&Template>,
+    ) -> Result<Sifted, Broken> {
+        let mut sifter = Sifter::new(known, room).filling(template);
+        let names = || template.iter().flat_map(|it| it.values()).map(|slot| &*slot.name);
+        let picker = |column: &Wanted| Picker::new(column.clone()).with_values(names());
         match self {
-            Self::Written(text) => {
-                for (place, row) in rows(text).enumerate() {
-                    sifter.push(place as u64 + 1, row);
-                }
-            }
-            Self::Csv { open, column } => csv(open, Picker::new(column.clone()), &mut sifter)?,
+            Self::Written(text) => return Ok(written(text, sifter)),
+            Self::People(all) => return Ok(people(all, sifter)),
+            Self::Csv { open, column } => csv(open, picker(column), &mut sifter)?,
             Self::Workbook { bytes, sheet, column } => {
-                let mut picker = Picker::new(column.clone());
+                let mut picker = picker(column);
                 workbook::read(bytes, sheet.as_deref(), &mut |row, cells| {
                     picked(&mut picker, &mut sifter, row, cells)
                 })
@@ -85,7 +146,7 @@ impl List {
     }
 }
 
-fn csv(open: &Open, mut picker: Picker, sifter: &mut Sifter) -> Result<(), Broken> {
+fn csv(open: &Open, mut picker: Picker, sifter: &mut Sifter<'_>) -> Result<(), Broken> {
     let failed = |error| Broken::Failed(Failure::because("reading a list of numbers", error));
     let mut file = open().map_err(failed)?;
     let (mut csv, mut part, mut told) = (Csv::default(), vec![0; PART], Ok(()));
@@ -106,12 +167,12 @@ fn csv(open: &Open, mut picker: Picker, sifter: &mut Sifter) -> Result<(), Broke
 
 fn picked(
     picker: &mut Picker,
-    sifter: &mut Sifter,
+    sifter: &mut Sifter<'_>,
     row: u64,
     cells: &[String],
 ) -> Result<(), Unreadable> {
     for number in picker.pick(cells)? {
-        sifter.push(row, number);
+        sifter.push_person(row, number, picker.values(cells));
     }
     Ok(())
 }

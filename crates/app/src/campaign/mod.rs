@@ -7,6 +7,7 @@ mod create;
 mod feed;
 mod list;
 mod recipient;
+mod redial;
 mod rehearsal;
 mod workbook;
 
@@ -23,16 +24,17 @@ use crate::{App, Failure};
 pub use change::{StartPlan, StartRefusal, cancel, pause, resume, start, start_as_planned, stop};
 pub use create::{
     Added, CreateRefusal, Created, Estimate, Expected, ListRefusal, NewCampaign, add_numbers,
-    create, estimate, look_through, redial,
+    create, estimate, look_through,
 };
 pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
 pub use feed::feed;
-pub use list::{List, Open, Unreadable, Wanted};
+pub use list::{List, Open, Person, Recipients, Unreadable, Wanted};
 pub use recipient::{
     Recipient, recipient_of_send, recipients, recipients_by_id, recipients_of_message,
     recipients_sent,
 };
-pub use rehearsal::rehearse;
+pub use redial::redial;
+pub use rehearsal::{RehearsalRefusal, rehearse};
 
 /// Recipients that are read at a time.
 const PAGE: u32 = 2_000;

@@ -64,7 +64,7 @@ impl Stage {
     fn new_campaign(&self, numbers: String) -> NewCampaign {
         NewCampaign {
             message: self.message,
-            numbers: Some(numbers),
+            numbers: Some(numbers.into()),
             plan: plan(),
             auto_start: true,
             request: None,
@@ -272,8 +272,14 @@ async fn what_cannot_be_made_has_its_reason() {
         ),
         (CreateRefusal::Invalid, with(|plan| plan.start = String::from("tomorrow"))),
         (CreateRefusal::Invalid, with(|plan| plan.start = String::from("2020-01-01 01:00"))),
-        (CreateRefusal::Invalid, NewCampaign { numbers: Some(String::from("x,,12")), ..good() }),
-        (CreateRefusal::InsufficientCredit, NewCampaign { numbers: Some(list(3)), ..good() }),
+        (
+            CreateRefusal::Invalid,
+            NewCampaign { numbers: Some(String::from("x,,12").into()), ..good() },
+        ),
+        (
+            CreateRefusal::InsufficientCredit,
+            NewCampaign { numbers: Some(list(3).into()), ..good() },
+        ),
     ];
     for (expected, mut new) in cases {
         if new.plan.start.starts_with("2020") {

@@ -16,6 +16,7 @@ mod message;
 mod money;
 mod phone;
 mod quick_send;
+mod template;
 mod trunk;
 mod violation;
 mod webhook;

@@ -36,6 +36,11 @@ pub(super) fn to_gregorian(year: i16, month: u8, day: u8) -> Option<civil::Date>
     civil::Date::new(year, month, i8::try_from(iso.day_of_month().0).ok()?).ok()
 }
 
+/// Whether the Persian calendar has such a day.
+pub fn is_day(year: i16, month: u8, day: u8) -> bool {
+    to_gregorian(year, month, day).is_some()
+}
+
 /// The Gregorian date and time in Tehran, as the vendor writes it: `2026-11-22 14:45:30`.
 pub fn gregorian_date_time(at: Timestamp) -> String {
     in_tehran(at).strftime("%Y-%m-%d %H:%M:%S").to_string()

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::quick_send::zone_of_number;
+use crate::template::{BadValue, Filled, Template};
 use crate::{PhoneNumber, Zone};
 
 /// The most recipients of one campaign; what is beyond fits in no [`crate::RecipientId`].
@@ -40,11 +41,31 @@ impl CompactNumber {
     }
 }
 
+/// A recipient as a customer hands it over: a number, and what is said to it alone, by the names of
+/// the values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The number as it is written.
+    pub number: String,
+    /// Names and values as they are written.
+    pub values: Vec<(String, String)>,
+}
+
+impl Person {
+    /// The values by their names.
+    pub fn given(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (&**name, &**value))
+    }
+}
+
 /// A list after it was gone through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sifted {
     /// The numbers in their order, each once.
     pub numbers: Vec<CompactNumber>,
+    /// What is said to each of them alone ([`crate::template::Filled::to_text`]), in the same
+    /// order; empty for a message that is the same for all.
+    pub values: Vec<String>,
     /// Rows with a number that stood there before.
     pub duplicates: u64,
     /// Rows without a number.
@@ -62,6 +83,18 @@ pub struct InvalidRow {
     pub row: u64,
     /// The beginning of what stands there.
     pub excerpt: String,
+    /// The value that is none, if the number is one.
+    pub value: Option<BadValue>,
+}
+
+impl Sifted {
+    /// Takes what stands behind the first `n` numbers out of it.
+    #[must_use]
+    pub fn behind(&mut self, n: usize) -> Self {
+        let numbers = self.numbers.split_off(n.min(self.numbers.len()));
+        let values = self.values.split_off(n.min(self.values.len()));
+        Self { numbers, values, ..Self::default() }
+    }
 }
 
 /// The rows of a list: separated by commas, semicolons or line ends of any script. Empty ones are
@@ -84,38 +117,79 @@ pub fn sift<'a>(
     sifter.sifted
 }
 
+/// What is the same for all takes no values.
+fn unfilled<'v>(
+    given: impl IntoIterator<Item = (&'v str, &'v str)>,
+) -> Result<Option<Filled>, BadValue> {
+    match given.into_iter().next() {
+        Some((name, _)) => Err(BadValue::unknown(name)),
+        None => Ok(None),
+    }
+}
+
 /// Goes through a list row by row.
 #[derive(Debug)]
-pub struct Sifter {
+pub struct Sifter<'a> {
     known: BTreeSet<CompactNumber>,
     room: u32,
+    template: Option<&'a Template>,
     sifted: Sifted,
 }
 
-impl Sifter {
+impl<'a> Sifter<'a> {
     /// Before the first row. `known` are numbers that the campaign has already; `room` is how many
     /// more it may have.
     pub fn new(known: BTreeSet<CompactNumber>, room: u32) -> Self {
-        Self { known, room, sifted: Sifted::default() }
+        Self { known, room, template: None, sifted: Sifted::default() }
     }
 
-    /// What is written in a row.
+    /// With the template whose values each row is to bring.
+    #[must_use]
+    pub fn filling(self, template: Option<&'a Template>) -> Self {
+        Self { template, ..self }
+    }
+
+    /// What is written in a row that brings no values.
     pub fn push(&mut self, row: u64, text: &str) {
+        self.push_person(row, text, []);
+    }
+
+    /// The number that is written in a row, and the values beside it, by their names.
+    pub fn push_person<'v>(
+        &mut self,
+        row: u64,
+        text: &str,
+        given: impl IntoIterator<Item = (&'v str, &'v str)>,
+    ) {
+        let Some(number) = CompactNumber::parse(text) else {
+            return self.refuse(row, text, None);
+        };
+        let filled = match self.template {
+            Some(template) => template.fill(given).map(Some),
+            None => unfilled(given),
+        };
+        let filled = match filled {
+            Ok(filled) => filled,
+            Err(bad) => return self.refuse(row, text, Some(bad)),
+        };
         let sifted = &mut self.sifted;
-        match CompactNumber::parse(text) {
-            None => {
-                sifted.invalid += 1;
-                if sifted.invalid_rows.len() < INVALID_TOLD_MAX {
-                    let excerpt = text.chars().take(EXCERPT_CHARS).collect();
-                    sifted.invalid_rows.push(InvalidRow { row, excerpt });
-                }
-            }
-            Some(number) if self.known.contains(&number) => sifted.duplicates += 1,
-            Some(_) if sifted.numbers.len() >= self.room as usize => sifted.overflowed = true,
-            Some(number) => {
-                self.known.insert(number);
-                sifted.numbers.push(number);
-            }
+        if self.known.contains(&number) {
+            sifted.duplicates += 1;
+        } else if sifted.numbers.len() >= self.room as usize {
+            sifted.overflowed = true;
+        } else {
+            self.known.insert(number);
+            sifted.numbers.push(number);
+            sifted.values.extend(filled.map(|filled| filled.to_text()));
+        }
+    }
+
+    fn refuse(&mut self, row: u64, text: &str, value: Option<BadValue>) {
+        let sifted = &mut self.sifted;
+        sifted.invalid += 1;
+        if sifted.invalid_rows.len() < INVALID_TOLD_MAX {
+            let excerpt = text.chars().take(EXCERPT_CHARS).collect();
+            sifted.invalid_rows.push(InvalidRow { row, excerpt, value });
         }
     }
 
@@ -160,6 +234,30 @@ mod tests {
         let sifted = of(&format!("{},{}", "x".repeat(1_000_000), "y,".repeat(5_000)));
         assert_eq!((sifted.invalid, sifted.invalid_rows.len()), (5_001, INVALID_TOLD_MAX));
         assert_eq!(sifted.invalid_rows[0].excerpt.len(), EXCERPT_CHARS);
+    }
+
+    /// Goal: each row brings its own values, and one that does not is told with the value.
+    #[test]
+    fn people_have_values_of_their_own() {
+        let template = Template::parse("{clip 1}{amount:rial debt}").unwrap();
+        let mut sifter = Sifter::new(BTreeSet::new(), 9).filling(Some(&template));
+        sifter.push_person(1, "09121234567", [("debt", "۱٬۵۰۰")]);
+        sifter.push_person(2, "09121234568", [("debt", "much")]);
+        sifter.push(3, "09121234569");
+        sifter.push_person(4, "0912x", [("debt", "1")]);
+        sifter.push_person(5, "09121234567", [("debt", "2")]);
+        sifter.push_person(6, "09351112233", [("debt", "2")]);
+        let mut sifted = sifter.finish();
+        assert_eq!((&*sifted.values, sifted.numbers.len()), (&["1500".into(), "2".into()][..], 2));
+        assert_eq!((sifted.duplicates, sifted.invalid), (1, 3));
+        let told = sifted
+            .invalid_rows
+            .iter()
+            .map(|row| (row.row, row.value.as_ref().map(|bad| (&*bad.name, bad.why.word()))));
+        let bad = [(2, Some(("debt", "not_a_number"))), (3, Some(("debt", "missing"))), (4, None)];
+        assert!(told.eq(bad));
+        let rest = sifted.behind(1);
+        assert_eq!((rest.values, sifted.values), (vec!["2".into()], vec!["1500".into()]));
     }
 
     #[test]

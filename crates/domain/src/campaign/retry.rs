@@ -2,7 +2,7 @@
 //! a trunk failed does not, but is not repeated for ever; what was never dialled is free.
 
 use crate::calendar::day::Day;
-use crate::dialer::disposition::{CAPPED, PROCESS_LOST};
+use crate::dialer::disposition::{CAPPED, NOT_SPOKEN, PROCESS_LOST};
 use crate::{Disposition, Timestamp};
 
 /// How often and after which pause a recipient is tried.
@@ -61,6 +61,10 @@ impl RetryPolicy {
         tried: Tried,
         ended_at: Timestamp,
     ) -> Option<Timestamp> {
+        if cause == NOT_SPOKEN {
+            // It would not be spoken the next time either.
+            return None;
+        }
         let delay_ms = match disposition {
             Disposition::Delivered
             | Disposition::HeardInPart
@@ -111,6 +115,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_cannot_be_spoken_is_not_tried_again() {
+        let (ended, tried) = (Disposition::Cancelled, Tried::default());
+        assert_eq!(policy(3).again_at(ended, NOT_SPOKEN, tried, NOW), None);
+        assert_eq!(policy(3).again_at(ended, "withdrawn", tried, NOW), Some(NOW));
+    }
 
     const NOW: Timestamp = Timestamp(1_000_000_000);
 

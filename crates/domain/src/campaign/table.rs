@@ -5,8 +5,8 @@ use super::numbers::CompactNumber;
 
 /// Columns of a row that are looked at.
 pub const COLUMNS_MAX: usize = 64;
-/// Bytes of a cell that are looked at; no number is so long.
-const CELL_BYTES_MAX: usize = 128;
+/// Bytes of a cell that are looked at; no number is so long, and no value of a template.
+const CELL_BYTES_MAX: usize = 1_024;
 /// Bytes of a table that are looked at for what stands between its cells.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
@@ -74,6 +74,8 @@ pub enum Unreadable {
     NoSuchSheet,
     /// It has no column of that name or number.
     NoSuchColumn,
+    /// Its first row does not name a column for each value of the template.
+    NoValueColumn,
     /// A quotation mark that opens in this row is never closed.
     OpenQuote(u64),
 }
@@ -83,6 +85,9 @@ pub enum Unreadable {
 pub struct Picker {
     wanted: Wanted,
     choice: Option<Choice>,
+    /// The names of the values that stand beside a number, and their columns once those are known.
+    names: Vec<String>,
+    columns: Vec<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,20 +99,36 @@ enum Choice {
 impl Picker {
     /// A picker at the top of a table.
     pub fn new(wanted: Wanted) -> Self {
-        Self { wanted, choice: None }
+        Self { wanted, choice: None, names: Vec::new(), columns: Vec::new() }
+    }
+
+    /// With the names of values that stand in columns of their own, which the first row names.
+    #[must_use]
+    pub fn with_values<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { names: names.into_iter().map(str::to_owned).collect(), ..self }
+    }
+
+    /// The values of a row that was picked, by their names.
+    pub fn values<'a>(&'a self, cells: &'a [String]) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let cell = |column: usize| cells.get(column).map_or("", String::as_str);
+        self.names.iter().zip(&self.columns).map(move |(name, &column)| (&**name, cell(column)))
     }
 
     /// The number, or numbers, of the next row as they are written there; of a row without one,
     /// what stands in its place. Empty rows and headings have none.
     ///
     /// # Errors
-    /// The first row says that there is no such column.
+    /// The first row says that there is no such column, or does not name those of the values.
     pub fn pick<'a>(&mut self, cells: &'a [String]) -> Result<Vec<&'a str>, Unreadable> {
         if cells.iter().all(|cell| cell.trim().is_empty()) {
             return Ok(Vec::new());
         }
         if self.choice.is_none() {
             let is_heading = self.choose(cells)?;
+            if !self.names.is_empty() {
+                self.find_values(cells, is_heading)?;
+                return Ok(Vec::new());
+            }
             if is_heading {
                 return Ok(Vec::new());
             }
@@ -119,6 +140,18 @@ impl Picker {
             // It is a row without a number above the first one that has one.
             None => filled().take(1).collect(),
         })
+    }
+
+    /// Finds the columns of the values in the first row, which must be a heading.
+    fn find_values(&mut self, cells: &[String], is_heading: bool) -> Result<(), Unreadable> {
+        let by_place = matches!(self.wanted, Wanted::Nth(_));
+        if !is_heading && !by_place {
+            return Err(Unreadable::NoValueColumn);
+        }
+        let column = |name: &String| cells.iter().position(|cell| folded(cell) == folded(name));
+        let columns: Option<Vec<usize>> = self.names.iter().map(column).collect();
+        self.columns = columns.ok_or(Unreadable::NoValueColumn)?;
+        Ok(())
     }
 
     /// Chooses the column by a row. `true`: the row is its heading.
@@ -455,6 +488,32 @@ mod tests {
         );
         assert_eq!(first("name\tno\nb\t9121234568"), told(&[(1, "name"), (2, "9121234568")]));
         assert_eq!(first("Phone\n9121234568"), told(&[(2, "9121234568")]));
+    }
+
+    /// Goal: values stand in columns that the first row names, in any order and among others.
+    #[test]
+    fn values_have_columns_of_their_own() {
+        let picked = |wanted: &str, text: &str| {
+            let mut picker = Picker::new(Wanted::parse(wanted)).with_values(["debt", "نام"]);
+            let mut told = Vec::new();
+            for (_, cells) in rows(text.as_bytes(), 4_096).unwrap() {
+                let numbers: Vec<String> =
+                    picker.pick(&cells)?.into_iter().map(str::to_owned).collect();
+                let values: Vec<String> =
+                    picker.values(&cells).map(|(name, value)| format!("{name}={value}")).collect();
+                told.extend(numbers.into_iter().map(|number| (number, values.join(" "))));
+            }
+            Ok::<_, Unreadable>(told)
+        };
+        let text = "نام,Debt,x,شماره\nعلی,500,y,09121234567\nرضا,600,y\n";
+        let told = [("09121234567", "debt=500 نام=علی"), ("", "debt=600 نام=رضا")];
+        let told = told.map(|(number, values)| (number.to_owned(), values.to_owned()));
+        assert_eq!(picked("", text), Ok(told.to_vec()));
+        assert_eq!(picked("4", text), Ok(told.to_vec()));
+        assert_eq!(picked("شماره", text), Ok(told.to_vec()));
+        assert_eq!(picked("", "شماره,debt\n1,2"), Err(Unreadable::NoValueColumn));
+        assert_eq!(picked("", "09121234567,500,علی"), Err(Unreadable::NoValueColumn));
+        assert_eq!(picked("", "a,debt,نام\n"), Err(Unreadable::NoValueColumn));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub const OUTSIDE_HOURS: &str = "outside_hours";
 pub const CAPPED: &str = "capped";
 /// The cause of a send whose number is on a list of those who are not called.
 pub const OPTED_OUT: &str = "opted_out";
+/// The cause of a send of a personal message whose values could not be spoken.
+pub const NOT_SPOKEN: &str = "not_spoken";
 /// The cause of a call that was lost with the process that made it: its phone may have rung.
 pub const PROCESS_LOST: &str = "process_lost";
 /// The cause of an attempt that a node left open which did not come back.

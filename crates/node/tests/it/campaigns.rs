@@ -26,7 +26,7 @@ async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> Ca
     let numbers = numbers.join(",");
     let new = NewCampaign {
         message: of.1,
-        numbers: Some(numbers),
+        numbers: Some(numbers.into()),
         plan,
         auto_start: true,
         request: None,

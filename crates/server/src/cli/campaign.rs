@@ -316,6 +316,9 @@ fn unreadable(why: Unreadable) -> String {
         Unreadable::TooLarge => String::from("is too large when unpacked; save it as .csv"),
         Unreadable::NoSuchSheet => String::from("has no such sheet"),
         Unreadable::NoSuchColumn => String::from("has no such column in its first row"),
+        Unreadable::NoValueColumn => {
+            String::from("does not name a column for each value of the template in its first row")
+        }
         Unreadable::OpenQuote(row) => {
             format!("has a quotation mark in row {row} that is never closed")
         }
@@ -340,7 +343,11 @@ fn told_of_list(added: Added, dry_run: bool, json: bool) -> Result<()> {
         return say(&told.to_string());
     }
     for row in &rest.invalid_rows {
-        say(&format!("row {}: not a number: {}", row.row, row.excerpt))?;
+        let why = match &row.value {
+            Some(bad) => format!("{} is {}", bad.name, bad.why.word()),
+            None => String::from("not a number"),
+        };
+        say(&format!("row {}: {why}: {}", row.row, row.excerpt))?;
     }
     if rest.overflowed {
         say("the campaign is full; the rest was left out")?;

@@ -30,7 +30,7 @@ use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
     address, callbacks, chain, exports, flight_recorder, lock, measuring, month_close, open_files,
-    phones, probe, recordings, streams, telemetry, tidying, webhooks,
+    phones, probe, recordings, speaking_ahead, streams, telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -185,6 +185,7 @@ impl Platform {
         let tidying = tidying::start(Arc::clone(&self.app), callbacks_stop.clone());
         let month_close = month_close::start(Arc::clone(&self.app), callbacks_stop.clone());
         let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
+        let speaking = speaking_ahead::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
         let directory = config.node.data_dir.clone();
         let (chained, broken) = chain::start(
@@ -229,6 +230,7 @@ impl Platform {
         callbacks.await.context("the task of the callbacks")?;
         webhooks.await.context("the task of the webhooks")?;
         exports.await.context("the task of the exports")?;
+        speaking.await.context("the task that speaks ahead")?;
         tidying.await.context("the task that tidies up")?;
         measuring.await.context("the task that judges what was measured")?;
         month_close.await.context("the task that closes months")?;

@@ -13,8 +13,9 @@ pub(super) const NAME: &str = "espeak-ng";
 /// Longest one speech may take, the wait for its turn included. A thousand characters take about
 /// 0.1 s of CPU.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
-/// Largest WAV file taken, in bytes: eight minutes at the program's 22,050 Hz.
-const MAX_OUTPUT_BYTES: u64 = 20 * 1024 * 1024;
+/// Largest WAV file taken, in bytes: nineteen minutes at 22,050 Hz, so that a message that is too
+/// long is told as such by whoever reads it.
+const MAX_OUTPUT_BYTES: u64 = 48 * 1024 * 1024;
 /// How it is installed.
 const FIX: &str = "on Debian: apt install espeak-ng";
 /// The voices: fundamental about 101 Hz for the man, 195 Hz for the woman.

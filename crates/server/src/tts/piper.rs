@@ -13,8 +13,9 @@ pub(super) const NAME: &str = "piper";
 /// Longest one speech may take, the wait for its turn included. Loading a voice takes a second, and
 /// a thousand characters (about 80 s of sound) some 15 s of one core.
 const TIME_LIMIT: Duration = Duration::from_secs(90);
-/// Largest WAV file taken, in bytes: eight minutes at 22,050 Hz.
-const MAX_OUTPUT_BYTES: u64 = 20 * 1024 * 1024;
+/// Largest WAV file taken, in bytes: nineteen minutes at 22,050 Hz, so that a message that is too
+/// long is told as such by whoever reads it.
+const MAX_OUTPUT_BYTES: u64 = 48 * 1024 * 1024;
 /// How it is installed.
 const FIX: &str = "install the program piper, for one as the Python package piper-tts";
 /// Words a minute of a voice at its own pace, as far as voices can be told by one number.

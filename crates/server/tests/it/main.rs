@@ -29,6 +29,7 @@ mod name_server;
 mod openapi;
 mod operator;
 mod outage;
+mod personal;
 mod platform;
 mod probe;
 mod python_client;

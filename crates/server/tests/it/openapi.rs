@@ -16,6 +16,8 @@ fn stock(platform: &Platform, customer: &Customer) {
             v1_request(platform.http(), &customer.token, "POST", path, &body).unwrap().json();
         assert_eq!(answer["id"], "1", "{path}: {answer}");
     };
+    let template = json!({ "title": "t", "template": "{clip 1} {digits code}" });
+    v1_request(platform.http(), &customer.token, "POST", "/v1/templates", &template).unwrap();
     make("/v1/messages", json!({ "to": "09121234567", "audio_id": audio }));
     make("/v1/codes", json!({ "to": "09121234569" }));
     make("/v1/webhooks", json!({ "url": "https://hooks.invalid/avanak" }));

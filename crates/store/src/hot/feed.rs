@@ -65,6 +65,7 @@ pub async fn step_in(
     let mut block = Block::default();
     let again = step_in_again(tx, campaign, order, &mut block).await?;
     let new = campaign.uncalled().min(order.room - again.min(order.room));
+    let new = spoken(tx, campaign, new).await?;
     if new > 0 {
         step_in_first(tx, campaign, order, new, &mut block).await?;
     }
@@ -76,6 +77,19 @@ pub async fn step_in(
     let sql = "UPDATE account SET reserved_rials = reserved_rials + $2 WHERE id = $1";
     tx.execute(sql, values![campaign.account, block.hold]).await?;
     Ok(Some((QuickSendId(first), block.count)))
+}
+
+/// How many of the next `new` recipients follow each other whose personal messages, if they have
+/// such, were spoken already.
+async fn spoken(tx: &mut Tx, campaign: &Campaign, new: u32) -> Result<u32> {
+    let before = RecipientId { campaign: campaign.id, n: campaign.cursor }.pack();
+    let sql = "SELECT recipient_id FROM personal
+               WHERE recipient_id > $1 AND recipient_id <= $2 AND sound IS NULL
+               ORDER BY recipient_id LIMIT 1";
+    let row = tx.query_opt(sql, values![before, before + i64::from(new)]).await?;
+    let Some(row) = row else { return Ok(new) };
+    let unspoken: i64 = row.get("recipient_id")?;
+    Ok(u32::try_from(unspoken - before - 1).unwrap_or(0))
 }
 
 /// Those that are due for another try. Tells how many there were.
@@ -95,13 +109,15 @@ async fn step_in_again(
                                        destination, zone, vote_at_us, hold_rials, accepted_at_us,
                                        expires_at_us, record_ms, server_id, recipient_id, try_n,
                                        message_class, opt_out_key)
-               SELECT c.account_id, c.message_id, c.tariff_id, $4, c.clip_ms, r.number,
+               SELECT c.account_id, c.message_id, c.tariff_id, $4,
+                      COALESCE(p.length_ms, c.clip_ms), r.number,
                       CASE r.zone WHEN 1 THEN 'external' ELSE 'internal' END, c.vote_at_us,
                       CASE r.zone WHEN 1 THEN c.external_hold_rials
                                   ELSE c.internal_hold_rials END,
                       $5, $6, c.record_ms, c.server_id, r.id, y.try_n, c.message_class, $7
                FROM recipient_retry y
                JOIN recipient r ON r.id = y.recipient_id
+               LEFT JOIN personal p ON p.recipient_id = y.recipient_id
                JOIN campaign c ON c.id = y.campaign_id
                WHERE y.campaign_id = $1 AND (y.due_at_us, y.recipient_id) <= ($2, $3)
                RETURNING id, hold_rials";
@@ -135,12 +151,14 @@ async fn step_in_first(
                                        destination, zone, vote_at_us, hold_rials, accepted_at_us,
                                        expires_at_us, record_ms, server_id, recipient_id, try_n,
                                        message_class, opt_out_key)
-               SELECT c.account_id, c.message_id, c.tariff_id, $4, c.clip_ms, r.number,
+               SELECT c.account_id, c.message_id, c.tariff_id, $4,
+                      COALESCE(p.length_ms, c.clip_ms), r.number,
                       CASE r.zone WHEN 1 THEN 'external' ELSE 'internal' END, c.vote_at_us,
                       CASE r.zone WHEN 1 THEN c.external_hold_rials
                                   ELSE c.internal_hold_rials END,
                       $5, $6, c.record_ms, c.server_id, r.id, 1, c.message_class, $7
                FROM recipient r
+               LEFT JOIN personal p ON p.recipient_id = r.id
                JOIN campaign c ON c.id = $1
                WHERE r.id > $2 AND r.id <= $3
                ORDER BY r.id

@@ -26,6 +26,9 @@ pub struct Import {
     pub before: u32,
     /// The numbers, each once, none of them in the campaign already.
     pub numbers: Vec<CompactNumber>,
+    /// What is said to each of them alone, in the same order; empty for a message that is the same
+    /// for all.
+    pub values: Vec<String>,
 }
 
 impl Db {
@@ -49,6 +52,12 @@ impl Import {
     fn rows(&self) -> impl Iterator<Item = (i64, CompactNumber)> + '_ {
         let first = RecipientId { campaign: self.campaign, n: self.before }.pack();
         (first + 1..).zip(self.numbers.iter().copied())
+    }
+
+    /// What is said to each recipient alone.
+    fn said(&self) -> impl Iterator<Item = (i64, &str)> + '_ {
+        let first = RecipientId { campaign: self.campaign, n: self.before }.pack();
+        (first + 1..).zip(self.values.iter().map(String::as_str))
     }
 }
 
@@ -107,6 +116,10 @@ fn import_on_sqlite(connection: &Connection<'_>, element: &Import) -> Result<boo
         let values = values![id, &number.national(), zone_to_code(number.zone())];
         sqlite::execute(connection, sql, values)?;
     }
+    let sql = "INSERT INTO personal (recipient_id, given) VALUES ($1, $2)";
+    for (id, given) in element.said() {
+        sqlite::execute(connection, sql, values![id, given])?;
+    }
     Ok(true)
 }
 
@@ -140,5 +153,13 @@ async fn import_on_postgres(tx: &Transaction<'_>, element: &Import) -> Answer<bo
                SELECT * FROM UNNEST($1::BIGINT[], $2::TEXT[], $3::BIGINT[])";
     let statement = tx.prepare_cached(sql).await?;
     tx.execute(&statement, &[&ids, &numbers, &codes]).await?;
+    if element.values.is_empty() {
+        return Ok(true);
+    }
+    let (ids, given): (Vec<i64>, Vec<&str>) = element.said().unzip();
+    let sql = "INSERT INTO personal (recipient_id, given)
+               SELECT * FROM UNNEST($1::BIGINT[], $2::TEXT[])";
+    let statement = tx.prepare_cached(sql).await?;
+    tx.execute(&statement, &[&ids, &given]).await?;
     Ok(true)
 }

@@ -89,7 +89,8 @@ pub struct ReadyJob {
     pub second: Option<Destination>,
     /// What is played.
     pub message: MessageId,
-    /// The name of its audio in the blob store.
+    /// The name of its audio in the blob store; of a personal message, those of its parts with
+    /// `+` between them, and nothing when it cannot be spoken.
     pub blob: String,
     /// How long it plays; in a secure call, how long both may talk.
     pub clip_ms: u32,
@@ -137,7 +138,11 @@ impl Db {
     ) -> Result<Vec<ReadyJob>> {
         let sql = "SELECT q.id AS id, q.account_id AS account_id, r.class AS class,
                           r.due_at_us AS due_at_us, q.destination AS destination,
-                          q.message_id AS message_id, m.blob AS blob, q.clip_ms AS clip_ms,
+                          q.message_id AS message_id, q.clip_ms AS clip_ms,
+                          CASE WHEN m.template IS NULL THEN m.blob
+                               ELSE COALESCE((SELECT p.sound FROM personal p
+                                              WHERE p.recipient_id = q.recipient_id), '')
+                          END AS blob,
                           q.vote_at_us AS vote_at_us, q.tariff_id AS tariff_id, q.zone AS zone,
                           q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
                           q.expires_at_us AS expires_at_us, q.record_ms AS record_ms,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
+use domain::dialer::disposition::NOT_SPOKEN;
 use domain::{Disposition, EventKind, PolicyId, QuickSendId, Rials, Timestamp};
 
 use super::permit::Bar;
@@ -60,7 +61,8 @@ impl Ending {
 
 impl Db {
     /// Ends those of `sends` that still wait although their time is over at `now`, each by its
-    /// cause: outcome 0, `Expired`, the hold released. Tells for each whether it was ended.
+    /// cause: outcome 0, `Expired`, the hold released. What cannot be spoken ([`NOT_SPOKEN`]) ends
+    /// as `Cancelled` at any time. Tells for each whether it was ended.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`]; then none was ended.
@@ -69,14 +71,14 @@ impl Db {
         sends: Vec<(QuickSendId, &'static str)>,
         now: Timestamp,
     ) -> Result<Vec<bool>> {
-        let ending = |(quick_send, cause)| Ending {
-            quick_send,
-            disposition: Disposition::Expired,
-            cause,
-            at: now,
-            expired_by: now,
-            policy: None,
-            opt_out_version: None,
+        let ending = |(quick_send, cause)| {
+            let (disposition, expired_by) = match cause {
+                NOT_SPOKEN => (Disposition::Cancelled, Timestamp(i64::MAX)),
+                _ => (Disposition::Expired, now),
+            };
+            let (policy, opt_out_version) = (None, None);
+            let at = now;
+            Ending { quick_send, disposition, cause, at, expired_by, policy, opt_out_version }
         };
         self.run::<ExpireVerb>(sends.into_iter().map(ending).collect()).await
     }

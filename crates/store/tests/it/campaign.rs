@@ -9,8 +9,8 @@ use domain::campaign::admission::{CallPrices, Plan, Zones};
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::{PauseReason, Schedule, State};
 use domain::{
-    AccountId, AttemptId, CampaignId, Disposition, EventKind, MessageClass, QuickSendId, Rials,
-    TariffId, Timestamp,
+    AccountId, AttemptId, CampaignId, Disposition, EventKind, MessageClass, MessageId, QuickSendId,
+    Rials, TariffId, Timestamp,
 };
 use store::campaign::{self, Campaign, NewCampaign, Snapshot};
 use store::hot::{EXPIRED, FeedOrder, Import, NodeStamp, Settle, fold, step_in, withdraw};
@@ -43,15 +43,15 @@ fn plan(max_tries: u32) -> Plan {
     }
 }
 
-fn numbers(range: std::ops::Range<u32>) -> Vec<CompactNumber> {
+pub fn numbers(range: std::ops::Range<u32>) -> Vec<CompactNumber> {
     range.map(|n| CompactNumber::parse(&format!("0912{n:07}")).unwrap()).collect()
 }
 
 /// A campaign in a world.
-struct Called<'a> {
-    world: &'a World,
+pub struct Called<'a> {
+    pub world: &'a World,
     account: AccountId,
-    id: CampaignId,
+    pub id: CampaignId,
 }
 
 impl<'a> Called<'a> {
@@ -59,17 +59,27 @@ impl<'a> Called<'a> {
     async fn running(world: &'a World, mobiles: u32, max_tries: u32) -> Self {
         let account = world.account(1_000_000).await;
         let message = world.message(account).await;
-        let mut tx = world.db.begin().await.unwrap();
-        let new = NewCampaign { account, message, plan: plan(max_tries), created_at: NOW };
-        let id = campaign::insert(&mut tx, &new).await.unwrap();
-        tx.commit().await.unwrap();
-        let called = Self { world, account, id };
+        let called = Self::of(world, account, message, max_tries).await;
         assert!(called.import(0, numbers(0..mobiles)).await);
         called.start(State::Draft, max_tries).await;
         called
     }
 
-    async fn start(&self, from: State, max_tries: u32) {
+    /// A draft without numbers.
+    pub async fn of(
+        world: &'a World,
+        account: AccountId,
+        message: MessageId,
+        max_tries: u32,
+    ) -> Self {
+        let mut tx = world.db.begin().await.unwrap();
+        let new = NewCampaign { account, message, plan: plan(max_tries), created_at: NOW };
+        let id = campaign::insert(&mut tx, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        Self { world, account, id }
+    }
+
+    pub async fn start(&self, from: State, max_tries: u32) {
         let holds = CallPrices { internal: Rials(300), external: Rials(450) };
         let snapshot = Snapshot { tariff: Some(TariffId(1)), clip_ms: 10_000, holds };
         let mut tx = self.world.db.begin().await.unwrap();
@@ -80,7 +90,8 @@ impl<'a> Called<'a> {
 
     async fn import(&self, before: u32, numbers: Vec<CompactNumber>) -> bool {
         let (account, campaign) = (self.account, self.id);
-        self.world.db.import(Import { account, campaign, before, numbers }).await.unwrap()
+        let import = Import { account, campaign, before, numbers, values: Vec::new() };
+        self.world.db.import(import).await.unwrap()
     }
 
     async fn now(&self) -> Campaign {
@@ -88,7 +99,7 @@ impl<'a> Called<'a> {
         campaign::find(&mut reader, self.account, self.id).await.unwrap().unwrap()
     }
 
-    async fn feed(&self, room: u32, now: Timestamp) -> u32 {
+    pub async fn feed(&self, room: u32, now: Timestamp) -> u32 {
         let expires_at = now.plus_ms(3_600_000);
         let mut tx = self.world.db.begin().await.unwrap();
         let (_, locked) = campaign::lock(&mut tx, self.account, self.id).await.unwrap().unwrap();
@@ -110,7 +121,7 @@ impl<'a> Called<'a> {
     }
 
     /// Calls everybody in line, and ends all calls like this.
-    async fn call(&self, node: NodeStamp, disposition: Disposition, at: Timestamp) -> usize {
+    pub async fn call(&self, node: NodeStamp, disposition: Disposition, at: Timestamp) -> usize {
         let mut ends = Vec::new();
         for job in self.world.ready().await {
             let attempt = self.world.lease(node, job.quick_send).await;
@@ -121,7 +132,7 @@ impl<'a> Called<'a> {
         count
     }
 
-    async fn results(&self) -> Vec<(Disposition, u32)> {
+    pub async fn results(&self) -> Vec<(Disposition, u32)> {
         let mut reader = self.world.db.read().await.unwrap();
         let found = campaign::progress(&mut reader, self.account, self.id).await.unwrap();
         found.unwrap().1.into_iter().collect()

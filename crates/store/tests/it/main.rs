@@ -22,6 +22,7 @@ mod random;
 mod recovery;
 mod request;
 mod schema;
+mod template;
 mod violation;
 mod webhook;
 mod world;

@@ -40,7 +40,7 @@ pub(crate) async fn create(
     let new = NewCampaign {
         // An id nobody has is the same as an unreadable one.
         message: message_id(&params).unwrap_or(MessageId(0)),
-        numbers: Some(numbers),
+        numbers: Some(numbers.into()),
         plan: WrittenPlan {
             title: text(&params, "title"),
             start: text(&params, "startdatetime"),

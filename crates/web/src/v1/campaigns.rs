@@ -39,7 +39,8 @@ const OPT_OUT_KEYS: &str = "0123456789*#";
 #[serde(deny_unknown_fields)]
 struct NewList {
     title: String,
-    audio_id: NonZeroI64,
+    audio_id: Option<NonZeroI64>,
+    template_id: Option<NonZeroI64>,
     to: Option<Rows>,
     starts: String,
     ends: String,
@@ -263,10 +264,14 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
     if asked.opt_out_key.is_some_and(|key| !OPT_OUT_KEYS.contains(key)) {
         return Err(Problem::with(Kind::InvalidRequest, "opt_out_key is one of 0 to 9, * and #"));
     }
+    let message = match (asked.audio_id, asked.template_id) {
+        (Some(id), None) | (None, Some(id)) => MessageId(id.get()),
+        _ => return Err(Problem::with(Kind::InvalidRequest, "give audio_id or template_id")),
+    };
     let ceiling = |rials: u64| Rials(i64::try_from(rials).unwrap_or(i64::MAX));
     Ok(NewCampaign {
-        message: MessageId(asked.audio_id.get()),
-        numbers: asked.to.map(|rows| rows.0),
+        message,
+        numbers: asked.to.map(Rows::into_recipients),
         plan: WrittenPlan {
             title: asked.title,
             start: asked.starts,
@@ -333,7 +338,8 @@ fn campaign(progress: &Progress) -> Value {
         "object": "campaign",
         "id": it.id.0.to_string(),
         "title": it.plan.title,
-        "audio_id": it.message.0,
+        "audio_id": (!it.is_personal).then_some(it.message.0),
+        "template_id": it.is_personal.then_some(it.message.0),
         "state": state,
         "paused_because": reason,
         "starts_at": rfc3339(it.plan.schedule.starts_at),

@@ -74,6 +74,11 @@ fn words(gate: Gate) -> (&'static str, &'static str, &'static str) {
             "Numbers before it in the list go first.",
             "شماره‌های پیش از آن در فهرست نوبت دارند.",
         ),
+        Gate::Spoken => (
+            "spoken",
+            "What is said to it alone has not been spoken yet.",
+            "مقدارهای ویژهٔ این شماره هنوز گفته نشده است.",
+        ),
         Gate::RetryPause => {
             ("retry_pause", "It waits between two tries.", "فاصلهٔ میان دو تلاش هنوز نگذشته است.")
         }

@@ -1,14 +1,16 @@
 //! Lists of numbers: in JSON, as comma-separated values or as a workbook, and what became of them.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
-use app::campaign::{Added, List, ListRefusal, Unreadable, Wanted};
+use app::campaign::{Added, List, ListRefusal, Person, Recipients, Unreadable, Wanted};
 use app::{App, Caller, Error};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use domain::CampaignId;
-use serde::de::{SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
@@ -37,7 +39,7 @@ pub(super) async fn add(asked: Asked<'_>, id: &str, query: &str) -> Result<Respo
         Form::Json => {
             query_of(query, &[])?;
             let more: MoreNumbers = read(asked.body).await?;
-            (List::Written(more.to.0), more.dry_run)
+            (more.to.into_list(), more.dry_run)
         }
         form => file(form, query, asked.body)?,
     };
@@ -78,6 +80,9 @@ fn not_added(error: Error<ListRefusal>) -> Unanswered {
             Unreadable::TooLarge => file("Unpacked it is too large; send it as text/csv."),
             Unreadable::NoSuchSheet => file("It has no such sheet."),
             Unreadable::NoSuchColumn => file("Its first row has no such column."),
+            Unreadable::NoValueColumn => {
+                file("Its first row does not name a column for each value of the template.")
+            }
             Unreadable::OpenQuote(row) => {
                 file(&format!("A quotation mark that opens in row {row} is never closed."))
             }
@@ -130,23 +135,130 @@ fn file(form: Form, query: &str, body: &[u8]) -> Result<(List, bool), Problem> {
     Ok((list, dry_run))
 }
 
-/// A list of numbers as `app` takes it: a row each. It is read into one text, since millions of
-/// texts would take many times the memory of the body.
+/// Values by their names, each as a text or a number.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Values(BTreeMap<String, Scalar>);
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a value is a text or a number")]
+enum Scalar {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+impl Values {
+    /// Names and values as texts.
+    pub(super) fn into_pairs(self) -> Vec<(String, String)> {
+        let text = |value| match value {
+            Scalar::Text(text) => text,
+            Scalar::Number(number) => number.to_string(),
+        };
+        self.0.into_iter().map(|(name, value)| (name, text(value))).collect()
+    }
+}
+
+/// Whom to call: a number, or one with values that are said to it alone.
+#[derive(Debug)]
+pub(super) enum To {
+    Number(String),
+    Person(Person),
+}
+
+impl To {
+    /// As one with values, of which there may be none.
+    pub(super) fn into_person(self) -> Person {
+        match self {
+            Self::Number(number) => Person { number, values: Vec::new() },
+            Self::Person(person) => person,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPerson {
+    number: String,
+    #[serde(default)]
+    values: Values,
+}
+
+impl<'de> Deserialize<'de> for To {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct One;
+        impl<'de> Visitor<'de> for One {
+            type Value = To;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number as text, or an object with number and values")
+            }
+
+            fn visit_str<E>(self, number: &str) -> Result<To, E> {
+                Ok(To::Number(number.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<To, A::Error> {
+                let WrittenPerson { number, values } =
+                    WrittenPerson::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(To::Person(Person { number, values: values.into_pairs() }))
+            }
+        }
+        from.deserialize_any(One)
+    }
+}
+
+/// A list as `app` takes it: a row each. Numbers are read into one text, since millions of texts
+/// would take many times the memory of the body. From the first one that has values on, all are
+/// people.
 #[derive(Debug, Default)]
-pub(super) struct Rows(pub(super) String);
+pub(super) struct Rows {
+    numbers: String,
+    people: Vec<Person>,
+}
 
 impl Rows {
+    /// The list, for a campaign that is there.
+    fn into_list(self) -> List {
+        match self.into_recipients() {
+            Recipients::Written(numbers) => List::Written(numbers),
+            Recipients::People(people) => List::People(people),
+        }
+    }
+
+    /// The list, for a campaign that is to be made.
+    pub(super) fn into_recipients(self) -> Recipients {
+        if self.people.is_empty() {
+            Recipients::Written(self.numbers)
+        } else {
+            Recipients::People(self.people)
+        }
+    }
+
+    fn take(&mut self, to: To) {
+        match to {
+            To::Number(number) if self.people.is_empty() => self.push(&number),
+            person => {
+                let before = std::mem::take(&mut self.numbers);
+                let before = before.split('\n').filter(|number| !number.is_empty());
+                self.people.extend(
+                    before.map(|number| Person { number: number.to_owned(), values: Vec::new() }),
+                );
+                self.people.push(person.into_person());
+            }
+        }
+    }
+
     /// What holds a comma or a line end is no number; it must not become two rows, or the places of
     /// the others would be told wrong.
     fn push(&mut self, number: &str) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
+        if !self.numbers.is_empty() {
+            self.numbers.push('\n');
         }
         if number.trim().is_empty() {
-            self.0.push('?');
+            self.numbers.push('?');
         }
         let separates = |letter: char| matches!(letter, ',' | ';' | '\n' | '\r' | '،' | '؛');
-        self.0.extend(number.chars().map(|one| if separates(one) { '?' } else { one }));
+        self.numbers.extend(number.chars().map(|one| if separates(one) { '?' } else { one }));
     }
 }
 
@@ -156,14 +268,14 @@ impl<'de> Deserialize<'de> for Rows {
         impl<'de> Visitor<'de> for Numbers {
             type Value = Rows;
 
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of numbers as texts")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Rows, A::Error> {
                 let mut rows = Rows::default();
-                while let Some(number) = list.next_element::<Cow<'_, str>>()? {
-                    rows.push(&number);
+                while let Some(to) = list.next_element::<To>()? {
+                    rows.take(to);
                 }
                 Ok(rows)
             }
@@ -178,7 +290,12 @@ pub(super) fn list_report(added: &Added) -> Value {
         .rest
         .invalid_rows
         .iter()
-        .map(|row| json!({ "row": row.row, "text": row.excerpt }))
+        .map(|row| match &row.value {
+            None => json!({ "row": row.row, "text": row.excerpt }),
+            Some(bad) => json!({
+                "row": row.row, "text": row.excerpt, "value": bad.name, "why": bad.why.word(),
+            }),
+        })
         .collect();
     json!({
         "accepted": added.accepted,

@@ -3,6 +3,7 @@
 use std::num::NonZeroI64;
 
 use app::bulk::{BulkRefusal, Content, Estimate, NUMBERS_MAX, NewBulk, NumberRefusal};
+use app::campaign::Person;
 use app::ports::Speaker;
 use app::quick_send::Accepted;
 use app::report::{PAGE_MAX, Place, Report};
@@ -12,9 +13,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::calendar::jalali::rfc3339;
 use domain::{Disposition, MessageClass, MessageId, QuickSendId, Rials, Status, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Unanswered;
+use super::lists::To;
 use super::problem::{Body as ProblemBody, Kind, Problem};
 use crate::params::Params;
 
@@ -35,6 +37,7 @@ const PAGE: u32 = 20;
 struct NewMessages {
     to: Numbers,
     audio_id: Option<NonZeroI64>,
+    template_id: Option<NonZeroI64>,
     text: Option<String>,
     voice: Option<String>,
     append_number: Option<String>,
@@ -50,11 +53,25 @@ struct NewMessages {
 }
 
 /// One number, or several.
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "`to` is a number as text, or a list of such")]
+#[derive(Debug)]
 enum Numbers {
-    One(String),
-    Several(Vec<String>),
+    One(Person),
+    Several(Vec<Person>),
+}
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "`to` is a number, one with values, or a list of such")]
+        enum Written {
+            One(To),
+            Several(Vec<To>),
+        }
+        Ok(match Written::deserialize(from)? {
+            Written::One(to) => Self::One(to.into_person()),
+            Written::Several(all) => Self::Several(all.into_iter().map(To::into_person).collect()),
+        })
+    }
 }
 
 /// Whose voice is asked for; a man's when none is named.
@@ -214,17 +231,31 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
 /// What is asked for, as `app` takes it.
 fn bulk(app: &App, asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Problem> {
     let invalid = |detail: &str| Err(Problem::with(Kind::InvalidRequest, detail));
-    let numbers = match asked.to {
-        Numbers::One(number) => vec![number],
-        Numbers::Several(numbers) => numbers,
+    let people = match asked.to {
+        Numbers::One(person) => vec![person],
+        Numbers::Several(people) => people,
     };
-    if numbers.is_empty() || numbers.len() > NUMBERS_MAX {
+    if people.is_empty() || people.len() > NUMBERS_MAX {
         return invalid("to holds 1 to 100 numbers; more are a campaign");
+    }
+    let (numbers, values): (Vec<String>, Vec<_>) =
+        people.into_iter().map(|person| (person.number, person.values)).unzip();
+    let is_personal = asked.template_id.is_some();
+    if !is_personal && values.iter().any(|values| !values.is_empty()) {
+        return invalid("values go with template_id");
     }
     if asked.record_seconds.is_some_and(|seconds| !RECORD_SECONDS.contains(&seconds)) {
         return invalid("record_seconds is from 1 to 300");
     }
     let content = match (asked.audio_id, asked.text) {
+        (None, None) if is_personal => {
+            if asked.append_number.is_some() || asked.voice.is_some() {
+                return invalid("append_number and voice go with text");
+            }
+            let template = asked.template_id.expect("it was just looked at");
+            Content::Personal { template: MessageId(template.get()), values }
+        }
+        (_, _) if is_personal => return invalid("give one of text, audio_id and template_id"),
         (Some(_), None) if asked.append_number.is_some() => {
             return invalid("append_number goes with text");
         }
@@ -235,7 +266,9 @@ fn bulk(app: &App, asked: NewMessages, request: Option<RequestKey>) -> Result<Ne
             speaker: speaker(app, asked.voice.as_deref())?,
             call_from_mobile: asked.append_number,
         },
-        (None, None) | (Some(_), Some(_)) => return invalid("give either text or audio_id"),
+        (None, None) | (Some(_), Some(_)) => {
+            return invalid("give one of text, audio_id and template_id");
+        }
     };
     Ok(NewBulk {
         content,
@@ -302,7 +335,7 @@ async fn several(
 fn foretold(new: &NewBulk, estimate: &Estimate) -> Response {
     let calls = new.numbers.iter().zip(&estimate.calls).map(|(number, call)| match call {
         Ok(price) => serde_json::json!({ "object": "call", "to": number, "cost_max": price.0 }),
-        Err(refusal) => skipped(number, &Problem::of_number(*refusal).body(None)),
+        Err(refusal) => skipped(number, &Problem::of_number(refusal.clone()).body(None)),
     });
     let data: Vec<serde_json::Value> = calls.collect();
     let answer = serde_json::json!({

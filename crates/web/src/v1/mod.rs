@@ -22,6 +22,7 @@ mod routes;
 mod samples;
 mod seats;
 mod stream;
+mod templates;
 mod violations;
 mod webhooks;
 

@@ -3,6 +3,7 @@
 
 use app::bulk::NumberRefusal;
 use app::quick_send::TextRefusal;
+use app::template::SaidRefusal;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
@@ -145,6 +146,17 @@ kinds! {
     PlanNotAllowed 422 "campaign_not_allowed"
         "The campaign cannot be like this." "See detail."
         "کمپین با این مشخصات ممکن نیست." "به detail نگاه کنید.";
+    TemplateNotAllowed 422 "template_not_allowed"
+        "The template cannot be like this." "See detail."
+        "قالب پیام به این شکل ممکن نیست." "به detail نگاه کنید.";
+    ValueNotUsable 422 "value_not_usable"
+        "A value of the template is missing, not of its type, or cannot be spoken."
+        "See detail, and the values of the template."
+        "مقداری از قالب نیست، از نوع آن نیست یا گفتنی نیست."
+        "به detail و مقدارهای قالب نگاه کنید.";
+    AudioNotTaken 422 "audio_not_taken"
+        "The file did not become audio that can be sent." "See detail."
+        "پرونده به صدای قابل ارسال تبدیل نشد." "به detail نگاه کنید.";
     NoNewNumber 422 "no_new_number"
         "The list has no number that is not there already, or the campaign is full."
         "Check the list; a campaign has up to 16 million numbers."
@@ -297,7 +309,21 @@ impl Problem {
         match refusal {
             NumberRefusal::Message(refusal) => Self::of(of_message(refusal)),
             NumberRefusal::Text(refusal) => Self::of(of_text(refusal)),
+            NumberRefusal::Said(refusal) => Self::of_said(&refusal),
         }
+    }
+
+    /// What cannot be said to one number.
+    pub(super) fn of_said(refusal: &SaidRefusal) -> Self {
+        let detail = match refusal {
+            SaidRefusal::NotFound => {
+                return Self::with(Kind::WrongMessage, "The account has no such template.");
+            }
+            SaidRefusal::Value(bad) => format!("{}: {}", bad.name, bad.why.word()),
+            SaidRefusal::NotSpoken => String::from("It is silent, or shorter than three seconds."),
+            SaidRefusal::TooLong => String::from("It plays longer than max_seconds."),
+        };
+        Self::with(Kind::ValueNotUsable, detail)
     }
 
     /// The problem as one of several answers.

@@ -16,7 +16,7 @@ use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
     events, evidence, explain, exports, invoices, lists, messages, open_to_all, opt_outs, samples,
-    violations, webhooks,
+    templates, violations, webhooks,
 };
 use crate::router::Web;
 
@@ -26,13 +26,15 @@ const OPENAPI: &str = include_str!("openapi.json");
 const OPENAPI_PATH: &str = "/v1/openapi.json";
 
 /// The largest body of what is no list, in bytes: a thousand numbers, or a hundred beside a text.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+pub(super) const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// What a request may be for: a token that is bound to methods must name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     SendMessages,
     ReadMessages,
+    ManageAudio,
+    ManageTemplates,
     ReadEvents,
     ManageWebhooks,
     ManageOptOuts,
@@ -50,9 +52,11 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::SendMessages,
         Self::ReadMessages,
+        Self::ManageAudio,
+        Self::ManageTemplates,
         Self::ReadEvents,
         Self::ManageWebhooks,
         Self::ManageOptOuts,
@@ -69,11 +73,11 @@ impl Operation {
         Self::ManageClaims,
     ];
 
-    /// The largest body. A list of numbers may be long; everything else is small, and must not
-    /// become a large tree in memory.
+    /// The largest body. A list of numbers may be long, and a file of audio; everything else is
+    /// small, and must not become a large tree in memory.
     pub(super) fn body_bytes_max(self) -> usize {
         match self {
-            Self::ManageCampaigns => usize::MAX,
+            Self::ManageCampaigns | Self::ManageAudio => usize::MAX,
             Self::ReportSamples => samples::BODY_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
@@ -84,6 +88,8 @@ impl Operation {
         match self {
             Self::SendMessages => "v1.SendMessages",
             Self::ReadMessages => "v1.ReadMessages",
+            Self::ManageAudio => "v1.ManageAudio",
+            Self::ManageTemplates => "v1.ManageTemplates",
             Self::ReadEvents => "v1.ReadEvents",
             Self::ManageWebhooks => "v1.ManageWebhooks",
             Self::ManageOptOuts => "v1.ManageOptOuts",
@@ -150,11 +156,21 @@ operations! {
     get "/v1/messages/{id}/recording", ReadMessages, light => messages::recording(app, caller, id);
     get "/v1/messages/{id}/explain", ReadMessages, light => explain::message(app, caller, id);
     get "/v1/audio", ReadMessages, light => audio::list(app, caller, query);
+    post "/v1/audio", ManageAudio, heavy => audio::upload(asked, query);
     get "/v1/audio/{id}", ReadMessages, light => audio::get(app, caller, id);
     get "/v1/audio/{id}/sound", ReadMessages, light => audio::sound(app, caller, id);
     get "/v1/voices", ReadMessages, light => std::future::ready(Ok(audio::voices(app)));
+    get "/v1/templates", ReadMessages, light => templates::list(app, caller, query);
+    post "/v1/templates", ManageTemplates, light => templates::create(asked);
+    get "/v1/templates/{id}", ReadMessages, light => templates::get(app, caller, id);
+    post "/v1/templates/{id}/preview", ManageTemplates, heavy => templates::preview(asked, id);
+    post "/v1/templates/{id}/sound", ManageTemplates, heavy => templates::sound(asked, id);
     get "/v1/campaign_numbers/{id}/explain", ReadCampaigns, light =>
         explain::number(app, caller, id);
+    get "/v1/campaign_numbers/{id}/preview", ReadCampaigns, heavy =>
+        templates::number(app, caller, id);
+    get "/v1/campaign_numbers/{id}/sound", ReadCampaigns, heavy =>
+        templates::number_sound(app, caller, id);
     get "/v1/campaigns", ReadCampaigns, light => campaigns::list(app, caller, query);
     post "/v1/campaigns", ManageCampaigns, heavy => campaigns::create(app, caller, head, body);
     get "/v1/campaigns/{id}", ReadCampaigns, light => campaigns::get(app, caller, id);

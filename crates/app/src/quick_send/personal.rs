@@ -1,0 +1,91 @@
+//! Sends of what is said to one number alone: a template filled with its values, spoken before it
+//! is accepted, so that its length and hold are the real ones.
+
+use domain::template::Filled;
+use domain::{MessageClass, MessageId};
+
+use super::{
+    Accepted, Order, TextRefusal, may_be_sent, may_be_spoken, repeated, request, send_speech,
+};
+use crate::speech::Recording;
+use crate::template::{SaidRefusal, Script};
+use crate::{App, Caller, Error, Result};
+
+/// A personal message to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPersonalSend {
+    /// The template.
+    pub template: MessageId,
+    /// Its values by their names, as the customer wrote them.
+    pub values: Vec<(String, String)>,
+    /// Whom to call, as the customer wrote it.
+    pub number: String,
+    /// Whether the first key pressed is kept as a vote.
+    pub vote: bool,
+    /// How long the callee's voice is recorded after the message, milliseconds, if it is.
+    pub record_ms: Option<u32>,
+    /// The regional server that is to call, if one is asked for.
+    pub server: Option<u32>,
+    /// The customer's own name for this send: asking again returns the first one.
+    pub reference: Option<String>,
+    /// What kind of message it is.
+    pub class: MessageClass,
+}
+
+/// Why a personal message was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PersonalRefusal {
+    /// It cannot be said.
+    Said(SaidRefusal),
+    /// It may not be sent.
+    Send(TextRefusal),
+}
+
+/// Speaks a personal message and sends it. Whatever can be refused without speaking is refused
+/// first.
+///
+/// # Errors
+/// Refused as [`PersonalRefusal`] says.
+pub async fn submit_personal(
+    app: &App,
+    caller: &Caller,
+    new: NewPersonalSend,
+) -> Result<Accepted, PersonalRefusal> {
+    if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
+        return Ok(first);
+    }
+    let request = request(app, &new.number, new.vote, new.record_ms, new.server)
+        .map_err(|refusal| Error::Refused(PersonalRefusal::Send(refusal.into())))?;
+    let order = Order::new(app, caller, request, new.reference, new.class).await?;
+    let recording = judged(app, caller, &order, new.template, &new.values).await?;
+    let sent = send_speech(app, order, &recording).await;
+    sent.map_err(|error| error.map(PersonalRefusal::Send))
+}
+
+/// Speaks what an order is to play, provided that it may be sent.
+pub(crate) async fn judged(
+    app: &App,
+    caller: &Caller,
+    order: &Order,
+    template: MessageId,
+    values: &[(String, String)],
+) -> Result<Recording, PersonalRefusal> {
+    let said = |refusal| Error::Refused(PersonalRefusal::Said(refusal));
+    let script = Script::find(app, caller.account.id, template).await?;
+    let script = script.ok_or_else(|| said(SaidRefusal::NotFound))?;
+    let given = values.iter().map(|(name, value)| (&**name, &**value));
+    let filled = script.template().fill(given);
+    let filled = filled.map_err(|bad| said(SaidRefusal::Value(bad)))?;
+    let may_be = if script.template().has_text() {
+        may_be_spoken(app, order).await
+    } else {
+        may_be_sent(app, order).await
+    };
+    may_be.map_err(|error| error.map(PersonalRefusal::Send))?;
+    spoken(app, &script, &filled).await
+}
+
+async fn spoken(app: &App, script: &Script, filled: &Filled) -> Result<Recording, PersonalRefusal> {
+    let recording = script.speak(app, filled).await;
+    recording.map_err(|error| error.map(PersonalRefusal::Said))
+}

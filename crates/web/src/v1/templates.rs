@@ -1,0 +1,194 @@
+//! Templates of personal messages: an order of clips and of values that are said to one number
+//! alone, and how it sounds with the values of somebody.
+
+use app::template::{Heard, Made, NewTemplate, Preview, SaidRefusal, TemplateRefusal};
+use app::{App, Caller, Error};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::calendar::jalali::rfc3339;
+use domain::{MessageId, RecipientId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Unanswered;
+use super::lists::Values;
+use super::messages::{json as answer, limit, query_of, seconds};
+use super::once::{Asked, once};
+use super::problem::{Kind, Problem};
+
+/// The longest that a client may ask for, seconds.
+const SECONDS_MAX: u32 = domain::message::LENGTH_MS_MAX / 1000;
+
+/// What a client asks to be made.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    title: String,
+    template: String,
+    voice: Option<String>,
+    max_seconds: Option<u32>,
+}
+
+/// Values to be heard.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    #[serde(default)]
+    values: Values,
+}
+
+/// POST /v1/templates.
+pub(super) async fn create(asked: Asked<'_>) -> Result<Response, Unanswered> {
+    let (app, caller) = (asked.app, asked.caller);
+    let New { title, template, voice, max_seconds } = serde_json::from_slice(asked.body)
+        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    if title.contains('\0') || voice.as_deref().is_some_and(|voice| voice.contains('\0')) {
+        return Err(Problem::with(Kind::InvalidRequest, "a text holds a zero").into());
+    }
+    if max_seconds.is_some_and(|seconds| !(1..=SECONDS_MAX).contains(&seconds)) {
+        let detail = format!("max_seconds is from 1 to {SECONDS_MAX}");
+        return Err(Problem::with(Kind::InvalidRequest, detail).into());
+    }
+    let longest_ms = max_seconds.map(|seconds| seconds * 1000);
+    let new = NewTemplate { title, written: template, voice, longest_ms };
+    let work = async {
+        let made = app::template::create(app, caller, new).await.map_err(not_made)?;
+        Ok(answer(StatusCode::CREATED, &shown(&made)))
+    };
+    let again = async |id| Ok(answer(StatusCode::CREATED, &shown(&found(app, caller, id).await?)));
+    once(asked, Box::pin(work), again).await
+}
+
+/// GET /v1/templates.
+pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["limit", "after"])?;
+    let limit = limit(&params)?;
+    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
+    let after = params.text("after").map(|text| template_id(text).map_err(|_| no_page()));
+    let all = app::template::page(app, caller, after.transpose()?, limit).await?;
+    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
+    let next_page = all.last().filter(|_| is_full).map(|last| last.id.0.to_string());
+    let data: Vec<Value> = all.iter().map(shown).collect();
+    let page = json!({ "object": "list", "data": data, "next_page": next_page });
+    Ok(answer(StatusCode::OK, &page))
+}
+
+/// GET /v1/templates/{id}.
+pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let id = template_id(id)?;
+    Ok(answer(StatusCode::OK, &shown(&found(app, caller, id.0).await?)))
+}
+
+/// POST /v1/templates/{id}/preview: what somebody with these values would hear, in words. Nothing
+/// is done, so that it needs no name to be done once.
+pub(super) async fn preview(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    Ok(answer(StatusCode::OK, &in_words(&heard(asked, id).await?)))
+}
+
+/// POST /v1/templates/{id}/sound: the same as a WAV file.
+pub(super) async fn sound(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    Ok(wav(heard(asked, id).await?))
+}
+
+async fn heard(asked: Asked<'_>, id: &str) -> Result<Preview, Unanswered> {
+    let id = template_id(id)?;
+    let Given { values } = serde_json::from_slice(asked.body)
+        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let heard = app::template::preview(asked.app, asked.caller, id, &values.into_pairs()).await;
+    heard.map_err(not_heard)
+}
+
+/// GET /v1/campaign_numbers/{id}/preview: what a number of a campaign hears, in words.
+pub(super) async fn number(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    Ok(answer(StatusCode::OK, &in_words(&of_number(app, caller, id).await?)))
+}
+
+/// GET /v1/campaign_numbers/{id}/sound: the same as a WAV file.
+pub(super) async fn number_sound(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<Response, Unanswered> {
+    Ok(wav(of_number(app, caller, id).await?))
+}
+
+async fn of_number(app: &App, caller: &Caller, id: &str) -> Result<Preview, Unanswered> {
+    let id: Option<i64> = id.parse().ok().filter(|&id| id > 0);
+    let id = RecipientId::unpack(id.ok_or_else(|| Problem::of(Kind::NotFound))?);
+    app::template::preview_of_recipient(app, caller, id).await.map_err(not_heard)
+}
+
+async fn found(app: &App, caller: &Caller, id: i64) -> Result<Made, Unanswered> {
+    let found = app::template::find(app, caller, MessageId(id)).await?;
+    Ok(found.ok_or_else(|| Problem::of(Kind::NotFound))?)
+}
+
+fn template_id(text: &str) -> Result<MessageId, Problem> {
+    let id = text.parse().ok().filter(|&id| id > 0);
+    id.map(MessageId).ok_or(Problem::of(Kind::NotFound))
+}
+
+fn shown(made: &Made) -> Value {
+    let value =
+        |slot: &domain::template::Slot| json!({ "name": slot.name, "type": slot.kind.word() });
+    json!({
+        "object": "template",
+        "id": made.id.0,
+        "title": made.title,
+        "template": made.template.to_string(),
+        "values": made.template.values().iter().map(value).collect::<Vec<Value>>(),
+        "voice": made.voice,
+        "max_seconds": seconds(made.longest_ms),
+        "created_at": rfc3339(made.created_at),
+    })
+}
+
+fn in_words(preview: &Preview) -> Value {
+    let part = |part: &Heard| match part {
+        Heard::Clip(id) => json!({ "object": "clip", "audio_id": id.0 }),
+        Heard::Value { name, value, spoken } => {
+            json!({ "object": "value", "name": name, "value": value, "spoken": spoken })
+        }
+    };
+    json!({
+        "object": "preview",
+        "parts": preview.parts.iter().map(part).collect::<Vec<Value>>(),
+        "clip_seconds": seconds(preview.length_ms),
+    })
+}
+
+fn wav(preview: Preview) -> Response {
+    ([(header::CONTENT_TYPE, "audio/x-wav")], preview.wav).into_response()
+}
+
+fn not_made(error: Error<TemplateRefusal>) -> Unanswered {
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Failed(failure) => return failure.into(),
+    };
+    let not_like_this = |detail: String| Problem::with(Kind::TemplateNotAllowed, detail);
+    match refusal {
+        TemplateRefusal::TitleTooLong => not_like_this("title has up to 200 characters.".into()),
+        TemplateRefusal::Written(syntax) => not_like_this(format!("template: {syntax}.")),
+        TemplateRefusal::NoSuchClip(id) => {
+            Problem::with(Kind::WrongMessage, format!("The clip {} is not usable.", id.0))
+        }
+        TemplateRefusal::NoSuchVoice => {
+            not_like_this("voice is male, female, or an id of /v1/voices.".into())
+        }
+        TemplateRefusal::WrongLength(least_ms) => not_like_this(format!(
+            "max_seconds is from {} to {SECONDS_MAX} here.",
+            least_ms.div_ceil(1000)
+        )),
+        TemplateRefusal::TextNotAllowed => Problem::of(Kind::MustBeApproved),
+    }
+    .into()
+}
+
+fn not_heard(error: Error<SaidRefusal>) -> Unanswered {
+    match error {
+        Error::Refused(SaidRefusal::NotFound) => Problem::of(Kind::NotFound).into(),
+        Error::Refused(refusal) => Problem::of_said(&refusal).into(),
+        Error::Failed(failure) => failure.into(),
+    }
+}
