@@ -2,6 +2,7 @@
 //! its list or the way out, and calling on would only spoil the rest.
 
 use crate::Disposition;
+use crate::dialer::disposition::PROCESS_LOST;
 
 /// Calls that are looked at together.
 const LOOKED_AT: u32 = 50;
@@ -29,10 +30,12 @@ pub enum Look {
 }
 
 impl Recent {
-    /// Counts what ended. What was never called says nothing.
+    /// Counts what ended, and by which cause. What was never called says nothing, and neither do
+    /// the calls that a process of ours took with it when it died.
     #[must_use]
-    pub fn and(self, disposition: Disposition) -> Self {
+    pub fn and(self, disposition: Disposition, cause: &str) -> Self {
         let failed = match disposition {
+            Disposition::NetworkFailure if cause == PROCESS_LOST => return self,
             Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => return self,
             Disposition::NetworkFailure | Disposition::InvalidNumber => 1,
             Disposition::Delivered
@@ -62,11 +65,20 @@ impl Recent {
 mod tests {
     use super::*;
 
+    /// Otherwise every crash would pause the campaigns that were calling.
+    #[test]
+    fn what_a_dead_process_took_with_it_says_nothing() {
+        let lost = Recent::default().and(Disposition::NetworkFailure, PROCESS_LOST);
+        assert_eq!(lost, Recent::default());
+        let failed = Recent::default().and(Disposition::NetworkFailure, "failed");
+        assert_eq!((failed.ended, failed.failed), (1, 1));
+    }
+
     fn look(failed: u32, reached: u32) -> Look {
         let ends = std::iter::repeat_n(Disposition::NetworkFailure, failed as usize)
             .chain(std::iter::repeat_n(Disposition::Busy, reached as usize))
             .chain([Disposition::Expired, Disposition::OptedOut, Disposition::Cancelled]);
-        ends.fold(Recent::default(), Recent::and).look()
+        ends.fold(Recent::default(), |recent, end| recent.and(end, "")).look()
     }
 
     #[test]
