@@ -25,6 +25,11 @@ pub const OPEN_MAX: i64 = 50;
 /// Reports that are looked at in one transaction.
 const BATCH: u32 = 100;
 
+/// What is said in the duplicates of a report when it is fixed, or was not fixed after all: they are
+/// other customers', who do not read what was written to its own.
+const TWIN_FIXED: &str = "خطایی که گزارش شما نیز دربارهٔ آن است برطرف شد.";
+const TWIN_NOT_VERIFIED: &str = "برطرف شدن این خطا تأیید نشد و کار روی آن ادامه دارد.";
+
 /// Why nothing was made or done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorReportRefusal {
@@ -419,11 +424,11 @@ async fn change(
         step(tx, &mut kept, (who, at), next.clone(), text).await?;
         // Those that are the same go with it (T097).
         let same = match next {
-            Step::Fixed => Some(State::Fixing),
-            Step::NotVerified(_) => Some(State::Fixed),
+            Step::Fixed => Some((State::Fixing, TWIN_FIXED)),
+            Step::NotVerified(_) => Some((State::Fixed, TWIN_NOT_VERIFIED)),
             _ => None,
         };
-        if let Some(state) = same {
+        if let Some((state, text)) = same {
             for twin in store::error_report::duplicates(tx, id, state).await? {
                 let mut twin = taken(tx, twin, who).await?;
                 let at = at.max(twin.report.last_at());

@@ -91,7 +91,7 @@ impl Node {
         self.under_way.answered(Kind::Feed);
         let pause_us = if jobs.is_empty() { FEED_PAUSE_US } else { FEED_AGAIN_US };
         self.feed_at = now.steady.plus_us(pause_us);
-        self.ended_since_fed = 0;
+        self.feed_after_ends(now);
         for job in jobs {
             self.wait(job);
         }
@@ -153,6 +153,11 @@ impl Node {
             self.tried.forget(settled.ended.attempt.quick_send);
             self.released.push(Released { shard: settled.shard, call: settled.call });
         }
+        self.feed_after_ends(now);
+    }
+
+    /// Looks after campaigns at once when many calls have ended since that was asked for.
+    fn feed_after_ends(&mut self, now: Moment) {
         if self.ended_since_fed >= ENDS_MAKE_ROOM {
             self.feed_at = self.feed_at.min(now.steady);
         }

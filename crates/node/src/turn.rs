@@ -454,6 +454,7 @@ impl Node {
             && self.under_way.may_ask(Kind::Feed, now.steady)
         {
             self.under_way.ask(Kind::Feed);
+            self.ended_since_fed = 0;
             tasks.push(Task::Feed);
         }
         if self.reconciling.next_at <= now.steady

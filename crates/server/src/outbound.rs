@@ -172,12 +172,13 @@ impl Request<'_> {
     }
 }
 
-/// A path and query with those characters of the path escaped that no path has (RFC 3986 section
-/// 3.3) and that the library does not let pass.
+/// A path and query with those characters escaped that neither has (RFC 3986 sections 3.3 and 3.4)
+/// and that the library does not let pass.
 fn acceptable(target: &str) -> String {
     let end = target.find('?').unwrap_or(target.len());
     let (path, query) = target.split_at(end);
-    path.replace('<', "%3C").replace('>', "%3E").replace('`', "%60") + query
+    let path = path.replace('<', "%3C").replace('>', "%3E").replace('`', "%60");
+    path + &query.replace('"', "%22").replace('<', "%3C").replace('>', "%3E")
 }
 
 /// Sends the request and reads the answer.
@@ -260,7 +261,7 @@ mod tests {
     /// asked.
     async fn answering(answer: Vec<u8>) -> (CallbackUrl, oneshot::Receiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/a/<b>?c=`", listener.local_addr().unwrap());
+        let url = format!("http://{}/a/<b>?c=`\"<d>\"", listener.local_addr().unwrap());
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -307,7 +308,7 @@ mod tests {
             assert_eq!(told, Answer { status: 201, body: b"sound".to_vec() }, "{answer}");
             let asked = asked.await.unwrap();
             assert!(
-                asked.starts_with("GET /a/%3Cb%3E?c=` HTTP/1.1\r\nHost: 127.0.0.1:"),
+                asked.starts_with("GET /a/%3Cb%3E?c=`%22%3Cd%3E%22 HTTP/1.1\r\nHost: 127.0.0.1:"),
                 "{asked}"
             );
             assert!(asked.contains("\r\nConnection: close\r\n"), "{asked}");

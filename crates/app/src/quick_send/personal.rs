@@ -2,13 +2,13 @@
 //! is accepted, so that its length and hold are the real ones.
 
 use domain::template::Filled;
-use domain::{MessageClass, MessageId};
+use domain::{Approval, MessageClass, MessageId};
 
 use super::{
     Accepted, Order, TextRefusal, may_be_sent, may_be_spoken, repeated, request, send_speech,
 };
 use crate::speech::Recording;
-use crate::template::{SaidRefusal, Script};
+use crate::template::{SaidRefusal, Script, playable};
 use crate::{App, Caller, Error, Result};
 
 /// A personal message to be sent.
@@ -73,6 +73,11 @@ pub(crate) async fn judged(
     let said = |refusal| Error::Refused(PersonalRefusal::Said(refusal));
     let script = Script::find(app, caller.account.id, template).await?;
     let script = script.ok_or_else(|| said(SaidRefusal::NotFound))?;
+    // A clip may have been refused or deleted since the template was made of it.
+    let played = playable(&mut app.read().await?, caller.account.id, template).await?;
+    if played.is_none_or(|(message, _)| message.approval != Approval::Approved) {
+        return Err(Error::Refused(PersonalRefusal::Send(TextRefusal::MustBeApproved)));
+    }
     let given = values.iter().map(|(name, value)| (&**name, &**value));
     let filled = script.template().fill(given);
     let filled = filled.map_err(|bad| said(SaidRefusal::Value(bad)))?;

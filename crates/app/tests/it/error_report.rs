@@ -125,6 +125,10 @@ async fn duplicates_are_fixed_together() {
     let expected =
         [EventKind::ErrorReportFound, EventKind::ErrorReportFixed, EventKind::ErrorReportFixed];
     assert_eq!(told, expected);
+    let theirs_alone = error_report::find(app, Some(other.account.id), two).await.unwrap().unwrap();
+    let said = theirs_alone.kept.steps.iter().map(|step| &*step.said);
+    let ours = ["Mended.", "It fails again."];
+    assert_eq!(said.filter(|said| ours.contains(said)).count(), 0, "it was written to another");
     let three = report(app, caller.account.id).await;
     let kept = tell(three, theirs, "Your firewall drops it.").await.unwrap();
     let reason = "Your firewall drops it.".to_owned();

@@ -8,6 +8,7 @@ use app::template::{self, Heard, NewTemplate, SaidRefusal, TemplateRefusal};
 use app::{App, Caller, Error};
 use audio::Clip;
 use domain::campaign::State;
+use domain::message::{Decision, Reason};
 use domain::template::{SyntaxRefusal, ValueRefusal};
 use domain::{CampaignId, Disposition, MessageClass, MessageId, RecipientId, Status};
 
@@ -129,6 +130,11 @@ async fn several_numbers_hear_values_of_their_own() {
         &estimate.calls[2..],
         &[Err(sent[2].clone().unwrap_err()), Err(sent[3].clone().unwrap_err()),]
     );
+    let refused = Decision::Refuse(Reason::new("نامفهوم").unwrap());
+    app::message::decide(app, MessageId(2), &refused).await.unwrap();
+    let late = bulk::send(app, &caller, &new).await.unwrap();
+    assert_eq!(late[0], Err(NumberRefusal::Text(TextRefusal::MustBeApproved)));
+
     let (job, _) = world.dialer.next().await;
     let heard = template::preview(app, &caller, id, &values("125000")).await.unwrap();
     assert_eq!(played(app, &job).await, Clip::from_wav(&heard.wav).unwrap().samples());
