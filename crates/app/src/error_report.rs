@@ -25,8 +25,8 @@ pub const OPEN_MAX: i64 = 50;
 /// Reports that are looked at in one transaction.
 const BATCH: u32 = 100;
 
-/// What is said in the duplicates of a report when it is fixed, or was not fixed after all: they are
-/// other customers', who do not read what was written to its own.
+/// What is said in the duplicates of a report when it is fixed, or was not fixed after all: they
+/// are other customers', who do not read what was written to its own.
 const TWIN_FIXED: &str = "خطایی که گزارش شما نیز دربارهٔ آن است برطرف شد.";
 const TWIN_NOT_VERIFIED: &str = "برطرف شدن این خطا تأیید نشد و کار روی آن ادامه دارد.";
 
