@@ -54,6 +54,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V30__money", include_str!("../migrations/V30__money.sql")),
         ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
         ("V36__chain", include_str!("../migrations/V36__chain.sql")),
+        ("V37__announcement", include_str!("../migrations/V37__announcement.sql")),
     ]
 }
 

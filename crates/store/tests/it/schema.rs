@@ -43,6 +43,7 @@ fn shipped_migrations_are_pinned() {
         ("V30__money.sql", 0xae46_d8f2_68f9_8b3a),
         ("V31__state_interval.sql", 0xfe39_d69c_115c_9f7a),
         ("V36__chain.sql", 0x5cd8_1c82_0278_20d1),
+        ("V37__announcement.sql", 0x2d86_2aad_08f8_d7f6),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
