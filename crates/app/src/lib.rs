@@ -42,6 +42,7 @@ pub mod report;
 pub mod request;
 pub mod secure_call;
 mod settings;
+pub mod sms;
 mod speech;
 pub mod subscription;
 pub mod tariff;

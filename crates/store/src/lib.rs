@@ -40,6 +40,7 @@ pub mod recipient;
 pub mod recording;
 pub mod request;
 pub mod speech;
+pub mod sms;
 mod sqlite;
 pub mod subscription;
 pub mod tariff;

@@ -54,6 +54,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V30__money", include_str!("../migrations/V30__money.sql")),
         ("V31__state_interval", include_str!("../migrations/V31__state_interval.sql")),
         ("V32__personal", include_str!("../migrations/V32__personal.sql")),
+        ("V33__sms", include_str!("../migrations/V33__sms.sql")),
     ]
 }
 

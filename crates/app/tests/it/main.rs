@@ -15,6 +15,7 @@ mod message;
 mod money;
 mod phone;
 mod quick_send;
+mod sms;
 mod template;
 mod trunk;
 mod violation;

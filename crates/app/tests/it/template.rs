@@ -114,6 +114,7 @@ async fn several_numbers_hear_values_of_their_own() {
         record_ms: None,
         server: None,
         class: MessageClass::Service,
+        follow_up: None,
         max_cost: None,
         request: None,
     };
@@ -156,6 +157,7 @@ async fn free_words_need_the_right_to_say_them() {
         record_ms: None,
         server: None,
         class: MessageClass::Service,
+        follow_up: None,
         max_cost: None,
         request: None,
     };
@@ -193,6 +195,7 @@ async fn campaign(
     let new = NewCampaign {
         message: id,
         numbers: Some(Recipients::People(people)),
+        sms: None,
         plan: plan(),
         auto_start: true,
         request: None,
@@ -296,6 +299,7 @@ async fn values_need_a_template() {
     let new = NewCampaign {
         message: MessageId(1),
         numbers: Some(Recipients::People(vec![person("09121234567", "500")])),
+        sms: None,
         plan: plan(),
         auto_start: true,
         request: None,

@@ -30,7 +30,7 @@ use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
     address, callbacks, exports, flight_recorder, lock, measuring, month_close, open_files, phones,
-    probe, recordings, speaking_ahead, streams, telemetry, tidying, webhooks,
+    probe, recordings, sms, speaking_ahead, streams, telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -186,6 +186,7 @@ impl Platform {
         let month_close = month_close::start(Arc::clone(&self.app), callbacks_stop.clone());
         let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
         let speaking = speaking_ahead::start(Arc::clone(&self.app), callbacks_stop.clone());
+        let writing = sms::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
         let measuring = measuring::start(Arc::clone(&self.app), node_name, callbacks_stop.clone());
         let webhooks = webhooks::start(Arc::clone(&self.app), sites.clone(), events_stop);
@@ -222,6 +223,7 @@ impl Platform {
         webhooks.await.context("the task of the webhooks")?;
         exports.await.context("the task of the exports")?;
         speaking.await.context("the task that speaks ahead")?;
+        writing.await.context("the task of SMS")?;
         tidying.await.context("the task that tidies up")?;
         measuring.await.context("the task that judges what was measured")?;
         month_close.await.context("the task that closes months")?;

@@ -21,6 +21,7 @@ mod random;
 mod recovery;
 mod request;
 mod schema;
+mod sms;
 mod template;
 mod violation;
 mod webhook;

@@ -21,6 +21,7 @@ mod problem;
 mod routes;
 mod samples;
 mod seats;
+mod sms;
 mod stream;
 mod templates;
 mod violations;

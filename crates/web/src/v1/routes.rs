@@ -16,7 +16,7 @@ use super::problem::{Kind, Problem};
 use super::{
     Unanswered, agreement, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
     events, evidence, explain, exports, invoices, lists, messages, open_to_all, opt_outs, samples,
-    templates, violations, webhooks,
+    sms, templates, violations, webhooks,
 };
 use crate::router::Web;
 
@@ -190,6 +190,8 @@ operations! {
         campaigns::change(asked, id, Verb::Cancel);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
         campaigns::redial(app, caller, id, head, body);
+    get "/v1/sms", ReadMessages, light => sms::list(app, caller, query);
+    get "/v1/sms/{id}", ReadMessages, light => sms::get(app, caller, id);
     get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);
     get "/v1/events/{id}", ReadEvents, light => events::get(&web, caller, id);
     get "/v1/exports", Export, light => exports::list(app, caller, query);

@@ -21,6 +21,7 @@ mod v1;
 mod v1_campaigns;
 mod v1_claims;
 mod v1_invoices;
+mod v1_sms;
 mod v1_templates;
 mod v1_violations;
 mod verification;
