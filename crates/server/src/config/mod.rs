@@ -93,6 +93,10 @@ section! {
         /// more, nothing that is evidence is written here, and an alert says so. SQLite has no
         /// clock of its own.
         clock_limit_ms: u32 = 5_000,
+        /// Where this node keeps the last entry of the chain of evidence that it saw. Empty:
+        /// `chain-head` in the data directory. If backups take that directory along, name another
+        /// place: only what is not put back shows that an old backup was.
+        chain_head: PathBuf = PathBuf::new(),
     }
 }
 
@@ -522,6 +526,16 @@ impl Config {
     /// The proxies that are believed; `None` when one is no address or range.
     pub fn trusted_proxies(&self) -> Option<Vec<Network>> {
         networks(&self.http.trusted_proxies)
+    }
+
+    /// The file with the last entry of the chain of evidence that this node saw.
+    pub fn chain_head(&self) -> PathBuf {
+        let named = &self.database.chain_head;
+        if named.as_os_str().is_empty() {
+            self.node.data_dir.join("chain-head")
+        } else {
+            named.clone()
+        }
     }
 
     /// Where the sandbox keeps what its phones heard.

@@ -16,10 +16,12 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
-    Unanswered, agreement, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
-    error_reports, events, evidence, explain, exports, invoices, lists, messages, open_to_all,
-    opt_outs, remote_sessions, samples, templates, tickets, violations, webhooks,
+    Unanswered, acceptances, agreement, answer, audio, busy, campaigns, claims, codes,
+    compensation, docs_page, error_reports, events, evidence, explain, exports, invoices, lists,
+    messages, open_to_all, opt_outs, remote_sessions, samples, templates, tickets, violations,
+    webhooks,
 };
+use crate::arrival::address_of;
 use crate::router::Web;
 
 /// The document that describes this API; a test holds it to the routes.
@@ -55,10 +57,11 @@ pub(super) enum Operation {
     AttachToTickets,
     ReportErrors,
     ManageRemoteSessions,
+    AcceptAgreement,
 }
 
 impl Operation {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -81,6 +84,7 @@ impl Operation {
         Self::AttachToTickets,
         Self::ReportErrors,
         Self::ManageRemoteSessions,
+        Self::AcceptAgreement,
     ];
 
     /// The largest body. A list of numbers may be long, and a file of audio; everything else is
@@ -119,6 +123,7 @@ impl Operation {
             Self::AttachToTickets => "v1.AttachToTickets",
             Self::ReportErrors => "v1.ReportErrors",
             Self::ManageRemoteSessions => "v1.ManageRemoteSessions",
+            Self::AcceptAgreement => "v1.AcceptAgreement",
         }
     }
 }
@@ -141,6 +146,8 @@ macro_rules! operations {
                     let id = id.map(|Path(id)| id).unwrap_or_default();
                     let query = request.uri().query().unwrap_or_default().to_owned();
                     let path = request.uri().to_string();
+                    let (fields, trusted) = (request.headers(), &*$web.settings.trusted_proxies);
+                    let address = address_of(fields, request.extensions(), trusted);
                     let operation = Operation::$operation;
                     answer(&$web, operation, request, async |$caller, $head, $body| {
                         let _turn = $weight(&$web)?;
@@ -151,6 +158,7 @@ macro_rules! operations {
                             headers: $head,
                             path: &*path,
                             body: $body,
+                            address,
                         };
                         // Not each of them looks at everything.
                         let _ = ($id, $query, $asked);
@@ -274,6 +282,8 @@ operations! {
         remote_sessions::change(asked, id, Session::Decline);
     post "/v1/remote_sessions/{id}/withdraw", ManageRemoteSessions, light =>
         remote_sessions::change(asked, id, Session::Withdraw);
+    get "/v1/agreement_acceptances", AcceptAgreement, light => acceptances::list(app, caller);
+    post "/v1/agreement/{id}/accept", AcceptAgreement, light => acceptances::accept(asked, id);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(asked, id);
