@@ -323,7 +323,7 @@ async fn an_acceptance_stays_and_a_change_shows() {
     assert_eq!((one.version, one.at, one.address.as_deref()), (1, first, Some("192.0.2.7")));
     assert!(!accepted().await.is_changed());
     assert!(agreement::accepted(app, other.account.id).await.unwrap().acceptances.is_empty());
-    let fixed = [("report.fix_days", "2")];
+    let fixed = [("availability.month_basis", "fixed30")];
     let second = agreement::publish(app, new_version(&fixed, "1405/10/01 00:00")).await.unwrap();
     let number = second.version.number;
     assert!(!accepted().await.is_changed(), "it does not hold yet");

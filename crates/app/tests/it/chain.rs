@@ -12,7 +12,7 @@ use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::violation::Clause;
 use domain::chain::Head;
 
-use crate::money::plan;
+use crate::money::{hour, plan};
 use crate::refusal;
 use crate::violation::{go_to, month, span};
 use crate::world::World;
@@ -103,7 +103,7 @@ async fn a_day_of_desk_and_books(world: &World) {
     let plan = subscription::add_plan(app, &plan("all", 1, 1_000)).await.unwrap();
     subscription::start(app, account, plan, month("1405-09"), "Sara").await.unwrap();
     go_to(world, "1405/09/04 00:00");
-    invoice::issue_due(app).await.unwrap();
+    hour(app).await;
     let invoices = invoice::list(app, account, None, 1).await.unwrap();
     invoice::pay(app, invoices[0].id, "bank 1", "Sara").await.unwrap();
 }
@@ -115,21 +115,36 @@ async fn desk_and_books_are_in_the_chain() {
     a_day_of_desk_and_books(&world).await;
     assert_eq!(wrong(&world, &[]).await, []);
     let bent = [
-        "UPDATE support_call_step SET at_us = at_us - 1 WHERE n = 0",
-        "UPDATE error_report SET description = 'All is well.'",
-        "UPDATE contact_attempt SET result = 'reached'",
-        "UPDATE ticket_step SET said = 'Never mind.' WHERE side = 'staff'",
-        "UPDATE remote_session_step SET at_us = at_us + 1 WHERE n = 0",
-        "UPDATE subscription_state SET reason = 'x' WHERE n = 0",
-        "UPDATE invoice SET paid_at_us = paid_at_us - 1",
+        (
+            "UPDATE support_call_step SET at_us = at_us - 1",
+            "UPDATE support_call_step SET at_us = at_us + 1",
+        ),
+        (
+            "UPDATE error_report SET title = title || '!'",
+            "UPDATE error_report SET title = 'empty reports'",
+        ),
+        (
+            "UPDATE contact_attempt SET result = 'reached'",
+            "UPDATE contact_attempt SET result = 'busy'",
+        ),
+        ("UPDATE ticket_step SET at_us = at_us - 1", "UPDATE ticket_step SET at_us = at_us + 1"),
+        ("UPDATE remote_session SET expert = 'Ali'", "UPDATE remote_session SET expert = 'Sara'"),
+        (
+            "UPDATE subscription_state SET at_us = at_us - 1",
+            "UPDATE subscription_state SET at_us = at_us + 1",
+        ),
+        (
+            "UPDATE invoice SET paid_at_us = paid_at_us - 1",
+            "UPDATE invoice SET paid_at_us = paid_at_us + 1",
+        ),
     ];
-    let mut found = 0;
-    for sql in bent {
-        bend(&world, sql).await;
-        let wrong = wrong(&world, &[]).await;
-        assert!(wrong.len() > found, "{sql} is not seen: {wrong:?}");
-        assert!(wrong.iter().all(|(_, wrong)| *wrong == Wrong::Fact), "{wrong:?}");
-        found = wrong.len();
+    for (there, back) in bent {
+        bend(&world, there).await;
+        let found = wrong(&world, &[]).await;
+        assert!(!found.is_empty(), "{there} is not seen");
+        assert!(found.iter().all(|(_, wrong)| *wrong == Wrong::Fact), "{found:?}");
+        bend(&world, back).await;
+        assert_eq!(wrong(&world, &[]).await, [], "{back}");
     }
 }
 
