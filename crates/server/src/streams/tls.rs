@@ -34,13 +34,21 @@ pub fn acceptor(sip: &Sip) -> Result<Option<TlsAcceptor>> {
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }
 
+/// The authorities of the configuration.
+///
+/// # Errors
+/// The file of authorities cannot be read.
+pub fn authorities(sip: &Sip) -> Result<Vec<CertificateDer<'static>>> {
+    certificates(&sip.tls_authorities)
+}
+
 /// Makes connections to peers that the authorities of the configuration vouch for.
 ///
 /// # Errors
 /// The file of authorities cannot be read, or has none.
 pub fn connector(sip: &Sip) -> Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
-    let (usable, _) = roots.add_parsable_certificates(certificates(&sip.tls_authorities)?);
+    let (usable, _) = roots.add_parsable_certificates(authorities(sip)?);
     if usable == 0 {
         bail!("sip.tls_authorities: no usable certificate in {}", sip.tls_authorities.display());
     }
