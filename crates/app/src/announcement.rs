@@ -2,19 +2,19 @@
 //! first page and in the feed from its commit on, and is on its way to each channel in the same
 //! commit; what a channel confirms proves that a notice was told (A19).
 
-use domain::Timestamp;
 use domain::agreement::availability::Window;
 use domain::agreement::maintenance::{Channel, Proof};
 use domain::announcement::{Refusal, Text, may_last, pause_after};
+use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::announcement::NewAnnouncement;
 pub use store::announcement::{Announcement, Delivery};
 use store::maintenance::Notice;
-use store::{Tx, chain};
+use store::{Queries, Tx, chain};
 
 use crate::account::{hex, never_refused};
 use crate::maintenance::{FIRST_PAGE, Kept};
-use crate::{App, Error, Failure, Result};
+use crate::{App, Error, Failure, Result, request};
 
 /// The most that is told at a time on the first page.
 const STANDING_MAX: u32 = 50;
@@ -52,6 +52,19 @@ pub enum AnnouncementRefusal {
     Author,
     /// There is no such announcement, or it was taken back before.
     NoSuchAnnouncement,
+    /// It was not told in that place, or it was noted before that it is gone from there.
+    NotThere,
+}
+
+/// An announcement as an account sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What.
+    pub announcement: Announcement,
+    /// Its ways.
+    pub ways: Vec<Delivery>,
+    /// When somebody of the account was first shown it; `None`: not viewed.
+    pub viewed_at: Option<Timestamp>,
 }
 
 /// Something to be told in a place now.
@@ -104,15 +117,133 @@ pub async fn withdraw(app: &App, id: i64, author: &str) -> Result<(), Announceme
         }
         let Some((maintenance, version)) = found.new.maintenance else { return Ok(()) };
         let Some(kept) = store::maintenance::find(tx, maintenance).await? else { return Ok(()) };
-        let proofs = kept.maintenance.proofs.iter().zip(&kept.notices);
-        for (proof, notice) in proofs {
-            if (proof.version, proof.channel) == (version, Channel::FirstPage) {
-                store::maintenance::withdraw_notice(tx, notice.id, now).await?;
-            }
-        }
-        Ok(())
+        let page = |kept: &Kept, n: usize| {
+            let proof = &kept.maintenance.proofs[n];
+            (proof.version, proof.channel) == (version, Channel::FirstPage)
+        };
+        withdraw_notices(tx, &kept, page, now).await
     })
     .await
+}
+
+/// Notes that a place shows something no more, or not as it was told there (T086). The proof keeps
+/// its reference, hash and time; a notice of a maintenance is marked as well. What stands on the
+/// first page is taken back instead.
+///
+/// # Errors
+/// Refused as [`AnnouncementRefusal`] says.
+pub async fn gone(app: &App, id: i64, place: &str, author: &str) -> Result<(), AnnouncementRefusal> {
+    named(author)?;
+    let now = app.now();
+    let not_there = || Error::Refused(AnnouncementRefusal::NotThere);
+    app.write(async |tx| {
+        let now = chain::now(tx, now).await?;
+        let found = store::announcement::find(tx, id).await?;
+        let found = found.ok_or(Error::Refused(AnnouncementRefusal::NoSuchAnnouncement))?;
+        let ways = store::announcement::deliveries(tx, id).await?;
+        let way = ways.iter().find(|way| way.channel == place && place != FIRST_PAGE);
+        let way = way.ok_or_else(not_there)?;
+        if !store::announcement::gone(tx, way, author, now).await? {
+            return Err(not_there());
+        }
+        let Some((maintenance, version)) = found.new.maintenance else { return Ok(()) };
+        let Some(kept) = store::maintenance::find(tx, maintenance).await? else { return Ok(()) };
+        let of_place = |kept: &Kept, n: usize| {
+            kept.maintenance.proofs[n].version == version && kept.notices[n].place == place
+        };
+        withdraw_notices(tx, &kept, of_place, now).await
+    })
+    .await
+}
+
+/// Marks those notices of a maintenance that `which` names by their place among its proofs.
+async fn withdraw_notices(
+    tx: &mut Tx,
+    kept: &Kept,
+    which: impl Fn(&Kept, usize) -> bool,
+    now: Timestamp,
+) -> Result<(), AnnouncementRefusal> {
+    for (n, notice) in kept.notices.iter().enumerate() {
+        if which(kept, n) {
+            store::maintenance::withdraw_notice(tx, notice.id, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes that somebody of the account was shown something. That nobody was never weakens what we
+/// owe, nor the notice (C22, T087).
+///
+/// # Errors
+/// Refused when there is none of that number.
+pub async fn view(app: &App, account: AccountId, id: i64) -> Result<Told, AnnouncementRefusal> {
+    let now = app.now();
+    request::write(
+        app,
+        |told: &Told| Some(told.announcement.id),
+        async |tx| {
+            let found = store::announcement::find(tx, id).await?;
+            let found = found.ok_or(Error::Refused(AnnouncementRefusal::NoSuchAnnouncement))?;
+            store::announcement::view(tx, id, account, now).await?;
+            Ok(seen_by(tx, account, found).await?)
+        },
+    )
+    .await
+}
+
+/// What was announced under this number, as the account sees it.
+///
+/// # Errors
+/// The database failed.
+pub async fn find_for(
+    app: &App,
+    account: AccountId,
+    id: i64,
+) -> std::result::Result<Option<Told>, Failure> {
+    let mut reads = app.read().await?;
+    let Some(found) = store::announcement::find(&mut reads, id).await? else { return Ok(None) };
+    Ok(Some(seen_by(&mut reads, account, found).await?))
+}
+
+/// What was told before a number, the newest first, as the account sees it.
+///
+/// # Errors
+/// The database failed.
+pub async fn list_for(
+    app: &App,
+    account: AccountId,
+    before: Option<i64>,
+    limit: u32,
+) -> std::result::Result<Vec<Told>, Failure> {
+    let mut reads = app.read().await?;
+    let mut listed = Vec::new();
+    for found in store::announcement::list(&mut reads, before, limit).await? {
+        listed.push(seen_by(&mut reads, account, found).await?);
+    }
+    Ok(listed)
+}
+
+async fn seen_by(
+    reads: &mut impl Queries,
+    account: AccountId,
+    announcement: Announcement,
+) -> store::Result<Told> {
+    let ways = store::announcement::deliveries(reads, announcement.id).await?;
+    let viewed_at = store::announcement::viewed_at(reads, announcement.id, account).await?;
+    Ok(Told { announcement, ways, viewed_at })
+}
+
+/// The accounts after a number that were shown something, and when first.
+///
+/// # Errors
+/// The database failed.
+pub async fn views(
+    app: &App,
+    id: i64,
+    after: AccountId,
+    limit: u32,
+) -> std::result::Result<Vec<(AccountId, Timestamp)>, Failure> {
+    Ok(store::announcement::views(&mut app.read().await?, id, after, limit).await?)
 }
 
 /// Tells of the version of a maintenance that was saved just now, in place of what was told of it
@@ -226,6 +357,12 @@ pub async fn delivered(app: &App, job: &Job, reference: &str) -> std::result::Re
         else {
             return Ok(());
         };
+        // What was taken back while it was looked for on the first page stands there no more.
+        let found = store::announcement::find(tx, announcement.id).await?;
+        let stands = found.is_some_and(|found| found.withdrawn_at.is_none());
+        if channel == Channel::FirstPage && !stands {
+            return Ok(());
+        }
         let kept = store::maintenance::find(tx, id).await?;
         let version_told = kept.as_ref().and_then(|kept| kept.maintenance.versions.get(version));
         let Some(plan) = version_told.and_then(|version| version.plan.as_ref()) else {

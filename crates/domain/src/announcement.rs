@@ -173,7 +173,8 @@ mod tests {
     use crate::calendar::span::Span;
 
     fn at(text: &str) -> Timestamp {
-        Written::parse(text).unwrap().at_second(0).unwrap()
+        let written = Written::parse(text).unwrap();
+        written.at_second(written.second().unwrap()).unwrap()
     }
 
     fn plan(paths: &str, scope: &str) -> Window {

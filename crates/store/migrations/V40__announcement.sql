@@ -26,8 +26,17 @@ CREATE TABLE announcement_delivery (
     delivered_at_us BIGINT,
     reference TEXT,
     content_hash BYTEA,
+    gone_at_us BIGINT,
     error TEXT,
     UNIQUE (announcement_id, channel)
 );
 CREATE INDEX announcement_delivery_next ON announcement_delivery (next_at_us)
 WHERE next_at_us IS NOT NULL;
+
+-- When somebody of an account was first shown an announcement; without a row, nobody was.
+CREATE TABLE announcement_view (
+    announcement_id BIGINT NOT NULL REFERENCES announcement (id),
+    account_id BIGINT NOT NULL REFERENCES account (id),
+    viewed_at_us BIGINT NOT NULL,
+    PRIMARY KEY (announcement_id, account_id)
+);

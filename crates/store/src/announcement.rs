@@ -1,9 +1,9 @@
 //! What everybody is told, and its way to each place: an outbox, filled in the transaction that
 //! announces.
 
-use domain::Timestamp;
 use domain::agreement::maintenance::Channel;
 use domain::announcement::Text;
+use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
 use crate::value::values;
@@ -56,6 +56,8 @@ pub struct Delivery {
     pub reference: Option<String>,
     /// The SHA-256 of what was told.
     pub content_hash: Option<Vec<u8>>,
+    /// When it was noted that the place shows it no more, or not as it was told.
+    pub gone_at: Option<Timestamp>,
     /// What went wrong last.
     pub error: Option<String>,
 }
@@ -183,6 +185,63 @@ pub async fn delivered(
     Ok(noted)
 }
 
+/// Notes that a place shows something no more that was told there. `false`: it was noted before, or
+/// it was never told there.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn gone(tx: &mut Tx, delivery: &Delivery, actor: &str, at: Timestamp) -> Result<bool> {
+    let sql = "UPDATE announcement_delivery SET gone_at_us = $2
+               WHERE id = $1 AND delivered_at_us IS NOT NULL AND gone_at_us IS NULL";
+    let noted = tx.execute(sql, values![delivery.id, at]).await? == 1;
+    if noted {
+        chain::attest(tx, Fact::Delivery(delivery.id), actor, at);
+    }
+    Ok(noted)
+}
+
+/// Notes that somebody of an account was shown something. What is noted first stays.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn view(tx: &mut Tx, id: i64, account: AccountId, at: Timestamp) -> Result<()> {
+    let sql = "INSERT INTO announcement_view (announcement_id, account_id, viewed_at_us)
+               VALUES ($1, $2, $3) ON CONFLICT (announcement_id, account_id) DO NOTHING";
+    tx.execute(sql, values![id, account, at]).await?;
+    Ok(())
+}
+
+/// When somebody of an account was first shown something.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn viewed_at(
+    reads: &mut impl Queries,
+    id: i64,
+    account: AccountId,
+) -> Result<Option<Timestamp>> {
+    let sql = "SELECT viewed_at_us FROM announcement_view
+               WHERE announcement_id = $1 AND account_id = $2";
+    let row = reads.query_opt(sql, values![id, account]).await?;
+    row.map(|row| row.get("viewed_at_us")).transpose()
+}
+
+/// The accounts after a number that were shown something, and when first: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn views(
+    reads: &mut impl Queries,
+    id: i64,
+    after: AccountId,
+    limit: u32,
+) -> Result<Vec<(AccountId, Timestamp)>> {
+    let sql = "SELECT account_id, viewed_at_us FROM announcement_view
+               WHERE announcement_id = $1 AND account_id > $2 ORDER BY account_id LIMIT $3";
+    let rows = reads.query(sql, values![id, after, limit]).await?;
+    rows.iter().map(|row| Ok((row.get("account_id")?, row.get("viewed_at_us")?))).collect()
+}
+
 /// Notes that something could not be told in a place, and when it is tried again.
 ///
 /// # Errors
@@ -248,7 +307,7 @@ pub async fn list(
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn deliveries(reads: &mut impl Queries, id: i64) -> Result<Vec<Delivery>> {
     let sql = "SELECT id, announcement_id, channel, proves, tries, next_at_us, delivered_at_us,
-                      reference, content_hash, error
+                      reference, content_hash, gone_at_us, error
                FROM announcement_delivery WHERE announcement_id = $1 ORDER BY channel";
     let delivery = |row: &Row| {
         Ok(Delivery {
@@ -264,6 +323,7 @@ pub async fn deliveries(reads: &mut impl Queries, id: i64) -> Result<Vec<Deliver
             delivered_at: row.get("delivered_at_us")?,
             reference: row.get("reference")?,
             content_hash: row.get("content_hash")?,
+            gone_at: row.get("gone_at_us")?,
             error: row.get("error")?,
         })
     };

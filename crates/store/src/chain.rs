@@ -229,7 +229,8 @@ const ROWS: &[(&str, &str)] = &[
     ),
     (
         "delivery",
-        "SELECT id, announcement_id, channel, proves, delivered_at_us, reference, content_hash
+        "SELECT id, announcement_id, channel, proves, delivered_at_us, reference, content_hash,
+                gone_at_us
          FROM announcement_delivery WHERE id = $1",
     ),
 ];

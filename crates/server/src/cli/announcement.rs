@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use app::announcement::{Announcement, AnnouncementRefusal, Delivery};
 use clap::Subcommand;
+use domain::AccountId;
 use domain::announcement::{BODY_MAX, Refusal, TITLE_MAX};
 use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
@@ -41,6 +42,28 @@ pub enum Announcements {
         #[arg(long)]
         by: String,
     },
+    /// Note that a channel shows one no more, or not as it was told there. Its proof stays.
+    Gone {
+        /// Its number.
+        id: i64,
+        /// The channel.
+        #[arg(long)]
+        channel: String,
+        /// Who saw that.
+        #[arg(long)]
+        by: String,
+    },
+    /// Show which accounts were shown one, and when first.
+    Views {
+        /// Its number.
+        id: i64,
+        /// Whether this account was.
+        #[arg(long, conflicts_with = "after")]
+        account: Option<i64>,
+        /// After this account.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+    },
     /// Show the newest, and how each got where.
     List {
         /// Before this number.
@@ -65,12 +88,31 @@ pub async fn run(config: &Config, command: Announcements) -> Result<ExitCode> {
             app::announcement::withdraw(&app, id, &by).await.map_err(refused)?;
             say(&format!("announcement {id} is taken back"))?;
         }
+        Announcements::Gone { id, channel, by } => {
+            app::announcement::gone(&app, id, &channel, &by).await.map_err(refused)?;
+            say(&format!("announcement {id} is gone from {channel}"))?;
+        }
+        Announcements::Views { id, account, after } => views(&app, id, account, after).await?,
         Announcements::List { before, json } => {
             let listed = app::announcement::list(&app, before, LISTED).await;
             list(&listed.map_err(open::failed)?, json)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn views(app: &app::App, id: i64, account: Option<i64>, after: i64) -> Result<()> {
+    if let Some(account) = account {
+        let told = app::announcement::find_for(app, AccountId(account), id).await;
+        let told = told.map_err(open::failed)?.ok_or_else(|| anyhow!("there is no such one"))?;
+        let viewed = told.viewed_at.map_or_else(|| "not viewed".to_owned(), gregorian_date_time);
+        return say(&format!("{account}  {viewed}"));
+    }
+    let views = app::announcement::views(app, id, AccountId(after), LISTED).await;
+    for (account, at) in views.map_err(open::failed)? {
+        say(&format!("{account}  {}", gregorian_date_time(at)))?;
+    }
+    Ok(())
 }
 
 fn list(listed: &[(Announcement, Vec<Delivery>)], as_json: bool) -> Result<()> {
@@ -93,7 +135,8 @@ fn way_of(way: &Delivery) -> String {
     let Delivery { channel, tries, error, .. } = way;
     match (way.delivered_at, &way.reference, way.next_at) {
         (Some(at), Some(reference), _) => {
-            format!("{channel}  told at {} as {reference}", gregorian_date_time(at))
+            let gone = if way.gone_at.is_some() { "  gone from there" } else { "" };
+            format!("{channel}  told at {} as {reference}{gone}", gregorian_date_time(at))
         }
         (_, _, Some(_)) => {
             let error = error.as_deref().unwrap_or("on its way");
@@ -110,6 +153,7 @@ fn announcement(one: &Announcement, ways: &[Delivery]) -> Value {
             json!({ "channel": way.channel, "tries": way.tries,
                     "told_at": way.delivered_at.map(gregorian_date_time),
                     "reference": way.reference, "error": way.error,
+                    "gone_at": way.gone_at.map(gregorian_date_time),
                     "waits": way.next_at.is_some() })
         })
         .collect();
@@ -134,6 +178,9 @@ fn refused(error: app::Error<AnnouncementRefusal>) -> anyhow::Error {
             anyhow!("it is told from now on, for a year at most")
         }
         app::Error::Refused(R::Author) => anyhow!("--by is missing or too long"),
+        app::Error::Refused(R::NotThere) => {
+            anyhow!("it was not told there, or that it is gone was noted before")
+        }
         app::Error::Refused(R::NoSuchAnnouncement) => {
             anyhow!("there is no such announcement, or it was taken back before")
         }

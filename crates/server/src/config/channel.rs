@@ -91,6 +91,18 @@ pub enum MailSecurity {
     Off,
 }
 
+/// Whether the channels make sense, and each has a name of its own.
+pub(super) fn check(channels: &[Channel]) -> Result<()> {
+    let mut names = std::collections::BTreeSet::new();
+    for channel in channels {
+        channel.check()?;
+        if !names.insert(&channel.name) {
+            bail!("channel.name: '{}' is there twice", channel.name);
+        }
+    }
+    Ok(())
+}
+
 impl Channel {
     /// Where it is spoken to over HTTP.
     ///
@@ -119,7 +131,7 @@ impl Channel {
     }
 
     /// Whether its values make sense.
-    pub(super) fn check(&self) -> Result<()> {
+    fn check(&self) -> Result<()> {
         let name = &self.name;
         let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || name.len() > 40 || !name.bytes().all(letter) {

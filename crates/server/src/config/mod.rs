@@ -548,17 +548,6 @@ impl Config {
         self.calls.secure_call_minutes.saturating_mul(60_000)
     }
 
-    fn check_channels(&self) -> Result<()> {
-        let mut names = std::collections::BTreeSet::new();
-        for channel in &self.channel {
-            channel.check()?;
-            if !names.insert(&channel.name) {
-                bail!("channel.name: '{}' is there twice", channel.name);
-            }
-        }
-        Ok(())
-    }
-
     fn check(&self) -> Result<()> {
         if self.window().is_none() {
             bail!("calls.window: '{}' is not like 07:00-23:00", self.calls.window);
@@ -591,7 +580,7 @@ impl Config {
         }
         self.detection.engine()?;
         self.speech_http.check()?;
-        self.check_channels()?;
+        channel::check(&self.channel)?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
             trunk.described()?;
