@@ -132,7 +132,12 @@ pub async fn withdraw(app: &App, id: i64, author: &str) -> Result<(), Announceme
 ///
 /// # Errors
 /// Refused as [`AnnouncementRefusal`] says.
-pub async fn gone(app: &App, id: i64, place: &str, author: &str) -> Result<(), AnnouncementRefusal> {
+pub async fn gone(
+    app: &App,
+    id: i64,
+    place: &str,
+    author: &str,
+) -> Result<(), AnnouncementRefusal> {
     named(author)?;
     let now = app.now();
     let not_there = || Error::Refused(AnnouncementRefusal::NotThere);

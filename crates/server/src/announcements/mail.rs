@@ -1,7 +1,7 @@
 //! Announcements by e-mail, to the addresses of the configuration (RFC 5321, RFC 5322). Each
 //! address has an envelope of its own, so that nobody learns of the others.
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use app::announcement::{Job, uuid};
 use lettre::message::{Mailbox, header};
 use lettre::transport::smtp::authentication::Credentials;
@@ -81,15 +81,9 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox> {
 fn parameters(host: &str, config: &Config) -> Result<TlsParameters> {
     let mut parameters =
         TlsParameters::builder(host.to_owned()).certificate_store(CertificateStore::None);
-    let mut usable = 0;
     for authority in streams::authorities(&config.sip)? {
-        // A bundle may have some that nobody can use; without any there is no encryption.
-        let Ok(certificate) = Certificate::from_der(authority.to_vec()) else { continue };
+        let certificate = Certificate::from_der(authority.to_vec()).context("an authority")?;
         parameters = parameters.add_root_certificate(certificate);
-        usable += 1;
-    }
-    if usable == 0 {
-        bail!("sip.tls_authorities has no usable certificate, so no mail can be encrypted");
     }
     parameters.build_rustls().context("preparing encryption for mail")
 }

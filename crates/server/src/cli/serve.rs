@@ -30,8 +30,8 @@ use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
     address, announcements, callbacks, chain, desk, exports, flight_recorder, lock, measuring,
-    month_close, open_files, phones, probe, recordings, speaking_ahead, streams, telemetry, tidying,
-    webhooks,
+    month_close, open_files, phones, probe, recordings, speaking_ahead, streams, telemetry,
+    tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`

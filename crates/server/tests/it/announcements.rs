@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use serde_json::Value;
 
 use crate::commands::{done, refused};
+use crate::connections::{Certificates, terminate_tls};
 use crate::platform::{Options, PATIENCE, Platform, config, eventually};
 
 /// A network that answers each request with the next of these, the last one for ever; it tells the
@@ -152,6 +153,10 @@ fn a_maintenance_is_told_everywhere_and_proven() {
     assert_eq!(maintenance["state"], "noticed", "{listed}");
     assert_eq!(maintenance["notices"].as_array().unwrap().len(), 3, "{listed}");
     assert!(!platform.log().contains("s3cret"));
+    // A post that is deleted is noted, and stays a proof (T086).
+    done(&platform, &["announcement", "gone", "1", "--channel", "bale", "--by", "Reza"]);
+    let gone = way(&platform, "bale", |way| way["gone_at"].is_string());
+    assert_eq!(gone["reference"], "@avanak/42", "{gone}");
     // What is taken off the first page proves nothing any more (T080).
     done(&platform, &["announcement", "withdraw", "1", "--by", "Reza"]);
     assert!(!platform.get("/").contains("دیسک"));
@@ -198,4 +203,30 @@ fn a_network_that_is_down_is_told_later() {
     assert_eq!(told["reference"], "@a/9", "{told}");
     done(&platform, &["announcement", "withdraw", "1", "--by", "R"]);
     assert!(refused(&platform, &["announcement", "withdraw", "1", "--by", "R"]).contains("before"));
+}
+
+/// Goal: mail goes over TLS to a server that an authority of ours vouches for, and to no other.
+#[test]
+fn mail_is_for_a_server_that_somebody_vouches_for() {
+    let (known, unknown) = (Certificates::new(), Certificates::new());
+    let (mail, mail_got) = mail_server();
+    let (good, _thread) = terminate_tls(&known, mail.port());
+    let (bad, _thread) = terminate_tls(&unknown, mail.port());
+    let channel = |name: &str, port: u16| {
+        format!(
+            "[[channel]]\nname = '{name}'\nkind = 'email'\naddress = '127.0.0.1:{port}'\n\
+             security = 'tls'\nfrom = 'news@avanak.test'\nto = ['all@list.test']\n"
+        )
+    };
+    let authorities = format!("[sip]\ntls_authorities = '{}'\n", known.file("authority.pem"));
+    let config = config(&(channel("good", good) + &channel("bad", bad)));
+    let config = config.replace("[sip]\n", &authorities);
+    let platform = Platform::start(Options { config, ..Options::default() });
+    done(&platform, &tell("خبر", &in_a_month()));
+    let reference = way(&platform, "good", is_told)["reference"].clone();
+    assert!(reference.as_str().unwrap().contains("queued as 4711"), "{reference}");
+    assert!(mail_got.recv_timeout(PATIENCE).unwrap().contains("RCPT TO:<all@list.test>"));
+    let failed = way(&platform, "bad", |way| way["error"].is_string());
+    assert!(failed["error"].as_str().unwrap().contains("certificate"), "{failed}");
+    assert_eq!(failed["told_at"], Value::Null, "{failed}");
 }

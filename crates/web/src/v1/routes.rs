@@ -16,9 +16,10 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
-    Unanswered, agreement, announcements, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
-    error_reports, events, evidence, explain, exports, invoices, lists, messages, open_to_all,
-    opt_outs, remote_sessions, samples, templates, tickets, violations, webhooks,
+    Unanswered, agreement, announcements, answer, audio, busy, campaigns, claims, codes,
+    compensation, docs_page, error_reports, events, evidence, explain, exports, invoices, lists,
+    messages, open_to_all, opt_outs, remote_sessions, samples, templates, tickets, violations,
+    webhooks,
 };
 use crate::router::Web;
 
