@@ -49,7 +49,7 @@ impl Mail {
                 why: format!("sending to {}: {:#}", to.email.domain(), anyhow!(error)),
                 pause_ms: None,
             })?;
-            said = answer.first_line().unwrap_or_default().to_owned();
+            answer.first_line().unwrap_or_default().clone_into(&mut said);
         }
         Ok(format!("{}; {said}", self.message_id(job)))
     }
