@@ -5,12 +5,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use app::announcement::{Announcement, uuid};
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use domain::calendar::jalali::rfc3339;
 use quick_xml::escape::escape;
+use tokio::sync::SemaphorePermit;
 
+use crate::arrival;
 use crate::router::Web;
 
 /// The page without what is announced.
@@ -23,7 +26,11 @@ const UNKNOWN: &str = "<p>اطلاعیه‌ها اکنون در دسترس نی�
 const FEED_MAX: u32 = 50;
 
 /// One page in both languages, with what stands: nobody can dismiss it (T085).
-pub(crate) async fn front(State(web): State<Arc<Web>>) -> Html<String> {
+pub(crate) async fn front(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let _place = match place(&web, request) {
+        Ok((place, _)) => place,
+        Err(status) => return status.into_response(),
+    };
     let told = match app::announcement::standing(&web.app).await {
         Ok(standing) => standing.iter().map(on_page).collect(),
         Err(failure) => {
@@ -31,7 +38,16 @@ pub(crate) async fn front(State(web): State<Arc<Web>>) -> Html<String> {
             UNKNOWN.to_owned()
         }
     };
-    Html(PAGE.replace(PLACE, &told))
+    Html(PAGE.replace(PLACE, &told)).into_response()
+}
+
+/// A place for a request of anybody, as open requests of `/v1` have one, and the head of it.
+fn place(web: &Web, request: Request) -> Result<(SemaphorePermit<'_>, Parts), StatusCode> {
+    let place = web.places.try_acquire().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let (head, _) = request.into_parts();
+    let arrival = arrival::of(&head, "Announcements", &web.settings.trusted_proxies);
+    app::caller::come(&web.app, &arrival).map_err(|_| StatusCode::TOO_MANY_REQUESTS)?;
+    Ok((place, head))
 }
 
 /// An announcement as it stands on the first page.
@@ -46,7 +62,11 @@ pub fn on_page(announcement: &Announcement) -> String {
 }
 
 /// GET /feed.atom: what was announced, the newest first; what was taken back is not in it.
-pub(crate) async fn feed(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
+pub(crate) async fn feed(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let (_place, head) = match place(&web, request) {
+        Ok(placed) => placed,
+        Err(status) => return status.into_response(),
+    };
     let told = match app::announcement::list(&web.app, None, FEED_MAX).await {
         Ok(told) => told,
         Err(failure) => {
@@ -56,7 +76,7 @@ pub(crate) async fn feed(State(web): State<Arc<Web>>, headers: HeaderMap) -> Res
     };
     let standing: Vec<&Announcement> =
         told.iter().map(|(one, _)| one).filter(|one| one.withdrawn_at.is_none()).collect();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let media_type = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];
     (media_type, atom(&standing, host.unwrap_or("localhost"))).into_response()
 }
