@@ -5,6 +5,7 @@
 //! public addresses are called, or hosts that the operator named, and the address that was judged
 //! is the one that is connected to. The operator's own peers may be anywhere.
 
+use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -170,6 +171,27 @@ impl Request<'_> {
         }
         request.body(Full::new(self.body)).context("writing the request")
     }
+}
+
+/// Fields as a form has them (`application/x-www-form-urlencoded`).
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let pair = |(name, value): &(&str, &str)| {
+        format!("{}={}", percent_encoded(name), percent_encoded(value))
+    };
+    fields.iter().map(pair).collect::<Vec<_>>().join("&")
+}
+
+/// Everything but unreserved characters as `%XX` (RFC 3986 section 2).
+pub fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a String grows");
+        }
+    }
+    encoded
 }
 
 /// A path and query with those characters escaped that neither has (RFC 3986 sections 3.3 and 3.4)

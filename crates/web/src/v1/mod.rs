@@ -3,6 +3,7 @@
 
 mod acceptances;
 mod agreement;
+mod announcements;
 mod audio;
 mod campaigns;
 mod claims;
