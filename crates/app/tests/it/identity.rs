@@ -141,9 +141,10 @@ async fn nobody_tries_for_ever_or_for_another() {
     ] {
         assert_eq!(begin_like(change).await, IdentityRefusal::Stated(what));
     }
-    for _ in 0..5 {
+    for n in 1..=5 {
         let id = begin(&world, one).await.id;
-        assert_eq!(begin_like(|_| {}).await, IdentityRefusal::Pending);
+        let why = if n < 5 { IdentityRefusal::Pending } else { IdentityRefusal::TooMany };
+        assert_eq!(begin_like(|_| {}).await, why);
         let theirs = refusal(identity::withdraw(app, other, id).await);
         assert_eq!(theirs, IdentityRefusal::NoSuchCase);
         assert_eq!(identity::find(app, Some(other), id).await.unwrap(), None);
