@@ -159,7 +159,7 @@ async fn nobody_tries_for_ever_or_for_another() {
 }
 
 /// T180: a registry that is down is asked again, then a person looks; the customer is blamed for
-/// nothing. One that knows somebody verifies by itself, and one that does not leaves it to a person.
+/// nothing. One that knows somebody verifies by itself; one that does not leaves it to a person.
 #[tokio::test]
 async fn a_registry_that_is_down_blames_nobody() {
     let world = world(&[Proof::Registry], 0).await;

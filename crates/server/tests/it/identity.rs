@@ -31,7 +31,7 @@ fn eventually_is(platform: &Platform, customer: &Customer, path: &str, state: &s
     })
 }
 
-/// Goal: the registry that the operator names is asked, also after a kill; whom it knows is verified
+/// Goal: the registry that the operator names is asked, also after a kill; whom it knows is proven
 /// without anybody of staff; no log says who was asked for.
 #[test]
 fn the_registry_of_the_configuration_is_asked() {

@@ -1,5 +1,5 @@
-//! Who the account's owner is: stated, proven step by step, handed in. No answer and no problem says
-//! more of a person than the ends of its numbers.
+//! Who the account's owner is: stated, proven step by step, handed in. No answer and no problem
+//! says more of a person than the ends of its numbers.
 
 use app::identity::{IdentityRefusal, Kept, Stated};
 use app::{App, Caller, Error};
