@@ -185,7 +185,7 @@ impl Platform {
         let events_stop = callbacks_stop.clone();
         let tidying = tidying::start(Arc::clone(&self.app), callbacks_stop.clone());
         let month_close = month_close::start(Arc::clone(&self.app), callbacks_stop.clone());
-        let desk = desk::start(Arc::clone(&self.app), callbacks_stop.clone());
+        let desk = desk::start(Arc::clone(&self.app), config, callbacks_stop.clone())?;
         let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
         let speaking = speaking_ahead::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
@@ -441,6 +441,7 @@ fn settings(config: &Config) -> Settings {
         codes_per_prefix: config.codes.per_prefix(),
         measurement: config.measurement.settings(),
         places: announcements::places(config),
+        identity: config.identity.settings(),
         ..Settings::default()
     }
 }

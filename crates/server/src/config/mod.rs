@@ -61,12 +61,14 @@ macro_rules! section {
 
 mod channel;
 mod codes;
+mod identity;
 mod measurement;
 mod speech;
 mod trunk;
 
 pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
 pub use codes::Codes;
+pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
@@ -408,6 +410,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Logs.
     pub log: Log,
+    /// Who customers are.
+    pub identity: Identity,
     /// What everybody is told.
     pub announcements: Announcements,
     /// Where that is told.
@@ -565,6 +569,7 @@ impl Config {
         self.detection.engine()?;
         self.speech_http.check()?;
         channel::check(&self.channel)?;
+        self.identity.check()?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
             trunk.described()?;

@@ -15,6 +15,7 @@ mod events;
 mod evidence;
 mod explain;
 mod exports;
+mod identity;
 mod invoices;
 mod lists;
 mod messages;

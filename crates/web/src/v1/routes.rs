@@ -17,8 +17,8 @@ use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, claims,
-    codes, compensation, docs_page, error_reports, events, evidence, explain, exports, invoices,
-    lists, messages, open_to_all, opt_outs, remote_sessions, samples, templates, tickets,
+    codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
+    invoices, lists, messages, open_to_all, opt_outs, remote_sessions, samples, templates, tickets,
     violations, webhooks,
 };
 use crate::arrival::address_of;
@@ -58,11 +58,13 @@ pub(super) enum Operation {
     ReportErrors,
     ManageRemoteSessions,
     ReadAnnouncements,
+    ProveIdentity,
+    AttachToIdentity,
     AcceptAgreement,
 }
 
 impl Operation {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 26] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -86,6 +88,8 @@ impl Operation {
         Self::ReportErrors,
         Self::ManageRemoteSessions,
         Self::ReadAnnouncements,
+        Self::ProveIdentity,
+        Self::AttachToIdentity,
         Self::AcceptAgreement,
     ];
 
@@ -96,6 +100,7 @@ impl Operation {
             Self::ManageCampaigns | Self::ManageAudio => usize::MAX,
             Self::ReportSamples => samples::BODY_BYTES_MAX,
             Self::AttachToTickets => tickets::FILE_BYTES_MAX,
+            Self::AttachToIdentity => identity::FILE_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
     }
@@ -126,6 +131,8 @@ impl Operation {
             Self::ReportErrors => "v1.ReportErrors",
             Self::ManageRemoteSessions => "v1.ManageRemoteSessions",
             Self::ReadAnnouncements => "v1.ReadAnnouncements",
+            Self::ProveIdentity => "v1.ProveIdentity",
+            Self::AttachToIdentity => "v1.AttachToIdentity",
             Self::AcceptAgreement => "v1.AcceptAgreement",
         }
     }
@@ -288,6 +295,17 @@ operations! {
         remote_sessions::change(asked, id, Session::Decline);
     post "/v1/remote_sessions/{id}/withdraw", ManageRemoteSessions, light =>
         remote_sessions::change(asked, id, Session::Withdraw);
+    get "/v1/identity_verifications", ProveIdentity, light => identity::list(app, caller, query);
+    post "/v1/identity_verifications", ProveIdentity, light => identity::begin(asked);
+    get "/v1/identity_verifications/{id}", ProveIdentity, light => identity::get(app, caller, id);
+    post "/v1/identity_verifications/{id}/mobile", ProveIdentity, light =>
+        identity::mobile(asked, id);
+    post "/v1/identity_verifications/{id}/documents", AttachToIdentity, heavy =>
+        identity::document(asked, id, query);
+    post "/v1/identity_verifications/{id}/submit", ProveIdentity, light =>
+        identity::submit(asked, id);
+    post "/v1/identity_verifications/{id}/withdraw", ProveIdentity, light =>
+        identity::withdraw(asked, id);
     get "/v1/agreement_acceptances", AcceptAgreement, light => acceptances::list(app, caller);
     post "/v1/agreement/{id}/accept", AcceptAgreement, light => acceptances::accept(asked, id);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
