@@ -47,12 +47,44 @@ async fn a_token_may_be_passed_in_every_known_way() {
         Request::post("/rest/AccountStatus").body(Body::from(format!("Token={token}"))),
         Request::post("/rEST/ACCOUNTstatus").body(Body::from(format!("TOKEN={token}"))),
         Request::post("/Rest/AccountStatus").body(Body::from(json.clone())),
+        Request::post(format!("/Rest/AccountStatus?Token={token}")).body(Body::empty()),
         Request::get("/Rest/AccountStatus").body(Body::from(json)),
     ];
     for (n, request) in requests.into_iter().enumerate() {
         let answered = answer(&router, with_length(request.unwrap()).await).await;
         assert_eq!(answered.json()["Status"], "Success", "way {n}: {}", answered.text());
     }
+}
+
+/// Goal: what the vendor's PHP samples do with GET does the same as with POST.
+#[tokio::test]
+async fn every_method_of_a_message_works_by_get() {
+    let world = World::new().await;
+    let (_, token) = world.customer(100_000).await;
+    let router = router(&world);
+    let ask =
+        async |method: &str, query: &[(&str, &str)]| get(&router, &token, method, query).await;
+    let sound = include_bytes!("../../../audio/tests/fixtures/opus.ogg");
+    let sound = STANDARD.encode(sound);
+    let upload = [("Title", "clip"), ("Base64", sound.as_str())];
+    let made = ask("UploadMessageBase64", &upload).await.json();
+    let id = made["Id"].as_i64().filter(|id| *id > 0);
+    let id = id.unwrap_or_else(|| panic!("{made}")).to_string();
+    let spoken = ask("GenerateTTS", &[("Title", "t"), ("Text", TEXT)]).await.json();
+    assert!(spoken["Id"].as_i64() > Some(0), "{spoken}");
+    let message = [("MessageID", id.as_str())];
+    let shown = ask("GetMessage", &message).await.json();
+    assert_eq!(shown["Title"], "clip", "{shown}");
+    assert!(ask("DownloadMessage", &message).await.body.starts_with(b"RIFF"));
+    let sent = ask("QuickSend", &[message[0], ("Number", "09121234567")]).await.json();
+    let send = sent["QuickSendID"].as_i64().filter(|id| *id > 0);
+    let send = send.unwrap_or_else(|| panic!("{sent}")).to_string();
+    let state = ask("GetQuickSend", &[("QuickSendID", &send)]).await.json();
+    assert_eq!(state["reason"], 1, "{state}");
+    let said = ask("QuickSendWithTTS", &[("Text", TEXT), ("Number", "09121234568")]).await.json();
+    assert!(said["QuickSendID"].as_i64() > Some(0), "{said}");
+    assert_eq!(ask("DeleteMessage", &message).await.text(), "true");
+    assert_eq!(ask("GetMessage", &message).await.text(), "null");
 }
 
 /// The length that an HTTP library writes.
