@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::{
     Audio, Callbacks, Calls, Codes, Config, Database, Detection, Http, Key, Log, Measurement, Node,
-    Probe, Sandbox, Sip, Speech, SpeechHttp, Trunk,
+    Probe, Sandbox, Sip, Sms, Speech, SpeechHttp, Trunk,
 };
 
 /// A section with its words.
@@ -30,6 +30,7 @@ fn sections() -> [Section; 15] {
         section!("detection", Detection),
         section!("speech", Speech),
         section!("speech_http", SpeechHttp),
+        section!("sms", Sms),
         section!("callbacks", Callbacks),
         section!("codes", Codes),
         section!("measurement", Measurement),

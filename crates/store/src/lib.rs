@@ -43,6 +43,7 @@ pub mod recording;
 pub mod remote_session;
 pub mod request;
 pub mod speech;
+pub mod sms;
 mod sqlite;
 pub mod subscription;
 pub mod support_call;

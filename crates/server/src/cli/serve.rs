@@ -30,7 +30,8 @@ use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
     address, callbacks, chain, desk, exports, flight_recorder, lock, measuring, month_close,
-    open_files, phones, probe, recordings, speaking_ahead, streams, telemetry, tidying, webhooks,
+    open_files, phones, probe, recordings, sms, speaking_ahead, streams, telemetry, tidying,
+    webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -187,6 +188,7 @@ impl Platform {
         let desk = desk::start(Arc::clone(&self.app), callbacks_stop.clone());
         let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
         let speaking = speaking_ahead::start(Arc::clone(&self.app), callbacks_stop.clone());
+        let writing = sms::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
         let directory = config.node.data_dir.clone();
         let (chained, broken) = chain::start(
@@ -232,6 +234,7 @@ impl Platform {
         webhooks.await.context("the task of the webhooks")?;
         exports.await.context("the task of the exports")?;
         speaking.await.context("the task that speaks ahead")?;
+        writing.await.context("the task of SMS")?;
         tidying.await.context("the task that tidies up")?;
         measuring.await.context("the task that judges what was measured")?;
         desk.await.context("the task that looks at the desk's clocks")?;

@@ -61,10 +61,12 @@ macro_rules! section {
 }
 
 mod measurement;
+mod sms;
 mod speech;
 mod trunk;
 
 pub use measurement::{Measurement, Probe};
+pub use sms::{Sms, SmsService};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
@@ -420,6 +422,8 @@ pub struct Config {
     pub speech: Speech,
     /// A speech service.
     pub speech_http: SpeechHttp,
+    /// SMS.
+    pub sms: Sms,
     /// Customers' addresses.
     pub callbacks: Callbacks,
     /// One-time codes.
@@ -574,6 +578,7 @@ impl Config {
         }
         self.detection.engine()?;
         self.speech_http.check()?;
+        self.sms.check()?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {
             trunk.described()?;

@@ -41,6 +41,7 @@ pub(crate) async fn create(
         // An id nobody has is the same as an unreadable one.
         message: message_id(&params).unwrap_or(MessageId(0)),
         numbers: Some(numbers.into()),
+        sms: None,
         plan: WrittenPlan {
             title: text(&params, "title"),
             start: text(&params, "startdatetime"),

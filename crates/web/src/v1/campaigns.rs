@@ -24,6 +24,7 @@ use super::messages::{
 };
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
+use super::sms::{NewFollowUp, follow_up};
 use crate::params::Params;
 use crate::rest::apart;
 
@@ -55,6 +56,7 @@ struct NewList {
     max_cost: Option<u64>,
     class: Option<String>,
     opt_out_key: Option<char>,
+    sms: Option<NewFollowUp>,
     start: Option<bool>,
     #[serde(default)]
     dry_run: bool,
@@ -108,7 +110,10 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
     let before = after(&params)?.map(CampaignId);
     let found = app::campaign::page(app, caller.account.id, before, limit).await?;
     let last = found.last().map(|last| last.campaign.id.0);
-    let data: Vec<Value> = found.iter().map(campaign).collect();
+    let mut data = Vec::with_capacity(found.len());
+    for one in &found {
+        data.push(with_sms(app, caller, one).await?);
+    }
     Ok(page(&data, limit, last))
 }
 
@@ -286,6 +291,7 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
             class,
             opt_out_key: asked.opt_out_key,
         },
+        sms: asked.sms.map(NewFollowUp::written),
         auto_start: asked.start.unwrap_or(true),
         request,
     })
@@ -319,6 +325,7 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
         CreateRefusal::InsufficientCredit => Problem::of(Kind::InsufficientCredit),
         CreateRefusal::CannotStart => plan("It was made and cannot start."),
         CreateRefusal::KeyReused => Problem::of(Kind::KeyReused),
+        CreateRefusal::Sms(refusal) => Problem::of_sms(refusal),
     }
     .into()
 }
@@ -326,7 +333,18 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
 /// The campaign as it stands.
 pub(super) async fn shown(app: &App, caller: &Caller, id: CampaignId) -> Result<Value, Unanswered> {
     let progress = app::campaign::find(app, caller.account.id, id).await?;
-    Ok(campaign(&progress.ok_or_else(|| Problem::of(Kind::NotFound))?))
+    with_sms(app, caller, &progress.ok_or_else(|| Problem::of(Kind::NotFound))?).await
+}
+
+/// A campaign with what is written after its calls.
+async fn with_sms(app: &App, caller: &Caller, progress: &Progress) -> Result<Value, Unanswered> {
+    let mut shown = campaign(progress);
+    if progress.campaign.follow_up.is_some() {
+        let id = progress.campaign.id;
+        let found = app::sms::of_campaign(app, caller.account.id, id).await?;
+        shown["sms"] = found.as_ref().map_or(Value::Null, follow_up);
+    }
+    Ok(shown)
 }
 
 fn campaign(progress: &Progress) -> Value {
@@ -352,6 +370,7 @@ fn campaign(progress: &Progress) -> Value {
         "max_cost": it.plan.max_cost.map(|rials| rials.0),
         "class": it.plan.class.word(),
         "opt_out_key": it.plan.opt_out_key,
+        "sms": null,
         "numbers": {
             "total": it.recipients.total(),
             "waiting": progress.waiting(),
@@ -414,6 +433,7 @@ fn foretold(estimate: &Estimate) -> Value {
         "cost_min": 0,
         "cost_max": estimate.cost_max.0,
         "covered": estimate.is_covered,
+        "sms_price": estimate.sms_price.map(|price| price.0),
         "expected": estimate.expected.as_ref().map(expected),
     })
 }

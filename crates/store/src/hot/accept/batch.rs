@@ -131,25 +131,28 @@ impl<'a> Batch<'a> {
         };
         let keys: Vec<Option<String>> =
             self.new_elements().map(|(element, _)| element.opt_out_key.map(String::from)).collect();
+        let follow_ups: Vec<Option<i64>> =
+            self.new_elements().map(|(element, _)| element.follow_up).collect();
         // The identities are assigned in the order of the elements.
         let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                            destination, zone, vote_at_us, hold_rials,
                                            accepted_at_us, expires_at_us, client_reference,
                                            record_ms, server_id, second_destination,
-                                           message_class, opt_out_key)
+                                           message_class, opt_out_key, follow_up_id)
                    SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
                           vote_at_us, hold_rials, accepted_at_us, expires_at_us,
                           client_reference, record_ms, server_id, second_destination,
-                          message_class, opt_out_key
+                          message_class, opt_out_key, follow_up_id
                    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
                                $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
                                $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[],
-                               $14::BIGINT[], $15::TEXT[], $16::BIGINT[], $17::TEXT[])
+                               $14::BIGINT[], $15::TEXT[], $16::BIGINT[], $17::TEXT[],
+                               $18::BIGINT[])
                         WITH ORDINALITY
                         AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
                               zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
                               client_reference, record_ms, server_id, second_destination,
-                              message_class, opt_out_key, place)
+                              message_class, opt_out_key, follow_up_id, place)
                    ORDER BY place RETURNING id";
         let statement = tx.prepare_cached(sql).await?;
         let rows = tx
@@ -173,6 +176,7 @@ impl<'a> Batch<'a> {
                     &seconds,
                     &column(|element| element.message_class.code()),
                     &keys,
+                    &follow_ups,
                 ],
             )
             .await?;
