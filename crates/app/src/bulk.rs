@@ -275,16 +275,8 @@ async fn send_one(
             sent.map_err(|error| error.map(NumberRefusal::from))
         }
         (&Content::Message(message), _) | (Content::Text { .. }, Some(message)) => {
-            let send = NewSend {
-                message,
-                number,
-                vote,
-                record_ms,
-                server,
-                reference,
-                class,
-                follow_up,
-            };
+            let send =
+                NewSend { message, number, vote, record_ms, server, reference, class, follow_up };
             let sent = quick_send::submit(app, caller, send).await;
             sent.map_err(|error| error.map(NumberRefusal::Message))
         }

@@ -94,8 +94,10 @@ pub trait Blobs: Send + Sync {
 /// An SMS to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SmsOut<'a> {
-    /// Our name for it, the same at each try: a service that knows it sends it once.
-    pub id: i64,
+    /// Our name for it, the same at each try ([`domain::sms::name`]).
+    pub name: i64,
+    /// Whether it was tried before, so that the service may have it: it is sent once all the same.
+    pub again: bool,
     /// To whom, national form.
     pub number: &'a str,
     /// What is written.

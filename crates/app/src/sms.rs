@@ -4,10 +4,10 @@
 use domain::class::Opening;
 use domain::opt_out::OptOutList;
 pub use domain::sms::{FollowUp, FollowUpRefusal, TEXT_CHARS_MAX};
-use domain::sms::{again_at, too_late_at};
+use domain::sms::{again_at, is_forgotten, name, too_late_at};
 use domain::{AccountId, CampaignId, Rials, Timestamp};
-pub use store::sms::{Kept, Sms, State};
 use store::sms::{Due, NewFollowUp, Taken};
+pub use store::sms::{Kept, Sms, State};
 
 use crate::account::never_refused;
 use crate::ports::{SmsFailure, SmsOut};
@@ -63,12 +63,11 @@ pub async fn keep(
     written: &WrittenFollowUp,
 ) -> Result<i64, SmsRefusal> {
     let (follow_up, price) = judge(app, written).await?;
-    let new =
-        NewFollowUp { account: caller.account.id, follow_up, price, created_at: app.now() };
+    let new = NewFollowUp { account: caller.account.id, follow_up, price, created_at: app.now() };
     app.write(async |tx| Ok(store::sms::insert(tx, &new).await?)).await
 }
 
-/// The account's follow-up of a campaign, and how many of its SMS there are in each state.
+/// The account's follow-up of a campaign.
 ///
 /// # Errors
 /// The database failed.
@@ -76,8 +75,19 @@ pub async fn of_campaign(
     app: &App,
     account: AccountId,
     id: CampaignId,
-) -> std::result::Result<Option<(Kept, Vec<(State, u32)>)>, Failure> {
+) -> std::result::Result<Option<Kept>, Failure> {
     Ok(store::sms::of_campaign(&mut app.read().await?, account, id).await?)
+}
+
+/// How many SMS of the follow-up of one campaign there are in each state.
+///
+/// # Errors
+/// The database failed.
+pub async fn counts(
+    app: &App,
+    follow_up: &Kept,
+) -> std::result::Result<Vec<(State, u32)>, Failure> {
+    Ok(store::sms::counts(&mut app.read().await?, follow_up.id).await?)
 }
 
 /// The caller's SMS, the newest first: at most `limit` that are older than `before`.
@@ -156,7 +166,12 @@ async fn send(app: &App, due: &Due) -> std::result::Result<(), Failure> {
         let by = (SANDBOX, "");
         return written(app, async |tx| store::sms::sent(tx, due, by, now).await.map(drop)).await;
     }
-    let out = SmsOut { id: due.id, number: &due.number, text: &due.text };
+    let out = SmsOut {
+        name: name(due.id, due.created_at),
+        again: due.tries > 0,
+        number: &due.number,
+        text: &due.text,
+    };
     let answer = app.sms().send(out).await;
     let (tries, now) = (due.tries + 1, app.now());
     match answer {
@@ -174,9 +189,7 @@ async fn send(app: &App, due: &Due) -> std::result::Result<(), Failure> {
                         async |tx: &mut _| store::sms::put_off(tx, due, at, Some(&why)).await;
                     written(app, put_off).await
                 }
-                None => {
-                    written(app, async |tx| store::sms::failed(tx, due, &why, now).await).await
-                }
+                None => written(app, async |tx| store::sms::failed(tx, due, &why, now).await).await,
             }
         }
     }
@@ -187,6 +200,9 @@ async fn send(app: &App, due: &Due) -> std::result::Result<(), Failure> {
 async fn gate(app: &App, due: &Due, now: Timestamp) -> std::result::Result<Gate, Failure> {
     if now >= too_late_at(due.created_at) {
         return Ok(Gate::Never("expired"));
+    }
+    if due.first_tried_at.is_some_and(|at| is_forgotten(at, now)) {
+        return Ok(Gate::Never("unanswered"));
     }
     if due.sandbox {
         return Ok(Gate::Open);

@@ -14,7 +14,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 15] {
+fn sections() -> [Section; 16] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }

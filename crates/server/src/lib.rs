@@ -32,7 +32,7 @@ mod registrations;
 mod resolver;
 pub mod sandbox;
 pub mod shard;
-mod sms;
+pub mod sms;
 mod speaking_ahead;
 pub mod streams;
 pub mod telemetry;

@@ -87,8 +87,8 @@ impl Customers {
             server: None,
             reference: None,
             class: MessageClass::Service,
-        follow_up: None,
-    };
+            follow_up: None,
+        };
         match app::quick_send::submit(app, &caller, new).await {
             Ok(accepted) => {
                 self.accepted.insert(accepted.id, number.to_owned());

@@ -28,6 +28,7 @@ CREATE TABLE sms (
     state TEXT NOT NULL CHECK (state IN ('due', 'sent', 'failed')),
     due_at_us BIGINT NOT NULL,
     tries BIGINT NOT NULL,
+    first_tried_at_us BIGINT,
     hold_rials BIGINT NOT NULL CHECK (hold_rials >= 0),
     charge_rials BIGINT NOT NULL CHECK (charge_rials >= 0),
     provider TEXT,
@@ -38,6 +39,7 @@ CREATE TABLE sms (
 );
 CREATE INDEX sms_due ON sms (due_at_us) WHERE state = 'due';
 CREATE INDEX sms_of_account ON sms (account_id, id);
+CREATE INDEX sms_of_follow_up ON sms (follow_up_id, state);
 
 -- As before, with what SMS hold and cost.
 DROP VIEW posting;

@@ -9,8 +9,8 @@ use domain::sms::FollowUp;
 use domain::{
     AccountId, CampaignId, Disposition, MessageClass, QuickSendId, RecipientId, Rials, Timestamp,
 };
-use rusqlite::Connection;
 
+use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx, sqlite};
 
@@ -30,6 +30,8 @@ pub struct NewFollowUp {
 /// A follow-up that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
+    /// Its identity.
+    pub id: i64,
     /// The text.
     pub text: String,
     /// The ends after which it is written.
@@ -116,6 +118,8 @@ pub struct Due {
     pub price: Rials,
     /// How often it was tried.
     pub tries: u32,
+    /// When for the first time, if it was.
+    pub first_tried_at: Option<Timestamp>,
     /// When the call ended.
     pub created_at: Timestamp,
 }
@@ -134,7 +138,7 @@ pub async fn insert(tx: &mut Tx, new: &NewFollowUp) -> Result<i64> {
     tx.query_one(sql, values).await?.get("id")
 }
 
-/// The account's follow-up of a campaign, and how many of its SMS there are in each state.
+/// The account's follow-up of a campaign.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -142,7 +146,7 @@ pub async fn of_campaign(
     reads: &mut impl Queries,
     account: AccountId,
     campaign: CampaignId,
-) -> Result<Option<(Kept, Vec<(State, u32)>)>> {
+) -> Result<Option<Kept>> {
     let sql = "SELECT f.id AS id, f.text AS text, f.after_ends AS after_ends,
                       f.price_rials AS price_rials
                FROM campaign c JOIN follow_up f ON f.id = c.follow_up_id
@@ -155,16 +159,23 @@ pub async fn of_campaign(
         codes.map(|code| Disposition::from_code(code.parse().ok()?)).collect()
     };
     let kept = Kept {
+        id: row.get("id")?,
         text: row.get("text")?,
         after: row.parse("after_ends", ends)?,
         price: row.get("price_rials")?,
     };
+    Ok(Some(kept))
+}
+
+/// How many SMS of a follow-up there are in each state. It counts them all, so ask for one alone.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn counts(reads: &mut impl Queries, follow_up: i64) -> Result<Vec<(State, u32)>> {
     let sql = "SELECT state, COUNT(*) AS sms FROM sms WHERE follow_up_id = $1
                GROUP BY state ORDER BY state";
-    let rows = reads.query(sql, values![row.get::<i64>("id")?]).await?;
-    let counts =
-        rows.iter().map(|row| Ok((row.parse("state", State::from_word)?, row.get("sms")?)));
-    Ok(Some((kept, counts.collect::<Result<_>>()?)))
+    let rows = reads.query(sql, values![follow_up]).await?;
+    rows.iter().map(|row| Ok((row.parse("state", State::from_word)?, row.get("sms")?))).collect()
 }
 
 /// The columns of an SMS, which [`sms`] reads, and which of the account's. In parts, as in
@@ -219,7 +230,7 @@ pub async fn due(reads: &mut impl Queries, now: Timestamp, limit: u32) -> Result
     let sql = "SELECT s.id AS id, s.account_id AS account_id, a.sandbox_of AS sandbox_of,
                       s.number AS number, s.message_class AS message_class, f.text AS text,
                       f.price_rials AS price_rials, s.tries AS tries,
-                      s.created_at_us AS created_at_us
+                      s.first_tried_at_us AS first_tried_at_us, s.created_at_us AS created_at_us
                FROM sms s
                JOIN follow_up f ON f.id = s.follow_up_id
                JOIN account a ON a.id = s.account_id
@@ -237,6 +248,7 @@ pub async fn due(reads: &mut impl Queries, now: Timestamp, limit: u32) -> Result
                 text: row.get("text")?,
                 price: row.get("price_rials")?,
                 tries: row.get("tries")?,
+                first_tried_at: row.get("first_tried_at_us")?,
                 created_at: row.get("created_at_us")?,
             })
         })
@@ -261,7 +273,8 @@ pub enum Taken {
 /// [`crate::Error::Unavailable`].
 pub async fn take(tx: &mut Tx, due: &Due, now: Timestamp, until: Timestamp) -> Result<Taken> {
     lock(tx, due.account).await?;
-    let sql = "UPDATE sms SET tries = tries + 1, due_at_us = $3
+    let sql = "UPDATE sms SET tries = tries + 1, due_at_us = $3,
+                              first_tried_at_us = COALESCE(first_tried_at_us, $2)
                WHERE id = $1 AND state = 'due' AND due_at_us <= $2 RETURNING id, hold_rials";
     let Some(row) = tx.query_opt(sql, values![due.id, now, until]).await? else {
         return Ok(Taken::Gone);
@@ -369,7 +382,7 @@ pub(crate) struct Followed {
 }
 
 /// Writes the SMS that follow these calls, to mobiles only.
-pub(crate) fn follow_on_sqlite(connection: &Connection, ended: &[Followed]) -> Result<()> {
+pub(crate) fn follow_on_sqlite(connection: &Connection<'_>, ended: &[Followed]) -> Result<()> {
     for Followed { send, end, at } in ended {
         let sql = "INSERT INTO sms (account_id, follow_up_id, quick_send_id, number,
                                     message_class, state, due_at_us, tries, hold_rials,

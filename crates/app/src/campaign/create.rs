@@ -382,8 +382,12 @@ pub(super) async fn made(
     }
     let created_at = app.now();
     let account_id = account.id;
-    let follow_up = follow_up
-        .map(|(follow_up, price)| NewFollowUp { account: account_id, follow_up, price, created_at });
+    let follow_up = follow_up.map(|(follow_up, price)| NewFollowUp {
+        account: account_id,
+        follow_up,
+        price,
+        created_at,
+    });
     let new = store::campaign::NewCampaign { account: account_id, message, plan, created_at };
     let id = inserted(app, (&new, follow_up.as_ref()), request).await?;
     let added = kept(app, account.id, id, 0, sifted).await?;

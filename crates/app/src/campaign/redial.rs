@@ -66,7 +66,7 @@ async fn written_after(
     id: CampaignId,
 ) -> std::result::Result<Option<WrittenFollowUp>, Failure> {
     let found = store::sms::of_campaign(&mut app.read().await?, account.id, id).await?;
-    Ok(found.map(|(kept, _)| WrittenFollowUp {
+    Ok(found.map(|kept| WrittenFollowUp {
         text: kept.text,
         after: kept.after.iter().map(|end| end.word().to_owned()).collect(),
     }))

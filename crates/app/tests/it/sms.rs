@@ -1,5 +1,8 @@
 //! Follow-ups by SMS: taken with a price, sent with patience, kept from whom the rules keep them.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use app::bulk::{self, Content, NewBulk};
 use app::campaign::{self, NewCampaign, WrittenPlan};
 use app::dialing::{self, EndedCall, Meaning, NodeStamp, Start};
@@ -20,7 +23,9 @@ const CALL: i64 = 225;
 const PART: i64 = 900;
 
 fn written() -> WrittenFollowUp {
-    WrittenFollowUp { text: String::from("تماس گرفتیم"), after: vec![String::from("heard")] }
+    WrittenFollowUp {
+        text: String::from("تماس گرفتیم"), after: vec![String::from("heard")]
+    }
 }
 
 /// A customer with a message, and a price for SMS.
@@ -138,9 +143,12 @@ async fn a_call_is_followed_by_an_sms() {
     assert!(!sms::send_due(stage.app()).await.unwrap());
     let sent = stage.only().await;
     let letters = stage.world.sms.taken.lock().unwrap().clone();
-    assert_eq!(letters, [(sent.id, String::from(NUMBER), written().text)]);
+    assert_eq!(
+        letters,
+        [(domain::sms::name(sent.id, sent.created_at), String::from(NUMBER), written().text)]
+    );
     assert_eq!((sent.state, sent.tries, sent.charge), (State::Sent, 1, Rials(PART)));
-    assert_eq!(sent.provider_id, Some(format!("L{}", sent.id)));
+    assert_eq!(sent.provider_id, Some(format!("L{}", letters[0].0)));
     assert_eq!(stage.funds().await, (10_000 - CALL - PART, 0));
     let (stranger, _) = stage.world.customer(0).await;
     assert!(sms::find(stage.app(), &stranger, sent.id).await.unwrap().is_none());
@@ -165,6 +173,7 @@ async fn a_failure_is_tried_again_and_a_refusal_is_not() {
     sms::send_due(stage.app()).await.unwrap();
     let sent = stage.only().await;
     assert_eq!((sent.state, sent.tries, sent.problem), (State::Sent, 2, None));
+    assert_eq!(*stage.world.sms.again.lock().unwrap(), [false, true], "the service is told so");
 
     let stage = Stage::priced(10_000).await;
     stage.followed().await;
@@ -176,17 +185,64 @@ async fn a_failure_is_tried_again_and_a_refusal_is_not() {
 
     let stage = Stage::priced(10_000).await;
     stage.followed().await;
-    for _ in 0..9 {
+    for _ in 0..4 {
         stage.world.sms.failing.lock().unwrap().push(failure(false));
         sms::send_due(stage.app()).await.unwrap();
         stage.world.clock.advance_ms(3_600_000);
     }
     assert_eq!(stage.only().await.state, State::Due, "it is tried for hours");
+    stage.world.clock.advance_ms(8 * 3_600_000);
+    sms::send_due(stage.app()).await.unwrap();
+    let late = stage.only().await;
+    assert_eq!((late.state, late.problem.as_deref()), (State::Failed, Some("unanswered")));
+    assert!(stage.world.sms.taken.lock().unwrap().is_empty());
+    assert_eq!(stage.funds().await, (10_000 - CALL, 0));
+
+    let stage = Stage::priced(10_000).await;
+    stage.followed().await;
     stage.world.clock.advance_ms(24 * 3_600_000);
     sms::send_due(stage.app()).await.unwrap();
     let late = stage.only().await;
     assert_eq!((late.state, late.problem.as_deref()), (State::Failed, Some("expired")));
-    assert_eq!(stage.funds().await, (10_000 - CALL, 0));
+}
+
+/// Goal: an SMS whose try was cut off by a kill is tried again in minutes, as one that the service
+/// may have.
+#[tokio::test]
+async fn a_try_that_was_cut_off_is_tried_again() {
+    let stage = Stage::priced(10_000).await;
+    stage.followed().await;
+    stage.world.sms.hangs.store(true, Ordering::Relaxed);
+    let cut_off = tokio::time::timeout(Duration::from_millis(200), sms::send_due(stage.app()));
+    assert!(cut_off.await.is_err(), "it waits for the service");
+    stage.world.sms.hangs.store(false, Ordering::Relaxed);
+    let open = stage.only().await;
+    assert_eq!((open.state, open.tries), (State::Due, 1), "the try is on disk");
+    sms::send_due(stage.app()).await.unwrap();
+    assert_eq!(stage.only().await.tries, 1, "it may still be with whoever had it");
+    stage.world.clock.advance_ms(5 * 60_000 + 1);
+    sms::send_due(stage.app()).await.unwrap();
+    assert_eq!(stage.only().await.state, State::Sent);
+    assert_eq!(*stage.world.sms.again.lock().unwrap(), [false, true]);
+    assert_eq!(stage.funds().await, (10_000 - CALL - PART, 0), "and paid once");
+}
+
+/// Goal: an SMS waits for the hours of its class.
+#[tokio::test]
+async fn an_sms_waits_for_the_hours_of_its_class() {
+    let stage = Stage::priced(10_000).await;
+    stage.followed().await;
+    // NOON and eleven hours: service messages end at 23:00.
+    stage.world.clock.advance_ms(11 * 3_600_000);
+    sms::send_due(stage.app()).await.unwrap();
+    let waiting = stage.only().await;
+    assert_eq!((waiting.state, waiting.tries), (State::Due, 0));
+    let morning = waiting.due_at.us_since(NOON) / 3_600_000_000;
+    assert_eq!(morning, 19, "until seven o'clock");
+    assert!(stage.world.sms.taken.lock().unwrap().is_empty());
+    stage.world.clock.advance_ms(8 * 3_600_000);
+    sms::send_due(stage.app()).await.unwrap();
+    assert_eq!(stage.only().await.state, State::Sent);
 }
 
 /// Goal: who opted out is not written to, and who cannot pay does not write.
@@ -206,7 +262,10 @@ async fn lists_and_balances_hold_for_sms() {
     stage.followed().await;
     sms::send_due(stage.app()).await.unwrap();
     let unpaid = stage.only().await;
-    assert_eq!((unpaid.state, unpaid.problem.as_deref()), (State::Failed, Some("insufficient_credit")));
+    assert_eq!(
+        (unpaid.state, unpaid.problem.as_deref()),
+        (State::Failed, Some("insufficient_credit"))
+    );
     assert_eq!(stage.funds().await, (PART - 1, 0));
 }
 
@@ -260,6 +319,7 @@ async fn a_campaign_is_followed() {
     let sent = stage.only().await;
     assert_eq!(sent.recipient.map(|one| one.campaign), Some(made.id));
     let account = stage.caller.account.id;
-    let (kept, counts) = sms::of_campaign(stage.app(), account, made.id).await.unwrap().unwrap();
+    let kept = sms::of_campaign(stage.app(), account, made.id).await.unwrap().unwrap();
+    let counts = sms::counts(stage.app(), &kept).await.unwrap();
     assert_eq!((kept.text, counts), (written().text, vec![(State::Sent, 1)]));
 }

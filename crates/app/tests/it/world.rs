@@ -280,6 +280,10 @@ pub struct Letterbox {
     pub taken: Mutex<Vec<(i64, String, String)>>,
     /// How the next ones fail, the last first.
     pub failing: Mutex<Vec<SmsFailure>>,
+    /// Whether each that was asked for was said to be a repetition.
+    pub again: Mutex<Vec<bool>>,
+    /// Whether it never answers.
+    pub hangs: AtomicBool,
 }
 
 impl SmsGateway for Letterbox {
@@ -288,12 +292,16 @@ impl SmsGateway for Letterbox {
     }
 
     fn send<'a>(&'a self, sms: SmsOut<'a>) -> BoxFuture<'a, Result<String, SmsFailure>> {
+        self.again.lock().unwrap().push(sms.again);
+        if self.hangs.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
         if let Some(failure) = self.failing.lock().unwrap().pop() {
             return Box::pin(async { Err(failure) });
         }
-        let letter = (sms.id, sms.number.to_owned(), sms.text.to_owned());
+        let letter = (sms.name, sms.number.to_owned(), sms.text.to_owned());
         self.taken.lock().unwrap().push(letter);
-        Box::pin(async move { Ok(format!("L{}", sms.id)) })
+        Box::pin(async move { Ok(format!("L{}", sms.name)) })
     }
 }
 

@@ -356,8 +356,8 @@ impl World {
             server,
             reference: None,
             class: MessageClass::Service,
-        follow_up: None,
-    };
+            follow_up: None,
+        };
         app::quick_send::submit(&self.app, &caller, new).await.ok().map(|accepted| accepted.id)
     }
 

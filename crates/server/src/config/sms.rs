@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Key, Secret};
 
+/// The longest time that an answer is waited for: two of them, and the database's, must fit into
+/// the five minutes after which an SMS counts as lost with whoever had it.
+const TIMEOUT_MS_MAX: u32 = 60_000;
+
 section! {
     /// Follow-ups by SMS. They are taken from customers only while the tariff has a price for them
     /// (`avanak tariff add --sms-part`).
@@ -42,24 +46,24 @@ impl Sms {
             if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 bail!("sms.kavenegar_key: letters and digits");
             }
-            self.kavenegar()?;
+            self.kavenegar("send")?;
         }
         if !self.kavenegar_sender.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             bail!("sms.kavenegar_sender: digits, or a name of letters and digits");
         }
-        if !(1..=300_000).contains(&self.timeout_ms) {
-            bail!("sms.timeout_ms: from 1 to 300000");
+        if !(1..=TIMEOUT_MS_MAX).contains(&self.timeout_ms) {
+            bail!("sms.timeout_ms: from 1 to {TIMEOUT_MS_MAX}");
         }
         Ok(())
     }
 
-    /// The address that takes SMS.
+    /// The address of a method of Kavenegar's for SMS.
     ///
     /// # Errors
     /// It is none.
-    pub fn kavenegar(&self) -> Result<CallbackUrl> {
+    pub fn kavenegar(&self, method: &str) -> Result<CallbackUrl> {
         let base = self.kavenegar_url.trim_end_matches('/');
-        let url = format!("{base}/v1/{}/sms/send.json", self.kavenegar_key.0);
+        let url = format!("{base}/v1/{}/sms/{method}.json", self.kavenegar_key.0);
         match CallbackUrl::parse(&url) {
             Some(url) => Ok(url),
             None => bail!("sms.kavenegar_url: '{base}' is no http or https address"),

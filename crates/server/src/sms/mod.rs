@@ -54,12 +54,17 @@ pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
 
 /// SMS as files, for whatever fetches them: one JSON object in each, called by our name for it, so
 /// that a second try writes the same file again.
-struct Spool {
+#[derive(Debug)]
+pub struct Spool {
     files: FileBlobs,
 }
 
 impl Spool {
-    fn open(folder: PathBuf) -> Result<Self> {
+    /// A spool in this folder, which is made.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn open(folder: PathBuf) -> Result<Self> {
         let files = FileBlobs::open(folder).context("making the folder of SMS")?;
         Ok(Self { files })
     }
@@ -72,8 +77,8 @@ impl SmsGateway for Spool {
 
     fn send<'a>(&'a self, sms: SmsOut<'a>) -> BoxFuture<'a, Result<String, SmsFailure>> {
         Box::pin(async move {
-            let name = format!("{}.json", sms.id);
-            let text = json!({ "id": sms.id, "to": sms.number, "text": sms.text }).to_string();
+            let name = format!("{}.json", sms.name);
+            let text = json!({ "id": sms.name, "to": sms.number, "text": sms.text }).to_string();
             match self.files.put(&name, text.into_bytes()).await {
                 Ok(()) => Ok(name),
                 Err(failure) => {

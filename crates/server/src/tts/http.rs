@@ -2,7 +2,6 @@
 //! text, whose answer is an audio file of any format that we read. The address is the operator's
 //! own, so that it may be of his network. Redirections are not followed.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use domain::verification::CallbackUrl;
 use tokio::sync::Semaphore;
 
 use crate::config::{Config, SpeechHttp, SpeechMethod};
-use crate::outbound::{Bytes, Method, Outbound, Request};
+use crate::outbound::{Bytes, Method, Outbound, Request, percent_encoded};
 
 /// How voices of this engine begin.
 pub(super) const NAME: &str = "http";
@@ -145,19 +144,6 @@ fn filled(template: &str, values: &[(&str, String)]) -> String {
 fn json_escaped(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// Everything but unreserved characters as `%XX` (RFC 3986 section 2).
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a String grows");
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

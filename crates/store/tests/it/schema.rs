@@ -46,6 +46,7 @@ fn shipped_migrations_are_pinned() {
         ("V37__personal.sql", 0x9e2a_aa4c_ddf4_1c8b),
         ("V38__ticket.sql", 0xba52_428c_666a_d8b1),
         ("V39__error_report.sql", 0x4d19_090c_c0b9_49f6),
+        ("V40__sms.sql", 0xd240_7d30_ea05_35d5),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

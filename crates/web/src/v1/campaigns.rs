@@ -7,6 +7,7 @@ use app::campaign::{
     StartRefusal, WrittenPlan,
 };
 use app::request::RequestKey;
+use app::sms::Kept;
 use app::{App, Caller, Error};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -24,7 +25,7 @@ use super::messages::{
 };
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
-use super::sms::{NewFollowUp, follow_up};
+use super::sms::{NewFollowUp, counted, follow_up};
 use crate::params::Params;
 use crate::rest::apart;
 
@@ -112,7 +113,11 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
     let last = found.last().map(|last| last.campaign.id.0);
     let mut data = Vec::with_capacity(found.len());
     for one in &found {
-        data.push(with_sms(app, caller, one).await?);
+        let mut shown = campaign(one);
+        if let Some(kept) = written_after(app, caller, one).await? {
+            shown["sms"] = follow_up(&kept);
+        }
+        data.push(shown);
     }
     Ok(page(&data, limit, last))
 }
@@ -333,18 +338,24 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
 /// The campaign as it stands.
 pub(super) async fn shown(app: &App, caller: &Caller, id: CampaignId) -> Result<Value, Unanswered> {
     let progress = app::campaign::find(app, caller.account.id, id).await?;
-    with_sms(app, caller, &progress.ok_or_else(|| Problem::of(Kind::NotFound))?).await
-}
-
-/// A campaign with what is written after its calls.
-async fn with_sms(app: &App, caller: &Caller, progress: &Progress) -> Result<Value, Unanswered> {
-    let mut shown = campaign(progress);
-    if progress.campaign.follow_up.is_some() {
-        let id = progress.campaign.id;
-        let found = app::sms::of_campaign(app, caller.account.id, id).await?;
-        shown["sms"] = found.as_ref().map_or(Value::Null, follow_up);
+    let progress = progress.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let mut shown = campaign(&progress);
+    if let Some(kept) = written_after(app, caller, &progress).await? {
+        shown["sms"] = counted(app, &kept).await?;
     }
     Ok(shown)
+}
+
+/// What is written after the calls of a campaign, if anything is.
+async fn written_after(
+    app: &App,
+    caller: &Caller,
+    progress: &Progress,
+) -> Result<Option<Kept>, Unanswered> {
+    if progress.campaign.follow_up.is_none() {
+        return Ok(None);
+    }
+    Ok(app::sms::of_campaign(app, caller.account.id, progress.campaign.id).await?)
 }
 
 fn campaign(progress: &Progress) -> Value {

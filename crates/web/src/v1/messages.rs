@@ -18,8 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Unanswered;
 use super::lists::To;
-use super::sms::NewFollowUp;
 use super::problem::{Body as ProblemBody, Kind, Problem};
+use super::sms::NewFollowUp;
 use crate::params::Params;
 
 /// The client's own name for a request.

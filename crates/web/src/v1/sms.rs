@@ -48,17 +48,24 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
     Ok(answer(StatusCode::OK, &shown(&found.ok_or_else(|| Problem::of(Kind::NotFound))?)))
 }
 
-/// What is written after the calls of a campaign, and how many there are in each state.
-pub(super) fn follow_up((kept, counts): &(Kept, Vec<(State, u32)>)) -> Value {
-    let count = |state| counts.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
+/// What is written after the calls of a campaign.
+pub(super) fn follow_up(kept: &Kept) -> Value {
     json!({
         "text": kept.text,
         "after": kept.after.iter().map(|end| end.word()).collect::<Vec<&str>>(),
         "price": kept.price.0,
-        "due": count(State::Due),
-        "sent": count(State::Sent),
-        "failed": count(State::Failed),
     })
+}
+
+/// The same, and how many of these SMS there are in each state.
+pub(super) async fn counted(app: &App, kept: &Kept) -> Result<Value, Unanswered> {
+    let mut shown = follow_up(kept);
+    let counts = app::sms::counts(app, kept).await?;
+    for state in [State::Due, State::Sent, State::Failed] {
+        let count = counts.iter().find(|(of, _)| *of == state).map_or(0, |(_, count)| *count);
+        shown[state.word()] = count.into();
+    }
+    Ok(shown)
 }
 
 fn shown(sms: &Sms) -> Value {

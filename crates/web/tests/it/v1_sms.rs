@@ -16,7 +16,7 @@ async fn get(router: &Router, token: &str, path: &str) -> Answer {
     v1(router, token, "GET", path, None, &Value::Null).await
 }
 
-async fn priced(world: &World) {
+pub async fn priced(world: &World) {
     let before = app::tariff::in_force(&world.app).await.unwrap();
     let priced = Tariff { id: TariffId(0), sms_part: Some(Rials(900)), ..before };
     app::tariff::add(&world.app, priced, None).await.unwrap();
@@ -60,12 +60,22 @@ async fn sms_follow_the_calls_of_a_campaign() {
     first_is_called(&world).await;
     assert_eq!(get(&router, &token, "/v1/campaigns/1").await.json()["sms"], sms(1, 0));
     app::sms::send_due(&world.app).await.unwrap();
-    assert_eq!(get(&router, &token, "/v1/campaigns").await.json()["data"][0]["sms"], sms(0, 1));
+    assert_eq!(get(&router, &token, "/v1/campaigns/1").await.json()["sms"], sms(0, 1));
+    let listed = get(&router, &token, "/v1/campaigns").await.json();
+    let listed = &listed["data"][0]["sms"];
+    assert_eq!((&listed["price"], &listed["sent"]), (&json!(900), &Value::Null));
     let all = get(&router, &token, "/v1/sms").await.json();
     let one = &all["data"][0];
-    let told = ["state", "to", "text", "charged", "provider", "tries"].map(|name| one[name].clone());
-    let expected =
-        [json!("sent"), json!("09121234567"), json!("شنیدید"), json!(900), json!("letterbox"), json!(1)];
+    let told =
+        ["state", "to", "text", "charged", "provider", "tries"].map(|name| one[name].clone());
+    let expected = [
+        json!("sent"),
+        json!("09121234567"),
+        json!("شنیدید"),
+        json!(900),
+        json!("letterbox"),
+        json!(1),
+    ];
     assert_eq!(told, expected);
     let path = format!("/v1/sms/{}", one["id"].as_str().unwrap());
     assert_eq!(&get(&router, &token, &path).await.json(), one);
@@ -80,9 +90,7 @@ async fn an_sms_follows_a_message() {
     let (world, token) = world(100_000).await;
     priced(&world).await;
     let router = router(&world);
-    let message = |after: &str| {
-        json!({ "to": "09121234567", "audio_id": 1, "sms": { "text": "x", "after": [after] } })
-    };
+    let message = |after: &str| json!({ "to": "09121234567", "audio_id": 1, "sms": { "text": "x", "after": [after] } });
     for after in ["cancelled", "nothing"] {
         let refused = post(&router, &token, "/v1/messages", "", &message(after)).await;
         assert_eq!(refused.json()["code"], "sms_not_taken", "{after}");
