@@ -5,7 +5,6 @@
 //! public addresses are called, or hosts that the operator named, and the address that was judged
 //! is the one that is connected to. The operator's own peers may be anywhere.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -248,19 +247,6 @@ impl Answer {
         let beginning: String = text.chars().take(TOLD_CHARS).collect();
         format!("{} {}", self.status, beginning.escape_debug())
     }
-}
-
-/// Everything but unreserved characters as `%XX` (RFC 3986 section 2).
-pub fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a String grows");
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use app::ports::{BoxFuture, SmsFailure, SmsGateway, SmsOut};
-use domain::verification::CallbackUrl;
+use domain::verification::{CallbackUrl, percent_encoded};
 use serde::Deserialize;
 
 use crate::config::Config;
-use crate::outbound::{Answer, Method, Outbound, Request, percent_encoded};
+use crate::outbound::{Answer, Method, Outbound, Request};
 
 /// Bytes of an answer, at most.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
