@@ -1,5 +1,5 @@
-//! Follow-ups by SMS: taken with a price or not at all, and sent at least once. What was reserved is
-//! charged when a service has taken the SMS, and released when none does within hours.
+//! Follow-ups by SMS: taken with a price or not at all, and tried for hours. What was reserved is
+//! charged when a service has taken the SMS, and released when none does.
 
 use domain::class::Opening;
 use domain::opt_out::OptOutList;

@@ -126,8 +126,8 @@ pub struct VerificationEnd<'a> {
     pub vote: Option<u8>,
 }
 
-/// Everything but unreserved characters as `%XX` (RFC 3986 section 2), which also fits the values of
-/// header fields (RFC 8187 section 3.2.1).
+/// Everything but unreserved characters as `%XX` (RFC 3986 section 2), which also fits the values
+/// of header fields (RFC 8187 section 3.2.1).
 pub fn percent_encoded(text: &str) -> String {
     const DIGITS: [char; 16] =
         ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];

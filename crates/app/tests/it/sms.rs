@@ -154,8 +154,8 @@ async fn a_call_is_followed_by_an_sms() {
     assert!(sms::find(stage.app(), &stranger, sent.id).await.unwrap().is_none());
 }
 
-/// Goal: what a service fails is tried again for hours under the same name, what it refuses for good
-/// is not, and neither costs anything.
+/// Goal: what a service fails is tried again for hours under the same name, what it refuses for
+/// good is not, and neither costs anything.
 #[tokio::test]
 async fn a_failure_is_tried_again_and_a_refusal_is_not() {
     let stage = Stage::priced(10_000).await;

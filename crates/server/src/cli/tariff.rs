@@ -129,8 +129,8 @@ fn refused(error: app::Error<TariffRefusal>) -> anyhow::Error {
     match error {
         app::Error::Failed(failure) => open::failed(failure),
         app::Error::Refused(TariffRefusal::WrongPrice) => anyhow::anyhow!(
-            "a price is between 0 and {SECOND_MAX} rials a second, a part of an SMS above 0, a pulse between 1 and \
-             {PULSE_SECONDS_MAX} seconds, the minimum for secure calls at most {MINIMUM_MAX} rials"
+            "a price is between 0 and {SECOND_MAX} rials a second, a part of an SMS above 0, a \
+             pulse between 1 and {PULSE_SECONDS_MAX} seconds, the minimum for secure calls at most {MINIMUM_MAX} rials"
         ),
         app::Error::Refused(TariffRefusal::InThePast) => {
             anyhow::anyhow!("a tariff starts now or later: what was charged stays as it is")

@@ -16,10 +16,10 @@ use crate::outbound::{Answer, Method, Outbound, Request};
 
 /// Bytes of an answer, at most.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Its codes for what is wrong with the SMS itself: 400 and 406 for a parameter that is missing, 411
-/// for a number that is none, 413 for a text that is empty or too long, 420 for a link and 422 for
-/// characters that are not taken. All else may change: the credit (418), a line, a limit, the key,
-/// or the service.
+/// Its codes for what is wrong with the SMS itself: 400 and 406 for a parameter that is missing,
+/// 411 for a number that is none, 413 for a text that is empty or too long, 420 for a link and 422
+/// for characters that are not taken. All else may change: the credit (418), a line, a limit, the
+/// key, or the service.
 const FOR_GOOD: [u16; 6] = [400, 406, 411, 413, 420, 422];
 
 /// The state of an SMS of whose name the service has none.

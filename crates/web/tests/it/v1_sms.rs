@@ -90,7 +90,10 @@ async fn an_sms_follows_a_message() {
     let (world, token) = world(100_000).await;
     priced(&world).await;
     let router = router(&world);
-    let message = |after: &str| json!({ "to": "09121234567", "audio_id": 1, "sms": { "text": "x", "after": [after] } });
+    let message = |after: &str| {
+        let sms = json!({ "text": "x", "after": [after] });
+        json!({ "to": "09121234567", "audio_id": 1, "sms": sms })
+    };
     for after in ["cancelled", "nothing"] {
         let refused = post(&router, &token, "/v1/messages", "", &message(after)).await;
         assert_eq!(refused.json()["code"], "sms_not_taken", "{after}");

@@ -122,17 +122,13 @@ impl<'a> Batch<'a> {
             .collect();
         let zones: Vec<&str> =
             self.new_elements().map(|(element, _)| zone_to_str(element.zone)).collect();
-        let votes: Vec<Option<i64>> =
-            self.new_elements().map(|(element, _)| element.vote.then_some(element.at.0)).collect();
         let references: Vec<Option<&str>> =
             self.new_elements().map(|(element, _)| element.client_reference.as_deref()).collect();
-        let optional = |of: fn(&Accept) -> Option<u32>| -> Vec<Option<i64>> {
-            self.new_elements().map(|(element, _)| of(element).map(i64::from)).collect()
+        let optional = |of: fn(&Accept) -> Option<i64>| -> Vec<Option<i64>> {
+            self.new_elements().map(|(element, _)| of(element)).collect()
         };
         let keys: Vec<Option<String>> =
             self.new_elements().map(|(element, _)| element.opt_out_key.map(String::from)).collect();
-        let follow_ups: Vec<Option<i64>> =
-            self.new_elements().map(|(element, _)| element.follow_up).collect();
         // The identities are assigned in the order of the elements.
         let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                            destination, zone, vote_at_us, hold_rials,
@@ -166,17 +162,17 @@ impl<'a> Batch<'a> {
                     &column(|element| element.clip_ms.into()),
                     &destinations,
                     &zones,
-                    &votes,
+                    &optional(|element| element.vote.then_some(element.at.0)),
                     &column(|element| element.hold.0),
                     &column(|element| element.at.0),
                     &column(|element| element.expires_at.0),
                     &references,
-                    &optional(|element| element.record_ms),
-                    &optional(|element| element.server),
+                    &optional(|element| element.record_ms.map(i64::from)),
+                    &optional(|element| element.server.map(i64::from)),
                     &seconds,
                     &column(|element| element.message_class.code()),
                     &keys,
-                    &follow_ups,
+                    &optional(|element| element.follow_up),
                 ],
             )
             .await?;
