@@ -4,6 +4,7 @@
 pub mod account;
 pub mod agreement;
 pub mod alert;
+pub mod announcement;
 mod app;
 pub mod availability;
 pub mod billing;

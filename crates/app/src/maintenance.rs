@@ -11,6 +11,7 @@ pub use store::maintenance::Kept;
 use store::maintenance::Notice;
 
 use crate::agreement::{Held, at as agreement_at};
+use crate::announcement::{self, Place};
 use crate::{App, Error, Failure, Result};
 
 /// Longest title, reason, author, name of a network, or reference, bytes.
@@ -98,6 +99,7 @@ async fn save(
     number: impl AsyncFnOnce(&mut store::Tx) -> Result<i64, MaintenanceRefusal>,
 ) -> Result<Saved, MaintenanceRefusal> {
     said(&new.author, "author")?;
+    let places = &app.settings().places;
     app.write(async |tx| {
         let now = store::chain::now(tx, now).await?;
         let id = number(tx).await?;
@@ -106,7 +108,9 @@ async fn save(
         let version = Version { saved_at: now, plan: new.plan };
         let start = version.plan.as_ref().map_or(now, |plan| plan.span.from);
         let lead_us = agreement_at(tx, start).await?.draft.parameters.lead_us();
-        let has_social = !store::maintenance::channels(tx).await?.is_empty();
+        let is_social = |place: &Place| place.proves == Some(Channel::Social);
+        let has_social =
+            places.iter().any(is_social) || !store::maintenance::channels(tx).await?.is_empty();
         let place = kept.maintenance.versions.len();
         let judgement = kept
             .maintenance
@@ -116,6 +120,7 @@ async fn save(
             Err(store::Error::Conflict(_)) => Err(Error::Refused(MaintenanceRefusal::Meanwhile)),
             saved => {
                 saved?;
+                announcement::of_maintenance(tx, places, &kept, &new.author, now).await?;
                 Ok(Saved { id, judgement })
             }
         }

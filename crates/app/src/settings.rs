@@ -6,6 +6,8 @@ use domain::agreement::scope::CoveredPath;
 use domain::calendar::calling_window::CallingWindow;
 use domain::kept_code::Velocity;
 
+use crate::announcement::Place;
+
 /// The operator's choices.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -33,6 +35,8 @@ pub struct Settings {
     pub codes_per_prefix: Velocity,
     /// How the service is measured.
     pub measurement: Measurement,
+    /// Where announcements are told.
+    pub places: Vec<Place>,
     /// How many uploads and speeches are worked on at the same time.
     pub audio_jobs_max: usize,
 }
@@ -114,6 +118,7 @@ impl Default for Settings {
             codes_per_number: Velocity { count: 5, within_ms: 600_000 },
             codes_per_prefix: Velocity { count: 100, within_ms: 3_600_000 },
             measurement: Measurement::default(),
+            places: Vec::new(),
             audio_jobs_max: 4,
         }
     }

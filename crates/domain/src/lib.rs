@@ -4,6 +4,7 @@
 pub mod access;
 pub mod account;
 pub mod agreement;
+pub mod announcement;
 pub mod billing;
 pub mod calendar;
 pub mod campaign;

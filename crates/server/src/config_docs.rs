@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use crate::config::{
-    Audio, Callbacks, Calls, Codes, Config, Database, Detection, Http, Key, Log, Measurement, Node,
-    Probe, Sandbox, Sip, Sms, Speech, SpeechHttp, Trunk,
+    Announcements, Audio, Callbacks, Calls, Channel, Codes, Config, Database, Detection, Http, Key,
+    Log, Measurement, Node, Probe, Sandbox, Sip, Sms, Speech, SpeechHttp, Trunk,
 };
 
 /// A section with its words.
@@ -14,7 +16,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 16] {
+fn sections() -> [Section; 17] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -37,6 +39,7 @@ fn sections() -> [Section; 16] {
         section!("probe", Probe),
         section!("sandbox", Sandbox),
         section!("log", Log),
+        section!("announcements", Announcements),
     ]
 }
 
@@ -50,6 +53,16 @@ fn example_trunk() -> Trunk {
         caller_id: String::from("02100000000"),
         prefixes: vec![String::from("09"), String::from("021")],
         ..Trunk::default()
+    }
+}
+
+/// A channel as an operator would write one.
+fn example_channel() -> Channel {
+    Channel {
+        name: String::from("bale"),
+        token: crate::config::Secret(String::from("change me")),
+        chat: String::from("@avanak"),
+        ..Channel::default()
     }
 }
 
@@ -77,18 +90,18 @@ pub fn example() -> String {
             let _ = write!(text, "#{}\n{} = {value}\n", key.doc.join("\n#"), key.name);
         }
     }
-    text.push_str(&trunk_example());
+    many(&mut text, "channel", Channel::DOC, Channel::KEYS, &example_channel());
+    many(&mut text, "trunk", Trunk::DOC, Trunk::KEYS, &example_trunk());
     text
 }
 
-fn trunk_example() -> String {
-    let trunk = toml::Value::try_from(example_trunk()).expect("a trunk is plain values");
-    let mut text = format!("\n#{}\n# [[trunk]]\n", Trunk::DOC.join("\n#"));
-    for key in Trunk::KEYS {
-        let value = trunk.get(key.name).expect("each key is a field");
+fn many<T: Serialize>(text: &mut String, name: &str, doc: &[&str], keys: &[Key], example: &T) {
+    let example = toml::Value::try_from(example).expect("plain values");
+    let _ = write!(text, "\n#{}\n# [[{name}]]\n", doc.join("\n#"));
+    for key in keys {
+        let value = example.get(key.name).expect("each key is a field");
         let _ = write!(text, "#{}\n# {} = {value}\n", key.doc.join("\n#"), key.name);
     }
-    text
 }
 
 /// The reference for people: a table per section.
@@ -110,12 +123,17 @@ pub fn reference() -> String {
             row(&mut text, key, &value);
         }
     }
-    heading(&mut text, "[[trunk]]", Trunk::DOC);
-    let trunk = toml::Value::try_from(Trunk::default()).expect("a trunk is plain values");
-    for key in Trunk::KEYS {
-        row(&mut text, key, &trunk.get(key.name).expect("each key is a field").to_string());
-    }
+    tables(&mut text, "[[channel]]", Channel::DOC, Channel::KEYS, &Channel::default());
+    tables(&mut text, "[[trunk]]", Trunk::DOC, Trunk::KEYS, &Trunk::default());
     text
+}
+
+fn tables<T: Serialize>(text: &mut String, name: &str, doc: &[&str], keys: &[Key], value: &T) {
+    heading(text, name, doc);
+    let value = toml::Value::try_from(value).expect("plain values");
+    for key in keys {
+        row(text, key, &value.get(key.name).expect("each key is a field").to_string());
+    }
 }
 
 fn heading(text: &mut String, name: &str, doc: &[&str]) {
@@ -166,7 +184,9 @@ mod tests {
 
     #[test]
     fn the_trunk_in_the_example_is_one() {
-        let text = trunk_example();
+        let mut text = String::new();
+        many(&mut text, "channel", Channel::DOC, Channel::KEYS, &example_channel());
+        many(&mut text, "trunk", Trunk::DOC, Trunk::KEYS, &example_trunk());
         let uncommented: String = text
             .lines()
             .filter_map(|line| line.strip_prefix("# "))

@@ -4,6 +4,7 @@
 //! A library only so that `bench/` can measure its parts; the product is the binary.
 
 pub mod address;
+mod announcements;
 pub mod backlog;
 pub mod blob;
 mod callbacks;

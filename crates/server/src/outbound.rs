@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use domain::verification::{CallbackUrl, is_public};
+use domain::verification::{CallbackUrl, is_public, percent_encoded};
 use domain::webhook::is_named;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -170,6 +170,14 @@ impl Request<'_> {
         }
         request.body(Full::new(self.body)).context("writing the request")
     }
+}
+
+/// Fields as a form has them (`application/x-www-form-urlencoded`).
+pub fn form(fields: &[(&str, &str)]) -> String {
+    let pair = |(name, value): &(&str, &str)| {
+        format!("{}={}", percent_encoded(name), percent_encoded(value))
+    };
+    fields.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 /// A path and query with those characters escaped that neither has (RFC 3986 sections 3.3 and 3.4)

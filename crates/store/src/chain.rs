@@ -46,6 +46,10 @@ pub enum Fact {
     CreditMove(i64, usize),
     /// A published schedule of compensation.
     Schedule(u32),
+    /// An announcement: told, taken back.
+    Announcement(i64),
+    /// That an announcement was told in a place.
+    Delivery(i64),
 }
 
 /// Who does what no person is named for; what staff did in the same commit says who it was.
@@ -119,6 +123,8 @@ impl Fact {
             Self::Credit(id) => ("credit", values![id].to_vec()),
             Self::CreditMove(id, n) => ("credit-move", vec![id.into(), place(n)]),
             Self::Schedule(number) => ("schedule", values![number].to_vec()),
+            Self::Announcement(id) => ("announcement", values![id].to_vec()),
+            Self::Delivery(id) => ("delivery", values![id].to_vec()),
         }
     }
 }
@@ -214,6 +220,18 @@ const ROWS: &[(&str, &str)] = &[
         "SELECT number, body, author, drafted_at_us, place, approver, effective_from,
                 published_at_us
          FROM compensation_schedule WHERE number = $1",
+    ),
+    (
+        "announcement",
+        "SELECT id, title, body, author, maintenance_id, version, made_at_us, until_us,
+                withdrawn_at_us
+         FROM announcement WHERE id = $1",
+    ),
+    (
+        "delivery",
+        "SELECT id, announcement_id, channel, proves, delivered_at_us, reference, content_hash,
+                gone_at_us
+         FROM announcement_delivery WHERE id = $1",
     ),
 ];
 

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod agreement;
 pub mod alert;
+pub mod announcement;
 mod audit;
 pub mod campaign;
 pub mod chain;

@@ -57,7 +57,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V37__personal", include_str!("../migrations/V37__personal.sql")),
         ("V38__ticket", include_str!("../migrations/V38__ticket.sql")),
         ("V39__error_report", include_str!("../migrations/V39__error_report.sql")),
-        ("V40__sms", include_str!("../migrations/V40__sms.sql")),
+        ("V40__announcement", include_str!("../migrations/V40__announcement.sql")),
+        ("V41__sms", include_str!("../migrations/V41__sms.sql")),
     ]
 }
 

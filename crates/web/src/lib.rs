@@ -12,6 +12,7 @@ mod serve;
 mod soap;
 mod v1;
 
+pub use page::on_page as announcement_on_page;
 pub use probe::Readiness;
 pub use rest::{dispositions_page, errors_page, status_label};
 pub use router::{Settings, router};

@@ -45,6 +45,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("axum", &["web"]),
     ("http-body-util", &["server"]),
     ("hyper", &["web", "server"]),
+    ("lettre", &["server"]),
     ("hyper-util", &["web", "server"]),
     ("quick-xml", &["web"]),
     ("symphonia", &["audio"]),

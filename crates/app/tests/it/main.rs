@@ -3,6 +3,7 @@
 
 mod account;
 mod agreement;
+mod announcement;
 mod board;
 mod campaign;
 mod chain;

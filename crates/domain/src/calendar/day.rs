@@ -117,7 +117,7 @@ pub fn due_text(at: Timestamp) -> String {
     if day.start() == at {
         return format!("{} 24:00", day.plus(-1));
     }
-    format!("{day} {}", in_tehran(at).strftime("%H:%M"))
+    format!("{day} {}", jalali::clock_time(at))
 }
 
 #[cfg(test)]

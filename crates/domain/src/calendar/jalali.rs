@@ -46,6 +46,11 @@ pub fn gregorian_date_time(at: Timestamp) -> String {
     in_tehran(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The time of day in Tehran: `14:45`.
+pub fn clock_time(at: Timestamp) -> String {
+    in_tehran(at).strftime("%H:%M").to_string()
+}
+
 /// The moment in Tehran as RFC 3339 writes it, to the second: `2026-11-22T14:45:30+03:30`.
 pub fn rfc3339(at: Timestamp) -> String {
     in_tehran(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()

@@ -4,6 +4,7 @@ mod access;
 mod account;
 mod agreement;
 mod alerts;
+mod announcement;
 mod attempts;
 mod availability;
 mod board;
@@ -106,6 +107,9 @@ enum Command {
     /// openslo.
     #[command(subcommand)]
     Agreement(agreement::Agreement),
+    /// What everybody is told, on the first page and in channels: tell, withdraw, list.
+    #[command(subcommand)]
+    Announcement(announcement::Announcements),
     /// Planned maintenance and its notices: announce, change, cancel, told, untold, verified,
     /// add-network, list.
     #[command(subcommand)]
@@ -218,6 +222,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::Trunk(command) => trunk::run(config, *command).await,
         Command::Tariff(command) => tariff::run(config, command).await,
         Command::Agreement(command) => agreement::run(config, command).await,
+        Command::Announcement(command) => announcement::run(config, command).await,
         Command::Maintenance(command) => maintenance::run(config, command).await,
         Command::Outage(command) => outage::run(config, command).await,
         Command::Availability(command) => availability::run(config, *command).await,

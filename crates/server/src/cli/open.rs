@@ -9,6 +9,7 @@ use app::{App, Failure, LiveCalls, Ports, Settings};
 use domain::{Destination, Timestamp};
 use store::{Db, Options};
 
+use crate::announcements;
 use crate::blob::FileBlobs;
 use crate::clock::{SystemClock, SystemRng};
 use crate::config::Config;
@@ -31,7 +32,11 @@ pub async fn app(config: &Config) -> Result<App> {
 /// The same over a database that is open already.
 pub fn app_over(config: &Config, db: Db) -> Result<App> {
     let ports = ports(config, Arc::new(NoDialer))?;
-    let settings = Settings { measurement: config.measurement.settings(), ..Settings::default() };
+    let settings = Settings {
+        measurement: config.measurement.settings(),
+        places: announcements::places(config),
+        ..Settings::default()
+    };
     Ok(App::new(db, ports, Arc::new(LiveCalls::default()), settings))
 }
 

@@ -29,9 +29,9 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, callbacks, chain, desk, exports, flight_recorder, lock, measuring, month_close,
-    open_files, phones, probe, recordings, sms, speaking_ahead, streams, telemetry, tidying,
-    webhooks,
+    address, announcements, callbacks, chain, desk, exports, flight_recorder, lock, measuring,
+    month_close, open_files, phones, probe, recordings, sms, speaking_ahead, streams, telemetry,
+    tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -199,6 +199,9 @@ impl Platform {
         )
         .await;
         let measuring = measuring::start(Arc::clone(&self.app), node_name, callbacks_stop.clone());
+        let told_stop = callbacks_stop.clone();
+        let here = own_url(address);
+        let announced = announcements::start(Arc::clone(&self.app), config, &here, told_stop)?;
         let webhooks = webhooks::start(Arc::clone(&self.app), sites.clone(), events_stop);
         let callbacks = callbacks::start(Arc::clone(&self.app), sites, callbacks_stop);
         let stopping = http_stop.clone();
@@ -232,6 +235,7 @@ impl Platform {
         stop_callbacks.send_replace(true);
         callbacks.await.context("the task of the callbacks")?;
         webhooks.await.context("the task of the webhooks")?;
+        announced.await.context("the task of the announcements")?;
         exports.await.context("the task of the exports")?;
         speaking.await.context("the task that speaks ahead")?;
         writing.await.context("the task of SMS")?;
@@ -245,6 +249,16 @@ impl Platform {
     }
 }
 
+/// The web services of this server, as it reaches them itself.
+fn own_url(address: SocketAddr) -> String {
+    let here = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(here, address.port()))
+}
+
 /// The vantage point of this server, if it has a token for one.
 async fn own_vantage(
     config: &Config,
@@ -254,12 +268,7 @@ async fn own_vantage(
     if config.measurement.token.0.is_empty() {
         return Ok(None);
     }
-    let here = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    let url = format!("http://{}", SocketAddr::new(here, address.port()));
+    let url = own_url(address);
     let site = probe::Site::new(&url, config.measurement.token.clone(), config)?;
     let directory = config.node.data_dir.join("vantage");
     let settings = super::probe::settings(config, site, directory);
@@ -434,6 +443,7 @@ fn settings(config: &Config) -> Settings {
         codes_per_number: config.codes.per_number(),
         codes_per_prefix: config.codes.per_prefix(),
         measurement: config.measurement.settings(),
+        places: announcements::places(config),
         ..Settings::default()
     }
 }

@@ -60,11 +60,13 @@ macro_rules! section {
     };
 }
 
+mod channel;
 mod measurement;
 mod sms;
 mod speech;
 mod trunk;
 
+pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
 pub use measurement::{Measurement, Probe};
 pub use sms::{Sms, SmsService};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
@@ -436,6 +438,10 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Logs.
     pub log: Log,
+    /// What everybody is told.
+    pub announcements: Announcements,
+    /// Where that is told.
+    pub channel: Vec<Channel>,
     /// Routes, in order.
     pub trunk: Vec<Trunk>,
 }
@@ -495,7 +501,7 @@ impl Config {
         refuse_slips(&Env::prefixed(ENV_PREFIX))?;
         // Only names with a section are ours: other programs use the prefix for their own ends.
         let env = Env::prefixed(ENV_PREFIX)
-            .filter(|key| key.as_str().contains("__") || key == "trunk")
+            .filter(|key| key.as_str().contains("__") || key == "trunk" || key == "channel")
             .split("__");
         let mut config: Self =
             figment.merge(env).extract().map_err(Box::new).context("reading the configuration")?;
@@ -578,6 +584,7 @@ impl Config {
         }
         self.detection.engine()?;
         self.speech_http.check()?;
+        channel::check(&self.channel)?;
         self.sms.check()?;
         let mut names = std::collections::BTreeSet::new();
         for trunk in &self.trunk {

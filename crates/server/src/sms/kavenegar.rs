@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use app::ports::{BoxFuture, SmsFailure, SmsGateway, SmsOut};
-use domain::verification::{CallbackUrl, percent_encoded};
+use domain::verification::CallbackUrl;
 use serde::Deserialize;
 
 use crate::config::Config;
-use crate::outbound::{Answer, Method, Outbound, Request};
+use crate::outbound::{Answer, Method, Outbound, Request, form};
 
 /// Bytes of an answer, at most.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -73,12 +73,12 @@ impl Kavenegar {
     }
 
     fn form(&self, sms: SmsOut<'_>) -> String {
-        let (number, text) = (percent_encoded(sms.number), percent_encoded(sms.text));
-        let sender = match &*self.sender {
-            "" => String::new(),
-            sender => format!("&sender={}", percent_encoded(sender)),
-        };
-        format!("receptor={number}&message={text}&localid={}{sender}", sms.name)
+        let name = sms.name.to_string();
+        let mut fields = vec![("receptor", sms.number), ("message", sms.text), ("localid", &name)];
+        if !self.sender.is_empty() {
+            fields.push(("sender", &self.sender));
+        }
+        form(&fields)
     }
 
     /// Gives it the SMS, unless it has it already.

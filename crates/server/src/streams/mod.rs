@@ -9,7 +9,7 @@ mod certificate;
 mod connection;
 mod tls;
 
-pub use tls::{connector, server_name};
+pub use tls::{authorities, connector, server_name};
 
 use std::collections::BTreeMap;
 use std::io;

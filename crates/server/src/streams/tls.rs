@@ -34,16 +34,26 @@ pub fn acceptor(sip: &Sip) -> Result<Option<TlsAcceptor>> {
     Ok(Some(TlsAcceptor::from(Arc::new(config))))
 }
 
+/// The authorities of the configuration that can be used: a bundle may have others.
+///
+/// # Errors
+/// The file of authorities cannot be read, or has none.
+pub fn authorities(sip: &Sip) -> Result<Vec<CertificateDer<'static>>> {
+    let mut usable = certificates(&sip.tls_authorities)?;
+    usable.retain(|authority| RootCertStore::empty().add(authority.clone()).is_ok());
+    if usable.is_empty() {
+        bail!("sip.tls_authorities: no usable certificate in {}", sip.tls_authorities.display());
+    }
+    Ok(usable)
+}
+
 /// Makes connections to peers that the authorities of the configuration vouch for.
 ///
 /// # Errors
 /// The file of authorities cannot be read, or has none.
 pub fn connector(sip: &Sip) -> Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
-    let (usable, _) = roots.add_parsable_certificates(certificates(&sip.tls_authorities)?);
-    if usable == 0 {
-        bail!("sip.tls_authorities: no usable certificate in {}", sip.tls_authorities.display());
-    }
+    roots.add_parsable_certificates(authorities(sip)?);
     let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .context("choosing the versions of TLS")?

@@ -186,7 +186,7 @@ fn a_trunk_over_ipv6() {
 }
 
 /// Takes one connection over TLS and passes its bytes on to `to`, both ways.
-fn terminate_tls(files: &Certificates, to: u16) -> (u16, JoinHandle<()>) {
+pub fn terminate_tls(files: &Certificates, to: u16) -> (u16, JoinHandle<()>) {
     let key = PrivateKeyDer::from_pem_file(files.file("key.pem")).unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)

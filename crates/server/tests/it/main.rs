@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a failed test tells what the peers said")]
 
 mod agreement;
+mod announcements;
 mod baresip;
 mod bridge;
 mod callbacks;

@@ -2,6 +2,7 @@
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
 mod agreement;
+mod announcements;
 mod audio;
 mod campaigns;
 mod claims;

@@ -16,9 +16,10 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
-    Unanswered, agreement, answer, audio, busy, campaigns, claims, codes, compensation, docs_page,
-    error_reports, events, evidence, explain, exports, invoices, lists, messages, open_to_all,
-    opt_outs, remote_sessions, samples, sms, templates, tickets, violations, webhooks,
+    Unanswered, agreement, announcements, answer, audio, busy, campaigns, claims, codes,
+    compensation, docs_page, error_reports, events, evidence, explain, exports, invoices, lists,
+    messages, open_to_all, opt_outs, remote_sessions, samples, sms, templates, tickets, violations,
+    webhooks,
 };
 use crate::router::Web;
 
@@ -55,10 +56,11 @@ pub(super) enum Operation {
     AttachToTickets,
     ReportErrors,
     ManageRemoteSessions,
+    ReadAnnouncements,
 }
 
 impl Operation {
-    const ALL: [Self; 22] = [
+    const ALL: [Self; 23] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -81,6 +83,7 @@ impl Operation {
         Self::AttachToTickets,
         Self::ReportErrors,
         Self::ManageRemoteSessions,
+        Self::ReadAnnouncements,
     ];
 
     /// The largest body. A list of numbers may be long, and a file of audio; everything else is
@@ -119,6 +122,7 @@ impl Operation {
             Self::AttachToTickets => "v1.AttachToTickets",
             Self::ReportErrors => "v1.ReportErrors",
             Self::ManageRemoteSessions => "v1.ManageRemoteSessions",
+            Self::ReadAnnouncements => "v1.ReadAnnouncements",
         }
     }
 }
@@ -227,6 +231,9 @@ operations! {
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
     get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
     post "/v1/samples", ReportSamples, light => samples::report(asked);
+    get "/v1/announcements", ReadAnnouncements, light => announcements::list(app, caller, query);
+    get "/v1/announcements/{id}", ReadAnnouncements, light => announcements::get(app, caller, id);
+    post "/v1/announcements/{id}/view", ReadAnnouncements, light => announcements::view(asked, id);
     get "/v1/violations", ReadViolations, light => violations::list(app, caller, query);
     get "/v1/violations/{id}", ReadViolations, light => violations::get(app, caller, id);
     post "/v1/violations/{id}/accept", AnswerViolations, light => violations::accept(asked, id);

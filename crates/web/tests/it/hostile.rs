@@ -115,6 +115,10 @@ async fn one_request_too_many_is_told_to_come_back() {
     let router = web::router(world.app.clone(), none);
     let answered = post(&router, "x", "AccountStatus", &[]).await;
     assert_eq!(answered.status, StatusCode::SERVICE_UNAVAILABLE);
+    for open in ["/", "/feed.atom"] {
+        let answered = answer(&router, request(Method::GET, open, Body::empty())).await;
+        assert_eq!(answered.status, StatusCode::SERVICE_UNAVAILABLE, "{open}");
+    }
     let probe = answer(&router, request(Method::GET, "/healthz", Body::empty())).await;
     assert_eq!(probe.status, StatusCode::OK, "probes always have a place");
 }

@@ -18,6 +18,7 @@ mod rest;
 mod serving;
 mod soap;
 mod v1;
+mod v1_announcements;
 mod v1_campaigns;
 mod v1_claims;
 mod v1_error_reports;

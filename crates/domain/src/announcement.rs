@@ -1,0 +1,226 @@
+//! What everybody is told: news of the operator, and the notices of planned maintenance (C28). In
+//! Persian, with the date, the day of the week and both times.
+
+use crate::Timestamp;
+use crate::agreement::availability::Window;
+use crate::agreement::scope::CoveredPath;
+use crate::calendar::day::{Day, Weekday};
+use crate::calendar::jalali::clock_time;
+
+/// Longest title, bytes.
+pub const TITLE_MAX: usize = 300;
+/// Longest text, bytes: with the title it fits into a message of every network, which have 4096
+/// characters.
+pub const BODY_MAX: usize = 6_000;
+/// The longest time for which something is told, microseconds: a year.
+const LENGTH_MAX_US: i64 = 366 * 86_400_000_000;
+/// The pauses between tries to tell it in one place, milliseconds; the last one goes on.
+const PAUSES_MS: [i64; 6] = [5_000, 20_000, 60_000, 300_000, 900_000, 3_600_000];
+
+const PLANNED: &str = "نگهداری برنامه‌ریزی‌شده";
+const CHANGED: &str = "تغییر نگهداری برنامه‌ریزی‌شده";
+const CANCELLED: &str = "لغو نگهداری برنامه‌ریزی‌شده";
+const AWAY: &str = "سرویس‌هایی که در این زمان در دسترس نیستند";
+/// The months of the Persian calendar.
+const MONTHS: [&str; 12] = [
+    "فروردین",
+    "اردیبهشت",
+    "خرداد",
+    "تیر",
+    "مرداد",
+    "شهریور",
+    "مهر",
+    "آبان",
+    "آذر",
+    "دی",
+    "بهمن",
+    "اسفند",
+];
+
+/// What is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// One line.
+    pub title: String,
+    /// The rest; may have several lines.
+    pub body: String,
+}
+
+/// Why something is not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has no title, or one that is too long or has several lines.
+    Title,
+    /// It has no text, or one that is too long.
+    Body,
+    /// It would be over before it begins, or is, or lasts longer than a year.
+    Time,
+}
+
+impl Text {
+    /// What the operator wants to be told.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn new(title: &str, body: &str) -> Result<Self, Refusal> {
+        let (title, body) = (title.trim(), body.trim());
+        let plain = |letter: char| letter == '\n' || !letter.is_control();
+        let is_line = !title.is_empty() && !title.contains(char::is_control);
+        if !is_line || title.len() > TITLE_MAX {
+            return Err(Refusal::Title);
+        }
+        if body.is_empty() || body.len() > BODY_MAX || !body.chars().all(plain) {
+            return Err(Refusal::Body);
+        }
+        Ok(Self { title: title.to_owned(), body: body.to_owned() })
+    }
+
+    /// The notice of a maintenance.
+    pub fn of_maintenance(what: &str, plan: &Window, is_change: bool) -> Self {
+        let heading = if is_change { CHANGED } else { PLANNED };
+        let names: Vec<&str> = plan.paths.iter().map(name).collect();
+        let whom = if plan.scope.is_everyone() {
+            "همهٔ مشترکان"
+        } else {
+            "بخشی از مشترکان"
+        };
+        let body = format!(
+            "موضوع: {what}\nاز {}\nتا {}\n{AWAY}: {}\nبرای: {whom}",
+            moment(plan.span.from),
+            moment(plan.span.to),
+            names.join("، "),
+        );
+        Self { title: heading.to_owned(), body }
+    }
+
+    /// The notice that a maintenance will not be.
+    pub fn of_cancellation(what: &str, plan: &Window) -> Self {
+        let body = format!(
+            "نگهداری برنامه‌ریزی‌شدهٔ زیر انجام نمی‌شود.\nموضوع: {what}\nاز {}\nتا {}",
+            moment(plan.span.from),
+            moment(plan.span.to),
+        );
+        Self { title: CANCELLED.to_owned(), body }
+    }
+
+    /// All of it, as a network shows it.
+    pub fn whole(&self) -> String {
+        format!("{}\n\n{}", self.title, self.body)
+    }
+}
+
+/// Whether something may be told from now on until a moment.
+///
+/// # Errors
+/// It is over, or lasts too long.
+pub fn may_last(now: Timestamp, until: Timestamp) -> Result<(), Refusal> {
+    let length_us = until.us_since(now);
+    if length_us <= 0 || length_us > LENGTH_MAX_US { Err(Refusal::Time) } else { Ok(()) }
+}
+
+/// When it is told again in a place after so many tries that failed, milliseconds later. It is
+/// tried as long as it is worth telling.
+pub fn pause_after(tries: u32) -> i64 {
+    let place = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
+    PAUSES_MS[place.min(PAUSES_MS.len() - 1)]
+}
+
+/// A part of the service as customers know it.
+fn name(path: CoveredPath) -> &'static str {
+    match path {
+        CoveredPath::Panel => "پنل کاربری",
+        CoveredPath::Api => "وب‌سرویس",
+        CoveredPath::QuickSend => "ارسال سریع",
+        CoveredPath::Campaign => "ارسال انبوه",
+    }
+}
+
+/// `یکشنبه ۸ آذر ۱۴۰۵ ساعت ۰۲:۰۰`, in Tehran.
+pub fn moment(at: Timestamp) -> String {
+    let day = Day::of(at);
+    let (year, month, number) = day.to_jalali();
+    let month = MONTHS[usize::from(month) - 1];
+    let weekday = weekday(day.weekday());
+    persian(&format!("{weekday} {number} {month} {year} ساعت {}", clock_time(at)))
+}
+
+fn weekday(day: Weekday) -> &'static str {
+    match day {
+        Weekday::Saturday => "شنبه",
+        Weekday::Sunday => "یکشنبه",
+        Weekday::Monday => "دوشنبه",
+        Weekday::Tuesday => "سه‌شنبه",
+        Weekday::Wednesday => "چهارشنبه",
+        Weekday::Thursday => "پنجشنبه",
+        Weekday::Friday => "جمعه",
+    }
+}
+
+/// The text with Persian digits.
+fn persian(text: &str) -> String {
+    let digit = |letter: char| match letter.to_digit(10) {
+        Some(digit) => char::from_u32(u32::from('۰') + digit).expect("there are ten of them"),
+        None => letter,
+    };
+    text.chars().map(digit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agreement::scope::{Paths, Scope};
+    use crate::calendar::date_time::Written;
+    use crate::calendar::span::Span;
+
+    fn at(text: &str) -> Timestamp {
+        let written = Written::parse(text).unwrap();
+        written.at_second(written.second().unwrap()).unwrap()
+    }
+
+    fn plan(paths: &str, scope: &str) -> Window {
+        Window {
+            paths: Paths::parse(paths).unwrap(),
+            scope: Scope::parse(scope).unwrap(),
+            span: Span::new(at("1405/09/08 02:00"), at("1405/09/08 04:30")).unwrap(),
+        }
+    }
+
+    /// T085: date, day of the week, both times and what is away.
+    #[test]
+    fn a_notice_says_what_is_away_and_when() {
+        let text = Text::of_maintenance("دیسک‌ها", &plan("panel,api", "everyone"), false);
+        assert_eq!(text.title, "نگهداری برنامه‌ریزی‌شده");
+        assert_eq!(
+            text.body,
+            "موضوع: دیسک‌ها\nاز یکشنبه ۸ آذر ۱۴۰۵ ساعت ۰۲:۰۰\nتا یکشنبه ۸ آذر ۱۴۰۵ ساعت ۰۴:۳۰\n\
+             سرویس‌هایی که در این زمان در دسترس نیستند: پنل کاربری، وب‌سرویس\nبرای: همهٔ مشترکان"
+        );
+        let text = Text::of_maintenance("x", &plan("all", "cohort:1"), true);
+        assert!(text.title.starts_with("تغییر") && text.body.ends_with("بخشی از مشترکان"));
+        let text = Text::of_cancellation("x", &plan("all", "everyone"));
+        assert!(text.whole().starts_with("لغو") && text.body.contains("۰۴:۳۰"));
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_told() {
+        let of = |title: &str, body: &str| Text::new(title, body);
+        assert!(of(" خبر ", " دو\nخط ").is_ok_and(|text| text.whole() == "خبر\n\nدو\nخط"));
+        for title in ["", " ", "a\nb", &"a".repeat(TITLE_MAX + 1)] {
+            assert_eq!(of(title, "b"), Err(Refusal::Title), "{title}");
+        }
+        for body in ["", "\u{0}b", &"b".repeat(BODY_MAX + 1)] {
+            assert_eq!(of("a", body), Err(Refusal::Body));
+        }
+        let now = Timestamp(0);
+        assert_eq!(may_last(now, now), Err(Refusal::Time));
+        assert_eq!(may_last(now, Timestamp(1)), Ok(()));
+        assert_eq!(may_last(now, Timestamp(LENGTH_MAX_US + 1)), Err(Refusal::Time));
+    }
+
+    #[test]
+    fn pauses_grow_and_never_end() {
+        let pauses: Vec<i64> = (1..9).map(pause_after).collect();
+        assert!(pauses.windows(2).all(|two| two[0] <= two[1]), "{pauses:?}");
+        assert_eq!((pause_after(0), pause_after(u32::MAX)), (5_000, 3_600_000));
+    }
+}

@@ -1,0 +1,160 @@
+//! Announcements on their way to where they are told: the first page, which is looked at as
+//! everybody sees it, and the channels of the configuration. What a place confirms is noted with
+//! the name that it gave it; what fails is tried again as long as it is worth telling.
+
+mod bot;
+mod first_page;
+mod hook;
+mod mail;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use app::App;
+use app::announcement::{Job, Place};
+use domain::agreement::maintenance::Channel as Proves;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::config::{Channel, ChannelKind, Config};
+use crate::outbound::Outbound;
+
+/// How often it is looked for what is to be told.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How long telling something in one place may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The largest answer of a network, bytes.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Where this configuration tells announcements.
+pub fn places(config: &Config) -> Vec<Place> {
+    let first = config.announcements.first_page.then(Place::first_page);
+    let channel = |channel: &Channel| {
+        let name = channel.name.clone();
+        Place { name, proves: channel.kind.is_social().then_some(Proves::Social) }
+    };
+    first.into_iter().chain(config.channel.iter().map(channel)).collect()
+}
+
+/// Why something was not told.
+#[derive(Debug)]
+pub(crate) struct Untold {
+    why: String,
+    /// How long the place asks us to wait.
+    pause_ms: Option<i64>,
+}
+
+impl From<anyhow::Error> for Untold {
+    fn from(error: anyhow::Error) -> Self {
+        Self { why: format!("{error:#}"), pause_ms: None }
+    }
+}
+
+/// Who tells announcements in one place.
+enum Teller {
+    FirstPage(first_page::FirstPage),
+    Bot(bot::Bot),
+    Hook(hook::Hook),
+    Mail(Box<mail::Mail>),
+}
+
+impl Teller {
+    fn new(channel: &Channel, config: &Config) -> Result<Self> {
+        let outbound = Outbound::to_anywhere(config);
+        Ok(match channel.kind {
+            ChannelKind::Telegram | ChannelKind::Bale | ChannelKind::Eitaa => {
+                Self::Bot(bot::Bot::new(channel, outbound)?)
+            }
+            ChannelKind::Webhook => Self::Hook(hook::Hook::new(channel, outbound)?),
+            ChannelKind::Email => Self::Mail(Box::new(mail::Mail::new(channel, config)?)),
+        })
+    }
+
+    /// Tells something; the answer is what the place calls it.
+    async fn tell(&self, app: &App, job: &Job) -> Result<String, Untold> {
+        match self {
+            Self::FirstPage(page) => page.look(job).await,
+            Self::Bot(bot) => bot.tell(job).await,
+            Self::Hook(hook) => hook.tell(app, job).await,
+            Self::Mail(mail) => mail.tell(job).await,
+        }
+    }
+}
+
+/// Starts the task, which is `here` itself by this address. It ends when it is told to stop, after
+/// what it has begun.
+///
+/// # Errors
+/// A channel of the configuration cannot be used.
+pub fn start(
+    app: Arc<App>,
+    config: &Config,
+    here: &str,
+    stop: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>> {
+    let mut tellers = Vec::new();
+    if config.announcements.first_page {
+        let page = first_page::FirstPage::new(here, Outbound::to_anywhere(config))?;
+        tellers.push((Place::first_page().name, Teller::FirstPage(page)));
+    }
+    for channel in &config.channel {
+        tellers.push((channel.name.clone(), Teller::new(channel, config)?));
+    }
+    Ok(tokio::spawn(async move {
+        let mut tasks = JoinSet::new();
+        for (place, teller) in tellers {
+            tasks.spawn(run(Arc::clone(&app), place, teller, stop.clone()));
+        }
+        tasks.join_all().await;
+    }))
+}
+
+/// One place after the other waits for nobody but itself.
+async fn run(app: Arc<App>, place: String, teller: Teller, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        match app::announcement::due(&app, &place).await {
+            Ok(jobs) => {
+                for job in jobs {
+                    tell(&app, &place, &teller, &job).await;
+                }
+            }
+            Err(failure) => {
+                let error = failure.chain();
+                tracing::warn!(error, place, "announcements could not be looked for");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            changed = stop.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Tells one thing in its place and writes down how it went.
+async fn tell(app: &App, place: &str, teller: &Teller, job: &Job) {
+    let told = match tokio::time::timeout(PATIENCE, teller.tell(app, job)).await {
+        Ok(told) => told,
+        Err(_) => Err(Untold { why: String::from("no answer in time"), pause_ms: None }),
+    };
+    let outcome = if told.is_ok() { "told" } else { "failed" };
+    metrics::counter!("avanak_announcements_total", "place" => place.to_owned(),
+                      "outcome" => outcome)
+    .increment(1);
+    let noted = match told {
+        Ok(reference) => {
+            let announcement = job.announcement.id;
+            tracing::info!(announcement, place, reference, "an announcement is told");
+            app::announcement::delivered(app, job, &reference).await
+        }
+        Err(Untold { why, pause_ms }) => {
+            let announcement = job.announcement.id;
+            tracing::warn!(announcement, place, why, "an announcement could not be told");
+            app::announcement::failed(app, job, &why, pause_ms).await
+        }
+    };
+    if let Err(failure) = noted {
+        let error = failure.chain();
+        tracing::warn!(error, place, "an announcement is told again: it is not written down");
+    }
+}

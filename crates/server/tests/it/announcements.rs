@@ -1,0 +1,232 @@
+//! Announcements through the whole program, to real HTTP and SMTP servers that play the networks.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::Value;
+
+use crate::commands::{done, refused};
+use crate::connections::{Certificates, terminate_tls};
+use crate::platform::{Options, PATIENCE, Platform, config, eventually};
+
+/// A network that answers each request with the next of these, the last one for ever; it tells the
+/// request line and the body that it got.
+fn network(answers: &'static [&'static str]) -> (SocketAddr, Receiver<(String, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for (n, stream) in listener.incoming().map_while(Result::ok).enumerate() {
+            let got = read(&stream);
+            let answer = answers[n.min(answers.len() - 1)];
+            let (status, body) = answer.split_once('|').unwrap();
+            let length = body.len();
+            write!(&stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+            // The test may have seen enough.
+            let _ = tell.send(got);
+        }
+    });
+    (address, told)
+}
+
+fn read(stream: &TcpStream) -> (String, String) {
+    let mut reader = BufReader::new(stream);
+    let (mut first, mut length) = (String::new(), 0);
+    reader.read_line(&mut first).unwrap();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if line.trim_end().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
+            length = value.trim().parse().unwrap();
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    (first.trim_end().to_owned(), String::from_utf8(body).unwrap())
+}
+
+/// A server of e-mail (RFC 5321) that takes whatever comes, and tells envelope and message.
+fn mail_server() -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            write!(stream, "220 mail.test ESMTP\r\n").unwrap();
+            let (mut got, mut in_data) = (String::new(), false);
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                    break;
+                }
+                got.push_str(&line);
+                let answer = match line.trim_end() {
+                    "." if in_data => {
+                        in_data = false;
+                        let _ = tell.send(std::mem::take(&mut got));
+                        "250 queued as 4711"
+                    }
+                    _ if in_data => continue,
+                    "DATA" => {
+                        in_data = true;
+                        "354 go on"
+                    }
+                    "QUIT" => "221 bye",
+                    _ => "250 ok",
+                };
+                write!(stream, "{answer}\r\n").unwrap();
+            }
+        }
+    });
+    (address, told)
+}
+
+/// The only announcement's way to a place, once it is like this.
+fn way(platform: &Platform, place: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    eventually("an announcement is where it should be", || {
+        let listed = platform.cli(&["announcement", "list", "--json"]);
+        let ways = listed["announcements"][0]["ways"].as_array()?.clone();
+        ways.into_iter().find(|way| way["channel"] == place && is_so(way))
+    })
+}
+
+fn is_told(way: &Value) -> bool {
+    way["told_at"].is_string()
+}
+
+/// Goal: who announces a maintenance does nothing more: it stands on the first page and in the
+/// feed, each network, mailbox and program is told, also one that asks to wait, and what they
+/// confirm makes the notice complete.
+#[test]
+fn a_maintenance_is_told_everywhere_and_proven() {
+    let ok = r#"200 OK|{"ok":true,"result":{"message_id":42,"chat":{"id":7}}}"#;
+    let wait = r#"429 x|{"ok":false,"description":"slow","parameters":{"retry_after":1}}"#;
+    let (bale, bale_got) = network(Box::leak(Box::new([wait, ok])));
+    let (eitaa, eitaa_got) = network(Box::leak(Box::new([ok])));
+    let (hook, hook_got) = network(&["204 None|"]);
+    let (mail, mail_got) = mail_server();
+    let channels = format!(
+        "[[channel]]\nname = 'bale'\nkind = 'bale'\naddress = 'http://{bale}'\ntoken = '1:s3cret'\n\
+         chat = '@avanak'\n[[channel]]\nname = 'eitaa'\nkind = 'eitaa'\ntoken = 'bot7:s3cret'\n\
+         address = 'http://{eitaa}/api'\nchat = 'avanak'\n[[channel]]\nname = 'program'\n\
+         kind = 'webhook'\naddress = 'http://{hook}/news?a=1'\ntoken = 'k'\n[[channel]]\n\
+         name = 'mail'\nkind = 'email'\naddress = '{mail}'\nsecurity = 'off'\n\
+         from = 'آوانک <news@avanak.test>'\nto = ['all@list.test', 'one@else.test']\n"
+    );
+    let platform = Platform::start(Options { config: config(&channels), ..Options::default() });
+    let plan = ["--title", "دیسک & <b>", "--from", "1480/01/10 02:00", "--to", "1480/01/10 04:00"];
+    let announce = [&["maintenance", "announce", "--author", "Reza"], &plan[..]].concat();
+    done(&platform, &announce);
+    let told = way(&platform, "bale", is_told);
+    assert_eq!((&told["reference"], &told["tries"]), (&"@avanak/42".into(), &2.into()), "{told}");
+    for _ in 0..2 {
+        let (line, body) = bale_got.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(line, "POST /bot1:s3cret/sendMessage HTTP/1.1");
+        assert!(body.starts_with("chat_id=%40avanak&text=%D9%86"), "{body}");
+    }
+    assert_eq!(way(&platform, "eitaa", is_told)["reference"], "avanak/42");
+    let (line, _) = eitaa_got.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(line, "POST /api/bot7:s3cret/sendMessage HTTP/1.1");
+    way(&platform, "program", is_told);
+    let (line, body) = hook_got.recv_timeout(PATIENCE).unwrap();
+    let posted: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((line.as_str(), &posted["maintenance"]), ("POST /news?a=1 HTTP/1.1", &1.into()));
+    let reference = way(&platform, "mail", is_told)["reference"].clone();
+    assert!(reference.as_str().unwrap().contains("@avanak.test>; queued as 4711"), "{reference}");
+    for to in ["all@list.test", "one@else.test"] {
+        let got = mail_got.recv_timeout(PATIENCE).unwrap();
+        assert!(got.contains(&format!("RCPT TO:<{to}>")) && got.contains("Message-ID: <"), "{got}");
+    }
+    assert_eq!(way(&platform, "panel", is_told)["reference"], "/#announcement-1");
+    let page = platform.get("/");
+    assert!(page.contains("دیسک &amp; &lt;b&gt;") && page.contains("ساعت ۰۲:۰۰"), "{page}");
+    let feed = platform.get("/feed.atom");
+    assert!(feed.contains("application/atom+xml") && feed.contains("<entry>"), "{feed}");
+    let listed = platform.cli(&["maintenance", "list", "--month", "1480-01", "--json"]);
+    let maintenance = &listed["maintenance"][0];
+    assert_eq!(maintenance["state"], "noticed", "{listed}");
+    assert_eq!(maintenance["notices"].as_array().unwrap().len(), 3, "{listed}");
+    assert!(!platform.log().contains("s3cret"));
+    // A post that is deleted is noted, and stays a proof (T086).
+    done(&platform, &["announcement", "gone", "1", "--channel", "bale", "--by", "Reza"]);
+    let gone = way(&platform, "bale", |way| way["gone_at"].is_string());
+    assert_eq!(gone["reference"], "@avanak/42", "{gone}");
+    // What is taken off the first page proves nothing any more (T080).
+    done(&platform, &["announcement", "withdraw", "1", "--by", "Reza"]);
+    assert!(!platform.get("/").contains("دیسک"));
+    let listed = platform.cli(&["maintenance", "list", "--month", "1480-01", "--json"]);
+    assert_eq!(listed["maintenance"][0]["state"], "announced", "{listed}");
+    let verified = platform.cli(&["chain", "verify", "--json"]);
+    assert_eq!(verified["wrong"].as_array().unwrap().len(), 0, "{verified}");
+}
+
+fn tell<'a>(title: &'a str, until: &'a str) -> [&'a str; 10] {
+    ["announcement", "tell", "--title", title, "--text", "t", "--until", until, "--by", "R"]
+}
+
+/// A moment of which it is worth telling something until.
+fn in_a_month() -> String {
+    let date = Command::new("date").args(["-d", "+30 days", "+%Y-%m-%d"]).output().unwrap();
+    String::from_utf8(date.stdout).unwrap().trim().to_owned()
+}
+
+/// Goal: a network that is down, or confirms nothing, proves nothing; it is told when it is back,
+/// whatever was killed meanwhile, and what was taken back is told nobody.
+#[test]
+fn a_network_that_is_down_is_told_later() {
+    let ok = r#"200 OK|{"ok":true,"result":{"message_id":9}}"#;
+    let answers = ["502 x|bad gateway", r#"200 OK|{"ok":true,"result":{}}"#, ok];
+    let (bale, _got) = network(Box::leak(Box::new(answers)));
+    let channels = format!(
+        "[[channel]]\nname = 'bale'\nkind = 'bale'\naddress = 'http://{bale}'\ntoken = 't'\n\
+         chat = '@a'\n"
+    );
+    let options = Options { config: config(&channels), ..Options::default() };
+    let mut platform = Platform::start(options);
+    assert!(refused(&platform, &tell("خبر", "1400/01/01")).contains("from now on"));
+    done(&platform, &tell("خبر", &in_a_month()));
+    let failed = way(&platform, "bale", |way| way["error"].is_string());
+    assert!(failed["error"].as_str().unwrap().contains("no JSON, with status 502"), "{failed}");
+    platform.kill();
+    platform.restart();
+    let failed = way(&platform, "bale", |way| {
+        way["error"].as_str().is_some_and(|error| error.contains("no message_id"))
+    });
+    assert_eq!(failed["told_at"], Value::Null, "{failed}");
+    let told = way(&platform, "bale", is_told);
+    assert_eq!(told["reference"], "@a/9", "{told}");
+    done(&platform, &["announcement", "withdraw", "1", "--by", "R"]);
+    assert!(refused(&platform, &["announcement", "withdraw", "1", "--by", "R"]).contains("before"));
+}
+
+/// Goal: mail goes over TLS to a server that an authority of ours vouches for, and to no other.
+#[test]
+fn mail_is_for_a_server_that_somebody_vouches_for() {
+    let (known, unknown) = (Certificates::new(), Certificates::new());
+    let (mail, mail_got) = mail_server();
+    let (good, _thread) = terminate_tls(&known, mail.port());
+    let (bad, _thread) = terminate_tls(&unknown, mail.port());
+    let channel = |name: &str, port: u16| {
+        format!(
+            "[[channel]]\nname = '{name}'\nkind = 'email'\naddress = '127.0.0.1:{port}'\n\
+             security = 'tls'\nfrom = 'news@avanak.test'\nto = ['all@list.test']\n"
+        )
+    };
+    let authorities = format!("[sip]\ntls_authorities = '{}'\n", known.file("authority.pem"));
+    let config = config(&(channel("good", good) + &channel("bad", bad)));
+    let config = config.replace("[sip]\n", &authorities);
+    let platform = Platform::start(Options { config, ..Options::default() });
+    done(&platform, &tell("خبر", &in_a_month()));
+    let reference = way(&platform, "good", is_told)["reference"].clone();
+    assert!(reference.as_str().unwrap().contains("queued as 4711"), "{reference}");
+    assert!(mail_got.recv_timeout(PATIENCE).unwrap().contains("RCPT TO:<all@list.test>"));
+    let failed = way(&platform, "bad", |way| way["error"].is_string());
+    assert!(failed["error"].as_str().unwrap().contains("certificate"), "{failed}");
+    assert_eq!(failed["told_at"], Value::Null, "{failed}");
+}
