@@ -47,6 +47,8 @@ pub enum Subject {
     ErrorReport(i64),
     /// A remote session of this number.
     RemoteSession(i64),
+    /// A case of identity.
+    IdentityVerification(i64),
 }
 
 /// The account's events after the `after`-th: at most `limit`, nor more than [`PAGE_MAX`]. Whoever
@@ -161,6 +163,7 @@ pub(crate) async fn told(app: &App, stored: Stored) -> Result<Event, Failure> {
         | EventKind::ErrorReportDelivered
         | EventKind::ErrorReportAsked => Subject::ErrorReport(subject),
         EventKind::RemoteSessionRequested => Subject::RemoteSession(subject),
+        EventKind::IdentityVerificationDecided => Subject::IdentityVerification(subject),
     };
     Ok(Event { id, kind, at, subject })
 }

@@ -1,6 +1,7 @@
 //! What the operator has set for the use cases. Read from the configuration by `server`; plain
 //! values here.
 
+use domain::agreement::identity::Proof;
 use domain::agreement::measurement::Rules;
 use domain::agreement::scope::CoveredPath;
 use domain::calendar::calling_window::CallingWindow;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub measurement: Measurement,
     /// Where announcements are told.
     pub places: Vec<Place>,
+    /// What customers have to prove of who they are.
+    pub identity: Identity,
     /// How many uploads and speeches are worked on at the same time.
     pub audio_jobs_max: usize,
 }
@@ -82,6 +85,22 @@ pub struct RepeatLimit {
     pub interval_ms: i64,
 }
 
+/// What customers have to prove of who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What is asked for beside name and national code.
+    pub asked: Vec<Proof>,
+    /// For how many days it is proven; 0: until it is taken back.
+    pub valid_days: u32,
+}
+
+impl Default for Identity {
+    /// A mobile number and a document, until it is taken back.
+    fn default() -> Self {
+        Self { asked: vec![Proof::Mobile, Proof::Document], valid_days: 0 }
+    }
+}
+
 /// How often callers may come; 0 sets no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
@@ -119,6 +138,7 @@ impl Default for Settings {
             codes_per_prefix: Velocity { count: 100, within_ms: 3_600_000 },
             measurement: Measurement::default(),
             places: Vec::new(),
+            identity: Identity::default(),
             audio_jobs_max: 4,
         }
     }

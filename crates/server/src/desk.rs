@@ -1,4 +1,5 @@
-//! Looks at the clocks of the desk: what was missed and nobody has ended is entered.
+//! Looks at the clocks of the desk: what was missed and nobody has ended is entered. Beside it the
+//! registry is asked who customers are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,22 +8,41 @@ use app::{App, Failure};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::config::Config;
+use crate::registry::{self, HttpRegistry};
+
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(30);
 
 /// Starts the task. It ends when it is told to stop.
-pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        while !*stop.borrow() {
-            tell("tickets", app::ticket::look(&app).await);
-            tell("error reports", app::error_report::look(&app).await);
-            tell("support calls", app::support_call::look(&app).await);
-            tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
-                changed = stop.changed() => if changed.is_err() { return },
-            }
+///
+/// # Errors
+/// The registry of the configuration cannot be used.
+pub fn start(
+    app: Arc<App>,
+    config: &Config,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let registry = HttpRegistry::new(config)?;
+    let clocks = look(Arc::clone(&app), stop.clone());
+    Ok(tokio::spawn(async move {
+        match registry {
+            None => clocks.await,
+            Some(registry) => drop(tokio::join!(clocks, registry::run(app, registry, stop))),
         }
-    })
+    }))
+}
+
+async fn look(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        tell("tickets", app::ticket::look(&app).await);
+        tell("error reports", app::error_report::look(&app).await);
+        tell("support calls", app::support_call::look(&app).await);
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            changed = stop.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 /// Logs what was missed; what could not be looked at is looked at again.

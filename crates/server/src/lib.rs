@@ -30,6 +30,7 @@ mod probe;
 mod recordings;
 mod refusals;
 mod registrations;
+mod registry;
 mod resolver;
 pub mod sandbox;
 pub mod shard;

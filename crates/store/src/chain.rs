@@ -50,6 +50,8 @@ pub enum Fact {
     Announcement(i64),
     /// That an announcement was told in a place.
     Delivery(i64),
+    /// A step of a case of identity; not who it is.
+    Identity(i64, usize),
 }
 
 /// Who does what no person is named for; what staff did in the same commit says who it was.
@@ -125,6 +127,7 @@ impl Fact {
             Self::Schedule(number) => ("schedule", values![number].to_vec()),
             Self::Announcement(id) => ("announcement", values![id].to_vec()),
             Self::Delivery(id) => ("delivery", values![id].to_vec()),
+            Self::Identity(id, n) => ("identity", vec![id.into(), place(n)]),
         }
     }
 }
@@ -232,6 +235,14 @@ const ROWS: &[(&str, &str)] = &[
         "SELECT id, announcement_id, channel, proves, delivered_at_us, reference, content_hash,
                 gone_at_us
          FROM announcement_delivery WHERE id = $1",
+    ),
+    (
+        "identity",
+        "SELECT s.case_id AS id, s.n AS n, c.account_id AS account_id, c.asked AS asked,
+                s.step AS step, s.side AS side, s.at_us AS at_us, s.actor AS actor,
+                s.said AS said, s.until_us AS until_us
+         FROM identity_step s JOIN identity_case c ON c.id = s.case_id
+         WHERE s.case_id = $1 AND s.n = $2",
     ),
 ];
 

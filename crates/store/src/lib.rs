@@ -24,6 +24,7 @@ pub mod error_report;
 pub mod event;
 pub mod export;
 pub mod hot;
+pub mod identity;
 pub mod interval;
 pub mod invoice;
 pub mod kept_code;

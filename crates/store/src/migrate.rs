@@ -58,7 +58,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V38__ticket", include_str!("../migrations/V38__ticket.sql")),
         ("V39__error_report", include_str!("../migrations/V39__error_report.sql")),
         ("V40__announcement", include_str!("../migrations/V40__announcement.sql")),
-        ("V41__sms", include_str!("../migrations/V41__sms.sql")),
+        ("V41__identity", include_str!("../migrations/V41__identity.sql")),
+        ("V42__sms", include_str!("../migrations/V42__sms.sql")),
     ]
 }
 

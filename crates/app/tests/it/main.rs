@@ -12,6 +12,7 @@ mod class;
 mod dialing;
 mod error_report;
 mod export;
+mod identity;
 mod kept_code;
 mod lists;
 mod measurement;

@@ -14,6 +14,7 @@ pub mod contact;
 pub mod credit;
 pub mod delivery;
 pub mod error_report;
+pub mod identity;
 pub mod maintenance;
 pub mod measurement;
 pub mod openslo;

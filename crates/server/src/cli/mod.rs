@@ -18,6 +18,7 @@ mod doctor;
 mod error_report;
 mod evidence;
 mod export;
+mod identity;
 mod invoice;
 mod judge;
 mod maintenance;
@@ -140,6 +141,9 @@ enum Command {
     /// Remote help: ask, agree, start, end, note, missed, cancel, show, list.
     #[command(subcommand)]
     RemoteSession(remote_session::RemoteSession),
+    /// Who customers are: list, show, document, verify, reject, return, revoke, forget.
+    #[command(subcommand)]
+    Identity(identity::Identity),
     /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
     /// register, next, attempted, withdrawn, show, list.
     #[command(subcommand)]
@@ -233,6 +237,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::Ticket(command) => ticket::run(config, command).await,
         Command::ErrorReport(command) => error_report::run(config, *command).await,
         Command::RemoteSession(command) => remote_session::run(config, command).await,
+        Command::Identity(command) => identity::run(config, command).await,
         Command::SupportCall(command) => support_call::run(config, command).await,
         Command::Board(command) => board::run(config, command).await,
         Command::Claim(command) => claim::run(config, command).await,

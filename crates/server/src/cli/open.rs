@@ -35,6 +35,7 @@ pub fn app_over(config: &Config, db: Db) -> Result<App> {
     let settings = Settings {
         measurement: config.measurement.settings(),
         places: announcements::places(config),
+        identity: config.identity.settings(),
         ..Settings::default()
     };
     Ok(App::new(db, ports, Arc::new(LiveCalls::default()), settings))

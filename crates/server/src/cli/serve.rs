@@ -184,6 +184,7 @@ impl Platform {
         let sites = Outbound::to_customers(config);
         let events_stop = callbacks_stop.clone();
         let beside = beside(&self.app, &callbacks_stop);
+        let desk = desk::start(Arc::clone(&self.app), config, callbacks_stop.clone())?;
         let node_name = config.node.name.clone();
         let directory = config.node.data_dir.clone();
         let (chained, broken) = chain::start(
@@ -235,6 +236,7 @@ impl Platform {
             task.await.context(name)?;
         }
         measuring.await.context("the task that judges what was measured")?;
+        desk.await.context("the task that looks at the desk's clocks")?;
         chained.await.context("the task that watches the chain of evidence")?;
         http.await.context("the task of the web services")?;
         ended
@@ -242,14 +244,13 @@ impl Platform {
 }
 
 /// The tasks that need nothing but the use cases and the word to stop, by their names.
-fn beside(app: &Arc<App>, stop: &watch::Receiver<bool>) -> [(&'static str, JoinHandle<()>); 6] {
+fn beside(app: &Arc<App>, stop: &watch::Receiver<bool>) -> [(&'static str, JoinHandle<()>); 5] {
     let (app, stop) = (|| Arc::clone(app), || stop.clone());
     [
         ("the task of the exports", exports::start(app(), stop())),
         ("the task that speaks ahead", speaking_ahead::start(app(), stop())),
         ("the task of SMS", sms::start(app(), stop())),
         ("the task that tidies up", tidying::start(app(), stop())),
-        ("the task that looks at the desk's clocks", desk::start(app(), stop())),
         ("the task that closes months", month_close::start(app(), stop())),
     ]
 }
@@ -449,6 +450,7 @@ fn settings(config: &Config) -> Settings {
         codes_per_prefix: config.codes.per_prefix(),
         measurement: config.measurement.settings(),
         places: announcements::places(config),
+        identity: config.identity.settings(),
         ..Settings::default()
     }
 }

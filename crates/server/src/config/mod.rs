@@ -61,12 +61,14 @@ macro_rules! section {
 }
 
 mod channel;
+mod identity;
 mod measurement;
 mod sms;
 mod speech;
 mod trunk;
 
 pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
+pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
 pub use sms::{Sms, SmsService};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
@@ -438,6 +440,8 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// Logs.
     pub log: Log,
+    /// Who customers are.
+    pub identity: Identity,
     /// What everybody is told.
     pub announcements: Announcements,
     /// Where that is told.
@@ -585,14 +589,8 @@ impl Config {
         self.detection.engine()?;
         self.speech_http.check()?;
         channel::check(&self.channel)?;
+        self.identity.check()?;
         self.sms.check()?;
-        let mut names = std::collections::BTreeSet::new();
-        for trunk in &self.trunk {
-            trunk.described()?;
-            if !names.insert(&trunk.name) {
-                bail!("trunk.name: '{}' is there twice", trunk.name);
-            }
-        }
-        Ok(())
+        trunk::check(&self.trunk)
     }
 }

@@ -139,6 +139,18 @@ impl From<Srtp> for domain::dialer::trunk::Srtp {
     }
 }
 
+/// Whether each makes sense and has a name of its own.
+pub(super) fn check(trunks: &[Trunk]) -> Result<()> {
+    let mut names = std::collections::BTreeSet::new();
+    for trunk in trunks {
+        trunk.described()?;
+        if !names.insert(&trunk.name) {
+            bail!("trunk.name: '{}' is there twice", trunk.name);
+        }
+    }
+    Ok(())
+}
+
 impl Trunk {
     /// The trunk in the words of the rules.
     ///

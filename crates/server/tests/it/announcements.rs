@@ -13,7 +13,7 @@ use crate::platform::{Options, PATIENCE, Platform, config, eventually};
 
 /// A network that answers each request with the next of these, the last one for ever; it tells the
 /// request line and the body that it got.
-fn network(answers: &'static [&'static str]) -> (SocketAddr, Receiver<(String, String)>) {
+pub fn network(answers: &'static [&'static str]) -> (SocketAddr, Receiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = channel();

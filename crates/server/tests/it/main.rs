@@ -21,6 +21,7 @@ mod failover;
 mod far_end;
 mod full_disk;
 mod garbage;
+mod identity;
 mod imports;
 mod inbound;
 mod invoices;

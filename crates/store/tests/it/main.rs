@@ -13,6 +13,7 @@ mod event;
 mod export;
 mod faults;
 mod hot;
+mod identity;
 mod interval;
 mod kept_code;
 mod measurement;

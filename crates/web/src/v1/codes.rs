@@ -135,7 +135,7 @@ pub(super) async fn check(asked: Asked<'_>, id: &str) -> Result<Response, Unansw
 }
 
 /// What is typed never comes back in a problem, as serde's words about it would.
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
         let place = format!("not as described, at line {} column {}", error.line(), error.column());
         Problem::with(Kind::InvalidRequest, place)

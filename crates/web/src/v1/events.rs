@@ -107,6 +107,11 @@ impl Data {
                 id: id.to_string(),
                 step: last_word(event.kind),
             },
+            Subject::IdentityVerification(id) => Self::Happened {
+                object: "identity_verification",
+                id: id.to_string(),
+                step: last_word(event.kind),
+            },
         }
     }
 }

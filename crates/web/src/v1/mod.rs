@@ -14,6 +14,7 @@ mod events;
 mod evidence;
 mod explain;
 mod exports;
+mod identity;
 mod invoices;
 mod lists;
 mod messages;

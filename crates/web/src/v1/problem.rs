@@ -178,6 +178,9 @@ kinds! {
         "See detail: text, pictures, PDF and sound, up to five megabytes."
         "چنین پرونده‌ای همراه تیکت پذیرفته نمی‌شود."
         "به detail نگاه کنید: متن، تصویر، PDF و صدا تا پنج مگابایت.";
+    IdentityNotTaken 422 "identity_not_taken"
+        "This does not prove who somebody is." "See detail."
+        "این هویت را ثابت نمی‌کند." "به detail نگاه کنید.";
     FileUnreadable 422 "file_unreadable"
         "The file cannot be read as a table of numbers." "See detail."
         "پرونده به‌عنوان جدول شماره‌ها خوانا نیست." "به detail نگاه کنید.";

@@ -17,9 +17,9 @@ use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, agreement, announcements, answer, audio, busy, campaigns, claims, codes,
-    compensation, docs_page, error_reports, events, evidence, explain, exports, invoices, lists,
-    messages, open_to_all, opt_outs, remote_sessions, samples, sms, templates, tickets, violations,
-    webhooks,
+    compensation, docs_page, error_reports, events, evidence, explain, exports, identity, invoices,
+    lists, messages, open_to_all, opt_outs, remote_sessions, samples, sms, templates, tickets,
+    violations, webhooks,
 };
 use crate::router::Web;
 
@@ -57,10 +57,12 @@ pub(super) enum Operation {
     ReportErrors,
     ManageRemoteSessions,
     ReadAnnouncements,
+    ProveIdentity,
+    AttachToIdentity,
 }
 
 impl Operation {
-    const ALL: [Self; 23] = [
+    const ALL: [Self; 25] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -84,6 +86,8 @@ impl Operation {
         Self::ReportErrors,
         Self::ManageRemoteSessions,
         Self::ReadAnnouncements,
+        Self::ProveIdentity,
+        Self::AttachToIdentity,
     ];
 
     /// The largest body. A list of numbers may be long, and a file of audio; everything else is
@@ -93,6 +97,7 @@ impl Operation {
             Self::ManageCampaigns | Self::ManageAudio => usize::MAX,
             Self::ReportSamples => samples::BODY_BYTES_MAX,
             Self::AttachToTickets => tickets::FILE_BYTES_MAX,
+            Self::AttachToIdentity => identity::FILE_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
     }
@@ -123,6 +128,8 @@ impl Operation {
             Self::ReportErrors => "v1.ReportErrors",
             Self::ManageRemoteSessions => "v1.ManageRemoteSessions",
             Self::ReadAnnouncements => "v1.ReadAnnouncements",
+            Self::ProveIdentity => "v1.ProveIdentity",
+            Self::AttachToIdentity => "v1.AttachToIdentity",
         }
     }
 }
@@ -283,6 +290,17 @@ operations! {
         remote_sessions::change(asked, id, Session::Decline);
     post "/v1/remote_sessions/{id}/withdraw", ManageRemoteSessions, light =>
         remote_sessions::change(asked, id, Session::Withdraw);
+    get "/v1/identity_verifications", ProveIdentity, light => identity::list(app, caller, query);
+    post "/v1/identity_verifications", ProveIdentity, light => identity::begin(asked);
+    get "/v1/identity_verifications/{id}", ProveIdentity, light => identity::get(app, caller, id);
+    post "/v1/identity_verifications/{id}/mobile", ProveIdentity, light =>
+        identity::mobile(asked, id);
+    post "/v1/identity_verifications/{id}/documents", AttachToIdentity, heavy =>
+        identity::document(asked, id, query);
+    post "/v1/identity_verifications/{id}/submit", ProveIdentity, light =>
+        identity::submit(asked, id);
+    post "/v1/identity_verifications/{id}/withdraw", ProveIdentity, light =>
+        identity::withdraw(asked, id);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(asked, id);

@@ -22,6 +22,7 @@ mod v1_announcements;
 mod v1_campaigns;
 mod v1_claims;
 mod v1_error_reports;
+mod v1_identity;
 mod v1_invoices;
 mod v1_sms;
 mod v1_templates;

@@ -1,0 +1,225 @@
+//! Who customers are: what has to be proven, who decides, and what is removed.
+
+use std::sync::Mutex;
+
+use app::identity::{self, IdentityRefusal, Kept, Person, Registry, Stated};
+use app::kept_code::NewCode;
+use app::ports::{Blobs as _, BoxFuture, Speaker};
+use app::{Caller, Failure, Identity, Settings};
+use domain::agreement::attachment;
+use domain::agreement::identity::{DOCUMENTS_MAX, Proof, Refusal, State, Step};
+use domain::{AccountId, CodeId};
+
+use crate::refusal;
+use crate::world::World;
+
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n a card";
+
+async fn world(asked: &[Proof], valid_days: u32) -> World {
+    let identity = Identity { asked: asked.to_vec(), valid_days };
+    World::with(Settings { identity, ..Settings::default() }).await
+}
+
+fn stated() -> Stated {
+    Stated {
+        national_code: "۰۴۹۹۳۷۰۸۹۹".to_owned(),
+        first_name: "علي".to_owned(),
+        last_name: "کریمی".to_owned(),
+        birth_day: "1370/02/31".to_owned(),
+        mobile: "+989121234567".to_owned(),
+        company: None,
+    }
+}
+
+async fn begin(world: &World, account: AccountId) -> Kept {
+    identity::begin(&world.app, account, &stated()).await.unwrap()
+}
+
+async fn state(world: &World, id: i64) -> State {
+    let kept = identity::find(&world.app, None, id).await.unwrap().unwrap();
+    kept.identity.state(world.app.now())
+}
+
+/// A code that is spoken to a number; in a sandbox it is known.
+async fn code(world: &World, caller: &Caller, number: &str) -> CodeId {
+    let new = NewCode {
+        number: number.to_owned(),
+        length: None,
+        life_seconds: None,
+        template: None,
+        speaker: Speaker::default(),
+        server: None,
+        request: None,
+    };
+    app::kept_code::start(&world.app, caller, new).await.unwrap().0.id
+}
+
+/// A registry that answers what a test wants.
+struct Answers(Mutex<Vec<Option<bool>>>);
+
+impl Registry for Answers {
+    fn knows<'a>(&'a self, _: &'a Person) -> BoxFuture<'a, Result<bool, Failure>> {
+        let next = self.0.lock().unwrap().remove(0);
+        Box::pin(async move { next.ok_or_else(|| Failure::of("asking: it is down")) })
+    }
+}
+
+/// C18: a mobile number is proven by a code that our engine spoke there since the case was begun,
+/// documents are pictures or PDF, a person decides, and after its time it is to be proven anew.
+#[tokio::test]
+async fn a_person_proves_who_they_are() {
+    let world = world(&[Proof::Mobile, Proof::Document], 30).await;
+    let app = &world.app;
+    let (live, _) = world.customer(1_000_000).await;
+    let (caller, _) = world.sandbox(&live).await;
+    let account = caller.account.id;
+    let early = code(&world, &caller, "09121234567").await;
+    app::kept_code::check(app, &caller, early, "123456").await.unwrap();
+    world.clock.advance_ms(700_000);
+    let id = begin(&world, account).await.id;
+    let prove = async |code| identity::prove_mobile(app, account, id, code).await;
+    assert_eq!(refusal(prove(early).await), IdentityRefusal::Code, "it was before the case");
+    let elsewhere = code(&world, &caller, "09121234568").await;
+    app::kept_code::check(app, &caller, elsewhere, "123456").await.unwrap();
+    assert_eq!(refusal(prove(elsewhere).await), IdentityRefusal::Code, "another number");
+    let right = code(&world, &caller, "09121234567").await;
+    assert_eq!(refusal(prove(right).await), IdentityRefusal::Code, "nobody has typed it");
+    app::kept_code::check(app, &caller, right, "123456").await.unwrap();
+    let missing = identity::submit(app, account, id).await;
+    let missing = refusal(missing);
+    assert_eq!(missing, IdentityRefusal::Rule(Refusal::Missing(Proof::Mobile)));
+    prove(right).await.unwrap();
+    let add = async |name: &str, bytes: &[u8]| {
+        identity::add_document(app, account, id, name, bytes.to_vec()).await
+    };
+    for (name, bytes, why) in [
+        ("a.txt", &b"I am Ali"[..], attachment::Refusal::Kind),
+        ("a.png", b"", attachment::Refusal::Empty),
+        ("../a.png", PNG, attachment::Refusal::Name),
+    ] {
+        assert_eq!(refusal(add(name, bytes).await), IdentityRefusal::Document(why), "{name}");
+    }
+    for n in 0..DOCUMENTS_MAX {
+        add(&format!("{n}.png"), PNG).await.unwrap();
+    }
+    let full = refusal(add("7.png", PNG).await);
+    assert_eq!(full, IdentityRefusal::Rule(Refusal::TooManyDocuments));
+    identity::submit(app, account, id).await.unwrap();
+    let waiting = identity::list(app, None, true, None, 9).await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    let card = waiting[0].documents[0].id;
+    let (_, bytes) = identity::document(app, id, card).await.unwrap().unwrap();
+    assert_eq!(bytes, PNG);
+    assert_eq!(identity::document(app, id, 99).await.unwrap(), None);
+    identity::verify(app, id, "Maryam").await.unwrap();
+    assert_eq!(state(&world, id).await, State::Verified);
+    let person = waiting[0].person.clone().unwrap();
+    assert_eq!((&*person.first_name, person.mobile.national()), ("علی", "09121234567"));
+    world.clock.advance_ms(30 * 86_400_000);
+    assert_eq!(state(&world, id).await, State::Expired);
+}
+
+/// What is no person is not taken; an account has one case at a time and few in a month, and nobody
+/// sees another's.
+#[tokio::test]
+async fn nobody_tries_for_ever_or_for_another() {
+    let world = world(&[Proof::Document], 0).await;
+    let app = &world.app;
+    let (one, other) = (world.customer(0).await.0.account.id, world.customer(0).await.0.account.id);
+    let begin_like = async |change: fn(&mut Stated)| {
+        let mut new = stated();
+        change(&mut new);
+        refusal(identity::begin(app, one, &new).await)
+    };
+    for (change, what) in [
+        ((|new| new.national_code.replace_range(18.., "۸")) as fn(&mut Stated), "national_code"),
+        (|new| new.first_name.clear(), "first_name"),
+        (|new| new.last_name.push('7'), "last_name"),
+        (|new| new.birth_day = "1405/12/01".to_owned(), "birth_day"),
+        (|new| new.mobile = "02112345678".to_owned(), "mobile"),
+        (|new| new.company = Some(("1".into(), "ab".into(), "ab".into())), "company.id"),
+    ] {
+        assert_eq!(begin_like(change).await, IdentityRefusal::Stated(what));
+    }
+    for n in 1..=5 {
+        let id = begin(&world, one).await.id;
+        let why = if n < 5 { IdentityRefusal::Pending } else { IdentityRefusal::TooMany };
+        assert_eq!(begin_like(|_| {}).await, why);
+        let theirs = refusal(identity::withdraw(app, other, id).await);
+        assert_eq!(theirs, IdentityRefusal::NoSuchCase);
+        assert_eq!(identity::find(app, Some(other), id).await.unwrap(), None);
+        let document = identity::add_document(app, other, id, "a.png", PNG.to_vec()).await;
+        assert_eq!(refusal(document), IdentityRefusal::NoSuchCase);
+        identity::withdraw(app, one, id).await.unwrap();
+    }
+    assert_eq!(begin_like(|_| {}).await, IdentityRefusal::TooMany);
+    begin(&world, other).await;
+    world.clock.advance_ms(30 * 86_400_000 + 1);
+    begin(&world, one).await;
+}
+
+/// T180: a registry that is down is asked again, then a person looks; the customer is blamed for
+/// nothing. One that knows somebody verifies by itself; one that does not leaves it to a person.
+#[tokio::test]
+async fn a_registry_that_is_down_blames_nobody() {
+    let world = world(&[Proof::Registry], 0).await;
+    let app = &world.app;
+    let registry = Answers(Mutex::new(vec![None, None, None, None, Some(true), None, Some(false)]));
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let account = world.customer(0).await.0.account.id;
+        let id = begin(&world, account).await.id;
+        identity::submit(app, account, id).await.unwrap();
+        ids.push(id);
+        if ids.len() > 1 {
+            continue;
+        }
+        for pause_ms in [5_000, 60_000, 600_000, 0] {
+            assert_eq!(state(&world, id).await, State::Submitted);
+            assert_eq!(identity::look(app, &registry).await.unwrap(), 1);
+            assert_eq!(identity::look(app, &registry).await.unwrap(), 0);
+            world.clock.advance_ms(pause_ms);
+        }
+    }
+    assert_eq!(state(&world, ids[0]).await, State::NeedsManual);
+    assert_eq!(app::violation::list(app, None, None, 9).await.unwrap(), []);
+    assert_eq!(identity::look(app, &registry).await.unwrap(), 2);
+    assert_eq!(state(&world, ids[1]).await, State::Verified);
+    assert_eq!(state(&world, ids[2]).await, State::Submitted);
+    world.clock.advance_ms(5_000);
+    assert_eq!(identity::look(app, &registry).await.unwrap(), 1);
+    assert_eq!(state(&world, ids[2]).await, State::NeedsManual);
+    let kept = identity::find(app, None, ids[1]).await.unwrap().unwrap();
+    let steps: Vec<_> = kept.steps.iter().filter_map(|taken| taken.step).collect();
+    assert_eq!(steps, [Step::Submitted, Step::Matched, Step::Verified(None)]);
+    assert_eq!(kept.steps[3].actor, "avanak");
+}
+
+/// One of us sends a case back, rejects it or takes it back with a reason; I19: what is over can be
+/// forgotten, with its documents, and the chain of evidence stays whole.
+#[tokio::test]
+async fn what_is_over_is_forgotten_and_what_was_done_is_not() {
+    let world = world(&[Proof::Document], 0).await;
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    let id = begin(&world, account).await.id;
+    let kept = identity::add_document(app, account, id, "a.png", PNG.to_vec()).await.unwrap();
+    let blob = kept.documents[0].blob.clone();
+    identity::submit(app, account, id).await.unwrap();
+    let decide = async |what, why: &str| identity::decide(app, id, what, "Maryam", why).await;
+    assert_eq!(refusal(decide(Step::Rejected, " ").await), IdentityRefusal::Text("reason"));
+    decide(Step::Returned, "blurred").await.unwrap();
+    assert_eq!(state(&world, id).await, State::Open);
+    identity::submit(app, account, id).await.unwrap();
+    identity::verify(app, id, "Maryam").await.unwrap();
+    let wrong = IdentityRefusal::Rule(Refusal::WrongState);
+    assert_eq!(refusal(identity::forget(app, id, "Maryam", "asked").await), wrong);
+    decide(Step::Revoked, "the card is another's").await.unwrap();
+    assert!(world.blobs.get(&blob).await.unwrap().is_some());
+    identity::forget(app, id, "Maryam", "asked").await.unwrap();
+    assert_eq!(world.blobs.get(&blob).await.unwrap(), None);
+    let kept = identity::find(app, None, id).await.unwrap().unwrap();
+    assert_eq!((kept.person, kept.documents.len(), kept.steps.len()), (None, 0, 8));
+    assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
+    assert_eq!(refusal(identity::forget(app, id, "Maryam", "asked").await), wrong);
+}

@@ -1,0 +1,232 @@
+//! Who the account's owner is: stated, proven step by step, handed in. No answer and no problem
+//! says more of a person than the ends of its numbers.
+
+use app::identity::{IdentityRefusal, Kept, Stated};
+use app::{App, Caller, Error};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::agreement::attachment::{BYTES_MAX, NAME_MAX, Refusal as File};
+use domain::agreement::identity::{ATTEMPTS_MAX, By, DOCUMENTS_MAX, Proof, Refusal, Step};
+use domain::calendar::jalali::rfc3339;
+use domain::{CodeId, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Unanswered;
+use super::codes::read;
+use super::messages::{json as answer, limit, query_of};
+use super::once::{Asked, once};
+use super::problem::{Kind, Problem};
+
+/// The largest body with a document: the document.
+pub(super) const FILE_BYTES_MAX: usize = BYTES_MAX;
+
+/// What a client states.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    national_code: String,
+    first_name: String,
+    last_name: String,
+    birth_day: String,
+    mobile: String,
+    company: Option<Company>,
+}
+
+/// For which company.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Company {
+    id: String,
+    name: String,
+    role: String,
+}
+
+/// By which code a mobile number is proven.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Code {
+    code_id: String,
+}
+
+/// GET /v1/identity_verifications.
+pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["limit", "after"])?;
+    let limit = limit(&params)?;
+    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
+    let before = params.text("after").map(|text| number(text).ok_or_else(no_page)).transpose()?;
+    let all = app::identity::list(app, Some(caller.account.id), false, before, limit).await?;
+    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
+    let next_page = all.last().filter(|_| is_full).map(|last| last.id.to_string());
+    let data: Vec<Value> = all.iter().map(|kept| shown(kept, app.now())).collect();
+    let page = json!({ "object": "list", "data": data, "next_page": next_page });
+    Ok(answer(StatusCode::OK, &page))
+}
+
+/// GET /v1/identity_verifications/{id}.
+pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    found(app, caller, id, StatusCode::OK).await
+}
+
+/// POST /v1/identity_verifications.
+pub(super) async fn begin(asked: Asked<'_>) -> Result<Response, Unanswered> {
+    let new: New = read(asked.body)?;
+    let company = new.company.map(|company| (company.id, company.name, company.role));
+    let stated = Stated {
+        national_code: new.national_code,
+        first_name: new.first_name,
+        last_name: new.last_name,
+        birth_day: new.birth_day,
+        mobile: new.mobile,
+        company,
+    };
+    let begun = app::identity::begin(asked.app, asked.caller.account.id, &stated);
+    changed(asked, StatusCode::CREATED, begun).await
+}
+
+/// POST /v1/identity_verifications/{id}/mobile.
+pub(super) async fn mobile(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let Code { code_id } = read(asked.body)?;
+    let code = number(&code_id).ok_or_else(|| not_done(Error::Refused(IdentityRefusal::Code)))?;
+    let account = asked.caller.account.id;
+    let proven = app::identity::prove_mobile(asked.app, account, id, CodeId(code));
+    changed(asked, StatusCode::OK, proven).await
+}
+
+/// POST /v1/identity_verifications/{id}/documents: the file is the body.
+pub(super) async fn document(
+    asked: Asked<'_>,
+    id: &str,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let name = query_of(query, &["name"])?.text("name").unwrap_or_default().to_owned();
+    let (account, bytes) = (asked.caller.account.id, asked.body.to_vec());
+    let added = app::identity::add_document(asked.app, account, id, &name, bytes);
+    changed(asked, StatusCode::CREATED, added).await
+}
+
+/// POST /v1/identity_verifications/{id}/submit.
+pub(super) async fn submit(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let submitted = app::identity::submit(asked.app, asked.caller.account.id, id);
+    changed(asked, StatusCode::OK, submitted).await
+}
+
+/// POST /v1/identity_verifications/{id}/withdraw.
+pub(super) async fn withdraw(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let withdrawn = app::identity::withdraw(asked.app, asked.caller.account.id, id);
+    changed(asked, StatusCode::OK, withdrawn).await
+}
+
+/// Changes a case once, and shows it.
+async fn changed(
+    asked: Asked<'_>,
+    status: StatusCode,
+    change: impl Future<Output = app::Result<Kept, IdentityRefusal>>,
+) -> Result<Response, Unanswered> {
+    let (app, caller) = (asked.app, asked.caller);
+    let again = async |id| found(app, caller, id, status).await;
+    let work = async {
+        let kept = change.await.map_err(not_done)?;
+        Ok(answer(status, &shown(&kept, app.now())))
+    };
+    once(asked, Box::pin(work), again).await
+}
+
+async fn found(
+    app: &App,
+    caller: &Caller,
+    id: i64,
+    status: StatusCode,
+) -> Result<Response, Unanswered> {
+    let found = app::identity::find(app, Some(caller.account.id), id).await?;
+    let found = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    Ok(answer(status, &shown(&found, app.now())))
+}
+
+fn shown(kept: &Kept, now: Timestamp) -> Value {
+    let history: Vec<Value> = kept
+        .steps
+        .iter()
+        .map(|taken| {
+            let by = if taken.by == By::Customer { "you" } else { "us" };
+            json!({
+                "step": taken.step.map_or("begun", Step::word),
+                "by": by,
+                "at": rfc3339(taken.at),
+                "text": taken.said,
+            })
+        })
+        .collect();
+    let documents: Vec<Value> = kept
+        .documents
+        .iter()
+        .map(|one| {
+            json!({
+                "id": one.id.to_string(),
+                "name": one.name,
+                "media_type": one.media_type,
+                "bytes": one.bytes,
+            })
+        })
+        .collect();
+    let proven = |proof: &Proof| (proof.word().to_owned(), json!(kept.identity.has(*proof)));
+    let asked: serde_json::Map<_, _> = kept.identity.asked().iter().map(proven).collect();
+    json!({
+        "object": "identity_verification",
+        "id": kept.id.to_string(),
+        "state": kept.identity.state(now).word(),
+        "asked": asked,
+        "national_code": kept.person.as_ref().map(|person| person.code.masked()),
+        "mobile": kept.person.as_ref().map(|person| person.mobile.masked()),
+        "valid_until": kept.identity.until().map(rfc3339),
+        "documents": documents,
+        "history": history,
+    })
+}
+
+fn not_done(error: Error<IdentityRefusal>) -> Unanswered {
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Failed(failure) => return failure.into(),
+    };
+    let state = |detail: String| Problem::with(Kind::WrongState, detail);
+    let not_taken = |detail: String| Problem::with(Kind::IdentityNotTaken, detail);
+    match refusal {
+        IdentityRefusal::NoSuchCase => Problem::of(Kind::NotFound),
+        IdentityRefusal::Stated(what) => {
+            Problem::with(Kind::InvalidRequest, format!("{what} is none that can be"))
+        }
+        IdentityRefusal::Pending => state("The account has one that is not over.".to_owned()),
+        IdentityRefusal::TooMany => {
+            state(format!("The account has begun {ATTEMPTS_MAX} within thirty days."))
+        }
+        IdentityRefusal::Rule(Refusal::Missing(proof)) => {
+            not_taken(format!("{} is missing.", proof.word()))
+        }
+        IdentityRefusal::Rule(Refusal::TooManyDocuments) => {
+            not_taken(format!("It has {DOCUMENTS_MAX} documents."))
+        }
+        IdentityRefusal::Rule(_) | IdentityRefusal::Text(_) => Problem::of(Kind::WrongState),
+        IdentityRefusal::Code => not_taken(
+            "code_id is a code of /v1/codes that was spoken to the mobile number since this was \
+             begun, and approved."
+                .to_owned(),
+        ),
+        IdentityRefusal::Document(refusal) => not_taken(match refusal {
+            File::Name => format!("name is a name of 1 to {NAME_MAX} bytes and no path."),
+            File::Empty => "It is empty.".to_owned(),
+            File::TooLarge => format!("It has more than {BYTES_MAX} bytes."),
+            File::Kind | File::TooMany => "It is neither PNG, JPEG nor PDF.".to_owned(),
+        }),
+    }
+    .into()
+}
+
+fn number(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|&id| id > 0)
+}
