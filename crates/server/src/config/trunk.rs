@@ -1,6 +1,6 @@
 //! A trunk as the configuration file describes it.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use domain::dialer::trunk::{NumberFormat, Password, REGISTER_EXPIRES_DEFAULT_S, Register};
 use serde::{Deserialize, Serialize};
 
