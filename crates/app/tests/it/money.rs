@@ -24,7 +24,7 @@ const PRICE: i64 = 1_234_567;
 /// A tenth of the price, rounded up (T144).
 const TENTH: i64 = 123_457;
 
-fn plan(paths: &str, months: u16, price: i64) -> Plan {
+pub fn plan(paths: &str, months: u16, price: i64) -> Plan {
     Plan {
         name: "basic".to_owned(),
         paths: Paths::parse(paths).unwrap(),

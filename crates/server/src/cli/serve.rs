@@ -186,11 +186,10 @@ impl Platform {
         let beside = beside(&self.app, &callbacks_stop);
         let desk = desk::start(Arc::clone(&self.app), config, callbacks_stop.clone())?;
         let node_name = config.node.name.clone();
-        let directory = config.node.data_dir.clone();
         let (chained, broken) = chain::start(
             Arc::clone(&self.app),
             node_name.clone(),
-            directory,
+            config.chain_head(),
             callbacks_stop.clone(),
         )
         .await;
