@@ -89,6 +89,7 @@ impl Stage {
                 zone: job.zone,
                 second: None,
                 hold: job.hold,
+                asker: None,
                 meaning: Meaning::Decided(Disposition::Delivered),
                 record,
                 ladder: None,
