@@ -78,8 +78,8 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Who asked for a send; nobody when it is a sandbox's, or goes to a phone of the account's own,
-    /// which uses no trunk and fails as its owner likes.
+    /// Who asked for a send; nobody when it is a sandbox's, or goes to a phone of the account's
+    /// own, which uses no trunk and fails as its owner likes.
     pub fn of(job: &ReadyJob) -> Option<Self> {
         let own = matches!(job.destination, Destination::Extension(_));
         let campaign = job.class >= CAMPAIGN_CLASS;
