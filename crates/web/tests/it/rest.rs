@@ -58,7 +58,8 @@ async fn a_token_may_be_passed_in_every_known_way() {
 
 /// Three and a half seconds of a tone in bytes of 8 bits: small enough for a query.
 fn small_wav() -> Vec<u8> {
-    let sound: Vec<u8> = (0..28_000).map(|n: u32| if n / 9 % 2 == 0 { 208 } else { 48 }).collect();
+    let sound: Vec<u8> =
+        (0..28_000).map(|n: u32| if (n / 9).is_multiple_of(2) { 208 } else { 48 }).collect();
     let length = u32::try_from(sound.len()).unwrap();
     let mut wav = b"RIFF".to_vec();
     wav.extend((36 + length).to_le_bytes());
