@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::{
     Announcements, Audio, Callbacks, Calls, Channel, Codes, Config, Database, Detection, Http,
-    Identity, Key, Log, Measurement, Node, Probe, Sandbox, Sip, Speech, SpeechHttp, Trunk,
+    Identity, Key, Log, Measurement, Node, Probe, Sandbox, Sip, Sms, Speech, SpeechHttp, Trunk,
 };
 
 /// A section with its words.
@@ -16,7 +16,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 17] {
+fn sections() -> [Section; 18] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -32,6 +32,7 @@ fn sections() -> [Section; 17] {
         section!("detection", Detection),
         section!("speech", Speech),
         section!("speech_http", SpeechHttp),
+        section!("sms", Sms),
         section!("callbacks", Callbacks),
         section!("codes", Codes),
         section!("measurement", Measurement),

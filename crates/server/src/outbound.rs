@@ -5,14 +5,13 @@
 //! public addresses are called, or hosts that the operator named, and the address that was judged
 //! is the one that is connected to. The operator's own peers may be anywhere.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use domain::verification::{CallbackUrl, is_public};
+use domain::verification::{CallbackUrl, is_public, percent_encoded};
 use domain::webhook::is_named;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -201,19 +200,6 @@ pub fn form(fields: &[(&str, &str)]) -> String {
         format!("{}={}", percent_encoded(name), percent_encoded(value))
     };
     fields.iter().map(pair).collect::<Vec<_>>().join("&")
-}
-
-/// Everything but unreserved characters as `%XX` (RFC 3986 section 2).
-pub fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a String grows");
-        }
-    }
-    encoded
 }
 
 /// A path and query with those characters escaped that neither has (RFC 3986 sections 3.3 and 3.4)

@@ -21,6 +21,7 @@ mod money;
 mod phone;
 mod quick_send;
 mod remote_session;
+mod sms;
 mod support_call;
 mod template;
 mod ticket;

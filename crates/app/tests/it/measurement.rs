@@ -67,6 +67,7 @@ async fn call(world: &World, caller: &Caller, disposition: Disposition, tried_at
         server: None,
         reference: None,
         class: MessageClass::Service,
+        follow_up: None,
     };
     quick_send::submit(&world.app, caller, send).await.unwrap();
     let (job, _) = world.dialer.next().await;

@@ -63,6 +63,7 @@ mod channel;
 mod codes;
 mod identity;
 mod measurement;
+mod sms;
 mod speech;
 mod trunk;
 
@@ -70,6 +71,7 @@ pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
 pub use codes::Codes;
 pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
+pub use sms::{Sms, SmsService};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
@@ -398,6 +400,8 @@ pub struct Config {
     pub speech: Speech,
     /// A speech service.
     pub speech_http: SpeechHttp,
+    /// SMS.
+    pub sms: Sms,
     /// Customers' addresses.
     pub callbacks: Callbacks,
     /// One-time codes.
@@ -570,13 +574,7 @@ impl Config {
         self.speech_http.check()?;
         channel::check(&self.channel)?;
         self.identity.check()?;
-        let mut names = std::collections::BTreeSet::new();
-        for trunk in &self.trunk {
-            trunk.described()?;
-            if !names.insert(&trunk.name) {
-                bail!("trunk.name: '{}' is there twice", trunk.name);
-            }
-        }
-        Ok(())
+        self.sms.check()?;
+        trunk::check(&self.trunk)
     }
 }

@@ -1,6 +1,6 @@
 //! A trunk as the configuration file describes it.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use domain::dialer::trunk::{NumberFormat, Password, REGISTER_EXPIRES_DEFAULT_S, Register};
 use serde::{Deserialize, Serialize};
 
@@ -137,6 +137,18 @@ impl From<Srtp> for domain::dialer::trunk::Srtp {
             Srtp::Forced => Self::Forced,
         }
     }
+}
+
+/// Whether each makes sense and has a name of its own.
+pub(super) fn check(trunks: &[Trunk]) -> Result<()> {
+    let mut names = std::collections::BTreeSet::new();
+    for trunk in trunks {
+        trunk.described()?;
+        if !names.insert(&trunk.name) {
+            bail!("trunk.name: '{}' is there twice", trunk.name);
+        }
+    }
+    Ok(())
 }
 
 impl Trunk {

@@ -25,6 +25,7 @@ mod random;
 mod recovery;
 mod request;
 mod schema;
+mod sms;
 mod template;
 mod ticket;
 mod violation;

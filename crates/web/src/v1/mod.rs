@@ -26,6 +26,7 @@ mod remote_sessions;
 mod routes;
 mod samples;
 mod seats;
+mod sms;
 mod stream;
 mod templates;
 mod tickets;

@@ -18,8 +18,8 @@ use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, claims,
     codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
-    invoices, lists, messages, open_to_all, opt_outs, remote_sessions, samples, templates, tickets,
-    violations, webhooks,
+    invoices, lists, messages, open_to_all, opt_outs, remote_sessions, samples, sms, templates,
+    tickets, violations, webhooks,
 };
 use crate::arrival::address_of;
 use crate::router::Web;
@@ -223,6 +223,8 @@ operations! {
         campaigns::change(asked, id, Verb::Cancel);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
         campaigns::redial(app, caller, id, head, body);
+    get "/v1/sms", ReadMessages, light => sms::list(app, caller, query);
+    get "/v1/sms/{id}", ReadMessages, light => sms::get(app, caller, id);
     get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);
     get "/v1/events/{id}", ReadEvents, light => events::get(&web, caller, id);
     get "/v1/exports", Export, light => exports::list(app, caller, query);
