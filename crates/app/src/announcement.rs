@@ -422,11 +422,7 @@ pub async fn delivered(app: &App, job: &Job, reference: &str) -> std::result::Re
 ///
 /// # Errors
 /// The database failed.
-pub async fn failed(
-    app: &App,
-    job: &Job,
-    untold: &Untold,
-) -> std::result::Result<(), Failure> {
+pub async fn failed(app: &App, job: &Job, untold: &Untold) -> std::result::Result<(), Failure> {
     let (error, memory) = (&untold.why, untold.memory.as_deref());
     let pause_ms = pause_after(job.delivery.tries).max(untold.pause_ms.unwrap_or(0));
     let next_at = app.now().plus_ms(pause_ms);

@@ -124,9 +124,9 @@ impl Outbound {
         let end = Instant::now() + request.patience;
         let late = || anyhow!("no answer in time");
         let stream = tokio::time::timeout_at(end, self.connect(request.url)).await;
-        let stream = stream.unwrap_or_else(|_| Err(late())).map_err(|error| {
-            anyhow::Error::new(NoWay(format!("{error:#}")))
-        })?;
+        let stream = stream
+            .unwrap_or_else(|_| Err(late()))
+            .map_err(|error| anyhow::Error::new(NoWay(format!("{error:#}"))))?;
         let asked = tokio::time::timeout_at(end, exchange(stream, request)).await;
         asked.unwrap_or_else(|_| Err(late()))
     }
@@ -212,10 +212,7 @@ fn acceptable(target: &str) -> String {
 }
 
 /// Sends the request and reads the answer.
-async fn exchange(
-    stream: Box<dyn Stream>,
-    request: Request<'_>,
-) -> Result<Answer> {
+async fn exchange(stream: Box<dyn Stream>, request: Request<'_>) -> Result<Answer> {
     let limit_bytes = request.limit_bytes;
     let mut connection = http1::Builder::new();
     // As people write them, for servers that compare letters although names have no case.

@@ -152,7 +152,8 @@ mod tests {
     #[test]
     fn a_message_may_have_any_name_or_none() {
         let chat = String::from("@a");
-        let channel = Channel { chat, token: crate::config::Secret("t".into()), ..Channel::default() };
+        let channel =
+            Channel { chat, token: crate::config::Secret("t".into()), ..Channel::default() };
         let bot = Bot::new(&channel, Outbound::to_anywhere(&Config::default())).unwrap();
         for (id, expected) in [
             (json!(42), "@a/42"),

@@ -39,31 +39,47 @@ enum Sent {
 
 /// Characters of a complaint that are kept.
 const TOLD_CHARS: usize = 200;
-/// A server took it for this address.
-const TAKEN: char = '+';
-/// A server may have taken it for this address, in several tries.
-const UNCLEAR: char = '?';
+/// The server took it for an address.
+const TAKEN: u32 = 0;
 
-/// The addresses that are not written to again.
-struct Settled(BTreeMap<String, char>);
+/// What the tries came to: for each address that the server may have taken it for, [`TAKEN`] or how
+/// often that was unclear.
+struct Memory(BTreeMap<String, u32>);
 
-impl Settled {
-    /// Reads what [`Settled::text`] wrote.
+impl Memory {
+    /// Reads what [`Memory::text`] wrote.
     fn read(text: &str) -> Self {
         let line = |line: &str| {
-            let mut letters = line.chars();
-            letters.next().map(|mark| (letters.as_str().to_owned(), mark))
+            let (times, address) = line.split_once(' ')?;
+            Some((address.to_owned(), times.parse().ok()?))
         };
         Self(text.lines().filter_map(line).collect())
     }
 
-    /// A line each: a mark and the address.
+    /// A line each.
     fn text(&self) -> String {
-        self.0.iter().map(|(address, mark)| format!("{mark}{address}\n")).collect()
+        self.0.iter().map(|(address, times)| format!("{times} {address}\n")).collect()
     }
 
-    fn count(&self, mark: char) -> usize {
-        self.0.values().filter(|one| **one == mark).count()
+    /// Whether an address is not written to again.
+    fn is_settled(&self, address: &str) -> bool {
+        self.0.get(address).is_some_and(|times| *times == TAKEN || *times >= UNCLEAR_MAX)
+    }
+
+    fn taken(&mut self, address: String) {
+        self.0.insert(address, TAKEN);
+    }
+
+    /// `true`: it is written to again.
+    fn unclear(&mut self, address: &str) -> bool {
+        *self.0.entry(address.to_owned()).or_insert(TAKEN) += 1;
+        !self.is_settled(address)
+    }
+
+    /// How many it was taken for, and for how many nobody knows.
+    fn counts(&self) -> (usize, usize) {
+        let taken = self.0.values().filter(|times| **times == TAKEN).count();
+        (taken, self.0.len() - taken)
     }
 }
 
@@ -97,11 +113,11 @@ impl Mail {
         stop: &watch::Receiver<bool>,
     ) -> Result<String, Untold> {
         self.greet().await?;
-        let mut settled = Settled::read(job.delivery.reference.as_deref().unwrap_or_default());
+        let mut memory = Memory::read(job.delivery.reference.as_deref().unwrap_or_default());
         let (mut refused, mut waits, mut last) = (Vec::new(), Vec::new(), String::new());
         for to in &self.to {
             let (address, domain) = (to.email.to_string(), to.email.domain());
-            if settled.0.contains_key(&address) {
+            if memory.is_settled(&address) {
                 continue;
             }
             if *stop.borrow() {
@@ -109,22 +125,20 @@ impl Mail {
             }
             match self.send(job, to).await? {
                 Sent::Taken(said) => {
-                    settled.0.insert(address, TAKEN);
+                    memory.taken(address);
                     last = said;
                 }
                 Sent::Refused(why) => refused.push(format!("at {domain}: {why}")),
-                Sent::Unclear(_) if job.delivery.tries >= UNCLEAR_MAX => {
-                    settled.0.insert(address, UNCLEAR);
-                }
+                Sent::Unclear(_) if !memory.unclear(&address) => {}
                 Sent::Later(why) | Sent::Unclear(why) => waits.push(format!("at {domain}: {why}")),
             }
-            let memory = settled.text();
-            let goes_on = remember(app, job, &memory).await;
-            if !goes_on.map_err(|failure| forgotten(&failure.chain(), &memory))? {
+            let text = memory.text();
+            let goes_on = remember(app, job, &text).await;
+            if !goes_on.map_err(|failure| forgotten(&failure.chain(), &text))? {
                 return Err(Untold::because("it is not told any more"));
             }
         }
-        self.outcome(job, &settled, [&refused, &waits], &last)
+        self.outcome(job, &memory, [&refused, &waits], &last)
     }
 
     /// What a try came to: whoever waits is written to again; so is everybody when all refuse, since
@@ -132,14 +146,14 @@ impl Mail {
     fn outcome(
         &self,
         job: &Job,
-        settled: &Settled,
+        memory: &Memory,
         [refused, waits]: [&[String]; 2],
         last: &str,
     ) -> Result<String, Untold> {
         if let Some(first) = waits.first() {
             return Err(Untold::because(format!("{} wait, first {first}", waits.len())));
         }
-        let (taken, unclear) = (settled.count(TAKEN), settled.count(UNCLEAR));
+        let (taken, unclear) = memory.counts();
         if taken == 0 {
             let first = refused.first().map_or("nobody answers", String::as_str);
             let why = format!("{unclear} unclear and {} refused, first {first}", refused.len());
@@ -220,4 +234,23 @@ fn parameters(host: &str, config: &Config) -> Result<TlsParameters> {
         parameters = parameters.add_root_certificate(certificate);
     }
     parameters.build_rustls().context("preparing encryption for mail")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: who may have got a mail is written to a few times, who got it is not, whatever process
+    /// goes on.
+    #[test]
+    fn memory_outlives_a_process() {
+        let mut memory = Memory::read("");
+        memory.taken("a@b".to_owned());
+        for n in 1..=UNCLEAR_MAX {
+            assert_eq!(memory.unclear("c@d"), n < UNCLEAR_MAX, "{n}");
+            memory = Memory::read(&memory.text());
+        }
+        assert!(memory.is_settled("a@b") && memory.is_settled("c@d") && !memory.is_settled("e@f"));
+        assert_eq!(memory.counts(), (1, 1));
+    }
 }

@@ -131,13 +131,7 @@ async fn run(app: Arc<App>, place: String, teller: Teller, mut stop: watch::Rece
 }
 
 /// Tells one thing in its place and writes down how it went.
-async fn tell(
-    app: &App,
-    place: &str,
-    teller: &Teller,
-    job: &Job,
-    stop: &watch::Receiver<bool>,
-) {
+async fn tell(app: &App, place: &str, teller: &Teller, job: &Job, stop: &watch::Receiver<bool>) {
     let told = teller.tell(app, job, stop).await;
     let outcome = if told.is_ok() { "told" } else { "failed" };
     metrics::counter!("avanak_announcements_total", "place" => place.to_owned(),
