@@ -58,7 +58,8 @@ impl Memory {
 
     /// A line each.
     fn text(&self) -> String {
-        self.0.iter().map(|(address, times)| format!("{times} {address}\n")).collect()
+        let lines = self.0.iter().map(|(address, times)| format!("{times} {address}"));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Whether an address is not written to again.
@@ -159,14 +160,10 @@ impl Mail {
             let why = format!("{unclear} unclear and {} refused, first {first}", refused.len());
             return Err(Untold { is_final: unclear > 0, ..Untold::because(why) });
         }
-        let mut said = format!("{}; {last}", self.message_id(job));
-        if let Some(first) = refused.first() {
-            said += &format!("; {} refused, first {first}", refused.len());
-        }
-        if unclear > 0 {
-            said += &format!("; {unclear} unclear");
-        }
-        Ok(said)
+        let mut said = vec![self.message_id(job), last.to_owned()];
+        said.extend(refused.first().map(|first| format!("{} refused, first {first}", refused.len())));
+        said.extend((unclear > 0).then(|| format!("{unclear} unclear")));
+        Ok(said.join("; "))
     }
 
     /// Whether there is a server: without one, nobody was written to.

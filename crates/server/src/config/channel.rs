@@ -188,7 +188,7 @@ mod tests {
         let of = |token: String| {
             let (name, address) = ("news".to_owned(), "https://a.test/".to_owned());
             let (kind, token) = (ChannelKind::Webhook, Secret(token));
-            Channel { name, address, kind, token, ..Channel::default() }.check()
+            Channel { name, kind, address, token, ..Channel::default() }.check()
         };
         for secret in ["", "k", "whsec_", "whsec_AAAA", "whsec_?"] {
             let error = of(secret.to_owned()).unwrap_err().to_string();
