@@ -161,7 +161,9 @@ impl Mail {
             return Err(Untold { is_final: unclear > 0, ..Untold::because(why) });
         }
         let mut said = vec![self.message_id(job), last.to_owned()];
-        said.extend(refused.first().map(|first| format!("{} refused, first {first}", refused.len())));
+        said.extend(
+            refused.first().map(|first| format!("{} refused, first {first}", refused.len())),
+        );
         said.extend((unclear > 0).then(|| format!("{unclear} unclear")));
         Ok(said.join("; "))
     }
