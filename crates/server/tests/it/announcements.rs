@@ -265,8 +265,9 @@ fn a_network_that_is_down_is_told_later() {
 fn mail_is_for_a_server_that_somebody_vouches_for() {
     let (known, unknown) = (Certificates::new(), Certificates::new());
     let (mail, mail_got) = mail_server();
-    let (good, _thread) = terminate_tls(&known, mail.port());
-    let (bad, _thread) = terminate_tls(&unknown, mail.port());
+    // One that is greeted, one that brings the mail.
+    let (good, _thread) = terminate_tls(&known, mail.port(), 2);
+    let (bad, _thread) = terminate_tls(&unknown, mail.port(), 1);
     let channel = |name: &str, port: u16| {
         format!(
             "[[channel]]\nname = '{name}'\nkind = 'email'\naddress = '127.0.0.1:{port}'\n\
