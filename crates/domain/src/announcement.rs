@@ -111,8 +111,8 @@ impl Text {
     }
 }
 
-/// Whether a text is one line, of characters that every place can show: XML 1.0 (section 2.2), which
-/// the feed is written in, has neither control characters nor U+FFFE and U+FFFF.
+/// Whether a text is one line, of characters that every place can show: XML 1.0 (section 2.2), in
+/// which the feed is written, has neither control characters nor U+FFFE and U+FFFF.
 pub fn is_line(text: &str) -> bool {
     !text.contains(|letter: char| letter.is_control() || matches!(letter, '\u{FFFE}' | '\u{FFFF}'))
 }

@@ -267,8 +267,8 @@ pub async fn views(
     rows.iter().map(|row| Ok((row.get("account_id")?, row.get("viewed_at_us")?))).collect()
 }
 
-/// Notes that something could not be told in a place, and when it is tried again; what is to be kept
-/// for that, if it is something new.
+/// Notes that something could not be told in a place, and when it is tried again; what is to be
+/// kept for that, if it is something new.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].

@@ -142,8 +142,8 @@ impl Mail {
         self.outcome(job, &memory, [&refused, &waits], &last)
     }
 
-    /// What a try came to: whoever waits is written to again; so is everybody when all refuse, since
-    /// then it is the sender that they refuse.
+    /// What a try came to: whoever waits is written to again; so is everybody when all refuse: then
+    /// it is the sender that they refuse.
     fn outcome(
         &self,
         job: &Job,
