@@ -118,8 +118,9 @@ impl Outbound {
     /// The answer to a request.
     ///
     /// # Errors
-    /// There is no way to whom is asked ([`NoWay`]), or no whole answer of HTTP in
-    /// time, or it is too large. What is said of it names neither header fields nor the target, in which secrets may be.
+    /// There is no way to whom is asked ([`NoWay`]), or no whole answer of HTTP in time, or it is
+    /// too large. What is said of it names neither header fields nor the target, in which secrets
+    /// may be.
     pub async fn ask(&self, request: Request<'_>) -> Result<Answer> {
         let end = Instant::now() + request.patience;
         let late = || anyhow!("no answer in time");
