@@ -21,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use crate::config::Config;
@@ -80,6 +81,23 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// Why there is no way to whom is asked: nothing was asked.
+#[derive(Debug)]
+pub struct NoWay(String);
+
+impl std::fmt::Display for NoWay {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoWay {}
+
+/// A connection, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 impl Outbound {
     /// Asks whom the operator names, wherever that is.
     pub fn to_anywhere(config: &Config) -> Self {
@@ -100,24 +118,29 @@ impl Outbound {
     /// The answer to a request.
     ///
     /// # Errors
-    /// There is no way to whom is asked, or no whole answer of HTTP in time, or it is too large.
-    /// What is said of it names neither header fields nor the target, in which secrets may be.
+    /// There is no way to whom is asked ([`NoWay`]), or no whole answer of HTTP in time, or it is
+    /// too large. What is said of it names neither header fields nor the target, in which secrets
+    /// may be.
     pub async fn ask(&self, request: Request<'_>) -> Result<Answer> {
-        let patience = request.patience;
-        let asked = tokio::time::timeout(patience, self.exchange(request)).await;
-        asked.unwrap_or_else(|_| Err(anyhow!("no answer in time")))
+        let end = Instant::now() + request.patience;
+        let late = || anyhow!("no answer in time");
+        let stream = tokio::time::timeout_at(end, self.connect(request.url)).await;
+        let stream = stream
+            .unwrap_or_else(|_| Err(late()))
+            .map_err(|error| anyhow::Error::new(NoWay(format!("{error:#}"))))?;
+        let asked = tokio::time::timeout_at(end, exchange(stream, request)).await;
+        asked.unwrap_or_else(|_| Err(late()))
     }
 
-    async fn exchange(&self, request: Request<'_>) -> Result<Answer> {
-        let url = request.url;
+    async fn connect(&self, url: &CallbackUrl) -> Result<Box<dyn Stream>> {
         let addresses = self.addresses(url).await?;
         let stream = TcpStream::connect(&*addresses).await.context("connecting")?;
         if !url.is_https() {
-            return exchange(stream, request).await;
+            return Ok(Box::new(stream));
         }
         let tls = self.tls()?;
         let name = streams::server_name(url.host()).context("naming the host")?;
-        exchange(tls.connect(name, stream).await.context("encrypting")?, request).await
+        Ok(Box::new(tls.connect(name, stream).await.context("encrypting")?))
     }
 
     /// Whether there is a way to encrypt, if this address needs it.
@@ -190,10 +213,7 @@ fn acceptable(target: &str) -> String {
 }
 
 /// Sends the request and reads the answer.
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<'_>,
-) -> Result<Answer> {
+async fn exchange(stream: Box<dyn Stream>, request: Request<'_>) -> Result<Answer> {
     let limit_bytes = request.limit_bytes;
     let mut connection = http1::Builder::new();
     // As people write them, for servers that compare letters although names have no case.
