@@ -90,6 +90,7 @@ impl Line {
             tts: Arc::new(Mute),
             blobs: Arc::new(blobs.clone()),
             dispatch: Arc::new(gate.clone()),
+            gateways: Arc::new(app::ports::NoGateways),
         };
         let live = Arc::new(LiveCalls::default());
         let app = Arc::new(App::new(db, ports, live, Settings::default()));

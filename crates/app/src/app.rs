@@ -11,7 +11,7 @@ use crate::class::Classes;
 use crate::interval::Requests;
 use crate::limits::Limits;
 use crate::password::Passwords;
-use crate::ports::{Blobs, Clock, Dispatch, Rng, Tts};
+use crate::ports::{Blobs, Clock, Dispatch, Gateways, Rng, Tts};
 use crate::prices::Prices;
 use crate::{Error, Failure, LiveCalls, Settings, staff};
 
@@ -33,6 +33,8 @@ pub struct Ports {
     pub blobs: Arc<dyn Blobs>,
     /// The dialer.
     pub dispatch: Arc<dyn Dispatch>,
+    /// Payment gateways.
+    pub gateways: Arc<dyn Gateways>,
 }
 
 /// The platform's use cases stand on this.
@@ -148,6 +150,10 @@ impl App {
 
     pub(crate) fn blobs(&self) -> &dyn Blobs {
         outside_transaction(&*self.ports.blobs)
+    }
+
+    pub(crate) fn gateways(&self) -> &dyn Gateways {
+        outside_transaction(&*self.ports.gateways)
     }
 
     /// Shared, since what is told to the dialer must be told even if the caller goes away.

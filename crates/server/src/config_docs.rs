@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::{
     Announcements, Audio, Callbacks, Calls, Channel, Codes, Config, Database, Detection, Http,
-    Identity, Key, Log, Measurement, Node, Probe, Sandbox, Sip, Speech, SpeechHttp, Trunk,
+    Identity, Key, Log, Measurement, Node, Payment, Probe, Sandbox, Sip, Speech, SpeechHttp, Trunk,
 };
 
 /// A section with its words.
@@ -16,7 +16,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 17] {
+fn sections() -> [Section; 18] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -39,6 +39,7 @@ fn sections() -> [Section; 17] {
         section!("sandbox", Sandbox),
         section!("log", Log),
         section!("identity", Identity),
+        section!("payment", Payment),
         section!("announcements", Announcements),
     ]
 }

@@ -139,6 +139,7 @@ fn assemble(ground: &Ground, gate: &Gate) -> Arc<App> {
         tts: Arc::new(Mute),
         blobs: Arc::new(ground.blobs.clone()),
         dispatch: Arc::new(gate.clone()),
+        gateways: Arc::new(app::ports::NoGateways),
     };
     let live = Arc::new(LiveCalls::default());
     Arc::new(App::new(ground.db.clone(), ports, live, Settings::default()))

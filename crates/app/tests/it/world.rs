@@ -11,7 +11,10 @@ use std::time::Duration;
 use app::account::NewAccount;
 use app::dialing::{NodeStamp, ReadyJob};
 use app::message::NewUpload;
-use app::ports::{Blobs, BoxFuture, Clock, Dispatch, Reservation, Rng, Speaker, Tts, Voice};
+use app::ports::{
+    Blobs, BoxFuture, Clock, Dispatch, Gateways, Opened, Opening, Reservation, Rng, Speaker, Tts,
+    Verdict, Voice,
+};
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::Clip;
 use audio::text::Speakable;
@@ -41,6 +44,7 @@ pub struct World {
     pub voice: Arc<ToneVoice>,
     pub blobs: Arc<MemoryBlobs>,
     pub dialer: Arc<TestDialer>,
+    pub gateways: Arc<TestGateways>,
     closed: AtomicBool,
 }
 
@@ -60,16 +64,18 @@ impl World {
         let voice = Arc::new(ToneVoice::default());
         let blobs = Arc::new(MemoryBlobs::default());
         let dialer = Arc::new(TestDialer::default());
+        let gateways = Arc::new(TestGateways::default());
         let ports = Ports {
             clock: clock.clone(),
             rng: Arc::new(CountingRng::default()),
             tts: voice.clone(),
             blobs: blobs.clone(),
             dispatch: dialer.clone(),
+            gateways: gateways.clone(),
         };
         let app = App::new(db.clone(), ports, Arc::new(LiveCalls::default()), settings);
         let closed = AtomicBool::new(false);
-        Self { app: Arc::new(app), db, clock, voice, blobs, dialer, closed }
+        Self { app: Arc::new(app), db, clock, voice, blobs, dialer, gateways, closed }
     }
 
     /// A customer with this much credit, and a token.
@@ -264,6 +270,39 @@ impl Blobs for MemoryBlobs {
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         self.files.lock().unwrap().remove(name);
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// Gateways that answer what a test wants.
+#[derive(Default)]
+pub struct TestGateways {
+    /// How a payment is opened; `None`: at an address with its number.
+    pub opens: Mutex<Option<Opened>>,
+    /// What is said next; `None`: nothing is.
+    pub verdicts: Mutex<Vec<Option<Verdict>>>,
+}
+
+impl Gateways for TestGateways {
+    fn names(&self) -> Vec<String> {
+        vec!["zarinpal".to_owned(), "receipt".to_owned()]
+    }
+
+    fn open<'a>(&'a self, opening: &'a Opening) -> BoxFuture<'a, Result<Opened, Failure>> {
+        let number = opening.number;
+        let at =
+            || Opened::At { authority: number.to_string(), url: format!("https://pay/{number}") };
+        let opened = self.opens.lock().unwrap().clone().unwrap_or_else(at);
+        Box::pin(async { Ok(opened) })
+    }
+
+    fn verify<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Rials,
+    ) -> BoxFuture<'a, Result<Verdict, Failure>> {
+        let next = self.verdicts.lock().unwrap().remove(0);
+        Box::pin(async move { next.ok_or_else(|| Failure::of("asking: it is silent")) })
     }
 }
 

@@ -413,6 +413,7 @@ fn assemble(
         tts: Arc::new(Mute),
         blobs: blobs.clone(),
         dispatch: Arc::new(gate.clone()),
+        gateways: Arc::new(app::ports::NoGateways),
     };
     Arc::new(App::new(db.clone(), ports, Arc::new(LiveCalls::default()), Settings::default()))
 }

@@ -63,12 +63,14 @@ macro_rules! section {
 mod channel;
 mod identity;
 mod measurement;
+mod payment;
 mod speech;
 mod trunk;
 
 pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
 pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
+pub use payment::Payment;
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
@@ -438,6 +440,8 @@ pub struct Config {
     pub log: Log,
     /// Who customers are.
     pub identity: Identity,
+    /// How customers pay.
+    pub payment: Payment,
     /// What everybody is told.
     pub announcements: Announcements,
     /// Where that is told.
@@ -586,13 +590,7 @@ impl Config {
         self.speech_http.check()?;
         channel::check(&self.channel)?;
         self.identity.check()?;
-        let mut names = std::collections::BTreeSet::new();
-        for trunk in &self.trunk {
-            trunk.described()?;
-            if !names.insert(&trunk.name) {
-                bail!("trunk.name: '{}' is there twice", trunk.name);
-            }
-        }
-        Ok(())
+        self.payment.check()?;
+        trunk::check(&self.trunk)
     }
 }

@@ -139,6 +139,18 @@ impl From<Srtp> for domain::dialer::trunk::Srtp {
     }
 }
 
+/// Whether the trunks make sense, and each has a name of its own.
+pub(super) fn check(trunks: &[Trunk]) -> anyhow::Result<()> {
+    let mut names = std::collections::BTreeSet::new();
+    for trunk in trunks {
+        trunk.described()?;
+        if !names.insert(&trunk.name) {
+            anyhow::bail!("trunk.name: '{}' is there twice", trunk.name);
+        }
+    }
+    Ok(())
+}
+
 impl Trunk {
     /// The trunk in the words of the rules.
     ///

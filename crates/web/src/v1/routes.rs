@@ -18,7 +18,7 @@ use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, agreement, announcements, answer, audio, busy, campaigns, claims, codes,
     compensation, docs_page, error_reports, events, evidence, explain, exports, identity, invoices,
-    lists, messages, open_to_all, opt_outs, remote_sessions, samples, templates, tickets,
+    lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples, templates, tickets,
     violations, webhooks,
 };
 use crate::router::Web;
@@ -59,10 +59,12 @@ pub(super) enum Operation {
     ReadAnnouncements,
     ProveIdentity,
     AttachToIdentity,
+    ManagePayments,
+    AttachToPayments,
 }
 
 impl Operation {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 27] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -88,6 +90,8 @@ impl Operation {
         Self::ReadAnnouncements,
         Self::ProveIdentity,
         Self::AttachToIdentity,
+        Self::ManagePayments,
+        Self::AttachToPayments,
     ];
 
     /// The largest body. A list of numbers may be long, and a file of audio; everything else is
@@ -98,6 +102,7 @@ impl Operation {
             Self::ReportSamples => samples::BODY_BYTES_MAX,
             Self::AttachToTickets => tickets::FILE_BYTES_MAX,
             Self::AttachToIdentity => identity::FILE_BYTES_MAX,
+            Self::AttachToPayments => payments::FILE_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
     }
@@ -130,6 +135,8 @@ impl Operation {
             Self::ReadAnnouncements => "v1.ReadAnnouncements",
             Self::ProveIdentity => "v1.ProveIdentity",
             Self::AttachToIdentity => "v1.AttachToIdentity",
+            Self::ManagePayments => "v1.ManagePayments",
+            Self::AttachToPayments => "v1.AttachToPayments",
         }
     }
 }
@@ -246,6 +253,12 @@ operations! {
     get "/v1/subscriptions", ReadInvoices, light => invoices::subscriptions(app, caller);
     get "/v1/invoices", ReadInvoices, light => invoices::list(app, caller, query);
     get "/v1/invoices/{id}", ReadInvoices, light => invoices::get(app, caller, id);
+    get "/v1/payments", ManagePayments, light => payments::list(app, caller, query);
+    post "/v1/payments", ManagePayments, heavy => payments::begin(asked);
+    get "/v1/payments/gateways", ManagePayments, light =>
+        std::future::ready(Ok(payments::gateways(app)));
+    get "/v1/payments/{id}", ManagePayments, light => payments::get(app, caller, id);
+    post "/v1/payments/{id}/receipt", AttachToPayments, heavy => payments::receipt(asked, id);
     get "/v1/credits", ReadInvoices, heavy => invoices::credits(app, caller, query);
     get "/v1/credits/{id}", ReadInvoices, light => invoices::get_credit(app, caller, id);
     get "/v1/claims", ManageClaims, light => claims::list(app, caller, query);
