@@ -162,8 +162,8 @@ async fn open(app: &App, made: &Payment) -> std::result::Result<(), Failure> {
     noted.await.map(drop).map_err(never_refused)
 }
 
-/// Somebody comes back from a gateway to the address with this token: the gateway is asked, and only
-/// what it says counts. `None`: there is none.
+/// Somebody comes back from a gateway to the address with this token: the gateway is asked, and
+/// only what it says counts. `None`: there is none.
 ///
 /// # Errors
 /// The database failed.

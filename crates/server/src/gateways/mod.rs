@@ -85,7 +85,7 @@ impl Gateways for HttpGateways {
     }
 
     fn open<'a>(&'a self, opening: &'a Opening) -> BoxFuture<'a, Result<Opened, Failure>> {
-        Box::pin(async move { self.opened(opening).await.map_err(failed) })
+        Box::pin(async move { self.opened(opening).await.map_err(|error| failed(&error)) })
     }
 
     fn verify<'a>(
@@ -94,11 +94,13 @@ impl Gateways for HttpGateways {
         authority: &'a str,
         amount: Rials,
     ) -> BoxFuture<'a, Result<Verdict, Failure>> {
-        Box::pin(async move { self.verified(gateway, authority, amount).await.map_err(failed) })
+        Box::pin(async move {
+            self.verified(gateway, authority, amount).await.map_err(|error| failed(&error))
+        })
     }
 }
 
-fn failed(error: anyhow::Error) -> Failure {
+fn failed(error: &anyhow::Error) -> Failure {
     Failure::of(format!("asking a gateway: {error:#}"))
 }
 
