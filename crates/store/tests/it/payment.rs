@@ -32,7 +32,7 @@ both_engines! {
     /// Each step is taken once and from where the payment stands; names are taken once.
     async fn a_payment_goes_on_once(world) {
         let db = &world.db;
-        let (one, two) = (made(&world, "a").await, made(&world, "b").await);
+        let (one, two) = (made(world, "a").await, made(world, "b").await);
         let open = async |id, authority: &str| {
             let mut tx = db.begin().await.unwrap();
             let opened =
@@ -80,7 +80,7 @@ both_engines! {
     /// A payment is looked at by one process at a time, and not any more when it is over.
     async fn one_process_looks_at_a_payment(world) {
         let (one, other) = (&world.db, &world.other_process().await);
-        let id = made(&world, "a").await;
+        let id = made(world, "a").await;
         let due = async |db: &Db, at: i64| {
             let now = NOW.plus_us(at);
             let take = async |tx: &mut Tx| payment::take_due(tx, now, now.plus_us(10), 5).await;
