@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use crate::client::{answer, router, v1};
 use crate::world::World;
 
-/// Goal: a program begins a payment once under its key, sends its user to the url, and reads that it
-/// is paid after the user came back; nobody else sees it, and what cannot be paid says why.
+/// Goal: a program begins a payment once under its key, sends its user to the url, and reads that
+/// it is paid after the user came back; nobody else sees it, and what cannot be paid says why.
 #[tokio::test]
 async fn a_program_lets_its_user_pay() {
     let world = World::new().await;
