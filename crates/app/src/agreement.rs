@@ -1,17 +1,19 @@
 //! Versions of the service agreement: shown to everybody, published and withdrawn by the operator.
 
-use domain::Timestamp;
+use std::net::IpAddr;
+
 use domain::agreement::parameter;
 use domain::agreement::version::{self, Draft, Version};
 use domain::calendar::holiday::Holidays;
 use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
 use domain::calendar::working_time::Timetable;
+use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::Queries;
-pub use store::agreement::Kept;
+pub use store::agreement::{Acceptance, Kept};
 
 use crate::account::hex;
-use crate::{App, Error, Failure, Result};
+use crate::{App, Caller, Error, Failure, Result, request};
 
 /// Why a version was not published or withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,30 @@ pub enum AgreementRefusal {
     /// Somebody else published one at this moment.
     Meanwhile,
 }
+
+/// A version was not accepted: there is none of that number that holds or will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSuchVersion;
+
+/// What an account accepted, beside what holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The version in force.
+    pub in_force: u32,
+    /// The newest version first.
+    pub acceptances: Vec<Acceptance>,
+}
+
+impl Accepted {
+    /// Whether the agreement is another than the one that was accepted; nobody is told of that
+    /// person by person, so the panel shows it (C10).
+    pub fn is_changed(&self) -> bool {
+        self.acceptances.iter().all(|accepted| accepted.version != self.in_force)
+    }
+}
+
+/// The most acceptances of an account that are read.
+const ACCEPTANCES_MAX: u32 = 1000;
 
 /// What is to be different in the next version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +137,50 @@ pub async fn withdraw(app: &App, number: u32) -> Result<(), AgreementRefusal> {
         }
     })
     .await
+}
+
+/// Notes that a customer accepted a version that holds or will, from this address. Accepting it
+/// again changes nothing: the first time counts.
+///
+/// # Errors
+/// Refused as [`NoSuchVersion`] says.
+pub async fn accept(
+    app: &App,
+    caller: &Caller,
+    number: u32,
+    address: Option<IpAddr>,
+) -> Result<(), NoSuchVersion> {
+    let (account, at) = (caller.account.id, app.now());
+    let address = address.map(|address| address.to_string());
+    request::write(
+        app,
+        |&()| Some(i64::from(number)),
+        async |tx| {
+            let held = Held::read(tx).await?;
+            let now = held.at(at);
+            let standing =
+                |version: &&Version| version.number == number && version.withdrawn_at.is_none();
+            let found = held.0.iter().find(standing).ok_or(Error::Refused(NoSuchVersion))?;
+            if found.draft.effective_from < now.draft.effective_from {
+                return Err(Error::Refused(NoSuchVersion));
+            }
+            let new = Acceptance { version: number, at, address: address.clone() };
+            store::agreement::accept(tx, account, &new).await?;
+            Ok(())
+        },
+    )
+    .await
+}
+
+/// What an account accepted.
+///
+/// # Errors
+/// The database failed.
+pub async fn accepted(app: &App, account: AccountId) -> std::result::Result<Accepted, Failure> {
+    let mut reads = app.read().await?;
+    let in_force = Held::read(&mut reads).await?.at(app.now()).number;
+    let acceptances = store::agreement::acceptances(&mut reads, account, ACCEPTANCES_MAX).await?;
+    Ok(Accepted { in_force, acceptances })
 }
 
 /// All versions, that of the program too.

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use audio::Clip;
+use domain::agreement::scope::CoveredPath;
 use domain::billing::rating::rate_call_rounding_up;
 use domain::calendar::day::Day;
+use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, TariffId, Timestamp};
 use domain::{NodeId, QuickSendId, Zone};
 
@@ -19,7 +21,7 @@ pub use store::ladder::Ladder;
 
 use crate::account::never_refused;
 use crate::speech::{PARTS_GAP_MS, THEN};
-use crate::{App, Failure, class, prices};
+use crate::{App, Failure, class, interval, prices};
 
 /// One start that the dialer wants to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +60,27 @@ pub struct EndedCall {
     pub ladder: Option<Ladder>,
     /// When it ended.
     pub ended_at: Timestamp,
+    /// Whose it is, as evidence of whether customers are served; nothing of a sandbox's call, nor
+    /// of one whose process is gone.
+    pub asker: Option<Asker>,
+}
+
+/// Who asked for a call, and on which covered path (definition 1 of the agreement).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    /// The customer.
+    pub account: AccountId,
+    /// Quick sends or campaigns.
+    pub path: CoveredPath,
+}
+
+impl Asker {
+    /// Who asked for a send; nobody when it is a sandbox's.
+    pub fn of(job: &ReadyJob) -> Option<Self> {
+        let campaign = job.class >= CAMPAIGN_CLASS;
+        let path = if campaign { CoveredPath::Campaign } else { CoveredPath::QuickSend };
+        (!job.sandbox).then_some(Self { account: job.account, path })
+    }
 }
 
 /// Where the disposition of an attempt comes from.
@@ -135,11 +158,21 @@ pub async fn lease(
 /// # Errors
 /// The database failed; nothing was settled, and trying again is safe.
 pub async fn settle(app: &App, calls: Vec<EndedCall>) -> Result<Vec<SettleResult>, Failure> {
-    let mut elements = Vec::with_capacity(calls.len());
+    let (mut elements, mut askers) = (Vec::with_capacity(calls.len()), Vec::new());
     for call in calls {
-        elements.push(settlement(app, call).await?);
+        let asker = call.asker;
+        let element = settlement(app, call).await?;
+        let tried_at = element.facts.invite_at.unwrap_or(element.ended_at);
+        askers.push(asker.map(|asker| (asker, element.disposition, tried_at)));
+        elements.push(element);
     }
-    Ok(app.hot().settle(elements).await?)
+    let results = app.hot().settle(elements).await?;
+    let settled = askers.into_iter().zip(&results);
+    let settled = settled.filter(|(_, result)| **result == SettleResult::Settled);
+    for (asker, disposition, tried_at) in settled.filter_map(|(asker, _)| asker) {
+        interval::called(app, asker, disposition, tried_at);
+    }
+    Ok(results)
 }
 
 /// Ends those of `sends` that still wait although their time is over, without a charge, each by its

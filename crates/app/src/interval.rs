@@ -11,11 +11,12 @@ use domain::agreement::state_interval::{
     replaced, still_fails,
 };
 use domain::calendar::span::Span;
-use domain::{Account, AccountId, Timestamp, VantageId};
+use domain::{Account, AccountId, Disposition, Timestamp, VantageId};
 use store::Tx;
 use store::interval as kept;
 
 use crate::account::never_refused;
+use crate::dialing::Asker;
 use crate::{App, Failure};
 
 /// The most samples, intervals and minutes that one judgement reads: weeks of an outage.
@@ -51,6 +52,24 @@ impl Requests {
         }
     }
 
+    fn serve(&self, path: CoveredPath, customer: AccountId, at: Timestamp) {
+        self.count(path, at, |counted| {
+            counted.served += 1;
+            if counted.customers.len() < CUSTOMERS_MAX {
+                counted.customers.insert(customer);
+            }
+        });
+    }
+
+    fn fail(&self, path: CoveredPath, at: Timestamp) {
+        self.count(path, at, |counted| {
+            counted.failed += 1;
+            // Calls end in any order.
+            let (first, last) = counted.failed_at.unwrap_or((at, at));
+            counted.failed_at = Some((first.min(at), last.max(at)));
+        });
+    }
+
     /// Takes out the minutes that began before a moment.
     fn take(&self, before: Timestamp) -> Vec<(CoveredPath, RequestMinute)> {
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,25 +86,33 @@ impl Requests {
 
 /// A request of a customer was answered, be it with a refusal. What a sandbox asks is no evidence.
 pub fn served(app: &App, account: &Account, path: CoveredPath) {
-    if account.is_sandbox() {
-        return;
+    if !account.is_sandbox() {
+        app.requests().serve(path, account.id, app.now());
     }
-    app.requests().count(path, app.now(), |counted| {
-        counted.served += 1;
-        if counted.customers.len() < CUSTOMERS_MAX {
-            counted.customers.insert(account.id);
-        }
-    });
 }
 
 /// A request failed for a fault of ours.
 pub fn failed(app: &App, path: CoveredPath) {
-    let now = app.now();
-    app.requests().count(path, now, |counted| {
-        counted.failed += 1;
-        let first = counted.failed_at.map_or(now, |(first, _)| first);
-        counted.failed_at = Some((first, now));
-    });
+    app.requests().fail(path, app.now());
+}
+
+/// A call for a customer, tried at that moment, ended like this: whatever the callee or his network
+/// did with it, it was placed; what a trunk or a node of ours broke was not.
+pub(crate) fn called(app: &App, asker: Asker, disposition: Disposition, tried_at: Timestamp) {
+    let Asker { account, path } = asker;
+    match disposition {
+        Disposition::NetworkFailure => app.requests().fail(path, tried_at),
+        // Nobody tried to place these.
+        Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => {}
+        Disposition::Delivered
+        | Disposition::HeardInPart
+        | Disposition::NoAnswer
+        | Disposition::Busy
+        | Disposition::Rejected
+        | Disposition::Unreachable
+        | Disposition::InvalidNumber
+        | Disposition::AnsweringMachine => app.requests().serve(path, account, tried_at),
+    }
 }
 
 /// Writes down what customers' requests came to in the minutes that are over; at the end, in all.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::dialing::{EndedCall, OpenAttempt, PhoneContact, ReadyJob};
+use app::dialing::{Asker, EndedCall, OpenAttempt, PhoneContact, ReadyJob};
 use domain::quick_send::zone_of;
 use domain::{AccountId, AttemptId, Destination, Rials, TariffId, Timestamp, Zone};
 use engine::{CallKey, Clip, DialogSnapshot, Hop, Target};
@@ -67,6 +67,8 @@ pub(crate) struct Terms {
     pub(crate) trunks_failed: u32,
     /// Its place in the line, should it have to go back there.
     pub(crate) due_at: Timestamp,
+    /// Whose it is, if that is known.
+    pub(crate) asker: Option<Asker>,
 }
 
 /// How far a call in hand is.
@@ -109,6 +111,7 @@ impl Terms {
             sandbox: job.sandbox,
             trunks_failed: job.trunks_failed,
             due_at: job.due_at,
+            asker: Asker::of(job),
         }
     }
 
@@ -127,6 +130,7 @@ impl Terms {
             sandbox: open.sandbox,
             trunks_failed: open.trunks_failed,
             due_at: open.started_at,
+            asker: None,
         }
     }
 }

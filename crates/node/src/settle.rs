@@ -230,8 +230,9 @@ fn ended(
     record: CallRecord,
     ended_at: Timestamp,
 ) -> EndedCall {
-    let Terms { tariff, zone, second, hold, .. } = *terms;
-    EndedCall { attempt, tariff, zone, second, hold, meaning, record, ladder: None, ended_at }
+    let Terms { tariff, zone, second, hold, asker, .. } = *terms;
+    let ladder = None;
+    EndedCall { attempt, tariff, zone, second, hold, meaning, record, ladder, ended_at, asker }
 }
 
 /// The engine's cause as it is kept in the database and shown in logs.

@@ -289,6 +289,7 @@ mod tests {
             sandbox: false,
             trunks_failed: 0,
             due_at: Timestamp(0),
+            asker: None,
         };
         let clip = || Arc::new(Clip::from_samples(&[500; 8_000]));
         let out = KeySet::of("9").unwrap();

@@ -1,5 +1,5 @@
 //! What this node has seen of the chain of evidence, in a file beside the database: a backup that
-//! is put back takes the database back, and not the file.
+//! is put back takes the database back, and not the file. Where that is, the configuration says.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +15,6 @@ use tokio::task::JoinHandle;
 use crate::blob;
 use crate::cli::open;
 
-/// The file in the data directory.
-const FILE: &str = "chain-head";
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -29,18 +27,12 @@ pub enum Found {
     Broken(String),
 }
 
-/// Where the file is.
-fn path(directory: &Path) -> PathBuf {
-    directory.join(FILE)
-}
-
 /// What was seen last; `None` when nothing ever was.
 ///
 /// # Errors
 /// The file cannot be read, or is none of ours.
-pub fn seen(directory: &Path) -> Result<Option<Head>> {
-    let path = path(directory);
-    match std::fs::read_to_string(&path) {
+pub fn seen(path: &Path) -> Result<Option<Head>> {
+    match std::fs::read_to_string(path) {
         Ok(text) => {
             let head = Head::parse(&text);
             Some(head.with_context(|| format!("{} was bent: it is no head", path.display())))
@@ -55,9 +47,8 @@ pub fn seen(directory: &Path) -> Result<Option<Head>> {
 ///
 /// # Errors
 /// The file cannot be written.
-pub async fn keep(directory: &Path, head: &Head) -> Result<()> {
-    let path = path(directory);
-    let written = blob::put_whole(&path, format!("{head}\n").as_bytes()).await;
+pub async fn keep(path: &Path, head: &Head) -> Result<()> {
+    let written = blob::put_whole(path, format!("{head}\n").as_bytes()).await;
     written.with_context(|| format!("writing {}", path.display()))
 }
 
@@ -65,15 +56,15 @@ pub async fn keep(directory: &Path, head: &Head) -> Result<()> {
 ///
 /// # Errors
 /// The database failed, or the file cannot be written.
-pub async fn look(app: &App, directory: &Path) -> Result<Found> {
-    let seen = match seen(directory) {
+pub async fn look(app: &App, path: &Path) -> Result<Found> {
+    let seen = match seen(path) {
         Ok(seen) => seen.unwrap_or_else(Head::start),
         Err(error) => return Ok(Found::Broken(format!("{error:#}"))),
     };
     match app::chain::standing(app, &seen).await.map_err(open::failed)? {
         Standing::Holds(head) => {
             if head.number > seen.number {
-                keep(directory, &head).await?;
+                keep(path, &head).await?;
             }
             Ok(Found::Holds(head))
         }
@@ -90,25 +81,33 @@ pub async fn look(app: &App, directory: &Path) -> Result<Found> {
 pub async fn start(
     app: Arc<App>,
     node: String,
-    directory: PathBuf,
+    path: PathBuf,
     mut stop: watch::Receiver<bool>,
 ) -> (JoinHandle<()>, watch::Receiver<Option<String>>) {
     let (publish, broken) = watch::channel(None);
-    tell(&app, &node, &directory, &publish).await;
+    if let Ok(None) = seen(&path)
+        && app::chain::head(&app).await.is_ok_and(|head| head.number > 0)
+    {
+        let path = path.display();
+        let what = "the chain of evidence was never seen from here, so that this node cannot tell \
+                    whether an old backup was put back";
+        tracing::warn!(%path, "{what}");
+    }
+    tell(&app, &node, &path, &publish).await;
     let task = tokio::spawn(async move {
         while !*stop.borrow() {
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 changed = stop.changed() => if changed.is_err() { break },
             }
-            tell(&app, &node, &directory, &publish).await;
+            tell(&app, &node, &path, &publish).await;
         }
     });
     (task, broken)
 }
 
-async fn tell(app: &App, node: &str, directory: &Path, publish: &watch::Sender<Option<String>>) {
-    let broken = match look(app, directory).await {
+async fn tell(app: &App, node: &str, path: &Path, publish: &watch::Sender<Option<String>>) {
+    let broken = match look(app, path).await {
         Ok(Found::Holds(head)) => {
             let entries = u32::try_from(head.number).unwrap_or(u32::MAX);
             metrics::gauge!("avanak_chain_entries").set(entries);

@@ -1,8 +1,8 @@
 //! Versions of the service agreement, from the second on. They are only added and withdrawn.
 
-use domain::Timestamp;
 use domain::agreement::parameter::Parameters;
 use domain::agreement::version::{Draft, Version};
+use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
 use crate::value::values;
@@ -15,6 +15,17 @@ pub struct Kept {
     pub version: Version,
     /// The SHA-256 of its canonical form.
     pub checksum: Vec<u8>,
+}
+
+/// That an account accepted a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    /// Its number.
+    pub version: u32,
+    /// When.
+    pub at: Timestamp,
+    /// From which address, if that was known.
+    pub address: Option<String>,
 }
 
 /// Adds a version.
@@ -64,6 +75,41 @@ pub async fn list(reads: &mut impl Queries) -> Result<Vec<Kept>> {
                       checksum, withdrawn_at_us
                FROM agreement_version ORDER BY number";
     reads.query(sql, values![]).await?.iter().map(kept).collect()
+}
+
+/// Notes that an account accepted a version. `false`: it did before, which stays as it was.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn accept(tx: &mut Tx, account: AccountId, new: &Acceptance) -> Result<bool> {
+    let sql = "INSERT INTO agreement_acceptance (account_id, version, at_us, address)
+               VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    let Acceptance { version, at, address } = new;
+    let values = values![account, *version, *at, address.as_deref()];
+    let is_new = tx.execute(sql, values).await? == 1;
+    if is_new {
+        let actor = format!("account {account}");
+        chain::attest(tx, Fact::Acceptance(account, *version), &actor, *at);
+    }
+    Ok(is_new)
+}
+
+/// What an account accepted, the newest version first: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn acceptances(
+    reads: &mut impl Queries,
+    account: AccountId,
+    limit: u32,
+) -> Result<Vec<Acceptance>> {
+    let sql = "SELECT version, at_us, address FROM agreement_acceptance
+               WHERE account_id = $1 ORDER BY version DESC LIMIT $2";
+    let acceptance = |row: &Row| {
+        let (version, at) = (row.get("version")?, row.get("at_us")?);
+        Ok(Acceptance { version, at, address: row.get("address")? })
+    };
+    reads.query(sql, values![account, limit]).await?.iter().map(acceptance).collect()
 }
 
 fn kept(row: &Row) -> Result<Kept> {

@@ -6,6 +6,7 @@ use domain::agreement::error_report::{ErrorReport, Finding, Source, State, Step,
 use domain::agreement::ticket::Side;
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -116,7 +117,7 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
     let sql = "INSERT INTO error_report_step (error_report_id, n, step, side, at_us, actor, said,
                                               subject, whose, other, due_us)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    let n = i64::try_from(place).unwrap_or(i64::MAX);
     let word = taken.step.as_ref().map_or(REPORTED, Step::word);
     let (mut subject, mut whose, mut other, mut due) = (None, None, None, None);
     match &taken.step {
@@ -132,9 +133,9 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
         _ => {}
     }
     let Taken { side, at, actor, said, .. } = taken;
-    let values =
-        values![id, place, word, side.word(), *at, actor, said, subject, whose, other, due];
+    let values = values![id, n, word, side.word(), *at, actor, said, subject, whose, other, due];
     tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::ErrorReport(id, place), actor, *at);
     Ok(())
 }
 
@@ -145,10 +146,11 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
 pub async fn insert_contact(tx: &mut Tx, id: i64, attempt: &Attempt) -> Result<()> {
     let sql = "INSERT INTO contact_attempt (error_report_id, at_us, actor, channel, address,
                                             result, note)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+               VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
     let Attempt { at, actor, channel, address, outcome, note } = attempt;
     let values = values![id, *at, actor, channel.word(), address, outcome.word(), note];
-    tx.execute(sql, values).await?;
+    let number: i64 = tx.query_one(sql, values).await?.get("id")?;
+    chain::attest(tx, Fact::Contact(number), actor, *at);
     Ok(())
 }
 

@@ -116,10 +116,16 @@ pub async fn add_requests(
                ON CONFLICT (path, minute_us, node) DO UPDATE SET
                    served = request_minute.served + excluded.served,
                    failed = request_minute.failed + excluded.failed,
+                   customers = CASE WHEN excluded.customers > request_minute.customers
+                       THEN excluded.customers ELSE request_minute.customers END,
                    first_failed_us =
-                       COALESCE(request_minute.first_failed_us, excluded.first_failed_us),
+                       CASE WHEN excluded.first_failed_us < request_minute.first_failed_us
+                       THEN excluded.first_failed_us
+                       ELSE COALESCE(request_minute.first_failed_us, excluded.first_failed_us) END,
                    last_failed_us =
-                       COALESCE(excluded.last_failed_us, request_minute.last_failed_us)";
+                       CASE WHEN excluded.last_failed_us < request_minute.last_failed_us
+                       THEN request_minute.last_failed_us
+                       ELSE COALESCE(excluded.last_failed_us, request_minute.last_failed_us) END";
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let values = values![
         path.word(),

@@ -4,6 +4,7 @@ use domain::billing::invoice::Amounts;
 use domain::calendar::month::PersianMonth;
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -61,7 +62,10 @@ pub async fn insert(tx: &mut Tx, new: &Invoice) -> Result<Option<i64>> {
         new.due_at,
         new.paid.as_ref().map(|(at, _)| *at)
     ];
-    tx.query_opt(sql, values).await?.map(|row| row.get("id")).transpose()
+    let Some(row) = tx.query_opt(sql, values).await? else { return Ok(None) };
+    let id = row.get("id")?;
+    chain::attest(tx, Fact::Invoice(id), chain::MACHINE, new.issued_at);
+    Ok(Some(id))
 }
 
 /// Notes that an invoice was paid, under a reference of its own. `false`: it was paid or voided.
@@ -71,7 +75,11 @@ pub async fn insert(tx: &mut Tx, new: &Invoice) -> Result<Option<i64>> {
 pub async fn pay(tx: &mut Tx, id: i64, at: Timestamp, reference: &str) -> Result<bool> {
     let sql = "UPDATE invoice SET paid_at_us = $2, paid_reference = $3
                WHERE id = $1 AND paid_at_us IS NULL AND voided_at_us IS NULL";
-    Ok(tx.execute(sql, values![id, at, reference]).await? == 1)
+    let paid = tx.execute(sql, values![id, at, reference]).await? == 1;
+    if paid {
+        chain::attest(tx, Fact::Invoice(id), chain::OPERATOR, at);
+    }
+    Ok(paid)
 }
 
 /// Keeps others from an invoice that is not paid, until the transaction ends. `false`: it is paid,
@@ -92,7 +100,11 @@ pub async fn lock_unpaid(tx: &mut Tx, id: i64) -> Result<bool> {
 pub async fn void(tx: &mut Tx, id: i64, at: Timestamp, by: &str, because: &str) -> Result<bool> {
     let sql = "UPDATE invoice SET voided_at_us = $2, voided_by = $3, voided_because = $4
                WHERE id = $1 AND paid_reference IS NULL AND voided_at_us IS NULL";
-    Ok(tx.execute(sql, values![id, at, by, because]).await? == 1)
+    let voided = tx.execute(sql, values![id, at, by, because]).await? == 1;
+    if voided {
+        chain::attest(tx, Fact::Invoice(id), by, at);
+    }
+    Ok(voided)
 }
 
 /// The invoice of this number.

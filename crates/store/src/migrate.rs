@@ -59,7 +59,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V39__error_report", include_str!("../migrations/V39__error_report.sql")),
         ("V40__announcement", include_str!("../migrations/V40__announcement.sql")),
         ("V41__identity", include_str!("../migrations/V41__identity.sql")),
-        ("V42__payment", include_str!("../migrations/V42__payment.sql")),
+        ("V42__acceptance", include_str!("../migrations/V42__acceptance.sql")),
+        ("V43__payment", include_str!("../migrations/V43__payment.sql")),
     ]
 }
 

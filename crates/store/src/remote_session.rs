@@ -4,6 +4,7 @@ use domain::agreement::remote_session::{RemoteSession, Step};
 use domain::agreement::ticket::Side;
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -93,15 +94,16 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
     let sql = "INSERT INTO remote_session_step (remote_session_id, n, step, side, at_us, actor,
                                                 said, tool, agreed_us)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    let n = i64::try_from(place).unwrap_or(i64::MAX);
     let word = taken.step.as_ref().map_or(REQUESTED, Step::word);
     let (agreed, tool) = match &taken.step {
         Some(Step::Agreed(at, tool)) => (Some(*at), Some(tool.as_str())),
         _ => (None, None),
     };
     let Taken { side, at, actor, said, .. } = taken;
-    let values = values![id, place, word, side.word(), *at, actor, said, tool, agreed];
+    let values = values![id, n, word, side.word(), *at, actor, said, tool, agreed];
     tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::RemoteSession(id, place), actor, *at);
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use domain::billing::subscription::{Plan, State};
 use domain::calendar::month::PersianMonth;
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -143,9 +144,10 @@ pub async fn insert(
 pub async fn insert_step(tx: &mut Tx, id: i64, place: usize, step: &Step) -> Result<()> {
     let sql = "INSERT INTO subscription_state (subscription_id, n, state, at_us, actor, reason)
                VALUES ($1, $2, $3, $4, $5, $6)";
-    let place = i64::try_from(place).unwrap_or(i64::MAX);
-    let values = values![id, place, step.state.word(), step.at, &step.actor, &step.reason];
+    let n = i64::try_from(place).unwrap_or(i64::MAX);
+    let values = values![id, n, step.state.word(), step.at, &step.actor, &step.reason];
     tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::Subscription(id, place), &step.actor, step.at);
     Ok(())
 }
 

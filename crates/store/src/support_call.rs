@@ -3,6 +3,7 @@
 use domain::agreement::support_call::{Attempt, Step, SupportCall};
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -93,7 +94,7 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
     let sql =
         "INSERT INTO support_call_step (support_call_id, n, step, at_us, actor, note, subject)
                VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    let n = i64::try_from(place).unwrap_or(i64::MAX);
     let word = taken.step.as_ref().map_or(JOINED, Step::word);
     let subject = match &taken.step {
         Some(Step::Doubled(other)) => Some(other.to_string()),
@@ -101,7 +102,8 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
         _ => None,
     };
     let Taken { at, actor, note, .. } = taken;
-    tx.execute(sql, values![id, place, word, *at, actor, note, subject]).await?;
+    tx.execute(sql, values![id, n, word, *at, actor, note, subject]).await?;
+    chain::attest(tx, Fact::SupportCall(id, place), actor, *at);
     Ok(())
 }
 

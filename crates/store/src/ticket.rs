@@ -3,6 +3,7 @@
 use domain::agreement::ticket::{About, Channel, Side, Step, Ticket};
 use domain::{AccountId, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -140,7 +141,7 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
     let sql = "INSERT INTO ticket_step (ticket_id, n, step, side, at_us, actor, said, subject,
                                         since_us)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let place = i64::try_from(place).unwrap_or(i64::MAX);
+    let n = i64::try_from(place).unwrap_or(i64::MAX);
     let word = taken.step.as_ref().map_or(OPENED, Step::word);
     let (subject, since) = match &taken.step {
         Some(Step::Assigned(name)) => (Some(name.clone()), None),
@@ -149,8 +150,9 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
         _ => (None, None),
     };
     let Taken { side, at, actor, said, .. } = taken;
-    let values = values![id, place, word, side.word(), *at, actor, said, subject, since];
+    let values = values![id, n, word, side.word(), *at, actor, said, subject, since];
     tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::Ticket(id, place), actor, *at);
     Ok(())
 }
 

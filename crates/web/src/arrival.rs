@@ -20,15 +20,23 @@ const FORWARDED_PROTO: &str = "x-forwarded-proto";
 /// How the request of `head` came, for `method`. We listen for plain HTTP only, so encryption is
 /// known from a trusted proxy or not at all.
 pub(crate) fn of<'a>(head: &Parts, method: &'a str, trusted: &[Network]) -> Arrival<'a> {
-    let Some(&Peer(peer)) = head.extensions.get::<Peer>() else {
-        return Arrival { address: None, https: false, method };
-    };
-    if !is_trusted(peer, trusted) {
-        return Arrival { address: Some(peer), https: false, method };
-    }
+    let address = address_of(&head.headers, &head.extensions, trusted);
     let https = is_https(&head.headers, &head.extensions, trusted);
-    let address = client(&head.headers, peer, |address| is_trusted(address, trusted));
     Arrival { address, https, method }
+}
+
+/// From which address a request came; `None` when a proxy noted none.
+pub(crate) fn address_of(
+    headers: &HeaderMap,
+    extensions: &Extensions,
+    trusted: &[Network],
+) -> Option<IpAddr> {
+    let &Peer(peer) = extensions.get::<Peer>()?;
+    if is_trusted(peer, trusted) {
+        client(headers, peer, |address| is_trusted(address, trusted))
+    } else {
+        Some(peer)
+    }
 }
 
 /// Whether a request was encrypted on its way.

@@ -304,6 +304,41 @@ fn new_version(parameters: &[(&str, &str)], from: &str) -> NewVersion {
     }
 }
 
+/// T175: who accepts a version has accepted it, once and from there; another one that comes into
+/// force shows as a change, and the history stays.
+#[tokio::test]
+async fn an_acceptance_stays_and_a_change_shows() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    let accepted = async || agreement::accepted(app, caller.account.id).await.unwrap();
+    assert!(accepted().await.is_changed(), "nothing was accepted yet");
+    let first: Timestamp = app.now();
+    let here = "192.0.2.7".parse().ok();
+    agreement::accept(app, &caller, 1, here).await.unwrap();
+    world.clock.advance_ms(5_000);
+    agreement::accept(app, &caller, 1, None).await.unwrap();
+    let [one] = &accepted().await.acceptances[..] else { panic!("it is accepted once") };
+    assert_eq!((one.version, one.at, one.address.as_deref()), (1, first, Some("192.0.2.7")));
+    assert!(!accepted().await.is_changed());
+    assert!(agreement::accepted(app, other.account.id).await.unwrap().acceptances.is_empty());
+    let fixed = [("availability.month_basis", "fixed30")];
+    let second = agreement::publish(app, new_version(&fixed, "1405/10/01 00:00")).await.unwrap();
+    let number = second.version.number;
+    assert!(!accepted().await.is_changed(), "it does not hold yet");
+    go_to(&world, "1405/10/01 00:00");
+    assert_eq!((accepted().await.in_force, accepted().await.is_changed()), (number, true));
+    let old = agreement::accept(app, &other, 1, None).await;
+    assert_eq!(refusal(old), agreement::NoSuchVersion, "it holds no more");
+    let none = agreement::accept(app, &other, number + 1, None).await;
+    assert_eq!(refusal(none), agreement::NoSuchVersion);
+    agreement::accept(app, &caller, number, None).await.unwrap();
+    let versions = accepted().await.acceptances.into_iter().map(|one| one.version);
+    assert_eq!(versions.collect::<Vec<_>>(), [number, 1]);
+    assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
+}
+
 /// T170, T171, T173, T174: a month is judged by the version of its start.
 #[tokio::test]
 async fn a_version_is_published_withdrawn_and_judges_from_its_month_on() {

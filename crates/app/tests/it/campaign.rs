@@ -118,6 +118,7 @@ impl Stage {
                 record,
                 ladder: None,
                 ended_at: now,
+                asker: None,
             };
             dialing::settle(app, vec![call]).await.unwrap();
         }

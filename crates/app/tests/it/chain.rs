@@ -1,15 +1,20 @@
 //! Evidence that cannot be bent: through the use cases that write it.
 
 use app::chain::{self, ResumeRefusal, STAFF, Standing, Wrong};
+use app::error_report::{self, Reported};
 use app::outage::{self, NewOutage};
 use app::staff::{self, Deed};
+use app::ticket;
 use app::violation::{self, NewViolation};
+use app::{invoice, remote_session, subscription, support_call};
+use domain::agreement::contact::{Channel, Outcome};
 use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::violation::Clause;
 use domain::chain::Head;
 
+use crate::money::{hour, plan};
 use crate::refusal;
-use crate::violation::span;
+use crate::violation::{go_to, month, span};
 use crate::world::World;
 
 fn late(n: u32) -> NewViolation {
@@ -78,6 +83,69 @@ async fn what_is_bent_is_found_by_its_entry() {
     let found = chain::verify(app, &[]).await.unwrap().wrong;
     assert_eq!(found.keys().collect::<Vec<_>>(), [&2]);
     bend(&world, "UPDATE chain_entry SET actor = 'Reza' WHERE n = 2").await;
+}
+
+/// Does something of each kind at the desk and in the books.
+async fn a_day_of_desk_and_books(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    support_call::joined(app, Some(account), Some("09121234567"), "switch").await.unwrap();
+    let (title, description) = ("empty reports".to_owned(), "Nothing is shown.".to_owned());
+    let reported = Reported { ticket: None, title, description };
+    let report = error_report::report(app, account, &reported).await.unwrap();
+    let to = (Channel::Phone, "09121234567");
+    error_report::contacted(app, report, "Sara", to, (Outcome::Busy, "")).await.unwrap();
+    let kept = error_report::find(app, None, report).await.unwrap().unwrap().kept;
+    let ticket = kept.new.ticket.unwrap();
+    ticket::answer(app, ticket, "Sara", "We look into it.").await.unwrap();
+    remote_session::ask(app, ticket, "Sara", "to see it").await.unwrap();
+    let plan = subscription::add_plan(app, &plan("all", 1, 1_000)).await.unwrap();
+    subscription::start(app, account, plan, month("1405-09"), "Sara").await.unwrap();
+    go_to(world, "1405/09/04 00:00");
+    hour(app).await;
+    let invoices = invoice::list(app, account, None, 1).await.unwrap();
+    invoice::pay(app, invoices[0].id, "bank 1", "Sara").await.unwrap();
+}
+
+/// I17: what was said and when at the desk, and what was billed, is evidence like any other.
+#[tokio::test]
+async fn desk_and_books_are_in_the_chain() {
+    let world = World::new().await;
+    a_day_of_desk_and_books(&world).await;
+    assert_eq!(wrong(&world, &[]).await, []);
+    let bent = [
+        (
+            "UPDATE support_call_step SET at_us = at_us - 1",
+            "UPDATE support_call_step SET at_us = at_us + 1",
+        ),
+        (
+            "UPDATE error_report SET title = title || '!'",
+            "UPDATE error_report SET title = 'empty reports'",
+        ),
+        (
+            "UPDATE contact_attempt SET result = 'reached'",
+            "UPDATE contact_attempt SET result = 'busy'",
+        ),
+        ("UPDATE ticket_step SET at_us = at_us - 1", "UPDATE ticket_step SET at_us = at_us + 1"),
+        ("UPDATE remote_session SET expert = 'Ali'", "UPDATE remote_session SET expert = 'Sara'"),
+        (
+            "UPDATE subscription_state SET at_us = at_us - 1",
+            "UPDATE subscription_state SET at_us = at_us + 1",
+        ),
+        (
+            "UPDATE invoice SET paid_at_us = paid_at_us - 1",
+            "UPDATE invoice SET paid_at_us = paid_at_us + 1",
+        ),
+    ];
+    for (there, back) in bent {
+        bend(&world, there).await;
+        let found = wrong(&world, &[]).await;
+        assert!(!found.is_empty(), "{there} is not seen");
+        assert!(found.iter().all(|(_, wrong)| *wrong == Wrong::Fact), "{found:?}");
+        bend(&world, back).await;
+        assert_eq!(wrong(&world, &[]).await, [], "{back}");
+    }
 }
 
 /// A chain that is gone on with after a backup was put back says so for ever, and who said it.

@@ -231,5 +231,6 @@ fn heard(job: &ReadyJob, attempt: domain::AttemptId, at: Timestamp) -> dialing::
         record,
         ladder: None,
         ended_at: at.plus_ms(500),
+        asker: None,
     }
 }

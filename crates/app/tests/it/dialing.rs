@@ -69,6 +69,7 @@ fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
             rungs: vec![1],
         }),
         ended_at: NOON.plus_ms(8000),
+        asker: None,
     }
 }
 

@@ -3,17 +3,20 @@
 
 use app::alert;
 use app::availability;
+use app::dialing::{self, Asker, CallRecord, EndedCall, Meaning, SettleResult, Start};
 use app::interval;
 use app::measurement::{self, ReportRefusal, VantageRefusal};
 use app::outage;
+use app::quick_send::{self, NewSend};
 use app::{Caller, Settings};
-use domain::Timestamp;
 use domain::access::Arrival;
 use domain::agreement::availability::Class;
 use domain::agreement::scope::CoveredPath;
+use domain::agreement::state_interval::MINUTE_US;
 use domain::agreement::vantage::{Look, Report};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
+use domain::{Disposition, MessageClass, Timestamp};
 
 use crate::refusal;
 use crate::world::World;
@@ -51,6 +54,42 @@ async fn report(world: &World, caller: &Caller, looks: Vec<Look>) -> measurement
     let taken = measurement::take(&world.app, caller, &report).await.unwrap();
     interval::judge_new(&world.app).await.unwrap();
     taken
+}
+
+/// Sends to a number, leases the send and ends its call, which was tried at that moment.
+async fn call(world: &World, caller: &Caller, disposition: Disposition, tried_at: Timestamp) {
+    let message = world.message(caller, 4000).await;
+    let send = NewSend {
+        message: message.id,
+        number: String::from("09121234567"),
+        vote: false,
+        record_ms: None,
+        server: None,
+        reference: None,
+        class: MessageClass::Service,
+    };
+    quick_send::submit(&world.app, caller, send).await.unwrap();
+    let (job, _) = world.dialer.next().await;
+    let now = world.app.now();
+    let stamp = dialing::take_node(&world.app, "a", now.plus_ms(60_000)).await.unwrap();
+    let asker = Asker::of(&job);
+    let terms = (job.tariff, job.zone, job.hold);
+    let start = Start { job, person: true, trunk: String::from("main"), at: now };
+    let leased = dialing::lease(&world.app, stamp, vec![start]).await.unwrap();
+    let ended = EndedCall {
+        attempt: leased[0].attempt().unwrap(),
+        tariff: terms.0,
+        zone: terms.1,
+        second: None,
+        hold: terms.2,
+        meaning: Meaning::Decided(disposition),
+        record: CallRecord { invite_at: Some(tried_at), ..CallRecord::default() },
+        ladder: None,
+        ended_at: now,
+        asker,
+    };
+    let settled = dialing::settle(&world.app, vec![ended.clone(), ended]).await.unwrap();
+    assert_eq!(settled, [SettleResult::Settled, SettleResult::AlreadySettled]);
 }
 
 async fn outages(world: &World, start: Timestamp) -> Vec<outage::Outage> {
@@ -160,6 +199,36 @@ async fn customers_that_are_served_are_evidence() {
     assert_eq!(count(&[&one, &two]).await, 1);
     interval::failed(&world.app, CoveredPath::Api);
     assert_eq!(count(&[&one, &two]).await, 1, "somebody was failed in that minute");
+}
+
+/// Goal: calls that customers' sends led to show whether quick sends are dialled, at the time when
+/// they were tried, in whatever order they end; a sandbox's show nothing.
+#[tokio::test]
+async fn calls_that_were_placed_are_evidence() {
+    let world = World::new().await;
+    let start = world.app.now();
+    let (one, _) = world.customer(10_000).await;
+    let (two, _) = world.customer(10_000).await;
+    let (play, _) = world.sandbox(&one).await;
+    let shown = async |calls: &[(&Caller, Disposition, i64)]| {
+        for (caller, disposition, minute) in calls {
+            call(&world, caller, *disposition, start.plus_us(minute * MINUTE_US)).await;
+        }
+        interval::keep_requests(&world.app, "a", true).await.unwrap();
+        interval::judge_new(&world.app).await.unwrap();
+        let time = Span::new(start.plus_us(-MINUTE_US), world.app.now()).unwrap();
+        let evidence = interval::evidence(&world.app, time).await.unwrap();
+        let quick = evidence[CoveredPath::QuickSend.index()].intervals.up.len();
+        (quick, evidence[CoveredPath::Campaign.index()].intervals.up.len())
+    };
+    world.clock.advance_ms(600_000);
+    let busy = Disposition::Busy;
+    assert_eq!(shown(&[(&one, busy, 3), (&play, busy, 3), (&one, busy, 3)]).await, (0, 0));
+    assert_eq!(shown(&[(&one, busy, 5), (&two, Disposition::Delivered, 5)]).await, (1, 0));
+    let failed = Disposition::NetworkFailure;
+    assert_eq!(shown(&[(&one, busy, 7), (&two, busy, 7), (&one, failed, 7)]).await, (1, 0));
+    // Of a minute that was written down before, it was learnt late.
+    assert_eq!(shown(&[(&two, failed, 5)]).await, (0, 0));
 }
 
 /// Goal: only who is a vantage point may report, and a name is of one of them.

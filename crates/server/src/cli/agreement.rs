@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use app::App;
-use app::agreement::{AgreementRefusal, Kept, NewVersion};
+use app::agreement::{Acceptance, AgreementRefusal, Kept, NewVersion};
 use clap::{Subcommand, ValueEnum};
+use domain::AccountId;
 use domain::agreement::parameter::{self, Language};
 use domain::agreement::version::{BODY_MAX, Change, Refusal, Version, diff};
-use domain::calendar::jalali::{gregorian_date_time, jalali_date};
+use domain::calendar::jalali::{gregorian_date_time, jalali_date, rfc3339};
 use domain::calendar::month::PersianMonth;
 use serde_json::json;
 
@@ -58,6 +59,15 @@ pub enum Agreement {
         /// Its number; without it, the one in force.
         #[arg(long)]
         version: Option<u32>,
+    },
+    /// Show which versions an account accepted, and when.
+    Acceptances {
+        /// The account's number.
+        #[arg(long)]
+        account: i64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
     },
     /// Take back a version that does not hold yet.
     Withdraw {
@@ -113,6 +123,7 @@ pub async fn run(config: &Config, command: Agreement) -> Result<ExitCode> {
             app::agreement::withdraw(&app, version).await.map_err(refused)?;
             say(&format!("version {version} is withdrawn"))?;
         }
+        Agreement::Acceptances { account, json } => acceptances(&app, account, json).await?,
         Agreement::Openslo { version } => {
             let kept = one(&app, version).await?;
             let parameters = &kept.version.draft.parameters;
@@ -167,6 +178,30 @@ async fn show(app: &App, number: Option<u32>, language: Text, json: bool) -> Res
     say(&line(&kept, in_force(app, &versions(app).await?)))?;
     say(kept.version.draft.parameters.to_text().trim_end())?;
     say(&format!("\n{}", body(&kept.version, language)))
+}
+
+async fn acceptances(app: &App, account: i64, as_json: bool) -> Result<()> {
+    let accepted = app::agreement::accepted(app, AccountId(account)).await.map_err(open::failed)?;
+    let one = |acceptance: &Acceptance| {
+        let Acceptance { version, at, address } = acceptance;
+        let address = address.as_deref().unwrap_or("an unknown address");
+        format!("version {version}: accepted {} from {address}", gregorian_date_time(*at))
+    };
+    if as_json {
+        let one = |acceptance: &Acceptance| {
+            let Acceptance { version, at, address } = acceptance;
+            json!({ "version": version, "accepted_at": rfc3339(*at), "address": address })
+        };
+        let all: Vec<_> = accepted.acceptances.iter().map(one).collect();
+        let told = json!({ "in_force": accepted.in_force, "changed": accepted.is_changed(),
+                           "acceptances": all });
+        return say(&told.to_string());
+    }
+    for acceptance in &accepted.acceptances {
+        say(&one(acceptance))?;
+    }
+    let changed = if accepted.is_changed() { "not accepted" } else { "accepted" };
+    say(&format!("version {} is in force: {changed}", accepted.in_force))
 }
 
 async fn list(app: &App, json: bool) -> Result<()> {

@@ -72,7 +72,7 @@ pub async fn run(config: &Config, command: Chain) -> Result<ExitCode> {
                 let head = Head::parse(text);
                 known.push(head.with_context(|| format!("{text} is not what 'head' prints"))?);
             }
-            known.extend(chain::seen(&config.node.data_dir)?);
+            known.extend(chain::seen(&config.chain_head())?);
             let verified = app::chain::verify(&app, &known).await.map_err(open::failed)?;
             return verify(&verified, json);
         }
@@ -82,10 +82,10 @@ pub async fn run(config: &Config, command: Chain) -> Result<ExitCode> {
             list(&listed.map_err(open::failed)?, json)?;
         }
         Chain::Resume { because, by } => {
-            let directory = &config.node.data_dir;
-            let seen = chain::seen(directory)?.unwrap_or_else(Head::start);
+            let path = config.chain_head();
+            let seen = chain::seen(&path)?.unwrap_or_else(Head::start);
             let head = app::chain::resume(&app, &seen, &because, &by).await.map_err(refused)?;
-            chain::keep(directory, &head).await?;
+            chain::keep(&path, &head).await?;
             say(&format!("gone on with at {head}"))?;
         }
     }
@@ -162,7 +162,7 @@ fn entry(Kept { entry, note }: &Kept) -> Value {
 /// # Errors
 /// It does not have what this node has seen of it.
 pub async fn check(config: &Config, app: &app::App) -> Result<String> {
-    match chain::look(app, &config.node.data_dir).await? {
+    match chain::look(app, &config.chain_head()).await? {
         Found::Holds(head) => Ok(format!("the chain has {} entries", head.number)),
         Found::Broken(why) => {
             bail!("{why}. If that backup is to be gone on with: 'avanak chain resume'")
@@ -175,7 +175,7 @@ pub async fn check(config: &Config, app: &app::App) -> Result<String> {
 pub async fn look(config: &Config) {
     let looked = async {
         let app = open::app(config).await?;
-        chain::look(&app, &config.node.data_dir).await
+        chain::look(&app, &config.chain_head()).await
     };
     let told = match looked.await {
         Ok(Found::Holds(_)) => return,

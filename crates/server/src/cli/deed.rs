@@ -10,6 +10,10 @@ use nix::unistd::{Uid, User};
 const LINE_MAX: usize = 4_000;
 /// Options whose values are not noted: they say where this runs, or are secrets.
 const UNTOLD: [&str; 4] = ["--config", "--data-dir", "--database", "--password"];
+/// Options whose values stand in rows of their own: what was said to a customer or of one, and
+/// where he is reached. It is noted that they were given: rows may be erased by the rules, entries
+/// not.
+const APART: [&str; 4] = ["--text", "--note", "--address", "--description"];
 
 /// The command of these matches, given by these arguments.
 pub fn deed(matches: &ArgMatches, arguments: impl Iterator<Item = OsString>) -> Deed {
@@ -41,13 +45,19 @@ fn line(arguments: impl Iterator<Item = String>) -> String {
     let mut is_value = false;
     for argument in arguments {
         let name = argument.split('=').next().unwrap_or_default();
-        let untold = UNTOLD.contains(&name);
+        let (untold, apart) = (UNTOLD.contains(&name), APART.contains(&name));
         if untold || std::mem::take(&mut is_value) {
             is_value = untold && !argument.contains('=');
             continue;
         }
         if !line.is_empty() {
             line.push(' ');
+        }
+        if apart {
+            line.push_str(name);
+            line.push_str(" …");
+            is_value = !argument.contains('=');
+            continue;
         }
         if argument.is_empty() || argument.contains([' ', '\n', '\'']) {
             line.push('\'');
@@ -77,6 +87,10 @@ mod tests {
         let told = of(&["trunk", "add", "--password=x y", "--data-dir=/var", "it's", ""]);
         assert_eq!(told, "trunk add 'it'\\''s' ''");
         assert_eq!(of(&["trunk", "add", "--password", "--config", "z"]), "trunk add");
+        let told = of(&["ticket", "answer", "7", "--text", "Dear Ali", "--by", "Sara"]);
+        assert_eq!(told, "ticket answer 7 --text … --by Sara");
+        let told = of(&["ticket", "answer", "--text=--by", "--note", "--text", "--by", "Sara"]);
+        assert_eq!(told, "ticket answer --text … --note … --by Sara");
         let long = of(&["م".repeat(3_000).as_str()]);
         assert!(long.len() <= LINE_MAX + "…".len() && long.ends_with("م…"), "{}", long.len());
     }

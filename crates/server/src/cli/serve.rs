@@ -189,11 +189,10 @@ impl Platform {
         let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
         let speaking = speaking_ahead::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
-        let directory = config.node.data_dir.clone();
         let (chained, broken) = chain::start(
             Arc::clone(&self.app),
             node_name.clone(),
-            directory,
+            config.chain_head(),
             callbacks_stop.clone(),
         )
         .await;

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, bail};
 use domain::Network;
 use domain::calendar::calling_window::CallingWindow;
-use domain::kept_code::Velocity;
 use domain::secure_call::TALK_MS_MAX;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Serialized, Toml};
@@ -61,6 +60,7 @@ macro_rules! section {
 }
 
 mod channel;
+mod codes;
 mod identity;
 mod measurement;
 mod payment;
@@ -68,6 +68,7 @@ mod speech;
 mod trunk;
 
 pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
+pub use codes::Codes;
 pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
 pub use payment::Payment;
@@ -99,6 +100,10 @@ section! {
         /// more, nothing that is evidence is written here, and an alert says so. SQLite has no
         /// clock of its own.
         clock_limit_ms: u32 = 5_000,
+        /// Where this node keeps the last entry of the chain of evidence that it saw. Empty:
+        /// `chain-head` in the data directory. If backups take that directory along, name another
+        /// place: only what is not put back shows that an old backup was.
+        chain_head: PathBuf = PathBuf::new(),
     }
 }
 
@@ -250,37 +255,6 @@ section! {
         /// not public. Events may be posted to them in the clear; to others only by https.
         private_hosts: Vec<String> = Vec::new(),
     }
-}
-
-section! {
-    /// One-time codes that the platform keeps (`/v1/codes`): how often numbers are called for them.
-    Codes {
-        /// Calls to one number within `number_window_s`, whoever asks for them; at least 1.
-        number_limit: u32 = 5,
-        /// The window of `number_limit`, in seconds.
-        number_window_s: u32 = 600,
-        /// Calls to numbers that differ in their last four digits only, asked for by one account
-        /// within `prefix_window_s`; at least 1. Fraud calls such blocks.
-        prefix_limit: u32 = 100,
-        /// The window of `prefix_limit`, in seconds.
-        prefix_window_s: u32 = 3_600,
-    }
-}
-
-impl Codes {
-    /// How often one number is called.
-    pub fn per_number(&self) -> Velocity {
-        velocity(self.number_limit, self.number_window_s)
-    }
-
-    /// How often a block of numbers is called.
-    pub fn per_prefix(&self) -> Velocity {
-        velocity(self.prefix_limit, self.prefix_window_s)
-    }
-}
-
-fn velocity(count: u32, window_s: u32) -> Velocity {
-    Velocity { count, within_ms: i64::from(window_s) * 1_000 }
 }
 
 section! {
@@ -536,6 +510,16 @@ impl Config {
     /// The proxies that are believed; `None` when one is no address or range.
     pub fn trusted_proxies(&self) -> Option<Vec<Network>> {
         networks(&self.http.trusted_proxies)
+    }
+
+    /// The file with the last entry of the chain of evidence that this node saw.
+    pub fn chain_head(&self) -> PathBuf {
+        let named = &self.database.chain_head;
+        if named.as_os_str().is_empty() {
+            self.node.data_dir.join("chain-head")
+        } else {
+            named.clone()
+        }
     }
 
     /// Where the sandbox keeps what its phones heard.

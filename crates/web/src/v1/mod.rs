@@ -1,6 +1,7 @@
 //! The modern API, `/v1`: JSON in and out, refusals as problems of RFC 9457. Finds the caller,
 //! reads the body within its limits, lets `app` answer, logs once. Decides nothing.
 
+mod acceptances;
 mod agreement;
 mod announcements;
 mod audio;

@@ -1,5 +1,7 @@
 //! A POST under an `Idempotency-Key` is done once: asked again, it is answered as it was.
 
+use std::net::IpAddr;
+
 use app::request::{Answer, RequestKey, Standing};
 use app::{App, Caller};
 use axum::body::to_bytes;
@@ -21,6 +23,8 @@ pub(super) struct Asked<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) path: &'a str,
     pub(super) body: &'a [u8],
+    /// From where it came, if that is known.
+    pub(super) address: Option<IpAddr>,
 }
 
 impl Asked<'_> {

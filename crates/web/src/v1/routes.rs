@@ -16,11 +16,12 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
-    Unanswered, agreement, announcements, answer, audio, busy, campaigns, claims, codes,
-    compensation, docs_page, error_reports, events, evidence, explain, exports, identity, invoices,
-    lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples, templates, tickets,
-    violations, webhooks,
+    Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, claims,
+    codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
+    invoices, lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples,
+    templates, tickets, violations, webhooks,
 };
+use crate::arrival::address_of;
 use crate::router::Web;
 
 /// The document that describes this API; a test holds it to the routes.
@@ -59,12 +60,13 @@ pub(super) enum Operation {
     ReadAnnouncements,
     ProveIdentity,
     AttachToIdentity,
+    AcceptAgreement,
     ManagePayments,
     AttachToPayments,
 }
 
 impl Operation {
-    const ALL: [Self; 27] = [
+    const ALL: [Self; 28] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -90,6 +92,7 @@ impl Operation {
         Self::ReadAnnouncements,
         Self::ProveIdentity,
         Self::AttachToIdentity,
+        Self::AcceptAgreement,
         Self::ManagePayments,
         Self::AttachToPayments,
     ];
@@ -135,6 +138,7 @@ impl Operation {
             Self::ReadAnnouncements => "v1.ReadAnnouncements",
             Self::ProveIdentity => "v1.ProveIdentity",
             Self::AttachToIdentity => "v1.AttachToIdentity",
+            Self::AcceptAgreement => "v1.AcceptAgreement",
             Self::ManagePayments => "v1.ManagePayments",
             Self::AttachToPayments => "v1.AttachToPayments",
         }
@@ -159,6 +163,8 @@ macro_rules! operations {
                     let id = id.map(|Path(id)| id).unwrap_or_default();
                     let query = request.uri().query().unwrap_or_default().to_owned();
                     let path = request.uri().to_string();
+                    let (fields, trusted) = (request.headers(), &*$web.settings.trusted_proxies);
+                    let address = address_of(fields, request.extensions(), trusted);
                     let operation = Operation::$operation;
                     answer(&$web, operation, request, async |$caller, $head, $body| {
                         let _turn = $weight(&$web)?;
@@ -169,6 +175,7 @@ macro_rules! operations {
                             headers: $head,
                             path: &*path,
                             body: $body,
+                            address,
                         };
                         // Not each of them looks at everything.
                         let _ = ($id, $query, $asked);
@@ -312,6 +319,8 @@ operations! {
         identity::submit(asked, id);
     post "/v1/identity_verifications/{id}/withdraw", ProveIdentity, light =>
         identity::withdraw(asked, id);
+    get "/v1/agreement_acceptances", AcceptAgreement, light => acceptances::list(app, caller);
+    post "/v1/agreement/{id}/accept", AcceptAgreement, light => acceptances::accept(asked, id);
     post "/v1/codes", SendCodes, heavy => codes::start(app, caller, head, body);
     get "/v1/codes/{id}", CheckCodes, light => codes::get(app, caller, id);
     post "/v1/codes/{id}/resend", SendCodes, light => codes::resend(asked, id);

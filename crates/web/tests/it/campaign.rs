@@ -82,6 +82,7 @@ pub async fn first_is_called(world: &World) {
         record,
         ladder: None,
         ended_at: world.app.now(),
+        asker: None,
     };
     app::dialing::settle(&world.app, vec![call]).await.unwrap();
 }

@@ -305,6 +305,29 @@ async fn the_agreement_is_open_to_all() {
     }
 }
 
+/// Goal: a customer accepts the agreement and sees that it did; nobody else does it in its name.
+#[tokio::test]
+async fn the_agreement_is_accepted() {
+    let world = World::new().await;
+    let router = router(&world);
+    let (_, token) = world.customer(0).await;
+    let (_, other) = world.customer(0).await;
+    let path = "/v1/agreement_acceptances";
+    let before = get(&router, &token, path).await.json();
+    assert_eq!((&before["changed"], &before["in_force"]), (&json!(true), &json!(1)));
+    let accept = async |path: &str| v1(&router, &token, "POST", path, None, &Value::Null).await;
+    let accepted = accept("/v1/agreement/1/accept").await;
+    assert_eq!(accepted.status.as_u16(), 200, "{}", accepted.text());
+    assert_eq!(accepted.json(), get(&router, &token, path).await.json());
+    let accepted = accepted.json();
+    assert_eq!((&accepted["changed"], &accepted["data"][0]["version"]), (&json!(false), &json!(1)));
+    for wrong in ["/v1/agreement/2/accept", "/v1/agreement/x/accept"] {
+        assert_eq!(accept(wrong).await.status.as_u16(), 404);
+    }
+    assert_eq!(get(&router, &other, path).await.json()["data"], json!([]));
+    assert_eq!(get(&router, "", path).await.status.as_u16(), 401);
+}
+
 /// Goal: an account reads its own months with all that they come from, and no other's.
 #[tokio::test]
 async fn an_account_reads_its_own_months() {

@@ -30,6 +30,7 @@ async fn end(world: &World, job: &ReadyJob, vote: Option<u8>) {
         record,
         ladder: None,
         ended_at: now,
+        asker: None,
     };
     app::dialing::settle(app, vec![call]).await.unwrap();
 }
