@@ -80,11 +80,13 @@ pub enum EventKind {
     ErrorReportAsked,
     /// A customer is asked for a remote session.
     RemoteSessionRequested,
+    /// A customer is told of the time and the program of a remote session, to consent to them.
+    RemoteSessionAgreed,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::MessageAccepted,
         Self::MessageEnded,
         Self::RecordingReady,
@@ -105,6 +107,7 @@ impl EventKind {
         Self::ErrorReportDelivered,
         Self::ErrorReportAsked,
         Self::RemoteSessionRequested,
+        Self::RemoteSessionAgreed,
     ];
 
     /// The number under which it is kept.
@@ -130,6 +133,7 @@ impl EventKind {
             Self::ErrorReportDelivered => 18,
             Self::ErrorReportAsked => 19,
             Self::RemoteSessionRequested => 20,
+            Self::RemoteSessionAgreed => 21,
         }
     }
 
@@ -161,6 +165,7 @@ impl EventKind {
             Self::ErrorReportDelivered => "error_report.delivered",
             Self::ErrorReportAsked => "error_report.asked",
             Self::RemoteSessionRequested => "remote_session.requested",
+            Self::RemoteSessionAgreed => "remote_session.agreed",
         }
     }
 

@@ -58,6 +58,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V38__ticket", include_str!("../migrations/V38__ticket.sql")),
         ("V39__error_report", include_str!("../migrations/V39__error_report.sql")),
         ("V40__sms", include_str!("../migrations/V40__sms.sql")),
+        ("V41__desk", include_str!("../migrations/V41__desk.sql")),
     ]
 }
 

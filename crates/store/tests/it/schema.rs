@@ -47,6 +47,7 @@ fn shipped_migrations_are_pinned() {
         ("V38__ticket.sql", 0xba52_428c_666a_d8b1),
         ("V39__error_report.sql", 0x4d19_090c_c0b9_49f6),
         ("V40__sms.sql", 0xd240_7d30_ea05_35d5),
+        ("V41__desk.sql", 0xe5c1_25f4_2f69_490f),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
