@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use app::ports::{
-    Blobs, BoxFuture, Clock, Rng, SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Voice,
+    Blobs, BoxFuture, Clock, NoSpeech, Rng, SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Voice,
 };
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::text::Speakable;
@@ -98,8 +98,8 @@ impl Tts for Mute {
         &'a self,
         _: &'a Speakable,
         _: Speaker,
-    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
-        Box::pin(async { Err(Failure::of("speaking")) })
+    ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>> {
+        Box::pin(async { Err(Failure::of("speaking").into()) })
     }
 }
 
