@@ -392,8 +392,13 @@ mod tests {
         let mut call = registered("1405/09/07 13:00");
         assert_eq!(due_text(call.owed().unwrap().due(&support).unwrap()), "1405/09/07 14:00");
         let failed = Step::Attempted(Attempt::Voicemail);
-        assert_eq!(in_hours(Some(&failed), closed, &support), Err(Refusal::Closed));
-        assert_eq!(in_hours(Some(&Step::Dialing), closed, &support), Ok(()));
+        let hours = |call: &SupportCall, step| in_hours(Some((call, step)), closed, &support);
+        assert_eq!(hours(&call, &failed), Err(Refusal::Closed));
+        assert_eq!(hours(&call, &Step::Dialing), Err(Refusal::Closed), "nobody is called then");
+        assert_eq!(hours(&call, &Step::Withdrawn), Ok(()));
+        let mut begun = call.clone();
+        begun.take(&Step::Dialing, at("1405/09/07 13:59:50")).unwrap();
+        assert_eq!(hours(&begun, &failed), Ok(()), "it was tried in time");
         let mut step = |step: &Step, text| call.take(step, at(text));
         assert_eq!(step(&failed, "1405/09/07 13:10"), Err(Refusal::WrongState));
         step(&Step::Dialing, "1405/09/07 13:10").unwrap();
@@ -421,6 +426,12 @@ mod tests {
         silent.take(&Step::Dialing, at("1405/09/07 15:00")).unwrap();
         assert!(!silent.is_callable(at("1405/09/07 15:09:59")));
         assert!(silent.is_callable(at("1405/09/07 15:10")), "who dials and says nothing");
+        let mut talking = silent.clone();
+        talking.take(&Step::Talking, at("1405/09/07 15:01")).unwrap();
+        assert!(!talking.is_callable(at("1405/09/07 15:40")), "the customer talks");
+        assert!(talking.is_callable(at("1405/09/07 17:00")), "for hours, and nobody noted it");
+        talking.take(&Step::Attempted(Attempt::Connected), at("1405/09/07 15:40")).unwrap();
+        assert_eq!(talking.state, State::Connected);
         let late = at("1405/09/07 15:46");
         assert_eq!(call.missed_at(late, &support), owed.due(&support));
         assert_eq!(silent.missed_at(late, &support), None, "they may speak");
@@ -446,7 +457,7 @@ mod tests {
         /// three at most, and what is refused changes nothing.
         #[test]
         fn a_try_is_owed_just_while_somebody_waits_for_it(
-            tried in prop::collection::vec((0..10_usize, 0..1_500_i64), 0..60),
+            tried in prop::collection::vec((0..11_usize, 0..1_500_i64), 0..60),
         ) {
             let mut now = at("1405/09/07 10:00");
             let mut call = SupportCall::joined(now);
@@ -456,6 +467,7 @@ mod tests {
                     Step::Offered, Step::Answered, Step::Left, Step::Registered, Step::Dialing,
                     Step::Attempted(Attempt::NoAnswer), Step::Attempted(Attempt::Voicemail),
                     Step::Attempted(Attempt::Connected), Step::Withdrawn, Step::Doubled(7),
+                    Step::Talking,
                 ][which].clone();
                 let before = call.clone();
                 if call.take(&step, now).is_err() {
