@@ -81,6 +81,9 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// Whoever is more patient has a limit of his own around it; an instant cannot be that far away.
+const PATIENCE_MAX: Duration = Duration::from_hours(24);
+
 /// Why there is no way to whom is asked: nothing was asked.
 #[derive(Debug)]
 pub struct NoWay(String);
@@ -122,7 +125,7 @@ impl Outbound {
     /// too large. What is said of it names neither header fields nor the target, in which secrets
     /// may be.
     pub async fn ask(&self, request: Request<'_>) -> Result<Answer> {
-        let end = Instant::now() + request.patience;
+        let end = Instant::now() + request.patience.min(PATIENCE_MAX);
         let late = || anyhow!("no answer in time");
         let stream = tokio::time::timeout_at(end, self.connect(request.url)).await;
         let stream = stream
