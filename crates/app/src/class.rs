@@ -25,6 +25,8 @@ pub struct Rules {
     /// The policies in force.
     pub policies: Arc<Policies>,
     any_hour: BTreeSet<AccountId>,
+    /// When they were read: what was given later is not in them.
+    pub read_at: Timestamp,
 }
 
 impl Rules {
@@ -76,7 +78,7 @@ pub(crate) async fn rules(app: &App, now: Timestamp) -> std::result::Result<Arc<
     let policies = Policies::new(found, holidays);
     let policies =
         policies.ok_or_else(|| Failure::of("looking for the policies: a class has none"))?;
-    let rules = Arc::new(Rules { policies: Arc::new(policies), any_hour });
+    let rules = Arc::new(Rules { policies: Arc::new(policies), any_hour, read_at: now });
     *app.classes().known() = Some((Arc::clone(&rules), now));
     Ok(rules)
 }

@@ -10,11 +10,11 @@ use domain::class::Opening;
 use domain::{Destination, MessageClass, Timestamp};
 
 /// How long a job steps back at the most whose class may not call, milliseconds: a policy may be
-/// changed meanwhile, and a permission given, which is not known yet when its first send comes in
-/// the same second.
-const STEP_BACK_MS: i64 = 10_000;
-/// How long it steps back while no rule is known, milliseconds.
-const UNKNOWN_MS: i64 = 1_000;
+/// changed meanwhile, and a permission given.
+const STEP_BACK_MS: i64 = 60_000;
+/// How long it steps back while no rule is known, or none that was read since the job was accepted,
+/// milliseconds: its account may have got its permission a moment before.
+pub(crate) const UNKNOWN_MS: i64 = 1_000;
 
 /// The answers of one step.
 pub(crate) struct Openings {
@@ -41,10 +41,18 @@ impl Openings {
         match self.opening(job) {
             None => Some(self.now.plus_ms(UNKNOWN_MS)),
             Some(Opening::Open { .. }) => None,
+            Some(Opening::Closed { .. }) if self.is_older_than(job) => {
+                Some(self.now.plus_ms(UNKNOWN_MS))
+            }
             Some(Opening::Closed { opens_at }) => {
                 Some(opens_at.map_or(latest, |at| at.min(latest)))
             }
         }
+    }
+
+    /// Whether the rules may say less than held when the job was accepted.
+    fn is_older_than(&self, job: &ReadyJob) -> bool {
+        self.rules.as_ref().is_some_and(|rules| rules.read_at <= job.accepted_at)
     }
 
     /// When a job has to be dialled by that is to be called now; that is over already when it

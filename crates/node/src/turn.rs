@@ -17,7 +17,7 @@ use crate::gate::{Arrival, Callee, Gate, NoRoom, Room, Wanted};
 use crate::live::{Call, Second, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
-use crate::openings::Openings;
+use crate::openings::{Openings, UNKNOWN_MS};
 use crate::settle::{Unsettled, decided};
 use crate::spec;
 use crate::under_way::{Kind, UnderWay};
@@ -252,6 +252,14 @@ impl Node {
         Openings::new(rules, self.gate.reaches_people(), now.wall)
     }
 
+    /// Reads the line again when a job waits for newer rules, for whoever does reads these, too.
+    fn ask_for_rules(&mut self, now: Moment, until: Timestamp) {
+        if until <= now.wall.plus_ms(UNKNOWN_MS) {
+            let soon = now.steady.plus_ms(UNKNOWN_MS);
+            self.reading.next_at = self.reading.next_at.min(soon);
+        }
+    }
+
     /// Chooses what is leased next, as far as there is room. Tells when the pace allows more.
     pub(crate) fn choose(&mut self, now: Moment) -> Option<Timestamp> {
         for callee in self.line.numbers_aside() {
@@ -302,6 +310,7 @@ impl Node {
             }
             if let Some(until) = openings.closed_until(&waiting.job) {
                 self.line.step_back_until(send, until);
+                self.ask_for_rules(now, until);
                 continue;
             }
             match self.gate.take(waiting, now) {

@@ -306,6 +306,29 @@ async fn hours_that_end_before_the_invite_leaves_are_over() {
     world.audit().await;
 }
 
+/// Who gets a permission and sends at once is called at once, though the rules were read before.
+#[tokio::test]
+async fn a_document_counts_for_what_comes_right_after_it() {
+    let mut world = World::new(config(10, 50)).await;
+    let (customer, other) = (world.account(100_000).await, world.account(100_000).await);
+    world.set_wall(START.plus_ms(14 * 3_600_000));
+    let document = async |world: &World, of: domain::AccountId| {
+        assert!(app::class::set_hours_document(&world.app, of, Some("A-12")).await.unwrap());
+    };
+    document(&world, other.0.account.id).await;
+    world.pass_ms(2_000).await;
+    world.submit(&other, &number(1)).await;
+    world.run().await;
+    assert_eq!(world.started.len(), 1);
+    document(&world, customer.0.account.id).await;
+    world.submit(&customer, &number(2)).await;
+    world.run().await;
+    assert_eq!(world.started.len(), 1, "the rules that are known are older");
+    world.pass_ms(2_500).await;
+    assert_eq!(world.started.len(), 2);
+    world.audit().await;
+}
+
 /// A document that is taken back while a send waits counts for it, and so does one that is given.
 #[tokio::test]
 async fn a_document_counts_for_who_stands_in_line() {
@@ -329,7 +352,7 @@ async fn a_document_counts_for_who_stands_in_line() {
     world.pass_ms(3_000).await;
     assert_eq!(world.started.len(), 1, "it is midnight");
     document(&world, Some("A-13")).await;
-    world.pass_s(11).await;
+    world.pass_s(61).await;
     assert_eq!(world.started.len(), 2);
     world.audit().await;
 }
