@@ -89,9 +89,10 @@ pub fn known_rules(app: &App) -> Option<Arc<Rules>> {
     app.classes().known().as_ref().map(|(rules, _)| Arc::clone(rules))
 }
 
-/// Whether a call to this destination reaches a person: a phone of an account is nobody's.
-pub fn reaches_person(app: &App, destination: &Destination) -> bool {
-    matches!(destination, Destination::Number(_)) && app.dispatch().reaches_people()
+/// Whether a call to this destination reaches a person: a phone of an account is nobody's, and a
+/// sandbox's calls stay with its carrier.
+pub fn reaches_person(app: &App, destination: &Destination, sandbox: bool) -> bool {
+    matches!(destination, Destination::Number(_)) && !sandbox && app.dispatch().reaches_people()
 }
 
 /// What allows a send to be called at `at`; `None` when nothing does.
@@ -122,7 +123,7 @@ pub(crate) async fn permit_of(
     at: Timestamp,
 ) -> std::result::Result<Option<Permit>, Failure> {
     let rules = rules(app, at).await?;
-    Ok(permit(&rules, job, reaches_person(app, &job.destination), at))
+    Ok(permit(&rules, job, reaches_person(app, &job.destination, job.sandbox), at))
 }
 
 /// The policies in force, one for each class.

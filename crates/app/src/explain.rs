@@ -139,7 +139,7 @@ async fn pass_the_line(
 
 async fn class_hours(app: &App, job: &ReadyJob, now: Timestamp) -> Result<Standing, Failure> {
     let rules = class::rules(app, now).await?;
-    let person = class::reaches_person(app, &job.destination);
+    let person = class::reaches_person(app, &job.destination, job.sandbox);
     Ok(match rules.opening(job, person, now) {
         Opening::Open { .. } => Gate::ClassHours.open(),
         Opening::Closed { opens_at } => Gate::ClassHours.closed_until(opens_at),

@@ -283,7 +283,7 @@ impl Order {
         };
         let tariff = prices::in_force(app, now).await?;
         let policies = class::policies(app, now).await?;
-        let person = class::reaches_person(app, &request.destination);
+        let person = class::reaches_person(app, &request.destination, account.is_sandbox());
         // Whoever may call for as long as the send waits is not asked for a document.
         let last = now.plus_ms(START_WITHIN_MS);
         let by_day = policies.opening(class, (false, person), now).is_open_at(last);

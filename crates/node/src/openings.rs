@@ -32,7 +32,7 @@ impl Openings {
 
     /// Whether a call of this job reaches a person.
     pub(crate) fn person(&self, job: &ReadyJob) -> bool {
-        self.people && matches!(job.destination, Destination::Number(_))
+        self.people && !job.sandbox && matches!(job.destination, Destination::Number(_))
     }
 
     /// Until when a job has to step back; `None` when it may be called now.
