@@ -18,6 +18,7 @@ use node::{Caps, Done, Gate, Moment, Node, NodeConfig, Trunk};
 use server::blob::FileBlobs;
 use server::clock::{self, Clocks, SystemClock, SystemRng};
 use server::flight_recorder;
+use server::sms::Spool;
 use store::Db;
 use tokio::sync::{Notify, mpsc};
 
@@ -89,6 +90,7 @@ impl Line {
             rng: Arc::new(SystemRng),
             tts: Arc::new(Mute),
             blobs: Arc::new(blobs.clone()),
+            sms: Arc::new(Spool::open(folder.join("sms"))?),
             dispatch: Arc::new(gate.clone()),
             gateways: Arc::new(app::ports::NoGateways),
         };

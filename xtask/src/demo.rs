@@ -86,6 +86,16 @@ pub fn run(options: &Options) -> Result<bool> {
     if options.json {
         reserve_stdout_for_json();
     }
+    let ran = shown(options);
+    if let Err(error) = &ran
+        && options.json
+    {
+        say_json(&json!({ "error": format!("{error:#}") }).to_string());
+    }
+    ran
+}
+
+fn shown(options: &Options) -> Result<bool> {
     setup::ready(Goal::Demo)?;
     let program = server::program()?;
     let data_dir = match &options.data_dir {

@@ -324,6 +324,7 @@ fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {
         class: 1,
         message_class: domain::MessageClass::Service,
         opt_out_key: None,
+        follow_up: None,
         client_reference: None,
         lease: None,
     })

@@ -133,7 +133,8 @@ async fn import(app: &App, customer: &Customer, numbers: u32) -> Result<()> {
     };
     let message = customer.message;
     let list = Some(list.into());
-    let new = NewCampaign { message, numbers: list, plan, auto_start: true, request: None };
+    let new =
+        NewCampaign { message, numbers: list, plan, sms: None, auto_start: true, request: None };
     let resident = resident_kb()?;
     let made = measured(async {
         let made = app::campaign::create(app, &customer.caller, new).await;
@@ -201,6 +202,7 @@ async fn send_codes(
             server: None,
             reference: None,
             class: MessageClass::OneTimeCode,
+            follow_up: None,
         };
         let done = app::quick_send::submit(&app, &customer.caller, new).await;
         done.map_err(|refusal| anyhow!("a code was refused: {refusal:?}"))?;

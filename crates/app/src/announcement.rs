@@ -7,8 +7,7 @@ use domain::agreement::maintenance::{Channel, Proof};
 use domain::announcement::{Refusal, Text, may_last, pause_after};
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
-use store::announcement::NewAnnouncement;
-pub use store::announcement::{Announcement, Delivery};
+pub use store::announcement::{Announcement, Delivery, NewAnnouncement};
 use store::maintenance::Notice;
 use store::{Queries, Tx, chain};
 
@@ -24,8 +23,6 @@ const AUTHOR_MAX: usize = 500;
 const ERROR_MAX: usize = 500;
 /// How long one try may take until another node tries, microseconds.
 const TRY_US: i64 = 120_000_000;
-/// Announcements that are taken for a channel at once.
-const TAKEN: u32 = 10;
 
 /// Where announcements are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +73,26 @@ pub struct Job {
     pub delivery: Delivery,
 }
 
+/// How a try went that did not tell something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Untold {
+    /// What went wrong.
+    pub why: String,
+    /// How long the place asks us to wait, milliseconds.
+    pub pause_ms: Option<i64>,
+    /// What the next try is to know, if that is something new.
+    pub memory: Option<String>,
+    /// Whether there is no next try, since the place may show it already.
+    pub is_final: bool,
+}
+
+impl Untold {
+    /// It is tried again after the usual pause.
+    pub fn because(why: impl Into<String>) -> Self {
+        Self { why: why.into(), pause_ms: None, memory: None, is_final: false }
+    }
+}
+
 /// Tells something until a moment. The answer is its number.
 ///
 /// # Errors
@@ -101,7 +118,8 @@ pub async fn announce(
 }
 
 /// Takes something back: it stands on the first page no more. What proved there that a maintenance
-/// was told proves so until now (T080).
+/// was told, in this version or an older one, proves so until now (T080): of neither is anything
+/// read there any more.
 ///
 /// # Errors
 /// Refused as [`AnnouncementRefusal`] says.
@@ -119,7 +137,7 @@ pub async fn withdraw(app: &App, id: i64, author: &str) -> Result<(), Announceme
         let Some(kept) = store::maintenance::find(tx, maintenance).await? else { return Ok(()) };
         let page = |kept: &Kept, n: usize| {
             let proof = &kept.maintenance.proofs[n];
-            (proof.version, proof.channel) == (version, Channel::FirstPage)
+            proof.version <= version && proof.channel == Channel::FirstPage
         };
         withdraw_notices(tx, &kept, page, now).await
     })
@@ -329,23 +347,35 @@ pub fn uuid(announcement: &Announcement) -> String {
     parts.join("-")
 }
 
-/// Takes what is to be told now in a place: nobody else does for two minutes.
+/// Takes what is to be told next in a place: nobody else does for two minutes.
 ///
 /// # Errors
 /// The database failed.
-pub async fn due(app: &App, place: &str) -> std::result::Result<Vec<Job>, Failure> {
+pub async fn due(app: &App, place: &str) -> std::result::Result<Option<Job>, Failure> {
     let now = app.now();
     let taken = app.write(async |tx| {
-        let until = now.plus_us(TRY_US);
-        Ok(store::announcement::take_due(tx, place, now, until, TAKEN).await?)
+        Ok(store::announcement::take_due(tx, place, now, now.plus_us(TRY_US)).await?)
     });
     let taken = taken.await.map_err(never_refused)?;
-    let job = |(announcement, delivery)| Job { announcement, delivery };
-    Ok(taken.into_iter().map(job).collect())
+    Ok(taken.map(|(announcement, delivery)| Job { announcement, delivery }))
+}
+
+/// Keeps what a try has come to, for the next one; nobody else tries for two minutes from now on.
+/// `false`: it is over or was taken back meanwhile, and the try ends.
+///
+/// # Errors
+/// The database failed.
+pub async fn remember(app: &App, job: &Job, memory: &str) -> std::result::Result<bool, Failure> {
+    let now = app.now();
+    let kept = app.write(async |tx| {
+        let until = now.plus_us(TRY_US);
+        Ok(store::announcement::remember(tx, &job.delivery, memory, now, until).await?)
+    });
+    kept.await.map_err(never_refused)
 }
 
 /// A place confirmed that something was told there, under this reference. Of a maintenance, that is
-/// a notice as of now.
+/// a notice as of now; without a reference, nobody could find it, and it proves nothing.
 ///
 /// # Errors
 /// The database failed.
@@ -358,8 +388,8 @@ pub async fn delivered(app: &App, job: &Job, reference: &str) -> std::result::Re
         if !store::announcement::delivered(tx, delivery, reference, &hash, now).await? {
             return Ok(());
         }
-        let (Some(channel), Some((id, version))) = (delivery.proves, announcement.new.maintenance)
-        else {
+        let proves = delivery.proves.filter(|_| !reference.is_empty());
+        let (Some(channel), Some((id, version))) = (proves, announcement.new.maintenance) else {
             return Ok(());
         };
         // What was taken back while it was looked for on the first page stands there no more.
@@ -388,23 +418,20 @@ pub async fn delivered(app: &App, job: &Job, reference: &str) -> std::result::Re
 }
 
 /// Something could not be told in a place: it is tried again after a pause, no shorter than the
-/// place asks for, as long as it is worth telling.
+/// place asks for, as long as it is worth telling, unless the place may show it already.
 ///
 /// # Errors
 /// The database failed.
-pub async fn failed(
-    app: &App,
-    job: &Job,
-    error: &str,
-    pause_ms: Option<i64>,
-) -> std::result::Result<(), Failure> {
-    let pause_ms = pause_after(job.delivery.tries).max(pause_ms.unwrap_or(0));
+pub async fn failed(app: &App, job: &Job, untold: &Untold) -> std::result::Result<(), Failure> {
+    let (error, memory) = (&untold.why, untold.memory.as_deref());
+    let pause_ms = pause_after(job.delivery.tries).max(untold.pause_ms.unwrap_or(0));
     let next_at = app.now().plus_ms(pause_ms);
-    let next_at = Some(next_at).filter(|at| *at < job.announcement.new.until);
+    let is_worth_it = next_at < job.announcement.new.until && !untold.is_final;
+    let next_at = is_worth_it.then_some(next_at);
     let end = (0..=error.len().min(ERROR_MAX)).rev().find(|end| error.is_char_boundary(*end));
     let error = &error[..end.unwrap_or(0)];
     let noted = app.write(async |tx| {
-        Ok(store::announcement::failed(tx, &job.delivery, error, next_at).await?)
+        Ok(store::announcement::failed(tx, &job.delivery, error, next_at, memory).await?)
     });
     noted.await.map_err(never_refused)
 }

@@ -11,7 +11,7 @@ use crate::class::Classes;
 use crate::interval::Requests;
 use crate::limits::Limits;
 use crate::password::Passwords;
-use crate::ports::{Blobs, Clock, Dispatch, Gateways, Rng, Tts};
+use crate::ports::{Blobs, Clock, Dispatch, Gateways, Rng, SmsGateway, Tts};
 use crate::prices::Prices;
 use crate::{Error, Failure, LiveCalls, Settings, staff};
 
@@ -33,6 +33,8 @@ pub struct Ports {
     pub blobs: Arc<dyn Blobs>,
     /// The dialer.
     pub dispatch: Arc<dyn Dispatch>,
+    /// SMS.
+    pub sms: Arc<dyn SmsGateway>,
     /// Payment gateways.
     pub gateways: Arc<dyn Gateways>,
 }
@@ -150,6 +152,10 @@ impl App {
 
     pub(crate) fn blobs(&self) -> &dyn Blobs {
         outside_transaction(&*self.ports.blobs)
+    }
+
+    pub(crate) fn sms(&self) -> &dyn SmsGateway {
+        outside_transaction(&*self.ports.sms)
     }
 
     pub(crate) fn gateways(&self) -> &dyn Gateways {

@@ -64,6 +64,8 @@ pub struct NewBulk {
     pub server: Option<u32>,
     /// What kind of message it is.
     pub class: MessageClass,
+    /// The follow-up that is written after each call ([`crate::sms::keep`]).
+    pub follow_up: Option<i64>,
     /// The most that all of it may cost; nothing is sent when it could cost more.
     pub max_cost: Option<Rials>,
     /// The client's own name for this request.
@@ -253,6 +255,7 @@ async fn send_one(
 ) -> std::result::Result<std::result::Result<Accepted, NumberRefusal>, Failure> {
     let (number, reference) = (number.to_owned(), reference(new, place));
     let (vote, record_ms, server, class) = (new.vote, new.record_ms, new.server, new.class);
+    let follow_up = new.follow_up;
     let sent = match (&new.content, message) {
         (Content::Personal { template, values }, _) => {
             let values = Content::values_at(values, place).to_vec();
@@ -266,12 +269,14 @@ async fn send_one(
                 server,
                 reference,
                 class,
+                follow_up,
             };
             let sent = quick_send::submit_personal(app, caller, send).await;
             sent.map_err(|error| error.map(NumberRefusal::from))
         }
         (&Content::Message(message), _) | (Content::Text { .. }, Some(message)) => {
-            let send = NewSend { message, number, vote, record_ms, server, reference, class };
+            let send =
+                NewSend { message, number, vote, record_ms, server, reference, class, follow_up };
             let sent = quick_send::submit(app, caller, send).await;
             sent.map_err(|error| error.map(NumberRefusal::Message))
         }
@@ -286,6 +291,7 @@ async fn send_one(
                 server,
                 reference,
                 class,
+                follow_up,
             };
             let sent = quick_send::submit_text(app, caller, send).await;
             sent.map_err(|error| error.map(NumberRefusal::Text))

@@ -8,7 +8,10 @@ use domain::agreement::scope::CoveredPath;
 use domain::billing::rating::rate_call_rounding_up;
 use domain::calendar::day::Day;
 use domain::dialer::pacing::CAMPAIGN_CLASS;
-use domain::{AccountId, AttemptId, CallFacts, Disposition, Extension, Rials, TariffId, Timestamp};
+use domain::{
+    AccountId, AttemptId, CallFacts, Destination, Disposition, Extension, Fault, Rials, TariffId,
+    Timestamp,
+};
 use domain::{NodeId, QuickSendId, Zone};
 
 pub use store::hot::{
@@ -75,11 +78,13 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Who asked for a send; nobody when it is a sandbox's.
+    /// Who asked for a send; nobody when it is a sandbox's, or goes to a phone of the account's
+    /// own, which uses no trunk and fails as its owner likes.
     pub fn of(job: &ReadyJob) -> Option<Self> {
+        let own = matches!(job.destination, Destination::Extension(_));
         let campaign = job.class >= CAMPAIGN_CLASS;
         let path = if campaign { CoveredPath::Campaign } else { CoveredPath::QuickSend };
-        (!job.sandbox).then_some(Self { account: job.account, path })
+        (!job.sandbox && !own).then_some(Self { account: job.account, path })
     }
 }
 
@@ -160,19 +165,40 @@ pub async fn lease(
 pub async fn settle(app: &App, calls: Vec<EndedCall>) -> Result<Vec<SettleResult>, Failure> {
     let (mut elements, mut askers) = (Vec::with_capacity(calls.len()), Vec::new());
     for call in calls {
-        let asker = call.asker;
+        let (asker, meaning) = (call.asker, call.meaning);
         let element = settlement(app, call).await?;
         let tried_at = element.facts.invite_at.unwrap_or(element.ended_at);
-        askers.push(asker.map(|asker| (asker, element.disposition, tried_at)));
+        let placed = placed(meaning, element.disposition);
+        askers.push(asker.zip(placed).map(|(asker, placed)| (asker, placed, tried_at)));
         elements.push(element);
     }
     let results = app.hot().settle(elements).await?;
     let settled = askers.into_iter().zip(&results);
     let settled = settled.filter(|(_, result)| **result == SettleResult::Settled);
-    for (asker, disposition, tried_at) in settled.filter_map(|(asker, _)| asker) {
-        interval::called(app, asker, disposition, tried_at);
+    for (asker, placed, tried_at) in settled.filter_map(|(asker, _)| asker) {
+        interval::called(app, asker, placed, tried_at);
     }
     Ok(results)
+}
+
+/// Whether a call was placed, whatever the callee or his network did with it, or broken by a trunk
+/// or a node of ours; `None` when nobody tried.
+fn placed(meaning: Meaning, disposition: Disposition) -> Option<bool> {
+    match disposition {
+        Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => None,
+        Disposition::NetworkFailure => Some(match meaning {
+            Meaning::Call(facts) => facts.unanswered_reading().fault == Fault::Callee,
+            Meaning::Decided(_) => false,
+        }),
+        Disposition::Delivered
+        | Disposition::HeardInPart
+        | Disposition::NoAnswer
+        | Disposition::Busy
+        | Disposition::Rejected
+        | Disposition::Unreachable
+        | Disposition::InvalidNumber
+        | Disposition::AnsweringMachine => Some(true),
+    }
 }
 
 /// Ends those of `sends` that still wait although their time is over, without a charge, each by its

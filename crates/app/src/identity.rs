@@ -166,7 +166,7 @@ pub async fn add_document(
     let blob = format!("identity/{id}/{}", hex(&Sha256::digest(&bytes)));
     let length = i64::try_from(bytes.len()).unwrap_or(i64::MAX);
     app.blobs().put(&blob, bytes).await?;
-    let now = app.now();
+    let (now, stored) = (app.now(), blob.clone());
     let add = async |tx: &mut Tx| {
         let mut kept = of(tx, Some(account), id).await?;
         let media_type = media_type.to_owned();
@@ -178,7 +178,22 @@ pub async fn add_document(
         kept.documents.push(new);
         Ok(kept)
     };
-    request::write(app, |kept: &Kept| Some(kept.id), add).await
+    let added = request::write(app, |kept: &Kept| Some(kept.id), add).await;
+    if let Err(Error::Refused(_)) = &added {
+        drop_unnamed(app, id, &stored).await?;
+    }
+    added
+}
+
+/// Deletes what was stored for a case, unless a document of it names it: one that is refused once
+/// it is stored must not outlive what the case may forget.
+async fn drop_unnamed(app: &App, id: i64, blob: &str) -> std::result::Result<(), Failure> {
+    let found = find(app, None, id).await?;
+    let is_named = found.is_some_and(|kept| kept.documents.iter().any(|one| one.blob == blob));
+    if !is_named {
+        app.blobs().delete(blob).await?;
+    }
+    Ok(())
 }
 
 /// Hands a case in: the registry is asked, or a person looks at it.

@@ -11,7 +11,7 @@ use domain::agreement::state_interval::{
     replaced, still_fails,
 };
 use domain::calendar::span::Span;
-use domain::{Account, AccountId, Disposition, Timestamp, VantageId};
+use domain::{Account, AccountId, Timestamp, VantageId};
 use store::Tx;
 use store::interval as kept;
 
@@ -40,6 +40,17 @@ struct Counted {
     failed: u64,
     customers: BTreeSet<AccountId>,
     failed_at: Option<(Timestamp, Timestamp)>,
+    /// Whose calls were broken.
+    broken_off: BTreeSet<AccountId>,
+}
+
+impl Counted {
+    /// Whether its failures say anything. In most minutes some call among many is broken by its
+    /// trunk, and one customer's fortune is not everybody's: calls fail when those of several
+    /// customers do, and no fewer than are placed.
+    fn fails(&self) -> bool {
+        self.broken_off.is_empty() || (self.broken_off.len() > 1 && self.failed >= self.served)
+    }
 }
 
 impl Requests {
@@ -70,6 +81,15 @@ impl Requests {
         });
     }
 
+    fn break_off(&self, path: CoveredPath, customer: AccountId, at: Timestamp) {
+        self.fail(path, at);
+        self.count(path, at, |counted| {
+            if counted.broken_off.len() < CUSTOMERS_MAX {
+                counted.broken_off.insert(customer);
+            }
+        });
+    }
+
     /// Takes out the minutes that began before a moment.
     fn take(&self, before: Timestamp) -> Vec<(CoveredPath, RequestMinute)> {
         let mut minutes = self.minutes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,7 +97,9 @@ impl Requests {
         let taken = std::mem::replace(&mut *minutes, later);
         let minute = |((from, path), counted): ((Timestamp, CoveredPath), Counted)| {
             let customers = u32::try_from(counted.customers.len()).unwrap_or(u32::MAX);
+            let fails = counted.fails();
             let Counted { served, failed, failed_at, .. } = counted;
+            let (failed, failed_at) = if fails { (failed, failed_at) } else { (0, None) };
             (path, RequestMinute { from, served, customers, failed, failed_at })
         };
         taken.into_iter().map(minute).collect()
@@ -96,22 +118,13 @@ pub fn failed(app: &App, path: CoveredPath) {
     app.requests().fail(path, app.now());
 }
 
-/// A call for a customer, tried at that moment, ended like this: whatever the callee or his network
-/// did with it, it was placed; what a trunk or a node of ours broke was not.
-pub(crate) fn called(app: &App, asker: Asker, disposition: Disposition, tried_at: Timestamp) {
+/// A call for a customer, tried at that moment, was placed or broken.
+pub(crate) fn called(app: &App, asker: Asker, placed: bool, tried_at: Timestamp) {
     let Asker { account, path } = asker;
-    match disposition {
-        Disposition::NetworkFailure => app.requests().fail(path, tried_at),
-        // Nobody tried to place these.
-        Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => {}
-        Disposition::Delivered
-        | Disposition::HeardInPart
-        | Disposition::NoAnswer
-        | Disposition::Busy
-        | Disposition::Rejected
-        | Disposition::Unreachable
-        | Disposition::InvalidNumber
-        | Disposition::AnsweringMachine => app.requests().serve(path, account, tried_at),
+    if placed {
+        app.requests().serve(path, account, tried_at);
+    } else {
+        app.requests().break_off(path, account, tried_at);
     }
 }
 

@@ -49,6 +49,7 @@ pub mod report;
 pub mod request;
 pub mod secure_call;
 mod settings;
+pub mod sms;
 mod speech;
 pub mod staff;
 pub mod subscription;

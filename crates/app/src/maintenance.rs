@@ -5,6 +5,7 @@
 use domain::Timestamp;
 use domain::agreement::availability::Window;
 use domain::agreement::maintenance::{Channel, Judgement, Proof, Refusal, State, Version};
+use domain::announcement::is_line;
 use domain::calendar::span::Span;
 use sha2::{Digest as _, Sha256};
 pub use store::maintenance::Kept;
@@ -36,7 +37,7 @@ pub enum MaintenanceRefusal {
     NoSuchChannel,
     /// It was told so often that nobody can say when.
     TooManyNotices,
-    /// A text is missing or too long.
+    /// A text is missing, too long, or has several lines or characters that cannot be shown.
     Text(&'static str),
     /// Its time is not over yet, or it was verified before.
     NotOver,
@@ -264,7 +265,7 @@ pub async fn list(app: &App, time: Span) -> std::result::Result<Vec<(Kept, State
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), MaintenanceRefusal> {
-    if text.trim().is_empty() || text.len() > TEXT_MAX {
+    if text.trim().is_empty() || text.len() > TEXT_MAX || !is_line(text) {
         Err(Error::Refused(MaintenanceRefusal::Text(what)))
     } else {
         Ok(())

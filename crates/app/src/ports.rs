@@ -91,6 +91,40 @@ pub trait Blobs: Send + Sync {
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Failure>>;
 }
 
+/// An SMS to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SmsOut<'a> {
+    /// Our name for it, the same at each try ([`domain::sms::name`]).
+    pub name: i64,
+    /// Whether it was tried before, so that the service may have it: it is sent once all the same.
+    pub again: bool,
+    /// To whom, national form.
+    pub number: &'a str,
+    /// What is written.
+    pub text: &'a str,
+}
+
+/// Why an SMS was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SmsFailure {
+    /// In words for the customer, without secrets.
+    pub why: String,
+    /// Whether trying again cannot help.
+    pub for_good: bool,
+}
+
+/// A service that sends SMS.
+pub trait SmsGateway: Send + Sync {
+    /// What it is called.
+    fn name(&self) -> &str;
+
+    /// Gives it an SMS. Its own name for what it has taken.
+    ///
+    /// # Errors
+    /// It was not taken, as far as can be told, and whether trying again may help.
+    fn send<'a>(&'a self, sms: SmsOut<'a>) -> BoxFuture<'a, Result<String, SmsFailure>>;
+}
+
 /// The dialer of this process, as the use cases see it. No method may block.
 pub trait Dispatch: Send + Sync {
     /// Whether a trunk takes calls to this destination, and is one of the regional server that was

@@ -50,6 +50,8 @@ pub struct NewSend {
     pub reference: Option<String>,
     /// What kind of message it is.
     pub class: MessageClass,
+    /// The follow-up that is written after its call ([`crate::sms::keep`]).
+    pub follow_up: Option<i64>,
 }
 
 /// A text to be spoken and sent.
@@ -73,6 +75,8 @@ pub struct NewTextSend {
     pub reference: Option<String>,
     /// What kind of message it is.
     pub class: MessageClass,
+    /// The follow-up that is written after its call ([`crate::sms::keep`]).
+    pub follow_up: Option<i64>,
 }
 
 /// Why a text was not sent.
@@ -152,7 +156,8 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
     }
     let request =
         request(app, &new.number, new.vote, new.record_ms, new.server).map_err(Error::Refused)?;
-    let order = Order::new(app, caller, request, new.reference, new.class).await?;
+    let mut order = Order::new(app, caller, request, new.reference, new.class).await?;
+    order.follow_up = new.follow_up;
     let mut reads = app.read().await?;
     let message = store::message::find(&mut reads, caller.account.id, new.message).await?;
     drop(reads);
@@ -179,7 +184,8 @@ pub async fn submit_text(
         .map_err(|refusal| Error::Refused(refusal.into()))?;
     let script = Script::new(&new.text, new.call_from_mobile.as_deref(), new.speaker)
         .map_err(|refusal| Error::Refused(refusal.into()))?;
-    let order = Order::new(app, caller, request, new.reference, new.class).await?;
+    let mut order = Order::new(app, caller, request, new.reference, new.class).await?;
+    order.follow_up = new.follow_up;
     may_be_spoken(app, &order).await?;
     let recording = speech::speak(app, &script).await.map_err(|error| error.map(Into::into))?;
     let sent = send_speech(app, order, &recording).await;
@@ -249,6 +255,8 @@ pub(crate) struct Order {
     pub(crate) listing: Listing,
     request: Request,
     reference: Option<String>,
+    /// The follow-up that is written after its call.
+    pub(crate) follow_up: Option<i64>,
     tariff: Tariff,
     reachable: bool,
     now: Timestamp,
@@ -289,6 +297,7 @@ impl Order {
             listing: Listing::Shown,
             request,
             reference,
+            follow_up: None,
             tariff,
             reachable,
             now,
@@ -402,7 +411,8 @@ async fn accept(
 ) -> Result<Accepted, Refusal> {
     let job = job(&order, blob, &admission);
     let (account, clip_ms, hold) = (job.account, admission.clip_ms, admission.hold);
-    match commit(app, job, played, order.reference.as_deref()).await? {
+    let named = (order.reference.as_deref(), order.follow_up);
+    match commit(app, job, played, named).await? {
         Ok(kept) if kept.repeated => {
             first_send(app, account, kept.quick_send).await.map_err(Error::Failed)
         }
@@ -423,7 +433,7 @@ pub(crate) async fn commit(
     app: &App,
     job: ReadyJob,
     played: Played,
-    reference: Option<&str>,
+    (reference, follow_up): (Option<&str>, Option<i64>),
 ) -> std::result::Result<std::result::Result<store::hot::Accepted, AcceptRefusal>, Failure> {
     let dispatch = app.dispatch().clone();
     let at = job.accepted_at;
@@ -435,7 +445,7 @@ pub(crate) async fn commit(
         at,
         permit,
     });
-    let element = element(&job, played, reference, lease);
+    let element = element(&job, played, (reference, follow_up), lease);
     let db = app.hot().clone();
     let committing = tokio::spawn(async move {
         let accepted = db.accept_one(element).await?;
@@ -483,7 +493,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
 fn element(
     job: &ReadyJob,
     played: Played,
-    reference: Option<&str>,
+    (reference, follow_up): (Option<&str>, Option<i64>),
     lease: Option<LeaseStamp>,
 ) -> Accept {
     Accept {
@@ -503,6 +513,7 @@ fn element(
         class: job.class,
         message_class: job.message_class,
         opt_out_key: job.opt_out_key,
+        follow_up,
         client_reference: reference.map(bounded_reference),
         lease,
     }

@@ -84,7 +84,7 @@ pub async fn submit(
         accepted_at: now,
         expires_at: admission.expires_at,
     };
-    match commit(app, job, Played::Kept(message.id), new.reference.as_deref()).await? {
+    match commit(app, job, Played::Kept(message.id), (new.reference.as_deref(), None)).await? {
         Ok(kept) => Ok(kept.quick_send),
         Err(AcceptRefusal::InsufficientCredit | AcceptRefusal::AccountGone) => {
             Err(Error::Refused(Refusal::InsufficientCredit))

@@ -9,9 +9,9 @@ use crate::calendar::jalali::clock_time;
 
 /// Longest title, bytes.
 pub const TITLE_MAX: usize = 300;
-/// Longest text, bytes: with the title it fits into a message of every network, which have 4096
-/// characters.
-pub const BODY_MAX: usize = 6_000;
+/// Longest title and text together, as [`Text::whole`] has them, UTF-16 units: the messages of
+/// networks have so many characters, which they count so.
+pub const WHOLE_MAX: usize = 4_096;
 /// The longest time for which something is told, microseconds: a year.
 const LENGTH_MAX_US: i64 = 366 * 86_400_000_000;
 /// The pauses between tries to tell it in one place, milliseconds; the last one goes on.
@@ -51,7 +51,7 @@ pub struct Text {
 pub enum Refusal {
     /// It has no title, or one that is too long or has several lines.
     Title,
-    /// It has no text, or one that is too long.
+    /// It has no text, or one that is too long with its title.
     Body,
     /// It would be over before it begins, or is, or lasts longer than a year.
     Time,
@@ -64,15 +64,17 @@ impl Text {
     /// What is wrong with it.
     pub fn new(title: &str, body: &str) -> Result<Self, Refusal> {
         let (title, body) = (title.trim(), body.trim());
-        let plain = |letter: char| letter == '\n' || !letter.is_control();
-        let is_line = !title.is_empty() && !title.contains(char::is_control);
-        if !is_line || title.len() > TITLE_MAX {
+        if title.is_empty() || title.len() > TITLE_MAX || !is_line(title) {
             return Err(Refusal::Title);
         }
-        if body.is_empty() || body.len() > BODY_MAX || !body.chars().all(plain) {
+        if body.is_empty() || !body.split('\n').all(is_line) {
             return Err(Refusal::Body);
         }
-        Ok(Self { title: title.to_owned(), body: body.to_owned() })
+        let text = Self { title: title.to_owned(), body: body.to_owned() };
+        if text.whole().encode_utf16().count() > WHOLE_MAX {
+            return Err(Refusal::Body);
+        }
+        Ok(text)
     }
 
     /// The notice of a maintenance.
@@ -107,6 +109,12 @@ impl Text {
     pub fn whole(&self) -> String {
         format!("{}\n\n{}", self.title, self.body)
     }
+}
+
+/// Whether a text is one line, of characters that every place can show: XML 1.0 (section 2.2), in
+/// which the feed is written, has neither control characters nor U+FFFE and U+FFFF.
+pub fn is_line(text: &str) -> bool {
+    !text.contains(|letter: char| letter.is_control() || matches!(letter, '\u{FFFE}' | '\u{FFFF}'))
 }
 
 /// Whether something may be told from now on until a moment.
@@ -205,16 +213,28 @@ mod tests {
     fn what_is_no_text_is_not_told() {
         let of = |title: &str, body: &str| Text::new(title, body);
         assert!(of(" خبر ", " دو\nخط ").is_ok_and(|text| text.whole() == "خبر\n\nدو\nخط"));
-        for title in ["", " ", "a\nb", &"a".repeat(TITLE_MAX + 1)] {
+        for title in ["", " ", "a\nb", "a\u{FFFE}", &"a".repeat(TITLE_MAX + 1)] {
             assert_eq!(of(title, "b"), Err(Refusal::Title), "{title}");
         }
-        for body in ["", "\u{0}b", &"b".repeat(BODY_MAX + 1)] {
+        for body in ["", "\u{0}b", "b\n\u{FFFF}", &"b".repeat(WHOLE_MAX)] {
             assert_eq!(of("a", body), Err(Refusal::Body));
         }
         let now = Timestamp(0);
         assert_eq!(may_last(now, now), Err(Refusal::Time));
         assert_eq!(may_last(now, Timestamp(1)), Ok(()));
         assert_eq!(may_last(now, Timestamp(LENGTH_MAX_US + 1)), Err(Refusal::Time));
+    }
+
+    /// Networks count UTF-16 units, of which a letter of Persian is one and an emoji two.
+    #[test]
+    fn the_longest_text_fits_into_a_message() {
+        for (letter, units) in [('b', 1), ('ب', 1), ('🔧', 2)] {
+            let body = |count: usize| String::from(letter).repeat(count);
+            let most = (WHOLE_MAX - 3) / units;
+            let text = Text::new("a", &body(most)).unwrap();
+            assert!(text.whole().encode_utf16().count() <= WHOLE_MAX);
+            assert_eq!(Text::new("a", &body(most + 1)), Err(Refusal::Body), "{letter}");
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod phone_number;
 pub mod quick_send;
 pub mod rate_limit;
 pub mod secure_call;
+pub mod sms;
 pub mod template;
 mod time;
 mod user_name;

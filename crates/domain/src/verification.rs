@@ -126,6 +126,23 @@ pub struct VerificationEnd<'a> {
     pub vote: Option<u8>,
 }
 
+/// Everything but unreserved characters as `%XX` (RFC 3986 section 2), which also fits the values
+/// of header fields (RFC 8187 section 3.2.1).
+pub fn percent_encoded(text: &str) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            encoded.extend(['%', DIGITS[high], DIGITS[low]]);
+        }
+    }
+    encoded
+}
+
 fn host_and_port(authority: &str, default: u16) -> Option<(String, u16)> {
     if authority.contains('@') {
         return None;

@@ -10,8 +10,9 @@ use domain::class::Opening;
 use domain::{Destination, MessageClass, Timestamp};
 
 /// How long a job steps back at the most whose class may not call, milliseconds: a policy may be
-/// changed meanwhile, and a permission given.
-const STEP_BACK_MS: i64 = 60_000;
+/// changed meanwhile, and a permission given, which is not known yet when its first send comes in
+/// the same second.
+const STEP_BACK_MS: i64 = 10_000;
 /// How long it steps back while no rule is known, milliseconds.
 const UNKNOWN_MS: i64 = 1_000;
 

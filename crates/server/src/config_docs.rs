@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::config::{
     Announcements, Audio, Callbacks, Calls, Channel, Codes, Config, Database, Detection, Http,
-    Identity, Key, Log, Measurement, Node, Payment, Probe, Sandbox, Sip, Speech, SpeechHttp, Trunk,
+    Identity, Key, Log, Measurement, Node, Payment, Probe, Sandbox, Sip, Sms, Speech, SpeechHttp,
+    Trunk,
 };
 
 /// A section with its words.
@@ -32,6 +33,7 @@ fn sections() -> [Section; 18] {
         section!("detection", Detection),
         section!("speech", Speech),
         section!("speech_http", SpeechHttp),
+        section!("sms", Sms),
         section!("callbacks", Callbacks),
         section!("codes", Codes),
         section!("measurement", Measurement),

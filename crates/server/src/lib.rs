@@ -35,6 +35,7 @@ mod registry;
 mod resolver;
 pub mod sandbox;
 pub mod shard;
+pub mod sms;
 mod speaking_ahead;
 pub mod streams;
 pub mod telemetry;

@@ -5,14 +5,13 @@
 //! public addresses are called, or hosts that the operator named, and the address that was judged
 //! is the one that is connected to. The operator's own peers may be anywhere.
 
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use domain::verification::{CallbackUrl, is_public};
+use domain::verification::{CallbackUrl, is_public, percent_encoded};
 use domain::webhook::is_named;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -22,6 +21,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use crate::config::Config;
@@ -81,6 +81,23 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// Why there is no way to whom is asked: nothing was asked.
+#[derive(Debug)]
+pub struct NoWay(String);
+
+impl std::fmt::Display for NoWay {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NoWay {}
+
+/// A connection, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 impl Outbound {
     /// Asks whom the operator names, wherever that is.
     pub fn to_anywhere(config: &Config) -> Self {
@@ -101,24 +118,29 @@ impl Outbound {
     /// The answer to a request.
     ///
     /// # Errors
-    /// There is no way to whom is asked, or no whole answer of HTTP in time, or it is too large.
-    /// What is said of it names neither header fields nor the target, in which secrets may be.
+    /// There is no way to whom is asked ([`NoWay`]), or no whole answer of HTTP in time, or it is
+    /// too large. What is said of it names neither header fields nor the target, in which secrets
+    /// may be.
     pub async fn ask(&self, request: Request<'_>) -> Result<Answer> {
-        let patience = request.patience;
-        let asked = tokio::time::timeout(patience, self.exchange(request)).await;
-        asked.unwrap_or_else(|_| Err(anyhow!("no answer in time")))
+        let end = Instant::now() + request.patience;
+        let late = || anyhow!("no answer in time");
+        let stream = tokio::time::timeout_at(end, self.connect(request.url)).await;
+        let stream = stream
+            .unwrap_or_else(|_| Err(late()))
+            .map_err(|error| anyhow::Error::new(NoWay(format!("{error:#}"))))?;
+        let asked = tokio::time::timeout_at(end, exchange(stream, request)).await;
+        asked.unwrap_or_else(|_| Err(late()))
     }
 
-    async fn exchange(&self, request: Request<'_>) -> Result<Answer> {
-        let url = request.url;
+    async fn connect(&self, url: &CallbackUrl) -> Result<Box<dyn Stream>> {
         let addresses = self.addresses(url).await?;
         let stream = TcpStream::connect(&*addresses).await.context("connecting")?;
         if !url.is_https() {
-            return exchange(stream, request).await;
+            return Ok(Box::new(stream));
         }
         let tls = self.tls()?;
         let name = streams::server_name(url.host()).context("naming the host")?;
-        exchange(tls.connect(name, stream).await.context("encrypting")?, request).await
+        Ok(Box::new(tls.connect(name, stream).await.context("encrypting")?))
     }
 
     /// Whether there is a way to encrypt, if this address needs it.
@@ -181,19 +203,6 @@ pub fn form(fields: &[(&str, &str)]) -> String {
     fields.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
-/// Everything but unreserved characters as `%XX` (RFC 3986 section 2).
-pub fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a String grows");
-        }
-    }
-    encoded
-}
-
 /// A path and query with those characters escaped that neither has (RFC 3986 sections 3.3 and 3.4)
 /// and that the library does not let pass.
 fn acceptable(target: &str) -> String {
@@ -204,10 +213,7 @@ fn acceptable(target: &str) -> String {
 }
 
 /// Sends the request and reads the answer.
-async fn exchange(
-    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<'_>,
-) -> Result<Answer> {
+async fn exchange(stream: Box<dyn Stream>, request: Request<'_>) -> Result<Answer> {
     let limit_bytes = request.limit_bytes;
     let mut connection = http1::Builder::new();
     // As people write them, for servers that compare letters although names have no case.

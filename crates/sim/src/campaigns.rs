@@ -58,6 +58,7 @@ impl World {
         let new = NewCampaign {
             message,
             numbers: Some(numbers.into()),
+            sms: None,
             plan,
             auto_start: true,
             request: None,

@@ -87,6 +87,7 @@ impl Customers {
             server: None,
             reference: None,
             class: MessageClass::Service,
+            follow_up: None,
         };
         match app::quick_send::submit(app, &caller, new).await {
             Ok(accepted) => {

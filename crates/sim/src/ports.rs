@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use app::Failure;
-use app::ports::{Blobs, BoxFuture, Clock, Rng, Speaker, Tts, Voice};
+use app::ports::{
+    Blobs, BoxFuture, Clock, Rng, SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Voice,
+};
 use audio::text::Speakable;
 use domain::Timestamp;
 use node::{SLOT_BYTES, SlotError, SlotFile, SlotImage};
@@ -26,6 +28,20 @@ pub(crate) struct NoSecrets;
 impl Rng for NoSecrets {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(7);
+    }
+}
+
+/// Nobody writes.
+pub(crate) struct NoSms;
+
+impl SmsGateway for NoSms {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn send<'a>(&'a self, _: SmsOut<'a>) -> BoxFuture<'a, Result<String, SmsFailure>> {
+        let failure = SmsFailure { why: String::from("nobody writes here"), for_good: true };
+        Box::pin(async { Err(failure) })
     }
 }
 

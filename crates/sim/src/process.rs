@@ -10,7 +10,7 @@ use app::{App, Failure, LiveCalls, Ports, Settings};
 use engine::{CallKey, Command, Engine, EngineConfig, Event, Input, Limits, Outputs};
 use node::{Gate, Moment, Node, NodeConfig, Recorder, Steps};
 
-use crate::ports::{MemoryBlobs, MemoryFile, Mute, NoSecrets, WallClock};
+use crate::ports::{MemoryBlobs, MemoryFile, Mute, NoSecrets, NoSms, WallClock};
 
 /// Where our SIP socket is.
 pub(crate) const OUR_SIP: &str = "192.0.2.1:5060";
@@ -139,6 +139,7 @@ fn assemble(ground: &Ground, gate: &Gate) -> Arc<App> {
         tts: Arc::new(Mute),
         blobs: Arc::new(ground.blobs.clone()),
         dispatch: Arc::new(gate.clone()),
+        sms: Arc::new(NoSms),
         gateways: Arc::new(app::ports::NoGateways),
     };
     let live = Arc::new(LiveCalls::default());

@@ -9,6 +9,9 @@ use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
+/// How many that wait are looked at until there is one that is worth telling.
+const LOOKED_AT: u32 = 10;
+
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewAnnouncement {
@@ -52,7 +55,7 @@ pub struct Delivery {
     pub next_at: Option<Timestamp>,
     /// When it was told there.
     pub delivered_at: Option<Timestamp>,
-    /// What the place calls it.
+    /// What the place calls it; until it is told there, what its tries leave for the next one.
     pub reference: Option<String>,
     /// The SHA-256 of what was told.
     pub content_hash: Option<Vec<u8>>,
@@ -131,8 +134,8 @@ pub async fn supersede(tx: &mut Tx, maintenance: i64, actor: &str, at: Timestamp
     Ok(())
 }
 
-/// Takes what is to be told now, the longest waiting first, so that nobody else does until a
-/// moment.
+/// Takes what is to be told now and has waited longest, so that nobody else does until a moment.
+/// What is over or was taken back is not told any more.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -141,25 +144,47 @@ pub async fn take_due(
     channel: &str,
     now: Timestamp,
     until: Timestamp,
-    limit: u32,
-) -> Result<Vec<(Announcement, Delivery)>> {
+) -> Result<Option<(Announcement, Delivery)>> {
     let sql = "SELECT announcement_id FROM announcement_delivery
                WHERE channel = $1 AND next_at_us <= $2 ORDER BY next_at_us, announcement_id
                LIMIT $3";
-    let mut taken = Vec::new();
-    for row in tx.query(sql, values![channel, now, limit]).await? {
+    for row in tx.query(sql, values![channel, now, LOOKED_AT]).await? {
         let id: i64 = row.get("announcement_id")?;
+        let found = find(tx, id).await?;
+        let Some(found) = found.filter(|one| one.withdrawn_at.is_none() && now < one.new.until)
+        else {
+            drop_waiting(tx, id).await?;
+            continue;
+        };
         let sql = "UPDATE announcement_delivery SET next_at_us = $3, tries = tries + 1
                    WHERE announcement_id = $1 AND channel = $2 AND next_at_us <= $4";
         // Another node may have taken it just now.
         if tx.execute(sql, values![id, channel, until, now]).await? == 0 {
             continue;
         }
-        let found = find(tx, id).await?;
         let delivery = deliveries(tx, id).await?.into_iter().find(|one| one.channel == channel);
-        taken.extend(found.zip(delivery));
+        return Ok(delivery.map(|delivery| (found, delivery)));
     }
-    Ok(taken)
+    Ok(None)
+}
+
+/// Keeps what a try has come to, for the next one, and that nobody else tries until a moment.
+/// `false`: it is over or was taken back meanwhile, and the try ends.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn remember(
+    tx: &mut Tx,
+    delivery: &Delivery,
+    memory: &str,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool> {
+    let sql = "UPDATE announcement_delivery SET reference = $2, next_at_us = $3
+               WHERE id = $1 AND delivered_at_us IS NULL AND next_at_us IS NOT NULL
+                 AND EXISTS (SELECT 1 FROM announcement
+                             WHERE announcement.id = announcement_id AND until_us > $4)";
+    Ok(tx.execute(sql, values![delivery.id, memory, until, now]).await? == 1)
 }
 
 /// Notes that something was told in a place, under this reference. `false`: it was noted before.
@@ -242,7 +267,8 @@ pub async fn views(
     rows.iter().map(|row| Ok((row.get("account_id")?, row.get("viewed_at_us")?))).collect()
 }
 
-/// Notes that something could not be told in a place, and when it is tried again.
+/// Notes that something could not be told in a place, and when it is tried again; what is to be
+/// kept for that, if it is something new.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -251,10 +277,12 @@ pub async fn failed(
     delivery: &Delivery,
     error: &str,
     next_at: Option<Timestamp>,
+    memory: Option<&str>,
 ) -> Result<()> {
-    let sql = "UPDATE announcement_delivery SET error = $2, next_at_us = $3
+    let sql = "UPDATE announcement_delivery
+               SET error = $2, next_at_us = $3, reference = COALESCE($4, reference)
                WHERE id = $1 AND next_at_us IS NOT NULL";
-    tx.execute(sql, values![delivery.id, error, next_at]).await?;
+    tx.execute(sql, values![delivery.id, error, next_at, memory]).await?;
     Ok(())
 }
 
@@ -269,7 +297,8 @@ pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Announceme
     reads.query_opt(sql, values![id]).await?.as_ref().map(announcement).transpose()
 }
 
-/// What is told at a moment, the newest first: at most `limit`.
+/// What is told at a moment, notices of maintenance before all else, each the newest first: at most
+/// `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -281,7 +310,7 @@ pub async fn standing(
     let sql = "SELECT id, title, body, author, maintenance_id, version, made_at_us, until_us,
                       withdrawn_at_us
                FROM announcement WHERE until_us > $1 AND withdrawn_at_us IS NULL
-               ORDER BY id DESC LIMIT $2";
+               ORDER BY CASE WHEN maintenance_id IS NULL THEN 1 ELSE 0 END, id DESC LIMIT $2";
     reads.query(sql, values![now, limit]).await?.iter().map(announcement).collect()
 }
 

@@ -67,8 +67,12 @@ impl Db {
 /// Every rule in one statement, so that all are checked on the same moment.
 const VIOLATIONS: &str = "
     WITH charged AS (
-        SELECT q.account_id AS account_id, CAST(SUM(o.charge_rials) AS BIGINT) AS amount
-        FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id GROUP BY q.account_id
+        SELECT account_id, CAST(SUM(amount) AS BIGINT) AS amount
+        FROM (SELECT q.account_id AS account_id, o.charge_rials AS amount
+              FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
+              UNION ALL
+              SELECT account_id, charge_rials FROM sms) AS c
+        GROUP BY account_id
     ), posted AS (
         SELECT account_id, CAST(SUM(amount_rials) AS BIGINT) AS amount
         FROM entry GROUP BY account_id
@@ -76,9 +80,13 @@ const VIOLATIONS: &str = "
         SELECT quick_send_id, COUNT(*) AS times
         FROM outcome WHERE disposition IS NOT NULL GROUP BY quick_send_id
     ), held AS (
-        SELECT q.account_id AS account_id, CAST(SUM(q.hold_rials) AS BIGINT) AS amount
-        FROM quick_send q LEFT JOIN ended e ON e.quick_send_id = q.id
-        WHERE e.quick_send_id IS NULL GROUP BY q.account_id
+        SELECT account_id, CAST(SUM(amount) AS BIGINT) AS amount
+        FROM (SELECT q.account_id AS account_id, q.hold_rials AS amount
+              FROM quick_send q LEFT JOIN ended e ON e.quick_send_id = q.id
+              WHERE e.quick_send_id IS NULL
+              UNION ALL
+              SELECT account_id, hold_rials FROM sms) AS h
+        GROUP BY account_id
     ), place AS (
         SELECT q.id AS id, COALESCE(e.times, 0) AS ended,
                CASE WHEN r.quick_send_id IS NULL THEN 0 ELSE 1 END AS waiting,
@@ -107,6 +115,11 @@ const VIOLATIONS: &str = "
     SELECT 'no account is overdrawn', 'account ' || CAST(id AS TEXT), reserved_rials,
            balance_rials
     FROM account WHERE balance_rials < reserved_rials
+    UNION ALL
+    SELECT 'an SMS that has ended holds nothing, and only what was sent costs something',
+           'sms ' || CAST(id AS TEXT), 0, hold_rials + charge_rials
+    FROM sms
+    WHERE (state <> 'due' AND hold_rials > 0) OR (state <> 'sent' AND charge_rials > 0)
     UNION ALL
     SELECT 'the postings of a transfer sum to zero', transfer, 0, CAST(SUM(amount) AS BIGINT)
     FROM posting GROUP BY transfer HAVING SUM(amount) <> 0

@@ -33,6 +33,8 @@ pub struct Campaign {
     pub message: MessageId,
     /// Whether that is a template, filled for each recipient.
     pub is_personal: bool,
+    /// The follow-up that is written after its calls.
+    pub follow_up: Option<i64>,
     /// Where it stands.
     pub state: State,
     /// How it is called.
@@ -113,7 +115,7 @@ macro_rules! select_campaign {
                     record_ms, server_id, priority, max_cost_rials, started_at_us, tariff_id,
                     clip_ms, internal_hold_rials, external_hold_rials, internal_total,
                     external_total, cursor_n, open_count, retrying, held_rials, charged_rials,
-                    message_class, opt_out_key, recent_ended, recent_failed,
+                    message_class, opt_out_key, recent_ended, recent_failed, follow_up_id,
                     (SELECT t.id FROM message t
                      WHERE t.id = message_id AND t.template IS NOT NULL) AS template_id",
             $more,
@@ -173,6 +175,15 @@ pub async fn find(
 ) -> Result<Option<Campaign>> {
     let sql = select_campaign!("WHERE id = $2 AND account_id = $1");
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(campaign).transpose()
+}
+
+/// Sets what is written after the calls of a campaign.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn set_follow_up(tx: &mut Tx, id: CampaignId, follow_up: i64) -> Result<()> {
+    let sql = "UPDATE campaign SET follow_up_id = $2 WHERE id = $1";
+    tx.execute(sql, values![id, follow_up]).await.map(drop)
 }
 
 /// Whose campaign `id` is, for nodes and the operator's tools.
@@ -467,6 +478,7 @@ fn campaign(row: &Row) -> Result<Campaign> {
         account: row.get("account_id")?,
         message: row.get("message_id")?,
         is_personal: row.get::<Option<MessageId>>("template_id")?.is_some(),
+        follow_up: row.get("follow_up_id")?,
         state: row.parse("state", State::from_word)?,
         plan,
         created_at: row.get("created_at_us")?,

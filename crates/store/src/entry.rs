@@ -61,9 +61,9 @@ pub struct StatementLine {
     pub at: Timestamp,
     /// The change of the balance.
     pub amount: Rials,
-    /// `credit`, `speech` or `call`.
+    /// `credit`, `speech`, `call` or `sms`.
     pub kind: String,
-    /// The send that was charged, for a call.
+    /// The send that was charged, for a call or an SMS.
     pub quick_send: Option<QuickSendId>,
     /// Words: an entry's note, a call's destination.
     pub note: String,
@@ -125,6 +125,11 @@ pub async fn statement(
                    FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
                    WHERE q.account_id = $1 AND o.charge_rials > 0
                      AND o.ended_at_us >= $2 AND o.ended_at_us < $3
+                   UNION ALL
+                   SELECT ended_at_us, -charge_rials, 'sms', quick_send_id, number
+                   FROM sms
+                   WHERE account_id = $1 AND charge_rials > 0
+                     AND ended_at_us >= $2 AND ended_at_us < $3
                ) AS line
                ORDER BY at_us DESC, quick_send_id DESC LIMIT $4";
     let rows = reads.query(sql, values![account, from, to, limit]).await?;

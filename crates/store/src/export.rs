@@ -377,6 +377,12 @@ pub async fn statement(
                    FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
                    WHERE q.account_id = $1 AND o.charge_rials > 0
                      AND o.ended_at_us >= $2 AND o.ended_at_us < $5
+                   UNION ALL
+                   SELECT ended_at_us, -charge_rials, 'sms', quick_send_id, number,
+                          CAST(2 AS BIGINT), id
+                   FROM sms
+                   WHERE account_id = $1 AND charge_rials > 0
+                     AND ended_at_us >= $2 AND ended_at_us < $5
                ) AS line
                WHERE (at_us, source, n) > ($2, $3, $4)
                ORDER BY at_us, source, n LIMIT $6";

@@ -45,6 +45,7 @@ pub mod recipient;
 pub mod recording;
 pub mod remote_session;
 pub mod request;
+pub mod sms;
 pub mod speech;
 mod sqlite;
 pub mod subscription;

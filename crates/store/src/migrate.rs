@@ -60,7 +60,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V40__announcement", include_str!("../migrations/V40__announcement.sql")),
         ("V41__identity", include_str!("../migrations/V41__identity.sql")),
         ("V42__acceptance", include_str!("../migrations/V42__acceptance.sql")),
-        ("V43__payment", include_str!("../migrations/V43__payment.sql")),
+        ("V43__sms", include_str!("../migrations/V43__sms.sql")),
+        ("V44__payment", include_str!("../migrations/V44__payment.sql")),
     ]
 }
 

@@ -100,6 +100,22 @@ pub async fn list(
     reads.query(sql, values).await?.iter().map(opt_out).collect()
 }
 
+/// The lists that a number is on now: those of all, and the account's own.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn lists_of(
+    reads: &mut impl Queries,
+    number: &str,
+    account: AccountId,
+) -> Result<Vec<OptOutList>> {
+    let sql = "SELECT number, list FROM opt_out
+               WHERE number = $1 AND removed_version IS NULL
+                 AND (account_id = $2 OR list <> 'account')";
+    let rows = reads.query(sql, values![number, account]).await?;
+    rows.iter().map(|row| row.parse("list", OptOutList::from_word)).collect()
+}
+
 /// Everything that there ever was about a number, in its order.
 ///
 /// # Errors

@@ -11,7 +11,8 @@ use crate::{Queries, Result, Row, Tx};
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn current(reads: &mut impl Queries, at: Timestamp) -> Result<Option<Tariff>> {
     let sql = "SELECT id, effective_from_us, pulse_seconds, internal_second_rials,
-                      external_second_rials, tts_second_rials, secure_minimum_rials
+                      external_second_rials, tts_second_rials, secure_minimum_rials,
+                      sms_part_rials
                FROM tariff WHERE effective_from_us <= $1
                ORDER BY effective_from_us DESC LIMIT 1";
     reads.query_opt(sql, values![at]).await?.as_ref().map(tariff).transpose()
@@ -23,7 +24,8 @@ pub async fn current(reads: &mut impl Queries, at: Timestamp) -> Result<Option<T
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: TariffId) -> Result<Option<Tariff>> {
     let sql = "SELECT id, effective_from_us, pulse_seconds, internal_second_rials,
-                      external_second_rials, tts_second_rials, secure_minimum_rials
+                      external_second_rials, tts_second_rials, secure_minimum_rials,
+                      sms_part_rials
                FROM tariff WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.as_ref().map(tariff).transpose()
 }
@@ -34,7 +36,8 @@ pub async fn find(reads: &mut impl Queries, id: TariffId) -> Result<Option<Tarif
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn list(reads: &mut impl Queries, limit: u32) -> Result<Vec<Tariff>> {
     let sql = "SELECT id, effective_from_us, pulse_seconds, internal_second_rials,
-                      external_second_rials, tts_second_rials, secure_minimum_rials
+                      external_second_rials, tts_second_rials, secure_minimum_rials,
+                      sms_part_rials
                FROM tariff ORDER BY effective_from_us DESC LIMIT $1";
     reads.query(sql, values![limit]).await?.iter().map(tariff).collect()
 }
@@ -47,15 +50,16 @@ pub async fn list(reads: &mut impl Queries, limit: u32) -> Result<Vec<Tariff>> {
 pub async fn insert(tx: &mut Tx, new: &Tariff) -> Result<TariffId> {
     let sql = "INSERT INTO tariff (effective_from_us, pulse_seconds, internal_second_rials,
                                    external_second_rials, tts_second_rials,
-                                   secure_minimum_rials)
-               VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
+                                   secure_minimum_rials, sms_part_rials)
+               VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
     let values = values![
         new.effective_from,
         new.pulse_seconds,
         new.internal_second,
         new.external_second,
         new.tts_second,
-        new.secure_minimum
+        new.secure_minimum,
+        new.sms_part,
     ];
     tx.query_one(sql, values).await?.get("id")
 }
@@ -69,5 +73,6 @@ fn tariff(row: &Row) -> Result<Tariff> {
         external_second: row.get("external_second_rials")?,
         tts_second: row.get("tts_second_rials")?,
         secure_minimum: row.get("secure_minimum_rials")?,
+        sms_part: row.get("sms_part_rials")?,
     })
 }

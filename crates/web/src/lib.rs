@@ -18,7 +18,7 @@ pub use rest::{dispositions_page, errors_page, status_label};
 pub use router::{Settings, router};
 pub use serve::serve;
 pub use soap::soap_page;
-pub use v1::{Posted, posted};
+pub use v1::{Posted, posted, secret_of as webhook_secret, signed as webhook_signed};
 
 /// The spelling that the permissions know a method of any service by, written in any case; `None`
 /// when there is no such method.

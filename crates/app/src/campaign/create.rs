@@ -12,17 +12,20 @@ use domain::campaign::admission::{
 use domain::campaign::forecast::{CALLS_MAX, Forecast, History};
 use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted};
 use domain::campaign::schedule::ScheduleRefusal;
+use domain::sms::FollowUp;
 use domain::template::Template;
 use domain::{Account, AccountId, CampaignId, MessageId, Rials};
 use store::hot::Import;
+use store::sms::NewFollowUp;
 use tokio::sync::Semaphore;
 
 use super::WrittenPlan;
 use super::change::{self, StartRefusal};
 use super::list::{Broken, List, Recipients, Unreadable};
 use crate::request::{self, RequestKey};
+use crate::sms::{SmsRefusal, WrittenFollowUp};
 use crate::template::{may_say, playable};
-use crate::{App, Caller, Error, Failure, Result, class, prices};
+use crate::{App, Caller, Error, Failure, Result, class, prices, sms};
 
 /// Numbers kept in one commit.
 const BATCH: usize = 2_000;
@@ -43,6 +46,8 @@ pub struct NewCampaign {
     pub numbers: Option<Recipients>,
     /// How.
     pub plan: WrittenPlan,
+    /// What is written after its calls, if anything is.
+    pub sms: Option<WrittenFollowUp>,
     /// Whether it starts at once.
     pub auto_start: bool,
     /// The client's own name for this request: asked again, the same campaign is told.
@@ -73,6 +78,8 @@ pub struct Estimate {
     pub is_covered: bool,
     /// What it will probably cost, as far as calls that were made tell.
     pub expected: Option<Expected>,
+    /// What an SMS after a call costs, beside all of this.
+    pub sms_price: Option<Rials>,
 }
 
 /// What is expected, and from which calls.
@@ -120,6 +127,8 @@ pub enum CreateRefusal {
     CannotStart,
     /// The name of the request was used for another one.
     KeyReused,
+    /// What is to be written after its calls is not taken.
+    Sms(SmsRefusal),
 }
 
 /// Why numbers were not added.
@@ -144,7 +153,7 @@ pub async fn create(
     caller: &Caller,
     new: NewCampaign,
 ) -> Result<Created, CreateRefusal> {
-    let NewCampaign { message, numbers, plan, auto_start, request } = new;
+    let NewCampaign { message, numbers, plan, sms, auto_start, request } = new;
     let plan = plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
     let account = &caller.account;
     if !request::claim(app, caller, request.as_ref()).await? {
@@ -162,7 +171,19 @@ pub async fn create(
     if is_list && sifted.numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
-    made(app, account, message, plan, sifted, auto_start, request.as_ref()).await
+    let follow_up = judged(app, sms.as_ref()).await?;
+    let what = (message, follow_up);
+    made(app, account, what, plan, sifted, auto_start, request.as_ref()).await
+}
+
+/// What is written after its calls, and what that costs.
+pub(super) async fn judged(
+    app: &App,
+    sms: Option<&WrittenFollowUp>,
+) -> Result<Option<(FollowUp, Rials)>, CreateRefusal> {
+    let Some(sms) = sms else { return Ok(None) };
+    let judged = sms::judge(app, sms).await;
+    judged.map(Some).map_err(|error| error.map(CreateRefusal::Sms))
 }
 
 /// What a campaign would come to. Nothing is kept.
@@ -177,6 +198,7 @@ pub async fn estimate(
     let plan = new.plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
     let account = &caller.account;
     let template = may_be_made(app, account, new.message, &plan).await?;
+    let follow_up = judged(app, new.sms.as_ref()).await?;
     let mut sifted = gone_through(new.numbers, template).await?;
     let numbers = std::mem::take(&mut sifted.numbers);
     if numbers.is_empty() {
@@ -191,6 +213,7 @@ pub async fn estimate(
         clip_ms,
         cost_max: prices.of_all(zones).unwrap_or(Rials(i64::MAX)),
         is_covered: is_covered(account, &prices, zones, plan.max_cost),
+        sms_price: follow_up.map(|(_, price)| price),
     })
 }
 
@@ -348,7 +371,7 @@ pub(super) async fn may_be_made(
 pub(super) async fn made(
     app: &App,
     account: &Account,
-    message: MessageId,
+    (message, follow_up): (MessageId, Option<(FollowUp, Rials)>),
     plan: Plan,
     sifted: Sifted,
     auto_start: bool,
@@ -358,8 +381,15 @@ pub(super) async fn made(
         may_be_paid(app, account, message, &plan, &sifted.numbers).await?;
     }
     let created_at = app.now();
-    let new = store::campaign::NewCampaign { account: account.id, message, plan, created_at };
-    let id = inserted(app, &new, request).await?;
+    let account_id = account.id;
+    let follow_up = follow_up.map(|(follow_up, price)| NewFollowUp {
+        account: account_id,
+        follow_up,
+        price,
+        created_at,
+    });
+    let new = store::campaign::NewCampaign { account: account_id, message, plan, created_at };
+    let id = inserted(app, (&new, follow_up.as_ref()), request).await?;
     let added = kept(app, account.id, id, 0, sifted).await?;
     let added = added.ok_or_else(|| Failure::of("keeping the numbers of a new campaign"))?;
     if auto_start {
@@ -371,11 +401,15 @@ pub(super) async fn made(
 /// Makes the row of a campaign, under the name of its request.
 async fn inserted(
     app: &App,
-    new: &store::campaign::NewCampaign,
+    (new, follow_up): (&store::campaign::NewCampaign, Option<&NewFollowUp>),
     request: Option<&RequestKey>,
 ) -> Result<CampaignId, CreateRefusal> {
     app.write(async |tx| {
         let id = store::campaign::insert(tx, new).await?;
+        if let Some(follow_up) = follow_up {
+            let follow_up = store::sms::insert(tx, follow_up).await?;
+            store::campaign::set_follow_up(tx, id, follow_up).await?;
+        }
         if let Some(request) = request
             && !store::request::set_campaign(tx, new.account, &request.hash(), id).await?
         {

@@ -195,7 +195,7 @@ async fn wind_up(tx: &mut Tx, campaign: &Campaign, now: Timestamp) -> Result<(),
         store::hot::withdraw(tx, campaign, CLASS, now).await?;
     }
     if campaign.state.is_over() && campaign.retrying > 0 {
-        store::hot::fold(tx, campaign.id).await?;
+        store::hot::fold(tx, campaign.id, now).await?;
     }
     Ok(())
 }

@@ -8,8 +8,9 @@ use domain::campaign::{RecipientStatus, Schedule};
 use domain::{Account, AccountId, CampaignId, RecipientId, Status};
 
 use super::Recipient;
-use super::create::{Added, CreateRefusal, Created, made, may_be_made};
+use super::create::{Added, CreateRefusal, Created, judged, made, may_be_made};
 use crate::request::{self, RequestKey};
+use crate::sms::WrittenFollowUp;
 use crate::{App, Caller, Error, Failure, Result};
 
 /// Makes a campaign of those whom another one of the account did not reach.
@@ -48,12 +49,27 @@ pub async fn redial(
     if template.is_some() {
         values = said_to(app, account.id, &unreached).await?;
     }
+    let sms = written_after(app, account, id).await?;
+    let follow_up = judged(app, sms.as_ref()).await?;
     let numbers = unreached.into_iter().map(|(_, number)| number).collect();
     let sifted = Sifted { numbers, values, ..Sifted::default() };
     if sifted.numbers.is_empty() {
         return Err(invalid());
     }
-    made(app, account, old.message, plan, sifted, true, request).await
+    made(app, account, (old.message, follow_up), plan, sifted, true, request).await
+}
+
+/// What is written after the calls of a campaign, at the price of today.
+async fn written_after(
+    app: &App,
+    account: &Account,
+    id: CampaignId,
+) -> std::result::Result<Option<WrittenFollowUp>, Failure> {
+    let found = store::sms::of_campaign(&mut app.read().await?, account.id, id).await?;
+    Ok(found.map(|kept| WrittenFollowUp {
+        text: kept.text,
+        after: kept.after.iter().map(|end| end.word().to_owned()).collect(),
+    }))
 }
 
 /// What is said to each of these recipients alone, as it is kept.

@@ -44,6 +44,7 @@ pub async fn rehearse(
             server: campaign.plan.server,
             reference: None,
             class: campaign.plan.class,
+            follow_up: None,
         };
         let sent = submit_personal(app, &caller, send).await;
         return sent.map(Some).map_err(|error| error.map(RehearsalRefusal::Personal));
@@ -56,6 +57,7 @@ pub async fn rehearse(
         server: campaign.plan.server,
         reference: None,
         class: campaign.plan.class,
+        follow_up: None,
     };
     let sent = submit(app, &caller, send).await;
     sent.map(Some).map_err(|error| error.map(RehearsalRefusal::Message))

@@ -30,6 +30,8 @@ pub struct NewPersonalSend {
     pub reference: Option<String>,
     /// What kind of message it is.
     pub class: MessageClass,
+    /// The follow-up that is written after its call ([`crate::sms::keep`]).
+    pub follow_up: Option<i64>,
 }
 
 /// Why a personal message was not sent.
@@ -56,7 +58,8 @@ pub async fn submit_personal(
     }
     let request = request(app, &new.number, new.vote, new.record_ms, new.server)
         .map_err(|refusal| Error::Refused(PersonalRefusal::Send(refusal.into())))?;
-    let order = Order::new(app, caller, request, new.reference, new.class).await?;
+    let mut order = Order::new(app, caller, request, new.reference, new.class).await?;
+    order.follow_up = new.follow_up;
     let recording = judged(app, caller, &order, new.template, &new.values).await?;
     let sent = send_speech(app, order, &recording).await;
     sent.map_err(|error| error.map(PersonalRefusal::Send))

@@ -2,11 +2,11 @@
 //! shown it.
 
 use app::Settings;
-use app::announcement::{self, AnnouncementRefusal, Job, Place};
-use app::maintenance::{self, NewPlan};
+use app::announcement::{self, AnnouncementRefusal, Job, Place, Untold};
+use app::maintenance::{self, MaintenanceRefusal, NewPlan};
 use domain::AccountId;
 use domain::agreement::availability::Window;
-use domain::agreement::maintenance::{Channel, State};
+use domain::agreement::maintenance::{Channel, LEAD_US, State};
 use domain::agreement::scope::{Paths, Scope};
 use domain::announcement::Refusal;
 use domain::calendar::span::Span;
@@ -30,7 +30,7 @@ fn plan(span: Span) -> NewPlan {
 }
 
 async fn next(world: &World, place: &str) -> Job {
-    announcement::due(&world.app, place).await.unwrap().remove(0)
+    announcement::due(&world.app, place).await.unwrap().unwrap()
 }
 
 async fn told(world: &World, place: &str, reference: &str) {
@@ -171,19 +171,102 @@ async fn what_fails_is_told_later() {
     let over = refusal(announce(app.now(), "Reza").await);
     assert_eq!(over, AnnouncementRefusal::Rule(Refusal::Time));
     announce(until, "Reza").await.unwrap();
-    let due = async || announcement::due(app, "bale").await.unwrap().len();
+    let due = async || announcement::due(app, "bale").await.unwrap().is_some();
+    let untold = |why: &str, pause_ms| Untold { pause_ms, ..Untold::because(why) };
     let job = next(&world, "bale").await;
-    assert_eq!(due().await, 0, "another server told it meanwhile");
-    announcement::failed(app, &job, "slow down", Some(30_000)).await.unwrap();
+    assert!(!due().await, "another server told it meanwhile");
+    announcement::failed(app, &job, &untold("slow down", Some(30_000))).await.unwrap();
     world.clock.advance_ms(29_999);
-    assert_eq!(due().await, 0);
+    assert!(!due().await);
     world.clock.advance_ms(1);
     let job = next(&world, "bale").await;
     assert_eq!(job.delivery.tries, 2);
-    announcement::failed(app, &job, &"ب".repeat(600), Some(80_000)).await.unwrap();
+    announcement::failed(app, &job, &untold(&"ب".repeat(600), Some(80_000))).await.unwrap();
     world.clock.advance_ms(1_000_000);
-    assert_eq!(due().await, 0, "it is worth telling no more");
+    assert!(!due().await, "it is worth telling no more");
     let ways = announcement::list(app, None, 1).await.unwrap().remove(0).1;
     let error = ways.iter().find(|way| way.channel == "bale").unwrap().error.clone();
     assert_eq!(error, Some("ب".repeat(250)));
+}
+
+/// T080: taking back the notice of a maintenance that was changed takes the older version off the
+/// first page, too, and with it what it proved for the hours that both have.
+#[tokio::test]
+async fn what_is_taken_back_proves_no_older_version() {
+    let world = world().await;
+    let app = &world.app;
+    go_to(&world, "1405/10/15 02:00");
+    let saved = maintenance::announce(app, "disks", None, plan(night())).await.unwrap();
+    told(&world, "panel", "/#announcement-1").await;
+    told(&world, "bale", "@avanak/42").await;
+    let longer = plan(span("1405/10/20 02:00", "1405/10/20 04:30"));
+    maintenance::change(app, saved.id, longer).await.unwrap();
+    let planned = async || {
+        let kept = maintenance::list(app, night()).await.unwrap().remove(0).0;
+        kept.maintenance.valid(LEAD_US)
+    };
+    assert_eq!(planned().await.len(), 1);
+    announcement::withdraw(app, 2, "Reza").await.unwrap();
+    assert_eq!(planned().await, []);
+}
+
+/// What is over, taken back, or may be shown already is told no more.
+#[tokio::test]
+async fn what_is_not_worth_telling_is_not_told() {
+    let world = world().await;
+    let app = &world.app;
+    let until = app.now().plus_ms(10_000_000);
+    for title in ["over", "back", "unclear"] {
+        let until = if title == "over" { app.now().plus_ms(1_000) } else { until };
+        announcement::announce(app, (title, "متن"), until, "Reza").await.unwrap();
+    }
+    world.clock.advance_ms(1_000);
+    let back = next(&world, "bale").await;
+    assert_eq!(back.announcement.new.text.title, "back");
+    assert!(announcement::remember(app, &back, "+a@b").await.unwrap());
+    announcement::withdraw(app, 2, "Reza").await.unwrap();
+    assert!(!announcement::remember(app, &back, "+a@b").await.unwrap());
+    let unclear = next(&world, "bale").await;
+    let memory = Some("1".to_owned());
+    let untold = Untold { memory, ..Untold::because("no answer in time") };
+    announcement::failed(app, &unclear, &untold).await.unwrap();
+    world.clock.advance_ms(5_000);
+    let unclear = next(&world, "bale").await;
+    assert_eq!(unclear.delivery.reference.as_deref(), Some("1"));
+    let untold = Untold { is_final: true, ..untold };
+    announcement::failed(app, &unclear, &untold).await.unwrap();
+    world.clock.advance_ms(4_000_000);
+    assert_eq!(announcement::due(app, "bale").await.unwrap(), None);
+}
+
+/// What a network shows without a name is told, and proves nothing.
+#[tokio::test]
+async fn what_has_no_name_is_told_once_and_proves_nothing() {
+    let world = world().await;
+    go_to(&world, "1405/10/15 02:00");
+    maintenance::announce(&world.app, "disks", None, plan(night())).await.unwrap();
+    told(&world, "panel", "/#announcement-1").await;
+    told(&world, "bale", "").await;
+    world.clock.advance_ms(4_000_000);
+    assert_eq!(announcement::due(&world.app, "bale").await.unwrap(), None);
+    assert_eq!(state(&world).await, State::Announced);
+}
+
+/// However much else is told, a maintenance stands on the first page.
+#[tokio::test]
+async fn a_maintenance_stands_before_all_news() {
+    let world = world().await;
+    let app = &world.app;
+    go_to(&world, "1405/10/17 02:00");
+    for title in ["two\nlines", "\u{FFFF}"] {
+        let no = maintenance::announce(app, title, None, plan(night())).await;
+        assert_eq!(refusal(no), MaintenanceRefusal::Text("title"));
+    }
+    maintenance::announce(app, "disks", None, plan(night())).await.unwrap();
+    for _ in 0..51 {
+        let until = app.now().plus_ms(1_000_000);
+        announcement::announce(app, ("خبر", "متن"), until, "Reza").await.unwrap();
+    }
+    let standing = announcement::standing(app).await.unwrap();
+    assert_eq!((standing.len(), standing[0].new.maintenance), (50, Some((1, 0))));
 }

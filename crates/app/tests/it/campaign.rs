@@ -65,6 +65,7 @@ impl Stage {
         NewCampaign {
             message: self.message,
             numbers: Some(numbers.into()),
+            sms: None,
             plan: plan(),
             auto_start: true,
             request: None,

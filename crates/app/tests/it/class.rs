@@ -24,6 +24,7 @@ fn send(message: MessageId, class: MessageClass) -> NewSend {
         server: None,
         reference: None,
         class,
+        follow_up: None,
     }
 }
 

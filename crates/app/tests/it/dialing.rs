@@ -22,6 +22,7 @@ async fn leased(world: &World) -> (Caller, NodeStamp, ReadyJob, AttemptId) {
         server: None,
         reference: None,
         class: MessageClass::Service,
+        follow_up: None,
     };
     quick_send::submit(&world.app, &caller, send).await.unwrap();
     let (job, _) = world.dialer.next().await;
@@ -173,6 +174,7 @@ async fn a_send_that_waited_too_long_ends_without_a_charge() {
         server: None,
         reference: None,
         class: MessageClass::Service,
+        follow_up: None,
     };
     let accepted = quick_send::submit(&world.app, &caller, send).await.unwrap();
     let (job, _) = world.dialer.next().await;

@@ -29,7 +29,8 @@ async fn draft(world: &World) -> (AccountId, CampaignId) {
         opt_out_key: None,
     };
     let message = world.message(&caller, 4000).await.id;
-    let new = NewCampaign { message, numbers: None, plan, auto_start: false, request: None };
+    let new =
+        NewCampaign { message, numbers: None, sms: None, plan, auto_start: false, request: None };
     let made = campaign::create(&world.app, &caller, new).await.unwrap();
     assert_eq!(made.added.accepted, 0);
     (caller.account.id, made.id)

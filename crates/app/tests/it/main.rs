@@ -22,6 +22,7 @@ mod payment;
 mod phone;
 mod quick_send;
 mod remote_session;
+mod sms;
 mod support_call;
 mod template;
 mod ticket;

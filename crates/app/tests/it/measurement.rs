@@ -67,6 +67,7 @@ async fn call(world: &World, caller: &Caller, disposition: Disposition, tried_at
         server: None,
         reference: None,
         class: MessageClass::Service,
+        follow_up: None,
     };
     quick_send::submit(&world.app, caller, send).await.unwrap();
     let (job, _) = world.dialer.next().await;
@@ -226,9 +227,11 @@ async fn calls_that_were_placed_are_evidence() {
     assert_eq!(shown(&[(&one, busy, 3), (&play, busy, 3), (&one, busy, 3)]).await, (0, 0));
     assert_eq!(shown(&[(&one, busy, 5), (&two, Disposition::Delivered, 5)]).await, (1, 0));
     let failed = Disposition::NetworkFailure;
-    assert_eq!(shown(&[(&one, busy, 7), (&two, busy, 7), (&one, failed, 7)]).await, (1, 0));
-    // Of a minute that was written down before, it was learnt late.
-    assert_eq!(shown(&[(&two, failed, 5)]).await, (0, 0));
+    // One customer's broken calls say nothing of everybody's.
+    let broken = [(&one, busy, 7), (&two, busy, 7), (&one, failed, 7), (&one, failed, 7)];
+    assert_eq!(shown(&broken).await, (2, 0));
+    // Those of several do; that a minute was written down before changes nothing.
+    assert_eq!(shown(&[(&two, failed, 5), (&one, failed, 5)]).await, (1, 0));
 }
 
 /// Goal: only who is a vantage point may report, and a name is of one of them.

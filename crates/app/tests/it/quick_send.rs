@@ -27,6 +27,7 @@ fn new_send(message: MessageId, number: &str) -> NewSend {
         server: None,
         reference: None,
         class: MessageClass::Service,
+        follow_up: None,
     }
 }
 
@@ -41,6 +42,7 @@ fn new_text(number: &str) -> NewTextSend {
         server: None,
         reference: None,
         class: MessageClass::Service,
+        follow_up: None,
     }
 }
 

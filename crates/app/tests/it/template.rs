@@ -115,6 +115,7 @@ async fn several_numbers_hear_values_of_their_own() {
         record_ms: None,
         server: None,
         class: MessageClass::Service,
+        follow_up: None,
         max_cost: None,
         request: None,
     };
@@ -162,6 +163,7 @@ async fn free_words_need_the_right_to_say_them() {
         record_ms: None,
         server: None,
         class: MessageClass::Service,
+        follow_up: None,
         max_cost: None,
         request: None,
     };
@@ -199,6 +201,7 @@ async fn campaign(
     let new = NewCampaign {
         message: id,
         numbers: Some(Recipients::People(people)),
+        sms: None,
         plan: plan(),
         auto_start: true,
         request: None,
@@ -302,6 +305,7 @@ async fn values_need_a_template() {
     let new = NewCampaign {
         message: MessageId(1),
         numbers: Some(Recipients::People(vec![person("09121234567", "500")])),
+        sms: None,
         plan: plan(),
         auto_start: true,
         request: None,

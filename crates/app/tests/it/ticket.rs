@@ -47,6 +47,7 @@ async fn a_click_that_is_repeated_opens_one_ticket() {
         server: None,
         reference: None,
         class: MessageClass::Service,
+        follow_up: None,
     };
     let sent = quick_send::submit(app, &caller, new).await.unwrap().id;
     go_to(&world, "1405/09/05 23:50");

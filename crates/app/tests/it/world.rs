@@ -12,8 +12,8 @@ use app::account::NewAccount;
 use app::dialing::{NodeStamp, ReadyJob};
 use app::message::NewUpload;
 use app::ports::{
-    Blobs, BoxFuture, Clock, Dispatch, Gateways, Opened, Opening, Reservation, Rng, Speaker, Tts,
-    Verdict, Voice,
+    Blobs, BoxFuture, Clock, Dispatch, Gateways, Opened, Opening, Reservation, Rng, SmsFailure,
+    SmsGateway, SmsOut, Speaker, Tts, Verdict, Voice,
 };
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::Clip;
@@ -44,6 +44,7 @@ pub struct World {
     pub voice: Arc<ToneVoice>,
     pub blobs: Arc<MemoryBlobs>,
     pub dialer: Arc<TestDialer>,
+    pub sms: Arc<Letterbox>,
     pub gateways: Arc<TestGateways>,
     closed: AtomicBool,
 }
@@ -64,6 +65,7 @@ impl World {
         let voice = Arc::new(ToneVoice::default());
         let blobs = Arc::new(MemoryBlobs::default());
         let dialer = Arc::new(TestDialer::default());
+        let sms = Arc::new(Letterbox::default());
         let gateways = Arc::new(TestGateways::default());
         let ports = Ports {
             clock: clock.clone(),
@@ -71,11 +73,12 @@ impl World {
             tts: voice.clone(),
             blobs: blobs.clone(),
             dispatch: dialer.clone(),
+            sms: sms.clone(),
             gateways: gateways.clone(),
         };
         let app = App::new(db.clone(), ports, Arc::new(LiveCalls::default()), settings);
         let closed = AtomicBool::new(false);
-        Self { app: Arc::new(app), db, clock, voice, blobs, dialer, gateways, closed }
+        Self { app: Arc::new(app), db, clock, voice, blobs, dialer, sms, gateways, closed }
     }
 
     /// A customer with this much credit, and a token.
@@ -270,6 +273,38 @@ impl Blobs for MemoryBlobs {
     fn delete<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), Failure>> {
         self.files.lock().unwrap().remove(name);
         Box::pin(async { Ok(()) })
+    }
+}
+
+/// Keeps SMS, or fails as it is told.
+#[derive(Default)]
+pub struct Letterbox {
+    /// Our name for each, to whom and what.
+    pub taken: Mutex<Vec<(i64, String, String)>>,
+    /// How the next ones fail, the last first.
+    pub failing: Mutex<Vec<SmsFailure>>,
+    /// Whether each that was asked for was said to be a repetition.
+    pub again: Mutex<Vec<bool>>,
+    /// Whether it never answers.
+    pub hangs: AtomicBool,
+}
+
+impl SmsGateway for Letterbox {
+    fn name(&self) -> &'static str {
+        "letterbox"
+    }
+
+    fn send<'a>(&'a self, sms: SmsOut<'a>) -> BoxFuture<'a, Result<String, SmsFailure>> {
+        self.again.lock().unwrap().push(sms.again);
+        if self.hangs.load(Ordering::Relaxed) {
+            return Box::pin(std::future::pending());
+        }
+        if let Some(failure) = self.failing.lock().unwrap().pop() {
+            return Box::pin(async { Err(failure) });
+        }
+        let letter = (sms.name, sms.number.to_owned(), sms.text.to_owned());
+        self.taken.lock().unwrap().push(letter);
+        Box::pin(async move { Ok(format!("L{}", sms.name)) })
     }
 }
 

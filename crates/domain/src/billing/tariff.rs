@@ -1,5 +1,6 @@
 //! A tariff: prices with the date they start. A charge keeps the tariff it used.
 
+use crate::sms::PART_MAX;
 use crate::{Rials, TariffId, Timestamp};
 
 /// Whether a destination is inside our (fixed) network or outside it: the vendor prices them apart.
@@ -35,6 +36,8 @@ pub struct Tariff {
     pub tts_second: Rials,
     /// What must be available for a secure call to be placed (MakeSecureCall, code −3).
     pub secure_minimum: Rials,
+    /// Price of a part of an SMS; without one, none is taken.
+    pub sms_part: Option<Rials>,
 }
 
 #[cfg(test)]
@@ -49,6 +52,7 @@ impl Tariff {
             external_second: Rials(45),
             tts_second: Rials(10),
             secure_minimum: Rials(10_000),
+            sms_part: None,
         }
     }
 }
@@ -60,6 +64,7 @@ impl Tariff {
         (1..=PULSE_SECONDS_MAX).contains(&self.pulse_seconds)
             && prices.iter().all(|price| (Rials::ZERO..=SECOND_MAX).contains(price))
             && (Rials::ZERO..=MINIMUM_MAX).contains(&self.secure_minimum)
+            && self.sms_part.is_none_or(|part| (Rials(1)..=PART_MAX).contains(&part))
     }
 
     /// The price of one second towards `zone`.

@@ -27,6 +27,7 @@ async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> Ca
     let new = NewCampaign {
         message: of.1,
         numbers: Some(numbers.into()),
+        sms: None,
         plan,
         auto_start: true,
         request: None,

@@ -329,7 +329,7 @@ async fn a_document_counts_for_who_stands_in_line() {
     world.pass_ms(3_000).await;
     assert_eq!(world.started.len(), 1, "it is midnight");
     document(&world, Some("A-13")).await;
-    world.pass_s(61).await;
+    world.pass_s(11).await;
     assert_eq!(world.started.len(), 2);
     world.audit().await;
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use app::ports::{Blobs, BoxFuture, Clock, Rng, Speaker, Tts, Voice};
+use app::ports::{
+    Blobs, BoxFuture, Clock, Rng, SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Voice,
+};
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::text::Speakable;
 use domain::access::Allowed;
@@ -64,6 +66,20 @@ struct NoSecrets;
 impl Rng for NoSecrets {
     fn fill(&self, bytes: &mut [u8]) {
         bytes.fill(7);
+    }
+}
+
+/// Nobody writes.
+struct NoSms;
+
+impl SmsGateway for NoSms {
+    fn name(&self) -> &'static str {
+        "none"
+    }
+
+    fn send<'a>(&'a self, _: SmsOut<'a>) -> BoxFuture<'a, Result<String, SmsFailure>> {
+        let failure = SmsFailure { why: String::from("nobody writes here"), for_good: true };
+        Box::pin(async { Err(failure) })
     }
 }
 
@@ -340,6 +356,7 @@ impl World {
             server,
             reference: None,
             class: MessageClass::Service,
+            follow_up: None,
         };
         app::quick_send::submit(&self.app, &caller, new).await.ok().map(|accepted| accepted.id)
     }
@@ -413,6 +430,7 @@ fn assemble(
         tts: Arc::new(Mute),
         blobs: blobs.clone(),
         dispatch: Arc::new(gate.clone()),
+        sms: Arc::new(NoSms),
         gateways: Arc::new(app::ports::NoGateways),
     };
     Arc::new(App::new(db.clone(), ports, Arc::new(LiveCalls::default()), Settings::default()))

@@ -1,10 +1,10 @@
 //! The first page, as everybody sees it: what stands on it is a notice from when it was seen there.
 
 use anyhow::{Context as _, Result};
-use app::announcement::Job;
+use app::announcement::{Job, Untold};
 use domain::verification::CallbackUrl;
 
-use super::{PATIENCE, Untold};
+use super::{PATIENCE, untold};
 use crate::outbound::{Bytes, Method, Outbound, Request};
 
 /// The largest page, bytes.
@@ -33,13 +33,13 @@ impl FirstPage {
             patience: PATIENCE,
             limit_bytes: PAGE_BYTES_MAX,
         };
-        let answer = self.outbound.ask(request).await?;
+        let answer = self.outbound.ask(request).await.map_err(untold)?;
         let page = String::from_utf8_lossy(&answer.body);
         let shown = web::announcement_on_page(&job.announcement);
         if answer.status == 200 && page.contains(&shown) {
             return Ok(format!("/#announcement-{}", job.announcement.id));
         }
         let why = format!("the first page answers {} and does not show it", answer.status);
-        Err(Untold { why, pause_ms: None })
+        Err(Untold::because(why))
     }
 }

@@ -1,16 +1,16 @@
 //! A webhook of the operator's own: each announcement is posted as JSON, signed as Standard
 //! Webhooks says, with an id that stays the same however often it comes.
 
+use std::slice;
+
 use anyhow::{Context as _, Result};
 use app::App;
-use app::announcement::{Job, uuid};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use app::announcement::{Job, Untold, uuid};
 use domain::calendar::jalali::rfc3339;
 use domain::verification::CallbackUrl;
 use serde_json::json;
 
-use super::{ANSWER_BYTES_MAX, PATIENCE, Untold};
+use super::{ANSWER_BYTES_MAX, PATIENCE, untold};
 use crate::config::Channel;
 use crate::outbound::{Method, Outbound, Request};
 
@@ -25,7 +25,7 @@ impl Hook {
     pub(super) fn new(channel: &Channel, outbound: Outbound) -> Result<Self> {
         let url = channel.url()?;
         outbound.check(&url).with_context(|| format!("channel '{}'", channel.name))?;
-        Ok(Self { url, secret: channel.token.0.clone().into_bytes(), outbound })
+        Ok(Self { url, secret: channel.webhook_secret()?, outbound })
     }
 
     /// Posts something; the answer is the id under which it was taken.
@@ -42,27 +42,21 @@ impl Hook {
             "announced_at": rfc3339(new.made_at),
             "until": rfc3339(new.until),
         });
-        let (body, seconds) = (body.to_string(), app.now().0.div_euclid(1_000_000));
-        let mut headers = vec![("Content-Type", String::from("application/json"))];
-        if !self.secret.is_empty() {
-            let signature = app::webhook::signature(&self.secret, &id, seconds, &body);
-            headers.push(("webhook-id", id.clone()));
-            headers.push(("webhook-timestamp", seconds.to_string()));
-            headers.push(("webhook-signature", format!("v1,{}", STANDARD.encode(signature))));
-        }
+        let secrets = slice::from_ref(&self.secret);
+        let posted = web::webhook_signed(secrets, id.clone(), body.to_string(), app.now());
         let request = Request {
             method: Method::POST,
             url: &self.url,
             target: self.url.target(),
-            headers: &headers,
-            body: body.into(),
+            headers: &posted.headers,
+            body: posted.body.into(),
             patience: PATIENCE,
             limit_bytes: ANSWER_BYTES_MAX,
         };
-        let answer = self.outbound.ask(request).await?;
+        let answer = self.outbound.ask(request).await.map_err(untold)?;
         if (200..300).contains(&answer.status) {
             return Ok(id);
         }
-        Err(Untold { why: format!("it answers {}", answer.described()), pause_ms: None })
+        Err(Untold::because(format!("it answers {}", answer.described())))
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use app::App;
-use app::announcement::{Job, Place};
+use app::announcement::{Job, Place, Untold};
 use domain::agreement::maintenance::Channel as Proves;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -24,6 +24,8 @@ use crate::outbound::Outbound;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long telling something in one place may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a place is told something that it may show already, since its answers do not say.
+const UNCLEAR_MAX: u32 = 5;
 /// The largest answer of a network, bytes.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
@@ -37,18 +39,10 @@ pub fn places(config: &Config) -> Vec<Place> {
     first.into_iter().chain(config.channel.iter().map(channel)).collect()
 }
 
-/// Why something was not told.
-#[derive(Debug)]
-pub(crate) struct Untold {
-    why: String,
-    /// How long the place asks us to wait.
-    pause_ms: Option<i64>,
-}
-
-impl From<anyhow::Error> for Untold {
-    fn from(error: anyhow::Error) -> Self {
-        Self { why: format!("{error:#}"), pause_ms: None }
-    }
+/// Something failed before it could be told.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn untold(error: anyhow::Error) -> Untold {
+    Untold::because(format!("{error:#}"))
 }
 
 /// Who tells announcements in one place.
@@ -72,12 +66,17 @@ impl Teller {
     }
 
     /// Tells something; the answer is what the place calls it.
-    async fn tell(&self, app: &App, job: &Job) -> Result<String, Untold> {
+    async fn tell(
+        &self,
+        app: &App,
+        job: &Job,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<String, Untold> {
         match self {
             Self::FirstPage(page) => page.look(job).await,
             Self::Bot(bot) => bot.tell(job).await,
             Self::Hook(hook) => hook.tell(app, job).await,
-            Self::Mail(mail) => mail.tell(job).await,
+            Self::Mail(mail) => mail.tell(app, job, stop).await,
         }
     }
 }
@@ -114,11 +113,11 @@ pub fn start(
 async fn run(app: Arc<App>, place: String, teller: Teller, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
         match app::announcement::due(&app, &place).await {
-            Ok(jobs) => {
-                for job in jobs {
-                    tell(&app, &place, &teller, &job).await;
-                }
+            Ok(Some(job)) => {
+                tell(&app, &place, &teller, &job, &stop).await;
+                continue;
             }
+            Ok(None) => {}
             Err(failure) => {
                 let error = failure.chain();
                 tracing::warn!(error, place, "announcements could not be looked for");
@@ -132,11 +131,8 @@ async fn run(app: Arc<App>, place: String, teller: Teller, mut stop: watch::Rece
 }
 
 /// Tells one thing in its place and writes down how it went.
-async fn tell(app: &App, place: &str, teller: &Teller, job: &Job) {
-    let told = match tokio::time::timeout(PATIENCE, teller.tell(app, job)).await {
-        Ok(told) => told,
-        Err(_) => Err(Untold { why: String::from("no answer in time"), pause_ms: None }),
-    };
+async fn tell(app: &App, place: &str, teller: &Teller, job: &Job, stop: &watch::Receiver<bool>) {
+    let told = teller.tell(app, job, stop).await;
     let outcome = if told.is_ok() { "told" } else { "failed" };
     metrics::counter!("avanak_announcements_total", "place" => place.to_owned(),
                       "outcome" => outcome)
@@ -147,10 +143,14 @@ async fn tell(app: &App, place: &str, teller: &Teller, job: &Job) {
             tracing::info!(announcement, place, reference, "an announcement is told");
             app::announcement::delivered(app, job, &reference).await
         }
-        Err(Untold { why, pause_ms }) => {
-            let announcement = job.announcement.id;
-            tracing::warn!(announcement, place, why, "an announcement could not be told");
-            app::announcement::failed(app, job, &why, pause_ms).await
+        Err(untold) => {
+            let (announcement, why) = (job.announcement.id, &untold.why);
+            if untold.is_final {
+                tracing::error!(announcement, place, why, "an announcement is given up");
+            } else {
+                tracing::warn!(announcement, place, why, "an announcement could not be told");
+            }
+            app::announcement::failed(app, job, &untold).await
         }
     };
     if let Err(failure) = noted {

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow};
 use app::announcement::{Announcement, AnnouncementRefusal, Delivery};
 use clap::Subcommand;
 use domain::AccountId;
-use domain::announcement::{BODY_MAX, Refusal, TITLE_MAX};
+use domain::announcement::{Refusal, TITLE_MAX, WHOLE_MAX};
 use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
 
@@ -142,7 +142,10 @@ fn way_of(way: &Delivery) -> String {
             let error = error.as_deref().unwrap_or("on its way");
             format!("{channel}  tried {tries} times: {error}")
         }
-        _ => format!("{channel}  not told"),
+        _ => match error {
+            Some(error) => format!("{channel}  not told: {error}"),
+            None => format!("{channel}  not told"),
+        },
     }
 }
 
@@ -152,7 +155,7 @@ fn announcement(one: &Announcement, ways: &[Delivery]) -> Value {
         .map(|way| {
             json!({ "channel": way.channel, "tries": way.tries,
                     "told_at": way.delivered_at.map(gregorian_date_time),
-                    "reference": way.reference, "error": way.error,
+                    "reference": way.delivered_at.and(way.reference.as_ref()), "error": way.error,
                     "gone_at": way.gone_at.map(gregorian_date_time),
                     "waits": way.next_at.is_some() })
         })
@@ -172,7 +175,7 @@ fn refused(error: app::Error<AnnouncementRefusal>) -> anyhow::Error {
             anyhow!("the title is one line of up to {TITLE_MAX} bytes")
         }
         app::Error::Refused(R::Rule(Refusal::Body)) => {
-            anyhow!("the text has up to {BODY_MAX} bytes")
+            anyhow!("title and text have up to {WHOLE_MAX} UTF-16 units together")
         }
         app::Error::Refused(R::Rule(Refusal::Time)) => {
             anyhow!("it is told from now on, for a year at most")

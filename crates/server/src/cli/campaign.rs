@@ -388,5 +388,6 @@ fn why(refusal: CreateRefusal) -> &'static str {
         CreateRefusal::InsufficientCredit => "the balance does not cover calling them",
         CreateRefusal::CannotStart => "it was made and cannot start",
         CreateRefusal::KeyReused => "the name of the request was used before",
+        CreateRefusal::Sms(_) => "its SMS has no price any more",
     }
 }

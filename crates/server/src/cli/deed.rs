@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use app::staff::Deed;
 use clap::ArgMatches;
+use domain::PhoneNumber;
 use nix::unistd::{Uid, User};
 
 /// Longest line that is noted, bytes.
@@ -13,7 +14,16 @@ const UNTOLD: [&str; 4] = ["--config", "--data-dir", "--database", "--password"]
 /// Options whose values stand in rows of their own: what was said to a customer or of one, and
 /// where he is reached. It is noted that they were given: rows may be erased by the rules, entries
 /// not.
-const APART: [&str; 4] = ["--text", "--note", "--address", "--description"];
+const APART: [&str; 8] = [
+    "--text",
+    "--note",
+    "--address",
+    "--description",
+    "--reason",
+    "--because",
+    "--caller",
+    "--number",
+];
 
 /// The command of these matches, given by these arguments.
 pub fn deed(matches: &ArgMatches, arguments: impl Iterator<Item = OsString>) -> Deed {
@@ -59,6 +69,7 @@ fn line(arguments: impl Iterator<Item = String>) -> String {
             is_value = !argument.contains('=');
             continue;
         }
+        let argument = masked(argument);
         if argument.is_empty() || argument.contains([' ', '\n', '\'']) {
             line.push('\'');
             line.push_str(&argument.replace('\'', "'\\''"));
@@ -73,6 +84,12 @@ fn line(arguments: impl Iterator<Item = String>) -> String {
         line.push('…');
     }
     line
+}
+
+/// A word, and of a phone number as much as logs say. Amounts never begin like one.
+fn masked(word: String) -> String {
+    let number = PhoneNumber::parse(&word).filter(|_| word.starts_with(['0', '+', '۰']));
+    number.map_or(word, |number| number.masked())
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub fn ports(config: &Config, dispatch: Arc<dyn Dispatch>) -> Result<Ports> {
         tts: Arc::new(Engines::new(config)?),
         blobs: Arc::new(blobs),
         dispatch,
+        sms: crate::sms::gateway(config)?,
         gateways: Arc::new(HttpGateways::new(config)?),
     })
 }

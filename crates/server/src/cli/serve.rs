@@ -30,7 +30,7 @@ use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
     address, announcements, callbacks, chain, desk, exports, flight_recorder, lock, measuring,
-    month_close, open_files, phones, probe, recordings, speaking_ahead, streams, telemetry,
+    month_close, open_files, phones, probe, recordings, sms, speaking_ahead, streams, telemetry,
     tidying, webhooks,
 };
 
@@ -183,11 +183,8 @@ impl Platform {
         let (stop_callbacks, callbacks_stop) = watch::channel(false);
         let sites = Outbound::to_customers(config);
         let events_stop = callbacks_stop.clone();
-        let tidying = tidying::start(Arc::clone(&self.app), callbacks_stop.clone());
-        let month_close = month_close::start(Arc::clone(&self.app), callbacks_stop.clone());
+        let beside = beside(&self.app, &callbacks_stop);
         let desk = desk::start(Arc::clone(&self.app), config, callbacks_stop.clone())?;
-        let exports = exports::start(Arc::clone(&self.app), callbacks_stop.clone());
-        let speaking = speaking_ahead::start(Arc::clone(&self.app), callbacks_stop.clone());
         let node_name = config.node.name.clone();
         let (chained, broken) = chain::start(
             Arc::clone(&self.app),
@@ -234,16 +231,27 @@ impl Platform {
         callbacks.await.context("the task of the callbacks")?;
         webhooks.await.context("the task of the webhooks")?;
         announced.await.context("the task of the announcements")?;
-        exports.await.context("the task of the exports")?;
-        speaking.await.context("the task that speaks ahead")?;
-        tidying.await.context("the task that tidies up")?;
+        for (name, task) in beside {
+            task.await.context(name)?;
+        }
         measuring.await.context("the task that judges what was measured")?;
         desk.await.context("the task that looks at the desk's clocks")?;
-        month_close.await.context("the task that closes months")?;
         chained.await.context("the task that watches the chain of evidence")?;
         http.await.context("the task of the web services")?;
         ended
     }
+}
+
+/// The tasks that need nothing but the use cases and the word to stop, by their names.
+fn beside(app: &Arc<App>, stop: &watch::Receiver<bool>) -> [(&'static str, JoinHandle<()>); 5] {
+    let (app, stop) = (|| Arc::clone(app), || stop.clone());
+    [
+        ("the task of the exports", exports::start(app(), stop())),
+        ("the task that speaks ahead", speaking_ahead::start(app(), stop())),
+        ("the task of SMS", sms::start(app(), stop())),
+        ("the task that tidies up", tidying::start(app(), stop())),
+        ("the task that closes months", month_close::start(app(), stop())),
+    ]
 }
 
 /// The web services of this server, as it reaches them itself.

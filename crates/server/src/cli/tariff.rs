@@ -38,6 +38,9 @@ pub enum Tariff {
         /// What must be on an account for a secure call, in rials.
         #[arg(long, default_value_t = 10_000)]
         secure_minimum: i64,
+        /// Price of a part of an SMS, in rials; without it, no follow-ups by SMS are taken.
+        #[arg(long)]
+        sms_part: Option<i64>,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -57,7 +60,16 @@ const SHOWN_MAX: u32 = 1_000;
 pub async fn run(config: &Config, command: Tariff) -> Result<ExitCode> {
     let app = open::app(config).await?;
     match command {
-        Tariff::Add { from, pulse_seconds, internal, external, tts, secure_minimum, json } => {
+        Tariff::Add {
+            from,
+            pulse_seconds,
+            internal,
+            external,
+            tts,
+            secure_minimum,
+            sms_part,
+            json,
+        } => {
             let from = from.as_deref().map(moment).transpose()?;
             let prices = Prices {
                 id: TariffId(0),
@@ -67,6 +79,7 @@ pub async fn run(config: &Config, command: Tariff) -> Result<ExitCode> {
                 external_second: Rials(external),
                 tts_second: Rials(tts),
                 secure_minimum: Rials(secure_minimum),
+                sms_part: sms_part.map(Rials),
             };
             let added = app::tariff::add(&app, prices, from).await.map_err(refused)?;
             show(&added, json)?;
@@ -92,9 +105,10 @@ fn show(tariff: &Prices, json: bool) -> Result<()> {
     let Prices { id, pulse_seconds, internal_second, external_second, tts_second, .. } = tariff;
     say(&format!(
         "tariff {id}  from {}  pulse {pulse_seconds} s  internal {internal_second}  external \
-         {external_second}  speech {tts_second} rials a second  secure calls from {} rials",
+         {external_second}  speech {tts_second} rials a second  secure calls from {} rials  sms {}",
         gregorian_date_time(tariff.effective_from),
-        tariff.secure_minimum
+        tariff.secure_minimum,
+        tariff.sms_part.map_or_else(|| "none".to_owned(), |part| format!("{part} rials a part")),
     ))
 }
 
@@ -107,6 +121,7 @@ fn as_json(tariff: &Prices) -> serde_json::Value {
         "external_second_rials": tariff.external_second.0,
         "tts_second_rials": tariff.tts_second.0,
         "secure_minimum_rials": tariff.secure_minimum.0,
+        "sms_part_rials": tariff.sms_part.map(|part| part.0),
     })
 }
 
@@ -114,8 +129,8 @@ fn refused(error: app::Error<TariffRefusal>) -> anyhow::Error {
     match error {
         app::Error::Failed(failure) => open::failed(failure),
         app::Error::Refused(TariffRefusal::WrongPrice) => anyhow::anyhow!(
-            "a price is between 0 and {SECOND_MAX} rials a second, a pulse between 1 and \
-             {PULSE_SECONDS_MAX} seconds, the minimum for secure calls at most {MINIMUM_MAX} rials"
+            "a price is between 0 and {SECOND_MAX} rials a second, a part of an SMS above 0, a \
+             pulse between 1 and {PULSE_SECONDS_MAX} seconds, the minimum for secure calls at most {MINIMUM_MAX} rials"
         ),
         app::Error::Refused(TariffRefusal::InThePast) => {
             anyhow::anyhow!("a tariff starts now or later: what was charged stays as it is")

@@ -27,8 +27,9 @@ section! {
         /// Where it is spoken to, when not at the usual address of its kind; of a webhook, the
         /// address that is posted to; of e-mail, the server as `HOST:PORT`.
         address: String = String::new(),
-        /// The bot's token; of a webhook, the secret that posts are signed with; of e-mail, the
-        /// password.
+        /// The bot's token; of a webhook, the secret that posts are signed with (Standard
+        /// Webhooks): `whsec_` and 24 to 64 random bytes in Base64, as
+        /// `echo whsec_$(openssl rand -base64 32)` prints it; of e-mail, the password.
         token: Secret = Secret::default(),
         /// The channel or group, like `@avanak`.
         chat: String = String::new(),
@@ -130,6 +131,16 @@ impl Channel {
         Ok((host.trim_matches(['[', ']']).to_owned(), port))
     }
 
+    /// What the posts of a webhook are signed with.
+    ///
+    /// # Errors
+    /// Its token is none.
+    pub fn webhook_secret(&self) -> Result<Vec<u8>> {
+        web::webhook_secret(&self.token.0).with_context(|| {
+            format!("channel '{}': token is whsec_ and 24 to 64 bytes in Base64", self.name)
+        })
+    }
+
     /// Whether its values make sense.
     fn check(&self) -> Result<()> {
         let name = &self.name;
@@ -148,7 +159,10 @@ impl Channel {
                     bail!("channel '{name}': from, and 1 to {RECIPIENTS_MAX} addresses in to");
                 }
             }
-            ChannelKind::Webhook => drop(self.url()?),
+            ChannelKind::Webhook => {
+                self.url()?;
+                self.webhook_secret()?;
+            }
             ChannelKind::Telegram | ChannelKind::Bale | ChannelKind::Eitaa => {
                 self.url()?;
                 let token = &self.token.0;
@@ -161,5 +175,26 @@ impl Channel {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: a webhook without a secret that its receiver can verify with is refused at the start.
+    #[test]
+    fn a_webhook_has_a_secret() {
+        let of = |token: String| {
+            let (name, address) = ("news".to_owned(), "https://a.test/".to_owned());
+            let (kind, token) = (ChannelKind::Webhook, Secret(token));
+            Channel { name, kind, address, token, ..Channel::default() }.check()
+        };
+        for secret in ["", "k", "whsec_", "whsec_AAAA", "whsec_?"] {
+            let error = of(secret.to_owned()).unwrap_err().to_string();
+            assert!(error.contains("whsec_ and 24"), "{error}");
+        }
+        assert!(of("A".repeat(32)).is_err());
+        of(["whsec_", &"A".repeat(32)].concat()).unwrap();
     }
 }

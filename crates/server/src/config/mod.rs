@@ -64,6 +64,7 @@ mod codes;
 mod identity;
 mod measurement;
 mod payment;
+mod sms;
 mod speech;
 mod trunk;
 
@@ -72,6 +73,7 @@ pub use codes::Codes;
 pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
 pub use payment::Payment;
+pub use sms::{Sms, SmsService};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
@@ -400,6 +402,8 @@ pub struct Config {
     pub speech: Speech,
     /// A speech service.
     pub speech_http: SpeechHttp,
+    /// SMS.
+    pub sms: Sms,
     /// Customers' addresses.
     pub callbacks: Callbacks,
     /// One-time codes.
@@ -575,6 +579,7 @@ impl Config {
         channel::check(&self.channel)?;
         self.identity.check()?;
         self.payment.check()?;
+        self.sms.check()?;
         trunk::check(&self.trunk)
     }
 }

@@ -1,6 +1,6 @@
 //! A trunk as the configuration file describes it.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use domain::dialer::trunk::{NumberFormat, Password, REGISTER_EXPIRES_DEFAULT_S, Register};
 use serde::{Deserialize, Serialize};
 
@@ -139,13 +139,13 @@ impl From<Srtp> for domain::dialer::trunk::Srtp {
     }
 }
 
-/// Whether the trunks make sense, and each has a name of its own.
-pub(super) fn check(trunks: &[Trunk]) -> anyhow::Result<()> {
+/// Whether each makes sense and has a name of its own.
+pub(super) fn check(trunks: &[Trunk]) -> Result<()> {
     let mut names = std::collections::BTreeSet::new();
     for trunk in trunks {
         trunk.described()?;
         if !names.insert(&trunk.name) {
-            anyhow::bail!("trunk.name: '{}' is there twice", trunk.name);
+            bail!("trunk.name: '{}' is there twice", trunk.name);
         }
     }
     Ok(())

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
-use domain::verification::CallbackUrl;
+use domain::verification::{CallbackUrl, percent_encoded};
 use tokio::sync::Semaphore;
 
 use crate::config::{Config, SpeechHttp, SpeechMethod};
-use crate::outbound::{Bytes, Method, Outbound, Request, percent_encoded};
+use crate::outbound::{Bytes, Method, Outbound, Request};
 
 /// How voices of this engine begin.
 pub(super) const NAME: &str = "http";

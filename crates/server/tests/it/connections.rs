@@ -185,8 +185,9 @@ fn a_trunk_over_ipv6() {
     play_to(sipp, config(&trunk).replace("127.0.0.1:0", "[::1]:0"));
 }
 
-/// Takes one connection over TLS and passes its bytes on to `to`, both ways.
-pub fn terminate_tls(files: &Certificates, to: u16) -> (u16, JoinHandle<()>) {
+/// Takes so many connections over TLS, one after the other, and passes their bytes on to `to`, both
+/// ways. The first that is none ends it.
+pub fn terminate_tls(files: &Certificates, to: u16, count: usize) -> (u16, JoinHandle<()>) {
     let key = PrivateKeyDer::from_pem_file(files.file("key.pem")).unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -197,35 +198,40 @@ pub fn terminate_tls(files: &Certificates, to: u16) -> (u16, JoinHandle<()>) {
         .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(config);
     let thread = std::thread::spawn(move || {
-        let (mut outer, _) = listener.accept().unwrap();
-        let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
-        while tls.is_handshaking() {
-            if tls.complete_io(&mut outer).is_err() {
-                return;
+        for (mut outer, _) in (0..count).map(|_| listener.accept().unwrap()) {
+            let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
+            while tls.is_handshaking() {
+                if tls.complete_io(&mut outer).is_err() {
+                    return;
+                }
             }
-        }
-        let mut inner = TcpStream::connect(("127.0.0.1", to)).unwrap();
-        // Both are asked in turn: this is one call, not a benchmark.
-        outer.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-        inner.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
-        let mut buffer = [0; 8192];
-        loop {
-            match Stream::new(&mut tls, &mut outer).read(&mut buffer) {
-                Ok(0) => return,
-                Ok(count) => inner.write_all(&buffer[..count]).unwrap(),
-                Err(error) if is_timeout(&error) => {}
-                Err(_) => return,
-            }
-            match inner.read(&mut buffer) {
-                Ok(0) => return,
-                Ok(count) => Stream::new(&mut tls, &mut outer).write_all(&buffer[..count]).unwrap(),
-                Err(error) if is_timeout(&error) => {}
-                Err(_) => return,
-            }
+            pass_on(&mut tls, &mut outer, TcpStream::connect(("127.0.0.1", to)).unwrap());
         }
     });
     (port, thread)
+}
+
+fn pass_on(tls: &mut ServerConnection, outer: &mut TcpStream, mut inner: TcpStream) {
+    // Both are asked in turn: this is one call, not a benchmark.
+    outer.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    inner.set_read_timeout(Some(Duration::from_millis(5))).unwrap();
+    let mut buffer = [0; 8192];
+    loop {
+        match Stream::new(tls, outer).read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => inner.write_all(&buffer[..count]).unwrap(),
+            Err(error) if is_timeout(&error) => {}
+            Err(_) => return,
+        }
+        match inner.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => Stream::new(tls, outer).write_all(&buffer[..count]).unwrap(),
+            Err(error) if is_timeout(&error) => {}
+            Err(_) => return,
+        }
+    }
 }
 
 fn is_timeout(error: &std::io::Error) -> bool {
@@ -244,7 +250,7 @@ fn tls_trunk(port: u16, files: &Certificates) -> String {
 fn a_trunk_over_tls() {
     let files = Certificates::new();
     let sipp = Sipp::at(1, "uas_answer.xml", TCP);
-    let (port, thread) = terminate_tls(&files, sipp.port);
+    let (port, thread) = terminate_tls(&files, sipp.port, 1);
     play_to(sipp, tls_trunk(port, &files));
     thread.join().unwrap();
 }
@@ -283,7 +289,7 @@ fn a_trunk_over_tls_has_its_sound_encrypted() {
 #[test]
 fn a_trunk_that_nobody_vouches_for() {
     let (theirs, ours) = (Certificates::new(), Certificates::new());
-    let (port, thread) = terminate_tls(&theirs, 9);
+    let (port, thread) = terminate_tls(&theirs, 9, 1);
     let config = tls_trunk(port, &ours);
     let platform = Platform::start(Options { config, ..Options::default() });
     let customer = platform.customer(100_000);

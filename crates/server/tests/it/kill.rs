@@ -13,7 +13,7 @@ use crate::platform::{
     Customer, Options, Platform, config, eventually, now, pause, random, request, rising_tone,
 };
 
-/// Kills on each engine.
+/// Kills on each engine while clients send; to every second one comes a kill of a start.
 const KILLS: u32 = 50;
 /// Clients that send side by side.
 const CLIENTS: u32 = 4;
@@ -56,20 +56,21 @@ fn survive(database: String) {
     let mut seed = 0x2026_1122_u32;
     let mut killed = Killed::default();
     let mut start_ms = 0;
-    while killed.kills < KILLS {
+    while killed.while_sending < KILLS {
         let clients = Clients::start(&platform, &customer, message, &accepted, &next_number);
         pause(Duration::from_millis(u64::from(random(&mut seed) % 2_400)));
         platform.kill();
         clients.join();
+        killed.while_sending += 1;
         killed.count(&far_end);
         // Every third kill hits a start: any instant of it, recovery included.
-        if killed.kills % 3 == 2 {
+        if killed.while_sending % 2 == 0 {
             let after_ms = random(&mut seed) % (start_ms + 1);
             platform.kill_while_starting(Duration::from_millis(after_ms.into()));
             killed.count(&far_end);
         }
         // Each process has another number of shards than the one before.
-        let max_cps = if killed.kills < KILLS { 20 } else { 200 };
+        let max_cps = if killed.while_sending < KILLS { 20 } else { 200 };
         platform.configure(pace(1 + killed.kills % 3, max_cps));
         let begun = now();
         platform.restart();
@@ -87,6 +88,7 @@ fn survive(database: String) {
 #[derive(Debug, Default, Clone, Copy)]
 struct Killed {
     kills: u32,
+    while_sending: u32,
     /// Numbers that were called before the last kill.
     calls: usize,
 }
@@ -185,16 +187,19 @@ fn judge(
         assert_eq!(seen.started, 1, "{number} was called {} times", seen.started);
     }
     let mut by_reason = BTreeMap::<i64, u32>::new();
+    let mut never_called = 0;
     for (id, number) in accepted.lock().unwrap().iter() {
         let reason = reason(platform, customer, *id);
         *by_reason.entry(reason).or_default() += 1;
         assert!([10, 11, 30].contains(&reason), "{id} ended with {reason}");
         let reached = seen.contains_key(number);
         assert!(reached || reason == 30, "{number} ended with {reason} and was never called");
+        never_called += u32::from(!reached);
     }
     let ends = |reason| by_reason.get(&reason).copied().unwrap_or(0);
     let whole = ends(10);
     // A kill costs calls that had begun, and rarely one whose INVITE was about to leave.
+    assert!(never_called <= killed.kills, "{never_called} were never called after {killed:?}");
     let cut = killed.calls + killed.kills as usize;
     assert!((ends(30) + ends(11)) as usize <= cut, "{by_reason:?} after {killed:?}");
     assert!(whole > ends(11) + ends(30), "most arrive: {by_reason:?}");

@@ -40,6 +40,9 @@ fn talkative(format: &str) -> Platform {
 fn ask_in_every_way(platform: &Platform, customer: &Customer) -> Vec<i64> {
     let account = customer.account.to_string();
     let clip = platform.upload(customer, &rising_tone(4_000));
+    let broken =
+        platform.call(customer, "UploadMessageBase64", &[("Title", "t"), ("Base64", "UklG")]);
+    assert!(broken["Id"].as_i64() < Some(0), "{broken}");
     let id = clip.to_string();
     let mut sends = vec![platform.send(customer, clip, CALLED[0])];
     sends.push(platform.send(customer, clip, REJECTED));
@@ -103,6 +106,11 @@ fn the_log_names_no_number_and_no_token() {
         });
         let log = platform.log();
         assert!(log.contains("request answered") && log.contains("DEBUG"), "{log}");
+        let refused = log.lines().filter(|line| line.contains("upload refused"));
+        assert_eq!(refused.count(), 1, "a broken file has its line: {log}");
+        if format == "json" {
+            log.lines().for_each(|line| assert!(line.parse::<Value>().is_ok(), "{line}"));
+        }
         let others = [REJECTED, PRESSES_THREE, MISTYPED, MOBILE, &customer.token];
         for secret in CALLED.iter().chain(&others) {
             // However its country is written before it.

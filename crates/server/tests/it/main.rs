@@ -49,6 +49,7 @@ mod secure_calls;
 mod shards;
 mod shutdown;
 mod sipp;
+mod sms;
 mod soap_client;
 mod speech;
 mod stories;

@@ -55,6 +55,8 @@ pub struct Accept {
     pub message_class: MessageClass,
     /// The key by which its callee opts out.
     pub opt_out_key: Option<char>,
+    /// The follow-up that is written after it, if one is.
+    pub follow_up: Option<i64>,
     /// The customer's own key: a second send with it returns the first one.
     pub client_reference: Option<String>,
     /// When given, the first attempt is recorded in the same commit instead of a place in the
@@ -232,9 +234,9 @@ fn insert_on_sqlite(
                                        destination, zone, vote_at_us, hold_rials,
                                        accepted_at_us, expires_at_us, client_reference,
                                        record_ms, server_id, second_destination,
-                                       message_class, opt_out_key)
+                                       message_class, opt_out_key, follow_up_id)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                       $17)";
+                       $17, $18)";
     let key = element.opt_out_key.map(String::from);
     let values = values![
         element.account,
@@ -254,6 +256,7 @@ fn insert_on_sqlite(
         element.second.as_ref().map(Destination::as_str),
         element.message_class.code(),
         key.as_deref(),
+        element.follow_up,
     ];
     sqlite::execute(connection, sql, values)?;
     Ok(QuickSendId(connection.last_insert_rowid()))

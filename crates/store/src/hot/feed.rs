@@ -108,13 +108,14 @@ async fn step_in_again(
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials, accepted_at_us,
                                        expires_at_us, record_ms, server_id, recipient_id, try_n,
-                                       message_class, opt_out_key)
+                                       message_class, opt_out_key, follow_up_id)
                SELECT c.account_id, c.message_id, c.tariff_id, $4,
                       COALESCE(p.length_ms, c.clip_ms), r.number,
                       CASE r.zone WHEN 1 THEN 'external' ELSE 'internal' END, c.vote_at_us,
                       CASE r.zone WHEN 1 THEN c.external_hold_rials
                                   ELSE c.internal_hold_rials END,
-                      $5, $6, c.record_ms, c.server_id, r.id, y.try_n, c.message_class, $7
+                      $5, $6, c.record_ms, c.server_id, r.id, y.try_n, c.message_class, $7,
+                      c.follow_up_id
                FROM recipient_retry y
                JOIN recipient r ON r.id = y.recipient_id
                LEFT JOIN personal p ON p.recipient_id = y.recipient_id
@@ -150,13 +151,14 @@ async fn step_in_first(
     let sql = "INSERT INTO quick_send (account_id, message_id, tariff_id, class, clip_ms,
                                        destination, zone, vote_at_us, hold_rials, accepted_at_us,
                                        expires_at_us, record_ms, server_id, recipient_id, try_n,
-                                       message_class, opt_out_key)
+                                       message_class, opt_out_key, follow_up_id)
                SELECT c.account_id, c.message_id, c.tariff_id, $4,
                       COALESCE(p.length_ms, c.clip_ms), r.number,
                       CASE r.zone WHEN 1 THEN 'external' ELSE 'internal' END, c.vote_at_us,
                       CASE r.zone WHEN 1 THEN c.external_hold_rials
                                   ELSE c.internal_hold_rials END,
-                      $5, $6, c.record_ms, c.server_id, r.id, 1, c.message_class, $7
+                      $5, $6, c.record_ms, c.server_id, r.id, 1, c.message_class, $7,
+                      c.follow_up_id
                FROM recipient r
                LEFT JOIN personal p ON p.recipient_id = r.id
                JOIN campaign c ON c.id = $1
@@ -277,7 +279,7 @@ async fn add_result(
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn fold(tx: &mut Tx, campaign: CampaignId) -> Result<u32> {
+pub async fn fold(tx: &mut Tx, campaign: CampaignId, now: Timestamp) -> Result<u32> {
     let sql = "SELECT recipient_id, due_at_us FROM recipient_retry WHERE campaign_id = $1
                ORDER BY due_at_us, recipient_id LIMIT $2";
     let waiting = tx.query(sql, values![campaign, FOLD_MAX]).await?;
@@ -291,6 +293,19 @@ pub async fn fold(tx: &mut Tx, campaign: CampaignId) -> Result<u32> {
                ON CONFLICT (campaign_id, disposition)
                DO UPDATE SET recipients = campaign_result.recipients + excluded.recipients";
     tx.execute(sql, values![campaign, due_at, recipient]).await?;
+    // What their last call came to is how they ended; an SMS may follow that.
+    let sql = "INSERT INTO sms (account_id, follow_up_id, quick_send_id, number, message_class,
+                                state, due_at_us, tries, hold_rials, charge_rials, created_at_us)
+               SELECT q.account_id, f.id, q.id, q.destination, q.message_class, 'due', $4, 0, 0, 0,
+                      $4
+               FROM recipient_retry y
+               JOIN quick_send q ON q.recipient_id = y.recipient_id AND q.try_n = y.try_n - 1
+               JOIN follow_up f ON f.id = q.follow_up_id
+               WHERE y.campaign_id = $1 AND (y.due_at_us, y.recipient_id) <= ($2, $3)
+                 AND q.destination LIKE '09%'
+                 AND f.after_ends LIKE '%,' || CAST(y.disposition AS TEXT) || ',%'
+               ON CONFLICT DO NOTHING";
+    tx.execute(sql, values![campaign, due_at, recipient, now]).await?;
     let sql = "DELETE FROM recipient_retry
                WHERE campaign_id = $1 AND (due_at_us, recipient_id) <= ($2, $3)";
     tx.execute(sql, values![campaign, due_at, recipient]).await?;

@@ -6,7 +6,7 @@ use deadpool_postgres::Transaction;
 use domain::{AttemptId, Disposition, EventKind, QuickSendId, Rials, Timestamp};
 use tokio_postgres::types::ToSql;
 
-use super::tally::{self, End};
+use super::tally::{self, Called, End};
 use super::{Answer, Lanes, Moves, Verb, first_of};
 use crate::ladder::{self, Ladder};
 use crate::postgres::Lane;
@@ -223,28 +223,34 @@ fn settle_on_sqlite(
     tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
     let (how, at) = (element.disposition, element.ended_at);
     moves.add(send.get("account_id")?, (charge, hold), (quick_send, at));
-    ends.extend(campaign_end(&send, (how, &element.facts.cause), charge, at)?);
+    ends.extend(end_of(&send, (how, &element.facts.cause), charge, at)?);
     Ok(SettleResult::Settled)
 }
 
 /// What ending a send needs to know of it.
 pub(super) fn send_on_sqlite(connection: &Connection<'_>, quick_send: QuickSendId) -> Result<Row> {
-    let sql = "SELECT account_id, hold_rials, recipient_id, try_n FROM quick_send WHERE id = $1";
+    let sql = "SELECT id, account_id, hold_rials, recipient_id, try_n, follow_up_id
+               FROM quick_send WHERE id = $1";
     let rows = sqlite::query(connection, sql, values![quick_send])?;
     rows.into_iter().next().ok_or_else(|| missing_send(quick_send))
 }
 
-/// The end of a campaign's send; `None` when it is of none.
-pub(super) fn campaign_end(
+/// The end of a send of a campaign, or of one that an SMS may follow; `None` when it is neither.
+pub(super) fn end_of(
     send: &Row,
     (disposition, cause): (Disposition, &str),
     charge: Rials,
     ended_at: Timestamp,
 ) -> Result<Option<End>> {
-    let Some(recipient) = send.get("recipient_id")? else { return Ok(None) };
-    let (try_n, hold) = (send.get("try_n")?, send.get("hold_rials")?);
+    let is_followed = send.get::<Option<i64>>("follow_up_id")?.is_some();
+    let (id, try_n): (Option<i64>, Option<i64>) = (send.get("recipient_id")?, send.get("try_n")?);
+    let recipient = id.zip(try_n).map(|(id, try_n)| Called { id, try_n });
+    if recipient.is_none() && !is_followed {
+        return Ok(None);
+    }
+    let (send, hold) = (send.get("id")?, send.get("hold_rials")?);
     let cause = cause.to_owned();
-    Ok(Some(End { recipient, try_n, disposition, cause, ended_at, hold, charge }))
+    Ok(Some(End { send, is_followed, recipient, disposition, cause, ended_at, hold, charge }))
 }
 
 /// Keeps the story of an attempt that has just got its outcome.

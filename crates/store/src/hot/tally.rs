@@ -1,5 +1,5 @@
 //! Tally: what ended calls mean to their campaigns, counted in the commit that ends them. So the
-//! counts of a campaign are those of its rows at any moment.
+//! counts of a campaign are those of its rows at any moment. And which of them an SMS follows.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,21 +11,33 @@ use domain::campaign::retry::{RetryPolicy, Tried};
 use domain::{CampaignId, Disposition, RecipientId, Rials, Timestamp};
 
 use super::Answer;
+use crate::sms::{Followed, follow_on_postgres, follow_on_sqlite};
 use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Result, sqlite};
 
-/// A call of a campaign that ended.
+/// A call that ended and means something beside its outcome.
 pub(super) struct End {
-    /// Whose call it was, packed.
-    pub(super) recipient: i64,
-    /// The how many-th.
-    pub(super) try_n: i64,
+    /// The send.
+    pub(super) send: i64,
+    /// Whether an SMS may follow it.
+    pub(super) is_followed: bool,
+    /// Whose call of a campaign it was, if it was of one.
+    pub(super) recipient: Option<Called>,
     pub(super) disposition: Disposition,
     pub(super) cause: String,
     pub(super) ended_at: Timestamp,
     pub(super) hold: Rials,
     pub(super) charge: Rials,
+}
+
+/// Whose call of a campaign it was.
+#[derive(Clone, Copy)]
+pub(super) struct Called {
+    /// The recipient, packed.
+    pub(super) id: i64,
+    /// The how many-th call.
+    pub(super) try_n: i64,
 }
 
 /// What decides whether a recipient is called again.
@@ -41,6 +53,7 @@ struct Changes {
     results: BTreeMap<(i64, i64), i64>,
     again: Vec<Again>,
     campaigns: BTreeMap<i64, Sums>,
+    followed: Vec<Followed>,
 }
 
 /// A recipient that is called again.
@@ -61,15 +74,29 @@ struct Sums {
     recent: Recent,
 }
 
+impl Called {
+    fn campaign(self) -> i64 {
+        RecipientId::unpack(self.id).campaign.0
+    }
+}
+
 impl End {
-    /// What has come of all calls to the recipient when this is the end of the first one.
-    fn alone(&self) -> Option<Tried> {
-        (self.try_n == 1).then(|| Tried::default().and(self.disposition, &self.cause))
+    /// Whose call it was, and what has come of all calls to them, when it was the first one.
+    fn alone(&self) -> Option<(i64, Tried)> {
+        let first = self.recipient.filter(|called| called.try_n == 1)?;
+        Some((first.id, Tried::default().and(self.disposition, &self.cause)))
     }
 
-    fn campaign(&self) -> i64 {
-        RecipientId::unpack(self.recipient).campaign.0
+    /// What may follow it, if it was the last call.
+    fn followed(&self) -> Option<Followed> {
+        let (send, end, at) = (self.send, self.disposition.code(), self.ended_at);
+        self.is_followed.then_some(Followed { send, end, at })
     }
+}
+
+/// The recipients that were called, and their campaigns.
+fn called(ends: &[End]) -> impl Iterator<Item = Called> {
+    ends.iter().filter_map(|end| end.recipient)
 }
 
 impl Changes {
@@ -77,9 +104,13 @@ impl Changes {
     fn of(ends: &[End], rules: &BTreeMap<i64, Rules>, tried: &BTreeMap<i64, Tried>) -> Self {
         let mut changes = Self::default();
         for end in ends {
-            let campaign = end.campaign();
+            let Some(called) = end.recipient else {
+                changes.followed.extend(end.followed());
+                continue;
+            };
+            let campaign = called.campaign();
             let Some(rules) = rules.get(&campaign) else { continue };
-            let tried = tried.get(&end.recipient).copied().unwrap_or_default();
+            let tried = tried.get(&called.id).copied().unwrap_or_default();
             let again_at = rules.policy.again_at(end.disposition, &end.cause, tried, end.ended_at);
             let sums = changes.campaigns.entry(campaign).or_default();
             sums.ended += 1;
@@ -89,15 +120,16 @@ impl Changes {
             if let Some(at) = again_at.filter(|_| !rules.state.is_over()) {
                 sums.again += 1;
                 changes.again.push(Again {
-                    recipient: end.recipient,
+                    recipient: called.id,
                     campaign,
                     due_at: at.0,
-                    try_n: end.try_n + 1,
+                    try_n: called.try_n + 1,
                     disposition: end.disposition.code(),
                 });
             } else {
                 let key = (campaign, end.disposition.code());
                 *changes.results.entry(key).or_default() += 1;
+                changes.followed.extend(end.followed());
             }
         }
         changes
@@ -108,17 +140,19 @@ impl Changes {
 pub(super) fn on_sqlite(connection: &Connection<'_>, ends: &[End]) -> Result<()> {
     let (mut rules, mut tried) = (BTreeMap::new(), BTreeMap::new());
     for end in ends {
-        let campaign = end.campaign();
+        let Some(called) = end.recipient else { continue };
+        let campaign = called.campaign();
         if let Entry::Vacant(unknown) = rules.entry(campaign) {
             unknown.insert(rules_on_sqlite(connection, CampaignId(campaign))?);
         }
         let sum = match end.alone() {
-            Some(sum) => sum,
-            None => tried_on_sqlite(connection, end.recipient)?,
+            Some((_, sum)) => sum,
+            None => tried_on_sqlite(connection, called.id)?,
         };
-        tried.insert(end.recipient, sum);
+        tried.insert(called.id, sum);
     }
     let changes = Changes::of(ends, &rules, &tried);
+    follow_on_sqlite(connection, &changes.followed)?;
     for again in &changes.again {
         let sql = "INSERT INTO recipient_retry (recipient_id, campaign_id, due_at_us, try_n,
                                                 disposition)
@@ -188,9 +222,16 @@ pub(super) async fn on_postgres(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> A
     if ends.is_empty() {
         return Ok(());
     }
-    let rules = rules(tx, &ends).await?;
-    let tried = tried(tx, &ends).await?;
-    let changes = Changes::of(&ends, &rules, &tried);
+    let (mut known, mut sums) = (BTreeMap::new(), BTreeMap::new());
+    if called(&ends).next().is_some() {
+        known = rules(tx, &ends).await?;
+        sums = tried(tx, &ends).await?;
+    }
+    let changes = Changes::of(&ends, &known, &sums);
+    follow_on_postgres(tx, &changes.followed).await?;
+    if changes.campaigns.is_empty() {
+        return Ok(());
+    }
     insert_again(tx, &changes.again).await?;
     add_results(tx, &changes.results).await?;
     let column =
@@ -219,9 +260,10 @@ pub(super) async fn on_postgres(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> A
 async fn ends(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> Answer<Vec<End>> {
     let (sends, numbers): (Vec<i64>, Vec<i64>) = ended.iter().copied().unzip();
     let sql = "SELECT q.recipient_id, q.try_n, o.disposition, o.ended_at_us, q.hold_rials,
-                      o.charge_rials, o.cause
+                      o.charge_rials, o.cause, q.id, q.follow_up_id
                FROM UNNEST($1::BIGINT[], $2::BIGINT[]) AS e (quick_send_id, n)
-               JOIN quick_send q ON q.id = e.quick_send_id AND q.recipient_id IS NOT NULL
+               JOIN quick_send q ON q.id = e.quick_send_id
+                    AND (q.recipient_id IS NOT NULL OR q.follow_up_id IS NOT NULL)
                JOIN outcome o ON o.quick_send_id = e.quick_send_id AND o.n = e.n
                WHERE o.disposition IS NOT NULL
                ORDER BY q.id";
@@ -229,9 +271,12 @@ async fn ends(tx: &Transaction<'_>, ended: &[(i64, i64)]) -> Answer<Vec<End>> {
     let rows = tx.query(&statement, &[&sends, &numbers]).await?;
     rows.iter()
         .map(|row| {
+            let id: Option<i64> = row.try_get(0)?;
+            let try_n: Option<i64> = row.try_get(1)?;
             Ok(End {
-                recipient: row.try_get(0)?,
-                try_n: row.try_get(1)?,
+                send: row.try_get(7)?,
+                is_followed: row.try_get::<_, Option<i64>>(8)?.is_some(),
+                recipient: id.zip(try_n).map(|(id, try_n)| Called { id, try_n }),
                 disposition: disposition(row.try_get(2)?),
                 ended_at: Timestamp(row.try_get(3)?),
                 hold: Rials(row.try_get(4)?),
@@ -249,7 +294,7 @@ fn disposition(code: i64) -> Disposition {
 
 /// The campaigns' rules, locked in the order that all verbs keep.
 async fn rules(tx: &Transaction<'_>, ends: &[End]) -> Answer<BTreeMap<i64, Rules>> {
-    let campaigns: Vec<i64> = ends.iter().map(End::campaign).collect();
+    let campaigns: Vec<i64> = called(ends).map(Called::campaign).collect();
     let sql = "SELECT id, state, max_tries, retry_delay_ms, ends_at_us FROM campaign
                WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE";
     let statement = tx.prepare_cached(sql).await?;
@@ -269,10 +314,9 @@ async fn rules(tx: &Transaction<'_>, ends: &[End]) -> Answer<BTreeMap<i64, Rules
 }
 
 async fn tried(tx: &Transaction<'_>, ends: &[End]) -> Answer<BTreeMap<i64, Tried>> {
-    let alone = |end: &End| end.alone().map(|sum| (end.recipient, sum));
-    let mut tried: BTreeMap<i64, Tried> = ends.iter().filter_map(alone).collect();
+    let mut tried: BTreeMap<i64, Tried> = ends.iter().filter_map(End::alone).collect();
     let again = ends.iter().filter(|end| end.alone().is_none());
-    let recipients: Vec<i64> = again.map(|end| end.recipient).collect();
+    let recipients: Vec<i64> = again.filter_map(|end| Some(end.recipient?.id)).collect();
     if recipients.is_empty() {
         return Ok(tried);
     }

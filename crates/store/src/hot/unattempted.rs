@@ -7,7 +7,7 @@ use domain::dialer::disposition::NOT_SPOKEN;
 use domain::{Disposition, EventKind, PolicyId, QuickSendId, Rials, Timestamp};
 
 use super::permit::Bar;
-use super::settle::{campaign_end, send_on_sqlite};
+use super::settle::{end_of, send_on_sqlite};
 use super::tally::{self, End};
 use super::{Answer, Lanes, Moves, Verb};
 use crate::postgres::Lane;
@@ -150,7 +150,7 @@ pub(super) fn end_on_sqlite(
     let send = send_on_sqlite(connection, quick_send)?;
     let money = (Rials::ZERO, send.get("hold_rials")?);
     moves.add(send.get("account_id")?, money, (quick_send, at));
-    ends.extend(campaign_end(&send, (disposition, cause), Rials::ZERO, at)?);
+    ends.extend(end_of(&send, (disposition, cause), Rials::ZERO, at)?);
     if cause != EXPIRED {
         let sql = "INSERT INTO decision (quick_send_id, n, at_us, verdict, policy_id,
                                          opt_out_version)

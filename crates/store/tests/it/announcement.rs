@@ -26,11 +26,15 @@ fn news(n: u32) -> NewAnnouncement {
     }
 }
 
-/// What this process tells in a place from now on, and for 10 µs nobody else does.
+/// All that this process tells in a place from now on, and for 10 µs nobody else does.
 async fn take(db: &Db, place: &str, now: Timestamp) -> Vec<(i64, u32)> {
     let until = now.plus_us(10);
-    let taken = write(db, async |tx| announcement::take_due(tx, place, now, until, 5).await).await;
-    taken.iter().map(|(one, way)| (one.id, way.tries)).collect()
+    let next = async |tx: &mut Tx| announcement::take_due(tx, place, now, until).await;
+    let mut taken = Vec::new();
+    while let Some((one, way)) = write(db, next).await {
+        taken.push((one.id, way.tries));
+    }
+    taken
 }
 
 both_engines! {
@@ -57,9 +61,21 @@ both_engines! {
         };
         assert!(!gone().await, "it was not told there yet");
         let failed = async |tx: &mut Tx| {
-            announcement::failed(tx, &mail, "full", Some(NOW.plus_us(30))).await
+            announcement::failed(tx, &mail, "full", Some(NOW.plus_us(30)), None).await
         };
+        let remember = async |now: i64| {
+            let (now, until) = (NOW.plus_us(now), NOW.plus_us(29));
+            let keep = async |tx: &mut Tx| {
+                announcement::remember(tx, &mail, "+a", now, until).await
+            };
+            write(one, keep).await
+        };
+        assert!(remember(20).await);
+        assert!(!remember(100).await, "it is over");
+        assert_eq!(take(other, "mail", NOW.plus_us(28)).await, [(second, 3)]);
         write(one, failed).await;
+        let ways = announcement::deliveries(&mut one.read().await.unwrap(), first).await.unwrap();
+        assert_eq!(ways[0].reference.as_deref(), Some("+a"), "a try that fails keeps it");
         let told = async |at: i64| {
             let note = async |tx: &mut Tx| {
                 announcement::delivered(tx, &mail, "<1@a>", &[7], NOW.plus_us(at)).await
@@ -67,11 +83,13 @@ both_engines! {
             write(one, note).await
         };
         assert!(told(31).await);
+        assert!(!remember(32).await, "it is told");
         assert!(!told(32).await);
         assert!(write(one, async |tx| announcement::withdraw(tx, second, "R", NOW).await).await);
         assert!(!write(one, async |tx| announcement::withdraw(tx, second, "R", NOW).await).await);
         assert_eq!(take(one, "mail", NOW.plus_us(99)).await, []);
         assert_eq!(take(one, "panel", NOW).await, [(first, 1)]);
+        assert_eq!(take(one, "panel", NOW.plus_us(100)).await, [], "it is over");
         assert!(gone().await);
         assert!(!gone().await);
         let mut reads = one.read().await.unwrap();

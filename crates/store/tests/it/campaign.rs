@@ -88,7 +88,7 @@ impl<'a> Called<'a> {
         tx.commit().await.unwrap();
     }
 
-    async fn import(&self, before: u32, numbers: Vec<CompactNumber>) -> bool {
+    pub async fn import(&self, before: u32, numbers: Vec<CompactNumber>) -> bool {
         let (account, campaign) = (self.account, self.id);
         let import = Import { account, campaign, before, numbers, values: Vec::new() };
         self.world.db.import(import).await.unwrap()
@@ -110,7 +110,7 @@ impl<'a> Called<'a> {
     }
 
     /// Moves it to another state, and takes its line away.
-    async fn leave(&self, from: State, to: State, now: Timestamp) -> u32 {
+    pub async fn leave(&self, from: State, to: State, now: Timestamp) -> u32 {
         let mut tx = self.world.db.begin().await.unwrap();
         campaign::lock(&mut tx, self.account, self.id).await.unwrap();
         assert!(campaign::set_state(&mut tx, self.id, from, to).await.unwrap());
@@ -298,8 +298,8 @@ both_engines! {
         assert_eq!(called.leave(RUNNING, State::Cancelled, NOW.plus_ms(1)).await, 2);
         assert_eq!(called.counts().await, (1, 2, 450, 0));
         let mut tx = world.db.begin().await.unwrap();
-        assert_eq!(fold(&mut tx, called.id).await.unwrap(), 2);
-        assert_eq!(fold(&mut tx, called.id).await.unwrap(), 0);
+        assert_eq!(fold(&mut tx, called.id, NOW).await.unwrap(), 2);
+        assert_eq!(fold(&mut tx, called.id, NOW).await.unwrap(), 0);
         tx.commit().await.unwrap();
         world.db.settle(vec![ended(live, Disposition::Busy, NOW)]).await.unwrap();
         let expected = [

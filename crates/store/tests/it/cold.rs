@@ -255,6 +255,7 @@ both_engines! {
     /// The newest tariff that has started applies; a migrated database has one from the beginning.
     async fn tariffs(world) {
         let later = Tariff {
+            sms_part: Some(Rials(900)),
             id: TariffId(0),
             effective_from: NOW,
             pulse_seconds: 60,

@@ -26,6 +26,7 @@ mod random;
 mod recovery;
 mod request;
 mod schema;
+mod sms;
 mod template;
 mod ticket;
 mod violation;

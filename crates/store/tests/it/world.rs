@@ -173,6 +173,7 @@ pub fn send(account: AccountId, message: MessageId) -> Accept {
         class: 1,
         message_class: MessageClass::Service,
         opt_out_key: None,
+        follow_up: None,
         client_reference: None,
         lease: None,
     }

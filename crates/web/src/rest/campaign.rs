@@ -2,11 +2,12 @@
 //! flat into one object.
 
 use app::campaign::{NewCampaign, Progress, StartPlan, WrittenPlan};
+use app::sms::WrittenFollowUp;
 use app::{App, Caller, Error, Failure};
 use domain::calendar::jalali;
 use domain::campaign::State;
 use domain::{CampaignId, MessageClass, MessageId, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::billing::period;
 use super::codes::{self, RECORD_DURATION_NOT_ALLOWED, SMS_LIST_EMPTY, SMS_NOT_SENT};
@@ -30,9 +31,10 @@ pub(crate) async fn create(
     mut params: Params,
 ) -> Result<Reply, Failure> {
     let refused = |code| Ok(Reply::refused(Method::CreateCampaign, code));
-    if let Some(code) = sms_refusal(&params) {
-        return refused(code);
-    }
+    let sms = match sms(&params) {
+        Ok(sms) => sms,
+        Err(code) => return refused(code),
+    };
     if !record_duration_fits(&params) {
         return refused(RECORD_DURATION_NOT_ALLOWED);
     }
@@ -41,6 +43,7 @@ pub(crate) async fn create(
         // An id nobody has is the same as an unreadable one.
         message: message_id(&params).unwrap_or(MessageId(0)),
         numbers: Some(numbers.into()),
+        sms,
         plan: WrittenPlan {
             title: text(&params, "title"),
             start: text(&params, "startdatetime"),
@@ -138,14 +141,35 @@ fn count(params: &Params, name: &str, otherwise: i64) -> u32 {
     count.and_then(|count| u32::try_from(count).ok()).unwrap_or(u32::MAX)
 }
 
-/// The code for a campaign that is to send messages by SMS too.
-fn sms_refusal(params: &Params) -> Option<i32> {
+/// One of the list in `SMSJSON` (avanak-api §3.3). Of its members `HasBackupLine` is about lines,
+/// which are the operator's affair here.
+#[derive(Deserialize)]
+struct VendorSms {
+    #[serde(rename = "SMSType")]
+    after: String,
+    #[serde(rename = "MessageText")]
+    text: String,
+    #[serde(rename = "LineNumber", default)]
+    line: String,
+}
+
+/// The SMS that follows the calls, or the code. `Success` is the one kind that is known of the
+/// vendor's: whoever heard the message is written to.
+fn sms(params: &Params) -> Result<Option<WrittenFollowUp>, i32> {
     if !params.flag("sms") {
-        return None;
+        return Ok(None);
     }
-    let texts = params.text("smsjson").unwrap_or_default();
-    let texts: Vec<serde_json::Value> = serde_json::from_str(texts).unwrap_or_default();
-    Some(if texts.is_empty() { SMS_LIST_EMPTY } else { SMS_NOT_SENT })
+    let list = params.text("smsjson").unwrap_or_default();
+    let list: Vec<serde_json::Value> = serde_json::from_str(list).unwrap_or_default();
+    if list.is_empty() {
+        return Err(SMS_LIST_EMPTY);
+    }
+    let [one] = <[_; 1]>::try_from(list).map_err(|_| SMS_NOT_SENT)?;
+    let one: VendorSms = serde_json::from_value(one).map_err(|_| SMS_NOT_SENT)?;
+    if one.after != "Success" || !["", "public"].contains(&&*one.line) {
+        return Err(SMS_NOT_SENT);
+    }
+    Ok(Some(WrittenFollowUp { text: one.text, after: vec![String::from("heard")] }))
 }
 
 /// The vendor's `StatusId` (avanak-api §3.3).

@@ -29,12 +29,13 @@ pub(crate) struct Row {
 macro_rules! code_table {
     (
         $(#[$doc:meta])* $function:ident($refusal:ty), $rows:ident;
-        $($variant:ident => $code:literal $meaning:literal,)*
+        $($variant:ident $(($any:tt))? => $code:literal $meaning:literal,)*
     ) => {
         $(#[$doc])*
         pub(crate) fn $function(refusal: $refusal) -> i32 {
+            type Refusal = $refusal;
             match refusal {
-                $(<$refusal>::$variant => $code,)*
+                $(Refusal::$variant $(($any))? => $code,)*
             }
         }
 
@@ -151,6 +152,7 @@ code_table! {
     Invalid => -75 "No number, a date that is none or over, a pause above a week, a long title.",
     EndsBeforeItStarts => -76 "The last day is before the first.",
     HoursEndBeforeTheyStart => -77 "The hour at which days end is not after the one they start at.",
+    Sms(_) => -75 "The text in `SMSJSON` is not taken, or the operator has no price for SMS.",
 }
 
 code_table! {
@@ -163,7 +165,7 @@ code_table! {
 
 /// Messages by SMS were asked for and none was given: only the edge sees this one.
 pub(crate) const SMS_LIST_EMPTY: i32 = -80;
-/// Messages by SMS were asked for, which this platform does not send: as other bad values.
+/// SMS were asked for that this platform does not send: as other bad values.
 pub(crate) const SMS_NOT_SENT: i32 = -75;
 
 /// `RecordVoiceDuration` is not a length that is recorded: only the edge sees this one.

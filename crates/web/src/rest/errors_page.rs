@@ -54,7 +54,7 @@ fn seen_by_the_edge(method: Method) -> Vec<Told> {
         Method::CreateCampaign => vec![
             duration,
             ("SmsListEmpty", SMS_LIST_EMPTY, "`SMS` without any text in `SMSJSON`."),
-            ("SmsNotSent", SMS_NOT_SENT, "`SMS`: this platform sends none."),
+            ("SmsNotSent", SMS_NOT_SENT, "`SMSJSON` is not one `Success` of the `public` line."),
         ],
         Method::CreateCampaignGis => {
             vec![("RegionUnknown", REGION_UNKNOWN, "This platform has no map of numbers.")]

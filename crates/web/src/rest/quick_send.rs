@@ -41,6 +41,7 @@ pub(crate) async fn send(
         server: server(&params),
         reference: client_reference(&params, reference),
         class: MessageClass::Service,
+        follow_up: None,
     };
     answered(Method::QuickSend, app::quick_send::submit(app, caller, send).await, codes::quick_send)
 }
@@ -65,6 +66,7 @@ pub(crate) async fn send_text(
         server: server(&params),
         reference: client_reference(&params, reference),
         class: MessageClass::Service,
+        follow_up: None,
     };
     let accepted = app::quick_send::submit_text(app, caller, send).await;
     answered(Method::QuickSendWithTts, accepted, codes::quick_send_with_tts)

@@ -7,6 +7,7 @@ use app::campaign::{
     StartRefusal, WrittenPlan,
 };
 use app::request::RequestKey;
+use app::sms::Kept;
 use app::{App, Caller, Error};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -24,6 +25,7 @@ use super::messages::{
 };
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
+use super::sms::{NewFollowUp, counted, follow_up};
 use crate::params::Params;
 use crate::rest::apart;
 
@@ -55,6 +57,7 @@ struct NewList {
     max_cost: Option<u64>,
     class: Option<String>,
     opt_out_key: Option<char>,
+    sms: Option<NewFollowUp>,
     start: Option<bool>,
     #[serde(default)]
     dry_run: bool,
@@ -108,7 +111,14 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
     let before = after(&params)?.map(CampaignId);
     let found = app::campaign::page(app, caller.account.id, before, limit).await?;
     let last = found.last().map(|last| last.campaign.id.0);
-    let data: Vec<Value> = found.iter().map(campaign).collect();
+    let mut data = Vec::with_capacity(found.len());
+    for one in &found {
+        let mut shown = campaign(one);
+        if let Some(kept) = written_after(app, caller, one).await? {
+            shown["sms"] = follow_up(&kept);
+        }
+        data.push(shown);
+    }
     Ok(page(&data, limit, last))
 }
 
@@ -286,6 +296,7 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
             class,
             opt_out_key: asked.opt_out_key,
         },
+        sms: asked.sms.map(NewFollowUp::written),
         auto_start: asked.start.unwrap_or(true),
         request,
     })
@@ -319,6 +330,7 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
         CreateRefusal::InsufficientCredit => Problem::of(Kind::InsufficientCredit),
         CreateRefusal::CannotStart => plan("It was made and cannot start."),
         CreateRefusal::KeyReused => Problem::of(Kind::KeyReused),
+        CreateRefusal::Sms(refusal) => Problem::of_sms(refusal),
     }
     .into()
 }
@@ -326,7 +338,24 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
 /// The campaign as it stands.
 pub(super) async fn shown(app: &App, caller: &Caller, id: CampaignId) -> Result<Value, Unanswered> {
     let progress = app::campaign::find(app, caller.account.id, id).await?;
-    Ok(campaign(&progress.ok_or_else(|| Problem::of(Kind::NotFound))?))
+    let progress = progress.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let mut shown = campaign(&progress);
+    if let Some(kept) = written_after(app, caller, &progress).await? {
+        shown["sms"] = counted(app, &kept).await?;
+    }
+    Ok(shown)
+}
+
+/// What is written after the calls of a campaign, if anything is.
+async fn written_after(
+    app: &App,
+    caller: &Caller,
+    progress: &Progress,
+) -> Result<Option<Kept>, Unanswered> {
+    if progress.campaign.follow_up.is_none() {
+        return Ok(None);
+    }
+    Ok(app::sms::of_campaign(app, caller.account.id, progress.campaign.id).await?)
 }
 
 fn campaign(progress: &Progress) -> Value {
@@ -352,6 +381,7 @@ fn campaign(progress: &Progress) -> Value {
         "max_cost": it.plan.max_cost.map(|rials| rials.0),
         "class": it.plan.class.word(),
         "opt_out_key": it.plan.opt_out_key,
+        "sms": null,
         "numbers": {
             "total": it.recipients.total(),
             "waiting": progress.waiting(),
@@ -414,6 +444,7 @@ fn foretold(estimate: &Estimate) -> Value {
         "cost_min": 0,
         "cost_max": estimate.cost_max.0,
         "covered": estimate.is_covered,
+        "sms_price": estimate.sms_price.map(|price| price.0),
         "expected": estimate.expected.as_ref().map(expected),
     })
 }

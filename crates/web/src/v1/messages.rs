@@ -8,6 +8,7 @@ use app::ports::Speaker;
 use app::quick_send::Accepted;
 use app::report::{PAGE_MAX, Place, Report};
 use app::request::RequestKey;
+use app::sms::SmsRefusal;
 use app::{App, Caller, Error, Failure};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::Unanswered;
 use super::lists::To;
 use super::problem::{Body as ProblemBody, Kind, Problem};
+use super::sms::NewFollowUp;
 use crate::params::Params;
 
 /// The client's own name for a request.
@@ -47,6 +49,7 @@ struct NewMessages {
     server_id: Option<u32>,
     #[serde(default)]
     class: Class,
+    sms: Option<NewFollowUp>,
     max_cost: Option<u64>,
     #[serde(default)]
     dry_run: bool,
@@ -137,7 +140,15 @@ pub(super) async fn send(
         .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
     let (dry_run, is_list) = (asked.dry_run, matches!(asked.to, Numbers::Several(_)));
     let request = key.map(|key| RequestKey { key, body: body.to_vec() });
-    let new = bulk(app, asked, request)?;
+    let sms = asked.sms.clone().map(NewFollowUp::written);
+    let mut new = bulk(app, asked, request)?;
+    if let Some(sms) = &sms {
+        // Refused before anything is spoken, and kept only for what is really sent.
+        app::sms::judge(app, sms).await.map_err(sms_not_taken)?;
+        if !dry_run {
+            new.follow_up = Some(app::sms::keep(app, caller, sms).await.map_err(sms_not_taken)?);
+        }
+    }
     if dry_run {
         return Ok(foretold(&new, &app::bulk::estimate(app, caller, &new).await?));
     }
@@ -282,6 +293,7 @@ fn bulk(app: &App, asked: NewMessages, request: Option<RequestKey>) -> Result<Ne
             Class::Advertising => MessageClass::Advertising,
             Class::Emergency => MessageClass::Emergency,
         },
+        follow_up: None,
         max_cost: asked.max_cost.map(|rials| Rials(i64::try_from(rials).unwrap_or(i64::MAX))),
         request,
     })
@@ -291,6 +303,13 @@ fn bulk(app: &App, asked: NewMessages, request: Option<RequestKey>) -> Result<Ne
 fn is_replayed(answers: &[Result<Accepted, NumberRefusal>]) -> bool {
     let mut accepted = answers.iter().flatten().peekable();
     accepted.peek().is_some() && accepted.all(|accepted| accepted.repeated)
+}
+
+fn sms_not_taken(error: Error<SmsRefusal>) -> Unanswered {
+    match error {
+        Error::Refused(refusal) => Problem::of_sms(refusal).into(),
+        Error::Failed(failure) => failure.into(),
+    }
 }
 
 fn refused(refusal: BulkRefusal) -> Problem {

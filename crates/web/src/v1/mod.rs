@@ -27,6 +27,7 @@ mod remote_sessions;
 mod routes;
 mod samples;
 mod seats;
+mod sms;
 mod stream;
 mod templates;
 mod tickets;
@@ -48,7 +49,7 @@ use routes::Operation;
 
 pub(crate) use routes::{operation_name, routes};
 pub(crate) use seats::Seats;
-pub use webhooks::{Posted, posted};
+pub use webhooks::{Posted, posted, secret_of, signed};
 
 /// Under which name a request is found in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");

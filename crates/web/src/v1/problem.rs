@@ -3,6 +3,7 @@
 
 use app::bulk::NumberRefusal;
 use app::quick_send::TextRefusal;
+use app::sms::{FollowUpRefusal, SmsRefusal};
 use app::template::SaidRefusal;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -160,6 +161,9 @@ kinds! {
     AudioNotTaken 422 "audio_not_taken"
         "The file did not become audio that can be sent." "See detail."
         "پرونده به صدای قابل ارسال تبدیل نشد." "به detail نگاه کنید.";
+    SmsNotTaken 422 "sms_not_taken"
+        "No SMS like this is taken." "See detail."
+        "چنین پیامکی پذیرفته نمی‌شود." "به detail نگاه کنید.";
     NoNewNumber 422 "no_new_number"
         "The list has no number that is not there already, or the campaign is full."
         "Check the list; a campaign has up to 16 million numbers."
@@ -325,6 +329,23 @@ impl Problem {
             NumberRefusal::Text(refusal) => Self::of(of_text(refusal)),
             NumberRefusal::Said(refusal) => Self::of_said(&refusal),
         }
+    }
+
+    /// An SMS that is not taken.
+    pub(super) fn of_sms(refusal: SmsRefusal) -> Self {
+        Self::with(
+            Kind::SmsNotTaken,
+            match refusal {
+                SmsRefusal::NoPrice => "The operator has no price for SMS.",
+                SmsRefusal::Written(FollowUpRefusal::Text) => {
+                    "sms.text has 1 to 600 characters, without control characters."
+                }
+                SmsRefusal::Written(FollowUpRefusal::After) => {
+                    "sms.after lists heard, unreached, or results of calls; nobody is written to \
+                     who opted out, or whose call was cancelled."
+                }
+            },
+        )
     }
 
     /// What cannot be said to one number.

@@ -18,7 +18,7 @@ use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, claims,
     codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
-    invoices, lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples,
+    invoices, lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples, sms,
     templates, tickets, violations, webhooks,
 };
 use crate::arrival::address_of;
@@ -230,6 +230,8 @@ operations! {
         campaigns::change(asked, id, Verb::Cancel);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
         campaigns::redial(app, caller, id, head, body);
+    get "/v1/sms", ReadMessages, light => sms::list(app, caller, query);
+    get "/v1/sms/{id}", ReadMessages, light => sms::get(app, caller, id);
     get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);
     get "/v1/events/{id}", ReadEvents, light => events::get(&web, caller, id);
     get "/v1/exports", Export, light => exports::list(app, caller, query);

@@ -9,6 +9,7 @@ use domain::agreement::ticket::{
     About, Channel, DETAIL_MAX, OPEN_MAX, Refusal, SUBJECT_MAX, Side, Step, TEXT_MAX,
 };
 use domain::calendar::jalali::rfc3339;
+use domain::verification::percent_encoded;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -163,16 +164,7 @@ pub(super) async fn file(app: &App, caller: &Caller, id: &str) -> Result<Respons
 
 /// A name of any script (RFC 6266, section 4.3, as RFC 8187 encodes it).
 fn disposition(file: &Attachment) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::from("attachment; filename*=UTF-8''");
-    for byte in file.name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            write!(text, "%{byte:02X}").expect("a string takes it");
-        }
-    }
-    text
+    format!("attachment; filename*=UTF-8''{}", percent_encoded(&file.name))
 }
 
 /// Changes a ticket once, and shows it.

@@ -18,6 +18,8 @@ use super::problem::{Kind, Problem};
 
 /// What comes before a secret, so that people know one when they see it.
 const SECRET_PREFIX: &str = "whsec_";
+/// How long a secret may be, bytes (Standard Webhooks).
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
 /// An endpoint that a client wants.
 #[derive(Deserialize)]
@@ -206,8 +208,14 @@ pub struct Posted {
 /// How a delivery is posted now: with each of its secrets a signature (Standard Webhooks).
 pub fn posted(delivery: &Delivery, now: Timestamp) -> Posted {
     let (id, body) = (delivery.event.id.to_string(), Envelope::of(&delivery.event).text());
+    signed(&delivery.secrets, id, body, now)
+}
+
+/// A body of JSON as it is posted now under this id: with each secret a signature (Standard
+/// Webhooks).
+pub fn signed(secrets: &[Vec<u8>], id: String, body: String, now: Timestamp) -> Posted {
     let seconds = now.0.div_euclid(1_000_000);
-    let signatures = delivery.secrets.iter().map(|secret| {
+    let signatures = secrets.iter().map(|secret| {
         let signature = app::webhook::signature(secret, &id, seconds, &body);
         format!("v1,{}", STANDARD.encode(signature))
     });
@@ -219,6 +227,13 @@ pub fn posted(delivery: &Delivery, now: Timestamp) -> Posted {
         ("webhook-signature", signatures.join(" ")),
     ];
     Posted { headers, body }
+}
+
+/// The bytes of a secret as people have it: `whsec_` and 24 to 64 bytes in Base64 (Standard
+/// Webhooks). `None`: it is none.
+pub fn secret_of(text: &str) -> Option<Vec<u8>> {
+    let secret = STANDARD.decode(text.strip_prefix(SECRET_PREFIX)?).ok()?;
+    SECRET_BYTES.contains(&secret.len()).then_some(secret)
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {

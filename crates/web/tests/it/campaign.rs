@@ -11,6 +11,9 @@ pub const END: (&str, &str) = ("EndDateTime", "2026-11-24 20:00:00");
 pub const NUMBERS: (&str, &str) = ("Numbers", "09121234567, 02112345678,+98 912 123 4567,x");
 pub const TITLE: (&str, &str) = ("Title", "یادآوری");
 pub const MESSAGE: (&str, &str) = ("MessageID", "1");
+/// An SMS as the vendor's clients order it.
+const SMS: &str = "[{\"SMSType\":\"Success\",\"MessageText\":\"شنیدید\",\
+                   \"LineNumber\":\"public\",\"HasBackupLine\":false}]";
 
 /// A world with a customer that has a message of four seconds.
 pub async fn world(rials: i64) -> (World, String) {
@@ -137,6 +140,9 @@ async fn each_refusal_has_its_code() {
         ("-80", with(&[("SMS", "true")])),
         ("-80", with(&[("SMS", "true"), ("SMSJSON", "[]")])),
         ("-75", with(&[("SMS", "true"), ("SMSJSON", "[{\"MessageText\":\"x\"}]")])),
+        // No price for SMS, and none of those that are known.
+        ("-75", with(&[("SMS", "true"), ("SMSJSON", SMS), ("AutoStart", "False")])),
+        ("-75", with(&[("SMS", "true"), ("SMSJSON", "[{\"SMSType\":\"Success\"}]")])),
         ("1", with(&[("AutoStart", "False")])),
     ];
     for (expected, form) in cases {
@@ -216,4 +222,20 @@ async fn statistics_are_told_by_day() {
     );
     let none = [("StartDateTime", "2026-11-22")];
     assert_eq!(post(&router, &token, "GetQuickSendStatistics", &none).await.text(), "null");
+}
+
+/// Goal: an SMS as the vendor's clients order it follows the call that was heard.
+#[tokio::test]
+async fn an_sms_follows_a_call_of_a_campaign() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    crate::v1_sms::priced(&world).await;
+    let sms = [("SMS", "True"), ("SMSJSON", SMS)];
+    let form = [&[TITLE, NUMBERS, MESSAGE, START, END][..], &sms].concat();
+    assert_eq!(post(&router, &token, "CreateCampaign", &form).await.text(), "1");
+    first_is_called(&world).await;
+    app::sms::send_due(&world.app).await.unwrap();
+    let taken = world.sms.taken.lock().unwrap().clone();
+    let taken: Vec<(&str, &str)> = taken.iter().map(|(_, to, text)| (&**to, &**text)).collect();
+    assert_eq!(taken, [("09121234567", "شنیدید")]);
 }

@@ -24,7 +24,7 @@ async fn what_everybody_is_told_is_read_page_by_page() {
         app::announcement::announce(&world.app, (title, "text"), until, "Maryam").await.unwrap();
     }
     for place in ["bale", "mail"] {
-        let job = app::announcement::due(&world.app, place).await.unwrap().remove(0);
+        let job = app::announcement::due(&world.app, place).await.unwrap().unwrap();
         app::announcement::delivered(&world.app, &job, "ref 42").await.unwrap();
     }
     app::announcement::gone(&world.app, 1, "bale", "Maryam").await.unwrap();

@@ -122,12 +122,10 @@ impl<'a> Batch<'a> {
             .collect();
         let zones: Vec<&str> =
             self.new_elements().map(|(element, _)| zone_to_str(element.zone)).collect();
-        let votes: Vec<Option<i64>> =
-            self.new_elements().map(|(element, _)| element.vote.then_some(element.at.0)).collect();
         let references: Vec<Option<&str>> =
             self.new_elements().map(|(element, _)| element.client_reference.as_deref()).collect();
-        let optional = |of: fn(&Accept) -> Option<u32>| -> Vec<Option<i64>> {
-            self.new_elements().map(|(element, _)| of(element).map(i64::from)).collect()
+        let optional = |of: fn(&Accept) -> Option<i64>| -> Vec<Option<i64>> {
+            self.new_elements().map(|(element, _)| of(element)).collect()
         };
         let keys: Vec<Option<String>> =
             self.new_elements().map(|(element, _)| element.opt_out_key.map(String::from)).collect();
@@ -136,20 +134,21 @@ impl<'a> Batch<'a> {
                                            destination, zone, vote_at_us, hold_rials,
                                            accepted_at_us, expires_at_us, client_reference,
                                            record_ms, server_id, second_destination,
-                                           message_class, opt_out_key)
+                                           message_class, opt_out_key, follow_up_id)
                    SELECT account_id, message_id, tariff_id, class, clip_ms, destination, zone,
                           vote_at_us, hold_rials, accepted_at_us, expires_at_us,
                           client_reference, record_ms, server_id, second_destination,
-                          message_class, opt_out_key
+                          message_class, opt_out_key, follow_up_id
                    FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
                                $5::BIGINT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[], $9::BIGINT[],
                                $10::BIGINT[], $11::BIGINT[], $12::TEXT[], $13::BIGINT[],
-                               $14::BIGINT[], $15::TEXT[], $16::BIGINT[], $17::TEXT[])
+                               $14::BIGINT[], $15::TEXT[], $16::BIGINT[], $17::TEXT[],
+                               $18::BIGINT[])
                         WITH ORDINALITY
                         AS s (account_id, message_id, tariff_id, class, clip_ms, destination,
                               zone, vote_at_us, hold_rials, accepted_at_us, expires_at_us,
                               client_reference, record_ms, server_id, second_destination,
-                              message_class, opt_out_key, place)
+                              message_class, opt_out_key, follow_up_id, place)
                    ORDER BY place RETURNING id";
         let statement = tx.prepare_cached(sql).await?;
         let rows = tx
@@ -163,16 +162,17 @@ impl<'a> Batch<'a> {
                     &column(|element| element.clip_ms.into()),
                     &destinations,
                     &zones,
-                    &votes,
+                    &optional(|element| element.vote.then_some(element.at.0)),
                     &column(|element| element.hold.0),
                     &column(|element| element.at.0),
                     &column(|element| element.expires_at.0),
                     &references,
-                    &optional(|element| element.record_ms),
-                    &optional(|element| element.server),
+                    &optional(|element| element.record_ms.map(i64::from)),
+                    &optional(|element| element.server.map(i64::from)),
                     &seconds,
                     &column(|element| element.message_class.code()),
                     &keys,
+                    &optional(|element| element.follow_up),
                 ],
             )
             .await?;
