@@ -268,6 +268,7 @@ section! {
         max_cps: u32 = 200,
         /// Whether calls to it keep the hours of their message class. They reach nobody, so that
         /// they need not.
+        /// Sends of sandbox tokens keep none either way.
         keeps_hours: bool = false,
         /// Whether it runs beside trunks as well, for the calls of sandbox tokens
         /// (`avanak account token --sandbox`); without it they find no way while there are trunks.
