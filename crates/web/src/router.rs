@@ -74,6 +74,7 @@ pub fn router(app: Arc<App>, settings: Settings) -> Router {
         .route("/{service}", on(verbs, service).head(not_by_head))
         .route("/", get(crate::page::front))
         .route("/feed.atom", get(crate::page::feed))
+        .route("/payments/{token}", get(crate::page::payment))
         .route("/healthz", get(probe::alive))
         .route("/readyz", get(probe::ready))
         .route("/metrics", get(probe::metrics))

@@ -27,6 +27,7 @@ mod migrate;
 pub(crate) mod open;
 mod opt_out;
 mod outage;
+mod payment;
 mod phone;
 mod probe;
 mod quick_send;
@@ -144,6 +145,9 @@ enum Command {
     /// Who customers are: list, show, document, verify, reject, return, revoke, forget.
     #[command(subcommand)]
     Identity(identity::Identity),
+    /// What customers pay: list, receipt, accept, refuse, check.
+    #[command(subcommand)]
+    Payment(payment::Payment),
     /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
     /// register, next, attempted, withdrawn, show, list.
     #[command(subcommand)]
@@ -238,6 +242,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::ErrorReport(command) => error_report::run(config, *command).await,
         Command::RemoteSession(command) => remote_session::run(config, command).await,
         Command::Identity(command) => identity::run(config, command).await,
+        Command::Payment(command) => payment::run(config, command).await,
         Command::SupportCall(command) => support_call::run(config, command).await,
         Command::Board(command) => board::run(config, command).await,
         Command::Claim(command) => claim::run(config, command).await,

@@ -21,6 +21,7 @@ mod lists;
 mod messages;
 mod once;
 mod opt_outs;
+mod payments;
 mod problem;
 mod remote_sessions;
 mod routes;
