@@ -4,14 +4,15 @@
 
 use domain::agreement::attachment;
 use domain::billing::payment::{
-    AMOUNTS, LIFE_MS, OPEN_MAX, OPENING_MS, RECEIPT, State, ask_again_ms,
+    AMOUNTS, LIFE_MS, OPEN_MAX, OPENING_MS, RECEIPT, RECEIPT_LIFE_MS, State, ask_again_ms,
+    reference as reference_of,
 };
 use domain::{AccountId, Rials, Timestamp};
 use sha2::{Digest as _, Sha256};
-use store::Tx;
 use store::entry::{EntryKind, NewEntry, Posted};
 use store::payment::NewPayment;
 pub use store::payment::Payment;
+use store::{Tx, chain};
 
 use crate::account::{hex, never_refused};
 use crate::ports::{Opened, Opening, Verdict};
@@ -60,7 +61,9 @@ pub enum PaymentRefusal {
     Receipt(attachment::Refusal),
     /// Another payment was taken in under that reference.
     Reference,
-    /// A name, a reference or a reason is missing or too long.
+    /// It is for another amount than what is in the bank.
+    OtherAmount,
+    /// A name, a reference or a reason is missing, too long or none.
     Text(&'static str),
 }
 
@@ -100,7 +103,7 @@ pub async fn begin(
         if store::payment::open(tx, account).await? >= OPEN_MAX {
             return Err(Error::Refused(PaymentRefusal::TooMany));
         }
-        let by_gateway = gateway != RECEIPT;
+        let patience_ms = if gateway == RECEIPT { RECEIPT_LIFE_MS } else { OPENING_MS };
         let new = NewPayment {
             account,
             invoice,
@@ -108,7 +111,7 @@ pub async fn begin(
             gateway: gateway.to_owned(),
             token: token.clone(),
             made_at: now,
-            ask_at: by_gateway.then(|| now.plus_ms(OPENING_MS)),
+            ask_at: now.plus_ms(patience_ms),
         };
         let id = store::payment::insert(tx, &new).await?;
         Ok(store::payment::find(tx, id).await?.ok_or_else(|| lost(id))?)
@@ -133,14 +136,14 @@ async fn due(tx: &mut Tx, account: AccountId, id: i64) -> Result<Rials, PaymentR
 /// failed.
 async fn open(app: &App, made: &Payment) -> std::result::Result<(), Failure> {
     let opening = Opening {
-        gateway: made.new.gateway.clone(),
+        gateway: made.gateway.clone(),
         number: made.id,
-        amount: made.new.amount,
-        token: made.new.token.clone(),
+        amount: made.amount,
+        token: made.token.clone(),
     };
     let opened = app.gateways().open(&opening).await;
     let now = app.now();
-    let by = format!("gateway {}", made.new.gateway);
+    let by = format!("gateway {}", made.gateway);
     let reason = match opened {
         Ok(Opened::At { authority, url }) => {
             let next = now.plus_ms(ask_again_ms(0));
@@ -186,13 +189,19 @@ pub async fn look(app: &App) -> std::result::Result<usize, Failure> {
         .write(async |tx| Ok(store::payment::take_due(tx, now, now.plus_us(ASK_US), TAKEN).await?));
     let due = due.await.map_err(never_refused)?;
     for payment in &due {
-        match payment.state {
-            // Whoever made it was killed before it was opened.
-            State::Made => {
-                give_up(app, payment, "it was never opened", app.now()).await?;
+        let looked = match payment.state {
+            State::Made if payment.gateway == RECEIPT => {
+                give_up(app, payment, "no receipt came", app.now()).await
             }
-            State::Waiting => ask(app, payment).await?,
-            State::Review | State::Paid | State::Failed => {}
+            // Whoever made it was killed before it was opened.
+            State::Made => give_up(app, payment, "it was never opened", app.now()).await,
+            State::Waiting => ask(app, payment).await,
+            State::Review | State::Paid | State::Failed => Ok(()),
+        };
+        // What is wrong with one is no reason to let the others wait; it comes again.
+        if let Err(failure) = looked {
+            let (payment, error) = (payment.id, failure.chain());
+            tracing::error!(payment, error, "a payment could not be looked at");
         }
     }
     Ok(due.len())
@@ -216,13 +225,15 @@ pub async fn check(app: &App, id: i64) -> Result<Payment, PaymentRefusal> {
 /// Asks a gateway whether a payment was paid, outside of any transaction, and takes it in if so.
 async fn ask(app: &App, payment: &Payment) -> std::result::Result<(), Failure> {
     let Some(authority) = &payment.authority else { return Ok(()) };
-    let (gateway, amount) = (&payment.new.gateway, payment.new.amount);
+    let (gateway, amount) = (&payment.gateway, payment.amount);
     let verdict = app.gateways().verify(gateway, authority, amount).await;
     let now = app.now();
     match verdict {
         Ok(Verdict::Paid { reference }) => {
             let by = format!("gateway {gateway}");
-            match take_in(app, payment, &reference, &by, now).await {
+            // Its yes counts, too, when somebody gave the payment up while it was asked.
+            let from = (State::Waiting, State::Failed);
+            match take_in(app, payment, from, &reference, (now, &by)).await {
                 Ok(_) => Ok(()),
                 Err(Error::Refused(_)) => {
                     let reason = "another payment was taken in under its reference";
@@ -233,7 +244,7 @@ async fn ask(app: &App, payment: &Payment) -> std::result::Result<(), Failure> {
         }
         Ok(Verdict::Wrong(reason)) => give_up(app, payment, &reason, now).await,
         Ok(Verdict::NotPaid(reason)) => {
-            if now >= payment.new.made_at.plus_ms(LIFE_MS) {
+            if now >= payment.made_at.plus_ms(LIFE_MS) {
                 return give_up(app, payment, &reason, now).await;
             }
             ask_later(app, payment, now).await
@@ -263,25 +274,29 @@ async fn give_up(
     reason: &str,
     now: Timestamp,
 ) -> std::result::Result<(), Failure> {
-    let by = format!("gateway {}", payment.new.gateway);
+    let by = match payment.gateway.as_str() {
+        RECEIPT => chain::MACHINE.to_owned(),
+        gateway => format!("gateway {gateway}"),
+    };
     let noted = app.write(async |tx| {
         Ok(store::payment::failed(tx, payment.id, payment.state, reason, (now, &by)).await?)
     });
     noted.await.map(drop).map_err(never_refused)
 }
 
-/// Takes the money of a payment in: one transaction, whose first statement only one can win. An
-/// invoice that was paid or voided meanwhile leaves it to the balance. `false`: it was taken in.
+/// Takes the money of a payment in that stands at one of these states: one transaction, whose
+/// first statement only one can win. An invoice that was paid or voided meanwhile leaves it to the
+/// balance. `false`: it was taken in.
 async fn take_in(
     app: &App,
     payment: &Payment,
+    from: (State, State),
     reference: &str,
-    by: &str,
-    now: Timestamp,
+    (now, by): (Timestamp, &str),
 ) -> Result<bool, PaymentRefusal> {
     app.write(async |tx| {
         let id = payment.id;
-        match store::payment::paid(tx, id, payment.state, reference, (now, by)).await {
+        match store::payment::paid(tx, id, from, reference, (now, by)).await {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(store::Error::Conflict(_)) => {
@@ -290,18 +305,18 @@ async fn take_in(
             Err(error) => return Err(error.into()),
         }
         let ours = format!("payment:{id}");
-        if let Some(number) = payment.new.invoice
+        if let Some(number) = payment.invoice
             && invoice::take_in(tx, number, &ours, by, now).await?
         {
             return Ok(true);
         }
         let entry = NewEntry {
-            account: payment.new.account,
+            account: payment.account,
             kind: EntryKind::Credit,
-            amount: payment.new.amount,
+            amount: payment.amount,
             at: now,
             reference: Some(ours),
-            note: format!("payment {id} by {}", payment.new.gateway),
+            note: format!("payment {id} by {}", payment.gateway),
         };
         match store::entry::post(tx, &entry).await? {
             Posted::Done => Ok(true),
@@ -328,7 +343,7 @@ pub async fn add_receipt(
     }
     let found = find(app, Some(account), id).await?;
     let found = found.ok_or(Error::Refused(PaymentRefusal::NoSuchPayment))?;
-    if (found.new.gateway.as_str(), found.state) != (RECEIPT, State::Made) {
+    if (found.gateway.as_str(), found.state) != (RECEIPT, State::Made) {
         return Err(Error::Refused(PaymentRefusal::WrongState));
     }
     let blob = format!("payment/{id}/{}", hex(&Sha256::digest(&bytes)));
@@ -339,22 +354,41 @@ pub async fn add_receipt(
         }
         Ok(store::payment::find(tx, id).await?.ok_or_else(|| lost(id))?)
     };
-    request::write(app, |kept: &Payment| Some(kept.id), add).await
+    let added = request::write(app, |kept: &Payment| Some(kept.id), add).await;
+    if let Err(Error::Refused(_)) = &added {
+        drop_unnamed(app, id, &blob).await?;
+    }
+    added
 }
 
-/// One of us saw the money of a receipt in the bank, under this reference.
+/// Deletes what was stored for a payment that another receipt came for at the same moment.
+async fn drop_unnamed(app: &App, id: i64, blob: &str) -> std::result::Result<(), Failure> {
+    let found = find(app, None, id).await?;
+    let is_named = found.and_then(|found| found.receipt).is_some_and(|(named, _)| named == blob);
+    if !is_named {
+        app.blobs().delete(blob).await?;
+    }
+    Ok(())
+}
+
+/// One of us saw the money of a receipt in the bank: so much, under this reference.
 ///
 /// # Errors
 /// Refused as [`PaymentRefusal`] says.
 pub async fn accept(
     app: &App,
     id: i64,
-    reference: &str,
+    (amount, reference): (Rials, &str),
     by: &str,
 ) -> Result<Payment, PaymentRefusal> {
-    said(reference, "reference")?;
+    let reference = reference_of(reference);
+    let reference = reference.ok_or(Error::Refused(PaymentRefusal::Text("reference")))?;
     let found = in_review(app, id, by).await?;
-    if !take_in(app, &found, reference.trim(), by.trim(), app.now()).await? {
+    if amount != found.amount {
+        return Err(Error::Refused(PaymentRefusal::OtherAmount));
+    }
+    let from = (State::Review, State::Review);
+    if !take_in(app, &found, from, &reference, (app.now(), by.trim())).await? {
         return Err(Error::Refused(PaymentRefusal::WrongState));
     }
     Ok(find(app, None, id).await?.ok_or_else(|| lost(id))?)
@@ -366,10 +400,10 @@ pub async fn accept(
 /// Refused as [`PaymentRefusal`] says.
 pub async fn refuse(app: &App, id: i64, reason: &str, by: &str) -> Result<Payment, PaymentRefusal> {
     said(reason, "reason")?;
-    let found = in_review(app, id, by).await?;
+    in_review(app, id, by).await?;
     let now = app.now();
     let noted = app.write(async |tx| {
-        Ok(store::payment::failed(tx, id, found.state, reason, (now, by.trim())).await?)
+        Ok(store::payment::failed(tx, id, State::Review, reason, (now, by.trim())).await?)
     });
     if !noted.await.map_err(never_refused)? {
         return Err(Error::Refused(PaymentRefusal::WrongState));
@@ -397,7 +431,7 @@ pub async fn find(
     id: i64,
 ) -> std::result::Result<Option<Payment>, Failure> {
     let found = store::payment::find(&mut app.read().await?, id).await?;
-    Ok(found.filter(|found| account.is_none_or(|account| found.new.account == account)))
+    Ok(found.filter(|found| account.is_none_or(|account| found.account == account)))
 }
 
 /// The payments of an account, of everybody, or those whose receipt waits for one of us, before a

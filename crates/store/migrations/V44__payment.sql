@@ -8,7 +8,7 @@ CREATE TABLE payment (
     amount_rials BIGINT NOT NULL CHECK (amount_rials > 0),
     gateway TEXT NOT NULL,
     token TEXT NOT NULL UNIQUE,
-    state TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('made', 'waiting', 'review', 'paid', 'failed')),
     made_at_us BIGINT NOT NULL,
     ask_at_us BIGINT,
     tries BIGINT NOT NULL,
@@ -24,5 +24,6 @@ CREATE TABLE payment (
     UNIQUE (gateway, reference)
 );
 CREATE INDEX payment_of ON payment (account_id, id);
+CREATE INDEX payment_open ON payment (account_id) WHERE state IN ('made', 'waiting', 'review');
 CREATE INDEX payment_ask ON payment (ask_at_us) WHERE ask_at_us IS NOT NULL;
 CREATE INDEX payment_review ON payment (id) WHERE state = 'review';

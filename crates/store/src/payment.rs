@@ -3,6 +3,7 @@
 use domain::billing::payment::State;
 use domain::{AccountId, Rials, Timestamp};
 
+use crate::chain::{self, Fact};
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -21,8 +22,8 @@ pub struct NewPayment {
     pub token: String,
     /// Now.
     pub made_at: Timestamp,
-    /// When it is looked at next; `None`: not by itself.
-    pub ask_at: Option<Timestamp>,
+    /// When it is looked at, if nothing happens before.
+    pub ask_at: Timestamp,
 }
 
 /// A payment as it is kept.
@@ -30,8 +31,20 @@ pub struct NewPayment {
 pub struct Payment {
     /// Its number.
     pub id: i64,
-    /// As it was made; `ask_at` is when it is looked at next.
-    pub new: NewPayment,
+    /// Whose.
+    pub account: AccountId,
+    /// For which invoice; `None`: into the balance.
+    pub invoice: Option<i64>,
+    /// How much.
+    pub amount: Rials,
+    /// By which gateway, or by receipt.
+    pub gateway: String,
+    /// What nobody can guess in the address to come back to.
+    pub token: String,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// When it is looked at next; `None`: not by itself.
+    pub ask_at: Option<Timestamp>,
     /// Where it stands.
     pub state: State,
     /// How often it was looked at.
@@ -101,31 +114,37 @@ pub async fn opened(
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn received(tx: &mut Tx, id: i64, (blob, media_type): (&str, &str)) -> Result<bool> {
-    let sql = "UPDATE payment SET state = 'review', receipt = $2, media_type = $3
+    let sql = "UPDATE payment
+               SET state = 'review', receipt = $2, media_type = $3, ask_at_us = NULL
                WHERE id = $1 AND state = 'made'";
     Ok(tx.execute(sql, values![id, blob, media_type]).await? == 1)
 }
 
-/// Notes that a payment is paid, under the bank's reference. `false`: it was taken in before, or
-/// given up by one of us.
+/// Notes that a payment is paid, under the bank's reference, if it stands at one of these two.
+/// `false`: it does not, since it was taken in before.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when another one has the reference.
 pub async fn paid(
     tx: &mut Tx,
     id: i64,
-    from: State,
+    (from, or): (State, State),
     reference: &str,
     (at, by): (Timestamp, &str),
 ) -> Result<bool> {
     let sql = "UPDATE payment
-               SET state = 'paid', reference = $3, decided_at_us = $4, decided_by = $5,
+               SET state = 'paid', reference = $4, decided_at_us = $5, decided_by = $6,
                    ask_at_us = NULL, reason = NULL
-               WHERE id = $1 AND state = $2";
-    Ok(tx.execute(sql, values![id, from.word(), reference, at, by]).await? == 1)
+               WHERE id = $1 AND state IN ($2, $3)";
+    let values = values![id, from.word(), or.word(), reference, at, by];
+    let is_paid = tx.execute(sql, values).await? == 1;
+    if is_paid {
+        chain::attest(tx, Fact::Payment(id), by, at);
+    }
+    Ok(is_paid)
 }
 
-/// Gives a payment up. `false`: it does not stand there any more.
+/// Gives a payment up, or refuses its receipt. `false`: it does not stand there any more.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -140,7 +159,12 @@ pub async fn failed(
                SET state = 'failed', reason = $3, decided_at_us = $4, decided_by = $5,
                    ask_at_us = NULL
                WHERE id = $1 AND state = $2";
-    Ok(tx.execute(sql, values![id, from.word(), reason, at, by]).await? == 1)
+    let has_failed = tx.execute(sql, values![id, from.word(), reason, at, by]).await? == 1;
+    // A receipt that is refused is a decision; a customer who does not pay decides nothing.
+    if has_failed && from == State::Review {
+        chain::attest(tx, Fact::Payment(id), by, at);
+    }
+    Ok(has_failed)
 }
 
 /// Takes payments that are to be looked at now, so that nobody else does until a moment.
@@ -244,15 +268,13 @@ fn payment(row: &Row) -> Result<Payment> {
     let decided_by: Option<String> = row.get("decided_by")?;
     Ok(Payment {
         id: row.get("id")?,
-        new: NewPayment {
-            account: row.get("account_id")?,
-            invoice: row.get("invoice_id")?,
-            amount: row.get("amount_rials")?,
-            gateway: row.get("gateway")?,
-            token: row.get("token")?,
-            made_at: row.get("made_at_us")?,
-            ask_at: row.get("ask_at_us")?,
-        },
+        account: row.get("account_id")?,
+        invoice: row.get("invoice_id")?,
+        amount: row.get("amount_rials")?,
+        gateway: row.get("gateway")?,
+        token: row.get("token")?,
+        made_at: row.get("made_at_us")?,
+        ask_at: row.get("ask_at_us")?,
         state: row.parse("state", State::parse)?,
         tries: row.get("tries")?,
         authority: row.get("authority")?,

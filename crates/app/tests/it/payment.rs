@@ -4,8 +4,10 @@ use app::payment::{self, Payment, PaymentRefusal, Purpose};
 use app::ports::{Opened, Verdict};
 use app::{Caller, invoice};
 use domain::agreement::attachment;
-use domain::billing::payment::{LIFE_MS, OPENING_MS, State};
+use domain::billing::payment::{LIFE_MS, OPEN_MAX, OPENING_MS, RECEIPT_LIFE_MS, State};
 use domain::{AccountId, Rials};
+use store::entry::{EntryKind, NewEntry, Posted};
+use store::payment::NewPayment;
 
 use crate::money::{hour, newest, plan, subscribe};
 use crate::refusal;
@@ -33,7 +35,7 @@ async fn begin(world: &World, caller: &Caller, amount: i64, gateway: &str) -> Pa
 }
 
 async fn come_back(world: &World, payment: &Payment) -> State {
-    payment::come_back(&world.app, &payment.new.token).await.unwrap().unwrap().state
+    payment::come_back(&world.app, &payment.token).await.unwrap().unwrap().state
 }
 
 async fn balance(world: &World, account: AccountId) -> i64 {
@@ -100,9 +102,15 @@ async fn who_does_not_come_back_is_asked_about() {
     *world.gateways.opens.lock().unwrap() = None;
     // As a process leaves it that is killed before it opens anything.
     let mut tx = world.db.begin().await.unwrap();
-    let mut new = one.new.clone();
-    new.token = "t".to_owned();
-    new.ask_at = Some(app.now().plus_ms(OPENING_MS));
+    let new = NewPayment {
+        account,
+        invoice: None,
+        amount: Rials(50_000),
+        gateway: "zarinpal".to_owned(),
+        token: "t".to_owned(),
+        made_at: app.now(),
+        ask_at: app.now().plus_ms(OPENING_MS),
+    };
     let left = store::payment::insert(&mut tx, &new).await.unwrap();
     tx.commit().await.unwrap();
     world.clock.advance_ms(OPENING_MS);
@@ -128,7 +136,7 @@ async fn an_invoice_is_paid_or_the_money_is_kept() {
     };
     assert_eq!(refusal(by(&other).await), PaymentRefusal::Invoice);
     let (one, two) = (by(&caller).await.unwrap(), by(&caller).await.unwrap());
-    assert_eq!((one.new.amount, two.new.amount), (due.amounts.total, due.amounts.total));
+    assert_eq!((one.amount, two.amount), (due.amounts.total, due.amounts.total));
     says(&world, &[Some(paid("7")), Some(paid("8"))]);
     assert_eq!(come_back(&world, &one).await, State::Paid);
     let (kept, _) = invoice::find(app, due.id).await.unwrap().unwrap();
@@ -149,7 +157,7 @@ async fn a_receipt_is_looked_at_by_one_of_us() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         let made = begin(&world, &caller, 70_000, "receipt").await;
-        assert_eq!((made.state, made.new.ask_at), (State::Made, None));
+        assert_eq!(made.state, State::Made);
         ids.push(made.id);
     }
     let add = async |id, bytes: &[u8]| payment::add_receipt(app, account, id, bytes.to_vec()).await;
@@ -157,8 +165,10 @@ async fn a_receipt_is_looked_at_by_one_of_us() {
     assert_eq!(refusal(add(ids[0], b"paid!").await), kind);
     let theirs = payment::add_receipt(app, AccountId(99), ids[0], PDF.to_vec()).await;
     assert_eq!(refusal(theirs), PaymentRefusal::NoSuchPayment);
-    let early = refusal(payment::accept(app, ids[0], "tr 1", "Sara").await);
-    assert_eq!(early, PaymentRefusal::WrongState);
+    let accept = async |id, amount, reference: &str| {
+        payment::accept(app, id, (Rials(amount), reference), "Sara").await
+    };
+    assert_eq!(refusal(accept(ids[0], 70_000, "tr 1").await), PaymentRefusal::WrongState);
     for id in &ids {
         assert_eq!(add(*id, PDF).await.unwrap().state, State::Review);
     }
@@ -166,14 +176,85 @@ async fn a_receipt_is_looked_at_by_one_of_us() {
     assert_eq!(payment::list(app, None, true, None, 9).await.unwrap().len(), 3);
     let (media_type, bytes) = payment::receipt(app, ids[0]).await.unwrap().unwrap();
     assert_eq!((media_type.as_str(), bytes.as_slice()), ("application/pdf", PDF));
-    let accept = async |id, reference: &str| payment::accept(app, id, reference, "Sara").await;
-    assert_eq!(refusal(accept(ids[0], " ").await), PaymentRefusal::Text("reference"));
-    assert_eq!(accept(ids[0], "tr 1").await.unwrap().state, State::Paid);
-    assert_eq!(refusal(accept(ids[0], "tr 1").await), PaymentRefusal::WrongState);
-    assert_eq!(refusal(accept(ids[1], "tr 1").await), PaymentRefusal::Reference);
+    for none in [" ", "رسید"] {
+        let refused = refusal(accept(ids[0], 70_000, none).await);
+        assert_eq!(refused, PaymentRefusal::Text("reference"), "{none}");
+    }
+    assert_eq!(refusal(accept(ids[0], 69_999, "tr 1").await), PaymentRefusal::OtherAmount);
+    let nobody = payment::accept(app, ids[0], (Rials(70_000), "tr 1"), " ").await;
+    assert_eq!(refusal(nobody), PaymentRefusal::Text("name"));
+    assert_eq!(accept(ids[0], 70_000, "tr 1").await.unwrap().reference.as_deref(), Some("TR1"));
+    assert_eq!(refusal(accept(ids[0], 70_000, "tr 1").await), PaymentRefusal::WrongState);
+    // The same transfer, written otherwise.
+    for again in ["tr 1", "TR-۱"] {
+        let refused = refusal(accept(ids[1], 70_000, again).await);
+        assert_eq!(refused, PaymentRefusal::Reference, "{again}");
+    }
     let refused = payment::refuse(app, ids[1], "it was another's", "Sara").await.unwrap();
     assert_eq!(refused.decided.unwrap().1, "Sara");
+    let again = payment::refuse(app, ids[1], "it was another's", "Sara").await;
+    assert_eq!(refusal(again), PaymentRefusal::WrongState);
     assert_eq!(balance(&world, account).await, 70_000);
+    // Both decisions are evidence, and the third one waits.
+    let verified = app::chain::verify(app, &[]).await.unwrap();
+    assert!(verified.wrong.is_empty(), "{:?}", verified.wrong);
+    let entries = app::chain::list(app, Some("payment"), None, 9).await.unwrap();
+    let actors: Vec<_> = entries.iter().map(|kept| kept.entry.actor.as_str()).collect();
+    assert_eq!(actors, ["Sara", "Sara"]);
+}
+
+/// Whoever never sends a receipt is not waited for longer than a week, and may begin anew.
+#[tokio::test]
+async fn a_receipt_that_never_comes_is_given_up() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let mut ids = Vec::new();
+    for _ in 0..OPEN_MAX {
+        ids.push(begin(&world, &caller, 70_000, "receipt").await.id);
+    }
+    payment::add_receipt(app, caller.account.id, ids[0], PDF.to_vec()).await.unwrap();
+    let more =
+        async || payment::begin(app, &caller, Purpose::Credit(Rials(70_000)), "receipt").await;
+    assert_eq!(refusal(more().await), PaymentRefusal::TooMany);
+    world.clock.advance_ms(RECEIPT_LIFE_MS - 1);
+    assert_eq!(payment::look(app).await.unwrap(), 0);
+    world.clock.advance_ms(1);
+    assert_eq!(payment::look(app).await.unwrap(), 9);
+    let state = async |id| payment::find(app, None, id).await.unwrap().unwrap().state;
+    assert_eq!((state(ids[0]).await, state(ids[9]).await), (State::Review, State::Failed));
+    more().await.unwrap();
+    let late = payment::add_receipt(app, caller.account.id, ids[9], PDF.to_vec()).await;
+    assert_eq!(refusal(late), PaymentRefusal::WrongState);
+}
+
+/// A payment that cannot be taken in, since somebody posted an entry under its name by hand, is not
+/// posted twice, and keeps no other one waiting.
+#[tokio::test]
+async fn one_that_fails_lets_the_others_through() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let one = begin(&world, &caller, 50_000, "zarinpal").await;
+    let two = begin(&world, &caller, 60_000, "zarinpal").await;
+    let entry = NewEntry {
+        account,
+        kind: EntryKind::Credit,
+        amount: Rials(50_000),
+        at: app.now(),
+        reference: Some(format!("payment:{}", one.id)),
+        note: "by hand".to_owned(),
+    };
+    let mut tx = world.db.begin().await.unwrap();
+    assert_eq!(store::entry::post(&mut tx, &entry).await.unwrap(), Posted::Done);
+    tx.commit().await.unwrap();
+    world.clock.advance_ms(30_000);
+    says(&world, &[Some(paid("7")), Some(paid("8"))]);
+    assert_eq!(payment::look(app).await.unwrap(), 2);
+    let state = async |id| payment::find(app, None, id).await.unwrap().unwrap().state;
+    assert_eq!((state(one.id).await, state(two.id).await), (State::Waiting, State::Paid));
+    assert_eq!(balance(&world, account).await, 110_000);
 }
 
 /// What makes no sense is not begun, and nobody has too many.
@@ -191,7 +272,7 @@ async fn nonsense_is_no_payment() {
     for amount in [0, -1, 9_999, 1_000_000_001] {
         assert_eq!(of(&caller, amount, "zarinpal").await, PaymentRefusal::Amount, "{amount}");
     }
-    for _ in 0..10 {
+    for _ in 0..OPEN_MAX {
         begin(&world, &caller, 10_000, "zarinpal").await;
     }
     assert_eq!(of(&caller, 10_000, "zarinpal").await, PaymentRefusal::TooMany);

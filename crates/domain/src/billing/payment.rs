@@ -9,6 +9,12 @@ use super::money::Rials;
 pub const AMOUNTS: RangeInclusive<Rials> = Rials(10_000)..=Rials(1_000_000_000);
 /// How long a payment waits for its customer, milliseconds.
 pub const LIFE_MS: i64 = 3_600_000;
+/// How long one waits for its receipt, milliseconds: a week.
+pub const RECEIPT_LIFE_MS: i64 = 7 * 86_400_000;
+/// Longest reference of a bank, as it is kept, bytes.
+const REFERENCE_MAX: usize = 64;
+/// The longest that is written for one, bytes.
+const WRITTEN_MAX: usize = 4 * REFERENCE_MAX;
 /// How long opening one at its gateway may take, milliseconds; what is not open then never will be.
 pub const OPENING_MS: i64 = 120_000;
 /// The most payments of an account that are not over.
@@ -54,6 +60,26 @@ impl State {
     }
 }
 
+/// What a bank calls a transfer, as it is kept: Latin digits and capital letters, without what
+/// stands between them, so that one is the same however it is written. `None`: it is none.
+pub fn reference(text: &str) -> Option<String> {
+    if text.len() > WRITTEN_MAX {
+        return None;
+    }
+    let folded = |c: char| match c {
+        '۰'..='۹' => char::from_digit(u32::from(c) - u32::from('۰'), 10),
+        '٠'..='٩' => char::from_digit(u32::from(c) - u32::from('٠'), 10),
+        c if c.is_ascii_alphanumeric() => Some(c.to_ascii_uppercase()),
+        _ => None,
+    };
+    let between = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '-' | '_' | '/' | '.' | '\u{200b}'..='\u{200f}' | '\u{2066}'..='\u{2069}')
+    };
+    let kept = text.chars().filter(|c| !between(*c)).map(folded).collect::<Option<String>>()?;
+    (1..=REFERENCE_MAX).contains(&kept.len()).then_some(kept)
+}
+
 /// When it is asked again that was asked so many times, milliseconds later.
 pub fn ask_again_ms(times: u32) -> i64 {
     let place = usize::try_from(times.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -73,5 +99,16 @@ mod tests {
         let pauses: Vec<i64> = (0..9).map(ask_again_ms).collect();
         assert!(pauses.windows(2).all(|two| two[0] <= two[1]), "{pauses:?}");
         assert_eq!((pauses[0], ask_again_ms(u32::MAX)), (30_000, 600_000));
+    }
+
+    #[test]
+    fn a_reference_is_the_same_however_it_is_written() {
+        for text in ["tr-4711", "TR 4711", " tr۴۷۱۱", "Tr/٤٧ 11", "tr.4711\u{200f}"] {
+            assert_eq!(reference(text).as_deref(), Some("TR4711"), "{text:?}");
+        }
+        for text in ["", " - ", "a;", "رسید", "a\0", &"1".repeat(65), &" ".repeat(999)] {
+            assert_eq!(reference(text), None, "{text:?}");
+        }
+        assert_eq!(reference(&"1".repeat(64)).map(|kept| kept.len()), Some(64));
     }
 }

@@ -44,7 +44,10 @@ mod trunk_check;
 mod vantage;
 mod violation;
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -262,6 +265,14 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
 fn say(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).context("writing the output")
+}
+
+/// Writes what is a customer's own into a new file that nobody but its owner reads.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path).context("making the file")?;
+    file.write_all(bytes).context("writing the file")
 }
 
 /// A moment as it is written on the command line.

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 use app::payment::{Payment as Kept, PaymentRefusal};
 use clap::Subcommand;
-use domain::AccountId;
+use domain::{AccountId, Rials};
 use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::{open, say, write_private};
 use crate::config::Config;
 
 /// How many are listed.
@@ -46,6 +46,9 @@ pub enum Payment {
     Accept {
         /// The number of the payment.
         id: i64,
+        /// How much is there, in rials: exactly what the payment is for.
+        #[arg(long, value_name = "RIALS")]
+        amount: i64,
         /// What the bank calls it.
         #[arg(long)]
         reference: String,
@@ -91,12 +94,13 @@ pub async fn run(config: &Config, command: Payment) -> Result<ExitCode> {
         Payment::Receipt { id, to } => {
             let found = payments::receipt(&app, id).await.map_err(open::failed)?;
             let (media_type, bytes) = found.context("there is no such receipt")?;
-            let mut file = std::fs::File::create_new(&to).context("making the file")?;
-            std::io::Write::write_all(&mut file, &bytes).context("writing the file")?;
+            write_private(&to, &bytes)?;
             say(&format!("the receipt ({media_type}) is in {}", to.display()))?;
             return Ok(ExitCode::SUCCESS);
         }
-        Payment::Accept { id, reference, by } => payments::accept(&app, id, &reference, &by).await,
+        Payment::Accept { id, amount, reference, by } => {
+            payments::accept(&app, id, (Rials(amount), &reference), &by).await
+        }
         Payment::Refuse { id, reason, by } => payments::refuse(&app, id, &reason, &by).await,
         Payment::Check { id } => payments::check(&app, id).await,
     };
@@ -105,28 +109,27 @@ pub async fn run(config: &Config, command: Payment) -> Result<ExitCode> {
 }
 
 fn line(kept: &Kept) -> String {
-    let (new, state) = (&kept.new, kept.state.word());
+    let state = kept.state.word();
     let why = kept.reason.as_ref().or(kept.reference.as_ref());
     let why = why.map_or(String::new(), |why| format!("  {why}"));
     format!(
         "payment {} of account {}: {} rials by {} is {state}{why}",
-        kept.id, new.account, new.amount, new.gateway
+        kept.id, kept.account, kept.amount, kept.gateway
     )
 }
 
 fn as_json(kept: &Kept) -> Value {
-    let new = &kept.new;
     json!({
         "payment": kept.id,
-        "account": new.account.0,
-        "invoice": new.invoice,
-        "amount_rials": new.amount.0,
-        "gateway": new.gateway,
+        "account": kept.account.0,
+        "invoice": kept.invoice,
+        "amount_rials": kept.amount.0,
+        "gateway": kept.gateway,
         "state": kept.state.word(),
         "authority": kept.authority,
         "reference": kept.reference,
         "reason": kept.reason,
-        "made_at": gregorian_date_time(new.made_at),
+        "made_at": gregorian_date_time(kept.made_at),
         "decided_at": kept.decided.as_ref().map(|(at, _)| gregorian_date_time(*at)),
         "decided_by": kept.decided.as_ref().map(|(_, by)| by),
     })
@@ -140,7 +143,10 @@ fn refused(error: app::Error<PaymentRefusal>) -> anyhow::Error {
         app::Error::Refused(R::Reference) => {
             anyhow!("another payment was taken in under that reference")
         }
-        app::Error::Refused(R::Text(what)) => anyhow!("the {what} is missing or too long"),
+        app::Error::Refused(R::OtherAmount) => {
+            anyhow!("the payment is for another amount: refuse it, and say why")
+        }
+        app::Error::Refused(R::Text(what)) => anyhow!("the {what} is missing, too long or none"),
         app::Error::Refused(R::WrongState) => anyhow!("that does not follow where it stands"),
         app::Error::Refused(other) => anyhow!("that cannot be done: {other:?}"),
     }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use app::Failure;
 use app::ports::{BoxFuture, Gateways, Opened, Opening, Verdict};
 use domain::Rials;
-use domain::billing::payment::RECEIPT;
+use domain::billing::payment::{RECEIPT, reference};
 use domain::verification::CallbackUrl;
 use serde_json::Value;
 
@@ -146,8 +146,41 @@ impl Peer {
     }
 }
 
-/// A complaint as it is kept: short, and in a line.
-fn complaint(code: i64, message: &Value) -> String {
-    let message: String = message.as_str().unwrap_or_default().chars().take(TOLD_CHARS).collect();
+/// A complaint as it is kept, shown to its customer and told in logs: short, in a line, and without
+/// the merchant's key, should the gateway repeat that.
+fn complaint(code: i64, message: &Value, merchant: &str) -> String {
+    let message = message.as_str().unwrap_or_default();
+    // The whole of it is bounded, as the answer is.
+    let message = message.replace(merchant, "…");
+    let message: String = message.chars().take(TOLD_CHARS).collect();
     format!("{code}: {}", message.escape_debug())
+}
+
+/// What the bank calls a payment, in digits or letters. `None`: nothing that can be kept.
+fn told_reference(told: &Value) -> Option<String> {
+    match told {
+        Value::String(text) => reference(text),
+        Value::Number(number) => reference(&number.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: whatever a gateway says, what we keep of it is short, in a line, and no secret.
+    #[test]
+    fn what_a_gateway_says_is_kept_short_and_without_secrets() {
+        let said = Value::from("merchant_id m-s3cret\nis not\u{202e} active".to_owned());
+        let told = complaint(-10, &said, "m-s3cret");
+        assert_eq!(told, "-10: merchant_id …\\nis not\\u{202e} active");
+        assert!(complaint(1, &Value::from("س".repeat(5_000)), "m").chars().count() < 210);
+        assert_eq!(complaint(-1, &Value::Null, "m"), "-1: ");
+        assert_eq!(told_reference(&Value::from("12 ab")).as_deref(), Some("12AB"));
+        assert_eq!(told_reference(&Value::from(4_711)).as_deref(), Some("4711"));
+        for none in [Value::from("<b>"), Value::from("9".repeat(500)), Value::Null] {
+            assert_eq!(told_reference(&none), None, "{none}");
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! Zarinpal, version 4 of its interface (zarinpal.com/docs/paymentGateway).
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow};
 use app::ports::{Opened, Opening, Verdict};
 use domain::Rials;
 use serde_json::{Value, json};
 
-use super::{Peer, complaint};
+use super::{Peer, complaint, told_reference};
 
 /// Its name among gateways.
 pub(super) const NAME: &str = "zarinpal";
@@ -48,8 +48,12 @@ impl Zarinpal {
                 authority: authority.to_owned(),
             }),
             (DONE, _) => Err(anyhow!("it opens a payment without a name")),
-            (code, _) => Ok(Opened::Refused(complaint(code, &told["errors"]["message"]))),
+            (code, _) => Ok(Opened::Refused(self.complaint(code, &told))),
         }
+    }
+
+    fn complaint(&self, code: i64, told: &Value) -> String {
+        complaint(code, &told["errors"]["message"], &self.merchant)
     }
 
     pub(super) async fn verify(&self, authority: &str, amount: Rials) -> Result<Verdict> {
@@ -61,15 +65,11 @@ impl Zarinpal {
         let told = self.peer.post("/pg/v4/payment/verify.json", &asked).await?;
         let code = code(&told)?;
         if code == DONE || code == DONE_BEFORE {
-            let reference = match &told["data"]["ref_id"] {
-                Value::String(text) => text.clone(),
-                Value::Number(number) => number.to_string(),
-                _ => String::new(),
-            };
-            ensure!(!reference.is_empty(), "it says that it was paid, and under no reference");
-            return Ok(Verdict::Paid { reference });
+            let reference = told_reference(&told["data"]["ref_id"]);
+            let none = || anyhow!("it says that it was paid, and under no reference");
+            return Ok(Verdict::Paid { reference: reference.ok_or_else(none)? });
         }
-        let why = complaint(code, &told["errors"]["message"]);
+        let why = self.complaint(code, &told);
         Ok(match code {
             NOT_PAID => Verdict::NotPaid(why),
             OTHER_AMOUNT => Verdict::Wrong(why),

@@ -5,7 +5,7 @@ use app::ports::{Opened, Opening, Verdict};
 use domain::Rials;
 use serde_json::{Value, json};
 
-use super::{Peer, complaint};
+use super::{Peer, complaint, told_reference};
 
 /// Its name among gateways.
 pub(super) const NAME: &str = "zibal";
@@ -47,8 +47,12 @@ impl Zibal {
                 url: self.peer.page(&format!("/start/{track}")),
             }),
             (DONE, None) => Err(anyhow!("it opens a payment without a name")),
-            (code, _) => Ok(Opened::Refused(complaint(code, &told["message"]))),
+            (code, _) => Ok(Opened::Refused(self.complaint(code, &told))),
         }
+    }
+
+    fn complaint(&self, code: i64, told: &Value) -> String {
+        complaint(code, &told["message"], &self.merchant)
     }
 
     pub(super) async fn verify(&self, authority: &str, amount: Rials) -> Result<Verdict> {
@@ -61,13 +65,14 @@ impl Zibal {
             DONE_BEFORE => {
                 let told = self.peer.post("/v1/inquiry", &asked).await?;
                 let code = result(&told)?;
-                ensure!(code == DONE, "it answers {}", complaint(code, &told["message"]));
-                ensure!(told["status"] == PAID, "it stands at {}", told["status"]);
+                ensure!(code == DONE, "it answers {}", self.complaint(code, &told));
+                let status = told["status"].as_i64();
+                ensure!(status == Some(PAID), "it was verified before, and stands at {status:?}");
                 paid(&told, amount, track)
             }
-            NOT_PAID => Ok(Verdict::NotPaid(complaint(NOT_PAID, &told["message"]))),
-            UNKNOWN => Ok(Verdict::Wrong(complaint(UNKNOWN, &told["message"]))),
-            code => Err(anyhow!("it answers {}", complaint(code, &told["message"]))),
+            NOT_PAID => Ok(Verdict::NotPaid(self.complaint(NOT_PAID, &told))),
+            UNKNOWN => Ok(Verdict::Wrong(self.complaint(UNKNOWN, &told))),
+            code => Err(anyhow!("it answers {}", self.complaint(code, &told))),
         }
     }
 }
@@ -79,12 +84,8 @@ fn paid(told: &Value, amount: Rials, track: i64) -> Result<Verdict> {
         return Ok(Verdict::Wrong(format!("{paid} rials were paid")));
     }
     // A merchant of tests has none of the bank's.
-    let reference = match &told["refNumber"] {
-        Value::String(text) if !text.is_empty() => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => format!("track {track}"),
-    };
-    Ok(Verdict::Paid { reference })
+    let reference = told_reference(&told["refNumber"]);
+    Ok(Verdict::Paid { reference: reference.unwrap_or_else(|| format!("TRACK{track}")) })
 }
 
 fn result(told: &Value) -> Result<i64> {

@@ -23,7 +23,7 @@ async fn made(world: &World, token: &str) -> i64 {
         gateway: "zarinpal".to_owned(),
         token: token.to_owned(),
         made_at: NOW,
-        ask_at: Some(NOW.plus_us(10)),
+        ask_at: NOW.plus_us(10),
     };
     write(&world.db, async |tx| payment::insert(tx, &new).await).await
 }
@@ -48,6 +48,7 @@ both_engines! {
         assert!(open(two, "A2").await.unwrap());
         let pay = async |id, from, reference: &str| {
             let mut tx = db.begin().await.unwrap();
+            let from = (from, State::Failed);
             let paid = payment::paid(&mut tx, id, from, reference, (NOW, "gateway")).await;
             if paid.is_ok() {
                 tx.commit().await.unwrap();
@@ -64,13 +65,17 @@ both_engines! {
         };
         assert!(!fail(one, State::Waiting).await);
         assert!(fail(two, State::Waiting).await);
+        assert!(!fail(two, State::Waiting).await);
+        // What was given up is there after all: the gateway's yes counts, once.
+        assert!(pay(two, State::Waiting, "r2").await.unwrap());
+        assert!(!pay(two, State::Waiting, "r2").await.unwrap());
         let mut reads = db.read().await.unwrap();
         let kept = payment::by_token(&mut reads, "a").await.unwrap().unwrap();
         assert_eq!((kept.state, kept.reference.as_deref()), (State::Paid, Some("r")));
         assert_eq!(kept.decided, Some((NOW, "gateway".to_owned())));
         assert_eq!(payment::find(&mut reads, one).await.unwrap(), Some(kept.clone()));
         assert_eq!(payment::by_token(&mut reads, "c").await.unwrap(), None);
-        let mine = payment::list(&mut reads, Some(kept.new.account), false, None, 9).await.unwrap();
+        let mine = payment::list(&mut reads, Some(kept.account), false, None, 9).await.unwrap();
         assert_eq!(mine, [kept]);
         let all = payment::list(&mut reads, None, false, Some(two), 9).await.unwrap();
         assert_eq!(all.len(), 1);
@@ -95,8 +100,8 @@ both_engines! {
         let mut reads = one.read().await.unwrap();
         let kept = payment::find(&mut reads, id).await.unwrap().unwrap();
         let receipt = Some(("payment/1/a".to_owned(), "image/png".to_owned()));
-        assert_eq!((kept.state, kept.receipt), (State::Review, receipt));
-        assert_eq!(payment::open(&mut reads, kept.new.account).await.unwrap(), 1);
+        assert_eq!((kept.state, kept.receipt, kept.ask_at), (State::Review, receipt, None));
+        assert_eq!(payment::open(&mut reads, kept.account).await.unwrap(), 1);
         assert_eq!(payment::list(&mut reads, None, true, None, 9).await.unwrap().len(), 1);
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::codes::read;
 use super::messages::{json as answer, limit, query_of};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
@@ -57,8 +58,7 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
 pub(super) async fn begin(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
     let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
-    let new: New = serde_json::from_slice(asked.body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let new: New = read(asked.body)?;
     let purpose = match (new.amount_rials, new.invoice_id) {
         (Some(amount), None) => Purpose::Credit(Rials(amount)),
         (None, Some(id)) => {
@@ -107,13 +107,13 @@ fn shown(payment: &Payment) -> Value {
         "object": "payment",
         "id": payment.id.to_string(),
         "state": payment.state.word(),
-        "gateway": payment.new.gateway,
-        "amount_rials": payment.new.amount.0,
-        "invoice_id": payment.new.invoice.map(|id| id.to_string()),
+        "gateway": payment.gateway,
+        "amount_rials": payment.amount.0,
+        "invoice_id": payment.invoice.map(|id| id.to_string()),
         "url": url,
         "reference": payment.reference,
         "reason": payment.reason,
-        "made_at": rfc3339(payment.new.made_at),
+        "made_at": rfc3339(payment.made_at),
         "decided_at": payment.decided.as_ref().map(|(at, _)| rfc3339(*at)),
     })
 }
@@ -146,9 +146,10 @@ fn not_done(error: Error<PaymentRefusal>) -> Unanswered {
                 "It is neither PNG, JPEG nor PDF.".to_owned()
             }
         }),
-        PaymentRefusal::WrongState | PaymentRefusal::Reference | PaymentRefusal::Text(_) => {
-            Problem::of(Kind::WrongState)
-        }
+        PaymentRefusal::WrongState
+        | PaymentRefusal::Reference
+        | PaymentRefusal::OtherAmount
+        | PaymentRefusal::Text(_) => Problem::of(Kind::WrongState),
     }
     .into()
 }
