@@ -38,6 +38,7 @@ pub mod one_time_code;
 pub mod opt_out;
 pub mod outage;
 mod password;
+pub mod payment;
 pub mod phone;
 pub mod ports;
 mod prices;

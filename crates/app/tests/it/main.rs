@@ -18,6 +18,7 @@ mod lists;
 mod measurement;
 mod message;
 mod money;
+mod payment;
 mod phone;
 mod quick_send;
 mod remote_session;

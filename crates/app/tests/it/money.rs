@@ -48,7 +48,7 @@ pub async fn publish_now(app: &App) {
     publish(app, &SCHEDULE.replace("review_hours = 24", "review_hours = 0")).await;
 }
 
-async fn subscribe(app: &App, account: AccountId, plan: &Plan) -> i64 {
+pub async fn subscribe(app: &App, account: AccountId, plan: &Plan) -> i64 {
     let plan = subscription::add_plan(app, plan).await.unwrap();
     subscription::start(app, account, plan, month("1405-09"), "Sara").await.unwrap()
 }
@@ -92,7 +92,7 @@ async fn accounts(app: &App) -> i64 {
     count
 }
 
-async fn newest(app: &App, account: AccountId) -> Invoice {
+pub async fn newest(app: &App, account: AccountId) -> Invoice {
     invoice::list(app, account, None, 1).await.unwrap().remove(0)
 }
 

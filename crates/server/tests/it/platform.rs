@@ -455,6 +455,11 @@ pub fn v1_request(
     v1_send(http, token, &format!("{method} {path}"), "", &body)
 }
 
+/// A POST of a text that is no JSON to the modern API. An error is the network's.
+pub fn v1_text(http: SocketAddr, token: &str, path: &str, text: &str) -> std::io::Result<Answer> {
+    v1_send(http, token, &format!("POST {path}"), "", text)
+}
+
 /// A POST to the modern API that is done once, whenever it is repeated under the same key.
 pub fn v1_post_once(
     http: SocketAddr,

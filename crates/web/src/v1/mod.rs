@@ -22,6 +22,7 @@ mod lists;
 mod messages;
 mod once;
 mod opt_outs;
+mod payments;
 mod problem;
 mod remote_sessions;
 mod routes;
