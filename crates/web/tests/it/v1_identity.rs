@@ -109,7 +109,7 @@ async fn a_send_before_that_says_what_to_do() {
     let refused = send(&token).await;
     assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("identity_not_proven")));
     assert!(refused.json()["fix"].as_str().unwrap().contains("/v1/identity_verifications"));
-    assert_eq!(send(&sandbox).await.status, 201);
+    assert_eq!(send(&sandbox).await.status, 202);
     let form = [("Number", "09121234567"), ("Text", "سلام این پیام آزمایشی برای شما است دوستم")];
     let answered = post(&router, &token, "QuickSendWithTTS", &form).await.json();
     assert_eq!(answered["QuickSendID"], -102, "{answered}");
