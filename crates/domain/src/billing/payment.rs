@@ -72,10 +72,9 @@ pub fn reference(text: &str) -> Option<String> {
         c if c.is_ascii_alphanumeric() => Some(c.to_ascii_uppercase()),
         _ => None,
     };
-    let between = |c: char| {
-        c.is_whitespace()
-            || matches!(c, '-' | '_' | '/' | '.' | '\u{200b}'..='\u{200f}' | '\u{2066}'..='\u{2069}')
-    };
+    // Marks of direction come along when it is copied out of a Persian text.
+    let is_mark = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2066}'..='\u{2069}');
+    let between = |c: char| c.is_whitespace() || "-_/.".contains(c) || is_mark(c);
     let kept = text.chars().filter(|c| !between(*c)).map(folded).collect::<Option<String>>()?;
     (1..=REFERENCE_MAX).contains(&kept.len()).then_some(kept)
 }

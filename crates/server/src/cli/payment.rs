@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 use app::payment::{Payment as Kept, PaymentRefusal};
 use clap::Subcommand;
-use domain::{AccountId, Rials};
 use domain::calendar::jalali::gregorian_date_time;
+use domain::{AccountId, Rials};
 use serde_json::{Value, json};
 
 use super::{open, say, write_private};

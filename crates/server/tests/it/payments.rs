@@ -171,10 +171,10 @@ fn a_receipt_is_taken_in_by_one_of_us() {
     assert!(accept("1", "50000", "tr 1").status.success());
     no(&accept("2", "50000", "TR-۱"), "another payment");
     assert_eq!(balance(&platform, &customer), 50_000);
-    let refuse = ["payment", "refuse", "2", "--reason", "Ali sent it twice", "--by", "Sara"];
+    let refuse = ["payment", "refuse", "2", "--reason", "Ali sent it", "--by", "Sara"];
     done(&platform, &refuse);
     let shown = v1(&platform, &customer, "GET", "/v1/payments/2", &Value::Null);
-    assert_eq!((&shown["state"], &shown["reason"]), (&json!("failed"), &json!("Ali sent it twice")));
+    assert_eq!((&shown["state"], &shown["reason"]), (&json!("failed"), &json!("Ali sent it")));
     let deeds = platform.cli(&["chain", "list", "--staff", "--json"]).to_string();
     assert!(deeds.contains("payment accept 1 --amount 50000"), "{deeds}");
     assert!(deeds.contains("payment refuse 2 --reason … --by Sara"), "{deeds}");
