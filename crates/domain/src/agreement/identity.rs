@@ -315,10 +315,7 @@ impl Step {
     /// Whether a case can go on and on by it, so that there is an end of it. Each of the others is
     /// taken once after one of these, or once in a case.
     fn goes_on(self) -> bool {
-        matches!(
-            self,
-            Self::MobileProven | Self::DocumentAdded | Self::Submitted | Self::Returned
-        )
+        matches!(self, Self::MobileProven | Self::DocumentAdded | Self::Submitted | Self::Returned)
     }
 
     /// Who may take it.

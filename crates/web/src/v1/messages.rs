@@ -310,9 +310,7 @@ fn is_replayed(answers: &[Result<Accepted, NumberRefusal>]) -> bool {
 }
 
 /// Whether no send was made now, for sure.
-fn has_sent_nothing(
-    sent: &app::Result<Vec<Result<Accepted, NumberRefusal>>, BulkRefusal>,
-) -> bool {
+fn has_sent_nothing(sent: &app::Result<Vec<Result<Accepted, NumberRefusal>>, BulkRefusal>) -> bool {
     match sent {
         Ok(answers) => answers.iter().flatten().all(|accepted| accepted.repeated),
         Err(Error::Refused(_)) => true,

@@ -95,8 +95,8 @@ async fn a_program_proves_who_its_owner_is() {
     assert_eq!(theirs.await.json()["code"], "not_found");
 }
 
-/// Goal: where the operator wants to know first who somebody is, a send is refused with a cause and a
-/// fix, to old clients with their code, and the sandbox goes on.
+/// Goal: where the operator wants to know first who somebody is, a send is refused with a cause and
+/// a fix, to old clients with their code, and the sandbox goes on.
 #[tokio::test]
 async fn a_send_before_that_says_what_to_do() {
     let identity = Identity { required: true, ..Identity::default() };
