@@ -17,7 +17,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 18] {
+fn sections() -> [Section; 19] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }

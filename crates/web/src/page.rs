@@ -26,6 +26,8 @@ const UNKNOWN: &str = "<p>اطلاعیه‌ها اکنون در دسترس نی�
 /// The beginning of what somebody reads who comes back from a gateway.
 const PAYMENT_HEAD: &str = "<!DOCTYPE html>\n<html lang=\"fa\" dir=\"rtl\">\n<head>\n\
                             <meta charset=\"utf-8\">\n<title>پرداخت</title>\n</head>\n<body>\n";
+/// What is read while a gateway has not said yes or no.
+const NOT_KNOWN_YET: &str = "پرداخت هنوز تأیید نشده است. نتیجه چند دقیقهٔ دیگر معلوم می‌شود.";
 /// The most entries of the feed.
 const FEED_MAX: u32 = 50;
 
@@ -76,8 +78,10 @@ pub(crate) async fn payment(
         Ok((place, _)) => place,
         Err(status) => return status.into_response(),
     };
-    let Ok(_turn) = web.heavy_places.try_acquire() else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    // Whoever cannot be waited for is asked about by the task of payments anyway.
+    let Ok(_turn) = web.return_places.try_acquire() else {
+        let page = format!("{PAYMENT_HEAD}<p>{NOT_KNOWN_YET}</p>\n</body>\n</html>\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, Html(page)).into_response();
     };
     let found = match app::payment::come_back(&web.app, &token).await {
         Ok(Some(found)) => found,
@@ -89,10 +93,11 @@ pub(crate) async fn payment(
     };
     let told = match found.state {
         PaymentState::Paid => "پرداخت انجام شد.",
-        PaymentState::Failed => "پرداخت ناموفق بود. اگر مبلغی کم شده است، بانک آن را برمی‌گرداند.",
-        PaymentState::Made | PaymentState::Waiting | PaymentState::Review => {
-            "پرداخت هنوز تأیید نشده است. نتیجه چند دقیقهٔ دیگر معلوم می‌شود."
+        PaymentState::Failed => {
+            "پرداخت ناموفق بود. اگر مبلغی کم شده و تا سه روز برنگشته است، شمارهٔ پرداخت را به \
+             پشتیبانی بگویید."
         }
+        PaymentState::Made | PaymentState::Waiting | PaymentState::Review => NOT_KNOWN_YET,
     };
     Html(format!(
         "{PAYMENT_HEAD}<p>{told}</p>\n<p>شمارهٔ پرداخت: {}</p>\n</body>\n</html>\n",
