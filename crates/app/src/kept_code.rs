@@ -21,7 +21,7 @@ use store::kept_code::{KeptCode, NewCode as NewRow};
 use crate::account::{hex, never_refused};
 use crate::ports::Speaker;
 use crate::quick_send::{
-    Listing, Order, TextRefusal, judge_speech, may_be_spoken, send_again, send_judged,
+    Listing, Order, Owner, TextRefusal, judge_speech, may_be_spoken, send_again, send_judged,
 };
 use crate::request::{self, RequestKey};
 use crate::speech::{self, Recording};
@@ -396,9 +396,11 @@ async fn order(
 
 /// Lets a code through that is to prove who the account's owner is, which has to come first.
 async fn may_be_proof(app: &App, order: &mut Order) -> std::result::Result<(), Failure> {
-    if !order.identified {
-        let (account, destination) = (order.account.id, order.destination());
-        order.identified = identity::may_prove_by_code(app, account, destination).await?;
+    let (account, destination) = (order.account.id, order.destination());
+    if order.owner == Owner::Unknown
+        && identity::may_prove_by_code(app, account, destination).await?
+    {
+        order.owner = Owner::Known;
     }
     Ok(())
 }

@@ -245,6 +245,15 @@ pub(crate) enum Listing {
     Hidden,
 }
 
+/// Whether the operator knows enough of who the owner of an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// It does, or does not ask.
+    Known,
+    /// It does not.
+    Unknown,
+}
+
 /// A customer's order and the facts to judge it by.
 pub(crate) struct Order {
     pub(crate) account: Account,
@@ -261,8 +270,7 @@ pub(crate) struct Order {
     pub(crate) follow_up: Option<i64>,
     tariff: Tariff,
     reachable: bool,
-    /// Whether the operator knows enough of who the account's owner is.
-    pub(crate) identified: bool,
+    pub(crate) owner: Owner,
     now: Timestamp,
 }
 
@@ -288,7 +296,8 @@ impl Order {
         let tariff = prices::in_force(app, now).await?;
         let policies = class::policies(app, now).await?;
         let person = class::reaches_person(app, &request.destination, account.is_sandbox());
-        let identified = identity::may_call(app, account.id, person).await?;
+        let may_call = identity::may_call(app, account.id, person).await?;
+        let owner = if may_call { Owner::Known } else { Owner::Unknown };
         // Whoever may call for as long as the send waits is not asked for a document.
         let last = now.plus_ms(START_WITHIN_MS);
         let by_day = policies.opening(class, (false, person), now).is_open_at(last);
@@ -305,7 +314,7 @@ impl Order {
             follow_up: None,
             tariff,
             reachable,
-            identified,
+            owner,
             now,
         })
     }
@@ -328,7 +337,7 @@ impl Order {
             window: &app.settings().window,
             opening: self.policies.opening(self.class, (self.any_hour, self.person), self.now),
             enabled: app.settings().quick_send_enabled,
-            identified: self.identified,
+            identified: self.owner == Owner::Known,
             reachable: self.reachable,
         };
         admit(&facts, &self.request, self.now)
