@@ -23,6 +23,7 @@ pub mod error_report;
 pub mod event;
 pub mod explain;
 pub mod export;
+pub mod forecast;
 pub mod identity;
 pub mod interval;
 pub mod invoice;

@@ -15,6 +15,7 @@ mod events;
 mod evidence;
 mod explain;
 mod exports;
+mod forecast;
 mod identity;
 mod invoices;
 mod lists;
