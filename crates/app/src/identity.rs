@@ -330,17 +330,23 @@ async fn note(
         Ok(false) => Step::Differs,
         Err(failure) => {
             let (case, tries, error) = (asked.id, asked.tries, failure.chain());
+            let noted = unanswered(app, asked, now).await;
+            // Whoever reads this and kills us finds it noted when it is asked again.
             tracing::warn!(case, tries, error, "the registry of persons does not answer");
-            let Some(pause_ms) = ask_again_ms(tries) else {
-                return say(app, asked, Step::Silent, &format!("asked {tries} times"), now).await;
-            };
-            let again = now.plus_ms(pause_ms);
-            return app
-                .write(async |tx| Ok(store::identity::ask_at(tx, asked.id, again).await?))
-                .await;
+            return noted;
         }
     };
     say(app, asked, next, "", now).await
+}
+
+/// Notes that the registry did not answer: it is asked again, or a person looks.
+async fn unanswered(app: &App, asked: &Kept, now: Timestamp) -> Result<(), IdentityRefusal> {
+    let Some(pause_ms) = ask_again_ms(asked.tries) else {
+        let said = format!("asked {} times", asked.tries);
+        return say(app, asked, Step::Silent, &said, now).await;
+    };
+    let again = now.plus_ms(pause_ms);
+    app.write(async |tx| Ok(store::identity::ask_at(tx, asked.id, again).await?)).await
 }
 
 /// Keeps what the registry says of a case as it was when it was asked.
