@@ -41,7 +41,7 @@ impl CompactNumber {
     }
 }
 
-/// Numbers, each once, in about two bytes each: a million are looked through in a list of a million.
+/// Numbers, each once, in about two bytes each: a list of a million is looked through with it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NumberSet(RoaringTreemap);
 
