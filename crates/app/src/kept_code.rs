@@ -387,7 +387,10 @@ async fn order(
     let mut order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
     order.listing = Listing::Hidden;
-    may_be_proof(app, &mut order).await?;
+    // What is said before somebody is known are our words.
+    if words_are_ours {
+        may_be_proof(app, &mut order).await?;
+    }
     // Our words need nobody's approval.
     order.account.approves_own_messages |= words_are_ours;
     may_be_spoken(app, &order).await.map_err(|error| error.map(SendRefusal::Text))?;

@@ -2,6 +2,9 @@
 //! first told that the money is there: the customer who comes back, the task that asks, or staff. A
 //! process that is killed in between leaves a row that the next one goes on with.
 
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
 use domain::agreement::attachment;
 use domain::billing::payment::{
     AMOUNTS, LIFE_MS, OPEN_MAX, OPENING_MS, RECEIPT, RECEIPT_LIFE_MS, State, ask_again_ms,
@@ -15,7 +18,7 @@ pub use store::payment::Payment;
 use store::{Tx, chain};
 
 use crate::account::{hex, never_refused};
-use crate::ports::{Opened, Opening, Verdict};
+use crate::ports::{BoxFuture, Opened, Opening, Verdict};
 use crate::{App, Caller, Error, Failure, Result, invoice, request};
 
 /// Most payments on a page.
@@ -100,6 +103,8 @@ pub async fn begin(
         if !AMOUNTS.contains(&amount) {
             return Err(Error::Refused(PaymentRefusal::Amount));
         }
+        // Two who count at once would both find room.
+        store::account::lock(tx, account).await?;
         if store::payment::open(tx, account).await? >= OPEN_MAX {
             return Err(Error::Refused(PaymentRefusal::TooMany));
         }
@@ -188,23 +193,39 @@ pub async fn look(app: &App) -> std::result::Result<usize, Failure> {
     let due = app
         .write(async |tx| Ok(store::payment::take_due(tx, now, now.plus_us(ASK_US), TAKEN).await?));
     let due = due.await.map_err(never_refused)?;
+    // All at once: one silent gateway keeps nobody else waiting.
+    let mut looks: Vec<BoxFuture<'_, ()>> = Vec::with_capacity(due.len());
     for payment in &due {
-        let looked = match payment.state {
-            State::Made if payment.gateway == RECEIPT => {
-                give_up(app, payment, "no receipt came", app.now()).await
-            }
-            // Whoever made it was killed before it was opened.
-            State::Made => give_up(app, payment, "it was never opened", app.now()).await,
-            State::Waiting => ask(app, payment).await,
-            State::Review | State::Paid | State::Failed => Ok(()),
-        };
-        // What is wrong with one is no reason to let the others wait; it comes again.
-        if let Err(failure) = looked {
-            let (payment, error) = (payment.id, failure.chain());
-            tracing::error!(payment, error, "a payment could not be looked at");
-        }
+        looks.push(Box::pin(look_at(app, payment)));
     }
+    all(looks).await;
     Ok(due.len())
+}
+
+/// Waits for all of these few, which go on at the same time.
+async fn all(mut futures: Vec<BoxFuture<'_, ()>>) {
+    let poll = |context: &mut Context<'_>| {
+        futures.retain_mut(|one| one.as_mut().poll(context).is_pending());
+        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    };
+    poll_fn(poll).await;
+}
+
+/// Looks at one payment. What is wrong with it is no reason to let others wait; it comes again.
+async fn look_at(app: &App, payment: &Payment) {
+    let looked = match payment.state {
+        State::Made if payment.gateway == RECEIPT => {
+            give_up(app, payment, "no receipt came", app.now()).await
+        }
+        // Whoever made it was killed before it was opened.
+        State::Made => give_up(app, payment, "it was never opened", app.now()).await,
+        State::Waiting => ask(app, payment).await,
+        State::Review | State::Paid | State::Failed => Ok(()),
+    };
+    if let Err(failure) = looked {
+        let (payment, error) = (payment.id, failure.chain());
+        tracing::error!(payment, error, "a payment could not be looked at");
+    }
 }
 
 /// Staff lets a gateway be asked now, also about what was given up.
@@ -237,10 +258,14 @@ async fn ask(app: &App, payment: &Payment) -> std::result::Result<(), Failure> {
                 Ok(_) => Ok(()),
                 Err(Error::Refused(_)) => {
                     let reason = "another payment was taken in under its reference";
-                    give_up(app, payment, reason, now).await
+                    not_taken_in(app, payment, &format!("{reason} {reference}"), now).await
                 }
                 Err(Error::Failed(failure)) => Err(failure),
             }
+        }
+        Ok(Verdict::OtherAmount { paid, reference }) => {
+            let reason = format!("{paid} rials were paid under {reference}");
+            not_taken_in(app, payment, &reason, now).await
         }
         Ok(Verdict::Wrong(reason)) => give_up(app, payment, &reason, now).await,
         Ok(Verdict::NotPaid(reason)) => {
@@ -268,12 +293,35 @@ async fn ask_later(
         .map_err(never_refused)
 }
 
+/// A gateway has settled it, and we cannot take it in: one of us has to (see [`accept`]).
+async fn not_taken_in(
+    app: &App,
+    payment: &Payment,
+    reason: &str,
+    now: Timestamp,
+) -> std::result::Result<(), Failure> {
+    let (id, gateway) = (payment.id, &payment.gateway);
+    let by = format!("gateway {gateway}");
+    // It is told, too, of what somebody gave up while it was asked.
+    let from = (State::Waiting, State::Failed);
+    let noted =
+        app.write(async |tx| Ok(store::payment::given_up(tx, id, from, reason, (now, &by)).await?));
+    if noted.await.map_err(never_refused)? {
+        tracing::error!(payment = id, gateway, "money at a gateway could not be taken in");
+    }
+    Ok(())
+}
+
+/// Gives a payment up that nobody has paid; what was given up before stays as it was noted then.
 async fn give_up(
     app: &App,
     payment: &Payment,
     reason: &str,
     now: Timestamp,
 ) -> std::result::Result<(), Failure> {
+    if payment.state == State::Failed {
+        return Ok(());
+    }
     let by = match payment.gateway.as_str() {
         RECEIPT => chain::MACHINE.to_owned(),
         gateway => format!("gateway {gateway}"),
@@ -295,35 +343,53 @@ async fn take_in(
     (now, by): (Timestamp, &str),
 ) -> Result<bool, PaymentRefusal> {
     app.write(async |tx| {
-        let id = payment.id;
-        match store::payment::paid(tx, id, from, reference, (now, by)).await {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            Err(store::Error::Conflict(_)) => {
-                return Err(Error::Refused(PaymentRefusal::Reference));
-            }
-            Err(error) => return Err(error.into()),
+        let paid = store::payment::paid(tx, payment.id, from, reference, (now, by)).await;
+        if !won(paid)? {
+            return Ok(false);
         }
-        let ours = format!("payment:{id}");
         if let Some(number) = payment.invoice
-            && invoice::take_in(tx, number, &ours, by, now).await?
+            && invoice::take_in(tx, number, &ours(payment), by, now).await?
         {
             return Ok(true);
         }
-        let entry = NewEntry {
-            account: payment.account,
-            kind: EntryKind::Credit,
-            amount: payment.amount,
-            at: now,
-            reference: Some(ours),
-            note: format!("payment {id} by {}", payment.gateway),
-        };
-        match store::entry::post(tx, &entry).await? {
-            Posted::Done => Ok(true),
-            posted => Err(Failure::of(format!("taking payment {id} in: {posted:?}")).into()),
-        }
+        post(tx, payment, payment.amount, now).await?;
+        Ok(true)
     })
     .await
+}
+
+/// Whether the row went to paid; two may not have one reference.
+fn won(paid: store::Result<bool>) -> Result<bool, PaymentRefusal> {
+    match paid {
+        Err(store::Error::Conflict(_)) => Err(Error::Refused(PaymentRefusal::Reference)),
+        paid => Ok(paid?),
+    }
+}
+
+/// Posts the money of a payment into the balance.
+async fn post(
+    tx: &mut Tx,
+    payment: &Payment,
+    amount: Rials,
+    at: Timestamp,
+) -> std::result::Result<(), Failure> {
+    let entry = NewEntry {
+        account: payment.account,
+        kind: EntryKind::Credit,
+        amount,
+        at,
+        reference: Some(ours(payment)),
+        note: format!("payment {} by {}", payment.id, payment.gateway),
+    };
+    match store::entry::post(tx, &entry).await? {
+        Posted::Done => Ok(()),
+        posted => Err(Failure::of(format!("taking payment {} in: {posted:?}", payment.id))),
+    }
+}
+
+/// The name of a payment among entries and of invoices.
+fn ours(payment: &Payment) -> String {
+    format!("payment:{}", payment.id)
 }
 
 /// Adds the receipt of a payment, which is stored before the row names it.
@@ -371,7 +437,8 @@ async fn drop_unnamed(app: &App, id: i64, blob: &str) -> std::result::Result<(),
     Ok(())
 }
 
-/// One of us saw the money of a receipt in the bank: so much, under this reference.
+/// One of us saw the money of a receipt in the bank: so much, under this reference. Or that of a
+/// payment by a gateway that was given up, in whatever amount: it goes into the balance.
 ///
 /// # Errors
 /// Refused as [`PaymentRefusal`] says.
@@ -383,15 +450,56 @@ pub async fn accept(
 ) -> Result<Payment, PaymentRefusal> {
     let reference = reference_of(reference);
     let reference = reference.ok_or(Error::Refused(PaymentRefusal::Text("reference")))?;
-    let found = in_review(app, id, by).await?;
-    if amount != found.amount {
-        return Err(Error::Refused(PaymentRefusal::OtherAmount));
-    }
-    let from = (State::Review, State::Review);
-    if !take_in(app, &found, from, &reference, (app.now(), by.trim())).await? {
+    let found = of_staff(app, id, by).await?;
+    let taken = (app.now(), by.trim());
+    let is_taken_in = match found.state {
+        State::Review if amount != found.amount => {
+            return Err(Error::Refused(PaymentRefusal::OtherAmount));
+        }
+        State::Review => {
+            take_in(app, &found, (State::Review, State::Review), &reference, taken).await?
+        }
+        State::Failed if !(Rials(1)..=*AMOUNTS.end()).contains(&amount) => {
+            return Err(Error::Refused(PaymentRefusal::Amount));
+        }
+        State::Failed => take_in_by_hand(app, &found, (amount, &reference), taken).await?,
+        State::Made | State::Waiting | State::Paid => false,
+    };
+    if !is_taken_in {
         return Err(Error::Refused(PaymentRefusal::WrongState));
     }
     Ok(find(app, None, id).await?.ok_or_else(|| lost(id))?)
+}
+
+/// Takes money in that a gateway has and did not take in itself. `false`: it was taken in, or its
+/// gateway never had it.
+async fn take_in_by_hand(
+    app: &App,
+    payment: &Payment,
+    (amount, reference): (Rials, &str),
+    taken: (Timestamp, &str),
+) -> Result<bool, PaymentRefusal> {
+    app.write(async |tx| {
+        let seen = (amount, reference);
+        let paid = store::payment::paid_by_hand(tx, payment.id, seen, taken).await;
+        if !won(paid)? {
+            return Ok(false);
+        }
+        post(tx, payment, amount, taken.0).await?;
+        Ok(true)
+    })
+    .await
+}
+
+/// One of us waits no longer for the answer of a gateway. A later yes counts, as it does for
+/// whatever was given up: see [`check`].
+///
+/// # Errors
+/// Refused as [`PaymentRefusal`] says.
+pub async fn wait_no_longer(app: &App, id: i64, by: &str) -> Result<Payment, PaymentRefusal> {
+    of_staff(app, id, by).await?;
+    let from = (State::Waiting, State::Waiting);
+    given_up(app, id, from, "its gateway does not answer", by).await
 }
 
 /// One of us saw no such money. The customer reads why.
@@ -400,25 +508,30 @@ pub async fn accept(
 /// Refused as [`PaymentRefusal`] says.
 pub async fn refuse(app: &App, id: i64, reason: &str, by: &str) -> Result<Payment, PaymentRefusal> {
     said(reason, "reason")?;
-    in_review(app, id, by).await?;
-    let now = app.now();
-    let noted = app.write(async |tx| {
-        Ok(store::payment::failed(tx, id, State::Review, reason, (now, by.trim())).await?)
-    });
+    of_staff(app, id, by).await?;
+    given_up(app, id, (State::Review, State::Review), reason, by).await
+}
+
+async fn given_up(
+    app: &App,
+    id: i64,
+    from: (State, State),
+    reason: &str,
+    by: &str,
+) -> Result<Payment, PaymentRefusal> {
+    let decided = (app.now(), by.trim());
+    let noted =
+        app.write(async |tx| Ok(store::payment::given_up(tx, id, from, reason, decided).await?));
     if !noted.await.map_err(never_refused)? {
         return Err(Error::Refused(PaymentRefusal::WrongState));
     }
     Ok(find(app, None, id).await?.ok_or_else(|| lost(id))?)
 }
 
-async fn in_review(app: &App, id: i64, by: &str) -> Result<Payment, PaymentRefusal> {
+/// The payment that one of us, who has a name, decides on.
+async fn of_staff(app: &App, id: i64, by: &str) -> Result<Payment, PaymentRefusal> {
     said(by, "name")?;
-    let found = find(app, None, id).await?;
-    let found = found.ok_or(Error::Refused(PaymentRefusal::NoSuchPayment))?;
-    if found.state != State::Review {
-        return Err(Error::Refused(PaymentRefusal::WrongState));
-    }
-    Ok(found)
+    find(app, None, id).await?.ok_or(Error::Refused(PaymentRefusal::NoSuchPayment))
 }
 
 /// The payment of this number, of this account if one is given.

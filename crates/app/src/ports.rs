@@ -215,6 +215,13 @@ pub enum Verdict {
     NotPaid(String),
     /// It never will be as it was asked for, and why.
     Wrong(String),
+    /// It was paid and settled, in another amount, and what the bank calls it.
+    OtherAmount {
+        /// How much was paid.
+        paid: Rials,
+        /// What the bank calls it.
+        reference: String,
+    },
 }
 
 /// The payment gateways.

@@ -44,7 +44,12 @@ pub fn start(
 /// Asks gateways of payments whose customers do not come back.
 async fn payments(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        if let Err(failure) = app::payment::look(&app).await {
+        // A silent gateway does not keep us from stopping: who is asked about is asked again.
+        let looked = tokio::select! {
+            looked = app::payment::look(&app) => looked,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        if let Err(failure) = looked {
             let error = failure.chain();
             tracing::warn!(error, "payments could not be looked at");
         }

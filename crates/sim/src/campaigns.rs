@@ -99,12 +99,12 @@ impl World {
         }
         let (app, account, id) = (&process.app, asked.account, asked.id);
         let done = match change {
-            Change::Pause => app::campaign::pause(app, account, id).await,
-            Change::Resume => app::campaign::resume(app, account, id).await,
-            Change::Stop => app::campaign::stop(app, account, id).await,
-            Change::Cancel => app::campaign::cancel(app, account, id).await,
+            Change::Pause => app::campaign::pause(app, account, id).await.ok(),
+            Change::Resume => app::campaign::resume(app, account, id).await.ok(),
+            Change::Stop => app::campaign::stop(app, account, id).await.ok(),
+            Change::Cancel => app::campaign::cancel(app, account, id).await.ok(),
         };
-        let done = done.is_ok_and(|done| done);
+        let done = done.unwrap_or(false);
         self.witness.tell(self.now, format_args!("{change:?} of campaign {id}: {done}"));
         self.occasion("after changing a campaign");
     }

@@ -298,7 +298,7 @@ pub async fn is_proven(
     Ok(reads.query_opt(sql, values![account, at]).await?.is_some())
 }
 
-/// Whether a mobile number is still to be proven in a case of an account.
+/// Whether a mobile number is still to be proven in a case of an account that asks for it.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -307,8 +307,12 @@ pub async fn is_to_be_proven(
     account: AccountId,
     mobile: &PhoneNumber,
 ) -> Result<bool> {
-    let sql = "SELECT id FROM identity_case
-               WHERE account_id = $1 AND state = 'open' AND mobile = $2 LIMIT 1";
+    let sql = "SELECT c.id AS id FROM identity_case c
+               WHERE c.account_id = $1 AND c.state = 'open' AND c.mobile = $2
+                     AND ',' || c.asked || ',' LIKE '%,mobile,%'
+                     AND NOT EXISTS (SELECT 1 FROM identity_step s
+                                     WHERE s.case_id = c.id AND s.step = 'mobile_proven')
+               LIMIT 1";
     Ok(reads.query_opt(sql, values![account, mobile.national()]).await?.is_some())
 }
 

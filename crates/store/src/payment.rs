@@ -144,7 +144,30 @@ pub async fn paid(
     Ok(is_paid)
 }
 
-/// Gives a payment up, or refuses its receipt. `false`: it does not stand there any more.
+/// Notes that a payment is paid by what one of us saw, in this amount, which may be another one
+/// than was asked for, if its gateway had opened it and it was given up. `false`: it is not so.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when another one has the reference.
+pub async fn paid_by_hand(
+    tx: &mut Tx,
+    id: i64,
+    (amount, reference): (Rials, &str),
+    (at, by): (Timestamp, &str),
+) -> Result<bool> {
+    let sql = "UPDATE payment
+               SET state = 'paid', amount_rials = $2, reference = $3, decided_at_us = $4,
+                   decided_by = $5, reason = NULL
+               WHERE id = $1 AND state = 'failed' AND authority IS NOT NULL";
+    let is_paid = tx.execute(sql, values![id, amount, reference, at, by]).await? == 1;
+    if is_paid {
+        chain::attest(tx, Fact::Payment(id), by, at);
+    }
+    Ok(is_paid)
+}
+
+/// Gives a payment up that nobody has paid, which decides nothing and is no evidence. `false`: it
+/// does not stand there any more.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -153,18 +176,43 @@ pub async fn failed(
     id: i64,
     from: State,
     reason: &str,
+    decided: (Timestamp, &str),
+) -> Result<bool> {
+    ended(tx, id, (from, from), reason, decided).await
+}
+
+/// Gives a payment up as evidence, if it stands at one of these two: its receipt is refused, one of
+/// us waits no longer, or its money is at a gateway and cannot be taken in. `false`: it does not.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn given_up(
+    tx: &mut Tx,
+    id: i64,
+    from: (State, State),
+    reason: &str,
+    (at, by): (Timestamp, &str),
+) -> Result<bool> {
+    let is_given_up = ended(tx, id, from, reason, (at, by)).await?;
+    if is_given_up {
+        chain::attest(tx, Fact::Payment(id), by, at);
+    }
+    Ok(is_given_up)
+}
+
+async fn ended(
+    tx: &mut Tx,
+    id: i64,
+    (from, or): (State, State),
+    reason: &str,
     (at, by): (Timestamp, &str),
 ) -> Result<bool> {
     let sql = "UPDATE payment
-               SET state = 'failed', reason = $3, decided_at_us = $4, decided_by = $5,
+               SET state = 'failed', reason = $4, decided_at_us = $5, decided_by = $6,
                    ask_at_us = NULL
-               WHERE id = $1 AND state = $2";
-    let has_failed = tx.execute(sql, values![id, from.word(), reason, at, by]).await? == 1;
-    // A receipt that is refused is a decision; a customer who does not pay decides nothing.
-    if has_failed && from == State::Review {
-        chain::attest(tx, Fact::Payment(id), by, at);
-    }
-    Ok(has_failed)
+               WHERE id = $1 AND state IN ($2, $3)";
+    let values = values![id, from.word(), or.word(), reason, at, by];
+    Ok(tx.execute(sql, values).await? == 1)
 }
 
 /// Takes payments that are to be looked at now, so that nobody else does until a moment.

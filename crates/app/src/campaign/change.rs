@@ -221,13 +221,12 @@ pub async fn pause(
 /// Lets a campaign go on as before its pause. `false`: the account has none like that which pauses.
 ///
 /// # Errors
-/// The database failed.
-pub async fn resume(
-    app: &App,
-    account: AccountId,
-    id: CampaignId,
-) -> std::result::Result<bool, Failure> {
-    change(app, account, id, Verb::Resume).await
+/// Refused as [`StartRefusal::NotIdentified`] says, and for no other reason.
+pub async fn resume(app: &App, account: AccountId, id: CampaignId) -> Result<bool, StartRefusal> {
+    if !identity::may_call_many(app, account).await? {
+        return Err(Error::Refused(StartRefusal::NotIdentified));
+    }
+    Ok(change(app, account, id, Verb::Resume).await?)
 }
 
 /// Gives a campaign up for good. `false`: the account has none like that which is not over.

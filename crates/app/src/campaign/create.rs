@@ -132,6 +132,8 @@ pub enum ListRefusal {
     NoNumber,
     /// The list cannot be read.
     Unreadable(Unreadable),
+    /// The operator asks who the account's owner is, and that is not proven.
+    NotIdentified,
 }
 
 /// Makes a campaign and, if that is asked for, starts it.
@@ -250,6 +252,13 @@ pub async fn add_numbers(
     id: CampaignId,
     list: List,
 ) -> Result<Added, ListRefusal> {
+    if !identity::may_call_many(app, account).await? {
+        // A draft calls nobody, and asks when it starts.
+        let found = store::campaign::find(&mut app.read().await?, account, id).await?;
+        if found.is_some_and(|campaign| campaign.state != State::Draft) {
+            return Err(Error::Refused(ListRefusal::NotIdentified));
+        }
+    }
     let list = Arc::new(list);
     for _ in 0..TRIES_MAX {
         let (before, sifted) = sifted(app, account, id, &list).await?;

@@ -2,18 +2,22 @@
 
 use std::sync::Mutex;
 
-use app::campaign::{self, CreateRefusal, StartRefusal};
+use app::account::Permission;
+use app::campaign::{self, CreateRefusal, List, ListRefusal, NewCampaign, StartRefusal};
 use app::identity::{self, IdentityRefusal, Kept, Person, Registry, Stated};
 use app::kept_code::{NewCode, SendRefusal as KeptRefusal};
 use app::one_time_code::{self, CodeRefusal, NewCode as OneTime};
 use app::ports::{Blobs as _, BoxFuture, Speaker};
-use app::quick_send::{self, TextRefusal};
+use app::quick_send::{self, NewPersonalSend, PersonalRefusal, TextRefusal};
+use app::secure_call::{self, NewSecureCall};
+use app::template::NewTemplate;
 use app::verification::{self, NewCall, VerifyRefusal};
 use app::{Caller, Failure, Identity, Settings};
 use domain::agreement::attachment;
 use domain::agreement::identity::{By, DOCUMENTS_MAX, Proof, Refusal, State, Step};
 use domain::quick_send::Refusal as SendRefusal;
-use domain::{AccountId, CodeId};
+use domain::secure_call::Refusal as SecureRefusal;
+use domain::{AccountId, CodeId, MessageClass};
 use store::identity::Taken;
 
 use crate::campaign::new_campaign;
@@ -259,8 +263,8 @@ async fn a_sandbox_asks_no_registry() {
 }
 
 /// C18: where the operator wants to know first who somebody is, nobody is called for an account
-/// before that is proven or after it is not any more, by whatever way; its sandbox calls, and the
-/// number that is to be proven is called for its code.
+/// before that is proven or after it is not any more; its sandbox calls, and the number that is to
+/// be proven is called for its code.
 #[tokio::test]
 async fn nobody_is_called_before_it_is_proven_who_calls() {
     let asked = vec![Proof::Mobile];
@@ -317,11 +321,123 @@ async fn nobody_is_called_before_it_is_proven_who_calls() {
     assert_eq!(refusal(send(&caller, message).await), SendRefusal::NotIdentified);
 }
 
+/// As above: personal messages, secure calls, and a campaign that is there already, which neither
+/// goes on nor gets numbers when it is not proven any more. A draft, which calls nobody, gets some.
+#[tokio::test]
+async fn no_way_leads_around_the_proof() {
+    let identity = Identity { asked: vec![], valid_days: 30, required: true };
+    let settings = Settings { identity, secure_call_ms_max: 60_000, ..Settings::default() };
+    let world = World::with(settings).await;
+    let app = &world.app;
+    let (caller, _) = world.customer(10_000_000).await;
+    let account = caller.account.id;
+    let message = world.message(&caller, 4_000).await.id;
+    app::account::set_permission(app, account, Permission::SecureCalls, true).await.unwrap();
+    let title = "بدهی".to_owned();
+    let template = NewTemplate {
+        title,
+        written: "{clip 1} {amount:rial debt}".to_owned(),
+        voice: None,
+        longest_ms: None,
+    };
+    let template = app::template::create(app, &caller, template).await.unwrap().id;
+    let personal = async || {
+        let new = NewPersonalSend {
+            template,
+            values: vec![("debt".to_owned(), "1000".to_owned())],
+            number: "09121234568".to_owned(),
+            vote: false,
+            record_ms: None,
+            server: None,
+            reference: None,
+            class: MessageClass::Service,
+            follow_up: None,
+        };
+        quick_send::submit_personal(app, &world.refreshed(&caller).await, new).await
+    };
+    let secure = async || {
+        let new = NewSecureCall {
+            first: "09121234568".to_owned(),
+            second: "09121234569".to_owned(),
+            hold_message: message,
+            server: None,
+            reference: None,
+        };
+        secure_call::submit(app, &world.refreshed(&caller).await, new).await
+    };
+    let not_said = PersonalRefusal::Send(TextRefusal::NotIdentified);
+    assert_eq!(refusal(personal().await), not_said);
+    assert_eq!(refusal(secure().await), SecureRefusal::NotIdentified);
+    let new = NewCampaign { auto_start: false, ..new_campaign(message) };
+    let campaign = campaign::create(app, &caller, new).await.unwrap().id;
+    let add = async |number: &str| {
+        campaign::add_numbers(app, account, campaign, List::Written(number.to_owned())).await
+    };
+    add("09121234568").await.unwrap();
+
+    prove(&world, account).await;
+    personal().await.unwrap();
+    secure().await.unwrap();
+    campaign::start_as_planned(app, account, campaign).await.unwrap();
+    add("09121234569").await.unwrap();
+    assert!(campaign::pause(app, account, campaign).await.unwrap());
+    assert!(campaign::resume(app, account, campaign).await.unwrap());
+    assert!(campaign::pause(app, account, campaign).await.unwrap());
+    world.clock.advance_ms(30 * 86_400_000);
+    let resumed = campaign::resume(app, account, campaign).await;
+    assert_eq!(refusal(resumed), StartRefusal::NotIdentified);
+    assert_eq!(refusal(add("09121234570").await), ListRefusal::NotIdentified);
+    prove(&world, account).await;
+    assert!(campaign::resume(app, account, campaign).await.unwrap());
+}
+
+/// One of us verifies an account's owner, where nothing is asked for.
+async fn prove(world: &World, account: AccountId) {
+    let id = begin(world, account).await.id;
+    identity::submit(&world.app, account, id).await.unwrap();
+    identity::verify(&world.app, id, "Maryam").await.unwrap();
+}
+
+/// What comes before the proof is the proof: our own words, where it is asked for, and no more once
+/// it is given.
+#[tokio::test]
+async fn only_the_proof_comes_before_the_proof() {
+    let kept = async |world: &World, caller: &Caller, new: NewCode| {
+        let caller = world.refreshed(caller).await;
+        app::kept_code::start(&world.app, &caller, new).await
+    };
+    let barred = KeptRefusal::Text(TextRefusal::NotIdentified);
+    for proof in [Proof::Mobile, Proof::Document] {
+        let identity = Identity { asked: vec![proof], valid_days: 30, required: true };
+        let world = World::with(Settings { identity, ..Settings::default() }).await;
+        let (caller, _) = world.customer(10_000_000).await;
+        let id = begin(&world, caller.account.id).await.id;
+        let ours = new_code("09121234567");
+        if proof == Proof::Document {
+            assert_eq!(refusal(kept(&world, &caller, ours).await), barred, "it proves nothing");
+            continue;
+        }
+        let theirs = NewCode {
+            template: Some("بخرید {code} بخرید".to_owned()),
+            ..new_code("09121234567")
+        };
+        assert_eq!(refusal(kept(&world, &caller, theirs).await), barred, "their words");
+        kept(&world, &caller, ours.clone()).await.unwrap();
+        take_steps(&world, id, &[Step::MobileProven]).await;
+        world.clock.advance_ms(3_600_000);
+        assert_eq!(refusal(kept(&world, &caller, ours).await), barred, "it is proven");
+    }
+}
+
 /// Hands a case in whose mobile number was proven.
 async fn prove_by_hand(world: &World, id: i64) {
+    take_steps(world, id, &[Step::MobileProven, Step::Submitted]).await;
+}
+
+async fn take_steps(world: &World, id: i64, steps: &[Step]) {
     let mut tx = world.db.begin().await.unwrap();
     let mut kept = store::identity::take(&mut tx, id).await.unwrap().unwrap();
-    for step in [Step::MobileProven, Step::Submitted] {
+    for step in steps.iter().copied() {
         let at = world.app.now();
         kept.identity.take(step, By::Customer, at).unwrap();
         let (actor, said) = (format!("account {}", kept.account), String::new());

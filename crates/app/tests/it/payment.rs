@@ -1,5 +1,7 @@
 //! Payments: taken in once, whoever asks how often, whatever the gateway does.
 
+use std::time::Duration;
+
 use app::payment::{self, Payment, PaymentRefusal, Purpose};
 use app::ports::{Opened, Verdict};
 use app::{Caller, invoice};
@@ -70,6 +72,128 @@ async fn a_payment_is_taken_in_once() {
     says(&world, &[Some(paid("7"))]);
     assert_eq!(come_back(&world, &two).await, State::Failed);
     assert_eq!(balance(&world, account).await, 51_000);
+}
+
+/// Who did what to payments, as the chain of evidence has it, which is whole.
+async fn deciders(world: &World) -> Vec<String> {
+    let verified = app::chain::verify(&world.app, &[]).await.unwrap();
+    assert!(verified.wrong.is_empty(), "{:?}", verified.wrong);
+    let entries = app::chain::list(&world.app, Some("payment"), None, 9).await.unwrap();
+    let mut actors: Vec<_> = entries.into_iter().map(|kept| kept.entry.actor).collect();
+    actors.sort_unstable();
+    actors
+}
+
+/// Money that a gateway has settled and we cannot take in is evidence, and one of us takes it in,
+/// once, as much as there is.
+#[tokio::test]
+async fn what_cannot_be_taken_in_is_evidence_and_taken_in_by_hand() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let first = begin(&world, &caller, 50_000, "zarinpal").await;
+    let less = begin(&world, &caller, 60_000, "zarinpal").await;
+    let same = begin(&world, &caller, 70_000, "zarinpal").await;
+    let other = Verdict::OtherAmount { paid: Rials(6_000), reference: "8".to_owned() };
+    says(&world, &[Some(paid("7")), Some(other), Some(paid("7"))]);
+    for payment in [&first, &less, &same] {
+        come_back(&world, payment).await;
+    }
+    let reason = async |id| payment::find(app, None, id).await.unwrap().unwrap().reason.unwrap();
+    assert_eq!(reason(less.id).await, "6000 rials were paid under 8");
+    let collides = "another payment was taken in under its reference 7";
+    assert_eq!(reason(same.id).await, collides);
+    assert_eq!(deciders(&world).await, ["gateway zarinpal"; 3]);
+    // Asked again, a gateway that has forgotten it changes nothing of that.
+    says(&world, &[Some(not_paid()), Some(Verdict::Wrong("-54: unknown".to_owned()))]);
+    payment::check(app, less.id).await.unwrap();
+    world.clock.advance_ms(LIFE_MS);
+    payment::check(app, same.id).await.unwrap();
+    assert_eq!(reason(same.id).await, collides);
+    assert_eq!(balance(&world, account).await, 50_000);
+    let accept = async |id, amount, reference: &str| {
+        payment::accept(app, id, (Rials(amount), reference), "Sara").await
+    };
+    for none in [0, -6_000, 1_000_000_001] {
+        assert_eq!(refusal(accept(less.id, none, "8").await), PaymentRefusal::Amount, "{none}");
+    }
+    let taken = accept(less.id, 6_000, "8").await.unwrap();
+    assert_eq!((taken.state, taken.amount), (State::Paid, Rials(6_000)));
+    assert_eq!(refusal(accept(less.id, 6_000, "9").await), PaymentRefusal::WrongState);
+    assert_eq!(refusal(accept(same.id, 70_000, "7").await), PaymentRefusal::Reference);
+    accept(same.id, 70_000, &format!("zarinpal {}", same.id)).await.unwrap();
+    assert_eq!(balance(&world, account).await, 126_000);
+    let gateway = "gateway zarinpal";
+    assert_eq!(deciders(&world).await, ["Sara", "Sara", gateway, gateway, gateway]);
+    // What never was at a gateway has no money there.
+    *world.gateways.opens.lock().unwrap() = Some(Opened::Refused("-11".to_owned()));
+    let closed = begin(&world, &caller, 50_000, "zarinpal").await;
+    assert_eq!(refusal(accept(closed.id, 50_000, "10").await), PaymentRefusal::WrongState);
+}
+
+/// A gateway that is silent for ever keeps its payments until one of us gives them up, which is
+/// evidence; its yes counts all the same.
+#[tokio::test]
+async fn one_of_us_ends_what_a_gateway_does_not() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let mut ids = Vec::new();
+    for _ in 0..OPEN_MAX {
+        ids.push(begin(&world, &caller, 50_000, "zarinpal").await.id);
+    }
+    let give_up = async |id, by| payment::wait_no_longer(app, id, by).await;
+    assert_eq!(refusal(give_up(ids[0], " ").await), PaymentRefusal::Text("name"));
+    assert_eq!(refusal(give_up(99, "Sara").await), PaymentRefusal::NoSuchPayment);
+    let given_up = give_up(ids[0], "Sara").await.unwrap();
+    assert_eq!((given_up.state, given_up.decided.unwrap().1.as_str()), (State::Failed, "Sara"));
+    assert_eq!(refusal(give_up(ids[0], "Sara").await), PaymentRefusal::WrongState);
+    let next = begin(&world, &caller, 50_000, "receipt").await;
+    assert_eq!(refusal(give_up(next.id, "Sara").await), PaymentRefusal::WrongState);
+    assert_eq!(deciders(&world).await, ["Sara"]);
+    says(&world, &[Some(paid("7"))]);
+    assert_eq!(payment::check(app, ids[0]).await.unwrap().state, State::Paid);
+    assert_eq!(balance(&world, caller.account.id).await, 50_000);
+    assert_eq!(deciders(&world).await, ["Sara", "gateway zarinpal"]);
+}
+
+/// Gateways are asked at the same time: who waits for a silent one keeps nobody else waiting.
+#[tokio::test]
+async fn a_silent_gateway_keeps_nobody_else_waiting() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let silent = begin(&world, &caller, 50_000, "zarinpal").await;
+    let other = begin(&world, &caller, 60_000, "zarinpal").await;
+    *world.gateways.silent.lock().unwrap() = silent.authority.clone();
+    world.clock.advance_ms(30_000);
+    says(&world, &[Some(paid("7"))]);
+    let is_paid = async || {
+        while payment::find(app, None, other.id).await.unwrap().unwrap().state != State::Paid {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        looked = payment::look(app) => panic!("a silent gateway has answered: {looked:?}"),
+        paid = tokio::time::timeout(Duration::from_secs(20), is_paid()) => paid.unwrap(),
+    }
+}
+
+/// Of two payments that are begun at the same moment, only one is the last that is allowed.
+#[tokio::test]
+async fn two_at_once_are_not_too_many() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(0).await;
+    for _ in 1..OPEN_MAX {
+        begin(&world, &caller, 10_000, "receipt").await;
+    }
+    let one = || payment::begin(&world.app, &caller, Purpose::Credit(Rials(10_000)), "receipt");
+    let (one, two) = tokio::join!(one(), one());
+    let refused = if one.is_ok() { two } else { one };
+    assert_eq!(refusal(refused), PaymentRefusal::TooMany);
+    let all = payment::list(&world.app, Some(caller.account.id), false, None, 99).await.unwrap();
+    assert_eq!(i64::try_from(all.len()).unwrap(), OPEN_MAX);
 }
 
 /// Who never comes back is asked about; what nobody paid in an hour is given up, and staff may ask

@@ -315,6 +315,8 @@ pub struct TestGateways {
     pub opens: Mutex<Option<Opened>>,
     /// What is said next; `None`: nothing is.
     pub verdicts: Mutex<Vec<Option<Verdict>>>,
+    /// The payment about which it never answers.
+    pub silent: Mutex<Option<String>>,
 }
 
 impl Gateways for TestGateways {
@@ -333,9 +335,12 @@ impl Gateways for TestGateways {
     fn verify<'a>(
         &'a self,
         _: &'a str,
-        _: &'a str,
+        authority: &'a str,
         _: Rials,
     ) -> BoxFuture<'a, Result<Verdict, Failure>> {
+        if self.silent.lock().unwrap().as_deref() == Some(authority) {
+            return Box::pin(std::future::pending());
+        }
         let next = self.verdicts.lock().unwrap().remove(0);
         Box::pin(async move { next.ok_or_else(|| Failure::of("asking: it is silent")) })
     }

@@ -121,7 +121,12 @@ pub async fn run(config: &Config, command: Campaign) -> Result<ExitCode> {
         }
         Campaign::Resume { id } => {
             let (id, account) = found(&app, id).await?;
-            told(id, "resumed", app::campaign::resume(&app, account, id).await)?;
+            let resumed = match app::campaign::resume(&app, account, id).await {
+                Err(Error::Refused(_)) => bail!(why(CreateRefusal::NotIdentified)),
+                Err(Error::Failed(failure)) => Err(failure),
+                Ok(resumed) => Ok(resumed),
+            };
+            told(id, "resumed", resumed)?;
         }
         Campaign::Stop { id } => {
             let (id, account) = found(&app, id).await?;
@@ -299,6 +304,9 @@ async fn add(
         Ok(added) => told_of_list(added, dry_run, json),
         Err(Error::Refused(ListRefusal::NoCampaign)) => bail!("there is no campaign {id}"),
         Err(Error::Refused(ListRefusal::Over)) => bail!("campaign {id} is over"),
+        Err(Error::Refused(ListRefusal::NotIdentified)) => {
+            bail!(why(CreateRefusal::NotIdentified))
+        }
         Err(Error::Refused(ListRefusal::NoNumber)) => {
             bail!("{} has no number that campaign {id} does not have", file.display())
         }

@@ -42,14 +42,15 @@ pub enum Payment {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
-    /// The money of a receipt is in the bank.
+    /// The money of a receipt is in the bank; or that of a failed payment is at its gateway, and
+    /// goes into the balance.
     Accept {
         /// The number of the payment.
         id: i64,
-        /// How much is there, in rials: exactly what the payment is for.
+        /// How much is there, in rials: of a receipt, exactly what the payment is for.
         #[arg(long, value_name = "RIALS")]
         amount: i64,
-        /// What the bank calls it.
+        /// What the bank calls it; where another payment has that, what the gateway calls it.
         #[arg(long)]
         reference: String,
         /// Who saw it.
@@ -64,6 +65,14 @@ pub enum Payment {
         #[arg(long)]
         reason: String,
         /// Who looked.
+        #[arg(long)]
+        by: String,
+    },
+    /// Wait no longer for the gateway of one; `check` asks it still.
+    GiveUp {
+        /// The number of the payment.
+        id: i64,
+        /// Who does.
         #[arg(long)]
         by: String,
     },
@@ -102,6 +111,7 @@ pub async fn run(config: &Config, command: Payment) -> Result<ExitCode> {
             payments::accept(&app, id, (Rials(amount), &reference), &by).await
         }
         Payment::Refuse { id, reason, by } => payments::refuse(&app, id, &reason, &by).await,
+        Payment::GiveUp { id, by } => payments::wait_no_longer(&app, id, &by).await,
         Payment::Check { id } => payments::check(&app, id).await,
     };
     say(&line(&changed.map_err(refused)?))?;

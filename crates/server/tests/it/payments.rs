@@ -4,6 +4,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -134,8 +135,47 @@ fn a_payment_by_zibal_is_what_was_asked_for() {
     assert!(platform.get(&back).contains("ناموفق"));
     assert_eq!(balance(&platform, &customer), 50_000);
     let listed = platform.cli(&["payment", "list", "--json"]);
-    assert_eq!(listed["payments"][0]["reason"], "5000 rials were paid", "{listed}");
+    assert_eq!(listed["payments"][0]["reason"], "5000 rials were paid under 98", "{listed}");
     assert!(done(&platform, &["payment", "list"]).contains("by zibal is paid  99"));
+    // What it has is taken in by one of us, and the whole of it is evidence.
+    assert!(platform.log().contains("money at a gateway could not be taken in"));
+    let accept = ["payment", "accept", "2", "--amount", "5000", "--reference", "98"];
+    let accept = [&accept[..], &["--by", "Sara"]].concat();
+    assert!(done(&platform, &accept).contains("5000 rials by zibal is paid  98"));
+    assert!(refused(&platform, &accept).contains("does not follow"));
+    assert_eq!(balance(&platform, &customer), 55_000);
+    let verified = platform.cli(&["chain", "verify", "--json"]);
+    assert_eq!(verified["wrong"], json!([]), "{verified}");
+}
+
+/// Goal: a gateway that answers nothing does not keep the process from stopping, and its payment is
+/// ended by one of us.
+#[test]
+fn a_silent_gateway_keeps_nobody_from_stopping() {
+    let open = r#"200 OK|{"trackId":3714061657,"result":100,"message":"success"}"#;
+    let (zibal, got) = network(Box::leak(Box::new([open, ""])));
+    let settings = format!(
+        "[payment]\npublic_url = 'https://avanak.test'\nzibal_merchant = 'zibal'\n\
+         zibal_address = 'http://{zibal}'\n"
+    );
+    let options = Options { config: config(&settings), ..Options::default() };
+    let mut platform = Platform::start(options);
+    let customer = platform.customer(0);
+    pay(&platform, &customer, "zibal");
+    asked(&got);
+    let rows = rusqlite::Connection::open(platform.data_dir().join("avanak.db")).unwrap();
+    rows.execute("UPDATE payment SET ask_at_us = 1", ()).unwrap();
+    drop(rows);
+    assert_eq!(asked(&got).0, "POST /v1/verify HTTP/1.1");
+    let since = Instant::now();
+    platform.terminate();
+    assert!(platform.ended().success());
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+    platform.restart();
+    let given_up = done(&platform, &["payment", "give-up", "1", "--by", "Sara"]);
+    assert!(given_up.contains("is failed  its gateway does not answer"), "{given_up}");
+    let deeds = platform.cli(&["chain", "list", "--staff", "--json"]).to_string();
+    assert!(deeds.contains("payment give-up 1 --by Sara"), "{deeds}");
 }
 
 /// Goal: a receipt waits for one of us, who reads it in a file that is nobody else's, takes exactly

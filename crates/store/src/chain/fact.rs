@@ -65,7 +65,8 @@ pub enum Fact {
     Subscription(i64, usize),
     /// An invoice: issued, paid, voided.
     Invoice(i64),
-    /// A payment that was taken in, or whose receipt was refused.
+    /// A payment that was taken in, that one of us gave up or refused, or whose money could not be
+    /// taken in.
     Payment(i64),
 }
 

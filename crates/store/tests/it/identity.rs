@@ -30,7 +30,16 @@ fn taken(step: Option<Step>, by: By, at: Timestamp) -> Taken {
 }
 
 async fn begin(db: &Db, account: AccountId, with_company: bool) -> Result<i64, Error> {
-    let new = NewCase { account, person: person(with_company), asked: "registry".to_owned() };
+    begin_asked(db, account, with_company, "registry").await
+}
+
+async fn begin_asked(
+    db: &Db,
+    account: AccountId,
+    with_company: bool,
+    asked: &str,
+) -> Result<i64, Error> {
+    let new = NewCase { account, person: person(with_company), asked: asked.to_owned() };
     let mut tx = db.begin().await.unwrap();
     let id = identity::insert(&mut tx, &new, &taken(None, By::Customer, NOW)).await?;
     tx.commit().await.unwrap();
@@ -96,12 +105,12 @@ both_engines! {
     }
 
     /// Who an owner is, is proven while a case is verified and in time; a number is to be proven
-    /// while its case is open. Another's says nothing.
+    /// while its case is open, asks for that and has no such proof. Another's says nothing.
     async fn who_is_proven_and_whose_number_is_not_yet(world) {
         let db = &world.db;
         let (one, other) = (world.account(0).await, world.account(0).await);
-        let id = begin(db, one, false).await.unwrap();
-        begin(db, other, false).await.unwrap();
+        let id = begin_asked(db, one, false, "mobile,registry").await.unwrap();
+        let document = begin_asked(db, other, false, "registry").await.unwrap();
         let proven = async |account, at| {
             identity::is_proven(&mut db.read().await.unwrap(), account, at).await.unwrap()
         };
@@ -111,9 +120,13 @@ both_engines! {
             identity::is_to_be_proven(&mut reads, account, &number).await.unwrap()
         };
         assert!(open(one, "+989121234567").await && !open(one, "09121234568").await);
+        assert!(!open(other, "09121234567").await, "its case does not ask for it");
         assert!(!proven(one, NOW).await);
+        step(db, id, Step::MobileProven, By::Customer, None).await;
+        assert!(!open(one, "09121234567").await, "it is proven");
         step(db, id, Step::Submitted, By::Customer, None).await;
-        assert!(!open(one, "09121234567").await);
+        step(db, document, Step::Withdrawn, By::Customer, None).await;
+        begin_asked(db, other, false, "document,mobile").await.unwrap();
         step(db, id, Step::Silent, By::Machine, None).await;
         let until = NOW.plus_us(5);
         step(db, id, Step::Verified(Some(until)), By::Staff, None).await;

@@ -69,12 +69,32 @@ both_engines! {
         // What was given up is there after all: the gateway's yes counts, once.
         assert!(pay(two, State::Waiting, "r2").await.unwrap());
         assert!(!pay(two, State::Waiting, "r2").await.unwrap());
+        // As one of us decides it: to give it up, and that it is there after all.
+        let three = made(world, "c").await;
+        let either = (State::Waiting, State::Failed);
+        let give_up = async || {
+            let give_up =
+                async |tx: &mut Tx| payment::given_up(tx, three, either, "x", (NOW, "Sara")).await;
+            write(db, give_up).await
+        };
+        let seen = (Rials(5_000), "r3");
+        let by_hand = async || {
+            let pay =
+                async |tx: &mut Tx| payment::paid_by_hand(tx, three, seen, (NOW, "Sara")).await;
+            write(db, pay).await
+        };
+        assert!(!give_up().await && open(three, "A3").await.unwrap());
+        assert!(!by_hand().await, "it waits");
+        assert!(give_up().await && give_up().await && by_hand().await);
+        assert!(!by_hand().await && !give_up().await);
         let mut reads = db.read().await.unwrap();
+        let kept = payment::find(&mut reads, three).await.unwrap().unwrap();
+        assert_eq!((kept.state, kept.amount), (State::Paid, Rials(5_000)));
         let kept = payment::by_token(&mut reads, "a").await.unwrap().unwrap();
         assert_eq!((kept.state, kept.reference.as_deref()), (State::Paid, Some("r")));
         assert_eq!(kept.decided, Some((NOW, "gateway".to_owned())));
         assert_eq!(payment::find(&mut reads, one).await.unwrap(), Some(kept.clone()));
-        assert_eq!(payment::by_token(&mut reads, "c").await.unwrap(), None);
+        assert_eq!(payment::by_token(&mut reads, "d").await.unwrap(), None);
         let mine = payment::list(&mut reads, Some(kept.account), false, None, 9).await.unwrap();
         assert_eq!(mine, [kept]);
         let all = payment::list(&mut reads, None, false, Some(two), 9).await.unwrap();

@@ -169,7 +169,9 @@ async fn changed(
             true
         }
         Verb::Pause => app::campaign::pause(app, account, id).await?,
-        Verb::Resume => app::campaign::resume(app, account, id).await?,
+        Verb::Resume => app::campaign::resume(app, account, id)
+            .await
+            .map_err(|error| not_started(error, progress.campaign.state))?,
         Verb::Stop => app::campaign::stop(app, account, id).await?,
         Verb::Cancel => app::campaign::cancel(app, account, id).await?,
     };
@@ -201,9 +203,13 @@ async fn start(
         };
         app::campaign::start(app, account, campaign.id, plan).await.map(drop)
     };
-    started.map_err(|error| match error {
+    started.map_err(|error| not_started(error, campaign.state))
+}
+
+fn not_started(error: Error<StartRefusal>, state: State) -> Unanswered {
+    match error {
         Error::Refused(StartRefusal::CannotStart) => {
-            let state = shown_state(campaign.state).0;
+            let state = shown_state(state).0;
             Problem::with(Kind::WrongState, format!("It is {state}, or its last day is over."))
                 .into()
         }
@@ -213,7 +219,7 @@ async fn start(
         Error::Refused(StartRefusal::WrongMessage) => Problem::of(Kind::WrongMessage).into(),
         Error::Refused(StartRefusal::NotIdentified) => Problem::of(Kind::IdentityNotProven).into(),
         Error::Failed(failure) => Unanswered::from(failure),
-    })
+    }
 }
 
 /// POST /v1/campaigns/{id}/redial: a new campaign of those whom this one did not reach.

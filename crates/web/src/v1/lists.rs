@@ -75,6 +75,7 @@ fn not_added(error: Error<ListRefusal>) -> Unanswered {
         ListRefusal::NoCampaign => Problem::of(Kind::NotFound),
         ListRefusal::Over => Problem::of(Kind::WrongState),
         ListRefusal::NoNumber => Problem::of(Kind::NoNewNumber),
+        ListRefusal::NotIdentified => Problem::of(Kind::IdentityNotProven),
         ListRefusal::Unreadable(why) => match why {
             Unreadable::Broken => file("It is no workbook of Excel (.xlsx), or a broken one."),
             Unreadable::TooLarge => file("Unpacked it is too large; send it as text/csv."),
