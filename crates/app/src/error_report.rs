@@ -28,6 +28,7 @@ const BATCH: u32 = 100;
 /// What is said in the duplicates of a report when it is fixed, or was not fixed after all: they
 /// are other customers', who do not read what was written to its own.
 const TWIN_FIXED: &str = "خطایی که گزارش شما نیز دربارهٔ آن است برطرف شد.";
+const TWIN_VERIFIED: &str = "برطرف شدن این خطا بررسی و تأیید شد.";
 const TWIN_NOT_VERIFIED: &str = "برطرف شدن این خطا تأیید نشد و کار روی آن ادامه دارد.";
 
 /// Why nothing was made or done.
@@ -87,6 +88,10 @@ pub async fn report(
     judge(reported)?;
     let now = app.now();
     let make = async |tx: &mut Tx| {
+        // Two reports at once are counted one after the other.
+        if !store::account::lock(tx, account).await? {
+            return Err(Error::Refused(ErrorReportRefusal::NoSuchAccount));
+        }
         let ticket = if let Some(id) = reported.ticket {
             the_ticket(tx, Some(account), id).await?
         } else {
@@ -406,11 +411,27 @@ async fn change(
     }
     let now = app.now();
     let change = async |tx: &mut Tx| {
+        // What it is a duplicate of is taken before it, as who fixes that does, too.
+        if let Step::Found(Finding::DuplicateOf(other)) = &next
+            && *other != id
+        {
+            original(tx, *other).await?;
+        }
         let mut kept = taken(tx, id, who).await?;
         let at = now.max(kept.report.last_at());
         match &next {
             Step::Paused => contact::prove(tx, &kept, at).await?,
-            Step::Found(Finding::DuplicateOf(other)) => original(tx, *other).await?,
+            // That something is not fixed after all stops no clock; a new round would begin one.
+            Step::Reopened if kept.report.state == State::Fixed && matches!(who, Who::Staff(_)) => {
+                return Err(rule(Refusal::WrongState));
+            }
+            Step::Reopened
+                if kept.new.account.is_some()
+                    && kept.report.state != State::Answered
+                    && matches!(who, Who::Staff(_)) =>
+            {
+                return Err(Error::Refused(ErrorReportRefusal::Customers));
+            }
             Step::Asked(_) if kept.new.account.is_none() => {
                 return Err(Error::Refused(ErrorReportRefusal::NoCustomer));
             }
@@ -425,6 +446,7 @@ async fn change(
         // Those that are the same go with it (T097).
         let same = match next {
             Step::Fixed => Some((State::Fixing, TWIN_FIXED)),
+            Step::Verified => Some((State::Fixed, TWIN_VERIFIED)),
             Step::NotVerified(_) => Some((State::Fixed, TWIN_NOT_VERIFIED)),
             _ => None,
         };
@@ -450,9 +472,10 @@ async fn taken(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, ErrorReportRe
     found.ok_or(Error::Refused(ErrorReportRefusal::NoSuchReport))
 }
 
-/// Whether something is a fault of ours that is being fixed, of which there can be duplicates.
+/// Whether something is a fault of ours that is being fixed, of which there can be duplicates. It
+/// is kept from being fixed meanwhile, for then its duplicate would never be.
 async fn original(tx: &mut Tx, id: i64) -> Result<(), ErrorReportRefusal> {
-    let found = store::error_report::find(tx, id).await?;
+    let found = store::error_report::take(tx, id).await?;
     let fits = |kept: &Kept| {
         (kept.report.state, &kept.report.finding) == (State::Fixing, &Some(Finding::Minor))
     };

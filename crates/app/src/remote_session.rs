@@ -1,7 +1,7 @@
 //! Remote help in a ticket: asked for by an expert, agreed on by both sides, run only while the
 //! customer consents. What the customer declines or misses stays to be seen, as evidence.
 
-use domain::agreement::remote_session::{Refusal, Step, TEXT_MAX, tool_name};
+use domain::agreement::remote_session::{Refusal, State, Step, TEXT_MAX, tool_name};
 use domain::agreement::ticket::{Side, Step as Said};
 use domain::{AccountId, EventKind, Timestamp};
 use store::Tx;
@@ -150,7 +150,7 @@ pub async fn note(
     change(app, id, Who::Staff(by), Step::Noted, outcome).await
 }
 
-/// The customer was not there at the time that was agreed on.
+/// The customer was not there at the time that it had consented to.
 ///
 /// # Errors
 /// Refused as [`RemoteSessionRefusal`] says.
@@ -226,10 +226,19 @@ async fn change(
         if next == Step::Started {
             the_ticket(tx, kept.new.ticket).await?;
         }
+        // A time that we named alone binds nobody: who never consented has missed nothing.
+        if next == Step::Missed && kept.session.state != State::Consented {
+            return Err(rule(Refusal::WrongState));
+        }
         let at = now.max(kept.session.last_at());
         kept.session.take(&next, side == Side::Customer, at).map_err(rule)?;
+        let is_named = side == Side::Staff && matches!(next, Step::Agreed(..));
         let step = Taken { step: Some(next), side, at, actor, said: text.to_owned() };
         store::remote_session::keep(tx, &mut kept, step).await?;
+        if is_named {
+            let (of, kind) = (kept.new.account, EventKind::RemoteSessionAgreed);
+            store::event::tell(tx, of, kind, kept.id, at).await?;
+        }
         Ok(kept)
     };
     request::write(app, |kept: &Kept| Some(kept.id), change).await

@@ -11,7 +11,7 @@ use store::entry::{EntryKind, NewEntry, Posted};
 use store::speech::Speech;
 
 use crate::account::hex;
-use crate::ports::Speaker;
+use crate::ports::{NoSpeech, Speaker};
 use crate::{App, Error, Failure, Result, prices};
 
 /// Silence between a message and the number spoken after it, in milliseconds.
@@ -307,7 +307,14 @@ async fn piece(app: &App, text: &Speakable, speaker: Speaker) -> Result<Piece, R
     if let Some(speech) = store::speech::find(&mut app.read().await?, &key).await? {
         return Ok(Piece { speech, clip: None });
     }
-    let wav = app.tts().speak(text, speaker).await?;
+    let wav = match app.tts().speak(text, speaker).await {
+        Ok(wav) => wav,
+        Err(NoSpeech::Failed(failure)) => return Err(failure.into()),
+        Err(NoSpeech::Refused(why)) => {
+            tracing::warn!(why, engine = voice.engine, "the speech engine refused a text");
+            return Err(Error::Refused(RecordingRefusal::NotSpoken));
+        }
+    };
     let clip = match decode(app, wav, SPEECH_BYTES_MAX, 0).await {
         Ok(clip) => clip,
         Err(Error::Refused(audio::Refusal::TooLong { .. })) => {

@@ -61,6 +61,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V41__identity", include_str!("../migrations/V41__identity.sql")),
         ("V42__acceptance", include_str!("../migrations/V42__acceptance.sql")),
         ("V43__sms", include_str!("../migrations/V43__sms.sql")),
+        ("V44__desk", include_str!("../migrations/V44__desk.sql")),
     ]
 }
 

@@ -65,6 +65,12 @@ async fn a_session_runs_only_with_consent_in_an_open_ticket() {
     let time = at("1405/09/02 11:00");
     remote_session::agree(app, missed, Who::Staff("Sara"), time, "RustDesk").await.unwrap();
     go_to(&world, "1405/09/02 11:20");
+    let unasked = remote_session::missed(app, missed, "Sara", "nobody came").await;
+    assert_eq!(refusal(unasked), rule(Refusal::WrongState), "the time was ours alone");
+    let time = at("1405/09/02 11:30");
+    remote_session::agree(app, missed, Who::Staff("Sara"), time, "RustDesk").await.unwrap();
+    remote_session::consent(app, account, missed).await.unwrap();
+    go_to(&world, "1405/09/02 11:50");
     let kept = remote_session::missed(app, missed, "Sara", "nobody came").await.unwrap();
     assert_eq!(kept.session.state, State::Missed);
     for _ in 0..5 {
@@ -74,4 +80,6 @@ async fn a_session_runs_only_with_consent_in_an_open_ticket() {
     let events = event::page(app, account, 0, 100).await.unwrap();
     let asked = events.iter().filter(|event| event.kind == EventKind::RemoteSessionRequested);
     assert_eq!(asked.count(), 8);
+    let named = events.iter().filter(|event| event.kind == EventKind::RemoteSessionAgreed);
+    assert_eq!(named.count(), 2, "of the times that we named");
 }

@@ -12,8 +12,8 @@ use app::account::NewAccount;
 use app::dialing::{NodeStamp, ReadyJob};
 use app::message::NewUpload;
 use app::ports::{
-    Blobs, BoxFuture, Clock, Dispatch, Reservation, Rng, SmsFailure, SmsGateway, SmsOut, Speaker,
-    Tts, Voice,
+    Blobs, BoxFuture, Clock, Dispatch, NoSpeech, Reservation, Rng, SmsFailure, SmsGateway, SmsOut,
+    Speaker, Tts, Voice,
 };
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::Clip;
@@ -223,7 +223,7 @@ impl Tts for ToneVoice {
         &'a self,
         text: &'a Speakable,
         _: Speaker,
-    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
+    ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>> {
         Box::pin(async move {
             self.spoken.fetch_add(1, Ordering::SeqCst);
             self.bell.notify_one();
@@ -232,7 +232,10 @@ impl Tts for ToneVoice {
                 pause.notified().await;
             }
             if text.as_str().contains("خراب") {
-                return Err(Failure::of("speaking: the engine is missing"));
+                return Err(Failure::of("speaking: the engine is missing").into());
+            }
+            if text.as_str().contains("نگو") {
+                return Err(NoSpeech::Refused(String::from("the service answers 422")));
             }
             if text.as_str().contains("سکوت") {
                 return Ok(Clip::from_samples(vec![0; 40_000]).to_wav());

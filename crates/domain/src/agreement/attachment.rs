@@ -5,6 +5,9 @@
 pub const BYTES_MAX: usize = 5 * 1024 * 1024;
 /// The most files of one ticket.
 pub const COUNT_MAX: usize = 20;
+/// The most that the files of an account's tickets have together, bytes, whatever became of the
+/// tickets.
+pub const ACCOUNT_BYTES_MAX: i64 = 500 * 1024 * 1024;
 /// The longest name, bytes.
 pub const NAME_MAX: usize = 150;
 
@@ -21,6 +24,8 @@ pub enum Refusal {
     Kind,
     /// The ticket has [`COUNT_MAX`].
     TooMany,
+    /// The account's files would have more than [`ACCOUNT_BYTES_MAX`].
+    TooMuch,
 }
 
 /// What files begin with, and their media types.

@@ -186,8 +186,10 @@ pub struct ErrorReport {
     pub commitments: Vec<Commitment>,
     /// A date that the customer is asked to agree to.
     pub proposal: Option<Timestamp>,
-    /// When it was fixed, or accepted.
+    /// When the customer was told that it is fixed, or took what was delivered.
     pub done_at: Option<Timestamp>,
+    /// When somebody had made sure that it is fixed.
+    pub verified_at: Option<Timestamp>,
     /// When it was delivered last, unless that was rejected.
     pub delivered_at: Option<Timestamp>,
     /// By when the customer was asked to make something available, and has not.
@@ -200,7 +202,10 @@ pub struct ErrorReport {
     pub cycle: u32,
     /// Where it stands.
     pub state: State,
-    pauses: Vec<Span>,
+    /// When its customer could not be reached.
+    unreached: Vec<Span>,
+    /// When its customer had not given what it was asked for.
+    ungiven: Vec<Span>,
     last_at: Timestamp,
     steps: usize,
 }
@@ -289,9 +294,9 @@ impl State {
         }
     }
 
-    /// Whether a clock runs for it.
+    /// Whether a clock runs for it: that of a fix until somebody made sure of it.
     pub fn runs(self) -> bool {
-        self.may_wait() || self == Self::Committed
+        self.may_wait() || matches!(self, Self::Fixed | Self::Committed)
     }
 
     /// Whether it may wait for its customer: afterwards only an agreed date gives time (C27).
@@ -353,13 +358,15 @@ impl ErrorReport {
             commitments: Vec::new(),
             proposal: None,
             done_at: None,
+            verified_at: None,
             delivered_at: None,
             asked_until: None,
             paused_since: None,
             holder: None,
             cycle: 1,
             state: State::Triaging,
-            pauses: Vec::new(),
+            unreached: Vec::new(),
+            ungiven: Vec::new(),
             last_at: reported_at,
             steps: 1,
         }
@@ -390,7 +397,10 @@ impl ErrorReport {
                 self.done_at = Some(at);
                 State::Fixed
             }
-            (State::Fixed, Step::Verified) => State::Verified,
+            (State::Fixed, Step::Verified) => {
+                self.verified_at = Some(at);
+                State::Verified
+            }
             (State::Fixed, Step::NotVerified(reason)) => {
                 said(reason)?;
                 self.done_at = None;
@@ -469,7 +479,7 @@ impl ErrorReport {
     }
 
     fn reopen(&mut self, at: Timestamp) -> Result<State, Refusal> {
-        let ended = self.done_at.or(self.result_at);
+        let ended = self.verified_at.or(self.done_at).or(self.result_at);
         if ended.is_some_and(|ended| at.us_since(ended) > REOPEN_US) {
             return Err(Refusal::TooLate);
         }
@@ -501,12 +511,12 @@ impl ErrorReport {
 
     fn reached(&mut self, at: Timestamp) {
         let since = self.paused_since.take();
-        self.pauses.extend(since.and_then(|since| Span::new(since, at)));
+        self.unreached.extend(since.and_then(|since| Span::new(since, at)));
     }
 
     fn provided(&mut self, at: Timestamp) {
         let until = self.asked_until.take();
-        self.pauses.extend(until.and_then(|until| Span::new(until, at)));
+        self.ungiven.extend(until.and_then(|until| Span::new(until, at)));
     }
 
     /// When the last step was.
@@ -530,16 +540,18 @@ impl ErrorReport {
                 let start = fix_start(triage.due(business)?, self.result_at);
                 let announced = self.commitments.first().map(|first| first.announced_at);
                 let structural = *finding == Finding::Structural;
-                let met = if structural { announced } else { self.done_at };
+                // Told and made sure of: what is only said to be fixed may not be.
+                let met = if structural { announced } else { self.verified_at };
                 (start, Goal::Days(terms.fix_days, terms.count), met)
             }
             Metric::Delivery => return self.delivery(business),
         };
         let end = met.unwrap_or(now).max(start);
-        let waits = self.paused_since.is_some() || self.asked_until.is_some_and(|at| at < now);
+        let asked = metric != Metric::Triage && self.asked_until.is_some_and(|at| at < now);
+        let waits = self.paused_since.is_some() || asked;
         let mut events = vec![event(start, Change::Started(goal))];
         for pause in self
-            .pauses(end)
+            .pauses(metric, end)
             .into_iter()
             .filter_map(|pause| pause.within(Span { from: start, to: end }))
         {
@@ -567,18 +579,23 @@ impl ErrorReport {
         Some(Clock::fold(&events, business).expect("they are made in order"))
     }
 
-    /// When it waited for its customer until a moment, in order.
-    fn pauses(&self, until: Timestamp) -> Vec<Span> {
-        let open = [self.paused_since, self.asked_until].into_iter().flatten();
-        let open = open.filter_map(|since| Span::new(since, until));
-        span::union(self.pauses.iter().copied().chain(open).collect())
+    /// When it waited for its customer until a moment, in order. The result is told whatever a
+    /// customer was asked for: only that it cannot be reached lets that clock stand.
+    fn pauses(&self, metric: Metric, until: Timestamp) -> Vec<Span> {
+        let mut spans = self.unreached.clone();
+        spans.extend(self.paused_since.and_then(|since| Span::new(since, until)));
+        if metric != Metric::Triage {
+            spans.extend(&self.ungiven);
+            spans.extend(self.asked_until.and_then(|since| Span::new(since, until)));
+        }
+        span::union(spans)
     }
 
-    /// Whether the last date moved the one before it after the fix was due, without the customer's
-    /// consent (C27).
-    pub fn moved_late(&self, fix_due: Timestamp) -> bool {
-        let last = self.commitments.last().filter(|_| self.commitments.len() > 1);
-        last.is_some_and(|date| !date.agreed && date.announced_at > fix_due)
+    /// When the last date was announced, if it moved the one before it after the fix was due and
+    /// without the customer's consent (C27).
+    pub fn moved_late(&self, fix_due: Timestamp) -> Option<Timestamp> {
+        let last = self.commitments.last().filter(|_| self.commitments.len() > 1)?;
+        (!last.agreed && last.announced_at > fix_due).then_some(last.announced_at)
     }
 }
 

@@ -17,6 +17,22 @@ pub(super) const NAME: &str = "http";
 /// Requests at once; others wait for their turn.
 const MAX_RUNNING: usize = 8;
 
+/// What a service answers to a text that it does not take (RFC 9110 section 15.5): that it is wrong,
+/// too large or too long, or cannot be processed. All else may be another matter the next time.
+const REFUSALS: [u16; 4] = [400, 413, 414, 422];
+
+/// A service did not take a text, with this status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refused(pub(super) u16);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the service answers {}", self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// The service and how it is asked.
 #[derive(Clone)]
 pub(super) struct HttpSpeech {
@@ -80,7 +96,11 @@ impl HttpSpeech {
             headers.push(("Content-Type", self.settings.content_type.clone()));
         }
         let answer = self.outbound.ask(self.request(text, voice, &headers)).await?;
-        ensure!(answer.status == 200, "the service answers {}", answer.described());
+        if REFUSALS.contains(&answer.status) {
+            return Err(Refused(answer.status).into());
+        }
+        // What it says may repeat what was to be spoken, which is told to nobody.
+        ensure!(answer.status == 200, "the service answers {}", answer.status);
         ensure!(!answer.body.is_empty(), "the answer is empty");
         Ok(answer.body)
     }

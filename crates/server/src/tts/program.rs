@@ -98,6 +98,17 @@ impl fmt::Display for TtsError {
     }
 }
 
+impl TtsError {
+    /// Whether the program works and made no sound of the text, or more than any message has.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Failed { status, .. } => status.success(),
+            Self::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl std::error::Error for TtsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {

@@ -4,7 +4,9 @@ use app::ticket::{Asked as Question, Attachment, Kept, NewFile, Shown, TicketRef
 use app::{App, Caller, Error};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::agreement::attachment::{BYTES_MAX, COUNT_MAX, NAME_MAX, Refusal as File};
+use domain::agreement::attachment::{
+    ACCOUNT_BYTES_MAX, BYTES_MAX, COUNT_MAX, NAME_MAX, Refusal as File,
+};
 use domain::agreement::ticket::{
     About, Channel, DETAIL_MAX, OPEN_MAX, Refusal, SUBJECT_MAX, Side, Step, TEXT_MAX,
 };
@@ -279,6 +281,10 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
                 File::TooLarge => format!("It has more than {BYTES_MAX} bytes."),
                 File::Kind => String::from("It is neither text, a picture, a PDF nor a sound."),
                 File::TooMany => format!("The ticket has {COUNT_MAX} files."),
+                File::TooMuch => format!(
+                    "The files of the account's tickets would have more than \
+                     {ACCOUNT_BYTES_MAX} bytes."
+                ),
             },
         ),
     }
