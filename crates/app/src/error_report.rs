@@ -146,7 +146,7 @@ async fn the_ticket(
     account: Option<AccountId>,
     id: i64,
 ) -> Result<i64, ErrorReportRefusal> {
-    let found = store::ticket::find(tx, id).await?;
+    let found = store::ticket::going_on(tx, id).await?;
     let found = found.filter(|kept| account == Some(kept.new.account));
     let found = found.filter(|kept| !kept.ticket.state().is_over());
     found.map(|kept| kept.id).ok_or(Error::Refused(ErrorReportRefusal::Ticket))
@@ -299,7 +299,7 @@ pub async fn reject(
     change(app, id, who, Step::Rejected(reason.to_owned()), reason).await
 }
 
-/// It came back, or the customer does not believe what it was found to be.
+/// It came back, or the customer does not believe what it was found to be, or that it is fixed.
 ///
 /// # Errors
 /// Refused as [`ErrorReportRefusal`] says.
@@ -314,7 +314,7 @@ pub async fn reopen(
 }
 
 /// Asks the customer to make something available by a moment, such as a program for remote help
-/// (C21). From then on until it is, the clocks of the report stand.
+/// (C21). From then on until it is, the clock of its fix stands; the result is told all the same.
 ///
 /// # Errors
 /// Refused as [`ErrorReportRefusal`] says.
@@ -419,30 +419,12 @@ async fn change(
         }
         let mut kept = taken(tx, id, who).await?;
         let at = now.max(kept.report.last_at());
-        match &next {
-            Step::Paused => contact::prove(tx, &kept, at).await?,
-            // That something is not fixed after all stops no clock; a new round would begin one.
-            Step::Reopened if kept.report.state == State::Fixed && matches!(who, Who::Staff(_)) => {
-                return Err(rule(Refusal::WrongState));
-            }
-            Step::Reopened
-                if kept.new.account.is_some()
-                    && kept.report.state != State::Answered
-                    && matches!(who, Who::Staff(_)) =>
-            {
-                return Err(Error::Refused(ErrorReportRefusal::Customers));
-            }
-            Step::Asked(_) if kept.new.account.is_none() => {
-                return Err(Error::Refused(ErrorReportRefusal::NoCustomer));
-            }
-            Step::Accepted | Step::Rejected(_)
-                if kept.new.account.is_some() && matches!(who, Who::Staff(_)) =>
-            {
-                return Err(Error::Refused(ErrorReportRefusal::Customers));
-            }
-            _ => {}
+        let next = of_side(&kept, who, next, text)?;
+        if next == Step::Paused {
+            contact::prove(tx, &kept, at).await?;
         }
         step(tx, &mut kept, (who, at), next.clone(), text).await?;
+        let Who::Staff(_) = who else { return Ok(kept) };
         // Those that are the same go with it (T097).
         let same = match next {
             Step::Fixed => Some((State::Fixing, TWIN_FIXED)),
@@ -460,6 +442,32 @@ async fn change(
         Ok(kept)
     };
     request::write(app, |kept: &Kept| Some(kept.id), change).await
+}
+
+/// The step that is taken for the one that is asked for, if it is for this side to take.
+fn of_side(
+    kept: &Kept,
+    who: Who<'_>,
+    next: Step,
+    text: &str,
+) -> Result<Step, ErrorReportRefusal> {
+    let (state, is_customers) = (kept.report.state, kept.new.account.is_some());
+    match (who, &next) {
+        // What nobody made sure of, and its customer sees to fail, never was fixed: its time runs
+        // on. A new round would begin it anew.
+        (Who::Customer(_), Step::Reopened) if state == State::Fixed => {
+            Ok(Step::NotVerified(text.to_owned()))
+        }
+        (Who::Staff(_), Step::Reopened) if state == State::Fixed => Err(rule(Refusal::WrongState)),
+        (Who::Staff(_), Step::Reopened) if is_customers && state != State::Answered => {
+            Err(Error::Refused(ErrorReportRefusal::Customers))
+        }
+        (Who::Staff(_), Step::Accepted | Step::Rejected(_)) if is_customers => {
+            Err(Error::Refused(ErrorReportRefusal::Customers))
+        }
+        (_, Step::Asked(_)) if !is_customers => Err(Error::Refused(ErrorReportRefusal::NoCustomer)),
+        _ => Ok(next),
+    }
 }
 
 /// The report of this number, to be changed by somebody who may.

@@ -44,7 +44,7 @@ pub async fn ask(
     said(purpose, TEXT_MAX, "purpose")?;
     let now = app.now();
     app.write(async |tx| {
-        let of = the_ticket(tx, ticket).await?;
+        let (ticket, of) = the_ticket(tx, ticket).await?;
         if store::remote_session::open(tx, of, ticket).await? >= OPEN_MAX {
             return Err(Error::Refused(RemoteSessionRefusal::TooMany));
         }
@@ -62,11 +62,12 @@ pub async fn ask(
     .await
 }
 
-/// Whose ticket it is, if it is not over.
-async fn the_ticket(tx: &mut Tx, id: i64) -> Result<AccountId, RemoteSessionRefusal> {
-    let found = store::ticket::find(tx, id).await?;
+/// The ticket in which a ticket goes on, and whose it is, if it is not over.
+async fn the_ticket(tx: &mut Tx, id: i64) -> Result<(i64, AccountId), RemoteSessionRefusal> {
+    let found = store::ticket::going_on(tx, id).await?;
     let found = found.filter(|kept| !kept.ticket.state().is_over());
-    found.map(|kept| kept.new.account).ok_or(Error::Refused(RemoteSessionRefusal::Ticket))
+    let found = found.ok_or(Error::Refused(RemoteSessionRefusal::Ticket))?;
+    Ok((found.id, found.new.account))
 }
 
 /// Agrees on a time and a program; what was consented to before is not consented to any more.

@@ -271,6 +271,16 @@ pub(crate) async fn playable(
     Ok(Some((message, Some(template))))
 }
 
+/// The template that a campaign was begun with, also when it was deleted since; `None` when it
+/// plays a message for all.
+pub(crate) async fn of_campaign(
+    reads: &mut impl Queries,
+    campaign: &store::campaign::Campaign,
+) -> std::result::Result<Option<Template>, Failure> {
+    let found = store::template::begun(reads, campaign.account, campaign.message).await?;
+    found.map(|kept| parsed(kept.id, &kept.new.written)).transpose()
+}
+
 /// Whether an account may send what a template may say: words that nobody has listened to are for
 /// accounts that need no approval, in classes that need none.
 pub(crate) fn may_say(template: Option<&Template>, account: &Account, approval: bool) -> bool {

@@ -4,8 +4,8 @@
 
 use domain::agreement::attachment;
 use domain::agreement::ticket::{
-    About, CLICK_US, Channel, DETAIL_MAX, DETAILS, OPEN_MAX, Refusal, SUBJECT_MAX, Side, State,
-    Step, TEXT_MAX, TEXTS_MAX, Turn, ended, missed_at,
+    About, CLICK_US, Channel, DETAIL_MAX, DETAILS, OPEN_MAX, Refusal, SUBJECT_MAX, Side, Step,
+    TEXT_MAX, TEXTS_MAX, Turn, ended, missed_at,
 };
 use domain::agreement::violation::Clause;
 use domain::calendar::opening_hours::CalendarKind;
@@ -290,19 +290,21 @@ pub async fn merge(app: &App, id: i64, into: i64, by: &str) -> Result<Kept, Tick
 }
 
 /// Adds a file, which is stored before the ticket names it: killed in between, it is stored again
-/// under the same name when it is sent again. The answer is its number.
+/// under the same name when it is sent again. The answer names the ticket that has it now.
 ///
 /// # Errors
 /// Refused as [`TicketRefusal`] says.
-pub async fn attach(app: &App, id: i64, who: Who<'_>, file: NewFile) -> Result<i64, TicketRefusal> {
+pub async fn attach(
+    app: &App,
+    id: i64,
+    who: Who<'_>,
+    file: NewFile,
+) -> Result<Attachment, TicketRefusal> {
     let refused = |refusal| Error::Refused(TicketRefusal::File(refusal));
     named(who)?;
     let name = attachment::file_name(&file.name).map_err(refused)?;
     let media_type = attachment::media_type(&file.bytes).map_err(refused)?.to_owned();
-    let mut reads = app.read().await?;
-    let found = store::ticket::going_on(&mut reads, id).await?;
-    let found = store::ticket::find(&mut reads, found).await?;
-    drop(reads);
+    let found = store::ticket::going_on(&mut app.read().await?, id).await?;
     let found = found.filter(|kept| may(kept, who));
     let found = found.ok_or(Error::Refused(TicketRefusal::NoSuchTicket))?;
     // Judged before anything is stored; the rules are asked again when it is.
@@ -325,9 +327,10 @@ pub async fn attach(app: &App, id: i64, who: Who<'_>, file: NewFile) -> Result<i
         step(tx, &mut kept, (who, at, &support), Step::Attached, &name).await?;
         let (name, media_type, blob) = (name.clone(), media_type.clone(), blob.clone());
         let new = Attachment { id: 0, ticket: kept.id, name, media_type, bytes, blob };
-        Ok(store::ticket::insert_attachment(tx, &new).await?)
+        let id = store::ticket::insert_attachment(tx, &new).await?;
+        Ok(Attachment { id, ..new })
     };
-    request::write(app, |&attached| Some(attached), attach).await
+    request::write(app, |attached: &Attachment| Some(attached.ticket), attach).await
 }
 
 /// Whether a ticket and its account have room for a file of so many bytes.
@@ -467,22 +470,19 @@ async fn taken(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, TicketRefusal
 
 /// The ticket in which this one goes on, to be changed by somebody who may.
 async fn going_on(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, TicketRefusal> {
-    loop {
-        let last = store::ticket::going_on(tx, id).await?;
-        let kept = taken(tx, last, who).await?;
-        // It may have been merged until it was ours.
-        if kept.ticket.state() != State::Merged {
-            return Ok(kept);
-        }
+    let mut kept = taken(tx, id, who).await?;
+    while let Some(into) = kept.merged_into() {
+        kept = taken(tx, into, who).await?;
     }
+    Ok(kept)
 }
 
 fn may(kept: &Kept, who: Who<'_>) -> bool {
     who.account().is_none_or(|account| kept.new.account == account)
 }
 
-/// Says something in a ticket, or in the one in which it goes on, in the transaction of what is said.
-/// A ticket in which nothing can be said any more is left as it is.
+/// Says something in a ticket, or in the one in which it goes on, in the transaction of what is
+/// said. A ticket in which nothing can be said any more is left as it is.
 pub(crate) async fn say<R>(
     tx: &mut Tx,
     id: i64,

@@ -88,7 +88,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MessageAccepted,
         Self::MessageEnded,
         Self::RecordingReady,

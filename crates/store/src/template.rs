@@ -94,7 +94,8 @@ pub async fn delete(tx: &mut Tx, account: AccountId, id: MessageId, at: Timestam
     Ok(tx.execute(sql, values![account, id, at]).await? == 1)
 }
 
-/// The account's templates that were not deleted, the newest first: at most `limit` that are older than `before`.
+/// The account's templates that were not deleted, the newest first: at most `limit` that are older
+/// than `before`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].

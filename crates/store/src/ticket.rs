@@ -40,6 +40,16 @@ pub struct Kept {
     pub attachments: Vec<Attachment>,
 }
 
+impl Kept {
+    /// The ticket in which it goes on, if it was merged.
+    pub fn merged_into(&self) -> Option<i64> {
+        self.steps.iter().find_map(|taken| match taken.step {
+            Some(Step::Merged(other)) => Some(other),
+            _ => None,
+        })
+    }
+}
+
 /// A step that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
@@ -317,16 +327,13 @@ pub async fn bytes_of_files(reads: &mut impl Queries, account: AccountId) -> Res
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn going_on(reads: &mut impl Queries, id: i64) -> Result<i64> {
-    let mut at = id;
-    loop {
-        let sql = "SELECT t.id AS id, s.subject AS subject
-                   FROM ticket t JOIN ticket_step s ON s.ticket_id = t.id AND s.step = 'merged'
-                   WHERE t.id = $1 AND t.state = 'merged'";
-        let Some(row) = reads.query_opt(sql, values![at]).await? else { return Ok(at) };
-        // What is merged is never merged into again, so this ends.
-        at = row.parse("subject", |text| text.parse().ok())?;
+pub async fn going_on(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
+    let mut found = find(reads, id).await?;
+    // Into what is merged nothing is merged, so this ends.
+    while let Some(into) = found.as_ref().and_then(Kept::merged_into) {
+        found = find(reads, into).await?;
     }
+    Ok(found)
 }
 
 async fn all_listed(reads: &mut impl Queries, rows: Vec<Row>) -> Result<Vec<Kept>> {

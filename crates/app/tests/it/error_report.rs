@@ -297,6 +297,36 @@ async fn nothing_but_a_verified_fix_ends_its_time() {
     assert_eq!(back.unwrap().report.cycle, 2);
 }
 
+/// Goal: what its customer sees to fail was not fixed, so that its time runs on; what others said of
+/// the same stays.
+#[tokio::test]
+async fn what_a_customer_says_is_not_fixed_goes_on_in_its_time() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    let (me, them) = (Who::Customer(caller.account.id), Who::Customer(other.account.id));
+    let (one, two) = (report(app, caller.account.id).await, report(app, other.account.id).await);
+    found(app, one, Finding::Minor).await;
+    found(app, two, Finding::DuplicateOf(one)).await;
+    error_report::fixed(app, one, "Sara", "Mended.").await.unwrap();
+    go_to(&world, "1405/09/03 10:00");
+    let stranger = error_report::reopen(app, one, them, "It fails.").await;
+    assert_eq!(refusal(stranger), ErrorReportRefusal::NoSuchReport);
+    let back = error_report::reopen(app, one, me, "It fails.").await.unwrap();
+    assert_eq!((back.report.state, back.report.cycle), (State::Fixing, 1));
+    let due = at("1405/09/04 21:00");
+    assert_eq!(clock(app, one, Metric::Fix).await, Some((Some(due), Clock::Running)));
+    let state = async |id| error_report::find(app, None, id).await.unwrap().unwrap().kept.report;
+    assert_eq!(state(two).await.state, State::Fixed);
+    let also = error_report::reopen(app, two, them, "Here, too.").await.unwrap();
+    assert_eq!((also.report.state, also.report.cycle), (State::Fixing, 1));
+    error_report::fixed(app, one, "Sara", "Mended now.").await.unwrap();
+    error_report::verified(app, one, "Sara", true, "Seen to work.").await.unwrap();
+    assert_eq!((state(one).await.state, state(two).await.state), (State::Verified, State::Verified));
+    assert_eq!(clock(app, two, Metric::Fix).await, Some((Some(due), Clock::Met)));
+}
+
 /// Goal: a date that is moved late is entered with the time in which it was, however soon it is
 /// looked at.
 #[tokio::test]

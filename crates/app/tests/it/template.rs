@@ -363,22 +363,53 @@ async fn a_refused_value_ends_its_recipient_alone() {
     assert_eq!(played, [false, true]);
 }
 
+/// Goal: an engine that refuses whatever it is given, or makes no sound of it, is broken: it ends
+/// nobody's message, and all of them are spoken when it works again.
+#[tokio::test]
+async fn a_broken_engine_ends_no_message() {
+    let (world, caller, id) = stage(1_000_000).await;
+    let app = &world.app;
+    lead(app).await;
+    campaign(&world, &caller, id, vec![person("09121234567", "500")]).await;
+    world.voice.broken.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut ahead = template::Ahead::default();
+    ahead.speak(app).await.unwrap();
+    assert!(campaign::feed(app, app.now()).await.unwrap().is_empty(), "it waits");
+    let heard = template::preview(app, &caller, id, &person("", "700").values).await;
+    assert!(matches!(heard, Err(Error::Failed(_))), "{heard:?}");
+    world.voice.broken.store(false, std::sync::atomic::Ordering::SeqCst);
+    ahead.speak(app).await.unwrap();
+    assert!(campaign::feed(app, app.now()).await.unwrap().is_empty(), "it is left alone a while");
+    world.clock.advance_ms(10_001);
+    ahead.speak(app).await.unwrap();
+    let jobs = campaign::feed(app, app.now()).await.unwrap();
+    assert!(!jobs[0].blob.is_empty());
+}
+
 /// Goal: with a template that was deleted nothing is begun, and what was begun goes on.
 #[tokio::test]
 async fn a_template_can_be_deleted() {
     let (world, caller, id) = stage(1_000_000).await;
     let app = &world.app;
     lead(app).await;
-    campaign(&world, &caller, id, vec![person("09121234567", "500")]).await;
+    let begun = campaign(&world, &caller, id, vec![person("09121234567", "500")]).await;
     let (stranger, _) = world.customer(0).await;
     assert!(!template::delete(app, &stranger, id).await.unwrap());
     assert!(template::delete(app, &caller, id).await.unwrap());
     assert!(!template::delete(app, &caller, id).await.unwrap(), "once");
     assert!(template::find(app, &caller, id).await.unwrap().is_none());
     assert!(template::page(app, &caller, None, 9).await.unwrap().is_empty());
+    let account = caller.account.id;
+    let values = List::csv("شماره,debt\n09121234569,700\n".as_bytes().into(), Wanted::Any);
+    let added = campaign::add_numbers(app, account, begun, values).await.unwrap();
+    assert_eq!(added.accepted, 1, "as its template says");
+    let plain = List::Written(String::from("09121234560"));
+    let plain = campaign::add_numbers(app, account, begun, plain).await;
+    assert_eq!(refusal(plain), campaign::ListRefusal::NoNumber, "it has no value");
     template::Ahead::default().speak(app).await.unwrap();
     let jobs = campaign::feed(app, app.now()).await.unwrap();
-    assert_eq!(jobs.len(), 1, "the campaign goes on");
+    assert_eq!(jobs.len(), 2, "the campaign goes on");
+    assert!(jobs.iter().all(|job| !job.blob.is_empty()));
     let new = NewCampaign {
         message: id,
         numbers: Some(Recipients::People(vec![person("09121234568", "500")])),

@@ -303,6 +303,9 @@ async fn what_is_said_to_a_merged_ticket_is_said_where_it_goes_on() {
     let said: Vec<&str> = whole.steps.iter().map(|step| &*step.said).collect();
     assert_eq!(said, ["t", "", "It is by design.", "It is not!", "a.txt"]);
     assert_eq!((whole.attachments.len(), whole.ticket.state()), (1, State::Open));
+    let also = app::error_report::report(app, account, &reported).await.unwrap();
+    let also = app::error_report::find(app, None, also).await.unwrap().unwrap();
+    assert_eq!(also.kept.new.ticket, Some(third));
     let (stranger, _) = world.customer(0).await;
     let theirs = ticket::write(app, stranger.account.id, first, "and mine").await;
     assert_eq!(refusal(theirs), TicketRefusal::NoSuchTicket);
@@ -324,6 +327,19 @@ async fn tickets_and_accounts_hold_so_much() {
     }
     let more = ticket::write(app, account, id, &long).await;
     assert_eq!(refusal(more), TicketRefusal::Rule(Refusal::TooMany));
+    ticket::write(app, account, id, &long[..4000]).await.unwrap();
+    let reported = app::error_report::Reported {
+        ticket: Some(id),
+        title: String::from("empty"),
+        description: String::from("Nothing is shown."),
+    };
+    let report = app::error_report::report(app, account, &reported).await.unwrap();
+    let question = domain::agreement::error_report::Finding::Question;
+    app::error_report::found(app, report, "Sara", question, &long[..4000]).await.unwrap();
+    let found = app::error_report::find(app, None, report).await.unwrap().unwrap().kept;
+    assert_eq!(found.steps[1].said, long[..4000], "what the ticket has no room for is there");
+    let whole = ticket::find(app, None, id).await.unwrap().unwrap().kept;
+    assert_eq!(whole.steps.len(), most + 2, "all that was said, and no more");
     let closed = ticket::close(app, id, SARA, "So much was said.").await.unwrap();
     assert_eq!(closed.ticket.state(), State::Closed);
 

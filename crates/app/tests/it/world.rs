@@ -205,6 +205,8 @@ pub struct ToneVoice {
     pub spoken: AtomicUsize,
     /// When set, the next text is spoken only after it was notified.
     pub pause: Mutex<Option<Arc<Notify>>>,
+    /// Whether it speaks nothing at all, whatever it answers.
+    pub broken: AtomicBool,
     /// Rung when a text begins to be spoken.
     pub bell: Notify,
 }
@@ -234,7 +236,7 @@ impl Tts for ToneVoice {
             if text.as_str().contains("خراب") {
                 return Err(Failure::of("speaking: the engine is missing").into());
             }
-            if text.as_str().contains("نگو") {
+            if self.broken.load(Ordering::SeqCst) || text.as_str().contains("نگو") {
                 return Err(NoSpeech::Refused(String::from("the service answers 422")));
             }
             if text.as_str().contains("سکوت") {

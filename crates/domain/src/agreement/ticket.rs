@@ -228,7 +228,7 @@ pub enum Refusal {
     TooLate,
     /// It is earlier than the step before it.
     OutOfOrder,
-    /// It had [`STEPS_MAX`] steps.
+    /// It had [`STEPS_MAX`] steps, or [`TEXTS_MAX`] were said in it.
     TooMany,
     /// It cannot go on in itself.
     Itself,

@@ -188,7 +188,7 @@ async fn attached(app: &App, path: &Path, step: Step) -> Result<ExitCode> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let file = NewFile { name, bytes };
     let attached = app::ticket::attach(app, step.id, Who::Staff(&step.by), file).await;
-    say(&format!("file {}", attached.map_err(refused)?))?;
+    say(&format!("file {}", attached.map_err(refused)?.id))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -284,7 +284,7 @@ fn refused(error: app::Error<TicketRefusal>) -> anyhow::Error {
                 anyhow!("the file is neither text, nor a picture, a PDF or a sound")
             }
             attachment::Refusal::TooMany => anyhow!("the ticket has {COUNT_MAX} files"),
-            attachment::Refusal::TooMuch => anyhow!("the account's files would be too many bytes"),
+            attachment::Refusal::TooMuch => anyhow!("the account's files would be too large together"),
         },
     }
 }
