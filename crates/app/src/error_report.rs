@@ -445,12 +445,7 @@ async fn change(
 }
 
 /// The step that is taken for the one that is asked for, if it is for this side to take.
-fn of_side(
-    kept: &Kept,
-    who: Who<'_>,
-    next: Step,
-    text: &str,
-) -> Result<Step, ErrorReportRefusal> {
+fn of_side(kept: &Kept, who: Who<'_>, next: Step, text: &str) -> Result<Step, ErrorReportRefusal> {
     let (state, is_customers) = (kept.report.state, kept.new.account.is_some());
     match (who, &next) {
         // What nobody made sure of, and its customer sees to fail, never was fixed: its time runs

@@ -137,7 +137,7 @@ pub async fn register(
 }
 
 /// Takes the callback whose turn it is: that of who came first, of those who may be called now
-/// (A09, I13). `None`: nobody is to be called back at this moment, for one while the line is closed.
+/// (A09, I13). `None`: nobody is to be called back at this moment, as while the line is closed.
 ///
 /// # Errors
 /// Refused as [`SupportCallRefusal`] says.

@@ -273,8 +273,8 @@ async fn what_a_probe_reports_concerns_the_platform() {
     assert_eq!(end.report.state, State::Accepted);
 }
 
-/// Goal: what is said to be fixed runs on until somebody made sure of it, and staff cannot begin its
-/// time anew.
+/// Goal: what is said to be fixed runs on until somebody made sure of it, and staff cannot begin
+/// its time anew.
 #[tokio::test]
 async fn nothing_but_a_verified_fix_ends_its_time() {
     let world = World::new().await;
@@ -323,7 +323,10 @@ async fn what_a_customer_says_is_not_fixed_goes_on_in_its_time() {
     assert_eq!((also.report.state, also.report.cycle), (State::Fixing, 1));
     error_report::fixed(app, one, "Sara", "Mended now.").await.unwrap();
     error_report::verified(app, one, "Sara", true, "Seen to work.").await.unwrap();
-    assert_eq!((state(one).await.state, state(two).await.state), (State::Verified, State::Verified));
+    assert_eq!(
+        (state(one).await.state, state(two).await.state),
+        (State::Verified, State::Verified)
+    );
     assert_eq!(clock(app, two, Metric::Fix).await, Some((Some(due), Clock::Met)));
 }
 

@@ -81,13 +81,13 @@ async fn no_duplicate_is_left_behind(world: &World) {
     let (caller, _) = world.customer(0).await;
     let account = caller.account.id;
     let ticket = open(app, account).await;
-    let state = async |id| {
-        error_report::find(app, None, id).await.unwrap().unwrap().kept.report.state
-    };
+    let state =
+        async |id| error_report::find(app, None, id).await.unwrap().unwrap().kept.report.state;
     for _ in 0..ROUNDS {
         let original = report(app, account, ticket).await.unwrap();
         let twin = report(app, account, ticket).await.unwrap();
-        let found = async |id, finding| error_report::found(app, id, "Sara", finding, "Seen.").await;
+        let found =
+            async |id, finding| error_report::found(app, id, "Sara", finding, "Seen.").await;
         found(original, Finding::Minor).await.unwrap();
         let (same, fixed) = tokio::join!(
             found(twin, Finding::DuplicateOf(original)),
@@ -97,7 +97,10 @@ async fn no_duplicate_is_left_behind(world: &World) {
         match same {
             Ok(_) => assert_eq!(state(twin).await, State::Fixed),
             Err(Error::Refused(why)) => {
-                assert_eq!((why, state(twin).await), (ErrorReportRefusal::Original, State::Triaging));
+                assert_eq!(
+                    (why, state(twin).await),
+                    (ErrorReportRefusal::Original, State::Triaging)
+                );
                 let theirs = "It is a question.";
                 error_report::found(app, twin, "Sara", Finding::Question, theirs).await.unwrap();
             }

@@ -311,8 +311,8 @@ async fn what_is_said_to_a_merged_ticket_is_said_where_it_goes_on() {
     assert_eq!(refusal(theirs), TicketRefusal::NoSuchTicket);
 }
 
-/// Goal: a ticket holds a bounded length of text and an account bounded bytes of files, whatever was
-/// closed meanwhile.
+/// Goal: a ticket holds a bounded length of text and an account bounded bytes of files, whatever
+/// was closed meanwhile.
 #[tokio::test]
 async fn tickets_and_accounts_hold_so_much() {
     let world = World::new().await;

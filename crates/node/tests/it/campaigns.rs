@@ -13,11 +13,7 @@ async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> Ca
     start_for(world, of, numbers.join(",").into()).await
 }
 
-async fn start_for(
-    world: &World,
-    of: &(Caller, MessageId),
-    recipients: Recipients,
-) -> CampaignId {
+async fn start_for(world: &World, of: &(Caller, MessageId), recipients: Recipients) -> CampaignId {
     let plan = WrittenPlan {
         title: String::from("c"),
         start: String::from("2026-11-22 00:00:00"),

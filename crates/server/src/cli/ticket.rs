@@ -284,7 +284,9 @@ fn refused(error: app::Error<TicketRefusal>) -> anyhow::Error {
                 anyhow!("the file is neither text, nor a picture, a PDF or a sound")
             }
             attachment::Refusal::TooMany => anyhow!("the ticket has {COUNT_MAX} files"),
-            attachment::Refusal::TooMuch => anyhow!("the account's files would be too large together"),
+            attachment::Refusal::TooMuch => {
+                anyhow!("the account's files would be too large together")
+            }
         },
     }
 }

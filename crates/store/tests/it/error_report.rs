@@ -5,8 +5,8 @@ use domain::agreement::error_report::{Finding, Source, State, Step, Whose};
 use domain::agreement::remote_session::Step as Session;
 use domain::agreement::ticket::{Channel as Way, Side};
 use domain::{AccountId, Timestamp};
-use store::error_report::{self, Kept, NewReport, Taken};
 use store::account::NewAccount;
+use store::error_report::{self, Kept, NewReport, Taken};
 use store::ticket::{self, NewTicket};
 use store::{Db, Tx, remote_session};
 
