@@ -372,15 +372,19 @@ async fn tickets_of_sandboxes_are_nobodys_work() {
     let (caller, _) = world.customer(0).await;
     let (played, _) = world.sandbox(&caller).await;
     let account = played.account.id;
-    open(app, account, &asked(Channel::Form, "s", "t")).await;
+    let id = open(app, account, &asked(Channel::Form, "s", "t")).await;
     let reported = app::error_report::Reported {
         ticket: None,
         title: String::from("empty"),
         description: String::from("Nothing is shown."),
     };
-    app::error_report::report(app, account, &reported).await.unwrap();
+    let report = app::error_report::report(app, account, &reported).await.unwrap();
     assert_eq!(app::board::show(app).await.unwrap(), []);
     go_to(&world, "1405/09/09 12:00");
     assert_eq!(ticket::look(app).await.unwrap(), 0);
     assert_eq!(app::error_report::look(app).await.unwrap(), 0);
+    ticket::close(app, id, Who::Customer(account), "").await.unwrap();
+    let question = domain::agreement::error_report::Finding::Question;
+    app::error_report::found(app, report, "Sara", question, "It is one.").await.unwrap();
+    assert_eq!(violation::list(app, None, None, 9).await.unwrap(), [], "whoever ends them late");
 }
