@@ -38,6 +38,9 @@ pub enum TicketRefusal {
     Rule(Refusal),
     /// The file is not taken.
     File(attachment::Refusal),
+    /// The files of the account's tickets would have more than
+    /// [`attachment::ACCOUNT_BYTES_MAX`].
+    NoRoom,
     /// There is no such ticket, or it is another's.
     NoSuchTicket,
     /// There is no such account.
@@ -335,13 +338,12 @@ pub async fn attach(
 
 /// Whether a ticket and its account have room for a file of so many bytes.
 async fn full(reads: &mut impl Queries, kept: &Kept, bytes: i64) -> Result<(), TicketRefusal> {
-    let refused = |refusal| Err(Error::Refused(TicketRefusal::File(refusal)));
     if kept.attachments.len() >= attachment::COUNT_MAX {
-        return refused(attachment::Refusal::TooMany);
+        return Err(Error::Refused(TicketRefusal::File(attachment::Refusal::TooMany)));
     }
     let has = store::ticket::bytes_of_files(reads, kept.new.account).await?;
     if has.saturating_add(bytes) > attachment::ACCOUNT_BYTES_MAX {
-        return refused(attachment::Refusal::TooMuch);
+        return Err(Error::Refused(TicketRefusal::NoRoom));
     }
     Ok(())
 }

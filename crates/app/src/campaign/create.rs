@@ -24,7 +24,7 @@ use super::change::{self, StartRefusal};
 use super::list::{Broken, List, Recipients, Unreadable};
 use crate::request::{self, RequestKey};
 use crate::sms::{SmsRefusal, WrittenFollowUp};
-use crate::template::{may_say, playable};
+use crate::template::{may_say, of_campaign, playable};
 use crate::{App, Caller, Error, Failure, Result, class, prices, sms};
 
 /// Numbers kept in one commit.

@@ -97,7 +97,9 @@ impl Judge {
 fn miss(kept: &Kept, metric: Metric, due: Timestamp, until: Timestamp) -> NewViolation {
     let (clause, what) = match metric {
         Metric::Triage => (Clause::Triage, "the result was not told"),
-        Metric::Fix => (Clause::Fix, "nobody had made sure that it is fixed, nor was a date announced"),
+        Metric::Fix => {
+            (Clause::Fix, "nobody had made sure that it is fixed, nor was a date announced")
+        }
         Metric::Delivery => (Clause::Commitment, "what was announced was not delivered"),
     };
     NewViolation {

@@ -5,7 +5,7 @@ use app::error_report::{self, ErrorReportRefusal, OPEN_MAX, Reported};
 use app::ticket::{self, Asked, NewFile, TicketRefusal, Who};
 use app::{App, Error};
 use domain::AccountId;
-use domain::agreement::attachment::{ACCOUNT_BYTES_MAX, Refusal};
+use domain::agreement::attachment::ACCOUNT_BYTES_MAX;
 use domain::agreement::error_report::{Finding, State};
 use domain::agreement::ticket::Channel;
 
@@ -71,7 +71,7 @@ async fn bounds_hold_for_two_at_once(world: &World) {
         ticket::attach(app, to, Who::Customer(account), file).await
     };
     let two = tokio::join!(attach(ticket), attach(other));
-    one_of_two(two, &TicketRefusal::File(Refusal::TooMuch));
+    one_of_two(two, &TicketRefusal::NoRoom);
 }
 
 /// Goal: what is found to be the same as something that is fixed at that moment is fixed with it,

@@ -24,8 +24,6 @@ pub enum Refusal {
     Kind,
     /// The ticket has [`COUNT_MAX`].
     TooMany,
-    /// The account's files would have more than [`ACCOUNT_BYTES_MAX`].
-    TooMuch,
 }
 
 /// What files begin with, and their media types.

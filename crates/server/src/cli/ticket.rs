@@ -276,6 +276,7 @@ fn refused(error: app::Error<TicketRefusal>) -> anyhow::Error {
         R::About => anyhow!("the account has nothing like that"),
         R::TooMany => anyhow!("the account has too many tickets that are not closed"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
+        R::NoRoom => anyhow!("the account's files would be too large together"),
         R::File(refusal) => match refusal {
             attachment::Refusal::Name => anyhow!("that is no name of a file"),
             attachment::Refusal::Empty => anyhow!("there is nothing in the file"),
@@ -284,9 +285,6 @@ fn refused(error: app::Error<TicketRefusal>) -> anyhow::Error {
                 anyhow!("the file is neither text, nor a picture, a PDF or a sound")
             }
             attachment::Refusal::TooMany => anyhow!("the ticket has {COUNT_MAX} files"),
-            attachment::Refusal::TooMuch => {
-                anyhow!("the account's files would be too large together")
-            }
         },
     }
 }

@@ -272,6 +272,12 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
              line of 1 to {DETAIL_MAX} bytes"
         )),
         TicketRefusal::Text(_) => invalid(format!("text is a text of 1 to {TEXT_MAX} bytes")),
+        TicketRefusal::NoRoom => Problem::with(
+            Kind::FileNotTaken,
+            format!(
+                "The account's tickets would have more than {ACCOUNT_BYTES_MAX} bytes of files."
+            ),
+        ),
         TicketRefusal::File(refusal) => Problem::with(
             Kind::FileNotTaken,
             match refusal {
@@ -280,10 +286,6 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
                 File::TooLarge => format!("It has more than {BYTES_MAX} bytes."),
                 File::Kind => String::from("It is neither text, a picture, a PDF nor a sound."),
                 File::TooMany => format!("The ticket has {COUNT_MAX} files."),
-                File::TooMuch => format!(
-                    "The files of the account's tickets would have more than \
-                     {ACCOUNT_BYTES_MAX} bytes."
-                ),
             },
         ),
     }
