@@ -106,6 +106,7 @@ async fn every_clock_that_runs_is_on_the_board() {
     let clock = async |of| shown(&world).await.into_iter().find(|(one, ..)| *one == of);
     assert_eq!(clock(S::Triage).await, Some((S::Triage, report, Soon)), "it waits for nothing");
     error_report::found(app, report, "Sara", Finding::Minor, "Ours.").await.unwrap();
+    world.clock.advance_ms(1);
     assert_eq!(clock(S::Fix).await, Some((S::Fix, report, Paused)));
     ticket::answer(app, asked, "Sara", "Late.").await.unwrap();
     ticket::answer(app, answered + 1, "Sara", "Late.").await.unwrap();
