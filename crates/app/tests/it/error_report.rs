@@ -297,8 +297,8 @@ async fn nothing_but_a_verified_fix_ends_its_time() {
     assert_eq!(back.unwrap().report.cycle, 2);
 }
 
-/// Goal: what its customer sees to fail was not fixed, so that its time runs on; what others said of
-/// the same stays.
+/// Goal: what its customer sees to fail was not fixed, so that its time runs on; what others said
+/// of the same stays.
 #[tokio::test]
 async fn what_a_customer_says_is_not_fixed_goes_on_in_its_time() {
     let world = World::new().await;

@@ -127,8 +127,8 @@ async fn callbacks_that_are_missed_are_entered() {
     assert_eq!(next().await, None);
 }
 
-/// Goal: a try that was begun within the hours counts also when it is noted after them, and who talks
-/// with a customer is not disturbed by another expert.
+/// Goal: a try that was begun within the hours counts also when it is noted after them, and who
+/// talks with a customer is not disturbed by another expert.
 #[tokio::test]
 async fn a_callback_is_the_experts_who_makes_it() {
     let world = World::new().await;

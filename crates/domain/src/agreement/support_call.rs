@@ -321,10 +321,10 @@ impl SupportCall {
     }
 }
 
-/// Whether a step of a call (or, without one, a caller's coming) is of the hours of the line: nobody
-/// joins a closed one, nobody is called back by it (C13), and only a try that was begun within its
-/// hours shows that a customer cannot be reached. It is asked when something happens and not again
-/// when what was kept is read, for calendars are corrected.
+/// Whether a step of a call (or, without one, a caller's coming) is of the hours of the line:
+/// nobody joins a closed one, nobody is called back by it (C13), and only a try that was begun
+/// within its hours shows that a customer cannot be reached. It is asked when something happens and
+/// not again when what was kept is read, for calendars are corrected.
 ///
 /// # Errors
 /// When the line is closed.

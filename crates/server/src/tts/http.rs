@@ -17,8 +17,9 @@ pub(super) const NAME: &str = "http";
 /// Requests at once; others wait for their turn.
 const MAX_RUNNING: usize = 8;
 
-/// What a service answers to a text that it does not take (RFC 9110 section 15.5): that it is wrong,
-/// too large or too long, or cannot be processed. All else may be another matter the next time.
+/// What a service answers to a text that it does not take (RFC 9110 section 15.5): that it is
+/// wrong, too large or too long, or cannot be processed. All else may be another matter the next
+/// time.
 const REFUSALS: [u16; 4] = [400, 413, 414, 422];
 
 /// A service did not take a text, with this status.

@@ -62,7 +62,7 @@ both_engines! {
         assert!(template::sound(&mut reader, account, id).await.unwrap().is_none());
     }
 
-    /// Goal: a template that was deleted is found by the campaigns that play it, and by nobody else.
+    /// Goal: a template that was deleted is found by the campaigns that play it, and by no other.
     async fn a_deleted_template_is_found_by_what_was_begun(world) {
         let (account, other) = (world.account(0).await, world.account(0).await);
         let plain = world.message(account).await;

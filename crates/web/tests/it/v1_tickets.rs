@@ -151,8 +151,8 @@ async fn files_go_with_a_ticket() {
     assert_eq!(caller.account.id.0, 1);
 }
 
-/// Goal: what is said to a ticket that was merged is answered with the one in which it is said, also
-/// when it is asked twice; and a ticket that is full says so and keeps all that it has.
+/// Goal: what is said to a ticket that was merged is answered with the one in which it is said,
+/// also when it is asked twice; and a ticket that is full says so and keeps all that it has.
 #[tokio::test]
 async fn a_reply_is_shown_where_it_is_said() {
     let world = World::new().await;

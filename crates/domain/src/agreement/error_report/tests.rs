@@ -2,12 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::super::clock::State as ClockState;
+use super::super::clock::{Change, Clock, Goal, State as ClockState};
+use super::clocks::event;
 use super::*;
 use crate::calendar::date_time::Written;
 use crate::calendar::day::due_text;
 use crate::calendar::holiday::Holidays;
 use crate::calendar::opening_hours::{CalendarKind, OpeningHours};
+use crate::calendar::working_time::Timetable;
 
 const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
