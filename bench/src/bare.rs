@@ -1,5 +1,6 @@
-//! The yardstick of media: a loop of `sendmmsg` with one socket, one payload, one destination, and
-//! nothing to decide. It counts for little by itself, so it runs on our core, as our side does.
+//! The yardstick of media: a loop of `sendmmsg` with one socket, one payload, and nothing to
+//! decide. Its packets go in turns to the ports to which those of calls go, and are read there, so
+//! that the kernel has the same work with each. It runs on our core, as our side does.
 
 use std::io::IoSlice;
 use std::net::{SocketAddr, UdpSocket};
@@ -25,7 +26,7 @@ const CHILD: &str = "--be-the-yardstick";
 ///
 /// # Errors
 /// A packet could not be sent.
-pub fn flat_out(to: SocketAddr, packets: u64) -> Result<f64> {
+pub fn flat_out(to: &[SocketAddr], packets: u64) -> Result<f64> {
     let mut bare = Bare::new(to)?;
     let cpu = Stopwatch::start(Whose::ThisThread)?;
     while bare.sent < packets {
@@ -48,7 +49,7 @@ pub struct Paced {
 ///
 /// # Errors
 /// A packet could not be sent.
-pub fn paced(to: SocketAddr, packets: u64, per_ms: usize) -> Result<Paced> {
+pub fn paced(to: &[SocketAddr], packets: u64, per_ms: usize) -> Result<Paced> {
     let mut bare = Bare::new(to)?;
     let cpu = Stopwatch::start(Whose::ThisThread)?;
     let mut due = clock::instant();
@@ -69,10 +70,11 @@ pub fn paced(to: SocketAddr, packets: u64, per_ms: usize) -> Result<Paced> {
 ///
 /// # Errors
 /// It could not be started, or failed.
-pub fn on_our_core(to: SocketAddr, packets: u64, per_ms: usize) -> Result<(f64, Paced)> {
+pub fn on_our_core(to: &[SocketAddr], packets: u64, per_ms: usize) -> Result<(f64, Paced)> {
     let program = std::env::current_exe().context("asking where this program is")?;
+    let to = to.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(",");
     let output = cores::on_our_core(program)
-        .args([CHILD, &to.to_string(), &packets.to_string(), &per_ms.to_string()])
+        .args([CHILD, &to, &packets.to_string(), &per_ms.to_string()])
         .stderr(Stdio::inherit())
         .output()
         .context("starting the yardstick")?;
@@ -92,9 +94,10 @@ pub fn was_asked() -> Result<bool> {
     if mark != CHILD {
         return Ok(false);
     }
-    let (to, packets) = (to.parse()?, packets.parse()?);
-    let flat = flat_out(to, packets)?;
-    let Paced { cpu_us, late_ms: [p99, p999] } = paced(to, packets, per_ms.parse()?)?;
+    let to = to.split(',').map(str::parse).collect::<Result<Vec<SocketAddr>, _>>()?;
+    let packets = packets.parse()?;
+    let flat = flat_out(&to, packets)?;
+    let Paced { cpu_us, late_ms: [p99, p999] } = paced(&to, packets, per_ms.parse()?)?;
     crate::say::say(&format!("{flat} {cpu_us} {p99} {p999}"));
     Ok(true)
 }
@@ -102,19 +105,25 @@ pub fn was_asked() -> Result<bool> {
 struct Bare {
     socket: UdpSocket,
     headers: MultiHeaders<SockaddrStorage>,
+    /// The destinations, and those of the first batch again: any batch in turn is a slice of it.
     addresses: Vec<Option<SockaddrStorage>>,
+    destinations: usize,
     sent: u64,
 }
 
+/// Whose its packets are.
+pub const SSRC: u32 = 0x8080_8080;
 const HEAD: [u8; 12] = [0x80; 12];
 const BODY: [u8; 160] = [0xD5; 160];
 
 impl Bare {
-    fn new(to: SocketAddr) -> Result<Self> {
+    fn new(to: &[SocketAddr]) -> Result<Self> {
+        let in_turn = to.iter().cycle().take(to.len() + BATCH);
         Ok(Self {
             socket: udp::bind(SocketAddr::from(([127, 0, 0, 1], 0)))?,
             headers: MultiHeaders::preallocate(BATCH, None),
-            addresses: vec![Some(SockaddrStorage::from(to)); BATCH],
+            addresses: in_turn.map(|to| Some(SockaddrStorage::from(*to))).collect(),
+            destinations: to.len().max(1),
             sent: 0,
         })
     }
@@ -126,11 +135,12 @@ impl Bare {
         let mut left = count;
         while left > 0 {
             let batch = left.min(BATCH);
+            let first = usize::try_from(self.sent)? % self.destinations;
             let sent = sendmmsg(
                 self.socket.as_raw_fd(),
                 &mut self.headers,
                 &slices[..batch],
-                &self.addresses[..batch],
+                &self.addresses[first..first + batch],
                 no_control,
                 MsgFlags::empty(),
             )?;

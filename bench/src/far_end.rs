@@ -18,6 +18,7 @@ use server::udp::BatchSender;
 use sip::{Endpoint, Headers, LegId, Request};
 
 use crate::arrivals::{self, Arrivals};
+use crate::bare;
 use crate::talkers::Talkers;
 
 /// Media ports; one thread reads them all.
@@ -67,14 +68,16 @@ pub struct Heard {
     pub packets: Vec<Packet>,
     /// How many it sent.
     pub said: u64,
+    /// Packets of yardsticks that arrived; nothing else is known of them.
+    pub of_yardsticks: u64,
 }
 
 /// The running far end.
 pub struct FarEnd {
     /// Where it takes calls.
     pub sip: SocketAddr,
-    /// A socket that is emptied without a look, for yardsticks.
-    pub drain: SocketAddr,
+    /// Where it hears calls; yardsticks send there, too.
+    pub media: Vec<SocketAddr>,
     /// INVITEs as they arrive.
     pub invites: Receiver<Invite>,
     stop: Arc<AtomicBool>,
@@ -96,9 +99,9 @@ impl FarEnd {
     /// Sockets could not be made.
     pub fn with(answers: fn(&str) -> bool, manner: Manner) -> Result<Self> {
         let socket = arrivals::bind()?;
-        let drain_socket = arrivals::bind()?;
         let media = (0..MEDIA_PORTS).map(|_| arrivals::bind()).collect::<Result<Vec<_>>>()?;
-        let (sip, drain) = (socket.local_addr()?, drain_socket.local_addr()?);
+        let sip = socket.local_addr()?;
+        let addresses = media.iter().map(UdpSocket::local_addr).collect::<Result<Vec<_>, _>>()?;
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let (tell, invites) = channel();
@@ -120,7 +123,6 @@ impl FarEnd {
                 endpoint,
                 out: sip::Outputs::default(),
                 socket,
-                drain_socket,
                 media,
                 calls: 0,
                 answers,
@@ -129,11 +131,12 @@ impl FarEnd {
                 sender: BatchSender::new(),
                 tell,
                 packets: Vec::new(),
+                of_yardsticks: 0,
             };
             worker.run(&told)
         };
         let thread = std::thread::Builder::new().name(String::from("far-end")).spawn(work)?;
-        Ok(Self { sip, drain, invites, stop, thread })
+        Ok(Self { sip, media: addresses, invites, stop, thread })
     }
 
     /// Ends the thread.
@@ -150,7 +153,6 @@ struct Worker {
     endpoint: Endpoint,
     out: sip::Outputs,
     socket: UdpSocket,
-    drain_socket: UdpSocket,
     media: Vec<UdpSocket>,
     calls: usize,
     answers: fn(&str) -> bool,
@@ -159,6 +161,7 @@ struct Worker {
     sender: BatchSender,
     tell: Sender<Invite>,
     packets: Vec<Packet>,
+    of_yardsticks: u64,
 }
 
 impl Worker {
@@ -179,11 +182,12 @@ impl Worker {
             if now >= read_at {
                 read_at = now + READ_EVERY;
                 for socket in &self.media {
-                    let packets = &mut self.packets;
-                    arrivals
-                        .drain(socket, |at_ns, _, bytes| packets.extend(packet(at_ns, bytes)))?;
+                    let (packets, others) = (&mut self.packets, &mut self.of_yardsticks);
+                    arrivals.drain(socket, |at_ns, _, bytes| match packet(at_ns, bytes) {
+                        Some(packet) if packet.ssrc == bare::SSRC => *others += 1,
+                        packet => packets.extend(packet),
+                    })?;
                 }
-                arrivals.drain(&self.drain_socket, |_, _, _| {})?;
             }
             let mut next = read_at;
             if let Some(talkers) = &mut self.talkers {
@@ -192,7 +196,7 @@ impl Worker {
             self.wait(next.saturating_duration_since(clock::instant()));
         }
         let said = self.talkers.map_or(0, |talkers| talkers.said());
-        Ok(Heard { packets: self.packets, said })
+        Ok(Heard { packets: self.packets, said, of_yardsticks: self.of_yardsticks })
     }
 
     fn receive(&mut self, at_ns: i64, source: SocketAddr, bytes: &[u8]) -> Result<()> {

@@ -92,6 +92,7 @@ impl Line {
             blobs: Arc::new(blobs.clone()),
             sms: Arc::new(Spool::open(folder.join("sms"))?),
             dispatch: Arc::new(gate.clone()),
+            gateways: Arc::new(app::ports::NoGateways),
         };
         let live = Arc::new(LiveCalls::default());
         let app = Arc::new(App::new(db, ports, live, Settings::default()));

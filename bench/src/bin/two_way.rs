@@ -41,7 +41,7 @@ fn main() -> Result<()> {
     for (name, ignore_sound, thread, process) in TARGETS {
         say(&format!("-- {calls} calls, {name}"));
         let far_end = FarEnd::with(|_| true, Manner::Talks)?;
-        let before = bare::on_our_core(far_end.drain, BARE_PACKETS, BARE_PER_MS)?;
+        let before = bare::on_our_core(&far_end.media, BARE_PACKETS, BARE_PER_MS)?;
         let plan = Plan {
             ignore_sound,
             window_s: WINDOW_S,
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
             ..Plan::of(far_end.sip, calls, CALLS_PER_SECOND, SECONDS * FRAMES_PER_SECOND)
         };
         let ran = caller::run(&plan)?;
-        let after = bare::on_our_core(far_end.drain, BARE_PACKETS, BARE_PER_MS)?;
+        let after = bare::on_our_core(&far_end.media, BARE_PACKETS, BARE_PER_MS)?;
         let heard = far_end.stop()?;
         ensure!(ran.failed == 0, "{} of {calls} calls were not heard to their end", ran.failed);
         let (paced_before, paced_after) = (before.1.cpu_us, after.1.cpu_us);
@@ -66,6 +66,8 @@ fn main() -> Result<()> {
             before.1.late_ms[1],
             after.1.late_ms[1],
         ));
+        let bare_sent = 4 * BARE_PACKETS;
+        say(&format!("of the loop's {bare_sent} packets {} arrived", heard.of_yardsticks));
         judge_cpu(&heard.packets, &ran, [flat, paced], [thread, process]);
         let packets = pacing::while_all_play(&heard.packets);
         let seconds = pacing::late_seconds(&packets, LATE_MS);

@@ -11,7 +11,7 @@ use crate::class::Classes;
 use crate::interval::Requests;
 use crate::limits::Limits;
 use crate::password::Passwords;
-use crate::ports::{Blobs, Clock, Dispatch, Rng, SmsGateway, Tts};
+use crate::ports::{Blobs, Clock, Dispatch, Gateways, Rng, SmsGateway, Tts};
 use crate::prices::Prices;
 use crate::{Error, Failure, LiveCalls, Settings, staff};
 
@@ -35,6 +35,8 @@ pub struct Ports {
     pub dispatch: Arc<dyn Dispatch>,
     /// SMS.
     pub sms: Arc<dyn SmsGateway>,
+    /// Payment gateways.
+    pub gateways: Arc<dyn Gateways>,
 }
 
 /// The platform's use cases stand on this.
@@ -154,6 +156,10 @@ impl App {
 
     pub(crate) fn sms(&self) -> &dyn SmsGateway {
         outside_transaction(&*self.ports.sms)
+    }
+
+    pub(crate) fn gateways(&self) -> &dyn Gateways {
+        outside_transaction(&*self.ports.gateways)
     }
 
     /// Shared, since what is told to the dialer must be told even if the caller goes away.

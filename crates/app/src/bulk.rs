@@ -2,10 +2,13 @@
 //! often the request comes. Each number is a quick send of its own; a list that needs hours of the
 //! day, retries or more numbers than this is a campaign.
 
-use domain::quick_send::Refusal;
+use domain::billing::rating::rate_rounding_up;
+use domain::campaign::forecast::Forecast;
+use domain::quick_send::{Admission, Refusal};
 use domain::{MessageClass, MessageId, Rials};
 
 use crate::account::hex;
+use crate::forecast::Expected;
 use crate::ports::Speaker;
 use crate::quick_send::{
     self, Accepted, NewPersonalSend, NewSend, NewTextSend, Order, PersonalRefusal, TextRefusal,
@@ -14,7 +17,7 @@ use crate::quick_send::{
 use crate::request::{self, RequestKey};
 use crate::speech::{self, Script};
 use crate::template::SaidRefusal;
-use crate::{App, Caller, Error, Failure, Result};
+use crate::{App, Caller, Error, Failure, Result, prices};
 
 /// Most numbers of one request.
 pub const NUMBERS_MAX: usize = 100;
@@ -108,7 +111,7 @@ impl From<PersonalRefusal> for NumberRefusal {
 }
 
 /// What a request would come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Estimate {
     /// What speaking the text costs, whatever becomes of the calls.
     pub speech: Rials,
@@ -116,6 +119,8 @@ pub struct Estimate {
     pub calls: Vec<std::result::Result<Rials, NumberRefusal>>,
     /// How long the message plays, at most to anybody; nothing when nobody would be called.
     pub clip_ms: u32,
+    /// What all of it will probably cost, its speech included, as far as calls that were made tell.
+    pub expected: Option<Expected>,
 }
 
 impl Estimate {
@@ -135,6 +140,29 @@ pub async fn estimate(
     caller: &Caller,
     new: &NewBulk,
 ) -> std::result::Result<Estimate, Failure> {
+    let (mut estimate, calls) = judged(app, caller, new).await?;
+    let tariff = prices::in_force(app, app.now()).await?;
+    let expected = Expected::of(app, &caller.account, |history| {
+        let heard = |call: &Admission| {
+            rate_rounding_up(&tariff, call.zone, history.heard_of(call.clip_ms)).map(|it| it.price)
+        };
+        let part = calls.iter().map(heard).try_fold(Rials::ZERO, |sum, it| sum.checked_add(it?))?;
+        let whole = estimate.cost_max().checked_sub(estimate.speech)?;
+        let count = u32::try_from(calls.len()).ok()?;
+        let calls = history.range(count, 1, (part, whole))?;
+        let with_speech = |cost: Rials| cost.checked_add(estimate.speech);
+        Some(Forecast { low: with_speech(calls.low)?, high: with_speech(calls.high)?, ..calls })
+    });
+    estimate.expected = expected.await?;
+    Ok(estimate)
+}
+
+/// What a request would come to at most, and the calls that would be made.
+async fn judged(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+) -> std::result::Result<(Estimate, Vec<Admission>), Failure> {
     let mut orders = Vec::with_capacity(new.numbers.len());
     for number in &new.numbers {
         orders.push(order(app, caller, new, number).await?);
@@ -239,7 +267,7 @@ async fn bound_cost(
     if known.iter().all(Option::is_some) {
         return Ok(());
     }
-    let estimate = estimate(app, caller, new).await?;
+    let (estimate, _) = judged(app, caller, new).await?;
     let cost = estimate.cost_max();
     if cost > max { Err(Error::Refused(BulkRefusal::TooExpensive(cost))) } else { Ok(()) }
 }
@@ -371,10 +399,12 @@ fn added_up(
     app: &App,
     orders: Vec<std::result::Result<Order, NumberRefusal>>,
     sounds: &[Sound],
-) -> Estimate {
+) -> (Estimate, Vec<Admission>) {
     let first = sounds.first().unwrap_or(&Sound::Unknown);
     let speech = if let Sound::Spoken(_, price) = first { *price } else { Rials::ZERO };
-    let mut estimate = Estimate { speech, calls: Vec::with_capacity(orders.len()), clip_ms: 0 };
+    let calls = Vec::with_capacity(orders.len());
+    let mut estimate = Estimate { speech, calls, clip_ms: 0, expected: None };
+    let mut admissions = Vec::with_capacity(orders.len());
     for (place, order) in orders.into_iter().enumerate() {
         let sound = if sounds.len() == 1 { first } else { sounds.get(place).unwrap_or(first) };
         let call = order.and_then(|mut order| {
@@ -390,11 +420,12 @@ fn added_up(
         });
         if let Ok(admission) = &call {
             estimate.clip_ms = estimate.clip_ms.max(admission.clip_ms);
+            admissions.push(*admission);
         }
         estimate.calls.push(call.map(|admission| admission.hold.price));
     }
     if estimate.calls.iter().all(std::result::Result::is_err) {
         estimate.speech = Rials::ZERO;
     }
-    estimate
+    (estimate, admissions)
 }

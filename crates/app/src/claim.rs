@@ -19,6 +19,7 @@ use store::credit::{By, NewCredit};
 use store::{Queries, Tx};
 
 use crate::agreement::timetable;
+use crate::compensation::{But, Published, left_of_month};
 use crate::{App, Caller, Error, Failure, Result, request};
 
 /// The most claims of an account that are not settled.
@@ -41,6 +42,8 @@ pub enum ClaimRefusal {
     Text(&'static str),
     /// A discount needs a subscription of the account's that is in force.
     NoSubscription,
+    /// The month pays back no more than this, together with what it pays by itself (A27).
+    MoreThanLeft(Rials),
     /// Something else happened to it at this moment.
     Meanwhile,
 }
@@ -232,6 +235,7 @@ pub async fn decide(
     change(app, None, id, actor, "", async |tx, kept| {
         let round = kept.claim.decisions().len();
         kept.claim.decide(decision.clone()).map_err(rule)?;
+        within_total(tx, kept, granted(&kept.claim)).await?;
         store::claim::insert_decision(tx, id, round, &decision).await.map_err(meanwhile)
     })
     .await
@@ -285,11 +289,39 @@ pub async fn settle(app: &App, id: i64, how: &str, actor: &str) -> Result<Kept, 
     .await
 }
 
+/// Refuses what is more than its month may still pay back. What was granted before stays granted:
+/// what the month pays by itself is bounded by it in turn.
+async fn within_total(tx: &mut Tx, kept: &Kept, granted: Rials) -> Result<(), ClaimRefusal> {
+    let (account, month) = (kept.account, PersianMonth::of(kept.event_at));
+    store::account::lock(tx, account).await?;
+    let published = Published::read(tx).await?;
+    let left = left_of_month(tx, &published, (account, month), But::Claim(kept.id)).await?;
+    match left.filter(|left| granted > *left) {
+        Some(left) => Err(Error::Refused(ClaimRefusal::MoreThanLeft(left))),
+        None => Ok(()),
+    }
+}
+
+/// How much the last decision grants.
+fn granted(claim: &Claim) -> Rials {
+    let last = claim.decisions().last().filter(|last| last.outcome != Outcome::Rejected);
+    last.and_then(|last| last.amount).unwrap_or(Rials::ZERO)
+}
+
 /// How much of a discount the last decision grants.
 fn granted_discount(claim: &Claim) -> Option<Rials> {
     let last = claim.decisions().last()?;
     let is_discount = last.method.as_deref().is_some_and(|method| method.trim() == DISCOUNT);
     last.amount.filter(|_| is_discount && last.outcome != Outcome::Rejected)
+}
+
+/// How much a claim was granted that is not, or not yet, a credit.
+pub(crate) fn granted_without_credit(claim: &Claim) -> Rials {
+    match claim.state() {
+        State::Withdrawn => Rials::ZERO,
+        State::Settled if granted_discount(claim).is_some() => Rials::ZERO,
+        _ => granted(claim),
+    }
 }
 
 /// Owes what a claim was granted to a subscription of the account's that is in force.

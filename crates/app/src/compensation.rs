@@ -1,12 +1,16 @@
 //! Schedules of compensation: written by one person, published by another, in force from the start
 //! of a month. As long as none is, no number is invented.
 
-use domain::agreement::compensation::{self, Draft, Refusal, Schedule, Unread};
+use domain::agreement::claim::Track;
+use domain::agreement::compensation::{self, Draft, Refusal, Schedule, Unread, monthly_price};
+use domain::billing::subscription::coverage;
 use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
+use domain::{AccountId, Rials};
 use store::Queries;
 pub use store::compensation::Kept;
 
-use crate::{App, Error, Failure, Result};
+use crate::{App, Error, Failure, Result, claim};
 
 /// Longest name, bytes.
 pub const NAME_MAX: usize = 200;
@@ -146,6 +150,46 @@ impl Published {
         let found = self.0.iter().find(|(_, schedule)| schedule == held);
         found.map(|(number, schedule)| (*number, schedule))
     }
+}
+
+/// How much of a month may still be paid back to an account, by the automatic track and by claims
+/// together (A27); `None` when no schedule bounds that. What `but` stands for does not count.
+pub(crate) async fn left_of_month(
+    reads: &mut impl Queries,
+    published: &Published,
+    (account, month): (AccountId, PersianMonth),
+    but: But,
+) -> store::Result<Option<Rials>> {
+    let Some((_, schedule)) = published.in_force(month) else { return Ok(None) };
+    if schedule.draft().total_cap_bp.is_none() {
+        return Ok(None);
+    }
+    let time = Span { from: month.start(), to: month.end() };
+    let subscriptions = store::subscription::of_accounts(reads, account, account).await?;
+    let covered = subscriptions.iter().filter(|one| !coverage(&one.history(), time).is_empty());
+    let prices = covered.filter_map(|one| monthly_price(one.plan.price, one.plan.months));
+    let price = prices.fold(Rials::ZERO, |sum, price| Rials(sum.0.saturating_add(price.0)));
+    let credits = store::credit::of_month(reads, account, month).await?;
+    let counts = |kept: &&store::credit::Kept| {
+        let key = kept.new.key;
+        But::Automatic(key.subscription) != but || key.track != Track::Availability
+    };
+    let paid = credits.iter().filter(counts).map(|kept| &kept.credit);
+    let paid = paid.map(|credit| credit.given().0.saturating_add(credit.coming().0));
+    let claims = store::claim::decided_within(reads, account, time).await?;
+    let granted = claims.iter().filter(|kept| But::Claim(kept.id) != but);
+    let granted = granted.map(|kept| claim::granted_without_credit(&kept.claim).0);
+    let taken = paid.chain(granted).fold(0, i64::saturating_add);
+    Ok(schedule.draft().left_of(price, Rials(taken)))
+}
+
+/// What is being decided, and so is not yet a part of what was paid back before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum But {
+    /// What the month pays back by itself for this subscription.
+    Automatic(i64),
+    /// This claim.
+    Claim(i64),
 }
 
 fn named(name: &str) -> Result<(), ScheduleRefusal> {

@@ -18,7 +18,7 @@ use store::month_statement::MonthStatement;
 use store::subscription::Subscription;
 
 use crate::agreement::Held;
-use crate::compensation::Published;
+use crate::compensation::{But, Published, left_of_month};
 use crate::violation::{self, MACHINE};
 use crate::{App, Error, Failure, Result};
 
@@ -140,6 +140,7 @@ impl Rules<'_> {
         let text = store::month_statement::inputs(tx, &statement.digest).await?;
         let inputs = text.as_deref().and_then(Inputs::parse);
         let inputs = inputs.ok_or(Failure::of("reading what a month was computed from"))?;
+        store::account::lock(tx, account).await?;
         let mut proposed = 0;
         for subscription in store::subscription::of_accounts(tx, account, account).await? {
             let computed = self.computed(&inputs, &subscription);
@@ -185,9 +186,12 @@ impl Rules<'_> {
         tx: &mut Tx,
         statement: &MonthStatement,
         subscription: &Subscription,
-        amount: Rials,
+        computed: Rials,
         basis: Option<Basis>,
     ) -> Result<u64, Lost> {
+        let (account, but) = (subscription.account, But::Automatic(subscription.id));
+        let left = left_of_month(tx, self.published, (account, statement.month), but).await?;
+        let amount = left.map_or(computed, |left| computed.min(left));
         let mut earlier = store::credit::of_subscription(tx, subscription.id).await?;
         earlier.retain(|kept| {
             let key = kept.new.key;
@@ -215,7 +219,7 @@ impl Rules<'_> {
                 revision: statement.revision,
             },
             amount: propose,
-            computed: amount,
+            computed,
             basis,
             proposed_at: self.now,
             owed_from: self.now.plus_us(i64::from(review_hours) * 3_600_000_000),

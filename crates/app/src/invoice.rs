@@ -256,12 +256,42 @@ pub async fn pay(app: &App, id: i64, reference: &str, actor: &str) -> Result<(),
             }
             Err(error) => return Err(error.into()),
         }
-        let invoice = store::invoice::find(tx, id).await?;
-        let invoice = invoice.ok_or(Error::Refused(InvoiceRefusal::NoSuchInvoice))?;
-        let reason = format!("invoice {id} is paid");
-        resume(tx, invoice.subscription, now, actor, &reason).await
+        after_pay(tx, id, now, actor).await
     })
     .await
+}
+
+/// As [`pay`], in the transaction of the payment. `false`: it was paid or voided meanwhile.
+pub(crate) async fn take_in<R>(
+    tx: &mut Tx,
+    id: i64,
+    reference: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<bool, R> {
+    if !store::invoice::pay(tx, id, now, reference).await? {
+        return Ok(false);
+    }
+    match after_pay(tx, id, now, actor).await {
+        Ok(()) => Ok(true),
+        Err(Error::Failed(failure)) => Err(Error::Failed(failure)),
+        Err(Error::Refused(refusal)) => {
+            Err(Failure::of(format!("paying invoice {id}: {refusal:?}")).into())
+        }
+    }
+}
+
+/// What follows when an invoice was paid.
+async fn after_pay(
+    tx: &mut Tx,
+    id: i64,
+    now: Timestamp,
+    actor: &str,
+) -> Result<(), InvoiceRefusal> {
+    let invoice = store::invoice::find(tx, id).await?;
+    let invoice = invoice.ok_or(Error::Refused(InvoiceRefusal::NoSuchInvoice))?;
+    let reason = format!("invoice {id} is paid");
+    resume(tx, invoice.subscription, now, actor, &reason).await
 }
 
 /// Puts a subscription in force again, once nothing of it is overdue.

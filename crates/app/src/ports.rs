@@ -7,7 +7,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use audio::text::Speakable;
-use domain::{Destination, Timestamp};
+use domain::{Destination, Rials, Timestamp};
 
 use crate::Failure;
 use crate::dialing::{NodeStamp, ReadyJob};
@@ -189,5 +189,91 @@ impl std::fmt::Debug for Reservation {
             .field("trunk", &self.trunk)
             .field("node", &self.node)
             .finish_non_exhaustive()
+    }
+}
+
+/// A payment to be opened at a gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Which gateway.
+    pub gateway: String,
+    /// The number of the payment.
+    pub number: i64,
+    /// How much.
+    pub amount: Rials,
+    /// What is in the address to come back to.
+    pub token: String,
+}
+
+/// What a gateway makes of a payment that is to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// It is open, under the gateway's name for it, and is paid at this address.
+    At {
+        /// The name.
+        authority: String,
+        /// The address.
+        url: String,
+    },
+    /// It is not, and why.
+    Refused(String),
+}
+
+/// What a gateway says of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The money is there, the whole of it, now or since it was asked before.
+    Paid {
+        /// What the bank calls it.
+        reference: String,
+    },
+    /// It is not, or not yet, and why.
+    NotPaid(String),
+    /// It never will be as it was asked for, and why.
+    Wrong(String),
+}
+
+/// The payment gateways.
+pub trait Gateways: Send + Sync {
+    /// Their names, and `receipt` where one of us looks at receipts of the bank.
+    fn names(&self) -> Vec<String>;
+
+    /// Opens a payment.
+    ///
+    /// # Errors
+    /// The gateway does not answer, or not in a way that can be understood.
+    fn open<'a>(&'a self, opening: &'a Opening) -> BoxFuture<'a, Result<Opened, Failure>>;
+
+    /// Whether a payment was paid, in this amount; asking settles it at the gateway.
+    ///
+    /// # Errors
+    /// The gateway does not answer, or not in a way that can be understood.
+    fn verify<'a>(
+        &'a self,
+        gateway: &'a str,
+        authority: &'a str,
+        amount: Rials,
+    ) -> BoxFuture<'a, Result<Verdict, Failure>>;
+}
+
+/// No gateways: whoever pays does so beside the platform.
+pub struct NoGateways;
+
+impl Gateways for NoGateways {
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn open<'a>(&'a self, opening: &'a Opening) -> BoxFuture<'a, Result<Opened, Failure>> {
+        Box::pin(async { Ok(Opened::Refused(format!("there is no {}", opening.gateway))) })
+    }
+
+    fn verify<'a>(
+        &'a self,
+        gateway: &'a str,
+        _: &'a str,
+        _: Rials,
+    ) -> BoxFuture<'a, Result<Verdict, Failure>> {
+        Box::pin(async move { Err(Failure::of(format!("there is no gateway {gateway}"))) })
     }
 }

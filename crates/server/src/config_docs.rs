@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::config::{
     Announcements, Audio, Callbacks, Calls, Channel, Codes, Config, Database, Detection, Http,
-    Identity, Key, Log, Measurement, Node, Probe, Sandbox, Sip, Sms, Speech, SpeechHttp, Trunk,
+    Identity, Key, Log, Measurement, Node, Payment, Probe, Sandbox, Sip, Sms, Speech, SpeechHttp,
+    Trunk,
 };
 
 /// A section with its words.
@@ -16,7 +17,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 18] {
+fn sections() -> [Section; 19] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -40,6 +41,7 @@ fn sections() -> [Section; 18] {
         section!("sandbox", Sandbox),
         section!("log", Log),
         section!("identity", Identity),
+        section!("payment", Payment),
         section!("announcements", Announcements),
     ]
 }

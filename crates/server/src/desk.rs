@@ -1,5 +1,5 @@
 //! Looks at the clocks of the desk: what was missed and nobody has ended is entered. Beside it the
-//! registry is asked who customers are.
+//! registry is asked who customers are, and gateways whether they have paid.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use crate::registry::{self, HttpRegistry};
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(30);
+/// How often it is looked for payments to ask about.
+const PAYMENTS_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts the task. It ends when it is told to stop.
 ///
@@ -25,12 +27,32 @@ pub fn start(
 ) -> anyhow::Result<JoinHandle<()>> {
     let registry = HttpRegistry::new(config)?;
     let clocks = look(Arc::clone(&app), stop.clone());
+    let payments = payments(Arc::clone(&app), stop.clone());
     Ok(tokio::spawn(async move {
         match registry {
-            None => clocks.await,
-            Some(registry) => drop(tokio::join!(clocks, registry::run(app, registry, stop))),
+            None => {
+                let ((), ()) = tokio::join!(clocks, payments);
+            }
+            Some(registry) => {
+                let registry = registry::run(app, registry, stop);
+                let ((), (), ()) = tokio::join!(clocks, payments, registry);
+            }
         }
     }))
+}
+
+/// Asks gateways of payments whose customers do not come back.
+async fn payments(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(failure) = app::payment::look(&app).await {
+            let error = failure.chain();
+            tracing::warn!(error, "payments could not be looked at");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(PAYMENTS_EVERY) => {}
+            changed = stop.changed() => if changed.is_err() { return },
+        }
+    }
 }
 
 async fn look(app: Arc<App>, mut stop: watch::Receiver<bool>) {

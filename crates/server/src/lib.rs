@@ -19,6 +19,7 @@ mod detection;
 pub mod echo_test;
 mod exports;
 pub mod flight_recorder;
+mod gateways;
 pub mod lock;
 mod measuring;
 mod month_close;

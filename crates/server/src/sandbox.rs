@@ -72,7 +72,7 @@ impl SandboxThread {
                 stop: told,
                 out: Outputs::default(),
                 sender: BatchSender::new(),
-                receiver: BatchReceiver::new(8),
+                receiver: BatchReceiver::new(8, udp::ANY_DATAGRAM),
             };
             worker.run();
         };

@@ -18,8 +18,12 @@ pub const BATCH: usize = 64;
 /// memory that costs more than the datagram.
 const FIRST_BATCH: usize = 4;
 
-/// Room for one datagram: the largest UDP payload there is.
-const DATAGRAM_BYTES: usize = 65_535;
+/// Room for any datagram: the largest UDP payload there is.
+pub const ANY_DATAGRAM: usize = 65_535;
+
+/// Room for what comes by RTP: more than a packet of any network. Rooms lie close together and not
+/// at multiples of a page, so that a batch stays in the nearest caches (docs/BENCHMARKS.md).
+pub const RTP_DATAGRAM: usize = 2_048 + 64;
 
 /// Kernel buffers asked for, in bytes: a burst of 64 calls' packets fits many times over.
 const KERNEL_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -251,36 +255,40 @@ impl Default for BatchSender {
 /// Receives many datagrams with one system call.
 pub struct BatchReceiver {
     headers: MultiHeaders<SockaddrStorage>,
-    /// Room for a batch, [`DATAGRAM_BYTES`] each.
+    /// Room for a batch.
     room: Vec<u8>,
+    /// Room for one datagram, bytes.
+    each: usize,
     /// Of the last batch: whence each datagram came, and its length.
     received: Vec<(Option<SocketAddr>, usize)>,
 }
 
 impl BatchReceiver {
-    /// A receiver with room for `batch` datagrams of any size, at most [`BATCH`].
-    pub fn new(batch: usize) -> Self {
-        let batch = batch.min(BATCH);
+    /// A receiver with room for `batch` datagrams, at most [`BATCH`], of at most `each` bytes.
+    pub fn new(batch: usize, each: usize) -> Self {
+        let (batch, each) = (batch.min(BATCH), each.max(1));
         Self {
             headers: MultiHeaders::preallocate(batch, None),
-            room: vec![0; DATAGRAM_BYTES * batch],
+            room: vec![0; each * batch],
+            each,
             received: Vec::with_capacity(batch),
         }
     }
 
     /// Hands each waiting datagram to `take` until the socket is empty or `limit` were taken.
-    /// Returns how many that was.
+    /// Returns how many that was. Of a datagram that finds no room, nothing is handed over but that
+    /// it came.
     pub fn drain(
         &mut self,
         socket: &UdpSocket,
         limit: usize,
         mut take: impl FnMut(SocketAddr, &[u8]),
     ) -> usize {
-        let whole = self.room.len() / DATAGRAM_BYTES;
+        let whole = self.room.len() / self.each;
         let (mut taken, mut batch) = (0, FIRST_BATCH.min(whole));
         while taken < limit {
             self.receive(socket, batch);
-            let datagrams = self.room.chunks_exact(DATAGRAM_BYTES).zip(&self.received);
+            let datagrams = self.room.chunks_exact(self.each).zip(&self.received);
             for (datagram, (source, length)) in datagrams {
                 if let Some(source) = source {
                     take(*source, &datagram[..*length]);
@@ -298,7 +306,7 @@ impl BatchReceiver {
     /// Receives at most `batch` datagrams.
     fn receive(&mut self, socket: &UdpSocket, batch: usize) {
         self.received.clear();
-        let mut rooms = self.room.chunks_exact_mut(DATAGRAM_BYTES);
+        let mut rooms = self.room.chunks_exact_mut(self.each);
         let mut slices: [[IoSliceMut<'_>; 1]; BATCH] =
             std::array::from_fn(|_| [IoSliceMut::new(rooms.next().unwrap_or_default())]);
         let result = recvmmsg(
@@ -311,10 +319,11 @@ impl BatchReceiver {
         // EAGAIN is an empty socket. What ICMP said of a datagram is told here once, without its
         // address; `take_errors` has that, and what is here to be read is read at the next call.
         let Ok(results) = result else { return };
-        self.received.extend(
-            results
-                .map(|message| (message.address.and_then(|a| socket_address(&a)), message.bytes)),
-        );
+        self.received.extend(results.map(|message| {
+            let is_cut = message.flags.contains(MsgFlags::MSG_TRUNC);
+            let length = if is_cut { 0 } else { message.bytes };
+            (message.address.and_then(|a| socket_address(&a)), length)
+        }));
     }
 }
 
@@ -348,7 +357,7 @@ mod tests {
     }
 
     fn received(socket: &UdpSocket) -> usize {
-        BatchReceiver::new(BATCH).drain(socket, 1_000, |_, _| {})
+        BatchReceiver::new(BATCH, RTP_DATAGRAM).drain(socket, 1_000, |_, _| {})
     }
 
     /// Goal: what is refused is told by its place, and all the rest leaves.
@@ -390,7 +399,8 @@ mod tests {
             }
             theirs.send_to(&[0x40, 8, 1, 2], to).unwrap();
             let mut came = Vec::new();
-            BatchReceiver::new(BATCH).drain(&ours, 1_000, |_, bytes| came.push(bytes[1]));
+            let mut receiver = BatchReceiver::new(BATCH, RTP_DATAGRAM);
+            receiver.drain(&ours, 1_000, |_, bytes| came.push(bytes[1]));
             assert_eq!(came.split_last(), Some((&8, expected)), "what is no RTP comes last");
         };
         arrives(&kinds);
@@ -398,6 +408,20 @@ mod tests {
         arrives(&[101, 96, 229, 200, 201, 18, 3]);
         ignore_sound(&ours, false).unwrap();
         arrives(&kinds);
+    }
+
+    /// Goal: what finds no room is not taken for a shorter datagram, and holds up no other.
+    #[test]
+    fn a_datagram_without_room_comes_empty() {
+        let (ours, theirs) = (socket(), socket());
+        let to = ours.local_addr().unwrap();
+        for length in [RTP_DATAGRAM + 1, RTP_DATAGRAM, 12, 60_000, 1] {
+            theirs.send_to(&vec![0x80; length], to).unwrap();
+        }
+        let mut lengths = Vec::new();
+        let mut receiver = BatchReceiver::new(BATCH, RTP_DATAGRAM);
+        receiver.drain(&ours, 1_000, |_, bytes| lengths.push(bytes.len()));
+        assert_eq!(lengths, [0, RTP_DATAGRAM, 12, 0, 1]);
     }
 
     /// Goal: a closed port is told with its address, and costs no other peer a datagram.

@@ -140,6 +140,7 @@ fn assemble(ground: &Ground, gate: &Gate) -> Arc<App> {
         blobs: Arc::new(ground.blobs.clone()),
         dispatch: Arc::new(gate.clone()),
         sms: Arc::new(NoSms),
+        gateways: Arc::new(app::ports::NoGateways),
     };
     let live = Arc::new(LiveCalls::default());
     Arc::new(App::new(ground.db.clone(), ports, live, Settings::default()))

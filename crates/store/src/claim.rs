@@ -1,6 +1,7 @@
 //! Claims: filed once under the client's key, then only gone on with, step by step.
 
 use domain::agreement::claim::{Claim, Decision, Member, Outcome, Seat, State, Track};
+use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 
 use crate::chain::{self, Fact};
@@ -174,6 +175,27 @@ pub async fn list(
                ORDER BY id DESC LIMIT $3";
     let account = account.unwrap_or(AccountId(0));
     let rows = reads.query(sql, values![account, before.unwrap_or(i64::MAX), limit]).await?;
+    let mut claims = Vec::with_capacity(rows.len());
+    for row in &rows {
+        claims.push(kept(reads, row).await?);
+    }
+    Ok(claims)
+}
+
+/// The claims of an account that were decided, for what happened within a time: by number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn decided_within(
+    reads: &mut impl Queries,
+    account: AccountId,
+    time: Span,
+) -> Result<Vec<Kept>> {
+    let sql = "SELECT id, account_id, track, event_at_us, statement, late_reason FROM claim c
+               WHERE account_id = $1 AND event_at_us >= $2 AND event_at_us < $3
+                     AND EXISTS (SELECT 1 FROM claim_decision d WHERE d.claim_id = c.id)
+               ORDER BY id";
+    let rows = reads.query(sql, values![account, time.from, time.to]).await?;
     let mut claims = Vec::with_capacity(rows.len());
     for row in &rows {
         claims.push(kept(reads, row).await?);

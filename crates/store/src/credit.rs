@@ -201,6 +201,23 @@ pub async fn of_subscription(reads: &mut impl Queries, subscription: i64) -> Res
     all_kept(reads, rows).await
 }
 
+/// Every credit of an account for a month, the oldest first.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn of_month(
+    reads: &mut impl Queries,
+    account: AccountId,
+    month: PersianMonth,
+) -> Result<Vec<Kept>> {
+    let sql = "SELECT id, account_id, subscription_id, month, paths, track, revision, amount_rials,
+                      computed_rials, price_rials, schedule, digest, figure, proposed_at_us,
+                      owed_from_us
+               FROM credit WHERE account_id = $1 AND month = $2 ORDER BY id";
+    let rows = reads.query(sql, values![account, &month.to_string()]).await?;
+    all_kept(reads, rows).await
+}
+
 /// The credits of an account before number `before`, or of everybody: the newest first, at most
 /// `limit`.
 ///

@@ -36,6 +36,7 @@ mod migrate;
 pub mod month_statement;
 pub mod opt_out;
 pub mod outage;
+pub mod payment;
 pub mod phone;
 mod postgres;
 pub mod promise;

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use app::announcement::{Announcement, uuid};
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use domain::billing::payment::State as PaymentState;
 use domain::calendar::jalali::rfc3339;
 use quick_xml::escape::escape;
 use tokio::sync::SemaphorePermit;
@@ -22,6 +23,11 @@ const PAGE: &str = include_str!("front.html");
 const PLACE: &str = "<!-- announcements -->\n";
 /// What stands there while it is not known.
 const UNKNOWN: &str = "<p>اطلاعیه‌ها اکنون در دسترس نیست.</p>\n";
+/// The beginning of what somebody reads who comes back from a gateway.
+const PAYMENT_HEAD: &str = "<!DOCTYPE html>\n<html lang=\"fa\" dir=\"rtl\">\n<head>\n\
+                            <meta charset=\"utf-8\">\n<title>پرداخت</title>\n</head>\n<body>\n";
+/// What is read while a gateway has not said yes or no.
+const NOT_KNOWN_YET: &str = "پرداخت هنوز تأیید نشده است. نتیجه چند دقیقهٔ دیگر معلوم می‌شود.";
 /// The most entries of the feed.
 const FEED_MAX: u32 = 50;
 
@@ -59,6 +65,45 @@ pub fn on_page(announcement: &Announcement) -> String {
         escape(&text.title),
         body.join("<br>\n")
     )
+}
+
+/// GET /payments/{token}: where a gateway sends its customer back. What the gateway says when it is
+/// asked counts, and nothing that comes with the request.
+pub(crate) async fn payment(
+    State(web): State<Arc<Web>>,
+    Path(token): Path<String>,
+    request: Request,
+) -> Response {
+    let _place = match place(&web, request) {
+        Ok((place, _)) => place,
+        Err(status) => return status.into_response(),
+    };
+    // Whoever cannot be waited for is asked about by the task of payments anyway.
+    let Ok(_turn) = web.return_places.try_acquire() else {
+        let page = format!("{PAYMENT_HEAD}<p>{NOT_KNOWN_YET}</p>\n</body>\n</html>\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, Html(page)).into_response();
+    };
+    let found = match app::payment::come_back(&web.app, &token).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return StatusCode::NOT_FOUND.into_response(),
+        Err(failure) => {
+            tracing::error!(error = failure.chain(), "a payment could not be looked at");
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        }
+    };
+    let told = match found.state {
+        PaymentState::Paid => "پرداخت انجام شد.",
+        PaymentState::Failed => {
+            "پرداخت ناموفق بود. اگر مبلغی کم شده و تا سه روز برنگشته است، شمارهٔ پرداخت را به \
+             پشتیبانی بگویید."
+        }
+        PaymentState::Made | PaymentState::Waiting | PaymentState::Review => NOT_KNOWN_YET,
+    };
+    Html(format!(
+        "{PAYMENT_HEAD}<p>{told}</p>\n<p>شمارهٔ پرداخت: {}</p>\n</body>\n</html>\n",
+        found.id
+    ))
+    .into_response()
 }
 
 /// GET /feed.atom: what was announced, the newest first; what was taken back is not in it.

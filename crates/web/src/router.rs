@@ -45,12 +45,17 @@ pub struct Settings {
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
+/// How many may come back from payment gateways at the same time.
+const RETURNS_MAX: usize = 16;
+
 /// What every request shares.
 pub(crate) struct Web {
     pub(crate) app: Arc<App>,
     pub(crate) settings: Settings,
     pub(crate) places: Semaphore,
     pub(crate) heavy_places: Semaphore,
+    /// For who comes back from a payment gateway, which is asked meanwhile and may be slow.
+    pub(crate) return_places: Semaphore,
     pub(crate) seats: Seats,
     /// Permits are kibibytes.
     body_memory: Semaphore,
@@ -62,6 +67,7 @@ pub fn router(app: Arc<App>, settings: Settings) -> Router {
     let web = Arc::new(Web {
         places: Semaphore::new(settings.requests_max),
         heavy_places: Semaphore::new(settings.heavy_requests_max),
+        return_places: Semaphore::new(RETURNS_MAX),
         seats: Seats::default(),
         body_memory: Semaphore::new(settings.bodies_bytes_max / 1024),
         failures: AtomicU64::new(0),
@@ -74,6 +80,7 @@ pub fn router(app: Arc<App>, settings: Settings) -> Router {
         .route("/{service}", on(verbs, service).head(not_by_head))
         .route("/", get(crate::page::front))
         .route("/feed.atom", get(crate::page::feed))
+        .route("/payments/{token}", get(crate::page::payment))
         .route("/healthz", get(probe::alive))
         .route("/readyz", get(probe::ready))
         .route("/metrics", get(probe::metrics))

@@ -9,7 +9,6 @@ use domain::campaign::State;
 use domain::campaign::admission::{
     CallPrices, MessageRefusal, Plan, PlanRefusal, Zones, check_message, is_covered,
 };
-use domain::campaign::forecast::{CALLS_MAX, Forecast, History};
 use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted};
 use domain::campaign::schedule::ScheduleRefusal;
 use domain::sms::FollowUp;
@@ -22,6 +21,7 @@ use tokio::sync::Semaphore;
 use super::WrittenPlan;
 use super::change::{self, StartRefusal};
 use super::list::{Broken, List, Recipients, Unreadable};
+use crate::forecast::Expected;
 use crate::request::{self, RequestKey};
 use crate::sms::{SmsRefusal, WrittenFollowUp};
 use crate::template::{may_say, of_campaign, playable};
@@ -80,17 +80,6 @@ pub struct Estimate {
     pub expected: Option<Expected>,
     /// What an SMS after a call costs, beside all of this.
     pub sms_price: Option<Rials>,
-}
-
-/// What is expected, and from which calls.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Expected {
-    /// The range.
-    pub forecast: Forecast,
-    /// The calls.
-    pub history: History,
-    /// Whether they are the account's own, or those of all accounts since it has too few.
-    pub is_own: bool,
 }
 
 /// What became of a list.
@@ -206,33 +195,18 @@ pub async fn estimate(
     }
     let (clip_ms, prices) = prices_of(app, account, new.message).await?;
     let zones = zones_of(&numbers);
-    let expected = expected(app, account, zones, (clip_ms, plan.max_tries)).await?;
+    let tariff = prices::in_force(app, app.now()).await?;
+    let expected = Expected::of(app, account, |history| {
+        history.forecast(&tariff, zones, (clip_ms, plan.max_tries))
+    });
     Ok(Estimate {
-        expected,
+        expected: expected.await?,
         added: Added { accepted: zones.total(), rest: sifted },
         clip_ms,
         cost_max: prices.of_all(zones).unwrap_or(Rials(i64::MAX)),
         is_covered: is_covered(account, &prices, zones, plan.max_cost),
         sms_price: follow_up.map(|(_, price)| price),
     })
-}
-
-/// What calling these recipients will probably cost: told from the account's calls or, if those are
-/// too few, from everybody's.
-async fn expected(
-    app: &App,
-    account: &Account,
-    recipients: Zones,
-    call: (u32, u32),
-) -> std::result::Result<Option<Expected>, Failure> {
-    let tariff = prices::in_force(app, app.now()).await?;
-    let mut reads = app.read().await?;
-    let own = store::campaign::history(&mut reads, Some(account.id), CALLS_MAX).await?;
-    let is_own = own.tells();
-    let history =
-        if is_own { own } else { store::campaign::history(&mut reads, None, CALLS_MAX).await? };
-    let forecast = history.forecast(&tariff, recipients, call);
-    Ok(forecast.map(|forecast| Expected { forecast, history, is_own }))
 }
 
 /// A campaign that was made before under the same name for the request: what a killed process did

@@ -23,8 +23,8 @@ use crate::{App, Failure};
 
 pub use change::{StartPlan, StartRefusal, cancel, pause, resume, start, start_as_planned, stop};
 pub use create::{
-    Added, CreateRefusal, Created, Estimate, Expected, ListRefusal, NewCampaign, add_numbers,
-    create, estimate, look_through,
+    Added, CreateRefusal, Created, Estimate, ListRefusal, NewCampaign, add_numbers, create,
+    estimate, look_through,
 };
 pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
 pub use feed::feed;

@@ -1,6 +1,7 @@
 //! Campaigns as their customers and nodes meet them. Every test ends with an audit of the books,
 //! which compares the counts of campaigns with their rows.
 
+use app::bulk::{self, Content, NewBulk};
 use app::campaign::{
     Added, CreateRefusal, List, ListRefusal, NewCampaign, StartPlan, StartRefusal, WrittenPlan,
 };
@@ -70,6 +71,23 @@ impl Stage {
             auto_start: true,
             request: None,
         }
+    }
+
+    /// What sending the message to so many numbers would come to.
+    async fn dry_run(&self, count: usize) -> bulk::Estimate {
+        let new = NewBulk {
+            content: Content::Message(self.message),
+            numbers: (0..count).map(|place| format!("0912123{place:04}")).collect(),
+            vote: false,
+            record_ms: None,
+            server: None,
+            class: MessageClass::Service,
+            follow_up: None,
+            max_cost: None,
+            request: None,
+        };
+        let caller = self.world.refreshed(&self.caller).await;
+        bulk::estimate(&self.world.app, &caller, &new).await.unwrap()
     }
 
     async fn create(&self, new: NewCampaign) -> CampaignId {
@@ -505,4 +523,11 @@ async fn the_cost_is_foretold_from_the_calls_that_were_made() {
     let theirs = estimate(&neighbour, message).await.expected.unwrap();
     assert!(!theirs.is_own);
     assert_eq!(theirs.forecast, expected.forecast);
+    // A few sends are foretold from the same calls, and less surely.
+    let few = stage.dry_run(3).await;
+    assert_eq!((few.cost_max(), few.calls.len()), (Rials(3 * HOLD), 3));
+    let few = few.expected.unwrap();
+    assert_eq!((few.history, few.is_own), (expected.history, true));
+    assert!(few.forecast.low < Rials(HOLD), "three may all be out: {few:?}");
+    assert!(few.forecast.high > Rials(2 * HOLD), "three may all answer: {few:?}");
 }

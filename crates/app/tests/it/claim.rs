@@ -20,12 +20,12 @@ fn asked(event_at: &str) -> Asked {
     Asked { track: Track::Support, event_at: at(event_at), statement }
 }
 
-fn committee(names: &str) -> Vec<Member> {
+pub fn committee(names: &str) -> Vec<Member> {
     let seat = |name: &str| if name.starts_with('t') { Seat::Technical } else { Seat::Oversight };
     names.split(' ').map(|name| Member { name: name.to_owned(), seat: seat(name) }).collect()
 }
 
-fn decision(outcome: Outcome, votes: &[(&str, bool)]) -> Decision {
+pub fn decision(outcome: Outcome, votes: &[(&str, bool)]) -> Decision {
     Decision {
         outcome,
         amount: Some(Rials(300_000)),
@@ -48,7 +48,7 @@ async fn breach(app: &App, account: AccountId, clause: Clause, span: Span) -> i6
     violation::record(app, new).await.unwrap()
 }
 
-async fn file(app: &App, caller: &Caller, event_at: &str) -> i64 {
+pub async fn file(app: &App, caller: &Caller, event_at: &str) -> i64 {
     claim::file(app, caller, &asked(event_at)).await.unwrap()
 }
 

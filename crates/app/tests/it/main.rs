@@ -19,6 +19,7 @@ mod lists;
 mod measurement;
 mod message;
 mod money;
+mod payment;
 mod phone;
 mod quick_send;
 mod races;

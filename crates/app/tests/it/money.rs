@@ -4,16 +4,19 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use app::claim::{self, ClaimRefusal};
 use app::credit::{self, CreditRefusal, Step};
 use app::invoice::{self, Invoice, InvoiceRefusal};
 use app::subscription::{self, SubscriptionRefusal};
 use app::{App, Settings, availability, compensation, outage, violation};
+use domain::agreement::claim::{Decision, Outcome, Track};
 use domain::agreement::credit::State as Credit;
 use domain::agreement::scope::Paths;
 use domain::agreement::violation::{Clause, Status};
 use domain::billing::subscription::{Plan, PlanRefusal, State};
 use domain::{AccountId, Rials};
 
+use crate::claim::{committee, decision, file};
 use crate::engines::{postgres, remove};
 use crate::refusal;
 use crate::violation::{SCHEDULE, go_to, month, seen, span};
@@ -44,7 +47,7 @@ pub async fn publish_now(app: &App) {
     publish(app, &SCHEDULE.replace("review_hours = 24", "review_hours = 0")).await;
 }
 
-async fn subscribe(app: &App, account: AccountId, plan: &Plan) -> i64 {
+pub async fn subscribe(app: &App, account: AccountId, plan: &Plan) -> i64 {
     let plan = subscription::add_plan(app, plan).await.unwrap();
     subscription::start(app, account, plan, month("1405-09"), "Sara").await.unwrap()
 }
@@ -88,7 +91,7 @@ async fn accounts(app: &App) -> i64 {
     count
 }
 
-async fn newest(app: &App, account: AccountId) -> Invoice {
+pub async fn newest(app: &App, account: AccountId) -> Invoice {
     invoice::list(app, account, None, 1).await.unwrap().remove(0)
 }
 
@@ -150,6 +153,59 @@ async fn a_breached_month_is_taken_off_the_next_invoice() {
     assert_eq!(refusal(pay(99, "bank 10").await), InvoiceRefusal::NoSuchInvoice);
     let paid = invoice::void(app, again, "Sara", "too late").await;
     assert_eq!(refusal(paid), InvoiceRefusal::Closed);
+}
+
+/// A27: what the committee grants for a month and what the month pays back by itself come to no
+/// more than the schedule's total, whichever is first.
+#[tokio::test]
+async fn both_tracks_together_keep_the_total_cap() {
+    let world = World::new().await;
+    let app = &world.app;
+    let caps = "cap_bp = 1500\ntotal_cap_bp = 1500";
+    let text = SCHEDULE.replace("cap_bp = 10000", caps).replace("hours = 24", "hours = 0");
+    publish(app, &text).await;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    subscribe(app, account, &plan("all", 1, PRICE)).await;
+    a_breached_azar(&world).await;
+    let claimed = async || {
+        let id = file(app, &caller, "1405/09/11 10:00").await;
+        claim::complete(app, id, &[], "Sara").await.unwrap();
+        claim::assign(app, id, &committee("t1 t2 o1"), "Sara").await.unwrap();
+        id
+    };
+    let decide = async |id, rials| {
+        let votes = [("t1", true), ("t2", true), ("o1", true)];
+        let decision =
+            Decision { amount: Some(Rials(rials)), ..decision(Outcome::Accepted, &votes) };
+        claim::decide(app, id, decision, "Sara").await
+    };
+    // 15 % of the price are 185 185.
+    let (first, second) = (claimed().await, claimed().await);
+    decide(first, 100_000).await.unwrap();
+    let more = refusal(decide(second, 85_186).await);
+    assert_eq!(more, ClaimRefusal::MoreThanLeft(Rials(85_185)));
+
+    // What was granted is not taken back: the month pays by itself what is left.
+    assert_eq!(hour(app).await, [1, 1, 1, 0]);
+    let automatic = credit::list(app, Some(account), None, 9).await.unwrap().remove(0);
+    assert_eq!(
+        (automatic.new.computed, automatic.new.amount),
+        (Rials(TENTH), Rials(85_185)),
+        "what it was computed to stays to be read"
+    );
+    assert!(credit::reckoned(app, &automatic).await.unwrap().is_some());
+    assert_eq!(refusal(decide(second, 1).await), ClaimRefusal::MoreThanLeft(Rials::ZERO));
+
+    // A settled claim is counted once, and what is taken back leaves room again.
+    claim::announce(app, first, "Sara").await.unwrap();
+    claim::settle(app, first, "as a discount", "Sara").await.unwrap();
+    assert_eq!(refusal(decide(second, 1).await), ClaimRefusal::MoreThanLeft(Rials::ZERO));
+    let granted = credit::list(app, Some(account), None, 1).await.unwrap().remove(0);
+    assert_eq!((granted.new.key.track, granted.credit.left()), (Track::Support, Rials(100_000)));
+    credit::change(app, granted.id, Step::Reverse, "Sara", "it was wrong").await.unwrap();
+    assert_eq!(refusal(decide(second, 100_001).await), ClaimRefusal::MoreThanLeft(Rials(100_000)));
+    decide(second, 100_000).await.unwrap();
 }
 
 /// T140, T142: without a schedule there is no number; when one is published for the month, what

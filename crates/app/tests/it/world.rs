@@ -12,8 +12,8 @@ use app::account::NewAccount;
 use app::dialing::{NodeStamp, ReadyJob};
 use app::message::NewUpload;
 use app::ports::{
-    Blobs, BoxFuture, Clock, Dispatch, NoSpeech, Reservation, Rng, SmsFailure, SmsGateway, SmsOut,
-    Speaker, Tts, Voice,
+    Blobs, BoxFuture, Clock, Dispatch, Gateways, NoSpeech, Opened, Opening, Reservation, Rng,
+    SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Verdict, Voice,
 };
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::Clip;
@@ -45,6 +45,7 @@ pub struct World {
     pub blobs: Arc<MemoryBlobs>,
     pub dialer: Arc<TestDialer>,
     pub sms: Arc<Letterbox>,
+    pub gateways: Arc<TestGateways>,
     closed: AtomicBool,
 }
 
@@ -65,6 +66,7 @@ impl World {
         let blobs = Arc::new(MemoryBlobs::default());
         let dialer = Arc::new(TestDialer::default());
         let sms = Arc::new(Letterbox::default());
+        let gateways = Arc::new(TestGateways::default());
         let ports = Ports {
             clock: clock.clone(),
             rng: Arc::new(CountingRng::default()),
@@ -72,10 +74,11 @@ impl World {
             blobs: blobs.clone(),
             dispatch: dialer.clone(),
             sms: sms.clone(),
+            gateways: gateways.clone(),
         };
         let app = App::new(db.clone(), ports, Arc::new(LiveCalls::default()), settings);
         let closed = AtomicBool::new(false);
-        Self { app: Arc::new(app), db, clock, voice, blobs, dialer, sms, closed }
+        Self { app: Arc::new(app), db, clock, voice, blobs, dialer, sms, gateways, closed }
     }
 
     /// A customer with this much credit, and a token.
@@ -307,6 +310,39 @@ impl SmsGateway for Letterbox {
         let letter = (sms.name, sms.number.to_owned(), sms.text.to_owned());
         self.taken.lock().unwrap().push(letter);
         Box::pin(async move { Ok(format!("L{}", sms.name)) })
+    }
+}
+
+/// Gateways that answer what a test wants.
+#[derive(Default)]
+pub struct TestGateways {
+    /// How a payment is opened; `None`: at an address with its number.
+    pub opens: Mutex<Option<Opened>>,
+    /// What is said next; `None`: nothing is.
+    pub verdicts: Mutex<Vec<Option<Verdict>>>,
+}
+
+impl Gateways for TestGateways {
+    fn names(&self) -> Vec<String> {
+        vec!["zarinpal".to_owned(), "receipt".to_owned()]
+    }
+
+    fn open<'a>(&'a self, opening: &'a Opening) -> BoxFuture<'a, Result<Opened, Failure>> {
+        let number = opening.number;
+        let at =
+            || Opened::At { authority: number.to_string(), url: format!("https://pay/{number}") };
+        let opened = self.opens.lock().unwrap().clone().unwrap_or_else(at);
+        Box::pin(async { Ok(opened) })
+    }
+
+    fn verify<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a str,
+        _: Rials,
+    ) -> BoxFuture<'a, Result<Verdict, Failure>> {
+        let next = self.verdicts.lock().unwrap().remove(0);
+        Box::pin(async move { next.ok_or_else(|| Failure::of("asking: it is silent")) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod invoice;
 pub mod money;
+pub mod payment;
 pub mod rating;
 pub mod subscription;
 pub mod tariff;

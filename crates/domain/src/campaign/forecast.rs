@@ -1,4 +1,4 @@
-//! What a campaign will probably cost: the length of its message, its numbers and tries, and how
+//! What calls will probably cost: the length of its message, its numbers and tries, and how
 //! calls ended that were made lately. An expectation with its bounds, no promise.
 
 use super::admission::{CallPrices, Zones};
@@ -45,6 +45,11 @@ impl History {
         self.calls >= CALLS_MIN
     }
 
+    /// How much of a message of this length those hear who answer, milliseconds.
+    pub fn heard_of(&self, clip_ms: u32) -> u32 {
+        part(clip_ms, heard(self.heard_ms, self.clip_ms))
+    }
+
     /// What calling these recipients, up to so many times each until one answers, is expected to
     /// cost. `None` when there are too few calls, or past 64 bits.
     pub fn forecast(
@@ -53,30 +58,42 @@ impl History {
         recipients: Zones,
         (clip_ms, tries): (u32, u32),
     ) -> Option<Forecast> {
-        if !self.tells() {
+        let part = CallPrices::of(tariff, self.heard_of(clip_ms))?.of_all(recipients)?;
+        let whole = CallPrices::of(tariff, clip_ms)?.of_all(recipients)?;
+        self.range(recipients.total(), tries, (part, whole))
+    }
+
+    /// The same, for so many recipients that all together cost the first when each hears the part
+    /// of the message that is usually heard, and the second when each hears the whole of it.
+    pub fn range(
+        &self,
+        recipients: u32,
+        tries: u32,
+        (part, whole): (Rials, Rials),
+    ) -> Option<Forecast> {
+        if !self.tells() || recipients == 0 {
             return None;
         }
-        let (charged_low, charged_high) = bounds(self.charged, self.calls);
-        let heard = heard(self.heard_ms, self.clip_ms);
-        let part_ms = part(clip_ms, heard);
+        let (charged_low, charged_high) = bounds(self.charged, self.calls, recipients);
         // At least one try is made, at most all; and whoever hears it hears his part, or all.
-        let low = CallPrices::of(tariff, part_ms)?.of_all(recipients)?;
-        let high = CallPrices::of(tariff, clip_ms)?.of_all(recipients)?;
         let tries = i32::try_from(tries.max(1)).unwrap_or(i32::MAX);
         let any_high = 1.0 - (1.0 - charged_high).powi(tries);
         Some(Forecast {
-            low: share(low, charged_low).min(share(high, any_high)),
-            high: share(high, any_high),
+            low: share(part, charged_low).min(share(whole, any_high)),
+            high: share(whole, any_high),
             charged_low,
             charged_high,
-            heard,
+            heard: heard(self.heard_ms, self.clip_ms),
         })
     }
 }
 
-/// The bounds of a share of which `part` of `all` were seen (Wilson's interval).
-fn bounds(part: u32, all: u32) -> (f64, f64) {
-    let (n, p) = (f64::from(all), f64::from(part) / f64::from(all));
+/// The bounds within which the share of `more` calls will lie, after `part` of `all` were seen.
+/// Wilson's interval, for as many calls as both together are worth: few calls to come are as
+/// uncertain as few calls that were seen.
+fn bounds(part: u32, all: u32, more: u32) -> (f64, f64) {
+    let (seen, more) = (f64::from(all), f64::from(more));
+    let (n, p) = (seen * more / (seen + more), f64::from(part) / seen);
     let z2 = DEVIATIONS * DEVIATIONS;
     let middle = p + z2 / (2.0 * n);
     let spread = DEVIATIONS * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
@@ -122,16 +139,26 @@ mod tests {
 
     #[test]
     fn the_range_is_that_of_the_calls_that_were_seen() {
-        // A whole call costs 450, half of it 225.
+        // A whole call costs 450, half of it 225. Wilson's bounds for 400 of 1000, seen before as
+        // many as ten thousand more: those of 909 calls.
         let once = forecast(LATELY, 1).unwrap();
-        assert!((0.369..0.371).contains(&once.charged_low), "{once:?}");
-        assert!((0.430..0.432).contains(&once.charged_high), "{once:?}");
+        assert!((0.368..0.369).contains(&once.charged_low), "{once:?}");
+        assert!((0.432..0.433).contains(&once.charged_high), "{once:?}");
         assert!((once.heard - 0.5).abs() < 1e-9);
-        assert!((830_000..836_000).contains(&once.low.0), "{once:?}");
-        assert!((1_930_000..1_945_000).contains(&once.high.0), "{once:?}");
+        assert!((828_000..831_000).contains(&once.low.0), "{once:?}");
+        assert!((1_944_000..1_949_000).contains(&once.high.0), "{once:?}");
         let twice = forecast(LATELY, 2).unwrap();
         assert_eq!(twice.low, once.low, "everybody may answer at once");
         assert!(twice.high > once.high && twice.high < Rials(4_500_000));
+    }
+
+    #[test]
+    fn one_call_may_cost_nothing_or_nearly_all_whatever_was_seen() {
+        let one = LATELY.range(1, 1, (Rials(225), Rials(450))).unwrap();
+        assert!(one.low < Rials(30) && one.high > Rials(400), "{one:?}");
+        let many = LATELY.range(1_000, 1, (Rials(225_000), Rials(450_000))).unwrap();
+        assert!(many.low > Rials(80_000) && many.high < Rials(203_000), "{many:?}");
+        assert_eq!(LATELY.range(0, 1, (Rials(0), Rials(0))), None);
     }
 
     #[test]
@@ -143,8 +170,8 @@ mod tests {
         let none = forecast(none, 1).unwrap();
         assert_eq!(none.low, Rials(0));
         assert!(none.high > Rials(0) && none.high < Rials(9_000), "{none:?}");
-        let few = bounds(20, 50);
-        let many = bounds(2_000, 5_000);
+        let few = bounds(20, 50, 10_000);
+        let many = bounds(2_000, 5_000, 10_000);
         assert!(few.0 < many.0 && many.1 < few.1, "more calls say more");
     }
 }

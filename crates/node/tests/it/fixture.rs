@@ -435,6 +435,7 @@ fn assemble(
         blobs: blobs.clone(),
         dispatch: Arc::new(gate.clone()),
         sms: Arc::new(NoSms),
+        gateways: Arc::new(app::ports::NoGateways),
     };
     Arc::new(App::new(db.clone(), ports, Arc::new(LiveCalls::default()), Settings::default()))
 }

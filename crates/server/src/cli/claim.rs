@@ -301,6 +301,10 @@ fn refused(error: app::Error<ClaimRefusal>) -> anyhow::Error {
         R::NoSubscription => {
             anyhow!("a {DISCOUNT} needs a subscription of the account that is in force")
         }
+        R::MoreThanLeft(left) => anyhow!(
+            "the month pays back no more than {} rials beside what it paid back already (A27)",
+            left.0
+        ),
         R::Meanwhile => anyhow!("something else happened to it at this moment; look at it again"),
     }
 }

@@ -25,7 +25,8 @@ pub enum Compensation {
     /// smaller one.
     Draft {
         /// A file with `name = value` on each line: shape, border, `cap_bp`, `least_rials`,
-        /// `review_hours`, and a `row = FROM TO RATE` for each row, or `times_hundredths`.
+        /// `review_hours`, perhaps `total_cap_bp`, and a `row = FROM TO RATE` for each row, or
+        /// `times_hundredths`.
         file: PathBuf,
         /// Who wrote it.
         #[arg(long)]
@@ -199,6 +200,7 @@ fn rule_refused(rule: Refusal) -> anyhow::Error {
         }
         Refusal::TooMuch(place) => anyhow!("row {} pays back more than there is", place + 1),
         Refusal::Cap => anyhow!("cap_bp is from 1 to 10000, hundredths of a percent"),
+        Refusal::TotalCap => anyhow!("total_cap_bp is from cap_bp to 10000"),
         Refusal::Min => anyhow!("least_rials is negative"),
         Refusal::Review => anyhow!("review_hours is at most 720"),
         Refusal::SamePerson => anyhow!("who wrote it may not approve it"),

@@ -12,7 +12,7 @@ use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, Timestamp};
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::{open, say, write_private};
 use crate::config::Config;
 
 /// How many are listed.
@@ -105,8 +105,7 @@ pub async fn run(config: &Config, command: Identity) -> Result<ExitCode> {
         Identity::Document { id, document, to } => {
             let found = cases::document(&app, id, document).await.map_err(open::failed)?;
             let (document, bytes) = found.context("there is no such document")?;
-            let mut file = std::fs::File::create_new(&to).context("making the file")?;
-            std::io::Write::write_all(&mut file, &bytes).context("writing the file")?;
+            write_private(&to, &bytes)?;
             say(&format!("{} ({}) is in {}", document.name, document.media_type, to.display()))?;
             return Ok(ExitCode::SUCCESS);
         }

@@ -27,6 +27,7 @@ mod migrate;
 pub(crate) mod open;
 mod opt_out;
 mod outage;
+mod payment;
 mod phone;
 mod probe;
 mod quick_send;
@@ -43,7 +44,10 @@ mod trunk_check;
 mod vantage;
 mod violation;
 
+use std::fs::File;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -144,6 +148,9 @@ enum Command {
     /// Who customers are: list, show, document, verify, reject, return, revoke, forget.
     #[command(subcommand)]
     Identity(identity::Identity),
+    /// What customers pay: list, receipt, accept, refuse, check.
+    #[command(subcommand)]
+    Payment(payment::Payment),
     /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
     /// register, next, attempted, withdrawn, show, list.
     #[command(subcommand)]
@@ -238,6 +245,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::ErrorReport(command) => error_report::run(config, *command).await,
         Command::RemoteSession(command) => remote_session::run(config, command).await,
         Command::Identity(command) => identity::run(config, command).await,
+        Command::Payment(command) => payment::run(config, command).await,
         Command::SupportCall(command) => support_call::run(config, command).await,
         Command::Board(command) => board::run(config, command).await,
         Command::Claim(command) => claim::run(config, command).await,
@@ -257,6 +265,14 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
 fn say(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).context("writing the output")
+}
+
+/// Writes what is a customer's own into a new file that nobody but its owner reads.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut options = File::options();
+    options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(path).context("making the file")?;
+    file.write_all(bytes).context("writing the file")
 }
 
 /// A moment as it is written on the command line.

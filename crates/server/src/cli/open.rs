@@ -13,6 +13,7 @@ use crate::announcements;
 use crate::blob::FileBlobs;
 use crate::clock::{SystemClock, SystemRng};
 use crate::config::Config;
+use crate::gateways::HttpGateways;
 use crate::tts::Engines;
 
 /// Opens the database of the configuration.
@@ -52,6 +53,7 @@ pub fn ports(config: &Config, dispatch: Arc<dyn Dispatch>) -> Result<Ports> {
         blobs: Arc::new(blobs),
         dispatch,
         sms: crate::sms::gateway(config)?,
+        gateways: Arc::new(HttpGateways::new(config)?),
     })
 }
 

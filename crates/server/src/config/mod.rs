@@ -63,6 +63,7 @@ mod channel;
 mod codes;
 mod identity;
 mod measurement;
+mod payment;
 mod sms;
 mod speech;
 mod trunk;
@@ -71,6 +72,7 @@ pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
 pub use codes::Codes;
 pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
+pub use payment::Payment;
 pub use sms::{Sms, SmsService};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
@@ -417,6 +419,8 @@ pub struct Config {
     pub log: Log,
     /// Who customers are.
     pub identity: Identity,
+    /// How customers pay.
+    pub payment: Payment,
     /// What everybody is told.
     pub announcements: Announcements,
     /// Where that is told.
@@ -575,6 +579,7 @@ impl Config {
         self.speech_http.check()?;
         channel::check(&self.channel)?;
         self.identity.check()?;
+        self.payment.check()?;
         self.sms.check()?;
         trunk::check(&self.trunk)
     }

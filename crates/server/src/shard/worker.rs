@@ -142,7 +142,9 @@ pub(super) struct Worker {
     backlog: EventBacklog,
     report_at: Option<Instant>,
     sender: BatchSender,
+    /// Reads SIP, of any length.
     receiver: BatchReceiver,
+    rtp_receiver: BatchReceiver,
     out: Outputs,
     /// Somebody has written to the wake-up.
     woken: bool,
@@ -186,7 +188,8 @@ impl Worker {
             backlog: EventBacklog::of(parts.shard),
             report_at: None,
             sender: BatchSender::new(),
-            receiver: BatchReceiver::new(udp::BATCH),
+            receiver: BatchReceiver::new(udp::BATCH, udp::ANY_DATAGRAM),
+            rtp_receiver: BatchReceiver::new(udp::BATCH, udp::RTP_DATAGRAM),
             out: Outputs::default(),
             woken: false,
             undeliverable: BTreeSet::new(),
@@ -316,7 +319,7 @@ impl Worker {
             }
             rtp.was_read(now);
             rtp.ignore_sound(self.ignore_sound && engine.0.listeners_on_port(slot) == 0);
-            self.receiver.drain(&rtp.socket, RTP_PER_STEP, |source, bytes| {
+            self.rtp_receiver.drain(&rtp.socket, RTP_PER_STEP, |source, bytes| {
                 engine.handle(now, Input::Rtp { slot, source, bytes }, out);
             });
         }

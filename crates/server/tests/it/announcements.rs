@@ -15,16 +15,22 @@ use crate::connections::{Certificates, terminate_tls};
 use crate::platform::{Options, PATIENCE, Platform, config, eventually, pause};
 
 /// A network that answers each request with the next of these, the last one for ever; it tells the
-/// request line and the body that it got.
+/// request line and the body that it got. An empty answer is none: the connection stays, and
+/// nothing comes.
 pub fn network(answers: &'static [&'static str]) -> (SocketAddr, Receiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = channel();
     std::thread::spawn(move || {
+        let mut silent = Vec::new();
         for (n, stream) in listener.incoming().map_while(Result::ok).enumerate() {
             let got = read(&stream);
             let answer = answers[n.min(answers.len() - 1)];
-            let (status, body) = answer.split_once('|').unwrap();
+            let Some((status, body)) = answer.split_once('|') else {
+                silent.push(stream);
+                let _ = tell.send(got);
+                continue;
+            };
             let length = body.len();
             write!(&stream, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
             // The test may have seen enough.

@@ -1,6 +1,6 @@
 //! SIP over TCP, TLS and IPv6: real peers, and bytes as no well-behaved peer would send them.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{
 
 use crate::baresip::{Baresip, EXTENSION, is_registered, with_phone_and};
 use crate::platform::{
-    Options, Platform, config, correlation, eventually, free_udp_port, rising_tone,
+    Options, Platform, config, correlation, eventually, free_udp_port, random, rising_tone,
 };
 use crate::sipp::{Sipp, TCP, UDP_V6};
 
@@ -99,8 +99,12 @@ fn connect(port: u16) -> TcpStream {
     stream
 }
 
-fn is_closed(stream: &mut TcpStream) -> bool {
-    matches!(stream.read(&mut [0; 1]), Ok(0) | Err(_))
+/// Whether the peer closes it, whatever it says before.
+fn is_closed(stream: &mut impl Read) -> bool {
+    match std::io::copy(stream, &mut std::io::sink()) {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
+    }
 }
 
 /// Goal: whatever pieces a message arrives in, it is answered on its own connection; a ping has
@@ -304,8 +308,8 @@ fn a_trunk_that_nobody_vouches_for() {
     thread.join().unwrap();
 }
 
-/// One OPTIONS over TLS, trusting one authority.
-fn ask_over_tls(port: u16, authority: &Path) -> bool {
+/// What a client of TLS needs that trusts one authority.
+fn client_of(authority: &Path) -> ClientConnection {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates(authority));
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
@@ -315,14 +319,54 @@ fn ask_over_tls(port: u16, authority: &Path) -> bool {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("127.0.0.1").unwrap();
-    let mut tls = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut stream = connect(port);
+    ClientConnection::new(Arc::new(config), name).unwrap()
+}
+
+/// One OPTIONS over TLS, trusting one authority.
+fn ask_over_tls(port: u16, authority: &Path) -> bool {
+    let (mut tls, mut stream) = (client_of(authority), connect(port));
     let mut tls = Stream::new(&mut tls, &mut stream);
     if tls.write_all(options(1).as_bytes()).is_err() {
         return false;
     }
     answers(&mut tls, 1);
     true
+}
+
+/// Goal: what is no TLS, or no SIP within it, ends its own connection, and no other.
+#[test]
+fn nonsense_at_the_port_of_tls_ends_its_own_connection() {
+    let files = Certificates::new();
+    let authority = files.dir.path().join("authority.pem");
+    let port = free_udp_port();
+    let text = config("").replace("[sip]\n", &format!("[sip]\n{}", files.keys(port)));
+    let platform = Platform::start(Options { config: text, ..Options::default() });
+    let (mut tls, mut stream) = (client_of(&authority), connect(port));
+    let mut good = Stream::new(&mut tls, &mut stream);
+    good.write_all(options(1).as_bytes()).unwrap();
+    answers(&mut good, 1);
+
+    let mut seed = 11;
+    let noise: Vec<u8> =
+        (0..4_000).map(|_| u8::try_from(random(&mut seed) % 256).unwrap()).collect();
+    // A record of the handshake that claims 16 kB of nothing, and one that is longer than any.
+    let empty = [&[22, 3, 1, 64, 0][..], &[0; 16_384]].concat();
+    let longest = [&[22, 3, 3, 255, 255][..], &noise].concat();
+    for bytes in [options(2).as_bytes(), &noise, &empty, &longest] {
+        let mut other = connect(port);
+        // It may be closed while we still write.
+        let _ = other.write_all(bytes);
+        assert!(is_closed(&mut other), "{:?}", &bytes[..bytes.len().min(20)]);
+    }
+    assert!(is_closed(&mut connect(port)), "who says nothing is not waited for");
+    let (mut inner, mut stream) = (client_of(&authority), connect(port));
+    let mut inner = Stream::new(&mut inner, &mut stream);
+    inner.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert!(is_closed(&mut inner));
+
+    good.write_all(options(2).as_bytes()).unwrap();
+    answers(&mut good, 1);
+    assert!(platform.figure("avanak_sip_connections_ended_total{why=\"Garbage\"}") >= 1.0);
 }
 
 /// Goal: a new certificate is taken at SIGHUP, without a restart; a broken one is not.

@@ -33,6 +33,7 @@ mod name_server;
 mod openapi;
 mod operator;
 mod outage;
+mod payments;
 mod personal;
 mod platform;
 mod probe;

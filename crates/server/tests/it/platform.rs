@@ -455,6 +455,11 @@ pub fn v1_request(
     v1_send(http, token, &format!("{method} {path}"), "", &body)
 }
 
+/// A POST of a text that is no JSON to the modern API. An error is the network's.
+pub fn v1_text(http: SocketAddr, token: &str, path: &str, text: &str) -> std::io::Result<Answer> {
+    v1_send(http, token, &format!("POST {path}"), "", text)
+}
+
 /// A POST to the modern API that is done once, whenever it is repeated under the same key.
 pub fn v1_post_once(
     http: SocketAddr,
@@ -552,16 +557,18 @@ pub fn random(seed: &mut u32) -> u32 {
     *seed >> 8
 }
 
-/// A UDP port for a peer that binds it by itself. It lies below the ports that the kernel hands
-/// out, so that no socket of the platforms takes it meanwhile, and no other test gets the same;
-/// SIPp, too, takes a few above it.
+/// A UDP port for a peer that binds it by itself, free for TCP, too. It lies below the ports that
+/// the kernel hands out, so that no socket of the platforms takes it meanwhile, and no other test
+/// gets the same; SIPp takes a few above it.
 pub fn free_udp_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
     let own = u16::try_from(std::process::id() % 50).unwrap() * 440;
     loop {
         let n = TAKEN.fetch_add(1, Ordering::Relaxed) % 44;
         let port = 10_000 + own + n * 10;
-        if std::net::UdpSocket::bind(("127.0.0.1", port)).is_ok() {
+        let address = ("127.0.0.1", port);
+        let udp = std::net::UdpSocket::bind(address);
+        if udp.is_ok() && std::net::TcpListener::bind(address).is_ok() {
             return port;
         }
     }

@@ -65,6 +65,8 @@ pub enum Fact {
     Subscription(i64, usize),
     /// An invoice: issued, paid, voided.
     Invoice(i64),
+    /// A payment that was taken in, or whose receipt was refused.
+    Payment(i64),
 }
 
 impl Fact {
@@ -102,6 +104,7 @@ impl Fact {
             Self::RemoteSession(id, n) => ("remote-session", vec![id.into(), place(n)]),
             Self::Subscription(id, n) => ("subscription", vec![id.into(), place(n)]),
             Self::Invoice(id) => ("invoice", values![id].to_vec()),
+            Self::Payment(id) => ("payment", values![id].to_vec()),
         }
     }
 }
@@ -280,6 +283,12 @@ const ROWS: &[(&str, &str)] = &[
                 discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
                 paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
          FROM invoice WHERE id = $1",
+    ),
+    (
+        "payment",
+        "SELECT id, account_id, invoice_id, amount_rials, gateway, state, made_at_us, authority,
+                receipt, reference, reason, decided_at_us, decided_by
+         FROM payment WHERE id = $1",
     ),
 ];
 

@@ -20,6 +20,7 @@ mod measurement;
 mod message;
 mod money;
 mod opt_out;
+mod payment;
 mod races;
 mod random;
 mod recovery;

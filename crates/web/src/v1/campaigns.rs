@@ -3,8 +3,8 @@
 use std::num::NonZeroI64;
 
 use app::campaign::{
-    CreateRefusal, Created, Estimate, Expected, NewCampaign, Progress, Recipient, StartPlan,
-    StartRefusal, WrittenPlan,
+    CreateRefusal, Created, Estimate, NewCampaign, Progress, Recipient, StartPlan, StartRefusal,
+    WrittenPlan,
 };
 use app::request::RequestKey;
 use app::sms::Kept;
@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::forecast::expected;
 use super::lists::{Rows, list_report};
 use super::messages::{
     RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, query_of, seconds, state,
@@ -446,22 +447,6 @@ fn foretold(estimate: &Estimate) -> Value {
         "covered": estimate.is_covered,
         "sms_price": estimate.sms_price.map(|price| price.0),
         "expected": estimate.expected.as_ref().map(expected),
-    })
-}
-
-/// What it will probably cost, and what that was told from.
-fn expected(expected: &Expected) -> Value {
-    let Expected { forecast, history, is_own } = expected;
-    let percent = |share: f64| (share * 1_000.0).round() / 10.0;
-    json!({
-        "cost_low": forecast.low.0,
-        "cost_high": forecast.high.0,
-        "calls_of": if *is_own { "account" } else { "everybody" },
-        "calls": history.calls,
-        "charged_calls": history.charged,
-        "charged_percent_low": percent(forecast.charged_low),
-        "charged_percent_high": percent(forecast.charged_high),
-        "heard_percent": percent(forecast.heard),
     })
 }
 

@@ -187,9 +187,10 @@ fn not_done(error: Error<ClaimRefusal>) -> Unanswered {
         ClaimRefusal::TooMany => {
             not_taken(&format!("The account has {OPEN_MAX} claims that are not settled."))
         }
-        ClaimRefusal::Rule(_) | ClaimRefusal::Meanwhile | ClaimRefusal::NoSubscription => {
-            Problem::of(Kind::WrongState)
-        }
+        ClaimRefusal::Rule(_)
+        | ClaimRefusal::Meanwhile
+        | ClaimRefusal::NoSubscription
+        | ClaimRefusal::MoreThanLeft(_) => Problem::of(Kind::WrongState),
         ClaimRefusal::Text(what) => {
             let detail = format!("the {what} is a text of 1 to {TEXT_MAX} bytes");
             Problem::with(Kind::InvalidRequest, detail)

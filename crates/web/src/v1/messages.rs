@@ -17,6 +17,7 @@ use domain::{Disposition, MessageClass, MessageId, QuickSendId, Rials, Status, T
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Unanswered;
+use super::forecast::expected;
 use super::lists::To;
 use super::problem::{Body as ProblemBody, Kind, Problem};
 use super::sms::NewFollowUp;
@@ -364,6 +365,7 @@ fn foretold(new: &NewBulk, estimate: &Estimate) -> Response {
         "clip_seconds": seconds(estimate.clip_ms),
         "cost_min": estimate.speech.0,
         "cost_max": estimate.cost_max().0,
+        "expected": estimate.expected.as_ref().map(expected),
     });
     json(StatusCode::OK, &answer)
 }

@@ -181,6 +181,9 @@ kinds! {
     IdentityNotTaken 422 "identity_not_taken"
         "This does not prove who somebody is." "See detail."
         "این هویت را ثابت نمی‌کند." "به detail نگاه کنید.";
+    PaymentNotTaken 422 "payment_not_taken"
+        "A payment like this is not taken." "See detail."
+        "چنین پرداختی پذیرفته نمی‌شود." "به detail نگاه کنید.";
     FileUnreadable 422 "file_unreadable"
         "The file cannot be read as a table of numbers." "See detail."
         "پرونده به‌عنوان جدول شماره‌ها خوانا نیست." "به detail نگاه کنید.";

@@ -18,8 +18,8 @@ use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, claims,
     codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
-    invoices, lists, messages, open_to_all, opt_outs, remote_sessions, samples, sms, templates,
-    tickets, violations, webhooks,
+    invoices, lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples, sms,
+    templates, tickets, violations, webhooks,
 };
 use crate::arrival::address_of;
 use crate::router::Web;
@@ -61,10 +61,12 @@ pub(super) enum Operation {
     ProveIdentity,
     AttachToIdentity,
     AcceptAgreement,
+    ManagePayments,
+    AttachToPayments,
 }
 
 impl Operation {
-    const ALL: [Self; 26] = [
+    const ALL: [Self; 28] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -91,6 +93,8 @@ impl Operation {
         Self::ProveIdentity,
         Self::AttachToIdentity,
         Self::AcceptAgreement,
+        Self::ManagePayments,
+        Self::AttachToPayments,
     ];
 
     /// The largest body. A list of numbers may be long, and a file of audio; everything else is
@@ -101,6 +105,7 @@ impl Operation {
             Self::ReportSamples => samples::BODY_BYTES_MAX,
             Self::AttachToTickets => tickets::FILE_BYTES_MAX,
             Self::AttachToIdentity => identity::FILE_BYTES_MAX,
+            Self::AttachToPayments => payments::FILE_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
     }
@@ -134,6 +139,8 @@ impl Operation {
             Self::ProveIdentity => "v1.ProveIdentity",
             Self::AttachToIdentity => "v1.AttachToIdentity",
             Self::AcceptAgreement => "v1.AcceptAgreement",
+            Self::ManagePayments => "v1.ManagePayments",
+            Self::AttachToPayments => "v1.AttachToPayments",
         }
     }
 }
@@ -256,6 +263,12 @@ operations! {
     get "/v1/subscriptions", ReadInvoices, light => invoices::subscriptions(app, caller);
     get "/v1/invoices", ReadInvoices, light => invoices::list(app, caller, query);
     get "/v1/invoices/{id}", ReadInvoices, light => invoices::get(app, caller, id);
+    get "/v1/payments", ManagePayments, light => payments::list(app, caller, query);
+    post "/v1/payments", ManagePayments, heavy => payments::begin(asked);
+    get "/v1/payments/gateways", ManagePayments, light =>
+        std::future::ready(Ok(payments::gateways(app)));
+    get "/v1/payments/{id}", ManagePayments, light => payments::get(app, caller, id);
+    post "/v1/payments/{id}/receipt", AttachToPayments, heavy => payments::receipt(asked, id);
     get "/v1/credits", ReadInvoices, heavy => invoices::credits(app, caller, query);
     get "/v1/credits/{id}", ReadInvoices, light => invoices::get_credit(app, caller, id);
     get "/v1/claims", ManageClaims, light => claims::list(app, caller, query);

@@ -24,6 +24,7 @@ mod v1_claims;
 mod v1_error_reports;
 mod v1_identity;
 mod v1_invoices;
+mod v1_payments;
 mod v1_sms;
 mod v1_templates;
 mod v1_tickets;

@@ -66,6 +66,9 @@ pub struct Draft {
     pub border: Border,
     /// The most that a month pays back, hundredths of a percent of the price.
     pub cap_bp: u64,
+    /// The most that a month pays back together with what the committee grants for it, hundredths
+    /// of a percent of the price (A27); `None` leaves that to the committee.
+    pub total_cap_bp: Option<u64>,
     /// What is less than this is not paid.
     pub min: Rials,
     /// How long what was computed may be looked at before it is owed, hours.
@@ -91,6 +94,8 @@ pub enum Refusal {
     TooMuch(usize),
     /// The cap is nothing, or more than 100 %.
     Cap,
+    /// The cap of both tracks is less than that of one, or more than 100 %.
+    TotalCap,
     /// The least amount is negative.
     Min,
     /// It may be looked at for more than [`REVIEW_HOURS_MAX`].
@@ -170,6 +175,9 @@ impl Draft {
         if !(1..=WHOLE_BP).contains(&self.cap_bp) {
             return Err(Refusal::Cap);
         }
+        if self.total_cap_bp.is_some_and(|total| !(self.cap_bp..=WHOLE_BP).contains(&total)) {
+            return Err(Refusal::TotalCap);
+        }
         if self.min < Rials::ZERO {
             return Err(Refusal::Min);
         }
@@ -242,6 +250,14 @@ impl Draft {
         let amount = Rials(i64::try_from(share).expect("a part of the price is no more than it"));
         if amount < self.min { Rials::ZERO } else { amount }
     }
+
+    /// How much of a month that costs `price` may still be paid back, when `taken` of it was
+    /// granted or paid before, on whatever ground; `None` when nothing bounds that (A27).
+    pub fn left_of(&self, price: Rials, taken: Rials) -> Option<Rials> {
+        let cap = i128::from(price.0.max(0)) * i128::from(self.total_cap_bp?);
+        let left = (cap / i128::from(WHOLE_BP) - i128::from(taken.0)).max(0);
+        Some(Rials(i64::try_from(left).unwrap_or(i64::MAX)))
+    }
 }
 
 impl Schedule {
@@ -306,7 +322,11 @@ impl Draft {
             part(self) >= part(before)
         };
         let probes: Vec<Measured> = self.probes(month).chain(before.probes(month)).collect();
-        same_kind && self.min <= before.min && probes.iter().all(asked)
+        let total = |draft: &Self| draft.total_cap_bp.unwrap_or(u64::MAX);
+        same_kind
+            && self.min <= before.min
+            && total(self) >= total(before)
+            && probes.iter().all(asked)
     }
 
     fn probes(&self, month: PersianMonth) -> impl Iterator<Item = Measured> {

@@ -29,6 +29,7 @@ fn draft(shape: Shape) -> Draft {
         shape,
         border: Border::Lower,
         cap_bp: 10_000,
+        total_cap_bp: None,
         min: Rials::ZERO,
         review_hours: 0,
         author,
@@ -126,6 +127,24 @@ fn a_month_is_judged_by_the_schedule_of_its_start_and_the_past_only_rises() {
     let capped = Draft { cap_bp: 4000, ..old.draft().clone() };
     let capped = approve(capped, "1405-08", std::slice::from_ref(&old));
     assert_eq!(capped, Err(Refusal::LowersThePast));
+}
+
+/// A27: both tracks together pay back no more than the total, rounded down.
+#[test]
+fn a_total_bounds_both_tracks_together() {
+    let open = draft(Shape::MultipleOfExcess(100));
+    assert_eq!(open.left_of(Rials(1_000), Rials(5_000)), None, "the committee decides");
+    let bound = Draft { cap_bp: 1500, total_cap_bp: Some(1500), ..open.clone() };
+    assert_eq!(bound.validate(), Ok(()));
+    assert_eq!(bound.left_of(Rials(1_234_567), Rials::ZERO), Some(Rials(185_185)));
+    assert_eq!(bound.left_of(Rials(1_234_567), Rials(185_184)), Some(Rials(1)));
+    assert_eq!(bound.left_of(Rials(1_234_567), Rials(200_000)), Some(Rials::ZERO));
+    let validated = |total| Draft { total_cap_bp: Some(total), ..bound.clone() }.validate();
+    assert_eq!(validated(1499), Err(Refusal::TotalCap));
+    assert_eq!(validated(10_001), Err(Refusal::TotalCap));
+    let before = approve(Draft { cap_bp: 1500, ..open }, "1405-07", &[]).unwrap();
+    let lowered = approve(bound, "1405-08", std::slice::from_ref(&before));
+    assert_eq!(lowered, Err(Refusal::LowersThePast));
 }
 
 /// T143: 99.58 % itself is a breach, and belongs to the row that pays.

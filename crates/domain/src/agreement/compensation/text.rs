@@ -32,6 +32,7 @@ struct Said {
     shape: Option<usize>,
     border: Option<Border>,
     cap_bp: Option<u64>,
+    total_cap_bp: Option<u64>,
     least_rials: Option<i64>,
     review_hours: Option<u32>,
     times: Option<u64>,
@@ -76,6 +77,9 @@ impl Draft {
             "shape = {}\nborder = {border}\ncap_bp = {}\nleast_rials = {}\nreview_hours = {}\n",
             SHAPES[shape], self.cap_bp, self.min.0, self.review_hours
         );
+        if let Some(total) = self.total_cap_bp {
+            writeln!(text, "total_cap_bp = {total}").expect("a string takes it");
+        }
         if let Some(times) = times {
             writeln!(text, "times_hundredths = {times}").expect("a string takes it");
         }
@@ -104,6 +108,7 @@ impl Said {
                 once(&mut self.border, border)
             }
             "cap_bp" => once(&mut self.cap_bp, value.parse().ok()?),
+            "total_cap_bp" => once(&mut self.total_cap_bp, value.parse().ok()?),
             "least_rials" => once(&mut self.least_rials, value.parse().ok()?),
             "review_hours" => once(&mut self.review_hours, value.parse().ok()?),
             "times_hundredths" => once(&mut self.times, value.parse().ok()?),
@@ -140,6 +145,7 @@ impl Said {
             shape,
             border: self.border.ok_or(Unread::Missing("border"))?,
             cap_bp: self.cap_bp.ok_or(Unread::Missing("cap_bp"))?,
+            total_cap_bp: self.total_cap_bp,
             min: Rials(self.least_rials.ok_or(Unread::Missing("least_rials"))?),
             review_hours: self.review_hours.unwrap_or(0),
             author: author.to_owned(),
@@ -162,6 +168,10 @@ mod tests {
         let read = |text: &str| Draft::parse(text, "Maryam");
         let draft = read(whole).unwrap();
         assert_eq!((draft.validate(), draft.review_hours), (Ok(()), 0));
+        assert_eq!(draft.total_cap_bp, None);
+        let capped = read(&format!("{whole}total_cap_bp = 10000")).unwrap();
+        assert_eq!(capped.total_cap_bp, Some(10_000));
+        assert_eq!(read(&capped.to_text()), Ok(capped));
         assert_eq!(read(&format!("{whole}border = upper")), Err(Unread::Line(8)));
         assert_eq!(read(&format!("{whole}row = 1 2 3 4")), Err(Unread::Line(8)));
         assert_eq!(read(&format!("{whole}rate = 1")), Err(Unread::Line(8)));

@@ -1,0 +1,279 @@
+//! Payments: taken in once, whoever asks how often, whatever the gateway does.
+
+use app::payment::{self, Payment, PaymentRefusal, Purpose};
+use app::ports::{Opened, Verdict};
+use app::{Caller, invoice};
+use domain::agreement::attachment;
+use domain::billing::payment::{LIFE_MS, OPEN_MAX, OPENING_MS, RECEIPT_LIFE_MS, State};
+use domain::{AccountId, Rials};
+use store::entry::{EntryKind, NewEntry, Posted};
+use store::payment::NewPayment;
+
+use crate::money::{hour, newest, plan, subscribe};
+use crate::refusal;
+use crate::violation::go_to;
+use crate::world::World;
+
+const PDF: &[u8] = b"%PDF-1.7 a receipt";
+
+fn paid(reference: &str) -> Verdict {
+    Verdict::Paid { reference: reference.to_owned() }
+}
+
+fn not_paid() -> Verdict {
+    Verdict::NotPaid("-51: nobody".to_owned())
+}
+
+/// What the gateway says next; `None`: it does not answer.
+fn says(world: &World, verdicts: &[Option<Verdict>]) {
+    world.gateways.verdicts.lock().unwrap().extend(verdicts.iter().cloned());
+}
+
+async fn begin(world: &World, caller: &Caller, amount: i64, gateway: &str) -> Payment {
+    let purpose = Purpose::Credit(Rials(amount));
+    payment::begin(&world.app, caller, purpose, gateway).await.unwrap()
+}
+
+async fn come_back(world: &World, payment: &Payment) -> State {
+    payment::come_back(&world.app, &payment.token).await.unwrap().unwrap().state
+}
+
+async fn balance(world: &World, account: AccountId) -> i64 {
+    app::account::status(&world.app, account).await.unwrap().unwrap().balance.0
+}
+
+/// A customer who comes back is believed nothing: the gateway is asked, silence decides nothing,
+/// and what it says is taken in once, also when two ask at the same moment.
+#[tokio::test]
+async fn a_payment_is_taken_in_once() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(1_000).await;
+    let account = caller.account.id;
+    let one = begin(&world, &caller, 50_000, "zarinpal").await;
+    assert_eq!((one.state, one.url.as_deref()), (State::Waiting, Some("https://pay/1")));
+    says(&world, &[Some(not_paid()), None]);
+    assert_eq!(come_back(&world, &one).await, State::Waiting);
+    assert_eq!(come_back(&world, &one).await, State::Waiting);
+    assert_eq!(balance(&world, account).await, 1_000);
+    says(&world, &[Some(paid("7")), Some(paid("7"))]);
+    let both = tokio::join!(come_back(&world, &one), come_back(&world, &one));
+    assert_eq!(both, (State::Paid, State::Paid));
+    assert_eq!(balance(&world, account).await, 51_000);
+    world.gateways.verdicts.lock().unwrap().clear();
+    assert_eq!(come_back(&world, &one).await, State::Paid);
+    assert_eq!(payment::look(&world.app).await.unwrap(), 0);
+    let kept = payment::find(&world.app, Some(account), one.id).await.unwrap().unwrap();
+    assert_eq!(kept.reference.as_deref(), Some("7"));
+    assert_eq!(payment::come_back(&world.app, "x").await.unwrap(), None);
+    // Another payment under the bank's same reference is no other money.
+    let two = begin(&world, &caller, 60_000, "zarinpal").await;
+    says(&world, &[Some(paid("7"))]);
+    assert_eq!(come_back(&world, &two).await, State::Failed);
+    assert_eq!(balance(&world, account).await, 51_000);
+}
+
+/// Who never comes back is asked about; what nobody paid in an hour is given up, and staff may ask
+/// once more. What was never opened is given up.
+#[tokio::test]
+async fn who_does_not_come_back_is_asked_about() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let one = begin(&world, &caller, 50_000, "zarinpal").await;
+    assert_eq!(payment::look(app).await.unwrap(), 0);
+    world.clock.advance_ms(30_000);
+    says(&world, &[None]);
+    assert_eq!(payment::look(app).await.unwrap(), 1);
+    assert_eq!(payment::look(app).await.unwrap(), 0);
+    world.clock.advance_ms(LIFE_MS);
+    says(&world, &[Some(not_paid())]);
+    assert_eq!(payment::look(app).await.unwrap(), 1);
+    let given_up = payment::find(app, None, one.id).await.unwrap().unwrap();
+    assert_eq!((given_up.state, given_up.reason.as_deref()), (State::Failed, Some("-51: nobody")));
+    says(&world, &[Some(paid("8"))]);
+    assert_eq!(payment::check(app, one.id).await.unwrap().state, State::Paid);
+    assert_eq!(balance(&world, account).await, 50_000);
+    assert_eq!(refusal(payment::check(app, one.id).await), PaymentRefusal::WrongState);
+    let refused = Opened::Refused("-11: not active".to_owned());
+    *world.gateways.opens.lock().unwrap() = Some(refused);
+    let closed = begin(&world, &caller, 50_000, "zarinpal").await;
+    assert_eq!((closed.state, closed.reason.as_deref()), (State::Failed, Some("-11: not active")));
+    *world.gateways.opens.lock().unwrap() = None;
+    // As a process leaves it that is killed before it opens anything.
+    let mut tx = world.db.begin().await.unwrap();
+    let new = NewPayment {
+        account,
+        invoice: None,
+        amount: Rials(50_000),
+        gateway: "zarinpal".to_owned(),
+        token: "t".to_owned(),
+        made_at: app.now(),
+        ask_at: app.now().plus_ms(OPENING_MS),
+    };
+    let left = store::payment::insert(&mut tx, &new).await.unwrap();
+    tx.commit().await.unwrap();
+    world.clock.advance_ms(OPENING_MS);
+    assert_eq!(payment::look(app).await.unwrap(), 1);
+    let left = payment::find(app, None, left).await.unwrap().unwrap();
+    assert_eq!((left.state, left.url), (State::Failed, None));
+}
+
+/// An invoice is paid by its payment; one that was paid meanwhile leaves the money to the balance.
+#[tokio::test]
+async fn an_invoice_is_paid_or_the_money_is_kept() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    let account = caller.account.id;
+    subscribe(app, account, &plan("all", 1, 1_000_000)).await;
+    go_to(&world, "1405/09/04 00:00");
+    hour(app).await;
+    let due = newest(app, account).await;
+    let by = async |caller: &Caller| {
+        payment::begin(app, caller, Purpose::Invoice(due.id), "zarinpal").await
+    };
+    assert_eq!(refusal(by(&other).await), PaymentRefusal::Invoice);
+    let (one, two) = (by(&caller).await.unwrap(), by(&caller).await.unwrap());
+    assert_eq!((one.amount, two.amount), (due.amounts.total, due.amounts.total));
+    says(&world, &[Some(paid("7")), Some(paid("8"))]);
+    assert_eq!(come_back(&world, &one).await, State::Paid);
+    let (kept, _) = invoice::find(app, due.id).await.unwrap().unwrap();
+    assert_eq!(kept.paid.unwrap().1.as_deref(), Some("payment:1"));
+    assert_eq!(balance(&world, account).await, 0);
+    assert_eq!(come_back(&world, &two).await, State::Paid);
+    assert_eq!(balance(&world, account).await, due.amounts.total.0);
+    assert_eq!(refusal(by(&caller).await), PaymentRefusal::Invoice);
+}
+
+/// A receipt waits for one of us, who takes a transfer of the bank once or says why not.
+#[tokio::test]
+async fn a_receipt_is_looked_at_by_one_of_us() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let made = begin(&world, &caller, 70_000, "receipt").await;
+        assert_eq!(made.state, State::Made);
+        ids.push(made.id);
+    }
+    let add = async |id, bytes: &[u8]| payment::add_receipt(app, account, id, bytes.to_vec()).await;
+    let kind = PaymentRefusal::Receipt(attachment::Refusal::Kind);
+    assert_eq!(refusal(add(ids[0], b"paid!").await), kind);
+    let theirs = payment::add_receipt(app, AccountId(99), ids[0], PDF.to_vec()).await;
+    assert_eq!(refusal(theirs), PaymentRefusal::NoSuchPayment);
+    let accept = async |id, amount, reference: &str| {
+        payment::accept(app, id, (Rials(amount), reference), "Sara").await
+    };
+    assert_eq!(refusal(accept(ids[0], 70_000, "tr 1").await), PaymentRefusal::WrongState);
+    for id in &ids {
+        assert_eq!(add(*id, PDF).await.unwrap().state, State::Review);
+    }
+    assert_eq!(refusal(add(ids[0], PDF).await), PaymentRefusal::WrongState);
+    assert_eq!(payment::list(app, None, true, None, 9).await.unwrap().len(), 3);
+    let (media_type, bytes) = payment::receipt(app, ids[0]).await.unwrap().unwrap();
+    assert_eq!((media_type.as_str(), bytes.as_slice()), ("application/pdf", PDF));
+    for none in [" ", "رسید"] {
+        let refused = refusal(accept(ids[0], 70_000, none).await);
+        assert_eq!(refused, PaymentRefusal::Text("reference"), "{none}");
+    }
+    assert_eq!(refusal(accept(ids[0], 69_999, "tr 1").await), PaymentRefusal::OtherAmount);
+    let nobody = payment::accept(app, ids[0], (Rials(70_000), "tr 1"), " ").await;
+    assert_eq!(refusal(nobody), PaymentRefusal::Text("name"));
+    assert_eq!(accept(ids[0], 70_000, "tr 1").await.unwrap().reference.as_deref(), Some("TR1"));
+    assert_eq!(refusal(accept(ids[0], 70_000, "tr 1").await), PaymentRefusal::WrongState);
+    // The same transfer, written otherwise.
+    for again in ["tr 1", "TR-۱"] {
+        let refused = refusal(accept(ids[1], 70_000, again).await);
+        assert_eq!(refused, PaymentRefusal::Reference, "{again}");
+    }
+    let refused = payment::refuse(app, ids[1], "it was another's", "Sara").await.unwrap();
+    assert_eq!(refused.decided.unwrap().1, "Sara");
+    let again = payment::refuse(app, ids[1], "it was another's", "Sara").await;
+    assert_eq!(refusal(again), PaymentRefusal::WrongState);
+    assert_eq!(balance(&world, account).await, 70_000);
+    // Both decisions are evidence, and the third one waits.
+    let verified = app::chain::verify(app, &[]).await.unwrap();
+    assert!(verified.wrong.is_empty(), "{:?}", verified.wrong);
+    let entries = app::chain::list(app, Some("payment"), None, 9).await.unwrap();
+    let actors: Vec<_> = entries.iter().map(|kept| kept.entry.actor.as_str()).collect();
+    assert_eq!(actors, ["Sara", "Sara"]);
+}
+
+/// Whoever never sends a receipt is not waited for longer than a week, and may begin anew.
+#[tokio::test]
+async fn a_receipt_that_never_comes_is_given_up() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let mut ids = Vec::new();
+    for _ in 0..OPEN_MAX {
+        ids.push(begin(&world, &caller, 70_000, "receipt").await.id);
+    }
+    payment::add_receipt(app, caller.account.id, ids[0], PDF.to_vec()).await.unwrap();
+    let more =
+        async || payment::begin(app, &caller, Purpose::Credit(Rials(70_000)), "receipt").await;
+    assert_eq!(refusal(more().await), PaymentRefusal::TooMany);
+    world.clock.advance_ms(RECEIPT_LIFE_MS - 1);
+    assert_eq!(payment::look(app).await.unwrap(), 0);
+    world.clock.advance_ms(1);
+    assert_eq!(payment::look(app).await.unwrap(), 9);
+    let state = async |id| payment::find(app, None, id).await.unwrap().unwrap().state;
+    assert_eq!((state(ids[0]).await, state(ids[9]).await), (State::Review, State::Failed));
+    more().await.unwrap();
+    let late = payment::add_receipt(app, caller.account.id, ids[9], PDF.to_vec()).await;
+    assert_eq!(refusal(late), PaymentRefusal::WrongState);
+}
+
+/// A payment that cannot be taken in, since somebody posted an entry under its name by hand, is not
+/// posted twice, and keeps no other one waiting.
+#[tokio::test]
+async fn one_that_fails_lets_the_others_through() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let one = begin(&world, &caller, 50_000, "zarinpal").await;
+    let two = begin(&world, &caller, 60_000, "zarinpal").await;
+    let entry = NewEntry {
+        account,
+        kind: EntryKind::Credit,
+        amount: Rials(50_000),
+        at: app.now(),
+        reference: Some(format!("payment:{}", one.id)),
+        note: "by hand".to_owned(),
+    };
+    let mut tx = world.db.begin().await.unwrap();
+    assert_eq!(store::entry::post(&mut tx, &entry).await.unwrap(), Posted::Done);
+    tx.commit().await.unwrap();
+    world.clock.advance_ms(30_000);
+    says(&world, &[Some(paid("7")), Some(paid("8"))]);
+    assert_eq!(payment::look(app).await.unwrap(), 2);
+    let state = async |id| payment::find(app, None, id).await.unwrap().unwrap().state;
+    assert_eq!((state(one.id).await, state(two.id).await), (State::Waiting, State::Paid));
+    assert_eq!(balance(&world, account).await, 110_000);
+}
+
+/// What makes no sense is not begun, and nobody has too many.
+#[tokio::test]
+async fn nonsense_is_no_payment() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (sandbox, _) = world.sandbox(&caller).await;
+    let of = async |caller: &Caller, amount, gateway| {
+        refusal(payment::begin(app, caller, Purpose::Credit(Rials(amount)), gateway).await)
+    };
+    assert_eq!(of(&sandbox, 50_000, "zarinpal").await, PaymentRefusal::Sandbox);
+    assert_eq!(of(&caller, 50_000, "zibal").await, PaymentRefusal::Gateway);
+    for amount in [0, -1, 9_999, 1_000_000_001] {
+        assert_eq!(of(&caller, amount, "zarinpal").await, PaymentRefusal::Amount, "{amount}");
+    }
+    for _ in 0..OPEN_MAX {
+        begin(&world, &caller, 10_000, "zarinpal").await;
+    }
+    assert_eq!(of(&caller, 10_000, "zarinpal").await, PaymentRefusal::TooMany);
+}

@@ -1,0 +1,159 @@
+//! Payments of an account: into its balance or for an invoice, by a gateway or against a receipt.
+
+use app::payment::{Payment, PaymentRefusal, Purpose};
+use app::{App, Caller, Error};
+use axum::http::StatusCode;
+use axum::response::Response;
+use domain::Rials;
+use domain::agreement::attachment::{BYTES_MAX, Refusal as File};
+use domain::billing::payment::{AMOUNTS, OPEN_MAX, State};
+use domain::calendar::jalali::rfc3339;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Unanswered;
+use super::codes::read;
+use super::messages::{json as answer, limit, query_of};
+use super::once::{Asked, once};
+use super::problem::{Kind, Problem};
+
+/// The largest body with a receipt: the receipt.
+pub(super) const FILE_BYTES_MAX: usize = BYTES_MAX;
+
+/// What a client wants to pay.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    gateway: String,
+    amount_rials: Option<i64>,
+    invoice_id: Option<String>,
+}
+
+/// GET /v1/payments.
+pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["limit", "after"])?;
+    let limit = limit(&params)?;
+    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
+    let before = params.text("after").map(|text| number(text).ok_or_else(no_page)).transpose()?;
+    let all = app::payment::list(app, Some(caller.account.id), false, before, limit).await?;
+    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
+    let next_page = all.last().filter(|_| is_full).map(|last| last.id.to_string());
+    let data: Vec<Value> = all.iter().map(shown).collect();
+    let page = json!({ "object": "list", "data": data, "next_page": next_page });
+    Ok(answer(StatusCode::OK, &page))
+}
+
+/// GET /v1/payments/gateways: by whom can be paid here.
+pub(super) fn gateways(app: &App) -> Response {
+    answer(StatusCode::OK, &json!({ "object": "gateways", "data": app::payment::gateways(app) }))
+}
+
+/// GET /v1/payments/{id}.
+pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    found(app, caller, id, StatusCode::OK).await
+}
+
+/// POST /v1/payments.
+pub(super) async fn begin(asked: Asked<'_>) -> Result<Response, Unanswered> {
+    let (app, caller) = (asked.app, asked.caller);
+    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
+    let new: New = read(asked.body)?;
+    let purpose = match (new.amount_rials, new.invoice_id) {
+        (Some(amount), None) => Purpose::Credit(Rials(amount)),
+        (None, Some(id)) => {
+            let id =
+                number(&id).ok_or_else(|| not_done(Error::Refused(PaymentRefusal::Invoice)))?;
+            Purpose::Invoice(id)
+        }
+        _ => return Err(invalid("either amount_rials or invoice_id is paid").into()),
+    };
+    let begun = app::payment::begin(app, caller, purpose, &new.gateway);
+    changed(asked, StatusCode::CREATED, begun).await
+}
+
+/// POST /v1/payments/{id}/receipt: the file is the body.
+pub(super) async fn receipt(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let (account, bytes) = (asked.caller.account.id, asked.body.to_vec());
+    changed(asked, StatusCode::OK, app::payment::add_receipt(asked.app, account, id, bytes)).await
+}
+
+/// Changes a payment once, and shows it.
+async fn changed(
+    asked: Asked<'_>,
+    status: StatusCode,
+    change: impl Future<Output = app::Result<Payment, PaymentRefusal>>,
+) -> Result<Response, Unanswered> {
+    let (app, caller) = (asked.app, asked.caller);
+    let again = async |id| found(app, caller, id, status).await;
+    let work = async { Ok(answer(status, &shown(&change.await.map_err(not_done)?))) };
+    once(asked, Box::pin(work), again).await
+}
+
+async fn found(
+    app: &App,
+    caller: &Caller,
+    id: i64,
+    status: StatusCode,
+) -> Result<Response, Unanswered> {
+    let found = app::payment::find(app, Some(caller.account.id), id).await?;
+    Ok(answer(status, &shown(&found.ok_or_else(|| Problem::of(Kind::NotFound))?)))
+}
+
+fn shown(payment: &Payment) -> Value {
+    let url = payment.url.as_ref().filter(|_| payment.state == State::Waiting);
+    json!({
+        "object": "payment",
+        "id": payment.id.to_string(),
+        "state": payment.state.word(),
+        "gateway": payment.gateway,
+        "amount_rials": payment.amount.0,
+        "invoice_id": payment.invoice.map(|id| id.to_string()),
+        "url": url,
+        "reference": payment.reference,
+        "reason": payment.reason,
+        "made_at": rfc3339(payment.made_at),
+        "decided_at": payment.decided.as_ref().map(|(at, _)| rfc3339(*at)),
+    })
+}
+
+fn not_done(error: Error<PaymentRefusal>) -> Unanswered {
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Failed(failure) => return failure.into(),
+    };
+    let not_taken = |detail: String| Problem::with(Kind::PaymentNotTaken, detail);
+    match refusal {
+        PaymentRefusal::NoSuchPayment => Problem::of(Kind::NotFound),
+        PaymentRefusal::Amount => {
+            not_taken(format!("amounts are from {} to {} rials.", AMOUNTS.start(), AMOUNTS.end()))
+        }
+        PaymentRefusal::Gateway => {
+            not_taken("There is no such gateway; see /v1/payments/gateways.".to_owned())
+        }
+        PaymentRefusal::Invoice => {
+            not_taken("There is no such invoice, or it is paid or voided.".to_owned())
+        }
+        PaymentRefusal::Sandbox => not_taken("Play money is not paid.".to_owned()),
+        PaymentRefusal::TooMany => {
+            not_taken(format!("The account has {OPEN_MAX} that are not over."))
+        }
+        PaymentRefusal::Receipt(refusal) => not_taken(match refusal {
+            File::Empty => "It is empty.".to_owned(),
+            File::TooLarge => format!("It has more than {BYTES_MAX} bytes."),
+            File::Name | File::Kind | File::TooMany => {
+                "It is neither PNG, JPEG nor PDF.".to_owned()
+            }
+        }),
+        PaymentRefusal::WrongState
+        | PaymentRefusal::Reference
+        | PaymentRefusal::OtherAmount
+        | PaymentRefusal::Text(_) => Problem::of(Kind::WrongState),
+    }
+    .into()
+}
+
+fn number(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|&id| id > 0)
+}
