@@ -21,11 +21,11 @@ use store::kept_code::{KeptCode, NewCode as NewRow};
 use crate::account::{hex, never_refused};
 use crate::ports::Speaker;
 use crate::quick_send::{
-    Listing, Order, TextRefusal, judge_speech, may_be_spoken, send_again, send_judged,
+    Listing, Order, Owner, TextRefusal, judge_speech, may_be_spoken, send_again, send_judged,
 };
 use crate::request::{self, RequestKey};
 use crate::speech::{self, Recording};
-use crate::{App, Caller, Error, Failure, Result, quick_send};
+use crate::{App, Caller, Error, Failure, Result, identity, quick_send};
 
 /// What is said before the code, and before it is said again.
 const BEFORE: &str = "کد شما";
@@ -200,8 +200,9 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
     let request = quick_send::request(app, kept.destination.as_str(), false, None, None)
         .map_err(|refusal| Error::Refused(SendRefusal::Text(refusal.into())))?;
     let reference = said(&kept.reference, kept.sends + 1);
-    let order =
+    let mut order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
+    may_be_proof(app, &mut order).await?;
     // Before anything is counted.
     order
         .admit(app, Some(&order.draft(kept.clip_ms)))
@@ -386,10 +387,22 @@ async fn order(
     let mut order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
     order.listing = Listing::Hidden;
+    may_be_proof(app, &mut order).await?;
     // Our words need nobody's approval.
     order.account.approves_own_messages |= words_are_ours;
     may_be_spoken(app, &order).await.map_err(|error| error.map(SendRefusal::Text))?;
     Ok(order)
+}
+
+/// Lets a code through that is to prove who the account's owner is, which has to come first.
+async fn may_be_proof(app: &App, order: &mut Order) -> std::result::Result<(), Failure> {
+    let (account, destination) = (order.account.id, order.destination());
+    if order.owner == Owner::Unknown
+        && identity::may_prove_by_code(app, account, destination).await?
+    {
+        order.owner = Owner::Known;
+    }
+    Ok(())
 }
 
 /// The code as it is kept.

@@ -45,6 +45,8 @@ pub enum CodeRefusal {
     LengthNotAllowed,
     /// The operator switched sends off.
     Disabled,
+    /// The operator asks who the account's owner is, and that is not proven.
+    NotIdentified,
     /// Not a number that can be called.
     WrongNumber,
     /// Outside the hours in which calls may be placed.
@@ -109,6 +111,7 @@ impl From<TextRefusal> for CodeRefusal {
             TextRefusal::Disabled | TextRefusal::ClassNotAllowed => Self::Disabled,
             TextRefusal::WrongNumber => Self::WrongNumber,
             TextRefusal::TimeNotAllowed => Self::TimeNotAllowed,
+            TextRefusal::NotIdentified => Self::NotIdentified,
             TextRefusal::InsufficientCredit => Self::InsufficientCredit,
             TextRefusal::MustBeApproved
             | TextRefusal::TextTooLong

@@ -18,8 +18,8 @@ use store::quick_send::{QuickSend, State};
 use crate::account::hex;
 use crate::dialing::ReadyJob;
 use crate::ports::Speaker;
-use crate::speech::{self, RecordingRefusal, Script, ScriptRefusal};
-use crate::{App, Caller, Error, Failure, Result, class, phone, prices};
+use crate::speech::{self, Script};
+use crate::{App, Caller, Error, Failure, Result, class, identity, phone, prices};
 
 mod personal;
 mod spoken;
@@ -84,6 +84,8 @@ pub struct NewTextSend {
 pub enum TextRefusal {
     /// The operator switched quick sends off.
     Disabled,
+    /// The operator asks who the account's owner is, and that is not proven.
+    NotIdentified,
     /// The account's messages must be listened to before they are sent.
     MustBeApproved,
     /// Not a number that can be called.
@@ -243,6 +245,15 @@ pub(crate) enum Listing {
     Hidden,
 }
 
+/// Whether the operator knows enough of who the owner of an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// It does, or does not ask.
+    Known,
+    /// It does not.
+    Unknown,
+}
+
 /// A customer's order and the facts to judge it by.
 pub(crate) struct Order {
     pub(crate) account: Account,
@@ -259,6 +270,7 @@ pub(crate) struct Order {
     pub(crate) follow_up: Option<i64>,
     tariff: Tariff,
     reachable: bool,
+    pub(crate) owner: Owner,
     now: Timestamp,
 }
 
@@ -284,6 +296,8 @@ impl Order {
         let tariff = prices::in_force(app, now).await?;
         let policies = class::policies(app, now).await?;
         let person = class::reaches_person(app, &request.destination, account.is_sandbox());
+        let may_call = identity::may_call(app, account.id, person).await?;
+        let owner = if may_call { Owner::Known } else { Owner::Unknown };
         // Whoever may call for as long as the send waits is not asked for a document.
         let last = now.plus_ms(START_WITHIN_MS);
         let by_day = policies.opening(class, (false, person), now).is_open_at(last);
@@ -300,6 +314,7 @@ impl Order {
             follow_up: None,
             tariff,
             reachable,
+            owner,
             now,
         })
     }
@@ -322,6 +337,7 @@ impl Order {
             window: &app.settings().window,
             opening: self.policies.opening(self.class, (self.any_hour, self.person), self.now),
             enabled: app.settings().quick_send_enabled,
+            identified: self.owner == Owner::Known,
             reachable: self.reachable,
         };
         admit(&facts, &self.request, self.now)
@@ -566,30 +582,11 @@ impl From<Refusal> for TextRefusal {
             Refusal::WrongNumber => Self::WrongNumber,
             Refusal::ClassNotAllowed => Self::ClassNotAllowed,
             Refusal::TimeNotAllowed => Self::TimeNotAllowed,
+            Refusal::NotIdentified => Self::NotIdentified,
             // The account's own new message is only missing when it waits for approval.
             Refusal::WrongMessage => Self::MustBeApproved,
             Refusal::InsufficientCredit => Self::InsufficientCredit,
             Refusal::RecordingNotPermitted => Self::RecordingNotPermitted,
-        }
-    }
-}
-
-impl From<ScriptRefusal> for TextRefusal {
-    fn from(refusal: ScriptRefusal) -> Self {
-        match refusal {
-            ScriptRefusal::EmptyText => Self::EmptyText,
-            ScriptRefusal::TextTooLong => Self::TextTooLong,
-            ScriptRefusal::WrongMobile => Self::WrongMobile,
-            ScriptRefusal::NotSpoken => Self::NotSpoken,
-        }
-    }
-}
-
-impl From<RecordingRefusal> for TextRefusal {
-    fn from(refusal: RecordingRefusal) -> Self {
-        match refusal {
-            RecordingRefusal::NotSpoken => Self::NotSpoken,
-            RecordingRefusal::TooLong => Self::TooLong,
         }
     }
 }

@@ -8,7 +8,7 @@ use store::hot::{AcceptRefusal, Played};
 
 use crate::dialing::ReadyJob;
 use crate::quick_send::commit;
-use crate::{App, Caller, Error, Result, prices};
+use crate::{App, Caller, Error, Result, class, identity, prices};
 
 /// The scheduling class: behind codes, before campaigns.
 const CLASS: u8 = 1;
@@ -49,7 +49,12 @@ pub async fn submit(
         let takes = |one: &Destination| app.dispatch().routes(one, server, sandbox);
         parties.iter().all(|one| one.as_ref().is_none_or(takes))
     };
+    let is_sandbox = caller.account.is_sandbox();
+    let reaches = |one: &Destination| class::reaches_person(app, one, is_sandbox);
+    let people = [&first, &second].into_iter().flatten().any(reaches);
+    let identified = identity::may_call(app, caller.account.id, people).await?;
     let facts = Facts {
+        identified,
         account: &caller.account,
         hold_message: message.as_ref(),
         tariff: &tariff,

@@ -92,12 +92,14 @@ pub struct Identity {
     pub asked: Vec<Proof>,
     /// For how many days it is proven; 0: until it is taken back.
     pub valid_days: u32,
+    /// Whether nobody is called for an account before it is proven.
+    pub required: bool,
 }
 
 impl Default for Identity {
-    /// A mobile number and a document, until it is taken back.
+    /// A mobile number and a document, until it is taken back, from those who want to.
     fn default() -> Self {
-        Self { asked: vec![Proof::Mobile, Proof::Document], valid_days: 0 }
+        Self { asked: vec![Proof::Mobile, Proof::Document], valid_days: 0, required: false }
     }
 }
 

@@ -67,6 +67,14 @@ pub async fn keep(
     app.write(async |tx| Ok(store::sms::insert(tx, &new).await?)).await
 }
 
+/// Forgets what [`keep`] kept for sends of which none was made.
+///
+/// # Errors
+/// The database failed.
+pub async fn forget(app: &App, follow_up: i64) -> std::result::Result<(), Failure> {
+    written(app, async |tx| store::sms::delete(tx, follow_up).await).await
+}
+
 /// The account's follow-up of a campaign.
 ///
 /// # Errors

@@ -50,6 +50,8 @@ pub enum VerifyRefusal {
     WrongCallback,
     /// The operator switched sends off.
     Disabled,
+    /// The operator asks who the account's owner is, and that is not proven.
+    NotIdentified,
     /// Not a number that can be called.
     WrongNumber,
     /// Outside the hours in which calls may be placed.
@@ -198,6 +200,7 @@ impl From<TextRefusal> for VerifyRefusal {
             TextRefusal::Disabled | TextRefusal::ClassNotAllowed => Self::Disabled,
             TextRefusal::WrongNumber => Self::WrongNumber,
             TextRefusal::TimeNotAllowed => Self::TimeNotAllowed,
+            TextRefusal::NotIdentified => Self::NotIdentified,
             TextRefusal::InsufficientCredit => Self::InsufficientCredit,
             TextRefusal::MustBeApproved
             | TextRefusal::TextTooLong

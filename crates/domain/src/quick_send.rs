@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub opening: Opening,
     /// Whether the operator has switched quick sends on.
     pub enabled: bool,
+    /// Whether the operator knows enough of who the account's owner is to call this destination.
+    pub identified: bool,
     /// Whether a route (or a registered phone of the account) exists for the destination, of the
     /// regional server that is asked for.
     pub reachable: bool,
@@ -59,6 +61,8 @@ pub struct Admission {
 pub enum Refusal {
     /// The operator switched quick sends off.
     Disabled,
+    /// The operator asks who the account's owner is, and that is not proven.
+    NotIdentified,
     /// Not a number that can be called.
     WrongNumber,
     /// Messages of this class are not taken, or not from this account.
@@ -84,6 +88,9 @@ pub const START_WITHIN_MS: i64 = 10 * 60 * 1000;
 pub fn admit(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Result<Admission, Refusal> {
     if !facts.enabled {
         return Err(Refusal::Disabled);
+    }
+    if !facts.identified {
+        return Err(Refusal::NotIdentified);
     }
     if !facts.reachable {
         return Err(Refusal::WrongNumber);

@@ -36,6 +36,8 @@ pub struct Facts<'a> {
     pub window: &'a CallingWindow,
     /// How long the operator lets two people talk, milliseconds; 0: there are no secure calls.
     pub talk_ms_max: u32,
+    /// Whether the operator knows enough of who the account's owner is.
+    pub identified: bool,
     /// Whether some trunk takes both numbers.
     pub reachable: bool,
     /// Whether some trunk of the regional server that is asked for does.
@@ -66,6 +68,8 @@ pub enum Refusal {
     Disabled,
     /// The account may not place them.
     NotPermitted,
+    /// The operator asks who the account's owner is, and that is not proven.
+    NotIdentified,
     /// One of the two is not a public number that can be called.
     WrongNumber,
     /// Both are the same number.
@@ -91,6 +95,7 @@ pub fn admit(facts: &Facts<'_>, request: Request, now: Timestamp) -> Result<Admi
     let rules = [
         (facts.talk_ms_max > 0, Refusal::Disabled),
         (facts.account.places_secure_calls, Refusal::NotPermitted),
+        (facts.identified, Refusal::NotIdentified),
         (both.is_some(), Refusal::WrongNumber),
         (differ, Refusal::SameNumber),
         (facts.reachable, Refusal::WrongNumber),
@@ -186,6 +191,7 @@ mod tests {
             tariff: &tariff,
             window: &CallingWindow::ALWAYS,
             talk_ms_max: 900_000,
+            identified: true,
             reachable: true,
             served: true,
         };
@@ -219,6 +225,7 @@ mod tests {
         assert_eq!(refused(|facts| facts.served = false), Refusal::WrongServer);
         assert_eq!(refused(|facts| facts.hold_message = None), Refusal::WrongMessage);
         assert_eq!(refused(|facts| facts.window = &DAY), Refusal::TimeNotAllowed);
+        assert_eq!(refused(|facts| facts.identified = false), Refusal::NotIdentified);
         let same = request("09120000000", "+989120000000");
         assert_eq!(judged(1_000_000, &same, |_| ()), Err(Refusal::SameNumber));
         for wrong in [request("09120000000", "101"), request("nobody", "02100000000")] {

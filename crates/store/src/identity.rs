@@ -55,6 +55,8 @@ pub struct Kept {
     pub id: i64,
     /// Whose.
     pub account: AccountId,
+    /// Whether that is a sandbox: what it proves says nothing of a person.
+    pub sandbox: bool,
     /// Who it says to be; `None` when that was removed.
     pub person: Option<Person>,
     /// As its steps have left it.
@@ -266,13 +268,48 @@ pub async fn delete_document(tx: &mut Tx, document: i64) -> Result<()> {
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
-    let sql = "SELECT id, account_id, asked, national_code, first_name, last_name, birth_day,
-                      mobile, company_id, company_name, company_role, tries
-               FROM identity_case WHERE id = $1";
+    let sql = "SELECT c.id AS id, c.account_id AS account_id, a.sandbox_of AS sandbox_of,
+                      c.asked AS asked, c.national_code AS national_code,
+                      c.first_name AS first_name, c.last_name AS last_name,
+                      c.birth_day AS birth_day, c.mobile AS mobile, c.company_id AS company_id,
+                      c.company_name AS company_name, c.company_role AS company_role,
+                      c.tries AS tries
+               FROM identity_case c JOIN account a ON a.id = c.account_id WHERE c.id = $1";
     match reads.query_opt(sql, values![id]).await? {
         None => Ok(None),
         Some(row) => Ok(Some(kept(reads, &row).await?)),
     }
+}
+
+/// Whether it is proven at a moment who the owner of an account is.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn is_proven(
+    reads: &mut impl Queries,
+    account: AccountId,
+    at: Timestamp,
+) -> Result<bool> {
+    let sql = "SELECT c.id AS id FROM identity_case c
+               JOIN identity_step s ON s.case_id = c.id AND s.step = 'verified'
+               WHERE c.account_id = $1 AND c.state = 'verified'
+                     AND (s.until_us IS NULL OR s.until_us > $2)
+               LIMIT 1";
+    Ok(reads.query_opt(sql, values![account, at]).await?.is_some())
+}
+
+/// Whether a mobile number is still to be proven in a case of an account.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn is_to_be_proven(
+    reads: &mut impl Queries,
+    account: AccountId,
+    mobile: &PhoneNumber,
+) -> Result<bool> {
+    let sql = "SELECT id FROM identity_case
+               WHERE account_id = $1 AND state = 'open' AND mobile = $2 LIMIT 1";
+    Ok(reads.query_opt(sql, values![account, mobile.national()]).await?.is_some())
 }
 
 /// The cases of an account before a number, or all of them, or those that wait for a person: the
@@ -324,7 +361,8 @@ async fn kept(reads: &mut impl Queries, row: &Row) -> Result<Kept> {
     // What was kept is gone through again by the rules; what does not follow is corrupt.
     let identity = row.parse("asked", |asked| again(asked, &steps))?;
     let (account, tries) = (row.get("account_id")?, row.get("tries")?);
-    Ok(Kept { id, account, person: person(row)?, identity, steps, documents, tries })
+    let sandbox = row.get::<Option<AccountId>>("sandbox_of")?.is_some();
+    Ok(Kept { id, account, sandbox, person: person(row)?, identity, steps, documents, tries })
 }
 
 fn person(row: &Row) -> Result<Option<Person>> {

@@ -138,6 +138,15 @@ pub async fn insert(tx: &mut Tx, new: &NewFollowUp) -> Result<i64> {
     tx.query_one(sql, values).await?.get("id")
 }
 
+/// Forgets a follow-up that no send has.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn delete(tx: &mut Tx, follow_up: i64) -> Result<()> {
+    let sql = "DELETE FROM follow_up WHERE id = $1";
+    tx.execute(sql, values![follow_up]).await.map(drop)
+}
+
 /// The account's follow-up of a campaign.
 ///
 /// # Errors

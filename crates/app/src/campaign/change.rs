@@ -11,7 +11,7 @@ use store::campaign::{Campaign, Snapshot};
 use super::{CLASS, WrittenPlan};
 use crate::account::never_refused;
 use crate::template::{may_say, playable};
-use crate::{App, Error, Failure, Result, class, prices, request};
+use crate::{App, Error, Failure, Result, class, identity, prices, request};
 
 /// How a campaign goes on when it is started again. What is absent stays as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub enum StartRefusal {
     InsufficientCredit,
     /// Its message was deleted or is not approved.
     WrongMessage,
+    /// The operator asks who the account's owner is, and that is not proven.
+    NotIdentified,
 }
 
 /// Starts a campaign under a new plan, with a new snapshot of message and prices.
@@ -98,6 +100,9 @@ async fn started(
     let now = app.now();
     let tariff = prices::in_force(app, now).await?;
     let policies = class::policies(app, now).await?;
+    if !identity::may_call_many(app, account).await? {
+        return Err(Error::Refused(StartRefusal::NotIdentified));
+    }
     request::write(
         app,
         |&started: &bool| started.then_some(id.0),

@@ -25,7 +25,7 @@ use crate::forecast::Expected;
 use crate::request::{self, RequestKey};
 use crate::sms::{SmsRefusal, WrittenFollowUp};
 use crate::template::{may_say, of_campaign, playable};
-use crate::{App, Caller, Error, Failure, Result, class, prices, sms};
+use crate::{App, Caller, Error, Failure, Result, class, identity, prices, sms};
 
 /// Numbers kept in one commit.
 const BATCH: usize = 2_000;
@@ -118,6 +118,8 @@ pub enum CreateRefusal {
     KeyReused,
     /// What is to be written after its calls is not taken.
     Sms(SmsRefusal),
+    /// The operator asks who the account's owner is, and that is not proven.
+    NotIdentified,
 }
 
 /// Why numbers were not added.
@@ -351,6 +353,9 @@ pub(super) async fn made(
     request: Option<&RequestKey>,
 ) -> Result<Created, CreateRefusal> {
     if auto_start {
+        if !identity::may_call_many(app, account.id).await? {
+            return Err(Error::Refused(CreateRefusal::NotIdentified));
+        }
         may_be_paid(app, account, message, &plan, &sifted.numbers).await?;
     }
     let created_at = app.now();
@@ -526,6 +531,7 @@ impl From<StartRefusal> for CreateRefusal {
             StartRefusal::CannotStart => Self::CannotStart,
             StartRefusal::InsufficientCredit => Self::InsufficientCredit,
             StartRefusal::WrongMessage => Self::WrongMessage,
+            StartRefusal::NotIdentified => Self::NotIdentified,
         }
     }
 }

@@ -6,7 +6,7 @@ use domain::quick_send::Admission;
 use store::hot::{Played, Spoken};
 
 use super::{Accepted, Listing, Order, TextRefusal, accept};
-use crate::speech::Recording;
+use crate::speech::{Recording, RecordingRefusal, ScriptRefusal};
 use crate::{App, Error, Result};
 
 /// An order for what was spoken that may be sent.
@@ -59,4 +59,24 @@ pub(crate) async fn send_speech(
 ) -> Result<Accepted, TextRefusal> {
     let judged = judge_speech(app, order, recording).await?;
     send_judged(app, judged, recording).await
+}
+
+impl From<ScriptRefusal> for TextRefusal {
+    fn from(refusal: ScriptRefusal) -> Self {
+        match refusal {
+            ScriptRefusal::EmptyText => Self::EmptyText,
+            ScriptRefusal::TextTooLong => Self::TextTooLong,
+            ScriptRefusal::WrongMobile => Self::WrongMobile,
+            ScriptRefusal::NotSpoken => Self::NotSpoken,
+        }
+    }
+}
+
+impl From<RecordingRefusal> for TextRefusal {
+    fn from(refusal: RecordingRefusal) -> Self {
+        match refusal {
+            RecordingRefusal::NotSpoken => Self::NotSpoken,
+            RecordingRefusal::TooLong => Self::TooLong,
+        }
+    }
 }

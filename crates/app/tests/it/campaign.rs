@@ -40,6 +40,18 @@ fn list(count: usize) -> String {
     (0..count).map(|n| format!("0912{n:07}")).collect::<Vec<_>>().join(",")
 }
 
+/// A campaign of one number.
+pub fn new_campaign(message: MessageId) -> NewCampaign {
+    NewCampaign {
+        message,
+        numbers: Some(list(1).into()),
+        sms: None,
+        plan: plan(),
+        auto_start: true,
+        request: None,
+    }
+}
+
 /// A world with a customer, a message and a node.
 struct Stage {
     world: World,
@@ -63,14 +75,7 @@ impl Stage {
     }
 
     fn new_campaign(&self, numbers: String) -> NewCampaign {
-        NewCampaign {
-            message: self.message,
-            numbers: Some(numbers.into()),
-            sms: None,
-            plan: plan(),
-            auto_start: true,
-            request: None,
-        }
+        NewCampaign { numbers: Some(numbers.into()), ..new_campaign(self.message) }
     }
 
     /// What sending the message to so many numbers would come to.

@@ -2,21 +2,29 @@
 
 use std::sync::Mutex;
 
+use app::campaign::{self, CreateRefusal, StartRefusal};
 use app::identity::{self, IdentityRefusal, Kept, Person, Registry, Stated};
-use app::kept_code::NewCode;
+use app::kept_code::{NewCode, SendRefusal as KeptRefusal};
+use app::one_time_code::{self, CodeRefusal, NewCode as OneTime};
 use app::ports::{Blobs as _, BoxFuture, Speaker};
+use app::quick_send::{self, TextRefusal};
+use app::verification::{self, NewCall, VerifyRefusal};
 use app::{Caller, Failure, Identity, Settings};
 use domain::agreement::attachment;
-use domain::agreement::identity::{DOCUMENTS_MAX, Proof, Refusal, State, Step};
+use domain::agreement::identity::{By, DOCUMENTS_MAX, Proof, Refusal, State, Step};
+use domain::quick_send::Refusal as SendRefusal;
 use domain::{AccountId, CodeId};
+use store::identity::Taken;
 
+use crate::campaign::new_campaign;
+use crate::quick_send::{new_send, new_text};
 use crate::refusal;
 use crate::world::World;
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n a card";
 
 async fn world(asked: &[Proof], valid_days: u32) -> World {
-    let identity = Identity { asked: asked.to_vec(), valid_days };
+    let identity = Identity { asked: asked.to_vec(), valid_days, ..Identity::default() };
     World::with(Settings { identity, ..Settings::default() }).await
 }
 
@@ -42,7 +50,11 @@ async fn state(world: &World, id: i64) -> State {
 
 /// A code that is spoken to a number; in a sandbox it is known.
 async fn code(world: &World, caller: &Caller, number: &str) -> CodeId {
-    let new = NewCode {
+    app::kept_code::start(&world.app, caller, new_code(number)).await.unwrap().0.id
+}
+
+fn new_code(number: &str) -> NewCode {
+    NewCode {
         number: number.to_owned(),
         length: None,
         life_seconds: None,
@@ -50,8 +62,7 @@ async fn code(world: &World, caller: &Caller, number: &str) -> CodeId {
         speaker: Speaker::default(),
         server: None,
         request: None,
-    };
-    app::kept_code::start(&world.app, caller, new).await.unwrap().0.id
+    }
 }
 
 /// A registry that answers what a test wants.
@@ -222,4 +233,100 @@ async fn what_is_over_is_forgotten_and_what_was_done_is_not() {
     assert_eq!((kept.person, kept.documents.len(), kept.steps.len()), (None, 0, 8));
     assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
     assert_eq!(refusal(identity::forget(app, id, "Maryam", "asked").await), wrong);
+}
+
+/// A sandbox proves nothing of a person: its registry says yes and is none, and who is proven there
+/// is not proven outside.
+#[tokio::test]
+async fn a_sandbox_asks_no_registry() {
+    let world = world(&[Proof::Registry], 0).await;
+    let app = &world.app;
+    let (live, _) = world.customer(0).await;
+    let (sandbox, _) = world.sandbox(&live).await;
+    let id = begin(&world, sandbox.account.id).await.id;
+    identity::submit(app, sandbox.account.id, id).await.unwrap();
+    // Asked, it would have no answer to give.
+    let nobody = Answers(Mutex::new(Vec::new()));
+    assert_eq!(identity::look(app, &nobody).await.unwrap(), 1);
+    assert_eq!(state(&world, id).await, State::Verified);
+    let kept = identity::find(app, None, id).await.unwrap().unwrap();
+    assert!(kept.sandbox && kept.account != live.account.id);
+    let mut reads = world.db.read().await.unwrap();
+    let at = app.now();
+    let proven = store::identity::is_proven(&mut reads, sandbox.account.id, at).await.unwrap();
+    let outside = store::identity::is_proven(&mut reads, live.account.id, at).await.unwrap();
+    assert_eq!((proven, outside), (true, false));
+}
+
+/// C18: where the operator wants to know first who somebody is, nobody is called for an account
+/// before that is proven or after it is not any more, by whatever way; its sandbox calls, and the
+/// number that is to be proven is called for its code.
+#[tokio::test]
+async fn nobody_is_called_before_it_is_proven_who_calls() {
+    let asked = vec![Proof::Mobile];
+    let identity = Identity { asked, valid_days: 30, required: true };
+    let world = World::with(Settings { identity, ..Settings::default() }).await;
+    let app = &world.app;
+    let (caller, _) = world.customer(10_000_000).await;
+    let (sandbox, _) = world.sandbox(&caller).await;
+    let message = world.message(&caller, 4_000).await.id;
+    let plays = world.message(&sandbox, 4_000).await.id;
+    let send = async |caller: &Caller, message| {
+        let caller = world.refreshed(caller).await;
+        quick_send::submit(app, &caller, new_send(message, "09121234568")).await
+    };
+    assert_eq!(refusal(send(&caller, message).await), SendRefusal::NotIdentified);
+    send(&sandbox, plays).await.unwrap();
+    let text = new_text("09121234568");
+    let text = quick_send::submit_text(app, &caller, text).await;
+    assert_eq!(refusal(text), TextRefusal::NotIdentified);
+    let code = OneTime { length: Some(6), own: None, number: "0912 123 4568".into(), server: None };
+    let code = one_time_code::submit(app, &caller, code).await;
+    assert_eq!(refusal(code), CodeRefusal::NotIdentified);
+    let call = NewCall {
+        number: "09121234568".to_owned(),
+        callback_url: "https://example.com/".to_owned(),
+        server: None,
+    };
+    let call = verification::submit(app, &caller, call).await;
+    assert_eq!(refusal(call), VerifyRefusal::NotIdentified);
+    let mut new = new_campaign(message);
+    let made = campaign::create(app, &caller, new.clone()).await;
+    assert_eq!(refusal(made), CreateRefusal::NotIdentified);
+    new.auto_start = false;
+    let campaign = campaign::create(app, &caller, new).await.unwrap().id;
+    let account = caller.account.id;
+    let start = async || campaign::start_as_planned(app, account, campaign).await;
+    assert_eq!(refusal(start().await), StartRefusal::NotIdentified);
+
+    let kept = async |number: &str| {
+        let caller = world.refreshed(&caller).await;
+        app::kept_code::start(app, &caller, new_code(number)).await.map(|(code, _)| code.id)
+    };
+    let barred = KeptRefusal::Text(TextRefusal::NotIdentified);
+    assert_eq!(refusal(kept("09121234567").await), barred);
+    let id = begin(&world, account).await.id;
+    assert_eq!(refusal(kept("09121234568").await), barred, "another number");
+    kept("09121234567").await.unwrap();
+    // As whoever was called types it, without the digits being known here.
+    prove_by_hand(&world, id).await;
+    identity::verify(app, id, "Maryam").await.unwrap();
+    send(&caller, message).await.unwrap();
+    start().await.unwrap();
+    world.clock.advance_ms(30 * 86_400_000);
+    assert_eq!(refusal(send(&caller, message).await), SendRefusal::NotIdentified);
+}
+
+/// Hands a case in whose mobile number was proven.
+async fn prove_by_hand(world: &World, id: i64) {
+    let mut tx = world.db.begin().await.unwrap();
+    let mut kept = store::identity::take(&mut tx, id).await.unwrap().unwrap();
+    for step in [Step::MobileProven, Step::Submitted] {
+        let at = world.app.now();
+        kept.identity.take(step, By::Customer, at).unwrap();
+        let (actor, said) = (format!("account {}", kept.account), String::new());
+        let taken = Taken { step: Some(step), by: By::Customer, at, actor, said };
+        store::identity::keep(&mut tx, &mut kept, taken, None).await.unwrap();
+    }
+    tx.commit().await.unwrap();
 }

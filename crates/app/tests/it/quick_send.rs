@@ -18,7 +18,7 @@ use crate::world::{NOON, World};
 
 const TEXT: &str = "سلام این پیام آزمایشی برای شما است دوستم";
 
-fn new_send(message: MessageId, number: &str) -> NewSend {
+pub fn new_send(message: MessageId, number: &str) -> NewSend {
     NewSend {
         message,
         number: number.to_owned(),
@@ -31,7 +31,7 @@ fn new_send(message: MessageId, number: &str) -> NewSend {
     }
 }
 
-fn new_text(number: &str) -> NewTextSend {
+pub fn new_text(number: &str) -> NewTextSend {
     NewTextSend {
         text: TEXT.to_owned(),
         speaker: Speaker::Male,

@@ -9,9 +9,10 @@ use crate::calendar::day::Day;
 pub const NAME_MAX: usize = 150;
 /// Longest reason of staff, bytes.
 pub const TEXT_MAX: usize = 2000;
-/// The most documents of one case.
+/// The most documents of one case until it is handed in, and again after each time that a person
+/// returns it.
 pub const DOCUMENTS_MAX: usize = 6;
-/// The most steps of one case.
+/// After so many steps of one case nothing more is asked or given; what ends it goes on.
 pub const STEPS_MAX: usize = 100;
 /// The most cases that an account begins within [`ATTEMPTS_US`].
 pub const ATTEMPTS_MAX: i64 = 5;
@@ -311,6 +312,12 @@ impl Step {
         all.into_iter().find(|step| step.word() == word)
     }
 
+    /// Whether a case can go on and on by it, so that there is an end of it. Each of the others is
+    /// taken once after one of these, or once in a case.
+    fn goes_on(self) -> bool {
+        matches!(self, Self::MobileProven | Self::DocumentAdded | Self::Submitted | Self::Returned)
+    }
+
     /// Who may take it.
     fn of(self) -> &'static [By] {
         match self {
@@ -349,6 +356,8 @@ pub struct Identity {
     mobile_proven: bool,
     registry_matched: bool,
     documents: usize,
+    /// Of these, those that came since the case was last returned.
+    new_documents: usize,
     until: Option<Timestamp>,
     is_forgotten: bool,
     last_at: Timestamp,
@@ -364,6 +373,7 @@ impl Identity {
             mobile_proven: false,
             registry_matched: false,
             documents: 0,
+            new_documents: 0,
             until: None,
             is_forgotten: false,
             last_at: at,
@@ -419,7 +429,7 @@ impl Identity {
         if at < self.last_at {
             return Err(Refusal::OutOfOrder);
         }
-        if self.steps >= STEPS_MAX {
+        if self.steps >= STEPS_MAX && step.goes_on() {
             return Err(Refusal::TooMany);
         }
         if !step.of().contains(&by) {
@@ -428,11 +438,17 @@ impl Identity {
         self.state = self.after(step, by, at)?;
         match step {
             Step::MobileProven => self.mobile_proven = true,
-            Step::DocumentAdded => self.documents += 1,
+            Step::DocumentAdded => {
+                self.documents += 1;
+                self.new_documents += 1;
+            }
             Step::Matched => self.registry_matched = true,
             Step::Verified(until) => self.until = until,
             // It is asked anew when it is handed in anew.
-            Step::Returned => self.registry_matched = false,
+            Step::Returned => {
+                self.registry_matched = false;
+                self.new_documents = 0;
+            }
             Step::Forgotten => self.is_forgotten = true,
             _ => {}
         }
@@ -446,7 +462,7 @@ impl Identity {
         Ok(match (self.state, step) {
             (S::Open, Step::MobileProven) if !self.mobile_proven => S::Open,
             (S::Open, Step::DocumentAdded) => {
-                if self.documents >= DOCUMENTS_MAX {
+                if self.new_documents >= DOCUMENTS_MAX {
                     return Err(Refusal::TooManyDocuments);
                 }
                 S::Open
@@ -598,6 +614,39 @@ mod tests {
         take(&mut case, Step::Revoked, By::Staff, 8).unwrap();
         take(&mut case, Step::Forgotten, By::Staff, 8).unwrap();
         assert_eq!(case.state(at(99)), State::Revoked);
+    }
+
+    /// Whoever was sent away with six documents can bring others; and however long it went on, it
+    /// can be ended, and forgotten.
+    #[test]
+    fn a_case_can_be_returned_and_always_ended() {
+        let mut case = Identity::begun(vec![Proof::Document], at(0));
+        let add = |case: &mut Identity| case.take(Step::DocumentAdded, By::Customer, at(1));
+        let submit = |case: &mut Identity| case.take(Step::Submitted, By::Customer, at(1));
+        while case.steps + DOCUMENTS_MAX + 2 < STEPS_MAX {
+            (0..DOCUMENTS_MAX).for_each(|_| add(&mut case).unwrap());
+            assert_eq!(add(&mut case), Err(Refusal::TooManyDocuments));
+            submit(&mut case).unwrap();
+            case.take(Step::Returned, By::Staff, at(1)).unwrap();
+        }
+        while case.steps + 1 < STEPS_MAX {
+            add(&mut case).unwrap();
+        }
+        let mut open = case.clone();
+        add(&mut open).unwrap();
+        assert_eq!(add(&mut open), Err(Refusal::TooMany));
+        assert_eq!(submit(&mut open), Err(Refusal::TooMany));
+        submit(&mut case).unwrap();
+        assert_eq!(case.take(Step::Returned, By::Staff, at(2)), Err(Refusal::TooMany));
+        for (mut case, end, by) in [
+            (open, Step::Withdrawn, By::Customer),
+            (case.clone(), Step::Withdrawn, By::Customer),
+            (case, Step::Rejected, By::Staff),
+        ] {
+            case.take(end, by, at(2)).unwrap();
+            case.take(Step::Forgotten, By::Staff, at(3)).unwrap();
+            assert_eq!(case.take(Step::Forgotten, By::Staff, at(4)), Err(Refusal::WrongState));
+        }
     }
 
     #[test]

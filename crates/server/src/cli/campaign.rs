@@ -389,5 +389,6 @@ fn why(refusal: CreateRefusal) -> &'static str {
         CreateRefusal::CannotStart => "it was made and cannot start",
         CreateRefusal::KeyReused => "the name of the request was used before",
         CreateRefusal::Sms(_) => "its SMS has no price any more",
+        CreateRefusal::NotIdentified => "it is not proven who its account's owner is",
     }
 }

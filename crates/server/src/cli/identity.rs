@@ -135,7 +135,8 @@ fn line(kept: &Kept, now: Timestamp) -> String {
     let code = kept.person.as_ref().map(|person| person.code.masked());
     let code = code.unwrap_or_else(|| "removed".to_owned());
     let state = kept.identity.state(now).word();
-    format!("case {} of account {} ({code}) is {state}", kept.id, kept.account)
+    let of = if kept.sandbox { "sandbox account" } else { "account" };
+    format!("case {} of {of} {} ({code}) is {state}", kept.id, kept.account)
 }
 
 fn as_json(kept: &Kept, now: Timestamp, with_person: bool) -> Value {
@@ -164,6 +165,7 @@ fn as_json(kept: &Kept, now: Timestamp, with_person: bool) -> Value {
     json!({
         "case": kept.id,
         "account": kept.account.0,
+        "sandbox": kept.sandbox,
         "state": kept.identity.state(now).word(),
         "asked": asked,
         "until": kept.identity.until().map(gregorian_date_time),

@@ -17,6 +17,12 @@ section! {
         proofs: String = String::from("mobile, document"),
         /// For how many days it is proven; 0: until it is taken back.
         valid_days: u32 = 0,
+        /// Whether nobody is called for an account before it is proven who its owner is: sends and
+        /// starts of campaigns are refused with -102, in `/v1` as `identity_not_proven`. Sandboxes
+        /// call as before, phones of the account ring, and so does the mobile number that is to be
+        /// proven, for its code. What was started goes on. Accounts of vantage points are no
+        /// exception.
+        required: bool = false,
         /// The program that asks the registry of persons for you: its address is posted
         /// `{"national_code", "first_name", "last_name", "birth_day", "mobile"}` (the day as
         /// `1370-02-31`) and answers with `{"matches": true}` or `{"matches": false}`.
@@ -66,6 +72,6 @@ impl Identity {
     /// As the use cases know it.
     pub fn settings(&self) -> app::Identity {
         let asked = self.asked().expect("the configuration was checked");
-        app::Identity { asked, valid_days: self.valid_days }
+        app::Identity { asked, valid_days: self.valid_days, required: self.required }
     }
 }

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use crate::announcements::network;
 use crate::commands::{done, refused};
-use crate::platform::{Customer, Options, PATIENCE, Platform, config, eventually, v1_request};
+use crate::platform::{
+    Customer, Options, PATIENCE, Platform, config, eventually, free_udp_port, rising_tone,
+    v1_request,
+};
 
 const CASES: &str = "/v1/identity_verifications";
 
@@ -13,14 +16,14 @@ fn v1(platform: &Platform, customer: &Customer, verb: &str, path: &str, body: &V
     v1_request(platform.http(), &customer.token, verb, path, body).unwrap().json()
 }
 
-/// Begins a case and hands it in; the answer is its path.
-fn handed_in(platform: &Platform, customer: &Customer) -> String {
+/// Begins a case and hands it in; the answer is its path. It stands at `state` then.
+fn handed_in(platform: &Platform, customer: &Customer, state: &str) -> String {
     let stated = json!({ "national_code": "0499370899", "first_name": "علی", "last_name": "کریمی",
                          "birth_day": "1370-02-31", "mobile": "09121234567" });
     let begun = v1(platform, customer, "POST", CASES, &stated);
     let path = format!("{CASES}/{}", begun["id"].as_str().unwrap());
     let submitted = v1(platform, customer, "POST", &format!("{path}/submit"), &Value::Null);
-    assert_eq!(submitted["state"], "submitted", "{submitted}");
+    assert_eq!(submitted["state"], state, "{submitted}");
     path
 }
 
@@ -42,7 +45,7 @@ fn the_registry_of_the_configuration_is_asked() {
     );
     let mut platform = Platform::start(Options { config: config(&settings), ..Options::default() });
     let customer = platform.customer(0);
-    let path = handed_in(&platform, &customer);
+    let path = handed_in(&platform, &customer, "submitted");
     let (line, body) = got.recv_timeout(PATIENCE).unwrap();
     let asked: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(line, "POST /persons?v=1 HTTP/1.1");
@@ -76,7 +79,7 @@ fn whom_the_registry_does_not_know_is_seen_by_staff() {
     let settings = format!("[identity]\nproofs = 'registry'\nregistry = 'http://{registry}/'\n");
     let platform = Platform::start(Options { config: config(&settings), ..Options::default() });
     let customer = platform.customer(0);
-    let path = handed_in(&platform, &customer);
+    let path = handed_in(&platform, &customer, "submitted");
     eventually_is(&platform, &customer, &path, "needs_manual");
     let waiting = platform.cli(&["identity", "list", "--waiting", "--json"]);
     assert_eq!(waiting["cases"][0]["person"], Value::Null, "{waiting}");
@@ -85,4 +88,30 @@ fn whom_the_registry_does_not_know_is_seen_by_staff() {
     assert!(refused(&platform, &reject).contains("does not follow"));
     let case = v1(&platform, &customer, "GET", &path, &Value::Null);
     assert_eq!(case["history"][3]["text"], "another name", "{case}");
+}
+
+/// Goal: where the configuration asks for it, a customer is refused until one of staff is sure who
+/// it is; its sandbox is not.
+#[test]
+fn who_is_not_known_calls_nobody_where_that_is_asked() {
+    let nobody = format!("127.0.0.1:{}", free_udp_port()).parse().unwrap();
+    let more = "[sandbox]\nbeside_trunks = true\n[identity]\nrequired = true\nproofs = ''\n";
+    let platform = Platform::with_trunk(nobody, more);
+    let customer = platform.customer(100_000);
+    let message = platform.upload(&customer, &rising_tone(4_000));
+    let send = |customer: &Customer, message| {
+        let sent = platform.try_send(customer, message, "09121234567").json();
+        sent["QuickSendID"].as_i64().unwrap()
+    };
+    assert_eq!(send(&customer, message), -102);
+    let account = customer.account.to_string();
+    let made = platform.cli(&["account", "token", "--account", &account, "--sandbox", "--json"]);
+    let token = made["token"].as_str().unwrap().to_owned();
+    let sandbox = Customer { token, ..customer.clone() };
+    let plays = platform.upload(&sandbox, &rising_tone(4_000));
+    assert!(send(&sandbox, plays) > 0);
+    handed_in(&platform, &customer, "needs_manual");
+    assert_eq!(send(&customer, message), -102);
+    done(&platform, &["identity", "verify", "1", "--by", "Maryam"]);
+    assert!(send(&customer, message) > 0);
 }

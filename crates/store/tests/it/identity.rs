@@ -95,6 +95,36 @@ both_engines! {
         assert_eq!(waiting.iter().map(|kept| kept.id).collect::<Vec<_>>(), [second]);
     }
 
+    /// Who an owner is, is proven while a case is verified and in time; a number is to be proven
+    /// while its case is open. Another's says nothing.
+    async fn who_is_proven_and_whose_number_is_not_yet(world) {
+        let db = &world.db;
+        let (one, other) = (world.account(0).await, world.account(0).await);
+        let id = begin(db, one, false).await.unwrap();
+        begin(db, other, false).await.unwrap();
+        let proven = async |account, at| {
+            identity::is_proven(&mut db.read().await.unwrap(), account, at).await.unwrap()
+        };
+        let open = async |account, number: &str| {
+            let number = PhoneNumber::parse(number).unwrap();
+            let mut reads = db.read().await.unwrap();
+            identity::is_to_be_proven(&mut reads, account, &number).await.unwrap()
+        };
+        assert!(open(one, "+989121234567").await && !open(one, "09121234568").await);
+        assert!(!proven(one, NOW).await);
+        step(db, id, Step::Submitted, By::Customer, None).await;
+        assert!(!open(one, "09121234567").await);
+        step(db, id, Step::Silent, By::Machine, None).await;
+        let until = NOW.plus_us(5);
+        step(db, id, Step::Verified(Some(until)), By::Staff, None).await;
+        assert!(proven(one, NOW.plus_us(4)).await && !proven(one, until).await);
+        assert!(!proven(other, NOW).await && open(other, "09121234567").await);
+        begin(db, one, false).await.unwrap();
+        assert!(proven(one, NOW).await, "while it is proven anew");
+        step(db, id, Step::Revoked, By::Staff, None).await;
+        assert!(!proven(one, NOW).await);
+    }
+
     /// The registry is asked of each by one process at a time, as long as it is to be asked.
     async fn the_registry_is_asked_by_one_process(world) {
         let (one, other) = (&world.db, &world.other_process().await);

@@ -76,6 +76,7 @@ code_table! {
     /// Codes of QuickSend.
     quick_send(SendRefusal), QUICK_SEND;
     Disabled => -25 "Quick sends are switched off.",
+    NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
     WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
     InsufficientCredit => -3 "The balance does not cover the whole message.",
     ClassNotAllowed => -25 "Messages of this class are switched off.",
@@ -88,6 +89,7 @@ code_table! {
     /// Codes of QuickSendWithTTS.
     quick_send_with_tts(TextRefusal), QUICK_SEND_WITH_TTS;
     Disabled => -25 "Quick sends are switched off.",
+    NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
     MustBeApproved => 0 "The account's messages must be listened to first (or a demo account).",
     WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
     InsufficientCredit => -3 "The balance does not cover the speech and the call.",
@@ -108,6 +110,7 @@ code_table! {
     send_otp(CodeRefusal), SEND_OTP;
     LengthNotAllowed => -5 "`Length`, or the code in `OptionalCode`, is not 4 to 8 digits.",
     Disabled => -25 "Sends are switched off.",
+    NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
     WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
     TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
     InsufficientCredit => -3 "The balance does not cover the speech and the call.",
@@ -119,6 +122,7 @@ code_table! {
     send_ocv(VerifyRefusal), SEND_OCV;
     WrongCallback => -8 "`CallbackURL` is no `http://` or `https://` address.",
     Disabled => -25 "Sends are switched off.",
+    NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
     WrongNumber => -2 "Not a number that can be called, or no trunk (of this `ServerID`) takes it.",
     TimeNotAllowed => -6 "Outside the hours in which calls may be placed.",
     InsufficientCredit => -3 "The balance does not cover the speech and the call.",
@@ -130,6 +134,7 @@ code_table! {
     make_secure_call(SecureCallRefusal), MAKE_SECURE_CALL;
     Disabled => 0 "Secure calls are switched off.",
     NotPermitted => -5 "The account may not place secure calls.",
+    NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
     WrongNumber => -100 "One of the numbers is none that can be called, or no trunk takes it.",
     SameNumber => -101 "Both numbers are the same.",
     WrongServer => -2 "No trunk of this `serverId` takes both numbers.",
@@ -152,6 +157,7 @@ code_table! {
     Invalid => -75 "No number, a date that is none or over, a pause above a week, a long title.",
     EndsBeforeItStarts => -76 "The last day is before the first.",
     HoursEndBeforeTheyStart => -77 "The hour at which days end is not after the one they start at.",
+    NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
     Sms(_) => -75 "The text in `SMSJSON` is not taken, or the operator has no price for SMS.",
 }
 
@@ -161,6 +167,7 @@ code_table! {
     CannotStart => -30 "There is none that waits, pauses or stopped, or the plan is not allowed.",
     InsufficientCredit => -50 "The balance does not cover calling everybody who is left once.",
     WrongMessage => -60 "Its message was deleted or is not approved.",
+    NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
 }
 
 /// Messages by SMS were asked for and none was given: only the edge sees this one.

@@ -211,6 +211,7 @@ async fn start(
             Problem::of(Kind::InsufficientCredit).into()
         }
         Error::Refused(StartRefusal::WrongMessage) => Problem::of(Kind::WrongMessage).into(),
+        Error::Refused(StartRefusal::NotIdentified) => Problem::of(Kind::IdentityNotProven).into(),
         Error::Failed(failure) => Unanswered::from(failure),
     })
 }
@@ -332,6 +333,7 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
         CreateRefusal::CannotStart => plan("It was made and cannot start."),
         CreateRefusal::KeyReused => Problem::of(Kind::KeyReused),
         CreateRefusal::Sms(refusal) => Problem::of_sms(refusal),
+        CreateRefusal::NotIdentified => Problem::of(Kind::IdentityNotProven),
     }
     .into()
 }

@@ -153,7 +153,11 @@ pub(super) async fn send(
     if dry_run {
         return Ok(foretold(&new, &app::bulk::estimate(app, caller, &new).await?));
     }
-    let answers = match app::bulk::send(app, caller, &new).await {
+    let sent = app::bulk::send(app, caller, &new).await;
+    if let Some(follow_up) = new.follow_up.filter(|_| has_sent_nothing(&sent)) {
+        app::sms::forget(app, follow_up).await?;
+    }
+    let answers = match sent {
         Ok(answers) => answers,
         Err(Error::Refused(refusal)) => return Err(refused(refusal).into()),
         Err(Error::Failed(failure)) => return Err(failure.into()),
@@ -304,6 +308,15 @@ fn bulk(app: &App, asked: NewMessages, request: Option<RequestKey>) -> Result<Ne
 fn is_replayed(answers: &[Result<Accepted, NumberRefusal>]) -> bool {
     let mut accepted = answers.iter().flatten().peekable();
     accepted.peek().is_some() && accepted.all(|accepted| accepted.repeated)
+}
+
+/// Whether no send was made now, for sure.
+fn has_sent_nothing(sent: &app::Result<Vec<Result<Accepted, NumberRefusal>>, BulkRefusal>) -> bool {
+    match sent {
+        Ok(answers) => answers.iter().flatten().all(|accepted| accepted.repeated),
+        Err(Error::Refused(_)) => true,
+        Err(Error::Failed(_)) => false,
+    }
 }
 
 fn sms_not_taken(error: Error<SmsRefusal>) -> Unanswered {

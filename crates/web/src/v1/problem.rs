@@ -198,6 +198,11 @@ kinds! {
         "Leave record_seconds out, or ask the operator."
         "حساب اجازهٔ ضبط صدای مخاطب را ندارد."
         "مقدار record_seconds را حذف کنید یا از اپراتور بپرسید.";
+    IdentityNotProven 403 "identity_not_proven"
+        "Nobody is called before it is proven who the account's owner is."
+        "Prove it at /v1/identity_verifications, then send again."
+        "تا هویت صاحب حساب احراز نشود با کسی تماس گرفته نمی‌شود."
+        "هویت را در /v1/identity_verifications احراز کنید و دوباره بفرستید.";
     ClassNotAllowed 403 "class_not_allowed"
         "Messages of this class are not taken, or not from this account."
         "Send as another class if it is one, or ask the operator."
@@ -395,6 +400,7 @@ impl Problem {
 fn of_message(refusal: Refusal) -> Kind {
     match refusal {
         Refusal::Disabled => Kind::Disabled,
+        Refusal::NotIdentified => Kind::IdentityNotProven,
         Refusal::WrongNumber => Kind::WrongNumber,
         Refusal::ClassNotAllowed => Kind::ClassNotAllowed,
         Refusal::TimeNotAllowed => Kind::TimeNotAllowed,
@@ -407,6 +413,7 @@ fn of_message(refusal: Refusal) -> Kind {
 fn of_text(refusal: TextRefusal) -> Kind {
     match refusal {
         TextRefusal::Disabled => Kind::Disabled,
+        TextRefusal::NotIdentified => Kind::IdentityNotProven,
         TextRefusal::MustBeApproved => Kind::MustBeApproved,
         TextRefusal::WrongNumber => Kind::WrongNumber,
         TextRefusal::InsufficientCredit => Kind::InsufficientCredit,

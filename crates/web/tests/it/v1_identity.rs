@@ -6,7 +6,7 @@ use axum::http::Request;
 use domain::agreement::identity::{Proof, Step};
 use serde_json::{Value, json};
 
-use crate::client::{answer, router, v1};
+use crate::client::{answer, post, router, v1};
 use crate::world::World;
 
 fn stated() -> Value {
@@ -24,7 +24,7 @@ fn stated() -> Value {
 /// and nobody else sees any of it.
 #[tokio::test]
 async fn a_program_proves_who_its_owner_is() {
-    let identity = Identity { asked: vec![Proof::Mobile, Proof::Document], valid_days: 0 };
+    let identity = Identity { asked: vec![Proof::Mobile, Proof::Document], ..Identity::default() };
     let world = World::with(Settings { identity, ..Settings::default() }).await;
     let (live, other) = world.customer(1_000_000).await;
     let (_, token) = world.sandbox(&live).await;
@@ -93,4 +93,28 @@ async fn a_program_proves_who_its_owner_is() {
     let withdraw = format!("{path}/withdraw");
     let theirs = v1(&router, &other, "POST", &withdraw, None, &Value::Null);
     assert_eq!(theirs.await.json()["code"], "not_found");
+}
+
+/// Goal: where the operator wants to know first who somebody is, a send is refused with a cause and
+/// a fix, to old clients with their code, and the sandbox goes on.
+#[tokio::test]
+async fn a_send_before_that_says_what_to_do() {
+    let identity = Identity { required: true, ..Identity::default() };
+    let world = World::with(Settings { identity, ..Settings::default() }).await;
+    let (live, token) = world.customer(1_000_000).await;
+    let (_, sandbox) = world.sandbox(&live).await;
+    let router = router(&world);
+    let said = json!({ "to": "09121234567", "text": "سلام این پیام آزمایشی برای شما است دوستم" });
+    let send = async |token: &str| v1(&router, token, "POST", "/v1/messages", None, &said).await;
+    let refused = send(&token).await;
+    assert_eq!(refused.status, 403);
+    assert_eq!(refused.json()["code"], "identity_not_proven");
+    assert!(refused.json()["fix"].as_str().unwrap().contains("/v1/identity_verifications"));
+    assert_eq!(send(&sandbox).await.status, 202);
+    let form = [("Number", "09121234567"), ("Text", "سلام این پیام آزمایشی برای شما است دوستم")];
+    let answered = post(&router, &token, "QuickSendWithTTS", &form).await.json();
+    assert_eq!(answered["QuickSendID"], -102, "{answered}");
+    let form = [("Number", "09121234567"), ("Length", "6")];
+    let answered = post(&router, &token, "SendOTP", &form).await.json();
+    assert_eq!(answered["ErrorCode"], -102, "{answered}");
 }

@@ -3,6 +3,7 @@
 use axum::Router;
 use domain::{Rials, Tariff, TariffId};
 use serde_json::{Value, json};
+use store::Queries as _;
 
 use crate::campaign::{first_is_called, world};
 use crate::client::{Answer, router, v1};
@@ -84,6 +85,12 @@ async fn sms_follow_the_calls_of_a_campaign() {
     assert_eq!(get(&router, &stranger, &path).await.status, 404);
 }
 
+async fn follow_ups(world: &World) -> i64 {
+    let mut tx = world.db.begin().await.unwrap();
+    let count = tx.query_one("SELECT COUNT(*) AS n FROM follow_up", &[]).await.unwrap();
+    count.get("n").unwrap()
+}
+
 /// Goal: a message takes an SMS as a campaign does, and refuses one that is none.
 #[tokio::test]
 async fn an_sms_follows_a_message() {
@@ -100,6 +107,13 @@ async fn an_sms_follows_a_message() {
     }
     let sent = post(&router, &token, "/v1/messages", "k", &message("expired")).await;
     assert_eq!(sent.status, 202, "{}", sent.text());
+    // What comes of nothing, asked again or refused, leaves nothing.
+    let again = post(&router, &token, "/v1/messages", "k", &message("expired")).await;
+    assert_eq!(again.json()["id"], sent.json()["id"]);
+    let mut nobody = message("expired");
+    nobody["to"] = json!("09");
+    assert_eq!(post(&router, &token, "/v1/messages", "", &nobody).await.status, 422);
+    assert_eq!(follow_ups(&world).await, 1);
     world.clock.advance_ms(3_600_000);
     let send = sent.json()["id"].as_str().unwrap().parse().unwrap();
     let late = vec![(domain::QuickSendId(send), app::dialing::EXPIRED)];
