@@ -99,6 +99,32 @@ pub fn call(callee: SocketAddr, calls: u64, per_second: u32) -> Result<ExitStatu
     command.status().context("starting sipp; is sip-tester installed?")
 }
 
+/// The file that `uac_play_bench` plays.
+const CLIP: &str = "clip.pcma";
+/// A-law bytes of a second, and the one that says nothing.
+const SECOND_BYTES: usize = 8_000;
+const SILENCE: u8 = 0xD5;
+
+/// Lets SIPp place `calls` calls, play `seconds` of sound in each, and hang up; waits for its end.
+/// What it plays is written into `folder`.
+///
+/// # Errors
+/// SIPp is not installed, or the folder cannot be written to.
+pub fn play(
+    callee: SocketAddr,
+    (calls, per_second): (u64, u32),
+    seconds: usize,
+    folder: &Path,
+) -> Result<ExitStatus> {
+    let clip = vec![SILENCE; seconds * SECOND_BYTES];
+    std::fs::write(folder.join(CLIP), clip).context("writing what sipp plays")?;
+    let mut command = sipp("uac_play_bench.xml", free_address()?);
+    command.arg(callee.to_string()).args(["-s", "982100000001", "-rp", "1000"]);
+    command.args(["-m", &calls.to_string(), "-r", &per_second.to_string()]);
+    command.args(["-l", &calls.to_string(), "-d", &(seconds * 1_000).to_string()]);
+    command.current_dir(folder).status().context("starting sipp; is sip-tester installed?")
+}
+
 fn sipp(scenario: &str, local: SocketAddr) -> Command {
     let mut command = Command::new("sipp");
     command.arg("-sf").arg(scenarios().join(scenario));

@@ -14,6 +14,7 @@ pub const NAMES: &[&str] = &[
     "dial_latency",
     "call_cpu",
     "media_pacing",
+    "one_way",
     "two_way",
     "originate",
     "campaign",

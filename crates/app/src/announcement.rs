@@ -317,6 +317,14 @@ pub async fn standing(app: &App) -> std::result::Result<Vec<Announcement>, Failu
     Ok(store::announcement::standing(&mut app.read().await?, now, STANDING_MAX).await?)
 }
 
+/// What was told and not taken back, the newest first.
+///
+/// # Errors
+/// The database failed.
+pub async fn newest(app: &App, limit: u32) -> std::result::Result<Vec<Announcement>, Failure> {
+    Ok(store::announcement::newest(&mut app.read().await?, limit).await?)
+}
+
 /// Everything that was told before a number, the newest first, with where it was told.
 ///
 /// # Errors

@@ -2,9 +2,7 @@
 //! by people and by the callees themselves. They are heeded where an attempt is recorded
 //! (`dialing::lease`).
 
-use std::collections::BTreeSet;
-
-use domain::campaign::numbers::{CompactNumber, Sifted, rows, sift};
+use domain::campaign::numbers::{CompactNumber, NumberSet, Sifted, rows, sift};
 use domain::opt_out::OptOutList;
 use domain::{AccountId, AttemptId, PhoneNumber};
 pub use store::opt_out::{ListId, OptOut};
@@ -94,7 +92,7 @@ pub async fn import(
     source: &str,
 ) -> Result<(usize, Sifted), Failure> {
     let going =
-        tokio::task::spawn_blocking(move || sift(rows(&written), BTreeSet::new(), IMPORT_MAX));
+        tokio::task::spawn_blocking(move || sift(rows(&written), NumberSet::default(), IMPORT_MAX));
     let sifted = going.await.map_err(|error| Failure::because("going through a list", error))?;
     let number = |number: &CompactNumber| PhoneNumber::parse(&number.national());
     let numbers: Vec<PhoneNumber> = sifted.numbers.iter().filter_map(number).collect();

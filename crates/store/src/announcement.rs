@@ -314,6 +314,17 @@ pub async fn standing(
     reads.query(sql, values![now, limit]).await?.iter().map(announcement).collect()
 }
 
+/// What was told and not taken back, the newest first: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn newest(reads: &mut impl Queries, limit: u32) -> Result<Vec<Announcement>> {
+    let sql = "SELECT id, title, body, author, maintenance_id, version, made_at_us, until_us,
+                      withdrawn_at_us
+               FROM announcement WHERE withdrawn_at_us IS NULL ORDER BY id DESC LIMIT $1";
+    reads.query(sql, values![limit]).await?.iter().map(announcement).collect()
+}
+
 /// Everything that was told before a number, the newest first: at most `limit`.
 ///
 /// # Errors

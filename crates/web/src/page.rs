@@ -112,21 +112,19 @@ pub(crate) async fn feed(State(web): State<Arc<Web>>, request: Request) -> Respo
         Ok(placed) => placed,
         Err(status) => return status.into_response(),
     };
-    let told = match app::announcement::list(&web.app, None, FEED_MAX).await {
+    let told = match app::announcement::newest(&web.app, FEED_MAX).await {
         Ok(told) => told,
         Err(failure) => {
             tracing::warn!(error = failure.chain(), "the feed could not be read");
             return StatusCode::SERVICE_UNAVAILABLE.into_response();
         }
     };
-    let standing: Vec<&Announcement> =
-        told.iter().map(|(one, _)| one).filter(|one| one.withdrawn_at.is_none()).collect();
     let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let media_type = [(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8")];
-    (media_type, atom(&standing, host.unwrap_or("localhost"))).into_response()
+    (media_type, atom(&told, host.unwrap_or("localhost"))).into_response()
 }
 
-fn atom(announcements: &[&Announcement], host: &str) -> String {
+fn atom(announcements: &[Announcement], host: &str) -> String {
     let host = escape(host.split(':').next().unwrap_or_default());
     let updated = announcements.iter().map(|one| one.new.made_at).max().unwrap_or_default();
     let mut text = format!(

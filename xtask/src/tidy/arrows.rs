@@ -58,6 +58,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("hickory-resolver", &["server"]),
     ("icu_calendar", &["domain"]),
     ("jiff", &["domain"]),
+    ("roaring", &["domain"]),
     ("figment", &["server"]),
     ("clap", &["server", "sim", "bench"]),
     ("anyhow", &["server", "sim", "bench", "xtask"]),
@@ -65,7 +66,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
 
 /// The crates without I/O, and every library their product code may import.
 const PURE: &[(&str, &[&str])] = &[
-    ("domain", &["icu_calendar", "jiff"]),
+    ("domain", &["icu_calendar", "jiff", "roaring"]),
     ("sip", &["hmac", "md-5", "memchr", "sha2", "smallvec"]),
     ("media", &["aes", "base64", "hmac", "memchr", "sha1"]),
     (

@@ -2,14 +2,13 @@
 //! time. Until the last batch is kept it is a draft that nobody calls: a process that is killed
 //! meanwhile leaves a draft behind, and its client was told nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::campaign::State;
 use domain::campaign::admission::{
     CallPrices, MessageRefusal, Plan, PlanRefusal, Zones, check_message, is_covered,
 };
-use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted};
+use domain::campaign::numbers::{CompactNumber, NumberSet, RECIPIENTS_MAX, Sifted};
 use domain::campaign::schedule::ScheduleRefusal;
 use domain::sms::FollowUp;
 use domain::template::Template;
@@ -292,7 +291,7 @@ async fn sifted(
     if !campaign.state.takes_numbers() {
         return Err(Error::Refused(ListRefusal::Over));
     }
-    let (mut known, mut count) = (BTreeSet::new(), 0);
+    let (mut known, mut count) = (NumberSet::default(), 0);
     while count < campaign.recipients.total() {
         let page = store::campaign::numbers(&mut reads, id, count, super::PAGE).await?;
         count += u32::try_from(page.len()).unwrap_or(u32::MAX);
@@ -305,7 +304,7 @@ async fn sifted(
     let before = campaign.recipients.total();
     let room = RECIPIENTS_MAX - before;
     let template = of_campaign(&mut app.read().await?, &campaign).await?;
-    if !list.is_long(LARGE_LIST) && known.len() <= BATCH {
+    if !list.is_long(LARGE_LIST) && known.len() <= BATCH as u64 {
         return Ok((before, list.sift(known, room, template.as_ref())?));
     }
     let _one_at_a_time = FILES

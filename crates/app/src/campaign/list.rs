@@ -1,12 +1,11 @@
 //! Lists of numbers in the forms in which customers have them: written, as a table of text, or as a
 //! workbook. Each is gone through row by row; none becomes a tree in memory.
 
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
 pub use domain::campaign::numbers::Person;
-use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted, Sifter, rows};
+use domain::campaign::numbers::{NumberSet, RECIPIENTS_MAX, Sifted, Sifter, rows};
 use domain::campaign::table::{Csv, Picker};
 pub use domain::campaign::table::{Unreadable, Wanted};
 use domain::template::Template;
@@ -16,6 +15,8 @@ use crate::Failure;
 
 /// Bytes of a table that are read at a time.
 const PART: usize = 64 * 1024;
+/// Bytes of a number and what divides it from the next, as most lists are written.
+const WRITTEN_NUMBER: usize = 12;
 
 /// Opens what a table is read from; it may be read more than once.
 pub type Open = Box<dyn Fn() -> std::io::Result<Box<dyn Read>> + Send + Sync>;
@@ -70,7 +71,7 @@ impl Recipients {
 
     /// Goes through it, for a campaign that is to be made; with the template whose values it fills.
     pub(super) fn sift(&self, template: Option<&Template>) -> Sifted {
-        let sifter = Sifter::new(BTreeSet::new(), RECIPIENTS_MAX).filling(template);
+        let sifter = Sifter::new(NumberSet::default(), RECIPIENTS_MAX).filling(template);
         match self {
             Self::Written(text) => written(text, sifter),
             Self::People(all) => people(all, sifter),
@@ -79,6 +80,7 @@ impl Recipients {
 }
 
 fn written(text: &str, mut sifter: Sifter<'_>) -> Sifted {
+    sifter.expect(text.len() / WRITTEN_NUMBER);
     for (place, row) in rows(text).enumerate() {
         sifter.push(place as u64 + 1, row);
     }
@@ -123,7 +125,7 @@ impl List {
     /// `template` has the values that each row is to bring.
     pub(super) fn sift(
         &self,
-        known: BTreeSet<CompactNumber>,
+        known: NumberSet,
         room: u32,
         template: Option<&Template>,
     ) -> Result<Sifted, Broken> {

@@ -1,7 +1,7 @@
 //! Lists of numbers as customers hand them over: what is one, what stands there twice, and which
 //! row is none. Kept small, for a list may have a million rows.
 
-use std::collections::BTreeSet;
+use roaring::RoaringTreemap;
 
 use crate::quick_send::zone_of_number;
 use crate::template::{BadValue, Filled, Template};
@@ -38,6 +38,44 @@ impl CompactNumber {
     /// The price zone that it is in.
     pub fn zone(self) -> Zone {
         zone_of_number(self.0 / 1_000_000_000 == 9)
+    }
+}
+
+/// Numbers, each once, in about two bytes each: a list of a million is looked through with it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NumberSet(RoaringTreemap);
+
+impl NumberSet {
+    /// Takes a number. `false`: it was there.
+    pub fn insert(&mut self, number: CompactNumber) -> bool {
+        self.0.insert(number.0)
+    }
+
+    /// Whether a number is there.
+    pub fn contains(&self, number: CompactNumber) -> bool {
+        self.0.contains(number.0)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Extend<CompactNumber> for NumberSet {
+    fn extend<T: IntoIterator<Item = CompactNumber>>(&mut self, numbers: T) {
+        self.0.extend(numbers.into_iter().map(|number| number.0));
+    }
+}
+
+impl FromIterator<CompactNumber> for NumberSet {
+    fn from_iter<T: IntoIterator<Item = CompactNumber>>(numbers: T) -> Self {
+        Self(numbers.into_iter().map(|number| number.0).collect())
     }
 }
 
@@ -105,11 +143,7 @@ pub fn rows(list: &str) -> impl Iterator<Item = &str> {
 
 /// Goes through a list. `known` are numbers that the campaign has already; `room` is how many more
 /// it may have.
-pub fn sift<'a>(
-    rows: impl Iterator<Item = &'a str>,
-    known: BTreeSet<CompactNumber>,
-    room: u32,
-) -> Sifted {
+pub fn sift<'a>(rows: impl Iterator<Item = &'a str>, known: NumberSet, room: u32) -> Sifted {
     let mut sifter = Sifter::new(known, room);
     for (place, row) in rows.enumerate() {
         sifter.push(place as u64 + 1, row);
@@ -130,7 +164,7 @@ fn unfilled<'v>(
 /// Goes through a list row by row.
 #[derive(Debug)]
 pub struct Sifter<'a> {
-    known: BTreeSet<CompactNumber>,
+    known: NumberSet,
     room: u32,
     template: Option<&'a Template>,
     sifted: Sifted,
@@ -139,7 +173,7 @@ pub struct Sifter<'a> {
 impl<'a> Sifter<'a> {
     /// Before the first row. `known` are numbers that the campaign has already; `room` is how many
     /// more it may have.
-    pub fn new(known: BTreeSet<CompactNumber>, room: u32) -> Self {
+    pub fn new(known: NumberSet, room: u32) -> Self {
         Self { known, room, template: None, sifted: Sifted::default() }
     }
 
@@ -147,6 +181,11 @@ impl<'a> Sifter<'a> {
     #[must_use]
     pub fn filling(self, template: Option<&'a Template>) -> Self {
         Self { template, ..self }
+    }
+
+    /// Makes room for so many numbers.
+    pub fn expect(&mut self, numbers: usize) {
+        self.sifted.numbers.reserve(numbers.min(self.room as usize));
     }
 
     /// What is written in a row that brings no values.
@@ -173,7 +212,7 @@ impl<'a> Sifter<'a> {
             Err(bad) => return self.refuse(row, text, Some(bad)),
         };
         let sifted = &mut self.sifted;
-        if self.known.contains(&number) {
+        if self.known.contains(number) {
             sifted.duplicates += 1;
         } else if sifted.numbers.len() >= self.room as usize {
             sifted.overflowed = true;
@@ -204,7 +243,7 @@ mod tests {
     use super::*;
 
     fn of(list: &str) -> Sifted {
-        sift(rows(list), BTreeSet::new(), RECIPIENTS_MAX)
+        sift(rows(list), NumberSet::default(), RECIPIENTS_MAX)
     }
 
     /// What real files hold: Persian digits, lost zeros, duplicates in other spellings, headings.
@@ -222,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_is_known_already_is_a_duplicate_and_a_full_campaign_takes_no_more() {
-        let known = BTreeSet::from([CompactNumber::parse("09121234567").unwrap()]);
+        let known = NumberSet::from_iter(CompactNumber::parse("09121234567"));
         let list = "09121234567,09121234568,09121234569,09121234568";
         let sifted = sift(rows(list), known, 1);
         assert_eq!(sifted.numbers, [CompactNumber::parse("09121234568").unwrap()]);
@@ -240,7 +279,7 @@ mod tests {
     #[test]
     fn people_have_values_of_their_own() {
         let template = Template::parse("{clip 1}{amount:rial debt}").unwrap();
-        let mut sifter = Sifter::new(BTreeSet::new(), 9).filling(Some(&template));
+        let mut sifter = Sifter::new(NumberSet::default(), 9).filling(Some(&template));
         sifter.push_person(1, "09121234567", [("debt", "۱٬۵۰۰")]);
         sifter.push_person(2, "09121234568", [("debt", "much")]);
         sifter.push(3, "09121234569");
