@@ -305,7 +305,7 @@ async fn sifted(
     let room = RECIPIENTS_MAX - before;
     let played = playable(&mut app.read().await?, account, campaign.message).await?;
     let template = played.and_then(|(_, template)| template);
-    if !list.is_long(LARGE_LIST) && known.len() <= BATCH as u64 {
+    if !list.is_long(LARGE_LIST) && known.len() <= BATCH {
         return Ok((before, list.sift(known, room, template.as_ref())?));
     }
     let _one_at_a_time = FILES
