@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use app::ports::{BoxFuture, Speaker, Tts, Voice};
+use app::ports::{BoxFuture, NoSpeech, Speaker, Tts, Voice};
 use app::{App, Failure, LiveCalls, Ports, Settings};
 use audio::text::Speakable;
 use engine::{
@@ -49,8 +49,8 @@ impl Tts for Mute {
         &'a self,
         _: &'a Speakable,
         _: Speaker,
-    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
-        Box::pin(async { Err(Failure::of("speaking in a benchmark")) })
+    ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>> {
+        Box::pin(async { Err(Failure::of("speaking in a benchmark").into()) })
     }
 }
 

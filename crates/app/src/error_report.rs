@@ -28,6 +28,7 @@ const BATCH: u32 = 100;
 /// What is said in the duplicates of a report when it is fixed, or was not fixed after all: they
 /// are other customers', who do not read what was written to its own.
 const TWIN_FIXED: &str = "خطایی که گزارش شما نیز دربارهٔ آن است برطرف شد.";
+const TWIN_VERIFIED: &str = "برطرف شدن این خطا بررسی و تأیید شد.";
 const TWIN_NOT_VERIFIED: &str = "برطرف شدن این خطا تأیید نشد و کار روی آن ادامه دارد.";
 
 /// Why nothing was made or done.
@@ -87,6 +88,10 @@ pub async fn report(
     judge(reported)?;
     let now = app.now();
     let make = async |tx: &mut Tx| {
+        // Two reports at once are counted one after the other.
+        if !store::account::lock(tx, account).await? {
+            return Err(Error::Refused(ErrorReportRefusal::NoSuchAccount));
+        }
         let ticket = if let Some(id) = reported.ticket {
             the_ticket(tx, Some(account), id).await?
         } else {
@@ -141,7 +146,7 @@ async fn the_ticket(
     account: Option<AccountId>,
     id: i64,
 ) -> Result<i64, ErrorReportRefusal> {
-    let found = store::ticket::find(tx, id).await?;
+    let found = store::ticket::going_on(tx, id).await?;
     let found = found.filter(|kept| account == Some(kept.new.account));
     let found = found.filter(|kept| !kept.ticket.state().is_over());
     found.map(|kept| kept.id).ok_or(Error::Refused(ErrorReportRefusal::Ticket))
@@ -294,7 +299,7 @@ pub async fn reject(
     change(app, id, who, Step::Rejected(reason.to_owned()), reason).await
 }
 
-/// It came back, or the customer does not believe what it was found to be.
+/// It came back, or the customer does not believe what it was found to be, or that it is fixed.
 ///
 /// # Errors
 /// Refused as [`ErrorReportRefusal`] says.
@@ -309,7 +314,7 @@ pub async fn reopen(
 }
 
 /// Asks the customer to make something available by a moment, such as a program for remote help
-/// (C21). From then on until it is, the clocks of the report stand.
+/// (C21). From then on until it is, the clock of its fix stands; the result is told all the same.
 ///
 /// # Errors
 /// Refused as [`ErrorReportRefusal`] says.
@@ -406,25 +411,24 @@ async fn change(
     }
     let now = app.now();
     let change = async |tx: &mut Tx| {
+        // What it is a duplicate of is taken before it, as who fixes that does, too.
+        if let Step::Found(Finding::DuplicateOf(other)) = &next
+            && *other != id
+        {
+            original(tx, *other).await?;
+        }
         let mut kept = taken(tx, id, who).await?;
         let at = now.max(kept.report.last_at());
-        match &next {
-            Step::Paused => contact::prove(tx, &kept, at).await?,
-            Step::Found(Finding::DuplicateOf(other)) => original(tx, *other).await?,
-            Step::Asked(_) if kept.new.account.is_none() => {
-                return Err(Error::Refused(ErrorReportRefusal::NoCustomer));
-            }
-            Step::Accepted | Step::Rejected(_)
-                if kept.new.account.is_some() && matches!(who, Who::Staff(_)) =>
-            {
-                return Err(Error::Refused(ErrorReportRefusal::Customers));
-            }
-            _ => {}
+        let next = of_side(&kept, who, next, text)?;
+        if next == Step::Paused {
+            contact::prove(tx, &kept, at).await?;
         }
         step(tx, &mut kept, (who, at), next.clone(), text).await?;
+        let Who::Staff(_) = who else { return Ok(kept) };
         // Those that are the same go with it (T097).
         let same = match next {
             Step::Fixed => Some((State::Fixing, TWIN_FIXED)),
+            Step::Verified => Some((State::Fixed, TWIN_VERIFIED)),
             Step::NotVerified(_) => Some((State::Fixed, TWIN_NOT_VERIFIED)),
             _ => None,
         };
@@ -440,6 +444,27 @@ async fn change(
     request::write(app, |kept: &Kept| Some(kept.id), change).await
 }
 
+/// The step that is taken for the one that is asked for, if it is for this side to take.
+fn of_side(kept: &Kept, who: Who<'_>, next: Step, text: &str) -> Result<Step, ErrorReportRefusal> {
+    let (state, is_customers) = (kept.report.state, kept.new.account.is_some());
+    match (who, &next) {
+        // What nobody made sure of, and its customer sees to fail, never was fixed: its time runs
+        // on. A new round would begin it anew.
+        (Who::Customer(_), Step::Reopened) if state == State::Fixed => {
+            Ok(Step::NotVerified(text.to_owned()))
+        }
+        (Who::Staff(_), Step::Reopened) if state == State::Fixed => Err(rule(Refusal::WrongState)),
+        (Who::Staff(_), Step::Reopened) if is_customers && state != State::Answered => {
+            Err(Error::Refused(ErrorReportRefusal::Customers))
+        }
+        (Who::Staff(_), Step::Accepted | Step::Rejected(_)) if is_customers => {
+            Err(Error::Refused(ErrorReportRefusal::Customers))
+        }
+        (_, Step::Asked(_)) if !is_customers => Err(Error::Refused(ErrorReportRefusal::NoCustomer)),
+        _ => Ok(next),
+    }
+}
+
 /// The report of this number, to be changed by somebody who may.
 async fn taken(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, ErrorReportRefusal> {
     let found = store::error_report::take(tx, id).await?;
@@ -450,9 +475,10 @@ async fn taken(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, ErrorReportRe
     found.ok_or(Error::Refused(ErrorReportRefusal::NoSuchReport))
 }
 
-/// Whether something is a fault of ours that is being fixed, of which there can be duplicates.
+/// Whether something is a fault of ours that is being fixed, of which there can be duplicates. It
+/// is kept from being fixed meanwhile, for then its duplicate would never be.
 async fn original(tx: &mut Tx, id: i64) -> Result<(), ErrorReportRefusal> {
-    let found = store::error_report::find(tx, id).await?;
+    let found = store::error_report::take(tx, id).await?;
     let fits = |kept: &Kept| {
         (kept.report.state, &kept.report.finding) == (State::Fixing, &Some(Finding::Minor))
     };

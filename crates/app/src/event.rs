@@ -162,7 +162,9 @@ pub(crate) async fn told(app: &App, stored: Stored) -> Result<Event, Failure> {
         | EventKind::ErrorReportCommitted
         | EventKind::ErrorReportDelivered
         | EventKind::ErrorReportAsked => Subject::ErrorReport(subject),
-        EventKind::RemoteSessionRequested => Subject::RemoteSession(subject),
+        EventKind::RemoteSessionRequested | EventKind::RemoteSessionAgreed => {
+            Subject::RemoteSession(subject)
+        }
         EventKind::IdentityVerificationDecided => Subject::IdentityVerification(subject),
     };
     Ok(Event { id, kind, at, subject })

@@ -50,6 +50,22 @@ pub struct Voice {
     pub words_per_minute: u16,
 }
 
+/// Why a text was not spoken.
+#[derive(Debug)]
+pub enum NoSpeech {
+    /// The engine works, and does not take this text: asked again, it will not either. In words
+    /// that hold nothing of the text.
+    Refused(String),
+    /// The engine is missing, failed or took too long.
+    Failed(Failure),
+}
+
+impl From<Failure> for NoSpeech {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
 /// Speaks text.
 pub trait Tts: Send + Sync {
     /// The voice that stands for `speaker`.
@@ -62,12 +78,12 @@ pub trait Tts: Send + Sync {
     /// Speaks `text` into the bytes of a WAV file of any rate.
     ///
     /// # Errors
-    /// The engine is missing, failed or took too long.
+    /// As [`NoSpeech`] says.
     fn speak<'a>(
         &'a self,
         text: &'a Speakable,
         speaker: Speaker,
-    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>>;
+    ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>>;
 }
 
 /// Keeps audio under names. A name is at most 100 characters of `[a-z0-9/.-]`, made by us.

@@ -1,7 +1,7 @@
 //! Remote help in a ticket: asked for by an expert, agreed on by both sides, run only while the
 //! customer consents. What the customer declines or misses stays to be seen, as evidence.
 
-use domain::agreement::remote_session::{Refusal, Step, TEXT_MAX, tool_name};
+use domain::agreement::remote_session::{Refusal, State, Step, TEXT_MAX, tool_name};
 use domain::agreement::ticket::{Side, Step as Said};
 use domain::{AccountId, EventKind, Timestamp};
 use store::Tx;
@@ -44,7 +44,7 @@ pub async fn ask(
     said(purpose, TEXT_MAX, "purpose")?;
     let now = app.now();
     app.write(async |tx| {
-        let of = the_ticket(tx, ticket).await?;
+        let (ticket, of) = the_ticket(tx, ticket).await?;
         if store::remote_session::open(tx, of, ticket).await? >= OPEN_MAX {
             return Err(Error::Refused(RemoteSessionRefusal::TooMany));
         }
@@ -62,11 +62,12 @@ pub async fn ask(
     .await
 }
 
-/// Whose ticket it is, if it is not over.
-async fn the_ticket(tx: &mut Tx, id: i64) -> Result<AccountId, RemoteSessionRefusal> {
-    let found = store::ticket::find(tx, id).await?;
+/// The ticket in which a ticket goes on, and whose it is, if it is not over.
+async fn the_ticket(tx: &mut Tx, id: i64) -> Result<(i64, AccountId), RemoteSessionRefusal> {
+    let found = store::ticket::going_on(tx, id).await?;
     let found = found.filter(|kept| !kept.ticket.state().is_over());
-    found.map(|kept| kept.new.account).ok_or(Error::Refused(RemoteSessionRefusal::Ticket))
+    let found = found.ok_or(Error::Refused(RemoteSessionRefusal::Ticket))?;
+    Ok((found.id, found.new.account))
 }
 
 /// Agrees on a time and a program; what was consented to before is not consented to any more.
@@ -150,7 +151,7 @@ pub async fn note(
     change(app, id, Who::Staff(by), Step::Noted, outcome).await
 }
 
-/// The customer was not there at the time that was agreed on.
+/// The customer was not there at the time that it had consented to.
 ///
 /// # Errors
 /// Refused as [`RemoteSessionRefusal`] says.
@@ -226,10 +227,19 @@ async fn change(
         if next == Step::Started {
             the_ticket(tx, kept.new.ticket).await?;
         }
+        // A time that we named alone binds nobody: who never consented has missed nothing.
+        if next == Step::Missed && kept.session.state != State::Consented {
+            return Err(rule(Refusal::WrongState));
+        }
         let at = now.max(kept.session.last_at());
         kept.session.take(&next, side == Side::Customer, at).map_err(rule)?;
+        let is_named = side == Side::Staff && matches!(next, Step::Agreed(..));
         let step = Taken { step: Some(next), side, at, actor, said: text.to_owned() };
         store::remote_session::keep(tx, &mut kept, step).await?;
+        if is_named {
+            let (of, kind) = (kept.new.account, EventKind::RemoteSessionAgreed);
+            store::event::tell(tx, of, kind, kept.id, at).await?;
+        }
         Ok(kept)
     };
     request::write(app, |kept: &Kept| Some(kept.id), change).await

@@ -11,7 +11,7 @@ use store::entry::{EntryKind, NewEntry, Posted};
 use store::speech::Speech;
 
 use crate::account::hex;
-use crate::ports::Speaker;
+use crate::ports::{NoSpeech, Speaker};
 use crate::{App, Error, Failure, Result, prices};
 
 /// Silence between a message and the number spoken after it, in milliseconds.
@@ -27,6 +27,8 @@ const PAUSE_MS: usize = 300;
 /// Most bytes that are taken from the speech engine: ten minutes at 48 kHz, which is our own
 /// program's bound and not the customer's.
 const SPEECH_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What every engine speaks that works. A voice of another language spells it, which will do.
+const PLAIN: &str = "سلام";
 /// Random bytes in the name of a message's audio.
 const NAME_BYTES: usize = 16;
 
@@ -307,17 +309,9 @@ async fn piece(app: &App, text: &Speakable, speaker: Speaker) -> Result<Piece, R
     if let Some(speech) = store::speech::find(&mut app.read().await?, &key).await? {
         return Ok(Piece { speech, clip: None });
     }
-    let wav = app.tts().speak(text, speaker).await?;
-    let clip = match decode(app, wav, SPEECH_BYTES_MAX, 0).await {
+    let clip = match spoken(app, text, speaker).await {
         Ok(clip) => clip,
-        Err(Error::Refused(audio::Refusal::TooLong { .. })) => {
-            return Err(Error::Refused(RecordingRefusal::TooLong));
-        }
-        Err(Error::Refused(refusal)) => {
-            let engine = voice.engine;
-            tracing::warn!(%refusal, engine, "the speech engine made no usable audio");
-            return Err(Error::Refused(RecordingRefusal::NotSpoken));
-        }
+        Err(Error::Refused(unspoken)) => return Err(believed(app, unspoken, speaker).await),
         Err(Error::Failed(failure)) => return Err(failure.into()),
     };
     let blob = format!("speech/{}.wav", hex(&key));
@@ -326,6 +320,53 @@ async fn piece(app: &App, text: &Speakable, speaker: Speaker) -> Result<Piece, R
     let now = app.now();
     app.write(async |tx| Ok(store::speech::insert(tx, &key, &speech, now).await?)).await?;
     Ok(Piece { speech, clip: Some(clip) })
+}
+
+/// Why a text that was given to an engine is no clip.
+enum Unspoken {
+    Refused(String),
+    Unusable(audio::Refusal),
+}
+
+async fn spoken(app: &App, text: &Speakable, speaker: Speaker) -> Result<Clip, Unspoken> {
+    let wav = match app.tts().speak(text, speaker).await {
+        Ok(wav) => wav,
+        Err(NoSpeech::Failed(failure)) => return Err(failure.into()),
+        Err(NoSpeech::Refused(why)) => return Err(Error::Refused(Unspoken::Refused(why))),
+    };
+    let clip = decode(app, wav, SPEECH_BYTES_MAX, 0).await;
+    clip.map_err(|error| error.map(Unspoken::Unusable))
+}
+
+/// What it means that an engine did not speak a text. One that speaks no plain word either is
+/// broken, whatever it answers, and its texts are spoken another time.
+async fn believed(app: &App, unspoken: Unspoken, speaker: Speaker) -> Error<RecordingRefusal> {
+    let plain = match normalise(PLAIN) {
+        Ok(plain) => plain,
+        Err(unreadable) => return Failure::because("reading a plain word", unreadable).into(),
+    };
+    match spoken(app, &plain, speaker).await {
+        Ok(_) => {}
+        Err(Error::Failed(failure)) => return failure.into(),
+        Err(Error::Refused(why)) => {
+            return Failure::of(format!("the speech engine speaks nothing at all: {why}")).into();
+        }
+    }
+    let engine = app.tts().identity(speaker).engine;
+    tracing::warn!(why = %unspoken, engine, "the speech engine did not speak a text");
+    Error::Refused(match unspoken {
+        Unspoken::Unusable(audio::Refusal::TooLong { .. }) => RecordingRefusal::TooLong,
+        _ => RecordingRefusal::NotSpoken,
+    })
+}
+
+impl std::fmt::Display for Unspoken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(why) => f.write_str(why),
+            Self::Unusable(refusal) => write!(f, "no usable audio: {refusal}"),
+        }
+    }
 }
 
 /// The samples of a piece, from the blob store when the cache knew it.

@@ -137,7 +137,7 @@ pub async fn register(
 }
 
 /// Takes the callback whose turn it is: that of who came first, of those who may be called now
-/// (A09, I13). `None`: nobody is to be called back at this moment.
+/// (A09, I13). `None`: nobody is to be called back at this moment, as while the line is closed.
 ///
 /// # Errors
 /// Refused as [`SupportCallRefusal`] says.
@@ -147,6 +147,9 @@ pub async fn next(app: &App, actor: &str) -> Result<Option<Kept>, SupportCallRef
     let mut after = (Timestamp(i64::MIN), 0);
     loop {
         let now = app.now();
+        if !support.is_open(now) {
+            return Ok(None);
+        }
         let open = store::support_call::open(&mut app.read().await?, after, BATCH).await?;
         let Some(last) = open.last() else { return Ok(None) };
         after = (last.call.joined_at, last.id);
@@ -165,6 +168,14 @@ pub async fn next(app: &App, actor: &str) -> Result<Option<Kept>, SupportCallRef
             }
         }
     }
+}
+
+/// The customer answered who called back, and is not called by another meanwhile.
+///
+/// # Errors
+/// Refused as [`SupportCallRefusal`] says.
+pub async fn talking(app: &App, id: i64, actor: &str) -> Result<Kept, SupportCallRefusal> {
+    change(app, id, Step::Talking, actor, "").await
 }
 
 /// What came of calling somebody back. Who was tried as often as it is was not reachable, which is
@@ -331,7 +342,7 @@ async fn step(
     next: Step,
     (actor, note): (&str, &str),
 ) -> Result<(), SupportCallRefusal> {
-    in_hours(Some(&next), at, support).map_err(rule)?;
+    in_hours(Some((&kept.call, &next)), at, support).map_err(rule)?;
     let (before, late) = (kept.call.owed(), missed_callback(kept, at, support));
     kept.call.take(&next, at).map_err(rule)?;
     let mut found = Vec::new();

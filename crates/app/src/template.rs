@@ -3,10 +3,14 @@
 //! the clips are the customer's and the words are in the cache of speech, and joined when the call
 //! is prepared.
 
+use std::collections::BTreeMap;
+
 use audio::text::{Speakable, digits, normalise};
 use domain::message::{LENGTH_MS_MAX, LENGTH_MS_MIN, TITLE_CHARS_MAX};
 use domain::template::{BadValue, Filled, Kind, Segment, SyntaxRefusal, Template, ValueRefusal};
-use domain::{Account, AccountId, Approval, Message, MessageId, RecipientId, Timestamp};
+use domain::{
+    Account, AccountId, Approval, CampaignId, Message, MessageId, RecipientId, Timestamp,
+};
 use store::Queries;
 use store::template::{Kept, NewTemplate as Row, Personal};
 
@@ -20,6 +24,8 @@ const AHEAD: u32 = 2_000;
 /// Recipients of one campaign that are spoken to before the next campaign has its turn, and that
 /// are kept in one commit.
 const TURN: u32 = 20;
+/// How long a campaign is left alone in which something failed, milliseconds.
+const PAUSE_MS: i64 = 10_000;
 /// Campaigns that are looked after at a time.
 const CAMPAIGNS_MAX: u32 = 10_000;
 
@@ -202,6 +208,20 @@ pub async fn page(
     found.into_iter().map(Made::of).collect()
 }
 
+/// Deletes the caller's template. `false`: there is none. Campaigns that were begun with it go on.
+///
+/// # Errors
+/// The database failed.
+pub async fn delete(
+    app: &App,
+    caller: &Caller,
+    id: MessageId,
+) -> std::result::Result<bool, Failure> {
+    let (account, now) = (caller.account.id, app.now());
+    let done = app.write(async |tx| Ok(store::template::delete(tx, account, id, now).await?)).await;
+    done.map_err(never_refused)
+}
+
 impl Made {
     fn of(kept: Kept) -> std::result::Result<Self, Failure> {
         let Row { title, written, voice, longest_ms, created_at, .. } = kept.new;
@@ -251,6 +271,16 @@ pub(crate) async fn playable(
     Ok(Some((message, Some(template))))
 }
 
+/// The template that a campaign was begun with, also when it was deleted since; `None` when it
+/// plays a message for all.
+pub(crate) async fn of_campaign(
+    reads: &mut impl Queries,
+    campaign: &store::campaign::Campaign,
+) -> std::result::Result<Option<Template>, Failure> {
+    let found = store::template::begun(reads, campaign.account, campaign.message).await?;
+    found.map(|kept| parsed(kept.id, &kept.new.written)).transpose()
+}
+
 /// Whether an account may send what a template may say: words that nobody has listened to are for
 /// accounts that need no approval, in classes that need none.
 pub(crate) fn may_say(template: Option<&Template>, account: &Account, approval: bool) -> bool {
@@ -272,11 +302,28 @@ impl Script {
         account: AccountId,
         id: MessageId,
     ) -> std::result::Result<Option<Self>, Failure> {
-        let found = store::template::find(&mut app.read().await?, account, id).await?;
-        let Some(made) = found.map(Made::of).transpose()? else { return Ok(None) };
+        Self::of(app, store::template::find(&mut app.read().await?, account, id).await?)
+    }
+
+    /// The template that a campaign of the account's was begun with, also when it was deleted
+    /// since.
+    async fn begun(
+        app: &App,
+        account: AccountId,
+        id: MessageId,
+    ) -> std::result::Result<Option<Self>, Failure> {
+        Self::of(app, store::template::begun(&mut app.read().await?, account, id).await?)
+    }
+
+    fn of(app: &App, found: Option<Kept>) -> std::result::Result<Option<Self>, Failure> {
+        let account = found.as_ref().map(|kept| kept.new.account);
+        let Some((account, made)) = account.zip(found.map(Made::of).transpose()?) else {
+            return Ok(None);
+        };
         let speaker = match &made.voice {
             None => Speaker::default(),
             Some(voice) => message::speaker(app, voice).ok_or_else(|| {
+                let id = made.id;
                 Failure::of(format!("speaking by the template {id}: there is no voice {voice}"))
             })?,
         };
@@ -417,7 +464,7 @@ pub async fn preview_of_recipient(
     let account = caller.account.id;
     let said = store::template::said(&mut app.read().await?, account, recipient).await?;
     let said = said.ok_or(Error::Refused(SaidRefusal::NotFound))?;
-    let script = Script::find(app, account, said.template).await?;
+    let script = Script::begun(app, account, said.template).await?;
     let script = script.ok_or_else(|| Failure::of("previewing: the template is gone"))?;
     let filled = script.filled(&said.given)?;
     script.preview(app, &filled).await
@@ -432,30 +479,46 @@ pub(crate) async fn values_of(
 ) -> std::result::Result<Option<(MessageId, Vec<(String, String)>)>, Failure> {
     let said = store::template::said(&mut app.read().await?, account, recipient).await?;
     let Some(said) = said else { return Ok(None) };
-    let Some(script) = Script::find(app, account, said.template).await? else { return Ok(None) };
+    let Some(script) = Script::begun(app, account, said.template).await? else { return Ok(None) };
     let filled = script.filled(&said.given)?;
     let names = script.template().values().iter().map(|slot| slot.name.clone());
     Ok(Some((said.template, names.zip(filled.values().iter().cloned()).collect())))
 }
 
-/// Speaks to recipients of campaigns that will soon step into the line: a few of each campaign, one
-/// after the other, so that never more than one place at the speech engine is taken. Tells whether
-/// there may be more.
-///
-/// # Errors
-/// The database or the speech engine failed, of one campaign at least; the others had their turn.
-/// Asking again is safe.
-pub async fn speak_ahead(app: &App) -> std::result::Result<bool, Failure> {
-    let calling = store::template::calling(&mut app.read().await?, CAMPAIGNS_MAX).await?;
-    let (mut more, mut failed) = (false, None);
-    for personal in calling {
-        match speak_to_some(app, personal).await {
-            Ok(is_full) => more |= is_full,
-            // The others have their turn all the same.
-            Err(failure) => failed = Some(failure),
+/// Speaks ahead, and leaves a campaign alone for a while in which something fails.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    /// When the turn of a campaign that failed comes again.
+    not_before: BTreeMap<CampaignId, Timestamp>,
+}
+
+impl Ahead {
+    /// Speaks to some recipients of each campaign that calls. Tells whether there may be more now.
+    /// What fails of one campaign is logged, and keeps no other from its turn.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn speak(&mut self, app: &App) -> std::result::Result<bool, Failure> {
+        let calling = store::template::calling(&mut app.read().await?, CAMPAIGNS_MAX).await?;
+        let now = app.now();
+        self.not_before.retain(|_, at| *at > now);
+        let mut more = false;
+        for personal in calling {
+            if self.not_before.contains_key(&personal.campaign) {
+                continue;
+            }
+            match speak_to_some(app, personal).await {
+                Ok(is_full) => more |= is_full,
+                Err(failure) => {
+                    let (campaign, error) = (personal.campaign.0, failure.chain());
+                    tracing::warn!(campaign, error, "personal messages wait to be spoken");
+                    let at = app.now().plus_ms(PAUSE_MS);
+                    self.not_before.insert(personal.campaign, at);
+                }
+            }
         }
+        Ok(more)
     }
-    failed.map_or(Ok(more), Err)
 }
 
 /// One campaign's turn. Tells whether there may be more of it.
@@ -467,7 +530,7 @@ async fn speak_to_some(app: &App, personal: Personal) -> std::result::Result<boo
     if waiting.is_empty() {
         return Ok(false);
     }
-    let script = Script::find(app, account, template).await?;
+    let script = Script::begun(app, account, template).await?;
     let script = script.ok_or_else(|| Failure::of("speaking ahead: the template is gone"))?;
     let (mut sounds, mut failed) = (Vec::with_capacity(waiting.len()), None);
     for (recipient, given) in &waiting {

@@ -5,7 +5,7 @@
 use domain::agreement::attachment;
 use domain::agreement::ticket::{
     About, CLICK_US, Channel, DETAIL_MAX, DETAILS, OPEN_MAX, Refusal, SUBJECT_MAX, Side, Step,
-    TEXT_MAX, Turn, ended, missed_at,
+    TEXT_MAX, TEXTS_MAX, Turn, ended, missed_at,
 };
 use domain::agreement::violation::Clause;
 use domain::calendar::opening_hours::CalendarKind;
@@ -38,6 +38,9 @@ pub enum TicketRefusal {
     Rule(Refusal),
     /// The file is not taken.
     File(attachment::Refusal),
+    /// The files of the account's tickets would have more than
+    /// [`attachment::ACCOUNT_BYTES_MAX`].
+    NoRoom,
     /// There is no such ticket, or it is another's.
     NoSuchTicket,
     /// There is no such account.
@@ -290,43 +293,57 @@ pub async fn merge(app: &App, id: i64, into: i64, by: &str) -> Result<Kept, Tick
 }
 
 /// Adds a file, which is stored before the ticket names it: killed in between, it is stored again
-/// under the same name when it is sent again. The answer is its number.
+/// under the same name when it is sent again. The answer names the ticket that has it now.
 ///
 /// # Errors
 /// Refused as [`TicketRefusal`] says.
-pub async fn attach(app: &App, id: i64, who: Who<'_>, file: NewFile) -> Result<i64, TicketRefusal> {
+pub async fn attach(
+    app: &App,
+    id: i64,
+    who: Who<'_>,
+    file: NewFile,
+) -> Result<Attachment, TicketRefusal> {
     let refused = |refusal| Error::Refused(TicketRefusal::File(refusal));
     named(who)?;
     let name = attachment::file_name(&file.name).map_err(refused)?;
     let media_type = attachment::media_type(&file.bytes).map_err(refused)?.to_owned();
-    let found = store::ticket::find(&mut app.read().await?, id).await?;
+    let found = store::ticket::going_on(&mut app.read().await?, id).await?;
     let found = found.filter(|kept| may(kept, who));
     let found = found.ok_or(Error::Refused(TicketRefusal::NoSuchTicket))?;
     // Judged before anything is stored; the rules are asked again when it is.
     let mut tried = found.ticket.clone();
     let at = app.now().max(tried.last_at());
     tried.take(&Step::Attached, who.side(), at).map_err(rule)?;
-    full(&found)?;
-    let blob = format!("ticket/{id}/{}", hex(&Sha256::digest(&file.bytes)));
+    let id = found.id;
     let bytes = i64::try_from(file.bytes.len()).unwrap_or(i64::MAX);
+    full(&mut app.read().await?, &found, bytes).await?;
+    let blob = format!("ticket/{id}/{}", hex(&Sha256::digest(&file.bytes)));
     app.blobs().put(&blob, file.bytes).await?;
     let now = app.now();
     let support = timetable(CalendarKind::Support);
     let attach = async |tx: &mut Tx| {
-        let mut kept = taken(tx, id, who).await?;
-        full(&kept)?;
+        let mut kept = going_on(tx, id, who).await?;
+        // Two files at once are counted one after the other.
+        store::account::lock(tx, kept.new.account).await?;
+        full(tx, &kept, bytes).await?;
         let at = now.max(kept.ticket.last_at());
         step(tx, &mut kept, (who, at, &support), Step::Attached, &name).await?;
         let (name, media_type, blob) = (name.clone(), media_type.clone(), blob.clone());
-        let new = Attachment { id: 0, ticket: id, name, media_type, bytes, blob };
-        Ok(store::ticket::insert_attachment(tx, &new).await?)
+        let new = Attachment { id: 0, ticket: kept.id, name, media_type, bytes, blob };
+        let id = store::ticket::insert_attachment(tx, &new).await?;
+        Ok(Attachment { id, ..new })
     };
-    request::write(app, |&attached| Some(attached), attach).await
+    request::write(app, |attached: &Attachment| Some(attached.ticket), attach).await
 }
 
-fn full(kept: &Kept) -> Result<(), TicketRefusal> {
+/// Whether a ticket and its account have room for a file of so many bytes.
+async fn full(reads: &mut impl Queries, kept: &Kept, bytes: i64) -> Result<(), TicketRefusal> {
     if kept.attachments.len() >= attachment::COUNT_MAX {
         return Err(Error::Refused(TicketRefusal::File(attachment::Refusal::TooMany)));
+    }
+    let has = store::ticket::bytes_of_files(reads, kept.new.account).await?;
+    if has.saturating_add(bytes) > attachment::ACCOUNT_BYTES_MAX {
+        return Err(Error::Refused(TicketRefusal::NoRoom));
     }
     Ok(())
 }
@@ -433,7 +450,12 @@ async fn change(
     let now = app.now();
     let support = timetable(CalendarKind::Support);
     let change = async |tx: &mut Tx| {
-        let mut kept = taken(tx, id, who).await?;
+        // What a customer writes is said where the ticket goes on; what staff does is done to the
+        // ticket that was named.
+        let mut kept = match next {
+            Step::Written => going_on(tx, id, who).await?,
+            _ => taken(tx, id, who).await?,
+        };
         let at = now.max(kept.ticket.last_at());
         step(tx, &mut kept, (who, at, &support), next, text).await?;
         Ok(kept)
@@ -448,12 +470,21 @@ async fn taken(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, TicketRefusal
     found.ok_or(Error::Refused(TicketRefusal::NoSuchTicket))
 }
 
+/// The ticket in which this one goes on, to be changed by somebody who may.
+async fn going_on(tx: &mut Tx, id: i64, who: Who<'_>) -> Result<Kept, TicketRefusal> {
+    let mut kept = taken(tx, id, who).await?;
+    while let Some(into) = kept.merged_into() {
+        kept = taken(tx, into, who).await?;
+    }
+    Ok(kept)
+}
+
 fn may(kept: &Kept, who: Who<'_>) -> bool {
     who.account().is_none_or(|account| kept.new.account == account)
 }
 
-/// Says something in a ticket, in the transaction of what is said. A ticket in which nothing can be
-/// said any more is left as it is.
+/// Says something in a ticket, or in the one in which it goes on, in the transaction of what is
+/// said. A ticket in which nothing can be said any more is left as it is.
 pub(crate) async fn say<R>(
     tx: &mut Tx,
     id: i64,
@@ -461,7 +492,11 @@ pub(crate) async fn say<R>(
     next: Step,
     (text, now): (&str, Timestamp),
 ) -> Result<(), R> {
-    let Some(mut kept) = store::ticket::take(tx, id).await? else { return Ok(()) };
+    let mut kept = match going_on(tx, id, Who::Staff(by)).await {
+        Ok(kept) => kept,
+        Err(Error::Failed(failure)) => return Err(Error::Failed(failure)),
+        Err(Error::Refused(_)) => return Ok(()),
+    };
     let at = now.max(kept.ticket.last_at());
     let support = timetable(CalendarKind::Support);
     match step(tx, &mut kept, (Who::Staff(by), at, &support), next, text).await {
@@ -478,6 +513,10 @@ async fn step(
     next: Step,
     text: &str,
 ) -> Result<(), TicketRefusal> {
+    let spoken: usize = kept.steps.iter().map(|taken| taken.said.len()).sum();
+    if next != Step::Closed && spoken + text.len() > TEXTS_MAX {
+        return Err(rule(Refusal::TooMany));
+    }
     let before = kept.ticket.turn();
     kept.ticket.take(&next, who.side(), at).map_err(rule)?;
     if let Some(turn) = ended(before, kept.ticket.turn())

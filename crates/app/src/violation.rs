@@ -129,12 +129,18 @@ pub(crate) async fn enter(
 }
 
 /// Enters what the machine found, in the transaction in which it was found. Whether it was entered
-/// before is all the same.
+/// before is all the same. Nothing is entered of a sandbox, for which nobody works and which owes
+/// nothing.
 pub(crate) async fn enter_found<R>(
     tx: &mut Tx,
     now: Timestamp,
     new: &NewViolation,
 ) -> Result<bool, R> {
+    if let Some(account) = new.account
+        && store::account::find(tx, account).await?.is_some_and(|found| found.is_sandbox())
+    {
+        return Ok(false);
+    }
     Ok(enter(tx, now, new).await.map_err(by_the_machine)?.is_some())
 }
 

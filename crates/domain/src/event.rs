@@ -82,11 +82,13 @@ pub enum EventKind {
     RemoteSessionRequested,
     /// It was decided who a customer is, or something else is wanted for that.
     IdentityVerificationDecided,
+    /// A customer is told of the time and the program of a remote session, to consent to them.
+    RemoteSessionAgreed,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MessageAccepted,
         Self::MessageEnded,
         Self::RecordingReady,
@@ -108,6 +110,7 @@ impl EventKind {
         Self::ErrorReportAsked,
         Self::RemoteSessionRequested,
         Self::IdentityVerificationDecided,
+        Self::RemoteSessionAgreed,
     ];
 
     /// The number under which it is kept.
@@ -134,6 +137,7 @@ impl EventKind {
             Self::ErrorReportAsked => 19,
             Self::RemoteSessionRequested => 20,
             Self::IdentityVerificationDecided => 21,
+            Self::RemoteSessionAgreed => 22,
         }
     }
 
@@ -166,6 +170,7 @@ impl EventKind {
             Self::ErrorReportAsked => "error_report.asked",
             Self::RemoteSessionRequested => "remote_session.requested",
             Self::IdentityVerificationDecided => "identity_verification.decided",
+            Self::RemoteSessionAgreed => "remote_session.agreed",
         }
     }
 

@@ -55,7 +55,7 @@ pub struct Node {
     /// Callees who opted out, not written down yet.
     pub(crate) opt_outs: Vec<OptOut>,
     /// Sends whose time is over, and why they were not called.
-    pub(crate) expired: Vec<(QuickSendId, &'static str)>,
+    pub(crate) expired: BTreeMap<QuickSendId, &'static str>,
     /// Chosen for the next lease.
     pub(crate) chosen: Vec<(Waiting, Room)>,
     pub(crate) under_way: UnderWay,
@@ -220,7 +220,7 @@ impl Node {
             tried: Tried::default(),
             watch: TrunkWatch::default(),
             opt_outs: Vec::new(),
-            expired: Vec::new(),
+            expired: BTreeMap::new(),
             chosen: Vec::new(),
             under_way: UnderWay::default(),
             reading: Reading { after: FROM_START, next_at: now.steady },

@@ -93,7 +93,7 @@ impl Node {
         }
         if job.blob.is_empty() {
             // Its values could not be spoken: nobody is called to hear half of it.
-            self.expired.push((job.quick_send, NOT_SPOKEN));
+            self.expired.insert(job.quick_send, NOT_SPOKEN);
             return;
         }
         let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));
@@ -420,7 +420,8 @@ impl Node {
         }
         if !self.expired.is_empty() && may(&self.under_way, Kind::Expire) {
             self.under_way.ask(Kind::Expire);
-            tasks.push(Task::Expire { sends: std::mem::take(&mut self.expired) });
+            let sends = std::mem::take(&mut self.expired).into_iter().collect();
+            tasks.push(Task::Expire { sends });
         }
         if !self.opt_outs.is_empty() && may(&self.under_way, Kind::OptOut) {
             self.under_way.ask(Kind::OptOut);

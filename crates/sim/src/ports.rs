@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use app::Failure;
 use app::ports::{
-    Blobs, BoxFuture, Clock, Rng, SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Voice,
+    Blobs, BoxFuture, Clock, NoSpeech, Rng, SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Voice,
 };
 use audio::text::Speakable;
 use domain::Timestamp;
@@ -61,8 +61,8 @@ impl Tts for Mute {
         &'a self,
         _: &'a Speakable,
         _: Speaker,
-    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
-        Box::pin(async { Err(Failure::of("speaking in a simulation")) })
+    ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>> {
+        Box::pin(async { Err(Failure::of("speaking in a simulation").into()) })
     }
 }
 

@@ -62,6 +62,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V42__acceptance", include_str!("../migrations/V42__acceptance.sql")),
         ("V43__sms", include_str!("../migrations/V43__sms.sql")),
         ("V44__payment", include_str!("../migrations/V44__payment.sql")),
+        ("V45__desk", include_str!("../migrations/V45__desk.sql")),
     ]
 }
 

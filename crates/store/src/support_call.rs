@@ -204,6 +204,7 @@ fn step(word: &str, subject: Option<&str>) -> Option<Option<Step>> {
         "registered" => Step::Registered,
         "doubled" => Step::Doubled(subject?.parse().ok()?),
         "dialing" => Step::Dialing,
+        "talking" => Step::Talking,
         "attempted" => Step::Attempted(Attempt::parse(subject?)?),
         "withdrawn" => Step::Withdrawn,
         _ => return None,

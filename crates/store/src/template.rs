@@ -53,7 +53,7 @@ pub async fn insert(tx: &mut Tx, new: &NewTemplate) -> Result<MessageId> {
     tx.query_one(sql, values).await?.get("id")
 }
 
-/// The account's template `id`.
+/// The account's template `id`, unless it was deleted.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -63,11 +63,39 @@ pub async fn find(
     id: MessageId,
 ) -> Result<Option<Kept>> {
     let sql = "SELECT id, account_id, title, length_ms, template, voice, created_at_us
+               FROM message WHERE id = $2 AND account_id = $1 AND template IS NOT NULL
+                 AND deleted_at_us IS NULL";
+    reads.query_opt(sql, values![account, id]).await?.as_ref().map(kept).transpose()
+}
+
+/// The account's template `id`, also when it was deleted since: a campaign that was begun with it
+/// goes on.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn begun(
+    reads: &mut impl Queries,
+    account: AccountId,
+    id: MessageId,
+) -> Result<Option<Kept>> {
+    let sql = "SELECT id, account_id, title, length_ms, template, voice, created_at_us
                FROM message WHERE id = $2 AND account_id = $1 AND template IS NOT NULL";
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(kept).transpose()
 }
 
-/// The account's templates, the newest first: at most `limit` that are older than `before`.
+/// Marks the account's template as deleted; nothing new is begun with it. `false`: there is none.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn delete(tx: &mut Tx, account: AccountId, id: MessageId, at: Timestamp) -> Result<bool> {
+    let sql = "UPDATE message SET deleted_at_us = $3
+               WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL
+                 AND template IS NOT NULL";
+    Ok(tx.execute(sql, values![account, id, at]).await? == 1)
+}
+
+/// The account's templates that were not deleted, the newest first: at most `limit` that are older
+/// than `before`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -79,6 +107,7 @@ pub async fn list(
 ) -> Result<Vec<Kept>> {
     let sql = "SELECT id, account_id, title, length_ms, template, voice, created_at_us
                FROM message WHERE account_id = $1 AND id < $2 AND template IS NOT NULL
+                 AND deleted_at_us IS NULL
                ORDER BY id DESC LIMIT $3";
     let before = before.unwrap_or(MessageId(i64::MAX));
     reads.query(sql, values![account, before, limit]).await?.iter().map(kept).collect()

@@ -33,10 +33,21 @@ pub struct Kept {
     pub new: NewTicket,
     /// As its steps have left it.
     pub ticket: Ticket,
-    /// Its steps, the first of them first; never none.
+    /// Its steps, the first of them first; none in a list, where they could be hundreds of
+    /// megabytes of text.
     pub steps: Vec<Taken>,
-    /// Its files.
+    /// Its files; none in a list.
     pub attachments: Vec<Attachment>,
+}
+
+impl Kept {
+    /// The ticket in which it goes on, if it was merged.
+    pub fn merged_into(&self) -> Option<i64> {
+        self.steps.iter().find_map(|taken| match taken.step {
+            Some(Step::Merged(other)) => Some(other),
+            _ => None,
+        })
+    }
 }
 
 /// A step that was taken.
@@ -196,8 +207,8 @@ pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
     }
 }
 
-/// The tickets of an account before number `before`, or of everybody: the newest first, at most
-/// `limit`.
+/// The tickets of an account before number `before`, or of everybody, without what was said in
+/// them: the newest first, at most `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -217,11 +228,12 @@ pub async fn list(
                        FROM ticket WHERE id < $1 ORDER BY id DESC LIMIT $2";
         reads.query(sql, values![before, limit]).await?
     };
-    all_kept(reads, rows).await
+    all_listed(reads, rows).await
 }
 
-/// The tickets where it is our turn, who has waited longest first, after a place: since when, and
-/// which. At most `limit`.
+/// The tickets where it is our turn, without what was said in them, who has waited longest first,
+/// after a place: since when, and which. Not those of sandboxes, for which nobody works. At most
+/// `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -234,12 +246,15 @@ pub async fn our_turn(
                FROM ticket
                WHERE turn_since_us IS NOT NULL
                      AND (turn_since_us > $1 OR (turn_since_us = $1 AND id > $2))
+                     AND NOT EXISTS (SELECT 1 FROM account a
+                                     WHERE a.id = ticket.account_id
+                                           AND a.sandbox_of IS NOT NULL)
                ORDER BY turn_since_us, id LIMIT $3";
     let rows = reads.query(sql, values![after.0, after.1, limit]).await?;
-    all_kept(reads, rows).await
+    all_listed(reads, rows).await
 }
 
-/// The tickets where it is our turn, as [`our_turn`], without what was said in them.
+/// The tickets where it is our turn, as [`our_turn`], from their rows alone.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -251,6 +266,9 @@ pub async fn waiting(
     let sql = "SELECT id, account_id, holder, turn_since_us FROM ticket
                WHERE turn_since_us IS NOT NULL
                      AND (turn_since_us > $1 OR (turn_since_us = $1 AND id > $2))
+                     AND NOT EXISTS (SELECT 1 FROM account a
+                                     WHERE a.id = ticket.account_id
+                                           AND a.sandbox_of IS NOT NULL)
                ORDER BY turn_since_us, id LIMIT $3";
     let waiting = |row: &Row| {
         Ok(Waiting {
@@ -293,10 +311,42 @@ pub async fn open(reads: &mut impl Queries, account: AccountId) -> Result<i64> {
     reads.query_one(sql, values![account]).await?.get("tickets")
 }
 
-async fn all_kept(reads: &mut impl Queries, rows: Vec<Row>) -> Result<Vec<Kept>> {
+/// How many bytes the files of an account's tickets have, whatever became of the tickets.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn bytes_of_files(reads: &mut impl Queries, account: AccountId) -> Result<i64> {
+    let sql = "SELECT CAST(COALESCE(SUM(a.bytes), 0) AS BIGINT) AS bytes
+               FROM ticket t JOIN ticket_attachment a ON a.ticket_id = t.id
+               WHERE t.account_id = $1";
+    reads.query_one(sql, values![account]).await?.get("bytes")
+}
+
+/// The ticket in which a ticket goes on, through as many as were merged; the ticket itself when it
+/// was not.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn going_on(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
+    let mut found = find(reads, id).await?;
+    // Into what is merged nothing is merged, so this ends.
+    while let Some(into) = found.as_ref().and_then(Kept::merged_into) {
+        found = find(reads, into).await?;
+    }
+    Ok(found)
+}
+
+async fn all_listed(reads: &mut impl Queries, rows: Vec<Row>) -> Result<Vec<Kept>> {
     let mut tickets = Vec::with_capacity(rows.len());
     for row in &rows {
-        tickets.push(kept(reads, row).await?);
+        let id: i64 = row.get("id")?;
+        let sql = "SELECT ticket_id, step, side, at_us, actor, '' AS said, subject, since_us
+                   FROM ticket_step WHERE ticket_id = $1 ORDER BY n";
+        let steps = reads.query(sql, values![id]).await?;
+        let steps = steps.iter().map(taken).collect::<Result<Vec<Taken>>>()?;
+        let ticket = row.parse("subject", |_| again(id, &steps))?;
+        let (steps, attachments) = (Vec::new(), Vec::new());
+        tickets.push(Kept { id, new: new(row)?, ticket, steps, attachments });
     }
     Ok(tickets)
 }
@@ -310,7 +360,14 @@ async fn kept(reads: &mut impl Queries, row: &Row) -> Result<Kept> {
     let sql = "SELECT id, ticket_id, name, media_type, bytes, blob FROM ticket_attachment
                WHERE ticket_id = $1 ORDER BY id";
     let files = reads.query(sql, values![id]).await?;
-    let new = NewTicket {
+    // What was kept is gone through again by the rules; what does not follow is corrupt.
+    let ticket = row.parse("subject", |_| again(id, &steps))?;
+    let attachments = files.iter().map(attachment).collect::<Result<_>>()?;
+    Ok(Kept { id, new: new(row)?, ticket, steps, attachments })
+}
+
+fn new(row: &Row) -> Result<NewTicket> {
+    Ok(NewTicket {
         account: row.get("account_id")?,
         channel: row.parse("channel", Channel::parse)?,
         subject: row.get("subject")?,
@@ -320,11 +377,7 @@ async fn kept(reads: &mut impl Queries, row: &Row) -> Result<Kept> {
         })?,
         context: row.parse("context", context)?,
         opened_at: row.get("opened_at_us")?,
-    };
-    // What was kept is gone through again by the rules; what does not follow is corrupt.
-    let ticket = row.parse("subject", |_| again(id, &steps))?;
-    let attachments = files.iter().map(attachment).collect::<Result<_>>()?;
-    Ok(Kept { id, new, ticket, steps, attachments })
+    })
 }
 
 fn context(text: &str) -> Option<Vec<(String, String)>> {

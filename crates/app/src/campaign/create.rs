@@ -23,7 +23,7 @@ use super::list::{Broken, List, Recipients, Unreadable};
 use crate::forecast::Expected;
 use crate::request::{self, RequestKey};
 use crate::sms::{SmsRefusal, WrittenFollowUp};
-use crate::template::{may_say, playable};
+use crate::template::{may_say, of_campaign, playable};
 use crate::{App, Caller, Error, Failure, Result, class, identity, prices, sms};
 
 /// Numbers kept in one commit.
@@ -222,8 +222,8 @@ async fn completed(
     let gone = || Failure::of("reading a campaign that was made before: it is not there");
     let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
     let campaign = found.ok_or_else(gone)?;
-    let played = playable(&mut app.read().await?, account.id, campaign.message).await?;
-    let mut sifted = gone_through(numbers, played.and_then(|(_, template)| template)).await?;
+    let template = of_campaign(&mut app.read().await?, &campaign).await?;
+    let mut sifted = gone_through(numbers, template).await?;
     let accepted = u32::try_from(sifted.numbers.len()).unwrap_or(u32::MAX);
     let there = campaign.recipients.total();
     if campaign.state == State::Draft && there < accepted {
@@ -303,8 +303,7 @@ async fn sifted(
     drop(reads);
     let before = campaign.recipients.total();
     let room = RECIPIENTS_MAX - before;
-    let played = playable(&mut app.read().await?, account, campaign.message).await?;
-    let template = played.and_then(|(_, template)| template);
+    let template = of_campaign(&mut app.read().await?, &campaign).await?;
     if !list.is_long(LARGE_LIST) && known.len() <= BATCH {
         return Ok((before, list.sift(known, room, template.as_ref())?));
     }

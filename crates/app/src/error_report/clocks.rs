@@ -75,7 +75,8 @@ impl Judge {
         }
         let fix = report.clock(Metric::Fix, until, terms, &self.business);
         let fix_due = fix.and_then(|clock| clock.due(&self.business));
-        if let Some(fix_due) = fix_due.filter(|due| report.moved_late(*due)) {
+        let moved = fix_due.and_then(|due| Some((due, report.moved_late(due)?)));
+        if let Some((fix_due, moved_at)) = moved {
             let n = report.commitments.len();
             let moved = NewViolation {
                 evidence: vec![
@@ -83,7 +84,7 @@ impl Judge {
                     String::from("a date was moved without the customer's consent"),
                 ],
                 reference: format!("report:{}:{}:moved:{n}", kept.id, report.cycle),
-                ..miss(kept, Metric::Delivery, fix_due, until)
+                ..miss(kept, Metric::Delivery, fix_due, moved_at)
             };
             found.push(moved);
         }
@@ -96,7 +97,9 @@ impl Judge {
 fn miss(kept: &Kept, metric: Metric, due: Timestamp, until: Timestamp) -> NewViolation {
     let (clause, what) = match metric {
         Metric::Triage => (Clause::Triage, "the result was not told"),
-        Metric::Fix => (Clause::Fix, "it was neither fixed nor was a date announced"),
+        Metric::Fix => {
+            (Clause::Fix, "nobody had made sure that it is fixed, nor was a date announced")
+        }
         Metric::Delivery => (Clause::Commitment, "what was announced was not delivered"),
     };
     NewViolation {

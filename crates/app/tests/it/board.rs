@@ -103,9 +103,11 @@ async fn every_clock_that_runs_is_on_the_board() {
     assert_eq!(told["desk:ticket"], format!("0 missed, 2 due soon, the first of them {asked}"));
 
     go_to(&world, "1405/09/02 11:30");
-    let triage = shown(&world).await.into_iter().find(|(of, ..)| *of == S::Triage);
-    assert_eq!(triage, Some((S::Triage, report, Paused)));
+    let clock = async |of| shown(&world).await.into_iter().find(|(one, ..)| *one == of);
+    assert_eq!(clock(S::Triage).await, Some((S::Triage, report, Soon)), "it waits for nothing");
     error_report::found(app, report, "Sara", Finding::Minor, "Ours.").await.unwrap();
+    world.clock.advance_ms(1);
+    assert_eq!(clock(S::Fix).await, Some((S::Fix, report, Paused)));
     ticket::answer(app, asked, "Sara", "Late.").await.unwrap();
     ticket::answer(app, answered + 1, "Sara", "Late.").await.unwrap();
     let left: Vec<Subject> = shown(&world).await.iter().map(|(of, ..)| *of).collect();

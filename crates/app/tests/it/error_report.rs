@@ -115,6 +115,10 @@ async fn duplicates_are_fixed_together() {
     assert_eq!((state(one).await.state, state(two).await.state), (State::Fixing, State::Fixing));
     error_report::fixed(app, one, "Sara", "Mended.").await.unwrap();
     error_report::verified(app, one, "Sara", true, "Seen to work.").await.unwrap();
+    assert_eq!(
+        (state(one).await.state, state(two).await.state),
+        (State::Verified, State::Verified)
+    );
     let told: Vec<EventKind> = event::page(app, other.account.id, 0, 10)
         .await
         .unwrap()
@@ -127,7 +131,7 @@ async fn duplicates_are_fixed_together() {
     assert_eq!(told, expected);
     let theirs_alone = error_report::find(app, Some(other.account.id), two).await.unwrap().unwrap();
     let said = theirs_alone.kept.steps.iter().map(|step| &*step.said);
-    let ours = ["Mended.", "It fails again."];
+    let ours = ["Mended.", "It fails again.", "Seen to work."];
     assert_eq!(said.filter(|said| ours.contains(said)).count(), 0, "it was written to another");
     let three = report(app, caller.account.id).await;
     let kept = tell(three, theirs, "Your firewall drops it.").await.unwrap();
@@ -267,4 +271,98 @@ async fn what_a_probe_reports_concerns_the_platform() {
     error_report::deliver(app, id, "Sara", "run 9").await.unwrap();
     let end = error_report::accept(app, id, SARA).await.unwrap();
     assert_eq!(end.report.state, State::Accepted);
+}
+
+/// Goal: what is said to be fixed runs on until somebody made sure of it, and staff cannot begin
+/// its time anew.
+#[tokio::test]
+async fn nothing_but_a_verified_fix_ends_its_time() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let id = report(app, caller.account.id).await;
+    found(app, id, Finding::Minor).await;
+    error_report::fixed(app, id, "Sara", "Mended.").await.unwrap();
+    let due = at("1405/09/04 21:00");
+    assert_eq!(clock(app, id, Metric::Fix).await, Some((Some(due), Clock::Running)));
+    let anew = error_report::reopen(app, id, SARA, "once more").await;
+    assert_eq!(refusal(anew), rule(Refusal::WrongState), "it was not fixed, or it was");
+    go_to(&world, "1405/09/04 21:02");
+    assert_eq!(error_report::look(app).await.unwrap(), 1);
+    error_report::verified(app, id, "Sara", true, "Seen to work.").await.unwrap();
+    assert_eq!(clock(app, id, Metric::Fix).await, Some((Some(due), Clock::Missed)));
+    let anew = error_report::reopen(app, id, SARA, "once more").await;
+    assert_eq!(refusal(anew), ErrorReportRefusal::Customers);
+    let back = error_report::reopen(app, id, Who::Customer(caller.account.id), "It is back.").await;
+    assert_eq!(back.unwrap().report.cycle, 2);
+}
+
+/// Goal: what its customer sees to fail was not fixed, so that its time runs on; what others said
+/// of the same stays.
+#[tokio::test]
+async fn what_a_customer_says_is_not_fixed_goes_on_in_its_time() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    let (me, them) = (Who::Customer(caller.account.id), Who::Customer(other.account.id));
+    let (one, two) = (report(app, caller.account.id).await, report(app, other.account.id).await);
+    found(app, one, Finding::Minor).await;
+    found(app, two, Finding::DuplicateOf(one)).await;
+    error_report::fixed(app, one, "Sara", "Mended.").await.unwrap();
+    go_to(&world, "1405/09/03 10:00");
+    let stranger = error_report::reopen(app, one, them, "It fails.").await;
+    assert_eq!(refusal(stranger), ErrorReportRefusal::NoSuchReport);
+    let back = error_report::reopen(app, one, me, "It fails.").await.unwrap();
+    assert_eq!((back.report.state, back.report.cycle), (State::Fixing, 1));
+    let due = at("1405/09/04 21:00");
+    assert_eq!(clock(app, one, Metric::Fix).await, Some((Some(due), Clock::Running)));
+    let state = async |id| error_report::find(app, None, id).await.unwrap().unwrap().kept.report;
+    assert_eq!(state(two).await.state, State::Fixed);
+    let also = error_report::reopen(app, two, them, "Here, too.").await.unwrap();
+    assert_eq!((also.report.state, also.report.cycle), (State::Fixing, 1));
+    error_report::fixed(app, one, "Sara", "Mended now.").await.unwrap();
+    error_report::verified(app, one, "Sara", true, "Seen to work.").await.unwrap();
+    assert_eq!(
+        (state(one).await.state, state(two).await.state),
+        (State::Verified, State::Verified)
+    );
+    assert_eq!(clock(app, two, Metric::Fix).await, Some((Some(due), Clock::Met)));
+}
+
+/// Goal: a date that is moved late is entered with the time in which it was, however soon it is
+/// looked at.
+#[tokio::test]
+async fn a_date_that_was_moved_late_has_its_time() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let id = report(app, caller.account.id).await;
+    found(app, id, Finding::Structural).await;
+    let commit = async |due| error_report::commit(app, id, "Sara", at(due), "By then.").await;
+    commit("1405/10/01 00:00").await.unwrap();
+    go_to(&world, "1405/09/04 21:00:01");
+    commit("1405/10/02 00:00").await.unwrap();
+    go_to(&world, "1405/09/04 21:00:30");
+    error_report::look(app).await.unwrap();
+    let all = violation::list(app, None, None, 9).await.unwrap();
+    let moved = all.iter().find(|kept| kept.reference.contains(":moved:")).unwrap();
+    let span = moved.violation.span();
+    assert_eq!((span.from, span.to), (at("1405/09/04 21:00"), at("1405/09/04 21:00:01")));
+}
+
+/// Goal: a list tells where reports stand without all that was said in them.
+#[tokio::test]
+async fn reports_are_listed_without_their_history() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let id = report(app, account).await;
+    let theirs = Finding::NotOurs(Whose::Customer, String::new());
+    error_report::found(app, id, "Sara", theirs, "Your firewall.").await.unwrap();
+    let listed = error_report::list(app, Some(account), None, 9).await.unwrap();
+    let listed = &listed[0].kept;
+    assert_eq!((listed.report.state, listed.steps.len()), (State::Answered, 0));
+    assert_eq!(error_report::find(app, None, id).await.unwrap().unwrap().kept.steps.len(), 2);
 }

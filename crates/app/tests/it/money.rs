@@ -1,9 +1,7 @@
 //! Money that follows from months: credits and invoices, exactly once, whatever is repeated, killed
 //! or done on two nodes at once.
 
-use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use app::claim::{self, ClaimRefusal};
@@ -19,6 +17,7 @@ use domain::billing::subscription::{Plan, PlanRefusal, State};
 use domain::{AccountId, Rials};
 
 use crate::claim::{committee, decision, file};
+use crate::engines::{postgres, remove};
 use crate::refusal;
 use crate::violation::{SCHEDULE, go_to, month, seen, span};
 use crate::world::{PATIENCE, World};
@@ -425,37 +424,7 @@ async fn two_nodes_make_one_invoice_on_sqlite() {
 async fn two_nodes_make_one_invoice_on_postgres() {
     let Some((server, url)) = postgres().await else { return };
     two_nodes(&url).await;
-    let name = url.rsplit('/').next().unwrap();
-    say(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
-}
-
-/// A new database of the server that the suite starts; none without one.
-#[expect(clippy::disallowed_methods, reason = "a test is told by its runner where the server is")]
-async fn postgres() -> Option<(String, String)> {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let Ok(server) = std::env::var("AVANAK_TEST_POSTGRES") else {
-        let skip = "SKIPPED ON POSTGRESQL: AVANAK_TEST_POSTGRES is not set";
-        writeln!(std::io::stderr(), "{skip}").expect("somebody listens");
-        return None;
-    };
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("avanak_money_{}_{count}", std::process::id());
-    say(&server, &format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C'")).await;
-    let (address, _) = server.rsplit_once('/').unwrap();
-    let url = format!("{address}/{name}");
-    let db = store::Db::open(&url, store::Options::default()).await.unwrap();
-    db.migrate().await.unwrap();
-    db.close().await;
-    Some((server, url))
-}
-
-async fn say(server: &str, sql: &str) {
-    let (client, connection) =
-        tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
-    let driver = tokio::spawn(connection);
-    client.batch_execute(sql).await.unwrap();
-    drop(client);
-    driver.await.unwrap().unwrap();
+    remove(&server, &url).await;
 }
 
 /// A credit for each customer, which is owed, then taken off an invoice.

@@ -65,13 +65,30 @@ async fn a_session_runs_only_with_consent_in_an_open_ticket() {
     let time = at("1405/09/02 11:00");
     remote_session::agree(app, missed, Who::Staff("Sara"), time, "RustDesk").await.unwrap();
     go_to(&world, "1405/09/02 11:20");
+    let unasked = remote_session::missed(app, missed, "Sara", "nobody came").await;
+    assert_eq!(refusal(unasked), rule(Refusal::WrongState), "the time was ours alone");
+    let time = at("1405/09/02 11:30");
+    remote_session::agree(app, missed, Who::Staff("Sara"), time, "RustDesk").await.unwrap();
+    remote_session::consent(app, account, missed).await.unwrap();
+    go_to(&world, "1405/09/02 11:50");
     let kept = remote_session::missed(app, missed, "Sara", "nobody came").await.unwrap();
     assert_eq!(kept.session.state, State::Missed);
+    let into = ticket::open(app, account, me, &asked).await.unwrap().0;
+    let moved = ask(ticket).await.unwrap();
+    remote_session::agree(app, moved, me, at("1405/09/02 12:00"), "AnyDesk").await.unwrap();
+    remote_session::consent(app, account, moved).await.unwrap();
+    ticket::merge(app, ticket, into, "Sara").await.unwrap();
+    go_to(&world, "1405/09/02 12:00");
+    remote_session::start(app, moved, "Sara").await.unwrap();
     for _ in 0..5 {
-        ask(ticket).await.unwrap();
+        let kept = ask(ticket).await.unwrap();
+        let kept = remote_session::find(app, None, kept).await.unwrap().unwrap();
+        assert_eq!(kept.new.ticket, into);
     }
     assert_eq!(refusal(ask(ticket).await), RemoteSessionRefusal::TooMany);
     let events = event::page(app, account, 0, 100).await.unwrap();
     let asked = events.iter().filter(|event| event.kind == EventKind::RemoteSessionRequested);
-    assert_eq!(asked.count(), 8);
+    assert_eq!(asked.count(), 9);
+    let named = events.iter().filter(|event| event.kind == EventKind::RemoteSessionAgreed);
+    assert_eq!(named.count(), 2, "of the times that we named");
 }

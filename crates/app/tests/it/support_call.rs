@@ -114,9 +114,7 @@ async fn callbacks_that_are_missed_are_entered() {
     next().await.unwrap();
     failed().await;
     go_to(&world, "1405/09/02 00:00:01");
-    next().await.unwrap();
-    let closed = support_call::attempted(app, id, Attempt::NoAnswer, "Sara", "").await;
-    assert_eq!(refusal(closed), SupportCallRefusal::Rule(Refusal::Closed));
+    assert_eq!(next().await, None, "nobody is called back at night");
     go_to(&world, "1405/09/02 08:30");
     next().await.unwrap();
     assert_eq!(failed().await.call.state, State::Unreachable);
@@ -127,4 +125,30 @@ async fn callbacks_that_are_missed_are_entered() {
     ];
     assert_eq!(entered(app).await, expected);
     assert_eq!(next().await, None);
+}
+
+/// Goal: a try that was begun within the hours counts also when it is noted after them, and who
+/// talks with a customer is not disturbed by another expert.
+#[tokio::test]
+async fn a_callback_is_the_experts_who_makes_it() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (one, two) = (joined(app, "09121234567").await, joined(app, "09121234568").await);
+    for id in [one, two] {
+        support_call::register(app, id, None, "switch").await.unwrap();
+    }
+    let next = async |who| support_call::next(app, who).await.unwrap().map(|kept: Kept| kept.id);
+    assert_eq!(next("Sara").await, Some(one));
+    support_call::talking(app, one, "Sara").await.unwrap();
+    world.clock.advance_ms(15 * 60_000);
+    assert_eq!((next("Ali").await, next("Ali").await), (Some(two), None), "Sara still talks");
+    let connected = support_call::attempted(app, one, Attempt::Connected, "Sara", "").await;
+    assert_eq!(connected.unwrap().call.state, State::Connected);
+    go_to(&world, "1405/09/01 13:59:30");
+    assert_eq!(next("Ali").await, Some(two), "nothing was said of it for ten minutes");
+    go_to(&world, "1405/09/01 14:02");
+    let noted = support_call::attempted(app, two, Attempt::NoAnswer, "Ali", "").await.unwrap();
+    assert_eq!(noted.call.failed_at.len(), 1);
+    go_to(&world, "1405/09/01 14:20");
+    assert_eq!(next("Ali").await, None, "the line is closed");
 }

@@ -241,7 +241,8 @@ async fn a_campaign_speaks_ahead_of_its_calls() {
     assert_eq!(closed.len(), 1, "{closed:?}");
     assert_eq!(closed[0].gate, domain::explanation::Gate::Spoken);
 
-    assert!(template::speak_ahead(app).await.is_err(), "the engine fails the third");
+    let mut ahead = template::Ahead::default();
+    assert!(!ahead.speak(app).await.unwrap(), "the engine fails the third");
     let jobs = campaign::feed(app, app.now()).await.unwrap();
     assert_eq!(jobs.len(), 2, "in their order, up to the one that waits");
     assert!(jobs[1].blob.is_empty(), "silence cannot be heard");
@@ -312,4 +313,111 @@ async fn values_need_a_template() {
     };
     let refused = campaign::create(&world.app, &caller, new).await;
     assert!(matches!(refused, Err(Error::Refused(campaign::CreateRefusal::Invalid))));
+}
+
+/// Goal: a campaign that an engine fails waits alone, and is tried again after a while.
+#[tokio::test]
+async fn a_failing_campaign_keeps_no_other_waiting() {
+    let (world, caller, _) = stage(1_000_000).await;
+    let app = &world.app;
+    lead(app).await;
+    let made = template::create(app, &caller, new("{text name}{clip 1}")).await.unwrap();
+    let said = |n: u32, name: &str| Person {
+        number: format!("0912{n:07}"),
+        values: vec![(String::from("name"), name.to_owned())],
+    };
+    let broken = campaign(&world, &caller, made.id, vec![said(1, "خراب")]).await;
+    let people = (2..47).map(|n| said(n, "علی")).collect();
+    campaign(&world, &caller, made.id, people).await;
+    let mut ahead = template::Ahead::default();
+    let spoken = || world.voice.spoken.load(std::sync::atomic::Ordering::SeqCst);
+    let before = spoken();
+    assert!(ahead.speak(app).await.unwrap(), "there are more of the second one");
+    assert!(ahead.speak(app).await.unwrap());
+    assert!(!ahead.speak(app).await.unwrap(), "all of the second one are spoken to");
+    assert_eq!(spoken() - before, 2, "one name, and the broken one once");
+    assert_eq!(campaign::feed(app, app.now()).await.unwrap().len(), 45);
+    world.clock.advance_ms(10_001);
+    ahead.speak(app).await.unwrap();
+    assert_eq!(spoken() - before, 3, "it is tried again");
+    let seen = campaign::find(app, caller.account.id, broken).await.unwrap().unwrap();
+    assert_eq!(seen.campaign.open, 0);
+}
+
+/// Goal: a value that the engine refuses ends its recipient, and the campaign goes on.
+#[tokio::test]
+async fn a_refused_value_ends_its_recipient_alone() {
+    let (world, caller, _) = stage(1_000_000).await;
+    let app = &world.app;
+    lead(app).await;
+    let made = template::create(app, &caller, new("{text name}{clip 1}")).await.unwrap();
+    let said = |number: &str, name: &str| Person {
+        number: number.to_owned(),
+        values: vec![(String::from("name"), name.to_owned())],
+    };
+    let people = vec![said("09121234567", "نگو"), said("09121234568", "علی")];
+    campaign(&world, &caller, made.id, people).await;
+    template::Ahead::default().speak(app).await.unwrap();
+    let jobs = campaign::feed(app, app.now()).await.unwrap();
+    let played: Vec<bool> = jobs.iter().map(|job| !job.blob.is_empty()).collect();
+    assert_eq!(played, [false, true]);
+}
+
+/// Goal: an engine that refuses whatever it is given, or makes no sound of it, is broken: it ends
+/// nobody's message, and all of them are spoken when it works again.
+#[tokio::test]
+async fn a_broken_engine_ends_no_message() {
+    let (world, caller, id) = stage(1_000_000).await;
+    let app = &world.app;
+    lead(app).await;
+    campaign(&world, &caller, id, vec![person("09121234567", "500")]).await;
+    world.voice.broken.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut ahead = template::Ahead::default();
+    ahead.speak(app).await.unwrap();
+    assert!(campaign::feed(app, app.now()).await.unwrap().is_empty(), "it waits");
+    let heard = template::preview(app, &caller, id, &person("", "700").values).await;
+    assert!(matches!(heard, Err(Error::Failed(_))), "{heard:?}");
+    world.voice.broken.store(false, std::sync::atomic::Ordering::SeqCst);
+    ahead.speak(app).await.unwrap();
+    assert!(campaign::feed(app, app.now()).await.unwrap().is_empty(), "it is left alone a while");
+    world.clock.advance_ms(10_001);
+    ahead.speak(app).await.unwrap();
+    let jobs = campaign::feed(app, app.now()).await.unwrap();
+    assert!(!jobs[0].blob.is_empty());
+}
+
+/// Goal: with a template that was deleted nothing is begun, and what was begun goes on.
+#[tokio::test]
+async fn a_template_can_be_deleted() {
+    let (world, caller, id) = stage(1_000_000).await;
+    let app = &world.app;
+    lead(app).await;
+    let begun = campaign(&world, &caller, id, vec![person("09121234567", "500")]).await;
+    let (stranger, _) = world.customer(0).await;
+    assert!(!template::delete(app, &stranger, id).await.unwrap());
+    assert!(template::delete(app, &caller, id).await.unwrap());
+    assert!(!template::delete(app, &caller, id).await.unwrap(), "once");
+    assert!(template::find(app, &caller, id).await.unwrap().is_none());
+    assert!(template::page(app, &caller, None, 9).await.unwrap().is_empty());
+    let account = caller.account.id;
+    let values = List::csv("شماره,debt\n09121234569,700\n".as_bytes().into(), Wanted::Any);
+    let added = campaign::add_numbers(app, account, begun, values).await.unwrap();
+    assert_eq!(added.accepted, 1, "as its template says");
+    let plain = List::Written(String::from("09121234560"));
+    let plain = campaign::add_numbers(app, account, begun, plain).await;
+    assert_eq!(refusal(plain), campaign::ListRefusal::NoNumber, "it has no value");
+    template::Ahead::default().speak(app).await.unwrap();
+    let jobs = campaign::feed(app, app.now()).await.unwrap();
+    assert_eq!(jobs.len(), 2, "the campaign goes on");
+    assert!(jobs.iter().all(|job| !job.blob.is_empty()));
+    let new = NewCampaign {
+        message: id,
+        numbers: Some(Recipients::People(vec![person("09121234568", "500")])),
+        sms: None,
+        plan: plan(),
+        auto_start: true,
+        request: None,
+    };
+    let refused = refusal(campaign::create(app, &caller, new).await);
+    assert_eq!(refused, campaign::CreateRefusal::WrongMessage);
 }

@@ -233,11 +233,11 @@ async fn files_are_kept_with_a_ticket() {
     let attach = async |who: Who<'_>, new: NewFile| ticket::attach(app, id, who, new).await;
     let me = Who::Customer(account);
     let first = attach(me, file("گزارش.txt", b"line")).await.unwrap();
-    let (found, bytes) = ticket::attachment(app, Some(account), first).await.unwrap().unwrap();
+    let (found, bytes) = ticket::attachment(app, Some(account), first.id).await.unwrap().unwrap();
     assert_eq!((&*found.name, &*found.media_type), ("گزارش.txt", "text/plain; charset=utf-8"));
     assert_eq!(bytes, b"line");
     let of = stranger.account.id;
-    assert_eq!(ticket::attachment(app, Some(of), first).await.unwrap(), None);
+    assert_eq!(ticket::attachment(app, Some(of), first.id).await.unwrap(), None);
     let theirs = attach(Who::Customer(of), file("a", b"x")).await;
     assert_eq!(refusal(theirs), TicketRefusal::NoSuchTicket);
     for (new, why) in [
@@ -256,4 +256,135 @@ async fn files_are_kept_with_a_ticket() {
     assert_eq!(refusal(attach(me, file("a", b"x")).await), full);
     let kept = ticket::find(app, None, id).await.unwrap().unwrap().kept;
     assert_eq!((kept.attachments.len(), kept.steps.len()), (20, 21));
+}
+
+/// Goal: a list tells where tickets stand without all that was said in them.
+#[tokio::test]
+async fn tickets_are_listed_without_their_history() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let id = open(app, account, &asked(Channel::Form, "s", "t")).await;
+    ticket::answer(app, id, "Sara", "We look.").await.unwrap();
+    let listed = ticket::list(app, Some(account), None, 9).await.unwrap();
+    let listed = &listed[0].kept;
+    assert_eq!((listed.ticket.state(), listed.steps.len()), (State::Answered, 0));
+    let whole = ticket::find(app, Some(account), id).await.unwrap().unwrap();
+    assert_eq!(whole.kept.steps[1].said, "We look.");
+}
+
+/// Goal: what is said after a merge to the ticket that was merged is said where it goes on, by its
+/// customer and by whatever tells it something.
+#[tokio::test]
+async fn what_is_said_to_a_merged_ticket_is_said_where_it_goes_on() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let first = open(app, account, &asked(Channel::Form, "s", "t")).await;
+    let second = open(app, account, &asked(Channel::Form, "s", "t")).await;
+    let third = open(app, account, &asked(Channel::Form, "s", "t")).await;
+    let reported = app::error_report::Reported {
+        ticket: Some(first),
+        title: String::from("empty"),
+        description: String::from("Nothing is shown."),
+    };
+    let report = app::error_report::report(app, account, &reported).await.unwrap();
+    ticket::merge(app, first, second, "Sara").await.unwrap();
+    ticket::merge(app, second, third, "Sara").await.unwrap();
+    let question = domain::agreement::error_report::Finding::Question;
+    app::error_report::found(app, report, "Sara", question, "It is by design.").await.unwrap();
+    let written = ticket::write(app, account, first, "It is not!").await.unwrap();
+    assert_eq!(written.id, third);
+    let file = NewFile { name: String::from("a.txt"), bytes: b"seen".to_vec() };
+    ticket::attach(app, second, Who::Customer(account), file).await.unwrap();
+    let whole = ticket::find(app, Some(account), third).await.unwrap().unwrap().kept;
+    let said: Vec<&str> = whole.steps.iter().map(|step| &*step.said).collect();
+    assert_eq!(said, ["t", "", "It is by design.", "It is not!", "a.txt"]);
+    assert_eq!((whole.attachments.len(), whole.ticket.state()), (1, State::Open));
+    let also = app::error_report::report(app, account, &reported).await.unwrap();
+    let also = app::error_report::find(app, None, also).await.unwrap().unwrap();
+    assert_eq!(also.kept.new.ticket, Some(third));
+    let (stranger, _) = world.customer(0).await;
+    let theirs = ticket::write(app, stranger.account.id, first, "and mine").await;
+    assert_eq!(refusal(theirs), TicketRefusal::NoSuchTicket);
+}
+
+/// Goal: a ticket holds a bounded length of text and an account bounded bytes of files, whatever
+/// was closed meanwhile.
+#[tokio::test]
+async fn tickets_and_accounts_hold_so_much() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let id = open(app, account, &asked(Channel::Form, "s", "t")).await;
+    let long = "x".repeat(domain::agreement::ticket::TEXT_MAX);
+    let most = domain::agreement::ticket::TEXTS_MAX / long.len();
+    for _ in 0..most {
+        ticket::write(app, account, id, &long).await.unwrap();
+    }
+    let more = ticket::write(app, account, id, &long).await;
+    assert_eq!(refusal(more), TicketRefusal::Rule(Refusal::TooMany));
+    ticket::write(app, account, id, &long[..4000]).await.unwrap();
+    let reported = app::error_report::Reported {
+        ticket: Some(id),
+        title: String::from("empty"),
+        description: String::from("Nothing is shown."),
+    };
+    let report = app::error_report::report(app, account, &reported).await.unwrap();
+    let question = domain::agreement::error_report::Finding::Question;
+    app::error_report::found(app, report, "Sara", question, &long[..4000]).await.unwrap();
+    let found = app::error_report::find(app, None, report).await.unwrap().unwrap().kept;
+    assert_eq!(found.steps[1].said, long[..4000], "what the ticket has no room for is there");
+    let whole = ticket::find(app, None, id).await.unwrap().unwrap().kept;
+    assert_eq!(whole.steps.len(), most + 2, "all that was said, and no more");
+    let closed = ticket::close(app, id, SARA, "So much was said.").await.unwrap();
+    assert_eq!(closed.ticket.state(), State::Closed);
+
+    let mut tx = world.db.begin().await.unwrap();
+    let kept = store::ticket::Attachment {
+        id: 0,
+        ticket: id,
+        name: String::from("much.png"),
+        media_type: String::from("image/png"),
+        bytes: attachment::ACCOUNT_BYTES_MAX - 5,
+        blob: String::from("ticket/1/much"),
+    };
+    store::ticket::insert_attachment(&mut tx, &kept).await.unwrap();
+    tx.commit().await.unwrap();
+    let other = open(app, account, &asked(Channel::Form, "s", "t")).await;
+    let attach = async |text: &str| {
+        let file = NewFile { name: String::from("a.txt"), bytes: text.as_bytes().to_vec() };
+        ticket::attach(app, other, Who::Customer(account), file).await
+    };
+    let much = refusal(attach("123456").await);
+    assert_eq!(much, TicketRefusal::NoRoom);
+    attach("12345").await.unwrap();
+}
+
+/// Goal: nobody works for sandboxes: what they ask is on no board, and never missed.
+#[tokio::test]
+async fn tickets_of_sandboxes_are_nobodys_work() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (played, _) = world.sandbox(&caller).await;
+    let account = played.account.id;
+    let id = open(app, account, &asked(Channel::Form, "s", "t")).await;
+    let reported = app::error_report::Reported {
+        ticket: None,
+        title: String::from("empty"),
+        description: String::from("Nothing is shown."),
+    };
+    let report = app::error_report::report(app, account, &reported).await.unwrap();
+    assert_eq!(app::board::show(app).await.unwrap(), []);
+    go_to(&world, "1405/09/09 12:00");
+    assert_eq!(ticket::look(app).await.unwrap(), 0);
+    assert_eq!(app::error_report::look(app).await.unwrap(), 0);
+    ticket::close(app, id, Who::Customer(account), "").await.unwrap();
+    let question = domain::agreement::error_report::Finding::Question;
+    app::error_report::found(app, report, "Sara", question, "It is one.").await.unwrap();
+    assert_eq!(violation::list(app, None, None, 9).await.unwrap(), [], "whoever ends them late");
 }

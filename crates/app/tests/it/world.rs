@@ -12,8 +12,8 @@ use app::account::NewAccount;
 use app::dialing::{NodeStamp, ReadyJob};
 use app::message::NewUpload;
 use app::ports::{
-    Blobs, BoxFuture, Clock, Dispatch, Gateways, Opened, Opening, Reservation, Rng, SmsFailure,
-    SmsGateway, SmsOut, Speaker, Tts, Verdict, Voice,
+    Blobs, BoxFuture, Clock, Dispatch, Gateways, NoSpeech, Opened, Opening, Reservation, Rng,
+    SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Verdict, Voice,
 };
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::Clip;
@@ -208,6 +208,8 @@ pub struct ToneVoice {
     pub spoken: AtomicUsize,
     /// When set, the next text is spoken only after it was notified.
     pub pause: Mutex<Option<Arc<Notify>>>,
+    /// Whether it speaks nothing at all, whatever it answers.
+    pub broken: AtomicBool,
     /// Rung when a text begins to be spoken.
     pub bell: Notify,
 }
@@ -226,7 +228,7 @@ impl Tts for ToneVoice {
         &'a self,
         text: &'a Speakable,
         _: Speaker,
-    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
+    ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>> {
         Box::pin(async move {
             self.spoken.fetch_add(1, Ordering::SeqCst);
             self.bell.notify_one();
@@ -235,7 +237,10 @@ impl Tts for ToneVoice {
                 pause.notified().await;
             }
             if text.as_str().contains("خراب") {
-                return Err(Failure::of("speaking: the engine is missing"));
+                return Err(Failure::of("speaking: the engine is missing").into());
+            }
+            if self.broken.load(Ordering::SeqCst) || text.as_str().contains("نگو") {
+                return Err(NoSpeech::Refused(String::from("the service answers 422")));
             }
             if text.as_str().contains("سکوت") {
                 return Ok(Clip::from_samples(vec![0; 40_000]).to_wav());

@@ -5,6 +5,9 @@
 pub const BYTES_MAX: usize = 5 * 1024 * 1024;
 /// The most files of one ticket.
 pub const COUNT_MAX: usize = 20;
+/// The most that the files of an account's tickets have together, bytes, whatever became of the
+/// tickets.
+pub const ACCOUNT_BYTES_MAX: i64 = 500 * 1024 * 1024;
 /// The longest name, bytes.
 pub const NAME_MAX: usize = 150;
 

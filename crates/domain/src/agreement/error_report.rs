@@ -1,10 +1,11 @@
 //! A reported error: what it is found to be, whose it is, and how it ends (C26, C27, A32, A33). Its
 //! clocks are made from its steps whenever they are asked for (I11).
 
-use super::clock::{Change, Clock, Event, Goal, PauseReason, fix_start};
 use crate::Timestamp;
-use crate::calendar::span::{self, Span};
-use crate::calendar::working_time::{DayCount, Timetable};
+use crate::calendar::span::Span;
+use crate::calendar::working_time::DayCount;
+
+mod clocks;
 
 /// How long after it ended an error that comes back is the same one, microseconds.
 const REOPEN_US: i64 = 7 * 86_400_000_000;
@@ -186,8 +187,10 @@ pub struct ErrorReport {
     pub commitments: Vec<Commitment>,
     /// A date that the customer is asked to agree to.
     pub proposal: Option<Timestamp>,
-    /// When it was fixed, or accepted.
+    /// When the customer was told that it is fixed, or took what was delivered.
     pub done_at: Option<Timestamp>,
+    /// When somebody had made sure that it is fixed.
+    pub verified_at: Option<Timestamp>,
     /// When it was delivered last, unless that was rejected.
     pub delivered_at: Option<Timestamp>,
     /// By when the customer was asked to make something available, and has not.
@@ -200,7 +203,10 @@ pub struct ErrorReport {
     pub cycle: u32,
     /// Where it stands.
     pub state: State,
-    pauses: Vec<Span>,
+    /// When its customer could not be reached.
+    unreached: Vec<Span>,
+    /// When its customer had not given what it was asked for.
+    ungiven: Vec<Span>,
     last_at: Timestamp,
     steps: usize,
 }
@@ -289,9 +295,9 @@ impl State {
         }
     }
 
-    /// Whether a clock runs for it.
+    /// Whether a clock runs for it: that of a fix until somebody made sure of it.
     pub fn runs(self) -> bool {
-        self.may_wait() || self == Self::Committed
+        self.may_wait() || matches!(self, Self::Fixed | Self::Committed)
     }
 
     /// Whether it may wait for its customer: afterwards only an agreed date gives time (C27).
@@ -353,13 +359,15 @@ impl ErrorReport {
             commitments: Vec::new(),
             proposal: None,
             done_at: None,
+            verified_at: None,
             delivered_at: None,
             asked_until: None,
             paused_since: None,
             holder: None,
             cycle: 1,
             state: State::Triaging,
-            pauses: Vec::new(),
+            unreached: Vec::new(),
+            ungiven: Vec::new(),
             last_at: reported_at,
             steps: 1,
         }
@@ -390,7 +398,10 @@ impl ErrorReport {
                 self.done_at = Some(at);
                 State::Fixed
             }
-            (State::Fixed, Step::Verified) => State::Verified,
+            (State::Fixed, Step::Verified) => {
+                self.verified_at = Some(at);
+                State::Verified
+            }
             (State::Fixed, Step::NotVerified(reason)) => {
                 said(reason)?;
                 self.done_at = None;
@@ -469,7 +480,7 @@ impl ErrorReport {
     }
 
     fn reopen(&mut self, at: Timestamp) -> Result<State, Refusal> {
-        let ended = self.done_at.or(self.result_at);
+        let ended = self.verified_at.or(self.done_at).or(self.result_at);
         if ended.is_some_and(|ended| at.us_since(ended) > REOPEN_US) {
             return Err(Refusal::TooLate);
         }
@@ -501,89 +512,18 @@ impl ErrorReport {
 
     fn reached(&mut self, at: Timestamp) {
         let since = self.paused_since.take();
-        self.pauses.extend(since.and_then(|since| Span::new(since, at)));
+        self.unreached.extend(since.and_then(|since| Span::new(since, at)));
     }
 
     fn provided(&mut self, at: Timestamp) {
         let until = self.asked_until.take();
-        self.pauses.extend(until.and_then(|until| Span::new(until, at)));
+        self.ungiven.extend(until.and_then(|until| Span::new(until, at)));
     }
 
     /// When the last step was.
     pub fn last_at(&self) -> Timestamp {
         self.last_at
     }
-
-    /// The clock of a promise as it stands at a moment; `None` when nothing is promised (yet).
-    pub fn clock(
-        &self,
-        metric: Metric,
-        now: Timestamp,
-        terms: Terms,
-        business: &Timetable,
-    ) -> Option<Clock> {
-        let (start, goal, met) = match metric {
-            Metric::Triage => (self.reported_at, Goal::Real(terms.triage_us), self.result_at),
-            Metric::Fix => {
-                let finding = self.finding.as_ref().filter(|finding| finding.is_fixed())?;
-                let triage = self.clock(Metric::Triage, now, terms, business)?;
-                let start = fix_start(triage.due(business)?, self.result_at);
-                let announced = self.commitments.first().map(|first| first.announced_at);
-                let structural = *finding == Finding::Structural;
-                let met = if structural { announced } else { self.done_at };
-                (start, Goal::Days(terms.fix_days, terms.count), met)
-            }
-            Metric::Delivery => return self.delivery(business),
-        };
-        let end = met.unwrap_or(now).max(start);
-        let waits = self.paused_since.is_some() || self.asked_until.is_some_and(|at| at < now);
-        let mut events = vec![event(start, Change::Started(goal))];
-        for pause in self
-            .pauses(end)
-            .into_iter()
-            .filter_map(|pause| pause.within(Span { from: start, to: end }))
-        {
-            // What proved it was judged when the step was taken.
-            let reason = PauseReason::AskedUntil(pause.from);
-            events.push(event(pause.from, Change::Paused(reason)));
-            if pause.to < end || met.is_some() || !waits {
-                events.push(event(pause.to, Change::Resumed));
-            }
-        }
-        events.extend(met.map(|met| event(met.max(start), Change::Met)));
-        Some(Clock::fold(&events, business).expect("they are made in order"))
-    }
-
-    /// What was announced is due; only a date that the customer agreed to moves it (C27).
-    fn delivery(&self, business: &Timetable) -> Option<Clock> {
-        let first = self.commitments.first()?;
-        let goal = |due: Timestamp| Goal::Real(due.us_since(first.announced_at));
-        let mut events = vec![event(first.announced_at, Change::Started(goal(first.due)))];
-        let agreed = self.commitments.iter().filter(|date| date.agreed);
-        let moved =
-            agreed.map(|date| event(date.announced_at, Change::GoalChanged(goal(date.due))));
-        events.extend(moved);
-        events.extend(self.delivered_at.map(|at| event(at, Change::Met)));
-        Some(Clock::fold(&events, business).expect("they are made in order"))
-    }
-
-    /// When it waited for its customer until a moment, in order.
-    fn pauses(&self, until: Timestamp) -> Vec<Span> {
-        let open = [self.paused_since, self.asked_until].into_iter().flatten();
-        let open = open.filter_map(|since| Span::new(since, until));
-        span::union(self.pauses.iter().copied().chain(open).collect())
-    }
-
-    /// Whether the last date moved the one before it after the fix was due, without the customer's
-    /// consent (C27).
-    pub fn moved_late(&self, fix_due: Timestamp) -> bool {
-        let last = self.commitments.last().filter(|_| self.commitments.len() > 1);
-        last.is_some_and(|date| !date.agreed && date.announced_at > fix_due)
-    }
-}
-
-fn event(at: Timestamp, change: Change) -> Event {
-    Event { at, actor: String::new(), change }
 }
 
 fn said(text: &str) -> Result<(), Refusal> {

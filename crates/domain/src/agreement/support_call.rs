@@ -64,6 +64,8 @@ pub enum Step {
     Doubled(i64),
     /// An expert calls back.
     Dialing,
+    /// The customer answered that, and talks with the expert.
+    Talking,
     /// What came of it.
     Attempted(Attempt),
     /// It is not to be called back any more, as the customer says.
@@ -80,6 +82,7 @@ impl Step {
             Self::Registered => "registered",
             Self::Doubled(_) => "doubled",
             Self::Dialing => "dialing",
+            Self::Talking => "talking",
             Self::Attempted(_) => "attempted",
             Self::Withdrawn => "withdrawn",
         }
@@ -193,6 +196,8 @@ pub struct SupportCall {
     pub state: State,
     owed: Option<Owed>,
     dialing_since: Option<Timestamp>,
+    /// Whether the customer answered.
+    is_talking: bool,
     last_at: Timestamp,
     steps: usize,
 }
@@ -208,6 +213,7 @@ impl SupportCall {
             state: State::Waiting,
             owed: None,
             dialing_since: None,
+            is_talking: false,
             last_at: at,
             steps: 1,
         }
@@ -236,6 +242,7 @@ impl SupportCall {
                 self.owed = Some(Owed { n: 1, since: at });
             }
             (State::Registered | State::Dialing, Step::Dialing) => self.dial(at)?,
+            (State::Dialing, Step::Talking) => self.is_talking = true,
             (State::Dialing, Step::Attempted(attempt)) => self.attempted(*attempt, at),
             (State::Registered | State::Dialing, Step::Withdrawn) => self.end(State::Withdrawn),
             _ => return Err(Refusal::WrongState),
@@ -254,6 +261,7 @@ impl SupportCall {
         self.state = state;
         self.owed = None;
         self.dialing_since = None;
+        self.is_talking = false;
     }
 
     fn dial(&mut self, at: Timestamp) -> Result<(), Refusal> {
@@ -262,6 +270,7 @@ impl SupportCall {
         }
         self.state = State::Dialing;
         self.dialing_since = Some(at);
+        self.is_talking = false;
         Ok(())
     }
 
@@ -282,9 +291,11 @@ impl SupportCall {
         }
     }
 
-    /// Whether an expert may call back now: it is owed, not too soon, and nobody else does.
+    /// Whether an expert may call back now: it is owed, not too soon, and nobody else does or talks
+    /// with the customer.
     pub fn is_callable(&self, now: Timestamp) -> bool {
-        let given_back = self.dialing_since.is_none_or(|since| now.us_since(since) >= DIALING_US);
+        let patience = if self.is_talking { TALK_US } else { DIALING_US };
+        let given_back = self.dialing_since.is_none_or(|since| now.us_since(since) >= patience);
         self.owed.is_some_and(|owed| owed.from() <= now) && given_back
     }
 
@@ -310,21 +321,26 @@ impl SupportCall {
     }
 }
 
-/// Whether a step (or, without one, a caller's coming) is of the hours of the line: nobody joins a
-/// closed one, and only a try within its hours shows that a customer cannot be reached. It is asked
-/// when something happens and not again when what was kept is read, for calendars are corrected.
+/// Whether a step of a call (or, without one, a caller's coming) is of the hours of the line:
+/// nobody joins a closed one, nobody is called back by it (C13), and only a try that was begun
+/// within its hours shows that a customer cannot be reached. It is asked when something happens and
+/// not again when what was kept is read, for calendars are corrected.
 ///
 /// # Errors
 /// When the line is closed.
-pub fn in_hours(step: Option<&Step>, at: Timestamp, support: &Timetable) -> Result<(), Refusal> {
-    let needs_it = match step {
-        None => true,
-        Some(Step::Attempted(attempt)) => {
-            matches!(attempt, Attempt::NoAnswer | Attempt::Voicemail)
+pub fn in_hours(
+    step: Option<(&SupportCall, &Step)>,
+    at: Timestamp,
+    support: &Timetable,
+) -> Result<(), Refusal> {
+    let judged_at = match step {
+        None | Some((_, Step::Dialing)) => at,
+        Some((call, Step::Attempted(Attempt::NoAnswer | Attempt::Voicemail))) => {
+            call.dialing_since.unwrap_or(at)
         }
-        Some(_) => false,
+        Some(_) => return Ok(()),
     };
-    if needs_it && !support.is_open(at) { Err(Refusal::Closed) } else { Ok(()) }
+    if support.is_open(judged_at) { Ok(()) } else { Err(Refusal::Closed) }
 }
 
 /// A number that somebody wants to be called back at, however it is written (T116, T117): of Iran,
@@ -376,8 +392,13 @@ mod tests {
         let mut call = registered("1405/09/07 13:00");
         assert_eq!(due_text(call.owed().unwrap().due(&support).unwrap()), "1405/09/07 14:00");
         let failed = Step::Attempted(Attempt::Voicemail);
-        assert_eq!(in_hours(Some(&failed), closed, &support), Err(Refusal::Closed));
-        assert_eq!(in_hours(Some(&Step::Dialing), closed, &support), Ok(()));
+        let hours = |call: &SupportCall, step| in_hours(Some((call, step)), closed, &support);
+        assert_eq!(hours(&call, &failed), Err(Refusal::Closed));
+        assert_eq!(hours(&call, &Step::Dialing), Err(Refusal::Closed), "nobody is called then");
+        assert_eq!(hours(&call, &Step::Withdrawn), Ok(()));
+        let mut begun = call.clone();
+        begun.take(&Step::Dialing, at("1405/09/07 13:59:50")).unwrap();
+        assert_eq!(hours(&begun, &failed), Ok(()), "it was tried in time");
         let mut step = |step: &Step, text| call.take(step, at(text));
         assert_eq!(step(&failed, "1405/09/07 13:10"), Err(Refusal::WrongState));
         step(&Step::Dialing, "1405/09/07 13:10").unwrap();
@@ -405,6 +426,12 @@ mod tests {
         silent.take(&Step::Dialing, at("1405/09/07 15:00")).unwrap();
         assert!(!silent.is_callable(at("1405/09/07 15:09:59")));
         assert!(silent.is_callable(at("1405/09/07 15:10")), "who dials and says nothing");
+        let mut talking = silent.clone();
+        talking.take(&Step::Talking, at("1405/09/07 15:01")).unwrap();
+        assert!(!talking.is_callable(at("1405/09/07 15:40")), "the customer talks");
+        assert!(talking.is_callable(at("1405/09/07 17:00")), "for hours, and nobody noted it");
+        talking.take(&Step::Attempted(Attempt::Connected), at("1405/09/07 15:40")).unwrap();
+        assert_eq!(talking.state, State::Connected);
         let late = at("1405/09/07 15:46");
         assert_eq!(call.missed_at(late, &support), owed.due(&support));
         assert_eq!(silent.missed_at(late, &support), None, "they may speak");
@@ -430,7 +457,7 @@ mod tests {
         /// three at most, and what is refused changes nothing.
         #[test]
         fn a_try_is_owed_just_while_somebody_waits_for_it(
-            tried in prop::collection::vec((0..10_usize, 0..1_500_i64), 0..60),
+            tried in prop::collection::vec((0..11_usize, 0..1_500_i64), 0..60),
         ) {
             let mut now = at("1405/09/07 10:00");
             let mut call = SupportCall::joined(now);
@@ -440,6 +467,7 @@ mod tests {
                     Step::Offered, Step::Answered, Step::Left, Step::Registered, Step::Dialing,
                     Step::Attempted(Attempt::NoAnswer), Step::Attempted(Attempt::Voicemail),
                     Step::Attempted(Attempt::Connected), Step::Withdrawn, Step::Doubled(7),
+                    Step::Talking,
                 ][which].clone();
                 let before = call.clone();
                 if call.take(&step, now).is_err() {

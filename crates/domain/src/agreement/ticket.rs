@@ -14,6 +14,8 @@ pub const TEXT_MAX: usize = 8000;
 pub const DETAIL_MAX: usize = 500;
 /// The most steps of one ticket; the last of them closes it.
 pub const STEPS_MAX: usize = 1000;
+/// The most that is said in one ticket in all, bytes; beyond it, it can only be closed.
+pub const TEXTS_MAX: usize = 512 * 1024;
 /// The most tickets of an account that are not closed.
 pub const OPEN_MAX: i64 = 50;
 /// A click that is repeated within so much time opens nothing new, microseconds (T090).
@@ -226,7 +228,7 @@ pub enum Refusal {
     TooLate,
     /// It is earlier than the step before it.
     OutOfOrder,
-    /// It had [`STEPS_MAX`] steps.
+    /// It had [`STEPS_MAX`] steps, or [`TEXTS_MAX`] were said in it.
     TooMany,
     /// It cannot go on in itself.
     Itself,

@@ -1,14 +1,19 @@
 //! A campaign in the hands of a node: who steps into the line, who goes first, what a kill leaves.
 
 use app::Caller;
-use app::campaign::{self, NewCampaign, WrittenPlan};
+use app::campaign::{self, NewCampaign, Person, Recipients, WrittenPlan};
+use app::template::{self, NewTemplate};
 use domain::campaign::State;
-use domain::{CampaignId, Disposition, MessageClass, MessageId};
+use domain::{CampaignId, Disposition, MessageClass, MessageId, RecipientId};
 
 use crate::fixture::{World, busy, config, ended, heard_out};
 
 async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> CampaignId {
     let numbers: Vec<String> = (0..recipients).map(|n| format!("0912{n:07}")).collect();
+    start_for(world, of, numbers.join(",").into()).await
+}
+
+async fn start_for(world: &World, of: &(Caller, MessageId), recipients: Recipients) -> CampaignId {
     let plan = WrittenPlan {
         title: String::from("c"),
         start: String::from("2026-11-22 00:00:00"),
@@ -23,10 +28,9 @@ async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> Ca
         class: MessageClass::Service,
         opt_out_key: None,
     };
-    let numbers = numbers.join(",");
     let new = NewCampaign {
         message: of.1,
-        numbers: Some(numbers.into()),
+        numbers: Some(recipients),
         sms: None,
         plan,
         auto_start: true,
@@ -133,6 +137,40 @@ async fn nobody_is_called_after_the_hours() {
     assert_eq!(progress.campaign.state, State::Finished);
     let results: Vec<_> = progress.results.into_iter().collect();
     assert_eq!(results, [(Disposition::Delivered, 1), (Disposition::Expired, 49)]);
+    assert_eq!(world.balance(&customer).await.1, 0);
+    world.audit().await;
+}
+
+/// Goal: who cannot be spoken to ends once, however often it comes by while that cannot be kept.
+#[tokio::test]
+async fn who_cannot_be_spoken_to_ends_once() {
+    let mut world = World::new(config(2, 1_000)).await;
+    let customer = world.account(1_000_000).await;
+    let new = NewTemplate {
+        title: String::from("t"),
+        written: format!("{{clip {}}}{{text name}}", customer.1),
+        voice: None,
+        longest_ms: None,
+    };
+    let made = template::create(&world.app, &customer.0, new).await.unwrap();
+    let values = vec![(String::from("name"), String::from("علی"))];
+    let person = Person { number: String::from("09120000001"), values };
+    let of = (customer.0.clone(), made.id);
+    let id = start_for(&world, &of, Recipients::People(vec![person])).await;
+    let mut tx = world.db.begin().await.unwrap();
+    store::template::set_sound(&mut tx, RecipientId { campaign: id, n: 1 }, None).await.unwrap();
+    tx.commit().await.unwrap();
+    world.failing = Some("expire");
+    world.pass_s(60).await;
+    assert_eq!(world.node.as_ref().unwrap().stats().expired, 0);
+    world.failing = None;
+    world.pass_s(30).await;
+    assert_eq!(world.node.as_ref().unwrap().stats().expired, 1);
+    assert!(world.called().is_empty());
+    let progress = progress(&world, &customer, id).await;
+    assert_eq!(progress.campaign.state, State::Finished);
+    let results: Vec<_> = progress.results.into_iter().collect();
+    assert_eq!(results, [(Disposition::Cancelled, 1)]);
     assert_eq!(world.balance(&customer).await.1, 0);
     world.audit().await;
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use app::ports::{
-    Blobs, BoxFuture, Clock, Rng, SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Voice,
+    Blobs, BoxFuture, Clock, NoSpeech, Rng, SmsFailure, SmsGateway, SmsOut, Speaker, Tts, Voice,
 };
 use app::{App, Caller, Failure, LiveCalls, Ports, Settings};
 use audio::text::Speakable;
@@ -98,8 +98,8 @@ impl Tts for Mute {
         &'a self,
         _: &'a Speakable,
         _: Speaker,
-    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
-        Box::pin(async { Err(Failure::of("speaking")) })
+    ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>> {
+        Box::pin(async { Err(Failure::of("speaking").into()) })
     }
 }
 
@@ -135,6 +135,8 @@ pub struct World {
     pub boot: &'static str,
     pub now: Moment,
     pub database_is_there: bool,
+    /// Work of this name fails, though the database is there.
+    pub failing: Option<&'static str>,
     /// Calls that the node has started, in order.
     pub started: Vec<CallSpec>,
     pub abandoned: Vec<CallKey>,
@@ -177,6 +179,7 @@ impl World {
             slots: 64,
             now,
             database_is_there: true,
+            failing: None,
             started: Vec::new(),
             abandoned: Vec::new(),
             abandoned_at: Vec::new(),
@@ -228,7 +231,8 @@ impl World {
                 return;
             }
             for work in steps.work {
-                let done = if self.database_is_there { work.run().await } else { work.failed() };
+                let fails = !self.database_is_there || self.failing == Some(work.name());
+                let done = if fails { work.failed() } else { work.run().await };
                 self.node.as_mut().unwrap().on_done(self.now, done);
             }
         }

@@ -53,7 +53,7 @@ pub enum ErrorReport {
     Reject(Said),
     /// Open one again that came back.
     Reopen(Said),
-    /// Ask the customer to make something available; its clocks stand from then on.
+    /// Ask the customer to make something available; the clock of the fix stands from then on.
     Ask(Dated),
     /// What was asked for is available.
     Provided(Said),

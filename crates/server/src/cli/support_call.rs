@@ -53,6 +53,8 @@ pub enum SupportCall {
         #[arg(long)]
         by: String,
     },
+    /// The customer answered the expert who calls back; nobody else calls meanwhile.
+    Talking(Step),
     /// Tell what came of calling back: connected, no_answer, voicemail or wrong_number.
     Attempted {
         /// What.
@@ -118,6 +120,7 @@ pub async fn run(config: &Config, command: SupportCall) -> Result<ExitCode> {
             say(&line(&next))?;
             return Ok(ExitCode::SUCCESS);
         }
+        SupportCall::Talking(step) => calls::talking(&app, step.id, &step.by).await,
         SupportCall::Attempted { result, note, step } => {
             let attempt = Attempt::parse(&result)
                 .context("write connected, no_answer, voicemail or wrong_number")?;

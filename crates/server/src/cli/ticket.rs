@@ -188,7 +188,7 @@ async fn attached(app: &App, path: &Path, step: Step) -> Result<ExitCode> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let file = NewFile { name, bytes };
     let attached = app::ticket::attach(app, step.id, Who::Staff(&step.by), file).await;
-    say(&format!("file {}", attached.map_err(refused)?))?;
+    say(&format!("file {}", attached.map_err(refused)?.id))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -276,6 +276,7 @@ fn refused(error: app::Error<TicketRefusal>) -> anyhow::Error {
         R::About => anyhow!("the account has nothing like that"),
         R::TooMany => anyhow!("the account has too many tickets that are not closed"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
+        R::NoRoom => anyhow!("the account's files would be too large together"),
         R::File(refusal) => match refusal {
             attachment::Refusal::Name => anyhow!("that is no name of a file"),
             attachment::Refusal::Empty => anyhow!("there is nothing in the file"),

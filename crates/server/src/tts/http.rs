@@ -17,6 +17,23 @@ pub(super) const NAME: &str = "http";
 /// Requests at once; others wait for their turn.
 const MAX_RUNNING: usize = 8;
 
+/// What a service answers to a text that it does not take (RFC 9110 section 15.5): that it is
+/// wrong, too large or too long, or cannot be processed. All else may be another matter the next
+/// time.
+const REFUSALS: [u16; 4] = [400, 413, 414, 422];
+
+/// A service did not take a text, with this status.
+#[derive(Debug)]
+pub(super) struct Refused(u16);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the service answers {}", self.0)
+    }
+}
+
+impl std::error::Error for Refused {}
+
 /// The service and how it is asked.
 #[derive(Clone)]
 pub(super) struct HttpSpeech {
@@ -80,7 +97,11 @@ impl HttpSpeech {
             headers.push(("Content-Type", self.settings.content_type.clone()));
         }
         let answer = self.outbound.ask(self.request(text, voice, &headers)).await?;
-        ensure!(answer.status == 200, "the service answers {}", answer.described());
+        if REFUSALS.contains(&answer.status) {
+            return Err(Refused(answer.status).into());
+        }
+        // What it says may repeat what was to be spoken, which is told to nobody.
+        ensure!(answer.status == 200, "the service answers {}", answer.status);
         ensure!(!answer.body.is_empty(), "the answer is empty");
         Ok(answer.body)
     }
@@ -148,6 +169,7 @@ fn json_escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use app::ports::{NoSpeech, Speaker, Tts as _};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
     use tokio::sync::oneshot;
@@ -180,10 +202,15 @@ mod tests {
         (port, told)
     }
 
-    fn service(port: u16, change: impl FnOnce(&mut SpeechHttp)) -> HttpSpeech {
+    fn config(port: u16) -> Config {
         let mut config = Config::default();
         config.speech_http.url = format!("http://127.0.0.1:{port}/v1/speech?speed={{rate}}");
         config.speech_http.header = crate::config::Secret("Authorization: Bearer s3cret".into());
+        config
+    }
+
+    fn service(port: u16, change: impl FnOnce(&mut SpeechHttp)) -> HttpSpeech {
+        let mut config = config(port);
         change(&mut config.speech_http);
         HttpSpeech::new(&config).unwrap().unwrap()
     }
@@ -220,13 +247,43 @@ mod tests {
         assert!(asked.starts_with(line), "{asked}");
     }
 
+    /// Goal: that a service does not take a text is another matter than that it fails; what it says
+    /// to that, which may be the text, is not told.
+    #[tokio::test]
+    async fn a_refused_text_is_no_failure() {
+        let text = audio::text::normalise("سلام").unwrap();
+        for (status, expected) in [
+            (400, true),
+            (413, true),
+            (422, true),
+            (401, false),
+            (404, false),
+            (429, false),
+            (500, false),
+            (503, false),
+        ] {
+            let answer = format!("HTTP/1.1 {status} No\r\n\r\n{}", text.as_str());
+            let (port, _told) = answering(answer.into()).await;
+            let mut config = config(port);
+            config.speech.engine = crate::config::SpeechEngine::Http;
+            let engines = crate::tts::Engines::new(&config).unwrap();
+            let (is_refused, why) = match engines.speak(&text, Speaker::Male).await {
+                Ok(_) => panic!("{status} is no sound"),
+                Err(NoSpeech::Refused(why)) => (true, why),
+                Err(NoSpeech::Failed(failure)) => (false, failure.chain()),
+            };
+            assert_eq!(is_refused, expected, "{why}");
+            assert!(why.contains(&status.to_string()) && !why.contains(text.as_str()), "{why}");
+        }
+    }
+
     /// Goal: whatever a service does instead of answering costs bounded time and memory, and says
     /// what was wrong.
     #[tokio::test]
     async fn a_service_that_does_not_answer_well_is_told() {
         let large = [b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![7; 300_000]].concat();
         let cases = [
-            ("answers 401 no \\n key", b"HTTP/1.1 401 No\r\n\r\nno \n key".to_vec()),
+            ("answers 401", b"HTTP/1.1 401 No\r\n\r\nno s3cret".to_vec()),
             ("larger than 1000 bytes", large),
             ("no HTTP", b"SIP/2.0 200 OK\r\n\r\nsound".to_vec()),
             ("empty", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec()),

@@ -8,7 +8,7 @@ mod program;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use app::Failure;
-use app::ports::{BoxFuture, Speaker, Tts, Voice};
+use app::ports::{BoxFuture, NoSpeech, Speaker, Tts, Voice};
 use audio::text::Speakable;
 use audio::{Limits, telephone_clip};
 use sha2::{Digest as _, Sha256};
@@ -16,8 +16,9 @@ use sha2::{Digest as _, Sha256};
 use crate::config::{Config, SpeechEngine};
 
 pub use espeak::EspeakNg;
-use http::HttpSpeech;
+use http::{HttpSpeech, Refused};
 use piper::{Model, Piper};
+use program::TtsError;
 
 /// What is spoken to try a voice. A voice of another language spells it, which will do.
 const TRIAL: &str = "سلام. این یک آزمایش است.";
@@ -248,10 +249,23 @@ impl Tts for Engines {
         &'a self,
         text: &'a Speakable,
         speaker: Speaker,
-    ) -> BoxFuture<'a, Result<Vec<u8>, Failure>> {
+    ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>> {
         Box::pin(async move {
             let spoken = self.speak_by(self.chosen(speaker), text.as_str()).await;
-            spoken.map_err(|error| Failure::of(format!("speaking a text: {error:#}")))
+            spoken.map_err(|error| {
+                let why = format!("speaking a text: {error:#}");
+                if is_refusal(&error) {
+                    NoSpeech::Refused(why)
+                } else {
+                    NoSpeech::Failed(Failure::of(why))
+                }
+            })
         })
     }
+}
+
+/// Whether an engine that works did not take the text.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<TtsError>().is_some_and(TtsError::is_refusal)
+        || error.downcast_ref::<Refused>().is_some()
 }

@@ -98,6 +98,17 @@ impl fmt::Display for TtsError {
     }
 }
 
+impl TtsError {
+    /// Whether the program works and made no sound of the text, or more than any message has.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Failed { status, .. } => status.success(),
+            Self::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+}
+
 impl std::error::Error for TtsError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -223,6 +234,7 @@ pub(super) mod tests {
         let error = nowhere.speak(&[], "سلام").await.unwrap_err();
         assert!(matches!(error, TtsError::NotStarted { .. }));
         assert_eq!(error.to_string(), "starting /nowhere/voice (install it)");
+        assert!(!error.is_refusal());
     }
 
     #[tokio::test]
@@ -252,6 +264,19 @@ pub(super) mod tests {
         endless.max_output_bytes = 100_000;
         let error = endless.speak(&[], "سلام").await.unwrap_err();
         assert!(matches!(error, TtsError::TooLarge { limit_bytes: 100_000 }), "{error}");
+        assert!(error.is_refusal());
+    }
+
+    /// Goal: a program that ends well and says nothing does not take the text; one that ends badly
+    /// failed.
+    #[tokio::test]
+    async fn saying_nothing_is_a_refusal_and_ending_badly_is_none() {
+        let _alone = ALONE.lock().await;
+        let folder = tempfile::tempdir().unwrap();
+        for (body, expected) in [("cat > /dev/null", true), ("cat > /dev/null; exit 1", false)] {
+            let error = program(&folder, body).speak(&[], "سلام").await.unwrap_err();
+            assert_eq!(error.is_refusal(), expected, "{error}");
+        }
     }
 
     #[tokio::test]

@@ -77,6 +77,7 @@ fn a_caller_is_called_back() {
     let registered = done(&["register", "1"]);
     assert!(registered.contains("registered  09121234567  call back by"), "{registered}");
     assert!(done(&["next", "--by", "Sara"]).contains("dialing"));
+    assert!(done(&["talking", "1", "--by", "Sara"]).contains("dialing"));
     let nobody = refused(&platform, &["support-call", "next", "--by", "Reza"]);
     assert!(nobody.contains("nobody is to be called back"), "{nobody}");
     let end = done(&["attempted", "1", "--result", "connected", "--by", "Sara"]);

@@ -5,12 +5,13 @@ use domain::agreement::error_report::{Finding, Source, State, Step, Whose};
 use domain::agreement::remote_session::Step as Session;
 use domain::agreement::ticket::{Channel as Way, Side};
 use domain::{AccountId, Timestamp};
+use store::account::NewAccount;
 use store::error_report::{self, Kept, NewReport, Taken};
 use store::ticket::{self, NewTicket};
 use store::{Db, Tx, remote_session};
 
 use crate::engines::both_engines;
-use crate::world::NOW;
+use crate::world::{NOW, new_account};
 
 const HOUR_US: i64 = 3_600_000_000;
 
@@ -114,6 +115,11 @@ both_engines! {
         for _ in 0..4 {
             ids.push(make(&world.db, &new(Some(account))).await);
         }
+        let mut tx = world.db.begin().await.unwrap();
+        let played = NewAccount { sandbox_of: Some(account), ..new_account(0) };
+        let sandbox = store::account::create(&mut tx, &played).await.unwrap();
+        tx.commit().await.unwrap();
+        make(&world.db, &new(Some(sandbox))).await;
         let platform = make(&world.db, &new(None)).await;
         go(&world.db, ids[0], Step::Found(Finding::Question), 1).await;
         go(&world.db, ids[1], Step::Found(Finding::Minor), 1).await;
@@ -135,6 +141,11 @@ both_engines! {
         assert_eq!(same, [ids[2]]);
         let fixed = error_report::duplicates(&mut reads, ids[1], State::Fixed).await.unwrap();
         assert_eq!(fixed, Vec::<i64>::new());
+        let whole = go(&world.db, ids[1], Step::Fixed, 2).await;
+        assert_eq!(error_report::open(&mut reads, account).await.unwrap(), 2);
+        let page = error_report::running(&mut reads, 0, 1).await.unwrap();
+        assert_eq!(numbers(page.clone()), [ids[1]], "until somebody made sure of it");
+        assert_eq!((&page[0].report, page[0].steps.len()), (&whole.report, 0));
     }
 
     /// A session is read as it happened, and each account has its own.

@@ -51,6 +51,7 @@ fn shipped_migrations_are_pinned() {
         ("V42__acceptance.sql", 0x60d9_39fa_9e96_3bd7),
         ("V43__sms.sql", 0xd240_7d30_ea05_35d5),
         ("V44__payment.sql", 0xa325_bc85_2796_f765),
+        ("V45__desk.sql", 0xe5c1_25f4_2f69_490f),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

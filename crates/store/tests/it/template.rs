@@ -62,6 +62,27 @@ both_engines! {
         assert!(template::sound(&mut reader, account, id).await.unwrap().is_none());
     }
 
+    /// Goal: a template that was deleted is found by the campaigns that play it, and by no other.
+    async fn a_deleted_template_is_found_by_what_was_begun(world) {
+        let (account, other) = (world.account(0).await, world.account(0).await);
+        let plain = world.message(account).await;
+        let id = made(world, account).await;
+        let mut tx = world.db.begin().await.unwrap();
+        for (whose, which) in [(other, id), (account, plain)] {
+            assert!(!template::delete(&mut tx, whose, which, NOW).await.unwrap());
+        }
+        assert!(template::delete(&mut tx, account, id, NOW).await.unwrap());
+        assert!(!template::delete(&mut tx, account, id, NOW).await.unwrap());
+        tx.commit().await.unwrap();
+        let mut reader = world.db.read().await.unwrap();
+        assert_eq!(template::find(&mut reader, account, id).await.unwrap(), None);
+        assert!(template::list(&mut reader, account, None, 9).await.unwrap().is_empty());
+        let begun = template::begun(&mut reader, account, id).await.unwrap();
+        assert_eq!(begun.map(|kept| kept.id), Some(id));
+        assert_eq!(template::begun(&mut reader, other, id).await.unwrap(), None);
+        assert!(message::find(&mut reader, account, plain).await.unwrap().is_some());
+    }
+
     /// Goal: nobody steps into the line before what is said to it alone was spoken; what is played
     /// and how long is its own, what is held the campaign's. What cannot be spoken ends without a
     /// charge, and is not called again.

@@ -3,12 +3,13 @@
 use domain::agreement::support_call::{Attempt, Step as Happened, SupportCall};
 use domain::agreement::ticket::{About, Channel, Side, State, Step};
 use domain::{AccountId, QuickSendId, Timestamp};
+use store::account::NewAccount;
 use store::support_call;
 use store::ticket::{self, Attachment, Kept, NewTicket, Taken};
 use store::{Db, Error, Tx};
 
 use crate::engines::both_engines;
-use crate::world::NOW;
+use crate::world::{NOW, new_account};
 
 async fn write<T>(db: &Db, body: impl AsyncFnOnce(&mut Tx) -> T) -> T {
     let mut tx = db.begin().await.unwrap();
@@ -92,6 +93,36 @@ both_engines! {
         assert_eq!(found, Some((account, Attachment { id: attached, ..file })));
         assert_eq!(ticket::find_attachment(&mut reads, 99).await.unwrap(), None);
         assert_eq!(ticket::open(&mut reads, account).await.unwrap(), 1);
+        assert_eq!(ticket::bytes_of_files(&mut reads, account).await.unwrap(), 5);
+        let stranger = world.account(0).await;
+        assert_eq!(ticket::bytes_of_files(&mut reads, stranger).await.unwrap(), 0);
+        for named in [id, other] {
+            let found = ticket::going_on(&mut reads, named).await.unwrap().unwrap();
+            assert_eq!((found.id, found.steps.len()), (id, 10));
+        }
+        assert_eq!(ticket::going_on(&mut reads, 99).await.unwrap(), None);
+        let listed = ticket::list(&mut reads, Some(account), None, 9).await.unwrap();
+        let bare = |kept: &Kept| kept.steps.is_empty() && kept.attachments.is_empty();
+        assert!(listed.iter().all(bare));
+        assert_eq!(listed[1].ticket, kept.ticket, "it stands where it does");
+    }
+
+    /// Nobody works for sandboxes: it is never our turn there.
+    async fn it_is_never_our_turn_in_a_sandbox(world) {
+        let account = world.account(0).await;
+        let mut tx = world.db.begin().await.unwrap();
+        let played = NewAccount { sandbox_of: Some(account), ..new_account(0) };
+        let sandbox = store::account::create(&mut tx, &played).await.unwrap();
+        tx.commit().await.unwrap();
+        let id = open(&world.db, &new(account, NOW)).await;
+        open(&world.db, &new(sandbox, NOW)).await;
+        let mut reads = world.db.read().await.unwrap();
+        let start = (Timestamp(i64::MIN), 0);
+        let ours = ticket::our_turn(&mut reads, start, 9).await.unwrap();
+        assert_eq!(ours.iter().map(|kept| kept.id).collect::<Vec<_>>(), [id]);
+        let ours = ticket::waiting(&mut reads, start, 9).await.unwrap();
+        assert_eq!(ours.iter().map(|one| one.id).collect::<Vec<_>>(), [id]);
+        assert_eq!(ticket::list(&mut reads, None, None, 9).await.unwrap().len(), 2);
     }
 
     /// Lists go on where the page before ended, and each account has its own.

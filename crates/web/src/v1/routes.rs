@@ -203,6 +203,7 @@ operations! {
     get "/v1/templates", ReadMessages, light => templates::list(app, caller, query);
     post "/v1/templates", ManageTemplates, light => templates::create(asked);
     get "/v1/templates/{id}", ReadMessages, light => templates::get(app, caller, id);
+    delete "/v1/templates/{id}", ManageTemplates, light => templates::delete(app, caller, id);
     post "/v1/templates/{id}/preview", ManageTemplates, heavy => templates::preview(asked, id);
     post "/v1/templates/{id}/sound", ManageTemplates, heavy => templates::sound(asked, id);
     get "/v1/campaign_numbers/{id}/explain", ReadCampaigns, light =>

@@ -79,6 +79,15 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
     Ok(answer(StatusCode::OK, &shown(&found(app, caller, id.0).await?)))
 }
 
+/// DELETE /v1/templates/{id}. Campaigns that were begun with it go on.
+pub(super) async fn delete(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    if app::template::delete(app, caller, template_id(id)?).await? {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        Err(Problem::of(Kind::NotFound).into())
+    }
+}
+
 /// POST /v1/templates/{id}/preview: what somebody with these values would hear, in words. Nothing
 /// is done, so that it needs no name to be done once.
 pub(super) async fn preview(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {

@@ -4,7 +4,9 @@ use app::ticket::{Asked as Question, Attachment, Kept, NewFile, Shown, TicketRef
 use app::{App, Caller, Error};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::agreement::attachment::{BYTES_MAX, COUNT_MAX, NAME_MAX, Refusal as File};
+use domain::agreement::attachment::{
+    ACCOUNT_BYTES_MAX, BYTES_MAX, COUNT_MAX, NAME_MAX, Refusal as File,
+};
 use domain::agreement::ticket::{
     About, Channel, DETAIL_MAX, OPEN_MAX, Refusal, SUBJECT_MAX, Side, Step, TEXT_MAX,
 };
@@ -111,7 +113,7 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
 pub(super) async fn reply(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
     let (app, account) = (asked.app, asked.caller.account.id);
     let (id, text) = (ticket_id(id)?, words(asked.body)?);
-    changed(asked, id, app::ticket::write(app, account, id, &text)).await
+    changed(asked, app::ticket::write(app, account, id, &text)).await
 }
 
 /// POST /v1/tickets/{id}/close.
@@ -119,14 +121,14 @@ pub(super) async fn close(asked: Asked<'_>, id: &str) -> Result<Response, Unansw
     let (app, account) = (asked.app, asked.caller.account.id);
     let id = ticket_id(id)?;
     let text = if asked.body.is_empty() { String::new() } else { words(asked.body)? };
-    changed(asked, id, app::ticket::close(app, id, Who::Customer(account), &text)).await
+    changed(asked, app::ticket::close(app, id, Who::Customer(account), &text)).await
 }
 
 /// POST /v1/tickets/{id}/reopen.
 pub(super) async fn reopen(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
     let (app, account) = (asked.app, asked.caller.account.id);
     let (id, text) = (ticket_id(id)?, words(asked.body)?);
-    changed(asked, id, app::ticket::reopen(app, id, Who::Customer(account), &text)).await
+    changed(asked, app::ticket::reopen(app, id, Who::Customer(account), &text)).await
 }
 
 /// POST /v1/tickets/{id}/attachments: the file is the body.
@@ -139,11 +141,11 @@ pub(super) async fn attach(
     let id = ticket_id(id)?;
     let name = query_of(query, &["name"])?.text("name").unwrap_or_default().to_owned();
     let file = NewFile { name, bytes: asked.body.to_vec() };
-    let created = async |_| Ok(answer(StatusCode::CREATED, &found(app, caller, id).await?));
+    let created = async |id| Ok(answer(StatusCode::CREATED, &found(app, caller, id).await?));
     let work = async {
         let who = Who::Customer(caller.account.id);
         let attached = app::ticket::attach(app, id, who, file).await.map_err(not_done)?;
-        created(attached).await
+        created(attached.ticket).await
     };
     once(asked, Box::pin(work), created).await
 }
@@ -167,14 +169,13 @@ fn disposition(file: &Attachment) -> String {
     format!("attachment; filename*=UTF-8''{}", percent_encoded(&file.name))
 }
 
-/// Changes a ticket once, and shows it.
+/// Changes a ticket once, and shows it, or the one in which it goes on.
 async fn changed(
     asked: Asked<'_>,
-    id: i64,
     change: impl Future<Output = app::Result<Kept, TicketRefusal>>,
 ) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
-    let now = async |_| Ok(answer(StatusCode::OK, &found(app, caller, id).await?));
+    let now = async |id| Ok(answer(StatusCode::OK, &found(app, caller, id).await?));
     let work = async {
         let kept = change.await.map_err(not_done)?;
         now(kept.id).await
@@ -271,6 +272,12 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
              line of 1 to {DETAIL_MAX} bytes"
         )),
         TicketRefusal::Text(_) => invalid(format!("text is a text of 1 to {TEXT_MAX} bytes")),
+        TicketRefusal::NoRoom => Problem::with(
+            Kind::FileNotTaken,
+            format!(
+                "The account's tickets would have more than {ACCOUNT_BYTES_MAX} bytes of files."
+            ),
+        ),
         TicketRefusal::File(refusal) => Problem::with(
             Kind::FileNotTaken,
             match refusal {

@@ -178,8 +178,25 @@ async fn numbers_come_with_values() {
     assert_eq!(heard["parts"][1]["spoken"], "یک، دو، سه", "{heard}");
     let sound = get(&router, &token, &format!("{path}/sound")).await;
     assert_eq!(&sound.body[..4], b"RIFF");
-    let mut none = plan;
+    let mut none = plan.clone();
     none["audio_id"] = json!(1);
     let both = post(&router, &token, "/v1/campaigns", "", &none).await;
     assert_eq!(code(&both), (400, json!("invalid_request")));
+
+    let (_, stranger) = world.customer(0).await;
+    let of_template = format!("/v1/templates/{template}");
+    let delete =
+        async |token: &str| v1(&router, token, "DELETE", &of_template, None, &Value::Null).await;
+    assert_eq!(code(&delete(&stranger).await), (404, json!("not_found")));
+    let gone = delete(&token).await;
+    assert_eq!((gone.status.as_u16(), gone.body.len()), (204, 0));
+    assert_eq!(code(&delete(&token).await), (404, json!("not_found")));
+    assert_eq!(code(&get(&router, &token, &of_template).await), (404, json!("not_found")));
+    assert_eq!(get(&router, &token, "/v1/templates").await.json()["data"], json!([]));
+    let heard = get(&router, &token, &format!("{path}/preview")).await.json();
+    assert_eq!(heard["parts"][1]["spoken"], "یک، دو، سه", "what was begun with it goes on");
+    let shown = format!("/v1/campaigns/{}", made["id"].as_str().unwrap());
+    assert_eq!(get(&router, &token, &shown).await.json()["template_id"], template);
+    let refused = post(&router, &token, "/v1/campaigns", "", &plan).await;
+    assert_eq!(code(&refused), (422, json!("audio_not_usable")));
 }

@@ -150,3 +150,41 @@ async fn files_go_with_a_ticket() {
     assert_eq!(shown["attachments"][1]["name"], "log.txt");
     assert_eq!(caller.account.id.0, 1);
 }
+
+/// Goal: what is said to a ticket that was merged is answered with the one in which it is said,
+/// also when it is asked twice; and a ticket that is full says so and keeps all that it has.
+#[tokio::test]
+async fn a_reply_is_shown_where_it_is_said() {
+    let world = World::new().await;
+    let (_, token) = world.customer(0).await;
+    let router = router(&world);
+    let post = async |path: &str, key: Option<&str>, body: &Value| {
+        v1(&router, &token, "POST", path, key, body).await
+    };
+    let body = json!({ "subject": "s", "text": "t" });
+    for id in ["1", "2"] {
+        assert_eq!(post("/v1/tickets", None, &body).await.json()["id"], id);
+    }
+    ticket::merge(&world.app, 1, 2, "Sara").await.unwrap();
+    let words = json!({ "text": "still" });
+    let said = post("/v1/tickets/1/replies", Some("k"), &words).await;
+    assert_eq!((said.status.as_u16(), &said.json()["id"]), (200, &json!("2")));
+    let again = post("/v1/tickets/1/replies", Some("k"), &words).await;
+    assert_eq!(again.json(), said.json());
+
+    let long = json!({ "text": "x".repeat(8000) });
+    let full = loop {
+        let answer = post("/v1/tickets/2/replies", None, &long).await;
+        if answer.status != 200 {
+            break answer.json();
+        }
+    };
+    assert_eq!((&full["status"], &full["code"]), (&json!(409), &json!("not_in_this_state")));
+    assert!(full["detail"].as_str().unwrap().contains("open a new one"), "{full}");
+    let get = async || v1(&router, &token, "GET", "/v1/tickets/2", None, &Value::Null).await.json();
+    let history = get().await["history"].as_array().unwrap().clone();
+    assert_eq!((&history[1]["text"], history.len()), (&json!("still"), 67));
+    let list = v1(&router, &token, "GET", "/v1/tickets", None, &Value::Null).await.json();
+    assert_eq!(list["data"][0]["history"], json!([]), "a list tells where tickets stand");
+    assert_eq!(post("/v1/tickets/2/close", None, &Value::Null).await.json()["state"], "closed");
+}

@@ -2,12 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::super::clock::State as ClockState;
+use super::super::clock::{Change, Clock, Goal, State as ClockState};
+use super::clocks::event;
 use super::*;
 use crate::calendar::date_time::Written;
 use crate::calendar::day::due_text;
 use crate::calendar::holiday::Holidays;
 use crate::calendar::opening_hours::{CalendarKind, OpeningHours};
+use crate::calendar::working_time::Timetable;
 
 const HOUR_US: i64 = 3_600_000_000;
 const DAY_US: i64 = 24 * HOUR_US;
@@ -78,7 +80,7 @@ fn late_triage_buys_no_time() {
 }
 
 /// T031, T032, T103: what the customer did not give, from when it should have, gives whole days
-/// back to a fix, and time on the wall to triage.
+/// back to a fix; only that it could not be reached gives time on the wall to triage.
 #[test]
 fn waiting_for_the_customer_gives_time_back() {
     let mut report = ErrorReport::new(7, at("1405/09/07 12:00"));
@@ -98,18 +100,37 @@ fn waiting_for_the_customer_gives_time_back() {
     given.take(&Step::Provided, at("1405/09/10 21:30")).unwrap();
     assert_eq!(due(&given, Metric::Fix, at("1405/09/10 21:30")), "1405/09/13 17:00", "two days");
     given.take(&Step::Fixed, at("1405/09/13 16:00")).unwrap();
+    given.take(&Step::Verified, at("1405/09/13 16:30")).unwrap();
     assert_eq!(state(&given, Metric::Fix, day(30_000)), ClockState::Met);
     // A part of a day gives nothing back.
     report.take(&Step::Provided, at("1405/09/10 12:00")).unwrap();
     assert_eq!(due(&report, Metric::Fix, now), "1405/09/12 21:00");
 }
 
-/// What is found not to be fixed never was.
+/// The result is told in its time, whatever the customer was asked for and has not given.
+#[test]
+fn a_request_lets_no_triage_wait() {
+    let mut report = ErrorReport::new(7, at("1405/09/07 12:00"));
+    report.take(&Step::Asked(at("1405/09/07 20:00")), at("1405/09/07 13:00")).unwrap();
+    let now = at("1405/09/08 12:01");
+    assert_eq!(due(&report, Metric::Triage, now), "1405/09/08 12:00");
+    assert_eq!(state(&report, Metric::Triage, now), ClockState::Missed);
+    report.take(&Step::Provided, now).unwrap();
+    report.take(&Step::Found(Finding::Minor), now).unwrap();
+    assert_eq!(state(&report, Metric::Triage, now), ClockState::Missed);
+}
+
+/// What is found not to be fixed never was, and what is only said to be is not yet.
 #[test]
 fn a_fix_that_is_none_stops_no_clock() {
     let mut report = found(Finding::Minor).unwrap();
     report.take(&Step::Fixed, day(2)).unwrap();
-    assert_eq!(state(&report, Metric::Fix, day(9)), ClockState::Met);
+    assert_eq!(state(&report, Metric::Fix, day(2)), ClockState::Running);
+    assert!(report.state.runs());
+    assert_eq!(state(&report, Metric::Fix, day(9)), ClockState::Missed);
+    let mut sure = report.clone();
+    sure.take(&Step::Verified, day(3)).unwrap();
+    assert_eq!(state(&sure, Metric::Fix, day(9)), ClockState::Met);
     let silent = Step::NotVerified(String::new());
     assert_eq!(report.take(&silent, day(3)), Err(Refusal::NoText));
     report.take(&Step::NotVerified("it still fails".to_owned()), day(3)).unwrap();
@@ -124,15 +145,15 @@ fn a_date_that_comes_late_is_a_miss_and_still_a_date() {
     report.take(&Step::Committed(day(20)), day(6)).unwrap();
     assert_eq!(report.state, State::Committed);
     assert_eq!(state(&report, Metric::Fix, day(6)), ClockState::Missed);
-    assert!(!report.moved_late(day(4)), "it moved none");
+    assert_eq!(report.moved_late(day(4)), None, "it moved none");
     assert_eq!(report.take(&Step::Proposed(day(19)), day(7)), Err(Refusal::Date));
     assert_eq!(report.take(&Step::Agreed, day(7)), Err(Refusal::WrongState));
     report.take(&Step::Proposed(day(30)), day(7)).unwrap();
     report.take(&Step::Agreed, day(7)).unwrap();
-    assert!(!report.moved_late(day(6)));
+    assert_eq!(report.moved_late(day(6)), None);
     assert_eq!(state(&report, Metric::Delivery, day(30)), ClockState::Running);
     report.take(&Step::Committed(day(40)), day(8)).unwrap();
-    assert!(report.moved_late(day(6)));
+    assert_eq!(report.moved_late(day(6)), Some(day(8)));
     let later = day(30).plus_us(1);
     assert_eq!(state(&report, Metric::Delivery, later), ClockState::Missed, "it was not agreed to");
     assert_eq!(report.commitments.len(), 3);
@@ -251,7 +272,7 @@ proptest! {
                         Goal::Days(TERMS.fix_days, TERMS.count)))],
                     &business,
                 ).unwrap();
-                if report.pauses(now).is_empty() {
+                if report.pauses(Metric::Fix, now).is_empty() {
                     prop_assert!(fix.due(&business) <= latest.due(&business));
                 }
             }

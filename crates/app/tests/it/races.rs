@@ -1,0 +1,148 @@
+//! What happens at the desk at the same moment: each comes after another, and nothing is lost
+//! between them. On PostgreSQL two connections really are at it at once.
+
+use app::error_report::{self, ErrorReportRefusal, OPEN_MAX, Reported};
+use app::ticket::{self, Asked, NewFile, TicketRefusal, Who};
+use app::{App, Error};
+use domain::AccountId;
+use domain::agreement::attachment::ACCOUNT_BYTES_MAX;
+use domain::agreement::error_report::{Finding, State};
+use domain::agreement::ticket::Channel;
+
+use crate::engines::on_postgres;
+use crate::world::World;
+
+const ROUNDS: usize = 8;
+
+async fn open(app: &App, account: AccountId) -> i64 {
+    let (subject, text) = ("s".to_owned(), "t".to_owned());
+    let asked = Asked { channel: Channel::Form, subject, text, about: None, context: Vec::new() };
+    ticket::open(app, account, Who::Customer(account), &asked).await.unwrap().0
+}
+
+async fn report(
+    app: &App,
+    account: AccountId,
+    ticket: i64,
+) -> app::Result<i64, ErrorReportRefusal> {
+    let (title, description) = ("empty".to_owned(), "Nothing is shown.".to_owned());
+    error_report::report(app, account, &Reported { ticket: Some(ticket), title, description }).await
+}
+
+/// One of two was done, and the other refused for this reason.
+fn one_of_two<T, R: PartialEq + std::fmt::Debug>(
+    (one, two): (app::Result<T, R>, app::Result<T, R>),
+    because: &R,
+) {
+    let refused = match (one, two) {
+        (Ok(_), Err(refused)) | (Err(refused), Ok(_)) => refused,
+        (Ok(_), Ok(_)) => panic!("both were done"),
+        (Err(_), Err(_)) => panic!("none was done"),
+    };
+    assert!(matches!(&refused, Error::Refused(why) if why == because), "{refused:?}");
+}
+
+/// Goal: nobody has more than there may be because two were counted at once.
+async fn bounds_hold_for_two_at_once(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let ticket = open(app, account).await;
+    for _ in 1..OPEN_MAX {
+        report(app, account, ticket).await.unwrap();
+    }
+    let two = tokio::join!(report(app, account, ticket), report(app, account, ticket));
+    one_of_two(two, &ErrorReportRefusal::TooMany);
+
+    let other = open(app, account).await;
+    let mut tx = world.db.begin().await.unwrap();
+    let kept = store::ticket::Attachment {
+        id: 0,
+        ticket,
+        name: "much.png".to_owned(),
+        media_type: "image/png".to_owned(),
+        bytes: ACCOUNT_BYTES_MAX - 5,
+        blob: "ticket/1/much".to_owned(),
+    };
+    store::ticket::insert_attachment(&mut tx, &kept).await.unwrap();
+    tx.commit().await.unwrap();
+    let attach = async |to| {
+        let file = NewFile { name: "a.txt".to_owned(), bytes: b"12345".to_vec() };
+        ticket::attach(app, to, Who::Customer(account), file).await
+    };
+    let two = tokio::join!(attach(ticket), attach(other));
+    one_of_two(two, &TicketRefusal::NoRoom);
+}
+
+/// Goal: what is found to be the same as something that is fixed at that moment is fixed with it,
+/// or is not found so.
+async fn no_duplicate_is_left_behind(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let ticket = open(app, account).await;
+    let state =
+        async |id| error_report::find(app, None, id).await.unwrap().unwrap().kept.report.state;
+    for _ in 0..ROUNDS {
+        let original = report(app, account, ticket).await.unwrap();
+        let twin = report(app, account, ticket).await.unwrap();
+        let found =
+            async |id, finding| error_report::found(app, id, "Sara", finding, "Seen.").await;
+        found(original, Finding::Minor).await.unwrap();
+        let (same, fixed) = tokio::join!(
+            found(twin, Finding::DuplicateOf(original)),
+            error_report::fixed(app, original, "Ali", "Mended."),
+        );
+        fixed.unwrap();
+        match same {
+            Ok(_) => assert_eq!(state(twin).await, State::Fixed),
+            Err(Error::Refused(why)) => {
+                assert_eq!(
+                    (why, state(twin).await),
+                    (ErrorReportRefusal::Original, State::Triaging)
+                );
+                let theirs = "It is a question.";
+                error_report::found(app, twin, "Sara", Finding::Question, theirs).await.unwrap();
+            }
+            Err(Error::Failed(failure)) => panic!("{failure:?}"),
+        }
+        error_report::verified(app, original, "Sara", true, "Seen to work.").await.unwrap();
+    }
+}
+
+/// Goal: what is said to a ticket that is merged at that moment is said in one of the two.
+async fn nothing_said_is_lost_in_a_merge(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let whole = open(app, account).await;
+    for n in 0..ROUNDS {
+        let one = open(app, account).await;
+        let said = format!("Round {n}.");
+        let (written, merged) = tokio::join!(
+            ticket::write(app, account, one, &said),
+            ticket::merge(app, one, whole, "Sara"),
+        );
+        merged.unwrap();
+        let written = written.unwrap().id;
+        assert!(written == one || written == whole, "{written}");
+        let kept = ticket::find(app, Some(account), written).await.unwrap().unwrap().kept;
+        assert_eq!(kept.steps.iter().filter(|step| step.said == said).count(), 1);
+    }
+}
+
+async fn all(world: &World) {
+    bounds_hold_for_two_at_once(world).await;
+    no_duplicate_is_left_behind(world).await;
+    nothing_said_is_lost_in_a_merge(world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_at_once_on_sqlite() {
+    all(&World::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_at_once_on_postgres() {
+    on_postgres(all).await;
+}
