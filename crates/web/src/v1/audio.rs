@@ -43,7 +43,7 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
     let found = app::message::page(app, caller.account.id, after.map(MessageId), limit).await?;
     let next_page = next_page(&found, limit, |last| last.id);
     let data: Vec<Audio> = found.into_iter().map(Audio::of).collect();
-    Ok(listed(&data, next_page))
+    Ok(listed(&data, next_page.as_deref()))
 }
 
 /// POST /v1/audio: a file as it is, with its title in the query, or in JSON a text to be spoken.

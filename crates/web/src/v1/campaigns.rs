@@ -22,9 +22,7 @@ use super::Unanswered;
 use super::forecast::expected;
 use super::listing::{id_of, listed, next_page, page, part};
 use super::lists::{Rows, list_report};
-use super::messages::{
-    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, query_of, seconds, state,
-};
+use super::messages::{RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, seconds, state};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 use super::sms::{NewFollowUp, counted, follow_up};
@@ -118,7 +116,8 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
         }
         data.push(shown);
     }
-    Ok(listed(&data, next_page(&found, limit, |last| last.campaign.id)))
+    let next_page = next_page(&found, limit, |last| last.campaign.id);
+    Ok(listed(&data, next_page.as_deref()))
 }
 
 /// GET /v1/campaigns/{id}.

@@ -36,7 +36,7 @@ pub(super) fn page<'a, T, P: Display, S: Serialize>(
     shown: impl Fn(&'a T) -> S,
 ) -> Response {
     let data: Vec<S> = found.iter().map(shown).collect();
-    listed(&data, next_page(found, limit, place))
+    listed(&data, next_page(found, limit, place).as_deref())
 }
 
 /// The place after which the next page begins; none when this one is not full.
@@ -50,6 +50,6 @@ pub(super) fn next_page<T, P: Display>(
 }
 
 /// A page as it is told.
-pub(super) fn listed(data: &[impl Serialize], next_page: Option<String>) -> Response {
+pub(super) fn listed(data: &[impl Serialize], next_page: Option<&str>) -> Response {
     answer(StatusCode::OK, &json!({ "object": "list", "data": data, "next_page": next_page }))
 }

@@ -71,7 +71,7 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
     let found = app::opt_out::list(app, list_of(caller.account.id), &after, limit).await?;
     let next_page = next_page(&found, limit, |last| last.number.clone());
     let data: Vec<Shown> = found.into_iter().map(Shown::of).collect();
-    Ok(listed(&data, next_page))
+    Ok(listed(&data, next_page.as_deref()))
 }
 
 /// DELETE /v1/opt-outs/{id}.

@@ -183,7 +183,7 @@ pub(super) async fn deliveries(
     let found = found.ok_or_else(not_found)?;
     let next_page = next_page(&found, limit, |last| last.event);
     let data: Vec<Shown> = found.into_iter().map(Shown::of).collect();
-    Ok(listed(&data, next_page))
+    Ok(listed(&data, next_page.as_deref()))
 }
 
 /// An event as it is posted: header fields and a body, signed at this moment.
