@@ -280,6 +280,8 @@ pub async fn settle(app: &App, id: i64, how: &str, actor: &str) -> Result<Kept, 
     said(how, "note")?;
     let now = app.now();
     change(app, None, id, actor, how, async |tx, kept| {
+        // What a claim was granted becomes a credit: whoever adds both up sees it as one of them.
+        store::account::lock(tx, kept.account).await?;
         kept.claim.step(State::Settled).map_err(rule)?;
         match granted_discount(&kept.claim) {
             None => Ok(()),

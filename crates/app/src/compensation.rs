@@ -169,6 +169,10 @@ pub(crate) async fn left_of_month(
     let covered = subscriptions.iter().filter(|one| !coverage(&one.history(), time).is_empty());
     let prices = covered.filter_map(|one| monthly_price(one.plan.price, one.plan.months));
     let price = prices.fold(Rials::ZERO, |sum, price| Rials(sum.0.saturating_add(price.0)));
+    // Where nothing was paid by the month, there is no price that bounds what the committee grants.
+    if price == Rials::ZERO {
+        return Ok(None);
+    }
     let credits = store::credit::of_month(reads, account, month).await?;
     let counts = |kept: &&store::credit::Kept| {
         let key = kept.new.key;

@@ -140,7 +140,9 @@ impl Rules<'_> {
         let text = store::month_statement::inputs(tx, &statement.digest).await?;
         let inputs = text.as_deref().and_then(Inputs::parse);
         let inputs = inputs.ok_or(Failure::of("reading what a month was computed from"))?;
-        store::account::lock(tx, account).await?;
+        if schedule.is_some_and(|(_, schedule)| schedule.draft().total_cap_bp.is_some()) {
+            store::account::lock(tx, account).await?;
+        }
         let mut proposed = 0;
         for subscription in store::subscription::of_accounts(tx, account, account).await? {
             let computed = self.computed(&inputs, &subscription);
@@ -191,7 +193,11 @@ impl Rules<'_> {
     ) -> Result<u64, Lost> {
         let (account, but) = (subscription.account, But::Automatic(subscription.id));
         let left = left_of_month(tx, self.published, (account, statement.month), but).await?;
-        let amount = left.map_or(computed, |left| computed.min(left));
+        let schedule = self.published.in_force(statement.month).map(|(_, rules)| rules.draft());
+        let amount = match left {
+            Some(left) if left < computed => schedule.map_or(left, |rules| rules.at_least(left)),
+            _ => computed,
+        };
         let mut earlier = store::credit::of_subscription(tx, subscription.id).await?;
         earlier.retain(|kept| {
             let key = kept.new.key;
@@ -207,8 +213,7 @@ impl Rules<'_> {
         if propose == Rials::ZERO {
             return Ok(0);
         }
-        let schedule = self.published.in_force(statement.month);
-        let review_hours = schedule.map_or(0, |(_, rules)| rules.draft().review_hours);
+        let review_hours = schedule.map_or(0, |rules| rules.review_hours);
         let new = NewCredit {
             key: CreditKey {
                 account: subscription.account,

@@ -58,7 +58,6 @@ const WRAPPERS: &[(&str, &[&str])] = &[
     ("hickory-resolver", &["server"]),
     ("icu_calendar", &["domain"]),
     ("jiff", &["domain"]),
-    ("roaring", &["domain"]),
     ("figment", &["server"]),
     ("clap", &["server", "sim", "bench"]),
     ("anyhow", &["server", "sim", "bench", "xtask"]),
@@ -66,7 +65,7 @@ const WRAPPERS: &[(&str, &[&str])] = &[
 
 /// The crates without I/O, and every library their product code may import.
 const PURE: &[(&str, &[&str])] = &[
-    ("domain", &["icu_calendar", "jiff", "roaring"]),
+    ("domain", &["icu_calendar", "jiff"]),
     ("sip", &["hmac", "md-5", "memchr", "sha2", "smallvec"]),
     ("media", &["aes", "base64", "hmac", "memchr", "sha1"]),
     (

@@ -313,7 +313,7 @@ async fn sifted(
     let before = campaign.recipients.total();
     let room = RECIPIENTS_MAX - before;
     let template = of_campaign(&mut app.read().await?, &campaign).await?;
-    if !list.is_long(LARGE_LIST) && known.len() <= BATCH as u64 {
+    if !list.is_long(LARGE_LIST) && known.len() <= BATCH {
         return Ok((before, list.sift(known, room, template.as_ref())?));
     }
     let _one_at_a_time = FILES

@@ -8,7 +8,7 @@ use app::claim::{self, ClaimRefusal};
 use app::credit::{self, CreditRefusal, Step};
 use app::invoice::{self, Invoice, InvoiceRefusal};
 use app::subscription::{self, SubscriptionRefusal};
-use app::{App, Settings, availability, compensation, outage, violation};
+use app::{App, Caller, Settings, availability, compensation, outage, violation};
 use domain::agreement::claim::{Decision, Outcome, Track};
 use domain::agreement::credit::State as Credit;
 use domain::agreement::scope::Paths;
@@ -168,8 +168,8 @@ async fn both_tracks_together_keep_the_total_cap() {
     let account = caller.account.id;
     subscribe(app, account, &plan("all", 1, PRICE)).await;
     a_breached_azar(&world).await;
-    let claimed = async || {
-        let id = file(app, &caller, "1405/09/11 10:00").await;
+    let claimed = async |caller: &Caller| {
+        let id = file(app, caller, "1405/09/11 10:00").await;
         claim::complete(app, id, &[], "Sara").await.unwrap();
         claim::assign(app, id, &committee("t1 t2 o1"), "Sara").await.unwrap();
         id
@@ -181,7 +181,7 @@ async fn both_tracks_together_keep_the_total_cap() {
         claim::decide(app, id, decision, "Sara").await
     };
     // 15 % of the price are 185 185.
-    let (first, second) = (claimed().await, claimed().await);
+    let (first, second) = (claimed(&caller).await, claimed(&caller).await);
     decide(first, 100_000).await.unwrap();
     let more = refusal(decide(second, 85_186).await);
     assert_eq!(more, ClaimRefusal::MoreThanLeft(Rials(85_185)));
@@ -206,6 +206,10 @@ async fn both_tracks_together_keep_the_total_cap() {
     credit::change(app, granted.id, Step::Reverse, "Sara", "it was wrong").await.unwrap();
     assert_eq!(refusal(decide(second, 100_001).await), ClaimRefusal::MoreThanLeft(Rials(100_000)));
     decide(second, 100_000).await.unwrap();
+
+    // Who pays nothing by the month has no price that the total could be a part of.
+    let (prepaid, _) = world.customer(0).await;
+    decide(claimed(&prepaid).await, 5_000_000).await.unwrap();
 }
 
 /// T140, T142: without a schedule there is no number; when one is published for the month, what

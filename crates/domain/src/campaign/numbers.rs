@@ -1,7 +1,7 @@
 //! Lists of numbers as customers hand them over: what is one, what stands there twice, and which
 //! row is none. Kept small, for a list may have a million rows.
 
-use roaring::RoaringTreemap;
+use std::collections::BTreeMap;
 
 use crate::quick_send::zone_of_number;
 use crate::template::{BadValue, Filled, Template};
@@ -35,6 +35,12 @@ impl CompactNumber {
         format!("{:011}", self.0)
     }
 
+    /// The page of a [`NumberSet`] that it is in, and which one of that it is.
+    fn page(self) -> (u64, u16) {
+        let low = u16::try_from(self.0 & 0xffff).expect("sixteen bits are left");
+        (self.0 >> PAGE_BITS, low)
+    }
+
     /// The price zone that it is in.
     pub fn zone(self) -> Zone {
         zone_of_number(self.0 / 1_000_000_000 == 9)
@@ -42,40 +48,115 @@ impl CompactNumber {
 }
 
 /// Numbers, each once, in about two bytes each: a list of a million is looked through with it.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NumberSet(RoaringTreemap);
+///
+/// They lie in pages of 65 536, which a tree finds by what comes before their last sixteen bits. A
+/// page with few of them is a sorted list, one with many has a bit for each. Whatever a list is
+/// made of, a number costs a bounded time: no more than moving 8 kB.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NumberSet {
+    pages: BTreeMap<u64, Page>,
+    len: usize,
+}
+
+/// The last sixteen bits of the numbers of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Page {
+    /// In their order.
+    Few(Vec<u16>),
+    /// A bit for each that could be.
+    Many(Box<[u64; PAGE_WORDS]>),
+}
+
+/// Bits of a number that say which one of a page it is, and what that makes for a page in words.
+const PAGE_BITS: u32 = 16;
+const PAGE_WORDS: usize = (1 << PAGE_BITS) / 64;
+/// The most numbers of a page that is a list: then both kinds take the same room.
+const FEW_MAX: usize = PAGE_WORDS * 4;
+
+impl Page {
+    /// Takes a number. `false`: it was there.
+    fn insert(&mut self, low: u16) -> bool {
+        match self {
+            Self::Few(numbers) => match numbers.binary_search(&low) {
+                Ok(_) => false,
+                Err(place) if numbers.len() < FEW_MAX => {
+                    numbers.insert(place, low);
+                    true
+                }
+                Err(_) => {
+                    let mut words = Box::new([0; PAGE_WORDS]);
+                    for &number in numbers.iter().chain([&low]) {
+                        let (word, bit) = bit_of(number);
+                        words[word] |= bit;
+                    }
+                    *self = Self::Many(words);
+                    true
+                }
+            },
+            Self::Many(words) => {
+                let (word, bit) = bit_of(low);
+                let is_new = words[word] & bit == 0;
+                words[word] |= bit;
+                is_new
+            }
+        }
+    }
+
+    fn contains(&self, low: u16) -> bool {
+        match self {
+            Self::Few(numbers) => numbers.binary_search(&low).is_ok(),
+            Self::Many(words) => {
+                let (word, bit) = bit_of(low);
+                words[word] & bit != 0
+            }
+        }
+    }
+}
+
+/// Which word of a page a number's bit is in, and that bit.
+fn bit_of(low: u16) -> (usize, u64) {
+    (usize::from(low / 64), 1 << (low % 64))
+}
 
 impl NumberSet {
     /// Takes a number. `false`: it was there.
     pub fn insert(&mut self, number: CompactNumber) -> bool {
-        self.0.insert(number.0)
+        let (page, low) = number.page();
+        let is_new = self.pages.entry(page).or_insert(Page::Few(Vec::new())).insert(low);
+        self.len += usize::from(is_new);
+        is_new
     }
 
     /// Whether a number is there.
     pub fn contains(&self, number: CompactNumber) -> bool {
-        self.0.contains(number.0)
+        let (page, low) = number.page();
+        self.pages.get(&page).is_some_and(|page| page.contains(low))
     }
 
     /// How many there are.
-    pub fn len(&self) -> u64 {
-        self.0.len()
+    pub fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 }
 
 impl Extend<CompactNumber> for NumberSet {
     fn extend<T: IntoIterator<Item = CompactNumber>>(&mut self, numbers: T) {
-        self.0.extend(numbers.into_iter().map(|number| number.0));
+        for number in numbers {
+            self.insert(number);
+        }
     }
 }
 
 impl FromIterator<CompactNumber> for NumberSet {
     fn from_iter<T: IntoIterator<Item = CompactNumber>>(numbers: T) -> Self {
-        Self(numbers.into_iter().map(|number| number.0).collect())
+        let mut set = Self::default();
+        set.extend(numbers);
+        set
     }
 }
 
@@ -240,10 +321,31 @@ impl<'a> Sifter<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn of(list: &str) -> Sifted {
         sift(rows(list), NumberSet::default(), RECIPIENTS_MAX)
+    }
+
+    /// A set says of each number what a tree of them says: sparse, dense, and over the border from
+    /// a page that is a list to one of bits.
+    #[test]
+    fn a_set_of_numbers_is_a_set() {
+        let sparse = (0..5_000_u64).map(|n| 2_000_000_000 + n * 65_537 * 3);
+        let dense = (0..2 * FEW_MAX as u64).map(|n| 9_120_000_000 + n * 7_919 % 16_384);
+        let (mut set, mut tree) = (NumberSet::default(), BTreeSet::new());
+        for number in sparse.chain(dense).map(CompactNumber) {
+            assert_eq!(set.contains(number), tree.contains(&number), "{number:?}");
+            assert_eq!(set.insert(number), tree.insert(number), "{number:?}");
+            assert!(!set.insert(number) && set.contains(number), "{number:?}");
+        }
+        assert_eq!((set.len(), set.is_empty()), (tree.len(), false));
+        assert!(set.pages.values().any(|page| matches!(page, Page::Many(_))));
+        assert!(set.pages.values().any(|page| matches!(page, Page::Few(_))));
+        assert!(!set.contains(CompactNumber(9_120_000_000 + 16_384)));
+        assert_eq!(tree.iter().copied().collect::<NumberSet>(), set, "in whatever order");
     }
 
     /// What real files hold: Persian digits, lost zeros, duplicates in other spellings, headings.

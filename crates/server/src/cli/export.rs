@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt as _;
 
-use super::{open, say};
+use super::{open, private_file, say};
 use crate::config::Config;
 
 /// What can be exported, as comma-separated values.
@@ -116,7 +116,7 @@ async fn export(app: &App, account: AccountId, of: Of, to: &To) -> Result<()> {
         Err(Error::Failed(failure)) => return Err(open::failed(failure)),
     };
     let style = Style { bom: !to.no_bom, jalali: to.jalali };
-    let mut sink = ToFile::new(&to.file).await?;
+    let mut sink = ToFile::new(&to.file)?;
     let (rows, bytes) =
         app::export::write(app, account, (what, style), &mut sink).await.map_err(open::failed)?;
     sink.file.sync_all().await.with_context(|| format!("writing {}", to.file.display()))?;
@@ -132,9 +132,8 @@ struct ToFile {
 }
 
 impl ToFile {
-    async fn new(path: &Path) -> Result<Self> {
-        let made = File::create_new(path).await;
-        Ok(Self { file: made.with_context(|| format!("making {}", path.display()))? })
+    fn new(path: &Path) -> Result<Self> {
+        Ok(Self { file: File::from_std(private_file(path)?) })
     }
 }
 

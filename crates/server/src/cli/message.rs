@@ -1,18 +1,17 @@
 //! `avanak message …`: customers' messages, for the member of staff who listens to them before
 //! they may be sent.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use app::App;
 use clap::Subcommand;
 use domain::message::{Decision, REASON_CHARS_MAX, Reason};
 use domain::{AccountId, Approval, Message as Clip, MessageId};
 use serde_json::json;
 
-use super::{open, say};
+use super::{open, say, write_private};
 use crate::config::Config;
 
 /// What can be done with messages. All of it works while the server runs.
@@ -120,9 +119,7 @@ fn show(messages: &[Clip], what: &str, json: bool) -> Result<()> {
 async fn listen(app: &App, id: MessageId, path: &Path) -> Result<()> {
     let found = app::message::listen(app, id).await.map_err(open::failed)?;
     let Some((message, wav)) = found else { bail!("there is no message {id}") };
-    let file = std::fs::File::options().write(true).create_new(true).open(path);
-    let mut file = file.with_context(|| format!("making {}", path.display()))?;
-    file.write_all(&wav).with_context(|| format!("writing {}", path.display()))?;
+    write_private(path, &wav)?;
     let Clip { account, title, length_ms, .. } = message;
     let path = path.display();
     say(&format!("message {id} of account {account}, {length_ms} ms, is in {path}: {title}"))

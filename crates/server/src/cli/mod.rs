@@ -267,12 +267,17 @@ fn say(line: &str) -> Result<()> {
     writeln!(out, "{line}").and_then(|()| out.flush()).context("writing the output")
 }
 
-/// Writes what is a customer's own into a new file that nobody but its owner reads.
-fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Makes a file for what is a customer's own: a new one, that nobody but its owner reads.
+fn private_file(path: &Path) -> Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true).mode(0o600);
-    let mut file = options.open(path).context("making the file")?;
-    file.write_all(bytes).context("writing the file")
+    options.open(path).with_context(|| format!("making {}", path.display()))
+}
+
+/// Writes what is a customer's own into such a file.
+fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = private_file(path)?;
+    file.write_all(bytes).with_context(|| format!("writing {}", path.display()))
 }
 
 /// A moment as it is written on the command line.

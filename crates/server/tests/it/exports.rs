@@ -1,6 +1,8 @@
 //! Exports through the whole program: asked for, killed in the middle, whole afterwards, and the
 //! same by the command line.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
 
 use crate::commands::done;
@@ -57,6 +59,8 @@ fn a_killed_export_is_written_anew() {
     let told = platform.cli(&[&export[..], &to[..]].concat());
     assert_eq!((&told["rows"], &told["bytes"]), (&ready["rows"], &ready["bytes"]));
     assert_eq!(std::fs::read(by_hand).unwrap(), answer.body);
+    let mode = std::fs::metadata(by_hand).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it is read by its owner alone");
     let again = platform.run(&[&export[..], &to[..]].concat());
     assert!(!again.status.success(), "a file that is there is not written over");
 }

@@ -9,31 +9,21 @@ use domain::calendar::jalali::rfc3339;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::messages::{json as answer, limit, query_of};
+use super::listing::{id_of, page, part};
+use super::messages::json as answer;
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
 /// GET /v1/announcements.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let before = match params.text("after") {
-        None => None,
-        Some(text) => Some(number(text).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
-        })?),
-    };
+    let (limit, before) = part(query, id_of)?;
     let found = app::announcement::list_for(app, caller.account.id, before, limit).await?;
-    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
-    let next_page = found.last().filter(|_| is_full).map(|last| last.announcement.id.to_string());
-    let data: Vec<Value> = found.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&found, limit, |last| last.announcement.id, shown))
 }
 
 /// GET /v1/announcements/{id}.
 pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let found = app::announcement::find_for(app, caller.account.id, id).await?;
     Ok(answer(StatusCode::OK, &shown(&found.ok_or_else(|| Problem::of(Kind::NotFound))?)))
 }
@@ -43,7 +33,7 @@ pub(super) async fn view(asked: Asked<'_>, id: &str) -> Result<Response, Unanswe
     let (app, caller) = (asked.app, asked.caller);
     let again = async |_| get(app, caller, id).await;
     let note = async {
-        let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+        let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
         match app::announcement::view(app, caller.account.id, id).await {
             Ok(told) => Ok(answer(StatusCode::OK, &shown(&told))),
             Err(Error::Failed(failure)) => Err(failure.into()),
@@ -86,8 +76,4 @@ fn way(way: &Delivery) -> Option<Value> {
         "reference": reference,
         "gone_at": way.gone_at.map(rfc3339),
     }))
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|&id| id > 0)
 }

@@ -9,7 +9,8 @@ use domain::{Approval, MessageId};
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
-use super::messages::{json, limit, query_of, seconds, speaker};
+use super::listing::{id_of, listed, next_page, part};
+use super::messages::{json, query_of, seconds, speaker};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 use super::routes::BODY_BYTES_MAX;
@@ -38,17 +39,11 @@ struct Audio {
 
 /// GET /v1/audio.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
-    let after = params.text("after").map(|text| audio_id(text).map_err(|_| no_page()));
-    let after = after.transpose()?;
-    let found = app::message::page(app, caller.account.id, after, limit).await?;
-    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
-    let next_page = found.last().filter(|_| is_full).map(|last| last.id.0.to_string());
+    let (limit, after) = part(query, id_of)?;
+    let found = app::message::page(app, caller.account.id, after.map(MessageId), limit).await?;
+    let next_page = next_page(&found, limit, |last| last.id);
     let data: Vec<Audio> = found.into_iter().map(Audio::of).collect();
-    let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(json(StatusCode::OK, &page))
+    Ok(listed(&data, next_page.as_deref()))
 }
 
 /// POST /v1/audio: a file as it is, with its title in the query, or in JSON a text to be spoken.
@@ -164,13 +159,11 @@ pub(super) fn voices(app: &App) -> Response {
     let named = app::message::voices(app);
     let all = ["male", "female"].into_iter().map(String::from).chain(named);
     let data: Vec<_> = all.map(|id| serde_json::json!({ "object": "voice", "id": id })).collect();
-    let list = serde_json::json!({ "object": "list", "data": data, "next_page": null });
-    json(StatusCode::OK, &list)
+    listed(&data, None)
 }
 
 fn audio_id(text: &str) -> Result<MessageId, Problem> {
-    let id = text.parse().ok().filter(|&id| id > 0);
-    id.map(MessageId).ok_or(Problem::of(Kind::NotFound))
+    id_of(text).map(MessageId).ok_or(Problem::of(Kind::NotFound))
 }
 
 impl Audio {

@@ -20,14 +20,12 @@ use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::forecast::expected;
+use super::listing::{id_of, listed, next_page, page, part};
 use super::lists::{Rows, list_report};
-use super::messages::{
-    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, limit, query_of, seconds, state,
-};
+use super::messages::{RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, seconds, state};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 use super::sms::{NewFollowUp, counted, follow_up};
-use crate::params::Params;
 use crate::rest::apart;
 
 /// Tries at each number, and minutes between two, when a client names none.
@@ -107,11 +105,9 @@ pub(super) async fn create(
 
 /// GET /v1/campaigns.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let before = after(&params)?.map(CampaignId);
+    let (limit, before) = part(query, id_of)?;
+    let before = before.map(CampaignId);
     let found = app::campaign::page(app, caller.account.id, before, limit).await?;
-    let last = found.last().map(|last| last.campaign.id.0);
     let mut data = Vec::with_capacity(found.len());
     for one in &found {
         let mut shown = campaign(one);
@@ -120,7 +116,8 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
         }
         data.push(shown);
     }
-    Ok(page(&data, limit, last))
+    let next_page = next_page(&found, limit, |last| last.campaign.id);
+    Ok(listed(&data, next_page.as_deref()))
 }
 
 /// GET /v1/campaigns/{id}.
@@ -135,15 +132,12 @@ pub(super) async fn numbers(
     id: &str,
     query: &str,
 ) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let after = after(&params)?.map_or(Ok(0), u32::try_from);
-    let after = after.map_err(|_| no_page())?;
+    let (limit, after) = part(query, |text| u32::try_from(id_of(text)?).ok())?;
     let (account, id) = (caller.account.id, campaign_id(id)?);
-    let found = app::campaign::recipients(app, account, id, after, limit as usize).await?;
+    let found = app::campaign::recipients(app, account, id, after.unwrap_or(0), limit as usize);
+    let found = found.await?;
     let found = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
-    let last = found.last().map(|last| i64::from(last.stored.id.n));
-    Ok(page(&found.iter().map(number).collect::<Vec<Value>>(), limit, last))
+    Ok(page(&found, limit, |last| last.stored.id.n, number))
 }
 
 /// POST /v1/campaigns/{id}/start, pause, resume, stop and cancel. A start may bring other hours.
@@ -458,25 +452,6 @@ fn foretold(estimate: &Estimate) -> Value {
     })
 }
 
-fn page(data: &[Value], limit: u32, last: Option<i64>) -> Response {
-    let is_full = u32::try_from(data.len()).is_ok_and(|count| count == limit);
-    let next_page = last.filter(|_| is_full).map(|last| last.to_string());
-    answer(StatusCode::OK, &json!({ "object": "list", "data": data, "next_page": next_page }))
-}
-
-/// The place that a page starts after.
-fn after(params: &Params) -> Result<Option<i64>, Problem> {
-    match params.text("after") {
-        None => Ok(None),
-        Some(text) => text.parse().ok().filter(|&id: &i64| id > 0).map(Some).ok_or_else(no_page),
-    }
-}
-
-fn no_page() -> Problem {
-    Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
-}
-
 pub(super) fn campaign_id(text: &str) -> Result<CampaignId, Problem> {
-    let id = text.parse().ok().filter(|&id| id > 0);
-    id.map(CampaignId).ok_or(Problem::of(Kind::NotFound))
+    id_of(text).map(CampaignId).ok_or(Problem::of(Kind::NotFound))
 }

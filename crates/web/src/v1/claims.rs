@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::messages::{json as answer, limit, query_of};
+use super::listing::{id_of, page, part};
+use super::messages::json as answer;
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
@@ -60,20 +61,9 @@ pub(super) async fn file(asked: Asked<'_>) -> Result<Response, Unanswered> {
 
 /// GET /v1/claims.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let before = match params.text("after") {
-        None => None,
-        Some(text) => Some(number(text).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
-        })?),
-    };
+    let (limit, before) = part(query, id_of)?;
     let all = app::claim::list(app, Some(caller.account.id), before, limit).await?;
-    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
-    let next_page = all.last().filter(|_| is_full).map(|last| last.kept.id.to_string());
-    let data: Vec<Value> = all.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&all, limit, |last| last.kept.id, shown))
 }
 
 /// GET /v1/claims/{id}.
@@ -201,9 +191,5 @@ fn not_done(error: Error<ClaimRefusal>) -> Unanswered {
 }
 
 fn claim_id(text: &str) -> Result<i64, Problem> {
-    number(text).ok_or(Problem::of(Kind::NotFound))
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|&id| id > 0)
+    id_of(text).ok_or(Problem::of(Kind::NotFound))
 }

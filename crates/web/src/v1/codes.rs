@@ -12,6 +12,7 @@ use domain::{CodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
+use super::listing::id_of;
 use super::messages::{REPLAYED, idempotency_key, json, speaker};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
@@ -189,8 +190,7 @@ fn over(state: State) -> Problem {
 }
 
 fn code_id(text: &str) -> Result<CodeId, Problem> {
-    let id = text.parse().ok().filter(|&id| id > 0);
-    id.map(CodeId).ok_or(Problem::of(Kind::NotFound))
+    id_of(text).map(CodeId).ok_or(Problem::of(Kind::NotFound))
 }
 
 impl Shown {

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::messages::{json as answer, limit, query_of};
+use super::listing::{id_of, page, part};
+use super::messages::json as answer;
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
@@ -51,16 +52,9 @@ pub(super) async fn report(asked: Asked<'_>) -> Result<Response, Unanswered> {
 
 /// GET /v1/error_reports.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let no_page = |_| Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
-    let before = params.text("after").map(|text| report_id(text).map_err(no_page)).transpose()?;
+    let (limit, before) = part(query, id_of)?;
     let all = app::error_report::list(app, Some(caller.account.id), before, limit).await?;
-    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
-    let next_page = all.last().filter(|_| is_full).map(|last| last.kept.id.to_string());
-    let data: Vec<Value> = all.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&all, limit, |last| last.kept.id, shown))
 }
 
 /// GET /v1/error_reports/{id}.
@@ -222,5 +216,5 @@ fn not_done(error: Error<ErrorReportRefusal>) -> Unanswered {
 }
 
 fn report_id(text: &str) -> Result<i64, Problem> {
-    text.parse().ok().filter(|&id| id > 0).ok_or(Problem::of(Kind::NotFound))
+    id_of(text).ok_or(Problem::of(Kind::NotFound))
 }

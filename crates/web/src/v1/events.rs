@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Unanswered;
+use super::listing::page;
 use super::messages::{Message, json, limit, query_of, seconds};
 use super::problem::{Kind, Problem};
 use super::stream::{Stream, sent};
@@ -139,11 +140,7 @@ pub(super) async fn list(
     }
     let limit = limit(&params)?;
     let events = app::event::page(&web.app, account, after.unwrap_or(0), limit).await?;
-    let is_full = u32::try_from(events.len()).is_ok_and(|count| count == limit);
-    let next_page = events.last().filter(|_| is_full).map(|last| last.id.to_string());
-    let data: Vec<Envelope> = events.iter().map(Envelope::of).collect();
-    let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(json(StatusCode::OK, &page))
+    Ok(page(&events, limit, |last| last.id, Envelope::of))
 }
 
 /// GET /v1/events/{id}.

@@ -11,6 +11,7 @@ use domain::{RecipientId, Status};
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::listing::id_of;
 use super::messages::{json as answer, message_id, state};
 use super::problem::{Kind, Problem};
 
@@ -22,8 +23,7 @@ pub(super) async fn message(app: &App, caller: &Caller, id: &str) -> Result<Resp
 
 /// GET /v1/campaign_numbers/{id}/explain.
 pub(super) async fn number(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let id: Option<i64> = id.parse().ok().filter(|&id| id > 0);
-    let id = id.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let told = app::explain::recipient(app, caller, RecipientId::unpack(id)).await?;
     Ok(answer(StatusCode::OK, &shown(&told.ok_or_else(|| Problem::of(Kind::NotFound))?)))
 }

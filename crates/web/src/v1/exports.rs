@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Unanswered;
-use super::messages::{json as answer, limit, query_of};
+use super::listing::{id_of, page, part};
+use super::messages::json as answer;
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 use super::stream::{Stream, sent};
@@ -83,16 +84,10 @@ pub(super) async fn create(asked: Asked<'_>) -> Result<Response, Unanswered> {
 
 /// GET /v1/exports.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?.min(PAGE_MAX);
-    let no_page = |_| Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
-    let before = params.text("after").map(|text| export_id(text).map_err(no_page)).transpose()?;
+    let (limit, before) = part(query, id_of)?;
+    let (limit, before) = (limit.min(PAGE_MAX), before.map(ExportId));
     let exports = app::export::page(app, caller.account.id, before, limit).await?;
-    let is_full = u32::try_from(exports.len()).is_ok_and(|count| count == limit);
-    let next_page = exports.last().filter(|_| is_full).map(|last| last.id.to_string());
-    let data: Vec<Value> = exports.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&exports, limit, |last| last.id, shown))
 }
 
 /// GET /v1/exports/{id}.
@@ -207,6 +202,5 @@ fn shown(export: &Export) -> Value {
 }
 
 fn export_id(text: &str) -> Result<ExportId, Problem> {
-    let id = text.parse().ok().filter(|&id| id > 0);
-    id.map(ExportId).ok_or(Problem::of(Kind::NotFound))
+    id_of(text).map(ExportId).ok_or(Problem::of(Kind::NotFound))
 }

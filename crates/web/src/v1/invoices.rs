@@ -10,30 +10,27 @@ use domain::calendar::jalali::rfc3339;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::messages::{json as answer, limit, query_of};
+use super::listing::{id_of, listed, next_page, page, part};
+use super::messages::json as answer;
 use super::problem::{Kind, Problem};
-use crate::params::Params;
 
 /// GET /v1/subscriptions.
 pub(super) async fn subscriptions(app: &App, caller: &Caller) -> Result<Response, Unanswered> {
     let all = app::subscription::of_account(app, caller.account.id).await?;
     let data: Vec<Value> = all.iter().map(subscription).collect();
-    Ok(answer(StatusCode::OK, &json!({ "object": "list", "data": data, "next_page": null })))
+    Ok(listed(&data, None))
 }
 
 /// GET /v1/invoices.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let (limit, before) = (limit(&params)?, after(&params)?);
+    let (limit, before) = part(query, id_of)?;
     let found = app::invoice::list(app, caller.account.id, before, limit).await?;
-    let last = found.last().map(|last| last.id);
-    let data: Vec<Value> = found.iter().map(invoice).collect();
-    Ok(page(&data, limit, last))
+    Ok(page(&found, limit, |last| last.id, invoice))
 }
 
 /// GET /v1/invoices/{id}: with its discounts.
 pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let found = app::invoice::find(app, id).await?;
     let found = found.filter(|(invoice, _)| invoice.account == caller.account.id);
     let (found, lines) = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
@@ -48,13 +45,11 @@ pub(super) async fn credits(
     caller: &Caller,
     query: &str,
 ) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let (limit, before) = (limit(&params)?, after(&params)?);
+    let (limit, before) = part(query, id_of)?;
     let found = app::credit::list(app, Some(caller.account.id), before, limit).await?;
     let awaiting = app::credit::awaiting(app, caller.account.id).await?;
     let awaiting: Vec<String> = awaiting.iter().map(ToString::to_string).collect();
-    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
-    let next_page = found.last().filter(|_| is_full).map(|last| last.id.to_string());
+    let next_page = next_page(&found, limit, |last| last.id);
     let data: Vec<Value> = found.iter().map(credit).collect();
     let page = json!({
         "object": "list",
@@ -71,7 +66,7 @@ pub(super) async fn get_credit(
     caller: &Caller,
     id: &str,
 ) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let found = app::credit::find(app, id).await?;
     let found = found.filter(|kept| kept.new.key.account == caller.account.id);
     let kept = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
@@ -178,21 +173,4 @@ fn credit(kept: &Kept) -> Value {
         "owed_from": rfc3339(kept.new.owed_from),
         "history": history,
     })
-}
-
-fn page(data: &[Value], limit: u32, last: Option<i64>) -> Response {
-    let is_full = u32::try_from(data.len()).is_ok_and(|count| count == limit);
-    let next_page = last.filter(|_| is_full).map(|last| last.to_string());
-    answer(StatusCode::OK, &json!({ "object": "list", "data": data, "next_page": next_page }))
-}
-
-fn after(params: &Params) -> Result<Option<i64>, Problem> {
-    let Some(text) = params.text("after") else { return Ok(None) };
-    number(text).map(Some).ok_or_else(|| {
-        Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
-    })
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|&id| id > 0)
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Unanswered;
 use super::forecast::expected;
+use super::listing::{id_of, page, part};
 use super::lists::To;
 use super::problem::{Body as ProblemBody, Kind, Problem};
 use super::sms::NewFollowUp;
@@ -195,22 +196,10 @@ pub(super) async fn recording(
 
 /// GET /v1/messages.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let after = match params.text("after") {
-        None => None,
-        Some(text) => Some(place(text).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
-        })?),
-    };
+    let (limit, after) = part(query, place)?;
     let reports = app::report::page(app, caller, after, limit).await?;
-    let is_full = u32::try_from(reports.len()).is_ok_and(|count| count == limit);
-    let last = reports.last().filter(|_| is_full);
-    let next_page =
-        last.map(|last| format!("{}.{}", last.progress.started_at.0, last.progress.id.0));
-    let data: Vec<Message> = reports.iter().map(Message::of).collect();
-    let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(json(StatusCode::OK, &page))
+    let written = |last: &Report| format!("{}.{}", last.progress.started_at.0, last.progress.id.0);
+    Ok(page(&reports, limit, written, Message::of))
 }
 
 /// The parameters of a query; one that is not known is a slip that must not pass unseen.
@@ -446,8 +435,7 @@ pub(super) fn seconds(ms: u32) -> f64 {
 }
 
 pub(super) fn message_id(text: &str) -> Result<QuickSendId, Problem> {
-    let id = text.parse().ok().filter(|&id| id > 0);
-    id.map(QuickSendId).ok_or(Problem::of(Kind::NotFound))
+    id_of(text).map(QuickSendId).ok_or(Problem::of(Kind::NotFound))
 }
 
 fn place(text: &str) -> Option<Place> {

@@ -18,6 +18,7 @@ mod exports;
 mod forecast;
 mod identity;
 mod invoices;
+mod listing;
 mod lists;
 mod messages;
 mod once;

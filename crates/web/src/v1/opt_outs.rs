@@ -9,6 +9,7 @@ use domain::calendar::jalali::rfc3339;
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
+use super::listing::{listed, next_page};
 use super::messages::{json, limit, query_of};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
@@ -68,11 +69,9 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
         Some(text) => number(text)?.national().to_owned(),
     };
     let found = app::opt_out::list(app, list_of(caller.account.id), &after, limit).await?;
-    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
-    let next_page = found.last().filter(|_| is_full).map(|last| last.number.clone());
+    let next_page = next_page(&found, limit, |last| last.number.clone());
     let data: Vec<Shown> = found.into_iter().map(Shown::of).collect();
-    let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(json(StatusCode::OK, &page))
+    Ok(listed(&data, next_page.as_deref()))
 }
 
 /// DELETE /v1/opt-outs/{id}.

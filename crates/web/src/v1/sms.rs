@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::messages::{json as answer, limit, query_of};
+use super::listing::{id_of, page, part};
+use super::messages::json as answer;
 use super::problem::{Kind, Problem};
 
 /// What a client wants to be written after calls.
@@ -29,21 +30,14 @@ impl NewFollowUp {
 
 /// GET /v1/sms.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
-    let after = params.text("after").map(|text| number(text).ok_or_else(no_page)).transpose()?;
+    let (limit, after) = part(query, id_of)?;
     let all = app::sms::page(app, caller, after, limit).await?;
-    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
-    let next_page = all.last().filter(|_| is_full).map(|last| last.id.to_string());
-    let data: Vec<Value> = all.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&all, limit, |last| last.id, shown))
 }
 
 /// GET /v1/sms/{id}.
 pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let found = app::sms::find(app, caller, id).await?;
     Ok(answer(StatusCode::OK, &shown(&found.ok_or_else(|| Problem::of(Kind::NotFound))?)))
 }
@@ -86,8 +80,4 @@ fn shown(sms: &Sms) -> Value {
         "created_at": rfc3339(sms.created_at),
         "ended_at": sms.ended_at.map(rfc3339),
     })
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|&id| id > 0)
 }

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::listing::{id_of, page, part};
 use super::lists::Values;
-use super::messages::{json as answer, limit, query_of, seconds};
+use super::messages::{json as answer, seconds};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
@@ -61,16 +62,9 @@ pub(super) async fn create(asked: Asked<'_>) -> Result<Response, Unanswered> {
 
 /// GET /v1/templates.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
-    let after = params.text("after").map(|text| template_id(text).map_err(|_| no_page()));
-    let all = app::template::page(app, caller, after.transpose()?, limit).await?;
-    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
-    let next_page = all.last().filter(|_| is_full).map(|last| last.id.0.to_string());
-    let data: Vec<Value> = all.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    let (limit, after) = part(query, id_of)?;
+    let all = app::template::page(app, caller, after.map(MessageId), limit).await?;
+    Ok(page(&all, limit, |last| last.id, shown))
 }
 
 /// GET /v1/templates/{id}.
@@ -122,8 +116,7 @@ pub(super) async fn number_sound(
 }
 
 async fn of_number(app: &App, caller: &Caller, id: &str) -> Result<Preview, Unanswered> {
-    let id: Option<i64> = id.parse().ok().filter(|&id| id > 0);
-    let id = RecipientId::unpack(id.ok_or_else(|| Problem::of(Kind::NotFound))?);
+    let id = RecipientId::unpack(id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?);
     app::template::preview_of_recipient(app, caller, id).await.map_err(not_heard)
 }
 
@@ -133,8 +126,7 @@ async fn found(app: &App, caller: &Caller, id: i64) -> Result<Made, Unanswered> 
 }
 
 fn template_id(text: &str) -> Result<MessageId, Problem> {
-    let id = text.parse().ok().filter(|&id| id > 0);
-    id.map(MessageId).ok_or(Problem::of(Kind::NotFound))
+    id_of(text).map(MessageId).ok_or(Problem::of(Kind::NotFound))
 }
 
 fn shown(made: &Made) -> Value {

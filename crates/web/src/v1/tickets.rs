@@ -16,7 +16,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Unanswered;
-use super::messages::{json as answer, limit, query_of};
+use super::listing::{id_of, page, part};
+use super::messages::{json as answer, query_of};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
@@ -92,16 +93,9 @@ fn question(body: &[u8]) -> Result<Question, Problem> {
 
 /// GET /v1/tickets.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
-    let before = params.text("after").map(|text| number(text).ok_or_else(no_page)).transpose()?;
+    let (limit, before) = part(query, id_of)?;
     let all = app::ticket::list(app, Some(caller.account.id), before, limit).await?;
-    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
-    let next_page = all.last().filter(|_| is_full).map(|last| last.kept.id.to_string());
-    let data: Vec<Value> = all.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&all, limit, |last| last.kept.id, shown))
 }
 
 /// GET /v1/tickets/{id}.
@@ -293,9 +287,5 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
 }
 
 fn ticket_id(text: &str) -> Result<i64, Problem> {
-    number(text).ok_or(Problem::of(Kind::NotFound))
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|&id| id > 0)
+    id_of(text).ok_or(Problem::of(Kind::NotFound))
 }

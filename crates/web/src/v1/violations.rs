@@ -12,7 +12,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::messages::{json as answer, limit, query_of};
+use super::listing::{id_of, page, part};
+use super::messages::{json as answer, query_of};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
@@ -25,25 +26,14 @@ struct Reason {
 
 /// GET /v1/violations.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let before = match params.text("after") {
-        None => None,
-        Some(text) => Some(number(text).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "after is no next_page of an answer of ours")
-        })?),
-    };
+    let (limit, before) = part(query, id_of)?;
     let found = app::violation::list(app, Some(caller.account.id), before, limit).await?;
-    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
-    let next_page = found.last().filter(|_| is_full).map(|last| last.id.to_string());
-    let data: Vec<Value> = found.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&found, limit, |last| last.id, shown))
 }
 
 /// GET /v1/violations/{id}.
 pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let found = app::violation::find_for(app, caller.account.id, id).await?;
     Ok(answer(StatusCode::OK, &shown(&found.ok_or_else(|| Problem::of(Kind::NotFound))?)))
 }
@@ -70,7 +60,7 @@ async fn say(
     id: &str,
     said: Answer<'_>,
 ) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let kept = app::violation::answer(app, caller.account.id, id, said).await.map_err(|error| {
         let refusal = match error {
             Error::Refused(refusal) => refusal,
@@ -144,8 +134,4 @@ fn shown(kept: &Kept) -> Value {
         "evidence": entry.evidence(),
         "history": history,
     })
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|&id| id > 0)
 }

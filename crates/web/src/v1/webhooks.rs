@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
 use super::events::Envelope;
-use super::messages::{json, limit, query_of};
+use super::listing::{id_of, listed, next_page, part};
+use super::messages::json;
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
@@ -110,8 +111,7 @@ pub(super) async fn create(asked: Asked<'_>) -> Result<Response, Unanswered> {
 pub(super) async fn list(app: &App, caller: &Caller) -> Result<Response, Unanswered> {
     let found = app::webhook::list(app, caller.account.id).await?;
     let data: Vec<Endpoint> = found.iter().map(Endpoint::of).collect();
-    let list = serde_json::json!({ "object": "list", "data": data, "next_page": null });
-    Ok(json(StatusCode::OK, &list))
+    Ok(listed(&data, None))
 }
 
 /// GET /v1/webhooks/{id}.
@@ -176,25 +176,14 @@ pub(super) async fn deliveries(
     id: &str,
     query: &str,
 ) -> Result<Response, Unanswered> {
-    let (params, account) = (query_of(query, &["limit", "after"])?, caller.account.id);
-    let limit = limit(&params)?.min(PAGE_MAX);
-    let before = match params.text("after") {
-        None => i64::MAX,
-        Some(name) => {
-            EventId::parse(name)
-                .ok_or_else(|| {
-                    Problem::with(Kind::InvalidRequest, "after is no next_page of ours")
-                })?
-                .n
-        }
-    };
-    let found = app::webhook::deliveries(app, account, webhook_id(id)?, before, limit).await?;
+    let (limit, before) = part(query, EventId::parse)?;
+    let (limit, before) = (limit.min(PAGE_MAX), before.map_or(i64::MAX, |id| id.n));
+    let (account, id) = (caller.account.id, webhook_id(id)?);
+    let found = app::webhook::deliveries(app, account, id, before, limit).await?;
     let found = found.ok_or_else(not_found)?;
-    let is_full = u32::try_from(found.len()).is_ok_and(|count| count == limit);
-    let next_page = found.last().filter(|_| is_full).map(|last| last.event.to_string());
+    let next_page = next_page(&found, limit, |last| last.event);
     let data: Vec<Shown> = found.into_iter().map(Shown::of).collect();
-    let page = serde_json::json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(json(StatusCode::OK, &page))
+    Ok(listed(&data, next_page.as_deref()))
 }
 
 /// An event as it is posted: header fields and a body, signed at this moment.
@@ -246,8 +235,7 @@ fn not_found() -> Unanswered {
 }
 
 fn webhook_id(text: &str) -> Result<WebhookId, Problem> {
-    let id = text.parse().ok().filter(|&id| id > 0);
-    id.map(WebhookId).ok_or(Problem::of(Kind::NotFound))
+    id_of(text).map(WebhookId).ok_or(Problem::of(Kind::NotFound))
 }
 
 fn shown(

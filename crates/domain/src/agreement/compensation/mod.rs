@@ -247,7 +247,11 @@ impl Draft {
         let (part, whole) = self.share(measured);
         let share =
             up(price * part, whole).min(price * i128::from(self.cap_bp) / i128::from(WHOLE_BP));
-        let amount = Rials(i64::try_from(share).expect("a part of the price is no more than it"));
+        self.at_least(Rials(i64::try_from(share).expect("a part of the price is no more than it")))
+    }
+
+    /// The amount, or nothing when it is less than the least that is paid.
+    pub fn at_least(&self, amount: Rials) -> Rials {
         if amount < self.min { Rials::ZERO } else { amount }
     }
 
