@@ -122,6 +122,17 @@ fn a_wav_written_to_a_pipe_has_no_length_and_is_read_to_its_end() {
     }
 }
 
+/// What Chromium's `MediaRecorder` wrote of the sentence, with its own clock and its Opus.
+#[test]
+fn a_recording_that_chromium_made_is_the_sentence_that_was_spoken() {
+    let reference = clip(&fixture("reference.wav"));
+    let recorded = clip(&fixture("chromium.webm"));
+    let alike = likeness(reference.samples(), recorded.samples());
+    assert!(alike.correlation > 0.9, "{alike:?}");
+    let difference = recorded.duration_ms().abs_diff(reference.duration_ms());
+    assert!(difference <= 100, "{difference} ms");
+}
+
 #[test]
 fn a_recording_of_a_browser_ends_without_an_error_anywhere_it_is_cut() {
     let file = fixture("live.webm");

@@ -14,7 +14,7 @@ use domain::calendar::day::due_text;
 use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::{open, say, write_private};
 use crate::config::Config;
 
 /// How many are listed.
@@ -153,7 +153,7 @@ pub async fn run(config: &Config, command: Ticket) -> Result<ExitCode> {
         Ticket::File { file, out } => {
             let found = tickets::attachment(&app, None, file).await.map_err(open::failed)?;
             let (_, bytes) = found.context("there is no file of that number")?;
-            std::fs::write(&out, bytes).with_context(|| format!("writing {}", out.display()))?;
+            write_private(&out, &bytes)?;
             return Ok(ExitCode::SUCCESS);
         }
         Ticket::Show { id } => {
