@@ -383,6 +383,37 @@ fn every_command_has_its_help() {
     }
 }
 
+/// T007: what time the host says it is in, or that it knows no zones, changes no moment that is
+/// shown, and none that is understood.
+#[test]
+fn the_zone_of_the_host_changes_nothing() {
+    let platform = Platform::with_sandbox();
+    let customer = platform.customer(1_000);
+    let id = customer.account.to_string();
+    let file = platform.data_dir().join("statement.csv");
+    let told = |environment: &[(&str, &str)]| {
+        let run = |command: &[&str]| {
+            let output = platform.run_in(environment, command);
+            assert!(output.status.success(), "{environment:?}: {output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let path = file.to_str().unwrap();
+        let span = ["--from", "2026-01-01", "--to", "2100-01-01", "--jalali", "--file", path];
+        run(&[&["export", "statement", "--account", &id], &span[..]].concat());
+        let exported = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let shown = run(&["account", "statement", "--account", &id]);
+        let month = run(&["availability", "--account", &id, "--month", "1405-08", "--json"]);
+        (exported, shown, month)
+    };
+    let plain = told(&[]);
+    assert!(plain.0.contains("1405/") && plain.2.contains("1405-08"), "{plain:?}");
+    for zone in ["UTC", "America/St_Johns", "Asia/Tehran", "Pacific/Kiritimati", "no such zone"] {
+        assert_eq!(told(&[("TZ", zone)]), plain, "{zone}");
+        assert_eq!(told(&[("TZ", zone), ("TZDIR", "/nowhere")]), plain, "{zone} without files");
+    }
+}
+
 /// Goal: new prices apply to what is accepted after their start; what was accepted before is
 /// charged by the old ones, and the statement has both.
 #[test]

@@ -259,6 +259,13 @@ impl Platform {
         run(self.dir.path(), &self.options, arguments)
     }
 
+    /// The same, with these variables of the environment.
+    pub fn run_in(&self, environment: &[(&str, &str)], command: &[&str]) -> Output {
+        let mut program = binary();
+        program.envs(environment.iter().copied()).args(command);
+        program.args(arguments(self.dir.path(), &self.options)).output().unwrap()
+    }
+
     /// Kills the process with SIGKILL and waits for its death.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
