@@ -47,7 +47,7 @@ impl CompactNumber {
     }
 }
 
-/// Numbers, each once, in about two bytes each: a list of a million is looked through with it.
+/// Numbers, each once, in few bytes each: a list of a million is looked through with it.
 ///
 /// They lie in pages of 65 536, which a tree finds by what comes before their last sixteen bits. A
 /// page with few of them is a sorted list, one with many has a bit for each. Whatever a list is
