@@ -30,6 +30,7 @@ mod routes;
 mod samples;
 mod seats;
 mod sms;
+mod statement;
 mod stream;
 mod templates;
 mod tickets;
