@@ -110,6 +110,13 @@ impl Operation {
         }
     }
 
+    /// Whether an operation of this name asks something of the desk, whose people can be called,
+    /// too.
+    pub(super) fn is_of_desk(name: &str) -> bool {
+        let of_desk = [Self::ManageTickets, Self::AttachToTickets, Self::ReportErrors];
+        of_desk.iter().any(|one| one.name() == name)
+    }
+
     /// How permissions call it.
     pub(super) fn name(self) -> &'static str {
         match self {
