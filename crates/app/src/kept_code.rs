@@ -397,8 +397,7 @@ async fn order(
     Ok(order)
 }
 
-/// Lets a code through that is to prove who the account's owner is, which has to come first. What
-/// is said before somebody is known are our words.
+/// Lets a code through, in our words, that is to prove who the account's owner is.
 async fn may_be_proof(
     app: &App,
     order: &mut Order,
