@@ -1,8 +1,11 @@
-//! The wheel that paces RTP: 20 ticks of 1 ms, each with the calls that send in that millisecond.
+//! The wheel that paces RTP: 20 ticks, each with calls that send at the same moment, two to a
+//! moment.
 //!
-//! One wake-up serves every call of its tick, and the calls of a tick lie side by side in memory.
-//! The schedule is absolute: tick `k` of a slot is due at `epoch + k × 20 ms + slot × 1 ms`,
-//! however late the ones before were served, so nothing drifts.
+//! One wake-up serves every call of a moment, and the calls of a tick lie side by side in memory.
+//! The schedule is absolute: tick `k` is due at `epoch + n × 20 ms + k ms`, an odd one with the
+//! even one before it, however late the ones before were served, so nothing drifts. Ten wake-ups in
+//! 20 ms cost half of what twenty do, and those of few calls are most of their price
+//! (docs/decisions/0086-sound-that-is-only-counted.md).
 //!
 //! When the caller is late by several revolutions, each call sends at most two frames at once.
 //! The frames that this leaves over are not dropped, because a word would be missing: the clip
@@ -25,6 +28,8 @@ const SLOTS: usize = 20;
 const SLOT_COUNT: u8 = 20;
 /// Milliseconds in one revolution: one frame.
 const REVOLUTION_MS: u64 = 20;
+/// Milliseconds between two moments, and ticks of one moment.
+const MOMENT_MS: u64 = 2;
 /// Frames that a call may send at once after a late wake-up.
 const MAX_CATCH_UP: u64 = 2;
 /// Frames between two progress notices: one second.
@@ -259,12 +264,14 @@ impl Wheel {
         ticks_of(self.millis(now) / REVOLUTION_MS)
     }
 
-    /// The first tick at `at` or later: what is done then needs no wake-up of its own while many
+    /// The first moment at `at` or later: what is done then needs no wake-up of its own while many
     /// calls play.
     pub(crate) fn tick_from(&self, at: Instant) -> Instant {
         let Some(epoch) = self.epoch else { return at };
-        let part_ns = at.saturating_duration_since(epoch).subsec_nanos() % 1_000_000;
-        if part_ns == 0 { at } else { at + Duration::from_nanos((1_000_000 - part_ns).into()) }
+        let moment = Duration::from_millis(MOMENT_MS).as_nanos();
+        let part = at.saturating_duration_since(epoch).as_nanos() % moment;
+        let missing = u64::try_from((moment - part) % moment).unwrap_or(0);
+        at + Duration::from_nanos(missing)
     }
 
     /// Sends what is due, oldest tick first.
@@ -275,7 +282,8 @@ impl Wheel {
         notices: &mut Vec<Notice>,
     ) {
         let (millis, first) = (self.millis(now), rtp.len());
-        let oldest = usize::try_from((millis + 1) % REVOLUTION_MS).unwrap_or(0);
+        let oldest = (moment_of(millis) + MOMENT_MS) % REVOLUTION_MS;
+        let oldest = usize::try_from(oldest).unwrap_or(0);
         for tick in (oldest..SLOTS).chain(0..oldest) {
             let slot = &mut self.slots[tick];
             let due = ticks_due(millis, tick as u64);
@@ -311,7 +319,7 @@ impl Wheel {
         (0_u64..)
             .zip(&self.slots)
             .filter(|(_, slot)| !slot.playing.is_empty())
-            .map(|(tick, slot)| slot.served * REVOLUTION_MS + tick)
+            .map(|(tick, slot)| slot.served * REVOLUTION_MS + moment_of(tick))
             .min()
             .map(|millis| epoch + Duration::from_millis(millis))
     }
@@ -340,7 +348,12 @@ fn ticks_of(revolution: u64) -> u32 {
 
 /// How often a tick has been due `millis` after the epoch.
 fn ticks_due(millis: u64, tick: u64) -> u64 {
-    (millis + REVOLUTION_MS - tick) / REVOLUTION_MS
+    (millis + REVOLUTION_MS - moment_of(tick)) / REVOLUTION_MS
+}
+
+/// When a tick is due in a revolution, milliseconds.
+fn moment_of(tick: u64) -> u64 {
+    tick - tick % MOMENT_MS
 }
 
 #[cfg(test)]
@@ -377,9 +390,9 @@ mod tests {
         wheel.serve(start, &mut rtp, &mut notices);
         wheel.add(start, 7, playing(1, 100));
         for frame in 0..100_u64 {
-            let due = start + Duration::from_millis(7 + 20 * frame);
+            let due = start + Duration::from_millis(6 + 20 * frame);
             assert_eq!(wheel.next_due(), Some(due));
-            wheel.serve(start + Duration::from_millis(6 + 20 * frame), &mut rtp, &mut notices);
+            wheel.serve(start + Duration::from_millis(5 + 20 * frame), &mut rtp, &mut notices);
             assert_eq!(rtp.len() as u64, frame);
             wheel.serve(due + Duration::from_micros(900), &mut rtp, &mut notices);
             assert_eq!(rtp.len() as u64, frame + 1);
@@ -388,15 +401,34 @@ mod tests {
         assert_eq!(steps, [Step::FirstFrame, Step::Second, Step::ClipEnded]);
     }
 
+    /// Goal: two ticks leave together, each of them once in 20 ms, and no other with them.
+    #[test]
+    fn two_ticks_share_a_moment() {
+        #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
+        let start = Instant::now();
+        let mut wheel = Wheel::new(20);
+        let (mut rtp, mut notices) = (Vec::new(), Vec::new());
+        for tick in 0..SLOT_COUNT {
+            wheel.add(start, tick, playing(tick.into(), 100));
+        }
+        for millis in 1..=40 {
+            wheel.serve(start + Duration::from_millis(millis), &mut rtp, &mut notices);
+            let sent: Vec<u64> = rtp.drain(..).map(|packet| packet.call.0).collect();
+            let tick = millis % REVOLUTION_MS;
+            let due = if tick.is_multiple_of(2) { vec![tick, tick + 1] } else { Vec::new() };
+            assert_eq!(sent, due, "after {millis} ms");
+        }
+    }
+
     #[test]
     fn a_late_wake_up_sends_two_frames_and_moves_the_rest_back() {
         #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
         let start = Instant::now();
         let mut wheel = Wheel::new(20);
         let (mut rtp, mut notices) = (Vec::new(), Vec::new());
-        wheel.add(start, 1, playing(1, 100));
-        wheel.serve(start + Duration::from_millis(1), &mut rtp, &mut notices);
-        wheel.serve(start + Duration::from_millis(201), &mut rtp, &mut notices);
+        wheel.add(start, 2, playing(1, 100));
+        wheel.serve(start + Duration::from_millis(2), &mut rtp, &mut notices);
+        wheel.serve(start + Duration::from_millis(202), &mut rtp, &mut notices);
         assert_eq!(rtp.iter().map(|packet| packet.frame).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(timestamp(&rtp[2]) - timestamp(&rtp[0]), 10 * 160);
         assert_eq!(rtp[1].header[1], MARKER | 8);

@@ -11,6 +11,7 @@ use media::srtp::{SrtpReceiver, SrtpSender};
 use super::latch::moved;
 use super::playing::KeySource;
 use super::{Audio, Call, Phase, Wires};
+use crate::counters::Counters;
 use crate::ladder::Turn;
 use crate::playout::Playing;
 
@@ -18,6 +19,27 @@ use crate::playout::Playing;
 const COMFORT_NOISE: u8 = 13;
 
 impl Call {
+    /// Counts a packet of sound, if this is one and nobody listens: whether that was all. Anything
+    /// else is for [`Call::received`].
+    pub(crate) fn only_counted(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        counters: &mut Counters,
+    ) -> bool {
+        let (Phase::Up, Some(agreed)) = (self.phase, &self.agreed) else { return false };
+        if self.opener.is_some() || self.listens() {
+            return false;
+        }
+        let Ok(packet) = Packet::parse(bytes) else { return false };
+        if !is_audio(packet.header.payload_type, agreed) {
+            return false;
+        }
+        counters.rtp_received += 1;
+        self.receiver.receive(now, &packet.header);
+        true
+    }
+
     /// A datagram from the agreed address.
     pub(crate) fn received(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
         let (Phase::Calling | Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
@@ -54,10 +76,7 @@ impl Call {
         wires: &mut Wires,
     ) {
         let kind = packet.header.payload_type;
-        // Peers should use the numbers of our offer (RFC 3264 §6.1); some use those of their own.
-        let is_audio = kind == agreed.payload_type
-            || kind == agreed.codec.payload_type()
-            || kind == COMFORT_NOISE;
+        let is_audio = is_audio(kind, &agreed);
         let is_event = !is_audio
             && [self.local.telephone_event, agreed.telephone_event_pt].contains(&Some(kind));
         if !is_event && !is_audio {
@@ -206,6 +225,12 @@ impl Call {
             wires.demux.release(slot, reports, call);
         }
     }
+}
+
+/// Whether packets of this type are sound. Peers should use the numbers of our offer (RFC 3264
+/// §6.1); some use those of their own.
+fn is_audio(kind: u8, agreed: &Negotiated) -> bool {
+    [agreed.payload_type, agreed.codec.payload_type(), COMFORT_NOISE].contains(&kind)
 }
 
 /// Whether RTP can be sent there from our address.
