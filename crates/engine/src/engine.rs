@@ -331,6 +331,7 @@ impl Engine {
         what(&mut entry.call, &mut self.wires);
         entry.call.take_traces(now, &mut self.wires.sip_out.traces);
         self.touching = None;
+        entry.call.note_what_is_counted();
         let (slot, listens) = (usize::from(entry.call.port_slot()), entry.call.listens());
         if listens != entry.listens {
             entry.listens = listens;
