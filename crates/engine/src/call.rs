@@ -67,6 +67,8 @@ pub(crate) struct Wires {
     pub(crate) sip_out: sip::Outputs,
     pub(crate) wheel: Wheel,
     pub(crate) demux: Demux,
+    /// Of each port.
+    pub(crate) sound: Vec<PortSound>,
     pub(crate) counters: Counters,
     pub(crate) events: Vec<Event>,
     /// A clip without a frame: what plays when nothing does.
@@ -79,6 +81,21 @@ pub(crate) struct Wires {
     pub(crate) errands: VecDeque<Errand>,
     /// Room for what a place says, kept between uses.
     pub(crate) cues: Vec<Cue>,
+}
+
+/// Whether the sound that comes to a port is thrown away before it gets here.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PortSound {
+    pub(crate) drops: bool,
+    /// How often that began.
+    pub(crate) times: u32,
+}
+
+impl PortSound {
+    /// Whether everything came since it had begun so many times.
+    fn is_whole_since(self, times: u32) -> bool {
+        !self.drops && self.times == times
+    }
 }
 
 /// What a call is to do.
@@ -94,6 +111,8 @@ pub(crate) struct Plan {
 /// Our end of a call's media.
 pub(crate) struct MediaEnd {
     pub(crate) port_slot: u8,
+    /// [`PortSound::times`] when the call began.
+    pub(crate) dropped_before: u32,
     pub(crate) numbers: MediaNumbers,
     pub(crate) local: sdp::Local,
 }
@@ -130,6 +149,7 @@ pub(crate) struct Call {
     started_at: Instant,
     ends_by: Instant,
     port_slot: u8,
+    dropped_before: u32,
     numbers: MediaNumbers,
     local: sdp::Local,
     agreed: Option<Negotiated>,
@@ -184,6 +204,7 @@ impl Call {
             started_at: now,
             ends_by: now + longest,
             port_slot: media.port_slot,
+            dropped_before: media.dropped_before,
             numbers: media.numbers,
             local: media.local,
             agreed: None,
@@ -256,14 +277,16 @@ impl Call {
     }
 
     /// The final record, once the call is over. To be asked for once.
-    pub(crate) fn outcome(&mut self, now: Instant) -> Option<Outcome> {
+    pub(crate) fn outcome(&mut self, now: Instant, wires: &Wires) -> Option<Outcome> {
         let Phase::Over(cause) = self.phase else { return None };
         self.turn(now, Turn::Ended);
         let clip_ms = self.script.subject_ms();
         let heard_ms = self.sound.heard_ms().min(clip_ms);
         let report = self.counted.receiver.report();
+        let known = self.all_sound_came(wires);
+        let (lost, jitter) = if known { (report.lost, report.jitter_samples) } else { (0, 0) };
         let answered = self.timeline.answered_us.is_some();
-        let jitter_us = u64::from(report.jitter_samples) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
+        let jitter_us = u64::from(jitter) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
         Some(Outcome {
             cause,
             sip_code: self.sip_code,
@@ -282,7 +305,7 @@ impl Call {
             rtp: RtpSummary {
                 sent: self.sound.sent,
                 received: saturated(report.received),
-                lost: saturated(report.lost),
+                lost: saturated(lost),
                 jitter_us: saturated(jitter_us),
                 peer: self.reports.as_ref().and_then(|reports| reports.peer_view()),
                 ..self.rtp

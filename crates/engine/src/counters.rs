@@ -48,6 +48,10 @@ counters! {
     rtcp_received,
     /// Datagrams from the peers of calls that begin like RTCP and are none.
     rtcp_malformed,
+    /// Packets of RTCP that came before there was anything to report about.
+    rtcp_unexpected,
+    /// Packets of telephone-event that cannot be read, or are no key.
+    rtp_bad_event,
     /// Packets of encrypted calls whose tag was not the peer's, or that came before.
     srtp_rejected,
     /// Keys pressed.

@@ -17,7 +17,7 @@ use std::time::Instant;
 use incoming::Incoming;
 use sip::{Endpoint, LegId, RequestId};
 
-use crate::call::{Call, Plan, Wires};
+use crate::call::{Call, Plan, PortSound, Wires};
 use crate::counters::Counters;
 use crate::demux::Demux;
 use crate::derive;
@@ -54,6 +54,7 @@ pub struct Engine {
     seconds: u64,
     registrar: Registrar,
     enrolments: Enrolments,
+    /// What is still to be told, the next one last.
     notices: Vec<Notice>,
     sip_events: Vec<sip::Event>,
     /// The call that something is just happening to: after a panic, the one that is lost.
@@ -133,6 +134,7 @@ impl Engine {
             sip_out: sip::Outputs::default(),
             wheel: Wheel::new(config.rtp_ports.len()),
             demux: Demux::default(),
+            sound: vec![PortSound::default(); config.rtp_ports.len()],
             counters: Counters::default(),
             events: Vec::new(),
             silence: Arc::new(Clip::from_samples(&[])),
@@ -209,6 +211,7 @@ impl Engine {
         if let Some(key) = self.touching.take() {
             self.touch(now, key, |call, wires| call.lose(now, wires));
         }
+        self.take_notices(now);
         self.settle_down(now);
         self.end(out);
     }
@@ -295,13 +298,10 @@ impl Engine {
 
     fn do_what_is_due(&mut self, now: Instant, rtp: &mut Vec<RtpTransmit>) {
         if self.wires.wheel.next_due().is_some_and(|at| at <= now) {
-            let mut notices = std::mem::take(&mut self.notices);
-            self.wires.wheel.serve(now, rtp, &mut notices);
-            for notice in notices.drain(..) {
-                self.touch(now, notice.call, |call, wires| call.played(now, notice, wires));
-            }
-            self.notices = notices;
+            self.wires.wheel.serve(now, rtp, &mut self.notices);
+            self.notices.reverse();
         }
+        self.take_notices(now);
         if self.wires.sip.next_timeout().is_some_and(|at| at <= now) {
             self.wires.sip.expire(now, &mut self.wires.sip_out);
             self.take_sip_events(now);
@@ -323,6 +323,14 @@ impl Engine {
         self.done_at = Some(now);
     }
 
+    /// Tells calls how far their sound is. One at a time, so that a panic costs no other call what
+    /// it waits for.
+    fn take_notices(&mut self, now: Instant) {
+        while let Some(notice) = self.notices.pop() {
+            self.touch(now, notice.call, |call, wires| call.played(now, notice, wires));
+        }
+    }
+
     /// Lets something happen to a call, then notes its new deadline or its end.
     fn touch(&mut self, now: Instant, key: CallKey, what: impl FnOnce(&mut Call, &mut Wires)) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
@@ -338,7 +346,7 @@ impl Engine {
             let listeners = &mut self.listeners_on_port[slot];
             *listeners = if listens { *listeners + 1 } else { *listeners - 1 };
         }
-        let Some(outcome) = entry.call.outcome(now) else {
+        let Some(outcome) = entry.call.outcome(now, &self.wires) else {
             let deadline = entry.call.deadline();
             if deadline != entry.armed {
                 self.deadlines.remove(&(entry.armed, key));
@@ -414,14 +422,17 @@ impl Engine {
 
     /// Handles what SIP has told, and what it tells because of that, until it is silent.
     fn take_sip_events(&mut self, now: Instant) {
-        let mut events = std::mem::take(&mut self.sip_events);
-        while !self.wires.sip_out.events.is_empty() {
-            std::mem::swap(&mut events, &mut self.wires.sip_out.events);
-            for event in events.drain(..) {
+        loop {
+            // One at a time, as with notices.
+            while let Some(event) = self.sip_events.pop() {
                 self.sip_event(now, event);
             }
+            if self.wires.sip_out.events.is_empty() {
+                break;
+            }
+            std::mem::swap(&mut self.sip_events, &mut self.wires.sip_out.events);
+            self.sip_events.reverse();
         }
-        self.sip_events = events;
         self.take_traces(now);
     }
 
@@ -559,6 +570,9 @@ mod tests {
             engine.handle(now, Input::Command(Command::Start(Box::new(spec))), &mut out);
         }
         out.clear();
+        // What waited behind the call that panics: the other one rings.
+        let (&leg, _) = engine.legs.iter().find(|(_, call)| **call == CallKey(2)).unwrap();
+        engine.sip_events.push(sip::Event::Provisional { leg, code: 180, sdp: None });
         let panic = AssertUnwindSafe(|| {
             engine.begin(&mut out);
             engine.touch(now, CallKey(1), |_, wires| {
@@ -571,6 +585,7 @@ mod tests {
         assert!(matches!(out.events[0], Event::Ringing { .. }), "what had happened is told");
         let Event::Ended { call: CallKey(1), outcome } = &out.events[1] else { panic!() };
         assert_eq!(outcome.cause, Cause::HungUpByUs);
+        assert!(matches!(out.events[2], Event::Ringing { call: CallKey(2) }), "what waited came");
         assert_eq!(engine.live_calls(), 1);
         out.clear();
         // Nobody answers: the other call, and what is left of the first, come to their ends.

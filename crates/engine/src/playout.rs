@@ -295,7 +295,8 @@ impl Wheel {
         notices: &mut Vec<Notice>,
     ) {
         let (millis, first) = (self.millis(now), rtp.len());
-        let oldest = (millis - millis % FEW_MS + FEW_MS) % REVOLUTION_MS;
+        let apart = if self.crowded { 1 } else { FEW_MS };
+        let oldest = (millis - millis % apart + apart) % REVOLUTION_MS;
         let oldest = usize::try_from(oldest).unwrap_or(0);
         for tick in (oldest..SLOTS).chain(0..oldest) {
             let due = self.ticks_due(millis, tick as u64);
@@ -423,7 +424,7 @@ mod tests {
         let mut wheel = Wheel::new(20);
         let (mut rtp, mut notices) = (Vec::new(), Vec::new());
         for tick in 0..SLOT_COUNT {
-            wheel.add(start, tick, playing(tick.into(), 1_000));
+            wheel.add(start, tick, playing(tick.into(), 1));
         }
         let mut sent = [0; SLOTS];
         for millis in 1..=200 {
@@ -431,7 +432,7 @@ mod tests {
             // In the middle of a revolution many come, and later they leave again.
             for call in 0..2_000 {
                 match millis {
-                    67 => wheel.add(at, 4, playing(1_000 + call, 1_000)),
+                    67 => wheel.add(at, 4, playing(1_000 + call, 1)),
                     131 => drop(wheel.remove(4, CallKey(1_000 + call)).expect("it came")),
                     _ => {}
                 }

@@ -10,7 +10,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// clears two megabytes for a few kilobytes, all day long (docs/decisions/0075).
 pub fn keep_to_small_pages() {
     // A kernel that cannot costs time, and nothing else.
-    if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
-        tracing::debug!(%error, "huge pages stay");
-    }
+    let _ = nix::sys::prctl::set_thp_disable(true);
 }

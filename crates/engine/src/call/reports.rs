@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use media::rtp::{PeerView, Reporter, rtcp};
+use media::rtp::{PeerView, Receiver, Reporter, rtcp};
 use media::sdp::Negotiated;
 
 use super::{Audio, Call, Phase, Wires};
@@ -76,15 +76,10 @@ impl Call {
         let packets = self.packets_sent(wires);
         let timestamp = self.numbers.rtp.timestamp.wrapping_add(wires.wheel.clock(now));
         let name = derive::hex(&self.numbers.name);
+        let unknown = Receiver::new();
+        let receiver = if self.all_sound_came(wires) { &self.counted.receiver } else { &unknown };
         let Some(reports) = &mut self.reports else { return };
-        let bytes = reports.reporter.report(
-            now,
-            packets,
-            timestamp,
-            &self.counted.receiver,
-            &name,
-            goodbye,
-        );
+        let bytes = reports.reporter.report(now, packets, timestamp, receiver, &name, goodbye);
         reports.next_at = wires.wheel.tick_from(reports.reporter.next_at());
         let bytes = match wires.wheel.seal_of(self.key) {
             None => Some(bytes),
@@ -94,6 +89,12 @@ impl Call {
             wires.counters.rtcp_sent += 1;
             wires.rtcp.push(RtcpTransmit { slot: self.port_slot, destination, bytes });
         }
+    }
+
+    /// Whether all that the peer said came here, as far as it was not lost on the way.
+    pub(super) fn all_sound_came(&self, wires: &Wires) -> bool {
+        let port = wires.sound.get(usize::from(self.port_slot)).copied().unwrap_or_default();
+        port.is_whole_since(self.dropped_before)
     }
 
     /// Packets that left, as far as we know.
@@ -108,7 +109,10 @@ impl Call {
 
     /// A packet of RTCP from the peer.
     pub(super) fn reported(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
-        let Some(reports) = &mut self.reports else { return };
+        let Some(reports) = &mut self.reports else {
+            wires.counters.rtcp_unexpected += 1;
+            return;
+        };
         let opened = self.opener.as_mut().map(|opener| opener.open_rtcp(bytes));
         let bytes = match &opened {
             None => bytes,

@@ -7,6 +7,7 @@ use std::time::Instant;
 use media::rtp::{Packet, Receiver, rtcp};
 use media::sdp::{Negotiated, Protection};
 use media::srtp::{SrtpReceiver, SrtpSender};
+use media::telephone_event::{Key, TelephoneEvent};
 
 use super::latch::moved;
 use super::playing::KeySource;
@@ -110,6 +111,9 @@ impl Call {
         }
         self.counted.receiver.receive(now, &packet.header);
         if is_event {
+            let read = TelephoneEvent::parse(packet.payload);
+            let is_key = read.is_some_and(|event| Key::from_event(event.event).is_some());
+            wires.counters.rtp_bad_event += u64::from(!is_key);
             let header = packet.header;
             let key = self.key_receiver.receive(header.ssrc, header.timestamp, packet.payload);
             if let Some(key) = key {

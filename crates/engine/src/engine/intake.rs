@@ -70,7 +70,8 @@ impl Engine {
             let keys = derive::srtp_keys(&self.config.fresh_secret, call);
             Box::new(sdp::LocalSrtp { required: srtp == Srtp::Required, agreed: None, keys })
         });
-        MediaEnd { port_slot, numbers, local }
+        let dropped_before = self.wires.sound[usize::from(port_slot)].times;
+        MediaEnd { port_slot, dropped_before, numbers, local }
     }
 
     /// Takes a call in that has its leg.

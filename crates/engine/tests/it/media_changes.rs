@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use engine::{Cause, Event};
+use engine::{Cause, Event, Limits};
 use media::Codec;
 use media::rtp::Packet;
 use media::telephone_event::{Key, KeyPress};
 
 use crate::peer::{Act, CALLEE_SIP, Callee, Peer, description, usual_description};
-use crate::world::{World, address, call_to, clip_of_frames, playing};
+use crate::world::{World, address, call_to, carrier_config, clip_of_frames, playing};
 
 fn audio_line(direction: &str) -> String {
     let more = format!("a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n");
@@ -190,6 +190,31 @@ fn sound_is_counted_alike_by_both_ways() {
         (format!("{outcome:?}"), counted)
     };
     assert_eq!(run(true), run(false));
+}
+
+/// Goal: what was thrown away before it came here is not taken for lost, not even when it comes
+/// again; without that it would be.
+#[test]
+fn sound_that_is_dropped_on_purpose_is_not_lost() {
+    let lost = |drops: bool| {
+        let mut callee = Callee::new(usual_description());
+        for at in (0..20_u16).chain(60..80) {
+            let bytes = packet(8, at, u32::from(at) * 160, &[0xD5; 160]);
+            callee = callee.then(100 + 20 * u64::from(at), Act::Rtp(bytes));
+        }
+        let mut world = World::with(1, Limits::default(), carrier_config(1));
+        world.add_peer(callee);
+        world.start(call_to(1, "callee", address(CALLEE_SIP)));
+        world.run_for(Duration::from_millis(900));
+        world.engine.drops_sound(0, drops);
+        world.run_for(Duration::from_millis(300));
+        world.engine.drops_sound(0, false);
+        world.run_until_quiet();
+        let outcome = world.outcome(1);
+        assert_eq!(outcome.rtp.received, 40);
+        outcome.rtp.lost
+    };
+    assert_eq!((lost(true), lost(false)), (0, 40));
 }
 
 #[test]

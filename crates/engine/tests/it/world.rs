@@ -107,7 +107,7 @@ impl World {
             connected: BTreeSet::new(),
             strays: Vec::new(),
             loss_percent: 0,
-            due_before_rtp: false,
+            due_before_rtp: true,
             damage: false,
             dice: Dice(1),
             wire: BTreeMap::new(),

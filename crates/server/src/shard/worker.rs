@@ -40,8 +40,10 @@ const SIP_PER_STEP: usize = 64;
 const SIP_GATHERS: Duration = Duration::from_millis(10);
 /// ICMP errors taken from the SIP socket in one step.
 const ERRORS_PER_STEP: usize = 64;
-/// RTP datagrams taken from one socket in one step.
-const RTP_PER_STEP: usize = 1_024;
+/// RTP datagrams taken from one socket in one step: so many for each of its calls, and some more. A
+/// flood waits, and what finds no room in the kernel's buffer is lost to whoever sent it.
+const RTP_PER_CALL: usize = 4;
+const RTP_PER_STEP: usize = 64;
 /// How long the RTP socket of a call may go unread: a packet's time. The wheel wakes the shard on
 /// the same grid, so that reading needs no wake-ups of its own while calls play.
 const RTP_UNREAD: Duration = Duration::from_millis(20);
@@ -143,6 +145,8 @@ pub(super) struct Worker {
     /// For the shard that reads the SIP socket.
     door: Option<Door>,
     rtp: Vec<RtpSocket>,
+    /// The socket that is looked at first.
+    next_rtp: usize,
     ignore_sound: bool,
     recorder: Recorder,
     /// Where recordings go; without one they are dropped.
@@ -192,6 +196,7 @@ impl Worker {
             sip: parts.sip,
             door: parts.sorter.map(|sorter| Door::new(sorter, now)),
             rtp: rtp.collect(),
+            next_rtp: 0,
             ignore_sound: parts.ignore_sound,
             recorder: parts.recorder,
             tape: parts.tape,
@@ -322,19 +327,29 @@ impl Worker {
         }
     }
 
-    /// Reads the RTP sockets whose turn it is, those of calls once in a packet's time.
+    /// Reads the RTP sockets whose turn it is, those of calls once in a packet's time. When the next
+    /// packets of ours are due, the rest waits for the next step, which begins with it.
     fn take_rtp(&mut self, now: Instant) {
         let (engine, out) = (&mut self.engine, &mut self.out);
-        for (slot, rtp) in (0..=u8::MAX).zip(&mut self.rtp) {
-            let unread = rtp.unread(engine.0.calls_on_port(slot));
-            if now + RTP_EARLY < rtp.read_at + unread {
+        let sockets = self.rtp.len();
+        for slot in (self.next_rtp..sockets).chain(0..self.next_rtp) {
+            let (rtp, port) = (&mut self.rtp[slot], u8::try_from(slot).unwrap_or(u8::MAX));
+            let calls = engine.0.calls_on_port(port);
+            if now + RTP_EARLY < rtp.read_at + rtp.unread(calls) {
                 continue;
             }
             rtp.was_read(now);
-            rtp.ignore_sound(self.ignore_sound && engine.0.listeners_on_port(slot) == 0);
-            self.rtp_receiver.drain(&rtp.socket, RTP_PER_STEP, |source, bytes| {
-                engine.handle(now, Input::Rtp { slot, source, bytes }, out);
+            rtp.ignore_sound(self.ignore_sound && engine.0.listeners_on_port(port) == 0);
+            engine.0.drops_sound(port, rtp.ignores_sound);
+            let most = RTP_PER_STEP + RTP_PER_CALL * calls;
+            self.rtp_receiver.drain(&rtp.socket, most, |source, bytes| {
+                engine.handle(now, Input::Rtp { slot: port, source, bytes }, out);
             });
+            let due = engine.0.next_timeout();
+            if due.is_some_and(|due| due <= clock::instant()) {
+                self.next_rtp = (slot + 1) % sockets;
+                return;
+            }
         }
     }
 

@@ -226,8 +226,10 @@ impl Hub {
         };
         tokio::spawn(async move {
             if let Err(error) = connected(connection, from, prepared).await {
+                // The trunk's health is told elsewhere; here it would be a line for each call.
+                metrics::counter!("avanak_sip_connections_failed_total").increment(1);
                 let error = format!("{error:#}");
-                tracing::warn!(peer = %peer.address, error, "no connection for SIP");
+                tracing::debug!(peer = %peer.address, error, "no connection for SIP");
             }
             // Without a hub there is nobody to be told.
             let _ = report.send((peer, serial)).await;
@@ -275,7 +277,11 @@ impl Hub {
             };
             match end {
                 Ok(end) => tell(peer, end),
-                Err(error) => tracing::debug!(peer = %peer.address, error, "no handshake for SIP"),
+                Err(error) => {
+                    metrics::counter!("avanak_sip_connections_ended_total", "why" => "NoHandshake")
+                        .increment(1);
+                    tracing::debug!(peer = %peer.address, error, "no handshake for SIP");
+                }
             }
             // Without a hub there is nobody to be told.
             let _ = report.send((peer, serial)).await;

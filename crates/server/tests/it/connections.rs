@@ -367,6 +367,7 @@ fn nonsense_at_the_port_of_tls_ends_its_own_connection() {
     good.write_all(options(2).as_bytes()).unwrap();
     answers(&mut good, 1);
     assert!(platform.figure("avanak_sip_connections_ended_total{why=\"Garbage\"}") >= 1.0);
+    assert!(platform.figure("avanak_sip_connections_ended_total{why=\"NoHandshake\"}") >= 4.0);
 }
 
 /// Goal: a new certificate is taken at SIGHUP, without a restart; a broken one is not.
