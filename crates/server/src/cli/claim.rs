@@ -244,14 +244,18 @@ async fn show(app: &App, shown: &Shown) -> Result<()> {
     say(&told.to_string())
 }
 
-/// Maintenance as a committee has to see it: what of it was told in time, and when the account could
-/// not read that in the panel.
+/// Maintenance as a committee has to see it: what of it was told in time, and when the account
+/// could not read that in the panel.
 fn maintained(told: &Told) -> Value {
-    let span = |span: &Span| json!({ "from": gregorian_date_time(span.from), "to": gregorian_date_time(span.to) });
+    let span = |span: &Span| {
+        let (from, to) = (gregorian_date_time(span.from), gregorian_date_time(span.to));
+        json!({ "from": from, "to": to })
+    };
+    let planned = told.valid.iter().map(|window| span(&window.span));
     json!({
         "maintenance": told.kept.id,
         "title": told.kept.title,
-        "planned": told.valid.iter().map(|window| span(&window.span)).collect::<Vec<_>>(),
+        "planned": planned.collect::<Vec<_>>(),
         "panel_was_away": told.unreadable.iter().map(span).collect::<Vec<_>>(),
     })
 }
