@@ -135,7 +135,7 @@ mod tests {
         "unpracked",
     ];
 
-    /// Goal: no counter of the engine is forgotten here, or renamed there: each is a reason or is not.
+    /// Goal: no counter of the engine is forgotten here, or renamed there.
     #[test]
     fn every_counter_of_the_engine_is_a_reason_or_usual() {
         let config = engine::EngineConfig {

@@ -8,9 +8,9 @@ use super::Engine;
 use crate::io::CallKey;
 
 impl Engine {
-    /// Says whether what comes to a port is whole, or sound is thrown away before it gets here. What
-    /// calls of the port lost on the way is then not known, now and later: it is told as nothing, to
-    /// their peers and in their records.
+    /// Says whether what comes to a port is whole, or sound is thrown away before it gets here.
+    /// What calls of the port lost on the way is then not known, now and later: it is told as
+    /// nothing, to their peers and in their records.
     pub fn drops_sound(&mut self, slot: u8, drops: bool) {
         if let Some(sound) = self.wires.sound.get_mut(usize::from(slot)) {
             sound.times += u32::from(drops && !sound.drops);

@@ -327,8 +327,8 @@ impl Worker {
         }
     }
 
-    /// Reads the RTP sockets whose turn it is, those of calls once in a packet's time. When the next
-    /// packets of ours are due, the rest waits for the next step, which begins with it.
+    /// Reads the RTP sockets whose turn it is, those of calls once in a packet's time. When packets
+    /// of ours are due, the rest waits for the next step, which begins with it.
     fn take_rtp(&mut self, now: Instant) {
         let (engine, out) = (&mut self.engine, &mut self.out);
         let sockets = self.rtp.len();
