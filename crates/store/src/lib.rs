@@ -30,6 +30,7 @@ pub mod invoice;
 pub mod kept_code;
 pub mod ladder;
 pub mod maintenance;
+pub mod map;
 pub mod measurement;
 pub mod message;
 mod migrate;

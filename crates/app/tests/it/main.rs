@@ -16,6 +16,7 @@ mod export;
 mod identity;
 mod kept_code;
 mod lists;
+mod map;
 mod measurement;
 mod message;
 mod money;
