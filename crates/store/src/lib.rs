@@ -23,6 +23,7 @@ mod error;
 pub mod error_report;
 pub mod event;
 pub mod export;
+mod history;
 pub mod hot;
 pub mod identity;
 pub mod interval;

@@ -5,6 +5,7 @@ mod account;
 mod agreement;
 mod announcement;
 mod board;
+mod calls;
 mod campaign;
 mod chain;
 mod claim;
