@@ -10,20 +10,21 @@ use crate::say::say;
 /// Where a server is named in which databases may be made and dropped.
 const SERVER: &str = "AVANAK_TEST_POSTGRES";
 
-/// Makes a database on the server that the environment names, does `what` with its URL, and drops
-/// it. Says so when no server is named.
+/// Makes a database of this name on the server that the environment names, does `what` with its URL,
+/// and drops it. Says so when no server is named.
 ///
 /// # Errors
 /// Those of `what`, and those of the server.
-pub async fn on_postgres<W>(what: impl FnOnce(String) -> W) -> Result<()>
+pub async fn on_postgres<W>(name: &str, what: impl FnOnce(String) -> W) -> Result<()>
 where
     W: Future<Output = Result<()>>,
 {
-    let Ok(server) = std::env::var(SERVER) else {
+    let server = std::env::var_os(SERVER).and_then(|url| url.into_string().ok());
+    let Some(server) = server else {
         say(&format!("PostgreSQL: left out, {SERVER} is not set"));
         return Ok(());
     };
-    let name = format!("avanak_bench_{}", std::process::id());
+    let name = format!("avanak_bench_{}_{name}", std::process::id());
     let session = Session::open(&server).await?;
     session.run(&format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C'")).await?;
     let (address, _) = server.rsplit_once('/').context("the URL names no database")?;

@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     let (rounds, span) = if quick { (2, ROUND / 3) } else { (ROUNDS, ROUND) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ratio = runtime.block_on(on_sqlite(rounds, span))?;
-    runtime.block_on(on_postgres(|url| compare_on_postgres(url, rounds, span)))?;
+    runtime.block_on(on_postgres("one", |url| compare_on_postgres(url, rounds, span)))?;
     verdict(&format!("SQLite: {ratio:.1} times"), ratio >= TARGET, "at least 20 times");
     Ok(())
 }

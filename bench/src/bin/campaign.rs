@@ -111,7 +111,7 @@ fn main() -> Result<()> {
         ensure!(taken.success(), "a list of {} numbers was not taken in", kind.word());
     }
     runtime.block_on(on_sqlite(numbers, codes))?;
-    runtime.block_on(on_postgres(|url| async move {
+    runtime.block_on(on_postgres("one", |url| async move {
         let db = Db::open(&url, Options::default()).await?;
         db.migrate().await?;
         let log = Log::Postgres(Session::open(&url).await?);

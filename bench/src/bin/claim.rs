@@ -60,57 +60,68 @@ fn main() -> Result<()> {
     let pick = |(long, short): (Duration, Duration)| if quick { short } else { long };
     let spans = (pick(SPAN), pick(PINNED));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(on_postgres(|url| async move {
-        let db = Db::open(&url, Options::default()).await?;
-        db.migrate().await?;
-        let filler = Filler::Postgres(Box::new(Session::open(&url).await?));
-        compare(&db, filler, (sizes, spans), "PostgreSQL").await
+    runtime.block_on(on_postgres("few", |few| async move {
+        on_postgres("many", |many| async move {
+            let lines = [Line::on_postgres(&few).await?, Line::on_postgres(&many).await?];
+            compare(lines, sizes, spans, "PostgreSQL").await
+        })
+        .await
     }))?;
     let folder = disk::scratch()?;
-    let path = folder.path().join("avanak.db");
     runtime.block_on(async {
-        let db = Db::open(&format!("sqlite:{}", path.display()), Options::default()).await?;
-        let filler = Filler::Sqlite(path);
-        compare(&db, filler, (sizes, spans), "SQLite").await
+        let path = |name: &str| folder.path().join(name);
+        let lines = [Line::on_sqlite(path("few")).await?, Line::on_sqlite(path("many")).await?];
+        compare(lines, sizes, spans, "SQLite").await
     })
 }
 
 async fn compare(
-    db: &Db,
-    filler: Filler,
-    (sizes, (span, pinned)): (Sizes, (Duration, Duration)),
+    [mut few, mut many]: [Line; 2],
+    sizes: Sizes,
+    (span, pinned): (Duration, Duration),
     engine: &str,
 ) -> Result<()> {
-    let needed = (sizes.many + sizes.ended).unsigned_abs() * BYTES_A_SEND + FREE;
+    let needed = (sizes.few + sizes.many + sizes.ended).unsigned_abs() * BYTES_A_SEND + FREE;
     let free = disk::free(&std::env::temp_dir())?.min(disk::free(&disk::beside()?)?);
     ensure!(free >= needed, "the disk has {free} bytes free, of {needed} that are asked for");
-    let mut line = Line::start(db, &filler, sizes.many).await?;
+    few.fill(sizes.few, 0).await?;
+    many.fill(sizes.many, sizes.ended).await?;
+    let short = format!("{engine}: {} in the line, none ended", sizes.few);
+    let long = format!("{engine}: {} in the line, {} ended", sizes.many, sizes.ended);
 
-    filler.waiting(&line, 0, sizes.few).await?;
-    let few = line.work(span).await?;
-    few.say(&format!("{engine}: {} in the line, none ended", sizes.few));
+    let (of_few, of_many) = in_turns(&mut few, &mut many, span).await?;
+    of_few.say(&short);
+    of_many.say(&long);
+    let figure = format!("{engine}: {:.2} times", of_many.claim() / of_few.claim());
+    let holds = of_many.claim() <= 1.3 * of_few.claim();
+    verdict(&figure, holds, "a claim of the long line, at most 1.3 times of the short one");
 
-    filler.ended(&line, sizes.ended).await?;
-    filler.waiting(&line, sizes.few, sizes.many).await?;
-    let many = line.work(span).await?;
-    let named = format!("{} in the line, {} ended", sizes.many, sizes.ended);
-    many.say(&format!("{engine}: {named}"));
-
-    let snapshot = filler.snapshot().await?;
-    let beside = line.work(pinned).await?;
-    let oldest = beside.last();
-    oldest.say(&format!("{engine}: {named}, beside a snapshot of {} s", pinned.as_secs()));
-    snapshot.end().await?;
-
-    let told = |times: &Times| {
-        let ratio = times.claim() / few.claim();
-        (format!("{engine}: {ratio:.2} times"), ratio)
-    };
-    let (figure, ratio) = told(&many);
-    verdict(&figure, ratio <= 1.3, "a claim of the long line, at most 1.3 times of the short one");
-    let (figure, ratio) = told(&oldest);
-    verdict(&figure, ratio <= 1.5, "beside an old snapshot, at most 1.5 times of the short one");
+    let snapshot = many.filler.snapshot().await?;
+    let (of_few, of_many) = in_turns(&mut few, &mut many, pinned).await?;
+    snapshot.end(&many.filler).await?;
+    let (of_few, of_many) = (of_few.last(), of_many.last());
+    of_few.say(&short);
+    of_many.say(&format!("{long}, beside a snapshot of {} s", pinned.as_secs()));
+    let figure = format!("{engine}: {:.2} times", of_many.claim() / of_few.claim());
+    let holds = of_many.claim() <= 1.5 * of_few.claim();
+    verdict(&figure, holds, "beside an old snapshot, at most 1.5 times of the short one");
+    few.db.close().await;
+    many.db.close().await;
     Ok(())
+}
+
+/// Claims from one line and then from the other, for `span`.
+async fn in_turns(few: &mut Line, many: &mut Line, span: Duration) -> Result<(Times, Times)> {
+    let (mut of_few, mut of_many) = (Times::default(), Times::default());
+    let mut clock = tokio::time::interval(CLAIM_EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let until = clock::instant() + span;
+    while clock::instant() < until {
+        clock.tick().await;
+        few.claim(&mut of_few).await?;
+        many.claim(&mut of_many).await?;
+    }
+    Ok((of_few, of_many))
 }
 
 /// How long things took, milliseconds.
@@ -130,7 +141,7 @@ impl Times {
 
     /// What was measured last.
     fn last(&self) -> Self {
-        let last = |times: &[f64]| times[times.len() - times.len() / LAST..].to_vec();
+        let last = |times: &[f64]| times[times.len() - times.len().div_ceil(LAST)..].to_vec();
         let (read, lease) = (last(&self.read), last(&self.lease));
         Self { read, lease, from_start: last(&self.from_start) }
     }
@@ -148,9 +159,10 @@ impl Times {
     }
 }
 
-/// Who takes sends out of the line, and whose they are.
+/// A line, who takes sends out of it, and whose they are.
 struct Line {
     db: Db,
+    filler: Filler,
     node: NodeStamp,
     account: AccountId,
     message: MessageId,
@@ -161,42 +173,53 @@ struct Line {
 }
 
 impl Line {
-    async fn start(db: &Db, filler: &Filler, sends: i64) -> Result<Self> {
+    async fn on_postgres(url: &str) -> Result<Self> {
+        let db = Db::open(url, Options::default()).await?;
+        db.migrate().await?;
+        Self::start(db, Filler::Postgres(Box::new(Session::open(url).await?))).await
+    }
+
+    async fn on_sqlite(path: PathBuf) -> Result<Self> {
+        let db = Db::open(&format!("sqlite:{}", path.display()), Options::default()).await?;
+        Self::start(db, Filler::Sqlite(path)).await
+    }
+
+    async fn start(db: Db, filler: Filler) -> Result<Self> {
         let now = clock::timestamp();
         let mut tx = db.begin().await?;
         let (account, message) = customer::insert(&mut tx, 10_000).await?;
         tx.commit().await?;
-        let all = sends * HOLD.0;
-        filler.run(&format!("UPDATE account SET reserved_rials = {all}")).await?;
         let node = db.take_node("bench", now.plus_ms(86_400_000)).await?;
-        let (db, began) = (db.clone(), now.plus_ms(-60_000));
-        Ok(Self { db, node, account, message, began, after: (Timestamp(0), QuickSendId(0)) })
+        let (began, after) = (now.plus_ms(-60_000), (Timestamp(0), QuickSendId(0)));
+        Ok(Self { db, filler, node, account, message, began, after })
     }
 
-    /// Claims for `span`, and ends at once what was claimed.
-    async fn work(&mut self, span: Duration) -> Result<Times> {
-        let mut times = Times::default();
-        let mut clock = tokio::time::interval(CLAIM_EVERY);
-        clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let until = clock::instant() + span;
-        while clock::instant() < until {
-            clock.tick().await;
-            if times.read.len().is_multiple_of(FROM_START_EVERY) {
-                let page = self.read((Timestamp(0), QuickSendId(0)), &mut times.from_start).await?;
-                ensure!(page.len() == CLAIM as usize, "the line is too short");
-            }
-            let jobs = self.read(self.after, &mut times.read).await?;
-            let last = jobs.last().context("the line is empty")?;
-            self.after = (last.due_at, last.quick_send);
-            let began = clock::instant();
-            let leased = self.db.lease(jobs.iter().map(|job| self.stamped(job)).collect()).await?;
-            times.lease.push(ms_since(began));
-            let attempts: Vec<AttemptId> = leased.into_iter().filter_map(Leased::attempt).collect();
-            ensure!(attempts.len() == CLAIM as usize, "a send was not leased");
-            let settled = self.db.settle(attempts.into_iter().map(ended).collect()).await?;
-            ensure!(settled.iter().all(|one| *one == SettleResult::Settled), "one was not settled");
+    /// So many sends that wait, and so many that have ended.
+    async fn fill(&self, waiting: i64, ended: i64) -> Result<()> {
+        self.filler.ended(self, ended).await?;
+        self.filler.waiting(self, waiting).await?;
+        let all = waiting * HOLD.0;
+        self.filler.run(&format!("UPDATE account SET reserved_rials = {all}")).await?;
+        self.filler.settle_down().await
+    }
+
+    /// Claims once, and ends at once what was claimed.
+    async fn claim(&mut self, times: &mut Times) -> Result<()> {
+        if times.read.len().is_multiple_of(FROM_START_EVERY) {
+            let page = self.read((Timestamp(0), QuickSendId(0)), &mut times.from_start).await?;
+            ensure!(page.len() == CLAIM as usize, "the line is too short");
         }
-        Ok(times)
+        let jobs = self.read(self.after, &mut times.read).await?;
+        let last = jobs.last().context("the line is empty")?;
+        self.after = (last.due_at, last.quick_send);
+        let began = clock::instant();
+        let leased = self.db.lease(jobs.iter().map(|job| self.stamped(job)).collect()).await?;
+        times.lease.push(ms_since(began));
+        let attempts: Vec<AttemptId> = leased.into_iter().filter_map(Leased::attempt).collect();
+        ensure!(attempts.len() == CLAIM as usize, "a send was not leased");
+        let settled = self.db.settle(attempts.into_iter().map(ended).collect()).await?;
+        ensure!(settled.iter().all(|one| *one == SettleResult::Settled), "one was not settled");
+        Ok(())
     }
 
     async fn read(
@@ -247,9 +270,9 @@ enum Filler {
 }
 
 /// A transaction that sees what was, until it ends.
-enum Snapshot<'a> {
+enum Snapshot {
     Sqlite(Connection),
-    Postgres(&'a Session),
+    Postgres,
 }
 
 impl Filler {
@@ -263,24 +286,24 @@ impl Filler {
         }
     }
 
-    /// Sends that wait, from the one after `from` to `to`.
-    async fn waiting(&self, line: &Line, from: i64, to: i64) -> Result<()> {
-        for (first, last) in chunks(WAITING_FROM + from, WAITING_FROM + to) {
+    /// Sends that wait.
+    async fn waiting(&self, line: &Line, count: i64) -> Result<()> {
+        for (first, last) in chunks(WAITING_FROM, WAITING_FROM + count) {
             self.fill(&sends(line, first, last)).await?;
             let due = line.began.0;
             self.fill(&format!(
                 "INSERT INTO ready (quick_send_id, class, due_at_us) {}
                  SELECT id, 1, {due} + id - {WAITING_FROM} FROM n",
-                count(first, last)
+                numbers(first, last)
             ))
             .await?;
         }
-        self.settle_down().await
+        Ok(())
     }
 
     /// Sends that were called and have ended, with the log of what allowed it.
-    async fn ended(&self, line: &Line, to: i64) -> Result<()> {
-        for (first, last) in chunks(0, to) {
+    async fn ended(&self, line: &Line, count: i64) -> Result<()> {
+        for (first, last) in chunks(0, count) {
             self.fill(&sends(line, first, last)).await?;
             let at = line.began.0;
             self.fill(&format!(
@@ -291,7 +314,7 @@ impl Filler {
                  SELECT id, 1, {}, 'played', 'bench', 200, 10000, 450, 0, -1, {at}, {at}, {at},
                         {at}, {at}, {at}
                  FROM n",
-                count(first, last),
+                numbers(first, last),
                 Disposition::Delivered.code(),
             ))
             .await?;
@@ -299,7 +322,7 @@ impl Filler {
                 "INSERT INTO decision (quick_send_id, n, at_us, verdict, basis, policy_id,
                                        opt_out_version) {}
                  SELECT id, 1, {at}, 'allowed', 'hours', 2, 0 FROM n",
-                count(first, last)
+                numbers(first, last)
             ))
             .await?;
         }
@@ -322,7 +345,11 @@ impl Filler {
     /// What the engine would have done by itself after a while.
     async fn settle_down(&self) -> Result<()> {
         match self {
-            Self::Sqlite(_) => self.run("PRAGMA wal_checkpoint(TRUNCATE)").await,
+            Self::Sqlite(path) => {
+                self.run("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+                // What was written without flushes must not be in the way of those that count.
+                Ok(std::fs::File::open(path)?.sync_all()?)
+            }
             Self::Postgres(session) => {
                 session.run("VACUUM (ANALYZE) quick_send").await?;
                 session.run("VACUUM (ANALYZE) ready").await?;
@@ -333,7 +360,7 @@ impl Filler {
         }
     }
 
-    async fn snapshot(&self) -> Result<Snapshot<'_>> {
+    async fn snapshot(&self) -> Result<Snapshot> {
         match self {
             Self::Sqlite(path) => {
                 let connection = Connection::open(path)?;
@@ -344,17 +371,17 @@ impl Filler {
             Self::Postgres(session) => {
                 session.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
                 session.number("SELECT COUNT(*) FROM node").await?;
-                Ok(Snapshot::Postgres(session))
+                Ok(Snapshot::Postgres)
             }
         }
     }
 }
 
-impl Snapshot<'_> {
-    async fn end(self) -> Result<()> {
+impl Snapshot {
+    async fn end(self, filler: &Filler) -> Result<()> {
         match self {
             Self::Sqlite(connection) => Ok(connection.execute_batch("COMMIT")?),
-            Self::Postgres(session) => session.run("COMMIT").await,
+            Self::Postgres => filler.run("COMMIT").await,
         }
     }
 }
@@ -373,7 +400,7 @@ fn chunks(from: i64, to: i64) -> impl Iterator<Item = (i64, i64)> {
 }
 
 /// Numbers, as both engines make them.
-fn count(first: i64, last: i64) -> String {
+fn numbers(first: i64, last: i64) -> String {
     format!(
         "WITH RECURSIVE n (id) AS (
              SELECT CAST({first} AS BIGINT) UNION ALL SELECT id + 1 FROM n WHERE id < {last}
@@ -389,7 +416,7 @@ fn sends(line: &Line, first: i64, last: i64) -> String {
          SELECT id, {account}, {message}, 1, 1, 10000, '09' || CAST(100000000 + id AS TEXT),
                 'external', {}, {at} + id - {WAITING_FROM}, {at} + 86400000000
          FROM n",
-        count(first, last),
+        numbers(first, last),
         HOLD.0
     )
 }
