@@ -20,7 +20,6 @@ use std::time::{Duration, Instant};
 use media::SAMPLE_RATE_HZ;
 use media::detect::answering_machine::Verdict;
 use media::detect::progress::Progress;
-use media::rtp::Receiver;
 use media::sdp::{self, Negotiated};
 use media::srtp::SrtpReceiver;
 use media::telephone_event::{Key, KeyReceiver};
@@ -52,6 +51,7 @@ use latch::Latch;
 pub(crate) use playing::KeySource;
 use playing::Sound;
 use reports::Reports;
+use traffic::Counted;
 pub(crate) use traffic::reachable;
 
 /// 180 Ringing.
@@ -149,7 +149,7 @@ pub(crate) struct Call {
     bridge: Option<Box<Bridge>>,
     answered_by: Option<Verdict>,
     early_media: Option<Progress>,
-    receiver: Receiver,
+    counted: Counted,
     /// What both sides tell each other of the sound, once it is sent.
     reports: Option<Box<Reports>>,
     /// Opens the packets of a peer that encrypts them.
@@ -168,7 +168,7 @@ pub(crate) struct Call {
     ladder: Ladder,
 }
 
-const _: () = assert!(size_of::<Call>() <= 944, "what a call costs beside its SIP leg");
+const _: () = assert!(size_of::<Call>() <= 952, "what a call costs beside its SIP leg");
 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.
@@ -197,7 +197,7 @@ impl Call {
             bridge: None,
             answered_by: None,
             early_media: None,
-            receiver: Receiver::new(),
+            counted: Counted::default(),
             reports: None,
             opener: None,
             latch,
@@ -261,7 +261,7 @@ impl Call {
         self.turn(now, Turn::Ended);
         let clip_ms = self.script.subject_ms();
         let heard_ms = self.sound.heard_ms().min(clip_ms);
-        let report = self.receiver.report();
+        let report = self.counted.receiver.report();
         let answered = self.timeline.answered_us.is_some();
         let jitter_us = u64::from(report.jitter_samples) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
         Some(Outcome {

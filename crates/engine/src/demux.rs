@@ -7,7 +7,9 @@
 //! A phone behind NAT sends from an address that its answer did not name. Its call is found by the
 //! IPs from which it may come, as long as one call of the port alone waits for that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+#[expect(clippy::disallowed_types, reason = "it is looked up and never walked")]
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::io::CallKey;
@@ -15,7 +17,8 @@ use crate::limits::MAX_FOLLOWING;
 
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
-    calls: BTreeMap<(u8, SocketAddr), CallKey>,
+    #[expect(clippy::disallowed_types, reason = "it is looked up and never walked")]
+    calls: HashMap<(u8, SocketAddr), CallKey>,
     /// Calls that follow their peer, by the IPs from which it may come.
     expected: BTreeSet<(u8, IpAddr, CallKey)>,
 }

@@ -7,6 +7,7 @@ mod bridges;
 mod incoming;
 mod intake;
 mod requests;
+mod sound;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -57,6 +58,8 @@ pub struct Engine {
     sip_events: Vec<sip::Event>,
     /// The call that something is just happening to: after a panic, the one that is lost.
     touching: Option<CallKey>,
+    /// When all that was due was done last.
+    done_at: Option<Instant>,
 }
 
 /// A call, the deadline that is noted for it, and whether it is counted as a listener.
@@ -160,11 +163,17 @@ impl Engine {
             notices: Vec::new(),
             sip_events: Vec::new(),
             touching: None,
+            done_at: None,
         }
     }
 
     /// Takes one input; what comes of it is appended to `out`. `now` never goes back.
     pub fn handle(&mut self, now: Instant, input: Input<'_>, out: &mut Outputs) {
+        if let Input::Rtp { slot, source, bytes } = input
+            && self.only_counted(now, slot, source, bytes)
+        {
+            return;
+        }
         self.begin(out);
         self.do_what_is_due(now, &mut out.rtp);
         match input {
@@ -311,6 +320,7 @@ impl Engine {
         self.registrar.expire(now, &mut self.wires.events);
         let Wires { sip, sip_out, events, .. } = &mut self.wires;
         self.enrolments.expire(now, sip, sip_out, events);
+        self.done_at = Some(now);
     }
 
     /// Lets something happen to a call, then notes its new deadline or its end.
@@ -321,6 +331,7 @@ impl Engine {
         what(&mut entry.call, &mut self.wires);
         entry.call.take_traces(now, &mut self.wires.sip_out.traces);
         self.touching = None;
+        entry.call.note_what_is_counted();
         let (slot, listens) = (usize::from(entry.call.port_slot()), entry.call.listens());
         if listens != entry.listens {
             entry.listens = listens;
@@ -342,27 +353,6 @@ impl Engine {
         self.listeners_on_port[slot] -= usize::from(listens);
         self.calls.remove(&key);
         self.wires.events.push(Event::Ended { call: key, outcome: Box::new(outcome) });
-    }
-
-    fn rtp(&mut self, now: Instant, slot: u8, source: SocketAddr, bytes: &[u8]) {
-        match self.wires.demux.find(slot, source) {
-            Some(key) => self.touch(now, key, |call, wires| call.received(now, bytes, wires)),
-            None => match self.follower(now, slot, source) {
-                Some(key) => {
-                    self.touch(now, key, |call, wires| call.stranger(now, source, bytes, wires));
-                }
-                None => self.wires.counters.rtp_strangers += 1,
-            },
-        }
-    }
-
-    /// The one call that a packet of an unknown source may belong to.
-    fn follower(&self, now: Instant, slot: u8, source: SocketAddr) -> Option<CallKey> {
-        let waits =
-            |key: &CallKey| self.calls.get(key).is_some_and(|entry| entry.call.follows(now));
-        let mut waiting = self.wires.demux.expecting(slot, source.ip()).filter(waits);
-        let first = waiting.next()?;
-        waiting.next().is_none().then_some(first)
     }
 
     fn command(&mut self, now: Instant, command: Command) {

@@ -1,8 +1,10 @@
 //! The wheel that paces RTP: 20 ticks of 1 ms, each with the calls that send in that millisecond.
 //!
 //! One wake-up serves every call of its tick, and the calls of a tick lie side by side in memory.
-//! The schedule is absolute: tick `k` of a slot is due at `epoch + k × 20 ms + slot × 1 ms`,
-//! however late the ones before were served, so nothing drifts.
+//! The schedule is absolute: tick `k` is due at `epoch + n × 20 ms + k ms`, however late the ones
+//! before were served, so nothing drifts. While few calls play, waking up is most of their price:
+//! then an odd tick is due with the even one before it
+//! (docs/decisions/0086-sound-that-is-only-counted.md).
 //!
 //! When the caller is late by several revolutions, each call sends at most two frames at once.
 //! The frames that this leaves over are not dropped, because a word would be missing: the clip
@@ -25,6 +27,12 @@ const SLOTS: usize = 20;
 const SLOT_COUNT: u8 = 20;
 /// Milliseconds in one revolution: one frame.
 const REVOLUTION_MS: u64 = 20;
+/// Milliseconds between two wake-ups while few calls play.
+const FEW_MS: u64 = 2;
+/// With more calls than this, two ticks at once would be a burst that others wait for; with fewer
+/// than that, they are few again.
+const CROWD: usize = 64 * SLOTS;
+const FEW: usize = 48 * SLOTS;
 /// Frames that a call may send at once after a late wake-up.
 const MAX_CATCH_UP: u64 = 2;
 /// Frames between two progress notices: one second.
@@ -171,6 +179,9 @@ pub(crate) struct Wheel {
     /// How many ports there are, when every tick has a port of its own.
     ports: Option<u8>,
     late_frames: u64,
+    /// How many calls there are, and whether those are many.
+    calls: usize,
+    crowded: bool,
     /// What encrypts the packets of those calls that are.
     seals: BTreeMap<CallKey, Box<SrtpSender>>,
 }
@@ -191,6 +202,8 @@ impl Wheel {
             slots: Default::default(),
             ports: u8::try_from(ports).ok().filter(|_| even),
             late_frames: 0,
+            calls: 0,
+            crowded: false,
             seals: BTreeMap::new(),
         }
     }
@@ -227,17 +240,22 @@ impl Wheel {
     pub(crate) fn add(&mut self, now: Instant, tick: u8, mut playing: Playing) {
         let millis = self.millis(now);
         playing.marker_and_type |= MARKER;
+        let due = self.ticks_due(millis, tick.into());
         let slot = &mut self.slots[usize::from(tick) % SLOTS];
         if slot.playing.is_empty() {
-            slot.served = ticks_due(millis, tick.into());
+            slot.served = due;
         }
         slot.playing.push(playing);
+        self.calls += 1;
+        self.crowded |= self.calls > CROWD;
     }
 
     /// Takes a call off its tick.
     pub(crate) fn remove(&mut self, tick: u8, call: CallKey) -> Option<Playing> {
         let playing = &mut self.slots[usize::from(tick) % SLOTS].playing;
         let at = playing.iter().position(|entry| entry.call == call)?;
+        self.calls -= 1;
+        self.crowded &= self.calls >= FEW;
         Some(playing.swap_remove(at))
     }
 
@@ -263,8 +281,10 @@ impl Wheel {
     /// calls play.
     pub(crate) fn tick_from(&self, at: Instant) -> Instant {
         let Some(epoch) = self.epoch else { return at };
-        let part_ns = at.saturating_duration_since(epoch).subsec_nanos() % 1_000_000;
-        if part_ns == 0 { at } else { at + Duration::from_nanos((1_000_000 - part_ns).into()) }
+        let apart = Duration::from_millis(FEW_MS).as_nanos();
+        let part = at.saturating_duration_since(epoch).as_nanos() % apart;
+        let missing = u64::try_from((apart - part) % apart).unwrap_or(0);
+        at + Duration::from_nanos(missing)
     }
 
     /// Sends what is due, oldest tick first.
@@ -275,10 +295,11 @@ impl Wheel {
         notices: &mut Vec<Notice>,
     ) {
         let (millis, first) = (self.millis(now), rtp.len());
-        let oldest = usize::try_from((millis + 1) % REVOLUTION_MS).unwrap_or(0);
+        let oldest = (millis - millis % FEW_MS + FEW_MS) % REVOLUTION_MS;
+        let oldest = usize::try_from(oldest).unwrap_or(0);
         for tick in (oldest..SLOTS).chain(0..oldest) {
+            let due = self.ticks_due(millis, tick as u64);
             let slot = &mut self.slots[tick];
-            let due = ticks_due(millis, tick as u64);
             if slot.playing.is_empty() || due <= slot.served {
                 continue;
             }
@@ -311,19 +332,29 @@ impl Wheel {
         (0_u64..)
             .zip(&self.slots)
             .filter(|(_, slot)| !slot.playing.is_empty())
-            .map(|(tick, slot)| slot.served * REVOLUTION_MS + tick)
+            .map(|(tick, slot)| slot.served * REVOLUTION_MS + self.due_ms(tick))
             .min()
             .map(|millis| epoch + Duration::from_millis(millis))
     }
 
     /// How many calls are on the wheel.
     pub(crate) fn len(&self) -> usize {
-        self.slots.iter().map(|slot| slot.playing.len()).sum()
+        self.calls
     }
 
     /// Frames that were moved back because the caller came too late for them.
     pub(crate) fn late_frames(&self) -> u64 {
         self.late_frames
+    }
+
+    /// How often a tick has been due `millis` after the epoch.
+    fn ticks_due(&self, millis: u64, tick: u64) -> u64 {
+        (millis + REVOLUTION_MS - self.due_ms(tick)) / REVOLUTION_MS
+    }
+
+    /// When a tick is due in a revolution, milliseconds.
+    fn due_ms(&self, tick: u64) -> u64 {
+        if self.crowded { tick } else { tick - tick % FEW_MS }
     }
 
     fn millis(&mut self, now: Instant) -> u64 {
@@ -336,11 +367,6 @@ impl Wheel {
 fn ticks_of(revolution: u64) -> u32 {
     let wrapped = u32::try_from(revolution & u64::from(u32::MAX)).expect("it was cut to 32 bits");
     wrapped.wrapping_mul(FRAME_TICKS)
-}
-
-/// How often a tick has been due `millis` after the epoch.
-fn ticks_due(millis: u64, tick: u64) -> u64 {
-    (millis + REVOLUTION_MS - tick) / REVOLUTION_MS
 }
 
 #[cfg(test)]
@@ -377,9 +403,9 @@ mod tests {
         wheel.serve(start, &mut rtp, &mut notices);
         wheel.add(start, 7, playing(1, 100));
         for frame in 0..100_u64 {
-            let due = start + Duration::from_millis(7 + 20 * frame);
+            let due = start + Duration::from_millis(6 + 20 * frame);
             assert_eq!(wheel.next_due(), Some(due));
-            wheel.serve(start + Duration::from_millis(6 + 20 * frame), &mut rtp, &mut notices);
+            wheel.serve(start + Duration::from_millis(5 + 20 * frame), &mut rtp, &mut notices);
             assert_eq!(rtp.len() as u64, frame);
             wheel.serve(due + Duration::from_micros(900), &mut rtp, &mut notices);
             assert_eq!(rtp.len() as u64, frame + 1);
@@ -388,15 +414,57 @@ mod tests {
         assert_eq!(steps, [Step::FirstFrame, Step::Second, Step::ClipEnded]);
     }
 
+    /// Goal: two ticks leave together while few calls play, each alone when they are many, and when
+    /// that changes no call sends twice in a revolution or not at all.
+    #[test]
+    fn two_ticks_leave_together_unless_many_calls_play() {
+        #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
+        let start = Instant::now();
+        let mut wheel = Wheel::new(20);
+        let (mut rtp, mut notices) = (Vec::new(), Vec::new());
+        for tick in 0..SLOT_COUNT {
+            wheel.add(start, tick, playing(tick.into(), 1_000));
+        }
+        let mut sent = [0; SLOTS];
+        for millis in 1..=200 {
+            let at = start + Duration::from_millis(millis);
+            // In the middle of a revolution many come, and later they leave again.
+            for call in 0..2_000 {
+                match millis {
+                    67 => wheel.add(at, 4, playing(1_000 + call, 1_000)),
+                    131 => drop(wheel.remove(4, CallKey(1_000 + call)).expect("it came")),
+                    _ => {}
+                }
+            }
+            wheel.serve(at, &mut rtp, &mut notices);
+            let (tick, crowded) = (millis % REVOLUTION_MS, (67..131).contains(&millis));
+            let due: &[u64] = match (crowded, tick.is_multiple_of(2)) {
+                (false, true) => &[tick, tick + 1],
+                (true, _) => &[tick],
+                (false, false) => &[],
+            };
+            let first = rtp.drain(..).map(|packet| packet.call.0).filter(|call| *call < 1_000);
+            let came: Vec<u64> = first.collect();
+            for tick in &came {
+                sent[usize::try_from(*tick).unwrap()] += 1;
+            }
+            // Those of the odd tick before the change were served with the even one.
+            if ![67, 131].contains(&millis) {
+                assert_eq!(came, due, "after {millis} ms");
+            }
+        }
+        assert!(sent.iter().all(|sent| *sent == 10), "{sent:?}");
+    }
+
     #[test]
     fn a_late_wake_up_sends_two_frames_and_moves_the_rest_back() {
         #[expect(clippy::disallowed_methods, reason = "any instant does as the origin")]
         let start = Instant::now();
         let mut wheel = Wheel::new(20);
         let (mut rtp, mut notices) = (Vec::new(), Vec::new());
-        wheel.add(start, 1, playing(1, 100));
-        wheel.serve(start + Duration::from_millis(1), &mut rtp, &mut notices);
-        wheel.serve(start + Duration::from_millis(201), &mut rtp, &mut notices);
+        wheel.add(start, 2, playing(1, 100));
+        wheel.serve(start + Duration::from_millis(2), &mut rtp, &mut notices);
+        wheel.serve(start + Duration::from_millis(202), &mut rtp, &mut notices);
         assert_eq!(rtp.iter().map(|packet| packet.frame).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(timestamp(&rtp[2]) - timestamp(&rtp[0]), 10 * 160);
         assert_eq!(rtp[1].header[1], MARKER | 8);

@@ -77,8 +77,14 @@ impl Call {
         let timestamp = self.numbers.rtp.timestamp.wrapping_add(wires.wheel.clock(now));
         let name = derive::hex(&self.numbers.name);
         let Some(reports) = &mut self.reports else { return };
-        let bytes =
-            reports.reporter.report(now, packets, timestamp, &self.receiver, &name, goodbye);
+        let bytes = reports.reporter.report(
+            now,
+            packets,
+            timestamp,
+            &self.counted.receiver,
+            &name,
+            goodbye,
+        );
         reports.next_at = wires.wheel.tick_from(reports.reporter.next_at());
         let bytes = match wires.wheel.seal_of(self.key) {
             None => Some(bytes),

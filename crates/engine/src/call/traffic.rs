@@ -4,20 +4,56 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use media::rtp::{Packet, rtcp};
+use media::rtp::{Packet, Receiver, rtcp};
 use media::sdp::{Negotiated, Protection};
 use media::srtp::{SrtpReceiver, SrtpSender};
 
 use super::latch::moved;
 use super::playing::KeySource;
 use super::{Audio, Call, Phase, Wires};
+use crate::counters::Counters;
 use crate::ladder::Turn;
 use crate::playout::Playing;
 
 /// Comfort noise (RFC 3389), which some peers send without having been offered it.
 const COMFORT_NOISE: u8 = 13;
 
+/// What a packet that is only counted touches: it lies together, apart from the rest of the call,
+/// which is not in the caches when the packet comes.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    pub(super) receiver: Receiver,
+    /// The payload types that are only counted, while the call is up, in the clear, and nobody
+    /// listens.
+    sound: Option<[u8; 3]>,
+}
+
 impl Call {
+    /// Counts a packet of sound, if this is one and nobody listens: whether that was all. Anything
+    /// else is for [`Call::received`].
+    pub(crate) fn only_counted(
+        &mut self,
+        now: Instant,
+        bytes: &[u8],
+        counters: &mut Counters,
+    ) -> bool {
+        let Some(sound) = self.counted.sound else { return false };
+        let Ok(packet) = Packet::parse(bytes) else { return false };
+        if !sound.contains(&packet.header.payload_type) {
+            return false;
+        }
+        counters.rtp_received += 1;
+        self.counted.receiver.receive(now, &packet.header);
+        true
+    }
+
+    /// Notes what of the peer's packets is only counted. To be called after whatever happens to
+    /// the call.
+    pub(crate) fn note_what_is_counted(&mut self) {
+        let counts = self.phase == Phase::Up && self.opener.is_none() && !self.listens();
+        self.counted.sound = self.agreed.as_ref().filter(|_| counts).map(sound);
+    }
+
     /// A datagram from the agreed address.
     pub(crate) fn received(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
         let (Phase::Calling | Phase::Up, Some(agreed)) = (self.phase, self.agreed) else { return };
@@ -54,10 +90,7 @@ impl Call {
         wires: &mut Wires,
     ) {
         let kind = packet.header.payload_type;
-        // Peers should use the numbers of our offer (RFC 3264 §6.1); some use those of their own.
-        let is_audio = kind == agreed.payload_type
-            || kind == agreed.codec.payload_type()
-            || kind == COMFORT_NOISE;
+        let is_audio = sound(&agreed).contains(&kind);
         let is_event = !is_audio
             && [self.local.telephone_event, agreed.telephone_event_pt].contains(&Some(kind));
         if !is_event && !is_audio {
@@ -75,7 +108,7 @@ impl Call {
         if self.phase != Phase::Up {
             return;
         }
-        self.receiver.receive(now, &packet.header);
+        self.counted.receiver.receive(now, &packet.header);
         if is_event {
             let header = packet.header;
             let key = self.key_receiver.receive(header.ssrc, header.timestamp, packet.payload);
@@ -206,6 +239,12 @@ impl Call {
             wires.demux.release(slot, reports, call);
         }
     }
+}
+
+/// The payload types of what is sound. Peers should use the numbers of our offer (RFC 3264 §6.1);
+/// some use those of their own.
+fn sound(agreed: &Negotiated) -> [u8; 3] {
+    [agreed.payload_type, agreed.codec.payload_type(), COMFORT_NOISE]
 }
 
 /// Whether RTP can be sent there from our address.

@@ -155,6 +155,43 @@ fn keys_survive_loss_repetition_and_foreign_payload_types() {
     assert_eq!(digits, ['7', '*', '#']);
 }
 
+/// Goal: the short way of sound that nobody listens to counts what the long way counts, and lets
+/// nothing else by: keys, reports, noise, foreign types, another source.
+#[test]
+fn sound_is_counted_alike_by_both_ways() {
+    let run = |due_before_rtp| {
+        let mut callee = Callee::new(usual_description());
+        for at in 0..80_u16 {
+            let (frame, late) = (u64::from(at), u64::from(at * 7 % 13));
+            let bytes = match at {
+                // Lost; a key; comfort noise; then what is no sound, and missing in the numbering.
+                10 | 11 | 40 => continue,
+                20 => packet(101, at, 3_200, &[5, 0x0A, 0, 160]),
+                21 => packet(101, at, 3_200, &[5, 0x8A, 1, 64]),
+                30 => packet(13, at, u32::from(at) * 160, &[40]),
+                31 => packet(18, at, u32::from(at) * 160, &[0; 20]),
+                32 => b"\x80\x08 not rtp".to_vec(),
+                33 => vec![0x80, 200, 0, 1, 0, 0, 0, 77],
+                // The numbering begins anew.
+                50.. => packet(8, 20_000 + at, u32::from(at) * 160, &[0xD5; 160]),
+                _ => packet(8, at, u32::from(at) * 160, &[0xD5; 160]),
+            };
+            callee = callee.then(100 + 20 * frame + late, Act::Rtp(bytes));
+        }
+        let mut world = World::new();
+        world.due_before_rtp = due_before_rtp;
+        world.add_peer(callee);
+        world.start(call_to(1, "callee", address(CALLEE_SIP)));
+        world.run_until_quiet();
+        let counted = world.engine.counters().collect::<Vec<_>>();
+        let outcome = world.outcome(1);
+        assert_eq!((outcome.keys.to_string().as_str(), outcome.rtp.strangers), ("5", 2));
+        assert!(outcome.rtp.lost == 6 && outcome.rtp.jitter_us > 0, "{:?}", outcome.rtp);
+        (format!("{outcome:?}"), counted)
+    };
+    assert_eq!(run(true), run(false));
+}
+
 #[test]
 fn a_bye_with_a_cause_keeps_it() {
     let mut world = World::new();

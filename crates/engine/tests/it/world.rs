@@ -74,6 +74,8 @@ pub struct World {
     /// Where datagrams went at whose address nobody is.
     pub strays: Vec<SocketAddr>,
     pub loss_percent: u64,
+    /// What is due is done before each packet of RTP, as in a step that reads many.
+    pub due_before_rtp: bool,
     /// Every tenth SIP datagram to the engine arrives with some bytes changed.
     pub damage: bool,
     pub dice: Dice,
@@ -105,6 +107,7 @@ impl World {
             connected: BTreeSet::new(),
             strays: Vec::new(),
             loss_percent: 0,
+            due_before_rtp: false,
             damage: false,
             dice: Dice(1),
             wire: BTreeMap::new(),
@@ -221,6 +224,9 @@ impl World {
             }
         } else if to.ip() == address(ENGINE_SIP).ip() {
             let slot = u8::try_from((to.port() - ENGINE_FIRST_PORT) / 2).unwrap();
+            if self.due_before_rtp {
+                self.engine_input(Input::Timeout);
+            }
             self.engine_input(Input::Rtp { slot, source: *from, bytes });
         } else if *to == address(CARRIER_SIP) {
             self.carrier_input(carrier::Input::Sip { source: *from, bytes });

@@ -1,0 +1,52 @@
+//! What comes to an RTP port: to which call it goes, and a short way for what most of it is, sound
+//! that is counted and that nobody listens to.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Engine;
+use crate::io::CallKey;
+
+impl Engine {
+    /// Counts a packet of sound that nobody listens to. It leads to nothing, so nothing has to be
+    /// looked at afterwards. `false`: it is more than that, or something else comes first.
+    pub(super) fn only_counted(
+        &mut self,
+        now: Instant,
+        slot: u8,
+        source: SocketAddr,
+        bytes: &[u8],
+    ) -> bool {
+        if self.done_at != Some(now) {
+            return false;
+        }
+        let Some(key) = self.wires.demux.find(slot, source) else { return false };
+        let Some(entry) = self.calls.get_mut(&key) else { return false };
+        self.touching = Some(key);
+        let counted = entry.call.only_counted(now, bytes, &mut self.wires.counters);
+        self.touching = None;
+        counted
+    }
+
+    /// Takes any datagram of an RTP port.
+    pub(super) fn rtp(&mut self, now: Instant, slot: u8, source: SocketAddr, bytes: &[u8]) {
+        match self.wires.demux.find(slot, source) {
+            Some(key) => self.touch(now, key, |call, wires| call.received(now, bytes, wires)),
+            None => match self.follower(now, slot, source) {
+                Some(key) => {
+                    self.touch(now, key, |call, wires| call.stranger(now, source, bytes, wires));
+                }
+                None => self.wires.counters.rtp_strangers += 1,
+            },
+        }
+    }
+
+    /// The one call that a packet of an unknown source may belong to.
+    fn follower(&self, now: Instant, slot: u8, source: SocketAddr) -> Option<CallKey> {
+        let waits =
+            |key: &CallKey| self.calls.get(key).is_some_and(|entry| entry.call.follows(now));
+        let mut waiting = self.wires.demux.expecting(slot, source.ip()).filter(waits);
+        let first = waiting.next()?;
+        waiting.next().is_none().then_some(first)
+    }
+}
