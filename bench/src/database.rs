@@ -10,8 +10,8 @@ use crate::say::say;
 /// Where a server is named in which databases may be made and dropped.
 const SERVER: &str = "AVANAK_TEST_POSTGRES";
 
-/// Makes a database of this name on the server that the environment names, does `what` with its URL,
-/// and drops it. Says so when no server is named.
+/// Makes a database of this name on the server that the environment names, does `what` with its
+/// URL, and drops it. Says so when no server is named.
 ///
 /// # Errors
 /// Those of `what`, and those of the server.

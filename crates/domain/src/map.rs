@@ -93,8 +93,9 @@ fn digit(c: char) -> Option<i64> {
     Some(digit.into())
 }
 
-/// A part of the map with straight borders: rings of corners, of which those after the first one are
-/// usually holes. A point within an odd number of rings is within the region, as is one on a border.
+/// A part of the map with straight borders: rings of corners, of which those after the first one
+/// are usually holes. A point within an odd number of rings is within the region, as is one on a
+/// border.
 ///
 /// It is a plane of degrees: no region reaches over the 180th meridian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +123,8 @@ impl Region {
         Some(Self { rings: rings.into_iter().map(closed).collect::<Option<_>>()? })
     }
 
-    /// Reads a region that is written as pairs of latitude and longitude, `35.70,51.33; 35.71,51.33;
-    /// …`, with semicolons, bars, spaces or line ends between the pairs; or as a polygon of WKT,
+    /// Reads a region that is written as pairs of latitude and longitude, `35.70,51.33; …`, with
+    /// semicolons, bars, spaces or line ends between the pairs; or as a polygon of WKT,
     /// `POLYGON ((51.33 35.70, …))`, which has the longitude first.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > REGION_BYTES_MAX {
@@ -170,8 +171,8 @@ fn edges(ring: &[Position]) -> impl Iterator<Item = (Position, Position)> + '_ {
     ring.iter().copied().zip(next.copied())
 }
 
-/// On which side of a border a point lies: above zero on the left, zero in line with it. Each factor
-/// is below 2²⁹, so nothing overflows.
+/// On which side of a border a point lies: above zero on the left, zero in line with it. Each
+/// factor is below 2²⁹, so nothing overflows.
 fn side(from: Position, to: Position, point: Position) -> i64 {
     let lat = |a: Position, b: Position| b.lat_udeg() - a.lat_udeg();
     let lng = |a: Position, b: Position| b.lng_udeg() - a.lng_udeg();
