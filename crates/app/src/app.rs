@@ -20,6 +20,9 @@ tokio::task_local! {
     static IN_TRANSACTION: ();
 }
 
+/// How often a transaction is run that loses a race each time.
+const TRIES_MAX: u32 = 5;
+
 /// The outside world, as this process has it.
 #[derive(Clone)]
 pub struct Ports {
@@ -88,20 +91,38 @@ impl App {
         Ok(())
     }
 
-    /// Runs `body` in one transaction: committed if it succeeds, undone if it refuses or fails.
+    /// Runs `body` in one transaction: committed if it succeeds, undone if it refuses or fails. One
+    /// that lost a race to another transaction is run again, whatever it made of that, by a copy of
+    /// `body`, which therefore changes nothing but what it is given.
     ///
     /// # Errors
     /// What `body` answers, and failures of beginning and committing.
     pub(crate) async fn write<T, R>(
         &self,
-        body: impl AsyncFnOnce(&mut Tx) -> Result<T, Error<R>>,
+        body: impl AsyncFnOnce(&mut Tx) -> Result<T, Error<R>> + Clone,
     ) -> Result<T, Error<R>> {
-        let mut tx = self.db.begin().await?;
-        let value = IN_TRANSACTION.scope((), body(&mut tx)).await?;
-        staff::sign(&mut tx);
-        tx.commit_at(self.now()).await?;
-        staff::is_signed();
-        Ok(value)
+        let mut tries = 1;
+        loop {
+            let may_again = tries < TRIES_MAX;
+            let mut tx = self.db.begin().await?;
+            match IN_TRANSACTION.scope((), body.clone()(&mut tx)).await {
+                Err(_) if may_again && tx.lost_a_race() => {}
+                Err(error) => return Err(error),
+                Ok(value) => {
+                    staff::sign(&mut tx);
+                    match tx.commit_at(self.now()).await {
+                        Err(error) if may_again && error.is_race() => {}
+                        committed => {
+                            committed?;
+                            staff::is_signed();
+                            return Ok(value);
+                        }
+                    }
+                }
+            }
+            tracing::debug!(tries, "a transaction that lost a race is run again");
+            tries += 1;
+        }
     }
 
     /// The read side.

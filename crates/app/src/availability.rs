@@ -406,7 +406,8 @@ pub(crate) async fn facts(
     time: Span,
 ) -> std::result::Result<Facts, Failure> {
     let outages = store::outage::within(reads, time, FACTS_MAX).await?;
-    let mut evidence = store::outage::working(reads, time, FACTS_MAX).await?;
+    let worked = store::outage::working(reads, time, FACTS_MAX).await?;
+    let mut evidence: Vec<Evidence> = worked.into_iter().map(|note| note.evidence).collect();
     for path in CoveredPath::ALL {
         let measured = store::interval::intervals(reads, path, time, FACTS_MAX).await?;
         evidence.extend(measured.up.into_iter().map(|span| Evidence {

@@ -20,7 +20,7 @@ use store::{Queries, Tx};
 
 use crate::agreement::timetable;
 use crate::compensation::{But, Published, left_of_month};
-use crate::{App, Caller, Error, Failure, Result, request};
+use crate::{App, Caller, Error, Failure, Result, credit, request};
 
 /// The most claims of an account that are not settled.
 pub const OPEN_MAX: i64 = 20;
@@ -441,7 +441,7 @@ async fn change(
     id: i64,
     actor: &str,
     note: &str,
-    by: impl AsyncFnOnce(&mut Tx, &mut Kept) -> Result<(), ClaimRefusal>,
+    by: impl AsyncFnOnce(&mut Tx, &mut Kept) -> Result<(), ClaimRefusal> + Clone,
 ) -> Result<Kept, ClaimRefusal> {
     said(actor, "name")?;
     let now = app.now();
@@ -454,6 +454,12 @@ async fn change(
         let step = step(kept.claim.state(), now, actor, note);
         store::claim::insert_step(tx, id, place, &step).await.map_err(meanwhile)?;
         kept.steps.push(step);
+        // Who decides on an appeal may grant less than was granted before.
+        if kept.claim.state() == State::Decided && kept.claim.decisions().len() > 1 {
+            let month = PersianMonth::of(kept.event_at);
+            let by = By { at: now, actor, reason: note };
+            credit::reckon_anew(tx, (kept.account, month), by).await?;
+        }
         Ok(kept)
     };
     request::write(app, |kept: &Kept| Some(kept.id), change).await

@@ -142,7 +142,7 @@ pub async fn list(app: &App) -> std::result::Result<Vec<Policy>, Failure> {
 pub async fn set(
     app: &App,
     class: MessageClass,
-    change: impl FnOnce(Policy) -> std::result::Result<Policy, PolicyRefusal>,
+    change: impl FnOnce(Policy) -> std::result::Result<Policy, PolicyRefusal> + Clone,
 ) -> Result<Policy, PolicyRefusal> {
     let now = app.now();
     app.write(async |tx| {

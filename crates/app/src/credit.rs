@@ -321,8 +321,11 @@ pub async fn change(
     said(reason, "reason")?;
     let by = By { at: app.now(), actor, reason };
     app.write(async |tx| {
-        let kept = store::credit::find(tx, id).await?;
-        let mut kept = kept.ok_or(Error::Refused(CreditRefusal::NoSuchCredit))?;
+        let none = || Error::Refused(CreditRefusal::NoSuchCredit);
+        let account = store::credit::find(tx, id).await?.ok_or_else(none)?.new.key.account;
+        // Who adds up what a month pays back sees all of it, before or after.
+        store::account::lock(tx, account).await?;
+        let mut kept = store::credit::find(tx, id).await?.ok_or_else(none)?;
         let credit = &mut kept.credit;
         let (done, moved) = match step {
             Step::Hold => (Move::Hold, credit.hold().map(|()| None)),
@@ -336,11 +339,58 @@ pub async fn change(
             Err(store::Error::Conflict(_)) => Err(Error::Refused(CreditRefusal::Meanwhile)),
             moved => {
                 moved?;
+                let CreditKey { month, track, .. } = kept.new.key;
+                if matches!(step, Step::Waive | Step::Reverse) && track != Track::Availability {
+                    reckon_anew(tx, (account, month), by).await?;
+                }
                 Ok(kept)
             }
         }
     })
     .await
+}
+
+/// A grant was taken back, wholly or in part. What the total of its month had taken from the credit
+/// that the month pays by itself is paid again: whoever did it signs a revision of the month, and
+/// that brings the difference as a credit of its own (I09), as any revision does. What was waived
+/// or reversed by itself stays so. The account is locked.
+pub(crate) async fn reckon_anew(
+    tx: &mut Tx,
+    (account, month): (AccountId, PersianMonth),
+    by: By<'_>,
+) -> std::result::Result<(), Failure> {
+    let written = store::month_statement::of_month(tx, Some(account), month).await?;
+    let (Some(last), published) = (written.last(), Published::read(tx).await?) else {
+        return Ok(());
+    };
+    let Some((_, schedule)) = published.in_force(month) else { return Ok(()) };
+    let mut credits = store::credit::of_month(tx, account, month).await?;
+    credits.retain(|kept| kept.new.key.track == Track::Availability);
+    credits.sort_by_key(|kept| kept.new.key.subscription);
+    let mut is_raised = false;
+    for of in credits.chunk_by(|one, two| one.new.key.subscription == two.new.key.subscription) {
+        let newest = of.iter().max_by_key(|kept| kept.id).expect("a chunk is never empty");
+        if matches!(newest.credit.state(), State::Waived | State::Reversed) {
+            continue;
+        }
+        let but = But::Automatic(newest.new.key.subscription);
+        let left = left_of_month(tx, &published, (account, month), but).await?;
+        let Some(left) = left else { continue };
+        let amount = schedule.draft().at_least(left).min(newest.new.computed);
+        is_raised |= correction(of.iter().map(|kept| &kept.credit), amount).propose > Rials::ZERO;
+    }
+    if is_raised {
+        let reason = "a grant was taken back, so the total leaves more".to_owned();
+        let revised = MonthStatement {
+            revision: last.revision + 1,
+            made_at: by.at,
+            signed: Some((reason, by.actor.to_owned())),
+            ..last.clone()
+        };
+        // Whoever revises it at this moment has it reckoned anew as well.
+        store::month_statement::insert(tx, &revised).await?;
+    }
+    Ok(())
 }
 
 /// The credit of this number.

@@ -7,6 +7,7 @@ use audio::Clip;
 use domain::agreement::scope::CoveredPath;
 use domain::billing::rating::rate_call_rounding_up;
 use domain::calendar::day::Day;
+use domain::dialer::disposition::NO_TRUNK;
 use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{
     AccountId, AttemptId, CallFacts, Destination, Disposition, Extension, Fault, Rials, TariffId,
@@ -201,17 +202,39 @@ fn placed(meaning: Meaning, disposition: Disposition) -> Option<bool> {
     }
 }
 
+/// A send that is not called any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Untried {
+    /// Which send.
+    pub quick_send: QuickSendId,
+    /// Why.
+    pub cause: &'static str,
+    /// Whose it was, as evidence of whether customers are served.
+    pub asker: Option<Asker>,
+}
+
+impl Untried {
+    /// One that is no evidence of anything.
+    pub fn of(quick_send: QuickSendId, cause: &'static str) -> Self {
+        Self { quick_send, cause, asker: None }
+    }
+}
+
 /// Ends those of `sends` that still wait although their time is over, without a charge, each by its
-/// cause. Tells for each whether it was ended.
+/// cause. Tells for each whether it was ended. Those for which there was no trunk all the time are
+/// requests of customers that we failed.
 ///
 /// # Errors
 /// The database failed; none was ended.
-pub async fn expire(
-    app: &App,
-    sends: Vec<(QuickSendId, &'static str)>,
-    now: Timestamp,
-) -> Result<Vec<bool>, Failure> {
-    Ok(app.hot().expire(sends, now).await?)
+pub async fn expire(app: &App, sends: Vec<Untried>, now: Timestamp) -> Result<Vec<bool>, Failure> {
+    let elements = sends.iter().map(|one| (one.quick_send, one.cause)).collect();
+    let ended = app.hot().expire(elements, now).await?;
+    for (one, ended) in sends.iter().zip(&ended) {
+        if let Some(asker) = one.asker.filter(|_| *ended && one.cause == NO_TRUNK) {
+            interval::called(app, asker, false, now);
+        }
+    }
+    Ok(ended)
 }
 
 /// What earlier processes of this node left open.

@@ -302,12 +302,22 @@ pub struct PathEvidence {
     pub path: CoveredPath,
     /// Its intervals, cut to the time. What none covers is unknown.
     pub intervals: Observed,
-    /// Minutes in which requests of customers failed.
-    pub failing: Vec<RequestMinute>,
-    /// Requests of customers that were served.
-    pub served: u64,
+    /// What customers' own requests came to, minute by minute.
+    pub minutes: Vec<RequestMinute>,
     /// What each place saw.
     pub tallies: Vec<Tally>,
+}
+
+impl PathEvidence {
+    /// Requests of customers that were served.
+    pub fn served(&self) -> u64 {
+        self.minutes.iter().map(|minute| minute.served).sum()
+    }
+
+    /// Minutes in which requests of customers failed.
+    pub fn failing(&self) -> impl Iterator<Item = &RequestMinute> {
+        self.minutes.iter().filter(|minute| minute.failed > 0)
+    }
 }
 
 /// What is known of each path in a time: what a figure of that time opens to.
@@ -324,13 +334,10 @@ pub async fn evidence(app: &App, time: Span) -> Result<Vec<PathEvidence>, Failur
             *intervals.of_mut(state) = cut;
         }
         let minutes = kept::requests(&mut reads, path, time, READ_MAX).await?;
-        let served = minutes.iter().map(|minute| minute.served).sum();
-        let failing: Vec<RequestMinute> =
-            minutes.into_iter().filter(|minute| minute.failed > 0).collect();
         let tallies = store::measurement::tallies(&mut reads, path, time).await?;
         let tally = |(vantage, worked, failed)| Tally { vantage, worked, failed };
         let tallies = tallies.into_iter().map(tally).collect();
-        all.push(PathEvidence { path, intervals, failing, served, tallies });
+        all.push(PathEvidence { path, intervals, minutes, tallies });
     }
     Ok(all)
 }

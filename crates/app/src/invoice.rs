@@ -6,14 +6,16 @@ use domain::agreement::statement::FREEZE_AFTER_US;
 use domain::agreement::violation::Clause;
 use domain::billing::invoice::Amounts;
 use domain::billing::subscription::State;
+use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
-use store::Tx;
 use store::credit::By;
 pub use store::credit::Line;
 pub use store::invoice::Invoice;
+use store::payment::Paid;
 use store::subscription::Subscription;
+use store::{Tx, chain};
 
 use crate::credit::{self, Lost, lost, or_lost};
 use crate::subscription::{go, step};
@@ -38,6 +40,8 @@ pub enum InvoiceRefusal {
     Already,
     /// It is paid, or it was voided.
     Closed,
+    /// It cannot have been paid at that moment: before it was made, or still to come.
+    Time,
     /// Another invoice was paid under that reference.
     Reference,
     /// A text is missing or too long.
@@ -157,6 +161,7 @@ async fn make(
         issued_at: now,
         due_at: plan.due_at(now),
         paid: (amounts.total == Rials::ZERO).then_some((now, None)),
+        noted_at: (amounts.total == Rials::ZERO).then_some(now),
         voided: None,
     };
     let Some(id) = store::invoice::insert(tx, &new).await? else { return Ok(None) };
@@ -217,7 +222,7 @@ async fn lapse(tx: &mut Tx, invoice: &Invoice, now: Timestamp) -> Result<u64, Lo
                 "invoice {} of {}, {} rials, was due and is not paid",
                 invoice.id, invoice.month, invoice.amounts.total.0
             )],
-            reference: format!("invoice:{}", invoice.id),
+            reference: entry_of(invoice.id),
             actor: MACHINE.to_owned(),
         };
         violation::enter_found(tx, now, &new).await?;
@@ -232,17 +237,33 @@ async fn lapse(tx: &mut Tx, invoice: &Invoice, now: Timestamp) -> Result<u64, Lo
     Ok(steps)
 }
 
-/// Notes that an invoice was paid, under the reference of the payment. Noting it again does
-/// nothing.
+/// The name of the entry that an invoice was not paid in time.
+fn entry_of(invoice: i64) -> String {
+    format!("invoice:{invoice}")
+}
+
+/// Notes that an invoice was paid, under the reference of the payment, at a moment or just now.
+/// Noting it again does nothing.
 ///
 /// # Errors
 /// Refused as [`InvoiceRefusal`] says.
-pub async fn pay(app: &App, id: i64, reference: &str, actor: &str) -> Result<(), InvoiceRefusal> {
+pub async fn pay(
+    app: &App,
+    id: i64,
+    (reference, paid_at): (&str, Option<Timestamp>),
+    actor: &str,
+) -> Result<(), InvoiceRefusal> {
     said(reference, "reference")?;
     said(actor, "name")?;
     let now = app.now();
+    let paid_at = paid_at.unwrap_or(now);
     app.write(async |tx| {
-        match store::invoice::pay(tx, id, now, reference).await {
+        let issued = store::invoice::find(tx, id).await?.map(|invoice| invoice.issued_at);
+        if paid_at > now || issued.is_some_and(|issued| paid_at < issued) {
+            return Err(Error::Refused(InvoiceRefusal::Time));
+        }
+        let paid = Paid { reference, paid_at, at: now, by: chain::OPERATOR };
+        match store::invoice::pay(tx, id, paid).await {
             Ok(true) => {}
             Ok(false) => {
                 let invoice = store::invoice::find(tx, id).await?;
@@ -256,23 +277,18 @@ pub async fn pay(app: &App, id: i64, reference: &str, actor: &str) -> Result<(),
             }
             Err(error) => return Err(error.into()),
         }
-        after_pay(tx, id, now, actor).await
+        after_pay(tx, id, Paid { by: actor, ..paid }).await
     })
     .await
 }
 
-/// As [`pay`], in the transaction of the payment. `false`: it was paid or voided meanwhile.
-pub(crate) async fn take_in<R>(
-    tx: &mut Tx,
-    id: i64,
-    reference: &str,
-    actor: &str,
-    now: Timestamp,
-) -> Result<bool, R> {
-    if !store::invoice::pay(tx, id, now, reference).await? {
+/// As [`pay`], in the transaction of the payment, by whoever has its money. `false`: it was paid or
+/// voided meanwhile.
+pub(crate) async fn take_in<R>(tx: &mut Tx, id: i64, paid: Paid<'_>) -> Result<bool, R> {
+    if !store::invoice::pay(tx, id, paid).await? {
         return Ok(false);
     }
-    match after_pay(tx, id, now, actor).await {
+    match after_pay(tx, id, paid).await {
         Ok(()) => Ok(true),
         Err(Error::Failed(failure)) => Err(Error::Failed(failure)),
         Err(Error::Refused(refusal)) => {
@@ -281,24 +297,28 @@ pub(crate) async fn take_in<R>(
     }
 }
 
-/// What follows when an invoice was paid.
-async fn after_pay(
-    tx: &mut Tx,
-    id: i64,
-    now: Timestamp,
-    actor: &str,
-) -> Result<(), InvoiceRefusal> {
+/// What follows when an invoice was paid. What was entered before we learned that it was paid in
+/// time is taken back.
+async fn after_pay(tx: &mut Tx, id: i64, paid: Paid<'_>) -> Result<(), InvoiceRefusal> {
     let invoice = store::invoice::find(tx, id).await?;
     let invoice = invoice.ok_or(Error::Refused(InvoiceRefusal::NoSuchInvoice))?;
     let reason = format!("invoice {id} is paid");
-    resume(tx, invoice.subscription, now, actor, &reason).await
+    if paid.paid_at <= invoice.due_at {
+        let in_time = format!("invoice {id} was paid at {}", rfc3339(paid.paid_at));
+        violation::take_back_under(tx, &entry_of(id), paid.at, &in_time).await?;
+    }
+    // It is in force since the last of what was due was paid, which may be before we learned of it,
+    // and even before we stopped it (C19).
+    let since = store::invoice::last_paid(tx, invoice.subscription, paid.at).await?;
+    let times = (paid.at, since.unwrap_or(paid.at));
+    resume(tx, invoice.subscription, times, paid.by, &reason).await
 }
 
-/// Puts a subscription in force again, once nothing of it is overdue.
+/// Puts a subscription in force again, once nothing of it is overdue now, since a moment.
 async fn resume(
     tx: &mut Tx,
     subscription: i64,
-    now: Timestamp,
+    (now, since): (Timestamp, Timestamp),
     actor: &str,
     reason: &str,
 ) -> Result<(), InvoiceRefusal> {
@@ -308,8 +328,7 @@ async fn resume(
     if !stopped || store::invoice::is_overdue(tx, subscription, now).await? {
         return Ok(());
     }
-    let active = step(State::Active, now, actor, reason);
-    go(tx, &mut found, active).await.map_err(meanwhile)
+    go(tx, &mut found, step(State::Active, since, actor, reason)).await.map_err(meanwhile)
 }
 
 /// Voids an invoice that nothing was paid for; its discounts are owed again (T147).
@@ -339,7 +358,7 @@ pub async fn void(app: &App, id: i64, actor: &str, because: &str) -> Result<(), 
         if subscription.is_some_and(|one| one.state() == State::Ended) {
             credit::hand_over(tx, invoice.subscription, now).await.map_err(meanwhile)?;
         }
-        resume(tx, invoice.subscription, now, actor, because).await
+        resume(tx, invoice.subscription, (now, now), actor, because).await
     })
     .await
 }

@@ -155,7 +155,10 @@ pub async fn start(app: &App, caller: &Caller, new: NewCode) -> Result<(Code, bo
     let recording = speech::assembled(app, &words, new.speaker, GAP_MS)
         .await
         .map_err(|error| error.map(|refusal| SendRefusal::Text(refusal.into())))?;
-    let row = row(app, &order, &digits, &recording, (reference.clone(), life_seconds));
+    let row = NewRow {
+        own_words: template.is_some(),
+        ..row(app, &order, &digits, &recording, (reference.clone(), life_seconds))
+    };
     let sent = keep_and_send(app, order, row, &recording).await;
     let lost = || Failure::of("reading a new code back: it is not there");
     let Some(id) = recording.kept_unless_refused(app, sent).await? else {
@@ -202,7 +205,7 @@ pub async fn resend(app: &App, caller: &Caller, id: CodeId) -> Result<Code, Send
     let reference = said(&kept.reference, kept.sends + 1);
     let mut order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
-    may_be_proof(app, &mut order).await?;
+    may_be_proof(app, &mut order, kept.own_words).await?;
     // Before anything is counted.
     order
         .admit(app, Some(&order.draft(kept.clip_ms)))
@@ -387,20 +390,22 @@ async fn order(
     let mut order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
     order.listing = Listing::Hidden;
-    // What is said before somebody is known are our words.
-    if words_are_ours {
-        may_be_proof(app, &mut order).await?;
-    }
+    may_be_proof(app, &mut order, !words_are_ours).await?;
     // Our words need nobody's approval.
     order.account.approves_own_messages |= words_are_ours;
     may_be_spoken(app, &order).await.map_err(|error| error.map(SendRefusal::Text))?;
     Ok(order)
 }
 
-/// Lets a code through that is to prove who the account's owner is, which has to come first.
-async fn may_be_proof(app: &App, order: &mut Order) -> std::result::Result<(), Failure> {
+/// Lets a code through, in our words, that is to prove who the account's owner is.
+async fn may_be_proof(
+    app: &App,
+    order: &mut Order,
+    own_words: bool,
+) -> std::result::Result<(), Failure> {
     let (account, destination) = (order.account.id, order.destination());
     if order.owner == Owner::Unknown
+        && !own_words
         && identity::may_prove_by_code(app, account, destination).await?
     {
         order.owner = Owner::Known;
@@ -427,6 +432,7 @@ fn row(
         salt,
         blob: recording.blob.clone(),
         clip_ms: recording.length_ms,
+        own_words: false,
         created_at,
         expires_at: created_at.plus_ms(i64::from(life_seconds) * 1_000),
     }

@@ -54,6 +54,7 @@ mod settings;
 pub mod sms;
 mod speech;
 pub mod staff;
+pub mod statement;
 pub mod subscription;
 pub mod support_call;
 pub mod tariff;

@@ -97,7 +97,7 @@ async fn save(
     app: &App,
     now: Timestamp,
     new: NewPlan,
-    number: impl AsyncFnOnce(&mut store::Tx) -> Result<i64, MaintenanceRefusal>,
+    number: impl AsyncFnOnce(&mut store::Tx) -> Result<i64, MaintenanceRefusal> + Clone,
 ) -> Result<Saved, MaintenanceRefusal> {
     said(&new.author, "author")?;
     let places = &app.settings().places;

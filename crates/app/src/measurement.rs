@@ -146,16 +146,17 @@ pub async fn take(app: &App, caller: &Caller, report: &Report) -> Result<Taken, 
     .await
 }
 
-/// The samples of a path in a time, by their time: at most [`SHOWN_MAX`].
+/// The samples of a path in a time, of all vantage points or one, by their time: at most
+/// [`SHOWN_MAX`].
 ///
 /// # Errors
 /// The database failed.
 pub async fn samples(
     app: &App,
-    path: CoveredPath,
+    of: (CoveredPath, Option<VantageId>),
     time: Span,
 ) -> std::result::Result<Vec<KeptSample>, Failure> {
-    Ok(store::measurement::samples(&mut app.read().await?, path, time, SHOWN_MAX).await?)
+    Ok(store::measurement::samples(&mut app.read().await?, of, time, SHOWN_MAX).await?)
 }
 
 /// Forgets samples, and counts of requests, that are older than is set.

@@ -3,7 +3,8 @@
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
-pub use store::outage::{Outage, Revision};
+use store::Queries;
+pub use store::outage::{Note, Outage, Revision};
 
 use crate::{App, Error, Failure, Result};
 
@@ -152,14 +153,46 @@ pub async fn felt_by(
     time: Span,
 ) -> std::result::Result<Vec<Outage>, Failure> {
     let mut reads = app.read().await?;
-    let members = store::outage::members(&mut reads, time, account, account).await?;
+    let groups = Groups::of(&mut reads, account, time).await?;
     let mut outages = store::outage::within(&mut reads, time, SHOWN_MAX).await?;
-    outages.retain(|outage| {
-        outage.scope.is_everyone()
-            || outage.scope.covers(Group::Account(account))
-            || members.iter().any(|(_, group, _)| outage.scope.covers(*group))
-    });
+    outages.retain(|outage| groups.feel(&outage.scope));
     Ok(outages)
+}
+
+/// What sources noted to work in this time, as far as it says anything of an account.
+///
+/// # Errors
+/// The database failed.
+pub async fn worked_for(
+    app: &App,
+    account: AccountId,
+    time: Span,
+) -> std::result::Result<Vec<Note>, Failure> {
+    let mut reads = app.read().await?;
+    let groups = Groups::of(&mut reads, account, time).await?;
+    let mut notes = store::outage::working(&mut reads, time, SHOWN_MAX).await?;
+    notes.retain(|note| groups.feel(&note.evidence.scope));
+    Ok(notes)
+}
+
+/// The groups that an account was in for some of a time.
+pub(crate) struct Groups(Vec<Group>);
+
+impl Groups {
+    pub(crate) async fn of(
+        reads: &mut impl Queries,
+        account: AccountId,
+        time: Span,
+    ) -> std::result::Result<Self, Failure> {
+        let members = store::outage::members(reads, time, account, account).await?;
+        let own = std::iter::once(Group::Account(account));
+        Ok(Self(own.chain(members.into_iter().map(|(_, group, _)| group)).collect()))
+    }
+
+    /// Whether what concerns a scope concerned the account.
+    pub(crate) fn feel(&self, scope: &Scope) -> bool {
+        scope.is_everyone() || self.0.iter().any(|group| scope.covers(*group))
+    }
 }
 
 /// Notes that a source saw paths work.

@@ -2,23 +2,23 @@
 //! first told that the money is there: the customer who comes back, the task that asks, or staff. A
 //! process that is killed in between leaves a row that the next one goes on with.
 
-use std::future::poll_fn;
-use std::task::{Context, Poll};
+mod looks;
 
 use domain::agreement::attachment;
 use domain::billing::payment::{
-    AMOUNTS, LIFE_MS, OPEN_MAX, OPENING_MS, RECEIPT, RECEIPT_LIFE_MS, State, ask_again_ms,
+    AMOUNTS, LIFE_MS, OPEN_MAX, OPENING_MS, RECEIPT, RECEIPT_LIFE_MS, State, ask_again_ms, paid_at,
     reference as reference_of,
 };
 use domain::{AccountId, Rials, Timestamp};
+pub use looks::Looks;
 use sha2::{Digest as _, Sha256};
 use store::entry::{EntryKind, NewEntry, Posted};
-use store::payment::NewPayment;
 pub use store::payment::Payment;
+use store::payment::{NewPayment, Paid};
 use store::{Tx, chain};
 
 use crate::account::{hex, never_refused};
-use crate::ports::{BoxFuture, Opened, Opening, Verdict};
+use crate::ports::{Opened, Opening, Verdict};
 use crate::{App, Caller, Error, Failure, Result, invoice, request};
 
 /// Most payments on a page.
@@ -27,10 +27,6 @@ pub const PAGE_MAX: u32 = 100;
 const TEXT_MAX: usize = 500;
 /// Random bytes of a token.
 const TOKEN_BYTES: usize = 20;
-/// How long one question may take until another node asks, microseconds.
-const ASK_US: i64 = 120_000_000;
-/// Payments that are looked at in one go.
-const TAKEN: u32 = 10;
 /// Kinds of files that a receipt may be.
 const KINDS: [&str; 3] = ["image/png", "image/jpeg", "application/pdf"];
 
@@ -66,6 +62,8 @@ pub enum PaymentRefusal {
     Reference,
     /// It is for another amount than what is in the bank.
     OtherAmount,
+    /// It cannot have been paid at that moment: before it was begun, or still to come.
+    Time,
     /// A name, a reference or a reason is missing, too long or none.
     Text(&'static str),
 }
@@ -184,33 +182,6 @@ pub async fn come_back(app: &App, token: &str) -> std::result::Result<Option<Pay
     find(app, None, found.id).await
 }
 
-/// Asks the gateways of payments whose time it is. How many were looked at.
-///
-/// # Errors
-/// The database failed.
-pub async fn look(app: &App) -> std::result::Result<usize, Failure> {
-    let now = app.now();
-    let due = app
-        .write(async |tx| Ok(store::payment::take_due(tx, now, now.plus_us(ASK_US), TAKEN).await?));
-    let due = due.await.map_err(never_refused)?;
-    // All at once: one silent gateway keeps nobody else waiting.
-    let mut looks: Vec<BoxFuture<'_, ()>> = Vec::with_capacity(due.len());
-    for payment in &due {
-        looks.push(Box::pin(look_at(app, payment)));
-    }
-    all(looks).await;
-    Ok(due.len())
-}
-
-/// Waits for all of these few, which go on at the same time.
-async fn all(mut futures: Vec<BoxFuture<'_, ()>>) {
-    let poll = |context: &mut Context<'_>| {
-        futures.retain_mut(|one| one.as_mut().poll(context).is_pending());
-        if futures.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-    };
-    poll_fn(poll).await;
-}
-
 /// Looks at one payment. What is wrong with it is no reason to let others wait; it comes again.
 async fn look_at(app: &App, payment: &Payment) {
     let looked = match payment.state {
@@ -250,11 +221,13 @@ async fn ask(app: &App, payment: &Payment) -> std::result::Result<(), Failure> {
     let verdict = app.gateways().verify(gateway, authority, amount).await;
     let now = app.now();
     match verdict {
-        Ok(Verdict::Paid { reference }) => {
+        Ok(Verdict::Paid { reference, paid_at: told }) => {
             let by = format!("gateway {gateway}");
             // Its yes counts, too, when somebody gave the payment up while it was asked.
             let from = (State::Waiting, State::Failed);
-            match take_in(app, payment, from, &reference, (now, &by)).await {
+            let paid_at = paid_at(told, payment.made_at, now);
+            let paid = Paid { reference: &reference, paid_at, at: now, by: &by };
+            match take_in(app, payment, from, paid).await {
                 Ok(_) => Ok(()),
                 Err(Error::Refused(_)) => {
                     let reason = "another payment was taken in under its reference";
@@ -339,20 +312,19 @@ async fn take_in(
     app: &App,
     payment: &Payment,
     from: (State, State),
-    reference: &str,
-    (now, by): (Timestamp, &str),
+    paid: Paid<'_>,
 ) -> Result<bool, PaymentRefusal> {
+    let ours = ours(payment);
     app.write(async |tx| {
-        let paid = store::payment::paid(tx, payment.id, from, reference, (now, by)).await;
-        if !won(paid)? {
+        if !won(store::payment::paid(tx, payment.id, from, paid).await)? {
             return Ok(false);
         }
         if let Some(number) = payment.invoice
-            && invoice::take_in(tx, number, &ours(payment), by, now).await?
+            && invoice::take_in(tx, number, Paid { reference: &ours, ..paid }).await?
         {
             return Ok(true);
         }
-        post(tx, payment, payment.amount, now).await?;
+        post(tx, payment, payment.amount, paid.at).await?;
         Ok(true)
     })
     .await
@@ -437,32 +409,36 @@ async fn drop_unnamed(app: &App, id: i64, blob: &str) -> std::result::Result<(),
     Ok(())
 }
 
-/// One of us saw the money of a receipt in the bank: so much, under this reference. Or that of a
-/// payment by a gateway that was given up, in whatever amount: it goes into the balance.
+/// One of us saw the money of a receipt in the bank: so much, under this reference, there since a
+/// moment or just now. Or that of a payment by a gateway that was given up, in whatever amount: it
+/// goes into the balance.
 ///
 /// # Errors
 /// Refused as [`PaymentRefusal`] says.
 pub async fn accept(
     app: &App,
     id: i64,
-    (amount, reference): (Rials, &str),
+    (amount, reference, told): (Rials, &str, Option<Timestamp>),
     by: &str,
 ) -> Result<Payment, PaymentRefusal> {
     let reference = reference_of(reference);
     let reference = reference.ok_or(Error::Refused(PaymentRefusal::Text("reference")))?;
     let found = of_staff(app, id, by).await?;
-    let taken = (app.now(), by.trim());
+    let now = app.now();
+    let paid_at = paid_at(told, found.made_at, now);
+    if told.is_some_and(|told| told != paid_at) {
+        return Err(Error::Refused(PaymentRefusal::Time));
+    }
+    let paid = Paid { reference: &reference, paid_at, at: now, by: by.trim() };
     let is_taken_in = match found.state {
         State::Review if amount != found.amount => {
             return Err(Error::Refused(PaymentRefusal::OtherAmount));
         }
-        State::Review => {
-            take_in(app, &found, (State::Review, State::Review), &reference, taken).await?
-        }
+        State::Review => take_in(app, &found, (State::Review, State::Review), paid).await?,
         State::Failed if !(Rials(1)..=*AMOUNTS.end()).contains(&amount) => {
             return Err(Error::Refused(PaymentRefusal::Amount));
         }
-        State::Failed => take_in_by_hand(app, &found, (amount, &reference), taken).await?,
+        State::Failed => take_in_by_hand(app, &found, amount, paid).await?,
         State::Made | State::Waiting | State::Paid => false,
     };
     if !is_taken_in {
@@ -476,16 +452,14 @@ pub async fn accept(
 async fn take_in_by_hand(
     app: &App,
     payment: &Payment,
-    (amount, reference): (Rials, &str),
-    taken: (Timestamp, &str),
+    amount: Rials,
+    paid: Paid<'_>,
 ) -> Result<bool, PaymentRefusal> {
     app.write(async |tx| {
-        let seen = (amount, reference);
-        let paid = store::payment::paid_by_hand(tx, payment.id, seen, taken).await;
-        if !won(paid)? {
+        if !won(store::payment::paid_by_hand(tx, payment.id, amount, paid).await)? {
             return Ok(false);
         }
-        post(tx, payment, amount, taken.0).await?;
+        post(tx, payment, amount, paid.at).await?;
         Ok(true)
     })
     .await

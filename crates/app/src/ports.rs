@@ -226,6 +226,8 @@ pub enum Verdict {
     Paid {
         /// What the bank calls it.
         reference: String,
+        /// When it was paid, if that is said.
+        paid_at: Option<Timestamp>,
     },
     /// It is not, or not yet, and why.
     NotPaid(String),

@@ -159,26 +159,27 @@ pub async fn keep(
 /// are killed, it is done once.
 pub(crate) async fn write<T, R>(
     app: &App,
-    subject: impl FnOnce(&T) -> Option<i64>,
-    body: impl AsyncFnOnce(&mut Tx) -> Result<T, R>,
+    subject: impl Fn(&T) -> Option<i64>,
+    body: impl AsyncFnOnce(&mut Tx) -> Result<T, R> + Clone,
 ) -> Result<T, R> {
     let Ok(at) = AT.try_with(At::clone) else { return app.write(body).await };
     let now = app.now();
-    let mut did = false;
+    let did = AtomicBool::new(false);
     let value = app
         .write(async |tx| {
-            let value = body(tx).await?;
-            if let Some(subject) = subject(&value) {
-                did = true;
-                if !store::request::set_done(tx, at.account, &at.hash, (subject, now)).await? {
-                    let at_once = "doing a request: the same one is done at once";
-                    return Err(Error::Failed(Failure::of(at_once)));
-                }
+            let value = body.clone()(tx).await?;
+            let subject = subject(&value);
+            did.store(subject.is_some(), Ordering::Relaxed);
+            if let Some(subject) = subject
+                && !store::request::set_done(tx, at.account, &at.hash, (subject, now)).await?
+            {
+                let at_once = "doing a request: the same one is done at once";
+                return Err(Error::Failed(Failure::of(at_once)));
             }
             Ok(value)
         })
         .await?;
-    at.did.fetch_or(did, Ordering::Relaxed);
+    at.did.fetch_or(did.into_inner(), Ordering::Relaxed);
     Ok(value)
 }
 

@@ -230,7 +230,7 @@ async fn gate(app: &App, due: &Due, now: Timestamp) -> std::result::Result<Gate,
 
 async fn written(
     app: &App,
-    work: impl AsyncFnOnce(&mut store::Tx) -> std::result::Result<(), store::Error>,
+    work: impl AsyncFnOnce(&mut store::Tx) -> std::result::Result<(), store::Error> + Clone,
 ) -> std::result::Result<(), Failure> {
     app.write(async |tx| Ok(work(tx).await?)).await.map_err(never_refused)
 }

@@ -6,6 +6,7 @@ use domain::agreement::callback::{OfferVerdict, offer_at, offer_verdict};
 use domain::agreement::support_call::{
     Attempt, NOTE_MAX, Refusal, State, Step, SupportCall, callable_number, in_hours,
 };
+pub use domain::agreement::support_line::SupportLine;
 use domain::agreement::ticket::Channel;
 use domain::agreement::violation::Clause;
 use domain::calendar::opening_hours::CalendarKind;
@@ -38,6 +39,12 @@ pub enum SupportCallRefusal {
     Text(&'static str),
     /// Something else happened to it at this moment.
     Meanwhile,
+}
+
+/// The line as it is at this moment, with its number, for who cannot be served otherwise. `None`
+/// when it does not open for a year.
+pub fn line(app: &App, phone: Option<&str>) -> Option<SupportLine> {
+    SupportLine::at(app.now(), &timetable(CalendarKind::Support), phone)
 }
 
 /// Somebody calls the line, with a number if it is sent. The answer is the call's number.

@@ -330,7 +330,7 @@ async fn change(
     id: i64,
     actor: &str,
     reason: &str,
-    by: impl FnOnce(&mut Kept) -> std::result::Result<(), Refused>,
+    by: impl FnOnce(&mut Kept) -> std::result::Result<(), Refused> + Clone,
 ) -> Result<Kept, ViolationRefusal> {
     said(actor, "name")?;
     let now = app.now();
@@ -490,7 +490,7 @@ pub(crate) async fn follow_revision<R>(
     let entries =
         store::violation::within(tx, statement.account, Clause::Availability, time).await?;
     let prefix = format!("availability:{}:{}:", statement.number(), statement.month);
-    let mut standing: Vec<Kept> = entries
+    let standing: Vec<Kept> = entries
         .into_iter()
         .filter(|kept| kept.violation.stands() && kept.reference.starts_with(&prefix))
         .collect();
@@ -501,16 +501,36 @@ pub(crate) async fn follow_revision<R>(
         return Ok(());
     }
     let reason = format!("revision {} of the month", statement.revision);
-    for kept in &mut standing {
-        let step = Step {
-            status: Status::Reversed,
-            at: now,
-            actor: MACHINE.to_owned(),
-            reason: reason.clone(),
-        };
-        store::violation::insert_step(tx, kept.id, kept.steps.len(), &step).await?;
+    for kept in &standing {
+        take_back(tx, kept, now, &reason).await?;
     }
     Ok(())
+}
+
+/// Reverses an entry that what came later shows to be wrong.
+async fn take_back(
+    tx: &mut Tx,
+    kept: &Kept,
+    at: Timestamp,
+    reason: &str,
+) -> std::result::Result<(), store::Error> {
+    let (actor, reason) = (MACHINE.to_owned(), reason.to_owned());
+    let step = Step { status: Status::Reversed, at, actor, reason };
+    store::violation::insert_step(tx, kept.id, kept.steps.len(), &step).await
+}
+
+/// Reverses the entry of this reference, if there is one that stands.
+pub(crate) async fn take_back_under(
+    tx: &mut Tx,
+    reference: &str,
+    now: Timestamp,
+    reason: &str,
+) -> std::result::Result<(), store::Error> {
+    let found = store::violation::under(tx, reference).await?;
+    match found.filter(|kept| kept.violation.stands()) {
+        Some(kept) => take_back(tx, &kept, now, reason).await,
+        None => Ok(()),
+    }
 }
 
 /// Enters maintenance that began in this time and was not told in time.

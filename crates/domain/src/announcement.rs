@@ -165,7 +165,7 @@ fn weekday(day: Weekday) -> &'static str {
 }
 
 /// The text with Persian digits.
-fn persian(text: &str) -> String {
+pub(crate) fn persian(text: &str) -> String {
     let digit = |letter: char| match letter.to_digit(10) {
         Some(digit) => char::from_u32(u32::from('۰') + digit).expect("there are ten of them"),
         None => letter,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use app::Failure;
-use app::dialing::{Failed, Leased, ReadyJob};
+use app::dialing::{Failed, Leased, ReadyJob, Untried};
 use domain::{AttemptId, Disposition, QuickSendId};
 use engine::{CallKey, Command};
 
@@ -163,22 +163,17 @@ impl Node {
         }
     }
 
-    fn on_expired(
-        &mut self,
-        now: Moment,
-        sends: Vec<(QuickSendId, &'static str)>,
-        result: Result<(), Failure>,
-    ) {
+    fn on_expired(&mut self, now: Moment, sends: Vec<Untried>, result: Result<(), Failure>) {
         match result {
             Ok(()) => {
                 self.under_way.answered(Kind::Expire);
                 self.stats.expired += sends.len() as u64;
-                for (send, _) in sends {
-                    self.forget(send);
+                for one in sends {
+                    self.forget(one.quick_send);
                 }
             }
             Err(failure) => {
-                self.expired.extend(sends);
+                self.expired.extend(sends.into_iter().map(|one| (one.quick_send, one)));
                 self.failed(now, Kind::Expire, &failure);
             }
         }

@@ -141,11 +141,13 @@ impl WaitingLine {
         due.into_iter().chain(expiry).min()
     }
 
-    /// Takes out the jobs whose time is over.
-    pub(crate) fn take_expired(&mut self, wall: Timestamp) -> Vec<ReadyJob> {
+    /// Takes out the jobs whose time is over, and tells of each whether nothing but other calls and
+    /// trunks kept it.
+    pub(crate) fn take_expired(&mut self, wall: Timestamp) -> Vec<(Waiting, bool)> {
         let mut expired = Vec::new();
         while let Some(&(_, send)) = self.expiring.first().filter(|(expiry, _)| *expiry <= wall) {
-            expired.extend(self.remove(send).map(|waiting| waiting.job));
+            let queued = self.jobs.get(&send).is_some_and(|one| one.place == Place::Queued);
+            expired.extend(self.remove(send).map(|waiting| (waiting, queued)));
         }
         expired
     }

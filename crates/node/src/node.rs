@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use app::dialing::{self, Failed, NodeStamp, PutBack};
+use app::dialing::{self, Failed, NodeStamp, PutBack, Untried};
 use app::{App, Failure};
 use domain::{AccountId, AttemptId, PhoneNumber, QuickSendId, Timestamp};
 use engine::{CallKey, Command};
@@ -55,7 +55,7 @@ pub struct Node {
     /// Callees who opted out, not written down yet.
     pub(crate) opt_outs: Vec<OptOut>,
     /// Sends whose time is over, and why they were not called.
-    pub(crate) expired: BTreeMap<QuickSendId, &'static str>,
+    pub(crate) expired: BTreeMap<QuickSendId, Untried>,
     /// Chosen for the next lease.
     pub(crate) chosen: Vec<(Waiting, Room)>,
     pub(crate) under_way: UnderWay,

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use app::dialing::{self, EXPIRED, ReadyJob, Start};
+use app::dialing::{self, Asker, EXPIRED, ReadyJob, Start, Untried};
 use app::ports::Dispatch as _;
-use domain::dialer::disposition::{NOT_SPOKEN, OUTSIDE_HOURS};
+use domain::dialer::disposition::{NO_TRUNK, NOT_SPOKEN, OUTSIDE_HOURS};
 use domain::dialer::health::Health;
 use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{AttemptId, Destination, Disposition, MessageClass, Status, Timestamp};
@@ -93,7 +93,7 @@ impl Node {
         }
         if job.blob.is_empty() {
             // Its values could not be spoken: nobody is called to hear half of it.
-            self.expired.insert(job.quick_send, NOT_SPOKEN);
+            self.expired.insert(job.quick_send, Untried::of(job.quick_send, NOT_SPOKEN));
             return;
         }
         let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));
@@ -233,13 +233,27 @@ impl Node {
             return;
         }
         let mut openings = self.openings(now);
-        let cause = |job: &ReadyJob| match openings.closed_until(job) {
-            Some(_) => OUTSIDE_HOURS,
-            None => EXPIRED,
-        };
-        let causes: Vec<_> = expired.iter().map(cause).collect();
-        let sends = expired.iter().map(|job| job.quick_send);
-        self.expired.extend(sends.zip(causes));
+        for (waiting, queued) in expired {
+            let job = &waiting.job;
+            let cause = if openings.closed_until(job).is_some() {
+                OUTSIDE_HOURS
+            } else if queued && self.has_no_trunk(&waiting, now) {
+                NO_TRUNK
+            } else {
+                EXPIRED
+            };
+            let untried = Untried { quick_send: job.quick_send, cause, asker: Asker::of(job) };
+            self.expired.insert(job.quick_send, untried);
+        }
+    }
+
+    /// Whether a quick send that may be called now, and whose number is free, is kept by nothing
+    /// but its trunks: none takes the number, is well, or has room, as it was until now. A
+    /// campaign's end is its customer's own choice, and says nothing.
+    fn has_no_trunk(&self, waiting: &Waiting, now: Moment) -> bool {
+        let may = waiting.job.class < CAMPAIGN_CLASS && dialing::window_open(&self.app, now.wall);
+        // Room that was there is given back at once.
+        may && !matches!(self.gate.take(waiting, now), Ok(_) | Err(NoRoom::Callee))
     }
 
     /// The number that a class shows to callees, if it has one.
@@ -420,7 +434,7 @@ impl Node {
         }
         if !self.expired.is_empty() && may(&self.under_way, Kind::Expire) {
             self.under_way.ask(Kind::Expire);
-            let sends = std::mem::take(&mut self.expired).into_iter().collect();
+            let sends = std::mem::take(&mut self.expired).into_values().collect();
             tasks.push(Task::Expire { sends });
         }
         if !self.opt_outs.is_empty() && may(&self.under_way, Kind::OptOut) {

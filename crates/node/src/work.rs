@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use app::dialing::{
-    self, EndedCall, Leased, NodeStamp, OpenAttempt, Orphan, PhoneContact, PutBack, ReadyJob, Start,
+    self, EndedCall, Leased, NodeStamp, OpenAttempt, Orphan, PhoneContact, PutBack, ReadyJob,
+    Start, Untried,
 };
 use app::trunk::TrunkHealth;
 use app::{App, Failure};
@@ -48,7 +49,7 @@ pub(crate) enum Task {
         calls: Vec<EndedCall>,
     },
     Expire {
-        sends: Vec<(QuickSendId, &'static str)>,
+        sends: Vec<Untried>,
     },
     /// Callees opted out.
     OptOut {
@@ -89,7 +90,7 @@ pub(crate) enum Answer {
     Fed(Result<Vec<ReadyJob>, Failure>),
     Leased(Result<Vec<Leased>, Failure>),
     Settled(Result<(), Failure>),
-    Expired(Vec<(QuickSendId, &'static str)>, Result<(), Failure>),
+    Expired(Vec<Untried>, Result<(), Failure>),
     OptedOut(Vec<OptOut>, Result<(), Failure>),
     PutBack(Result<(), Failure>),
     TrunkHealth(Result<(), Failure>),

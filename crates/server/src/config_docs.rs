@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::{
     Announcements, Audio, Callbacks, Calls, Channel, Codes, Config, Database, Detection, Http,
     Identity, Key, Log, Measurement, Node, Payment, Probe, Sandbox, Sip, Sms, Speech, SpeechHttp,
-    Trunk,
+    Support, Trunk,
 };
 
 /// A section with its words.
@@ -17,7 +17,7 @@ struct Section {
     keys: &'static [Key],
 }
 
-fn sections() -> [Section; 19] {
+fn sections() -> [Section; 20] {
     macro_rules! section {
         ($name:literal, $type:ty) => {
             Section { name: $name, doc: <$type>::DOC, keys: <$type>::KEYS }
@@ -41,6 +41,7 @@ fn sections() -> [Section; 19] {
         section!("sandbox", Sandbox),
         section!("log", Log),
         section!("identity", Identity),
+        section!("support", Support),
         section!("payment", Payment),
         section!("announcements", Announcements),
     ]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::payment::Looks;
 use app::{App, Failure};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -43,21 +44,30 @@ pub fn start(
 
 /// Asks gateways of payments whose customers do not come back.
 async fn payments(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut looks = Looks::new(&app);
     while !*stop.borrow() {
-        // A silent gateway does not keep us from stopping: who is asked about is asked again.
-        let looked = tokio::select! {
-            looked = app::payment::look(&app) => looked,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        if let Err(failure) = looked {
+        if let Err(failure) = looks.begin().await {
             let error = failure.chain();
             tracing::warn!(error, "payments could not be looked at");
         }
+        // A silent gateway keeps us from nothing, nor from stopping: who is asked about is asked
+        // again.
         tokio::select! {
-            () = tokio::time::sleep(PAYMENTS_EVERY) => {}
-            changed = stop.changed() => if changed.is_err() { return },
+            () = looks_for(&mut looks, PAYMENTS_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
         }
     }
+}
+
+/// Goes on with what is looked at for a while.
+async fn looks_for(looks: &mut Looks<'_>, time: Duration) {
+    let looking = async {
+        loop {
+            looks.ended().await;
+        }
+    };
+    // It ends with the time.
+    drop(tokio::time::timeout(time, looking).await);
 }
 
 async fn look(app: Arc<App>, mut stop: watch::Receiver<bool>) {

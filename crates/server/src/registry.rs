@@ -82,7 +82,12 @@ impl Registry for HttpRegistry {
 /// Asks about those who wait for it, until it is told to stop.
 pub async fn run(app: Arc<App>, registry: HttpRegistry, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
-        if let Err(failure) = app::identity::look(&app, &registry).await {
+        // A silent registry does not keep us from stopping: who is asked about is asked again.
+        let looked = tokio::select! {
+            looked = app::identity::look(&app, &registry) => looked,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        if let Err(failure) = looked {
             let error = failure.chain();
             tracing::warn!(error, "who waits for the registry could not be looked for");
         }

@@ -78,6 +78,7 @@ pub(crate) enum Engine {
 pub struct Tx {
     inner: Inner,
     failed: bool,
+    raced: bool,
     /// What is added to the chain of evidence when it commits.
     chained: Vec<Waiting>,
     clock_limit_us: Option<i64>,
@@ -230,7 +231,7 @@ impl Db {
             Engine::Postgres(postgres) => Inner::Postgres(Box::new(postgres.begin().await?)),
         };
         let clock_limit_us = self.clock_limit_us;
-        Ok(Tx { inner, failed: false, chained: Vec::new(), clock_limit_us })
+        Ok(Tx { inner, failed: false, raced: false, chained: Vec::new(), clock_limit_us })
     }
 
     /// The read side.
@@ -265,7 +266,7 @@ impl Tx {
             Inner::Sqlite(tx) => tx.execute(sql, values).await,
             Inner::Postgres(tx) => tx.execute(sql, values).await,
         };
-        self.failed |= changed.is_err();
+        self.note(changed.as_ref().err());
         changed
     }
 
@@ -307,6 +308,17 @@ impl Tx {
         self.clock_limit_us
     }
 
+    /// Whether one of its statements lost a race to another transaction, whatever was made of that
+    /// error: nothing of it is kept, and the whole of it may work the next time.
+    pub fn lost_a_race(&self) -> bool {
+        self.raced
+    }
+
+    fn note(&mut self, error: Option<&Error>) {
+        self.failed |= error.is_some();
+        self.raced |= error.is_some_and(Error::is_race);
+    }
+
     fn not_failed(&self) -> Result<()> {
         if self.failed {
             return Err(Error::Conflict("an earlier statement of the transaction failed".into()));
@@ -322,7 +334,7 @@ impl Queries for Tx {
             Inner::Sqlite(tx) => tx.query(sql, values).await,
             Inner::Postgres(tx) => tx.query(sql, values).await,
         };
-        self.failed |= rows.is_err();
+        self.note(rows.as_ref().err());
         rows
     }
 }

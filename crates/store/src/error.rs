@@ -35,6 +35,15 @@ impl Error {
         Self::Unavailable(why.into())
     }
 
+    /// Whether it is a race of transactions that was lost (a deadlock, or an order that cannot be:
+    /// class 40 of SQL's states). Nothing of the transaction was kept, and the same may work the
+    /// next time.
+    pub fn is_race(&self) -> bool {
+        let (Self::Unavailable(source) | Self::Conflict(source)) = self else { return false };
+        let of_server = source.downcast_ref::<tokio_postgres::Error>();
+        of_server.and_then(class).is_some_and(|class| class == RACE)
+    }
+
     /// The same failure for another caller who was part of the same batch.
     pub(crate) fn for_another(&self) -> Self {
         let source = |source: &Source| Source::from(chain(source.as_ref()));
@@ -54,6 +63,14 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
+/// The class of errors that say that a race was lost.
+pub(crate) const RACE: &str = "40";
+
+/// The class of the server's error code; `None` when the error is not the server's.
+pub(crate) fn class(error: &tokio_postgres::Error) -> Option<&str> {
+    error.code().and_then(|state| state.code().get(..2))
+}
+
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
@@ -65,10 +82,9 @@ impl From<rusqlite::Error> for Error {
 
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
-        // Class 22 is a value out of range, 23 a violated constraint, 40 a race that was lost.
-        let class = error.code().and_then(|state| state.code().get(..2).map(str::to_owned));
-        match class.as_deref() {
-            Some("22" | "23" | "40") => Self::Conflict(error.into()),
+        // Class 22 is a value out of range, 23 a violated constraint.
+        match class(&error) {
+            Some("22" | "23" | RACE) => Self::Conflict(error.into()),
             _ => Self::Unavailable(error.into()),
         }
     }

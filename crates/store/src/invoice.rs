@@ -5,6 +5,7 @@ use domain::calendar::month::PersianMonth;
 use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
+use crate::payment::Paid;
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -31,6 +32,8 @@ pub struct Invoice {
     pub due_at: Timestamp,
     /// When it was paid, and under which reference; one without anything to pay has none.
     pub paid: Option<(Timestamp, Option<String>)>,
+    /// When we learned that it was.
+    pub noted_at: Option<Timestamp>,
     /// When it was voided, by whom and why.
     pub voided: Option<(Timestamp, String, String)>,
 }
@@ -43,8 +46,8 @@ pub struct Invoice {
 pub async fn insert(tx: &mut Tx, new: &Invoice) -> Result<Option<i64>> {
     let sql = "INSERT INTO invoice (subscription_id, account_id, month, issue, months, price_rials,
                                     discount_rials, tax_bp, tax_rials, total_rials, issued_at_us,
-                                    due_at_us, paid_at_us)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                                    due_at_us, paid_at_us, noted_at_us)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
                ON CONFLICT (subscription_id, month, issue) DO NOTHING RETURNING id";
     let Amounts { price, discount, tax_bp, tax, total } = new.amounts;
     let values = values![
@@ -60,7 +63,8 @@ pub async fn insert(tx: &mut Tx, new: &Invoice) -> Result<Option<i64>> {
         total,
         new.issued_at,
         new.due_at,
-        new.paid.as_ref().map(|(at, _)| *at)
+        new.paid.as_ref().map(|(at, _)| *at),
+        new.noted_at
     ];
     let Some(row) = tx.query_opt(sql, values).await? else { return Ok(None) };
     let id = row.get("id")?;
@@ -72,14 +76,32 @@ pub async fn insert(tx: &mut Tx, new: &Invoice) -> Result<Option<i64>> {
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when another one was paid under it.
-pub async fn pay(tx: &mut Tx, id: i64, at: Timestamp, reference: &str) -> Result<bool> {
-    let sql = "UPDATE invoice SET paid_at_us = $2, paid_reference = $3
+pub async fn pay(
+    tx: &mut Tx,
+    id: i64,
+    Paid { reference, paid_at, at, by }: Paid<'_>,
+) -> Result<bool> {
+    let sql = "UPDATE invoice SET paid_at_us = $2, paid_reference = $3, noted_at_us = $4
                WHERE id = $1 AND paid_at_us IS NULL AND voided_at_us IS NULL";
-    let paid = tx.execute(sql, values![id, at, reference]).await? == 1;
+    let paid = tx.execute(sql, values![id, paid_at, reference, at]).await? == 1;
     if paid {
-        chain::attest(tx, Fact::Invoice(id), chain::OPERATOR, at);
+        chain::attest(tx, Fact::Invoice(id), by, at);
     }
     Ok(paid)
+}
+
+/// When the last invoice of a subscription was paid that was due before a moment. `None`: none was.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn last_paid(
+    reads: &mut impl Queries,
+    subscription: i64,
+    due_before: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let sql = "SELECT MAX(paid_at_us) AS paid_at_us FROM invoice
+               WHERE subscription_id = $1 AND due_at_us < $2 AND voided_at_us IS NULL";
+    reads.query_one(sql, values![subscription, due_before]).await?.get("paid_at_us")
 }
 
 /// Keeps others from an invoice that is not paid, until the transaction ends. `false`: it is paid,
@@ -114,7 +136,8 @@ pub async fn void(tx: &mut Tx, id: i64, at: Timestamp, by: &str, because: &str) 
 pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Invoice>> {
     let sql = "SELECT id, subscription_id, account_id, month, issue, months, price_rials,
                       discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
-                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
+                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because,
+                      noted_at_us
                FROM invoice WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.map(|row| invoice(&row)).transpose()
 }
@@ -130,7 +153,8 @@ pub async fn of_month(
 ) -> Result<Option<Invoice>> {
     let sql = "SELECT id, subscription_id, account_id, month, issue, months, price_rials,
                       discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
-                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
+                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because,
+                      noted_at_us
                FROM invoice WHERE subscription_id = $1 AND month = $2
                ORDER BY issue DESC LIMIT 1";
     let row = reads.query_opt(sql, values![subscription, &month.to_string()]).await?;
@@ -149,7 +173,8 @@ pub async fn of_account(
 ) -> Result<Vec<Invoice>> {
     let sql = "SELECT id, subscription_id, account_id, month, issue, months, price_rials,
                       discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
-                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
+                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because,
+                      noted_at_us
                FROM invoice WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
     let values = values![account, before.unwrap_or(i64::MAX), limit];
     reads.query(sql, values).await?.iter().map(invoice).collect()
@@ -168,7 +193,8 @@ pub async fn overdue(
 ) -> Result<Vec<Invoice>> {
     let sql = "SELECT id, subscription_id, account_id, month, issue, months, price_rials,
                       discount_rials, tax_bp, tax_rials, total_rials, issued_at_us, due_at_us,
-                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because
+                      paid_at_us, paid_reference, voided_at_us, voided_by, voided_because,
+                      noted_at_us
                FROM invoice
                WHERE due_at_us < $1 AND paid_at_us IS NULL AND voided_at_us IS NULL AND id > $2
                ORDER BY id LIMIT $3";
@@ -213,6 +239,7 @@ fn invoice(row: &Row) -> Result<Invoice> {
         },
         issued_at: row.get("issued_at_us")?,
         due_at: row.get("due_at_us")?,
+        noted_at: row.get("noted_at_us")?,
         paid: paid_at.map(|at| (at, reference)),
         voided: voided_at.zip(said).map(|(at, (by, because))| (at, by, because)),
     })

@@ -24,6 +24,8 @@ pub struct NewCode {
     pub blob: String,
     /// How long that plays.
     pub clip_ms: u32,
+    /// Whether its customer wrote what is said around the digits.
+    pub own_words: bool,
     /// Now.
     pub created_at: Timestamp,
     /// Until when it is good.
@@ -47,6 +49,8 @@ pub struct KeptCode {
     pub blob: String,
     /// How long that plays.
     pub clip_ms: u32,
+    /// Whether its customer wrote what is said around the digits.
+    pub own_words: bool,
     /// Where it stood when that was last written down.
     pub state: State,
     /// How often it was tried.
@@ -105,8 +109,9 @@ pub async fn give_back(tx: &mut Tx, key: &str, velocity: Velocity, now: Timestam
 pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<Option<CodeId>> {
     let destination = new.destination.as_str();
     let sql = "INSERT INTO code (account_id, reference, destination, salt, hash, blob, clip_ms,
-                                 state, checks, sends, created_at_us, sent_at_us, expires_at_us)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', 0, 1, $8, $8, $9)
+                                 state, checks, sends, created_at_us, sent_at_us, expires_at_us,
+                                 own_words)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', 0, 1, $8, $8, $9, $10)
                ON CONFLICT DO NOTHING RETURNING id";
     let values = values![
         new.account,
@@ -118,6 +123,7 @@ pub async fn insert(tx: &mut Tx, new: &NewCode) -> Result<Option<CodeId>> {
         new.clip_ms,
         new.created_at,
         new.expires_at,
+        i64::from(new.own_words),
     ];
     tx.query_opt(sql, values).await?.map(|row| row.get("id")).transpose()
 }
@@ -153,7 +159,7 @@ pub async fn find(
     id: CodeId,
 ) -> Result<Option<KeptCode>> {
     let sql = "SELECT id, reference, destination, salt, hash, blob, clip_ms, state, checks, sends,
-                      created_at_us, sent_at_us, expires_at_us
+                      created_at_us, sent_at_us, expires_at_us, own_words
                FROM code WHERE account_id = $1 AND id = $2";
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(kept_code).transpose()
 }
@@ -168,7 +174,7 @@ pub async fn find_by_reference(
     reference: &str,
 ) -> Result<Option<KeptCode>> {
     let sql = "SELECT id, reference, destination, salt, hash, blob, clip_ms, state, checks, sends,
-                      created_at_us, sent_at_us, expires_at_us
+                      created_at_us, sent_at_us, expires_at_us, own_words
                FROM code WHERE account_id = $1 AND reference = $2";
     reads.query_opt(sql, values![account, reference]).await?.as_ref().map(kept_code).transpose()
 }
@@ -268,6 +274,7 @@ fn kept_code(row: &Row) -> Result<KeptCode> {
         hash: row.get("hash")?,
         blob: row.get("blob")?,
         clip_ms: row.get("clip_ms")?,
+        own_words: row.decode("own_words", |own: i64| Some(own == 1))?,
         state: row.parse("state", State::from_word)?,
         checks: row.get("checks")?,
         sends: row.get("sends")?,

@@ -143,21 +143,23 @@ pub async fn insert_sample(
     Ok(tx.execute(sql, values).await? == 1)
 }
 
-/// The samples of a path in a time, by their time; at most `limit`.
+/// The samples of a path in a time, of all vantage points or one, by their time; at most `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn samples(
     reads: &mut impl Queries,
-    path: CoveredPath,
+    (path, vantage): (CoveredPath, Option<VantageId>),
     time: Span,
     limit: u32,
 ) -> Result<Vec<KeptSample>> {
     let sql = "SELECT vantage_id, run, number, path, at_us, clock_offset_us, worked, latency_us,
                       error, received_at_us
                FROM sample WHERE path = $1 AND at_us >= $2 AND at_us < $3
-               ORDER BY at_us, vantage_id, run, number LIMIT $4";
-    let values = values![path.word(), time.from, time.to, limit];
+                     AND vantage_id BETWEEN $4 AND $5
+               ORDER BY at_us, vantage_id, run, number LIMIT $6";
+    let (first, last) = vantage.map_or((VantageId(0), VantageId(i64::MAX)), |one| (one, one));
+    let values = values![path.word(), time.from, time.to, first, last, limit];
     reads.query(sql, values).await?.iter().map(sample).collect()
 }
 

@@ -63,7 +63,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V43__sms", include_str!("../migrations/V43__sms.sql")),
         ("V44__payment", include_str!("../migrations/V44__payment.sql")),
         ("V45__desk", include_str!("../migrations/V45__desk.sql")),
-        ("V46__map", include_str!("../migrations/V46__map.sql")),
+        ("V46__paid_and_said", include_str!("../migrations/V46__paid_and_said.sql")),
+        ("V47__map", include_str!("../migrations/V47__map.sql")),
     ]
 }
 

@@ -213,22 +213,32 @@ pub async fn saw_working(
     Ok(())
 }
 
+/// What a source saw to work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Who says so.
+    pub source: String,
+    /// What, by whom, and when.
+    pub evidence: Evidence,
+}
+
 /// What was seen to work in this time; at most `limit` notes.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn working(reads: &mut impl Queries, time: Span, limit: u32) -> Result<Vec<Evidence>> {
-    let sql = "SELECT id, paths, scope, from_us, to_us FROM watch
+pub async fn working(reads: &mut impl Queries, time: Span, limit: u32) -> Result<Vec<Note>> {
+    let sql = "SELECT id, source, paths, scope, from_us, to_us FROM watch
                WHERE to_us > $1 AND from_us < $2 ORDER BY from_us, id LIMIT $3";
-    let seen = |row: &Row| {
-        Ok(Evidence {
+    let note = |row: &Row| {
+        let evidence = Evidence {
             seen: Seen::Up,
             paths: row.parse("paths", Paths::parse)?,
             scope: row.parse("scope", Scope::parse)?,
             span: Span { from: row.get("from_us")?, to: row.get("to_us")? },
-        })
+        };
+        Ok(Note { source: row.get("source")?, evidence })
     };
-    reads.query(sql, values![time.from, time.to, limit]).await?.iter().map(seen).collect()
+    reads.query(sql, values![time.from, time.to, limit]).await?.iter().map(note).collect()
 }
 
 /// Puts an account into a group from a moment on. `false`: it is in it.

@@ -57,6 +57,8 @@ pub struct Payment {
     pub receipt: Option<(String, String)>,
     /// What the bank calls it.
     pub reference: Option<String>,
+    /// When it counts as paid, once it is.
+    pub paid_at: Option<Timestamp>,
     /// Why it failed.
     pub reason: Option<String>,
     /// When it was taken in or given up, and by whom.
@@ -120,6 +122,19 @@ pub async fn received(tx: &mut Tx, id: i64, (blob, media_type): (&str, &str)) ->
     Ok(tx.execute(sql, values![id, blob, media_type]).await? == 1)
 }
 
+/// How a payment was paid, as it is noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paid<'a> {
+    /// What the bank calls it.
+    pub reference: &'a str,
+    /// When it counts as paid.
+    pub paid_at: Timestamp,
+    /// When it was taken in.
+    pub at: Timestamp,
+    /// By whom.
+    pub by: &'a str,
+}
+
 /// Notes that a payment is paid, under the bank's reference, if it stands at one of these two.
 /// `false`: it does not, since it was taken in before.
 ///
@@ -129,14 +144,13 @@ pub async fn paid(
     tx: &mut Tx,
     id: i64,
     (from, or): (State, State),
-    reference: &str,
-    (at, by): (Timestamp, &str),
+    Paid { reference, paid_at, at, by }: Paid<'_>,
 ) -> Result<bool> {
     let sql = "UPDATE payment
                SET state = 'paid', reference = $4, decided_at_us = $5, decided_by = $6,
-                   ask_at_us = NULL, reason = NULL
+                   paid_at_us = $7, ask_at_us = NULL, reason = NULL
                WHERE id = $1 AND state IN ($2, $3)";
-    let values = values![id, from.word(), or.word(), reference, at, by];
+    let values = values![id, from.word(), or.word(), reference, at, by, paid_at];
     let is_paid = tx.execute(sql, values).await? == 1;
     if is_paid {
         chain::attest(tx, Fact::Payment(id), by, at);
@@ -152,14 +166,15 @@ pub async fn paid(
 pub async fn paid_by_hand(
     tx: &mut Tx,
     id: i64,
-    (amount, reference): (Rials, &str),
-    (at, by): (Timestamp, &str),
+    amount: Rials,
+    Paid { reference, paid_at, at, by }: Paid<'_>,
 ) -> Result<bool> {
     let sql = "UPDATE payment
                SET state = 'paid', amount_rials = $2, reference = $3, decided_at_us = $4,
-                   decided_by = $5, reason = NULL
+                   decided_by = $5, paid_at_us = $6, reason = NULL
                WHERE id = $1 AND state = 'failed' AND authority IS NOT NULL";
-    let is_paid = tx.execute(sql, values![id, amount, reference, at, by]).await? == 1;
+    let values = values![id, amount, reference, at, by, paid_at];
+    let is_paid = tx.execute(sql, values).await? == 1;
     if is_paid {
         chain::attest(tx, Fact::Payment(id), by, at);
     }
@@ -215,28 +230,42 @@ async fn ended(
     Ok(tx.execute(sql, values).await? == 1)
 }
 
-/// Takes payments that are to be looked at now, so that nobody else does until a moment.
+/// The payments that are to be looked at now, each with its gateway: at most `limit` of each
+/// gateway, those that wait for longest first.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn due(
+    reads: &mut impl Queries,
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<(i64, String)>> {
+    let sql = "SELECT id, gateway FROM
+                   (SELECT id, gateway, ask_at_us,
+                           ROW_NUMBER() OVER (PARTITION BY gateway ORDER BY ask_at_us, id) AS place
+                    FROM payment WHERE ask_at_us <= $1) AS waiting
+               WHERE place <= $2 ORDER BY ask_at_us, id";
+    let one = |row: &Row| Ok((row.get("id")?, row.get("gateway")?));
+    reads.query(sql, values![now, limit]).await?.iter().map(one).collect()
+}
+
+/// Takes a payment that is to be looked at now, so that nobody else does until a moment. `None`:
+/// another node has just taken it.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn take_due(
+pub async fn take(
     tx: &mut Tx,
+    id: i64,
     now: Timestamp,
     until: Timestamp,
-    limit: u32,
-) -> Result<Vec<Payment>> {
-    let sql = "SELECT id FROM payment WHERE ask_at_us <= $1 ORDER BY ask_at_us, id LIMIT $2";
-    let mut taken = Vec::new();
-    for row in tx.query(sql, values![now, limit]).await? {
-        let id: i64 = row.get("id")?;
-        let sql = "UPDATE payment SET ask_at_us = $2, tries = tries + 1
-                   WHERE id = $1 AND ask_at_us <= $3";
-        // Another node may have taken it just now.
-        if tx.execute(sql, values![id, until, now]).await? == 1 {
-            taken.extend(find(tx, id).await?);
-        }
+) -> Result<Option<Payment>> {
+    let sql = "UPDATE payment SET ask_at_us = $2, tries = tries + 1
+               WHERE id = $1 AND ask_at_us <= $3";
+    if tx.execute(sql, values![id, until, now]).await? == 0 {
+        return Ok(None);
     }
-    Ok(taken)
+    find(tx, id).await
 }
 
 /// Notes when a payment that waits is looked at next.
@@ -256,7 +285,7 @@ pub async fn ask_at(tx: &mut Tx, id: i64, at: Timestamp) -> Result<()> {
 pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Payment>> {
     let sql = "SELECT id, account_id, invoice_id, amount_rials, gateway, token, state, made_at_us,
                       ask_at_us, tries, authority, url, receipt, media_type, reference, reason,
-                      decided_at_us, decided_by
+                      decided_at_us, decided_by, paid_at_us
                FROM payment WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.as_ref().map(payment).transpose()
 }
@@ -268,7 +297,7 @@ pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Payment>> 
 pub async fn by_token(reads: &mut impl Queries, token: &str) -> Result<Option<Payment>> {
     let sql = "SELECT id, account_id, invoice_id, amount_rials, gateway, token, state, made_at_us,
                       ask_at_us, tries, authority, url, receipt, media_type, reference, reason,
-                      decided_at_us, decided_by
+                      decided_at_us, decided_by, paid_at_us
                FROM payment WHERE token = $1";
     reads.query_opt(sql, values![token]).await?.as_ref().map(payment).transpose()
 }
@@ -329,6 +358,7 @@ fn payment(row: &Row) -> Result<Payment> {
         url: row.get("url")?,
         receipt: receipt.zip(media_type),
         reference: row.get("reference")?,
+        paid_at: row.get("paid_at_us")?,
         reason: row.get("reason")?,
         decided: decided_at.zip(decided_by),
     })

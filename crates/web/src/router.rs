@@ -31,6 +31,8 @@ pub struct Settings {
     /// How many of them may be in methods that speak or decode: these wait for their turn at that,
     /// and would take every place from the others.
     pub heavy_requests_max: usize,
+    /// The number of the support line, if there is one.
+    pub support_phone: Option<String>,
     /// Proxies whose word about the client's address and encryption is taken.
     pub trusted_proxies: Vec<Network>,
     /// How long a client may take to send a body.

@@ -95,7 +95,7 @@ async fn started(
     app: &App,
     account: AccountId,
     id: CampaignId,
-    plan: impl FnOnce(&Plan) -> Option<Plan>,
+    plan: impl FnOnce(&Plan) -> Option<Plan> + Clone,
 ) -> Result<bool, StartRefusal> {
     let now = app.now();
     let tariff = prices::in_force(app, now).await?;

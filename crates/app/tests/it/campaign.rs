@@ -179,7 +179,8 @@ async fn hours_are_kept_and_the_last_day_ends_it() {
     assert_eq!(stage.feed().await, 3);
     stage.world.clock.advance_ms(HOUR_MS);
     let ready = dialing::load_ready(&stage.world.app, (NOON, domain::QuickSendId(0)), 9).await;
-    let late = ready.unwrap().iter().map(|job| (job.quick_send, dialing::EXPIRED)).collect();
+    let untried = |job: &dialing::ReadyJob| dialing::Untried::of(job.quick_send, dialing::EXPIRED);
+    let late = ready.unwrap().iter().map(untried).collect();
     let expired = dialing::expire(&stage.world.app, late, stage.world.app.now()).await.unwrap();
     assert_eq!(expired, [true; 3]);
     assert_eq!((stage.feed().await, stage.funds().await), (0, (100_000, 0)));

@@ -105,7 +105,7 @@ async fn a_day_of_desk_and_books(world: &World) {
     go_to(world, "1405/09/04 00:00");
     hour(app).await;
     let invoices = invoice::list(app, account, None, 1).await.unwrap();
-    invoice::pay(app, invoices[0].id, "bank 1", "Sara").await.unwrap();
+    invoice::pay(app, invoices[0].id, ("bank 1", None), "Sara").await.unwrap();
 }
 
 /// I17: what was said and when at the desk, and what was billed, is evidence like any other.

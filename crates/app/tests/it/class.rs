@@ -89,7 +89,7 @@ async fn what_waits_beyond_its_hours_is_not_called_and_says_why() {
     let (job, _) = world.dialer.next().await;
     let eleven = NOON.plus_ms(11 * HOUR_MS);
     assert_eq!(lease(&world, node, &job, eleven).await, Leased::Gone);
-    let sends = vec![(accepted.id, OUTSIDE_HOURS)];
+    let sends = vec![dialing::Untried::of(accepted.id, OUTSIDE_HOURS)];
     assert_eq!(dialing::expire(&world.app, sends, job.expires_at).await.unwrap(), [true]);
     let story = quick_send::story(&world.app, accepted.id).await.unwrap().unwrap();
     assert_eq!(story.status, Status::Ended(Disposition::Expired));

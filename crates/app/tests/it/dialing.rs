@@ -1,7 +1,7 @@
 //! A node's verbs: what a call costs in the end, and that it costs it once.
 
 use app::dialing::{
-    self, CallRecord, EXPIRED, EndedCall, Meaning, NodeStamp, ReadyJob, SettleResult,
+    self, CallRecord, EXPIRED, EndedCall, Meaning, NodeStamp, ReadyJob, SettleResult, Untried,
 };
 use app::quick_send::{self, NewSend, Step};
 use app::{Caller, Settings};
@@ -170,7 +170,7 @@ async fn a_send_that_waited_too_long_ends_without_a_charge() {
     };
     let accepted = quick_send::submit(&world.app, &caller, send).await.unwrap();
     let (job, _) = world.dialer.next().await;
-    let sends = || vec![(accepted.id, EXPIRED), (QuickSendId(99), EXPIRED)];
+    let sends = || [accepted.id, QuickSendId(99)].map(|id| Untried::of(id, EXPIRED)).to_vec();
     let early = dialing::expire(&world.app, sends(), NOON).await.unwrap();
     assert_eq!(early, [false, false]);
     let late = dialing::expire(&world.app, sends(), job.expires_at).await.unwrap();

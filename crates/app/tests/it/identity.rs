@@ -429,6 +429,38 @@ async fn only_the_proof_comes_before_the_proof() {
     }
 }
 
+/// C18: what a customer had spoken while it was known who it is, is not said again once that has
+/// ended, though the same number is to be proven anew; our own words are, for they are the proof.
+#[tokio::test]
+async fn their_words_are_not_said_again_once_the_proof_has_ended() {
+    let barred = KeptRefusal::Text(TextRefusal::NotIdentified);
+    for theirs in [true, false] {
+        let identity = Identity { asked: vec![Proof::Mobile], valid_days: 30, required: true };
+        let world = World::with(Settings { identity, ..Settings::default() }).await;
+        let app = &world.app;
+        let (caller, _) = world.customer(10_000_000).await;
+        let id = begin(&world, caller.account.id).await.id;
+        prove_by_hand(&world, id).await;
+        identity::verify(app, id, "Maryam").await.unwrap();
+        let template = theirs.then(|| "بخرید {code} بخرید".to_owned());
+        let new = NewCode { template, ..new_code("09121234567") };
+        let caller = world.refreshed(&caller).await;
+        let code = app::kept_code::start(app, &caller, new).await.unwrap().0.id;
+        let again = async || {
+            world.clock.advance_ms(60_000);
+            app::kept_code::resend(app, &caller, code).await
+        };
+        again().await.unwrap();
+        identity::decide(app, id, Step::Revoked, "a forgery", "Maryam").await.unwrap();
+        assert_eq!(refusal(again().await), barred, "no case is open");
+        begin(&world, caller.account.id).await;
+        match again().await {
+            Ok(_) => assert!(!theirs),
+            refused => assert_eq!((theirs, refusal(refused)), (true, barred)),
+        }
+    }
+}
+
 /// Hands a case in whose mobile number was proven.
 async fn prove_by_hand(world: &World, id: i64) {
     take_steps(world, id, &[Step::MobileProven, Step::Submitted]).await;

@@ -22,7 +22,7 @@ use crate::refusal;
 use crate::violation::{SCHEDULE, go_to, month, seen, span};
 use crate::world::{PATIENCE, World};
 
-const PRICE: i64 = 1_234_567;
+pub const PRICE: i64 = 1_234_567;
 /// A tenth of the price, rounded up (T144).
 const TENTH: i64 = 123_457;
 
@@ -66,13 +66,13 @@ pub async fn hour(app: &App) -> [u64; 4] {
 
 /// The first invoices are made and paid; then the API is away for four hours of a month of which
 /// everything else is known, and that month is frozen.
-async fn a_breached_azar(world: &World) {
+pub async fn a_breached_azar(world: &World) {
     let app = &world.app;
     go_to(world, "1405/09/04 00:00");
     hour(app).await;
     for account in 1..=accounts(app).await {
         for one in invoice::list(app, AccountId(account), None, 100).await.unwrap() {
-            invoice::pay(app, one.id, &format!("bank {}", one.id), "Sara").await.unwrap();
+            invoice::pay(app, one.id, (&format!("bank {}", one.id), None), "Sara").await.unwrap();
         }
     }
     go_to(world, "1405/10/03 23:00");
@@ -145,7 +145,7 @@ async fn a_breached_month_is_taken_off_the_next_invoice() {
     let early = invoice::issue(app, id, month("1405-11")).await;
     assert_eq!(refusal(early), InvoiceRefusal::NotBilled);
 
-    let pay = async |id, reference: &str| invoice::pay(app, id, reference, "Sara").await;
+    let pay = async |id, reference: &str| invoice::pay(app, id, (reference, None), "Sara").await;
     assert_eq!(refusal(pay(again, "bank 1").await), InvoiceRefusal::Reference);
     pay(again, "bank 9").await.unwrap();
     pay(again, "bank 9").await.unwrap();
@@ -161,25 +161,13 @@ async fn a_breached_month_is_taken_off_the_next_invoice() {
 async fn both_tracks_together_keep_the_total_cap() {
     let world = World::new().await;
     let app = &world.app;
-    let caps = "cap_bp = 1500\ntotal_cap_bp = 1500";
-    let text = SCHEDULE.replace("cap_bp = 10000", caps).replace("hours = 24", "hours = 0");
-    publish(app, &text).await;
+    capped(app).await;
     let (caller, _) = world.customer(0).await;
     let account = caller.account.id;
     subscribe(app, account, &plan("all", 1, PRICE)).await;
     a_breached_azar(&world).await;
-    let claimed = async |caller: &Caller| {
-        let id = file(app, caller, "1405/09/11 10:00").await;
-        claim::complete(app, id, &[], "Sara").await.unwrap();
-        claim::assign(app, id, &committee("t1 t2 o1"), "Sara").await.unwrap();
-        id
-    };
-    let decide = async |id, rials| {
-        let votes = [("t1", true), ("t2", true), ("o1", true)];
-        let decision =
-            Decision { amount: Some(Rials(rials)), ..decision(Outcome::Accepted, &votes) };
-        claim::decide(app, id, decision, "Sara").await
-    };
+    let claimed = async |caller: &Caller| assigned(app, caller, "t1 t2 o1").await;
+    let decide = async |id, rials| grant(app, id, "t1 t2 o1", Outcome::Accepted, rials).await;
     // 15 % of the price are 185 185.
     let (first, second) = (claimed(&caller).await, claimed(&caller).await);
     decide(first, 100_000).await.unwrap();
@@ -210,6 +198,86 @@ async fn both_tracks_together_keep_the_total_cap() {
     // Who pays nothing by the month has no price that the total could be a part of.
     let (prepaid, _) = world.customer(0).await;
     decide(claimed(&prepaid).await, 5_000_000).await.unwrap();
+}
+
+/// A27, I09, decision 9: what a grant took from the credit of a month is paid when the grant is
+/// decided otherwise on appeal, or taken back: by another credit, of a revision that is signed by
+/// who did it. Nothing that was there changes, and nothing is paid twice.
+#[tokio::test]
+async fn what_a_grant_took_is_paid_when_it_is_no_more() {
+    for appealed in [true, false] {
+        let world = World::new().await;
+        let app = &world.app;
+        capped(app).await;
+        let (caller, _) = world.customer(0).await;
+        let account = caller.account.id;
+        subscribe(app, account, &plan("all", 1, PRICE)).await;
+        a_breached_azar(&world).await;
+        let id = assigned(app, &caller, "t1 t2 o1").await;
+        grant(app, id, "t1 t2 o1", Outcome::Accepted, 100_000).await.unwrap();
+        assert_eq!(hour(app).await, [1, 1, 1, 0]);
+        let automatic = async || {
+            let all = credit::list(app, Some(account), None, 9).await.unwrap();
+            let of_month = |kept: &credit::Kept| kept.new.key.track == Track::Availability;
+            all.into_iter().filter(of_month).collect::<Vec<_>>()
+        };
+        let first = automatic().await.remove(0);
+        assert_eq!(first.new.amount, Rials(85_185));
+        claim::announce(app, id, "Sara").await.unwrap();
+        if appealed {
+            claim::appeal(app, account, id, "It was more.").await.unwrap();
+            claim::assign(app, id, &committee("t3 t4 o2"), "Sara").await.unwrap();
+            grant(app, id, "t3 t4 o2", Outcome::Rejected, 0).await.unwrap();
+        } else {
+            claim::settle(app, id, "as a discount", "Sara").await.unwrap();
+            assert_eq!(hour(app).await, [0, 0, 0, 0]);
+            let granted = credit::list(app, Some(account), None, 1).await.unwrap().remove(0).id;
+            credit::change(app, granted, Step::Reverse, "Sara", "a slip").await.unwrap();
+        }
+        assert_eq!(hour(app).await, [1, 1, 0, 0]);
+        assert_eq!(hour(app).await, [0, 0, 0, 0]);
+        let credits = automatic().await;
+        let amounts: Vec<i64> = credits.iter().map(|kept| kept.new.amount.0).collect();
+        assert_eq!(amounts, [TENTH - 85_185, 85_185], "appealed: {appealed}");
+        assert_eq!(credits[1].new, first.new);
+        let keys = credits.iter().map(|kept| kept.new.key.revision).collect::<Vec<_>>();
+        assert_eq!(keys, [1, 0]);
+        let azar = availability::month(app, Some(account), month("1405-09")).await.unwrap();
+        let signer = azar.written[1].signed.as_ref().map(|(_, signer)| signer.as_str());
+        assert_eq!((azar.written.len(), signer), (2, Some("Sara")));
+        assert!(credit::reckoned(app, &credits[0]).await.unwrap().is_some());
+    }
+}
+
+/// A schedule of which both tracks together pay back at most 15 % of a month.
+pub async fn capped(app: &App) {
+    let caps = "cap_bp = 1500\ntotal_cap_bp = 1500";
+    let text = SCHEDULE.replace("cap_bp = 10000", caps).replace("hours = 24", "hours = 0");
+    publish(app, &text).await;
+}
+
+/// A claim of the breached month that these are to decide.
+pub async fn assigned(app: &App, caller: &Caller, names: &str) -> i64 {
+    let id = file(app, caller, "1405/09/11 10:00").await;
+    claim::complete(app, id, &[], "Sara").await.unwrap();
+    claim::assign(app, id, &committee(names), "Sara").await.unwrap();
+    id
+}
+
+/// All of these grant so much.
+pub async fn grant(
+    app: &App,
+    id: i64,
+    names: &str,
+    outcome: Outcome,
+    rials: i64,
+) -> app::Result<claim::Kept, ClaimRefusal> {
+    let votes: Vec<(&str, bool)> = names.split(' ').map(|name| (name, true)).collect();
+    let decided = decision(outcome, &votes);
+    let granted = outcome != Outcome::Rejected;
+    let (amount, method) = (granted.then_some(Rials(rials)), decided.method.clone());
+    let decided = Decision { amount, method: method.filter(|_| granted), ..decided };
+    claim::decide(app, id, decided, "Sara").await
 }
 
 /// T140, T142: without a schedule there is no number; when one is published for the month, what
@@ -323,7 +391,7 @@ async fn what_is_not_paid_stops_and_goes_on() {
     assert_eq!((hour(app).await, state(app, id).await), ([0, 0, 0, 1], State::Suspended));
     go_to(&world, "1405/09/21 01:00");
     let owed = newest(app, account).await;
-    invoice::pay(app, owed.id, "bank 1", "Sara").await.unwrap();
+    invoice::pay(app, owed.id, ("bank 1", None), "Sara").await.unwrap();
     assert_eq!(state(app, id).await, State::Active);
     go_to(&world, "1405/10/01 00:00");
     let shown = availability::month(app, Some(account), month("1405-09")).await.unwrap();

@@ -1,11 +1,10 @@
 //! Payments: taken in once, whoever asks how often, whatever the gateway does.
 
-use std::time::Duration;
-
-use app::payment::{self, Payment, PaymentRefusal, Purpose};
+use app::payment::{self, Looks, Payment, PaymentRefusal, Purpose};
 use app::ports::{Opened, Verdict};
-use app::{Caller, invoice};
+use app::{App, Caller, invoice};
 use domain::agreement::attachment;
+use domain::agreement::violation::Clause;
 use domain::billing::payment::{LIFE_MS, OPEN_MAX, OPENING_MS, RECEIPT_LIFE_MS, State};
 use domain::{AccountId, Rials};
 use store::entry::{EntryKind, NewEntry, Posted};
@@ -14,14 +13,14 @@ use store::payment::NewPayment;
 use crate::engines::on_postgres;
 use crate::money::{hour, newest, plan, subscribe};
 use crate::refusal;
-use crate::violation::go_to;
-use crate::world::World;
+use crate::violation::{at, go_to};
+use crate::world::{PATIENCE, World};
 
 const ROUNDS: usize = 8;
 const PDF: &[u8] = b"%PDF-1.7 a receipt";
 
 fn paid(reference: &str) -> Verdict {
-    Verdict::Paid { reference: reference.to_owned() }
+    Verdict::Paid { reference: reference.to_owned(), paid_at: None }
 }
 
 fn not_paid() -> Verdict {
@@ -40,6 +39,16 @@ async fn begin(world: &World, caller: &Caller, amount: i64, gateway: &str) -> Pa
 
 async fn come_back(world: &World, payment: &Payment) -> State {
     payment::come_back(&world.app, &payment.token).await.unwrap().unwrap().state
+}
+
+/// Looks at all payments whose time it is. How many those were.
+async fn look(app: &App) -> usize {
+    let mut looks = Looks::new(app);
+    let begun = looks.begin().await.unwrap();
+    while !looks.is_empty() {
+        looks.ended().await;
+    }
+    begun
 }
 
 async fn balance(world: &World, account: AccountId) -> i64 {
@@ -65,7 +74,7 @@ async fn a_payment_is_taken_in_once() {
     assert_eq!(balance(&world, account).await, 51_000);
     world.gateways.verdicts.lock().unwrap().clear();
     assert_eq!(come_back(&world, &one).await, State::Paid);
-    assert_eq!(payment::look(&world.app).await.unwrap(), 0);
+    assert_eq!(look(&world.app).await, 0);
     let kept = payment::find(&world.app, Some(account), one.id).await.unwrap().unwrap();
     assert_eq!(kept.reference.as_deref(), Some("7"));
     assert_eq!(payment::come_back(&world.app, "x").await.unwrap(), None);
@@ -115,7 +124,7 @@ async fn what_cannot_be_taken_in_is_evidence_and_taken_in_by_hand() {
     assert_eq!(reason(same.id).await, collides);
     assert_eq!(balance(&world, account).await, 50_000);
     let accept = async |id, amount, reference: &str| {
-        payment::accept(app, id, (Rials(amount), reference), "Sara").await
+        payment::accept(app, id, (Rials(amount), reference, None), "Sara").await
     };
     for none in [0, -6_000, 1_000_000_001] {
         assert_eq!(refusal(accept(less.id, none, "8").await), PaymentRefusal::Amount, "{none}");
@@ -170,16 +179,27 @@ async fn a_silent_gateway_keeps_nobody_else_waiting() {
     let other = begin(&world, &caller, 60_000, "zarinpal").await;
     *world.gateways.silent.lock().unwrap() = silent.authority.clone();
     world.clock.advance_ms(30_000);
-    says(&world, &[Some(paid("7"))]);
-    let is_paid = async || {
-        while payment::find(app, None, other.id).await.unwrap().unwrap().state != State::Paid {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::select! {
-        looked = payment::look(app) => panic!("a silent gateway has answered: {looked:?}"),
-        paid = tokio::time::timeout(Duration::from_secs(20), is_paid()) => paid.unwrap(),
+    says(&world, &[Some(paid("7")), Some(paid("8"))]);
+    let state = async |id| payment::find(app, None, id).await.unwrap().unwrap().state;
+    let mut looks = Looks::new(app);
+    assert_eq!(looks.begin().await.unwrap(), 2);
+    tokio::time::timeout(PATIENCE, looks.ended()).await.unwrap();
+    assert_eq!((state(other.id).await, state(silent.id).await), (State::Paid, State::Waiting));
+    // What comes later is looked at beside it, as far as there is room at that gateway.
+    let mut later = Vec::new();
+    for _ in 0..9 {
+        later.push(begin(&world, &caller, 70_000, "zarinpal").await.id);
     }
+    let receipt = begin(&world, &world.customer(0).await.0, 70_000, "receipt").await.id;
+    world.clock.advance_ms(RECEIPT_LIFE_MS);
+    *world.gateways.verdicts.lock().unwrap() = vec![Some(not_paid()); 9];
+    // The silent one, too, would be asked again; nine beside it are all that its gateway has room
+    // for, and the receipt waits for none of them.
+    assert_eq!(looks.begin().await.unwrap(), 10);
+    while state(receipt).await != State::Failed {
+        tokio::time::timeout(PATIENCE, looks.ended()).await.unwrap();
+    }
+    assert!(!looks.is_empty(), "the silent one is never answered about");
 }
 
 /// Of payments that are begun at the same moment, only one is the last that is allowed.
@@ -218,14 +238,14 @@ async fn who_does_not_come_back_is_asked_about() {
     let (caller, _) = world.customer(0).await;
     let account = caller.account.id;
     let one = begin(&world, &caller, 50_000, "zarinpal").await;
-    assert_eq!(payment::look(app).await.unwrap(), 0);
+    assert_eq!(look(app).await, 0);
     world.clock.advance_ms(30_000);
     says(&world, &[None]);
-    assert_eq!(payment::look(app).await.unwrap(), 1);
-    assert_eq!(payment::look(app).await.unwrap(), 0);
+    assert_eq!(look(app).await, 1);
+    assert_eq!(look(app).await, 0);
     world.clock.advance_ms(LIFE_MS);
     says(&world, &[Some(not_paid())]);
-    assert_eq!(payment::look(app).await.unwrap(), 1);
+    assert_eq!(look(app).await, 1);
     let given_up = payment::find(app, None, one.id).await.unwrap().unwrap();
     assert_eq!((given_up.state, given_up.reason.as_deref()), (State::Failed, Some("-51: nobody")));
     says(&world, &[Some(paid("8"))]);
@@ -251,7 +271,7 @@ async fn who_does_not_come_back_is_asked_about() {
     let left = store::payment::insert(&mut tx, &new).await.unwrap();
     tx.commit().await.unwrap();
     world.clock.advance_ms(OPENING_MS);
-    assert_eq!(payment::look(app).await.unwrap(), 1);
+    assert_eq!(look(app).await, 1);
     let left = payment::find(app, None, left).await.unwrap().unwrap();
     assert_eq!((left.state, left.url), (State::Failed, None));
 }
@@ -284,6 +304,56 @@ async fn an_invoice_is_paid_or_the_money_is_kept() {
     assert_eq!(refusal(by(&caller).await), PaymentRefusal::Invoice);
 }
 
+/// C19: an invoice is paid when its money was, whenever we learn of it. What was paid in time was
+/// never missed, and is covered throughout; what was not, since it was paid. Both times are kept,
+/// and the chain says whose word it was.
+#[tokio::test]
+async fn an_invoice_is_paid_when_its_money_was() {
+    for (paid_at, stands, not_covered_h) in
+        [("1405/09/10 13:00", false, 12), ("1405/09/12 00:00", true, 12 + 23)]
+    {
+        let world = World::new().await;
+        let app = &world.app;
+        let (caller, _) = world.customer(0).await;
+        let account = caller.account.id;
+        subscribe(app, account, &plan("all", 1, 1_000_000)).await;
+        go_to(&world, "1405/09/04 00:00");
+        hour(app).await;
+        let due = newest(app, account).await;
+        go_to(&world, "1405/09/10 12:00");
+        let purpose = Purpose::Invoice(due.id);
+        let begun = payment::begin(app, &caller, purpose, "zarinpal").await.unwrap();
+        // Its gateway says nothing, so it is past due, and stopped.
+        for now in ["1405/09/11 01:00", "1405/09/16 00:00"] {
+            go_to(&world, now);
+            hour(app).await;
+        }
+        let entry = async || {
+            let all = app::violation::list(app, Some(account), None, 9).await.unwrap();
+            let of_payment =
+                |kept: &app::violation::Kept| kept.violation.clause() == Clause::Payment;
+            all.into_iter().find(of_payment).unwrap().violation
+        };
+        assert!(entry().await.stands());
+        let told = Verdict::Paid { reference: "7".to_owned(), paid_at: Some(at(paid_at)) };
+        says(&world, &[Some(told)]);
+        assert_eq!(come_back(&world, &begun).await, State::Paid);
+        let kept = newest(app, account).await;
+        let times = (kept.paid.map(|(at, _)| at), kept.noted_at);
+        assert_eq!(times, (Some(at(paid_at)), Some(app.now())));
+        let kept = payment::find(app, None, begun.id).await.unwrap().unwrap();
+        assert_eq!(kept.paid_at, Some(at(paid_at)));
+        assert_eq!(entry().await.stands(), stands, "{paid_at}");
+        let sealed = app::chain::list(app, Some("invoice"), None, 1).await.unwrap().remove(0);
+        assert_eq!(sealed.entry.actor, "gateway zarinpal");
+        go_to(&world, "1405/10/01 00:00");
+        let month = domain::calendar::month::PersianMonth::parse("1405-09").unwrap();
+        let month = app::availability::month(app, Some(account), month).await.unwrap();
+        let not_covered_us = month.judged.totals.not_covered_us;
+        assert_eq!(not_covered_us / 3_600_000_000, not_covered_h, "{paid_at}");
+    }
+}
+
 /// A receipt waits for one of us, who takes a transfer of the bank once or says why not.
 #[tokio::test]
 async fn a_receipt_is_looked_at_by_one_of_us() {
@@ -303,7 +373,7 @@ async fn a_receipt_is_looked_at_by_one_of_us() {
     let theirs = payment::add_receipt(app, AccountId(99), ids[0], PDF.to_vec()).await;
     assert_eq!(refusal(theirs), PaymentRefusal::NoSuchPayment);
     let accept = async |id, amount, reference: &str| {
-        payment::accept(app, id, (Rials(amount), reference), "Sara").await
+        payment::accept(app, id, (Rials(amount), reference, None), "Sara").await
     };
     assert_eq!(refusal(accept(ids[0], 70_000, "tr 1").await), PaymentRefusal::WrongState);
     for id in &ids {
@@ -318,8 +388,13 @@ async fn a_receipt_is_looked_at_by_one_of_us() {
         assert_eq!(refused, PaymentRefusal::Text("reference"), "{none}");
     }
     assert_eq!(refusal(accept(ids[0], 69_999, "tr 1").await), PaymentRefusal::OtherAmount);
-    let nobody = payment::accept(app, ids[0], (Rials(70_000), "tr 1"), " ").await;
+    let nobody = payment::accept(app, ids[0], (Rials(70_000), "tr 1", None), " ").await;
     assert_eq!(refusal(nobody), PaymentRefusal::Text("name"));
+    for never in [-1, 1] {
+        let at = Some(app.now().plus_us(never));
+        let never = payment::accept(app, ids[0], (Rials(70_000), "tr 1", at), "Sara").await;
+        assert_eq!(refusal(never), PaymentRefusal::Time);
+    }
     assert_eq!(accept(ids[0], 70_000, "tr 1").await.unwrap().reference.as_deref(), Some("TR1"));
     assert_eq!(refusal(accept(ids[0], 70_000, "tr 1").await), PaymentRefusal::WrongState);
     // The same transfer, written otherwise.
@@ -355,9 +430,9 @@ async fn a_receipt_that_never_comes_is_given_up() {
         async || payment::begin(app, &caller, Purpose::Credit(Rials(70_000)), "receipt").await;
     assert_eq!(refusal(more().await), PaymentRefusal::TooMany);
     world.clock.advance_ms(RECEIPT_LIFE_MS - 1);
-    assert_eq!(payment::look(app).await.unwrap(), 0);
+    assert_eq!(look(app).await, 0);
     world.clock.advance_ms(1);
-    assert_eq!(payment::look(app).await.unwrap(), 9);
+    assert_eq!(look(app).await, 9);
     let state = async |id| payment::find(app, None, id).await.unwrap().unwrap().state;
     assert_eq!((state(ids[0]).await, state(ids[9]).await), (State::Review, State::Failed));
     more().await.unwrap();
@@ -388,7 +463,7 @@ async fn one_that_fails_lets_the_others_through() {
     tx.commit().await.unwrap();
     world.clock.advance_ms(30_000);
     says(&world, &[Some(paid("7")), Some(paid("8"))]);
-    assert_eq!(payment::look(app).await.unwrap(), 2);
+    assert_eq!(look(app).await, 2);
     let state = async |id| payment::find(app, None, id).await.unwrap().unwrap().state;
     assert_eq!((state(one.id).await, state(two.id).await), (State::Waiting, State::Paid));
     assert_eq!(balance(&world, account).await, 110_000);

@@ -256,7 +256,8 @@ async fn a_campaign_speaks_ahead_of_its_calls() {
     assert_eq!(refusal(theirs), SaidRefusal::NotFound);
 
     let cause = domain::dialer::disposition::NOT_SPOKEN;
-    dialing::expire(app, vec![(jobs[1].quick_send, cause)], app.now()).await.unwrap();
+    let untried = dialing::Untried::of(jobs[1].quick_send, cause);
+    dialing::expire(app, vec![untried], app.now()).await.unwrap();
     let seen = campaign::recipients(app, caller.account.id, id, 0, 9).await.unwrap().unwrap();
     let ended = domain::campaign::RecipientStatus::Of(Status::Ended(Disposition::Cancelled));
     assert_eq!((seen[1].status, seen[1].stored.charge.0), (ended, 0));

@@ -318,7 +318,7 @@ impl Year {
             let Some(open) = newest.filter(|one| one.paid.is_none()) else { continue };
             if !leave || place != CUSTOMERS - 1 {
                 let reference = format!("bank {}", open.id);
-                invoice::pay(self.app(), open.id, &reference, "Sara").await.unwrap();
+                invoice::pay(self.app(), open.id, (&reference, None), "Sara").await.unwrap();
             }
         }
     }

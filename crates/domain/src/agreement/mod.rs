@@ -24,6 +24,7 @@ pub mod scope;
 pub mod state_interval;
 pub mod statement;
 pub mod support_call;
+pub mod support_line;
 pub mod ticket;
 pub mod vantage;
 pub mod version;

@@ -249,6 +249,17 @@ impl Inputs {
         Some(Measured { availability, down_us, excess_us, month: self.month })
     }
 
+    /// When anything was promised.
+    pub fn covered(&self) -> &[Span] {
+        &self.coverage
+    }
+
+    /// The parts that it is computed from, each with what it is: what was promised (`entitled`),
+    /// what was seen (`up`, `down`), and what was announced in time to be away (`window`).
+    pub fn parts(&self) -> impl Iterator<Item = (&'static str, Paths, Span)> {
+        self.parts.iter().map(|part| (part.layer.word(), part.paths, part.span))
+    }
+
     /// The form that is kept, and over which the checksum is made.
     pub fn to_text(&self) -> String {
         let mut text = format!("month {}\nagreement {}\n", self.month, self.version);

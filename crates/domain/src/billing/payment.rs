@@ -4,6 +4,7 @@
 use std::ops::RangeInclusive;
 
 use super::money::Rials;
+use crate::Timestamp;
 
 /// What a customer may pay in at once; gateways take no more.
 pub const AMOUNTS: RangeInclusive<Rials> = Rials(10_000)..=Rials(1_000_000_000);
@@ -79,6 +80,12 @@ pub fn reference(text: &str) -> Option<String> {
     (1..=REFERENCE_MAX).contains(&kept.len()).then_some(kept)
 }
 
+/// When a payment counts as paid: when who has the money says, which cannot be before it was begun
+/// or still to come; else when we learn of it.
+pub fn paid_at(told: Option<Timestamp>, made_at: Timestamp, now: Timestamp) -> Timestamp {
+    told.filter(|told| (made_at..=now).contains(told)).unwrap_or(now)
+}
+
 /// When it is asked again that was asked so many times, milliseconds later.
 pub fn ask_again_ms(times: u32) -> i64 {
     let place = usize::try_from(times.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -98,6 +105,13 @@ mod tests {
         let pauses: Vec<i64> = (0..9).map(ask_again_ms).collect();
         assert!(pauses.windows(2).all(|two| two[0] <= two[1]), "{pauses:?}");
         assert_eq!((pauses[0], ask_again_ms(u32::MAX)), (30_000, 600_000));
+    }
+
+    #[test]
+    fn what_a_bank_cannot_say_of_a_moment_is_not_believed() {
+        let of = |told: Option<i64>| paid_at(told.map(Timestamp), Timestamp(10), Timestamp(20)).0;
+        assert_eq!([None, Some(9), Some(21)].map(of), [20; 3]);
+        assert_eq!([Some(10), Some(15), Some(20)].map(of), [10, 15, 20]);
     }
 
     #[test]

@@ -46,6 +46,9 @@ pub enum Disposition {
 
 /// The cause of a send that ran out of time while its class was not allowed to call.
 pub const OUTSIDE_HOURS: &str = "outside_hours";
+/// The cause of a send that ran out of time while it could have been called, but for a trunk: none
+/// takes its number, is well, or had room.
+pub const NO_TRUNK: &str = "no_trunk";
 /// The cause of a send whose number had been called as often that day as its class may.
 pub const CAPPED: &str = "capped";
 /// The cause of a send whose number is on a list of those who are not called.

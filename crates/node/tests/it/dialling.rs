@@ -2,7 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use domain::dialer::disposition::OUTSIDE_HOURS;
+use app::dialing::EXPIRED;
+use domain::agreement::scope::CoveredPath;
+use domain::calendar::span::Span;
+use domain::dialer::disposition::{NO_TRUNK, OUTSIDE_HOURS};
 use domain::{Disposition, Status};
 use engine::{CallKey, Event, Target};
 use store::quick_send::State;
@@ -279,6 +282,47 @@ async fn nobody_is_called_after_the_hours_of_the_class() {
         (Disposition::Expired, OUTSIDE_HOURS)
     );
     world.audit().await;
+}
+
+/// What of their minutes customers' quick sends came to: tried, and failed by us.
+async fn requests(world: &World) -> (u64, u64) {
+    app::interval::keep_requests(&world.app, "a", true).await.unwrap();
+    let time = Span { from: START, to: START.plus_ms(24 * 3_600_000) };
+    let evidence = app::interval::evidence(&world.app, time).await.unwrap();
+    let sends = &evidence[CoveredPath::QuickSend.index()];
+    (sends.served(), sends.failing().map(|minute| minute.failed).sum())
+}
+
+/// Goal: what expires while no trunk could take it is a request that we failed, and its end says
+/// so; what its own number or the hours of its class kept is none.
+#[tokio::test]
+async fn what_expires_for_want_of_a_trunk_is_a_request_that_we_failed() {
+    let start_ms = [("gone", 0), ("full", 0), ("closed", 13 * 3_600_000 - 60_000)];
+    for (trunk, start_ms) in start_ms {
+        let mut world = World::new(config(1, 50)).await;
+        let (one, two) = (world.account(100_000).await, world.account(100_000).await);
+        world.set_wall(START.plus_ms(start_ms));
+        world.submit(&two, &number(1)).await;
+        world.run().await;
+        let busy = world.submit(&one, &number(1)).await;
+        let sends = [world.submit(&one, &number(2)).await, world.submit(&two, &number(3)).await];
+        world.pass_ms(1_000).await;
+        assert_eq!(world.started.len(), 1, "there is one channel");
+        if trunk == "gone" {
+            world.set_trunks(Vec::new()).await;
+        }
+        world.set_wall(START.plus_ms(start_ms + 10 * 60_000));
+        world.pass_ms(3_000).await;
+        let (cause, failed) = if trunk == "closed" { (OUTSIDE_HOURS, 0) } else { (NO_TRUNK, 2) };
+        for (of, send) in [&one, &two].into_iter().zip(sends) {
+            let end = world.ended(of, send).await;
+            assert_eq!((end.disposition, &*end.facts.cause), (Disposition::Expired, cause));
+        }
+        let kept = world.ended(&one, busy).await.facts.cause;
+        assert_eq!(kept, if trunk == "closed" { OUTSIDE_HOURS } else { EXPIRED }, "{trunk}");
+        assert_eq!(requests(&world).await, (0, failed), "{trunk}");
+        world.audit().await;
+    }
 }
 
 /// What is leased just before the hours of its class end, and is ready to be dialled after that,

@@ -39,7 +39,7 @@ pub enum Class {
 }
 
 /// What is to change.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Set {
     /// The class.
     #[arg(value_parser = class)]

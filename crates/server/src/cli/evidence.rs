@@ -41,8 +41,8 @@ fn path_lines(evidence: &PathEvidence) -> Result<()> {
         let (vantage, worked, failed) = (tally.vantage, tally.worked, tally.failed);
         say(&format!("{path}  vantage {vantage} saw {worked} times that it worked, {failed} not"))?;
     }
-    let failed: u64 = evidence.failing.iter().map(|minute| minute.failed).sum();
-    let served = evidence.served;
+    let failed: u64 = evidence.failing().map(|minute| minute.failed).sum();
+    let served = evidence.served();
     say(&format!("{path}  {served} requests of customers were served, {failed} failed"))
 }
 
@@ -55,8 +55,7 @@ fn path_json(evidence: &PathEvidence) -> Value {
         json!({ "vantage": tally.vantage.0, "worked": tally.worked, "failed": tally.failed })
     });
     let failing = evidence
-        .failing
-        .iter()
+        .failing()
         .map(|minute| json!({ "minute": rfc3339(minute.from), "failed": minute.failed }));
     json!({
         "path": evidence.path.word(),
@@ -64,7 +63,7 @@ fn path_json(evidence: &PathEvidence) -> Value {
         "down": spans(PathState::Down),
         "suspect": spans(PathState::Suspect),
         "vantages": tallies.collect::<Vec<_>>(),
-        "requests_served": evidence.served,
+        "requests_served": evidence.served(),
         "requests_failing": failing.collect::<Vec<_>>(),
     })
 }

@@ -12,7 +12,7 @@ use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::{moment, open, say};
 use crate::config::Config;
 
 /// How many are listed.
@@ -40,6 +40,9 @@ pub enum Invoice {
         /// The reference of the payment: the same is noted once.
         #[arg(long)]
         reference: String,
+        /// When it was paid, on Tehran's clock; without it, now.
+        #[arg(long, value_name = "MOMENT")]
+        paid_at: Option<String>,
         /// Who notes it.
         #[arg(long)]
         by: String,
@@ -132,8 +135,10 @@ pub async fn run(config: &Config, command: Invoice) -> Result<ExitCode> {
                  steps of what is not paid"
             ))?;
         }
-        Invoice::Pay { id, reference, by } => {
-            app::invoice::pay(&app, id, &reference, &by).await.map_err(refused)?;
+        Invoice::Pay { id, reference, paid_at, by } => {
+            let paid_at = paid_at.as_deref().map(moment).transpose()?;
+            let paid = app::invoice::pay(&app, id, (&reference, paid_at), &by).await;
+            paid.map_err(refused)?;
             say(&format!("invoice {id} is paid"))?;
         }
         Invoice::Void { id, because, by } => {
@@ -255,6 +260,7 @@ fn as_json(invoice: &Issued, lines: Option<&[Line]>) -> Value {
         "issued_at": gregorian_date_time(invoice.issued_at),
         "due_at": gregorian_date_time(invoice.due_at),
         "paid_at": invoice.paid.as_ref().map(|(at, _)| gregorian_date_time(*at)),
+        "noted_at": invoice.noted_at.map(gregorian_date_time),
         "paid_reference": invoice.paid.as_ref().and_then(|(_, reference)| reference.clone()),
         "voided_at": voided.map(|(at, ..)| gregorian_date_time(*at)),
         "voided_by": voided.map(|(_, by, _)| by),
@@ -341,6 +347,7 @@ fn refused(error: app::Error<InvoiceRefusal>) -> anyhow::Error {
         R::NotBilled => anyhow!("no invoice of it begins with that month, or it is not in force"),
         R::Already => anyhow!("it has an invoice of that month"),
         R::Closed => anyhow!("it is paid, or voided"),
+        R::Time => anyhow!("it was not paid before it was made, nor is it later than now"),
         R::Reference => anyhow!("another invoice was paid under that reference"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::Meanwhile => anyhow!("something else happened to it at this moment; look at it again"),

@@ -10,7 +10,7 @@ use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, Rials};
 use serde_json::{Value, json};
 
-use super::{open, say, write_private};
+use super::{moment, open, say, write_private};
 use crate::config::Config;
 
 /// How many are listed.
@@ -53,6 +53,9 @@ pub enum Payment {
         /// What the bank calls it; where another payment has that, what the gateway calls it.
         #[arg(long)]
         reference: String,
+        /// When it was paid, on Tehran's clock, as the bank says; without it, now.
+        #[arg(long, value_name = "MOMENT")]
+        paid_at: Option<String>,
         /// Who saw it.
         #[arg(long)]
         by: String,
@@ -107,8 +110,9 @@ pub async fn run(config: &Config, command: Payment) -> Result<ExitCode> {
             say(&format!("the receipt ({media_type}) is in {}", to.display()))?;
             return Ok(ExitCode::SUCCESS);
         }
-        Payment::Accept { id, amount, reference, by } => {
-            payments::accept(&app, id, (Rials(amount), &reference), &by).await
+        Payment::Accept { id, amount, reference, paid_at, by } => {
+            let paid_at = paid_at.as_deref().map(moment).transpose()?;
+            payments::accept(&app, id, (Rials(amount), &reference, paid_at), &by).await
         }
         Payment::Refuse { id, reason, by } => payments::refuse(&app, id, &reason, &by).await,
         Payment::GiveUp { id, by } => payments::wait_no_longer(&app, id, &by).await,
@@ -140,6 +144,7 @@ fn as_json(kept: &Kept) -> Value {
         "reference": kept.reference,
         "reason": kept.reason,
         "made_at": gregorian_date_time(kept.made_at),
+        "paid_at": kept.paid_at.map(gregorian_date_time),
         "decided_at": kept.decided.as_ref().map(|(at, _)| gregorian_date_time(*at)),
         "decided_by": kept.decided.as_ref().map(|(_, by)| by),
     })
@@ -155,6 +160,7 @@ fn refused(error: app::Error<PaymentRefusal>) -> anyhow::Error {
         R::OtherAmount => {
             anyhow!("the payment is for another amount: refuse it, and say why")
         }
+        R::Time => anyhow!("it was not paid before it was begun, nor is it later than now"),
         R::Text(what) => anyhow!("the {what} is missing, too long or none"),
         R::WrongState => anyhow!("that does not follow where it stands"),
         other => anyhow!("that cannot be done: {other:?}"),

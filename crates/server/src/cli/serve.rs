@@ -470,6 +470,7 @@ fn web_settings(
         bodies_bytes_max: BODIES_BYTES_MAX.max(config.http.body_limit_bytes),
         requests_max: REQUESTS_MAX,
         heavy_requests_max: HEAVY_REQUESTS_MAX,
+        support_phone: config.support.phone(),
         trusted_proxies: config.trusted_proxies().expect("the configuration was checked"),
         body_timeout: BODY_TIMEOUT,
         readiness: Arc::new(readiness),

@@ -100,7 +100,7 @@ async fn add(app: &App, name: &str, account: AccountId, json: bool) -> Result<()
 }
 
 async fn samples(app: &App, path: CoveredPath, time: Span, json: bool) -> Result<()> {
-    let samples = app::measurement::samples(app, path, time).await.map_err(open::failed)?;
+    let samples = app::measurement::samples(app, (path, None), time).await.map_err(open::failed)?;
     if json {
         let shown: Vec<_> = samples.iter().map(sample_json).collect();
         return say(&json!({ "samples": shown }).to_string());

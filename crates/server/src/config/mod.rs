@@ -66,6 +66,7 @@ mod measurement;
 mod payment;
 mod sms;
 mod speech;
+mod support;
 mod trunk;
 
 pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
@@ -75,6 +76,7 @@ pub use measurement::{Measurement, Probe};
 pub use payment::Payment;
 pub use sms::{Sms, SmsService};
 pub use speech::{Speech, SpeechEngine, SpeechHttp, SpeechMethod};
+pub use support::Support;
 pub use trunk::{Srtp, Transport, Trunk, TrunkCodec};
 
 section! {
@@ -419,6 +421,8 @@ pub struct Config {
     pub log: Log,
     /// Who customers are.
     pub identity: Identity,
+    /// How customers reach people.
+    pub support: Support,
     /// How customers pay.
     pub payment: Payment,
     /// What everybody is told.
@@ -580,6 +584,7 @@ impl Config {
         channel::check(&self.channel)?;
         self.identity.check()?;
         self.payment.check()?;
+        self.support.check()?;
         self.sms.check()?;
         trunk::check(&self.trunk)
     }

@@ -67,7 +67,8 @@ impl Zarinpal {
         if code == DONE || code == DONE_BEFORE {
             let reference = told_reference(&told["data"]["ref_id"]);
             let none = || anyhow!("it says that it was paid, and under no reference");
-            return Ok(Verdict::Paid { reference: reference.ok_or_else(none)? });
+            // When it was paid it does not say.
+            return Ok(Verdict::Paid { reference: reference.ok_or_else(none)?, paid_at: None });
         }
         let why = self.complaint(code, &told);
         Ok(match code {

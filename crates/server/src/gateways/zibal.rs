@@ -2,7 +2,8 @@
 
 use anyhow::{Result, anyhow, ensure};
 use app::ports::{Opened, Opening, Verdict};
-use domain::Rials;
+use domain::calendar::date_time::Written;
+use domain::{Rials, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Peer, complaint, told_reference};
@@ -84,12 +85,42 @@ fn paid(told: &Value, amount: Rials, track: i64) -> Result<Verdict> {
     let reference = told_reference(&told["refNumber"]);
     let reference = reference.unwrap_or_else(|| format!("TRACK{track}"));
     if paid == amount.0 {
-        Ok(Verdict::Paid { reference })
+        Ok(Verdict::Paid { reference, paid_at: told["paidAt"].as_str().and_then(moment) })
     } else {
         Ok(Verdict::OtherAmount { paid: Rials(paid), reference })
     }
 }
 
+/// A moment as it is told: on Tehran's clock, like `2018-03-25T23:43:01.053000`.
+fn moment(told: &str) -> Option<Timestamp> {
+    let (second, rest) = told.split_at_checked(19)?;
+    let is_fraction = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit());
+    // One that names a zone is none of which we know what it means.
+    if !rest.is_empty() && !rest.strip_prefix('.').is_some_and(is_fraction) {
+        return None;
+    }
+    let written = Written::parse(&second.replace('T', " "))?;
+    written.at_second(written.second()?)
+}
+
 fn result(told: &Value) -> Result<i64> {
     told["result"].as_i64().ok_or_else(|| anyhow!("there is no result in its answer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::calendar::jalali::rfc3339;
+
+    use super::*;
+
+    #[test]
+    fn a_moment_is_of_tehran_or_none() {
+        for told in ["2018-03-25T23:43:01.053000", "2018-03-25T23:43:01"] {
+            assert_eq!(moment(told).map(rfc3339).as_deref(), Some("2018-03-25T23:43:01+04:30"));
+        }
+        for told in ["", "2018-03-25T23:43:01Z", "2018-03-25T23:43:01.1+03:30", "دوشنبه ۱۲:۰۰:۰۰"]
+        {
+            assert_eq!(moment(told), None, "{told}");
+        }
+    }
 }

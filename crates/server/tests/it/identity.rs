@@ -1,12 +1,14 @@
 //! Who customers are, between `/v1`, the operator's registry over HTTP and staff at the command
 //! line.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::announcements::network;
 use crate::commands::{done, refused};
 use crate::platform::{
-    Customer, Options, PATIENCE, Platform, config, eventually, free_udp_port, rising_tone,
+    Customer, Options, PATIENCE, Platform, config, eventually, free_udp_port, now, rising_tone,
     v1_request,
 };
 
@@ -70,6 +72,29 @@ fn the_registry_of_the_configuration_is_asked() {
     assert_eq!(platform.cli(&["identity", "show", "1"])["person"], Value::Null);
     let verified = platform.cli(&["chain", "verify", "--json"]);
     assert_eq!(verified["wrong"].as_array().unwrap().len(), 0, "{verified}");
+}
+
+/// Goal: a registry that answers nothing does not keep the process from stopping, and is asked
+/// again by the next one.
+#[test]
+fn a_silent_registry_keeps_nobody_from_stopping() {
+    let (registry, got) = network(&["", r#"200 OK|{"matches":true}"#]);
+    let settings = format!("[identity]\nproofs = 'registry'\nregistry = 'http://{registry}/'\n");
+    let options = Options { config: config(&settings), ..Options::default() };
+    let mut platform = Platform::start(options);
+    let customer = platform.customer(0);
+    let path = handed_in(&platform, &customer, "submitted");
+    got.recv_timeout(PATIENCE).unwrap();
+    let since = now();
+    platform.terminate();
+    assert!(platform.ended().success());
+    // The registry has ten seconds for its answer.
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
+    let rows = rusqlite::Connection::open(platform.data_dir().join("avanak.db")).unwrap();
+    rows.execute("UPDATE identity_case SET ask_at_us = 1 WHERE ask_at_us IS NOT NULL", ()).unwrap();
+    drop(rows);
+    platform.restart();
+    eventually_is(&platform, &customer, &path, "verified");
 }
 
 /// Goal: whom the registry does not know waits for one of staff, who sees who it is and decides.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
-use domain::dialer::disposition::NOT_SPOKEN;
+use domain::dialer::disposition::{NO_TRUNK, NOT_SPOKEN};
 use domain::{Disposition, EventKind, PolicyId, QuickSendId, Rials, Timestamp};
 
 use super::permit::Bar;
@@ -15,8 +15,8 @@ use crate::sqlite::Connection;
 use crate::value::values;
 use crate::{Db, Result, event, sqlite};
 
-/// The cause of a send whose time ran out while nothing but other calls was in its way. What ends
-/// for another cause is logged.
+/// The cause of a send whose time ran out while nothing but other calls was in its way. Nothing
+/// barred it, nor what ended for want of a trunk; what ends for another cause is logged.
 pub const EXPIRED: &str = "expired";
 
 /// A send that waits, and how it ends if it does so still.
@@ -151,7 +151,7 @@ pub(super) fn end_on_sqlite(
     let money = (Rials::ZERO, send.get("hold_rials")?);
     moves.add(send.get("account_id")?, money, (quick_send, at));
     ends.extend(end_of(&send, (disposition, cause), Rials::ZERO, at)?);
-    if cause != EXPIRED {
+    if ![EXPIRED, NO_TRUNK].contains(&cause) {
         let sql = "INSERT INTO decision (quick_send_id, n, at_us, verdict, policy_id,
                                          opt_out_version)
                    VALUES ($1, 0, $2, $3, $4, $5)";
@@ -191,7 +191,7 @@ const END: &str = "WITH e AS (
     INSERT INTO decision (quick_send_id, n, at_us, verdict, policy_id, opt_out_version)
     SELECT e.quick_send_id, 0, e.at_us, e.cause, e.policy_id, e.opt_out_version
     FROM taken t JOIN e ON e.quick_send_id = t.quick_send_id
-    WHERE e.cause <> 'expired'
+    WHERE e.cause NOT IN ('expired', 'no_trunk')
     ORDER BY e.quick_send_id
 ), moved AS (
     UPDATE account SET reserved_rials = reserved_rials - m.hold_rials

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::error::{RACE, class};
 use crate::hot::Verb;
 use crate::{Error, Result};
 
@@ -160,7 +161,7 @@ async fn try_batch<V: Verb>(
     // Only a lost race says for sure that nothing was kept; a connection that ends now does not,
     // and accepting again could call somebody twice.
     tx.commit().await.map_err(|error| match class(&error) {
-        Some("40") => Failure::Again(error.into()),
+        Some(RACE) => Failure::Again(error.into()),
         _ => Failure::Final(error.into()),
     })?;
     Ok(answers)
@@ -170,8 +171,8 @@ impl Failure {
     /// What an error means before anything was committed.
     fn before_commit(error: tokio_postgres::Error) -> Self {
         match class(&error) {
-            // 40 is a lost race, 57 a connection that the server ended, none one that broke.
-            Some("40" | "57") | None => Self::Again(error.into()),
+            // 57 is a connection that the server ended, none one that broke.
+            Some(RACE | "57") | None => Self::Again(error.into()),
             Some("22" | "23") => Self::Refused(error.into()),
             Some(_) => Self::Final(error.into()),
         }
@@ -182,11 +183,6 @@ impl Failure {
             Self::Again(error) | Self::Refused(error) | Self::Final(error) => error,
         }
     }
-}
-
-/// The class of the server's error code; `None` when the error is not the server's.
-fn class(error: &tokio_postgres::Error) -> Option<&str> {
-    error.code().and_then(|state| state.code().get(..2))
 }
 
 /// Answers a caller; one that went away needs no answer.

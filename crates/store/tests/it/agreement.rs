@@ -196,7 +196,8 @@ both_engines! {
         note("a", 11, 12).await;
         let mut reads = world.db.read().await.unwrap();
         let seen = outage::working(&mut reads, span(0, 100), 10).await.unwrap();
-        let spans: Vec<Span> = seen.iter().map(|seen| seen.span).collect();
+        let spans: Vec<Span> = seen.iter().map(|seen| seen.evidence.span).collect();
+        assert_eq!(seen[2].source, "b");
         // A note inside another is kept beside it: it does no harm.
         assert_eq!(spans, [span(0, 9), span(7, 8), span(9, 10), span(11, 12)]);
         assert_eq!(outage::working(&mut reads, span(12, 100), 10).await.unwrap(), []);

@@ -22,6 +22,7 @@ fn code(account: AccountId, reference: &str) -> NewCode {
         hash: vec![2],
         blob: format!("{reference}.wav"),
         clip_ms: 7_000,
+        own_words: reference == "c",
         created_at: NOW,
         expires_at: END,
     }
@@ -104,7 +105,8 @@ both_engines! {
         assert!(found(world, other, second).await.is_none());
         let mut reader = world.db.read().await.unwrap();
         let same = find_by_reference(&mut reader, account, "c").await.unwrap().unwrap();
-        assert_eq!((same.id, same.clip_ms), (second, 7_000));
+        assert_eq!((same.id, same.clip_ms, same.own_words), (second, 7_000, true));
+        assert!(!found(world, account, first).await.unwrap().own_words);
         assert_eq!(same.destination.as_str(), "09121234567");
         let mut tx = world.db.begin().await.unwrap();
         delete(&mut tx, other, second).await.unwrap();

@@ -69,13 +69,19 @@ both_engines! {
         }
         let mut reads = world.db.read().await.unwrap();
         let of = |from, to| Span::new(second(from), second(to)).unwrap();
-        let read = measurement::samples(&mut reads, CoveredPath::Api, of(1, 3), 10).await.unwrap();
+        let api = (CoveredPath::Api, None);
+        let read = measurement::samples(&mut reads, api, of(1, 3), 10).await.unwrap();
         let seen: Vec<_> = read.iter().map(|one| (one.sample.at, one.sample.worked)).collect();
         assert_eq!(seen, [(second(1), true), (second(2), false)]);
         assert_eq!(read[1].error.as_deref(), Some("خراب"));
         assert_eq!((read[0].sample.clock_offset_us, read[0].received_at), (5, second(100)));
-        let panel = measurement::samples(&mut reads, CoveredPath::Panel, of(0, 9), 10);
-        assert_eq!(panel.await.unwrap(), []);
+        let own = (CoveredPath::Api, Some(vantage));
+        assert_eq!(measurement::samples(&mut reads, own, of(1, 3), 10).await.unwrap(), read);
+        let stranger = VantageId(vantage.0 + 1);
+        for of_none in [(CoveredPath::Panel, None), (CoveredPath::Api, Some(stranger))] {
+            let none = measurement::samples(&mut reads, of_none, of(0, 9), 10);
+            assert_eq!(none.await.unwrap(), []);
+        }
         let forget = async |tx: &mut Tx| {
             measurement::forget_samples(tx, CoveredPath::Api, second(3), 1).await.unwrap()
         };

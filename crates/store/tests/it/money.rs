@@ -9,6 +9,7 @@ use domain::calendar::month::PersianMonth;
 use domain::{AccountId, Rials};
 use store::credit::{By, NewCredit};
 use store::invoice::Invoice;
+use store::payment::Paid;
 use store::subscription::Step;
 use store::{Db, Error, Tx, credit, invoice, subscription};
 
@@ -63,6 +64,7 @@ fn invoice_of(account: AccountId, subscription: i64, discount: i64) -> Invoice {
         issued_at: NOW,
         due_at: NOW.plus_us(5),
         paid: None,
+        noted_at: None,
         voided: None,
     }
 }
@@ -124,7 +126,9 @@ both_engines! {
         let two = insert(&Invoice { issue: 1, ..new.clone() }).await.unwrap();
         let pay = async |id| {
             let mut tx = world.db.begin().await.unwrap();
-            let done = invoice::pay(&mut tx, id, NOW.plus_us(7), "bank 1").await;
+            let (reference, paid_at, at) = ("bank 1", NOW.plus_us(6), NOW.plus_us(7));
+            let paid = Paid { reference, paid_at, at, by: "gateway x" };
+            let done = invoice::pay(&mut tx, id, paid).await;
             if done.is_ok() {
                 tx.commit().await.unwrap();
             }
@@ -150,8 +154,13 @@ both_engines! {
         assert!(matches!(pay(third).await, Err(Error::Conflict(_))));
         let mut reads = world.db.read().await.unwrap();
         let last = invoice::of_month(&mut reads, id, aban()).await.unwrap().unwrap();
-        let paid = Some((NOW.plus_us(7), Some("bank 1".to_owned())));
-        assert_eq!(last, Invoice { id: two, issue: 1, paid, ..new.clone() });
+        let paid = Some((NOW.plus_us(6), Some("bank 1".to_owned())));
+        let noted_at = Some(NOW.plus_us(7));
+        assert_eq!(last, Invoice { id: two, issue: 1, paid, noted_at, ..new.clone() });
+        for (before, paid_at) in [(5, None), (6, Some(NOW.plus_us(6)))] {
+            let last = invoice::last_paid(&mut reads, id, NOW.plus_us(before)).await.unwrap();
+            assert_eq!(last, paid_at, "due at 5");
+        }
         let first = invoice::find(&mut reads, one).await.unwrap().unwrap();
         let voided = Some((NOW.plus_us(9), "Sara".to_owned(), "a slip".to_owned()));
         assert_eq!(first, Invoice { id: one, voided, ..new });

@@ -2,7 +2,7 @@
 
 use domain::Rials;
 use domain::billing::payment::State;
-use store::payment::{self, NewPayment};
+use store::payment::{self, NewPayment, Paid};
 use store::{Db, Error, Tx};
 
 use crate::engines::both_engines;
@@ -15,15 +15,25 @@ async fn write<T>(db: &Db, body: impl AsyncFnOnce(&mut Tx) -> store::Result<T>) 
     value
 }
 
+/// Taken in now, and paid a moment before.
+fn paid_under<'a>(reference: &'a str, by: &'a str) -> Paid<'a> {
+    Paid { reference, paid_at: NOW.plus_us(-7), at: NOW, by }
+}
+
 async fn made(world: &World, token: &str) -> i64 {
+    made_at(world, token, "zarinpal", 10).await
+}
+
+/// Made at this gateway, to be looked at then.
+async fn made_at(world: &World, token: &str, gateway: &str, ask_us: i64) -> i64 {
     let new = NewPayment {
         account: world.account(0).await,
         invoice: None,
         amount: Rials(50_000),
-        gateway: "zarinpal".to_owned(),
+        gateway: gateway.to_owned(),
         token: token.to_owned(),
         made_at: NOW,
-        ask_at: NOW.plus_us(10),
+        ask_at: NOW.plus_us(ask_us),
     };
     write(&world.db, async |tx| payment::insert(tx, &new).await).await
 }
@@ -49,7 +59,7 @@ both_engines! {
         let pay = async |id, from, reference: &str| {
             let mut tx = db.begin().await.unwrap();
             let from = (from, State::Failed);
-            let paid = payment::paid(&mut tx, id, from, reference, (NOW, "gateway")).await;
+            let paid = payment::paid(&mut tx, id, from, paid_under(reference, "gateway")).await;
             if paid.is_ok() {
                 tx.commit().await.unwrap();
             }
@@ -77,10 +87,10 @@ both_engines! {
                 async |tx: &mut Tx| payment::given_up(tx, three, either, "x", (NOW, "Sara")).await;
             write(db, give_up).await
         };
-        let seen = (Rials(5_000), "r3");
         let by_hand = async || {
+            let seen = paid_under("r3", "Sara");
             let pay =
-                async |tx: &mut Tx| payment::paid_by_hand(tx, three, seen, (NOW, "Sara")).await;
+                async |tx: &mut Tx| payment::paid_by_hand(tx, three, Rials(5_000), seen).await;
             write(db, pay).await
         };
         assert!(!give_up().await && open(three, "A3").await.unwrap());
@@ -93,6 +103,7 @@ both_engines! {
         let kept = payment::by_token(&mut reads, "a").await.unwrap().unwrap();
         assert_eq!((kept.state, kept.reference.as_deref()), (State::Paid, Some("r")));
         assert_eq!(kept.decided, Some((NOW, "gateway".to_owned())));
+        assert_eq!(kept.paid_at, Some(NOW.plus_us(-7)));
         assert_eq!(payment::find(&mut reads, one).await.unwrap(), Some(kept.clone()));
         assert_eq!(payment::by_token(&mut reads, "d").await.unwrap(), None);
         let mine = payment::list(&mut reads, Some(kept.account), false, None, 9).await.unwrap();
@@ -108,8 +119,17 @@ both_engines! {
         let id = made(world, "a").await;
         let due = async |db: &Db, at: i64| {
             let now = NOW.plus_us(at);
-            let take = async |tx: &mut Tx| payment::take_due(tx, now, now.plus_us(10), 5).await;
-            write(db, take).await.iter().map(|one| one.tries).collect::<Vec<_>>()
+            let take = async |tx: &mut Tx| {
+                let mut tries = Vec::new();
+                for (id, gateway) in payment::due(tx, now, 5).await? {
+                    assert_eq!(gateway, "zarinpal");
+                    let taken = payment::take(tx, id, now, now.plus_us(10)).await?;
+                    tries.extend(taken.map(|one| one.tries));
+                    assert_eq!(payment::take(tx, id, now, now.plus_us(10)).await?, None);
+                }
+                Ok(tries)
+            };
+            write(db, take).await
         };
         assert_eq!(due(one, 9).await, [0; 0]);
         assert_eq!(due(one, 10).await, [1]);
@@ -123,5 +143,20 @@ both_engines! {
         assert_eq!((kept.state, kept.receipt, kept.ask_at), (State::Review, receipt, None));
         assert_eq!(payment::open(&mut reads, kept.account).await.unwrap(), 1);
         assert_eq!(payment::list(&mut reads, None, true, None, 9).await.unwrap().len(), 1);
+    }
+
+    /// However many of one gateway wait, those of another one are among what is due.
+    async fn a_gateway_is_looked_at_beside_the_others(world) {
+        let mut ids = Vec::new();
+        for (n, gateway) in ["a", "a", "a", "b", "a"].into_iter().enumerate() {
+            let n = i64::try_from(n).unwrap();
+            ids.push((made_at(world, &n.to_string(), gateway, n).await, gateway.to_owned()));
+        }
+        let due = async |at| {
+            let mut reads = world.db.read().await.unwrap();
+            payment::due(&mut reads, NOW.plus_us(at), 2).await.unwrap()
+        };
+        assert_eq!(due(4).await, [ids[0].clone(), ids[1].clone(), ids[3].clone()]);
+        assert_eq!(due(0).await, [ids[0].clone()]);
     }
 }

@@ -104,7 +104,7 @@ struct Told {
 
 /// How long each class held, and what that comes to.
 #[derive(Serialize)]
-struct Figured {
+pub(super) struct Figured {
     covered_seconds: i64,
     planned_seconds: i64,
     down_seconds: i64,
@@ -135,7 +135,7 @@ struct Statement {
 }
 
 impl Figured {
-    fn of(totals: Totals, figures: Option<Figures>) -> Self {
+    pub(super) fn of(totals: Totals, figures: Option<Figures>) -> Self {
         let seconds = |us: i64| us / 1_000_000;
         let measured = figures.and_then(|figures| figures.measured);
         Self {

@@ -1,26 +1,29 @@
 //! What a month's figure opens to: a day's intervals of each path, the outages that the account
-//! felt, and, of one path, every sample.
+//! felt, what sources noted to work, and, of one path, every sample and every minute of customers'
+//! requests.
 
 use app::interval::{PathEvidence, Tally};
 use app::measurement::KeptSample;
-use app::outage::Outage;
+use app::outage::{Note, Outage, Revision};
 use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::VantageId;
 use domain::agreement::scope::CoveredPath;
-use domain::agreement::state_interval::PathState;
+use domain::agreement::state_interval::{PathState, RequestMinute};
 use domain::calendar::date_time::Period;
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::span::Span;
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::listing::id_of;
 use super::messages::{json as answer, query_of};
 use super::problem::{Kind, Problem};
 
 /// GET /v1/availability/evidence.
 pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["day", "path"])?;
+    let params = query_of(query, &["day", "path", "vantage"])?;
     let day = params.text("day").and_then(|day| Period::parse(day, day));
     let day = day.ok_or_else(|| {
         Problem::with(Kind::InvalidRequest, "day is a day in Tehran, like 1405-08-10")
@@ -32,24 +35,63 @@ pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Respo
             Problem::with(Kind::InvalidRequest, "path is panel, api, quick-send or campaign")
         })?),
     };
+    let vantage = params.text("vantage").map(|text| {
+        let number = id_of(text).map(VantageId);
+        number.ok_or_else(|| Problem::with(Kind::InvalidRequest, "vantage is a number"))
+    });
+    let vantage = vantage.transpose()?;
     let paths = app::interval::evidence(app, time).await?;
     let outages = app::outage::felt_by(app, caller.account.id, time).await?;
+    let notes = app::outage::worked_for(app, caller.account.id, time).await?;
     let samples = match path {
         None => None,
         Some(path) => {
-            let samples = app::measurement::samples(app, path, time).await?;
+            let samples = app::measurement::samples(app, (path, vantage), time).await?;
             Some(samples.iter().map(sample).collect::<Vec<_>>())
         }
     };
+    let of_path = paths.iter().find(|one| Some(one.path) == path);
     let told = json!({
         "object": "evidence",
         "from": rfc3339(time.from),
         "to": rfc3339(time.to),
         "paths": paths.iter().map(path_of).collect::<Vec<_>>(),
         "outages": outages.iter().map(outage).collect::<Vec<_>>(),
+        "notes": notes.iter().map(note).collect::<Vec<_>>(),
         "samples": samples,
+        "requests": of_path.map(|one| one.minutes.iter().map(minute).collect::<Vec<_>>()),
     });
     Ok(answer(StatusCode::OK, &told))
+}
+
+fn note(note: &Note) -> Value {
+    let Note { source, evidence } = note;
+    json!({
+        "source": source,
+        "paths": evidence.paths.to_string(),
+        "from": rfc3339(evidence.span.from),
+        "to": rfc3339(evidence.span.to),
+    })
+}
+
+fn minute(one: &RequestMinute) -> Value {
+    json!({
+        "minute": rfc3339(one.from),
+        "served": one.served,
+        "customers": one.customers,
+        "failed": one.failed,
+        "first_failed_at": one.failed_at.map(|(first, _)| rfc3339(first)),
+        "last_failed_at": one.failed_at.map(|(_, last)| rfc3339(last)),
+    })
+}
+
+fn revision(one: &Revision) -> Value {
+    json!({
+        "from": rfc3339(one.from),
+        "to": one.to.map(rfc3339),
+        "revised_at": rfc3339(one.revised_at),
+        "because": one.because,
+    })
 }
 
 fn path_of(evidence: &PathEvidence) -> Value {
@@ -63,6 +105,8 @@ fn path_of(evidence: &PathEvidence) -> Value {
         "down": spans(PathState::Down),
         "suspect": spans(PathState::Suspect),
         "vantages": evidence.tallies.iter().map(tally).collect::<Vec<_>>(),
+        "requests_served": evidence.served(),
+        "requests_failed": evidence.failing().map(|minute| minute.failed).sum::<u64>(),
     })
 }
 
@@ -78,8 +122,11 @@ fn outage(outage: &Outage) -> Value {
         "from": rfc3339(outage.from),
         "to": outage.to.map(rfc3339),
         "cause": outage.cause,
+        "evidence": outage.evidence,
+        "recorded_at": rfc3339(outage.recorded_at),
         "measured": outage.measured,
         "corrections": outage.revisions.len(),
+        "before": outage.revisions.iter().map(revision).collect::<Vec<_>>(),
         "reversed_because": outage.reversed.as_ref().map(|(_, why)| why),
     })
 }

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::codes::read;
-use super::messages::{json as answer, limit, query_of};
-use super::once::{Asked, once};
+use super::listing::{id_of, page, part};
+use super::messages::query_of;
+use super::once::{Asked, changed, one};
 use super::problem::{Kind, Problem};
 
 /// The largest body with a document: the document.
@@ -51,22 +52,15 @@ struct Code {
 
 /// GET /v1/identity_verifications.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
-    let before = params.text("after").map(|text| number(text).ok_or_else(no_page)).transpose()?;
+    let (limit, before) = part(query, id_of)?;
     let all = app::identity::list(app, Some(caller.account.id), false, before, limit).await?;
-    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
-    let next_page = all.last().filter(|_| is_full).map(|last| last.id.to_string());
-    let data: Vec<Value> = all.iter().map(|kept| shown(kept, app.now())).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&all, limit, |last| last.id, |kept| shown(kept, app.now())))
 }
 
 /// GET /v1/identity_verifications/{id}.
 pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
-    found(app, caller, id, StatusCode::OK).await
+    let found = app::identity::find(app, Some(caller.account.id), case_id(id)?).await?;
+    one(StatusCode::OK, found.map(|kept| shown(&kept, app.now())))
 }
 
 /// POST /v1/identity_verifications.
@@ -82,17 +76,17 @@ pub(super) async fn begin(asked: Asked<'_>) -> Result<Response, Unanswered> {
         company,
     };
     let begun = app::identity::begin(asked.app, asked.caller.account.id, &stated);
-    changed(asked, StatusCode::CREATED, begun).await
+    case(asked, StatusCode::CREATED, begun).await
 }
 
 /// POST /v1/identity_verifications/{id}/mobile.
 pub(super) async fn mobile(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = case_id(id)?;
     let Code { code_id } = read(asked.body)?;
-    let code = number(&code_id).ok_or_else(|| not_done(Error::Refused(IdentityRefusal::Code)))?;
+    let code = id_of(&code_id).ok_or_else(|| not_done(Error::Refused(IdentityRefusal::Code)))?;
     let account = asked.caller.account.id;
     let proven = app::identity::prove_mobile(asked.app, account, id, CodeId(code));
-    changed(asked, StatusCode::OK, proven).await
+    case(asked, StatusCode::OK, proven).await
 }
 
 /// POST /v1/identity_verifications/{id}/documents: the file is the body.
@@ -101,51 +95,41 @@ pub(super) async fn document(
     id: &str,
     query: &str,
 ) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = case_id(id)?;
     let name = query_of(query, &["name"])?.text("name").unwrap_or_default().to_owned();
     let (account, bytes) = (asked.caller.account.id, asked.body.to_vec());
     let added = app::identity::add_document(asked.app, account, id, &name, bytes);
-    changed(asked, StatusCode::CREATED, added).await
+    case(asked, StatusCode::CREATED, added).await
 }
 
 /// POST /v1/identity_verifications/{id}/submit.
 pub(super) async fn submit(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = case_id(id)?;
     let submitted = app::identity::submit(asked.app, asked.caller.account.id, id);
-    changed(asked, StatusCode::OK, submitted).await
+    case(asked, StatusCode::OK, submitted).await
 }
 
 /// POST /v1/identity_verifications/{id}/withdraw.
 pub(super) async fn withdraw(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = case_id(id)?;
     let withdrawn = app::identity::withdraw(asked.app, asked.caller.account.id, id);
-    changed(asked, StatusCode::OK, withdrawn).await
+    case(asked, StatusCode::OK, withdrawn).await
 }
 
 /// Changes a case once, and shows it.
-async fn changed(
+async fn case(
     asked: Asked<'_>,
     status: StatusCode,
     change: impl Future<Output = app::Result<Kept, IdentityRefusal>>,
 ) -> Result<Response, Unanswered> {
-    let (app, caller) = (asked.app, asked.caller);
-    let again = async |id| found(app, caller, id, status).await;
-    let work = async {
-        let kept = change.await.map_err(not_done)?;
-        Ok(answer(status, &shown(&kept, app.now())))
-    };
-    once(asked, Box::pin(work), again).await
+    let (app, account) = (asked.app, asked.caller.account.id);
+    let change = Box::pin(async { change.await.map_err(not_done) });
+    let found = async |id| app::identity::find(app, Some(account), id).await;
+    changed(asked, status, change, found, |kept| shown(kept, app.now())).await
 }
 
-async fn found(
-    app: &App,
-    caller: &Caller,
-    id: i64,
-    status: StatusCode,
-) -> Result<Response, Unanswered> {
-    let found = app::identity::find(app, Some(caller.account.id), id).await?;
-    let found = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
-    Ok(answer(status, &shown(&found, app.now())))
+fn case_id(text: &str) -> Result<i64, Problem> {
+    id_of(text).ok_or_else(|| Problem::of(Kind::NotFound))
 }
 
 fn shown(kept: &Kept, now: Timestamp) -> Value {
@@ -225,8 +209,4 @@ fn not_done(error: Error<IdentityRefusal>) -> Unanswered {
         }),
     }
     .into()
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|&id| id > 0)
 }

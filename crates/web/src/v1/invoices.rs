@@ -127,6 +127,7 @@ fn invoice(one: &Invoice) -> Value {
         "issued_at": rfc3339(one.issued_at),
         "due_at": rfc3339(one.due_at),
         "paid_at": one.paid.as_ref().map(|(at, _)| rfc3339(*at)),
+        "noted_at": one.noted_at.map(rfc3339),
         "voided_because": one.voided.as_ref().map(|(.., because)| because),
     })
 }

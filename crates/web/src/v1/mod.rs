@@ -30,6 +30,7 @@ mod routes;
 mod samples;
 mod seats;
 mod sms;
+mod statement;
 mod stream;
 mod templates;
 mod tickets;
@@ -126,7 +127,13 @@ async fn logged(
         Err(Unanswered::Failed(failure)) => {
             app::interval::failed(&web.app, CoveredPath::Api);
             tracing::error!(error = failure.chain(), "request failed");
-            Problem::of(Kind::Failed).into_response(&id)
+            let problem = if Operation::is_of_desk(method) {
+                let phone = web.settings.support_phone.as_deref();
+                Problem::of_desk(app::support_call::line(&web.app, phone))
+            } else {
+                Problem::of(Kind::Failed)
+            };
+            problem.into_response(&id)
         }
     };
     tracing::info!(took_us, http_status = response.status().as_u16(), "request answered");

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use app::request::{Answer, RequestKey, Standing};
-use app::{App, Caller};
+use app::{App, Caller, Failure};
 use axum::body::to_bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 
 use super::Unanswered;
-use super::messages::{REPLAYED, idempotency_key};
+use super::messages::{REPLAYED, idempotency_key, json as answer};
 use super::problem::{Kind, Problem};
 
 /// The most of an answer that is kept, in bytes: a report of a list has the most.
@@ -72,6 +73,25 @@ pub(super) async fn once(
         }
         Err(unanswered) => Err(unanswered),
     }
+}
+
+/// Lets something be changed once and shows it: as the change left it, or, asked again, as it is
+/// `found` now.
+pub(super) async fn changed<T>(
+    asked: Asked<'_>,
+    status: StatusCode,
+    change: impl Future<Output = Result<T, Unanswered>>,
+    found: impl AsyncFnOnce(i64) -> Result<Option<T>, Failure>,
+    shown: impl Fn(&T) -> Value,
+) -> Result<Response, Unanswered> {
+    let again = async |id| one(status, found(id).await?.as_ref().map(&shown));
+    let work = async { Ok(answer(status, &shown(&change.await?))) };
+    once(asked, Box::pin(work), again).await
+}
+
+/// What was looked for, if it is there.
+pub(super) fn one(status: StatusCode, shown: Option<Value>) -> Result<Response, Unanswered> {
+    Ok(answer(status, &shown.ok_or_else(|| Problem::of(Kind::NotFound))?))
 }
 
 /// An answer, to be kept and to be given.

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::codes::read;
-use super::messages::{json as answer, limit, query_of};
-use super::once::{Asked, once};
+use super::listing::{id_of, page, part};
+use super::messages::json as answer;
+use super::once::{Asked, changed, one};
 use super::problem::{Kind, Problem};
 
 /// The largest body with a receipt: the receipt.
@@ -31,16 +32,9 @@ struct New {
 
 /// GET /v1/payments.
 pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["limit", "after"])?;
-    let limit = limit(&params)?;
-    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
-    let before = params.text("after").map(|text| number(text).ok_or_else(no_page)).transpose()?;
+    let (limit, before) = part(query, id_of)?;
     let all = app::payment::list(app, Some(caller.account.id), false, before, limit).await?;
-    let is_full = u32::try_from(all.len()).is_ok_and(|count| count == limit);
-    let next_page = all.last().filter(|_| is_full).map(|last| last.id.to_string());
-    let data: Vec<Value> = all.iter().map(shown).collect();
-    let page = json!({ "object": "list", "data": data, "next_page": next_page });
-    Ok(answer(StatusCode::OK, &page))
+    Ok(page(&all, limit, |last| last.id, shown))
 }
 
 /// GET /v1/payments/gateways: by whom can be paid here.
@@ -50,8 +44,9 @@ pub(super) fn gateways(app: &App) -> Response {
 
 /// GET /v1/payments/{id}.
 pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
-    found(app, caller, id, StatusCode::OK).await
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let found = app::payment::find(app, Some(caller.account.id), id).await?;
+    one(StatusCode::OK, found.as_ref().map(shown))
 }
 
 /// POST /v1/payments.
@@ -62,43 +57,32 @@ pub(super) async fn begin(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let purpose = match (new.amount_rials, new.invoice_id) {
         (Some(amount), None) => Purpose::Credit(Rials(amount)),
         (None, Some(id)) => {
-            let id =
-                number(&id).ok_or_else(|| not_done(Error::Refused(PaymentRefusal::Invoice)))?;
+            let id = id_of(&id).ok_or_else(|| not_done(Error::Refused(PaymentRefusal::Invoice)))?;
             Purpose::Invoice(id)
         }
         _ => return Err(invalid("either amount_rials or invoice_id is paid").into()),
     };
     let begun = app::payment::begin(app, caller, purpose, &new.gateway);
-    changed(asked, StatusCode::CREATED, begun).await
+    payment(asked, StatusCode::CREATED, begun).await
 }
 
 /// POST /v1/payments/{id}/receipt: the file is the body.
 pub(super) async fn receipt(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
-    let id = number(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let (account, bytes) = (asked.caller.account.id, asked.body.to_vec());
-    changed(asked, StatusCode::OK, app::payment::add_receipt(asked.app, account, id, bytes)).await
+    payment(asked, StatusCode::OK, app::payment::add_receipt(asked.app, account, id, bytes)).await
 }
 
 /// Changes a payment once, and shows it.
-async fn changed(
+async fn payment(
     asked: Asked<'_>,
     status: StatusCode,
     change: impl Future<Output = app::Result<Payment, PaymentRefusal>>,
 ) -> Result<Response, Unanswered> {
-    let (app, caller) = (asked.app, asked.caller);
-    let again = async |id| found(app, caller, id, status).await;
-    let work = async { Ok(answer(status, &shown(&change.await.map_err(not_done)?))) };
-    once(asked, Box::pin(work), again).await
-}
-
-async fn found(
-    app: &App,
-    caller: &Caller,
-    id: i64,
-    status: StatusCode,
-) -> Result<Response, Unanswered> {
-    let found = app::payment::find(app, Some(caller.account.id), id).await?;
-    Ok(answer(status, &shown(&found.ok_or_else(|| Problem::of(Kind::NotFound))?)))
+    let (app, account) = (asked.app, asked.caller.account.id);
+    let change = Box::pin(async { change.await.map_err(not_done) });
+    let found = async |id| app::payment::find(app, Some(account), id).await;
+    changed(asked, status, change, found, shown).await
 }
 
 fn shown(payment: &Payment) -> Value {
@@ -114,6 +98,7 @@ fn shown(payment: &Payment) -> Value {
         "reference": payment.reference,
         "reason": payment.reason,
         "made_at": rfc3339(payment.made_at),
+        "paid_at": payment.paid_at.map(rfc3339),
         "decided_at": payment.decided.as_ref().map(|(at, _)| rfc3339(*at)),
     })
 }
@@ -149,11 +134,8 @@ fn not_done(error: Error<PaymentRefusal>) -> Unanswered {
         PaymentRefusal::WrongState
         | PaymentRefusal::Reference
         | PaymentRefusal::OtherAmount
+        | PaymentRefusal::Time
         | PaymentRefusal::Text(_) => Problem::of(Kind::WrongState),
     }
     .into()
-}
-
-fn number(text: &str) -> Option<i64> {
-    text.parse().ok().filter(|&id| id > 0)
 }

@@ -4,11 +4,13 @@
 use app::bulk::NumberRefusal;
 use app::quick_send::TextRefusal;
 use app::sms::{FollowUpRefusal, SmsRefusal};
+use app::support_call::SupportLine;
 use app::template::SaidRefusal;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 use domain::access::AccessRefusal;
+use domain::calendar::jalali::rfc3339;
 use domain::quick_send::Refusal;
 use serde::Serialize;
 
@@ -246,6 +248,13 @@ kinds! {
         "Send the same request with the same Idempotency-Key again; ask us with request_id."
         "در سامانهٔ ما خطایی رخ داد."
         "همان درخواست را با همان Idempotency-Key دوباره بفرستید؛ با request_id از ما بپرسید.";
+    DeskAway 503 "desk_away"
+        "What you ask of the desk cannot be written down at this moment; nothing of it was kept."
+        "Call as support says, or send the same again with the same Idempotency-Key after as many \
+         seconds as Retry-After says."
+        "درخواست شما اکنون ثبت نمی‌شود و چیزی از آن نگه داشته نشد."
+        "همان‌طور که support می‌گوید تماس بگیرید، یا پس از Retry-After (ثانیه) همان را با همان \
+         Idempotency-Key دوباره بفرستید.";
     Busy 503 "busy"
         "Too many requests at once; nothing was done." "Wait a second, then send again."
         "درخواست‌ها هم‌زمان بیش از حد است؛ کاری انجام نشد." "یک ثانیه صبر کنید و دوباره بفرستید.";
@@ -254,6 +263,10 @@ kinds! {
         "اپراتور این سرویس را خاموش کرده است." "از اپراتور بپرسید یا بعداً دوباره بفرستید.";
 }
 
+/// After how many seconds a request to the desk is worth trying again: whatever lost it is seldom
+/// over at once.
+const DESK_WAIT_S: u32 = 30;
+
 /// A kind, and what there is to say about this case.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
@@ -261,6 +274,18 @@ pub(super) struct Problem {
     detail: Option<String>,
     /// After how many seconds it is worth trying again.
     wait_s: Option<u32>,
+    /// Who helps meanwhile.
+    support: Option<Box<Support>>,
+}
+
+/// The line of support, as it is told.
+#[derive(Debug, Clone, Serialize)]
+struct Support {
+    phone: Option<String>,
+    open_now: bool,
+    until: String,
+    said: String,
+    said_fa: String,
 }
 
 /// A problem as it is sent.
@@ -273,6 +298,8 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    support: Option<&'a Support>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
@@ -280,7 +307,7 @@ impl Problem {
     /// A problem that its kind says everything about.
     pub(super) fn of(kind: Kind) -> Self {
         let wait_s = matches!(kind, Kind::Busy).then_some(1);
-        Self { kind, detail: None, wait_s }
+        Self { kind, detail: None, wait_s, support: None }
     }
 
     /// A problem with a word about this case.
@@ -297,6 +324,20 @@ impl Problem {
     pub(super) fn until(kind: Kind, at: Timestamp, now: Timestamp) -> Self {
         let seconds = at.us_since(now).max(0) / 1_000_000 + 1;
         Self::to_wait(kind, u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
+    /// What was asked of the desk was lost to a failure of ours: who answers meanwhile (T091).
+    pub(super) fn of_desk(line: Option<SupportLine>) -> Self {
+        let support = line.map(|line| {
+            Box::new(Support {
+                open_now: line.is_open,
+                until: rfc3339(line.until),
+                said: line.in_english(),
+                said_fa: line.in_persian(),
+                phone: line.phone,
+            })
+        });
+        Self { support, ..Self::to_wait(Kind::DeskAway, DESK_WAIT_S) }
     }
 
     /// A text that was not sent.
@@ -370,7 +411,8 @@ impl Problem {
     pub(super) fn body<'a>(&'a self, request_id: Option<&'a str>) -> Body<'a> {
         let words = self.kind.words();
         let link = format!("/v1/docs#{}", words.code);
-        Body { link, words, detail: self.detail.as_deref(), request_id }
+        let (detail, support) = (self.detail.as_deref(), self.support.as_deref());
+        Body { link, words, detail, support, request_id }
     }
 
     /// Its status, and the whole answer without the name of a request.

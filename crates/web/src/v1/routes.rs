@@ -19,7 +19,7 @@ use super::{
     Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, claims,
     codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
     invoices, lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples, sms,
-    templates, tickets, violations, webhooks,
+    statement, templates, tickets, violations, webhooks,
 };
 use crate::arrival::address_of;
 use crate::router::Web;
@@ -108,6 +108,13 @@ impl Operation {
             Self::AttachToPayments => payments::FILE_BYTES_MAX,
             _ => BODY_BYTES_MAX,
         }
+    }
+
+    /// Whether an operation of this name asks something of the desk, whose people can be called,
+    /// too.
+    pub(super) fn is_of_desk(name: &str) -> bool {
+        let of_desk = [Self::ManageTickets, Self::AttachToTickets, Self::ReportErrors];
+        of_desk.iter().any(|one| one.name() == name)
     }
 
     /// How permissions call it.
@@ -252,6 +259,7 @@ operations! {
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
     get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
+    get "/v1/availability/statement", ReadAvailability, heavy => statement::get(app, caller, query);
     post "/v1/samples", ReportSamples, light => samples::report(asked);
     get "/v1/announcements", ReadAnnouncements, light => announcements::list(app, caller, query);
     get "/v1/announcements/{id}", ReadAnnouncements, light => announcements::get(app, caller, id);

@@ -37,6 +37,7 @@ pub fn settings() -> Settings {
         bodies_bytes_max: 8 * 1024 * 1024,
         requests_max: 100,
         heavy_requests_max: 100,
+        support_phone: Some(String::from("021-9100")),
         trusted_proxies: Vec::new(),
         body_timeout: Duration::from_secs(5),
         readiness: Arc::new(|| Ok(())),

@@ -26,6 +26,7 @@ mod v1_identity;
 mod v1_invoices;
 mod v1_payments;
 mod v1_sms;
+mod v1_statement;
 mod v1_templates;
 mod v1_tickets;
 mod v1_violations;

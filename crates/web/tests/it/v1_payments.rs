@@ -44,7 +44,7 @@ async fn a_program_lets_its_user_pay() {
     let says = |verdict| world.gateways.verdicts.lock().unwrap().push(Some(verdict));
     says(Verdict::NotPaid("-51".to_owned()));
     assert!(come_back(&kept.token).await.text().contains("هنوز"));
-    says(Verdict::Paid { reference: "7".to_owned() });
+    says(Verdict::Paid { reference: "7".to_owned(), paid_at: None });
     assert!(come_back(&kept.token).await.text().contains("انجام شد"));
     let get =
         async |token: &str, path: &str| v1(&router, token, "GET", path, None, &Value::Null).await;

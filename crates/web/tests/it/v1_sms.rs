@@ -116,7 +116,8 @@ async fn an_sms_follows_a_message() {
     assert_eq!(follow_ups(&world).await, 1);
     world.clock.advance_ms(3_600_000);
     let send = sent.json()["id"].as_str().unwrap().parse().unwrap();
-    let late = vec![(domain::QuickSendId(send), app::dialing::EXPIRED)];
+    let send = domain::QuickSendId(send);
+    let late = vec![app::dialing::Untried::of(send, app::dialing::EXPIRED)];
     app::dialing::expire(&world.app, late, world.app.now()).await.unwrap();
     let all = get(&router, &token, "/v1/sms").await.json();
     assert_eq!(all["data"][0]["message_id"], sent.json()["id"], "{all}");

@@ -4,6 +4,7 @@ use app::ticket::{self, NewFile, Who};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
+use store::Queries as _;
 
 use crate::client::{Answer, answer, router, v1};
 use crate::world::World;
@@ -187,4 +188,87 @@ async fn a_reply_is_shown_where_it_is_said() {
     let list = v1(&router, &token, "GET", "/v1/tickets", None, &Value::Null).await.json();
     assert_eq!(list["data"][0]["history"], json!([]), "a list tells where tickets stand");
     assert_eq!(post("/v1/tickets/2/close", None, &Value::Null).await.json()["state"], "closed");
+}
+
+/// T091. Goal: while nothing can be written down, a request to the desk is answered with the number
+/// to call and when somebody answers there; nothing of it is kept, and the same request under the
+/// same key makes one ticket when the database is back.
+#[tokio::test]
+async fn t091_a_click_while_the_database_is_down_is_told_whom_to_call_and_is_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    let world = World::at(&url, app::Settings::default()).await;
+    let (_, token) = world.customer(0).await;
+    let click = json!({ "channel": "click", "context": { "page": "/reports", "error": "500" } });
+    let asked = json!({ "subject": "گزارش", "text": "x".repeat(8000) });
+
+    // The disk is full: the transaction fails in the middle.
+    let before = router(&world);
+    let post =
+        async |router, key, body| v1(router, &token, "POST", "/v1/tickets", Some(key), body).await;
+    let tickets = async |router| {
+        let list = v1(router, &token, "GET", "/v1/tickets", None, &Value::Null).await.json();
+        list["data"].as_array().unwrap().len()
+    };
+    pages(&world, "PRAGMA max_page_count = 1").await;
+    fill(&world).await;
+    let failed = post(&before, "form", &asked).await;
+    is_the_fallback(&failed, "1405/09/01 14:00");
+    assert_eq!(tickets(&before).await, 0);
+    pages(&world, "PRAGMA max_page_count = 1000000").await;
+    assert_eq!(post(&before, "form", &asked).await.status, 201);
+    assert_eq!(tickets(&before).await, 1);
+
+    // There is no database to write to at all.
+    world.close_database().await;
+    world.clock.advance_ms(2 * 3_600_000);
+    is_the_fallback(&post(&before, "click", &click).await, "1405/09/01 14:45");
+    let claim = json!({ "event_at": "2026-11-22 10:00", "statement": "Nobody answered." });
+    let other = v1(&before, &token, "POST", "/v1/claims", None, &claim).await;
+    assert_eq!((other.status.as_u16(), &other.json()["code"]), (500, &json!("internal_error")));
+
+    let world = World::at(&url, app::Settings::default()).await;
+    let back = router(&world);
+    assert_eq!(tickets(&back).await, 1);
+    let opened = post(&back, "click", &click).await;
+    assert_eq!(opened.status, 201, "{}", opened.text());
+    let again = post(&back, "click", &click).await;
+    assert_eq!((again.json(), tickets(&back).await), (opened.json(), 2));
+}
+
+async fn pages(world: &World, sql: &'static str) {
+    let mut tx = world.db.begin().await.unwrap();
+    tx.query_one(sql, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Fills what is left of the database's pages.
+async fn fill(world: &World) {
+    let now = world.app.now();
+    for _ in 0..10_000 {
+        let outage = app::outage::NewOutage {
+            paths: domain::agreement::scope::Paths::ALL,
+            scope: domain::agreement::scope::Scope::everyone(),
+            from: now.plus_us(-2),
+            to: Some(now),
+            cause: "x".repeat(4000),
+            evidence: "x".repeat(4000),
+        };
+        if app::outage::record(&world.app, outage).await.is_err() {
+            return;
+        }
+    }
+    panic!("the database is never full");
+}
+
+fn is_the_fallback(answer: &Answer, until: &str) {
+    let told = answer.json();
+    assert_eq!((answer.status.as_u16(), &told["code"]), (503, &json!("desk_away")), "{told}");
+    assert_eq!(answer.headers["retry-after"], "30");
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    let support = &told["support"];
+    assert_eq!(support["phone"], "021-9100");
+    assert!(support["said"].as_str().unwrap().contains(until), "{told}");
+    assert!(support["said_fa"].as_str().unwrap().contains("۰۲۱-۹۱۰۰"), "{told}");
+    assert_eq!(support["open_now"], !until.ends_with("45"));
 }

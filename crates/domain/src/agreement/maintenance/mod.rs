@@ -319,6 +319,19 @@ impl Maintenance {
         Some(first(Channel::FirstPage)?.max(first(Channel::Social)?))
     }
 
+    /// When a notice stood on the first page, until the start of the plan in force. Whoever could
+    /// not open the panel for a part of it could not read it there; the notice is valid all the
+    /// same, and who judges a month has to see it (C22, T081).
+    pub fn on_the_first_page(&self) -> Vec<Span> {
+        let Some(start) = self.plan().map(|plan| plan.span.from) else { return Vec::new() };
+        let proofs = self.proofs.iter().filter(|proof| proof.channel == Channel::FirstPage);
+        let stood = |proof: &Proof| {
+            let until = proof.withdrawn_at.map_or(start, |withdrawn| withdrawn.min(start));
+            Span::new(proof.published_at, until)
+        };
+        span::union(proofs.filter_map(stood).collect())
+    }
+
     /// How much of the plan in force counts as downtime if the service is away for all of it.
     pub fn counted_us(&self, lead_us: i64) -> i64 {
         let Some((place, plan, in_force)) = self.plans().last() else { return 0 };

@@ -1,0 +1,117 @@
+//! A month as it was written down, opened: every number of it down to what it was computed from
+//! (I18).
+
+use domain::AccountId;
+use domain::agreement::availability::Window;
+use domain::agreement::scope::CoveredPath;
+use domain::agreement::statement::{Inputs, Judged};
+use domain::calendar::month::PersianMonth;
+use domain::calendar::span::{self, Span};
+use store::Queries;
+use store::maintenance::Kept;
+use store::month_statement::MonthStatement;
+
+use crate::agreement::Held;
+use crate::availability::reproduce;
+use crate::outage::{Groups, SHOWN_MAX};
+use crate::{App, Error, Failure, Result};
+
+/// Why a statement is not opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenRefusal {
+    /// Nothing of that month and revision was written down for the account.
+    NoSuchStatement,
+}
+
+/// A statement with all that it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// As it was written down.
+    pub statement: MonthStatement,
+    /// What it was computed from, and what that comes to; `None` when it no longer does, so that
+    /// something was tampered with.
+    pub computed: Option<(Inputs, Judged)>,
+    /// Maintenance of the month that concerned the account.
+    pub maintenance: Vec<Told>,
+}
+
+/// Maintenance, and how it was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its versions and notices.
+    pub kept: Kept,
+    /// What of it counts as planned.
+    pub valid: Vec<Window>,
+    /// When its notice stood on the first page and the account could not open the panel. That makes
+    /// no notice invalid; a committee that judges the month has to see it (T081).
+    pub unreadable: Vec<Span>,
+}
+
+/// Opens a statement: the last one of the month, or that of a revision.
+///
+/// # Errors
+/// Refused when there is none.
+pub async fn open(
+    app: &App,
+    account: AccountId,
+    month: PersianMonth,
+    revision: Option<u32>,
+) -> Result<Opened, OpenRefusal> {
+    let mut reads = app.read().await?;
+    let written = store::month_statement::of_month(&mut reads, Some(account), month).await?;
+    let wanted = |one: &MonthStatement| revision.is_none_or(|revision| one.revision == revision);
+    let statement = written.into_iter().rfind(wanted);
+    let statement = statement.ok_or(Error::Refused(OpenRefusal::NoSuchStatement))?;
+    let time = Span { from: month.start(), to: month.end() };
+    let maintenance = told(&mut reads, account, time).await?;
+    drop(reads);
+    let computed = reproduce(app, &statement).await?;
+    Ok(Opened { statement, computed, maintenance })
+}
+
+/// The maintenance of a time that concerned an account, and how it was told to it.
+async fn told(
+    reads: &mut impl Queries,
+    account: AccountId,
+    time: Span,
+) -> std::result::Result<Vec<Told>, Failure> {
+    let held = Held::read(reads).await?;
+    let groups = Groups::of(reads, account, time).await?;
+    let mut all = Vec::new();
+    for kept in store::maintenance::within(reads, time).await? {
+        let versions = &kept.maintenance.versions;
+        let mut plans = versions.iter().filter_map(|version| version.plan.as_ref());
+        if !plans.any(|plan| groups.feel(&plan.scope)) {
+            continue;
+        }
+        let start = kept.maintenance.plan().map_or(time.from, |plan| plan.span.from);
+        let mut valid = kept.maintenance.valid(held.at(start).draft.parameters.lead_us());
+        valid.retain(|window| groups.feel(&window.scope));
+        let mut unreadable = Vec::new();
+        for stood in kept.maintenance.on_the_first_page() {
+            unreadable.extend(without_panel(reads, account, stood).await?);
+        }
+        let unreadable = span::union(unreadable);
+        all.push(Told { kept, valid, unreadable });
+    }
+    Ok(all)
+}
+
+/// When an account could not open the panel.
+async fn without_panel(
+    reads: &mut impl Queries,
+    account: AccountId,
+    time: Span,
+) -> std::result::Result<Vec<Span>, Failure> {
+    let groups = Groups::of(reads, account, time).await?;
+    let outages = store::outage::within(reads, time, SHOWN_MAX).await?;
+    let down = outages.into_iter().filter(|outage| {
+        outage.reversed.is_none()
+            && outage.paths.contains(CoveredPath::Panel)
+            && groups.feel(&outage.scope)
+    });
+    let spans = down.filter_map(|outage| {
+        Span::new(outage.from, outage.to.unwrap_or(time.to)).and_then(|down| down.within(time))
+    });
+    Ok(span::union(spans.collect()))
+}
