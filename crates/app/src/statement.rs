@@ -69,6 +69,19 @@ pub async fn open(
     Ok(Opened { statement, computed, maintenance })
 }
 
+/// The maintenance of a month that concerned an account, and how it was told to it, for who judges
+/// that month (T081).
+///
+/// # Errors
+/// The database failed.
+pub async fn maintenance(
+    app: &App,
+    account: AccountId,
+    month: PersianMonth,
+) -> std::result::Result<Vec<Told>, Failure> {
+    told(&mut app.read().await?, account, Span { from: month.start(), to: month.end() }).await
+}
+
 /// The maintenance of a time that concerned an account, and how it was told to it.
 async fn told(
     reads: &mut impl Queries,

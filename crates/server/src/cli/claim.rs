@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow, bail};
 use app::App;
 use app::claim::{Asked, ClaimRefusal, DISCOUNT, Kept, Shown};
+use app::statement::Told;
 use clap::{Args, Subcommand};
 use domain::agreement::claim::{Decision, Member, Outcome, Refusal, Seat, Track};
 use domain::calendar::day::due_text;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
 use domain::{AccountId, Rials};
 use serde_json::{Value, json};
 
@@ -236,7 +238,26 @@ async fn show(app: &App, shown: &Shown) -> Result<()> {
             })
         })
         .collect();
+    let maintenance = app::statement::maintenance(app, account, month).await;
+    let maintenance = maintenance.map_err(open::failed)?;
+    told["maintenance_of_month"] = maintenance.iter().map(maintained).collect();
     say(&told.to_string())
+}
+
+/// Maintenance as a committee has to see it: what of it was told in time, and when the account
+/// could not read that in the panel.
+fn maintained(told: &Told) -> Value {
+    let span = |span: &Span| {
+        let (from, to) = (gregorian_date_time(span.from), gregorian_date_time(span.to));
+        json!({ "from": from, "to": to })
+    };
+    let planned = told.valid.iter().map(|window| span(&window.span));
+    json!({
+        "maintenance": told.kept.id,
+        "title": told.kept.title,
+        "planned": planned.collect::<Vec<_>>(),
+        "panel_was_away": told.unreadable.iter().map(span).collect::<Vec<_>>(),
+    })
 }
 
 fn as_json(shown: &Shown) -> Value {

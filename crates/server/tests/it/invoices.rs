@@ -93,6 +93,7 @@ fn a_claim_is_taken_and_decided() {
         (&"settled".into(), &Value::Array(vec![]))
     );
     assert_eq!(shown["decisions"][0]["votes"].as_array().unwrap().len(), 3);
+    assert_eq!(shown["maintenance_of_month"], Value::Array(vec![]));
     let listed = done(&platform, &["claim", "list"]);
     assert!(listed.contains("1  settled  account 1  support"), "{listed}");
 }

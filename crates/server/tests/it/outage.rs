@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use rusqlite::Connection;
+use serde_json::json;
 
 use crate::database::Database;
 use crate::far_end::FarEnd;
-use crate::platform::{Customer, Options, Platform, config, eventually, now, rising_tone};
+use crate::platform::{
+    Answer, Customer, Options, Platform, config, eventually, now, rising_tone, v1_post_once,
+};
 
 /// What the customer starts with.
 const CREDIT: i64 = 1_000_000;
@@ -32,7 +35,8 @@ impl World {
     fn start(database: String) -> Self {
         let far_end = FarEnd::start(200);
         let trunk = format!(
-            "[[trunk]]\nname = 'far'\naddress = '{}'\nmax_channels = 200\nmax_cps = 100\n",
+            "[[trunk]]\nname = 'far'\naddress = '{}'\nmax_channels = 200\nmax_cps = 100\n\
+             [support]\nphone = '021-9100'\n",
             far_end.address
         );
         let platform =
@@ -65,6 +69,34 @@ impl World {
         assert!(self.platform.log().contains(reference), "the reference is in the log");
         self.failed += 1;
         false
+    }
+
+    /// The customer clicks, each time the same click.
+    fn click(&self) -> Answer {
+        let click = json!({ "channel": "click", "context": { "page": "/reports" } });
+        let (http, token) = (self.platform.http(), &self.customer.token);
+        v1_post_once(http, token, "/v1/tickets", "click", &click).unwrap()
+    }
+
+    /// T091: a click that cannot be written down is told whom to call, and when to try again.
+    fn a_click_is_told_whom_to_call(&self) {
+        let answer = self.click();
+        let told = answer.json();
+        assert_eq!((&told["status"], &told["code"]), (&json!(503), &json!("desk_away")), "{told}");
+        assert_eq!(told["support"]["phone"], "021-9100");
+        assert!(told["support"]["said_fa"].as_str().unwrap().contains("۰۲۱-۹۱۰۰"), "{told}");
+        assert_eq!(answer.field("retry-after"), Some("30"));
+    }
+
+    /// The same click makes one ticket once the database is back.
+    fn a_click_is_taken_once(&self) {
+        eventually("a click is taken", || {
+            let told = self.click().json();
+            (told["object"] == "ticket").then_some(())
+        });
+        assert_eq!(self.click().field("idempotency-replayed"), Some("true"));
+        let listed = self.platform.cli(&["ticket", "list", "--json"]);
+        assert_eq!(listed["tickets"].as_array().unwrap().len(), 1, "{listed}");
     }
 
     fn live(&self) -> u32 {
@@ -107,11 +139,13 @@ fn a_lost_postgres_fails_requests_and_spares_calls() {
     while world.failed < 3 {
         world.send();
     }
+    world.a_click_is_told_whom_to_call();
     world.calls_go_on();
     let ready = world.platform.get("/readyz");
     assert!(ready.starts_with("HTTP/1.1 503"), "{ready}");
     assert!(world.platform.get("/healthz").starts_with("HTTP/1.1 200"), "the process lives");
     database.give_back();
+    world.a_click_is_taken_once();
     world.recovers();
 }
 
@@ -125,10 +159,12 @@ fn a_sqlite_that_another_holds_fails_requests_and_spares_calls() {
     while now() < held_until {
         assert!(!world.send(), "nothing can be promised while another writes");
     }
+    world.a_click_is_told_whom_to_call();
     world.calls_go_on();
     let (first, after) = (world.accepted[0], world.platform.figure("avanak_calls_unsettled"));
     assert!(after > 0.0, "what cannot be settled waits: {after}");
     assert_eq!(world.platform.story(first)["charged_rials"], 0, "nothing is settled yet");
     other.execute_batch("ROLLBACK").unwrap();
+    world.a_click_is_taken_once();
     world.recovers();
 }
