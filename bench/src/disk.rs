@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -15,9 +15,25 @@ use tempfile::TempDir;
 /// # Errors
 /// There is no room to make it.
 pub fn scratch() -> Result<TempDir> {
+    TempDir::with_prefix_in("bench-", beside()?).context("making a folder")
+}
+
+/// The folder of the benchmark's own program.
+///
+/// # Errors
+/// The system does not say.
+pub fn beside() -> Result<PathBuf> {
     let program = std::env::current_exe().context("asking where this program is")?;
-    let folder = program.parent().context("the program lies in no folder")?;
-    TempDir::with_prefix_in("bench-", folder).context("making a folder")
+    Ok(program.parent().context("the program lies in no folder")?.to_owned())
+}
+
+/// Bytes that are free on the disk of `folder`.
+///
+/// # Errors
+/// There is no such folder.
+pub fn free(folder: &Path) -> Result<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder).context("asking how full the disk is")?;
+    Ok(disk.blocks_available() * disk.fragment_size())
 }
 
 /// A log that is made durable after each append, as the yardstick of every durable answer.

@@ -10,6 +10,8 @@ pub mod bare;
 pub mod caller;
 pub mod cores;
 pub mod cpu;
+pub mod customer;
+pub mod database;
 pub mod disk;
 pub mod far_end;
 pub mod line;

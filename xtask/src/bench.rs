@@ -18,12 +18,13 @@ pub const NAMES: &[&str] = &[
     "two_way",
     "originate",
     "campaign",
+    "claim",
     "by_sip",
     "month_close",
 ];
 
-/// The benchmark that compares the engines of the store.
-const NEEDS_POSTGRES: &str = "accept";
+/// The benchmarks that have both engines of the store.
+const NEED_POSTGRES: &[&str] = &["accept", "campaign", "claim"];
 
 /// Runs the benchmarks named, all when none is. True when each ran to its end.
 pub fn run(arguments: &[String]) -> Result<bool> {
@@ -41,7 +42,7 @@ pub fn run(arguments: &[String]) -> Result<bool> {
         let mut bench = cargo();
         bench.args(["run", "--release", "--quiet", "--package", "bench", "--bin", name]);
         // It runs while this benchmark does and not longer, so that it disturbs no other.
-        let cluster = if *name == NEEDS_POSTGRES { Some(Cluster::start()?) } else { None };
+        let cluster = if NEED_POSTGRES.contains(name) { Some(Cluster::start()?) } else { None };
         if let Some(cluster) = &cluster {
             bench.env("AVANAK_TEST_POSTGRES", cluster.url());
         }

@@ -13,23 +13,21 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use bench::cpu::{Stopwatch, Whose};
-use bench::disk;
+use bench::database::on_postgres;
 use bench::say::{say, verdict};
 use bench::stats::{float, median, micros};
 use bench::wal::Commits;
-use domain::{AccountId, Approval, Destination, MessageId, Rials, TariffId, Timestamp, Zone};
+use bench::{customer, disk};
+use domain::{AccountId, Destination, MessageId, Rials, TariffId, Zone};
 use rusqlite::{Connection, params};
 use server::clock;
-use store::account::NewAccount;
 use store::hot::{Accept, Played};
-use store::message::NewMessage;
-use store::{Db, Options, Tx, Value, account, message};
+use store::{Db, Options, Tx, Value};
 use tokio::task::JoinSet;
 
 const CLIENTS: usize = 256;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(3);
-const CREDIT: Rials = Rials(1_000_000_000_000);
 const HOLD: Rials = Rials(450);
 const CLIP_MS: u32 = 10_000;
 const NUMBER: &str = "09121234567";
@@ -41,11 +39,7 @@ fn main() -> Result<()> {
     let (rounds, span) = if quick { (2, ROUND / 3) } else { (ROUNDS, ROUND) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ratio = runtime.block_on(on_sqlite(rounds, span))?;
-    let postgres = std::env::var_os("AVANAK_TEST_POSTGRES").and_then(|url| url.into_string().ok());
-    match postgres {
-        Some(url) => runtime.block_on(on_postgres(&url, rounds, span))?,
-        None => say("PostgreSQL: left out, AVANAK_TEST_POSTGRES is not set"),
-    }
+    runtime.block_on(on_postgres("one", |url| compare_on_postgres(url, rounds, span)))?;
     verdict(&format!("SQLite: {ratio:.1} times"), ratio >= TARGET, "at least 20 times");
     Ok(())
 }
@@ -59,9 +53,7 @@ impl Senders {
         let mut tx = db.begin().await?;
         let mut senders = Vec::new();
         for _ in 0..CLIENTS {
-            let now = clock::timestamp();
-            let account = account::create(&mut tx, &new_account(now)).await?;
-            senders.push((account, message::insert(&mut tx, &new_message(account, now)).await?));
+            senders.push(customer::insert(&mut tx, CLIP_MS).await?);
         }
         tx.commit().await?;
         Ok(Self(Arc::new(senders)))
@@ -105,19 +97,9 @@ async fn on_sqlite(rounds: usize, span: Duration) -> Result<f64> {
     Ok(median(&mut ratios))
 }
 
-async fn on_postgres(server: &str, rounds: usize, span: Duration) -> Result<()> {
-    let name = format!("avanak_bench_{}", std::process::id());
-    tell_postgres(server, &format!("CREATE DATABASE {name} TEMPLATE template0 LOCALE 'C'")).await?;
-    let (address, _) = server.rsplit_once('/').context("the URL names no database")?;
-    let url = format!("{address}/{name}");
-    let result = compare_on_postgres(&url, rounds, span).await;
-    tell_postgres(server, &format!("DROP DATABASE {name} WITH (FORCE)")).await?;
-    result
-}
-
-async fn compare_on_postgres(url: &str, rounds: usize, span: Duration) -> Result<()> {
+async fn compare_on_postgres(url: String, rounds: usize, span: Duration) -> Result<()> {
     let options = Options { connections: CLIENTS, ..Options::default() };
-    let db = Db::open(url, options).await?;
+    let db = Db::open(&url, options).await?;
     db.migrate().await?;
     let senders = Senders::create(&db).await?;
     say("PostgreSQL: accepts a second (our CPU only, the server's is not in it)");
@@ -136,15 +118,6 @@ async fn compare_on_postgres(url: &str, rounds: usize, span: Duration) -> Result
     }
     db.close().await;
     Ok(())
-}
-
-async fn tell_postgres(server: &str, sql: &str) -> Result<()> {
-    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls).await?;
-    let driver = tokio::spawn(connection);
-    let told = client.batch_execute(sql).await;
-    drop(client);
-    driver.await??;
-    Ok(told?)
 }
 
 /// What one side did in its round.
@@ -329,29 +302,4 @@ fn element((account, message): (AccountId, MessageId)) -> Result<Accept> {
         client_reference: None,
         lease: None,
     })
-}
-
-fn new_account(now: Timestamp) -> NewAccount {
-    NewAccount {
-        name: String::from("bench"),
-        mobile: String::from("09120000001"),
-        opening_credit: CREDIT,
-        expires_at: None,
-        approves_own_messages: true,
-        records_callees: false,
-        created_at: now,
-        sandbox_of: None,
-    }
-}
-
-fn new_message(account: AccountId, now: Timestamp) -> NewMessage {
-    NewMessage {
-        account,
-        title: String::from("bench"),
-        approval: Approval::Approved,
-        length_ms: CLIP_MS,
-        blob: String::from("bench.wav"),
-        persistent: false,
-        created_at: now,
-    }
 }

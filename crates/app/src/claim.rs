@@ -481,7 +481,7 @@ fn meanwhile(error: store::Error) -> Error<ClaimRefusal> {
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), ClaimRefusal> {
-    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+    if !crate::error::is_said(text, TEXT_MAX) {
         return Err(Error::Refused(ClaimRefusal::Text(what)));
     }
     Ok(())

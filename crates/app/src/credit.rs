@@ -466,7 +466,7 @@ pub async fn awaiting(
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), CreditRefusal> {
-    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+    if !crate::error::is_said(text, TEXT_MAX) {
         return Err(Error::Refused(CreditRefusal::Text(what)));
     }
     Ok(())

@@ -81,6 +81,29 @@ impl<R> From<store::Error> for Error<R> {
     }
 }
 
+/// Whether a text says something in at most so many bytes, and can be kept on both engines.
+pub(crate) fn is_said(text: &str, max: usize) -> bool {
+    !text.trim().is_empty() && text.len() <= max && !text.contains('\0')
+}
+
+/// What each file of the desk asks of what it is told: `rule`, which says that its rules speak
+/// against something, and `said`, which refuses a text that is missing or too long.
+macro_rules! refusals {
+    ($refusal:ident) => {
+        fn rule(refusal: Refusal) -> $crate::Error<$refusal> {
+            $crate::Error::Refused($refusal::Rule(refusal))
+        }
+
+        fn said(text: &str, max: usize, what: &'static str) -> $crate::Result<(), $refusal> {
+            if !$crate::error::is_said(text, max) {
+                return Err($crate::Error::Refused($refusal::Text(what)));
+            }
+            Ok(())
+        }
+    };
+}
+pub(crate) use refusals;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -542,13 +542,4 @@ fn of_ticket(refusal: ticket::TicketRefusal) -> ErrorReportRefusal {
     }
 }
 
-fn rule(refusal: Refusal) -> Error<ErrorReportRefusal> {
-    Error::Refused(ErrorReportRefusal::Rule(refusal))
-}
-
-fn said(text: &str, max: usize, what: &'static str) -> Result<(), ErrorReportRefusal> {
-    if text.trim().is_empty() || text.len() > max || text.contains('\0') {
-        return Err(Error::Refused(ErrorReportRefusal::Text(what)));
-    }
-    Ok(())
-}
+crate::error::refusals!(ErrorReportRefusal);

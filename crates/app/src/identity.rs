@@ -538,7 +538,7 @@ fn rule(refusal: Refusal) -> Error<IdentityRefusal> {
 }
 
 fn said(text: &str, max: usize, what: &'static str) -> Result<(), IdentityRefusal> {
-    if text.trim().is_empty() || text.len() > max || text.contains('\0') {
+    if !crate::error::is_said(text, max) {
         return Err(Error::Refused(IdentityRefusal::Text(what)));
     }
     Ok(())

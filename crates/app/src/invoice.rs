@@ -398,7 +398,7 @@ fn meanwhile(error: store::Error) -> Error<InvoiceRefusal> {
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), InvoiceRefusal> {
-    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+    if !crate::error::is_said(text, TEXT_MAX) {
         return Err(Error::Refused(InvoiceRefusal::Text(what)));
     }
     Ok(())

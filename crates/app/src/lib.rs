@@ -32,6 +32,7 @@ pub mod kept_code;
 mod limits;
 mod live;
 pub mod maintenance;
+pub mod map;
 pub mod measurement;
 pub mod message;
 pub mod one_time_code;

@@ -557,7 +557,7 @@ fn lost(id: i64) -> Failure {
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), PaymentRefusal> {
-    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+    if !crate::error::is_said(text, TEXT_MAX) {
         return Err(Error::Refused(PaymentRefusal::Text(what)));
     }
     Ok(())

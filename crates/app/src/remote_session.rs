@@ -245,13 +245,4 @@ async fn change(
     request::write(app, |kept: &Kept| Some(kept.id), change).await
 }
 
-fn rule(refusal: Refusal) -> Error<RemoteSessionRefusal> {
-    Error::Refused(RemoteSessionRefusal::Rule(refusal))
-}
-
-fn said(text: &str, max: usize, what: &'static str) -> Result<(), RemoteSessionRefusal> {
-    if text.trim().is_empty() || text.len() > max || text.contains('\0') {
-        return Err(Error::Refused(RemoteSessionRefusal::Text(what)));
-    }
-    Ok(())
-}
+crate::error::refusals!(RemoteSessionRefusal);

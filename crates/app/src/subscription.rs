@@ -163,7 +163,7 @@ fn lost(error: store::Error) -> Error<SubscriptionRefusal> {
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), SubscriptionRefusal> {
-    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+    if !crate::error::is_said(text, TEXT_MAX) {
         return Err(Error::Refused(SubscriptionRefusal::Text(what)));
     }
     Ok(())

@@ -366,13 +366,4 @@ async fn step(
     }
 }
 
-fn rule(refusal: Refusal) -> Error<SupportCallRefusal> {
-    Error::Refused(SupportCallRefusal::Rule(refusal))
-}
-
-fn said(text: &str, max: usize, what: &'static str) -> Result<(), SupportCallRefusal> {
-    if text.trim().is_empty() || text.len() > max || text.contains('\0') {
-        return Err(Error::Refused(SupportCallRefusal::Text(what)));
-    }
-    Ok(())
-}
+crate::error::refusals!(SupportCallRefusal);

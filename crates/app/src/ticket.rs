@@ -573,13 +573,4 @@ fn named(who: Who<'_>) -> Result<(), TicketRefusal> {
     }
 }
 
-fn rule(refusal: Refusal) -> Error<TicketRefusal> {
-    Error::Refused(TicketRefusal::Rule(refusal))
-}
-
-fn said(text: &str, max: usize, what: &'static str) -> Result<(), TicketRefusal> {
-    if text.trim().is_empty() || text.len() > max || text.contains('\0') {
-        return Err(Error::Refused(TicketRefusal::Text(what)));
-    }
-    Ok(())
-}
+crate::error::refusals!(TicketRefusal);

@@ -592,7 +592,7 @@ fn reason_of(answer: Answer<'_>) -> Result<&str, ViolationRefusal> {
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), ViolationRefusal> {
-    if text.trim().is_empty() || text.len() > TEXT_MAX || text.contains('\0') {
+    if !crate::error::is_said(text, TEXT_MAX) {
         return Err(Error::Refused(ViolationRefusal::Text(what)));
     }
     Ok(())

@@ -17,6 +17,7 @@ pub mod export;
 mod id;
 pub mod judge;
 pub mod kept_code;
+pub mod map;
 pub mod message;
 pub mod network;
 pub mod one_time_code;

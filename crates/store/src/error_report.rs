@@ -3,12 +3,11 @@
 
 use domain::agreement::contact::{Attempt, Channel, Outcome};
 use domain::agreement::error_report::{ErrorReport, Finding, Source, State, Step, Whose};
-use domain::agreement::ticket::Side;
 use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
 use crate::value::values;
-use crate::{Queries, Result, Row, Tx};
+use crate::{Queries, Result, Row, Tx, history};
 
 /// A report to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,19 +43,7 @@ pub struct Kept {
 }
 
 /// A step that was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// Which; `None` for the first, with which it was made.
-    pub step: Option<Step>,
-    /// By which side.
-    pub side: Side,
-    /// When.
-    pub at: Timestamp,
-    /// By whom.
-    pub actor: String,
-    /// What was said; may be empty.
-    pub said: String,
-}
+pub type Taken = history::Taken<Step>;
 
 /// The word of the first step.
 const REPORTED: &str = "reported";
@@ -108,8 +95,7 @@ pub async fn keep(tx: &mut Tx, kept: &mut Kept, step: Taken) -> Result<()> {
     };
     let sql = "UPDATE error_report SET state = $2, holder = $3, duplicate_of = $4, steps = $5
                WHERE id = $1";
-    let (holder, count) = (report.holder.as_deref(), kept.steps.len());
-    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let (holder, count) = (report.holder.as_deref(), history::count(&kept.steps));
     tx.execute(sql, values![kept.id, report.state.word(), holder, original, count]).await?;
     Ok(())
 }
@@ -286,13 +272,7 @@ fn taken(row: &Row) -> Result<Taken> {
     let (other, due) = (row.get("other")?, row.get("due_us")?);
     let whose = whose.as_deref().and_then(Whose::parse);
     let told = Told { said: &said, subject: subject.as_deref(), whose, other, due };
-    Ok(Taken {
-        step: row.parse("step", |word| step(word, &told))?,
-        side: row.parse("side", Side::parse)?,
-        at: row.get("at_us")?,
-        actor: row.get("actor")?,
-        said,
-    })
+    Taken::read(row, REPORTED, |word| step(word, &told))
 }
 
 /// What a row says beside its word.
@@ -304,11 +284,9 @@ struct Told<'a> {
     due: Option<Timestamp>,
 }
 
-#[expect(clippy::option_option, reason = "the first step and an unknown one are two things")]
-fn step(word: &str, told: &Told<'_>) -> Option<Option<Step>> {
+fn step(word: &str, told: &Told<'_>) -> Option<Step> {
     let said = || told.said.to_owned();
-    Some(Some(match word {
-        REPORTED => return Some(None),
+    Some(match word {
         "found" => Step::Found(finding(told)?),
         "fixed" => Step::Fixed,
         "verified" => Step::Verified,
@@ -326,7 +304,7 @@ fn step(word: &str, told: &Told<'_>) -> Option<Option<Step>> {
         "provided" => Step::Provided,
         "assigned" => Step::Assigned(told.subject?.to_owned()),
         _ => return None,
-    }))
+    })
 }
 
 fn finding(told: &Told<'_>) -> Option<Finding> {

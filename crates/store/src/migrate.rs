@@ -64,6 +64,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V44__payment", include_str!("../migrations/V44__payment.sql")),
         ("V45__desk", include_str!("../migrations/V45__desk.sql")),
         ("V46__paid_and_said", include_str!("../migrations/V46__paid_and_said.sql")),
+        ("V47__map", include_str!("../migrations/V47__map.sql")),
     ]
 }
 

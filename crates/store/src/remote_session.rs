@@ -6,7 +6,7 @@ use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
 use crate::value::values;
-use crate::{Queries, Result, Row, Tx};
+use crate::{Queries, Result, Row, Tx, history};
 
 /// A session to be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +35,7 @@ pub struct Kept {
 }
 
 /// A step that was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// Which; `None` for the first, with which it was asked for.
-    pub step: Option<Step>,
-    /// By which side.
-    pub side: Side,
-    /// When.
-    pub at: Timestamp,
-    /// By whom.
-    pub actor: String,
-    /// What was said; may be empty.
-    pub said: String,
-}
+pub type Taken = history::Taken<Step>;
 
 /// The word of the first step.
 const REQUESTED: &str = "requested";
@@ -85,7 +73,7 @@ pub async fn keep(tx: &mut Tx, kept: &mut Kept, step: Taken) -> Result<()> {
     insert_step(tx, kept.id, kept.steps.len(), &step).await?;
     kept.steps.push(step);
     let sql = "UPDATE remote_session SET state = $2, steps = $3 WHERE id = $1";
-    let count = i64::try_from(kept.steps.len()).unwrap_or(i64::MAX);
+    let count = history::count(&kept.steps);
     tx.execute(sql, values![kept.id, kept.session.state.word(), count]).await?;
     Ok(())
 }
@@ -179,19 +167,11 @@ async fn kept(reads: &mut impl Queries, row: &Row) -> Result<Kept> {
 fn taken(row: &Row) -> Result<Taken> {
     let tool: Option<String> = row.get("tool")?;
     let agreed: Option<Timestamp> = row.get("agreed_us")?;
-    Ok(Taken {
-        step: row.parse("step", |word| step(word, tool.as_deref(), agreed))?,
-        side: row.parse("side", Side::parse)?,
-        at: row.get("at_us")?,
-        actor: row.get("actor")?,
-        said: row.get("said")?,
-    })
+    Taken::read(row, REQUESTED, |word| step(word, tool.as_deref(), agreed))
 }
 
-#[expect(clippy::option_option, reason = "the first step and an unknown one are two things")]
-fn step(word: &str, tool: Option<&str>, agreed: Option<Timestamp>) -> Option<Option<Step>> {
-    Some(Some(match word {
-        REQUESTED => return Some(None),
+fn step(word: &str, tool: Option<&str>, agreed: Option<Timestamp>) -> Option<Step> {
+    Some(match word {
         "agreed" => Step::Agreed(agreed?, tool?.to_owned()),
         "consented" => Step::Consented,
         "declined" => Step::Declined,
@@ -202,7 +182,7 @@ fn step(word: &str, tool: Option<&str>, agreed: Option<Timestamp>) -> Option<Opt
         "missed" => Step::Missed,
         "cancelled" => Step::Cancelled,
         _ => return None,
-    }))
+    })
 }
 
 /// Goes through a session's steps again; `None` when they do not follow each other.

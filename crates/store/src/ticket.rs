@@ -1,11 +1,11 @@
 //! Tickets: opened once, then only gone on with, step by step; and the names of their files.
 
-use domain::agreement::ticket::{About, Channel, Side, Step, Ticket};
+use domain::agreement::ticket::{About, Channel, Step, Ticket};
 use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
 use crate::value::values;
-use crate::{Queries, Result, Row, Tx};
+use crate::{Queries, Result, Row, Tx, history};
 
 /// A ticket to be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,19 +51,7 @@ impl Kept {
 }
 
 /// A step that was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// Which; `None` for the first, which opened the ticket.
-    pub step: Option<Step>,
-    /// By which side.
-    pub side: Side,
-    /// When.
-    pub at: Timestamp,
-    /// By whom.
-    pub actor: String,
-    /// What was said; may be empty.
-    pub said: String,
-}
+pub type Taken = history::Taken<Step>;
 
 /// A file of a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +129,7 @@ pub async fn keep(tx: &mut Tx, kept: &mut Kept, step: Taken) -> Result<()> {
     kept.steps.push(step);
     let sql = "UPDATE ticket SET steps = $2, state = $3, holder = $4, turn_since_us = $5
                WHERE id = $1";
-    let (ticket, count) = (&kept.ticket, i64::try_from(kept.steps.len()).unwrap_or(i64::MAX));
+    let (ticket, count) = (&kept.ticket, history::count(&kept.steps));
     let since = ticket.turn().map(|turn| turn.since);
     let values = values![kept.id, count, ticket.state().word(), ticket.holder(), since];
     tx.execute(sql, values).await?;
@@ -391,20 +379,12 @@ fn context(text: &str) -> Option<Vec<(String, String)>> {
 fn taken(row: &Row) -> Result<Taken> {
     let subject: Option<String> = row.get("subject")?;
     let since: Option<Timestamp> = row.get("since_us")?;
-    Ok(Taken {
-        step: row.parse("step", |word| step(word, subject.as_deref(), since))?,
-        side: row.parse("side", Side::parse)?,
-        at: row.get("at_us")?,
-        actor: row.get("actor")?,
-        said: row.get("said")?,
-    })
+    Taken::read(row, OPENED, |word| step(word, subject.as_deref(), since))
 }
 
-#[expect(clippy::option_option, reason = "the first step and an unknown one are two things")]
-fn step(word: &str, subject: Option<&str>, since: Option<Timestamp>) -> Option<Option<Step>> {
+fn step(word: &str, subject: Option<&str>, since: Option<Timestamp>) -> Option<Step> {
     let number = || subject?.parse().ok();
-    Some(Some(match word {
-        OPENED => return Some(None),
+    Some(match word {
         "written" => Step::Written,
         "answered" => Step::Answered,
         "asked" => Step::Asked,
@@ -416,7 +396,7 @@ fn step(word: &str, subject: Option<&str>, since: Option<Timestamp>) -> Option<O
         "merged" => Step::Merged(number()?),
         "absorbed" => Step::Absorbed(number()?, since),
         _ => return None,
-    }))
+    })
 }
 
 fn attachment(row: &Row) -> Result<Attachment> {

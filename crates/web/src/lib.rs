@@ -6,6 +6,7 @@ mod arrival;
 mod page;
 mod params;
 mod probe;
+mod region;
 mod rest;
 mod router;
 mod serve;

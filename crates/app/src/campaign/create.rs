@@ -109,6 +109,8 @@ pub enum CreateRefusal {
     HoursEndBeforeTheyStart,
     /// No number, a moment that is none or over, too long a pause or title.
     Invalid,
+    /// The map of numbers has nobody within the region, or there is no map.
+    NoRegion,
     /// The available balance does not cover calling everybody once.
     InsufficientCredit,
     /// It cannot start, although it was made.
@@ -159,7 +161,7 @@ pub async fn create(
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
     let is_list = numbers.is_some();
-    let sifted = gone_through(numbers, template).await?;
+    let sifted = gone_through(app, numbers, template).await?;
     if is_list && sifted.numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
@@ -191,7 +193,7 @@ pub async fn estimate(
     let account = &caller.account;
     let template = may_be_made(app, account, new.message, &plan).await?;
     let follow_up = judged(app, new.sms.as_ref()).await?;
-    let mut sifted = gone_through(new.numbers, template).await?;
+    let mut sifted = gone_through(app, new.numbers, template).await?;
     let numbers = std::mem::take(&mut sifted.numbers);
     if numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
@@ -225,7 +227,7 @@ async fn completed(
     let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
     let campaign = found.ok_or_else(gone)?;
     let template = of_campaign(&mut app.read().await?, &campaign).await?;
-    let mut sifted = gone_through(numbers, template).await?;
+    let mut sifted = gone_through(app, numbers, template).await?;
     let accepted = u32::try_from(sifted.numbers.len()).unwrap_or(u32::MAX);
     let there = campaign.recipients.total();
     if campaign.state == State::Draft && there < accepted {
@@ -456,16 +458,18 @@ fn zones_of(numbers: &[CompactNumber]) -> Zones {
 
 /// Goes through a list; a long one where it keeps nobody waiting.
 async fn gone_through(
+    app: &App,
     list: Option<Recipients>,
     template: Option<Template>,
-) -> std::result::Result<Sifted, Failure> {
+) -> Result<Sifted, CreateRefusal> {
     let Some(list) = list else { return Ok(Sifted::default()) };
+    let list = list.found(app).await?.ok_or(Error::Refused(CreateRefusal::NoRegion))?;
     if !list.is_long(LARGE_LIST) {
         return Ok(list.sift(template.as_ref()));
     }
     let going = move || list.sift(template.as_ref());
     let gone = tokio::task::spawn_blocking(going).await;
-    gone.map_err(|error| Failure::because("going through a list of numbers", error))
+    Ok(gone.map_err(|error| Failure::because("going through a list of numbers", error))?)
 }
 
 /// Keeps the numbers behind the `before` that are there. `None`: others came first.

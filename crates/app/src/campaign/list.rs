@@ -5,13 +5,14 @@ use std::io::Read;
 use std::sync::Arc;
 
 pub use domain::campaign::numbers::Person;
-use domain::campaign::numbers::{NumberSet, RECIPIENTS_MAX, Sifted, Sifter, rows};
+use domain::campaign::numbers::{CompactNumber, NumberSet, RECIPIENTS_MAX, Sifted, Sifter, rows};
 use domain::campaign::table::{Csv, Picker};
 pub use domain::campaign::table::{Unreadable, Wanted};
+use domain::map::Region;
 use domain::template::Template;
 
 use super::workbook;
-use crate::Failure;
+use crate::{App, Failure, map};
 
 /// Bytes of a table that are read at a time.
 const PART: usize = 64 * 1024;
@@ -52,6 +53,21 @@ pub enum Recipients {
     Written(String),
     /// Recipients, each with values of its own.
     People(Vec<Person>),
+    /// Whoever is within a region of the map of numbers.
+    Within {
+        /// The region.
+        region: Region,
+        /// Numbers that are called besides, written as in [`Self::Written`].
+        besides: String,
+    },
+}
+
+/// A list whose numbers are at hand.
+pub(super) enum Found {
+    /// Numbers as they are written, and those of a region.
+    Written(String, Vec<CompactNumber>),
+    /// Recipients, each with values of its own.
+    People(Vec<Person>),
 }
 
 impl From<String> for Recipients {
@@ -61,37 +77,60 @@ impl From<String> for Recipients {
 }
 
 impl Recipients {
+    /// The list, with those whom the map has within its region. `None`: there is nobody there, or
+    /// no map.
+    pub(super) async fn found(self, app: &App) -> Result<Option<Found>, Failure> {
+        let (region, besides) = match self {
+            Self::Written(text) => return Ok(Some(Found::Written(text, Vec::new()))),
+            Self::People(people) => return Ok(Some(Found::People(people))),
+            Self::Within { region, besides } => (region, besides),
+        };
+        let within = map::within(app, &region).await?;
+        Ok((!within.is_empty()).then_some(Found::Written(besides, within)))
+    }
+}
+
+impl Found {
     /// Whether going through it may take long.
     pub(super) fn is_long(&self, small: usize) -> bool {
         match self {
-            Self::Written(text) => text.len() > small,
+            Self::Written(text, within) => text.len() + within.len() * WRITTEN_NUMBER > small,
             Self::People(people) => people.len() > small / 64,
         }
     }
 
     /// Goes through it, for a campaign that is to be made; with the template whose values it fills.
     pub(super) fn sift(&self, template: Option<&Template>) -> Sifted {
-        let sifter = Sifter::new(NumberSet::default(), RECIPIENTS_MAX).filling(template);
+        let mut sifter = Sifter::new(NumberSet::default(), RECIPIENTS_MAX).filling(template);
         match self {
-            Self::Written(text) => written(text, sifter),
-            Self::People(all) => people(all, sifter),
+            Self::Written(text, within) => {
+                sifter.expect(within.len());
+                let rows = written(text, &mut sifter);
+                for (row, number) in (rows + 1..).zip(within) {
+                    sifter.push(row, &number.national());
+                }
+            }
+            Self::People(all) => people(all, &mut sifter),
         }
+        sifter.finish()
     }
 }
 
-fn written(text: &str, mut sifter: Sifter<'_>) -> Sifted {
+/// Goes through rows, and tells how many there were.
+fn written(text: &str, sifter: &mut Sifter<'_>) -> u64 {
     sifter.expect(text.len() / WRITTEN_NUMBER);
-    for (place, row) in rows(text).enumerate() {
-        sifter.push(place as u64 + 1, row);
+    let mut count = 0;
+    for (row, text) in (1..).zip(rows(text)) {
+        sifter.push(row, text);
+        count = row;
     }
-    sifter.finish()
+    count
 }
 
-fn people(people: &[Person], mut sifter: Sifter<'_>) -> Sifted {
-    for (place, person) in people.iter().enumerate() {
-        sifter.push_person(place as u64 + 1, &person.number, person.given());
+fn people(people: &[Person], sifter: &mut Sifter<'_>) {
+    for (row, person) in (1..).zip(people) {
+        sifter.push_person(row, &person.number, person.given());
     }
-    sifter.finish()
 }
 
 /// Why a list could not be gone through.
@@ -133,8 +172,10 @@ impl List {
         let names = || template.iter().flat_map(|it| it.values()).map(|slot| &*slot.name);
         let picker = |column: &Wanted| Picker::new(column.clone()).with_values(names());
         match self {
-            Self::Written(text) => return Ok(written(text, sifter)),
-            Self::People(all) => return Ok(people(all, sifter)),
+            Self::Written(text) => {
+                written(text, &mut sifter);
+            }
+            Self::People(all) => people(all, &mut sifter),
             Self::Csv { open, column } => csv(open, picker(column), &mut sifter)?,
             Self::Workbook { bytes, sheet, column } => {
                 let mut picker = picker(column);

@@ -5,7 +5,7 @@ use app::bulk::{self, Content, NewBulk};
 use app::campaign::{
     Added, CreateRefusal, List, ListRefusal, NewCampaign, StartPlan, StartRefusal, WrittenPlan,
 };
-use app::dialing::{EndedCall, Meaning, NodeStamp, Start};
+use app::dialing::NodeStamp;
 use app::request::RequestKey;
 use app::{Caller, Settings, campaign, dialing};
 use domain::calendar::calling_window::CallingWindow;
@@ -13,6 +13,7 @@ use domain::campaign::{PauseReason, RecipientStatus, State};
 use domain::{CampaignId, Disposition, MessageClass, MessageId, Rials, Status};
 use sha2::{Digest, Sha256};
 
+use crate::calls::call_all;
 use crate::refusal;
 use crate::world::{NOON, World};
 
@@ -121,32 +122,7 @@ impl Stage {
 
     /// Calls everybody in line; each call ends as `end` says of its place.
     async fn call(&self, end: impl Fn(usize) -> Disposition) -> usize {
-        let (app, now) = (&self.world.app, self.world.app.now());
-        let from = (domain::Timestamp(i64::MIN), domain::QuickSendId(0));
-        let jobs = dialing::load_ready(app, from, 10_000).await.unwrap();
-        for (place, job) in jobs.iter().enumerate() {
-            assert!(now < job.expires_at, "nobody is called after the hours");
-            let start = Start { job: job.clone(), person: true, trunk: String::from("t"), at: now };
-            let leased = dialing::lease(app, self.node, vec![start]).await.unwrap()[0];
-            let attempt = leased.attempt().unwrap();
-            let disposition = end(place);
-            let heard_ms = if disposition == Disposition::Delivered { job.clip_ms } else { 0 };
-            let record = dialing::CallRecord { heard_ms, ..dialing::CallRecord::default() };
-            let call = EndedCall {
-                attempt,
-                tariff: job.tariff,
-                zone: job.zone,
-                second: None,
-                hold: job.hold,
-                meaning: Meaning::Decided(disposition),
-                record,
-                ladder: None,
-                ended_at: now,
-                asker: None,
-            };
-            dialing::settle(app, vec![call]).await.unwrap();
-        }
-        jobs.len()
+        call_all(&self.world, self.node, end).await
     }
 
     async fn results(&self, id: CampaignId) -> Vec<(Disposition, u32)> {

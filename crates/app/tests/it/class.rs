@@ -1,7 +1,7 @@
 //! Message classes: what each may send and when, asked when a send is taken and again when its turn
 //! comes.
 
-use app::dialing::{self, Leased, NodeStamp, ReadyJob, Start};
+use app::dialing::{self, Leased, ReadyJob};
 use app::quick_send::{self, NewSend};
 use app::{Caller, class};
 use domain::class::{Policy, PolicyRefusal};
@@ -10,6 +10,7 @@ use domain::quick_send::Refusal;
 use domain::{Disposition, MessageClass, MessageId, Status, Timestamp};
 use store::hot::Bar;
 
+use crate::calls::{ended, lease};
 use crate::refusal;
 use crate::world::{NOON, World};
 
@@ -40,11 +41,6 @@ async fn set(world: &World, class: MessageClass, change: impl Fn(Policy) -> Poli
     // Two versions of a class cannot begin at the same moment.
     world.clock.advance_ms(2_000);
     class::set(&world.app, class, |policy| Ok(change(policy))).await.unwrap()
-}
-
-async fn lease(world: &World, node: NodeStamp, job: &ReadyJob, at: Timestamp) -> Leased {
-    let start = Start { job: job.clone(), person: true, trunk: String::from("t"), at };
-    dialing::lease(&world.app, node, vec![start]).await.unwrap()[0]
 }
 
 #[tokio::test]
@@ -222,16 +218,6 @@ fn heard(job: &ReadyJob, attempt: domain::AttemptId, at: Timestamp) -> dialing::
         invite_at: Some(at),
         ..dialing::CallRecord::default()
     };
-    dialing::EndedCall {
-        attempt,
-        tariff: job.tariff,
-        zone: job.zone,
-        hold: job.hold,
-        second: None,
-        meaning: dialing::Meaning::Decided(Disposition::Delivered),
-        record,
-        ladder: None,
-        ended_at: at.plus_ms(500),
-        asker: None,
-    }
+    let meaning = dialing::Meaning::Decided(Disposition::Delivered);
+    dialing::EndedCall { record, ..ended(job, attempt, meaning, at.plus_ms(500)) }
 }

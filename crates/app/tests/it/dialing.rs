@@ -1,14 +1,14 @@
 //! A node's verbs: what a call costs in the end, and that it costs it once.
 
 use app::dialing::{
-    self, CallRecord, EXPIRED, EndedCall, Meaning, NodeStamp, ReadyJob, SettleResult, Start,
-    Untried,
+    self, CallRecord, EXPIRED, EndedCall, Meaning, NodeStamp, ReadyJob, SettleResult, Untried,
 };
 use app::quick_send::{self, NewSend, Step};
 use app::{Caller, Settings};
 use domain::calendar::calling_window::CallingWindow;
 use domain::{AttemptId, CallFacts, Disposition, MessageClass, QuickSendId, Rials, Status};
 
+use crate::calls::{ended, lease};
 use crate::world::{NOON, World};
 
 /// A world with a send of seven seconds that was leased.
@@ -28,51 +28,38 @@ async fn leased(world: &World) -> (Caller, NodeStamp, ReadyJob, AttemptId) {
     quick_send::submit(&world.app, &caller, send).await.unwrap();
     let (job, _) = world.dialer.next().await;
     let stamp = dialing::take_node(&world.app, "a", NOON.plus_ms(60_000)).await.unwrap();
-    let attempt = lease(world, stamp, &job).await.unwrap();
+    let attempt = lease(world, stamp, &job, job.accepted_at).await.attempt().unwrap();
     (caller, stamp, job, attempt)
-}
-
-async fn lease(world: &World, stamp: NodeStamp, job: &ReadyJob) -> Option<AttemptId> {
-    let (job, at) = (job.clone(), job.accepted_at);
-    let start = Start { job, person: true, trunk: String::from("main"), at };
-    dialing::lease(&world.app, stamp, vec![start]).await.unwrap()[0].attempt()
 }
 
 fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
     let at = |ms| Some(NOON.plus_ms(ms));
-    EndedCall {
-        attempt,
-        tariff: job.tariff,
-        zone: job.zone,
-        second: None,
-        hold: job.hold,
-        meaning: Meaning::Call(CallFacts {
-            answered: true,
-            heard_to_end: heard_ms >= job.clip_ms,
-            unanswered: None,
-            sip_code: Some(200),
-            q850: None,
-        }),
-        record: CallRecord {
-            cause: String::from("played"),
-            sip_code: Some(200),
-            q850: None,
-            heard_ms,
-            vote: Some(5),
-            invite_at: at(1),
-            ringing_at: at(2),
-            answered_at: at(3),
-            first_audio_at: at(4),
-            quality: None,
-        },
-        ladder: Some(dialing::Ladder {
-            server: Some(String::from("192.0.2.1:5060")),
-            began_at: NOON,
-            rungs: vec![1],
-        }),
-        ended_at: NOON.plus_ms(8000),
-        asker: None,
-    }
+    let facts = CallFacts {
+        answered: true,
+        heard_to_end: heard_ms >= job.clip_ms,
+        unanswered: None,
+        sip_code: Some(200),
+        q850: None,
+    };
+    let record = CallRecord {
+        cause: String::from("played"),
+        sip_code: Some(200),
+        q850: None,
+        heard_ms,
+        vote: Some(5),
+        invite_at: at(1),
+        ringing_at: at(2),
+        answered_at: at(3),
+        first_audio_at: at(4),
+        quality: None,
+    };
+    let ladder = dialing::Ladder {
+        server: Some(String::from("192.0.2.1:5060")),
+        began_at: NOON,
+        rungs: vec![1],
+    };
+    let call = ended(job, attempt, Meaning::Call(facts), NOON.plus_ms(8000));
+    EndedCall { record, ladder: Some(ladder), ..call }
 }
 
 #[tokio::test]
@@ -142,7 +129,7 @@ async fn an_unanswered_call_costs_nothing() {
 async fn a_send_is_leased_once_and_comes_back_only_if_nothing_was_sent() {
     let world = World::new().await;
     let (_, stamp, job, attempt) = leased(&world).await;
-    assert_eq!(lease(&world, stamp, &job).await, None);
+    assert_eq!(lease(&world, stamp, &job, job.accepted_at).await.attempt(), None);
     assert!(dialing::renew(&world.app, stamp, NOON.plus_ms(70_000)).await.unwrap());
     let next = dialing::take_node(&world.app, "a", NOON.plus_ms(60_000)).await.unwrap();
     assert!(!dialing::renew(&world.app, stamp, NOON.plus_ms(70_000)).await.unwrap());
@@ -157,9 +144,13 @@ async fn a_send_is_leased_once_and_comes_back_only_if_nothing_was_sent() {
     };
     let closed = dialing::put_back(&world.app, vec![back]).await.unwrap();
     assert_eq!(closed, [true]);
-    let again = lease(&world, next, &job).await.unwrap();
+    let again = lease(&world, next, &job, job.accepted_at).await.attempt().unwrap();
     assert_eq!((again.quick_send, again.n), (attempt.quick_send, attempt.n + 1));
-    assert_eq!(lease(&world, stamp, &job).await, None, "the old epoch leases nothing");
+    assert_eq!(
+        lease(&world, stamp, &job, job.accepted_at).await.attempt(),
+        None,
+        "the old epoch leases nothing"
+    );
 }
 
 #[tokio::test]

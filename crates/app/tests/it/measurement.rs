@@ -3,7 +3,7 @@
 
 use app::alert;
 use app::availability;
-use app::dialing::{self, Asker, CallRecord, EndedCall, Meaning, SettleResult, Start};
+use app::dialing::{self, Asker, CallRecord, EndedCall, Meaning, SettleResult};
 use app::interval;
 use app::measurement::{self, ReportRefusal, VantageRefusal};
 use app::outage;
@@ -18,6 +18,7 @@ use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{Disposition, MessageClass, Timestamp};
 
+use crate::calls::{ended, lease};
 use crate::refusal;
 use crate::world::World;
 
@@ -73,22 +74,10 @@ async fn call(world: &World, caller: &Caller, disposition: Disposition, tried_at
     let (job, _) = world.dialer.next().await;
     let now = world.app.now();
     let stamp = dialing::take_node(&world.app, "a", now.plus_ms(60_000)).await.unwrap();
-    let asker = Asker::of(&job);
-    let terms = (job.tariff, job.zone, job.hold);
-    let start = Start { job, person: true, trunk: String::from("main"), at: now };
-    let leased = dialing::lease(&world.app, stamp, vec![start]).await.unwrap();
-    let ended = EndedCall {
-        attempt: leased[0].attempt().unwrap(),
-        tariff: terms.0,
-        zone: terms.1,
-        second: None,
-        hold: terms.2,
-        meaning: Meaning::Decided(disposition),
-        record: CallRecord { invite_at: Some(tried_at), ..CallRecord::default() },
-        ladder: None,
-        ended_at: now,
-        asker,
-    };
+    let attempt = lease(world, stamp, &job, now).await.attempt().unwrap();
+    let record = CallRecord { invite_at: Some(tried_at), ..CallRecord::default() };
+    let call = ended(&job, attempt, Meaning::Decided(disposition), now);
+    let ended = EndedCall { record, asker: Asker::of(&job), ..call };
     let settled = dialing::settle(&world.app, vec![ended.clone(), ended]).await.unwrap();
     assert_eq!(settled, [SettleResult::Settled, SettleResult::AlreadySettled]);
 }

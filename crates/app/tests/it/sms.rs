@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use app::bulk::{self, Content, NewBulk};
 use app::campaign::{self, NewCampaign, WrittenPlan};
-use app::dialing::{self, EndedCall, Meaning, NodeStamp, Start};
+use app::dialing::{self, NodeStamp};
 use app::ports::SmsFailure;
 use app::sms::{self, FollowUpRefusal, SmsRefusal, State, WrittenFollowUp};
 use app::{App, Caller, opt_out};
-use domain::{
-    Disposition, MessageClass, MessageId, PhoneNumber, QuickSendId, Rials, Tariff, TariffId,
-    Timestamp,
-};
+use domain::{Disposition, MessageClass, MessageId, PhoneNumber, Rials, Tariff, TariffId};
 
+use crate::calls::call_all;
 use crate::refusal;
 use crate::world::{NOON, World};
 
@@ -77,26 +75,7 @@ impl Stage {
 
     /// Calls everybody in line; each hears everything.
     async fn call(&self) {
-        let (app, now) = (self.app(), self.app().now());
-        let from = (Timestamp(i64::MIN), QuickSendId(0));
-        for job in dialing::load_ready(app, from, 100).await.unwrap() {
-            let start = Start { job: job.clone(), person: true, trunk: String::from("t"), at: now };
-            let leased = dialing::lease(app, self.node, vec![start]).await.unwrap()[0];
-            let record = dialing::CallRecord { heard_ms: job.clip_ms, ..Default::default() };
-            let call = EndedCall {
-                attempt: leased.attempt().unwrap(),
-                tariff: job.tariff,
-                zone: job.zone,
-                second: None,
-                hold: job.hold,
-                asker: None,
-                meaning: Meaning::Decided(Disposition::Delivered),
-                record,
-                ladder: None,
-                ended_at: now,
-            };
-            dialing::settle(app, vec![call]).await.unwrap();
-        }
+        call_all(&self.world, self.node, |_| Disposition::Delivered).await;
     }
 
     /// A call that was heard and is followed.

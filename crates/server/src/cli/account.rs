@@ -471,23 +471,21 @@ async fn callback_secret(app: &App, account: i64, json: bool) -> Result<()> {
 
 /// Why an account was not changed, in words.
 pub(super) fn refused(error: app::Error<AccountRefusal>) -> anyhow::Error {
-    let why = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    anyhow::anyhow!(match why {
-        AccountRefusal::WrongName => "the name is empty or longer than 200 characters",
-        AccountRefusal::WrongMobile => "that is not an Iranian mobile number, like 09121234567",
-        AccountRefusal::WrongAmount => "the amount is not between 0 and 1,000,000,000,000,000",
-        AccountRefusal::NoSuchAccount => "there is no such account",
-        AccountRefusal::WrongAllowList => "an allow-list has at most 64 entries",
-        AccountRefusal::WrongUserName => {
-            "a user name has 3 to 64 Latin letters, digits and . _ - @ +"
-        }
-        AccountRefusal::UserNameTaken => "another account has that user name",
-        AccountRefusal::WrongPassword => "a password has 8 to 128 characters",
-        AccountRefusal::CreditedBefore => {
-            "a credit with that reference was posted before; nothing was changed"
-        }
+    open::refused(error, |why| {
+        anyhow::anyhow!(match why {
+            AccountRefusal::WrongName => "the name is empty or longer than 200 characters",
+            AccountRefusal::WrongMobile => "that is not an Iranian mobile number, like 09121234567",
+            AccountRefusal::WrongAmount => "the amount is not between 0 and 1,000,000,000,000,000",
+            AccountRefusal::NoSuchAccount => "there is no such account",
+            AccountRefusal::WrongAllowList => "an allow-list has at most 64 entries",
+            AccountRefusal::WrongUserName => {
+                "a user name has 3 to 64 Latin letters, digits and . _ - @ +"
+            }
+            AccountRefusal::UserNameTaken => "another account has that user name",
+            AccountRefusal::WrongPassword => "a password has 8 to 128 characters",
+            AccountRefusal::CreditedBefore => {
+                "a credit with that reference was posted before; nothing was changed"
+            }
+        })
     })
 }

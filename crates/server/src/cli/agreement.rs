@@ -274,11 +274,7 @@ async fn compare(app: &App, older: u32, newer: u32, language: Text) -> Result<()
 }
 
 fn refused(error: app::Error<AgreementRefusal>) -> anyhow::Error {
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         AgreementRefusal::Meanwhile => anyhow!("another version was published at this moment"),
         AgreementRefusal::Parameter(parameter::Refusal::Name(name)) => {
             anyhow!("no parameter is called {name}; `avanak agreement show` has them all")
@@ -287,7 +283,7 @@ fn refused(error: app::Error<AgreementRefusal>) -> anyhow::Error {
             anyhow!("{name} cannot be that")
         }
         AgreementRefusal::Version(refusal) => version_refused(refusal),
-    }
+    })
 }
 
 fn version_refused(refusal: Refusal) -> anyhow::Error {

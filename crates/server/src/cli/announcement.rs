@@ -169,23 +169,22 @@ fn announcement(one: &Announcement, ways: &[Delivery]) -> Value {
 
 fn refused(error: app::Error<AnnouncementRefusal>) -> anyhow::Error {
     use AnnouncementRefusal as R;
-    match error {
-        app::Error::Failed(failure) => open::failed(failure),
-        app::Error::Refused(R::Rule(Refusal::Title)) => {
+    open::refused(error, |refusal| match refusal {
+        R::Rule(Refusal::Title) => {
             anyhow!("the title is one line of up to {TITLE_MAX} bytes")
         }
-        app::Error::Refused(R::Rule(Refusal::Body)) => {
+        R::Rule(Refusal::Body) => {
             anyhow!("title and text have up to {WHOLE_MAX} UTF-16 units together")
         }
-        app::Error::Refused(R::Rule(Refusal::Time)) => {
+        R::Rule(Refusal::Time) => {
             anyhow!("it is told from now on, for a year at most")
         }
-        app::Error::Refused(R::Author) => anyhow!("--by is missing or too long"),
-        app::Error::Refused(R::NotThere) => {
+        R::Author => anyhow!("--by is missing or too long"),
+        R::NotThere => {
             anyhow!("it was not told there, or that it is gone was noted before")
         }
-        app::Error::Refused(R::NoSuchAnnouncement) => {
+        R::NoSuchAnnouncement => {
             anyhow!("there is no such announcement, or it was taken back before")
         }
-    }
+    })
 }

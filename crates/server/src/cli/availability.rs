@@ -226,14 +226,11 @@ fn period_json(period: &AbnormalPeriod) -> Value {
 }
 
 fn not_declared(error: app::Error<PromiseRefusal>) -> anyhow::Error {
-    match error {
-        app::Error::Failed(failure) => open::failed(failure),
-        app::Error::Refused(PromiseRefusal::NotBegun) => anyhow!("that month has not begun"),
-        app::Error::Refused(PromiseRefusal::Future) => anyhow!("that time is to come"),
-        app::Error::Refused(PromiseRefusal::Text) => {
-            anyhow!("a reason and a name are needed, neither too long")
-        }
-    }
+    open::refused(error, |refusal| match refusal {
+        PromiseRefusal::NotBegun => anyhow!("that month has not begun"),
+        PromiseRefusal::Future => anyhow!("that time is to come"),
+        PromiseRefusal::Text => anyhow!("a reason and a name are needed, neither too long"),
+    })
 }
 
 fn month(text: &str) -> Result<PersianMonth> {
@@ -345,11 +342,7 @@ fn in_words(shown: &Value) -> String {
 
 fn refused(error: app::Error<MonthRefusal>) -> anyhow::Error {
     use MonthRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::NotBegun => anyhow!("that month has not begun"),
         R::NotFinal(at) => anyhow!("that month can be frozen from {} on", gregorian_date_time(at)),
         R::NoSuchAccount => anyhow!("there is no such account"),
@@ -357,5 +350,5 @@ fn refused(error: app::Error<MonthRefusal>) -> anyhow::Error {
         R::Unchanged => anyhow!("computed anew it is what was written down last"),
         R::Unsigned => anyhow!("a revision needs a reason and a name"),
         R::Meanwhile => anyhow!("somebody else revised it at this moment"),
-    }
+    })
 }

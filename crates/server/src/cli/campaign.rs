@@ -392,6 +392,7 @@ fn why(refusal: CreateRefusal) -> &'static str {
         CreateRefusal::RecordingNotPermitted => "its account may not record callees any more",
         CreateRefusal::EndsBeforeItStarts => "--end is a day before --start",
         CreateRefusal::HoursEndBeforeTheyStart => "the hour of --end is not after that of --start",
+        CreateRefusal::NoRegion => "the map of numbers has nobody in its region",
         CreateRefusal::Invalid => "a moment cannot be read or is over, or everybody was reached",
         CreateRefusal::InsufficientCredit => "the balance does not cover calling them",
         CreateRefusal::CannotStart => "it was made and cannot start",

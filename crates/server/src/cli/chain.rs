@@ -187,13 +187,12 @@ pub async fn look(config: &Config) {
 }
 
 fn refused(error: Error<ResumeRefusal>) -> anyhow::Error {
-    match error {
-        Error::Failed(failure) => open::failed(failure),
-        Error::Refused(ResumeRefusal::Holds) => {
+    open::refused(error, |refusal| match refusal {
+        ResumeRefusal::Holds => {
             anyhow!("the chain has all that this node has seen of it: there is nothing to resume")
         }
-        Error::Refused(ResumeRefusal::Unsigned) => {
+        ResumeRefusal::Unsigned => {
             anyhow!("--because and --by are needed, of up to 500 bytes")
         }
-    }
+    })
 }

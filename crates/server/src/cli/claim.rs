@@ -309,11 +309,7 @@ fn as_json(shown: &Shown) -> Value {
 
 fn refused(error: app::Error<ClaimRefusal>) -> anyhow::Error {
     use ClaimRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Rule(rule) => rule_refused(rule),
         R::NoSuchClaim => anyhow!("there is no claim of that number"),
         R::NoSuchAccount => anyhow!("there is no such account"),
@@ -327,7 +323,7 @@ fn refused(error: app::Error<ClaimRefusal>) -> anyhow::Error {
             left.0
         ),
         R::Meanwhile => anyhow!("something else happened to it at this moment; look at it again"),
-    }
+    })
 }
 
 fn rule_refused(rule: Refusal) -> anyhow::Error {

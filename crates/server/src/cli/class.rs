@@ -219,9 +219,8 @@ pub async fn set_hours(app: &App, account: AccountId, document: Option<&str>) ->
 }
 
 fn refused(error: app::Error<PolicyRefusal>) -> anyhow::Error {
-    match error {
-        app::Error::Failed(failure) => open::failed(failure),
-        app::Error::Refused(refusal) => anyhow!(match refusal {
+    open::refused(error, |refusal| {
+        anyhow!(match refusal {
             PolicyRefusal::WrongHours => {
                 "hours are windows like 09:30-14:00,16:30-22:00 that do not overlap, or none, and \
                  some day has some"
@@ -231,6 +230,6 @@ fn refused(error: app::Error<PolicyRefusal>) -> anyhow::Error {
             PolicyRefusal::WrongCallerId => "the caller's number is no telephone number",
             PolicyRefusal::WrongKey => "a key is 0 to 9, * or #",
             PolicyRefusal::WrongPriority => "the priority is 0 or 1",
-        }),
-    }
+        })
+    })
 }

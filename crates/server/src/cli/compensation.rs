@@ -171,11 +171,7 @@ fn as_json(kept: &Kept, stage: Stage) -> serde_json::Value {
 
 fn refused(error: app::Error<ScheduleRefusal>) -> anyhow::Error {
     use ScheduleRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Unread(Unread::TooLong) => anyhow!("it has more than {TEXT_MAX} bytes"),
         R::Unread(Unread::Line(line)) => {
             anyhow!("line {line} is not understood, or said before: write NAME = VALUE")
@@ -186,7 +182,7 @@ fn refused(error: app::Error<ScheduleRefusal>) -> anyhow::Error {
         R::NoSuchDraft => anyhow!("there is no draft of that number, or it is published"),
         R::Name => anyhow!("a name is missing or too long"),
         R::Meanwhile => anyhow!("somebody else published one at this moment; look again"),
-    }
+    })
 }
 
 fn rule_refused(rule: Refusal) -> anyhow::Error {

@@ -131,10 +131,8 @@ async fn database(config: &Config) -> Result<String> {
 async fn monitoring(app: &App) -> Result<String> {
     let month = PersianMonth::of(app.now());
     let shown = app::availability::month(app, None, month).await;
-    let shown = shown.map_err(|error| match error {
-        app::Error::Failed(failure) => open::failed(failure),
-        app::Error::Refused(refusal) => anyhow!("{month} cannot be computed: {refusal:?}"),
-    })?;
+    let why = |refusal| anyhow!("{month} cannot be computed: {refusal:?}");
+    let shown = shown.map_err(|error| open::refused(error, why))?;
     let totals = shown.judged.totals;
     let unknown = i128::from(totals.unknown_us) * 100 / i128::from(totals.covered_us().max(1));
     if unknown == 0 {

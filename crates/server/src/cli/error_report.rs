@@ -372,11 +372,7 @@ fn as_json(shown: &Shown) -> Value {
 
 fn refused(error: app::Error<ErrorReportRefusal>) -> anyhow::Error {
     use ErrorReportRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Rule(rule) => rule_refused(rule),
         R::NoSuchReport => anyhow!("there is no report of that number"),
         R::NoSuchAccount => anyhow!("there is no such account"),
@@ -390,7 +386,7 @@ fn refused(error: app::Error<ErrorReportRefusal>) -> anyhow::Error {
         R::NoCustomer => anyhow!("it concerns the platform and has no customer"),
         R::Customers => anyhow!("that is its customer's to say"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
-    }
+    })
 }
 
 fn rule_refused(rule: Refusal) -> anyhow::Error {

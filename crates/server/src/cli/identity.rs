@@ -191,16 +191,15 @@ fn whole(person: &Person) -> Value {
 
 fn refused(error: app::Error<IdentityRefusal>) -> anyhow::Error {
     use IdentityRefusal as R;
-    match error {
-        app::Error::Failed(failure) => open::failed(failure),
-        app::Error::Refused(R::NoSuchCase) => anyhow!("there is no case of that number"),
-        app::Error::Refused(R::Text(what)) => anyhow!("the {what} is missing or too long"),
-        app::Error::Refused(R::Rule(Refusal::WrongState)) => {
+    open::refused(error, |refusal| match refusal {
+        R::NoSuchCase => anyhow!("there is no case of that number"),
+        R::Text(what) => anyhow!("the {what} is missing or too long"),
+        R::Rule(Refusal::WrongState) => {
             anyhow!("that does not follow where the case stands; what is proven is revoked first")
         }
-        app::Error::Refused(R::Rule(Refusal::OutOfOrder)) => {
+        R::Rule(Refusal::OutOfOrder) => {
             anyhow!("something else happened to it at this moment")
         }
-        app::Error::Refused(other) => anyhow!("that cannot be done: {other:?}"),
-    }
+        other => anyhow!("that cannot be done: {other:?}"),
+    })
 }

@@ -341,11 +341,7 @@ fn credit_as_json(kept: &Kept) -> Value {
 
 fn refused(error: app::Error<InvoiceRefusal>) -> anyhow::Error {
     use InvoiceRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::NoSuchSubscription => anyhow!("there is no subscription of that number"),
         R::NoSuchInvoice => anyhow!("there is no invoice of that number"),
         R::NotBilled => anyhow!("no invoice of it begins with that month, or it is not in force"),
@@ -355,19 +351,15 @@ fn refused(error: app::Error<InvoiceRefusal>) -> anyhow::Error {
         R::Reference => anyhow!("another invoice was paid under that reference"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::Meanwhile => anyhow!("something else happened to it at this moment; look at it again"),
-    }
+    })
 }
 
 fn credit_refused(error: app::Error<CreditRefusal>) -> anyhow::Error {
     use CreditRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::NoSuchCredit => anyhow!("there is no credit of that number"),
         R::Rule(_) => anyhow!("that does not follow where the credit stands"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::Meanwhile => anyhow!("something else happened to it at this moment; look at it again"),
-    }
+    })
 }

@@ -276,11 +276,7 @@ fn as_json(kept: &Kept, state: State) -> serde_json::Value {
 
 fn refused(error: app::Error<MaintenanceRefusal>) -> anyhow::Error {
     use MaintenanceRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Rule(rule) => rule_refused(rule),
         R::NoSuchMaintenance => anyhow!("there is no maintenance of that number"),
         R::NoSuchNotice => anyhow!("there is no such notice, or it was withdrawn before"),
@@ -291,7 +287,7 @@ fn refused(error: app::Error<MaintenanceRefusal>) -> anyhow::Error {
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::NotOver => anyhow!("its time is not over, or it was verified before"),
         R::Meanwhile => anyhow!("somebody else changed it at this moment; look at it again"),
-    }
+    })
 }
 
 fn rule_refused(rule: Refusal) -> anyhow::Error {

@@ -22,6 +22,7 @@ mod identity;
 mod invoice;
 mod judge;
 mod maintenance;
+mod map;
 mod message;
 mod migrate;
 pub(crate) mod open;
@@ -96,6 +97,9 @@ enum Command {
     /// Who is not to be called, by three kinds of lists: add, remove, import, list, show.
     #[command(subcommand)]
     OptOut(opt_out::OptOuts),
+    /// Where numbers are, for campaigns of a region: import, show.
+    #[command(subcommand)]
+    Map(map::Map),
     /// Phones that can be called by a short number: add, show.
     #[command(subcommand)]
     Phone(phone::Phone),
@@ -229,6 +233,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::Campaign(command) => campaign::run(config, command).await,
         Command::Class(command) => class::run(config, command).await,
         Command::OptOut(command) => opt_out::run(config, command).await,
+        Command::Map(command) => map::run(config, command).await,
         Command::Export(command) => export::run(config, command).await,
         Command::Phone(command) => phone::run(config, command).await,
         Command::QuickSend(command) => quick_send::run(config, command).await,

@@ -62,6 +62,15 @@ pub fn failed(failure: Failure) -> anyhow::Error {
     anyhow::Error::new(failure)
 }
 
+/// What a use case refused as the command line's error, in words that `why` finds; a failure as
+/// [`failed`].
+pub fn refused<R>(error: app::Error<R>, why: impl FnOnce(R) -> anyhow::Error) -> anyhow::Error {
+    match error {
+        app::Error::Failed(failure) => failed(failure),
+        app::Error::Refused(refusal) => why(refusal),
+    }
+}
+
 /// The dialer of a process that dials nothing: sends that it accepts wait for the server.
 struct NoDialer;
 

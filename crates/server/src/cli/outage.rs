@@ -230,11 +230,7 @@ pub fn as_json(outage: &Kept) -> serde_json::Value {
 
 fn refused(error: app::Error<OutageRefusal>) -> anyhow::Error {
     use OutageRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::NoPath => anyhow!("it names no part of the service"),
         R::Time => anyhow!("it lies in the future, or ends before it begins"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
@@ -242,5 +238,5 @@ fn refused(error: app::Error<OutageRefusal>) -> anyhow::Error {
         R::NoSuchAccount => anyhow!("there is no such account"),
         R::Group => anyhow!("nobody is put into that group"),
         R::Member => anyhow!("it is in that group already, or is not in it"),
-    }
+    })
 }

@@ -152,20 +152,17 @@ fn as_json(kept: &Kept) -> Value {
 
 fn refused(error: app::Error<PaymentRefusal>) -> anyhow::Error {
     use PaymentRefusal as R;
-    match error {
-        app::Error::Failed(failure) => open::failed(failure),
-        app::Error::Refused(R::NoSuchPayment) => anyhow!("there is no payment of that number"),
-        app::Error::Refused(R::Reference) => {
+    open::refused(error, |refusal| match refusal {
+        R::NoSuchPayment => anyhow!("there is no payment of that number"),
+        R::Reference => {
             anyhow!("another payment was taken in under that reference")
         }
-        app::Error::Refused(R::OtherAmount) => {
+        R::OtherAmount => {
             anyhow!("the payment is for another amount: refuse it, and say why")
         }
-        app::Error::Refused(R::Time) => {
-            anyhow!("it was not paid before it was begun, nor is it later than now")
-        }
-        app::Error::Refused(R::Text(what)) => anyhow!("the {what} is missing, too long or none"),
-        app::Error::Refused(R::WrongState) => anyhow!("that does not follow where it stands"),
-        app::Error::Refused(other) => anyhow!("that cannot be done: {other:?}"),
-    }
+        R::Time => anyhow!("it was not paid before it was begun, nor is it later than now"),
+        R::Text(what) => anyhow!("the {what} is missing, too long or none"),
+        R::WrongState => anyhow!("that does not follow where it stands"),
+        other => anyhow!("that cannot be done: {other:?}"),
+    })
 }

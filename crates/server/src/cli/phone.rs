@@ -104,13 +104,11 @@ async fn show(app: &App, account: AccountId, extension: &str, json: bool) -> Res
 }
 
 fn refused(error: app::Error<PhoneRefusal>) -> anyhow::Error {
-    let why = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    anyhow::anyhow!(match why {
-        PhoneRefusal::WrongExtension => "a short number has 3 to 6 digits and no leading 0",
-        PhoneRefusal::WrongContact => "the contact must be a URI like sip:me@192.0.2.1",
-        PhoneRefusal::NotPossible => "there is no such account, or it has that short number",
+    open::refused(error, |why| {
+        anyhow::anyhow!(match why {
+            PhoneRefusal::WrongExtension => "a short number has 3 to 6 digits and no leading 0",
+            PhoneRefusal::WrongContact => "the contact must be a URI like sip:me@192.0.2.1",
+            PhoneRefusal::NotPossible => "there is no such account, or it has that short number",
+        })
     })
 }

@@ -180,11 +180,7 @@ fn as_json(kept: &Kept) -> Value {
 
 fn refused(error: app::Error<RemoteSessionRefusal>) -> anyhow::Error {
     use RemoteSessionRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Rule(Refusal::WrongState) => {
             anyhow!("that does not follow where the session stands; nothing starts without consent")
         }
@@ -198,5 +194,5 @@ fn refused(error: app::Error<RemoteSessionRefusal>) -> anyhow::Error {
         R::NoSuchSession => anyhow!("there is no session of that number"),
         R::Ticket => anyhow!("there is no ticket of that number, or it is over (T102)"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
-    }
+    })
 }

@@ -211,11 +211,7 @@ fn as_json(kept: &Kept) -> serde_json::Value {
 
 fn refused(error: app::Error<SubscriptionRefusal>) -> anyhow::Error {
     use SubscriptionRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Plan(PlanRefusal::Name) => anyhow!("its name is missing or too long"),
         R::Plan(PlanRefusal::Paths) => anyhow!("it gives no part of the service"),
         R::Plan(PlanRefusal::Months) => anyhow!("an invoice is for 1 to 24 months"),
@@ -229,5 +225,5 @@ fn refused(error: app::Error<SubscriptionRefusal>) -> anyhow::Error {
         R::WrongState => anyhow!("it is over"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::Meanwhile => anyhow!("something else happened to it at this moment; look at it again"),
-    }
+    })
 }

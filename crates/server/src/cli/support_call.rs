@@ -191,11 +191,7 @@ fn as_json(kept: &Kept) -> Value {
 
 fn refused(error: app::Error<SupportCallRefusal>) -> anyhow::Error {
     use SupportCallRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Rule(Refusal::WrongState) => anyhow!("that does not follow where the call stands"),
         R::Rule(Refusal::Closed) => anyhow!("the line is closed at this hour"),
         R::Rule(Refusal::TooSoon) => anyhow!("somebody calls back now, or it is too soon"),
@@ -209,5 +205,5 @@ fn refused(error: app::Error<SupportCallRefusal>) -> anyhow::Error {
         R::NoSuchCall => anyhow!("there is no call of that number"),
         R::NoSuchAccount => anyhow!("there is no such account"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
-    }
+    })
 }

@@ -126,17 +126,16 @@ fn as_json(tariff: &Prices) -> serde_json::Value {
 }
 
 fn refused(error: app::Error<TariffRefusal>) -> anyhow::Error {
-    match error {
-        app::Error::Failed(failure) => open::failed(failure),
-        app::Error::Refused(TariffRefusal::WrongPrice) => anyhow::anyhow!(
+    open::refused(error, |refusal| match refusal {
+        TariffRefusal::WrongPrice => anyhow::anyhow!(
             "a price is between 0 and {SECOND_MAX} rials a second, a part of an SMS above 0, a \
              pulse between 1 and {PULSE_SECONDS_MAX} seconds, the minimum for secure calls at most {MINIMUM_MAX} rials"
         ),
-        app::Error::Refused(TariffRefusal::InThePast) => {
+        TariffRefusal::InThePast => {
             anyhow::anyhow!("a tariff starts now or later: what was charged stays as it is")
         }
-        app::Error::Refused(TariffRefusal::Taken) => {
+        TariffRefusal::Taken => {
             anyhow::anyhow!("another tariff starts at that moment")
         }
-    }
+    })
 }

@@ -260,11 +260,7 @@ fn as_json(shown: &Shown) -> Value {
 
 fn refused(error: app::Error<TicketRefusal>) -> anyhow::Error {
     use TicketRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Rule(Refusal::WrongState) => anyhow!("that does not follow where the ticket stands"),
         R::Rule(Refusal::WrongSide) => anyhow!("that is for its customer to do"),
         R::Rule(Refusal::TooLate) => anyhow!("it was closed more than 30 days ago; open a new one"),
@@ -286,5 +282,5 @@ fn refused(error: app::Error<TicketRefusal>) -> anyhow::Error {
             }
             attachment::Refusal::TooMany => anyhow!("the ticket has {COUNT_MAX} files"),
         },
-    }
+    })
 }

@@ -84,12 +84,12 @@ pub async fn run(config: &Config, command: Vantage) -> Result<ExitCode> {
 
 async fn add(app: &App, name: &str, account: AccountId, json: bool) -> Result<()> {
     let added = app::measurement::add_vantage(app, account, name).await;
-    let added = added.map_err(|error| match error {
-        app::Error::Failed(failure) => open::failed(failure),
-        app::Error::Refused(VantageRefusal::Name) => anyhow!("that is no name"),
-        app::Error::Refused(VantageRefusal::NameTaken) => anyhow!("{name} is there already"),
-        app::Error::Refused(VantageRefusal::NoSuchAccount) => anyhow!("there is no such account"),
-    })?;
+    let why = |refusal| match refusal {
+        VantageRefusal::Name => anyhow!("that is no name"),
+        VantageRefusal::NameTaken => anyhow!("{name} is there already"),
+        VantageRefusal::NoSuchAccount => anyhow!("there is no such account"),
+    };
+    let added = added.map_err(|error| open::refused(error, why))?;
     let (id, account, token) = (added.id, added.account, added.token.secret);
     if json {
         let shown = json!({ "vantage": id.0, "account_id": account.0, "token": token });

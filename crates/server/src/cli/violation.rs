@@ -270,11 +270,7 @@ fn as_json(kept: &Kept) -> serde_json::Value {
 
 fn refused(error: app::Error<ViolationRefusal>) -> anyhow::Error {
     use ViolationRefusal as R;
-    let refusal = match error {
-        app::Error::Failed(failure) => return open::failed(failure),
-        app::Error::Refused(refusal) => refusal,
-    };
-    match refusal {
+    open::refused(error, |refusal| match refusal {
         R::Rule(Refusal::Evidence) => {
             anyhow!("evidence is one to a hundred lines of at most 2000 bytes")
         }
@@ -290,5 +286,5 @@ fn refused(error: app::Error<ViolationRefusal>) -> anyhow::Error {
         R::Time => anyhow!("it lies in the future"),
         R::Reference => anyhow!("something else is entered under that reference"),
         R::Meanwhile => anyhow!("somebody else changed it at this moment; look at it again"),
-    }
+    })
 }

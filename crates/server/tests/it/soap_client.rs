@@ -18,6 +18,10 @@ fn a_published_soap_library_works_by_the_wsdl_alone() {
     let platform = Platform::with_sandbox();
     let customer = platform.customer(1_000_000);
     let account = customer.account.to_string();
+    let map = platform.data_dir().join("map.csv");
+    std::fs::write(&map, "09121234567,35.7,51.35\n09171234567,29.6,52.5\n").unwrap();
+    let imported = platform.cli(&["map", "import", map.to_str().unwrap(), "--json"]);
+    assert_eq!((&imported["numbers"], &imported["bad"]), (&2.into(), &0.into()));
     let permit = ["account", "secure-calls", "--account", &account, "--permitted", "true"];
     assert!(platform.run(&permit).status.success());
     let login = ["account", "password", "--account", &account, "--user-name", "Shop.1", "--json"];

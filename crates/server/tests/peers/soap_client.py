@@ -28,6 +28,8 @@ import zeep.helpers
 TEHRAN = datetime.timezone(datetime.timedelta(hours=3, minutes=30))
 PATIENCE_SECONDS = 60
 SENTENCE = "سلام، این یک پیام آزمایشی از سامانهٔ آوانک است. رمز شما ۱۲۳۴۵ است."
+# Whom the operator's map has within the region that is drawn here.
+ON_THE_MAP = "09121234567"
 TITLE = "زنگ <b> & \"پ\""
 SERVICES = ("WebService3", "SoapWebService")
 
@@ -190,6 +192,10 @@ def check_campaign(port, message, number):
     region = {"numbers": "", "messageId": message, "removeInvalids": True, "serverId": 0}
     region |= {"autoStart": True, "vote": False, "GISCroods": "35.7,51.4", **plan}
     assert port.call("CreateCampaignGIS", **region) == -73
+    region |= {"autoStart": False, "GISCroods": "35.6,51.3; 35.6,51.4; 35.8,51.4; 35.8,51.3"}
+    drawn = port.call("CreateCampaignGIS", **region)
+    [within] = port.call("GetCampaignNumbersByCampaignId", campaignId=drawn)
+    assert within.Number == ON_THE_MAP, within
     phones = {"srcNumber": number, "dstNumber": "02112345678"}
     secure_call = port.call("MakeSecureCall", holdMessageId=message, serverId=0, **phones)
     assert secure_call > 0

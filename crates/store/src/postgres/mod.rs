@@ -30,7 +30,7 @@ const HOT_SETTINGS: &str = "-c enable_seqscan=off";
 const COLD_SETTINGS: &str = "-c statement_timeout=10s -c lock_timeout=5s \
                              -c idle_in_transaction_session_timeout=10s";
 /// As many hot connections as lanes.
-const HOT_CONNECTIONS: usize = 5;
+const HOT_CONNECTIONS: usize = 6;
 
 /// An open PostgreSQL database.
 pub(crate) struct Postgres {

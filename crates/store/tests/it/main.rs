@@ -16,6 +16,7 @@ mod hot;
 mod identity;
 mod interval;
 mod kept_code;
+mod map;
 mod measurement;
 mod message;
 mod money;

@@ -1,7 +1,7 @@
 //! The methods of campaigns. Their shapes are those of the SOAP reference (avanak-api §3.3), merged
 //! flat into one object.
 
-use app::campaign::{NewCampaign, Progress, StartPlan, WrittenPlan};
+use app::campaign::{NewCampaign, Progress, Recipients, StartPlan, WrittenPlan};
 use app::sms::WrittenFollowUp;
 use app::{App, Caller, Error, Failure};
 use domain::calendar::jalali;
@@ -10,13 +10,16 @@ use domain::{CampaignId, MessageClass, MessageId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::billing::period;
-use super::codes::{self, RECORD_DURATION_NOT_ALLOWED, SMS_LIST_EMPTY, SMS_NOT_SENT};
+use super::codes::{
+    self, RECORD_DURATION_NOT_ALLOWED, REGION_UNKNOWN, SMS_LIST_EMPTY, SMS_NOT_SENT,
+};
 use super::fa;
 use super::message::{message_id, text};
 use super::method::Method;
 use super::params::Params;
 use super::quick_send::{record_duration_fits, record_ms, server};
 use super::reply::Reply;
+use crate::region;
 
 /// Tries and minutes between them when a client names none (avanak-api §2.2).
 const TRIES: i64 = 1;
@@ -24,13 +27,14 @@ const MINUTES_BETWEEN_TRIES: i64 = 10;
 /// Campaigns that GetCampaignsByDate tells at once.
 const CAMPAIGNS_MAX: u32 = 1_000;
 
-/// CreateCampaign: the campaign, or the code, as a bare number.
+/// CreateCampaign and CreateCampaignGIS: the campaign, or the code, as a bare number.
 pub(crate) async fn create(
     app: &App,
     caller: &Caller,
+    method: Method,
     mut params: Params,
 ) -> Result<Reply, Failure> {
-    let refused = |code| Ok(Reply::refused(Method::CreateCampaign, code));
+    let refused = |code| Ok(Reply::refused(method, code));
     let sms = match sms(&params) {
         Ok(sms) => sms,
         Err(code) => return refused(code),
@@ -39,10 +43,18 @@ pub(crate) async fn create(
         return refused(RECORD_DURATION_NOT_ALLOWED);
     }
     let numbers = params.take("numbers").unwrap_or_default();
+    let recipients = if method == Method::CreateCampaignGis {
+        let Some(region) = region::read(params.text("giscroods").unwrap_or_default()) else {
+            return refused(REGION_UNKNOWN);
+        };
+        Recipients::Within { region, besides: numbers }
+    } else {
+        Recipients::Written(numbers)
+    };
     let new = NewCampaign {
         // An id nobody has is the same as an unreadable one.
         message: message_id(&params).unwrap_or(MessageId(0)),
-        numbers: Some(numbers.into()),
+        numbers: Some(recipients),
         sms,
         plan: WrittenPlan {
             title: text(&params, "title"),

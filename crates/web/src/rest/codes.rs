@@ -154,6 +154,7 @@ code_table! {
     MessageRejected => -62 "The message was rejected.",
     TriesNotAllowed => -70 "`MaxTryCount` is not between 1 and 10.",
     RecordingNotPermitted => -72 "The account may not record callees.",
+    NoRegion => -73 "(of CreateCampaignGIS) The map of numbers has nobody in the region.",
     Invalid => -75 "No number, a date that is none or over, a pause above a week, a long title.",
     EndsBeforeItStarts => -76 "The last day is before the first.",
     HoursEndBeforeTheyStart => -77 "The hour at which days end is not after the one they start at.",
@@ -184,8 +185,10 @@ pub(crate) const WRONG_PERIOD: i32 = -76;
 /// More numbers were asked for than are told at once: only the edge sees this one.
 pub(crate) const TOO_MANY_NUMBERS: i32 = -10;
 
-/// The map has no such region, since this platform has no map.
+/// What is written as a region is none: only the edge sees this one.
 pub(crate) const REGION_UNKNOWN: i32 = -73;
+/// The numbers of the region could not be read, as any other failure of ours in that method.
+pub(crate) const REGION_FAILED: i32 = -74;
 
 code_table! {
     /// Codes of access, the same for every method (avanak-api §2.1), in the order in which they

@@ -51,13 +51,16 @@ fn seen_by_the_edge(method: Method) -> Vec<Told> {
     let duration = ("RecordDurationNotAllowed", RECORD_DURATION_NOT_ALLOWED, duration);
     match method {
         Method::QuickSend | Method::QuickSendWithTts => vec![duration],
-        Method::CreateCampaign => vec![
-            duration,
-            ("SmsListEmpty", SMS_LIST_EMPTY, "`SMS` without any text in `SMSJSON`."),
-            ("SmsNotSent", SMS_NOT_SENT, "`SMSJSON` is not one `Success` of the `public` line."),
-        ],
-        Method::CreateCampaignGis => {
-            vec![("RegionUnknown", REGION_UNKNOWN, "This platform has no map of numbers.")]
+        Method::CreateCampaign | Method::CreateCampaignGis => {
+            let region = "`GISCroods` is not the border of a region.";
+            let region = ("RegionUnknown", REGION_UNKNOWN, region);
+            let is_region = method == Method::CreateCampaignGis;
+            let sms = "`SMSJSON` is not one `Success` of the `public` line.";
+            let sms = [
+                ("SmsListEmpty", SMS_LIST_EMPTY, "`SMS` without any text in `SMSJSON`."),
+                ("SmsNotSent", SMS_NOT_SENT, sms),
+            ];
+            [duration].into_iter().chain(is_region.then_some(region)).chain(sms).collect()
         }
         Method::GetTotalCostByDate => {
             let meaning = "`FromDate` or `ToDate` is none, or the end is not after the start.";

@@ -1,8 +1,8 @@
 //! The methods of the web services, one line each.
 
 use super::codes::{
-    CREATE_CAMPAIGN, MAKE_SECURE_CALL, QUICK_SEND, QUICK_SEND_WITH_TTS, Row, SEND_OCV, SEND_OTP,
-    SPEECH, START_CAMPAIGN, UNKNOWN_ERROR, UPLOAD,
+    CREATE_CAMPAIGN, MAKE_SECURE_CALL, QUICK_SEND, QUICK_SEND_WITH_TTS, REGION_FAILED, Row,
+    SEND_OCV, SEND_OTP, SPEECH, START_CAMPAIGN, UNKNOWN_ERROR, UPLOAD,
 };
 
 /// Everything that is known of a method stands in its line: the vendor's spelling; whether it is
@@ -87,7 +87,7 @@ methods! {
     GetCampaignNumbersDataByIds "GetCampaignNumbersDataByIds", false, UNKNOWN_ERROR, &[];
     GetCampaignNumberStatusById "GetCampaignNumberStatusById", false, UNKNOWN_ERROR, &[];
     GetCampaignNumbersStatusByIds "GetCampaignNumbersStatusByIds", false, UNKNOWN_ERROR, &[];
-    CreateCampaignGis "CreateCampaignGIS", false, UNKNOWN_ERROR, &[];
+    CreateCampaignGis "CreateCampaignGIS", true, REGION_FAILED, CREATE_CAMPAIGN;
     MakeSecureCall "MakeSecureCall", false, UNKNOWN_ERROR, MAKE_SECURE_CALL;
 }
 

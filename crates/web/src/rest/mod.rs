@@ -209,7 +209,6 @@ async fn dispatch(
         Method::DownloadRecord => quick_send::download_record(app, caller, params).await,
         Method::GetMessages => message::gallery(app, caller, params).await,
         Method::GetQuickSendStatistics => quick_send::statistics(app, caller, params).await,
-        Method::CreateCampaign => campaign::create(app, caller, params).await,
         Method::StartCampaign => campaign::start(app, caller, params).await,
         Method::StopCampaign => campaign::stop(app, caller, params).await,
         Method::GetCampaign => campaign::get(app, caller, params).await,
@@ -226,7 +225,9 @@ async fn dispatch(
         Method::GetCampaignNumbersDataByIds => recipient::listed(app, caller, params).await,
         Method::GetCampaignNumberStatusById => recipient::status(app, caller, params).await,
         Method::GetCampaignNumbersStatusByIds => recipient::statuses(app, caller, params).await,
-        Method::CreateCampaignGis => Ok(Reply::refused(method, codes::REGION_UNKNOWN)),
+        Method::CreateCampaign | Method::CreateCampaignGis => {
+            campaign::create(app, caller, method, params).await
+        }
         Method::MakeSecureCall => secure_call::make(app, caller, params, reference).await,
     }
 }

@@ -319,6 +319,7 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
         CreateRefusal::WrongMessage
         | CreateRefusal::MessageWaiting
         | CreateRefusal::MessageRejected => Problem::of(Kind::WrongMessage),
+        CreateRefusal::NoRegion => plan("The map of numbers has nobody in the region."),
         CreateRefusal::TriesNotAllowed => plan("tries is from 1 to 10."),
         CreateRefusal::RecordingNotPermitted => Problem::of(Kind::RecordingNotPermitted),
         CreateRefusal::EndsBeforeItStarts => plan("The last day is before the first."),

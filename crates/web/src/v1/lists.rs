@@ -220,10 +220,7 @@ pub(super) struct Rows {
 impl Rows {
     /// The list, for a campaign that is there.
     fn into_list(self) -> List {
-        match self.into_recipients() {
-            Recipients::Written(numbers) => List::Written(numbers),
-            Recipients::People(people) => List::People(people),
-        }
+        if self.people.is_empty() { List::Written(self.numbers) } else { List::People(self.people) }
     }
 
     /// The list, for a campaign that is to be made.

@@ -99,7 +99,6 @@ async fn what_cannot_be_reported_is_refused() {
         assert!(ask("GetCampaignNumbersBySendDate", dates).await.is_null());
     }
     assert!(ask("GetCampaignNumbersByMessageId", &[]).await.is_null());
-    assert_eq!(ask("CreateCampaignGIS", &[TITLE, MESSAGE, START, END]).await, json!(-73));
     let call = [("srcNumber", "09121234567"), ("dstNumber", "02112345678"), ("holdMessageId", "1")];
     assert_eq!(ask("MakeSecureCall", &call).await, json!(-5));
 }

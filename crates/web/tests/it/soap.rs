@@ -272,6 +272,48 @@ async fn refusals_have_the_methods_codes() {
     }
 }
 
+/// Goal: a region is called however it is written, and what is none, or has nobody, is told.
+#[tokio::test]
+async fn a_campaign_of_a_region_by_soap() {
+    let (world, password) = world().await;
+    let create = |croods: &str, besides: &str| {
+        format!(
+            "{}<title>کارزار</title><numbers>{besides}</numbers><maxTryCount>1</maxTryCount>\
+             <minuteBetweenTries>10</minuteBetweenTries><startDate>2026-11-22</startDate>\
+             <startTime>08:00</startTime><endDate>2026-11-24</endDate><endTime>20:00</endTime>\
+             <messageId>1</messageId><removeInvalids>true</removeInvalids><serverId>0</serverId>\
+             <autoStart>true</autoStart><vote>false</vote><GISCroods>{croods}</GISCroods>",
+            credentials(&password)
+        )
+    };
+    let asked = async |croods: &str, besides: &str| {
+        let answered = call(&world, "CreateCampaignGIS", &create(croods, besides)).await;
+        let (_, rest) = inside(&answered).split_once("<CreateCampaignGISResult>").unwrap();
+        rest.split_once('<').unwrap().0.parse::<i64>().unwrap()
+    };
+    let azadi = "35.69,51.33; 35.69,51.35; 35.71,51.35; 35.71,51.33";
+    assert_eq!(asked(azadi, "").await, -73, "there is no map");
+    let map: app::campaign::Open =
+        Box::new(|| Ok(Box::new(&b"09121234567,35.7,51.34\n09171234567,29.6,52.5\n"[..])));
+    app::map::import(&world.app, &map).await.unwrap();
+    let forms = [
+        azadi,
+        "POLYGON((51.33 35.69, 51.35 35.69, 51.35 35.71, 51.33 35.71, 51.33 35.69))",
+        "{\"type\":\"Polygon\",\"coordinates\":[[[51.33,35.69],[51.35,35.69],[51.35,35.71]]]}",
+    ];
+    for (id, form) in (1..).zip(forms) {
+        assert_eq!(asked(form, "").await, id, "{form}");
+    }
+    let numbers = "<campaignId>3</campaignId>";
+    let numbers = format!("{}{numbers}", credentials(&password));
+    let numbers = call(&world, "GetCampaignNumbersByCampaignId", &numbers).await;
+    let numbers = inside(&numbers);
+    assert!(numbers.contains("<Number>09121234567<") && !numbers.contains("0917"), "{numbers}");
+    for none in ["", "35.7,51.4", "somewhere", "[[1,2],[3,4]]", "0,0;0,1;1,1"] {
+        assert_eq!(asked(none, "09121234567").await, -73, "{none}");
+    }
+}
+
 /// Goal: a campaign is made, looked at and stopped.
 #[tokio::test]
 async fn a_campaign_by_soap() {
