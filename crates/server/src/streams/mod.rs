@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use engine::{Hop, Transmit, Transport};
@@ -28,6 +28,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub use certificate::Certificate;
 
+use crate::clock;
 use crate::config::Sip;
 use crate::shard::{ShardCommand, Sorter};
 use connection::{Connection, End};
@@ -46,6 +47,11 @@ const CONNECTIONS_OF_ONE: usize = 100;
 const PORT_TRIES: u8 = 16;
 /// How long connecting may take, and then as long again for the handshake of TLS.
 const CONNECT_TIME: Duration = Duration::from_secs(4);
+
+/// How often the log has a line about a peer that cannot be connected to, and about how many of
+/// them in that time.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+const TOLD: usize = 64;
 
 /// The channel by which the shards' messages for connections reach the hub.
 pub fn order_channel() -> (mpsc::Sender<Transmit>, mpsc::Receiver<Transmit>) {
@@ -112,8 +118,8 @@ pub fn start(parts: Parts) -> Result<()> {
     let room = Arc::new(Semaphore::new(ROOM));
     let hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let listeners = Listeners { tcp, tls, acceptor };
-    let connections = BTreeMap::new();
-    let hub = Hub { sip, shards, names, connections, serial: 0, room, report };
+    let (connections, told) = (BTreeMap::new(), BTreeMap::new());
+    let hub = Hub { sip, shards, names, connections, told, serial: 0, room, report };
     tokio::spawn(hub.run(listeners, orders, ended, hang_up));
     Ok(())
 }
@@ -144,6 +150,8 @@ struct Hub {
     shards: Arc<Sorter>,
     names: watch::Receiver<BTreeMap<SocketAddr, String>>,
     connections: BTreeMap<Hop, Line>,
+    /// Peers that were connected to of late.
+    told: BTreeMap<SocketAddr, Instant>,
     /// The number of the last connection: a peer's address may come again.
     serial: u64,
     room: Arc<Semaphore>,
@@ -218,6 +226,7 @@ impl Hub {
     }
 
     fn connect(&mut self, peer: Hop) {
+        let tells = self.tells_of(peer.address);
         let (connection, serial) = self.open(peer, true);
         let (from, report) = (self.sip.listen.ip(), self.report.clone());
         let prepared = match peer.transport {
@@ -226,14 +235,27 @@ impl Hub {
         };
         tokio::spawn(async move {
             if let Err(error) = connected(connection, from, prepared).await {
-                // The trunk's health is told elsewhere; here it would be a line for each call.
                 metrics::counter!("avanak_sip_connections_failed_total").increment(1);
                 let error = format!("{error:#}");
-                tracing::debug!(peer = %peer.address, error, "no connection for SIP");
+                if tells {
+                    tracing::warn!(peer = %peer.address, error, "no connection for SIP");
+                }
             }
             // Without a hub there is nobody to be told.
             let _ = report.send((peer, serial)).await;
         });
+    }
+
+    /// Whether the log may have a line about this peer: calls to one that is gone would write one
+    /// each.
+    fn tells_of(&mut self, peer: SocketAddr) -> bool {
+        let now = clock::instant();
+        self.told.retain(|_, at| now < *at + TELL_EVERY);
+        let tells = self.told.len() < TOLD && !self.told.contains_key(&peer);
+        if tells {
+            self.told.insert(peer, now);
+        }
+        tells
     }
 
     fn prepare_tls(&self, address: SocketAddr) -> Result<Prepared> {
