@@ -118,8 +118,14 @@ async fn in_turns(few: &mut Line, many: &mut Line, span: Duration) -> Result<(Ti
     let until = clock::instant() + span;
     while clock::instant() < until {
         clock.tick().await;
-        few.claim(&mut of_few).await?;
-        many.claim(&mut of_many).await?;
+        // Whoever comes first finds the machine asleep.
+        if of_few.read.len().is_multiple_of(2) {
+            few.claim(&mut of_few).await?;
+            many.claim(&mut of_many).await?;
+        } else {
+            many.claim(&mut of_many).await?;
+            few.claim(&mut of_few).await?;
+        }
     }
     Ok((of_few, of_many))
 }
