@@ -13,7 +13,7 @@ use engine::{
 };
 use serde_json::{Value, json};
 use server::shard::{self, FIRST, Reported, ShardCommand, Shards, ShardsConfig};
-use server::{clock, flight_recorder, memory, telemetry};
+use server::{clock, flight_recorder, telemetry};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TryRecvError;
 
@@ -154,7 +154,6 @@ pub fn was_asked_to_call() -> Result<bool> {
     if mark != CHILD {
         return Ok(false);
     }
-    memory::keep_to_small_pages();
     let plan = Plan {
         together: together.parse()?,
         ignore_sound: ignore == "1",

@@ -18,7 +18,7 @@ use node::{Caps, Done, Gate, Moment, Node, NodeConfig, Trunk};
 use server::blob::FileBlobs;
 use server::clock::{self, Clocks, SystemClock, SystemRng};
 use server::sms::Spool;
-use server::{flight_recorder, memory};
+use server::flight_recorder;
 use store::Db;
 use tokio::sync::{Notify, mpsc};
 
@@ -80,7 +80,6 @@ impl Line {
     /// # Errors
     /// It does not start.
     pub async fn start(db: Db, folder: &Path, caps: Caps, watch: &'static str) -> Result<Self> {
-        memory::keep_to_small_pages();
         let config = NodeConfig { trunks: vec![trunk(caps)], ..NodeConfig::default() };
         let bell = Arc::new(Notify::new());
         let ring = Arc::clone(&bell);

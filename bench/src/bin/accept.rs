@@ -34,7 +34,6 @@ const NUMBER: &str = "09121234567";
 const TARGET: f64 = 20.0;
 
 fn main() -> Result<()> {
-    server::memory::keep_to_small_pages();
     let quick = std::env::args().any(|argument| argument == "--quick");
     let (rounds, span) = if quick { (2, ROUND / 3) } else { (ROUNDS, ROUND) };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

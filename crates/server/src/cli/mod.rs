@@ -59,7 +59,6 @@ use domain::agreement::scope::{Paths, Scope};
 use domain::calendar::date_time::Written;
 
 use crate::config::{Config, Overrides};
-use crate::memory;
 
 /// Avanak: a voice-message platform in one program.
 ///
@@ -188,7 +187,6 @@ enum Command {
 
 /// Parses the command line and runs it. Errors go to standard error with their whole chain.
 pub fn run() -> ExitCode {
-    memory::keep_to_small_pages();
     let matches = Cli::command().get_matches();
     let deed = deed::deed(&matches, std::env::args_os().skip(1));
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
