@@ -17,8 +17,8 @@ use engine::{
 use node::{Caps, Done, Gate, Moment, Node, NodeConfig, Trunk};
 use server::blob::FileBlobs;
 use server::clock::{self, Clocks, SystemClock, SystemRng};
-use server::sms::Spool;
 use server::flight_recorder;
+use server::sms::Spool;
 use store::Db;
 use tokio::sync::{Notify, mpsc};
 
