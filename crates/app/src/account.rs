@@ -130,6 +130,8 @@ pub enum Permission {
     Recording,
     /// Let two people talk through us.
     SecureCalls,
+    /// Call regions of the map of numbers, and so learn who lives there.
+    Regions,
 }
 
 /// Gives the account a permission, or takes it back.
@@ -147,6 +149,7 @@ pub async fn set_permission(
         let found = match permission {
             Permission::Recording => store::account::set_recording(tx, account, at).await?,
             Permission::SecureCalls => store::account::set_secure_calls(tx, account, at).await?,
+            Permission::Regions => store::account::set_regions(tx, account, at).await?,
         };
         if found { Ok(()) } else { Err(Error::Refused(AccountRefusal::NoSuchAccount)) }
     })

@@ -454,8 +454,16 @@ async fn change(
         let step = step(kept.claim.state(), now, actor, note);
         store::claim::insert_step(tx, id, place, &step).await.map_err(meanwhile)?;
         kept.steps.push(step);
-        // Who decides on an appeal may grant less than was granted before.
-        if kept.claim.state() == State::Decided && kept.claim.decisions().len() > 1 {
+        // Who decides on an appeal may grant less than was granted before, and who withdraws one
+        // has nothing of it.
+        let decisions = kept.claim.decisions().len();
+        let may_be_less = match kept.claim.state() {
+            State::Decided => decisions > 1,
+            State::Withdrawn => decisions > 0,
+            _ => false,
+        };
+        if may_be_less {
+            store::account::lock(tx, kept.account).await?;
             let month = PersianMonth::of(kept.event_at);
             let by = By { at: now, actor, reason: note };
             credit::reckon_anew(tx, (kept.account, month), by).await?;

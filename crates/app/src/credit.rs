@@ -352,8 +352,8 @@ pub async fn change(
 
 /// A grant was taken back, wholly or in part. What the total of its month had taken from the credit
 /// that the month pays by itself is paid again: whoever did it signs a revision of the month, and
-/// that brings the difference as a credit of its own (I09), as any revision does. What was waived
-/// or reversed by itself stays so. The account is locked.
+/// that brings the difference as a credit of its own (I09), as any revision does. Where staff waived
+/// or reversed a credit of the month, nothing is raised by itself. The account is locked.
 pub(crate) async fn reckon_anew(
     tx: &mut Tx,
     (account, month): (AccountId, PersianMonth),
@@ -367,11 +367,15 @@ pub(crate) async fn reckon_anew(
     let mut credits = store::credit::of_month(tx, account, month).await?;
     credits.retain(|kept| kept.new.key.track == Track::Availability);
     credits.sort_by_key(|kept| kept.new.key.subscription);
+    // A revision proposes for the whole account: it would bring back what staff waived.
+    if credits.iter().any(|kept| kept.credit.state() == State::Waived) {
+        return Ok(());
+    }
     let mut is_raised = false;
     for of in credits.chunk_by(|one, two| one.new.key.subscription == two.new.key.subscription) {
         let newest = of.iter().max_by_key(|kept| kept.id).expect("a chunk is never empty");
-        if matches!(newest.credit.state(), State::Waived | State::Reversed) {
-            continue;
+        if newest.credit.state() == State::Reversed {
+            return Ok(());
         }
         let but = But::Automatic(newest.new.key.subscription);
         let left = left_of_month(tx, &published, (account, month), but).await?;

@@ -1,7 +1,7 @@
 //! The map of numbers: where numbers are, as the operator knows it. A customer calls a region of it
 //! and sees whom only as the recipients of a campaign; there is no other way to ask it anything.
 
-use domain::campaign::numbers::CompactNumber;
+use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX};
 use domain::campaign::table::Csv;
 pub use domain::campaign::table::Unreadable;
 pub use domain::map::{BadRow, ToldRow};
@@ -144,8 +144,14 @@ pub(crate) async fn within(
         let inside = page.iter().filter(|placed| region.contains(placed.position));
         found.extend(inside.map(|placed| placed.number));
         after = page.last().copied();
-        if page.len() < PAGE as usize {
-            return Ok(found);
+        // More than a campaign takes are as many as too many.
+        if page.len() < PAGE as usize || found.len() > RECIPIENTS_MAX as usize {
+            break;
         }
     }
+    // Two imports later its rows are removed, and a region of what is left is none.
+    if !store::map::is_whole(&mut reads, &map).await? {
+        return Err(Failure::of("finding a region: the map was replaced twice meanwhile"));
+    }
+    Ok(found)
 }

@@ -4,6 +4,7 @@ use crate::{AccountId, Rials, Timestamp};
 
 /// An account as the rules see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "permissions, each by itself")]
 pub struct Account {
     /// Its identity.
     pub id: AccountId,
@@ -25,6 +26,9 @@ pub struct Account {
     pub records_callees: bool,
     /// Whether it may let two people talk through us (MakeSecureCall).
     pub places_secure_calls: bool,
+    /// Whether it may call whom a region of the operator's map has (CreateCampaignGIS), and so learn
+    /// who lives there.
+    pub calls_regions: bool,
     /// The account whose sandbox it is: then its money is play money and its calls reach nobody.
     pub sandbox_of: Option<AccountId>,
 }
@@ -57,6 +61,7 @@ mod tests {
             approves_own_messages: true,
             records_callees: false,
             places_secure_calls: false,
+            calls_regions: false,
             sandbox_of: None,
         }
     }

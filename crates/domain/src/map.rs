@@ -78,7 +78,7 @@ fn microdegrees(text: &str) -> Option<i64> {
         sum = sum.checked_mul(10)?.checked_add(digits.next().unwrap_or(Some(0))?)?;
     }
     if digits.next().unwrap_or(Some(0))? >= 5 {
-        sum += 1;
+        sum = sum.checked_add(1)?;
     }
     digits.all(|digit| digit.is_some()).then_some(sign * sum)
 }

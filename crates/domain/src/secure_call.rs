@@ -156,6 +156,7 @@ mod tests {
             approves_own_messages: true,
             records_callees: false,
             places_secure_calls: true,
+            calls_regions: false,
             sandbox_of: None,
         }
     }

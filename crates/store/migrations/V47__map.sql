@@ -1,3 +1,6 @@
+-- Since when an account may call regions of the map.
+ALTER TABLE account ADD COLUMN regions_at_us BIGINT;
+
 -- The map of numbers, in versions: one comes in force as a whole. Until it does, `in_force_at_us` is
 -- empty; the one before it stays until the next import, for whoever reads it still.
 CREATE TABLE map (

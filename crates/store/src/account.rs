@@ -97,7 +97,7 @@ pub async fn create(tx: &mut Tx, new: &NewAccount) -> Result<AccountId> {
 pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Account>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
                       disabled_at_us, self_approval_at_us, recording_permitted_at_us,
-                      secure_calls_at_us, sandbox_of
+                      secure_calls_at_us, regions_at_us, sandbox_of
                FROM account WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.as_ref().map(account).transpose()
 }
@@ -129,7 +129,7 @@ pub async fn lock_for_sandbox(tx: &mut Tx, id: AccountId) -> Result<Option<Accou
 pub async fn list(reads: &mut impl Queries, after: AccountId, limit: u32) -> Result<Vec<Account>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
                       disabled_at_us, self_approval_at_us, recording_permitted_at_us,
-                      secure_calls_at_us, sandbox_of
+                      secure_calls_at_us, regions_at_us, sandbox_of
                FROM account WHERE id > $1 ORDER BY id LIMIT $2";
     reads.query(sql, values![after, limit]).await?.iter().map(account).collect()
 }
@@ -144,7 +144,8 @@ pub async fn find_by_token(reads: &mut impl Queries, hash: &[u8]) -> Result<Opti
                       a.expires_at_us AS expires_at_us, a.disabled_at_us AS disabled_at_us,
                       a.self_approval_at_us AS self_approval_at_us,
                       a.recording_permitted_at_us AS recording_permitted_at_us,
-                      a.secure_calls_at_us AS secure_calls_at_us, a.sandbox_of AS sandbox_of,
+                      a.secure_calls_at_us AS secure_calls_at_us,
+                      a.regions_at_us AS regions_at_us, a.sandbox_of AS sandbox_of,
                       a.mobile_unverified_at_us AS mobile_unverified_at_us,
                       a.service_denied_at_us AS service_denied_at_us,
                       a.service_blocked_at_us AS service_blocked_at_us,
@@ -180,7 +181,7 @@ pub async fn find_by_user_name(
 ) -> Result<Option<LoginHolder>> {
     let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
                       disabled_at_us, self_approval_at_us, recording_permitted_at_us,
-                      secure_calls_at_us, sandbox_of, mobile_unverified_at_us,
+                      secure_calls_at_us, regions_at_us, sandbox_of, mobile_unverified_at_us,
                       service_denied_at_us, service_blocked_at_us,
                       https_only_at_us, allowed_networks, allowed_methods, password_hash
                FROM account WHERE user_name = $1 AND password_hash IS NOT NULL";
@@ -279,6 +280,16 @@ pub async fn set_secure_calls(tx: &mut Tx, id: AccountId, at: Option<Timestamp>)
     Ok(tx.execute(sql, values![id, at]).await? == 1)
 }
 
+/// Lets the account call regions of the map of numbers, or not any more with `None`. `false`: there
+/// is no such account.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn set_regions(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> Result<bool> {
+    let sql = "UPDATE account SET regions_at_us = $2 WHERE id = $1";
+    Ok(tx.execute(sql, values![id, at]).await? == 1)
+}
+
 /// Moves the end of the subscription. `false`: there is no such account.
 ///
 /// # Errors
@@ -309,6 +320,7 @@ fn account(row: &Row) -> Result<Account> {
     let own_approval: Option<Timestamp> = row.get("self_approval_at_us")?;
     let recording: Option<Timestamp> = row.get("recording_permitted_at_us")?;
     let secure_calls: Option<Timestamp> = row.get("secure_calls_at_us")?;
+    let regions: Option<Timestamp> = row.get("regions_at_us")?;
     Ok(Account {
         id: row.get("id")?,
         name: row.get("name")?,
@@ -320,6 +332,7 @@ fn account(row: &Row) -> Result<Account> {
         approves_own_messages: own_approval.is_some(),
         records_callees: recording.is_some(),
         places_secure_calls: secure_calls.is_some(),
+        calls_regions: regions.is_some(),
         sandbox_of: row.get("sandbox_of")?,
     })
 }

@@ -46,6 +46,17 @@ pub async fn current(reads: &mut impl Queries) -> Result<Option<Map>> {
     row.as_ref().map(map).transpose()
 }
 
+/// Whether all numbers of a version are still there.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn is_whole(reads: &mut impl Queries, map: &Map) -> Result<bool> {
+    let sql = "SELECT numbers FROM map WHERE id = $1";
+    let row = reads.query_opt(sql, values![map.id]).await?;
+    let numbers = row.map(|row| row.get("numbers")).transpose()?;
+    Ok(numbers == Some(map.numbers))
+}
+
 /// The numbers of a version in the smallest rectangle around a region, from the one after `after`
 /// on, at most `limit`.
 ///

@@ -161,7 +161,7 @@ pub async fn create(
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
     let is_list = numbers.is_some();
-    let sifted = gone_through(app, numbers, template).await?;
+    let sifted = gone_through(app, account, numbers, template).await?;
     if is_list && sifted.numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
@@ -193,7 +193,7 @@ pub async fn estimate(
     let account = &caller.account;
     let template = may_be_made(app, account, new.message, &plan).await?;
     let follow_up = judged(app, new.sms.as_ref()).await?;
-    let mut sifted = gone_through(app, new.numbers, template).await?;
+    let mut sifted = gone_through(app, account, new.numbers, template).await?;
     let numbers = std::mem::take(&mut sifted.numbers);
     if numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
@@ -227,7 +227,7 @@ async fn completed(
     let found = store::campaign::find(&mut app.read().await?, account.id, id).await?;
     let campaign = found.ok_or_else(gone)?;
     let template = of_campaign(&mut app.read().await?, &campaign).await?;
-    let mut sifted = gone_through(app, numbers, template).await?;
+    let mut sifted = gone_through(app, account, numbers, template).await?;
     let accepted = u32::try_from(sifted.numbers.len()).unwrap_or(u32::MAX);
     let there = campaign.recipients.total();
     if campaign.state == State::Draft && there < accepted {
@@ -459,11 +459,12 @@ fn zones_of(numbers: &[CompactNumber]) -> Zones {
 /// Goes through a list; a long one where it keeps nobody waiting.
 async fn gone_through(
     app: &App,
+    account: &Account,
     list: Option<Recipients>,
     template: Option<Template>,
 ) -> Result<Sifted, CreateRefusal> {
     let Some(list) = list else { return Ok(Sifted::default()) };
-    let list = list.found(app).await?.ok_or(Error::Refused(CreateRefusal::NoRegion))?;
+    let list = list.found(app, account).await?.ok_or(Error::Refused(CreateRefusal::NoRegion))?;
     if !list.is_long(LARGE_LIST) {
         return Ok(list.sift(template.as_ref()));
     }

@@ -4,10 +4,12 @@
 use std::io::Read;
 use std::sync::Arc;
 
+use domain::Account;
 pub use domain::campaign::numbers::Person;
 use domain::campaign::numbers::{CompactNumber, NumberSet, RECIPIENTS_MAX, Sifted, Sifter, rows};
 use domain::campaign::table::{Csv, Picker};
 pub use domain::campaign::table::{Unreadable, Wanted};
+
 use domain::map::Region;
 use domain::template::Template;
 
@@ -78,13 +80,20 @@ impl From<String> for Recipients {
 
 impl Recipients {
     /// The list, with those whom the map has within its region. `None`: there is nobody there, or
-    /// no map.
-    pub(super) async fn found(self, app: &App) -> Result<Option<Found>, Failure> {
+    /// no map, or none for this account.
+    pub(super) async fn found(
+        self,
+        app: &App,
+        account: &Account,
+    ) -> Result<Option<Found>, Failure> {
         let (region, besides) = match self {
             Self::Written(text) => return Ok(Some(Found::Written(text, Vec::new()))),
             Self::People(people) => return Ok(Some(Found::People(people))),
             Self::Within { region, besides } => (region, besides),
         };
+        if !account.calls_regions {
+            return Ok(None);
+        }
         let within = map::within(app, &region).await?;
         Ok((!within.is_empty()).then_some(Found::Written(besides, within)))
     }

@@ -3,6 +3,7 @@
 use std::io::{Error as IoError, Read};
 use std::sync::Arc;
 
+use app::account::{Permission, set_permission};
 use app::campaign::{self, CreateRefusal, NewCampaign, Open, Recipients};
 use app::map::{self, BadRow, ImportRefusal, Imported, Unreadable};
 use app::{Caller, Error};
@@ -29,6 +30,10 @@ fn file(text: &str) -> Open {
 
 async fn import(world: &World, text: &str) -> Imported {
     map::import(&world.app, &file(text)).await.unwrap()
+}
+
+async fn permit(world: &World, caller: &Caller) {
+    set_permission(&world.app, caller.account.id, Permission::Regions, true).await.unwrap();
 }
 
 /// A campaign of those in a region, and of whoever is written besides.
@@ -59,6 +64,10 @@ async fn a_campaign_calls_who_is_within_a_region() {
     assert_eq!(refusal(refused), CreateRefusal::NoRegion, "there is no map");
     let imported = import(&world, MAP).await;
     assert_eq!((imported.numbers, imported.bad), (5, 0));
+    let refused = campaign::create(&world.app, &caller, of_region(message, AZADI, "")).await;
+    assert_eq!(refusal(refused), CreateRefusal::NoRegion, "there is none without permission");
+    permit(&world, &caller).await;
+    let caller = world.refreshed(&caller).await;
 
     let azadi = ["09121234567", "09121234568"];
     assert_eq!(called(&world, &caller, of_region(message, AZADI, "")).await, azadi);
@@ -75,6 +84,8 @@ async fn a_campaign_calls_who_is_within_a_region() {
     let refused = campaign::create(&world.app, &caller, wrong).await;
     assert_eq!(refusal(refused), CreateRefusal::WrongMessage);
     let (poor, _) = world.customer(0).await;
+    permit(&world, &poor).await;
+    let poor = world.refreshed(&poor).await;
     let message = world.message(&poor, 4000).await.id;
     let refused = campaign::create(&world.app, &poor, of_region(message, AZADI, "")).await;
     assert_eq!(refusal(refused), CreateRefusal::InsufficientCredit);
@@ -86,6 +97,7 @@ async fn a_map_is_replaced_by_a_good_file_alone() {
     let world = World::new().await;
     let (caller, _) = world.customer(100_000).await;
     let message = world.message(&caller, 4000).await.id;
+    permit(&world, &caller).await;
     import(&world, MAP).await;
     let is_as_it_was = async || {
         assert_eq!(map::current(&world.app).await.unwrap().unwrap().numbers, 5);
@@ -140,6 +152,7 @@ async fn a_region_of_many_is_found_whole() {
     let row = |n: u32| format!("0912{n:07},35.{:06},51.{:06}\n", 700_000 + n % 100, 300_000 + n);
     let text: String = (0..5_000).map(row).collect();
     assert_eq!(import(&world, &text).await.numbers, 5_000);
+    permit(&world, &caller).await;
     let region = Region::parse("35.70001,51.3;35.70001,51.4;35.70002,51.4;35.70002,51.3").unwrap();
     let numbers = Some(Recipients::Within { region, besides: String::new() });
     let new = NewCampaign { numbers, ..new_campaign(message) };

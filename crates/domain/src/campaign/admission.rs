@@ -172,6 +172,7 @@ mod tests {
             approves_own_messages: true,
             records_callees: false,
             places_secure_calls: false,
+            calls_regions: false,
             sandbox_of: None,
         }
     }

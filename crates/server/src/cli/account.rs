@@ -131,6 +131,16 @@ pub enum Account {
         #[arg(long, action = clap::ArgAction::Set)]
         permitted: bool,
     },
+    /// Let an account call regions of the map of numbers (CreateCampaignGIS), or not any more: it
+    /// sees the numbers that are there.
+    Regions {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// Whether it may.
+        #[arg(long, action = clap::ArgAction::Set)]
+        permitted: bool,
+    },
     /// Make a new secret that callbacks of an account are signed with (SendOCV).
     CallbackSecret {
         /// The account.
@@ -228,6 +238,9 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         }
         Account::SecureCalls { account, permitted } => {
             permit(&app, AccountId(account), Permission::SecureCalls, permitted).await?;
+        }
+        Account::Regions { account, permitted } => {
+            permit(&app, AccountId(account), Permission::Regions, permitted).await?;
         }
         Account::CallbackSecret { account, json } => callback_secret(&app, account, json).await?,
         Account::Statement(asked) => statement::show(&app, &asked).await?,

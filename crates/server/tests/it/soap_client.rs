@@ -24,6 +24,8 @@ fn a_published_soap_library_works_by_the_wsdl_alone() {
     assert_eq!((&imported["numbers"], &imported["bad"]), (&2.into(), &0.into()));
     let permit = ["account", "secure-calls", "--account", &account, "--permitted", "true"];
     assert!(platform.run(&permit).status.success());
+    let permit = ["account", "regions", "--account", &account, "--permitted", "true"];
+    assert!(platform.run(&permit).status.success());
     let login = ["account", "password", "--account", &account, "--user-name", "Shop.1", "--json"];
     let login = platform.cli(&login);
     let password = login["password"].as_str().unwrap();

@@ -296,6 +296,9 @@ async fn a_campaign_of_a_region_by_soap() {
     let map: app::campaign::Open =
         Box::new(|| Ok(Box::new(&b"09121234567,35.7,51.34\n09171234567,29.6,52.5\n"[..])));
     app::map::import(&world.app, &map).await.unwrap();
+    assert_eq!(asked(azadi, "").await, -73, "there is none for who has no permission");
+    let permitted = app::account::Permission::Regions;
+    app::account::set_permission(&world.app, domain::AccountId(1), permitted, true).await.unwrap();
     let forms = [
         azadi,
         "POLYGON((51.33 35.69, 51.35 35.69, 51.35 35.71, 51.33 35.71, 51.33 35.69))",
