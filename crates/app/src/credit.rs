@@ -352,8 +352,8 @@ pub async fn change(
 
 /// A grant was taken back, wholly or in part. What the total of its month had taken from the credit
 /// that the month pays by itself is paid again: whoever did it signs a revision of the month, and
-/// that brings the difference as a credit of its own (I09), as any revision does. Where staff waived
-/// or reversed a credit of the month, nothing is raised by itself. The account is locked.
+/// that brings the difference as a credit of its own (I09), as any revision does. Where staff
+/// waived or reversed a credit of the month, nothing is raised by itself. The account is locked.
 pub(crate) async fn reckon_anew(
     tx: &mut Tx,
     (account, month): (AccountId, PersianMonth),

@@ -26,8 +26,8 @@ pub struct Account {
     pub records_callees: bool,
     /// Whether it may let two people talk through us (MakeSecureCall).
     pub places_secure_calls: bool,
-    /// Whether it may call whom a region of the operator's map has (CreateCampaignGIS), and so learn
-    /// who lives there.
+    /// Whether it may call whom a region of the operator's map has (CreateCampaignGIS), and so
+    /// learn who lives there.
     pub calls_regions: bool,
     /// The account whose sandbox it is: then its money is play money and its calls reach nobody.
     pub sandbox_of: Option<AccountId>,

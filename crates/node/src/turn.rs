@@ -249,8 +249,8 @@ impl Node {
 
     /// Whether a quick send that may be called now, and whose number is free, is kept by nothing
     /// but its trunks: none takes the number, is well, or has room, as it was until now. A
-    /// campaign's end is its customer's own choice, and says nothing; of a secure call it is not told
-    /// whether a trunk or its second number is wanting.
+    /// campaign's end is its customer's own choice, and says nothing; of a secure call it is not
+    /// told whether a trunk or its second number is wanting.
     fn has_no_trunk(&self, waiting: &Waiting, now: Moment) -> bool {
         let may = waiting.job.class < CAMPAIGN_CLASS
             && waiting.second.is_none()

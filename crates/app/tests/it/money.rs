@@ -205,7 +205,7 @@ async fn both_tracks_together_keep_the_total_cap() {
 /// who did it. Nothing that was there changes, and nothing is paid twice.
 #[tokio::test]
 async fn what_a_grant_took_is_paid_when_it_is_no_more() {
-    for appealed in [true, false] {
+    for way in ["decided otherwise", "withdrawn", "reversed"] {
         let world = World::new().await;
         let app = &world.app;
         capped(app).await;
@@ -224,9 +224,13 @@ async fn what_a_grant_took_is_paid_when_it_is_no_more() {
         let first = automatic().await.remove(0);
         assert_eq!(first.new.amount, Rials(85_185));
         claim::announce(app, id, "Sara").await.unwrap();
-        if appealed {
+        if way != "reversed" {
             claim::appeal(app, account, id, "It was more.").await.unwrap();
             claim::assign(app, id, &committee("t3 t4 o2"), "Sara").await.unwrap();
+        }
+        if way == "withdrawn" {
+            claim::withdraw(app, account, id).await.unwrap();
+        } else if way == "decided otherwise" {
             grant(app, id, "t3 t4 o2", Outcome::Rejected, 0).await.unwrap();
         } else {
             claim::settle(app, id, "as a discount", "Sara").await.unwrap();
@@ -238,15 +242,42 @@ async fn what_a_grant_took_is_paid_when_it_is_no_more() {
         assert_eq!(hour(app).await, [0, 0, 0, 0]);
         let credits = automatic().await;
         let amounts: Vec<i64> = credits.iter().map(|kept| kept.new.amount.0).collect();
-        assert_eq!(amounts, [TENTH - 85_185, 85_185], "appealed: {appealed}");
+        assert_eq!(amounts, [TENTH - 85_185, 85_185], "{way}");
         assert_eq!(credits[1].new, first.new);
         let keys = credits.iter().map(|kept| kept.new.key.revision).collect::<Vec<_>>();
         assert_eq!(keys, [1, 0]);
         let azar = availability::month(app, Some(account), month("1405-09")).await.unwrap();
         let signer = azar.written[1].signed.as_ref().map(|(_, signer)| signer.as_str());
-        assert_eq!((azar.written.len(), signer), (2, Some("Sara")));
+        let customer = format!("account {account}");
+        let by = if way == "withdrawn" { &*customer } else { "Sara" };
+        assert_eq!((azar.written.len(), signer), (2, Some(by)));
         assert!(credit::reckoned(app, &credits[0]).await.unwrap().is_some());
     }
+}
+
+/// What staff waived does not come back when the total leaves more.
+#[tokio::test]
+async fn what_staff_waived_stays_waived_when_a_grant_is_no_more() {
+    let world = World::new().await;
+    let app = &world.app;
+    // Staff have a day to look at what is proposed.
+    let caps = "cap_bp = 1500\ntotal_cap_bp = 1500";
+    publish(app, &SCHEDULE.replace("cap_bp = 10000", caps)).await;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    subscribe(app, account, &plan("all", 1, PRICE)).await;
+    a_breached_azar(&world).await;
+    let id = assigned(app, &caller, "t1 t2 o1").await;
+    grant(app, id, "t1 t2 o1", Outcome::Accepted, 100_000).await.unwrap();
+    assert_eq!(hour(app).await[0], 1);
+    let first = credit::list(app, Some(account), None, 1).await.unwrap().remove(0).id;
+    credit::change(app, first, Step::Waive, "Sara", "they asked for it").await.unwrap();
+    claim::announce(app, id, "Sara").await.unwrap();
+    claim::appeal(app, account, id, "It was more.").await.unwrap();
+    claim::assign(app, id, &committee("t3 t4 o2"), "Sara").await.unwrap();
+    grant(app, id, "t3 t4 o2", Outcome::Rejected, 0).await.unwrap();
+    hour(app).await;
+    assert_eq!(credit::list(app, Some(account), None, 9).await.unwrap().len(), 1);
 }
 
 /// A schedule of which both tracks together pay back at most 15 % of a month.
