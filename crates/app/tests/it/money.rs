@@ -261,8 +261,7 @@ async fn what_staff_waived_stays_waived_when_a_grant_is_no_more() {
     let world = World::new().await;
     let app = &world.app;
     // Staff have a day to look at what is proposed.
-    let caps = "cap_bp = 1500\ntotal_cap_bp = 1500";
-    publish(app, &SCHEDULE.replace("cap_bp = 10000", caps)).await;
+    publish(app, &capped_schedule()).await;
     let (caller, _) = world.customer(0).await;
     let account = caller.account.id;
     subscribe(app, account, &plan("all", 1, PRICE)).await;
@@ -281,10 +280,13 @@ async fn what_staff_waived_stays_waived_when_a_grant_is_no_more() {
 }
 
 /// A schedule of which both tracks together pay back at most 15 % of a month.
+fn capped_schedule() -> String {
+    SCHEDULE.replace("cap_bp = 10000", "cap_bp = 1500\ntotal_cap_bp = 1500")
+}
+
+/// The same, and nobody has to look at what it proposes.
 pub async fn capped(app: &App) {
-    let caps = "cap_bp = 1500\ntotal_cap_bp = 1500";
-    let text = SCHEDULE.replace("cap_bp = 10000", caps).replace("hours = 24", "hours = 0");
-    publish(app, &text).await;
+    publish(app, &capped_schedule().replace("hours = 24", "hours = 0")).await;
 }
 
 /// A claim of the breached month that these are to decide.

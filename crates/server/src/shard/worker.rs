@@ -47,7 +47,7 @@ const RTP_PER_STEP: usize = 64;
 /// How long the RTP socket of a call may go unread: a packet's time. The wheel wakes the shard on
 /// the same grid, so that reading needs no wake-ups of its own while calls play.
 const RTP_UNREAD: Duration = Duration::from_millis(20);
-/// The same for a socket with at least so many calls that are talked to: what waits to be read
+/// The same for a socket with at least so many calls whose sound is read: what waits there
 /// stays in the nearest caches, and a packet costs the kernel a fifth less.
 const RTP_BUSY_UNREAD: Duration = Duration::from_millis(4);
 const RTP_BUSY_CALLS: usize = 64;
