@@ -23,6 +23,9 @@ const REMOVED: u32 = 10_000;
 const PAGE: u32 = 2_000;
 /// Regions are gone through one at a time: each may be as large as the map.
 static REGIONS: Semaphore = Semaphore::const_new(1);
+/// Regions that are gone through or wait for it. Whoever comes then is to come again, and holds up
+/// no request of another kind.
+static ASKED: Semaphore = Semaphore::const_new(8);
 
 /// A map that was imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +66,21 @@ pub async fn import(app: &App, open: &Open) -> Result<Imported, ImportRefusal> {
     }
     let survey = filled?;
     Ok(Imported { numbers: survey.len(), bad: survey.bad, bad_rows: survey.bad_rows })
+}
+
+/// Takes the map out of force and removes all its numbers: a map with nobody in it takes its place.
+///
+/// # Errors
+/// Refused with [`ImportRefusal::Overtaken`]; the database failed. Doing it again is safe.
+pub async fn remove(app: &App) -> Result<(), ImportRefusal> {
+    let now = app.now();
+    let removed = app.write(async |tx| {
+        let map = store::map::begin(tx, now).await?;
+        overtaken(store::map::put_in_force(tx, map, now).await?)?;
+        Ok(map)
+    });
+    tidy(app, removed.await? - 1).await?;
+    Ok(())
 }
 
 /// Fills in a map from a file and puts it in force.
@@ -132,6 +150,9 @@ pub(crate) async fn within(
     app: &App,
     region: &Region,
 ) -> std::result::Result<Vec<CompactNumber>, Failure> {
+    let _few_wait = ASKED
+        .try_acquire()
+        .map_err(|error| Failure::because("finding a region beside so many others", error))?;
     let _one_at_a_time = REGIONS
         .acquire()
         .await

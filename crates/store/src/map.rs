@@ -1,5 +1,5 @@
-//! The map of numbers, in versions: the one that came in force last counts. A version is filled in
-//! parts, of which nobody sees any before it is in force.
+//! The map of numbers, in versions: of those in force the one that was begun last counts, whatever
+//! clocks say. A version is filled in parts, of which nobody sees any before it is in force.
 
 use domain::Timestamp;
 use domain::campaign::numbers::CompactNumber;
@@ -34,7 +34,7 @@ pub struct Placed {
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn current(reads: &mut impl Queries) -> Result<Option<Map>> {
     let sql = "SELECT id, in_force_at_us, numbers FROM map WHERE in_force_at_us IS NOT NULL
-               ORDER BY in_force_at_us DESC, id DESC LIMIT 1";
+               ORDER BY id DESC LIMIT 1";
     let row = reads.query_opt(sql, values![]).await?;
     let map = |row: &Row| {
         Ok(Map {
@@ -142,17 +142,15 @@ pub async fn put_in_force(tx: &mut Tx, map: i64, now: Timestamp) -> Result<bool>
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn tidy(tx: &mut Tx, last: i64, limit: u32) -> Result<bool> {
-    let current = current(tx).await?;
-    let (at, id) = current.map_or((Timestamp(i64::MIN), 0), |map| (map.in_force_at, map.id));
+    let current = current(tx).await?.map_or(0, |map| map.id);
     let sql = "SELECT id FROM map
-               WHERE id <= $1 AND (in_force_at_us IS NULL OR (in_force_at_us, id) < ($2, $3))
-               ORDER BY id LIMIT 1";
-    let Some(row) = tx.query_opt(sql, values![last, at, id]).await? else { return Ok(false) };
+               WHERE id <= $1 AND (in_force_at_us IS NULL OR id < $2) ORDER BY id LIMIT 1";
+    let Some(row) = tx.query_opt(sql, values![last, current]).await? else { return Ok(false) };
     let old: i64 = row.get("id")?;
     // Locked, and looked at again: it may have come in force meanwhile.
     let sql = "UPDATE map SET numbers = 0
-               WHERE id = $1 AND (in_force_at_us IS NULL OR (in_force_at_us, id) < ($2, $3))";
-    if tx.execute(sql, values![old, at, id]).await? == 0 {
+               WHERE id = $1 AND (in_force_at_us IS NULL OR id < $2)";
+    if tx.execute(sql, values![old, current]).await? == 0 {
         return Ok(true);
     }
     let sql = "DELETE FROM map_number

@@ -120,6 +120,13 @@ async fn a_map_is_replaced_by_a_good_file_alone() {
     let told: Vec<_> = imported.bad_rows.iter().map(|told| (told.row, told.why)).collect();
     assert_eq!(told, [(2, BadRow::Twice), (3, BadRow::NoNumber), (4, BadRow::NoPosition)]);
     assert_eq!(called(&world, &caller, of_region(message, AZADI, "")).await, ["09121234567"]);
+
+    map::remove(&world.app).await.unwrap();
+    assert_eq!(map::current(&world.app).await.unwrap().unwrap().numbers, 0);
+    let refused = campaign::create(&world.app, &caller, of_region(message, AZADI, "")).await;
+    assert_eq!(refusal(refused), CreateRefusal::NoRegion, "nobody is on the map any more");
+    import(&world, next).await;
+    assert_eq!(called(&world, &caller, of_region(message, AZADI, "")).await, ["09121234567"]);
 }
 
 /// A file that cannot be read to its end: its rows are good until then.
@@ -158,4 +165,29 @@ async fn a_region_of_many_is_found_whole() {
     let new = NewCampaign { numbers, ..new_campaign(message) };
     let made = campaign::create(&world.app, &world.refreshed(&caller).await, new).await.unwrap();
     assert_eq!(made.added.accepted, 550, "eleven of each hundred rows");
+}
+
+/// Of many who ask for regions at once some are told to come again; the others are served.
+#[tokio::test]
+async fn regions_do_not_gather() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(100_000).await;
+    let message = world.message(&caller, 4000).await.id;
+    permit(&world, &caller).await;
+    import(&world, MAP).await;
+    let caller = world.refreshed(&caller).await;
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (app, caller) = (world.app.clone(), caller.clone());
+        let new = of_region(message, AZADI, "");
+        asked.spawn(async move { campaign::create(&app, &caller, new).await });
+    }
+    let made = asked.join_all().await;
+    let (made, failed): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+    assert!(made.len() >= 8, "{}", made.len());
+    assert!(!failed.is_empty());
+    for failed in failed {
+        assert!(matches!(failed, Err(Error::Failed(_))), "{failed:?}");
+    }
+    assert_eq!(called(&world, &caller, of_region(message, AZADI, "")).await.len(), 2);
 }

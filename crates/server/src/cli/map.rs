@@ -30,6 +30,9 @@ pub enum Map {
         #[arg(long)]
         json: bool,
     },
+    /// Take the map out of force and remove all its numbers. Campaigns that were made with it keep
+    /// theirs.
+    Remove,
     /// Show since when there is a map, and how many numbers it has.
     Show {
         /// Print one JSON object.
@@ -51,6 +54,10 @@ pub async fn run(config: &Config, command: Map) -> Result<ExitCode> {
             let open: Open = Box::new(move || Ok(Box::new(File::open(&file)?)));
             let imported = app::map::import(&app, &open).await.map_err(refused)?;
             told(&imported, json)?;
+        }
+        Map::Remove => {
+            app::map::remove(&app).await.map_err(refused)?;
+            say("there is no number on the map any more")?;
         }
         Map::Show { json } => {
             let map = app::map::current(&app).await.map_err(open::failed)?;

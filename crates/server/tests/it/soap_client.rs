@@ -43,6 +43,8 @@ fn a_published_soap_library_works_by_the_wsdl_alone() {
     assert!(result["methods"].as_u64().unwrap() >= 34, "{result}");
     let audit = platform.cli(&["account", "audit", "--json"]);
     assert_eq!(audit["violations"].as_array().unwrap().len(), 0, "{audit}");
+    assert!(platform.run(&["map", "remove"]).status.success());
+    assert_eq!(platform.cli(&["map", "show", "--json"])["numbers"], 0);
     let log = platform.log();
     assert!(!log.contains(password), "a password never reaches the log");
     assert!(!log.contains(NUMBER), "a number is never logged in full");
