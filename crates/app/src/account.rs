@@ -89,7 +89,7 @@ const NAME_CHARS_MAX: usize = 200;
 /// Most that one credit may be, in rials: a slip of the finger must not overflow a balance.
 const CREDIT_MAX: Rials = Rials(1_000_000_000_000_000);
 /// What a sandbox begins with.
-const PLAY_MONEY: Rials = Rials(1_000_000_000);
+pub(crate) const PLAY_MONEY: Rials = Rials(1_000_000_000);
 /// Random bytes in a token.
 const TOKEN_BYTES: usize = 20;
 /// Random bytes in a password that is made.

@@ -13,6 +13,7 @@ use domain::calendar::working_time::Timetable;
 use domain::class::MessageClass;
 use domain::dialer::disposition::OUTSIDE_HOURS;
 use domain::{Disposition, QuickSendId, Timestamp};
+use store::capacity_test::CapacityTest;
 use store::promise::Timed;
 
 use crate::agreement::at as agreement_at;
@@ -50,10 +51,20 @@ pub struct Promises {
     pub mean_limit_us: i64,
     /// The declared periods.
     pub declared: Vec<AbnormalPeriod>,
-    /// The capacity of the platform.
+    /// The capacity of the platform, as customers' demand shows it.
     pub capacity: Capacity,
+    /// The tests of the load in order. The last one that ended counts where demand says nothing.
+    pub tests: Vec<CapacityTest>,
     /// What a qualifying minute has to start.
     pub starts_min: u64,
+}
+
+impl Promises {
+    /// Whether the capacity was there, as far as demand or a test of the load tells.
+    pub fn capacity_met(&self) -> Option<bool> {
+        let ended = self.tests.iter().rev().find_map(|test| test.end);
+        self.capacity.met_or_tested(ended.map(|end| end.minute), self.starts_min)
+    }
 }
 
 /// Declares a time not to have been normal.
@@ -92,6 +103,7 @@ pub async fn month(app: &App, month: PersianMonth) -> Result<Promises, PromiseRe
     let declared = store::promise::declared(&mut reads, time).await?;
     let policies = store::class::all(&mut reads).await?;
     let maintenance = crate::availability::windows(&mut reads, time).await?;
+    let tests = store::capacity_test::of_month(&mut reads, month).await?;
     drop(reads);
     let holidays = Holidays::shipped();
     let hours = policies.into_iter().filter_map(|policy| {
@@ -118,6 +130,7 @@ pub async fn month(app: &App, month: PersianMonth) -> Result<Promises, PromiseRe
         mean_limit_us,
         declared,
         capacity: Capacity::of(survey.minutes.judged(), starts_min),
+        tests,
         starts_min,
     })
 }

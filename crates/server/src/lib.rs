@@ -8,6 +8,7 @@ mod announcements;
 pub mod backlog;
 pub mod blob;
 mod callbacks;
+mod capacity_test;
 mod chain;
 pub mod cli;
 pub mod clock;

@@ -65,6 +65,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V45__desk", include_str!("../migrations/V45__desk.sql")),
         ("V46__paid_and_said", include_str!("../migrations/V46__paid_and_said.sql")),
         ("V47__map", include_str!("../migrations/V47__map.sql")),
+        ("V51__capacity_test", include_str!("../migrations/V51__capacity_test.sql")),
     ]
 }
 

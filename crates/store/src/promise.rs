@@ -31,7 +31,8 @@ pub struct Timed {
     pub first_audio_at: Option<Timestamp>,
 }
 
-/// The sends before `before`, the newest first: at most `limit`.
+/// The sends before `before`, the newest first: at most `limit`. Not those of sandboxes, which say
+/// nothing of the service.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -42,6 +43,7 @@ pub async fn page(reads: &mut impl Queries, before: QuickSendId, limit: u32) -> 
                       a.started_at_us AS open_started_at_us, o.disposition, o.cause,
                       o.ringing_at_us, o.answered_at_us, o.first_audio_at_us, o.ended_at_us
                FROM quick_send q
+               JOIN account c ON c.id = q.account_id AND c.sandbox_of IS NULL
                LEFT JOIN attempt a ON a.quick_send_id = q.id
                LEFT JOIN outcome o ON o.quick_send_id = q.id
                     AND o.n = (SELECT MAX(l.n) FROM outcome l WHERE l.quick_send_id = q.id)

@@ -7,6 +7,7 @@ mod announcement;
 mod board;
 mod calls;
 mod campaign;
+mod capacity_test;
 mod chain;
 mod claim;
 mod class;

@@ -1,8 +1,23 @@
 //! The promise that at least 1000 voice messages can be sent in a minute (C25, A17). A minute
 //! counts when so many could have been started; then it has to start so many.
 
+use crate::Timestamp;
+use crate::calendar::month::PersianMonth;
+
 /// What a minute has to start when so many can be (N9).
 pub const STARTS_MIN: u64 = 1000;
+/// In the last days of a month that had no demand like that the load is tested, microseconds.
+const TEST_DAYS_US: i64 = 3 * 24 * HOUR_US;
+/// At night, when calls are fewest: so long before midnight, hours.
+const TEST_HOURS: std::ops::Range<i64> = 19..22;
+const HOUR_US: i64 = 3_600_000_000;
+
+/// Whether it is time to test the load of this month, if its demand never was high enough (A17):
+/// between 2 and 5 in the night, on the last three days.
+pub fn is_test_due(now: Timestamp) -> bool {
+    let left = PersianMonth::of(now).end().us_since(now);
+    left <= TEST_DAYS_US && TEST_HOURS.contains(&(left / HOUR_US % 24))
+}
 
 /// What one customer has waiting when a minute begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +72,12 @@ impl Capacity {
     pub fn met(self) -> Option<bool> {
         (self.qualifying > 0).then_some(self.missed == 0)
     }
+
+    /// The same with the minute of a test, which counts where demand says nothing.
+    pub fn met_or_tested(self, test: Option<Minute>, starts_min: u64) -> Option<bool> {
+        let tested = || Self::of(test, starts_min).met();
+        self.met().or_else(tested)
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +100,27 @@ mod tests {
         assert_eq!(missed, Capacity { minutes: 4, qualifying: 2, missed: 1 });
         assert_eq!(missed.met(), Some(false));
         assert_eq!(judged(&[(999, 0)]).met(), None);
+    }
+
+    /// A17.
+    #[test]
+    fn a_test_counts_where_demand_says_nothing() {
+        let test = |starts| Some(Minute { startable: 2000, starts });
+        let none = judged(&[(999, 0)]);
+        assert_eq!(none.met_or_tested(test(1000), STARTS_MIN), Some(true));
+        assert_eq!(none.met_or_tested(test(999), STARTS_MIN), Some(false));
+        assert_eq!(none.met_or_tested(None, STARTS_MIN), None);
+        assert_eq!(judged(&[(2000, 1)]).met_or_tested(test(1000), STARTS_MIN), Some(false));
+        assert_eq!(judged(&[(2000, 1000)]).met_or_tested(test(0), STARTS_MIN), Some(true));
+    }
+
+    #[test]
+    fn the_load_is_tested_in_the_last_nights() {
+        let end = PersianMonth::new(1405, 9).unwrap().end();
+        let before = |hours: i64, us: i64| is_test_due(end.plus_us(-hours * HOUR_US - us));
+        // Midnight less 22 hours is two in the night.
+        assert!(!before(22, 0) && before(22, -1) && before(19, 0) && !before(19, -1));
+        assert!(before(24 + 20, 0) && before(48 + 20, 0) && !before(72 + 20, 0));
     }
 
     /// T197.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 use app::App;
 use app::availability::{Month, MonthRefusal, MonthStatement};
+use app::capacity_test::{CapacityTest, TestRefusal};
 use app::promise::{PromiseRefusal, Promises};
 use clap::{Args, Subcommand};
 use domain::AccountId;
@@ -75,6 +76,11 @@ pub enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Test the load now: a sandbox calls twice as many numbers as a minute has to start, and
+    /// `promises` tells what it came to. The running server calls them, after all others, at its
+    /// sandbox carrier. It begins such a test by itself in the last nights of a month whose demand
+    /// never was that high.
+    Test,
     /// Declare a time not to have been normal. It is told with its reason, and the figures are
     /// told with and without it.
     Declare {
@@ -132,6 +138,13 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
             let which = Which { account: None, month: text };
             promises(&app, which.month(&app)?, json).await?;
         }
+        Some(Action::Test) => {
+            let begun = app::capacity_test::begin(&app).await;
+            let begun = begun.map_err(|error| {
+                open::refused(error, |TestRefusal::UnderWay| anyhow!("one is under way"))
+            })?;
+            say(&format!("test {} of {} is begun", begun.n, begun.month))?;
+        }
         Some(Action::Declare { from, to, reason, author }) => {
             let span =
                 Span::new(moment(&from)?, moment(&to)?).context("it ends after it begins")?;
@@ -150,7 +163,9 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
 
 async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
     let judged = app::promise::month(app, month).await.map_err(not_declared)?;
-    let Promises { delivery, with_declared, mean_limit_us, declared, capacity, starts_min } =
+    let capacity_met = judged.capacity_met();
+    let tests: Vec<Value> = judged.tests.iter().map(test_json).collect();
+    let Promises { delivery, with_declared, mean_limit_us, declared, capacity, starts_min, .. } =
         judged;
     let declared: Vec<Value> = declared.iter().map(period_json).collect();
     let mut figures = delivery_json(&delivery, mean_limit_us);
@@ -164,7 +179,9 @@ async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
             "qualifying": capacity.qualifying,
             "missed": capacity.missed,
             "starts_min": starts_min,
-            "met": capacity.met(),
+            "met": capacity_met,
+            "met_by_demand": capacity.met(),
+            "tests": tests,
         },
     });
     if json {
@@ -187,11 +204,35 @@ async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
     ))?;
     say(&format!(
         "{month}  capacity: {}, {} of {} minutes could start {starts_min} calls, {} did not",
-        met(capacity.met()),
+        met(capacity_met),
         capacity.qualifying,
         capacity.minutes,
         capacity.missed,
-    ))
+    ))?;
+    tests.iter().try_for_each(|test| say(&format!("{month}  {}", test_in_words(test))))
+}
+
+/// A test of the load; its campaign opens to the calls that it counts.
+fn test_json(test: &CapacityTest) -> Value {
+    let end = test.end.as_ref();
+    json!({
+        "n": test.n,
+        "account": test.account.0,
+        "campaign": test.campaign.map(|campaign| campaign.0),
+        "begun_at": gregorian_date_time(test.begun_at),
+        "ended_at": end.map(|end| gregorian_date_time(end.at)),
+        "minute_from": end.and_then(|end| end.minute_from).map(gregorian_date_time),
+        "waiting": end.map(|end| end.minute.startable),
+        "starts": end.map(|end| end.minute.starts),
+    })
+}
+
+fn test_in_words(test: &Value) -> String {
+    let end = match (&test["starts"], &test["waiting"]) {
+        (Value::Null, _) => "under way".to_owned(),
+        (starts, waiting) => format!("{starts} of {waiting} calls started within a minute"),
+    };
+    format!("test {}: {end} (campaign {})", test["n"], test["campaign"])
 }
 
 fn delivery_json(delivery: &Delivery, limit_us: i64) -> Value {

@@ -29,9 +29,9 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, announcements, callbacks, chain, desk, exports, flight_recorder, lock, measuring,
-    month_close, open_files, phones, probe, recordings, sms, speaking_ahead, streams, telemetry,
-    tidying, webhooks,
+    address, announcements, callbacks, capacity_test, chain, desk, exports, flight_recorder, lock,
+    measuring, month_close, open_files, phones, probe, recordings, sms, speaking_ahead, streams,
+    telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -183,7 +183,7 @@ impl Platform {
         let (stop_callbacks, callbacks_stop) = watch::channel(false);
         let sites = Outbound::to_customers(config);
         let events_stop = callbacks_stop.clone();
-        let beside = beside(&self.app, &callbacks_stop);
+        let beside = beside(&self.app, config, &callbacks_stop);
         let desk = desk::start(Arc::clone(&self.app), config, callbacks_stop.clone())?;
         let node_name = config.node.name.clone();
         let (chained, broken) = chain::start(
@@ -242,15 +242,21 @@ impl Platform {
     }
 }
 
-/// The tasks that need nothing but the use cases and the word to stop, by their names.
-fn beside(app: &Arc<App>, stop: &watch::Receiver<bool>) -> [(&'static str, JoinHandle<()>); 5] {
+/// The tasks that need little but the use cases and the word to stop, by their names.
+fn beside(
+    app: &Arc<App>,
+    config: &Config,
+    stop: &watch::Receiver<bool>,
+) -> [(&'static str, JoinHandle<()>); 6] {
     let (app, stop) = (|| Arc::clone(app), || stop.clone());
+    let sandbox_beside = config.sandbox.beside_trunks;
     [
         ("the task of the exports", exports::start(app(), stop())),
         ("the task that speaks ahead", speaking_ahead::start(app(), stop())),
         ("the task of SMS", sms::start(app(), stop())),
         ("the task that tidies up", tidying::start(app(), stop())),
         ("the task that closes months", month_close::start(app(), stop())),
+        ("the task that tests the load", capacity_test::start(app(), sandbox_beside, stop())),
     ]
 }
 

@@ -1,5 +1,7 @@
 //! The agreement on the command line, beside a running server.
 
+use serde_json::Value;
+
 use crate::commands::{done, platform, refused};
 use crate::platform::{Platform, eventually, rising_tone};
 
@@ -157,4 +159,29 @@ fn the_promises_of_speed_are_judged_by_real_calls() {
     assert_eq!(second["declared"][0]["author"], "Maryam");
     let text = done(&platform, &["availability", "promises"]);
     assert!(text.contains("nothing to judge") && text.contains("NOT REPRESENTATIVE"), "{text}");
+}
+
+/// Goal: a test of the load calls the sink through the whole program, and is told beside the
+/// demand, of which there was none (A17, T195).
+#[test]
+fn the_load_is_tested_against_the_sandbox() {
+    let platform = Platform::with_sandbox();
+    let begun = done(&platform, &["availability", "test"]);
+    assert!(begun.starts_with("test 1 of "), "{begun}");
+    let under_way = refused(&platform, &["availability", "test"]);
+    assert!(under_way.contains("under way"), "{under_way}");
+    let judged = eventually("the test has ended", || {
+        let judged = platform.cli(&["availability", "promises", "--json"]);
+        judged["capacity"]["tests"][0]["starts"].is_number().then_some(judged)
+    });
+    let capacity = &judged["capacity"];
+    assert_eq!((&capacity["met"], &capacity["met_by_demand"]), (&true.into(), &Value::Null));
+    let test = &capacity["tests"][0];
+    assert_eq!(test["waiting"], 2000, "{test}");
+    assert!(test["starts"].as_u64().unwrap() >= 1000, "{test}");
+    let campaign = test["campaign"].to_string();
+    let shown = platform.cli(&["campaign", "show", &campaign, "--json"]);
+    assert_eq!(shown["numbers"]["total"], 2000, "{shown}");
+    let audit = platform.cli(&["account", "audit", "--json"]);
+    assert_eq!(audit["violations"], serde_json::json!([]), "{audit}");
 }

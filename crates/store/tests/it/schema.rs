@@ -54,6 +54,7 @@ fn shipped_migrations_are_pinned() {
         ("V45__desk.sql", 0xe5c1_25f4_2f69_490f),
         ("V46__paid_and_said.sql", 0xb339_bb3d_aa76_07c5),
         ("V47__map.sql", 0x56c3_fe2d_5f13_2ed1),
+        ("V51__capacity_test.sql", 0x52d5_6a23_6b52_33a0),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
