@@ -30,6 +30,8 @@ pub struct Line {
 pub const UDP: Line = Line { ip: "127.0.0.1", mode: "u1", table: "udp" };
 /// Over connections.
 pub const TCP: Line = Line { ip: "127.0.0.1", mode: "t1", table: "tcp" };
+/// Over connections and IPv6.
+pub const TCP_V6: Line = Line { ip: "::1", mode: "t1", table: "tcp6" };
 /// The usual line over IPv6.
 pub const UDP_V6: Line = Line { ip: "::1", mode: "u1", table: "udp6" };
 
