@@ -29,6 +29,8 @@ pub struct Campaign {
     pub id: CampaignId,
     /// Who pays.
     pub account: AccountId,
+    /// Whether that is a sandbox, whose calls reach nobody.
+    pub is_sandbox: bool,
     /// What is played.
     pub message: MessageId,
     /// Whether that is a template, filled for each recipient.
@@ -117,7 +119,8 @@ macro_rules! select_campaign {
                     external_total, cursor_n, open_count, retrying, held_rials, charged_rials,
                     message_class, opt_out_key, recent_ended, recent_failed, follow_up_id,
                     (SELECT t.id FROM message t
-                     WHERE t.id = message_id AND t.template IS NOT NULL) AS template_id",
+                     WHERE t.id = message_id AND t.template IS NOT NULL) AS template_id,
+                    (SELECT o.sandbox_of FROM account o WHERE o.id = account_id) AS sandbox_of",
             $more,
             " FROM campaign ",
             $rest
@@ -476,6 +479,7 @@ fn campaign(row: &Row) -> Result<Campaign> {
     Ok(Campaign {
         id: row.get("id")?,
         account: row.get("account_id")?,
+        is_sandbox: row.get::<Option<AccountId>>("sandbox_of")?.is_some(),
         message: row.get("message_id")?,
         is_personal: row.get::<Option<MessageId>>("template_id")?.is_some(),
         follow_up: row.get("follow_up_id")?,

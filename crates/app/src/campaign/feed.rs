@@ -75,8 +75,12 @@ impl Hours {
         Ok(Self { now, operator, rules, people })
     }
 
-    /// When calling must end that may go on now: by the schedule, the operator and the class.
+    /// When calling must end that may go on now: by the schedule, the operator and the class. A
+    /// sandbox, which calls nobody, keeps its schedule alone.
     fn open_until(&self, campaign: &Campaign) -> Option<Timestamp> {
+        if campaign.is_sandbox {
+            return campaign.plan.schedule.open_until(CallingWindow::ALWAYS, self.now);
+        }
         let planned = campaign.plan.schedule.open_until(self.operator, self.now)?;
         let any_hour = self.rules.any_hour(campaign.account);
         let policies = &self.rules.policies;
