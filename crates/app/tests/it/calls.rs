@@ -6,7 +6,7 @@ use domain::{AttemptId, Disposition, QuickSendId, Timestamp};
 use crate::world::World;
 
 pub async fn lease(world: &World, node: NodeStamp, job: &ReadyJob, at: Timestamp) -> Leased {
-    let start = Start { job: job.clone(), person: true, trunk: String::from("main"), at };
+    let start = Start { job: job.clone(), person: !job.sandbox, trunk: String::from("main"), at };
     dialing::lease(&world.app, node, vec![start]).await.unwrap()[0]
 }
 
