@@ -106,7 +106,8 @@ impl App {
             let may_again = tries < TRIES_MAX;
             let mut tx = self.db.begin().await?;
             match IN_TRANSACTION.scope((), body.clone()(&mut tx)).await {
-                Err(_) if may_again && tx.lost_a_race() => {}
+                // Also when the body made nothing of it: it cannot be committed.
+                _ if may_again && tx.lost_a_race() => {}
                 Err(error) => return Err(error),
                 Ok(value) => {
                     staff::sign(&mut tx);

@@ -16,11 +16,11 @@ use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::{self, Span};
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
-use store::Queries;
 use store::chain::{self, Fact};
 use store::month_statement::Lifetime;
 pub use store::month_statement::MonthStatement;
 use store::subscription::Subscription;
+use store::{Queries, Tx};
 
 use crate::agreement::{Held, at as agreement_at, timetable};
 use crate::violation;
@@ -278,28 +278,36 @@ pub async fn revise(
         return Err(Error::Refused(MonthRefusal::Unsigned));
     }
     let now = app.now();
+    app.write(async |tx| revise_in(tx, account, month, (reason, signer), now).await).await
+}
+
+/// As [`revise`], in the transaction of what makes it necessary.
+pub(crate) async fn revise_in(
+    tx: &mut Tx,
+    account: Option<AccountId>,
+    month: PersianMonth,
+    (reason, signer): (&str, &str),
+    now: Timestamp,
+) -> Result<MonthStatement, MonthRefusal> {
     let time = Span { from: month.start(), to: month.end() };
-    app.write(async |tx| {
-        let written = store::month_statement::of_month(tx, account, month).await?;
-        let last = written.last().ok_or(Error::Refused(MonthRefusal::NotFrozen))?;
-        let anew = Written::of(&inputs_now(tx, account, month, time).await?);
-        if anew.digest == last.digest {
-            return Err(Error::Refused(MonthRefusal::Unchanged));
-        }
-        let statement = MonthStatement {
-            revision: last.revision + 1,
-            signed: Some((reason.to_owned(), signer.to_owned())),
-            ..anew.statement(account, month, now)
-        };
-        store::month_statement::keep_inputs(tx, &anew.digest, &anew.text).await?;
-        if !store::month_statement::insert(tx, &statement).await? {
-            return Err(Error::Refused(MonthRefusal::Meanwhile));
-        }
-        let standing = violation::standing(&Held::read(tx).await?, &statement, now)?;
-        violation::follow_revision(tx, now, &statement, standing).await?;
-        Ok(statement)
-    })
-    .await
+    let written = store::month_statement::of_month(tx, account, month).await?;
+    let last = written.last().ok_or(Error::Refused(MonthRefusal::NotFrozen))?;
+    let anew = Written::of(&inputs_now(tx, account, month, time).await?);
+    if anew.digest == last.digest {
+        return Err(Error::Refused(MonthRefusal::Unchanged));
+    }
+    let statement = MonthStatement {
+        revision: last.revision + 1,
+        signed: Some((reason.to_owned(), signer.to_owned())),
+        ..anew.statement(account, month, now)
+    };
+    store::month_statement::keep_inputs(tx, &anew.digest, &anew.text).await?;
+    if !store::month_statement::insert(tx, &statement).await? {
+        return Err(Error::Refused(MonthRefusal::Meanwhile));
+    }
+    let standing = violation::standing(&Held::read(tx).await?, &statement, now)?;
+    violation::follow_revision(tx, now, &statement, standing).await?;
+    Ok(statement)
 }
 
 /// What a statement was computed from; `None` when that does not compute to it any more, so that

@@ -5,7 +5,7 @@ use domain::agreement::credit::{DiscountLine, Move, State as CreditState};
 use domain::agreement::statement::FREEZE_AFTER_US;
 use domain::agreement::violation::Clause;
 use domain::billing::invoice::Amounts;
-use domain::billing::subscription::State;
+use domain::billing::subscription::{State, coverage, resumption};
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
@@ -17,6 +17,7 @@ use store::payment::Paid;
 use store::subscription::Subscription;
 use store::{Tx, chain};
 
+use crate::availability::{self, MonthRefusal};
 use crate::credit::{self, Lost, lost, or_lost};
 use crate::subscription::{go, step};
 use crate::violation::{self, MACHINE, NewViolation};
@@ -211,9 +212,13 @@ async fn lapse(tx: &mut Tx, invoice: &Invoice, now: Timestamp) -> Result<u64, Lo
     let Some(mut subscription) = found else { return Ok(0) };
     let reason = format!("invoice {} is not paid", invoice.id);
     let mut steps = 0;
-    if subscription.state() == State::Active {
+    let is_first = subscription.state() == State::Active;
+    if is_first {
         let overdue = step(State::PastDue, now, MACHINE, &reason);
         go(tx, &mut subscription, overdue).await.map_err(lost)?;
+    }
+    // Each invoice is a breach of its own, whatever else is overdue; it is entered once.
+    if subscription.state() != State::Ended {
         let new = NewViolation {
             account: Some(invoice.account),
             clause: Clause::Payment,
@@ -225,8 +230,8 @@ async fn lapse(tx: &mut Tx, invoice: &Invoice, now: Timestamp) -> Result<u64, Lo
             reference: entry_of(invoice.id),
             actor: MACHINE.to_owned(),
         };
-        violation::enter_found(tx, now, &new).await?;
-        steps += 1;
+        let entered = violation::enter_found(tx, now, &new).await?;
+        steps += u64::from(is_first || entered);
     }
     let stops_at = subscription.plan.stops_at(invoice.due_at);
     if subscription.state() == State::PastDue && stops_at <= now {
@@ -307,18 +312,15 @@ async fn after_pay(tx: &mut Tx, id: i64, paid: Paid<'_>) -> Result<(), InvoiceRe
         let in_time = format!("invoice {id} was paid at {}", rfc3339(paid.paid_at));
         violation::take_back_under(tx, &entry_of(id), paid.at, &in_time).await?;
     }
-    // It is in force since the last of what was due was paid, which may be before we learned of it,
-    // and even before we stopped it (C19).
-    let since = store::invoice::last_paid(tx, invoice.subscription, paid.at).await?;
-    let times = (paid.at, since.unwrap_or(paid.at));
-    resume(tx, invoice.subscription, times, paid.by, &reason).await
+    resume(tx, invoice.subscription, paid.at, paid.by, &reason).await
 }
 
-/// Puts a subscription in force again, once nothing of it is overdue now, since a moment.
+/// Puts a subscription in force again, once nothing of it is overdue now: but for the times in which
+/// something was, which may end before we learned of it, and even before we stopped it (C19).
 async fn resume(
     tx: &mut Tx,
     subscription: i64,
-    (now, since): (Timestamp, Timestamp),
+    now: Timestamp,
     actor: &str,
     reason: &str,
 ) -> Result<(), InvoiceRefusal> {
@@ -328,7 +330,43 @@ async fn resume(
     if !stopped || store::invoice::is_overdue(tx, subscription, now).await? {
         return Ok(());
     }
-    go(tx, &mut found, step(State::Active, since, actor, reason)).await.map_err(meanwhile)
+    let before = found.history();
+    let not_covered = before.iter().rev().take_while(|(state, _)| !state.is_covered());
+    let stopped_at = not_covered.map(|(_, at)| *at).min().unwrap_or(now);
+    let late = store::invoice::overdue_times(tx, subscription, (now, stopped_at)).await?;
+    for (state, at) in resumption(stopped_at, &late) {
+        go(tx, &mut found, step(state, at, actor, reason)).await.map_err(meanwhile)?;
+    }
+    revise_frozen(tx, &found, &before, (stopped_at, now), reason).await
+}
+
+/// Months that were written down while we did not know that something was paid are revised, signed
+/// by the machine, where that changes what was covered; what was written stays.
+async fn revise_frozen(
+    tx: &mut Tx,
+    subscription: &Subscription,
+    before: &[(State, Timestamp)],
+    (since, now): (Timestamp, Timestamp),
+    reason: &str,
+) -> Result<(), InvoiceRefusal> {
+    let mut month = PersianMonth::of(since);
+    while month.end() <= now {
+        let time = Span { from: month.start(), to: month.end() };
+        if coverage(before, time) != coverage(&subscription.history(), time) {
+            let account = Some(subscription.account);
+            let signed = (reason, MACHINE);
+            match availability::revise_in(tx, account, month, signed, now).await {
+                Ok(_) | Err(Error::Refused(MonthRefusal::NotFrozen | MonthRefusal::Unchanged)) => {}
+                Err(Error::Failed(failure)) => return Err(failure.into()),
+                Err(Error::Refused(refusal)) => {
+                    let what = format!("revising {month} for a payment: {refusal:?}");
+                    return Err(Failure::of(what).into());
+                }
+            }
+        }
+        month = month.plus(1);
+    }
+    Ok(())
 }
 
 /// Voids an invoice that nothing was paid for; its discounts are owed again (T147).
@@ -358,7 +396,7 @@ pub async fn void(app: &App, id: i64, actor: &str, because: &str) -> Result<(), 
         if subscription.is_some_and(|one| one.state() == State::Ended) {
             credit::hand_over(tx, invoice.subscription, now).await.map_err(meanwhile)?;
         }
-        resume(tx, invoice.subscription, (now, now), actor, because).await
+        resume(tx, invoice.subscription, now, actor, because).await
     })
     .await
 }

@@ -62,7 +62,8 @@ pub enum PaymentRefusal {
     Reference,
     /// It is for another amount than what is in the bank.
     OtherAmount,
-    /// It cannot have been paid at that moment: before it was begun, or still to come.
+    /// It cannot have been paid at that moment: before it was begun (by receipt, before its
+    /// invoice was made), or still to come.
     Time,
     /// A name, a reference or a reason is missing, too long or none.
     Text(&'static str),
@@ -425,7 +426,7 @@ pub async fn accept(
     let reference = reference.ok_or(Error::Refused(PaymentRefusal::Text("reference")))?;
     let found = of_staff(app, id, by).await?;
     let now = app.now();
-    let paid_at = paid_at(told, found.made_at, now);
+    let paid_at = paid_at(told, earliest(app, &found).await?, now);
     if told.is_some_and(|told| told != paid_at) {
         return Err(Error::Refused(PaymentRefusal::Time));
     }
@@ -445,6 +446,16 @@ pub async fn accept(
         return Err(Error::Refused(PaymentRefusal::WrongState));
     }
     Ok(find(app, None, id).await?.ok_or_else(|| lost(id))?)
+}
+
+/// The earliest moment at which a payment can have been made. Who sends a receipt may have been at
+/// the bank before, but not before there was an invoice to pay.
+async fn earliest(app: &App, payment: &Payment) -> std::result::Result<Timestamp, Failure> {
+    let Some(invoice) = payment.invoice.filter(|_| payment.gateway == RECEIPT) else {
+        return Ok(payment.made_at);
+    };
+    let found = store::invoice::find(&mut app.read().await?, invoice).await?;
+    Ok(found.map_or(payment.made_at, |invoice| invoice.issued_at.min(payment.made_at)))
 }
 
 /// Takes money in that a gateway has and did not take in itself. `false`: it was taken in, or its

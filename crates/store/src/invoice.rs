@@ -2,6 +2,7 @@
 
 use domain::billing::invoice::Amounts;
 use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
@@ -69,6 +70,9 @@ pub async fn insert(tx: &mut Tx, new: &Invoice) -> Result<Option<i64>> {
     let Some(row) = tx.query_opt(sql, values).await? else { return Ok(None) };
     let id = row.get("id")?;
     chain::attest(tx, Fact::Invoice(id), chain::MACHINE, new.issued_at);
+    if new.paid.is_some() {
+        chain::attest(tx, Fact::InvoicePaid(id), chain::MACHINE, new.issued_at);
+    }
     Ok(Some(id))
 }
 
@@ -86,22 +90,31 @@ pub async fn pay(
     let paid = tx.execute(sql, values![id, paid_at, reference, at]).await? == 1;
     if paid {
         chain::attest(tx, Fact::Invoice(id), by, at);
+        chain::attest(tx, Fact::InvoicePaid(id), by, at);
     }
     Ok(paid)
 }
 
-/// When the last invoice of a subscription was paid that was due before a moment. `None`: none was.
+/// When invoices of a subscription were overdue: from when each was due until it was paid or voided,
+/// of those that were due before one moment and settled after another.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn last_paid(
+pub async fn overdue_times(
     reads: &mut impl Queries,
     subscription: i64,
-    due_before: Timestamp,
-) -> Result<Option<Timestamp>> {
-    let sql = "SELECT MAX(paid_at_us) AS paid_at_us FROM invoice
-               WHERE subscription_id = $1 AND due_at_us < $2 AND voided_at_us IS NULL";
-    reads.query_one(sql, values![subscription, due_before]).await?.get("paid_at_us")
+    (due_before, settled_after): (Timestamp, Timestamp),
+) -> Result<Vec<Span>> {
+    let sql = "SELECT due_at_us, COALESCE(paid_at_us, voided_at_us) AS settled_at_us FROM invoice
+               WHERE subscription_id = $1 AND due_at_us < $2
+                     AND COALESCE(paid_at_us, voided_at_us) > $3
+               ORDER BY id";
+    let rows = reads.query(sql, values![subscription, due_before, settled_after]).await?;
+    let mut times = Vec::with_capacity(rows.len());
+    for row in &rows {
+        times.extend(Span::new(row.get("due_at_us")?, row.get("settled_at_us")?));
+    }
+    Ok(times)
 }
 
 /// Keeps others from an invoice that is not paid, until the transaction ends. `false`: it is paid,

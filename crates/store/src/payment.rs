@@ -154,6 +154,7 @@ pub async fn paid(
     let is_paid = tx.execute(sql, values).await? == 1;
     if is_paid {
         chain::attest(tx, Fact::Payment(id), by, at);
+        chain::attest(tx, Fact::PaymentPaid(id), by, at);
     }
     Ok(is_paid)
 }
@@ -177,6 +178,7 @@ pub async fn paid_by_hand(
     let is_paid = tx.execute(sql, values).await? == 1;
     if is_paid {
         chain::attest(tx, Fact::Payment(id), by, at);
+        chain::attest(tx, Fact::PaymentPaid(id), by, at);
     }
     Ok(is_paid)
 }

@@ -34,7 +34,7 @@ async fn wrong(world: &World, seen: &[Head]) -> Vec<(i64, Wrong)> {
     verified.wrong.into_iter().map(|(number, (wrong, _))| (number, wrong)).collect()
 }
 
-async fn bend(world: &World, sql: &'static str) {
+pub async fn bend(world: &World, sql: &'static str) {
     let mut tx = world.db.begin().await.unwrap();
     assert!(tx.execute(sql, &[]).await.unwrap() > 0, "{sql}");
     tx.commit().await.unwrap();

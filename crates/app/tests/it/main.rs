@@ -22,6 +22,7 @@ mod map;
 mod measurement;
 mod message;
 mod money;
+mod overdue;
 mod payment;
 mod phone;
 mod quick_send;

@@ -95,7 +95,7 @@ pub async fn newest(app: &App, account: AccountId) -> Invoice {
     invoice::list(app, account, None, 1).await.unwrap().remove(0)
 }
 
-async fn state(app: &App, subscription: i64) -> State {
+pub async fn state(app: &App, subscription: i64) -> State {
     subscription::find(app, subscription).await.unwrap().unwrap().state()
 }
 

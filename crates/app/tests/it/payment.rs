@@ -10,6 +10,7 @@ use domain::{AccountId, Rials};
 use store::entry::{EntryKind, NewEntry, Posted};
 use store::payment::NewPayment;
 
+use crate::chain::bend;
 use crate::engines::on_postgres;
 use crate::money::{hour, newest, plan, subscribe};
 use crate::refusal;
@@ -413,6 +414,47 @@ async fn a_receipt_is_looked_at_by_one_of_us() {
     let entries = app::chain::list(app, Some("payment"), None, 9).await.unwrap();
     let actors: Vec<_> = entries.iter().map(|kept| kept.entry.actor.as_str()).collect();
     assert_eq!(actors, ["Sara", "Sara"]);
+}
+
+/// C19: who was at the bank first and sends the receipt afterwards paid when the bank says, though
+/// not before there was an invoice. Both moments are sealed.
+#[tokio::test]
+async fn a_receipt_counts_since_the_bank_had_its_money() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    subscribe(app, account, &plan("all", 1, 1_000_000)).await;
+    go_to(&world, "1405/09/04 00:00");
+    hour(app).await;
+    let due = newest(app, account).await;
+    go_to(&world, "1405/09/12 00:00");
+    let begun = payment::begin(app, &caller, Purpose::Invoice(due.id), "receipt").await.unwrap();
+    payment::add_receipt(app, account, begun.id, PDF.to_vec()).await.unwrap();
+    let accept = async |told| {
+        let said = (due.amounts.total, "tr 1", Some(told));
+        payment::accept(app, begun.id, said, "Sara").await
+    };
+    let early = accept(due.issued_at.plus_us(-1)).await;
+    assert_eq!(refusal(early), PaymentRefusal::Time);
+    let told = at("1405/09/05 10:00");
+    assert_eq!(accept(told).await.unwrap().paid_at, Some(told));
+    assert_eq!(newest(app, account).await.paid.map(|(at, _)| at), Some(told));
+    assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
+    for (bent, back) in [
+        (
+            "UPDATE payment SET paid_at_us = paid_at_us + 1",
+            "UPDATE payment SET paid_at_us = paid_at_us - 1",
+        ),
+        (
+            "UPDATE invoice SET noted_at_us = noted_at_us + 1",
+            "UPDATE invoice SET noted_at_us = noted_at_us - 1",
+        ),
+    ] {
+        bend(&world, bent).await;
+        assert_eq!(app::chain::verify(app, &[]).await.unwrap().wrong.len(), 1, "{bent}");
+        bend(&world, back).await;
+    }
 }
 
 /// Whoever never sends a receipt is not waited for longer than a week, and may begin anew.

@@ -80,10 +80,10 @@ pub fn reference(text: &str) -> Option<String> {
     (1..=REFERENCE_MAX).contains(&kept.len()).then_some(kept)
 }
 
-/// When a payment counts as paid: when who has the money says, which cannot be before it was begun
-/// or still to come; else when we learn of it.
-pub fn paid_at(told: Option<Timestamp>, made_at: Timestamp, now: Timestamp) -> Timestamp {
-    told.filter(|told| (made_at..=now).contains(told)).unwrap_or(now)
+/// When a payment counts as paid: when who has the money says, which cannot be before the earliest
+/// moment that it could be, or still to come; else when we learn of it.
+pub fn paid_at(told: Option<Timestamp>, earliest: Timestamp, now: Timestamp) -> Timestamp {
+    told.filter(|told| (earliest..=now).contains(told)).unwrap_or(now)
 }
 
 /// When it is asked again that was asked so many times, milliseconds later.

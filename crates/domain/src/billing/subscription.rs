@@ -161,6 +161,23 @@ pub fn coverage(history: &[(State, Timestamp)], time: Span) -> Vec<Span> {
     span::union(within.collect())
 }
 
+/// How a subscription goes on that stopped at a moment for want of money, once all of that is
+/// there: it was not in force while any invoice was overdue, and each such time counts once,
+/// however many were overdue in it. In between it was, whenever we learned of that (C19).
+pub fn resumption(stopped_at: Timestamp, overdue: &[Span]) -> Vec<(State, Timestamp)> {
+    let since = Span { from: stopped_at, to: Timestamp(i64::MAX) };
+    let overdue = span::union(overdue.iter().filter_map(|one| one.within(since)).collect());
+    let (mut steps, mut paid_at) = (Vec::new(), stopped_at);
+    for late in overdue {
+        if late.from > paid_at {
+            steps.extend([(State::Active, paid_at), (State::PastDue, late.from)]);
+        }
+        paid_at = late.to;
+    }
+    steps.push((State::Active, paid_at));
+    steps
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -229,6 +246,30 @@ mod tests {
     }
 
     proptest! {
+        /// Moment by moment: covered is what was before it stopped, and since then whenever no
+        /// invoice was overdue.
+        #[test]
+        fn overdue_times_count_once(
+            stopped in 0..30_i64,
+            late in prop::collection::vec((0..60_i64, 1..20_i64), 0..6),
+        ) {
+            let spans: Vec<Span> = late.iter()
+                .map(|(from, us)| Span { from: Timestamp(*from), to: Timestamp(from + us) })
+                .collect();
+            let at = Timestamp(stopped);
+            let mut history = vec![(State::Active, Timestamp(-1)), (State::PastDue, at)];
+            for (state, at) in resumption(at, &spans) {
+                prop_assert!(history.last().unwrap().0.may_become(state));
+                history.push((state, at));
+            }
+            let covered = coverage(&history, Span { from: Timestamp(-1), to: Timestamp(100) });
+            for moment in (0..100).map(Timestamp) {
+                let is_late = spans.iter().any(|one| one.contains(moment));
+                let is_covered = covered.iter().any(|one| one.contains(moment));
+                prop_assert_eq!(is_covered, moment < at || !is_late, "{:?}", moment);
+            }
+        }
+
         /// No way leads out of an ended subscription, and every word is read again.
         #[test]
         fn states_only_go_their_ways(moves in prop::collection::vec(0..5_usize, 0..20)) {

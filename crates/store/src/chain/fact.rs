@@ -68,6 +68,10 @@ pub enum Fact {
     /// A payment that was taken in, that one of us gave up or refused, or whose money could not be
     /// taken in.
     Payment(i64),
+    /// When an invoice was paid, and when we learned of it.
+    InvoicePaid(i64),
+    /// When a payment that was taken in counts as paid.
+    PaymentPaid(i64),
 }
 
 impl Fact {
@@ -106,6 +110,8 @@ impl Fact {
             Self::Subscription(id, n) => ("subscription", vec![id.into(), place(n)]),
             Self::Invoice(id) => ("invoice", values![id].to_vec()),
             Self::Payment(id) => ("payment", values![id].to_vec()),
+            Self::InvoicePaid(id) => ("invoice-paid", values![id].to_vec()),
+            Self::PaymentPaid(id) => ("payment-paid", values![id].to_vec()),
         }
     }
 }
@@ -291,6 +297,9 @@ const ROWS: &[(&str, &str)] = &[
                 receipt, reference, reason, decided_at_us, decided_by
          FROM payment WHERE id = $1",
     ),
+    // Facts of their own: what was attested before these times were known still verifies.
+    ("invoice-paid", "SELECT id, paid_at_us, noted_at_us FROM invoice WHERE id = $1"),
+    ("payment-paid", "SELECT id, paid_at_us FROM payment WHERE id = $1"),
 ];
 
 /// The statement that reads the rows of a kind of fact. `None`: it stands in none.

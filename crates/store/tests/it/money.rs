@@ -6,6 +6,7 @@ use domain::agreement::scope::Paths;
 use domain::billing::invoice::Amounts;
 use domain::billing::subscription::{Plan, State};
 use domain::calendar::month::PersianMonth;
+use domain::calendar::span::Span;
 use domain::{AccountId, Rials};
 use store::credit::{By, NewCredit};
 use store::invoice::Invoice;
@@ -157,9 +158,13 @@ both_engines! {
         let paid = Some((NOW.plus_us(6), Some("bank 1".to_owned())));
         let noted_at = Some(NOW.plus_us(7));
         assert_eq!(last, Invoice { id: two, issue: 1, paid, noted_at, ..new.clone() });
-        for (before, paid_at) in [(5, None), (6, Some(NOW.plus_us(6)))] {
-            let last = invoice::last_paid(&mut reads, id, NOW.plus_us(before)).await.unwrap();
-            assert_eq!(last, paid_at, "due at 5");
+        // Both are due at 5; the first was voided at 9, the second was paid at 6.
+        for (before, after, ends) in [(5, 0, &[][..]), (6, 5, &[9, 6]), (6, 6, &[9])] {
+            let (before, after) = (NOW.plus_us(before), NOW.plus_us(after));
+            let times = invoice::overdue_times(&mut reads, id, (before, after)).await.unwrap();
+            let from = NOW.plus_us(5);
+            let expected = ends.iter().map(|end| Span { from, to: NOW.plus_us(*end) });
+            assert_eq!(times, expected.collect::<Vec<_>>());
         }
         let first = invoice::find(&mut reads, one).await.unwrap().unwrap();
         let voided = Some((NOW.plus_us(9), "Sara".to_owned(), "a slip".to_owned()));
