@@ -344,9 +344,9 @@ pub(super) async fn may_be_made(
     plan.check(account, now).map_err(|refusal| Error::Refused(refusal.into()))?;
     let played = playable(&mut app.read().await?, account.id, message).await?;
     let (message, template) = played.unzip();
-    check_message(message.as_ref()).map_err(|refusal| Error::Refused(refusal.into()))?;
-    let template = template.flatten();
     let approval = class::policies(app, now).await?.of(plan.class).needs_approval;
+    check_message(message.as_ref(), approval).map_err(|refusal| Error::Refused(refusal.into()))?;
+    let template = template.flatten();
     if !may_say(template.as_ref(), account, approval) {
         return Err(Error::Refused(CreateRefusal::WrongMessage));
     }

@@ -1,16 +1,20 @@
 //! Message classes: what each may send and when, asked when a send is taken and again when its turn
 //! comes.
 
+use app::campaign::{self, CreateRefusal, NewCampaign};
 use app::dialing::{self, Leased, ReadyJob};
-use app::quick_send::{self, NewSend};
+use app::quick_send::{self, NewPersonalSend, NewSend, PersonalRefusal, TextRefusal};
+use app::template::NewTemplate;
 use app::{Caller, class};
 use domain::class::{Policy, PolicyRefusal};
 use domain::dialer::disposition::OUTSIDE_HOURS;
+use domain::message::Decision;
 use domain::quick_send::Refusal;
 use domain::{Disposition, MessageClass, MessageId, Status, Timestamp};
 use store::hot::Bar;
 
 use crate::calls::{ended, lease};
+use crate::campaign::new_campaign;
 use crate::refusal;
 use crate::world::{NOON, World};
 
@@ -70,6 +74,10 @@ async fn advertising_is_off_until_it_is_switched_on() {
     assert_eq!(refused, Refusal::ClassNotAllowed);
     set(&world, MessageClass::Advertising, |old| Policy { allowed: true, ..old }).await;
     world.clock.advance_ms(1_000);
+    // Its account approves its own messages; this class asks for staff's ear.
+    let refused = refusal(quick_send::submit(&world.app, &caller, advertising()).await);
+    assert_eq!(refused, Refusal::WrongMessage);
+    assert!(app::message::decide(&world.app, message, &Decision::Approve).await.unwrap());
     quick_send::submit(&world.app, &caller, advertising()).await.unwrap();
     let (job, _) = world.dialer.next().await;
     assert_eq!((job.message_class, job.opt_out_key), (MessageClass::Advertising, Some('9')));
@@ -77,6 +85,66 @@ async fn advertising_is_off_until_it_is_switched_on() {
     world.clock.advance_ms(3 * HOUR_MS);
     let refused = refusal(quick_send::submit(&world.app, &caller, advertising()).await);
     assert_eq!(refused, Refusal::TimeNotAllowed);
+}
+
+/// Goal: a class whose messages staff must hear calls nobody with what an account has approved for
+/// itself, by whichever way: one number, several, a template, a new campaign or one that starts.
+#[tokio::test]
+async fn a_class_that_must_be_heard_is_heard_by_staff() {
+    let (world, caller, message) = stage().await;
+    let app = &world.app;
+    let template = NewTemplate {
+        title: String::from("پیام"),
+        written: format!("{{clip {message}}} {{amount:rial debt}}"),
+        voice: None,
+        longest_ms: None,
+    };
+    let template = app::template::create(app, &caller, template).await.unwrap().id;
+    let draft = |message| NewCampaign { auto_start: false, ..new_campaign(message) };
+    let made = campaign::create(app, &caller, draft(message)).await.unwrap().id;
+    set(&world, MessageClass::Service, |old| Policy { needs_approval: true, ..old }).await;
+    world.clock.advance_ms(2_000);
+    let account = caller.account.id;
+    let one = || quick_send::submit(app, &caller, send(message, MessageClass::Service));
+    let personal = || {
+        let NewSend { number, vote, record_ms, server, reference, class, follow_up, .. } =
+            send(message, MessageClass::Service);
+        let values = vec![(String::from("debt"), String::from("1000"))];
+        let new = NewPersonalSend {
+            template,
+            values,
+            number,
+            vote,
+            record_ms,
+            server,
+            reference,
+            class,
+            follow_up,
+        };
+        quick_send::submit_personal(app, &caller, new)
+    };
+    let rehearsed = || campaign::rehearse(app, caller.account.clone(), made, "09121234567");
+    for refused in [message, template] {
+        let refused = campaign::create(app, &caller, draft(refused)).await;
+        assert_eq!(refusal(refused), CreateRefusal::MessageWaiting);
+        let refused = campaign::estimate(app, &caller, draft(message)).await;
+        assert_eq!(refusal(refused), CreateRefusal::MessageWaiting);
+    }
+    let refused = campaign::start_as_planned(app, account, made).await;
+    assert_eq!(refusal(refused), campaign::StartRefusal::WrongMessage);
+    assert_eq!(refusal(one().await), Refusal::WrongMessage);
+    let refused = refusal(rehearsed().await);
+    assert_eq!(refused, campaign::RehearsalRefusal::Message(Refusal::WrongMessage));
+
+    let refused = PersonalRefusal::Send(TextRefusal::MustBeApproved);
+    assert_eq!(refusal(personal().await), refused);
+
+    assert!(app::message::decide(app, message, &Decision::Approve).await.unwrap());
+    campaign::create(app, &caller, draft(message)).await.unwrap();
+    personal().await.unwrap();
+    one().await.unwrap();
+    rehearsed().await.unwrap();
+    campaign::start_as_planned(app, account, made).await.unwrap();
 }
 
 #[tokio::test]
