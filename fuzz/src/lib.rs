@@ -4,17 +4,27 @@
 //! the targets (`cargo x fuzz`); `cargo test` replays their corpora without it. A target never
 //! depends on the time, a socket or a random number: the same bytes do the same thing again.
 
+mod encryption;
 mod endpoint;
 mod engine_input;
+mod framing;
 mod message;
+mod order;
 mod peer;
+mod reports;
+mod script;
 mod sdp;
 mod sound;
+mod talker;
 mod tape;
 
+pub use encryption::srtp;
 pub use endpoint::sip_endpoint;
-pub use engine_input::engine_input;
+pub use engine_input::{engine_input, what_happens};
+pub use framing::sip_framing;
 pub use message::{sip_message, sip_uri};
+pub use order::jitter_buffer;
+pub use reports::rtcp;
 pub use sdp::sdp;
 pub use sound::rtp;
 
@@ -25,8 +35,12 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("sip_message", sip_message),
     ("sip_uri", sip_uri),
+    ("sip_framing", sip_framing),
     ("sdp", sdp),
     ("rtp", rtp),
+    ("rtcp", rtcp),
+    ("srtp", srtp),
+    ("jitter_buffer", jitter_buffer),
     ("sip_endpoint", sip_endpoint),
     ("engine_input", engine_input),
 ];

@@ -3,12 +3,20 @@
 
 use std::net::SocketAddr;
 
-use sip::{Headers, Limits, Message, Method, Name, Request, Response};
+use sip::digest::{Algorithm, ha1};
+use sip::{Headers, Limits, Message, Method, Name, Request, Response, Transport};
 
 use crate::tape::Tape;
 
 /// Where the peer is.
 pub const PEER: &str = "192.0.2.2:5060";
+
+/// Whom the peer calls or registers as, and the number that it calls.
+pub const USER: &str = "us";
+/// The password of that user.
+pub const PASSWORD: &str = "secret";
+/// The realm in which it counts.
+pub const REALM: &str = "fuzz";
 
 /// Codes that have a meaning of their own, and some that have none.
 const CODES: &[u16] = &[
@@ -40,6 +48,31 @@ const BODIES: &[(&[u8], &[u8])] = &[
     ),
     (b"application/sdp", b"v=0\r\nm=audio 0 RTP/AVP 8\r\n"),
     (b"application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"),
+    // The key is that of the peer's media.
+    (
+        b"application/sdp",
+        b"v=0\r\no=p 1 3 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\n\
+        m=audio 20000 RTP/SAVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n\
+        a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpa\r\n",
+    ),
+    (
+        b"application/sdp",
+        b"v=0\r\no=p 1 4 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\n\
+        t=0 0\r\nm=audio 20000 RTP/AVP 9 0\r\na=rtcp-mux\r\n",
+    ),
+    // From behind NAT.
+    (
+        b"application/sdp",
+        b"v=0\r\no=p 1 5 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\n\
+        t=0 0\r\nm=audio 40000 RTP/AVP 8 0\r\na=inactive\r\n",
+    ),
+    (
+        b"application/sdp",
+        b"v=0\r\no=p 1 6 IN IP4 10.0.0.7\r\ns=-\r\nc=IN IP4 10.0.0.7\r\n\
+        t=0 0\r\nm=audio 40000 RTP/AVP 8 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+    ),
+    (b"application/dtmf", b"5"),
+    (b"text/plain", b"?"),
 ];
 
 /// What the peer remembers of what it was sent.
@@ -51,6 +84,10 @@ pub struct Peer {
     invite: Option<Request>,
     /// The latest response to an INVITE of the peer's own.
     response: Option<Response>,
+    /// The nonce of the latest challenge that came, and how often it was used.
+    nonce: Option<(String, u32)>,
+    /// By what the peer's own requests say that they travel.
+    pub transport: Transport,
     cseq: u32,
 }
 
@@ -71,12 +108,39 @@ impl Peer {
                 self.request = Some(request);
             }
             Message::Response(response) => {
+                self.note_challenge(&response);
                 let of_invite = |value: &[u8]| value.ends_with(b"INVITE");
                 if response.headers.get(Name::CSeq).is_some_and(of_invite) {
                     self.response = Some(response);
                 }
             }
         }
+    }
+
+    fn note_challenge(&mut self, response: &Response) {
+        let fields = [Name::WwwAuthenticate, Name::ProxyAuthenticate];
+        let Some(value) = fields.into_iter().find_map(|name| response.headers.get(name)) else {
+            return;
+        };
+        let text = String::from_utf8_lossy(value);
+        let nonce = text.split("nonce=\"").nth(1).and_then(|rest| rest.split('"').next());
+        self.nonce = nonce.map(|nonce| (nonce.to_owned(), 0));
+    }
+
+    /// The proof of the password for a request, with the latest nonce (RFC 7616 §3.4.1).
+    fn proof(&mut self, method: &[u8]) -> Option<String> {
+        let (nonce, used) = self.nonce.as_mut()?;
+        *used += 1;
+        let (count, uri) = (format!("{used:08x}"), format!("sip:{USER}@192.0.2.1"));
+        let secret = ha1(Algorithm::Md5, USER, REALM, PASSWORD);
+        // Three texts joined by colons and hashed are three texts joined by colons and hashed.
+        let what = ha1(Algorithm::Md5, &String::from_utf8_lossy(method), "sip", &uri[4..]);
+        let middle = format!("{nonce}:{count}:c:auth");
+        let response = ha1(Algorithm::Md5, &secret, &middle, &what);
+        Some(format!(
+            "Digest username=\"{USER}\", realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+             response=\"{response}\", algorithm=MD5, qop=auth, nc={count}, cnonce=\"c\""
+        ))
     }
 
     /// A response to the latest request or to the latest INVITE.
@@ -102,12 +166,16 @@ impl Peer {
 
     /// A new call of the peer's.
     pub fn call(&mut self, tape: &mut Tape<'_>) -> Vec<u8> {
-        let number = tape.byte() % 8;
-        self.cseq = 1;
+        let number = tape.byte() % 32;
         let method = if tape.byte() < 224 { b"INVITE" as &[u8] } else { tape.one_of(METHODS) };
-        let (branch, call) = (format!("z9hG4bKc{number}"), format!("peer-{number}"));
+        // A second try with the same number would be the first one again.
+        let (number_of_call, number) = (1 + u32::from(number >> 3 & 1), number % 8);
+        self.cseq = number_of_call;
+        let again = if number_of_call == 1 { "" } else { "again" };
+        let (branch, call) = (format!("z9hG4bKc{number}{again}"), format!("peer-{number}"));
         let from = format!("<sip:peer@{PEER}>;tag=p{number}");
-        Self::request_line(method, (&branch, &call), &from, "<sip:us@192.0.2.1>", 1, tape)
+        let to = "<sip:us@192.0.2.1>";
+        self.request_line(method, (&branch, &call), &from, to, number_of_call, tape)
     }
 
     /// A request within a dialog: that of a call of ours, or that of the peer's own.
@@ -123,17 +191,19 @@ impl Peer {
             std::mem::swap(&mut from, &mut to);
         }
         let call = field(Name::CallId)?;
+        let of_its_invite = field(Name::CSeq)?.split(' ').next()?.parse().ok()?;
         let method = tape.one_of(METHODS);
         // An ACK or a CANCEL belongs to the INVITE, whose number it has.
         let of_invite = matches!(method, b"ACK" | b"CANCEL");
         self.cseq += u32::from(tape.byte() % 3) * u32::from(!of_invite);
         let branch = format!("z9hG4bKd{}", tape.byte() % 16);
         let branch = if of_invite { format!("z9hG4bKc{}", tape.byte() % 8) } else { branch };
-        let cseq = if of_invite { 1 } else { self.cseq };
-        Some(Self::request_line(method, (&branch, &call), &from, &to, cseq, tape))
+        let cseq = if of_invite { of_its_invite } else { self.cseq };
+        Some(self.request_line(method, (&branch, &call), &from, &to, cseq, tape))
     }
 
     fn request_line(
+        &mut self,
         method: &[u8],
         (branch, call): (&str, &str),
         from: &str,
@@ -142,7 +212,8 @@ impl Peer {
         tape: &mut Tape<'_>,
     ) -> Vec<u8> {
         let mut headers = Headers::new();
-        let via = format!("SIP/2.0/UDP {PEER};branch={branch};rport");
+        let by = self.transport.name();
+        let via = format!("SIP/2.0/{by} {PEER};branch={branch};rport");
         headers.push(Name::Via, via.as_bytes());
         headers.push(Name::From, from.as_bytes());
         headers.push(Name::To, to.as_bytes());
@@ -150,6 +221,11 @@ impl Peer {
         let number = [cseq.to_string().as_bytes(), b" ", method].concat();
         headers.push(Name::CSeq, &number);
         headers.push_named(b"Max-Forwards", b"70");
+        if tape.byte() & 1 != 0
+            && let Some(proof) = self.proof(method)
+        {
+            headers.push(Name::Authorization, proof.as_bytes());
+        }
         let body = decorate(&mut headers, tape);
         let method = Method::parse(method).expect("a literal method");
         let uri = "sip:us@192.0.2.1".parse().expect("a literal URI");
@@ -160,7 +236,7 @@ impl Peer {
 /// Adds fields as the tape says, and a body or none.
 fn decorate(headers: &mut Headers, tape: &mut Tape<'_>) -> Vec<u8> {
     let wanted = tape.byte();
-    let fields: [(u8, &[u8], &[u8]); 7] = [
+    let fields: [(u8, &[u8], &[u8]); 8] = [
         (1, b"Contact", b"<sip:peer@192.0.2.2:5060>"),
         (2, b"Record-Route", b"<sip:192.0.2.2;lr>, <sip:192.0.2.2>"),
         (4, b"Require", b"100rel"),
@@ -168,6 +244,7 @@ fn decorate(headers: &mut Headers, tape: &mut Tape<'_>) -> Vec<u8> {
         (8, b"Min-SE", b"1800"),
         (16, b"WWW-Authenticate", b"Digest realm=\"r\", nonce=\"n\", algorithm=MD5, qop=\"auth\""),
         (16, b"Retry-After", b"3"),
+        (128, b"Expires", b"300"),
     ];
     for (bit, name, value) in fields {
         if wanted & bit != 0 {

@@ -46,6 +46,11 @@ impl<'a> Tape<'a> {
         self.0 = rest;
         taken
     }
+
+    /// Everything that is left.
+    pub fn rest(&mut self) -> &'a [u8] {
+        std::mem::take(&mut self.0)
+    }
 }
 
 /// Where time begins. Only differences matter.

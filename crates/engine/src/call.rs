@@ -51,8 +51,8 @@ use latch::Latch;
 pub(crate) use playing::KeySource;
 use playing::Sound;
 use reports::Reports;
-use traffic::Counted;
 pub(crate) use traffic::reachable;
+use traffic::{Counted, Oddities};
 
 /// 180 Ringing.
 const RINGING: u16 = 180;
@@ -180,7 +180,7 @@ pub(crate) struct Call {
     keys: Keys,
     last_key: Option<(char, KeySource, Instant)>,
     timeline: Timeline,
-    rtp: RtpSummary,
+    rtp: Oddities,
     sip_code: Option<u16>,
     sip_reason: Option<Box<str>>,
     q850: Option<u8>,
@@ -188,7 +188,7 @@ pub(crate) struct Call {
     ladder: Ladder,
 }
 
-const _: () = assert!(size_of::<Call>() <= 952, "what a call costs beside its SIP leg");
+const _: () = assert!(size_of::<Call>() <= 928, "what a call costs beside its SIP leg");
 
 impl Call {
     /// A call whose INVITE is about to leave on `leg`.
@@ -226,7 +226,7 @@ impl Call {
             keys: Keys::default(),
             last_key: None,
             timeline: Timeline { invite_us: Some(0), ..Timeline::default() },
-            rtp: RtpSummary::default(),
+            rtp: Oddities::default(),
             sip_code: None,
             sip_reason: None,
             q850: None,
@@ -284,9 +284,9 @@ impl Call {
         let heard_ms = self.sound.heard_ms().min(clip_ms);
         let report = self.counted.receiver.report();
         let known = self.all_sound_came(wires);
-        let (lost, jitter) = if known { (report.lost, report.jitter_samples) } else { (0, 0) };
         let answered = self.timeline.answered_us.is_some();
-        let jitter_us = u64::from(jitter) * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
+        let jitter = u64::from(report.jitter_samples);
+        let jitter_us = jitter * 1_000_000 / u64::from(SAMPLE_RATE_HZ);
         Some(Outcome {
             cause,
             sip_code: self.sip_code,
@@ -305,10 +305,12 @@ impl Call {
             rtp: RtpSummary {
                 sent: self.sound.sent,
                 received: saturated(report.received),
-                lost: saturated(lost),
-                jitter_us: saturated(jitter_us),
+                lost: known.then(|| saturated(report.lost)),
+                jitter_us: known.then(|| saturated(jitter_us)),
                 peer: self.reports.as_ref().and_then(|reports| reports.peer_view()),
-                ..self.rtp
+                refused: self.rtp.refused,
+                strangers: self.rtp.strangers,
+                ambiguous: self.rtp.ambiguous,
             },
             codec: self.agreed.map(|agreed| agreed.codec),
             ladder: std::mem::take(&mut self.ladder),

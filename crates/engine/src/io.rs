@@ -120,7 +120,8 @@ pub enum Command {
     SetTrunks(Arc<[TrunkSource]>),
     /// Answer an [`Event::Incoming`]: its script runs once the answer is acknowledged, and
     /// [`Event::Ended`] follows. Ignored when the phone has given up meanwhile; refused with 488
-    /// when it offers nothing that we have.
+    /// when it offers nothing that we have, and with 486 when there are as many calls meanwhile as
+    /// there may be.
     Answer {
         /// Which call.
         call: CallKey,

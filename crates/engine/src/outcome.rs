@@ -144,10 +144,11 @@ pub struct RtpSummary {
     pub refused: u32,
     /// Packets received from the agreed address.
     pub received: u32,
-    /// Packets lost on the way to us, by sequence numbers (RFC 3550 A.3).
-    pub lost: u32,
-    /// Interarrival jitter on the way to us (RFC 3550 A.8), microseconds.
-    pub jitter_us: u32,
+    /// Packets lost on the way to us, by sequence numbers (RFC 3550 A.3). `None`: not known, since
+    /// sound was thrown away before it came here ([`crate::Engine::drops_sound`]).
+    pub lost: Option<u32>,
+    /// Interarrival jitter on the way to us (RFC 3550 A.8), microseconds. `None`: as `lost`.
+    pub jitter_us: Option<u32>,
     /// Datagrams from the agreed address that were not RTP of an agreed payload type.
     pub strangers: u32,
     /// What the peer's last report said of what we sent (RFC 3550 §6.4), if it sent any.

@@ -29,6 +29,14 @@ pub(super) struct Counted {
     sound: Option<[u8; 3]>,
 }
 
+/// What is counted of a call's packets beside its sound, for [`crate::RtpSummary`].
+#[derive(Debug, Default)]
+pub(super) struct Oddities {
+    pub(super) refused: u32,
+    pub(super) strangers: u32,
+    pub(super) ambiguous: bool,
+}
+
 impl Call {
     /// Counts a packet of sound, if this is one and nobody listens: whether that was all. Anything
     /// else is for [`Call::received`].

@@ -137,6 +137,10 @@ impl Engine {
         let key = plan.key;
         let Some(undecided) = self.incoming.undecided.remove(&key) else { return };
         let leg = undecided.leg;
+        // Others may have taken the room while somebody thought about it.
+        if self.calls.len() >= self.config.limits.calls {
+            return self.refuse_phone(now, leg, BUSY);
+        }
         let plan = Plan { may_be_at: undecided.phone, ..plan };
         let media = self.media_end(key, &[Codec::Pcma, Codec::Pcmu], Srtp::Optional);
         let (agreed, sdp) = if undecided.offer.is_empty() {

@@ -6,11 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{CallKey, Caller, Cause, Command, Event, Play, Script, Step, TrunkSource, limits};
+use engine::{
+    CallKey, Caller, Cause, Command, Event, Limits, Play, Script, Step, TrunkSource, limits,
+};
 
 use crate::peer::Phone;
 use crate::phones::{AT, credential, set, world_with_phone};
-use crate::world::{ENGINE_SIP, World, address, clip_of_frames};
+use crate::world::{ENGINE_SIP, World, address, call, carrier_config, clip_of_frames};
 
 const ECHO: &str = "*43";
 
@@ -188,6 +190,25 @@ fn an_offer_without_anything_in_common_or_none_at_all_ends_the_call() {
     world.run_until_quiet();
     assert_eq!(world.outcome(call.0).cause, Cause::NoMediaAgreed);
     assert_eq!(phone.borrow().story, ["180", "answered", "ended by Peer"]);
+}
+
+/// Goal: what is decided about keeps no room, and an answer takes none that others have taken
+/// meanwhile. Found by fuzzing: there was one call more than there may be.
+#[test]
+fn an_answer_finds_no_room_when_all_of_it_was_taken_meanwhile() {
+    let full = Limits { calls: 1, ..Limits::default() };
+    let mut world = World::with(20, full, carrier_config(64));
+    set(&mut world, &[credential("alice", "secret")]);
+    world.command(Command::SetServices([ECHO.to_owned()].into()));
+    let phone = world.add_peer(Phone::new("alice", "secret", AT));
+    dial(&mut world, &phone, ECHO);
+    let came = incoming(&world)[0].0;
+    world.start(call(1, "09121234567"));
+    answer(&mut world, came);
+    assert_eq!(world.engine.live_calls(), 1);
+    world.run_until_quiet();
+    assert_eq!(phone.borrow().story, ["180", "486"]);
+    assert_eq!(world.outcome(1).cause, Cause::Played);
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use carrier::sounds;
 use engine::{
-    CallKey, Cause, Clip, Command, Gather, KeySet, MachineDetection, OnMachine, Outcome, Play,
-    Progress, Record, Recorded, Script, Step, Verdict, limits,
+    CallKey, Cause, Clip, Command, Gather, KeySet, MachineDetection, NetworkTone, OnMachine,
+    Outcome, Play, Progress, Record, Recorded, Script, Step, Verdict, limits,
 };
 use media::telephone_event::Key;
 use media::{Codec, FRAME_SAMPLES};
@@ -313,6 +313,30 @@ fn what_a_network_says_before_the_answer_is_told() {
     // Whoever answers after that hears the message.
     assert_eq!((world.outcome(1).cause, world.outcome(1).heard_ms), (Cause::Played, 1_000));
     assert_eq!((early(12), early(13)), (None, None), "nobody asked");
+}
+
+/// Goal: what a tone means is the operator's to say, and a tone that nobody named is none.
+#[test]
+fn a_networks_tones_are_those_of_the_configuration() {
+    let tone = |means, hz| NetworkTone { means, hz, on_ms: 1_000, off_ms: 4_000 };
+    for (tones, wanted) in [
+        (vec![tone(Progress::Ringing, 425)], Some(Progress::Ringing)),
+        (vec![tone(Progress::Busy, 425)], Some(Progress::Busy)),
+        (vec![tone(Progress::Congestion, 620), tone(Progress::Busy, 425)], Some(Progress::Busy)),
+        (vec![tone(Progress::Ringing, 620)], None),
+        (Vec::new(), None),
+    ] {
+        let mut world = World::new();
+        let mut spec = call(1, "09990000184");
+        let detection =
+            MachineDetection { tones: tones.clone(), ..MachineDetection::new(OnMachine::Report) };
+        let script = Script::message(clip(50), None).with_machine_detection(detection);
+        spec.script = Arc::new(script);
+        world.start(spec);
+        world.run_until_quiet();
+        let told = world.outcome(1).early_media.filter(|told| *told != Progress::Announcement);
+        assert_eq!(told, wanted, "{tones:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
 mod abandon;
+mod allocations;
 mod bridges;
 mod connections;
 mod encrypted;

@@ -143,8 +143,8 @@ fn each_end_learns_what_the_other_lost_and_how_far_it_is() {
     assert!(jitter_us < 1_000, "{jitter_us}");
     let round_trip_us = round_trip_us.unwrap();
     assert!((9_900..=10_100).contains(&round_trip_us), "5 ms there, 5 ms back: {round_trip_us}");
-    assert_eq!((rtp.received, rtp.lost), (1_440, 60));
-    assert!((2_000..8_000).contains(&rtp.jitter_us), "{}", rtp.jitter_us);
+    assert_eq!((rtp.received, rtp.lost), (1_440, Some(60)));
+    assert!((2_000..8_000).contains(&rtp.jitter_us.unwrap()), "{rtp:?}");
     let about_them = peer.borrow().last_about_them().unwrap();
     assert_eq!((about_them.lost, about_them.fraction_lost > 0), (60, true));
     assert!(about_them.jitter > 0);

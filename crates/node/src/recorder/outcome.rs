@@ -6,6 +6,13 @@ use engine::{
 
 use super::bytes::{Reader, Writer};
 
+/// Stands for a count that is not known.
+const UNKNOWN: u32 = u32::MAX;
+
+fn known(count: u32) -> Option<u32> {
+    Some(count).filter(|count| *count != UNKNOWN)
+}
+
 pub(super) fn write(to: &mut Writer<'_>, outcome: &Outcome) {
     to.u8(cause_code(outcome.cause));
     to.option(outcome.sip_code, Writer::u16);
@@ -25,6 +32,7 @@ pub(super) fn write(to: &mut Writer<'_>, outcome: &Outcome) {
     }
     let rtp = &outcome.rtp;
     let RtpSummary { sent, refused, received, lost, jitter_us, strangers, .. } = *rtp;
+    let [lost, jitter_us] = [lost, jitter_us].map(|count| count.unwrap_or(UNKNOWN));
     for count in [sent, refused, received, lost, jitter_us, strangers] {
         to.u32(count);
     }
@@ -81,8 +89,8 @@ fn read_first(from: &mut Reader<'_>) -> Option<Outcome> {
             sent: from.u32()?,
             refused: from.u32()?,
             received: from.u32()?,
-            lost: from.u32()?,
-            jitter_us: from.u32()?,
+            lost: known(from.u32()?),
+            jitter_us: known(from.u32()?),
             strangers: from.u32()?,
             ambiguous: from.bool()?,
             peer: None,

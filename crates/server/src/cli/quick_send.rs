@@ -152,7 +152,7 @@ fn as_json(story: &Story, heard: Option<&Heard>) -> serde_json::Value {
             "sent": sound.sent,
             "received": sound.received,
             "lost": sound.lost,
-            "jitter_ms": ms(sound.jitter_us),
+            "jitter_ms": sound.jitter_us.map(ms),
             "peer_lost": sound.peer_lost,
             "peer_jitter_ms": sound.peer_jitter_us.map(ms),
             "round_trip_ms": sound.round_trip_us.map(ms),
@@ -182,8 +182,7 @@ fn as_text(story: &Story, heard: Option<&Heard>) -> Result<()> {
     }
     if let Some(sound) = ended(story).and_then(|ended| ended.facts.quality) {
         say(&format!("sent       {}", packets(sound.sent, sound.peer_lost, sound.peer_jitter_us)))?;
-        let (lost, jitter_us) = (Some(sound.lost), Some(sound.jitter_us));
-        say(&format!("received   {}", packets(sound.received, lost, jitter_us)))?;
+        say(&format!("received   {}", packets(sound.received, sound.lost, sound.jitter_us)))?;
         if let Some(round_trip_us) = sound.round_trip_us {
             say(&format!("round trip {} ms", ms(round_trip_us)))?;
         }

@@ -17,7 +17,7 @@ pub struct Sorter {
 
 impl Sorter {
     /// For shards in their order.
-    pub(super) fn new(inboxes: Vec<Inbox>) -> Self {
+    pub(crate) fn new(inboxes: Vec<Inbox>) -> Self {
         Self { inboxes }
     }
 

@@ -31,7 +31,7 @@ pub use certificate::Certificate;
 use crate::clock;
 use crate::config::Sip;
 use crate::shard::{ShardCommand, Sorter};
-use connection::{Connection, End};
+use connection::{Connection, End, Patience};
 
 /// Messages from the shards that may wait for the hub.
 const ORDERS: usize = 4_096;
@@ -222,7 +222,18 @@ impl Hub {
         let own = outbox.downgrade();
         self.serial += 1;
         self.connections.insert(peer, Line { serial: self.serial, ours, outbox });
-        (Connection { peer, ours, shards, room, outbox: own, waiting }, self.serial)
+        (
+            Connection {
+                peer,
+                ours,
+                patience: Patience::USUAL,
+                shards,
+                room,
+                outbox: own,
+                waiting,
+            },
+            self.serial,
+        )
     }
 
     fn connect(&mut self, peer: Hop) {

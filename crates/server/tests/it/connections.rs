@@ -1,7 +1,7 @@
 //! SIP over TCP, TLS and IPv6: real peers, and bytes as no well-behaved peer would send them.
 
 use std::io::{ErrorKind, Read, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -17,10 +17,11 @@ use tokio_rustls::rustls::{
 };
 
 use crate::baresip::{Baresip, EXTENSION, is_registered, with_phone_and};
+use crate::garbage::resident_kb;
 use crate::platform::{
     Options, Platform, config, correlation, eventually, free_udp_port, random, rising_tone,
 };
-use crate::sipp::{Sipp, TCP, UDP_V6};
+use crate::sipp::{Sipp, TCP, TCP_V6, UDP_V6};
 
 /// An authority, a certificate that it gave to 127.0.0.1, and the certificate's key, as files.
 pub struct Certificates {
@@ -187,6 +188,37 @@ fn a_trunk_over_ipv6() {
     let sipp = Sipp::at(1, "uas_answer.xml", UDP_V6);
     let trunk = format!("[[trunk]]\nname = 'peer'\naddress = '[::1]:{}'\n", sipp.port);
     play_to(sipp, config(&trunk).replace("127.0.0.1:0", "[::1]:0"));
+}
+
+/// Goal: the same over a connection.
+#[test]
+fn a_trunk_over_tcp_and_ipv6() {
+    let sipp = Sipp::at(1, "uas_answer.xml", TCP_V6);
+    let port = sipp.port;
+    let trunk = format!("[[trunk]]\nname = 'peer'\naddress = '[::1]:{port}'\ntransport = 'tcp'\n");
+    play_to(sipp, config(&trunk).replace("127.0.0.1:0", "[::1]:0"));
+}
+
+/// Goal: the kernel's filter sees the same bytes at a socket of IPv6: sound is thrown away, a key
+/// comes.
+#[test]
+fn sound_is_ignored_over_ipv6() {
+    let [ours, theirs] = [(); 2].map(|()| UdpSocket::bind("[::1]:0").unwrap());
+    ours.set_read_timeout(Some(crate::platform::PATIENCE)).unwrap();
+    let rtp = |kind: u8| [0x80, kind, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0xD5, 0xD5];
+    let first_of = |kinds: [u8; 5]| {
+        for kind in kinds {
+            theirs.send_to(&rtp(kind), ours.local_addr().unwrap()).unwrap();
+        }
+        let mut bytes = [0; 64];
+        let (count, _) = ours.recv_from(&mut bytes).unwrap();
+        assert_eq!(count, rtp(0).len());
+        bytes[1]
+    };
+    server::udp::ignore_sound(&ours, true).unwrap();
+    assert_eq!(first_of([8, 0, 9, 13, 101]), 101);
+    server::udp::ignore_sound(&ours, false).unwrap();
+    assert_eq!(first_of([8, 0, 9, 13, 101]), 8);
 }
 
 /// Takes so many connections over TLS, one after the other, and passes their bytes on to `to`, both
@@ -368,6 +400,85 @@ fn nonsense_at_the_port_of_tls_ends_its_own_connection() {
     answers(&mut good, 1);
     assert!(platform.figure("avanak_sip_connections_ended_total{why=\"Garbage\"}") >= 1.0);
     assert!(platform.figure("avanak_sip_connections_ended_total{why=\"NoHandshake\"}") >= 4.0);
+}
+
+/// Goal: a flood of requests that cost something elsewhere, over many connections of TCP and TLS,
+/// answers unread, leaves no connection, no call and no memory behind.
+#[test]
+fn a_flood_over_connections_leaves_nothing_behind() {
+    const CONNECTIONS: usize = 60;
+    const REQUESTS: usize = 200;
+    /// Kibibytes, of the millions of bytes that are thrown.
+    const GROWTH_KB_MAX: u64 = 24 * 1024;
+    let files = Certificates::new();
+    let authority = files.dir.path().join("authority.pem");
+    let tls_port = free_udp_port();
+    let text = config("").replace("[sip]\n", &format!("[sip]\n{}", files.keys(tls_port)));
+    let platform = Platform::start(Options { config: text, ..Options::default() });
+    let port = platform.sip_port();
+    let flood = |round: usize| {
+        for number in (0..CONNECTIONS).map(|number| round * CONNECTIONS + number) {
+            let all = number * REQUESTS..(number + 1) * REQUESTS;
+            let requests: Vec<String> = all.map(unwanted).collect();
+            let requests = requests.concat();
+            // They are closed while we still write, or never read: both are to be endured.
+            if number % 2 == 0 {
+                let _ = connect(port).write_all(requests.as_bytes());
+            } else {
+                let (mut tls, mut stream) = (client_of(&authority), connect(tls_port));
+                let _ = Stream::new(&mut tls, &mut stream).write_all(requests.as_bytes());
+            }
+        }
+        eventually("no connection is left", || {
+            (platform.figure("avanak_sip_connections ") < 0.5).then_some(())
+        });
+    };
+    // The first flood gives buffers their room.
+    flood(1);
+    let before_kb = resident_kb(platform.pid());
+    (2..5).for_each(flood);
+    let grown_kb = resident_kb(platform.pid()).saturating_sub(before_kb);
+    assert!(grown_kb < GROWTH_KB_MAX, "the process grew by {grown_kb} kB");
+    assert!(platform.figure("avanak_shard_live_calls") < 0.5, "nobody was called");
+    let dropped = platform.figure("avanak_engine_total{event=\"dropped_source_too_fast\"}");
+    assert!(dropped > 1_000.0, "the flood came in: {dropped}");
+    // This address may ask again when it has been quiet for a while.
+    eventually("it is served again", || {
+        let mut stream = connect(port);
+        stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        stream.write_all(options(1).as_bytes()).unwrap();
+        let mut some = [0; 64];
+        let count = stream.read(&mut some).unwrap_or(0);
+        some[..count].starts_with(b"SIP/2.0 200").then_some(())
+    });
+}
+
+/// A well-formed request of somebody who is nobody here.
+fn unwanted(number: usize) -> String {
+    let method = ["INVITE", "REGISTER", "BYE", "OPTIONS", "SUBSCRIBE"][number % 5];
+    format!(
+        "{method} sip:*43@127.0.0.1 SIP/2.0\r\n\
+         Via: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKf{number}\r\nFrom: <sip:a@b>;tag={number}\r\n\
+         To: <sip:*43@127.0.0.1>\r\nCall-ID: flood-{number}\r\nCSeq: 1 {method}\r\n\
+         Contact: <sip:a@127.0.0.1:9>\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// Goal: SIP over TLS at an address of IPv6. The certificate is for another name, which the client
+/// asks for all the same.
+#[test]
+fn tls_is_spoken_over_ipv6() {
+    let files = Certificates::new();
+    let port = free_udp_port();
+    let text = config("").replace("[sip]\n", &format!("[sip]\n{}", files.keys(port)));
+    let text = text.replace("127.0.0.1:0", "[::1]:0");
+    let _platform = Platform::start(Options { config: text, ..Options::default() });
+    let mut stream = TcpStream::connect(("::1", port)).unwrap();
+    stream.set_read_timeout(Some(crate::platform::PATIENCE)).unwrap();
+    let mut tls = client_of(&files.dir.path().join("authority.pem"));
+    let mut tls = Stream::new(&mut tls, &mut stream);
+    tls.write_all(options(1).as_bytes()).unwrap();
+    answers(&mut tls, 1);
 }
 
 /// Goal: a new certificate is taken at SIGHUP, without a restart; a broken one is not.

@@ -82,7 +82,7 @@ fn heard_amid_garbage(platform: &Platform, customer: &Customer, message: i64) ->
 }
 
 /// Memory of a process that is in RAM, in kibibytes.
-fn resident_kb(pid: u32) -> u64 {
+pub fn resident_kb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()

@@ -40,6 +40,7 @@ mod probe;
 mod python_client;
 mod reach;
 mod recordings;
+mod refusals;
 mod registrations;
 mod rsipstack;
 mod samples;

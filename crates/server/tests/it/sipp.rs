@@ -27,9 +27,11 @@ pub struct Line {
 }
 
 /// The usual line.
-const UDP: Line = Line { ip: "127.0.0.1", mode: "u1", table: "udp" };
+pub const UDP: Line = Line { ip: "127.0.0.1", mode: "u1", table: "udp" };
 /// Over connections.
 pub const TCP: Line = Line { ip: "127.0.0.1", mode: "t1", table: "tcp" };
+/// Over connections and IPv6.
+pub const TCP_V6: Line = Line { ip: "::1", mode: "t1", table: "tcp6" };
 /// The usual line over IPv6.
 pub const UDP_V6: Line = Line { ip: "::1", mode: "u1", table: "udp6" };
 
@@ -258,6 +260,9 @@ const ROWS: &[Row] = &[
     ("uas_early_media.xml", Some(200), 10, WHOLE),
     ("uas_no_provisional.xml", Some(200), 10, WHOLE),
     ("uas_hold.xml", Some(200), 10, WHOLE),
+    ("uas_update.xml", Some(200), 10, WHOLE),
+    ("uas_forked_answer.xml", Some(200), 10, WHOLE),
+    ("uas_odd_names.xml", Some(200), 10, WHOLE),
     ("uas_no_contact.xml", Some(200), 10, WHOLE),
     ("uas_record_route.xml", Some(200), 10, WHOLE),
     ("uas_strict_route.xml", Some(200), 10, WHOLE),

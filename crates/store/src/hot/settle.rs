@@ -64,10 +64,10 @@ pub struct Quality {
     pub sent: u32,
     /// Packets received.
     pub received: u32,
-    /// Packets lost on the way to us.
-    pub lost: u32,
-    /// Interarrival jitter on the way to us, microseconds.
-    pub jitter_us: u32,
+    /// Packets lost on the way to us. `None`: not known, since sound was left to the kernel.
+    pub lost: Option<u32>,
+    /// Interarrival jitter on the way to us, microseconds. `None`: not known, as `lost`.
+    pub jitter_us: Option<u32>,
     /// Packets of ours that the peer lost, by its last report.
     pub peer_lost: Option<u32>,
     /// The jitter of ours that it saw, microseconds.
@@ -83,8 +83,8 @@ impl Facts {
         [
             Some(quality.sent),
             Some(quality.received),
-            Some(quality.lost),
-            Some(quality.jitter_us),
+            quality.lost,
+            quality.jitter_us,
             quality.peer_lost,
             quality.peer_jitter_us,
             quality.round_trip_us,

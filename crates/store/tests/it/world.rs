@@ -233,8 +233,8 @@ pub fn delivered(attempt: domain::AttemptId, charge: i64) -> Settle {
         quality: Some(Quality {
             sent: 500,
             received: 490,
-            lost: 10,
-            jitter_us: 1_250,
+            lost: Some(10),
+            jitter_us: Some(1_250),
             peer_lost: Some(2),
             peer_jitter_us: Some(750),
             round_trip_us: None,
