@@ -336,7 +336,7 @@ impl Order {
             tariff: &self.tariff,
             window: &app.settings().window,
             opening: self.policies.opening(self.class, (self.any_hour, self.person), self.now),
-            needs_approval: self.needs_approval(),
+            policy: self.policies.of(self.class),
             enabled: app.settings().quick_send_enabled,
             identified: self.owner == Owner::Known,
             reachable: self.reachable,
