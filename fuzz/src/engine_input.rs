@@ -306,7 +306,8 @@ impl World {
         self.input(Input::Command(Command::Start(Box::new(spec))));
         if self.repetitions() > before {
             *self.open.entry(call).or_default() -= 1;
-        } else if encrypted {
+        } else if encrypted && self.open[&call] > 0 {
+            // It was not refused within this very input.
             self.encrypted.insert(call);
         }
     }
