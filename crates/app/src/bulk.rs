@@ -5,9 +5,10 @@
 use domain::billing::rating::rate_rounding_up;
 use domain::campaign::forecast::Forecast;
 use domain::quick_send::{Admission, Refusal};
-use domain::{MessageClass, MessageId, Rials};
+use domain::{Destination, MessageClass, MessageId, Rials};
 
 use crate::account::hex;
+use crate::class::{self, Bar, Skipped};
 use crate::forecast::Expected;
 use crate::ports::Speaker;
 use crate::quick_send::{
@@ -115,8 +116,10 @@ impl From<PersonalRefusal> for NumberRefusal {
 pub struct Estimate {
     /// What speaking the text costs, whatever becomes of the calls.
     pub speech: Rials,
-    /// What the call to each number would cost at most, or why there would be none.
+    /// What the call to each number would cost at most, or why its send would not be taken.
     pub calls: Vec<std::result::Result<Rials, NumberRefusal>>,
+    /// What would bar the call to each number when its turn comes: such a call costs nothing.
+    pub barred: Vec<Option<Bar>>,
     /// How long the message plays, at most to anybody; nothing when nobody would be called.
     pub clip_ms: u32,
     /// What all of it will probably cost, its speech included, as far as calls that were made tell.
@@ -128,6 +131,12 @@ impl Estimate {
     pub fn cost_max(&self) -> Rials {
         let calls = self.calls.iter().flatten().map(|price| price.0);
         Rials(calls.fold(self.speech.0, i64::saturating_add))
+    }
+
+    /// How many sends would be taken whose calls would be barred.
+    pub fn skipped(&self) -> Skipped {
+        let taken = self.barred.iter().zip(&self.calls).filter(|(_, call)| call.is_ok());
+        Skipped::of(taken.filter_map(|(bar, _)| *bar))
     }
 }
 
@@ -167,6 +176,7 @@ async fn judged(
     for number in &new.numbers {
         orders.push(order(app, caller, new, number).await?);
     }
+    let barred = barred(app, caller, new, &orders).await?;
     let sounds = match &new.content {
         Content::Message(id) => vec![kept(app, caller, *id).await?],
         Content::Text { .. } if orders.iter().all(std::result::Result::is_err) => {
@@ -190,7 +200,36 @@ async fn judged(
             sounds
         }
     };
-    Ok(added_up(app, orders, &sounds))
+    Ok(added_up(app, orders, &sounds, barred))
+}
+
+/// What would bar the call of each order, if it were begun now.
+async fn barred(
+    app: &App,
+    caller: &Caller,
+    new: &NewBulk,
+    orders: &[std::result::Result<Order, NumberRefusal>],
+) -> std::result::Result<Vec<Option<Bar>>, Failure> {
+    let mut barred = vec![None; orders.len()];
+    if caller.account.is_sandbox() {
+        return Ok(barred);
+    }
+    let of_person = |order: &Order| match order.destination() {
+        Destination::Number(number) => Some(number.national().to_owned()),
+        Destination::Extension(_) => None,
+    };
+    let placed = orders.iter().enumerate();
+    let placed =
+        placed.filter_map(|(place, order)| Some((place, of_person(order.as_ref().ok()?)?)));
+    let (places, numbers): (Vec<usize>, Vec<String>) = placed.unzip();
+    let (account, now) = (caller.account.id, app.now());
+    let policies = class::policies(app, now).await?;
+    let policy = policies.of(new.class);
+    let bars = class::bars(&mut app.read().await?, policy, account, &numbers, now).await?;
+    for (place, bar) in places.into_iter().zip(bars) {
+        barred[place] = bar;
+    }
+    Ok(barred)
 }
 
 /// What one number alone would hear.
@@ -399,11 +438,12 @@ fn added_up(
     app: &App,
     orders: Vec<std::result::Result<Order, NumberRefusal>>,
     sounds: &[Sound],
+    barred: Vec<Option<Bar>>,
 ) -> (Estimate, Vec<Admission>) {
     let first = sounds.first().unwrap_or(&Sound::Unknown);
     let speech = if let Sound::Spoken(_, price) = first { *price } else { Rials::ZERO };
     let calls = Vec::with_capacity(orders.len());
-    let mut estimate = Estimate { speech, calls, clip_ms: 0, expected: None };
+    let mut estimate = Estimate { speech, calls, barred, clip_ms: 0, expected: None };
     let mut admissions = Vec::with_capacity(orders.len());
     for (place, order) in orders.into_iter().enumerate() {
         let sound = if sounds.len() == 1 { first } else { sounds.get(place).unwrap_or(first) };
@@ -418,11 +458,16 @@ fn added_up(
             };
             admission.map_err(|refusal| NumberRefusal::of(refusal, is_text))
         });
-        if let Ok(admission) = &call {
+        let is_barred = estimate.barred.get(place).is_some_and(Option::is_some);
+        if let Ok(admission) = &call
+            && !is_barred
+        {
             estimate.clip_ms = estimate.clip_ms.max(admission.clip_ms);
             admissions.push(*admission);
         }
-        estimate.calls.push(call.map(|admission| admission.hold.price));
+        let price =
+            |admission: Admission| if is_barred { Rials::ZERO } else { admission.hold.price };
+        estimate.calls.push(call.map(price));
     }
     if estimate.calls.iter().all(std::result::Result::is_err) {
         estimate.speech = Rials::ZERO;

@@ -1,13 +1,15 @@
 //! What a message class may do: the policies in force, as this process believes them for a moment,
 //! the permit of each attempt, and what an operator does with both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::calendar::day::Day;
 use domain::calendar::holiday::Holidays;
 use domain::class::{Opening, Policies, Policy, PolicyRefusal};
 use domain::{AccountId, Destination, MessageClass, Timestamp};
+use store::Queries;
+pub use store::hot::Bar;
 use store::hot::{DailyCap, Permit, ReadyJob};
 
 use crate::account::never_refused;
@@ -124,6 +126,52 @@ pub(crate) async fn permit_of(
 ) -> std::result::Result<Option<Permit>, Failure> {
     let rules = rules(app, at).await?;
     Ok(permit(&rules, job, reaches_person(app, &job.destination, job.sandbox), at))
+}
+
+/// How many numbers would not be called, if calls were begun now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Skipped {
+    /// On a list that the class obeys.
+    pub opted_out: u32,
+    /// Called as often today as the class may.
+    pub capped: u32,
+}
+
+impl Skipped {
+    /// Counts what bars.
+    pub fn of(bars: impl IntoIterator<Item = Bar>) -> Self {
+        bars.into_iter().fold(Self::default(), |sum, bar| match bar {
+            Bar::OptedOut => Self { opted_out: sum.opted_out + 1, ..sum },
+            Bar::Capped => Self { capped: sum.capped + 1, ..sum },
+        })
+    }
+}
+
+/// What would bar calls to these numbers (national form), if they were begun at `at`, one after the
+/// other: as the lease asks, but nothing is counted. Not for sandboxes, which nothing bars.
+pub(crate) async fn bars(
+    reads: &mut impl Queries,
+    policy: &Policy,
+    account: AccountId,
+    numbers: &[String],
+    at: Timestamp,
+) -> std::result::Result<Vec<Option<Bar>>, Failure> {
+    let about = (policy.class, Day::of(at).start());
+    let mut bars = Vec::with_capacity(numbers.len());
+    for some in numbers.chunks(store::opt_out::HEEDED_MAX) {
+        let heeded = store::opt_out::heeded(reads, some, account, about).await?;
+        let mut earlier = BTreeMap::<&str, u32>::new();
+        bars.extend(some.iter().zip(heeded).map(|(number, (is_listed, sends))| {
+            if is_listed {
+                return Some(Bar::OptedOut);
+            }
+            let before = earlier.entry(number).or_default();
+            let sends = sends.saturating_add(*before);
+            *before += 1;
+            policy.daily_cap.filter(|most| sends >= *most).map(|_| Bar::Capped)
+        }));
+    }
+    Ok(bars)
 }
 
 /// The policies in force, one for each class.

@@ -1,15 +1,19 @@
 //! Why has this number not been called yet? The gates are asked one after the other, as the dialer
 //! asks them; what is told is how they stand this moment, and nothing is changed.
 
+use domain::calendar::day::Day;
 use domain::campaign::RecipientStatus;
 use domain::campaign::State as CampaignState;
 use domain::class::Opening;
 use domain::explanation::{Gate, Standing, next_try};
-use domain::{QuickSendId, RecipientId, Status, Timestamp};
+use domain::{
+    AccountId, Destination, MessageClass, QuickSendId, RecipientId, Status, Timestamp, Zone,
+};
 use store::quick_send::State;
 use store::recipient::Standing as Place;
 
 use crate::campaign::Recipient;
+use crate::class::Bar;
 use crate::dialing::ReadyJob;
 use crate::{App, Caller, Failure, class};
 
@@ -51,9 +55,9 @@ pub async fn send(
     let Some(send) = found else { return Ok(None) };
     let status = crate::quick_send::Progress::of(&send, live).status;
     let mut told = Explanation::of(RecipientStatus::Of(status));
-    if let State::Ready { due_at, .. } = send.state {
+    if let State::Ready { due_at, attempts } = send.state {
         told.expires_at = Some(send.expires_at);
-        pass_the_line(app, id, due_at, &mut told).await?;
+        pass_the_line(app, id, (due_at, attempts), &mut told).await?;
     }
     Ok(Some(told))
 }
@@ -98,11 +102,21 @@ pub async fn recipient(
         (Place::Retrying { due_at }, _) => told.gates.push(Gate::RetryPause.from(due_at, now)),
         (_, Some(send)) => {
             let found = store::quick_send::find(&mut app.read().await?, account, send).await?;
-            if let Some(State::Ready { due_at, .. }) = found.map(|send| send.state) {
-                pass_the_line(app, send, due_at, &mut told).await?;
+            if let Some(State::Ready { due_at, attempts }) = found.map(|send| send.state) {
+                pass_the_line(app, send, (due_at, attempts), &mut told).await?;
             }
         }
         (_, None) => {}
+    }
+    if matches!(stored.standing, Place::Uncalled | Place::Retrying { .. }) {
+        let whose = (account, caller.account.is_sandbox(), campaign.plan.class);
+        told.gates.extend(heeded(app, whose, &[stored.number], true).await?);
+        // Before its first start nobody knows what a call holds.
+        let holds = campaign.snapshot.tariff.map(|_| match stored.zone {
+            Zone::Internal => campaign.snapshot.holds.internal,
+            Zone::External => campaign.snapshot.holds.external,
+        });
+        told.gates.extend(holds.map(|hold| Gate::Credit.when(hold <= caller.account.available())));
     }
     told.next_try = next_try(&told.gates, now);
     Ok(Some(told))
@@ -112,7 +126,7 @@ pub async fn recipient(
 async fn pass_the_line(
     app: &App,
     id: QuickSendId,
-    due_at: Timestamp,
+    (due_at, attempts): (Timestamp, u16),
     told: &mut Explanation,
 ) -> Result<(), Failure> {
     let before = QuickSendId(id.0 - 1);
@@ -129,12 +143,49 @@ async fn pass_the_line(
     let takes = app.dispatch().routes(&job.destination, job.server, job.sandbox);
     told.gates.push(Gate::Trunk.when(takes));
     let mut reads = app.read().await?;
-    let busy = store::quick_send::is_called(&mut reads, &job.destination, job.account, id).await?;
+    let (mut busy, mut numbers) = (false, Vec::new());
+    for destination in [Some(&job.destination), job.second.as_ref()].into_iter().flatten() {
+        // A phone is its account's, and a sandbox plays by itself; a person is called once.
+        let of_all = !job.sandbox && matches!(destination, Destination::Number(_));
+        let whose = (job.account, of_all);
+        busy |= store::quick_send::is_called(&mut reads, destination, whose, id).await?;
+        if let Destination::Number(number) = destination {
+            numbers.push(number.national().to_owned());
+        }
+    }
     told.gates.push(Gate::NumberFree.when(!busy));
     told.ahead = store::quick_send::ahead(&mut reads, (job.class, due_at, id), AHEAD_MAX).await?;
     told.gates.push(Gate::Line.when(told.ahead == 0));
+    drop(reads);
+    let whose = (job.account, job.sandbox, job.message_class);
+    // An attempt that came to nothing has been counted.
+    let is_counted = attempts == 0 && matches!(job.destination, Destination::Number(_));
+    told.gates.extend(heeded(app, whose, &numbers, is_counted).await?);
     told.next_try = next_try(&told.gates, now);
     Ok(())
+}
+
+/// The lists and the count of the day, which are asked as the call begins; the first number
+/// `is_counted`. A sandbox has neither.
+async fn heeded(
+    app: &App,
+    (account, sandbox, class): (AccountId, bool, MessageClass),
+    numbers: &[String],
+    is_counted: bool,
+) -> Result<Vec<Standing>, Failure> {
+    if sandbox {
+        return Ok(Vec::new());
+    }
+    let now = app.now();
+    let policies = class::policies(app, now).await?;
+    let mut reads = app.read().await?;
+    let bars = class::bars(&mut reads, policies.of(class), account, numbers, now).await?;
+    let is_capped = is_counted && bars.first() == Some(&Some(Bar::Capped));
+    let tomorrow = Day::of(now).next().start();
+    Ok(vec![
+        Gate::OptOut.when(!bars.contains(&Some(Bar::OptedOut))),
+        if is_capped { Gate::DailyCap.closed_until(Some(tomorrow)) } else { Gate::DailyCap.open() },
+    ])
 }
 
 async fn class_hours(app: &App, job: &ReadyJob, now: Timestamp) -> Result<Standing, Failure> {

@@ -344,6 +344,7 @@ async fn insert(
         account: account.id,
         title: new.title,
         approval,
+        decided_at: None,
         refused_because: None,
         length_ms: new.length_ms,
         blob: new.blob,

@@ -336,11 +336,17 @@ impl Order {
             tariff: &self.tariff,
             window: &app.settings().window,
             opening: self.policies.opening(self.class, (self.any_hour, self.person), self.now),
+            policy: self.policies.of(self.class),
             enabled: app.settings().quick_send_enabled,
             identified: self.owner == Owner::Known,
             reachable: self.reachable,
         };
         admit(&facts, &self.request, self.now)
+    }
+
+    /// Whether its class asks that a member of staff has listened.
+    pub(crate) fn needs_approval(&self) -> bool {
+        self.policies.of(self.class).needs_approval
     }
 
     /// A message of this account that could be sent, of the given length.
@@ -350,6 +356,7 @@ impl Order {
             account: self.account.id,
             title: String::new(),
             approval: Approval::Approved,
+            decided_at: Some(self.now),
             refused_because: None,
             length_ms,
             blob: String::new(),
@@ -376,8 +383,7 @@ pub(crate) fn request(
 
 /// Refuses what the shortest possible speech would be refused for as well.
 pub(crate) async fn may_be_spoken(app: &App, order: &Order) -> Result<(), TextRefusal> {
-    let needs_approval = order.policies.of(order.class).needs_approval;
-    let heard = !order.account.approves_own_messages || needs_approval;
+    let heard = !order.account.approves_own_messages || order.needs_approval();
     may_be(app, order, heard).await
 }
 

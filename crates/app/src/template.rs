@@ -250,10 +250,12 @@ pub(crate) async fn playable(
         return Ok(None);
     };
     let template = parsed(id, &new.written)?;
-    let mut approval = Approval::Approved;
+    // The words around the clips are ours: staff has decided when it has about every clip.
+    let (mut approval, mut decided_at) = (Approval::Approved, Some(new.created_at));
     for clip in template.clips() {
         let clip = store::message::find(reads, account, clip).await?;
-        if clip.is_none_or(|clip| clip.approval != Approval::Approved) {
+        decided_at = clip.as_ref().and_then(|clip| clip.decided_at.and(decided_at));
+        if clip.is_none_or(|clip| !clip.may_be_sent(false)) {
             approval = Approval::Rejected;
         }
     }
@@ -262,6 +264,7 @@ pub(crate) async fn playable(
         account,
         title: new.title,
         approval,
+        decided_at,
         refused_because: None,
         length_ms: new.longest_ms,
         blob: String::new(),

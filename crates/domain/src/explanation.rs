@@ -24,10 +24,16 @@ pub enum Gate {
     ClassHours,
     /// A trunk takes the number.
     Trunk,
-    /// The number is in no other call of the account.
+    /// The number is in no other call.
     NumberFree,
     /// Those before it in the line have had their turn.
     Line,
+    /// The number is on no list that its class obeys.
+    OptOut,
+    /// The number was called less often today than its class may.
+    DailyCap,
+    /// The available balance covers the call; what stands in the line has paid already.
+    Credit,
 }
 
 /// A gate as it stands.

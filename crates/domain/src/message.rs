@@ -45,6 +45,9 @@ pub struct Message {
     pub title: String,
     /// Whether it may be sent.
     pub approval: Approval,
+    /// When a member of staff decided about it; `None`: nobody of staff has, and a message that is
+    /// approved all the same is so by its account's own permission.
+    pub decided_at: Option<Timestamp>,
     /// Why it may not be sent, in the words of who listened to it.
     pub refused_because: Option<String>,
     /// How long it plays.
@@ -55,6 +58,14 @@ pub struct Message {
     pub persistent: bool,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Message {
+    /// Whether it may be sent. `by_staff`: the policy of its class asks that a member of staff has
+    /// approved it; an account that approves its own messages does not satisfy that.
+    pub fn may_be_sent(&self, by_staff: bool) -> bool {
+        self.approval == Approval::Approved && (!by_staff || self.decided_at.is_some())
+    }
 }
 
 /// What a member of staff decides about a message.

@@ -4,8 +4,8 @@
 use crate::billing::rating::{Rate, rate_rounding_up};
 use crate::billing::tariff::{Tariff, Zone};
 use crate::calendar::calling_window::CallingWindow;
-use crate::class::Opening;
-use crate::message::{Approval, Message};
+use crate::class::{Opening, Policy};
+use crate::message::Message;
 use crate::{Account, Destination, Timestamp};
 
 /// What a customer asks for.
@@ -34,6 +34,8 @@ pub struct Facts<'a> {
     pub window: &'a CallingWindow,
     /// Whether messages of its class may be called now.
     pub opening: Opening,
+    /// What its class may do.
+    pub policy: &'a Policy,
     /// Whether the operator has switched quick sends on.
     pub enabled: bool,
     /// Whether the operator knows enough of who the account's owner is to call this destination.
@@ -106,7 +108,7 @@ pub fn admit(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Result<Adm
     }
     let message = facts
         .message
-        .filter(|message| message.approval == Approval::Approved)
+        .filter(|message| message.may_be_sent(facts.policy.needs_approval))
         .ok_or(Refusal::WrongMessage)?;
     let zone = zone_of(&request.destination);
     let hold = rate_rounding_up(facts.tariff, zone, message.length_ms)

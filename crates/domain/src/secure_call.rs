@@ -167,6 +167,7 @@ mod tests {
             account: AccountId(1),
             title: String::new(),
             approval: Approval::Approved,
+            decided_at: None,
             refused_because: None,
             length_ms: 5_000,
             blob: String::new(),

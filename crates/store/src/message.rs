@@ -55,7 +55,7 @@ pub async fn find(
     id: MessageId,
 ) -> Result<Option<Message>> {
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
-                      created_at_us, refused_because
+                      created_at_us, decided_at_us, refused_because
                FROM message WHERE id = $2 AND account_id = $1 AND deleted_at_us IS NULL
                  AND template IS NULL";
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(message).transpose()
@@ -72,7 +72,7 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<Message>> {
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
-                      created_at_us, refused_because
+                      created_at_us, decided_at_us, refused_because
                FROM message WHERE account_id = $1 AND id < $2 AND deleted_at_us IS NULL
                  AND template IS NULL
                ORDER BY id DESC LIMIT $3";
@@ -112,14 +112,14 @@ pub async fn gallery(
     // Two statements rather than a turned sort key: the index gives the order.
     let sql = if page.oldest_first {
         "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us, created_at_us,
-                refused_because
+                decided_at_us, refused_because
          FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
            AND template IS NULL
            AND (persistent_at_us IS NULL OR CAST($4 AS BIGINT) = 1)
          ORDER BY id LIMIT $3 OFFSET $2"
     } else {
         "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us, created_at_us,
-                refused_because
+                decided_at_us, refused_because
          FROM message WHERE account_id = $1 AND title <> '' AND deleted_at_us IS NULL
            AND template IS NULL
            AND (persistent_at_us IS NULL OR CAST($4 AS BIGINT) = 1)
@@ -146,7 +146,7 @@ pub async fn delete(tx: &mut Tx, account: AccountId, id: MessageId, at: Timestam
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn find_of_any(reads: &mut impl Queries, id: MessageId) -> Result<Option<Message>> {
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
-                      created_at_us, refused_because
+                      created_at_us, decided_at_us, refused_because
                FROM message WHERE id = $1 AND deleted_at_us IS NULL AND template IS NULL";
     reads.query_opt(sql, values![id]).await?.as_ref().map(message).transpose()
 }
@@ -163,7 +163,7 @@ pub async fn waiting(
 ) -> Result<Vec<Message>> {
     // The states are written out for the index, which has them alone.
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
-                      created_at_us, refused_because
+                      created_at_us, decided_at_us, refused_because
                FROM message WHERE approval IN (0, 3) AND deleted_at_us IS NULL AND id > $1
                ORDER BY id LIMIT $2";
     reads.query(sql, values![after, limit]).await?.iter().map(message).collect()
@@ -193,6 +193,7 @@ fn message(row: &Row) -> Result<Message> {
         account: row.get("account_id")?,
         title: row.get("title")?,
         approval: row.decode("approval", Approval::from_code)?,
+        decided_at: row.get("decided_at_us")?,
         refused_because: row.get("refused_because")?,
         length_ms: row.get("length_ms")?,
         blob: row.get("blob")?,

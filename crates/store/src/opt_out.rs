@@ -2,7 +2,7 @@
 //! of them can be judged by it. Looking somebody up before a call is in `hot`.
 
 use domain::opt_out::OptOutList;
-use domain::{AccountId, Timestamp};
+use domain::{AccountId, MessageClass, Timestamp};
 
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
@@ -114,6 +114,60 @@ pub async fn lists_of(
                  AND (account_id = $2 OR list <> 'account')";
     let rows = reads.query(sql, values![number, account]).await?;
     rows.iter().map(|row| row.parse("list", OptOutList::from_word)).collect()
+}
+
+/// Most numbers that [`heeded`] is asked about at once.
+pub const HEEDED_MAX: usize = 1_000;
+
+/// For each of the numbers (national form, at most [`HEEDED_MAX`]) whether it is on a list that
+/// the class obeys when the account sends, and how many sends of the class it got on the day that
+/// begins at `day`. A count is kept while the class has a cap.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn heeded(
+    reads: &mut impl Queries,
+    numbers: &[String],
+    account: AccountId,
+    (class, day): (MessageClass, Timestamp),
+) -> Result<Vec<(bool, u32)>> {
+    if numbers.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Both engines take the numbers as one text of eleven digits each, and look each up by the
+    // index.
+    let sql = "WITH RECURSIVE place (n) AS (
+                   SELECT CAST(0 AS BIGINT)
+                   UNION ALL
+                   SELECT n + 1 FROM place WHERE n + 1 < CAST($2 AS BIGINT)
+               ), asked (n, number) AS (
+                   SELECT n, SUBSTR(CAST($1 AS TEXT), CAST(n * 11 + 1 AS INTEGER), 11) FROM place
+               )
+               SELECT CAST((
+                   SELECT COUNT(*) FROM opt_out o
+                   WHERE o.number = a.number AND o.removed_version IS NULL
+                     AND ((o.list = 'national' AND CAST($3 AS BIGINT) = 1)
+                       OR (o.list = 'operator' AND CAST($4 AS BIGINT) = 1)
+                       OR (o.list = 'account' AND CAST($5 AS BIGINT) = 1 AND o.account_id = $6))
+               ) AS BIGINT) AS lists, CAST(COALESCE((
+                   SELECT d.sends FROM daily_call d
+                   WHERE d.day_us = $7 AND d.class = $8 AND d.number = a.number
+               ), 0) AS BIGINT) AS sends
+               FROM asked a ORDER BY a.n";
+    let obeyed = |list| i64::from(class.obeys(list));
+    let count = i64::try_from(numbers.len()).unwrap_or(i64::MAX);
+    let values = values![
+        &numbers.concat(),
+        count,
+        obeyed(OptOutList::National),
+        obeyed(OptOutList::Operator),
+        obeyed(OptOutList::Account),
+        account,
+        day,
+        class.code(),
+    ];
+    let rows = reads.query(sql, values).await?;
+    rows.iter().map(|row| Ok((row.get::<i64>("lists")? > 0, row.get("sends")?))).collect()
 }
 
 /// Everything that there ever was about a number, in its order.

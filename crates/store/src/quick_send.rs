@@ -274,22 +274,24 @@ pub async fn find_by_reference(
     row.map(|row| row.get("id")).transpose()
 }
 
-/// Whether the destination is in an open call of another send of the account. Whom others call is
-/// nobody's business.
+/// Whether the destination is in an open call of another send. `of_all`: whosever it is, but for
+/// those of sandboxes, which reach nobody; otherwise of the account alone.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn is_called(
     reads: &mut impl Queries,
     destination: &Destination,
-    account: AccountId,
+    (account, of_all): (AccountId, bool),
     without: QuickSendId,
 ) -> Result<bool> {
     let sql = "SELECT a.quick_send_id AS id FROM attempt a
                JOIN quick_send q ON q.id = a.quick_send_id
+               JOIN account c ON c.id = q.account_id
                WHERE (q.destination = $1 OR q.second_destination = $1) AND q.id <> $2
-                 AND q.account_id = $3 LIMIT 1";
-    let values = values![destination.as_str(), without, account];
+                 AND (q.account_id = $3 OR (CAST($4 AS BIGINT) = 1 AND c.sandbox_of IS NULL))
+               LIMIT 1";
+    let values = values![destination.as_str(), without, account, i64::from(of_all)];
     Ok(reads.query_opt(sql, values).await?.is_some())
 }
 

@@ -148,8 +148,8 @@ async fn begin(
     }
     let wrong = || Error::Refused(StartRefusal::WrongMessage);
     let (message, template) = playable(tx, id, campaign.message).await?.unzip();
-    let message = check_message(message.as_ref()).map_err(|_| wrong())?;
     let approval = policies.of(plan.class).needs_approval;
+    let message = check_message(message.as_ref(), approval).map_err(|_| wrong())?;
     if !may_say(template.flatten().as_ref(), &owner, approval) {
         return Err(wrong());
     }

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
-use domain::campaign::State;
+use domain::calendar::day::Day;
 use domain::campaign::admission::{
     CallPrices, MessageRefusal, Plan, PlanRefusal, Zones, check_message, is_covered,
 };
 use domain::campaign::numbers::{CompactNumber, NumberSet, RECIPIENTS_MAX, Sifted};
 use domain::campaign::schedule::ScheduleRefusal;
+use domain::campaign::{Schedule, State};
 use domain::sms::FollowUp;
 use domain::template::Template;
 use domain::{Account, AccountId, CampaignId, MessageId, Rials};
@@ -20,6 +21,7 @@ use tokio::sync::Semaphore;
 use super::WrittenPlan;
 use super::change::{self, StartRefusal};
 use super::list::{Broken, List, Recipients, Unreadable};
+use crate::class::{Bar, Skipped};
 use crate::forecast::Expected;
 use crate::request::{self, RequestKey};
 use crate::sms::{SmsRefusal, WrittenFollowUp};
@@ -71,9 +73,12 @@ pub struct Estimate {
     pub added: Added,
     /// How long its message plays.
     pub clip_ms: u32,
-    /// What it costs when everybody is reached once and hears the message to its end.
+    /// Who would not be called: opted out, or capped on the only day that it has.
+    pub skipped: Skipped,
+    /// What it costs when everybody else is reached once and hears the message to its end.
     pub cost_max: Rials,
-    /// Whether the balance covers that, or the plan's ceiling if that is lower.
+    /// Whether the balance covers its start, which asks for everybody, or for the plan's ceiling if
+    /// that is lower.
     pub is_covered: bool,
     /// What it will probably cost, as far as calls that were made tell.
     pub expected: Option<Expected>,
@@ -200,18 +205,46 @@ pub async fn estimate(
     }
     let (clip_ms, prices) = prices_of(app, account, new.message).await?;
     let zones = zones_of(&numbers);
+    let (skipped, called) = skipped(app, account, &plan, &numbers).await?;
     let tariff = prices::in_force(app, app.now()).await?;
     let expected = Expected::of(app, account, |history| {
-        history.forecast(&tariff, zones, (clip_ms, plan.max_tries))
+        history.forecast(&tariff, called, (clip_ms, plan.max_tries))
     });
     Ok(Estimate {
         expected: expected.await?,
         added: Added { accepted: zones.total(), rest: sifted },
         clip_ms,
-        cost_max: prices.of_all(zones).unwrap_or(Rials(i64::MAX)),
+        skipped,
+        cost_max: prices.of_all(called).unwrap_or(Rials(i64::MAX)),
         is_covered: is_covered(account, &prices, zones, plan.max_cost),
         sms_price: follow_up.map(|(_, price)| price),
     })
+}
+
+/// Who of the numbers would not be called as things stand, and the zones of the others. Whoever is
+/// capped today is called on another day, if the campaign has one.
+async fn skipped(
+    app: &App,
+    account: &Account,
+    plan: &Plan,
+    numbers: &[CompactNumber],
+) -> std::result::Result<(Skipped, Zones), Failure> {
+    if account.is_sandbox() {
+        return Ok((Skipped::default(), zones_of(numbers)));
+    }
+    let now = app.now();
+    let policies = class::policies(app, now).await?;
+    let policy = policies.of(plan.class);
+    let written: Vec<String> = numbers.iter().map(|number| number.national()).collect();
+    let bars = class::bars(&mut app.read().await?, policy, account.id, &written, now).await?;
+    let Schedule { starts_at, ends_at, .. } = plan.schedule;
+    let days = [starts_at.max(now), ends_at.plus_ms(-1)].map(Day::of);
+    let is_for_today = days.iter().all(|day| *day == Day::of(now));
+    let counts = |bar: &Bar| is_for_today || *bar == Bar::OptedOut;
+    let bars: Vec<Option<Bar>> = bars.into_iter().map(|bar| bar.filter(counts)).collect();
+    let called = numbers.iter().zip(&bars).filter(|(_, bar)| bar.is_none());
+    let zones = called.fold(Zones::default(), |zones, (number, _)| zones.and(number.zone()));
+    Ok((Skipped::of(bars.into_iter().flatten()), zones))
 }
 
 /// A campaign that was made before under the same name for the request: what a killed process did
@@ -344,9 +377,9 @@ pub(super) async fn may_be_made(
     plan.check(account, now).map_err(|refusal| Error::Refused(refusal.into()))?;
     let played = playable(&mut app.read().await?, account.id, message).await?;
     let (message, template) = played.unzip();
-    check_message(message.as_ref()).map_err(|refusal| Error::Refused(refusal.into()))?;
-    let template = template.flatten();
     let approval = class::policies(app, now).await?.of(plan.class).needs_approval;
+    check_message(message.as_ref(), approval).map_err(|refusal| Error::Refused(refusal.into()))?;
+    let template = template.flatten();
     if !may_say(template.as_ref(), account, approval) {
         return Err(Error::Refused(CreateRefusal::WrongMessage));
     }

@@ -2,7 +2,7 @@
 //! is accepted, so that its length and hold are the real ones.
 
 use domain::template::Filled;
-use domain::{Approval, MessageClass, MessageId};
+use domain::{MessageClass, MessageId};
 
 use super::{
     Accepted, Order, TextRefusal, may_be_sent, may_be_spoken, repeated, request, send_speech,
@@ -78,7 +78,7 @@ pub(crate) async fn judged(
     let script = script.ok_or_else(|| said(SaidRefusal::NotFound))?;
     // A clip may have been refused or deleted since the template was made of it.
     let played = playable(&mut app.read().await?, caller.account.id, template).await?;
-    if played.is_none_or(|(message, _)| message.approval != Approval::Approved) {
+    if played.is_none_or(|(message, _)| !message.may_be_sent(order.needs_approval())) {
         return Err(Error::Refused(PersonalRefusal::Send(TextRefusal::MustBeApproved)));
     }
     let given = values.iter().map(|(name, value)| (&**name, &**value));

@@ -1,16 +1,23 @@
 //! Message classes: what each may send and when, asked when a send is taken and again when its turn
 //! comes.
 
+use app::bulk::{self, Content, NewBulk};
+use app::campaign::{self, CreateRefusal, NewCampaign};
+use app::class::Skipped;
 use app::dialing::{self, Leased, ReadyJob};
-use app::quick_send::{self, NewSend};
+use app::quick_send::{self, NewPersonalSend, NewSend, PersonalRefusal, TextRefusal};
+use app::template::NewTemplate;
 use app::{Caller, class};
 use domain::class::{Policy, PolicyRefusal};
 use domain::dialer::disposition::OUTSIDE_HOURS;
+use domain::explanation::Gate;
+use domain::message::Decision;
 use domain::quick_send::Refusal;
-use domain::{Disposition, MessageClass, MessageId, Status, Timestamp};
+use domain::{Disposition, MessageClass, MessageId, RecipientId, Rials, Status, Timestamp};
 use store::hot::Bar;
 
 use crate::calls::{ended, lease};
+use crate::campaign::new_campaign;
 use crate::refusal;
 use crate::world::{NOON, World};
 
@@ -70,6 +77,10 @@ async fn advertising_is_off_until_it_is_switched_on() {
     assert_eq!(refused, Refusal::ClassNotAllowed);
     set(&world, MessageClass::Advertising, |old| Policy { allowed: true, ..old }).await;
     world.clock.advance_ms(1_000);
+    // Its account approves its own messages; this class asks for staff's ear.
+    let refused = refusal(quick_send::submit(&world.app, &caller, advertising()).await);
+    assert_eq!(refused, Refusal::WrongMessage);
+    assert!(app::message::decide(&world.app, message, &Decision::Approve).await.unwrap());
     quick_send::submit(&world.app, &caller, advertising()).await.unwrap();
     let (job, _) = world.dialer.next().await;
     assert_eq!((job.message_class, job.opt_out_key), (MessageClass::Advertising, Some('9')));
@@ -77,6 +88,162 @@ async fn advertising_is_off_until_it_is_switched_on() {
     world.clock.advance_ms(3 * HOUR_MS);
     let refused = refusal(quick_send::submit(&world.app, &caller, advertising()).await);
     assert_eq!(refused, Refusal::TimeNotAllowed);
+}
+
+/// Goal: a class whose messages staff must hear calls nobody with what an account has approved for
+/// itself, by whichever way: one number, several, a template, a new campaign or one that starts.
+#[tokio::test]
+async fn a_class_that_must_be_heard_is_heard_by_staff() {
+    let (world, caller, message) = stage().await;
+    let app = &world.app;
+    let template = NewTemplate {
+        title: String::from("پیام"),
+        written: format!("{{clip {message}}} {{amount:rial debt}}"),
+        voice: None,
+        longest_ms: None,
+    };
+    let template = app::template::create(app, &caller, template).await.unwrap().id;
+    let draft = |message| NewCampaign { auto_start: false, ..new_campaign(message) };
+    let made = campaign::create(app, &caller, draft(message)).await.unwrap().id;
+    set(&world, MessageClass::Service, |old| Policy { needs_approval: true, ..old }).await;
+    world.clock.advance_ms(2_000);
+    let account = caller.account.id;
+    let one = || quick_send::submit(app, &caller, send(message, MessageClass::Service));
+    let personal = || {
+        let NewSend { number, vote, record_ms, server, reference, class, follow_up, .. } =
+            send(message, MessageClass::Service);
+        let values = vec![(String::from("debt"), String::from("1000"))];
+        let new = NewPersonalSend {
+            template,
+            values,
+            number,
+            vote,
+            record_ms,
+            server,
+            reference,
+            class,
+            follow_up,
+        };
+        quick_send::submit_personal(app, &caller, new)
+    };
+    let rehearsed = || campaign::rehearse(app, caller.account.clone(), made, "09121234567");
+    for refused in [message, template] {
+        let refused = campaign::create(app, &caller, draft(refused)).await;
+        assert_eq!(refusal(refused), CreateRefusal::MessageWaiting);
+        let refused = campaign::estimate(app, &caller, draft(message)).await;
+        assert_eq!(refusal(refused), CreateRefusal::MessageWaiting);
+    }
+    let refused = campaign::start_as_planned(app, account, made).await;
+    assert_eq!(refusal(refused), campaign::StartRefusal::WrongMessage);
+    assert_eq!(refusal(one().await), Refusal::WrongMessage);
+    let refused = refusal(rehearsed().await);
+    assert_eq!(refused, campaign::RehearsalRefusal::Message(Refusal::WrongMessage));
+
+    let refused = PersonalRefusal::Send(TextRefusal::MustBeApproved);
+    assert_eq!(refusal(personal().await), refused);
+
+    assert!(app::message::decide(app, message, &Decision::Approve).await.unwrap());
+    campaign::create(app, &caller, draft(message)).await.unwrap();
+    personal().await.unwrap();
+    one().await.unwrap();
+    rehearsed().await.unwrap();
+    campaign::start_as_planned(app, account, made).await.unwrap();
+}
+
+/// Goal: what would keep a number from being called is told beforehand, by a dry run and to whoever
+/// asks why it waits: a call of whomever, a wish not to be called, the cap of the day.
+#[tokio::test]
+async fn what_bars_a_number_is_told_beforehand() {
+    let (world, caller, message) = stage().await;
+    let app = &world.app;
+    let node = dialing::take_node(app, "a", NOON.plus_ms(24 * HOUR_MS)).await.unwrap();
+    let (other, _) = world.customer(100_000).await;
+    let (played, _) = world.sandbox(&caller).await;
+    let theirs = world.message(&other, 4000).await.id;
+    let plays = world.message(&played, 4000).await.id;
+    let closed = async |whose: &Caller, id| {
+        let told = app::explain::send(app, whose, id).await.unwrap().unwrap();
+        let gates = told.gates.iter().filter(|gate| !gate.open);
+        gates.map(|gate| gate.gate).collect::<Vec<_>>()
+    };
+    // Another account calls the number: ours waits for it, that of a sandbox does not.
+    quick_send::submit(app, &other, send(theirs, MessageClass::Service)).await.unwrap();
+    let (job, _) = world.dialer.next().await;
+    assert!(lease(&world, node, &job, app.now()).await.attempt().is_some());
+    let ours = quick_send::submit(app, &caller, send(message, MessageClass::Service)).await;
+    let ours = ours.unwrap().id;
+    let play = quick_send::submit(app, &played, send(plays, MessageClass::Service)).await;
+    assert_eq!(closed(&caller, ours).await, [Gate::NumberFree]);
+    assert!(!closed(&played, play.unwrap().id).await.contains(&Gate::NumberFree));
+
+    // The second number wishes no call, and the third is the first one again.
+    set(&world, MessageClass::Service, |old| Policy { daily_cap: Some(1), ..old }).await;
+    world.clock.advance_ms(2_000);
+    let opted_out = domain::PhoneNumber::parse("09121234568").unwrap();
+    let list = app::opt_out::list_of(caller.account.id);
+    app::opt_out::add(app, list, &[opted_out], "test").await.unwrap();
+    let numbers = ["09121234560", "09121234568", "09121234560"].map(String::from).to_vec();
+    let new = NewBulk {
+        content: Content::Message(message),
+        numbers,
+        vote: false,
+        record_ms: None,
+        server: None,
+        class: MessageClass::Service,
+        follow_up: None,
+        max_cost: None,
+        request: None,
+    };
+    let foretold = bulk::estimate(app, &caller, &new).await.unwrap();
+    let barred = [None, Some(Bar::OptedOut), Some(Bar::Capped)];
+    assert_eq!(foretold.barred, barred, "twice the same number is once too often");
+    assert_eq!(foretold.skipped(), Skipped { opted_out: 1, capped: 1 });
+    assert_eq!(foretold.cost_max(), foretold.calls[0].clone().unwrap());
+    assert!(foretold.cost_max().0 > 0);
+    let new = NewBulk { content: Content::Message(theirs), ..new };
+    let foretold = bulk::estimate(app, &other, &new).await.unwrap();
+    assert_eq!(foretold.skipped(), Skipped { opted_out: 0, capped: 1 }, "a list of another's");
+
+    let mut new = NewCampaign { auto_start: false, ..new_campaign(message) };
+    new.numbers = Some(String::from("09121234560,09121234568,09121234569").into());
+    let foretold = campaign::estimate(app, &caller, new.clone()).await.unwrap();
+    assert_eq!(foretold.skipped, Skipped { opted_out: 1, capped: 0 });
+    assert_eq!((foretold.added.accepted, foretold.cost_max), (3, Rials(2 * 225)));
+    let id = campaign::create(app, &caller, new).await.unwrap().id;
+    let second = RecipientId { campaign: id, n: 2 };
+    let told = app::explain::recipient(app, &caller, second).await.unwrap().unwrap();
+    let gates = told.gates.iter().filter(|gate| !gate.open).map(|gate| gate.gate);
+    assert!(gates.collect::<Vec<_>>().contains(&Gate::OptOut));
+}
+
+/// Goal: who was called as often as may be is told so, and may be called tomorrow; a campaign that
+/// is for today alone will not call there.
+#[tokio::test]
+async fn a_cap_is_told_beforehand() {
+    let (world, caller, message) = stage().await;
+    let app = &world.app;
+    let node = dialing::take_node(app, "a", NOON.plus_ms(24 * HOUR_MS)).await.unwrap();
+    set(&world, MessageClass::Service, |old| Policy { daily_cap: Some(1), ..old }).await;
+    world.clock.advance_ms(2_000);
+    quick_send::submit(app, &caller, send(message, MessageClass::Service)).await.unwrap();
+    let (job, _) = world.dialer.next().await;
+    let attempt = lease(&world, node, &job, app.now()).await.attempt().unwrap();
+    dialing::settle(app, vec![heard(&job, attempt, app.now())]).await.unwrap();
+    let waits = quick_send::submit(app, &caller, send(message, MessageClass::Service)).await;
+    let told = app::explain::send(app, &caller, waits.unwrap().id).await.unwrap().unwrap();
+    let closed: Vec<_> = told.gates.iter().filter(|gate| !gate.open).collect();
+    let tomorrow = domain::calendar::day::Day::of(NOON).next().start();
+    assert_eq!((closed.len(), closed[0].gate), (1, Gate::DailyCap));
+    assert_eq!(told.next_try, Some(tomorrow));
+
+    let mut new = NewCampaign { auto_start: false, ..new_campaign(message) };
+    new.numbers = Some(String::from("09121234567,09121234569").into());
+    let foretold = campaign::estimate(app, &caller, new.clone()).await.unwrap();
+    assert_eq!((foretold.skipped, foretold.cost_max), (Skipped::default(), Rials(450)));
+    new.plan.end = String::from("2026-11-22 20:00:00");
+    let foretold = campaign::estimate(app, &caller, new).await.unwrap();
+    assert_eq!(foretold.skipped, Skipped { opted_out: 0, capped: 1 });
+    assert_eq!(foretold.cost_max, Rials(225));
 }
 
 #[tokio::test]

@@ -78,15 +78,21 @@ pub enum MessageRefusal {
     Rejected,
 }
 
-/// Judges a campaign's message.
+/// Judges a campaign's message. `by_staff`: whether the policy of its class asks that a member of
+/// staff has approved it.
 ///
 /// # Errors
 /// Why it may not be called.
-pub fn check_message(message: Option<&Message>) -> Result<&Message, MessageRefusal> {
+pub fn check_message(
+    message: Option<&Message>,
+    by_staff: bool,
+) -> Result<&Message, MessageRefusal> {
     let message = message.ok_or(MessageRefusal::None)?;
     match message.approval {
-        Approval::Approved => Ok(message),
-        Approval::Waiting | Approval::WaitingByPhone => Err(MessageRefusal::Waiting),
+        Approval::Approved if message.may_be_sent(by_staff) => Ok(message),
+        Approval::Approved | Approval::Waiting | Approval::WaitingByPhone => {
+            Err(MessageRefusal::Waiting)
+        }
         Approval::Rejected => Err(MessageRefusal::Rejected),
     }
 }

@@ -28,7 +28,7 @@ pub struct Policy {
     pub allowed: bool,
     /// Whether only accounts with a document, which may call at any hour, may send them.
     pub needs_document: bool,
-    /// Whether a text must have been listened to also for accounts that approve their own.
+    /// Whether staff must have approved a message, also of accounts that approve their own.
     pub needs_approval: bool,
     /// When they may be called, by Tehran's clock; a day off has hours of its own.
     pub hours: OpeningHours,

@@ -50,7 +50,7 @@ pub struct Set {
     /// Whether only accounts with a document (`account hours`) may send them.
     #[arg(long, value_name = "true|false")]
     needs_document: Option<bool>,
-    /// Whether texts must be listened to also for accounts that approve their own.
+    /// Whether staff must have listened to a message, also of accounts that approve their own.
     #[arg(long, value_name = "true|false")]
     needs_approval: Option<bool>,
     /// The hours of ordinary days, on Tehran's clock: `09:30-14:00,16:30-22:00`, or `none`.
@@ -176,7 +176,7 @@ fn as_text(policy: &Policy) -> Result<()> {
     let Policy { id, class, tries_max, priority, .. } = policy;
     let state = if policy.allowed { "allowed" } else { "not allowed" };
     let only = if policy.needs_document { ", with a document only" } else { "" };
-    let heard = if policy.needs_approval { ", texts must be listened to" } else { "" };
+    let heard = if policy.needs_approval { ", messages must be listened to" } else { "" };
     say(&format!("{}: {state}{only}{heard} (version {id})", class.word()))?;
     let ordinary = hours_text(&policy.hours, DayType::Ordinary);
     let off = hours_text(&policy.hours, DayType::Off);

@@ -256,3 +256,46 @@ both_engines! {
         assert_ne!(kept, lost);
     }
 }
+
+both_engines! {
+    /// Goal: what the lease would say of numbers is told of all of them at once, in their order,
+    /// and whether a number is in somebody's call.
+    async fn what_bars_numbers_is_told_beforehand(world) {
+        let element = world.send().await;
+        let (account, node) = (element.account, world.node("a").await);
+        let class = MessageClass::Advertising;
+        let usual = as_class(node, account, class);
+        let cap = Some(DailyCap { day: NOW, most: 2 });
+        let stamp = LeaseStamp { permit: Permit { cap, ..usual.permit }, ..usual };
+        let send = world.accept(&element).await.quick_send;
+        assert!(lease(world, send, stamp).await.attempt().is_some());
+        let numbers = ["02188888888", NUMBER, "09121234568", "09121234569"].map(String::from);
+        assert!(add(world, national(), &numbers[2]).await);
+        let own = ListId { list: OptOutList::Account, account };
+        assert!(add(world, own, &numbers[3]).await);
+        let other = world.send().await;
+        assert_ne!(other.account, account);
+        let mut reads = world.db.read().await.unwrap();
+        let mut heeded = async |account, class, day| {
+            opt_out::heeded(&mut reads, &numbers, account, (class, day)).await.unwrap()
+        };
+        let all = [(false, 0), (false, 1), (true, 0), (true, 0)];
+        assert_eq!(heeded(account, class, NOW).await, all);
+        let theirs = [(false, 0), (false, 1), (true, 0), (false, 0)];
+        assert_eq!(heeded(other.account, class, NOW).await, theirs);
+        let service = [(false, 0), (false, 0), (false, 0), (true, 0)];
+        assert_eq!(heeded(account, MessageClass::Service, NOW).await, service);
+        assert_eq!(heeded(account, class, NOW.plus_ms(1)).await[1], (false, 0));
+        assert_eq!(opt_out::heeded(&mut reads, &[], account, (class, NOW)).await.unwrap(), []);
+
+        let destination = Destination::parse(NUMBER).unwrap();
+        let mut called = async |account, of_all, without| {
+            let whose = (account, of_all);
+            store::quick_send::is_called(&mut reads, &destination, whose, without).await.unwrap()
+        };
+        assert!(called(other.account, true, QuickSendId(0)).await);
+        assert!(!called(other.account, false, QuickSendId(0)).await);
+        assert!(called(account, false, QuickSendId(0)).await);
+        assert!(!called(account, true, send).await, "its own call is none");
+    }
+}

@@ -22,7 +22,9 @@ use super::Unanswered;
 use super::forecast::expected;
 use super::listing::{id_of, listed, next_page, page, part};
 use super::lists::{Rows, list_report};
-use super::messages::{RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, seconds, state};
+use super::messages::{
+    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, left_out, seconds, state,
+};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 use super::sms::{NewFollowUp, counted, follow_up};
@@ -444,6 +446,7 @@ fn foretold(estimate: &Estimate) -> Value {
     json!({
         "object": "dry_run",
         "list": list_report(&estimate.added),
+        "skipped": left_out(estimate.skipped),
         "clip_seconds": seconds(estimate.clip_ms),
         "cost_min": 0,
         "cost_max": estimate.cost_max.0,

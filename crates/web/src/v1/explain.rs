@@ -96,13 +96,26 @@ fn words(gate: Gate) -> (&'static str, &'static str, &'static str) {
         Gate::Trunk => {
             ("trunk", "No trunk takes the number now.", "اکنون مسیری برای این شماره نیست.")
         }
-        Gate::NumberFree => (
-            "number_free",
-            "The number is in another call of yours.",
-            "این شماره در تماس دیگری از شماست.",
-        ),
+        Gate::NumberFree => {
+            ("number_free", "The number is in another call.", "این شماره در تماس دیگری است.")
+        }
         Gate::Line => {
             ("line", "Others stand before it in the line.", "ارسال‌های دیگری پیش از آن در صف‌اند.")
         }
+        Gate::OptOut => (
+            "opt_out",
+            "The number is on a list of those who are not to be called.",
+            "این شماره در فهرست کسانی است که نباید با آنان تماس گرفت.",
+        ),
+        Gate::DailyCap => (
+            "daily_cap",
+            "The number was called today as often as its message class may.",
+            "امروز به اندازهٔ مجاز این نوع پیام با این شماره تماس گرفته شده است.",
+        ),
+        Gate::Credit => (
+            "credit",
+            "The available balance does not cover the call.",
+            "موجودی برای این تماس کافی نیست.",
+        ),
     }
 }

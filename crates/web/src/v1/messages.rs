@@ -4,6 +4,7 @@ use std::num::NonZeroI64;
 
 use app::bulk::{BulkRefusal, Content, Estimate, NUMBERS_MAX, NewBulk, NumberRefusal};
 use app::campaign::Person;
+use app::class::{Bar, Skipped};
 use app::ports::Speaker;
 use app::quick_send::Accepted;
 use app::report::{PAGE_MAX, Place, Report};
@@ -356,20 +357,35 @@ async fn several(
 
 /// What a dry run answers: to whom, who is left out and why, and what it costs.
 fn foretold(new: &NewBulk, estimate: &Estimate) -> Response {
-    let calls = new.numbers.iter().zip(&estimate.calls).map(|(number, call)| match call {
-        Ok(price) => serde_json::json!({ "object": "call", "to": number, "cost_max": price.0 }),
+    let calls = new.numbers.iter().zip(&estimate.calls).zip(&estimate.barred);
+    let calls = calls.map(|((number, call), bar)| match call {
+        Ok(price) => serde_json::json!({
+            "object": "call",
+            "to": number,
+            "cost_max": price.0,
+            "barred": bar.map(|bar| match bar {
+                Bar::OptedOut => "opted_out",
+                Bar::Capped => "capped",
+            }),
+        }),
         Err(refusal) => skipped(number, &Problem::of_number(refusal.clone()).body(None)),
     });
     let data: Vec<serde_json::Value> = calls.collect();
     let answer = serde_json::json!({
         "object": "dry_run",
         "data": data,
+        "skipped": left_out(estimate.skipped()),
         "clip_seconds": seconds(estimate.clip_ms),
         "cost_min": estimate.speech.0,
         "cost_max": estimate.cost_max().0,
         "expected": estimate.expected.as_ref().map(expected),
     });
     json(StatusCode::OK, &answer)
+}
+
+/// How many numbers would not be called.
+pub(super) fn left_out(Skipped { opted_out, capped }: Skipped) -> serde_json::Value {
+    serde_json::json!({ "opted_out": opted_out, "capped": capped })
 }
 
 /// A number that is left out.

@@ -39,6 +39,7 @@ async fn a_campaign_from_its_list_to_its_results() {
     let foretold = foretold.json();
     assert_eq!((&foretold["cost_max"], &foretold["covered"]), (&json!(450), &json!(true)));
     assert_eq!(foretold["expected"], Value::Null, "nobody was called yet");
+    assert_eq!(foretold["skipped"], json!({ "opted_out": 0, "capped": 0 }));
     assert_eq!(get(&router, &token, "/v1/campaigns").await["data"], json!([]));
 
     let made = post(&router, &token, "/v1/campaigns", "k", &plan()).await;
