@@ -1,6 +1,7 @@
-//! Tests of the load, which prove the capacity in a month whose demand never did (A17): a campaign of
-//! a sandbox calls the sink through the same dialer, engine and sockets as everybody's, after all
-//! others, and the minute from its first call on is judged like one of demand. It reaches nobody.
+//! Tests of the load, which prove the capacity in a month whose demand never did (A17): a campaign
+//! of a sandbox calls the sink through the same dialer, engine and sockets as everybody's, after
+//! all others, and the minute from its first call on is judged like one of demand. It reaches
+//! nobody.
 
 use audio::Clip;
 use domain::agreement::capacity::{Minute, is_test_due};

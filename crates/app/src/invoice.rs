@@ -315,8 +315,8 @@ async fn after_pay(tx: &mut Tx, id: i64, paid: Paid<'_>) -> Result<(), InvoiceRe
     resume(tx, invoice.subscription, paid.at, paid.by, &reason).await
 }
 
-/// Puts a subscription in force again, once nothing of it is overdue now: but for the times in which
-/// something was, which may end before we learned of it, and even before we stopped it (C19).
+/// Puts a subscription in force again, once nothing of it is overdue now: but for the times in
+/// which something was, which may end before we learned of it, and even before we stopped it (C19).
 async fn resume(
     tx: &mut Tx,
     subscription: i64,

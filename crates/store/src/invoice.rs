@@ -95,8 +95,8 @@ pub async fn pay(
     Ok(paid)
 }
 
-/// When invoices of a subscription were overdue: from when each was due until it was paid or voided,
-/// of those that were due before one moment and settled after another.
+/// When invoices of a subscription were overdue: from when each was due until it was paid or
+/// voided, of those that were due before one moment and settled after another.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
