@@ -120,6 +120,9 @@ pub struct Estimate {
     pub calls: Vec<std::result::Result<Rials, NumberRefusal>>,
     /// What would bar the call to each number when its turn comes: such a call costs nothing.
     pub barred: Vec<Option<Bar>>,
+    /// What all of it would hold when it is taken: what is barred now may be called when its turn
+    /// comes.
+    pub held: Rials,
     /// How long the message plays, at most to anybody; nothing when nobody would be called.
     pub clip_ms: u32,
     /// What all of it will probably cost, its speech included, as far as calls that were made tell.
@@ -307,7 +310,7 @@ async fn bound_cost(
         return Ok(());
     }
     let (estimate, _) = judged(app, caller, new).await?;
-    let cost = estimate.cost_max();
+    let cost = estimate.held;
     if cost > max { Err(Error::Refused(BulkRefusal::TooExpensive(cost))) } else { Ok(()) }
 }
 
@@ -443,13 +446,13 @@ fn added_up(
     let first = sounds.first().unwrap_or(&Sound::Unknown);
     let speech = if let Sound::Spoken(_, price) = first { *price } else { Rials::ZERO };
     let calls = Vec::with_capacity(orders.len());
-    let mut estimate = Estimate { speech, calls, barred, clip_ms: 0, expected: None };
+    let mut estimate = Estimate { speech, calls, barred, held: speech, clip_ms: 0, expected: None };
     let mut admissions = Vec::with_capacity(orders.len());
     for (place, order) in orders.into_iter().enumerate() {
         let sound = if sounds.len() == 1 { first } else { sounds.get(place).unwrap_or(first) };
         let call = order.and_then(|mut order| {
-            let spent = estimate.cost_max().0;
-            order.account.balance = Rials(order.account.balance.0.saturating_sub(spent));
+            let left = order.account.balance.0.saturating_sub(estimate.held.0);
+            order.account.balance = Rials(left);
             let (admission, is_text) = match sound {
                 Sound::Kept(message) => (order.admit(app, message.as_ref()), false),
                 Sound::Spoken(ms, _) => (order.admit(app, Some(&order.draft(*ms))), true),
@@ -459,18 +462,19 @@ fn added_up(
             admission.map_err(|refusal| NumberRefusal::of(refusal, is_text))
         });
         let is_barred = estimate.barred.get(place).is_some_and(Option::is_some);
-        if let Ok(admission) = &call
-            && !is_barred
-        {
-            estimate.clip_ms = estimate.clip_ms.max(admission.clip_ms);
-            admissions.push(*admission);
+        if let Ok(admission) = &call {
+            estimate.held = Rials(estimate.held.0.saturating_add(admission.hold.price.0));
+            if !is_barred {
+                estimate.clip_ms = estimate.clip_ms.max(admission.clip_ms);
+                admissions.push(*admission);
+            }
         }
         let price =
             |admission: Admission| if is_barred { Rials::ZERO } else { admission.hold.price };
         estimate.calls.push(call.map(price));
     }
     if estimate.calls.iter().all(std::result::Result::is_err) {
-        estimate.speech = Rials::ZERO;
+        (estimate.speech, estimate.held) = (Rials::ZERO, Rials::ZERO);
     }
     (estimate, admissions)
 }

@@ -13,7 +13,7 @@ use domain::calendar::working_time::Timetable;
 use domain::class::MessageClass;
 use domain::dialer::disposition::OUTSIDE_HOURS;
 use domain::{Disposition, QuickSendId, Timestamp};
-use store::capacity_test::CapacityTest;
+use store::capacity_test::{CapacityTest, End};
 use store::promise::Timed;
 
 use crate::agreement::at as agreement_at;
@@ -53,16 +53,19 @@ pub struct Promises {
     pub declared: Vec<AbnormalPeriod>,
     /// The capacity of the platform, as customers' demand shows it.
     pub capacity: Capacity,
-    /// The tests of the load in order. The last one that ended counts where demand says nothing.
+    /// The tests of the load in order. The last one that called anybody and ended counts
+    /// where demand says nothing.
     pub tests: Vec<CapacityTest>,
     /// What a qualifying minute has to start.
     pub starts_min: u64,
 }
 
 impl Promises {
-    /// Whether the capacity was there, as far as demand or a test of the load tells.
+    /// Whether the capacity was there, as far as demand or a test of the load tells. A test that
+    /// called nobody tells nothing: it may have had nobody to call it, or no carrier.
     pub fn capacity_met(&self) -> Option<bool> {
-        let ended = self.tests.iter().rev().find_map(|test| test.end);
+        let called = |end: &End| end.minute_from.is_some();
+        let ended = self.tests.iter().rev().find_map(|test| test.end.filter(called));
         self.capacity.met_or_tested(ended.map(|end| end.minute), self.starts_min)
     }
 }

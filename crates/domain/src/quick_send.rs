@@ -106,9 +106,11 @@ pub fn admit(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Result<Adm
     if !facts.window.allows(now) || !facts.opening.is_open() {
         return Err(Refusal::TimeNotAllowed);
     }
+    // Nobody of staff listens to what a sandbox sends: it reaches nobody.
+    let by_staff = facts.policy.needs_approval && !facts.account.is_sandbox();
     let message = facts
         .message
-        .filter(|message| message.may_be_sent(facts.policy.needs_approval))
+        .filter(|message| message.may_be_sent(by_staff))
         .ok_or(Refusal::WrongMessage)?;
     let zone = zone_of(&request.destination);
     let hold = rate_rounding_up(facts.tariff, zone, message.length_ms)

@@ -116,8 +116,19 @@ pub async fn lists_of(
     rows.iter().map(|row| row.parse("list", OptOutList::from_word)).collect()
 }
 
-/// Most numbers that [`heeded`] is asked about at once.
-pub const HEEDED_MAX: usize = 1_000;
+/// Whether there ever was a list.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn is_any(reads: &mut impl Queries) -> Result<bool> {
+    let sql = "SELECT version FROM opt_out_version WHERE id = 1";
+    let row = reads.query_opt(sql, values![]).await?;
+    Ok(row.map(|row| row.get::<i64>("version")).transpose()?.is_some_and(|version| version > 0))
+}
+
+/// Most numbers that [`heeded`] is asked about at once: to find one in their text takes as long as
+/// there are others before it.
+pub const HEEDED_MAX: usize = 100;
 
 /// For each of the numbers (national form, at most [`HEEDED_MAX`]) whether it is on a list that
 /// the class obeys when the account sends, and how many sends of the class it got on the day that

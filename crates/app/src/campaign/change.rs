@@ -148,7 +148,7 @@ async fn begin(
     }
     let wrong = || Error::Refused(StartRefusal::WrongMessage);
     let (message, template) = playable(tx, id, campaign.message).await?.unzip();
-    let approval = policies.of(plan.class).needs_approval;
+    let approval = policies.of(plan.class).needs_approval && !owner.is_sandbox();
     let message = check_message(message.as_ref(), approval).map_err(|_| wrong())?;
     if !may_say(template.flatten().as_ref(), &owner, approval) {
         return Err(wrong());

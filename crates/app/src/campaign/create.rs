@@ -377,7 +377,8 @@ pub(super) async fn may_be_made(
     plan.check(account, now).map_err(|refusal| Error::Refused(refusal.into()))?;
     let played = playable(&mut app.read().await?, account.id, message).await?;
     let (message, template) = played.unzip();
-    let approval = class::policies(app, now).await?.of(plan.class).needs_approval;
+    let policies = class::policies(app, now).await?;
+    let approval = policies.of(plan.class).needs_approval && !account.is_sandbox();
     check_message(message.as_ref(), approval).map_err(|refusal| Error::Refused(refusal.into()))?;
     let template = template.flatten();
     if !may_say(template.as_ref(), account, approval) {

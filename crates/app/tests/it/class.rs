@@ -141,6 +141,11 @@ async fn a_class_that_must_be_heard_is_heard_by_staff() {
 
     let refused = PersonalRefusal::Send(TextRefusal::MustBeApproved);
     assert_eq!(refusal(personal().await), refused);
+    // Nobody of staff listens to what reaches nobody.
+    let (sandbox, _) = world.sandbox(&caller).await;
+    let played = world.message(&sandbox, 4000).await.id;
+    quick_send::submit(app, &sandbox, send(played, MessageClass::Service)).await.unwrap();
+    campaign::create(app, &sandbox, new_campaign(played)).await.unwrap();
 
     assert!(app::message::decide(app, message, &Decision::Approve).await.unwrap());
     campaign::create(app, &caller, draft(message)).await.unwrap();
@@ -198,6 +203,8 @@ async fn what_bars_a_number_is_told_beforehand() {
     let barred = [None, Some(Bar::OptedOut), Some(Bar::Capped)];
     assert_eq!(foretold.barred, barred, "twice the same number is once too often");
     assert_eq!(foretold.skipped(), Skipped { opted_out: 1, capped: 1 });
+    let one = foretold.cost_max();
+    assert_eq!(foretold.held, Rials(3 * one.0), "each may be called when its turn comes");
     assert_eq!(foretold.cost_max(), foretold.calls[0].clone().unwrap());
     assert!(foretold.cost_max().0 > 0);
     let new = NewBulk { content: Content::Message(theirs), ..new };

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use app::App;
 use app::availability::{Month, MonthRefusal, MonthStatement};
 use app::capacity_test::{CapacityTest, TestRefusal};
@@ -77,8 +77,8 @@ pub enum Action {
         json: bool,
     },
     /// Test the load now: a sandbox calls twice as many numbers as a minute has to start, and
-    /// `promises` tells what it came to. The running server calls them, after all others, at its
-    /// sandbox carrier. It begins such a test by itself in the last nights of a month whose demand
+    /// `promises` tells what it came to. The running server calls them at its sandbox carrier, as a
+    /// campaign. It begins such a test by itself in the last nights of a month whose demand
     /// never was that high.
     Test,
     /// Declare a time not to have been normal. It is told with its reason, and the figures are
@@ -139,6 +139,10 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
             promises(&app, which.month(&app)?, json).await?;
         }
         Some(Action::Test) => {
+            let trunks = app::trunk::list(&app).await.map_err(open::failed)?;
+            if !config.sandbox.beside_trunks && !trunks.is_empty() {
+                bail!("there is no sandbox to call: sandbox.beside_trunks is off");
+            }
             let begun = app::capacity_test::begin(&app).await;
             let begun = begun.map_err(|error| {
                 open::refused(error, |TestRefusal::UnderWay| anyhow!("one is under way"))
@@ -230,6 +234,7 @@ fn test_json(test: &CapacityTest) -> Value {
 fn test_in_words(test: &Value) -> String {
     let end = match (&test["starts"], &test["waiting"]) {
         (Value::Null, _) => "under way".to_owned(),
+        _ if test["minute_from"].is_null() => "called nobody, and tells nothing".to_owned(),
         (starts, waiting) => format!("{starts} of {waiting} calls started within a minute"),
     };
     format!("test {}: {end} (campaign {})", test["n"], test["campaign"])
