@@ -281,7 +281,8 @@ pub async fn revise(
     app.write(async |tx| revise_in(tx, account, month, (reason, signer), now).await).await
 }
 
-/// As [`revise`], in the transaction of what makes it necessary.
+/// As [`revise`], in the transaction of what makes it necessary. Whoever had nothing in a month has
+/// no statement of it: once it turns out that there was something, the first one is written.
 pub(crate) async fn revise_in(
     tx: &mut Tx,
     account: Option<AccountId>,
@@ -291,13 +292,20 @@ pub(crate) async fn revise_in(
 ) -> Result<MonthStatement, MonthRefusal> {
     let time = Span { from: month.start(), to: month.end() };
     let written = store::month_statement::of_month(tx, account, month).await?;
-    let last = written.last().ok_or(Error::Refused(MonthRefusal::NotFrozen))?;
+    let not_frozen = || Error::Refused(MonthRefusal::NotFrozen);
+    if store::month_statement::of_month(tx, None, month).await?.is_empty() {
+        return Err(not_frozen());
+    }
     let anew = Written::of(&inputs_now(tx, account, month, time).await?);
-    if anew.digest == last.digest {
+    let last = written.last();
+    if last.is_none() && anew.judged.totals.covered_us() == 0 {
+        return Err(not_frozen());
+    }
+    if last.is_some_and(|last| last.digest == anew.digest) {
         return Err(Error::Refused(MonthRefusal::Unchanged));
     }
     let statement = MonthStatement {
-        revision: last.revision + 1,
+        revision: last.map_or(0, |last| last.revision + 1),
         signed: Some((reason.to_owned(), signer.to_owned())),
         ..anew.statement(account, month, now)
     };

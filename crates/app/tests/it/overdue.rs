@@ -57,6 +57,57 @@ async fn a_payment_learned_after_its_month_revises_it_on_postgres() {
     on_postgres(a_payment_learned_after_its_month_revises_it).await;
 }
 
+/// C19: a month in which nothing was covered, and of which nothing was written down, is written when
+/// it turns out that it was paid in time.
+async fn a_month_wholly_past_due_is_written_when_it_was_paid(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let patient = Plan { grace_days: 60, ..plan("all", 1, PRICE) };
+    subscribe(app, account, &patient).await;
+    for now in ["1405/09/04 00:00", "1405/09/11 01:00", "1405/10/04 00:00", "1405/10/11 01:00"] {
+        go_to(world, now);
+        hour(app).await;
+    }
+    go_to(world, "1405/11/03 23:00");
+    let down = span("1405/10/20 00:00", "1405/10/20 04:00");
+    seen(world, span("1405/10/01 00:00", "1405/11/01 00:00"), "api", &[down]).await;
+    go_to(world, "1405/11/04 00:00");
+    hour(app).await;
+    let dey =
+        async || availability::month(app, Some(account), month("1405-10")).await.unwrap().written;
+    assert_eq!(dey().await, [], "nothing was covered");
+    let mut owed = invoice::list(app, account, None, 9).await.unwrap();
+    owed.retain(|invoice| invoice.due_at < app.now());
+    for (invoice, paid_at) in owed.iter().rev().zip(["1405/09/10 13:00", "1405/10/10 13:00"]) {
+        let bank = format!("bank {}", invoice.id);
+        invoice::pay(app, invoice.id, (&bank, Some(at(paid_at))), "Sara").await.unwrap();
+    }
+    let written = dey().await;
+    assert_eq!(written.len(), 1);
+    let totals = written[0].totals;
+    assert_eq!((totals.down_us / 3_600_000_000, totals.not_covered_us), (4, 0));
+    assert_eq!(written[0].signed.as_ref().unwrap().1, "avanak");
+    let standing = violation::list(app, Some(account), None, 9).await.unwrap();
+    let of_dey = standing.iter().filter(|kept| {
+        let entry = &kept.violation;
+        entry.stands() && entry.clause() == Clause::Availability && kept.account.is_some()
+    });
+    assert!(of_dey.count() >= 1, "its miss is entered");
+    assert!(hour(app).await[0] >= 1, "what it pays back is proposed");
+    assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
+}
+
+#[tokio::test]
+async fn a_month_wholly_past_due_is_written_when_it_was_paid_on_sqlite() {
+    a_month_wholly_past_due_is_written_when_it_was_paid(&World::new().await).await;
+}
+
+#[tokio::test]
+async fn a_month_wholly_past_due_is_written_when_it_was_paid_on_postgres() {
+    on_postgres(a_month_wholly_past_due_is_written_when_it_was_paid).await;
+}
+
 /// C19, T176: of two invoices each that is not paid in time is a breach of its own, and a time in
 /// which both are overdue counts once; between two such times the subscription is in force.
 async fn two_overdue_invoices_count_once(world: &World) {
