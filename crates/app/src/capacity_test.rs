@@ -63,8 +63,8 @@ pub async fn look(app: &App) -> std::result::Result<Option<CapacityTest>, Failur
     }
 }
 
-/// Begins a test if it is time, the month has none that tells anything, and its demand said nothing so far, for which
-/// all its sends are read. Tells whether one was begun.
+/// Begins a test if it is time, the month has none that tells anything, and its demand said nothing
+/// so far, for which all its sends are read. Tells whether one was begun.
 ///
 /// # Errors
 /// The database failed.

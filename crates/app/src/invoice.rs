@@ -324,6 +324,8 @@ async fn resume(
     actor: &str,
     reason: &str,
 ) -> Result<(), InvoiceRefusal> {
+    // Of two that are paid at once the later one sees that both are.
+    store::subscription::lock(tx, subscription).await?;
     let found = store::subscription::find(tx, subscription).await?;
     let Some(mut found) = found else { return Ok(()) };
     let stopped = matches!(found.state(), State::PastDue | State::Suspended);

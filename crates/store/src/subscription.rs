@@ -151,6 +151,16 @@ pub async fn insert_step(tx: &mut Tx, id: i64, place: usize, step: &Step) -> Res
     Ok(())
 }
 
+/// Lets nobody else lock a subscription until the transaction ends. What is read after that sees
+/// what those did who had it before.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn lock(tx: &mut Tx, id: i64) -> Result<()> {
+    tx.execute("UPDATE subscription SET plan_id = plan_id WHERE id = $1", values![id]).await?;
+    Ok(())
+}
+
 /// The subscription of this number.
 ///
 /// # Errors

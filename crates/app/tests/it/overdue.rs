@@ -57,8 +57,8 @@ async fn a_payment_learned_after_its_month_revises_it_on_postgres() {
     on_postgres(a_payment_learned_after_its_month_revises_it).await;
 }
 
-/// C19: a month in which nothing was covered, and of which nothing was written down, is written when
-/// it turns out that it was paid in time.
+/// C19: a month in which nothing was covered, and of which nothing was written down, is written
+/// when it turns out that it was paid in time.
 async fn a_month_wholly_past_due_is_written_when_it_was_paid(world: &World) {
     let app = &world.app;
     publish_now(app).await;
@@ -158,4 +158,35 @@ async fn two_overdue_invoices_count_once_on_sqlite() {
 #[tokio::test]
 async fn two_overdue_invoices_count_once_on_postgres() {
     on_postgres(two_overdue_invoices_count_once).await;
+}
+
+/// Of two overdue invoices that are paid at the same time one payment sees that nothing is owed any
+/// more, and puts the subscription in force again.
+async fn two_that_are_paid_at_once_end_the_wait(world: &World) {
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    let patient = Plan { grace_days: 60, ..plan("all", 1, PRICE) };
+    let id = subscribe(app, account, &patient).await;
+    for now in ["1405/09/04 00:00", "1405/09/11 01:00", "1405/10/04 00:00", "1405/10/11 01:00"] {
+        go_to(world, now);
+        hour(app).await;
+    }
+    assert_eq!(state(app, id).await, State::PastDue);
+    let owed = invoice::list(app, account, None, 9).await.unwrap();
+    let pay = async |place: usize| {
+        let reference = format!("bank {place}");
+        invoice::pay(app, owed[place].id, (&reference, None), "Sara").await.unwrap();
+    };
+    tokio::join!(pay(0), pay(1));
+    assert_eq!(state(app, id).await, State::Active);
+}
+
+#[tokio::test]
+async fn two_that_are_paid_at_once_end_the_wait_on_sqlite() {
+    two_that_are_paid_at_once_end_the_wait(&World::new().await).await;
+}
+
+#[tokio::test]
+async fn two_that_are_paid_at_once_end_the_wait_on_postgres() {
+    on_postgres(two_that_are_paid_at_once_end_the_wait).await;
 }
