@@ -1,6 +1,7 @@
 //! Invoices that are not paid in time, several at once, and what we learn of that afterwards.
 
 use app::{availability, invoice, violation};
+use domain::AccountId;
 use domain::agreement::violation::Clause;
 use domain::billing::subscription::{Plan, State};
 
@@ -8,6 +9,17 @@ use crate::engines::on_postgres;
 use crate::money::{PRICE, hour, newest, plan, publish_now, state, subscribe};
 use crate::violation::{at, go_to, month, seen, span};
 use crate::world::World;
+
+/// A subscription of which two invoices are overdue: its service goes on longer than a month.
+async fn past_due_twice(world: &World, account: AccountId) -> i64 {
+    let patient = Plan { grace_days: 60, ..plan("all", 1, PRICE) };
+    let id = subscribe(&world.app, account, &patient).await;
+    for now in ["1405/09/04 00:00", "1405/09/11 01:00", "1405/10/04 00:00", "1405/10/11 01:00"] {
+        go_to(world, now);
+        hour(&world.app).await;
+    }
+    id
+}
 
 /// C19, decision 9: a month that was written down before we learned that its invoice was paid in
 /// time is revised by that, signed by the machine, with all that follows; what was written stays.
@@ -63,12 +75,7 @@ async fn a_month_wholly_past_due_is_written_when_it_was_paid(world: &World) {
     let app = &world.app;
     publish_now(app).await;
     let account = world.customer(0).await.0.account.id;
-    let patient = Plan { grace_days: 60, ..plan("all", 1, PRICE) };
-    subscribe(app, account, &patient).await;
-    for now in ["1405/09/04 00:00", "1405/09/11 01:00", "1405/10/04 00:00", "1405/10/11 01:00"] {
-        go_to(world, now);
-        hour(app).await;
-    }
+    past_due_twice(world, account).await;
     go_to(world, "1405/11/03 23:00");
     let down = span("1405/10/20 00:00", "1405/10/20 04:00");
     seen(world, span("1405/10/01 00:00", "1405/11/01 00:00"), "api", &[down]).await;
@@ -113,13 +120,7 @@ async fn a_month_wholly_past_due_is_written_when_it_was_paid_on_postgres() {
 async fn two_overdue_invoices_count_once(world: &World) {
     let app = &world.app;
     let account = world.customer(0).await.0.account.id;
-    // Service goes on longer than a month, so that there is a second invoice.
-    let patient = Plan { grace_days: 60, ..plan("all", 1, PRICE) };
-    let id = subscribe(app, account, &patient).await;
-    for now in ["1405/09/04 00:00", "1405/09/11 01:00", "1405/10/04 00:00", "1405/10/11 01:00"] {
-        go_to(world, now);
-        hour(app).await;
-    }
+    let id = past_due_twice(world, account).await;
     let own = async || {
         let all = violation::list(app, Some(account), None, 9).await.unwrap();
         all.into_iter().filter(|kept| kept.account.is_some()).collect::<Vec<_>>()
@@ -165,12 +166,7 @@ async fn two_overdue_invoices_count_once_on_postgres() {
 async fn two_that_are_paid_at_once_end_the_wait(world: &World) {
     let app = &world.app;
     let account = world.customer(0).await.0.account.id;
-    let patient = Plan { grace_days: 60, ..plan("all", 1, PRICE) };
-    let id = subscribe(app, account, &patient).await;
-    for now in ["1405/09/04 00:00", "1405/09/11 01:00", "1405/10/04 00:00", "1405/10/11 01:00"] {
-        go_to(world, now);
-        hour(app).await;
-    }
+    let id = past_due_twice(world, account).await;
     assert_eq!(state(app, id).await, State::PastDue);
     let owed = invoice::list(app, account, None, 9).await.unwrap();
     let pay = async |place: usize| {
