@@ -446,7 +446,8 @@ fn a_flood_over_connections_leaves_nothing_behind() {
     eventually("it is served again", || {
         let mut stream = connect(port);
         stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
-        stream.write_all(options(1).as_bytes()).unwrap();
+        // While it is refused, the connection may be closed before we have written.
+        stream.write_all(options(1).as_bytes()).ok()?;
         let mut some = [0; 64];
         let count = stream.read(&mut some).unwrap_or(0);
         some[..count].starts_with(b"SIP/2.0 200").then_some(())

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -569,16 +571,33 @@ pub fn random(seed: &mut u32) -> u32 {
 /// gets the same; SIPp takes a few above it.
 pub fn free_udp_port() -> u16 {
     static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let own = u16::try_from(std::process::id() % 50).unwrap() * 440;
     loop {
         let n = TAKEN.fetch_add(1, Ordering::Relaxed) % 44;
-        let port = 10_000 + own + n * 10;
+        let port = 10_000 + own_ports() * 440 + n * 10;
         let address = ("127.0.0.1", port);
         let udp = std::net::UdpSocket::bind(address);
         if udp.is_ok() && std::net::TcpListener::bind(address).is_ok() {
             return port;
         }
     }
+}
+
+/// Which of 50 ranges of ports is this process's alone, for as long as it lives: each test is a
+/// process of its own, and two may look for a port at the same moment.
+fn own_ports() -> u16 {
+    static OWN: OnceLock<(u16, File)> = OnceLock::new();
+    let claim = || {
+        let first = u16::try_from(std::process::id() % 50).unwrap();
+        let ranges = (0..50).map(|n| (first + n) % 50);
+        let mut claims = ranges.filter_map(|range| {
+            let path = std::env::temp_dir().join(format!("avanak-test-ports-{range}"));
+            let file = File::create(path).ok()?;
+            file.try_lock().ok()?;
+            Some((range, file))
+        });
+        claims.next().expect("fewer than 50 processes of tests at once")
+    };
+    OWN.get_or_init(claim).0
 }
 
 /// A file of the real peers.
