@@ -1,6 +1,7 @@
 //! Accounts and their tokens, as the operator's command line makes them.
 
 use domain::access::{AccountAccess, Allowed};
+use domain::account::DEBT_LIMIT_MAX;
 use domain::{Account, AccountId, Network, PhoneNumber, Rials, Timestamp, TokenId, UserName};
 use store::Tx;
 use store::entry::{EntryKind, NewEntry, Posted};
@@ -36,7 +37,7 @@ pub enum AccountRefusal {
     WrongName,
     /// Not an Iranian mobile number.
     WrongMobile,
-    /// The amount is zero or less (an opening credit may be zero), or too large.
+    /// The amount is zero or less (an opening credit and a debt limit may be zero), or too large.
     WrongAmount,
     /// There is no such account.
     NoSuchAccount,
@@ -151,6 +152,26 @@ pub async fn set_permission(
             Permission::SecureCalls => store::account::set_secure_calls(tx, account, at).await?,
             Permission::Regions => store::account::set_regions(tx, account, at).await?,
         };
+        if found { Ok(()) } else { Err(Error::Refused(AccountRefusal::NoSuchAccount)) }
+    })
+    .await
+}
+
+/// Sets how far what is available on the account may go below zero. A debt that is above a lowered
+/// limit stays; nothing is held beyond it any more.
+///
+/// # Errors
+/// Refused when the limit is below zero or above [`DEBT_LIMIT_MAX`], or there is no such account.
+pub async fn set_debt_limit(
+    app: &App,
+    account: AccountId,
+    limit: Rials,
+) -> Result<(), AccountRefusal> {
+    if !(Rials::ZERO..=DEBT_LIMIT_MAX).contains(&limit) {
+        return Err(Error::Refused(AccountRefusal::WrongAmount));
+    }
+    app.write(async |tx| {
+        let found = store::account::set_debt_limit(tx, account, limit).await?;
         if found { Ok(()) } else { Err(Error::Refused(AccountRefusal::NoSuchAccount)) }
     })
     .await

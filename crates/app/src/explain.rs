@@ -116,7 +116,7 @@ pub async fn recipient(
             Zone::Internal => campaign.snapshot.holds.internal,
             Zone::External => campaign.snapshot.holds.external,
         });
-        told.gates.extend(holds.map(|hold| Gate::Credit.when(hold <= caller.account.available())));
+        told.gates.extend(holds.map(|hold| Gate::Credit.when(hold <= caller.account.spendable())));
     }
     told.next_try = next_try(&told.gates, now);
     Ok(Some(told))

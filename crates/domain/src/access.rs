@@ -220,6 +220,7 @@ mod tests {
             mobile: String::from("09120000001"),
             balance: Rials(1000),
             reserved: Rials(0),
+            debt_limit: Rials(0),
             expires_at: None,
             disabled_at: None,
             approves_own_messages: true,

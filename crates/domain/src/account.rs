@@ -2,6 +2,9 @@
 
 use crate::{AccountId, Rials, Timestamp};
 
+/// The most that an account may be let owe, in rials.
+pub const DEBT_LIMIT_MAX: Rials = Rials(1_000_000_000_000_000);
+
 /// An account as the rules see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "permissions, each by itself")]
@@ -16,6 +19,8 @@ pub struct Account {
     pub balance: Rials,
     /// The part of the balance that open holds have reserved.
     pub reserved: Rials,
+    /// How far what is available may go below zero, not negative (avanak-api §3.2, `MaximumDebt`).
+    pub debt_limit: Rials,
     /// When the subscription ends; `None` for a permanent panel.
     pub expires_at: Option<Timestamp>,
     /// When the operator switched the account off.
@@ -39,9 +44,15 @@ impl Account {
         self.sandbox_of.is_some()
     }
 
-    /// What may still be spent.
+    /// What is there and not reserved; below zero what is owed.
     pub fn available(&self) -> Rials {
         Rials(self.balance.0.saturating_sub(self.reserved.0))
+    }
+
+    /// What may still be spent: what is available, and as much more as may be owed. Below zero when
+    /// more is owed than may be, since the limit was lowered.
+    pub fn spendable(&self) -> Rials {
+        Rials(self.available().0.saturating_add(self.debt_limit.0))
     }
 }
 
@@ -56,6 +67,7 @@ mod tests {
             mobile: String::from("09120000001"),
             balance: Rials(1000),
             reserved: Rials(300),
+            debt_limit: Rials(0),
             expires_at: None,
             disabled_at: None,
             approves_own_messages: true,
@@ -69,5 +81,14 @@ mod tests {
     #[test]
     fn holds_are_not_available() {
         assert_eq!(account().available(), Rials(700));
+        assert_eq!(account().spendable(), Rials(700));
+    }
+
+    #[test]
+    fn what_may_be_owed_may_be_spent() {
+        let lent = Account { debt_limit: Rials(500), ..account() };
+        assert_eq!((lent.available(), lent.spendable()), (Rials(700), Rials(1200)));
+        let owing = Account { balance: Rials(-400), debt_limit: Rials(500), ..account() };
+        assert_eq!((owing.available(), owing.spendable()), (Rials(-700), Rials(-200)));
     }
 }

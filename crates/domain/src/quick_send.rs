@@ -115,7 +115,7 @@ pub fn admit(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Result<Adm
     let zone = zone_of(&request.destination);
     let hold = rate_rounding_up(facts.tariff, zone, message.length_ms)
         .ok_or(Refusal::InsufficientCredit)?;
-    if hold.price > facts.account.available() {
+    if hold.price > facts.account.spendable() {
         return Err(Refusal::InsufficientCredit);
     }
     let expires_at = now.plus_ms(START_WITHIN_MS);

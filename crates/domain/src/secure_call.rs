@@ -119,16 +119,16 @@ fn is_public(destination: &Destination) -> bool {
 
 /// The longest conversation that the balance pays for, and how long that is, milliseconds.
 fn longest(facts: &Facts<'_>, zones: [Zone; 2]) -> Option<(Rate, u32)> {
-    let available = facts.account.available();
-    if available < facts.tariff.secure_minimum {
+    let spendable = facts.account.spendable();
+    if spendable < facts.tariff.secure_minimum {
         return None;
     }
     let rate = |talk_ms| rate_conversation_rounding_up(facts.tariff, zones, talk_ms);
     let pulse = rate(1)?;
-    let affordable = available.0.checked_div(pulse.price.0).unwrap_or(i64::MAX);
+    let affordable = spendable.0.checked_div(pulse.price.0).unwrap_or(i64::MAX);
     let affordable_ms = affordable.saturating_mul(i64::from(facts.tariff.pulse_seconds) * 1000);
     let talk_ms = u32::try_from(affordable_ms).unwrap_or(u32::MAX).min(facts.talk_ms_max);
-    let longest = rate(talk_ms).filter(|rate| rate.price <= available)?;
+    let longest = rate(talk_ms).filter(|rate| rate.price <= spendable)?;
     (talk_ms > 0).then_some((longest, talk_ms))
 }
 
@@ -151,6 +151,7 @@ mod tests {
             mobile: String::from("09120000001"),
             balance: Rials(rials),
             reserved: Rials(0),
+            debt_limit: Rials(0),
             expires_at: None,
             disabled_at: None,
             approves_own_messages: true,

@@ -95,8 +95,9 @@ pub async fn create(tx: &mut Tx, new: &NewAccount) -> Result<AccountId> {
 /// # Errors
 /// [`Error::Unavailable`] and [`Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: AccountId) -> Result<Option<Account>> {
-    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
-                      disabled_at_us, self_approval_at_us, recording_permitted_at_us,
+    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, debt_limit_rials,
+                      expires_at_us, disabled_at_us, self_approval_at_us,
+                      recording_permitted_at_us,
                       secure_calls_at_us, regions_at_us, sandbox_of
                FROM account WHERE id = $1";
     reads.query_opt(sql, values![id]).await?.as_ref().map(account).transpose()
@@ -127,8 +128,9 @@ pub async fn lock_for_sandbox(tx: &mut Tx, id: AccountId) -> Result<Option<Accou
 /// # Errors
 /// [`Error::Unavailable`] and [`Error::Corrupt`].
 pub async fn list(reads: &mut impl Queries, after: AccountId, limit: u32) -> Result<Vec<Account>> {
-    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
-                      disabled_at_us, self_approval_at_us, recording_permitted_at_us,
+    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, debt_limit_rials,
+                      expires_at_us, disabled_at_us, self_approval_at_us,
+                      recording_permitted_at_us,
                       secure_calls_at_us, regions_at_us, sandbox_of
                FROM account WHERE id > $1 ORDER BY id LIMIT $2";
     reads.query(sql, values![after, limit]).await?.iter().map(account).collect()
@@ -141,6 +143,7 @@ pub async fn list(reads: &mut impl Queries, after: AccountId, limit: u32) -> Res
 pub async fn find_by_token(reads: &mut impl Queries, hash: &[u8]) -> Result<Option<TokenHolder>> {
     let sql = "SELECT a.id AS id, a.name AS name, a.mobile AS mobile,
                       a.balance_rials AS balance_rials, a.reserved_rials AS reserved_rials,
+                      a.debt_limit_rials AS debt_limit_rials,
                       a.expires_at_us AS expires_at_us, a.disabled_at_us AS disabled_at_us,
                       a.self_approval_at_us AS self_approval_at_us,
                       a.recording_permitted_at_us AS recording_permitted_at_us,
@@ -179,8 +182,9 @@ pub async fn find_by_user_name(
     reads: &mut impl Queries,
     name: &UserName,
 ) -> Result<Option<LoginHolder>> {
-    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, expires_at_us,
-                      disabled_at_us, self_approval_at_us, recording_permitted_at_us,
+    let sql = "SELECT id, name, mobile, balance_rials, reserved_rials, debt_limit_rials,
+                      expires_at_us, disabled_at_us, self_approval_at_us,
+                      recording_permitted_at_us,
                       secure_calls_at_us, regions_at_us, sandbox_of, mobile_unverified_at_us,
                       service_denied_at_us, service_blocked_at_us,
                       https_only_at_us, allowed_networks, allowed_methods, password_hash
@@ -290,6 +294,20 @@ pub async fn set_regions(tx: &mut Tx, id: AccountId, at: Option<Timestamp>) -> R
     Ok(tx.execute(sql, values![id, at]).await? == 1)
 }
 
+/// Sets how far what is available may go below zero, and notes how far it is: a debt that is above
+/// the limit stays, and nothing is added to it. `false`: there is no such account.
+///
+/// # Errors
+/// [`Error::Unavailable`]; [`Error::Conflict`] for a limit below zero.
+pub async fn set_debt_limit(tx: &mut Tx, id: AccountId, limit: Rials) -> Result<bool> {
+    let sql = "UPDATE account
+               SET debt_limit_rials = $2,
+                   debt_before_rials = CASE WHEN reserved_rials > balance_rials
+                                            THEN reserved_rials - balance_rials ELSE 0 END
+               WHERE id = $1";
+    Ok(tx.execute(sql, values![id, limit]).await? == 1)
+}
+
 /// Moves the end of the subscription. `false`: there is no such account.
 ///
 /// # Errors
@@ -327,6 +345,7 @@ fn account(row: &Row) -> Result<Account> {
         mobile: row.get("mobile")?,
         balance: row.get("balance_rials")?,
         reserved: row.get("reserved_rials")?,
+        debt_limit: row.get("debt_limit_rials")?,
         expires_at: row.get("expires_at_us")?,
         disabled_at: row.get("disabled_at_us")?,
         approves_own_messages: own_approval.is_some(),

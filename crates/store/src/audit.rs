@@ -112,9 +112,12 @@ const VIOLATIONS: &str = "
     FROM account a LEFT JOIN held h ON h.account_id = a.id
     WHERE a.reserved_rials <> COALESCE(h.amount, 0)
     UNION ALL
-    SELECT 'no account is overdrawn', 'account ' || CAST(id AS TEXT), reserved_rials,
-           balance_rials
-    FROM account WHERE balance_rials < reserved_rials
+    SELECT 'no account owes more than it may', 'account ' || CAST(id AS TEXT), lent, owed
+    FROM (SELECT id, reserved_rials - balance_rials AS owed,
+                 CASE WHEN debt_before_rials > debt_limit_rials THEN debt_before_rials
+                      ELSE debt_limit_rials END AS lent
+          FROM account) AS debt
+    WHERE owed > lent
     UNION ALL
     SELECT 'an SMS that has ended holds nothing, and only what was sent costs something',
            'sms ' || CAST(id AS TEXT), 0, hold_rials + charge_rials

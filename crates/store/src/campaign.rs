@@ -257,14 +257,14 @@ pub async fn lock(
     id: CampaignId,
 ) -> Result<Option<(Rials, Campaign)>> {
     let sql = "UPDATE account SET reserved_rials = reserved_rials WHERE id = $1
-               RETURNING id, balance_rials - reserved_rials AS available";
+               RETURNING id, balance_rials + debt_limit_rials - reserved_rials AS spendable";
     let Some(funds) = tx.query_opt(sql, values![account]).await? else { return Ok(None) };
     let sql = "UPDATE campaign SET open_count = open_count WHERE id = $1 AND account_id = $2";
     if tx.execute(sql, values![id, account]).await? == 0 {
         return Ok(None);
     }
     let campaign = find(tx, account, id).await?;
-    Ok(Some(funds.get("available")?).zip(campaign))
+    Ok(Some(funds.get("spendable")?).zip(campaign))
 }
 
 /// Moves a campaign from one state to another. `false`: it is not in that state.

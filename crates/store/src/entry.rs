@@ -48,7 +48,7 @@ pub enum Posted {
     Done,
     /// An entry with that reference had been posted before; nothing was changed.
     Repeated,
-    /// A negative amount is not covered by the available balance; nothing was changed.
+    /// A negative amount is not covered by what may be spent; nothing was changed.
     InsufficientCredit,
     /// There is no such account; nothing was changed.
     AccountGone,
@@ -77,7 +77,8 @@ pub async fn post(tx: &mut Tx, new: &NewEntry) -> Result<Posted> {
     // The balance first: its row lock keeps a second poster of the same reference waiting.
     let sql = "UPDATE account SET balance_rials = balance_rials + $2
                WHERE id = $1
-                 AND (CAST($2 AS BIGINT) >= 0 OR balance_rials + $2 >= reserved_rials)";
+                 AND (CAST($2 AS BIGINT) >= 0
+                      OR balance_rials + debt_limit_rials + $2 >= reserved_rials)";
     let changed = tx.execute(sql, values![new.account, new.amount]).await?;
     if changed == 0 {
         return why_not(tx, new).await;

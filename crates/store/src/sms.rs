@@ -271,7 +271,7 @@ pub enum Taken {
     Ours,
     /// Somebody else has it, or it is due no more.
     Gone,
-    /// The available balance does not cover it; nothing was changed.
+    /// What may be spent does not cover it; nothing was changed.
     InsufficientCredit,
 }
 
@@ -293,7 +293,7 @@ pub async fn take(tx: &mut Tx, due: &Due, now: Timestamp, until: Timestamp) -> R
     }
     let sql = "UPDATE account SET reserved_rials = reserved_rials + $2
                WHERE id = $1 AND disabled_at_us IS NULL
-                 AND balance_rials - reserved_rials >= $2";
+                 AND balance_rials + debt_limit_rials - reserved_rials >= $2";
     if tx.execute(sql, values![due.account, due.price]).await? == 0 {
         return Ok(Taken::InsufficientCredit);
     }

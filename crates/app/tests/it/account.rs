@@ -4,8 +4,11 @@ use app::account::{self, AccessChange, AccountRefusal, NewAccount};
 use app::caller::{CallerRefusal, authenticate, authenticate_by_password};
 use app::{Error, RequestLimits, Settings, billing};
 use domain::access::{AccessRefusal, AccountAccess, Allowed, Arrival};
+use domain::account::DEBT_LIMIT_MAX;
+use domain::quick_send::Refusal;
 use domain::{AccountId, Network, Rials, Timestamp, TokenId};
 
+use crate::quick_send::new_send;
 use crate::refusal;
 use crate::world::{HERE, NOON, World};
 
@@ -68,6 +71,35 @@ async fn the_same_reference_never_credits_twice() {
     let found = account::status(&world.app, id).await.unwrap().unwrap();
     assert_eq!(found.balance, Rials(1502));
     let nobody = account::credit(&world.app, AccountId(99), Rials(1), None, String::new()).await;
+    assert_eq!(refusal(nobody), AccountRefusal::NoSuchAccount);
+}
+
+/// Goal: who may owe sends beyond what is there, up to the limit; a lowered limit refuses what comes
+/// and leaves what is; nonsense is refused.
+#[tokio::test]
+async fn what_may_be_owed_is_lent_up_to_the_limit() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(300).await;
+    let message = world.message(&caller, 4_000).await;
+    let lend = |rials| account::set_debt_limit(&world.app, caller.account.id, Rials(rials));
+    let send = async || {
+        let caller = world.refreshed(&caller).await;
+        let new = new_send(message.id, "09121234567");
+        app::quick_send::submit(&world.app, &caller, new).await.map(drop)
+    };
+    send().await.unwrap();
+    assert_eq!(refusal(send().await), Refusal::InsufficientCredit);
+    lend(200).await.unwrap();
+    send().await.unwrap();
+    assert_eq!(refusal(send().await), Refusal::InsufficientCredit);
+    lend(0).await.unwrap();
+    let caller = world.refreshed(&caller).await;
+    assert_eq!((caller.account.available(), caller.account.reserved), (Rials(-150), Rials(450)));
+    assert_eq!(refusal(send().await), Refusal::InsufficientCredit);
+    for wrong in [-1, DEBT_LIMIT_MAX.0 + 1] {
+        assert_eq!(refusal(lend(wrong).await), AccountRefusal::WrongAmount);
+    }
+    let nobody = account::set_debt_limit(&world.app, AccountId(99), Rials(1)).await;
     assert_eq!(refusal(nobody), AccountRefusal::NoSuchAccount);
 }
 

@@ -223,6 +223,30 @@ async fn what_bars_a_number_is_told_beforehand() {
     assert!(gates.collect::<Vec<_>>().contains(&Gate::OptOut));
 }
 
+/// Goal: why a number of a campaign waits for credit, and that what may be owed is credit.
+#[tokio::test]
+async fn a_number_waits_for_credit_or_a_debt_that_is_allowed() {
+    let world = World::new().await;
+    let app = &world.app;
+    let (caller, _) = world.customer(225).await;
+    let message = world.message(&caller, 4_000).await.id;
+    let mut new = NewCampaign { auto_start: true, ..new_campaign(message) };
+    new.numbers = Some(String::from("09121234560").into());
+    let id = campaign::create(app, &caller, new).await.unwrap().id;
+    let sent = quick_send::submit(app, &caller, new_send(message, "09121234561")).await;
+    sent.unwrap();
+    let stands = async || {
+        let (caller, first) = (world.refreshed(&caller).await, RecipientId { campaign: id, n: 1 });
+        let told = app::explain::recipient(app, &caller, first).await.unwrap().unwrap();
+        told.gates.iter().find(|one| one.gate == Gate::Credit).unwrap().open
+    };
+    assert!(!stands().await);
+    app::account::set_debt_limit(app, caller.account.id, Rials(224)).await.unwrap();
+    assert!(!stands().await);
+    app::account::set_debt_limit(app, caller.account.id, Rials(225)).await.unwrap();
+    assert!(stands().await);
+}
+
 /// Goal: who was called as often as may be is told so, and may be called tomorrow; a campaign that
 /// is for today alone will not call there.
 #[tokio::test]

@@ -158,7 +158,7 @@ pub fn is_covered(
     max_cost: Option<Rials>,
 ) -> bool {
     let Some(all) = prices.of_all(recipients) else { return false };
-    max_cost.map_or(all, |ceiling| ceiling.min(all)) <= account.available()
+    max_cost.map_or(all, |ceiling| ceiling.min(all)) <= account.spendable()
 }
 
 #[cfg(test)]
@@ -173,6 +173,7 @@ mod tests {
             mobile: String::from("09120000001"),
             balance: Rials(balance),
             reserved: Rials(0),
+            debt_limit: Rials(0),
             expires_at: None,
             disabled_at: None,
             approves_own_messages: true,
@@ -230,5 +231,7 @@ mod tests {
         };
         assert!(covered(750, None) && !covered(749, None));
         assert!(covered(300, Some(300)) && !covered(299, Some(300)) && covered(750, Some(900)));
+        let lent = Account { debt_limit: Rials(50), ..account(700) };
+        assert!(is_covered(&lent, &prices, recipients, None));
     }
 }

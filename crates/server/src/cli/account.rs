@@ -141,6 +141,19 @@ pub enum Account {
         #[arg(long, action = clap::ArgAction::Set)]
         permitted: bool,
     },
+    /// Set how far an account may owe: how far what is available may go below zero. A debt above a
+    /// lowered limit stays, and nothing more is spent until it is below.
+    DebtLimit {
+        /// The account.
+        #[arg(long)]
+        account: i64,
+        /// How far, in rials; 0 for not at all.
+        #[arg(long)]
+        rials: i64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Make a new secret that callbacks of an account are signed with (SendOCV).
     CallbackSecret {
         /// The account.
@@ -241,6 +254,11 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         }
         Account::Regions { account, permitted } => {
             permit(&app, AccountId(account), Permission::Regions, permitted).await?;
+        }
+        Account::DebtLimit { account, rials, json } => {
+            let (account, limit) = (AccountId(account), Rials(rials));
+            app::account::set_debt_limit(&app, account, limit).await.map_err(refused)?;
+            show(&app, account, json).await?;
         }
         Account::CallbackSecret { account, json } => callback_secret(&app, account, json).await?,
         Account::Statement(asked) => statement::show(&app, &asked).await?,
@@ -425,6 +443,7 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
             "balance_rials": account.balance.0,
             "reserved_rials": account.reserved.0,
             "available_rials": account.available().0,
+            "debt_limit_rials": account.debt_limit.0,
             "user_name": user_name.map(|name| name.to_string()),
             "sandbox_of": account.sandbox_of.map(|owner| owner.0),
             "access": access::as_json(&access),
@@ -435,6 +454,9 @@ async fn show(app: &App, id: AccountId, json: bool) -> Result<()> {
     say(&format!("balance   {} rials", account.balance))?;
     say(&format!("reserved  {} rials by calls under way", account.reserved))?;
     say(&format!("available {} rials", account.available()))?;
+    if account.debt_limit > Rials::ZERO {
+        say(&format!("may owe   {} rials", account.debt_limit))?;
+    }
     if let Some(owner) = account.sandbox_of {
         say(&format!("sandbox   of account {owner}: play money, and calls that reach nobody"))?;
     }

@@ -99,7 +99,7 @@ pub struct Accepted {
 /// Why a send was not accepted although it was admitted: the account changed in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcceptRefusal {
-    /// The available balance does not cover the hold, and the speech, any more.
+    /// What may be spent does not cover the hold, and the speech, any more.
     InsufficientCredit,
     /// There is no such account, or it was switched off.
     AccountGone,
@@ -191,7 +191,7 @@ fn accept_on_sqlite(
     let sql = "UPDATE account SET reserved_rials = reserved_rials + $2,
                                   balance_rials = balance_rials - $3
                WHERE id = $1 AND disabled_at_us IS NULL
-                 AND balance_rials - reserved_rials - $3 >= $2
+                 AND balance_rials + debt_limit_rials - reserved_rials - $3 >= $2
                RETURNING id, events_until_us";
     let values = values![element.account, element.hold, element.played.price()];
     let payer = sqlite::query(connection, sql, values)?;
@@ -304,7 +304,8 @@ async fn lock_funds(
     elements: &[Accept],
 ) -> Answer<(BTreeMap<i64, i64>, bool)> {
     let accounts: Vec<i64> = elements.iter().map(|element| element.account.0).collect();
-    let sql = "SELECT id, balance_rials - reserved_rials, events_until_us FROM account
+    let sql = "SELECT id, balance_rials + debt_limit_rials - reserved_rials, events_until_us
+               FROM account
                WHERE id = ANY($1) AND disabled_at_us IS NULL ORDER BY id FOR NO KEY UPDATE";
     let statement = tx.prepare_cached(sql).await?;
     let rows = tx.query(&statement, &[&accounts]).await?;

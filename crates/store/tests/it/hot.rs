@@ -125,6 +125,44 @@ both_engines! {
         assert_eq!(world.funds(element.account).await, (10_000, 0));
     }
 
+    /// What may be owed may be held and spent; above a lowered limit nothing is held any more, and
+    /// what was held stays.
+    async fn a_debt_has_its_limit(world) {
+        let account = world.account(500).await;
+        let element = send(account, world.message(account).await);
+        let lend = async |limit| {
+            let mut tx = world.db.begin().await.unwrap();
+            let found = store::account::set_debt_limit(&mut tx, account, Rials(limit)).await;
+            tx.commit().await.unwrap();
+            found.unwrap()
+        };
+        let batch = || vec![element.clone(), element.clone(), element.clone()];
+        let accepted = |batch: Vec<Result<Accepted, AcceptRefusal>>| {
+            batch.iter().filter(|one| one.is_ok()).count()
+        };
+        assert!(lend(400).await);
+        // 900 rials pay for two calls of 450.
+        assert_eq!(accepted(world.db.accept(batch()).await.unwrap()), 2);
+        assert_eq!(world.funds(account).await, (500, 900));
+        let speech = spoken(account);
+        assert_eq!(world.try_accept(&speech).await, Err(AcceptRefusal::InsufficientCredit));
+        assert!(lend(100).await);
+        let refused = world.try_accept(&element).await;
+        assert_eq!(refused, Err(AcceptRefusal::InsufficientCredit));
+        assert_eq!((world.funds(account).await, world.ready().await.len()), ((500, 900), 2));
+        let node = world.node("a").await;
+        for job in world.ready().await {
+            let attempt = world.lease(node, job.quick_send).await;
+            world.db.settle(vec![delivered(attempt, 450)]).await.unwrap();
+        }
+        assert_eq!(world.funds(account).await, (-400, 0));
+        assert!(lend(879).await);
+        assert_eq!(world.try_accept(&speech).await, Err(AcceptRefusal::InsufficientCredit));
+        assert!(lend(880).await);
+        assert!(world.try_accept(&speech).await.is_ok());
+        assert_eq!(world.funds(account).await, (-430, 450));
+    }
+
     /// The hold is what decides, one element after the other, also inside a batch.
     async fn nobody_is_overdrawn(world) {
         let account = world.account(1_000).await;

@@ -1,6 +1,7 @@
 //! Random stories: whatever happens in whatever order, everything adds up.
 
 use domain::{AccountId, AttemptId, QuickSendId, Rials, Timestamp};
+use store::entry::{EntryKind, NewEntry, Posted};
 use store::hot::{Accept, EXPIRED, Failed, Leased, NOT_SENT, NodeStamp, PutBack};
 
 use crate::engines::both_engines;
@@ -131,6 +132,43 @@ both_engines! {
         }
     }
 
+    /// Whatever is held, charged, credited, lent and lent no more, in whatever order: what an
+    /// account may spend never goes further below zero than its limit, or than it was already when
+    /// the limit was lowered; and lowering it changes no hold and no charge.
+    async fn no_debt_goes_beyond_its_limit(world) {
+        let mut deepest = 0;
+        for seed in 0..6 {
+            let node = world.node("a").await;
+            let element = world.send().await;
+            let account = element.account;
+            let mut story = Story {
+                dice: Dice(1_000 + seed),
+                elements: vec![element],
+                node,
+                sends: vec![],
+                attempts: vec![],
+            };
+            spend(world, account, -9_500).await;
+            let mut lowest = 0;
+            for step in 0..60 {
+                if step % 8 == 0 {
+                    let limit = i64::try_from(story.dice.roll(4_000)).unwrap();
+                    let before = world.funds(account).await;
+                    lend(world, account, limit).await;
+                    assert_eq!(world.funds(account).await, before, "seed {seed}, step {step}");
+                    lowest = (-limit).min(before.0 - before.1);
+                }
+                story.step(world).await;
+                let (balance, reserved) = world.funds(account).await;
+                let left = balance - reserved;
+                assert!(left >= lowest, "seed {seed}, step {step}: {left} below {lowest}");
+                deepest = left.min(deepest);
+            }
+            assert_eq!(world.db.audit().await.unwrap().violations, [], "seed {seed}");
+        }
+        assert!(deepest < -1_000, "the limits were used: {deepest}");
+    }
+
     /// An audit that never finds anything proves nothing: each of these is found.
     async fn the_audit_sees_what_is_wrong(world) {
         let element = world.send().await;
@@ -154,6 +192,7 @@ both_engines! {
             "INSERT INTO ready (quick_send_id, class, due_at_us)
              SELECT quick_send_id, 0, 0 FROM attempt",
             "UPDATE account SET balance_rials = 0",
+            "UPDATE account SET balance_rials = -1, debt_limit_rials = 0",
         ];
         assert!(called.leased);
         for wrong in wrongs {
@@ -165,6 +204,28 @@ both_engines! {
             assert!(world.db.audit().await.unwrap().is_clean(), "{wrong}");
         }
     }
+}
+
+/// Posts an entry.
+async fn spend(world: &World, account: AccountId, rials: i64) {
+    let mut tx = world.db.begin().await.unwrap();
+    let entry = NewEntry {
+        account,
+        kind: EntryKind::Speech,
+        amount: Rials(rials),
+        at: NOW,
+        reference: None,
+        note: String::new(),
+    };
+    assert_eq!(store::entry::post(&mut tx, &entry).await.unwrap(), Posted::Done);
+    tx.commit().await.unwrap();
+}
+
+/// Sets how far the account may owe.
+async fn lend(world: &World, account: AccountId, limit: i64) {
+    let mut tx = world.db.begin().await.unwrap();
+    assert!(store::account::set_debt_limit(&mut tx, account, Rials(limit)).await.unwrap());
+    tx.commit().await.unwrap();
 }
 
 /// Starts over with an empty set of sends.

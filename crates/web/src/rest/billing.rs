@@ -4,7 +4,7 @@
 use app::{App, Caller, Failure};
 use domain::calendar::date_time::Period;
 use domain::calendar::jalali;
-use domain::{Tariff, Timestamp};
+use domain::{Account, Tariff, Timestamp};
 use serde::Serialize;
 
 use super::codes::WRONG_PERIOD;
@@ -17,10 +17,10 @@ use super::reply::Reply;
 /// Transactions that GetTransactions tells (avanak-api §3.2).
 const TRANSACTIONS: u32 = 1_000;
 
-/// GetPrices: the tariff in force.
-pub(crate) async fn prices(app: &App) -> Result<Reply, Failure> {
+/// GetPrices: the tariff in force, and how far the caller may owe.
+pub(crate) async fn prices(app: &App, caller: &Caller) -> Result<Reply, Failure> {
     let tariff = app::tariff::in_force(app).await?;
-    Ok(Reply::ok(&Prices::of(&tariff)))
+    Ok(Reply::ok(&Prices::of(&tariff, &caller.account)))
 }
 
 /// GetTransactions: what changed the balance last, the newest first.
@@ -98,7 +98,7 @@ struct Prices {
 }
 
 impl Prices {
-    fn of(tariff: &Tariff) -> Self {
+    fn of(tariff: &Tariff, account: &Account) -> Self {
         Self {
             status: "Success",
             id: tariff.id.0,
@@ -106,6 +106,7 @@ impl Prices {
             external_second_price: tariff.external_second.0,
             pulse_duration: tariff.pulse_seconds,
             tts_second_price: tariff.tts_second.0,
+            maximum_debt: account.debt_limit.0,
             title: fa::tariff_title(tariff),
             ..Self::default()
         }

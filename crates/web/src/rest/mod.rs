@@ -214,7 +214,7 @@ async fn dispatch(
         Method::GetCampaign => campaign::get(app, caller, params).await,
         Method::GetCampaignNumbers => recipient::of_campaign(app, caller, params).await,
         Method::GetProfile => account::profile(app, caller).await,
-        Method::GetPrices => billing::prices(app).await,
+        Method::GetPrices => billing::prices(app, caller).await,
         Method::GetTransactions => billing::transactions(app, caller).await,
         Method::GetTotalCostByDate => billing::total_cost(app, caller, params).await,
         Method::GetCampaignsByDate => campaign::starting(app, caller, params).await,

@@ -293,7 +293,8 @@ fn soap(version: Version, row: &Row, reply: Reply) -> String {
 
 /// The result within an answer, and what is written into parameters; JSON all of it.
 fn result(row: &Row, reply: Reply) -> (String, Vec<String>) {
-    let field = if reply.refused.is_some() { row.code } else { row.value };
+    let refused = reply.refused.is_some();
+    let field = if refused { row.code } else { row.value };
     let json = match reply.into_content() {
         rest::Content::Json(json) => json,
         rest::Content::Audio(wav) => return (format!("\"{}\"", STANDARD.encode(wav)), Vec::new()),
@@ -306,6 +307,9 @@ fn result(row: &Row, reply: Reply) -> (String, Vec<String>) {
     let zero = |name: &str| if fields.is_some() { part(name) } else { String::from("0") };
     let out = row.out.iter().map(|(name, _)| zero(name)).collect();
     let result = part(field);
+    // A debt would read as a code where that is a number too (GetCredit, 0 or more for credit).
+    let is_number = !refused && row.value != row.code && matches!(row.result, Kind::Decimal);
+    let result = if is_number && result.starts_with('-') { String::from("0") } else { result };
     // A code where a text is expected is the code's text.
     let text = matches!(row.result, Kind::Text) && !result.starts_with(['"', 'n']);
     (if text { format!("\"{result}\"") } else { result }, out)

@@ -143,6 +143,10 @@ async fn the_transactions_add_up() {
     let prices = asked(&world, &token, "GetPrices", &[]).await;
     let seen = ["ExternalSecondPrice", "PulseDuration", "TTSSecondPrice", "MaximumDebt"];
     assert_eq!(seen.map(|name| prices[name].as_i64()), [45, 5, 10, 0].map(Some));
+    let lent = domain::Rials(5_000_000);
+    app::account::set_debt_limit(&world.app, domain::AccountId(1), lent).await.unwrap();
+    let prices = asked(&world, &token, "GetPrices", &[]).await;
+    assert_eq!(prices["MaximumDebt"], 5_000_000);
 }
 
 /// Goal: the gallery in pages, with and without what is kept, in either order.

@@ -278,17 +278,17 @@ fn reserve(
     funds: &mut BTreeMap<i64, i64>,
     gate: &mut PostgresGate,
 ) -> Decision {
-    let Some(available) = funds.get_mut(&element.account.0) else {
+    let Some(spendable) = funds.get_mut(&element.account.0) else {
         return Decision::Refused(AcceptRefusal::AccountGone);
     };
-    // Neither is above what is available nor, with the constraint on holds, below zero.
-    let left = available
+    // Neither is above what may be spent nor, with the constraint on holds, below zero.
+    let left = spendable
         .checked_sub(element.played.price().0)
         .and_then(|left| left.checked_sub(element.hold.0));
     let Some(left) = left.filter(|left| *left >= 0) else {
         return Decision::Refused(AcceptRefusal::InsufficientCredit);
     };
-    *available = left;
+    *spendable = left;
     let lease = element.lease.as_ref().filter(|lease| holds(stamps, lease));
     let leased = lease.and_then(|lease| gate.pass(&lease.permit, true).ok());
     Decision::New { leased: leased.map(|day_sends| Passed { day_sends }) }
