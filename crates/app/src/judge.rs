@@ -33,6 +33,9 @@ pub async fn judge(
         after = *last;
         let listed = store::decision::listed(&mut reads, (*first, *last)).await?;
         for (row, fact) in &page {
+            if let Some(campaign) = fact.campaign.filter(|campaign| !judge.knows(*campaign)) {
+                judge.learn(campaign, store::campaign::schedules(&mut reads, campaign).await?);
+            }
             judge.hear(fact, listed.get(row).map_or(&[], Vec::as_slice));
         }
     }

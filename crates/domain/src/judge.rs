@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::calendar::day::Day;
 use crate::calendar::holiday::Holidays;
 use crate::calendar::opening_hours::DayType;
+use crate::campaign::Schedule;
 use crate::class::Policy;
 use crate::opt_out::OptOutList;
 use crate::{AccountId, CampaignId, MessageClass, PolicyId, QuickSendId, Timestamp};
@@ -106,6 +107,8 @@ pub enum Violation {
     OutsideHours,
     /// It says that it reached nobody, and it went to a public number by a real trunk.
     ReachedSomebody,
+    /// It left the days and hours that its campaign had then.
+    OutsideSchedule,
     /// Its number was on a list that its class obeys.
     OptedOut,
     /// Its number had been called as often that day as its class may.
@@ -139,6 +142,7 @@ impl Violation {
             Self::ClassNotAllowed => "class_not_allowed",
             Self::OutsideHours => "outside_hours",
             Self::ReachedSomebody => "reached_somebody",
+            Self::OutsideSchedule => "outside_schedule",
             Self::OptedOut => "opted_out",
             Self::CapExceeded => "cap_exceeded",
             Self::TwiceAtOnce => "twice_at_once",
@@ -174,6 +178,7 @@ pub struct Judge {
     policies: BTreeMap<PolicyId, Policy>,
     permissions: Vec<Permission>,
     holidays: Holidays,
+    schedules: BTreeMap<CampaignId, Vec<(Timestamp, Schedule)>>,
     reports: BTreeMap<Option<CampaignId>, Report>,
     calls: BTreeMap<String, Vec<Call>>,
     /// Sends that were counted: (day, class, number).
@@ -185,7 +190,19 @@ impl Judge {
     pub fn new(policies: Vec<Policy>, permissions: Vec<Permission>, holidays: Holidays) -> Self {
         let policies = policies.into_iter().map(|policy| (policy.id, policy)).collect();
         let (reports, calls, counts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { policies, permissions, holidays, reports, calls, counts }
+        let schedules = BTreeMap::new();
+        Self { policies, permissions, holidays, schedules, reports, calls, counts }
+    }
+
+    /// Whether it was told of the days and hours of a campaign.
+    pub fn knows(&self, campaign: CampaignId) -> bool {
+        self.schedules.contains_key(&campaign)
+    }
+
+    /// Learns all the days and hours that a campaign has had, each from a moment on, the oldest
+    /// first. To be told before a call of it is heard.
+    pub fn learn(&mut self, campaign: CampaignId, schedules: Vec<(Timestamp, Schedule)>) {
+        self.schedules.insert(campaign, schedules);
     }
 
     /// Hears a row of the log, and every time that its number ever was on a list.
@@ -193,6 +210,9 @@ impl Judge {
         let mut found = Vec::new();
         if fact.barred.is_none() {
             self.judge_policy(fact, &mut found);
+            if !self.is_within_schedule(fact) {
+                found.push(Violation::OutsideSchedule);
+            }
             if listed.iter().any(|listed| is_barred(fact, *listed)) {
                 found.push(Violation::OptedOut);
             }
@@ -287,6 +307,27 @@ impl Judge {
         windows.iter().any(|window| {
             (i64::from(window.from_minute())..i64::from(window.to_minute())).contains(&minute)
         })
+    }
+
+    /// Whether its campaign had days and hours then that contain the moment: those in force, or
+    /// others that were within the grace. Nothing is known of the time before the first ones.
+    fn is_within_schedule(&self, fact: &Fact) -> bool {
+        let schedules = fact.campaign.and_then(|campaign| self.schedules.get(&campaign));
+        let schedules = schedules.map_or(&[][..], Vec::as_slice);
+        let mut in_force = schedules.iter().enumerate().filter(|(place, (from, _))| {
+            let next = schedules.get(place + 1);
+            let replaced = next.is_some_and(|(next, _)| fact.at.us_since(*next) > GRACE_US);
+            from.us_since(fact.at) <= GRACE_US && !replaced
+        });
+        let minute = fact.at.0.saturating_add(TEHRAN_US).rem_euclid(DAY_US) / MINUTE_US;
+        let contains = |(_, (_, schedule)): (usize, &(Timestamp, Schedule))| {
+            let hours = schedule.daily.from_minute().into()..schedule.daily.to_minute().into();
+            (schedule.starts_at..schedule.ends_at).contains(&fact.at) && hours.contains(&minute)
+        };
+        match in_force.next() {
+            None => true,
+            Some(first) => contains(first) || in_force.any(contains),
+        }
     }
 
     /// Counts the first attempts of sends while their policy has a cap.

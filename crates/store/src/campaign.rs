@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::admission::{CallPrices, Plan, Zones};
 use domain::campaign::failing::Recent;
 use domain::campaign::forecast::History;
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::retry::RetryPolicy;
-use domain::campaign::{Schedule, State};
+use domain::campaign::State;
 use domain::{
     AccountId, CampaignId, Disposition, MessageClass, MessageId, RecipientId, Rials, TariffId,
     Timestamp,
@@ -21,6 +20,10 @@ use domain::{
 use crate::class::key;
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
+
+mod schedule;
+
+pub use schedule::schedules;
 
 /// A campaign as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +167,9 @@ pub async fn insert(tx: &mut Tx, new: &NewCampaign) -> Result<CampaignId> {
         plan.class.code(),
         plan.opt_out_key.map(String::from),
     ];
-    tx.query_one(sql, values).await?.get("id")
+    let id = tx.query_one(sql, values).await?.get("id")?;
+    schedule::log(tx, id, &plan.schedule, new.created_at).await?;
+    Ok(id)
 }
 
 /// The account's campaign `id`.
@@ -321,7 +326,11 @@ pub async fn start(
         snapshot.holds.external,
         plan.max_cost,
     ];
-    Ok(tx.execute(sql, values).await? == 1)
+    let started = tx.execute(sql, values).await? == 1;
+    if started {
+        schedule::log(tx, id, &plan.schedule, at).await?;
+    }
+    Ok(started)
 }
 
 /// How many recipients of a campaign ended, by disposition.
@@ -449,18 +458,11 @@ fn delay_ms(plan: &Plan) -> i64 {
 }
 
 fn campaign(row: &Row) -> Result<Campaign> {
-    let minute = |column| row.decode(column, |minute| u16::try_from(minute).ok());
-    let from_minute = minute("from_minute")?;
-    let daily = |to| CallingWindow::new(from_minute, u16::try_from(to).ok()?);
     let vote: Option<Timestamp> = row.get("vote_at_us")?;
     let minutes = |ms: i64| u32::try_from(ms / 60_000).ok();
     let plan = Plan {
         title: row.get("title")?,
-        schedule: Schedule {
-            starts_at: row.get("starts_at_us")?,
-            ends_at: row.get("ends_at_us")?,
-            daily: row.decode("to_minute", daily)?,
-        },
+        schedule: schedule::of_row(row)?,
         max_tries: row.get("max_tries")?,
         minutes_between_tries: row.decode("retry_delay_ms", minutes)?,
         vote: vote.is_some(),

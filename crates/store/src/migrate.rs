@@ -67,6 +67,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V47__map", include_str!("../migrations/V47__map.sql")),
         ("V51__capacity_test", include_str!("../migrations/V51__capacity_test.sql")),
         ("V52__debt_limit", include_str!("../migrations/V52__debt_limit.sql")),
+        ("V53__campaign_schedule", include_str!("../migrations/V53__campaign_schedule.sql")),
     ]
 }
 

@@ -2,7 +2,7 @@
 //! comes.
 
 use app::bulk::{self, Content, NewBulk};
-use app::campaign::{self, CreateRefusal, NewCampaign};
+use app::campaign::{self, CreateRefusal, NewCampaign, StartPlan};
 use app::class::Skipped;
 use app::dialing::{self, Leased, ReadyJob};
 use app::quick_send::{self, NewPersonalSend, NewSend, PersonalRefusal, TextRefusal};
@@ -11,6 +11,7 @@ use app::{Caller, class};
 use domain::class::{Policy, PolicyRefusal};
 use domain::dialer::disposition::OUTSIDE_HOURS;
 use domain::explanation::Gate;
+use domain::judge::Violation;
 use domain::message::Decision;
 use domain::quick_send::Refusal;
 use domain::{Disposition, MessageClass, MessageId, RecipientId, Rials, Status, Timestamp};
@@ -406,6 +407,52 @@ async fn the_judge_reads_what_was_done() {
     assert_eq!((report.allowed, report.barred["opted_out"]), (1, 1));
     let since_later = app::judge::judge(&world.app, world.app.now().plus_ms(1)).await.unwrap();
     assert!(since_later.is_empty());
+}
+
+/// Goal: a call outside its campaign's own hours is reported of that campaign, though its class may
+/// call; new hours judge what comes, and the old ones what was.
+#[tokio::test]
+async fn the_judge_goes_by_the_hours_that_a_campaign_had() {
+    let (world, caller, message) = stage().await;
+    let (app, account) = (&world.app, caller.account.id);
+    let node = dialing::take_node(app, "a", NOON.plus_ms(24 * HOUR_MS)).await.unwrap();
+    let mut new = new_campaign(message);
+    new.numbers = Some(String::from("09121234560,09121234561,09121234562").into());
+    (new.plan.start, new.plan.end) = (String::from("2026-11-22 11:00"), "2026-11-23 13:00".into());
+    let id = campaign::create(app, &caller, new).await.unwrap().id;
+    let jobs = campaign::feed(app, world.app.now()).await.unwrap();
+    let call = async |job: &ReadyJob| {
+        let at = world.app.now();
+        let attempt = lease(&world, node, job, at).await.attempt().unwrap();
+        dialing::settle(app, vec![heard(job, attempt, at)]).await.unwrap();
+    };
+    let judged = async || {
+        let report = app::judge::judge(app, Timestamp(0)).await.unwrap().remove(&Some(id)).unwrap();
+        let late = report.violations.get(&Violation::OutsideSchedule).copied();
+        assert_eq!(report.violations.len(), usize::from(late.is_some()), "{report:?}");
+        (report.allowed, late)
+    };
+    call(&jobs[0]).await;
+    assert_eq!(judged().await, (1, None));
+    // What no node of ours does: it calls in the evening what was for the morning.
+    world.clock.advance_ms(2 * HOUR_MS);
+    call(&jobs[1]).await;
+    assert_eq!(judged().await, (2, Some(1)));
+    world.clock.advance_ms(60_000);
+    assert!(campaign::stop(app, account, id).await.unwrap());
+    let plan = StartPlan {
+        title: None,
+        start: String::from("2026-11-22 14:00"),
+        end: String::from("2026-11-22 20:00"),
+        max_tries: 1,
+        minutes_between_tries: 10,
+        server: None,
+    };
+    campaign::start(app, account, id, plan).await.unwrap();
+    world.clock.advance_ms(HOUR_MS);
+    let jobs = campaign::feed(app, world.app.now()).await.unwrap();
+    call(&jobs[0]).await;
+    assert_eq!(judged().await, (3, Some(1)));
 }
 
 /// A call of a second that was heard out.

@@ -102,6 +102,45 @@ fn a_call_out_of_its_hours_is_caught() {
     }
 }
 
+/// Goal: a call within the hours of its class and outside those of its campaign is caught; each is
+/// judged by what the campaign had then, whatever it was changed to.
+#[test]
+fn a_call_out_of_its_campaigns_hours_is_caught() {
+    let between = |start: &str, end: &str| Schedule::between(start, end).unwrap();
+    let morning = between("2026-11-22 09:00", "2026-11-23 12:30");
+    let evening = between("2026-11-22 18:00", "2026-11-24 20:00");
+    let court = Court::new();
+    let judged = |at: Timestamp, campaign: Option<i64>, log: &[(Timestamp, Schedule)]| {
+        let mut judge = Judge::new(court.policies.clone(), Vec::new(), Holidays::shipped());
+        judge.learn(CampaignId(7), log.to_vec());
+        assert!(judge.knows(CampaignId(7)) && !judge.knows(CampaignId(8)));
+        let campaign = campaign.map(CampaignId);
+        judge.hear(&Fact { at, campaign, call: CallSpan::None, ..fact() }, &[]);
+        let report = judge.close().remove(&campaign).unwrap();
+        report.violations.into_keys().collect::<Vec<_>>()
+    };
+    let caught = [Violation::OutsideSchedule];
+    let first = [(at(8, 0), morning)];
+    assert_eq!(judged(at(8, 59), Some(7), &first), caught);
+    assert_eq!(judged(at(9, 0), Some(7), &first), []);
+    assert_eq!(judged(at(12, 29), Some(7), &first), []);
+    assert_eq!(judged(at(12, 30), Some(7), &first), caught);
+    assert_eq!(judged(at(12, 0).plus_ms(2 * 86_400_000), Some(7), &first), caught, "a later day");
+    assert_eq!(judged(at(7, 30), Some(7), &first), [], "nothing is known of before");
+    assert_eq!(judged(at(20, 0), None, &first), [], "a send of no campaign");
+    assert_eq!(judged(at(20, 0), Some(8), &first), [], "another campaign");
+    let both = [(at(8, 0), morning), (at(12, 0), evening)];
+    assert_eq!(judged(at(10, 0), Some(7), &both), [], "as it was then");
+    assert_eq!(judged(at(19, 0), Some(7), &both), []);
+    assert_eq!(judged(at(12, 1), Some(7), &both), caught, "as it was no more");
+    let (just_before, just_after) = (at(12, 0).plus_ms(-9_000), at(12, 0).plus_ms(9_000));
+    assert_eq!(judged(just_before, Some(7), &both), []);
+    assert_eq!(judged(just_after, Some(7), &both), [], "clocks differ");
+    let back = [both[0], both[1], (at(18, 30), morning)];
+    assert_eq!(judged(at(18, 15), Some(7), &back), []);
+    assert_eq!(judged(at(18, 45), Some(7), &back), caught);
+}
+
 #[test]
 fn a_permission_that_was_not_there_is_caught() {
     let night = Fact { at: at(3, 0), basis: Some(String::from("permission")), ..fact() };

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::{open, say};
 use crate::config::Config;
 
-/// Judge what was called: that no call left its hours, none went to a number that had opted out,
+/// Judge what was called: that no call left the hours of its class, or the days and hours that its
+/// campaign had then, none went to a number that had opted out,
 /// caps were held and nobody was called twice at once. Reads the log and what is stored, and shares
 /// no decision with the dialer. Fails when it finds a violation.
 #[derive(Debug, Args)]
