@@ -328,6 +328,7 @@ async fn create(app: &App, customer: &Customer, list: String, start: bool) -> Re
         max_cost: None,
         class: MessageClass::Service,
         opt_out_key: None,
+        calls_per_minute: None,
     };
     let new = NewCampaign {
         message: customer.message,

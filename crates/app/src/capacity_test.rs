@@ -218,6 +218,7 @@ async fn made(
             max_cost: None,
             class: MessageClass::Service,
             opt_out_key: None,
+            calls_per_minute: None,
         },
         auto_start: true,
         request: Some(RequestKey {

@@ -508,6 +508,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
         hold: admission.hold.price,
         accepted_at: order.now,
         expires_at: admission.expires_at,
+        pace: None,
     }
 }
 

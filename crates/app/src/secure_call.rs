@@ -88,6 +88,7 @@ pub async fn submit(
         hold: admission.hold.price,
         accepted_at: now,
         expires_at: admission.expires_at,
+        pace: None,
     };
     match commit(app, job, Played::Kept(message.id), (new.reference.as_deref(), None)).await? {
         Ok(kept) => Ok(kept.quick_send),

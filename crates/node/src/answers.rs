@@ -89,6 +89,7 @@ impl Node {
             Err(failure) => return self.failed(now, Kind::Feed, &failure),
         };
         self.under_way.answered(Kind::Feed);
+        self.campaign_paces.forget(now.steady);
         let pause_us = if jobs.is_empty() { FEED_PAUSE_US } else { FEED_AGAIN_US };
         self.feed_at = now.steady.plus_us(pause_us);
         self.feed_after_ends(now);

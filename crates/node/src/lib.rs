@@ -12,6 +12,7 @@
 //! ```
 
 mod answers;
+mod campaign_paces;
 mod clips;
 mod config;
 mod dialer;

@@ -9,6 +9,7 @@ use app::{App, Failure};
 use domain::{AccountId, AttemptId, PhoneNumber, QuickSendId, Timestamp};
 use engine::{CallKey, Command};
 
+use crate::campaign_paces::CampaignPaces;
 use crate::clips::Clips;
 use crate::config::NodeConfig;
 use crate::dialer::{Waiting, WaitingLine};
@@ -75,6 +76,7 @@ pub struct Node {
     pub(crate) first_route: usize,
     /// When each of the routes chooses of campaigns next, by the steady clock.
     pub(crate) campaign_turns: BTreeMap<usize, Timestamp>,
+    pub(crate) campaign_paces: CampaignPaces,
     pub(crate) draining: bool,
     pub(crate) stats: NodeStats,
 }
@@ -233,6 +235,7 @@ impl Node {
             preparations: VecDeque::new(),
             first_route: 0,
             campaign_turns: BTreeMap::new(),
+            campaign_paces: CampaignPaces::default(),
             draining: false,
             stats: NodeStats::default(),
         };

@@ -330,8 +330,17 @@ impl Node {
                 self.ask_for_rules(now, until);
                 continue;
             }
+            let pace = waiting.job.pace;
+            if let Some(Err(turn)) = pace.map(|pace| self.campaign_paces.ask(pace, now.steady)) {
+                let until = now.wall.plus_us(turn.us_since(now.steady));
+                self.line.step_back_until(send, until);
+                continue;
+            }
             match self.gate.take(waiting, now) {
                 Ok(room) => {
+                    if let Some(pace) = pace {
+                        self.campaign_paces.started(pace, now.steady);
+                    }
                     let waiting = self.line.start(send)?;
                     self.chosen.push((waiting, room));
                 }

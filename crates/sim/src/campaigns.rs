@@ -51,6 +51,7 @@ impl World {
             max_cost: None,
             class: MessageClass::Service,
             opt_out_key: None,
+            calls_per_minute: None,
         };
         let schedule = Schedule::between(&plan.start, &plan.end).ok().context("hours")?;
         let message = customer.messages[0].id;

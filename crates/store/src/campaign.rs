@@ -12,6 +12,7 @@ use domain::campaign::forecast::History;
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::retry::RetryPolicy;
 use domain::campaign::State;
+use domain::dialer::pacing::{Pace, Slots};
 use domain::{
     AccountId, CampaignId, Disposition, MessageClass, MessageId, RecipientId, Rials, TariffId,
     Timestamp,
@@ -64,6 +65,8 @@ pub struct Campaign {
     pub charged: Rials,
     /// How many of its calls ended lately, and how many of these failed.
     pub recent: Recent,
+    /// Before when its next recipient may not be called, if it has a pace.
+    pub pace_due: Timestamp,
 }
 
 /// What a start fixes.
@@ -100,6 +103,13 @@ impl Campaign {
         }
     }
 
+    /// The times of its next calls, by its pace.
+    pub fn slots(&self, now: Timestamp) -> Slots {
+        let pace = self.plan.calls_per_minute;
+        let pace = pace.map(|per_minute| Pace { campaign: self.id, per_minute });
+        pace.map_or(Slots::at_once(now), |pace| pace.slots(self.pace_due, now))
+    }
+
     /// How many recipients have not stepped into the line yet.
     pub fn uncalled(&self) -> u32 {
         self.recipients.total().saturating_sub(self.cursor)
@@ -121,6 +131,7 @@ macro_rules! select_campaign {
                     clip_ms, internal_hold_rials, external_hold_rials, internal_total,
                     external_total, cursor_n, open_count, retrying, held_rials, charged_rials,
                     message_class, opt_out_key, recent_ended, recent_failed, follow_up_id,
+                    calls_per_minute, pace_due_us,
                     (SELECT t.id FROM message t
                      WHERE t.id = message_id AND t.template IS NOT NULL) AS template_id,
                     (SELECT o.sandbox_of FROM account o WHERE o.id = account_id) AS sandbox_of",
@@ -142,9 +153,9 @@ pub async fn insert(tx: &mut Tx, new: &NewCampaign) -> Result<CampaignId> {
                                      max_cost_rials, clip_ms, internal_hold_rials,
                                      external_hold_rials, internal_total, external_total,
                                      cursor_n, open_count, retrying, held_rials, charged_rials,
-                                     message_class, opt_out_key)
+                                     message_class, opt_out_key, calls_per_minute)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $17, $18)
+                       0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $17, $18, $19)
                RETURNING id";
     let plan = &new.plan;
     let values = values![
@@ -166,6 +177,7 @@ pub async fn insert(tx: &mut Tx, new: &NewCampaign) -> Result<CampaignId> {
         plan.max_cost,
         plan.class.code(),
         plan.opt_out_key.map(String::from),
+        plan.calls_per_minute,
     ];
     let id = tx.query_one(sql, values).await?.get("id")?;
     schedule::log(tx, id, &plan.schedule, new.created_at).await?;
@@ -192,6 +204,26 @@ pub async fn find(
 pub async fn set_follow_up(tx: &mut Tx, id: CampaignId, follow_up: i64) -> Result<()> {
     let sql = "UPDATE campaign SET follow_up_id = $2 WHERE id = $1";
     tx.execute(sql, values![id, follow_up]).await.map(drop)
+}
+
+/// Sets the pace of a campaign, or lifts it. Its next call waits for what an older, slower one has
+/// given away no longer than the new one asks.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn set_pace(
+    tx: &mut Tx,
+    id: CampaignId,
+    per_minute: Option<u32>,
+    now: Timestamp,
+) -> Result<()> {
+    let pace = per_minute.map(|per_minute| Pace { campaign: id, per_minute });
+    let due = pace.map_or(now, |pace| pace.slots(now, now).after(1).first);
+    let sql = "UPDATE campaign
+               SET calls_per_minute = $2,
+                   pace_due_us = CASE WHEN pace_due_us < $3 THEN pace_due_us ELSE $3 END
+               WHERE id = $1";
+    tx.execute(sql, values![id, per_minute, due]).await.map(drop)
 }
 
 /// Whose campaign `id` is, for nodes and the operator's tools.
@@ -472,6 +504,7 @@ fn campaign(row: &Row) -> Result<Campaign> {
         max_cost: row.get("max_cost_rials")?,
         class: row.decode("message_class", MessageClass::from_code)?,
         opt_out_key: row.parse_opt("opt_out_key", key)?,
+        calls_per_minute: row.get("calls_per_minute")?,
     };
     let holds = CallPrices {
         internal: row.get("internal_hold_rials")?,
@@ -500,6 +533,7 @@ fn campaign(row: &Row) -> Result<Campaign> {
         held: row.get("held_rials")?,
         charged: row.get("charged_rials")?,
         recent: Recent { ended: row.get("recent_ended")?, failed: row.get("recent_failed")? },
+        pace_due: row.get("pace_due_us")?,
     })
 }
 

@@ -1,7 +1,7 @@
 //! A campaign moves from one state to another. What stands in line when it stops calling steps out
 //! in the same transaction, and its holds are released; calls that are up go on to their end.
 
-use domain::campaign::admission::{CallPrices, Plan, Zones, check_message, is_covered};
+use domain::campaign::admission::{CallPrices, Plan, Zones, check_message, is_covered, is_pace};
 use domain::campaign::{PauseReason, State, Verb};
 use domain::class::{Opening, Policies};
 use domain::{AccountId, CampaignId, EventKind, Tariff, Timestamp};
@@ -43,6 +43,10 @@ pub enum StartRefusal {
     NotIdentified,
 }
 
+/// A pace is from 1 to [`CALLS_PER_MINUTE_MAX`](domain::dialer::pacing::CALLS_PER_MINUTE_MAX) calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAPace;
+
 /// Starts a campaign under a new plan, with a new snapshot of message and prices.
 ///
 /// # Errors
@@ -69,6 +73,7 @@ pub async fn start(
             max_cost: old.max_cost,
             class: old.class,
             opt_out_key: old.opt_out_key,
+            calls_per_minute: old.calls_per_minute,
         };
         written.read().ok()
     })
@@ -239,6 +244,34 @@ pub async fn cancel(
     id: CampaignId,
 ) -> std::result::Result<bool, Failure> {
     change(app, account, id, Verb::Cancel).await
+}
+
+/// Sets how many calls of a campaign start in a minute at the most, or lifts that; it holds for whom
+/// steps into the line from now on. `false`: the account has none like that which is not over.
+///
+/// # Errors
+/// Refused when nobody can be asked for so many.
+pub async fn set_pace(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+    per_minute: Option<u32>,
+) -> Result<bool, NotAPace> {
+    if !per_minute.is_none_or(is_pace) {
+        return Err(Error::Refused(NotAPace));
+    }
+    let now = app.now();
+    app.write(async |tx| {
+        let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
+            return Ok(false);
+        };
+        if campaign.state.is_over() {
+            return Ok(false);
+        }
+        store::campaign::set_pace(tx, id, per_minute, now).await?;
+        Ok(true)
+    })
+    .await
 }
 
 async fn change(

@@ -114,7 +114,8 @@ async fn has_work(
     if now >= campaign.plan.schedule.ends_at || campaign.uncalled() + campaign.retrying == 0 {
         return Ok(campaign.open == 0 || now >= campaign.plan.schedule.ends_at);
     }
-    if hours.open_until(campaign).is_none() || !is_low(campaigns, campaign.open) {
+    let is_low = is_low(campaigns, campaign.open) && campaign.slots(now).is_low(now);
+    if hours.open_until(campaign).is_none() || !is_low {
         return Ok(false);
     }
     if campaign.uncalled() > 0 {
@@ -167,11 +168,12 @@ async fn looked_after(
             below_ceiling: below_ceiling(&campaign),
             price: campaign.snapshot.holds.most(),
         };
-        match feed.room() {
+        let slots = campaign.slots(now);
+        match feed.room().map(|room| room.min(slots.count(now))) {
             Ok(0) => Ok(None),
             Ok(room) => {
                 let opt_out_key = hours.opt_out_key(&campaign);
-                let order = FeedOrder { room, now, expires_at, class: CLASS, opt_out_key };
+                let order = FeedOrder { room, now, expires_at, class: CLASS, opt_out_key, slots };
                 Ok(store::hot::step_in(tx, &campaign, order).await?)
             }
             Err(dry) => {

@@ -21,7 +21,10 @@ pub use store::campaign::Campaign;
 
 use crate::{App, Failure};
 
-pub use change::{StartPlan, StartRefusal, cancel, pause, resume, start, start_as_planned, stop};
+pub use change::{
+    NotAPace, StartPlan, StartRefusal, cancel, pause, resume, set_pace, start, start_as_planned,
+    stop,
+};
 pub use create::{
     Added, CreateRefusal, Created, Estimate, ListRefusal, NewCampaign, add_numbers, create,
     estimate, look_through,
@@ -171,6 +174,8 @@ pub struct WrittenPlan {
     pub class: MessageClass,
     /// The key by which callees opt out, in place of that of its class.
     pub opt_out_key: Option<char>,
+    /// The most calls of it that start in a minute.
+    pub calls_per_minute: Option<u32>,
 }
 
 impl WrittenPlan {
@@ -188,6 +193,7 @@ impl WrittenPlan {
             max_cost: self.max_cost,
             class: self.class,
             opt_out_key: self.opt_out_key,
+            calls_per_minute: self.calls_per_minute,
         })
     }
 }

@@ -34,6 +34,7 @@ fn plan() -> WrittenPlan {
         max_cost: None,
         class: MessageClass::Service,
         opt_out_key: None,
+        calls_per_minute: None,
     }
 }
 

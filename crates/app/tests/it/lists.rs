@@ -27,6 +27,7 @@ async fn draft(world: &World) -> (AccountId, CampaignId) {
         max_cost: None,
         class: MessageClass::Service,
         opt_out_key: None,
+        calls_per_minute: None,
     };
     let message = world.message(&caller, 4000).await.id;
     let new =

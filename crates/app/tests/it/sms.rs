@@ -281,6 +281,7 @@ async fn a_campaign_is_followed() {
         max_cost: None,
         class: MessageClass::Service,
         opt_out_key: None,
+        calls_per_minute: None,
     };
     let new = NewCampaign {
         message: stage.message,

@@ -188,6 +188,7 @@ fn plan() -> WrittenPlan {
         max_cost: None,
         class: MessageClass::Service,
         opt_out_key: None,
+        calls_per_minute: None,
     }
 }
 

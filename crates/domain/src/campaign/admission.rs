@@ -3,6 +3,7 @@
 use super::Schedule;
 use super::retry::{DELAY_MINUTES_MAX, TRIES_MAX};
 use crate::billing::rating::rate_rounding_up;
+use crate::dialer::pacing::CALLS_PER_MINUTE_MAX;
 use crate::message::TITLE_CHARS_MAX;
 use crate::{Account, Approval, Message, MessageClass, Rials, Tariff, Timestamp, Zone};
 
@@ -31,6 +32,8 @@ pub struct Plan {
     pub class: MessageClass,
     /// The key by which callees opt out, in place of that of its class.
     pub opt_out_key: Option<char>,
+    /// The most calls of it that start in a minute, beside what trunks allow.
+    pub calls_per_minute: Option<u32>,
 }
 
 /// Why a plan is none.
@@ -38,7 +41,7 @@ pub struct Plan {
 pub enum PlanRefusal {
     /// The number of tries is not allowed.
     TriesNotAllowed,
-    /// The pause, the title or the end is not allowed.
+    /// The pause, the title, the pace or the end is not allowed.
     Invalid,
     /// The account may not record callees.
     RecordingNotPermitted,
@@ -56,7 +59,11 @@ impl Plan {
         let too_long = self.title.chars().nth(TITLE_CHARS_MAX).is_some();
         let ceiling_is_none = self.max_cost.is_some_and(|cost| cost <= Rials::ZERO);
         let delay = self.minutes_between_tries;
-        if delay > DELAY_MINUTES_MAX || too_long || ceiling_is_none || self.schedule.ends_at <= now
+        if delay > DELAY_MINUTES_MAX
+            || too_long
+            || ceiling_is_none
+            || !self.calls_per_minute.is_none_or(is_pace)
+            || self.schedule.ends_at <= now
         {
             return Err(PlanRefusal::Invalid);
         }
@@ -65,6 +72,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Whether a campaign may be asked to start so many calls a minute.
+pub fn is_pace(per_minute: u32) -> bool {
+    (1..=CALLS_PER_MINUTE_MAX).contains(&per_minute)
 }
 
 /// Why a message cannot be a campaign's.
@@ -197,6 +209,7 @@ mod tests {
             max_cost: None,
             class: MessageClass::Service,
             opt_out_key: None,
+            calls_per_minute: None,
         }
     }
 
@@ -212,6 +225,8 @@ mod tests {
             Plan { minutes_between_tries: DELAY_MINUTES_MAX + 1, ..plan() },
             Plan { title: "x".repeat(201), ..plan() },
             Plan { max_cost: Some(Rials(0)), ..plan() },
+            Plan { calls_per_minute: Some(0), ..plan() },
+            Plan { calls_per_minute: Some(CALLS_PER_MINUTE_MAX + 1), ..plan() },
         ] {
             assert_eq!(check(bad), Some(PlanRefusal::Invalid));
         }

@@ -1,6 +1,7 @@
-//! How many calls may start now: a rate (GCRA) and a number of channels per trunk.
+//! How many calls may start now: a rate (GCRA) and a number of channels per trunk, and a rate of a
+//! campaign's own if its customer asks for one.
 
-use crate::Timestamp;
+use crate::{CampaignId, Timestamp};
 
 /// The scheduling class of campaigns; lower ones go first.
 pub const CAMPAIGN_CLASS: u8 = 2;
@@ -18,6 +19,74 @@ pub fn channels_for(class: u8, max_channels: u32) -> u32 {
         return max_channels;
     }
     max_channels - (max_channels / KEPT_FREE).max(1)
+}
+
+/// The most calls a minute that may be asked of a campaign; more than a trunk can carry says nothing.
+pub const CALLS_PER_MINUTE_MAX: u32 = 600_000;
+
+/// How far ahead of its time a recipient of a paced campaign steps into the line, microseconds: more
+/// than the time between two looks of a node after its campaigns.
+const AHEAD_US: i64 = 3_000_000;
+/// A line that is full for so long needs no look, microseconds.
+const ENOUGH_US: i64 = 1_500_000;
+
+/// The pace of a campaign's calls, all nodes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Whose.
+    pub campaign: CampaignId,
+    /// The most calls that start in a minute, evenly spread.
+    pub per_minute: u32,
+}
+
+impl Pace {
+    /// The time from one start to the next, microseconds.
+    fn interval_us(self) -> i64 {
+        60_000_000 / i64::from(self.per_minute.max(1))
+    }
+
+    /// The times of the next calls, of which the first may not begin before `due`.
+    pub fn slots(self, due: Timestamp, now: Timestamp) -> Slots {
+        Slots { first: due.max(now), interval_us: self.interval_us() }
+    }
+}
+
+/// The times at which calls of a campaign are due, one after the other. They are given away under
+/// the lock of the campaign, so that nodes share them, and kept with it, so that a restart brings
+/// no burst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slots {
+    /// The first of them.
+    pub first: Timestamp,
+    /// The time between two, microseconds; 0 for calls that need none.
+    pub interval_us: i64,
+}
+
+impl Slots {
+    /// For calls that may all begin now.
+    pub fn at_once(now: Timestamp) -> Self {
+        Self { first: now, interval_us: 0 }
+    }
+
+    /// How many may be given away now.
+    pub fn count(self, now: Timestamp) -> u32 {
+        let left = now.plus_us(AHEAD_US).us_since(self.first);
+        if left < 0 {
+            return 0;
+        }
+        u32::try_from(left / self.interval_us.max(1)).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    /// Whether so few were given away that it is time to give away more.
+    pub fn is_low(self, now: Timestamp) -> bool {
+        self.first.us_since(now) < ENOUGH_US
+    }
+
+    /// Those that are left when so many were given away.
+    #[must_use]
+    pub fn after(self, count: u32) -> Self {
+        Self { first: self.first.plus_us(self.interval_us * i64::from(count)), ..self }
+    }
 }
 
 /// The generic cell rate algorithm: at most `per_second` starts a second, evenly spread, with a
@@ -39,6 +108,24 @@ impl Gcra {
             tolerance_us: 100_000_i64.max(interval_us) - interval_us,
             due: Timestamp(0),
         }
+    }
+
+    /// A limiter for the calls of a campaign, as many a minute.
+    pub fn of_pace(pace: Pace) -> Self {
+        let mut limiter = Self::new(1);
+        limiter.set_pace(pace);
+        limiter
+    }
+
+    /// Keeps to another pace from now on; what was started so far counts.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.interval_us = pace.interval_us();
+        self.tolerance_us = 100_000_i64.max(self.interval_us) - self.interval_us;
+    }
+
+    /// The time from one start to the next on the rate, microseconds.
+    pub fn interval_us(&self) -> i64 {
+        self.interval_us
     }
 
     /// When the next start is allowed to a call of this class; a moment not after `now` means at
@@ -106,6 +193,40 @@ mod tests {
         assert!(gcra.take(0, Timestamp(5_000_000)));
         assert!(!gcra.take(0, Timestamp(5_900_000)));
         assert!(gcra.take(0, Timestamp(6_000_000)));
+    }
+
+    /// Whatever is taken of them in whatever portions, slots are one interval apart, and not before
+    /// their time; the time in which nobody took any is not made up for.
+    #[test]
+    fn slots_of_a_campaign_are_evenly_spread() {
+        let pace = Pace { campaign: CampaignId(1), per_minute: 90 };
+        let (mut due, mut given) = (Timestamp(0), Vec::new());
+        for (at_ms, portion) in [(10_000, 2), (10_500, 9), (11_000, 1), (60_000, 3), (61_000, 9)] {
+            let now = Timestamp(at_ms * 1_000);
+            let slots = pace.slots(due, now);
+            let count = slots.count(now).min(portion);
+            given.extend((0..count).map(|place| slots.after(place).first));
+            due = slots.after(count).first;
+        }
+        assert_eq!(given.len(), 2 + 4 + 1 + 3 + 4);
+        assert!(given.windows(2).all(|two| two[1].us_since(two[0]) >= 666_666), "{given:?}");
+        assert_eq!((given[0], given[7]), (Timestamp(10_000_000), Timestamp(60_000_000)));
+        let late = pace.slots(Timestamp(99_000_000), Timestamp(90_000_000));
+        let now = Timestamp(90_000_000);
+        assert_eq!((late.count(now), late.is_low(now)), (0, false));
+        let free = Slots::at_once(Timestamp(5)).after(7);
+        assert!(free.count(Timestamp(5)) > 1_000_000 && free.first == Timestamp(5));
+    }
+
+    #[test]
+    fn a_pace_that_changes_forgets_no_start() {
+        let pace = |per_minute| Pace { campaign: CampaignId(1), per_minute };
+        let mut gcra = Gcra::of_pace(pace(60));
+        assert!(gcra.take(0, Timestamp(5_000_000)));
+        gcra.set_pace(pace(30));
+        assert!(!gcra.take(0, Timestamp(5_900_000)) && gcra.take(0, Timestamp(6_000_000)));
+        assert!(!gcra.take(0, Timestamp(7_900_000)) && gcra.take(0, Timestamp(8_000_000)));
+        assert_eq!(gcra.interval_us(), 2_000_000);
     }
 
     #[test]

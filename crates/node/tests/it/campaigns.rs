@@ -5,15 +5,21 @@ use app::campaign::{self, NewCampaign, Person, Recipients, WrittenPlan};
 use app::template::{self, NewTemplate};
 use domain::campaign::State;
 use domain::{CampaignId, Disposition, MessageClass, MessageId, RecipientId};
+use node::Trunk;
 
 use crate::fixture::{World, busy, config, ended, heard_out};
 
 async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> CampaignId {
     let numbers: Vec<String> = (0..recipients).map(|n| format!("0912{n:07}")).collect();
-    start_for(world, of, numbers.join(",").into()).await
+    start_for(world, of, numbers.join(",").into(), None).await
 }
 
-async fn start_for(world: &World, of: &(Caller, MessageId), recipients: Recipients) -> CampaignId {
+async fn start_for(
+    world: &World,
+    of: &(Caller, MessageId),
+    recipients: Recipients,
+    calls_per_minute: Option<u32>,
+) -> CampaignId {
     let plan = WrittenPlan {
         title: String::from("c"),
         start: String::from("2026-11-22 00:00:00"),
@@ -27,6 +33,7 @@ async fn start_for(world: &World, of: &(Caller, MessageId), recipients: Recipien
         max_cost: None,
         class: MessageClass::Service,
         opt_out_key: None,
+        calls_per_minute,
     };
     let new = NewCampaign {
         message: of.1,
@@ -141,6 +148,57 @@ async fn nobody_is_called_after_the_hours() {
     world.audit().await;
 }
 
+/// Goal: a campaign starts as many calls a minute as it was asked to, evenly; neither a restart nor
+/// a trunk that was away brings a burst; a new pace holds soon; and another customer's send does
+/// not wait for any of it.
+#[tokio::test]
+async fn a_campaign_keeps_its_pace() {
+    let mut world = World::new(config(100, 1_000)).await;
+    let customer = world.account(1_000_000).await;
+    let other = world.account(1_000_000).await;
+    let numbers: Vec<String> = (0..200).map(|n| format!("0912{n:07}")).collect();
+    let id = start_for(&world, &customer, numbers.join(",").into(), Some(60)).await;
+    // Starts in each second: none of them has two.
+    let watched = async |world: &mut World, seconds: usize| {
+        let mut starts = Vec::new();
+        for _ in 0..seconds {
+            let before = world.started.len();
+            world.pass_ms(1_000).await;
+            starts.push(world.started.len() - before);
+        }
+        (starts.iter().sum::<usize>(), starts.into_iter().max())
+    };
+    let (all, most) = watched(&mut world, 12).await;
+    assert!((11..=13).contains(&all) && most <= Some(2), "{all} {most:?}");
+    world.submit(&other, "09350000001").await;
+    world.run().await;
+    assert_eq!(world.called().last().map(String::as_str), Some("09350000001"));
+    world.kill();
+    world.start().await;
+    let (all, most) = watched(&mut world, 10).await;
+    assert!((9..=11).contains(&all) && most <= Some(2), "after a restart: {all} {most:?}");
+
+    let trunks = world.config.trunks.clone();
+    let off = trunks.iter().map(|trunk| Trunk { enabled: false, ..trunk.clone() });
+    world.set_trunks(off.collect()).await;
+    assert_eq!(watched(&mut world, 20).await.0, 0);
+    let open = progress(&world, &customer, id).await.campaign.open;
+    assert!(open > 30, "many have stepped in meanwhile: {open}");
+    world.set_trunks(trunks).await;
+    let (all, most) = watched(&mut world, 10).await;
+    assert!((8..=11).contains(&all) && most <= Some(2), "after a pause: {all} {most:?}");
+
+    let account = customer.0.account.id;
+    assert!(campaign::set_pace(&world.app, account, id, Some(600)).await.unwrap());
+    world.pass_ms(3_000).await;
+    for spec in std::mem::take(&mut world.started) {
+        world.tell(ended(spec.call, heard_out()));
+    }
+    let (all, most) = watched(&mut world, 3).await;
+    assert!((27..=31).contains(&all) && most <= Some(12), "ten a second: {all} {most:?}");
+    world.audit().await;
+}
+
 /// Goal: who cannot be spoken to ends once, however often it comes by while that cannot be kept.
 #[tokio::test]
 async fn who_cannot_be_spoken_to_ends_once() {
@@ -156,7 +214,7 @@ async fn who_cannot_be_spoken_to_ends_once() {
     let values = vec![(String::from("name"), String::from("علی"))];
     let person = Person { number: String::from("09120000001"), values };
     let of = (customer.0.clone(), made.id);
-    let id = start_for(&world, &of, Recipients::People(vec![person])).await;
+    let id = start_for(&world, &of, Recipients::People(vec![person]), None).await;
     let mut tx = world.db.begin().await.unwrap();
     store::template::set_sound(&mut tx, RecipientId { campaign: id, n: 1 }, None).await.unwrap();
     tx.commit().await.unwrap();

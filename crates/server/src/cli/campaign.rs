@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use app::campaign::{Added, CreateRefusal, List, ListRefusal, Progress, Unreadable, Wanted};
+use app::campaign::{
+    Added, CreateRefusal, List, ListRefusal, NotAPace, Progress, Unreadable, Wanted,
+};
 use app::{App, Error};
 use clap::Subcommand;
 use domain::calendar::jalali::gregorian_date_time;
@@ -45,6 +47,17 @@ pub enum Campaign {
         /// The number.
         #[arg(long)]
         number: String,
+    },
+    /// Set how many of its calls start in a minute at the most; beside it, trunks have a pace, too.
+    Pace {
+        /// The campaign.
+        id: i64,
+        /// How many, from 1 to 600000.
+        #[arg(long, value_name = "CALLS", required_unless_present = "none")]
+        per_minute: Option<u32>,
+        /// As many as there is room for.
+        #[arg(long, conflicts_with = "per_minute")]
+        none: bool,
     },
     /// Dial nothing more of it until it is resumed; calls that are up go on.
     Pause {
@@ -115,6 +128,15 @@ pub async fn run(config: &Config, command: Campaign) -> Result<ExitCode> {
         Campaign::List { account, json } => list(&app, account.map(AccountId), json).await?,
         Campaign::Show { id, json } => show(&app, CampaignId(id), json).await?,
         Campaign::Test { id, number } => rehearse(&app, id, &number).await?,
+        Campaign::Pace { id, per_minute, none: _ } => {
+            let (id, account) = found(&app, id).await?;
+            let paced = match app::campaign::set_pace(&app, account, id, per_minute).await {
+                Err(Error::Refused(NotAPace)) => bail!("--per-minute is from 1 to 600000"),
+                Err(Error::Failed(failure)) => Err(failure),
+                Ok(paced) => Ok(paced),
+            };
+            told(id, "paced", paced)?;
+        }
         Campaign::Pause { id } => {
             let (id, account) = found(&app, id).await?;
             told(id, "paused", app::campaign::pause(&app, account, id).await)?;
@@ -227,6 +249,7 @@ fn as_json(progress: &Progress) -> Value {
         "minutes_between_tries": plan.minutes_between_tries,
         "priority": plan.priority,
         "max_cost_rials": plan.max_cost.map(|cost| cost.0),
+        "calls_per_minute": plan.calls_per_minute,
         "recipients": campaign.recipients.total(),
         "waiting": progress.waiting(),
         "open": campaign.open,
@@ -250,6 +273,9 @@ fn as_text(progress: &Progress) -> Result<()> {
     say(&format!("schedule    {starts} to {ends}, each day {from} to {to}"))?;
     let (tries, pause) = (plan.max_tries, plan.minutes_between_tries);
     say(&format!("tries       {tries}, {pause} minutes apart"))?;
+    if let Some(per_minute) = plan.calls_per_minute {
+        say(&format!("pace        {per_minute} calls a minute at the most"))?;
+    }
     let (waiting, open, retrying) = (progress.waiting(), campaign.open, campaign.retrying);
     let all = campaign.recipients.total();
     say(&format!("recipients  {all}: {waiting} wait, {open} in line or called, {retrying} again"))?;

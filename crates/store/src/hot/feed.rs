@@ -1,6 +1,7 @@
 //! Feed: recipients of a campaign step into the line, a block at a time, and out of it again when
 //! it pauses. Whoever calls these has locked the campaign ([`crate::campaign::lock`]).
 
+use domain::dialer::pacing::Slots;
 use domain::{CampaignId, Disposition, EventKind, QuickSendId, RecipientId, Rials, Timestamp};
 
 use crate::campaign::Campaign;
@@ -23,6 +24,8 @@ pub struct FeedOrder {
     pub class: u8,
     /// The key by which they opt out.
     pub opt_out_key: Option<char>,
+    /// When they may be called, one after the other.
+    pub slots: Slots,
 }
 
 impl FeedOrder {
@@ -67,13 +70,16 @@ pub async fn step_in(
     let new = campaign.uncalled().min(order.room - again.min(order.room));
     let new = spoken(tx, campaign, new).await?;
     if new > 0 {
+        let order = FeedOrder { slots: order.slots.after(again), ..order };
         step_in_first(tx, campaign, order, new, &mut block).await?;
     }
     let Some(first) = block.first else { return Ok(None) };
     let sql = "UPDATE campaign SET cursor_n = cursor_n + $2, open_count = open_count + $3,
-                                   retrying = retrying - $4, held_rials = held_rials + $5
+                                   retrying = retrying - $4, held_rials = held_rials + $5,
+                                   pace_due_us = $6
                WHERE id = $1";
-    tx.execute(sql, values![campaign.id, new, block.count, again, block.hold]).await?;
+    let due = order.slots.after(block.count).first;
+    tx.execute(sql, values![campaign.id, new, block.count, again, block.hold, due]).await?;
     let sql = "UPDATE account SET reserved_rials = reserved_rials + $2 WHERE id = $1";
     tx.execute(sql, values![campaign.account, block.hold]).await?;
     Ok(Some((QuickSendId(first), block.count)))
@@ -127,11 +133,14 @@ async fn step_in_again(
     let values = values![campaign.id, due_at, recipient, class, now, order.expires_at, key];
     block.add(&tx.query(sql, values).await?)?;
     let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
-               SELECT q.id, q.class, q.accepted_at_us
+               SELECT q.id, q.class,
+                      CAST($4 AS BIGINT) + CAST($5 AS BIGINT)
+                          * (ROW_NUMBER() OVER (ORDER BY y.due_at_us, y.recipient_id) - 1)
                FROM recipient_retry y
                JOIN quick_send q ON q.recipient_id = y.recipient_id AND q.try_n = y.try_n
                WHERE y.campaign_id = $1 AND (y.due_at_us, y.recipient_id) <= ($2, $3)";
-    tx.execute(sql, values![campaign.id, due_at, recipient]).await?;
+    let Slots { first, interval_us } = order.slots;
+    tx.execute(sql, values![campaign.id, due_at, recipient, first, interval_us]).await?;
     let sql = "DELETE FROM recipient_retry
                WHERE campaign_id = $1 AND (due_at_us, recipient_id) <= ($2, $3)";
     tx.execute(sql, values![campaign.id, due_at, recipient]).await?;
@@ -170,9 +179,13 @@ async fn step_in_first(
     let values = values![campaign.id, before, last, class, now, order.expires_at, key];
     block.add(&tx.query(sql, values).await?)?;
     let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
-               SELECT id, class, accepted_at_us FROM quick_send
+               SELECT id, class,
+                      CAST($3 AS BIGINT)
+                          + CAST($4 AS BIGINT) * (ROW_NUMBER() OVER (ORDER BY recipient_id) - 1)
+               FROM quick_send
                WHERE recipient_id > $1 AND recipient_id <= $2 AND try_n = 1";
-    tx.execute(sql, values![before, last]).await?;
+    let Slots { first, interval_us } = order.slots;
+    tx.execute(sql, values![before, last, first, interval_us]).await?;
     Ok(())
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::dialer::pacing::Pace;
 use domain::{
-    AccountId, AttemptId, Destination, MessageClass, MessageId, NodeId, QuickSendId, Rials,
-    TariffId, Timestamp, Zone,
+    AccountId, AttemptId, Destination, MessageClass, MessageId, NodeId, QuickSendId, RecipientId,
+    Rials, TariffId, Timestamp, Zone,
 };
 
 use deadpool_postgres::Transaction;
@@ -112,6 +113,8 @@ pub struct ReadyJob {
     pub accepted_at: Timestamp,
     /// When it is too late to start the call.
     pub expires_at: Timestamp,
+    /// The pace of its campaign, if that has one.
+    pub pace: Option<Pace>,
 }
 
 impl Db {
@@ -150,6 +153,9 @@ impl Db {
                           q.message_class AS message_class, q.opt_out_key AS opt_out_key,
                           (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id)
                               AS sandbox_of,
+                          q.recipient_id AS recipient_id,
+                          (SELECT c.calls_per_minute FROM campaign c
+                           WHERE c.id = q.recipient_id / 16777216) AS calls_per_minute,
                           (SELECT COUNT(*) FROM outcome o
                            WHERE o.quick_send_id = q.id AND o.disposition IS NULL
                              AND o.cause <> 'not_sent') AS trunks_failed
@@ -187,7 +193,14 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
         hold: row.get("hold_rials")?,
         accepted_at: row.get("accepted_at_us")?,
         expires_at: row.get("expires_at_us")?,
+        pace: pace(row)?,
     })
+}
+
+fn pace(row: &Row) -> Result<Option<Pace>> {
+    let Some(per_minute) = row.get("calls_per_minute")? else { return Ok(None) };
+    let campaign = RecipientId::unpack(row.get("recipient_id")?).campaign;
+    Ok(Some(Pace { campaign, per_minute }))
 }
 
 /// One send to lease.

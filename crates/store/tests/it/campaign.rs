@@ -40,6 +40,7 @@ fn plan(max_tries: u32) -> Plan {
         max_cost: None,
         class: MessageClass::Service,
         opt_out_key: None,
+        calls_per_minute: None,
     }
 }
 
@@ -103,7 +104,8 @@ impl<'a> Called<'a> {
         let expires_at = now.plus_ms(3_600_000);
         let mut tx = self.world.db.begin().await.unwrap();
         let (_, locked) = campaign::lock(&mut tx, self.account, self.id).await.unwrap().unwrap();
-        let order = FeedOrder { room, now, expires_at, class: CLASS, opt_out_key: None };
+        let slots = locked.slots(now);
+        let order = FeedOrder { room, now, expires_at, class: CLASS, opt_out_key: None, slots };
         let stepped = step_in(&mut tx, &locked, order).await.unwrap();
         tx.commit().await.unwrap();
         stepped.map_or(0, |(_, count)| count)
@@ -118,6 +120,13 @@ impl<'a> Called<'a> {
         let count = withdraw(&mut tx, &moved, CLASS, now).await.unwrap();
         tx.commit().await.unwrap();
         count
+    }
+
+    /// Sets its pace.
+    async fn pace(&self, per_minute: Option<u32>, now: Timestamp) {
+        let mut tx = self.world.db.begin().await.unwrap();
+        campaign::set_pace(&mut tx, self.id, per_minute, now).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Calls everybody in line, and ends all calls like this.
@@ -158,6 +167,39 @@ fn ended(attempt: AttemptId, disposition: Disposition, at: Timestamp) -> Settle 
 }
 
 both_engines! {
+    /// A campaign with a pace steps into the line at its pace: each is due when its turn is, those
+    /// who are called again before the others, and all nodes give turns away from one row.
+    async fn a_paced_campaign_is_due_one_after_the_other(world) {
+        let called = Called::running(world, 40, 3).await;
+        let node = world.node("a").await;
+        called.pace(Some(30), NOW).await;
+        let paced = called.now().await;
+        assert_eq!((paced.plan.calls_per_minute, paced.pace_due), (Some(30), Timestamp(0)));
+        assert_eq!(called.feed(2, NOW).await, 2);
+        assert_eq!(called.feed(2, NOW).await, 2, "another node goes on where the first one was");
+        let at = |seconds: i64| NOW.plus_ms(seconds * 1_000);
+        let due: Vec<_> = world.ready().await.iter().map(|job| job.due_at).collect();
+        assert_eq!(due, [at(0), at(2), at(4), at(6)]);
+        assert!(world.ready().await.iter().all(|job| {
+            job.pace.is_some_and(|pace| pace.campaign == called.id && pace.per_minute == 30)
+        }));
+        let later = at(1_000);
+        called.call(node, Disposition::Busy, at(7)).await;
+        let again = called.now().await.retrying;
+        assert_eq!((again, called.feed(6, later).await), (4, 6));
+        let jobs = world.ready().await;
+        let due: Vec<_> = jobs.iter().map(|job| job.due_at.us_since(later) / 1_000_000).collect();
+        assert_eq!(due, [0, 2, 4, 6, 8, 10], "nothing is made up for");
+        assert_eq!(called.now().await.pace_due, later.plus_ms(12_000));
+        called.pace(Some(60), later).await;
+        assert_eq!(called.now().await.pace_due, later.plus_ms(1_000), "no longer than it asks");
+        called.pace(None, later).await;
+        assert_eq!(called.feed(3, later).await, 3);
+        let free = world.ready().await.into_iter().filter(|job| job.pace.is_none()).count();
+        assert_eq!(free, 9, "of those in line, too");
+        assert_eq!(called.leave(RUNNING, PAUSED, later).await, 9);
+    }
+
     /// A list is taken in a batch at a time; a batch that comes twice is refused.
     async fn a_list_becomes_recipients(world) {
         let called = Called::running(world, 3, 1).await;

@@ -69,6 +69,7 @@ pub(crate) async fn create(
             max_cost: None,
             class: MessageClass::Service,
             opt_out_key: None,
+            calls_per_minute: None,
         },
         auto_start: params.text("autostart").is_none_or(str::is_empty) || params.flag("autostart"),
         request: None,

@@ -3,8 +3,8 @@
 use std::num::NonZeroI64;
 
 use app::campaign::{
-    CreateRefusal, Created, Estimate, NewCampaign, Progress, Recipient, StartPlan, StartRefusal,
-    WrittenPlan,
+    CreateRefusal, Created, Estimate, NewCampaign, NotAPace, Progress, Recipient, StartPlan,
+    StartRefusal, WrittenPlan,
 };
 use app::request::RequestKey;
 use app::sms::Kept;
@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use domain::calendar::calling_window::CallingWindow;
 use domain::calendar::jalali::rfc3339;
+use domain::campaign::admission::is_pace;
 use domain::campaign::{RecipientStatus, State};
 use domain::{CampaignId, MessageClass, MessageId, Rials, Status};
 use serde::Deserialize;
@@ -37,6 +38,8 @@ const MINUTES_BETWEEN_TRIES: u32 = 10;
 /// Keys by which callees may opt out.
 const OPT_OUT_KEYS: &str = "0123456789*#";
 
+const PACE: &str = "calls_per_minute is from 1 to 600000";
+
 /// What a client asks to be made.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +61,7 @@ struct NewList {
     max_cost: Option<u64>,
     class: Option<String>,
     opt_out_key: Option<char>,
+    calls_per_minute: Option<u32>,
     sms: Option<NewFollowUp>,
     start: Option<bool>,
     #[serde(default)]
@@ -70,6 +74,14 @@ struct NewList {
 struct Hours {
     starts: String,
     ends: String,
+}
+
+/// What can be changed of a campaign at any time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Changes {
+    #[serde(deserialize_with = "Option::deserialize")]
+    calls_per_minute: Option<u32>,
 }
 
 /// What may be asked of a campaign that is there.
@@ -142,6 +154,25 @@ pub(super) async fn numbers(
     Ok(page(&found, limit, |last| last.stored.id.n, number))
 }
 
+/// PATCH /v1/campaigns/{id}.
+pub(super) async fn patch(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let (account, id) = (caller.account.id, campaign_id(id)?);
+    let progress = app::campaign::find(app, account, id).await?;
+    let progress = progress.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let Changes { calls_per_minute } = read(body).await?;
+    match app::campaign::set_pace(app, account, id, calls_per_minute).await {
+        Ok(true) => Ok(answer(StatusCode::OK, &shown(app, caller, id).await?)),
+        Ok(false) => Err(in_its_state(progress.campaign.state).into()),
+        Err(Error::Refused(NotAPace)) => Err(Problem::with(Kind::InvalidRequest, PACE).into()),
+        Err(Error::Failed(failure)) => Err(failure.into()),
+    }
+}
+
 /// POST /v1/campaigns/{id}/start, pause, resume, stop and cancel. A start may bring other hours.
 pub(super) async fn change(asked: Asked<'_>, id: &str, verb: Verb) -> Result<Response, Unanswered> {
     let (app, caller, id) = (asked.app, asked.caller, campaign_id(id)?);
@@ -172,10 +203,13 @@ async fn changed(
         Verb::Cancel => app::campaign::cancel(app, account, id).await?,
     };
     if !done {
-        let detail = format!("It is {}.", shown_state(progress.campaign.state).0);
-        return Err(Problem::with(Kind::WrongState, detail).into());
+        return Err(in_its_state(progress.campaign.state).into());
     }
     Ok(answer(StatusCode::OK, &shown(app, caller, id).await?))
+}
+
+fn in_its_state(state: State) -> Problem {
+    Problem::with(Kind::WrongState, format!("It is {}.", shown_state(state).0))
 }
 
 async fn start(
@@ -275,6 +309,9 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
     let class = class.ok_or_else(|| {
         Problem::with(Kind::InvalidRequest, "class is service, advertising or emergency")
     })?;
+    if !asked.calls_per_minute.is_none_or(is_pace) {
+        return Err(Problem::with(Kind::InvalidRequest, PACE));
+    }
     if asked.opt_out_key.is_some_and(|key| !OPT_OUT_KEYS.contains(key)) {
         return Err(Problem::with(Kind::InvalidRequest, "opt_out_key is one of 0 to 9, * and #"));
     }
@@ -299,6 +336,7 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
             max_cost: asked.max_cost.map(ceiling),
             class,
             opt_out_key: asked.opt_out_key,
+            calls_per_minute: asked.calls_per_minute,
         },
         sms: asked.sms.map(NewFollowUp::written),
         auto_start: asked.start.unwrap_or(true),
@@ -387,6 +425,7 @@ fn campaign(progress: &Progress) -> Value {
         "max_cost": it.plan.max_cost.map(|rials| rials.0),
         "class": it.plan.class.word(),
         "opt_out_key": it.plan.opt_out_key,
+        "calls_per_minute": it.plan.calls_per_minute,
         "sms": null,
         "numbers": {
             "total": it.recipients.total(),

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, delete, get, patch, post};
 use tokio::sync::SemaphorePermit;
 
 use super::campaigns::Verb;
@@ -222,6 +222,8 @@ operations! {
     get "/v1/campaigns", ReadCampaigns, light => campaigns::list(app, caller, query);
     post "/v1/campaigns", ManageCampaigns, heavy => campaigns::create(app, caller, head, body);
     get "/v1/campaigns/{id}", ReadCampaigns, light => campaigns::get(app, caller, id);
+    patch "/v1/campaigns/{id}", ManageCampaigns, light =>
+        campaigns::patch(app, caller, id, body);
     get "/v1/campaigns/{id}/numbers", ReadCampaigns, light =>
         campaigns::numbers(app, caller, id, query);
     post "/v1/campaigns/{id}/numbers", ManageCampaigns, heavy =>

@@ -206,6 +206,42 @@ async fn what_is_no_campaign_says_why() {
     assert_eq!(get(&router, &token, "/v1/campaigns").await["data"], json!([]));
 }
 
+/// Goal: the pace is asked for with the campaign and changed at any time, within its bounds, by its
+/// owner alone, and not once it is over.
+#[tokio::test]
+async fn a_campaigns_pace_is_changed_at_any_time() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    let patch = async |token: &str, path: &str, body: Value| {
+        let answered = v1(&router, token, "PATCH", path, None, &body).await;
+        (answered.status.as_u16(), answered.json())
+    };
+    let mut wrong = plan();
+    for pace in [0, 600_001] {
+        wrong["calls_per_minute"] = json!(pace);
+        let refused = post(&router, &token, "/v1/campaigns", "", &wrong).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (400, &json!("invalid_request")));
+    }
+    let mut paced = plan();
+    paced["calls_per_minute"] = json!(600);
+    let made = post(&router, &token, "/v1/campaigns", "", &paced).await.json();
+    assert_eq!(made["calls_per_minute"], 600, "{made}");
+    let path = "/v1/campaigns/1";
+    let (status, told) = patch(&token, path, json!({ "calls_per_minute": 30 })).await;
+    assert_eq!((status, &told["calls_per_minute"]), (200, &json!(30)), "{told}");
+    assert_eq!(get(&router, &token, path).await["calls_per_minute"], 30);
+    let (status, told) = patch(&token, path, json!({ "calls_per_minute": null })).await;
+    assert_eq!((status, &told["calls_per_minute"]), (200, &Value::Null));
+    for body in [json!({}), json!({ "calls_per_minute": 0 }), json!({ "tries": 2 })] {
+        assert_eq!(patch(&token, path, body).await.0, 400);
+    }
+    let (_, stranger) = world.customer(0).await;
+    assert_eq!(patch(&stranger, path, json!({ "calls_per_minute": 1 })).await.0, 404);
+    post(&router, &token, "/v1/campaigns/1/cancel", "", &json!({})).await;
+    let (status, told) = patch(&token, path, json!({ "calls_per_minute": 1 })).await;
+    assert_eq!((status, &told["code"]), (409, &json!("not_in_this_state")));
+}
+
 /// Goal: who waits is told what for, gate by gate, and when the next try may be.
 #[tokio::test]
 async fn what_waits_says_what_for() {
