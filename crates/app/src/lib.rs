@@ -12,6 +12,7 @@ pub mod board;
 pub mod bulk;
 pub mod caller;
 pub mod campaign;
+pub mod cancellation;
 pub mod capacity_test;
 pub mod chain;
 pub mod claim;

@@ -509,6 +509,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
         accepted_at: order.now,
         expires_at: admission.expires_at,
         pace: None,
+        withdrawn: false,
     }
 }
 

@@ -89,6 +89,7 @@ pub async fn submit(
         accepted_at: now,
         expires_at: admission.expires_at,
         pace: None,
+        withdrawn: false,
     };
     match commit(app, job, Played::Kept(message.id), (new.reference.as_deref(), None)).await? {
         Ok(kept) => Ok(kept.quick_send),

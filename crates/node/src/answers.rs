@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use app::Failure;
 use app::dialing::{Failed, Leased, ReadyJob, Untried};
+use domain::dialer::disposition::WITHDRAWN;
 use domain::{AttemptId, Disposition, QuickSendId};
 use engine::{CallKey, Command};
 
@@ -24,6 +25,8 @@ const FORGET_MORE_MS: i64 = 1_000;
 /// when somebody did and there may be more.
 const FEED_PAUSE_US: i64 = 1_000_000;
 const FEED_AGAIN_US: i64 = 100_000;
+/// How often it is looked for what was withdrawn, microseconds.
+const CANCELLING_US: i64 = 1_000_000;
 /// Calls that have ended since campaigns were looked after: so many have left room for others, who
 /// are let in at once. Otherwise the pauses would be a limit on how fast campaigns are called.
 const ENDS_MAKE_ROOM: u32 = 500;
@@ -40,6 +43,7 @@ impl Node {
             Answer::Settled(result) => self.on_settled(now, result),
             Answer::Expired(sends, result) => self.on_expired(now, sends, result),
             Answer::OptedOut(pressed, result) => self.on_opted_out(now, pressed, result),
+            Answer::Cancelled(result) => self.on_cancelled(now, result),
             Answer::PutBack(result) => self.on_returned(now, result),
             Answer::TrunkHealth(result) => self.on_health_told(now, result),
             Answer::Reconciled(result) => self.on_reconciled(now, result),
@@ -190,6 +194,29 @@ impl Node {
         for OptOut { call: key, .. } in pressed {
             if let Some(call) = self.calls.get(&key) {
                 self.commands.push((call.shard, Command::HangUp { call: key }));
+            }
+        }
+    }
+
+    /// Hangs up what was withdrawn, and dials none of it.
+    fn on_cancelled(&mut self, now: Moment, result: Result<Vec<AttemptId>, Failure>) {
+        let marked = match result {
+            Ok(marked) => marked,
+            Err(failure) => return self.failed(now, Kind::Cancelled, &failure),
+        };
+        self.under_way.answered(Kind::Cancelled);
+        self.cancelling_at = now.steady.plus_us(CANCELLING_US);
+        for key in marked.into_iter().map(key) {
+            let Some(call) = self.calls.get_mut(&key) else { continue };
+            match call.stage {
+                Stage::Preparing { .. } | Stage::Prepared { .. } => {
+                    self.fail_unsent(key, Disposition::Cancelled, WITHDRAWN, now);
+                }
+                Stage::Placed { .. } if !call.cancelled => {
+                    call.cancelled = true;
+                    self.commands.push((call.shard, Command::HangUp { call: key }));
+                }
+                Stage::Placed { .. } | Stage::Abandoned { .. } => {}
             }
         }
     }

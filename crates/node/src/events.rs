@@ -6,7 +6,7 @@ use engine::{CallKey, Event, Outcome};
 use crate::live::Stage;
 use crate::moment::Moment;
 use crate::node::{Node, OptOut};
-use crate::settle::{Unsettled, Verdict, verdict};
+use crate::settle::{self, Unsettled, Verdict, verdict};
 use crate::turn::PAUSE_MS;
 
 impl Node {
@@ -84,6 +84,9 @@ impl Node {
                 if let (Some(ladder), Some(server)) = (&mut ended.ladder, server) {
                     let transport = server.transport.name();
                     ladder.server = Some(format!("{} over {transport}", server.address));
+                }
+                if self.calls.get(&key).is_some_and(|call| call.cancelled) {
+                    settle::cancelled(&mut ended, outcome);
                 }
                 if self.fail_over(now, key, outcome, &ended) {
                     return;

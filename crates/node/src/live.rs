@@ -28,6 +28,8 @@ pub(crate) struct Call {
     /// When it is too late to dial it: its class may not call any more, or its time is over.
     pub(crate) dial_by: Timestamp,
     pub(crate) stage: Stage,
+    /// It was withdrawn, and the engine was asked to hang up.
+    pub(crate) cancelled: bool,
     /// Its capacity, given back when the call is dropped.
     #[expect(dead_code, reason = "held for what its drop does")]
     pub(crate) room: Option<Box<dyn Send>>,

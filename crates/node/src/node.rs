@@ -65,6 +65,8 @@ pub struct Node {
     pub(crate) feed_at: Timestamp,
     /// Calls that have ended since then.
     pub(crate) ended_since_fed: u32,
+    /// When it is looked for what was withdrawn next, by the steady clock.
+    pub(crate) cancelling_at: Timestamp,
     pub(crate) reconciling: Reconciling,
     /// When stories of attempts are forgotten next, by the steady clock.
     pub(crate) forgets_at: Timestamp,
@@ -228,6 +230,7 @@ impl Node {
             reading: Reading { after: FROM_START, next_at: now.steady },
             feed_at: now.steady,
             ended_since_fed: 0,
+            cancelling_at: now.steady,
             reconciling: Reconciling::new(now),
             forgets_at: now.steady.plus_ms(FORGETTING_MS),
             commands: Vec::new(),
@@ -336,6 +339,7 @@ impl Node {
             self.heartbeat.next_try(),
             self.reading.next_at,
             self.feed_at,
+            self.cancelling_at,
             self.reconciling.next_at,
             self.forgets_at,
         ];

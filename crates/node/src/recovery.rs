@@ -210,6 +210,7 @@ impl Node {
             terms: Terms::of_open(open),
             dial_by: open.expires_at,
             stage,
+            cancelled: false,
             room: room.map(|room| Box::new(room) as Box<dyn Send>),
         };
         self.calls.insert(call, held);

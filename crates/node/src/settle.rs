@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use app::dialing::{CallRecord, EndedCall, Failed, Ladder, Meaning, Quality};
+use domain::dialer::disposition::CANCELLED;
 use domain::dialer::health::TrunkFailure;
 use domain::{AttemptId, CallFacts, Disposition, Fault, Timestamp, Unanswered};
 use engine::{CallKey, Cause, Outcome, Refusal, RtpSummary};
@@ -233,6 +234,18 @@ fn ended(
     let Terms { tariff, zone, second, hold, asker, .. } = *terms;
     let ladder = None;
     EndedCall { attempt, tariff, zone, second, hold, meaning, record, ladder, ended_at, asker }
+}
+
+/// What a call comes to that was withdrawn while it was up, if that is what ended it: it costs what
+/// was heard, and when nothing was, it is as if nobody had been called.
+pub(crate) fn cancelled(ended: &mut EndedCall, outcome: &Outcome) {
+    if outcome.cause != Cause::HungUpByUs {
+        return;
+    }
+    ended.record.cause = CANCELLED.to_owned();
+    if ended.record.heard_ms == 0 {
+        ended.meaning = Meaning::Decided(Disposition::Cancelled);
+    }
 }
 
 /// The engine's cause as it is kept in the database and shown in logs.

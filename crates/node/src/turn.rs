@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use app::dialing::{self, Asker, EXPIRED, ReadyJob, Start, Untried};
 use app::ports::Dispatch as _;
-use domain::dialer::disposition::{NO_TRUNK, NOT_SPOKEN, OUTSIDE_HOURS};
+use domain::dialer::disposition::{NO_TRUNK, NOT_SPOKEN, OUTSIDE_HOURS, WITHDRAWN};
 use domain::dialer::health::Health;
 use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{AttemptId, Destination, Disposition, MessageClass, Status, Timestamp};
@@ -91,9 +91,10 @@ impl Node {
         if self.line.len() >= self.config.waiting_max || self.is_in_hand(job.quick_send) {
             return;
         }
-        if job.blob.is_empty() {
-            // Its values could not be spoken: nobody is called to hear half of it.
-            self.expired.insert(job.quick_send, Untried::of(job.quick_send, NOT_SPOKEN));
+        // Values that could not be spoken: nobody is called to hear half of it.
+        let ends = [(job.withdrawn, WITHDRAWN), (job.blob.is_empty(), NOT_SPOKEN)];
+        if let Some((_, cause)) = ends.into_iter().find(|(ends, _)| *ends) {
+            self.expired.insert(job.quick_send, Untried::of(job.quick_send, cause));
             return;
         }
         let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));
@@ -131,6 +132,7 @@ impl Node {
             terms: Terms::of_job(job),
             dial_by: self.openings(now).dial_by(job),
             stage: Stage::Preparing { blob: job.blob.clone(), contact: None },
+            cancelled: false,
             room: Some(room),
         };
         self.calls.insert(call, held);
@@ -492,6 +494,10 @@ impl Node {
             self.under_way.ask(Kind::Feed);
             self.ended_since_fed = 0;
             tasks.push(Task::Feed);
+        }
+        if self.cancelling_at <= now.steady && self.under_way.may_ask(Kind::Cancelled, now.steady) {
+            self.under_way.ask(Kind::Cancelled);
+            tasks.push(Task::Cancelled);
         }
         if self.reconciling.next_at <= now.steady
             && self.under_way.may_ask(Kind::Reconcile, now.steady)

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     Settle,
     Expire,
     OptOut,
+    Cancelled,
     PutBack,
     TrunkHealth,
     Reconcile,

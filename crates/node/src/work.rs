@@ -10,7 +10,7 @@ use app::dialing::{
 };
 use app::trunk::TrunkHealth;
 use app::{App, Failure};
-use domain::{AccountId, Extension, QuickSendId, Timestamp};
+use domain::{AccountId, AttemptId, Extension, QuickSendId, Timestamp};
 use engine::{CallKey, Clip, Codec};
 
 use crate::moment::Moment;
@@ -55,6 +55,8 @@ pub(crate) enum Task {
     OptOut {
         pressed: Vec<OptOut>,
     },
+    /// Which attempts are to be hung up.
+    Cancelled,
     PutBack {
         attempts: Vec<PutBack>,
     },
@@ -92,6 +94,7 @@ pub(crate) enum Answer {
     Settled(Result<(), Failure>),
     Expired(Vec<Untried>, Result<(), Failure>),
     OptedOut(Vec<OptOut>, Result<(), Failure>),
+    Cancelled(Result<Vec<AttemptId>, Failure>),
     PutBack(Result<(), Failure>),
     TrunkHealth(Result<(), Failure>),
     Reconciled(Result<Open, Failure>),
@@ -143,6 +146,7 @@ impl Work {
                 let written = opt_out(app, &pressed).await;
                 Answer::OptedOut(pressed, written)
             }
+            Task::Cancelled => Answer::Cancelled(app::cancellation::marked(app).await),
             Task::PutBack { attempts } => {
                 Answer::PutBack(dialing::put_back(app, attempts).await.map(|_| ()))
             }
@@ -174,6 +178,7 @@ impl Work {
             Task::Settle { .. } => Answer::Settled(Err(failure())),
             Task::Expire { sends } => Answer::Expired(sends.clone(), Err(failure())),
             Task::OptOut { pressed } => Answer::OptedOut(pressed.clone(), Err(failure())),
+            Task::Cancelled => Answer::Cancelled(Err(failure())),
             Task::PutBack { .. } => Answer::PutBack(Err(failure())),
             Task::TrunkHealth { .. } => Answer::TrunkHealth(Err(failure())),
             Task::Reconcile { .. } => Answer::Reconciled(Err(failure())),
@@ -193,6 +198,7 @@ impl Work {
             Task::Settle { .. } => "settle",
             Task::Expire { .. } => "expire",
             Task::OptOut { .. } => "opt_out",
+            Task::Cancelled => "cancelled",
             Task::PutBack { .. } => "put_back",
             Task::TrunkHealth { .. } => "trunk_health",
             Task::Reconcile { .. } => "reconcile",

@@ -10,6 +10,7 @@ pub mod alert;
 pub mod announcement;
 mod audit;
 pub mod campaign;
+pub mod cancellation;
 pub mod capacity_test;
 pub mod chain;
 pub mod claim;

@@ -69,6 +69,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V52__debt_limit", include_str!("../migrations/V52__debt_limit.sql")),
         ("V53__campaign_schedule", include_str!("../migrations/V53__campaign_schedule.sql")),
         ("V54__pace", include_str!("../migrations/V54__pace.sql")),
+        ("V55__cancellation", include_str!("../migrations/V55__cancellation.sql")),
     ]
 }
 

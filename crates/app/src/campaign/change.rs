@@ -1,5 +1,6 @@
 //! A campaign moves from one state to another. What stands in line when it stops calling steps out
-//! in the same transaction, and its holds are released; calls that are up go on to their end.
+//! in the same transaction, and its holds are released; calls that are up go on to their end, but for
+//! those of one that is cancelled, which are hung up.
 
 use domain::campaign::admission::{CallPrices, Plan, Zones, check_message, is_covered, is_pace};
 use domain::campaign::{PauseReason, State, Verb};
@@ -234,7 +235,7 @@ pub async fn resume(app: &App, account: AccountId, id: CampaignId) -> Result<boo
     Ok(change(app, account, id, Verb::Resume).await?)
 }
 
-/// Gives a campaign up for good. `false`: the account has none like that which is not over.
+/// Gives a campaign up for good, and hangs its calls up. `false`: the account has none like that which is not over.
 ///
 /// # Errors
 /// The database failed.
@@ -310,7 +311,11 @@ pub(super) async fn moved(
     if to == State::Running {
         store::campaign::forget_recent(tx, campaign.id).await?;
     } else {
+        let id = campaign.id;
         store::hot::withdraw(tx, &Campaign { state: to, ..campaign }, CLASS, now).await?;
+        if to == State::Cancelled {
+            store::cancellation::mark_calls(tx, id, now).await?;
+        }
     }
     Ok(true)
 }

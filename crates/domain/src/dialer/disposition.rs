@@ -38,7 +38,7 @@ pub enum Disposition {
     NetworkFailure,
     /// Its time ran out before it could be called.
     Expired,
-    /// Withdrawn before it was called.
+    /// Withdrawn before anything of it was heard.
     Cancelled,
     /// Not called, since the callee opted out of such messages.
     OptedOut,
@@ -59,6 +59,11 @@ pub const NOT_SPOKEN: &str = "not_spoken";
 pub const PROCESS_LOST: &str = "process_lost";
 /// The cause of an attempt that a node left open which did not come back.
 pub const NODE_LOST: &str = "node_lost";
+
+/// The cause of a send that was withdrawn while it waited.
+pub const WITHDRAWN: &str = "withdrawn";
+/// The cause of a call that was hung up since it was withdrawn.
+pub const CANCELLED: &str = "cancelled";
 
 /// What the call reported, in plain values: the rules know nothing of the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use app::Caller;
 use app::campaign::{self, NewCampaign, Person, Recipients, WrittenPlan};
 use app::template::{self, NewTemplate};
 use domain::campaign::State;
-use domain::{CampaignId, Disposition, MessageClass, MessageId, RecipientId};
+use domain::{AttemptId, CampaignId, Disposition, MessageClass, MessageId, RecipientId};
 use node::Trunk;
 
 use crate::fixture::{World, busy, config, ended, heard_out};
@@ -145,6 +145,80 @@ async fn nobody_is_called_after_the_hours() {
     let results: Vec<_> = progress.results.into_iter().collect();
     assert_eq!(results, [(Disposition::Delivered, 1), (Disposition::Expired, 49)]);
     assert_eq!(world.balance(&customer).await.1, 0);
+    world.audit().await;
+}
+
+/// Goal: who cancels a campaign hangs up its calls, that ring or play, and those alone; what was
+/// heard is paid. A stop lets calls end by themselves.
+#[tokio::test]
+async fn a_cancel_hangs_up_and_a_stop_does_not() {
+    let mut world = World::new(config(10, 1_000)).await;
+    let customer = world.account(1_000_000).await;
+    let id = start(&world, &customer, 3).await;
+    world.pass_ms(1_500).await;
+    let calls: Vec<_> = world.started.iter().map(|spec| spec.call).collect();
+    assert_eq!(calls.len(), 3);
+    let account = customer.0.account.id;
+    assert!(campaign::stop(&world.app, account, id).await.unwrap());
+    world.pass_ms(2_500).await;
+    assert!(world.hung_up.is_empty(), "a stop hangs nobody up");
+    assert!(campaign::cancel(&world.app, account, id).await.unwrap());
+    world.pass_ms(2_500).await;
+    let mut hung_up = world.hung_up.clone();
+    hung_up.sort();
+    assert_eq!(hung_up, calls, "each is told once");
+    let cut = |heard_ms: u32| engine::Outcome {
+        cause: engine::Cause::HungUpByUs,
+        heard_ms,
+        heard_to_end: false,
+        ..heard_out()
+    };
+    let ringing = engine::Outcome { answered: false, sip_code: None, ..cut(0) };
+    world.tell(ended(calls[0], ringing));
+    world.tell(ended(calls[1], cut(4_000)));
+    // It ended by itself in the same moment.
+    world.tell(ended(calls[2], heard_out()));
+    world.pass_ms(3_000).await;
+    let told = progress(&world, &customer, id).await;
+    assert_eq!((told.campaign.state, told.campaign.open), (State::Cancelled, 0));
+    let results: Vec<_> = told.results.into_iter().collect();
+    let one = |end| (end, 1);
+    let ends = [Disposition::Delivered, Disposition::HeardInPart, Disposition::Cancelled];
+    assert_eq!(results, ends.map(one));
+    let mut causes = Vec::new();
+    for call in &calls {
+        let send = AttemptId::unpack(call.0).quick_send;
+        let ended = world.ended(&customer, send).await;
+        causes.push((ended.facts.cause, ended.charge.0));
+    }
+    let told = [("cancelled", 0), ("cancelled", 225), ("played", 450)];
+    assert_eq!(causes, told.map(|(cause, charge)| (cause.to_owned(), charge)));
+    world.audit().await;
+}
+
+/// Goal: a send is withdrawn while it waits, before its INVITE has left, and while it is called; a
+/// trunk that fails it then does not have it called again.
+#[tokio::test]
+async fn a_send_is_withdrawn_wherever_it_is() {
+    let mut world = World::new(config(1, 1_000)).await;
+    let customer = world.account(1_000_000).await;
+    let called = world.submit(&customer, "09350000001").await;
+    world.run().await;
+    let waits = world.submit(&customer, "09350000002").await;
+    let withdraw = async |world: &World, send| {
+        app::cancellation::withdraw(&world.app, &customer.0, send).await.map_err(|_| ())
+    };
+    withdraw(&world, waits).await.unwrap();
+    withdraw(&world, waits).await.unwrap_err();
+    assert_eq!(world.ended(&customer, waits).await.disposition, Disposition::Cancelled);
+    withdraw(&world, called).await.unwrap();
+    world.pass_ms(1_500).await;
+    assert_eq!(world.hung_up, [world.last_call()]);
+    world.kill();
+    world.start().await;
+    world.pass_s(200).await;
+    assert!(world.called().is_empty(), "nobody is called again");
+    assert_eq!(world.balance(&customer).await, (1_000_000, 0));
     world.audit().await;
 }
 

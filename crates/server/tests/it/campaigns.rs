@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::database::Database;
 use crate::far_end::FarEnd;
 use crate::platform::{
-    Customer, Options, Platform, config, eventually, eventually_within, rising_tone,
+    Customer, Options, Platform, config, eventually, eventually_within, now, pause, rising_tone,
 };
 
 /// The price of the clip: one pulse of 5 s at 45 rials a second.
@@ -148,6 +148,47 @@ fn judge(told: &[Value], end: &Value, far_end: &FarEnd, up: i64) {
     assert_eq!(results, statuses, "counters are the rows");
     assert_eq!(end["TotalPrice"].as_i64(), Some(price));
     assert!(price >= statuses[&10] * PULSE, "{price}");
+}
+
+/// Goal: with real phones at the other end: a stopped campaign's calls go on, and a cancelled one's
+/// are hung up, that ring or play; each says so and costs what was heard.
+#[test]
+fn a_cancelled_campaign_hangs_up() {
+    let platform = Platform::with_sandbox();
+    let customer = platform.customer(1_000_000);
+    let message = platform.upload(&customer, &rising_tone(60_000));
+    // The first rings for as long as it is let, the second listens to all of it.
+    let campaign = create(&platform, &customer, message, "09990000180,09121234567").to_string();
+    let told = || {
+        let form = [("CampaignID", &*campaign)];
+        platform.call(&customer, "GetCampaignNumbersByCampaignID", &form)["Numbers"].clone()
+    };
+    let show = || platform.cli(&["campaign", "show", &campaign, "--json"]);
+    eventually("one rings and one listens", || {
+        let told = told();
+        (told[0]["Status"] == 2 && told[1]["Status"] == 3).then_some(())
+    });
+    assert!(platform.run(&["campaign", "stop", &campaign]).status.success());
+    pause(Duration::from_secs(2));
+    assert_eq!(show()["open"], 2, "a stop lets them end by themselves");
+    assert!(platform.run(&["campaign", "cancel", &campaign]).status.success());
+    let cancelled_at = now();
+    let shown = eventually("both are hung up", || {
+        let shown = show();
+        (shown["open"] == 0).then_some(shown)
+    });
+    assert!(cancelled_at.elapsed() < Duration::from_secs(10), "long before the minute is over");
+    assert_eq!(shown["results"], json!({ "11": 1, "32": 1 }), "{shown}");
+    let told = told();
+    assert_eq!((&told[0]["Status"], &told[0]["Price"]), (&json!(32), &json!(0)), "{told}");
+    assert_eq!(told[1]["Status"], 11, "{told}");
+    let heard_s = told[1]["Duration"].as_i64().unwrap();
+    let price = told[1]["Price"].as_i64().unwrap();
+    assert!((2..30).contains(&heard_s) && price >= PULSE && price <= 6 * PULSE, "{told}");
+    let send = told[1]["RequestId"].as_i64().unwrap().to_string();
+    let story = platform.cli(&["quick-send", "show", &send, "--json"]);
+    assert!(story.to_string().contains("\"cancelled\""), "{story}");
+    assert_eq!(platform.settled_balance(&customer), 1_000_000 - price);
 }
 
 /// The operator sees campaigns and acts on them while the server runs.

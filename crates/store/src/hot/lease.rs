@@ -115,6 +115,8 @@ pub struct ReadyJob {
     pub expires_at: Timestamp,
     /// The pace of its campaign, if that has one.
     pub pace: Option<Pace>,
+    /// Whether it was withdrawn: it is not to be called.
+    pub withdrawn: bool,
 }
 
 impl Db {
@@ -153,7 +155,7 @@ impl Db {
                           q.message_class AS message_class, q.opt_out_key AS opt_out_key,
                           (SELECT c.sandbox_of FROM account c WHERE c.id = q.account_id)
                               AS sandbox_of,
-                          q.recipient_id AS recipient_id,
+                          r.cancelled_at_us AS cancelled_at_us, q.recipient_id AS recipient_id,
                           (SELECT c.calls_per_minute FROM campaign c
                            WHERE c.id = q.recipient_id / 16777216) AS calls_per_minute,
                           (SELECT COUNT(*) FROM outcome o
@@ -194,6 +196,7 @@ fn ready_job(row: &Row) -> Result<ReadyJob> {
         accepted_at: row.get("accepted_at_us")?,
         expires_at: row.get("expires_at_us")?,
         pace: pace(row)?,
+        withdrawn: row.get::<Option<Timestamp>>("cancelled_at_us")?.is_some(),
     })
 }
 

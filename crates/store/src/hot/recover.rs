@@ -240,7 +240,7 @@ const PUT_BACK: &str = "WITH back AS (
 ), open AS (
     SELECT a.quick_send_id, a.n, b.due_at_us, b.ended_at_us, b.cause,
            b.sip_code, b.q850, b.invite_at_us, b.began_at_us, b.server,
-           b.rungs
+           b.rungs, a.cancelled_at_us
     FROM attempt a JOIN back b ON b.quick_send_id = a.quick_send_id
                               AND b.n = a.n
     ORDER BY a.quick_send_id FOR UPDATE OF a
@@ -249,7 +249,8 @@ const PUT_BACK: &str = "WITH back AS (
     WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
     RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us, open.due_at_us,
               open.ended_at_us, open.cause, open.sip_code, open.q850,
-              open.invite_at_us, open.began_at_us, open.server, open.rungs
+              open.invite_at_us, open.began_at_us, open.server, open.rungs,
+              open.cancelled_at_us
 ), ended AS (
     INSERT INTO outcome (quick_send_id, n, cause, trunk, sip_code, q850,
                          heard_ms, charge_rials, release_rials, vote,
@@ -263,8 +264,8 @@ const PUT_BACK: &str = "WITH back AS (
     FROM closed WHERE rungs IS NOT NULL
     ON CONFLICT DO NOTHING
 ), waiting AS (
-    INSERT INTO ready (quick_send_id, class, due_at_us)
-    SELECT q.id, q.class, c.due_at_us
+    INSERT INTO ready (quick_send_id, class, due_at_us, cancelled_at_us)
+    SELECT q.id, q.class, c.due_at_us, c.cancelled_at_us
     FROM closed c JOIN quick_send q ON q.id = c.quick_send_id
 )
 SELECT quick_send_id, n FROM closed";
@@ -342,10 +343,11 @@ fn put_back_on_sqlite(connection: &Connection<'_>, element: &PutBack) -> Result<
         return Ok(false);
     }
     tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
+    let sql = "INSERT INTO ready (quick_send_id, class, due_at_us, cancelled_at_us)
+               SELECT q.id, q.class, $2, a.cancelled_at_us
+               FROM quick_send q JOIN attempt a ON a.quick_send_id = q.id WHERE q.id = $1";
+    sqlite::execute(connection, sql, values![quick_send, element.due_at])?;
     let sql = "DELETE FROM attempt WHERE quick_send_id = $1";
     sqlite::execute(connection, sql, values![quick_send])?;
-    let sql = "INSERT INTO ready (quick_send_id, class, due_at_us)
-               SELECT id, class, $2 FROM quick_send WHERE id = $1";
-    sqlite::execute(connection, sql, values![quick_send, element.due_at])?;
     Ok(true)
 }

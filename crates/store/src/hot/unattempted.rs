@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
-use domain::dialer::disposition::{NO_TRUNK, NOT_SPOKEN};
+use domain::dialer::disposition::{NO_TRUNK, NOT_SPOKEN, WITHDRAWN};
 use domain::{Disposition, EventKind, PolicyId, QuickSendId, Rials, Timestamp};
 
 use super::permit::Bar;
@@ -16,7 +16,8 @@ use crate::value::values;
 use crate::{Db, Result, event, sqlite};
 
 /// The cause of a send whose time ran out while nothing but other calls was in its way. Nothing
-/// barred it, nor what ended for want of a trunk; what ends for another cause is logged.
+/// barred it, nor what ended for want of a trunk or was withdrawn; what ends for another cause is
+/// logged.
 pub const EXPIRED: &str = "expired";
 
 /// A send that waits, and how it ends if it does so still.
@@ -61,8 +62,8 @@ impl Ending {
 
 impl Db {
     /// Ends those of `sends` that still wait although their time is over at `now`, each by its
-    /// cause: outcome 0, `Expired`, the hold released. What cannot be spoken ([`NOT_SPOKEN`]) ends
-    /// as `Cancelled` at any time. Tells for each whether it was ended.
+    /// cause: outcome 0, `Expired`, the hold released. What cannot be spoken ([`NOT_SPOKEN`]) or was
+    /// withdrawn ([`WITHDRAWN`]) ends as `Cancelled` at any time. Tells for each whether it was ended.
     ///
     /// # Errors
     /// [`crate::Error::Unavailable`]; then none was ended.
@@ -73,7 +74,7 @@ impl Db {
     ) -> Result<Vec<bool>> {
         let ending = |(quick_send, cause)| {
             let (disposition, expired_by) = match cause {
-                NOT_SPOKEN => (Disposition::Cancelled, Timestamp(i64::MAX)),
+                NOT_SPOKEN | WITHDRAWN => (Disposition::Cancelled, Timestamp(i64::MAX)),
                 _ => (Disposition::Expired, now),
             };
             let (policy, opt_out_version) = (None, None);
@@ -151,7 +152,7 @@ pub(super) fn end_on_sqlite(
     let money = (Rials::ZERO, send.get("hold_rials")?);
     moves.add(send.get("account_id")?, money, (quick_send, at));
     ends.extend(end_of(&send, (disposition, cause), Rials::ZERO, at)?);
-    if ![EXPIRED, NO_TRUNK].contains(&cause) {
+    if ![EXPIRED, NO_TRUNK, WITHDRAWN].contains(&cause) {
         let sql = "INSERT INTO decision (quick_send_id, n, at_us, verdict, policy_id,
                                          opt_out_version)
                    VALUES ($1, 0, $2, $3, $4, $5)";
@@ -191,7 +192,7 @@ const END: &str = "WITH e AS (
     INSERT INTO decision (quick_send_id, n, at_us, verdict, policy_id, opt_out_version)
     SELECT e.quick_send_id, 0, e.at_us, e.cause, e.policy_id, e.opt_out_version
     FROM taken t JOIN e ON e.quick_send_id = t.quick_send_id
-    WHERE e.cause NOT IN ('expired', 'no_trunk')
+    WHERE e.cause NOT IN ('expired', 'no_trunk', 'withdrawn')
     ORDER BY e.quick_send_id
 ), moved AS (
     UPDATE account SET reserved_rials = reserved_rials - m.hold_rials

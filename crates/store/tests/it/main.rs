@@ -5,6 +5,7 @@
 mod agreement;
 mod announcement;
 mod campaign;
+mod cancellation;
 mod chain;
 mod cold;
 mod engines;

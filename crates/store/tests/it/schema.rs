@@ -58,6 +58,7 @@ fn shipped_migrations_are_pinned() {
         ("V52__debt_limit.sql", 0x064b_327b_9ec1_a225),
         ("V53__campaign_schedule.sql", 0x6bf0_2d0f_1eda_a499),
         ("V54__pace.sql", 0x8e9c_0744_108d_065a),
+        ("V55__cancellation.sql", 0x3ebe_e81d_ff74_b283),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -6,6 +6,7 @@ mod agreement;
 mod announcements;
 mod audio;
 mod campaigns;
+mod cancellations;
 mod claims;
 mod codes;
 mod compensation;

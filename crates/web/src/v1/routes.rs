@@ -16,8 +16,8 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
-    Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, claims,
-    codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
+    Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, cancellations,
+    claims, codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
     invoices, lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples, sms,
     statement, templates, tickets, violations, webhooks,
 };
@@ -200,6 +200,7 @@ operations! {
     get "/v1/messages", ReadMessages, light => messages::list(app, caller, query);
     post "/v1/messages", SendMessages, heavy => messages::send(app, caller, head, body);
     get "/v1/messages/{id}", ReadMessages, light => messages::get(app, caller, id);
+    post "/v1/messages/{id}/cancel", SendMessages, light => cancellations::message(asked, id);
     get "/v1/messages/{id}/recording", ReadMessages, light => messages::recording(app, caller, id);
     get "/v1/messages/{id}/explain", ReadMessages, light => explain::message(app, caller, id);
     get "/v1/audio", ReadMessages, light => audio::list(app, caller, query);

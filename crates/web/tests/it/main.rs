@@ -20,6 +20,7 @@ mod soap;
 mod v1;
 mod v1_announcements;
 mod v1_campaigns;
+mod v1_cancellations;
 mod v1_claims;
 mod v1_error_reports;
 mod v1_identity;
