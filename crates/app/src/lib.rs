@@ -48,6 +48,7 @@ mod prices;
 pub mod promise;
 pub mod quick_send;
 pub mod recording;
+pub mod refund;
 pub mod remote_session;
 pub mod report;
 pub mod request;

@@ -75,7 +75,10 @@ const VIOLATIONS: &str = "
         GROUP BY account_id
     ), posted AS (
         SELECT account_id, CAST(SUM(amount_rials) AS BIGINT) AS amount
-        FROM entry GROUP BY account_id
+        FROM (SELECT account_id, amount_rials FROM entry
+              UNION ALL
+              SELECT account_id, amount_rials FROM refund) AS p
+        GROUP BY account_id
     ), ended AS (
         SELECT quick_send_id, COUNT(*) AS times
         FROM outcome WHERE disposition IS NOT NULL GROUP BY quick_send_id
@@ -118,6 +121,16 @@ const VIOLATIONS: &str = "
                       ELSE debt_limit_rials END AS lent
           FROM account) AS debt
     WHERE owed > lent
+    UNION ALL
+    SELECT 'no more is given back than was charged', 'quick_send ' || CAST(id AS TEXT), charged,
+           refunded
+    FROM (SELECT r.quick_send_id AS id, CAST(SUM(r.amount_rials) AS BIGINT) AS refunded,
+                 COALESCE((SELECT CAST(SUM(o.charge_rials) AS BIGINT) FROM outcome o
+                           WHERE o.quick_send_id = r.quick_send_id), 0)
+                 + COALESCE((SELECT CAST(SUM(s.charge_rials) AS BIGINT) FROM sms s
+                             WHERE s.quick_send_id = r.quick_send_id), 0) AS charged
+          FROM refund r GROUP BY r.quick_send_id) AS given
+    WHERE refunded > charged
     UNION ALL
     SELECT 'an SMS that has ended holds nothing, and only what was sent costs something',
            'sms ' || CAST(id AS TEXT), 0, hold_rials + charge_rials

@@ -61,11 +61,11 @@ pub struct StatementLine {
     pub at: Timestamp,
     /// The change of the balance.
     pub amount: Rials,
-    /// `credit`, `speech`, `call` or `sms`.
+    /// `credit`, `speech`, `call`, `sms` or `refund`.
     pub kind: String,
-    /// The send that was charged, for a call or an SMS.
+    /// The send that was charged, for a call, an SMS or a refund.
     pub quick_send: Option<QuickSendId>,
-    /// Words: an entry's note, a call's destination.
+    /// Words: an entry's note, a call's destination, the reason of a refund.
     pub note: String,
 }
 
@@ -131,6 +131,10 @@ pub async fn statement(
                    FROM sms
                    WHERE account_id = $1 AND charge_rials > 0
                      AND ended_at_us >= $2 AND ended_at_us < $3
+                   UNION ALL
+                   SELECT at_us, amount_rials, 'refund', quick_send_id, reason
+                   FROM refund
+                   WHERE account_id = $1 AND at_us >= $2 AND at_us < $3
                ) AS line
                ORDER BY at_us DESC, quick_send_id DESC LIMIT $4";
     let rows = reads.query(sql, values![account, from, to, limit]).await?;

@@ -126,7 +126,7 @@ pub type Placed = (StatementLine, Place);
 pub struct Place {
     /// The moment.
     pub at: Timestamp,
-    /// 0 for entries, 1 for calls.
+    /// 0 for entries, 1 for calls, 2 for SMS, 3 for refunds.
     pub source: i64,
     /// Its number there.
     pub n: i64,
@@ -383,6 +383,11 @@ pub async fn statement(
                    FROM sms
                    WHERE account_id = $1 AND charge_rials > 0
                      AND ended_at_us >= $2 AND ended_at_us < $5
+                   UNION ALL
+                   SELECT at_us, amount_rials, 'refund', quick_send_id, reason,
+                          CAST(3 AS BIGINT), id
+                   FROM refund
+                   WHERE account_id = $1 AND at_us >= $2 AND at_us < $5
                ) AS line
                WHERE (at_us, source, n) > ($2, $3, $4)
                ORDER BY at_us, source, n LIMIT $6";

@@ -47,6 +47,7 @@ pub mod promise;
 pub mod quick_send;
 pub mod recipient;
 pub mod recording;
+pub mod refund;
 pub mod remote_session;
 pub mod request;
 pub mod sms;

@@ -70,6 +70,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V53__campaign_schedule", include_str!("../migrations/V53__campaign_schedule.sql")),
         ("V54__pace", include_str!("../migrations/V54__pace.sql")),
         ("V55__cancellation", include_str!("../migrations/V55__cancellation.sql")),
+        ("V56__refund", include_str!("../migrations/V56__refund.sql")),
     ]
 }
 

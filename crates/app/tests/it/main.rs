@@ -27,6 +27,7 @@ mod payment;
 mod phone;
 mod quick_send;
 mod races;
+mod refund;
 mod remote_session;
 mod sms;
 mod support_call;

@@ -4,5 +4,6 @@ pub mod invoice;
 pub mod money;
 pub mod payment;
 pub mod rating;
+pub mod refund;
 pub mod subscription;
 pub mod tariff;

@@ -12,7 +12,7 @@ use domain::{AccountId, Rials, Timestamp};
 use serde_json::json;
 
 use super::access::{self, Access};
-use super::{class, open, say, statement, token};
+use super::{class, open, refund, say, statement, token};
 use crate::config::Config;
 
 /// What can be done with accounts, beside what the arguments of each say. All of it works while
@@ -47,6 +47,7 @@ pub enum Account {
         #[arg(long)]
         json: bool,
     },
+    Refund(refund::Refund),
     Token(token::Token),
     /// Give an account a user name and a password, which the SOAP services ask for. A password is
     /// made and shown once, unless yours is read from standard input.
@@ -229,6 +230,7 @@ pub async fn run(config: &Config, command: Account) -> Result<ExitCode> {
         Account::Credit { account, rials, reference, json } => {
             credit(&app, AccountId(account), Rials(rials), reference, json).await?;
         }
+        Account::Refund(asked) => refund::run(&app, asked).await?,
         Account::Token(asked) => token::run(&app, asked).await?,
         Account::Password { account, user_name: Some(user_name), stdin, json, .. } => {
             password(&app, AccountId(account), &user_name, stdin, json).await?;

@@ -32,6 +32,7 @@ mod payment;
 mod phone;
 mod probe;
 mod quick_send;
+mod refund;
 mod remote_session;
 mod serve;
 mod statement;

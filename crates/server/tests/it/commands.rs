@@ -67,6 +67,9 @@ fn accounts_are_switched_off_and_on_and_their_subscription_moved() {
     let owe = ["account", "debt-limit", "--json", "--account", &id, "--rials", "5000"];
     assert_eq!(platform.cli(&owe)["debt_limit_rials"], 5_000);
     assert!(done(&platform, &["account", "show", "--account", &id]).contains("may owe   5000"));
+    let refund = ["account", "refund", "--send", "99", "--reference", "r", "--because", "x"];
+    let why = refused(&platform, &[&refund[..], &["--by", "Sara"]].concat());
+    assert!(why.contains("there is no such send"), "{why}");
     for command in [&["disable"][..], &["enable"], &["expire", "--never"]] {
         let why = refused(&platform, &[&["account"], command, &["--account", "77"]].concat());
         assert!(why.contains("there is no account 77"), "{why}");

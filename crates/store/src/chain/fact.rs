@@ -72,6 +72,8 @@ pub enum Fact {
     InvoicePaid(i64),
     /// When a payment that was taken in counts as paid.
     PaymentPaid(i64),
+    /// What was given back of a charge.
+    Refund(i64),
 }
 
 impl Fact {
@@ -112,6 +114,7 @@ impl Fact {
             Self::Payment(id) => ("payment", values![id].to_vec()),
             Self::InvoicePaid(id) => ("invoice-paid", values![id].to_vec()),
             Self::PaymentPaid(id) => ("payment-paid", values![id].to_vec()),
+            Self::Refund(id) => ("refund", values![id].to_vec()),
         }
     }
 }
@@ -300,6 +303,11 @@ const ROWS: &[(&str, &str)] = &[
     // Facts of their own: what was attested before these times were known still verifies.
     ("invoice-paid", "SELECT id, paid_at_us, noted_at_us FROM invoice WHERE id = $1"),
     ("payment-paid", "SELECT id, paid_at_us FROM payment WHERE id = $1"),
+    (
+        "refund",
+        "SELECT id, account_id, quick_send_id, amount_rials, at_us, reference, actor, reason
+         FROM refund WHERE id = $1",
+    ),
 ];
 
 /// The statement that reads the rows of a kind of fact. `None`: it stands in none.

@@ -26,6 +26,7 @@ mod payment;
 mod races;
 mod random;
 mod recovery;
+mod refund;
 mod request;
 mod schema;
 mod sms;

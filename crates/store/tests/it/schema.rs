@@ -59,6 +59,7 @@ fn shipped_migrations_are_pinned() {
         ("V53__campaign_schedule.sql", 0x6bf0_2d0f_1eda_a499),
         ("V54__pace.sql", 0x8e9c_0744_108d_065a),
         ("V55__cancellation.sql", 0x3ebe_e81d_ff74_b283),
+        ("V56__refund.sql", 0xd24c_2285_75f5_f4db),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -28,6 +28,7 @@ pub(crate) fn recipient_label(status: RecipientStatus) -> &'static str {
 /// What a line of a statement is for.
 pub(crate) fn transaction(line: &StatementLine) -> String {
     match (line.quick_send, line.kind.as_str()) {
+        (Some(send), "refund") => format!("بازگشت هزینهٔ تماس {send}: {}", line.note),
         (Some(send), _) => format!("تماس {send} با {}", line.note),
         (None, "speech") => String::from("ساخت گفتار"),
         (None, _) if line.note.is_empty() => String::from("افزایش اعتبار"),
