@@ -1,20 +1,25 @@
 //! The waiting line: which of the waiting jobs is dialled next. Memory only: the table of ready
 //! sends is the truth, and a job that is forgotten here is found there again.
 //!
-//! For each route (the trunks that take a number): classes in strict order; within a class stride
-//! scheduling over customers, so that a thousand sends of one do not stand before one of another;
+//! For each route (the trunks that take a number): classes in strict order, but for one start in
+//! twenty that a campaign has beside quick sends; within a class stride scheduling over customers, so that a thousand sends of one do not stand before one of another;
 //! within a customer by due time. A job whose number is in a call steps aside until the number is
 //! free.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::dialing::ReadyJob;
+use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{AccountId, QuickSendId, Timestamp};
 
 use crate::gate::Callee;
 
 /// What one start costs a customer. All customers weigh the same today.
 const STRIDE: u64 = 1;
+/// The class of quick sends: later than codes that somebody waits for, and earlier than campaigns.
+const QUICK_SENDS: u8 = CAMPAIGN_CLASS - 1;
+/// One start in so many is a campaign's, if one waits, however many quick sends there are.
+const CAMPAIGNS_ONE_IN: u32 = 20;
 
 /// A job with what the line needs to know of it.
 #[derive(Debug, Clone)]
@@ -53,6 +58,8 @@ pub(crate) struct WaitingLine {
     later: BTreeSet<(Timestamp, QuickSendId)>,
     expiring: BTreeSet<(Timestamp, QuickSendId)>,
     queues: BTreeMap<(usize, u8), Fair>,
+    /// How many quick sends of a route started while a campaign waited there, since one was let.
+    passed_by: BTreeMap<usize, u32>,
     aside: BTreeMap<Callee, BTreeSet<QuickSendId>>,
 }
 
@@ -157,7 +164,40 @@ impl WaitingLine {
     pub(crate) fn routes_waited_for(&self) -> BTreeMap<usize, u8> {
         let busy = self.queues.iter().filter(|(_, fair)| !fair.order.is_empty());
         // From the last class to the first, so that the first one stays.
-        busy.rev().map(|((route, class), _)| (*route, *class)).collect()
+        let mut first: BTreeMap<usize, u8> =
+            busy.rev().map(|((route, class), _)| (*route, *class)).collect();
+        for (route, class) in &mut first {
+            if self.is_owed(*route) {
+                *class = QUICK_SENDS.min(*class);
+            }
+        }
+        first
+    }
+
+    /// Whether a campaign waits on a route and has been passed by so often that it is its turn.
+    fn is_owed(&self, route: usize) -> bool {
+        let passed_by = self.passed_by.get(&route).copied().unwrap_or(0);
+        passed_by + 1 >= CAMPAIGNS_ONE_IN && self.has_campaign(route)
+    }
+
+    fn has_campaign(&self, route: usize) -> bool {
+        self.queues.get(&(route, CAMPAIGN_CLASS)).is_some_and(|fair| !fair.order.is_empty())
+    }
+
+    /// Whether campaigns wait on any route, so that starts have to be counted.
+    pub(crate) fn has_campaigns(&self) -> bool {
+        let campaigns = self.queues.iter().filter(|((_, class), _)| *class == CAMPAIGN_CLASS);
+        campaigns.into_iter().any(|(_, fair)| !fair.order.is_empty())
+    }
+
+    /// A call of a class has started on a route, from this line or past it.
+    pub(crate) fn count_start(&mut self, route: usize, class: u8) {
+        if class >= CAMPAIGN_CLASS || !self.has_campaign(route) {
+            self.passed_by.remove(&route);
+        } else if class == QUICK_SENDS {
+            let passed_by = self.passed_by.entry(route).or_default();
+            *passed_by = passed_by.saturating_add(1);
+        }
     }
 
     /// Finds the routes anew, after the trunks were replaced. Who stood aside or was not due yet
@@ -168,6 +208,7 @@ impl WaitingLine {
         second_of: impl Fn(&ReadyJob) -> Option<(Callee, usize)>,
     ) {
         self.queues.clear();
+        self.passed_by.clear();
         let mut queued = Vec::new();
         for (send, entry) in &mut self.jobs {
             entry.waiting.route = route_of(&entry.waiting.job);
@@ -181,16 +222,24 @@ impl WaitingLine {
         }
     }
 
-    /// The next job of a route.
-    pub(crate) fn first(&self, route: usize) -> Option<&Waiting> {
-        let mut queues = self.queues.range((route, u8::MIN)..=(route, u8::MAX));
-        let send = queues.find_map(|(_, fair)| fair.first())?;
-        self.jobs.get(&send).map(|entry| &entry.waiting)
+    /// The next job of a route, and as which class it goes: a campaign whose turn it is goes in
+    /// place of a quick send, and never before a code.
+    pub(crate) fn first(&self, route: usize) -> Option<(&Waiting, u8)> {
+        let queues = self.queues.range((route, u8::MIN)..=(route, u8::MAX));
+        let mut firsts = queues.filter_map(|((_, class), fair)| Some((*class, fair.first()?)));
+        let (mut class, mut send) = firsts.next()?;
+        if class >= QUICK_SENDS && self.is_owed(route) {
+            let campaigns = self.queues.get(&(route, CAMPAIGN_CLASS))?;
+            (class, send) = (QUICK_SENDS, campaigns.first()?);
+        }
+        self.jobs.get(&send).map(|entry| (&entry.waiting, class))
     }
 
     /// Takes a job out because it is started: its customer has had a turn.
     pub(crate) fn start(&mut self, send: QuickSendId) -> Option<Waiting> {
-        self.take_out(send, true)
+        let started = self.take_out(send, true)?;
+        self.count_start(started.route, started.job.class);
+        Some(started)
     }
 
     /// Takes a job out because somebody else has it, or it is over.

@@ -323,11 +323,16 @@ impl Gate {
         self.state().waited_for = routes;
     }
 
-    /// Takes room for a call on the first line of its route that has some.
-    pub(crate) fn take(&self, waiting: &Waiting, now: Moment) -> Result<Room, NoRoom> {
-        let Waiting { job, callee, route, second } = waiting;
+    /// Takes room for a call, as one of this class, on the first line of its route that has some.
+    pub(crate) fn take(
+        &self,
+        waiting: &Waiting,
+        class: u8,
+        now: Moment,
+    ) -> Result<Room, NoRoom> {
+        let Waiting { job: _, callee, route, second } = waiting;
         let mut state = self.state();
-        let trunk = state.take(callee, *route, job.class, now.steady)?;
+        let trunk = state.take(callee, *route, class, now.steady)?;
         let room = |callee: &Callee, trunk, second| {
             let (gate, callee) = (self.clone(), callee.clone());
             Room { gate, callee, trunk, second }
@@ -335,7 +340,7 @@ impl Gate {
         let Some((other, route)) = second else { return Ok(room(callee, trunk, None)) };
         // There is no `Room` of the first leg before both have theirs: dropping one takes the lock
         // and wakes the node, and nothing has come free.
-        let Ok(second_trunk) = state.take(other, *route, job.class, now.steady) else {
+        let Ok(second_trunk) = state.take(other, *route, class, now.steady) else {
             state.give_back(callee);
             return Err(NoRoom::Second);
         };

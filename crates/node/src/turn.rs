@@ -78,6 +78,10 @@ impl Node {
             match reservation {
                 None => self.wait(job),
                 Some(reservation) => {
+                    if self.line.has_campaigns() {
+                        let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));
+                        self.line.count_start(route, job.class);
+                    }
                     let attempt = AttemptId { quick_send: job.quick_send, n: 1 };
                     let trunks = (reservation.trunk.clone(), None);
                     self.hold(now, attempt, &job, trunks, reservation.into_guard());
@@ -258,7 +262,7 @@ impl Node {
             && waiting.second.is_none()
             && dialing::window_open(&self.app, now.wall);
         // Room that was there is given back at once.
-        may && !matches!(self.gate.take(waiting, now), Ok(_) | Err(NoRoom::Callee))
+        may && !matches!(self.gate.take(waiting, waiting.job.class, now), Ok(_) | Err(NoRoom::Callee))
     }
 
     /// The number that a class shows to callees, if it has one.
@@ -319,8 +323,8 @@ impl Node {
         now: Moment,
     ) -> Option<Timestamp> {
         while self.chosen.len() < self.config.batch_max {
-            let waiting = self.line.first(route)?;
-            let (send, class) = (waiting.job.quick_send, waiting.job.class);
+            let (waiting, class) = self.line.first(route)?;
+            let send = waiting.job.quick_send;
             let turn = self.campaign_turns.get(&route).copied();
             if class >= CAMPAIGN_CLASS
                 && let Some(turn) = turn.filter(|turn| now.steady < *turn)
@@ -338,7 +342,7 @@ impl Node {
                 self.line.step_back_until(send, until);
                 continue;
             }
-            match self.gate.take(waiting, now) {
+            match self.gate.take(waiting, class, now) {
                 Ok(room) => {
                     if let Some(pace) = pace {
                         self.campaign_paces.started(pace, now.steady);

@@ -107,6 +107,73 @@ async fn a_quick_send_passes_a_campaign() {
     world.audit().await;
 }
 
+/// Goal: however many quick sends there are, one start in twenty is the campaign's that waits, and
+/// no more; one-time codes stand before both. It holds for sends that wait, and for those that find
+/// room the moment they are accepted.
+#[tokio::test]
+async fn campaigns_have_their_part_beside_quick_sends() {
+    let mut world = World::new(config(10, 1_000)).await;
+    let large = world.account(10_000_000).await;
+    let busy = world.account(10_000_000).await;
+    for n in 0..12 {
+        world.submit(&busy, &format!("0935000{n:04}")).await;
+    }
+    world.run().await;
+    start(&world, &large, 40).await;
+    world.pass_ms(1_500).await;
+    assert_eq!(world.started.len(), 10, "all channels are taken");
+    let is_campaign = |number: &String| number.starts_with("0912");
+    // Each time a call ends, two more quick sends come.
+    let (mut next, mut ended_calls) = (100, 0);
+    for _ in 0..200 {
+        let call = world.started[ended_calls].call;
+        ended_calls += 1;
+        world.tell(ended(call, heard_out()));
+        for _ in 0..2 {
+            world.submit(&busy, &format!("0935001{next:04}")).await;
+            next += 1;
+        }
+        world.pass_ms(10).await;
+    }
+    let called = world.called();
+    let campaigns = called.iter().filter(|number| is_campaign(number)).count();
+    assert_eq!((called.len(), campaigns), (210, 10), "a twentieth of 200");
+    let code = world.submit_code(&busy, "09360000001").await;
+    world.tell(ended(world.started[ended_calls].call, heard_out()));
+    world.pass_ms(10).await;
+    assert_eq!(world.called().last().map(String::as_str), Some("09360000001"));
+    assert!(matches!(world.state(&busy, code).await, store::quick_send::State::Attempt { .. }));
+    world.audit().await;
+}
+
+/// Goal: the same when the line has no quick send, since each finds room as it is accepted.
+#[tokio::test]
+async fn campaigns_have_their_part_beside_sends_that_never_wait() {
+    let mut world = World::new(config(4, 1_000)).await;
+    let large = world.account(10_000_000).await;
+    let busy = world.account(10_000_000).await;
+    start(&world, &large, 40).await;
+    world.pass_ms(1_500).await;
+    assert_eq!(world.started.len(), 3, "one is kept free");
+    let (mut next, mut ended_calls) = (0, 0);
+    for _ in 0..120 {
+        // The channel that is free is taken by a quick send before the campaign is asked.
+        world.submit(&busy, &format!("0935001{next:04}")).await;
+        next += 1;
+        world.run().await;
+        let call = world.started[ended_calls].call;
+        ended_calls += 1;
+        world.tell(ended(call, heard_out()));
+        world.submit(&busy, &format!("0935001{next:04}")).await;
+        next += 1;
+        world.pass_ms(10).await;
+    }
+    let campaigns = world.called().iter().filter(|number| number.starts_with("0912")).count();
+    let all = world.called().len();
+    assert!((campaigns - 3) * 20 + 20 >= all - 3, "{campaigns} of {all}");
+    world.audit().await;
+}
+
 /// Two customers' campaigns take turns, however long the list of one of them is.
 #[tokio::test]
 async fn campaigns_of_two_customers_take_turns() {

@@ -344,6 +344,12 @@ impl World {
         self.submit_by(of, number, None).await.unwrap()
     }
 
+    /// A customer's quick send of a one-time code.
+    pub async fn submit_code(&self, of: &(Caller, MessageId), number: &str) -> QuickSendId {
+        let class = MessageClass::OneTimeCode;
+        self.submit_like(of, number, |new| new.class = class).await.unwrap()
+    }
+
     /// A customer's quick send by a regional server; `None` when it is refused.
     pub async fn submit_by(
         &self,
@@ -351,17 +357,27 @@ impl World {
         number: &str,
         server: Option<u32>,
     ) -> Option<QuickSendId> {
+        self.submit_like(of, number, |new| new.server = server).await
+    }
+
+    async fn submit_like(
+        &self,
+        of: &(Caller, MessageId),
+        number: &str,
+        change: impl FnOnce(&mut app::quick_send::NewSend),
+    ) -> Option<QuickSendId> {
         let caller = self.caller(of.0.account.id).await;
-        let new = app::quick_send::NewSend {
+        let mut new = app::quick_send::NewSend {
             message: of.1,
             number: number.to_owned(),
             vote: false,
             record_ms: None,
-            server,
+            server: None,
             reference: None,
             class: MessageClass::Service,
             follow_up: None,
         };
+        change(&mut new);
         app::quick_send::submit(&self.app, &caller, new).await.ok().map(|accepted| accepted.id)
     }
 
