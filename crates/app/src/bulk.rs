@@ -298,7 +298,8 @@ async fn known(
     Ok(known)
 }
 
-/// Refuses what could cost more than is allowed: what was accepted before counts, too.
+/// Refuses what could cost more than is allowed, with the SMS that may follow each call: what was
+/// accepted before counts, too.
 async fn bound_cost(
     app: &App,
     caller: &Caller,
@@ -310,7 +311,14 @@ async fn bound_cost(
         return Ok(());
     }
     let (estimate, _) = judged(app, caller, new).await?;
-    let cost = estimate.held;
+    let mut cost = estimate.held;
+    if let Some(follow_up) = new.follow_up {
+        let price = store::sms::price(&mut app.read().await?, follow_up).await?;
+        let taken = estimate.calls.iter().filter(|call| call.is_ok()).count();
+        let sms = i64::try_from(taken).unwrap_or(i64::MAX);
+        let sms = sms.saturating_mul(price.unwrap_or(Rials::ZERO).0);
+        cost = Rials(cost.0.saturating_add(sms));
+    }
     if cost > max { Err(Error::Refused(BulkRefusal::TooExpensive(cost))) } else { Ok(()) }
 }
 

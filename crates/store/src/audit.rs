@@ -306,10 +306,16 @@ const CAMPAIGN_VIOLATIONS: &str = "
         LEFT JOIN campaign_result t
           ON t.campaign_id = l.campaign_id AND t.disposition = l.disposition
         UNION ALL
-        SELECT 'a campaign does not cost more than its ceiling', id, max_cost_rials,
-               charged_rials + held_rials
-        FROM campaign
-        WHERE max_cost_rials IS NOT NULL AND charged_rials + held_rials > max_cost_rials
+        SELECT 'a campaign does not cost more than its ceiling', id, max_cost_rials, cost
+        FROM (SELECT c.id AS id, c.max_cost_rials AS max_cost_rials,
+                     c.charged_rials + c.held_rials
+                     + COALESCE((SELECT COUNT(*) * f.price_rials
+                                 FROM follow_up f
+                                 JOIN sms s ON s.follow_up_id = f.id
+                                               AND s.state IN ('due', 'sent')
+                                 WHERE f.id = c.follow_up_id GROUP BY f.price_rials), 0) AS cost
+              FROM campaign c WHERE c.max_cost_rials IS NOT NULL) AS k
+        WHERE cost > max_cost_rials
     )
     SELECT rule, 'campaign ' || CAST(id AS TEXT) AS subject, CAST(expected AS BIGINT) AS expected,
            CAST(found AS BIGINT) AS found

@@ -176,6 +176,27 @@ pub async fn of_campaign(
     Ok(Some(kept))
 }
 
+/// What an SMS of a follow-up costs; `None` when there is no such one.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn price(reads: &mut impl Queries, follow_up: i64) -> Result<Option<Rials>> {
+    let sql = "SELECT id, price_rials FROM follow_up WHERE id = $1";
+    let row = reads.query_opt(sql, values![follow_up]).await?;
+    row.map(|row| row.get("price_rials")).transpose()
+}
+
+/// How many SMS of a follow-up cost something, or will.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn written(reads: &mut impl Queries, follow_up: i64) -> Result<u64> {
+    let sql = "SELECT COUNT(*) AS sms FROM sms
+               WHERE follow_up_id = $1 AND state IN ('due', 'sent')";
+    let sms: i64 = reads.query_one(sql, values![follow_up]).await?.get("sms")?;
+    Ok(u64::try_from(sms).unwrap_or(0))
+}
+
 /// How many SMS of a follow-up there are in each state. It counts them all, so ask for one alone.
 ///
 /// # Errors

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::failing::Look;
-use domain::campaign::feed::{Dry, Feed, is_low};
+use domain::campaign::feed::{Dry, Feed, Spent, is_low};
 use domain::campaign::{PauseReason, State, Verb};
 use domain::class::Opening;
-use domain::{AccountId, QuickSendId, Timestamp};
+use domain::{AccountId, QuickSendId, Rials, Timestamp};
 use store::Tx;
 use store::campaign::Campaign;
 use store::hot::FeedOrder;
@@ -161,12 +161,15 @@ async fn looked_after(
             }
         }
         let (Some(expires_at), Some(campaigns)) = (closes_at, campaigns) else { return Ok(None) };
+        let price = campaign.snapshot.holds.most();
+        let (below_ceiling, follow_up) = below_ceiling(tx, &campaign, price).await?;
         let feed = Feed {
             campaigns,
             open: campaign.open,
             available,
-            below_ceiling: below_ceiling(&campaign),
-            price: campaign.snapshot.holds.most(),
+            below_ceiling,
+            price,
+            follow_up,
         };
         let slots = campaign.slots(now);
         match feed.room().map(|room| room.min(slots.count(now))) {
@@ -189,9 +192,29 @@ async fn looked_after(
     done.await.map_err(never_refused)
 }
 
-fn below_ceiling(campaign: &Campaign) -> Option<domain::Rials> {
-    let spent = campaign.charged.0.saturating_add(campaign.held.0);
-    campaign.plan.max_cost.map(|ceiling| domain::Rials(ceiling.0.saturating_sub(spent)))
+/// What is left below the ceiling, if there is one, and what the SMS after a call costs. Its SMS are
+/// counted only when all that there could be would come close to the ceiling.
+async fn below_ceiling(
+    tx: &mut Tx,
+    campaign: &Campaign,
+    price: Rials,
+) -> Result<(Option<Rials>, Rials), store::Error> {
+    let Some(ceiling) = campaign.plan.max_cost else { return Ok((None, Rials::ZERO)) };
+    let follow_up = match campaign.follow_up {
+        Some(id) => store::sms::price(tx, id).await?.unwrap_or(Rials::ZERO),
+        None => Rials::ZERO,
+    };
+    let spent = Spent {
+        calls: Rials(campaign.charged.0.saturating_add(campaign.held.0)),
+        follow_up,
+        stepped_in: campaign.cursor,
+        unended: campaign.open.saturating_add(campaign.retrying),
+    };
+    let mut left = spent.left_at_worst(ceiling);
+    if let Some(id) = campaign.follow_up.filter(|_| spent.is_close(left, price)) {
+        left = spent.left_after(ceiling, store::sms::written(tx, id).await?);
+    }
+    Ok((Some(left), follow_up))
 }
 
 /// What went back into the line of a campaign that does not call any more steps out again; whoever

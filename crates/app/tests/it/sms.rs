@@ -9,6 +9,7 @@ use app::dialing::{self, NodeStamp};
 use app::ports::SmsFailure;
 use app::sms::{self, FollowUpRefusal, SmsRefusal, State, WrittenFollowUp};
 use app::{App, Caller, opt_out};
+use domain::campaign::{PauseReason, State as CampaignState};
 use domain::{Disposition, MessageClass, MessageId, PhoneNumber, Rials, Tariff, TariffId};
 
 use crate::calls::call_all;
@@ -262,6 +263,35 @@ async fn a_sandbox_writes_to_nobody() {
     assert_eq!((sent.state, sent.provider.as_deref()), (State::Sent, Some("sandbox")));
     assert_eq!(sent.charge, Rials(PART));
     assert!(stage.world.sms.taken.lock().unwrap().is_empty());
+}
+
+/// Goal: the ceiling holds for calls and what is written after them, together: a campaign pauses
+/// before it is passed, and messages that could pass it are not sent.
+#[tokio::test]
+async fn a_ceiling_bounds_sms_too() {
+    let stage = Stage::priced(100_000).await;
+    let app = stage.app();
+    // Three calls with their SMS, and nearly a fourth.
+    let ceiling = Rials(4 * (CALL + PART) - 1);
+    let mut new = crate::campaign::new_campaign(stage.message);
+    let numbers: Vec<String> = (0..9).map(|n| format!("0912000000{n}")).collect();
+    new.numbers = Some(numbers.join(",").into());
+    (new.plan.max_cost, new.sms) = (Some(ceiling), Some(written()));
+    let id = campaign::create(app, &stage.caller, new).await.unwrap().id;
+    assert_eq!(campaign::feed(app, app.now()).await.unwrap().len(), 3);
+    stage.call().await;
+    assert!(campaign::feed(app, app.now()).await.unwrap().is_empty());
+    let account = stage.caller.account.id;
+    let told = campaign::find(app, account, id).await.unwrap().unwrap();
+    assert_eq!(told.campaign.state, CampaignState::Paused(PauseReason::Ceiling));
+    sms::send_due(app).await.unwrap();
+    assert_eq!(stage.funds().await, (100_000 - 3 * (CALL + PART), 0));
+    let follow_up = sms::keep(app, &stage.caller, &written()).await.unwrap();
+    let bounded = |max_cost| NewBulk { max_cost, ..stage.bulk(Some(follow_up)) };
+    let caller = stage.world.refreshed(&stage.caller).await;
+    let refused = bulk::send(app, &caller, &bounded(Some(Rials(CALL + PART - 1)))).await;
+    assert_eq!(refusal(refused), bulk::BulkRefusal::TooExpensive(Rials(CALL + PART)));
+    assert!(bulk::send(app, &caller, &bounded(Some(Rials(CALL + PART)))).await.unwrap()[0].is_ok());
 }
 
 /// Goal: a campaign names what is written; a redial writes the same.
