@@ -324,12 +324,7 @@ impl Gate {
     }
 
     /// Takes room for a call, as one of this class, on the first line of its route that has some.
-    pub(crate) fn take(
-        &self,
-        waiting: &Waiting,
-        class: u8,
-        now: Moment,
-    ) -> Result<Room, NoRoom> {
+    pub(crate) fn take(&self, waiting: &Waiting, class: u8, now: Moment) -> Result<Room, NoRoom> {
         let Waiting { job: _, callee, route, second } = waiting;
         let mut state = self.state();
         let trunk = state.take(callee, *route, class, now.steady)?;

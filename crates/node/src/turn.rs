@@ -262,7 +262,10 @@ impl Node {
             && waiting.second.is_none()
             && dialing::window_open(&self.app, now.wall);
         // Room that was there is given back at once.
-        may && !matches!(self.gate.take(waiting, waiting.job.class, now), Ok(_) | Err(NoRoom::Callee))
+        may && !matches!(
+            self.gate.take(waiting, waiting.job.class, now),
+            Ok(_) | Err(NoRoom::Callee)
+        )
     }
 
     /// The number that a class shows to callees, if it has one.

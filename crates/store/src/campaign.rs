@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use domain::campaign::State;
 use domain::campaign::admission::{CallPrices, Plan, Zones};
 use domain::campaign::failing::Recent;
 use domain::campaign::forecast::History;
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::retry::RetryPolicy;
-use domain::campaign::State;
 use domain::dialer::pacing::{Pace, Slots};
 use domain::{
     AccountId, CampaignId, Disposition, MessageClass, MessageId, RecipientId, Rials, TariffId,

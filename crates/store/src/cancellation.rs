@@ -77,7 +77,7 @@ async fn end(
     tx.execute(sql, values).await?;
     let sql = "UPDATE account SET reserved_rials = reserved_rials - $2 WHERE id = $1";
     tx.execute(sql, values![payer, hold]).await?;
-    event::tell(tx, payer, EventKind::MessageEnded, id.0, now).await
+    event::tell(tx, payer, EventKind::MessageEnded, id.0, now).await.map(drop)
 }
 
 /// Marks the calls of a campaign that is withdrawn; its account is locked, and its line empty.

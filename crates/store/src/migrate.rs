@@ -66,9 +66,9 @@ pub(crate) fn files() -> Vec<File> {
         ("V46__paid_and_said", include_str!("../migrations/V46__paid_and_said.sql")),
         ("V47__map", include_str!("../migrations/V47__map.sql")),
         ("V51__capacity_test", include_str!("../migrations/V51__capacity_test.sql")),
-        ("V52__debt_limit", include_str!("../migrations/V52__debt_limit.sql")),
-        ("V53__campaign_schedule", include_str!("../migrations/V53__campaign_schedule.sql")),
-        ("V54__pace", include_str!("../migrations/V54__pace.sql")),
+        ("V52__may_show", include_str!("../migrations/V52__may_show.sql")),
+        ("V53__debt_limit", include_str!("../migrations/V53__debt_limit.sql")),
+        ("V54__campaign_plan", include_str!("../migrations/V54__campaign_plan.sql")),
         ("V55__cancellation", include_str!("../migrations/V55__cancellation.sql")),
         ("V56__refund", include_str!("../migrations/V56__refund.sql")),
     ]

@@ -163,14 +163,8 @@ async fn looked_after(
         let (Some(expires_at), Some(campaigns)) = (closes_at, campaigns) else { return Ok(None) };
         let price = campaign.snapshot.holds.most();
         let (below_ceiling, follow_up) = below_ceiling(tx, &campaign, price).await?;
-        let feed = Feed {
-            campaigns,
-            open: campaign.open,
-            available,
-            below_ceiling,
-            price,
-            follow_up,
-        };
+        let feed =
+            Feed { campaigns, open: campaign.open, available, below_ceiling, price, follow_up };
         let slots = campaign.slots(now);
         match feed.room().map(|room| room.min(slots.count(now))) {
             Ok(0) => Ok(None),

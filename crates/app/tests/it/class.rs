@@ -234,7 +234,8 @@ async fn a_number_waits_for_credit_or_a_debt_that_is_allowed() {
     let mut new = NewCampaign { auto_start: true, ..new_campaign(message) };
     new.numbers = Some(String::from("09121234560").into());
     let id = campaign::create(app, &caller, new).await.unwrap().id;
-    let sent = quick_send::submit(app, &caller, new_send(message, "09121234561")).await;
+    let sent =
+        quick_send::submit(app, &caller, crate::quick_send::new_send(message, "09121234561")).await;
     sent.unwrap();
     let stands = async || {
         let (caller, first) = (world.refreshed(&caller).await, RecipientId { campaign: id, n: 1 });

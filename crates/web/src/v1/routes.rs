@@ -16,10 +16,10 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
-    Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, cancellations,
-    claims, codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
-    invoices, lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples, sms,
-    statement, templates, tickets, violations, webhooks,
+    Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns,
+    cancellations, claims, codes, compensation, docs_page, error_reports, events, evidence,
+    explain, exports, identity, invoices, lists, messages, open_to_all, opt_outs, payments,
+    remote_sessions, samples, sms, statement, templates, tickets, violations, webhooks,
 };
 use crate::arrival::address_of;
 use crate::router::Web;

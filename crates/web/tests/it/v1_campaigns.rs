@@ -220,7 +220,10 @@ async fn a_campaigns_pace_is_changed_at_any_time() {
     for pace in [0, 600_001] {
         wrong["calls_per_minute"] = json!(pace);
         let refused = post(&router, &token, "/v1/campaigns", "", &wrong).await;
-        assert_eq!((refused.status.as_u16(), &refused.json()["code"]), (400, &json!("invalid_request")));
+        assert_eq!(
+            (refused.status.as_u16(), &refused.json()["code"]),
+            (400, &json!("invalid_request"))
+        );
     }
     let mut paced = plan();
     paced["calls_per_minute"] = json!(600);

@@ -26,7 +26,10 @@ async fn a_message_is_cancelled_by_its_owner() {
     let (_, stranger) = world.customer(0).await;
     assert_eq!(post(&stranger, &waits, None, &Value::Null).await.0, 404);
     let (status, told) = post(&token, &waits, Some("k"), &Value::Null).await;
-    assert_eq!((status, &told["state"], &told["result"]), (200, &json!("ended"), &json!("cancelled")));
+    assert_eq!(
+        (status, &told["state"], &told["result"]),
+        (200, &json!("ended"), &json!("cancelled"))
+    );
     assert_eq!((&told["reason"]["cause"], &told["charged"]), (&json!("withdrawn"), &json!(0)));
     assert_eq!(post(&token, &waits, Some("k"), &Value::Null).await, (200, told));
     let (status, told) = post(&token, &waits, None, &Value::Null).await;

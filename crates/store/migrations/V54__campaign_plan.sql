@@ -14,3 +14,7 @@ INSERT INTO campaign_schedule (campaign_id, from_us, starts_at_us, ends_at_us, f
                                to_minute)
 SELECT id, COALESCE(started_at_us, created_at_us), starts_at_us, ends_at_us, from_minute, to_minute
 FROM campaign;
+-- How many calls of a campaign start in a minute at the most, if its customer asks for that; and
+-- before when its next recipient may not be called, so that a restart brings no burst.
+ALTER TABLE campaign ADD COLUMN calls_per_minute BIGINT CHECK (calls_per_minute > 0);
+ALTER TABLE campaign ADD COLUMN pace_due_us BIGINT NOT NULL DEFAULT 0;
