@@ -19,17 +19,33 @@ pub(crate) struct CampaignPaces(BTreeMap<CampaignId, Kept>);
 
 #[derive(Debug)]
 struct Kept {
+    pace: Pace,
     limiter: Gcra,
     /// The next moment that was promised to nobody who had to step back.
     free_from: Timestamp,
 }
 
+impl Kept {
+    fn new(pace: Pace) -> Self {
+        Self { pace, limiter: Gcra::of_pace(pace), free_from: Timestamp(i64::MIN) }
+    }
+}
+
 impl CampaignPaces {
+    /// Keeps to this pace of a campaign from now on: what was read last counts, also for those in
+    /// line for longer.
+    pub(crate) fn learn(&mut self, pace: Pace) {
+        let kept = self.0.entry(pace.campaign).or_insert_with(|| Kept::new(pace));
+        if kept.pace != pace {
+            kept.pace = pace;
+            kept.limiter.set_pace(pace);
+            kept.free_from = Timestamp(i64::MIN);
+        }
+    }
+
     /// Whether a call may start now; otherwise when its turn comes, which nobody else is told.
     pub(crate) fn ask(&mut self, pace: Pace, steady: Timestamp) -> Result<(), Timestamp> {
-        let new = || Kept { limiter: Gcra::of_pace(pace), free_from: Timestamp(i64::MIN) };
-        let kept = self.0.entry(pace.campaign).or_insert_with(new);
-        kept.limiter.set_pace(pace);
+        let kept = self.0.entry(pace.campaign).or_insert_with(|| Kept::new(pace));
         let next = kept.limiter.next_start(CLASS);
         if next <= steady {
             return Ok(());
@@ -74,6 +90,11 @@ mod tests {
         }
         let other = Pace { campaign: CampaignId(4), ..pace };
         assert_eq!(paces.ask(other, start), Ok(()), "each has its own");
+        // Ten times as fast: the next turn is soon, for those who came with the old pace, too.
+        paces.learn(Pace { per_minute: 600, ..pace });
+        let now = start.plus_us(5_950_000);
+        assert_eq!(paces.ask(pace, now).unwrap_err().us_since(start), 6_000_000);
+        assert_eq!(paces.ask(pace, now).unwrap_err().us_since(start), 6_100_000);
         paces.forget(start.plus_us(115_000_000));
         assert_eq!(paces.0.len(), 1, "what has not started has nothing to keep");
         paces.forget(start.plus_us(200_000_000));

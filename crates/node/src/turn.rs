@@ -95,6 +95,9 @@ impl Node {
         if self.line.len() >= self.config.waiting_max || self.is_in_hand(job.quick_send) {
             return;
         }
+        if let Some(pace) = job.pace {
+            self.campaign_paces.learn(pace);
+        }
         // Values that could not be spoken: nobody is called to hear half of it.
         let ends = [(job.withdrawn, WITHDRAWN), (job.blob.is_empty(), NOT_SPOKEN)];
         if let Some((_, cause)) = ends.into_iter().find(|(ends, _)| *ends) {
