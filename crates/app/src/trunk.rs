@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::dialer::trunk::{TrunkFault, is_caller_id};
+use domain::dialer::trunk::{TrunkFault, is_caller_id, may_show};
 use domain::{AccountId, Timestamp, Trunk, TrunkId};
 use store::Tx;
 use store::trunk::CallerId;
@@ -26,6 +26,8 @@ pub enum TrunkRefusal {
     InFile(String),
     /// There is no such account.
     NoSuchAccount,
+    /// It is none of the numbers that may be shown on this trunk.
+    NotShown,
 }
 
 /// A trunk as a node uses it.
@@ -101,7 +103,7 @@ pub async fn remove(app: &App, name: &str) -> Result<(), TrunkRefusal> {
 /// Lets an account show `number` on a trunk, or the trunk's own again.
 ///
 /// # Errors
-/// Refused when there is no such trunk or account, or the number cannot be shown.
+/// Refused when there is no such trunk or account, or the number cannot or may not be shown.
 pub async fn show_number(
     app: &App,
     name: &str,
@@ -117,6 +119,10 @@ pub async fn show_number(
         known.retain(|kept| kept.trunk.name == name);
         if known.is_empty() {
             return Err(Error::Refused(TrunkRefusal::NoSuchTrunk));
+        }
+        let refuses = |kept: &Kept, number| !may_show(&kept.trunk.may_show, number);
+        if number.is_some_and(|number| known.iter().any(|kept| refuses(kept, number))) {
+            return Err(Error::Refused(TrunkRefusal::NotShown));
         }
         for Kept { id: trunk, .. } in known {
             let Some(number) = number.map(str::to_owned) else {

@@ -69,6 +69,8 @@ pub struct Trunk {
     pub caller_id: String,
     /// The numbers of accounts that show one of their own.
     pub caller_ids: BTreeMap<AccountId, String>,
+    /// The numbers that accounts and classes may show; empty: any.
+    pub may_show: Vec<String>,
     /// How numbers are written towards it.
     pub number_format: NumberFormat,
     /// For a 401 or 407.
@@ -134,6 +136,7 @@ impl Trunk {
             servers: vec![Located::at(Hop::udp(address))],
             caller_id: caller_id.to_owned(),
             caller_ids: BTreeMap::new(),
+            may_show: Vec::new(),
             number_format: NumberFormat::default(),
             credentials: None,
             codecs: Vec::new(),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use app::dialing::PhoneContact;
+use domain::dialer::trunk::may_show;
 use domain::{AttemptId, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
@@ -226,11 +227,14 @@ pub(crate) fn codecs(config: &NodeConfig, name: &str) -> Vec<Codec> {
     trunk(config, name).map(|trunk| trunk.codecs.clone()).unwrap_or_default()
 }
 
-/// Who calls: the account's number on this trunk, that of its class, or the trunk's.
+/// Who calls: the account's number on this trunk, that of its class, or the trunk's. What may not
+/// be shown on this trunk is passed over, also when that was forbidden later.
 fn from_uri(config: &NodeConfig, trunk: Option<&Trunk>, call: &Call) -> String {
     let shown = |trunk: &'_ Trunk| -> String {
-        let own = trunk.caller_ids.get(&call.account).or(call.caller_id.as_ref());
-        own.unwrap_or(&trunk.caller_id).clone()
+        let given = [trunk.caller_ids.get(&call.account), call.caller_id.as_ref()];
+        let mut shown = given.into_iter().flatten();
+        let shown = shown.find(|number| may_show(&trunk.may_show, number));
+        shown.unwrap_or(&trunk.caller_id).clone()
     };
     let user = trunk.map_or_else(|| PHONE_CALLER.to_owned(), shown);
     format!("sip:{user}@{}", config.host)

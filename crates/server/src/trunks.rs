@@ -393,6 +393,7 @@ fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
         servers,
         caller_id: trunk.caller_id.clone(),
         caller_ids: caller_ids.clone(),
+        may_show: trunk.may_show.clone(),
         number_format: trunk.number_format.clone(),
         credentials: credentials(trunk),
         srtp: srtp(trunk),
@@ -445,6 +446,9 @@ pub fn refused(error: app::Error<TrunkRefusal>) -> anyhow::Error {
             TrunkRefusal::Fault(fault) => anyhow::Error::new(fault),
             TrunkRefusal::NameTaken => anyhow::anyhow!("there is a trunk of that name"),
             TrunkRefusal::NoSuchTrunk => anyhow::anyhow!("there is no trunk of that name"),
+            TrunkRefusal::NotShown => anyhow::anyhow!(
+                "it is none of the numbers that may be shown on this trunk (may_show)"
+            ),
             TrunkRefusal::NoSuchAccount => anyhow::anyhow!("there is no such account"),
             TrunkRefusal::InFile(node) => anyhow::anyhow!(
                 "it stands in the configuration of node '{node}': change it there and restart"

@@ -4,11 +4,12 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
+use std::sync::LazyLock;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrLike as _, SockaddrStorage, recvmmsg,
-    recvmsg, sendmmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrLike as _,
+    SockaddrStorage, recvmmsg, recvmsg, sendmmsg, sendmsg, setsockopt, sockopt,
 };
 
 /// Datagrams in one system call. Larger batches gain nothing (docs/BENCHMARKS.md).
@@ -124,6 +125,32 @@ fn sound_filter() -> [socket2::SockFilter; 11] {
     ]
 }
 
+/// Whether this system has calls for many datagrams at once. Some sandboxes of containers know no
+/// such call; there, each datagram takes one of its own.
+static BATCHES: LazyLock<bool> = LazyLock::new(|| {
+    let answer = bind(SocketAddr::from(([127, 0, 0, 1], 0))).map(|socket| {
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(1, None);
+        let (socket, nothing) = (socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        let nobody: [[IoSlice<'_>; 1]; 0] = [];
+        let sent = sendmmsg(socket, &mut headers, &nobody, [], NO_CONTROL, nothing).err();
+        let mut room = [[IoSliceMut::new(&mut [])]];
+        let received = recvmmsg(socket, &mut headers, room.iter_mut(), nothing, None).err();
+        // Nothing is sent and nothing waits, which every system that has the calls says.
+        [sent, received].into_iter().flatten().find(|errno| *errno != Errno::EAGAIN)
+    });
+    match answer {
+        Ok(Some(errno)) => {
+            tracing::warn!(%errno, "no system calls for many datagrams: each takes its own");
+            false
+        }
+        // The sockets that matter tell their own errors.
+        Ok(None) | Err(_) => true,
+    }
+});
+
+/// No control messages go with what is sent.
+const NO_CONTROL: &[ControlMessage<'_>] = &[];
+
 fn errno_of(number: u32) -> Errno {
     Errno::from_raw(i32::try_from(number).unwrap_or(0))
 }
@@ -158,6 +185,8 @@ pub struct Outgoing<'a> {
 
 /// Sends many datagrams through sockets, and counts what the kernel would not take.
 pub struct BatchSender {
+    /// Whether many leave by one system call.
+    batches: bool,
     headers: MultiHeaders<SockaddrStorage>,
     addresses: Vec<Option<SockaddrStorage>>,
     /// Datagrams handed to the kernel.
@@ -169,7 +198,12 @@ pub struct BatchSender {
 impl BatchSender {
     /// An empty sender.
     pub fn new() -> Self {
+        Self::with(*BATCHES)
+    }
+
+    fn with(batches: bool) -> Self {
         Self {
+            batches,
             headers: MultiHeaders::preallocate(BATCH, None),
             addresses: Vec::with_capacity(BATCH),
             sent: 0,
@@ -215,19 +249,9 @@ impl BatchSender {
         let mut passed = 0;
         let mut tried = false;
         while passed < slices.len() {
-            let no_control: &[nix::sys::socket::ControlMessage<'_>] = &[];
-            let result = sendmmsg(
-                socket.as_raw_fd(),
-                &mut self.headers,
-                &slices[passed..],
-                &self.addresses[passed..],
-                no_control,
-                MsgFlags::empty(),
-            );
-            match result {
+            match self.hand_over(socket, &slices[passed..], passed) {
                 // It stops before the first one that it refuses, and says why when asked again.
-                Ok(results) => {
-                    let taken = results.count();
+                Ok(taken) => {
                     self.sent += taken as u64;
                     passed += taken;
                     tried = false;
@@ -246,6 +270,26 @@ impl BatchSender {
     }
 }
 
+impl BatchSender {
+    /// Hands the first of `slices`, as many as it takes, to the kernel, which go to the addresses
+    /// from `place` on; returns how many.
+    fn hand_over(
+        &mut self,
+        socket: &UdpSocket,
+        slices: &[[IoSlice<'_>; 2]],
+        place: usize,
+    ) -> nix::Result<usize> {
+        let (socket, addresses) = (socket.as_raw_fd(), &self.addresses[place..]);
+        if !self.batches {
+            let address = addresses[0].as_ref();
+            return sendmsg(socket, &slices[0], NO_CONTROL, MsgFlags::empty(), address).map(|_| 1);
+        }
+        let none = MsgFlags::empty();
+        let sent = sendmmsg(socket, &mut self.headers, slices, addresses, NO_CONTROL, none)?;
+        Ok(sent.count())
+    }
+}
+
 impl Default for BatchSender {
     fn default() -> Self {
         Self::new()
@@ -254,6 +298,8 @@ impl Default for BatchSender {
 
 /// Receives many datagrams with one system call.
 pub struct BatchReceiver {
+    /// Whether many come by one system call.
+    batches: bool,
     headers: MultiHeaders<SockaddrStorage>,
     /// Room for a batch.
     room: Vec<u8>,
@@ -266,8 +312,13 @@ pub struct BatchReceiver {
 impl BatchReceiver {
     /// A receiver with room for `batch` datagrams, at most [`BATCH`], of at most `each` bytes.
     pub fn new(batch: usize, each: usize) -> Self {
+        Self::with(*BATCHES, batch, each)
+    }
+
+    fn with(batches: bool, batch: usize, each: usize) -> Self {
         let (batch, each) = (batch.min(BATCH), each.max(1));
         Self {
+            batches,
             headers: MultiHeaders::preallocate(batch, None),
             room: vec![0; each * batch],
             each,
@@ -287,7 +338,11 @@ impl BatchReceiver {
         let whole = self.room.len() / self.each;
         let (mut taken, mut batch) = (0, FIRST_BATCH.min(whole));
         while taken < limit {
-            self.receive(socket, batch);
+            if self.batches {
+                self.receive(socket, batch);
+            } else {
+                self.receive_each(socket, batch);
+            }
             let datagrams = self.room.chunks_exact(self.each).zip(&self.received);
             for (datagram, (source, length)) in datagrams {
                 if let Some(source) = source {
@@ -319,12 +374,31 @@ impl BatchReceiver {
         // EAGAIN is an empty socket. What ICMP said of a datagram is told here once, without its
         // address; `take_errors` has that, and what is here to be read is read at the next call.
         let Ok(results) = result else { return };
-        self.received.extend(results.map(|message| {
-            let is_cut = message.flags.contains(MsgFlags::MSG_TRUNC);
-            let length = if is_cut { 0 } else { message.bytes };
-            (message.address.and_then(|a| socket_address(&a)), length)
-        }));
+        self.received.extend(results.map(|message| told(&message)));
     }
+
+    /// As [`Self::receive`], by a system call for each.
+    fn receive_each(&mut self, socket: &UdpSocket, batch: usize) {
+        self.received.clear();
+        for room in self.room.chunks_exact_mut(self.each).take(batch) {
+            let mut room = [IoSliceMut::new(room)];
+            let message = recvmsg::<SockaddrStorage>(
+                socket.as_raw_fd(),
+                &mut room,
+                None,
+                MsgFlags::MSG_DONTWAIT,
+            );
+            let Ok(message) = message else { return };
+            self.received.push(told(&message));
+        }
+    }
+}
+
+/// Whence a datagram came, and how much of it was received.
+fn told(message: &RecvMsg<'_, '_, SockaddrStorage>) -> (Option<SocketAddr>, usize) {
+    let is_cut = message.flags.contains(MsgFlags::MSG_TRUNC);
+    let length = if is_cut { 0 } else { message.bytes };
+    (message.address.and_then(|a| socket_address(&a)), length)
 }
 
 fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
@@ -360,9 +434,14 @@ mod tests {
         BatchReceiver::new(BATCH, RTP_DATAGRAM).drain(socket, 1_000, |_, _| {})
     }
 
-    /// Goal: what is refused is told by its place, and all the rest leaves.
+    /// Goal: what is refused is told by its place, and all the rest leaves, in batches and by a
+    /// call for each.
     #[test]
     fn refused_datagrams_are_told_by_their_places() {
+        [*BATCHES, false].into_iter().for_each(refused_are_told);
+    }
+
+    fn refused_are_told(batches: bool) {
         let (ours, theirs) = (socket(), socket());
         let open = theirs.local_addr().unwrap();
         // Not ours to reach from loopback; port 0 cannot be sent to.
@@ -373,7 +452,7 @@ mod tests {
             6 => to(nowhere),
             _ => to(elsewhere),
         });
-        let mut sender = BatchSender::new();
+        let mut sender = BatchSender::with(batches);
         let mut refused = Vec::new();
         sender.send(&ours, all, |place, errno| {
             assert!(is_unreachable(errno), "{errno}");
@@ -413,15 +492,33 @@ mod tests {
     /// Goal: what finds no room is not taken for a shorter datagram, and holds up no other.
     #[test]
     fn a_datagram_without_room_comes_empty() {
+        [*BATCHES, false].into_iter().for_each(without_room_is_empty);
+    }
+
+    fn without_room_is_empty(batches: bool) {
         let (ours, theirs) = (socket(), socket());
         let to = ours.local_addr().unwrap();
         for length in [RTP_DATAGRAM + 1, RTP_DATAGRAM, 12, 60_000, 1] {
             theirs.send_to(&vec![0x80; length], to).unwrap();
         }
         let mut lengths = Vec::new();
-        let mut receiver = BatchReceiver::new(BATCH, RTP_DATAGRAM);
+        let mut receiver = BatchReceiver::with(batches, BATCH, RTP_DATAGRAM);
         receiver.drain(&ours, 1_000, |_, bytes| lengths.push(bytes.len()));
         assert_eq!(lengths, [0, RTP_DATAGRAM, 12, 0, 1]);
+    }
+
+    /// Goal: without calls for many, a long queue is read to its end and no further than asked.
+    #[test]
+    fn a_queue_is_read_one_by_one() {
+        let (ours, theirs) = (socket(), socket());
+        let all = (0..3 * BATCH).map(|_| to(ours.local_addr().unwrap()));
+        BatchSender::with(false).send(&theirs, all, |_, errno| panic!("{errno}"));
+        let mut receiver = BatchReceiver::with(false, BATCH, RTP_DATAGRAM);
+        let mut taken = 0;
+        receiver.drain(&ours, FIRST_BATCH, |_, _| taken += 1);
+        assert_eq!(taken, FIRST_BATCH);
+        receiver.drain(&ours, 1_000, |_, bytes| taken += usize::from(bytes == b"xy"));
+        assert_eq!(taken, 3 * BATCH);
     }
 
     /// Goal: a closed port is told with its address, and costs no other peer a datagram.

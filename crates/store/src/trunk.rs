@@ -62,9 +62,9 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
     let sql = "INSERT INTO trunk (source, name, address, transport, username, password, caller_id,
                                   number_format, codecs, prefixes, max_channels, max_cps, priority,
                                   weight, srtp, symmetric_rtp, registrar, register_expires_s,
-                                  ping_interval_s, server_ids, accept_from)
+                                  ping_interval_s, server_ids, accept_from, may_show)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                       $18, $19, $20, $21)
+                       $18, $19, $20, $21, $22)
                RETURNING id";
     let named = values![&source.to_text(), &trunk.name];
     let values = [named.as_slice(), &description(trunk)].concat();
@@ -73,7 +73,7 @@ pub async fn insert(tx: &mut Tx, source: &Source, trunk: &Trunk) -> Result<Trunk
     Ok(id)
 }
 
-/// What describes a trunk, from `address` to `accept_from`, as both statements list it.
+/// What describes a trunk, from `address` to `may_show`, as both statements list it.
 fn description(trunk: &Trunk) -> Vec<Value> {
     values![
         &trunk.address,
@@ -95,6 +95,7 @@ fn description(trunk: &Trunk) -> Vec<Value> {
         trunk.ping_interval_s,
         &numbers(&trunk.server_ids),
         &networks(&trunk.accept_from),
+        &trunk.may_show.join(","),
     ]
     .to_vec()
 }
@@ -109,7 +110,7 @@ pub async fn update(tx: &mut Tx, id: TrunkId, trunk: &Trunk) -> Result<bool> {
                    number_format = $7, codecs = $8, prefixes = $9, max_channels = $10,
                    max_cps = $11, priority = $12, weight = $13, srtp = $14, symmetric_rtp = $15,
                    registrar = $16, register_expires_s = $17, ping_interval_s = $18,
-                   server_ids = $19, accept_from = $20
+                   server_ids = $19, accept_from = $20, may_show = $21
                WHERE id = $1";
     let values = [values![id].as_slice(), &description(trunk)].concat();
     let changed = tx.execute(sql, &values).await? == 1;
@@ -147,7 +148,7 @@ pub async fn list(reads: &mut impl Queries) -> Result<Vec<Kept>> {
     let sql = "SELECT id, source, name, disabled_at_us, address, transport, username, password,
                       caller_id, number_format, codecs, prefixes, max_channels, max_cps, priority,
                       weight, srtp, symmetric_rtp, registrar, register_expires_s,
-                      ping_interval_s, server_ids, accept_from
+                      ping_interval_s, server_ids, accept_from, may_show
                FROM trunk ORDER BY id";
     reads.query(sql, values![]).await?.iter().map(kept).collect()
 }
@@ -214,6 +215,7 @@ fn kept(row: &Row) -> Result<Kept> {
         register: row.get::<Option<u32>>("register_expires_s")?.map(registers).transpose()?,
         accept_from: row.parse_opt("accept_from", parse_networks)?,
         caller_id: row.get("caller_id")?,
+        may_show: row.parse_opt("may_show", |text| parts(text.unwrap_or_default()))?,
         number_format: row.parse("number_format", NumberFormat::parse)?,
         codecs: row.parse("codecs", parts)?,
         srtp: row.parse_opt("srtp", |text| text.map_or(Some(Srtp::Off), Srtp::parse))?,

@@ -94,6 +94,15 @@ async fn an_account_shows_a_number_of_its_own_only_where_it_was_allowed() {
     assert!(matches!(refusal(show("north", account, Some("a b")).await), TrunkRefusal::Fault(_)));
     show("north", account, None).await.unwrap();
     assert_eq!(shown().await, [].into());
+    // The carrier lets these be shown, and no others.
+    let may_show = vec![String::from("02188888888"), String::from("02199999999")];
+    let listed = Trunk { may_show, ..described("north") };
+    trunk::set(app, listed.clone()).await.unwrap();
+    assert_eq!(trunk::used_by(app, "any").await.unwrap().remove(0).trunk, listed);
+    assert_eq!(refusal(show("north", account, Some("1")).await), TrunkRefusal::NotShown);
+    show("north", account, Some("02199999999")).await.unwrap();
+    assert_eq!(shown().await, [(account, String::from("02199999999"))].into());
+    trunk::set(app, described("north")).await.unwrap();
     show("north", account, Some("1")).await.unwrap();
     trunk::remove(app, "north").await.unwrap();
 }

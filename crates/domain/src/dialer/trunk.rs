@@ -17,6 +17,8 @@ const NETWORKS_MAX: usize = 100;
 pub const PING_INTERVAL_S: u32 = 30;
 /// How often a trunk may be pinged at most and at least, seconds.
 const PING_INTERVALS_S: std::ops::RangeInclusive<u32> = 5..=3_600;
+/// The most numbers that a trunk lets be shown in place of its own.
+const SHOWN_MAX: usize = 500;
 /// The most regional servers that one trunk is of.
 const SERVERS_MAX: usize = 50;
 /// The highest number of a regional server.
@@ -110,6 +112,9 @@ pub struct Trunk {
     pub accept_from: Vec<Network>,
     /// The number shown to the callee.
     pub caller_id: String,
+    /// The numbers that accounts and classes may show in its place; empty: any that the operator
+    /// gives them.
+    pub may_show: Vec<String>,
     /// How numbers are written towards it.
     pub number_format: NumberFormat,
     /// Of [`CODECS`] in the order of the offer; empty leaves it to us.
@@ -147,6 +152,7 @@ impl Default for Trunk {
             register: None,
             accept_from: Vec::new(),
             caller_id: String::from("avanak"),
+            may_show: Vec::new(),
             number_format: NumberFormat::default(),
             codecs: Vec::new(),
             srtp: Srtp::Off,
@@ -179,6 +185,8 @@ pub enum TrunkFault {
     AcceptFrom,
     /// Not a caller's number.
     CallerId,
+    /// Not callers' numbers, twice the same, or too many.
+    MayShow,
     /// Not a codec of ours, or twice the same.
     Codecs,
     /// Keys would travel in the open.
@@ -219,6 +227,9 @@ impl std::fmt::Display for TrunkFault {
                 write!(f, "accept_from: at most {NETWORKS_MAX} networks, and never everybody")
             }
             Self::CallerId => f.write_str("caller_id: letters, digits and +._- only"),
+            Self::MayShow => {
+                write!(f, "may_show: at most {SHOWN_MAX} numbers as for caller_id, each once")
+            }
             Self::Codecs => f.write_str("codecs: each of pcma, pcmu and g722 at most once"),
             Self::Srtp => f.write_str(
                 "srtp: without tls its keys travel in the open; 'forced' does it nevertheless",
@@ -286,6 +297,12 @@ impl Trunk {
         if !is_caller_id(&self.caller_id) {
             return Err(TrunkFault::CallerId);
         }
+        let usable = |(at, number): (usize, &String)| {
+            is_caller_id(number) && !self.may_show[..at].contains(number)
+        };
+        if self.may_show.len() > SHOWN_MAX || !self.may_show.iter().enumerate().all(usable) {
+            return Err(TrunkFault::MayShow);
+        }
         let twice = |(at, codec)| self.codecs[..at].contains(codec);
         let known = |codec: &String| CODECS.contains(&codec.as_str());
         if !self.codecs.iter().all(known) || self.codecs.iter().enumerate().any(twice) {
@@ -327,6 +344,11 @@ impl Trunk {
         }
         Ok(())
     }
+}
+
+/// Whether an account or class may show this number, where these may be shown.
+pub fn may_show(allowed: &[String], number: &str) -> bool {
+    allowed.is_empty() || allowed.iter().any(|other| other == number)
 }
 
 /// Whether a text can be the user part of From: a number, or a plain word.
@@ -446,6 +468,12 @@ mod tests {
             (Trunk { username: text("a\r\nb"), ..usable() }, "username"),
             (Trunk { password: Password(text("\0")), ..usable() }, "password"),
             (Trunk { caller_id: text("<sip>"), ..usable() }, "caller_id"),
+            (Trunk { may_show: vec![text("021"), text("<sip>")], ..usable() }, "may_show"),
+            (Trunk { may_show: vec![text("021"), text("021")], ..usable() }, "may_show"),
+            (
+                Trunk { may_show: (0..=SHOWN_MAX).map(|n| n.to_string()).collect(), ..usable() },
+                "may_show",
+            ),
             (Trunk { codecs: vec![text("pcma"), text("pcma")], ..usable() }, "codecs"),
             (Trunk { codecs: vec![text("MP3")], ..usable() }, "codecs"),
             (Trunk { register: Some(hourly("")), ..usable() }, "username"),

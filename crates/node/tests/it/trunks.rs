@@ -214,3 +214,19 @@ async fn a_trunk_has_its_own_form_of_numbers_and_an_account_its_own_number() {
     assert_eq!(from, ["sip:02188888888@avanak.invalid", "sip:02100000000@avanak.invalid"]);
     assert_eq!(number_of(&world.started[0]), format!("77{}", number(1)));
 }
+
+/// Goal: a number that may not be shown on a trunk (any more) is not shown on it.
+#[tokio::test]
+async fn a_trunk_shows_the_numbers_of_its_list_alone() {
+    let mut world = world(Vec::new()).await;
+    let (one, other) = (world.account(1_000_000).await, world.account(1_000_000).await);
+    let (allowed, forbidden) = (String::from("02188888888"), String::from("02177777777"));
+    let caller_ids = [(one.0.account.id, allowed.clone()), (other.0.account.id, forbidden)].into();
+    let may_show = vec![String::from("02166666666"), allowed];
+    world.set_trunks(vec![Trunk { caller_ids, may_show, ..trunk("t", 1, WIDE) }]).await;
+    world.submit(&one, &number(1)).await;
+    world.submit(&other, &number(2)).await;
+    world.run().await;
+    let from: Vec<&str> = world.started.iter().map(|spec| &*spec.from_uri).collect();
+    assert_eq!(from, ["sip:02188888888@avanak.invalid", "sip:02100000000@avanak.invalid"]);
+}

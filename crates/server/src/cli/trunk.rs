@@ -128,6 +128,10 @@ pub struct Fields {
     /// The number shown to the callee.
     #[arg(long)]
     caller_id: Option<String>,
+    /// The numbers that accounts and classes may show in its place, which show no other; empty:
+    /// any that they are given.
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS")]
+    may_show: Option<Vec<String>>,
     /// How numbers are written towards it: national (09…), e164 (+989…), 0098, 98, or a pattern
     /// around {national} (09…) or {subscriber} (9…), like 77{national}.
     #[arg(long, value_name = "FORMAT")]
@@ -247,6 +251,7 @@ impl Fields {
                     .context("accept_from: addresses or ranges like 192.0.2.0/24")?,
             },
             caller_id: self.caller_id.unwrap_or(trunk.caller_id),
+            may_show: self.may_show.map_or(trunk.may_show, named),
             number_format,
             codecs: self.codecs.map_or(trunk.codecs, named),
             srtp,
@@ -429,6 +434,7 @@ fn as_json(kept: &Kept, own: &BTreeMap<AccountId, String>, health: &[Seen]) -> s
         "accept_from": trunk.accept_from.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "caller_id": trunk.caller_id,
         "caller_ids": own,
+        "may_show": trunk.may_show,
         "number_format": trunk.number_format.to_string(),
         "codecs": trunk.codecs,
         "srtp": trunk.srtp.to_string(),

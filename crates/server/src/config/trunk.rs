@@ -33,6 +33,10 @@ section! {
         accept_from: Vec<String> = Vec::new(),
         /// The number shown to the callee.
         caller_id: String = String::from("avanak"),
+        /// The numbers that the carrier lets us show in its place: accounts (`avanak trunk
+        /// caller-id`) and classes (`avanak class set`) show these alone. Empty: any that they
+        /// are given.
+        may_show: Vec<String> = Vec::new(),
         /// How numbers are written towards it: `national` (09…), `e164` (+989…), `0098`, `98`, or
         /// a pattern around `{national}` (09…) or `{subscriber}` (9…), like `77{national}`.
         number_format: String = String::from("national"),
@@ -171,6 +175,7 @@ impl Trunk {
                 format!("trunk '{}': accept_from: ranges like 192.0.2.0/24", self.name)
             })?,
             caller_id: self.caller_id.clone(),
+            may_show: self.may_show.clone(),
             number_format: format.with_context(|| {
                 format!("trunk '{}': number_format: '{}' is none", self.name, self.number_format)
             })?,

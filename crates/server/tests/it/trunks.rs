@@ -71,6 +71,9 @@ fn trunks_are_changed_while_the_server_runs() {
     assert!(!platform.log().contains("s3cret"));
 }
 
+/// The numbers that a trunk's carrier lets be shown.
+const SHOWN: [&str; 2] = ["02188888888", "02199999999"];
+
 /// Goal: what the command line shows, what it refuses, and that it gives no secret away.
 #[test]
 fn the_command_line_shows_and_refuses() {
@@ -122,7 +125,15 @@ fn the_command_line_shows_and_refuses() {
     let north = platform.cli(&["trunk", "show", "north", "--json"]);
     assert_eq!((&north["srtp"], &north["symmetric_rtp"]), (&json!("required"), &json!(true)));
     done(&platform, &["trunk", "enable", "north"]);
-    assert_eq!(platform.cli(&["trunk", "show", "north", "--json"])["state"], "on");
+    done(&platform, &["trunk", "set", "north", "--may-show", "02188888888,02199999999"]);
+    let north = platform.cli(&["trunk", "show", "north", "--json"]);
+    assert_eq!((&north["state"], &north["may_show"]), (&json!("on"), &json!(SHOWN)));
+    let account = platform.customer(0).account.to_string();
+    let show = ["trunk", "caller-id", "north", "--account", &account, "--number"];
+    assert!(refused(&platform, &[&show[..], &["02177777777"]].concat()).contains("may_show"));
+    done(&platform, &[&show[..], &["02199999999"]].concat());
+    let north = platform.cli(&["trunk", "show", "north", "--json"]);
+    assert_eq!(north["caller_ids"][&account], "02199999999");
 
     for command in ["remove", "disable", "enable"] {
         let why = refused(&platform, &["trunk", command, "filed"]);
