@@ -79,7 +79,7 @@ fn note(note: &Note) -> Value {
 }
 
 /// Whether so many took part in a minute that nobody is to be known by it (T178).
-fn is_of_many(one: &&RequestMinute) -> bool {
+fn is_of_many(one: &RequestMinute) -> bool {
     one.customers >= CUSTOMERS_MIN
 }
 
@@ -88,7 +88,7 @@ fn minutes(minutes: &[RequestMinute]) -> Vec<Value> {
         let minute = rfc3339(one.from);
         json!({ "minute": minute, "served": one.served, "failed": one.failed })
     };
-    minutes.iter().filter(is_of_many).map(minute).collect()
+    minutes.iter().filter(|one| is_of_many(one)).map(minute).collect()
 }
 
 /// The other minutes together.

@@ -125,6 +125,9 @@ async fn minutes_count_up(router: &Router, token: &str, capacity: &Value) {
         let seconds = list(test, "starts_by_second").iter();
         let starts: i64 = seconds.map(|second| second.as_i64().unwrap()).sum();
         assert_eq!(test["starts"], starts);
+        // A test asks for twice as many as a minute has to start.
+        let min = capacity["starts_min"].as_i64().unwrap();
+        assert_eq!(test["startable"], 2 * min);
     }
 }
 
@@ -198,6 +201,7 @@ fn every_number_is_known(told: &Value) {
                 "/capacity/qualifying",
                 "/capacity/missed",
                 "/capacity/tests/*/n",
+                "/capacity/tests/*/startable",
             ]
             .contains(&way.as_str())
     };
