@@ -242,7 +242,7 @@ pub(crate) fn cancelled(ended: &mut EndedCall, outcome: &Outcome) {
     if outcome.cause != Cause::HungUpByUs {
         return;
     }
-    ended.record.cause = CANCELLED.to_owned();
+    CANCELLED.clone_into(&mut ended.record.cause);
     if ended.record.heard_ms == 0 {
         ended.meaning = Meaning::Decided(Disposition::Cancelled);
     }

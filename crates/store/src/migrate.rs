@@ -67,10 +67,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V47__map", include_str!("../migrations/V47__map.sql")),
         ("V51__capacity_test", include_str!("../migrations/V51__capacity_test.sql")),
         ("V52__may_show", include_str!("../migrations/V52__may_show.sql")),
-        ("V53__debt_limit", include_str!("../migrations/V53__debt_limit.sql")),
-        ("V54__campaign_plan", include_str!("../migrations/V54__campaign_plan.sql")),
-        ("V55__cancellation", include_str!("../migrations/V55__cancellation.sql")),
-        ("V56__refund", include_str!("../migrations/V56__refund.sql")),
+        ("V55__month_review", include_str!("../migrations/V55__month_review.sql")),
+        ("V56__pace_and_money", include_str!("../migrations/V56__pace_and_money.sql")),
     ]
 }
 

@@ -56,10 +56,8 @@ fn shipped_migrations_are_pinned() {
         ("V47__map.sql", 0x56c3_fe2d_5f13_2ed1),
         ("V51__capacity_test.sql", 0x52d5_6a23_6b52_33a0),
         ("V52__may_show.sql", 0x8f52_4e80_4ad2_d7cc),
-        ("V53__debt_limit.sql", 0x064b_327b_9ec1_a225),
-        ("V54__campaign_plan.sql", 0xd04c_eb96_2b41_443e),
-        ("V55__cancellation.sql", 0x3ebe_e81d_ff74_b283),
-        ("V56__refund.sql", 0xd24c_2285_75f5_f4db),
+        ("V55__month_review.sql", 0x1b00_bd8c_f9f6_89c8),
+        ("V56__pace_and_money.sql", 0x1ab4_24a4_0562_8d12),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

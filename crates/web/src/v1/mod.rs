@@ -26,6 +26,7 @@ mod once;
 mod opt_outs;
 mod payments;
 mod problem;
+mod promises;
 mod remote_sessions;
 mod routes;
 mod samples;
