@@ -2,9 +2,9 @@
 //! sends is the truth, and a job that is forgotten here is found there again.
 //!
 //! For each route (the trunks that take a number): classes in strict order, but for one start in
-//! twenty that a campaign has beside quick sends; within a class stride scheduling over customers, so that a thousand sends of one do not stand before one of another;
-//! within a customer by due time. A job whose number is in a call steps aside until the number is
-//! free.
+//! twenty that a campaign has beside quick sends; within a class stride scheduling over customers,
+//! so that a thousand sends of one do not stand before one of another; within a customer by due
+//! time. A job whose number is in a call steps aside until the number is free.
 
 use std::collections::{BTreeMap, BTreeSet};
 

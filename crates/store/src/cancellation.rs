@@ -1,5 +1,5 @@
-//! What customers withdraw: a send that waits ends at once, and the attempt of one that is called is
-//! marked, for the node that has it to hang up.
+//! What customers withdraw: a send that waits ends at once, and the attempt of one that is called
+//! is marked, for the node that has it to hang up.
 
 use domain::dialer::disposition::WITHDRAWN;
 use domain::{

@@ -1,6 +1,6 @@
 //! A campaign moves from one state to another. What stands in line when it stops calling steps out
-//! in the same transaction, and its holds are released; calls that are up go on to their end, but for
-//! those of one that is cancelled, which are hung up.
+//! in the same transaction, and its holds are released; calls that are up go on to their end, but
+//! for those of one that is cancelled, which are hung up.
 
 use domain::campaign::admission::{CallPrices, Plan, Zones, check_message, is_covered, is_pace};
 use domain::campaign::{PauseReason, State, Verb};
@@ -44,7 +44,7 @@ pub enum StartRefusal {
     NotIdentified,
 }
 
-/// A pace is from 1 to [`CALLS_PER_MINUTE_MAX`](domain::dialer::pacing::CALLS_PER_MINUTE_MAX) calls.
+/// A pace is from 1 to `domain::dialer::pacing::CALLS_PER_MINUTE_MAX` calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAPace;
 
@@ -235,7 +235,8 @@ pub async fn resume(app: &App, account: AccountId, id: CampaignId) -> Result<boo
     Ok(change(app, account, id, Verb::Resume).await?)
 }
 
-/// Gives a campaign up for good, and hangs its calls up. `false`: the account has none like that which is not over.
+/// Gives a campaign up for good, and hangs its calls up. `false`: the account has none like that
+/// which is not over.
 ///
 /// # Errors
 /// The database failed.
@@ -247,7 +248,7 @@ pub async fn cancel(
     change(app, account, id, Verb::Cancel).await
 }
 
-/// Sets how many calls of a campaign start in a minute at the most, or lifts that; it holds for whom
+/// Sets how many calls of a campaign start in a minute at the most, or lifts that; it holds for who
 /// steps into the line from now on. `false`: the account has none like that which is not over.
 ///
 /// # Errors

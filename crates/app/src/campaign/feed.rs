@@ -186,7 +186,7 @@ async fn looked_after(
     done.await.map_err(never_refused)
 }
 
-/// What is left below the ceiling, if there is one, and what the SMS after a call costs. Its SMS are
+/// What is left below the ceiling, if there is one, and what the SMS after a call costs. SMS are
 /// counted only when all that there could be would come close to the ceiling.
 async fn below_ceiling(
     tx: &mut Tx,

@@ -74,7 +74,7 @@ async fn the_same_reference_never_credits_twice() {
     assert_eq!(refusal(nobody), AccountRefusal::NoSuchAccount);
 }
 
-/// Goal: who may owe sends beyond what is there, up to the limit; a lowered limit refuses what comes
+/// Goal: who may owe sends beyond what is there, up to the limit; a lowered one refuses what comes
 /// and leaves what is; nonsense is refused.
 #[tokio::test]
 async fn what_may_be_owed_is_lent_up_to_the_limit() {

@@ -21,11 +21,11 @@ pub fn channels_for(class: u8, max_channels: u32) -> u32 {
     max_channels - (max_channels / KEPT_FREE).max(1)
 }
 
-/// The most calls a minute that may be asked of a campaign; more than a trunk can carry says nothing.
+/// The most calls a minute that may be asked of a campaign: more than any trunk can carry.
 pub const CALLS_PER_MINUTE_MAX: u32 = 600_000;
 
-/// How far ahead of its time a recipient of a paced campaign steps into the line, microseconds: more
-/// than the time between two looks of a node after its campaigns.
+/// How far ahead of its time a recipient of a paced campaign steps into the line, microseconds:
+/// more than the time between two looks of a node after its campaigns.
 const AHEAD_US: i64 = 3_000_000;
 /// A line that is full for so long needs no look, microseconds.
 const ENOUGH_US: i64 = 1_500_000;

@@ -74,8 +74,8 @@ pub enum Campaign {
         /// The campaign.
         id: i64,
     },
-    /// Give it up for good: whoever was not called is not called any more, and calls that are up are
-    /// hung up.
+    /// Give it up for good: whoever was not called is not called any more, and calls that are up
+    /// are hung up.
     Cancel {
         /// The campaign.
         id: i64,

@@ -49,7 +49,8 @@ both_engines! {
         assert_eq!(refund::by_reference(&mut reads, "r2").await.unwrap(), None);
         let ever = (Timestamp(0), Timestamp(i64::MAX));
         let lines = store::entry::statement(&mut reads, account, ever.0, ever.1, 9).await.unwrap();
-        let told: Vec<_> = lines.iter().map(|one| (&*one.kind, one.amount.0, one.quick_send)).collect();
+        let told = lines.iter().map(|one| (&*one.kind, one.amount.0, one.quick_send));
+        let told: Vec<_> = told.collect();
         let send = Some(send);
         assert_eq!(told, [("refund", 300, send), ("call", -450, send), ("credit", 10_000, None)]);
         let from = store::export::Place { at: Timestamp(0), source: 0, n: 0 };
