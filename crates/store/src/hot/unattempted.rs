@@ -62,8 +62,8 @@ impl Ending {
 
 impl Db {
     /// Ends those of `sends` that still wait although their time is over at `now`, each by its
-    /// cause: outcome 0, `Expired`, the hold released. What cannot be spoken ([`NOT_SPOKEN`]), or was
-    /// withdrawn ([`WITHDRAWN`]), ends as `Cancelled` at any time. Tells for each whether it was
+    /// cause: outcome 0, `Expired`, the hold released. What cannot be spoken ([`NOT_SPOKEN`]) or
+    /// was withdrawn ([`WITHDRAWN`]) ends as `Cancelled` at any time. Tells for each whether it was
     /// ended.
     ///
     /// # Errors
