@@ -70,8 +70,9 @@ fn the_modern_api_is_as_it_is_described() {
         .arg(format!("http://{}/v1/openapi.json", platform.http()))
         .arg("--header")
         .arg(format!("Authorization: Bearer {}", customer.token))
-        // What is a number, a day or an address is not all that a schema says of a text.
-        .args(["--exclude-checks", "positive_data_acceptance"])
+        // What is a number, a day or an address is not all that a schema says of a text; and every
+        // id that it asks for is 1, which may have been deleted, whatever it has just made.
+        .args(["--exclude-checks", "positive_data_acceptance,ensure_resource_availability"])
         .args(["--seed", "20261129", "--max-examples", "20", "--no-color"])
         .env("NO_PROXY", "127.0.0.1")
         .output()
