@@ -144,7 +144,9 @@ pub(crate) async fn told(app: &App, stored: Stored) -> Result<Event, Failure> {
         EventKind::MessageAccepted => {
             Subject::Message(Box::new(message(app, id, subject).await?.as_accepted()))
         }
-        EventKind::MessageEnded => Subject::Message(Box::new(message(app, id, subject).await?)),
+        EventKind::MessageEnded => {
+            Subject::Message(Box::new(message(app, id, subject).await?.as_ended()))
+        }
         EventKind::RecordingReady | EventKind::RecordingFailed => {
             recording(app, id, QuickSendId(subject)).await?
         }

@@ -73,7 +73,7 @@ pub async fn recipient(
 ) -> Result<Option<Explanation>, Failure> {
     let account = caller.account.id;
     let found = crate::campaign::recipients_by_id(app, account, &[Some(id)]).await?;
-    let Some(Recipient { stored, status }) = found.into_iter().next().flatten() else {
+    let Some(Recipient { stored, status, .. }) = found.into_iter().next().flatten() else {
         return Ok(None);
     };
     let mut told = Explanation::of(status);

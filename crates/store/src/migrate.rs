@@ -68,6 +68,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V51__capacity_test", include_str!("../migrations/V51__capacity_test.sql")),
         ("V52__may_show", include_str!("../migrations/V52__may_show.sql")),
         ("V55__month_review", include_str!("../migrations/V55__month_review.sql")),
+        ("V57__keys", include_str!("../migrations/V57__keys.sql")),
     ]
 }
 

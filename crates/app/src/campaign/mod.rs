@@ -6,6 +6,7 @@ mod change;
 mod create;
 mod feed;
 mod list;
+mod played;
 mod recipient;
 mod redial;
 mod rehearsal;
@@ -33,6 +34,7 @@ pub use recipient::{
     Recipient, recipient_of_send, recipients, recipients_by_id, recipients_of_message,
     recipients_sent,
 };
+pub use played::Played;
 pub use redial::redial;
 pub use rehearsal::{RehearsalRefusal, rehearse};
 

@@ -126,7 +126,7 @@ async fn a_class_that_must_be_heard_is_heard_by_staff() {
         };
         quick_send::submit_personal(app, &caller, new)
     };
-    let rehearsed = || campaign::rehearse(app, caller.account.clone(), made, "09121234567");
+    let rehearsed = || campaign::rehearse(app, &caller, made, "09121234567", None);
     for refused in [message, template] {
         let refused = campaign::create(app, &caller, draft(refused)).await;
         assert_eq!(refusal(refused), CreateRefusal::MessageWaiting);

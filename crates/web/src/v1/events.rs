@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Unanswered;
+use super::call::seconds;
 use super::listing::page;
-use super::messages::{Message, json, limit, query_of, seconds};
+use super::messages::{Message, json, limit, query_of};
 use super::problem::{Kind, Problem};
 use super::stream::{Stream, sent};
 use crate::router::Web;

@@ -5,6 +5,7 @@ mod acceptances;
 mod agreement;
 mod announcements;
 mod audio;
+mod call;
 mod campaigns;
 mod claims;
 mod codes;

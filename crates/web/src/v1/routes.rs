@@ -236,6 +236,8 @@ operations! {
         campaigns::change(asked, id, Verb::Stop);
     post "/v1/campaigns/{id}/cancel", ManageCampaigns, light =>
         campaigns::change(asked, id, Verb::Cancel);
+    post "/v1/campaigns/{id}/test", ManageCampaigns, heavy =>
+        campaigns::test(app, caller, id, head, body);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
         campaigns::redial(app, caller, id, head, body);
     get "/v1/sms", ReadMessages, light => sms::list(app, caller, query);

@@ -21,6 +21,7 @@ mod serving;
 mod soap;
 mod v1;
 mod v1_announcements;
+mod v1_calls;
 mod v1_campaigns;
 mod v1_claims;
 mod v1_error_reports;
