@@ -42,6 +42,7 @@ pub(super) struct Envelope {
     r#type: &'static str,
     timestamp: String,
     sequence: i64,
+    call_sequence: Option<i64>,
     data: Data,
 }
 
@@ -64,6 +65,7 @@ impl Envelope {
             r#type: event.kind.word(),
             timestamp: rfc3339(event.at),
             sequence: event.id.n,
+            call_sequence: event.n_of_call,
             data: Data::of(event),
         }
     }
