@@ -183,6 +183,7 @@ pub async fn decide(
     let sql = "UPDATE message SET approval = $2, refused_because = $3, decided_at_us = $4
                WHERE id = $1 AND deleted_at_us IS NULL AND template IS NULL";
     let reason = decision.reason().map(Reason::as_str);
+    let at = decision.is_final().then_some(at);
     Ok(tx.execute(sql, values![id, decision.approval().code(), reason, at]).await? == 1)
 }
 

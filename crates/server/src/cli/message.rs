@@ -48,6 +48,11 @@ pub enum Message {
         /// The message.
         id: i64,
     },
+    /// Say that the customer of a message is to be called about it before it is decided.
+    ByPhone {
+        /// The message.
+        id: i64,
+    },
     /// Keep a message from being sent, and say why: its customer reads it.
     Refuse {
         /// The message.
@@ -76,6 +81,7 @@ pub async fn run(config: &Config, command: Message) -> Result<ExitCode> {
         }
         Message::Listen { id, file } => listen(&app, MessageId(id), &file).await?,
         Message::Approve { id } => decide(&app, MessageId(id), Decision::Approve).await?,
+        Message::ByPhone { id } => decide(&app, MessageId(id), Decision::AskByPhone).await?,
         Message::Refuse { id, reason } => {
             let reason = Reason::new(&reason).ok_or_else(|| {
                 anyhow!("the reason is one line of 1 to {REASON_CHARS_MAX} characters")

@@ -71,6 +71,11 @@ both_engines! {
         let refused = find(&mut tx, one, ids[0]).await.unwrap().unwrap();
         assert_eq!(refused.approval, Approval::Rejected);
         assert_eq!(refused.refused_because.as_deref(), Some("بی‌نام است"));
+        assert!(decide(&mut tx, ids[0], &Decision::AskByPhone, NOW).await.unwrap());
+        let asked = find(&mut tx, one, ids[0]).await.unwrap().unwrap();
+        assert_eq!((asked.approval, asked.decided_at), (Approval::WaitingByPhone, None));
+        let listed = waiting(&mut tx, MessageId(0), 10).await.unwrap();
+        assert_eq!(listed[0].id, ids[0], "it waits again");
         assert!(decide(&mut tx, ids[0], &Decision::Approve, NOW).await.unwrap());
         let approved = find_of_any(&mut tx, ids[0]).await.unwrap().unwrap();
         assert_eq!((approved.approval, approved.refused_because), (Approval::Approved, None));

@@ -19,6 +19,7 @@ mod reports;
 mod rest;
 mod serving;
 mod soap;
+mod soap_bindings;
 mod v1;
 mod v1_announcements;
 mod v1_calls;
