@@ -9,6 +9,7 @@ mod list;
 mod played;
 mod recipient;
 mod redial;
+mod rejects;
 mod rehearsal;
 mod workbook;
 
@@ -36,6 +37,7 @@ pub use recipient::{
 };
 pub use played::Played;
 pub use redial::redial;
+pub use rejects::{Rejects, rejects};
 pub use rehearsal::{RehearsalRefusal, rehearse};
 
 /// Recipients that are read at a time.

@@ -225,7 +225,7 @@ operations! {
     get "/v1/campaigns/{id}/numbers", ReadCampaigns, light =>
         campaigns::numbers(app, caller, id, query);
     post "/v1/campaigns/{id}/numbers", ManageCampaigns, heavy =>
-        lists::add(asked, id, query);
+        lists::add(&web, asked, id, query);
     post "/v1/campaigns/{id}/start", ManageCampaigns, light =>
         campaigns::change(asked, id, Verb::Start);
     post "/v1/campaigns/{id}/pause", ManageCampaigns, light =>
