@@ -19,7 +19,7 @@ use crate::account::hex;
 use crate::dialing::ReadyJob;
 use crate::ports::Speaker;
 use crate::speech::{self, Script};
-use crate::{App, Caller, Error, Failure, Result, class, identity, phone, prices};
+use crate::{App, Caller, Error, Failure, Result, class, identity, message, phone, prices};
 
 mod personal;
 mod spoken;
@@ -163,7 +163,15 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
     let mut reads = app.read().await?;
     let message = store::message::find(&mut reads, caller.account.id, new.message).await?;
     drop(reads);
-    let admission = order.admit(app, message.as_ref()).map_err(Error::Refused)?;
+    let admission = match order.admit(app, message.as_ref()) {
+        Ok(admission) => admission,
+        Err(refusal) => {
+            if refusal == Refusal::WrongMessage && order.needs_approval() {
+                message::want_heard(app, caller.account.id, [new.message]).await?;
+            }
+            return Err(Error::Refused(refusal));
+        }
+    };
     let message = message.expect("nothing is admitted without a message");
     accept(app, order, Played::Kept(message.id), message.blob, admission).await
 }

@@ -13,7 +13,7 @@ use crate::ports::Speaker;
 use crate::quick_send::TextRefusal;
 use crate::speech::{self, Recording, Script};
 use crate::template::{may_say, playable};
-use crate::{App, Error, Failure, Result, class, prices};
+use crate::{App, Error, Failure, Result, class, message, prices};
 
 /// What a campaign is to play.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,12 +91,29 @@ pub(super) async fn judge(
     };
     let found = playable(&mut app.read().await?, account.id, message).await?;
     let (found, template) = found.unzip();
-    check_message(found.as_ref(), approval).map_err(|refusal| Error::Refused(refusal.into()))?;
     let template = template.flatten();
+    if let Err(refusal) = check_message(found.as_ref(), approval) {
+        if approval {
+            want_heard(app, account, (message, template.as_ref())).await?;
+        }
+        return Err(Error::Refused(refusal.into()));
+    }
     if !may_say(template.as_ref(), account, approval) {
         return Err(Error::Refused(CreateRefusal::WrongMessage));
     }
     Ok(Judged::Kept(message, template))
+}
+
+/// Asks staff to listen to what a campaign is to play.
+pub(super) async fn want_heard(
+    app: &App,
+    account: &Account,
+    (message, template): (MessageId, Option<&Template>),
+) -> std::result::Result<(), Failure> {
+    match template {
+        Some(template) => message::want_heard(app, account.id, template.clips()).await,
+        None => message::want_heard(app, account.id, [message]).await,
+    }
 }
 
 /// Makes what was judged into what can be played. What was spoken has to be kept or

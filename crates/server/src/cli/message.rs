@@ -102,7 +102,7 @@ fn show(messages: &[Clip], what: &str, json: bool) -> Result<()> {
                     "account_id": message.account.0,
                     "title": message.title,
                     "length_ms": message.length_ms,
-                    "state": word(message.approval),
+                    "state": standing(message),
                     "refused_because": message.refused_because,
                 })
             })
@@ -111,7 +111,7 @@ fn show(messages: &[Clip], what: &str, json: bool) -> Result<()> {
     }
     for message in messages {
         let Clip { id, account, title, length_ms, .. } = message;
-        let state = word(message.approval);
+        let state = standing(message);
         let reason = message.refused_because.as_ref();
         let because = reason.map(|reason| format!("  because: {reason}")).unwrap_or_default();
         say(&format!(
@@ -136,6 +136,14 @@ async fn decide(app: &App, id: MessageId, decision: Decision) -> Result<()> {
         bail!("there is no message {id}");
     }
     say(&format!("message {id} is {}", word(decision.approval())))
+}
+
+/// How a message stands with staff, who may be asked to listen to what is approved.
+fn standing(message: &Clip) -> &'static str {
+    match message.approval {
+        Approval::Approved if message.decided_at.is_none() => "approved by its account",
+        approval => word(approval),
+    }
 }
 
 fn word(approval: Approval) -> &'static str {
