@@ -225,7 +225,7 @@ async fn barred(
     let (account, now) = (caller.account.id, app.now());
     let policies = class::policies(app, now).await?;
     let policy = policies.of(new.class);
-    let bars = class::bars(&mut app.read().await?, policy, account, &numbers, now).await?;
+    let bars = class::bars(app, policy, account, &numbers, now).await?;
     for (place, bar) in places.into_iter().zip(bars) {
         barred[place] = bar;
     }

@@ -251,7 +251,7 @@ async fn skipped(
     let policies = class::policies(app, now).await?;
     let policy = policies.of(plan.class);
     let written: Vec<String> = numbers.iter().map(|number| number.national()).collect();
-    let bars = class::bars(&mut app.read().await?, policy, account.id, &written, now).await?;
+    let bars = class::bars(app, policy, account.id, &written, now).await?;
     let Schedule { starts_at, ends_at, .. } = plan.schedule;
     let days = [starts_at.max(now), ends_at.plus_ms(-1)].map(Day::of);
     let is_for_today = days.iter().all(|day| *day == Day::of(now));
