@@ -118,7 +118,8 @@ pub async fn started(reads: &mut impl Queries, node: &str, limit: u32) -> Result
 pub(crate) fn of_send(row: &Row) -> Result<Option<State>> {
     let state: Option<String> = row.get("recording_state")?;
     let Some(_) = state else { return Ok(None) };
-    let (length_ms, error) = (row.get("recording_ms")?, row.get("recording_error")?);
+    let length_ms = row.get("recording_ms")?;
+    let error: Option<String> = row.get("recording_error")?;
     row.parse("recording_state", |word| state_of(word, length_ms, error.as_ref())).map(Some)
 }
 

@@ -1,6 +1,7 @@
 //! Campaigns as their customers and nodes meet them. Every test ends with an audit of the books,
 //! which compares the counts of campaigns with their rows.
 
+use app::account::NewAccount;
 use app::bulk::{self, Content, NewBulk};
 use app::campaign::{
     Added, CreateRefusal, List, ListRefusal, NewCampaign, Played, RehearsalRefusal, StartPlan,
@@ -10,7 +11,6 @@ use app::dialing::NodeStamp;
 use app::ports::Speaker;
 use app::quick_send::TextRefusal;
 use app::request::RequestKey;
-use app::account::NewAccount;
 use app::{Caller, Settings, campaign, dialing};
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::{PauseReason, RecipientStatus, State};
@@ -540,7 +540,7 @@ async fn a_campaign_of_a_text_speaks_it() {
 #[tokio::test]
 async fn the_cost_is_foretold_from_the_calls_that_were_made() {
     let stage = Stage::new(1_000_000).await;
-    let estimate = async |caller: &Caller, message| {
+    let estimate = async |caller: &Caller, message: MessageId| {
         let new = NewCampaign { message: message.into(), ..stage.new_campaign(list(100)) };
         campaign::estimate(&stage.world.app, caller, new).await.unwrap()
     };

@@ -398,6 +398,7 @@ fn why(refusal: CreateRefusal) -> &'static str {
         CreateRefusal::InsufficientCredit => "the balance does not cover calling them",
         CreateRefusal::CannotStart => "it was made and cannot start",
         CreateRefusal::KeyReused => "the name of the request was used before",
+        CreateRefusal::Text(_) => "its text cannot be spoken",
         CreateRefusal::Sms(_) => "its SMS has no price any more",
         CreateRefusal::NotIdentified => "it is not proven who its account's owner is",
     }

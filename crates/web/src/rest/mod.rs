@@ -35,7 +35,7 @@ pub(crate) use codes::{UNKNOWN_ERROR, access_meaning};
 pub use dispositions_page::dispositions_page;
 pub use errors_page::errors_page;
 pub use fa::status_label;
-pub(crate) use listing::{Form, Listing};
+pub(crate) use listing::Form;
 pub(crate) use method::Method;
 pub(crate) use recipient::written as number_written;
 pub(crate) use reply::{Content, Reply};

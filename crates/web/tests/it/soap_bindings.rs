@@ -94,7 +94,11 @@ fn all_methods() -> Vec<Asked> {
             &[("quickSendId", "2"), ("price", "0")],
             json!({ "reason": 0, "dst": "09121234567", "Id": 2, "vote": -1 }),
         ),
-        asked("SendOCV", &[number, ("callbackUrl", "http://shop.example/ocv")], json!({ "SendId": 4 })),
+        asked(
+            "SendOCV",
+            &[number, ("callbackUrl", "http://shop.example/ocv")],
+            json!({ "SendId": 4 }),
+        ),
         asked(
             "MakeSecureCall",
             &[("srcNumber", "09121234567"), ("dstNumber", "09121234568"), ("holdMessageId", "1")],
@@ -116,7 +120,7 @@ fn all_methods() -> Vec<Asked> {
             &[("messageId", "1"), ("lastid", "0"), ("count", "1")],
             json!([first]),
         ),
-        asked("GetCampaignNumbersBySendDate", &days, json!([first, {}, {}])),
+        asked("GetCampaignNumbersBySendDate", &days, json!([first, {}, {}, {}, {}])),
         asked("GetCampaignNumbersBySubscribeId", &[("subscribeId", "6")], first.clone()),
         asked(
             "GetCampaignNumbersDataByIds",
@@ -151,8 +155,8 @@ fn all_methods() -> Vec<Asked> {
         ),
         asked("DeleteMessage", &[("messageId", "8")], json!(true)),
         asked("GetProfile", &[], json!({ "Result": 0, "UserName": USER })),
-        asked("GetPrices", &[], json!({ "PulseDuration": 60 })),
-        asked("GetTransactions", &[], json!([{}, {}, {}, {}, {}, {}])),
+        asked("GetPrices", &[], json!({ "PulseDuration": 5 })),
+        asked("GetTransactions", &[], json!([{ "Amount": -5 }, {}, {}, {}, {}, {}, {}])),
         asked("GetTotalCostByDate", &days, json!(225)),
         asked("GetCredit", &[], json!(null)),
         asked("GetExpirationDate", &[], json!("1500/01/01")),
@@ -306,18 +310,29 @@ fn is_same(json: &Value, xml: Option<&Element>) -> bool {
     }
 }
 
-/// Fields that the JSON twin has besides the vendor's.
+/// Fields that the JSON twin has besides the vendor's, and `price`, which SOAP has beside the result.
 const OURS: &[&str] = &[
-    "Status", "StatusLabel", "CampaignID", "Title", "State", "WaitingCount", "OpenCount",
-    "RetryCount", "Results", "InternalPrice", "ExternalPrice",
+    "Status",
+    "StatusLabel",
+    "CampaignID",
+    "Title",
+    "State",
+    "WaitingCount",
+    "OpenCount",
+    "RetryCount",
+    "Results",
+    "InternalPrice",
+    "ExternalPrice",
+    "Rials",
+    "price",
 ];
 
 /// Whether an answer has what it has to.
 fn means(expected: &Value, answered: &Value) -> bool {
     match (expected, answered) {
-        (Value::Object(fields), _) => {
-            fields.iter().all(|(name, value)| means(value, answered.get(name).unwrap_or(&Value::Null)))
-        }
+        (Value::Object(fields), _) => fields
+            .iter()
+            .all(|(name, value)| means(value, answered.get(name).unwrap_or(&Value::Null))),
         (Value::Array(all), Value::Array(told)) => {
             all.len() == told.len() && all.iter().zip(told).all(|(one, told)| means(one, told))
         }
@@ -368,7 +383,7 @@ async fn every_method_by_every_binding() {
         }
     }
     let credit = asked.iter().position(|one| one.method == "GetCredit").unwrap();
-    assert!(meant[credit].as_i64().unwrap() > 900_000, "{}", meant[credit]);
+    assert!(meant[credit].as_i64().unwrap() > 800_000, "{}", meant[credit]);
 }
 
 /// Goal: a list that is too long for one page is told to its end by every binding, and no more of
@@ -390,8 +405,8 @@ async fn long_lists_are_told_whole() {
         ("messageId", "1"),
         ("autoStart", "false"),
     ];
-    let made = call(&router, &password, &asked("CreateCampaign", &create, json!(1)), Binding::Json);
-    assert_eq!(made.await.text(), "1");
+    let create = asked("CreateCampaign", &create, json!(1));
+    assert_eq!(call(&router, &password, &create, Binding::Json).await.text(), "1");
     let numbers = asked("GetCampaignNumbersByCampaignId", &[("campaignId", "1")], json!(null));
     let whole = call(&router, &password, &numbers, Binding::Json).await.json();
     assert_eq!(whole.as_array().unwrap().len(), NUMBERS);

@@ -75,7 +75,10 @@ async fn a_message_tells_of_its_recording_and_keys() {
     assert_eq!(get(&path).await["recording"], state("recording"));
     end(&world, (&job, attempt), Disposition::Delivered, answered(&world, &job)).await;
     let told = get("/v1/events").await["data"][1].clone();
-    assert_eq!((&told["type"], &told["data"]["recording"]), (&json!("message.ended"), &state("expected")));
+    assert_eq!(
+        (&told["type"], &told["data"]["recording"]),
+        (&json!("message.ended"), &state("expected"))
+    );
 
     app::recording::keep(&world.app, attempt, vec![0; 60], 1_500).await.unwrap();
     let ended = get(&path).await;

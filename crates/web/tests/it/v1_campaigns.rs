@@ -124,9 +124,8 @@ async fn a_campaign_of_a_text_is_heard_first() {
     let mut asked = plan();
     asked["start"] = json!(false);
     asked["text"] = json!(TEXT);
-    let create = async |asked: &Value, key: &str| {
-        post(&router, &token, "/v1/campaigns", key, asked).await
-    };
+    let create =
+        async |asked: &Value, key: &str| post(&router, &token, "/v1/campaigns", key, asked).await;
     let detail = create(&asked, "").await.json()["detail"].clone();
     assert_eq!(detail, "give one of text, audio_id and template_id");
     asked.as_object_mut().unwrap().remove("audio_id");
@@ -136,7 +135,7 @@ async fn a_campaign_of_a_text_is_heard_first() {
     for (name, value, code) in [
         ("voice", json!("nobody"), "invalid_request"),
         ("append_number", json!("x"), "append_number_invalid"),
-        ("text", json!(" "), "text_not_usable"),
+        ("text", json!(" "), "text_not_speakable"),
     ] {
         let refused = create(&with(&asked, name, value), "").await.json();
         assert_eq!(refused["code"], code, "{refused}");
@@ -152,7 +151,10 @@ async fn a_campaign_of_a_text_is_heard_first() {
     let heard = call("t", "09120000001").await;
     assert_eq!((heard.status.as_u16(), heard.json()["audio_id"].clone()), (202, json!(2)));
     let again = call("t", "09120000001").await;
-    assert_eq!((again.text(), &again.headers["idempotency-replayed"]), (heard.text(), &"true".parse().unwrap()));
+    assert_eq!(
+        (again.text(), &again.headers["idempotency-replayed"]),
+        (heard.text(), &"true".parse().unwrap())
+    );
     assert_eq!(call("t", "09120000002").await.json()["code"], "idempotency_key_reused");
     assert_eq!(call("", "12").await.json()["code"], "number_not_callable");
     let nobody = post(&router, &token, "/v1/campaigns/9/test", "", &json!({ "to": "0912" })).await;
