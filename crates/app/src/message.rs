@@ -255,8 +255,8 @@ pub async fn page(
 }
 
 /// The messages of all accounts that wait to be listened to, the oldest first: at most `limit`
-/// after `after`. Those that are approved were so by their accounts, which want them sent in a class
-/// that asks a member of staff to listen.
+/// after `after`. Those that are approved were so by their accounts, which want them sent in a
+/// class that asks a member of staff to listen.
 ///
 /// # Errors
 /// The database failed.
@@ -268,8 +268,8 @@ pub async fn waiting(
     Ok(store::message::waiting(&mut app.read().await?, after, limit).await?)
 }
 
-/// Asks staff to listen to messages that the account approved by itself, since it wants them sent in
-/// a class that asks for that.
+/// Asks staff to listen to messages that the account approved by itself, since it wants them sent
+/// in a class that asks for that.
 pub(crate) async fn want_heard(
     app: &App,
     account: AccountId,

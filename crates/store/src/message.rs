@@ -151,8 +151,9 @@ pub async fn find_of_any(reads: &mut impl Queries, id: MessageId) -> Result<Opti
     reads.query_opt(sql, values![id]).await?.as_ref().map(message).transpose()
 }
 
-/// Notes that an account's message is to be sent in a class that asks a member of staff to listen. Of
-/// one that its account did not approve by itself, or that staff has decided about, nothing is noted.
+/// Notes that an account's message is to be sent in a class that asks a member of staff to listen.
+/// Of one that its account did not approve by itself, or that staff has decided about, nothing is
+/// noted.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].

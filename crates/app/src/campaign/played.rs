@@ -1,5 +1,5 @@
-//! What a campaign plays: what is kept already, or a text. A text is spoken once all else is judged;
-//! its message and the charge for its speech are in the commit that makes the campaign.
+//! What a campaign plays: what is kept already, or a text. A text is spoken once all else is
+//! judged; its message and the charge for its speech are in the commit that makes the campaign.
 
 use domain::campaign::admission::{CallPrices, Plan, check_message};
 use domain::message::LENGTH_MS_MIN;

@@ -1,5 +1,7 @@
 //! Who opted out is not called, whatever waits already, and it costs nobody anything.
 
+use std::collections::BTreeSet;
+
 use domain::class::Basis;
 use domain::judge::CallSpan;
 use domain::opt_out::OptOutList;
@@ -292,11 +294,11 @@ both_engines! {
             let mut many: Vec<String> = (0..count).map(|n| format!("0935{n:07}")).collect();
             let places = [0, 99, count / 2, count - 1];
             for place in places {
-                many[place] = numbers[2].clone();
+                many[place].clone_from(&numbers[2]);
             }
             let heeded = opt_out::heeded(&mut reads, &many, account, (class, NOW)).await.unwrap();
             let listed = heeded.iter().enumerate().filter(|(_, (listed, _))| *listed);
-            let listed: std::collections::BTreeSet<usize> = listed.map(|(place, _)| place).collect();
+            let listed: BTreeSet<usize> = listed.map(|(place, _)| place).collect();
             assert_eq!((heeded.len(), listed), (count, places.into_iter().collect()));
         }
 

@@ -87,7 +87,7 @@ async fn all_rows_that_are_none_are_told() {
         "starts": "2026-11-22 08:00", "ends": "2026-11-30 20:00",
     });
     v1(&router, &token, "POST", "/v1/campaigns", None, &draft).await;
-    let row = |n: usize| if n % 2 == 0 { format!("0912{n:07}") } else { format!("=x{n}") };
+    let row = |n: usize| if n.is_multiple_of(2) { format!("0912{n:07}") } else { format!("=x{n}") };
     let rows: Vec<String> = (0..ROWS).map(row).collect();
     let ask = async |token: &str, kind: &str, body: String| {
         let path = "/v1/campaigns/1/numbers?dry_run=true";

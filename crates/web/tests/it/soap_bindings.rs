@@ -1,5 +1,6 @@
-//! Every method of the SOAP services by every binding: SOAP 1.1 and 1.2, GET, POST and JSON mean the
-//! same. The same calls go to five platforms, each by one binding, and what comes back is compared.
+//! Every method of the SOAP services by every binding: SOAP 1.1 and 1.2, GET, POST and JSON mean
+//! the same. The same calls go to five platforms, each by one binding, and what comes back is
+//! compared.
 
 use std::fmt::Write;
 
@@ -294,7 +295,8 @@ fn is_same(json: &Value, xml: Option<&Element>) -> bool {
         (Value::Null, xml) => xml.is_none_or(|element| element.is_nil),
         (_, None) => false,
         (Value::String(text), Some(xml)) => *text == xml.text,
-        (Value::Bool(_) | Value::Number(_), Some(xml)) => json.to_string() == xml.text,
+        (Value::Bool(flag), Some(xml)) => xml.text == if *flag { "true" } else { "false" },
+        (Value::Number(number), Some(xml)) => number.as_i64() == xml.text.parse().ok(),
         (Value::Array(all), Some(xml)) => {
             let pairs = all.iter().zip(&xml.children);
             all.len() == xml.children.len() && pairs.into_iter().all(|(j, x)| is_same(j, Some(x)))
@@ -310,7 +312,8 @@ fn is_same(json: &Value, xml: Option<&Element>) -> bool {
     }
 }
 
-/// Fields that the JSON twin has besides the vendor's, and `price`, which SOAP has beside the result.
+/// Fields that the JSON twin has besides the vendor's, and `price`, which SOAP has beside its
+/// result.
 const OURS: &[&str] = &[
     "Status",
     "StatusLabel",
