@@ -331,7 +331,7 @@ async fn create(app: &App, customer: &Customer, list: String, start: bool) -> Re
         calls_per_minute: None,
     };
     let new = NewCampaign {
-        message: customer.message,
+        message: customer.message.into(),
         numbers: Some(list.into()),
         plan,
         sms: None,

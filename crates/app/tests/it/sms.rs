@@ -314,7 +314,7 @@ async fn a_campaign_is_followed() {
         calls_per_minute: None,
     };
     let new = NewCampaign {
-        message: stage.message,
+        message: stage.message.into(),
         numbers: Some(String::from(NUMBER).into()),
         sms: Some(written()),
         plan,

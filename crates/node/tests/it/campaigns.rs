@@ -36,7 +36,7 @@ async fn start_for(
         calls_per_minute,
     };
     let new = NewCampaign {
-        message: of.1,
+        message: of.1.into(),
         numbers: Some(recipients),
         sms: None,
         plan,
