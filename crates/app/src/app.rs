@@ -13,6 +13,7 @@ use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Gateways, Rng, SmsGateway, Tts};
 use crate::prices::Prices;
+use crate::promise::Judged;
 use crate::{Error, Failure, LiveCalls, Settings, staff};
 
 tokio::task_local! {
@@ -53,6 +54,7 @@ pub struct App {
     passwords: Passwords,
     limits: Limits,
     requests: Requests,
+    judged: Judged,
     audio_jobs: Arc<Semaphore>,
 }
 
@@ -63,7 +65,20 @@ impl App {
         let (prices, classes) = (Prices::default(), Classes::default());
         let requests = Requests::default();
         let (passwords, limits) = (Passwords::default(), Limits::new(&settings.requests));
-        Self { db, ports, live, settings, prices, classes, passwords, limits, requests, audio_jobs }
+        let judged = Judged::default();
+        Self {
+            db,
+            ports,
+            live,
+            settings,
+            prices,
+            classes,
+            passwords,
+            limits,
+            requests,
+            judged,
+            audio_jobs,
+        }
     }
 
     /// This moment.
@@ -154,6 +169,10 @@ impl App {
 
     pub(crate) fn requests(&self) -> &Requests {
         &self.requests
+    }
+
+    pub(crate) fn judged(&self) -> &Judged {
+        &self.judged
     }
 
     pub(crate) fn audio_jobs(&self) -> &Arc<Semaphore> {

@@ -17,19 +17,22 @@ use domain::calendar::span::{self, Span};
 use domain::{AccountId, Timestamp};
 use sha2::{Digest as _, Sha256};
 use store::chain::{self, Fact};
-use store::month_statement::Lifetime;
 pub use store::month_statement::MonthStatement;
+use store::month_statement::{Lifetime, Review};
 use store::subscription::Subscription;
 use store::{Queries, Tx};
 
 use crate::agreement::{Held, at as agreement_at, timetable};
-use crate::violation;
+use crate::violation::{self, MACHINE};
 use crate::{App, Error, Failure, Result};
 
 /// Accounts whose month is written down in one transaction.
 const BATCH: u32 = 200;
 /// The most outages, and the most notes of what worked, of one month.
 const FACTS_MAX: u32 = 100_000;
+
+/// How long a month may take to be frozen, microseconds.
+const FREEZING_US: i64 = 24 * 3_600_000_000;
 
 /// Why a month was not shown, frozen or revised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -278,17 +281,82 @@ pub async fn revise(
         return Err(Error::Refused(MonthRefusal::Unsigned));
     }
     let now = app.now();
-    app.write(async |tx| revise_in(tx, account, month, (reason, signer), now).await).await
+    app.write(async |tx| revise_in(tx, (account, month), (reason, signer), (None, now)).await).await
 }
 
-/// As [`revise`], in the transaction of what makes it necessary. Whoever had nothing in a month has
-/// no statement of it: once it turns out that there was something, the first one is written.
-pub(crate) async fn revise_in(
+/// Writes down anew what is noted to be computed again, at once. Whatever fails stays noted, and is
+/// tried again each hour: it undoes nothing of what made it necessary.
+pub(crate) async fn review_now(app: &App) {
+    if let Err(failure) = review_due(app).await {
+        let error = failure.chain();
+        tracing::error!(error, "a month could not be computed again; trying again in an hour");
+    }
+}
+
+/// Writes down anew the months that are noted to be computed again, each by itself. The answer is
+/// how many that were.
+///
+/// # Errors
+/// The first that failed, after all others; it stays noted.
+pub async fn review_due(app: &App) -> std::result::Result<u64, Failure> {
+    let (mut after, mut revised) = ((AccountId(0), String::new()), 0);
+    let mut failed = None;
+    loop {
+        let mut reads = app.read().await?;
+        let noted = store::month_statement::reviews(&mut reads, (after.0, &after.1), BATCH).await?;
+        drop(reads);
+        let Some(last) = noted.last() else { break };
+        after = (last.account, last.month.to_string());
+        for review in &noted {
+            match self::review(app, review).await {
+                Ok(written) => revised += u64::from(written),
+                Err(failure) => {
+                    let what = format!("computing {} of {} again", review.month, review.account);
+                    failed.get_or_insert(Failure::because(what, failure));
+                }
+            }
+        }
+    }
+    failed.map_or(Ok(revised), Err)
+}
+
+/// Computes a month of an account again. `false`: nothing had to be written.
+async fn review(app: &App, review: &Review) -> std::result::Result<bool, Failure> {
+    let now = app.now();
+    let done = app.write(async |tx| {
+        if !store::month_statement::take_review(tx, review).await? {
+            return Ok(false);
+        }
+        let platform = store::month_statement::of_month(tx, None, review.month).await?;
+        if platform.is_empty() && now.us_since(review.noted_at) < FREEZING_US {
+            // It may be frozen just now, from what was read before.
+            return Err(Error::Refused(MonthRefusal::NotFrozen));
+        }
+        let (of, signed) = ((Some(review.account), review.month), (&*review.because, MACHINE));
+        match revise_in(tx, of, signed, (Some(review.noted_at), now)).await {
+            Ok(_) => Ok(true),
+            Err(Error::Refused(MonthRefusal::NotFrozen | MonthRefusal::Unchanged)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    });
+    match done.await {
+        Ok(written) => Ok(written),
+        // It comes again.
+        Err(Error::Refused(MonthRefusal::NotFrozen | MonthRefusal::Meanwhile)) => Ok(false),
+        Err(Error::Refused(refusal)) => Err(Failure::of(format!("{refusal:?}"))),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// As [`revise`], in a transaction. Whoever had nothing in a month has no statement of it: once it
+/// turns out that there was something, the first one is written. A month that was written down
+/// before a change was noted is written down also when it is computed from the same: one of several
+/// subscriptions may have changed, and money follows revisions.
+async fn revise_in(
     tx: &mut Tx,
-    account: Option<AccountId>,
-    month: PersianMonth,
+    (account, month): (Option<AccountId>, PersianMonth),
     (reason, signer): (&str, &str),
-    now: Timestamp,
+    (noted_at, now): (Option<Timestamp>, Timestamp),
 ) -> Result<MonthStatement, MonthRefusal> {
     let time = Span { from: month.start(), to: month.end() };
     let written = store::month_statement::of_month(tx, account, month).await?;
@@ -301,7 +369,8 @@ pub(crate) async fn revise_in(
     if last.is_none() && anew.judged.totals.covered_us() == 0 {
         return Err(not_frozen());
     }
-    if last.is_some_and(|last| last.digest == anew.digest) {
+    let has_it = |last: &MonthStatement| noted_at.is_none_or(|noted| noted < last.made_at);
+    if last.is_some_and(|last| last.digest == anew.digest && has_it(last)) {
         return Err(Error::Refused(MonthRefusal::Unchanged));
     }
     let statement = MonthStatement {

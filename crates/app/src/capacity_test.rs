@@ -143,6 +143,7 @@ async fn go_on(
     app: &App,
     test: CapacityTest,
 ) -> std::result::Result<Option<CapacityTest>, Failure> {
+    let test = found_again(app, test).await?;
     let mut reads = app.read().await?;
     let agreement = agreement_at(&mut reads, test.month.start()).await?;
     let starts_min = agreement.draft.parameters.starts_per_minute();
@@ -154,17 +155,45 @@ async fn go_on(
     drop(reads);
     if test.campaign.is_none() && !is_given_up(app, &test) {
         let campaign = made(app, &test, numbers).await?;
-        let kept = app.write(async |tx| Ok(store::capacity_test::call(tx, &test, campaign).await?));
-        kept.await.map_err(never_refused)?;
+        keep_campaign(app, &test, campaign).await?;
         return Ok(None);
     }
     let Some(end) = ended(app, &test, &starts, (numbers, starts_min)) else { return Ok(None) };
-    let done = app.write(async |tx| Ok(store::capacity_test::end(tx, &test, &end).await?));
-    done.await.map_err(never_refused)?;
+    // Before its end is kept: who is killed in between comes back to it.
     if let Some(campaign) = test.campaign {
         campaign::cancel(app, test.account, campaign).await?;
     }
+    let done = app.write(async |tx| Ok(store::capacity_test::end(tx, &test, &end).await?));
+    done.await.map_err(never_refused)?;
     Ok(Some(CapacityTest { end: Some(end), ..test }))
+}
+
+async fn keep_campaign(
+    app: &App,
+    test: &CapacityTest,
+    campaign: CampaignId,
+) -> std::result::Result<(), Failure> {
+    let kept = app.write(async |tx| Ok(store::capacity_test::call(tx, test, campaign).await?));
+    kept.await.map_err(never_refused)
+}
+
+/// A test with its campaign, also when whoever made that was killed before it was kept, and so long
+/// ago that the test is given up: what calls has to be known to be stopped.
+async fn found_again(app: &App, test: CapacityTest) -> std::result::Result<CapacityTest, Failure> {
+    if test.campaign.is_some() || !is_given_up(app, &test) {
+        return Ok(test);
+    }
+    let key = request_of(&test).hash();
+    let made = store::request::campaign(&mut app.read().await?, test.account, &key).await?;
+    let Some(campaign) = made else { return Ok(test) };
+    keep_campaign(app, &test, campaign).await?;
+    Ok(CapacityTest { campaign: Some(campaign), ..test })
+}
+
+/// The name under which a test asks for its campaign.
+fn request_of(test: &CapacityTest) -> RequestKey {
+    let key = format!("capacity test {} {}", test.month, test.n);
+    RequestKey { key, body: Vec::new() }
 }
 
 fn is_given_up(app: &App, test: &CapacityTest) -> bool {
@@ -220,10 +249,7 @@ async fn made(
             opt_out_key: None,
         },
         auto_start: true,
-        request: Some(RequestKey {
-            key: format!("capacity test {} {}", test.month, test.n),
-            body: Vec::new(),
-        }),
+        request: Some(request_of(test)),
     };
     let made = campaign::create(app, &caller, new).await;
     made.map(|made| made.id).map_err(|error| failed("its campaign", error))

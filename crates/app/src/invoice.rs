@@ -5,7 +5,7 @@ use domain::agreement::credit::{DiscountLine, Move, State as CreditState};
 use domain::agreement::statement::FREEZE_AFTER_US;
 use domain::agreement::violation::Clause;
 use domain::billing::invoice::Amounts;
-use domain::billing::subscription::{State, coverage, resumption};
+use domain::billing::subscription::{State, coverage, repair, resumption};
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
@@ -13,11 +13,12 @@ use domain::{AccountId, Rials, Timestamp};
 use store::credit::By;
 pub use store::credit::Line;
 pub use store::invoice::Invoice;
+use store::month_statement::Review;
 use store::payment::Paid;
 use store::subscription::Subscription;
 use store::{Tx, chain};
 
-use crate::availability::{self, MonthRefusal};
+use crate::availability;
 use crate::credit::{self, Lost, lost, or_lost};
 use crate::subscription::{go, step};
 use crate::violation::{self, MACHINE, NewViolation};
@@ -284,7 +285,9 @@ pub async fn pay(
         }
         after_pay(tx, id, Paid { by: actor, ..paid }).await
     })
-    .await
+    .await?;
+    availability::review_now(app).await;
+    Ok(())
 }
 
 /// As [`pay`], in the transaction of the payment, by whoever has its money. `false`: it was paid or
@@ -328,43 +331,62 @@ async fn resume(
     store::subscription::lock(tx, subscription).await?;
     let found = store::subscription::find(tx, subscription).await?;
     let Some(mut found) = found else { return Ok(()) };
-    let stopped = matches!(found.state(), State::PastDue | State::Suspended);
-    if !stopped || store::invoice::is_overdue(tx, subscription, now).await? {
+    let before = found.history();
+    match found.state() {
+        State::Ended => return make_up(tx, &mut found, (now, actor, reason)).await,
+        State::PastDue | State::Suspended => {}
+        State::Trial | State::Active => return Ok(()),
+    }
+    if store::invoice::is_overdue(tx, subscription, now).await? {
         return Ok(());
     }
-    let before = found.history();
     let not_covered = before.iter().rev().take_while(|(state, _)| !state.is_covered());
     let stopped_at = not_covered.map(|(_, at)| *at).min().unwrap_or(now);
     let late = store::invoice::overdue_times(tx, subscription, (now, stopped_at)).await?;
     for (state, at) in resumption(stopped_at, &late) {
         go(tx, &mut found, step(state, at, actor, reason)).await.map_err(meanwhile)?;
     }
-    revise_frozen(tx, &found, &before, (stopped_at, now), reason).await
+    note_reviews(tx, &found, &before, (stopped_at, now), reason).await?;
+    Ok(())
 }
 
-/// Months that were written down while we did not know that something was paid are revised, signed
-/// by the machine, where that changes what was covered; what was written stays.
-async fn revise_frozen(
+/// As [`resume`], of a subscription that is over: it is made up for the times of its own in which
+/// nothing was overdue. What is never paid counts as overdue until its end.
+async fn make_up(
+    tx: &mut Tx,
+    subscription: &mut Subscription,
+    (now, actor, reason): (Timestamp, &str, &str),
+) -> Result<(), InvoiceRefusal> {
+    let before = subscription.history();
+    let (Some((_, first)), Some((_, ended))) = (before.first(), before.last()) else {
+        return Ok(());
+    };
+    let late = store::invoice::overdue_times(tx, subscription.id, (*ended, *first)).await?;
+    for (state, at) in repair(&before, &late) {
+        let step = step(state, at, actor, reason);
+        crate::subscription::add(tx, subscription, step).await.map_err(meanwhile)?;
+    }
+    note_reviews(tx, subscription, &before, (*first, now), reason).await?;
+    Ok(())
+}
+
+/// Months that are over, of which it changes what was covered that something is paid, are to be
+/// computed again. That comes after the payment, which is kept whatever becomes of it.
+async fn note_reviews(
     tx: &mut Tx,
     subscription: &Subscription,
     before: &[(State, Timestamp)],
     (since, now): (Timestamp, Timestamp),
     reason: &str,
-) -> Result<(), InvoiceRefusal> {
+) -> store::Result<()> {
+    let after = subscription.history();
     let mut month = PersianMonth::of(since);
     while month.end() <= now {
         let time = Span { from: month.start(), to: month.end() };
-        if coverage(before, time) != coverage(&subscription.history(), time) {
-            let account = Some(subscription.account);
-            let signed = (reason, MACHINE);
-            match availability::revise_in(tx, account, month, signed, now).await {
-                Ok(_) | Err(Error::Refused(MonthRefusal::NotFrozen | MonthRefusal::Unchanged)) => {}
-                Err(Error::Failed(failure)) => return Err(failure.into()),
-                Err(Error::Refused(refusal)) => {
-                    let what = format!("revising {month} for a payment: {refusal:?}");
-                    return Err(Failure::of(what).into());
-                }
-            }
+        if coverage(before, time) != coverage(&after, time) {
+            let because = reason.to_owned();
+            let review = Review { account: subscription.account, month, noted_at: now, because };
+            store::month_statement::note_review(tx, &review).await?;
         }
         month = month.plus(1);
     }
@@ -400,7 +422,9 @@ pub async fn void(app: &App, id: i64, actor: &str, because: &str) -> Result<(), 
         }
         resume(tx, invoice.subscription, now, actor, because).await
     })
-    .await
+    .await?;
+    availability::review_now(app).await;
+    Ok(())
 }
 
 /// The invoice of this number with its discounts.

@@ -19,7 +19,7 @@ use store::{Tx, chain};
 
 use crate::account::{hex, never_refused};
 use crate::ports::{Opened, Opening, Verdict};
-use crate::{App, Caller, Error, Failure, Result, invoice, request};
+use crate::{App, Caller, Error, Failure, Result, availability, invoice, request};
 
 /// Most payments on a page.
 pub const PAGE_MAX: u32 = 100;
@@ -316,7 +316,7 @@ async fn take_in(
     paid: Paid<'_>,
 ) -> Result<bool, PaymentRefusal> {
     let ours = ours(payment);
-    app.write(async |tx| {
+    let is_taken_in = app.write(async |tx| {
         if !won(store::payment::paid(tx, payment.id, from, paid).await)? {
             return Ok(false);
         }
@@ -327,8 +327,12 @@ async fn take_in(
         }
         post(tx, payment, payment.amount, paid.at).await?;
         Ok(true)
-    })
-    .await
+    });
+    let is_taken_in = is_taken_in.await?;
+    if is_taken_in && payment.invoice.is_some() {
+        availability::review_now(app).await;
+    }
+    Ok(is_taken_in)
 }
 
 /// Whether the row went to paid; two may not have one reference.

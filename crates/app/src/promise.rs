@@ -1,6 +1,8 @@
 //! The two promises of speed, judged by what was really sent: how soon quick sends are delivered,
 //! and how many calls a minute can start.
 
+mod parts;
+
 use std::collections::BTreeMap;
 
 use domain::agreement::capacity::{Capacity, Minute};
@@ -15,6 +17,9 @@ use domain::dialer::disposition::OUTSIDE_HOURS;
 use domain::{Disposition, QuickSendId, Timestamp};
 use store::capacity_test::{CapacityTest, End};
 use store::promise::Timed;
+
+pub(crate) use self::parts::Judged;
+pub use self::parts::{Part, Parts, judged};
 
 use crate::agreement::at as agreement_at;
 use crate::{App, Error, Failure, Result};
@@ -38,6 +43,8 @@ pub enum PromiseRefusal {
     Future,
     /// A reason or a name is missing, or too long.
     Text,
+    /// The month is too long ago to be judged for everybody who asks.
+    LongAgo,
 }
 
 /// What a month came to.
@@ -58,6 +65,12 @@ pub struct Promises {
     pub tests: Vec<CapacityTest>,
     /// What a qualifying minute has to start.
     pub starts_min: u64,
+    /// By which version of the agreement.
+    pub agreement: u32,
+    /// When it was judged.
+    pub judged_at: Timestamp,
+    /// What the figures are the sums of.
+    pub parts: Parts,
 }
 
 impl Promises {
@@ -107,6 +120,10 @@ pub async fn month(app: &App, month: PersianMonth) -> Result<Promises, PromiseRe
     let policies = store::class::all(&mut reads).await?;
     let maintenance = crate::availability::windows(&mut reads, time).await?;
     let tests = store::capacity_test::of_month(&mut reads, month).await?;
+    let mut seconds = Vec::with_capacity(tests.len());
+    for test in &tests {
+        seconds.push(parts::seconds(&mut reads, test).await?);
+    }
     drop(reads);
     let holidays = Holidays::shipped();
     let hours = policies.into_iter().filter_map(|policy| {
@@ -126,15 +143,19 @@ pub async fn month(app: &App, month: PersianMonth) -> Result<Promises, PromiseRe
     survey.read(app).await?;
     let starts_min = agreement.draft.parameters.starts_per_minute();
     survey.exclude_overload(starts_min);
-    let mean_limit_us = agreement.draft.parameters.mean_limit_us();
+    let qualifying = survey.minutes.judged().filter(|(_, one)| one.startable >= starts_min);
+    let qualifying = qualifying.collect();
     Ok(Promises {
         delivery: Delivery::of(&survey.samples, &declared, now),
         with_declared: Delivery::of(&survey.samples, &[], now),
-        mean_limit_us,
-        declared,
-        capacity: Capacity::of(survey.minutes.judged(), starts_min),
+        mean_limit_us: agreement.draft.parameters.mean_limit_us(),
+        capacity: Capacity::of(survey.minutes.judged().map(|(_, minute)| minute), starts_min),
         tests,
         starts_min,
+        agreement: agreement.number,
+        judged_at: now,
+        parts: Parts { seconds, ..Parts::of(&mut survey.samples, &declared, qualifying, now) },
+        declared,
     })
 }
 
@@ -266,13 +287,16 @@ impl Minutes {
         }
     }
 
-    fn judged(&self) -> impl Iterator<Item = Minute> {
+    /// Each of them with its moment.
+    fn judged(&self) -> impl Iterator<Item = (Timestamp, Minute)> {
         let running = self.waiting.iter().scan(0_i64, |waiting, change| {
             *waiting += change;
             u64::try_from(*waiting).ok()
         });
         let minutes = running.zip(&self.starts);
-        minutes.map(|(startable, starts)| Minute { startable, starts: *starts })
+        (0..).zip(minutes).map(|(n, (startable, starts))| {
+            (self.from.plus_us(n * MINUTE_US), Minute { startable, starts: *starts })
+        })
     }
 }
 
@@ -403,12 +427,12 @@ mod tests {
             survey.take(send);
         }
         let minutes: Vec<(u64, u64)> =
-            survey.minutes.judged().map(|minute| (minute.startable, minute.starts)).collect();
+            survey.minutes.judged().map(|(_, one)| (one.startable, one.starts)).collect();
         assert_eq!(minutes.len(), 60);
         // The one that was taken just when the second minute began could have started in it.
         assert_eq!(minutes[..4], [(2, 1), (2, 1), (1, 1), (0, 0)]);
         assert_eq!(minutes[4..], [(0, 0); 56]);
-        let capacity = Capacity::of(survey.minutes.judged(), 2);
+        let capacity = Capacity::of(survey.minutes.judged().map(|(_, minute)| minute), 2);
         assert_eq!((capacity.qualifying, capacity.missed), (2, 2));
     }
 }

@@ -145,6 +145,15 @@ pub(crate) async fn go(
     step: Step,
 ) -> store::Result<()> {
     debug_assert!(subscription.state().may_become(step.state), "{step:?} does not follow");
+    add(tx, subscription, step).await
+}
+
+/// Adds a state to a subscription, also one that was only learned of when it was over.
+pub(crate) async fn add(
+    tx: &mut Tx,
+    subscription: &mut Subscription,
+    step: Step,
+) -> store::Result<()> {
     let place = subscription.steps.len();
     store::subscription::insert_step(tx, subscription.id, place, &step).await?;
     subscription.steps.push(step);

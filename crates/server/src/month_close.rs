@@ -39,6 +39,7 @@ async fn look(app: &App) {
             tracing::warn!(error, "a month could not be written down; trying again in an hour");
         }
     }
+    tell("months were revised", app::availability::review_due(app).await);
     tell("violations were entered", app::violation::look(app).await);
     // In this order: what a month pays back is owed before the next month's invoices are made.
     tell("credits were proposed", app::credit::propose_due(app).await);

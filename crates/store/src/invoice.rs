@@ -96,7 +96,8 @@ pub async fn pay(
 }
 
 /// When invoices of a subscription were overdue: from when each was due until it was paid or
-/// voided, of those that were due before one moment and settled after another.
+/// voided, of those that were due before one moment and settled after another. What is not settled
+/// is overdue until the first of these moments.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -105,9 +106,10 @@ pub async fn overdue_times(
     subscription: i64,
     (due_before, settled_after): (Timestamp, Timestamp),
 ) -> Result<Vec<Span>> {
-    let sql = "SELECT due_at_us, COALESCE(paid_at_us, voided_at_us) AS settled_at_us FROM invoice
+    let sql = "SELECT due_at_us, COALESCE(paid_at_us, voided_at_us, $2) AS settled_at_us
+               FROM invoice
                WHERE subscription_id = $1 AND due_at_us < $2
-                     AND COALESCE(paid_at_us, voided_at_us) > $3
+                     AND COALESCE(paid_at_us, voided_at_us, $2) > $3
                ORDER BY id";
     let rows = reads.query(sql, values![subscription, due_before, settled_after]).await?;
     let mut times = Vec::with_capacity(rows.len());

@@ -67,6 +67,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V47__map", include_str!("../migrations/V47__map.sql")),
         ("V51__capacity_test", include_str!("../migrations/V51__capacity_test.sql")),
         ("V52__may_show", include_str!("../migrations/V52__may_show.sql")),
+        ("V55__month_review", include_str!("../migrations/V55__month_review.sql")),
     ]
 }
 

@@ -188,7 +188,8 @@ pub async fn to_credit(
     reads.query(sql, values).await?.iter().map(statement).collect()
 }
 
-/// When the accounts after `after` could be used, by number: at most `limit`.
+/// When the accounts after `after` could be used, by number: at most `limit`. Not that of the tests
+/// of the load and its sandbox: nobody is promised anything there.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -198,7 +199,11 @@ pub async fn lifetimes(
     limit: u32,
 ) -> Result<Vec<Lifetime>> {
     let sql = "SELECT id, created_at_us, expires_at_us, disabled_at_us FROM account
-               WHERE id > $1 ORDER BY id LIMIT $2";
+               WHERE id > $1 AND id NOT IN (SELECT account_id FROM capacity_test)
+                     AND id NOT IN (SELECT c.sandbox_of FROM capacity_test t
+                                    JOIN account c ON c.id = t.account_id
+                                    WHERE c.sandbox_of IS NOT NULL)
+               ORDER BY id LIMIT $2";
     let lifetime = |row: &Row| {
         Ok(Lifetime {
             account: row.get("id")?,
@@ -208,6 +213,69 @@ pub async fn lifetimes(
         })
     };
     reads.query(sql, values![after, limit]).await?.iter().map(lifetime).collect()
+}
+
+/// A month of an account that is to be computed again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// Whose.
+    pub account: AccountId,
+    /// Which.
+    pub month: PersianMonth,
+    /// When what it is computed from changed.
+    pub noted_at: Timestamp,
+    /// Why it did.
+    pub because: String,
+}
+
+/// Notes, with what changes it, that a month is to be computed again.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn note_review(tx: &mut Tx, review: &Review) -> Result<()> {
+    let sql = "INSERT INTO month_review (account_id, month, noted_at_us, because)
+               VALUES ($1, $2, $3, $4)
+               ON CONFLICT (account_id, month)
+               DO UPDATE SET noted_at_us = excluded.noted_at_us, because = excluded.because";
+    let Review { account, month, noted_at, because } = review;
+    tx.execute(sql, values![*account, &month.to_string(), *noted_at, because]).await?;
+    Ok(())
+}
+
+/// The months that are to be computed again, of the accounts after `after`, or of that account
+/// the months after one: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn reviews(
+    reads: &mut impl Queries,
+    (account, month): (AccountId, &str),
+    limit: u32,
+) -> Result<Vec<Review>> {
+    let sql = "SELECT account_id AS id, account_id, month, noted_at_us, because FROM month_review
+               WHERE account_id > $1 OR (account_id = $1 AND month > $2)
+               ORDER BY account_id, month LIMIT $3";
+    let review = |row: &Row| {
+        Ok(Review {
+            account: row.get("account_id")?,
+            month: row.parse("month", PersianMonth::parse)?,
+            noted_at: row.get("noted_at_us")?,
+            because: row.get("because")?,
+        })
+    };
+    reads.query(sql, values![account, month, limit]).await?.iter().map(review).collect()
+}
+
+/// Takes what was noted off the list, with what is made of it. `false`: another did, or it was
+/// noted anew meanwhile.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn take_review(tx: &mut Tx, review: &Review) -> Result<bool> {
+    let sql = "DELETE FROM month_review
+               WHERE account_id = $1 AND month = $2 AND noted_at_us = $3";
+    let values = values![review.account, &review.month.to_string(), review.noted_at];
+    Ok(tx.execute(sql, values).await? == 1)
 }
 
 fn statement(row: &Row) -> Result<MonthStatement> {

@@ -16,6 +16,7 @@ use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 
+use crate::engines::on_both_engines;
 use crate::refusal;
 use crate::world::World;
 
@@ -91,14 +92,12 @@ fn seconds(totals: Totals) -> [i64; 4] {
 }
 
 /// T040, T042, T061, T064 and I07, through the use cases.
-#[tokio::test]
-async fn a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen() {
-    let world = World::new().await;
+async fn a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen(world: &World) {
     let app = &world.app;
     let inside = world.customer(0).await.0.account.id;
     let outside = world.customer(0).await.0.account.id;
     outage::join(app, Group::Cohort(1), inside, app.now()).await.unwrap();
-    a_month(&world).await;
+    a_month(world).await;
 
     let of = async |account| availability::month(app, account, dey()).await.unwrap();
     let shown = of(Some(inside)).await;
@@ -121,19 +120,19 @@ async fn a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen() {
     assert_eq!(early, MonthRefusal::NotFinal(at("1405/11/04 00:00")));
     let unfrozen = availability::revise(app, Some(inside), dey(), "late logs", "Maryam").await;
     assert_eq!(refusal(unfrozen), MonthRefusal::NotFrozen);
-    go_to(&world, "1405/11/04 00:00");
+    go_to(world, "1405/11/04 00:00");
     let frozen = availability::freeze(app, dey()).await.unwrap();
     assert_eq!((frozen.written, frozen.already), (3, 0));
     let again = availability::freeze(app, dey()).await.unwrap();
     assert_eq!(again, Frozen { written: 0, already: 3, computed: frozen.computed });
 
     // Evidence that comes late shows at once and changes nothing that was written.
-    worked(&world, span("1405/10/25 03:00", "1405/10/25 03:30")).await;
+    worked(world, span("1405/10/25 03:00", "1405/10/25 03:30")).await;
     let late = of(Some(inside)).await;
     assert_eq!((late.state, late.judged.verdict), (State::Frozen, Some(Verdict::Met)));
     assert_eq!(late.written[0].verdict, Some(Verdict::Undetermined));
     assert_eq!(late.verdict, Some(Verdict::Undetermined));
-    go_to(&world, "1405/11/14 21:00");
+    go_to(world, "1405/11/14 21:00");
     let decided = of(Some(inside)).await;
     assert_eq!(decided.evidence_until, at("1405/11/14 21:00"));
     assert_eq!(decided.verdict, Some(Verdict::Breached));
@@ -157,9 +156,7 @@ async fn a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen() {
 }
 
 /// A month without any evidence is never met, and one that has not begun is not shown.
-#[tokio::test]
-async fn silence_and_strangers_have_no_month() {
-    let world = World::new().await;
+async fn silence_and_strangers_have_no_month(world: &World) {
     let app = &world.app;
     let account = world.customer(0).await.0.account.id;
     let azar = PersianMonth::parse("1405-09").unwrap();
@@ -175,9 +172,7 @@ async fn silence_and_strangers_have_no_month() {
 }
 
 /// Many accounts are written down in several transactions, and computed by what they felt.
-#[tokio::test]
-async fn accounts_that_felt_the_same_share_what_they_were_computed_from() {
-    let world = World::new().await;
+async fn accounts_that_felt_the_same_share_what_they_were_computed_from(world: &World) {
     let app = &world.app;
     for _ in 0..205 {
         let new = app::account::NewAccount {
@@ -190,13 +185,13 @@ async fn accounts_that_felt_the_same_share_what_they_were_computed_from() {
         };
         app::account::create(app, new).await.unwrap();
     }
-    a_month(&world).await;
-    go_to(&world, "1405/11/03 23:59");
+    a_month(world).await;
+    go_to(world, "1405/11/03 23:59");
     // Azar is over since long; its month was not written down before.
     let (azar, _) = availability::freeze_due(app).await.unwrap().unwrap();
     assert_eq!(azar.to_string(), "1405-09");
     assert_eq!(availability::freeze_due(app).await.unwrap(), None);
-    go_to(&world, "1405/11/04 00:00");
+    go_to(world, "1405/11/04 00:00");
     let new = world.customer(0).await.0.account.id;
     let (month, frozen) = availability::freeze_due(app).await.unwrap().unwrap();
     assert_eq!((month, availability::freeze_due(app).await.unwrap()), (dey(), None));
@@ -211,9 +206,7 @@ async fn accounts_that_felt_the_same_share_what_they_were_computed_from() {
 }
 
 /// T071, T073, T074, T082: what counts is said before it is saved.
-#[tokio::test]
-async fn maintenance_is_judged_before_it_is_saved() {
-    let world = World::new().await;
+async fn maintenance_is_judged_before_it_is_saved(world: &World) {
     let app = &world.app;
     let night = span("1405/09/03 11:00", "1405/09/03 13:00");
     let announce = async |confirmed| {
@@ -237,17 +230,17 @@ async fn maintenance_is_judged_before_it_is_saved() {
     let page = maintenance::tell(app, saved.id, None, "1", "text").await.unwrap();
     maintenance::tell(app, saved.id, Some("bale"), "2", "text").await.unwrap();
     assert_eq!(stage().await, Stage::Noticed);
-    go_to(&world, "1405/09/04 06:00");
+    go_to(world, "1405/09/04 06:00");
     maintenance::withdraw_notice(app, page).await.unwrap();
     let twice = refusal(maintenance::withdraw_notice(app, page).await);
     assert_eq!(twice, MaintenanceRefusal::NoSuchNotice);
-    go_to(&world, "1405/09/04 12:00");
+    go_to(world, "1405/09/04 12:00");
     assert_eq!(stage().await, Stage::Unplanned);
     let cancel = NewPlan { plan: None, ..plan(moved, true) };
     let begun = refusal(maintenance::change(app, saved.id, cancel).await);
     assert_eq!(begun, MaintenanceRefusal::Rule(Refusal::Begun));
     assert_eq!(refusal(maintenance::verify(app, saved.id).await), MaintenanceRefusal::NotOver);
-    go_to(&world, "1405/09/04 13:00");
+    go_to(world, "1405/09/04 13:00");
     assert_eq!(stage().await, Stage::Verifying);
     maintenance::verify(app, saved.id).await.unwrap();
     assert_eq!(stage().await, Stage::Completed);
@@ -258,9 +251,7 @@ async fn maintenance_is_judged_before_it_is_saved() {
 }
 
 /// What cannot be is no outage.
-#[tokio::test]
-async fn nonsense_is_no_outage() {
-    let world = World::new().await;
+async fn nonsense_is_no_outage(world: &World) {
     let app = &world.app;
     let account = world.customer(0).await.0.account.id;
     let hour = span("1405/09/01 10:00", "1405/09/01 11:00");
@@ -306,9 +297,7 @@ fn new_version(parameters: &[(&str, &str)], from: &str) -> NewVersion {
 
 /// T175: who accepts a version has accepted it, once and from there; another one that comes into
 /// force shows as a change, and the history stays.
-#[tokio::test]
-async fn an_acceptance_stays_and_a_change_shows() {
-    let world = World::new().await;
+async fn an_acceptance_stays_and_a_change_shows(world: &World) {
     let app = &world.app;
     let (caller, _) = world.customer(0).await;
     let (other, _) = world.customer(0).await;
@@ -327,7 +316,7 @@ async fn an_acceptance_stays_and_a_change_shows() {
     let second = agreement::publish(app, new_version(&fixed, "1405/10/01 00:00")).await.unwrap();
     let number = second.version.number;
     assert!(!accepted().await.is_changed(), "it does not hold yet");
-    go_to(&world, "1405/10/01 00:00");
+    go_to(world, "1405/10/01 00:00");
     assert_eq!((accepted().await.in_force, accepted().await.is_changed()), (number, true));
     let old = agreement::accept(app, &other, 1, None).await;
     assert_eq!(refusal(old), agreement::NoSuchVersion, "it holds no more");
@@ -340,9 +329,7 @@ async fn an_acceptance_stays_and_a_change_shows() {
 }
 
 /// T170, T171, T173, T174: a month is judged by the version of its start.
-#[tokio::test]
-async fn a_version_is_published_withdrawn_and_judges_from_its_month_on() {
-    let world = World::new().await;
+async fn a_version_is_published_withdrawn_and_judges_from_its_month_on(world: &World) {
     let app = &world.app;
     let publish = async |new| agreement::publish(app, new).await;
     let lead = [("maintenance.lead_hours", "72")];
@@ -369,7 +356,7 @@ async fn a_version_is_published_withdrawn_and_judges_from_its_month_on() {
     assert_eq!(gone, AgreementRefusal::Version(version::Refusal::Unknown));
     let third = publish(new_version(&fixed, "1405/11/01 00:00")).await.unwrap();
     assert_eq!(third.version.number, 3);
-    go_to(&world, "1405/11/20 00:00");
+    go_to(world, "1405/11/20 00:00");
     let judged_by = async |month: &str| {
         let month = PersianMonth::parse(month).unwrap();
         availability::month(app, None, month).await.unwrap().inputs.version
@@ -389,3 +376,13 @@ fn the_first_version_is_pinned() {
     ];
     assert_eq!(checksum, pinned);
 }
+
+on_both_engines!(
+    a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen,
+    silence_and_strangers_have_no_month,
+    accounts_that_felt_the_same_share_what_they_were_computed_from,
+    maintenance_is_judged_before_it_is_saved,
+    nonsense_is_no_outage,
+    an_acceptance_stays_and_a_change_shows,
+    a_version_is_published_withdrawn_and_judges_from_its_month_on,
+);

@@ -1,5 +1,6 @@
 //! Tests of the load in months whose demand says nothing of the capacity.
 
+use app::availability::{self, MonthRefusal};
 use app::capacity_test::{self, CapacityTest, TestRefusal};
 use app::dialing::NodeStamp;
 use app::{campaign, dialing, promise};
@@ -7,6 +8,7 @@ use domain::Disposition;
 use domain::calendar::month::PersianMonth;
 
 use crate::calls::call_all;
+use crate::engines::on_both_engines;
 use crate::refusal;
 use crate::world::World;
 
@@ -111,3 +113,45 @@ async fn a_test_that_called_nobody_tells_nothing() {
     assert!(capacity_test::begin_if_due(&world.app).await.unwrap());
     assert_eq!(tests(&world).await.len(), 2);
 }
+
+/// Goal: whoever is killed after making the campaign and before keeping which it is, and followed
+/// by nobody for so long that the test is given up, leaves no campaign that calls on.
+async fn a_campaign_that_was_not_kept_is_found_and_stopped(world: &World) {
+    capacity_test::begin(&world.app).await.unwrap();
+    let look = async || capacity_test::look(&world.app).await.unwrap();
+    assert_eq!(look().await, None);
+    let [made] = tests(world).await[..] else { panic!("one test") };
+    let mut tx = world.db.begin().await.unwrap();
+    tx.execute("UPDATE capacity_test SET campaign_id = NULL", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(tests(world).await[0].campaign, None);
+    world.clock.advance_ms(31 * 60_000);
+    let ended = look().await.unwrap();
+    assert_eq!((ended.campaign, ended.end.unwrap().minute_from), (made.campaign, None));
+    let found = campaign::find(&world.app, made.account, made.campaign.unwrap()).await.unwrap();
+    assert!(!found.unwrap().campaign.state.takes_numbers());
+    assert_eq!(tests(world).await, [ended]);
+}
+
+/// Goal: nobody is promised anything by the accounts that test the load.
+async fn the_account_of_tests_is_no_subscriber(world: &World) {
+    let account = world.customer(0).await.0.account.id;
+    let test = capacity_test::begin(&world.app).await.unwrap();
+    let sandbox = app::account::status(&world.app, test.account).await.unwrap().unwrap();
+    let owner = sandbox.sandbox_of.unwrap();
+    let month = PersianMonth::of(world.app.now());
+    let shown = async |account| availability::month(&world.app, Some(account), month).await;
+    for none in [owner, test.account] {
+        assert_eq!(refusal(shown(none).await), MonthRefusal::NoSuchAccount);
+    }
+    shown(account).await.unwrap();
+    let past = month.end().plus_us(73 * HOUR_MS * 1000).us_since(world.app.now());
+    world.clock.advance_ms(past / 1000);
+    let frozen = availability::freeze(&world.app, month).await.unwrap();
+    assert_eq!(frozen.written, 2, "the customer's and the platform's");
+}
+
+on_both_engines!(
+    a_campaign_that_was_not_kept_is_found_and_stopped,
+    the_account_of_tests_is_no_subscriber,
+);

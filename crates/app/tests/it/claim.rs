@@ -11,6 +11,7 @@ use domain::billing::subscription::Plan;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 
+use crate::engines::on_both_engines;
 use crate::refusal;
 use crate::violation::{at, go_to, month};
 use crate::world::World;
@@ -53,12 +54,10 @@ pub async fn file(app: &App, caller: &Caller, event_at: &str) -> i64 {
 }
 
 /// T152, A28: a claim is taken by what its claimant was when it happened.
-#[tokio::test]
-async fn a_claim_is_taken_by_what_held_when_it_happened() {
-    let world = World::new().await;
+async fn a_claim_is_taken_by_what_held_when_it_happened(world: &World) {
     let app = &world.app;
     let (caller, _) = world.customer(0).await;
-    go_to(&world, "1405/09/20 12:00");
+    go_to(world, "1405/09/20 12:00");
     let tried = async |event_at: &str| claim::file(app, &caller, &asked(event_at)).await;
     let rule = |refused| ClaimRefusal::Rule(refused);
     assert_eq!(refusal(tried("1405/09/20 12:01").await), rule(Refusal::NotYet));
@@ -93,9 +92,7 @@ async fn a_claim_is_taken_by_what_held_when_it_happened() {
 /// T153, T155, T156, T157, A29, I16: decided by who did not handle it, in amount and method, within
 /// ten business days that stand while the customer is asked; appealed once; and what is granted as
 /// a discount is on the next invoice.
-#[tokio::test]
-async fn a_claim_is_decided_appealed_and_paid() {
-    let world = World::new().await;
+async fn a_claim_is_decided_appealed_and_paid(world: &World) {
     let app = &world.app;
     let (caller, _) = world.customer(0).await;
     let account = caller.account.id;
@@ -114,13 +111,13 @@ async fn a_claim_is_decided_appealed_and_paid() {
     let answer = async |by| claim::answer(app, by, id, "the call's number").await;
     let unasked = refusal(answer(account).await);
     assert_eq!(unasked, ClaimRefusal::Rule(Refusal::WrongState));
-    go_to(&world, "1405/09/02 23:00");
+    go_to(world, "1405/09/02 23:00");
     claim::ask(app, id, "Which number did you call from?", "t1").await.unwrap();
-    go_to(&world, "1405/09/05 00:00");
+    go_to(world, "1405/09/05 00:00");
     assert_eq!(refusal(answer(AccountId(77)).await), ClaimRefusal::NoSuchClaim);
     answer(account).await.unwrap();
     assert_eq!(state().await.due, Some(at("1405/09/13 17:00")), "two days, and a Friday");
-    go_to(&world, "1405/09/14 00:00");
+    go_to(world, "1405/09/14 00:00");
     assert!(state().await.overdue);
 
     let agreed = [("t1", true), ("t2", false), ("o1", true)];
@@ -170,9 +167,7 @@ async fn a_claim_is_decided_appealed_and_paid() {
 }
 
 /// What is taken back, or rejected, pays nothing.
-#[tokio::test]
-async fn what_is_withdrawn_or_rejected_pays_nothing() {
-    let world = World::new().await;
+async fn what_is_withdrawn_or_rejected_pays_nothing(world: &World) {
     let app = &world.app;
     let (caller, _) = world.customer(0).await;
     let account = caller.account.id;
@@ -197,3 +192,9 @@ async fn what_is_withdrawn_or_rejected_pays_nothing() {
     let states: Vec<State> = listed.iter().map(|shown| shown.kept.claim.state()).collect();
     assert_eq!(states, [State::Settled, State::Withdrawn]);
 }
+
+on_both_engines!(
+    a_claim_is_taken_by_what_held_when_it_happened,
+    a_claim_is_decided_appealed_and_paid,
+    what_is_withdrawn_or_rejected_pays_nothing,
+);

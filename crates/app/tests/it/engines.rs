@@ -7,6 +7,30 @@ use app::Settings;
 
 use crate::world::World;
 
+/// Tests that are the same on both engines: each of these is a check of a [`World`].
+macro_rules! on_both_engines {
+    ($($check:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    super::$check(&$crate::world::World::new().await).await;
+                }
+            )*
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test]
+                async fn $check() {
+                    $crate::engines::on_postgres(super::$check).await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both_engines;
+
 /// Runs a test on PostgreSQL, if the suite has started one.
 pub async fn on_postgres(check: impl AsyncFnOnce(&World)) {
     let Some((server, url)) = postgres().await else { return };

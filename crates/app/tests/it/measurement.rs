@@ -19,6 +19,7 @@ use domain::calendar::span::Span;
 use domain::{Disposition, MessageClass, Timestamp};
 
 use crate::calls::{ended, lease};
+use crate::engines::on_both_engines;
 use crate::refusal;
 use crate::world::World;
 
@@ -99,39 +100,37 @@ async fn had(world: &World, start: Timestamp) -> Vec<(i64, i64, Class)> {
 
 /// Goal: samples of two places, late, twice and in any order, become up and down and unknown of the
 /// month; an outage opens, lasts, ends with the first success, and is there once.
-#[tokio::test]
-async fn samples_become_the_month() {
-    let world = World::new().await;
-    let (one, two) = (vantage(&world, "one").await, vantage(&world, "two").await);
+async fn samples_become_the_month(world: &World) {
+    let (one, two) = (vantage(world, "one").await, vantage(world, "two").await);
     let start = world.app.now();
     world.clock.advance_ms(300_000);
     let good = looks(0..120, start, true);
-    assert_eq!(report(&world, &one, good.clone()).await.kept, 16);
-    assert_eq!(report(&world, &one, good.clone()).await.known, 16);
-    report(&world, &two, good).await;
-    assert_eq!(had(&world, start).await, [(0, 90, Class::Up)]);
+    assert_eq!(report(world, &one, good.clone()).await.kept, 16);
+    assert_eq!(report(world, &one, good.clone()).await.known, 16);
+    report(world, &two, good).await;
+    assert_eq!(had(world, start).await, [(0, 90, Class::Up)]);
     let bad = looks(120..300, start, false);
-    report(&world, &two, bad.clone()).await;
-    assert_eq!(outages(&world, start).await, [], "one place alone is no outage");
+    report(world, &two, bad.clone()).await;
+    assert_eq!(outages(world, start).await, [], "one place alone is no outage");
     let mut late = bad;
     late.reverse();
-    report(&world, &one, late).await;
-    let seen = outages(&world, start).await;
+    report(world, &one, late).await;
+    let seen = outages(world, start).await;
     assert_eq!(seen.len(), 1);
     assert_eq!((seen[0].from, seen[0].to), (start.plus_us(120 * SECOND_US), None));
     assert!(seen[0].measured && seen[0].paths.to_string() == "api");
     world.clock.advance_ms(60_000);
-    report(&world, &one, looks(300..360, start, true)).await;
-    report(&world, &two, looks(300..360, start, true)).await;
-    let seen = outages(&world, start).await;
+    report(world, &one, looks(300..360, start, true)).await;
+    report(world, &two, looks(300..360, start, true)).await;
+    let seen = outages(world, start).await;
     assert_eq!(seen[0].to, Some(start.plus_us(300 * SECOND_US)));
     let timeline = [(0, 120, Class::Up), (120, 300, Class::Down), (300, 330, Class::Up)];
-    assert_eq!(had(&world, start).await, timeline);
+    assert_eq!(had(world, start).await, timeline);
     // Of the last sample nothing is known, nor of what comes after it.
     world.clock.advance_ms(600_000);
     interval::judge_new(&world.app).await.unwrap();
-    assert_eq!(had(&world, start).await, timeline);
-    assert_eq!(outages(&world, start).await.len(), 1);
+    assert_eq!(had(world, start).await, timeline);
+    assert_eq!(outages(world, start).await.len(), 1);
 }
 
 /// Goal: an outage of which nothing is heard any more is over with its last sample; what a person
@@ -167,9 +166,7 @@ async fn silence_ends_an_outage_and_a_person_has_the_last_word() {
 
 /// Goal: what several customers were served shows that the API was up though no probe looked; one
 /// customer, or a sandbox, shows nothing.
-#[tokio::test]
-async fn customers_that_are_served_are_evidence() {
-    let world = World::new().await;
+async fn customers_that_are_served_are_evidence(world: &World) {
     let start = world.app.now();
     let (one, _) = world.customer(0).await;
     let (two, _) = world.customer(0).await;
@@ -193,16 +190,14 @@ async fn customers_that_are_served_are_evidence() {
 
 /// Goal: calls that customers' sends led to show whether quick sends are dialled, at the time when
 /// they were tried, in whatever order they end; a sandbox's show nothing.
-#[tokio::test]
-async fn calls_that_were_placed_are_evidence() {
-    let world = World::new().await;
+async fn calls_that_were_placed_are_evidence(world: &World) {
     let start = world.app.now();
     let (one, _) = world.customer(10_000).await;
     let (two, _) = world.customer(10_000).await;
     let (play, _) = world.sandbox(&one).await;
     let shown = async |calls: &[(&Caller, Disposition, i64)]| {
         for (caller, disposition, minute) in calls {
-            call(&world, caller, *disposition, start.plus_us(minute * MINUTE_US)).await;
+            call(world, caller, *disposition, start.plus_us(minute * MINUTE_US)).await;
         }
         interval::keep_requests(&world.app, "a", true).await.unwrap();
         interval::judge_new(&world.app).await.unwrap();
@@ -224,14 +219,12 @@ async fn calls_that_were_placed_are_evidence() {
 }
 
 /// Goal: only who is a vantage point may report, and a name is of one of them.
-#[tokio::test]
-async fn only_vantage_points_report() {
-    let world = World::new().await;
+async fn only_vantage_points_report(world: &World) {
     let (customer, _) = world.customer(0).await;
     let report = Report { sent_at: world.app.now(), looks: Vec::new() };
     let refused = measurement::take(&world.app, &customer, &report).await;
     assert_eq!(refusal(refused), ReportRefusal::NotAVantage);
-    vantage(&world, "one").await;
+    vantage(world, "one").await;
     for (name, why) in [("one", VantageRefusal::NameTaken), (" ", VantageRefusal::Name)] {
         let account = customer.account.id;
         let refused = measurement::add_vantage(&world.app, account, name).await;
@@ -241,15 +234,13 @@ async fn only_vantage_points_report() {
 
 /// Goal: who falls silent is told once and until somebody looks again; downtime that burns the
 /// budget is told while it burns; where nobody ever looked, nobody is silent.
-#[tokio::test]
-async fn silence_and_burning_are_told_once() {
-    let world = World::new().await;
+async fn silence_and_burning_are_told_once(world: &World) {
     assert_eq!(alert::look(&world.app).await.unwrap(), Vec::<String>::new());
-    let (one, two) = (vantage(&world, "one").await, vantage(&world, "two").await);
+    let (one, two) = (vantage(world, "one").await, vantage(world, "two").await);
     let start = world.app.now();
     world.clock.advance_ms(300_000);
     for place in [&one, &two] {
-        report(&world, place, looks(0..300, start, false)).await;
+        report(world, place, looks(0..300, start, false)).await;
     }
     assert_eq!(alert::look(&world.app).await.unwrap(), ["burn:1h"]);
     world.clock.advance_ms(200_000);
@@ -261,10 +252,18 @@ async fn silence_and_burning_are_told_once() {
     assert_eq!(alert::since(&world.app, start).await.unwrap().len(), 5);
     world.clock.advance_ms(600_000);
     for place in [&one, &two] {
-        report(&world, place, looks(1_000..1_100, start, true)).await;
+        report(world, place, looks(1_000..1_100, start, true)).await;
     }
     assert_eq!(alert::look(&world.app).await.unwrap(), Vec::<String>::new());
     let told = alert::since(&world.app, start).await.unwrap();
     assert_eq!(told.len(), 5);
     assert!(told.iter().all(|alert| alert.ended_at == Some(world.app.now())), "{told:?}");
 }
+
+on_both_engines!(
+    samples_become_the_month,
+    customers_that_are_served_are_evidence,
+    calls_that_were_placed_are_evidence,
+    only_vantage_points_report,
+    silence_and_burning_are_told_once,
+);

@@ -1,9 +1,6 @@
 //! Money that follows from months: credits and invoices, exactly once, whatever is repeated, killed
 //! or done on two nodes at once.
 
-use std::process::{Command, Stdio};
-use std::time::Duration;
-
 use app::claim::{self, ClaimRefusal};
 use app::credit::{self, CreditRefusal, Step};
 use app::invoice::{self, Invoice, InvoiceRefusal};
@@ -17,10 +14,11 @@ use domain::billing::subscription::{Plan, PlanRefusal, State};
 use domain::{AccountId, Rials};
 
 use crate::claim::{committee, decision, file};
-use crate::engines::{postgres, remove};
+use crate::engines::{on_both_engines, postgres, remove};
+use crate::killing::kill_again_and_again;
 use crate::refusal;
 use crate::violation::{SCHEDULE, go_to, month, seen, span};
-use crate::world::{PATIENCE, World};
+use crate::world::World;
 
 pub const PRICE: i64 = 1_234_567;
 /// A tenth of the price, rounded up (T144).
@@ -55,6 +53,7 @@ pub async fn subscribe(app: &App, account: AccountId, plan: &Plan) -> i64 {
 /// All that the server does each hour.
 pub async fn hour(app: &App) -> [u64; 4] {
     availability::freeze_due(app).await.unwrap();
+    availability::review_due(app).await.unwrap();
     violation::look(app).await.unwrap();
     [
         credit::propose_due(app).await.unwrap(),
@@ -101,15 +100,13 @@ pub async fn state(app: &App, subscription: i64) -> State {
 
 /// T144, T147, T159, A24, A26, I18: a breached month is a discount before tax on the next month's
 /// invoice, which opens to all that it was computed from, and comes back when that is voided.
-#[tokio::test]
-async fn a_breached_month_is_taken_off_the_next_invoice() {
-    let world = World::new().await;
+async fn a_breached_month_is_taken_off_the_next_invoice(world: &World) {
     let app = &world.app;
     publish_now(app).await;
     let account = world.customer(0).await.0.account.id;
     let id = subscribe(app, account, &plan("all", 1, PRICE)).await;
     assert_eq!(hour(app).await, [0, 0, 0, 0], "the month before is not frozen yet");
-    a_breached_azar(&world).await;
+    a_breached_azar(world).await;
     assert_eq!(state(app, id).await, State::Active);
     assert_eq!(hour(app).await, [1, 1, 1, 0]);
     assert_eq!(hour(app).await, [0, 0, 0, 0]);
@@ -157,15 +154,13 @@ async fn a_breached_month_is_taken_off_the_next_invoice() {
 
 /// A27: what the committee grants for a month and what the month pays back by itself come to no
 /// more than the schedule's total, whichever is first.
-#[tokio::test]
-async fn both_tracks_together_keep_the_total_cap() {
-    let world = World::new().await;
+async fn both_tracks_together_keep_the_total_cap(world: &World) {
     let app = &world.app;
     capped(app).await;
     let (caller, _) = world.customer(0).await;
     let account = caller.account.id;
     subscribe(app, account, &plan("all", 1, PRICE)).await;
-    a_breached_azar(&world).await;
+    a_breached_azar(world).await;
     let claimed = async |caller: &Caller| assigned(app, caller, "t1 t2 o1").await;
     let decide = async |id, rials| grant(app, id, "t1 t2 o1", Outcome::Accepted, rials).await;
     // 15 % of the price are 185 185.
@@ -256,16 +251,14 @@ async fn what_a_grant_took_is_paid_when_it_is_no_more() {
 }
 
 /// What staff waived does not come back when the total leaves more.
-#[tokio::test]
-async fn what_staff_waived_stays_waived_when_a_grant_is_no_more() {
-    let world = World::new().await;
+async fn what_staff_waived_stays_waived_when_a_grant_is_no_more(world: &World) {
     let app = &world.app;
     // Staff have a day to look at what is proposed.
     publish(app, &capped_schedule()).await;
     let (caller, _) = world.customer(0).await;
     let account = caller.account.id;
     subscribe(app, account, &plan("all", 1, PRICE)).await;
-    a_breached_azar(&world).await;
+    a_breached_azar(world).await;
     let id = assigned(app, &caller, "t1 t2 o1").await;
     grant(app, id, "t1 t2 o1", Outcome::Accepted, 100_000).await.unwrap();
     assert_eq!(hour(app).await[0], 1);
@@ -315,13 +308,11 @@ pub async fn grant(
 
 /// T140, T142: without a schedule there is no number; when one is published for the month, what
 /// waited is proposed, and is owed when it could be looked at.
-#[tokio::test]
-async fn a_breached_month_waits_for_a_schedule() {
-    let world = World::new().await;
+async fn a_breached_month_waits_for_a_schedule(world: &World) {
     let app = &world.app;
     let account = world.customer(0).await.0.account.id;
     subscribe(app, account, &plan("all", 1, PRICE)).await;
-    a_breached_azar(&world).await;
+    a_breached_azar(world).await;
     assert_eq!(hour(app).await, [0, 0, 1, 0]);
     assert_eq!(credit::awaiting(app, account).await.unwrap(), [month("1405-09")]);
     publish(app, SCHEDULE).await;
@@ -335,7 +326,7 @@ async fn a_breached_month_waits_for_a_schedule() {
     assert_eq!(refusal(unsaid), CreditRefusal::Text("reason"));
     let unowed = credit::change(app, kept.id, Step::PayOut, "Reza", "by card").await;
     assert!(matches!(refusal(unowed), CreditRefusal::Rule(_)));
-    go_to(&world, "1405/10/05 01:00");
+    go_to(world, "1405/10/05 01:00");
     assert_eq!(hour(app).await, [0, 0, 0, 0], "what is held waits");
     credit::change(app, kept.id, Step::Post, "Reza", "the doubt was wrong").await.unwrap();
     let open = newest(app, account).await;
@@ -344,17 +335,15 @@ async fn a_breached_month_waits_for_a_schedule() {
 
 /// A revision that lowers what a month pays back takes back what is coming, and nothing that was
 /// given; one that raises it brings the difference (decision 9).
-#[tokio::test]
-async fn a_revision_is_followed_by_opposite_entries() {
-    let world = World::new().await;
+async fn a_revision_is_followed_by_opposite_entries(world: &World) {
     let app = &world.app;
     publish(app, SCHEDULE).await;
     let account = world.customer(0).await.0.account.id;
     subscribe(app, account, &plan("all", 1, PRICE)).await;
-    a_breached_azar(&world).await;
+    a_breached_azar(world).await;
     assert_eq!(hour(app).await, [1, 0, 1, 0]);
     let more = span("1405/09/12 00:00", "1405/09/12 06:00");
-    seen(&world, more, "api", &[more]).await;
+    seen(world, more, "api", &[more]).await;
     let revise = async |why: &str| {
         availability::revise(app, Some(account), month("1405-09"), why, "Maryam").await.unwrap();
         hour(app).await
@@ -379,15 +368,13 @@ async fn a_revision_is_followed_by_opposite_entries() {
 }
 
 /// T149, T151: of two subscriptions only the one whose paths were away, by a twelfth of its year.
-#[tokio::test]
-async fn only_the_subscription_that_was_away_is_paid_back() {
-    let world = World::new().await;
+async fn only_the_subscription_that_was_away_is_paid_back(world: &World) {
     let app = &world.app;
     publish_now(app).await;
     let account = world.customer(0).await.0.account.id;
     let yearly = subscribe(app, account, &plan("api", 12, 12_000_000)).await;
     subscribe(app, account, &plan("quick-send,campaign", 1, PRICE)).await;
-    a_breached_azar(&world).await;
+    a_breached_azar(world).await;
     assert_eq!(hour(app).await, [1, 1, 1, 0]);
     let kept = credit::list(app, Some(account), None, 9).await.unwrap().remove(0);
     assert_eq!((kept.new.key.subscription, kept.credit.amount()), (yearly, Rials(100_000)));
@@ -405,28 +392,26 @@ async fn only_the_subscription_that_was_away_is_paid_back() {
 
 /// C19, T176: what is not paid in time is an entry of the ledger, stops, is not covered meanwhile,
 /// and goes on when it is paid.
-#[tokio::test]
-async fn what_is_not_paid_stops_and_goes_on() {
-    let world = World::new().await;
+async fn what_is_not_paid_stops_and_goes_on(world: &World) {
     let app = &world.app;
     let account = world.customer(0).await.0.account.id;
     let id = subscribe(app, account, &plan("all", 1, PRICE)).await;
-    go_to(&world, "1405/09/04 00:00");
+    go_to(world, "1405/09/04 00:00");
     assert_eq!(hour(app).await, [0, 0, 1, 0]);
-    go_to(&world, "1405/09/11 00:00");
+    go_to(world, "1405/09/11 00:00");
     assert_eq!(hour(app).await, [0, 0, 0, 0], "due, and not over it");
-    go_to(&world, "1405/09/11 01:00");
+    go_to(world, "1405/09/11 01:00");
     assert_eq!(hour(app).await, [0, 0, 0, 1]);
     assert_eq!((state(app, id).await, hour(app).await), (State::PastDue, [0, 0, 0, 0]));
     let entry = violation::list(app, Some(account), None, 1).await.unwrap().remove(0);
     assert_eq!((entry.violation.clause(), entry.account), (Clause::Payment, Some(account)));
-    go_to(&world, "1405/09/16 00:00");
+    go_to(world, "1405/09/16 00:00");
     assert_eq!((hour(app).await, state(app, id).await), ([0, 0, 0, 1], State::Suspended));
-    go_to(&world, "1405/09/21 01:00");
+    go_to(world, "1405/09/21 01:00");
     let owed = newest(app, account).await;
     invoice::pay(app, owed.id, ("bank 1", None), "Sara").await.unwrap();
     assert_eq!(state(app, id).await, State::Active);
-    go_to(&world, "1405/10/01 00:00");
+    go_to(world, "1405/10/01 00:00");
     let shown = availability::month(app, Some(account), month("1405-09")).await.unwrap();
     // Half a day before it began, and ten days unpaid.
     assert_eq!(shown.judged.totals.not_covered_us, (12 + 240) * 3_600_000_000);
@@ -460,7 +445,7 @@ async fn nonsense_is_no_subscription() {
 const CUSTOMERS: i64 = 40;
 
 /// Customers whose month was breached and frozen, with nothing made of it yet.
-async fn many_breached(world: &World) {
+pub async fn many_breached(world: &World) {
     publish_now(&world.app).await;
     let offered = subscription::add_plan(&world.app, &plan("all", 1, PRICE)).await.unwrap();
     for _ in 0..CUSTOMERS {
@@ -473,7 +458,7 @@ async fn many_breached(world: &World) {
 }
 
 /// Each customer has one credit and one invoice of the month with it, to the rial.
-async fn each_has_one(world: &World) {
+pub async fn each_has_one(world: &World) {
     for account in 1..=CUSTOMERS {
         let account = AccountId(account);
         let credits = credit::list(&world.app, Some(account), None, 9).await.unwrap();
@@ -532,7 +517,7 @@ async fn two_nodes_make_one_invoice_on_postgres() {
 const STEPS: usize = 3 * 40;
 
 /// How many of these steps were made.
-async fn progress(db: &store::Db) -> usize {
+async fn progress(db: store::Db) -> usize {
     let mut reads = db.read().await.unwrap();
     let credits = store::credit::list(&mut reads, None, None, 100).await.unwrap();
     credits.iter().map(|kept| 1 + kept.moves.len()).sum()
@@ -556,41 +541,39 @@ async fn a_worker_that_is_killed() {
 
 /// Kill -9 in the middle of proposing, owing and invoicing, again and again: in the end each month
 /// has one credit and one invoice, and every rial is where it should be (T158).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_killed_in_the_middle_is_done_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", folder.path().join("a.db").display());
-    let world = World::at(&url, Settings::default()).await;
+async fn what_is_killed_in_the_middle_is_done_once(url: &str) {
+    let world = World::at(url, Settings::default()).await;
     many_breached(&world).await;
     world.close_database().await;
-    let db = store::Db::open(&url, store::Options::default()).await.unwrap();
-    let (mut reached, mut in_the_middle) = (progress(&db).await, 0);
-    while reached < STEPS {
-        let mut worker = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "money::a_worker_that_is_killed", "--ignored"])
-            .env(WORKER_URL, &url)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let moved = async {
-            while progress(&db).await <= reached {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        let moved = tokio::time::timeout(PATIENCE, moved).await;
-        assert!(moved.is_ok(), "nothing is done after {reached} steps");
-        worker.kill().unwrap();
-        worker.wait().unwrap();
-        reached = progress(&db).await;
-        in_the_middle += usize::from(reached < STEPS);
-        assert_eq!(db.audit().await.unwrap().violations, [], "after {reached} steps");
-    }
-    db.close().await;
-    assert!(in_the_middle > 0, "no kill came in the middle");
-    let world = World::at(&url, Settings::default()).await;
+    let worker = ("money::a_worker_that_is_killed", WORKER_URL);
+    kill_again_and_again(worker, url, STEPS, progress).await;
+    let world = World::at(url, Settings::default()).await;
     go_to(&world, "1405/10/04 00:00");
     hour(&world.app).await;
     each_has_one(&world).await;
     world.close_database().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_killed_in_the_middle_is_done_once_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    what_is_killed_in_the_middle_is_done_once(&url).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_killed_in_the_middle_is_done_once_on_postgres() {
+    let Some((server, url)) = postgres().await else { return };
+    what_is_killed_in_the_middle_is_done_once(&url).await;
+    remove(&server, &url).await;
+}
+
+on_both_engines!(
+    a_breached_month_is_taken_off_the_next_invoice,
+    both_tracks_together_keep_the_total_cap,
+    what_staff_waived_stays_waived_when_a_grant_is_no_more,
+    a_breached_month_waits_for_a_schedule,
+    a_revision_is_followed_by_opposite_entries,
+    only_the_subscription_that_was_away_is_paid_back,
+    what_is_not_paid_stops_and_goes_on,
+);

@@ -1,11 +1,12 @@
 //! Invoices that are not paid in time, several at once, and what we learn of that afterwards.
 
-use app::{availability, invoice, violation};
+use app::{availability, credit, invoice, subscription, violation};
 use domain::AccountId;
+use domain::agreement::credit::State as Credit;
 use domain::agreement::violation::Clause;
 use domain::billing::subscription::{Plan, State};
 
-use crate::engines::on_postgres;
+use crate::engines::on_both_engines;
 use crate::money::{PRICE, hour, newest, plan, publish_now, state, subscribe};
 use crate::violation::{at, go_to, month, seen, span};
 use crate::world::World;
@@ -59,16 +60,6 @@ async fn a_payment_learned_after_its_month_revises_it(world: &World) {
     assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
 }
 
-#[tokio::test]
-async fn a_payment_learned_after_its_month_revises_it_on_sqlite() {
-    a_payment_learned_after_its_month_revises_it(&World::new().await).await;
-}
-
-#[tokio::test]
-async fn a_payment_learned_after_its_month_revises_it_on_postgres() {
-    on_postgres(a_payment_learned_after_its_month_revises_it).await;
-}
-
 /// C19: a month in which nothing was covered, and of which nothing was written down, is written
 /// when it turns out that it was paid in time.
 async fn a_month_wholly_past_due_is_written_when_it_was_paid(world: &World) {
@@ -103,16 +94,6 @@ async fn a_month_wholly_past_due_is_written_when_it_was_paid(world: &World) {
     assert!(of_dey.count() >= 1, "its miss is entered");
     assert!(hour(app).await[0] >= 1, "what it pays back is proposed");
     assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
-}
-
-#[tokio::test]
-async fn a_month_wholly_past_due_is_written_when_it_was_paid_on_sqlite() {
-    a_month_wholly_past_due_is_written_when_it_was_paid(&World::new().await).await;
-}
-
-#[tokio::test]
-async fn a_month_wholly_past_due_is_written_when_it_was_paid_on_postgres() {
-    on_postgres(a_month_wholly_past_due_is_written_when_it_was_paid).await;
 }
 
 /// C19, T176: of two invoices each that is not paid in time is a breach of its own, and a time in
@@ -151,16 +132,6 @@ async fn two_overdue_invoices_count_once(world: &World) {
     assert_eq!((not_covered("1405-09").await, not_covered("1405-10").await), (12 + 24, 48));
 }
 
-#[tokio::test]
-async fn two_overdue_invoices_count_once_on_sqlite() {
-    two_overdue_invoices_count_once(&World::new().await).await;
-}
-
-#[tokio::test]
-async fn two_overdue_invoices_count_once_on_postgres() {
-    on_postgres(two_overdue_invoices_count_once).await;
-}
-
 /// Of two overdue invoices that are paid at the same time one payment sees that nothing is owed any
 /// more, and puts the subscription in force again.
 async fn two_that_are_paid_at_once_end_the_wait(world: &World) {
@@ -177,12 +148,124 @@ async fn two_that_are_paid_at_once_end_the_wait(world: &World) {
     assert_eq!(state(app, id).await, State::Active);
 }
 
-#[tokio::test]
-async fn two_that_are_paid_at_once_end_the_wait_on_sqlite() {
-    two_that_are_paid_at_once_end_the_wait(&World::new().await).await;
+/// C19, T151: of two subscriptions to the same, one was paid in time and we learn of it late. What
+/// was promised in that month stays the same, and so does what it was computed from; but what it
+/// pays back is each subscription's own.
+async fn of_two_subscriptions_the_one_that_is_paid_late_is_paid_back_too(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let late = subscribe(app, account, &plan("all", 1, PRICE)).await;
+    let other = subscribe(app, account, &plan("all", 1, PRICE)).await;
+    go_to(world, "1405/09/04 00:00");
+    hour(app).await;
+    let invoices = invoice::list(app, account, None, 9).await.unwrap();
+    let of = |id: i64| invoices.iter().find(|one| one.subscription == id).unwrap().id;
+    invoice::pay(app, of(other), ("bank 1", None), "Sara").await.unwrap();
+    go_to(world, "1405/09/11 01:00");
+    hour(app).await;
+    go_to(world, "1405/10/03 23:00");
+    let down = span("1405/09/20 00:00", "1405/09/20 04:00");
+    seen(world, span("1405/09/01 00:00", "1405/10/01 00:00"), "api", &[down]).await;
+    go_to(world, "1405/10/04 00:00");
+    assert_eq!(hour(app).await[0], 1, "the one that was in force is paid back");
+    let paid_at = Some(at("1405/09/10 13:00"));
+    invoice::pay(app, of(late), ("bank 2", paid_at), "Sara").await.unwrap();
+    let azar = availability::month(app, Some(account), month("1405-09")).await.unwrap().written;
+    assert_eq!((azar.len(), &azar[1].digest), (2, &azar[0].digest));
+    assert_eq!(hour(app).await[0], 1, "and so is the other");
+    assert_eq!(hour(app).await[0], 0);
+    let credits = credit::list(app, Some(account), None, 9).await.unwrap();
+    let paid: Vec<(i64, u32)> =
+        credits.iter().map(|kept| (kept.new.key.subscription, kept.new.key.revision)).collect();
+    assert_eq!(paid, [(late, 1), (other, 0)]);
+    assert_eq!(availability::review_due(app).await.unwrap(), 0, "it is done once");
 }
 
-#[tokio::test]
-async fn two_that_are_paid_at_once_end_the_wait_on_postgres() {
-    on_postgres(two_that_are_paid_at_once_end_the_wait).await;
+/// C19, T148: a subscription that was stopped and ended for want of money turns out to have been
+/// paid in time: it stays over, and was in force until then, with all that follows.
+async fn what_is_over_is_made_up_for(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let id = subscribe(app, account, &plan("all", 1, PRICE)).await;
+    for now in ["1405/09/04 00:00", "1405/09/11 01:00", "1405/09/16 00:00"] {
+        go_to(world, now);
+        hour(app).await;
+    }
+    go_to(world, "1405/09/25 00:00");
+    subscription::end(app, id, "Sara", "it is not paid").await.unwrap();
+    let owed = newest(app, account).await.id;
+    go_to(world, "1405/10/03 23:00");
+    let down = span("1405/09/20 00:00", "1405/09/20 04:00");
+    seen(world, span("1405/09/01 00:00", "1405/10/01 00:00"), "api", &[down]).await;
+    go_to(world, "1405/10/04 00:00");
+    assert_eq!(hour(app).await, [0, 0, 0, 0]);
+    let paid_at = Some(at("1405/09/10 13:00"));
+    invoice::pay(app, owed, ("bank 1", paid_at), "Sara").await.unwrap();
+    assert_eq!(state(app, id).await, State::Ended);
+    let azar = availability::month(app, Some(account), month("1405-09")).await.unwrap().written;
+    let hours = |us: i64| us / 3_600_000_000;
+    let totals: Vec<(i64, i64)> = azar
+        .iter()
+        .map(|one| (hours(one.totals.down_us), hours(one.totals.not_covered_us)))
+        .collect();
+    // Before it began and after its end; until then also from the 11th at one o'clock on.
+    let after = 12 + 6 * 24;
+    assert_eq!(totals, [(0, after + 13 * 24 + 23), (4, after)]);
+    assert_eq!(hour(app).await, [1, 1, 0, 0]);
+    let kept = credit::list(app, Some(account), None, 9).await.unwrap().remove(0);
+    assert_eq!(kept.credit.state(), Credit::WithCommittee, "it has no next invoice");
+    assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
 }
+
+/// Goal: what a month is computed from cannot be read when we learn of a payment. The payment is
+/// kept, and the month is computed again when it can be.
+async fn a_month_that_cannot_be_read_undoes_no_payment(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let account = world.customer(0).await.0.account.id;
+    let id = subscribe(app, account, &plan("all", 1, PRICE)).await;
+    for now in ["1405/09/04 00:00", "1405/09/11 01:00"] {
+        go_to(world, now);
+        hour(app).await;
+    }
+    let owed = newest(app, account).await.id;
+    go_to(world, "1405/10/03 23:00");
+    let down = span("1405/09/20 00:00", "1405/09/20 04:00");
+    seen(world, span("1405/09/01 00:00", "1405/10/01 00:00"), "api", &[down]).await;
+    go_to(world, "1405/10/04 00:00");
+    hour(app).await;
+    let written = async || {
+        let of = store::month_statement::of_month;
+        of(&mut world.db.read().await.unwrap(), Some(account), month("1405-09")).await.unwrap()
+    };
+    let change = async |sql: &'static str| {
+        let mut tx = world.db.begin().await.unwrap();
+        tx.execute(sql, &[]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    change("UPDATE outage SET scope = 'nobody at all'").await;
+    let paid_at = Some(at("1405/09/10 13:00"));
+    invoice::pay(app, owed, ("bank 1", paid_at), "Sara").await.unwrap();
+    assert!(newest(app, account).await.subscription == id && state(app, id).await == State::Active);
+    let invoices = invoice::list(app, account, None, 9).await.unwrap();
+    assert!(invoices.iter().any(|one| one.id == owed && one.paid.is_some()));
+    assert!(availability::review_due(app).await.is_err(), "it stays noted");
+    assert_eq!(written().await.len(), 1);
+    change("UPDATE outage SET scope = 'everyone'").await;
+    assert_eq!(availability::review_due(app).await.unwrap(), 1);
+    let hours: Vec<i64> =
+        written().await.iter().map(|one| one.totals.down_us / 3_600_000_000).collect();
+    assert_eq!(hours, [0, 4]);
+}
+
+on_both_engines!(
+    a_payment_learned_after_its_month_revises_it,
+    a_month_wholly_past_due_is_written_when_it_was_paid,
+    two_overdue_invoices_count_once,
+    two_that_are_paid_at_once_end_the_wait,
+    of_two_subscriptions_the_one_that_is_paid_late_is_paid_back_too,
+    what_is_over_is_made_up_for,
+    a_month_that_cannot_be_read_undoes_no_payment,
+);

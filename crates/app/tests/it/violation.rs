@@ -14,6 +14,7 @@ use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 
+use crate::engines::on_both_engines;
 use crate::refusal;
 use crate::world::World;
 
@@ -75,9 +76,7 @@ fn statuses(kept: &Kept) -> Vec<Status> {
 }
 
 /// T140, T141, T142, I16: a schedule is two persons' work, and without one there is none in force.
-#[tokio::test]
-async fn a_schedule_is_written_by_one_and_published_by_another() {
-    let world = World::new().await;
+async fn a_schedule_is_written_by_one_and_published_by_another(world: &World) {
     let app = &world.app;
     let draft = async |text: &str| compensation::draft(app, text, "Maryam").await;
     assert_eq!(compensation::list(app).await.unwrap(), []);
@@ -100,7 +99,7 @@ async fn a_schedule_is_written_by_one_and_published_by_another() {
         all.iter().map(|(_, stage)| *stage).collect::<Vec<_>>()
     };
     assert_eq!(stages().await, [Stage::Published]);
-    go_to(&world, "1405/10/02 00:00");
+    go_to(world, "1405/10/02 00:00");
     assert_eq!(stages().await, [Stage::Effective]);
     let less = draft(&SCHEDULE.replace("2500", "2000")).await.unwrap();
     let lowers = refusal(publish(less, "Reza", "1405-10").await);
@@ -112,13 +111,11 @@ async fn a_schedule_is_written_by_one_and_published_by_another() {
 
 /// T176, T177, T179, I15: both sides' entries have one form, are disputed by whose duty it was, and
 /// are decided by somebody else.
-#[tokio::test]
-async fn both_sides_are_in_one_ledger() {
-    let world = World::new().await;
+async fn both_sides_are_in_one_ledger(world: &World) {
     let app = &world.app;
     let (one, other) = (world.customer(0).await.0.account.id, world.customer(0).await.0.account.id);
     let record = async |change: fn(&mut NewViolation)| {
-        let mut new = unpaid(Some(one), &world);
+        let mut new = unpaid(Some(one), world);
         change(&mut new);
         violation::record(app, new).await
     };
@@ -160,7 +157,7 @@ async fn both_sides_are_in_one_ledger() {
     let triage = NewViolation {
         clause: Clause::Triage,
         reference: "report:5:triage".to_owned(),
-        ..unpaid(Some(one), &world)
+        ..unpaid(Some(one), world)
     };
     let id = violation::record(app, triage).await.unwrap();
     violation::answer_for_us(app, id, "Reza", Answer::Accept).await.unwrap();
@@ -175,14 +172,12 @@ async fn both_sides_are_in_one_ledger() {
 
 /// A month that is frozen as breached is in the ledger with it, once, and a revision that takes it
 /// back reverses the entry. Frozen twice and looked at twice, nothing is entered twice (T061).
-#[tokio::test]
-async fn a_missed_month_is_entered_with_its_statement() {
-    let world = World::new().await;
+async fn a_missed_month_is_entered_with_its_statement(world: &World) {
     let app = &world.app;
     let account = world.customer(0).await.0.account.id;
-    go_to(&world, "1405/11/04 00:00");
+    go_to(world, "1405/11/04 00:00");
     let down = span("1405/10/10 00:00", "1405/10/10 04:00");
-    seen(&world, span("1405/10/01 00:00", "1405/11/01 00:00"), "api", &[down]).await;
+    seen(world, span("1405/10/01 00:00", "1405/11/01 00:00"), "api", &[down]).await;
     availability::freeze(app, month("1405-10")).await.unwrap();
     availability::freeze(app, month("1405-10")).await.unwrap();
     // Azar had nothing but silence: its time for evidence has passed.
@@ -215,9 +210,7 @@ async fn a_missed_month_is_entered_with_its_statement() {
 }
 
 /// T071: maintenance that was told too late is entered when it begins; what was told in time never.
-#[tokio::test]
-async fn late_maintenance_is_entered_by_itself() {
-    let world = World::new().await;
+async fn late_maintenance_is_entered_by_itself(world: &World) {
     let app = &world.app;
     maintenance::add_channel(app, "bale").await.unwrap();
     for (from, to) in
@@ -230,7 +223,7 @@ async fn late_maintenance_is_entered_by_itself() {
         maintenance::tell(app, id, Some("bale"), "2", "text").await.unwrap();
     }
     assert_eq!(violation::look(app).await.unwrap(), 0);
-    go_to(&world, "1405/09/20 00:00");
+    go_to(world, "1405/09/20 00:00");
     assert_eq!(violation::look(app).await.unwrap(), 1);
     assert_eq!(violation::look(app).await.unwrap(), 0);
     let found = violation::list(app, None, None, 10).await.unwrap();
@@ -238,3 +231,10 @@ async fn late_maintenance_is_entered_by_itself() {
     assert_eq!(found[0].violation.span(), span("1405/09/02 02:00", "1405/09/02 04:00"));
     assert_eq!(found[0].violation.evidence()[1], "7200 s of it lay outside what was told in time");
 }
+
+on_both_engines!(
+    a_schedule_is_written_by_one_and_published_by_another,
+    both_sides_are_in_one_ledger,
+    a_missed_month_is_entered_with_its_statement,
+    late_maintenance_is_entered_by_itself,
+);

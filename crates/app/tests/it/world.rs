@@ -141,7 +141,9 @@ impl World {
 impl World {
     /// Takes the database away, once its books were found to add up.
     pub async fn close_database(&self) {
-        self.check_books();
+        let audit = self.db.audit().await.unwrap();
+        let chain = app::chain::verify(&self.app, &[]).await.unwrap();
+        assert!(audit.is_clean() && chain.wrong.is_empty(), "{audit:?} {:?}", chain.wrong);
         self.books_are_away();
         self.db.clone().close().await;
     }

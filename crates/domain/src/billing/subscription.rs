@@ -178,6 +178,32 @@ pub fn resumption(stopped_at: Timestamp, overdue: &[Span]) -> Vec<(State, Timest
     steps
 }
 
+/// How the history of a subscription that is over is made up for: wherever no invoice was overdue
+/// before it ended, it was in force, whenever we learned of that (C19). It ends again at its end,
+/// so that it never stands anywhere else. Nothing is taken away, and nothing is needed twice.
+pub fn repair(history: &[(State, Timestamp)], overdue: &[Span]) -> Vec<(State, Timestamp)> {
+    let (Some((_, from)), Some((State::Ended, to))) = (history.first(), history.last()) else {
+        return Vec::new();
+    };
+    let Some(time) = Span::new(*from, *to) else { return Vec::new() };
+    let mut known = coverage(history, time);
+    known.extend(overdue.iter().filter_map(|late| late.within(time)));
+    let (mut steps, mut since) = (Vec::new(), time.from);
+    for span in span::union(known) {
+        if since < span.from {
+            steps.extend([(State::Active, since), (State::PastDue, span.from)]);
+        }
+        since = span.to;
+    }
+    if since < time.to {
+        steps.push((State::Active, since));
+    }
+    if !steps.is_empty() {
+        steps.push((State::Ended, time.to));
+    }
+    steps
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -268,6 +294,38 @@ mod tests {
                 let is_covered = covered.iter().any(|one| one.contains(moment));
                 prop_assert_eq!(is_covered, moment < at || !is_late, "{:?}", moment);
             }
+        }
+
+        /// Moment by moment: what is over was in force whenever it was, or no invoice was overdue.
+        #[test]
+        fn what_is_over_is_made_up_for_once(
+            ended in 10..60_i64,
+            stops in prop::collection::vec((0..30_i64, 1..20_i64), 0..4),
+            late in prop::collection::vec((0..60_i64, 1..20_i64), 0..4),
+        ) {
+            let (at, mut now) = (Timestamp, 1);
+            let mut history = vec![(State::Active, at(0))];
+            for (before, past_due) in stops {
+                history.push((State::PastDue, at(now + before)));
+                history.push((State::Active, at(now + before + past_due)));
+                now += before + past_due;
+            }
+            history.retain(|(_, at)| at.0 < ended);
+            history.push((State::Ended, at(ended)));
+            let spans: Vec<Span> = late.iter()
+                .map(|(from, us)| Span { from: at(*from), to: at(from + us) })
+                .collect();
+            let all = Span { from: at(0), to: at(100) };
+            let before = coverage(&history, all);
+            history.extend(repair(&history, &spans));
+            prop_assert_eq!(history.last(), Some(&(State::Ended, at(ended))));
+            let after = coverage(&history, all);
+            for moment in (0..100).map(at) {
+                let of = |spans: &[Span]| spans.iter().any(|one| one.contains(moment));
+                let expected = of(&before) || (moment < at(ended) && !of(&spans));
+                prop_assert_eq!(of(&after), expected, "{:?}", moment);
+            }
+            prop_assert_eq!(repair(&history, &spans), vec![]);
         }
 
         /// No way leads out of an ended subscription, and every word is read again.

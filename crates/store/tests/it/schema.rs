@@ -56,6 +56,7 @@ fn shipped_migrations_are_pinned() {
         ("V47__map.sql", 0x56c3_fe2d_5f13_2ed1),
         ("V51__capacity_test.sql", 0x52d5_6a23_6b52_33a0),
         ("V52__may_show.sql", 0x8f52_4e80_4ad2_d7cc),
+        ("V55__month_review.sql", 0x1b00_bd8c_f9f6_89c8),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -1,6 +1,7 @@
 //! What a month's figure opens to: a day's intervals of each path, the outages that the account
 //! felt, what sources noted to work, and, of one path, every sample and every minute of customers'
-//! requests.
+//! requests. What our people wrote, and when few others asked for something, is shown to nobody
+//! whom it does not concern (0106).
 
 use app::interval::{PathEvidence, Tally};
 use app::measurement::KeptSample;
@@ -8,18 +9,21 @@ use app::outage::{Note, Outage, Revision};
 use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::VantageId;
-use domain::agreement::scope::CoveredPath;
+use domain::agreement::scope::{CoveredPath, Group, Scope};
 use domain::agreement::state_interval::{PathState, RequestMinute};
 use domain::calendar::date_time::Period;
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::span::Span;
+use domain::{AccountId, VantageId};
 use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::listing::id_of;
 use super::messages::{json as answer, query_of};
 use super::problem::{Kind, Problem};
+
+/// With fewer customers in a minute its requests are told with others.
+const CUSTOMERS_MIN: u32 = 5;
 
 /// GET /v1/availability/evidence.
 pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
@@ -56,41 +60,44 @@ pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Respo
         "from": rfc3339(time.from),
         "to": rfc3339(time.to),
         "paths": paths.iter().map(path_of).collect::<Vec<_>>(),
-        "outages": outages.iter().map(outage).collect::<Vec<_>>(),
+        "outages": outages.iter().map(|one| outage(one, caller.account.id)).collect::<Vec<_>>(),
         "notes": notes.iter().map(note).collect::<Vec<_>>(),
         "samples": samples,
-        "requests": of_path.map(|one| one.minutes.iter().map(minute).collect::<Vec<_>>()),
+        "requests": of_path.map(|one| minutes(&one.minutes)),
+        "requests_of_few": of_path.map(|one| of_few(&one.minutes)),
     });
     Ok(answer(StatusCode::OK, &told))
 }
 
 fn note(note: &Note) -> Value {
-    let Note { source, evidence } = note;
+    let evidence = &note.evidence;
     json!({
-        "source": source,
         "paths": evidence.paths.to_string(),
         "from": rfc3339(evidence.span.from),
         "to": rfc3339(evidence.span.to),
     })
 }
 
-fn minute(one: &RequestMinute) -> Value {
-    json!({
-        "minute": rfc3339(one.from),
-        "served": one.served,
-        "customers": one.customers,
-        "failed": one.failed,
-        "first_failed_at": one.failed_at.map(|(first, _)| rfc3339(first)),
-        "last_failed_at": one.failed_at.map(|(_, last)| rfc3339(last)),
-    })
+/// Whether so many took part in a minute that nobody is to be known by it (T178).
+fn is_of_many(one: &RequestMinute) -> bool {
+    one.customers >= CUSTOMERS_MIN
 }
 
-fn revision(one: &Revision) -> Value {
+fn minutes(minutes: &[RequestMinute]) -> Vec<Value> {
+    let minute = |one: &RequestMinute| {
+        let minute = rfc3339(one.from);
+        json!({ "minute": minute, "served": one.served, "failed": one.failed })
+    };
+    minutes.iter().filter(|one| is_of_many(one)).map(minute).collect()
+}
+
+/// The other minutes together.
+fn of_few(minutes: &[RequestMinute]) -> Value {
+    let few = || minutes.iter().filter(|one| !is_of_many(one));
     json!({
-        "from": rfc3339(one.from),
-        "to": one.to.map(rfc3339),
-        "revised_at": rfc3339(one.revised_at),
-        "because": one.because,
+        "minutes": few().count(),
+        "served": few().map(|one| one.served).sum::<u64>(),
+        "failed": few().map(|one| one.failed).sum::<u64>(),
     })
 }
 
@@ -115,19 +122,34 @@ fn tally(tally: &Tally) -> Value {
     json!({ "vantage": vantage.0, "worked": worked, "failed": failed })
 }
 
-fn outage(outage: &Outage) -> Value {
+/// An outage that an account felt. What was written about it by hand is told when it is the
+/// account's alone: else it may speak of others.
+fn outage(outage: &Outage, account: AccountId) -> Value {
+    let its_own = Scope::new(vec![Group::Account(account)]);
+    let is_own = its_own.as_ref() == Some(&outage.scope);
+    let told = |text: &str| is_own.then(|| text.to_owned());
+    let evidence = (outage.measured || is_own).then(|| outage.evidence.clone());
+    let revision = |one: &Revision| {
+        json!({
+            "from": rfc3339(one.from),
+            "to": one.to.map(rfc3339),
+            "revised_at": rfc3339(one.revised_at),
+            "because": told(&one.because),
+        })
+    };
     json!({
         "id": outage.id.to_string(),
         "paths": outage.paths.to_string(),
         "from": rfc3339(outage.from),
         "to": outage.to.map(rfc3339),
         "cause": outage.cause,
-        "evidence": outage.evidence,
+        "evidence": evidence,
         "recorded_at": rfc3339(outage.recorded_at),
         "measured": outage.measured,
         "corrections": outage.revisions.len(),
         "before": outage.revisions.iter().map(revision).collect::<Vec<_>>(),
-        "reversed_because": outage.reversed.as_ref().map(|(_, why)| why),
+        "reversed_at": outage.reversed.as_ref().map(|(at, _)| rfc3339(*at)),
+        "reversed_because": outage.reversed.as_ref().and_then(|(_, why)| told(why)),
     })
 }
 

@@ -25,6 +25,7 @@ mod once;
 mod opt_outs;
 mod payments;
 mod problem;
+mod promises;
 mod remote_sessions;
 mod routes;
 mod samples;

@@ -18,8 +18,8 @@ use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns, claims,
     codes, compensation, docs_page, error_reports, events, evidence, explain, exports, identity,
-    invoices, lists, messages, open_to_all, opt_outs, payments, remote_sessions, samples, sms,
-    statement, templates, tickets, violations, webhooks,
+    invoices, lists, messages, open_to_all, opt_outs, payments, promises, remote_sessions, samples,
+    sms, statement, templates, tickets, violations, webhooks,
 };
 use crate::arrival::address_of;
 use crate::router::Web;
@@ -259,7 +259,18 @@ operations! {
         webhooks::deliveries(app, caller, id, query);
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
     get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
+    get "/v1/availability/promises", ReadAvailability, heavy => promises::month(app, query);
+    get "/v1/availability/promises/minutes", ReadAvailability, heavy =>
+        promises::minutes(app, query);
     get "/v1/availability/statement", ReadAvailability, heavy => statement::get(app, caller, query);
+    get "/v1/availability/statement/stretches", ReadAvailability, heavy =>
+        statement::stretches(app, caller, query);
+    get "/v1/availability/statement/parts", ReadAvailability, heavy =>
+        statement::parts(app, caller, query);
+    get "/v1/availability/statement/inputs", ReadAvailability, heavy =>
+        statement::inputs(app, caller, query);
+    get "/v1/availability/statement/maintenance", ReadAvailability, heavy =>
+        statement::maintenance(app, caller, query);
     post "/v1/samples", ReportSamples, light => samples::report(asked);
     get "/v1/announcements", ReadAnnouncements, light => announcements::list(app, caller, query);
     get "/v1/announcements/{id}", ReadAnnouncements, light => announcements::get(app, caller, id);

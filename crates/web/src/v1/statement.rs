@@ -1,14 +1,15 @@
-//! A month as it was written down, with everything that its numbers come from. What was seen of a
-//! path in a part of it is told by `evidence`.
+//! A month as it was written down, and, in pages, everything that its numbers come from. What was
+//! seen of a path in a part of it is told by `evidence`.
 
 use app::maintenance::Kept;
 use app::statement::{OpenRefusal, Opened, Told};
 use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::agreement::availability::{Figures, Totals, Verdict, Window};
+use domain::agreement::availability::{Class, Figures, Totals, Verdict, Window};
 use domain::agreement::parameter::Parameters;
-use domain::agreement::statement::{Inputs, Judged};
+use domain::agreement::scope::Paths;
+use domain::agreement::statement::Inputs;
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
@@ -17,12 +18,108 @@ use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::agreement::Figured;
-use super::messages::{json as answer, query_of};
+use super::listing::{listed, next_page};
+use super::messages::{json as answer, limit, query_of};
 use super::problem::{Kind, Problem};
+use crate::params::Params;
 
-/// GET /v1/availability/statement: the last one of a month, or that of a revision.
+/// GET /v1/availability/statement: the last one of a month, or that of a revision. What of it may
+/// be long is told in pages of its own.
 pub(super) async fn get(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
     let params = query_of(query, &["month", "revision"])?;
+    let opened = opened(app, caller, &params, None).await?;
+    Ok(answer(StatusCode::OK, &shown(&opened)))
+}
+
+/// GET /v1/availability/statement/stretches: all of its time, class by class.
+pub(super) async fn stretches(
+    app: &App,
+    caller: &Caller,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    pages(app, caller, query, |opened, part| {
+        let judged = opened.computed.iter().map(|(_, judged)| judged);
+        part.of(judged.flat_map(|judged| judged.timeline.stretches()).map(stretch))
+    })
+    .await
+}
+
+/// GET /v1/availability/statement/parts: what the class of each stretch follows from.
+pub(super) async fn parts(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    pages(app, caller, query, |opened, page| {
+        let inputs = opened.computed.iter().map(|(inputs, _)| inputs);
+        page.of(inputs.flat_map(Inputs::parts).map(part))
+    })
+    .await
+}
+
+/// GET /v1/availability/statement/inputs: the lines of the text that its checksum is of.
+pub(super) async fn inputs(
+    app: &App,
+    caller: &Caller,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    pages(app, caller, query, |opened, page| {
+        let text = opened.computed.as_ref().map(|(inputs, _)| inputs.to_text());
+        page.of(text.iter().flat_map(|text| text.split('\n')).map(Value::from))
+    })
+    .await
+}
+
+/// GET /v1/availability/statement/maintenance: what concerned the account, and how it was told.
+pub(super) async fn maintenance(
+    app: &App,
+    caller: &Caller,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    pages(app, caller, query, |opened, page| page.of(opened.maintenance.iter().map(told))).await
+}
+
+/// A part of something long: how much of it, and after how many.
+struct Page {
+    skip: usize,
+    limit: u32,
+}
+
+impl Page {
+    fn of(&self, all: impl Iterator<Item = Value>) -> Vec<Value> {
+        all.skip(self.skip).take(self.limit as usize).collect()
+    }
+}
+
+/// A page of what a statement opens to. A statement never changes, so a place in it stays: it is
+/// said with the revision, for another one may come between two pages.
+async fn pages(
+    app: &App,
+    caller: &Caller,
+    query: &str,
+    of: impl FnOnce(&Opened, &Page) -> Vec<Value>,
+) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["month", "revision", "limit", "after"])?;
+    let limit = limit(&params)?;
+    let after = params.text("after").map(|text| {
+        let place = text.split_once('.');
+        let place = place.and_then(|(revision, n)| Some((revision.parse().ok()?, n.parse().ok()?)));
+        place.ok_or_else(|| Problem::with(Kind::InvalidRequest, "after is no next_page of ours"))
+    });
+    let after: Option<(u32, usize)> = after.transpose()?;
+    let opened = opened(app, caller, &params, after.map(|(revision, _)| revision)).await?;
+    let page = Page { skip: after.map_or(0, |(_, skip)| skip), limit };
+    let data = of(&opened, &page);
+    let place = |_: &Value| {
+        format!("{}.{}", opened.statement.revision, page.skip.saturating_add(data.len()))
+    };
+    let next = next_page(&data, limit, place);
+    Ok(listed(&data, next.as_deref()))
+}
+
+/// The statement that is asked for; a page that goes on has a revision already.
+async fn opened(
+    app: &App,
+    caller: &Caller,
+    params: &Params,
+    going_on: Option<u32>,
+) -> Result<Opened, Unanswered> {
     let month = params.text("month").and_then(PersianMonth::parse).ok_or_else(|| {
         Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
     })?;
@@ -31,18 +128,21 @@ pub(super) async fn get(app: &App, caller: &Caller, query: &str) -> Result<Respo
         text.parse::<u32>().map_err(|_| wrong())
     };
     let revision = params.text("revision").map(number).transpose()?;
-    let opened = match app::statement::open(app, caller.account.id, month, revision).await {
-        Ok(opened) => opened,
-        Err(app::Error::Failed(failure)) => return Err(failure.into()),
+    if revision.is_some() && going_on.is_some_and(|going_on| revision != Some(going_on)) {
+        let detail = "after is a place in another revision";
+        return Err(Problem::with(Kind::InvalidRequest, detail).into());
+    }
+    match app::statement::open(app, caller.account.id, month, going_on.or(revision)).await {
+        Ok(opened) => Ok(opened),
+        Err(app::Error::Failed(failure)) => Err(failure.into()),
         Err(app::Error::Refused(OpenRefusal::NoSuchStatement)) => {
-            return Err(Problem::of(Kind::NotFound).into());
+            Err(Problem::of(Kind::NotFound).into())
         }
-    };
-    Ok(answer(StatusCode::OK, &shown(&opened)))
+    }
 }
 
 fn shown(opened: &Opened) -> Value {
-    let Opened { statement, computed, maintenance } = opened;
+    let Opened { statement, computed, .. } = opened;
     let figures = computed.as_ref().and_then(|(inputs, _)| {
         Figures::of(statement.month, statement.totals, inputs.parameters.terms())
     });
@@ -64,11 +164,8 @@ fn shown(opened: &Opened) -> Value {
         "agreement": statement.agreement,
         "terms": inputs.map(|inputs| terms(&inputs.parameters)),
         "sha256": hex(&statement.digest),
-        "inputs": inputs.map(Inputs::to_text),
-        "stretches": computed.as_ref().map(|(_, judged)| stretches(judged)),
+        "computes": computed.is_some(),
         "covered": inputs.map(|inputs| spans(inputs.covered())),
-        "parts": inputs.map(parts),
-        "maintenance": maintenance.iter().map(told).collect::<Vec<_>>(),
     })
 }
 
@@ -83,24 +180,18 @@ fn spans(spans: &[Span]) -> Vec<Value> {
     spans.iter().map(|one| json!({ "from": rfc3339(one.from), "to": rfc3339(one.to) })).collect()
 }
 
-fn stretches(judged: &Judged) -> Vec<Value> {
-    let stretch = |(span, class): &(Span, domain::agreement::availability::Class)| {
-        json!({
-            "from": rfc3339(span.from), "to": rfc3339(span.to), "class": class.word(),
-            "microseconds": span.length_us(),
-        })
-    };
-    judged.timeline.stretches().iter().map(stretch).collect()
+fn stretch((span, class): &(Span, Class)) -> Value {
+    json!({
+        "from": rfc3339(span.from), "to": rfc3339(span.to), "class": class.word(),
+        "microseconds": span.length_us(),
+    })
 }
 
-fn parts(inputs: &Inputs) -> Vec<Value> {
-    let part = |(kind, paths, span): (&str, domain::agreement::scope::Paths, Span)| {
-        json!({
-            "kind": kind, "paths": paths.to_string(),
-            "from": rfc3339(span.from), "to": rfc3339(span.to),
-        })
-    };
-    inputs.parts().map(part).collect()
+fn part((kind, paths, span): (&str, Paths, Span)) -> Value {
+    json!({
+        "kind": kind, "paths": paths.to_string(),
+        "from": rfc3339(span.from), "to": rfc3339(span.to),
+    })
 }
 
 fn told(told: &Told) -> Value {

@@ -1,6 +1,8 @@
 //! The web services as their clients see them: the router over the real use cases and store.
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
+#[path = "../../../app/tests/it/calls.rs"]
+mod calls;
 mod campaign;
 mod client;
 mod codes;
@@ -25,6 +27,7 @@ mod v1_error_reports;
 mod v1_identity;
 mod v1_invoices;
 mod v1_payments;
+mod v1_promises;
 mod v1_sms;
 mod v1_statement;
 mod v1_templates;

@@ -34,7 +34,7 @@ fn span(from: &str, to: &str) -> Span {
     Span::new(at(from), at(to)).unwrap()
 }
 
-fn go_to(world: &World, text: &str) {
+pub fn go_to(world: &World, text: &str) {
     let ms = at(text).us_since(world.app.now()) / 1000;
     assert!(ms > 0, "{text} is in the past");
     world.clock.advance_ms(ms);
@@ -132,13 +132,34 @@ impl Reader<'_> {
         answer.json()
     }
 
+    /// A statement with all of its pages.
+    async fn statement(&self, query: &str) -> Value {
+        let mut whole = self.get(&format!("/v1/availability/statement?{query}")).await;
+        for part in ["stretches", "parts", "inputs", "maintenance"] {
+            let path = format!("/v1/availability/statement/{part}?{query}&limit=7");
+            let (mut data, mut after) = (Vec::new(), String::new());
+            loop {
+                let page = self.get(&format!("{path}{after}")).await;
+                assert!(list(&page, "data").len() <= 7);
+                data.extend(list(&page, "data").to_vec());
+                let Some(next) = page["next_page"].as_str() else { break };
+                after = format!("&after={next}");
+            }
+            whole[part] = Value::from(data);
+        }
+        let lines: Vec<&str> =
+            list(&whole, "inputs").iter().map(|line| line.as_str().unwrap()).collect();
+        whole["inputs"] = Value::from(lines.join("\n"));
+        whole
+    }
+
     async fn evidence(&self, day: u32, path: &str) -> Value {
         self.get(&format!("/v1/availability/evidence?day={MONTH}-{day:02}&path={path}")).await
     }
 }
 
 /// Every number in a value, be it written as text, by the way to it. Places in lists are `*`.
-fn numbers(value: &Value, way: &str, found: &mut BTreeSet<String>) {
+pub fn numbers(value: &Value, way: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -156,7 +177,7 @@ fn numbers(value: &Value, way: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value[name].as_array().unwrap_or_else(|| panic!("{name} of {value}"))
 }
 
@@ -269,7 +290,7 @@ async fn parts_open(reader: &Reader<'_>, statement: &Value) {
                             || notes.filter(|note| names(note, path)).any(|one| has(one, now))
                     }
                     _ => list(&evidence, "outages").iter().any(|one| {
-                        one["reversed_because"].is_null() && names(one, path) && has(one, now)
+                        one["reversed_at"].is_null() && names(one, path) && has(one, now)
                     }),
                 };
                 let of = parts.iter().filter(|part| part["kind"] == kind && names(part, path));
@@ -311,7 +332,7 @@ async fn evidence_opens(reader: &Reader<'_>, evidence: &Value, path: &str) {
         );
     }
     for (sum, one) in [("requests_served", "served"), ("requests_failed", "failed")] {
-        let minutes = list(evidence, "requests").iter();
+        let minutes = list(evidence, "requests").iter().chain([&evidence["requests_of_few"]]);
         let minutes: u64 = minutes.map(|minute| minute[one].as_u64().unwrap()).sum();
         assert_eq!(of_path[sum], minutes, "{sum}");
     }
@@ -333,8 +354,10 @@ async fn evidence_opens(reader: &Reader<'_>, evidence: &Value, path: &str) {
         "/samples/*/latency_ms",
         "/samples/*/clock_offset_ms",
         "/requests/*/served",
-        "/requests/*/customers",
         "/requests/*/failed",
+        "/requests_of_few/minutes",
+        "/requests_of_few/served",
+        "/requests_of_few/failed",
     ];
     found.retain(|way| !opened.contains(&way.as_str()));
     assert_eq!(found, BTreeSet::new(), "these numbers of the evidence open to nothing");
@@ -355,7 +378,7 @@ async fn t184_every_number_on_a_statement_opens_to_what_it_comes_from() {
     availability::freeze(&world.app, PersianMonth::parse(MONTH).unwrap()).await.unwrap();
 
     let reader = Reader { router: &router, token: &token };
-    let statement = reader.get(&format!("/v1/availability/statement?month={MONTH}")).await;
+    let statement = reader.statement(&format!("month={MONTH}")).await;
     let us = &statement["microseconds"];
     // Two minutes of the API were measured, an hour of it recorded, six hours of the panel, and the
     // maintenance took forty minutes too long.
@@ -366,9 +389,8 @@ async fn t184_every_number_on_a_statement_opens_to_what_it_comes_from() {
     for (name, figure) in statement["figures"].as_object().unwrap() {
         assert_eq!(&shown["statements"][0][name], figure, "{name}");
     }
-    let same =
-        format!("/v1/availability/statement?month={MONTH}&revision={}", statement["revision"]);
-    assert_eq!(reader.get(&same).await, statement);
+    let same = format!("month={MONTH}&revision={}", statement["revision"]);
+    assert_eq!(reader.statement(&same).await, statement);
     figures_open(&reader, &statement).await;
     parts_open(&reader, &statement).await;
     let told = &list(&statement, "maintenance")[0];
@@ -406,9 +428,16 @@ async fn t184_every_number_on_a_statement_opens_to_what_it_comes_from() {
         ("", "invalid_request"),
         ("month=1405-10&revision=-1", "invalid_request"),
     ] {
-        let path = format!("/v1/availability/statement?{query}");
+        for part in ["", "/stretches", "/parts", "/inputs", "/maintenance"] {
+            let path = format!("/v1/availability/statement{part}?{query}");
+            let refused = v1(&router, &token, "GET", &path, None, &Value::Null).await;
+            assert_eq!(refused.json()["code"], code, "{part} {query}");
+        }
+    }
+    for after in ["7", "0.x", "-1.0", "1.5&revision=0"] {
+        let path = format!("/v1/availability/statement/parts?month={MONTH}&after={after}");
         let refused = v1(&router, &token, "GET", &path, None, &Value::Null).await;
-        assert_eq!(refused.json()["code"], code, "{query}");
+        assert_eq!(refused.json()["code"], "invalid_request", "{after}");
     }
 }
 
@@ -427,7 +456,7 @@ async fn t081_a_panel_that_was_away_while_a_notice_stood_is_shown_and_can_be_jud
     go_to(&world, "1405/11/04 00:00");
     availability::freeze(&world.app, PersianMonth::parse(MONTH).unwrap()).await.unwrap();
     let reader = Reader { router: &router, token: &token };
-    let statement = reader.get(&format!("/v1/availability/statement?month={MONTH}")).await;
+    let statement = reader.statement(&format!("month={MONTH}")).await;
     assert_eq!(statement["figures"]["planned_seconds"], 7200);
     let told = &list(&statement, "maintenance")[0];
     assert_eq!(list(told, "planned")[0]["from"], list(told, "versions")[0]["plan"]["from"]);
@@ -463,4 +492,54 @@ async fn judged_by_a_committee(world: &World, claim: i64) {
     };
     app::claim::decide(app, claim, decision, "Sara").await.unwrap();
     app::claim::announce(app, claim, "Sara").await.unwrap();
+}
+
+/// 0106, T178. Goal: nobody reads what our people wrote of others, nor when a few others asked for
+/// something; whom it concerns alone reads all of it.
+#[tokio::test]
+async fn evidence_tells_each_what_concerns_it() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(0).await;
+    let router = router(&world);
+    let many: Vec<String> = {
+        let mut tokens = Vec::new();
+        for _ in 0..5 {
+            tokens.push(world.customer(0).await.1);
+        }
+        tokens
+    };
+    let reader = |token| Reader { router: &router, token };
+    go_to(&world, "1405/10/12 10:00");
+    for token in many.iter().chain([&token, &token]) {
+        reader(token).get("/v1/agreement_acceptances").await;
+    }
+    go_to(&world, "1405/10/12 10:03");
+    reader(&token).get("/v1/agreement_acceptances").await;
+    interval::failed(&world.app, CoveredPath::Api);
+    go_to(&world, "1405/10/12 12:00");
+    let own = format!("account:{}", caller.account.id);
+    let (from, to) = ("1405/10/12 08:00", "1405/10/12 09:00");
+    for scope in [&*own, "everyone"] {
+        let id = outage(&world, "api", scope, span(from, to)).await;
+        let shorter = span(from, "1405/10/12 08:30");
+        outage::correct(&world.app, id, shorter, "Zahra says so", "Maryam").await.unwrap();
+        outage::reverse(&world.app, id, "Zahra was wrong").await.unwrap();
+    }
+    interval::keep_requests(&world.app, "a", true).await.unwrap();
+
+    let evidence = reader(&token).evidence(12, "api").await;
+    let outages = list(&evidence, "outages");
+    assert_eq!(outages.len(), 2);
+    for (told, one) in [true, false].into_iter().zip(outages) {
+        let texts = [&one["evidence"], &one["before"][0]["because"], &one["reversed_because"]];
+        assert_eq!(texts.map(|text| !text.is_null()), [told; 3], "{one}");
+        assert!(!one["reversed_at"].is_null() && one["cause"] == "power");
+    }
+    let theirs = reader(&many[0]).evidence(12, "api").await;
+    assert_eq!(list(&theirs, "outages").len(), 1);
+    assert!(!theirs.to_string().contains("Zahra"), "{theirs}");
+    let minutes = list(&evidence, "requests");
+    assert_eq!((minutes.len(), &minutes[0]["served"]), (1, &json!(7)));
+    let few = json!({ "minutes": 1, "served": 1, "failed": 1 });
+    assert_eq!(evidence["requests_of_few"], few);
 }

@@ -1,0 +1,124 @@
+//! What the figures of a month open to (I18): its days, how long its sends took, the minutes that
+//! could start enough, and the seconds of tests. A month is judged at most once in a while.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use domain::Timestamp;
+use domain::agreement::capacity::Minute;
+use domain::agreement::delivery::{AbnormalPeriod, Delivery, Sample};
+use domain::calendar::day::Day;
+use domain::calendar::month::PersianMonth;
+use store::Queries;
+use store::capacity_test::CapacityTest;
+use tokio::sync::Mutex;
+
+use super::{PromiseRefusal, Promises};
+use crate::{App, Error, Failure, Result};
+
+/// The months that everybody may have judged: this one and so many before. All sends since one
+/// began are read for it.
+const MONTHS_BACK: i32 = 13;
+/// How long a month that was judged is told to who asks again, microseconds.
+const FRESH_US: i64 = 3_600_000_000;
+const SECOND_US: i64 = 1_000_000;
+
+/// What the figures of a month are the sums of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Parts {
+    /// Its days in order, as far as sends were taken on them.
+    pub days: Vec<Part>,
+    /// How many samples of the deciding figure took at most so many whole seconds, and more than
+    /// one second less.
+    pub distribution: BTreeMap<i64, u64>,
+    /// The minutes that could start enough calls, in order.
+    pub minutes: Vec<(Timestamp, Minute)>,
+    /// Of each test of the load, how many of its calls began in each second of its minute; nothing
+    /// of one that is under way or called nobody.
+    pub seconds: Vec<Vec<u64>>,
+}
+
+/// A day's part of the delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Which day.
+    pub day: Day,
+    /// Without the samples of declared periods.
+    pub delivery: Delivery,
+    /// The same with those samples.
+    pub with_declared: Delivery,
+}
+
+impl Parts {
+    /// Takes samples apart, which are put in order.
+    pub(super) fn of(
+        samples: &mut [Sample],
+        declared: &[AbnormalPeriod],
+        minutes: Vec<(Timestamp, Minute)>,
+        now: Timestamp,
+    ) -> Self {
+        samples.sort_by_key(|sample| sample.accepted_at);
+        let day = |sample: &Sample| Day::of(sample.accepted_at);
+        let days = samples.chunk_by(|one, two| day(one) == day(two)).map(|of_day| Part {
+            day: day(&of_day[0]),
+            delivery: Delivery::of(of_day, declared, now),
+            with_declared: Delivery::of(of_day, &[], now),
+        });
+        let mut distribution = BTreeMap::new();
+        let counts = |sample: &&Sample| {
+            let is_declared = |period: &AbnormalPeriod| period.span.contains(sample.accepted_at);
+            sample.exclusion.is_none() && !declared.iter().any(is_declared)
+        };
+        for sample in samples.iter().filter(counts) {
+            let us = sample.attributable_us(now);
+            *distribution.entry(us.saturating_add(SECOND_US - 1) / SECOND_US).or_insert(0) += 1;
+        }
+        Self { days: days.collect(), distribution, minutes, seconds: Vec::new() }
+    }
+}
+
+/// The calls of a test by the second of its minute.
+pub(super) async fn seconds(
+    reads: &mut impl Queries,
+    test: &CapacityTest,
+) -> std::result::Result<Vec<u64>, Failure> {
+    let minute = test.end.and_then(|end| Some((end.minute_from?, end.minute.starts)));
+    let (Some(campaign), Some((from, count))) = (test.campaign, minute) else {
+        return Ok(Vec::new());
+    };
+    let mut seconds = vec![0; 60];
+    let starts = store::capacity_test::starts(reads, campaign).await?;
+    // What began after it was written down is not in its count.
+    for start in starts.iter().take(usize::try_from(count).unwrap_or(usize::MAX)) {
+        let second = usize::try_from(start.us_since(from) / SECOND_US).ok();
+        if let Some(of_second) = second.and_then(|second| seconds.get_mut(second)) {
+            *of_second += 1;
+        }
+    }
+    Ok(seconds)
+}
+
+/// Months as they were judged last.
+#[derive(Default)]
+pub(crate) struct Judged(Mutex<BTreeMap<PersianMonth, Arc<Promises>>>);
+
+/// A month, as it was judged within the last hour; of those that ask at once, one has it judged.
+///
+/// # Errors
+/// Refused before it has begun, or when it is too long ago.
+pub async fn judged(app: &App, month: PersianMonth) -> Result<Arc<Promises>, PromiseRefusal> {
+    let now = app.now();
+    let is_near = |month: PersianMonth| month.until(PersianMonth::of(now)) <= MONTHS_BACK;
+    if !is_near(month) {
+        return Err(Error::Refused(PromiseRefusal::LongAgo));
+    }
+    let mut kept = app.judged().0.lock().await;
+    let is_fresh = |one: &&Arc<Promises>| (0..FRESH_US).contains(&now.us_since(one.judged_at));
+    if let Some(one) = kept.get(&month).filter(is_fresh) {
+        return Ok(Arc::clone(one));
+    }
+    let judged = Arc::new(super::month(app, month).await?);
+    kept.retain(|month, _| is_near(*month));
+    kept.insert(month, Arc::clone(&judged));
+    Ok(judged)
+}

@@ -1,0 +1,154 @@
+//! The reckoning: what a script comes to, minute by minute, sharing nothing with the platform.
+
+use std::ops::Range;
+
+use domain::agreement::availability::{Totals, Verdict};
+use domain::calendar::day::{Day, Weekday};
+use domain::calendar::holiday::Holidays;
+use domain::calendar::month::PersianMonth;
+
+use super::script::{Script, Ticket};
+use super::{CUSTOMERS, DAY, HOUR, MINUTE_US, PRICE, has_path, minute};
+
+/// What a month comes to by the reckoning: minutes.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Minutes {
+    not_covered: i64,
+    down: i64,
+    unknown: i64,
+    planned: i64,
+    up: i64,
+}
+
+impl Minutes {
+    /// `customer`: whose month; `None` is the platform, which only what concerns all touches.
+    pub fn of(
+        script: &Script,
+        customer: Option<usize>,
+        length: usize,
+        unpaid: &Range<usize>,
+    ) -> Self {
+        let mut all = Self::default();
+        for minute in 0..length {
+            if customer == Some(CUSTOMERS - 1) && unpaid.contains(&minute) {
+                all.not_covered += 1;
+                continue;
+            }
+            let (mut bad_outside, mut blind_outside, mut bad_or_blind) = (false, false, false);
+            let blind = script.silent.iter().any(|time| time.contains(&minute));
+            for path in 0..4 {
+                if customer.is_some_and(|customer| !has_path(customer, path)) {
+                    continue;
+                }
+                let bad = script.outages.iter().any(|one| {
+                    let theirs = one.whom.is_none() || one.whom == customer;
+                    theirs && one.paths[path] && one.time.contains(&minute)
+                });
+                let told = script.maintenance.iter().any(|one| {
+                    let in_time = one.told_at + 48 * HOUR <= one.time.start;
+                    in_time && one.paths[path] && one.time.contains(&minute)
+                });
+                bad_outside |= bad && !told;
+                blind_outside |= !bad && blind && !told;
+                bad_or_blind |= bad || blind;
+            }
+            if bad_outside {
+                all.down += 1;
+            } else if blind_outside {
+                all.unknown += 1;
+            } else if bad_or_blind {
+                all.planned += 1;
+            } else {
+                all.up += 1;
+            }
+        }
+        all
+    }
+
+    pub fn totals(self) -> Totals {
+        Totals {
+            not_covered_us: self.not_covered * MINUTE_US,
+            planned_us: self.planned * MINUTE_US,
+            down_us: self.down * MINUTE_US,
+            unknown_us: self.unknown * MINUTE_US,
+            up_us: self.up * MINUTE_US,
+        }
+    }
+
+    /// What was missed, and of how much, is more than 99.58 %.
+    fn is_enough(self, missed: i64) -> bool {
+        let base = self.down + self.unknown + self.up;
+        (base - missed) * 10_000 > base * 9_958
+    }
+
+    pub fn verdict(self) -> Verdict {
+        match (self.is_enough(self.down + self.unknown), self.is_enough(self.down)) {
+            (true, _) => Verdict::Met,
+            (false, true) => Verdict::Undetermined,
+            (false, false) => Verdict::Breached,
+        }
+    }
+
+    /// What it pays back, and whether only when no evidence came in time.
+    pub fn pays(self) -> Option<(i64, bool)> {
+        let (missed, late) = match self.verdict() {
+            Verdict::Met => return None,
+            Verdict::Breached => (self.down, false),
+            Verdict::Undetermined => (self.down + self.unknown, true),
+        };
+        let base = self.down + self.unknown + self.up;
+        let quarter = (base - missed) * 100 < base * 99;
+        Some((if quarter { PRICE / 4 } else { PRICE / 10 }, late))
+    }
+}
+
+/// Whether the desk is open in this minute of a day, from the words of the agreement.
+fn is_open(holidays: &Holidays, day: Day, minute: usize) -> bool {
+    let is_off = day.weekday() == Weekday::Friday || holidays.is_holiday(day);
+    let (first, last) = if is_off { (10 * HOUR, 22 * HOUR) } else { (8 * HOUR + 30, 24 * HOUR) };
+    let is_break = (14 * HOUR..14 * HOUR + 45).contains(&minute);
+    (first..last).contains(&minute) && !is_break
+}
+
+/// Whether nobody answered until the window of the desk was over that follows the one in which it
+/// was asked, or the next one when it was closed then.
+pub fn is_missed(month: PersianMonth, ticket: &Ticket) -> bool {
+    let holidays = Holidays::shipped();
+    let open = |at: usize| {
+        let day = Day::of(minute(month, at / DAY * DAY));
+        is_open(&holidays, day, at % DAY)
+    };
+    let mut at = ticket.asked_at;
+    while open(at) {
+        at += 1;
+    }
+    while !open(at) {
+        at += 1;
+    }
+    while open(at) {
+        at += 1;
+    }
+    ticket.asked_at + ticket.answered_after > at
+}
+
+/// Why a claim is not taken, by the words of the agreement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotTaken {
+    Unpaid,
+    Late,
+}
+
+/// Whether a claim of a month is taken, which is made until the end of the second after it by who
+/// had paid when it happened.
+pub fn taken(
+    claim: &super::script::Claim,
+    unpaid: &Range<usize>,
+) -> std::result::Result<(), NotTaken> {
+    if claim.customer == CUSTOMERS - 1 && unpaid.contains(&claim.event_at) {
+        Err(NotTaken::Unpaid)
+    } else if claim.months_later > 2 {
+        Err(NotTaken::Late)
+    } else {
+        Ok(())
+    }
+}
