@@ -69,6 +69,8 @@ interface Event {
   type: string;
   timestamp: string;
   sequence: number;
+  /** Of the events of one call, which one; null where it tells of no call. */
+  call_sequence: number | null;
   data: { object: string; id: string };
 }
 

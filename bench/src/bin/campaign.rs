@@ -330,7 +330,7 @@ async fn create(app: &App, customer: &Customer, list: String, start: bool) -> Re
         opt_out_key: None,
     };
     let new = NewCampaign {
-        message: customer.message,
+        message: customer.message.into(),
         numbers: Some(list.into()),
         plan,
         sms: None,

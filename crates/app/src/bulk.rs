@@ -3,7 +3,6 @@
 //! day, retries or more numbers than this is a campaign.
 
 use domain::billing::rating::rate_rounding_up;
-use domain::campaign::forecast::Forecast;
 use domain::quick_send::{Admission, Refusal};
 use domain::{Destination, MessageClass, MessageId, Rials};
 
@@ -161,9 +160,7 @@ pub async fn estimate(
         let part = calls.iter().map(heard).try_fold(Rials::ZERO, |sum, it| sum.checked_add(it?))?;
         let whole = estimate.cost_max().checked_sub(estimate.speech)?;
         let count = u32::try_from(calls.len()).ok()?;
-        let calls = history.range(count, 1, (part, whole))?;
-        let with_speech = |cost: Rials| cost.checked_add(estimate.speech);
-        Some(Forecast { low: with_speech(calls.low)?, high: with_speech(calls.high)?, ..calls })
+        history.range(count, 1, (part, whole))?.beside(estimate.speech)
     });
     estimate.expected = expected.await?;
     Ok(estimate)
@@ -228,7 +225,7 @@ async fn barred(
     let (account, now) = (caller.account.id, app.now());
     let policies = class::policies(app, now).await?;
     let policy = policies.of(new.class);
-    let bars = class::bars(&mut app.read().await?, policy, account, &numbers, now).await?;
+    let bars = class::bars(app, policy, account, &numbers, now).await?;
     for (place, bar) in places.into_iter().zip(bars) {
         barred[place] = bar;
     }

@@ -231,7 +231,7 @@ async fn made(
     let day = |at: Timestamp| gregorian_date_time(at).split(' ').next().unwrap_or("").to_owned();
     let tomorrow = app.now().plus_us(24 * 60 * MINUTE_US);
     let new = NewCampaign {
-        message,
+        message: message.into(),
         numbers: Some(list.join(",").into()),
         sms: None,
         plan: WrittenPlan {

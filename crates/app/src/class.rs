@@ -8,15 +8,17 @@ use domain::calendar::day::Day;
 use domain::calendar::holiday::Holidays;
 use domain::class::{Opening, Policies, Policy, PolicyRefusal};
 use domain::{AccountId, Destination, MessageClass, Timestamp};
-use store::Queries;
 pub use store::hot::Bar;
 use store::hot::{DailyCap, Permit, ReadyJob};
+use tokio::sync::Semaphore;
 
 use crate::account::never_refused;
 use crate::{App, Error, Failure, Result};
 
 /// How long the rules are believed, milliseconds: another process may change them.
 const FRESH_MS: i64 = 1_000;
+/// Long lists of numbers that are asked about at the same time.
+static LONG_LISTS: Semaphore = Semaphore::const_new(2);
 /// Longest name of a document, in characters.
 const DOCUMENT_CHARS_MAX: usize = 200;
 
@@ -148,22 +150,29 @@ impl Skipped {
 }
 
 /// What would bar calls to these numbers (national form), if they were begun at `at`, one after the
-/// other: as the lease asks, but nothing is counted. Not for sandboxes, which nothing bars.
+/// other: as the lease asks, but nothing is counted. Not for sandboxes, which nothing bars. A long
+/// list waits until few others are asked about, and holds no connection between its parts.
 pub(crate) async fn bars(
-    reads: &mut impl Queries,
+    app: &App,
     policy: &Policy,
     account: AccountId,
     numbers: &[String],
     at: Timestamp,
 ) -> std::result::Result<Vec<Option<Bar>>, Failure> {
-    if policy.daily_cap.is_none() && !store::opt_out::is_any(reads).await? {
+    if policy.daily_cap.is_none() && !store::opt_out::is_any(&mut app.read().await?).await? {
         return Ok(vec![None; numbers.len()]);
     }
+    let _turn = match numbers.len() {
+        ..=store::opt_out::HEEDED_MAX => None,
+        _ => Some(LONG_LISTS.acquire().await.map_err(|error| {
+            Failure::because("waiting for other lists to be asked about", error)
+        })?),
+    };
     let about = (policy.class, Day::of(at).start());
     let mut bars = Vec::with_capacity(numbers.len());
     let mut earlier = BTreeMap::<&str, u32>::new();
     for some in numbers.chunks(store::opt_out::HEEDED_MAX) {
-        let heeded = store::opt_out::heeded(reads, some, account, about).await?;
+        let heeded = store::opt_out::heeded(&mut app.read().await?, some, account, about).await?;
         bars.extend(some.iter().zip(heeded).map(|(number, (is_listed, sends))| {
             if is_listed {
                 return Some(Bar::OptedOut);

@@ -28,6 +28,9 @@ pub struct Event {
     pub at: Timestamp,
     /// To what.
     pub subject: Subject,
+    /// Which of the events of its call it is, from 1, in the order of commits; `None` for what is
+    /// told of no call.
+    pub n_of_call: Option<i64>,
 }
 
 /// What something happened to, as it was then.
@@ -139,12 +142,14 @@ pub async fn look_after(app: &App) -> Result<(), Failure> {
 
 /// The event with what happened to its subject.
 pub(crate) async fn told(app: &App, stored: Stored) -> Result<Event, Failure> {
-    let Stored { id, kind, subject, at } = stored;
+    let Stored { id, kind, subject, at, n_of_call } = stored;
     let subject = match kind {
         EventKind::MessageAccepted => {
             Subject::Message(Box::new(message(app, id, subject).await?.as_accepted()))
         }
-        EventKind::MessageEnded => Subject::Message(Box::new(message(app, id, subject).await?)),
+        EventKind::MessageEnded => {
+            Subject::Message(Box::new(message(app, id, subject).await?.as_ended()))
+        }
         EventKind::RecordingReady | EventKind::RecordingFailed => {
             recording(app, id, QuickSendId(subject)).await?
         }
@@ -167,7 +172,7 @@ pub(crate) async fn told(app: &App, stored: Stored) -> Result<Event, Failure> {
         }
         EventKind::IdentityVerificationDecided => Subject::IdentityVerification(subject),
     };
-    Ok(Event { id, kind, at, subject })
+    Ok(Event { id, kind, at, subject, n_of_call })
 }
 
 async fn message(app: &App, id: EventId, send: i64) -> Result<Report, Failure> {

@@ -73,7 +73,7 @@ pub async fn recipient(
 ) -> Result<Option<Explanation>, Failure> {
     let account = caller.account.id;
     let found = crate::campaign::recipients_by_id(app, account, &[Some(id)]).await?;
-    let Some(Recipient { stored, status }) = found.into_iter().next().flatten() else {
+    let Some(Recipient { stored, status, .. }) = found.into_iter().next().flatten() else {
         return Ok(None);
     };
     let mut told = Explanation::of(status);
@@ -178,8 +178,7 @@ async fn heeded(
     }
     let now = app.now();
     let policies = class::policies(app, now).await?;
-    let mut reads = app.read().await?;
-    let bars = class::bars(&mut reads, policies.of(class), account, numbers, now).await?;
+    let bars = class::bars(app, policies.of(class), account, numbers, now).await?;
     let is_capped = is_counted && bars.first() == Some(&Some(Bar::Capped));
     let tomorrow = Day::of(now).next().start();
     Ok(vec![

@@ -106,8 +106,9 @@ pub async fn begin(
     request::write(app, |kept: &Kept| Some(kept.id), begin).await
 }
 
-/// Takes a code as proof of the mobile number: one of the account's own that was spoken there since
-/// the case was begun, and answered with the right digits.
+/// Takes a code as proof of the mobile number: one of the account's that was spoken there since the
+/// case was begun, with our digits and words, and answered with the right digits. Digits that the
+/// account brought were known to it without a call.
 ///
 /// # Errors
 /// Refused as [`IdentityRefusal`] says.
@@ -128,7 +129,8 @@ pub async fn prove_mobile(
                 Destination::Extension(_) => None,
             };
             let is_new = spoken.created_at >= kept.steps[0].at;
-            number.is_some() && number == mobile && is_new && spoken.state == CodeState::Approved
+            let is_right = spoken.state == CodeState::Approved && !spoken.own_words;
+            number.is_some() && number == mobile && is_new && is_right
         });
         if spoken.is_none() {
             return Err(Error::Refused(IdentityRefusal::Code));

@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 
-use audio::text::{Speakable, digits, normalise};
 use domain::kept_code::{
     CHECKS_MAX, KEPT_MS, LENGTH, LIFE_SECONDS, LIFE_SECONDS_USUAL, RESEND_PAUSE_MS, SENDS_MAX,
     State, Template, velocity_keys,
@@ -27,9 +26,10 @@ use crate::request::{self, RequestKey};
 use crate::speech::{self, Recording};
 use crate::{App, Caller, Error, Failure, Result, identity, quick_send};
 
-/// What is said before the code, and before it is said again.
-const BEFORE: &str = "کد شما";
-const AGAIN: &str = "تکرار می‌کنم";
+mod words;
+
+use words::words;
+
 /// Silence between two words, milliseconds: so that each digit can be typed as it is heard.
 const GAP_MS: u16 = 350;
 /// Random bytes of a salt, and of a reference.
@@ -46,8 +46,10 @@ const BLOCK: u32 = 100;
 pub struct NewCode {
     /// Whom to call, as the customer wrote it.
     pub number: String,
-    /// How many digits it has.
+    /// How many digits it has; not with digits of the customer's own.
     pub length: Option<u32>,
+    /// The customer's own digits, in place of ones that we make.
+    pub own: Option<String>,
     /// How long it is good, seconds.
     pub life_seconds: Option<u32>,
     /// A text with `{code}` in it, in place of our words.
@@ -130,9 +132,7 @@ pub enum CheckRefusal {
 /// Refused as [`SendRefusal`] says.
 pub async fn start(app: &App, caller: &Caller, new: NewCode) -> Result<(Code, bool), SendRefusal> {
     let refused = |refusal| Err(Error::Refused(refusal));
-    let length = new.length.map_or(Some(LENGTH), |length| usize::try_from(length).ok());
-    let is_sandbox = caller.account.is_sandbox();
-    let Some(digits) = length.and_then(|length| made(app, length, is_sandbox)) else {
+    let Some(digits) = made(app, &new, caller.account.is_sandbox()) else {
         return refused(SendRefusal::LengthNotAllowed);
     };
     let life_seconds = new.life_seconds.unwrap_or(LIFE_SECONDS_USUAL);
@@ -150,13 +150,13 @@ pub async fn start(app: &App, caller: &Caller, new: NewCode) -> Result<(Code, bo
     if let Some(first) = known(app, caller, &reference).await? {
         return Ok((first, true));
     }
-    let order = order(app, caller, &new, template.is_none(), said(&reference, 1)).await?;
+    let order = order(app, caller, &new, said(&reference, 1)).await?;
     let words = words(&digits, template.as_ref())?;
     let recording = speech::assembled(app, &words, new.speaker, GAP_MS)
         .await
         .map_err(|error| error.map(|refusal| SendRefusal::Text(refusal.into())))?;
     let row = NewRow {
-        own_words: template.is_some(),
+        own_words: new.says_own(),
         ..row(app, &order, &digits, &recording, (reference.clone(), life_seconds))
     };
     let sent = keep_and_send(app, order, row, &recording).await;
@@ -330,8 +330,21 @@ pub async fn look_after(app: &App) -> std::result::Result<(), Failure> {
     Ok(())
 }
 
-/// New digits; in a sandbox always the same ones, so that a test can type them.
-fn made(app: &App, length: usize, is_sandbox: bool) -> Option<OneTimeCode> {
+impl NewCode {
+    /// Whether its customer says the digits or the words around them: who hears such a code, and
+    /// types it, proves nothing to us.
+    fn says_own(&self) -> bool {
+        self.template.is_some() || self.own.is_some()
+    }
+}
+
+/// The customer's digits or new ones; in a sandbox always the same ones, so that a test can type
+/// them.
+fn made(app: &App, new: &NewCode, is_sandbox: bool) -> Option<OneTimeCode> {
+    if let Some(own) = &new.own {
+        return OneTimeCode::parse(own).filter(|_| new.length.is_none());
+    }
+    let length = new.length.map_or(Some(LENGTH), |length| usize::try_from(length).ok())?;
     if is_sandbox {
         return SANDBOX_DIGITS.get(..length).and_then(OneTimeCode::parse);
     }
@@ -382,7 +395,6 @@ async fn order(
     app: &App,
     caller: &Caller,
     new: &NewCode,
-    words_are_ours: bool,
     reference: String,
 ) -> Result<Order, SendRefusal> {
     let request = quick_send::request(app, &new.number, false, None, new.server)
@@ -390,14 +402,14 @@ async fn order(
     let mut order =
         Order::new(app, caller, request, Some(reference), MessageClass::OneTimeCode).await?;
     order.listing = Listing::Hidden;
-    may_be_proof(app, &mut order, !words_are_ours).await?;
-    // Our words need nobody's approval.
-    order.account.approves_own_messages |= words_are_ours;
+    may_be_proof(app, &mut order, new.says_own()).await?;
+    // Our words need nobody's approval, and digits need none.
+    order.account.approves_own_messages |= new.template.is_none();
     may_be_spoken(app, &order).await.map_err(|error| error.map(SendRefusal::Text))?;
     Ok(order)
 }
 
-/// Lets a code through, in our words, that is to prove who the account's owner is.
+/// Lets a code of ours through, in our words, that is to prove who the account's owner is.
 async fn may_be_proof(
     app: &App,
     order: &mut Order,
@@ -574,27 +586,4 @@ fn keyed(salt: &[u8], digits: &OneTimeCode) -> Hmac<Sha256> {
 /// Compares in the same time whatever was typed.
 fn is_right(kept: &KeptCode, typed: &OneTimeCode) -> bool {
     keyed(&kept.salt, typed).verify_slice(&kept.hash).is_ok()
-}
-
-/// The words in their order: the code within its text, then the code again.
-fn words(code: &OneTimeCode, template: Option<&Template>) -> Result<Vec<Speakable>, SendRefusal> {
-    let theirs = |_| Error::Refused(SendRefusal::Text(TextRefusal::NotSpoken));
-    let ours = |error| Failure::because("speaking a one-time code", error);
-    let (before, after) = match template {
-        Some(template) => (template.before.as_str(), template.after.as_str()),
-        None => (BEFORE, ""),
-    };
-    let mut words = Vec::new();
-    for (before, after) in [(before, after), (AGAIN, "")] {
-        if !before.is_empty() {
-            words.push(normalise(before).map_err(theirs)?);
-        }
-        for digit in code.as_str().chars() {
-            words.push(digits::spoken(&digit.to_string()).map_err(ours)?);
-        }
-        if !after.is_empty() {
-            words.push(normalise(after).map_err(theirs)?);
-        }
-    }
-    Ok(words)
 }

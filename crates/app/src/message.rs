@@ -255,7 +255,8 @@ pub async fn page(
 }
 
 /// The messages of all accounts that wait to be listened to, the oldest first: at most `limit`
-/// after `after`.
+/// after `after`. Those that are approved were so by their accounts, which want them sent in a
+/// class that asks a member of staff to listen.
 ///
 /// # Errors
 /// The database failed.
@@ -265,6 +266,23 @@ pub async fn waiting(
     limit: u32,
 ) -> std::result::Result<Vec<Message>, Failure> {
     Ok(store::message::waiting(&mut app.read().await?, after, limit).await?)
+}
+
+/// Asks staff to listen to messages that the account approved by itself, since it wants them sent
+/// in a class that asks for that.
+pub(crate) async fn want_heard(
+    app: &App,
+    account: AccountId,
+    messages: impl IntoIterator<Item = MessageId>,
+) -> std::result::Result<(), Failure> {
+    let (now, messages) = (app.now(), messages.into_iter().collect::<Vec<_>>());
+    let noted = app.write(async |tx| {
+        for id in &messages {
+            store::message::want_heard(tx, account, *id, now).await?;
+        }
+        Ok(())
+    });
+    noted.await.map_err(never_refused)
 }
 
 /// A message of any account and its audio as a WAV file, for the member of staff who listens to it;

@@ -19,7 +19,7 @@ use crate::account::hex;
 use crate::dialing::ReadyJob;
 use crate::ports::Speaker;
 use crate::speech::{self, Script};
-use crate::{App, Caller, Error, Failure, Result, class, identity, phone, prices};
+use crate::{App, Caller, Error, Failure, Result, class, identity, message, phone, prices};
 
 mod personal;
 mod spoken;
@@ -163,7 +163,11 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
     let mut reads = app.read().await?;
     let message = store::message::find(&mut reads, caller.account.id, new.message).await?;
     drop(reads);
-    let admission = order.admit(app, message.as_ref()).map_err(Error::Refused)?;
+    let admission = order.admit(app, message.as_ref());
+    if matches!(admission, Err(Refusal::WrongMessage)) && order.needs_approval() {
+        message::want_heard(app, caller.account.id, [new.message]).await?;
+    }
+    let admission = admission.map_err(Error::Refused)?;
     let message = message.expect("nothing is admitted without a message");
     accept(app, order, Played::Kept(message.id), message.blob, admission).await
 }
@@ -457,8 +461,7 @@ pub(crate) async fn commit(
     played: Played,
     (reference, follow_up): (Option<&str>, Option<i64>),
 ) -> std::result::Result<std::result::Result<store::hot::Accepted, AcceptRefusal>, Failure> {
-    let dispatch = app.dispatch().clone();
-    let at = job.accepted_at;
+    let (dispatch, at) = (app.dispatch().clone(), job.accepted_at);
     let permit = class::permit_of(app, &job, at).await?;
     let reservation = if permit.is_some() { dispatch.reserve(&job, at) } else { None };
     let lease = reservation.as_ref().zip(permit).map(|(reservation, permit)| LeaseStamp {
@@ -549,8 +552,7 @@ pub(crate) async fn repeated(
     reference: Option<&str>,
 ) -> std::result::Result<Option<Accepted>, Failure> {
     let Some(reference) = reference else { return Ok(None) };
-    let account = caller.account.id;
-    let reference = bounded_reference(reference);
+    let (account, reference) = (caller.account.id, bounded_reference(reference));
     let mut reads = app.read().await?;
     match store::quick_send::find_by_reference(&mut reads, account, &reference).await? {
         Some(id) => first_send(app, account, id).await.map(Some),

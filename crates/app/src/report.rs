@@ -2,6 +2,7 @@
 
 use domain::{AccountId, MessageId, QuickSendId, Rials, Status, Timestamp};
 use store::quick_send::State;
+use store::recording;
 
 use crate::quick_send::Progress;
 use crate::{App, Caller, Failure};
@@ -24,8 +25,46 @@ pub struct Report {
     pub expires_at: Timestamp,
     /// Whether it is of a sandbox.
     pub sandbox: bool,
+    /// Where the recording of its callee stands, if one was asked for.
+    pub recording: Option<Recorded>,
     /// How it ended, if it has.
     pub end: Option<End>,
+}
+
+/// Where a recording stands that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// The call has not come to it, or it is not known yet whether it did.
+    Expected,
+    /// The call ended before it could begin.
+    Unmade,
+    /// It was begun, and is not kept yet.
+    Begun,
+    /// It can be listened to.
+    Ready {
+        /// How long it is.
+        length_ms: u32,
+    },
+    /// It was begun and could not be kept.
+    Failed,
+}
+
+impl Recorded {
+    /// Of a send that asks for one when `record_ms` says so; `kept` is what is known of it.
+    pub(crate) fn of(
+        record_ms: Option<u32>,
+        kept: Option<&recording::State>,
+        is_over: bool,
+    ) -> Option<Self> {
+        record_ms?;
+        Some(match kept {
+            Some(recording::State::Started) => Self::Begun,
+            Some(recording::State::Ready { length_ms }) => Self::Ready { length_ms: *length_ms },
+            Some(recording::State::Failed { .. }) => Self::Failed,
+            None if is_over => Self::Unmade,
+            None => Self::Expected,
+        })
+    }
 }
 
 /// How a send ended, beside its status.
@@ -39,6 +78,8 @@ pub struct End {
     pub q850: Option<u8>,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
+    /// All keys pressed, in their order, by their names; none where pressing one was not asked for.
+    pub keys: String,
     /// When it ended.
     pub at: Timestamp,
 }
@@ -48,10 +89,20 @@ impl Report {
     #[must_use]
     pub fn as_accepted(mut self) -> Self {
         self.end = None;
+        self.recording = self.recording.map(|_| Recorded::Expected);
         self.progress.status = Status::Queued;
         self.progress.heard_ms = 0;
         self.progress.vote = None;
         self.progress.charge = Rials::ZERO;
+        self
+    }
+
+    /// The send as it ended: the same whenever it is told, whatever becomes of its recording.
+    #[must_use]
+    pub fn as_ended(mut self) -> Self {
+        let is_answered = self.end.as_ref().is_some_and(|end| end.answered_at.is_some());
+        let then = if is_answered { Recorded::Expected } else { Recorded::Unmade };
+        self.recording = self.recording.map(|_| then);
         self
     }
 }
@@ -78,12 +129,15 @@ pub(crate) async fn of_account(
     let found = store::quick_send::find(&mut app.read().await?, account, id).await?;
     Ok(found.map(|send| {
         let progress = Progress::of(&send, live);
+        let is_over = matches!(send.state, State::Ended(_));
+        let recording = Recorded::of(send.record_ms, send.recording.as_ref(), is_over);
         let end = match send.state {
             State::Ended(ended) => Some(End {
                 cause: ended.facts.cause,
                 sip_code: ended.facts.sip_code,
                 q850: ended.facts.q850,
                 answered_at: ended.facts.answered_at,
+                keys: ended.facts.keys,
                 at: ended.ended_at,
             }),
             State::Ready { .. } | State::Attempt { .. } => None,
@@ -95,6 +149,7 @@ pub(crate) async fn of_account(
             hold: send.hold,
             expires_at: send.expires_at,
             sandbox: send.sandbox,
+            recording,
             end,
         }
     }))

@@ -11,7 +11,7 @@ pub enum Approval {
     Approved,
     /// May not be sent.
     Rejected,
-    /// Waits for approval by telephone.
+    /// Waits until its customer was called about it: a member of staff has listened and asks that.
     WaitingByPhone,
 }
 
@@ -75,6 +75,8 @@ pub enum Decision {
     Approve,
     /// It may not be sent.
     Refuse(Reason),
+    /// Its customer is to be called first; until then it may not be sent.
+    AskByPhone,
 }
 
 /// Why a message was refused, for its customer to read: some words, of bounded length, on one line.
@@ -103,13 +105,19 @@ impl Decision {
         match self {
             Self::Approve => Approval::Approved,
             Self::Refuse(_) => Approval::Rejected,
+            Self::AskByPhone => Approval::WaitingByPhone,
         }
+    }
+
+    /// Whether it ends the waiting.
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::AskByPhone)
     }
 
     /// Why it was refused, if it was.
     pub fn reason(&self) -> Option<&Reason> {
         match self {
-            Self::Approve => None,
+            Self::Approve | Self::AskByPhone => None,
             Self::Refuse(reason) => Some(reason),
         }
     }

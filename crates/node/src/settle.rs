@@ -119,6 +119,7 @@ pub(crate) fn verdict(
         q850: outcome.q850,
         heard_ms: if outcome.answered { outcome.heard_ms.min(terms.clip_ms) } else { 0 },
         vote: outcome.vote.filter(|_| terms.vote),
+        keys: keys(terms, outcome),
         invite_at: at(timeline.invite_us),
         ringing_at: at(timeline.ringing_us),
         answered_at: at(timeline.answered_us),
@@ -130,6 +131,13 @@ pub(crate) fn verdict(
     let ladder = (!rungs.rungs().is_empty()).then(|| told(rungs, started));
     let ended = ended(attempt, terms, meaning, record, ended_at);
     Verdict::Ended(Box::new(EndedCall { ladder, ..ended }))
+}
+
+/// The keys that were pressed, where pressing one was asked for: what somebody types unasked is
+/// nobody's affair.
+fn keys(terms: &Terms, outcome: &Outcome) -> String {
+    let asked = terms.vote || terms.opt_out_key.is_some();
+    if asked { outcome.keys.to_string() } else { String::new() }
 }
 
 /// A story as it is kept.

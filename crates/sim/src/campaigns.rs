@@ -56,7 +56,7 @@ impl World {
         let message = customer.messages[0].id;
         let (account, numbers) = (customer.account, asked.numbers.join(","));
         let new = NewCampaign {
-            message,
+            message: message.into(),
             numbers: Some(numbers.into()),
             sms: None,
             plan,

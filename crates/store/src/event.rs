@@ -23,6 +23,8 @@ pub struct Event {
     pub subject: i64,
     /// When that was.
     pub at: Timestamp,
+    /// Which of the events of its call it is, from 1; `None` for what is told of no call.
+    pub n_of_call: Option<i64>,
 }
 
 /// Which events an account has.
@@ -66,8 +68,13 @@ pub async fn after(
     after: i64,
     limit: u32,
 ) -> Result<Vec<Event>> {
-    let sql = "SELECT n, account_id, kind, subject_id, at_us FROM event
-               WHERE account_id = $1 AND n > $2 ORDER BY n LIMIT $3";
+    let sql = "SELECT e.n AS n, e.account_id AS account_id, e.kind AS kind,
+                      e.subject_id AS subject_id, e.at_us AS at_us,
+                      CASE WHEN e.kind <= 4 THEN (
+                          SELECT CAST(COUNT(*) AS BIGINT) FROM event s
+                          WHERE s.account_id = e.account_id AND s.subject_id = e.subject_id
+                            AND s.kind <= 4 AND s.n <= e.n) END AS n_of_call
+               FROM event e WHERE e.account_id = $1 AND e.n > $2 ORDER BY e.n LIMIT $3";
     reads.query(sql, values![account, after, limit]).await?.iter().map(event).collect()
 }
 
@@ -76,8 +83,13 @@ pub async fn after(
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: EventId) -> Result<Option<Event>> {
-    let sql = "SELECT n, account_id, kind, subject_id, at_us FROM event
-               WHERE account_id = $1 AND n = $2";
+    let sql = "SELECT e.n AS n, e.account_id AS account_id, e.kind AS kind,
+                      e.subject_id AS subject_id, e.at_us AS at_us,
+                      CASE WHEN e.kind <= 4 THEN (
+                          SELECT CAST(COUNT(*) AS BIGINT) FROM event s
+                          WHERE s.account_id = e.account_id AND s.subject_id = e.subject_id
+                            AND s.kind <= 4 AND s.n <= e.n) END AS n_of_call
+               FROM event e WHERE e.account_id = $1 AND e.n = $2";
     reads.query_opt(sql, values![id.account, id.n]).await?.as_ref().map(event).transpose()
 }
 
@@ -197,5 +209,6 @@ fn event(row: &Row) -> Result<Event> {
         kind: row.decode("kind", EventKind::from_code)?,
         subject: row.get("subject_id")?,
         at: row.get("at_us")?,
+        n_of_call: row.get("n_of_call")?,
     })
 }

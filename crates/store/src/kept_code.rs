@@ -24,7 +24,7 @@ pub struct NewCode {
     pub blob: String,
     /// How long that plays.
     pub clip_ms: u32,
-    /// Whether its customer wrote what is said around the digits.
+    /// Whether its customer wrote what is said around the digits, or brought these.
     pub own_words: bool,
     /// Now.
     pub created_at: Timestamp,
@@ -49,7 +49,7 @@ pub struct KeptCode {
     pub blob: String,
     /// How long that plays.
     pub clip_ms: u32,
-    /// Whether its customer wrote what is said around the digits.
+    /// Whether its customer wrote what is said around the digits, or brought these.
     pub own_words: bool,
     /// Where it stood when that was last written down.
     pub state: State,

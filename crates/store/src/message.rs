@@ -151,7 +151,26 @@ pub async fn find_of_any(reads: &mut impl Queries, id: MessageId) -> Result<Opti
     reads.query_opt(sql, values![id]).await?.as_ref().map(message).transpose()
 }
 
-/// The messages of all accounts that wait to be listened to, the oldest first: at most `limit`
+/// Notes that an account's message is to be sent in a class that asks a member of staff to listen.
+/// Of one that its account did not approve by itself, or that staff has decided about, nothing is
+/// noted.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn want_heard(
+    tx: &mut Tx,
+    account: AccountId,
+    id: MessageId,
+    at: Timestamp,
+) -> Result<()> {
+    let sql = "UPDATE message SET wanted_at_us = $3
+               WHERE id = $2 AND account_id = $1 AND approval = 1 AND decided_at_us IS NULL
+                 AND wanted_at_us IS NULL AND deleted_at_us IS NULL AND template IS NULL";
+    tx.execute(sql, values![account, id, at]).await.map(drop)
+}
+
+/// The messages of all accounts that wait to be listened to, those that their accounts approved by
+/// themselves and want in a class that asks for more among them, the oldest first: at most `limit`
 /// after `after`.
 ///
 /// # Errors
@@ -161,10 +180,20 @@ pub async fn waiting(
     after: MessageId,
     limit: u32,
 ) -> Result<Vec<Message>> {
-    // The states are written out for the index, which has them alone.
+    // The conditions are those of two indexes, which have such messages alone.
     let sql = "SELECT id, account_id, title, approval, length_ms, blob, persistent_at_us,
                       created_at_us, decided_at_us, refused_because
-               FROM message WHERE approval IN (0, 3) AND deleted_at_us IS NULL AND id > $1
+               FROM message WHERE id IN (
+                   SELECT id FROM (
+                       SELECT id FROM message
+                       WHERE approval IN (0, 3) AND deleted_at_us IS NULL AND id > $1
+                       ORDER BY id LIMIT $2) AS unapproved
+                   UNION ALL
+                   SELECT id FROM (
+                       SELECT id FROM message
+                       WHERE wanted_at_us IS NOT NULL AND decided_at_us IS NULL
+                         AND deleted_at_us IS NULL AND id > $1
+                       ORDER BY id LIMIT $2) AS wanted)
                ORDER BY id LIMIT $2";
     reads.query(sql, values![after, limit]).await?.iter().map(message).collect()
 }
@@ -183,6 +212,7 @@ pub async fn decide(
     let sql = "UPDATE message SET approval = $2, refused_because = $3, decided_at_us = $4
                WHERE id = $1 AND deleted_at_us IS NULL AND template IS NULL";
     let reason = decision.reason().map(Reason::as_str);
+    let at = decision.is_final().then_some(at);
     Ok(tx.execute(sql, values![id, decision.approval().code(), reason, at]).await? == 1)
 }
 

@@ -68,6 +68,9 @@ pub(crate) fn files() -> Vec<File> {
         ("V51__capacity_test", include_str!("../migrations/V51__capacity_test.sql")),
         ("V52__may_show", include_str!("../migrations/V52__may_show.sql")),
         ("V55__month_review", include_str!("../migrations/V55__month_review.sql")),
+        ("V57__keys", include_str!("../migrations/V57__keys.sql")),
+        ("V58__event_of_call", include_str!("../migrations/V58__event_of_call.sql")),
+        ("V59__wanted_message", include_str!("../migrations/V59__wanted_message.sql")),
     ]
 }
 

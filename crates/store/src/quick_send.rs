@@ -6,6 +6,7 @@ use domain::{
 };
 
 use crate::hot::Quality;
+use crate::recording;
 use crate::value::values;
 use crate::{Queries, Result, Row};
 
@@ -26,6 +27,10 @@ pub struct QuickSend {
     pub second: Option<Destination>,
     /// Whether the first key pressed is kept.
     pub vote: bool,
+    /// How long the callee's voice is recorded after the message, milliseconds, if it is.
+    pub record_ms: Option<u32>,
+    /// Where that recording stands, if it was begun.
+    pub recording: Option<recording::State>,
     /// How long the message plays; in a secure call, how long both may talk.
     pub clip_ms: u32,
     /// The prices it is charged by.
@@ -180,7 +185,9 @@ pub async fn find(
                       q.message_id AS message_id,
                       q.tariff_id AS tariff_id, q.clip_ms AS clip_ms,
                       q.destination AS destination, q.second_destination AS second_destination,
-                      q.zone AS zone, q.vote_at_us AS vote_at_us,
+                      q.zone AS zone, q.vote_at_us AS vote_at_us, q.record_ms AS record_ms,
+                      g.state AS recording_state, g.length_ms AS recording_ms,
+                      g.error AS recording_error,
                       q.hold_rials AS hold_rials, q.accepted_at_us AS accepted_at_us,
                       q.expires_at_us AS expires_at_us, r.due_at_us AS due_at_us,
                       (SELECT MAX(b.n) FROM outcome b WHERE b.quick_send_id = q.id) AS begun_n,
@@ -189,7 +196,7 @@ pub async fn find(
                       a.started_at_us AS open_started_at_us, o.n AS ended_n,
                       o.disposition AS disposition, o.cause AS cause, o.trunk AS trunk,
                       o.sip_code AS sip_code, o.q850 AS q850, o.heard_ms AS heard_ms,
-                      o.charge_rials AS charge_rials, o.vote AS vote,
+                      o.charge_rials AS charge_rials, o.vote AS vote, o.keys AS keys,
                       o.started_at_us AS started_at_us, o.invite_at_us AS invite_at_us,
                       o.ringing_at_us AS ringing_at_us, o.answered_at_us AS answered_at_us,
                       o.first_audio_at_us AS first_audio_at_us, o.ended_at_us AS ended_at_us,
@@ -201,6 +208,7 @@ pub async fn find(
                LEFT JOIN ready r ON r.quick_send_id = q.id
                LEFT JOIN attempt a ON a.quick_send_id = q.id
                LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
+               LEFT JOIN recording g ON g.quick_send_id = q.id
                WHERE q.id = $2 AND q.account_id = $1";
     reads.query_opt(sql, values![account, id]).await?.as_ref().map(quick_send).transpose()
 }
@@ -352,6 +360,8 @@ fn quick_send(row: &Row) -> Result<QuickSend> {
         destination: row.parse("destination", Destination::parse)?,
         second: row.parse_opt("second_destination", second)?,
         vote: vote.is_some(),
+        record_ms: row.get("record_ms")?,
+        recording: recording::of_send(row)?,
         clip_ms: row.get("clip_ms")?,
         tariff: row.get("tariff_id")?,
         zone: row.parse("zone", zone_from_str)?,
@@ -391,6 +401,7 @@ fn ended(row: &Row) -> Result<Ended> {
             q850: row.get("q850")?,
             heard_ms: row.get("heard_ms")?,
             vote: if row.get::<i64>("vote")? == NO_VOTE { None } else { Some(row.get("vote")?) },
+            keys: row.get::<Option<String>>("keys")?.unwrap_or_default(),
             invite_at: row.get("invite_at_us")?,
             ringing_at: row.get("ringing_at_us")?,
             answered_at: row.get("answered_at_us")?,

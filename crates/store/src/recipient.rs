@@ -5,6 +5,7 @@ use domain::{
     AccountId, CampaignId, Disposition, QuickSendId, RecipientId, Rials, Timestamp, Zone,
 };
 
+use crate::recording;
 use crate::value::values;
 use crate::{Queries, Result, Row};
 
@@ -35,6 +36,31 @@ pub struct Recipient {
     pub called_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// How long the last one plays, or the one that waits.
+    pub clip_ms: Option<u32>,
+    /// How long the callee's voice is recorded, milliseconds, if it is.
+    pub record_ms: Option<u32>,
+    /// Where the recording of the last one stands, if it was begun.
+    pub recording: Option<recording::State>,
+    /// How the last one ended.
+    pub end: Option<End>,
+}
+
+/// How a call to a recipient ended, beside its disposition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Why, in the engine's words.
+    pub cause: String,
+    /// The final SIP code of the far end.
+    pub sip_code: Option<u16>,
+    /// Its Q.850 cause.
+    pub q850: Option<u8>,
+    /// When it was answered.
+    pub answered_at: Option<Timestamp>,
+    /// All keys pressed, in their order.
+    pub keys: String,
+    /// When it ended.
+    pub at: Timestamp,
 }
 
 /// Where a recipient stands.
@@ -66,7 +92,11 @@ macro_rules! select_recipient {
                       a.quick_send_id AS open, a.started_at_us AS open_started_at_us,
                       o.disposition AS disposition, o.heard_ms AS heard_ms, o.vote AS vote,
                       o.started_at_us AS started_at_us, o.ended_at_us AS ended_at_us,
-                      c.state AS campaign_state,
+                      o.cause AS cause, o.sip_code AS sip_code, o.q850 AS q850,
+                      o.answered_at_us AS answered_at_us, o.keys AS keys,
+                      q.clip_ms AS clip_ms, COALESCE(q.record_ms, c.record_ms) AS record_ms,
+                      g.state AS recording_state, g.length_ms AS recording_ms,
+                      g.error AS recording_error, c.state AS campaign_state,
                       (SELECT COUNT(*) FROM quick_send s JOIN outcome e ON e.quick_send_id = s.id
                        WHERE s.recipient_id = r.id AND e.disposition IS NOT NULL
                          AND e.n > 0) AS tries,
@@ -82,6 +112,7 @@ macro_rules! select_recipient {
                LEFT JOIN ready w ON w.quick_send_id = q.id
                LEFT JOIN attempt a ON a.quick_send_id = q.id
                LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
+               LEFT JOIN recording g ON g.quick_send_id = q.id
                WHERE c.account_id = $1 AND ",
             $which
         )
@@ -189,7 +220,23 @@ fn recipient(row: &Row) -> Result<Recipient> {
         vote: vote.and_then(|vote| u8::try_from(vote).ok()),
         called_at: started_at.or(open_started_at),
         ended_at: row.get("ended_at_us")?,
+        clip_ms: row.get("clip_ms")?,
+        record_ms: row.get("record_ms")?,
+        recording: recording::of_send(row)?,
+        end: end(row)?,
     })
+}
+
+fn end(row: &Row) -> Result<Option<End>> {
+    let Some(cause) = row.get("cause")? else { return Ok(None) };
+    Ok(Some(End {
+        cause,
+        sip_code: row.get("sip_code")?,
+        q850: row.get("q850")?,
+        answered_at: row.get("answered_at_us")?,
+        keys: row.get::<Option<String>>("keys")?.unwrap_or_default(),
+        at: row.get("ended_at_us")?,
+    }))
 }
 
 fn standing(row: &Row) -> Result<Standing> {

@@ -113,18 +113,31 @@ pub async fn started(reads: &mut impl Queries, node: &str, limit: u32) -> Result
     reads.query(sql, values![node, limit]).await?.iter().map(recording).collect()
 }
 
+/// Where the recording of the send in a row stands, if it was begun: a LEFT JOIN, with
+/// `recording_` before the names of its columns.
+pub(crate) fn of_send(row: &Row) -> Result<Option<State>> {
+    let state: Option<String> = row.get("recording_state")?;
+    let Some(_) = state else { return Ok(None) };
+    let length_ms = row.get("recording_ms")?;
+    let error: Option<String> = row.get("recording_error")?;
+    row.parse("recording_state", |word| state_of(word, length_ms, error.as_ref())).map(Some)
+}
+
+fn state_of(word: &str, length_ms: u32, error: Option<&String>) -> Option<State> {
+    match word {
+        "started" => Some(State::Started),
+        "ready" => Some(State::Ready { length_ms }),
+        "failed" => Some(State::Failed { error: error.cloned().unwrap_or_default() }),
+        _ => None,
+    }
+}
+
 fn recording(row: &Row) -> Result<Recording> {
     let error: Option<String> = row.get("error")?;
     let length_ms = row.get("length_ms")?;
-    let read = |state: &str| match state {
-        "started" => Some(State::Started),
-        "ready" => Some(State::Ready { length_ms }),
-        "failed" => Some(State::Failed { error: error.clone().unwrap_or_default() }),
-        _ => None,
-    };
     Ok(Recording {
         attempt: AttemptId { quick_send: row.get("quick_send_id")?, n: row.get("n")? },
-        state: row.parse("state", read)?,
+        state: row.parse("state", |word| state_of(word, length_ms, error.as_ref()))?,
         blob: row.get("blob")?,
         started_at: row.get("started_at_us")?,
     })

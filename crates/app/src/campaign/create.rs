@@ -5,9 +5,7 @@
 use std::sync::Arc;
 
 use domain::calendar::day::Day;
-use domain::campaign::admission::{
-    CallPrices, MessageRefusal, Plan, PlanRefusal, Zones, check_message, is_covered,
-};
+use domain::campaign::admission::{MessageRefusal, Plan, PlanRefusal, Zones, is_covered};
 use domain::campaign::numbers::{CompactNumber, NumberSet, RECIPIENTS_MAX, Sifted};
 use domain::campaign::schedule::ScheduleRefusal;
 use domain::campaign::{Schedule, State};
@@ -21,11 +19,13 @@ use tokio::sync::Semaphore;
 use super::WrittenPlan;
 use super::change::{self, StartRefusal};
 use super::list::{Broken, List, Recipients, Unreadable};
+use super::played::{self, Played, Sound};
 use crate::class::{Bar, Skipped};
 use crate::forecast::Expected;
+use crate::quick_send::TextRefusal;
 use crate::request::{self, RequestKey};
 use crate::sms::{SmsRefusal, WrittenFollowUp};
-use crate::template::{may_say, of_campaign, playable};
+use crate::template::of_campaign;
 use crate::{App, Caller, Error, Failure, Result, class, identity, prices, sms};
 
 /// Numbers kept in one commit.
@@ -40,8 +40,8 @@ const TRIES_MAX: u32 = 5;
 /// A campaign to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewCampaign {
-    /// What is played: a message, or a template.
-    pub message: MessageId,
+    /// What is played.
+    pub message: Played,
     /// Whom to call, as the customer wrote it. Without a list, which only a draft may be, its
     /// numbers are added afterwards.
     pub numbers: Option<Recipients>,
@@ -75,13 +75,16 @@ pub struct Estimate {
     pub clip_ms: u32,
     /// Who would not be called: opted out, or capped on the only day that it has.
     pub skipped: Skipped,
-    /// What it costs when everybody else is reached once and hears the message to its end.
+    /// What it costs when everybody else is reached once and hears the message to its end, its
+    /// speech included.
     pub cost_max: Rials,
     /// Whether the balance covers its start, which asks for everybody, or for the plan's ceiling if
     /// that is lower.
     pub is_covered: bool,
     /// What it will probably cost, as far as calls that were made tell.
     pub expected: Option<Expected>,
+    /// What speaking its text costs, whatever becomes of its calls; in what it costs at most.
+    pub speech: Rials,
     /// What an SMS after a call costs, beside all of this.
     pub sms_price: Option<Rials>,
 }
@@ -122,6 +125,8 @@ pub enum CreateRefusal {
     CannotStart,
     /// The name of the request was used for another one.
     KeyReused,
+    /// The text that is to be spoken is not taken.
+    Text(TextRefusal),
     /// What is to be written after its calls is not taken.
     Sms(SmsRefusal),
     /// The operator asks who the account's owner is, and that is not proven.
@@ -161,22 +166,26 @@ pub async fn create(
     if let Some(id) = request::campaign(app, caller, request.as_ref()).await? {
         return completed(app, account, id, numbers, auto_start).await;
     }
-    let template = may_be_made(app, account, message, &plan).await?;
+    let judged = played::judge(app, account, &message, &plan).await?;
     if numbers.is_none() && auto_start {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
     let is_list = numbers.is_some();
-    let sifted = gone_through(app, account, numbers, template).await?;
+    let sifted = gone_through(app, account, numbers, judged.template().cloned()).await?;
     if is_list && sifted.numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
-    let follow_up = judged(app, sms.as_ref()).await?;
-    let what = (message, follow_up);
+    let follow_up = followed(app, sms.as_ref()).await?;
+    if auto_start && !identity::may_call_many(app, account.id).await? {
+        return Err(Error::Refused(CreateRefusal::NotIdentified));
+    }
+    let sound = played::sound(app, account, judged).await?;
+    let what = (&sound, follow_up);
     made(app, account, what, plan, sifted, auto_start, request.as_ref()).await
 }
 
 /// What is written after its calls, and what that costs.
-pub(super) async fn judged(
+pub(super) async fn followed(
     app: &App,
     sms: Option<&WrittenFollowUp>,
 ) -> Result<Option<(FollowUp, Rials)>, CreateRefusal> {
@@ -196,27 +205,33 @@ pub async fn estimate(
 ) -> Result<Estimate, CreateRefusal> {
     let plan = new.plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
     let account = &caller.account;
-    let template = may_be_made(app, account, new.message, &plan).await?;
-    let follow_up = judged(app, new.sms.as_ref()).await?;
-    let mut sifted = gone_through(app, account, new.numbers, template).await?;
+    let judged = played::judge(app, account, &new.message, &plan).await?;
+    let follow_up = followed(app, new.sms.as_ref()).await?;
+    let mut sifted = gone_through(app, account, new.numbers, judged.template().cloned()).await?;
     let numbers = std::mem::take(&mut sifted.numbers);
     if numbers.is_empty() {
         return Err(Error::Refused(CreateRefusal::Invalid));
     }
-    let (clip_ms, prices) = prices_of(app, account, new.message).await?;
+    let sound = played::sound(app, account, judged).await?;
+    sound.remove(app).await;
+    let (prices, clip_ms, speech) = (sound.prices(app).await?, sound.clip_ms, sound.speech);
     let zones = zones_of(&numbers);
     let (skipped, called) = skipped(app, account, &plan, &numbers).await?;
     let tariff = prices::in_force(app, app.now()).await?;
     let expected = Expected::of(app, account, |history| {
-        history.forecast(&tariff, called, (clip_ms, plan.max_tries))
+        history.forecast(&tariff, called, (clip_ms, plan.max_tries))?.beside(speech)
     });
     Ok(Estimate {
         expected: expected.await?,
         added: Added { accepted: zones.total(), rest: sifted },
         clip_ms,
         skipped,
-        cost_max: prices.of_all(called).unwrap_or(Rials(i64::MAX)),
-        is_covered: is_covered(account, &prices, zones, plan.max_cost),
+        cost_max: prices
+            .of_all(called)
+            .and_then(|calls| calls.checked_add(speech))
+            .unwrap_or(Rials(i64::MAX)),
+        is_covered: is_covered(&sound.paid_by(account), &prices, zones, plan.max_cost),
+        speech,
         sms_price: follow_up.map(|(_, price)| price),
     })
 }
@@ -236,7 +251,7 @@ async fn skipped(
     let policies = class::policies(app, now).await?;
     let policy = policies.of(plan.class);
     let written: Vec<String> = numbers.iter().map(|number| number.national()).collect();
-    let bars = class::bars(&mut app.read().await?, policy, account.id, &written, now).await?;
+    let bars = class::bars(app, policy, account.id, &written, now).await?;
     let Schedule { starts_at, ends_at, .. } = plan.schedule;
     let days = [starts_at.max(now), ends_at.plus_ms(-1)].map(Day::of);
     let is_for_today = days.iter().all(|day| *day == Day::of(now));
@@ -366,42 +381,15 @@ async fn sifted(
     Ok((before, sifted?))
 }
 
-/// Judges all that can be judged before the list is gone through. The template, if one is played.
-pub(super) async fn may_be_made(
-    app: &App,
-    account: &Account,
-    message: MessageId,
-    plan: &Plan,
-) -> Result<Option<Template>, CreateRefusal> {
-    let now = app.now();
-    plan.check(account, now).map_err(|refusal| Error::Refused(refusal.into()))?;
-    let played = playable(&mut app.read().await?, account.id, message).await?;
-    let (message, template) = played.unzip();
-    let policies = class::policies(app, now).await?;
-    let approval = policies.of(plan.class).needs_approval && !account.is_sandbox();
-    check_message(message.as_ref(), approval).map_err(|refusal| Error::Refused(refusal.into()))?;
-    let template = template.flatten();
-    if !may_say(template.as_ref(), account, approval) {
-        return Err(Error::Refused(CreateRefusal::WrongMessage));
-    }
-    Ok(template)
-}
-
 pub(super) async fn made(
     app: &App,
     account: &Account,
-    (message, follow_up): (MessageId, Option<(FollowUp, Rials)>),
+    (sound, follow_up): (&Sound, Option<(FollowUp, Rials)>),
     plan: Plan,
     sifted: Sifted,
     auto_start: bool,
     request: Option<&RequestKey>,
 ) -> Result<Created, CreateRefusal> {
-    if auto_start {
-        if !identity::may_call_many(app, account.id).await? {
-            return Err(Error::Refused(CreateRefusal::NotIdentified));
-        }
-        may_be_paid(app, account, message, &plan, &sifted.numbers).await?;
-    }
     let created_at = app.now();
     let account_id = account.id;
     let follow_up = follow_up.map(|(follow_up, price)| NewFollowUp {
@@ -410,8 +398,19 @@ pub(super) async fn made(
         price,
         created_at,
     });
+    // Its message is known when what was spoken has become one.
+    let message = MessageId(0);
     let new = store::campaign::NewCampaign { account: account_id, message, plan, created_at };
-    let id = inserted(app, (&new, follow_up.as_ref()), request).await?;
+    let paid = if auto_start {
+        may_be_paid(app, account, sound, &new.plan, &sifted.numbers).await
+    } else {
+        Ok(())
+    };
+    let id = match paid {
+        Ok(()) => inserted(app, account, (new, sound, follow_up.as_ref()), request).await,
+        Err(error) => Err(error),
+    };
+    let id = sound.kept_unless_refused(app, id).await?;
     let added = kept(app, account.id, id, 0, sifted).await?;
     let added = added.ok_or_else(|| Failure::of("keeping the numbers of a new campaign"))?;
     if auto_start {
@@ -423,11 +422,15 @@ pub(super) async fn made(
 /// Makes the row of a campaign, under the name of its request.
 async fn inserted(
     app: &App,
-    (new, follow_up): (&store::campaign::NewCampaign, Option<&NewFollowUp>),
+    account: &Account,
+    (new, sound, follow_up): (store::campaign::NewCampaign, &Sound, Option<&NewFollowUp>),
     request: Option<&RequestKey>,
 ) -> Result<CampaignId, CreateRefusal> {
     app.write(async |tx| {
-        let id = store::campaign::insert(tx, new).await?;
+        let called = (&*new.plan.title, new.created_at);
+        let message = sound.message(tx, account, called).await?;
+        let new = store::campaign::NewCampaign { message, ..new.clone() };
+        let id = store::campaign::insert(tx, &new).await?;
         if let Some(follow_up) = follow_up {
             let follow_up = store::sms::insert(tx, follow_up).await?;
             store::campaign::set_follow_up(tx, id, follow_up).await?;
@@ -461,29 +464,15 @@ async fn start(app: &App, account: &Account, id: CampaignId) -> Result<(), Creat
 async fn may_be_paid(
     app: &App,
     account: &Account,
-    message: MessageId,
+    sound: &Sound,
     plan: &Plan,
     numbers: &[CompactNumber],
 ) -> Result<(), CreateRefusal> {
-    let (_, prices) = prices_of(app, account, message).await?;
-    if is_covered(account, &prices, zones_of(numbers), plan.max_cost) {
+    let prices = sound.prices(app).await?;
+    if is_covered(&sound.paid_by(account), &prices, zones_of(numbers), plan.max_cost) {
         return Ok(());
     }
     Err(Error::Refused(CreateRefusal::InsufficientCredit))
-}
-
-/// How long a message plays, and what a call with it costs at most.
-async fn prices_of(
-    app: &App,
-    account: &Account,
-    message: MessageId,
-) -> Result<(u32, CallPrices), CreateRefusal> {
-    let played = playable(&mut app.read().await?, account.id, message).await?;
-    let clip_ms = played.ok_or(Error::Refused(CreateRefusal::WrongMessage))?.0.length_ms;
-    let tariff = prices::in_force(app, app.now()).await?;
-    let prices = CallPrices::of(&tariff, clip_ms);
-    let prices = prices.ok_or(Error::Refused(CreateRefusal::InsufficientCredit))?;
-    Ok((clip_ms, prices))
 }
 
 fn zones_of(numbers: &[CompactNumber]) -> Zones {

@@ -177,7 +177,15 @@ impl List {
         room: u32,
         template: Option<&Template>,
     ) -> Result<Sifted, Broken> {
-        let mut sifter = Sifter::new(known, room).filling(template);
+        self.sifted(Sifter::new(known, room).filling(template), template)
+    }
+
+    /// Goes through it with a sifter that has the same template.
+    pub(super) fn sifted(
+        &self,
+        mut sifter: Sifter<'_>,
+        template: Option<&Template>,
+    ) -> Result<Sifted, Broken> {
         let names = || template.iter().flat_map(|it| it.values()).map(|slot| &*slot.name);
         let picker = |column: &Wanted| Picker::new(column.clone()).with_values(names());
         match self {

@@ -6,9 +6,11 @@ mod change;
 mod create;
 mod feed;
 mod list;
+mod played;
 mod recipient;
 mod redial;
 mod rehearsal;
+mod rejects;
 mod workbook;
 
 use std::collections::BTreeMap;
@@ -29,12 +31,14 @@ pub use create::{
 pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
 pub use feed::feed;
 pub use list::{List, Open, Person, Recipients, Unreadable, Wanted};
+pub use played::Played;
 pub use recipient::{
     Recipient, recipient_of_send, recipients, recipients_by_id, recipients_of_message,
     recipients_sent,
 };
 pub use redial::redial;
 pub use rehearsal::{RehearsalRefusal, rehearse};
+pub use rejects::{Rejects, rejects};
 
 /// Recipients that are read at a time.
 const PAGE: u32 = 2_000;

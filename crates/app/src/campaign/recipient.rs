@@ -8,6 +8,7 @@ use store::Reader;
 use store::recipient::Standing;
 
 use super::{PAGE, end_of_uncalled};
+use crate::report::{End, Recorded};
 use crate::{App, Failure};
 
 /// Campaigns that are looked up at a time.
@@ -20,6 +21,10 @@ pub struct Recipient {
     pub stored: store::recipient::Recipient,
     /// Where it stands, a call that goes on now included.
     pub status: RecipientStatus,
+    /// Where the recording of its last call stands, if one is asked for.
+    pub recording: Option<Recorded>,
+    /// How that call ended, if it has.
+    pub end: Option<End>,
 }
 
 /// The recipients of the account's campaign after the `after`-th one, at most `limit`; `None` when
@@ -157,6 +162,17 @@ impl Recipient {
             Standing::Retrying { .. } => RecipientStatus::Retrying,
             Standing::Ended(disposition) => RecipientStatus::Of(Status::Ended(disposition)),
         };
-        Self { stored, status }
+        let is_over = matches!(status, RecipientStatus::Retrying)
+            || matches!(status, RecipientStatus::Of(Status::Ended(_)));
+        let recording = Recorded::of(stored.record_ms, stored.recording.as_ref(), is_over);
+        let end = stored.end.as_ref().map(|end| End {
+            cause: end.cause.clone(),
+            sip_code: end.sip_code,
+            q850: end.q850,
+            answered_at: end.answered_at,
+            keys: end.keys.clone(),
+            at: end.at,
+        });
+        Self { stored, status, recording, end }
     }
 }

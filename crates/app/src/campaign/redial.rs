@@ -8,10 +8,11 @@ use domain::campaign::{RecipientStatus, Schedule};
 use domain::{Account, AccountId, CampaignId, RecipientId, Status};
 
 use super::Recipient;
-use super::create::{Added, CreateRefusal, Created, judged, made, may_be_made};
+use super::create::{Added, CreateRefusal, Created, followed, made};
+use super::played::{self, Played};
 use crate::request::{self, RequestKey};
 use crate::sms::WrittenFollowUp;
-use crate::{App, Caller, Error, Failure, Result};
+use crate::{App, Caller, Error, Failure, Result, identity};
 
 /// Makes a campaign of those whom another one of the account did not reach.
 ///
@@ -40,23 +41,27 @@ pub async fn redial(
     let recipients = super::recipients(app, account.id, id, 0, all).await?.ok_or_else(invalid)?;
     let old = super::find(app, account.id, id).await?.ok_or_else(invalid)?.campaign;
     let plan = Plan { schedule, ..old.plan };
-    let template = may_be_made(app, account, old.message, &plan).await?;
+    let judged = played::judge(app, account, &Played::Kept(old.message), &plan).await?;
     let unreached = recipients.iter().filter(|one| was_not_reached(one));
     let unreached: Vec<(RecipientId, CompactNumber)> = unreached
         .filter_map(|one| Some((one.stored.id, CompactNumber::parse(&one.stored.number)?)))
         .collect();
     let mut values = Vec::new();
-    if template.is_some() {
+    if judged.template().is_some() {
         values = said_to(app, account.id, &unreached).await?;
     }
     let sms = written_after(app, account, id).await?;
-    let follow_up = judged(app, sms.as_ref()).await?;
+    let follow_up = followed(app, sms.as_ref()).await?;
     let numbers = unreached.into_iter().map(|(_, number)| number).collect();
     let sifted = Sifted { numbers, values, ..Sifted::default() };
     if sifted.numbers.is_empty() {
         return Err(invalid());
     }
-    made(app, account, (old.message, follow_up), plan, sifted, true, request).await
+    if !identity::may_call_many(app, account.id).await? {
+        return Err(Error::Refused(CreateRefusal::NotIdentified));
+    }
+    let sound = played::sound(app, account, judged).await?;
+    made(app, account, (&sound, follow_up), plan, sifted, true, request).await
 }
 
 /// What is written after the calls of a campaign, at the price of today.

@@ -2,16 +2,20 @@
 //! message, its class and its questions. It is a quick send of its own and counts for nothing.
 
 use domain::quick_send::Refusal;
-use domain::{Account, CampaignId, RecipientId};
+use domain::{CampaignId, RecipientId};
 
+use crate::account::hex;
 use crate::quick_send::{
     Accepted, NewPersonalSend, NewSend, PersonalRefusal, submit, submit_personal,
 };
-use crate::{App, Caller, Result, template};
+use crate::request::{self, RequestKey};
+use crate::{App, Caller, Error, Result, template};
 
 /// Why a campaign was not heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RehearsalRefusal {
+    /// The name of the request was used for another one.
+    KeyReused,
     /// Its message was not sent.
     Message(Refusal),
     /// What its first recipient hears was not sent.
@@ -19,21 +23,27 @@ pub enum RehearsalRefusal {
 }
 
 /// Calls `number` as the campaign would; of a personal message it says what the first recipient
-/// hears. `None`: the account has no such campaign.
+/// hears. `None`: the account has no such campaign. Asked again under the same name, the first call
+/// is told.
 ///
 /// # Errors
 /// Refused as [`RehearsalRefusal`] says.
 pub async fn rehearse(
     app: &App,
-    account: Account,
+    caller: &Caller,
     id: CampaignId,
     number: &str,
+    request: Option<&RequestKey>,
 ) -> Result<Option<Accepted>, RehearsalRefusal> {
+    let account = &caller.account;
     let Some(found) = super::find(app, account.id, id).await? else { return Ok(None) };
+    if !request::claim(app, caller, request).await? {
+        return Err(Error::Refused(RehearsalRefusal::KeyReused));
+    }
+    let reference = request.map(|request| format!("request:{}:test", hex(&request.hash())));
     let campaign = found.campaign;
     let first = RecipientId { campaign: id, n: 1 };
     let said = template::values_of(app, account.id, first).await?;
-    let caller = Caller { account, token: None };
     if let Some((template, values)) = said {
         let send = NewPersonalSend {
             template,
@@ -42,11 +52,11 @@ pub async fn rehearse(
             vote: campaign.plan.vote,
             record_ms: campaign.plan.record_ms,
             server: campaign.plan.server,
-            reference: None,
+            reference,
             class: campaign.plan.class,
             follow_up: None,
         };
-        let sent = submit_personal(app, &caller, send).await;
+        let sent = submit_personal(app, caller, send).await;
         return sent.map(Some).map_err(|error| error.map(RehearsalRefusal::Personal));
     }
     let send = NewSend {
@@ -55,10 +65,10 @@ pub async fn rehearse(
         vote: campaign.plan.vote,
         record_ms: campaign.plan.record_ms,
         server: campaign.plan.server,
-        reference: None,
+        reference,
         class: campaign.plan.class,
         follow_up: None,
     };
-    let sent = submit(app, &caller, send).await;
+    let sent = submit(app, caller, send).await;
     sent.map(Some).map_err(|error| error.map(RehearsalRefusal::Message))
 }

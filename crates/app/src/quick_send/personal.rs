@@ -9,7 +9,7 @@ use super::{
 };
 use crate::speech::Recording;
 use crate::template::{SaidRefusal, Script, playable};
-use crate::{App, Caller, Error, Result};
+use crate::{App, Caller, Error, Result, message};
 
 /// A personal message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,9 @@ pub(crate) async fn judged(
     // A clip may have been refused or deleted since the template was made of it.
     let played = playable(&mut app.read().await?, caller.account.id, template).await?;
     if played.is_none_or(|(message, _)| !message.may_be_sent(order.needs_approval())) {
+        if order.needs_approval() {
+            message::want_heard(app, caller.account.id, script.template().clips()).await?;
+        }
         return Err(Error::Refused(PersonalRefusal::Send(TextRefusal::MustBeApproved)));
     }
     let given = values.iter().map(|(name, value)| (&**name, &**value));

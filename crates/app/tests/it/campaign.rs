@@ -1,11 +1,15 @@
 //! Campaigns as their customers and nodes meet them. Every test ends with an audit of the books,
 //! which compares the counts of campaigns with their rows.
 
+use app::account::NewAccount;
 use app::bulk::{self, Content, NewBulk};
 use app::campaign::{
-    Added, CreateRefusal, List, ListRefusal, NewCampaign, StartPlan, StartRefusal, WrittenPlan,
+    Added, CreateRefusal, List, ListRefusal, NewCampaign, Played, RehearsalRefusal, StartPlan,
+    StartRefusal, WrittenPlan,
 };
 use app::dialing::NodeStamp;
+use app::ports::Speaker;
+use app::quick_send::TextRefusal;
 use app::request::RequestKey;
 use app::{Caller, Settings, campaign, dialing};
 use domain::calendar::calling_window::CallingWindow;
@@ -44,7 +48,7 @@ fn list(count: usize) -> String {
 /// A campaign of one number.
 pub fn new_campaign(message: MessageId) -> NewCampaign {
     NewCampaign {
-        message,
+        message: message.into(),
         numbers: Some(list(1).into()),
         sms: None,
         plan: plan(),
@@ -261,7 +265,7 @@ async fn what_cannot_be_made_has_its_reason() {
         new
     };
     let cases = [
-        (CreateRefusal::WrongMessage, NewCampaign { message: MessageId(99), ..good() }),
+        (CreateRefusal::WrongMessage, NewCampaign { message: MessageId(99).into(), ..good() }),
         (CreateRefusal::TriesNotAllowed, with(|plan| plan.max_tries = 0)),
         (CreateRefusal::RecordingNotPermitted, with(|plan| plan.record_ms = Some(1_000))),
         (
@@ -294,7 +298,7 @@ async fn what_cannot_be_made_has_its_reason() {
     let (waiting, _) =
         stage.world.customer_like(9_000, |new| new.approves_own_messages = false).await;
     let unheard = stage.world.message(&waiting, 4000).await.id;
-    let new = NewCampaign { message: unheard, ..good() };
+    let new = NewCampaign { message: unheard.into(), ..good() };
     let refused = refusal(campaign::create(&stage.world.app, &waiting, new.clone()).await);
     assert_eq!(refused, CreateRefusal::MessageWaiting);
     let refused =
@@ -469,13 +473,66 @@ async fn a_campaign_is_rehearsed() {
     let id = stage.create(new).await;
     let account = stage.caller.account.clone();
     let (app, own) = (&stage.world.app, "09120000001");
-    let sent = campaign::rehearse(app, account.clone(), id, own).await.unwrap().unwrap();
-    assert_eq!(sent.message, stage.message);
+    let named = RequestKey { key: String::from("k"), body: b"1".to_vec() };
+    let rehearse = |id| campaign::rehearse(app, &stage.caller, id, own, Some(&named));
+    let sent = rehearse(id).await.unwrap().unwrap();
+    assert_eq!((sent.message, sent.repeated), (stage.message, false));
+    let again = rehearse(id).await.unwrap().unwrap();
+    assert_eq!((again.id, again.repeated), (sent.id, true), "the same request calls once");
+    let other = RequestKey { body: b"2".to_vec(), ..named.clone() };
+    let refused = campaign::rehearse(app, &stage.caller, id, own, Some(&other)).await;
+    assert_eq!(refusal(refused), RehearsalRefusal::KeyReused);
     let (job, _) = stage.world.dialer.next().await;
     assert_eq!((job.destination.as_str(), job.vote), (own, true));
     let seen = campaign::find(app, account.id, id).await.unwrap().unwrap().campaign;
     assert_eq!((seen.state, seen.cursor), (State::Draft, 0));
-    assert!(campaign::rehearse(app, account, CampaignId(9), own).await.unwrap().is_none());
+    assert!(rehearse(CampaignId(9)).await.unwrap().is_none());
+}
+
+/// Goal: a campaign of a text speaks it once, when all else is right, and charges for it with the
+/// campaign: what is refused costs nothing and leaves nothing behind.
+#[tokio::test]
+async fn a_campaign_of_a_text_speaks_it() {
+    let stage = Stage::new(20 * HOLD).await;
+    let (app, account) = (&stage.world.app, stage.caller.account.id);
+    let of_text = |text: &str, mobile: Option<&str>| NewCampaign {
+        message: Played::Text {
+            text: text.to_owned(),
+            speaker: Speaker::default(),
+            call_from_mobile: mobile.map(str::to_owned),
+        },
+        ..stage.new_campaign(list(2))
+    };
+    let balance = async || stage.world.refreshed(&stage.caller).await.account.balance;
+    let new = of_text("سلام، فردا نوبت شماست", Some("09120000001"));
+    let foretold = campaign::estimate(app, &stage.caller, new.clone()).await.unwrap();
+    assert!(foretold.speech > Rials::ZERO && foretold.cost_max > foretold.speech);
+    assert_eq!(balance().await, Rials(20 * HOLD), "a dry run costs nothing");
+
+    let many = NewCampaign { numbers: Some(list(20).into()), ..new.clone() };
+    assert_eq!(stage.refused(many).await, CreateRefusal::InsufficientCredit);
+    let nobody = NewCampaign { numbers: Some(String::from("x").into()), ..new.clone() };
+    assert_eq!(stage.refused(nobody).await, CreateRefusal::Invalid);
+    let empty = stage.refused(of_text("  ", None)).await;
+    assert_eq!(empty, CreateRefusal::Text(TextRefusal::EmptyText));
+    let before = app::message::page(app, account, None, 9).await.unwrap().len();
+    assert_eq!((balance().await, before), (Rials(20 * HOLD), 1), "nothing of it is left");
+
+    let named = RequestKey { key: String::from("k"), body: b"1".to_vec() };
+    let new = NewCampaign { request: Some(named), ..new };
+    let id = stage.create(new.clone()).await;
+    assert_eq!(stage.create(new).await, id, "the same request speaks once");
+    let made = stage.progress(id).await.campaign;
+    let messages = app::message::page(app, account, None, 9).await.unwrap();
+    assert_eq!((messages.len(), messages[0].id), (2, made.message));
+    assert_eq!(messages[0].title, made.plan.title);
+    assert_eq!(balance().await, Rials(20 * HOLD - foretold.speech.0));
+    assert_eq!(stage.feed().await, 2);
+
+    let asks = |new: &mut NewAccount| new.approves_own_messages = false;
+    let (must_ask, _) = stage.world.customer_like(100_000, asks).await;
+    let refused = campaign::create(app, &must_ask, of_text("سلام، فردا نوبت شماست", None)).await;
+    assert_eq!(refusal(refused), CreateRefusal::Text(TextRefusal::MustBeApproved));
 }
 
 /// What a campaign will probably cost is told from the account's own calls, or everybody's while it
@@ -483,8 +540,8 @@ async fn a_campaign_is_rehearsed() {
 #[tokio::test]
 async fn the_cost_is_foretold_from_the_calls_that_were_made() {
     let stage = Stage::new(1_000_000).await;
-    let estimate = async |caller: &Caller, message| {
-        let new = NewCampaign { message, ..stage.new_campaign(list(100)) };
+    let estimate = async |caller: &Caller, message: MessageId| {
+        let new = NewCampaign { message: message.into(), ..stage.new_campaign(list(100)) };
         campaign::estimate(&stage.world.app, caller, new).await.unwrap()
     };
     let before = estimate(&stage.caller, stage.message).await;

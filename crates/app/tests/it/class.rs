@@ -126,7 +126,7 @@ async fn a_class_that_must_be_heard_is_heard_by_staff() {
         };
         quick_send::submit_personal(app, &caller, new)
     };
-    let rehearsed = || campaign::rehearse(app, caller.account.clone(), made, "09121234567");
+    let rehearsed = || campaign::rehearse(app, &caller, made, "09121234567", None);
     for refused in [message, template] {
         let refused = campaign::create(app, &caller, draft(refused)).await;
         assert_eq!(refusal(refused), CreateRefusal::MessageWaiting);
@@ -147,7 +147,13 @@ async fn a_class_that_must_be_heard_is_heard_by_staff() {
     quick_send::submit(app, &sandbox, send(played, MessageClass::Service)).await.unwrap();
     campaign::create(app, &sandbox, new_campaign(played)).await.unwrap();
 
+    let waiting = async || {
+        let listed = app::message::waiting(app, MessageId(0), 9).await.unwrap();
+        listed.iter().map(|one| one.id).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting().await, [message], "staff sees what is wanted, and nothing else");
     assert!(app::message::decide(app, message, &Decision::Approve).await.unwrap());
+    assert_eq!(waiting().await, []);
     campaign::create(app, &caller, draft(message)).await.unwrap();
     personal().await.unwrap();
     one().await.unwrap();

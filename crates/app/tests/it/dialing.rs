@@ -47,6 +47,7 @@ fn answered(job: &ReadyJob, attempt: AttemptId, heard_ms: u32) -> EndedCall {
         q850: None,
         heard_ms,
         vote: Some(5),
+        keys: String::from("5"),
         invite_at: at(1),
         ringing_at: at(2),
         answered_at: at(3),

@@ -61,6 +61,7 @@ fn new_code(number: &str) -> NewCode {
     NewCode {
         number: number.to_owned(),
         length: None,
+        own: None,
         life_seconds: None,
         template: None,
         speaker: Speaker::default(),
@@ -422,6 +423,8 @@ async fn only_the_proof_comes_before_the_proof() {
             ..new_code("09121234567")
         };
         assert_eq!(refusal(kept(&world, &caller, theirs).await), barred, "their words");
+        let brought = NewCode { own: Some("4815".to_owned()), ..new_code("09121234567") };
+        assert_eq!(refusal(kept(&world, &caller, brought).await), barred, "their digits");
         kept(&world, &caller, ours.clone()).await.unwrap();
         take_steps(&world, id, &[Step::MobileProven]).await;
         world.clock.advance_ms(3_600_000);

@@ -22,6 +22,7 @@ fn new() -> NewCode {
     NewCode {
         number: String::from(NUMBER),
         length: Some(4),
+        own: None,
         life_seconds: None,
         template: None,
         speaker: Speaker::default(),
@@ -32,6 +33,29 @@ fn new() -> NewCode {
 
 async fn started(world: &World, caller: &Caller, new: NewCode) -> Code {
     start(&world.app, caller, new).await.unwrap().0
+}
+
+/// Goal: a customer brings its own digits, which are spoken, kept and checked as ours are, but are
+/// no proof of anything to us.
+#[tokio::test]
+async fn a_customer_brings_its_own_digits() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(1_000_000).await;
+    let own = |digits: &str| NewCode { length: None, own: Some(digits.to_owned()), ..new() };
+    let code = started(&world, &caller, own("۴۸۱۵")).await;
+    assert_eq!(digits(&world, &caller, &code).await, "4815");
+    let mut reads = world.db.read().await.unwrap();
+    let kept = store::kept_code::find(&mut reads, caller.account.id, code.id).await.unwrap();
+    assert!(kept.unwrap().own_words, "who brought the digits knew them without a call");
+    drop(reads);
+    let checked = check(&world.app, &caller, code.id, "4815").await.unwrap();
+    assert_eq!(checked.state, State::Approved);
+    for wrong in ["123", "123456789", "12a4", ""] {
+        let refusal = refused(&world, &caller, own(wrong)).await;
+        assert_eq!(refusal, SendRefusal::LengthNotAllowed, "{wrong}");
+    }
+    let both = NewCode { length: Some(4), ..own("4815") };
+    assert_eq!(refused(&world, &caller, both).await, SendRefusal::LengthNotAllowed);
 }
 
 /// What a start is refused for.

@@ -28,7 +28,7 @@ async fn draft(world: &World) -> (AccountId, CampaignId) {
         class: MessageClass::Service,
         opt_out_key: None,
     };
-    let message = world.message(&caller, 4000).await.id;
+    let message = world.message(&caller, 4000).await.id.into();
     let new =
         NewCampaign { message, numbers: None, sms: None, plan, auto_start: false, request: None };
     let made = campaign::create(&world.app, &caller, new).await.unwrap();

@@ -283,7 +283,7 @@ async fn a_campaign_is_followed() {
         opt_out_key: None,
     };
     let new = NewCampaign {
-        message: stage.message,
+        message: stage.message.into(),
         numbers: Some(String::from(NUMBER).into()),
         sms: Some(written()),
         plan,

@@ -199,7 +199,7 @@ async fn campaign(
 ) -> CampaignId {
     let caller = world.refreshed(caller).await;
     let new = NewCampaign {
-        message: id,
+        message: id.into(),
         numbers: Some(Recipients::People(people)),
         sms: None,
         plan: plan(),
@@ -296,7 +296,7 @@ async fn lists_bring_values() {
     let value = &heard.parts[1];
     assert!(matches!(value, Heard::Value { value, .. } if value == "200"), "{value:?}");
     let own = "09120000001";
-    let sent = campaign::rehearse(app, caller.account.clone(), again.id, own).await;
+    let sent = campaign::rehearse(app, &caller, again.id, own, None).await;
     assert_eq!(sent.unwrap().unwrap().clip_ms, heard.length_ms, "the first one's debt is as long");
 }
 
@@ -305,7 +305,7 @@ async fn lists_bring_values() {
 async fn values_need_a_template() {
     let (world, caller, _) = stage(100_000).await;
     let new = NewCampaign {
-        message: MessageId(1),
+        message: MessageId(1).into(),
         numbers: Some(Recipients::People(vec![person("09121234567", "500")])),
         sms: None,
         plan: plan(),
@@ -412,7 +412,7 @@ async fn a_template_can_be_deleted() {
     assert_eq!(jobs.len(), 2, "the campaign goes on");
     assert!(jobs.iter().all(|job| !job.blob.is_empty()));
     let new = NewCampaign {
-        message: id,
+        message: id.into(),
         numbers: Some(Recipients::People(vec![person("09121234568", "500")])),
         sms: None,
         plan: plan(),

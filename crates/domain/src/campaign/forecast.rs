@@ -39,6 +39,15 @@ pub struct Forecast {
     pub heard: f64,
 }
 
+impl Forecast {
+    /// What is expected with a cost that is sure beside it. `None`: beyond 64 bits.
+    #[must_use]
+    pub fn beside(self, cost: Rials) -> Option<Self> {
+        let (low, high) = (self.low.checked_add(cost)?, self.high.checked_add(cost)?);
+        Some(Self { low, high, ..self })
+    }
+}
+
 impl History {
     /// Whether there are calls enough to expect anything from.
     pub fn tells(&self) -> bool {

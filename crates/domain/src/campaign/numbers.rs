@@ -243,11 +243,11 @@ fn unfilled<'v>(
 }
 
 /// Goes through a list row by row.
-#[derive(Debug)]
 pub struct Sifter<'a> {
     known: NumberSet,
     room: u32,
     template: Option<&'a Template>,
+    tell: Option<&'a mut dyn FnMut(&InvalidRow)>,
     sifted: Sifted,
 }
 
@@ -255,13 +255,19 @@ impl<'a> Sifter<'a> {
     /// Before the first row. `known` are numbers that the campaign has already; `room` is how many
     /// more it may have.
     pub fn new(known: NumberSet, room: u32) -> Self {
-        Self { known, room, template: None, sifted: Sifted::default() }
+        Self { known, room, template: None, tell: None, sifted: Sifted::default() }
     }
 
     /// With the template whose values each row is to bring.
     #[must_use]
     pub fn filling(self, template: Option<&'a Template>) -> Self {
         Self { template, ..self }
+    }
+
+    /// Telling each row that is none, of which otherwise only the first are known.
+    #[must_use]
+    pub fn telling(self, tell: &'a mut dyn FnMut(&InvalidRow)) -> Self {
+        Self { tell: Some(tell), ..self }
     }
 
     /// Makes room for so many numbers.
@@ -307,9 +313,17 @@ impl<'a> Sifter<'a> {
     fn refuse(&mut self, row: u64, text: &str, value: Option<BadValue>) {
         let sifted = &mut self.sifted;
         sifted.invalid += 1;
-        if sifted.invalid_rows.len() < INVALID_TOLD_MAX {
-            let excerpt = text.chars().take(EXCERPT_CHARS).collect();
-            sifted.invalid_rows.push(InvalidRow { row, excerpt, value });
+        let is_kept = sifted.invalid_rows.len() < INVALID_TOLD_MAX;
+        if !is_kept && self.tell.is_none() {
+            return;
+        }
+        let excerpt = text.chars().take(EXCERPT_CHARS).collect();
+        let invalid = InvalidRow { row, excerpt, value };
+        if let Some(tell) = &mut self.tell {
+            tell(&invalid);
+        }
+        if is_kept {
+            sifted.invalid_rows.push(invalid);
         }
     }
 

@@ -29,7 +29,7 @@ async fn start_for(world: &World, of: &(Caller, MessageId), recipients: Recipien
         opt_out_key: None,
     };
     let new = NewCampaign {
-        message: of.1,
+        message: of.1.into(),
         numbers: Some(recipients),
         sms: None,
         plan,

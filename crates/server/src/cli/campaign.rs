@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use app::campaign::{Added, CreateRefusal, List, ListRefusal, Progress, Unreadable, Wanted};
-use app::{App, Error};
+use app::{App, Caller, Error};
 use clap::Subcommand;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, CampaignId, Status};
@@ -156,7 +156,8 @@ async fn rehearse(app: &App, id: i64, number: &str) -> Result<()> {
     let (id, account) = found(app, id).await?;
     let account = app::account::status(app, account).await.map_err(open::failed)?;
     let account = account.context("reading the campaign's account: it is gone")?;
-    match app::campaign::rehearse(app, account, id, number).await {
+    let caller = Caller { account, token: None };
+    match app::campaign::rehearse(app, &caller, id, number, None).await {
         Ok(Some(sent)) => say(&format!("quick send {} calls {number} in a moment", sent.id)),
         Ok(None) => bail!("there is no campaign {id}"),
         Err(Error::Refused(refusal)) => bail!("it cannot call {number} now: {refusal:?}"),
@@ -369,7 +370,7 @@ async fn redial(app: &App, id: i64, start: &str, end: &str, json: bool) -> Resul
     let (id, account) = found(app, id).await?;
     let account = app::account::status(app, account).await.map_err(open::failed)?;
     let account = account.context("reading the campaign's account: it is gone")?;
-    let caller = app::Caller { account, token: None };
+    let caller = Caller { account, token: None };
     let created = match app::campaign::redial(app, &caller, id, start, end, None).await {
         Ok(created) => created,
         Err(Error::Refused(refusal)) => bail!("{}", why(refusal)),
@@ -397,6 +398,7 @@ fn why(refusal: CreateRefusal) -> &'static str {
         CreateRefusal::InsufficientCredit => "the balance does not cover calling them",
         CreateRefusal::CannotStart => "it was made and cannot start",
         CreateRefusal::KeyReused => "the name of the request was used before",
+        CreateRefusal::Text(_) => "its text cannot be spoken",
         CreateRefusal::Sms(_) => "its SMS has no price any more",
         CreateRefusal::NotIdentified => "it is not proven who its account's owner is",
     }

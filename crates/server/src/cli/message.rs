@@ -48,6 +48,11 @@ pub enum Message {
         /// The message.
         id: i64,
     },
+    /// Say that the customer of a message is to be called about it before it is decided.
+    ByPhone {
+        /// The message.
+        id: i64,
+    },
     /// Keep a message from being sent, and say why: its customer reads it.
     Refuse {
         /// The message.
@@ -76,6 +81,7 @@ pub async fn run(config: &Config, command: Message) -> Result<ExitCode> {
         }
         Message::Listen { id, file } => listen(&app, MessageId(id), &file).await?,
         Message::Approve { id } => decide(&app, MessageId(id), Decision::Approve).await?,
+        Message::ByPhone { id } => decide(&app, MessageId(id), Decision::AskByPhone).await?,
         Message::Refuse { id, reason } => {
             let reason = Reason::new(&reason).ok_or_else(|| {
                 anyhow!("the reason is one line of 1 to {REASON_CHARS_MAX} characters")
@@ -96,7 +102,7 @@ fn show(messages: &[Clip], what: &str, json: bool) -> Result<()> {
                     "account_id": message.account.0,
                     "title": message.title,
                     "length_ms": message.length_ms,
-                    "state": word(message.approval),
+                    "state": standing(message),
                     "refused_because": message.refused_because,
                 })
             })
@@ -105,7 +111,7 @@ fn show(messages: &[Clip], what: &str, json: bool) -> Result<()> {
     }
     for message in messages {
         let Clip { id, account, title, length_ms, .. } = message;
-        let state = word(message.approval);
+        let state = standing(message);
         let reason = message.refused_because.as_ref();
         let because = reason.map(|reason| format!("  because: {reason}")).unwrap_or_default();
         say(&format!(
@@ -130,6 +136,14 @@ async fn decide(app: &App, id: MessageId, decision: Decision) -> Result<()> {
         bail!("there is no message {id}");
     }
     say(&format!("message {id} is {}", word(decision.approval())))
+}
+
+/// How a message stands with staff, who may be asked to listen to what is approved.
+fn standing(message: &Clip) -> &'static str {
+    match message.approval {
+        Approval::Approved if message.decided_at.is_none() => "approved by its account",
+        approval => word(approval),
+    }
 }
 
 fn word(approval: Approval) -> &'static str {

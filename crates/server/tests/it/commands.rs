@@ -350,7 +350,7 @@ fn every_command_has_its_help() {
         ("opt-out", &["add", "remove", "import", "list", "show"]),
         ("opt-out add", &["--national", "--operator", "--account"]),
         ("class set", &["--hours", "--off-hours", "--daily-cap", "--opt-out-key"]),
-        ("message", &["list", "waiting", "listen", "approve", "refuse"]),
+        ("message", &["list", "waiting", "listen", "approve", "by-phone", "refuse"]),
         ("message waiting", &["of all accounts", "--after"]),
         ("message listen", &["Write the sound", "--file"]),
         ("message list", &["newest messages", "--account"]),

@@ -45,6 +45,9 @@ pub struct Facts {
     pub heard_ms: u32,
     /// The first key pressed, 0 to 9; `None` for no vote.
     pub vote: Option<u8>,
+    /// All keys pressed, in their order, by their names; empty when none was, or none was asked
+    /// for.
+    pub keys: String,
     /// When the INVITE was sent.
     pub invite_at: Option<Timestamp>,
     /// When it rang.
@@ -77,6 +80,11 @@ pub struct Quality {
 }
 
 impl Facts {
+    /// The keys as they are stored.
+    fn keys(&self) -> Option<&str> {
+        Some(&*self.keys).filter(|keys| !keys.is_empty())
+    }
+
     /// The quality in the order of its columns.
     fn quality(&self) -> [Option<u32>; 7] {
         let Some(quality) = &self.quality else { return [None; 7] };
@@ -188,9 +196,9 @@ fn settle_on_sqlite(
                                     invite_at_us, ringing_at_us, answered_at_us,
                                     first_audio_at_us, ended_at_us, rtp_sent, rtp_received,
                                     rtp_lost, rtp_jitter_us, peer_lost, peer_jitter_us,
-                                    round_trip_us)
+                                    round_trip_us, keys)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                       $17, $18, $19, $20, $21, $22, $23, $24)";
+                       $17, $18, $19, $20, $21, $22, $23, $24, $25)";
     let facts = &element.facts;
     let [sent, received, lost, jitter, peer_lost, peer_jitter, round_trip] = facts.quality();
     let values = values![
@@ -218,6 +226,7 @@ fn settle_on_sqlite(
         peer_lost,
         peer_jitter,
         round_trip,
+        facts.keys(),
     ];
     sqlite::execute(connection, sql, values)?;
     tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
@@ -298,12 +307,12 @@ async fn move_to_outcome(
                                         $15::BIGINT[], $16::BIGINT[], $17::BIGINT[],
                                         $18::BIGINT[], $19::BIGINT[], $20::BIGINT[],
                                         $21::BIGINT[], $22::BIGINT[], $23::TEXT[],
-                                        $24::BYTEA[])
+                                        $24::BYTEA[], $25::TEXT[])
                        AS s (quick_send_id, n, disposition, cause, sip_code, q850, heard_ms,
                              charge_rials, vote, invite_at_us, ringing_at_us, answered_at_us,
                              first_audio_at_us, ended_at_us, rtp_sent, rtp_received, rtp_lost,
                              rtp_jitter_us, peer_lost, peer_jitter_us, round_trip_us,
-                             began_at_us, server, rungs)
+                             began_at_us, server, rungs, keys)
                ), open AS (
                    SELECT a.quick_send_id, a.n, a.trunk, a.started_at_us
                    FROM attempt a JOIN s ON s.quick_send_id = a.quick_send_id AND s.n = a.n
@@ -322,13 +331,13 @@ async fn move_to_outcome(
                                         started_at_us, invite_at_us, ringing_at_us,
                                         answered_at_us, first_audio_at_us, ended_at_us,
                                         rtp_sent, rtp_received, rtp_lost, rtp_jitter_us,
-                                        peer_lost, peer_jitter_us, round_trip_us)
+                                        peer_lost, peer_jitter_us, round_trip_us, keys)
                    SELECT c.quick_send_id, c.n, s.disposition, s.cause, c.trunk, s.sip_code,
                           s.q850, s.heard_ms, p.charge_rials, p.hold_rials - p.charge_rials,
                           s.vote, c.started_at_us, s.invite_at_us, s.ringing_at_us,
                           s.answered_at_us, s.first_audio_at_us, s.ended_at_us, s.rtp_sent,
                           s.rtp_received, s.rtp_lost, s.rtp_jitter_us, s.peer_lost,
-                          s.peer_jitter_us, s.round_trip_us
+                          s.peer_jitter_us, s.round_trip_us, s.keys
                    FROM closed c
                    JOIN s ON s.quick_send_id = c.quick_send_id AND s.n = c.n
                    JOIN priced p ON p.quick_send_id = c.quick_send_id AND p.n = c.n
@@ -376,6 +385,7 @@ struct Columns<'a> {
     numbers: [Vec<Option<i64>>; 21],
     causes: Vec<&'a str>,
     stories: Stories<'a>,
+    keys: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -408,15 +418,17 @@ impl<'a> Columns<'a> {
         }
         let causes = elements.iter().map(|element| element.facts.cause.as_str()).collect();
         let ladders = elements.iter().map(|element| element.ladder.as_ref());
-        Self { numbers, causes, stories: Stories::of(ladders) }
+        let keys = elements.iter().map(|element| element.facts.keys()).collect();
+        Self { numbers, causes, stories: Stories::of(ladders), keys }
     }
 
-    /// In the order of the statement: the causes come fourth, the stories last.
+    /// In the order of the statement: the causes come fourth, the stories and keys last.
     fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
         let mut parameters: Vec<&(dyn ToSql + Sync)> =
             self.numbers.iter().map(|column| column as &(dyn ToSql + Sync)).collect();
         parameters.insert(3, &self.causes);
         parameters.extend(self.stories.parameters());
+        parameters.push(&self.keys);
         parameters
     }
 }

@@ -75,6 +75,8 @@ both_engines! {
         ]);
         let ids: Vec<i64> = events.iter().map(|event| event.id.n).collect();
         assert_eq!(ids, [1, 2, 3, 4]);
+        let of_call: Vec<_> = events.iter().map(|event| event.n_of_call).collect();
+        assert_eq!(of_call, [Some(1), Some(2), Some(1), Some(2)], "each call counts its own");
         assert_eq!(events[1].at, NOW.plus_ms(5));
         assert_eq!(self::events(world, neighbour.account).await, []);
         let mut reader = world.db.read().await.unwrap();
@@ -113,8 +115,9 @@ both_engines! {
             recording::end(&mut tx, send, &ready, NOW).await.unwrap();
             tx.commit().await.unwrap();
         }
-        let told = told(&events(world, element.account).await);
-        assert_eq!(told[1..], [(EventKind::RecordingReady, send.0)]);
+        let events = events(world, element.account).await;
+        assert_eq!(told(&events)[1..], [(EventKind::RecordingReady, send.0)]);
+        assert_eq!(events[1].n_of_call, Some(2), "it is of the same call");
     }
 
     /// Whoever follows the numbers while two processes write misses nothing.

@@ -4,6 +4,7 @@ use domain::message::{Decision, Reason};
 use domain::{Approval, MessageId};
 use store::message::{
     GalleryPage, NewMessage, decide, delete, find, find_of_any, gallery, insert, waiting,
+    want_heard,
 };
 
 use crate::engines::both_engines;
@@ -63,6 +64,16 @@ both_engines! {
         assert_eq!(listed, [ids[0], ids[1], ids[3]]);
         let next = waiting(&mut tx, ids[0], 1).await.unwrap();
         assert_eq!(next[0].id, ids[1]);
+        // What its account approved by itself waits once it is wanted, until staff has decided.
+        want_heard(&mut tx, other, ids[2], NOW).await.unwrap();
+        assert_eq!(waiting(&mut tx, MessageId(0), 10).await.unwrap().len(), 3, "not theirs");
+        for id in [ids[0], ids[2], ids[2]] {
+            want_heard(&mut tx, one, id, NOW).await.unwrap();
+        }
+        let listed = waiting(&mut tx, ids[0], 10).await.unwrap();
+        let listed: Vec<MessageId> = listed.iter().map(|message| message.id).collect();
+        assert_eq!(listed, ids[1..]);
+        assert!(decide(&mut tx, ids[2], &Decision::Approve, NOW).await.unwrap());
         let refuse = Decision::Refuse(Reason::new("بی‌نام است").unwrap());
         assert!(decide(&mut tx, ids[0], &refuse, NOW).await.unwrap());
         assert!(delete(&mut tx, other, ids[1], NOW).await.unwrap());
@@ -71,6 +82,11 @@ both_engines! {
         let refused = find(&mut tx, one, ids[0]).await.unwrap().unwrap();
         assert_eq!(refused.approval, Approval::Rejected);
         assert_eq!(refused.refused_because.as_deref(), Some("بی‌نام است"));
+        assert!(decide(&mut tx, ids[0], &Decision::AskByPhone, NOW).await.unwrap());
+        let asked = find(&mut tx, one, ids[0]).await.unwrap().unwrap();
+        assert_eq!((asked.approval, asked.decided_at), (Approval::WaitingByPhone, None));
+        let listed = waiting(&mut tx, MessageId(0), 10).await.unwrap();
+        assert_eq!(listed[0].id, ids[0], "it waits again");
         assert!(decide(&mut tx, ids[0], &Decision::Approve, NOW).await.unwrap());
         let approved = find_of_any(&mut tx, ids[0]).await.unwrap().unwrap();
         assert_eq!((approved.approval, approved.refused_because), (Approval::Approved, None));

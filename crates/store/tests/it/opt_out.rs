@@ -1,5 +1,7 @@
 //! Who opted out is not called, whatever waits already, and it costs nobody anything.
 
+use std::collections::BTreeSet;
+
 use domain::class::Basis;
 use domain::judge::CallSpan;
 use domain::opt_out::OptOutList;
@@ -287,6 +289,18 @@ both_engines! {
         assert_eq!(heeded(account, MessageClass::Service, NOW).await, service);
         assert_eq!(heeded(account, class, NOW.plus_ms(1)).await[1], (false, 0));
         assert_eq!(opt_out::heeded(&mut reads, &[], account, (class, NOW)).await.unwrap(), []);
+        // As many as may be, and some: each is told in its place.
+        for count in [100, 101, 9_999, opt_out::HEEDED_MAX] {
+            let mut many: Vec<String> = (0..count).map(|n| format!("0935{n:07}")).collect();
+            let places = [0, 99, count / 2, count - 1];
+            for place in places {
+                many[place].clone_from(&numbers[2]);
+            }
+            let heeded = opt_out::heeded(&mut reads, &many, account, (class, NOW)).await.unwrap();
+            let listed = heeded.iter().enumerate().filter(|(_, (listed, _))| *listed);
+            let listed: BTreeSet<usize> = listed.map(|(place, _)| place).collect();
+            assert_eq!((heeded.len(), listed), (count, places.into_iter().collect()));
+        }
 
         let destination = Destination::parse(NUMBER).unwrap();
         let mut called = async |account, of_all, without| {

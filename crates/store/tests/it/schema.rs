@@ -57,6 +57,9 @@ fn shipped_migrations_are_pinned() {
         ("V51__capacity_test.sql", 0x52d5_6a23_6b52_33a0),
         ("V52__may_show.sql", 0x8f52_4e80_4ad2_d7cc),
         ("V55__month_review.sql", 0x1b00_bd8c_f9f6_89c8),
+        ("V57__keys.sql", 0x9b8c_ce77_2fbe_777e),
+        ("V58__event_of_call.sql", 0xb9d7_c002_366d_58c1),
+        ("V59__wanted_message.sql", 0x37d6_57ec_a995_bd6c),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -226,6 +226,7 @@ pub fn delivered(attempt: domain::AttemptId, charge: i64) -> Settle {
         q850: Some(16),
         heard_ms: 7_000,
         vote: Some(3),
+        keys: String::from("3#"),
         invite_at: Some(NOW.plus_ms(1)),
         ringing_at: Some(NOW.plus_ms(2)),
         answered_at: Some(NOW.plus_ms(3)),

@@ -53,7 +53,7 @@ pub(crate) async fn create(
     };
     let new = NewCampaign {
         // An id nobody has is the same as an unreadable one.
-        message: message_id(&params).unwrap_or(MessageId(0)),
+        message: message_id(&params).unwrap_or(MessageId(0)).into(),
         numbers: Some(recipients),
         sms,
         plan: WrittenPlan {

@@ -159,6 +159,7 @@ code_table! {
     EndsBeforeItStarts => -76 "The last day is before the first.",
     HoursEndBeforeTheyStart => -77 "The hour at which days end is not after the one they start at.",
     NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
+    Text(_) => -75 "(of /v1) The text that is to be spoken is not taken.",
     Sms(_) => -75 "The text in `SMSJSON` is not taken, or the operator has no price for SMS.",
 }
 

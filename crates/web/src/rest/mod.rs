@@ -8,6 +8,7 @@ mod codes;
 mod dispositions_page;
 mod errors_page;
 mod fa;
+mod listing;
 mod message;
 mod method;
 mod one_time_code;
@@ -34,7 +35,9 @@ pub(crate) use codes::{UNKNOWN_ERROR, access_meaning};
 pub use dispositions_page::dispositions_page;
 pub use errors_page::errors_page;
 pub use fa::status_label;
+pub(crate) use listing::Form;
 pub(crate) use method::Method;
+pub(crate) use recipient::written as number_written;
 pub(crate) use reply::{Content, Reply};
 
 /// The first segment of every path, in any case.
@@ -212,15 +215,15 @@ async fn dispatch(
         Method::StartCampaign => campaign::start(app, caller, params).await,
         Method::StopCampaign => campaign::stop(app, caller, params).await,
         Method::GetCampaign => campaign::get(app, caller, params).await,
-        Method::GetCampaignNumbers => recipient::of_campaign(app, caller, params).await,
+        Method::GetCampaignNumbers => recipient::of_campaign(web, caller, params).await,
         Method::GetProfile => account::profile(app, caller).await,
         Method::GetPrices => billing::prices(app).await,
         Method::GetTransactions => billing::transactions(app, caller).await,
         Method::GetTotalCostByDate => billing::total_cost(app, caller, params).await,
         Method::GetCampaignsByDate => campaign::starting(app, caller, params).await,
         Method::GetMessagesByPage => message::page(app, caller, params).await,
-        Method::GetCampaignNumbersByMessageId => recipient::of_message(app, caller, params).await,
-        Method::GetCampaignNumbersBySendDate => recipient::sent(app, caller, params).await,
+        Method::GetCampaignNumbersByMessageId => recipient::of_message(web, caller, params).await,
+        Method::GetCampaignNumbersBySendDate => recipient::sent(web, caller, params).await,
         Method::GetCampaignNumbersBySubscribeId => recipient::of_send(app, caller, params).await,
         Method::GetCampaignNumbersDataByIds => recipient::listed(app, caller, params).await,
         Method::GetCampaignNumberStatusById => recipient::status(app, caller, params).await,

@@ -11,13 +11,13 @@ use super::billing::period;
 use super::campaign::campaign_id;
 use super::codes::TOO_MANY_NUMBERS;
 use super::fa;
+use super::listing::{self, Form, Listed, Source};
 use super::message::{message_id, text};
 use super::method::Method;
 use super::params::{self, Params};
 use super::reply::Reply;
+use crate::router::Web;
 
-/// Numbers that are told at once.
-const NUMBERS_MAX: usize = 100_000;
 /// Numbers that may be asked for by their identities, whole.
 const IDS_MAX: usize = 1_000;
 /// Numbers whose status may be asked for at once (avanak-api §3.2).
@@ -27,45 +27,46 @@ const NO_STATUS: i64 = -1;
 
 /// GetCampaignNumbersByCampaignID; `null` when the account has no such campaign.
 pub(crate) async fn of_campaign(
-    app: &App,
+    web: &Web,
     caller: &Caller,
     params: Params,
 ) -> Result<Reply, Failure> {
-    let last = last_id(&params).map_or(0, |id| id.n);
-    let count = count(&params);
-    let recipients = match campaign_id(&params) {
-        Some(id) => app::campaign::recipients(app, caller.account.id, id, last, count).await?,
-        None => None,
-    };
-    Ok(listed_or_null(Method::GetCampaignNumbers, recipients))
+    let source = campaign_id(&params).map(Source::Campaign);
+    told(web, Method::GetCampaignNumbers, caller, source, &params).await
 }
 
 /// GetCampaignNumbersByMessageId: of all campaigns that play the message; `null` without a message.
 pub(crate) async fn of_message(
-    app: &App,
+    web: &Web,
     caller: &Caller,
     params: Params,
 ) -> Result<Reply, Failure> {
-    let (account, last, count) = (caller.account.id, last_id(&params), count(&params));
-    let recipients = match message_id(&params) {
-        Some(id) => {
-            Some(app::campaign::recipients_of_message(app, account, id, last, count).await?)
-        }
-        None => None,
-    };
-    Ok(listed_or_null(Method::GetCampaignNumbersByMessageId, recipients))
+    let source = message_id(&params).map(Source::Message);
+    told(web, Method::GetCampaignNumbersByMessageId, caller, source, &params).await
 }
 
 /// GetCampaignNumbersBySendDate: who stepped into the line in these days; `null` without two dates.
-pub(crate) async fn sent(app: &App, caller: &Caller, params: Params) -> Result<Reply, Failure> {
-    let (account, last, count) = (caller.account.id, last_id(&params), count(&params));
-    let recipients = match period(&params) {
-        Some(period) => {
-            Some(app::campaign::recipients_sent(app, account, period, last, count).await?)
-        }
-        None => None,
-    };
-    Ok(listed_or_null(Method::GetCampaignNumbersBySendDate, recipients))
+pub(crate) async fn sent(web: &Web, caller: &Caller, params: Params) -> Result<Reply, Failure> {
+    let source = period(&params).map(Source::Sent);
+    told(web, Method::GetCampaignNumbersBySendDate, caller, source, &params).await
+}
+
+/// A list: all of it, as the vendor's services tell it, or as many as are asked for.
+async fn told(
+    web: &Web,
+    method: Method,
+    caller: &Caller,
+    source: Option<Source>,
+    params: &Params,
+) -> Result<Reply, Failure> {
+    let Some(source) = source else { return Ok(listed_or_null(method, None)) };
+    let part = (last_id(params), count(params));
+    Ok(match listing::begin(web, caller.account.id, source, part).await? {
+        Listed::Nothing => listed_or_null(method, None),
+        Listed::Whole(recipients) => listed_or_null(method, Some(recipients)),
+        Listed::Begun(listing) => Reply::listed(listing),
+        Listed::Busy => Reply::busy(),
+    })
 }
 
 /// GetCampaignNumbersBySubscribeId: whom a call was for, by the call's `RequestId`.
@@ -130,10 +131,10 @@ fn recipient_id(id: i64) -> Option<RecipientId> {
     (id > 0).then(|| RecipientId::unpack(id))
 }
 
-/// How many numbers are asked for; all that are told at once without a count.
+/// How many numbers are asked for; without a count, all.
 fn count(params: &Params) -> usize {
     let count = params.integer("count").filter(|&count| count > 0);
-    count.and_then(|count| usize::try_from(count).ok()).unwrap_or(NUMBERS_MAX).min(NUMBERS_MAX)
+    count.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX)
 }
 
 /// The identities in a list, each with its place; `None` when there are more than `most`.
@@ -143,6 +144,18 @@ fn ids(params: &Params, most: usize) -> Option<Vec<Option<RecipientId>>> {
     let ids = words.take(most + 1).map(|word| params::whole(word).and_then(recipient_id));
     let ids: Vec<Option<RecipientId>> = ids.collect();
     (ids.len() <= most).then_some(ids)
+}
+
+/// A number as JSON.
+pub(crate) fn written(out: &mut String, recipient: &Recipient) {
+    let json = serde_json::to_string(&CalledNumber::of(recipient));
+    out.push_str(&json.expect("a plain struct with text keys"));
+}
+
+/// A list of numbers around them, as its envelope has it.
+pub(crate) fn form() -> Form {
+    let head = String::from("{\"Status\":\"Success\",\"Numbers\":[");
+    Form { head, between: ",", number: written, tail: String::from("]}") }
 }
 
 /// The envelope of a list of numbers.
@@ -182,7 +195,7 @@ struct CalledNumber {
 }
 
 impl CalledNumber {
-    fn of(Recipient { stored, status }: &Recipient) -> Self {
+    fn of(Recipient { stored, status, .. }: &Recipient) -> Self {
         let clock = |at| jalali::gregorian_date_time(at)[11..].to_owned();
         Self {
             campaign_id: stored.id.campaign.0,

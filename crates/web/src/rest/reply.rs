@@ -8,6 +8,7 @@ use domain::access::AccessRefusal;
 use serde::Serialize;
 
 use super::codes;
+use super::listing::Listing;
 use super::method::Method;
 
 /// What a method says, or what it hands out.
@@ -16,6 +17,10 @@ pub(crate) enum Content {
     Json(String),
     /// The bytes of a WAV file.
     Audio(Vec<u8>),
+    /// Numbers, which are told while they are read.
+    Listed(Listing),
+    /// Nothing: there is no place.
+    Busy,
 }
 
 /// An answer and, for the log, the code that it refuses with.
@@ -44,6 +49,16 @@ impl Reply {
     /// The bytes of a WAV file.
     pub(crate) fn audio(wav: Vec<u8>) -> Self {
         Self { content: Content::Audio(wav), refused: None }
+    }
+
+    /// Numbers, of which there are many.
+    pub(crate) fn listed(listing: Listing) -> Self {
+        Self { content: Content::Listed(listing), refused: None }
+    }
+
+    /// All places are taken.
+    pub(crate) fn busy() -> Self {
+        Self { content: Content::Busy, refused: None }
     }
 
     /// `null`, `false` or the object with the code in its place.
@@ -116,6 +131,10 @@ impl Reply {
         let (media_type, body) = match self.content {
             Content::Json(json) => ("application/json; charset=utf-8", Body::from(json)),
             Content::Audio(wav) => ("audio/x-wav", Body::from(wav)),
+            Content::Listed(listing) => {
+                ("application/json; charset=utf-8", listing.into_body(super::recipient::form()))
+            }
+            Content::Busy => return super::busy(),
         };
         ([(header::CONTENT_TYPE, media_type)], body).into_response()
     }

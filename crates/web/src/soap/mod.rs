@@ -24,7 +24,7 @@ use tracing::Instrument;
 
 use crate::arrival;
 use crate::params::Params;
-use crate::rest::{self, Denied, Reply, Unanswered};
+use crate::rest::{self, Content, Denied, Form, Reply, Unanswered};
 use crate::router::Web;
 use envelope::{Envelope, Fault, Version};
 pub use reference_page::soap_page;
@@ -88,6 +88,16 @@ enum Shape {
     Soap(Version),
     Xml,
     Json,
+}
+
+impl Shape {
+    fn media_type(self) -> &'static str {
+        match self {
+            Self::Soap(version) => version.media_type(),
+            Self::Xml => "text/xml; charset=utf-8",
+            Self::Json => "application/json; charset=utf-8",
+        }
+    }
 }
 
 /// A request that could be read.
@@ -270,33 +280,59 @@ fn shown(shape: Shape, row: &Row, reply: Reply) -> Response {
     if let Some(code) = reply.refused {
         tracing::info!(code, "refused");
     }
-    let (media_type, body) = match shape {
-        Shape::Soap(version) => (version.media_type(), soap(version, row, reply)),
-        Shape::Xml => {
-            let (json, _) = result(row, reply);
-            ("text/xml; charset=utf-8", xml::document(row.result, &json))
+    let refused = reply.refused.is_some();
+    let content = reply.into_content();
+    let body = match content {
+        Content::Busy => return rest::busy(),
+        Content::Listed(listing) => listing.into_body(list_form(shape, row)),
+        content => {
+            let (json, out) = result(row, refused, content);
+            Body::from(match shape {
+                Shape::Soap(version) => soap(version, row, &json, &out),
+                Shape::Xml => xml::document(row.result, &json),
+                Shape::Json => json,
+            })
         }
-        Shape::Json => ("application/json; charset=utf-8", result(row, reply).0),
     };
-    ([(header::CONTENT_TYPE, media_type)], Body::from(body)).into_response()
+    ([(header::CONTENT_TYPE, shape.media_type())], body).into_response()
 }
 
-fn soap(version: Version, row: &Row, reply: Reply) -> String {
-    let (json, out) = result(row, reply);
+/// How a list of numbers is written that is told while it is read.
+fn list_form(shape: Shape, row: &Row) -> Form {
+    if let Shape::Json = shape {
+        let (head, tail) = (String::from("["), String::from("]"));
+        return Form { head, between: ",", number: rest::number_written, tail };
+    }
+    // The whole of an empty list, cut where the numbers belong.
+    let whole = match shape {
+        Shape::Soap(version) => soap(version, row, "[]", &[]),
+        _ => xml::document(row.result, "[]"),
+    };
+    let end = match shape {
+        Shape::Soap(_) => format!("</{}Result>", row.name),
+        _ => format!("</{}>", xml::root(row.result)),
+    };
+    let (head, _) = whole.split_once(&end).expect("an empty list is written with its end");
+    let tail = whole[head.len()..].to_owned();
+    Form { head: head.to_owned(), between: "", number: table::number_written, tail }
+}
+
+fn soap(version: Version, row: &Row, json: &str, out: &[String]) -> String {
     let mut parts = String::new();
-    xml::element(&mut parts, &format!("{}Result", row.name), row.result, &json);
+    xml::element(&mut parts, &format!("{}Result", row.name), row.result, json);
     for ((name, kind), json) in row.out.iter().zip(out) {
-        xml::element(&mut parts, name, *kind, &json);
+        xml::element(&mut parts, name, *kind, json);
     }
     version.response(row.name, &parts)
 }
 
 /// The result within an answer, and what is written into parameters; JSON all of it.
-fn result(row: &Row, reply: Reply) -> (String, Vec<String>) {
-    let field = if reply.refused.is_some() { row.code } else { row.value };
-    let json = match reply.into_content() {
-        rest::Content::Json(json) => json,
-        rest::Content::Audio(wav) => return (format!("\"{}\"", STANDARD.encode(wav)), Vec::new()),
+fn result(row: &Row, refused: bool, content: Content) -> (String, Vec<String>) {
+    let field = if refused { row.code } else { row.value };
+    let json = match content {
+        Content::Json(json) => json,
+        Content::Audio(wav) => return (format!("\"{}\"", STANDARD.encode(wav)), Vec::new()),
+        Content::Listed(_) | Content::Busy => unreachable!("they are written otherwise"),
     };
     let fields: Option<Fields<'_>> = json.starts_with('{').then(|| xml::parsed(&json));
     let part = |name: &str| match (&fields, name) {

@@ -26,6 +26,8 @@ proxy is called `WebService3` or `SoapWebService`. Each method is a view of one 
 | A refusal | the code is the result of a number or text; `false` of a boolean; in `Id` or `Result` of an object that has one of these for it; elsewhere the result is left out (`xsi:nil` by GET and POST, `null` in JSON) |
 | Access | the codes of access, among them -1: no account has this user name and this password |
 | No SOAP | what is no SOAP is answered by a fault (`Client` or `Sender`, `VersionMismatch`, `MustUnderstand`): no document types, no entities but XML's own five, at most 256 elements, UTF-8 only. Too large, too slow or too much at once is HTTP's affair (ERRORS.md) |
+| Lists of numbers | all of them, however many: a long list is written while it is read |
+| `GetCampaignNumberStatusById` | the vendor says that a status is above 0 and else null or a code; here 0 is the status of a number that waits for its first call, and a number that there is not is null (`xsi:nil`) |
 | `Idempotency-Key` | the header works here, too |
 
 ## Methods

@@ -3,8 +3,11 @@
 //! pages, the GET, POST and JSON bindings and docs/SOAP.md come from it. Spellings are the vendor's
 //! (avanak-api §3.2, §3.3).
 
+use app::campaign::Recipient;
+
+use super::xml;
 use crate::params::Params;
-use crate::rest::Method;
+use crate::rest::{self, Method};
 
 /// What a value is on the wire.
 #[derive(Debug, Clone, Copy)]
@@ -415,6 +418,13 @@ const CAMPAIGN_NUMBER: Object = Object {
         ("RequestId", Kind::Long),
     ],
 };
+
+/// A number of a list that is told while it is read.
+pub(crate) fn number_written(out: &mut String, recipient: &Recipient) {
+    let mut json = String::new();
+    rest::number_written(&mut json, recipient);
+    xml::item(out, &CAMPAIGN_NUMBER, &json);
+}
 
 fn as_they_are(_: &mut Params) {}
 

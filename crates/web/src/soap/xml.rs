@@ -96,10 +96,8 @@ fn content(out: &mut String, kind: Kind, json: &str) {
         Kind::Object(object) => fields(out, object, json),
         Kind::List(object) => {
             let items: Vec<&RawValue> = parsed(json);
-            for item in items {
-                open(out, object.name);
-                fields(out, object, item.get());
-                close(out, object.name);
+            for one in items {
+                item(out, object, one.get());
             }
         }
         Kind::Ints => {
@@ -113,6 +111,13 @@ fn content(out: &mut String, kind: Kind, json: &str) {
             scalar => write!(out, "{scalar}").expect("a String takes any text"),
         },
     }
+}
+
+/// Writes one of a list.
+pub(crate) fn item(out: &mut String, object: &Object, json: &str) {
+    open(out, object.name);
+    fields(out, object, json);
+    close(out, object.name);
 }
 
 fn fields(out: &mut String, object: &Object, json: &str) {

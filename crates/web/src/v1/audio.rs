@@ -9,8 +9,9 @@ use domain::{Approval, MessageId};
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
+use super::call::seconds;
 use super::listing::{id_of, listed, next_page, part};
-use super::messages::{json, query_of, seconds, speaker};
+use super::messages::{json, query_of, speaker};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 use super::routes::BODY_BYTES_MAX;

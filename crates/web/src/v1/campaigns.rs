@@ -2,30 +2,32 @@
 
 use std::num::NonZeroI64;
 
+use app::bulk::NumberRefusal;
 use app::campaign::{
-    CreateRefusal, Created, Estimate, NewCampaign, Progress, Recipient, StartPlan, StartRefusal,
-    WrittenPlan,
+    CreateRefusal, Created, Estimate, NewCampaign, Played, Progress, Recipient, RehearsalRefusal,
+    StartPlan, StartRefusal, WrittenPlan,
 };
 use app::request::RequestKey;
 use app::sms::Kept;
 use app::{App, Caller, Error};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use domain::calendar::calling_window::CallingWindow;
 use domain::calendar::jalali::rfc3339;
-use domain::campaign::{RecipientStatus, State};
-use domain::{CampaignId, MessageClass, MessageId, Rials, Status};
-use serde::Deserialize;
+use domain::campaign::State;
+use domain::{CampaignId, MessageClass, MessageId, Rials};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::call::{Call, seconds};
 use super::forecast::expected;
 use super::listing::{id_of, listed, next_page, page, part};
 use super::lists::{Rows, list_report};
 use super::messages::{
-    RECORD_SECONDS, REPLAYED, idempotency_key, json as answer, left_out, seconds, state,
+    RECORD_SECONDS, accepted_message, idempotency_key, json as answer, left_out, speaker,
 };
-use super::once::{Asked, once};
+use super::once::{Asked, once, replayed};
 use super::problem::{Kind, Problem};
 use super::sms::{NewFollowUp, counted, follow_up};
 use crate::rest::apart;
@@ -44,6 +46,9 @@ struct NewList {
     title: String,
     audio_id: Option<NonZeroI64>,
     template_id: Option<NonZeroI64>,
+    text: Option<String>,
+    voice: Option<String>,
+    append_number: Option<String>,
     to: Option<Rows>,
     starts: String,
     ends: String,
@@ -72,6 +77,13 @@ struct Hours {
     ends: String,
 }
 
+/// Who hears a campaign before it calls anybody.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listener {
+    to: String,
+}
+
 /// What may be asked of a campaign that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -93,7 +105,7 @@ pub(super) async fn create(
     let asked: NewList = read(body).await?;
     let dry_run = asked.dry_run;
     let request = key.map(|key| RequestKey { key, body: body.to_vec() });
-    let new = new_campaign(asked, request)?;
+    let new = new_campaign(app, asked, request)?;
     if dry_run {
         let estimate = app::campaign::estimate(app, caller, new).await.map_err(not_made)?;
         return Ok(answer(StatusCode::OK, &foretold(&estimate)));
@@ -139,7 +151,7 @@ pub(super) async fn numbers(
     let found = app::campaign::recipients(app, account, id, after.unwrap_or(0), limit as usize);
     let found = found.await?;
     let found = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
-    Ok(page(&found, limit, |last| last.stored.id.n, number))
+    Ok(page(&found, limit, |last| last.stored.id.n, Number::of))
 }
 
 /// POST /v1/campaigns/{id}/start, pause, resume, stop and cancel. A start may bring other hours.
@@ -247,13 +259,39 @@ pub(super) async fn redial(
     Ok(made_answer(&shown, made.repeated))
 }
 
+/// POST /v1/campaigns/{id}/test: a call to one number, as the campaign would make it.
+pub(super) async fn test(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Unanswered> {
+    let id = campaign_id(id)?;
+    let asked = [b"test ", id.0.to_string().as_bytes(), b"\n", body].concat();
+    let request = idempotency_key(headers)?.map(|key| RequestKey { key, body: asked });
+    let Listener { to } = read(body).await?;
+    let heard = app::campaign::rehearse(app, caller, id, &to, request.as_ref()).await;
+    let heard = heard.map_err(|error| match error {
+        Error::Failed(failure) => failure.into(),
+        Error::Refused(RehearsalRefusal::KeyReused) => Problem::of(Kind::KeyReused).into(),
+        Error::Refused(RehearsalRefusal::Message(refusal)) => {
+            Unanswered::from(Problem::of_number(NumberRefusal::Message(refusal)))
+        }
+        Error::Refused(RehearsalRefusal::Personal(refusal)) => {
+            Problem::of_number(refusal.into()).into()
+        }
+    })?;
+    let heard = heard.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let message = accepted_message(app, caller, heard.id).await?;
+    let answered = answer(StatusCode::ACCEPTED, &message);
+    Ok(if heard.repeated { replayed(answered) } else { answered })
+}
+
 /// The answer to who has made a campaign, now or before.
 fn made_answer(shown: &Value, repeated: bool) -> Response {
-    let mut response = answer(StatusCode::CREATED, shown);
-    if repeated {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    response
+    let response = answer(StatusCode::CREATED, shown);
+    if repeated { replayed(response) } else { response }
 }
 
 /// Reads a body; a long one where it keeps nobody waiting.
@@ -267,7 +305,11 @@ pub(super) async fn read<T: for<'a> Deserialize<'a> + Send + 'static>(
     })?)
 }
 
-fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampaign, Problem> {
+fn new_campaign(
+    app: &App,
+    mut asked: NewList,
+    request: Option<RequestKey>,
+) -> Result<NewCampaign, Problem> {
     if asked.record_seconds.is_some_and(|seconds| !RECORD_SECONDS.contains(&seconds)) {
         return Err(Problem::with(Kind::InvalidRequest, "record_seconds is from 1 to 300"));
     }
@@ -278,10 +320,7 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
     if asked.opt_out_key.is_some_and(|key| !OPT_OUT_KEYS.contains(key)) {
         return Err(Problem::with(Kind::InvalidRequest, "opt_out_key is one of 0 to 9, * and #"));
     }
-    let message = match (asked.audio_id, asked.template_id) {
-        (Some(id), None) | (None, Some(id)) => MessageId(id.get()),
-        _ => return Err(Problem::with(Kind::InvalidRequest, "give audio_id or template_id")),
-    };
+    let message = played(app, &mut asked)?;
     let ceiling = |rials: u64| Rials(i64::try_from(rials).unwrap_or(i64::MAX));
     Ok(NewCampaign {
         message,
@@ -304,6 +343,26 @@ fn new_campaign(asked: NewList, request: Option<RequestKey>) -> Result<NewCampai
         auto_start: asked.start.unwrap_or(true),
         request,
     })
+}
+
+/// What is to be played: one of what may be.
+fn played(app: &App, asked: &mut NewList) -> Result<Played, Problem> {
+    let invalid = |detail: &str| Err(Problem::with(Kind::InvalidRequest, detail));
+    let (kept, text) = (asked.audio_id.xor(asked.template_id), asked.text.take());
+    let is_one = asked.audio_id.is_none() || asked.template_id.is_none();
+    match (kept, text) {
+        (Some(_), None) if asked.voice.is_some() || asked.append_number.is_some() => {
+            invalid("append_number and voice go with text")
+        }
+        (Some(id), None) => Ok(MessageId(id.get()).into()),
+        (None, Some(text)) if is_one && text.contains('\0') => invalid("text holds a zero"),
+        (None, Some(text)) if is_one => Ok(Played::Text {
+            text,
+            speaker: speaker(app, asked.voice.as_deref())?,
+            call_from_mobile: asked.append_number.take(),
+        }),
+        _ => invalid("give one of text, audio_id and template_id"),
+    }
 }
 
 /// The class of a campaign; nobody waits for a code from one.
@@ -335,6 +394,7 @@ fn not_made(error: Error<CreateRefusal>) -> Unanswered {
         CreateRefusal::InsufficientCredit => Problem::of(Kind::InsufficientCredit),
         CreateRefusal::CannotStart => plan("It was made and cannot start."),
         CreateRefusal::KeyReused => Problem::of(Kind::KeyReused),
+        CreateRefusal::Text(refusal) => Problem::of_text(refusal),
         CreateRefusal::Sms(refusal) => Problem::of_sms(refusal),
         CreateRefusal::NotIdentified => Problem::of(Kind::IdentityNotProven),
     }
@@ -418,28 +478,32 @@ fn shown_state(state: State) -> (&'static str, Option<&'static str>) {
     }
 }
 
-/// A number of a campaign.
-fn number(recipient: &Recipient) -> Value {
-    let it = &recipient.stored;
-    let (state, end) = match recipient.status {
-        RecipientStatus::Retrying => ("retrying", None),
-        RecipientStatus::Of(Status::Queued) if it.send.is_none() => ("waiting", None),
-        RecipientStatus::Of(status) => state(status),
-    };
-    json!({
-        "object": "campaign_number",
-        "id": it.id.pack().to_string(),
-        "to": it.number,
-        "state": state,
-        "result": end,
-        "message_id": it.send.map(|send| send.0.to_string()),
-        "tries": it.tries,
-        "heard_seconds": seconds(it.heard_ms),
-        "key": it.vote,
-        "charged": it.charge.0,
-        "called_at": it.called_at.map(rfc3339),
-        "ended_at": it.ended_at.map(rfc3339),
-    })
+/// A number of a campaign as it is shown, with its last call.
+#[derive(Serialize)]
+struct Number {
+    object: &'static str,
+    id: String,
+    to: String,
+    message_id: Option<String>,
+    tries: u32,
+    #[serde(flatten)]
+    call: Call,
+    called_at: Option<String>,
+}
+
+impl Number {
+    fn of(recipient: &Recipient) -> Self {
+        let it = &recipient.stored;
+        Self {
+            object: "campaign_number",
+            id: it.id.pack().to_string(),
+            to: it.number.clone(),
+            message_id: it.send.map(|send| send.to_string()),
+            tries: it.tries,
+            call: Call::of_number(recipient),
+            called_at: it.called_at.map(rfc3339),
+        }
+    }
 }
 
 fn foretold(estimate: &Estimate) -> Value {
@@ -448,7 +512,7 @@ fn foretold(estimate: &Estimate) -> Value {
         "list": list_report(&estimate.added),
         "skipped": left_out(estimate.skipped),
         "clip_seconds": seconds(estimate.clip_ms),
-        "cost_min": 0,
+        "cost_min": estimate.speech.0,
         "cost_max": estimate.cost_max.0,
         "covered": estimate.is_covered,
         "sms_price": estimate.sms_price.map(|price| price.0),

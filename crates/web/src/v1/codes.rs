@@ -23,6 +23,7 @@ use super::problem::{Kind, Problem};
 struct Wanted {
     to: String,
     length: Option<u32>,
+    code: Option<String>,
     life_seconds: Option<u32>,
     text: Option<String>,
     voice: Option<String>,
@@ -67,6 +68,7 @@ pub(super) async fn start(
     let new = NewCode {
         number: wanted.to,
         length: wanted.length,
+        own: wanted.code,
         life_seconds: wanted.life_seconds,
         template: wanted.text,
         speaker: speaker(app, wanted.voice.as_deref())?,
@@ -153,7 +155,9 @@ fn not_sent(error: Error<SendRefusal>, now: Timestamp) -> Unanswered {
         // The words are the template's.
         SendRefusal::Text(TextRefusal::MustBeApproved) => Problem::of(Kind::MustBeApproved),
         SendRefusal::Text(refusal) => Problem::of_text(refusal),
-        SendRefusal::LengthNotAllowed => invalid("length is from 4 to 8"),
+        SendRefusal::LengthNotAllowed => {
+            invalid("length is from 4 to 8; code has so many digits, and no length beside it")
+        }
         SendRefusal::LifeNotAllowed => invalid("life_seconds is from 60 to 3600"),
         SendRefusal::WrongTemplate => {
             invalid("text has {code} in it once, no other braces, and up to 200 characters")

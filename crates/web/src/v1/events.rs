@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Unanswered;
+use super::call::seconds;
 use super::listing::page;
-use super::messages::{Message, json, limit, query_of, seconds};
+use super::messages::{Message, json, limit, query_of};
 use super::problem::{Kind, Problem};
 use super::stream::{Stream, sent};
 use crate::router::Web;
@@ -41,6 +42,7 @@ pub(super) struct Envelope {
     r#type: &'static str,
     timestamp: String,
     sequence: i64,
+    call_sequence: Option<i64>,
     data: Data,
 }
 
@@ -63,6 +65,7 @@ impl Envelope {
             r#type: event.kind.word(),
             timestamp: rfc3339(event.at),
             sequence: event.id.n,
+            call_sequence: event.n_of_call,
             data: Data::of(event),
         }
     }

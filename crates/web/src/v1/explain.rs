@@ -11,8 +11,9 @@ use domain::{RecipientId, Status};
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::call::state;
 use super::listing::id_of;
-use super::messages::{json as answer, message_id, state};
+use super::messages::{json as answer, message_id};
 use super::problem::{Kind, Problem};
 
 /// GET /v1/messages/{id}/explain.

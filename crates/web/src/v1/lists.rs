@@ -3,25 +3,40 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use app::campaign::{Added, List, ListRefusal, Person, Recipients, Unreadable, Wanted};
 use app::{App, Caller, Error};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
-use domain::CampaignId;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::{AccountId, CampaignId};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 
-use super::Unanswered;
 use super::campaigns::{campaign_id, read, shown};
 use super::messages::{json as answer, query_of};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
+use super::stream::{Stream, sent};
+use super::{Unanswered, busy};
+use crate::router::Web;
 
 /// What a workbook is called among media types.
 const WORKBOOK: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+
+/// Who accepts this from a dry run gets all rows that are none.
+const CSV: &str = "text/csv";
+/// Tables of such rows that are written at the same time: each has its list in memory.
+static REJECTS: Semaphore = Semaphore::const_new(4);
+/// How long one may take, and the parts of it that may wait for a slow client.
+const LASTS: Duration = Duration::from_mins(5);
+const PARTS: usize = 2;
 
 /// Numbers to be added.
 #[derive(Debug, Deserialize)]
@@ -33,7 +48,12 @@ struct MoreNumbers {
 }
 
 /// POST /v1/campaigns/{id}/numbers.
-pub(super) async fn add(asked: Asked<'_>, id: &str, query: &str) -> Result<Response, Unanswered> {
+pub(super) async fn add(
+    web: &Web,
+    asked: Asked<'_>,
+    id: &str,
+    query: &str,
+) -> Result<Response, Unanswered> {
     let (app, caller, id) = (asked.app, asked.caller, campaign_id(id)?);
     let (list, dry_run) = match Form::of(asked.headers) {
         Form::Json => {
@@ -43,6 +63,10 @@ pub(super) async fn add(asked: Asked<'_>, id: &str, query: &str) -> Result<Respo
         }
         form => file(form, query, asked.body)?,
     };
+    let accepted = asked.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if dry_run && accepted.is_some_and(|accepted| accepted.contains(CSV)) {
+        return rejects(web, caller.account.id, id, list).await;
+    }
     if dry_run {
         let added = app::campaign::look_through(app, caller.account.id, id, list).await;
         let list = list_report(&added.map_err(not_added)?);
@@ -50,6 +74,37 @@ pub(super) async fn add(asked: Asked<'_>, id: &str, query: &str) -> Result<Respo
     }
     let again = async |_| Ok(answer(StatusCode::OK, &shown(app, caller, id).await?));
     once(asked, Box::pin(added(app, caller, id, list)), again).await
+}
+
+/// Every row of a list that is none, as a table.
+async fn rejects(
+    web: &Web,
+    account: AccountId,
+    id: CampaignId,
+    list: List,
+) -> Result<Response, Unanswered> {
+    let place = REJECTS.try_acquire().map_err(|_| busy())?;
+    let found = app::campaign::rejects(&web.app, account, id, list).await.map_err(not_added)?;
+    let seat = web.seats.take(account).ok_or(Problem::of(Kind::TooManyStreams))?;
+    let (parts, received) = mpsc::channel(PARTS);
+    let (bytes, span) = (found.bytes, tracing::Span::current());
+    tokio::task::spawn_blocking(move || {
+        let (_place, _entered) = (place, span.entered());
+        let (ends_at, mut is_read) = (Instant::now() + LASTS, true);
+        let runtime = Handle::current();
+        let written = found.write(|part| {
+            is_read = is_read && runtime.block_on(sent(&parts, Bytes::from(part), ends_at));
+        });
+        if let Err(failure) = written {
+            tracing::error!(error = failure.chain(), "a table of rows ended early");
+        }
+    });
+    let mut response = Body::new(Stream::new(received, seat)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    // What is cut off is shorter than this, which the client notices.
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+    Ok(response)
 }
 
 async fn added(
@@ -105,7 +160,7 @@ impl Form {
         let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default();
         match media_type.trim().to_ascii_lowercase().as_str() {
-            "text/csv" | "text/tab-separated-values" => Self::Csv,
+            CSV | "text/tab-separated-values" => Self::Csv,
             WORKBOOK => Self::Workbook,
             // What is neither is judged as JSON, whatever a client calls it.
             _ => Self::Json,

@@ -11,16 +11,18 @@ use app::report::{PAGE_MAX, Place, Report};
 use app::request::RequestKey;
 use app::sms::SmsRefusal;
 use app::{App, Caller, Error, Failure};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::calendar::jalali::rfc3339;
-use domain::{Disposition, MessageClass, MessageId, QuickSendId, Rials, Status, Timestamp};
+use domain::{MessageClass, MessageId, QuickSendId, Rials, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Unanswered;
+use super::call::{Call, seconds};
 use super::forecast::expected;
 use super::listing::{id_of, page, part};
 use super::lists::To;
+use super::once::replayed;
 use super::problem::{Body as ProblemBody, Kind, Problem};
 use super::sms::NewFollowUp;
 use crate::params::Params;
@@ -108,27 +110,11 @@ pub(super) struct Message {
     live: bool,
     to: String,
     audio_id: i64,
-    state: &'static str,
-    result: Option<&'static str>,
-    reason: Option<Reason>,
-    answered_by: Option<&'static str>,
-    clip_seconds: f64,
-    heard_seconds: f64,
-    key: Option<u8>,
+    #[serde(flatten)]
+    call: Call,
     held: i64,
-    charged: i64,
     created_at: String,
     expires_at: String,
-    answered_at: Option<String>,
-    ended_at: Option<String>,
-}
-
-/// Why a message ended as it did.
-#[derive(Serialize)]
-struct Reason {
-    cause: String,
-    sip_code: Option<u16>,
-    q850: Option<u8>,
 }
 
 /// POST /v1/messages.
@@ -164,16 +150,13 @@ pub(super) async fn send(
         Err(Error::Refused(refusal)) => return Err(refused(refusal).into()),
         Err(Error::Failed(failure)) => return Err(failure.into()),
     };
-    let replayed = is_replayed(&answers);
-    let mut response = if is_list {
+    let is_replayed = is_replayed(&answers);
+    let response = if is_list {
         several(app, caller, &new, answers).await?
     } else {
         one(app, caller, answers).await?
     };
-    if replayed {
-        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    }
-    Ok(response)
+    Ok(if is_replayed { replayed(response) } else { response })
 }
 
 /// GET /v1/messages/{id}.
@@ -394,7 +377,11 @@ fn skipped(number: &str, problem: &ProblemBody<'_>) -> serde_json::Value {
 }
 
 /// A message as it was accepted: the same whenever it is asked for again.
-async fn accepted_message(app: &App, caller: &Caller, id: QuickSendId) -> Result<Message, Failure> {
+pub(super) async fn accepted_message(
+    app: &App,
+    caller: &Caller,
+    id: QuickSendId,
+) -> Result<Message, Failure> {
     let gone = || Failure::of(format!("reading send {id} back: it is not there"));
     let report = app::report::find(app, caller, id).await?.ok_or_else(gone)?;
     Ok(Message::of(&report.as_accepted()))
@@ -402,52 +389,19 @@ async fn accepted_message(app: &App, caller: &Caller, id: QuickSendId) -> Result
 
 impl Message {
     pub(super) fn of(report: &Report) -> Self {
-        let (progress, end) = (&report.progress, report.end.as_ref());
-        let (state, result) = state(progress.status);
-        let moment = |at: Option<Timestamp>| at.map(rfc3339);
+        let progress = &report.progress;
         Self {
             object: "message",
             id: progress.id.0.to_string(),
             live: !report.sandbox,
             to: progress.destination.as_str().to_owned(),
             audio_id: report.message.0,
-            state,
-            result,
-            reason: end.map(|end| Reason {
-                cause: end.cause.clone(),
-                sip_code: end.sip_code,
-                q850: end.q850,
-            }),
-            answered_by: answered_by(progress.status, end.and_then(|end| end.answered_at)),
-            clip_seconds: seconds(report.clip_ms),
-            heard_seconds: seconds(progress.heard_ms),
-            key: progress.vote,
-            held: if end.is_some() { 0 } else { report.hold.0 },
-            charged: progress.charge.0,
+            call: Call::of_message(report),
+            held: if report.end.is_some() { 0 } else { report.hold.0 },
             created_at: rfc3339(progress.started_at),
             expires_at: rfc3339(report.expires_at),
-            answered_at: moment(end.and_then(|end| end.answered_at)),
-            ended_at: moment(end.map(|end| end.at)),
         }
     }
-}
-
-/// How far it is, which never goes back, and how it ended.
-pub(super) fn state(status: Status) -> (&'static str, Option<&'static str>) {
-    let (state, result) = status.words();
-    (state, Some(result).filter(|result| !result.is_empty()))
-}
-
-/// Who answered, as far as it is known: only machines are told apart.
-fn answered_by(status: Status, answered_at: Option<Timestamp>) -> Option<&'static str> {
-    match status {
-        Status::Ended(Disposition::AnsweringMachine) => Some("machine"),
-        _ => answered_at.map(|_| "unknown"),
-    }
-}
-
-pub(super) fn seconds(ms: u32) -> f64 {
-    f64::from(ms) / 1000.0
 }
 
 pub(super) fn message_id(text: &str) -> Result<QuickSendId, Problem> {

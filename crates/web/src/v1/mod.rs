@@ -5,6 +5,7 @@ mod acceptances;
 mod agreement;
 mod announcements;
 mod audio;
+mod call;
 mod campaigns;
 mod claims;
 mod codes;
@@ -52,7 +53,8 @@ use problem::{Kind, Problem};
 use routes::Operation;
 
 pub(crate) use routes::{operation_name, routes};
-pub(crate) use seats::Seats;
+pub(crate) use seats::{Seat, Seats};
+pub(crate) use stream::{Stream, sent};
 pub use webhooks::{Posted, posted, secret_of, signed};
 
 /// Under which name a request is found in the log.

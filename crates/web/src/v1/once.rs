@@ -110,7 +110,8 @@ fn as_it_was(answer: Answer) -> Response {
     (status, [(header::CONTENT_TYPE, media_type)], answer.body).into_response()
 }
 
-fn replayed(mut response: Response) -> Response {
+/// Marks an answer to what had been done before.
+pub(super) fn replayed(mut response: Response) -> Response {
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     response
 }

@@ -225,7 +225,7 @@ operations! {
     get "/v1/campaigns/{id}/numbers", ReadCampaigns, light =>
         campaigns::numbers(app, caller, id, query);
     post "/v1/campaigns/{id}/numbers", ManageCampaigns, heavy =>
-        lists::add(asked, id, query);
+        lists::add(&web, asked, id, query);
     post "/v1/campaigns/{id}/start", ManageCampaigns, light =>
         campaigns::change(asked, id, Verb::Start);
     post "/v1/campaigns/{id}/pause", ManageCampaigns, light =>
@@ -236,6 +236,8 @@ operations! {
         campaigns::change(asked, id, Verb::Stop);
     post "/v1/campaigns/{id}/cancel", ManageCampaigns, light =>
         campaigns::change(asked, id, Verb::Cancel);
+    post "/v1/campaigns/{id}/test", ManageCampaigns, heavy =>
+        campaigns::test(app, caller, id, head, body);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
         campaigns::redial(app, caller, id, head, body);
     get "/v1/sms", ReadMessages, light => sms::list(app, caller, query);

@@ -22,7 +22,7 @@ pub(crate) struct Seat {
 
 impl Seats {
     /// A place, if there is one.
-    pub(super) fn take(&self, account: AccountId) -> Option<Seat> {
+    pub(crate) fn take(&self, account: AccountId) -> Option<Seat> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let all: u32 = taken.values().sum();
         let own = taken.get(&account).copied().unwrap_or(0);

@@ -16,14 +16,14 @@ use super::seats::Seat;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The body of a stream: what its task sends, and its place, which is free once the body is gone.
-pub(super) struct Stream {
+pub(crate) struct Stream {
     parts: mpsc::Receiver<Bytes>,
     _seat: Seat,
 }
 
 impl Stream {
     /// A stream of what is sent to the other end of `parts`.
-    pub(super) fn new(parts: mpsc::Receiver<Bytes>, seat: Seat) -> Self {
+    pub(crate) fn new(parts: mpsc::Receiver<Bytes>, seat: Seat) -> Self {
         Self { parts, _seat: seat }
     }
 }
@@ -42,7 +42,7 @@ impl HttpBody for Stream {
 
 /// Sends a part. `false`: the client is gone or reads no more, or the stream has lasted long
 /// enough.
-pub(super) async fn sent(parts: &mpsc::Sender<Bytes>, part: Bytes, ends_at: Instant) -> bool {
+pub(crate) async fn sent(parts: &mpsc::Sender<Bytes>, part: Bytes, ends_at: Instant) -> bool {
     let now = Instant::now();
     let until = ends_at.min(now + PATIENCE);
     now < ends_at && matches!(timeout_at(until, parts.send(part)).await, Ok(Ok(())))

@@ -11,9 +11,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::call::seconds;
 use super::listing::{id_of, page, part};
 use super::lists::Values;
-use super::messages::{json as answer, seconds};
+use super::messages::json as answer;
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use domain::Disposition;
 
 use crate::client::{get, post, router};
+use crate::v1_calls;
 use crate::world::World;
 
 pub const START: (&str, &str) = ("StartDateTime", "2026-11-22 08:00:00");
@@ -59,35 +60,12 @@ async fn a_campaign_is_made_looked_at_stopped_and_started_again() {
 }
 
 /// Lets a campaign's numbers step into the line; the first is called, listens to the end and
-/// presses 3.
+/// presses 3 and #.
 pub async fn first_is_called(world: &World) {
     let jobs = app::campaign::feed(&world.app, world.app.now()).await.unwrap();
-    let node = app::dialing::take_node(&world.app, "a", world.app.now().plus_ms(1_000)).await;
-    let start = app::dialing::Start {
-        job: jobs[0].clone(),
-        person: true,
-        trunk: String::from("t"),
-        at: world.app.now(),
-    };
-    let leased = app::dialing::lease(&world.app, node.unwrap(), vec![start]).await.unwrap();
-    let record = app::dialing::CallRecord {
-        heard_ms: jobs[0].clip_ms,
-        vote: Some(3),
-        ..app::dialing::CallRecord::default()
-    };
-    let call = app::dialing::EndedCall {
-        attempt: leased[0].attempt().unwrap(),
-        tariff: jobs[0].tariff,
-        zone: jobs[0].zone,
-        second: None,
-        hold: jobs[0].hold,
-        meaning: app::dialing::Meaning::Decided(Disposition::Delivered),
-        record,
-        ladder: None,
-        ended_at: world.app.now(),
-        asker: None,
-    };
-    app::dialing::settle(&world.app, vec![call]).await.unwrap();
+    let attempt = v1_calls::begin(world, &jobs[0]).await;
+    let record = v1_calls::answered(world, &jobs[0]);
+    v1_calls::end(world, (&jobs[0], attempt), Disposition::Delivered, record).await;
 }
 
 #[tokio::test]

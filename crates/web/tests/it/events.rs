@@ -70,6 +70,8 @@ async fn events_are_read_page_by_page() {
     assert_eq!(types(&told), ["message.accepted", "message.ended"]);
     assert_eq!((&told[0]["data"], &told[1]["data"]), (&accepted, &ended));
     assert_eq!((&told[1]["data"]["result"], &told[1]["sequence"]), (&json!("expired"), &json!(2)));
+    let of_call: Vec<&Value> = told.iter().map(|event| &event["call_sequence"]).collect();
+    assert_eq!(of_call, [&json!(1), &json!(2)]);
     assert_eq!(told[0]["timestamp"], "2026-11-22T12:00:00+03:30");
     let account = caller.account.id;
     assert_eq!(told[0]["id"], format!("evt_{account}_1"));

@@ -89,7 +89,8 @@ async fn codes_that_are_refused() {
         (&token, json!({ "to": NUMBER, "length": 9 }), "invalid_request"),
         (&token, json!({ "to": NUMBER, "life_seconds": 5 }), "invalid_request"),
         (&token, json!({ "to": NUMBER, "text": "سلام" }), "invalid_request"),
-        (&token, json!({ "to": NUMBER, "code": "1234" }), "invalid_request"),
+        (&token, json!({ "to": NUMBER, "code": "123" }), "invalid_request"),
+        (&token, json!({ "to": NUMBER, "code": "1234", "length": 4 }), "invalid_request"),
         (&token, json!({ "to": "12" }), "number_not_callable"),
         (&poor, json!({ "to": NUMBER }), "insufficient_credit"),
     ] {

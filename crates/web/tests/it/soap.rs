@@ -315,6 +315,10 @@ async fn a_campaign_of_a_region_by_soap() {
     for none in ["", "35.7,51.4", "somewhere", "[[1,2],[3,4]]", "0,0;0,1;1,1"] {
         assert_eq!(asked(none, "09121234567").await, -73, "{none}");
     }
+    let mut tx = world.db.begin().await.unwrap();
+    tx.execute("UPDATE map_number SET number = 'nobody'", &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(asked(azadi, "").await, -74, "the map cannot be read");
 }
 
 /// Goal: a campaign is made, looked at and stopped.

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::campaign::{first_is_called, world};
 use crate::client::{Answer, router, v1};
+use crate::rest::TEXT;
 
 /// A request with a body, under a key unless that is empty.
 async fn post(router: &Router, token: &str, path: &str, key: &str, body: &Value) -> Answer {
@@ -81,13 +82,93 @@ async fn a_campaign_from_its_list_to_its_results() {
         get(&router, &token, &format!("/v1/campaigns/1/numbers?limit=1&after={next}")).await;
     assert_eq!(second["data"][0]["state"], "queued");
     let send = format!("/v1/messages/{}", number["message_id"].as_str().unwrap());
-    assert_eq!(get(&router, &token, &send).await["result"], "delivered");
+    let message = get(&router, &token, &send).await;
+    for told in TOLD_OF_CALLS {
+        assert_eq!(number[told], message[told], "{told} is the same of both");
+        assert!(number.get(told).is_some(), "{told}");
+    }
+    assert_eq!((&message["result"], &message["keys"]), (&json!("delivered"), &json!(["3", "#"])));
+    let reason = json!({ "cause": "played", "sip_code": 200, "q850": 16 });
+    assert_eq!((&message["reason"], &message["clip_seconds"]), (&reason, &json!(4.0)));
     let list = get(&router, &token, "/v1/campaigns?limit=1").await;
     assert_eq!((&list["data"][0], &list["next_page"]), (&shown, &json!("1")));
     let (_, stranger) = world.customer(0).await;
     for path in ["/v1/campaigns/1", "/v1/campaigns/1/numbers", "/v1/campaigns/x"] {
         assert_eq!(get(&router, &stranger, path).await["code"], "not_found", "{path}");
     }
+}
+
+/// What a message and a number of a campaign tell alike.
+const TOLD_OF_CALLS: [&str; 13] = [
+    "state",
+    "result",
+    "reason",
+    "answered_by",
+    "clip_seconds",
+    "heard_seconds",
+    "key",
+    "keys",
+    "recording",
+    "charged",
+    "answered_at",
+    "ended_at",
+    "to",
+];
+
+/// Goal: a campaign takes a text as messages do, and speaks it once; before it calls anybody its
+/// customer hears it.
+#[tokio::test]
+async fn a_campaign_of_a_text_is_heard_first() {
+    let (world, token) = world(100_000).await;
+    let router = router(&world);
+    let mut asked = plan();
+    asked["start"] = json!(false);
+    asked["text"] = json!(TEXT);
+    let create =
+        async |asked: &Value, key: &str| post(&router, &token, "/v1/campaigns", key, asked).await;
+    let detail = create(&asked, "").await.json()["detail"].clone();
+    assert_eq!(detail, "give one of text, audio_id and template_id");
+    asked.as_object_mut().unwrap().remove("audio_id");
+    let foretold = create(&with(&asked, "dry_run", json!(true)), "").await.json();
+    let speech = foretold["cost_min"].as_i64().unwrap();
+    assert!(speech > 0 && foretold["cost_max"].as_i64().unwrap() > speech, "{foretold}");
+    for (name, value, code) in [
+        ("voice", json!("nobody"), "invalid_request"),
+        ("append_number", json!("x"), "append_number_invalid"),
+        ("text", json!(" "), "text_not_speakable"),
+    ] {
+        let refused = create(&with(&asked, name, value), "").await.json();
+        assert_eq!(refused["code"], code, "{refused}");
+    }
+    let made = create(&asked, "k").await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(create(&asked, "k").await.text(), made.text());
+    assert_eq!(made.json()["audio_id"], 2, "spoken once");
+
+    let call = async |key: &str, to: &str| {
+        post(&router, &token, "/v1/campaigns/1/test", key, &json!({ "to": to })).await
+    };
+    let heard = call("t", "09120000001").await;
+    assert_eq!((heard.status.as_u16(), heard.json()["audio_id"].clone()), (202, json!(2)));
+    let again = call("t", "09120000001").await;
+    assert_eq!(
+        (again.text(), &again.headers["idempotency-replayed"]),
+        (heard.text(), &"true".parse().unwrap())
+    );
+    assert_eq!(call("t", "09120000002").await.json()["code"], "idempotency_key_reused");
+    assert_eq!(call("", "12").await.json()["code"], "number_not_callable");
+    let nobody = post(&router, &token, "/v1/campaigns/9/test", "", &json!({ "to": "0912" })).await;
+    assert_eq!(nobody.json()["code"], "not_found");
+    let (_, stranger) = world.customer(10_000).await;
+    let body = json!({ "to": "09120000001" });
+    let refused = post(&router, &stranger, "/v1/campaigns/1/test", "", &body).await;
+    assert_eq!(refused.json()["code"], "not_found");
+}
+
+fn with(object: &Value, name: &str, value: Value) -> Value {
+    let mut changed = object.clone();
+    changed[name] = value;
+    changed
 }
 
 fn dry_changed() -> Value {

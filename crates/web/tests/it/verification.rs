@@ -1,11 +1,12 @@
 //! SendOCV: its bytes and codes, and what the customer's address is told.
 
-use app::dialing::{CallRecord, EndedCall, Meaning, ReadyJob};
+use app::dialing::{CallRecord, ReadyJob};
 use app::{Settings, verification};
 use domain::Disposition;
 use domain::calendar::calling_window::CallingWindow;
 
 use crate::client::{post, router};
+use crate::v1_calls;
 use crate::world::World;
 
 const NUMBER: (&str, &str) = ("Number", "09121234567");
@@ -13,26 +14,9 @@ const URL: (&str, &str) = ("CallbackURL", "http://mysite.example/ocv?Number=0912
 
 /// Ends the call of a job in which this key was pressed.
 async fn end(world: &World, job: &ReadyJob, vote: Option<u8>) {
-    let (app, now) = (&world.app, world.app.now());
-    let node = app::dialing::take_node(app, "a", now.plus_ms(60_000)).await.unwrap();
-    let (job, trunk) = (job.clone(), String::from("t"));
-    let start = app::dialing::Start { job: job.clone(), person: true, trunk, at: now };
-    let leased = app::dialing::lease(app, node, vec![start]).await.unwrap()[0];
-    let attempt = leased.attempt().unwrap();
+    let attempt = v1_calls::begin(world, job).await;
     let record = CallRecord { heard_ms: job.clip_ms, vote, ..CallRecord::default() };
-    let call = EndedCall {
-        attempt,
-        tariff: job.tariff,
-        zone: job.zone,
-        second: None,
-        hold: job.hold,
-        meaning: Meaning::Decided(Disposition::Delivered),
-        record,
-        ladder: None,
-        ended_at: now,
-        asker: None,
-    };
-    app::dialing::settle(app, vec![call]).await.unwrap();
+    v1_calls::end(world, (job, attempt), Disposition::Delivered, record).await;
 }
 
 #[tokio::test]
