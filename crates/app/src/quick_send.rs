@@ -437,13 +437,11 @@ async fn accept(
 ) -> Result<Accepted, Refusal> {
     let job = job(&order, blob, &admission);
     let (account, clip_ms, hold) = (job.account, admission.clip_ms, admission.hold);
-    let named = (order.reference.as_deref(), order.follow_up);
-    match commit(app, job, played, named).await? {
+    match commit(app, job, played, (order.reference.as_deref(), order.follow_up)).await? {
         Ok(kept) if kept.repeated => {
             first_send(app, account, kept.quick_send).await.map_err(Error::Failed)
         }
-        Ok(kept) => {
-            let (id, message) = (kept.quick_send, kept.message);
+        Ok(store::hot::Accepted { quick_send: id, message, .. }) => {
             Ok(Accepted { id, message, clip_ms, hold, repeated: false })
         }
         // An account that was switched off this moment cannot pay either.

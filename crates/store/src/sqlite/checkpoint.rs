@@ -47,10 +47,12 @@ impl Checkpoints {
         let pages = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&pages);
         // SQLite's own way to copy at a commit is a hook, too, which this one replaces.
-        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
-            counted.store(usize::try_from(pages).unwrap_or(0), Ordering::Relaxed);
-            Ok(())
-        }))?;
+        connection.wal_hook(Some(
+            move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
+                counted.store(usize::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+                Ok(())
+            },
+        ))?;
         Ok(Self {
             path: path.to_path_buf(),
             pages,
