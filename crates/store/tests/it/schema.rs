@@ -60,7 +60,8 @@ fn shipped_migrations_are_pinned() {
         ("V57__keys.sql", 0x9b8c_ce77_2fbe_777e),
         ("V58__event_of_call.sql", 0xb9d7_c002_366d_58c1),
         ("V59__wanted_message.sql", 0x37d6_57ec_a995_bd6c),
-        ("V60__pace_and_money.sql", 0x1ab4_24a4_0562_8d12),
+        ("V60__plan_change.sql", 0x1d81_56c1_65dc_3d67),
+        ("V61__pace_and_money.sql", 0x1ab4_24a4_0562_8d12),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
