@@ -10,6 +10,7 @@ use domain::agreement::statement::{
     state,
 };
 use domain::agreement::version::Version;
+use domain::billing::plan_change::pieces;
 use domain::billing::subscription::coverage;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::opening_hours::CalendarKind;
@@ -474,11 +475,14 @@ fn promised<'a>(
     if subscriptions.clone().next().is_none() {
         return (covered, vec![(paths, time)]);
     }
-    let paid = subscriptions.flat_map(|one| {
-        let spans = coverage(&one.history(), time);
-        spans.into_iter().map(|span| (one.plan.paths.within(paths), span))
-    });
-    let entitlements: Vec<(Paths, Span)> = paid.collect();
+    let mut entitlements: Vec<(Paths, Span)> = Vec::new();
+    for one in subscriptions {
+        let terms = one.terms();
+        for span in coverage(&one.history(), time) {
+            let held = pieces(&terms, span).into_iter();
+            entitlements.extend(held.map(|(term, part)| (term.plan.paths.within(paths), part)));
+        }
+    }
     let spans = entitlements
         .iter()
         .flat_map(|(_, span)| covered.iter().filter_map(|covered| span.within(*covered)));

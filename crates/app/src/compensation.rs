@@ -167,7 +167,10 @@ pub(crate) async fn left_of_month(
     let time = Span { from: month.start(), to: month.end() };
     let subscriptions = store::subscription::of_accounts(reads, account, account).await?;
     let covered = subscriptions.iter().filter(|one| !coverage(&one.history(), time).is_empty());
-    let prices = covered.filter_map(|one| monthly_price(one.plan.price, one.plan.months));
+    let prices = covered.filter_map(|one| {
+        let plan = &one.plan_of(month).plan;
+        monthly_price(plan.price, plan.months)
+    });
     let price = prices.fold(Rials::ZERO, |sum, price| Rials(sum.0.saturating_add(price.0)));
     // Where nothing was paid by the month, there is no price that bounds what the committee grants.
     if price == Rials::ZERO {

@@ -5,7 +5,9 @@ use domain::agreement::availability::Verdict;
 use domain::agreement::claim::Track;
 use domain::agreement::compensation::{Measured, monthly_price};
 use domain::agreement::credit::{Correction, CreditKey, Move, Refusal, State, correction};
+use domain::agreement::scope::Paths;
 use domain::agreement::statement::Inputs;
+use domain::billing::plan_change::pieces;
 use domain::billing::subscription::coverage;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
@@ -172,10 +174,17 @@ impl Rules<'_> {
         }
         let time = Span { from: month.start(), to: month.end() };
         let covered = coverage(&subscription.history(), time);
-        let narrowed = inputs.narrowed(subscription.plan.paths, &covered);
+        let terms = subscription.terms();
+        let held = pieces(&terms, time).into_iter();
+        let held: Vec<(Paths, Span)> = held.map(|(term, part)| (term.plan.paths, part)).collect();
+        let narrowed = match &held[..] {
+            [(paths, _)] => inputs.narrowed(*paths, &covered),
+            several => inputs.narrowed_by(several, &covered),
+        };
         let figure = narrowed.breach(self.in_time)?;
         let measured = narrowed.measured(figure)?;
-        let price = monthly_price(subscription.plan.price, subscription.plan.months)?;
+        let plan = &subscription.plan_of(month).plan;
+        let price = monthly_price(plan.price, plan.months)?;
         let amount = rules.draft().amount(price, &measured);
         let text = narrowed.to_text();
         let digest = Sha256::digest(&text).to_vec();
@@ -219,7 +228,7 @@ impl Rules<'_> {
                 account: subscription.account,
                 subscription: subscription.id,
                 month: statement.month,
-                paths: subscription.plan.paths,
+                paths: subscription.plan_of(statement.month).plan.paths,
                 track: Track::Availability,
                 revision: statement.revision,
             },

@@ -5,6 +5,7 @@ use domain::agreement::credit::{DiscountLine, Move, State as CreditState};
 use domain::agreement::statement::FREEZE_AFTER_US;
 use domain::agreement::violation::Clause;
 use domain::billing::invoice::Amounts;
+use domain::billing::plan_change::{billed, term_at};
 use domain::billing::subscription::{State, coverage, repair, resumption};
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
@@ -12,10 +13,10 @@ use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 use store::credit::By;
 pub use store::credit::Line;
-pub use store::invoice::Invoice;
+pub use store::invoice::{Invoice, Rest};
 use store::month_statement::Review;
 use store::payment::Paid;
-use store::subscription::Subscription;
+use store::subscription::{Change, Subscription};
 use store::{Tx, chain};
 
 use crate::availability;
@@ -83,11 +84,10 @@ async fn issue_month(app: &App, month: PersianMonth) -> std::result::Result<u64,
         drop(reads);
         let Some(last) = found.last() else { return Ok(issued) };
         after = last.id;
-        let billed = found.iter().filter(|one| one.plan.bills(one.first, month));
-        for subscription in billed.filter(|one| one.state().is_billed()) {
+        for subscription in found.iter().filter(|one| may_be_billed(one, month)) {
             let tried = app.write(async |tx| {
                 let found = store::subscription::find(tx, subscription.id).await?;
-                let Some(subscription) = found.filter(|one| one.state().is_billed()) else {
+                let Some(subscription) = found.filter(|one| may_be_billed(one, month)) else {
                     return Ok(0);
                 };
                 let made = make(tx, subscription, month, 0, now).await?;
@@ -96,6 +96,14 @@ async fn issue_month(app: &App, month: PersianMonth) -> std::result::Result<u64,
             issued += or_lost(tried.await)?;
         }
     }
+}
+
+/// Whether a month may have an invoice: a period begins with it, or the rest of one was asked for
+/// when the plan changed.
+fn may_be_billed(subscription: &Subscription, month: PersianMonth) -> bool {
+    let has_rest = || subscription.plans.iter().any(|change| change.rest > Rials::ZERO);
+    let begins = billed(&subscription.terms(), month).is_some();
+    subscription.state().is_billed() && (begins || has_rest())
 }
 
 /// Makes the invoice of a month, by staff: the first, or another one after it was voided.
@@ -111,8 +119,7 @@ pub async fn issue(
     let made = app.write(async |tx| {
         let found = store::subscription::find(tx, subscription).await?;
         let found = found.ok_or(Error::Refused(InvoiceRefusal::NoSuchSubscription))?;
-        let billed = found.state().is_billed() && found.plan.bills(found.first, month);
-        if !billed || month > PersianMonth::of(now) {
+        if !may_be_billed(&found, month) || month > PersianMonth::of(now) {
             return Err(Error::Refused(InvoiceRefusal::NotBilled));
         }
         let issue = match store::invoice::of_month(tx, subscription, month).await? {
@@ -123,10 +130,12 @@ pub async fn issue(
         let made = make(tx, found, month, issue, now).await;
         made.map_err(|error| error.map(|Lost| InvoiceRefusal::Meanwhile))
     });
-    made.await?.ok_or(Error::Refused(InvoiceRefusal::Already))
+    made.await?.ok_or(Error::Refused(InvoiceRefusal::NotBilled))
 }
 
-/// Makes an invoice with its discounts, in one transaction. `None`: it is made already.
+/// Makes an invoice with its discounts, in one transaction: for the period that begins, and for
+/// rests of periods that were asked for. `None`: it is made already, or there is nothing to ask
+/// for.
 async fn make(
     tx: &mut Tx,
     mut subscription: Subscription,
@@ -134,7 +143,16 @@ async fn make(
     issue: u32,
     now: Timestamp,
 ) -> Result<Option<i64>, Lost> {
-    let plan = subscription.plan.clone();
+    let terms = subscription.terms();
+    let plan = &term_at(&terms, month.start()).plan;
+    let begins = billed(&terms, month).is_some();
+    let rests = store::subscription::rests(tx, subscription.id).await?;
+    if !begins && rests.is_empty() {
+        return Ok(None);
+    }
+    let of_period = if begins { plan.price } else { Rials::ZERO };
+    let price = rests.iter().try_fold(of_period, |sum, (_, rest)| sum.checked_add(*rest));
+    let price = price.ok_or(Failure::of("adding the rests of periods up"))?;
     let by = By { at: now, actor: MACHINE, reason: "" };
     let mut owed = Vec::new();
     for mut kept in store::credit::of_subscription(tx, subscription.id).await? {
@@ -150,15 +168,15 @@ async fn make(
         }
     }
     let sum = owed.iter().fold(0_i64, |sum, kept| sum.saturating_add(kept.credit.left().0));
-    let amounts = Amounts::of(plan.price, Rials(sum), plan.tax_bp)
-        .ok_or(Failure::of("reckoning an invoice"))?;
+    let amounts =
+        Amounts::of(price, Rials(sum), plan.tax_bp).ok_or(Failure::of("reckoning an invoice"))?;
     let new = Invoice {
         id: 0,
         subscription: subscription.id,
         account: subscription.account,
         month,
         issue,
-        months: plan.months,
+        months: if begins { plan.months } else { 0 },
         amounts,
         issued_at: now,
         due_at: plan.due_at(now),
@@ -167,6 +185,9 @@ async fn make(
         voided: None,
     };
     let Some(id) = store::invoice::insert(tx, &new).await? else { return Ok(None) };
+    for (change, amount) in rests {
+        store::invoice::insert_rest(tx, id, Rest { change, amount }).await.map_err(lost)?;
+    }
     let mut left = amounts.price;
     for kept in &mut owed {
         let applied = kept.credit.apply(id, month, left);
@@ -234,7 +255,8 @@ async fn lapse(tx: &mut Tx, invoice: &Invoice, now: Timestamp) -> Result<u64, Lo
         let entered = violation::enter_found(tx, now, &new).await?;
         steps += u64::from(is_first || entered);
     }
-    let stops_at = subscription.plan.stops_at(invoice.due_at);
+    let plan = &subscription.plan_at(invoice.month.start()).term.plan;
+    let stops_at = plan.stops_at(invoice.due_at);
     if subscription.state() == State::PastDue && stops_at <= now {
         let stopped = step(State::Suspended, now, MACHINE, &reason);
         go(tx, &mut subscription, stopped).await.map_err(lost)?;
@@ -439,6 +461,26 @@ pub async fn find(
     let Some(invoice) = store::invoice::find(&mut reads, id).await? else { return Ok(None) };
     let lines = store::credit::lines(&mut reads, id).await?;
     Ok(Some((invoice, lines)))
+}
+
+/// What an invoice asks for the rests of periods in which the plan changed: each with the plan that
+/// came.
+///
+/// # Errors
+/// The database failed.
+pub async fn rests(
+    app: &App,
+    invoice: &Invoice,
+) -> std::result::Result<Vec<(Rest, Change)>, Failure> {
+    let mut reads = app.read().await?;
+    let rests = store::invoice::rests(&mut reads, invoice.id).await?;
+    let found = store::subscription::find(&mut reads, invoice.subscription).await?;
+    let plans = found.map(|one| one.plans).unwrap_or_default();
+    let of = |rest: Rest| {
+        let place = usize::try_from(rest.change).ok()?;
+        Some((rest, plans.get(place)?.clone()))
+    };
+    Ok(rests.into_iter().filter_map(of).collect())
 }
 
 /// The invoices of an account before a number, the newest first.

@@ -1,12 +1,13 @@
 //! Plans and subscriptions, as the operator keeps them.
 
+use domain::billing::plan_change::{Decided, Refusal, When, decide};
 use domain::billing::subscription::{Plan, PlanRefusal, State};
 use domain::calendar::month::PersianMonth;
 use domain::{AccountId, Timestamp};
 use store::Tx;
-pub use store::subscription::{KeptPlan, Step, Subscription};
+pub use store::subscription::{Change, KeptPlan, Step, Subscription};
 
-use crate::{App, Error, Failure, Result};
+use crate::{App, Error, Failure, Result, request};
 
 /// Longest name of a person, or reason, bytes.
 pub const TEXT_MAX: usize = 2000;
@@ -24,8 +25,10 @@ pub enum SubscriptionRefusal {
     NoSuchSubscription,
     /// It begins with a month that is over.
     Past,
-    /// It is over.
+    /// It is over, or nothing is promised in it now.
     WrongState,
+    /// The rules of changes of plans speak against it.
+    Change(Refusal),
     /// A text is missing or too long.
     Text(&'static str),
     /// Something else happened to it at this moment.
@@ -95,6 +98,44 @@ pub async fn start(
         Ok(store::subscription::insert(tx, account, plan, first, &step).await?)
     })
     .await
+}
+
+/// Gives a subscription that is in force another plan, now or when its next period begins; by the
+/// account itself or by staff. What was decided before and has not begun is replaced.
+///
+/// # Errors
+/// Refused as [`SubscriptionRefusal`] says.
+pub async fn change_plan(
+    app: &App,
+    account: Option<AccountId>,
+    id: i64,
+    (plan, when): (i64, When),
+    actor: &str,
+) -> Result<Subscription, SubscriptionRefusal> {
+    said(actor, "name")?;
+    let now = app.now();
+    let change = async |tx: &mut Tx| {
+        // Of two who change it at once the later one changes what the other made of it.
+        store::subscription::lock(tx, id).await?;
+        let found = store::subscription::find(tx, id).await?;
+        let found = found.filter(|one| account.is_none_or(|account| one.account == account));
+        let mut found = found.ok_or(Error::Refused(SubscriptionRefusal::NoSuchSubscription))?;
+        if !found.state().is_covered() {
+            return Err(Error::Refused(SubscriptionRefusal::WrongState));
+        }
+        let plans = store::subscription::plans(tx).await?;
+        let offered = plans.into_iter().find(|kept| kept.id == plan && kept.retired_at.is_none());
+        let offered = offered.ok_or(Error::Refused(SubscriptionRefusal::NoSuchPlan))?;
+        let decided = decide(&found.terms(), &offered.plan, when, now)
+            .map_err(|refusal| Error::Refused(SubscriptionRefusal::Change(refusal)))?;
+        let (place, by) = (found.plans.len(), (&decided, now, actor));
+        store::subscription::insert_change(tx, id, place, plan, by).await.map_err(lost)?;
+        let decided_by = Some((now, actor.to_owned()));
+        let Decided { term, rest } = decided;
+        found.plans.push(Change { plan_id: plan, term, rest, decided: decided_by });
+        Ok(found)
+    };
+    request::write(app, |found: &Subscription| Some(found.id), change).await
 }
 
 /// Ends a subscription. What is owed to it has no next invoice: the committee decides how that is

@@ -3,7 +3,7 @@
 use domain::billing::invoice::Amounts;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
-use domain::{AccountId, Timestamp};
+use domain::{AccountId, Rials, Timestamp};
 
 use crate::chain::{self, Fact};
 use crate::payment::Paid;
@@ -23,7 +23,7 @@ pub struct Invoice {
     pub month: PersianMonth,
     /// How many of this month were voided before.
     pub issue: u32,
-    /// For how many months it is.
+    /// For how many months it is; 0 when it is for the rest of a period alone.
     pub months: u16,
     /// What it comes to.
     pub amounts: Amounts,
@@ -74,6 +74,37 @@ pub async fn insert(tx: &mut Tx, new: &Invoice) -> Result<Option<i64>> {
         chain::attest(tx, Fact::InvoicePaid(id), chain::MACHINE, new.issued_at);
     }
     Ok(Some(id))
+}
+
+/// A part of the price of an invoice that was asked for the rest of an earlier period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// The place of the change of plan that it is for.
+    pub change: i64,
+    /// How much.
+    pub amount: Rials,
+}
+
+/// Adds a part to an invoice.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when it is there.
+pub async fn insert_rest(tx: &mut Tx, id: i64, rest: Rest) -> Result<()> {
+    let sql = "INSERT INTO invoice_line (invoice_id, change_n, amount_rials) VALUES ($1, $2, $3)";
+    tx.execute(sql, values![id, rest.change, rest.amount]).await?;
+    Ok(())
+}
+
+/// The parts of an invoice that were asked for rests of earlier periods.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn rests(reads: &mut impl Queries, id: i64) -> Result<Vec<Rest>> {
+    let sql = "SELECT invoice_id AS id, change_n, amount_rials FROM invoice_line
+               WHERE invoice_id = $1 ORDER BY change_n";
+    let rest =
+        |row: &Row| Ok(Rest { change: row.get("change_n")?, amount: row.get("amount_rials")? });
+    reads.query(sql, values![id]).await?.iter().map(rest).collect()
 }
 
 /// Notes that an invoice was paid, under a reference of its own. `false`: it was paid or voided.

@@ -71,6 +71,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V57__keys", include_str!("../migrations/V57__keys.sql")),
         ("V58__event_of_call", include_str!("../migrations/V58__event_of_call.sql")),
         ("V59__wanted_message", include_str!("../migrations/V59__wanted_message.sql")),
+        ("V60__plan_change", include_str!("../migrations/V60__plan_change.sql")),
     ]
 }
 

@@ -1,9 +1,13 @@
 //! Plans and subscriptions. A plan is only retired; a subscription only gets further states.
 
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
 use domain::agreement::scope::Paths;
+use domain::billing::plan_change::{Decided, Term};
 use domain::billing::subscription::{Plan, State};
 use domain::calendar::month::PersianMonth;
-use domain::{AccountId, Timestamp};
+use domain::{AccountId, Rials, Timestamp};
 
 use crate::chain::{self, Fact};
 use crate::value::values;
@@ -27,14 +31,25 @@ pub struct Subscription {
     pub id: i64,
     /// Whose it is.
     pub account: AccountId,
-    /// The number of its plan.
-    pub plan_id: i64,
-    /// What that says.
-    pub plan: Plan,
+    /// The plans that were decided on, the first of them first; never none.
+    pub plans: Vec<Change>,
     /// The first month that is paid for.
     pub first: PersianMonth,
     /// Its states, the first of them first; never none.
     pub steps: Vec<Step>,
+}
+
+/// A plan that a subscription has from a moment on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The number of the plan.
+    pub plan_id: i64,
+    /// What it says, from when on, and which month its periods are counted from.
+    pub term: Term,
+    /// What is asked for the rest of the period in which it came.
+    pub rest: Rials,
+    /// When and by whom it was decided; the first came with the subscription.
+    pub decided: Option<(Timestamp, String)>,
 }
 
 /// A state that a subscription got.
@@ -54,6 +69,22 @@ impl Subscription {
     /// Where it stands.
     pub fn state(&self) -> State {
         self.steps.last().expect("a subscription is made with its first state").state
+    }
+
+    /// What it has and had, in the order of decisions.
+    pub fn terms(&self) -> Vec<Term> {
+        self.plans.iter().map(|change| change.term.clone()).collect()
+    }
+
+    /// The plan that holds at a moment, as it was decided.
+    pub fn plan_at(&self, at: Timestamp) -> &Change {
+        let begun = self.plans.iter().rfind(|change| change.term.from <= at);
+        begun.unwrap_or_else(|| &self.plans[0])
+    }
+
+    /// What a month is reckoned by: what holds at its end. Within a month a plan only gets dearer.
+    pub fn plan_of(&self, month: PersianMonth) -> &Term {
+        &self.plan_at(month.end().plus_us(-1)).term
     }
 
     /// Its states with their moments.
@@ -119,6 +150,47 @@ fn plan(row: &Row) -> Result<Plan> {
     })
 }
 
+/// Adds the plan of this place to a subscription.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when it has another one there.
+pub async fn insert_change(
+    tx: &mut Tx,
+    id: i64,
+    place: usize,
+    plan_id: i64,
+    (decided, at, actor): (&Decided, Timestamp, &str),
+) -> Result<()> {
+    let sql = "INSERT INTO plan_change (subscription_id, n, plan_id, from_us, first_month,
+                                        rest_rials, decided_at_us, actor)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let n = i64::try_from(place).unwrap_or(i64::MAX);
+    let Decided { term, rest } = decided;
+    let first = term.first.to_string();
+    let values = values![id, n, plan_id, term.from, &first, *rest, at, actor];
+    tx.execute(sql, values).await?;
+    chain::attest(tx, Fact::PlanChange(id, place), actor, at);
+    Ok(())
+}
+
+/// What is asked for the rests of periods of a subscription and stands on no invoice, or only on
+/// voided ones: the place of each change with its amount.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn rests(reads: &mut impl Queries, id: i64) -> Result<Vec<(i64, Rials)>> {
+    let sql = "SELECT c.subscription_id AS id, c.n AS n, c.rest_rials AS rest_rials
+               FROM plan_change c
+               WHERE c.subscription_id = $1 AND c.rest_rials > 0
+                     AND NOT EXISTS (SELECT 1 FROM invoice_line l
+                                     JOIN invoice i ON i.id = l.invoice_id
+                                     WHERE i.subscription_id = c.subscription_id
+                                           AND l.change_n = c.n AND i.voided_at_us IS NULL)
+               ORDER BY c.n";
+    let rest = |row: &Row| Ok((row.get("n")?, row.get("rest_rials")?));
+    reads.query(sql, values![id]).await?.iter().map(rest).collect()
+}
+
 /// Makes a subscription. The answer is its number.
 ///
 /// # Errors
@@ -175,7 +247,8 @@ pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Subscripti
         None => Ok(None),
         Some(row) => {
             let steps = steps(reads, id, id).await?;
-            Ok(subscriptions(&[row], steps)?.pop())
+            let changes = changes(reads, id, id).await?;
+            Ok(subscriptions(&[row], steps, changes)?.pop())
         }
     }
 }
@@ -205,7 +278,18 @@ pub async fn of_accounts(
                WHERE s.account_id BETWEEN $1 AND $2 ORDER BY t.subscription_id, t.n";
     let steps = reads.query(sql, values![first, last]).await?;
     let steps = steps.iter().map(step).collect::<Result<Vec<_>>>()?;
-    subscriptions(&rows, steps)
+    let sql = "SELECT c.subscription_id AS subscription_id, c.n AS n, c.plan_id AS plan_id,
+                      c.from_us AS from_us, c.first_month AS first_month,
+                      c.rest_rials AS rest_rials, c.decided_at_us AS decided_at_us,
+                      c.actor AS actor, p.name AS name, p.paths AS paths, p.months AS months,
+                      p.price_rials AS price_rials, p.tax_bp AS tax_bp, p.due_days AS due_days,
+                      p.grace_days AS grace_days
+               FROM plan_change c JOIN plan p ON p.id = c.plan_id
+               JOIN subscription s ON s.id = c.subscription_id
+               WHERE s.account_id BETWEEN $1 AND $2 ORDER BY c.subscription_id, c.n";
+    let changes = reads.query(sql, values![first, last]).await?;
+    let changes = changes.iter().map(change).collect::<Result<Vec<_>>>()?;
+    subscriptions(&rows, steps, changes)
 }
 
 /// The subscriptions after number `after` that may be billed and have no invoice of this month: at
@@ -234,7 +318,31 @@ pub async fn without_invoice(
     let ids = rows.iter().map(|row| row.get("id")).collect::<Result<Vec<i64>>>()?;
     let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(Vec::new()) };
     let steps = steps(reads, *first, *last).await?;
-    subscriptions(&rows, steps)
+    let changes = changes(reads, *first, *last).await?;
+    subscriptions(&rows, steps, changes)
+}
+
+async fn changes(reads: &mut impl Queries, first: i64, last: i64) -> Result<Vec<(i64, Change)>> {
+    let sql = "SELECT c.subscription_id AS subscription_id, c.n AS n, c.plan_id AS plan_id,
+                      c.from_us AS from_us, c.first_month AS first_month,
+                      c.rest_rials AS rest_rials, c.decided_at_us AS decided_at_us,
+                      c.actor AS actor, p.name AS name, p.paths AS paths, p.months AS months,
+                      p.price_rials AS price_rials, p.tax_bp AS tax_bp, p.due_days AS due_days,
+                      p.grace_days AS grace_days
+               FROM plan_change c JOIN plan p ON p.id = c.plan_id
+               WHERE c.subscription_id BETWEEN $1 AND $2 ORDER BY c.subscription_id, c.n";
+    reads.query(sql, values![first, last]).await?.iter().map(change).collect()
+}
+
+fn change(row: &Row) -> Result<(i64, Change)> {
+    let first = row.parse("first_month", PersianMonth::parse)?;
+    let change = Change {
+        plan_id: row.get("plan_id")?,
+        term: Term { plan: plan(row)?, from: row.get("from_us")?, first },
+        rest: row.get("rest_rials")?,
+        decided: Some((row.get("decided_at_us")?, row.get("actor")?)),
+    };
+    Ok((row.get("subscription_id")?, change))
 }
 
 async fn steps(reads: &mut impl Queries, first: i64, last: i64) -> Result<Vec<(i64, Step)>> {
@@ -253,28 +361,35 @@ fn step(row: &Row) -> Result<(i64, Step)> {
     Ok((row.get("subscription_id")?, step))
 }
 
-/// Puts rows and steps together, both in the order of the numbers.
-fn subscriptions(rows: &[Row], steps: Vec<(i64, Step)>) -> Result<Vec<Subscription>> {
-    let mut steps = steps.into_iter().peekable();
+/// Puts rows, steps and changes together, all in the order of the numbers.
+fn subscriptions(
+    rows: &[Row],
+    steps: Vec<(i64, Step)>,
+    changes: Vec<(i64, Change)>,
+) -> Result<Vec<Subscription>> {
+    let (mut steps, mut changes) = (steps.into_iter().peekable(), changes.into_iter().peekable());
     let mut all = Vec::with_capacity(rows.len());
     for row in rows {
         let id: i64 = row.get("id")?;
-        let mut mine = Vec::new();
-        while let Some((of, step)) = steps.next_if(|(of, _)| *of <= id) {
-            if of == id {
-                mine.push(step);
-            }
-        }
+        let steps = of(id, &mut steps);
         let first = row
-            .parse("first_month", |text| PersianMonth::parse(text).filter(|_| !mine.is_empty()))?;
-        all.push(Subscription {
-            id,
-            account: row.get("account_id")?,
-            plan_id: row.get("plan_id")?,
-            plan: plan(row)?,
-            first,
-            steps: mine,
-        });
+            .parse("first_month", |text| PersianMonth::parse(text).filter(|_| !steps.is_empty()))?;
+        let term = Term { plan: plan(row)?, from: Timestamp(i64::MIN), first };
+        let plan_id = row.get("plan_id")?;
+        let mut plans = vec![Change { plan_id, term, rest: Rials::ZERO, decided: None }];
+        plans.extend(of(id, &mut changes));
+        all.push(Subscription { id, account: row.get("account_id")?, plans, first, steps });
     }
     Ok(all)
+}
+
+/// Those of one subscription, which are next, without those of others before it.
+fn of<T>(id: i64, all: &mut Peekable<IntoIter<(i64, T)>>) -> Vec<T> {
+    let mut mine = Vec::new();
+    while let Some((of, one)) = all.next_if(|(of, _)| *of <= id) {
+        if of == id {
+            mine.push(one);
+        }
+    }
+    mine
 }

@@ -27,6 +27,7 @@ mod month_close;
 mod overdue;
 mod payment;
 mod phone;
+mod plan_change;
 mod quick_send;
 mod races;
 mod remote_session;

@@ -272,6 +272,40 @@ async fn what_staff_waived_stays_waived_when_a_grant_is_no_more(world: &World) {
     assert_eq!(credit::list(app, Some(account), None, 9).await.unwrap().len(), 1);
 }
 
+/// The same of two subscriptions, of which one was waived: a revision proposes for the whole
+/// account, so neither the one nor the other is raised by itself.
+async fn of_two_subscriptions_a_waiver_holds_for_both(world: &World) {
+    let app = &world.app;
+    publish(app, &capped_schedule()).await;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    for _ in 0..2 {
+        subscribe(app, account, &plan("all", 1, PRICE)).await;
+    }
+    a_breached_azar(world).await;
+    // 15 % of two prices are 370 370; the second credit gets what is left of them.
+    let id = assigned(app, &caller, "t1 t2 o1").await;
+    grant(app, id, "t1 t2 o1", Outcome::Accepted, 200_000).await.unwrap();
+    assert_eq!(hour(app).await[0], 2);
+    let amounts = async || {
+        let all = credit::list(app, Some(account), None, 9).await.unwrap();
+        all.iter().rev().map(|one| (one.new.amount.0, one.credit.state())).collect::<Vec<_>>()
+    };
+    let left = 370_370 - 200_000 - TENTH;
+    assert_eq!(amounts().await, [(TENTH, Credit::Proposed), (left, Credit::Proposed)]);
+    let first = credit::list(app, Some(account), None, 9).await.unwrap().pop().unwrap();
+    credit::change(app, first.id, Step::Waive, "Sara", "they asked for it").await.unwrap();
+    claim::announce(app, id, "Sara").await.unwrap();
+    claim::appeal(app, account, id, "It was more.").await.unwrap();
+    claim::assign(app, id, &committee("t3 t4 o2"), "Sara").await.unwrap();
+    grant(app, id, "t3 t4 o2", Outcome::Rejected, 0).await.unwrap();
+    hour(app).await;
+    assert_eq!(amounts().await, [(TENTH, Credit::Waived), (left, Credit::Proposed)]);
+    // Who wants the other raised signs a revision; what was waived is asked for again with it.
+    let azar = availability::month(app, Some(account), month("1405-09")).await.unwrap();
+    assert_eq!(azar.written.len(), 1);
+}
+
 /// A schedule of which both tracks together pay back at most 15 % of a month.
 fn capped_schedule() -> String {
     SCHEDULE.replace("cap_bp = 10000", "cap_bp = 1500\ntotal_cap_bp = 1500")
@@ -572,6 +606,7 @@ on_both_engines!(
     a_breached_month_is_taken_off_the_next_invoice,
     both_tracks_together_keep_the_total_cap,
     what_staff_waived_stays_waived_when_a_grant_is_no_more,
+    of_two_subscriptions_a_waiver_holds_for_both,
     a_breached_month_waits_for_a_schedule,
     a_revision_is_followed_by_opposite_entries,
     only_the_subscription_that_was_away_is_paid_back,

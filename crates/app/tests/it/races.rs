@@ -4,19 +4,21 @@
 use std::time::Duration;
 
 use app::claim::ClaimRefusal;
-use app::credit;
 use app::error_report::{self, ErrorReportRefusal, OPEN_MAX, Reported};
 use app::ticket::{self, Asked, NewFile, TicketRefusal, Who};
 use app::{App, Error};
+use app::{credit, invoice};
 use domain::AccountId;
 use domain::agreement::attachment::ACCOUNT_BYTES_MAX;
 use domain::agreement::claim::Outcome;
 use domain::agreement::error_report::{Finding, State};
 use domain::agreement::ticket::Channel;
+use domain::billing::subscription::{Plan, State as Stands};
 use store::Queries as _;
 
 use crate::engines::on_postgres;
 use crate::money;
+use crate::violation::go_to;
 use crate::world::{PATIENCE, World};
 
 const ROUNDS: usize = 8;
@@ -174,6 +176,51 @@ async fn a_lost_race_is_run_again(world: &World) {
     panic!("the fix never lost");
 }
 
+/// Goal: a lost race that a use case made a refusal of is run again as well. Following what is not
+/// paid takes a conflict for another node that was faster; a deadlock is none.
+async fn a_lost_race_that_looks_like_a_refusal_is_run_again(world: &World) {
+    let app = &world.app;
+    let rounds = ["1405/09/11 01:00", "1405/09/12 01:00", "1405/09/13 01:00", "1405/09/14 01:00"];
+    let mut accounts = Vec::new();
+    for due_days in (7..).take(rounds.len()) {
+        let account = world.customer(0).await.0.account.id;
+        let plan = money::plan("all", 1, money::PRICE);
+        money::subscribe(app, account, &Plan { due_days, ..plan }).await;
+        accounts.push(account);
+    }
+    go_to(world, "1405/09/04 00:00");
+    money::hour(app).await;
+    for (now, account) in rounds.into_iter().zip(accounts) {
+        go_to(world, now);
+        let unpaid = money::newest(app, account).await;
+        let (id, at) = (unpaid.subscription, app.now());
+        let next = store::subscription::Step {
+            state: Stands::PastDue,
+            at,
+            actor: "x".to_owned(),
+            reason: String::new(),
+        };
+        // Somebody has the next step and wants the invoice, while we have that and want the step.
+        let mut theirs = world.db.begin().await.unwrap();
+        store::subscription::insert_step(&mut theirs, id, 2, &next).await.unwrap();
+        let take_both = async {
+            wait_for_a_waiter(world).await;
+            let taken = store::invoice::lock_unpaid(&mut theirs, unpaid.id).await;
+            drop(theirs);
+            taken
+        };
+        let (lapsed, taken) = tokio::join!(invoice::lapse_due(app), take_both);
+        assert!(lapsed.unwrap() >= 1);
+        assert_eq!(money::state(app, id).await, next.state);
+        match taken {
+            // We lost, as whoever waits first does, took it for a refusal, and did it again.
+            Ok(_) => return,
+            Err(error) => assert!(error.is_race(), "{error:?}"),
+        }
+    }
+    panic!("it never lost");
+}
+
 /// Waits until some transaction waits for another one.
 async fn wait_for_a_waiter(world: &World) {
     let waits = async || {
@@ -247,4 +294,9 @@ async fn what_happens_at_once_on_postgres() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_race_that_is_lost_is_run_again_on_postgres() {
     on_postgres(a_lost_race_is_run_again).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_race_that_looks_like_a_refusal_is_run_again_on_postgres() {
+    on_postgres(a_lost_race_that_looks_like_a_refusal_is_run_again).await;
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::alert::BURN_RULES;
+use super::alert::{BURN_RULES, BurnRule};
 use super::parameter::Parameters;
 use super::scope::CoveredPath;
 
@@ -34,32 +34,49 @@ pub fn document(version: u32, parameters: &Parameters) -> String {
          \x20 budgetingMethod: Timeslices\n\
          \x20 objectives:\n    - displayName: Up\n      op: gte\n      value: 1\n      target: {target}\n\
          \x20     timeSliceTarget: 1\n      timeSliceWindow: 1m\n\
-         \x20 alertPolicies:\n    - avanak-budget\n\
-         ---\n\
-         apiVersion: openslo/v1\n\
-         kind: AlertPolicy\n\
-         metadata:\n  name: avanak-budget\n\
-         spec:\n  alertWhenBreaching: true\n  alertWhenResolved: true\n  conditions:\n"
+         \x20 alertPolicies:\n"
     );
     for rule in BURN_RULES {
-        let name = rule.name.replace(':', "-");
-        writeln!(text, "    - conditionRef: {name}").expect("a String grows");
+        writeln!(text, "    - alertPolicyRef: {}", policy(&rule)).expect("a String grows");
     }
-    text.push_str("  notificationTargets: []\n");
+    text.push_str(
+        "---\napiVersion: openslo/v1\nkind: AlertNotificationTarget\nmetadata:\n  \
+         name: avanak-operator\nspec:\n  description: Who operates the platform.\n  \
+         target: operator\n",
+    );
     for rule in BURN_RULES {
-        let (long, short) = (rule.long_us / MINUTE_US, rule.short_us / MINUTE_US);
-        let name = rule.name.replace(':', "-");
-        let (whole, tenth) = (rule.rate_tenths / 10, rule.rate_tenths % 10);
-        let severity = if whole > 1 { "page" } else { "ticket" };
-        write!(
-            text,
-            "---\napiVersion: openslo/v1\nkind: AlertCondition\nmetadata:\n  name: {name}\nspec:\n\
-             \x20 severity: {severity}\n  condition:\n    kind: burnrate\n    op: gte\n\
-             \x20   threshold: {whole}.{tenth}\n    lookbackWindow: {long}m\n    alertAfter: {short}m\n"
-        )
-        .expect("a String grows");
+        alert(&mut text, &rule);
     }
     text
+}
+
+/// The name of an alert, of the letters that names may have (RFC 1123).
+fn condition(rule: &BurnRule) -> String {
+    rule.name.replace(':', "-")
+}
+
+/// The name of the policy of an alert: a policy has one condition.
+fn policy(rule: &BurnRule) -> String {
+    format!("avanak-{}", condition(rule))
+}
+
+/// An alert: its policy, and the condition that this names.
+fn alert(text: &mut String, rule: &BurnRule) {
+    let (policy, condition) = (policy(rule), condition(rule));
+    let (long, short) = (rule.long_us / MINUTE_US, rule.short_us / MINUTE_US);
+    let (whole, tenth) = (rule.rate_tenths / 10, rule.rate_tenths % 10);
+    let severity = if whole > 1 { "page" } else { "ticket" };
+    write!(
+        text,
+        "---\napiVersion: openslo/v1\nkind: AlertPolicy\nmetadata:\n  name: {policy}\nspec:\n\
+         \x20 alertWhenNoData: true\n  alertWhenResolved: true\n  alertWhenBreaching: true\n\
+         \x20 conditions:\n    - conditionRef: {condition}\n\
+         \x20 notificationTargets:\n    - targetRef: avanak-operator\n\
+         ---\napiVersion: openslo/v1\nkind: AlertCondition\nmetadata:\n  name: {condition}\n\
+         spec:\n  severity: {severity}\n  condition:\n    kind: burnrate\n    op: gte\n\
+         \x20   threshold: {whole}.{tenth}\n    lookbackWindow: {long}m\n    alertAfter: {short}m\n"
+    )
+    .expect("a String grows");
 }
 
 #[cfg(test)]
@@ -79,7 +96,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|one| one == line), "{line}\n{text}");
         }
-        assert_eq!(text.matches("\n---\n").count() + 1, 6);
+        assert_eq!(text.matches("\n---\n").count() + 1, 9);
         assert!(!text.contains('\t'));
     }
 }

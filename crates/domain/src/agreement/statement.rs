@@ -225,6 +225,23 @@ impl Inputs {
         Self { parts: merged(&parts), coverage, ..self.clone() }
     }
 
+    /// The same of a subscription whose plan changed: it gives these paths, each set in a time of
+    /// its own.
+    #[must_use]
+    pub fn narrowed_by(&self, pieces: &[(Paths, Span)], coverage: &[Span]) -> Self {
+        let mut all = self.narrowed(Paths::NONE, coverage);
+        for (paths, time) in pieces {
+            let of = self.narrowed(*paths, coverage).parts;
+            all.parts.extend(
+                of.into_iter()
+                    .filter_map(|part| Some(Part { span: part.span.within(*time)?, ..part })),
+            );
+        }
+        all.parts.sort_unstable();
+        all.parts = merged(&all.parts);
+        all
+    }
+
     /// The figure that decides a breach; `None` when it is none, or not yet.
     pub fn breach(&self, in_time: bool) -> Option<Figure> {
         let judged = self.judge();
@@ -465,5 +482,12 @@ mod tests {
         assert_eq!(short.measured(Figure::High).unwrap().down_us, 4 * 3_600_000_000);
         assert_eq!(Inputs::parse(&short.to_text()), Some(short));
         assert_eq!(narrowed(Paths::NONE, time).breach(false), None);
+        let by = |pieces: &[(Paths, Span)]| inputs.narrowed_by(pieces, &[time]);
+        assert_eq!(by(&[(api, hours(0, 90)), (api, hours(90, 720))]), by_api);
+        // The API was given up, or taken up, in the middle of its outage.
+        let (before, after) = (hours(0, 101), Span { from: hours(0, 101).to, to: time.to });
+        let down = |pieces: &[(Paths, Span)]| by(pieces).judge().totals.down_us / 3_600_000_000;
+        assert_eq!(down(&[(api, before), (calls, after)]), 1);
+        assert_eq!(down(&[(calls, before), (api, after)]), 3);
     }
 }

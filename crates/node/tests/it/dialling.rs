@@ -285,7 +285,7 @@ async fn nobody_is_called_after_the_hours_of_the_class() {
 }
 
 /// What of their minutes customers' quick sends came to: tried, and failed by us.
-async fn requests(world: &World) -> (u64, u64) {
+pub async fn requests(world: &World) -> (u64, u64) {
     app::interval::keep_requests(&world.app, "a", true).await.unwrap();
     let time = Span { from: START, to: START.plus_ms(24 * 3_600_000) };
     let evidence = app::interval::evidence(&world.app, time).await.unwrap();

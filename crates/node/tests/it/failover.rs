@@ -1,10 +1,12 @@
 //! A trunk that fails: another one tries, exactly once, and the failing one is left alone.
 
+use domain::dialer::disposition::NO_TRUNK;
 use domain::{Disposition, QuickSendId};
 use engine::{Cause, Event, Outcome, Standing};
 use node::{Caps, NodeConfig, Trunk};
 use store::quick_send::State;
 
+use crate::dialling::requests;
 use crate::fixture::{World, busy, config, ended, heard_out, refused, silence};
 
 const WIDE: Caps = Caps { max_channels: 100, max_cps: 1_000 };
@@ -167,6 +169,42 @@ async fn no_trunk_tries_what_is_too_late() {
     world.last_ends(refused(503)).await;
     assert_eq!(world.called_at(), ["192.0.2.1"]);
     assert_eq!(world.ended(&customer, send).await.disposition, Disposition::NetworkFailure);
+}
+
+/// Goal: what waits for another trunk because one failed it, and expires as that has no room, is a
+/// request that we failed, once, like one that was never tried; it costs nothing.
+#[tokio::test]
+async fn a_retry_that_expires_for_want_of_a_trunk_is_a_request_that_we_failed() {
+    let narrow = Caps { max_channels: 1, ..WIDE };
+    let trunks = (1..=2).map(|n| Trunk { caps: narrow, ..trunk(n) }).collect();
+    let mut world = World::new(NodeConfig { trunks, ..config(1, 1) }).await;
+    let (one, two) = (world.account(1_000).await, world.account(1_000).await);
+    let holder = world.account(1_000).await;
+    let mut sends = Vec::new();
+    for (n, customer) in [&one, &two].into_iter().enumerate() {
+        sends.push(world.submit(customer, &number(n)).await);
+        world.run().await;
+        let call = world.last_call();
+        if n == 0 {
+            // The second trunk is taken for as long as it lasts.
+            world.submit(&holder, &number(9)).await;
+            world.run().await;
+            world.pass_s(2).await;
+        }
+        world.tell(ended(call, refused(503)));
+        world.run().await;
+        world.pass_s(2).await;
+    }
+    assert_eq!(world.called_at(), ["192.0.2.1", "192.0.2.2", "192.0.2.1"]);
+    world.pass_s(601).await;
+    for (customer, send) in [&one, &two].into_iter().zip(sends) {
+        assert_eq!(world.failed(send).await, [(String::from("t1"), Some(503))]);
+        let end = world.ended(customer, send).await;
+        assert_eq!((end.disposition, &*end.facts.cause), (Disposition::Expired, NO_TRUNK));
+        assert_eq!(world.balance(customer).await, (1_000, 0));
+    }
+    assert_eq!(requests(&world).await, (0, 2));
+    world.audit().await;
 }
 
 /// Goal: kill -9 anywhere between the two INVITEs: the second is placed once, or never when it may

@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result, anyhow};
 use app::App;
 use app::subscription::{KeptPlan, Subscription as Kept, SubscriptionRefusal};
 use clap::Subcommand;
+use domain::billing::plan_change::{Refusal, When};
 use domain::billing::subscription::{Plan as Offer, PlanRefusal};
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
-use domain::{AccountId, Rials};
+use domain::{AccountId, Rials, Timestamp};
 use serde_json::json;
 
 use super::{open, paths, say};
@@ -68,6 +69,20 @@ pub enum Subscription {
         /// The first month that is paid for, like `1405-10`; without it, this one.
         #[arg(long, value_name = "MONTH")]
         from: Option<String>,
+        /// Who does it.
+        #[arg(long)]
+        by: String,
+    },
+    /// Give one another plan: at its next period, or now, with the rest of the period to pay.
+    Change {
+        /// Its number.
+        id: i64,
+        /// The number of the other plan.
+        #[arg(long)]
+        plan: i64,
+        /// From now on; only what costs no less, for as many months.
+        #[arg(long)]
+        now: bool,
         /// Who does it.
         #[arg(long)]
         by: String,
@@ -134,6 +149,14 @@ pub async fn run(config: &Config, command: Subscription) -> Result<ExitCode> {
                 app::subscription::start(&app, AccountId(account), plan, first, &by).await;
             say(&format!("subscription {}", started.map_err(refused)?))?;
         }
+        Subscription::Change { id, plan, now, by } => {
+            let when = if now { When::Now } else { When::NextPeriod };
+            let changed = app::subscription::change_plan(&app, None, id, (plan, when), &by).await;
+            let changed = changed.map_err(refused)?;
+            let change = changed.plans.last().context("it has a plan")?;
+            let (from, rest) = (gregorian_date_time(change.term.from), change.rest.0);
+            say(&format!("plan {plan} from {from} on; {rest} rials for the rest of the period"))?;
+        }
         Subscription::End { id, because, by } => {
             app::subscription::end(&app, id, &by, &because).await.map_err(refused)?;
             say(&format!("subscription {id} is over"))?;
@@ -146,12 +169,19 @@ pub async fn run(config: &Config, command: Subscription) -> Result<ExitCode> {
 async fn list(app: &App, account: AccountId, json: bool) -> Result<()> {
     let all = app::subscription::of_account(app, account).await.map_err(open::failed)?;
     if json {
-        let shown: Vec<_> = all.iter().map(as_json).collect();
+        let now = app.now();
+        let shown: Vec<_> = all.iter().map(|kept| as_json(kept, now)).collect();
         return say(&json!({ "subscriptions": shown }).to_string());
     }
     for kept in &all {
-        let (id, state, plan) = (kept.id, kept.state().word(), &kept.plan.name);
-        say(&format!("{id}  {state}  plan {} {plan}  from {}", kept.plan_id, kept.first))?;
+        let (id, state, holds) = (kept.id, kept.state().word(), kept.plan_at(app.now()));
+        let (plan, name) = (holds.plan_id, &holds.term.plan.name);
+        say(&format!("{id}  {state}  plan {plan} {name}  from {}", kept.first))?;
+        for change in &kept.plans {
+            let Some((at, actor)) = &change.decided else { continue };
+            let (at, from) = (gregorian_date_time(*at), gregorian_date_time(change.term.from));
+            say(&format!("  {at}  plan {} by {actor} from {from}", change.plan_id))?;
+        }
         for step in &kept.steps {
             let at = gregorian_date_time(step.at);
             say(&format!("  {at}  {} by {}  {}", step.state.word(), step.actor, step.reason))?;
@@ -185,7 +215,19 @@ fn plan_as_json(kept: &KeptPlan) -> serde_json::Value {
     })
 }
 
-fn as_json(kept: &Kept) -> serde_json::Value {
+fn as_json(kept: &Kept, now: Timestamp) -> serde_json::Value {
+    let holds = kept.plan_at(now);
+    let changes = kept.plans.iter().filter_map(|change| {
+        let (at, actor) = change.decided.as_ref()?;
+        Some(json!({
+            "plan": change.plan_id,
+            "from": gregorian_date_time(change.term.from),
+            "rest_rials": change.rest.0,
+            "at": gregorian_date_time(*at),
+            "by": actor,
+        }))
+    });
+    let changes: Vec<_> = changes.collect();
     let steps: Vec<_> = kept
         .steps
         .iter()
@@ -201,8 +243,9 @@ fn as_json(kept: &Kept) -> serde_json::Value {
     json!({
         "subscription": kept.id,
         "account": kept.account.0,
-        "plan": kept.plan_id,
-        "name": kept.plan.name,
+        "plan": holds.plan_id,
+        "name": holds.term.plan.name,
+        "changes": changes,
         "first_month": kept.first.to_string(),
         "state": kept.state().word(),
         "history": steps,
@@ -222,7 +265,11 @@ fn refused(error: app::Error<SubscriptionRefusal>) -> anyhow::Error {
         R::NoSuchAccount => anyhow!("there is no such account"),
         R::NoSuchSubscription => anyhow!("there is no subscription of that number"),
         R::Past => anyhow!("that month is over"),
-        R::WrongState => anyhow!("it is over"),
+        R::WrongState => anyhow!("it is over, or not in force"),
+        R::Change(Refusal::Same) => anyhow!("it has that plan by then"),
+        R::Change(Refusal::OnlyNextPeriod) => {
+            anyhow!("what costs less, or is for other months, comes with the next period")
+        }
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::Meanwhile => anyhow!("something else happened to it at this moment; look at it again"),
     })

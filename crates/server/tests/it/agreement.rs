@@ -1,9 +1,13 @@
 //! The agreement on the command line, beside a running server.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use serde_json::Value;
 
 use crate::commands::{done, platform, refused};
-use crate::platform::{Platform, eventually, rising_tone};
+use crate::platform::{Platform, eventually, peer_file, rising_tone};
+use crate::python_client::interpreter;
 
 /// Goal: the agreement is read in both languages, and a version that its text belies is refused
 /// with the reason.
@@ -184,4 +188,22 @@ fn the_load_is_tested_against_the_sandbox() {
     assert_eq!(shown["recipients"], 2000, "{shown}");
     let audit = platform.cli(&["account", "audit", "--json"]);
     assert_eq!(audit["violations"], serde_json::json!([]), "{audit}");
+}
+
+/// Goal: the export is what OpenSLO's specification says, as a program of its own reads it.
+#[test]
+fn the_objective_is_openslo() {
+    let told = done(&platform(), &["agreement", "openslo"]);
+    let mut check = Command::new(interpreter())
+        .arg(peer_file("openslo.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python with the peers is installed (cargo x test installs it)");
+    check.stdin.take().unwrap().write_all(told.as_bytes()).unwrap();
+    let checked = check.wait_with_output().unwrap();
+    let complaint = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{complaint}{told}");
+    assert_eq!(String::from_utf8_lossy(&checked.stdout).trim(), "9");
 }

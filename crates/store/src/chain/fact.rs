@@ -63,6 +63,8 @@ pub enum Fact {
     RemoteSession(i64, usize),
     /// A move of a subscription.
     Subscription(i64, usize),
+    /// Another plan of a subscription.
+    PlanChange(i64, usize),
     /// An invoice: issued, paid, voided.
     Invoice(i64),
     /// A payment that was taken in, that one of us gave up or refused, or whose money could not be
@@ -108,6 +110,7 @@ impl Fact {
             Self::Contact(id) => ("contact", values![id].to_vec()),
             Self::RemoteSession(id, n) => ("remote-session", vec![id.into(), place(n)]),
             Self::Subscription(id, n) => ("subscription", vec![id.into(), place(n)]),
+            Self::PlanChange(id, n) => ("plan-change", vec![id.into(), place(n)]),
             Self::Invoice(id) => ("invoice", values![id].to_vec()),
             Self::Payment(id) => ("payment", values![id].to_vec()),
             Self::InvoicePaid(id) => ("invoice-paid", values![id].to_vec()),
@@ -283,6 +286,14 @@ const ROWS: &[(&str, &str)] = &[
                 s.at_us AS at_us, s.actor AS actor, s.reason AS reason
          FROM subscription_state s JOIN subscription u ON u.id = s.subscription_id
          WHERE s.subscription_id = $1 AND s.n = $2",
+    ),
+    (
+        "plan-change",
+        "SELECT c.subscription_id AS id, c.n AS n, u.account_id AS account_id,
+                c.plan_id AS plan_id, c.from_us AS from_us, c.first_month AS first_month,
+                c.rest_rials AS rest_rials, c.decided_at_us AS decided_at_us, c.actor AS actor
+         FROM plan_change c JOIN subscription u ON u.id = c.subscription_id
+         WHERE c.subscription_id = $1 AND c.n = $2",
     ),
     (
         "invoice",

@@ -32,6 +32,11 @@ impl<'c> Connection<'c> {
         Self { raw, prepared: RefCell::default() }
     }
 
+    /// The connection itself, for what is no statement of ours.
+    pub(crate) fn raw(&self) -> &'c rusqlite::Connection {
+        self.raw
+    }
+
     /// Whether no transaction is open.
     pub(crate) fn is_autocommit(&self) -> bool {
         self.raw.is_autocommit()

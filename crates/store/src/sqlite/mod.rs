@@ -2,6 +2,7 @@
 //!
 //! Nobody else in the process may write: two writers would wait for each other by polling.
 
+mod checkpoint;
 mod connection;
 mod writer;
 
@@ -15,14 +16,13 @@ use tokio::sync::oneshot;
 
 use crate::value::Shape;
 use crate::{Error, Options, Result, Row, Value, dialect, migrate};
+use checkpoint::Checkpoints;
 pub(crate) use connection::{Connection, execute, query};
 pub(crate) use writer::Transaction;
 use writer::Writer;
 
 /// How long a connection waits for a writer of another process, such as the command line.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// WAL pages after which SQLite copies them back; 16 MB keeps checkpoints rare under load.
-const CHECKPOINT_PAGES: i64 = 4000;
 /// Prepared statements kept by a connection of a reader.
 const STATEMENTS_MAX: usize = 128;
 /// Read connections kept for the next reader.
@@ -59,9 +59,15 @@ impl Sqlite {
     /// Opens and migrates the database at `path`, or one in memory.
     pub(crate) async fn open(path: Option<&Path>, options: Options) -> Result<Self> {
         let owned = path.map(Path::to_path_buf);
-        let connection = blocking(move || open_for_writing(owned.as_deref())).await?;
+        let (connection, checkpoints) = blocking(move || {
+            let mut connection = open_for_writing(owned.as_deref())?;
+            let of = |path: PathBuf| Checkpoints::of(&path, &mut connection);
+            let checkpoints = owned.map(of).transpose()?;
+            Ok((connection, checkpoints))
+        })
+        .await?;
         let readers = path.map(|path| Readers { path: path.to_path_buf(), idle: Arc::default() });
-        Ok(Self { writer: Writer::start(connection, options.queue)?, readers })
+        Ok(Self { writer: Writer::start(connection, checkpoints, options.queue)?, readers })
     }
 
     /// Runs `work` in a savepoint of the writer's next group; answers after its commit.
@@ -179,7 +185,6 @@ fn open_for_writing(path: Option<&Path>) -> Result<rusqlite::Connection> {
     keep_plans(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     migrate::sqlite(&mut connection, path, &migrate::files())?;
     Ok(connection)

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::checkpoint::Checkpoints;
 use super::{Connection, answer, execute, query};
 use crate::{Error, Result, Row, Value};
 
@@ -70,11 +71,15 @@ impl Group {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: rusqlite::Connection, queue: usize) -> Result<Self> {
+    pub(crate) fn start(
+        connection: rusqlite::Connection,
+        checkpoints: Option<Checkpoints>,
+        queue: usize,
+    ) -> Result<Self> {
         let (requests, inbox) = std::sync::mpsc::sync_channel(queue);
         let thread = std::thread::Builder::new()
             .name(String::from("sqlite-writer"))
-            .spawn(move || serve(&Connection::new(&connection), &inbox))
+            .spawn(move || serve(&Connection::new(&connection), &inbox, checkpoints))
             .map_err(|error| Error::Unavailable(error.into()))?;
         Ok(Self { requests, thread: Arc::new(Mutex::new(Some(thread))) })
     }
@@ -161,20 +166,30 @@ impl Transaction {
 }
 
 /// The thread: one group after the other, until it is told to stop or nobody is left to ask.
-fn serve(connection: &Connection<'_>, inbox: &Receiver<Request>) {
+fn serve(
+    connection: &Connection<'_>,
+    inbox: &Receiver<Request>,
+    mut checkpoints: Option<Checkpoints>,
+) {
     while let Ok(request) = inbox.recv() {
         match request {
             Request::Stop => return,
             Request::Query { sql, values, reply } => {
                 tell(reply, query(connection, sql, &values));
             }
-            first => match run_group(connection, inbox, first) {
-                None => {}
-                Some(Request::Query { sql, values, reply }) => {
-                    tell(reply, query(connection, sql, &values));
+            first => {
+                let ended_by = run_group(connection, inbox, first);
+                if let Some(checkpoints) = &mut checkpoints {
+                    checkpoints.after_group(connection.raw());
                 }
-                Some(_) => return,
-            },
+                match ended_by {
+                    None => {}
+                    Some(Request::Query { sql, values, reply }) => {
+                        tell(reply, query(connection, sql, &values));
+                    }
+                    Some(_) => return,
+                }
+            }
         }
     }
 }

@@ -87,7 +87,8 @@ both_engines! {
         assert!(matches!(add(1).await, Err(Error::Conflict(_))));
         let mut reads = world.db.read().await.unwrap();
         let kept = subscription::find(&mut reads, id).await.unwrap().unwrap();
-        assert_eq!((kept.account, &kept.plan, kept.first), (account, &plan(), aban()));
+        let holds = &kept.plans[0].term.plan;
+        assert_eq!((kept.account, holds, kept.first), (account, &plan(), aban()));
         assert_eq!((kept.steps[0].clone(), kept.state()), (step(State::Trial), State::Active));
         let of = subscription::of_accounts(&mut reads, account, account).await.unwrap();
         assert_eq!(of, [kept]);

@@ -60,6 +60,7 @@ fn shipped_migrations_are_pinned() {
         ("V57__keys.sql", 0x9b8c_ce77_2fbe_777e),
         ("V58__event_of_call.sql", 0xb9d7_c002_366d_58c1),
         ("V59__wanted_message.sql", 0x37d6_57ec_a995_bd6c),
+        ("V60__plan_change.sql", 0x1d81_56c1_65dc_3d67),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

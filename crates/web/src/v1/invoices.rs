@@ -1,24 +1,99 @@
 //! An account's subscriptions and invoices, and what is owed to it for months that were breached.
 
 use app::credit::Kept;
-use app::invoice::{Invoice, Line};
-use app::subscription::Subscription;
-use app::{App, Caller};
+use app::invoice::{Invoice, Line, Rest};
+use app::subscription::{Change, Subscription, SubscriptionRefusal};
+use app::{App, Caller, Error};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::Timestamp;
+use domain::billing::plan_change::{Refusal, When};
+use domain::billing::subscription::Plan;
 use domain::calendar::jalali::rfc3339;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::codes::read;
 use super::listing::{id_of, listed, next_page, page, part};
 use super::messages::json as answer;
+use super::once::{Asked, changed};
 use super::problem::{Kind, Problem};
 
 /// GET /v1/subscriptions.
 pub(super) async fn subscriptions(app: &App, caller: &Caller) -> Result<Response, Unanswered> {
     let all = app::subscription::of_account(app, caller.account.id).await?;
-    let data: Vec<Value> = all.iter().map(subscription).collect();
+    let data: Vec<Value> = all.iter().map(|kept| subscription(kept, app.now())).collect();
     Ok(listed(&data, None))
+}
+
+/// GET /v1/plans: what can be subscribed to.
+pub(super) async fn plans(app: &App) -> Result<Response, Unanswered> {
+    let all = app::subscription::plans(app).await?;
+    let offered = all.iter().filter(|kept| kept.retired_at.is_none());
+    let data: Vec<Value> = offered
+        .map(|kept| {
+            let mut shown = plan(kept.id, &kept.plan);
+            shown["object"] = json!("plan");
+            shown
+        })
+        .collect();
+    Ok(listed(&data, None))
+}
+
+/// Which plan is wanted, and when.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    plan_id: String,
+    when: String,
+}
+
+/// POST /v1/subscriptions/{id}/plan: another plan, now or from the next period on.
+pub(super) async fn change_plan(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
+    let (app, account) = (asked.app, asked.caller.account.id);
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let wanted: Wanted = read(asked.body)?;
+    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
+    let when = When::parse(&wanted.when).ok_or_else(|| invalid("when is now or next_period"))?;
+    let plan = id_of(&wanted.plan_id).ok_or_else(|| invalid("plan_id is the id of a plan"))?;
+    let actor = format!("account {account}");
+    let change = Box::pin(async {
+        let changed =
+            app::subscription::change_plan(app, Some(account), id, (plan, when), &actor).await;
+        changed.map_err(not_changed)
+    });
+    let found = async |id| {
+        let found = app::subscription::find(app, id).await?;
+        Ok(found.filter(|kept| kept.account == account))
+    };
+    let shown = |kept: &Subscription| subscription(kept, app.now());
+    changed(asked, StatusCode::OK, change, found, shown).await
+}
+
+fn not_changed(error: Error<SubscriptionRefusal>) -> Unanswered {
+    let refusal = match error {
+        Error::Refused(refusal) => refusal,
+        Error::Failed(failure) => return failure.into(),
+    };
+    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
+    match refusal {
+        SubscriptionRefusal::NoSuchSubscription => Problem::of(Kind::NotFound),
+        SubscriptionRefusal::NoSuchPlan => {
+            invalid("There is no such plan, or it is not offered any more; see /v1/plans.")
+        }
+        SubscriptionRefusal::Change(Refusal::Same) => invalid("It has that plan by then."),
+        SubscriptionRefusal::Change(Refusal::OnlyNextPeriod) => {
+            invalid("A plan that costs less, or is for other months, comes with the next period.")
+        }
+        SubscriptionRefusal::Plan(_)
+        | SubscriptionRefusal::NoSuchAccount
+        | SubscriptionRefusal::Past
+        | SubscriptionRefusal::WrongState
+        | SubscriptionRefusal::Text(_)
+        | SubscriptionRefusal::Meanwhile => Problem::of(Kind::WrongState),
+    }
+    .into()
 }
 
 /// GET /v1/invoices.
@@ -35,6 +110,8 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
     let found = found.filter(|(invoice, _)| invoice.account == caller.account.id);
     let (found, lines) = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
     let mut shown = invoice(&found);
+    let rests = app::invoice::rests(app, &found).await?;
+    shown["rests"] = rests.iter().map(|(rest, change)| rest_of(*rest, change)).collect();
     shown["discounts"] = lines.iter().map(discount).collect();
     Ok(answer(StatusCode::OK, &shown))
 }
@@ -83,7 +160,40 @@ pub(super) async fn get_credit(
     Ok(answer(StatusCode::OK, &shown))
 }
 
-fn subscription(kept: &Subscription) -> Value {
+/// What a plan says.
+fn plan(id: i64, plan: &Plan) -> Value {
+    json!({
+        "plan_id": id.to_string(),
+        "name": plan.name,
+        "paths": plan.paths.to_string(),
+        "months": plan.months,
+        "price": plan.price.0,
+        "tax_bp": plan.tax_bp,
+    })
+}
+
+/// A plan that was decided on, and what that asked for.
+fn change_of(change: &Change) -> Value {
+    let mut shown = plan(change.plan_id, &change.term.plan);
+    shown["from"] = json!(change.decided.as_ref().map(|_| rfc3339(change.term.from)));
+    shown["first_month"] = json!(change.term.first.to_string());
+    shown["rest"] = json!(change.rest.0);
+    shown["decided_at"] = json!(change.decided.as_ref().map(|(at, _)| rfc3339(*at)));
+    shown
+}
+
+/// What an invoice asks for the rest of the period in which a plan came.
+fn rest_of(rest: Rest, change: &Change) -> Value {
+    json!({
+        "plan_id": change.plan_id.to_string(),
+        "plan": change.term.plan.name,
+        "from": rfc3339(change.term.from),
+        "amount": rest.amount.0,
+    })
+}
+
+fn subscription(kept: &Subscription, now: Timestamp) -> Value {
+    let holds = &kept.plan_at(now).term.plan;
     let history: Vec<Value> = kept
         .steps
         .iter()
@@ -94,11 +204,12 @@ fn subscription(kept: &Subscription) -> Value {
     json!({
         "object": "subscription",
         "id": kept.id.to_string(),
-        "plan": kept.plan.name,
-        "paths": kept.plan.paths.to_string(),
-        "months": kept.plan.months,
-        "price": kept.plan.price.0,
-        "tax_bp": kept.plan.tax_bp,
+        "plan": holds.name,
+        "paths": holds.paths.to_string(),
+        "months": holds.months,
+        "price": holds.price.0,
+        "tax_bp": holds.tax_bp,
+        "plans": kept.plans.iter().map(change_of).collect::<Vec<_>>(),
         "first_month": kept.first.to_string(),
         "state": kept.state().word(),
         "history": history,

@@ -63,10 +63,11 @@ pub(super) enum Operation {
     AcceptAgreement,
     ManagePayments,
     AttachToPayments,
+    ManageSubscriptions,
 }
 
 impl Operation {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 29] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -95,6 +96,7 @@ impl Operation {
         Self::AcceptAgreement,
         Self::ManagePayments,
         Self::AttachToPayments,
+        Self::ManageSubscriptions,
     ];
 
     /// The largest body. A list of numbers may be long, and a file of audio; everything else is
@@ -148,6 +150,7 @@ impl Operation {
             Self::AcceptAgreement => "v1.AcceptAgreement",
             Self::ManagePayments => "v1.ManagePayments",
             Self::AttachToPayments => "v1.AttachToPayments",
+            Self::ManageSubscriptions => "v1.ManageSubscriptions",
         }
     }
 }
@@ -281,7 +284,10 @@ operations! {
     get "/v1/violations/{id}", ReadViolations, light => violations::get(app, caller, id);
     post "/v1/violations/{id}/accept", AnswerViolations, light => violations::accept(asked, id);
     post "/v1/violations/{id}/dispute", AnswerViolations, light => violations::dispute(asked, id);
+    get "/v1/plans", ReadInvoices, light => invoices::plans(app);
     get "/v1/subscriptions", ReadInvoices, light => invoices::subscriptions(app, caller);
+    post "/v1/subscriptions/{id}/plan", ManageSubscriptions, light =>
+        invoices::change_plan(asked, id);
     get "/v1/invoices", ReadInvoices, light => invoices::list(app, caller, query);
     get "/v1/invoices/{id}", ReadInvoices, light => invoices::get(app, caller, id);
     get "/v1/payments", ManagePayments, light => payments::list(app, caller, query);

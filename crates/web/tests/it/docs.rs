@@ -24,3 +24,23 @@ fn the_table_of_dispositions_is_fresh() {
 fn the_reference_of_soap_is_fresh() {
     compare("SOAP.md", &web::soap_page());
 }
+
+/// Each test that the table of checks names is there.
+#[test]
+fn the_table_of_checks_names_tests_that_exist() {
+    let root = format!("{}/../..", env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(format!("{root}/docs/CHECKS.md")).unwrap();
+    let named: Vec<(&str, &str)> =
+        table.split('`').filter_map(|text| text.split_once(".rs::")).collect();
+    assert!(named.len() > 150, "the table names {} tests", named.len());
+    for (file, test) in named {
+        let path = format!("{root}/crates/{file}.rs");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(text.contains(&format!("fn {test}(")), "docs/CHECKS.md: {file}.rs has no {test}");
+    }
+    let checks = table.lines().filter(|line| line.starts_with("| T"));
+    for check in checks {
+        let proven = check.contains(".rs::") || check.contains("— ");
+        assert!(proven, "a check has neither a test nor a reason: {check}");
+    }
+}

@@ -110,3 +110,67 @@ async fn a_breached_month_is_read_on_the_invoice() {
     assert_eq!(get(&stranger, "/v1/invoices").await["data"], json!([]));
     assert_eq!(get(&token, "/v1/invoices?after=x").await["code"], "invalid_request");
 }
+
+/// Goal: an account sees what is offered, takes another plan once under its key, and reads what
+/// that asks for; nobody takes one for another account.
+#[tokio::test]
+async fn a_plan_is_changed_by_whose_it_is() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(0).await;
+    let (_, stranger) = world.customer(0).await;
+    let router = router(&world);
+    let app = &world.app;
+    let plan = |name: &str, price: i64| Plan {
+        name: name.to_owned(),
+        paths: Paths::ALL,
+        months: 1,
+        price: Rials(price),
+        tax_bp: 1000,
+        due_days: 7,
+        grace_days: 7,
+    };
+    let small = app::subscription::add_plan(app, &plan("small", 1_000_000)).await.unwrap();
+    let large = app::subscription::add_plan(app, &plan("large", 1_600_000)).await.unwrap();
+    let azar = PersianMonth::parse("1405-09").unwrap();
+    let id = app::subscription::start(app, caller.account.id, small, azar, "Sara").await.unwrap();
+    let half = azar.start().plus_us(15 * 86_400_000_000);
+    world.clock.advance_ms(azar.start().plus_us(73 * 3_600_000_000).us_since(app.now()) / 1000);
+    hour(&world).await;
+    world.clock.advance_ms(half.us_since(app.now()) / 1000);
+    let plans = v1(&router, &token, "GET", "/v1/plans", None, &Value::Null).await.json();
+    let names: Vec<&str> =
+        plans["data"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["small", "large"]);
+    let path = format!("/v1/subscriptions/{id}/plan");
+    let wanted = |plan: i64, when: &str| json!({ "plan_id": plan.to_string(), "when": when });
+    let post =
+        async |token: &str, key, body: Value| v1(&router, token, "POST", &path, key, &body).await;
+    let theirs = post(&stranger, None, wanted(large, "now")).await;
+    assert_eq!(theirs.json()["code"], "not_found");
+    for (plan, when) in [(large, "soon"), (99, "now"), (small, "now")] {
+        let refused = post(&token, None, wanted(plan, when)).await.json();
+        assert_eq!(refused["code"], "invalid_request", "{plan} {when}: {refused}");
+    }
+    let changed = post(&token, Some("k1"), wanted(large, "now")).await;
+    assert_eq!(changed.status.as_u16(), 200, "{}", changed.text());
+    let again = post(&token, Some("k1"), wanted(large, "now")).await;
+    assert_eq!(
+        (&again.body, again.headers.contains_key("idempotency-replayed")),
+        (&changed.body, true)
+    );
+    let changed = changed.json();
+    assert_eq!(
+        (&changed["plan"], &changed["plans"][1]["rest"]),
+        (&json!("large"), &json!(300_000))
+    );
+    let cheaper = post(&token, None, wanted(small, "now")).await.json();
+    assert_eq!(cheaper["code"], "invalid_request", "{cheaper}");
+    let later = post(&token, None, wanted(small, "next_period")).await.json();
+    assert_eq!((&later["plan"], later["plans"].as_array().unwrap().len()), (&json!("large"), 3));
+    world.clock.advance_ms(azar.end().plus_us(73 * 3_600_000_000).us_since(app.now()) / 1000);
+    hour(&world).await;
+    let made = v1(&router, &token, "GET", "/v1/invoices?limit=1", None, &Value::Null).await.json();
+    let made = format!("/v1/invoices/{}", made["data"][0]["id"].as_str().unwrap());
+    let made = v1(&router, &token, "GET", &made, None, &Value::Null).await.json();
+    assert_eq!((&made["price"], &made["rests"][0]["amount"]), (&json!(1_300_000), &json!(300_000)));
+}
