@@ -49,16 +49,17 @@ impl Platform {
         let config = folder.join("bench.toml");
         std::fs::write(&config, settings(trunk, cps) + more)
             .context("writing the configuration")?;
-        let account = Command::new(&program)
-            .args(["account", "create", "--name", "bench", "--mobile", "09120000000", "--json"])
-            .args(["--any-hour", "bench", "--credit", CREDIT, "--data-dir"])
+        let migrated = Command::new(&program)
+            .arg("migrate")
+            .arg("--config")
+            .arg(&config)
+            .arg("--data-dir")
             .arg(folder)
             .output()
             .with_context(|| format!("starting {}", program.display()))?;
-        let account: Value = serde_json::from_slice(&account.stdout)
-            .context("creating the account did not print JSON")?;
-        let number = account["account_id"].as_i64().context("the account has no number")?;
-        let token = account["token"].as_str().context("the account has no token")?.to_owned();
+        if !migrated.status.success() {
+            bail!("no tables: {}", String::from_utf8_lossy(&migrated.stderr));
+        }
         let mut child = Command::new(&program)
             .arg("serve")
             .arg("--config")
@@ -80,7 +81,24 @@ impl Platform {
             bail!("the server did not start: {line}{log}");
         };
         let http = http.parse().context("reading its address")?;
-        Ok(Self { child, http, token, account: number, folder: folder.to_owned() })
+        let (token, folder) = (String::new(), folder.to_owned());
+        let mut platform = Self { child, http, token, account: 0, folder };
+        let account = platform.ask(&[
+            "account",
+            "create",
+            "--name",
+            "bench",
+            "--mobile",
+            "09120000000",
+            "--any-hour",
+            "bench",
+            "--credit",
+            CREDIT,
+        ])?;
+        platform.account = account["account_id"].as_i64().context("the account has no number")?;
+        let token = account["token"].as_str().context("the account has no token")?;
+        token.clone_into(&mut platform.token);
+        Ok(platform)
     }
 
     /// User and system time of the process so far.
@@ -130,7 +148,9 @@ impl Platform {
     fn ask(&self, command: &[&str]) -> Result<Value> {
         let output = Command::new(program()?)
             .args(command)
-            .args(["--json", "--data-dir"])
+            .args(["--json", "--config"])
+            .arg(self.folder.join("bench.toml"))
+            .arg("--data-dir")
             .arg(&self.folder)
             .output()
             .context("asking by the command line")?;

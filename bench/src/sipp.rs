@@ -33,12 +33,16 @@ impl Callee {
     /// # Errors
     /// As [`Callee::start`].
     pub fn of_campaigns(calls: u64, statistics: &Path) -> Result<Self> {
-        Self::with(|address| {
-            let mut command = sipp("uas_campaign.xml", address);
-            command.args(["-m", &calls.to_string(), "-trace_stat", "-fd", "5", "-stf"]);
-            command.arg(statistics);
-            command
-        })
+        Self::with(|address| counting("uas_campaign.xml", address, calls, statistics))
+    }
+
+    /// Starts one with the scenario `uas_answer`, which ends after `calls` calls and counts them in
+    /// the file `statistics`.
+    ///
+    /// # Errors
+    /// As [`Callee::start`].
+    pub fn counted_to(calls: u64, statistics: &Path) -> Result<Self> {
+        Self::with(|address| counting("uas_answer.xml", address, calls, statistics))
     }
 
     fn with(command: impl FnOnce(SocketAddr) -> Command) -> Result<Self> {
@@ -123,6 +127,14 @@ pub fn play(
     command.args(["-m", &calls.to_string(), "-r", &per_second.to_string()]);
     command.args(["-l", &calls.to_string(), "-d", &(seconds * 1_000).to_string()]);
     command.current_dir(folder).status().context("starting sipp; is sip-tester installed?")
+}
+
+/// A SIPp that ends after so many calls and counts them.
+fn counting(scenario: &str, local: SocketAddr, calls: u64, statistics: &Path) -> Command {
+    let mut command = sipp(scenario, local);
+    command.args(["-m", &calls.to_string(), "-trace_stat", "-fd", "5", "-stf"]);
+    command.arg(statistics);
+    command
 }
 
 fn sipp(scenario: &str, local: SocketAddr) -> Command {
