@@ -198,6 +198,38 @@ fn the_sample_receives_a_calls_story() {
     assert!(told.try_recv().is_err());
 }
 
+/// Goal (clause 11 of the sandbox): endpoints of a sandbox are told as real ones are, signed and
+/// marked as play; the account beside it is told nothing.
+#[test]
+fn an_endpoint_of_a_sandbox_is_told() {
+    let platform = platform();
+    let customer = platform.customer(100_000);
+    let account = customer.account.to_string();
+    let made = platform.cli(&["account", "token", "--account", &account, "--sandbox", "--json"]);
+    let sandbox = Customer {
+        account: made["account_id"].as_i64().unwrap(),
+        token: made["token"].as_str().unwrap().to_owned(),
+    };
+    let (ports, audio) =
+        ([free_port(), free_port()], platform.upload(&sandbox, &rising_tone(3_000)));
+    let url = |port: u16| format!("http://127.0.0.1:{port}/hook");
+    let (_, real) = endpoint(&platform, &customer, &url(ports[0]));
+    let (_, play) = endpoint(&platform, &sandbox, &url(ports[1]));
+    let (_real, told_real) = Sample::start(ports[0], real["secret"].as_str().unwrap());
+    let (_play, told) = Sample::start(ports[1], play["secret"].as_str().unwrap());
+    let wanted = json!({ "to": NUMBER, "audio_id": audio });
+    let sent = ask(&platform, &sandbox, "POST", "/v1/messages", &wanted);
+    let mut events = [told.recv_timeout(PATIENCE).unwrap(), told.recv_timeout(PATIENCE).unwrap()];
+    events.sort_by_key(|event| event["call_sequence"].as_i64());
+    for (event, kind) in events.iter().zip(["message.accepted", "message.ended"]) {
+        assert_eq!((&event["type"], &event["data"]["id"]), (&json!(kind), &sent["id"]));
+        assert_eq!(event["data"]["live"], false, "{event}");
+    }
+    let path = format!("/v1/messages/{}", sent["id"].as_str().unwrap());
+    assert_eq!(events[1]["data"], ask(&platform, &sandbox, "GET", &path, &Value::Null));
+    assert!(told_real.try_recv().is_err(), "the real account is told nothing");
+}
+
 /// Goal: what fails is tried again under the same id, and its body is the same.
 #[test]
 fn a_failure_is_tried_again() {
