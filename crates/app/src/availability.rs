@@ -285,10 +285,10 @@ pub async fn revise(
     app.write(async |tx| revise_in(tx, (account, month), (reason, signer), (None, now)).await).await
 }
 
-/// Writes down anew what is noted to be computed again, at once. Whatever fails stays noted, and is
-/// tried again each hour: it undoes nothing of what made it necessary.
-pub(crate) async fn review_now(app: &App) {
-    if let Err(failure) = review_due(app).await {
+/// Writes down anew what is noted to be computed again of an account, at once. Whatever fails stays
+/// noted, and is tried again each hour: it undoes nothing of what made it necessary.
+pub(crate) async fn review_now(app: &App, account: AccountId) {
+    if let Err(failure) = review_of(app, Some(account)).await {
         let error = failure.chain();
         tracing::error!(error, "a month could not be computed again; trying again in an hour");
     }
@@ -300,12 +300,19 @@ pub(crate) async fn review_now(app: &App) {
 /// # Errors
 /// The first that failed, after all others; it stays noted.
 pub async fn review_due(app: &App) -> std::result::Result<u64, Failure> {
-    let (mut after, mut revised) = ((AccountId(0), String::new()), 0);
+    review_of(app, None).await
+}
+
+/// As [`review_due`], of one account alone or of all.
+async fn review_of(app: &App, only: Option<AccountId>) -> std::result::Result<u64, Failure> {
+    let (mut after, mut revised) = ((only.unwrap_or(AccountId(0)), String::new()), 0);
     let mut failed = None;
     loop {
         let mut reads = app.read().await?;
-        let noted = store::month_statement::reviews(&mut reads, (after.0, &after.1), BATCH).await?;
+        let mut noted =
+            store::month_statement::reviews(&mut reads, (after.0, &after.1), BATCH).await?;
         drop(reads);
+        noted.retain(|review| only.is_none_or(|account| account == review.account));
         let Some(last) = noted.last() else { break };
         after = (last.account, last.month.to_string());
         for review in &noted {
@@ -328,12 +335,16 @@ async fn review(app: &App, review: &Review) -> std::result::Result<bool, Failure
         if !store::month_statement::take_review(tx, review).await? {
             return Ok(false);
         }
+        let of = (Some(review.account), review.month);
         let platform = store::month_statement::of_month(tx, None, review.month).await?;
-        if platform.is_empty() && now.us_since(review.noted_at) < FREEZING_US {
-            // It may be frozen just now, from what was read before.
+        let own = store::month_statement::of_month(tx, of.0, of.1).await?;
+        let is_new = now.us_since(review.noted_at) < FREEZING_US;
+        if platform.is_empty() && (is_new || !own.is_empty()) {
+            // It may be frozen just now, from what was read before; or a freeze that fails has
+            // written this account already.
             return Err(Error::Refused(MonthRefusal::NotFrozen));
         }
-        let (of, signed) = ((Some(review.account), review.month), (&*review.because, MACHINE));
+        let signed = (&*review.because, MACHINE);
         match revise_in(tx, of, signed, (Some(review.noted_at), now)).await {
             Ok(_) => Ok(true),
             Err(Error::Refused(MonthRefusal::NotFrozen | MonthRefusal::Unchanged)) => Ok(false),

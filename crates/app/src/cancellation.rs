@@ -1,7 +1,7 @@
 //! A send is withdrawn by its customer: it is not called any more, or hung up.
 
-use domain::{AttemptId, QuickSendId};
-use store::cancellation::Withdrawn;
+use domain::{AttemptId, NodeId, QuickSendId};
+use store::cancellation::{MARKED_MAX, Withdrawn};
 
 use crate::{App, Caller, Error, Failure, Result, request};
 
@@ -41,10 +41,19 @@ pub async fn withdraw(
     .await
 }
 
-/// Attempts that are to be hung up, of all nodes.
+/// Attempts of a node that are to be hung up and have not ended.
 ///
 /// # Errors
 /// The database failed.
-pub async fn marked(app: &App) -> std::result::Result<Vec<AttemptId>, Failure> {
-    Ok(store::cancellation::marked(&mut app.read().await?).await?)
+pub async fn marked(app: &App, node: NodeId) -> std::result::Result<Vec<AttemptId>, Failure> {
+    let (mut all, mut after) = (Vec::new(), QuickSendId(0));
+    loop {
+        let part = store::cancellation::marked(&mut app.read().await?, node, after).await?;
+        let is_last = part.len() < MARKED_MAX as usize;
+        after = part.last().map_or(after, |attempt| attempt.quick_send);
+        all.extend(part);
+        if is_last {
+            return Ok(all);
+        }
+    }
 }

@@ -2,7 +2,8 @@
 //! of a month. As long as none is, no number is invented.
 
 use domain::agreement::claim::Track;
-use domain::agreement::compensation::{self, Draft, Refusal, Schedule, Unread, monthly_price};
+use domain::agreement::compensation::{self, Draft, Refusal, Schedule, Unread};
+use domain::billing::plan_change::price_of;
 use domain::billing::subscription::coverage;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
@@ -167,10 +168,7 @@ pub(crate) async fn left_of_month(
     let time = Span { from: month.start(), to: month.end() };
     let subscriptions = store::subscription::of_accounts(reads, account, account).await?;
     let covered = subscriptions.iter().filter(|one| !coverage(&one.history(), time).is_empty());
-    let prices = covered.filter_map(|one| {
-        let plan = &one.plan_of(month).plan;
-        monthly_price(plan.price, plan.months)
-    });
+    let prices = covered.filter_map(|one| price_of(&one.terms(), month));
     let price = prices.fold(Rials::ZERO, |sum, price| Rials(sum.0.saturating_add(price.0)));
     // Where nothing was paid by the month, there is no price that bounds what the committee grants.
     if price == Rials::ZERO {

@@ -3,11 +3,11 @@
 
 use domain::agreement::availability::Verdict;
 use domain::agreement::claim::Track;
-use domain::agreement::compensation::{Measured, monthly_price};
+use domain::agreement::compensation::Measured;
 use domain::agreement::credit::{Correction, CreditKey, Move, Refusal, State, correction};
 use domain::agreement::scope::Paths;
 use domain::agreement::statement::Inputs;
-use domain::billing::plan_change::pieces;
+use domain::billing::plan_change::{pieces, price_of};
 use domain::billing::subscription::coverage;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
@@ -183,8 +183,7 @@ impl Rules<'_> {
         };
         let figure = narrowed.breach(self.in_time)?;
         let measured = narrowed.measured(figure)?;
-        let plan = &subscription.plan_of(month).plan;
-        let price = monthly_price(plan.price, plan.months)?;
+        let price = price_of(&terms, month)?;
         let amount = rules.draft().amount(price, &measured);
         let text = narrowed.to_text();
         let digest = Sha256::digest(&text).to_vec();

@@ -86,6 +86,8 @@ async fn issue_month(app: &App, month: PersianMonth) -> std::result::Result<u64,
         after = last.id;
         for subscription in found.iter().filter(|one| may_be_billed(one, month)) {
             let tried = app.write(async |tx| {
+                // Nobody else puts the same rest on another invoice meanwhile.
+                store::subscription::lock(tx, subscription.id).await?;
                 let found = store::subscription::find(tx, subscription.id).await?;
                 let Some(subscription) = found.filter(|one| may_be_billed(one, month)) else {
                     return Ok(0);
@@ -99,9 +101,10 @@ async fn issue_month(app: &App, month: PersianMonth) -> std::result::Result<u64,
 }
 
 /// Whether a month may have an invoice: a period begins with it, or the rest of one was asked for
-/// when the plan changed.
+/// when the plan changed in a month before.
 fn may_be_billed(subscription: &Subscription, month: PersianMonth) -> bool {
-    let has_rest = || subscription.plans.iter().any(|change| change.rest > Rials::ZERO);
+    let asks = |change: &Change| change.rest > Rials::ZERO && change.term.from < month.start();
+    let has_rest = || subscription.plans.iter().any(asks);
     let begins = billed(&subscription.terms(), month).is_some();
     subscription.state().is_billed() && (begins || has_rest())
 }
@@ -117,6 +120,7 @@ pub async fn issue(
 ) -> Result<i64, InvoiceRefusal> {
     let now = app.now();
     let made = app.write(async |tx| {
+        store::subscription::lock(tx, subscription).await?;
         let found = store::subscription::find(tx, subscription).await?;
         let found = found.ok_or(Error::Refused(InvoiceRefusal::NoSuchSubscription))?;
         if !may_be_billed(&found, month) || month > PersianMonth::of(now) {
@@ -146,7 +150,7 @@ async fn make(
     let terms = subscription.terms();
     let plan = &term_at(&terms, month.start()).plan;
     let begins = billed(&terms, month).is_some();
-    let rests = store::subscription::rests(tx, subscription.id).await?;
+    let rests = store::subscription::rests(tx, subscription.id, month.start()).await?;
     if !begins && rests.is_empty() {
         return Ok(None);
     }
@@ -308,7 +312,15 @@ pub async fn pay(
         after_pay(tx, id, Paid { by: actor, ..paid }).await
     })
     .await?;
-    availability::review_now(app).await;
+    review_now(app, id).await?;
+    Ok(())
+}
+
+/// Computes the months again that an invoice's payment has changed.
+pub(crate) async fn review_now(app: &App, id: i64) -> std::result::Result<(), Failure> {
+    if let Some(invoice) = store::invoice::find(&mut app.read().await?, id).await? {
+        availability::review_now(app, invoice.account).await;
+    }
     Ok(())
 }
 
@@ -445,7 +457,7 @@ pub async fn void(app: &App, id: i64, actor: &str, because: &str) -> Result<(), 
         resume(tx, invoice.subscription, now, actor, because).await
     })
     .await?;
-    availability::review_now(app).await;
+    review_now(app, id).await?;
     Ok(())
 }
 

@@ -330,7 +330,7 @@ async fn take_in(
     });
     let is_taken_in = is_taken_in.await?;
     if is_taken_in && payment.invoice.is_some() {
-        availability::review_now(app).await;
+        availability::review_now(app, payment.account).await;
     }
     Ok(is_taken_in)
 }

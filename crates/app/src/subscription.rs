@@ -35,7 +35,7 @@ pub enum SubscriptionRefusal {
     Meanwhile,
 }
 
-/// Offers a plan. The answer is its number.
+/// Adds a plan, which staff gives to accounts. The answer is its number.
 ///
 /// # Errors
 /// Refused as [`SubscriptionRefusal`] says.
@@ -45,10 +45,26 @@ pub async fn add_plan(app: &App, plan: &Plan) -> Result<i64, SubscriptionRefusal
     app.write(async |tx| Ok(store::subscription::insert_plan(tx, plan, now).await?)).await
 }
 
+/// Offers a plan to all, who may take it by themselves, or no longer.
+///
+/// # Errors
+/// Refused when there is none of that number, or it is retired.
+pub async fn offer_plan(app: &App, id: i64, to_all: bool) -> Result<(), SubscriptionRefusal> {
+    let since = to_all.then(|| app.now());
+    app.write(async |tx| {
+        if store::subscription::offer_plan(tx, id, since).await? {
+            Ok(())
+        } else {
+            Err(Error::Refused(SubscriptionRefusal::NoSuchPlan))
+        }
+    })
+    .await
+}
+
 /// Retires a plan: who has it keeps it.
 ///
 /// # Errors
-/// Refused when there is none of that number that is offered.
+/// Refused when there is none of that number that is not retired.
 pub async fn retire_plan(app: &App, id: i64) -> Result<(), SubscriptionRefusal> {
     let now = app.now();
     app.write(async |tx| {
@@ -101,7 +117,8 @@ pub async fn start(
 }
 
 /// Gives a subscription that is in force another plan, now or when its next period begins; by the
-/// account itself or by staff. What was decided before and has not begun is replaced.
+/// account itself, of what is offered to all, or by staff. What was decided before and has not begun
+/// is replaced.
 ///
 /// # Errors
 /// Refused as [`SubscriptionRefusal`] says.
@@ -123,8 +140,14 @@ pub async fn change_plan(
         if !found.state().is_covered() {
             return Err(Error::Refused(SubscriptionRefusal::WrongState));
         }
+        // Who waited for another's decision comes after it, whatever the clock said before.
+        let decisions = found.plans.iter().filter_map(|change| Some(change.decided.as_ref()?.0));
+        let now = decisions.fold(now, Timestamp::max);
         let plans = store::subscription::plans(tx).await?;
-        let offered = plans.into_iter().find(|kept| kept.id == plan && kept.retired_at.is_none());
+        let is_free = |kept: &KeptPlan| account.is_none() || kept.offered_at.is_some();
+        let offered = plans
+            .into_iter()
+            .find(|kept| kept.id == plan && kept.retired_at.is_none() && is_free(kept));
         let offered = offered.ok_or(Error::Refused(SubscriptionRefusal::NoSuchPlan))?;
         let decided = decide(&found.terms(), &offered.plan, when, now)
             .map_err(|refusal| Error::Refused(SubscriptionRefusal::Change(refusal)))?;

@@ -507,7 +507,7 @@ impl Node {
         }
         if self.cancelling_at <= now.steady && self.under_way.may_ask(Kind::Cancelled, now.steady) {
             self.under_way.ask(Kind::Cancelled);
-            tasks.push(Task::Cancelled);
+            tasks.push(Task::Cancelled { node: self.stamp.node });
         }
         if self.reconciling.next_at <= now.steady
             && self.under_way.may_ask(Kind::Reconcile, now.steady)

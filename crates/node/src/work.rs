@@ -10,7 +10,7 @@ use app::dialing::{
 };
 use app::trunk::TrunkHealth;
 use app::{App, Failure};
-use domain::{AccountId, AttemptId, Extension, QuickSendId, Timestamp};
+use domain::{AccountId, AttemptId, Extension, NodeId, QuickSendId, Timestamp};
 use engine::{CallKey, Clip, Codec};
 
 use crate::moment::Moment;
@@ -56,7 +56,10 @@ pub(crate) enum Task {
         pressed: Vec<OptOut>,
     },
     /// Which attempts are to be hung up.
-    Cancelled,
+    Cancelled {
+        /// Whose calls.
+        node: NodeId,
+    },
     PutBack {
         attempts: Vec<PutBack>,
     },
@@ -146,7 +149,9 @@ impl Work {
                 let written = opt_out(app, &pressed).await;
                 Answer::OptedOut(pressed, written)
             }
-            Task::Cancelled => Answer::Cancelled(app::cancellation::marked(app).await),
+            Task::Cancelled { node } => {
+                Answer::Cancelled(app::cancellation::marked(app, node).await)
+            }
             Task::PutBack { attempts } => {
                 Answer::PutBack(dialing::put_back(app, attempts).await.map(|_| ()))
             }
@@ -178,7 +183,7 @@ impl Work {
             Task::Settle { .. } => Answer::Settled(Err(failure())),
             Task::Expire { sends } => Answer::Expired(sends.clone(), Err(failure())),
             Task::OptOut { pressed } => Answer::OptedOut(pressed.clone(), Err(failure())),
-            Task::Cancelled => Answer::Cancelled(Err(failure())),
+            Task::Cancelled { .. } => Answer::Cancelled(Err(failure())),
             Task::PutBack { .. } => Answer::PutBack(Err(failure())),
             Task::TrunkHealth { .. } => Answer::TrunkHealth(Err(failure())),
             Task::Reconcile { .. } => Answer::Reconciled(Err(failure())),
@@ -198,7 +203,7 @@ impl Work {
             Task::Settle { .. } => "settle",
             Task::Expire { .. } => "expire",
             Task::OptOut { .. } => "opt_out",
-            Task::Cancelled => "cancelled",
+            Task::Cancelled { .. } => "cancelled",
             Task::PutBack { .. } => "put_back",
             Task::TrunkHealth { .. } => "trunk_health",
             Task::Reconcile { .. } => "reconcile",

@@ -3,15 +3,15 @@
 
 use domain::dialer::disposition::WITHDRAWN;
 use domain::{
-    AccountId, AttemptId, CampaignId, Disposition, EventKind, QuickSendId, RecipientId, Rials,
-    Timestamp,
+    AccountId, AttemptId, CampaignId, Disposition, EventKind, NodeId, QuickSendId, RecipientId,
+    Rials, Timestamp,
 };
 
 use crate::value::values;
 use crate::{Queries, Result, Tx, account, event};
 
 /// Marked attempts that are told at a time.
-const ASKED_MAX: u32 = 1_000;
+pub const MARKED_MAX: u32 = 1_000;
 
 /// What withdrawing a send came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,14 +94,20 @@ pub async fn mark_calls(tx: &mut Tx, campaign: CampaignId, now: Timestamp) -> Re
     tx.execute(sql, values![first, last, now]).await
 }
 
-/// Attempts that are to be hung up and have not ended, of all nodes; a bounded number of them.
+/// Attempts of a node that are to be hung up and have not ended, behind one by the ids of their
+/// sends: at most [`MARKED_MAX`].
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn marked(reads: &mut impl Queries) -> Result<Vec<AttemptId>> {
-    let sql = "SELECT quick_send_id, n FROM attempt WHERE cancelled_at_us IS NOT NULL
-               ORDER BY quick_send_id LIMIT $1";
-    let rows = reads.query(sql, values![ASKED_MAX]).await?;
+pub async fn marked(
+    reads: &mut impl Queries,
+    node: NodeId,
+    after: QuickSendId,
+) -> Result<Vec<AttemptId>> {
+    let sql = "SELECT quick_send_id, n FROM attempt
+               WHERE cancelled_at_us IS NOT NULL AND quick_send_id > $2 AND node_id = $1
+               ORDER BY quick_send_id LIMIT $3";
+    let rows = reads.query(sql, values![node, after, MARKED_MAX]).await?;
     rows.iter()
         .map(|row| Ok(AttemptId { quick_send: row.get("quick_send_id")?, n: row.get("n")? }))
         .collect()

@@ -73,6 +73,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V59__wanted_message", include_str!("../migrations/V59__wanted_message.sql")),
         ("V60__plan_change", include_str!("../migrations/V60__plan_change.sql")),
         ("V61__pace_and_money", include_str!("../migrations/V61__pace_and_money.sql")),
+        ("V62__offered_plan", include_str!("../migrations/V62__offered_plan.sql")),
     ]
 }
 

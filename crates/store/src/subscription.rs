@@ -22,6 +22,8 @@ pub struct KeptPlan {
     pub plan: Plan,
     /// Since when nobody new gets it.
     pub retired_at: Option<Timestamp>,
+    /// Since when all may take it by themselves.
+    pub offered_at: Option<Timestamp>,
 }
 
 /// A subscription with its plan and everything that it went through.
@@ -82,7 +84,7 @@ impl Subscription {
         begun.unwrap_or_else(|| &self.plans[0])
     }
 
-    /// What a month is reckoned by: what holds at its end. Within a month a plan only gets dearer.
+    /// What a month is known by: what holds at its end.
     pub fn plan_of(&self, month: PersianMonth) -> &Term {
         &self.plan_at(month.end().plus_us(-1)).term
     }
@@ -123,17 +125,27 @@ pub async fn retire_plan(tx: &mut Tx, id: i64, at: Timestamp) -> Result<bool> {
     Ok(tx.execute(sql, values![id, at]).await? == 1)
 }
 
+/// Offers a plan to all since a moment, or no longer. `false`: there is none of that number that is
+/// not retired.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn offer_plan(tx: &mut Tx, id: i64, since: Option<Timestamp>) -> Result<bool> {
+    let sql = "UPDATE plan SET offered_at_us = $2 WHERE id = $1 AND retired_at_us IS NULL";
+    Ok(tx.execute(sql, values![id, since]).await? == 1)
+}
+
 /// Every plan, by number.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn plans(reads: &mut impl Queries) -> Result<Vec<KeptPlan>> {
     let sql = "SELECT id, name, paths, months, price_rials, tax_bp, due_days, grace_days,
-                      retired_at_us
+                      retired_at_us, offered_at_us
                FROM plan ORDER BY id";
     let kept = |row: &Row| {
-        let retired_at = row.get("retired_at_us")?;
-        Ok(KeptPlan { id: row.get("id")?, plan: plan(row)?, retired_at })
+        let (retired_at, offered_at) = (row.get("retired_at_us")?, row.get("offered_at_us")?);
+        Ok(KeptPlan { id: row.get("id")?, plan: plan(row)?, retired_at, offered_at })
     };
     reads.query(sql, values![]).await?.iter().map(kept).collect()
 }
@@ -173,22 +185,26 @@ pub async fn insert_change(
     Ok(())
 }
 
-/// What is asked for the rests of periods of a subscription and stands on no invoice, or only on
-/// voided ones: the place of each change with its amount.
+/// What is asked for the rests of periods of a subscription, of changes before a moment, and stands
+/// on no invoice, or only on voided ones: the place of each change with its amount.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn rests(reads: &mut impl Queries, id: i64) -> Result<Vec<(i64, Rials)>> {
+pub async fn rests(
+    reads: &mut impl Queries,
+    id: i64,
+    before: Timestamp,
+) -> Result<Vec<(i64, Rials)>> {
     let sql = "SELECT c.subscription_id AS id, c.n AS n, c.rest_rials AS rest_rials
                FROM plan_change c
-               WHERE c.subscription_id = $1 AND c.rest_rials > 0
+               WHERE c.subscription_id = $1 AND c.rest_rials > 0 AND c.from_us < $2
                      AND NOT EXISTS (SELECT 1 FROM invoice_line l
                                      JOIN invoice i ON i.id = l.invoice_id
                                      WHERE i.subscription_id = c.subscription_id
                                            AND l.change_n = c.n AND i.voided_at_us IS NULL)
                ORDER BY c.n";
     let rest = |row: &Row| Ok((row.get("n")?, row.get("rest_rials")?));
-    reads.query(sql, values![id]).await?.iter().map(rest).collect()
+    reads.query(sql, values![id, before]).await?.iter().map(rest).collect()
 }
 
 /// Makes a subscription. The answer is its number.

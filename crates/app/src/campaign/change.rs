@@ -161,7 +161,9 @@ async fn begin(
     }
     let poor = || Error::Refused(StartRefusal::InsufficientCredit);
     let holds = CallPrices::of(tariff, message.length_ms).ok_or_else(poor)?;
-    let left = Plan { max_cost: ceiling_left(campaign, plan), ..plan.clone() };
+    let planned = Campaign { plan: plan.clone(), ..campaign.clone() };
+    let (max_cost, _) = super::feed::below_ceiling(tx, &planned, holds.most()).await?;
+    let left = Plan { max_cost, ..plan.clone() };
     if !is_covered(&owner, &holds, still_to_call(campaign), left.max_cost) {
         return Err(poor());
     }
@@ -185,12 +187,6 @@ async fn tell(
         store::event::tell(tx, campaign.account, kind, campaign.id.0, now).await?;
     }
     Ok(())
-}
-
-/// What may still be spent below the ceiling.
-fn ceiling_left(campaign: &Campaign, plan: &Plan) -> Option<domain::Rials> {
-    let spent = campaign.charged.checked_add(campaign.held)?;
-    plan.max_cost?.checked_sub(spent)
 }
 
 /// Who is still to be called, at the dearest.
@@ -312,10 +308,12 @@ pub(super) async fn moved(
     if to == State::Running {
         store::campaign::forget_recent(tx, campaign.id).await?;
     } else {
-        let id = campaign.id;
-        store::hot::withdraw(tx, &Campaign { state: to, ..campaign }, CLASS, now).await?;
+        let campaign = Campaign { state: to, ..campaign };
+        store::hot::withdraw(tx, &campaign, CLASS, now).await?;
         if to == State::Cancelled {
-            store::cancellation::mark_calls(tx, id, now).await?;
+            store::cancellation::mark_calls(tx, campaign.id, now).await?;
+            // What came back into the line while its calls were marked.
+            store::hot::withdraw(tx, &campaign, CLASS, now).await?;
         }
     }
     Ok(true)

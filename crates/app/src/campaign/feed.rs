@@ -188,7 +188,7 @@ async fn looked_after(
 
 /// What is left below the ceiling, if there is one, and what the SMS after a call costs. SMS are
 /// counted only when all that there could be would come close to the ceiling.
-async fn below_ceiling(
+pub(super) async fn below_ceiling(
     tx: &mut Tx,
     campaign: &Campaign,
     price: Rials,
@@ -216,6 +216,9 @@ async fn below_ceiling(
 async fn wind_up(tx: &mut Tx, campaign: &Campaign, now: Timestamp) -> Result<(), store::Error> {
     if campaign.open > 0 {
         store::hot::withdraw(tx, campaign, CLASS, now).await?;
+        if campaign.state == State::Cancelled {
+            store::cancellation::mark_calls(tx, campaign.id, now).await?;
+        }
     }
     if campaign.state.is_over() && campaign.retrying > 0 {
         store::hot::fold(tx, campaign.id, now).await?;

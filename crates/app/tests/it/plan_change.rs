@@ -46,7 +46,7 @@ fn priced(invoice: &Invoice) -> (i64, u16) {
 
 /// A26, C29: what costs more is had at once. The rest of the month is on the next invoice, in a
 /// line of its own, also when the first one that had it is voided; before and after it each plan
-/// covers what it gives; and the month pays back by what held at its end.
+/// covers what it gives; and the month pays back by the price of each for its time.
 async fn a_dearer_plan_is_had_at_once(world: &World) {
     let app = &world.app;
     publish_now(app).await;
@@ -75,7 +75,7 @@ async fn a_dearer_plan_is_had_at_once(world: &World) {
     let azar = availability::month(app, Some(account), month("1405-09")).await.unwrap();
     assert_eq!(azar.written[0].totals.down_us / 3_600_000_000, 4);
     let kept = credit::list(app, Some(account), None, 9).await.unwrap().remove(0);
-    let tenth = (DEAR + 9) / 10;
+    let tenth = (((CHEAP + DEAR + 1) / 2) + 9) / 10;
     assert_eq!((kept.new.computed, kept.new.key.paths.to_string()), (Rials(tenth), "all".into()));
     let (_, measured) = credit::reckoned(app, &kept).await.unwrap().unwrap();
     assert_eq!(measured.down_us / 3_600_000_000, 4);
@@ -133,6 +133,7 @@ async fn nobody_changes_what_cannot_be(world: &World) {
     let stranger = world.customer(0).await.0.account.id;
     let id = subscribe(app, account, &plan("all", 1, CHEAP)).await;
     let dear = offer(app, &plan("all", 1, DEAR)).await;
+    subscription::offer_plan(app, dear, true).await.unwrap();
     let by = async |account, id, plan| {
         subscription::change_plan(app, account, id, (plan, When::Now), "x").await
     };
@@ -147,7 +148,11 @@ async fn nobody_changes_what_cannot_be(world: &World) {
     assert_eq!(state(app, id).await, State::PastDue);
     assert_eq!(refusal(by(None, id, dear).await), SubscriptionRefusal::WrongState);
     pay_all(app, account).await;
+    subscription::offer_plan(app, dear, false).await.unwrap();
+    assert_eq!(refusal(by(Some(account), id, dear).await), SubscriptionRefusal::NoSuchPlan);
     subscription::retire_plan(app, dear).await.unwrap();
+    let gone = subscription::offer_plan(app, dear, true).await;
+    assert_eq!(refusal(gone), SubscriptionRefusal::NoSuchPlan);
     assert_eq!(refusal(by(None, id, dear).await), SubscriptionRefusal::NoSuchPlan);
     subscription::end(app, id, "Sara", "the customer left").await.unwrap();
     assert_eq!(refusal(by(None, id, dear).await), SubscriptionRefusal::WrongState);

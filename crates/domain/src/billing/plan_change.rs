@@ -2,6 +2,7 @@
 //! period that runs paid for. Months stay whole, and every amount is a whole rial.
 
 use super::subscription::Plan;
+use crate::agreement::compensation::monthly_price;
 use crate::calendar::month::PersianMonth;
 use crate::calendar::span::Span;
 use crate::{Rials, Timestamp};
@@ -87,6 +88,20 @@ pub fn pieces(terms: &[Term], time: Span) -> Vec<(&Term, Span)> {
     parts.map(|part| (term_at(terms, part.from), part)).collect()
 }
 
+/// What a month costs: of each term that holds within it, the price of a month for its part of the
+/// time, all together rounded up to the rial. `None` for a plan of no months.
+pub fn price_of(terms: &[Term], month: PersianMonth) -> Option<Rials> {
+    let time = Span { from: month.start(), to: month.end() };
+    let part = |(term, part): (&Term, Span)| {
+        let price = monthly_price(term.plan.price, term.plan.months)?;
+        Some(i128::from(price.0) * i128::from(part.length_us()))
+    };
+    let sum: Option<i128> = pieces(terms, time).into_iter().map(part).sum();
+    let whole = i128::from(time.length_us());
+    let price = sum.map(|sum| sum.div_euclid(whole) + i128::from(sum.rem_euclid(whole) > 0));
+    price.and_then(|price| i64::try_from(price).ok()).map(Rials)
+}
+
 /// The period of a term that has a moment in it; `None` before its first.
 pub fn period(term: &Term, at: Timestamp) -> Option<Span> {
     let since = term.first.until(PersianMonth::of(at));
@@ -167,6 +182,17 @@ mod tests {
         assert_eq!(billed(&terms, month("1405-09")).unwrap().plan.name, "a");
         assert_eq!(billed(&terms, month("1405-10")).unwrap().plan.name, "b");
         assert_eq!(decide(&terms, &dear, When::NextPeriod, half), Err(Refusal::Same));
+        // A month is paid back by what was asked for it, whatever is decided in its last minute.
+        assert_eq!(price_of(&terms, month("1405-09")), Some(Rials(1_250_001)));
+        assert_eq!(price_of(&terms, month("1405-08")), Some(Rials(1_000_000)));
+        assert_eq!(price_of(&terms, month("1405-10")), Some(Rials(1_500_001)));
+        let last = month("1405-09").end().plus_us(-60_000_000);
+        let fortune = plan("c", 1, 1_000_000_000);
+        let mut late = first(plan("a", 1, 1_000_000));
+        late.push(decide(&late, &fortune, When::Now, last).unwrap().term);
+        assert_eq!(price_of(&late, month("1405-09")), Some(Rials(1_023_125)));
+        let year = first(plan("y", 12, 12_000_001));
+        assert_eq!(price_of(&year, month("1405-11")), Some(Rials(1_000_001)));
         let azar = Span { from: month("1405-09").start(), to: month("1405-09").end() };
         let names: Vec<(&str, i64)> = pieces(&terms, azar)
             .into_iter()

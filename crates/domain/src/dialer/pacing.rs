@@ -24,6 +24,9 @@ pub fn channels_for(class: u8, max_channels: u32) -> u32 {
 /// The most calls a minute that may be asked of a campaign: more than any trunk can carry.
 pub const CALLS_PER_MINUTE_MAX: u32 = 600_000;
 
+/// How much sooner than its place a call of a campaign may start, microseconds: who wakes up late
+/// would otherwise push those behind it away.
+const WAKE_US: i64 = 20_000;
 /// How far ahead of its time a recipient of a paced campaign steps into the line, microseconds:
 /// more than the time between two looks of a node after its campaigns.
 const AHEAD_US: i64 = 3_000_000;
@@ -120,7 +123,7 @@ impl Gcra {
     /// Keeps to another pace from now on; what was started so far counts.
     pub fn set_pace(&mut self, pace: Pace) {
         self.interval_us = pace.interval_us();
-        self.tolerance_us = 100_000_i64.max(self.interval_us) - self.interval_us;
+        self.tolerance_us = (100_000 - self.interval_us).max(WAKE_US);
     }
 
     /// The time from one start to the next on the rate, microseconds.
@@ -227,6 +230,21 @@ mod tests {
         assert!(!gcra.take(0, Timestamp(5_900_000)) && gcra.take(0, Timestamp(6_000_000)));
         assert!(!gcra.take(0, Timestamp(7_900_000)) && gcra.take(0, Timestamp(8_000_000)));
         assert_eq!(gcra.interval_us(), 2_000_000);
+    }
+
+    /// Whoever wakes up a little late, and each by another time, still has the pace in the long
+    /// run, and never more.
+    #[test]
+    fn late_wake_ups_cost_nothing_of_a_pace() {
+        let mut gcra = Gcra::of_pace(Pace { campaign: CampaignId(1), per_minute: 600 });
+        let start = 5_000_000;
+        assert!(gcra.take(0, Timestamp(start)));
+        for n in 1..10_000_i64 {
+            let late = [1_900, 300, 1_100, 0, 1_700][usize::try_from(n % 5).unwrap()];
+            let turn = Timestamp(start + n * 100_000 + late);
+            assert!(gcra.take(0, turn), "start {n}");
+            assert!(!gcra.take(0, turn), "two in the place of start {n}");
+        }
     }
 
     #[test]

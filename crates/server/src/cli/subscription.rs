@@ -19,7 +19,7 @@ use crate::config::Config;
 /// What can be done with plans. All of it works while the server runs.
 #[derive(Debug, Subcommand)]
 pub enum Plan {
-    /// Offer a plan. It never changes: another price is another plan.
+    /// Add a plan, for staff to give to accounts. It never changes: another price is another plan.
     Add {
         /// What it is called.
         name: String,
@@ -42,7 +42,15 @@ pub enum Plan {
         #[arg(long, default_value = "all")]
         paths: String,
     },
-    /// Offer a plan no more; who has it keeps it.
+    /// Offer a plan to all: customers see it, and take it by themselves.
+    Offer {
+        /// Its number.
+        id: i64,
+        /// Offer it no longer; staff may still give it.
+        #[arg(long)]
+        no_longer: bool,
+    },
+    /// Give a plan to nobody new; who has it keeps it.
     Retire {
         /// Its number.
         id: i64,
@@ -119,6 +127,11 @@ pub async fn run_plan(config: &Config, command: Plan) -> Result<ExitCode> {
             let id = app::subscription::add_plan(&app, &plan).await.map_err(refused)?;
             say(&format!("plan {id}"))?;
         }
+        Plan::Offer { id, no_longer } => {
+            app::subscription::offer_plan(&app, id, !no_longer).await.map_err(refused)?;
+            let said = if no_longer { "is not offered any more" } else { "is offered to all" };
+            say(&format!("plan {id} {said}"))?;
+        }
         Plan::Retire { id } => {
             app::subscription::retire_plan(&app, id).await.map_err(refused)?;
             say(&format!("plan {id} is retired"))?;
@@ -192,7 +205,11 @@ async fn list(app: &App, account: AccountId, json: bool) -> Result<()> {
 
 fn plan_line(kept: &KeptPlan) -> String {
     let Offer { name, paths, months, price, tax_bp, due_days, grace_days } = &kept.plan;
-    let retired = if kept.retired_at.is_some() { "  retired" } else { "" };
+    let retired = match (kept.retired_at, kept.offered_at) {
+        (Some(_), _) => "  retired",
+        (None, Some(_)) => "  offered to all",
+        (None, None) => "",
+    };
     format!(
         "plan {}  {name}: {} rials for {months} months, tax {tax_bp} bp, {paths}, due after \
          {due_days} days, stops {grace_days} days later{retired}",
@@ -212,6 +229,7 @@ fn plan_as_json(kept: &KeptPlan) -> serde_json::Value {
         "due_days": plan.due_days,
         "grace_days": plan.grace_days,
         "retired_at": kept.retired_at.map(gregorian_date_time),
+        "offered_at": kept.offered_at.map(gregorian_date_time),
     })
 }
 

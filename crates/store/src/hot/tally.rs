@@ -8,6 +8,7 @@ use deadpool_postgres::Transaction;
 use domain::campaign::State;
 use domain::campaign::failing::Recent;
 use domain::campaign::retry::{RetryPolicy, Tried};
+use domain::dialer::disposition::CANCELLED;
 use domain::{CampaignId, Disposition, RecipientId, Rials, Timestamp};
 
 use super::Answer;
@@ -90,7 +91,8 @@ impl End {
     /// What may follow it, if it was the last call.
     fn followed(&self) -> Option<Followed> {
         let (send, end, at) = (self.send, self.disposition.code(), self.ended_at);
-        self.is_followed.then_some(Followed { send, end, at })
+        // Who hung up for the customer is written to no more than who was not called.
+        (self.is_followed && self.cause != CANCELLED).then_some(Followed { send, end, at })
     }
 }
 

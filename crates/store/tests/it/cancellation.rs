@@ -3,7 +3,7 @@
 use domain::dialer::disposition::WITHDRAWN;
 use domain::{AttemptId, Disposition, QuickSendId, Status};
 use store::cancellation::{self, Withdrawn};
-use store::hot::{Failed, PutBack, SettleResult};
+use store::hot::{Failed, NodeStamp, PutBack, SettleResult};
 use store::quick_send::State;
 
 use crate::engines::both_engines;
@@ -16,8 +16,14 @@ async fn withdraw(world: &World, account: domain::AccountId, id: QuickSendId) ->
     done
 }
 
-async fn marked(world: &World) -> Vec<AttemptId> {
-    cancellation::marked(&mut world.db.read().await.unwrap()).await.unwrap()
+async fn marked(world: &World, node: NodeStamp) -> Vec<AttemptId> {
+    let mut reads = world.db.read().await.unwrap();
+    let marked = cancellation::marked(&mut reads, node.node, QuickSendId(0)).await.unwrap();
+    if let Some(last) = marked.last() {
+        let more = cancellation::marked(&mut reads, node.node, last.quick_send).await.unwrap();
+        assert_eq!(more, []);
+    }
+    marked
 }
 
 both_engines! {
@@ -37,7 +43,7 @@ both_engines! {
         assert_eq!((ended.disposition, &*ended.facts.cause), (Disposition::Cancelled, WITHDRAWN));
         let node = world.node("a").await;
         assert_eq!(world.try_lease(node, id).await, None);
-        assert_eq!(marked(world).await, []);
+        assert_eq!(marked(world, node).await, []);
     }
 
     /// A send that is called is marked until its call ends, and is settled as that did; when the
@@ -49,9 +55,11 @@ both_engines! {
         let attempt = world.lease(node, id).await;
         assert_eq!(withdraw(world, account, id).await, Withdrawn::Marked);
         assert_eq!(withdraw(world, account, id).await, Withdrawn::Marked);
-        assert_eq!(marked(world).await, [attempt]);
+        assert_eq!(marked(world, node).await, [attempt]);
+        let other = world.node("b").await;
+        assert_eq!(marked(world, other).await, [], "another node has none of it");
         let settled = world.db.settle(vec![delivered(attempt, 225)]).await.unwrap();
-        assert_eq!((settled, marked(world).await), (vec![SettleResult::Settled], vec![]));
+        assert_eq!((settled, marked(world, node).await), (vec![SettleResult::Settled], vec![]));
         assert_eq!(world.funds(account).await, (9_775, 0));
         assert_eq!(withdraw(world, account, id).await, Withdrawn::Over);
 

@@ -62,6 +62,7 @@ fn shipped_migrations_are_pinned() {
         ("V59__wanted_message.sql", 0x37d6_57ec_a995_bd6c),
         ("V60__plan_change.sql", 0x1d81_56c1_65dc_3d67),
         ("V61__pace_and_money.sql", 0x1ab4_24a4_0562_8d12),
+        ("V62__offered_plan.sql", 0x9e39_e3b4_c389_421f),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -2,7 +2,7 @@
 
 use app::credit::Kept;
 use app::invoice::{Invoice, Line, Rest};
-use app::subscription::{Change, Subscription, SubscriptionRefusal};
+use app::subscription::{Change, KeptPlan, Subscription, SubscriptionRefusal};
 use app::{App, Caller, Error};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -27,10 +27,11 @@ pub(super) async fn subscriptions(app: &App, caller: &Caller) -> Result<Response
     Ok(listed(&data, None))
 }
 
-/// GET /v1/plans: what can be subscribed to.
+/// GET /v1/plans: what all may take.
 pub(super) async fn plans(app: &App) -> Result<Response, Unanswered> {
     let all = app::subscription::plans(app).await?;
-    let offered = all.iter().filter(|kept| kept.retired_at.is_none());
+    let is_offered = |kept: &&KeptPlan| kept.retired_at.is_none() && kept.offered_at.is_some();
+    let offered = all.iter().filter(is_offered);
     let data: Vec<Value> = offered
         .map(|kept| {
             let mut shown = plan(kept.id, &kept.plan);

@@ -145,12 +145,12 @@ fn day(part: &Part) -> Value {
 }
 
 fn declared(period: &AbnormalPeriod) -> Value {
-    let AbnormalPeriod { span, reason, author, declared_at } = period;
+    // Who of staff declared it is in the log of audits.
+    let AbnormalPeriod { span, reason, author: _, declared_at } = period;
     json!({
         "from": rfc3339(span.from),
         "to": rfc3339(span.to),
         "reason": reason,
-        "author": author,
         "declared_at": rfc3339(*declared_at),
     })
 }

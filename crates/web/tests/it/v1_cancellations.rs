@@ -45,11 +45,12 @@ async fn a_message_is_cancelled_by_its_owner() {
         trunk: String::from("t"),
         at: world.app.now(),
     };
-    app::dialing::lease(&world.app, node.unwrap(), vec![start]).await.unwrap();
+    let node = node.unwrap();
+    app::dialing::lease(&world.app, node, vec![start]).await.unwrap();
     let path = format!("/v1/messages/{called}/cancel");
     let (status, told) = post(&token, &path, None, &Value::Null).await;
     assert_eq!((status, &told["state"]), (200, &json!("calling")));
-    let marked = app::cancellation::marked(&world.app).await.unwrap();
+    let marked = app::cancellation::marked(&world.app, node.node).await.unwrap();
     assert_eq!(marked.len(), 1);
     assert_eq!(marked[0].quick_send.0.to_string(), called);
 

@@ -131,6 +131,11 @@ async fn a_plan_is_changed_by_whose_it_is() {
     };
     let small = app::subscription::add_plan(app, &plan("small", 1_000_000)).await.unwrap();
     let large = app::subscription::add_plan(app, &plan("large", 1_600_000)).await.unwrap();
+    // Made for one customer alone: nobody sees it, and nobody takes it by themselves.
+    let own = app::subscription::add_plan(app, &plan("own", 1)).await.unwrap();
+    for offered in [small, large] {
+        app::subscription::offer_plan(app, offered, true).await.unwrap();
+    }
     let azar = PersianMonth::parse("1405-09").unwrap();
     let id = app::subscription::start(app, caller.account.id, small, azar, "Sara").await.unwrap();
     let half = azar.start().plus_us(15 * 86_400_000_000);
@@ -147,7 +152,7 @@ async fn a_plan_is_changed_by_whose_it_is() {
         async |token: &str, key, body: Value| v1(&router, token, "POST", &path, key, &body).await;
     let theirs = post(&stranger, None, wanted(large, "now")).await;
     assert_eq!(theirs.json()["code"], "not_found");
-    for (plan, when) in [(large, "soon"), (99, "now"), (small, "now")] {
+    for (plan, when) in [(large, "soon"), (99, "now"), (small, "now"), (own, "next_period")] {
         let refused = post(&token, None, wanted(plan, when)).await.json();
         assert_eq!(refused["code"], "invalid_request", "{plan} {when}: {refused}");
     }
