@@ -45,6 +45,8 @@ pub enum PromiseRefusal {
     Text,
     /// The month is too long ago to be judged for everybody who asks.
     LongAgo,
+    /// Another month is judged just now, and this one never was.
+    Busy,
 }
 
 /// What a month came to.

@@ -2,7 +2,7 @@
 //! could start enough, and the seconds of tests. A month is judged at most once in a while.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use domain::Timestamp;
 use domain::agreement::capacity::Minute;
@@ -100,24 +100,45 @@ pub(super) async fn seconds(
 
 /// Months as they were judged last.
 #[derive(Default)]
-pub(crate) struct Judged(Mutex<BTreeMap<PersianMonth, Arc<Promises>>>);
+pub(crate) struct Judged {
+    kept: std::sync::Mutex<BTreeMap<PersianMonth, Arc<Promises>>>,
+    /// Held by whom one is judged for.
+    judging: Mutex<()>,
+}
 
-/// A month, as it was judged within the last hour; of those that ask at once, one has it judged.
+impl Judged {
+    fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<PersianMonth, Arc<Promises>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A month, as it was judged within the last hour. It is judged for one who asks at a time: all
+/// others get what was judged before, and nobody waits.
 ///
 /// # Errors
-/// Refused before it has begun, or when it is too long ago.
+/// Refused before it has begun, when it is too long ago, or while another is judged and this one
+/// never was.
 pub async fn judged(app: &App, month: PersianMonth) -> Result<Arc<Promises>, PromiseRefusal> {
     let now = app.now();
     let is_near = |month: PersianMonth| month.until(PersianMonth::of(now)) <= MONTHS_BACK;
     if !is_near(month) {
         return Err(Error::Refused(PromiseRefusal::LongAgo));
     }
-    let mut kept = app.judged().0.lock().await;
-    let is_fresh = |one: &&Arc<Promises>| (0..FRESH_US).contains(&now.us_since(one.judged_at));
-    if let Some(one) = kept.get(&month).filter(is_fresh) {
-        return Ok(Arc::clone(one));
+    let is_fresh = |one: &Arc<Promises>| (0..FRESH_US).contains(&now.us_since(one.judged_at));
+    let known = || app.judged().kept().get(&month).map(Arc::clone);
+    let before = known();
+    if let Some(one) = before.clone().filter(is_fresh) {
+        return Ok(one);
+    }
+    let Ok(_judging) = app.judged().judging.try_lock() else {
+        return before.ok_or(Error::Refused(PromiseRefusal::Busy));
+    };
+    // It may have been judged between the two looks.
+    if let Some(one) = known().filter(is_fresh) {
+        return Ok(one);
     }
     let judged = Arc::new(super::month(app, month).await?);
+    let mut kept = app.judged().kept();
     kept.retain(|month, _| is_near(*month));
     kept.insert(month, Arc::clone(&judged));
     Ok(judged)

@@ -275,6 +275,7 @@ fn not_declared(error: app::Error<PromiseRefusal>) -> anyhow::Error {
     open::refused(error, |refusal| match refusal {
         PromiseRefusal::NotBegun => anyhow!("that month has not begun"),
         PromiseRefusal::Future => anyhow!("that time is to come"),
+        PromiseRefusal::Busy => anyhow!("another month is judged just now"),
         PromiseRefusal::LongAgo => anyhow!("that month is too long ago"),
         PromiseRefusal::Text => anyhow!("a reason and a name are needed, neither too long"),
     })

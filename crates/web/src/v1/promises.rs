@@ -75,6 +75,7 @@ async fn judged(
             let detail = "that month has not begun";
             Err(Problem::with(Kind::InvalidRequest, detail).into())
         }
+        Err(app::Error::Refused(PromiseRefusal::Busy)) => Err(Problem::of(Kind::Busy).into()),
         Err(app::Error::Refused(_)) => Err(Problem::of(Kind::NotFound).into()),
     }
 }
