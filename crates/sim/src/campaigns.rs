@@ -27,6 +27,8 @@ pub(crate) struct Asked {
     account: AccountId,
     schedule: Schedule,
     max_tries: u32,
+    /// Whether its customer has asked for its end.
+    cancelled: bool,
 }
 
 impl World {
@@ -69,7 +71,13 @@ impl World {
         self.witness.tell(self.now, format_args!("{account} makes campaign {what}"));
         if let Ok(made) = made {
             let max_tries = asked.max_tries;
-            self.campaigns.push(Asked { id: made.id, account, schedule, max_tries });
+            self.campaigns.push(Asked {
+                id: made.id,
+                account,
+                schedule,
+                max_tries,
+                cancelled: false,
+            });
             self.sabotage_campaign(made.id).await?;
         }
         self.occasion("after making a campaign");
@@ -94,10 +102,13 @@ impl World {
 
     /// A customer changes the campaign that was made last.
     pub(crate) async fn change_campaign(&mut self, change: Change) {
-        let (Some(process), Some(asked)) = (&self.process, self.campaigns.last()) else { return };
+        let (Some(process), Some(asked)) = (&self.process, self.campaigns.last_mut()) else {
+            return;
+        };
         if self.now < self.database_back {
             return;
         }
+        asked.cancelled |= matches!(change, Change::Cancel);
         let (app, account, id) = (&process.app, asked.account, asked.id);
         let done = match change {
             Change::Pause => app::campaign::pause(app, account, id).await.ok(),
@@ -108,6 +119,11 @@ impl World {
         let done = done.unwrap_or(false);
         self.witness.tell(self.now, format_args!("{change:?} of campaign {id}: {done}"));
         self.occasion("after changing a campaign");
+    }
+
+    /// Whether calls of an account may have been hung up for its customer.
+    pub(crate) fn hangs_up(&self, account: AccountId) -> bool {
+        self.campaigns.iter().any(|asked| asked.account == account && asked.cancelled)
     }
 
     /// Whether nobody has to be looked after any more.
