@@ -117,8 +117,8 @@ pub async fn start(
 }
 
 /// Gives a subscription that is in force another plan, now or when its next period begins; by the
-/// account itself, of what is offered to all, or by staff. What was decided before and has not begun
-/// is replaced.
+/// account itself, of what is offered to all, or by staff. What was decided before and has not
+/// begun is replaced.
 ///
 /// # Errors
 /// Refused as [`SubscriptionRefusal`] says.
