@@ -312,16 +312,25 @@ pub async fn pay(
         after_pay(tx, id, Paid { by: actor, ..paid }).await
     })
     .await?;
-    review_now(app, id).await?;
+    review_now(app, id).await;
     Ok(())
 }
 
-/// Computes the months again that an invoice's payment has changed.
-pub(crate) async fn review_now(app: &App, id: i64) -> std::result::Result<(), Failure> {
-    if let Some(invoice) = store::invoice::find(&mut app.read().await?, id).await? {
-        availability::review_now(app, invoice.account).await;
+/// Computes the months again that an invoice's payment has changed. What was paid stays so, and the
+/// months stay noted, whatever fails here.
+async fn review_now(app: &App, id: i64) {
+    let of = async || {
+        let invoice = store::invoice::find(&mut app.read().await?, id).await?;
+        Ok::<_, Failure>(invoice.map(|invoice| invoice.account))
+    };
+    match of().await {
+        Ok(Some(account)) => availability::review_now(app, account).await,
+        Ok(None) => {}
+        Err(failure) => {
+            let error = failure.chain();
+            tracing::error!(error, "months of an invoice wait to be computed again for an hour");
+        }
     }
-    Ok(())
 }
 
 /// As [`pay`], in the transaction of the payment, by whoever has its money. `false`: it was paid or
@@ -457,7 +466,7 @@ pub async fn void(app: &App, id: i64, actor: &str, because: &str) -> Result<(), 
         resume(tx, invoice.subscription, now, actor, because).await
     })
     .await?;
-    review_now(app, id).await?;
+    review_now(app, id).await;
     Ok(())
 }
 

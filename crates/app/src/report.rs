@@ -2,6 +2,7 @@
 
 use domain::{AccountId, MessageId, QuickSendId, Rials, Status, Timestamp};
 use store::quick_send::State;
+pub use store::recipient::End;
 use store::recording;
 
 use crate::quick_send::Progress;
@@ -65,23 +66,6 @@ impl Recorded {
             None => Self::Expected,
         })
     }
-}
-
-/// How a send ended, beside its status.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
-    /// Why, in the engine's words.
-    pub cause: String,
-    /// The final SIP code of the far end.
-    pub sip_code: Option<u16>,
-    /// Its Q.850 cause.
-    pub q850: Option<u8>,
-    /// When it was answered.
-    pub answered_at: Option<Timestamp>,
-    /// All keys pressed, in their order, by their names; none where pressing one was not asked for.
-    pub keys: String,
-    /// When it ended.
-    pub at: Timestamp,
 }
 
 impl Report {

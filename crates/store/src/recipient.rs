@@ -46,7 +46,7 @@ pub struct Recipient {
     pub end: Option<End>,
 }
 
-/// How a call to a recipient ended, beside its disposition.
+/// How a call ended, of a campaign or not, beside its disposition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     /// Why, in the engine's words.
@@ -57,7 +57,7 @@ pub struct End {
     pub q850: Option<u8>,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
-    /// All keys pressed, in their order.
+    /// All keys pressed, in their order, by their names; none where pressing one was not asked for.
     pub keys: String,
     /// When it ended.
     pub at: Timestamp,
