@@ -1,6 +1,7 @@
 //! Versions of the service agreement: shown to everybody, published and withdrawn by the operator.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use domain::agreement::parameter;
 use domain::agreement::version::{self, Draft, Version};
@@ -160,7 +161,7 @@ pub async fn accept(
             let now = held.at(at);
             let standing =
                 |version: &&Version| version.number == number && version.withdrawn_at.is_none();
-            let found = held.0.iter().find(standing).ok_or(Error::Refused(NoSuchVersion))?;
+            let found = held.versions.iter().find(standing).ok_or(Error::Refused(NoSuchVersion))?;
             if found.draft.effective_from < now.draft.effective_from {
                 return Err(Error::Refused(NoSuchVersion));
             }
@@ -191,18 +192,27 @@ pub(crate) async fn all(reads: &mut impl Queries) -> store::Result<Vec<Kept>> {
     Ok(versions)
 }
 
-/// Every version, to ask which one held when.
-pub(crate) struct Held(Vec<Version>);
+/// Every version, to ask which one held when, and the holidays of its calendars.
+pub(crate) struct Held {
+    versions: Vec<Version>,
+    holidays: Arc<Holidays>,
+}
 
 impl Held {
     /// Reads them.
     pub(crate) async fn read(reads: &mut impl Queries) -> store::Result<Self> {
-        Ok(Self(all(reads).await?.into_iter().map(|kept| kept.version).collect()))
+        let versions = all(reads).await?.into_iter().map(|kept| kept.version).collect();
+        Ok(Self { versions, holidays: Arc::new(crate::holiday::read(reads).await?) })
+    }
+
+    /// The agreement's calendar of a kind.
+    pub(crate) fn timetable(&self, kind: CalendarKind) -> Timetable {
+        timetable_with(Arc::clone(&self.holidays), kind)
     }
 
     /// The version that holds at a moment.
     pub(crate) fn at(&self, at: Timestamp) -> &Version {
-        let held = version::in_force(&self.0, at.max(Timestamp(0)));
+        let held = version::in_force(&self.versions, at.max(Timestamp(0)));
         held.expect("the first version holds since ever")
     }
 }
@@ -212,8 +222,16 @@ pub(crate) async fn at(reads: &mut impl Queries, at: Timestamp) -> store::Result
     Ok(Held::read(reads).await?.at(at).clone())
 }
 
-/// The agreement's calendar of a kind.
-pub(crate) fn timetable(kind: CalendarKind) -> Timetable {
+/// The agreement's calendar of a kind, with the holidays as the operator has them.
+pub(crate) async fn timetable(
+    reads: &mut impl Queries,
+    kind: CalendarKind,
+) -> store::Result<Timetable> {
+    Ok(timetable_with(crate::holiday::read(reads).await?, kind))
+}
+
+/// The agreement's calendar of a kind, with these holidays.
+pub(crate) fn timetable_with(holidays: impl Into<Arc<Holidays>>, kind: CalendarKind) -> Timetable {
     let hours = OpeningHours::of_the_agreement(kind);
-    Timetable::new(vec![hours], Holidays::shipped()).expect("one version never begins twice")
+    Timetable::new(vec![hours], holidays).expect("one version never begins twice")
 }

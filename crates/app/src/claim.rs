@@ -18,7 +18,7 @@ pub use store::claim::{Kept, Step};
 use store::credit::{By, NewCredit};
 use store::{Queries, Tx};
 
-use crate::agreement::timetable;
+use crate::agreement::Held;
 use crate::compensation::{But, Published, left_of_month};
 use crate::{App, Caller, Error, Failure, Result, credit, request};
 
@@ -414,9 +414,9 @@ pub(crate) async fn shown(
         .filter(|(step, _)| step.state == State::EvidenceAsked)
         .filter_map(|(step, to)| Span::new(step.at, to))
         .collect();
-    let agreement = crate::agreement::at(reads, begun.at).await?;
-    let business = timetable(CalendarKind::Business);
-    let count = agreement.draft.parameters.day_count();
+    let held = Held::read(reads).await?;
+    let business = held.timetable(CalendarKind::Business);
+    let count = held.at(begun.at).draft.parameters.day_count();
     let due = decision_due_after(begun.at, &asked, count, &business);
     let overdue = due.is_some_and(|due| due < now);
     Ok(Shown { kept, due, overdue })

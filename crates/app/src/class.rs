@@ -29,6 +29,8 @@ pub struct Rules {
     /// The policies in force.
     pub policies: Arc<Policies>,
     any_hour: BTreeSet<AccountId>,
+    /// The holidays that its hours go by.
+    pub holidays: Arc<Holidays>,
     /// When they were read: what was given later is not in them.
     pub read_at: Timestamp,
 }
@@ -50,7 +52,6 @@ impl Rules {
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
     known: Mutex<Option<(Arc<Rules>, Timestamp)>>,
-    holidays: std::sync::OnceLock<Holidays>,
 }
 
 impl Classes {
@@ -77,12 +78,12 @@ pub(crate) async fn rules(app: &App, now: Timestamp) -> std::result::Result<Arc<
     let mut reads = app.read().await?;
     let found = store::class::in_force(&mut reads, now).await?;
     let any_hour = store::class::any_hour_accounts(&mut reads).await?;
+    let holidays = Arc::new(crate::holiday::read(&mut reads).await?);
     drop(reads);
-    let holidays = app.classes().holidays.get_or_init(Holidays::shipped);
-    let policies = Policies::new(found, holidays);
+    let policies = Policies::new(found, &holidays);
     let policies =
         policies.ok_or_else(|| Failure::of("looking for the policies: a class has none"))?;
-    let rules = Arc::new(Rules { policies: Arc::new(policies), any_hour, read_at: now });
+    let rules = Arc::new(Rules { policies: Arc::new(policies), any_hour, holidays, read_at: now });
     *app.classes().known() = Some((Arc::clone(&rules), now));
     Ok(rules)
 }

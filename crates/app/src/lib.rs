@@ -26,6 +26,7 @@ pub mod event;
 pub mod explain;
 pub mod export;
 pub mod forecast;
+pub mod holiday;
 pub mod identity;
 pub mod interval;
 pub mod invoice;

@@ -4,11 +4,11 @@
 mod parts;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use domain::agreement::capacity::{Capacity, Minute};
 use domain::agreement::delivery::{AbnormalPeriod, Delivery, Exclusion, Sample};
 use domain::agreement::scope::{CoveredPath, Group};
-use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::calendar::working_time::Timetable;
@@ -126,10 +126,10 @@ pub async fn month(app: &App, month: PersianMonth) -> Result<Promises, PromiseRe
     for test in &tests {
         seconds.push(parts::seconds(&mut reads, test).await?);
     }
+    let holidays = Arc::new(crate::holiday::read(&mut reads).await?);
     drop(reads);
-    let holidays = Holidays::shipped();
     let hours = policies.into_iter().filter_map(|policy| {
-        let timetable = Timetable::new(vec![policy.hours], holidays.clone())?;
+        let timetable = Timetable::new(vec![policy.hours], Arc::clone(&holidays))?;
         Some((policy.class, policy.effective_from, timetable))
     });
     let for_all = maintenance.into_iter().filter(|window| {
@@ -305,6 +305,7 @@ impl Minutes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::calendar::holiday::Holidays;
     use domain::class::Policy;
 
     /// Noon of a Sunday.

@@ -16,7 +16,7 @@ use domain::{AccountId, Timestamp};
 use store::Tx;
 pub use store::support_call::{Kept, Taken};
 
-use crate::agreement::timetable;
+use crate::agreement::{timetable, timetable_with};
 use crate::ticket::{Asked, NAME_MAX, SETTLED_US, Who, take_in};
 use crate::violation::{MACHINE, NewViolation};
 use crate::{App, Error, Failure, Result};
@@ -44,7 +44,8 @@ pub enum SupportCallRefusal {
 /// The line as it is at this moment, with its number, for who cannot be served otherwise. `None`
 /// when it does not open for a year.
 pub fn line(app: &App, phone: Option<&str>) -> Option<SupportLine> {
-    SupportLine::at(app.now(), &timetable(CalendarKind::Support), phone)
+    let support = timetable_with(crate::holiday::last_known(app), CalendarKind::Support);
+    SupportLine::at(app.now(), &support, phone)
 }
 
 /// Somebody calls the line, with a number if it is sent. The answer is the call's number.
@@ -61,7 +62,8 @@ pub async fn joined(
     // What is no number that we could call is kept as one that was not sent.
     let caller = caller.and_then(|text| callable_number(text).ok());
     let now = app.now();
-    in_hours(None, now, &timetable(CalendarKind::Support)).map_err(rule)?;
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
+    in_hours(None, now, &support).map_err(rule)?;
     app.write(async |tx| {
         if let Some(account) = account
             && store::account::find(tx, account).await?.is_none()
@@ -113,7 +115,7 @@ pub async fn register(
 ) -> Result<Kept, SupportCallRefusal> {
     said(actor, NAME_MAX, "name")?;
     let now = app.now();
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     app.write(async |tx| {
         let mut kept = taken(tx, id).await?;
         let text = number.or(kept.caller.as_deref()).unwrap_or_default();
@@ -150,7 +152,7 @@ pub async fn register(
 /// Refused as [`SupportCallRefusal`] says.
 pub async fn next(app: &App, actor: &str) -> Result<Option<Kept>, SupportCallRefusal> {
     said(actor, NAME_MAX, "name")?;
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     let mut after = (Timestamp(i64::MIN), 0);
     loop {
         let now = app.now();
@@ -238,9 +240,17 @@ pub async fn list(
     Ok(store::support_call::list(&mut app.read().await?, before, limit).await?)
 }
 
-/// By when a callback has to be made, if one is owed.
-pub fn due(call: &SupportCall) -> Option<Timestamp> {
-    call.owed()?.due(&timetable(CalendarKind::Support))
+/// By when each callback has to be made, of those that are owed.
+///
+/// # Errors
+/// The database failed.
+pub async fn due(
+    app: &App,
+    calls: impl IntoIterator<Item = &SupportCall>,
+) -> std::result::Result<Vec<Option<Timestamp>>, Failure> {
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
+    let due = |call: &SupportCall| call.owed()?.due(&support);
+    Ok(calls.into_iter().map(due).collect())
 }
 
 /// Enters offers and callbacks that are missed and that nothing has ended. Looking again, or on
@@ -249,7 +259,7 @@ pub fn due(call: &SupportCall) -> Option<Timestamp> {
 /// # Errors
 /// The database failed.
 pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     let (mut after, mut entered) = ((Timestamp(i64::MIN), 0), 0);
     loop {
         let open = store::support_call::open(&mut app.read().await?, after, BATCH).await?;
@@ -326,7 +336,7 @@ async fn change(
 ) -> Result<Kept, SupportCallRefusal> {
     said(actor, NAME_MAX, "name")?;
     let now = app.now();
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     app.write(async |tx| {
         let mut kept = taken(tx, id).await?;
         let at = now.max(kept.call.last_at());

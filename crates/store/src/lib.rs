@@ -26,6 +26,7 @@ pub mod error_report;
 pub mod event;
 pub mod export;
 mod history;
+pub mod holiday;
 pub mod hot;
 pub mod identity;
 pub mod interval;

@@ -74,6 +74,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V60__plan_change", include_str!("../migrations/V60__plan_change.sql")),
         ("V61__pace_and_money", include_str!("../migrations/V61__pace_and_money.sql")),
         ("V62__offered_plan", include_str!("../migrations/V62__offered_plan.sql")),
+        ("V63__holiday", include_str!("../migrations/V63__holiday.sql")),
+        ("V64__ceiling", include_str!("../migrations/V64__ceiling.sql")),
     ]
 }
 

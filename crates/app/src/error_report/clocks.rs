@@ -9,7 +9,7 @@ use domain::calendar::span::Span;
 use domain::calendar::working_time::Timetable;
 use store::error_report::Kept;
 
-use crate::agreement::{Held, timetable};
+use crate::agreement::Held;
 use crate::violation::{MACHINE, NewViolation};
 
 /// A clock as it stands.
@@ -35,8 +35,9 @@ pub(crate) struct Judge {
 
 impl Judge {
     pub(crate) async fn read(reads: &mut impl store::Queries) -> store::Result<Self> {
-        let business = timetable(CalendarKind::Business);
-        Ok(Self { held: Held::read(reads).await?, business })
+        let held = Held::read(reads).await?;
+        let business = held.timetable(CalendarKind::Business);
+        Ok(Self { held, business })
     }
 
     fn terms(&self, report: &ErrorReport) -> Terms {

@@ -15,6 +15,7 @@ mod dialing;
 mod engines;
 mod error_report;
 mod export;
+mod holiday;
 mod identity;
 mod kept_code;
 mod killing;

@@ -61,6 +61,10 @@ pub fn offer_verdict(
 /// By when somebody who registered then is called back: in the same window if 15 minutes of it are
 /// left, else in the first hour of the next one. `None` when the line never opens again.
 pub fn due(registered_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
+    support.due(registered_at, |support| due_by(registered_at, support))
+}
+
+fn due_by(registered_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
     let window = support.next_open(registered_at)?;
     let open = window.from == registered_at;
     if open && window.to.us_since(registered_at) >= SAME_WINDOW_US {
@@ -78,6 +82,10 @@ pub fn next_attempt(failed_at: Timestamp, attempts: u32) -> Option<Timestamp> {
 /// By when a ticket has to be touched: the end of the window after the one it was filed in, or of
 /// the next one when the desk was closed (A10). `None` when it never opens again.
 pub fn touched_by(filed_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
+    support.due(filed_at, |support| end_of_next(filed_at, support))
+}
+
+fn end_of_next(filed_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
     let window = support.next_open(filed_at)?;
     if window.from == filed_at && support.is_open(filed_at) {
         return support.next_open(window.to).map(|next| next.to);

@@ -115,12 +115,21 @@ pub fn decision_due(
     count: DayCount,
     business: &Timetable,
 ) -> Option<Timestamp> {
-    business.days_after(Day::of(complete_at), DECISION_DAYS, count)
+    decision_due_after(complete_at, &[], count, business)
 }
 
 /// The same, when the customer was asked for evidence meanwhile: each counted day that lies wholly
 /// in such a time is one day more.
 pub fn decision_due_after(
+    complete_at: Timestamp,
+    asked: &[Span],
+    count: DayCount,
+    business: &Timetable,
+) -> Option<Timestamp> {
+    business.due(complete_at, |business| decided_by(complete_at, asked, count, business))
+}
+
+fn decided_by(
     complete_at: Timestamp,
     asked: &[Span],
     count: DayCount,
