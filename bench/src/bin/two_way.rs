@@ -86,9 +86,8 @@ fn say_loops(loops: [&Yardstick; 2]) {
     };
     let late = loops.map(|yardstick| yardstick.paced.late_ms);
     say(&format!(
-        "bare sendmmsg: flat out {}, {BARE_PER_MS} a millisecond {}, the same with as many read {}; \
-         its last packet of a millisecond left late by p99 {:.2} and {:.2} ms, p99.9 {:.2} and \
-         {:.2} ms",
+        "bare sendmmsg: flat out {}, {BARE_PER_MS} a millisecond {}, with as many read {}; its \
+         last packet of a millisecond left late by p99 {:.2} and {:.2} ms, p99.9 {:.2} and {:.2} ms",
         both(|it| it.flat_us),
         both(|it| it.paced.cpu_us),
         both(|it| it.both_us),
