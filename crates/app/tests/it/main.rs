@@ -17,6 +17,7 @@ mod error_report;
 mod export;
 mod identity;
 mod kept_code;
+mod killed;
 mod killing;
 mod lists;
 mod map;

@@ -7,7 +7,7 @@ use domain::agreement::violation::{Clause, Party};
 use domain::{AccountId, Rials};
 use store::Queries as _;
 
-use crate::engines::{on_both_engines, postgres, remove};
+use crate::engines::{on_both_engines, postgres, remove, say};
 use crate::killing::kill_again_and_again;
 use crate::money::{each_has_one, hour, many_breached};
 use crate::refusal;
@@ -154,8 +154,7 @@ async fn limit_pages(world: &World, sql: &'static str) {
 }
 
 /// The disk is full in the middle of the close of a month: what was written stays, nothing is
-/// half-written, and it goes on when there is room. (The server's disk under PostgreSQL is not ours
-/// to fill; to it a full disk is a failed transaction like any other.)
+/// half-written, and it goes on when there is room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_full_at_the_close_of_a_month_loses_nothing() {
     let world = World::new().await;
@@ -172,6 +171,41 @@ async fn a_disk_that_is_full_at_the_close_of_a_month_loses_nothing() {
     let frozen = freeze().await.unwrap();
     assert_eq!(usize::try_from(frozen.written).unwrap(), ACCOUNTS + 1 - before);
     each_is_written_once(&world).await;
+}
+
+/// Has the server say that its disk is full when it would write one more statement than these.
+const FULL: &str = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF (SELECT COUNT(*) FROM month_statement) >= 450 THEN
+        RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON month_statement
+    FOR EACH ROW EXECUTE FUNCTION full_disk();";
+
+/// As above. The disk of the server is not ours to fill, so it says by itself what it would say
+/// then, in the middle of a transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_disk_is_full_at_the_close_of_a_month_loses_nothing() {
+    let Some((server, url)) = postgres().await else { return };
+    let world = World::at(&url, Settings::default()).await;
+    a_month_of_many(&world).await;
+    say(&url, FULL).await;
+    let freeze = async || availability::freeze(&world.app, month("1405-09")).await;
+    for _ in 0..2 {
+        let failed = freeze().await;
+        assert!(matches!(failed, Err(app::Error::Failed(_))), "{failed:?}");
+        // Whole transactions, of 200 accounts each, and with them what they are attested by.
+        assert_eq!(written(world.db.clone()).await, 400);
+        assert_eq!(world.db.audit().await.unwrap().violations, []);
+        assert!(app::chain::verify(&world.app, &[]).await.unwrap().wrong.is_empty());
+    }
+    say(&url, "DROP TRIGGER full_disk ON month_statement").await;
+    let frozen = freeze().await.unwrap();
+    assert_eq!(usize::try_from(frozen.written).unwrap(), ACCOUNTS + 1 - 400);
+    each_is_written_once(&world).await;
+    world.close_database().await;
+    remove(&server, &url).await;
 }
 
 /// Clocks that are stepped back and forth by an hour and by a second, from the very moment of the
