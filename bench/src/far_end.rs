@@ -14,7 +14,7 @@ use media::{Codec, sdp};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
 use server::clock;
-use server::udp::BatchSender;
+use server::udp::{BatchSender, Outgoing};
 use sip::{Endpoint, Headers, LegId, Request};
 
 use crate::arrivals::{self, Arrivals};
@@ -181,13 +181,7 @@ impl Worker {
             self.react(now, 0)?;
             if now >= read_at {
                 read_at = now + READ_EVERY;
-                for socket in &self.media {
-                    let (packets, others) = (&mut self.packets, &mut self.of_yardsticks);
-                    arrivals.drain(socket, |at_ns, _, bytes| match packet(at_ns, bytes) {
-                        Some(packet) if packet.ssrc == bare::SSRC => *others += 1,
-                        packet => packets.extend(packet),
-                    })?;
-                }
+                self.hear(&mut arrivals)?;
             }
             let mut next = read_at;
             if let Some(talkers) = &mut self.talkers {
@@ -197,6 +191,27 @@ impl Worker {
         }
         let said = self.talkers.map_or(0, |talkers| talkers.said());
         Ok(Heard { packets: self.packets, said, of_yardsticks: self.of_yardsticks })
+    }
+
+    /// Reads the media ports, and gives back what is to come back.
+    fn hear(&mut self, arrivals: &mut Arrivals) -> Result<()> {
+        for socket in &self.media {
+            let (packets, others) = (&mut self.packets, &mut self.of_yardsticks);
+            let mut echoed = Vec::new();
+            arrivals.drain(socket, |at_ns, source, bytes| match packet(at_ns, bytes) {
+                Some(Packet { ssrc: bare::SSRC, .. }) => *others += 1,
+                Some(Packet { ssrc: bare::ECHOED_SSRC, .. }) => echoed.push(source),
+                packet => packets.extend(packet),
+            })?;
+            *others += echoed.len() as u64;
+            let echoes = echoed.into_iter().map(|destination| Outgoing {
+                destination,
+                head: &bare::HEAD,
+                body: &bare::BODY,
+            });
+            self.sender.send(socket, echoes, |_, _| {});
+        }
+        Ok(())
     }
 
     fn receive(&mut self, at_ns: i64, source: SocketAddr, bytes: &[u8]) -> Result<()> {

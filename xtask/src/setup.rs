@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{cargo, is_root, on_path, root, run};
+use crate::process::{cargo, is_root, on_path, output, root, run, target_dir};
 use crate::say::say;
 
 /// What the machine is to be made ready for.
@@ -103,10 +103,14 @@ const CLIENTS: [(&str, &str); 6] = [
 /// What holds the samples to their types, from npm.
 const TYPES: [(&str, &str); 2] = [("typescript", "5.9.3"), ("@types/node", "24.10.1")];
 
+/// Room that the whole build of the tests takes, with simulation and what is downloaded.
+const TEST_ROOM_KB: u64 = 12 << 20;
+
 /// Makes the machine ready for `goal`. Quick and silent when nothing is missing.
 pub fn ready(goal: Goal) -> Result<()> {
     install_packages(goal)?;
     if goal == Goal::Test {
+        warn_of_little_room()?;
         check_components()?;
         install_clients()?;
         install_types()?;
@@ -117,6 +121,30 @@ pub fn ready(goal: Goal) -> Result<()> {
 /// The interpreter of the virtual environment that holds the published clients.
 pub fn client_python() -> PathBuf {
     root().join(".tools/python/bin/python")
+}
+
+/// A linker that finds the disk full says so in the midst of pages of its own arguments.
+fn warn_of_little_room() -> Result<()> {
+    let target = target_dir()?;
+    if target.join("debug/deps").is_dir() {
+        return Ok(());
+    }
+    let there = target.ancestors().find(|folder| folder.is_dir()).context("no folder is there")?;
+    let told = output(Command::new("df").arg("-Pk").arg(there))?;
+    let free = free_kilobytes(&told).context("df printed no free space")?;
+    if free < TEST_ROOM_KB {
+        let (free, needed) = (free >> 20, TEST_ROOM_KB >> 20);
+        say(&format!(
+            "!! {} has {free} GB of room, and building the tests takes about {needed}.",
+            there.display()
+        ));
+    }
+    Ok(())
+}
+
+/// The free space in what `df -Pk` printed of one file system: the fourth column of its last line.
+pub fn free_kilobytes(told: &str) -> Option<u64> {
+    told.lines().last()?.split_whitespace().nth(3)?.parse().ok()
 }
 
 fn install_packages(goal: Goal) -> Result<()> {

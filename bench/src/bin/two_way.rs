@@ -7,11 +7,12 @@
 //! end got of us in them; what we receive is in the price of what we send.
 
 use anyhow::{Result, ensure};
+use bench::bare::{self, Yardstick};
 use bench::caller::{self, Plan, Ran};
 use bench::far_end::{FarEnd, Manner, Packet};
 use bench::say::{say, verdict};
 use bench::stats::{float, micros, quantile};
-use bench::{bare, cores, pacing};
+use bench::{cores, pacing};
 
 const CALLS: u64 = 3_000;
 const CALLS_PER_SECOND: u32 = 300;
@@ -30,6 +31,8 @@ const CALL_SECOND_MS: f64 = 0.29;
 /// What is asked of the two forms: CPU of the media thread and of the process beside the loop.
 const TARGETS: [(&str, bool, f64, f64); 2] =
     [("returns read", false, 1.5, 1.7), ("returns ignored", true, 1.15, 1.3)];
+/// And beside a loop that reads as many: what sending alone may cost beside one that only sends.
+const BESIDE_READING: f64 = 1.15;
 
 fn main() -> Result<()> {
     if caller::was_asked_to_call()? || bare::was_asked()? {
@@ -52,23 +55,15 @@ fn main() -> Result<()> {
         let after = bare::on_our_core(&far_end.media, BARE_PACKETS, BARE_PER_MS)?;
         let heard = far_end.stop()?;
         ensure!(ran.failed == 0, "{} of {calls} calls were not heard to their end", ran.failed);
-        let (paced_before, paced_after) = (before.1.cpu_us, after.1.cpu_us);
-        let flat = f64::midpoint(before.0, after.0);
-        let paced = f64::midpoint(paced_before, paced_after);
-        say(&format!(
-            "bare sendmmsg: flat out {flat:.2} µs ({:.2} before, {:.2} after), {BARE_PER_MS} a \
-             millisecond {paced:.2} µs ({paced_before:.2}, {paced_after:.2}); its last packet of a \
-             millisecond left late by p99 {:.2} and {:.2} ms, p99.9 {:.2} and {:.2} ms",
-            before.0,
-            after.0,
-            before.1.late_ms[0],
-            after.1.late_ms[0],
-            before.1.late_ms[1],
-            after.1.late_ms[1],
-        ));
-        let bare_sent = 4 * BARE_PACKETS;
+        let loops = [&before, &after];
+        say_loops(loops);
+        let bare_sent = 6 * BARE_PACKETS;
         say(&format!("of the loop's {bare_sent} packets {} arrived", heard.of_yardsticks));
-        judge_cpu(&heard.packets, &ran, [flat, paced], [thread, process]);
+        let [ours, whole] = cpu_us(&heard.packets, &ran);
+        judge_cpu([ours, whole], loops, [thread, process]);
+        if !ignore_sound {
+            judge_beside_reading(ours, mean(loops, |it| it.both_us));
+        }
         let packets = pacing::while_all_play(&heard.packets);
         let seconds = pacing::late_seconds(&packets, LATE_MS);
         say(&format!(
@@ -80,18 +75,47 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn judge_cpu(heard: &[Packet], ran: &Ran, [flat, paced]: [f64; 2], [thread, process]: [f64; 2]) {
+fn mean(loops: [&Yardstick; 2], of: fn(&Yardstick) -> f64) -> f64 {
+    f64::midpoint(of(loops[0]), of(loops[1]))
+}
+
+fn say_loops(loops: [&Yardstick; 2]) {
+    let both = |of: fn(&Yardstick) -> f64| {
+        let [before, after] = loops.map(of);
+        format!("{:.2} µs ({before:.2} before, {after:.2} after)", mean(loops, of))
+    };
+    let late = loops.map(|yardstick| yardstick.paced.late_ms);
+    say(&format!(
+        "bare sendmmsg: flat out {}, {BARE_PER_MS} a millisecond {}, with as many read {}; its \
+         last packet of a millisecond left late by p99 {:.2} and {:.2} ms, p99.9 {:.2} and {:.2} ms",
+        both(|it| it.flat_us),
+        both(|it| it.paced.cpu_us),
+        both(|it| it.both_us),
+        late[0][0],
+        late[1][0],
+        late[0][1],
+        late[1][1],
+    ));
+}
+
+/// CPU of a packet that the far end got while all calls played: of the thread and the process.
+fn cpu_us(heard: &[Packet], ran: &Ran) -> [f64; 2] {
     let seconds = f64::from(WINDOW_S.1 - WINDOW_S.0);
     let (from, until) = ran.window_us;
     let in_window = |packet: &&Packet| {
         u64::try_from(packet.at_ns / 1_000).is_ok_and(|us| (from..until).contains(&us))
     };
     let packets = float(heard.iter().filter(in_window).count() as u64);
-    let [ours, whole] = [ran.in_window.0, ran.in_window.1].map(|cpu| micros(cpu) / packets);
     let busy = ran.in_window.0.as_secs_f64() / seconds * 100.0;
+    say(&format!("the thread is busy {busy:.0} % of its core"));
+    [ran.in_window.0, ran.in_window.1].map(|cpu| micros(cpu) / packets)
+}
+
+fn judge_cpu([ours, whole]: [f64; 2], loops: [&Yardstick; 2], [thread, process]: [f64; 2]) {
+    let [flat, paced] = [mean(loops, |it| it.flat_us), mean(loops, |it| it.paced.cpu_us)];
     say(&format!(
-        "CPU of a packet: thread {ours:.2} µs, process {whole:.2} µs; it is busy {busy:.0} % \
-         of its core. Beside the loop at our pace: {:.2}, {:.2}",
+        "CPU of a packet: thread {ours:.2} µs, process {whole:.2} µs. Beside the loop at our pace: \
+         {:.2}, {:.2}",
         ours / paced,
         whole / paced
     ));
@@ -107,6 +131,17 @@ fn judge_cpu(heard: &[Packet], ran: &Ran, [flat, paced]: [f64; 2], [thread, proc
     let figure = format!("{call_second_ms:.3} ms CPU for a second of a call");
     let holds = call_second_ms <= CALL_SECOND_MS;
     verdict(&figure, holds, &format!("at most {CALL_SECOND_MS} ms"));
+}
+
+/// Beside a loop that sends and reads as many packets as we do, and does nothing else.
+fn judge_beside_reading(ours: f64, both: f64) {
+    let ratio = ours / both;
+    let holds = ratio <= BESIDE_READING;
+    verdict(
+        &format!("thread {ratio:.2} of the loop that also reads ({both:.2} µs)"),
+        holds,
+        &format!("at most {BESIDE_READING}"),
+    );
 }
 
 fn judge_pacing(errors: &mut [f64]) {

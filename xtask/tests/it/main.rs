@@ -4,5 +4,6 @@ mod demo;
 mod house;
 mod http;
 mod rules;
+mod setup;
 mod source;
 mod suite;

@@ -13,8 +13,6 @@ pub use sender::SrtpSender;
 
 /// Bytes of a master key and its salt, as SDES carries them (RFC 4568 §6.2).
 pub const MASTER_BYTES: usize = 30;
-/// The longest tag that protection adds to a packet of RTP, bytes.
-pub const MAX_TAG_BYTES: usize = 10;
 
 const MASTER_KEY_BYTES: usize = 16;
 /// Bytes of a tag of SRTCP, with every suite here (RFC 4568 §6.2).

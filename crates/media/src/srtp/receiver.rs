@@ -112,7 +112,7 @@ impl SrtpReceiver {
             return Err(Rejected::Replayed);
         }
         let rollover = u32::try_from(index >> 16).unwrap_or(0);
-        let expected = self.rtp.tag([body, &rollover.to_be_bytes()]);
+        let expected = self.rtp.tag(&[body, &rollover.to_be_bytes()]);
         if !equal(&expected[..self.tag_bytes], tag) {
             return Err(Rejected::Tag);
         }
@@ -143,7 +143,7 @@ impl SrtpReceiver {
         if !self.rtcp_seen.is_new(index) {
             return Err(Rejected::Replayed);
         }
-        if !equal(&self.rtcp.tag([signed, &[]])[..RTCP_TAG_BYTES], tag) {
+        if !equal(&self.rtcp.tag(&[signed])[..RTCP_TAG_BYTES], tag) {
             return Err(Rejected::Tag);
         }
         self.rtcp_seen.note(index);

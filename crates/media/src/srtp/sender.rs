@@ -1,7 +1,7 @@
 //! One direction's packets protected (RFC 3711 §3.3 and §3.4).
 
 use super::session_keys::{Of, SessionKeys};
-use super::{ENCRYPTED, MAX_TAG_BYTES, MasterKey, RTCP_INDEX_BYTES, RTCP_TAG_BYTES, Suite};
+use super::{ENCRYPTED, MasterKey, RTCP_INDEX_BYTES, RTCP_TAG_BYTES, Suite};
 use crate::rtp::HEADER_BYTES;
 
 /// Bytes of an RTCP packet that stay readable: its header and its sender.
@@ -41,14 +41,12 @@ impl SrtpSender {
             self.rollover = self.rollover.wrapping_add(1);
         }
         self.last_sequence = Some(sequence);
-        let mut sealed = Vec::with_capacity(HEADER_BYTES + payload.len() + MAX_TAG_BYTES);
-        sealed.extend_from_slice(header);
-        sealed.extend_from_slice(payload);
         let index = u64::from(self.rollover) << 16 | u64::from(sequence);
-        self.rtp.apply(ssrc, index, &mut sealed[HEADER_BYTES..]);
-        let tag = self.rtp.tag([&sealed, &self.rollover.to_be_bytes()]);
+        let mut sealed = Vec::with_capacity(payload.len() + self.tag_bytes);
+        sealed.extend_from_slice(payload);
+        self.rtp.apply(ssrc, index, &mut sealed);
+        let tag = self.rtp.tag(&[header, &sealed, &self.rollover.to_be_bytes()]);
         sealed.extend_from_slice(&tag[..self.tag_bytes]);
-        sealed.drain(..HEADER_BYTES);
         sealed.into_boxed_slice()
     }
 
@@ -60,7 +58,7 @@ impl SrtpSender {
         let ssrc = u32::from_be_bytes([s0, s1, s2, s3]);
         self.rtcp.apply(ssrc, self.rtcp_index.into(), &mut sealed[RTCP_CLEAR_BYTES..]);
         sealed.extend_from_slice(&(ENCRYPTED | self.rtcp_index).to_be_bytes());
-        let tag = self.rtcp.tag([&sealed, &[]]);
+        let tag = self.rtcp.tag(&[&sealed]);
         sealed.extend_from_slice(&tag[..RTCP_TAG_BYTES]);
         self.rtcp_index = (self.rtcp_index + 1) & !ENCRYPTED;
         Some(sealed)

@@ -62,7 +62,7 @@ impl SessionKeys {
     }
 
     /// The tag over these pieces, to be cut to length (§4.2).
-    pub(super) fn tag(&self, pieces: [&[u8]; 2]) -> [u8; 20] {
+    pub(super) fn tag(&self, pieces: &[&[u8]]) -> [u8; 20] {
         let mut mac = self.mac.clone();
         for piece in pieces {
             mac.update(piece);
@@ -157,7 +157,7 @@ mod tests {
             mac: Hmac::new_from_slice(b"Jefe").unwrap(),
             salt: [0; SALT_BYTES],
         };
-        let tag = keys.tag([b"what do ya want ", b"for nothing?"]);
+        let tag = keys.tag(&[b"what do ya want ", b"for nothing?"]);
         assert_eq!(tag.to_vec(), bytes("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"));
         assert!(equal(&tag, &tag.clone()) && !equal(&tag, &[0; 20]) && !equal(&tag, &tag[..19]));
     }
