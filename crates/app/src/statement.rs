@@ -82,7 +82,7 @@ async fn written(
     statement.ok_or(Error::Refused(OpenRefusal::NoSuchStatement))
 }
 
-/// The maintenance of a month of which there is a statement: what concerned the account (or, without
+/// The maintenance of a month of which there is a statement: what concerned the account (without
 /// one, everybody), and how it was told, for who judges that month (T081).
 ///
 /// # Errors

@@ -188,8 +188,8 @@ pub async fn to_credit(
     reads.query(sql, values).await?.iter().map(statement).collect()
 }
 
-/// When the accounts after `after` could be used, by number: at most `limit`. No sandbox, and not the
-/// account of the tests of the load: nobody is promised anything there.
+/// When the accounts after `after` could be used, by number: at most `limit`. No sandbox, and not
+/// the account of the tests of the load: nobody is promised anything there.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].

@@ -133,8 +133,8 @@ async fn a_campaign_that_was_not_kept_is_found_and_stopped(world: &World) {
     assert_eq!(tests(world).await, [ended]);
 }
 
-/// Goal: nobody is promised anything by the accounts that test the load, nor by a sandbox: they have
-/// no statement, and nobody can write one.
+/// Goal: nobody is promised anything by the accounts that test the load, nor by a sandbox: they
+/// have no statement, and nobody can write one.
 async fn who_is_promised_nothing_has_no_statement(world: &World) {
     let caller = world.customer(0).await.0;
     let account = caller.account.id;

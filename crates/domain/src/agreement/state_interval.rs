@@ -275,8 +275,8 @@ mod tests {
         assert_eq!(judge(&[], &[minute(1, 0, 3)], RULES), Observed::default());
     }
 
-    /// T178. Goal: whoever looks as often as he likes while a day runs sees whole hours of many, and
-    /// not one request of a few; of a day that is over all of it adds up.
+    /// T178. Goal: whoever looks as often as he likes while a day runs sees whole hours of many,
+    /// and not one request of a few; of a day that is over all of it adds up.
     #[test]
     fn a_running_day_grows_by_hours_of_many() {
         let day = span(0, 24 * HOUR_US);

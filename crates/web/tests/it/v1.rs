@@ -305,8 +305,8 @@ async fn the_agreement_is_open_to_all() {
     }
 }
 
-/// C10, T170. Goal: everybody reads what a version says otherwise than an earlier one, line by line,
-/// with the checksums of both; of the first one, all of it.
+/// C10, T170. Goal: everybody reads what a version says otherwise than an earlier one, line by
+/// line, with the checksums of both; of the first one, all of it.
 #[tokio::test]
 async fn what_a_version_changes_is_open_to_all() {
     let world = World::new().await;

@@ -509,9 +509,9 @@ async fn judged_by_a_committee(world: &World, claim: i64) {
     app::claim::announce(app, claim, "Sara").await.unwrap();
 }
 
-/// 0106, 0110, T178. Goal: nobody reads what our people wrote of others, nor when a few others asked
-/// for something, not even by looking again and again on the day; whom it concerns alone reads all
-/// of it.
+/// 0106, 0110, T178. Goal: nobody reads what our people wrote of others, nor when a few others
+/// asked for something, not even by looking again and again on the day; whom it concerns alone
+/// reads all of it.
 #[tokio::test]
 async fn evidence_tells_each_what_concerns_it() {
     let world = World::new().await;
