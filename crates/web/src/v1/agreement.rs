@@ -2,7 +2,7 @@
 //! account, of the platform for all.
 
 use app::agreement::Kept;
-use app::availability::MonthRefusal;
+use app::availability::{MonthRefusal, MonthStatement};
 use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -280,12 +280,12 @@ async fn told(
     let judged = &shown.judged;
     let stretches = judged.timeline.stretches().iter();
     let terms = shown.inputs.parameters.terms();
-    let statement = |one: &app::availability::MonthStatement| Statement {
+    let statement = |one: &MonthStatement| Statement {
         revision: one.revision,
         made_at: rfc3339(one.made_at),
         verdict: one.verdict.map(Verdict::word),
-        reason: one.signed.as_ref().map(|(reason, _)| reason.clone()),
-        signed_by: one.signed.as_ref().map(|(_, signer)| signer.clone()),
+        reason: signed(one).map(|(reason, _)| reason.clone()),
+        signed_by: signed(one).map(|(_, signer)| signer.clone()),
         figured: Figured::of(one.totals, Figures::of(month, one.totals, terms)),
     };
     Ok(Told {
@@ -306,6 +306,12 @@ async fn told(
             .collect(),
         statements: shown.written.iter().map(statement).collect(),
     })
+}
+
+/// Why a statement was revised, and who signed that: for whose statement it is. What was written of
+/// the platform's may speak of a customer.
+pub(super) fn signed(statement: &MonthStatement) -> Option<&(String, String)> {
+    statement.signed.as_ref().filter(|_| statement.account.is_some())
 }
 
 fn state(state: State) -> &'static str {

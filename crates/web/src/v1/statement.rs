@@ -18,7 +18,7 @@ use domain::chain::hex;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::agreement::Figured;
+use super::agreement::{Figured, signed};
 use super::listing::{id_of, listed, next_page, page};
 use super::messages::{json as answer, limit, query_of};
 use super::problem::{Kind, Problem};
@@ -184,8 +184,8 @@ fn shown(opened: &Opened) -> Value {
         "revision": statement.revision,
         "made_at": rfc3339(statement.made_at),
         "verdict": statement.verdict.map(Verdict::word),
-        "reason": statement.signed.as_ref().map(|(reason, _)| reason),
-        "signed_by": statement.signed.as_ref().map(|(_, signer)| signer),
+        "reason": signed(statement).map(|(reason, _)| reason),
+        "signed_by": signed(statement).map(|(_, signer)| signer),
         "figures": Figured::of(statement.totals, figures),
         "microseconds": {
             "not covered": not_covered_us, "planned": planned_us, "down": down_us,

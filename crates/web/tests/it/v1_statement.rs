@@ -431,6 +431,20 @@ async fn t184_every_number_on_a_statement_opens_to_what_it_comes_from() {
         assert_eq!(&public["availability"]["statements"][0][name], figure, "{name}");
     }
     assert_eq!(public["violations"][0]["count"], Value::Null, "fewer than five: {public}");
+    let late = span("1405/10/26 08:00", "1405/10/26 08:01");
+    outage(&world, "api", "everyone", late).await;
+    let month = PersianMonth::parse(MONTH).unwrap();
+    for whose in [None, Some(account)] {
+        let (why, who) = ("Zahra found it", "Maryam");
+        availability::revise(&world.app, whose, month, why, who).await.unwrap();
+    }
+    let of = async |of: &str| {
+        let path = format!("/v1/availability/statement?month={MONTH}&of={of}");
+        let told = reader.get(&path).await;
+        (told["revision"].clone(), told["reason"].clone(), told["signed_by"].clone())
+    };
+    assert_eq!(of("platform").await, (json!(1), Value::Null, Value::Null));
+    assert_eq!(of("account").await, (json!(1), json!("Zahra found it"), json!("Maryam")));
 
     let theirs = Reader { router: &router, token: &other };
     let theirs = theirs.get(&format!("/v1/availability/statement?month={MONTH}")).await;
