@@ -438,13 +438,27 @@ async fn inputs_now(
             let mut lifetimes = store::month_statement::lifetimes(reads, after, 1).await?;
             lifetimes.retain(|lifetime| lifetime.account == account);
             let mut standings = standings(reads, &lifetimes, time, &agreement).await?;
-            standings.pop().ok_or(Error::Refused(MonthRefusal::NoSuchAccount))?
+            match standings.pop() {
+                Some(standing) => standing,
+                None if store::account::find(reads, account).await?.is_some() => nothing(account),
+                None => return Err(Error::Refused(MonthRefusal::NoSuchAccount)),
+            }
         }
     };
     let facts = facts(reads, time).await?;
     let held = (agreement.number, &agreement.draft.parameters);
     let inputs = Inputs::gather(month, time.to, held, &standing, &facts);
     Ok(inputs.expect("its time is a part of it"))
+}
+
+/// The standing of who is promised nothing: a sandbox, for one.
+fn nothing(account: AccountId) -> Standing {
+    Standing {
+        account: Some(account),
+        coverage: Vec::new(),
+        entitlements: Vec::new(),
+        memberships: Vec::new(),
+    }
 }
 
 /// What these accounts, in the order of their numbers, were promised.

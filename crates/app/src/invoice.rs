@@ -19,6 +19,7 @@ use store::payment::Paid;
 use store::subscription::{Change, Subscription};
 use store::{Tx, chain};
 
+use crate::agreement::Held;
 use crate::availability;
 use crate::credit::{self, Lost, lost, or_lost};
 use crate::subscription::{go, step};
@@ -158,19 +159,7 @@ async fn make(
     let price = rests.iter().try_fold(of_period, |sum, (_, rest)| sum.checked_add(*rest));
     let price = price.ok_or(Failure::of("adding the rests of periods up"))?;
     let by = By { at: now, actor: MACHINE, reason: "" };
-    let mut owed = Vec::new();
-    for mut kept in store::credit::of_subscription(tx, subscription.id).await? {
-        if kept.credit.state() != CreditState::Posted {
-            continue;
-        }
-        if month > kept.credit.carried_until() {
-            let by = By { reason: "no invoice took it in time", ..by };
-            kept.credit.hand_over().expect("what is posted can be handed over");
-            credit::keep(tx, &mut kept, Move::HandOver, None, by).await.map_err(lost)?;
-        } else {
-            owed.push(kept);
-        }
-    }
+    let mut owed = carried_to(tx, subscription.id, month, by).await?;
     let sum = owed.iter().fold(0_i64, |sum, kept| sum.saturating_add(kept.credit.left().0));
     let amounts =
         Amounts::of(price, Rials(sum), plan.tax_bp).ok_or(Failure::of("reckoning an invoice"))?;
@@ -194,7 +183,7 @@ async fn make(
     }
     let mut left = amounts.price;
     for kept in &mut owed {
-        let applied = kept.credit.apply(id, month, left);
+        let applied = kept.credit.apply(id, left);
         let Some(posting) = applied.expect("it is owed, and the invoice is new") else { continue };
         left.0 -= posting.amount.0;
         let line = Move::Apply(DiscountLine { invoice: id, amount: posting.amount });
@@ -206,6 +195,32 @@ async fn make(
         go(tx, &mut subscription, active).await.map_err(lost)?;
     }
     Ok(Some(id))
+}
+
+/// What is owed to a subscription and may be on the invoice of a month, as the agreement of the
+/// month that each credit is for says (A26). What no invoice took in time goes to the committee.
+async fn carried_to(
+    tx: &mut Tx,
+    subscription: i64,
+    month: PersianMonth,
+    by: By<'_>,
+) -> Result<Vec<credit::Kept>, Lost> {
+    let held = Held::read(tx).await?;
+    let mut owed = Vec::new();
+    for mut kept in store::credit::of_subscription(tx, subscription).await? {
+        if kept.credit.state() != CreditState::Posted {
+            continue;
+        }
+        let months = held.at(kept.new.key.month.start()).draft.parameters.carried_months();
+        if kept.credit.is_carried_to(month, months) {
+            owed.push(kept);
+        } else {
+            let by = By { reason: "no invoice took it in time", ..by };
+            kept.credit.hand_over().expect("what is posted can be handed over");
+            credit::keep(tx, &mut kept, Move::HandOver, None, by).await.map_err(lost)?;
+        }
+    }
+    Ok(owed)
 }
 
 /// Follows what is not paid in time: overdue invoices make a subscription past due, with an entry

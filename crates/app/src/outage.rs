@@ -153,7 +153,7 @@ pub async fn felt_by(
     time: Span,
 ) -> std::result::Result<Vec<Outage>, Failure> {
     let mut reads = app.read().await?;
-    let groups = Groups::of(&mut reads, account, time).await?;
+    let groups = Groups::of(&mut reads, Some(account), time).await?;
     let mut outages = store::outage::within(&mut reads, time, SHOWN_MAX).await?;
     outages.retain(|outage| groups.feel(&outage.scope));
     Ok(outages)
@@ -169,21 +169,27 @@ pub async fn worked_for(
     time: Span,
 ) -> std::result::Result<Vec<Note>, Failure> {
     let mut reads = app.read().await?;
-    let groups = Groups::of(&mut reads, account, time).await?;
+    let groups = Groups::of(&mut reads, Some(account), time).await?;
     let mut notes = store::outage::working(&mut reads, time, SHOWN_MAX).await?;
     notes.retain(|note| groups.feel(&note.evidence.scope));
     Ok(notes)
 }
 
-/// The groups that an account was in for some of a time.
+/// The groups that an account was in for some of a time; the platform is in none.
 pub(crate) struct Groups(Vec<Group>);
 
 impl Groups {
+    /// Those of who is in none: the platform.
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     pub(crate) async fn of(
         reads: &mut impl Queries,
-        account: AccountId,
+        account: Option<AccountId>,
         time: Span,
     ) -> std::result::Result<Self, Failure> {
+        let Some(account) = account else { return Ok(Self::none()) };
         let members = store::outage::members(reads, time, account, account).await?;
         let own = std::iter::once(Group::Account(account));
         Ok(Self(own.chain(members.into_iter().map(|(_, group, _)| group)).collect()))

@@ -1,27 +1,31 @@
 //! The two promises of speed, judged by what was really sent: how soon quick sends are delivered,
 //! and how many calls a minute can start.
 
+mod account;
 mod parts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use domain::agreement::capacity::{Capacity, Minute};
 use domain::agreement::delivery::{AbnormalPeriod, Delivery, Exclusion, Sample};
-use domain::agreement::scope::{CoveredPath, Group};
+use domain::agreement::scope::CoveredPath;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::calendar::working_time::Timetable;
 use domain::class::MessageClass;
 use domain::dialer::disposition::OUTSIDE_HOURS;
 use domain::{Disposition, QuickSendId, Timestamp};
+use store::Queries;
 use store::capacity_test::{CapacityTest, End};
 use store::promise::Timed;
 
+pub use self::account::{AccountDelivery, KeptSample, of_account, samples};
 pub(crate) use self::parts::Judged;
 pub use self::parts::{Part, Parts, judged};
 
 use crate::agreement::at as agreement_at;
+use crate::outage::Groups;
 use crate::{App, Error, Failure, Result};
 
 /// Longest reason or author of a declared period, bytes.
@@ -119,32 +123,17 @@ pub async fn month(app: &App, month: PersianMonth) -> Result<Promises, PromiseRe
     let mut reads = app.read().await?;
     let agreement = agreement_at(&mut reads, month.start()).await?;
     let declared = store::promise::declared(&mut reads, time).await?;
-    let policies = store::class::all(&mut reads).await?;
-    let maintenance = crate::availability::windows(&mut reads, time).await?;
+    let mut survey = Survey::begin(&mut reads, time, &Groups::none()).await?;
     let tests = store::capacity_test::of_month(&mut reads, month).await?;
     let mut seconds = Vec::with_capacity(tests.len());
     for test in &tests {
         seconds.push(parts::seconds(&mut reads, test).await?);
     }
-    let holidays = Arc::new(crate::holiday::read(&mut reads).await?);
     drop(reads);
-    let hours = policies.into_iter().filter_map(|policy| {
-        let timetable = Timetable::new(vec![policy.hours], Arc::clone(&holidays))?;
-        Some((policy.class, policy.effective_from, timetable))
-    });
-    let for_all = maintenance.into_iter().filter(|window| {
-        window.paths.contains(CoveredPath::QuickSend) && window.scope.covers(Group::Everyone)
-    });
-    let mut survey = Survey {
-        time,
-        hours: hours.collect(),
-        windows: for_all.map(|window| window.span).collect(),
-        samples: Vec::new(),
-        minutes: Minutes::new(time),
-    };
     survey.read(app).await?;
     let starts_min = agreement.draft.parameters.starts_per_minute();
-    survey.exclude_overload(starts_min);
+    let overloaded = survey.overloaded(starts_min);
+    survey.exclude_overload(&overloaded);
     let qualifying = survey.minutes.judged().filter(|(_, one)| one.startable >= starts_min);
     let qualifying = qualifying.collect();
     Ok(Promises {
@@ -156,7 +145,11 @@ pub async fn month(app: &App, month: PersianMonth) -> Result<Promises, PromiseRe
         starts_min,
         agreement: agreement.number,
         judged_at: now,
-        parts: Parts { seconds, ..Parts::of(&mut survey.samples, &declared, qualifying, now) },
+        parts: Parts {
+            seconds,
+            overloaded,
+            ..Parts::of(&mut survey.samples, &declared, qualifying, now)
+        },
         declared,
     })
 }
@@ -171,6 +164,31 @@ struct Survey {
 }
 
 impl Survey {
+    /// By what sends of a time are judged whose customer is in these groups, and no sends yet.
+    async fn begin(
+        reads: &mut impl Queries,
+        time: Span,
+        groups: &Groups,
+    ) -> std::result::Result<Self, Failure> {
+        let policies = store::class::all(reads).await?;
+        let maintenance = crate::availability::windows(reads, time).await?;
+        let holidays = Arc::new(crate::holiday::read(reads).await?);
+        let hours = policies.into_iter().filter_map(|policy| {
+            let timetable = Timetable::new(vec![policy.hours], Arc::clone(&holidays))?;
+            Some((policy.class, policy.effective_from, timetable))
+        });
+        let theirs = maintenance.into_iter().filter(|window| {
+            window.paths.contains(CoveredPath::QuickSend) && groups.feel(&window.scope)
+        });
+        Ok(Self {
+            time,
+            hours: hours.collect(),
+            windows: theirs.map(|window| window.span).collect(),
+            samples: Vec::new(),
+            minutes: Minutes::new(time),
+        })
+    }
+
     /// Reads all sends that began in the month or waited into it, the newest first.
     async fn read(&mut self, app: &App) -> std::result::Result<(), Failure> {
         let oldest = self.time.from.plus_us(-WAITING_US);
@@ -195,17 +213,22 @@ impl Survey {
     }
 
     fn take(&mut self, send: &Timed) {
-        let exclusion = self.exclusion(send);
-        let held = matches!(exclusion, Some(Exclusion::OutsideHours | Exclusion::CustomersOwn));
+        let sample = self.sample(send);
+        let held =
+            matches!(sample.exclusion, Some(Exclusion::OutsideHours | Exclusion::CustomersOwn));
         self.minutes.take(send, held);
-        if send.of_campaign || !self.time.contains(send.accepted_at) {
-            return;
+        if !send.of_campaign && self.time.contains(send.accepted_at) {
+            self.samples.push(sample);
         }
+    }
+
+    /// What a send says of the delivery, but for what others did in its minute.
+    fn sample(&self, send: &Timed) -> Sample {
         let ended_at = send.ended.as_ref().map(|(.., at)| *at);
         let reached_at = send.ringing_at.or(send.answered_at).or(ended_at);
         let heard = send.answered_at.zip(send.first_audio_at);
-        let accepted_at = send.accepted_at;
-        self.samples.push(Sample { accepted_at, reached_at, heard, exclusion });
+        let (accepted_at, exclusion) = (send.accepted_at, self.exclusion(send));
+        Sample { accepted_at, reached_at, heard, exclusion }
     }
 
     /// Why a send says nothing of the normal state (A15).
@@ -235,19 +258,32 @@ impl Survey {
         closed && send.started_at.is_none_or(|started| started >= open.from)
     }
 
-    /// More was given in a minute than is promised to be carried in one.
-    fn exclude_overload(&mut self, starts_min: u64) {
-        let minute = |sample: &Sample| sample.accepted_at.0.div_euclid(MINUTE_US);
+    /// The minutes, by their number, in which more was given than is promised to be carried in one.
+    fn overloaded(&self, starts_min: u64) -> BTreeSet<i64> {
         let mut offered: BTreeMap<i64, u64> = BTreeMap::new();
         for sample in &self.samples {
             *offered.entry(minute(sample)).or_insert(0) += 1;
         }
+        offered.retain(|_, count| *count > starts_min);
+        offered.into_keys().collect()
+    }
+
+    fn exclude_overload(&mut self, overloaded: &BTreeSet<i64>) {
         for sample in &mut self.samples {
-            let over = offered.get(&minute(sample)).is_some_and(|count| *count > starts_min);
-            if over && sample.exclusion.is_none() {
-                sample.exclusion = Some(Exclusion::Overload);
-            }
+            overload(sample, overloaded);
         }
+    }
+}
+
+/// The number of the minute in which it was given.
+fn minute(sample: &Sample) -> i64 {
+    sample.accepted_at.0.div_euclid(MINUTE_US)
+}
+
+/// A sample of such a minute says nothing of the normal state.
+fn overload(sample: &mut Sample, overloaded: &BTreeSet<i64>) {
+    if sample.exclusion.is_none() && overloaded.contains(&minute(sample)) {
+        sample.exclusion = Some(Exclusion::Overload);
     }
 }
 
@@ -408,9 +444,9 @@ mod tests {
             survey.take(&send(60));
         }
         survey.take(&send(120));
-        survey.exclude_overload(4);
+        survey.exclude_overload(&survey.overloaded(4));
         assert_eq!(judged(&survey).excluded, BTreeMap::new());
-        survey.exclude_overload(3);
+        survey.exclude_overload(&survey.overloaded(3));
         assert_eq!(judged(&survey).excluded, BTreeMap::from([(Exclusion::Overload, 4)]));
     }
 

@@ -31,8 +31,15 @@ pub struct Opened {
     /// What it was computed from, and what that comes to; `None` when it no longer does, so that
     /// something was tampered with.
     pub computed: Option<(Inputs, Judged)>,
-    /// Maintenance of the month that concerned the account.
-    pub maintenance: Vec<Told>,
+}
+
+/// A part of a list: what comes after this number, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    /// After which number.
+    pub after: i64,
+    /// At most so many.
+    pub limit: u32,
 }
 
 /// Maintenance, and how it was told.
@@ -47,51 +54,82 @@ pub struct Told {
     pub unreadable: Vec<Span>,
 }
 
-/// Opens a statement: the last one of the month, or that of a revision.
+/// Opens a statement of an account, or of the platform: the last one of the month, or that of a
+/// revision.
 ///
 /// # Errors
 /// Refused when there is none.
 pub async fn open(
     app: &App,
-    account: AccountId,
+    account: Option<AccountId>,
     month: PersianMonth,
     revision: Option<u32>,
 ) -> Result<Opened, OpenRefusal> {
-    let mut reads = app.read().await?;
-    let written = store::month_statement::of_month(&mut reads, Some(account), month).await?;
-    let wanted = |one: &MonthStatement| revision.is_none_or(|revision| one.revision == revision);
-    let statement = written.into_iter().rfind(wanted);
-    let statement = statement.ok_or(Error::Refused(OpenRefusal::NoSuchStatement))?;
-    let time = Span { from: month.start(), to: month.end() };
-    let maintenance = told(&mut reads, account, time).await?;
-    drop(reads);
+    let statement = written(&mut app.read().await?, account, month, revision).await?;
     let computed = reproduce(app, &statement).await?;
-    Ok(Opened { statement, computed, maintenance })
+    Ok(Opened { statement, computed })
 }
 
-/// The maintenance of a month that concerned an account, and how it was told to it, for who judges
-/// that month (T081).
+async fn written(
+    reads: &mut impl Queries,
+    account: Option<AccountId>,
+    month: PersianMonth,
+    revision: Option<u32>,
+) -> Result<MonthStatement, OpenRefusal> {
+    let written = store::month_statement::of_month(reads, account, month).await?;
+    let wanted = |one: &MonthStatement| revision.is_none_or(|revision| one.revision == revision);
+    let statement = written.into_iter().rfind(wanted);
+    statement.ok_or(Error::Refused(OpenRefusal::NoSuchStatement))
+}
+
+/// The maintenance of a month of which there is a statement: what concerned the account (without
+/// one, everybody), and how it was told, for who judges that month (T081).
+///
+/// # Errors
+/// Refused when there is no statement.
+pub async fn maintenance(
+    app: &App,
+    account: Option<AccountId>,
+    (month, revision): (PersianMonth, Option<u32>),
+    part: Part,
+) -> Result<Vec<Told>, OpenRefusal> {
+    let mut reads = app.read().await?;
+    written(&mut reads, account, month, revision).await?;
+    let time = Span { from: month.start(), to: month.end() };
+    Ok(told(&mut reads, account, time, part).await?)
+}
+
+/// All maintenance of a month that concerned an account, and how it was told.
 ///
 /// # Errors
 /// The database failed.
-pub async fn maintenance(
+pub async fn all_maintenance(
     app: &App,
     account: AccountId,
     month: PersianMonth,
 ) -> std::result::Result<Vec<Told>, Failure> {
-    told(&mut app.read().await?, account, Span { from: month.start(), to: month.end() }).await
+    let all = Part { after: 0, limit: u32::MAX };
+    let time = Span { from: month.start(), to: month.end() };
+    told(&mut app.read().await?, Some(account), time, all).await
 }
 
-/// The maintenance of a time that concerned an account, and how it was told to it.
+/// The maintenance of a time that concerned an account, by number, and how it was told to it.
 async fn told(
     reads: &mut impl Queries,
-    account: AccountId,
+    account: Option<AccountId>,
     time: Span,
+    part: Part,
 ) -> std::result::Result<Vec<Told>, Failure> {
     let held = Held::read(reads).await?;
     let groups = Groups::of(reads, account, time).await?;
     let mut all = Vec::new();
     for kept in store::maintenance::within(reads, time).await? {
+        if kept.id <= part.after {
+            continue;
+        }
+        if u32::try_from(all.len()).is_ok_and(|count| count >= part.limit) {
+            break;
+        }
         let versions = &kept.maintenance.versions;
         let mut plans = versions.iter().filter_map(|version| version.plan.as_ref());
         if !plans.any(|plan| groups.feel(&plan.scope)) {
@@ -110,10 +148,10 @@ async fn told(
     Ok(all)
 }
 
-/// When an account could not open the panel.
+/// When an account could not open the panel, or nobody could.
 async fn without_panel(
     reads: &mut impl Queries,
-    account: AccountId,
+    account: Option<AccountId>,
     time: Span,
 ) -> std::result::Result<Vec<Span>, Failure> {
     let groups = Groups::of(reads, account, time).await?;

@@ -188,8 +188,8 @@ pub async fn to_credit(
     reads.query(sql, values).await?.iter().map(statement).collect()
 }
 
-/// When the accounts after `after` could be used, by number: at most `limit`. Not that of the tests
-/// of the load and its sandbox: nobody is promised anything there.
+/// When the accounts after `after` could be used, by number: at most `limit`. No sandbox, and not
+/// the account of the tests of the load: nobody is promised anything there.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
@@ -199,7 +199,7 @@ pub async fn lifetimes(
     limit: u32,
 ) -> Result<Vec<Lifetime>> {
     let sql = "SELECT id, created_at_us, expires_at_us, disabled_at_us FROM account
-               WHERE id > $1 AND id NOT IN (SELECT account_id FROM capacity_test)
+               WHERE id > $1 AND sandbox_of IS NULL
                      AND id NOT IN (SELECT c.sandbox_of FROM capacity_test t
                                     JOIN account c ON c.id = t.account_id
                                     WHERE c.sandbox_of IS NOT NULL)

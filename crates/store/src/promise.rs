@@ -3,7 +3,7 @@
 use domain::agreement::delivery::AbnormalPeriod;
 use domain::calendar::span::Span;
 use domain::class::MessageClass;
-use domain::{Disposition, QuickSendId, Timestamp};
+use domain::{AccountId, Disposition, QuickSendId, Timestamp};
 
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
@@ -49,6 +49,35 @@ pub async fn page(reads: &mut impl Queries, before: QuickSendId, limit: u32) -> 
                     AND o.n = (SELECT MAX(l.n) FROM outcome l WHERE l.quick_send_id = q.id)
                WHERE q.id < $1 ORDER BY q.id DESC LIMIT $2";
     reads.query(sql, values![before, limit]).await?.iter().map(timed).collect()
+}
+
+/// The sends of an account that were taken in a time, but for its campaigns', in order after this
+/// place: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn of_account(
+    reads: &mut impl Queries,
+    account: AccountId,
+    time: Span,
+    (after_at, after): (Timestamp, QuickSendId),
+    limit: u32,
+) -> Result<Vec<Timed>> {
+    let sql = "SELECT q.id, q.message_class, q.recipient_id, q.accepted_at_us,
+                      (SELECT MIN(f.started_at_us) FROM outcome f WHERE f.quick_send_id = q.id)
+                          AS first_started_at_us,
+                      a.started_at_us AS open_started_at_us, o.disposition, o.cause,
+                      o.ringing_at_us, o.answered_at_us, o.first_audio_at_us, o.ended_at_us
+               FROM quick_send q
+               LEFT JOIN attempt a ON a.quick_send_id = q.id
+               LEFT JOIN outcome o ON o.quick_send_id = q.id
+                    AND o.n = (SELECT MAX(l.n) FROM outcome l WHERE l.quick_send_id = q.id)
+               WHERE q.account_id = $1 AND q.recipient_id IS NULL
+                     AND q.accepted_at_us >= $2 AND q.accepted_at_us < $3
+                     AND q.accepted_at_us >= $4 AND (q.accepted_at_us > $4 OR q.id > $5)
+               ORDER BY q.accepted_at_us, q.id LIMIT $6";
+    let values = values![account, time.from, time.to, after_at, after, limit];
+    reads.query(sql, values).await?.iter().map(timed).collect()
 }
 
 fn timed(row: &Row) -> Result<Timed> {

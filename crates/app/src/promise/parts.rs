@@ -1,7 +1,7 @@
 //! What the figures of a month open to (I18): its days, how long its sends took, the minutes that
 //! could start enough, and the seconds of tests. A month is judged at most once in a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use domain::Timestamp;
@@ -36,6 +36,8 @@ pub struct Parts {
     /// Of each test of the load, how many of its calls began in each second of its minute; nothing
     /// of one that is under way or called nobody.
     pub seconds: Vec<Vec<u64>>,
+    /// The minutes, counted since 1970, in which more was given than is promised to be carried.
+    pub overloaded: BTreeSet<i64>,
 }
 
 /// A day's part of the delivery.
@@ -73,7 +75,7 @@ impl Parts {
             let us = sample.attributable_us(now);
             *distribution.entry(us.saturating_add(SECOND_US - 1) / SECOND_US).or_insert(0) += 1;
         }
-        Self { days: days.collect(), distribution, minutes, seconds: Vec::new() }
+        Self { days: days.collect(), distribution, minutes, ..Self::default() }
     }
 }
 

@@ -4,8 +4,8 @@ use app::availability::{self, MonthRefusal};
 use app::capacity_test::{self, CapacityTest, TestRefusal};
 use app::dialing::NodeStamp;
 use app::{campaign, dialing, promise};
-use domain::Disposition;
 use domain::calendar::month::PersianMonth;
+use domain::{AccountId, Disposition};
 
 use crate::calls::call_all;
 use crate::engines::on_both_engines;
@@ -133,25 +133,36 @@ async fn a_campaign_that_was_not_kept_is_found_and_stopped(world: &World) {
     assert_eq!(tests(world).await, [ended]);
 }
 
-/// Goal: nobody is promised anything by the accounts that test the load.
-async fn the_account_of_tests_is_no_subscriber(world: &World) {
-    let account = world.customer(0).await.0.account.id;
+/// Goal: nobody is promised anything by the accounts that test the load, nor by a sandbox: they
+/// have no statement, and nobody can write one.
+async fn who_is_promised_nothing_has_no_statement(world: &World) {
+    let caller = world.customer(0).await.0;
+    let account = caller.account.id;
+    let played = world.sandbox(&caller).await.0.account.id;
     let test = capacity_test::begin(&world.app).await.unwrap();
     let sandbox = app::account::status(&world.app, test.account).await.unwrap().unwrap();
-    let owner = sandbox.sandbox_of.unwrap();
+    let nobodys = [sandbox.sandbox_of.unwrap(), test.account, played];
+    world.clock.advance_ms(HOUR_MS);
     let month = PersianMonth::of(world.app.now());
     let shown = async |account| availability::month(&world.app, Some(account), month).await;
-    for none in [owner, test.account] {
-        assert_eq!(refusal(shown(none).await), MonthRefusal::NoSuchAccount);
+    for none in nobodys {
+        let empty = shown(none).await.unwrap();
+        assert_eq!((empty.judged.totals.covered_us(), empty.verdict), (0, None));
     }
-    shown(account).await.unwrap();
+    assert!(shown(account).await.unwrap().judged.totals.covered_us() > 0);
+    assert_eq!(refusal(shown(AccountId(77)).await), MonthRefusal::NoSuchAccount);
     let past = month.end().plus_us(73 * HOUR_MS * 1000).us_since(world.app.now());
     world.clock.advance_ms(past / 1000);
     let frozen = availability::freeze(&world.app, month).await.unwrap();
     assert_eq!(frozen.written, 2, "the customer's and the platform's");
+    for none in nobodys {
+        assert_eq!(shown(none).await.unwrap().written, []);
+        let forced = availability::revise(&world.app, Some(none), month, "why", "Sara").await;
+        assert_eq!(refusal(forced), MonthRefusal::NotFrozen);
+    }
 }
 
 on_both_engines!(
     a_campaign_that_was_not_kept_is_found_and_stopped,
-    the_account_of_tests_is_no_subscriber,
+    who_is_promised_nothing_has_no_statement,
 );

@@ -69,7 +69,8 @@ pub async fn remove(server: &str, url: &str) {
     say(server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
 }
 
-async fn say(server: &str, sql: &str) {
+/// Has a server do something.
+pub async fn say(server: &str, sql: &str) {
     let (client, connection) =
         tokio_postgres::connect(server, tokio_postgres::NoTls).await.unwrap();
     let driver = tokio::spawn(connection);

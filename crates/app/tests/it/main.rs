@@ -18,6 +18,7 @@ mod export;
 mod holiday;
 mod identity;
 mod kept_code;
+mod killed;
 mod killing;
 mod lists;
 mod map;

@@ -5,7 +5,7 @@ use app::claim::{self, ClaimRefusal};
 use app::credit::{self, CreditRefusal, Step};
 use app::invoice::{self, Invoice, InvoiceRefusal};
 use app::subscription::{self, SubscriptionRefusal};
-use app::{App, Caller, Settings, availability, compensation, outage, violation};
+use app::{App, Caller, Settings, agreement, availability, compensation, outage, violation};
 use domain::agreement::claim::{Decision, Outcome, Track};
 use domain::agreement::credit::State as Credit;
 use domain::agreement::scope::Paths;
@@ -451,6 +451,41 @@ async fn what_is_not_paid_stops_and_goes_on(world: &World) {
     assert_eq!(shown.judged.totals.not_covered_us, (12 + 240) * 3_600_000_000);
 }
 
+/// A26, T174: for how long a credit is carried is what the agreement of its month says: the year's
+/// next invoice would have taken it by the first version, and comes too late by the second.
+async fn a_credit_is_carried_as_its_month_says(world: &World) {
+    let app = &world.app;
+    publish_now(app).await;
+    let short = agreement::NewVersion {
+        body_fa: None,
+        body_en: None,
+        parameters: vec![("credit.carried_months".to_owned(), "3".to_owned())],
+        effective_from: month("1405-10").start(),
+    };
+    agreement::publish(app, short).await.unwrap();
+    let account = world.customer(0).await.0.account.id;
+    subscribe(app, account, &plan("all", 12, 12 * PRICE)).await;
+    a_breached_azar(world).await;
+    hour(app).await;
+    go_to(world, "1405/12/03 23:00");
+    let down = span("1405/11/10 00:00", "1405/11/10 04:00");
+    seen(world, span("1405/11/01 00:00", "1405/12/01 00:00"), "api", &[down]).await;
+    go_to(world, "1405/12/04 00:00");
+    hour(app).await;
+    let states = async || {
+        let kept = credit::list(app, Some(account), None, 9).await.unwrap().into_iter();
+        kept.map(|one| (one.new.key.month, one.credit.state())).collect::<Vec<_>>()
+    };
+    let (azar, bahman) = (month("1405-09"), month("1405-11"));
+    assert_eq!(states().await, [(bahman, Credit::Posted), (azar, Credit::Posted)]);
+    go_to(world, "1406/09/04 00:00");
+    hour(app).await;
+    let taken = newest(app, account).await;
+    assert_eq!((taken.month, taken.amounts.discount), (month("1406-09"), Rials(TENTH)));
+    assert_eq!(states().await, [(bahman, Credit::WithCommittee), (azar, Credit::Closed)]);
+    assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
+}
+
 /// What cannot be offered or subscribed to.
 #[tokio::test]
 async fn nonsense_is_no_subscription() {
@@ -611,4 +646,5 @@ on_both_engines!(
     a_revision_is_followed_by_opposite_entries,
     only_the_subscription_that_was_away_is_paid_back,
     what_is_not_paid_stops_and_goes_on,
+    a_credit_is_carried_as_its_month_says,
 );

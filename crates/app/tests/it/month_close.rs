@@ -1,13 +1,18 @@
 //! The close of a month, whatever happens to those who do it: killed, two at once, on a full disk,
 //! by clocks that are stepped.
 
+use std::io::Write as _;
+use std::time::Duration;
+
 use app::availability::{self, MonthRefusal};
-use app::{Settings, violation};
+use app::{Settings, outage, violation};
+use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::violation::{Clause, Party};
+use domain::calendar::span::Span;
 use domain::{AccountId, Rials};
 use store::Queries as _;
 
-use crate::engines::{on_both_engines, postgres, remove};
+use crate::engines::{on_both_engines, postgres, remove, say};
 use crate::killing::kill_again_and_again;
 use crate::money::{each_has_one, hour, many_breached};
 use crate::refusal;
@@ -154,8 +159,7 @@ async fn limit_pages(world: &World, sql: &'static str) {
 }
 
 /// The disk is full in the middle of the close of a month: what was written stays, nothing is
-/// half-written, and it goes on when there is room. (The server's disk under PostgreSQL is not ours
-/// to fill; to it a full disk is a failed transaction like any other.)
+/// half-written, and it goes on when there is room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_is_full_at_the_close_of_a_month_loses_nothing() {
     let world = World::new().await;
@@ -172,6 +176,144 @@ async fn a_disk_that_is_full_at_the_close_of_a_month_loses_nothing() {
     let frozen = freeze().await.unwrap();
     assert_eq!(usize::try_from(frozen.written).unwrap(), ACCOUNTS + 1 - before);
     each_is_written_once(&world).await;
+}
+
+/// Has the server say that its disk is full when it would write one more statement than these.
+const FULL: &str = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF (SELECT COUNT(*) FROM month_statement) >= 450 THEN
+        RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON month_statement
+    FOR EACH ROW EXECUTE FUNCTION full_disk();";
+
+/// As above. The disk of the server is not ours to fill, so it says by itself what it would say
+/// then, in the middle of a transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_disk_is_full_at_the_close_of_a_month_loses_nothing() {
+    let Some((server, url)) = postgres().await else { return };
+    let world = World::at(&url, Settings::default()).await;
+    a_month_of_many(&world).await;
+    say(&url, FULL).await;
+    let freeze = async || availability::freeze(&world.app, month("1405-09")).await;
+    for _ in 0..2 {
+        let failed = freeze().await;
+        assert!(matches!(failed, Err(app::Error::Failed(_))), "{failed:?}");
+        // Whole transactions, of 200 accounts each, and with them what they are attested by.
+        assert_eq!(written(world.db.clone()).await, 400);
+        assert_eq!(world.db.audit().await.unwrap().violations, []);
+        assert!(app::chain::verify(&world.app, &[]).await.unwrap().wrong.is_empty());
+    }
+    say(&url, "DROP TRIGGER full_disk ON month_statement").await;
+    let frozen = freeze().await.unwrap();
+    assert_eq!(usize::try_from(frozen.written).unwrap(), ACCOUNTS + 1 - 400);
+    each_is_written_once(&world).await;
+    world.close_database().await;
+    remove(&server, &url).await;
+}
+
+/// Who closes in minutes on two cores, and in how many groups (T063).
+const CROWD: usize = 100_000;
+const GROUPS: usize = 40;
+const OUTAGES: usize = 300;
+/// So long it may take, in a build that is not optimised.
+const MINUTES: Duration = Duration::from_mins(10);
+
+/// An outage: of which group, and its minutes of the month.
+fn outage_of(n: usize) -> (usize, std::ops::Range<usize>) {
+    let from = n * 7919 % 43_000;
+    (n % GROUPS, from..from + n % 50 + 1)
+}
+
+/// A crowd, each in two of the groups.
+async fn a_crowd(world: &World) {
+    let accounts =
+        "INSERT INTO account (name, mobile, balance_rials, reserved_rials, created_at_us)
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+        SELECT 'n', '09120000001', 0, 0, 1795293000000000 FROM n";
+    let first = "INSERT INTO group_member (group_name, account_id, from_us)
+        SELECT 'cohort:' || (id % 40 + 1), id, 0 FROM account";
+    let second = "INSERT INTO group_member (group_name, account_id, from_us)
+        SELECT 'cohort:' || (id / 40 % 40 + 1), id, 0 FROM account
+        WHERE id / 40 % 40 <> id % 40";
+    let mut tx = world.db.begin().await.unwrap();
+    for sql in [accounts, first, second] {
+        tx.execute(sql, &[]).await.unwrap();
+    }
+    tx.commit_at(NOON).await.unwrap();
+    go_to(world, "1405/10/03 23:00");
+    let azar = month("1405-09");
+    seen(world, Span { from: azar.start(), to: azar.end() }, "api", &[]).await;
+    for n in 0..OUTAGES {
+        let (group, minutes) = outage_of(n);
+        let at = |minute: usize| azar.start().plus_us(i64::try_from(minute).unwrap() * 60_000_000);
+        let new = outage::NewOutage {
+            paths: Paths::parse("api,panel").unwrap(),
+            scope: Scope::parse(&format!("cohort:{}", group + 1)).unwrap(),
+            from: at(minutes.start),
+            to: Some(at(minutes.end)),
+            cause: "power".to_owned(),
+            evidence: "log 7".to_owned(),
+        };
+        outage::record(&world.app, new).await.unwrap();
+    }
+    go_to(world, "1405/10/04 00:00");
+}
+
+/// T063: 100 000 subscribers with 300 outages of 40 groups are written down in minutes, each as a
+/// walk minute by minute says, and nothing is done when it is done again.
+async fn a_crowd_is_closed_in_minutes(url: &str) {
+    let world = World::at(url, Settings::default()).await;
+    a_crowd(&world).await;
+    let begun = tokio::time::Instant::now();
+    let freeze = availability::freeze(&world.app, month("1405-09"));
+    let frozen = tokio::time::timeout(MINUTES, freeze).await.expect("it takes too long").unwrap();
+    let took = begun.elapsed();
+    writeln!(std::io::stderr(), "{CROWD} closed in {took:?}").expect("somebody listens");
+    assert_eq!(usize::try_from(frozen.written).unwrap(), CROWD + 1);
+
+    let mut down = vec![vec![false; 43_200]; GROUPS];
+    for n in 0..OUTAGES {
+        let (group, minutes) = outage_of(n);
+        down[group][minutes].fill(true);
+    }
+    let of_two = |one: usize, two: usize| {
+        let both = down[one].iter().zip(&down[two]);
+        i64::try_from(both.filter(|(one, two)| **one || **two).count()).unwrap()
+    };
+    let minutes: Vec<Vec<i64>> =
+        (0..GROUPS).map(|one| (0..GROUPS).map(|two| of_two(one, two)).collect()).collect();
+    let sql = "SELECT account_id, down_us, up_us FROM month_statement WHERE account_id > 0";
+    let mut reads = world.db.read().await.unwrap();
+    let rows = reads.query(sql, &[]).await.unwrap();
+    assert_eq!(rows.len(), CROWD);
+    for row in rows {
+        let id = usize::try_from(row.get::<i64>("account_id").unwrap()).unwrap();
+        let expected = minutes[id % GROUPS][id / GROUPS % GROUPS] * 60_000_000;
+        assert_eq!(row.get::<i64>("down_us").unwrap(), expected, "account {id}");
+        assert_eq!(row.get::<i64>("up_us").unwrap(), 43_200 * 60_000_000 - expected);
+    }
+    drop(reads);
+    let again = availability::freeze(&world.app, month("1405-09")).await.unwrap();
+    assert_eq!(again.written, 0);
+    world.close_database().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes: cargo test -p app --test it -- --ignored a_crowd --nocapture"]
+async fn a_crowd_is_closed_in_minutes_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("a.db").display());
+    a_crowd_is_closed_in_minutes(&url).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes, as on SQLite; AVANAK_TEST_POSTGRES names a server"]
+async fn a_crowd_is_closed_in_minutes_on_postgres() {
+    let Some((server, url)) = postgres().await else { return };
+    a_crowd_is_closed_in_minutes(&url).await;
+    remove(&server, &url).await;
 }
 
 /// Clocks that are stepped back and forth by an hour and by a second, from the very moment of the

@@ -1,10 +1,13 @@
 //! Calls to the support line: the offer, the order, the tries, and what a miss becomes.
 
+use std::collections::BTreeMap;
+
 use app::support_call::{self, Kept, SupportCallRefusal};
 use app::{App, ticket, violation};
 use domain::agreement::support_call::{Attempt, Refusal, State};
 use domain::agreement::violation::Clause;
 
+use crate::engines::on_both_engines;
 use crate::refusal;
 use crate::violation::go_to;
 use crate::world::World;
@@ -152,3 +155,135 @@ async fn a_callback_is_the_experts_who_makes_it() {
     go_to(&world, "1405/09/01 14:20");
     assert_eq!(next("Ali").await, None, "the line is closed");
 }
+
+/// A caller as a naive list has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Naive {
+    Waits,
+    /// At which number, from when on, after how many tries.
+    Owed(u64, i64, u32),
+    /// An expert calls that number since then.
+    Called(u64, i64, u32),
+    Gone,
+}
+
+/// The line, and a list of who called it in the order in which they came.
+struct Line<'a> {
+    world: &'a World,
+    dice: u64,
+    callers: Vec<(i64, Naive)>,
+    seconds: i64,
+}
+
+impl Line<'_> {
+    fn below(&mut self, most: u64) -> u64 {
+        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.dice >> 33) % most
+    }
+
+    /// The place of some caller of whom this holds.
+    fn some(&mut self, holds: impl Fn(Naive) -> bool) -> Option<usize> {
+        let places: Vec<usize> =
+            (0..self.callers.len()).filter(|place| holds(self.callers[*place].1)).collect();
+        let count = u64::try_from(places.len()).unwrap();
+        (count > 0).then(|| places[usize::try_from(self.below(count)).unwrap()])
+    }
+
+    /// Who is to be called back at a number.
+    fn owed_at(&self, number: u64) -> usize {
+        let at = |one: &&(i64, Naive)| match one.1 {
+            Naive::Owed(of, ..) | Naive::Called(of, ..) => of == number,
+            Naive::Waits | Naive::Gone => false,
+        };
+        self.callers.iter().filter(at).count()
+    }
+
+    async fn register(&mut self) {
+        let Some(place) = self.some(|one| one == Naive::Waits) else { return };
+        let number = self.below(5);
+        let text = format!("0912000000{number}");
+        let id = self.callers[place].0;
+        let app = &self.world.app;
+        let kept = support_call::register(app, id, Some(&text), "switch").await.unwrap();
+        let doubled = self.owed_at(number) > 0;
+        let expected = if doubled { State::Doubled } else { State::Registered };
+        assert_eq!(kept.call.state, expected, "{number} of {:?}", self.callers);
+        self.callers[place].1 =
+            if doubled { Naive::Gone } else { Naive::Owed(number, self.seconds, 0) };
+    }
+
+    /// An expert takes whoever came first of those who may be called now.
+    async fn next(&mut self) {
+        let now = self.seconds;
+        let callable = |one: &&mut (i64, Naive)| match one.1 {
+            Naive::Owed(_, from, _) => from <= now,
+            // Of whom nothing was said for ten minutes.
+            Naive::Called(_, since, _) => since + 600 <= now,
+            Naive::Waits | Naive::Gone => false,
+        };
+        let first = self.callers.iter_mut().find(callable);
+        let taken = support_call::next(&self.world.app, "Sara").await.unwrap();
+        assert_eq!(taken.map(|kept| kept.id), first.as_ref().map(|one| one.0), "{first:?}");
+        if let Some(one) = first
+            && let Naive::Owed(number, _, tries) | Naive::Called(number, _, tries) = one.1
+        {
+            one.1 = Naive::Called(number, now, tries);
+        }
+    }
+
+    async fn attempt(&mut self) {
+        let Some(place) = self.some(|one| matches!(one, Naive::Called(..))) else { return };
+        let (id, Naive::Called(number, _, tries)) = self.callers[place] else { return };
+        let attempt = Attempt::ALL[usize::try_from(self.below(4)).unwrap()];
+        support_call::attempted(&self.world.app, id, attempt, "Sara", "").await.unwrap();
+        let failed = matches!(attempt, Attempt::NoAnswer | Attempt::Voicemail);
+        self.callers[place].1 = if failed && tries < 2 {
+            Naive::Owed(number, self.seconds + 600, tries + 1)
+        } else {
+            Naive::Gone
+        };
+    }
+
+    async fn step(&mut self) {
+        let seconds = i64::try_from(self.below(150)).unwrap();
+        self.world.clock.advance_ms(seconds * 1000);
+        self.seconds += seconds;
+        let app = &self.world.app;
+        match self.below(6) {
+            0 | 1 => self.callers.push((joined(app, "").await, Naive::Waits)),
+            2 => self.register().await,
+            3 => self.next().await,
+            4 => self.attempt().await,
+            _ => {
+                let Some(place) = self.some(|one| one == Naive::Waits) else { return };
+                support_call::left(app, self.callers[place].0, "switch").await.unwrap();
+                self.callers[place].1 = Naive::Gone;
+            }
+        }
+    }
+}
+
+/// I13, I14, T119, T120: whatever callers and experts do, nobody who came later is called back
+/// before who came earlier and could be, and no number has two callbacks.
+async fn the_line_is_a_list_in_the_order_of_coming(world: &World) {
+    // The longest window of a day: from the end of the break to midnight.
+    go_to(world, "1405/09/01 14:45");
+    let mut line = Line { world, dice: 7, callers: Vec::new(), seconds: 0 };
+    for _ in 0..400 {
+        line.step().await;
+        let mut owed: BTreeMap<String, usize> = BTreeMap::new();
+        for kept in support_call::list(&world.app, None, 1_000).await.unwrap() {
+            if kept.call.state.is_owed() {
+                *owed.entry(kept.number.unwrap()).or_insert(0) += 1;
+            }
+        }
+        assert!(owed.values().all(|count| *count == 1), "{owed:?}");
+        let known: usize = (0..5).map(|number| line.owed_at(number)).sum();
+        assert_eq!(owed.len(), known);
+    }
+    assert!(line.seconds < 9 * 3_600, "the line closes");
+    let called = line.callers.iter().filter(|one| one.1 == Naive::Gone).count();
+    assert!(called > 50, "{called}");
+}
+
+on_both_engines!(the_line_is_a_list_in_the_order_of_coming);

@@ -1,6 +1,7 @@
 //! A year of the agreement: outages of some and of all, maintenance told in time and too late,
-//! monitors that fall silent, an invoice that is not paid, tickets that wait, claims that are
-//! granted and refused. What the platform says of each month is compared, to the microsecond and
+//! monitors that fall silent, an invoice that is not paid, a plan that gets dearer at once and
+//! cheaper with the next month, tickets that wait, claims that are granted and refused. What the
+//! platform says of each month is compared, to the microsecond and
 //! the rial, with a reckoning minute by minute that shares nothing with it but the script.
 
 mod reckoning;
@@ -19,13 +20,14 @@ use domain::agreement::claim::{Decision, Outcome, Refusal, Track};
 use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::ticket::Channel;
 use domain::agreement::violation::Clause;
+use domain::billing::plan_change::When;
 use domain::billing::subscription::{Plan, State};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 
 use self::reckoning::{Minutes, NotTaken, is_missed, taken};
-use self::script::{Claim, Dice, Script, Some4, Ticket};
+use self::script::{Claim, Dice, Outage, Script, Some4, Ticket};
 use crate::claim::committee;
 use crate::engines::on_both_engines;
 use crate::money::{hour, publish_now};
@@ -46,14 +48,26 @@ const OVERDUE: usize = 12 * DAY;
 const PAID_LATE: usize = 19 * DAY + 12 * HOUR;
 /// The month whose invoice the last customer does not pay in time, from 0.
 const UNPAID: usize = 4;
-/// A price of which every part that is paid back is whole.
 pub const PRICE: i64 = 1_000_000;
+/// What all paths cost the customer who has them for a while, to the odd rial.
+pub const DEAR: i64 = 1_777_777;
 
 /// How many customers there are: one with all paths, one with the API alone, one who is late once.
 pub const CUSTOMERS: usize = 3;
+/// The customer with the API alone, who takes all paths for a while.
+pub const CHANGES: usize = 1;
+/// The month and minute in which that is decided, and holds.
+pub const UPGRADE: (usize, usize) = (1, 12 * DAY + 7 * HOUR + 21);
+/// When it is decided to have the API alone again: from the next month on.
+pub const DOWNGRADE: (usize, usize) = (6, 9 * DAY + 11);
 
-pub fn has_path(customer: usize, path: usize) -> bool {
-    customer != 1 || path == CoveredPath::Api.index()
+/// Whether a customer has the dear plan at a minute of a month.
+pub fn is_dear(customer: usize, now: (usize, usize)) -> bool {
+    customer == CHANGES && now >= UPGRADE && now.0 <= DOWNGRADE.0
+}
+
+pub fn has_path(customer: usize, now: (usize, usize), path: usize) -> bool {
+    customer != CHANGES || is_dear(customer, now) || path == CoveredPath::Api.index()
 }
 
 fn paths_of(some: Some4) -> Paths {
@@ -65,6 +79,8 @@ fn paths_of(some: Some4) -> Paths {
 struct Year<'a> {
     world: &'a World,
     customers: Vec<(Caller, i64)>,
+    /// What each has at first, and what the one who changes has for a while.
+    plans: Vec<i64>,
     scripts: Vec<Script>,
     reckoned: Vec<[Minutes; CUSTOMERS]>,
     /// What claims were granted in each month, of whom.
@@ -79,6 +95,8 @@ enum Act {
     Hour,
     /// Pays what is open; `true` leaves one invoice for later.
     Pay(bool),
+    /// Another plan, of this place.
+    Change(usize, When),
     /// Tells of a maintenance of this place.
     Tell(usize),
     Ask(usize),
@@ -105,27 +123,28 @@ impl<'a> Year<'a> {
         let app = &world.app;
         maintenance::add_channel(app, "bale").await.unwrap();
         publish_now(app).await;
-        let mut customers = Vec::new();
+        let (mut customers, mut plans) = (Vec::new(), Vec::new());
+        let plan = |place: usize, now, price| Plan {
+            name: format!("plan {place} at {price}"),
+            paths: paths_of([0, 1, 2, 3].map(|path| has_path(place, now, path))),
+            months: 1,
+            price: Rials(price),
+            tax_bp: 1000,
+            due_days: 7,
+            grace_days: 30,
+        };
         for place in 0..CUSTOMERS {
             let caller = world.customer(0).await.0;
             let account = caller.account.id;
-            let paths = [0, 1, 2, 3].map(|path| has_path(place, path));
-            let plan = Plan {
-                name: format!("plan {place}"),
-                paths: paths_of(paths),
-                months: 1,
-                price: Rials(PRICE),
-                tax_bp: 1000,
-                due_days: 7,
-                grace_days: 30,
-            };
-            let plan = subscription::add_plan(app, &plan).await.unwrap();
+            let taken = subscription::add_plan(app, &plan(place, (0, 0), PRICE)).await.unwrap();
             let first = month("1405-10");
-            let id = subscription::start(app, account, plan, first, "Sara").await.unwrap();
+            let id = subscription::start(app, account, taken, first, "Sara").await.unwrap();
             customers.push((caller, id));
+            plans.push(taken);
         }
+        plans.push(subscription::add_plan(app, &plan(CHANGES, UPGRADE, DEAR)).await.unwrap());
         let (scripts, reckoned, granted) = (Vec::new(), Vec::new(), Vec::new());
-        Self { world, customers, scripts, reckoned, granted }
+        Self { world, customers, plans, scripts, reckoned, granted }
     }
 
     fn account(&self, customer: usize) -> AccountId {
@@ -247,6 +266,13 @@ impl<'a> Year<'a> {
         }
     }
 
+    async fn change_plan(&self, plan: usize, when: When) {
+        let (id, plan) = (self.customers[CHANGES].1, self.plans[plan]);
+        let account = Some(self.account(CHANGES));
+        subscription::offer_plan(self.app(), plan, true).await.unwrap();
+        subscription::change_plan(self.app(), account, id, (plan, when), "itself").await.unwrap();
+    }
+
     /// What happens in a month, in order.
     fn acts(&self, place: usize) -> Vec<(usize, Act)> {
         let mut acts = vec![
@@ -256,6 +282,13 @@ impl<'a> Year<'a> {
             (PAID_LATE, Act::Pay(false)),
             (LATE, Act::Hour),
         ];
+        for (at, plan, when) in
+            [(UPGRADE, CUSTOMERS, When::Now), (DOWNGRADE, CHANGES, When::NextPeriod)]
+        {
+            if at.0 == place {
+                acts.push((at.1, Act::Change(plan, when)));
+            }
+        }
         let script = &self.scripts[place];
         let told = script.maintenance.iter().enumerate();
         acts.extend(told.map(|(which, one)| (one.told_at, Act::Tell(which))));
@@ -289,6 +322,7 @@ impl<'a> Year<'a> {
                 }
                 Act::Hour => self.hour().await,
                 Act::Pay(leave) => self.pay(leave).await,
+                Act::Change(plan, when) => self.change_plan(plan, when).await,
                 Act::Tell(which) => self.tell(place, which).await,
                 Act::Ask(which) => {
                     let id = self.ask(&self.scripts[place].tickets[which]).await;
@@ -311,7 +345,8 @@ impl<'a> Year<'a> {
         }
         self.evidence(place, month).await;
         let of = |customer| {
-            Minutes::of(&self.scripts[place], Some(customer), length(month), &unpaid(place))
+            let of = (place, length(month));
+            Minutes::of(&self.scripts[place], Some(customer), of, &unpaid(place))
         };
         self.reckoned.push([0, 1, 2].map(of));
     }
@@ -324,7 +359,8 @@ impl<'a> Year<'a> {
     /// The statements of a month are what was reckoned, for each customer and the platform.
     async fn check_frozen(&self, place: usize) {
         let month = nth(place);
-        let everybody = Minutes::of(&self.scripts[place], None, length(month), &(0..0));
+        let of = (place, length(month));
+        let everybody = Minutes::of(&self.scripts[place], None, of, &(0..0));
         let accounts = (0..CUSTOMERS).map(|customer| Some(self.account(customer)));
         let expected = self.reckoned[place].iter().chain([&everybody]);
         for (account, expected) in accounts.chain([None]).zip(expected) {
@@ -360,8 +396,8 @@ impl<'a> Year<'a> {
             invoices.reverse();
             let told: Vec<i64> = invoices.iter().map(|one| one.amounts.discount.0).collect();
             assert_eq!(told, owed, "of customer {customer}");
-            for one in &invoices {
-                let net = PRICE - one.amounts.discount.0;
+            for (place, one) in invoices.iter().enumerate() {
+                let net = billed(customer, place) - one.amounts.discount.0;
                 assert_eq!((one.amounts.total.0, one.paid.is_some()), (net + net / 10, true));
             }
             let kept = credit::list(self.app(), Some(account), None, 100).await.unwrap();
@@ -408,6 +444,18 @@ fn nth(place: usize) -> PersianMonth {
     month("1405-10").plus(u16::try_from(place).unwrap())
 }
 
+/// What the invoice of a month asks for: its plan, and after the plan got dearer the rest of the
+/// month in which it did, without a part of a rial.
+fn billed(customer: usize, place: usize) -> i64 {
+    let price = if is_dear(customer, (place, 0)) { DEAR } else { PRICE };
+    if customer != CHANGES || place != UPGRADE.0 + 1 {
+        return price;
+    }
+    let whole = length(nth(UPGRADE.0));
+    let whole_and_left = [whole, whole - UPGRADE.1].map(|minutes| i64::try_from(minutes).unwrap());
+    price + (DEAR - PRICE) * whole_and_left[1] / whole_and_left[0]
+}
+
 /// When the last customer had not paid, of a month.
 fn unpaid(place: usize) -> Range<usize> {
     if place == UNPAID { OVERDUE..PAID_LATE } else { 0..0 }
@@ -418,12 +466,19 @@ async fn a_year(world: &World, seed: u64) {
     let mut year = Year::new(world).await;
     let mut dice = Dice(seed);
     year.scripts = (0..MONTHS).map(|_| dice.script()).collect();
+    // The same path is away before the customer who changes has it, and afterwards.
+    for time in [UPGRADE.1 - 3 * HOUR..UPGRADE.1 - HOUR, UPGRADE.1 + HOUR..UPGRADE.1 + 6 * HOUR] {
+        let (paths, whom) = ([false, false, false, true], Some(CHANGES));
+        year.scripts[UPGRADE.0].outages.push(Outage { paths, whom, time });
+    }
     year.begin().await;
     for place in 0..usize::from(MONTHS) {
         year.live_through(place, nth(place)).await;
     }
     year.check_money().await;
     year.check_ledger().await;
+    let changed = year.reckoned[UPGRADE.0][CHANGES];
+    assert_eq!(changed.verdict(), Verdict::Breached, "seed {seed}");
     let all = year.reckoned.iter().flatten();
     let verdicts = Verdict::ALL.map(|one| all.clone().filter(|of| of.verdict() == one).count());
     assert!(verdicts.iter().all(|count| *count > 0), "seed {seed}: {verdicts:?}");

@@ -8,9 +8,6 @@ use super::scope::Paths;
 use crate::calendar::month::PersianMonth;
 use crate::{AccountId, Rials};
 
-/// For how many months after its own a credit is carried from invoice to invoice.
-pub const CARRIED_MONTHS: u16 = 12;
-
 /// What there is at most one credit for (I09). A revision of the statement brings the difference,
 /// as a credit of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -207,7 +204,7 @@ impl Credit {
             Move::Waive => self.waive(REASON).ok(),
             Move::Post => self.post().ok().map(drop),
             Move::Apply(DiscountLine { invoice, amount }) => {
-                let posting = self.apply(invoice, self.carried_until(), amount).ok()??;
+                let posting = self.apply(invoice, amount).ok()??;
                 (posting.amount == amount).then_some(())
             }
             Move::Restore(invoice) => self.restore(invoice).ok().map(drop),
@@ -262,9 +259,10 @@ impl Credit {
         &self.lines
     }
 
-    /// The last month whose invoice may have it.
-    pub fn carried_until(&self) -> PersianMonth {
-        self.key.month.plus(CARRIED_MONTHS)
+    /// Whether the invoice of a month may have it, which is carried for so many months after its
+    /// own; else the committee decides.
+    pub fn is_carried_to(&self, month: PersianMonth, carried_months: u16) -> bool {
+        month <= self.key.month.plus(carried_months)
     }
 
     fn owed(&self) -> Book {
@@ -301,25 +299,16 @@ impl Credit {
     }
 
     /// Puts what is left on an invoice as a discount, at most its price; the rest is carried on.
-    /// `None` when the invoice takes nothing, or comes so late that the committee decides.
+    /// `None` when the invoice takes nothing.
     ///
     /// # Errors
     /// When nothing is owed, or the invoice has it already.
-    pub fn apply(
-        &mut self,
-        invoice: i64,
-        month: PersianMonth,
-        price: Rials,
-    ) -> Result<Option<Posting>, Refusal> {
+    pub fn apply(&mut self, invoice: i64, price: Rials) -> Result<Option<Posting>, Refusal> {
         if self.state != State::Posted {
             return Err(Refusal::WrongState);
         }
         if self.lines.iter().any(|line| line.invoice == invoice) {
             return Err(Refusal::Twice);
-        }
-        if month > self.carried_until() {
-            self.state = State::WithCommittee;
-            return Ok(None);
         }
         let amount = self.left.min(price);
         if amount <= Rials::ZERO {
@@ -476,33 +465,39 @@ mod tests {
     #[test]
     fn what_an_invoice_does_not_take_is_carried_to_the_next() {
         let mut credit = posted(1500);
-        let first = credit.apply(1, month("1405-09"), Rials(1000)).unwrap().unwrap();
+        let first = credit.apply(1, Rials(1000)).unwrap().unwrap();
         assert_eq!((first.amount, credit.left()), (Rials(1000), Rials(500)));
-        assert_eq!(credit.apply(1, month("1405-09"), Rials(1000)), Err(Refusal::Twice));
-        assert_eq!(credit.apply(2, month("1405-10"), Rials::ZERO), Ok(None));
-        let second = credit.apply(3, month("1405-11"), Rials(1000)).unwrap().unwrap();
+        assert_eq!(credit.apply(1, Rials(1000)), Err(Refusal::Twice));
+        assert_eq!(credit.apply(2, Rials::ZERO), Ok(None));
+        let second = credit.apply(3, Rials(1000)).unwrap().unwrap();
         assert_eq!((second.amount, credit.state()), (Rials(500), State::Closed));
-        assert_eq!(credit.apply(4, month("1405-12"), Rials(1000)), Err(Refusal::WrongState));
+        assert_eq!(credit.apply(4, Rials(1000)), Err(Refusal::WrongState));
     }
 
     /// T147.
     #[test]
     fn a_voided_invoice_gives_the_credit_back() {
         let mut credit = posted(300);
-        credit.apply(1, month("1405-09"), Rials(1000)).unwrap();
+        credit.apply(1, Rials(1000)).unwrap();
         let back = credit.restore(1).unwrap();
         assert_eq!((back.debit, back.amount), (Book::Discounts, Rials(300)));
         assert_eq!((credit.state(), credit.left()), (State::Posted, Rials(300)));
         assert_eq!(credit.restore(1), Err(Refusal::NoSuchLine));
-        assert!(credit.apply(2, month("1405-10"), Rials(1000)).unwrap().is_some());
+        assert!(credit.apply(2, Rials(1000)).unwrap().is_some());
     }
 
     /// T148.
     #[test]
     fn a_credit_without_an_invoice_goes_to_the_committee() {
         let mut late = posted(300);
-        assert!(late.apply(1, month("1406-08"), Rials(100)).unwrap().is_some());
-        assert_eq!(late.apply(2, month("1406-09"), Rials(100)), Ok(None));
+        assert!(late.apply(1, Rials(100)).unwrap().is_some());
+        assert!(
+            late.is_carried_to(month("1406-08"), 12) && late.is_carried_to(month("1405-08"), 0)
+        );
+        assert!(
+            !late.is_carried_to(month("1406-09"), 12) && !late.is_carried_to(month("1405-10"), 1)
+        );
+        late.hand_over().unwrap();
         assert_eq!((late.state(), late.left()), (State::WithCommittee, Rials(200)));
         let mut left = posted(300);
         left.hand_over().unwrap();
@@ -534,7 +529,7 @@ mod tests {
         assert_eq!(credit.post(), Err(Refusal::WrongState));
         let mut wrong = posted(100);
         assert_eq!(wrong.reverse(""), Err(Refusal::NoReason));
-        wrong.apply(1, month("1405-09"), Rials(40)).unwrap();
+        wrong.apply(1, Rials(40)).unwrap();
         let rest = wrong.reverse("entered twice").unwrap();
         assert_eq!((rest.credit, rest.amount), (Book::Compensation, Rials(60)));
         let voided = wrong.restore(1).unwrap();
@@ -543,11 +538,9 @@ mod tests {
 
     /// One move, chosen by two numbers.
     fn play(credit: &mut Credit, choice: u8, invoice: i64) -> Option<Posting> {
-        let of =
-            |month: i64| PersianMonth::new(1405, 8).unwrap().plus(u16::try_from(month).unwrap());
         match choice {
             0 | 1 => credit.post().ok(),
-            2..=5 => credit.apply(invoice, of(invoice), Rials(invoice * 10)).ok().flatten(),
+            2..=5 => credit.apply(invoice, Rials(invoice * 10)).ok().flatten(),
             6 => credit.restore(invoice).ok(),
             7 => credit.reverse("wrong").ok(),
             8 => credit.pay_out().ok(),
@@ -570,7 +563,7 @@ mod tests {
         };
         let applied = || {
             let mut credit = posted(100);
-            credit.apply(1, month("1405-09"), Rials(70)).unwrap();
+            credit.apply(1, Rials(70)).unwrap();
             credit
         };
         assert_eq!(of(&[], 100), (false, 100));

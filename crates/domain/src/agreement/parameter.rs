@@ -65,6 +65,8 @@ const MEAN_LIMIT: usize = 8;
 const STARTS: usize = 9;
 const TRIAGE: usize = 10;
 const FIX: usize = 11;
+const DECISION: usize = 12;
+const CARRIED: usize = 13;
 
 const fn seed(name: &'static str, kind: Kind, first: &'static str) -> Definition {
     Definition { name, kind, first, source: Source::Seed }
@@ -233,6 +235,21 @@ impl Parameters {
     /// The business days in which a fault of ours is fixed.
     pub fn fix_days(&self) -> u32 {
         u32::try_from(self.number(FIX)).expect("it is at most a year")
+    }
+
+    /// After how long on the line a caller is offered to be called back, microseconds.
+    pub fn offer_after_us(&self) -> i64 {
+        i64::try_from(self.number(OFFER_AFTER)).expect("it is at most an hour") * 1_000_000
+    }
+
+    /// The business days in which the committee decides a claim.
+    pub fn decision_days(&self) -> u32 {
+        u32::try_from(self.number(DECISION)).expect("it is at most a year")
+    }
+
+    /// For how many months after its own a credit is carried from invoice to invoice.
+    pub fn carried_months(&self) -> u16 {
+        u16::try_from(self.number(CARRIED)).expect("it is at most ten years")
     }
 
     /// Which days count as business days.

@@ -75,6 +75,63 @@ pub struct RequestMinute {
 
 /// A minute, microseconds.
 pub const MINUTE_US: i64 = 60_000_000;
+const HOUR_US: i64 = 60 * MINUTE_US;
+/// With fewer customers in a minute its requests are told with others (T178).
+const CUSTOMERS_MIN: u32 = 5;
+/// So long after its end an hour is told, when every node has written its minutes down: what was
+/// told must not grow by what one customer asked.
+const SETTLED_US: i64 = HOUR_US;
+
+/// What everybody may be told of customers' requests on a day. Nobody is known by it, nor by how it
+/// grows from one look to the next: a running day grows by whole hours, and in them by minutes in
+/// which many asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldRequests {
+    /// Up to which moment of the day requests are told.
+    pub until: Timestamp,
+    /// The minutes in which many customers were served.
+    pub minutes: Vec<RequestMinute>,
+    /// All other minutes together, once the whole day is told.
+    pub of_few: Option<OfFew>,
+}
+
+/// Minutes in which few customers were served, together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfFew {
+    /// How many minutes.
+    pub minutes: usize,
+    /// Requests that were served.
+    pub served: u64,
+    /// Requests that failed for a fault of ours.
+    pub failed: u64,
+}
+
+impl ToldRequests {
+    /// What may be told, at `now`, of the minutes of a day.
+    pub fn of(minutes: &[RequestMinute], day: Span, now: Timestamp) -> Self {
+        let hours = now.plus_us(-SETTLED_US).us_since(day.from).div_euclid(HOUR_US);
+        let until = day.from.plus_us(hours.max(0).saturating_mul(HOUR_US)).min(day.to);
+        let told = minutes.iter().filter(|one| one.from < until);
+        let (many, few): (Vec<RequestMinute>, Vec<RequestMinute>) =
+            told.partition(|one| one.customers >= CUSTOMERS_MIN);
+        let of_few = (until == day.to).then(|| OfFew {
+            minutes: few.len(),
+            served: few.iter().map(|one| one.served).sum(),
+            failed: few.iter().map(|one| one.failed).sum(),
+        });
+        Self { until, minutes: many, of_few }
+    }
+
+    /// All that are told to have been served.
+    pub fn served(&self) -> u64 {
+        self.minutes.iter().map(|one| one.served).chain(self.of_few.map(|few| few.served)).sum()
+    }
+
+    /// All that are told to have failed.
+    pub fn failed(&self) -> u64 {
+        self.minutes.iter().map(|one| one.failed).chain(self.of_few.map(|few| few.failed)).sum()
+    }
+}
 
 /// Judges samples and requests. A minute in which as many different customers were served as places
 /// make a quorum, and nobody was failed, shows that the path was up: one customer's fortune is not
@@ -216,6 +273,28 @@ mod tests {
         assert_eq!(up(&[minute(1, 1, 0)]), [], "one customer is not everybody");
         assert_eq!(up(&[minute(1, 9, 1)]), [], "somebody was failed");
         assert_eq!(judge(&[], &[minute(1, 0, 3)], RULES), Observed::default());
+    }
+
+    /// T178. Goal: whoever looks as often as he likes while a day runs sees whole hours of many,
+    /// and not one request of a few; of a day that is over all of it adds up.
+    #[test]
+    fn a_running_day_grows_by_hours_of_many() {
+        let day = span(0, 24 * HOUR_US);
+        let minutes = [minute(10, 5, 1), minute(11, 4, 2), minute(70, 1, 0), minute(80, 9, 0)];
+        let told = |at_minute: i64| ToldRequests::of(&minutes, day, at(at_minute * MINUTE_US));
+        assert_eq!(told(119), ToldRequests { until: at(0), minutes: vec![], of_few: None });
+        let hour = told(120);
+        assert_eq!((hour.until, &hour.minutes[..]), (at(HOUR_US), &[minutes[0]][..]));
+        assert_eq!((hour.served(), hour.failed(), hour.of_few), (5, 1, None));
+        for now in 121..180 {
+            assert_eq!(told(now), hour);
+        }
+        assert_eq!((told(180).served(), told(25 * 60 - 1).of_few), (14, None));
+        let whole = told(25 * 60);
+        let few = OfFew { minutes: 2, served: 5, failed: 2 };
+        assert_eq!((whole.of_few, whole.until), (Some(few), day.to));
+        assert_eq!((whole.served(), whole.failed()), (19, 3));
+        assert_eq!(told(-5).until, day.from);
     }
 
     #[test]

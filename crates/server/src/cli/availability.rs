@@ -67,11 +67,11 @@ pub enum Action {
         #[arg(long)]
         json: bool,
     },
-    /// Judge the two promises of speed by what was really sent in a month.
+    /// Judge the two promises of speed by what was really sent in a month. With an account, the
+    /// delivery of its own sends alone, which decides nothing.
     Promises {
-        /// The month, like `1405-08`; without it, this one.
-        #[arg(long, value_name = "MONTH")]
-        month: Option<String>,
+        #[command(flatten)]
+        which: Which,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -134,9 +134,12 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
         Some(Action::Evidence { from, to, json }) => {
             super::evidence::show(&app, &from, &to, json).await?;
         }
-        Some(Action::Promises { month: text, json }) => {
-            let which = Which { account: None, month: text };
-            promises(&app, which.month(&app)?, json).await?;
+        Some(Action::Promises { which, json }) => {
+            let month = which.month(&app)?;
+            match which.account {
+                None => promises(&app, month, json).await?,
+                Some(account) => delivery(&app, AccountId(account), month, json).await?,
+            }
         }
         Some(Action::Test) => {
             let trunks = app::trunk::list(&app).await.map_err(open::failed)?;
@@ -165,6 +168,40 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn delivery(app: &App, account: AccountId, month: PersianMonth, json: bool) -> Result<()> {
+    let judged = app::promise::of_account(app, account, month).await.map_err(not_declared)?;
+    if json {
+        let mut figures = delivery_json(&judged.delivery, judged.mean_limit_us);
+        figures["with_declared"] = delivery_json(&judged.with_declared, judged.mean_limit_us);
+        let object =
+            json!({ "month": month.to_string(), "account": account.0, "delivery": figures });
+        return say(&object.to_string());
+    }
+    say(&in_one_line(month, &judged.delivery, judged.mean_limit_us))
+}
+
+/// What a delivery came to.
+fn in_one_line(month: PersianMonth, delivery: &Delivery, limit_us: i64) -> String {
+    let excluded: usize = delivery.excluded.values().sum();
+    let mean = delivery.attributable.map_or("none".to_owned(), |of| {
+        format!("{} ms of {} sends", of.mean_us() / 1000, of.count)
+    });
+    format!(
+        "{month}  delivery: {}, mean {mean}, limit {} ms{}; {excluded} are excluded",
+        met(delivery.met(limit_us)),
+        limit_us / 1000,
+        if delivery.is_representative() { "" } else { ", NOT REPRESENTATIVE" },
+    )
+}
+
+fn met(met: Option<bool>) -> &'static str {
+    match met {
+        Some(true) => "met",
+        Some(false) => "missed",
+        None => "nothing to judge",
+    }
+}
+
 async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
     let judged = app::promise::month(app, month).await.map_err(not_declared)?;
     let capacity_met = judged.capacity_met();
@@ -191,21 +228,7 @@ async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
     if json {
         return say(&object.to_string());
     }
-    let met = |met: Option<bool>| match met {
-        Some(true) => "met",
-        Some(false) => "missed",
-        None => "nothing to judge",
-    };
-    let excluded: usize = delivery.excluded.values().sum();
-    let mean = delivery.attributable.map_or("none".to_owned(), |of| {
-        format!("{} ms of {} sends", of.mean_us() / 1000, of.count)
-    });
-    say(&format!(
-        "{month}  delivery: {}, mean {mean}, limit {} ms{}; {excluded} are excluded",
-        met(delivery.met(mean_limit_us)),
-        mean_limit_us / 1000,
-        if delivery.is_representative() { "" } else { ", NOT REPRESENTATIVE" },
-    ))?;
+    say(&in_one_line(month, &delivery, mean_limit_us))?;
     say(&format!(
         "{month}  capacity: {}, {} of {} minutes could start {starts_min} calls, {} did not",
         met(capacity_met),

@@ -238,7 +238,7 @@ async fn show(app: &App, shown: &Shown) -> Result<()> {
             })
         })
         .collect();
-    let maintenance = app::statement::maintenance(app, account, month).await;
+    let maintenance = app::statement::all_maintenance(app, account, month).await;
     let maintenance = maintenance.map_err(open::failed)?;
     told["maintenance_of_month"] = maintenance.iter().map(maintained).collect();
     say(&told.to_string())

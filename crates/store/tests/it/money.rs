@@ -220,7 +220,7 @@ both_engines! {
         assert_eq!(due(5, 0).await, []);
         write(&world.db, async |tx| {
             let made = invoice::insert(tx, &invoice_of(account, id, 40)).await.unwrap().unwrap();
-            let posting = kept.credit.apply(made, aban(), Rials(1000)).unwrap();
+            let posting = kept.credit.apply(made, Rials(1000)).unwrap();
             let line = Move::Apply(DiscountLine { invoice: made, amount: Rials(40) });
             credit::insert_move(tx, number, 1, line, posting, by).await.unwrap();
         })

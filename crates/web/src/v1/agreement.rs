@@ -1,21 +1,25 @@
-//! The service agreement, for everybody to read, and what a month came to, for the account it is
-//! of.
+//! The service agreement, for everybody to read, and what a month came to: of an account for that
+//! account, of the platform for all.
 
 use app::agreement::Kept;
-use app::availability::MonthRefusal;
+use app::availability::{MonthRefusal, MonthStatement};
 use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::AccountId;
 use domain::agreement::availability::{Class, Figures, Totals, Verdict};
 use domain::agreement::statement::State;
-use domain::agreement::version::{Version, in_force};
+use domain::agreement::version::{Change, Draft, Version, diff, in_force};
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::Unanswered;
 use super::messages::{json, query_of};
 use super::problem::{Kind, Problem};
+use super::statement::whose;
+use super::{Unanswered, violations};
+use crate::params::Params;
 
 /// A version with its text.
 #[derive(Serialize)]
@@ -27,6 +31,26 @@ struct Agreement {
     text_fa: String,
     text_en: String,
     versions: Vec<Head>,
+}
+
+/// What one version says otherwise than another.
+#[derive(Serialize)]
+struct Changes {
+    object: &'static str,
+    version: u32,
+    since: Option<u32>,
+    sha256: String,
+    since_sha256: Option<String>,
+    parameters: Vec<Line>,
+    text_fa: Vec<Line>,
+    text_en: Vec<Line>,
+}
+
+/// A line that only one of them has.
+#[derive(Serialize)]
+struct Line {
+    change: &'static str,
+    line: String,
 }
 
 /// What is said of every version.
@@ -60,6 +84,54 @@ impl Head {
     }
 }
 
+/// GET /v1/agreement/{id}/changes: what a version says otherwise than an earlier one, line by line
+/// (C10).
+pub(super) async fn changes(app: &App, number: &str, query: &str) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["since"])?;
+    let kept = app::agreement::versions(app).await?;
+    let found = |number: Option<u32>| {
+        let found = kept.iter().find(|kept| Some(kept.version.number) == number);
+        found.ok_or_else(|| Problem::of(Kind::NotFound))
+    };
+    let newer = found(number.parse().ok())?;
+    let since = match params.text("since") {
+        // The one before it; the first one is all new.
+        None => newer.version.number.checked_sub(1).filter(|number| *number > 0),
+        Some(text) => {
+            let wrong = || Problem::with(Kind::InvalidRequest, "since is the number of a version");
+            Some(text.parse::<u32>().map_err(|_| wrong())?)
+        }
+    };
+    let older = since.map(|since| found(Some(since))).transpose()?;
+    let text = |of: fn(&Draft) -> String| {
+        let before = older.map(|kept| of(&kept.version.draft)).unwrap_or_default();
+        changed(&before, &of(&newer.version.draft))
+    };
+    let told = Changes {
+        object: "agreement_changes",
+        version: newer.version.number,
+        since,
+        sha256: app::agreement::checksum_in_hex(newer),
+        since_sha256: older.map(app::agreement::checksum_in_hex),
+        parameters: text(|draft| draft.parameters.to_text()),
+        text_fa: text(|draft| draft.body_fa.clone()),
+        text_en: text(|draft| draft.body_en.clone()),
+    };
+    Ok(json(StatusCode::OK, &told))
+}
+
+fn changed(before: &str, after: &str) -> Vec<Line> {
+    let line = |(change, line): (Change, &str)| {
+        let change = match change {
+            Change::Same => return None,
+            Change::Removed => "removed",
+            Change::Added => "added",
+        };
+        Some(Line { change, line: line.to_owned() })
+    };
+    diff(before, after).into_iter().filter_map(line).collect()
+}
+
 /// GET /v1/agreement and /v1/agreement/{id}: the version in force, or that of a number.
 pub(super) async fn get(app: &App, number: Option<&str>) -> Result<Response, Unanswered> {
     let kept = app::agreement::versions(app).await?;
@@ -88,7 +160,7 @@ pub(super) async fn get(app: &App, number: Option<&str>) -> Result<Response, Una
     Ok(json(StatusCode::OK, &agreement))
 }
 
-/// A month of an account.
+/// A month of an account, or of the platform.
 #[derive(Serialize)]
 struct Told {
     object: &'static str,
@@ -100,6 +172,15 @@ struct Told {
     computed_now: Figured,
     stretches: Vec<Stretch>,
     statements: Vec<Statement>,
+}
+
+/// A month of the platform.
+#[derive(Serialize)]
+struct Transparency {
+    object: &'static str,
+    month: String,
+    availability: Told,
+    violations: Vec<Value>,
 }
 
 /// How long each class held, and what that comes to.
@@ -150,16 +231,44 @@ impl Figured {
     }
 }
 
-/// GET /v1/availability: a month of the caller's own account.
+/// GET /v1/availability: a month of the caller's own account, or of the platform.
 pub(super) async fn month(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["month", "of"])?;
+    let month = month_of(app, &params)?;
+    let told = told(app, whose(caller, &params)?, month).await?;
+    Ok(json(StatusCode::OK, &told))
+}
+
+/// GET /v1/transparency: a month of the platform, for everybody: what it came to, and how often
+/// either side did not keep a duty (C11, C23, T178).
+pub(super) async fn transparency(app: &App, query: &str) -> Result<Response, Unanswered> {
     let params = query_of(query, &["month"])?;
-    let month = match params.text("month") {
-        None => PersianMonth::of(app.now()),
+    let month = month_of(app, &params)?;
+    let shown = Transparency {
+        object: "transparency",
+        month: month.to_string(),
+        availability: told(app, None, month).await?,
+        violations: violations::counted(app, month).await?,
+    };
+    Ok(json(StatusCode::OK, &shown))
+}
+
+/// The month that is asked for; without one it is this.
+pub(super) fn month_of(app: &App, params: &Params) -> Result<PersianMonth, Problem> {
+    match params.text("month") {
+        None => Ok(PersianMonth::of(app.now())),
         Some(text) => PersianMonth::parse(text).ok_or_else(|| {
             Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
-        })?,
-    };
-    let shown = match app::availability::month(app, Some(caller.account.id), month).await {
+        }),
+    }
+}
+
+async fn told(
+    app: &App,
+    account: Option<AccountId>,
+    month: PersianMonth,
+) -> Result<Told, Unanswered> {
+    let shown = match app::availability::month(app, account, month).await {
         Ok(shown) => shown,
         Err(app::Error::Failed(failure)) => return Err(failure.into()),
         Err(app::Error::Refused(MonthRefusal::NotBegun)) => {
@@ -171,15 +280,15 @@ pub(super) async fn month(app: &App, caller: &Caller, query: &str) -> Result<Res
     let judged = &shown.judged;
     let stretches = judged.timeline.stretches().iter();
     let terms = shown.inputs.parameters.terms();
-    let statement = |one: &app::availability::MonthStatement| Statement {
+    let statement = |one: &MonthStatement| Statement {
         revision: one.revision,
         made_at: rfc3339(one.made_at),
         verdict: one.verdict.map(Verdict::word),
-        reason: one.signed.as_ref().map(|(reason, _)| reason.clone()),
-        signed_by: one.signed.as_ref().map(|(_, signer)| signer.clone()),
+        reason: signed(one).map(|(reason, _)| reason.clone()),
+        signed_by: signed(one).map(|(_, signer)| signer.clone()),
         figured: Figured::of(one.totals, Figures::of(month, one.totals, terms)),
     };
-    let told = Told {
+    Ok(Told {
         object: "month",
         month: month.to_string(),
         state: state(shown.state),
@@ -196,8 +305,13 @@ pub(super) async fn month(app: &App, caller: &Caller, query: &str) -> Result<Res
             })
             .collect(),
         statements: shown.written.iter().map(statement).collect(),
-    };
-    Ok(json(StatusCode::OK, &told))
+    })
+}
+
+/// Why a statement was revised, and who signed that: for whose statement it is. What was written of
+/// the platform's may speak of a customer.
+pub(super) fn signed(statement: &MonthStatement) -> Option<&(String, String)> {
+    statement.signed.as_ref().filter(|_| statement.account.is_some())
 }
 
 fn state(state: State) -> &'static str {

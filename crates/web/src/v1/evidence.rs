@@ -1,7 +1,7 @@
 //! What a month's figure opens to: a day's intervals of each path, the outages that the account
 //! felt, what sources noted to work, and, of one path, every sample and every minute of customers'
 //! requests. What our people wrote, and when few others asked for something, is shown to nobody
-//! whom it does not concern (0106).
+//! whom it does not concern (0106), and a day that runs is told by whole hours (0110).
 
 use app::interval::{PathEvidence, Tally};
 use app::measurement::KeptSample;
@@ -10,7 +10,7 @@ use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::agreement::scope::{CoveredPath, Group, Scope};
-use domain::agreement::state_interval::{PathState, RequestMinute};
+use domain::agreement::state_interval::{OfFew, PathState, RequestMinute, ToldRequests};
 use domain::calendar::date_time::Period;
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::span::Span;
@@ -21,9 +21,6 @@ use super::Unanswered;
 use super::listing::id_of;
 use super::messages::{json as answer, query_of};
 use super::problem::{Kind, Problem};
-
-/// With fewer customers in a minute its requests are told with others.
-const CUSTOMERS_MIN: u32 = 5;
 
 /// GET /v1/availability/evidence.
 pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
@@ -54,19 +51,21 @@ pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Respo
             Some(samples.iter().map(sample).collect::<Vec<_>>())
         }
     };
-    let of_path = paths.iter().find(|one| Some(one.path) == path);
-    let told = json!({
+    let now = app.now();
+    let told = |one: &PathEvidence| ToldRequests::of(&one.minutes, time, now);
+    let of_path = paths.iter().find(|one| Some(one.path) == path).map(told);
+    let shown = json!({
         "object": "evidence",
         "from": rfc3339(time.from),
         "to": rfc3339(time.to),
-        "paths": paths.iter().map(path_of).collect::<Vec<_>>(),
+        "paths": paths.iter().map(|one| path_of(one, &told(one))).collect::<Vec<_>>(),
         "outages": outages.iter().map(|one| outage(one, caller.account.id)).collect::<Vec<_>>(),
         "notes": notes.iter().map(note).collect::<Vec<_>>(),
         "samples": samples,
-        "requests": of_path.map(|one| minutes(&one.minutes)),
-        "requests_of_few": of_path.map(|one| of_few(&one.minutes)),
+        "requests": of_path.as_ref().map(|one| minutes(&one.minutes)),
+        "requests_of_few": of_path.and_then(|one| one.of_few).map(of_few),
     });
-    Ok(answer(StatusCode::OK, &told))
+    Ok(answer(StatusCode::OK, &shown))
 }
 
 fn note(note: &Note) -> Value {
@@ -78,30 +77,19 @@ fn note(note: &Note) -> Value {
     })
 }
 
-/// Whether so many took part in a minute that nobody is to be known by it (T178).
-fn is_of_many(one: &RequestMinute) -> bool {
-    one.customers >= CUSTOMERS_MIN
-}
-
 fn minutes(minutes: &[RequestMinute]) -> Vec<Value> {
     let minute = |one: &RequestMinute| {
         let minute = rfc3339(one.from);
         json!({ "minute": minute, "served": one.served, "failed": one.failed })
     };
-    minutes.iter().filter(|one| is_of_many(one)).map(minute).collect()
+    minutes.iter().map(minute).collect()
 }
 
-/// The other minutes together.
-fn of_few(minutes: &[RequestMinute]) -> Value {
-    let few = || minutes.iter().filter(|one| !is_of_many(one));
-    json!({
-        "minutes": few().count(),
-        "served": few().map(|one| one.served).sum::<u64>(),
-        "failed": few().map(|one| one.failed).sum::<u64>(),
-    })
+fn of_few(few: OfFew) -> Value {
+    json!({ "minutes": few.minutes, "served": few.served, "failed": few.failed })
 }
 
-fn path_of(evidence: &PathEvidence) -> Value {
+fn path_of(evidence: &PathEvidence, requests: &ToldRequests) -> Value {
     let spans = |state: PathState| -> Vec<Value> {
         let spans = evidence.intervals.of(state).iter();
         spans.map(|one| json!({ "from": rfc3339(one.from), "to": rfc3339(one.to) })).collect()
@@ -112,8 +100,9 @@ fn path_of(evidence: &PathEvidence) -> Value {
         "down": spans(PathState::Down),
         "suspect": spans(PathState::Suspect),
         "vantages": evidence.tallies.iter().map(tally).collect::<Vec<_>>(),
-        "requests_served": evidence.served(),
-        "requests_failed": evidence.failing().map(|minute| minute.failed).sum::<u64>(),
+        "requests_until": rfc3339(requests.until),
+        "requests_served": requests.served(),
+        "requests_failed": requests.failed(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! An account's subscriptions and invoices, and what is owed to it for months that were breached.
 
-use app::credit::Kept;
+use app::credit::{Kept, Moved};
 use app::invoice::{Invoice, Line, Rest};
 use app::subscription::{Change, KeptPlan, Subscription, SubscriptionRefusal};
 use app::{App, Caller, Error};
@@ -10,6 +10,7 @@ use domain::Timestamp;
 use domain::billing::plan_change::{Refusal, When};
 use domain::billing::subscription::Plan;
 use domain::calendar::jalali::rfc3339;
+use domain::chain::hex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,6 +20,9 @@ use super::listing::{id_of, listed, next_page, page, part};
 use super::messages::json as answer;
 use super::once::{Asked, changed};
 use super::problem::{Kind, Problem};
+
+/// What was done to a credit last: so much of it is told with the credit, all of it in pages.
+const MOVES_MAX: usize = 20;
 
 /// GET /v1/subscriptions.
 pub(super) async fn subscriptions(app: &App, caller: &Caller) -> Result<Response, Unanswered> {
@@ -138,27 +142,68 @@ pub(super) async fn credits(
     Ok(answer(StatusCode::OK, &page))
 }
 
-/// GET /v1/credits/{id}: with what it is computed from.
+/// GET /v1/credits/{id}: with the figures that it is computed from.
 pub(super) async fn get_credit(
     app: &App,
     caller: &Caller,
     id: &str,
 ) -> Result<Response, Unanswered> {
-    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
-    let found = app::credit::find(app, id).await?;
-    let found = found.filter(|kept| kept.new.key.account == caller.account.id);
-    let kept = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let kept = own_credit(app, caller, id).await?;
     let mut shown = credit(&kept);
     let reckoned = app::credit::reckoned(app, &kept).await?;
-    shown["computed_from"] = reckoned.map_or(Value::Null, |(inputs, measured)| {
+    shown["computed_from"] = reckoned.map_or(Value::Null, |(_, measured)| {
         json!({
             "availability_percent": measured.availability.to_string(),
             "down_seconds": measured.down_us / 1_000_000,
             "excess_seconds": measured.excess_us / 1_000_000,
-            "inputs": inputs.to_text(),
+            "sha256": kept.new.basis.as_ref().map(|basis| hex(&basis.digest)),
         })
     });
     Ok(answer(StatusCode::OK, &shown))
+}
+
+/// GET /v1/credits/{id}/history: everything that was done to it, the first of it first.
+pub(super) async fn credit_history(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    let (limit, after) = part(query, count_of)?;
+    let kept = own_credit(app, caller, id).await?;
+    let numbered = (1..).zip(&kept.moves).skip(after.unwrap_or(0)).take(limit as usize);
+    let found: Vec<(usize, &Moved)> = numbered.collect();
+    Ok(page(&found, limit, |(n, _)| *n, |(_, done)| moved(done)))
+}
+
+/// GET /v1/credits/{id}/inputs: the lines of the text that it is computed from, which its checksum
+/// is of.
+pub(super) async fn credit_inputs(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    let (limit, after) = part(query, count_of)?;
+    let kept = own_credit(app, caller, id).await?;
+    let reckoned = app::credit::reckoned(app, &kept).await?;
+    let text = reckoned.map(|(inputs, _)| inputs.to_text());
+    let lines = (1..).zip(text.iter().flat_map(|text| text.split('\n')));
+    let found: Vec<(usize, &str)> = lines.skip(after.unwrap_or(0)).take(limit as usize).collect();
+    Ok(page(&found, limit, |(n, _)| *n, |(_, line)| Value::from(*line)))
+}
+
+/// How much of what never changes came before.
+fn count_of(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|&count| count > 0)
+}
+
+/// The caller's credit of this number.
+async fn own_credit(app: &App, caller: &Caller, id: &str) -> Result<Kept, Unanswered> {
+    let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let found = app::credit::find(app, id).await?;
+    let found = found.filter(|kept| kept.new.key.account == caller.account.id);
+    Ok(found.ok_or_else(|| Problem::of(Kind::NotFound))?)
 }
 
 /// What a plan says.
@@ -257,18 +302,7 @@ fn discount(line: &Line) -> Value {
 
 fn credit(kept: &Kept) -> Value {
     let (key, basis) = (kept.new.key, kept.new.basis.as_ref());
-    let history: Vec<Value> = kept
-        .moves
-        .iter()
-        .map(|moved| {
-            json!({
-                "move": moved.done.word(),
-                "at": rfc3339(moved.at),
-                "amount": moved.posting.as_ref().map(|(.., amount)| amount.0),
-                "reason": moved.reason,
-            })
-        })
-        .collect();
+    let untold = kept.moves.len().saturating_sub(MOVES_MAX);
     json!({
         "object": "credit",
         "id": kept.id.to_string(),
@@ -284,6 +318,17 @@ fn credit(kept: &Kept) -> Value {
         "schedule": basis.map(|basis| basis.schedule),
         "figure": basis.map(|basis| basis.figure.word()),
         "owed_from": rfc3339(kept.new.owed_from),
-        "history": history,
+        "history": kept.moves.iter().skip(untold).map(moved).collect::<Vec<_>>(),
+        "moves": kept.moves.len(),
+    })
+}
+
+/// Something that was done to a credit.
+fn moved(done: &Moved) -> Value {
+    json!({
+        "move": done.done.word(),
+        "at": rfc3339(done.at),
+        "amount": done.posting.as_ref().map(|(.., amount)| amount.0),
+        "reason": done.reason,
     })
 }

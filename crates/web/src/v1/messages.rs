@@ -408,7 +408,7 @@ pub(super) fn message_id(text: &str) -> Result<QuickSendId, Problem> {
     id_of(text).map(QuickSendId).ok_or(Problem::of(Kind::NotFound))
 }
 
-fn place(text: &str) -> Option<Place> {
+pub(super) fn place(text: &str) -> Option<Place> {
     let (at, id) = text.split_once('.')?;
     Some((Timestamp(at.parse().ok()?), QuickSendId(id.parse().ok()?)))
 }

@@ -1,10 +1,11 @@
 //! The two promises of speed, as a month kept them, and what their figures are the sums of: the
-//! platform's, which decide, with nobody's calls in them by name.
+//! platform's, which decide, with nobody's calls in them by name; and beside it the delivery of the
+//! caller's own sends, with each of them.
 
 use std::sync::Arc;
 
-use app::App;
-use app::promise::{Part, PromiseRefusal, Promises};
+use app::promise::{KeptSample, Part, Parts, PromiseRefusal, Promises};
+use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::Timestamp;
@@ -15,16 +16,18 @@ use domain::calendar::month::PersianMonth;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::listing::{listed, next_page};
-use super::messages::{json as answer, limit, query_of};
+use super::agreement::month_of;
+use super::listing::{listed, next_page, page};
+use super::messages::{json as answer, limit, place, query_of};
 use super::problem::{Kind, Problem};
+use crate::params::Params;
 
 const MINUTE_US: i64 = 60_000_000;
 
 /// GET /v1/availability/promises: a month, or as much of it as has passed.
 pub(super) async fn month(app: &App, query: &str) -> Result<Response, Unanswered> {
     let params = query_of(query, &["month"])?;
-    let (month, judged) = judged(app, params.text("month")).await?;
+    let (month, judged) = judged(app, &params).await?;
     Ok(answer(StatusCode::OK, &shown(month, &judged)))
 }
 
@@ -37,7 +40,7 @@ pub(super) async fn minutes(app: &App, query: &str) -> Result<Response, Unanswer
         number.ok_or_else(|| Problem::with(Kind::InvalidRequest, "after is no next_page of ours"))
     };
     let after = params.text("after").map(place).transpose()?;
-    let (month, judged) = judged(app, params.text("month")).await?;
+    let (month, judged) = judged(app, &params).await?;
     let number = |at: Timestamp| at.us_since(month.start()) / MINUTE_US;
     let left =
         judged.parts.minutes.iter().filter(|(at, _)| after.is_none_or(|it| number(*at) > it));
@@ -57,49 +60,110 @@ pub(super) async fn minutes(app: &App, query: &str) -> Result<Response, Unanswer
     Ok(listed(&data, next.as_deref()))
 }
 
-/// The month that is asked for; without one it is this.
-async fn judged(
+/// GET /v1/availability/delivery: the delivery of the caller's own quick sends in a month (A16).
+pub(super) async fn delivery(
     app: &App,
-    month: Option<&str>,
-) -> Result<(PersianMonth, Arc<Promises>), Unanswered> {
-    let month = match month {
-        None => PersianMonth::of(app.now()),
-        Some(text) => PersianMonth::parse(text).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
-        })?,
-    };
-    match app::promise::judged(app, month).await {
-        Ok(judged) => Ok((month, judged)),
-        Err(app::Error::Failed(failure)) => Err(failure.into()),
-        Err(app::Error::Refused(PromiseRefusal::NotBegun)) => {
+    caller: &Caller,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["month"])?;
+    let month = month_of(app, &params)?;
+    let judged = app::promise::of_account(app, caller.account.id, month).await;
+    let judged = judged.map_err(not_judged)?;
+    let limit_us = judged.mean_limit_us;
+    let told = (&judged.delivery, &judged.with_declared);
+    let mut shown = told_with_parts(told, limit_us, &judged.declared, &judged.parts);
+    shown["object"] = json!("delivery");
+    shown["month"] = json!(month.to_string());
+    shown["judged_at"] = json!(rfc3339(judged.judged_at));
+    shown["overload_judged_at"] = json!(rfc3339(judged.overload_judged_at));
+    shown["agreement"] = json!(judged.agreement);
+    Ok(answer(StatusCode::OK, &shown))
+}
+
+/// GET /v1/availability/delivery/samples: the sends that those figures are made of, one by one.
+pub(super) async fn samples(
+    app: &App,
+    caller: &Caller,
+    query: &str,
+) -> Result<Response, Unanswered> {
+    let params = query_of(query, &["month", "limit", "after"])?;
+    let limit = limit(&params)?;
+    let after = params.text("after").map(|text| {
+        let wrong = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
+        place(text).ok_or_else(wrong)
+    });
+    let (after, month) = (after.transpose()?, month_of(app, &params)?);
+    let found = app::promise::samples(app, caller.account.id, month, after, limit).await;
+    let found = found.map_err(not_judged)?;
+    let now = app.now();
+    let last = |last: &KeptSample| format!("{}.{}", last.sample.accepted_at.0, last.id);
+    Ok(page(&found, limit, last, |one| sample(one, now)))
+}
+
+/// A send as a sample. What has not happened is null; what was never tried counts with its age.
+fn sample(kept: &KeptSample, now: Timestamp) -> Value {
+    let KeptSample { id, sample, exclusion } = kept;
+    json!({
+        "message_id": id.to_string(),
+        "accepted_at": rfc3339(sample.accepted_at),
+        "reached_at": sample.reached_at.map(rfc3339),
+        "answered_at": sample.heard.map(|(at, _)| rfc3339(at)),
+        "first_audio_at": sample.heard.map(|(_, at)| rfc3339(at)),
+        "microseconds": sample.attributable_us(now),
+        "heard_microseconds": sample.raw_us(),
+        "excluded": exclusion.map(Exclusion::word),
+    })
+}
+
+/// The month that is asked for; without one it is this.
+async fn judged(app: &App, params: &Params) -> Result<(PersianMonth, Arc<Promises>), Unanswered> {
+    let month = month_of(app, params)?;
+    let judged = app::promise::judged(app, month).await;
+    Ok((month, judged.map_err(not_judged)?))
+}
+
+fn not_judged(error: app::Error<PromiseRefusal>) -> Unanswered {
+    match error {
+        app::Error::Failed(failure) => failure.into(),
+        app::Error::Refused(PromiseRefusal::NotBegun) => {
             let detail = "that month has not begun";
-            Err(Problem::with(Kind::InvalidRequest, detail).into())
+            Problem::with(Kind::InvalidRequest, detail).into()
         }
-        Err(app::Error::Refused(PromiseRefusal::Busy)) => Err(Problem::of(Kind::Busy).into()),
-        Err(app::Error::Refused(_)) => Err(Problem::of(Kind::NotFound).into()),
+        app::Error::Refused(PromiseRefusal::Busy) => Problem::of(Kind::Busy).into(),
+        app::Error::Refused(_) => Problem::of(Kind::NotFound).into(),
     }
 }
 
 fn shown(month: PersianMonth, judged: &Promises) -> Value {
-    let limit_us = judged.mean_limit_us;
-    let parts = &judged.parts;
-    let distribution = parts.distribution.iter();
+    let told = (&judged.delivery, &judged.with_declared);
     json!({
         "object": "promises",
         "month": month.to_string(),
         "judged_at": rfc3339(judged.judged_at),
         "agreement": judged.agreement,
-        "delivery": {
-            "mean_limit_ms": limit_us / 1000,
-            "figures": figures(&judged.delivery, limit_us),
-            "with_declared": figures(&judged.with_declared, limit_us),
-            "declared": judged.declared.iter().map(declared).collect::<Vec<_>>(),
-            "days": parts.days.iter().map(day).collect::<Vec<_>>(),
-            "distribution": distribution.map(|(seconds, samples)| {
-                json!({ "seconds": seconds, "samples": samples })
-            }).collect::<Vec<_>>(),
-        },
+        "delivery": told_with_parts(told, judged.mean_limit_us, &judged.declared, &judged.parts),
         "capacity": capacity(judged),
+    })
+}
+
+/// A delivery without and with the samples of declared periods, and what both are the sums of.
+fn told_with_parts(
+    (delivery, with_declared): (&Delivery, &Delivery),
+    limit_us: i64,
+    periods: &[AbnormalPeriod],
+    parts: &Parts,
+) -> Value {
+    let distribution = parts.distribution.iter();
+    json!({
+        "mean_limit_ms": limit_us / 1000,
+        "figures": figures(delivery, limit_us),
+        "with_declared": figures(with_declared, limit_us),
+        "declared": periods.iter().map(declared).collect::<Vec<_>>(),
+        "days": parts.days.iter().map(day).collect::<Vec<_>>(),
+        "distribution": distribution.map(|(seconds, samples)| {
+            json!({ "seconds": seconds, "samples": samples })
+        }).collect::<Vec<_>>(),
     })
 }
 

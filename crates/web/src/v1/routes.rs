@@ -268,6 +268,10 @@ operations! {
     get "/v1/availability", ReadAvailability, heavy => agreement::month(app, caller, query);
     get "/v1/availability/evidence", ReadAvailability, heavy => evidence::day(app, caller, query);
     get "/v1/availability/promises", ReadAvailability, heavy => promises::month(app, query);
+    get "/v1/availability/delivery", ReadAvailability, heavy =>
+        promises::delivery(app, caller, query);
+    get "/v1/availability/delivery/samples", ReadAvailability, heavy =>
+        promises::samples(app, caller, query);
     get "/v1/availability/promises/minutes", ReadAvailability, heavy =>
         promises::minutes(app, query);
     get "/v1/availability/statement", ReadAvailability, heavy => statement::get(app, caller, query);
@@ -301,6 +305,10 @@ operations! {
     post "/v1/payments/{id}/receipt", AttachToPayments, heavy => payments::receipt(asked, id);
     get "/v1/credits", ReadInvoices, heavy => invoices::credits(app, caller, query);
     get "/v1/credits/{id}", ReadInvoices, light => invoices::get_credit(app, caller, id);
+    get "/v1/credits/{id}/history", ReadInvoices, light =>
+        invoices::credit_history(app, caller, id, query);
+    get "/v1/credits/{id}/inputs", ReadInvoices, heavy =>
+        invoices::credit_inputs(app, caller, id, query);
     get "/v1/claims", ManageClaims, light => claims::list(app, caller, query);
     post "/v1/claims", ManageClaims, light => claims::file(asked);
     get "/v1/claims/{id}", ManageClaims, light => claims::get(app, caller, id);
@@ -368,8 +376,10 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
     operations()
         .route("/v1/agreement", get(get_agreement))
         .route("/v1/agreement/{id}", get(get_agreement_version))
+        .route("/v1/agreement/{id}/changes", get(get_agreement_changes))
         .route("/v1/compensation", get(get_compensation))
         .route("/v1/violations/counts", get(get_violation_counts))
+        .route("/v1/transparency", get(get_transparency))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -399,6 +409,28 @@ async fn get_agreement_version(
 ) -> Response {
     let get = async || agreement::get(&web.app, Some(&id)).await;
     open_to_all(&web, "v1.Agreement", request, get).await
+}
+
+async fn get_agreement_changes(
+    State(web): State<Arc<Web>>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let get = async || {
+        let _turn = heavy(&web)?;
+        agreement::changes(&web.app, &id, &query).await
+    };
+    open_to_all(&web, "v1.Agreement", request, get).await
+}
+
+async fn get_transparency(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let get = async || {
+        let _turn = heavy(&web)?;
+        agreement::transparency(&web.app, &query).await
+    };
+    open_to_all(&web, "v1.Transparency", request, get).await
 }
 
 async fn get_compensation(State(web): State<Arc<Web>>, request: Request) -> Response {

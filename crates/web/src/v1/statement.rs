@@ -2,10 +2,11 @@
 //! seen of a path in a part of it is told by `evidence`.
 
 use app::maintenance::Kept;
-use app::statement::{OpenRefusal, Opened, Told};
-use app::{App, Caller};
+use app::statement::{OpenRefusal, Opened, Part, Told};
+use app::{App, Caller, Error};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::AccountId;
 use domain::agreement::availability::{Class, Figures, Totals, Verdict, Window};
 use domain::agreement::parameter::Parameters;
 use domain::agreement::scope::Paths;
@@ -17,8 +18,8 @@ use domain::chain::hex;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::agreement::Figured;
-use super::listing::{listed, next_page};
+use super::agreement::{Figured, signed};
+use super::listing::{id_of, listed, next_page, page};
 use super::messages::{json as answer, limit, query_of};
 use super::problem::{Kind, Problem};
 use crate::params::Params;
@@ -26,7 +27,7 @@ use crate::params::Params;
 /// GET /v1/availability/statement: the last one of a month, or that of a revision. What of it may
 /// be long is told in pages of its own.
 pub(super) async fn get(app: &App, caller: &Caller, query: &str) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["month", "revision"])?;
+    let params = query_of(query, &["month", "revision", "of"])?;
     let opened = opened(app, caller, &params, None).await?;
     Ok(answer(StatusCode::OK, &shown(&opened)))
 }
@@ -66,22 +67,32 @@ pub(super) async fn inputs(
     .await
 }
 
-/// GET /v1/availability/statement/maintenance: what concerned the account, and how it was told.
+/// GET /v1/availability/statement/maintenance: what concerned the account, and how it was told, as
+/// it stands now. A page begins after a maintenance.
 pub(super) async fn maintenance(
     app: &App,
     caller: &Caller,
     query: &str,
 ) -> Result<Response, Unanswered> {
-    pages(app, caller, query, |opened, page| page.of(opened.maintenance.iter().map(told))).await
+    let params = query_of(query, &["month", "revision", "of", "limit", "after"])?;
+    let limit = limit(&params)?;
+    let after = params.text("after").map(|text| {
+        let wrong = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
+        id_of(text).ok_or_else(wrong)
+    });
+    let part = Part { after: after.transpose()?.unwrap_or(0), limit };
+    let (account, of) = (whose(caller, &params)?, (month(&params)?, revision(&params)?));
+    let found = app::statement::maintenance(app, account, of, part).await.map_err(not_opened)?;
+    Ok(page(&found, limit, |last| last.kept.id, told))
 }
 
 /// A part of something long: how much of it, and after how many.
-struct Page {
+struct Place {
     skip: usize,
     limit: u32,
 }
 
-impl Page {
+impl Place {
     fn of(&self, all: impl Iterator<Item = Value>) -> Vec<Value> {
         all.skip(self.skip).take(self.limit as usize).collect()
     }
@@ -93,9 +104,9 @@ async fn pages(
     app: &App,
     caller: &Caller,
     query: &str,
-    of: impl FnOnce(&Opened, &Page) -> Vec<Value>,
+    of: impl FnOnce(&Opened, &Place) -> Vec<Value>,
 ) -> Result<Response, Unanswered> {
-    let params = query_of(query, &["month", "revision", "limit", "after"])?;
+    let params = query_of(query, &["month", "revision", "of", "limit", "after"])?;
     let limit = limit(&params)?;
     let after = params.text("after").map(|text| {
         let place = text.split_once('.');
@@ -104,7 +115,7 @@ async fn pages(
     });
     let after: Option<(u32, usize)> = after.transpose()?;
     let opened = opened(app, caller, &params, after.map(|(revision, _)| revision)).await?;
-    let page = Page { skip: after.map_or(0, |(_, skip)| skip), limit };
+    let page = Place { skip: after.map_or(0, |(_, skip)| skip), limit };
     let data = of(&opened, &page);
     let place = |_: &Value| {
         format!("{}.{}", opened.statement.revision, page.skip.saturating_add(data.len()))
@@ -120,25 +131,44 @@ async fn opened(
     params: &Params,
     going_on: Option<u32>,
 ) -> Result<Opened, Unanswered> {
-    let month = params.text("month").and_then(PersianMonth::parse).ok_or_else(|| {
-        Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
-    })?;
-    let number = |text: &str| {
-        let wrong = || Problem::with(Kind::InvalidRequest, "revision is 0 or more");
-        text.parse::<u32>().map_err(|_| wrong())
-    };
-    let revision = params.text("revision").map(number).transpose()?;
+    let revision = revision(params)?;
     if revision.is_some() && going_on.is_some_and(|going_on| revision != Some(going_on)) {
         let detail = "after is a place in another revision";
         return Err(Problem::with(Kind::InvalidRequest, detail).into());
     }
-    match app::statement::open(app, caller.account.id, month, going_on.or(revision)).await {
-        Ok(opened) => Ok(opened),
-        Err(app::Error::Failed(failure)) => Err(failure.into()),
-        Err(app::Error::Refused(OpenRefusal::NoSuchStatement)) => {
-            Err(Problem::of(Kind::NotFound).into())
-        }
+    let (account, month) = (whose(caller, params)?, month(params)?);
+    let opened = app::statement::open(app, account, month, going_on.or(revision)).await;
+    opened.map_err(not_opened)
+}
+
+fn not_opened(error: Error<OpenRefusal>) -> Unanswered {
+    match error {
+        Error::Failed(failure) => failure.into(),
+        Error::Refused(OpenRefusal::NoSuchStatement) => Problem::of(Kind::NotFound).into(),
     }
+}
+
+/// Whose months are asked for: the caller's, or those of the platform, which everybody may read.
+pub(super) fn whose(caller: &Caller, params: &Params) -> Result<Option<AccountId>, Problem> {
+    match params.text("of") {
+        None | Some("account") => Ok(Some(caller.account.id)),
+        Some("platform") => Ok(None),
+        Some(_) => Err(Problem::with(Kind::InvalidRequest, "of is account or platform")),
+    }
+}
+
+fn month(params: &Params) -> Result<PersianMonth, Problem> {
+    params.text("month").and_then(PersianMonth::parse).ok_or_else(|| {
+        Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
+    })
+}
+
+fn revision(params: &Params) -> Result<Option<u32>, Problem> {
+    let number = |text: &str| {
+        let wrong = || Problem::with(Kind::InvalidRequest, "revision is 0 or more");
+        text.parse::<u32>().map_err(|_| wrong())
+    };
+    params.text("revision").map(number).transpose()
 }
 
 fn shown(opened: &Opened) -> Value {
@@ -154,8 +184,8 @@ fn shown(opened: &Opened) -> Value {
         "revision": statement.revision,
         "made_at": rfc3339(statement.made_at),
         "verdict": statement.verdict.map(Verdict::word),
-        "reason": statement.signed.as_ref().map(|(reason, _)| reason),
-        "signed_by": statement.signed.as_ref().map(|(_, signer)| signer),
+        "reason": signed(statement).map(|(reason, _)| reason),
+        "signed_by": signed(statement).map(|(_, signer)| signer),
         "figures": Figured::of(statement.totals, figures),
         "microseconds": {
             "not covered": not_covered_us, "planned": planned_us, "down": down_us,

@@ -2,7 +2,7 @@
 //! answers those of its own duties. Everybody sees how many there are.
 
 use app::violation::{Answer, Kept, ViolationRefusal};
-use app::{App, Caller, Error};
+use app::{App, Caller, Error, Failure};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::agreement::violation::TEXT_MAX;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Unanswered;
+use super::agreement::month_of;
 use super::listing::{id_of, page, part};
 use super::messages::{json as answer, query_of};
 use super::once::{Asked, once};
@@ -84,26 +85,24 @@ async fn say(
 /// GET /v1/violations/counts: a month of the platform, for everybody.
 pub(super) async fn counts(app: &App, query: &str) -> Result<Response, Unanswered> {
     let params = query_of(query, &["month"])?;
-    let month = match params.text("month") {
-        None => PersianMonth::of(app.now()),
-        Some(text) => PersianMonth::parse(text).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
-        })?,
-    };
-    let counts = app::violation::counts(app, month).await?;
-    let shown: Vec<Value> = counts
-        .into_iter()
-        .map(|(party, clause, count)| {
-            json!({
-                "party": party.word(),
-                "clause": clause.word(),
-                "clause_number": clause.number(),
-                "count": count,
-            })
-        })
-        .collect();
-    let told = json!({ "object": "violation_counts", "month": month.to_string(), "data": shown });
+    let month = month_of(app, &params)?;
+    let counts = counted(app, month).await?;
+    let told = json!({ "object": "violation_counts", "month": month.to_string(), "data": counts });
     Ok(answer(StatusCode::OK, &told))
+}
+
+/// How often either side did not keep each duty, as everybody may read it.
+pub(super) async fn counted(app: &App, month: PersianMonth) -> Result<Vec<Value>, Failure> {
+    let counts = app::violation::counts(app, month).await?;
+    let shown = counts.into_iter().map(|(party, clause, count)| {
+        json!({
+            "party": party.word(),
+            "clause": clause.word(),
+            "clause_number": clause.number(),
+            "count": count,
+        })
+    });
+    Ok(shown.collect())
 }
 
 fn shown(kept: &Kept) -> Value {

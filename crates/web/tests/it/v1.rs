@@ -305,6 +305,50 @@ async fn the_agreement_is_open_to_all() {
     }
 }
 
+/// C10, T170. Goal: everybody reads what a version says otherwise than an earlier one, line by
+/// line, with the checksums of both; of the first one, all of it.
+#[tokio::test]
+async fn what_a_version_changes_is_open_to_all() {
+    let world = World::new().await;
+    let router = router(&world);
+    let first = get(&router, "", "/v1/agreement/1").await.json();
+    let month = domain::calendar::month::PersianMonth::of(world.app.now()).next();
+    let text = first["text_en"].as_str().unwrap();
+    let new = app::agreement::NewVersion {
+        body_fa: None,
+        body_en: Some(text.replacen("Service", "Our service", 1)),
+        parameters: vec![("availability.month_basis".to_owned(), "fixed30".to_owned())],
+        effective_from: month.start(),
+    };
+    app::agreement::publish(&world.app, new).await.unwrap();
+    let changes = get(&router, "", "/v1/agreement/2/changes").await.json();
+    assert_eq!((&changes["version"], &changes["since"]), (&json!(2), &json!(1)));
+    assert_eq!(changes["since_sha256"], first["sha256"]);
+    let words = |lines: &Value, change: &str| -> Vec<String> {
+        let lines = lines.as_array().unwrap().iter().filter(|line| line["change"] == change);
+        lines.map(|line| line["line"].as_str().unwrap().to_owned()).collect()
+    };
+    let parameters = &changes["parameters"];
+    assert_eq!(words(parameters, "removed"), ["availability.month_basis = actual (default)"]);
+    assert_eq!(words(parameters, "added"), ["availability.month_basis = fixed30 (operator)"]);
+    assert_eq!(changes["text_fa"], json!([]));
+    let (old, new) = (words(&changes["text_en"], "removed"), words(&changes["text_en"], "added"));
+    assert_eq!((old.len(), new.len()), (1, 1), "{changes}");
+    assert_eq!(old[0].replacen("Service", "Our service", 1), new[0]);
+    let same = get(&router, "", "/v1/agreement/2/changes?since=2").await.json();
+    assert_eq!((&same["parameters"], &same["text_en"]), (&json!([]), &json!([])));
+    let whole = get(&router, "", "/v1/agreement/1/changes").await.json();
+    assert_eq!(words(&whole["text_en"], "added").join("\n"), text.trim_end());
+    for (path, code) in [
+        ("/v1/agreement/3/changes", "not_found"),
+        ("/v1/agreement/2/changes?since=7", "not_found"),
+        ("/v1/agreement/2/changes?since=x", "invalid_request"),
+        ("/v1/agreement/2/changes?until=1", "invalid_request"),
+    ] {
+        assert_eq!(get(&router, "", path).await.json()["code"], code, "{path}");
+    }
+}
+
 /// Goal: a customer accepts the agreement and sees that it did; nobody else does it in its name.
 #[tokio::test]
 async fn the_agreement_is_accepted() {

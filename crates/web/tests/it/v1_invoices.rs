@@ -7,6 +7,7 @@ use domain::billing::subscription::Plan;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::client::{router, v1};
 use crate::world::World;
@@ -19,6 +20,28 @@ async fn hour(world: &World) {
     app::credit::propose_due(&world.app).await.unwrap();
     app::credit::post_due(&world.app).await.unwrap();
     app::invoice::issue_due(&world.app).await.unwrap();
+}
+
+/// A credit opens to everything that was done to it, and to the text that it is computed from.
+async fn opens(get: &impl AsyncFn(&str, &str) -> Value, token: &str, path: &str, full: &Value) {
+    assert_eq!((&full["moves"], &full["history"][0]["move"]), (&json!(1), &json!("posted")));
+    let history = get(token, &format!("{path}/history?limit=1")).await;
+    assert_eq!((&history["data"], &history["next_page"]), (&full["history"], &json!("1")));
+    let none = get(token, &format!("{path}/history?after=1")).await;
+    assert_eq!((&none["data"], &none["next_page"]), (&json!([]), &Value::Null));
+    let (mut lines, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = get(token, &format!("{path}/inputs?limit=3{after}")).await;
+        let data = page["data"].as_array().unwrap();
+        assert!(data.len() <= 3);
+        lines.extend(data.iter().map(|line| line.as_str().unwrap().to_owned()));
+        let Some(next) = page["next_page"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    let text = lines.join("\n");
+    assert!(text.contains("month 1405-09"));
+    let sum = domain::chain::hex(&Sha256::digest(&text));
+    assert_eq!(full["computed_from"]["sha256"], sum);
 }
 
 /// Goal: an account reads its subscription, its invoices with their discounts, and its credits with
@@ -81,7 +104,7 @@ async fn a_breached_month_is_read_on_the_invoice() {
     let path = format!("/v1/credits/{}", credit["id"].as_str().unwrap());
     let full = get(&token, &path).await;
     assert_eq!(full["computed_from"]["down_seconds"], 14_400, "{full}");
-    assert!(full["computed_from"]["inputs"].as_str().unwrap().contains("month 1405-09"));
+    opens(&get, &token, &path, &full).await;
 
     let open = get(&token, "/v1/invoices?limit=1").await["data"][0].clone();
     app::invoice::void(app, open["id"].as_str().unwrap().parse().unwrap(), "Sara", "x")
@@ -104,7 +127,14 @@ async fn a_breached_month_is_read_on_the_invoice() {
     );
     let voided = get(&token, &format!("/v1/invoices/{}", open["id"].as_str().unwrap())).await;
     assert_eq!((&voided["state"], &voided["voided_because"]), (&json!("voided"), &json!("x")));
-    for path in [&path, "/v1/invoices/99", "/v1/invoices/x", "/v1/credits/1"] {
+    for path in [
+        &path,
+        "/v1/invoices/99",
+        "/v1/invoices/x",
+        "/v1/credits/1",
+        "/v1/credits/1/history",
+        "/v1/credits/1/inputs",
+    ] {
         assert_eq!(get(&stranger, path).await["code"], "not_found", "{path}");
     }
     assert_eq!(get(&stranger, "/v1/invoices").await["data"], json!([]));

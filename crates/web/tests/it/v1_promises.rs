@@ -15,6 +15,7 @@ use crate::v1_statement::{list, numbers};
 use crate::world::World;
 
 const PROMISES: &str = "/v1/availability/promises";
+const DELIVERY: &str = "/v1/availability/delivery";
 
 async fn get(router: &Router, token: &str, path: &str) -> Value {
     let answer = v1(router, token, "GET", path, None, &Value::Null).await;
@@ -183,6 +184,104 @@ async fn every_number_of_the_promises_opens_to_what_it_comes_from() {
         assert!(parameters.contains(&*of(1)) || parameters.contains(&*of(1000)), "{limit}");
     }
     every_number_is_known(&told);
+}
+
+/// A customer's own sends, each at a number of its own, called two seconds later.
+async fn send_some(
+    (world, router, node): (&World, &Router, NodeStamp),
+    token: &str,
+    audio: i64,
+    numbers: std::ops::Range<u32>,
+) -> Vec<String> {
+    let to: Vec<String> = numbers.map(|n| format!("091200000{n:02}")).collect();
+    let body = json!({ "to": to, "audio_id": audio });
+    let sent = v1(router, token, "POST", "/v1/messages", None, &body).await;
+    assert!(sent.status.is_success(), "{}", sent.text());
+    world.clock.advance_ms(2_000);
+    call_all(world, node, |_| Disposition::Delivered).await;
+    let sent = sent.json();
+    list(&sent, "data").iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A16, T184, I18. Goal: a customer sees what the delivery of its own sends came to, what was
+/// excluded and why, and each of them; nobody else's are in it.
+#[tokio::test]
+async fn the_delivery_of_an_account_opens_to_its_own_sends() {
+    let world = World::new().await;
+    let (caller, token) = world.customer(1_000_000_000).await;
+    let (other, others) = world.customer(1_000_000_000).await;
+    let router = router(&world);
+    let until = world.app.now().plus_ms(9_000_000_000);
+    let node = dialing::take_node(&world.app, "a", until).await.unwrap();
+    let audio = world.message(&caller, 5_000).await.id.0;
+    let theirs = world.message(&other, 5_000).await.id.0;
+    let mut mine = send_some((&world, &router, node), &token, audio, 0..5).await;
+    send_some((&world, &router, node), &others, theirs, 10..13).await;
+    let abnormal_at = world.app.now();
+    mine.extend(send_some((&world, &router, node), &token, audio, 5..7).await);
+    let abnormal = Span::new(abnormal_at, world.app.now()).unwrap();
+    promise::declare(&world.app, abnormal, "the exchange burned", "Maryam").await.unwrap();
+    let body = json!({ "to": ["09120000020"], "audio_id": audio });
+    let withdrawn = v1(&router, &token, "POST", "/v1/messages", None, &body).await.json();
+    let id = list(&withdrawn, "data")[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/messages/{id}/cancel");
+    let cancelled = v1(&router, &token, "POST", &path, None, &Value::Null).await;
+    assert!(cancelled.status.is_success(), "{}", cancelled.text());
+    mine.push(id);
+    world.clock.advance_ms(3_600_000);
+
+    let told = get(&router, &token, DELIVERY).await;
+    days_sum_up(&told);
+    let (figures, with) = (&told["figures"], &told["with_declared"]);
+    assert_eq!((&figures["samples"], &with["samples"]), (&json!(5), &json!(7)));
+    assert_eq!(
+        figures["excluded"],
+        json!([
+            { "reason": "customer's own", "samples": 1 },
+            { "reason": "declared abnormal", "samples": 2 },
+        ])
+    );
+    assert_eq!(
+        (&figures["representative"], &with["representative"]),
+        (&json!(false), &json!(false))
+    );
+    let (mut samples, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = get(&router, &token, &format!("{DELIVERY}/samples?limit=3{next}")).await;
+        assert!(list(&page, "data").len() <= 3);
+        samples.extend(list(&page, "data").to_vec());
+        let Some(after) = page["next_page"].as_str() else { break };
+        next = format!("&after={after}");
+    }
+    let ids: Vec<&str> = samples.iter().map(|one| one["message_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, mine);
+    let sum = |counts: &dyn Fn(&Value) -> bool, name: &str| -> i64 {
+        let counted = samples.iter().filter(|one| counts(one));
+        counted.map(|one| one[name].as_i64().unwrap_or(0)).sum()
+    };
+    let normal = |one: &Value| one["excluded"].is_null();
+    let declared = |one: &Value| normal(one) || one["excluded"] == "declared abnormal";
+    for (figures, counts) in [(figures, &normal as &dyn Fn(&Value) -> bool), (with, &declared)] {
+        assert_eq!(figures["microseconds"], sum(counts, "microseconds"));
+        assert_eq!(figures["heard_microseconds"], sum(counts, "heard_microseconds"));
+    }
+    for excluded in list(figures, "excluded") {
+        let of = samples.iter().filter(|one| one["excluded"] == excluded["reason"]);
+        assert_eq!(excluded["samples"], of.count());
+    }
+    for sample in &samples {
+        get(&router, &token, &format!("/v1/messages/{}", sample["message_id"].as_str().unwrap()))
+            .await;
+    }
+    let of_others = get(&router, &others, DELIVERY).await;
+    assert_eq!(of_others["figures"]["samples"], 3);
+    let platform = get(&router, &token, PROMISES).await;
+    assert_eq!(platform["delivery"]["figures"]["samples"], 8);
+    for wrong in ["?month=1405-13", "/samples?after=7", "/samples?limit=0", "?month=1405-10"] {
+        let path = format!("{DELIVERY}{wrong}");
+        let refused = v1(&router, &token, "GET", &path, None, &Value::Null).await;
+        assert_eq!(refused.json()["code"], "invalid_request", "{wrong}");
+    }
 }
 
 fn every_number_is_known(told: &Value) {

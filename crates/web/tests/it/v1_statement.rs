@@ -418,6 +418,34 @@ async fn t184_every_number_on_a_statement_opens_to_what_it_comes_from() {
     found.retain(|way| !opened(way));
     assert_eq!(found, BTreeSet::new(), "these numbers open to nothing");
 
+    let platform = reader.statement(&format!("month={MONTH}&of=platform")).await;
+    assert_eq!(platform["microseconds"]["down"], down - 3_600_000_000);
+    figures_open(&reader, &platform).await;
+    let public = Reader { router: &router, token: "" };
+    let public = public.get(&format!("/v1/transparency?month={MONTH}")).await;
+    assert_eq!(
+        public["availability"],
+        reader.get(&format!("/v1/availability?month={MONTH}&of=platform")).await
+    );
+    for (name, figure) in platform["figures"].as_object().unwrap() {
+        assert_eq!(&public["availability"]["statements"][0][name], figure, "{name}");
+    }
+    assert_eq!(public["violations"][0]["count"], Value::Null, "fewer than five: {public}");
+    let late = span("1405/10/26 08:00", "1405/10/26 08:01");
+    outage(&world, "api", "everyone", late).await;
+    let month = PersianMonth::parse(MONTH).unwrap();
+    for whose in [None, Some(account)] {
+        let (why, who) = ("Zahra found it", "Maryam");
+        availability::revise(&world.app, whose, month, why, who).await.unwrap();
+    }
+    let of = async |of: &str| {
+        let path = format!("/v1/availability/statement?month={MONTH}&of={of}");
+        let told = reader.get(&path).await;
+        (told["revision"].clone(), told["reason"].clone(), told["signed_by"].clone())
+    };
+    assert_eq!(of("platform").await, (json!(1), Value::Null, Value::Null));
+    assert_eq!(of("account").await, (json!(1), json!("Zahra found it"), json!("Maryam")));
+
     let theirs = Reader { router: &router, token: &other };
     let theirs = theirs.get(&format!("/v1/availability/statement?month={MONTH}")).await;
     assert_eq!(theirs["microseconds"]["down"], down - 3_600_000_000);
@@ -427,6 +455,7 @@ async fn t184_every_number_on_a_statement_opens_to_what_it_comes_from() {
         ("month=1405-13", "invalid_request"),
         ("", "invalid_request"),
         ("month=1405-10&revision=-1", "invalid_request"),
+        ("month=1405-10&of=everybody", "invalid_request"),
     ] {
         for part in ["", "/stretches", "/parts", "/inputs", "/maintenance"] {
             let path = format!("/v1/availability/statement{part}?{query}");
@@ -494,8 +523,9 @@ async fn judged_by_a_committee(world: &World, claim: i64) {
     app::claim::announce(app, claim, "Sara").await.unwrap();
 }
 
-/// 0106, T178. Goal: nobody reads what our people wrote of others, nor when a few others asked for
-/// something; whom it concerns alone reads all of it.
+/// 0106, 0110, T178. Goal: nobody reads what our people wrote of others, nor when a few others
+/// asked for something, not even by looking again and again on the day; whom it concerns alone
+/// reads all of it.
 #[tokio::test]
 async fn evidence_tells_each_what_concerns_it() {
     let world = World::new().await;
@@ -540,6 +570,19 @@ async fn evidence_tells_each_what_concerns_it() {
     assert!(!theirs.to_string().contains("Zahra"), "{theirs}");
     let minutes = list(&evidence, "requests");
     assert_eq!((minutes.len(), &minutes[0]["served"]), (1, &json!(7)));
-    let few = json!({ "minutes": 1, "served": 1, "failed": 1 });
-    assert_eq!(evidence["requests_of_few"], few);
+    let of_path = |evidence: &Value| list(evidence, "paths")[1].clone();
+    assert_eq!(evidence["requests_of_few"], Value::Null, "the day runs");
+    let until = moment(text(&of_path(&evidence), "requests_until"));
+    assert_eq!(until, at("1405/10/12 11:00"));
+    assert_eq!(of_path(&evidence)["requests_served"], 7);
+    // A look is a request, too.
+    go_to(&world, "1405/10/12 12:59");
+    interval::keep_requests(&world.app, "a", true).await.unwrap();
+    assert_eq!(of_path(&reader(&token).evidence(12, "api").await), of_path(&evidence));
+    go_to(&world, "1405/10/13 01:00");
+    interval::keep_requests(&world.app, "a", true).await.unwrap();
+    let whole = reader(&token).evidence(12, "api").await;
+    let few = json!({ "minutes": 3, "served": 4, "failed": 1 });
+    assert_eq!(whole["requests_of_few"], few);
+    assert_eq!(of_path(&whole)["requests_served"], 11);
 }

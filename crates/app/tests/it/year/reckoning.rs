@@ -8,7 +8,7 @@ use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
 
 use super::script::{Script, Ticket};
-use super::{CUSTOMERS, DAY, HOUR, MINUTE_US, PRICE, has_path, minute};
+use super::{CUSTOMERS, DAY, DEAR, HOUR, MINUTE_US, PRICE, has_path, is_dear, minute};
 
 /// What a month comes to by the reckoning: minutes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Minutes {
     unknown: i64,
     planned: i64,
     up: i64,
+    /// How many of them had the dear plan.
+    dear: i64,
 }
 
 impl Minutes {
@@ -25,11 +27,12 @@ impl Minutes {
     pub fn of(
         script: &Script,
         customer: Option<usize>,
-        length: usize,
+        (month, length): (usize, usize),
         unpaid: &Range<usize>,
     ) -> Self {
         let mut all = Self::default();
         for minute in 0..length {
+            all.dear += i64::from(customer.is_some_and(|one| is_dear(one, (month, minute))));
             if customer == Some(CUSTOMERS - 1) && unpaid.contains(&minute) {
                 all.not_covered += 1;
                 continue;
@@ -37,7 +40,7 @@ impl Minutes {
             let (mut bad_outside, mut blind_outside, mut bad_or_blind) = (false, false, false);
             let blind = script.silent.iter().any(|time| time.contains(&minute));
             for path in 0..4 {
-                if customer.is_some_and(|customer| !has_path(customer, path)) {
+                if customer.is_some_and(|customer| !has_path(customer, (month, minute), path)) {
                     continue;
                 }
                 let bad = script.outages.iter().any(|one| {
@@ -98,8 +101,20 @@ impl Minutes {
         };
         let base = self.down + self.unknown + self.up;
         let quarter = (base - missed) * 100 < base * 99;
-        Some((if quarter { PRICE / 4 } else { PRICE / 10 }, late))
+        let price = self.price();
+        Some((if quarter { up(price, 4) } else { up(price, 10) }, late))
     }
+
+    /// What the month costs: each minute at the price of the plan that it had.
+    fn price(self) -> i64 {
+        let all = self.not_covered + self.down + self.unknown + self.planned + self.up;
+        up(PRICE * (all - self.dear) + DEAR * self.dear, all)
+    }
+}
+
+/// A part, rounded up to the whole rial.
+fn up(rials: i64, parts: i64) -> i64 {
+    rials / parts + i64::from(rials % parts > 0)
 }
 
 /// Whether the desk is open in this minute of a day, from the words of the agreement.

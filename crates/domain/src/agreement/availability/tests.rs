@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Timestamp;
+use crate::agreement::parameter::Parameters;
 use crate::agreement::scope::CoveredPath;
+use crate::agreement::statement::Inputs;
 use crate::calendar::date_time::Written;
 use crate::calendar::month::PersianMonth;
 
@@ -436,6 +438,20 @@ proptest! {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// I07, I18: what is kept of a month is read again as it was, and comes to the same.
+    #[test]
+    fn what_is_kept_of_any_month_computes_to_it(
+        standing in any_standing(), facts in any_facts(),
+    ) {
+        let month = month("1405-08");
+        let agreement = (1, &Parameters::first());
+        let inputs = Inputs::gather(month, month.end(), agreement, &standing, &facts).unwrap();
+        let again = Inputs::parse(&inputs.to_text());
+        prop_assert_eq!(again.as_ref(), Some(&inputs));
+        let totals = sweep(whole(month), &standing, &facts).totals();
+        prop_assert_eq!(again.unwrap().judge().totals, totals);
+    }
 
     /// I03.
     #[test]
