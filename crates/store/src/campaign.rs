@@ -12,7 +12,7 @@ use domain::campaign::failing::Recent;
 use domain::campaign::forecast::History;
 use domain::campaign::numbers::CompactNumber;
 use domain::campaign::retry::RetryPolicy;
-use domain::dialer::pacing::{Pace, Slots};
+use domain::dialer::pacing::{Grant, Pace, Slots};
 use domain::{
     AccountId, CampaignId, Disposition, MessageClass, MessageId, RecipientId, Rials, TariffId,
     Timestamp,
@@ -221,9 +221,34 @@ pub async fn set_pace(
     let due = pace.map_or(now, |pace| pace.slots(now, now).after(1).first);
     let sql = "UPDATE campaign
                SET calls_per_minute = $2,
-                   pace_due_us = CASE WHEN pace_due_us < $3 THEN pace_due_us ELSE $3 END
+                   pace_due_us = CASE WHEN pace_due_us < $3 THEN pace_due_us ELSE $3 END,
+                   pace_free_us = CASE WHEN pace_free_us < $3 THEN pace_free_us ELSE $3 END
                WHERE id = $1";
     tx.execute(sql, values![id, per_minute, due]).await.map(drop)
+}
+
+/// Takes as many of so many starts as the pace of a campaign allows at `now`, from all nodes
+/// together; `None` when it has no pace any more. Nothing else may be locked by the transaction: a
+/// campaign is locked before what stands in its line.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn take_pace(
+    tx: &mut Tx,
+    campaign: CampaignId,
+    now: Timestamp,
+    wanted: u32,
+) -> Result<Option<Grant>> {
+    let sql = "UPDATE campaign SET pace_free_us = pace_free_us WHERE id = $1
+               RETURNING pace_free_us, calls_per_minute";
+    let Some(row) = tx.query_opt(sql, values![campaign]).await? else { return Ok(None) };
+    let Some(per_minute) = row.get("calls_per_minute")? else { return Ok(None) };
+    let grant = Pace { campaign, per_minute }.grant(row.get("pace_free_us")?, now, wanted);
+    if grant.count > 0 {
+        let sql = "UPDATE campaign SET pace_free_us = $2 WHERE id = $1";
+        tx.execute(sql, values![campaign, grant.free]).await?;
+    }
+    Ok(Some(grant))
 }
 
 /// Whose campaign `id` is, for nodes and the operator's tools.
