@@ -272,6 +272,7 @@ fn compare_keys(client: &mut Client, campaign: &str, numbers: u64) -> Result<()>
 
 /// Whoever has opted out by a key is in another campaign, and is not called.
 fn opted_out_are_not_called(client: &mut Client, audio: i64, list: &[String]) -> Result<()> {
+    let dialled = client.figure("avanak_calls_dialled_total")?;
     let campaign = start_campaign(client, audio, list, true)?;
     let deadline = clock::instant() + PATIENCE;
     loop {
@@ -284,6 +285,8 @@ fn opted_out_are_not_called(client: &mut Client, audio: i64, list: &[String]) ->
         ensure!(clock::instant() < deadline, "it does not end: {told}");
         ppoll(&mut [], Some(TimeSpec::from_duration(LOOK_EVERY)), None)?;
     }
+    let called = client.figure("avanak_calls_dialled_total")? - dialled;
+    ensure!(called == 0, "{called} were called");
     let numbers = client.modern(&format!("campaigns/{campaign}/numbers?limit=100"), None)?;
     let numbers = numbers["data"].as_array().context("a page has data")?;
     ensure!(numbers.iter().all(|number| number["tries"] == 0), "one was called: {numbers:?}");

@@ -1,6 +1,7 @@
 //! Versions of the service agreement: shown to everybody, published and withdrawn by the operator.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use domain::agreement::parameter;
 use domain::agreement::version::{self, Draft, Version};
@@ -13,7 +14,7 @@ use store::Queries;
 pub use store::agreement::{Acceptance, Kept};
 
 use crate::account::hex;
-use crate::{App, Caller, Error, Failure, Result, request};
+use crate::{App, Caller, Error, Failure, Result, opening_hours, request};
 
 /// Why a version was not published or withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +161,7 @@ pub async fn accept(
             let now = held.at(at);
             let standing =
                 |version: &&Version| version.number == number && version.withdrawn_at.is_none();
-            let found = held.0.iter().find(standing).ok_or(Error::Refused(NoSuchVersion))?;
+            let found = held.versions.iter().find(standing).ok_or(Error::Refused(NoSuchVersion))?;
             if found.draft.effective_from < now.draft.effective_from {
                 return Err(Error::Refused(NoSuchVersion));
             }
@@ -191,18 +192,40 @@ pub(crate) async fn all(reads: &mut impl Queries) -> store::Result<Vec<Kept>> {
     Ok(versions)
 }
 
-/// Every version, to ask which one held when.
-pub(crate) struct Held(Vec<Version>);
+/// Every version, to ask which one held when, and its calendars.
+pub(crate) struct Held {
+    versions: Vec<Version>,
+    business: Timetable,
+    support: Timetable,
+}
 
 impl Held {
     /// Reads them.
     pub(crate) async fn read(reads: &mut impl Queries) -> store::Result<Self> {
-        Ok(Self(all(reads).await?.into_iter().map(|kept| kept.version).collect()))
+        let versions = all(reads).await?.into_iter().map(|kept| kept.version).collect();
+        let holidays = Arc::new(crate::holiday::read(reads).await?);
+        let business = opening_hours::versions(reads, CalendarKind::Business).await?;
+        let support = opening_hours::versions(reads, CalendarKind::Support).await?;
+        Ok(Self {
+            versions,
+            business: timetable_with(business, Arc::clone(&holidays)),
+            support: timetable_with(support, holidays),
+        })
+    }
+
+    /// By what business days are counted.
+    pub(crate) fn business(&self) -> &Timetable {
+        &self.business
+    }
+
+    /// When the desk and its line are open.
+    pub(crate) fn support(&self) -> &Timetable {
+        &self.support
     }
 
     /// The version that holds at a moment.
     pub(crate) fn at(&self, at: Timestamp) -> &Version {
-        let held = version::in_force(&self.0, at.max(Timestamp(0)));
+        let held = version::in_force(&self.versions, at.max(Timestamp(0)));
         held.expect("the first version holds since ever")
     }
 }
@@ -212,8 +235,21 @@ pub(crate) async fn at(reads: &mut impl Queries, at: Timestamp) -> store::Result
     Ok(Held::read(reads).await?.at(at).clone())
 }
 
-/// The agreement's calendar of a kind.
-pub(crate) fn timetable(kind: CalendarKind) -> Timetable {
-    let hours = OpeningHours::of_the_agreement(kind);
-    Timetable::new(vec![hours], Holidays::shipped()).expect("one version never begins twice")
+/// The desk's calendar of a kind, with hours and holidays as the operator has them.
+pub(crate) async fn timetable(
+    reads: &mut impl Queries,
+    kind: CalendarKind,
+) -> store::Result<Timetable> {
+    let versions = opening_hours::versions(reads, kind).await?;
+    Ok(timetable_with(versions, Arc::new(crate::holiday::read(reads).await?)))
+}
+
+/// The desk's calendar of support, as the program has it: for who has never read another one.
+pub(crate) fn first_timetable() -> Timetable {
+    let hours = OpeningHours::of_the_agreement(CalendarKind::Support);
+    timetable_with(vec![hours], Arc::new(Holidays::shipped()))
+}
+
+fn timetable_with(versions: Vec<OpeningHours>, holidays: Arc<Holidays>) -> Timetable {
+    Timetable::new(versions, holidays).expect("one version never begins with another")
 }

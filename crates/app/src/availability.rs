@@ -99,7 +99,7 @@ pub async fn month(
     let judged = inputs.judge();
     let written = store::month_statement::of_month(&mut reads, account, month).await?;
     let state = state(month, now, written.last().map(|statement| statement.revision));
-    let business = timetable(CalendarKind::Business);
+    let business = timetable(&mut reads, CalendarKind::Business).await?;
     let until = evidence_until(month, &inputs.parameters, &business);
     let evidence_until = until.ok_or(Failure::of("counting business days after a month"))?;
     let totals = written.last().map_or(judged.totals, |statement| statement.totals);

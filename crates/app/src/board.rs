@@ -27,8 +27,8 @@ const AHEAD_US: i64 = 90 * 86_400_000_000;
 /// The database failed.
 pub async fn show(app: &App) -> Result<Vec<Entry>, Failure> {
     let now = app.now();
-    let support = timetable(CalendarKind::Support);
     let mut reads = app.read().await?;
+    let support = timetable(&mut reads, CalendarKind::Support).await?;
     let mut entries = Vec::new();
     tickets(&mut reads, now, &support, &mut entries).await?;
     reports(&mut reads, now, &mut entries).await?;

@@ -3,14 +3,13 @@
 
 use domain::agreement::claim::{
     Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
-    decision_due_after,
+    decision_due,
 };
 use domain::agreement::credit::{Credit, CreditKey, Move};
 use domain::agreement::scope::Paths;
 use domain::agreement::violation::Clause;
 use domain::billing::subscription::coverage;
 use domain::calendar::month::PersianMonth;
-use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 use store::claim::NewClaim;
@@ -18,7 +17,7 @@ pub use store::claim::{Kept, Step};
 use store::credit::{By, NewCredit};
 use store::{Queries, Tx};
 
-use crate::agreement::timetable;
+use crate::agreement::Held;
 use crate::compensation::{But, Published, left_of_month};
 use crate::{App, Caller, Error, Failure, Result, credit, request};
 
@@ -414,10 +413,10 @@ pub(crate) async fn shown(
         .filter(|(step, _)| step.state == State::EvidenceAsked)
         .filter_map(|(step, to)| Span::new(step.at, to))
         .collect();
-    let agreement = crate::agreement::at(reads, begun.at).await?;
-    let business = timetable(CalendarKind::Business);
-    let count = agreement.draft.parameters.day_count();
-    let due = decision_due_after(begun.at, &asked, count, &business);
+    let held = Held::read(reads).await?;
+    let parameters = &held.at(begun.at).draft.parameters;
+    let days = (parameters.decision_days(), parameters.day_count());
+    let due = decision_due(begun.at, &asked, days, held.business());
     let overdue = due.is_some_and(|due| due < now);
     Ok(Shown { kept, due, overdue })
 }

@@ -14,7 +14,6 @@ use store::recipient::Standing as Place;
 
 use crate::campaign::Recipient;
 use crate::class::Bar;
-use crate::dialing::ReadyJob;
 use crate::{App, Caller, Failure, class};
 
 /// Sends before this one that are counted; more are told as so many.
@@ -110,6 +109,7 @@ pub async fn recipient(
     }
     if matches!(stored.standing, Place::Uncalled | Place::Retrying { .. }) {
         let whose = (account, caller.account.is_sandbox(), campaign.plan.class);
+        told.gates.push(class_hours(app, whose, !whose.1, now).await?);
         told.gates.extend(heeded(app, whose, &[stored.number], true).await?);
         // Before its first start nobody knows what a call holds.
         let holds = campaign.snapshot.tariff.map(|_| match stored.zone {
@@ -139,7 +139,9 @@ async fn pass_the_line(
     let now = app.now();
     told.gates.push(Gate::Due.from(due_at, now));
     told.gates.push(Gate::OperatorHours.from(app.settings().window.opens_at(now), now));
-    told.gates.push(class_hours(app, &job, now).await?);
+    let whose = (job.account, job.sandbox, job.message_class);
+    let is_public = matches!(job.destination, Destination::Number(_)) && !job.sandbox;
+    told.gates.push(class_hours(app, whose, is_public, now).await?);
     let takes = app.dispatch().routes(&job.destination, job.server, job.sandbox);
     told.gates.push(Gate::Trunk.when(takes));
     let mut reads = app.read().await?;
@@ -157,7 +159,6 @@ async fn pass_the_line(
     told.ahead = store::quick_send::ahead(&mut reads, (job.class, due_at, id), AHEAD_MAX).await?;
     told.gates.push(Gate::Line.when(told.ahead == 0));
     drop(reads);
-    let whose = (job.account, job.sandbox, job.message_class);
     // An attempt that came to nothing has been counted.
     let is_counted = attempts == 0 && matches!(job.destination, Destination::Number(_));
     told.gates.extend(heeded(app, whose, &numbers, is_counted).await?);
@@ -187,10 +188,16 @@ async fn heeded(
     ])
 }
 
-async fn class_hours(app: &App, job: &ReadyJob, now: Timestamp) -> Result<Standing, Failure> {
+/// The hours and days of a class, which go for calls to public numbers by trunks that reach people.
+async fn class_hours(
+    app: &App,
+    (account, _, class): (AccountId, bool, MessageClass),
+    is_public: bool,
+    now: Timestamp,
+) -> Result<Standing, Failure> {
     let rules = class::rules(app, now).await?;
-    let person = class::reaches_person(app, &job.destination, job.sandbox);
-    Ok(match rules.opening(job, person, now) {
+    let person = is_public && app.dispatch().reaches_people();
+    Ok(match rules.policies.opening(class, (rules.any_hour(account), person), now) {
         Opening::Open { .. } => Gate::ClassHours.open(),
         Opening::Closed { opens_at } => Gate::ClassHours.closed_until(opens_at),
     })

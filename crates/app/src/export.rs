@@ -12,6 +12,7 @@ pub use store::export::{Export, What};
 
 use crate::account::never_refused;
 use crate::campaign::Recipient;
+use crate::report::Recorded;
 use crate::{App, Error, Failure, Result, request};
 
 /// Most exports on a page.
@@ -329,6 +330,14 @@ fn number_line(one: &Recipient, style: Style, mut line: Line<'_>) {
     line.text(&style.moment(stored.called_at));
     line.text(&style.moment(stored.ended_at));
     line.number(stored.send.map(|send| send.0));
+    keys_and_recording(one.end.as_ref().map_or("", |end| &end.keys), one.recording, line);
+}
+
+/// What a callee said in either way, which ends a line.
+fn keys_and_recording(keys: &str, recorded: Option<Recorded>, mut line: Line<'_>) {
+    line.text(keys);
+    line.text(recorded.map_or("", Recorded::word));
+    line.seconds_of(recorded.and_then(Recorded::length_ms));
     line.end();
 }
 
@@ -370,7 +379,8 @@ fn message_line(app: &App, one: &Sent, style: Style, mut line: Line<'_>) {
     line.text(&style.moment(end.and_then(|end| end.answered_at)));
     line.text(&style.moment(end.map(|end| end.at)));
     line.number(one.campaign.map(|campaign| campaign.0));
-    line.end();
+    let recorded = Recorded::of(one.record_ms, one.recording.as_ref(), end.is_some());
+    keys_and_recording(end.map_or("", |end| &end.keys), recorded, line);
 }
 
 async fn statement<S: Sink>(

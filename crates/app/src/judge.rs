@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use domain::calendar::holiday::Holidays;
 use domain::judge::{Judge, Permission, Report};
 use domain::{CampaignId, Timestamp};
 
@@ -25,7 +24,8 @@ pub async fn judge(
     let permissions = store::class::permissions(&mut reads).await?.into_iter().map(|one| {
         Permission { account: one.account, granted_at: one.granted_at, revoked_at: one.revoked_at }
     });
-    let mut judge = Judge::new(policies, permissions.collect(), Holidays::shipped());
+    let holidays = crate::holiday::read(&mut reads).await?;
+    let mut judge = Judge::new(policies, permissions.collect(), holidays);
     let mut after = 0;
     loop {
         let page = store::decision::page(&mut reads, after, since, PAGE).await?;

@@ -269,15 +269,26 @@ pub async fn waiting(
 }
 
 /// Asks staff to listen to messages that the account approved by itself, since it wants them sent
-/// in a class that asks for that.
+/// in a class that asks for that. Writes once for each, however often it is refused.
 pub(crate) async fn want_heard(
     app: &App,
     account: AccountId,
     messages: impl IntoIterator<Item = MessageId>,
 ) -> std::result::Result<(), Failure> {
-    let (now, messages) = (app.now(), messages.into_iter().collect::<Vec<_>>());
+    let mut new = Vec::new();
+    let mut reads = app.read().await?;
+    for id in messages {
+        if store::message::can_be_wanted(&mut reads, account, id).await? {
+            new.push(id);
+        }
+    }
+    drop(reads);
+    if new.is_empty() {
+        return Ok(());
+    }
+    let now = app.now();
     let noted = app.write(async |tx| {
-        for id in &messages {
+        for id in &new {
             store::message::want_heard(tx, account, *id, now).await?;
         }
         Ok(())

@@ -5,11 +5,11 @@ mod account;
 mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::agreement::capacity::{Capacity, Minute};
 use domain::agreement::delivery::{AbnormalPeriod, Delivery, Exclusion, Sample};
 use domain::agreement::scope::CoveredPath;
-use domain::calendar::holiday::Holidays;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::calendar::working_time::Timetable;
@@ -172,9 +172,9 @@ impl Survey {
     ) -> std::result::Result<Self, Failure> {
         let policies = store::class::all(reads).await?;
         let maintenance = crate::availability::windows(reads, time).await?;
-        let holidays = Holidays::shipped();
+        let holidays = Arc::new(crate::holiday::read(reads).await?);
         let hours = policies.into_iter().filter_map(|policy| {
-            let timetable = Timetable::new(vec![policy.hours], holidays.clone())?;
+            let timetable = Timetable::new(vec![policy.hours], Arc::clone(&holidays))?;
             Some((policy.class, policy.effective_from, timetable))
         });
         let theirs = maintenance.into_iter().filter(|window| {
@@ -341,6 +341,7 @@ impl Minutes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::calendar::holiday::Holidays;
     use domain::class::Policy;
 
     /// Noon of a Sunday.

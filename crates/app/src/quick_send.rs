@@ -17,8 +17,6 @@ use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
 use crate::dialing::ReadyJob;
-use crate::ports::Speaker;
-use crate::speech::{self, Script};
 use crate::{App, Caller, Error, Failure, Result, class, identity, message, phone, prices};
 
 mod personal;
@@ -26,7 +24,9 @@ mod spoken;
 mod story;
 
 pub(crate) use personal::judged as judge_personal;
+pub(crate) use personal::submit_with_key as submit_personal_with_key;
 pub use personal::{NewPersonalSend, PersonalRefusal, submit_personal};
+pub use spoken::{NewTextSend, submit_text};
 pub(crate) use spoken::{judge_speech, send_judged, send_speech};
 pub use story::{FailedAttempt, Step, Story, story};
 
@@ -38,31 +38,6 @@ const REFERENCE_MAX: usize = 200;
 pub struct NewSend {
     /// What to play.
     pub message: MessageId,
-    /// Whom to call, as the customer wrote it.
-    pub number: String,
-    /// Whether the first key pressed is kept as a vote.
-    pub vote: bool,
-    /// How long the callee's voice is recorded after the message, milliseconds, if it is.
-    pub record_ms: Option<u32>,
-    /// The regional server that is to call, if one is asked for.
-    pub server: Option<u32>,
-    /// The customer's own name for this send: asking again returns the first one.
-    pub reference: Option<String>,
-    /// What kind of message it is.
-    pub class: MessageClass,
-    /// The follow-up that is written after its call ([`crate::sms::keep`]).
-    pub follow_up: Option<i64>,
-}
-
-/// A text to be spoken and sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewTextSend {
-    /// What is spoken.
-    pub text: String,
-    /// Whose voice speaks.
-    pub speaker: Speaker,
-    /// A telephone number to be spoken at the end.
-    pub call_from_mobile: Option<String>,
     /// Whom to call, as the customer wrote it.
     pub number: String,
     /// Whether the first key pressed is kept as a vote.
@@ -153,6 +128,17 @@ pub struct Progress {
 /// # Errors
 /// Refused as [`Refusal`] says.
 pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted, Refusal> {
+    submit_with_key(app, caller, new, None).await
+}
+
+/// Sends a stored message; its callee opts out by this key, if one is given, in place of that of
+/// its class.
+pub(crate) async fn submit_with_key(
+    app: &App,
+    caller: &Caller,
+    new: NewSend,
+    opt_out_key: Option<char>,
+) -> Result<Accepted, Refusal> {
     if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
         return Ok(first);
     }
@@ -160,6 +146,7 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
         request(app, &new.number, new.vote, new.record_ms, new.server).map_err(Error::Refused)?;
     let mut order = Order::new(app, caller, request, new.reference, new.class).await?;
     order.follow_up = new.follow_up;
+    order.opt_out_key = opt_out_key.or(order.opt_out_key);
     let mut reads = app.read().await?;
     let message = store::message::find(&mut reads, caller.account.id, new.message).await?;
     drop(reads);
@@ -170,37 +157,6 @@ pub async fn submit(app: &App, caller: &Caller, new: NewSend) -> Result<Accepted
     let admission = admission.map_err(Error::Refused)?;
     let message = message.expect("nothing is admitted without a message");
     accept(app, order, Played::Kept(message.id), message.blob, admission).await
-}
-
-/// Speaks a text and sends it. Whatever can be refused without speaking is refused first. The
-/// message, the charge for its speech and the send are one commit: there is no speech that was paid
-/// for and not sent.
-///
-/// # Errors
-/// Refused as [`TextRefusal`] says.
-pub async fn submit_text(
-    app: &App,
-    caller: &Caller,
-    new: NewTextSend,
-) -> Result<Accepted, TextRefusal> {
-    if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
-        return Ok(first);
-    }
-    let request = request(app, &new.number, new.vote, new.record_ms, new.server)
-        .map_err(|refusal| Error::Refused(refusal.into()))?;
-    let script = Script::new(&new.text, new.call_from_mobile.as_deref(), new.speaker)
-        .map_err(|refusal| Error::Refused(refusal.into()))?;
-    let mut order = Order::new(app, caller, request, new.reference, new.class).await?;
-    order.follow_up = new.follow_up;
-    may_be_spoken(app, &order).await?;
-    let recording = speech::speak(app, &script).await.map_err(|error| error.map(Into::into))?;
-    let sent = send_speech(app, order, &recording).await;
-    let accepted = recording.kept_unless_refused(app, sent).await?;
-    if accepted.repeated {
-        // Another request with this reference was faster; its send plays its own audio.
-        recording.remove(app).await;
-    }
-    Ok(accepted)
 }
 
 /// The caller's send `id`. An open call of this process is told as it stands this moment.
@@ -272,6 +228,8 @@ pub(crate) struct Order {
     reference: Option<String>,
     /// The follow-up that is written after its call.
     pub(crate) follow_up: Option<i64>,
+    /// The key by which its callee opts out.
+    opt_out_key: Option<char>,
     tariff: Tariff,
     reachable: bool,
     pub(crate) owner: Owner,
@@ -299,6 +257,7 @@ impl Order {
         };
         let tariff = prices::in_force(app, now).await?;
         let policies = class::policies(app, now).await?;
+        let opt_out_key = policies.of(class).opt_out_key;
         let person = class::reaches_person(app, &request.destination, account.is_sandbox());
         let may_call = identity::may_call(app, account.id, person).await?;
         let owner = if may_call { Owner::Known } else { Owner::Unknown };
@@ -316,6 +275,7 @@ impl Order {
             request,
             reference,
             follow_up: None,
+            opt_out_key,
             tariff,
             reachable,
             owner,
@@ -493,7 +453,7 @@ fn job(order: &Order, blob: String, admission: &Admission) -> ReadyJob {
         sandbox: order.account.is_sandbox(),
         class: order.policies.of(order.class).priority,
         message_class: order.class,
-        opt_out_key: order.policies.of(order.class).opt_out_key,
+        opt_out_key: order.opt_out_key,
         due_at: order.now,
         destination: order.request.destination.clone(),
         second: None,

@@ -51,6 +51,25 @@ pub enum Recorded {
 }
 
 impl Recorded {
+    /// Its name among programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Expected => "expected",
+            Self::Unmade => "none",
+            Self::Begun => "recording",
+            Self::Ready { .. } => "ready",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// How long it is, milliseconds, once it can be listened to.
+    pub fn length_ms(self) -> Option<u32> {
+        match self {
+            Self::Ready { length_ms } => Some(length_ms),
+            Self::Expected | Self::Unmade | Self::Begun | Self::Failed => None,
+        }
+    }
+
     /// Of a send that asks for one when `record_ms` says so; `kept` is what is known of it.
     pub(crate) fn of(
         record_ms: Option<u32>,

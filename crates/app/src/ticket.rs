@@ -271,7 +271,7 @@ pub async fn merge(app: &App, id: i64, into: i64, by: &str) -> Result<Kept, Tick
     let who = Who::Staff(by);
     named(who)?;
     let now = app.now();
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     app.write(async |tx| {
         // In the order of their numbers, so that two merges never wait for each other.
         let lower = taken(tx, id.min(into), who).await?;
@@ -320,7 +320,7 @@ pub async fn attach(
     let blob = format!("ticket/{id}/{}", hex(&Sha256::digest(&file.bytes)));
     app.blobs().put(&blob, file.bytes).await?;
     let now = app.now();
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     let attach = async |tx: &mut Tx| {
         let mut kept = going_on(tx, id, who).await?;
         // Two files at once are counted one after the other.
@@ -376,7 +376,7 @@ pub async fn find(
 ) -> std::result::Result<Option<Shown>, Failure> {
     let found = store::ticket::find(&mut app.read().await?, id).await?;
     let found = found.filter(|kept| account.is_none_or(|account| kept.new.account == account));
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     Ok(found.map(|kept| shown(kept, app.now(), &support)))
 }
 
@@ -392,7 +392,7 @@ pub async fn list(
 ) -> std::result::Result<Vec<Shown>, Failure> {
     let limit = limit.min(PAGE_MAX);
     let all = store::ticket::list(&mut app.read().await?, account, before, limit).await?;
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     Ok(all.into_iter().map(|kept| shown(kept, app.now(), &support)).collect())
 }
 
@@ -402,7 +402,7 @@ pub async fn list(
 /// # Errors
 /// The database failed.
 pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     let (mut after, mut entered) = ((Timestamp(i64::MIN), 0), 0);
     loop {
         let open = store::ticket::our_turn(&mut app.read().await?, after, BATCH).await?;
@@ -448,7 +448,7 @@ async fn change(
 ) -> Result<Kept, TicketRefusal> {
     named(who)?;
     let now = app.now();
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
     let change = async |tx: &mut Tx| {
         // What a customer writes is said where the ticket goes on; what staff does is done to the
         // ticket that was named.
@@ -498,7 +498,7 @@ pub(crate) async fn say<R>(
         Err(Error::Refused(_)) => return Ok(()),
     };
     let at = now.max(kept.ticket.last_at());
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(tx, CalendarKind::Support).await?;
     match step(tx, &mut kept, (Who::Staff(by), at, &support), next, text).await {
         Err(Error::Failed(failure)) => Err(Error::Failed(failure)),
         Ok(()) | Err(Error::Refused(_)) => Ok(()),

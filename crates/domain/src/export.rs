@@ -58,6 +58,9 @@ impl Kind {
                 "called_at",
                 "ended_at",
                 "message_id",
+                "keys",
+                "recording",
+                "recording_seconds",
             ],
             Self::Messages => &[
                 "id",
@@ -74,6 +77,9 @@ impl Kind {
                 "answered_at",
                 "ended_at",
                 "campaign_id",
+                "keys",
+                "recording",
+                "recording_seconds",
             ],
             Self::Statement => &["at", "rials", "kind", "message_id", "note"],
         }
@@ -190,7 +196,13 @@ impl<'a> Line<'a> {
 
     /// Adds milliseconds as seconds.
     pub fn seconds(&mut self, ms: u32) {
+        self.seconds_of(Some(ms));
+    }
+
+    /// Adds milliseconds as seconds; nothing for none.
+    pub fn seconds_of(&mut self, ms: Option<u32>) {
         self.separate();
+        let Some(ms) = ms else { return };
         let (whole, rest) = (ms / 1_000, ms % 1_000);
         write!(self.text, "{whole}.{rest:03}").expect("a String grows");
     }

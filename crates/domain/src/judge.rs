@@ -177,6 +177,7 @@ struct Call {
 pub struct Judge {
     policies: BTreeMap<PolicyId, Policy>,
     permissions: Vec<Permission>,
+    /// With when each was entered.
     holidays: Holidays,
     schedules: BTreeMap<CampaignId, Vec<(Timestamp, Schedule)>>,
     reports: BTreeMap<Option<CampaignId>, Report>,
@@ -186,7 +187,7 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge who knows every policy and permission that there ever was.
+    /// A judge who knows every policy, permission and holiday that there ever was.
     pub fn new(policies: Vec<Policy>, permissions: Vec<Permission>, holidays: Holidays) -> Self {
         let policies = policies.into_iter().map(|policy| (policy.id, policy)).collect();
         let (reports, calls, counts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -300,13 +301,18 @@ impl Judge {
         let (day, in_day) = (local.div_euclid(DAY_US), local.rem_euclid(DAY_US));
         // 1 January 1970 was a Thursday.
         let friday = day.rem_euclid(7) == 1;
-        let off = friday || self.holidays.is_holiday(Day::of(at));
-        let day_type = if off { DayType::Off } else { DayType::Ordinary };
         let minute = in_day / MINUTE_US;
-        let windows = policy.hours.windows(day_type);
-        windows.iter().any(|window| {
-            (i64::from(window.from_minute())..i64::from(window.to_minute())).contains(&minute)
-        })
+        let is_open = |known_at: Timestamp| {
+            let off = friday || self.holidays.was_holiday(Day::of(at), known_at);
+            let day_type = if off { DayType::Off } else { DayType::Ordinary };
+            policy.hours.windows(day_type).iter().any(|window| {
+                (i64::from(window.from_minute())..i64::from(window.to_minute())).contains(&minute)
+            })
+        };
+        // What was entered about the day within the grace may have been known, or not.
+        let entered = self.holidays.entered_about(Day::of(at));
+        let mut about_now = entered.filter(|entered| entered.us_since(at).abs() <= GRACE_US);
+        is_open(at.plus_us(-GRACE_US - 1)) || about_now.any(is_open)
     }
 
     /// Whether its campaign had days and hours then that contain the moment: those in force, or

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use domain::Timestamp;
 use domain::dialer::health::Condition;
 use engine::Event;
-use node::{Done, Gate, Moment, Node, Steps};
+use node::{Done, Gate, Moment, Node, NodeStats, Steps};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::backlog::CommandBacklog;
@@ -60,6 +60,8 @@ pub struct NodeLoop {
     answers: (mpsc::Sender<Done>, mpsc::Receiver<Done>),
     backlog: CommandBacklog,
     figures_due: Timestamp,
+    /// What was counted when counters were told last.
+    counted: NodeStats,
 }
 
 impl NodeLoop {
@@ -67,7 +69,8 @@ impl NodeLoop {
     pub fn new(parts: Parts) -> Self {
         let figures_due = parts.clocks.now().steady;
         let backlog = CommandBacklog::new(parts.shards.count());
-        Self { parts, answers: mpsc::channel(ANSWERS), backlog, figures_due }
+        let (answers, counted) = (mpsc::channel(ANSWERS), NodeStats::default());
+        Self { parts, answers, backlog, figures_due, counted }
     }
 
     /// Runs until `stop` says so, then until the live calls have ended or `drain` is over.
@@ -201,11 +204,19 @@ impl NodeLoop {
     fn publish(&mut self, now: Moment) {
         let stats = self.parts.node.stats();
         self.parts.leads.store(stats.leads, Ordering::Relaxed);
-        if now.steady < self.figures_due {
+        // Whoever sees that a call has begun or ended finds it counted; what goes up and down is
+        // told now and then.
+        let counted = NodeStats { waiting: 0, calls: 0, unsettled: 0, leads: false, ..stats };
+        let is_due = now.steady >= self.figures_due;
+        if is_due || counted != self.counted {
+            publish_counts(&counted);
+            self.counted = counted;
+        }
+        if !is_due {
             return;
         }
         self.figures_due = now.steady.plus_us(FIGURES_EVERY_US);
-        publish_stats(&stats);
+        publish_gauges(&stats);
         for (trunk, in_use) in self.parts.gate.channels_in_use() {
             metrics::gauge!("avanak_trunk_channels_in_use", "trunk" => trunk).set(in_use);
         }
@@ -235,14 +246,18 @@ impl NodeLoop {
     }
 }
 
-fn publish_stats(stats: &node::NodeStats) {
+fn publish_gauges(stats: &NodeStats) {
     metrics::gauge!("avanak_sends_waiting").set(count(stats.waiting as u64));
     metrics::gauge!("avanak_calls_in_hand").set(count(stats.calls as u64));
     metrics::gauge!("avanak_calls_unsettled").set(count(stats.unsettled as u64));
     metrics::gauge!("avanak_node_leads").set(u8::from(stats.leads));
+}
+
+fn publish_counts(stats: &NodeStats) {
     metrics::counter!("avanak_calls_dialled_total").absolute(stats.dialled);
     metrics::counter!("avanak_calls_settled_total").absolute(stats.settled);
     metrics::counter!("avanak_sends_expired_total").absolute(stats.expired);
+    metrics::counter!("avanak_sends_barred_total").absolute(stats.barred);
     metrics::counter!("avanak_attempts_not_sent_total").absolute(stats.not_sent);
     metrics::counter!("avanak_attempts_failed_over_total").absolute(stats.failed_over);
     metrics::counter!("avanak_calls_recovered_total").absolute(stats.recovered);

@@ -306,8 +306,10 @@ const CAMPAIGN_VIOLATIONS: &str = "
         LEFT JOIN campaign_result t
           ON t.campaign_id = l.campaign_id AND t.disposition = l.disposition
         UNION ALL
-        SELECT 'a campaign does not cost more than its ceiling', id, max_cost_rials, cost
-        FROM (SELECT c.id AS id, c.max_cost_rials AS max_cost_rials,
+        SELECT 'a campaign does not cost more than its ceiling', id, most, cost
+        FROM (SELECT c.id AS id,
+                     CASE WHEN c.cost_before_rials > c.max_cost_rials THEN c.cost_before_rials
+                          ELSE c.max_cost_rials END AS most,
                      c.charged_rials + c.held_rials
                      + COALESCE((SELECT COUNT(*) * f.price_rials
                                  FROM follow_up f
@@ -315,7 +317,7 @@ const CAMPAIGN_VIOLATIONS: &str = "
                                                AND s.state IN ('due', 'sent')
                                  WHERE f.id = c.follow_up_id GROUP BY f.price_rials), 0) AS cost
               FROM campaign c WHERE c.max_cost_rials IS NOT NULL) AS k
-        WHERE cost > max_cost_rials
+        WHERE cost > most
     )
     SELECT rule, 'campaign ' || CAST(id AS TEXT) AS subject, CAST(expected AS BIGINT) AS expected,
            CAST(found AS BIGINT) AS found

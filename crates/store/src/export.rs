@@ -8,7 +8,7 @@ use domain::{
 
 use crate::entry::StatementLine;
 use crate::value::values;
-use crate::{Queries, Result, Row, Tx};
+use crate::{Queries, Result, Row, Tx, recording};
 
 /// An export to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +93,10 @@ pub struct Sent {
     pub campaign: Option<CampaignId>,
     /// Whether a call is open.
     pub is_open: bool,
+    /// How long the callee is to be recorded at most, if at all, milliseconds.
+    pub record_ms: Option<u32>,
+    /// Where that recording stands, if it was begun.
+    pub recording: Option<recording::State>,
     /// How it ended, if it has.
     pub end: Option<SentEnd>,
 }
@@ -112,6 +116,8 @@ pub struct SentEnd {
     pub charge: Rials,
     /// The first key pressed.
     pub vote: Option<u8>,
+    /// All keys pressed, in their order, by their names.
+    pub keys: String,
     /// When it was answered.
     pub answered_at: Option<Timestamp>,
     /// When it ended.
@@ -342,11 +348,14 @@ pub async fn sent(
                       q.accepted_at_us AS accepted_at_us, q.recipient_id AS recipient_id,
                       a.quick_send_id AS open, o.disposition AS disposition, o.cause AS cause,
                       o.sip_code AS sip_code, o.heard_ms AS heard_ms,
-                      o.charge_rials AS charge_rials, o.vote AS vote,
-                      o.answered_at_us AS answered_at_us, o.ended_at_us AS ended_at_us
+                      o.charge_rials AS charge_rials, o.vote AS vote, o.keys AS keys,
+                      o.answered_at_us AS answered_at_us, o.ended_at_us AS ended_at_us,
+                      q.record_ms AS record_ms, g.state AS recording_state,
+                      g.length_ms AS recording_ms, g.error AS recording_error
                FROM quick_send q
                LEFT JOIN attempt a ON a.quick_send_id = q.id
                LEFT JOIN outcome o ON o.quick_send_id = q.id AND o.disposition IS NOT NULL
+               LEFT JOIN recording g ON g.quick_send_id = q.id
                WHERE q.account_id = $1 AND (q.accepted_at_us, q.id) > ($2, $3)
                  AND q.accepted_at_us < $4
                ORDER BY q.accepted_at_us, q.id LIMIT $5";
@@ -420,6 +429,7 @@ fn one_sent(row: &Row) -> Result<Sent> {
             heard_ms: row.get("heard_ms")?,
             charge: row.get("charge_rials")?,
             vote: u8::try_from(vote).ok(),
+            keys: row.get::<Option<String>>("keys")?.unwrap_or_default(),
             answered_at: row.get("answered_at_us")?,
             at: row.get("ended_at_us")?,
         })
@@ -431,6 +441,8 @@ fn one_sent(row: &Row) -> Result<Sent> {
         accepted_at: row.get("accepted_at_us")?,
         campaign: recipient.map(|packed| RecipientId::unpack(packed).campaign),
         is_open: row.get::<Option<i64>>("open")?.is_some(),
+        record_ms: row.get("record_ms")?,
+        recording: recording::of_send(row)?,
         end: is_over.then(end).transpose()?,
     })
 }

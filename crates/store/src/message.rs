@@ -169,6 +169,21 @@ pub async fn want_heard(
     tx.execute(sql, values![account, id, at]).await.map(drop)
 }
 
+/// Whether [`want_heard`] would change anything.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn can_be_wanted(
+    reads: &mut impl Queries,
+    account: AccountId,
+    id: MessageId,
+) -> Result<bool> {
+    let sql = "SELECT id FROM message
+               WHERE id = $2 AND account_id = $1 AND approval = 1 AND decided_at_us IS NULL
+                 AND wanted_at_us IS NULL AND deleted_at_us IS NULL AND template IS NULL";
+    Ok(reads.query_opt(sql, values![account, id]).await?.is_some())
+}
+
 /// The messages of all accounts that wait to be listened to, those that their accounts approved by
 /// themselves and want in a class that asks for more among them, the oldest first: at most `limit`
 /// after `after`.

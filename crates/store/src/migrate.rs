@@ -74,6 +74,9 @@ pub(crate) fn files() -> Vec<File> {
         ("V60__plan_change", include_str!("../migrations/V60__plan_change.sql")),
         ("V61__pace_and_money", include_str!("../migrations/V61__pace_and_money.sql")),
         ("V62__offered_plan", include_str!("../migrations/V62__offered_plan.sql")),
+        ("V63__holiday", include_str!("../migrations/V63__holiday.sql")),
+        ("V64__ceiling", include_str!("../migrations/V64__ceiling.sql")),
+        ("V65__opening_hours", include_str!("../migrations/V65__opening_hours.sql")),
     ]
 }
 

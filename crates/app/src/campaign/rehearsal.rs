@@ -1,12 +1,13 @@
 //! A campaign is heard before it calls anybody: a call to a number of its customer's, with its
-//! message, its class and its questions. It is a quick send of its own and counts for nothing.
+//! message, its class, its questions and its key to opt out by. It is a quick send of its own and
+//! counts for nothing.
 
 use domain::quick_send::Refusal;
 use domain::{CampaignId, RecipientId};
 
 use crate::account::hex;
 use crate::quick_send::{
-    Accepted, NewPersonalSend, NewSend, PersonalRefusal, submit, submit_personal,
+    Accepted, NewPersonalSend, NewSend, PersonalRefusal, submit_personal_with_key, submit_with_key,
 };
 use crate::request::{self, RequestKey};
 use crate::{App, Caller, Error, Result, template};
@@ -42,6 +43,7 @@ pub async fn rehearse(
     }
     let reference = request.map(|request| format!("request:{}:test", hex(&request.hash())));
     let campaign = found.campaign;
+    let key = campaign.plan.opt_out_key;
     let first = RecipientId { campaign: id, n: 1 };
     let said = template::values_of(app, account.id, first).await?;
     if let Some((template, values)) = said {
@@ -56,7 +58,7 @@ pub async fn rehearse(
             class: campaign.plan.class,
             follow_up: None,
         };
-        let sent = submit_personal(app, caller, send).await;
+        let sent = submit_personal_with_key(app, caller, send, key).await;
         return sent.map(Some).map_err(|error| error.map(RehearsalRefusal::Personal));
     }
     let send = NewSend {
@@ -69,6 +71,6 @@ pub async fn rehearse(
         class: campaign.plan.class,
         follow_up: None,
     };
-    let sent = submit(app, caller, send).await;
+    let sent = submit_with_key(app, caller, send, key).await;
     sent.map(Some).map_err(|error| error.map(RehearsalRefusal::Message))
 }

@@ -79,7 +79,7 @@ pub(super) async fn prove(
     at: Timestamp,
 ) -> Result<(), ErrorReportRefusal> {
     let account = kept.new.account.ok_or(Error::Refused(ErrorReportRefusal::NoCustomer))?;
-    let support = timetable(CalendarKind::Support);
+    let support = timetable(tx, CalendarKind::Support).await?;
     // Tries that proved an earlier pause prove no further one.
     let resumed = kept.steps.iter().filter(|taken| taken.step == Some(Step::Resumed));
     let since = resumed.map(|taken| taken.at).max();

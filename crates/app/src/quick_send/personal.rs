@@ -53,6 +53,16 @@ pub async fn submit_personal(
     caller: &Caller,
     new: NewPersonalSend,
 ) -> Result<Accepted, PersonalRefusal> {
+    submit_with_key(app, caller, new, None).await
+}
+
+/// The same; its callee opts out by this key, if one is given, in place of that of its class.
+pub(crate) async fn submit_with_key(
+    app: &App,
+    caller: &Caller,
+    new: NewPersonalSend,
+    opt_out_key: Option<char>,
+) -> Result<Accepted, PersonalRefusal> {
     if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
         return Ok(first);
     }
@@ -60,6 +70,7 @@ pub async fn submit_personal(
         .map_err(|refusal| Error::Refused(PersonalRefusal::Send(refusal.into())))?;
     let mut order = Order::new(app, caller, request, new.reference, new.class).await?;
     order.follow_up = new.follow_up;
+    order.opt_out_key = opt_out_key.or(order.opt_out_key);
     let recording = judged(app, caller, &order, new.template, &new.values).await?;
     let sent = send_speech(app, order, &recording).await;
     sent.map_err(|error| error.map(PersonalRefusal::Send))

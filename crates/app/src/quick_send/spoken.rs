@@ -1,13 +1,71 @@
-//! Sends of what was spoken a moment ago: judged with its real length and price, then accepted.
+//! Sends of texts, and of whatever was spoken a moment ago: judged with its real length and price,
+//! then accepted.
 
-use domain::Rials;
 use domain::message::LENGTH_MS_MIN;
 use domain::quick_send::Admission;
+use domain::{MessageClass, Rials};
 use store::hot::{Played, Spoken};
 
-use super::{Accepted, Listing, Order, TextRefusal, accept};
-use crate::speech::{Recording, RecordingRefusal, ScriptRefusal};
-use crate::{App, Error, Result};
+use super::{Accepted, Listing, Order, TextRefusal, accept, may_be_spoken, repeated, request};
+use crate::ports::Speaker;
+use crate::speech::{self, Recording, RecordingRefusal, Script, ScriptRefusal};
+use crate::{App, Caller, Error, Result};
+
+/// A text to be spoken and sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTextSend {
+    /// What is spoken.
+    pub text: String,
+    /// Whose voice speaks.
+    pub speaker: Speaker,
+    /// A telephone number to be spoken at the end.
+    pub call_from_mobile: Option<String>,
+    /// Whom to call, as the customer wrote it.
+    pub number: String,
+    /// Whether the first key pressed is kept as a vote.
+    pub vote: bool,
+    /// How long the callee's voice is recorded after the message, milliseconds, if it is.
+    pub record_ms: Option<u32>,
+    /// The regional server that is to call, if one is asked for.
+    pub server: Option<u32>,
+    /// The customer's own name for this send: asking again returns the first one.
+    pub reference: Option<String>,
+    /// What kind of message it is.
+    pub class: MessageClass,
+    /// The follow-up that is written after its call ([`crate::sms::keep`]).
+    pub follow_up: Option<i64>,
+}
+
+/// Speaks a text and sends it. Whatever can be refused without speaking is refused first. The
+/// message, the charge for its speech and the send are one commit: there is no speech that was paid
+/// for and not sent.
+///
+/// # Errors
+/// Refused as [`TextRefusal`] says.
+pub async fn submit_text(
+    app: &App,
+    caller: &Caller,
+    new: NewTextSend,
+) -> Result<Accepted, TextRefusal> {
+    if let Some(first) = repeated(app, caller, new.reference.as_deref()).await? {
+        return Ok(first);
+    }
+    let request = request(app, &new.number, new.vote, new.record_ms, new.server)
+        .map_err(|refusal| Error::Refused(refusal.into()))?;
+    let script = Script::new(&new.text, new.call_from_mobile.as_deref(), new.speaker)
+        .map_err(|refusal| Error::Refused(refusal.into()))?;
+    let mut order = Order::new(app, caller, request, new.reference, new.class).await?;
+    order.follow_up = new.follow_up;
+    may_be_spoken(app, &order).await?;
+    let recording = speech::speak(app, &script).await.map_err(|error| error.map(Into::into))?;
+    let sent = send_speech(app, order, &recording).await;
+    let accepted = recording.kept_unless_refused(app, sent).await?;
+    if accepted.repeated {
+        // Another request with this reference was faster; its send plays its own audio.
+        recording.remove(app).await;
+    }
+    Ok(accepted)
+}
 
 /// An order for what was spoken that may be sent.
 pub(crate) struct Judged {

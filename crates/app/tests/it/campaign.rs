@@ -470,7 +470,9 @@ async fn a_campaign_that_fails_abnormally_pauses() {
 #[tokio::test]
 async fn a_campaign_is_rehearsed() {
     let stage = Stage::new(100_000).await;
-    let new = NewCampaign { auto_start: false, ..stage.new_campaign(String::from("09121234567")) };
+    let mut new =
+        NewCampaign { auto_start: false, ..stage.new_campaign(String::from("09121234567")) };
+    new.plan.opt_out_key = Some('7');
     let id = stage.create(new).await;
     let account = stage.caller.account.clone();
     let (app, own) = (&stage.world.app, "09120000001");
@@ -485,6 +487,7 @@ async fn a_campaign_is_rehearsed() {
     assert_eq!(refusal(refused), RehearsalRefusal::KeyReused);
     let (job, _) = stage.world.dialer.next().await;
     assert_eq!((job.destination.as_str(), job.vote), (own, true));
+    assert_eq!(job.opt_out_key, Some('7'), "by which its callees opt out");
     let seen = campaign::find(app, account.id, id).await.unwrap().unwrap().campaign;
     assert_eq!((seen.state, seen.cursor), (State::Draft, 0));
     assert!(rehearse(CampaignId(9)).await.unwrap().is_none());

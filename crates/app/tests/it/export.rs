@@ -1,11 +1,17 @@
 //! Exports as customers meet them: written by whoever is free, whole after a kill, gone in time.
 
+use app::dialing::{self, CallRecord, EndedCall, Meaning};
 use app::export::{self, ExportRefusal, Of, PART_BYTES, Sink, What, parts};
-use app::{Caller, Failure};
+use app::quick_send::{self, NewSend};
+use app::{Caller, Failure, campaign};
 use domain::calendar::date_time::Period;
 use domain::export::{State, Style};
-use domain::{CampaignId, Rials};
+use domain::{CampaignId, Disposition, QuickSendId, Rials, Timestamp};
 
+use crate::calls::{ended, lease};
+use crate::campaign::new_campaign;
+use crate::engines::on_both_engines;
+use crate::quick_send::new_send;
 use crate::refusal;
 use crate::world::World;
 
@@ -154,3 +160,55 @@ async fn a_long_file_comes_in_parts() {
     assert_eq!((rows, bytes), (100, text.len() as u64));
     assert_eq!(text.lines().count(), 101);
 }
+
+/// Goal: the files tell what a callee pressed and whether he was recorded, as a message does.
+async fn keys_and_recordings_are_told(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer_like(100_000, |new| new.records_callees = true).await;
+    let message = world.message(&caller, 4_000).await.id;
+    let node = dialing::take_node(app, "a", app.now().plus_ms(86_400_000)).await.unwrap();
+    for (number, record_ms) in [("09121234560", Some(5_000)), ("09121234561", Some(5_000))] {
+        let new = NewSend { record_ms, vote: true, ..new_send(message, number) };
+        quick_send::submit(app, &caller, new).await.unwrap();
+    }
+    let mut new = new_campaign(message);
+    new.numbers = Some(String::from("09121234562").into());
+    new.plan.record_ms = Some(5_000);
+    let campaign = campaign::create(app, &caller, new).await.unwrap().id;
+    let fed = campaign::feed(app, app.now()).await.unwrap();
+    let from = (Timestamp(i64::MIN), QuickSendId(0));
+    let jobs = dialing::load_ready(app, from, 10).await.unwrap();
+    for (job, how) in jobs.iter().zip(["heard", "busy", "heard"]) {
+        let attempt = lease(world, node, job, app.now()).await.attempt().unwrap();
+        let mut record = CallRecord::default();
+        let mut meaning = Meaning::Decided(Disposition::Busy);
+        if how == "heard" {
+            assert!(app::recording::begin(app, attempt, "a").await.unwrap());
+            app::recording::keep(app, attempt, vec![0; 10], 2_500).await.unwrap();
+            meaning = Meaning::Decided(Disposition::Delivered);
+            record.keys = String::from("03#");
+            record.answered_at = Some(app.now());
+        }
+        let call = ended(job, attempt, meaning, app.now());
+        dialing::settle(app, vec![EndedCall { record, ..call }]).await.unwrap();
+    }
+    world.clock.advance_ms(1);
+    let plain = Style { bom: false, jalali: false };
+    let lines = async |of| {
+        let (mut kept, account) = (Kept::default(), caller.account.id);
+        let what = export::what(app, account, of).await.unwrap();
+        export::write(app, account, (what, plain), &mut kept).await.unwrap();
+        let text = String::from_utf8(kept.0.concat()).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let sent = lines(Of::Messages(days())).await;
+    assert!(sent[0].ends_with(",campaign_id,keys,recording,recording_seconds"), "{}", sent[0]);
+    assert!(sent[1].ends_with(",,03#,ready,2.500"), "{}", sent[1]);
+    assert!(sent[2].ends_with(",,,none,"), "{}", sent[2]);
+    let numbers = lines(Of::CampaignNumbers(campaign)).await;
+    assert!(numbers[0].ends_with(",message_id,keys,recording,recording_seconds"), "{}", numbers[0]);
+    let id = fed[0].quick_send;
+    assert!(numbers[1].ends_with(&format!(",{id},03#,ready,2.500")), "{}", numbers[1]);
+}
+
+on_both_engines![keys_and_recordings_are_told];

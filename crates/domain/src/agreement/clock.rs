@@ -192,11 +192,15 @@ impl Clock {
     }
 
     /// When it is due. While it stands: when it would have been, had it gone on; `None` when the
-    /// calendar does not open for so long.
+    /// calendar does not open for so long. A calendar that is corrected meanwhile makes no miss.
     pub fn due(&self, calendar: &Timetable) -> Option<Timestamp> {
         if self.missed.is_some() {
             return self.missed;
         }
+        calendar.due(self.started_at, |calendar| self.due_by(calendar))
+    }
+
+    fn due_by(&self, calendar: &Timetable) -> Option<Timestamp> {
         match self.goal {
             Goal::Real(us) => {
                 self.after(us, |from, to| to.us_since(from), |from, us| Some(from.plus_us(us)))

@@ -80,8 +80,9 @@ pub fn evidence_until(
     parameters: &Parameters,
     business: &Timetable,
 ) -> Option<Timestamp> {
-    let frozen = Day::of(month.end().plus_us(FREEZE_AFTER_US));
-    business.days_after(frozen, EVIDENCE_DAYS, parameters.day_count())
+    let frozen_at = month.end().plus_us(FREEZE_AFTER_US);
+    let (frozen, count) = (Day::of(frozen_at), parameters.day_count());
+    business.due(frozen_at, |business| business.days_after(frozen, EVIDENCE_DAYS, count))
 }
 
 /// The verdict that stands: when the time for evidence has passed, what is unknown counts against

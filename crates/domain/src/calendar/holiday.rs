@@ -1,8 +1,9 @@
 //! National public holidays: data with a status and a basis, edited and imported by the operator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::day::Day;
+use crate::Timestamp;
 
 /// The holidays that ship with the program, and where each comes from.
 const SHIPPED: &str = include_str!("holidays.tsv");
@@ -54,11 +55,17 @@ pub struct Holiday {
     pub basis: HolidayBasis,
 }
 
-/// The public holidays by day. A day may have several, and is off once.
+/// The public holidays by day, with what was known of them when. A day may have several, and is off
+/// once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Holidays {
-    days: BTreeMap<Day, Vec<Holiday>>,
+    /// What was entered about each day and when, in that order; of a name the last one counts.
+    days: BTreeMap<Day, Vec<(Timestamp, Holiday)>>,
 }
+
+/// What ships was known all the time.
+const SINCE_EVER: Timestamp = Timestamp(i64::MIN);
+const NOW: Timestamp = Timestamp(i64::MAX);
 
 /// What an import may change at once, and what a person has to decide: nothing that is there is
 /// changed silently.
@@ -100,39 +107,81 @@ impl Holidays {
         holidays
     }
 
-    /// Enters a holiday, or replaces the one of the same day and name.
-    pub fn put(&mut self, holiday: Holiday) {
-        let day = self.days.entry(holiday.day).or_default();
-        match day.iter_mut().find(|known| known.name == holiday.name) {
-            Some(known) => *known = holiday,
-            None => day.push(holiday),
+    /// The shipped ones, as the operator has changed them since: what was entered, and when.
+    pub fn shipped_with(entered: impl IntoIterator<Item = (Timestamp, Holiday)>) -> Self {
+        let mut holidays = Self::shipped();
+        for (at, holiday) in entered {
+            holidays.enter(at, holiday);
         }
+        holidays
+    }
+
+    /// Puts a holiday there as if it had been known all the time, or replaces the one of the same
+    /// day and name.
+    pub fn put(&mut self, holiday: Holiday) {
+        self.enter(SINCE_EVER, holiday);
+    }
+
+    /// Enters a holiday from a moment on, or replaces the one of the same day and name. What was
+    /// entered at the same time counts in the order in which it comes.
+    pub fn enter(&mut self, at: Timestamp, holiday: Holiday) {
+        let day = self.days.entry(holiday.day).or_default();
+        let earlier = day.partition_point(|(since, _)| *since <= at);
+        day.insert(earlier, (at, holiday));
     }
 
     /// Everything that was entered for this day, withdrawn holidays too.
-    pub fn on(&self, day: Day) -> &[Holiday] {
-        self.days.get(&day).map_or(&[], Vec::as_slice)
+    pub fn on(&self, day: Day) -> Vec<&Holiday> {
+        self.known(day, NOW)
+    }
+
+    fn known(&self, day: Day, at: Timestamp) -> Vec<&Holiday> {
+        let mut known: Vec<&Holiday> = Vec::new();
+        let entered = self.days.get(&day).map_or(&[][..], Vec::as_slice);
+        for (_, holiday) in entered.iter().take_while(|(since, _)| *since <= at) {
+            match known.iter_mut().find(|known| known.name == holiday.name) {
+                Some(known) => *known = holiday,
+                None => known.push(holiday),
+            }
+        }
+        known
     }
 
     /// Whether the day is off because of a holiday.
     pub fn is_holiday(&self, day: Day) -> bool {
-        self.on(day).iter().any(|holiday| holiday.status != HolidayStatus::Withdrawn)
+        self.was_holiday(day, NOW)
+    }
+
+    /// Whether the day was off because of a holiday, by what was known at a moment.
+    pub fn was_holiday(&self, day: Day, at: Timestamp) -> bool {
+        self.known(day, at).iter().any(|holiday| holiday.status != HolidayStatus::Withdrawn)
+    }
+
+    /// When something was entered about a day, the earliest first; never what ships.
+    pub fn entered_about(&self, day: Day) -> impl Iterator<Item = Timestamp> {
+        let entered = self.days.get(&day).map_or(&[][..], Vec::as_slice);
+        entered.iter().map(|(at, _)| *at).filter(|at| *at > SINCE_EVER)
+    }
+
+    /// When something was entered about any day after a moment, each moment once, the earliest
+    /// first.
+    pub fn entered_after(&self, at: Timestamp) -> BTreeSet<Timestamp> {
+        let entered = self.days.values().flatten().map(|(since, _)| *since);
+        entered.filter(|since| *since > at).collect()
     }
 
     /// Whether a deadline that counts this day may still move: the day is off by provisional
     /// holidays alone, or the moon may bring one from the days beside it.
     pub fn may_move(&self, day: Day) -> bool {
-        let provisional = |day| {
-            let mut holidays = self.on(day).iter();
-            holidays.any(|holiday| holiday.status == HolidayStatus::Provisional)
-        };
+        let provisional =
+            |day| self.on(day).iter().any(|holiday| holiday.status == HolidayStatus::Provisional);
         let confirmed = self.on(day).iter().any(|h| h.status == HolidayStatus::Confirmed);
         !confirmed && (-1..=1).any(|days| provisional(day.plus(days)))
     }
 
     /// All of them in order.
     pub fn iter(&self) -> impl Iterator<Item = &Holiday> {
-        self.days.values().flatten()
+        self.days.keys().flat_map(|day| self.on(*day))
     }
 
     /// What an import of these would do. It is a conflict when the same day and name stand here
@@ -142,7 +191,7 @@ impl Holidays {
         let mut plan = ImportPlan::default();
         for holiday in imported {
             match self.at_odds(&holiday) {
-                _ if self.on(holiday.day).contains(&holiday) => plan.unchanged += 1,
+                _ if self.on(holiday.day).contains(&&holiday) => plan.unchanged += 1,
                 Some(here) => {
                     plan.conflicts.push(Conflict { here: here.clone(), imported: holiday });
                 }
@@ -154,10 +203,11 @@ impl Holidays {
 
     fn at_odds(&self, holiday: &Holiday) -> Option<&Holiday> {
         let same_name = |known: &&Holiday| known.name == holiday.name;
-        let (before, after) = (holiday.day.plus(-MOVED_DAYS_MAX), holiday.day.plus(MOVED_DAYS_MAX));
-        let moved = || self.days.range(before..=after).flat_map(|(_, known)| known).find(same_name);
+        let near = -MOVED_DAYS_MAX..=MOVED_DAYS_MAX;
+        let moved = || near.flat_map(|days| self.on(holiday.day.plus(days))).find(same_name);
         let on_the_day = self.on(holiday.day);
-        on_the_day.iter().find(same_name).or_else(moved).or(on_the_day.first())
+        let first = on_the_day.first().copied();
+        on_the_day.into_iter().find(same_name).or_else(moved).or(first)
     }
 }
 
@@ -293,6 +343,26 @@ mod tests {
         holidays.put(Holiday { status: HolidayStatus::Withdrawn, ..closure.clone() });
         assert!(!holidays.is_holiday(closure.day));
         assert_eq!(holidays.on(closure.day).len(), 1);
+    }
+
+    /// Goal: a day is a holiday by what was known at the time that is asked about.
+    #[test]
+    fn what_is_entered_counts_from_then_on() {
+        let closure = line("1405/09/10\tconfirmed\toperator\tتعطیلی سراسری");
+        let withdrawn = Holiday { status: HolidayStatus::Withdrawn, ..closure.clone() };
+        let (first, then) = (Timestamp(10), Timestamp(20));
+        let entered = [(then, withdrawn.clone()), (first, closure.clone())];
+        let holidays = Holidays::shipped_with(entered);
+        let was = |at| holidays.was_holiday(closure.day, Timestamp(at));
+        assert_eq!([9, 10, 19, 20].map(was), [false, true, true, false]);
+        assert!(!holidays.is_holiday(closure.day));
+        assert_eq!(holidays.on(closure.day), [&withdrawn]);
+        assert_eq!(holidays.entered_about(closure.day).collect::<Vec<_>>(), [first, then]);
+        assert_eq!(holidays.entered_about(closure.day.next()).count(), 0);
+        assert_eq!(holidays.entered_after(first).into_iter().collect::<Vec<_>>(), [then]);
+        // Of what was entered together, the last counts.
+        let together = Holidays::shipped_with([(first, withdrawn), (first, closure.clone())]);
+        assert!(together.is_holiday(closure.day));
     }
 
     /// T012.

@@ -1,11 +1,16 @@
 //! Time that counts only while a calendar is open, and deadlines in days.
 //!
+//! Each moment is judged by what was known of its day then: what is entered later takes no time
+//! back and gives none. Days to come are judged by what is known last.
+//!
 //! "Three business days" is a count of days, never hours spread over opening times (lesson L09).
+
+use std::sync::Arc;
 
 use super::day::Day;
 use super::holiday::Holidays;
 use super::opening_hours::{DayType, OpeningHours};
-use super::span::Span;
+use super::span::{Span, union};
 use crate::Timestamp;
 
 /// How far ahead an opening is looked for, days.
@@ -15,7 +20,9 @@ const DAYS_AHEAD_MAX: u32 = 4000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timetable {
     versions: Vec<OpeningHours>,
-    holidays: Holidays,
+    holidays: Arc<Holidays>,
+    /// What was entered about holidays later is not in it.
+    known_at: Timestamp,
 }
 
 /// Which days count as business days (A05).
@@ -55,10 +62,14 @@ impl Timetable {
     /// A calendar in its versions. Before the first of them begins, its hours hold too.
     ///
     /// `None` without any version, or with two that begin on one day.
-    pub fn new(mut versions: Vec<OpeningHours>, holidays: Holidays) -> Option<Self> {
+    pub fn new(
+        mut versions: Vec<OpeningHours>,
+        holidays: impl Into<Arc<Holidays>>,
+    ) -> Option<Self> {
+        let (holidays, known_at) = (holidays.into(), Timestamp(i64::MAX));
         versions.sort_by_key(OpeningHours::valid_from);
         let twice = versions.windows(2).any(|two| two[0].valid_from() == two[1].valid_from());
-        (!versions.is_empty() && !twice).then_some(Self { versions, holidays })
+        (!versions.is_empty() && !twice).then_some(Self { versions, holidays, known_at })
     }
 
     /// The version in force on a day.
@@ -67,9 +78,15 @@ impl Timetable {
         &self.versions[begun.saturating_sub(1)]
     }
 
-    /// The type of a day.
+    /// The type of a day, by what was known of it before it ended.
     pub fn day_type(&self, day: Day) -> DayType {
-        self.version_on(day).day_type(day.weekday(), self.holidays.is_holiday(day))
+        self.day_type_at(day, day.end().plus_us(-1))
+    }
+
+    /// The type of a day, by what was known of it at a moment.
+    fn day_type_at(&self, day: Day, at: Timestamp) -> DayType {
+        let is_holiday = self.holidays.was_holiday(day, at.min(self.known_at));
+        self.version_on(day).day_type(day.weekday(), is_holiday)
     }
 
     /// The holidays that it goes by.
@@ -79,9 +96,26 @@ impl Timetable {
 
     /// When it is open on a day, in order.
     pub fn open_on(&self, day: Day) -> impl Iterator<Item = Span> {
-        let windows = self.version_on(day).windows(self.day_type(day));
+        let on_the_day = Span { from: day.start(), to: day.end() };
+        let entered = self.holidays.entered_about(day).filter(|at| on_the_day.contains(*at));
+        let mut parts = vec![on_the_day];
+        for at in entered {
+            let part = parts.last_mut().expect("it begins with the day");
+            part.to = at;
+            parts.push(Span { from: at, to: day.end() });
+        }
+        let is_one = parts.len() == 1;
+        let open = parts.into_iter().flat_map(|part| self.open_in(day, part));
+        // The hours go on where the day changed and they did not.
+        if is_one { open.collect() } else { union(open.collect()) }.into_iter()
+    }
+
+    /// When it is open in a part of a day in which nothing is entered about that day.
+    fn open_in(&self, day: Day, part: Span) -> impl Iterator<Item = Span> {
+        let windows = self.version_on(day).windows(self.day_type_at(day, part.from));
         windows.iter().filter_map(move |window| {
-            Span::new(day.at_minute(window.from_minute()), day.at_minute(window.to_minute()))
+            let (from, to) = (window.from_minute(), window.to_minute());
+            Span::new(day.at_minute(from), day.at_minute(to))?.within(part)
         })
     }
 
@@ -135,6 +169,26 @@ impl Timetable {
             left -= span.length_us();
         }
         None
+    }
+
+    /// When something is due that began at `since`. What was entered about holidays meanwhile moves
+    /// it as [`CorrectedDue`] says, one entry after the other: `by` is asked with the calendar as
+    /// it was known when it began, and after each of them. `None` when `by` has none at last.
+    pub fn due(
+        &self,
+        since: Timestamp,
+        by: impl Fn(&Self) -> Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let as_known = |at: Timestamp| Self { known_at: at.min(self.known_at), ..self.clone() };
+        let mut due = by(&as_known(since));
+        for published_at in self.holidays.entered_after(since) {
+            let after = by(&as_known(published_at));
+            let corrected = due.zip(after);
+            let corrected = corrected
+                .map(|(before, after)| CorrectedDue { before, after, published_at }.decisive());
+            due = corrected.or(after);
+        }
+        due
     }
 
     /// The end of the hours of the `days`-th counted day after the day of `start`, which itself

@@ -1,6 +1,8 @@
 //! Whether a class may call now, and until when. The dialer asks this for every call, so that what
 //! was accepted in time and waited too long is not called too late.
 
+use std::sync::Arc;
+
 use super::{MessageClass, Policy};
 use crate::calendar::holiday::Holidays;
 use crate::calendar::working_time::Timetable;
@@ -71,9 +73,9 @@ impl Opening {
 
 impl Policies {
     /// The policies in force, one for each class; `None` when a class has none.
-    pub fn new(policies: Vec<Policy>, holidays: &Holidays) -> Option<Self> {
+    pub fn new(policies: Vec<Policy>, holidays: &Arc<Holidays>) -> Option<Self> {
         let with_timetable = |policy: Policy| {
-            let timetable = Timetable::new(vec![policy.hours.clone()], holidays.clone())?;
+            let timetable = Timetable::new(vec![policy.hours.clone()], Arc::clone(holidays))?;
             Some((policy, timetable))
         };
         let policies: Vec<_> = policies.into_iter().map(with_timetable).collect::<Option<_>>()?;
@@ -155,7 +157,7 @@ pub(crate) mod tests {
     fn policies(advertising: bool) -> Policies {
         let mut seeds = seeds();
         seeds[2].allowed = advertising;
-        Policies::new(seeds, &Holidays::shipped()).unwrap()
+        Policies::new(seeds, &Arc::new(Holidays::shipped())).unwrap()
     }
 
     /// A Sunday that is no holiday.
@@ -213,7 +215,7 @@ pub(crate) mod tests {
 
     #[test]
     fn every_class_has_a_policy() {
-        assert!(Policies::new(seeds()[..3].to_vec(), &Holidays::default()).is_none());
+        assert!(Policies::new(seeds()[..3].to_vec(), &Arc::default()).is_none());
         assert_eq!(policies(true).version(MessageClass::Service), PolicyId(2));
     }
 }

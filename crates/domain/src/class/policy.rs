@@ -93,7 +93,8 @@ impl Policy {
     /// [`PolicyRefusal::WrongHours`].
     pub fn read_hours(ordinary: &str, off: &str) -> Result<OpeningHours, PolicyRefusal> {
         let wrong = PolicyRefusal::WrongHours;
-        let (ordinary, off) = (read_windows(ordinary).ok_or(wrong)?, read_windows(off).ok_or(wrong)?);
+        let (ordinary, off) =
+            (read_windows(ordinary).ok_or(wrong)?, read_windows(off).ok_or(wrong)?);
         let from = Day::jalali(1400, 1, 1).expect("every year has a first day");
         OpeningHours::new(1, from, &[Weekday::Friday], &ordinary, &off).map_err(|_| wrong)
     }

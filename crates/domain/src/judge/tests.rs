@@ -1,6 +1,7 @@
 //! The judge hears logs that were cooked, and catches each.
 
 use super::*;
+use crate::calendar::holiday::{Holiday, HolidayBasis, HolidayStatus};
 use crate::class::PolicyRefusal;
 
 /// A Sunday at noon in Tehran.
@@ -100,6 +101,29 @@ fn a_call_out_of_its_hours_is_caught() {
     ] {
         assert_eq!(court.one(Fact { at: when, ..fact() }), found, "{when:?}");
     }
+}
+
+/// Goal: a day that becomes a holiday is one from then on, and none again when that is withdrawn;
+/// who decided within the grace may have known or not.
+#[test]
+fn a_holiday_counts_from_when_it_was_entered() {
+    let decree = Holiday {
+        day: Day::of(noon()),
+        name: String::from("تعطیلی آلودگی هوا"),
+        name_en: String::new(),
+        status: HolidayStatus::Confirmed,
+        basis: HolidayBasis::Decree,
+    };
+    let withdrawn = Holiday { status: HolidayStatus::Withdrawn, ..decree.clone() };
+    let holidays = Holidays::shipped_with([(noon(), decree), (at(14, 0), withdrawn)]);
+    let is_lawful = |at: Timestamp| {
+        let mut judge = Judge::new(Court::new().policies, Vec::new(), holidays.clone());
+        judge.hear(&Fact { at, call: CallSpan::None, ..fact() }, &[]);
+        judge.close().remove(&Some(CampaignId(7))).unwrap().is_clean()
+    };
+    assert!(is_lawful(at(11, 59)) && is_lawful(noon().plus_ms(10_000)));
+    assert!(!is_lawful(noon().plus_ms(11_000)) && !is_lawful(at(13, 59)));
+    assert!(is_lawful(at(14, 0).plus_ms(-10_000)) && is_lawful(at(14, 1)));
 }
 
 /// Goal: a call within the hours of its class and outside those of its campaign is caught; each is

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
+use app::App;
 use app::support_call::{Kept, SupportCallRefusal};
 use clap::{Args, Subcommand};
-use domain::AccountId;
 use domain::agreement::support_call::{Attempt, Refusal, Step as Done};
 use domain::calendar::day::due_text;
 use domain::calendar::jalali::gregorian_date_time;
+use domain::{AccountId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{open, say};
@@ -117,7 +118,7 @@ pub async fn run(config: &Config, command: SupportCall) -> Result<ExitCode> {
         SupportCall::Next { by } => {
             let next = calls::next(&app, &by).await.map_err(refused)?;
             let next = next.context("nobody is to be called back at this moment")?;
-            say(&line(&next))?;
+            say(&line(&next, due(&app, &next).await?))?;
             return Ok(ExitCode::SUCCESS);
         }
         SupportCall::Talking(step) => calls::talking(&app, step.id, &step.by).await,
@@ -131,32 +132,40 @@ pub async fn run(config: &Config, command: SupportCall) -> Result<ExitCode> {
         }
         SupportCall::Show { id } => {
             let found = calls::find(&app, id).await.map_err(open::failed)?;
-            say(&as_json(&found.context("there is no call of that number")?).to_string())?;
+            let found = found.context("there is no call of that number")?;
+            say(&as_json(&found, due(&app, &found).await?).to_string())?;
             return Ok(ExitCode::SUCCESS);
         }
         SupportCall::List { json } => {
             let all = calls::list(&app, None, LISTED).await.map_err(open::failed)?;
+            let due = calls::due(&app, all.iter().map(|kept| &kept.call)).await;
+            let mut shown = all.iter().zip(due.map_err(open::failed)?);
             if json {
-                let shown: Vec<_> = all.iter().map(as_json).collect();
+                let shown: Vec<_> = shown.map(|(kept, due)| as_json(kept, due)).collect();
                 say(&json!({ "support_calls": shown }).to_string())?;
             } else {
-                all.iter().try_for_each(|kept| say(&line(kept)))?;
+                shown.try_for_each(|(kept, due)| say(&line(kept, due)))?;
             }
             return Ok(ExitCode::SUCCESS);
         }
     };
-    say(&line(&changed.map_err(refused)?))?;
+    let changed = changed.map_err(refused)?;
+    say(&line(&changed, due(&app, &changed).await?))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(kept: &Kept) -> String {
+async fn due(app: &App, kept: &Kept) -> Result<Option<Timestamp>> {
+    let due = app::support_call::due(app, [&kept.call]).await.map_err(open::failed)?;
+    Ok(due.into_iter().flatten().next())
+}
+
+fn line(kept: &Kept, due: Option<Timestamp>) -> String {
     let number = kept.number.as_deref().map_or(String::new(), |number| format!("  {number}"));
-    let due = app::support_call::due(&kept.call);
     let due = due.map_or(String::new(), |at| format!("  call back by {}", due_text(at)));
     format!("support call {} is {}{number}{due}", kept.id, kept.call.state.word())
 }
 
-fn as_json(kept: &Kept) -> Value {
+fn as_json(kept: &Kept, due: Option<Timestamp>) -> Value {
     let steps: Vec<Value> = kept
         .steps
         .iter()
@@ -184,7 +193,7 @@ fn as_json(kept: &Kept) -> Value {
         "ticket": kept.ticket,
         "state": kept.call.state.word(),
         "joined_at": gregorian_date_time(kept.call.joined_at),
-        "due_at": app::support_call::due(&kept.call).map(gregorian_date_time),
+        "due_at": due.map(gregorian_date_time),
         "history": steps,
     })
 }

@@ -238,3 +238,42 @@ fn the_operator_sees_campaigns_and_acts_on_them() {
     assert!(platform.run(&["campaign", "list"]).status.success());
     platform.cli(&["account", "audit", "--json"]);
 }
+
+#[test]
+fn who_has_opted_out_is_not_counted_as_called_on_sqlite() {
+    count(String::new());
+}
+
+#[test]
+fn who_has_opted_out_is_not_counted_as_called_on_postgres() {
+    if let Some(database) = Database::fresh("counted") {
+        count(database.url);
+    }
+}
+
+/// Goal: a call is counted when it begins and not up to a second later, and who has opted out is
+/// never counted as called.
+fn count(database: String) {
+    let platform = Platform::start(Options { config: config(""), database, ..Options::default() });
+    let customer = platform.customer(1_000_000);
+    let message = platform.upload(&customer, &rising_tone(3_200));
+    let numbers = ["09121234567", "09121234568", "09121234569"];
+    let finished = |campaign| {
+        eventually("the campaign ends", || {
+            let shown = shown(&platform, &customer, campaign);
+            (shown["StatusId"] == 12).then_some(shown)
+        })
+    };
+    let dialled = || platform.figure("avanak_calls_dialled_total");
+    finished(create(&platform, &customer, message, &numbers.join(",")));
+    assert!((dialled() - 3.0).abs() < 0.5, "{}", dialled());
+    let account = customer.account.to_string();
+    let add = [&["opt-out", "add", "--account", &account][..], &numbers].concat();
+    assert!(platform.run(&add).status.success());
+    let barred = finished(create(&platform, &customer, message, &numbers.join(",")));
+    assert_eq!(ended(&barred), 3, "{barred}");
+    assert_eq!(barred["TotalPrice"], 0, "{barred}");
+    pause(Duration::from_secs(2));
+    assert!((dialled() - 3.0).abs() < 0.5, "{}", dialled());
+    assert!((platform.figure("avanak_sends_barred_total") - 3.0).abs() < 0.5);
+}

@@ -21,6 +21,7 @@ mod failover;
 mod far_end;
 mod full_disk;
 mod garbage;
+mod holidays;
 mod identity;
 mod imports;
 mod inbound;

@@ -3,8 +3,8 @@
 use domain::message::{Decision, Reason};
 use domain::{Approval, MessageId};
 use store::message::{
-    GalleryPage, NewMessage, decide, delete, find, find_of_any, gallery, insert, waiting,
-    want_heard,
+    GalleryPage, NewMessage, can_be_wanted, decide, delete, find, find_of_any, gallery, insert,
+    waiting, want_heard,
 };
 
 use crate::engines::both_engines;
@@ -67,7 +67,9 @@ both_engines! {
         // What its account approved by itself waits once it is wanted, until staff has decided.
         want_heard(&mut tx, other, ids[2], NOW).await.unwrap();
         assert_eq!(waiting(&mut tx, MessageId(0), 10).await.unwrap().len(), 3, "not theirs");
-        for id in [ids[0], ids[2], ids[2]] {
+        assert!(!can_be_wanted(&mut tx, other, ids[2]).await.unwrap(), "not theirs");
+        for (id, is_new) in [(ids[0], false), (ids[2], true), (ids[2], false)] {
+            assert_eq!(can_be_wanted(&mut tx, one, id).await.unwrap(), is_new);
             want_heard(&mut tx, one, id, NOW).await.unwrap();
         }
         let listed = waiting(&mut tx, ids[0], 10).await.unwrap();

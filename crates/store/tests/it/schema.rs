@@ -63,6 +63,9 @@ fn shipped_migrations_are_pinned() {
         ("V60__plan_change.sql", 0x1d81_56c1_65dc_3d67),
         ("V61__pace_and_money.sql", 0x1ab4_24a4_0562_8d12),
         ("V62__offered_plan.sql", 0x9e39_e3b4_c389_421f),
+        ("V63__holiday.sql", 0x0cb3_cf62_5d51_d086),
+        ("V64__ceiling.sql", 0x8787_d85e_e3a9_ae7c),
+        ("V65__opening_hours.sql", 0x231b_0361_21d0_7f46),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

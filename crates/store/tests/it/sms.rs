@@ -170,4 +170,43 @@ both_engines! {
         let other = world.account(0).await;
         assert!(sms::of_campaign(&mut reader, other, called.id).await.unwrap().is_none());
     }
+
+    /// Goal: a campaign that had written beyond its ceiling before SMS counted below it is let be
+    /// with what was decided then, its calls that were open included, and with nothing more.
+    async fn a_campaign_of_before_is_held_to_what_came_after(world) {
+        let account = world.account(1_000_000).await;
+        let message = world.message(account).await;
+        let called = Called::of(world, account, message, 1).await;
+        let follow_up = kept(world, account, "unreached").await;
+        let mut tx = world.db.begin().await.unwrap();
+        campaign::set_follow_up(&mut tx, called.id, follow_up).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(called.import(0, numbers(0..4)).await);
+        called.start(CampaignState::Draft, 1).await;
+        let node = world.node("a").await;
+        let unreached = async |count: u32| {
+            assert_eq!(called.feed(count, NOW).await, count);
+            called.call(node, Disposition::NoAnswer, NOW).await;
+        };
+        let is_clean = async || world.db.audit().await.unwrap().is_clean();
+        unreached(2).await;
+        assert_eq!(called.feed(1, NOW).await, 1);
+        let say = async |sql: &'static str| {
+            let mut tx = world.db.begin().await.unwrap();
+            tx.execute(sql, &[]).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        say("UPDATE campaign SET max_cost_rials = 1000").await;
+        assert!(!is_clean().await, "two SMS of 900 rials");
+        let migration = include_str!("../../migrations/V64__ceiling.sql");
+        let update = migration.find("UPDATE campaign").expect("it notes what there was");
+        say(migration[update..].trim_end().trim_end_matches(';')).await;
+        assert!(is_clean().await);
+        assert_eq!(called.call(node, Disposition::NoAnswer, NOW).await, 1);
+        assert_eq!(due(world).await.len(), 3);
+        assert!(is_clean().await, "its call was open");
+        unreached(1).await;
+        assert!(!is_clean().await, "a fourth was decided afterwards");
+        say("UPDATE campaign SET max_cost_rials = 4000").await;
+    }
 }

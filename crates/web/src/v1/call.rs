@@ -106,13 +106,7 @@ impl Call {
 
 impl Recording {
     fn of(recorded: Recorded, send: Option<QuickSendId>) -> Self {
-        let (state, length_ms) = match recorded {
-            Recorded::Expected => ("expected", None),
-            Recorded::Unmade => ("none", None),
-            Recorded::Begun => ("recording", None),
-            Recorded::Ready { length_ms } => ("ready", Some(length_ms)),
-            Recorded::Failed => ("failed", None),
-        };
+        let (state, length_ms) = (recorded.word(), recorded.length_ms());
         let url = send.map(|send| format!("/v1/messages/{send}/recording"));
         Self { state, seconds: length_ms.map(seconds), url: url.filter(|_| length_ms.is_some()) }
     }

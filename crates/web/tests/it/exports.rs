@@ -46,7 +46,8 @@ async fn results_are_exported() {
     let lines: Vec<&str> = file.text().lines().collect();
     assert_eq!(
         lines[0],
-        "number,state,result,tries,heard_seconds,key,charged_rials,called_at,ended_at,message_id"
+        "number,state,result,tries,heard_seconds,key,charged_rials,called_at,ended_at,message_id,\
+         keys,recording,recording_seconds"
     );
     assert!(
         lines[1].starts_with("09121234567,ended,delivered,1,4.000,3,225,2026-11-22T12:00:"),

@@ -131,7 +131,7 @@ fn a_correction_never_creates_a_miss() {
     assert_eq!(due_text(before), "1405/12/20 17:00");
     for day in ["2027-03-10", "2027-03-11"] {
         let day = Day::parse(day).unwrap();
-        let known = holidays.on(day)[0].clone();
+        let known = Holiday::clone(holidays.on(day)[0]);
         holidays.put(Holiday { status: HolidayStatus::Withdrawn, ..known.clone() });
         let moved = HolidayStatus::Confirmed;
         let basis = HolidayBasis::Operator;
@@ -148,6 +148,71 @@ fn a_correction_never_creates_a_miss() {
     };
     assert_eq!(corrected(24), (after, before));
     assert_eq!(corrected(23), (after, after));
+}
+
+fn closure(day: &str, status: HolidayStatus) -> Holiday {
+    let (day, name) = (Day::parse(day).unwrap(), String::from("تعطیلی سراسری"));
+    Holiday { day, name, name_en: String::new(), status, basis: HolidayBasis::Decree }
+}
+
+fn with(kind: CalendarKind, entered: &[(&str, Holiday)]) -> Timetable {
+    let entered = entered.iter().map(|(moment, holiday)| (at(moment), holiday.clone()));
+    let hours = OpeningHours::of_the_agreement(kind);
+    Timetable::new(vec![hours], Holidays::shipped_with(entered)).unwrap()
+}
+
+/// Goal: the part of a day that has passed stays as it was known; what is entered after a day says
+/// nothing about it any more.
+#[test]
+fn a_correction_takes_back_no_time() {
+    let (tuesday, confirmed) = ("1405/09/10", HolidayStatus::Confirmed);
+    let spans = |table: &Timetable| -> Vec<String> {
+        let open = table.open_on(Day::parse(tuesday).unwrap());
+        open.map(|span| format!("{} {}", &due_text(span.from)[11..], &due_text(span.to)[11..]))
+            .collect()
+    };
+    let ordinary = ["08:30 14:00", "14:45 24:00"];
+    assert_eq!(spans(&with(CalendarKind::Support, &[])), ordinary);
+    let off = ["10:00 14:00", "14:45 22:00"];
+    let ahead = with(CalendarKind::Support, &[("1405/09/09 12:00", closure(tuesday, confirmed))]);
+    assert_eq!(spans(&ahead), off);
+    let at_nine = [("1405/09/10 09:00", closure(tuesday, confirmed))];
+    let at_nine = with(CalendarKind::Support, &at_nine);
+    assert_eq!(spans(&at_nine), ["08:30 09:00", "10:00 14:00", "14:45 22:00"]);
+    // Whoever came at nine the minute before was within the hours, whatever was entered then.
+    assert!(at_nine.is_open(at("1405/09/10 08:59")) && !at_nine.is_open(at("1405/09/10 09:00")));
+    let at_noon = with(CalendarKind::Support, &[("1405/09/10 12:00", closure(tuesday, confirmed))]);
+    assert_eq!(spans(&at_noon), ["08:30 14:00", "14:45 22:00"], "one window, though it changed");
+    let late = with(CalendarKind::Support, &[("1405/09/11 00:00", closure(tuesday, confirmed))]);
+    assert_eq!(spans(&late), ordinary);
+    let withdrawn = [
+        ("1405/09/09 12:00", closure(tuesday, confirmed)),
+        ("1405/09/10 12:00", closure(tuesday, HolidayStatus::Withdrawn)),
+    ];
+    assert_eq!(spans(&with(CalendarKind::Support, &withdrawn)), ["10:00 14:00", "14:45 24:00"]);
+}
+
+/// Goal: a deadline by a calendar that is corrected again and again is the corrected one when it
+/// was told a day before, and never earlier than it was when it was told later.
+#[test]
+fn a_deadline_follows_each_correction_that_came_in_time() {
+    let start = at("1405/09/08 12:00");
+    let due = |entered: &[(&str, Holiday)]| {
+        let table = with(CalendarKind::Business, entered);
+        let by = |table: &Timetable| table.days_after(Day::of(start), 3, DayCount::EveryDay);
+        due_text(table.due(start, by).unwrap())
+    };
+    let (wednesday, confirmed) = ("1405/09/11", HolidayStatus::Confirmed);
+    assert_eq!(due(&[]), "1405/09/11 21:00");
+    // What was known when it began is no correction.
+    let before = ("1405/09/08 11:00", closure(wednesday, confirmed));
+    assert_eq!(due(std::slice::from_ref(&before)), "1405/09/11 17:00");
+    assert_eq!(due(&[("1405/09/10 16:00", closure(wednesday, confirmed))]), "1405/09/11 17:00");
+    assert_eq!(due(&[("1405/09/10 18:00", closure(wednesday, confirmed))]), "1405/09/11 21:00");
+    let withdrawn = closure(wednesday, HolidayStatus::Withdrawn);
+    assert_eq!(due(&[before.clone(), ("1405/09/11 16:00", withdrawn)]), "1405/09/11 21:00");
+    let next_day = closure("1405/09/12", confirmed);
+    assert_eq!(due(&[before, ("1405/09/09 12:00", next_day)]), "1405/09/11 17:00");
 }
 
 /// Open minutes counted one by one.

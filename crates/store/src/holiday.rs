@@ -1,0 +1,42 @@
+//! Public holidays as the operator has entered them, over those of the program.
+
+use domain::Timestamp;
+use domain::calendar::day::Day;
+use domain::calendar::holiday::{Holiday, HolidayBasis, HolidayStatus};
+
+use crate::value::values;
+use crate::{Queries, Result, Tx};
+
+/// Enters a holiday.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert(tx: &mut Tx, new: &Holiday, at: Timestamp) -> Result<()> {
+    let sql = "INSERT INTO holiday (day_us, name, name_en, status, basis, entered_at_us)
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let (status, basis) = (new.status.word(), new.basis.word());
+    let values = values![new.day.start(), &new.name, &new.name_en, status, basis, at];
+    tx.execute(sql, values).await.map(drop)
+}
+
+/// What was entered, and when, in that order.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn all(reads: &mut impl Queries) -> Result<Vec<(Timestamp, Holiday)>> {
+    let sql = "SELECT day_us, name, name_en, status, basis, entered_at_us FROM holiday
+               ORDER BY id";
+    let rows = reads.query(sql, &[]).await?;
+    rows.iter()
+        .map(|row| {
+            let holiday = Holiday {
+                day: Day::of(row.get("day_us")?),
+                name: row.get("name")?,
+                name_en: row.get("name_en")?,
+                status: row.parse("status", HolidayStatus::parse)?,
+                basis: row.parse("basis", HolidayBasis::parse)?,
+            };
+            Ok((row.get("entered_at_us")?, holiday))
+        })
+        .collect()
+}
