@@ -49,7 +49,8 @@ pub fn line(app: &App, phone: Option<&str>) -> Option<SupportLine> {
     SupportLine::at(app.now(), &support, phone)
 }
 
-/// The line as it is at this moment, with its number (C31). `None` when it does not open for a year.
+/// The line as it is at this moment, with its number (C31). `None` when it does not open for a
+/// year.
 ///
 /// # Errors
 /// The database failed.

@@ -77,7 +77,7 @@ async fn the_desk_opens_as_the_operator_says(world: &World) {
 
 /// A28, C15, 1.3. Goal: by when a claim is decided, and when a caller is offered to be called back,
 /// is what the agreement and the calendars of that time say.
-async fn numbers_of_the_agreement_are_those_that_hold(world: &World) {
+async fn the_agreement_in_force_says_the_numbers(world: &World) {
     let app = &world.app;
     let (caller, _) = world.customer(0).await;
     let before = file(app, &caller, "1405/09/01 11:00").await;
@@ -118,4 +118,4 @@ async fn numbers_of_the_agreement_are_those_that_hold(world: &World) {
     assert_eq!(due(after).await, Some(at("1405/10/03 18:00")));
 }
 
-on_both_engines!(the_desk_opens_as_the_operator_says, numbers_of_the_agreement_are_those_that_hold,);
+on_both_engines!(the_desk_opens_as_the_operator_says, the_agreement_in_force_says_the_numbers,);

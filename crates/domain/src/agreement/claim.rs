@@ -108,8 +108,8 @@ pub fn admit(
 }
 
 /// By when a complete claim is decided: so many counted days later. When the customer was asked for
-/// evidence meanwhile, each counted day that lies wholly in such a time is one day more. `None` when
-/// there are no such days.
+/// evidence meanwhile, each counted day that lies wholly in such a time is one day more. `None`
+/// when there are no such days.
 pub fn decision_due(
     complete_at: Timestamp,
     asked: &[Span],
