@@ -14,7 +14,7 @@ use store::Queries;
 pub use store::agreement::{Acceptance, Kept};
 
 use crate::account::hex;
-use crate::{App, Caller, Error, Failure, Result, request};
+use crate::{App, Caller, Error, Failure, Result, opening_hours, request};
 
 /// Why a version was not published or withdrawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,22 +192,35 @@ pub(crate) async fn all(reads: &mut impl Queries) -> store::Result<Vec<Kept>> {
     Ok(versions)
 }
 
-/// Every version, to ask which one held when, and the holidays of its calendars.
+/// Every version, to ask which one held when, and its calendars.
 pub(crate) struct Held {
     versions: Vec<Version>,
-    holidays: Arc<Holidays>,
+    business: Timetable,
+    support: Timetable,
 }
 
 impl Held {
     /// Reads them.
     pub(crate) async fn read(reads: &mut impl Queries) -> store::Result<Self> {
         let versions = all(reads).await?.into_iter().map(|kept| kept.version).collect();
-        Ok(Self { versions, holidays: Arc::new(crate::holiday::read(reads).await?) })
+        let holidays = Arc::new(crate::holiday::read(reads).await?);
+        let business = opening_hours::versions(reads, CalendarKind::Business).await?;
+        let support = opening_hours::versions(reads, CalendarKind::Support).await?;
+        Ok(Self {
+            versions,
+            business: timetable_with(business, Arc::clone(&holidays)),
+            support: timetable_with(support, holidays),
+        })
     }
 
-    /// The agreement's calendar of a kind.
-    pub(crate) fn timetable(&self, kind: CalendarKind) -> Timetable {
-        timetable_with(Arc::clone(&self.holidays), kind)
+    /// By what business days are counted.
+    pub(crate) fn business(&self) -> &Timetable {
+        &self.business
+    }
+
+    /// When the desk and its line are open.
+    pub(crate) fn support(&self) -> &Timetable {
+        &self.support
     }
 
     /// The version that holds at a moment.
@@ -222,16 +235,21 @@ pub(crate) async fn at(reads: &mut impl Queries, at: Timestamp) -> store::Result
     Ok(Held::read(reads).await?.at(at).clone())
 }
 
-/// The agreement's calendar of a kind, with the holidays as the operator has them.
+/// The desk's calendar of a kind, with hours and holidays as the operator has them.
 pub(crate) async fn timetable(
     reads: &mut impl Queries,
     kind: CalendarKind,
 ) -> store::Result<Timetable> {
-    Ok(timetable_with(crate::holiday::read(reads).await?, kind))
+    let versions = opening_hours::versions(reads, kind).await?;
+    Ok(timetable_with(versions, Arc::new(crate::holiday::read(reads).await?)))
 }
 
-/// The agreement's calendar of a kind, with these holidays.
-pub(crate) fn timetable_with(holidays: impl Into<Arc<Holidays>>, kind: CalendarKind) -> Timetable {
-    let hours = OpeningHours::of_the_agreement(kind);
-    Timetable::new(vec![hours], holidays).expect("one version never begins twice")
+/// The desk's calendar of support, as the program has it: for who has never read another one.
+pub(crate) fn first_timetable() -> Timetable {
+    let hours = OpeningHours::of_the_agreement(CalendarKind::Support);
+    timetable_with(vec![hours], Arc::new(Holidays::shipped()))
+}
+
+fn timetable_with(versions: Vec<OpeningHours>, holidays: Arc<Holidays>) -> Timetable {
+    Timetable::new(versions, holidays).expect("one version never begins with another")
 }

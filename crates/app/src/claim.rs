@@ -3,14 +3,13 @@
 
 use domain::agreement::claim::{
     Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
-    decision_due_after,
+    decision_due,
 };
 use domain::agreement::credit::{Credit, CreditKey, Move};
 use domain::agreement::scope::Paths;
 use domain::agreement::violation::Clause;
 use domain::billing::subscription::coverage;
 use domain::calendar::month::PersianMonth;
-use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 use store::claim::NewClaim;
@@ -415,9 +414,9 @@ pub(crate) async fn shown(
         .filter_map(|(step, to)| Span::new(step.at, to))
         .collect();
     let held = Held::read(reads).await?;
-    let business = held.timetable(CalendarKind::Business);
-    let count = held.at(begun.at).draft.parameters.day_count();
-    let due = decision_due_after(begun.at, &asked, count, &business);
+    let parameters = &held.at(begun.at).draft.parameters;
+    let days = (parameters.decision_days(), parameters.day_count());
+    let due = decision_due(begun.at, &asked, days, held.business());
     let overdue = due.is_some_and(|due| due < now);
     Ok(Shown { kept, due, overdue })
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::calendar::day::Day;
-use domain::calendar::holiday::Holidays;
+use domain::calendar::opening_hours::CalendarKind;
+use domain::calendar::working_time::Timetable;
 use domain::class::{Opening, Policies, Policy, PolicyRefusal};
 use domain::{AccountId, Destination, MessageClass, Timestamp};
 pub use store::hot::Bar;
@@ -29,8 +30,8 @@ pub struct Rules {
     /// The policies in force.
     pub policies: Arc<Policies>,
     any_hour: BTreeSet<AccountId>,
-    /// The holidays that its hours go by.
-    pub holidays: Arc<Holidays>,
+    /// When the desk is open.
+    pub support: Timetable,
     /// When they were read: what was given later is not in them.
     pub read_at: Timestamp,
 }
@@ -79,11 +80,13 @@ pub(crate) async fn rules(app: &App, now: Timestamp) -> std::result::Result<Arc<
     let found = store::class::in_force(&mut reads, now).await?;
     let any_hour = store::class::any_hour_accounts(&mut reads).await?;
     let holidays = Arc::new(crate::holiday::read(&mut reads).await?);
+    let support = crate::agreement::timetable(&mut reads, CalendarKind::Support).await?;
     drop(reads);
     let policies = Policies::new(found, &holidays);
     let policies =
         policies.ok_or_else(|| Failure::of("looking for the policies: a class has none"))?;
-    let rules = Arc::new(Rules { policies: Arc::new(policies), any_hour, holidays, read_at: now });
+    let policies = Arc::new(policies);
+    let rules = Arc::new(Rules { policies, any_hour, support, read_at: now });
     *app.classes().known() = Some((Arc::clone(&rules), now));
     Ok(rules)
 }

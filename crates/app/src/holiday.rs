@@ -1,8 +1,6 @@
 //! The public holidays: those of the program, as the operator has changed them. Whatever judges by
 //! days reads them here, or from the rules in memory (`class`).
 
-use std::sync::Arc;
-
 use domain::calendar::day::Day;
 use domain::calendar::holiday::{
     Holiday, HolidayBasis, HolidayStatus, Holidays, ImportPlan, NAME_MAX,
@@ -32,13 +30,6 @@ pub async fn list(app: &App) -> std::result::Result<Holidays, Failure> {
 /// The holidays, with when each was entered.
 pub(crate) async fn read(reads: &mut impl Queries) -> store::Result<Holidays> {
     Ok(Holidays::shipped_with(store::holiday::all(reads).await?))
-}
-
-/// The holidays as they were last read with the rules, for who cannot ask the database; those of
-/// the program before the first time.
-pub(crate) fn last_known(app: &App) -> Arc<Holidays> {
-    let rules = crate::class::known_rules(app);
-    rules.map_or_else(|| Arc::new(Holidays::shipped()), |rules| Arc::clone(&rules.holidays))
 }
 
 /// Enters a holiday from now on, or changes the one of its day and name. Running servers know

@@ -39,6 +39,7 @@ pub mod map;
 pub mod measurement;
 pub mod message;
 pub mod one_time_code;
+pub mod opening_hours;
 pub mod opt_out;
 pub mod outage;
 mod password;

@@ -16,7 +16,7 @@ use domain::{AccountId, Timestamp};
 use store::Tx;
 pub use store::support_call::{Kept, Taken};
 
-use crate::agreement::{timetable, timetable_with};
+use crate::agreement::{Held, first_timetable, timetable};
 use crate::ticket::{Asked, NAME_MAX, SETTLED_US, Who, take_in};
 use crate::violation::{MACHINE, NewViolation};
 use crate::{App, Error, Failure, Result};
@@ -44,8 +44,22 @@ pub enum SupportCallRefusal {
 /// The line as it is at this moment, with its number, for who cannot be served otherwise. `None`
 /// when it does not open for a year.
 pub fn line(app: &App, phone: Option<&str>) -> Option<SupportLine> {
-    let support = timetable_with(crate::holiday::last_known(app), CalendarKind::Support);
+    let rules = crate::class::known_rules(app);
+    let support = rules.map_or_else(first_timetable, |rules| rules.support.clone());
     SupportLine::at(app.now(), &support, phone)
+}
+
+/// The line as it is at this moment, with its number (C31). `None` when it does not open for a
+/// year.
+///
+/// # Errors
+/// The database failed.
+pub async fn line_now(
+    app: &App,
+    phone: Option<&str>,
+) -> std::result::Result<Option<SupportLine>, Failure> {
+    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
+    Ok(SupportLine::at(app.now(), &support, phone))
 }
 
 /// Somebody calls the line, with a number if it is sent. The answer is the call's number.
@@ -115,14 +129,14 @@ pub async fn register(
 ) -> Result<Kept, SupportCallRefusal> {
     said(actor, NAME_MAX, "name")?;
     let now = app.now();
-    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
+    let held = Held::read(&mut app.read().await?).await?;
     app.write(async |tx| {
         let mut kept = taken(tx, id).await?;
         let text = number.or(kept.caller.as_deref()).unwrap_or_default();
         let number = callable_number(text).map_err(rule)?;
         let at = now.max(kept.call.last_at());
         if let Some(earlier) = store::support_call::owed_to(tx, number.national()).await? {
-            step(tx, &mut kept, (at, &support), Step::Doubled(earlier), (actor, "")).await?;
+            step(tx, &mut kept, (at, &held), Step::Doubled(earlier), (actor, "")).await?;
             return Ok(kept);
         }
         kept.number = Some(number.national().to_owned());
@@ -139,7 +153,7 @@ pub async fn register(
                 opened.map_err(|error| error.map(|_| SupportCallRefusal::NoSuchAccount))?;
             kept.ticket = Some(ticket);
         }
-        step(tx, &mut kept, (at, &support), Step::Registered, (actor, "")).await?;
+        step(tx, &mut kept, (at, &held), Step::Registered, (actor, "")).await?;
         Ok(kept)
     })
     .await
@@ -152,11 +166,11 @@ pub async fn register(
 /// Refused as [`SupportCallRefusal`] says.
 pub async fn next(app: &App, actor: &str) -> Result<Option<Kept>, SupportCallRefusal> {
     said(actor, NAME_MAX, "name")?;
-    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
+    let held = Held::read(&mut app.read().await?).await?;
     let mut after = (Timestamp(i64::MIN), 0);
     loop {
         let now = app.now();
-        if !support.is_open(now) {
+        if !held.support().is_open(now) {
             return Ok(None);
         }
         let open = store::support_call::open(&mut app.read().await?, after, BATCH).await?;
@@ -169,7 +183,7 @@ pub async fn next(app: &App, actor: &str) -> Result<Option<Kept>, SupportCallRef
                 if !kept.call.is_callable(at) {
                     return Ok(None);
                 }
-                step(tx, &mut kept, (at, &support), Step::Dialing, (actor, "")).await?;
+                step(tx, &mut kept, (at, &held), Step::Dialing, (actor, "")).await?;
                 Ok(Some(kept))
             });
             if let Some(kept) = dialed.await? {
@@ -259,7 +273,7 @@ pub async fn due(
 /// # Errors
 /// The database failed.
 pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
-    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
+    let held = Held::read(&mut app.read().await?).await?;
     let (mut after, mut entered) = ((Timestamp(i64::MIN), 0), 0);
     loop {
         let open = store::support_call::open(&mut app.read().await?, after, BATCH).await?;
@@ -268,8 +282,8 @@ pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
         let until = app.now().plus_us(-SETTLED_US);
         let mut missed = Vec::new();
         for kept in &open {
-            missed.extend(missed_offer(kept, until, &support));
-            missed.extend(missed_callback(kept, until, &support));
+            missed.extend(missed_offer(kept, until, &held));
+            missed.extend(missed_callback(kept, until, held.support()));
         }
         entered += crate::violation::enter_all(app, &missed).await?;
     }
@@ -277,9 +291,10 @@ pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
 
 /// The entry of an offer that came late or never. The platform's entries are read by everybody, so
 /// it says nothing of the caller.
-fn missed_offer(kept: &Kept, until: Timestamp, support: &Timetable) -> Option<NewViolation> {
+fn missed_offer(kept: &Kept, until: Timestamp, held: &Held) -> Option<NewViolation> {
     let SupportCall { joined_at, offered_at, left_at, .. } = kept.call;
-    let offer_at = offer_at(joined_at, support)?;
+    let after_us = held.at(joined_at).draft.parameters.offer_after_us();
+    let offer_at = offer_at(joined_at, after_us, held.support())?;
     let verdict = offer_verdict(offer_at, offered_at, left_at, until);
     let seconds = |at: Timestamp| at.us_since(joined_at) / 1_000_000;
     let end = offered_at.or(left_at).unwrap_or(until).max(offer_at);
@@ -336,11 +351,11 @@ async fn change(
 ) -> Result<Kept, SupportCallRefusal> {
     said(actor, NAME_MAX, "name")?;
     let now = app.now();
-    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
+    let held = Held::read(&mut app.read().await?).await?;
     app.write(async |tx| {
         let mut kept = taken(tx, id).await?;
         let at = now.max(kept.call.last_at());
-        step(tx, &mut kept, (at, &support), next, (actor, note)).await?;
+        step(tx, &mut kept, (at, &held), next, (actor, note)).await?;
         Ok(kept)
     })
     .await
@@ -355,16 +370,16 @@ async fn taken(tx: &mut Tx, id: i64) -> Result<Kept, SupportCallRefusal> {
 async fn step(
     tx: &mut Tx,
     kept: &mut Kept,
-    (at, support): (Timestamp, &Timetable),
+    (at, held): (Timestamp, &Held),
     next: Step,
     (actor, note): (&str, &str),
 ) -> Result<(), SupportCallRefusal> {
-    in_hours(Some((&kept.call, &next)), at, support).map_err(rule)?;
-    let (before, late) = (kept.call.owed(), missed_callback(kept, at, support));
+    in_hours(Some((&kept.call, &next)), at, held.support()).map_err(rule)?;
+    let (before, late) = (kept.call.owed(), missed_callback(kept, at, held.support()));
     kept.call.take(&next, at).map_err(rule)?;
     let mut found = Vec::new();
     found.extend(late.filter(|_| before != kept.call.owed()));
-    found.extend(missed_offer(kept, at, support));
+    found.extend(missed_offer(kept, at, held));
     found.extend(unreachable(kept));
     for new in &found {
         crate::violation::enter_found::<SupportCallRefusal>(tx, at, new).await?;

@@ -7,7 +7,6 @@ use domain::agreement::violation::{
     Clause, Party, Refusal, Status, TEXT_MAX, Violation, public_counts,
 };
 use domain::calendar::month::PersianMonth;
-use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 use store::Tx;
@@ -443,8 +442,7 @@ pub(crate) fn in_time(
     now: Timestamp,
 ) -> std::result::Result<bool, Failure> {
     let parameters = &held.at(month.start()).draft.parameters;
-    let business = held.timetable(CalendarKind::Business);
-    let until = evidence_until(month, parameters, &business)
+    let until = evidence_until(month, parameters, held.business())
         .ok_or(Failure::of("counting business days after a month"))?;
     Ok(now < until)
 }

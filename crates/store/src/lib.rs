@@ -39,6 +39,7 @@ pub mod measurement;
 pub mod message;
 mod migrate;
 pub mod month_statement;
+pub mod opening_hours;
 pub mod opt_out;
 pub mod outage;
 pub mod payment;

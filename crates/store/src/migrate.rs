@@ -76,6 +76,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V62__offered_plan", include_str!("../migrations/V62__offered_plan.sql")),
         ("V63__holiday", include_str!("../migrations/V63__holiday.sql")),
         ("V64__ceiling", include_str!("../migrations/V64__ceiling.sql")),
+        ("V65__opening_hours", include_str!("../migrations/V65__opening_hours.sql")),
     ]
 }
 

@@ -4,9 +4,7 @@ use domain::Timestamp;
 use domain::agreement::clock::State;
 use domain::agreement::error_report::{ErrorReport, Metric, Terms};
 use domain::agreement::violation::Clause;
-use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
-use domain::calendar::working_time::Timetable;
 use store::error_report::Kept;
 
 use crate::agreement::Held;
@@ -27,17 +25,14 @@ pub struct Running {
     pub is_over: bool,
 }
 
-/// By what reports are judged: the agreements that held, and the business calendar.
+/// By what reports are judged: the agreements that held, with the business calendar.
 pub(crate) struct Judge {
     held: Held,
-    business: Timetable,
 }
 
 impl Judge {
     pub(crate) async fn read(reads: &mut impl store::Queries) -> store::Result<Self> {
-        let held = Held::read(reads).await?;
-        let business = held.timetable(CalendarKind::Business);
-        Ok(Self { held, business })
+        Ok(Self { held: Held::read(reads).await? })
     }
 
     fn terms(&self, report: &ErrorReport) -> Terms {
@@ -53,12 +48,12 @@ impl Judge {
     pub(crate) fn clocks(&self, report: &ErrorReport, now: Timestamp) -> Vec<Running> {
         let terms = self.terms(report);
         let running = |metric| {
-            let clock = report.clock(metric, now, terms, &self.business)?;
+            let clock = report.clock(metric, now, terms, self.held.business())?;
             Some(Running {
                 metric,
-                due: clock.due(&self.business),
-                state: clock.state(now, &self.business),
-                is_urgent: clock.is_urgent(now, &self.business),
+                due: clock.due(self.held.business()),
+                state: clock.state(now, self.held.business()),
+                is_urgent: clock.is_urgent(now, self.held.business()),
                 is_over: clock.is_over(),
             })
         };
@@ -70,12 +65,12 @@ impl Judge {
         let (report, terms) = (&kept.report, self.terms(&kept.report));
         let mut found = Vec::new();
         for metric in Metric::ALL {
-            let clock = report.clock(metric, until, terms, &self.business);
-            let missed = clock.and_then(|clock| clock.missed_at(until, &self.business));
+            let clock = report.clock(metric, until, terms, self.held.business());
+            let missed = clock.and_then(|clock| clock.missed_at(until, self.held.business()));
             found.extend(missed.map(|due| miss(kept, metric, due, until)));
         }
-        let fix = report.clock(Metric::Fix, until, terms, &self.business);
-        let fix_due = fix.and_then(|clock| clock.due(&self.business));
+        let fix = report.clock(Metric::Fix, until, terms, self.held.business());
+        let fix_due = fix.and_then(|clock| clock.due(self.held.business()));
         let moved = fix_due.and_then(|due| Some((due, report.moved_late(due)?)));
         if let Some((fix_due, moved_at)) = moved {
             let n = report.commitments.len();

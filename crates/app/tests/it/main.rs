@@ -26,6 +26,7 @@ mod measurement;
 mod message;
 mod money;
 mod month_close;
+mod opening_hours;
 mod overdue;
 mod payment;
 mod phone;

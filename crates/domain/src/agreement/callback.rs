@@ -5,8 +5,6 @@ use crate::Timestamp;
 use crate::calendar::span::{self, Span};
 use crate::calendar::working_time::Timetable;
 
-/// How long a caller waits before the offer, microseconds (N6, A08).
-pub const OFFER_AFTER_US: i64 = 80 * SECOND_US;
 /// How late an offer may begin, microseconds.
 pub const OFFER_TOLERANCE_US: i64 = 2 * SECOND_US;
 /// How long after an offer the next one is made, microseconds.
@@ -21,11 +19,12 @@ const SAME_WINDOW_US: i64 = 900 * SECOND_US;
 const NEXT_WINDOW_US: i64 = 3600 * SECOND_US;
 const SECOND_US: i64 = 1_000_000;
 
-/// When a caller who joined then is offered to be called back for the first time: after 80 seconds,
-/// and at once when the window ends before (A11). `None` when the line was closed.
-pub fn offer_at(joined_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
+/// When a caller who joined then is offered to be called back for the first time: after the time
+/// that the agreement says (N6, A08), and at once when the window ends before (A11). `None` when
+/// the line was closed.
+pub fn offer_at(joined_at: Timestamp, after_us: i64, support: &Timetable) -> Option<Timestamp> {
     let window = support.next_open(joined_at).filter(|window| window.from == joined_at)?;
-    Some(joined_at.plus_us(OFFER_AFTER_US).min(window.to))
+    Some(joined_at.plus_us(after_us).min(window.to))
 }
 
 /// What became of the first offer to a caller.
@@ -119,6 +118,8 @@ mod tests {
     use crate::calendar::holiday::Holidays;
     use crate::calendar::opening_hours::{CalendarKind, OpeningHours};
 
+    const AFTER_US: i64 = 80 * SECOND_US;
+
     fn support() -> Timetable {
         let hours = OpeningHours::of_the_agreement(CalendarKind::Support);
         Timetable::new(vec![hours], Holidays::shipped()).unwrap()
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn an_offer_comes_after_80_seconds() {
         let joined = at("1405/09/07 10:00");
-        let offer = offer_at(joined, &support()).unwrap();
+        let offer = offer_at(joined, AFTER_US, &support()).unwrap();
         assert_eq!(offer, at("1405/09/07 10:01:20"));
         let judge = |played: Option<i64>, left: Option<i64>| {
             let after = |seconds: i64| joined.plus_us(seconds * SECOND_US);
@@ -146,9 +147,9 @@ mod tests {
         assert_eq!(judge(None, None), OfferVerdict::Missed);
         let early = offer_verdict(offer, None, None, joined);
         assert_eq!(early, OfferVerdict::Open);
-        let closing = offer_at(at("1405/09/07 13:59:50"), &support());
+        let closing = offer_at(at("1405/09/07 13:59:50"), AFTER_US, &support());
         assert_eq!(closing, Some(at("1405/09/07 14:00")));
-        assert_eq!(offer_at(at("1405/09/07 14:00"), &support()), None);
+        assert_eq!(offer_at(at("1405/09/07 14:00"), AFTER_US, &support()), None);
     }
 
     /// T121, T129 and A12.

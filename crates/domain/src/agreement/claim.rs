@@ -7,8 +7,6 @@ use crate::calendar::span::Span;
 use crate::calendar::working_time::{DayCount, Timetable};
 use crate::{Rials, Timestamp};
 
-/// The business days in which a claim is decided.
-pub const DECISION_DAYS: u32 = 10;
 /// The most days after its filing in which a claim waits for evidence.
 const ASKED_DAYS_MAX: u32 = 1000;
 /// The fewest members of a committee.
@@ -109,30 +107,22 @@ pub fn admit(
     }
 }
 
-/// By when a complete claim is decided. `None` when there are no such days.
+/// By when a complete claim is decided: so many counted days later. When the customer was asked for
+/// evidence meanwhile, each counted day that lies wholly in such a time is one day more. `None`
+/// when there are no such days.
 pub fn decision_due(
     complete_at: Timestamp,
-    count: DayCount,
-    business: &Timetable,
-) -> Option<Timestamp> {
-    decision_due_after(complete_at, &[], count, business)
-}
-
-/// The same, when the customer was asked for evidence meanwhile: each counted day that lies wholly
-/// in such a time is one day more.
-pub fn decision_due_after(
-    complete_at: Timestamp,
     asked: &[Span],
-    count: DayCount,
+    days: (u32, DayCount),
     business: &Timetable,
 ) -> Option<Timestamp> {
-    business.due(complete_at, |business| decided_by(complete_at, asked, count, business))
+    business.due(complete_at, |business| decided_by(complete_at, asked, days, business))
 }
 
 fn decided_by(
     complete_at: Timestamp,
     asked: &[Span],
-    count: DayCount,
+    (days, count): (u32, DayCount),
     business: &Timetable,
 ) -> Option<Timestamp> {
     let lies_within =
@@ -148,7 +138,7 @@ fn decided_by(
         more += u32::from(business.counts(day, count) && lies_within(day));
         day = day.next();
     }
-    business.days_after(first, DECISION_DAYS + more, count)
+    business.days_after(first, days + more, count)
 }
 
 /// Which side of the committee somebody is of.
@@ -532,9 +522,10 @@ mod tests {
     fn a_decision_is_due_on_the_tenth_business_day() {
         let hours = OpeningHours::of_the_agreement(CalendarKind::Business);
         let business = Timetable::new(vec![hours], Holidays::shipped()).unwrap();
-        let due = |count| due_text(decision_due(day("1405/09/01"), count, &business).unwrap());
-        assert_eq!(due(DayCount::EveryDay), "1405/09/11 21:00");
-        assert_eq!(due(DayCount::OrdinaryDays), "1405/09/12 21:00");
+        let due = |days| due_text(decision_due(day("1405/09/01"), &[], days, &business).unwrap());
+        assert_eq!(due((10, DayCount::EveryDay)), "1405/09/11 21:00");
+        assert_eq!(due((10, DayCount::OrdinaryDays)), "1405/09/12 21:00");
+        assert_eq!(due((2, DayCount::EveryDay)), "1405/09/03 21:00");
     }
 
     /// Days in which the customer was asked are added, and no others.
@@ -546,7 +537,7 @@ mod tests {
             let spans: Vec<Span> =
                 asked.iter().map(|(from, to)| Span { from: day(from), to: day(to) }).collect();
             let complete = day("1405/09/01");
-            let due = decision_due_after(complete, &spans, DayCount::EveryDay, &business);
+            let due = decision_due(complete, &spans, (10, DayCount::EveryDay), &business);
             due_text(due.unwrap())
         };
         assert_eq!(due(&[]), "1405/09/11 21:00");

@@ -24,6 +24,37 @@ pub enum Weekday {
     Friday,
 }
 
+impl Weekday {
+    /// Every day of the week, in its order.
+    pub const ALL: [Self; 7] = [
+        Self::Saturday,
+        Self::Sunday,
+        Self::Monday,
+        Self::Tuesday,
+        Self::Wednesday,
+        Self::Thursday,
+        Self::Friday,
+    ];
+
+    /// The word under which it is kept and shown to the operator.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Saturday => "saturday",
+            Self::Sunday => "sunday",
+            Self::Monday => "monday",
+            Self::Tuesday => "tuesday",
+            Self::Wednesday => "wednesday",
+            Self::Thursday => "thursday",
+            Self::Friday => "friday",
+        }
+    }
+
+    /// Reads such a word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|day| day.word() == word)
+    }
+}
+
 impl Day {
     /// The day that holds this moment.
     pub fn of(at: Timestamp) -> Self {

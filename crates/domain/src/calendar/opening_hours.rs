@@ -3,6 +3,7 @@
 
 use super::calling_window::CallingWindow;
 use super::day::{Day, Weekday};
+use crate::Timestamp;
 
 /// What a calendar is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +16,27 @@ pub enum CalendarKind {
     SendingAdvertising,
     /// When messages of service may be called out.
     SendingService,
+}
+
+impl CalendarKind {
+    /// Those whose hours the operator writes down; when messages are called out is a matter of
+    /// their classes.
+    pub const OF_THE_DESK: [Self; 2] = [Self::Business, Self::Support];
+
+    /// The word under which it is kept and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Business => "business",
+            Self::Support => "support",
+            Self::SendingAdvertising => "sending_advertising",
+            Self::SendingService => "sending_service",
+        }
+    }
+
+    /// Reads the word of one whose hours the operator writes down.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::OF_THE_DESK.into_iter().find(|kind| kind.word() == word)
+    }
 }
 
 /// The type of a day, which decides its windows.
@@ -45,10 +67,23 @@ pub enum HoursRefusal {
     Overlap(DayType),
     /// More windows in a day than anybody works in.
     TooMany(DayType),
+    /// It begins sooner than a day after it is written down: what is due then could be missed by
+    /// that.
+    TooSoon,
+    /// A version begins that day, or later.
+    NotAfter(Day),
+    /// There are so many versions that no more are kept.
+    Full,
 }
 
 /// The most windows of a day.
 const WINDOWS_MAX: usize = 12;
+/// The most versions of a calendar.
+const VERSIONS_MAX: usize = 200;
+/// So long before its first day a version is written down, microseconds. What is due by the old and
+/// by the new hours is due after it then, and was known a day before: so no change of hours creates
+/// a miss.
+const NOTICE_US: i64 = 86_400_000_000;
 
 impl OpeningHours {
     /// A version: its number, its first day, the weekly days of rest, and the windows of ordinary
@@ -98,6 +133,30 @@ impl OpeningHours {
             .expect("these hours are in order")
     }
 
+    /// Whether it may be written down at `now`, after these versions of the same calendar.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn may_follow(&self, versions: &[Self], now: Timestamp) -> Result<(), HoursRefusal> {
+        if self.valid_from.start() < now.plus_us(NOTICE_US) {
+            return Err(HoursRefusal::TooSoon);
+        }
+        if versions.len() >= VERSIONS_MAX {
+            return Err(HoursRefusal::Full);
+        }
+        let later = versions.iter().map(|version| version.valid_from).max();
+        match later.filter(|later| *later >= self.valid_from) {
+            Some(later) => Err(HoursRefusal::NotAfter(later)),
+            None => Ok(()),
+        }
+    }
+
+    /// The weekly days of rest, with commas between, or `none`.
+    pub fn rest_days_text(&self) -> String {
+        let words: Vec<&str> = self.rest_days.iter().map(|day| day.word()).collect();
+        if words.is_empty() { NONE.to_owned() } else { words.join(",") }
+    }
+
     /// Its number among the versions of its calendar.
     pub fn number(&self) -> u32 {
         self.number
@@ -121,6 +180,17 @@ impl OpeningHours {
         let off = holiday || self.rest_days.contains(&weekday);
         if off { DayType::Off } else { DayType::Ordinary }
     }
+}
+
+/// No day of rest.
+const NONE: &str = "none";
+
+/// Reads weekly days of rest, as they are kept and shown; `None` when one is none.
+pub fn read_rest_days(text: &str) -> Option<Vec<Weekday>> {
+    if text.trim() == NONE {
+        return Some(Vec::new());
+    }
+    text.split(',').map(|word| Weekday::parse(word.trim())).collect()
 }
 
 fn in_order(
@@ -167,6 +237,40 @@ mod tests {
         let twice = hours(&["08:00-12:00", "11:59-13:00"], &[]);
         assert_eq!(twice, Err(R::Overlap(DayType::Ordinary)));
         assert_eq!(hours(&["08:00-09:00"], &["08:00-09:00"; 13]), Err(R::TooMany(DayType::Off)));
+        for kind in CalendarKind::OF_THE_DESK {
+            assert_eq!(CalendarKind::parse(kind.word()), Some(kind));
+        }
+        assert_eq!(CalendarKind::parse("sending_service"), None);
+    }
+
+    /// A35. Goal: days of rest and hours are data, in versions that follow each other, each known a
+    /// day before it holds.
+    #[test]
+    fn versions_are_written_down_a_day_before_they_hold() {
+        use HoursRefusal as R;
+        let first = OpeningHours::of_the_agreement(CalendarKind::Support);
+        let from = |text: &str| {
+            let windows = [CallingWindow::parse("08:00-16:00").unwrap()];
+            let rest = read_rest_days("thursday, friday").unwrap();
+            OpeningHours::new(2, Day::parse(text).unwrap(), &rest, &windows, &[]).unwrap()
+        };
+        let second = from("1405/10/01");
+        assert_eq!(second.rest_days_text(), "thursday,friday");
+        assert_eq!(second.day_type(Weekday::Thursday, false), DayType::Off);
+        assert_eq!(read_rest_days("none"), Some(Vec::new()));
+        assert_eq!(read_rest_days("friday,,"), None);
+        let start = second.valid_from().start();
+        let versions = [first.clone()];
+        assert_eq!(second.may_follow(&versions, start.plus_us(-NOTICE_US)), Ok(()));
+        let late = start.plus_us(-NOTICE_US + 1);
+        assert_eq!(second.may_follow(&versions, late), Err(R::TooSoon));
+        let both = [first, second.clone()];
+        for text in ["1405/10/01", "1405/09/30"] {
+            let refused = from(text).may_follow(&both, Timestamp(0));
+            assert_eq!(refused, Err(R::NotAfter(second.valid_from())));
+        }
+        let many = vec![from("1405/10/01"); VERSIONS_MAX];
+        assert_eq!(from("1405/10/02").may_follow(&many, Timestamp(0)), Err(R::Full));
     }
 
     #[test]

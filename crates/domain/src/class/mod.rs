@@ -6,7 +6,7 @@ mod opening;
 mod policy;
 
 pub use opening::{Basis, Opening, Policies};
-pub use policy::{Policy, PolicyRefusal, hours_text};
+pub use policy::{Policy, PolicyRefusal, hours_text, read_windows};
 
 use crate::opt_out::OptOutList;
 

@@ -93,7 +93,8 @@ impl Policy {
     /// [`PolicyRefusal::WrongHours`].
     pub fn read_hours(ordinary: &str, off: &str) -> Result<OpeningHours, PolicyRefusal> {
         let wrong = PolicyRefusal::WrongHours;
-        let (ordinary, off) = (windows(ordinary).ok_or(wrong)?, windows(off).ok_or(wrong)?);
+        let (ordinary, off) =
+            (read_windows(ordinary).ok_or(wrong)?, read_windows(off).ok_or(wrong)?);
         let from = Day::jalali(1400, 1, 1).expect("every year has a first day");
         OpeningHours::new(1, from, &[Weekday::Friday], &ordinary, &off).map_err(|_| wrong)
     }
@@ -117,7 +118,8 @@ pub fn hours_text(hours: &OpeningHours, day_type: DayType) -> String {
     windows.iter().map(shown).collect::<Vec<_>>().join(",")
 }
 
-fn windows(text: &str) -> Option<Vec<CallingWindow>> {
+/// Reads such a text; `None` when a part of it is no window.
+pub fn read_windows(text: &str) -> Option<Vec<CallingWindow>> {
     if text.trim() == NONE {
         return Some(Vec::new());
     }

@@ -27,6 +27,7 @@ mod map;
 mod message;
 mod migrate;
 pub(crate) mod open;
+mod opening_hours;
 mod opt_out;
 mod outage;
 mod payment;
@@ -98,6 +99,9 @@ enum Command {
     /// Public holidays, over those of the program: add, withdraw, import, list.
     #[command(subcommand)]
     Holiday(holiday::Holidays),
+    /// When the desk is open, and how business days are counted: set, list.
+    #[command(subcommand)]
+    Hours(opening_hours::Hours),
     /// Who is not to be called, by three kinds of lists: add, remove, import, list, show.
     #[command(subcommand)]
     OptOut(opt_out::OptOuts),
@@ -236,6 +240,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::Campaign(command) => campaign::run(config, command).await,
         Command::Class(command) => class::run(config, command).await,
         Command::Holiday(command) => holiday::run(config, command).await,
+        Command::Hours(command) => opening_hours::run(config, command).await,
         Command::OptOut(command) => opt_out::run(config, command).await,
         Command::Map(command) => map::run(config, command).await,
         Command::Export(command) => export::run(config, command).await,

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use crate::commands::{done, platform, refused};
-use crate::platform::{Platform, eventually, peer_file, rising_tone};
+use crate::platform::{Platform, eventually, peer_file, rising_tone, v1_request};
 use crate::python_client::interpreter;
 
 /// Goal: the agreement is read in both languages, and a version that its text belies is refused
@@ -42,6 +42,36 @@ fn the_agreement_is_shown_published_and_compared() {
     let listed = platform.cli(&["agreement", "list", "--json"])["versions"].clone();
     assert_eq!((&listed[0]["intact"], &listed[1]["intact"]), (&true.into(), &true.into()));
     assert!(listed[1]["withdrawn_at"].is_string(), "{listed}");
+}
+
+/// Goal: the operator changes when the desk is open, and everybody reads that; what cannot be is
+/// refused with the reason.
+#[test]
+fn hours_of_the_desk_are_written_down() {
+    let platform = platform();
+    let set = |kind: &'static str, from: &'static str, ordinary: &'static str| {
+        let hours = ["hours", "set", kind, "--from", from, "--ordinary", ordinary];
+        [&hours[..], &["--off", "none", "--rest", "thursday,friday", "--actor", "Sara"]].concat()
+    };
+    for (kind, from, ordinary, why) in [
+        ("sending", "1480/01/01", "08:00-16:00", "support or business"),
+        ("support", "1400/01/01", "08:00-16:00", "a day from now"),
+        ("support", "1480/01/01", "8-16", "hours are like"),
+        ("support", "1480/01/01", "none", "no day would ever open"),
+    ] {
+        let said = refused(&platform, &set(kind, from, ordinary));
+        assert!(said.contains(why), "{said}");
+    }
+    let made = done(&platform, &set("support", "1480/01/01", "08:00-16:00"));
+    assert!(made.contains("support 2  from 1480/01/01  ordinary 08:00-16:00"), "{made}");
+    let earlier = refused(&platform, &set("support", "1479/12/29", "08:00-16:00"));
+    assert!(earlier.contains("begins on 1480/01/01, or later"), "{earlier}");
+    let listed = platform.cli(&["hours", "list", "--json"])["hours"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+    assert_eq!(listed[2]["actor"], "Sara");
+    let told = v1_request(platform.http(), "", "GET", "/v1/calendar", &Value::Null);
+    let told = told.unwrap().json();
+    assert_eq!(told["calendars"][1]["versions"][1]["rest_days"], "thursday,friday");
 }
 
 /// Goal: maintenance that would count as downtime is not saved before its editor says so, and what

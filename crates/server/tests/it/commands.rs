@@ -354,6 +354,7 @@ fn every_command_has_its_help() {
         ("account audit", &["books"]),
         ("class", &["list", "show", "set", "one_time_code"]),
         ("holiday", &["add", "withdraw", "import", "list", "nothing here speaks against"]),
+        ("hours", &["set", "list", "business days"]),
         ("opt-out", &["add", "remove", "import", "list", "show"]),
         ("opt-out add", &["--national", "--operator", "--account"]),
         ("class set", &["--hours", "--off-hours", "--daily-cap", "--opt-out-key"]),

@@ -5,6 +5,7 @@ mod acceptances;
 mod agreement;
 mod announcements;
 mod audio;
+mod calendar;
 mod call;
 mod campaigns;
 mod cancellations;

@@ -16,7 +16,7 @@ use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
-    Unanswered, acceptances, agreement, announcements, answer, audio, busy, campaigns,
+    Unanswered, acceptances, agreement, announcements, answer, audio, busy, calendar, campaigns,
     cancellations, claims, codes, compensation, docs_page, error_reports, events, evidence,
     explain, exports, identity, invoices, lists, messages, open_to_all, opt_outs, payments,
     promises, remote_sessions, samples, sms, statement, templates, tickets, violations, webhooks,
@@ -380,6 +380,7 @@ pub(crate) fn routes() -> Router<Arc<Web>> {
         .route("/v1/compensation", get(get_compensation))
         .route("/v1/violations/counts", get(get_violation_counts))
         .route("/v1/transparency", get(get_transparency))
+        .route("/v1/calendar", get(get_calendar))
         .route(OPENAPI_PATH, get(openapi))
         .route("/v1/docs", get(docs_page::docs))
         .route("/v1", any(nothing_here))
@@ -422,6 +423,13 @@ async fn get_agreement_changes(
         agreement::changes(&web.app, &id, &query).await
     };
     open_to_all(&web, "v1.Agreement", request, get).await
+}
+
+async fn get_calendar(State(web): State<Arc<Web>>, request: Request) -> Response {
+    let query = request.uri().query().unwrap_or_default().to_owned();
+    let phone = web.settings.support_phone.clone();
+    let get = async || calendar::get(&web.app, phone.as_deref(), &query).await;
+    open_to_all(&web, "v1.Calendar", request, get).await
 }
 
 async fn get_transparency(State(web): State<Arc<Web>>, request: Request) -> Response {

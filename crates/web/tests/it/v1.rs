@@ -305,6 +305,51 @@ async fn the_agreement_is_open_to_all() {
     }
 }
 
+/// C08, C13, C31, T011. Goal: everybody reads when somebody answers, by which hours, and which days
+/// of a year are off, those that may still move with it.
+#[tokio::test]
+async fn the_calendar_is_open_to_all() {
+    use domain::calendar::day::Day;
+    use domain::calendar::opening_hours::CalendarKind;
+    let world = World::new().await;
+    let router = router(&world);
+    let new = app::opening_hours::NewHours {
+        valid_from: Day::of(world.app.now()).plus(3),
+        rest_days: "thursday,friday".to_owned(),
+        ordinary: "08:00-16:00".to_owned(),
+        off: "none".to_owned(),
+    };
+    app::opening_hours::add(&world.app, CalendarKind::Support, &new, "Maryam").await.unwrap();
+    let told = get(&router, "", "/v1/calendar").await.json();
+    let line = &told["support_line"];
+    assert_eq!((&told["year"], &line["open_now"]), (&json!(1405), &json!(true)));
+    assert_eq!(line["until"], "2026-11-22T14:00:00+03:30");
+    let support = &told["calendars"][1];
+    let versions = support["versions"].as_array().unwrap();
+    assert_eq!((&support["kind"], versions.len()), (&json!("support"), 2));
+    assert_eq!(
+        (&versions[0]["ordinary"], &versions[0]["off"], &versions[0]["entered_at"]),
+        (&json!("08:30-14:00,14:45-24:00"), &json!("10:00-14:00,14:45-22:00"), &Value::Null)
+    );
+    assert_eq!(
+        (&versions[1]["valid_from"], &versions[1]["rest_days"]),
+        (&json!("2026-11-25"), &json!("thursday,friday"))
+    );
+    assert!(!told.to_string().contains("Maryam"), "nobody of staff is named");
+    let holidays = told["holidays"].as_array().unwrap();
+    let days: std::collections::BTreeSet<&str> =
+        holidays.iter().map(|one| one["day"].as_str().unwrap()).collect();
+    assert_eq!(days.len(), 26);
+    let eid = holidays.iter().find(|one| one["day"] == "2027-03-10").unwrap();
+    assert_eq!((&eid["status"], &eid["basis"]), (&json!("provisional"), &json!("estimate")));
+    let next = get(&router, "", "/v1/calendar?year=1406").await.json();
+    assert_eq!(next["holidays"][0]["day_fa"], "1406/01/01");
+    for wrong in ["year=x", "year=1200", "month=1405-08"] {
+        let refused = get(&router, "", &format!("/v1/calendar?{wrong}")).await;
+        assert_eq!(refused.json()["code"], "invalid_request", "{wrong}");
+    }
+}
+
 /// C10, T170. Goal: everybody reads what a version says otherwise than an earlier one, line by
 /// line, with the checksums of both; of the first one, all of it.
 #[tokio::test]
