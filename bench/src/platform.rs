@@ -60,27 +60,7 @@ impl Platform {
         if !migrated.status.success() {
             bail!("no tables: {}", String::from_utf8_lossy(&migrated.stderr));
         }
-        let mut child = Command::new(&program)
-            .arg("serve")
-            .arg("--config")
-            .arg(&config)
-            .arg("--data-dir")
-            .arg(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(folder.join("server.log"))?)
-            .spawn()
-            .context("starting the server")?;
-        let stdout = child.stdout.take().context("its stdout was piped")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).context("waiting for the server")?;
-        let Some(http) = line.trim().strip_prefix("listening http://") else {
-            child.kill()?;
-            child.wait()?;
-            let log = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
-            bail!("the server did not start: {line}{log}");
-        };
-        let http = http.parse().context("reading its address")?;
+        let (child, http) = serve(folder)?;
         let (token, folder) = (String::new(), folder.to_owned());
         let mut platform = Self { child, http, token, account: 0, folder };
         let account = platform.ask(&[
@@ -99,6 +79,17 @@ impl Platform {
         let token = account["token"].as_str().context("the account has no token")?;
         token.clone_into(&mut platform.token);
         Ok(platform)
+    }
+
+    /// Kills the process as a power cut would, and starts it again at once.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn kill_and_restart(&mut self) -> Result<()> {
+        self.child.kill().context("killing the server")?;
+        self.child.wait()?;
+        (self.child, self.http) = serve(&self.folder)?;
+        Ok(())
     }
 
     /// User and system time of the process so far.
@@ -175,6 +166,32 @@ impl Drop for Platform {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts the server with the settings and data in `folder`, and waits until it listens.
+fn serve(folder: &Path) -> Result<(Child, SocketAddr)> {
+    let mut child = Command::new(program()?)
+        .arg("serve")
+        .arg("--config")
+        .arg(folder.join("bench.toml"))
+        .arg("--data-dir")
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(File::create(folder.join("server.log"))?)
+        .spawn()
+        .context("starting the server")?;
+    let stdout = child.stdout.take().context("its stdout was piped")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).context("waiting for the server")?;
+    let Some(http) = line.trim().strip_prefix("listening http://") else {
+        child.kill()?;
+        child.wait()?;
+        let log = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+        bail!("the server did not start: {line}{log}");
+    };
+    let http = http.parse().context("reading its address")?;
+    Ok((child, http))
 }
 
 /// The program under test: what `cargo x bench` has built, or what lies beside this one.

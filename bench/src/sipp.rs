@@ -1,5 +1,6 @@
 //! SIPp as the far end and as the yardstick.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -82,6 +83,21 @@ pub fn counted(statistics: &Path, name: &str) -> Result<u64> {
     let place = lines.next().and_then(|names| names.split(';').position(|one| one == wanted));
     let figure = place.zip(lines.last()).and_then(|(place, last)| last.split(';').nth(place));
     figure.and_then(|figure| figure.parse().ok()).with_context(|| format!("sipp has no {wanted}"))
+}
+
+/// Why calls of a SIPp that has ended failed, in its own words, and how many.
+///
+/// # Errors
+/// It left no statistics.
+pub fn failures(statistics: &Path) -> Result<BTreeMap<String, u64>> {
+    let text = std::fs::read_to_string(statistics).context("reading sipp's statistics")?;
+    let mut lines = text.lines();
+    let (names, last) = lines.next().zip(lines.last()).context("sipp counted nothing")?;
+    let of_all = names.split(';').zip(last.split(';')).filter_map(|(name, figure)| {
+        let name = name.strip_suffix("(C)").filter(|name| name.starts_with("Failed"))?;
+        Some((name.to_owned(), figure.parse().ok().filter(|count| *count > 0)?))
+    });
+    Ok(of_all.collect())
 }
 
 impl Drop for Callee {

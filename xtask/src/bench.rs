@@ -20,11 +20,12 @@ pub const NAMES: &[&str] = &[
     "campaign",
     "claim",
     "by_sip",
+    "restarts",
     "month_close",
 ];
 
 /// The benchmarks that have both engines of the store.
-const NEED_POSTGRES: &[&str] = &["accept", "campaign", "claim"];
+const NEED_POSTGRES: &[&str] = &["accept", "campaign", "claim", "by_sip", "restarts"];
 
 /// Runs the benchmarks named, all when none is. True when each ran to its end.
 pub fn run(arguments: &[String]) -> Result<bool> {

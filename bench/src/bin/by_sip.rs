@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -127,8 +128,8 @@ fn measure(numbers: u64, database: &str) -> Result<f64> {
     let opted_out: Vec<String> =
         list(2, numbers).into_iter().filter(|number| number.ends_with("45")).collect();
     opted_out_are_not_called(&mut client, audio, &opted_out)?;
-    wait_for_end(&mut callee)?;
-    wait_for_end(&mut other)?;
+    wait_for_end(&mut callee, &first)?;
+    wait_for_end(&mut other, &second)?;
     for fate in &FATES {
         let counted = sipp::counted(&first, fate.counted)?;
         let expected = of(2 * numbers, fate) * fate.calls;
@@ -294,7 +295,7 @@ fn opted_out_are_not_called(client: &mut Client, audio: i64, list: &[String]) ->
 }
 
 /// Waits until SIPp has had its calls, all of which went as its scenario says.
-fn wait_for_end(callee: &mut Callee) -> Result<()> {
+fn wait_for_end(callee: &mut Callee, statistics: &Path) -> Result<()> {
     let deadline = clock::instant() + PATIENCE;
     let status = loop {
         if let Some(status) = callee.ended()? {
@@ -303,6 +304,9 @@ fn wait_for_end(callee: &mut Callee) -> Result<()> {
         ensure!(clock::instant() < deadline, "SIPp waits for more calls");
         ppoll(&mut [], Some(TimeSpec::from_duration(LOOK_EVERY)), None)?;
     };
-    ensure!(status.success(), "calls of SIPp went otherwise than they should ({status})");
+    if !status.success() {
+        let failures = sipp::failures(statistics)?;
+        bail!("calls of SIPp went otherwise than they should ({status}): {failures:?}");
+    }
     Ok(())
 }

@@ -26,7 +26,7 @@ use media::telephone_event::{Key, KeyReceiver};
 use sip::{DialogSnapshot, Endpoint, Failure, LegId, Party, Reason, Sign, Trace};
 
 use crate::counters::Counters;
-use crate::demux::Demux;
+use crate::demux::{Counted, Demux};
 use crate::derive::MediaNumbers;
 use crate::io::{CallKey, Clip, Event, Recorded, RtcpTransmit};
 use crate::keys::Keys;
@@ -51,8 +51,8 @@ use latch::Latch;
 pub(crate) use playing::KeySource;
 use playing::Sound;
 use reports::Reports;
+use traffic::Oddities;
 pub(crate) use traffic::reachable;
-use traffic::{Counted, Oddities};
 
 /// 180 Ringing.
 const RINGING: u16 = 180;
@@ -169,7 +169,8 @@ pub(crate) struct Call {
     bridge: Option<Box<Bridge>>,
     answered_by: Option<Verdict>,
     early_media: Option<Progress>,
-    counted: Counted,
+    /// What counts the peer's sound; elsewhere while it is only counted.
+    counted: Option<Box<Counted>>,
     /// What both sides tell each other of the sound, once it is sent.
     reports: Option<Box<Reports>>,
     /// Opens the packets of a peer that encrypts them.
@@ -218,7 +219,7 @@ impl Call {
             bridge: None,
             answered_by: None,
             early_media: None,
-            counted: Counted::default(),
+            counted: None,
             reports: None,
             opener: None,
             latch,
@@ -282,7 +283,7 @@ impl Call {
         self.turn(now, Turn::Ended);
         let clip_ms = self.script.subject_ms();
         let heard_ms = self.sound.heard_ms().min(clip_ms);
-        let report = self.counted.receiver.report();
+        let report = self.receiver().report();
         let known = self.all_sound_came(wires);
         let answered = self.timeline.answered_us.is_some();
         let jitter = u64::from(report.jitter_samples);

@@ -11,14 +11,46 @@ use std::collections::BTreeSet;
 #[expect(clippy::disallowed_types, reason = "it is looked up and never walked")]
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use media::rtp::{Packet, Receiver};
 
 use crate::io::CallKey;
 use crate::limits::MAX_FOLLOWING;
 
+/// The sound of a peer that nobody listens to. Most packets are of it; what they touch lies apart
+/// from the rest of their call, which is not in the caches when they come.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) receiver: Receiver,
+    /// The payload types of what is only counted.
+    pub(crate) sound: [u8; 3],
+}
+
+impl Counted {
+    /// Counts a packet, if it is such sound: whether that was all.
+    pub(crate) fn count(&mut self, now: Instant, bytes: &[u8]) -> bool {
+        let Ok(packet) = Packet::parse(bytes) else { return false };
+        if !self.sound.contains(&packet.header.payload_type) {
+            return false;
+        }
+        self.receiver.receive(now, &packet.header);
+        true
+    }
+}
+
+/// Where packets come from.
+#[derive(Debug)]
+struct Source {
+    call: CallKey,
+    /// While sound from here is only counted.
+    counted: Option<Box<Counted>>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Demux {
     #[expect(clippy::disallowed_types, reason = "it is looked up and never walked")]
-    calls: HashMap<(u8, SocketAddr), CallKey>,
+    calls: HashMap<(u8, SocketAddr), Source>,
     /// Calls that follow their peer, by the IPs from which it may come.
     expected: BTreeSet<(u8, IpAddr, CallKey)>,
 }
@@ -26,19 +58,56 @@ pub(crate) struct Demux {
 impl Demux {
     /// Gives a source to a call. `false` when another call of the slot has it.
     pub(crate) fn claim(&mut self, slot: u8, source: SocketAddr, call: CallKey) -> bool {
-        *self.calls.entry((slot, source)).or_insert(call) == call
+        let new = || Source { call, counted: None };
+        self.calls.entry((slot, source)).or_insert_with(new).call == call
     }
 
     /// Takes a source back, if it is this call's.
     pub(crate) fn release(&mut self, slot: u8, source: SocketAddr, call: CallKey) {
-        if self.calls.get(&(slot, source)) == Some(&call) {
+        if self.find(slot, source) == Some(call) {
             self.calls.remove(&(slot, source));
         }
     }
 
     /// The call that a source belongs to.
     pub(crate) fn find(&self, slot: u8, source: SocketAddr) -> Option<CallKey> {
-        self.calls.get(&(slot, source)).copied()
+        self.calls.get(&(slot, source)).map(|source| source.call)
+    }
+
+    /// Counts the sound of a source here from now on. Given back when the source is not this
+    /// call's.
+    pub(crate) fn lend_counted(
+        &mut self,
+        slot: u8,
+        source: SocketAddr,
+        call: CallKey,
+        counted: Box<Counted>,
+    ) -> Option<Box<Counted>> {
+        match self.calls.get_mut(&(slot, source)) {
+            Some(source) if source.call == call => source.counted.replace(counted),
+            _ => Some(counted),
+        }
+    }
+
+    /// Counts it here no more: what was counted so far.
+    pub(crate) fn take_counted(
+        &mut self,
+        slot: u8,
+        source: SocketAddr,
+        call: CallKey,
+    ) -> Option<Box<Counted>> {
+        let source = self.calls.get_mut(&(slot, source))?;
+        if source.call == call { source.counted.take() } else { None }
+    }
+
+    /// Where the sound of a source is counted, and of which call, while it is only counted.
+    pub(crate) fn counted(
+        &mut self,
+        slot: u8,
+        source: SocketAddr,
+    ) -> Option<(CallKey, &mut Counted)> {
+        let source = self.calls.get_mut(&(slot, source))?;
+        Some((source.call, source.counted.as_deref_mut()?))
     }
 
     /// Lets a call follow its peer to this IP.

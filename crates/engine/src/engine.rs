@@ -335,11 +335,11 @@ impl Engine {
     fn touch(&mut self, now: Instant, key: CallKey, what: impl FnOnce(&mut Call, &mut Wires)) {
         let Some(entry) = self.calls.get_mut(&key) else { return };
         self.touching = Some(key);
+        entry.call.take_counted(&mut self.wires.demux);
         entry.call.take_traces(now, &mut self.wires.sip_out.traces);
         what(&mut entry.call, &mut self.wires);
         entry.call.take_traces(now, &mut self.wires.sip_out.traces);
         self.touching = None;
-        entry.call.note_what_is_counted();
         let (slot, listens) = (usize::from(entry.call.port_slot()), entry.call.listens());
         if listens != entry.listens {
             entry.listens = listens;
@@ -347,6 +347,7 @@ impl Engine {
             *listeners = if listens { *listeners + 1 } else { *listeners - 1 };
         }
         let Some(outcome) = entry.call.outcome(now, &self.wires) else {
+            entry.call.lend_counted(&mut self.wires.demux);
             let deadline = entry.call.deadline();
             if deadline != entry.armed {
                 self.deadlines.remove(&(entry.armed, key));

@@ -1,6 +1,7 @@
 //! When a campaign fails abnormally: so many of its latest calls that something must be wrong with
 //! its list or the way out, and calling on would only spoil the rest.
 
+use super::retry::Tried;
 use crate::Disposition;
 use crate::dialer::disposition::PROCESS_LOST;
 
@@ -30,12 +31,15 @@ pub enum Look {
 }
 
 impl Recent {
-    /// Counts what ended, and by which cause. What was never called says nothing, and neither do
-    /// the calls that a process of ours took with it when it died.
+    /// Counts what ended, and by which cause; `tried` is all that came of the number, this call
+    /// with it. What was never called says nothing, and neither do the calls that a process of ours
+    /// took with it when it died, nor a number that failed before: such numbers are the last of
+    /// every campaign, and would pause it.
     #[must_use]
-    pub fn and(self, disposition: Disposition, cause: &str) -> Self {
+    pub fn and(self, disposition: Disposition, cause: &str, tried: Tried) -> Self {
         let failed = match disposition {
             Disposition::NetworkFailure if cause == PROCESS_LOST => return self,
+            Disposition::NetworkFailure if tried.failures > 1 => return self,
             Disposition::Expired | Disposition::Cancelled | Disposition::OptedOut => return self,
             Disposition::NetworkFailure | Disposition::InvalidNumber => 1,
             Disposition::Delivered
@@ -68,17 +72,34 @@ mod tests {
     /// Otherwise every crash would pause the campaigns that were calling.
     #[test]
     fn what_a_dead_process_took_with_it_says_nothing() {
-        let lost = Recent::default().and(Disposition::NetworkFailure, PROCESS_LOST);
+        let lost = after(&[], PROCESS_LOST);
         assert_eq!(lost, Recent::default());
-        let failed = Recent::default().and(Disposition::NetworkFailure, "failed");
+        let failed = after(&[], "failed");
         assert_eq!((failed.ended, failed.failed), (1, 1));
+    }
+
+    /// Otherwise the numbers that the network fails, which are called again after all others, would
+    /// pause every campaign that has fifty of them.
+    #[test]
+    fn a_number_that_failed_before_says_nothing() {
+        assert_eq!(after(&[Disposition::NetworkFailure], "failed"), Recent::default());
+        let before = [Disposition::Busy, Disposition::NoAnswer];
+        assert_eq!(after(&before, "failed").failed, 1, "it is the first time that it fails");
+    }
+
+    /// What a call says that the network failed, of a number that was called before.
+    fn after(before: &[Disposition], cause: &str) -> Recent {
+        let failed = Disposition::NetworkFailure;
+        let tried = before.iter().fold(Tried::default(), |tried, end| tried.and(*end, ""));
+        Recent::default().and(failed, cause, tried.and(failed, cause))
     }
 
     fn look(failed: u32, reached: u32) -> Look {
         let ends = std::iter::repeat_n(Disposition::NetworkFailure, failed as usize)
             .chain(std::iter::repeat_n(Disposition::Busy, reached as usize))
             .chain([Disposition::Expired, Disposition::OptedOut, Disposition::Cancelled]);
-        ends.fold(Recent::default(), |recent, end| recent.and(end, "")).look()
+        let first = |end| Tried::default().and(end, "");
+        ends.fold(Recent::default(), |recent, end| recent.and(end, "", first(end))).look()
     }
 
     #[test]

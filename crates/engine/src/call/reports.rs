@@ -76,8 +76,9 @@ impl Call {
         let packets = self.packets_sent(wires);
         let timestamp = self.numbers.rtp.timestamp.wrapping_add(wires.wheel.clock(now));
         let name = derive::hex(&self.numbers.name);
+        let counted = self.counted.as_deref().filter(|_| self.all_sound_came(wires));
         let unknown = Receiver::new();
-        let receiver = if self.all_sound_came(wires) { &self.counted.receiver } else { &unknown };
+        let receiver = counted.map_or(&unknown, |counted| &counted.receiver);
         let Some(reports) = &mut self.reports else { return };
         let bytes = reports.reporter.report(now, packets, timestamp, receiver, &name, goodbye);
         reports.next_at = wires.wheel.tick_from(reports.reporter.next_at());

@@ -12,22 +12,12 @@ use media::telephone_event::{Key, TelephoneEvent};
 use super::latch::moved;
 use super::playing::KeySource;
 use super::{Audio, Call, Phase, Wires};
-use crate::counters::Counters;
+use crate::demux::Demux;
 use crate::ladder::Turn;
 use crate::playout::Playing;
 
 /// Comfort noise (RFC 3389), which some peers send without having been offered it.
 const COMFORT_NOISE: u8 = 13;
-
-/// What a packet that is only counted touches: it lies together, apart from the rest of the call,
-/// which is not in the caches when the packet comes.
-#[derive(Debug, Default)]
-pub(super) struct Counted {
-    pub(super) receiver: Receiver,
-    /// The payload types that are only counted, while the call is up, in the clear, and nobody
-    /// listens.
-    sound: Option<[u8; 3]>,
-}
 
 /// What is counted of a call's packets beside its sound, for [`crate::RtpSummary`].
 #[derive(Debug, Default)]
@@ -38,29 +28,22 @@ pub(super) struct Oddities {
 }
 
 impl Call {
-    /// Counts a packet of sound, if this is one and nobody listens: whether that was all. Anything
-    /// else is for [`Call::received`].
-    pub(crate) fn only_counted(
-        &mut self,
-        now: Instant,
-        bytes: &[u8],
-        counters: &mut Counters,
-    ) -> bool {
-        let Some(sound) = self.counted.sound else { return false };
-        let Ok(packet) = Packet::parse(bytes) else { return false };
-        if !sound.contains(&packet.header.payload_type) {
-            return false;
+    /// Counts the peer's sound by itself again. To be called before anything happens to the call.
+    pub(crate) fn take_counted(&mut self, demux: &mut Demux) {
+        if let (None, Some(agreed)) = (&self.counted, self.agreed) {
+            self.counted = demux.take_counted(self.port_slot, agreed.remote, self.key);
         }
-        counters.rtp_received += 1;
-        self.counted.receiver.receive(now, &packet.header);
-        true
     }
 
-    /// Notes what of the peer's packets is only counted. To be called after whatever happens to
-    /// the call.
-    pub(crate) fn note_what_is_counted(&mut self) {
+    /// Lets the table of sources count what is only counted: sound, while the call is up, in the
+    /// clear, and nobody listens. To be called after whatever happens to the call.
+    pub(crate) fn lend_counted(&mut self, demux: &mut Demux) {
         let counts = self.phase == Phase::Up && self.opener.is_none() && !self.listens();
-        self.counted.sound = self.agreed.as_ref().filter(|_| counts).map(sound);
+        let Some(agreed) = self.agreed.filter(|_| counts) else { return };
+        if let Some(mut counted) = self.counted.take() {
+            counted.sound = sound(&agreed);
+            self.counted = demux.lend_counted(self.port_slot, agreed.remote, self.key, counted);
+        }
     }
 
     /// A datagram from the agreed address.
@@ -117,7 +100,7 @@ impl Call {
         if self.phase != Phase::Up {
             return;
         }
-        self.counted.receiver.receive(now, &packet.header);
+        self.receiver().receive(now, &packet.header);
         if is_event {
             let read = TelephoneEvent::parse(packet.payload);
             let is_key = read.is_some_and(|event| Key::from_event(event.event).is_some());
@@ -128,6 +111,11 @@ impl Call {
                 self.key_pressed(now, key.as_char(), KeySource::Event, wires);
             }
         }
+    }
+
+    /// What counts the peer's sound.
+    pub(super) fn receiver(&mut self) -> &mut Receiver {
+        &mut self.counted.get_or_insert_default().receiver
     }
 
     /// Takes what was agreed on: where to send, where to listen, and whether to play at all.

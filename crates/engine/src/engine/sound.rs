@@ -30,11 +30,11 @@ impl Engine {
         if self.done_at != Some(now) {
             return false;
         }
-        let Some(key) = self.wires.demux.find(slot, source) else { return false };
-        let Some(entry) = self.calls.get_mut(&key) else { return false };
-        self.touching = Some(key);
-        let counted = entry.call.only_counted(now, bytes, &mut self.wires.counters);
+        let Some((call, counted)) = self.wires.demux.counted(slot, source) else { return false };
+        self.touching = Some(call);
+        let counted = counted.count(now, bytes);
         self.touching = None;
+        self.wires.counters.rtp_received += u64::from(counted);
         counted
     }
 

@@ -118,7 +118,7 @@ impl Changes {
             sums.ended += 1;
             sums.hold = sums.hold.saturating_add(end.hold.0);
             sums.charge = sums.charge.saturating_add(end.charge.0);
-            sums.recent = sums.recent.and(end.disposition, &end.cause);
+            sums.recent = sums.recent.and(end.disposition, &end.cause, tried);
             if let Some(at) = again_at.filter(|_| !rules.state.is_over()) {
                 sums.again += 1;
                 changes.again.push(Again {
