@@ -81,13 +81,21 @@ impl Platform {
         Ok(platform)
     }
 
-    /// Kills the process as a power cut would, and starts it again at once.
+    /// Kills the process as a power cut would; nothing of it runs any more then.
+    ///
+    /// # Errors
+    /// It had ended already.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("killing the server")?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again after [`Platform::kill`].
     ///
     /// # Errors
     /// It does not start.
-    pub fn kill_and_restart(&mut self) -> Result<()> {
-        self.child.kill().context("killing the server")?;
-        self.child.wait()?;
+    pub fn restart(&mut self) -> Result<()> {
         (self.child, self.http) = serve(&self.folder)?;
         Ok(())
     }

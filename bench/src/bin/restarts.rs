@@ -58,8 +58,10 @@ fn measure(numbers: u64, kills: u32, database: &str) -> Result<()> {
         pause(Duration::from_millis(chance.below(LIFE_MS)))?;
         dialled.so_far(&far_end);
         let killed_at = clock::timestamp();
-        platform.kill_and_restart()?;
-        let next = dialled.after(&far_end, killed_at)?;
+        platform.kill()?;
+        let dead_at = clock::timestamp();
+        platform.restart()?;
+        let next = dialled.after(&far_end, dead_at)?;
         waits_ms.push(float(u64::try_from(next.us_since(killed_at))?) / 1e3);
     }
     let mut client = platform.client()?;

@@ -1,7 +1,6 @@
 //! What a node does with sends that were accepted: takes its name, leases, settles, recovers. The
 //! node chooses when and how many; whether a call is allowed and what it costs is decided here.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use audio::Clip;
@@ -9,10 +8,10 @@ use domain::agreement::scope::CoveredPath;
 use domain::billing::rating::rate_call_rounding_up;
 use domain::calendar::day::Day;
 use domain::dialer::disposition::NO_TRUNK;
-use domain::dialer::pacing::{CAMPAIGN_CLASS, Grant};
+use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{
-    AccountId, AttemptId, CallFacts, CampaignId, Destination, Disposition, Extension, Fault, Rials,
-    TariffId, Timestamp,
+    AccountId, AttemptId, CallFacts, Destination, Disposition, Extension, Fault, Rials, TariffId,
+    Timestamp,
 };
 use domain::{NodeId, QuickSendId, Zone};
 
@@ -21,7 +20,7 @@ pub use store::hot::{
     ReadyJob, SettleResult,
 };
 
-use store::hot::{LeaseStamp, Permit};
+use store::hot::LeaseStamp;
 pub use store::ladder::Ladder;
 
 use crate::account::never_refused;
@@ -136,8 +135,7 @@ pub fn window_open(app: &App, at: Timestamp) -> bool {
 
 /// Takes sends out of the queue and records an attempt for each, in one commit, or ends those whose
 /// callee opted out or was called often enough. Only those that come back with an attempt may be
-/// dialled. A send whose class may not call at that moment is [`Leased::Gone`] and waits on; one
-/// whose campaign's pace allows no more, of all nodes together, is [`Leased::Early`].
+/// dialled. A send whose class may not call at that moment is [`Leased::Gone`] and waits on.
 ///
 /// # Errors
 /// The database failed; nothing was leased.
@@ -147,53 +145,17 @@ pub async fn lease(
     starts: Vec<Start>,
 ) -> Result<Vec<Leased>, Failure> {
     let rules = class::rules(app, app.now()).await?;
-    let mut permitted = Vec::with_capacity(starts.len());
-    for start in starts {
-        let permit = class::permit(&rules, &start.job, start.person, start.at);
-        permitted.push((start, permit));
-    }
-    let mut granted = granted(app, &permitted).await?;
-    let (mut elements, mut answers) = (Vec::with_capacity(permitted.len()), Vec::new());
-    for (Start { job, trunk, at, .. }, permit) in permitted {
-        let Some(permit) = permit else {
-            answers.push(Some(Leased::Gone));
-            continue;
-        };
-        let grant = job.pace.and_then(|pace| granted.get_mut(&pace.campaign));
-        if let Some(grant) = grant {
-            if grant.count == 0 {
-                answers.push(Some(Leased::Early(grant.next)));
-                continue;
-            }
-            grant.count -= 1;
-        }
-        answers.push(None);
-        elements.push((job.quick_send, LeaseStamp { node: stamp, trunk, at, permit }));
+    let (mut elements, mut allowed) = (Vec::with_capacity(starts.len()), Vec::new());
+    for Start { job, person, trunk, at } in starts {
+        let permit = class::permit(&rules, &job, person, at);
+        allowed.push(permit.is_some());
+        elements.extend(
+            permit.map(|permit| (job.quick_send, LeaseStamp { node: stamp, trunk, at, permit })),
+        );
     }
     let mut leased = app.hot().lease(elements).await?.into_iter();
-    let answer = |known: Option<Leased>| known.or_else(|| leased.next()).unwrap_or(Leased::Gone);
-    Ok(answers.into_iter().map(answer).collect())
-}
-
-/// What the paces of campaigns allow of these starts. It is taken before anything is leased, in a
-/// commit of its own: what then is not started is lost to the pace, and never started twice.
-async fn granted(
-    app: &App,
-    starts: &[(Start, Option<Permit>)],
-) -> Result<BTreeMap<CampaignId, Grant>, Failure> {
-    let mut wanted: BTreeMap<CampaignId, (Timestamp, u32)> = BTreeMap::new();
-    for (start, _) in starts.iter().filter(|(_, permit)| permit.is_some()) {
-        let Some(pace) = start.job.pace else { continue };
-        wanted.entry(pace.campaign).or_insert((start.at, 0)).1 += 1;
-    }
-    let mut granted = BTreeMap::new();
-    for (campaign, (at, count)) in wanted {
-        // What waits may have been read before its campaign was given another pace.
-        let taken =
-            app.write(async |tx| Ok(store::campaign::take_pace(tx, campaign, at, count).await?));
-        granted.extend(taken.await.map_err(never_refused)?.map(|grant| (campaign, grant)));
-    }
-    Ok(granted)
+    let answer = |allowed: bool| if allowed { leased.next() } else { None };
+    Ok(allowed.into_iter().map(answer).map(|leased| leased.unwrap_or(Leased::Gone)).collect())
 }
 
 /// Turns ended calls into outcomes: disposition, charge by pulses heard, release of the rest, in

@@ -129,11 +129,6 @@ impl Node {
                     let soon = now.steady.plus_us(LOOK_AGAIN_US);
                     self.reading.next_at = self.reading.next_at.min(soon);
                 }
-                Leased::Early(until) => {
-                    let send = waiting.job.quick_send;
-                    self.wait(waiting.job);
-                    self.line.step_back_until(send, until);
-                }
                 Leased::Barred(_) => {
                     self.stats.barred += 1;
                     self.forget(waiting.job.quick_send);

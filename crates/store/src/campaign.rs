@@ -22,10 +22,8 @@ use crate::class::key;
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
-mod pace;
 mod schedule;
 
-pub use pace::{set_pace, take_pace};
 pub use schedule::schedules;
 
 /// A campaign as it is stored.
@@ -206,6 +204,26 @@ pub async fn find(
 pub async fn set_follow_up(tx: &mut Tx, id: CampaignId, follow_up: i64) -> Result<()> {
     let sql = "UPDATE campaign SET follow_up_id = $2 WHERE id = $1";
     tx.execute(sql, values![id, follow_up]).await.map(drop)
+}
+
+/// Sets the pace of a campaign, or lifts it. Its next call waits for what an older, slower one has
+/// given away no longer than the new one asks.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn set_pace(
+    tx: &mut Tx,
+    id: CampaignId,
+    per_minute: Option<u32>,
+    now: Timestamp,
+) -> Result<()> {
+    let pace = per_minute.map(|per_minute| Pace { campaign: id, per_minute });
+    let due = pace.map_or(now, |pace| pace.slots(now, now).after(1).first);
+    let sql = "UPDATE campaign
+               SET calls_per_minute = $2,
+                   pace_due_us = CASE WHEN pace_due_us < $3 THEN pace_due_us ELSE $3 END
+               WHERE id = $1";
+    tx.execute(sql, values![id, per_minute, due]).await.map(drop)
 }
 
 /// Whose campaign `id` is, for nodes and the operator's tools.

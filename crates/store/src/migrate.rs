@@ -77,7 +77,6 @@ pub(crate) fn files() -> Vec<File> {
         ("V63__holiday", include_str!("../migrations/V63__holiday.sql")),
         ("V64__ceiling", include_str!("../migrations/V64__ceiling.sql")),
         ("V65__opening_hours", include_str!("../migrations/V65__opening_hours.sql")),
-        ("V66__pace_taken", include_str!("../migrations/V66__pace_taken.sql")),
     ]
 }
 

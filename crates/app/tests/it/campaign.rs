@@ -1,30 +1,25 @@
 //! Campaigns as their customers and nodes meet them. Every test ends with an audit of the books,
 //! which compares the counts of campaigns with their rows.
 
-use std::sync::Arc;
-
 use app::account::NewAccount;
 use app::bulk::{self, Content, NewBulk};
 use app::campaign::{
     Added, CreateRefusal, List, ListRefusal, NewCampaign, Played, RehearsalRefusal, StartPlan,
     StartRefusal, WrittenPlan,
 };
-use app::dialing::{Leased, NodeStamp, ReadyJob, Start};
+use app::dialing::NodeStamp;
 use app::ports::Speaker;
 use app::quick_send::TextRefusal;
 use app::request::RequestKey;
-use app::{App, Caller, LiveCalls, Ports, Settings, campaign, dialing};
+use app::{Caller, Settings, campaign, dialing};
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::{PauseReason, RecipientStatus, State};
-use domain::{
-    CampaignId, Disposition, MessageClass, MessageId, QuickSendId, Rials, Status, Timestamp,
-};
+use domain::{CampaignId, Disposition, MessageClass, MessageId, Rials, Status};
 use sha2::{Digest, Sha256};
 
 use crate::calls::call_all;
-use crate::engines::on_both_engines;
 use crate::refusal;
-use crate::world::{CountingRng, NOON, World};
+use crate::world::{NOON, World};
 
 /// A four-second message to a mobile holds one pulse.
 const HOLD: i64 = 225;
@@ -579,68 +574,3 @@ async fn the_cost_is_foretold_from_the_calls_that_were_made() {
     assert!(few.forecast.low < Rials(HOLD), "three may all be out: {few:?}");
     assert!(few.forecast.high > Rials(2 * HOLD), "three may all answer: {few:?}");
 }
-
-/// Goal: two nodes that are both behind start together no more than the pace of a campaign; who
-/// comes too early waits on, and is told until when.
-async fn nodes_share_a_pace(world: &World) {
-    let (caller, _) = world.customer(1_000_000).await;
-    let message = world.message(&caller, 4_000).await.id;
-    let mut new = new_campaign(message);
-    (new.numbers, new.plan.calls_per_minute) = (Some(list(60).into()), Some(60));
-    campaign::create(&world.app, &caller, new).await.unwrap();
-    let ports = Ports {
-        clock: world.clock.clone(),
-        rng: Arc::new(CountingRng::default()),
-        tts: world.voice.clone(),
-        blobs: world.blobs.clone(),
-        dispatch: world.dialer.clone(),
-        sms: world.sms.clone(),
-        gateways: world.gateways.clone(),
-    };
-    let live = Arc::new(LiveCalls::default());
-    let other = App::new(world.db.clone(), ports, live, Settings::default());
-    let apps: [&App; 2] = [&world.app, &other];
-    let until = NOON.plus_ms(86_400_000);
-    let first = dialing::take_node(apps[0], "a", until).await.unwrap();
-    let nodes = [first, dialing::take_node(apps[1], "b", until).await.unwrap()];
-    // Nobody calls for half a minute: half of the list is overdue.
-    for _ in 0..30 {
-        campaign::feed(&world.app, world.app.now()).await.unwrap();
-        world.clock.advance_ms(1_000);
-    }
-    let from = (Timestamp(i64::MIN), QuickSendId(0));
-    let overdue = dialing::load_ready(&world.app, from, 100).await.unwrap();
-    assert!(overdue.len() >= 30, "{}", overdue.len());
-    let mut lines: [Vec<ReadyJob>; 2] = [overdue[..15].to_vec(), overdue[15..30].to_vec()];
-    let lease = async |place: usize, jobs: &[ReadyJob]| {
-        let at = world.app.now();
-        let start = |job: &ReadyJob| Start {
-            job: job.clone(),
-            person: true,
-            trunk: String::from("main"),
-            at,
-        };
-        let starts = jobs.iter().map(start).collect();
-        dialing::lease(apps[place], nodes[place], starts).await.unwrap()
-    };
-    let began = world.app.now();
-    let mut started = 0;
-    while world.app.now().us_since(began) < 10_000_000 {
-        let (mine, theirs) = tokio::join!(lease(0, &lines[0]), lease(1, &lines[1]));
-        for (line, leased) in lines.iter_mut().zip([mine, theirs]) {
-            let soon = world.app.now().plus_ms(1_000);
-            assert!(leased.iter().all(|one| match one {
-                Leased::Attempt(_) => true,
-                Leased::Early(until) => *until > world.app.now() && *until <= soon,
-                Leased::Gone | Leased::Barred(_) => false,
-            }));
-            started += leased.iter().filter(|one| one.attempt().is_some()).count();
-            let mut answers = leased.into_iter();
-            line.retain(|_| answers.next().is_some_and(|one| one.attempt().is_none()));
-        }
-        world.clock.advance_ms(100);
-    }
-    assert!((10..=11).contains(&started), "{started} in ten seconds, of 60 a minute");
-}
-
-on_both_engines![nodes_share_a_pace];

@@ -21,10 +21,12 @@ const SECOND_US: i64 = 1_000_000;
 
 /// When a caller who joined then is offered to be called back for the first time: after the time
 /// that the agreement says (N6, A08), and at once when the window ends before (A11). `None` when
-/// the line was closed.
+/// the line was closed. A holiday that is entered while the caller waits makes no offer late.
 pub fn offer_at(joined_at: Timestamp, after_us: i64, support: &Timetable) -> Option<Timestamp> {
-    let window = support.next_open(joined_at).filter(|window| window.from == joined_at)?;
-    Some(joined_at.plus_us(after_us).min(window.to))
+    support.due(joined_at, |support| {
+        let window = support.next_open(joined_at).filter(|window| window.from == joined_at)?;
+        Some(joined_at.plus_us(after_us).min(window.to))
+    })
 }
 
 /// What became of the first offer to a caller.

@@ -52,28 +52,6 @@ impl Pace {
     pub fn slots(self, due: Timestamp, now: Timestamp) -> Slots {
         Slots { first: due.max(now), interval_us: self.interval_us() }
     }
-
-    /// How many of so many calls may start at `now`, when the next one is exactly on the pace at
-    /// `free`; tells that moment as it is afterwards, and when another call may start.
-    pub fn grant(self, free: Timestamp, now: Timestamp, wanted: u32) -> Grant {
-        let mut limiter = Gcra { due: free, ..Gcra::of_pace(self) };
-        let mut count = 0;
-        while count < wanted && limiter.take(0, now) {
-            count += 1;
-        }
-        Grant { count, free: limiter.due, next: limiter.next_start(0) }
-    }
-}
-
-/// What a campaign's pace allows at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grant {
-    /// How many calls may start.
-    pub count: u32,
-    /// When the next one after them is exactly on the pace.
-    pub free: Timestamp,
-    /// When it may start.
-    pub next: Timestamp,
 }
 
 /// The times at which calls of a campaign are due, one after the other. They are given away under
@@ -267,24 +245,6 @@ mod tests {
             assert!(gcra.take(0, turn), "start {n}");
             assert!(!gcra.take(0, turn), "two in the place of start {n}");
         }
-    }
-
-    #[test]
-    fn a_pace_grants_no_more_to_several_than_to_one() {
-        let pace = Pace { campaign: CampaignId(1), per_minute: 600 };
-        let (mut free, mut granted) = (Timestamp(0), 0);
-        let start = 5_000_000;
-        // Two that ask for ten each, each 50 ms, for ten seconds.
-        for tick in 0..200 {
-            for _ in 0..2 {
-                let grant = pace.grant(free, Timestamp(start + tick * 50_000), 10);
-                (free, granted) = (grant.free, granted + grant.count);
-                assert!(grant.next.0 > start + tick * 50_000, "it took all there was");
-            }
-        }
-        assert!((99..=102).contains(&granted), "{granted} of 600 a minute in ten seconds");
-        let none = pace.grant(free, Timestamp(start), 1);
-        assert_eq!((none.count, none.free), (0, free));
     }
 
     #[test]

@@ -55,9 +55,6 @@ pub enum Leased {
     Gone,
     /// It was barred, and has ended without a charge.
     Barred(Bar),
-    /// It waits on: its campaign has started as many calls as its pace allows, and may start the
-    /// next one then.
-    Early(Timestamp),
 }
 
 impl Leased {
@@ -65,7 +62,7 @@ impl Leased {
     pub fn attempt(self) -> Option<AttemptId> {
         match self {
             Self::Attempt(attempt) => Some(attempt),
-            Self::Gone | Self::Barred(_) | Self::Early(_) => None,
+            Self::Gone | Self::Barred(_) => None,
         }
     }
 }
