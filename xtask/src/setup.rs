@@ -104,7 +104,7 @@ const CLIENTS: [(&str, &str); 6] = [
 const TYPES: [(&str, &str); 2] = [("typescript", "5.9.3"), ("@types/node", "24.10.1")];
 
 /// Room that the whole build of the tests takes, with simulation and what is downloaded.
-const TEST_ROOM_KB: u64 = 12 << 20;
+const TEST_ROOM_KB: u64 = 8 << 20;
 
 /// Makes the machine ready for `goal`. Quick and silent when nothing is missing.
 pub fn ready(goal: Goal) -> Result<()> {
