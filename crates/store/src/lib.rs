@@ -56,6 +56,7 @@ pub mod sms;
 pub mod speech;
 mod sqlite;
 pub mod subscription;
+pub mod support_agent;
 pub mod support_call;
 pub mod tariff;
 pub mod template;

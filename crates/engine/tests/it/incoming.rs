@@ -30,7 +30,9 @@ fn incoming(world: &World) -> Vec<(CallKey, &str, &str)> {
     };
     let who = |call| {
         world.events.iter().find_map(move |(_, event)| match event {
-            Event::Incoming { call: key, caller: Caller::Phone(name), number, .. } if *key == call => {
+            Event::Incoming { call: key, caller: Caller::Phone(name), number, .. }
+                if *key == call =>
+            {
                 Some((call, name.as_str(), number.as_str()))
             }
             _ => None,
