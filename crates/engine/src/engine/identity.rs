@@ -9,8 +9,8 @@ pub(super) fn caller_of(request: &Request) -> Option<String> {
     if asks_for_privacy(request) {
         return None;
     }
-    let asserted = request.headers.elements(Name::PAssertedIdentity);
-    let asserted = asserted.filter_map(|value| user(value, Name::PAssertedIdentity)).next();
+    let mut asserted = request.headers.elements(Name::PAssertedIdentity);
+    let asserted = asserted.find_map(|value| user(value, Name::PAssertedIdentity));
     let from = || user(request.headers.get(Name::From)?, Name::From);
     // A hidden caller whose network adds no Privacy header (RFC 3261 §8.1.1.3).
     asserted.or_else(from).filter(|user| !user.eq_ignore_ascii_case("anonymous"))

@@ -184,7 +184,7 @@ both_engines! {
         let begin = async || {
             let first = happened(None, 0);
             write(&world.db, async |tx| {
-                support_call::insert(tx, Some(account), Some("0912"), &first).await.unwrap()
+                support_call::insert(tx, Some(account), Some("0912"), None, &first).await.unwrap()
             })
             .await
         };
