@@ -3,6 +3,7 @@
 use domain::calendar::span::Span;
 use domain::{AccountId, Extension, PhoneId, Timestamp};
 
+use crate::support_call::NOBODY;
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
 
@@ -99,11 +100,11 @@ pub async fn release(tx: &mut Tx, agent: i64, call: i64, rests_until: Timestamp)
 pub async fn release_lost(tx: &mut Tx, (own, began): (&str, bool), now: Timestamp) -> Result<u64> {
     let sql = "UPDATE support_agent SET busy_with = NULL, busy_node = NULL
                WHERE busy_with IS NOT NULL
-                     AND ((busy_node = $1 AND $2 = 1)
-                          OR (busy_node != $1
+                     AND (busy_node = $1
+                          OR (busy_node != $2
                               AND busy_node IN (SELECT name FROM node WHERE until_us < $3)))
                      AND busy_with IN (SELECT id FROM support_call WHERE state != 'dialing')";
-    tx.execute(sql, values![own, i64::from(began), now]).await
+    tx.execute(sql, values![if began { own } else { NOBODY }, own, now]).await
 }
 
 /// When somebody was on duty within a time, and when anybody was for the first time ever. `None`:

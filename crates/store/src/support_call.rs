@@ -41,6 +41,8 @@ pub struct Taken {
     pub note: String,
 }
 
+/// No node has this name.
+pub(crate) const NOBODY: &str = "";
 /// The word of the first step.
 const JOINED: &str = "joined";
 
@@ -163,11 +165,11 @@ pub async fn on_lost_lines(
 ) -> Result<Vec<i64>> {
     let sql = "SELECT id FROM support_call
                WHERE state = 'waiting' AND node IS NOT NULL
-                     AND ((node = $1 AND $2 = 1)
-                          OR (node != $1
+                     AND (node = $1
+                          OR (node != $2
                               AND node IN (SELECT name FROM node WHERE until_us < $3)))
                ORDER BY joined_at_us, id LIMIT $4";
-    let values = values![own, i64::from(began), now, limit];
+    let values = values![if began { own } else { NOBODY }, own, now, limit];
     reads.query(sql, values).await?.iter().map(|row| row.get("id")).collect()
 }
 

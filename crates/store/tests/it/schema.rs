@@ -66,6 +66,7 @@ fn shipped_migrations_are_pinned() {
         ("V63__holiday.sql", 0x0cb3_cf62_5d51_d086),
         ("V64__ceiling.sql", 0x8787_d85e_e3a9_ae7c),
         ("V65__opening_hours.sql", 0x231b_0361_21d0_7f46),
+        ("V69__support_line.sql", 0xbdb8_1d25_5e1d_3403),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
