@@ -23,6 +23,7 @@ mod exports;
 mod forecast;
 mod identity;
 mod invoices;
+mod ledger;
 mod listing;
 mod lists;
 mod messages;

@@ -18,7 +18,7 @@ use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, acceptances, agreement, announcements, answer, audio, busy, calendar,
     campaign_verbs, campaigns, cancellations, claims, codes, compensation, docs_page,
-    error_reports, events, evidence, explain, exports, identity, invoices, lists, messages,
+    error_reports, events, evidence, explain, exports, identity, invoices, ledger, lists, messages,
     open_to_all, opt_outs, payments, promises, remote_sessions, samples, sms, statement, templates,
     tickets, violations, webhooks,
 };
@@ -65,10 +65,11 @@ pub(super) enum Operation {
     ManagePayments,
     AttachToPayments,
     ManageSubscriptions,
+    ReadLedger,
 }
 
 impl Operation {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -98,6 +99,7 @@ impl Operation {
         Self::ManagePayments,
         Self::AttachToPayments,
         Self::ManageSubscriptions,
+        Self::ReadLedger,
     ];
 
     /// The largest body. A list of numbers may be long, and a file of audio; everything else is
@@ -152,6 +154,7 @@ impl Operation {
             Self::ManagePayments => "v1.ManagePayments",
             Self::AttachToPayments => "v1.AttachToPayments",
             Self::ManageSubscriptions => "v1.ManageSubscriptions",
+            Self::ReadLedger => "v1.ReadLedger",
         }
     }
 }
@@ -246,6 +249,7 @@ operations! {
         campaign_verbs::test(app, caller, id, head, body);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
         campaign_verbs::redial(app, caller, id, head, body);
+    get "/v1/ledger", ReadLedger, heavy => ledger::list(app, caller, query);
     get "/v1/sms", ReadMessages, light => sms::list(app, caller, query);
     get "/v1/sms/{id}", ReadMessages, light => sms::get(app, caller, id);
     get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);
