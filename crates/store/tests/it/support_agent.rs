@@ -35,7 +35,7 @@ async fn caller(world: &World, node: Option<&str>, n: i64) -> i64 {
 both_engines! {
     /// One duty at a time for each expert and phone; one call at a time for each expert.
     async fn an_expert_has_one_call(world) {
-        let (one, two) = (desk_phone(&world, "100").await, desk_phone(&world, "101").await);
+        let (one, two) = (desk_phone(world, "100").await, desk_phone(world, "101").await);
         let sara = write(&world.db, async |tx| {
             support_agent::begin(tx, "Sara", one, NOW).await.unwrap()
         })
@@ -45,7 +45,8 @@ both_engines! {
             let twice = support_agent::begin(&mut tx, name, phone, NOW).await;
             assert!(matches!(twice, Err(Error::Conflict(_))), "{name}: {twice:?}");
         }
-        let (first, second) = (caller(&world, Some("a"), 1).await, caller(&world, Some("b"), 2).await);
+        let (first, second) =
+            (caller(world, Some("a"), 1).await, caller(world, Some("b"), 2).await);
         let claim = async |call, node: &str| {
             write(&world.db, async |tx| {
                 support_agent::claim(tx, sara, call, node).await.unwrap()
@@ -69,7 +70,10 @@ both_engines! {
         assert!(!agent.is_free(NOW) && agent.is_free(until), "first a rest");
         assert!(claim(second, "b").await);
         // Duty ends with a call under way: it is there until that ends, and takes no other.
-        assert!(write(&world.db, async |tx| support_agent::end(tx, "Sara", until).await.unwrap()).await);
+        let ended = write(&world.db, async |tx| {
+            support_agent::end(tx, "Sara", until).await.unwrap()
+        });
+        assert!(ended.await);
         assert!(!on_duty().await[0].is_free(Timestamp(i64::MAX)));
         assert!(release(second).await);
         assert!(on_duty().await.is_empty() && !claim(first, "a").await);
@@ -86,9 +90,9 @@ both_engines! {
         }
         let mut ids = Vec::new();
         for (n, node) in [Some("own"), Some("gone"), Some("there"), None].into_iter().enumerate() {
-            ids.push(caller(&world, node, i64::try_from(n).unwrap()).await);
+            ids.push(caller(world, node, i64::try_from(n).unwrap()).await);
         }
-        let phone = desk_phone(&world, "100").await;
+        let phone = desk_phone(world, "100").await;
         let sara = write(&world.db, async |tx| {
             let sara = support_agent::begin(tx, "Sara", phone, NOW).await.unwrap();
             assert!(support_agent::claim(tx, sara, ids[0], "own").await.unwrap());
