@@ -269,6 +269,7 @@ const ROWS: &[Row] = &[
     ("uas_session_interval.xml", Some(200), 10, WHOLE),
     ("uas_reliable.xml", Some(200), 10, WHOLE),
     (KEY_ROW, Some(200), 10, WHOLE),
+    ("uas_glare.xml", Some(200), 10, WHOLE),
     ("uas_cseq_gap.xml", Some(200), 11, WHOLE),
     ("uas_late_answer.xml", None, 20, 0),
     ("uas_never_ends.xml", None, 20, 0),
