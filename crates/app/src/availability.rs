@@ -4,6 +4,7 @@
 use domain::agreement::availability::{
     Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
 };
+use domain::agreement::parameter::Parameters;
 use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::statement::{
     FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
@@ -20,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use store::chain::{self, Fact};
 pub use store::month_statement::MonthStatement;
 use store::month_statement::{Lifetime, Review};
+use store::outage::Outage;
 use store::subscription::Subscription;
 use store::{Queries, Tx};
 
@@ -122,8 +124,8 @@ pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefus
     }
     let time = Span { from: month.start(), to: month.end() };
     let mut reads = app.read().await?;
-    let facts = facts(&mut reads, time).await?;
     let agreement = agreement_at(&mut reads, time.from).await?;
+    let facts = facts(&mut reads, time, &agreement.draft.parameters).await?;
     drop(reads);
     let mut run = Freezing { now, month, time, facts, agreement, frozen: Frozen::default() };
     let mut after = AccountId(0);
@@ -445,7 +447,7 @@ async fn inputs_now(
             }
         }
     };
-    let facts = facts(reads, time).await?;
+    let facts = facts(reads, time, &agreement.draft.parameters).await?;
     let held = (agreement.number, &agreement.draft.parameters);
     let inputs = Inputs::gather(month, time.to, held, &standing, &facts);
     Ok(inputs.expect("its time is a part of it"))
@@ -514,10 +516,11 @@ fn promised<'a>(
     (span::union(spans.collect()), entitlements)
 }
 
-/// All that is known of a time.
+/// All that is known of a time, with what these parameters exclude of it.
 pub(crate) async fn facts(
     reads: &mut impl Queries,
     time: Span,
+    parameters: &Parameters,
 ) -> std::result::Result<Facts, Failure> {
     let outages = store::outage::within(reads, time, FACTS_MAX).await?;
     let worked = store::outage::working(reads, time, FACTS_MAX).await?;
@@ -534,12 +537,19 @@ pub(crate) async fn facts(
     if outages.len().max(evidence.len()) >= FACTS_MAX as usize {
         return Err(Failure::of("reading the outages of a month: there are too many"));
     }
-    let stands = outages.into_iter().filter(|outage| outage.reversed.is_none());
-    evidence.extend(stands.filter_map(|outage| {
-        let span = Span::new(outage.from, outage.to.unwrap_or(time.to))?;
-        Some(Evidence { seen: Seen::Down, paths: outage.paths, scope: outage.scope, span })
-    }));
-    Ok(Facts { evidence, windows: windows(reads, time).await? })
+    let exclusions = parameters.exclusions();
+    let mut excluded = Vec::new();
+    for outage in outages.into_iter().filter(|outage| outage.reversed.is_none()) {
+        let span = Span::new(outage.from, outage.to.unwrap_or(time.to));
+        let Some(span) = span else { continue };
+        let is_excluded = outage.traced_to().is_some_and(|cause| exclusions.contains(cause));
+        let Outage { paths, scope, .. } = outage;
+        if is_excluded {
+            excluded.push(Window { paths, scope: scope.clone(), span });
+        }
+        evidence.push(Evidence { seen: Seen::Down, paths, scope, span });
+    }
+    Ok(Facts { evidence, windows: windows(reads, time).await?, excluded })
 }
 
 /// The parts of maintenance windows that were told in time.

@@ -7,6 +7,7 @@ pub mod availability;
 pub mod board;
 pub mod callback;
 pub mod capacity;
+pub mod cause;
 pub mod claim;
 pub mod clock;
 pub mod compensation;

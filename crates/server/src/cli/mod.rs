@@ -99,7 +99,7 @@ enum Command {
     /// Public holidays, over those of the program: add, withdraw, import, list.
     #[command(subcommand)]
     Holiday(holiday::Holidays),
-    /// When the desk is open, and how business days are counted: set, list.
+    /// When the desk is open, and how business days are counted: set, withdraw, list.
     #[command(subcommand)]
     Hours(opening_hours::Hours),
     /// Who is not to be called, by three kinds of lists: add, remove, import, list, show.
@@ -132,7 +132,8 @@ enum Command {
     /// add-network, list.
     #[command(subcommand)]
     Maintenance(maintenance::Maintenance),
-    /// What was seen of the service: record, close, correct, reverse, worked, join, leave, list.
+    /// What was seen of the service: record, close, correct, trace, reverse, worked,
+    /// join, leave, list.
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),

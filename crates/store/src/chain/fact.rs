@@ -22,6 +22,8 @@ pub enum Fact {
     Notice(i64),
     /// An outage: opened, ended, corrected, reversed.
     Outage(i64),
+    /// Where an outage came from, as it was said.
+    OutageCause(i64, i64),
     /// The months of accounts that were frozen together.
     Months {
         /// Which month.
@@ -91,6 +93,7 @@ impl Fact {
             Self::MaintenanceEnd(id) => ("maintenance-end", values![id].to_vec()),
             Self::Notice(id) => ("notice", values![id].to_vec()),
             Self::Outage(id) => ("outage", values![id].to_vec()),
+            Self::OutageCause(id, n) => ("outage-cause", values![id, n].to_vec()),
             Self::Months { month, accounts: (first, last), made_at } => {
                 ("months", values![&month.to_string(), first, last, made_at].to_vec())
             }
@@ -157,6 +160,11 @@ const ROWS: &[(&str, &str)] = &[
         "SELECT id, paths, scope, from_us, to_us, cause, evidence, recorded_at_us,
                 reversed_at_us, reversed_because, measured_path
          FROM outage WHERE id = $1",
+    ),
+    (
+        "outage-cause",
+        "SELECT outage_id AS id, n, cause, because, author, at_us FROM outage_cause
+         WHERE outage_id = $1 AND n = $2",
     ),
     (
         "months",
