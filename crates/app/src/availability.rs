@@ -22,6 +22,7 @@ use store::chain::{self, Fact};
 pub use store::month_statement::MonthStatement;
 use store::month_statement::{Lifetime, Review};
 use store::outage::Outage;
+pub use store::signature::Signature;
 use store::subscription::Subscription;
 use store::{Queries, Tx};
 
@@ -67,6 +68,8 @@ pub struct Month {
     pub judged: Judged,
     /// What was written down, the frozen statement first.
     pub written: Vec<MonthStatement>,
+    /// What of it the manager has signed, by revision.
+    pub signatures: Vec<Signature>,
     /// The verdict that stands: of what was written last, else of what is computed now.
     pub verdict: Option<Verdict>,
     /// Until when evidence can still decide it; then its low figure stands.
@@ -100,6 +103,7 @@ pub async fn month(
     let inputs = inputs_now(&mut reads, account, month, time).await?;
     let judged = inputs.judge();
     let written = store::month_statement::of_month(&mut reads, account, month).await?;
+    let signatures = store::signature::of_month(&mut reads, account, month).await?;
     let state = state(month, now, written.last().map(|statement| statement.revision));
     let business = timetable(&mut reads, CalendarKind::Business).await?;
     let until = evidence_until(month, &inputs.parameters, &business);
@@ -108,7 +112,7 @@ pub async fn month(
     let figures = Figures::of(month, totals, inputs.parameters.terms());
     let in_time = now < evidence_until;
     let verdict = figures.map(|one| standing_verdict(&one, &inputs.parameters, in_time));
-    Ok(Month { state, inputs, judged, written, verdict, evidence_until })
+    Ok(Month { state, inputs, judged, written, signatures, verdict, evidence_until })
 }
 
 /// Writes a month down for every account and the platform. Doing it again changes nothing, whether
@@ -410,16 +414,26 @@ pub async fn reproduce(
     app: &App,
     statement: &MonthStatement,
 ) -> std::result::Result<Option<(Inputs, Judged)>, Failure> {
-    let text = store::month_statement::inputs(&mut app.read().await?, &statement.digest).await?;
-    let same = |text: &String| Sha256::digest(text).as_slice() == statement.digest;
+    let computed = reproduced(app, &statement.digest).await?;
+    Ok(computed.filter(|(inputs, judged)| agrees(statement, inputs, judged)))
+}
+
+/// What was kept under a checksum, and comes to; `None` when it has another one.
+pub(crate) async fn reproduced(
+    app: &App,
+    digest: &[u8],
+) -> std::result::Result<Option<(Inputs, Judged)>, Failure> {
+    let text = store::month_statement::inputs(&mut app.read().await?, digest).await?;
+    let same = |text: &String| Sha256::digest(text).as_slice() == digest;
     let inputs = text.filter(same).as_deref().and_then(Inputs::parse);
-    let judged = inputs.map(|inputs| (inputs.judge(), inputs));
-    let agrees = |(judged, inputs): &(Judged, Inputs)| {
-        let of_inputs: (Totals, _) = (judged.totals, judged.verdict);
-        of_inputs == (statement.totals, statement.verdict)
-            && (inputs.month, inputs.version) == (statement.month, statement.agreement)
-    };
-    Ok(judged.filter(agrees).map(|(judged, inputs)| (inputs, judged)))
+    Ok(inputs.map(|inputs| (inputs.judge(), inputs)).map(|(judged, inputs)| (inputs, judged)))
+}
+
+/// Whether a statement says what these inputs come to.
+pub(crate) fn agrees(statement: &MonthStatement, inputs: &Inputs, judged: &Judged) -> bool {
+    let of_inputs: (Totals, _) = (judged.totals, judged.verdict);
+    of_inputs == (statement.totals, statement.verdict)
+        && (inputs.month, inputs.version) == (statement.month, statement.agreement)
 }
 
 /// What a month of an account is computed from as of now, in this part of it.

@@ -78,6 +78,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V64__ceiling", include_str!("../migrations/V64__ceiling.sql")),
         ("V65__opening_hours", include_str!("../migrations/V65__opening_hours.sql")),
         ("V66__hours_and_causes", include_str!("../migrations/V66__hours_and_causes.sql")),
+        ("V67__oversight", include_str!("../migrations/V67__oversight.sql")),
     ]
 }
 

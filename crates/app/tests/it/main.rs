@@ -28,6 +28,7 @@ mod money;
 mod month_close;
 mod opening_hours;
 mod overdue;
+mod oversight;
 mod payment;
 mod phone;
 mod plan_change;

@@ -22,6 +22,7 @@ pub mod openslo;
 pub mod parameter;
 pub mod remote_session;
 pub mod scope;
+pub mod staff;
 pub mod state_interval;
 pub mod statement;
 pub mod support_call;

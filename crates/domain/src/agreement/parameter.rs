@@ -200,6 +200,14 @@ impl Parameters {
         })
     }
 
+    /// All of them as they are shown, one a line like those of [`Self::to_text`].
+    pub fn shown(&self) -> String {
+        self.iter().fold(String::new(), |mut text, Parameter { name, value, source }| {
+            writeln!(text, "{name} = {value} ({})", source.word()).expect("a string takes it");
+            text
+        })
+    }
+
     /// Reads what [`Self::to_text`] wrote; a parameter that is not there has its first value.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parameters = Self::first();

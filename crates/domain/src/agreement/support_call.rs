@@ -68,6 +68,8 @@ pub enum Step {
     Talking,
     /// What came of it.
     Attempted(Attempt),
+    /// The expert is gone, and another one calls back instead.
+    HandedTo(String),
     /// It is not to be called back any more, as the customer says.
     Withdrawn,
 }
@@ -84,6 +86,7 @@ impl Step {
             Self::Dialing => "dialing",
             Self::Talking => "talking",
             Self::Attempted(_) => "attempted",
+            Self::HandedTo(_) => "handed_to",
             Self::Withdrawn => "withdrawn",
         }
     }
@@ -243,6 +246,10 @@ impl SupportCall {
             }
             (State::Registered | State::Dialing, Step::Dialing) => self.dial(at)?,
             (State::Dialing, Step::Talking) => self.is_talking = true,
+            (State::Dialing, Step::HandedTo(_)) => {
+                self.dialing_since = Some(at);
+                self.is_talking = false;
+            }
             (State::Dialing, Step::Attempted(attempt)) => self.attempted(*attempt, at),
             (State::Registered | State::Dialing, Step::Withdrawn) => self.end(State::Withdrawn),
             _ => return Err(Refusal::WrongState),

@@ -178,7 +178,7 @@ async fn show(app: &App, number: Option<u32>, language: Text, json: bool) -> Res
         return say(&as_json(&kept).to_string());
     }
     say(&line(&kept, in_force(app, &versions(app).await?)))?;
-    say(kept.version.draft.parameters.to_text().trim_end())?;
+    say(kept.version.draft.parameters.shown().trim_end())?;
     say(&format!("\n{}", body(&kept.version, language)))
 }
 
@@ -261,7 +261,7 @@ fn as_json(kept: &Kept) -> serde_json::Value {
 
 async fn compare(app: &App, older: u32, newer: u32, language: Text) -> Result<()> {
     let (older, newer) = (one(app, Some(older)).await?, one(app, Some(newer)).await?);
-    let parameters = |kept: &Kept| kept.version.draft.parameters.to_text();
+    let parameters = |kept: &Kept| kept.version.draft.parameters.shown();
     let (before, after) = (parameters(&older), parameters(&newer));
     let texts = (body(&older.version, language), body(&newer.version, language));
     let lines = diff(&before, &after).into_iter().chain(diff(texts.0, texts.1));

@@ -37,6 +37,7 @@ mod quick_send;
 mod refund;
 mod remote_session;
 mod serve;
+mod staff;
 mod statement;
 mod subscription;
 mod support_call;
@@ -55,7 +56,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use app::staff::{self, Deed};
+use app::staff::{Deed, does};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use domain::Timestamp;
 use domain::agreement::scope::{Paths, Scope};
@@ -186,6 +187,9 @@ enum Command {
     #[command(subcommand)]
     Credit(invoice::Credit),
     Board(board::Board),
+    /// Experts, managers and deputies: appoint, leave, deputy, end-deputy, list.
+    #[command(subcommand)]
+    Staff(staff::Staff),
     /// The chain of evidence, and what staff did: head, verify, list, resume.
     #[command(subcommand)]
     Chain(chain::Chain),
@@ -223,7 +227,7 @@ fn dispatch(cli: Cli, deed: Deed) -> Result<ExitCode> {
         if let Command::Serve(_) = cli.command {
             return serve::run(config).await;
         }
-        let (done, changed) = staff::does(deed, Box::pin(of_staff(&config, cli.command))).await;
+        let (done, changed) = does(deed, Box::pin(of_staff(&config, cli.command))).await;
         if changed {
             // What was done is done, whatever becomes of this.
             chain::look(&config).await;
@@ -240,6 +244,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::Message(command) => message::run(config, command).await,
         Command::Campaign(command) => campaign::run(config, command).await,
         Command::Class(command) => class::run(config, command).await,
+        Command::Staff(command) => staff::run(config, command).await,
         Command::Holiday(command) => holiday::run(config, command).await,
         Command::Hours(command) => opening_hours::run(config, command).await,
         Command::OptOut(command) => opt_out::run(config, command).await,

@@ -164,6 +164,30 @@ fn a_month_is_shown_frozen_and_revised() {
     assert_eq!(frozen, "1 statements written, 0 were there\n");
     let again = done(&platform, &[&["availability", "freeze"][..], &month].concat());
     assert_eq!(again, "0 statements written, 1 were there\n");
+    let waits = done(&platform, &["availability", "unsigned"]);
+    assert_eq!(waits, "1404-07  1 wait\n");
+    let sign = [&["availability", "sign", "--by", "Sara"][..], &month].concat();
+    let nobody = refused(&platform, &sign);
+    assert!(nobody.contains("only the manager signs"), "{nobody}");
+    let appoint = |name, role| {
+        done(&platform, &["staff", "appoint", name, "--role", role, "--by", "the board"])
+    };
+    assert_eq!(appoint("Reza", "manager"), "Reza is manager now\n");
+    appoint("Sara", "expert");
+    let deputy = ["staff", "deputy", "Sara", "--of", "Reza", "--from", "1404/01/01"];
+    let past = refused(&platform, &[&deputy[..], &["--to", "1404/01/02"]].concat());
+    assert!(past.contains("begins from now on"), "{past}");
+    let sign = [&["availability", "sign", "--by", "Reza"][..], &month].concat();
+    assert_eq!(done(&platform, &sign), "1 statements of 1404-07 are signed\n");
+    let again = refused(&platform, &sign);
+    assert!(again.contains("or signed already"), "{again}");
+    let text = done(&platform, &[&["availability"][..], &month].concat());
+    assert!(text.contains("signed by Reza"), "{text}");
+    appoint("Ali", "expert");
+    let left = done(&platform, &["staff", "leave", "Sara", "--to", "Ali", "--by", "Reza"]);
+    assert!(left.contains("Ali has 0 tickets, 0 error reports and 0 callbacks more"), "{left}");
+    let listed = platform.cli(&["staff", "list", "--json"]);
+    assert_eq!(listed["posts"][1]["ended_by"], "Reza", "{listed}");
     let trace = ["outage", "trace", "1", "--because", "log 7", "--author", "Reza", "--to"];
     let other = refused(&platform, &[&trace[..], &["weather"]].concat());
     assert!(other.contains("force-majeure, customer-equipment"), "{other}");

@@ -207,9 +207,9 @@ fn not_done(error: Error<ErrorReportRefusal>) -> Unanswered {
             Kind::TooManyTickets,
             format!("The account has {OPEN_MAX} open reports or tickets."),
         ),
-        ErrorReportRefusal::NoSuchReport | ErrorReportRefusal::NoSuchAccount => {
-            Problem::of(Kind::NotFound)
-        }
+        ErrorReportRefusal::NoSuchReport
+        | ErrorReportRefusal::NoSuchAccount
+        | ErrorReportRefusal::Gone => Problem::of(Kind::NotFound),
         _ => Problem::of(Kind::WrongState),
     }
     .into()

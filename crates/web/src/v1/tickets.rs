@@ -252,7 +252,9 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
             state("So much was said in it that it can only be closed; open a new one.")
         }
         TicketRefusal::Rule(_) => Problem::of(Kind::WrongState),
-        TicketRefusal::NoSuchTicket | TicketRefusal::NoSuchAccount => Problem::of(Kind::NotFound),
+        TicketRefusal::NoSuchTicket | TicketRefusal::NoSuchAccount | TicketRefusal::Gone => {
+            Problem::of(Kind::NotFound)
+        }
         TicketRefusal::About => invalid(String::from("about names nothing that is this account's")),
         TicketRefusal::TooMany => Problem::with(
             Kind::TooManyTickets,
