@@ -4,7 +4,7 @@
 
 use domain::billing::rating::rate_rounding_up;
 use domain::quick_send::{Admission, Refusal};
-use domain::{Destination, MessageClass, MessageId, Rials};
+use domain::{Account, Destination, MessageClass, MessageId, Rials};
 
 use crate::account::hex;
 use crate::class::{self, Bar, Skipped};
@@ -129,6 +129,29 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// The same, with what it will probably cost when these are the calls that are made.
+    pub(crate) async fn foretold(
+        self,
+        app: &App,
+        account: &Account,
+        calls: &[Admission],
+    ) -> std::result::Result<Self, Failure> {
+        let tariff = prices::in_force(app, app.now()).await?;
+        let expected = Expected::of(app, account, |history| {
+            let heard = |call: &Admission| {
+                let heard_ms = history.heard_of(call.clip_ms);
+                rate_rounding_up(&tariff, call.zone, heard_ms).map(|it| it.price)
+            };
+            let mut part = calls.iter().map(heard);
+            let part = part.try_fold(Rials::ZERO, |sum, it| sum.checked_add(it?))?;
+            let whole = self.cost_max().checked_sub(self.speech)?;
+            let count = u32::try_from(calls.len()).ok()?;
+            history.range(count, 1, (part, whole))?.beside(self.speech)
+        });
+        let expected = expected.await?;
+        Ok(Self { expected, ..self })
+    }
+
     /// The most that all of it can cost.
     pub fn cost_max(&self) -> Rials {
         let calls = self.calls.iter().flatten().map(|price| price.0);
@@ -151,19 +174,8 @@ pub async fn estimate(
     caller: &Caller,
     new: &NewBulk,
 ) -> std::result::Result<Estimate, Failure> {
-    let (mut estimate, calls) = judged(app, caller, new).await?;
-    let tariff = prices::in_force(app, app.now()).await?;
-    let expected = Expected::of(app, &caller.account, |history| {
-        let heard = |call: &Admission| {
-            rate_rounding_up(&tariff, call.zone, history.heard_of(call.clip_ms)).map(|it| it.price)
-        };
-        let part = calls.iter().map(heard).try_fold(Rials::ZERO, |sum, it| sum.checked_add(it?))?;
-        let whole = estimate.cost_max().checked_sub(estimate.speech)?;
-        let count = u32::try_from(calls.len()).ok()?;
-        history.range(count, 1, (part, whole))?.beside(estimate.speech)
-    });
-    estimate.expected = expected.await?;
-    Ok(estimate)
+    let (estimate, calls) = judged(app, caller, new).await?;
+    estimate.foretold(app, &caller.account, &calls).await
 }
 
 /// What a request would come to at most, and the calls that would be made.
@@ -176,7 +188,7 @@ async fn judged(
     for number in &new.numbers {
         orders.push(order(app, caller, new, number).await?);
     }
-    let barred = barred(app, caller, new, &orders).await?;
+    let barred = barred(app, caller, new.class, &orders).await?;
     let sounds = match &new.content {
         Content::Message(id) => vec![kept(app, caller, *id).await?],
         Content::Text { .. } if orders.iter().all(std::result::Result::is_err) => {
@@ -204,10 +216,10 @@ async fn judged(
 }
 
 /// What would bar the call of each order, if it were begun now.
-async fn barred(
+pub(crate) async fn barred(
     app: &App,
     caller: &Caller,
-    new: &NewBulk,
+    message_class: MessageClass,
     orders: &[std::result::Result<Order, NumberRefusal>],
 ) -> std::result::Result<Vec<Option<Bar>>, Failure> {
     let mut barred = vec![None; orders.len()];
@@ -224,7 +236,7 @@ async fn barred(
     let (places, numbers): (Vec<usize>, Vec<String>) = placed.unzip();
     let (account, now) = (caller.account.id, app.now());
     let policies = class::policies(app, now).await?;
-    let policy = policies.of(new.class);
+    let policy = policies.of(message_class);
     let bars = class::bars(app, policy, account, &numbers, now).await?;
     for (place, bar) in places.into_iter().zip(bars) {
         barred[place] = bar;

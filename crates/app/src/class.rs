@@ -144,6 +144,11 @@ pub struct Skipped {
 }
 
 impl Skipped {
+    /// All of them.
+    pub fn total(self) -> u32 {
+        self.opted_out.saturating_add(self.capped)
+    }
+
     /// Counts what bars.
     pub fn of(bars: impl IntoIterator<Item = Bar>) -> Self {
         bars.into_iter().fold(Self::default(), |sum, bar| match bar {

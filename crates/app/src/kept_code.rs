@@ -4,13 +4,10 @@
 
 use std::convert::Infallible;
 
-use domain::kept_code::{
-    CHECKS_MAX, KEPT_MS, LENGTH, LIFE_SECONDS, LIFE_SECONDS_USUAL, RESEND_PAUSE_MS, SENDS_MAX,
-    State, Template, velocity_keys,
-};
-use domain::one_time_code::{OneTimeCode, RANDOM_BYTES};
+use domain::kept_code::{CHECKS_MAX, KEPT_MS, RESEND_PAUSE_MS, SENDS_MAX, State, velocity_keys};
+use domain::one_time_code::OneTimeCode;
 use domain::{
-    Account, AccountId, CodeId, Destination, MessageClass, MessageId, QuickSendId, Timestamp,
+    Account, AccountId, CodeId, Destination, MessageClass, MessageId, QuickSendId, Rials, Timestamp,
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -26,16 +23,18 @@ use crate::request::{self, RequestKey};
 use crate::speech::{self, Recording};
 use crate::{App, Caller, Error, Failure, Result, identity, quick_send};
 
+mod estimate;
+mod wanted;
 mod words;
 
+pub use estimate::estimate;
+use wanted::{Wanted, wanted};
 use words::words;
 
 /// Silence between two words, milliseconds: so that each digit can be typed as it is heard.
 const GAP_MS: u16 = 350;
 /// Random bytes of a salt, and of a reference.
 const SALT_BYTES: usize = 20;
-/// The digits of every code in a sandbox, cut to its length.
-const SANDBOX_DIGITS: &str = "12345678";
 /// How long after a code's end its last call may still begin, milliseconds.
 const LAST_CALL_MS: i64 = 15 * 60_000;
 /// Codes that are looked at in one go.
@@ -58,6 +57,8 @@ pub struct NewCode {
     pub speaker: Speaker,
     /// The regional server that is to call, if one is asked for.
     pub server: Option<u32>,
+    /// The most that speaking it this time may cost.
+    pub max_cost: Option<Rials>,
     /// The client's own name for this request.
     pub request: Option<RequestKey>,
 }
@@ -111,6 +112,8 @@ pub enum SendRefusal {
     TooSoon(Timestamp),
     /// Numbers beside this one were called for codes too often; from when on they may be.
     NeighboursTooSoon(Timestamp),
+    /// It could cost this, which is more than is allowed.
+    TooExpensive(Rials),
 }
 
 /// Why what was typed is not taken.
@@ -131,20 +134,10 @@ pub enum CheckRefusal {
 /// # Errors
 /// Refused as [`SendRefusal`] says.
 pub async fn start(app: &App, caller: &Caller, new: NewCode) -> Result<(Code, bool), SendRefusal> {
-    let refused = |refusal| Err(Error::Refused(refusal));
-    let Some(digits) = made(app, &new, caller.account.is_sandbox()) else {
-        return refused(SendRefusal::LengthNotAllowed);
-    };
-    let life_seconds = new.life_seconds.unwrap_or(LIFE_SECONDS_USUAL);
-    if !LIFE_SECONDS.contains(&life_seconds) {
-        return refused(SendRefusal::LifeNotAllowed);
-    }
-    let template = new.template.as_deref().map(Template::parse);
-    let Some(template) = template.map_or(Some(None), |parsed| parsed.map(Some)) else {
-        return refused(SendRefusal::WrongTemplate);
-    };
+    let Wanted { digits, life_seconds, template } =
+        wanted(app, caller, &new).map_err(Error::Refused)?;
     if !request::claim(app, caller, new.request.as_ref()).await? {
-        return refused(SendRefusal::KeyReused);
+        return Err(Error::Refused(SendRefusal::KeyReused));
     }
     let reference = reference(app, new.request.as_ref());
     if let Some(first) = known(app, caller, &reference).await? {
@@ -159,7 +152,7 @@ pub async fn start(app: &App, caller: &Caller, new: NewCode) -> Result<(Code, bo
         own_words: new.says_own(),
         ..row(app, &order, &digits, &recording, (reference.clone(), life_seconds))
     };
-    let sent = keep_and_send(app, order, row, &recording).await;
+    let sent = keep_and_send(app, (order, new.max_cost), row, &recording).await;
     let lost = || Failure::of("reading a new code back: it is not there");
     let Some(id) = recording.kept_unless_refused(app, sent).await? else {
         // The same request, asked at the same moment, was faster; its calls play its own sound.
@@ -338,21 +331,6 @@ impl NewCode {
     }
 }
 
-/// The customer's digits or new ones; in a sandbox always the same ones, so that a test can type
-/// them.
-fn made(app: &App, new: &NewCode, is_sandbox: bool) -> Option<OneTimeCode> {
-    if let Some(own) = &new.own {
-        return OneTimeCode::parse(own).filter(|_| new.length.is_none());
-    }
-    let length = new.length.map_or(Some(LENGTH), |length| usize::try_from(length).ok())?;
-    if is_sandbox {
-        return SANDBOX_DIGITS.get(..length).and_then(OneTimeCode::parse);
-    }
-    let mut random = [0; RANDOM_BYTES];
-    app.rng().fill(&mut random);
-    OneTimeCode::random(length, random)
-}
-
 /// A name of a code that nobody can guess, or that of the request.
 fn reference(app: &App, request: Option<&RequestKey>) -> String {
     if let Some(request) = request {
@@ -454,13 +432,16 @@ fn row(
 /// wait for the same number stay. `None`: there is one with this reference.
 async fn keep_and_send(
     app: &App,
-    order: Order,
+    (order, max_cost): (Order, Option<Rials>),
     row: NewRow,
     recording: &Recording,
 ) -> Result<Option<CodeId>, SendRefusal> {
     let payer = order.account.clone();
     let text = |error: Error<TextRefusal>| error.map(SendRefusal::Text);
     let judged = judge_speech(app, order, recording).await.map_err(text)?;
+    if max_cost.is_some_and(|max| judged.cost_max() > max) {
+        return Err(Error::Refused(SendRefusal::TooExpensive(judged.cost_max())));
+    }
     let kept = app.write(async |tx| {
         let id = store::kept_code::insert(tx, &row).await?;
         if id.is_some() {

@@ -32,6 +32,7 @@ pub mod interval;
 pub mod invoice;
 pub mod judge;
 pub mod kept_code;
+pub mod ledger;
 mod limits;
 mod live;
 pub mod maintenance;

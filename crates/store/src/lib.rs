@@ -33,6 +33,7 @@ pub mod interval;
 pub mod invoice;
 pub mod kept_code;
 pub mod ladder;
+pub mod ledger;
 pub mod maintenance;
 pub mod map;
 pub mod measurement;

@@ -81,6 +81,16 @@ pub enum Standing {
     Ended(Disposition),
 }
 
+impl Standing {
+    /// Whether another call of its campaign is for it, the one in line included.
+    pub fn is_to_be_called(self) -> bool {
+        match self {
+            Self::Uncalled | Self::InLine | Self::Retrying { .. } => true,
+            Self::Calling | Self::Ended(_) => false,
+        }
+    }
+}
+
 /// What is read of a recipient, and which: from the campaign `c` of `r`. In parts, which the test
 /// of all statements cannot prepare: each of these is run by a test of campaigns.
 macro_rules! select_recipient {

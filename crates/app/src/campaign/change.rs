@@ -2,12 +2,14 @@
 //! in the same transaction, and its holds are released; calls that are up go on to their end, but
 //! for those of one that is cancelled, which are hung up.
 
+use std::sync::Arc;
+
 use domain::campaign::admission::{CallPrices, Plan, Zones, check_message, is_covered, is_pace};
 use domain::campaign::{PauseReason, State, Verb};
 use domain::class::{Opening, Policies};
-use domain::{AccountId, CampaignId, EventKind, Tariff, Timestamp};
-use store::Tx;
+use domain::{AccountId, CampaignId, EventKind, Rials, Tariff, Timestamp};
 use store::campaign::{Campaign, Snapshot};
+use store::{Queries, Tx};
 
 use super::{CLASS, WrittenPlan};
 use crate::account::never_refused;
@@ -29,6 +31,17 @@ pub struct StartPlan {
     pub minutes_between_tries: u32,
     /// Another regional server.
     pub server: Option<u32>,
+    /// Another ceiling for what it costs.
+    pub max_cost: Option<Rials>,
+}
+
+/// How a campaign is to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// Under the plan that it has, with another ceiling for what it costs if one is given.
+    AsPlanned(Option<Rials>),
+    /// Under another plan.
+    Under(StartPlan),
 }
 
 /// Why a campaign was not started.
@@ -42,13 +55,15 @@ pub enum StartRefusal {
     WrongMessage,
     /// The operator asks who the account's owner is, and that is not proven.
     NotIdentified,
+    /// It costs this much already, which is more than its new ceiling.
+    CostsMore(Rials),
 }
 
 /// A pace is from 1 to `domain::dialer::pacing::CALLS_PER_MINUTE_MAX` calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAPace;
 
-/// Starts a campaign under a new plan, with a new snapshot of message and prices.
+/// Starts a campaign with a new snapshot of message and prices.
 ///
 /// # Errors
 /// Refused as [`StartRefusal`] says.
@@ -56,31 +71,10 @@ pub async fn start(
     app: &App,
     account: AccountId,
     id: CampaignId,
-    new: StartPlan,
-) -> Result<CampaignId, StartRefusal> {
-    let cannot = || Error::Refused(StartRefusal::CannotStart);
-    let StartPlan { title, start, end, max_tries, minutes_between_tries, server } = new;
-    started(app, account, id, move |old: &Plan| {
-        let written = WrittenPlan {
-            title: title.unwrap_or_else(|| old.title.clone()),
-            start,
-            end,
-            max_tries,
-            minutes_between_tries,
-            vote: old.vote,
-            record_ms: old.record_ms,
-            server: server.or(old.server),
-            priority: old.priority,
-            max_cost: old.max_cost,
-            class: old.class,
-            opt_out_key: old.opt_out_key,
-            calls_per_minute: old.calls_per_minute,
-        };
-        written.read().ok()
-    })
-    .await?
-    .then_some(id)
-    .ok_or_else(cannot)
+    how: Start,
+) -> Result<(), StartRefusal> {
+    let started = started(app, account, id, how).await?;
+    if started { Ok(()) } else { Err(Error::Refused(StartRefusal::CannotStart)) }
 }
 
 /// Starts a campaign under the plan that it has.
@@ -92,23 +86,54 @@ pub async fn start_as_planned(
     account: AccountId,
     id: CampaignId,
 ) -> Result<(), StartRefusal> {
-    let started = started(app, account, id, |old: &Plan| Some(old.clone())).await?;
-    if started { Ok(()) } else { Err(Error::Refused(StartRefusal::CannotStart)) }
+    start(app, account, id, Start::AsPlanned(None)).await
 }
 
-/// Starts a campaign under the plan that `plan` makes of its old one. `false`: it cannot start.
+impl Start {
+    /// The ceiling that it brings, if it does.
+    fn max_cost(&self) -> Option<Rials> {
+        match self {
+            Self::AsPlanned(max_cost) => *max_cost,
+            Self::Under(new) => new.max_cost,
+        }
+    }
+
+    /// The plan that it makes of the old one.
+    fn plan(self, old: &Plan) -> Option<Plan> {
+        let new = match self {
+            Self::AsPlanned(max_cost) => {
+                return Some(Plan { max_cost: max_cost.or(old.max_cost), ..old.clone() });
+            }
+            Self::Under(new) => new,
+        };
+        let written = WrittenPlan {
+            title: new.title.unwrap_or_else(|| old.title.clone()),
+            start: new.start,
+            end: new.end,
+            max_tries: new.max_tries,
+            minutes_between_tries: new.minutes_between_tries,
+            vote: old.vote,
+            record_ms: old.record_ms,
+            server: new.server.or(old.server),
+            priority: old.priority,
+            max_cost: new.max_cost.or(old.max_cost),
+            class: old.class,
+            opt_out_key: old.opt_out_key,
+            calls_per_minute: old.calls_per_minute,
+        };
+        written.read().ok()
+    }
+}
+
+/// `false`: it cannot start.
 async fn started(
     app: &App,
     account: AccountId,
     id: CampaignId,
-    plan: impl FnOnce(&Plan) -> Option<Plan> + Clone,
+    how: Start,
 ) -> Result<bool, StartRefusal> {
     let now = app.now();
-    let tariff = prices::in_force(app, now).await?;
-    let policies = class::policies(app, now).await?;
-    if !identity::may_call_many(app, account).await? {
-        return Err(Error::Refused(StartRefusal::NotIdentified));
-    }
+    let rules = rules(app, account, now).await?;
     request::write(
         app,
         |&started: &bool| started.then_some(id.0),
@@ -116,16 +141,63 @@ async fn started(
             let Some((_, campaign)) = store::campaign::lock(tx, account, id).await? else {
                 return Ok(false);
             };
-            if campaign.state.after(Verb::Start).is_none() {
+            let beginning = prepared(tx, &campaign, how.clone(), &rules, now).await?;
+            let Some(Beginning { plan, snapshot, is_covered, .. }) = beginning else {
                 return Ok(false);
+            };
+            if !is_covered {
+                return Err(Error::Refused(StartRefusal::InsufficientCredit));
             }
-            let Some(plan) = plan(&campaign.plan) else { return Ok(false) };
-            let any_hour = store::class::hours_document(tx, account).await?.is_some();
-            let Some(plan) = allowed(plan, &policies, any_hour, now) else { return Ok(false) };
-            begin(tx, &campaign, &plan, (&tariff, &policies), now).await
+            let from = campaign.state;
+            let started = store::campaign::start(tx, id, from, &plan, &snapshot, now).await?;
+            if started {
+                tell(tx, &campaign, State::Running, now).await?;
+            }
+            Ok(started)
         },
     )
     .await
+}
+
+/// How a campaign would start now, whether the balance covers it or not. `None`: it cannot.
+pub(super) async fn to_be_started(
+    app: &App,
+    account: AccountId,
+    id: CampaignId,
+    how: Start,
+) -> Result<Option<Beginning>, StartRefusal> {
+    let now = app.now();
+    let rules = rules(app, account, now).await?;
+    let mut reads = app.read().await?;
+    let Some(campaign) = store::campaign::find(&mut reads, account, id).await? else {
+        return Ok(None);
+    };
+    prepared(&mut reads, &campaign, how, &rules, now).await
+}
+
+/// What a start is judged by, for somebody who may call.
+async fn rules(
+    app: &App,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(Tariff, Arc<Policies>), StartRefusal> {
+    let tariff = prices::in_force(app, now).await?;
+    let policies = class::policies(app, now).await?;
+    if identity::may_call_many(app, account).await? {
+        Ok((tariff, policies))
+    } else {
+        Err(Error::Refused(StartRefusal::NotIdentified))
+    }
+}
+
+/// A start that was judged.
+pub(super) struct Beginning {
+    pub(super) plan: Plan,
+    pub(super) snapshot: Snapshot,
+    /// What may still be spent, if there is a ceiling.
+    pub(super) left: Option<Rials>,
+    /// Whether the balance covers calling everybody who is left once.
+    pub(super) is_covered: bool,
 }
 
 /// The plan with no more tries than its class may have; `None` when its class may not call at all.
@@ -138,22 +210,29 @@ fn allowed(plan: Plan, policies: &Policies, any_hour: bool, now: Timestamp) -> O
     Some(Plan { max_tries, ..plan })
 }
 
-/// Judges the plan and makes the start durable.
-async fn begin(
-    tx: &mut Tx,
+/// Judges a start. `None`: it cannot be.
+async fn prepared(
+    reads: &mut impl Queries,
     campaign: &Campaign,
-    plan: &Plan,
-    (tariff, policies): (&Tariff, &Policies),
+    how: Start,
+    (tariff, policies): &(Tariff, Arc<Policies>),
     now: Timestamp,
-) -> Result<bool, StartRefusal> {
+) -> Result<Option<Beginning>, StartRefusal> {
+    if campaign.state.after(Verb::Start).is_none() {
+        return Ok(None);
+    }
+    let new_ceiling = how.max_cost();
+    let Some(plan) = how.plan(&campaign.plan) else { return Ok(None) };
     let id = campaign.account;
-    let owner = store::account::find(tx, id).await?;
+    let any_hour = store::class::hours_document(reads, id).await?.is_some();
+    let Some(plan) = allowed(plan, policies, any_hour, now) else { return Ok(None) };
+    let owner = store::account::find(reads, id).await?;
     let owner = owner.ok_or_else(|| Failure::of("starting a campaign: its account is gone"))?;
     if plan.check(&owner, now).is_err() || campaign.recipients.total() == 0 {
-        return Ok(false);
+        return Ok(None);
     }
     let wrong = || Error::Refused(StartRefusal::WrongMessage);
-    let (message, template) = playable(tx, id, campaign.message).await?.unzip();
+    let (message, template) = playable(reads, id, campaign.message).await?.unzip();
     let approval = policies.of(plan.class).needs_approval && !owner.is_sandbox();
     let message = check_message(message.as_ref(), approval).map_err(|_| wrong())?;
     if !may_say(template.flatten().as_ref(), &owner, approval) {
@@ -162,18 +241,16 @@ async fn begin(
     let poor = || Error::Refused(StartRefusal::InsufficientCredit);
     let holds = CallPrices::of(tariff, message.length_ms).ok_or_else(poor)?;
     let planned = Campaign { plan: plan.clone(), ..campaign.clone() };
-    let (max_cost, _) = super::feed::below_ceiling(tx, &planned, holds.most()).await?;
-    let left = Plan { max_cost, ..plan.clone() };
-    if !is_covered(&owner, &holds, still_to_call(campaign), left.max_cost) {
-        return Err(poor());
+    let (left, _) = super::feed::below_ceiling(reads, &planned, holds.most()).await?;
+    if let (Some(ceiling), Some(left)) = (new_ceiling, left)
+        && left < Rials::ZERO
+    {
+        let cost = Rials(ceiling.0.saturating_sub(left.0));
+        return Err(Error::Refused(StartRefusal::CostsMore(cost)));
     }
+    let is_covered = is_covered(&owner, &holds, still_to_call(campaign), left);
     let snapshot = Snapshot { tariff: Some(tariff.id), clip_ms: message.length_ms, holds };
-    let from = campaign.state;
-    let started = store::campaign::start(tx, campaign.id, from, plan, &snapshot, now).await?;
-    if started {
-        tell(tx, campaign, State::Running, now).await?;
-    }
-    Ok(started)
+    Ok(Some(Beginning { plan, snapshot, left, is_covered }))
 }
 
 /// Writes the event of a campaign that has come to a state.

@@ -4,11 +4,10 @@
 
 use std::sync::Arc;
 
-use domain::calendar::day::Day;
+use domain::campaign::State;
 use domain::campaign::admission::{MessageRefusal, Plan, PlanRefusal, Zones, is_covered};
 use domain::campaign::numbers::{CompactNumber, NumberSet, RECIPIENTS_MAX, Sifted};
 use domain::campaign::schedule::ScheduleRefusal;
-use domain::campaign::{Schedule, State};
 use domain::sms::FollowUp;
 use domain::template::Template;
 use domain::{Account, AccountId, CampaignId, MessageId, Rials};
@@ -20,13 +19,11 @@ use super::WrittenPlan;
 use super::change::{self, StartRefusal};
 use super::list::{Broken, List, Recipients, Unreadable};
 use super::played::{self, Played, Sound};
-use crate::class::{Bar, Skipped};
-use crate::forecast::Expected;
 use crate::quick_send::TextRefusal;
 use crate::request::{self, RequestKey};
 use crate::sms::{SmsRefusal, WrittenFollowUp};
 use crate::template::of_campaign;
-use crate::{App, Caller, Error, Failure, Result, class, identity, prices, sms};
+use crate::{App, Caller, Error, Failure, Result, identity, sms};
 
 /// Numbers kept in one commit.
 const BATCH: usize = 2_000;
@@ -64,29 +61,6 @@ pub struct Created {
     pub added: Added,
     /// Whether it had been made before, under the same name for the request.
     pub repeated: bool,
-}
-
-/// What a campaign would come to, if it were made now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Estimate {
-    /// What would become of its list.
-    pub added: Added,
-    /// How long its message plays.
-    pub clip_ms: u32,
-    /// Who would not be called: opted out, or capped on the only day that it has.
-    pub skipped: Skipped,
-    /// What it costs when everybody else is reached once and hears the message to its end, its
-    /// speech included.
-    pub cost_max: Rials,
-    /// Whether the balance covers its start, which asks for everybody, or for the plan's ceiling if
-    /// that is lower.
-    pub is_covered: bool,
-    /// What it will probably cost, as far as calls that were made tell.
-    pub expected: Option<Expected>,
-    /// What speaking its text costs, whatever becomes of its calls; in what it costs at most.
-    pub speech: Rials,
-    /// What an SMS after a call costs, beside all of this.
-    pub sms_price: Option<Rials>,
 }
 
 /// What became of a list.
@@ -192,74 +166,6 @@ pub(super) async fn followed(
     let Some(sms) = sms else { return Ok(None) };
     let judged = sms::judge(app, sms).await;
     judged.map(Some).map_err(|error| error.map(CreateRefusal::Sms))
-}
-
-/// What a campaign would come to. Nothing is kept.
-///
-/// # Errors
-/// Refused as [`CreateRefusal`] says, but for the balance.
-pub async fn estimate(
-    app: &App,
-    caller: &Caller,
-    new: NewCampaign,
-) -> Result<Estimate, CreateRefusal> {
-    let plan = new.plan.read().map_err(|refusal| Error::Refused(refusal.into()))?;
-    let account = &caller.account;
-    let judged = played::judge(app, account, &new.message, &plan).await?;
-    let follow_up = followed(app, new.sms.as_ref()).await?;
-    let mut sifted = gone_through(app, account, new.numbers, judged.template().cloned()).await?;
-    let numbers = std::mem::take(&mut sifted.numbers);
-    if numbers.is_empty() {
-        return Err(Error::Refused(CreateRefusal::Invalid));
-    }
-    let sound = played::sound(app, account, judged).await?;
-    sound.remove(app).await;
-    let (prices, clip_ms, speech) = (sound.prices(app).await?, sound.clip_ms, sound.speech);
-    let zones = zones_of(&numbers);
-    let (skipped, called) = skipped(app, account, &plan, &numbers).await?;
-    let tariff = prices::in_force(app, app.now()).await?;
-    let expected = Expected::of(app, account, |history| {
-        history.forecast(&tariff, called, (clip_ms, plan.max_tries))?.beside(speech)
-    });
-    Ok(Estimate {
-        expected: expected.await?,
-        added: Added { accepted: zones.total(), rest: sifted },
-        clip_ms,
-        skipped,
-        cost_max: prices
-            .of_all(called)
-            .and_then(|calls| calls.checked_add(speech))
-            .unwrap_or(Rials(i64::MAX)),
-        is_covered: is_covered(&sound.paid_by(account), &prices, zones, plan.max_cost),
-        speech,
-        sms_price: follow_up.map(|(_, price)| price),
-    })
-}
-
-/// Who of the numbers would not be called as things stand, and the zones of the others. Whoever is
-/// capped today is called on another day, if the campaign has one.
-async fn skipped(
-    app: &App,
-    account: &Account,
-    plan: &Plan,
-    numbers: &[CompactNumber],
-) -> std::result::Result<(Skipped, Zones), Failure> {
-    if account.is_sandbox() {
-        return Ok((Skipped::default(), zones_of(numbers)));
-    }
-    let now = app.now();
-    let policies = class::policies(app, now).await?;
-    let policy = policies.of(plan.class);
-    let written: Vec<String> = numbers.iter().map(|number| number.national()).collect();
-    let bars = class::bars(app, policy, account.id, &written, now).await?;
-    let Schedule { starts_at, ends_at, .. } = plan.schedule;
-    let days = [starts_at.max(now), ends_at.plus_ms(-1)].map(Day::of);
-    let is_for_today = days.iter().all(|day| *day == Day::of(now));
-    let counts = |bar: &Bar| is_for_today || *bar == Bar::OptedOut;
-    let bars: Vec<Option<Bar>> = bars.into_iter().map(|bar| bar.filter(counts)).collect();
-    let called = numbers.iter().zip(&bars).filter(|(_, bar)| bar.is_none());
-    let zones = called.fold(Zones::default(), |zones, (number, _)| zones.and(number.zone()));
-    Ok((Skipped::of(bars.into_iter().flatten()), zones))
 }
 
 /// A campaign that was made before under the same name for the request: what a killed process did
@@ -475,12 +381,12 @@ async fn may_be_paid(
     Err(Error::Refused(CreateRefusal::InsufficientCredit))
 }
 
-fn zones_of(numbers: &[CompactNumber]) -> Zones {
+pub(super) fn zones_of(numbers: &[CompactNumber]) -> Zones {
     numbers.iter().fold(Zones::default(), |zones, number| zones.and(number.zone()))
 }
 
 /// Goes through a list; a long one where it keeps nobody waiting.
-async fn gone_through(
+pub(super) async fn gone_through(
     app: &App,
     account: &Account,
     list: Option<Recipients>,
@@ -564,7 +470,7 @@ impl From<MessageRefusal> for CreateRefusal {
 impl From<StartRefusal> for CreateRefusal {
     fn from(refusal: StartRefusal) -> Self {
         match refusal {
-            StartRefusal::CannotStart => Self::CannotStart,
+            StartRefusal::CannotStart | StartRefusal::CostsMore(_) => Self::CannotStart,
             StartRefusal::InsufficientCredit => Self::InsufficientCredit,
             StartRefusal::WrongMessage => Self::WrongMessage,
             StartRefusal::NotIdentified => Self::NotIdentified,

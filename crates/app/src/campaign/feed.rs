@@ -10,9 +10,9 @@ use domain::campaign::feed::{Dry, Feed, Spent, is_low};
 use domain::campaign::{PauseReason, State, Verb};
 use domain::class::Opening;
 use domain::{AccountId, QuickSendId, Rials, Timestamp};
-use store::Tx;
 use store::campaign::Campaign;
 use store::hot::FeedOrder;
+use store::{Queries, Tx};
 
 use super::CLASS;
 use super::change::moved;
@@ -189,13 +189,13 @@ async fn looked_after(
 /// What is left below the ceiling, if there is one, and what the SMS after a call costs. SMS are
 /// counted only when all that there could be would come close to the ceiling.
 pub(super) async fn below_ceiling(
-    tx: &mut Tx,
+    reads: &mut impl Queries,
     campaign: &Campaign,
     price: Rials,
 ) -> Result<(Option<Rials>, Rials), store::Error> {
     let Some(ceiling) = campaign.plan.max_cost else { return Ok((None, Rials::ZERO)) };
     let follow_up = match campaign.follow_up {
-        Some(id) => store::sms::price(tx, id).await?.unwrap_or(Rials::ZERO),
+        Some(id) => store::sms::price(reads, id).await?.unwrap_or(Rials::ZERO),
         None => Rials::ZERO,
     };
     let spent = Spent {
@@ -206,7 +206,7 @@ pub(super) async fn below_ceiling(
     };
     let mut left = spent.left_at_worst(ceiling);
     if let Some(id) = campaign.follow_up.filter(|_| spent.is_close(left, price)) {
-        left = spent.left_after(ceiling, store::sms::written(tx, id).await?);
+        left = spent.left_after(ceiling, store::sms::written(reads, id).await?);
     }
     Ok((Some(left), follow_up))
 }

@@ -4,6 +4,7 @@
 
 mod change;
 mod create;
+mod estimate;
 mod feed;
 mod list;
 mod played;
@@ -24,14 +25,14 @@ pub use store::campaign::Campaign;
 use crate::{App, Failure};
 
 pub use change::{
-    NotAPace, StartPlan, StartRefusal, cancel, pause, resume, set_pace, start, start_as_planned,
-    stop,
+    NotAPace, Start, StartPlan, StartRefusal, cancel, pause, resume, set_pace, start,
+    start_as_planned, stop,
 };
 pub use create::{
-    Added, CreateRefusal, Created, Estimate, ListRefusal, NewCampaign, add_numbers, create,
-    estimate, look_through,
+    Added, CreateRefusal, Created, ListRefusal, NewCampaign, add_numbers, create, look_through,
 };
 pub use domain::dialer::pacing::CAMPAIGN_CLASS as CLASS;
+pub use estimate::{Estimate, estimate, estimate_redial, estimate_start};
 pub use feed::feed;
 pub use list::{List, Open, Person, Recipients, Unreadable, Wanted};
 pub use played::Played;
@@ -39,8 +40,8 @@ pub use recipient::{
     Recipient, recipient_of_send, recipients, recipients_by_id, recipients_of_message,
     recipients_sent,
 };
-pub use redial::redial;
-pub use rehearsal::{RehearsalRefusal, rehearse};
+pub use redial::{NewRedial, redial};
+pub use rehearsal::{RehearsalRefusal, estimate_rehearsal, rehearse};
 pub use rejects::{Rejects, rejects};
 
 /// Recipients that are read at a time.

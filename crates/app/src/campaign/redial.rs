@@ -5,14 +5,34 @@ use domain::campaign::admission::Plan;
 use domain::campaign::numbers::{CompactNumber, RECIPIENTS_MAX, Sifted};
 use domain::campaign::retry::is_unreached;
 use domain::campaign::{RecipientStatus, Schedule};
-use domain::{Account, AccountId, CampaignId, RecipientId, Status};
+use domain::sms::FollowUp;
+use domain::{Account, AccountId, CampaignId, RecipientId, Rials, Status};
 
 use super::Recipient;
 use super::create::{Added, CreateRefusal, Created, followed, made};
-use super::played::{self, Played};
+use super::played::{self, Judged, Played};
 use crate::request::{self, RequestKey};
 use crate::sms::WrittenFollowUp;
 use crate::{App, Caller, Error, Failure, Result, identity};
+
+/// When those whom a campaign did not reach are called anew, and for how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRedial {
+    /// The first day and the hour at which each day starts.
+    pub start: String,
+    /// The last day and the hour at which each day ends.
+    pub end: String,
+    /// The most that it may cost; without it, as much as the one before it.
+    pub max_cost: Option<Rials>,
+}
+
+/// What a redial is made of.
+pub(super) struct Redial {
+    pub(super) plan: Plan,
+    pub(super) judged: Judged,
+    pub(super) follow_up: Option<(FollowUp, Rials)>,
+    pub(super) sifted: Sifted,
+}
 
 /// Makes a campaign of those whom another one of the account did not reach.
 ///
@@ -23,8 +43,7 @@ pub async fn redial(
     app: &App,
     caller: &Caller,
     id: CampaignId,
-    start: &str,
-    end: &str,
+    new: &NewRedial,
     request: Option<&RequestKey>,
 ) -> Result<Created, CreateRefusal> {
     if !request::claim(app, caller, request).await? {
@@ -34,34 +53,49 @@ pub async fn redial(
     if let Some(made) = request::campaign(app, caller, request).await? {
         return redialled(app, account, made).await;
     }
-    let invalid = || Error::Refused(CreateRefusal::Invalid);
-    let schedule =
-        Schedule::between(start, end).map_err(|refusal| Error::Refused(refusal.into()))?;
-    let all = RECIPIENTS_MAX as usize;
-    let recipients = super::recipients(app, account.id, id, 0, all).await?.ok_or_else(invalid)?;
-    let old = super::find(app, account.id, id).await?.ok_or_else(invalid)?.campaign;
-    let plan = Plan { schedule, ..old.plan };
-    let judged = played::judge(app, account, &Played::Kept(old.message), &plan).await?;
-    let unreached = recipients.iter().filter(|one| was_not_reached(one));
-    let unreached: Vec<(RecipientId, CompactNumber)> = unreached
-        .filter_map(|one| Some((one.stored.id, CompactNumber::parse(&one.stored.number)?)))
-        .collect();
-    let mut values = Vec::new();
-    if judged.template().is_some() {
-        values = said_to(app, account.id, &unreached).await?;
-    }
-    let sms = written_after(app, account, id).await?;
-    let follow_up = followed(app, sms.as_ref()).await?;
-    let numbers = unreached.into_iter().map(|(_, number)| number).collect();
-    let sifted = Sifted { numbers, values, ..Sifted::default() };
-    if sifted.numbers.is_empty() {
-        return Err(invalid());
-    }
+    let Redial { plan, judged, follow_up, sifted } = Redial::of(app, account, id, new).await?;
     if !identity::may_call_many(app, account.id).await? {
         return Err(Error::Refused(CreateRefusal::NotIdentified));
     }
     let sound = played::sound(app, account, judged).await?;
     made(app, account, (&sound, follow_up), plan, sifted, true, request).await
+}
+
+impl Redial {
+    /// Judges it, but for what is to be paid.
+    pub(super) async fn of(
+        app: &App,
+        account: &Account,
+        id: CampaignId,
+        new: &NewRedial,
+    ) -> Result<Self, CreateRefusal> {
+        let invalid = || Error::Refused(CreateRefusal::Invalid);
+        let schedule = Schedule::between(&new.start, &new.end)
+            .map_err(|refusal| Error::Refused(refusal.into()))?;
+        let all = RECIPIENTS_MAX as usize;
+        let recipients = super::recipients(app, account.id, id, 0, all).await?;
+        let recipients = recipients.ok_or_else(invalid)?;
+        let old = super::find(app, account.id, id).await?.ok_or_else(invalid)?.campaign;
+        let max_cost = new.max_cost.or(old.plan.max_cost);
+        let plan = Plan { schedule, max_cost, ..old.plan };
+        let judged = played::judge(app, account, &Played::Kept(old.message), &plan).await?;
+        let unreached = recipients.iter().filter(|one| was_not_reached(one));
+        let unreached: Vec<(RecipientId, CompactNumber)> = unreached
+            .filter_map(|one| Some((one.stored.id, CompactNumber::parse(&one.stored.number)?)))
+            .collect();
+        let mut values = Vec::new();
+        if judged.template().is_some() {
+            values = said_to(app, account.id, &unreached).await?;
+        }
+        let sms = written_after(app, account, id).await?;
+        let follow_up = followed(app, sms.as_ref()).await?;
+        let numbers = unreached.into_iter().map(|(_, number)| number).collect();
+        let sifted = Sifted { numbers, values, ..Sifted::default() };
+        if sifted.numbers.is_empty() {
+            return Err(invalid());
+        }
+        Ok(Self { plan, judged, follow_up, sifted })
+    }
 }
 
 /// What is written after the calls of a campaign, at the price of today.

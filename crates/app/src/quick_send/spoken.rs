@@ -74,6 +74,23 @@ pub(crate) struct Judged {
     admission: Admission,
 }
 
+impl Judged {
+    /// What speaking costs, and the call.
+    pub(crate) fn costs(&self) -> (Rials, &Admission) {
+        (self.price, &self.admission)
+    }
+
+    /// The most that all of it can cost.
+    pub(crate) fn cost_max(&self) -> Rials {
+        Rials(self.price.0.saturating_add(self.admission.hold.price.0))
+    }
+
+    /// The order.
+    pub(crate) fn order(self) -> Order {
+        self.order
+    }
+}
+
 /// Judges an order with what was spoken for it, provided that the balance covers the speech and
 /// the call together.
 pub(crate) async fn judge_speech(

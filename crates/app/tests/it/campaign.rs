@@ -4,8 +4,8 @@
 use app::account::NewAccount;
 use app::bulk::{self, Content, NewBulk};
 use app::campaign::{
-    Added, CreateRefusal, List, ListRefusal, NewCampaign, Played, RehearsalRefusal, StartPlan,
-    StartRefusal, WrittenPlan,
+    Added, CreateRefusal, List, ListRefusal, NewCampaign, NewRedial, Played, RehearsalRefusal,
+    Start, StartPlan, StartRefusal, WrittenPlan,
 };
 use app::dialing::NodeStamp;
 use app::ports::Speaker;
@@ -234,10 +234,11 @@ async fn each_verb_does_what_it_says() {
         max_tries: 3,
         minutes_between_tries: 5,
         server: None,
+        max_cost: None,
     };
     stage.world.clock.advance_ms(600_000);
-    let started = campaign::start(app, account, id, again.clone()).await.unwrap();
-    assert_eq!((started, stage.feed().await), (id, 4));
+    campaign::start(app, account, id, Start::Under(again.clone())).await.unwrap();
+    assert_eq!(stage.feed().await, 4);
     stage.call(|_| Disposition::Busy).await;
     let campaign = stage.progress(id).await.campaign;
     assert_eq!((campaign.plan.title.as_str(), campaign.retrying), ("دوباره", 4));
@@ -252,7 +253,7 @@ async fn each_verb_does_what_it_says() {
     ] {
         assert!(!refused);
     }
-    let refused = refusal(campaign::start(app, account, id, again).await);
+    let refused = refusal(campaign::start(app, account, id, Start::Under(again)).await);
     assert_eq!(refused, StartRefusal::CannotStart);
 }
 
@@ -364,13 +365,23 @@ async fn the_unreached_are_called_again_by_a_new_campaign() {
     stage.call(|place| ends[place % 2]).await;
     stage.feed().await;
     let (app, caller) = (&stage.world.app, stage.world.refreshed(&stage.caller).await);
-    let again =
-        campaign::redial(app, &caller, id, "2026-11-22 08:00", "2026-11-23 20:00", None).await;
-    let again = again.unwrap();
+    let anew = |start: &str, end: &str, max_cost| NewRedial {
+        start: start.to_owned(),
+        end: end.to_owned(),
+        max_cost,
+    };
+    let new = anew("2026-11-22 08:00", "2026-11-23 20:00", Some(Rials(900)));
+    let foretold = campaign::estimate_redial(app, &caller, id, &new).await.unwrap();
+    assert_eq!((foretold.added.accepted, foretold.ceiling), (2, Some(Rials(900))));
+    assert_eq!(stage.progress(id).await.campaign.id, id);
+    assert_eq!(campaign::newest(app, None, 9).await.unwrap().len(), 1, "nothing was made");
+    let again = campaign::redial(app, &caller, id, &new, None).await.unwrap();
+    assert_eq!(stage.progress(again.id).await.campaign.plan.max_cost, Some(Rials(900)));
     assert_eq!((again.added.accepted, stage.feed().await), (2, 2));
     stage.call(|_| Disposition::Delivered).await;
     stage.feed().await;
-    let nobody = campaign::redial(app, &caller, again.id, "2026-11-22", "2026-11-23", None).await;
+    let late = anew("2026-11-22", "2026-11-23", None);
+    let nobody = campaign::redial(app, &caller, again.id, &late, None).await;
     assert_eq!(refusal(nobody), CreateRefusal::Invalid);
 }
 
@@ -477,13 +488,13 @@ async fn a_campaign_is_rehearsed() {
     let account = stage.caller.account.clone();
     let (app, own) = (&stage.world.app, "09120000001");
     let named = RequestKey { key: String::from("k"), body: b"1".to_vec() };
-    let rehearse = |id| campaign::rehearse(app, &stage.caller, id, own, Some(&named));
+    let rehearse = |id| campaign::rehearse(app, &stage.caller, id, (own, None), Some(&named));
     let sent = rehearse(id).await.unwrap().unwrap();
     assert_eq!((sent.message, sent.repeated), (stage.message, false));
     let again = rehearse(id).await.unwrap().unwrap();
     assert_eq!((again.id, again.repeated), (sent.id, true), "the same request calls once");
     let other = RequestKey { body: b"2".to_vec(), ..named.clone() };
-    let refused = campaign::rehearse(app, &stage.caller, id, own, Some(&other)).await;
+    let refused = campaign::rehearse(app, &stage.caller, id, (own, None), Some(&other)).await;
     assert_eq!(refusal(refused), RehearsalRefusal::KeyReused);
     let (job, _) = stage.world.dialer.next().await;
     assert_eq!((job.destination.as_str(), job.vote), (own, true));
@@ -573,4 +584,81 @@ async fn the_cost_is_foretold_from_the_calls_that_were_made() {
     assert_eq!((few.history, few.is_own), (expected.history, true));
     assert!(few.forecast.low < Rials(HOLD), "three may all be out: {few:?}");
     assert!(few.forecast.high > Rials(2 * HOLD), "three may all answer: {few:?}");
+}
+
+/// Goal: what a start would come to is told of those who are left alone, and changes nothing; with
+/// another ceiling a campaign that paused at the first one goes on.
+#[tokio::test]
+async fn a_start_is_foretold_and_bounded() {
+    let stage = Stage::new(10 * HOLD).await;
+    let (app, account) = (&stage.world.app, stage.caller.account.clone());
+    let mut new = stage.new_campaign(list(5));
+    new.plan.max_cost = Some(Rials(2 * HOLD + 1));
+    new.plan.max_tries = 1;
+    let id = stage.create(new).await;
+    let foretell = async |how: Start| campaign::estimate_start(app, &account, id, how).await;
+    let runs = refusal(foretell(Start::AsPlanned(None)).await);
+    assert_eq!(runs, StartRefusal::CannotStart, "as the start itself is refused");
+    assert_eq!(stage.feed().await, 2);
+    stage.call(|_| Disposition::Delivered).await;
+    stage.feed().await;
+    assert_eq!(stage.state(id).await, State::Paused(PauseReason::Ceiling));
+
+    let before = stage.progress(id).await.campaign;
+    let foretold = foretell(Start::AsPlanned(None)).await.unwrap().unwrap();
+    assert_eq!((foretold.added.accepted, foretold.cost_max), (3, Rials(3 * HOLD)));
+    assert_eq!(foretold.ceiling, Some(Rials(1)), "what is left below it");
+    let more = Start::AsPlanned(Some(Rials(4 * HOLD)));
+    let foretold = foretell(more.clone()).await.unwrap().unwrap();
+    assert_eq!((foretold.ceiling, foretold.is_covered), (Some(Rials(2 * HOLD)), true));
+    assert_eq!(stage.progress(id).await.campaign, before, "nothing was changed");
+    let less = refusal(foretell(Start::AsPlanned(Some(Rials(HOLD)))).await);
+    assert_eq!(less, StartRefusal::CostsMore(Rials(2 * HOLD)), "as it costs that already");
+    let stranger = stage.world.customer(0).await.0.account;
+    let theirs = campaign::estimate_start(app, &stranger, id, more.clone()).await.unwrap();
+    assert!(theirs.is_none());
+
+    campaign::start(app, account.id, id, more).await.unwrap();
+    assert_eq!(stage.feed().await, 2);
+    stage.call(|_| Disposition::Delivered).await;
+    stage.feed().await;
+    assert_eq!(stage.state(id).await, State::Paused(PauseReason::Ceiling));
+    assert_eq!(stage.progress(id).await.campaign.charged, Rials(4 * HOLD));
+}
+
+/// Goal: a start that the balance does not cover is foretold as one, and the start is refused.
+#[tokio::test]
+async fn a_start_without_money_is_foretold() {
+    let stage = Stage::new(2 * HOLD).await;
+    let (app, account) = (&stage.world.app, stage.caller.account.clone());
+    let new = NewCampaign { auto_start: false, ..stage.new_campaign(list(3)) };
+    let id = stage.create(new).await;
+    let how = Start::AsPlanned(None);
+    let foretold = campaign::estimate_start(app, &account, id, how.clone()).await;
+    assert!(!foretold.unwrap().unwrap().is_covered);
+    let refused = refusal(campaign::start(app, account.id, id, how).await);
+    assert_eq!(refused, StartRefusal::InsufficientCredit);
+    let bounded = Start::AsPlanned(Some(Rials(2 * HOLD)));
+    let foretold = campaign::estimate_start(app, &account, id, bounded.clone()).await;
+    assert!(foretold.unwrap().unwrap().is_covered, "up to its ceiling");
+    campaign::start(app, account.id, id, bounded).await.unwrap();
+}
+
+/// Goal: a call to hear a campaign is foretold, and not made when it could cost too much.
+#[tokio::test]
+async fn a_rehearsal_is_foretold_and_bounded() {
+    let stage = Stage::new(10 * HOLD).await;
+    let app = &stage.world.app;
+    let new = NewCampaign { auto_start: false, ..stage.new_campaign(list(1)) };
+    let id = stage.create(new).await;
+    let own = "09120000001";
+    let told = campaign::estimate_rehearsal(app, &stage.caller, id, own).await.unwrap().unwrap();
+    assert_eq!(told.1.cost_max(), Rials(HOLD));
+    let rehearse =
+        |max: i64| campaign::rehearse(app, &stage.caller, id, (own, Some(Rials(max))), None);
+    let refused = refusal(rehearse(HOLD - 1).await);
+    assert_eq!(refused, RehearsalRefusal::TooExpensive(Rials(HOLD)));
+    assert_eq!(stage.funds().await, (10 * HOLD, 0), "nobody was called");
+    rehearse(HOLD).await.unwrap().unwrap();
+    assert_eq!(stage.funds().await, (10 * HOLD, HOLD));
 }

@@ -2,7 +2,7 @@
 //! comes.
 
 use app::bulk::{self, Content, NewBulk};
-use app::campaign::{self, CreateRefusal, NewCampaign, StartPlan};
+use app::campaign::{self, CreateRefusal, NewCampaign, Start, StartPlan};
 use app::class::Skipped;
 use app::dialing::{self, Leased, ReadyJob};
 use app::quick_send::{self, NewPersonalSend, NewSend, PersonalRefusal, TextRefusal};
@@ -127,7 +127,7 @@ async fn a_class_that_must_be_heard_is_heard_by_staff() {
         };
         quick_send::submit_personal(app, &caller, new)
     };
-    let rehearsed = || campaign::rehearse(app, &caller, made, "09121234567", None);
+    let rehearsed = || campaign::rehearse(app, &caller, made, ("09121234567", None), None);
     for refused in [message, template] {
         let refused = campaign::create(app, &caller, draft(refused)).await;
         assert_eq!(refusal(refused), CreateRefusal::MessageWaiting);
@@ -454,8 +454,9 @@ async fn the_judge_goes_by_the_hours_that_a_campaign_had() {
         max_tries: 1,
         minutes_between_tries: 10,
         server: None,
+        max_cost: None,
     };
-    campaign::start(app, account, id, plan).await.unwrap();
+    campaign::start(app, account, id, Start::Under(plan)).await.unwrap();
     world.clock.advance_ms(HOUR_MS);
     let jobs = campaign::feed(app, world.app.now()).await.unwrap();
     call(&jobs[0]).await;

@@ -66,6 +66,7 @@ fn new_code(number: &str) -> NewCode {
         template: None,
         speaker: Speaker::default(),
         server: None,
+        max_cost: None,
         request: None,
     }
 }

@@ -27,6 +27,7 @@ fn new() -> NewCode {
         template: None,
         speaker: Speaker::default(),
         server: None,
+        max_cost: None,
         request: None,
     }
 }
@@ -367,4 +368,42 @@ async fn codes_of_a_sandbox() {
     );
     let approved = answer(&world, &sandbox, &played, "12345678").await.unwrap();
     assert_eq!(approved.state, State::Approved);
+}
+
+/// Goal: what a code would come to is told, and nothing is counted, kept or spoken for it; a code
+/// that could cost more than is allowed is refused and costs nothing.
+#[tokio::test]
+async fn a_code_is_foretold_and_bounded() {
+    let once = Velocity { count: 1, within_ms: 60_000 };
+    let settings =
+        Settings { codes_per_number: once, codes_per_prefix: once, ..Settings::default() };
+    let world = World::with(settings).await;
+    let (caller, _) = world.customer(1_000_000).await;
+    let foretell = |new: NewCode| {
+        let (app, caller) = (&world.app, &caller);
+        async move { app::kept_code::estimate(app, caller, &new).await }
+    };
+    let mut costs = Rials::ZERO;
+    for _ in 0..3 {
+        let told = foretell(new()).await.unwrap();
+        assert!(told.speech > Rials::ZERO && told.cost_max() > told.speech);
+        costs = told.cost_max();
+    }
+    assert_eq!(world.refreshed(&caller).await.account, caller.account);
+    assert!(world.dialer.told.lock().unwrap().is_empty(), "nobody is called");
+    let bounded = |max: i64| NewCode { max_cost: Some(Rials(max)), ..new() };
+    let dear = refused(&world, &caller, bounded(100)).await;
+    assert!(matches!(dear, SendRefusal::TooExpensive(cost) if cost <= costs), "{dear:?}");
+    assert_eq!(world.refreshed(&caller).await.account, caller.account);
+    let own = NewCode { length: None, own: Some(String::from("4815")), ..bounded(costs.0) };
+    let exact = foretell(own.clone()).await.unwrap().cost_max();
+    assert!(exact <= costs, "digits of ours are foretold as those that take longest");
+    started(&world, &caller, own).await;
+    let account = world.refreshed(&caller).await.account;
+    let taken = caller.account.available().0 - account.available().0;
+    assert_eq!(Rials(taken), exact, "as it was foretold");
+    let too_soon = foretell(new()).await;
+    assert!(matches!(too_soon, Err(Error::Refused(SendRefusal::TooSoon(_)))), "as a code would be");
+    let wrong = foretell(NewCode { length: Some(9), ..new() }).await;
+    assert!(matches!(wrong, Err(Error::Refused(SendRefusal::LengthNotAllowed))));
 }

@@ -73,7 +73,7 @@ async fn a_month_is_signed_by_its_manager(world: &World) {
     let again = sign(Whose::One(Some(account)), "Reza").await;
     assert_eq!(refusal(again), SignRefusal::Nothing, "once for each revision");
     let waits = signature::unsigned(app, azar, AccountId(-1), 9).await.unwrap();
-    let whose: Vec<AccountId> = waits.iter().map(|one| one.number()).collect();
+    let whose: Vec<AccountId> = waits.iter().map(availability::MonthStatement::number).collect();
     assert_eq!(whose, [AccountId(0), other]);
     assert_eq!(sign(Whose::All, "Reza").await.unwrap(), 2);
     assert_eq!(signature::waiting(app).await.unwrap(), []);
@@ -153,8 +153,8 @@ async fn a_manager_names_his_deputies(world: &World) {
         let mut members = committee(names);
         for member in &mut members {
             match member.name.as_str() {
-                "o1" => member.name = "Reza".to_owned(),
-                "t1" => member.name = "Sara".to_owned(),
+                "o1" => "Reza".clone_into(&mut member.name),
+                "t1" => "Sara".clone_into(&mut member.name),
                 _ => {}
             }
         }

@@ -289,15 +289,19 @@ async fn lists_bring_values() {
     assert_eq!(refusal(headless), unreadable);
 
     campaign::cancel(app, account, id).await.unwrap();
-    let (start, end) = ("2026-11-22 08:00", "2026-11-24 20:00");
-    let again = campaign::redial(app, &caller, id, start, end, None).await.unwrap();
+    let new = campaign::NewRedial {
+        start: String::from("2026-11-22 08:00"),
+        end: String::from("2026-11-24 20:00"),
+        max_cost: None,
+    };
+    let again = campaign::redial(app, &caller, id, &new, None).await.unwrap();
     assert_eq!(again.added.accepted, 2);
     let second = RecipientId { campaign: again.id, n: 2 };
     let heard = template::preview_of_recipient(app, &caller, second).await.unwrap();
     let value = &heard.parts[1];
     assert!(matches!(value, Heard::Value { value, .. } if value == "200"), "{value:?}");
     let own = "09120000001";
-    let sent = campaign::rehearse(app, &caller, again.id, own, None).await;
+    let sent = campaign::rehearse(app, &caller, again.id, (own, None), None).await;
     assert_eq!(sent.unwrap().unwrap().clip_ms, heard.length_ms, "the first one's debt is as long");
 }
 

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use app::campaign::{
-    Added, CreateRefusal, List, ListRefusal, NotAPace, Progress, Unreadable, Wanted,
+    Added, CreateRefusal, List, ListRefusal, NewRedial, NotAPace, Progress, RehearsalRefusal,
+    Unreadable, Wanted,
 };
 use app::{App, Caller, Error};
 use clap::Subcommand;
 use domain::calendar::jalali::gregorian_date_time;
-use domain::{AccountId, CampaignId, Status};
+use domain::{AccountId, CampaignId, Rials, Status};
 use serde_json::{Value, json};
 
 use super::{open, say};
@@ -47,6 +48,12 @@ pub enum Campaign {
         /// The number.
         #[arg(long)]
         number: String,
+        /// Call nobody when the call could cost more than so many rials.
+        #[arg(long, value_name = "RIALS")]
+        max_cost: Option<u64>,
+        /// Call nobody; say what the call would cost at most.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Set how many of its calls start in a minute at the most; beside it, trunks have a pace, too.
     Pace {
@@ -111,6 +118,12 @@ pub enum Campaign {
         /// The last day and the hour at which each day ends.
         #[arg(long)]
         end: String,
+        /// The most rials that it may cost; without it as much as the campaign before it.
+        #[arg(long, value_name = "RIALS")]
+        max_cost: Option<u64>,
+        /// Call nobody; say whom it would call, and what that would cost.
+        #[arg(long)]
+        dry_run: bool,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -128,7 +141,9 @@ pub async fn run(config: &Config, command: Campaign) -> Result<ExitCode> {
     match command {
         Campaign::List { account, json } => list(&app, account.map(AccountId), json).await?,
         Campaign::Show { id, json } => show(&app, CampaignId(id), json).await?,
-        Campaign::Test { id, number } => rehearse(&app, id, &number).await?,
+        Campaign::Test { id, number, max_cost, dry_run } => {
+            rehearse(&app, id, (&number, max_cost.map(rials)), dry_run).await?;
+        }
         Campaign::Pace { id, per_minute, none: _ } => {
             let (id, account) = found(&app, id).await?;
             let paced = match app::campaign::set_pace(&app, account, id, per_minute).await {
@@ -163,7 +178,10 @@ pub async fn run(config: &Config, command: Campaign) -> Result<ExitCode> {
             let list = list_of(&file, Wanted::parse(&column), sheet)?;
             add(&app, id, (&file, list), dry_run, json).await?;
         }
-        Campaign::Redial { id, start, end, json } => redial(&app, id, &start, &end, json).await?,
+        Campaign::Redial { id, start, end, max_cost, dry_run, json } => {
+            let new = NewRedial { start, end, max_cost: max_cost.map(rials) };
+            redial(&app, id, &new, dry_run, json).await?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -175,14 +193,43 @@ async fn found(app: &App, id: i64) -> Result<(CampaignId, AccountId)> {
     account.map(|account| (id, account)).with_context(|| format!("there is no campaign {id}"))
 }
 
-async fn rehearse(app: &App, id: i64, number: &str) -> Result<()> {
+/// An amount as it is given.
+fn rials(given: u64) -> Rials {
+    Rials(i64::try_from(given).unwrap_or(i64::MAX))
+}
+
+/// The campaign, and its customer as a caller.
+async fn on_behalf(app: &App, id: i64) -> Result<(CampaignId, Caller)> {
     let (id, account) = found(app, id).await?;
     let account = app::account::status(app, account).await.map_err(open::failed)?;
     let account = account.context("reading the campaign's account: it is gone")?;
-    let caller = Caller { account, token: None };
-    match app::campaign::rehearse(app, &caller, id, number, None).await {
+    Ok((id, Caller { account, token: None }))
+}
+
+async fn rehearse(
+    app: &App,
+    id: i64,
+    (number, max_cost): (&str, Option<Rials>),
+    dry_run: bool,
+) -> Result<()> {
+    let (id, caller) = on_behalf(app, id).await?;
+    if dry_run {
+        let told = app::campaign::estimate_rehearsal(app, &caller, id, number).await;
+        let (_, estimate) = told.map_err(open::failed)?.context("there is no such campaign")?;
+        if let Some(Err(refusal)) = estimate.calls.first() {
+            bail!("it cannot call {number} now: {refusal:?}");
+        }
+        return say(&format!(
+            "calling {number} would cost {} rials at most",
+            estimate.cost_max().0
+        ));
+    }
+    match app::campaign::rehearse(app, &caller, id, (number, max_cost), None).await {
         Ok(Some(sent)) => say(&format!("quick send {} calls {number} in a moment", sent.id)),
         Ok(None) => bail!("there is no campaign {id}"),
+        Err(Error::Refused(RehearsalRefusal::TooExpensive(cost))) => {
+            bail!("the call could cost {} rials; nobody was called", cost.0)
+        }
         Err(Error::Refused(refusal)) => bail!("it cannot call {number} now: {refusal:?}"),
         Err(Error::Failed(failure)) => Err(open::failed(failure)),
     }
@@ -393,16 +440,35 @@ fn told_of_list(added: Added, dry_run: bool, json: bool) -> Result<()> {
     say(&format!("{accepted} numbers {done}, {duplicates} duplicates, {invalid} invalid rows"))
 }
 
-async fn redial(app: &App, id: i64, start: &str, end: &str, json: bool) -> Result<()> {
-    let (id, account) = found(app, id).await?;
-    let account = app::account::status(app, account).await.map_err(open::failed)?;
-    let account = account.context("reading the campaign's account: it is gone")?;
-    let caller = Caller { account, token: None };
-    let created = match app::campaign::redial(app, &caller, id, start, end, None).await {
-        Ok(created) => created,
-        Err(Error::Refused(refusal)) => bail!("{}", why(refusal)),
-        Err(Error::Failed(failure)) => return Err(open::failed(failure)),
+async fn redial(app: &App, id: i64, new: &NewRedial, dry_run: bool, json: bool) -> Result<()> {
+    let (id, caller) = on_behalf(app, id).await?;
+    let refused = |error| match error {
+        Error::Refused(refusal) => anyhow::anyhow!("{}", why(refusal)),
+        Error::Failed(failure) => open::failed(failure),
     };
+    if dry_run {
+        let estimate = app::campaign::estimate_redial(app, &caller, id, new).await;
+        let estimate = estimate.map_err(refused)?;
+        let (count, cost_max) = (estimate.added.accepted, estimate.cost_max.0);
+        let skipped = estimate.skipped;
+        let skipped = (skipped.opted_out, skipped.capped);
+        if json {
+            let skipped = json!({ "opted_out": skipped.0, "capped": skipped.1 });
+            let told = json!({
+                "recipients": count, "skipped": skipped, "cost_max": cost_max,
+                "covered": estimate.is_covered,
+            });
+            return say(&told.to_string());
+        }
+        let covered = if estimate.is_covered { "covers" } else { "does not cover" };
+        return say(&format!(
+            "it would call {count}, of whom {} opted out and {} are capped, for {cost_max} rials \
+             at most; the balance {covered} it",
+            skipped.0, skipped.1
+        ));
+    }
+    let created = app::campaign::redial(app, &caller, id, new, None).await;
+    let created = created.map_err(refused)?;
     let (new, count) = (created.id, created.added.accepted);
     if json {
         return say(&json!({ "campaign_id": new.0, "recipients": count }).to_string());

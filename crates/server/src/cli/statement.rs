@@ -44,12 +44,16 @@ pub async fn show(app: &App, asked: &Statement) -> Result<()> {
     let shown = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     let complete = lines.len() <= shown;
     lines.truncate(shown);
+    let ledger = app::ledger::page(app, id, (Some(from), Some(to)), None, 1).await;
+    let ledger = ledger.map_err(open::failed)?.context("the account is gone")?;
+    let (opening, closing) = (ledger.opening, ledger.closing);
     let sum = lines.iter().try_fold(Rials::ZERO, |sum, line| sum.checked_add(line.amount));
     let sum = sum.context("the sum is beyond 64 bits")?;
     if asked.json {
         let told: Vec<_> = lines.iter().map(as_json).collect();
         let told = json!({
             "account_id": id.0, "lines": told, "sum_rials": sum.0, "complete": complete,
+            "opening_rials": opening.0, "closing_rials": closing.0,
         });
         return say(&told.to_string());
     }
@@ -59,7 +63,8 @@ pub async fn show(app: &App, asked: &Statement) -> Result<()> {
         say(&format!("{at}  {amount:>12}  {}  {send}{}", line.kind, line.note))?;
     }
     let more = if complete { "" } else { ", and there are older ones" };
-    say(&format!("{} lines, {sum} rials{more}", lines.len()))
+    let count = lines.len();
+    say(&format!("{count} lines, {sum} rials{more}; the balance was {opening}, then {closing}"))
 }
 
 fn period(app: &App, asked: &Statement) -> Result<(Timestamp, Timestamp)> {

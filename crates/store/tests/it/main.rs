@@ -17,6 +17,7 @@ mod hot;
 mod identity;
 mod interval;
 mod kept_code;
+mod ledger;
 mod map;
 mod measurement;
 mod message;

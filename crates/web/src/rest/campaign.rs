@@ -1,7 +1,7 @@
 //! The methods of campaigns. Their shapes are those of the SOAP reference (avanak-api §3.3), merged
 //! flat into one object.
 
-use app::campaign::{NewCampaign, Progress, Recipients, StartPlan, WrittenPlan};
+use app::campaign::{NewCampaign, Progress, Recipients, Start, StartPlan, WrittenPlan};
 use app::sms::WrittenFollowUp;
 use app::{App, Caller, Error, Failure};
 use domain::calendar::jalali;
@@ -96,11 +96,12 @@ pub(crate) async fn start(app: &App, caller: &Caller, params: Params) -> Result<
         max_tries: count(&params, "maxtrycount", TRIES),
         minutes_between_tries: count(&params, "minutebetweentries", MINUTES_BETWEEN_TRIES),
         server: server(&params),
+        max_cost: None,
     };
     // An id nobody has is the same as an unreadable one.
     let id = campaign_id(&params).unwrap_or(CampaignId(0));
-    match app::campaign::start(app, caller.account.id, id, plan).await {
-        Ok(id) => Ok(Reply::ok(&id.0)),
+    match app::campaign::start(app, caller.account.id, id, Start::Under(plan)).await {
+        Ok(()) => Ok(Reply::ok(&id.0)),
         Err(Error::Refused(refusal)) => {
             Ok(Reply::refused(Method::StartCampaign, codes::start_campaign(refusal)))
         }

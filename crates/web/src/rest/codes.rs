@@ -170,6 +170,7 @@ code_table! {
     InsufficientCredit => -50 "The balance does not cover calling everybody who is left once.",
     WrongMessage => -60 "Its message was deleted or is not approved.",
     NotIdentified => -102 "The operator asks who the account's owner is, and that is not proven.",
+    CostsMore(_) => -30 "(of /v1) It costs more than its new ceiling already.",
 }
 
 /// Messages by SMS were asked for and none was given: only the edge sees this one.

@@ -100,7 +100,12 @@ pub(super) async fn changes(app: &App, number: &str, query: &str) -> Result<Resp
         // The one before it; the first one is all new.
         None => newer.version.number.checked_sub(1).filter(|number| *number > 0),
         Some(text) => {
-            let wrong = || Problem::with(Kind::InvalidRequest, "since is the number of a version");
+            let wrong = || {
+                Problem::with(
+                    Kind::InvalidRequest,
+                    ("since is the number of a version", "since شمارهٔ یک نسخه است"),
+                )
+            };
             Some(text.parse::<u32>().map_err(|_| wrong())?)
         }
     };
@@ -281,7 +286,13 @@ pub(super) fn month_of(app: &App, params: &Params) -> Result<PersianMonth, Probl
     match params.text("month") {
         None => Ok(PersianMonth::of(app.now())),
         Some(text) => PersianMonth::parse(text).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
+            Problem::with(
+                Kind::InvalidRequest,
+                (
+                    "month is of the Persian calendar, like 1405-08",
+                    "month ماهی از تقویم ایرانی است، مانند 1405-08",
+                ),
+            )
         }),
     }
 }
@@ -295,7 +306,7 @@ async fn told(
         Ok(shown) => shown,
         Err(app::Error::Failed(failure)) => return Err(failure.into()),
         Err(app::Error::Refused(MonthRefusal::NotBegun)) => {
-            let detail = "that month has not begun";
+            let detail = ("that month has not begun", "آن ماه هنوز آغاز نشده است");
             return Err(Problem::with(Kind::InvalidRequest, detail).into());
         }
         Err(app::Error::Refused(_)) => return Err(Problem::of(Kind::NotFound).into()),

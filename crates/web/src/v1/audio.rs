@@ -67,7 +67,11 @@ pub(super) async fn upload(asked: Asked<'_>, query: &str) -> Result<Response, Un
     let params = query_of(query, &["title", "append_number"])?;
     let title = params.text("title").unwrap_or_default().to_owned();
     if title.trim().is_empty() || title.contains('\0') {
-        return Err(Problem::with(Kind::InvalidRequest, "title is missing, or no text").into());
+        return Err(Problem::with(
+            Kind::InvalidRequest,
+            ("title is missing, or no text", "title نیست یا متن نیست"),
+        )
+        .into());
     }
     let call_from_mobile = params.text("append_number").map(str::to_owned);
     let bytes = asked.body.to_vec();
@@ -79,6 +83,9 @@ pub(super) async fn upload(asked: Asked<'_>, query: &str) -> Result<Response, Un
     once(asked, Box::pin(work), again).await
 }
 
+/// What is said of a title that is too long.
+const TITLE: (&str, &str) = ("title has up to 200 characters.", "title تا ۲۰۰ نویسه دارد.");
+
 fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = media_type.unwrap_or_default().split(';').next().unwrap_or_default();
@@ -89,12 +96,12 @@ fn text(app: &App, body: &[u8]) -> Result<NewSpeech, Problem> {
     if body.len() > BODY_BYTES_MAX {
         return Err(Problem::of(Kind::TooLarge));
     }
-    let Spoken { title, text, voice, append_number } = serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let Spoken { title, text, voice, append_number } =
+        serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     if title.trim().is_empty() || [&title, &text].iter().any(|text| text.contains('\0')) {
         return Err(Problem::with(
             Kind::InvalidRequest,
-            "title is missing, or a text holds a zero",
+            ("title is missing, or a text holds a zero", "title نیست یا متنی نویسهٔ صفر دارد"),
         ));
     }
     let speaker = speaker(app, voice.as_deref())?;
@@ -106,16 +113,28 @@ fn not_taken(error: Error<UploadRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let not_taken = |detail: &str| Problem::with(Kind::AudioNotTaken, detail);
+    let not_taken = |en: &str, fa: &str| Problem::with(Kind::AudioNotTaken, (en, fa));
     match refusal {
-        UploadRefusal::TitleTooLong => not_taken("title has up to 200 characters."),
+        UploadRefusal::TitleTooLong => not_taken(TITLE.0, TITLE.1),
         UploadRefusal::WrongMobile => Problem::of(Kind::WrongMobile),
-        UploadRefusal::NotAudio => not_taken("It is in no format of audio that is read."),
+        UploadRefusal::NotAudio => not_taken(
+            "It is in no format of audio that is read.",
+            "در هیچ قالب صوتی‌ای نیست که خوانده می‌شود.",
+        ),
         UploadRefusal::TooLarge => Problem::of(Kind::TooLarge),
-        UploadRefusal::Broken => not_taken("It contradicts its own format."),
-        UploadRefusal::OutOfTime => not_taken("Reading it takes too long."),
-        UploadRefusal::TooLong => not_taken("It plays longer than ten minutes."),
-        UploadRefusal::TooShort => not_taken("It has less than three seconds to be heard."),
+        UploadRefusal::Broken => {
+            not_taken("It contradicts its own format.", "با قالب خودش نمی‌خواند.")
+        }
+        UploadRefusal::OutOfTime => {
+            not_taken("Reading it takes too long.", "خواندن آن بیش از حد طول می‌کشد.")
+        }
+        UploadRefusal::TooLong => {
+            not_taken("It plays longer than ten minutes.", "پخش آن بیش از ده دقیقه است.")
+        }
+        UploadRefusal::TooShort => not_taken(
+            "It has less than three seconds to be heard.",
+            "کمتر از سه ثانیه صدای شنیدنی دارد.",
+        ),
         UploadRefusal::InsufficientCredit => Problem::of(Kind::InsufficientCredit),
     }
     .into()
@@ -127,9 +146,7 @@ fn not_spoken(error: Error<SpeechRefusal>) -> Unanswered {
         Error::Failed(failure) => return failure.into(),
     };
     match refusal {
-        SpeechRefusal::TitleTooLong => {
-            Problem::with(Kind::AudioNotTaken, "title has up to 200 characters.")
-        }
+        SpeechRefusal::TitleTooLong => Problem::with(Kind::AudioNotTaken, TITLE),
         SpeechRefusal::WrongMobile => Problem::of(Kind::WrongMobile),
         SpeechRefusal::InsufficientCredit => Problem::of(Kind::InsufficientCredit),
         SpeechRefusal::TextTooLong

@@ -28,7 +28,9 @@ pub(super) async fn get(
         None => Day::of(app.now()).to_jalali().0,
         Some(text) => {
             let year = text.parse::<i32>().ok().filter(|year| (1300..=1500).contains(year));
-            let wrong = || Problem::with(Kind::InvalidRequest, "year is like 1405");
+            let wrong = || {
+                Problem::with(Kind::InvalidRequest, ("year is like 1405", "year مانند 1405 است"))
+            };
             year.ok_or_else(wrong)?
         }
     };

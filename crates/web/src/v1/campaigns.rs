@@ -2,10 +2,9 @@
 
 use std::num::NonZeroI64;
 
-use app::bulk::NumberRefusal;
 use app::campaign::{
     CreateRefusal, Created, Estimate, NewCampaign, NotAPace, Played, Progress, Recipient,
-    RehearsalRefusal, StartPlan, StartRefusal, WrittenPlan,
+    WrittenPlan,
 };
 use app::request::RequestKey;
 use app::sms::Kept;
@@ -22,13 +21,12 @@ use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::call::{Call, seconds};
+use super::detail;
 use super::forecast::expected;
 use super::listing::{id_of, listed, next_page, page, part};
 use super::lists::{Rows, list_report};
-use super::messages::{
-    RECORD_SECONDS, accepted_message, idempotency_key, json as answer, left_out, speaker,
-};
-use super::once::{Asked, once, replayed};
+use super::messages::{RECORD_SECONDS, idempotency_key, json as answer, left_out, speaker};
+use super::once::replayed;
 use super::problem::{Kind, Problem};
 use super::sms::{NewFollowUp, counted, follow_up};
 use crate::rest::apart;
@@ -40,7 +38,8 @@ const MINUTES_BETWEEN_TRIES: u32 = 10;
 /// Keys by which callees may opt out.
 const OPT_OUT_KEYS: &str = "0123456789*#";
 
-const PACE: &str = "calls_per_minute is from 1 to 600000";
+const PACE: (&str, &str) =
+    ("calls_per_minute is from 1 to 600000", "calls_per_minute از ۱ تا ۶۰۰۰۰۰ است");
 
 /// What a client asks to be made.
 #[derive(Debug, Deserialize)]
@@ -73,37 +72,12 @@ struct NewList {
     dry_run: bool,
 }
 
-/// Days and hours to call anew.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Hours {
-    starts: String,
-    ends: String,
-}
-
 /// What can be changed of a campaign at any time.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Changes {
     #[serde(deserialize_with = "Option::deserialize")]
     calls_per_minute: Option<u32>,
-}
-
-/// Who hears a campaign before it calls anybody.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Listener {
-    to: String,
-}
-
-/// What may be asked of a campaign that is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Start,
-    Pause,
-    Resume,
-    Stop,
-    Cancel,
 }
 
 /// POST /v1/campaigns.
@@ -185,147 +159,21 @@ pub(super) async fn patch(
     }
 }
 
-/// POST /v1/campaigns/{id}/start, pause, resume, stop and cancel. A start may bring other hours.
-pub(super) async fn change(asked: Asked<'_>, id: &str, verb: Verb) -> Result<Response, Unanswered> {
-    let (app, caller, id) = (asked.app, asked.caller, campaign_id(id)?);
-    let again = async |_| Ok(answer(StatusCode::OK, &shown(app, caller, id).await?));
-    let work = Box::pin(changed(app, caller, (id, verb), asked.body));
-    once(asked, work, again).await
-}
-
-async fn changed(
-    app: &App,
-    caller: &Caller,
-    (id, verb): (CampaignId, Verb),
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let account = caller.account.id;
-    let progress = app::campaign::find(app, account, id).await?;
-    let progress = progress.ok_or_else(|| Problem::of(Kind::NotFound))?;
-    let done = match verb {
-        Verb::Start => {
-            start(app, caller, &progress, body).await?;
-            true
-        }
-        Verb::Pause => app::campaign::pause(app, account, id).await?,
-        Verb::Resume => app::campaign::resume(app, account, id)
-            .await
-            .map_err(|error| not_started(error, progress.campaign.state))?,
-        Verb::Stop => app::campaign::stop(app, account, id).await?,
-        Verb::Cancel => app::campaign::cancel(app, account, id).await?,
-    };
-    if !done {
-        return Err(in_its_state(progress.campaign.state).into());
-    }
-    Ok(answer(StatusCode::OK, &shown(app, caller, id).await?))
-}
-
-fn in_its_state(state: State) -> Problem {
-    Problem::with(Kind::WrongState, format!("It is {}.", shown_state(state).0))
-}
-
-async fn start(
-    app: &App,
-    caller: &Caller,
-    progress: &Progress,
-    body: &[u8],
-) -> Result<(), Unanswered> {
-    let (account, campaign) = (caller.account.id, &progress.campaign);
-    let started = if body.trim_ascii().is_empty() {
-        app::campaign::start_as_planned(app, account, campaign.id).await
-    } else {
-        let Hours { starts, ends } = read(body).await?;
-        let plan = StartPlan {
-            title: None,
-            start: starts,
-            end: ends,
-            max_tries: campaign.plan.max_tries,
-            minutes_between_tries: campaign.plan.minutes_between_tries,
-            server: None,
-        };
-        app::campaign::start(app, account, campaign.id, plan).await.map(drop)
-    };
-    started.map_err(|error| not_started(error, campaign.state))
-}
-
-fn not_started(error: Error<StartRefusal>, state: State) -> Unanswered {
-    match error {
-        Error::Refused(StartRefusal::CannotStart) => {
-            let state = shown_state(state).0;
-            Problem::with(Kind::WrongState, format!("It is {state}, or its last day is over."))
-                .into()
-        }
-        Error::Refused(StartRefusal::InsufficientCredit) => {
-            Problem::of(Kind::InsufficientCredit).into()
-        }
-        Error::Refused(StartRefusal::WrongMessage) => Problem::of(Kind::WrongMessage).into(),
-        Error::Refused(StartRefusal::NotIdentified) => Problem::of(Kind::IdentityNotProven).into(),
-        Error::Failed(failure) => Unanswered::from(failure),
-    }
-}
-
-/// POST /v1/campaigns/{id}/redial: a new campaign of those whom this one did not reach.
-pub(super) async fn redial(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let id = campaign_id(id)?;
-    let key = idempotency_key(headers)?;
-    let asked = [id.0.to_string().as_bytes(), body].concat();
-    let request = key.map(|key| RequestKey { key, body: asked });
-    if app::campaign::find(app, caller.account.id, id).await?.is_none() {
-        return Err(Problem::of(Kind::NotFound).into());
-    }
-    let Hours { starts, ends } = read(body).await?;
-    let made = app::campaign::redial(app, caller, id, &starts, &ends, request.as_ref()).await;
-    let made = made.map_err(|error| match error {
-        Error::Refused(CreateRefusal::Invalid) => {
-            let detail = "It reached everybody so far, or the days are over.";
-            Problem::with(Kind::PlanNotAllowed, detail).into()
-        }
-        other => not_made(other),
-    })?;
-    let mut shown = shown(app, caller, made.id).await?;
-    shown["list"] = list_report(&made.added);
-    Ok(made_answer(&shown, made.repeated))
-}
-
-/// POST /v1/campaigns/{id}/test: a call to one number, as the campaign would make it.
-pub(super) async fn test(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Response, Unanswered> {
-    let id = campaign_id(id)?;
-    let asked = [b"test ", id.0.to_string().as_bytes(), b"\n", body].concat();
-    let request = idempotency_key(headers)?.map(|key| RequestKey { key, body: asked });
-    let Listener { to } = read(body).await?;
-    let heard = app::campaign::rehearse(app, caller, id, &to, request.as_ref()).await;
-    let heard = heard.map_err(|error| match error {
-        Error::Failed(failure) => failure.into(),
-        Error::Refused(RehearsalRefusal::KeyReused) => Problem::of(Kind::KeyReused).into(),
-        Error::Refused(RehearsalRefusal::Message(refusal)) => {
-            Unanswered::from(Problem::of_number(NumberRefusal::Message(refusal)))
-        }
-        Error::Refused(RehearsalRefusal::Personal(refusal)) => {
-            Problem::of_number(refusal.into()).into()
-        }
-    })?;
-    let heard = heard.ok_or_else(|| Problem::of(Kind::NotFound))?;
-    let message = accepted_message(app, caller, heard.id).await?;
-    let answered = answer(StatusCode::ACCEPTED, &message);
-    Ok(if heard.repeated { replayed(answered) } else { answered })
+/// What may not be asked of a campaign in this state.
+pub(super) fn in_its_state(state: State) -> Problem {
+    let en = format!("It is {}.", shown_state(state).0);
+    Problem::with(Kind::WrongState, (en, format!("وضعیت آن: {}.", detail::campaign(state))))
 }
 
 /// The answer to who has made a campaign, now or before.
-fn made_answer(shown: &Value, repeated: bool) -> Response {
+pub(super) fn made_answer(shown: &Value, repeated: bool) -> Response {
     let response = answer(StatusCode::CREATED, shown);
     if repeated { replayed(response) } else { response }
+}
+
+/// An amount that is given; more than there can be is as much as there can be.
+pub(super) fn rials(given: u64) -> Rials {
+    Rials(i64::try_from(given).unwrap_or(i64::MAX))
 }
 
 /// Reads a body; a long one where it keeps nobody waiting.
@@ -334,9 +182,7 @@ pub(super) async fn read<T: for<'a> Deserialize<'a> + Send + 'static>(
 ) -> Result<T, Unanswered> {
     let owned = body.to_vec();
     let parsed = apart(body.len(), move || serde_json::from_slice(&owned)).await?;
-    Ok(parsed.map_err(|error: serde_json::Error| {
-        Problem::with(Kind::InvalidRequest, error.to_string())
-    })?)
+    Ok(parsed.map_err(|error: serde_json::Error| Problem::unread(&error))?)
 }
 
 fn new_campaign(
@@ -345,20 +191,31 @@ fn new_campaign(
     request: Option<RequestKey>,
 ) -> Result<NewCampaign, Problem> {
     if asked.record_seconds.is_some_and(|seconds| !RECORD_SECONDS.contains(&seconds)) {
-        return Err(Problem::with(Kind::InvalidRequest, "record_seconds is from 1 to 300"));
+        return Err(Problem::with(
+            Kind::InvalidRequest,
+            ("record_seconds is from 1 to 300", "record_seconds از ۱ تا ۳۰۰ است"),
+        ));
     }
     let class = asked.class.as_deref().map_or(Some(MessageClass::Service), campaign_class);
     let class = class.ok_or_else(|| {
-        Problem::with(Kind::InvalidRequest, "class is service, advertising or emergency")
+        Problem::with(
+            Kind::InvalidRequest,
+            (
+                "class is service, advertising or emergency",
+                "class یکی از service، advertising و emergency است",
+            ),
+        )
     })?;
     if !asked.calls_per_minute.is_none_or(is_pace) {
         return Err(Problem::with(Kind::InvalidRequest, PACE));
     }
     if asked.opt_out_key.is_some_and(|key| !OPT_OUT_KEYS.contains(key)) {
-        return Err(Problem::with(Kind::InvalidRequest, "opt_out_key is one of 0 to 9, * and #"));
+        return Err(Problem::with(
+            Kind::InvalidRequest,
+            ("opt_out_key is one of 0 to 9, * and #", "opt_out_key یکی از 0 تا 9، * و # است"),
+        ));
     }
     let message = played(app, &mut asked)?;
-    let ceiling = |rials: u64| Rials(i64::try_from(rials).unwrap_or(i64::MAX));
     Ok(NewCampaign {
         message,
         numbers: asked.to.map(Rows::into_recipients),
@@ -372,7 +229,7 @@ fn new_campaign(
             record_ms: asked.record_seconds.map(|seconds| seconds * 1000),
             server: asked.server_id.filter(|&server| server > 0),
             priority: asked.priority,
-            max_cost: asked.max_cost.map(ceiling),
+            max_cost: asked.max_cost.map(rials),
             class,
             opt_out_key: asked.opt_out_key,
             calls_per_minute: asked.calls_per_minute,
@@ -385,21 +242,26 @@ fn new_campaign(
 
 /// What is to be played: one of what may be.
 fn played(app: &App, asked: &mut NewList) -> Result<Played, Problem> {
-    let invalid = |detail: &str| Err(Problem::with(Kind::InvalidRequest, detail));
+    let invalid = |en: &str, fa: &str| Err(Problem::with(Kind::InvalidRequest, (en, fa)));
     let (kept, text) = (asked.audio_id.xor(asked.template_id), asked.text.take());
     let is_one = asked.audio_id.is_none() || asked.template_id.is_none();
     match (kept, text) {
         (Some(_), None) if asked.voice.is_some() || asked.append_number.is_some() => {
-            invalid("append_number and voice go with text")
+            invalid("append_number and voice go with text", "append_number و voice همراه text است")
         }
         (Some(id), None) => Ok(MessageId(id.get()).into()),
-        (None, Some(text)) if is_one && text.contains('\0') => invalid("text holds a zero"),
+        (None, Some(text)) if is_one && text.contains('\0') => {
+            invalid("text holds a zero", "text نویسهٔ صفر دارد")
+        }
         (None, Some(text)) if is_one => Ok(Played::Text {
             text,
             speaker: speaker(app, asked.voice.as_deref())?,
             call_from_mobile: asked.append_number.take(),
         }),
-        _ => invalid("give one of text, audio_id and template_id"),
+        _ => invalid(
+            "give one of text, audio_id and template_id",
+            "یکی از text، audio_id و template_id را بدهید",
+        ),
     }
 }
 
@@ -408,29 +270,39 @@ fn campaign_class(word: &str) -> Option<MessageClass> {
     MessageClass::from_word(word).filter(|class| *class != MessageClass::OneTimeCode)
 }
 
-fn not_made(error: Error<CreateRefusal>) -> Unanswered {
+pub(super) fn not_made(error: Error<CreateRefusal>) -> Unanswered {
     let refusal = match error {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let plan = |detail: &str| Problem::with(Kind::PlanNotAllowed, detail);
+    let plan = |en: &str, fa: &str| Problem::with(Kind::PlanNotAllowed, (en, fa));
     match refusal {
         CreateRefusal::WrongMessage
         | CreateRefusal::MessageWaiting
         | CreateRefusal::MessageRejected => Problem::of(Kind::WrongMessage),
-        CreateRefusal::NoRegion => plan("The map of numbers has nobody in the region."),
-        CreateRefusal::TriesNotAllowed => plan("tries is from 1 to 10."),
+        CreateRefusal::NoRegion => plan(
+            "The map of numbers has nobody in the region.",
+            "نقشهٔ شماره‌ها در این محدوده کسی ندارد.",
+        ),
+        CreateRefusal::TriesNotAllowed => plan("tries is from 1 to 10.", "tries از ۱ تا ۱۰ است."),
         CreateRefusal::RecordingNotPermitted => Problem::of(Kind::RecordingNotPermitted),
-        CreateRefusal::EndsBeforeItStarts => plan("The last day is before the first."),
-        CreateRefusal::HoursEndBeforeTheyStart => {
-            plan("The hour at which days end is not after the one they start at.")
+        CreateRefusal::EndsBeforeItStarts => {
+            plan("The last day is before the first.", "روز آخر پیش از روز اول است.")
         }
+        CreateRefusal::HoursEndBeforeTheyStart => plan(
+            "The hour at which days end is not after the one they start at.",
+            "ساعت پایان روز پس از ساعت آغاز آن نیست.",
+        ),
         CreateRefusal::Invalid => plan(
             "No number, a date that is none or over, a pause above a week, a long title. \
                   Without `to`, start is false.",
+            "شماره‌ای نیست، تاریخ نادرست یا گذشته است، فاصله بیش از یک هفته یا عنوان بلند است. \
+                  بدون to، start برابر false است.",
         ),
         CreateRefusal::InsufficientCredit => Problem::of(Kind::InsufficientCredit),
-        CreateRefusal::CannotStart => plan("It was made and cannot start."),
+        CreateRefusal::CannotStart => {
+            plan("It was made and cannot start.", "ساخته شد و نمی‌تواند آغاز شود.")
+        }
         CreateRefusal::KeyReused => Problem::of(Kind::KeyReused),
         CreateRefusal::Text(refusal) => Problem::of_text(refusal),
         CreateRefusal::Sms(refusal) => Problem::of_sms(refusal),
@@ -508,7 +380,7 @@ fn hours(daily: CallingWindow) -> String {
 }
 
 /// The state, and why it pauses.
-fn shown_state(state: State) -> (&'static str, Option<&'static str>) {
+pub(super) fn shown_state(state: State) -> (&'static str, Option<&'static str>) {
     let word = state.word();
     match word.strip_prefix("paused") {
         Some("") => ("paused", Some("asked")),
@@ -545,15 +417,17 @@ impl Number {
     }
 }
 
-fn foretold(estimate: &Estimate) -> Value {
+pub(super) fn foretold(estimate: &Estimate) -> Value {
     json!({
         "object": "dry_run",
+        "to_call": estimate.added.accepted.saturating_sub(estimate.skipped.total()),
         "list": list_report(&estimate.added),
         "skipped": left_out(estimate.skipped),
         "clip_seconds": seconds(estimate.clip_ms),
         "cost_min": estimate.speech.0,
         "cost_max": estimate.cost_max.0,
         "covered": estimate.is_covered,
+        "ceiling": estimate.ceiling.map(|rials| rials.0),
         "sms_price": estimate.sms_price.map(|price| price.0),
         "expected": estimate.expected.as_ref().map(expected),
     })

@@ -27,13 +27,14 @@ async fn withdraw(app: &App, caller: &Caller, id: QuickSendId) -> Result<(), Una
         Err(Error::Failed(failure)) => return Err(failure.into()),
         Err(Error::Refused(refusal)) => refusal,
     };
-    let in_this_state = |detail| Problem::with(Kind::WrongState, detail);
+    let in_this_state = |en: &str, fa: &str| Problem::with(Kind::WrongState, (en, fa));
     Err(match refusal {
         WithdrawalRefusal::Gone => Problem::of(Kind::NotFound),
-        WithdrawalRefusal::Over => in_this_state("It has ended."),
-        WithdrawalRefusal::OfCampaign => {
-            in_this_state("It is of a campaign, which is cancelled as a whole.")
-        }
+        WithdrawalRefusal::Over => in_this_state("It has ended.", "پایان یافته است."),
+        WithdrawalRefusal::OfCampaign => in_this_state(
+            "It is of a campaign, which is cancelled as a whole.",
+            "از یک کمپین است که یکجا لغو می‌شود.",
+        ),
     }
     .into())
 }

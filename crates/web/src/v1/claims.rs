@@ -40,15 +40,27 @@ fn support() -> String {
 /// POST /v1/claims.
 pub(super) async fn file(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
-    let new: NewClaim = serde_json::from_slice(asked.body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let new: NewClaim =
+        serde_json::from_slice(asked.body).map_err(|error| Problem::unread(&error))?;
     let track = Track::parse(&new.track).ok_or_else(|| {
-        Problem::with(Kind::InvalidRequest, "track is support, availability or other")
+        Problem::with(
+            Kind::InvalidRequest,
+            (
+                "track is support, availability or other",
+                "track یکی از support، availability و other است",
+            ),
+        )
     })?;
     let written = Written::parse(&new.event_at);
     let event_at = written.and_then(|one| one.at_second(one.second().unwrap_or(0)));
     let event_at = event_at.ok_or_else(|| {
-        Problem::with(Kind::InvalidRequest, "event_at is a moment like 2026-12-01 10:30")
+        Problem::with(
+            Kind::InvalidRequest,
+            (
+                "event_at is a moment like 2026-12-01 10:30",
+                "event_at لحظه‌ای مانند 2026-12-01 10:30 است",
+            ),
+        )
     })?;
     let claim = app::claim::Asked { track, event_at, statement: new.statement };
     let created = async |id| Ok(answer(StatusCode::CREATED, &found(app, caller, id).await?));
@@ -113,8 +125,7 @@ async fn found(app: &App, caller: &Caller, id: i64) -> Result<Value, Unanswered>
 }
 
 fn words(body: &[u8]) -> Result<String, Problem> {
-    let Words { text } = serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let Words { text } = serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     Ok(text)
 }
 
@@ -162,27 +173,36 @@ fn not_done(error: Error<ClaimRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let not_taken = |detail: &str| Problem::with(Kind::ClaimNotTaken, detail);
+    let not_taken = |en: &str, fa: &str| Problem::with(Kind::ClaimNotTaken, (en, fa));
     match refusal {
-        ClaimRefusal::Rule(Refusal::Unverified) => {
-            not_taken("The identity was not proven when it happened (C18).")
+        ClaimRefusal::Rule(Refusal::Unverified) => not_taken(
+            "The identity was not proven when it happened (C18).",
+            "هویت هنگام رویداد احراز نشده بود (C18).",
+        ),
+        ClaimRefusal::Rule(Refusal::Unpaid) => not_taken(
+            "The subscription was not paid when it happened (C19).",
+            "حق اشتراک هنگام رویداد پرداخت نشده بود (C19).",
+        ),
+        ClaimRefusal::Rule(Refusal::Late) => not_taken(
+            "It is later than the end of the second Persian month after the event.",
+            "از پایان دومین ماه شمسی پس از رویداد گذشته است.",
+        ),
+        ClaimRefusal::Rule(Refusal::NotYet) => {
+            not_taken("The event lies in the future.", "رویداد در آینده است.")
         }
-        ClaimRefusal::Rule(Refusal::Unpaid) => {
-            not_taken("The subscription was not paid when it happened (C19).")
-        }
-        ClaimRefusal::Rule(Refusal::Late) => {
-            not_taken("It is later than the end of the second Persian month after the event.")
-        }
-        ClaimRefusal::Rule(Refusal::NotYet) => not_taken("The event lies in the future."),
-        ClaimRefusal::TooMany => {
-            not_taken(&format!("The account has {OPEN_MAX} claims that are not settled."))
-        }
+        ClaimRefusal::TooMany => not_taken(
+            &format!("The account has {OPEN_MAX} claims that are not settled."),
+            &format!("حساب {OPEN_MAX} درخواست تسویه‌نشده دارد."),
+        ),
         ClaimRefusal::Rule(_)
         | ClaimRefusal::Meanwhile
         | ClaimRefusal::NoSubscription
         | ClaimRefusal::MoreThanLeft(_) => Problem::of(Kind::WrongState),
         ClaimRefusal::Text(what) => {
-            let detail = format!("the {what} is a text of 1 to {TEXT_MAX} bytes");
+            let detail = (
+                format!("the {what} is a text of 1 to {TEXT_MAX} bytes"),
+                format!("{what} متنی از ۱ تا {TEXT_MAX} بایت است"),
+            );
             Problem::with(Kind::InvalidRequest, detail)
         }
         ClaimRefusal::NoSuchClaim | ClaimRefusal::NoSuchAccount => Problem::of(Kind::NotFound),

@@ -12,8 +12,9 @@ use domain::{CodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Unanswered;
+use super::campaigns::rials;
 use super::listing::id_of;
-use super::messages::{REPLAYED, idempotency_key, json, speaker};
+use super::messages::{REPLAYED, foretold, idempotency_key, json, speaker};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
@@ -28,6 +29,9 @@ struct Wanted {
     text: Option<String>,
     voice: Option<String>,
     server_id: Option<u32>,
+    max_cost: Option<u64>,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// What somebody typed.
@@ -73,9 +77,15 @@ pub(super) async fn start(
         template: wanted.text,
         speaker: speaker(app, wanted.voice.as_deref())?,
         server: wanted.server_id.filter(|&server| server > 0),
+        max_cost: wanted.max_cost.map(rials),
         request,
     };
     let now = app.now();
+    if wanted.dry_run {
+        let estimate = app::kept_code::estimate(app, caller, &new).await;
+        let estimate = estimate.map_err(|error| not_sent(error, now))?;
+        return Ok(foretold(&[new.number], &estimate));
+    }
     match app::kept_code::start(app, caller, new).await {
         Ok((code, replayed)) => {
             let mut response = json(StatusCode::ACCEPTED, &Shown::of(&code));
@@ -140,8 +150,10 @@ pub(super) async fn check(asked: Asked<'_>, id: &str) -> Result<Response, Unansw
 /// What is typed never comes back in a problem, as serde's words about it would.
 pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     serde_json::from_slice(body).map_err(|error| {
-        let place = format!("not as described, at line {} column {}", error.line(), error.column());
-        Problem::with(Kind::InvalidRequest, place)
+        let (line, column) = (error.line(), error.column());
+        let en = format!("not as described, at line {line} column {column}");
+        let fa = format!("چنان‌که شرح داده شده نیست (سطر {line}، ستون {column})");
+        Problem::with(Kind::InvalidRequest, (en, fa))
     })
 }
 
@@ -150,23 +162,28 @@ fn not_sent(error: Error<SendRefusal>, now: Timestamp) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
     let problem = match refusal {
         // The words are the template's.
         SendRefusal::Text(TextRefusal::MustBeApproved) => Problem::of(Kind::MustBeApproved),
         SendRefusal::Text(refusal) => Problem::of_text(refusal),
-        SendRefusal::LengthNotAllowed => {
-            invalid("length is from 4 to 8; code has so many digits, and no length beside it")
+        SendRefusal::LengthNotAllowed => invalid(
+            "length is from 4 to 8; code has so many digits, and no length beside it",
+            "length از ۴ تا ۸ است؛ code همین شمار رقم دارد و length کنار آن نمی‌آید",
+        ),
+        SendRefusal::LifeNotAllowed => {
+            invalid("life_seconds is from 60 to 3600", "life_seconds از ۶۰ تا ۳۶۰۰ است")
         }
-        SendRefusal::LifeNotAllowed => invalid("life_seconds is from 60 to 3600"),
-        SendRefusal::WrongTemplate => {
-            invalid("text has {code} in it once, no other braces, and up to 200 characters")
-        }
+        SendRefusal::WrongTemplate => invalid(
+            "text has {code} in it once, no other braces, and up to 200 characters",
+            "text یک بار {code} دارد، آکولاد دیگری ندارد و تا ۲۰۰ نویسه است",
+        ),
         SendRefusal::KeyReused => Problem::of(Kind::KeyReused),
         SendRefusal::NoSuchCode => Problem::of(Kind::NotFound),
         SendRefusal::Over(state) => over(state),
         SendRefusal::SaidTooOften => Problem::of(Kind::CodeSaidTooOften),
         SendRefusal::TooSoon(at) => Problem::until(Kind::RepeatedTooOften, at, now),
+        SendRefusal::TooExpensive(cost) => Problem::could_cost(cost),
         SendRefusal::NeighboursTooSoon(at) => Problem::until(Kind::NeighboursTooOften, at, now),
     };
     problem.into()
@@ -174,10 +191,17 @@ fn not_sent(error: Error<SendRefusal>, now: Timestamp) -> Unanswered {
 
 fn wrong(refusal: CheckRefusal) -> Problem {
     match refusal {
-        CheckRefusal::NoCode => Problem::with(Kind::InvalidRequest, "code has 4 to 8 digits"),
+        CheckRefusal::NoCode => Problem::with(
+            Kind::InvalidRequest,
+            ("code has 4 to 8 digits", "code از ۴ تا ۸ رقم دارد"),
+        ),
         CheckRefusal::NoSuchCode => Problem::of(Kind::NotFound),
         CheckRefusal::Wrong(left) => {
-            Problem::with(Kind::CodeWrong, format!("{left} more may be tried."))
+            let (en, fa) = (
+                format!("{left} more may be tried."),
+                format!("{left} بار دیگر می‌توان امتحان کرد."),
+            );
+            Problem::with(Kind::CodeWrong, (en, fa))
         }
         CheckRefusal::Over(state) => over(state),
     }
@@ -188,7 +212,10 @@ fn over(state: State) -> Problem {
     match state {
         State::Approved => Problem::of(Kind::CodeUsed),
         State::Exhausted => Problem::of(Kind::CodeExhausted),
-        State::Replaced => Problem::with(Kind::CodeExpired, "A newer code took its place."),
+        State::Replaced => Problem::with(
+            Kind::CodeExpired,
+            ("A newer code took its place.", "کد تازه‌تری جای آن را گرفته است."),
+        ),
         State::Expired | State::Pending => Problem::of(Kind::CodeExpired),
     }
 }

@@ -13,8 +13,13 @@ pub(super) async fn docs() -> Html<String> {
     for kind in Kind::ALL {
         let words = kind.words();
         let (code, status, title, fix) = (words.code, words.status, words.title, words.fix);
-        writeln!(rows, "<tr id=\"{code}\"><td><code>{code}</code><td>{status}<td>{title}<td>{fix}")
-            .expect("a String takes any text");
+        let (title_fa, fix_fa) = (words.title_fa, words.fix_fa);
+        writeln!(
+            rows,
+            "<tr id=\"{code}\"><td><code>{code}</code><td>{status}<td>{title}<td>{fix}\
+             <td lang=\"fa\" dir=\"rtl\">{title_fa} {fix_fa}"
+        )
+        .expect("a String takes any text");
     }
     Html(include_str!("docs.html").replace("<!--problems-->", &rows))
 }

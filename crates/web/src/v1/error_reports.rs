@@ -38,8 +38,8 @@ struct Words {
 /// POST /v1/error_reports.
 pub(super) async fn report(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
-    let new: NewReport = serde_json::from_slice(asked.body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let new: NewReport =
+        serde_json::from_slice(asked.body).map_err(|error| Problem::unread(&error))?;
     let ticket = new.ticket_id.as_deref().map(report_id).transpose()?;
     let reported = Reported { ticket, title: new.title, description: new.description };
     let created = async |id| Ok(answer(StatusCode::CREATED, &found(app, caller, id).await?));
@@ -115,8 +115,7 @@ async fn found(app: &App, caller: &Caller, id: i64) -> Result<Value, Unanswered>
 }
 
 fn words(body: &[u8]) -> Result<String, Problem> {
-    let Words { text } = serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let Words { text } = serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     Ok(text)
 }
 
@@ -186,26 +185,37 @@ fn not_done(error: Error<ErrorReportRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let invalid = |detail: String| Problem::with(Kind::InvalidRequest, detail);
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
     match refusal {
-        ErrorReportRefusal::Rule(Refusal::NoText) => {
-            invalid(format!("text is a text of 1 to {TEXT_MAX} bytes"))
-        }
-        ErrorReportRefusal::Rule(Refusal::TooLate) => {
-            Problem::with(Kind::WrongState, "It ended more than a week ago; report it anew.")
-        }
-        ErrorReportRefusal::Text("title") => {
-            invalid(format!("title is one line of 1 to {TITLE_MAX} bytes"))
-        }
-        ErrorReportRefusal::Text(what) => {
-            invalid(format!("{what} is a text of 1 to {TEXT_MAX} bytes"))
-        }
-        ErrorReportRefusal::Ticket => {
-            invalid(String::from("ticket_id names no ticket of this account that is not closed"))
-        }
+        ErrorReportRefusal::Rule(Refusal::NoText) => invalid(
+            &format!("text is a text of 1 to {TEXT_MAX} bytes"),
+            &format!("text متنی از ۱ تا {TEXT_MAX} بایت است"),
+        ),
+        ErrorReportRefusal::Rule(Refusal::TooLate) => Problem::with(
+            Kind::WrongState,
+            (
+                "It ended more than a week ago; report it anew.",
+                "بیش از یک هفته پیش پایان یافته است؛ آن را از نو گزارش کنید.",
+            ),
+        ),
+        ErrorReportRefusal::Text("title") => invalid(
+            &format!("title is one line of 1 to {TITLE_MAX} bytes"),
+            &format!("title یک سطر از ۱ تا {TITLE_MAX} بایت است"),
+        ),
+        ErrorReportRefusal::Text(what) => invalid(
+            &format!("{what} is a text of 1 to {TEXT_MAX} bytes"),
+            &format!("{what} متنی از ۱ تا {TEXT_MAX} بایت است"),
+        ),
+        ErrorReportRefusal::Ticket => invalid(
+            "ticket_id names no ticket of this account that is not closed",
+            "ticket_id تیکت باز این حساب را نام نمی‌برد",
+        ),
         ErrorReportRefusal::TooMany => Problem::with(
             Kind::TooManyTickets,
-            format!("The account has {OPEN_MAX} open reports or tickets."),
+            (
+                format!("The account has {OPEN_MAX} open reports or tickets."),
+                format!("حساب {OPEN_MAX} گزارش یا تیکت باز دارد."),
+            ),
         ),
         ErrorReportRefusal::NoSuchReport
         | ErrorReportRefusal::NoSuchAccount

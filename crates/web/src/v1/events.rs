@@ -159,7 +159,10 @@ fn number(account: AccountId, name: &str) -> Result<i64, Problem> {
     let id = EventId::parse(name).filter(|id| id.account == account);
     id.map(|id| id.n).ok_or(Problem::with(
         Kind::InvalidRequest,
-        "after, or Last-Event-ID, is no id of an event of yours",
+        (
+            "after, or Last-Event-ID, is no id of an event of yours",
+            "after یا Last-Event-ID شناسهٔ رویدادی از حساب شما نیست",
+        ),
     ))
 }
 

@@ -28,18 +28,29 @@ pub(super) async fn day(app: &App, caller: &Caller, query: &str) -> Result<Respo
     let params = query_of(query, &["day", "path", "vantage"])?;
     let day = params.text("day").and_then(|day| Period::parse(day, day));
     let day = day.ok_or_else(|| {
-        Problem::with(Kind::InvalidRequest, "day is a day in Tehran, like 1405-08-10")
+        Problem::with(
+            Kind::InvalidRequest,
+            ("day is a day in Tehran, like 1405-08-10", "day روزی در تهران است، مانند 1405-08-10"),
+        )
     })?;
     let time = Span { from: day.midnight, to: day.to };
     let path = match params.text("path") {
         None => None,
         Some(word) => Some(CoveredPath::parse(word).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "path is panel, api, quick-send or campaign")
+            Problem::with(
+                Kind::InvalidRequest,
+                (
+                    "path is panel, api, quick-send or campaign",
+                    "path یکی از panel، api، quick-send و campaign است",
+                ),
+            )
         })?),
     };
     let vantage = params.text("vantage").map(|text| {
         let number = id_of(text).map(VantageId);
-        number.ok_or_else(|| Problem::with(Kind::InvalidRequest, "vantage is a number"))
+        number.ok_or_else(|| {
+            Problem::with(Kind::InvalidRequest, ("vantage is a number", "vantage عدد است"))
+        })
     });
     let vantage = vantage.transpose()?;
     let paths = app::interval::evidence(app, time).await?;

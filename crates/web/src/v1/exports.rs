@@ -59,8 +59,8 @@ enum Dates {
 /// POST /v1/exports.
 pub(super) async fn create(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let (app, account) = (asked.app, asked.caller.account.id);
-    let wanted: Wanted = serde_json::from_slice(asked.body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let wanted: Wanted =
+        serde_json::from_slice(asked.body).map_err(|error| Problem::unread(&error))?;
     let style = Style { bom: wanted.bom, jalali: wanted.dates == Dates::Jalali };
     let of = of(&wanted)?;
     let work = async {
@@ -108,7 +108,10 @@ pub(super) async fn file(
         State::Ready => {}
         State::Expired => return Err(Problem::of(Kind::ExportExpired).into()),
         state @ (State::Waiting | State::Writing | State::Failed) => {
-            let detail = format!("It is {}.", state.word());
+            let detail = (
+                format!("It is {}.", state.word()),
+                format!("وضعیت آن: {}.", state_in_persian(state)),
+            );
             return Err(Problem::with(Kind::WrongState, detail).into());
         }
     }
@@ -149,29 +152,56 @@ async fn found(app: &App, account: AccountId, id: ExportId) -> Result<Export, Un
     Ok(found.ok_or(Problem::of(Kind::NotFound))?)
 }
 
+fn state_in_persian(state: State) -> &'static str {
+    match state {
+        State::Waiting => "در انتظار",
+        State::Writing => "در حال نوشته شدن",
+        State::Ready => "آماده",
+        State::Failed => "ناموفق",
+        State::Expired => "پاک‌شده",
+    }
+}
+
 /// What an export is about.
 fn of(wanted: &Wanted) -> Result<Of, Problem> {
-    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
     let days = || {
         let (from, to) = (wanted.from.as_deref(), wanted.to.as_deref());
         let days = from.zip(to).and_then(|(from, to)| Period::parse(from, to));
-        days.ok_or_else(|| invalid("from and to are two days or moments, the last not before"))
+        days.ok_or_else(|| {
+            invalid(
+                "from and to are two days or moments, the last not before",
+                "from و to دو روز یا دو لحظه‌اند و دومی پیش از اولی نیست",
+            )
+        })
     };
     if wanted.kind == "campaign_numbers" {
         if wanted.from.is_some() || wanted.to.is_some() {
-            return Err(invalid("campaign_numbers has no from and to"));
+            return Err(invalid(
+                "campaign_numbers has no from and to",
+                "campaign_numbers from و to ندارد",
+            ));
         }
-        let id = wanted.campaign_id.as_deref().ok_or_else(|| invalid("campaign_id is missing"))?;
+        let id = wanted
+            .campaign_id
+            .as_deref()
+            .ok_or_else(|| invalid("campaign_id is missing", "campaign_id نیست"))?;
         let id = id.parse().ok().filter(|&id| id > 0).ok_or(Problem::of(Kind::NotFound))?;
         return Ok(Of::CampaignNumbers(CampaignId(id)));
     }
     if wanted.campaign_id.is_some() {
-        return Err(invalid("campaign_id goes with campaign_numbers"));
+        return Err(invalid(
+            "campaign_id goes with campaign_numbers",
+            "campaign_id همراه campaign_numbers است",
+        ));
     }
     match wanted.kind.as_str() {
         "messages" => Ok(Of::Messages(days()?)),
         "statement" => Ok(Of::Statement(days()?)),
-        _ => Err(invalid("kind is campaign_numbers, messages or statement")),
+        _ => Err(invalid(
+            "kind is campaign_numbers, messages or statement",
+            "kind یکی از campaign_numbers، messages و statement است",
+        )),
     }
 }
 

@@ -178,35 +178,50 @@ fn not_done(error: Error<IdentityRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let state = |detail: String| Problem::with(Kind::WrongState, detail);
-    let not_taken = |detail: String| Problem::with(Kind::IdentityNotTaken, detail);
+    let state = |en: &str, fa: &str| Problem::with(Kind::WrongState, (en, fa));
+    let not_taken = |en: &str, fa: &str| Problem::with(Kind::IdentityNotTaken, (en, fa));
     match refusal {
         IdentityRefusal::NoSuchCase => Problem::of(Kind::NotFound),
         IdentityRefusal::Stated(what) => {
-            Problem::with(Kind::InvalidRequest, format!("{what} is none that can be"))
+            let (en, fa) = (format!("{what} is none that can be"), format!("{what} پذیرفتنی نیست"));
+            Problem::with(Kind::InvalidRequest, (en, fa))
         }
-        IdentityRefusal::Pending => state("The account has one that is not over.".to_owned()),
-        IdentityRefusal::TooMany => {
-            state(format!("The account has begun {ATTEMPTS_MAX} within thirty days."))
+        IdentityRefusal::Pending => {
+            state("The account has one that is not over.", "حساب یک پروندهٔ ناتمام دارد.")
         }
+        IdentityRefusal::TooMany => state(
+            &format!("The account has begun {ATTEMPTS_MAX} within thirty days."),
+            &format!("حساب در سی روز {ATTEMPTS_MAX} پرونده آغاز کرده است."),
+        ),
         IdentityRefusal::Rule(Refusal::Missing(proof)) => {
-            not_taken(format!("{} is missing.", proof.word()))
+            let word = proof.word();
+            not_taken(&format!("{word} is missing."), &format!("{word} داده نشده است."))
         }
-        IdentityRefusal::Rule(Refusal::TooManyDocuments) => {
-            not_taken(format!("It has {DOCUMENTS_MAX} documents."))
-        }
+        IdentityRefusal::Rule(Refusal::TooManyDocuments) => not_taken(
+            &format!("It has {DOCUMENTS_MAX} documents."),
+            &format!("{DOCUMENTS_MAX} مدرک دارد و بیش از آن نمی‌گیرد."),
+        ),
         IdentityRefusal::Rule(_) | IdentityRefusal::Text(_) => Problem::of(Kind::WrongState),
         IdentityRefusal::Code => not_taken(
             "code_id is a code of /v1/codes that was spoken to the mobile number since this was \
-             begun, and approved."
-                .to_owned(),
+             begun, and approved.",
+            "code_id کدی از /v1/codes است که پس از آغاز این پرونده به شمارهٔ همراه خوانده و تأیید \
+             شده است.",
         ),
-        IdentityRefusal::Document(refusal) => not_taken(match refusal {
-            File::Name => format!("name is a name of 1 to {NAME_MAX} bytes and no path."),
-            File::Empty => "It is empty.".to_owned(),
-            File::TooLarge => format!("It has more than {BYTES_MAX} bytes."),
-            File::Kind | File::TooMany => "It is neither PNG, JPEG nor PDF.".to_owned(),
-        }),
+        IdentityRefusal::Document(refusal) => match refusal {
+            File::Name => not_taken(
+                &format!("name is a name of 1 to {NAME_MAX} bytes and no path."),
+                &format!("name نامی از ۱ تا {NAME_MAX} بایت است و مسیر نیست."),
+            ),
+            File::Empty => not_taken("It is empty.", "خالی است."),
+            File::TooLarge => not_taken(
+                &format!("It has more than {BYTES_MAX} bytes."),
+                &format!("بیش از {BYTES_MAX} بایت دارد."),
+            ),
+            File::Kind | File::TooMany => {
+                not_taken("It is neither PNG, JPEG nor PDF.", "PNG، JPEG یا PDF نیست.")
+            }
+        },
     }
     .into()
 }

@@ -59,9 +59,11 @@ pub(super) async fn change_plan(asked: Asked<'_>, id: &str) -> Result<Response, 
     let (app, account) = (asked.app, asked.caller.account.id);
     let id = id_of(id).ok_or_else(|| Problem::of(Kind::NotFound))?;
     let wanted: Wanted = read(asked.body)?;
-    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
-    let when = When::parse(&wanted.when).ok_or_else(|| invalid("when is now or next_period"))?;
-    let plan = id_of(&wanted.plan_id).ok_or_else(|| invalid("plan_id is the id of a plan"))?;
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
+    let when = When::parse(&wanted.when)
+        .ok_or_else(|| invalid("when is now or next_period", "when یا now است یا next_period"))?;
+    let plan = id_of(&wanted.plan_id)
+        .ok_or_else(|| invalid("plan_id is the id of a plan", "plan_id شناسهٔ یک طرح است"))?;
     let actor = format!("account {account}");
     let change = Box::pin(async {
         let changed =
@@ -81,16 +83,20 @@ fn not_changed(error: Error<SubscriptionRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
     match refusal {
         SubscriptionRefusal::NoSuchSubscription => Problem::of(Kind::NotFound),
-        SubscriptionRefusal::NoSuchPlan => {
-            invalid("There is no such plan, or it is not offered any more; see /v1/plans.")
+        SubscriptionRefusal::NoSuchPlan => invalid(
+            "There is no such plan, or it is not offered any more; see /v1/plans.",
+            "چنین طرحی نیست یا دیگر ارائه نمی‌شود؛ /v1/plans را ببینید.",
+        ),
+        SubscriptionRefusal::Change(Refusal::Same) => {
+            invalid("It has that plan by then.", "تا آن زمان همین طرح را دارد.")
         }
-        SubscriptionRefusal::Change(Refusal::Same) => invalid("It has that plan by then."),
-        SubscriptionRefusal::Change(Refusal::OnlyNextPeriod) => {
-            invalid("A plan that costs less, or is for other months, comes with the next period.")
-        }
+        SubscriptionRefusal::Change(Refusal::OnlyNextPeriod) => invalid(
+            "A plan that costs less, or is for other months, comes with the next period.",
+            "طرح ارزان‌تر، یا با شمار ماه دیگر، از دورهٔ بعد آغاز می‌شود.",
+        ),
         SubscriptionRefusal::Plan(_)
         | SubscriptionRefusal::NoSuchAccount
         | SubscriptionRefusal::Past

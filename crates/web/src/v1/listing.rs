@@ -18,7 +18,12 @@ pub(super) fn part<T>(
 ) -> Result<(u32, Option<T>), Problem> {
     let params = query_of(query, &["limit", "after"])?;
     let limit = limit(&params)?;
-    let no_page = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
+    let no_page = || {
+        Problem::with(
+            Kind::InvalidRequest,
+            ("after is no next_page of ours", "after هیچ next_page ما نیست"),
+        )
+    };
     let after = params.text("after").map(|text| place(text).ok_or_else(no_page));
     Ok((limit, after.transpose()?))
 }

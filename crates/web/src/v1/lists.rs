@@ -125,23 +125,33 @@ fn not_added(error: Error<ListRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let file = |detail: &str| Problem::with(Kind::FileUnreadable, detail);
+    let file = |en: &str, fa: &str| Problem::with(Kind::FileUnreadable, (en, fa));
     match refusal {
         ListRefusal::NoCampaign => Problem::of(Kind::NotFound),
         ListRefusal::Over => Problem::of(Kind::WrongState),
         ListRefusal::NoNumber => Problem::of(Kind::NoNewNumber),
         ListRefusal::NotIdentified => Problem::of(Kind::IdentityNotProven),
         ListRefusal::Unreadable(why) => match why {
-            Unreadable::Broken => file("It is no workbook of Excel (.xlsx), or a broken one."),
-            Unreadable::TooLarge => file("Unpacked it is too large; send it as text/csv."),
-            Unreadable::NoSuchSheet => file("It has no such sheet."),
-            Unreadable::NoSuchColumn => file("Its first row has no such column."),
-            Unreadable::NoValueColumn => {
-                file("Its first row does not name a column for each value of the template.")
+            Unreadable::Broken => file(
+                "It is no workbook of Excel (.xlsx), or a broken one.",
+                "کارپوشهٔ اکسل (.xlsx) نیست یا خراب است.",
+            ),
+            Unreadable::TooLarge => file(
+                "Unpacked it is too large; send it as text/csv.",
+                "پس از باز شدن بیش از حد بزرگ است؛ آن را text/csv بفرستید.",
+            ),
+            Unreadable::NoSuchSheet => file("It has no such sheet.", "چنین برگه‌ای ندارد."),
+            Unreadable::NoSuchColumn => {
+                file("Its first row has no such column.", "ردیف اول آن چنین ستونی ندارد.")
             }
-            Unreadable::OpenQuote(row) => {
-                file(&format!("A quotation mark that opens in row {row} is never closed."))
-            }
+            Unreadable::NoValueColumn => file(
+                "Its first row does not name a column for each value of the template.",
+                "ردیف اول آن برای هر مقدار قالب ستونی نام نبرده است.",
+            ),
+            Unreadable::OpenQuote(row) => file(
+                &format!("A quotation mark that opens in row {row} is never closed."),
+                &format!("نقل‌قولی که در ردیف {row} باز شده بسته نشده است."),
+            ),
         },
     }
     .into()
@@ -180,7 +190,12 @@ fn file(form: Form, query: &str, body: &[u8]) -> Result<(List, bool), Problem> {
     let dry_run = match params.text("dry_run") {
         None | Some("false") => false,
         Some("true") => true,
-        Some(_) => return Err(Problem::with(Kind::InvalidRequest, "dry_run is true or false")),
+        Some(_) => {
+            return Err(Problem::with(
+                Kind::InvalidRequest,
+                ("dry_run is true or false", "dry_run یا true است یا false"),
+            ));
+        }
     };
     let bytes: Arc<[u8]> = body.into();
     let sheet = params.text("sheet").map(str::to_owned);

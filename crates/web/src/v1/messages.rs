@@ -86,7 +86,10 @@ impl<'de> Deserialize<'de> for Numbers {
 pub(super) fn speaker(app: &App, voice: Option<&str>) -> Result<Speaker, Problem> {
     let Some(voice) = voice else { return Ok(Speaker::default()) };
     app::message::speaker(app, voice).ok_or_else(|| {
-        let detail = "voice is male, female, or an id of /v1/voices";
+        let detail = (
+            "voice is male, female, or an id of /v1/voices",
+            "voice یا male است یا female یا شناسه‌ای از /v1/voices",
+        );
         Problem::with(Kind::InvalidRequest, detail)
     })
 }
@@ -125,8 +128,8 @@ pub(super) async fn send(
     body: &[u8],
 ) -> Result<Response, Unanswered> {
     let key = idempotency_key(headers)?;
-    let asked: NewMessages = serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let asked: NewMessages =
+        serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     let (dry_run, is_list) = (asked.dry_run, matches!(asked.to, Numbers::Several(_)));
     let request = key.map(|key| RequestKey { key, body: body.to_vec() });
     let sms = asked.sms.clone().map(NewFollowUp::written);
@@ -139,7 +142,8 @@ pub(super) async fn send(
         }
     }
     if dry_run {
-        return Ok(foretold(&new, &app::bulk::estimate(app, caller, &new).await?));
+        let estimate = app::bulk::estimate(app, caller, &new).await?;
+        return Ok(foretold(&new.numbers, &estimate));
     }
     let sent = app::bulk::send(app, caller, &new).await;
     if let Some(follow_up) = new.follow_up.filter(|_| has_sent_nothing(&sent)) {
@@ -192,8 +196,9 @@ pub(super) fn query_of(query: &str, known: &[&str]) -> Result<Params, Problem> {
     match params.stranger(known) {
         None => Ok(params),
         Some(name) => {
-            let detail = format!("{name} is no parameter here; there are {}", known.join(", "));
-            Err(Problem::with(Kind::InvalidRequest, detail))
+            let en = format!("{name} is no parameter here; there are {}", known.join(", "));
+            let fa = format!("{name} اینجا پارامتر نیست؛ پارامترها: {}", known.join("، "));
+            Err(Problem::with(Kind::InvalidRequest, (en, fa)))
         }
     }
 }
@@ -204,9 +209,9 @@ pub(super) fn limit(params: &Params) -> Result<u32, Problem> {
         return Ok(PAGE);
     }
     let limit = params.integer("limit").and_then(|limit| u32::try_from(limit).ok());
-    limit
-        .filter(|limit| (1..=PAGE_MAX).contains(limit))
-        .ok_or_else(|| Problem::with(Kind::InvalidRequest, "limit is from 1 to 100"))
+    limit.filter(|limit| (1..=PAGE_MAX).contains(limit)).ok_or_else(|| {
+        Problem::with(Kind::InvalidRequest, ("limit is from 1 to 100", "limit از ۱ تا ۱۰۰ است"))
+    })
 }
 
 /// The key of a request, if it has one.
@@ -218,46 +223,60 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
     key.map(|key| Some(key.to_owned())).ok_or(Problem::of(Kind::InvalidKey))
 }
 
+/// What is said of a request for several things to be played, or for none.
+pub(super) const ONE_OF: (&str, &str) =
+    ("give one of text, audio_id and template_id", "یکی از text، audio_id و template_id را بدهید");
+
 /// What is asked for, as `app` takes it.
 fn bulk(app: &App, asked: NewMessages, request: Option<RequestKey>) -> Result<NewBulk, Problem> {
-    let invalid = |detail: &str| Err(Problem::with(Kind::InvalidRequest, detail));
+    let invalid = |en: &str, fa: &str| Err(Problem::with(Kind::InvalidRequest, (en, fa)));
     let people = match asked.to {
         Numbers::One(person) => vec![person],
         Numbers::Several(people) => people,
     };
     if people.is_empty() || people.len() > NUMBERS_MAX {
-        return invalid("to holds 1 to 100 numbers; more are a campaign");
+        return invalid(
+            "to holds 1 to 100 numbers; more are a campaign",
+            "to از ۱ تا ۱۰۰ شماره دارد؛ بیشتر از آن کمپین است",
+        );
     }
     let (numbers, values): (Vec<String>, Vec<_>) =
         people.into_iter().map(|person| (person.number, person.values)).unzip();
     let is_personal = asked.template_id.is_some();
     if !is_personal && values.iter().any(|values| !values.is_empty()) {
-        return invalid("values go with template_id");
+        return invalid("values go with template_id", "values همراه template_id است");
     }
     if asked.record_seconds.is_some_and(|seconds| !RECORD_SECONDS.contains(&seconds)) {
-        return invalid("record_seconds is from 1 to 300");
+        return invalid("record_seconds is from 1 to 300", "record_seconds از ۱ تا ۳۰۰ است");
     }
     let content = match (asked.audio_id, asked.text) {
         (None, None) if is_personal => {
             if asked.append_number.is_some() || asked.voice.is_some() {
-                return invalid("append_number and voice go with text");
+                return invalid(
+                    "append_number and voice go with text",
+                    "append_number و voice همراه text است",
+                );
             }
             let template = asked.template_id.expect("it was just looked at");
             Content::Personal { template: MessageId(template.get()), values }
         }
-        (_, _) if is_personal => return invalid("give one of text, audio_id and template_id"),
+        (_, _) if is_personal => {
+            return invalid(ONE_OF.0, ONE_OF.1);
+        }
         (Some(_), None) if asked.append_number.is_some() => {
-            return invalid("append_number goes with text");
+            return invalid("append_number goes with text", "append_number همراه text است");
         }
         (Some(id), None) => Content::Message(MessageId(id.get())),
-        (None, Some(text)) if text.contains('\0') => return invalid("text holds a zero"),
+        (None, Some(text)) if text.contains('\0') => {
+            return invalid("text holds a zero", "text نویسهٔ صفر دارد");
+        }
         (None, Some(text)) => Content::Text {
             text,
             speaker: speaker(app, asked.voice.as_deref())?,
             call_from_mobile: asked.append_number,
         },
         (None, None) | (Some(_), Some(_)) => {
-            return invalid("give one of text, audio_id and template_id");
+            return invalid(ONE_OF.0, ONE_OF.1);
         }
     };
     Ok(NewBulk {
@@ -302,9 +321,7 @@ fn sms_not_taken(error: Error<SmsRefusal>) -> Unanswered {
 fn refused(refusal: BulkRefusal) -> Problem {
     match refusal {
         BulkRefusal::KeyReused => Problem::of(Kind::KeyReused),
-        BulkRefusal::TooExpensive(cost) => {
-            Problem::with(Kind::TooExpensive, format!("It could cost {} rials.", cost.0))
-        }
+        BulkRefusal::TooExpensive(cost) => Problem::could_cost(cost),
     }
 }
 
@@ -339,8 +356,8 @@ async fn several(
 }
 
 /// What a dry run answers: to whom, who is left out and why, and what it costs.
-fn foretold(new: &NewBulk, estimate: &Estimate) -> Response {
-    let calls = new.numbers.iter().zip(&estimate.calls).zip(&estimate.barred);
+pub(super) fn foretold(numbers: &[String], estimate: &Estimate) -> Response {
+    let calls = numbers.iter().zip(&estimate.calls).zip(&estimate.barred);
     let calls = calls.map(|((number, call), bar)| match call {
         Ok(price) => serde_json::json!({
             "object": "call",

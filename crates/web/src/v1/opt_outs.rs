@@ -38,10 +38,9 @@ struct Shown {
 /// POST /v1/opt-outs.
 pub(super) async fn add(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let Asked { app, caller, body, .. } = asked;
-    let new: NewOptOuts = serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let new: NewOptOuts = serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     if !(1..=NUMBERS_MAX).contains(&new.numbers.len()) {
-        let why = "numbers holds 1 to 1000 numbers";
+        let why = ("numbers holds 1 to 1000 numbers", "numbers از ۱ تا ۱۰۰۰ شماره دارد");
         return Err(Problem::with(Kind::InvalidRequest, why).into());
     }
     let numbers = new.numbers.iter().map(|text| number(text)).collect::<Result<Vec<_>, _>>()?;

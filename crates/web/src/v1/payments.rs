@@ -52,7 +52,7 @@ pub(super) async fn get(app: &App, caller: &Caller, id: &str) -> Result<Response
 /// POST /v1/payments.
 pub(super) async fn begin(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
-    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
     let new: New = read(asked.body)?;
     let purpose = match (new.amount_rials, new.invoice_id) {
         (Some(amount), None) => Purpose::Credit(Rials(amount)),
@@ -60,7 +60,13 @@ pub(super) async fn begin(asked: Asked<'_>) -> Result<Response, Unanswered> {
             let id = id_of(&id).ok_or_else(|| not_done(Error::Refused(PaymentRefusal::Invoice)))?;
             Purpose::Invoice(id)
         }
-        _ => return Err(invalid("either amount_rials or invoice_id is paid").into()),
+        _ => {
+            return Err(invalid(
+                "either amount_rials or invoice_id is paid",
+                "یا amount_rials پرداخت می‌شود یا invoice_id",
+            )
+            .into());
+        }
     };
     let begun = app::payment::begin(app, caller, purpose, &new.gateway);
     payment(asked, StatusCode::CREATED, begun).await
@@ -108,29 +114,41 @@ fn not_done(error: Error<PaymentRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let not_taken = |detail: String| Problem::with(Kind::PaymentNotTaken, detail);
+    let not_taken = |en: &str, fa: &str| Problem::with(Kind::PaymentNotTaken, (en, fa));
     match refusal {
         PaymentRefusal::NoSuchPayment => Problem::of(Kind::NotFound),
         PaymentRefusal::Amount => {
-            not_taken(format!("amounts are from {} to {} rials.", AMOUNTS.start(), AMOUNTS.end()))
+            let (least, most) = (AMOUNTS.start(), AMOUNTS.end());
+            not_taken(
+                &format!("amounts are from {least} to {most} rials."),
+                &format!("مبلغ از {least} تا {most} ریال است."),
+            )
         }
-        PaymentRefusal::Gateway => {
-            not_taken("There is no such gateway; see /v1/payments/gateways.".to_owned())
+        PaymentRefusal::Gateway => not_taken(
+            "There is no such gateway; see /v1/payments/gateways.",
+            "چنین درگاهی نیست؛ /v1/payments/gateways را ببینید.",
+        ),
+        PaymentRefusal::Invoice => not_taken(
+            "There is no such invoice, or it is paid or voided.",
+            "چنین فاکتوری نیست یا پرداخت یا باطل شده است.",
+        ),
+        PaymentRefusal::Sandbox => {
+            not_taken("Play money is not paid.", "برای پول آزمایشی پرداختی نیست.")
         }
-        PaymentRefusal::Invoice => {
-            not_taken("There is no such invoice, or it is paid or voided.".to_owned())
-        }
-        PaymentRefusal::Sandbox => not_taken("Play money is not paid.".to_owned()),
-        PaymentRefusal::TooMany => {
-            not_taken(format!("The account has {OPEN_MAX} that are not over."))
-        }
-        PaymentRefusal::Receipt(refusal) => not_taken(match refusal {
-            File::Empty => "It is empty.".to_owned(),
-            File::TooLarge => format!("It has more than {BYTES_MAX} bytes."),
+        PaymentRefusal::TooMany => not_taken(
+            &format!("The account has {OPEN_MAX} that are not over."),
+            &format!("حساب {OPEN_MAX} پرداخت ناتمام دارد."),
+        ),
+        PaymentRefusal::Receipt(refusal) => match refusal {
+            File::Empty => not_taken("It is empty.", "خالی است."),
+            File::TooLarge => not_taken(
+                &format!("It has more than {BYTES_MAX} bytes."),
+                &format!("بیش از {BYTES_MAX} بایت دارد."),
+            ),
             File::Name | File::Kind | File::TooMany => {
-                "It is neither PNG, JPEG nor PDF.".to_owned()
+                not_taken("It is neither PNG, JPEG nor PDF.", "PNG، JPEG یا PDF نیست.")
             }
-        }),
+        },
         PaymentRefusal::WrongState
         | PaymentRefusal::Reference
         | PaymentRefusal::OtherAmount

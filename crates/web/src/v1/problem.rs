@@ -8,11 +8,13 @@ use app::support_call::SupportLine;
 use app::template::SaidRefusal;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::Timestamp;
 use domain::access::AccessRefusal;
 use domain::calendar::jalali::rfc3339;
 use domain::quick_send::Refusal;
+use domain::{Rials, Timestamp};
 use serde::Serialize;
+
+use super::detail::{self, Detail};
 
 /// A kind of problem is written once: its code, its status and its words.
 macro_rules! kinds {
@@ -56,14 +58,16 @@ pub(super) struct Words {
     pub(super) title: &'static str,
     /// What mends it.
     pub(super) fix: &'static str,
-    title_fa: &'static str,
-    fix_fa: &'static str,
+    /// What is wrong, in Persian.
+    pub(super) title_fa: &'static str,
+    /// What mends it, in Persian.
+    pub(super) fix_fa: &'static str,
 }
 
 kinds! {
     InvalidRequest 400 "invalid_request"
         "The request cannot be read." "See detail, and the schema at /v1/openapi.json."
-        "درخواست خوانا نیست." "به detail و ساختار /v1/openapi.json نگاه کنید.";
+        "درخواست خوانا نیست." "به detail_fa و ساختار /v1/openapi.json نگاه کنید.";
     InvalidKey 400 "invalid_idempotency_key"
         "The Idempotency-Key is empty, longer than 200 bytes or no ASCII text."
         "Use a UUID, new for each thing you want done."
@@ -78,7 +82,7 @@ kinds! {
         "The account or token may not do this, or not from here."
         "See detail; the operator changes permissions."
         "حساب یا توکن اجازهٔ این کار را، یا از این نشانی، ندارد."
-        "به detail نگاه کنید؛ دسترسی‌ها را اپراتور تغییر می‌دهد.";
+        "به detail_fa نگاه کنید؛ دسترسی‌ها را اپراتور تغییر می‌دهد.";
     InsufficientCredit 402 "insufficient_credit"
         "The balance does not cover the most this can cost."
         "Top up the account, or send less."
@@ -151,21 +155,21 @@ kinds! {
         "تا ۱۰۰۰ نویسه بفرستید که سه ثانیه تا ده دقیقه طول بکشد.";
     PlanNotAllowed 422 "campaign_not_allowed"
         "The campaign cannot be like this." "See detail."
-        "کمپین با این مشخصات ممکن نیست." "به detail نگاه کنید.";
+        "کمپین با این مشخصات ممکن نیست." "به detail_fa نگاه کنید.";
     TemplateNotAllowed 422 "template_not_allowed"
         "The template cannot be like this." "See detail."
-        "قالب پیام به این شکل ممکن نیست." "به detail نگاه کنید.";
+        "قالب پیام به این شکل ممکن نیست." "به detail_fa نگاه کنید.";
     ValueNotUsable 422 "value_not_usable"
         "A value of the template is missing, not of its type, or cannot be spoken."
         "See detail, and the values of the template."
         "مقداری از قالب نیست، از نوع آن نیست یا گفتنی نیست."
-        "به detail و مقدارهای قالب نگاه کنید.";
+        "به detail_fa و مقدارهای قالب نگاه کنید.";
     AudioNotTaken 422 "audio_not_taken"
         "The file did not become audio that can be sent." "See detail."
-        "پرونده به صدای قابل ارسال تبدیل نشد." "به detail نگاه کنید.";
+        "پرونده به صدای قابل ارسال تبدیل نشد." "به detail_fa نگاه کنید.";
     SmsNotTaken 422 "sms_not_taken"
         "No SMS like this is taken." "See detail."
-        "چنین پیامکی پذیرفته نمی‌شود." "به detail نگاه کنید.";
+        "چنین پیامکی پذیرفته نمی‌شود." "به detail_fa نگاه کنید.";
     NoNewNumber 422 "no_new_number"
         "The list has no number that is not there already, or the campaign is full."
         "Check the list; a campaign has up to 16 million numbers."
@@ -174,24 +178,24 @@ kinds! {
     ClaimNotTaken 422 "claim_not_taken"
         "A claim like this is not taken." "See detail; a late one can be taken by the committee."
         "چنین درخواست خسارتی پذیرفته نمی‌شود."
-        "به detail نگاه کنید؛ درخواست دیرهنگام را کمیته می‌تواند بپذیرد.";
+        "به detail_fa نگاه کنید؛ درخواست دیرهنگام را کمیته می‌تواند بپذیرد.";
     FileNotTaken 422 "file_not_taken"
         "A file like this is not taken with a ticket."
         "See detail: text, pictures, PDF and sound, up to five megabytes."
         "چنین پرونده‌ای همراه تیکت پذیرفته نمی‌شود."
-        "به detail نگاه کنید: متن، تصویر، PDF و صدا تا پنج مگابایت.";
+        "به detail_fa نگاه کنید: متن، تصویر، PDF و صدا تا پنج مگابایت.";
     IdentityNotTaken 422 "identity_not_taken"
         "This does not prove who somebody is." "See detail."
-        "این هویت را ثابت نمی‌کند." "به detail نگاه کنید.";
+        "این هویت را ثابت نمی‌کند." "به detail_fa نگاه کنید.";
     PaymentNotTaken 422 "payment_not_taken"
         "A payment like this is not taken." "See detail."
-        "چنین پرداختی پذیرفته نمی‌شود." "به detail نگاه کنید.";
+        "چنین پرداختی پذیرفته نمی‌شود." "به detail_fa نگاه کنید.";
     FileUnreadable 422 "file_unreadable"
         "The file cannot be read as a table of numbers." "See detail."
-        "پرونده به‌عنوان جدول شماره‌ها خوانا نیست." "به detail نگاه کنید.";
+        "پرونده به‌عنوان جدول شماره‌ها خوانا نیست." "به detail_fa نگاه کنید.";
     WrongState 409 "not_in_this_state"
         "That may not be asked of it in the state that it is in." "See detail, and its state."
-        "در وضعیت کنونی این کار ممکن نیست." "به detail و وضعیت آن نگاه کنید.";
+        "در وضعیت کنونی این کار ممکن نیست." "به detail_fa و وضعیت آن نگاه کنید.";
     WrongMobile 422 "append_number_invalid"
         "append_number is not a telephone number." "Check it, or leave it out."
         "مقدار append_number شمارهٔ تلفن نیست." "آن را بررسی یا حذف کنید.";
@@ -222,7 +226,7 @@ kinds! {
         "به اندازهٔ Retry-After (ثانیه) صبر کنید و دوباره بفرستید.";
     CodeWrong 422 "code_wrong"
         "These are not the digits that were said." "Let them be typed again; detail says how often."
-        "رقم‌ها درست نیست." "بگذارید دوباره وارد شود؛ detail شمار دفعات مانده را می‌گوید.";
+        "رقم‌ها درست نیست." "بگذارید دوباره وارد شود؛ detail_fa شمار دفعات مانده را می‌گوید.";
     WrongWebhookUrl 422 "webhook_url_not_allowed"
         "The url is not one that events may be posted to."
         "Give an https address of a public host, without a user name."
@@ -271,7 +275,7 @@ const DESK_WAIT_S: u32 = 30;
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     kind: Kind,
-    detail: Option<String>,
+    detail: Option<Detail>,
     /// After how many seconds it is worth trying again.
     wait_s: Option<u32>,
     /// Who helps meanwhile.
@@ -298,6 +302,8 @@ pub(super) struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    detail_fa: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     support: Option<&'a Support>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
@@ -311,8 +317,20 @@ impl Problem {
     }
 
     /// A problem with a word about this case.
-    pub(super) fn with(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(super) fn with(kind: Kind, detail: impl Into<Detail>) -> Self {
         Self { detail: Some(detail.into()), ..Self::of(kind) }
+    }
+
+    /// A body that is no JSON of what is asked for.
+    pub(super) fn unread(error: &serde_json::Error) -> Self {
+        Self::with(Kind::InvalidRequest, detail::unread(error))
+    }
+
+    /// What could cost more than it may.
+    pub(super) fn could_cost(cost: Rials) -> Self {
+        let Rials(rials) = cost;
+        let en = format!("It could cost {rials} rials.");
+        Self::with(Kind::TooExpensive, (en, format!("هزینهٔ آن می‌تواند {rials} ریال شود.")))
     }
 
     /// A problem that is over after so many seconds.
@@ -365,7 +383,7 @@ impl Problem {
             | AccessRefusal::TokenMethodNotAllowed
             | AccessRefusal::MethodNotAllowed => Kind::Forbidden,
         };
-        Self::with(kind, crate::rest::access_meaning(refusal))
+        Self::with(kind, (crate::rest::access_meaning(refusal), detail::access(refusal)))
     }
 
     /// A number that was not sent to.
@@ -382,27 +400,42 @@ impl Problem {
         Self::with(
             Kind::SmsNotTaken,
             match refusal {
-                SmsRefusal::NoPrice => "The operator has no price for SMS.",
-                SmsRefusal::Written(FollowUpRefusal::Text) => {
-                    "sms.text has 1 to 600 characters, without control characters."
+                SmsRefusal::NoPrice => {
+                    ("The operator has no price for SMS.", "اپراتور برای پیامک قیمتی ندارد.")
                 }
-                SmsRefusal::Written(FollowUpRefusal::After) => {
-                    "sms.after lists heard, unreached, or results of calls; nobody is written to \
-                     who opted out, or whose call was cancelled."
-                }
+                SmsRefusal::Written(FollowUpRefusal::Text) => (
+                    "sms.text has 1 to 600 characters, without control characters.",
+                    "sms.text از ۱ تا ۶۰۰ نویسه دارد، بدون نویسهٔ کنترلی.",
+                ),
+                SmsRefusal::Written(FollowUpRefusal::After) => (
+                    "sms.after lists heard, unreached, or results of calls; nobody is written \
+                         to who opted out, or whose call was cancelled.",
+                    "sms.after از heard، unreached یا نتیجه‌های تماس است؛ به کسی که لغو دریافت \
+                         کرده یا تماسش لغو شده نوشته نمی‌شود.",
+                ),
             },
         )
     }
 
     /// What cannot be said to one number.
     pub(super) fn of_said(refusal: &SaidRefusal) -> Self {
-        let detail = match refusal {
+        let detail: Detail = match refusal {
             SaidRefusal::NotFound => {
-                return Self::with(Kind::WrongMessage, "The account has no such template.");
+                let detail = ("The account has no such template.", "حساب چنین قالبی ندارد.");
+                return Self::with(Kind::WrongMessage, detail);
             }
-            SaidRefusal::Value(bad) => format!("{}: {}", bad.name, bad.why.word()),
-            SaidRefusal::NotSpoken => String::from("It is silent, or shorter than three seconds."),
-            SaidRefusal::TooLong => String::from("It plays longer than max_seconds."),
+            SaidRefusal::Value(bad) => {
+                let fa = format!("{}: {}", bad.name, detail::value(bad.why));
+                (format!("{}: {}", bad.name, bad.why.word()), fa).into()
+            }
+            SaidRefusal::NotSpoken => (
+                "It is silent, or shorter than three seconds.",
+                "صدایی ندارد یا کوتاه‌تر از سه ثانیه است.",
+            )
+                .into(),
+            SaidRefusal::TooLong => {
+                ("It plays longer than max_seconds.", "پخش آن بیش از max_seconds است.").into()
+            }
         };
         Self::with(Kind::ValueNotUsable, detail)
     }
@@ -411,8 +444,9 @@ impl Problem {
     pub(super) fn body<'a>(&'a self, request_id: Option<&'a str>) -> Body<'a> {
         let words = self.kind.words();
         let link = format!("/v1/docs#{}", words.code);
-        let (detail, support) = (self.detail.as_deref(), self.support.as_deref());
-        Body { link, words, detail, support, request_id }
+        let detail = self.detail.as_ref().map(|detail| detail.en.as_str());
+        let detail_fa = self.detail.as_ref().map(|detail| detail.fa.as_str());
+        Body { link, words, detail, detail_fa, support: self.support.as_deref(), request_id }
     }
 
     /// Its status, and the whole answer without the name of a request.
@@ -469,5 +503,32 @@ fn of_text(refusal: TextRefusal) -> Kind {
         | TextRefusal::EmptyText => Kind::TextNotUsable,
         TextRefusal::RepeatedTooOften => Kind::RepeatedTooOften,
         TextRefusal::RecordingNotPermitted => Kind::RecordingNotPermitted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: whoever reads Persian alone learns of every kind what is wrong and what mends it, and
+    /// is never sent to words that are English.
+    #[test]
+    fn every_kind_is_told_in_both_languages() {
+        let persian = |text: &str| text.chars().any(|c| ('\u{600}'..='\u{6ff}').contains(&c));
+        for &kind in Kind::ALL {
+            let words = kind.words();
+            assert!(!words.title.is_empty() && !words.fix.is_empty(), "{kind:?}");
+            assert!(!persian(words.title) && !persian(words.fix), "{kind:?}");
+            assert!(persian(words.title_fa) && persian(words.fix_fa), "{kind:?}");
+            let points = words.fix_fa.replace("detail_fa", "");
+            assert!(!points.contains("detail"), "{kind:?} sends to the English detail");
+            assert_eq!(
+                words.fix.contains("detail"),
+                words.fix_fa.contains("detail_fa"),
+                "{kind:?}"
+            );
+        }
+        let all = Kind::ALL.iter().map(|kind| kind.words().code);
+        assert_eq!(all.collect::<std::collections::BTreeSet<_>>().len(), Kind::ALL.len());
     }
 }

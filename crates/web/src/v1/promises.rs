@@ -37,7 +37,12 @@ pub(super) async fn minutes(app: &App, query: &str) -> Result<Response, Unanswer
     let limit = limit(&params)?;
     let place = |text: &str| {
         let number = text.parse::<i64>().ok().filter(|number| *number >= 0);
-        number.ok_or_else(|| Problem::with(Kind::InvalidRequest, "after is no next_page of ours"))
+        number.ok_or_else(|| {
+            Problem::with(
+                Kind::InvalidRequest,
+                ("after is no next_page of ours", "after هیچ next_page ما نیست"),
+            )
+        })
     };
     let after = params.text("after").map(place).transpose()?;
     let (month, judged) = judged(app, &params).await?;
@@ -90,7 +95,12 @@ pub(super) async fn samples(
     let params = query_of(query, &["month", "limit", "after"])?;
     let limit = limit(&params)?;
     let after = params.text("after").map(|text| {
-        let wrong = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
+        let wrong = || {
+            Problem::with(
+                Kind::InvalidRequest,
+                ("after is no next_page of ours", "after هیچ next_page ما نیست"),
+            )
+        };
         place(text).ok_or_else(wrong)
     });
     let (after, month) = (after.transpose()?, month_of(app, &params)?);
@@ -127,7 +137,7 @@ fn not_judged(error: app::Error<PromiseRefusal>) -> Unanswered {
     match error {
         app::Error::Failed(failure) => failure.into(),
         app::Error::Refused(PromiseRefusal::NotBegun) => {
-            let detail = "that month has not begun";
+            let detail = ("that month has not begun", "آن ماه هنوز آغاز نشده است");
             Problem::with(Kind::InvalidRequest, detail).into()
         }
         app::Error::Refused(PromiseRefusal::Busy) => Problem::of(Kind::Busy).into(),

@@ -82,14 +82,20 @@ pub(super) async fn change(asked: Asked<'_>, id: &str, verb: Verb) -> Result<Res
 }
 
 fn deed(verb: Verb, body: &[u8]) -> Result<Deed, Problem> {
-    let unread = |error: serde_json::Error| Problem::with(Kind::InvalidRequest, error.to_string());
+    let unread = |error: serde_json::Error| Problem::unread(&error);
     Ok(match verb {
         Verb::Agree => {
             let Agreement { at, tool } = serde_json::from_slice(body).map_err(unread)?;
             let written = Written::parse(&at);
             let moment = written.and_then(|one| one.at_second(one.second()?));
             let moment = moment.ok_or_else(|| {
-                Problem::with(Kind::InvalidRequest, "at is a moment like 2026-12-01 10:30")
+                Problem::with(
+                    Kind::InvalidRequest,
+                    (
+                        "at is a moment like 2026-12-01 10:30",
+                        "at لحظه‌ای مانند 2026-12-01 10:30 است",
+                    ),
+                )
             })?;
             Deed::Agree(moment, tool)
         }
@@ -160,15 +166,19 @@ fn not_done(error: Error<RemoteSessionRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let invalid = |detail: String| Problem::with(Kind::InvalidRequest, detail);
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
     match refusal {
-        RemoteSessionRefusal::Rule(Refusal::Tool) => {
-            invalid(format!("tool is the name of a program of 1 to {TOOL_MAX} bytes"))
+        RemoteSessionRefusal::Rule(Refusal::Tool) => invalid(
+            &format!("tool is the name of a program of 1 to {TOOL_MAX} bytes"),
+            &format!("tool نام برنامه‌ای از ۱ تا {TOOL_MAX} بایت است"),
+        ),
+        RemoteSessionRefusal::Rule(Refusal::Time) => {
+            invalid("at lies in the past", "at در گذشته است")
         }
-        RemoteSessionRefusal::Rule(Refusal::Time) => invalid(String::from("at lies in the past")),
-        RemoteSessionRefusal::Text(what) => {
-            invalid(format!("{what} is a text of 1 to {TEXT_MAX} bytes"))
-        }
+        RemoteSessionRefusal::Text(what) => invalid(
+            &format!("{what} is a text of 1 to {TEXT_MAX} bytes"),
+            &format!("{what} متنی از ۱ تا {TEXT_MAX} بایت است"),
+        ),
         RemoteSessionRefusal::NoSuchSession => Problem::of(Kind::NotFound),
         _ => Problem::of(Kind::WrongState),
     }

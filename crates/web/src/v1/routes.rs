@@ -10,16 +10,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, delete, get, patch, post};
 use tokio::sync::SemaphorePermit;
 
-use super::campaigns::Verb;
+use super::campaign_verbs::Verb;
 use super::error_reports::Verb as Report;
 use super::once::Asked;
 use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
-    Unanswered, acceptances, agreement, announcements, answer, audio, busy, calendar, campaigns,
-    cancellations, claims, codes, compensation, docs_page, error_reports, events, evidence,
-    explain, exports, identity, invoices, lists, messages, open_to_all, opt_outs, payments,
-    promises, remote_sessions, samples, sms, statement, templates, tickets, violations, webhooks,
+    Unanswered, acceptances, agreement, announcements, answer, audio, busy, calendar,
+    campaign_verbs, campaigns, cancellations, claims, codes, compensation, docs_page,
+    error_reports, events, evidence, explain, exports, identity, invoices, ledger, lists, messages,
+    open_to_all, opt_outs, payments, promises, remote_sessions, samples, sms, statement, templates,
+    tickets, violations, webhooks,
 };
 use crate::arrival::address_of;
 use crate::router::Web;
@@ -64,10 +65,11 @@ pub(super) enum Operation {
     ManagePayments,
     AttachToPayments,
     ManageSubscriptions,
+    ReadLedger,
 }
 
 impl Operation {
-    const ALL: [Self; 29] = [
+    const ALL: [Self; 30] = [
         Self::SendMessages,
         Self::ReadMessages,
         Self::ManageAudio,
@@ -97,6 +99,7 @@ impl Operation {
         Self::ManagePayments,
         Self::AttachToPayments,
         Self::ManageSubscriptions,
+        Self::ReadLedger,
     ];
 
     /// The largest body. A list of numbers may be long, and a file of audio; everything else is
@@ -151,6 +154,7 @@ impl Operation {
             Self::ManagePayments => "v1.ManagePayments",
             Self::AttachToPayments => "v1.AttachToPayments",
             Self::ManageSubscriptions => "v1.ManageSubscriptions",
+            Self::ReadLedger => "v1.ReadLedger",
         }
     }
 }
@@ -232,20 +236,20 @@ operations! {
         campaigns::numbers(app, caller, id, query);
     post "/v1/campaigns/{id}/numbers", ManageCampaigns, heavy =>
         lists::add(&web, asked, id, query);
-    post "/v1/campaigns/{id}/start", ManageCampaigns, light =>
-        campaigns::change(asked, id, Verb::Start);
+    post "/v1/campaigns/{id}/start", ManageCampaigns, heavy => campaign_verbs::start(asked, id);
     post "/v1/campaigns/{id}/pause", ManageCampaigns, light =>
-        campaigns::change(asked, id, Verb::Pause);
+        campaign_verbs::change(asked, id, Verb::Pause);
     post "/v1/campaigns/{id}/resume", ManageCampaigns, light =>
-        campaigns::change(asked, id, Verb::Resume);
+        campaign_verbs::change(asked, id, Verb::Resume);
     post "/v1/campaigns/{id}/stop", ManageCampaigns, light =>
-        campaigns::change(asked, id, Verb::Stop);
+        campaign_verbs::change(asked, id, Verb::Stop);
     post "/v1/campaigns/{id}/cancel", ManageCampaigns, light =>
-        campaigns::change(asked, id, Verb::Cancel);
+        campaign_verbs::change(asked, id, Verb::Cancel);
     post "/v1/campaigns/{id}/test", ManageCampaigns, heavy =>
-        campaigns::test(app, caller, id, head, body);
+        campaign_verbs::test(app, caller, id, head, body);
     post "/v1/campaigns/{id}/redial", ManageCampaigns, heavy =>
-        campaigns::redial(app, caller, id, head, body);
+        campaign_verbs::redial(app, caller, id, head, body);
+    get "/v1/ledger", ReadLedger, heavy => ledger::list(app, caller, query);
     get "/v1/sms", ReadMessages, light => sms::list(app, caller, query);
     get "/v1/sms/{id}", ReadMessages, light => sms::get(app, caller, id);
     get "/v1/events", ReadEvents, light => events::list(&web, caller, head, query);

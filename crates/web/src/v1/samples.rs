@@ -46,19 +46,21 @@ pub(super) async fn report(asked: Asked<'_>) -> Result<Response, Unanswered> {
 }
 
 async fn taken(app: &App, caller: &Caller, body: &[u8]) -> Result<Response, Unanswered> {
-    let new: NewReport = serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let new: NewReport = serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     let looks = new.samples.into_iter().map(look).collect::<Result<Vec<_>, _>>()?;
     let report = Report { sent_at: Timestamp(new.sent_at_us), looks };
     let taken = match app::measurement::take(app, caller, &report).await {
         Ok(taken) => taken,
         Err(Error::Failed(failure)) => return Err(failure.into()),
         Err(Error::Refused(ReportRefusal::NotAVantage)) => {
-            let why = "this token is of no vantage point";
+            let why = ("this token is of no vantage point", "این توکن از آنِ هیچ نقطهٔ دیدی نیست");
             return Err(Problem::with(Kind::Forbidden, why).into());
         }
         Err(Error::Refused(ReportRefusal::TooMany)) => {
-            let why = format!("samples holds at most {SAMPLES_MAX}");
+            let why = (
+                format!("samples holds at most {SAMPLES_MAX}"),
+                format!("samples حداکثر {SAMPLES_MAX} نمونه دارد"),
+            );
             return Err(Problem::with(Kind::InvalidRequest, why).into());
         }
     };
@@ -74,7 +76,13 @@ async fn taken(app: &App, caller: &Caller, body: &[u8]) -> Result<Response, Unan
 
 fn look(new: NewSample) -> Result<Look, Problem> {
     let path = CoveredPath::parse(&new.path).ok_or_else(|| {
-        Problem::with(Kind::InvalidRequest, "path is panel, api, quick-send or campaign")
+        Problem::with(
+            Kind::InvalidRequest,
+            (
+                "path is panel, api, quick-send or campaign",
+                "path یکی از panel، api، quick-send و campaign است",
+            ),
+        )
     })?;
     Ok(Look {
         run: new.run,

@@ -77,7 +77,12 @@ pub(super) async fn maintenance(
     let params = query_of(query, &["month", "revision", "of", "limit", "after"])?;
     let limit = limit(&params)?;
     let after = params.text("after").map(|text| {
-        let wrong = || Problem::with(Kind::InvalidRequest, "after is no next_page of ours");
+        let wrong = || {
+            Problem::with(
+                Kind::InvalidRequest,
+                ("after is no next_page of ours", "after هیچ next_page ما نیست"),
+            )
+        };
         id_of(text).ok_or_else(wrong)
     });
     let part = Part { after: after.transpose()?.unwrap_or(0), limit };
@@ -111,7 +116,12 @@ async fn pages(
     let after = params.text("after").map(|text| {
         let place = text.split_once('.');
         let place = place.and_then(|(revision, n)| Some((revision.parse().ok()?, n.parse().ok()?)));
-        place.ok_or_else(|| Problem::with(Kind::InvalidRequest, "after is no next_page of ours"))
+        place.ok_or_else(|| {
+            Problem::with(
+                Kind::InvalidRequest,
+                ("after is no next_page of ours", "after هیچ next_page ما نیست"),
+            )
+        })
     });
     let after: Option<(u32, usize)> = after.transpose()?;
     let opened = opened(app, caller, &params, after.map(|(revision, _)| revision)).await?;
@@ -133,7 +143,7 @@ async fn opened(
 ) -> Result<Opened, Unanswered> {
     let revision = revision(params)?;
     if revision.is_some() && going_on.is_some_and(|going_on| revision != Some(going_on)) {
-        let detail = "after is a place in another revision";
+        let detail = ("after is a place in another revision", "after جایی در بازنگری دیگری است");
         return Err(Problem::with(Kind::InvalidRequest, detail).into());
     }
     let (account, month) = (whose(caller, params)?, month(params)?);
@@ -153,19 +163,33 @@ pub(super) fn whose(caller: &Caller, params: &Params) -> Result<Option<AccountId
     match params.text("of") {
         None | Some("account") => Ok(Some(caller.account.id)),
         Some("platform") => Ok(None),
-        Some(_) => Err(Problem::with(Kind::InvalidRequest, "of is account or platform")),
+        Some(_) => Err(Problem::with(
+            Kind::InvalidRequest,
+            ("of is account or platform", "of یا account است یا platform"),
+        )),
     }
 }
 
 fn month(params: &Params) -> Result<PersianMonth, Problem> {
     params.text("month").and_then(PersianMonth::parse).ok_or_else(|| {
-        Problem::with(Kind::InvalidRequest, "month is of the Persian calendar, like 1405-08")
+        Problem::with(
+            Kind::InvalidRequest,
+            (
+                "month is of the Persian calendar, like 1405-08",
+                "month ماهی از تقویم ایرانی است، مانند 1405-08",
+            ),
+        )
     })
 }
 
 fn revision(params: &Params) -> Result<Option<u32>, Problem> {
     let number = |text: &str| {
-        let wrong = || Problem::with(Kind::InvalidRequest, "revision is 0 or more");
+        let wrong = || {
+            Problem::with(
+                Kind::InvalidRequest,
+                ("revision is 0 or more", "revision صفر یا بیشتر است"),
+            )
+        };
         text.parse::<u32>().map_err(|_| wrong())
     };
     params.text("revision").map(number).transpose()

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Unanswered;
 use super::call::seconds;
+use super::detail;
 use super::listing::{id_of, page, part};
 use super::lists::Values;
 use super::messages::json as answer;
@@ -42,13 +43,20 @@ struct Given {
 /// POST /v1/templates.
 pub(super) async fn create(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
-    let New { title, template, voice, max_seconds } = serde_json::from_slice(asked.body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let New { title, template, voice, max_seconds } =
+        serde_json::from_slice(asked.body).map_err(|error| Problem::unread(&error))?;
     if title.contains('\0') || voice.as_deref().is_some_and(|voice| voice.contains('\0')) {
-        return Err(Problem::with(Kind::InvalidRequest, "a text holds a zero").into());
+        return Err(Problem::with(
+            Kind::InvalidRequest,
+            ("a text holds a zero", "متنی نویسهٔ صفر دارد"),
+        )
+        .into());
     }
     if max_seconds.is_some_and(|seconds| !(1..=SECONDS_MAX).contains(&seconds)) {
-        let detail = format!("max_seconds is from 1 to {SECONDS_MAX}");
+        let detail = (
+            format!("max_seconds is from 1 to {SECONDS_MAX}"),
+            format!("max_seconds از ۱ تا {SECONDS_MAX} است"),
+        );
         return Err(Problem::with(Kind::InvalidRequest, detail).into());
     }
     let longest_ms = max_seconds.map(|seconds| seconds * 1000);
@@ -96,8 +104,8 @@ pub(super) async fn sound(asked: Asked<'_>, id: &str) -> Result<Response, Unansw
 
 async fn heard(asked: Asked<'_>, id: &str) -> Result<Preview, Unanswered> {
     let id = template_id(id)?;
-    let Given { values } = serde_json::from_slice(asked.body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let Given { values } =
+        serde_json::from_slice(asked.body).map_err(|error| Problem::unread(&error))?;
     let heard = app::template::preview(asked.app, asked.caller, id, &values.into_pairs()).await;
     heard.map_err(not_heard)
 }
@@ -168,20 +176,33 @@ fn not_made(error: Error<TemplateRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let not_like_this = |detail: String| Problem::with(Kind::TemplateNotAllowed, detail);
+    let not_like_this = |en: &str, fa: &str| Problem::with(Kind::TemplateNotAllowed, (en, fa));
     match refusal {
-        TemplateRefusal::TitleTooLong => not_like_this("title has up to 200 characters.".into()),
-        TemplateRefusal::Written(syntax) => not_like_this(format!("template: {syntax}.")),
-        TemplateRefusal::NoSuchClip(id) => {
-            Problem::with(Kind::WrongMessage, format!("The clip {} is not usable.", id.0))
+        TemplateRefusal::TitleTooLong => {
+            not_like_this("title has up to 200 characters.", "title تا ۲۰۰ نویسه دارد.")
         }
-        TemplateRefusal::NoSuchVoice => {
-            not_like_this("voice is male, female, or an id of /v1/voices.".into())
+        TemplateRefusal::Written(syntax) => not_like_this(
+            &format!("template: {syntax}."),
+            &format!("template: {}.", detail::syntax(&syntax)),
+        ),
+        TemplateRefusal::NoSuchClip(id) => Problem::with(
+            Kind::WrongMessage,
+            (
+                format!("The clip {} is not usable.", id.0),
+                format!("clip {} قابل استفاده نیست.", id.0),
+            ),
+        ),
+        TemplateRefusal::NoSuchVoice => not_like_this(
+            "voice is male, female, or an id of /v1/voices.",
+            "voice یا male است یا female یا شناسه‌ای از /v1/voices.",
+        ),
+        TemplateRefusal::WrongLength(least_ms) => {
+            let least = least_ms.div_ceil(1000);
+            not_like_this(
+                &format!("max_seconds is from {least} to {SECONDS_MAX} here."),
+                &format!("max_seconds اینجا از {least} تا {SECONDS_MAX} است."),
+            )
         }
-        TemplateRefusal::WrongLength(least_ms) => not_like_this(format!(
-            "max_seconds is from {} to {SECONDS_MAX} here.",
-            least_ms.div_ceil(1000)
-        )),
         TemplateRefusal::TextNotAllowed => Problem::of(Kind::MustBeApproved),
     }
     .into()

@@ -68,19 +68,25 @@ pub(super) async fn open(asked: Asked<'_>) -> Result<Response, Unanswered> {
 }
 
 fn question(body: &[u8]) -> Result<Question, Problem> {
-    let invalid = |detail: &str| Problem::with(Kind::InvalidRequest, detail);
-    let new: NewTicket = serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
+    let new: NewTicket = serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     let channel = Channel::parse(&new.channel);
     let channel = channel
         .filter(|one| matches!(one, Channel::Click | Channel::Form | Channel::Api))
-        .ok_or_else(|| invalid("channel is click, form or api"))?;
+        .ok_or_else(|| {
+            invalid("channel is click, form or api", "channel یکی از click، form و api است")
+        })?;
     let about = new.about.as_deref().map(|text| {
-        About::parse(text).ok_or_else(|| invalid("about is like message:7, campaign:3, call:7/2"))
+        About::parse(text).ok_or_else(|| {
+            invalid(
+                "about is like message:7, campaign:3, call:7/2",
+                "about مانند message:7، campaign:3 یا call:7/2 است",
+            )
+        })
     });
     let detail = |(name, value): (String, Value)| match value {
         Value::String(value) => Ok((name, value)),
-        _ => Err(invalid("the values of context are texts")),
+        _ => Err(invalid("the values of context are texts", "مقدارهای context متن‌اند")),
     };
     Ok(Question {
         channel,
@@ -183,8 +189,7 @@ async fn found(app: &App, caller: &Caller, id: i64) -> Result<Value, Unanswered>
 }
 
 fn words(body: &[u8]) -> Result<String, Problem> {
-    let Words { text } = serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let Words { text } = serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     Ok(text)
 }
 
@@ -242,50 +247,86 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
         Error::Refused(refusal) => refusal,
         Error::Failed(failure) => return failure.into(),
     };
-    let invalid = |detail: String| Problem::with(Kind::InvalidRequest, detail);
-    let state = |detail: &str| Problem::with(Kind::WrongState, detail);
+    let invalid = |en: &str, fa: &str| Problem::with(Kind::InvalidRequest, (en, fa));
+    let state = |en: &str, fa: &str| Problem::with(Kind::WrongState, (en, fa));
     match refusal {
-        TicketRefusal::Rule(Refusal::TooLate) => {
-            state("It was closed more than 30 days ago; open a new one.")
-        }
-        TicketRefusal::Rule(Refusal::TooMany) => {
-            state("So much was said in it that it can only be closed; open a new one.")
-        }
+        TicketRefusal::Rule(Refusal::TooLate) => state(
+            "It was closed more than 30 days ago; open a new one.",
+            "بیش از ۳۰ روز پیش بسته شده است؛ تیکت تازه‌ای باز کنید.",
+        ),
+        TicketRefusal::Rule(Refusal::TooMany) => state(
+            "So much was said in it that it can only be closed; open a new one.",
+            "آن‌قدر در آن گفته شده که فقط می‌توان آن را بست؛ تیکت تازه‌ای باز کنید.",
+        ),
         TicketRefusal::Rule(_) => Problem::of(Kind::WrongState),
         TicketRefusal::NoSuchTicket | TicketRefusal::NoSuchAccount | TicketRefusal::Gone => {
             Problem::of(Kind::NotFound)
         }
-        TicketRefusal::About => invalid(String::from("about names nothing that is this account's")),
+        TicketRefusal::About => invalid(
+            "about names nothing that is this account's",
+            "about چیزی از این حساب را نام نمی‌برد",
+        ),
         TicketRefusal::TooMany => Problem::with(
             Kind::TooManyTickets,
-            format!("The account has {OPEN_MAX} tickets that are not closed."),
-        ),
-        TicketRefusal::Text("subject") => {
-            invalid(format!("subject is one line of 1 to {SUBJECT_MAX} bytes"))
-        }
-        TicketRefusal::Text("context") => invalid(format!(
-            "context has some of client, error, locale, page, request_id and workspace, each one \
-             line of 1 to {DETAIL_MAX} bytes"
-        )),
-        TicketRefusal::Text(_) => invalid(format!("text is a text of 1 to {TEXT_MAX} bytes")),
-        TicketRefusal::NoRoom => Problem::with(
-            Kind::FileNotTaken,
-            format!(
-                "The account's tickets would have more than {ACCOUNT_BYTES_MAX} bytes of files."
+            (
+                format!("The account has {OPEN_MAX} tickets that are not closed."),
+                format!("حساب {OPEN_MAX} تیکت بسته‌نشده دارد."),
             ),
         ),
-        TicketRefusal::File(refusal) => Problem::with(
-            Kind::FileNotTaken,
-            match refusal {
-                File::Name => format!("name is a name of 1 to {NAME_MAX} bytes and no path."),
-                File::Empty => String::from("It is empty."),
-                File::TooLarge => format!("It has more than {BYTES_MAX} bytes."),
-                File::Kind => String::from("It is neither text, a picture, a PDF nor a sound."),
-                File::TooMany => format!("The ticket has {COUNT_MAX} files."),
-            },
+        TicketRefusal::Text("subject") => invalid(
+            &format!("subject is one line of 1 to {SUBJECT_MAX} bytes"),
+            &format!("subject یک سطر از ۱ تا {SUBJECT_MAX} بایت است"),
         ),
+        TicketRefusal::Text("context") => invalid(
+            &format!(
+                "context has some of client, error, locale, page, request_id and workspace, each \
+                 one line of 1 to {DETAIL_MAX} bytes"
+            ),
+            &format!(
+                "context از client، error، locale، page، request_id و workspace است و هر یک سطری \
+                 از ۱ تا {DETAIL_MAX} بایت"
+            ),
+        ),
+        TicketRefusal::Text(_) => invalid(
+            &format!("text is a text of 1 to {TEXT_MAX} bytes"),
+            &format!("text متنی از ۱ تا {TEXT_MAX} بایت است"),
+        ),
+        TicketRefusal::NoRoom => Problem::with(
+            Kind::FileNotTaken,
+            (
+                format!(
+                    "The account's tickets would have more than {ACCOUNT_BYTES_MAX} bytes of files."
+                ),
+                format!("پرونده‌های تیکت‌های حساب بیش از {ACCOUNT_BYTES_MAX} بایت می‌شد."),
+            ),
+        ),
+        TicketRefusal::File(refusal) => of_file(refusal),
     }
     .into()
+}
+
+/// A file that is not taken.
+fn of_file(refusal: File) -> Problem {
+    let file = |en: &str, fa: &str| Problem::with(Kind::FileNotTaken, (en, fa));
+    match refusal {
+        File::Name => file(
+            &format!("name is a name of 1 to {NAME_MAX} bytes and no path."),
+            &format!("name نامی از ۱ تا {NAME_MAX} بایت است و مسیر نیست."),
+        ),
+        File::Empty => file("It is empty.", "خالی است."),
+        File::TooLarge => file(
+            &format!("It has more than {BYTES_MAX} bytes."),
+            &format!("بیش از {BYTES_MAX} بایت دارد."),
+        ),
+        File::Kind => file(
+            "It is neither text, a picture, a PDF nor a sound.",
+            "متن، تصویر، PDF یا صدا نیست.",
+        ),
+        File::TooMany => file(
+            &format!("The ticket has {COUNT_MAX} files."),
+            &format!("تیکت {COUNT_MAX} پرونده دارد."),
+        ),
+    }
 }
 
 fn ticket_id(text: &str) -> Result<i64, Problem> {

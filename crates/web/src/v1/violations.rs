@@ -49,8 +49,8 @@ pub(super) async fn accept(asked: Asked<'_>, id: &str) -> Result<Response, Unans
 /// POST /v1/violations/{id}/dispute.
 pub(super) async fn dispute(asked: Asked<'_>, id: &str) -> Result<Response, Unanswered> {
     let (app, caller) = (asked.app, asked.caller);
-    let Reason { reason } = serde_json::from_slice(asked.body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))?;
+    let Reason { reason } =
+        serde_json::from_slice(asked.body).map_err(|error| Problem::unread(&error))?;
     let again = async |_| get(app, caller, id).await;
     once(asked, Box::pin(say(app, caller, id, Answer::Dispute(&reason))), again).await
 }
@@ -69,7 +69,10 @@ async fn say(
         };
         match refusal {
             ViolationRefusal::Text(_) => {
-                let detail = format!("reason is a text of 1 to {TEXT_MAX} bytes");
+                let detail = (
+                    format!("reason is a text of 1 to {TEXT_MAX} bytes"),
+                    format!("reason متنی از ۱ تا {TEXT_MAX} بایت است"),
+                );
                 Problem::with(Kind::InvalidRequest, detail)
             }
             ViolationRefusal::Rule(_) | ViolationRefusal::Meanwhile => {

@@ -80,7 +80,10 @@ pub(super) async fn create(asked: Asked<'_>) -> Result<Response, Unanswered> {
     let new: NewEndpoint = read(body)?;
     let kind = |name: &String| {
         EventKind::from_word(name).ok_or_else(|| {
-            Problem::with(Kind::InvalidRequest, "events has a name that no event has")
+            Problem::with(
+                Kind::InvalidRequest,
+                ("events has a name that no event has", "events نامی دارد که نام هیچ رویدادی نیست"),
+            )
         })
     };
     let mut kinds = new.events.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
@@ -226,8 +229,7 @@ pub fn secret_of(text: &str) -> Option<Vec<u8>> {
 }
 
 fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|error| Problem::with(Kind::InvalidRequest, error.to_string()))
+    serde_json::from_slice(body).map_err(|error| Problem::unread(&error))
 }
 
 fn not_found() -> Unanswered {

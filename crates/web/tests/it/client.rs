@@ -55,7 +55,29 @@ pub async fn answer(router: &Router, request: Request<Body>) -> Answer {
     let response = router.clone().oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    if let Ok(told) = serde_json::from_slice(&body) {
+        in_both_languages(&told);
+    }
     Answer { status: head.status, headers: head.headers, body }
+}
+
+/// Each problem of an answer, wherever it stands in it, says everything in Persian, too.
+fn in_both_languages(told: &Value) {
+    let persian = |text: &Value| {
+        text.as_str().is_some_and(|text| text.chars().any(|c| ('\u{600}'..='\u{6ff}').contains(&c)))
+    };
+    match told {
+        Value::Array(all) => all.iter().for_each(in_both_languages),
+        Value::Object(fields) => {
+            if told["title"].is_string() && told["fix"].is_string() {
+                assert!(persian(&told["title_fa"]) && persian(&told["fix_fa"]), "{told}");
+                let (en, fa) = (told.get("detail"), told.get("detail_fa"));
+                assert_eq!(en.is_some(), fa.is_some_and(persian), "{told}");
+            }
+            fields.values().for_each(in_both_languages);
+        }
+        _ => {}
+    }
 }
 
 /// POST of a form with the token in the header, as most clients do it.

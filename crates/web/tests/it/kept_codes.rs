@@ -106,3 +106,29 @@ async fn codes_that_are_refused() {
     assert_eq!(often.json()["code"], "number_sent_to_too_often");
     assert!(often.headers.contains_key("retry-after"));
 }
+
+/// Goal: a code is foretold without being spoken, and not spoken when it could cost too much.
+#[tokio::test]
+async fn a_code_is_foretold_and_bounded() {
+    let world = World::new().await;
+    let (_, token) = world.customer(1_000_000).await;
+    let router = router(&world);
+    let wanted = |max: u64, dry: bool| -> Value {
+        json!({ "to": NUMBER, "code": "4815", "max_cost": max, "dry_run": dry })
+    };
+    let foretold = ask(&router, &token, "POST", "/v1/codes", &wanted(0, true)).await;
+    assert_eq!(foretold.status, 200, "{}", foretold.text());
+    let foretold = foretold.json();
+    let cost = foretold["cost_max"].as_u64().unwrap();
+    assert_eq!(
+        foretold["data"][0],
+        json!({
+            "object": "call", "to": NUMBER, "barred": null,
+            "cost_max": cost - foretold["cost_min"].as_u64().unwrap(),
+        })
+    );
+    let dear = ask(&router, &token, "POST", "/v1/codes", &wanted(cost - 1, false)).await;
+    assert_eq!((dear.status.as_u16(), &dear.json()["code"]), (402, &json!("max_cost_exceeded")));
+    let spoken = ask(&router, &token, "POST", "/v1/codes", &wanted(cost, false)).await;
+    assert_eq!(spoken.status, 202, "{}", spoken.text());
+}

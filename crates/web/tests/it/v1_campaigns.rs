@@ -380,3 +380,61 @@ async fn what_waits_says_what_for() {
         assert_eq!(told["code"], "not_found", "{path}");
     }
 }
+
+/// Goal: each verb that costs something is foretold without doing it, and stays below what it may
+/// cost: a start, a call to hear it, and a campaign of those who were not reached.
+#[tokio::test]
+async fn what_costs_something_is_foretold_and_bounded() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    let mut draft = plan();
+    draft["start"] = json!(false);
+    post(&router, &token, "/v1/campaigns", "", &draft).await;
+    let start = "/v1/campaigns/1/start";
+    let foretold = post(&router, &token, start, "k", &json!({ "dry_run": true })).await;
+    assert_eq!(foretold.status, 200, "{}", foretold.text());
+    let foretold = foretold.json();
+    let told = (&foretold["object"], &foretold["to_call"], &foretold["cost_max"]);
+    assert_eq!(told, (&json!("dry_run"), &json!(2), &json!(450)));
+    assert_eq!((&foretold["covered"], &foretold["ceiling"]), (&json!(true), &Value::Null));
+    assert_eq!(get(&router, &token, "/v1/campaigns/1").await["state"], "draft");
+    let half = post(&router, &token, start, "", &json!({ "starts": "2026-11-22 08:00" })).await;
+    assert_eq!(half.json()["code"], "invalid_request");
+
+    let test = "/v1/campaigns/1/test";
+    let listener =
+        |max: u64, dry: bool| json!({ "to": "09120000001", "max_cost": max, "dry_run": dry });
+    let foretold = post(&router, &token, test, "", &listener(9, true)).await.json();
+    assert_eq!((&foretold["object"], &foretold["cost_max"]), (&json!("dry_run"), &json!(225)));
+    assert_eq!(foretold["data"][0]["object"], "call");
+    let dear = post(&router, &token, test, "", &listener(224, false)).await;
+    assert_eq!(dear.json()["code"], "max_cost_exceeded");
+    assert_eq!(dear.json()["detail_fa"], "هزینهٔ آن می‌تواند 225 ریال شود.");
+    let called = post(&router, &token, test, "", &listener(225, false)).await;
+    assert_eq!(called.status, 202, "{}", called.text());
+
+    // The same key as the dry run had: that one did nothing, so it has no name.
+    let bounded = json!({ "max_cost": 300 });
+    let started = post(&router, &token, start, "k", &bounded).await;
+    assert_eq!(started.status, 200, "{}", started.text());
+    assert_eq!(started.json()["max_cost"], 300);
+    first_is_called(&world).await;
+    let hours = json!({ "starts": "2026-11-22 08:00", "ends": "2026-11-30 20:00" });
+    let redial = |more: Value| {
+        let mut body = hours.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let path = "/v1/campaigns/1/redial";
+    post(&router, &token, "/v1/campaigns/1/cancel", "", &Value::Null).await;
+    let body = redial(json!({ "dry_run": true, "max_cost": 1000 }));
+    let foretold = post(&router, &token, path, "r", &body).await;
+    assert_eq!(foretold.status, 200, "{}", foretold.text());
+    let foretold = foretold.json();
+    assert_eq!((&foretold["to_call"], &foretold["ceiling"]), (&json!(1), &json!(1000)));
+    let list = get(&router, &token, "/v1/campaigns").await;
+    assert_eq!(list["data"].as_array().unwrap().len(), 1, "nothing was made: {list}");
+    let made = post(&router, &token, path, "r", &redial(json!({ "max_cost": 1000 }))).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(made.json()["max_cost"], 1000);
+}

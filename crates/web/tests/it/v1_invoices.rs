@@ -209,3 +209,53 @@ async fn a_plan_is_changed_by_whose_it_is() {
     let made = v1(&router, &token, "GET", &made, None, &Value::Null).await.json();
     assert_eq!((&made["price"], &made["rests"][0]["amount"]), (&json!(1_300_000), &json!(300_000)));
 }
+
+/// Goal: a customer follows each rial page by page to what it comes from, and the pages add up to
+/// the balance; nobody else sees it.
+#[tokio::test]
+async fn every_rial_is_told_with_what_it_comes_from() {
+    let (world, token) = crate::campaign::world(10_000).await;
+    let router = router(&world);
+    let plan = json!({
+        "title": "t", "audio_id": 1, "to": ["09121234567", "09121234568"],
+        "starts": "2026-11-22 08:00", "ends": "2026-11-30 20:00",
+    });
+    v1(&router, &token, "POST", "/v1/campaigns", None, &plan).await;
+    crate::campaign::first_is_called(&world).await;
+    let page = async |query: &str| {
+        let path = format!("/v1/ledger{query}");
+        v1(&router, &token, "GET", &path, None, &Value::Null).await.json()
+    };
+    let all = page("").await;
+    let kinds: Vec<&Value> =
+        all["data"].as_array().unwrap().iter().map(|line| &line["kind"]).collect();
+    assert_eq!(kinds, ["credit", "call"], "{all}");
+    let call = &all["data"][1];
+    assert_eq!((&call["amount"], &call["campaign_id"]), (&json!(-225), &json!("1")));
+    assert_eq!((&call["to"], &call["balance"]), (&json!("09121234567"), &json!(9_775)));
+    let message = format!("/v1/messages/{}", call["message_id"].as_str().unwrap());
+    let message = v1(&router, &token, "GET", &message, None, &Value::Null).await.json();
+    assert_eq!(message["charged"], 225);
+    for (name, value) in [
+        ("opening_balance", 0),
+        ("closing_balance", 9_775),
+        ("balance_before", 0),
+        ("balance_after", 9_775),
+        ("balance", 9_775),
+        ("held", 225),
+    ] {
+        assert_eq!(all[name], value, "{name}");
+    }
+    let first = page("?limit=1").await;
+    let next = page(&format!("?limit=1&after={}", first["next_page"].as_str().unwrap())).await;
+    assert_eq!(next["balance_before"], first["balance_after"]);
+    assert_eq!((&next["data"][0], &next["closing_balance"]), (call, &json!(9_775)));
+    let later = page("?from=2026-11-23&to=2026-11-24").await;
+    assert_eq!((&later["opening_balance"], &later["data"]), (&json!(9_775), &json!([])));
+    for wrong in ["?from=2026-11-23", "?from=x&to=y", "?after=7", "?after=1.-1.1", "?limit=0"] {
+        assert_eq!(page(wrong).await["code"], "invalid_request", "{wrong}");
+    }
+    let (_, stranger) = world.customer(0).await;
+    let theirs = v1(&router, &stranger, "GET", "/v1/ledger", None, &Value::Null).await.json();
+    assert_eq!((&theirs["data"], &theirs["balance"]), (&json!([]), &json!(0)));
+}
