@@ -165,7 +165,8 @@ fn a_month_is_shown_frozen_and_revised() {
     let again = done(&platform, &[&["availability", "freeze"][..], &month].concat());
     assert_eq!(again, "0 statements written, 1 were there\n");
     let waits = done(&platform, &["availability", "unsigned"]);
-    assert_eq!(waits, "1404-07  1 wait\n");
+    // The server itself has frozen the last month.
+    assert!(waits.lines().any(|line| line == "1404-07  1 wait"), "{waits}");
     let sign = [&["availability", "sign", "--by", "Sara"][..], &month].concat();
     let nobody = refused(&platform, &sign);
     assert!(nobody.contains("only the manager signs"), "{nobody}");
