@@ -43,6 +43,7 @@ pub mod one_time_code;
 pub mod opening_hours;
 pub mod opt_out;
 pub mod outage;
+pub mod oversight;
 mod password;
 pub mod payment;
 pub mod phone;

@@ -43,6 +43,7 @@ pub mod month_statement;
 pub mod opening_hours;
 pub mod opt_out;
 pub mod outage;
+pub mod oversight;
 pub mod payment;
 pub mod phone;
 mod postgres;

@@ -11,6 +11,7 @@ mod capacity_test;
 mod chain;
 mod claim;
 mod class;
+mod delivery;
 mod dialing;
 mod engines;
 mod error_report;

@@ -8,9 +8,10 @@ use app::signature::{self, SignRefusal, Whose};
 use app::statement;
 use app::support_call;
 use app::ticket::{self, Asked, TicketRefusal, Who};
-use app::{claim, outage};
+use app::{claim, outage, oversight};
 use domain::AccountId;
 use domain::agreement::claim as rules;
+use domain::agreement::error_report::Finding;
 use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::staff::{Refusal, Role};
 use domain::agreement::support_call::Step;
@@ -238,7 +239,95 @@ async fn what_an_expert_has_goes_to_another(world: &World) {
     assert!(verified.wrong.is_empty(), "{:?}", verified.wrong);
 }
 
+/// C03. Goal: the manager receives every clock that comes near its end or misses it, and every entry
+/// of the ledger, each once, and it is kept who oversaw then and who has seen it.
+async fn a_manager_receives_what_is_near_and_what_is_missed(world: &World) {
+    let app = &world.app;
+    let account = world.customer(0).await.0.account.id;
+    appoint(world, "Sara", Role::Expert).await;
+    let (subject, text) = ("s".to_owned(), "t".to_owned());
+    let asked = Asked { channel: Channel::Form, subject, text, about: None, context: Vec::new() };
+    let id = ticket::open(app, account, Who::Customer(account), &asked).await.unwrap().0;
+    ticket::assign(app, id, "x", "Sara").await.unwrap();
+    let look = async || {
+        let new = oversight::look(app).await.unwrap();
+        new.iter().map(|one| (one.kind.clone(), one.item, one.told.clone())).collect::<Vec<_>>()
+    };
+    let told = |kind: &str, item, told: &str| (kind.to_owned(), item, told.to_owned());
+    assert_eq!(look().await, []);
+    // It is due at midnight, at the end of the next hours.
+    go_to(world, "1405/09/01 23:30");
+    assert_eq!(look().await, [told("near", id, "")], "nobody oversees");
+    assert_eq!(look().await, []);
+    appoint(world, "Reza", Role::Manager).await;
+    let time = span("1405/09/02 00:00", "1405/09/03 00:00");
+    post::name_deputy(app, "Reza", "Sara", time).await.unwrap();
+    go_to(world, "1405/09/02 00:02");
+    assert_eq!(ticket::look(app).await.unwrap(), 1);
+    let both = "Reza; Sara (as deputy of Reza)";
+    assert_eq!(look().await, [told("missed", id, both), told("entered", 1, both)]);
+    assert_eq!(look().await, []);
+    let kept = oversight::after(app, 0, 9).await.unwrap();
+    let shown: Vec<_> = kept.iter().map(|one| (&*one.kind, &*one.subject)).collect();
+    assert_eq!(shown[..2], [("near", "ticket"), ("missed", "ticket")]);
+    assert_eq!((kept[1].holder.as_deref(), kept[1].account), (Some("Sara"), Some(account)));
+    assert_eq!(refusal(oversight::see(app, kept[1].id, "Ali").await), oversight::NotManager);
+    assert_eq!(oversight::see(app, kept[1].id, "Sara").await.unwrap(), 2);
+    assert_eq!(oversight::see(app, kept[2].id, "Reza").await.unwrap(), 1);
+    let kept = oversight::after(app, kept[0].id, 9).await.unwrap();
+    let seen: Vec<_> = kept.iter().map(|one| one.seen.clone().unwrap().1).collect();
+    assert_eq!(seen, ["Sara (as deputy of Reza)", "Reza"]);
+}
+
+/// T183. Goal: somebody of ours who is a customer, too, has as a customer what customers have and
+/// as one of us what we have, and never both at once.
+async fn who_is_of_staff_and_a_customer_never_has_both_rights(world: &World) {
+    let app = &world.app;
+    // Sara is an expert and a manager, and has an account of her own beside that of another.
+    let (hers, other) = (world.customer(0).await.0, world.customer(0).await.0);
+    let (account, others) = (hers.account.id, other.account.id);
+    appoint(world, "Sara", Role::Expert).await;
+    appoint(world, "Sara", Role::Manager).await;
+    let (subject, text) = ("s".to_owned(), "t".to_owned());
+    let asked = Asked { channel: Channel::Form, subject, text, about: None, context: Vec::new() };
+    let theirs = ticket::open(app, others, Who::Customer(others), &asked).await.unwrap().0;
+    ticket::assign(app, theirs, "Sara", "Sara").await.unwrap();
+    // With her account she reads and does nothing of another's, whom she helps as an expert.
+    assert!(ticket::find(app, Some(account), theirs).await.unwrap().is_none());
+    let strange = TicketRefusal::NoSuchTicket;
+    assert_eq!(refusal(ticket::write(app, account, theirs, "me").await), strange);
+    let close = ticket::close(app, theirs, Who::Customer(account), "me").await;
+    assert_eq!(refusal(close), strange);
+    // Her account is no manager, whatever it is called.
+    let azar = month("1405-09");
+    freeze_azar(world).await;
+    for name in [format!("account {account}"), account.to_string()] {
+        let signed = signature::sign(app, azar, Whose::All, &name).await;
+        assert_eq!(refusal(signed), SignRefusal::NotManager);
+    }
+    // As one of us she takes nothing for a customer that is the customer's to take, nor for herself.
+    let reported = Reported { ticket: None, title: "t".to_owned(), description: "d".to_owned() };
+    let report = error_report::report(app, account, &reported).await.unwrap();
+    let finding = Finding::Structural;
+    error_report::found(app, report, "Sara", finding, "new disks").await.unwrap();
+    let due = app.now().plus_us(86_400_000_000);
+    error_report::commit(app, report, "Sara", due, "tomorrow").await.unwrap();
+    error_report::deliver(app, report, "Sara", "run 7").await.unwrap();
+    let taken = error_report::accept(app, report, Who::Staff("Sara")).await;
+    assert_eq!(refusal(taken), ErrorReportRefusal::Customers);
+    error_report::accept(app, report, Who::Customer(account)).await.unwrap();
+    // And what she asks for as a customer she does not decide: who handled it is partial.
+    let id = file(app, &hers, "1405/09/01 12:30").await;
+    claim::complete(app, id, &["Sara".to_owned()], "Ali").await.unwrap();
+    let mut members = committee("t1 t2 o1");
+    "Sara".clone_into(&mut members[2].name);
+    let partial = claim::ClaimRefusal::Rule(rules::Refusal::Partial("Sara".to_owned()));
+    assert_eq!(refusal(claim::assign(app, id, &members, "Ali").await), partial);
+}
+
 on_both_engines!(
+    a_manager_receives_what_is_near_and_what_is_missed,
+    who_is_of_staff_and_a_customer_never_has_both_rights,
     a_month_is_signed_by_its_manager,
     a_manager_names_his_deputies,
     what_an_expert_has_goes_to_another,

@@ -30,6 +30,7 @@ pub(crate) mod open;
 mod opening_hours;
 mod opt_out;
 mod outage;
+mod oversight;
 mod payment;
 mod phone;
 mod probe;
@@ -190,6 +191,9 @@ enum Command {
     /// Experts, managers and deputies: appoint, leave, deputy, end-deputy, list.
     #[command(subcommand)]
     Staff(staff::Staff),
+    /// What the manager is told of: list, seen.
+    #[command(subcommand)]
+    Oversight(oversight::Oversight),
     /// The chain of evidence, and what staff did: head, verify, list, resume.
     #[command(subcommand)]
     Chain(chain::Chain),
@@ -244,6 +248,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::Message(command) => message::run(config, command).await,
         Command::Campaign(command) => campaign::run(config, command).await,
         Command::Class(command) => class::run(config, command).await,
+        Command::Oversight(command) => oversight::run(config, command).await,
         Command::Staff(command) => staff::run(config, command).await,
         Command::Holiday(command) => holiday::run(config, command).await,
         Command::Hours(command) => opening_hours::run(config, command).await,
