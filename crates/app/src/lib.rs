@@ -66,6 +66,7 @@ pub mod staff;
 pub mod statement;
 pub mod subscription;
 pub mod support_call;
+pub mod support_line;
 pub mod tariff;
 pub mod template;
 pub mod ticket;

@@ -190,6 +190,8 @@ pub async fn leave(
         for role in roles {
             store::staff::end(tx, name, role, (at, &by)).await?;
         }
+        // Whoever is on duty at the line is it no more; a conversation under way goes on.
+        store::support_agent::end(tx, name, at).await?;
         hand_over(tx, name, successor, (&by, at)).await
     })
     .await

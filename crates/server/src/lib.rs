@@ -39,6 +39,7 @@ pub mod shard;
 pub mod sms;
 mod speaking_ahead;
 pub mod streams;
+pub mod support_line;
 pub mod telemetry;
 mod tidying;
 pub mod trunks;

@@ -60,6 +60,7 @@ pub mod speech;
 mod sqlite;
 pub mod staff;
 pub mod subscription;
+pub mod support_agent;
 pub mod support_call;
 pub mod tariff;
 pub mod template;

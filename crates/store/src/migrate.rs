@@ -80,6 +80,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V66__hours_and_causes", include_str!("../migrations/V66__hours_and_causes.sql")),
         ("V67__oversight", include_str!("../migrations/V67__oversight.sql")),
         ("V68__oversight_notice", include_str!("../migrations/V68__oversight_notice.sql")),
+        ("V69__support_line", include_str!("../migrations/V69__support_line.sql")),
     ]
 }
 

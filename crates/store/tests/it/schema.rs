@@ -69,6 +69,7 @@ fn shipped_migrations_are_pinned() {
         ("V66__hours_and_causes.sql", 0xc650_12d4_9142_6a83),
         ("V67__oversight.sql", 0x24bf_e475_83b7_83cf),
         ("V68__oversight_notice.sql", 0x605a_5542_2d62_7068),
+        ("V69__support_line.sql", 0xbdb8_1d25_5e1d_3403),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
