@@ -24,8 +24,8 @@ fn count(told: &AccountDelivery) -> usize {
     told.delivery.attributable.map_or(0, |of| of.count)
 }
 
-/// A16. Goal: whoever asks for the delivery of few sends is told of this moment; that of many is gone
-/// through once an hour, however often it is asked for, and is what all of them come to.
+/// A16. Goal: whoever asks for the delivery of few sends is told of this moment; that of many is
+/// gone through once an hour, however often it is asked for, and is what all of them come to.
 #[tokio::test]
 async fn many_sends_are_gone_through_once_an_hour() {
     let settings = Settings { sends_judged_at_once: 3, ..Settings::default() };

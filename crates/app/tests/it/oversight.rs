@@ -239,8 +239,8 @@ async fn what_an_expert_has_goes_to_another(world: &World) {
     assert!(verified.wrong.is_empty(), "{:?}", verified.wrong);
 }
 
-/// C03. Goal: the manager receives every clock that comes near its end or misses it, and every entry
-/// of the ledger, each once, and it is kept who oversaw then and who has seen it.
+/// C03. Goal: the manager receives every clock that comes near its end or misses it, and every
+/// entry of the ledger, each once, and it is kept who oversaw then and who has seen it.
 async fn a_manager_receives_what_is_near_and_what_is_missed(world: &World) {
     let app = &world.app;
     let account = world.customer(0).await.0.account.id;
@@ -305,7 +305,7 @@ async fn who_is_of_staff_and_a_customer_never_has_both_rights(world: &World) {
         let signed = signature::sign(app, azar, Whose::All, &name).await;
         assert_eq!(refusal(signed), SignRefusal::NotManager);
     }
-    // As one of us she takes nothing for a customer that is the customer's to take, nor for herself.
+    // As one of us she takes nothing that is the customer's to take, be it herself.
     let reported = Reported { ticket: None, title: "t".to_owned(), description: "d".to_owned() };
     let report = error_report::report(app, account, &reported).await.unwrap();
     let finding = Finding::Structural;

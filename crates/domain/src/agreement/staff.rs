@@ -138,6 +138,10 @@ pub fn as_manager(
     if is_manager(name) {
         return capacity(None);
     }
+    // Who has left stands in for nobody, whatever he was named for.
+    if !posts.iter().any(|post| post.name == name && post.held(at)) {
+        return None;
+    }
     let stands_in =
         |one: &&Deputyship| one.deputy == name && one.holds(at) && is_manager(&one.manager);
     deputies.iter().find(stands_in).and_then(|one| capacity(Some(one.manager.clone())))
@@ -218,6 +222,9 @@ mod tests {
         let early = [deputy("Sara", 20, 40, Some(30))];
         let holds = |at| as_manager(&posts, &early, "Sara", Timestamp(at)).is_some();
         assert!(holds(29) && !holds(30));
+        let gone = [deputy("Ali", 20, 80, None)];
+        let holds = |at| as_manager(&posts, &gone, "Ali", Timestamp(at)).is_some();
+        assert!(holds(49) && !holds(50), "he has left");
         // Whose manager is gone stands in for nobody.
         let late = [deputy("Sara", 80, 99, None)];
         assert_eq!(as_manager(&posts, &late, "Sara", Timestamp(95)), None);

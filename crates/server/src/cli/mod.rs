@@ -169,7 +169,6 @@ enum Command {
     #[command(subcommand)]
     Payment(payment::Payment),
     /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
-    /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
     /// register, next, talking, attempted, returned, withdrawn, show, list.
     #[command(subcommand)]
     SupportCall(support_call::SupportCall),

@@ -356,7 +356,7 @@ fn every_command_has_its_help() {
         ("holiday", &["add", "withdraw", "import", "list", "nothing here speaks against"]),
         ("hours", &["set", "list", "business days"]),
         ("staff", &["appoint", "leave", "deputy", "end-deputy", "list"]),
-        ("oversight", &["list", "seen", "nothing is missed"]),
+        ("oversight", &["list", "seen", "the manager is told of"]),
         ("staff leave", &["in one step or not at all", "--to", "--by"]),
         ("availability", &["sign", "unsigned", "revise"]),
         ("opt-out", &["add", "remove", "import", "list", "show"]),
