@@ -77,6 +77,9 @@ pub(crate) fn files() -> Vec<File> {
         ("V63__holiday", include_str!("../migrations/V63__holiday.sql")),
         ("V64__ceiling", include_str!("../migrations/V64__ceiling.sql")),
         ("V65__opening_hours", include_str!("../migrations/V65__opening_hours.sql")),
+        ("V66__hours_and_causes", include_str!("../migrations/V66__hours_and_causes.sql")),
+        ("V67__oversight", include_str!("../migrations/V67__oversight.sql")),
+        ("V68__oversight_notice", include_str!("../migrations/V68__oversight_notice.sql")),
         ("V69__support_line", include_str!("../migrations/V69__support_line.sql")),
     ]
 }

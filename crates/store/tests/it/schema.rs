@@ -66,6 +66,9 @@ fn shipped_migrations_are_pinned() {
         ("V63__holiday.sql", 0x0cb3_cf62_5d51_d086),
         ("V64__ceiling.sql", 0x8787_d85e_e3a9_ae7c),
         ("V65__opening_hours.sql", 0x231b_0361_21d0_7f46),
+        ("V66__hours_and_causes.sql", 0xc650_12d4_9142_6a83),
+        ("V67__oversight.sql", 0x24bf_e475_83b7_83cf),
+        ("V68__oversight_notice.sql", 0x605a_5542_2d62_7068),
         ("V69__support_line.sql", 0xbdb8_1d25_5e1d_3403),
     ];
     let folder = crate_folder().join("migrations");
