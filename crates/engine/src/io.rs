@@ -510,8 +510,8 @@ pub enum Event {
         /// of the From header. `None` when it asks for privacy (RFC 3323 §4.2).
         from: Option<String>,
     },
-    /// A call that came in is over without an answer: it gave up, was refused, had nothing in common
-    /// with us, or nobody decided in time.
+    /// A call that came in is over without an answer: it gave up, was refused, had nothing in
+    /// common with us, or nobody decided in time.
     NotAnswered {
         /// Which call.
         call: CallKey,
