@@ -26,6 +26,8 @@ pub struct Agent {
     pub until: Option<Timestamp>,
     /// The call that the expert has or is rung for.
     pub busy_with: Option<i64>,
+    /// The node that rings.
+    pub busy_node: Option<String>,
     /// No further call before then.
     pub rests_until: Timestamp,
 }
@@ -65,7 +67,8 @@ pub async fn on_duty(reads: &mut impl Queries, limit: u32) -> Result<Vec<Agent>>
     let sql = "SELECT a.id AS id, a.name AS name, a.phone_id AS phone_id,
                       p.account_id AS account_id, p.extension AS extension,
                       p.username AS username, a.since_us AS since_us, a.until_us AS until_us,
-                      a.busy_with AS busy_with, a.rests_until_us AS rests_until_us
+                      a.busy_with AS busy_with, a.busy_node AS busy_node,
+                      a.rests_until_us AS rests_until_us
                FROM support_agent a JOIN phone p ON p.id = a.phone_id
                WHERE a.until_us IS NULL OR a.busy_with IS NOT NULL ORDER BY a.rests_until_us, a.id LIMIT $1";
     reads.query(sql, values![limit]).await?.iter().map(agent).collect()
@@ -141,6 +144,7 @@ fn agent(row: &Row) -> Result<Agent> {
         since: row.get("since_us")?,
         until: row.get("until_us")?,
         busy_with: row.get("busy_with")?,
+        busy_node: row.get("busy_node")?,
         rests_until: row.get("rests_until_us")?,
     })
 }

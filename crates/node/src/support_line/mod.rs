@@ -180,6 +180,7 @@ impl SupportLine {
     async fn do_what_is_due(&mut self, commands: &mut Vec<Command>) -> Result<(), Failure> {
         self.look_for_lost().await?;
         let view = line::view(&self.app).await?;
+        self.make_good(&view).await?;
         self.let_go(&view, commands).await;
         self.make_offers(&view, commands).await?;
         self.look_after_callbacks(&view).await?;
@@ -331,6 +332,39 @@ impl SupportLine {
             Stage::Talking(expert) => line::release(&self.app, expert.duty, id, REST_US).await,
             Stage::Leaving => Ok(()),
         }
+    }
+
+    /// Notes what a failed database kept from being noted: callers who are gone, conversations that
+    /// began, experts who are free.
+    async fn make_good(&self, view: &View) -> Result<(), Failure> {
+        let node = Some(&self.settings.node);
+        let waits = |kept: &&Kept| kept.call.state == State::Waiting && kept.node.as_ref() == node;
+        for kept in view.in_order.iter().filter(waits) {
+            let caller = self.callers.values().find(|caller| caller.id == kept.id);
+            match caller.map(|caller| &caller.stage) {
+                None => unless_refused(support_call::left(&self.app, kept.id, SWITCH).await)?,
+                Some(Stage::Talking(expert)) => {
+                    let name = &expert.name;
+                    unless_refused(support_call::answered(&self.app, kept.id, name).await)?;
+                }
+                Some(_) => {}
+            }
+        }
+        for agent in view.agents.iter().filter(|agent| agent.busy_node.as_ref() == node) {
+            let Some(call) = agent.busy_with else { continue };
+            let calls_back = view
+                .in_order
+                .iter()
+                .any(|kept| kept.id == call && kept.call.state == State::Dialing);
+            let talks = self.callers.values().any(|caller| match &caller.stage {
+                Stage::Ringing(expert) | Stage::Talking(expert) => expert.duty == agent.id,
+                Stage::Waiting | Stage::Leaving => false,
+            });
+            if !calls_back && !talks {
+                line::release(&self.app, agent.id, call, 0).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Lets callers go who wait no more as far as the database knows: another node took this one

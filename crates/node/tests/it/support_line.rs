@@ -182,6 +182,27 @@ async fn who_gives_up_before_the_answer_is_gone() {
     assert_eq!(desk.states().await, [State::Left]);
 }
 
+/// Goal: what a failed database kept from being noted is made good: a row of somebody who is gone
+/// blocks nobody, and an expert without a call is free.
+#[tokio::test]
+async fn what_was_not_noted_is_made_good() {
+    let mut desk = Desk::new().await;
+    desk.pass_s(1).await;
+    let app = desk.world.app.clone();
+    let node = desk.world.config.name.clone();
+    // As if nobody had been told that the first caller hung up while an expert was rung.
+    let ghost = duty::joined(&app, &node, &duty::Identity::default()).await.unwrap();
+    desk.expert("Sara", "100").await;
+    let (sara, kept) = (duty::agents(&app).await.unwrap().remove(0), desk.all().await.remove(0));
+    assert!(duty::claim(&app, &sara, &kept, &node).await.unwrap());
+    desk.calls(0, Some("09121234567")).await;
+    assert_eq!(desk.pass_s(2).await, [(0, "rings")]);
+    let all = desk.all().await;
+    assert_eq!((all[0].id, all[0].call.state), (ghost, State::Left));
+    let agents = duty::agents(&app).await.unwrap();
+    assert_eq!(agents[0].busy_with, Some(all[1].id));
+}
+
 /// What was typed and not ended counts for nothing.
 #[tokio::test]
 async fn digits_without_an_end_are_forgotten() {
