@@ -77,6 +77,7 @@ pub(crate) fn files() -> Vec<File> {
         ("V63__holiday", include_str!("../migrations/V63__holiday.sql")),
         ("V64__ceiling", include_str!("../migrations/V64__ceiling.sql")),
         ("V65__opening_hours", include_str!("../migrations/V65__opening_hours.sql")),
+        ("V70__retry_pause", include_str!("../migrations/V70__retry_pause.sql")),
     ]
 }
 
