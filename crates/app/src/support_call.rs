@@ -72,6 +72,17 @@ pub async fn joined(
     caller: Option<&str>,
     actor: &str,
 ) -> Result<i64, SupportCallRefusal> {
+    joined_at(app, account, caller, None, actor).await
+}
+
+/// As [`joined`], on the line of this node.
+pub(crate) async fn joined_at(
+    app: &App,
+    account: Option<AccountId>,
+    caller: Option<&str>,
+    node: Option<&str>,
+    actor: &str,
+) -> Result<i64, SupportCallRefusal> {
     said(actor, NAME_MAX, "name")?;
     // What is no number that we could call is kept as one that was not sent.
     let caller = caller.and_then(|text| callable_number(text).ok());
@@ -86,7 +97,7 @@ pub async fn joined(
         }
         let first = Taken { step: None, at: now, actor: actor.to_owned(), note: String::new() };
         let caller = caller.as_ref().map(domain::PhoneNumber::national);
-        Ok(store::support_call::insert(tx, account, caller, &first).await?)
+        Ok(store::support_call::insert(tx, account, caller, node, &first).await?)
     })
     .await
 }
@@ -115,6 +126,15 @@ pub async fn left(app: &App, id: i64, actor: &str) -> Result<Kept, SupportCallRe
     change(app, id, Step::Left, actor, "").await
 }
 
+/// As [`left`], with a note.
+pub(crate) async fn left_noting(
+    app: &App,
+    id: i64,
+    (actor, note): (&str, &str),
+) -> Result<Kept, SupportCallRefusal> {
+    change(app, id, Step::Left, actor, note).await
+}
+
 /// The caller wants to be called back: at the number that was sent (T112), or at another one
 /// (T113). Who is to be called back already at that number is called back once, for the earlier
 /// call (T119, I14). An account's gets a ticket.
@@ -127,6 +147,16 @@ pub async fn register(
     number: Option<&str>,
     actor: &str,
 ) -> Result<Kept, SupportCallRefusal> {
+    register_noting(app, id, number, (actor, "")).await
+}
+
+/// As [`register`], with a note.
+pub(crate) async fn register_noting(
+    app: &App,
+    id: i64,
+    number: Option<&str>,
+    (actor, note): (&str, &str),
+) -> Result<Kept, SupportCallRefusal> {
     said(actor, NAME_MAX, "name")?;
     let now = app.now();
     let held = Held::read(&mut app.read().await?).await?;
@@ -136,7 +166,7 @@ pub async fn register(
         let number = callable_number(text).map_err(rule)?;
         let at = now.max(kept.call.last_at());
         if let Some(earlier) = store::support_call::owed_to(tx, number.national()).await? {
-            step(tx, &mut kept, (at, &held), Step::Doubled(earlier), (actor, "")).await?;
+            step(tx, &mut kept, (at, &held), Step::Doubled(earlier), (actor, note)).await?;
             return Ok(kept);
         }
         kept.number = Some(number.national().to_owned());
@@ -153,7 +183,7 @@ pub async fn register(
                 opened.map_err(|error| error.map(|_| SupportCallRefusal::NoSuchAccount))?;
             kept.ticket = Some(ticket);
         }
-        step(tx, &mut kept, (at, &held), Step::Registered, (actor, "")).await?;
+        step(tx, &mut kept, (at, &held), Step::Registered, (actor, note)).await?;
         Ok(kept)
     })
     .await
@@ -217,6 +247,20 @@ pub async fn attempted(
         said(note, NOTE_MAX, "note")?;
     }
     change(app, id, Step::Attempted(attempt), actor, note).await
+}
+
+/// Nothing came of calling somebody back, and not for the customer's sake: it is owed as before.
+///
+/// # Errors
+/// Refused as [`SupportCallRefusal`] says.
+pub async fn returned(
+    app: &App,
+    id: i64,
+    actor: &str,
+    note: &str,
+) -> Result<Kept, SupportCallRefusal> {
+    said(note, NOTE_MAX, "note")?;
+    change(app, id, Step::Returned, actor, note).await
 }
 
 /// The customer needs no call any more, as was told for this reason.
@@ -364,6 +408,19 @@ async fn change(
 async fn taken(tx: &mut Tx, id: i64) -> Result<Kept, SupportCallRefusal> {
     let found = store::support_call::take(tx, id).await?;
     found.ok_or(Error::Refused(SupportCallRefusal::NoSuchCall))
+}
+
+/// Takes a step of the call of this number within a transaction.
+pub(crate) async fn step_of(
+    tx: &mut Tx,
+    id: i64,
+    (now, held): (Timestamp, &Held),
+    next: Step,
+    actor: &str,
+) -> Result<(), SupportCallRefusal> {
+    let mut kept = taken(tx, id).await?;
+    let at = now.max(kept.call.last_at());
+    step(tx, &mut kept, (at, held), next, (actor, "")).await
 }
 
 /// Takes a step, and enters what it shows to be missed.

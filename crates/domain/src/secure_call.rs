@@ -108,7 +108,8 @@ pub fn admit(facts: &Facts<'_>, request: Request, now: Timestamp) -> Result<Admi
     }
     let (first, second) = both.ok_or(Refusal::WrongNumber)?;
     let zones = [zone_of(&first), zone_of(&second)];
-    let (hold, talk_ms) = longest(facts, zones).ok_or(Refusal::InsufficientCredit)?;
+    let longest = longest(facts.account, facts.tariff, facts.talk_ms_max, zones);
+    let (hold, talk_ms) = longest.ok_or(Refusal::InsufficientCredit)?;
     let expires_at = now.plus_ms(START_WITHIN_MS);
     Ok(Admission { first, second, hold, zone: zones[0], talk_ms, expires_at })
 }
@@ -117,17 +118,23 @@ fn is_public(destination: &Destination) -> bool {
     matches!(destination, Destination::Number(_))
 }
 
-/// The longest conversation that the balance pays for, and how long that is, milliseconds.
-fn longest(facts: &Facts<'_>, zones: [Zone; 2]) -> Option<(Rate, u32)> {
-    let spendable = facts.account.spendable();
-    if spendable < facts.tariff.secure_minimum {
+/// The longest conversation between two zones that the balance pays for, and how long that is,
+/// milliseconds. `None` when it pays for none, or is below the tariff's minimum.
+pub fn longest(
+    account: &Account,
+    tariff: &Tariff,
+    talk_ms_max: u32,
+    zones: [Zone; 2],
+) -> Option<(Rate, u32)> {
+    let spendable = account.spendable();
+    if spendable < tariff.secure_minimum {
         return None;
     }
-    let rate = |talk_ms| rate_conversation_rounding_up(facts.tariff, zones, talk_ms);
+    let rate = |talk_ms| rate_conversation_rounding_up(tariff, zones, talk_ms);
     let pulse = rate(1)?;
     let affordable = spendable.0.checked_div(pulse.price.0).unwrap_or(i64::MAX);
-    let affordable_ms = affordable.saturating_mul(i64::from(facts.tariff.pulse_seconds) * 1000);
-    let talk_ms = u32::try_from(affordable_ms).unwrap_or(u32::MAX).min(facts.talk_ms_max);
+    let affordable_ms = affordable.saturating_mul(i64::from(tariff.pulse_seconds) * 1000);
+    let talk_ms = u32::try_from(affordable_ms).unwrap_or(u32::MAX).min(talk_ms_max);
     let longest = rate(talk_ms).filter(|rate| rate.price <= spendable)?;
     (talk_ms > 0).then_some((longest, talk_ms))
 }

@@ -4,6 +4,7 @@
 //! most hurried, then SIP's timers, then the calls' deadlines.
 
 mod bridges;
+mod identity;
 mod incoming;
 mod intake;
 mod requests;
@@ -380,6 +381,9 @@ impl Engine {
             Command::SetTrunks(trunks) => self.set_trunks(&trunks),
             Command::Answer { call, script, max_duration_ms } => {
                 self.answer(now, Plan { key: call, script, max_duration_ms, may_be_at: None });
+            }
+            Command::Follow { call, script } => {
+                self.touch(now, call, |call, wires| call.follow_script(now, script, wires));
             }
             Command::Reject { call, sip_code } => self.decline(now, call, sip_code),
             Command::SetRegistrations(specs) => {

@@ -130,6 +130,15 @@ pub enum Command {
         /// How long it may last from now on, milliseconds.
         max_duration_ms: u32,
     },
+    /// Go on with another script: whatever the present one plays, waits for, records or has rung is
+    /// over, and keys pressed before are not the new one's. A call that is not answered yet begins
+    /// with it. Unknown calls are ignored, since the call may have ended in the meantime.
+    Follow {
+        /// Which call.
+        call: CallKey,
+        /// What it does now.
+        script: Arc<Script>,
+    },
     /// Refuse an [`Event::Incoming`]; no other event follows.
     Reject {
         /// Which call.
@@ -496,6 +505,10 @@ pub enum Event {
         caller: Caller,
         /// The number it called.
         number: String,
+        /// The user part of who is said to call, of at most [`crate::limits::MAX_CALLER`] bytes:
+        /// the network's word where there is one (P-Asserted-Identity, RFC 3325 §9.1), else that
+        /// of the From header. `None` when it asks for privacy (RFC 3323 §4.2).
+        from: Option<String>,
     },
     /// An abandoned call was cleared, or the peer knew nothing of it, or never replied, or there
     /// was no room or address to try: nothing more can be done for it.

@@ -58,6 +58,8 @@ pub const STRANGERS: sip::Rates = sip::Rates { per_source: 50, in_all: 1_000 };
 
 /// Calls from phones alive at once, so that they take no room from those we place.
 pub const MAX_INCOMING: usize = 64;
+/// The longest name or number of who calls, in bytes.
+pub const MAX_CALLER: usize = 64;
 /// Numbers that phones may call.
 pub const MAX_SERVICES: usize = 64;
 /// Ranges of addresses that trunks may call from.

@@ -142,6 +142,22 @@ impl Place {
         }
     }
 
+    /// The script is left wherever it is.
+    pub(crate) fn leave(&mut self, cues: &mut Vec<Cue>) {
+        match self.stage {
+            Stage::Recording { .. } => cues.push(Cue::StopRecording),
+            Stage::Bridged { .. } => cues.push(Cue::Part),
+            _ => {}
+        }
+        cues.push(Cue::Hush);
+    }
+
+    /// Another script is begun by [`Self::answered`]. The vote stays.
+    pub(crate) fn change_to(&mut self, script: Arc<Script>) {
+        let (vote, heard_at) = (self.vote, self.heard_at);
+        *self = Self { vote, heard_at, ..Self::new(script) };
+    }
+
     /// The last frame of the present clip left `now`.
     pub(crate) fn clip_ended(&mut self, now: Instant, cues: &mut Vec<Cue>) {
         self.heard_at = Some(now + millis(FRAME_MS + DRAIN_MS));

@@ -91,6 +91,13 @@ pub(crate) enum Stage {
     Abandoned { dialog: Option<Arc<DialogSnapshot>>, ended: Box<EndedCall> },
 }
 
+impl Second {
+    /// Whether a trunk calls it.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self.destination, Destination::Number(_))
+    }
+}
+
 impl Terms {
     /// Whether what the call is for was done: the message heard to its end, or a conversation had.
     pub(crate) fn is_whole(&self, heard_ms: u32) -> bool {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use app::dialing::PhoneContact;
 use domain::dialer::trunk::may_show;
-use domain::{AttemptId, PhoneNumber};
+use domain::{AttemptId, Destination, PhoneNumber};
 use engine::limits::{DRAIN_MS, MAX_RECORDING_MS};
 use engine::{
     AbandonedCall, Bridge, CallSpec, Clip, Codec, Credentials, DialogSnapshot, Gather, Hop, KeySet,
@@ -15,11 +15,17 @@ use engine::{
 
 use crate::config::{NodeConfig, Trunk};
 use crate::live::{Call, Second, Terms, key};
+use crate::sounds;
 
 /// How long a vote is waited for after the message, milliseconds.
 const VOTE_WAIT_MS: u32 = 10_000;
 /// How long a callee may opt out after the message when no vote is waited for, milliseconds.
 const OPT_OUT_WAIT_MS: u32 = 5_000;
+/// What somebody presses who is called back, to be joined with an expert (T121).
+const JOIN_KEY: &str = "1";
+/// How often they are asked, and how long they have after each time, milliseconds.
+const QUESTIONS: u8 = 3;
+const QUESTION_WAIT_MS: u32 = 6_000;
 /// A silence that ends a recording, milliseconds.
 const RECORD_SILENCE_MS: u32 = 3_000;
 /// What a call may last beyond ringing, message and vote, milliseconds: for a slow answer, the
@@ -72,9 +78,16 @@ pub(crate) fn call_spec(
 fn second_leg(config: &NodeConfig, call: &Call, second: &Second, target: Target) -> SecondLeg {
     let trunk = trunk(config, &second.trunk);
     let script = Script::new(vec![Step::Join]).expect("one step is a script");
+    // An expert sees who is called back.
+    let from_uri = match &call.destination {
+        Destination::Number(number) if !second.is_number() => {
+            format!("sip:{}@{}", number.national(), config.host)
+        }
+        _ => from_uri(config, trunk, call),
+    };
     SecondLeg {
         target,
-        from_uri: from_uri(config, trunk, call),
+        from_uri,
         credentials: credentials(trunk),
         codecs: codecs(config, &second.trunk),
         srtp: trunk.map_or(Srtp::Off, |trunk| trunk.srtp),
@@ -85,9 +98,10 @@ fn second_leg(config: &NodeConfig, call: &Call, second: &Second, target: Target)
     }
 }
 
-/// Waiting with music for the other one, and talking as long as it is paid for.
-fn conversation(terms: &Terms, hold: Arc<Clip>, second: SecondLeg) -> Script {
-    let bridge = Bridge {
+/// Waiting with music for the other one, and talking as long as it is paid for. Who is asked for a
+/// key first hears the clip as the question, and the tone of a phone that rings as the music.
+fn conversation(terms: &Terms, clip: Arc<Clip>, second: SecondLeg) -> Script {
+    let bridge = |hold| Bridge {
         leg: Arc::new(second),
         hold,
         max_ms: terms.clip_ms,
@@ -96,7 +110,19 @@ fn conversation(terms: &Terms, hold: Arc<Clip>, second: SecondLeg) -> Script {
         on_ended: None,
         on_failed: None,
     };
-    Script::new(vec![Step::Bridge(bridge)]).expect("one step is a script")
+    let steps = if terms.vote {
+        let question = Gather {
+            prompt: Play { barge_in: KeySet::DIGITS, ..Play::whole(clip) },
+            repeats: QUESTIONS - 1,
+            branches: Keys::of(JOIN_KEY).map(|key| (key, Label(2))).into_iter().collect(),
+            ..Gather::vote(QUESTION_WAIT_MS)
+        };
+        let ringing = Arc::new(Clip::from_samples(&sounds::ringback()));
+        vec![Step::Gather(question), Step::HangUp, Step::Bridge(bridge(ringing))]
+    } else {
+        vec![Step::Bridge(bridge(clip))]
+    };
+    Script::new(steps).expect("three steps are a script")
 }
 
 /// What a leg of a secure call may last, milliseconds, from when it is rung.
@@ -246,8 +272,11 @@ fn credentials(trunk: Option<&Trunk>) -> Option<Credentials> {
 
 fn longest_ms(config: &NodeConfig, terms: &Terms, clip: &Clip) -> u32 {
     if terms.second.is_some() {
-        // The second one is rung when the first has answered.
-        return conversation_ms(config, terms).saturating_add(config.ring_timeout_ms);
+        // The second one is rung when the first has answered, and said so if that is asked.
+        let asking_ms = clip.duration_ms().saturating_add(QUESTION_WAIT_MS);
+        let asking_ms = if terms.vote { asking_ms.saturating_mul(QUESTIONS.into()) } else { 0 };
+        let talking_ms = conversation_ms(config, terms);
+        return talking_ms.saturating_add(config.ring_timeout_ms).saturating_add(asking_ms);
     }
     let vote_ms = match (terms.vote, terms.opt_out_key) {
         (true, _) => VOTE_WAIT_MS,

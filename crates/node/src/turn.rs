@@ -148,10 +148,12 @@ impl Node {
             self.send_back(call, now.wall);
             return;
         }
-        let phone = match &job.destination {
+        // One of two legs at most: an expert who calls a customer back.
+        let phone = [Some(&job.destination), job.second.as_ref()].into_iter().flatten();
+        let phone = phone.into_iter().find_map(|leg| match leg {
             Destination::Extension(extension) => Some((job.account, extension.clone())),
             Destination::Number(_) => None,
-        };
+        });
         let at_hand = self.clips.get(&job.blob).is_some_and(|clip| clip.is_encoded(&codecs));
         let blob = (!at_hand).then(|| job.blob.clone());
         if phone.is_some() || blob.is_some() {
@@ -165,9 +167,10 @@ impl Node {
     pub(crate) fn prepared(&mut self, key: CallKey, now: Moment) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let Stage::Preparing { blob, contact } = &call.stage else { return };
-        let target = match (contact, &call.destination) {
-            (Some(contact), _) => spec::phone_target(contact).map(|target| (target, None)),
-            (None, Destination::Number(number)) => {
+        let phone = contact.as_ref().and_then(spec::phone_target);
+        let target = match &call.destination {
+            Destination::Extension(_) => phone.clone().map(|target| (target, None)),
+            Destination::Number(number) => {
                 if !spec::may_take(&self.config, &call.trunk) {
                     // It was removed or switched off since this call was chosen for it.
                     return self.send_back(key, now.wall);
@@ -178,13 +181,13 @@ impl Node {
                     Some((spec::trunk_target(trunk, server, number), Some(server)))
                 })
             }
-            (None, Destination::Extension(_)) => None,
         };
-        if call.second.as_ref().is_some_and(|second| !spec::may_take(&self.config, &second.trunk)) {
+        let on_trunk = call.second.as_ref().filter(|second| second.is_number());
+        if on_trunk.is_some_and(|second| !spec::may_take(&self.config, &second.trunk)) {
             return self.send_back(key, now.wall);
         }
         let second = call.second.as_ref().map(|second| {
-            let Destination::Number(number) = &second.destination else { return None };
+            let Destination::Number(number) = &second.destination else { return phone };
             let trunk = spec::trunk(&self.config, &second.trunk)?;
             let server = self.marks.choose(trunk, key, now.steady)?;
             Some(spec::trunk_target(trunk, server, number))

@@ -191,10 +191,11 @@ impl NodeLoop {
 
     fn take_events(&mut self, reported: Reported) {
         let Reported { shard, events } = reported;
+        let Parts { phones, registrations, .. } = &mut self.parts;
         let events: Vec<Event> = events
             .into_iter()
-            .filter_map(|event| self.parts.phones.take(event))
-            .filter_map(|event| self.parts.registrations.take(event))
+            .filter_map(|event| phones.take(event))
+            .filter_map(|event| registrations.take(event))
             .collect();
         let elsewhere = self.parts.registrations.go_on();
         self.order(elsewhere);

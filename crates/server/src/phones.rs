@@ -10,6 +10,7 @@ use engine::{Command, Event, PhoneCredential};
 use tokio::sync::mpsc;
 
 use crate::echo_test::{self, EchoTest};
+use crate::support_line::LineEvents;
 
 /// How often the table of phones is read.
 const READ_EVERY: Duration = Duration::from_secs(1);
@@ -22,17 +23,19 @@ enum News {
     Gone { username: String },
 }
 
-/// Where the events of phones go: registrations to the database, calls to the echo test.
+/// Where the events of phones go: registrations to the database, calls to the support line and to
+/// the echo test.
 pub struct PhoneEvents {
     news: mpsc::Sender<News>,
     echo_test: EchoTest,
+    line: LineEvents,
 }
 
 impl PhoneEvents {
     /// Takes what phones do and passes every other event on.
-    pub fn take(&self, event: Event) -> Option<Event> {
-        let news = match event {
-            Event::Incoming { call, caller, number } => {
+    pub fn take(&mut self, event: Event) -> Option<Event> {
+        let news = match self.line.take(event)? {
+            Event::Incoming { call, caller, number, .. } => {
                 self.echo_test.take(call, &caller, &number);
                 return None;
             }
@@ -58,12 +61,19 @@ impl PhoneEvents {
     }
 }
 
-/// Starts the task between registrar and database; `orders` leads to the engine.
-pub fn start(app: Arc<App>, orders: mpsc::Sender<Command>) -> PhoneEvents {
+/// Starts the task between registrar and database; `orders` leads to the engine, and `line` has
+/// the numbers of the support line.
+pub fn start(
+    app: Arc<App>,
+    orders: mpsc::Sender<Command>,
+    line: LineEvents,
+    numbers: Vec<String>,
+) -> PhoneEvents {
     let (sender, mut news) = mpsc::channel(NEWS);
     let echo_test = EchoTest::new(orders.clone());
     tokio::spawn(async move {
-        let services = [echo_test::NUMBER.to_owned()];
+        let services: Vec<String> =
+            std::iter::once(echo_test::NUMBER.to_owned()).chain(numbers).collect();
         // The loop has ended when nobody listens, and so will this task.
         let _ = orders.send(Command::SetServices(services.into())).await;
         let mut told: Vec<PhoneCredential> = Vec::new();
@@ -84,7 +94,7 @@ pub fn start(app: Arc<App>, orders: mpsc::Sender<Command>) -> PhoneEvents {
             }
         }
     });
-    PhoneEvents { news: sender, echo_test }
+    PhoneEvents { news: sender, echo_test, line }
 }
 
 /// Tells the engine which phones may register, when that has changed.

@@ -136,6 +136,20 @@ pub async fn list(reads: &mut impl Queries, after: AccountId, limit: u32) -> Res
     reads.query(sql, values![after, limit]).await?.iter().map(account).collect()
 }
 
+/// The accounts with this mobile, sandboxes apart: at most `limit`.
+///
+/// # Errors
+/// [`Error::Unavailable`].
+pub async fn of_mobile(
+    reads: &mut impl Queries,
+    mobile: &str,
+    limit: u32,
+) -> Result<Vec<AccountId>> {
+    let sql = "SELECT id FROM account WHERE mobile = $1 AND sandbox_of IS NULL
+               ORDER BY id LIMIT $2";
+    reads.query(sql, values![mobile, limit]).await?.iter().map(|row| row.get("id")).collect()
+}
+
 /// The token with this hash and its account.
 ///
 /// # Errors

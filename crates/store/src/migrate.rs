@@ -77,7 +77,9 @@ pub(crate) fn files() -> Vec<File> {
         ("V63__holiday", include_str!("../migrations/V63__holiday.sql")),
         ("V64__ceiling", include_str!("../migrations/V64__ceiling.sql")),
         ("V65__opening_hours", include_str!("../migrations/V65__opening_hours.sql")),
+        ("V69__support_line", include_str!("../migrations/V69__support_line.sql")),
         ("V70__retry_pause", include_str!("../migrations/V70__retry_pause.sql")),
+        ("V71__ledger_audit", include_str!("../migrations/V71__ledger_audit.sql")),
     ]
 }
 

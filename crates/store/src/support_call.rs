@@ -20,6 +20,8 @@ pub struct Kept {
     pub number: Option<String>,
     /// The ticket that was made of it.
     pub ticket: Option<i64>,
+    /// The node on whose line the caller waits, or did; none where another switch has the call.
+    pub node: Option<String>,
     /// As its steps have left it.
     pub call: SupportCall,
     /// Its steps, the first of them first; never none.
@@ -39,6 +41,8 @@ pub struct Taken {
     pub note: String,
 }
 
+/// No node has this name.
+pub(crate) const NOBODY: &str = "";
 /// The word of the first step.
 const JOINED: &str = "joined";
 
@@ -50,11 +54,12 @@ pub async fn insert(
     tx: &mut Tx,
     account: Option<AccountId>,
     caller: Option<&str>,
+    node: Option<&str>,
     first: &Taken,
 ) -> Result<i64> {
-    let sql = "INSERT INTO support_call (account_id, caller, joined_at_us, steps, state)
-               VALUES ($1, $2, $3, 1, 'waiting') RETURNING id";
-    let id = tx.query_one(sql, values![account, caller, first.at]).await?.get("id")?;
+    let sql = "INSERT INTO support_call (account_id, caller, joined_at_us, steps, state, node)
+               VALUES ($1, $2, $3, 1, 'waiting', $4) RETURNING id";
+    let id = tx.query_one(sql, values![account, caller, first.at, node]).await?.get("id")?;
     insert_step(tx, id, 0, first).await?;
     Ok(id)
 }
@@ -112,7 +117,8 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
-    let sql = "SELECT id, account_id, caller, number, ticket_id FROM support_call WHERE id = $1";
+    let sql =
+        "SELECT id, account_id, caller, number, ticket_id, node FROM support_call WHERE id = $1";
     match reads.query_opt(sql, values![id]).await? {
         None => Ok(None),
         Some(row) => Ok(Some(kept(reads, &row).await?)),
@@ -138,7 +144,7 @@ pub async fn open(
     after: (Timestamp, i64),
     limit: u32,
 ) -> Result<Vec<Kept>> {
-    let sql = "SELECT id, account_id, caller, number, ticket_id FROM support_call
+    let sql = "SELECT id, account_id, caller, number, ticket_id, node FROM support_call
                WHERE state IN ('waiting', 'registered', 'dialing')
                      AND (joined_at_us > $1 OR (joined_at_us = $1 AND id > $2))
                ORDER BY joined_at_us, id LIMIT $3";
@@ -146,12 +152,33 @@ pub async fn open(
     all_kept(reads, rows).await
 }
 
+/// The callers who wait on a line that is no more: of a node whose lease ended before `now`, and
+/// of this node, `own`, where it `began` just now, or else not of this node. At most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn on_lost_lines(
+    reads: &mut impl Queries,
+    (own, began): (&str, bool),
+    now: Timestamp,
+    limit: u32,
+) -> Result<Vec<i64>> {
+    let sql = "SELECT id FROM support_call
+               WHERE state = 'waiting' AND node IS NOT NULL
+                     AND (node = $1
+                          OR (node != $2
+                              AND node IN (SELECT name FROM node WHERE until_us < $3)))
+               ORDER BY joined_at_us, id LIMIT $4";
+    let values = values![if began { own } else { NOBODY }, own, now, limit];
+    reads.query(sql, values).await?.iter().map(|row| row.get("id")).collect()
+}
+
 /// The calls before number `before`, the newest first: at most `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn list(reads: &mut impl Queries, before: Option<i64>, limit: u32) -> Result<Vec<Kept>> {
-    let sql = "SELECT id, account_id, caller, number, ticket_id FROM support_call
+    let sql = "SELECT id, account_id, caller, number, ticket_id, node FROM support_call
                WHERE id < $1 ORDER BY id DESC LIMIT $2";
     let rows = reads.query(sql, values![before.unwrap_or(i64::MAX), limit]).await?;
     all_kept(reads, rows).await
@@ -179,6 +206,7 @@ async fn kept(reads: &mut impl Queries, row: &Row) -> Result<Kept> {
         caller: row.get("caller")?,
         number: row.get("number")?,
         ticket: row.get("ticket_id")?,
+        node: row.get("node")?,
         call,
         steps,
     })
@@ -206,6 +234,7 @@ fn step(word: &str, subject: Option<&str>) -> Option<Option<Step>> {
         "dialing" => Step::Dialing,
         "talking" => Step::Talking,
         "attempted" => Step::Attempted(Attempt::parse(subject?)?),
+        "returned" => Step::Returned,
         "withdrawn" => Step::Withdrawn,
         _ => return None,
     }))

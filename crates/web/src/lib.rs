@@ -7,6 +7,7 @@ mod page;
 mod params;
 mod probe;
 mod region;
+mod remainder;
 mod rest;
 mod router;
 mod serve;

@@ -1,5 +1,6 @@
 //! The accept loop: every connection has a deadline for its headers, a bound for their size, and a
-//! place among a bounded number. Stops gently: what is being answered is answered.
+//! place among a bounded number. Whoever was answered before the whole request was read is told
+//! that the connection closes. Stops gently: what is being answered is answered.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -18,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
 use crate::arrival::Peer;
+use crate::remainder;
 
 /// How long a client may take to send the head of a request, which bounds idle connections too.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -87,7 +89,11 @@ fn answer(
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let router = router.clone();
         request.extensions_mut().insert(Peer(peer.ip()));
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(never)) }
+        async move {
+            let (request, remainder) = remainder::watch(request);
+            let response = router.oneshot(request).await.unwrap_or_else(never);
+            Ok::<_, Infallible>(remainder.told_in(response))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -25,6 +25,7 @@ pub mod state_interval;
 pub mod statement;
 pub mod support_call;
 pub mod support_line;
+pub mod support_queue;
 pub mod ticket;
 pub mod vantage;
 pub mod version;

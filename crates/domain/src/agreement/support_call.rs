@@ -68,6 +68,9 @@ pub enum Step {
     Talking,
     /// What came of it.
     Attempted(Attempt),
+    /// Nothing came of it, and that was not the customer's doing: no trunk took the call, or the
+    /// expert did not. It is owed as before.
+    Returned,
     /// It is not to be called back any more, as the customer says.
     Withdrawn,
 }
@@ -84,6 +87,7 @@ impl Step {
             Self::Dialing => "dialing",
             Self::Talking => "talking",
             Self::Attempted(_) => "attempted",
+            Self::Returned => "returned",
             Self::Withdrawn => "withdrawn",
         }
     }
@@ -244,6 +248,11 @@ impl SupportCall {
             (State::Registered | State::Dialing, Step::Dialing) => self.dial(at)?,
             (State::Dialing, Step::Talking) => self.is_talking = true,
             (State::Dialing, Step::Attempted(attempt)) => self.attempted(*attempt, at),
+            (State::Dialing, Step::Returned) => {
+                let owed = self.owed;
+                self.end(State::Registered);
+                self.owed = owed;
+            }
             (State::Registered | State::Dialing, Step::Withdrawn) => self.end(State::Withdrawn),
             _ => return Err(Refusal::WrongState),
         }
@@ -457,7 +466,7 @@ mod tests {
         /// three at most, and what is refused changes nothing.
         #[test]
         fn a_try_is_owed_just_while_somebody_waits_for_it(
-            tried in prop::collection::vec((0..11_usize, 0..1_500_i64), 0..60),
+            tried in prop::collection::vec((0..12_usize, 0..1_500_i64), 0..60),
         ) {
             let mut now = at("1405/09/07 10:00");
             let mut call = SupportCall::joined(now);
@@ -467,7 +476,7 @@ mod tests {
                     Step::Offered, Step::Answered, Step::Left, Step::Registered, Step::Dialing,
                     Step::Attempted(Attempt::NoAnswer), Step::Attempted(Attempt::Voicemail),
                     Step::Attempted(Attempt::Connected), Step::Withdrawn, Step::Doubled(7),
-                    Step::Talking,
+                    Step::Talking, Step::Returned,
                 ][which].clone();
                 let before = call.clone();
                 if call.take(&step, now).is_err() {

@@ -8,10 +8,12 @@ use media::{Codec, EncodedClip, FRAME_MS};
 
 use super::{Call, Phase, Wires};
 use crate::io::{Clip, Event, RtpTransmit};
+use crate::keys::Keys;
 use crate::ladder::Turn;
 use crate::limits::SAME_KEY_MS;
 use crate::place::{Cue, Place};
 use crate::playout::{Notice, Step, frame_count};
+use crate::script::Script;
 
 /// Frames that sound for a second, after which progress is told.
 const FRAMES_A_SECOND: u32 = 1_000 / FRAME_MS;
@@ -146,6 +148,22 @@ impl Call {
         self.turn(now, Turn::Key);
         wires.events.push(Event::Key { call: self.key(), digit });
         self.follow(now, wires, |place, cues| place.key_pressed(now, digit, cues));
+    }
+
+    /// Goes on with another script.
+    pub(crate) fn follow_script(&mut self, now: Instant, script: Arc<Script>, wires: &mut Wires) {
+        if self.phase == Phase::Up {
+            self.follow(now, wires, Place::leave);
+        }
+        if !matches!(self.phase, Phase::Closing(_) | Phase::Over(_)) {
+            self.place.change_to(Arc::clone(&script));
+            self.script = script;
+            self.keys = Keys::default();
+        }
+        if let (Phase::Up, Some(agreed)) = (self.phase, self.agreed) {
+            self.listen(now, &agreed);
+            self.follow(now, wires, |place, cues| place.answered(now, cues));
+        }
     }
 
     /// Tells the place something and does what it says.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use media::{Codec, sdp};
 use sip::{Headers, LegId, Request};
 
-use super::Engine;
+use super::{Engine, identity};
 use crate::call::{Call, Plan, reachable};
 use crate::io::{CallKey, Caller, Event, Srtp, TrunkSource};
 use crate::limits::{DECISION_MS, MAX_INCOMING, MAX_SERVICES, MAX_TRUNK_RANGES};
@@ -120,7 +120,8 @@ impl Engine {
             self.wires.sip.stay_with_source(leg);
         }
         self.wires.sip.ring(now, leg, 180, None, &mut self.wires.sip_out);
-        self.wires.events.push(Event::Incoming { call, caller, number: number.to_owned() });
+        let (number, from) = (number.to_owned(), identity::caller_of(request));
+        self.wires.events.push(Event::Incoming { call, caller, number, from });
     }
 
     fn turn_away(&mut self, now: Instant, leg: LegId, code: u16, extra: &Headers) {

@@ -224,6 +224,30 @@ fn the_time_and_a_key_end_the_conversation_and_the_scripts_go_on() {
     }
 }
 
+/// Goal: another script for the first leg lets the second one go, whether it was rung, whispered to
+/// or talked with; and the new script may ring somebody again.
+#[test]
+fn another_script_leaves_the_second_leg() {
+    for after_ms in [50, 600, 3_000] {
+        let other = other("8");
+        let (mut world, first, other) =
+            start(Callee::new(usual_description()), other, bridge(second(OTHER_SIP)));
+        world.run_for(Duration::from_millis(after_ms));
+        let says = Script::new(vec![play(sorry())]).unwrap();
+        world.command(Command::Follow { call: CallKey(1), script: Arc::new(says) });
+        world.run_until_quiet();
+        assert_eq!(world.outcome(1).cause, Cause::Played, "{after_ms} ms");
+        let outcome = second_of(&world).1;
+        let talked = after_ms == 3_000;
+        let cause = if talked { Cause::Played } else { Cause::HungUpByUs };
+        assert_eq!(outcome.cause, cause, "{after_ms} ms");
+        assert!(place_of(&encoded(Codec::Pcma, &sorry()), &heard(&first)).is_some());
+        assert!(place_of(&encoded(Codec::Pcma, &goodbye()), &heard(&first)).is_none());
+        let told = place_of(&encoded(Codec::Pcma, &farewell()), &heard(&other)).is_some();
+        assert_eq!(told, talked, "{after_ms} ms");
+    }
+}
+
 /// What a call without a message is for is the conversation: how long that was is told while it
 /// lasts and at its end, without the music and the whisper before it.
 #[test]

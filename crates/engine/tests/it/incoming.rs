@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
-    CallKey, Caller, Cause, Command, Event, Limits, Play, Script, Step, TrunkSource, limits,
+    CallKey, Caller, Cause, Command, Event, Gather, KeySet, Limits, Play, Script, Step,
+    TrunkSource, limits,
 };
 
 use crate::peer::Phone;
@@ -29,7 +30,9 @@ fn incoming(world: &World) -> Vec<(CallKey, &str, &str)> {
     };
     let who = |call| {
         world.events.iter().find_map(move |(_, event)| match event {
-            Event::Incoming { call: key, caller: Caller::Phone(name), number } if *key == call => {
+            Event::Incoming { call: key, caller: Caller::Phone(name), number, .. }
+                if *key == call =>
+            {
                 Some((call, name.as_str(), number.as_str()))
             }
             _ => None,
@@ -85,6 +88,38 @@ fn a_phone_that_proves_itself_is_answered_and_hears_the_clip() {
     }
 }
 
+/// Goal: whoever holds a caller with music may say something else at any moment, and ring somebody
+/// for the caller; keys are told all the while, and those of before are not those of now.
+#[test]
+fn another_script_takes_the_place_of_the_present_one() {
+    let (mut world, phone) = serving("secret");
+    dial(&mut world, &phone, ECHO);
+    let call = incoming(&world)[0].0;
+    let music = Step::Loop { clip: clip_of_frames(50), for_ms: 600_000, barge_in: KeySet::NONE };
+    let waits = Arc::new(Script::new(vec![music]).unwrap());
+    // Nobody has answered yet: nothing to go on with.
+    world.command(Command::Follow { call, script: Arc::clone(&waits) });
+    world.command(Command::Answer { call, script: waits, max_duration_ms: 600_000 });
+    world.run_for(Duration::from_secs(90));
+    let heard = phone.borrow().rtp_packets;
+    assert!((4_400..4_600).contains(&heard), "{heard}");
+    let gather = Gather { vote: false, ..Gather::vote(60_000) };
+    let asks = Script::new(vec![Step::Play(Play::whole(clip_of_frames(20))), Step::Gather(gather)]);
+    world.command(Command::Follow { call, script: Arc::new(asks.unwrap()) });
+    world.run_for(Duration::from_secs(10));
+    let now_heard = phone.borrow().rtp_packets - heard;
+    assert!(now_heard < 600, "no music: {now_heard}");
+    let ends = Script::new(vec![Step::Play(Play::whole(clip_of_frames(10)))]).unwrap();
+    world.command(Command::Follow { call, script: Arc::new(ends) });
+    world.run_until_quiet();
+    assert_eq!(world.outcome(call.0).cause, Cause::Played);
+    assert_eq!(phone.borrow().story, ["180", "answered", "ended by Peer"]);
+    // It is over: nothing happens.
+    let late = Script::new(vec![Step::HangUp]).unwrap();
+    world.command(Command::Follow { call, script: Arc::new(late) });
+    world.run_until_quiet();
+}
+
 #[test]
 fn the_owner_may_refuse_and_must_decide_in_time() {
     let (mut world, phone) = serving("secret");
@@ -138,7 +173,7 @@ fn a_trunk_calls_without_a_password_from_where_it_is() {
     world.command(Command::SetTrunks([source].into()));
     dial(&mut world, &here, ECHO);
     let call = world.events.iter().find_map(|(_, event)| match event {
-        Event::Incoming { call, caller: Caller::Trunk(trunk), number } => {
+        Event::Incoming { call, caller: Caller::Trunk(trunk), number, .. } => {
             assert_eq!((trunk.as_str(), number.as_str()), ("north", ECHO));
             Some(*call)
         }

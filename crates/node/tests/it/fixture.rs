@@ -83,9 +83,10 @@ impl SmsGateway for NoSms {
     }
 }
 
-struct Mute;
+/// Says every text as a tone, the longer the text.
+struct Hums;
 
-impl Tts for Mute {
+impl Tts for Hums {
     fn identity(&self, _: Speaker) -> Voice {
         Voice { engine: String::new(), name: String::new(), words_per_minute: 150 }
     }
@@ -96,10 +97,13 @@ impl Tts for Mute {
 
     fn speak<'a>(
         &'a self,
-        _: &'a Speakable,
+        text: &'a Speakable,
         _: Speaker,
     ) -> BoxFuture<'a, Result<Vec<u8>, NoSpeech>> {
-        Box::pin(async { Err(Failure::of("speaking").into()) })
+        let samples = (text.as_str().chars().count() + 10) * 80;
+        let hum = (0..samples).map(|n| if n % 16 < 8 { 8_000 } else { -8_000 });
+        let wav = audio::Clip::from_samples(hum.collect()).to_wav();
+        Box::pin(async { Ok(wav) })
     }
 }
 
@@ -447,7 +451,7 @@ fn assemble(
     let ports = Ports {
         clock: Arc::new(TestClock(clock.clone())),
         rng: Arc::new(NoSecrets),
-        tts: Arc::new(Mute),
+        tts: Arc::new(Hums),
         blobs: blobs.clone(),
         dispatch: Arc::new(gate.clone()),
         sms: Arc::new(NoSms),

@@ -12,4 +12,5 @@ mod recovering;
 mod secure_calls;
 mod settling;
 mod stories;
+mod support_line;
 mod trunks;

@@ -40,6 +40,7 @@ mod serve;
 mod statement;
 mod subscription;
 mod support_call;
+mod support_line;
 mod tariff;
 mod ticket;
 mod token;
@@ -165,9 +166,13 @@ enum Command {
     #[command(subcommand)]
     Payment(payment::Payment),
     /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
-    /// register, next, attempted, withdrawn, show, list.
+    /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
+    /// register, next, talking, attempted, returned, withdrawn, show, list.
     #[command(subcommand)]
     SupportCall(support_call::SupportCall),
+    /// Who is on duty on the support line: on, off, show.
+    #[command(subcommand)]
+    SupportLine(support_line::SupportLine),
     /// What customers ask of the committee: file-late, complete, assign, ask, decide, announce,
     /// settle, show, list.
     #[command(subcommand)]
@@ -263,6 +268,7 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::Identity(command) => identity::run(config, command).await,
         Command::Payment(command) => payment::run(config, command).await,
         Command::SupportCall(command) => support_call::run(config, command).await,
+        Command::SupportLine(command) => support_line::run(config, command).await,
         Command::Board(command) => board::run(config, command).await,
         Command::Claim(command) => claim::run(config, command).await,
         Command::Plan(command) => subscription::run_plan(config, command).await,

@@ -29,9 +29,9 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, announcements, callbacks, capacity_test, chain, desk, exports, flight_recorder, lock,
-    measuring, month_close, open_files, phones, probe, recordings, sms, speaking_ahead, streams,
-    telemetry, tidying, webhooks,
+    address, announcements, callbacks, capacity_test, chain, desk, exports, flight_recorder,
+    ledger_audit, lock, measuring, month_close, open_files, phones, probe, recordings, sms,
+    speaking_ahead, streams, support_line, telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -105,6 +105,7 @@ struct Platform {
     leads: Arc<AtomicBool>,
     http: TcpListener,
     recordings: JoinHandle<()>,
+    support_line: JoinHandle<()>,
 }
 
 impl Platform {
@@ -154,7 +155,10 @@ impl Platform {
         let (sip, count) = (shards.sip_address, shards.count());
         tracing::info!(%sip, node = config.node.name, shards = count, "the node is up");
         let (order, orders) = mpsc::channel(ORDERS);
-        let phones = phones::start(Arc::clone(&app), order);
+        let (line, support_line) =
+            support_line::start(Arc::clone(&app), line_settings(config, advertised), order.clone());
+        let numbers = config.support.line.clone();
+        let phones = phones::start(Arc::clone(&app), order, line, numbers);
         let trunks =
             trunks::watch(Arc::clone(&app), config.node.name.clone(), (places, found), tell_names);
         let leads = Arc::new(AtomicBool::new(false));
@@ -172,7 +176,7 @@ impl Platform {
             orders,
             trunks,
         };
-        Ok(Self { app, node: NodeLoop::new(parts), leads, http, recordings })
+        Ok(Self { app, node: NodeLoop::new(parts), leads, http, recordings, support_line })
     }
 
     async fn run(self, config: &Config, connections_max: usize) -> Result<()> {
@@ -227,6 +231,7 @@ impl Platform {
         node.await.context("the node's task")??;
         // The shards' ends of it went with the node.
         self.recordings.await.context("the task of the recordings")?;
+        self.support_line.await.context("the task of the support line")?;
         stop_callbacks.send_replace(true);
         callbacks.await.context("the task of the callbacks")?;
         webhooks.await.context("the task of the webhooks")?;
@@ -247,7 +252,7 @@ fn beside(
     app: &Arc<App>,
     config: &Config,
     stop: &watch::Receiver<bool>,
-) -> [(&'static str, JoinHandle<()>); 6] {
+) -> [(&'static str, JoinHandle<()>); 7] {
     let (app, stop) = (|| Arc::clone(app), || stop.clone());
     let sandbox_beside = config.sandbox.beside_trunks;
     [
@@ -256,6 +261,7 @@ fn beside(
         ("the task of SMS", sms::start(app(), stop())),
         ("the task that tidies up", tidying::start(app(), stop())),
         ("the task that closes months", month_close::start(app(), stop())),
+        ("the task that audits the books", ledger_audit::start(app(), stop())),
         ("the task that tests the load", capacity_test::start(app(), sandbox_beside, stop())),
     ]
 }
@@ -358,6 +364,15 @@ fn node_config(config: &Config, advertised: IpAddr, trunks: Vec<Trunk>) -> Resul
         ladder_keep_ms: ladder_keep_ms(config.calls.ladder_days),
         ..NodeConfig::default()
     })
+}
+
+fn line_settings(config: &Config, advertised: IpAddr) -> node::support_line::Settings {
+    node::support_line::Settings {
+        node: config.node.name.clone(),
+        numbers: config.support.line.clone(),
+        greeting: config.support.greeting.clone(),
+        host: address::host(advertised),
+    }
 }
 
 /// The default trunk: as many calls as the sandbox takes, with the credentials it documents.

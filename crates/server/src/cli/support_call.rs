@@ -67,6 +67,14 @@ pub enum SupportCall {
         #[command(flatten)]
         step: Step,
     },
+    /// Nothing came of calling back, and that was not the customer's doing: it is owed as before.
+    Returned {
+        /// Why.
+        #[arg(long)]
+        because: String,
+        #[command(flatten)]
+        step: Step,
+    },
     /// The customer needs no call any more.
     Withdrawn {
         /// How that is known.
@@ -126,6 +134,9 @@ pub async fn run(config: &Config, command: SupportCall) -> Result<ExitCode> {
             let attempt = Attempt::parse(&result)
                 .context("write connected, no_answer, voicemail or wrong_number")?;
             calls::attempted(&app, step.id, attempt, &step.by, &note).await
+        }
+        SupportCall::Returned { because, step } => {
+            calls::returned(&app, step.id, &step.by, &because).await
         }
         SupportCall::Withdrawn { because, step } => {
             calls::withdrawn(&app, step.id, &step.by, &because).await

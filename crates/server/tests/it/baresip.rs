@@ -34,6 +34,9 @@ struct Setup<'a> {
     more: &'a str,
 }
 
+/// How long it has something to say: longer than any call of a test, seconds.
+const SAYS_S: usize = 180;
+
 /// The short number of the phone under test.
 pub const EXTENSION: &str = "100";
 
@@ -82,7 +85,8 @@ impl Baresip {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().display();
         let mut says = says.to_vec();
-        says.resize(8_000 * 60, 0);
+        // It hangs up at the end of what it says.
+        says.resize(8_000 * SAYS_S, 0);
         std::fs::write(dir.path().join("says.wav"), media::wav::write_pcm16(&says)).unwrap();
         std::fs::write(dir.path().join("contacts"), "").unwrap();
         std::fs::write(dir.path().join("accounts"), account).unwrap();
@@ -129,6 +133,11 @@ impl Baresip {
     /// Waits until it has said this.
     pub fn says(&self, what: &str) {
         eventually(&format!("baresip says {what}"), || self.log().contains(what).then_some(()));
+    }
+
+    /// Whether it has said this.
+    pub fn has_said(&self, what: &str) -> bool {
+        self.log().contains(what)
     }
 
     fn log(&self) -> String {

@@ -13,18 +13,18 @@ use crate::platform::{
 use crate::sipp::{Sipp, is_bound};
 
 /// What every user of the proxy proves.
-const PASSWORD: &str = "open-sesame";
+pub const PASSWORD: &str = "open-sesame";
 
 /// A running Kamailio with a socket for each side.
-struct Kamailio {
+pub struct Kamailio {
     child: Child,
     /// Where we speak to it.
-    address: SocketAddr,
+    pub address: SocketAddr,
     dir: TempDir,
 }
 
 impl Kamailio {
-    fn start() -> Self {
+    pub fn start() -> Self {
         // A port that was free may be taken by a test beside us; Kamailio then ends at once.
         eventually("Kamailio starts", || {
             let mut proxy = Self::spawn();
@@ -62,7 +62,7 @@ impl Kamailio {
     }
 
     /// How many lines of its log hold this.
-    fn count(&self, what: &str) -> usize {
+    pub fn count(&self, what: &str) -> usize {
         self.log().lines().filter(|line| line.contains(what)).count()
     }
 

@@ -56,6 +56,7 @@ mod soap_client;
 mod speech;
 mod stories;
 mod strangers;
+mod support_line;
 mod trunk_check;
 mod trunks;
 mod webhooks;

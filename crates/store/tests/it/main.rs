@@ -31,6 +31,7 @@ mod refund;
 mod request;
 mod schema;
 mod sms;
+mod support_agent;
 mod template;
 mod ticket;
 mod violation;

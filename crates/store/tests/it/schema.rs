@@ -66,6 +66,9 @@ fn shipped_migrations_are_pinned() {
         ("V63__holiday.sql", 0x0cb3_cf62_5d51_d086),
         ("V64__ceiling.sql", 0x8787_d85e_e3a9_ae7c),
         ("V65__opening_hours.sql", 0x231b_0361_21d0_7f46),
+        ("V69__support_line.sql", 0xbdb8_1d25_5e1d_3403),
+        ("V70__retry_pause.sql", 0x79c0_ed5f_d639_1f14),
+        ("V71__ledger_audit.sql", 0x7ed6_b97a_5c36_1925),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

@@ -11,7 +11,7 @@ use store::{Db, Error, Tx};
 use crate::engines::both_engines;
 use crate::world::{NOW, new_account};
 
-async fn write<T>(db: &Db, body: impl AsyncFnOnce(&mut Tx) -> T) -> T {
+pub async fn write<T>(db: &Db, body: impl AsyncFnOnce(&mut Tx) -> T) -> T {
     let mut tx = db.begin().await.unwrap();
     let value = body(&mut tx).await;
     tx.commit().await.unwrap();
@@ -184,7 +184,7 @@ both_engines! {
         let begin = async || {
             let first = happened(None, 0);
             write(&world.db, async |tx| {
-                support_call::insert(tx, Some(account), Some("0912"), &first).await.unwrap()
+                support_call::insert(tx, Some(account), Some("0912"), None, &first).await.unwrap()
             })
             .await
         };

@@ -78,19 +78,12 @@ pub(crate) async fn call(web: &Web, name: &str, request: Request) -> Response {
             tracing::info!(took_us, http_status = response.status().as_u16(), "request not taken");
             response
         }
-        Err(Unanswered::Denied(denied)) => and_close(not_let_in(web, method, denied)),
+        Err(Unanswered::Denied(denied)) => not_let_in(web, method, denied),
         Err(Unanswered::Failed(failure)) => failed(web, method, UNKNOWN_ERROR, &failure),
         Err(Unanswered::FailedInMethod(failure)) => {
             failed(web, method, method.failure_code(), &failure)
         }
     }
-}
-
-/// What such a client sends after its head is not read, so its connection cannot go on; a client
-/// that is not told would send its next request there just when it closes (RFC 9112 §9.6).
-fn and_close(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// The answer to who may not come in.

@@ -74,7 +74,6 @@ async fn a_wrong_token_is_told_in_the_shape_of_each_method() {
         for token in ["", "x", &"f".repeat(40), &"f".repeat(128)] {
             let answered = post(&router, token, method, &[]).await;
             assert_eq!((answered.status, answered.text()), (StatusCode::OK, expected), "{method}");
-            assert_eq!(answered.headers["connection"], "close", "its body was not read");
             let answered = get(&router, token, method, &[]).await;
             assert_eq!((answered.status, answered.text()), (StatusCode::OK, expected), "{method}");
         }

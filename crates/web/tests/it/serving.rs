@@ -56,6 +56,43 @@ async fn requests_are_answered_over_sockets() {
     assert!(answered.contains("\"RemaindCredit\":7"), "{answered}");
 }
 
+/// Goal: whoever is answered before the request was read is told that the connection closes, by
+/// every service and refusal; whoever was read may go on.
+#[tokio::test]
+async fn what_nobody_read_closes_the_connection_and_that_is_said() {
+    let world = World::new().await;
+    let (_, token) = world.customer(7).await;
+    let (address, _stop, _server) = serving(&world).await;
+    let post = |path: &str, token: &str, length: usize| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{{"
+        )
+    };
+    // More than anything takes, and a token that is none.
+    for (path, token, length) in [
+        ("/Rest/AccountStatus", "nobody", 100),
+        ("/v1/messages", "nobody", 100),
+        ("/v1/messages", &*token, usize::MAX / 2),
+        ("/nowhere", &*token, 100),
+    ] {
+        let answered = told(address, post(path, token, length).as_bytes()).await;
+        assert!(
+            answered.starts_with("HTTP/1.1 4") || answered.starts_with("HTTP/1.1 2"),
+            "{answered}"
+        );
+        assert!(answered.contains("\r\nconnection: close\r\n"), "{path}: {answered}");
+    }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    for _ in 0..2 {
+        stream.write_all(&post("/v1/messages", &token, 1).into_bytes()).await.unwrap();
+        let mut answer = vec![0; 4_096];
+        let length = tokio::time::timeout(PATIENCE, stream.read(&mut answer)).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length.unwrap()]).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 4") && !answer.contains("connection:"), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn rude_clients_get_a_short_answer() {
     let world = World::new().await;
