@@ -1,5 +1,5 @@
-//! The audit of the books that runs by itself, once a day: holds are the open attempts, balances the
-//! sums of what was posted, nobody owes more than it may, campaigns and credits add up. What it
+//! The audit of the books that runs by itself, once a day: holds are the open attempts, balances
+//! the sums of what was posted, nobody owes more than it may, campaigns and credits add up. What it
 //! finds is an alert until a later one finds nothing.
 
 use domain::calendar::day::Day;

@@ -200,7 +200,8 @@ pub(super) struct Beginning {
     pub(super) is_covered: bool,
 }
 
-/// The plan with no more tries, nor sooner ones, than its class may have; `None` when its class may not call at all.
+/// The plan with no more tries, nor sooner ones, than its class may have; `None` when its class may
+/// not call at all.
 fn allowed(plan: Plan, policies: &Policies, any_hour: bool, now: Timestamp) -> Option<Plan> {
     let never = Opening::Closed { opens_at: None };
     if policies.opening(plan.class, (any_hour, true), now) == never {

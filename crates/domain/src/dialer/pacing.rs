@@ -5,9 +5,9 @@ use crate::{CampaignId, MessageClass, Timestamp};
 
 /// The scheduling class of campaigns; lower ones go first.
 pub const CAMPAIGN_CLASS: u8 = 2;
-/// Where a send stands in the order in which calls start; earlier ones go first. Codes that somebody
-/// waits for are never passed; warnings to the public pass everything else, whether they go to one
-/// number or to a list.
+/// Where a send stands in the order in which calls start; earlier ones go first. Codes that
+/// somebody waits for are never passed; warnings to the public pass everything else, whether they
+/// go to one number or to a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// One-time codes, and what else the policy of its class lets go first.
