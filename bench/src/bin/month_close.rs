@@ -69,7 +69,7 @@ fn facts(month: PersianMonth, always: Span) -> Result<Facts> {
         let scope = Scope::new(vec![Group::Cohort(n % GROUPS + 1)]).context("a scope")?;
         evidence.push(Evidence { seen: Seen::Down, paths: paths("api,panel")?, scope, span });
     }
-    Ok(Facts { evidence, windows: Vec::new() })
+    Ok(Facts { evidence, ..Facts::default() })
 }
 
 /// A subscriber with everything, in two groups.

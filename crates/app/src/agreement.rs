@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::agreement::parameter;
 use domain::agreement::version::{self, Draft, Version};
+use domain::calendar::day::Day;
 use domain::calendar::holiday::Holidays;
 use domain::calendar::opening_hours::{CalendarKind, OpeningHours};
 use domain::calendar::working_time::Timetable;
@@ -23,6 +24,9 @@ pub enum AgreementRefusal {
     Version(version::Refusal),
     /// A parameter cannot be that.
     Parameter(parameter::Refusal),
+    /// On this day the hours of that calendar give less than would be promised; they are changed
+    /// first.
+    Hours(CalendarKind, Day),
     /// Somebody else published one at this moment.
     Meanwhile,
 }
@@ -82,7 +86,8 @@ pub fn checksum_in_hex(kept: &Kept) -> String {
     hex(&kept.checksum)
 }
 
-/// Publishes a version.
+/// Publishes a version. Hours of the desk that would give less than it promises are changed to what
+/// it says, from its first day on.
 ///
 /// # Errors
 /// Refused as [`AgreementRefusal`] says.
@@ -93,16 +98,25 @@ pub async fn publish(app: &App, new: NewVersion) -> Result<Kept, AgreementRefusa
         let draft = draft(&published, new)?;
         let version = version::publish(&published, draft, now)
             .map_err(|refusal| Error::Refused(AgreementRefusal::Version(refusal)))?;
+        let both: Vec<Version> = published.into_iter().chain([version.clone()]).collect();
         let kept = Kept { checksum: checksum(&version), version };
-        match store::agreement::insert(tx, &kept).await {
-            Err(store::Error::Conflict(_)) => Err(Error::Refused(AgreementRefusal::Meanwhile)),
-            inserted => {
-                inserted?;
-                Ok(kept)
+        store::agreement::insert(tx, &kept).await.map_err(meanwhile)?;
+        for kind in CalendarKind::OF_THE_DESK {
+            let short = opening_hours::follow(tx, kind, &both, &kept.version, now).await;
+            if let Some(day) = short.map_err(meanwhile)? {
+                return Err(Error::Refused(AgreementRefusal::Hours(kind, day)));
             }
         }
+        Ok(kept)
     })
     .await
+}
+
+fn meanwhile(error: store::Error) -> Error<AgreementRefusal> {
+    match error {
+        store::Error::Conflict(_) => Error::Refused(AgreementRefusal::Meanwhile),
+        error => error.into(),
+    }
 }
 
 /// The last version that stands, with what is to be different in it.
@@ -120,7 +134,7 @@ fn draft(published: &[Version], new: NewVersion) -> Result<Draft, AgreementRefus
     Ok(draft)
 }
 
-/// Takes a version back that does not hold yet.
+/// Takes a version back that does not hold yet, with the hours of the desk that came with it.
 ///
 /// # Errors
 /// Refused when it holds, was taken back, or there is none of that number.
@@ -128,9 +142,19 @@ pub async fn withdraw(app: &App, number: u32) -> Result<(), AgreementRefusal> {
     let now = app.now();
     app.write(async |tx| {
         let refused = |refusal| Error::Refused(AgreementRefusal::Version(refusal));
-        let kept = all(tx).await?.into_iter().find(|kept| kept.version.number == number);
-        let kept = kept.ok_or(refused(version::Refusal::Unknown))?;
-        kept.version.may_be_withdrawn(now).map_err(refused)?;
+        let mut versions: Vec<Version> =
+            all(tx).await?.into_iter().map(|kept| kept.version).collect();
+        let version = versions.iter_mut().find(|version| version.number == number);
+        let version = version.ok_or(refused(version::Refusal::Unknown))?;
+        version.may_be_withdrawn(now).map_err(refused)?;
+        version.withdrawn_at = Some(now);
+        let version = version.clone();
+        for kind in CalendarKind::OF_THE_DESK {
+            let short = opening_hours::go_back(tx, kind, &versions, &version, now).await?;
+            if let Some(day) = short {
+                return Err(Error::Refused(AgreementRefusal::Hours(kind, day)));
+            }
+        }
         if store::agreement::withdraw(tx, number, now).await? {
             Ok(())
         } else {

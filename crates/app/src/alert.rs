@@ -83,7 +83,7 @@ async fn watched(app: &App, settings: &Settings) -> Result<Watched, Failure> {
     let desk = crate::board::alerts(app).await?;
     let mut reads = app.read().await?;
     let parameters = agreement_at(&mut reads, now).await?.draft.parameters;
-    let facts = facts(&mut reads, time).await?;
+    let facts = facts(&mut reads, time, &parameters).await?;
     let platform =
         Standing { entitlements: vec![(parameters.paths(), time)], ..Standing::full(None, time) };
     let timeline = sweep(time, &platform, &facts);

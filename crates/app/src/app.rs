@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::password::Passwords;
 use crate::ports::{Blobs, Clock, Dispatch, Gateways, Rng, SmsGateway, Tts};
 use crate::prices::Prices;
-use crate::promise::Judged;
+use crate::promise::{Deliveries, Judged};
 use crate::{Error, Failure, LiveCalls, Settings, staff};
 
 tokio::task_local! {
@@ -55,6 +55,7 @@ pub struct App {
     limits: Limits,
     requests: Requests,
     judged: Judged,
+    deliveries: Deliveries,
     audio_jobs: Arc<Semaphore>,
 }
 
@@ -65,7 +66,7 @@ impl App {
         let (prices, classes) = (Prices::default(), Classes::default());
         let requests = Requests::default();
         let (passwords, limits) = (Passwords::default(), Limits::new(&settings.requests));
-        let judged = Judged::default();
+        let (judged, deliveries) = (Judged::default(), Deliveries::default());
         Self {
             db,
             ports,
@@ -77,6 +78,7 @@ impl App {
             limits,
             requests,
             judged,
+            deliveries,
             audio_jobs,
         }
     }
@@ -173,6 +175,10 @@ impl App {
 
     pub(crate) fn judged(&self) -> &Judged {
         &self.judged
+    }
+
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.deliveries
     }
 
     pub(crate) fn audio_jobs(&self) -> &Arc<Semaphore> {

@@ -4,6 +4,7 @@
 use domain::agreement::availability::{
     Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
 };
+use domain::agreement::parameter::Parameters;
 use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::statement::{
     FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
@@ -20,6 +21,8 @@ use sha2::{Digest as _, Sha256};
 use store::chain::{self, Fact};
 pub use store::month_statement::MonthStatement;
 use store::month_statement::{Lifetime, Review};
+use store::outage::Outage;
+pub use store::signature::Signature;
 use store::subscription::Subscription;
 use store::{Queries, Tx};
 
@@ -65,6 +68,8 @@ pub struct Month {
     pub judged: Judged,
     /// What was written down, the frozen statement first.
     pub written: Vec<MonthStatement>,
+    /// What of it the manager has signed, by revision.
+    pub signatures: Vec<Signature>,
     /// The verdict that stands: of what was written last, else of what is computed now.
     pub verdict: Option<Verdict>,
     /// Until when evidence can still decide it; then its low figure stands.
@@ -98,6 +103,7 @@ pub async fn month(
     let inputs = inputs_now(&mut reads, account, month, time).await?;
     let judged = inputs.judge();
     let written = store::month_statement::of_month(&mut reads, account, month).await?;
+    let signatures = store::signature::of_month(&mut reads, account, month).await?;
     let state = state(month, now, written.last().map(|statement| statement.revision));
     let business = timetable(&mut reads, CalendarKind::Business).await?;
     let until = evidence_until(month, &inputs.parameters, &business);
@@ -106,7 +112,7 @@ pub async fn month(
     let figures = Figures::of(month, totals, inputs.parameters.terms());
     let in_time = now < evidence_until;
     let verdict = figures.map(|one| standing_verdict(&one, &inputs.parameters, in_time));
-    Ok(Month { state, inputs, judged, written, verdict, evidence_until })
+    Ok(Month { state, inputs, judged, written, signatures, verdict, evidence_until })
 }
 
 /// Writes a month down for every account and the platform. Doing it again changes nothing, whether
@@ -122,8 +128,8 @@ pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefus
     }
     let time = Span { from: month.start(), to: month.end() };
     let mut reads = app.read().await?;
-    let facts = facts(&mut reads, time).await?;
     let agreement = agreement_at(&mut reads, time.from).await?;
+    let facts = facts(&mut reads, time, &agreement.draft.parameters).await?;
     drop(reads);
     let mut run = Freezing { now, month, time, facts, agreement, frozen: Frozen::default() };
     let mut after = AccountId(0);
@@ -408,16 +414,26 @@ pub async fn reproduce(
     app: &App,
     statement: &MonthStatement,
 ) -> std::result::Result<Option<(Inputs, Judged)>, Failure> {
-    let text = store::month_statement::inputs(&mut app.read().await?, &statement.digest).await?;
-    let same = |text: &String| Sha256::digest(text).as_slice() == statement.digest;
+    let computed = reproduced(app, &statement.digest).await?;
+    Ok(computed.filter(|(inputs, judged)| agrees(statement, inputs, judged)))
+}
+
+/// What was kept under a checksum, and comes to; `None` when it has another one.
+pub(crate) async fn reproduced(
+    app: &App,
+    digest: &[u8],
+) -> std::result::Result<Option<(Inputs, Judged)>, Failure> {
+    let text = store::month_statement::inputs(&mut app.read().await?, digest).await?;
+    let same = |text: &String| Sha256::digest(text).as_slice() == digest;
     let inputs = text.filter(same).as_deref().and_then(Inputs::parse);
-    let judged = inputs.map(|inputs| (inputs.judge(), inputs));
-    let agrees = |(judged, inputs): &(Judged, Inputs)| {
-        let of_inputs: (Totals, _) = (judged.totals, judged.verdict);
-        of_inputs == (statement.totals, statement.verdict)
-            && (inputs.month, inputs.version) == (statement.month, statement.agreement)
-    };
-    Ok(judged.filter(agrees).map(|(judged, inputs)| (inputs, judged)))
+    Ok(inputs.map(|inputs| (inputs.judge(), inputs)).map(|(judged, inputs)| (inputs, judged)))
+}
+
+/// Whether a statement says what these inputs come to.
+pub(crate) fn agrees(statement: &MonthStatement, inputs: &Inputs, judged: &Judged) -> bool {
+    let of_inputs: (Totals, _) = (judged.totals, judged.verdict);
+    of_inputs == (statement.totals, statement.verdict)
+        && (inputs.month, inputs.version) == (statement.month, statement.agreement)
 }
 
 /// What a month of an account is computed from as of now, in this part of it.
@@ -445,7 +461,7 @@ async fn inputs_now(
             }
         }
     };
-    let facts = facts(reads, time).await?;
+    let facts = facts(reads, time, &agreement.draft.parameters).await?;
     let held = (agreement.number, &agreement.draft.parameters);
     let inputs = Inputs::gather(month, time.to, held, &standing, &facts);
     Ok(inputs.expect("its time is a part of it"))
@@ -514,10 +530,11 @@ fn promised<'a>(
     (span::union(spans.collect()), entitlements)
 }
 
-/// All that is known of a time.
+/// All that is known of a time, with what these parameters exclude of it.
 pub(crate) async fn facts(
     reads: &mut impl Queries,
     time: Span,
+    parameters: &Parameters,
 ) -> std::result::Result<Facts, Failure> {
     let outages = store::outage::within(reads, time, FACTS_MAX).await?;
     let worked = store::outage::working(reads, time, FACTS_MAX).await?;
@@ -534,12 +551,19 @@ pub(crate) async fn facts(
     if outages.len().max(evidence.len()) >= FACTS_MAX as usize {
         return Err(Failure::of("reading the outages of a month: there are too many"));
     }
-    let stands = outages.into_iter().filter(|outage| outage.reversed.is_none());
-    evidence.extend(stands.filter_map(|outage| {
-        let span = Span::new(outage.from, outage.to.unwrap_or(time.to))?;
-        Some(Evidence { seen: Seen::Down, paths: outage.paths, scope: outage.scope, span })
-    }));
-    Ok(Facts { evidence, windows: windows(reads, time).await? })
+    let exclusions = parameters.exclusions();
+    let mut excluded = Vec::new();
+    for outage in outages.into_iter().filter(|outage| outage.reversed.is_none()) {
+        let span = Span::new(outage.from, outage.to.unwrap_or(time.to));
+        let Some(span) = span else { continue };
+        let is_excluded = outage.traced_to().is_some_and(|cause| exclusions.contains(cause));
+        let Outage { paths, scope, .. } = outage;
+        if is_excluded {
+            excluded.push(Window { paths, scope: scope.clone(), span });
+        }
+        evidence.push(Evidence { seen: Seen::Down, paths, scope, span });
+    }
+    Ok(Facts { evidence, windows: windows(reads, time).await?, excluded })
 }
 
 /// The parts of maintenance windows that were told in time.

@@ -143,7 +143,7 @@ async fn callbacks(
                 subject: Subject::Callback,
                 id: kept.id,
                 account: kept.account,
-                holder: kept.steps.last().filter(|_| kept.call.is_dialing()).map(by),
+                holder: kept.holder().map(str::to_owned),
                 since: owed.since,
                 due,
                 act_by: None,
@@ -151,10 +151,6 @@ async fn callbacks(
             });
         }
     }
-}
-
-fn by(step: &store::support_call::Taken) -> String {
-    step.actor.clone()
 }
 
 async fn claims(

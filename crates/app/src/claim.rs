@@ -2,7 +2,7 @@
 //! settled.
 
 use domain::agreement::claim::{
-    Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
+    self, Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
     decision_due,
 };
 use domain::agreement::credit::{Credit, CreditKey, Move};
@@ -19,6 +19,7 @@ use store::{Queries, Tx};
 
 use crate::agreement::Held;
 use crate::compensation::{But, Published, left_of_month};
+use crate::post::Staff;
 use crate::{App, Caller, Error, Failure, Result, credit, request};
 
 /// The most claims of an account that are not settled.
@@ -178,15 +179,24 @@ pub async fn assign(
     actor: &str,
 ) -> Result<Kept, ClaimRefusal> {
     committee.iter().try_for_each(|member| said(&member.name, "name"))?;
+    let now = app.now();
     change(app, None, id, actor, "", async |tx, kept| {
         let round = kept.claim.decisions().len();
         kept.claim.assign(committee.to_vec()).map_err(rule)?;
+        own_voices(tx, kept, now).await?;
         for member in committee {
             store::claim::insert_member(tx, id, round, member).await.map_err(meanwhile)?;
         }
         Ok(())
     })
     .await
+}
+
+/// Refuses a committee in which one speaks for another at this moment (C03).
+async fn own_voices(tx: &mut Tx, kept: &Kept, now: Timestamp) -> Result<(), ClaimRefusal> {
+    let at = store::chain::now(tx, now).await?;
+    let pairs = Staff::read(tx).await?.pairs(at);
+    claim::own_voices(kept.claim.committee(), &kept.claim.handled_by, &pairs).map_err(rule)
 }
 
 /// Asks the customer for evidence; the time for a decision stands meanwhile.
@@ -233,6 +243,7 @@ pub async fn decide(
     let decision = Decision { at: app.now(), ..decision };
     change(app, None, id, actor, "", async |tx, kept| {
         let round = kept.claim.decisions().len();
+        own_voices(tx, kept, decision.at).await?;
         kept.claim.decide(decision.clone()).map_err(rule)?;
         within_total(tx, kept, granted(&kept.claim)).await?;
         store::claim::insert_decision(tx, id, round, &decision).await.map_err(meanwhile)

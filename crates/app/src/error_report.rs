@@ -52,6 +52,8 @@ pub enum ErrorReportRefusal {
     NoCustomer,
     /// It is its customer's to say.
     Customers,
+    /// Who is to have it has left.
+    Gone,
     /// A text is missing or too long.
     Text(&'static str),
 }
@@ -179,7 +181,23 @@ async fn insert(
 /// Refused as [`ErrorReportRefusal`] says.
 pub async fn assign(app: &App, id: i64, by: &str, to: &str) -> Result<Kept, ErrorReportRefusal> {
     said(to, NAME_MAX, "expert")?;
+    if crate::post::list(app).await?.has_left(to.trim(), app.now()) {
+        return Err(Error::Refused(ErrorReportRefusal::Gone));
+    }
     change(app, id, Who::Staff(by), Step::Assigned(to.trim().to_owned()), "").await
+}
+
+/// Gives a report to an expert in the transaction in which another one leaves.
+pub(crate) async fn give(
+    tx: &mut Tx,
+    id: i64,
+    (by, to): (&str, &str),
+    now: Timestamp,
+) -> Result<(), ErrorReportRefusal> {
+    let who = Who::Staff(by);
+    let mut kept = taken(tx, id, who).await?;
+    let at = now.max(kept.report.last_at());
+    step(tx, &mut kept, (who, at), Step::Assigned(to.to_owned()), "").await
 }
 
 /// Tells the customer what an error is, and whose. What is not ours has its reason in the text

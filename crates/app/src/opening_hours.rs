@@ -1,11 +1,14 @@
 //! The hours of the desk's calendars: those of the agreement, as the operator has changed them in
 //! versions that hold from a day on.
 
+use domain::Timestamp;
+use domain::agreement::version::{Version, falls_short};
 use domain::calendar::day::Day;
 use domain::calendar::opening_hours::{CalendarKind, HoursRefusal, OpeningHours, read_rest_days};
 use domain::class::read_windows;
-use store::Queries;
 pub use store::opening_hours::Entered;
+use store::opening_hours::of_agreement;
+use store::{Queries, Tx};
 
 use crate::{App, Error, Failure, Result};
 
@@ -19,6 +22,9 @@ pub enum OpeningHoursRefusal {
     Unreadable,
     /// They cannot be hours, or not from that day on.
     Rule(HoursRefusal),
+    /// From this day on the agreement promises more, or deadlines that end sooner. A version of it
+    /// that says so is published first.
+    Promised(Day),
     /// A name is missing or too long.
     Name,
     /// Somebody else wrote some down at this moment.
@@ -38,7 +44,7 @@ pub struct NewHours {
     pub off: String,
 }
 
-/// The versions of a calendar, that of the agreement first.
+/// The versions of a calendar, that of the agreement first; also what was taken back.
 ///
 /// # Errors
 /// The database failed.
@@ -67,11 +73,14 @@ pub async fn add(
     let now = app.now();
     app.write(async |tx| {
         let rule = |rule| Error::Refused(OpeningHoursRefusal::Rule(rule));
-        let before = versions(tx, kind).await?;
-        let number = before.last().map_or(1, OpeningHours::number) + 1;
+        let known = entered(tx, kind).await?;
+        let number = known.last().map_or(1, |last| last.hours.number()) + 1;
+        let mut standing = standing(known);
         let hours = OpeningHours::new(number, new.valid_from, &rest_days, &ordinary, &off);
         let hours = hours.map_err(rule)?;
-        hours.may_follow(&before, now).map_err(rule)?;
+        hours.may_follow(&standing, now).map_err(rule)?;
+        standing.push(hours.clone());
+        keeps(tx, kind, &standing, new.valid_from).await?;
         match store::opening_hours::insert(tx, kind, &hours, (now, actor)).await {
             Err(store::Error::Conflict(_)) => Err(Error::Refused(OpeningHoursRefusal::Meanwhile)),
             inserted => {
@@ -83,16 +92,113 @@ pub async fn add(
     .await
 }
 
+/// Takes a version back that begins a day from now at the earliest: then those before it go on.
+///
+/// # Errors
+/// Refused when it begins sooner, there is none of that number that stands, or the agreement
+/// promises more than those before it.
+pub async fn withdraw(
+    app: &App,
+    kind: CalendarKind,
+    number: u32,
+    actor: &str,
+) -> Result<(), OpeningHoursRefusal> {
+    if !crate::error::is_said(actor, NAME_MAX) {
+        return Err(Error::Refused(OpeningHoursRefusal::Name));
+    }
+    let now = app.now();
+    app.write(async |tx| {
+        let rule = |rule| Error::Refused(OpeningHoursRefusal::Rule(rule));
+        let mut standing = standing(entered(tx, kind).await?);
+        // That of the agreement is the program's.
+        let place = standing.iter().skip(1).position(|hours| hours.number() == number);
+        let hours = standing.remove(1 + place.ok_or(rule(HoursRefusal::Unknown))?);
+        hours.may_be_withdrawn(now).map_err(rule)?;
+        keeps(tx, kind, &standing, hours.valid_from()).await?;
+        if store::opening_hours::withdraw(tx, kind, number, (now, actor)).await? {
+            Ok(())
+        } else {
+            Err(Error::Refused(OpeningHoursRefusal::Meanwhile))
+        }
+    })
+    .await
+}
+
+/// Refuses hours that give less than the agreement promises from a day on.
+async fn keeps(
+    reads: &mut impl Queries,
+    kind: CalendarKind,
+    standing: &[OpeningHours],
+    from: Day,
+) -> Result<(), OpeningHoursRefusal> {
+    let agreements: Vec<Version> =
+        crate::agreement::all(reads).await?.into_iter().map(|kept| kept.version).collect();
+    let short = falls_short(&agreements, kind, standing, from.start());
+    short.map_or(Ok(()), |day| Err(Error::Refused(OpeningHoursRefusal::Promised(day))))
+}
+
+/// Writes down the hours that a version of the agreement says, from its first day on, if those
+/// that stand give less. The answer is the first day on which they would do so all the same.
+pub(crate) async fn follow(
+    tx: &mut Tx,
+    kind: CalendarKind,
+    versions: &[Version],
+    version: &Version,
+    now: Timestamp,
+) -> store::Result<Option<Day>> {
+    let begins = version.draft.effective_from;
+    let known = entered(tx, kind).await?;
+    let number = known.last().map_or(1, |last| last.hours.number()) + 1;
+    let mut standing = standing(known);
+    let short = falls_short(versions, kind, &standing, begins);
+    let (Some(_), day) = (short, Day::of(begins)) else { return Ok(None) };
+    let hours = version.draft.parameters.hours(kind).beginning(number, day);
+    if day.start() != begins || hours.may_follow(&standing, now).is_err() {
+        return Ok(short);
+    }
+    let actor = of_agreement(version.number);
+    store::opening_hours::insert(tx, kind, &hours, (now, &actor)).await?;
+    standing.push(hours);
+    Ok(falls_short(versions, kind, &standing, begins))
+}
+
+/// Takes the hours back that came with a version of the agreement, which is taken back. The answer
+/// is the first day on which the others give less than those versions that stand promise.
+pub(crate) async fn go_back(
+    tx: &mut Tx,
+    kind: CalendarKind,
+    versions: &[Version],
+    version: &Version,
+    now: Timestamp,
+) -> store::Result<Option<Day>> {
+    let actor = of_agreement(version.number);
+    let mut known = entered(tx, kind).await?;
+    let theirs = known.iter_mut().find(|one| one.came_with(version.number));
+    if let Some(theirs) = theirs.filter(|one| one.hours.may_be_withdrawn(now).is_ok()) {
+        theirs.withdrawn = Some((now, actor.clone()));
+        let number = theirs.hours.number();
+        store::opening_hours::withdraw(tx, kind, number, (now, &actor)).await?;
+    }
+    Ok(falls_short(versions, kind, &standing(known), version.draft.effective_from))
+}
+
+/// Those that were not taken back.
+fn standing(entered: Vec<Entered>) -> Vec<OpeningHours> {
+    let standing = entered.into_iter().filter(|one| one.withdrawn.is_none());
+    standing.map(|one| one.hours).collect()
+}
+
 async fn entered(reads: &mut impl Queries, kind: CalendarKind) -> store::Result<Vec<Entered>> {
-    let mut all = vec![Entered { hours: OpeningHours::of_the_agreement(kind), by: None }];
+    let hours = OpeningHours::of_the_agreement(kind);
+    let mut all = vec![Entered { hours, by: None, withdrawn: None }];
     all.extend(store::opening_hours::of_kind(reads, kind).await?);
     Ok(all)
 }
 
-/// The versions of a calendar, in order.
+/// The versions of a calendar that stand, in order.
 pub(crate) async fn versions(
     reads: &mut impl Queries,
     kind: CalendarKind,
 ) -> store::Result<Vec<OpeningHours>> {
-    Ok(entered(reads, kind).await?.into_iter().map(|one| one.hours).collect())
+    Ok(standing(entered(reads, kind).await?))
 }

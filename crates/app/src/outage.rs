@@ -1,10 +1,11 @@
 //! What the operator or its monitoring saw: outages, and times in which everything worked.
 
+use domain::agreement::cause::Cause;
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 use store::Queries;
-pub use store::outage::{Note, Outage, Revision};
+pub use store::outage::{Note, Outage, Revision, Traced};
 
 use crate::{App, Error, Failure, Result};
 
@@ -80,6 +81,7 @@ pub async fn record(app: &App, new: NewOutage) -> Result<i64, OutageRefusal> {
         reversed: None,
         measured: false,
         revisions: Vec::new(),
+        causes: Vec::new(),
     };
     app.write(async |tx| Ok(store::outage::insert(tx, &outage).await?)).await
 }
@@ -118,6 +120,25 @@ pub async fn correct(
     }
     app.write(async |tx| done(store::outage::correct(tx, id, time, now, (because, author)).await?))
         .await
+}
+
+/// Notes where an outage came from. It counts all the same, unless the agreement that holds when
+/// its month begins excludes that (A21). What was noted before stays to be seen.
+///
+/// # Errors
+/// Refused without a reason or a name, or when there is none of that number that stands.
+pub async fn trace(
+    app: &App,
+    id: i64,
+    to: Cause,
+    because: &str,
+    author: &str,
+) -> Result<(), OutageRefusal> {
+    said(because, "reason")?;
+    said(author, "author")?;
+    let (because, author) = (because.to_owned(), author.to_owned());
+    let traced = Traced { to, because, author, at: app.now() };
+    app.write(async |tx| done(store::outage::trace(tx, id, &traced).await?)).await
 }
 
 /// Marks an outage as wrong, which stays to be seen.

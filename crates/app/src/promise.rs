@@ -20,6 +20,7 @@ use store::Queries;
 use store::capacity_test::{CapacityTest, End};
 use store::promise::Timed;
 
+pub(crate) use self::account::Deliveries;
 pub use self::account::{AccountDelivery, KeptSample, of_account, samples};
 pub(crate) use self::parts::Judged;
 pub use self::parts::{Part, Parts, judged};

@@ -42,6 +42,9 @@ pub struct Settings {
     pub identity: Identity,
     /// How many uploads and speeches are worked on at the same time.
     pub audio_jobs_max: usize,
+    /// So many sends of an account's month are gone through for each who asks what its delivery
+    /// was; those of a larger month once an hour.
+    pub sends_judged_at_once: u32,
 }
 
 /// How the service is measured.
@@ -142,6 +145,7 @@ impl Default for Settings {
             places: Vec::new(),
             identity: Identity::default(),
             audio_jobs_max: 4,
+            sends_judged_at_once: 5_000,
         }
     }
 }

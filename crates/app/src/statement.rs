@@ -10,6 +10,7 @@ use domain::calendar::span::{self, Span};
 use store::Queries;
 use store::maintenance::Kept;
 use store::month_statement::MonthStatement;
+use store::signature::Signature;
 
 use crate::agreement::Held;
 use crate::availability::reproduce;
@@ -31,6 +32,8 @@ pub struct Opened {
     /// What it was computed from, and what that comes to; `None` when it no longer does, so that
     /// something was tampered with.
     pub computed: Option<(Inputs, Judged)>,
+    /// What the manager has signed of it.
+    pub signature: Option<Signature>,
 }
 
 /// A part of a list: what comes after this number, and how much of it.
@@ -65,9 +68,13 @@ pub async fn open(
     month: PersianMonth,
     revision: Option<u32>,
 ) -> Result<Opened, OpenRefusal> {
-    let statement = written(&mut app.read().await?, account, month, revision).await?;
+    let mut reads = app.read().await?;
+    let statement = written(&mut reads, account, month, revision).await?;
+    let signatures = store::signature::of_month(&mut reads, account, month).await?;
+    drop(reads);
+    let signature = signatures.into_iter().find(|one| one.revision == statement.revision);
     let computed = reproduce(app, &statement).await?;
-    Ok(Opened { statement, computed })
+    Ok(Opened { statement, computed, signature })
 }
 
 async fn written(

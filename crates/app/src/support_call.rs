@@ -277,6 +277,24 @@ pub async fn withdrawn(
     change(app, id, Step::Withdrawn, actor, reason).await
 }
 
+/// Gives a callback that somebody has taken to another expert, in the transaction in which the
+/// first leaves. `false`: it is not his.
+pub(crate) async fn give(
+    tx: &mut Tx,
+    id: i64,
+    (from, to): (&str, &str),
+    (by, now): (&str, Timestamp),
+) -> Result<bool, SupportCallRefusal> {
+    let mut kept = taken(tx, id).await?;
+    if kept.holder() != Some(from) {
+        return Ok(false);
+    }
+    let held = Held::read(tx).await?;
+    let at = now.max(kept.call.last_at());
+    step(tx, &mut kept, (at, &held), Step::HandedTo(to.to_owned()), (by, "")).await?;
+    Ok(true)
+}
+
 /// The call of this number.
 ///
 /// # Errors

@@ -49,6 +49,8 @@ pub enum TicketRefusal {
     About,
     /// The account has [`OPEN_MAX`] tickets that are not closed.
     TooMany,
+    /// Who is to have it has left.
+    Gone,
     /// A text is missing or too long, or a detail is none that is asked for.
     Text(&'static str),
 }
@@ -240,7 +242,24 @@ pub async fn note(app: &App, id: i64, by: &str, text: &str) -> Result<Kept, Tick
 /// Refused as [`TicketRefusal`] says.
 pub async fn assign(app: &App, id: i64, by: &str, to: &str) -> Result<Kept, TicketRefusal> {
     said(to, NAME_MAX, "expert")?;
+    if crate::post::list(app).await?.has_left(to.trim(), app.now()) {
+        return Err(Error::Refused(TicketRefusal::Gone));
+    }
     change(app, id, Who::Staff(by), Step::Assigned(to.trim().to_owned()), "").await
+}
+
+/// Gives a ticket to an expert in the transaction in which another one leaves.
+pub(crate) async fn give(
+    tx: &mut Tx,
+    id: i64,
+    (by, to): (&str, &str),
+    now: Timestamp,
+) -> Result<(), TicketRefusal> {
+    let who = Who::Staff(by);
+    let mut kept = taken(tx, id, who).await?;
+    let at = now.max(kept.ticket.last_at());
+    let support = timetable(tx, CalendarKind::Support).await?;
+    step(tx, &mut kept, (who, at, &support), Step::Assigned(to.to_owned()), "").await
 }
 
 /// Closes a ticket. A customer may say why; one of us has to, and the customer is told.

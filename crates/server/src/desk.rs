@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use app::oversight::Notice;
 use app::payment::Looks;
 use app::{App, Failure};
 use tokio::sync::watch;
@@ -75,9 +76,25 @@ async fn look(app: Arc<App>, mut stop: watch::Receiver<bool>) {
         tell("tickets", app::ticket::look(&app).await);
         tell("error reports", app::error_report::look(&app).await);
         tell("support calls", app::support_call::look(&app).await);
+        oversee(app::oversight::look(&app).await);
         tokio::select! {
             () = tokio::time::sleep(EVERY) => {}
             changed = stop.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Logs what the manager is told of.
+fn oversee(noted: Result<Vec<Notice>, Failure>) {
+    match noted {
+        Ok(noted) => {
+            for Notice { kind, subject, item, told, .. } in noted {
+                tracing::warn!(kind, subject, item, told, "the manager is told of something");
+            }
+        }
+        Err(failure) => {
+            let error = failure.chain();
+            tracing::warn!(error, "what the manager is told of could not be looked for");
         }
     }
 }

@@ -7,11 +7,15 @@ use domain::calendar::holiday::{Holiday, HolidayBasis, HolidayStatus};
 use crate::value::values;
 use crate::{Queries, Result, Tx};
 
-/// Enters a holiday.
+/// Enters a holiday at this moment, or, when a clock was ahead that entered one before, just after
+/// that: what is entered later counts from a later moment, whatever clocks say.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn insert(tx: &mut Tx, new: &Holiday, at: Timestamp) -> Result<()> {
+pub async fn insert(tx: &mut Tx, new: &Holiday, now: Timestamp) -> Result<()> {
+    let sql = "SELECT MAX(entered_at_us) AS last FROM holiday";
+    let last: Option<Timestamp> = tx.query_one(sql, &[]).await?.get("last")?;
+    let at = last.map_or(now, |last| now.max(last.plus_us(1)));
     let sql = "INSERT INTO holiday (day_us, name, name_en, status, basis, entered_at_us)
                VALUES ($1, $2, $3, $4, $5, $6)";
     let (status, basis) = (new.status.word(), new.basis.word());

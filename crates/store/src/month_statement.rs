@@ -278,7 +278,7 @@ pub async fn take_review(tx: &mut Tx, review: &Review) -> Result<bool> {
     Ok(tx.execute(sql, values).await? == 1)
 }
 
-fn statement(row: &Row) -> Result<MonthStatement> {
+pub(crate) fn statement(row: &Row) -> Result<MonthStatement> {
     let account: AccountId = row.get("account_id")?;
     let signed: (Option<String>, Option<String>) = (row.get("reason")?, row.get("signed_by")?);
     let verdict = |word: Option<&str>| match word {

@@ -2,6 +2,7 @@
 //! with whom. A wrong outage is reversed and stays to be seen.
 
 use domain::agreement::availability::{Evidence, Seen};
+use domain::agreement::cause::Cause;
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
@@ -35,6 +36,28 @@ pub struct Outage {
     pub measured: bool,
     /// What it said before it was corrected, the oldest first.
     pub revisions: Vec<Revision>,
+    /// Where it came from, as it was said, the oldest first: the last one counts.
+    pub causes: Vec<Traced>,
+}
+
+impl Outage {
+    /// Where it came from, as far as anybody has said.
+    pub fn traced_to(&self) -> Option<Cause> {
+        self.causes.last().map(|traced| traced.to)
+    }
+}
+
+/// Where an outage came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traced {
+    /// Where.
+    pub to: Cause,
+    /// What says so.
+    pub because: String,
+    /// Who says so.
+    pub author: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What an outage said before it was corrected.
@@ -112,6 +135,41 @@ pub async fn correct(
     Ok(tx.execute(sql, values![id, time.from, time.to, at]).await? == 1)
 }
 
+/// Notes where an outage came from; what was noted before stays to be seen. `false`: there is none
+/// of that number that stands.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when somebody else notes it just now.
+pub async fn trace(tx: &mut Tx, id: i64, traced: &Traced) -> Result<bool> {
+    let sql = "INSERT INTO outage_cause (outage_id, n, cause, because, author, at_us)
+               SELECT id, (SELECT COUNT(*) FROM outage_cause WHERE outage_id = $1),
+                      CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT)
+               FROM outage WHERE id = $1 AND reversed_at_us IS NULL RETURNING n";
+    let Traced { to, because, author, at } = traced;
+    let row = tx.query_opt(sql, values![id, to.word(), because, author, *at]).await?;
+    let Some(row) = row else { return Ok(false) };
+    chain::attest(tx, Fact::OutageCause(id, row.get("n")?), author, *at);
+    Ok(true)
+}
+
+/// Where the outages that had a part of this time came from.
+async fn causes(reads: &mut impl Queries, time: Span) -> Result<Vec<(i64, Traced)>> {
+    let sql = "SELECT outage_id, c.cause AS traced_to, because, author, at_us
+               FROM outage_cause c JOIN outage ON outage.id = outage_id
+               WHERE outage.from_us < $2 AND (outage.to_us IS NULL OR outage.to_us > $1)
+               ORDER BY outage_id, n";
+    let traced = |row: &Row| {
+        let traced = Traced {
+            to: row.parse("traced_to", Cause::parse)?,
+            because: row.get("because")?,
+            author: row.get("author")?,
+            at: row.get("at_us")?,
+        };
+        Ok((row.get("outage_id")?, traced))
+    };
+    reads.query(sql, values![time.from, time.to]).await?.iter().map(traced).collect()
+}
+
 /// What the outages that had a part of this time said before they were corrected.
 async fn revisions(reads: &mut impl Queries, time: Span) -> Result<Vec<(i64, Revision)>> {
     let sql = "SELECT outage_id, r.from_us AS from_us, r.to_us AS to_us, revised_at_us, because,
@@ -162,6 +220,11 @@ pub async fn within(reads: &mut impl Queries, time: Span, limit: u32) -> Result<
             outage.revisions.push(revision);
         }
     }
+    for (id, traced) in causes(reads, time).await? {
+        if let Some(outage) = outages.iter_mut().find(|outage| outage.id == id) {
+            outage.causes.push(traced);
+        }
+    }
     Ok(outages)
 }
 
@@ -180,6 +243,7 @@ fn outage(row: &Row) -> Result<Outage> {
         reversed: reversed.0.zip(reversed.1),
         measured: row.get::<Option<String>>("measured_path")?.is_some(),
         revisions: Vec::new(),
+        causes: Vec::new(),
     })
 }
 

@@ -28,6 +28,17 @@ pub struct Kept {
     pub steps: Vec<Taken>,
 }
 
+impl Kept {
+    /// Who calls back now.
+    pub fn holder(&self) -> Option<&str> {
+        let last = self.steps.last().filter(|_| self.call.is_dialing())?;
+        Some(match &last.step {
+            Some(Step::HandedTo(name)) => name,
+            _ => &last.actor,
+        })
+    }
+}
+
 /// A step of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
@@ -104,6 +115,7 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
     let subject = match &taken.step {
         Some(Step::Doubled(other)) => Some(other.to_string()),
         Some(Step::Attempted(attempt)) => Some(attempt.word().to_owned()),
+        Some(Step::HandedTo(name)) => Some(name.clone()),
         _ => None,
     };
     let Taken { at, actor, note, .. } = taken;
@@ -234,6 +246,7 @@ fn step(word: &str, subject: Option<&str>) -> Option<Option<Step>> {
         "dialing" => Step::Dialing,
         "talking" => Step::Talking,
         "attempted" => Step::Attempted(Attempt::parse(subject?)?),
+        "handed_to" => Step::HandedTo(subject?.to_owned()),
         "returned" => Step::Returned,
         "withdrawn" => Step::Withdrawn,
         _ => return None,

@@ -1,5 +1,9 @@
 //! The delivery of one account's quick sends: shown beside that of the platform, which decides
-//! (A16), with everything that it is made of.
+//! (A16), with everything that it is made of. A small month is gone through for each who asks; a
+//! large one once an hour, one at a time, and meanwhile what was judged before is told.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use domain::agreement::delivery::{AbnormalPeriod, Delivery, Exclusion, Sample};
 use domain::calendar::month::PersianMonth;
@@ -7,9 +11,15 @@ use domain::calendar::span::Span;
 use domain::{AccountId, QuickSendId, Timestamp};
 use store::promise::Timed;
 
+use tokio::sync::Mutex;
+
+use super::parts::FRESH_US;
 use super::{PAGE, Parts, PromiseRefusal, Promises, SENDS_MAX, Survey, judged, overload};
 use crate::outage::Groups;
-use crate::{App, Failure, Result};
+use crate::{App, Error, Failure, Result};
+
+/// The most months of accounts that are kept as they were judged.
+const KEPT_MAX: usize = 256;
 
 /// What the quick sends of an account came to in a month.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,36 +54,101 @@ pub struct KeptSample {
     pub exclusion: Option<Exclusion>,
 }
 
-/// Judges an account's part of a month, or as much of it as has passed. Reads every send of the
-/// account in it.
+/// Months of accounts with many sends, as they were judged last.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    kept: std::sync::Mutex<BTreeMap<(AccountId, PersianMonth), Arc<AccountDelivery>>>,
+    /// Held by whom one is judged for.
+    judging: Mutex<()>,
+}
+
+impl Deliveries {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<(AccountId, PersianMonth), Arc<AccountDelivery>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what was judged, in the place of what was judged longest ago.
+    fn keep(&self, of: (AccountId, PersianMonth), judged: &Arc<AccountDelivery>) {
+        let mut kept = self.kept();
+        if kept.len() >= KEPT_MAX && !kept.contains_key(&of) {
+            let oldest = kept.iter().min_by_key(|(_, one)| one.judged_at).map(|(of, _)| *of);
+            oldest.map(|oldest| kept.remove(&oldest));
+        }
+        kept.insert(of, Arc::clone(judged));
+    }
+}
+
+/// Judges an account's part of a month, or as much of it as has passed. When that has more sends
+/// than are gone through for everybody who asks, it is told as it was within the last hour.
 ///
 /// # Errors
-/// Refused before it has begun, when it is too long ago, or while the platform's month is judged
-/// and never was before.
+/// Refused before it has begun, when it is too long ago, or while another month is judged and this
+/// one never was before.
 pub async fn of_account(
     app: &App,
     account: AccountId,
     month: PersianMonth,
-) -> Result<AccountDelivery, PromiseRefusal> {
+) -> Result<Arc<AccountDelivery>, PromiseRefusal> {
     let platform = judged(app, month).await?;
     let now = app.now();
+    let (kept, of) = (app.deliveries(), (account, month));
+    let is_fresh =
+        |one: &Arc<AccountDelivery>| (0..FRESH_US).contains(&now.us_since(one.judged_at));
+    let known = || kept.kept().get(&of).map(Arc::clone);
+    let before = known();
+    if let Some(one) = before.clone().filter(is_fresh) {
+        return Ok(one);
+    }
     let time = Span { from: month.start(), to: month.end() };
     let mut survey = begin(app, account, time).await?;
-    let mut place = (time.from, QuickSendId(0));
-    loop {
-        let page = page(app, account, time, (place, PAGE)).await?;
-        let Some(last) = page.last() else { break };
-        place = (last.accepted_at, last.id);
-        for send in &page {
+    let at_once = app.settings().sends_judged_at_once.min(PAGE);
+    let first = page(app, account, time, ((time.from, QuickSendId(0)), at_once)).await?;
+    let is_small = first.len() < at_once as usize;
+    if is_small {
+        for send in &first {
+            survey.take(send);
+        }
+        return Ok(Arc::new(told(&platform, survey, now)));
+    }
+    let Ok(_judging) = kept.judging.try_lock() else {
+        return before.ok_or(Error::Refused(PromiseRefusal::Busy));
+    };
+    // It may have been judged between the two looks.
+    if let Some(one) = known().filter(is_fresh) {
+        return Ok(one);
+    }
+    read_all(app, account, time, (&mut survey, first)).await?;
+    let judged = Arc::new(told(&platform, survey, now));
+    kept.keep(of, &judged);
+    Ok(judged)
+}
+
+/// Reads every send of an account in a time, of which the first are read already.
+async fn read_all(
+    app: &App,
+    account: AccountId,
+    time: Span,
+    (survey, first): (&mut Survey, Vec<Timed>),
+) -> std::result::Result<(), Failure> {
+    let mut sends = first;
+    while let Some(last) = sends.last() {
+        let place = (last.accepted_at, last.id);
+        for send in &sends {
             survey.take(send);
         }
         if survey.samples.len() > SENDS_MAX {
-            return Err(Failure::of("judging a month of more sends than fit").into());
+            return Err(Failure::of("judging a month of more sends than fit"));
         }
+        sends = page(app, account, time, (place, PAGE)).await?;
     }
+    Ok(())
+}
+
+/// What sends came to, with what is known of the platform's month.
+fn told(platform: &Promises, mut survey: Survey, now: Timestamp) -> AccountDelivery {
     survey.exclude_overload(&platform.parts.overloaded);
-    let Promises { declared, mean_limit_us, agreement, judged_at, .. } = &*platform;
-    Ok(AccountDelivery {
+    let Promises { declared, mean_limit_us, agreement, judged_at, .. } = platform;
+    AccountDelivery {
         delivery: Delivery::of(&survey.samples, declared, now),
         with_declared: Delivery::of(&survey.samples, &[], now),
         mean_limit_us: *mean_limit_us,
@@ -82,7 +157,7 @@ pub async fn of_account(
         overload_judged_at: *judged_at,
         parts: Parts::of(&mut survey.samples, declared, Vec::new(), now),
         declared: declared.clone(),
-    })
+    }
 }
 
 /// The samples that such figures are made of, in order after a place: at most `limit`.

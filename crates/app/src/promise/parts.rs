@@ -20,7 +20,7 @@ use crate::{App, Error, Failure, Result};
 /// began are read for it.
 const MONTHS_BACK: i32 = 13;
 /// How long a month that was judged is told to who asks again, microseconds.
-const FRESH_US: i64 = 3_600_000_000;
+pub(super) const FRESH_US: i64 = 3_600_000_000;
 const SECOND_US: i64 = 1_000_000;
 
 /// What the figures of a month are the sums of.

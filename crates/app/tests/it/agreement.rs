@@ -6,6 +6,7 @@ use app::availability::{self, Frozen, MonthRefusal};
 use app::maintenance::{self, MaintenanceRefusal, NewPlan};
 use app::outage::{self, NewOutage, OutageRefusal};
 use domain::agreement::availability::{Totals, Verdict, Window};
+use domain::agreement::cause::Cause;
 use domain::agreement::maintenance::{Judgement, Refusal, State as Stage};
 use domain::agreement::parameter::{self, Language};
 use domain::agreement::scope::{Group, Paths, Scope};
@@ -377,7 +378,73 @@ fn the_first_version_is_pinned() {
     assert_eq!(checksum, pinned);
 }
 
+/// A21. Goal: whatever an outage comes from, it counts; unless the agreement that holds when its
+/// month begins says in its text that it does not. Nothing is excluded afterwards, and by when an
+/// undetermined month is decided is a number of the agreement, too.
+async fn causes_count_unless_the_agreement_excludes_them(world: &World) {
+    let app = &world.app;
+    let first = agreement::versions(app).await.unwrap()[0].version.draft.clone();
+    let new = |body_fa: String| NewVersion {
+        body_fa: Some(body_fa),
+        body_en: Some(format!("{}\nA power failure does not count.", first.body_en)),
+        parameters: vec![
+            ("availability.exclusions".to_owned(), "power".to_owned()),
+            ("availability.evidence_days".to_owned(), "2".to_owned()),
+        ],
+        effective_from: dey().start(),
+    };
+    let silent = agreement::publish(app, new(first.body_fa.clone())).await;
+    let why = version::Refusal::Text("availability.exclusions", Language::Persian);
+    assert_eq!(refusal(silent), AgreementRefusal::Version(why));
+    let body_fa = format!("{}\nقطع برق به حساب نمی‌آید.", first.body_fa);
+    agreement::publish(app, new(body_fa)).await.unwrap();
+
+    go_to(world, "1405/11/02 00:00");
+    worked(world, span("1405/09/01 00:00", "1405/11/01 00:00")).await;
+    let mut outages = Vec::new();
+    for (from, to) in
+        [("1405/09/10 10:00", "1405/09/10 12:00"), ("1405/10/10 10:00", "1405/10/10 12:00")]
+    {
+        let new = outage_of("api", "everyone", span(from, to));
+        outages.push(outage::record(app, new).await.unwrap());
+    }
+    let azar = PersianMonth::parse("1405-09").unwrap();
+    let of = async |month| availability::month(app, None, month).await.unwrap();
+    let down = async |month| of(month).await.judged.totals.down_us / HOUR_US;
+    assert_eq!((down(azar).await, down(dey()).await), (2, 2), "nobody has said where from");
+    for id in &outages {
+        outage::trace(app, *id, Cause::Carrier, "their notice", "Reza").await.unwrap();
+    }
+    assert_eq!((down(azar).await, down(dey()).await), (2, 2), "carriers count");
+    for id in &outages {
+        outage::trace(app, *id, Cause::Power, "the log of the UPS", "Reza").await.unwrap();
+    }
+    assert_eq!((down(azar).await, down(dey()).await), (2, 0), "from Dey on power does not");
+    let judged = of(dey()).await;
+    assert_eq!(judged.judged.totals.planned_us, 2 * HOUR_US);
+    assert_eq!(judged.evidence_until, at("1405/11/06 21:00"));
+    assert_eq!(of(azar).await.evidence_until, at("1405/10/14 21:00"));
+    let all = outage::list(app, Span { from: dey().start(), to: dey().end() }).await.unwrap();
+    let traced: Vec<Cause> = all[0].causes.iter().map(|one| one.to).collect();
+    assert_eq!(traced, [Cause::Carrier, Cause::Power]);
+    let unsigned = outage::trace(app, outages[0], Cause::Ours, "it", " ").await;
+    assert_eq!(refusal(unsigned), OutageRefusal::Text("author"));
+    let unknown = outage::trace(app, 99, Cause::Ours, "it", "Reza").await;
+    assert_eq!(refusal(unknown), OutageRefusal::NoSuchOutage);
+
+    go_to(world, "1405/11/04 01:00");
+    availability::freeze(app, dey()).await.unwrap();
+    let unchanged = availability::revise(app, None, dey(), "again", "Sara").await;
+    assert_eq!(refusal(unchanged), MonthRefusal::Unchanged);
+    outage::trace(app, outages[1], Cause::Ours, "a switch that we had off", "Sara").await.unwrap();
+    let revised = availability::revise(app, None, dey(), "it was ours", "Sara").await.unwrap();
+    assert_eq!(revised.totals.down_us, 2 * HOUR_US);
+    let verified = app::chain::verify(app, &[]).await.unwrap();
+    assert!(verified.wrong.is_empty(), "{:?}", verified.wrong);
+}
+
 on_both_engines!(
+    causes_count_unless_the_agreement_excludes_them,
     a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen,
     silence_and_strangers_have_no_month,
     accounts_that_felt_the_same_share_what_they_were_computed_from,

@@ -164,7 +164,31 @@ async fn a_list_changes_nothing_silently(world: &World) {
     assert!(!holiday::list(app).await.unwrap().is_holiday(new_year));
 }
 
+/// Goal: what was entered last counts, also when the clock of who enters it was set back: order is
+/// by when it is entered, and not by what clocks say.
+async fn what_is_entered_last_counts_whatever_clocks_say(world: &World) {
+    let app = &world.app;
+    let day = Day::parse("1405/10/10").unwrap();
+    holiday::put(app, &decree(day)).await.unwrap();
+    let hour_ms = 3_600_000;
+    world.clock.advance_ms(-hour_ms);
+    holiday::withdraw(app, day, NAME).await.unwrap();
+    assert!(!holiday::list(app).await.unwrap().is_holiday(day));
+    holiday::put(app, &decree(day)).await.unwrap();
+    assert!(holiday::list(app).await.unwrap().is_holiday(day));
+    holiday::withdraw(app, day, NAME).await.unwrap();
+    world.clock.advance_ms(hour_ms);
+    holiday::put(app, &decree(day.next())).await.unwrap();
+    let known = holiday::list(app).await.unwrap();
+    assert!(!known.is_holiday(day) && known.is_holiday(day.next()));
+    let entered: Vec<Timestamp> = known.entered_about(day).collect();
+    assert_eq!(entered.len(), 4);
+    assert!(entered.windows(2).all(|two| two[0] < two[1]), "{entered:?}");
+    assert!(known.was_holiday(day, entered[0]) && !known.was_holiday(day, entered[1]));
+}
+
 on_both_engines![
+    what_is_entered_last_counts_whatever_clocks_say,
     a_campaign_rests_from_when_a_holiday_is_entered,
     a_holiday_closes_the_desk_and_takes_no_time_from_it,
     a_list_changes_nothing_silently,

@@ -67,6 +67,8 @@ pub enum Refusal {
     Committee,
     /// This member handled the case, or decided it before (A29, I16).
     Partial(String),
+    /// A manager and his deputy, of whom one speaks for the other; this is the deputy.
+    SameVoice(String),
     /// Not a vote of each member, or one of somebody else.
     Votes,
     /// A decision against the majority of the votes.
@@ -404,6 +406,29 @@ impl Claim {
     }
 }
 
+/// Whether each member of a committee speaks for himself, by whom managers' deputies are at this
+/// moment: no manager decides together with his own deputy, nor by him what he handled himself
+/// (C03).
+///
+/// # Errors
+/// Who speaks for another.
+pub fn own_voices(
+    committee: &[Member],
+    handled_by: &[String],
+    deputies: &[(String, String)],
+) -> Result<(), Refusal> {
+    let sits = |name: &String| committee.iter().any(|member| member.name == *name);
+    for (manager, deputy) in deputies.iter().filter(|(_, deputy)| sits(deputy)) {
+        if sits(manager) {
+            return Err(Refusal::SameVoice(deputy.clone()));
+        }
+        if handled_by.contains(manager) {
+            return Err(Refusal::Partial(deputy.clone()));
+        }
+    }
+    Ok(())
+}
+
 fn is_said(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= TEXT_MAX
 }
@@ -478,6 +503,21 @@ mod tests {
         }
         assert_eq!(assign("t1 t9 o1"), Err(Refusal::Partial("t9".to_owned())));
         assert_eq!(assign("t1 t2 o1"), Ok(()));
+    }
+
+    /// C03: who oversees does not decide twice.
+    #[test]
+    fn a_manager_and_his_deputy_are_one_voice() {
+        let pairs = [("o1".to_owned(), "t1".to_owned())];
+        let judge = |names: &str, handled: &[&str]| {
+            let handled: Vec<String> = handled.iter().map(|name| (*name).to_owned()).collect();
+            own_voices(&committee(names), &handled, &pairs)
+        };
+        assert_eq!(judge("t1 t2 o1", &[]), Err(Refusal::SameVoice("t1".to_owned())));
+        assert_eq!(judge("t1 t2 o2", &["o1"]), Err(Refusal::Partial("t1".to_owned())));
+        for (names, handled) in [("t1 t2 o2", "t9"), ("t2 t3 o1", "t9"), ("t2 t3 o2", "o1")] {
+            assert_eq!(judge(names, &[handled]), Ok(()), "{names}");
+        }
     }
 
     /// T155.

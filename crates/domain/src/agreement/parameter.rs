@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use super::availability::{Comparison, MonthBasis, Terms, Treatment};
+use super::cause::{Cause, Exclusions};
 use super::scope::Paths;
+use crate::calendar::calling_window::CallingWindow;
+use crate::calendar::opening_hours::{CalendarKind, DayType, OpeningHours};
 use crate::calendar::working_time::DayCount;
 
 /// Where a value comes from.
@@ -43,6 +46,8 @@ enum Kind {
     Number(RangeInclusive<u64>),
     Word(&'static [&'static str]),
     Paths,
+    Causes,
+    Hours,
 }
 
 /// A parameter: its name, what it may be, its first value and where that comes from.
@@ -67,6 +72,10 @@ const TRIAGE: usize = 10;
 const FIX: usize = 11;
 const DECISION: usize = 12;
 const CARRIED: usize = 13;
+const EXCLUSIONS: usize = 14;
+const EVIDENCE: usize = 15;
+const SUPPORT: usize = 16;
+const BUSINESS: usize = 17;
 
 const fn seed(name: &'static str, kind: Kind, first: &'static str) -> Definition {
     Definition { name, kind, first, source: Source::Seed }
@@ -76,8 +85,12 @@ const fn default(name: &'static str, kind: Kind, first: &'static str) -> Definit
     Definition { name, kind, first, source: Source::Default }
 }
 
+/// Those from here on came after versions were published. One that has its first value is not in
+/// the form over which checksums are made, so that what was published before has the one it had.
+const LATER: usize = EXCLUSIONS;
+
 /// Every parameter, in the order of the constants above.
-static DEFINITIONS: [Definition; 14] = [
+static DEFINITIONS: [Definition; 18] = [
     seed("availability.threshold_ppm", Kind::Number(1..=1_000_000), "995800"),
     seed("availability.comparison", Kind::Word(&["above", "at_least"]), "above"),
     default("availability.month_basis", Kind::Word(&["actual", "fixed30"]), "actual"),
@@ -96,6 +109,14 @@ static DEFINITIONS: [Definition; 14] = [
     seed("report.fix_days", Kind::Number(1..=365), "3"),
     default("claim.decision_days", Kind::Number(1..=365), "10"),
     default("credit.carried_months", Kind::Number(1..=120), "12"),
+    default("availability.exclusions", Kind::Causes, "none"),
+    default("availability.evidence_days", Kind::Number(1..=365), "10"),
+    seed(
+        "hours.support",
+        Kind::Hours,
+        "ordinary 08:30-14:00,14:45-24:00; off 10:00-14:00,14:45-22:00; rest friday",
+    ),
+    seed("hours.business", Kind::Hours, "ordinary 08:30-21:00; off 10:00-17:00; rest friday"),
 ];
 
 /// The parameters of a version.
@@ -165,8 +186,22 @@ impl Parameters {
         Ok(())
     }
 
-    /// One a line, `name = value (source)`, as they are kept and shown.
+    /// One a line, `name = value (source)`, as they are kept: without those that came later and
+    /// have their first value.
     pub fn to_text(&self) -> String {
+        let is_kept = |place: usize| {
+            let (Definition { first, source, .. }, mine) = (&DEFINITIONS[place], &self.0[place]);
+            place < LATER || (mine.0.as_str(), mine.1) != (first, *source)
+        };
+        let kept = self.iter().enumerate().filter(|(place, _)| is_kept(*place));
+        kept.fold(String::new(), |mut text, (_, Parameter { name, value, source })| {
+            writeln!(text, "{name} = {value} ({})", source.word()).expect("a string takes it");
+            text
+        })
+    }
+
+    /// All of them as they are shown, one a line like those of [`Self::to_text`].
+    pub fn shown(&self) -> String {
         self.iter().fold(String::new(), |mut text, Parameter { name, value, source }| {
             writeln!(text, "{name} = {value} ({})", source.word()).expect("a string takes it");
             text
@@ -258,6 +293,22 @@ impl Parameters {
         if ordinary { DayCount::OrdinaryDays } else { DayCount::EveryDay }
     }
 
+    /// The causes of outages that do not count as downtime (A21).
+    pub fn exclusions(&self) -> Exclusions {
+        Exclusions::parse(&self.0[EXCLUSIONS].0).expect("causes were checked when they were set")
+    }
+
+    /// The business days after a month is frozen in which evidence can still decide it.
+    pub fn evidence_days(&self) -> u32 {
+        u32::try_from(self.number(EVIDENCE)).expect("it is at most a year")
+    }
+
+    /// The hours of one of the desk's calendars, as they are promised.
+    pub fn hours(&self, kind: CalendarKind) -> OpeningHours {
+        let place = if kind == CalendarKind::Business { BUSINESS } else { SUPPORT };
+        OpeningHours::parse(&self.0[place].0).expect("hours were checked when they were set")
+    }
+
     /// The first parameter that the text does not say as it is (T173): its name.
     pub fn missing_in(&self, text: &str, language: Language) -> Option<&'static str> {
         let text = plain(text);
@@ -281,8 +332,50 @@ impl Parameters {
             let phrase = if language == Language::Persian { persian } else { english };
             !text.contains(&phrase.replace("{}", value))
         });
-        missing.map(|(place, ..)| DEFINITIONS[*place].name)
+        let place = missing.map(|(place, ..)| *place);
+        place.or_else(|| self.unsaid(&text, language)).map(|place| DEFINITIONS[place].name)
     }
+
+    /// The first parameter that is a list of which the text does not say a part.
+    fn unsaid(&self, text: &str, language: Language) -> Option<usize> {
+        let is_persian = language == Language::Persian;
+        let name = |cause: Cause| if is_persian { cause.in_persian() } else { cause.in_english() };
+        if self.exclusions().iter().any(|cause| !text.contains(name(cause))) {
+            return Some(EXCLUSIONS);
+        }
+        let between = if is_persian { "الی" } else { "to" };
+        let is_said = |window: &CallingWindow| {
+            let (from, to) = (clock(window.from_minute()), clock(window.to_minute()));
+            from.iter().any(|from| {
+                to.iter().any(|to| stands_alone(text, &format!("{from} {between} {to}")))
+            })
+        };
+        let hours = [(SUPPORT, CalendarKind::Support), (BUSINESS, CalendarKind::Business)];
+        let found = hours.into_iter().find(|(_, kind)| {
+            let hours = self.hours(*kind);
+            let days = [DayType::Ordinary, DayType::Off];
+            days.into_iter().any(|day| !hours.windows(day).iter().all(is_said))
+        });
+        found.map(|(place, _)| place)
+    }
+}
+
+/// How a text may write a minute of the day.
+fn clock(minute: u16) -> Vec<String> {
+    let (hour, minute) = (minute / 60, minute % 60);
+    let mut ways = vec![format!("{hour}:{minute:02}"), format!("{hour:02}:{minute:02}")];
+    if minute == 0 {
+        ways.push(hour.to_string());
+    }
+    ways
+}
+
+/// Whether a text has this with no other digits before or after it.
+fn stands_alone(text: &str, part: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_digit() || c == ':';
+    text.match_indices(part).any(|(at, _)| {
+        !text[..at].ends_with(is_part) && !text[at + part.len()..].starts_with(is_part)
+    })
 }
 
 impl Kind {
@@ -296,6 +389,8 @@ impl Kind {
             }
             Self::Word(words) => words.contains(&value).then(|| value.to_owned()),
             Self::Paths => Paths::parse(value).map(|paths| paths.to_string()),
+            Self::Causes => Exclusions::parse(value).map(|causes| causes.to_string()),
+            Self::Hours => OpeningHours::parse(value).map(|hours| hours.to_string()),
         }
     }
 }
@@ -349,7 +444,11 @@ mod tests {
         assert_eq!(first.starts_per_minute(), crate::agreement::capacity::STARTS_MIN);
         assert_eq!((first.paths(), first.day_count()), (Paths::ALL, DayCount::EveryDay));
         let seed = first.iter().filter(|parameter| parameter.source == Source::Seed).count();
-        assert_eq!(seed, 8);
+        assert_eq!(seed, 10);
+        for kind in CalendarKind::OF_THE_DESK {
+            assert_eq!(first.hours(kind), OpeningHours::of_the_agreement(kind));
+        }
+        assert_eq!((first.exclusions(), first.evidence_days()), (Exclusions::default(), 10));
     }
 
     /// T173.
@@ -363,12 +462,22 @@ mod tests {
             ("capacity.starts_per_minute", "2000"),
             ("report.triage_hours", "12"),
             ("report.fix_days", "2"),
+            ("availability.exclusions", "power"),
+            ("hours.support", "ordinary 08:30-14:00,14:45-23:00; off 10:00-14:00; rest friday"),
+            ("hours.support", "ordinary 08:30-14:00; off 10:00-14:00,14:45-21:30; rest friday"),
+            ("hours.business", "ordinary 08:00-21:00; off none; rest friday"),
         ] {
             let mut changed = Parameters::first();
             changed.set(name, value).unwrap();
             assert_eq!(changed.missing_in(PERSIAN, Language::Persian), Some(name));
             assert_eq!(changed.missing_in(ENGLISH, Language::English), Some(name));
         }
+        let mut excluding = Parameters::first();
+        excluding.set("availability.exclusions", "power,force-majeure").unwrap();
+        let persian = format!("{PERSIAN}\nقطع برق و فورس ماژور به حساب نمی‌آید.");
+        let english = format!("{ENGLISH}\nA power failure and force majeure do not count.");
+        assert_eq!(excluding.missing_in(&persian, Language::Persian), None);
+        assert_eq!(excluding.missing_in(&english, Language::English), None);
         let two = PERSIAN.replacen("99.58%", "۹۹٫۹٪", 1);
         let found = Parameters::first().missing_in(&two, Language::Persian);
         assert_eq!(found, Some("availability.threshold_ppm"));
@@ -383,6 +492,12 @@ mod tests {
         parameters.set("business_days.count", "ordinary_days").unwrap();
         let text = parameters.to_text();
         assert!(text.contains("availability.paths = api,quick-send (operator)\n"), "{text}");
+        assert_eq!(Parameters::parse(&text), Some(parameters.clone()));
+        // What came later is written when somebody decided it, be it what it was.
+        assert!(!text.contains("availability.evidence_days"), "{text}");
+        parameters.set("availability.evidence_days", "10").unwrap();
+        let text = parameters.to_text();
+        assert!(text.contains("availability.evidence_days = 10 (operator)\n"), "{text}");
         assert_eq!(Parameters::parse(&text), Some(parameters));
         for wrong in ["x = 1 (seed)", "report.fix_days = 3", "report.fix_days = 0 (seed)"] {
             assert_eq!(Parameters::parse(wrong), None, "{wrong}");
@@ -400,6 +515,9 @@ mod tests {
             ("availability.threshold_ppm", "+1"),
             ("availability.comparison", "below"),
             ("availability.paths", "sms"),
+            ("availability.exclusions", "ours"),
+            ("hours.support", "ordinary none; off none; rest friday"),
+            ("hours.business", "08:30-21:00"),
         ] {
             assert_eq!(parameters.set(name, value), Err(Refusal::Value(name)));
         }

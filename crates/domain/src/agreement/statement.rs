@@ -17,8 +17,6 @@ use crate::calendar::working_time::Timetable;
 
 /// How long after its end a month is frozen: so long evidence may still come, microseconds.
 pub const FREEZE_AFTER_US: i64 = 72 * 3_600_000_000;
-/// The business days after that in which evidence can still decide an undetermined month.
-pub const EVIDENCE_DAYS: u32 = 10;
 /// Longest reason of a revision, bytes.
 pub const REASON_MAX: usize = 2000;
 
@@ -81,8 +79,8 @@ pub fn evidence_until(
     business: &Timetable,
 ) -> Option<Timestamp> {
     let frozen_at = month.end().plus_us(FREEZE_AFTER_US);
-    let (frozen, count) = (Day::of(frozen_at), parameters.day_count());
-    business.due(frozen_at, |business| business.days_after(frozen, EVIDENCE_DAYS, count))
+    let (days, count) = (parameters.evidence_days(), parameters.day_count());
+    business.due(frozen_at, |business| business.days_after(Day::of(frozen_at), days, count))
 }
 
 /// The verdict that stands: when the time for evidence has passed, what is unknown counts against
@@ -121,10 +119,11 @@ enum Layer {
     Up,
     Down,
     Window,
+    Excluded,
 }
 
 impl Layer {
-    const ALL: [Self; 4] = [Self::Entitled, Self::Up, Self::Down, Self::Window];
+    const ALL: [Self; 5] = [Self::Entitled, Self::Up, Self::Down, Self::Window, Self::Excluded];
 
     fn word(self) -> &'static str {
         match self {
@@ -132,6 +131,7 @@ impl Layer {
             Self::Up => "up",
             Self::Down => "down",
             Self::Window => "window",
+            Self::Excluded => "excluded",
         }
     }
 }
@@ -172,8 +172,12 @@ impl Inputs {
             let layer = if *seen == Seen::Up { Layer::Up } else { Layer::Down };
             put(layer, *paths, standing.within(scope, *span));
         }
-        for Window { paths, scope, span } in &facts.windows {
-            put(Layer::Window, *paths, standing.within(scope, *span));
+        for (layer, windows) in
+            [(Layer::Window, &facts.windows), (Layer::Excluded, &facts.excluded)]
+        {
+            for Window { paths, scope, span } in windows {
+                put(layer, *paths, standing.within(scope, *span));
+            }
         }
         parts.sort_unstable();
         let parts = merged(&parts);
@@ -203,6 +207,7 @@ impl Inputs {
         let facts = Facts {
             evidence: seen(Layer::Up, Seen::Up).chain(seen(Layer::Down, Seen::Down)).collect(),
             windows: of(Layer::Window).map(window).collect(),
+            excluded: of(Layer::Excluded).map(window).collect(),
         };
         let timeline = sweep(self.within, &standing, &facts);
         let totals = timeline.totals();
@@ -273,7 +278,8 @@ impl Inputs {
     }
 
     /// The parts that it is computed from, each with what it is: what was promised (`entitled`),
-    /// what was seen (`up`, `down`), and what was announced in time to be away (`window`).
+    /// what was seen (`up`, `down`), what was announced in time to be away (`window`), and what was
+    /// down from a cause that the agreement excludes (`excluded`).
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, Paths, Span)> {
         self.parts.iter().map(|part| (part.layer.word(), part.paths, part.span))
     }
@@ -368,6 +374,7 @@ mod tests {
                 scope: Scope::everyone(),
                 span: span(12, 20),
             }],
+            excluded: Vec::new(),
         }
     }
 
@@ -394,6 +401,30 @@ mod tests {
         for wrong in ["", "month 1405-08\nagreement 1\n", "month 1405-13\nagreement 1\n"] {
             assert_eq!(Inputs::parse(wrong), None, "{wrong}");
         }
+    }
+
+    /// A21: what was down from an excluded cause is taken out like planned maintenance, and stays
+    /// to be seen for what it is.
+    #[test]
+    fn what_is_excluded_does_not_count_as_down() {
+        let mut facts = facts();
+        let (paths, scope) =
+            (Paths::parse("api,panel").unwrap(), Scope::parse("cohort:1").unwrap());
+        facts.excluded = vec![Window { paths, scope, span: span(10, 12) }];
+        let mut standing = Standing::full(Some(AccountId(1)), span(-100, 10_000));
+        standing.memberships = vec![(Group::Cohort(1), span(-100, 10_000))];
+        let parameters = Parameters::first();
+        let of = |facts: &Facts| {
+            Inputs::gather(month(), hour(5000), (1, &parameters), &standing, facts).unwrap()
+        };
+        let inputs = of(&facts);
+        let totals = inputs.judge().totals;
+        assert_eq!((totals.down_us, totals.planned_us), (0, 3 * 3_600_000_000));
+        assert!(inputs.parts().any(|part| part == ("excluded", paths, span(10, 12))));
+        assert_eq!(Inputs::parse(&inputs.to_text()), Some(inputs));
+        // Somebody else's outage is not excluded by it, nor is what is down beside it.
+        facts.excluded[0].paths = Paths::parse("api").unwrap();
+        assert_eq!(of(&facts).judge().totals.down_us, 2 * 3_600_000_000);
     }
 
     /// Those who felt the same have the same inputs, whoever they are.
@@ -461,7 +492,7 @@ mod tests {
                 seen(Seen::Up, Paths::ALL, hours(0, 710)),
                 seen(Seen::Down, api, hours(100, 104)),
             ],
-            windows: Vec::new(),
+            ..Facts::default()
         };
         let (standing, parameters) = (Standing::full(None, time), Parameters::first());
         let inputs = Inputs::gather(month(), time.to, (1, &parameters), &standing, &facts).unwrap();

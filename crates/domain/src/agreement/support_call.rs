@@ -68,6 +68,8 @@ pub enum Step {
     Talking,
     /// What came of it.
     Attempted(Attempt),
+    /// The expert is gone, and another one calls back instead.
+    HandedTo(String),
     /// Nothing came of it, and that was not the customer's doing: no trunk took the call, or the
     /// expert did not. It is owed as before.
     Returned,
@@ -87,6 +89,7 @@ impl Step {
             Self::Dialing => "dialing",
             Self::Talking => "talking",
             Self::Attempted(_) => "attempted",
+            Self::HandedTo(_) => "handed_to",
             Self::Returned => "returned",
             Self::Withdrawn => "withdrawn",
         }
@@ -247,6 +250,10 @@ impl SupportCall {
             }
             (State::Registered | State::Dialing, Step::Dialing) => self.dial(at)?,
             (State::Dialing, Step::Talking) => self.is_talking = true,
+            (State::Dialing, Step::HandedTo(_)) => {
+                self.dialing_since = Some(at);
+                self.is_talking = false;
+            }
             (State::Dialing, Step::Attempted(attempt)) => self.attempted(*attempt, at),
             (State::Dialing, Step::Returned) => {
                 let owed = self.owed;

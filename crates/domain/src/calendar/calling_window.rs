@@ -40,6 +40,11 @@ impl CallingWindow {
         Self::new(from, self.to_minute.min(other.to_minute))
     }
 
+    /// Whether it allows whatever the other does.
+    pub fn covers(self, other: Self) -> bool {
+        self.within(other) == Some(other)
+    }
+
     /// Reads `07:00-23:00`; `24:00` is the end of the day. `None` if it is not such a window.
     pub fn parse(text: &str) -> Option<Self> {
         let (from, to) = text.split_once('-')?;

@@ -1,9 +1,13 @@
 //! The hours of each type of day. A day has a type, and the type has windows: an off day is not a
 //! closed day, it has hours of its own (agreement, definition 3 and "support").
 
+use std::fmt;
+
 use super::calling_window::CallingWindow;
 use super::day::{Day, Weekday};
+use super::working_time::DayCount;
 use crate::Timestamp;
+use crate::class::{hours_text, read_windows};
 
 /// What a calendar is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,10 +74,14 @@ pub enum HoursRefusal {
     /// It begins sooner than a day after it is written down: what is due then could be missed by
     /// that.
     TooSoon,
+    /// It begins more than [`AHEAD_DAYS_MAX`] days ahead: a year that was mistyped, mostly.
+    TooFar,
     /// A version begins that day, or later.
     NotAfter(Day),
     /// There are so many versions that no more are kept.
     Full,
+    /// There is no such version that was written down and stands.
+    Unknown,
 }
 
 /// The most windows of a day.
@@ -84,6 +92,8 @@ const VERSIONS_MAX: usize = 200;
 /// by the new hours is due after it then, and was known a day before: so no change of hours creates
 /// a miss.
 const NOTICE_US: i64 = 86_400_000_000;
+/// A version begins so many days ahead at most.
+pub const AHEAD_DAYS_MAX: i64 = 400;
 
 impl OpeningHours {
     /// A version: its number, its first day, the weekly days of rest, and the windows of ordinary
@@ -133,6 +143,24 @@ impl OpeningHours {
             .expect("these hours are in order")
     }
 
+    /// Reads what [`Self::to_string`] wrote: hours without a first day of their own, which are
+    /// version 1 from the first day of 1400.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split(';').map(str::trim);
+        let ordinary = read_windows(parts.next()?.strip_prefix("ordinary ")?)?;
+        let off = read_windows(parts.next()?.strip_prefix("off ")?)?;
+        let rest_days = read_rest_days(parts.next()?.strip_prefix("rest ")?)?;
+        let from = Day::jalali(1400, 1, 1).expect("every year has a first day");
+        let ends = parts.next().is_none();
+        Self::new(1, from, &rest_days, &ordinary, &off).ok().filter(|_| ends)
+    }
+
+    /// The same hours as a version of this number, from a day on.
+    #[must_use]
+    pub fn beginning(self, number: u32, valid_from: Day) -> Self {
+        Self { number, valid_from, ..self }
+    }
+
     /// Whether it may be written down at `now`, after these versions of the same calendar.
     ///
     /// # Errors
@@ -140,6 +168,9 @@ impl OpeningHours {
     pub fn may_follow(&self, versions: &[Self], now: Timestamp) -> Result<(), HoursRefusal> {
         if self.valid_from.start() < now.plus_us(NOTICE_US) {
             return Err(HoursRefusal::TooSoon);
+        }
+        if self.valid_from.start() > now.plus_us(AHEAD_DAYS_MAX * NOTICE_US) {
+            return Err(HoursRefusal::TooFar);
         }
         if versions.len() >= VERSIONS_MAX {
             return Err(HoursRefusal::Full);
@@ -149,6 +180,38 @@ impl OpeningHours {
             Some(later) => Err(HoursRefusal::NotAfter(later)),
             None => Ok(()),
         }
+    }
+
+    /// Whether it may be taken back at `now`: it begins a day from now at the earliest, so that it
+    /// is known a day before that it does not, as it was that it does.
+    ///
+    /// # Errors
+    /// When it begins sooner.
+    pub fn may_be_withdrawn(&self, now: Timestamp) -> Result<(), HoursRefusal> {
+        let soon = self.valid_from.start() < now.plus_us(NOTICE_US);
+        if soon { Err(HoursRefusal::TooSoon) } else { Ok(()) }
+    }
+
+    /// Whether a customer who was promised other hours has at least what these promise. Of the
+    /// desk: it is open whenever it was to be. Of business days, with which deadlines end: each day
+    /// that was to count does, and none ends later than it was to.
+    pub fn keep(&self, kind: CalendarKind, promised: &Self, count: DayCount) -> bool {
+        Weekday::ALL.into_iter().all(|weekday| {
+            [false, true].into_iter().all(|holiday| {
+                let (was, is) =
+                    (promised.day_type(weekday, holiday), self.day_type(weekday, holiday));
+                let (asked, given) = (promised.windows(was), self.windows(is));
+                if kind != CalendarKind::Business {
+                    return asked.iter().all(|one| given.iter().any(|more| more.covers(*one)));
+                }
+                let counts = |hours: &[CallingWindow], day_type| {
+                    !hours.is_empty()
+                        && (count == DayCount::EveryDay || day_type == DayType::Ordinary)
+                };
+                let end = |hours: &[CallingWindow]| hours.last().map(|last| last.to_minute());
+                !counts(asked, was) || (counts(given, is) && end(given) <= end(asked))
+            })
+        })
     }
 
     /// The weekly days of rest, with commas between, or `none`.
@@ -179,6 +242,13 @@ impl OpeningHours {
     pub fn day_type(&self, weekday: Weekday, holiday: bool) -> DayType {
         let off = holiday || self.rest_days.contains(&weekday);
         if off { DayType::Off } else { DayType::Ordinary }
+    }
+}
+
+impl fmt::Display for OpeningHours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ordinary, off) = (hours_text(self, DayType::Ordinary), hours_text(self, DayType::Off));
+        write!(f, "ordinary {ordinary}; off {off}; rest {}", self.rest_days_text())
     }
 }
 
@@ -266,11 +336,55 @@ mod tests {
         assert_eq!(second.may_follow(&versions, late), Err(R::TooSoon));
         let both = [first, second.clone()];
         for text in ["1405/10/01", "1405/09/30"] {
-            let refused = from(text).may_follow(&both, Timestamp(0));
+            let refused = from(text).may_follow(&both, start.plus_us(-9 * NOTICE_US));
             assert_eq!(refused, Err(R::NotAfter(second.valid_from())));
         }
         let many = vec![from("1405/10/01"); VERSIONS_MAX];
-        assert_eq!(from("1405/10/02").may_follow(&many, Timestamp(0)), Err(R::Full));
+        assert_eq!(from("1405/10/02").may_follow(&many, start.plus_us(-NOTICE_US)), Err(R::Full));
+        assert_eq!(second.may_be_withdrawn(start.plus_us(-NOTICE_US)), Ok(()));
+        assert_eq!(second.may_be_withdrawn(late), Err(R::TooSoon));
+        // A year that was mistyped would shut out all that come before it.
+        let far = from("1450/10/01").may_follow(&versions, start);
+        assert_eq!(far, Err(R::TooFar));
+        let next = from("1406/10/01").may_follow(&versions, start.plus_us(-NOTICE_US));
+        assert_eq!(next, Ok(()));
+    }
+
+    /// A35. Goal: what is promised is kept by whatever is open longer; of business days, by
+    /// whatever ends no deadline later.
+    #[test]
+    fn hours_keep_a_promise_or_fall_short_of_it() {
+        let of = |text: &str| OpeningHours::parse(text).unwrap();
+        let promised = of("ordinary 08:30-14:00,14:45-24:00; off 10:00-14:00; rest friday");
+        assert_eq!(of(&promised.to_string()), promised);
+        let (support, every) = (CalendarKind::Support, DayCount::EveryDay);
+        for (text, keeps) in [
+            ("ordinary 08:30-14:00,14:45-24:00; off 10:00-14:00; rest friday", true),
+            ("ordinary 08:00-24:00; off 10:00-22:00; rest friday", true),
+            ("ordinary 08:30-14:00,14:45-24:00; off 08:00-24:00; rest thursday,friday", true),
+            ("ordinary 08:30-24:00; off 10:00-14:00; rest thursday,friday", false),
+            ("ordinary 08:30-24:00; off 10:00-14:00; rest none", true),
+            ("ordinary 08:30-13:59,14:45-24:00; off 10:00-14:00; rest friday", false),
+            ("ordinary 08:30-24:00; off none; rest friday", false),
+        ] {
+            assert_eq!(of(text).keep(support, &promised, every), keeps, "{text}");
+        }
+        let business = CalendarKind::Business;
+        let promised = of("ordinary 08:30-21:00; off 10:00-17:00; rest friday");
+        for (text, keeps, of_ordinary_days) in [
+            ("ordinary 08:30-21:00; off 10:00-17:00; rest friday", true, true),
+            ("ordinary 10:00-18:00; off 10:00-12:00; rest friday", true, true),
+            ("ordinary 08:30-22:00; off 10:00-17:00; rest friday", false, false),
+            ("ordinary 08:30-21:00; off none; rest friday", false, true),
+            ("ordinary 08:30-21:00; off 10:00-17:00; rest thursday,friday", true, false),
+        ] {
+            assert_eq!(of(text).keep(business, &promised, every), keeps, "{text}");
+            let ordinary = of(text).keep(business, &promised, DayCount::OrdinaryDays);
+            assert_eq!(ordinary, of_ordinary_days, "{text}");
+        }
+        for wrong in ["", "ordinary 08:30-21:00; off none", "ordinary x; off none; rest friday"] {
+            assert_eq!(OpeningHours::parse(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -12,9 +12,10 @@ use domain::agreement::parameter::{self, Language};
 use domain::agreement::version::{BODY_MAX, Change, Refusal, Version, diff};
 use domain::calendar::jalali::{gregorian_date_time, jalali_date, rfc3339};
 use domain::calendar::month::PersianMonth;
+use domain::calendar::opening_hours::CalendarKind;
 use serde_json::json;
 
-use super::{moment, open, say};
+use super::{moment, open, opening_hours, say};
 use crate::config::Config;
 
 /// What can be done with the agreement. All of it works while the server runs.
@@ -118,6 +119,7 @@ pub async fn run(config: &Config, command: Agreement) -> Result<ExitCode> {
             };
             let kept = app::agreement::publish(&app, new).await.map_err(refused)?;
             say(&line(&kept, None))?;
+            hours_that_came(&app, kept.version.number).await?;
         }
         Agreement::Withdraw { version } => {
             app::agreement::withdraw(&app, version).await.map_err(refused)?;
@@ -176,7 +178,7 @@ async fn show(app: &App, number: Option<u32>, language: Text, json: bool) -> Res
         return say(&as_json(&kept).to_string());
     }
     say(&line(&kept, in_force(app, &versions(app).await?)))?;
-    say(kept.version.draft.parameters.to_text().trim_end())?;
+    say(kept.version.draft.parameters.shown().trim_end())?;
     say(&format!("\n{}", body(&kept.version, language)))
 }
 
@@ -259,7 +261,7 @@ fn as_json(kept: &Kept) -> serde_json::Value {
 
 async fn compare(app: &App, older: u32, newer: u32, language: Text) -> Result<()> {
     let (older, newer) = (one(app, Some(older)).await?, one(app, Some(newer)).await?);
-    let parameters = |kept: &Kept| kept.version.draft.parameters.to_text();
+    let parameters = |kept: &Kept| kept.version.draft.parameters.shown();
     let (before, after) = (parameters(&older), parameters(&newer));
     let texts = (body(&older.version, language), body(&newer.version, language));
     let lines = diff(&before, &after).into_iter().chain(diff(texts.0, texts.1));
@@ -268,6 +270,18 @@ async fn compare(app: &App, older: u32, newer: u32, language: Text) -> Result<()
             Change::Same => {}
             Change::Removed => say(&format!("- {line}"))?,
             Change::Added => say(&format!("+ {line}"))?,
+        }
+    }
+    Ok(())
+}
+
+/// Tells which hours of the desk a version brought.
+async fn hours_that_came(app: &App, number: u32) -> Result<()> {
+    for kind in CalendarKind::OF_THE_DESK {
+        for one in app::opening_hours::list(app, kind).await.map_err(open::failed)? {
+            if one.came_with(number) {
+                say(&format!("with it come the hours {}", opening_hours::line(kind, &one.hours)))?;
+            }
         }
     }
     Ok(())
@@ -282,6 +296,11 @@ fn refused(error: app::Error<AgreementRefusal>) -> anyhow::Error {
         AgreementRefusal::Parameter(parameter::Refusal::Value(name)) => {
             anyhow!("{name} cannot be that")
         }
+        AgreementRefusal::Hours(kind, day) => anyhow!(
+            "on {day} the hours of the desk give less than that promises; change them first, with \
+             `avanak hours set {} --from {day}`",
+            kind.word()
+        ),
         AgreementRefusal::Version(refusal) => version_refused(refusal),
     })
 }

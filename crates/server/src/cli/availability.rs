@@ -7,6 +7,7 @@ use app::App;
 use app::availability::{Month, MonthRefusal, MonthStatement};
 use app::capacity_test::{CapacityTest, TestRefusal};
 use app::promise::{PromiseRefusal, Promises};
+use app::signature::{SignRefusal, Signature, Whose};
 use clap::{Args, Subcommand};
 use domain::AccountId;
 use domain::agreement::availability::{Class, Figures, Totals, Verdict};
@@ -15,6 +16,7 @@ use domain::agreement::statement::State;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
+use domain::chain::hex;
 use serde_json::{Value, json};
 
 use super::{moment, open, say};
@@ -97,6 +99,32 @@ pub enum Action {
         #[arg(long)]
         author: String,
     },
+    /// Sign what was written down of a month and waits for that: each last revision once, with the
+    /// checksum that it has. Only what still computes to what it says is signed.
+    Sign {
+        /// The month, like `1405-08`.
+        #[arg(long, value_name = "MONTH")]
+        month: String,
+        /// The manager who signs, or his deputy within his time.
+        #[arg(long)]
+        by: String,
+        /// Only this account's; 0 is the platform.
+        #[arg(long)]
+        account: Option<i64>,
+    },
+    /// Show what waits for the manager's signature: how much of each month, or which accounts of
+    /// one.
+    Unsigned {
+        /// The month, like `1405-08`.
+        #[arg(long, value_name = "MONTH")]
+        month: Option<String>,
+        /// Accounts after this number; the platform is 0.
+        #[arg(long, default_value_t = -1, allow_negative_numbers = true)]
+        after: i64,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Write a frozen month down anew, beside what is there, as it is computed now.
     Revise {
         #[command(flatten)]
@@ -158,6 +186,18 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
             app::promise::declare(&app, span, &reason, &author).await.map_err(not_declared)?;
             say("declared")?;
         }
+        Some(Action::Sign { month: text, by, account }) => {
+            let whose = account.map_or(Whose::All, |id| {
+                Whose::One(Some(AccountId(id)).filter(|account| account.0 != 0))
+            });
+            let month = month(&text)?;
+            let signed = app::signature::sign(&app, month, whose, &by).await;
+            let signed = signed.map_err(not_signed)?;
+            say(&format!("{signed} statements of {month} are signed"))?;
+        }
+        Some(Action::Unsigned { month: text, after, json }) => {
+            unsigned(&app, text.as_deref(), after, json).await?;
+        }
         Some(Action::Revise { which, reason, signer }) => {
             let (month, account) = (which.month(&app)?, which.account.map(AccountId));
             let revised = app::availability::revise(&app, account, month, &reason, &signer).await;
@@ -166,6 +206,55 @@ pub async fn run(config: &Config, command: Availability) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn unsigned(app: &App, text: Option<&str>, after: i64, json: bool) -> Result<()> {
+    let Some(text) = text else {
+        let all = app::signature::waiting(app).await.map_err(open::failed)?;
+        if json {
+            let months = all
+                .iter()
+                .map(|(month, count)| json!({ "month": month.to_string(), "statements": count }));
+            return say(&json!({ "months": months.collect::<Vec<_>>() }).to_string());
+        }
+        if all.is_empty() {
+            return say("nothing waits for a signature");
+        }
+        return all.iter().try_for_each(|(month, count)| say(&format!("{month}  {count} wait")));
+    };
+    let limit = app::signature::PAGE_MAX;
+    let waiting = app::signature::unsigned(app, month(text)?, AccountId(after), limit).await;
+    let waiting = waiting.map_err(open::failed)?;
+    let shown = waiting.iter().map(|one| {
+        json!({
+            "account": one.number().0, "revision": one.revision, "sha256": hex(&one.digest),
+            "verdict": one.verdict.map(Verdict::word), "made_at": gregorian_date_time(one.made_at),
+        })
+    });
+    if json {
+        return say(&json!({ "statements": shown.collect::<Vec<_>>() }).to_string());
+    }
+    waiting.iter().try_for_each(|one| {
+        let whose =
+            one.account.map_or("the platform".to_owned(), |account| format!("account {account}"));
+        let (revision, verdict) = (one.revision, verdict(one.verdict));
+        say(&format!("{whose}  revision {revision}  {verdict}  {}", hex(&one.digest)))
+    })
+}
+
+fn not_signed(error: app::Error<SignRefusal>) -> anyhow::Error {
+    open::refused(error, |refusal| match refusal {
+        SignRefusal::NotManager => anyhow!(
+            "only the manager signs, or his deputy within his time; see `avanak staff list`"
+        ),
+        SignRefusal::Nothing => anyhow!(
+            "nothing of that month waits for a signature: it is not frozen yet, or signed already"
+        ),
+        SignRefusal::Broken(account) => anyhow!(
+            "the statement of account {account} does not compute to what it says: something was \
+             tampered with, and it is not signed"
+        ),
+    })
 }
 
 async fn delivery(app: &App, account: AccountId, month: PersianMonth, json: bool) -> Result<()> {
@@ -314,7 +403,10 @@ async fn show(app: &App, month: PersianMonth, shown: &Month, json: bool) -> Resu
         let reproduced =
             app::availability::reproduce(app, statement).await.map_err(open::failed)?;
         let figures = reproduced.as_ref().and_then(|(_, judged)| judged.figures);
-        written.push(statement_json(statement, figures, reproduced.is_some()));
+        let mut json = statement_json(statement, figures, reproduced.is_some());
+        let signature = shown.signatures.iter().find(|one| one.revision == statement.revision);
+        json["signature"] = signature.map(signature_json).into();
+        written.push(json);
     }
     let stretches = shown.judged.timeline.stretches().iter();
     let stretches: Vec<Value> = stretches
@@ -353,7 +445,11 @@ async fn show(app: &App, month: PersianMonth, shown: &Month, json: bool) -> Resu
     }
     written.iter().try_for_each(|one| {
         let intact = if one["intact"] == true { "" } else { "  DOES NOT REPRODUCE" };
-        say(&format!("revision {}: {}{intact}", one["revision"], in_words(one)))
+        let signed = match &one["signature"] {
+            Value::Null => String::new(),
+            signed => format!("  signed by {}", signed["by"].as_str().unwrap_or_default()),
+        };
+        say(&format!("revision {}: {}{signed}{intact}", one["revision"], in_words(one)))
     })
 }
 
@@ -394,6 +490,14 @@ fn statement_json(statement: &MonthStatement, figures: Option<Figures>, intact: 
     shown["signed_by"] = statement.signed.as_ref().map(|(_, signer)| signer.as_str()).into();
     shown["intact"] = intact.into();
     shown
+}
+
+fn signature_json(signature: &Signature) -> Value {
+    json!({
+        "by": signature.by.to_string(),
+        "at": gregorian_date_time(signature.at),
+        "sha256": hex(&signature.digest),
+    })
 }
 
 fn in_words(shown: &Value) -> String {

@@ -336,6 +336,9 @@ fn rule_refused(rule: Refusal) -> anyhow::Error {
         Refusal::Committee => anyhow!(
             "a committee has three members or more, an odd number, of both sides, each once (A29)"
         ),
+        Refusal::SameVoice(name) => {
+            anyhow!("{name} is the deputy of another member just now: they are one voice (C03)")
+        }
         Refusal::Partial(name) => anyhow!("{name} handled the case, or decided it before (I16)"),
         Refusal::Votes => anyhow!("each member votes once, and nobody else"),
         Refusal::Majority => anyhow!("the majority does not agree"),

@@ -378,6 +378,7 @@ fn refused(error: app::Error<ErrorReportRefusal>) -> anyhow::Error {
         R::NoSuchAccount => anyhow!("there is no such account"),
         R::Ticket => anyhow!("there is no such ticket of that account, or it is over"),
         R::Original => anyhow!("that is no fault of ours that is being fixed"),
+        R::Gone => anyhow!("who is to have it has left; `avanak staff list` tells who is there"),
         R::TooMany => anyhow!("the account has too many reports that are open"),
         R::NoEvidence => anyhow!(
             "nothing proves it: two tries within support's hours, ten minutes apart or more, that \

@@ -30,6 +30,7 @@ pub(crate) mod open;
 mod opening_hours;
 mod opt_out;
 mod outage;
+mod oversight;
 mod payment;
 mod phone;
 mod probe;
@@ -37,6 +38,7 @@ mod quick_send;
 mod refund;
 mod remote_session;
 mod serve;
+mod staff;
 mod statement;
 mod subscription;
 mod support_call;
@@ -56,7 +58,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use app::staff::{self, Deed};
+use app::staff::{Deed, does};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use domain::Timestamp;
 use domain::agreement::scope::{Paths, Scope};
@@ -100,7 +102,7 @@ enum Command {
     /// Public holidays, over those of the program: add, withdraw, import, list.
     #[command(subcommand)]
     Holiday(holiday::Holidays),
-    /// When the desk is open, and how business days are counted: set, list.
+    /// When the desk is open, and how business days are counted: set, withdraw, list.
     #[command(subcommand)]
     Hours(opening_hours::Hours),
     /// Who is not to be called, by three kinds of lists: add, remove, import, list, show.
@@ -133,7 +135,8 @@ enum Command {
     /// add-network, list.
     #[command(subcommand)]
     Maintenance(maintenance::Maintenance),
-    /// What was seen of the service: record, close, correct, reverse, worked, join, leave, list.
+    /// What was seen of the service: record, close, correct, trace, reverse, worked,
+    /// join, leave, list.
     #[command(subcommand)]
     Outage(outage::Outage),
     Availability(Box<availability::Availability>),
@@ -166,7 +169,6 @@ enum Command {
     #[command(subcommand)]
     Payment(payment::Payment),
     /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
-    /// Calls to the support line, and who is to be called back: joined, offered, answered, left,
     /// register, next, talking, attempted, returned, withdrawn, show, list.
     #[command(subcommand)]
     SupportCall(support_call::SupportCall),
@@ -190,6 +192,12 @@ enum Command {
     #[command(subcommand)]
     Credit(invoice::Credit),
     Board(board::Board),
+    /// Experts, managers and deputies: appoint, leave, deputy, end-deputy, list.
+    #[command(subcommand)]
+    Staff(staff::Staff),
+    /// What the manager is told of: list, seen.
+    #[command(subcommand)]
+    Oversight(oversight::Oversight),
     /// The chain of evidence, and what staff did: head, verify, list, resume.
     #[command(subcommand)]
     Chain(chain::Chain),
@@ -227,7 +235,7 @@ fn dispatch(cli: Cli, deed: Deed) -> Result<ExitCode> {
         if let Command::Serve(_) = cli.command {
             return serve::run(config).await;
         }
-        let (done, changed) = staff::does(deed, Box::pin(of_staff(&config, cli.command))).await;
+        let (done, changed) = does(deed, Box::pin(of_staff(&config, cli.command))).await;
         if changed {
             // What was done is done, whatever becomes of this.
             chain::look(&config).await;
@@ -244,6 +252,8 @@ async fn of_staff(config: &Config, command: Command) -> Result<ExitCode> {
         Command::Message(command) => message::run(config, command).await,
         Command::Campaign(command) => campaign::run(config, command).await,
         Command::Class(command) => class::run(config, command).await,
+        Command::Oversight(command) => oversight::run(config, command).await,
+        Command::Staff(command) => staff::run(config, command).await,
         Command::Holiday(command) => holiday::run(config, command).await,
         Command::Hours(command) => opening_hours::run(config, command).await,
         Command::OptOut(command) => opt_out::run(config, command).await,

@@ -40,6 +40,17 @@ pub enum Hours {
         #[arg(long)]
         actor: String,
     },
+    /// Take a version back that begins a day from now at the earliest. It stays to be seen.
+    Withdraw {
+        /// Which calendar: support or business.
+        #[arg(value_parser = kind)]
+        kind: CalendarKind,
+        /// Its number, as listed.
+        number: u32,
+        /// Who takes it back.
+        #[arg(long)]
+        actor: String,
+    },
     /// Show every version of both calendars, in order.
     List {
         /// Print one JSON object.
@@ -65,6 +76,11 @@ pub async fn run(config: &Config, command: Hours) -> Result<ExitCode> {
             let hours = app::opening_hours::add(&app, kind, &new, &actor).await.map_err(refused)?;
             say(&line(kind, &hours))?;
         }
+        Hours::Withdraw { kind, number, actor } => {
+            let done = app::opening_hours::withdraw(&app, kind, number, &actor).await;
+            done.map_err(refused)?;
+            say(&format!("{} {number} is taken back", kind.word()))?;
+        }
         Hours::List { json } => {
             let mut all = Vec::new();
             for kind in CalendarKind::OF_THE_DESK {
@@ -75,14 +91,18 @@ pub async fn run(config: &Config, command: Hours) -> Result<ExitCode> {
                 let shown: Vec<Value> = all.iter().map(|(kind, one)| as_json(*kind, one)).collect();
                 say(&json!({ "hours": shown }).to_string())?;
             } else {
-                all.iter().try_for_each(|(kind, one)| say(&line(*kind, &one.hours)))?;
+                let back =
+                    |one: &Entered| if one.withdrawn.is_some() { "  taken back" } else { "" };
+                all.iter().try_for_each(|(kind, one)| {
+                    say(&format!("{}{}", line(*kind, &one.hours), back(one)))
+                })?;
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn line(kind: CalendarKind, hours: &OpeningHours) -> String {
+pub(super) fn line(kind: CalendarKind, hours: &OpeningHours) -> String {
     let (kind, number, from) = (kind.word(), hours.number(), hours.valid_from());
     let (ordinary, off) = (hours_text(hours, DayType::Ordinary), hours_text(hours, DayType::Off));
     let rest = hours.rest_days_text();
@@ -90,7 +110,7 @@ fn line(kind: CalendarKind, hours: &OpeningHours) -> String {
 }
 
 fn as_json(kind: CalendarKind, entered: &Entered) -> Value {
-    let Entered { hours, by } = entered;
+    let Entered { hours, by, withdrawn } = entered;
     json!({
         "kind": kind.word(),
         "number": hours.number(),
@@ -100,6 +120,8 @@ fn as_json(kind: CalendarKind, entered: &Entered) -> Value {
         "rest_days": hours.rest_days_text(),
         "entered_at": by.as_ref().map(|(at, _)| gregorian_date_time(*at)),
         "actor": by.as_ref().map(|(_, actor)| actor),
+        "withdrawn_at": withdrawn.as_ref().map(|(at, _)| gregorian_date_time(*at)),
+        "withdrawn_by": withdrawn.as_ref().map(|(_, actor)| actor),
     })
 }
 
@@ -107,12 +129,18 @@ fn refused(error: app::Error<OpeningHoursRefusal>) -> anyhow::Error {
     use OpeningHoursRefusal as R;
     open::refused(error, |refusal| match refusal {
         R::Unreadable => anyhow!("hours are like 08:30-14:00,14:45-24:00, days like friday"),
+        R::Promised(day) => anyhow!(
+            "from {day} on the agreement promises more than that (hours.support) or deadlines that \
+             end sooner (hours.business); publish a version that says so first"
+        ),
         R::Name => anyhow!("it needs a name of who writes it down"),
         R::Meanwhile => anyhow!("somebody else wrote hours down at this moment"),
         R::Rule(HoursRefusal::NeverOpen) => anyhow!("no day would ever open"),
         R::Rule(HoursRefusal::Overlap(_)) => anyhow!("windows of one type of day overlap"),
         R::Rule(HoursRefusal::TooMany(_)) => anyhow!("a day has too many windows"),
-        R::Rule(HoursRefusal::TooSoon) => anyhow!("they hold from a day from now at the earliest"),
+        R::Rule(HoursRefusal::TooSoon) => anyhow!("that begins less than a day from now"),
+        R::Rule(HoursRefusal::TooFar) => anyhow!("that day is more than a year ahead"),
+        R::Rule(HoursRefusal::Unknown) => anyhow!("no such version was written down, or stands"),
         R::Rule(HoursRefusal::NotAfter(day)) => anyhow!("a version begins on {day}, or later"),
         R::Rule(HoursRefusal::Full) => anyhow!("that calendar has too many versions"),
     })

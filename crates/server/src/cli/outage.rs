@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use app::App;
 use app::outage::{NewOutage, Outage as Kept, OutageRefusal};
 use clap::Subcommand;
+use domain::agreement::cause::Cause;
 use domain::agreement::scope::Group;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
@@ -56,6 +57,23 @@ pub enum Outage {
         #[arg(long, value_name = "MOMENT")]
         to: String,
         /// Why.
+        #[arg(long)]
+        because: String,
+        /// Who says so.
+        #[arg(long)]
+        author: String,
+    },
+    /// Say where one came from. It counts all the same, unless the agreement that holds when its
+    /// month begins excludes that: `availability.exclusions`. What was said before stays to be
+    /// seen.
+    Trace {
+        /// Its number.
+        id: i64,
+        /// Where from: ours, carrier, power, internet, force-majeure, customer-equipment,
+        /// customer-request or agreed-downtime.
+        #[arg(long, value_parser = cause)]
+        to: Cause,
+        /// What says so.
         #[arg(long)]
         because: String,
         /// Who says so.
@@ -147,6 +165,11 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
             corrected.map_err(refused)?;
             say(&format!("outage {id} is corrected"))?;
         }
+        Outage::Trace { id, to, because, author } => {
+            let traced = app::outage::trace(&app, id, to, &because, &author).await;
+            traced.map_err(refused)?;
+            say(&format!("outage {id} came from {}", to.word()))?;
+        }
         Outage::Reverse { id, because } => {
             app::outage::reverse(&app, id, &because).await.map_err(refused)?;
             say(&format!("outage {id} is reversed"))?;
@@ -176,6 +199,11 @@ pub async fn run(config: &Config, command: Outage) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn cause(text: &str) -> Result<Cause, String> {
+    let words: Vec<&str> = Cause::ALL.into_iter().map(Cause::word).collect();
+    Cause::parse(text).ok_or_else(|| format!("it is one of {}", words.join(", ")))
+}
+
 fn group(text: &str) -> Result<Group> {
     Group::parse(text).with_context(|| format!("{text} is no group; write it like cohort:1"))
 }
@@ -203,7 +231,8 @@ pub fn line(outage: &Kept) -> String {
         count => format!("  corrected {count} times"),
     };
     let from = gregorian_date_time(*from);
-    format!("{id}  {from} – {to}  {paths}; {scope}  {cause}{corrected}{reversed}")
+    let traced = outage.traced_to().map_or(String::new(), |cause| format!("  [{}]", cause.word()));
+    format!("{id}  {from} – {to}  {paths}; {scope}  {cause}{traced}{corrected}{reversed}")
 }
 
 pub fn as_json(outage: &Kept) -> serde_json::Value {
@@ -211,6 +240,10 @@ pub fn as_json(outage: &Kept) -> serde_json::Value {
     let revisions = outage.revisions.iter().map(|one| {
         json!({ "from": at(&one.from), "to": one.to.as_ref().map(at), "because": one.because,
                 "author": one.author, "revised_at": at(&one.revised_at) })
+    });
+    let traced = outage.causes.iter().map(|one| {
+        json!({ "to": one.to.word(), "because": one.because, "author": one.author,
+                "at": at(&one.at) })
     });
     json!({
         "outage": outage.id,
@@ -223,6 +256,7 @@ pub fn as_json(outage: &Kept) -> serde_json::Value {
         "recorded_at": at(&outage.recorded_at),
         "measured": outage.measured,
         "revisions": revisions.collect::<Vec<_>>(),
+        "traced": traced.collect::<Vec<_>>(),
         "reversed_at": outage.reversed.as_ref().map(|(reversed, _)| at(reversed)),
         "reversed_because": outage.reversed.as_ref().map(|(_, why)| why),
     })

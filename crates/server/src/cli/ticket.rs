@@ -270,6 +270,7 @@ fn refused(error: app::Error<TicketRefusal>) -> anyhow::Error {
         R::NoSuchTicket => anyhow!("there is no ticket of that number, or it is another account's"),
         R::NoSuchAccount => anyhow!("there is no such account"),
         R::About => anyhow!("the account has nothing like that"),
+        R::Gone => anyhow!("who is to have it has left; `avanak staff list` tells who is there"),
         R::TooMany => anyhow!("the account has too many tickets that are not closed"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::NoRoom => anyhow!("the account's files would be too large together"),

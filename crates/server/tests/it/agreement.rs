@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use domain::calendar::day::Day;
+use domain::calendar::month::PersianMonth;
 use serde_json::Value;
 
 use crate::commands::{done, platform, refused};
@@ -45,33 +47,53 @@ fn the_agreement_is_shown_published_and_compared() {
 }
 
 /// Goal: the operator changes when the desk is open, and everybody reads that; what cannot be is
-/// refused with the reason.
+/// refused with the reason, and what was mistaken is taken back.
 #[test]
 fn hours_of_the_desk_are_written_down() {
     let platform = platform();
-    let set = |kind: &'static str, from: &'static str, ordinary: &'static str| {
+    let shown = platform.cli(&["availability", "--json"])["month"].clone();
+    let month = PersianMonth::parse(shown.as_str().unwrap()).unwrap();
+    let first = |months: u16| Day::of(month.plus(months).start()).to_string();
+    let set = |kind: &str, from: &str, ordinary: &str| {
         let hours = ["hours", "set", kind, "--from", from, "--ordinary", ordinary];
-        [&hours[..], &["--off", "none", "--rest", "thursday,friday", "--actor", "Sara"]].concat()
+        let rest = ["--off", "08:00-24:00", "--rest", "thursday,friday", "--actor", "Sara"];
+        hours.into_iter().chain(rest).map(str::to_owned).collect::<Vec<String>>()
     };
+    let words =
+        |words: &[String]| refused(&platform, &words.iter().map(|w| &**w).collect::<Vec<_>>());
     for (kind, from, ordinary, why) in [
-        ("sending", "1480/01/01", "08:00-16:00", "support or business"),
-        ("support", "1400/01/01", "08:00-16:00", "a day from now"),
-        ("support", "1480/01/01", "8-16", "hours are like"),
-        ("support", "1480/01/01", "none", "no day would ever open"),
+        ("sending", &*first(1), "08:00-24:00", "support or business"),
+        ("support", "1400/01/01", "08:00-24:00", "a day from now"),
+        ("support", "1480/01/01", "08:00-24:00", "more than a year ahead"),
+        ("support", &first(1), "8-16", "hours are like"),
+        ("support", &first(1), "08:00-16:00", "promises more than that (hours.support)"),
     ] {
-        let said = refused(&platform, &set(kind, from, ordinary));
+        let said = words(&set(kind, from, ordinary));
         assert!(said.contains(why), "{said}");
     }
-    let made = done(&platform, &set("support", "1480/01/01", "08:00-16:00"));
-    assert!(made.contains("support 2  from 1480/01/01  ordinary 08:00-16:00"), "{made}");
-    let earlier = refused(&platform, &set("support", "1479/12/29", "08:00-16:00"));
-    assert!(earlier.contains("begins on 1480/01/01, or later"), "{earlier}");
+    let write = |from: &str| {
+        let words = set("support", from, "08:00-24:00");
+        done(&platform, &words.iter().map(|word| &**word).collect::<Vec<_>>())
+    };
+    let (soon, later) = (first(1), first(2));
+    let made = write(&later);
+    let line = format!("support 2  from {later}  ordinary 08:00-24:00");
+    assert!(made.contains(&line), "{made}");
+    let earlier = words(&set("support", &soon, "08:00-24:00"));
+    assert!(earlier.contains(&format!("begins on {later}, or later")), "{earlier}");
+    done(&platform, &["hours", "withdraw", "support", "2", "--actor", "Sara"]);
+    let again = refused(&platform, &["hours", "withdraw", "support", "2", "--actor", "Sara"]);
+    assert!(again.contains("no such version"), "{again}");
+    assert!(write(&soon).contains("support 3"));
+    let text = done(&platform, &["hours", "list"]);
+    assert!(text.lines().any(|line| line.contains("support 2") && line.ends_with("taken back")));
     let listed = platform.cli(&["hours", "list", "--json"])["hours"].clone();
-    assert_eq!(listed.as_array().unwrap().len(), 3);
-    assert_eq!(listed[2]["actor"], "Sara");
+    assert_eq!(listed.as_array().unwrap().len(), 4);
+    assert_eq!((&listed[2]["withdrawn_by"], &listed[3]["actor"]), (&"Sara".into(), &"Sara".into()));
     let told = v1_request(platform.http(), "", "GET", "/v1/calendar", &Value::Null);
     let told = told.unwrap().json();
-    assert_eq!(told["calendars"][1]["versions"][1]["rest_days"], "thursday,friday");
+    assert_eq!(told["calendars"][1]["versions"][2]["rest_days"], "thursday,friday");
+    assert!(told["calendars"][1]["versions"][1]["withdrawn_at"].is_string(), "{told}");
 }
 
 /// Goal: maintenance that would count as downtime is not saved before its editor says so, and what
@@ -142,6 +164,37 @@ fn a_month_is_shown_frozen_and_revised() {
     assert_eq!(frozen, "1 statements written, 0 were there\n");
     let again = done(&platform, &[&["availability", "freeze"][..], &month].concat());
     assert_eq!(again, "0 statements written, 1 were there\n");
+    let waits = done(&platform, &["availability", "unsigned"]);
+    // The server itself has frozen the last month.
+    assert!(waits.lines().any(|line| line == "1404-07  1 wait"), "{waits}");
+    let sign = [&["availability", "sign", "--by", "Sara"][..], &month].concat();
+    let nobody = refused(&platform, &sign);
+    assert!(nobody.contains("only the manager signs"), "{nobody}");
+    let appoint = |name, role| {
+        done(&platform, &["staff", "appoint", name, "--role", role, "--by", "the board"])
+    };
+    assert_eq!(appoint("Reza", "manager"), "Reza is manager now\n");
+    appoint("Sara", "expert");
+    let deputy = ["staff", "deputy", "Sara", "--of", "Reza", "--from", "1404/01/01"];
+    let past = refused(&platform, &[&deputy[..], &["--to", "1404/01/02"]].concat());
+    assert!(past.contains("begins from now on"), "{past}");
+    let sign = [&["availability", "sign", "--by", "Reza"][..], &month].concat();
+    assert_eq!(done(&platform, &sign), "1 statements of 1404-07 are signed\n");
+    let again = refused(&platform, &sign);
+    assert!(again.contains("or signed already"), "{again}");
+    let text = done(&platform, &[&["availability"][..], &month].concat());
+    assert!(text.contains("signed by Reza"), "{text}");
+    appoint("Ali", "expert");
+    let left = done(&platform, &["staff", "leave", "Sara", "--to", "Ali", "--by", "Reza"]);
+    assert!(left.contains("Ali has 0 tickets, 0 error reports and 0 callbacks more"), "{left}");
+    let listed = platform.cli(&["staff", "list", "--json"]);
+    assert_eq!(listed["posts"][1]["ended_by"], "Reza", "{listed}");
+    let trace = ["outage", "trace", "1", "--because", "log 7", "--author", "Reza", "--to"];
+    let other = refused(&platform, &[&trace[..], &["weather"]].concat());
+    assert!(other.contains("force-majeure, customer-equipment"), "{other}");
+    done(&platform, &[&trace[..], &["power"]].concat());
+    let listed = done(&platform, &[&["outage", "list"][..], &month].concat());
+    assert!(listed.contains("power  [power]"), "{listed}");
     done(&platform, &["outage", "reverse", "1", "--because", "a drill"]);
     let revise = ["availability", "revise", "--reason", "a drill", "--signer", "Maryam"];
     let revised = done(&platform, &[&revise[..], &month].concat());

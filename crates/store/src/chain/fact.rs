@@ -22,6 +22,8 @@ pub enum Fact {
     Notice(i64),
     /// An outage: opened, ended, corrected, reversed.
     Outage(i64),
+    /// Where an outage came from, as it was said.
+    OutageCause(i64, i64),
     /// The months of accounts that were frozen together.
     Months {
         /// Which month.
@@ -31,6 +33,19 @@ pub enum Fact {
         /// When.
         made_at: Timestamp,
     },
+    /// What the manager signed of a month together.
+    Signatures {
+        /// Which month.
+        month: PersianMonth,
+        /// The first and the last account.
+        accounts: (AccountId, AccountId),
+        /// When.
+        at: Timestamp,
+    },
+    /// What somebody is: begun, ended.
+    Post(i64),
+    /// A deputy: named, ended.
+    Deputy(i64),
     /// A revision of a month.
     Month(AccountId, PersianMonth, u32),
     /// A step of an entry of the ledger of violations.
@@ -91,9 +106,15 @@ impl Fact {
             Self::MaintenanceEnd(id) => ("maintenance-end", values![id].to_vec()),
             Self::Notice(id) => ("notice", values![id].to_vec()),
             Self::Outage(id) => ("outage", values![id].to_vec()),
+            Self::OutageCause(id, n) => ("outage-cause", values![id, n].to_vec()),
             Self::Months { month, accounts: (first, last), made_at } => {
                 ("months", values![&month.to_string(), first, last, made_at].to_vec())
             }
+            Self::Signatures { month, accounts: (first, last), at } => {
+                ("signatures", values![&month.to_string(), first, last, at].to_vec())
+            }
+            Self::Post(id) => ("post", values![id].to_vec()),
+            Self::Deputy(id) => ("deputy", values![id].to_vec()),
             Self::Month(account, month, revision) => {
                 ("month", values![account, &month.to_string(), revision].to_vec())
             }
@@ -159,6 +180,11 @@ const ROWS: &[(&str, &str)] = &[
          FROM outage WHERE id = $1",
     ),
     (
+        "outage-cause",
+        "SELECT outage_id AS id, n, cause, because, author, at_us FROM outage_cause
+         WHERE outage_id = $1 AND n = $2",
+    ),
+    (
         "months",
         "SELECT account_id, digest, agreement, not_covered_us, planned_us, down_us, unknown_us,
                 up_us, verdict
@@ -166,6 +192,24 @@ const ROWS: &[(&str, &str)] = &[
          WHERE month = $1 AND account_id >= $2 AND account_id <= $3 AND made_at_us = $4
                AND revision = 0
          ORDER BY account_id",
+    ),
+    (
+        "signatures",
+        "SELECT account_id, revision, digest, signed_by, deputy_of
+         FROM statement_signature
+         WHERE month = $1 AND account_id >= $2 AND account_id <= $3 AND signed_at_us = $4
+         ORDER BY account_id, revision",
+    ),
+    (
+        "post",
+        "SELECT id, name, role, from_us, named_by, until_us, ended_by FROM staff_post
+         WHERE id = $1",
+    ),
+    (
+        "deputy",
+        "SELECT id, manager, deputy, from_us, until_us, named_at_us, named_by, ended_at_us,
+                ended_by
+         FROM deputy WHERE id = $1",
     ),
     (
         "month",

@@ -156,6 +156,7 @@ both_engines! {
             reversed: None,
             measured: false,
             revisions: Vec::new(),
+            causes: Vec::new(),
         };
         let id = write(&world.db, async |tx| outage::insert(tx, &lasting).await.unwrap()).await;
         let found = async |time: Span| {

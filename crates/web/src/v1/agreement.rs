@@ -3,6 +3,7 @@
 
 use app::agreement::Kept;
 use app::availability::{MonthRefusal, MonthStatement};
+use app::signature::Signature;
 use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,6 +13,7 @@ use domain::agreement::statement::State;
 use domain::agreement::version::{Change, Draft, Version, diff, in_force};
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
+use domain::chain::hex;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -118,7 +120,7 @@ pub(super) async fn changes(app: &App, number: &str, query: &str) -> Result<Resp
         since,
         sha256: app::agreement::checksum_in_hex(newer),
         since_sha256: older.map(app::agreement::checksum_in_hex),
-        parameters: text(|draft| draft.parameters.to_text()),
+        parameters: text(|draft| draft.parameters.shown()),
         text_fa: text(|draft| draft.body_fa.clone()),
         text_en: text(|draft| draft.body_en.clone()),
     };
@@ -216,8 +218,29 @@ struct Statement {
     verdict: Option<&'static str>,
     reason: Option<String>,
     signed_by: Option<String>,
+    manager_signature: Option<ManagerSignature>,
     #[serde(flatten)]
     figured: Figured,
+}
+
+/// What the oversight manager signed.
+#[derive(Serialize)]
+pub(super) struct ManagerSignature {
+    by: String,
+    deputy_of: Option<String>,
+    at: String,
+    sha256: String,
+}
+
+impl ManagerSignature {
+    pub(super) fn of(signature: &Signature) -> Self {
+        Self {
+            by: signature.by.name.clone(),
+            deputy_of: signature.by.deputy_of.clone(),
+            at: rfc3339(signature.at),
+            sha256: hex(&signature.digest),
+        }
+    }
 }
 
 impl Figured {
@@ -297,6 +320,11 @@ async fn told(
         verdict: one.verdict.map(Verdict::word),
         reason: signed(one).map(|(reason, _)| reason.clone()),
         signed_by: signed(one).map(|(_, signer)| signer.clone()),
+        manager_signature: shown
+            .signatures
+            .iter()
+            .find(|signature| signature.revision == one.revision)
+            .map(ManagerSignature::of),
         figured: Figured::of(one.totals, Figures::of(month, one.totals, terms)),
     };
     Ok(Told {

@@ -71,6 +71,7 @@ fn version(entered: &Entered) -> Value {
         "off": hours_text(hours, DayType::Off),
         // Who of staff wrote it down is in the log of audits.
         "entered_at": entered.by.as_ref().map(|(at, _)| rfc3339(*at)),
+        "withdrawn_at": entered.withdrawn.as_ref().map(|(at, _)| rfc3339(*at)),
     })
 }
 

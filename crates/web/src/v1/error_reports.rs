@@ -217,9 +217,9 @@ fn not_done(error: Error<ErrorReportRefusal>) -> Unanswered {
                 format!("حساب {OPEN_MAX} گزارش یا تیکت باز دارد."),
             ),
         ),
-        ErrorReportRefusal::NoSuchReport | ErrorReportRefusal::NoSuchAccount => {
-            Problem::of(Kind::NotFound)
-        }
+        ErrorReportRefusal::NoSuchReport
+        | ErrorReportRefusal::NoSuchAccount
+        | ErrorReportRefusal::Gone => Problem::of(Kind::NotFound),
         _ => Problem::of(Kind::WrongState),
     }
     .into()

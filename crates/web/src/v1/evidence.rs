@@ -5,10 +5,11 @@
 
 use app::interval::{PathEvidence, Tally};
 use app::measurement::KeptSample;
-use app::outage::{Note, Outage, Revision};
+use app::outage::{Note, Outage, Revision, Traced};
 use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
+use domain::agreement::cause::Cause;
 use domain::agreement::scope::{CoveredPath, Group, Scope};
 use domain::agreement::state_interval::{OfFew, PathState, RequestMinute, ToldRequests};
 use domain::calendar::date_time::Period;
@@ -137,17 +138,23 @@ fn outage(outage: &Outage, account: AccountId) -> Value {
             "because": told(&one.because),
         })
     };
+    let traced = |one: &Traced| {
+        let (to, because) = (one.to.word(), told(&one.because));
+        json!({ "to": to, "because": because, "at": rfc3339(one.at) })
+    };
     json!({
         "id": outage.id.to_string(),
         "paths": outage.paths.to_string(),
         "from": rfc3339(outage.from),
         "to": outage.to.map(rfc3339),
         "cause": outage.cause,
+        "traced_to": outage.traced_to().map(Cause::word),
         "evidence": evidence,
         "recorded_at": rfc3339(outage.recorded_at),
         "measured": outage.measured,
         "corrections": outage.revisions.len(),
         "before": outage.revisions.iter().map(revision).collect::<Vec<_>>(),
+        "traced": outage.causes.iter().map(traced).collect::<Vec<_>>(),
         "reversed_at": outage.reversed.as_ref().map(|(at, _)| rfc3339(*at)),
         "reversed_because": outage.reversed.as_ref().and_then(|(_, why)| told(why)),
     })

@@ -18,7 +18,7 @@ use domain::chain::hex;
 use serde_json::{Value, json};
 
 use super::Unanswered;
-use super::agreement::{Figured, signed};
+use super::agreement::{Figured, ManagerSignature, signed};
 use super::listing::{id_of, listed, next_page, page};
 use super::messages::{json as answer, limit, query_of};
 use super::problem::{Kind, Problem};
@@ -196,7 +196,7 @@ fn revision(params: &Params) -> Result<Option<u32>, Problem> {
 }
 
 fn shown(opened: &Opened) -> Value {
-    let Opened { statement, computed, .. } = opened;
+    let Opened { statement, computed, signature } = opened;
     let figures = computed.as_ref().and_then(|(inputs, _)| {
         Figures::of(statement.month, statement.totals, inputs.parameters.terms())
     });
@@ -210,6 +210,7 @@ fn shown(opened: &Opened) -> Value {
         "verdict": statement.verdict.map(Verdict::word),
         "reason": signed(statement).map(|(reason, _)| reason),
         "signed_by": signed(statement).map(|(_, signer)| signer),
+        "manager_signature": signature.as_ref().map(ManagerSignature::of),
         "figures": Figured::of(statement.totals, figures),
         "microseconds": {
             "not covered": not_covered_us, "planned": planned_us, "down": down_us,

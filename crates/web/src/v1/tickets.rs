@@ -259,7 +259,9 @@ fn not_done(error: Error<TicketRefusal>) -> Unanswered {
             "آن‌قدر در آن گفته شده که فقط می‌توان آن را بست؛ تیکت تازه‌ای باز کنید.",
         ),
         TicketRefusal::Rule(_) => Problem::of(Kind::WrongState),
-        TicketRefusal::NoSuchTicket | TicketRefusal::NoSuchAccount => Problem::of(Kind::NotFound),
+        TicketRefusal::NoSuchTicket | TicketRefusal::NoSuchAccount | TicketRefusal::Gone => {
+            Problem::of(Kind::NotFound)
+        }
         TicketRefusal::About => invalid(
             "about names nothing that is this account's",
             "about چیزی از این حساب را نام نمی‌برد",

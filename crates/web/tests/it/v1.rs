@@ -322,17 +322,24 @@ async fn the_calendar_is_open_to_all() {
     let new = app::opening_hours::NewHours {
         valid_from: Day::of(world.app.now()).plus(3),
         rest_days: "thursday,friday".to_owned(),
-        ordinary: "08:00-16:00".to_owned(),
-        off: "none".to_owned(),
+        ordinary: "08:00-24:00".to_owned(),
+        off: "08:00-24:00".to_owned(),
     };
-    app::opening_hours::add(&world.app, CalendarKind::Support, &new, "Maryam").await.unwrap();
+    let mistaken =
+        app::opening_hours::NewHours { valid_from: new.valid_from.plus(9), ..new.clone() };
+    for new in [&new, &mistaken] {
+        app::opening_hours::add(&world.app, CalendarKind::Support, new, "Maryam").await.unwrap();
+    }
+    app::opening_hours::withdraw(&world.app, CalendarKind::Support, 3, "Maryam").await.unwrap();
     let told = get(&router, "", "/v1/calendar").await.json();
     let line = &told["support_line"];
     assert_eq!((&told["year"], &line["open_now"]), (&json!(1405), &json!(true)));
     assert_eq!(line["until"], "2026-11-22T14:00:00+03:30");
     let support = &told["calendars"][1];
     let versions = support["versions"].as_array().unwrap();
-    assert_eq!((&support["kind"], versions.len()), (&json!("support"), 2));
+    assert_eq!((&support["kind"], versions.len()), (&json!("support"), 3));
+    assert_eq!(versions[1]["withdrawn_at"], Value::Null);
+    assert_eq!(versions[2]["withdrawn_at"], "2026-11-22T12:00:00+03:30");
     assert_eq!(
         (&versions[0]["ordinary"], &versions[0]["off"], &versions[0]["entered_at"]),
         (&json!("08:30-14:00,14:45-24:00"), &json!("10:00-14:00,14:45-22:00"), &Value::Null)

@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use app::maintenance::{self, NewPlan};
 use app::measurement::{self, NewVantage};
 use app::outage::{self, NewOutage};
+use app::signature::Whose;
 use app::{availability, interval};
 use axum::Router;
 use domain::access::Arrival;
 use domain::agreement::availability::Window;
 use domain::agreement::claim::{Decision, Member, Outcome, Seat};
 use domain::agreement::scope::{CoveredPath, Paths, Scope};
+use domain::agreement::staff::Role;
 use domain::agreement::vantage::{Look, Report};
 use domain::calendar::date_time::Written;
 use domain::calendar::month::PersianMonth;
@@ -431,9 +433,17 @@ async fn t184_every_number_on_a_statement_opens_to_what_it_comes_from() {
         assert_eq!(&public["availability"]["statements"][0][name], figure, "{name}");
     }
     assert_eq!(public["violations"][0]["count"], Value::Null, "fewer than five: {public}");
+    let (reza, month) = ("Reza", PersianMonth::parse(MONTH).unwrap());
+    app::post::appoint(&world.app, reza, Role::Manager, "the board").await.unwrap();
+    app::signature::sign(&world.app, month, Whose::All, reza).await.unwrap();
+    let signed = reader.get(&format!("/v1/availability/statement?month={MONTH}")).await;
+    let signature = &signed["manager_signature"];
+    assert_eq!((&signature["by"], &signature["deputy_of"]), (&json!(reza), &Value::Null));
+    assert_eq!(signature["sha256"], signed["sha256"]);
+    let shown = reader.get(&format!("/v1/availability?month={MONTH}")).await;
+    assert_eq!(&shown["statements"][0]["manager_signature"], signature);
     let late = span("1405/10/26 08:00", "1405/10/26 08:01");
     outage(&world, "api", "everyone", late).await;
-    let month = PersianMonth::parse(MONTH).unwrap();
     for whose in [None, Some(account)] {
         let (why, who) = ("Zahra found it", "Maryam");
         availability::revise(&world.app, whose, month, why, who).await.unwrap();
@@ -441,6 +451,7 @@ async fn t184_every_number_on_a_statement_opens_to_what_it_comes_from() {
     let of = async |of: &str| {
         let path = format!("/v1/availability/statement?month={MONTH}&of={of}");
         let told = reader.get(&path).await;
+        assert_eq!(told["manager_signature"], Value::Null, "a new revision is unsigned");
         (told["revision"].clone(), told["reason"].clone(), told["signed_by"].clone())
     };
     assert_eq!(of("platform").await, (json!(1), Value::Null, Value::Null));

@@ -26,7 +26,8 @@ pub enum Class {
     Down,
     /// No path was, but of one outside a valid window nothing is known.
     Unknown,
-    /// Paths were down, or unproven, and all of those lay in valid windows.
+    /// Paths were down, or unproven, and all of those lay in valid windows, or were down from
+    /// causes that the agreement excludes (A21).
     Planned,
     /// Everything was there.
     Up,
@@ -54,7 +55,7 @@ impl Class {
 pub enum Seen {
     /// It worked.
     Up,
-    /// It failed, for a cause that the agreement does not exclude.
+    /// It failed.
     Down,
 }
 
@@ -90,6 +91,15 @@ pub struct Facts {
     pub evidence: Vec<Evidence>,
     /// What was announced in time.
     pub windows: Vec<Window>,
+    /// When it was down from a cause that the agreement excludes. It is among the evidence, too.
+    pub excluded: Vec<Window>,
+}
+
+impl Facts {
+    /// All of which what is down does not count as that.
+    pub(super) fn away(&self) -> impl Iterator<Item = &Window> {
+        self.windows.iter().chain(&self.excluded)
+    }
 }
 
 /// What a subscriber was promised, and with whom it shares its fate, over time.

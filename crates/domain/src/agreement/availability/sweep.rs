@@ -140,7 +140,7 @@ fn borders(within: Span, standing: &Standing, facts: &Facts) -> Vec<Border> {
             put(layer, seen.paths, span);
         }
     }
-    for window in &facts.windows {
+    for window in facts.away() {
         for span in standing.within(&window.scope, window.span) {
             put(Layer::Window, window.paths, span);
         }
@@ -169,7 +169,7 @@ impl<'a> Cohorts<'a> {
     /// Nobody is swept yet.
     pub fn new(within: Span, facts: &'a Facts) -> Self {
         let evidence = facts.evidence.iter().map(|seen| &seen.scope);
-        let scopes = evidence.chain(facts.windows.iter().map(|window| &window.scope));
+        let scopes = evidence.chain(facts.away().map(|window| &window.scope));
         let named = scopes.flat_map(|scope| scope.groups().iter().copied()).collect();
         Self { within, facts, named, swept: BTreeMap::new() }
     }

@@ -51,7 +51,7 @@ fn always() -> Span {
 /// Everything was seen to work, but for what `evidence` says.
 fn watched(mut evidence: Vec<Evidence>, windows: Vec<Window>) -> Facts {
     evidence.push(up(always()));
-    Facts { evidence, windows }
+    Facts { evidence, windows, excluded: Vec::new() }
 }
 
 fn member(account: i64, group: &str) -> Standing {
@@ -96,6 +96,7 @@ fn aban() -> Facts {
             scope: Scope::everyone(),
             span: span("1405/08/20 02:00", "1405/08/20 04:00"),
         }],
+        excluded: Vec::new(),
     }
 }
 
@@ -150,7 +151,7 @@ fn silence_is_never_a_promise_met() {
     let silent = span("1405/08/05 00:00", "1405/08/10 00:00");
     let parts = [(always().from, silent.from), (silent.to, always().to)];
     let evidence = parts.map(|(from, to)| up(Span::new(from, to).unwrap())).to_vec();
-    let (totals, figures, verdict) = had("1405-08", &Facts { evidence, windows: Vec::new() });
+    let (totals, figures, verdict) = had("1405-08", &Facts { evidence, ..Facts::default() });
     assert_eq!(seconds(totals), [2_592_000, 0, 0, 432_000]);
     assert_eq!((figures.as_str(), verdict), ("83.333 100.000 100.000", Verdict::Undetermined));
     let (_, figures, verdict) = had("1405-08", &Facts::default());
@@ -326,7 +327,18 @@ fn any_window() -> impl Strategy<Value = Window> {
 fn any_facts() -> impl Strategy<Value = Facts> {
     let evidence = prop::collection::vec(any_evidence(), 0..12);
     let windows = prop::collection::vec(any_window(), 0..4);
-    (evidence, windows).prop_map(|(evidence, windows)| Facts { evidence, windows })
+    let excluded = prop::collection::vec(any_window(), 0..2);
+    (evidence, windows, excluded).prop_map(|(evidence, windows, excluded)| {
+        // Whatever is excluded was down.
+        let down = excluded.iter().cloned().map(|Window { paths, scope, span }| Evidence {
+            seen: Seen::Down,
+            paths,
+            scope,
+            span,
+        });
+        let evidence = evidence.into_iter().chain(down).collect();
+        Facts { evidence, windows, excluded }
+    })
 }
 
 fn any_standing() -> impl Strategy<Value = Standing> {
@@ -383,7 +395,7 @@ fn naive(at: Timestamp, standing: &Standing, facts: &Facts) -> Class {
         })
     };
     let announced = |path: CoveredPath| {
-        facts.windows.iter().any(|window| {
+        facts.windows.iter().chain(&facts.excluded).any(|window| {
             window.paths.contains(path) && window.span.contains(at) && in_scope(&window.scope)
         })
     };
@@ -492,7 +504,7 @@ proptest! {
             }
         }
         prop_assert_eq!(&sweep(within, &standing, &same), &timeline);
-        let quiet = Facts { windows: Vec::new(), ..facts };
+        let quiet = Facts { windows: Vec::new(), excluded: Vec::new(), ..facts };
         let without = sweep(within, &standing, &quiet);
         for (span, class) in timeline.stretches() {
             if *class == Class::Planned {

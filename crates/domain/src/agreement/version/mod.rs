@@ -1,7 +1,11 @@
 //! Versions of the agreement: what was promised when. A version never changes; what it judges, it
 //! judges for ever (C10, A23).
 
+mod hours;
+
 use std::fmt::Write as _;
+
+pub use hours::falls_short;
 
 use super::parameter::{Language, Parameters};
 use crate::Timestamp;

@@ -1,0 +1,66 @@
+//! The delivery of one account's sends, told to whoever asks and as often as he asks (A16).
+
+use app::promise::{self, AccountDelivery};
+use app::{Caller, Settings, quick_send};
+use domain::agreement::delivery::{Delivery, Sample};
+use domain::calendar::month::PersianMonth;
+
+use crate::quick_send::new_send;
+use crate::world::World;
+
+/// What the samples of an account come to, gone through one by one.
+async fn naive(world: &World, caller: &Caller, month: PersianMonth) -> Delivery {
+    let (mut samples, mut after): (Vec<Sample>, _) = (Vec::new(), None);
+    loop {
+        let page = promise::samples(&world.app, caller.account.id, month, after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.sample.accepted_at, last.id));
+        samples.extend(page.iter().map(|kept| kept.sample));
+    }
+    Delivery::of(&samples, &[], world.app.now())
+}
+
+fn count(told: &AccountDelivery) -> usize {
+    told.delivery.attributable.map_or(0, |of| of.count)
+}
+
+/// A16. Goal: whoever asks for the delivery of few sends is told of this moment; that of many is
+/// gone through once an hour, however often it is asked for, and is what all of them come to.
+#[tokio::test]
+async fn many_sends_are_gone_through_once_an_hour() {
+    let settings = Settings { sends_judged_at_once: 3, ..Settings::default() };
+    let world = World::with(settings).await;
+    let (caller, _) = world.customer(10_000_000).await;
+    let message = world.message(&caller, 4_000).await.id;
+    let month = PersianMonth::of(world.app.now());
+    let send = async |n: u32| {
+        world.clock.advance_ms(1_000);
+        let new = new_send(message, &format!("0912123{n:04}"));
+        quick_send::submit(&world.app, &caller, new).await.unwrap();
+    };
+    let told = async || promise::of_account(&world.app, caller.account.id, month).await.unwrap();
+    for n in 1..3 {
+        send(n).await;
+        let told = told().await;
+        assert_eq!((count(&told), told.judged_at), (n as usize, world.app.now()));
+        assert_eq!(told.delivery, naive(&world, &caller, month).await);
+    }
+    for n in 3..8 {
+        send(n).await;
+    }
+    let first = told().await;
+    assert_eq!(count(&first), 7);
+    assert_eq!(first.delivery, naive(&world, &caller, month).await);
+    for n in 8..10 {
+        send(n).await;
+        assert_eq!(told().await, first, "within the hour it is told as it was");
+    }
+    world.clock.advance_ms(3_600_000);
+    let next = told().await;
+    assert_eq!((count(&next), next.judged_at), (9, world.app.now()));
+    assert_eq!(next.delivery, naive(&world, &caller, month).await);
+    // Another's month is its own.
+    let (other, _) = world.customer(0).await;
+    let theirs = promise::of_account(&world.app, other.account.id, month).await.unwrap();
+    assert_eq!(count(&theirs), 0);
+}
