@@ -227,6 +227,7 @@ fn outcome(n: u64, clip_ms: u32) -> Outcome {
             ringing_us: Some(500_000),
             answered_us,
             first_audio_us: answered_us,
+            first_received_us: answered_us,
             ended_us: Some(end_us),
         },
         rtp: RtpSummary::default(),

@@ -119,7 +119,7 @@ pub enum Command {
     /// from. What is beyond [`crate::limits::MAX_TRUNK_RANGES`] is not taken.
     SetTrunks(Arc<[TrunkSource]>),
     /// Answer an [`Event::Incoming`]: its script runs once the answer is acknowledged, and
-    /// [`Event::Ended`] follows. Ignored when the phone has given up meanwhile; refused with 488
+    /// [`Event::Ended`] follows. Ignored when it is over meanwhile; refused with 488
     /// when it offers nothing that we have, and with 486 when there are as many calls meanwhile as
     /// there may be.
     Answer {
@@ -139,7 +139,7 @@ pub enum Command {
         /// What it does now.
         script: Arc<Script>,
     },
-    /// Refuse an [`Event::Incoming`]; no other event follows.
+    /// Refuse an [`Event::Incoming`]; [`Event::NotAnswered`] follows.
     Reject {
         /// Which call.
         call: CallKey,
@@ -496,8 +496,8 @@ pub enum Event {
         outcome: Box<Outcome>,
     },
     /// A phone calls one of the services. To be decided by [`Command::Answer`] or
-    /// [`Command::Reject`] within [`crate::limits::DECISION_MS`]; otherwise it gets 480. When it
-    /// gives up before that, nothing more is heard of it.
+    /// [`Command::Reject`] within [`crate::limits::DECISION_MS`]; otherwise it gets 480. One of
+    /// [`Event::Ended`] and [`Event::NotAnswered`] follows.
     Incoming {
         /// Which call: a key of the engine's own, above every key that a caller gives.
         call: CallKey,
@@ -509,6 +509,12 @@ pub enum Event {
         /// the network's word where there is one (P-Asserted-Identity, RFC 3325 §9.1), else that
         /// of the From header. `None` when it asks for privacy (RFC 3323 §4.2).
         from: Option<String>,
+    },
+    /// A call that came in is over without an answer: it gave up, was refused, had nothing in
+    /// common with us, or nobody decided in time.
+    NotAnswered {
+        /// Which call.
+        call: CallKey,
     },
     /// An abandoned call was cleared, or the peer knew nothing of it, or never replied, or there
     /// was no room or address to try: nothing more can be done for it.

@@ -45,6 +45,8 @@ pub enum Turn {
     Codec(Codec),
     /// The first frame of sound was sent.
     FirstAudio,
+    /// The first packet of the peer's sound came after the answer.
+    FirstReceived,
     /// Something of the script was played to its end.
     ClipEnded,
     /// A key was pressed. Which one is not told here.
@@ -87,7 +89,7 @@ pub enum Recovered {
 }
 
 /// The turns without a number. Their places are kept on disk: new ones go to the end.
-const TURNS: [Turn; 32] = [
+const TURNS: [Turn; 33] = [
     Turn::Timer(Timer::B),
     Turn::Timer(Timer::F),
     Turn::Timer(Timer::H),
@@ -120,6 +122,7 @@ const TURNS: [Turn; 32] = [
     Turn::Recovered(Recovered::Ringing),
     Turn::Recovered(Recovered::Answered),
     Turn::Recovered(Recovered::Ended),
+    Turn::FirstReceived,
 ];
 
 /// One step of the story.
@@ -165,6 +168,7 @@ impl fmt::Display for Turn {
             Self::Tone(Progress::Announcement) => "the network announced something",
             Self::Answered => "answered",
             Self::FirstAudio => "first audio",
+            Self::FirstReceived => "first sound of the peer",
             Self::ClipEnded => "clip played to its end",
             Self::Key => "key pressed",
             Self::AnsweredBy(Verdict::Person) => "a person answered",

@@ -131,6 +131,9 @@ pub struct Timeline {
     pub answered_us: Option<u64>,
     /// The first frame of sound was handed to the caller for sending.
     pub first_audio_us: Option<u64>,
+    /// The first packet of the peer's sound after the answer. `None` also where sound is thrown
+    /// away before it comes here ([`crate::Engine::drops_sound`]).
+    pub first_received_us: Option<u64>,
     /// The end: BYE or CANCEL sent, BYE or a failure received, or the deadline.
     pub ended_us: Option<u64>,
 }

@@ -27,6 +27,7 @@ impl Node {
                 Event::FirstAudio { .. }
                 | Event::Progress { .. }
                 | Event::Incoming { .. }
+                | Event::NotAnswered { .. }
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::TrunkLeft { .. } => {}

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use app::dialing::{CallRecord, EndedCall, Failed, Ladder, Meaning, Quality};
-use domain::dialer::disposition::CANCELLED;
+use domain::dialer::disposition::{CANCELLED, Spoiled};
 use domain::dialer::health::TrunkFailure;
 use domain::{AttemptId, CallFacts, Disposition, Fault, Timestamp, Unanswered};
 use engine::{CallKey, Cause, Outcome, Refusal, RtpSummary};
@@ -95,13 +95,12 @@ pub(crate) fn verdict(
 ) -> Verdict {
     let meaning = match outcome.cause {
         Cause::Refused(Refusal::Full | Refusal::Taken) => return Verdict::NotSent,
-        Cause::Refused(Refusal::BadSpec) | Cause::NoMediaAgreed | Cause::NotEncrypted => {
-            Meaning::Decided(Disposition::NetworkFailure)
-        }
-        Cause::AnsweringMachine => Meaning::Decided(Disposition::AnsweringMachine),
-        // Answered, but our own machine let nothing of the message leave.
+        Cause::Refused(Refusal::BadSpec) => spoiled(Spoiled::NotCallable),
+        Cause::NoMediaAgreed => spoiled(Spoiled::NoMediaAgreed),
+        Cause::NotEncrypted => spoiled(Spoiled::NotEncrypted),
+        Cause::AnsweringMachine => spoiled(Spoiled::MachineAnswered),
         _ if outcome.answered && outcome.heard_ms == 0 && outcome.rtp.refused > 0 => {
-            Meaning::Decided(Disposition::NetworkFailure)
+            spoiled(Spoiled::NothingLeft)
         }
         _ => {
             let facts = facts_of(outcome);
@@ -132,6 +131,10 @@ pub(crate) fn verdict(
     let ladder = (!rungs.rungs().is_empty()).then(|| told(rungs, started));
     let ended = ended(attempt, terms, meaning, record, ended_at);
     Verdict::Ended(Box::new(EndedCall { ladder, ..ended }))
+}
+
+fn spoiled(by: Spoiled) -> Meaning {
+    Meaning::Decided(by.reading().disposition)
 }
 
 /// The keys that were pressed, where pressing one was asked for: what somebody types unasked is

@@ -99,6 +99,7 @@ impl EventBacklog {
                 | Event::PhoneRegistered { .. }
                 | Event::PhoneGone { .. }
                 | Event::Incoming { .. }
+                | Event::NotAnswered { .. }
                 | Event::SecondLeg { .. }
                 | Event::TrunkRegistration { .. }
                 | Event::TrunkLeft { .. }

@@ -41,6 +41,9 @@ const REASONS: &[&str] = &[
     "wrong_source",
 ];
 
+/// A shard had no room for a datagram that another one read for it.
+pub const SHARD_WITHOUT_ROOM: &str = "shard_without_room";
+
 /// What was counted when the log was last written.
 pub struct Refusals {
     due: Instant,
@@ -65,7 +68,7 @@ impl Refusals {
         }
         self.due = now + EVERY;
         counters
-            .filter(|(name, _)| REASONS.contains(name))
+            .filter(|(name, _)| REASONS.contains(name) || *name == SHARD_WITHOUT_ROOM)
             .filter_map(|(name, total)| {
                 let before = self.told.insert(name, total).unwrap_or(0);
                 (total > before).then_some((name, total - before))

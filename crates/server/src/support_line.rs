@@ -32,7 +32,7 @@ impl LineEvents {
                 self.numbers.contains(number) && self.calls.insert(*call)
             }
             Event::SecondLeg { call, leg } => self.calls.contains(call) && self.calls.insert(*leg),
-            Event::Ended { call, .. } => self.calls.remove(call),
+            Event::Ended { call, .. } | Event::NotAnswered { call } => self.calls.remove(call),
             Event::Answered { call, .. }
             | Event::Key { call, .. }
             | Event::Ringing { call }
@@ -51,6 +51,7 @@ impl LineEvents {
                 | Event::Answered { .. }
                 | Event::Key { .. }
                 | Event::Ended { .. }
+                | Event::NotAnswered { .. }
         );
         if heeded && self.to.try_send(event).is_err() {
             tracing::error!("the support line does not follow; what happens there is lost");

@@ -93,6 +93,21 @@ pub enum Unanswered {
     CutByUs,
 }
 
+/// What makes a call something else than its signalling says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Spoiled {
+    /// It was answered by a machine, and the message is not for machines.
+    MachineAnswered,
+    /// It was answered, and no sound could be agreed on.
+    NoMediaAgreed,
+    /// It was answered without the keys that its trunk must have.
+    NotEncrypted,
+    /// It was answered, and our own machine let nothing of the message leave.
+    NothingLeft,
+    /// It could not be written down as a call at all.
+    NotCallable,
+}
+
 /// Whose failure it is that a call came to nothing. Only [`Fault::Trunk`] lets another trunk try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
@@ -190,6 +205,30 @@ const UNANSWERED: &[(Unanswered, Disposition, Fault, &str)] = &[
     (Unanswered::CutByUs, D::NetworkFailure, Ours, "the call's deadline, or an order of ours"),
 ];
 
+/// What a call came to, whatever its signalling says. Whoever answered is not called again for it,
+/// by no other trunk either.
+const SPOILED: &[(Spoiled, Disposition, Fault, &str)] = &[
+    (
+        Spoiled::MachineAnswered,
+        D::AnsweringMachine,
+        Callee,
+        "a machine, and it is not for machines",
+    ),
+    (Spoiled::NoMediaAgreed, D::NetworkFailure, Ours, "answered, without a codec in common"),
+    (Spoiled::NotEncrypted, D::NetworkFailure, Ours, "answered, without the keys that are wanted"),
+    (Spoiled::NothingLeft, D::NetworkFailure, Ours, "answered, and our machine sent nothing"),
+    (Spoiled::NotCallable, D::NetworkFailure, Ours, "no INVITE can be made of it"),
+];
+
+impl Spoiled {
+    /// What it comes to, and by whose failure.
+    pub fn reading(self) -> Reading {
+        let row = SPOILED.iter().find(|row| row.0 == self);
+        let (_, disposition, fault, _) = row.expect("each has its row, as a test says");
+        Reading { disposition: *disposition, fault: *fault }
+    }
+}
+
 /// The row of a code in a table.
 fn read(rows: &[Row], code: u16) -> Option<Reading> {
     let row = rows.iter().find(|row| (row.0..=row.1).contains(&code))?;
@@ -211,7 +250,11 @@ pub fn table() -> Vec<(String, Disposition, Fault, &'static str)> {
     let timers = UNANSWERED.iter().map(|(unanswered, disposition, fault, why)| {
         (format!("{unanswered:?}"), *disposition, *fault, *why)
     });
-    coded("Q.850", Q850_CAUSES).chain(coded("SIP", SIP_CODES)).chain(timers).collect()
+    let spoiled = SPOILED.iter().map(|(spoiled, disposition, fault, why)| {
+        (format!("{spoiled:?}"), *disposition, *fault, *why)
+    });
+    let codes = coded("Q.850", Q850_CAUSES).chain(coded("SIP", SIP_CODES));
+    codes.chain(timers).chain(spoiled).collect()
 }
 
 impl CallFacts {
@@ -390,13 +433,23 @@ mod tests {
             assert_eq!((read.disposition, read.fault), (disposition, fault), "{unanswered:?}");
         }
         assert_eq!(reading(None, None), (FAILURE, Ours), "no sign at all");
+        for (spoiled, disposition, fault) in [
+            (Spoiled::MachineAnswered, D::AnsweringMachine, Callee),
+            (Spoiled::NoMediaAgreed, FAILURE, Ours),
+            (Spoiled::NotEncrypted, FAILURE, Ours),
+            (Spoiled::NothingLeft, FAILURE, Ours),
+            (Spoiled::NotCallable, FAILURE, Ours),
+        ] {
+            let read = spoiled.reading();
+            assert_eq!((read.disposition, read.fault), (disposition, fault), "{spoiled:?}");
+        }
     }
 
     /// The lines above would not notice a row that they do not name.
     #[test]
     fn the_tables_have_as_many_rows_as_the_test_knows() {
-        let count = (SIP_CODES.len(), Q850_CAUSES.len(), UNANSWERED.len());
-        assert_eq!(count, (35, 15, 4), "name the new row in each_row_has_its_meaning");
+        let count = (SIP_CODES.len(), Q850_CAUSES.len(), UNANSWERED.len(), SPOILED.len());
+        assert_eq!(count, (35, 15, 4, 5), "name the new row in each_row_has_its_meaning");
     }
 
     #[test]

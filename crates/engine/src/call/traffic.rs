@@ -36,9 +36,11 @@ impl Call {
     }
 
     /// Lets the table of sources count what is only counted: sound, while the call is up, in the
-    /// clear, and nobody listens. To be called after whatever happens to the call.
+    /// clear, and nobody listens. The first packet comes here, for its time is kept. To be called
+    /// after whatever happens to the call.
     pub(crate) fn lend_counted(&mut self, demux: &mut Demux) {
-        let counts = self.phase == Phase::Up && self.opener.is_none() && !self.listens();
+        let begun = self.phase == Phase::Up && self.timeline.first_received_us.is_some();
+        let counts = begun && self.opener.is_none() && !self.listens();
         let Some(agreed) = self.agreed.filter(|_| counts) else { return };
         if let Some(mut counted) = self.counted.take() {
             counted.sound = sound(&agreed);
@@ -99,6 +101,10 @@ impl Call {
         }
         if self.phase != Phase::Up {
             return;
+        }
+        if self.timeline.first_received_us.is_none() {
+            self.timeline.first_received_us = Some(self.micros(now));
+            self.turn(now, Turn::FirstReceived);
         }
         self.receiver().receive(now, &packet.header);
         if is_event {

@@ -130,7 +130,8 @@ impl Engine {
 
     /// The caller gave up before anybody decided.
     pub(super) fn gave_up(&mut self, leg: LegId) {
-        self.incoming.undecided.retain(|_, call| call.leg != leg);
+        let gone = self.incoming.undecided.extract_if(.., |_, call| call.leg == leg);
+        self.wires.events.extend(gone.map(|(call, _)| Event::NotAnswered { call }));
     }
 
     /// Answers, and begins the script as soon as that is acknowledged.
@@ -140,7 +141,7 @@ impl Engine {
         let leg = undecided.leg;
         // Others may have taken the room while somebody thought about it.
         if self.calls.len() >= self.config.limits.calls {
-            return self.refuse_phone(now, leg, BUSY);
+            return self.refuse_phone(now, key, leg, BUSY);
         }
         let plan = Plan { may_be_at: undecided.phone, ..plan };
         let media = self.media_end(key, &[Codec::Pcma, Codec::Pcmu], Srtp::Optional);
@@ -151,7 +152,7 @@ impl Engine {
                 Ok((agreed, sdp)) if reachable(&agreed, media.local.address.ip()) => {
                     (Some(agreed), sdp)
                 }
-                _ => return self.refuse_phone(now, leg, NOT_ACCEPTABLE),
+                _ => return self.refuse_phone(now, key, leg, NOT_ACCEPTABLE),
             }
         };
         self.wires.sip.answer(now, leg, &sdp, &mut self.wires.sip_out);
@@ -161,7 +162,7 @@ impl Engine {
     /// Refuses.
     pub(super) fn decline(&mut self, now: Instant, call: CallKey, sip_code: u16) {
         if let Some(undecided) = self.incoming.undecided.remove(&call) {
-            self.refuse_phone(now, undecided.leg, sip_code.clamp(300, 699));
+            self.refuse_phone(now, call, undecided.leg, sip_code.clamp(300, 699));
         }
     }
 
@@ -174,8 +175,9 @@ impl Engine {
         }
     }
 
-    fn refuse_phone(&mut self, now: Instant, leg: LegId, code: u16) {
+    fn refuse_phone(&mut self, now: Instant, call: CallKey, leg: LegId, code: u16) {
         self.wires.counters.incoming_refused += 1;
+        self.wires.events.push(Event::NotAnswered { call });
         self.wires.sip.reject(now, leg, code, "", &Headers::new(), &mut self.wires.sip_out);
     }
 }

@@ -137,6 +137,11 @@ fn the_owner_may_refuse_and_must_decide_in_time() {
     world.run_until_quiet();
     assert_eq!(phone.borrow().story.len(), 4);
     assert_eq!(world.counter("incoming_refused"), 2);
+    let told = world.events.iter().filter_map(|(_, event)| match event {
+        Event::NotAnswered { call } => Some(*call),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [call, late]);
 }
 
 #[test]
@@ -157,6 +162,12 @@ fn a_phone_may_give_up_at_any_moment() {
             answer(&mut world, call);
         }
         world.run_until_quiet();
+        let ends = |(_, event): &&(Duration, Event)| match event {
+            Event::Ended { call, .. } | Event::NotAnswered { call } => Some(*call) == came,
+            _ => false,
+        };
+        let told = world.events.iter().filter(ends).count();
+        assert_eq!(told, usize::from(came.is_some()), "{after_ms} ms: its end is told once");
         let story = phone.borrow().story.clone();
         let last = if after_ms > 200 { "ended by Us" } else { "Cancelled" };
         assert_eq!(story.last().map(String::as_str), Some(last), "{after_ms} ms: {story:?}");

@@ -47,6 +47,28 @@ fn the_whole_story_of_an_answered_call() {
     );
 }
 
+/// Goal: when the callee was first heard is kept, whether its sound is listened to or only counted,
+/// and once.
+#[test]
+fn the_first_sound_of_the_callee_is_told() {
+    for script in [playing(clip_of_frames(200)), voting(clip_of_frames(200), 1_000)] {
+        let callee = Callee::new(usual_description()).say(700, &[900; 8_000]);
+        let mut world = World::new();
+        world.add_peer(callee);
+        let mut spec = call_to(1, "callee", address(CALLEE_SIP));
+        spec.script = script;
+        world.start(spec);
+        world.run_until_quiet();
+        let outcome = world.outcome(1);
+        let timeline = outcome.timeline;
+        let after_us = timeline.first_received_us.unwrap() - timeline.answered_us.unwrap();
+        assert!((690_000..760_000).contains(&after_us), "{after_us}");
+        assert_eq!(outcome.rtp.received, 50, "the first one is counted as the others");
+        let heard = outcome.ladder.rungs().iter().filter(|rung| rung.turn() == Turn::FirstReceived);
+        assert_eq!(heard.count(), 1);
+    }
+}
+
 /// Goal: a refusal is told with its code and the network's own cause, a challenge with the INVITE
 /// that answers it.
 #[test]

@@ -345,6 +345,7 @@ pub(crate) fn call_of(event: &Event) -> Option<CallKey> {
         | Event::Abandoned { call } => Some(*call),
         // A call that came in is nobody's attempt: there is nothing to recover.
         Event::Incoming { .. }
+        | Event::NotAnswered { .. }
         | Event::SecondLeg { .. }
         | Event::PhoneRegistered { .. }
         | Event::PhoneGone { .. }

@@ -83,6 +83,8 @@ fn read_first(from: &mut Reader<'_>) -> Option<Outcome> {
             ringing_us: from.option(Reader::u64)?,
             answered_us: from.option(Reader::u64)?,
             first_audio_us: from.option(Reader::u64)?,
+            // Told in the story only.
+            first_received_us: None,
             ended_us: from.option(Reader::u64)?,
         },
         rtp: RtpSummary {

@@ -159,7 +159,9 @@ impl SupportLine {
                 Ok(Vec::new())
             }
             Event::Answered { call, .. } => self.answered(call).await.map(|()| Vec::new()),
-            Event::Ended { call, .. } => self.ended(call).await.map(|()| Vec::new()),
+            Event::Ended { call, .. } | Event::NotAnswered { call } => {
+                self.ended(call).await.map(|()| Vec::new())
+            }
             _ => Ok(Vec::new()),
         };
         or_log(done)

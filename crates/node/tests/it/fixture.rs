@@ -489,6 +489,7 @@ pub fn heard_out() -> Outcome {
             ringing_us: Some(100_000),
             answered_us: Some(1_000_000),
             first_audio_us: Some(1_001_000),
+            first_received_us: None,
             ended_us: Some(11_300_000),
         },
         rtp: RtpSummary::default(),

@@ -171,6 +171,17 @@ async fn a_number_is_typed() {
     );
 }
 
+/// Goal: who gives up before the line has answered waits no more, and no expert is rung for nobody.
+#[tokio::test]
+async fn who_gives_up_before_the_answer_is_gone() {
+    let mut desk = Desk::new().await;
+    desk.calls(0, Some("09121234567")).await;
+    desk.take(Event::NotAnswered { call: CallKey(FIRST) }).await;
+    desk.expert("Sara", "100").await;
+    assert_eq!(desk.pass_s(2).await, []);
+    assert_eq!(desk.states().await, [State::Left]);
+}
+
 /// What was typed and not ended counts for nothing.
 #[tokio::test]
 async fn digits_without_an_end_are_forgotten() {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use sip::message::header;
 
 use super::inbox::{Inbox, ShardCommand};
+use crate::refusals::SHARD_WITHOUT_ROOM;
 
 /// The inboxes of all shards.
 pub struct Sorter {
@@ -54,12 +55,15 @@ pub(super) struct Door {
     pub(super) waits: bool,
     /// Until then the socket wakes nobody.
     pub(super) gathers_until: Instant,
+    /// Datagrams for which the other shards had no room: [`SHARD_WITHOUT_ROOM`].
+    pub(super) dropped: u64,
 }
 
 impl Door {
     pub(super) fn new(sorter: Arc<Sorter>, now: Instant) -> Self {
         let posted = vec![false; sorter.inboxes.len()];
-        Self { sorter, posted, errors: false, waits: false, gathers_until: now }
+        let (errors, waits, dropped) = (false, false, 0);
+        Self { sorter, posted, errors, waits, gathers_until: now, dropped }
     }
 
     /// Takes a datagram that is for another shard. Returns whether it was.
@@ -71,7 +75,9 @@ impl Door {
         if self.sorter.inboxes[shard].post(source, bytes) {
             self.posted[shard] = true;
         } else {
-            metrics::counter!("avanak_sip_messages_dropped_total").increment(1);
+            self.dropped += 1;
+            let reason = SHARD_WITHOUT_ROOM;
+            metrics::counter!("avanak_sip_messages_dropped_total", "reason" => reason).increment(1);
         }
         true
     }

@@ -27,7 +27,7 @@ use crate::backlog::EventBacklog;
 use crate::clock;
 use crate::flight_recorder::Recorder;
 use crate::recordings::Tape;
-use crate::refusals::Refusals;
+use crate::refusals::{Refusals, SHARD_WITHOUT_ROOM};
 use crate::udp::{self, BatchReceiver, BatchSender, Outgoing};
 
 /// Commands taken in one step, for the same reason as `SIP_PER_STEP`.
@@ -411,7 +411,9 @@ impl Worker {
         }
         self.counters_due = now + COUNTERS_EVERY;
         self.publish_counters();
-        for (reason, count) in self.refusals.since(now, self.engine.0.counters()) {
+        let dropped = self.door.as_ref().map_or(0, |door| door.dropped);
+        let counters = self.engine.0.counters().chain([(SHARD_WITHOUT_ROOM, dropped)]);
+        for (reason, count) in self.refusals.since(now, counters) {
             tracing::warn!(reason, count, "peers were refused in the last ten seconds");
         }
     }

@@ -205,13 +205,16 @@ impl Hub {
         if !self.connections.contains_key(&peer) && self.connections.len() < CONNECTIONS {
             self.connect(peer);
         }
-        let sent = self.connections.get(&peer).is_some_and(|line| {
-            // A peer that reads too slowly loses messages, as over UDP; its connection is
-            // closed by the writer's own patience.
-            line.outbox.try_send(bytes).is_ok()
-        });
-        if !sent {
-            metrics::counter!("avanak_sip_messages_dropped_total").increment(1);
+        let reason = match self.connections.get(&peer) {
+            None => "connections_full",
+            // A peer that reads too slowly loses messages, as over UDP; its connection is closed
+            // by the writer's own patience.
+            Some(line) if line.outbox.try_send(bytes).is_err() => "peer_reads_too_slowly",
+            Some(_) => return,
+        };
+        metrics::counter!("avanak_sip_messages_dropped_total", "reason" => reason).increment(1);
+        if self.tells_of(address) {
+            tracing::warn!(peer = %address, reason, "a message of SIP was dropped");
         }
     }
 

@@ -182,6 +182,18 @@ fn a_phone_that_rings_out_is_cancelled_and_costs_nothing() {
     assert_eq!(balance(&platform, &customer), 100_000);
 }
 
+/// Goal: a callee who answers in the clear where the trunk must be encrypted hears nothing, is hung
+/// up on at once, is not called again, and costs nothing.
+#[test]
+fn an_answer_without_keys_is_a_failure_that_costs_nothing() {
+    let (story, passed, balance) = call("uas_answer.xml", "srtp = 'forced'\n");
+    assert_eq!((&story["reason"], &story["sip_code"]), (&30.into(), &200.into()), "{story}");
+    assert_eq!(story["attempts"][0]["cause"], "not_encrypted", "{story}");
+    assert_eq!(story["attempts"].as_array().unwrap().len(), 1, "{story}");
+    assert!(passed, "ACK and BYE came");
+    assert_eq!(balance, 100_000);
+}
+
 #[test]
 fn a_trunk_that_asks_by_401_gets_its_digest() {
     let (story, passed, _) =
@@ -269,7 +281,9 @@ const ROWS: &[Row] = &[
     ("uas_session_interval.xml", Some(200), 10, WHOLE),
     ("uas_reliable.xml", Some(200), 10, WHOLE),
     (KEY_ROW, Some(200), 10, WHOLE),
+    ("uas_glare.xml", Some(200), 10, WHOLE),
     ("uas_cseq_gap.xml", Some(200), 11, WHOLE),
+    ("uas_no_codec.xml", Some(200), 30, 0),
     ("uas_late_answer.xml", None, 20, 0),
     ("uas_never_ends.xml", None, 20, 0),
     ("uas_reject.xml", Some(603), 22, 0),
