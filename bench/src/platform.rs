@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
@@ -141,6 +141,18 @@ impl Platform {
         let audit = self.ask(&["account", "audit"])?;
         let found = audit["violations"].as_array().context("the audit told no violations")?;
         Ok(found.iter().map(ToString::to_string).collect())
+    }
+
+    /// Every violation that the judge finds, in words: none when each call was lawful.
+    ///
+    /// # Errors
+    /// The command failed.
+    pub fn judged(&self) -> Result<Vec<String>> {
+        let judged = self.ask(&["judge"])?;
+        let reports = judged["reports"].as_array().context("the judge told no reports")?;
+        ensure!(!reports.is_empty(), "the judge heard of no call");
+        let guilty = reports.iter().filter(|report| report["clean"] != true);
+        Ok(guilty.map(ToString::to_string).collect())
     }
 
     /// A command of the command line beside the running server.

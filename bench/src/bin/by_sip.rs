@@ -143,7 +143,9 @@ fn measure(numbers: u64, database: &str) -> Result<f64> {
     ensure!(spent == i64::try_from(paid)? * RIALS, "{spent} rials for {paid} calls");
     let audit = platform.audit()?;
     ensure!(audit.is_empty(), "the books do not balance: {audit:?}");
-    say("both sides counted the same, and the money fits");
+    let judged = platform.judged()?;
+    ensure!(judged.is_empty(), "the judge found: {judged:?}");
+    say("both sides counted the same, the money fits, and the judge finds each call lawful");
     Ok(rate)
 }
 

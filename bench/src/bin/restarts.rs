@@ -72,6 +72,8 @@ fn measure(numbers: u64, kills: u32, database: &str) -> Result<()> {
     ensure!(platform.spent()? == 0, "a call that nobody took was paid for");
     let audit = platform.audit()?;
     ensure!(audit.is_empty(), "the books do not balance: {audit:?}");
+    let judged = platform.judged()?;
+    ensure!(judged.is_empty(), "the judge found: {judged:?}");
     let in_time = waits_ms.iter().filter(|ms| **ms <= WITHIN_MS).count();
     let [p50, worst] = [0.5, 1.0].map(|q| quantile(&mut waits_ms, q));
     let figure = format!("{in_time} of {kills}, p50 {p50:.0} ms, at most {worst:.0} ms");

@@ -103,7 +103,11 @@ async fn watched(app: &App, settings: &Settings) -> Result<Watched, Failure> {
         let Node { name, ahead_us, broken, .. } = node;
         NodeWatched { name, ahead_us, broken }
     };
+    let books = store::ledger_audit::last(&mut reads).await?;
+    let books = books
+        .filter(|audit| audit.violations > 0)
+        .map(|audit| format!("{} things do not add up: {}", audit.violations, audit.detail));
     let nodes = chain::nodes(app).await?.into_iter().map(node).collect();
     let budget_ppm = MILLION.saturating_sub(parameters.terms().threshold_ppm);
-    Ok(Watched { now, down, budget_ppm, looked, clocks, desk, nodes })
+    Ok(Watched { now, down, budget_ppm, looked, clocks, desk, nodes, books })
 }

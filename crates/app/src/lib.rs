@@ -33,6 +33,7 @@ pub mod invoice;
 pub mod judge;
 pub mod kept_code;
 pub mod ledger;
+pub mod ledger_audit;
 mod limits;
 mod live;
 pub mod maintenance;

@@ -134,6 +134,19 @@ pub struct Report {
 }
 
 impl Violation {
+    /// Each of them.
+    pub const ALL: [Self; 9] = [
+        Self::NotLogged,
+        Self::WrongPolicy,
+        Self::ClassNotAllowed,
+        Self::OutsideHours,
+        Self::ReachedSomebody,
+        Self::OutsideSchedule,
+        Self::OptedOut,
+        Self::CapExceeded,
+        Self::TwiceAtOnce,
+    ];
+
     /// A word for it.
     pub fn word(self) -> &'static str {
         match self {

@@ -1,22 +1,22 @@
 //! The waiting line: which of the waiting jobs is dialled next. Memory only: the table of ready
 //! sends is the truth, and a job that is forgotten here is found there again.
 //!
-//! For each route (the trunks that take a number): classes in strict order, but for one start in
-//! twenty that a campaign has beside quick sends; within a class stride scheduling over customers,
+//! For each route (the trunks that take a number): lanes in strict order, but for one start in
+//! twenty that a campaign has beside quick sends; within a lane stride scheduling over customers,
 //! so that a thousand sends of one do not stand before one of another; within a customer by due
 //! time. A job whose number is in a call steps aside until the number is free.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::dialing::ReadyJob;
-use domain::dialer::pacing::CAMPAIGN_CLASS;
+use domain::dialer::pacing::{CAMPAIGN_CLASS, Lane};
 use domain::{AccountId, QuickSendId, Timestamp};
 
 use crate::gate::Callee;
 
 /// What one start costs a customer. All customers weigh the same today.
 const STRIDE: u64 = 1;
-/// The class of quick sends: later than codes that somebody waits for, and earlier than campaigns.
+/// The class as which a campaign goes in place of a quick send.
 const QUICK_SENDS: u8 = CAMPAIGN_CLASS - 1;
 /// One start in so many is a campaign's, if one waits, however many quick sends there are.
 const CAMPAIGNS_ONE_IN: u32 = 20;
@@ -30,6 +30,18 @@ pub(crate) struct Waiting {
     pub(crate) route: usize,
     /// The second leg of a secure call: whom it calls, and its route.
     pub(crate) second: Option<(Callee, usize)>,
+}
+
+impl Waiting {
+    /// In which lane it goes.
+    pub(crate) fn lane(&self) -> Lane {
+        lane(&self.job)
+    }
+}
+
+/// The lane of a job.
+pub(crate) fn lane(job: &ReadyJob) -> Lane {
+    Lane::of(job.class, job.message_class)
 }
 
 /// Where a job stands.
@@ -57,13 +69,13 @@ pub(crate) struct WaitingLine {
     jobs: BTreeMap<QuickSendId, Entry>,
     later: BTreeSet<(Timestamp, QuickSendId)>,
     expiring: BTreeSet<(Timestamp, QuickSendId)>,
-    queues: BTreeMap<(usize, u8), Fair>,
+    queues: BTreeMap<(usize, Lane), Fair>,
     /// How many quick sends of a route started while a campaign waited there, since one was let.
     passed_by: BTreeMap<usize, u32>,
     aside: BTreeMap<Callee, BTreeSet<QuickSendId>>,
 }
 
-/// The customers of one route and class, in the order in which they may start a call.
+/// The customers of one route and lane, in the order in which they may start a call.
 #[derive(Debug, Default)]
 struct Fair {
     order: BTreeSet<(u64, AccountId)>,
@@ -159,16 +171,16 @@ impl WaitingLine {
         expired
     }
 
-    /// The routes that have jobs which could be started but for capacity, and the first class of
+    /// The routes that have jobs which could be started but for capacity, and the first lane of
     /// these.
-    pub(crate) fn routes_waited_for(&self) -> BTreeMap<usize, u8> {
+    pub(crate) fn routes_waited_for(&self) -> BTreeMap<usize, Lane> {
         let busy = self.queues.iter().filter(|(_, fair)| !fair.order.is_empty());
-        // From the last class to the first, so that the first one stays.
-        let mut first: BTreeMap<usize, u8> =
-            busy.rev().map(|((route, class), _)| (*route, *class)).collect();
-        for (route, class) in &mut first {
+        // From the last lane to the first, so that the first one stays.
+        let mut first: BTreeMap<usize, Lane> =
+            busy.rev().map(|((route, lane), _)| (*route, *lane)).collect();
+        for (route, lane) in &mut first {
             if self.is_owed(*route) {
-                *class = QUICK_SENDS.min(*class);
+                *lane = Lane::QuickSend.min(*lane);
             }
         }
         first
@@ -181,20 +193,20 @@ impl WaitingLine {
     }
 
     fn has_campaign(&self, route: usize) -> bool {
-        self.queues.get(&(route, CAMPAIGN_CLASS)).is_some_and(|fair| !fair.order.is_empty())
+        self.queues.get(&(route, Lane::Campaign)).is_some_and(|fair| !fair.order.is_empty())
     }
 
     /// Whether campaigns wait on any route, so that starts have to be counted.
     pub(crate) fn has_campaigns(&self) -> bool {
-        let campaigns = self.queues.iter().filter(|((_, class), _)| *class == CAMPAIGN_CLASS);
+        let campaigns = self.queues.iter().filter(|((_, lane), _)| *lane == Lane::Campaign);
         campaigns.into_iter().any(|(_, fair)| !fair.order.is_empty())
     }
 
-    /// A call of a class has started on a route, from this line or past it.
-    pub(crate) fn count_start(&mut self, route: usize, class: u8) {
-        if class >= CAMPAIGN_CLASS || !self.has_campaign(route) {
+    /// A call of a lane has started on a route, from this line or past it.
+    pub(crate) fn count_start(&mut self, route: usize, lane: Lane) {
+        if lane == Lane::Campaign || !self.has_campaign(route) {
             self.passed_by.remove(&route);
-        } else if class == QUICK_SENDS {
+        } else if lane == Lane::QuickSend {
             let passed_by = self.passed_by.entry(route).or_default();
             *passed_by = passed_by.saturating_add(1);
         }
@@ -225,20 +237,21 @@ impl WaitingLine {
     /// The next job of a route, and as which class it goes: a campaign whose turn it is goes in
     /// place of a quick send, and never before a code.
     pub(crate) fn first(&self, route: usize) -> Option<(&Waiting, u8)> {
-        let queues = self.queues.range((route, u8::MIN)..=(route, u8::MAX));
-        let mut firsts = queues.filter_map(|((_, class), fair)| Some((*class, fair.first()?)));
-        let (mut class, mut send) = firsts.next()?;
-        if class >= QUICK_SENDS && self.is_owed(route) {
-            let campaigns = self.queues.get(&(route, CAMPAIGN_CLASS))?;
-            (class, send) = (QUICK_SENDS, campaigns.first()?);
+        let queues = self.queues.range((route, Lane::Code)..=(route, Lane::Campaign));
+        let mut firsts = queues.filter_map(|((_, lane), fair)| Some((*lane, fair.first()?)));
+        let (lane, mut send) = firsts.next()?;
+        let is_owed = lane >= Lane::QuickSend && self.is_owed(route);
+        if is_owed {
+            send = self.queues.get(&(route, Lane::Campaign))?.first()?;
         }
-        self.jobs.get(&send).map(|entry| (&entry.waiting, class))
+        let waiting = &self.jobs.get(&send)?.waiting;
+        Some((waiting, if is_owed { QUICK_SENDS } else { waiting.job.class }))
     }
 
     /// Takes a job out because it is started: its customer has had a turn.
     pub(crate) fn start(&mut self, send: QuickSendId) -> Option<Waiting> {
         let started = self.take_out(send, true)?;
-        self.count_start(started.route, started.job.class);
+        self.count_start(started.route, started.lane());
         Some(started)
     }
 
@@ -306,15 +319,15 @@ impl WaitingLine {
     fn enqueue(&mut self, send: QuickSendId) {
         let Some(entry) = self.jobs.get_mut(&send) else { return };
         entry.place = Place::Queued;
-        let job = &entry.waiting.job;
-        let fair = self.queues.entry((entry.waiting.route, job.class)).or_default();
+        let (job, lane) = (&entry.waiting.job, entry.waiting.lane());
+        let fair = self.queues.entry((entry.waiting.route, lane)).or_default();
         fair.push(job.account, job.due_at, send);
     }
 
     fn dequeue(&mut self, send: QuickSendId, started: bool) {
         let Some(entry) = self.jobs.get(&send) else { return };
-        let job = &entry.waiting.job;
-        if let Some(fair) = self.queues.get_mut(&(entry.waiting.route, job.class)) {
+        let (job, lane) = (&entry.waiting.job, entry.waiting.lane());
+        if let Some(fair) = self.queues.get_mut(&(entry.waiting.route, lane)) {
             fair.remove(job.account, job.due_at, send, started);
         }
     }

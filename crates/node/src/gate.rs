@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use app::dialing::{NodeStamp, PHONES, ReadyJob};
 use app::ports::{Dispatch, Reservation};
 use domain::dialer::health::{Condition, Entry, Health, Shut, TrunkFailure};
-use domain::dialer::pacing::{Gcra, channels_for};
+use domain::dialer::pacing::{Gcra, Lane, channels_for};
 use domain::dialer::route::{Turn, trunks_for};
 use domain::{AccountId, Destination, Timestamp};
 
 use crate::config::{Caps, NodeConfig, Serves, Trunk};
-use crate::dialer::Waiting;
+use crate::dialer::{Waiting, lane};
 use crate::moment::Moment;
 
 /// A reservation outside the node's own steps is only made this long after the last step: beyond
@@ -45,9 +45,9 @@ struct State {
     /// Numbers left alone for a while after a call, by the steady clock.
     resting: BTreeMap<Callee, Timestamp>,
     rest_us: i64,
-    /// Routes for which somebody waits, and the first class that does: nobody of it or a later one
+    /// Routes for which somebody waits, and the first lane that does: nobody of it or a later one
     /// may pass ahead of them.
-    waited_for: BTreeMap<usize, u8>,
+    waited_for: BTreeMap<usize, Lane>,
     inbox: Vec<Arrival>,
     /// Something was accepted that the inbox had no room for.
     overflowed: bool,
@@ -318,8 +318,8 @@ impl Gate {
         told.collect()
     }
 
-    /// Says for which routes jobs wait, and of which class the first of them is.
-    pub(crate) fn wait_for(&self, routes: BTreeMap<usize, u8>) {
+    /// Says for which routes jobs wait, and in which lane the first of them is.
+    pub(crate) fn wait_for(&self, routes: BTreeMap<usize, Lane>) {
         self.state().waited_for = routes;
     }
 
@@ -499,11 +499,11 @@ impl State {
         takes.filter(|line| !wanted.without.contains(&self.lines[*line].name)).collect()
     }
 
-    /// Whether a route has a line in common with one for which somebody of this class or a higher
-    /// one waits.
-    fn is_waited_for(&self, route: usize, class: u8) -> bool {
+    /// Whether a route has a line in common with one for which somebody of this lane or an
+    /// earlier one waits.
+    fn is_waited_for(&self, route: usize, lane: Lane) -> bool {
         let lines = |route: usize| self.routes.get(route).map_or(&[][..], Vec::as_slice);
-        self.waited_for.iter().filter(|(_, first)| **first <= class).any(|(other, _)| {
+        self.waited_for.iter().filter(|(_, first)| **first <= lane).any(|(other, _)| {
             *other == route || lines(*other).iter().any(|line| lines(route).contains(line))
         })
     }
@@ -575,7 +575,7 @@ impl Dispatch for Gate {
         let stamp = state.stamp?;
         let route = state.route_for(&Wanted::of_job(job))?;
         let steady = state.steady_at(now)?;
-        if state.is_waited_for(route, job.class) {
+        if state.is_waited_for(route, lane(job)) {
             return None;
         }
         let callee = Callee::of((job.account, job.sandbox), &job.destination);

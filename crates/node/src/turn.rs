@@ -12,7 +12,7 @@ use domain::{AttemptId, Destination, Disposition, MessageClass, Status, Timestam
 use engine::{CallKey, Command};
 
 use crate::config::Trunk;
-use crate::dialer::Waiting;
+use crate::dialer::{Waiting, lane};
 use crate::gate::{Arrival, Callee, Gate, NoRoom, Room, Wanted};
 use crate::live::{Call, Second, Stage, Terms, key};
 use crate::moment::Moment;
@@ -80,7 +80,7 @@ impl Node {
                 Some(reservation) => {
                     if self.line.has_campaigns() {
                         let route = route_of(&self.gate, &job, self.tried.of(job.quick_send));
-                        self.line.count_start(route, job.class);
+                        self.line.count_start(route, lane(&job));
                     }
                     let attempt = AttemptId { quick_send: job.quick_send, n: 1 };
                     let trunks = (reservation.trunk.clone(), None);

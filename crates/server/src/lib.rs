@@ -21,6 +21,7 @@ pub mod echo_test;
 mod exports;
 pub mod flight_recorder;
 mod gateways;
+mod ledger_audit;
 pub mod lock;
 mod measuring;
 mod month_close;

@@ -29,7 +29,8 @@ pub struct HoursPermission {
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn in_force(reads: &mut impl Queries, at: Timestamp) -> Result<Vec<Policy>> {
     let sql = "SELECT id, class, effective_from_us, state, document, approval, ordinary_hours,
-                      off_hours, daily_cap, tries_max, caller_id, opt_out_key, priority
+                      off_hours, daily_cap, tries_max, retry_minutes, caller_id, opt_out_key,
+                      priority
                FROM class_policy
                WHERE (class, effective_from_us) IN (
                    SELECT class, MAX(effective_from_us) FROM class_policy
@@ -44,7 +45,8 @@ pub async fn in_force(reads: &mut impl Queries, at: Timestamp) -> Result<Vec<Pol
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn all(reads: &mut impl Queries) -> Result<Vec<Policy>> {
     let sql = "SELECT id, class, effective_from_us, state, document, approval, ordinary_hours,
-                      off_hours, daily_cap, tries_max, caller_id, opt_out_key, priority
+                      off_hours, daily_cap, tries_max, retry_minutes, caller_id, opt_out_key,
+                      priority
                FROM class_policy ORDER BY id";
     reads.query(sql, values![]).await?.iter().map(policy).collect()
 }
@@ -57,8 +59,8 @@ pub async fn all(reads: &mut impl Queries) -> Result<Vec<Policy>> {
 pub async fn insert(tx: &mut Tx, new: &Policy) -> Result<Option<PolicyId>> {
     let sql = "INSERT INTO class_policy (class, effective_from_us, state, document, approval,
                                          ordinary_hours, off_hours, daily_cap, tries_max,
-                                         caller_id, opt_out_key, priority)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                                         retry_minutes, caller_id, opt_out_key, priority)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
                ON CONFLICT DO NOTHING RETURNING id";
     let key = new.opt_out_key.map(String::from);
     let values = values![
@@ -71,6 +73,7 @@ pub async fn insert(tx: &mut Tx, new: &Policy) -> Result<Option<PolicyId>> {
         &hours_text(&new.hours, DayType::Off),
         new.daily_cap,
         new.tries_max,
+        new.retry_minutes,
         new.caller_id.as_deref(),
         key.as_deref(),
         new.priority,
@@ -193,6 +196,7 @@ fn policy(row: &Row) -> Result<Policy> {
         hours: row.parse("ordinary_hours", |text| Policy::read_hours(text, &off).ok())?,
         daily_cap: row.get("daily_cap")?,
         tries_max: row.get("tries_max")?,
+        retry_minutes: row.get("retry_minutes")?,
         caller_id: row.get("caller_id")?,
         opt_out_key: row.parse_opt("opt_out_key", key)?,
         priority: row.get("priority")?,

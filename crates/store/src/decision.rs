@@ -11,6 +11,53 @@ use crate::hot::ALLOWED;
 use crate::value::values;
 use crate::{Queries, Result, Row};
 
+/// What the log has of a campaign: the numbers of its first and last row, and when the first was
+/// written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// The number of the first row.
+    pub first: i64,
+    /// The number of the last row.
+    pub last: i64,
+    /// When the first was written.
+    pub from: Timestamp,
+}
+
+/// Where the log tells of a campaign; `None` while nothing of it was called.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn stretch(reads: &mut impl Queries, campaign: CampaignId) -> Result<Option<Stretch>> {
+    let sql = "SELECT MIN(d.id) AS first, MAX(d.id) AS last, MIN(d.at_us) AS from_us
+               FROM quick_send q JOIN decision d ON d.quick_send_id = q.id
+               WHERE q.recipient_id > $1 AND q.recipient_id <= $2";
+    let (first, last) = RecipientId::range(campaign);
+    let row = reads.query_one(sql, values![first, last]).await?;
+    let Some(first) = row.get::<Option<i64>>("first")? else { return Ok(None) };
+    Ok(Some(Stretch { first, last: row.get("last")?, from: row.get("from_us")? }))
+}
+
+/// The number of a row before which none was written from `since` on, found in few steps: rows are
+/// numbered about in the order of their times.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn before(reads: &mut impl Queries, since: Timestamp, mut until: i64) -> Result<i64> {
+    let sql = "SELECT id, at_us FROM decision WHERE id > $1 ORDER BY id LIMIT 1";
+    let mut before = 0;
+    while until - before > 1 {
+        let middle = before + (until - before) / 2;
+        let row = reads.query_opt(sql, values![middle]).await?;
+        let at = row.map(|row| row.get::<Timestamp>("at_us")).transpose()?;
+        if at.is_some_and(|at| at < since) {
+            before = middle;
+        } else {
+            until = middle;
+        }
+    }
+    Ok(before)
+}
+
 /// Rows of the log after the row `after` that were written from `since` on, in their order: at most
 /// `limit`, each with its number.
 ///
@@ -87,6 +134,30 @@ pub async fn unlogged(
                ORDER BY t.quick_send_id, t.n";
     let rows = reads.query(sql, values![since]).await?;
     rows.iter().map(|row| Ok((campaign(row)?, row.get("quick_send_id")?, row.get("n")?))).collect()
+}
+
+/// The same, of one campaign.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn unlogged_of(
+    reads: &mut impl Queries,
+    campaign: CampaignId,
+) -> Result<Vec<(QuickSendId, u16)>> {
+    let sql = "SELECT t.quick_send_id AS quick_send_id, t.n AS n
+               FROM (SELECT o.quick_send_id AS quick_send_id, o.n AS n, o.started_at_us AS at_us
+                     FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
+                     WHERE q.recipient_id > $1 AND q.recipient_id <= $2 AND o.n > 0
+                     UNION ALL
+                     SELECT a.quick_send_id, a.n, a.started_at_us
+                     FROM quick_send q JOIN attempt a ON a.quick_send_id = q.id
+                     WHERE q.recipient_id > $1 AND q.recipient_id <= $2) AS t
+               LEFT JOIN decision d ON d.quick_send_id = t.quick_send_id AND d.n = t.n
+               WHERE d.id IS NULL AND t.at_us >= (SELECT MIN(at_us) FROM decision)
+               ORDER BY t.quick_send_id, t.n";
+    let (first, last) = RecipientId::range(campaign);
+    let rows = reads.query(sql, values![first, last]).await?;
+    rows.iter().map(|row| Ok((row.get("quick_send_id")?, row.get("n")?))).collect()
 }
 
 fn campaign(row: &Row) -> Result<Option<CampaignId>> {

@@ -34,6 +34,7 @@ pub mod invoice;
 pub mod kept_code;
 pub mod ladder;
 pub mod ledger;
+pub mod ledger_audit;
 pub mod maintenance;
 pub mod map;
 pub mod measurement;

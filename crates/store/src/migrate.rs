@@ -81,6 +81,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V67__oversight", include_str!("../migrations/V67__oversight.sql")),
         ("V68__oversight_notice", include_str!("../migrations/V68__oversight_notice.sql")),
         ("V69__support_line", include_str!("../migrations/V69__support_line.sql")),
+        ("V70__retry_pause", include_str!("../migrations/V70__retry_pause.sql")),
+        ("V71__ledger_audit", include_str!("../migrations/V71__ledger_audit.sql")),
     ]
 }
 

@@ -200,14 +200,17 @@ pub(super) struct Beginning {
     pub(super) is_covered: bool,
 }
 
-/// The plan with no more tries than its class may have; `None` when its class may not call at all.
+/// The plan with no more tries, nor sooner ones, than its class may have; `None` when its class may
+/// not call at all.
 fn allowed(plan: Plan, policies: &Policies, any_hour: bool, now: Timestamp) -> Option<Plan> {
     let never = Opening::Closed { opens_at: None };
     if policies.opening(plan.class, (any_hour, true), now) == never {
         return None;
     }
-    let max_tries = plan.max_tries.min(policies.of(plan.class).tries_max);
-    Some(Plan { max_tries, ..plan })
+    let policy = policies.of(plan.class);
+    let max_tries = plan.max_tries.min(policy.tries_max);
+    let minutes_between_tries = plan.minutes_between_tries.max(policy.retry_minutes);
+    Some(Plan { max_tries, minutes_between_tries, ..plan })
 }
 
 /// Judges a start. `None`: it cannot be.

@@ -11,10 +11,11 @@ use app::dialing::NodeStamp;
 use app::ports::Speaker;
 use app::quick_send::TextRefusal;
 use app::request::RequestKey;
-use app::{Caller, Settings, campaign, dialing};
+use app::{Caller, Settings, campaign, dialing, judge};
 use domain::calendar::calling_window::CallingWindow;
 use domain::campaign::{PauseReason, RecipientStatus, State};
-use domain::{CampaignId, Disposition, MessageClass, MessageId, Rials, Status};
+use domain::judge::Violation;
+use domain::{CampaignId, Disposition, MessageClass, MessageId, Rials, Status, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::calls::call_all;
@@ -661,4 +662,66 @@ async fn a_rehearsal_is_foretold_and_bounded() {
     assert_eq!(stage.funds().await, (10 * HOLD, 0), "nobody was called");
     rehearse(HOLD).await.unwrap().unwrap();
     assert_eq!(stage.funds().await, (10 * HOLD, HOLD));
+}
+
+/// Goal: a customer has its campaign judged by the log alone, other customers' calls to the same
+/// numbers included, and sees what was wrong; nobody judges the campaign of somebody else.
+#[tokio::test]
+async fn a_campaign_is_judged_for_its_customer() {
+    let stage = Stage::new(100 * HOLD).await;
+    let (app, account) = (&stage.world.app, stage.caller.account.id);
+    let mut new = stage.new_campaign(list(3));
+    new.plan.max_tries = 1;
+    let id = stage.create(new).await;
+    let (neighbour, _) = stage.world.customer(100 * HOLD).await;
+    let message = stage.world.message(&neighbour, 4000).await.id;
+    let theirs = NewCampaign { numbers: Some(list(5).into()), ..new_campaign(message) };
+    let theirs = campaign::create(app, &neighbour, theirs).await.unwrap().id;
+    let draft = NewCampaign { auto_start: false, ..stage.new_campaign(list(1)) };
+    let uncalled = stage.create(draft).await;
+    stage.feed().await;
+    stage.call(|_| Disposition::Delivered).await;
+    stage.feed().await;
+    let judged = async |account, id| judge::of_campaign(app, account, id).await;
+    let of_log = async |id| {
+        judge::judge(app, Timestamp(0)).await.unwrap().remove(&Some(id)).unwrap_or_default()
+    };
+    let clean = judged(account, id).await.unwrap();
+    assert_eq!((clean.report.allowed, clean.report.is_clean(), clean.is_complete), (3, true, true));
+    let nothing = judged(account, uncalled).await.unwrap();
+    assert_eq!((nothing.report.allowed, nothing.is_complete), (0, false));
+    assert_eq!(refusal(judged(account, theirs).await), judge::NotJudged::NoSuchCampaign);
+
+    // A judge who finds nothing in a log that was bent would prove nothing.
+    let bend = async |sql: &'static str| {
+        let mut tx = stage.world.db.begin().await.unwrap();
+        assert_eq!(tx.execute(sql, &[]).await.unwrap(), 1, "{sql}");
+        tx.commit().await.unwrap();
+    };
+    bend(
+        "DELETE FROM decision WHERE id = (
+             SELECT MAX(d.id) FROM decision d JOIN quick_send q ON q.id = d.quick_send_id
+             WHERE q.recipient_id = 16777218)",
+    )
+    .await;
+    bend(
+        "UPDATE decision SET at_us = at_us - 43200000000 WHERE id = (
+             SELECT MAX(d.id) FROM decision d JOIN quick_send q ON q.id = d.quick_send_id
+             WHERE q.recipient_id = 16777219)",
+    )
+    .await;
+    let found = judged(account, id).await.unwrap().report;
+    let kinds: Vec<(Violation, u64)> = found.violations.clone().into_iter().collect();
+    let expected = [
+        (Violation::NotLogged, 1),
+        (Violation::WrongPolicy, 1),
+        (Violation::OutsideHours, 1),
+        (Violation::OutsideSchedule, 1),
+    ];
+    let is_expected = |kind: &&(Violation, u64)| expected.contains(kind);
+    assert_eq!(kinds.iter().filter(is_expected).count(), kinds.len(), "{kinds:?}");
+    assert!(kinds.contains(&expected[0]) && kinds.contains(&expected[2]), "{kinds:?}");
+    assert_eq!(found, of_log(id).await, "as the whole log is judged");
+    let unharmed = judged(neighbour.account.id, theirs).await.unwrap().report;
+    assert_eq!((unharmed.allowed, unharmed.is_clean()), (5, true), "{unharmed:?}");
 }

@@ -474,3 +474,26 @@ fn heard(job: &ReadyJob, attempt: domain::AttemptId, at: Timestamp) -> dialing::
     let meaning = dialing::Meaning::Decided(Disposition::Delivered);
     dialing::EndedCall { record, ..ended(job, attempt, meaning, at.plus_ms(500)) }
 }
+
+/// Goal: a campaign that starts with a shorter pause between tries than its class may have gets
+/// that of its class; a longer one stays.
+#[tokio::test]
+async fn a_class_says_how_soon_it_tries_again() {
+    let world = World::new().await;
+    let (caller, _) = world.customer(100_000).await;
+    let message = world.message(&caller, 4_000).await.id;
+    let app = &world.app;
+    let longer = |policy: Policy| Ok(Policy { retry_minutes: 45, ..policy });
+    class::set(app, MessageClass::Service, longer).await.unwrap();
+    let too_long = |policy: Policy| Ok(Policy { retry_minutes: 7 * 24 * 60 + 1, ..policy });
+    let refused = refusal(class::set(app, MessageClass::Service, too_long).await);
+    assert_eq!(refused, PolicyRefusal::WrongPause);
+    world.clock.advance_ms(60_000);
+    for (asked, kept) in [(10, 45), (45, 45), (90, 90)] {
+        let mut new = new_campaign(message);
+        new.plan.minutes_between_tries = asked;
+        let id = campaign::create(app, &caller, new).await.unwrap().id;
+        let made = campaign::find(app, caller.account.id, id).await.unwrap().unwrap().campaign;
+        assert_eq!(made.plan.minutes_between_tries, kept, "{asked} minutes were asked for");
+    }
+}

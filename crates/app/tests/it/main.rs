@@ -21,6 +21,7 @@ mod identity;
 mod kept_code;
 mod killed;
 mod killing;
+mod ledger_audit;
 mod lists;
 mod map;
 mod measurement;

@@ -61,7 +61,12 @@ pub struct Watched {
     pub desk: Vec<(String, String)>,
     /// What each node says of the chain of evidence.
     pub nodes: Vec<NodeWatched>,
+    /// What of the books did not add up when they were last audited.
+    pub books: Option<String>,
 }
+
+/// The name of the alert that the books do not add up.
+pub const LEDGER: &str = "ledger";
 
 /// What a node found of the chain of evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +126,7 @@ pub fn firing(watched: &Watched) -> BTreeMap<String, String> {
         }
     }
     firing.extend(watched.desk.iter().cloned());
+    firing.extend(watched.books.iter().map(|found| (LEDGER.to_owned(), found.clone())));
     for NodeWatched { name, ahead_us, broken } in &watched.nodes {
         if ahead_us.abs() > CLOCK_OFF_US {
             let detail = format!("its clock is {} s ahead of the database's", ahead_us / SECOND_US);
@@ -150,6 +156,7 @@ mod tests {
             looked: Vec::new(),
             clocks: Vec::new(),
             desk: Vec::new(),
+            books: None,
             nodes: Vec::new(),
         }
     }

@@ -142,6 +142,7 @@ pub(crate) mod tests {
             hours: Policy::read_hours(ordinary, off).unwrap(),
             daily_cap: None,
             tries_max: 10,
+            retry_minutes: 0,
             caller_id: None,
             opt_out_key: None,
             priority: 1,

@@ -4,7 +4,7 @@ use super::MessageClass;
 use crate::calendar::calling_window::CallingWindow;
 use crate::calendar::day::{Day, Weekday};
 use crate::calendar::opening_hours::{DayType, OpeningHours};
-use crate::campaign::retry::TRIES_MAX;
+use crate::campaign::retry::{DELAY_MINUTES_MAX, TRIES_MAX};
 use crate::{PhoneNumber, PolicyId, Timestamp};
 
 /// The most calls to a number in a day that a policy may name.
@@ -36,6 +36,8 @@ pub struct Policy {
     pub daily_cap: Option<u32>,
     /// The most tries at each recipient of a campaign.
     pub tries_max: u32,
+    /// The shortest pause between two of them, minutes.
+    pub retry_minutes: u32,
     /// The number shown to callees in place of the trunk's own.
     pub caller_id: Option<String>,
     /// The key by which callees opt out during the call, if there is one.
@@ -53,6 +55,8 @@ pub enum PolicyRefusal {
     WrongCap,
     /// The tries are zero or more than a campaign may have.
     WrongTries,
+    /// The pause between tries is longer than a campaign may have.
+    WrongPause,
     /// The caller's number is no telephone number.
     WrongCallerId,
     /// The key is none of a telephone.
@@ -72,6 +76,9 @@ impl Policy {
         }
         if !(1..=TRIES_MAX).contains(&self.tries_max) {
             return Err(PolicyRefusal::WrongTries);
+        }
+        if self.retry_minutes > DELAY_MINUTES_MAX {
+            return Err(PolicyRefusal::WrongPause);
         }
         let no_number = |text: &String| PhoneNumber::parse(text).is_none();
         if self.caller_id.as_ref().is_some_and(no_number) {
@@ -141,6 +148,7 @@ mod tests {
             hours: Policy::read_hours("09:30-14:00,16:30-22:00", "none").unwrap(),
             daily_cap: Some(2),
             tries_max: 3,
+            retry_minutes: 0,
             caller_id: Some(String::from("02191000000")),
             opt_out_key: Some('9'),
             priority: 1,
@@ -167,6 +175,7 @@ mod tests {
             (Policy { daily_cap: Some(1_001), ..policy() }, R::WrongCap),
             (Policy { tries_max: 0, ..policy() }, R::WrongTries),
             (Policy { tries_max: 11, ..policy() }, R::WrongTries),
+            (Policy { retry_minutes: DELAY_MINUTES_MAX + 1, ..policy() }, R::WrongPause),
             (Policy { caller_id: Some(String::from("hello")), ..policy() }, R::WrongCallerId),
             (Policy { opt_out_key: Some('a'), ..policy() }, R::WrongKey),
             (Policy { priority: 2, ..policy() }, R::WrongPriority),

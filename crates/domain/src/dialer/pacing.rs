@@ -1,10 +1,37 @@
 //! How many calls may start now: a rate (GCRA) and a number of channels per trunk, and a rate of a
 //! campaign's own if its customer asks for one.
 
-use crate::{CampaignId, Timestamp};
+use crate::{CampaignId, MessageClass, Timestamp};
 
 /// The scheduling class of campaigns; lower ones go first.
 pub const CAMPAIGN_CLASS: u8 = 2;
+/// Where a send stands in the order in which calls start; earlier ones go first. Codes that
+/// somebody waits for are never passed; warnings to the public pass everything else, whether they
+/// go to one number or to a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// One-time codes, and what else the policy of its class lets go first.
+    Code,
+    /// Emergency messages, those of campaigns included.
+    Emergency,
+    /// Sends to single numbers.
+    QuickSend,
+    /// Campaigns.
+    Campaign,
+}
+
+impl Lane {
+    /// The lane of a send of this scheduling class and with this kind of message.
+    pub fn of(class: u8, message: MessageClass) -> Self {
+        match (class, message) {
+            (_, MessageClass::Emergency) => Self::Emergency,
+            (0, _) => Self::Code,
+            (class, _) if class < CAMPAIGN_CLASS => Self::QuickSend,
+            (_, _) => Self::Campaign,
+        }
+    }
+}
+
 /// Campaigns leave one channel in so many to sends that somebody waits for.
 const KEPT_FREE: u32 = 10;
 
@@ -156,6 +183,26 @@ impl Gcra {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_go_first_then_warnings_then_single_sends_then_lists() {
+        use MessageClass::{Advertising, Emergency, OneTimeCode, Service};
+        let lanes = [
+            (0, OneTimeCode, Lane::Code),
+            (0, Service, Lane::Code),
+            (0, Emergency, Lane::Emergency),
+            (1, Emergency, Lane::Emergency),
+            (CAMPAIGN_CLASS, Emergency, Lane::Emergency),
+            (1, Service, Lane::QuickSend),
+            (1, Advertising, Lane::QuickSend),
+            (CAMPAIGN_CLASS, Service, Lane::Campaign),
+            (CAMPAIGN_CLASS, Advertising, Lane::Campaign),
+        ];
+        for (class, message, lane) in lanes {
+            assert_eq!(Lane::of(class, message), lane, "{class} {message:?}");
+        }
+        assert!(lanes.windows(2).all(|pair| pair[0].2 <= pair[1].2));
+    }
 
     #[test]
     fn never_more_than_the_rate_and_a_small_burst() {

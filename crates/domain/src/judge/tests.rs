@@ -21,6 +21,7 @@ fn policy(id: i64, class: MessageClass, hours: &str) -> Policy {
         hours: read(hours).unwrap(),
         daily_cap: None,
         tries_max: 3,
+        retry_minutes: 0,
         caller_id: None,
         opt_out_key: None,
         priority: 1,

@@ -14,10 +14,28 @@ async fn start(world: &World, of: &(Caller, MessageId), recipients: usize) -> Ca
     start_for(world, of, numbers.join(",").into(), None).await
 }
 
+/// A warning to so many, by an account that has the document for it.
+async fn warn(world: &World, of: &(Caller, MessageId), recipients: usize) -> CampaignId {
+    let document = Some("A-12");
+    assert!(app::class::set_hours_document(&world.app, of.0.account.id, document).await.unwrap());
+    let numbers: Vec<String> = (0..recipients).map(|n| format!("0913{n:07}")).collect();
+    let recipients = numbers.join(",").into();
+    start_as(world, of, (recipients, MessageClass::Emergency), None).await
+}
+
 async fn start_for(
     world: &World,
     of: &(Caller, MessageId),
     recipients: Recipients,
+    calls_per_minute: Option<u32>,
+) -> CampaignId {
+    start_as(world, of, (recipients, MessageClass::Service), calls_per_minute).await
+}
+
+async fn start_as(
+    world: &World,
+    of: &(Caller, MessageId),
+    (recipients, class): (Recipients, MessageClass),
     calls_per_minute: Option<u32>,
 ) -> CampaignId {
     let plan = WrittenPlan {
@@ -31,7 +49,7 @@ async fn start_for(
         server: None,
         priority: 0,
         max_cost: None,
-        class: MessageClass::Service,
+        class,
         opt_out_key: None,
         calls_per_minute,
     };
@@ -367,5 +385,39 @@ async fn who_cannot_be_spoken_to_ends_once() {
     let results: Vec<_> = progress.results.into_iter().collect();
     assert_eq!(results, [(Disposition::Cancelled, 1)]);
     assert_eq!(world.balance(&customer).await.1, 0);
+    world.audit().await;
+}
+
+/// Goal: a warning to the public passes service messages, those to single numbers that wait and a
+/// campaign that fills the line; a one-time code passes the warning. Neither waits for the campaign
+/// that came first to end.
+#[tokio::test]
+async fn a_warning_passes_all_but_codes() {
+    let mut world = World::new(config(10, 1_000)).await;
+    let large = world.account(10_000_000).await;
+    let busy = world.account(10_000_000).await;
+    let authority = world.account(10_000_000).await;
+    start(&world, &large, 400).await;
+    world.pass_ms(1_500).await;
+    // The channel that a campaign leaves free, and two who wait for another.
+    for n in 0..3 {
+        world.submit(&busy, &format!("0935000{n:04}")).await;
+    }
+    world.run().await;
+    assert_eq!(world.started.len(), 10, "all channels are taken");
+    warn(&world, &authority, 3).await;
+    world.pass_ms(1_500).await;
+    assert_eq!(world.started.len(), 10, "nobody is hung up for it");
+    world.submit_code(&busy, "09360000001").await;
+    // Two of the ten, since a campaign leaves one free, whatever it says.
+    world.tell(ended(world.started[0].call, heard_out()));
+    for next in 1..=7 {
+        world.tell(ended(world.started[next].call, heard_out()));
+        world.pass_ms(10).await;
+    }
+    let called = world.called();
+    let order: Vec<&str> = called[10..].iter().map(|number| &number[..4]).collect();
+    assert_eq!(order[..6], ["0936", "0913", "0913", "0913", "0935", "0935"], "{called:?}");
+    assert!(order[6..].iter().all(|prefix| *prefix == "0912"), "{called:?}");
     world.audit().await;
 }

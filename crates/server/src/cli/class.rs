@@ -66,13 +66,18 @@ pub struct Set {
     /// The most tries at each recipient of a campaign.
     #[arg(long)]
     tries_max: Option<u32>,
+    /// The shortest pause between two of them, minutes: a campaign that starts with a shorter one
+    /// gets this.
+    #[arg(long)]
+    retry_minutes: Option<u32>,
     /// The number shown to callees in place of the trunk's; `none` leaves it to the trunk.
     #[arg(long)]
     caller_id: Option<String>,
     /// The key by which callees opt out during the call: 0 to 9, `*` or `#`; `none` for no key.
     #[arg(long)]
     opt_out_key: Option<String>,
-    /// 0 goes before 1; campaigns go last in any case.
+    /// 0 goes before 1. Emergency messages go behind 0 and before 1, those of campaigns included;
+    /// other campaigns go last in any case.
     #[arg(long)]
     priority: Option<u8>,
     /// Print one JSON object.
@@ -137,6 +142,7 @@ impl Set {
             hours,
             daily_cap: cap.unwrap_or(old.daily_cap),
             tries_max: self.tries_max.unwrap_or(old.tries_max),
+            retry_minutes: self.retry_minutes.unwrap_or(old.retry_minutes),
             caller_id: given(self.caller_id).unwrap_or(old.caller_id),
             opt_out_key,
             priority: self.priority.unwrap_or(old.priority),
@@ -166,6 +172,7 @@ fn as_json(policy: &Policy) -> Value {
         "off_hours": hours_text(&policy.hours, DayType::Off),
         "daily_cap": policy.daily_cap,
         "tries_max": policy.tries_max,
+        "retry_minutes": policy.retry_minutes,
         "caller_id": policy.caller_id,
         "opt_out_key": policy.opt_out_key,
         "priority": policy.priority,
@@ -173,7 +180,7 @@ fn as_json(policy: &Policy) -> Value {
 }
 
 fn as_text(policy: &Policy) -> Result<()> {
-    let Policy { id, class, tries_max, priority, .. } = policy;
+    let Policy { id, class, tries_max, retry_minutes, priority, .. } = policy;
     let state = if policy.allowed { "allowed" } else { "not allowed" };
     let only = if policy.needs_document { ", with a document only" } else { "" };
     let heard = if policy.needs_approval { ", messages must be listened to" } else { "" };
@@ -182,7 +189,10 @@ fn as_text(policy: &Policy) -> Result<()> {
     let off = hours_text(&policy.hours, DayType::Off);
     say(&format!("  hours {ordinary}; on Fridays and public holidays {off}"))?;
     let cap = policy.daily_cap.map_or_else(|| String::from("any number"), |cap| cap.to_string());
-    say(&format!("  to a number in a day {cap}; tries {tries_max}; priority {priority}"))?;
+    say(&format!(
+        "  to a number in a day {cap}; tries {tries_max}, {retry_minutes} minutes between them at \
+         least; priority {priority}"
+    ))?;
     let caller = policy.caller_id.as_deref().unwrap_or("as the trunk says");
     let key = policy.opt_out_key.map_or_else(|| String::from("none"), String::from);
     say(&format!("  caller's number {caller}; key to opt out {key}"))
@@ -227,6 +237,7 @@ fn refused(error: app::Error<PolicyRefusal>) -> anyhow::Error {
             }
             PolicyRefusal::WrongCap => "a cap is between 1 and 1000 sends; 0 lifts it",
             PolicyRefusal::WrongTries => "tries are between 1 and 10",
+            PolicyRefusal::WrongPause => "the pause between tries is a week at most",
             PolicyRefusal::WrongCallerId => "the caller's number is no telephone number",
             PolicyRefusal::WrongKey => "a key is 0 to 9, * or #",
             PolicyRefusal::WrongPriority => "the priority is 0 or 1",

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
+use app::{App, Error};
 use clap::Args;
 use domain::calendar::date_time::Written;
 use domain::judge::Report;
-use domain::{CampaignId, Timestamp};
+use domain::{AccountId, CampaignId, Timestamp};
 use serde_json::{Value, json};
 
 use super::{open, say};
@@ -45,13 +46,17 @@ pub async fn run(config: &Config, asked: &Judge) -> Result<ExitCode> {
             at.with_context(|| format!("{text} is no moment; write it like 2026-12-01 00:00"))?
         }
     };
-    let mut reports = app::judge::judge(&app, since).await.map_err(open::failed)?;
-    if let Some(campaign) = asked.campaign.map(CampaignId) {
-        let owner = app::campaign::owner(&app, campaign).await.map_err(open::failed)?;
-        owner.with_context(|| format!("there is no campaign {campaign}"))?;
-        let report = reports.remove(&Some(campaign)).unwrap_or_default();
-        reports = BTreeMap::from([(Some(campaign), report)]);
-    }
+    let reports = match asked.campaign.map(CampaignId) {
+        // Of a part of its time, all is gone through; else the log is read from its first call on.
+        Some(campaign) if asked.since.is_none() => of_campaign(&app, campaign).await?,
+        Some(campaign) => {
+            owner(&app, campaign).await?;
+            let mut reports = app::judge::judge(&app, since).await.map_err(open::failed)?;
+            let report = reports.remove(&Some(campaign)).unwrap_or_default();
+            BTreeMap::from([(Some(campaign), report)])
+        }
+        None => app::judge::judge(&app, since).await.map_err(open::failed)?,
+    };
     let clean = reports.values().all(Report::is_clean);
     if asked.json {
         let shown: Vec<Value> = reports.iter().map(|(of, report)| as_json(*of, report)).collect();
@@ -61,6 +66,23 @@ pub async fn run(config: &Config, asked: &Judge) -> Result<ExitCode> {
         say(if clean { "no violation" } else { "there are violations" })?;
     }
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn owner(app: &App, campaign: CampaignId) -> Result<AccountId> {
+    let owner = app::campaign::owner(app, campaign).await.map_err(open::failed)?;
+    owner.with_context(|| format!("there is no campaign {campaign}"))
+}
+
+async fn of_campaign(
+    app: &App,
+    campaign: CampaignId,
+) -> Result<BTreeMap<Option<CampaignId>, Report>> {
+    let account = owner(app, campaign).await?;
+    match app::judge::of_campaign(app, account, campaign).await {
+        Ok(judged) => Ok(BTreeMap::from([(Some(campaign), judged.report)])),
+        Err(Error::Failed(failure)) => Err(open::failed(failure)),
+        Err(Error::Refused(refusal)) => bail!("it was not judged: {refusal:?}"),
+    }
 }
 
 fn as_json(of: Option<CampaignId>, report: &Report) -> Value {

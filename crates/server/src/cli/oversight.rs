@@ -79,7 +79,12 @@ fn line(notice: &Notice) -> String {
     let holder = notice.holder.as_deref().map_or(String::new(), |name| format!("  {name}"));
     let told = if notice.told.is_empty() { "nobody" } else { &notice.told };
     let seen = notice.seen.as_ref().map_or(String::new(), |(_, by)| format!("  seen by {by}"));
-    format!("{id}  {kind}  {subject} {item}{due}{whose}{holder}  told {told}{seen}")
+    // An entry is shown by its number in the ledger, with its clause.
+    let what = match kind.as_str() {
+        "entered" => format!("violation {item} ({subject})"),
+        _ => format!("{subject} {item}"),
+    };
+    format!("{id}  {kind}  {what}{due}{whose}{holder}  told {told}{seen}")
 }
 
 fn as_json(notice: &Notice) -> Value {

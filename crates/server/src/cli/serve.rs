@@ -29,9 +29,9 @@ use crate::sandbox::{self, SandboxThread};
 use crate::shard::{self, Shards, ShardsConfig};
 use crate::trunks::{self, InUse, Places, Reach};
 use crate::{
-    address, announcements, callbacks, capacity_test, chain, desk, exports, flight_recorder, lock,
-    measuring, month_close, open_files, phones, probe, recordings, sms, speaking_ahead, streams,
-    support_line, telemetry, tidying, webhooks,
+    address, announcements, callbacks, capacity_test, chain, desk, exports, flight_recorder,
+    ledger_audit, lock, measuring, month_close, open_files, phones, probe, recordings, sms,
+    speaking_ahead, streams, support_line, telemetry, tidying, webhooks,
 };
 
 /// Run the platform until it is told to stop (SIGTERM or Ctrl-C). It prints `listening http://…`
@@ -252,7 +252,7 @@ fn beside(
     app: &Arc<App>,
     config: &Config,
     stop: &watch::Receiver<bool>,
-) -> [(&'static str, JoinHandle<()>); 6] {
+) -> [(&'static str, JoinHandle<()>); 7] {
     let (app, stop) = (|| Arc::clone(app), || stop.clone());
     let sandbox_beside = config.sandbox.beside_trunks;
     [
@@ -261,6 +261,7 @@ fn beside(
         ("the task of SMS", sms::start(app(), stop())),
         ("the task that tidies up", tidying::start(app(), stop())),
         ("the task that closes months", month_close::start(app(), stop())),
+        ("the task that audits the books", ledger_audit::start(app(), stop())),
         ("the task that tests the load", capacity_test::start(app(), sandbox_beside, stop())),
     ]
 }

@@ -112,6 +112,9 @@ fn survive(database: String) {
     judge(told, &end, &far_end, up);
     let charged = end["TotalPrice"].as_i64().unwrap();
     assert_eq!(platform.settled_balance(&customer), 10_000_000 - charged);
+    let judged = platform.cli(&["judge", "--campaign", &campaign.to_string(), "--json"]);
+    assert_eq!(judged["clean"], true, "{judged}");
+    assert!(judged["reports"][0]["allowed"].as_i64().unwrap() >= count, "{judged}");
 }
 
 /// Compares what the customer is told with what the carrier saw. `up`: calls that the kill cut.

@@ -205,6 +205,8 @@ fn judge(
     assert!(whole > ends(11) + ends(30), "most arrive: {by_reason:?}");
     let answered = seen.values().map(|seen| seen.answered).sum();
     books_are_exact(platform, customer, whole, answered);
+    let judged = platform.cli(&["judge", "--json"]);
+    assert_eq!(judged["clean"], true, "{judged}");
     eprintln!("{killed:?}, {} numbers called, ends by reason: {by_reason:?}", seen.len());
 }
 

@@ -70,6 +70,8 @@ fn shipped_migrations_are_pinned() {
         ("V67__oversight.sql", 0x24bf_e475_83b7_83cf),
         ("V68__oversight_notice.sql", 0x605a_5542_2d62_7068),
         ("V69__support_line.sql", 0xbdb8_1d25_5e1d_3403),
+        ("V70__retry_pause.sql", 0x79c0_ed5f_d639_1f14),
+        ("V71__ledger_audit.sql", 0x7ed6_b97a_5c36_1925),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

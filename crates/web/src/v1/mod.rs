@@ -13,6 +13,7 @@ mod cancellations;
 mod claims;
 mod codes;
 mod compensation;
+mod compliance;
 mod detail;
 mod docs_page;
 mod error_reports;

@@ -17,7 +17,7 @@ use super::problem::{Kind, Problem};
 use super::remote_sessions::Verb as Session;
 use super::{
     Unanswered, acceptances, agreement, announcements, answer, audio, busy, calendar,
-    campaign_verbs, campaigns, cancellations, claims, codes, compensation, docs_page,
+    campaign_verbs, campaigns, cancellations, claims, codes, compensation, compliance, docs_page,
     error_reports, events, evidence, explain, exports, identity, invoices, ledger, lists, messages,
     open_to_all, opt_outs, payments, promises, remote_sessions, samples, sms, statement, templates,
     tickets, violations, webhooks,
@@ -232,6 +232,8 @@ operations! {
     get "/v1/campaigns/{id}", ReadCampaigns, light => campaigns::get(app, caller, id);
     patch "/v1/campaigns/{id}", ManageCampaigns, light =>
         campaigns::patch(app, caller, id, body);
+    get "/v1/campaigns/{id}/compliance", ReadCampaigns, heavy =>
+        compliance::report(app, caller, id);
     get "/v1/campaigns/{id}/numbers", ReadCampaigns, light =>
         campaigns::numbers(app, caller, id, query);
     post "/v1/campaigns/{id}/numbers", ManageCampaigns, heavy =>

@@ -15,7 +15,7 @@ use super::call::seconds;
 use super::detail;
 use super::listing::{id_of, page, part};
 use super::lists::Values;
-use super::messages::json as answer;
+use super::messages::{idempotency_key, json as answer};
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
 
@@ -103,6 +103,8 @@ pub(super) async fn sound(asked: Asked<'_>, id: &str) -> Result<Response, Unansw
 }
 
 async fn heard(asked: Asked<'_>, id: &str) -> Result<Preview, Unanswered> {
+    // Nothing is changed, so it is done as well once as twice; a name that is none is a slip.
+    idempotency_key(asked.headers)?;
     let id = template_id(id)?;
     let Given { values } =
         serde_json::from_slice(asked.body).map_err(|error| Problem::unread(&error))?;

@@ -271,6 +271,12 @@ async fn the_document_says_what_is_served() {
             }
         }
     }
+    let key = json!({ "$ref": "#/components/parameters/IdempotencyKey" });
+    for (path, operations) in paths {
+        let Some(post) = operations.get("post") else { continue };
+        let takes_key = post["parameters"].as_array().is_some_and(|all| all.contains(&key));
+        assert!(takes_key, "POST {path} says nothing of the Idempotency-Key");
+    }
     let page = get(&router, "", "/v1/docs").await;
     let rows = page.text().split("<tr id=\"").skip(1).map(|row| row.split_once('"').unwrap().0);
     let told: Vec<&str> = rows.collect();

@@ -438,3 +438,27 @@ async fn what_costs_something_is_foretold_and_bounded() {
     assert_eq!(made.status, 201, "{}", made.text());
     assert_eq!(made.json()["max_cost"], 1000);
 }
+
+/// Goal: whoever calls can prove that it was lawful: each rule is named in both languages, with how
+/// often it was broken.
+#[tokio::test]
+async fn a_campaign_has_a_report_of_its_judge() {
+    let (world, token) = world(10_000).await;
+    let router = router(&world);
+    post(&router, &token, "/v1/campaigns", "", &plan()).await;
+    first_is_called(&world).await;
+    let report = get(&router, &token, "/v1/campaigns/1/compliance").await;
+    assert_eq!((&report["object"], &report["clean"]), (&json!("compliance_report"), &json!(true)));
+    assert_eq!((&report["attempts"], &report["complete"]), (&json!(1), &json!(false)), "{report}");
+    assert_eq!(report["violations"], json!([]));
+    let rules = report["rules"].as_array().unwrap();
+    assert_eq!(rules.len(), 9);
+    for rule in rules {
+        assert_eq!(rule["violations"], 0, "{rule}");
+        assert_ne!(rule["said"], rule["said_fa"], "{rule}");
+    }
+    let (_, stranger) = world.customer(0).await;
+    for path in ["/v1/campaigns/1/compliance", "/v1/campaigns/x/compliance"] {
+        assert_eq!(get(&router, &stranger, path).await["code"], "not_found");
+    }
+}
