@@ -263,6 +263,27 @@ pub async fn returned(
     change(app, id, Step::Returned, actor, note).await
 }
 
+/// A step of a callback by who has looked at it: refused when something happened to it since.
+pub(crate) async fn goes_on(
+    app: &App,
+    seen: &Kept,
+    next: Step,
+    (actor, note): (&str, &str),
+) -> Result<Kept, SupportCallRefusal> {
+    let now = app.now();
+    let held = Held::read(&mut app.read().await?).await?;
+    app.write(async |tx| {
+        let mut kept = taken(tx, seen.id).await?;
+        if kept.steps.len() != seen.steps.len() {
+            return Err(Error::Refused(SupportCallRefusal::Meanwhile));
+        }
+        let at = now.max(kept.call.last_at());
+        step(tx, &mut kept, (at, &held), next.clone(), (actor, note)).await?;
+        Ok(kept)
+    })
+    .await
+}
+
 /// The customer needs no call any more, as was told for this reason.
 ///
 /// # Errors

@@ -21,7 +21,9 @@ use crate::dialing::{PhoneContact, ReadyJob};
 use crate::ports::Speaker;
 use crate::quick_send::commit;
 use crate::speech::{self, Script};
-use crate::support_call::{Kept, SupportCallRefusal, left_noting, register_noting, step_of};
+use crate::support_call::{
+    Kept, SupportCallRefusal, goes_on, left_noting, register_noting, step_of,
+};
 use crate::ticket::{NAME_MAX, SETTLED_US};
 use crate::violation::{MACHINE, NewViolation};
 use crate::{App, Error, Failure, Result, prices};
@@ -29,7 +31,7 @@ use crate::{App, Error, Failure, Result, prices};
 /// Most experts on duty at a time.
 pub const AGENTS_MAX: u32 = 1_000;
 /// Callers and callbacks that are looked at for the next one: more than ever wait.
-const QUEUE_MAX: u32 = 1_000;
+pub const QUEUE_MAX: u32 = 1_000;
 /// Callers of a lost line that are taken up at a time.
 const LOST_BATCH: u32 = 100;
 /// Who tells what the switch does.
@@ -40,6 +42,8 @@ pub const LINE_LOST: &str = "the line was lost";
 const STAFFING_US: i64 = 3 * 24 * 3_600_000_000;
 /// A callback that could not be started within this time is given back, milliseconds.
 const START_WITHIN_MS: i64 = 2 * 60 * 1000;
+/// How long a customer who is called back and an expert may talk, milliseconds.
+const TALK_MS: u32 = 30 * 60 * 1000;
 /// The scheduling class of a callback: behind codes, before campaigns.
 const CLASS: u8 = 1;
 
@@ -321,14 +325,83 @@ pub async fn call_back(
         let joined = app.live().get(id) == Some(Status::Answered);
         return Ok(if joined { Try::Talking } else { Try::UnderWay });
     };
-    let answered = ended.facts.answered_at.is_some();
-    Ok(match (answered, ended.facts.vote) {
-        _ if ended.facts.heard_ms > 0 => Try::Came(Attempt::Connected),
-        (true, Some(_)) => Try::NoExpert,
-        (true, None) => Try::Came(Attempt::Voicemail),
-        (false, _) if ended.facts.sip_code.is_some() => Try::Came(Attempt::NoAnswer),
-        (false, _) => Try::Failed("the customer was not rung"),
-    })
+    Ok(came_of(&ended))
+}
+
+/// What a try that is over came to. Only what is the customer's is told as an attempt.
+fn came_of(ended: &store::quick_send::Ended) -> Try {
+    use domain::Disposition as D;
+    let facts = &ended.facts;
+    if facts.heard_ms > 0 {
+        return Try::Came(Attempt::Connected);
+    }
+    if facts.answered_at.is_some() {
+        return match facts.vote {
+            None => Try::Came(Attempt::Voicemail),
+            // Who pressed the key and did not wait.
+            Some(_) if facts.cause == CALLEE_HUNG_UP => Try::Came(Attempt::NoAnswer),
+            Some(_) => Try::NoExpert,
+        };
+    }
+    match ended.disposition {
+        D::NoAnswer | D::Busy | D::Rejected | D::Unreachable | D::InvalidNumber => {
+            Try::Came(Attempt::NoAnswer)
+        }
+        D::AnsweringMachine => Try::Came(Attempt::Voicemail),
+        D::Delivered
+        | D::HeardInPart
+        | D::NetworkFailure
+        | D::Expired
+        | D::Cancelled
+        | D::OptedOut => Try::Failed("the customer was not rung"),
+    }
+}
+
+/// How an outcome says that the callee ended the call.
+const CALLEE_HUNG_UP: &str = "callee_hung_up";
+
+/// What came of a try is noted, and its expert is free after a rest, unless somebody else has noted
+/// it since it was looked at.
+///
+/// # Errors
+/// The database failed.
+pub async fn conclude(
+    app: &App,
+    agent: &Agent,
+    seen: &Kept,
+    step: Step,
+    (note, rest_us): (&str, i64),
+) -> std::result::Result<(), Failure> {
+    match goes_on(app, seen, step, (&agent.name, note)).await {
+        Ok(_) => release(app, agent.id, seen.id, rest_us).await,
+        Err(Error::Refused(_)) => Ok(()),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// The customer of a callback answered.
+///
+/// # Errors
+/// The database failed.
+pub async fn is_there(app: &App, agent: &Agent, seen: &Kept) -> std::result::Result<(), Failure> {
+    match goes_on(app, seen, Step::Talking, (&agent.name, "")).await {
+        Ok(_) | Err(Error::Refused(_)) => Ok(()),
+        Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Ends this turn of duty: a phone that is not answered is rung for nobody else.
+///
+/// # Errors
+/// The database failed.
+pub async fn end_turn(app: &App, duty: i64) -> std::result::Result<(), Failure> {
+    let now = app.now();
+    let ended = app.write(async |tx| {
+        Ok::<_, Error<std::convert::Infallible>>(
+            store::support_agent::end_turn(tx, duty, now).await?,
+        )
+    });
+    ended.await.map(|_| ()).map_err(crate::account::never_refused)
 }
 
 async fn place(
@@ -371,8 +444,7 @@ async fn job(
 ) -> std::result::Result<Option<ReadyJob>, Failure> {
     let tariff = prices::in_force(app, now).await?;
     let zones = [zone_of(&first), zone_of(&second)];
-    let most = app.settings().secure_call_ms_max.max(1);
-    let Some((hold, talk_ms)) = secure_call::longest(account, &tariff, most, zones) else {
+    let Some((hold, talk_ms)) = secure_call::longest(account, &tariff, TALK_MS, zones) else {
         return Ok(None);
     };
     Ok(Some(ReadyJob {

@@ -70,7 +70,15 @@ pub fn start(
     let numbers: BTreeSet<String> = settings.numbers.iter().cloned().collect();
     let sorts = LineEvents { numbers, calls: BTreeSet::new(), to };
     if settings.numbers.is_empty() {
-        return (sorts, tokio::spawn(async {}));
+        // Who waited here while there was a line is on none any more.
+        let task = tokio::spawn(async move {
+            let lost = app::support_line::take_up_lost(&app, &settings.node, true).await;
+            if let Err(failure) = lost {
+                let error = failure.chain();
+                tracing::warn!(error, "callers of a lost line could not be looked for");
+            }
+        });
+        return (sorts, task);
     }
     let task = tokio::spawn(async move {
         let mut line = SupportLine::new(app, settings);

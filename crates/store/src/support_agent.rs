@@ -59,6 +59,15 @@ pub async fn end(tx: &mut Tx, name: &str, at: Timestamp) -> Result<bool> {
     Ok(tx.execute(sql, values![name, at]).await? == 1)
 }
 
+/// Ends this turn of duty, if it goes on. `false`: it does not.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn end_turn(tx: &mut Tx, agent: i64, at: Timestamp) -> Result<bool> {
+    let sql = "UPDATE support_agent SET until_us = $2 WHERE id = $1 AND until_us IS NULL";
+    Ok(tx.execute(sql, values![agent, at]).await? == 1)
+}
+
 /// The experts on duty or still in a call, who is free the longest first. At most `limit`.
 ///
 /// # Errors

@@ -15,6 +15,12 @@ const TALK_US: i64 = 2 * 3_600_000_000;
 /// Who took a callback and says nothing for so long has given it back, microseconds.
 const DIALING_US: i64 = 10 * 60_000_000;
 
+/// After a callback came to nothing by our doing, the next try waits for so long, times how often
+/// that happened, microseconds: who waits behind it is served meanwhile.
+const RETURNED_US: i64 = 60_000_000;
+/// How often that counts.
+const RETURNED_MAX: u32 = 10;
+
 /// What came of calling somebody back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attempt {
@@ -205,6 +211,8 @@ pub struct SupportCall {
     dialing_since: Option<Timestamp>,
     /// Whether the customer answered.
     is_talking: bool,
+    /// How often the present try was given back, and until when it waits after that.
+    returned: (u32, Option<Timestamp>),
     last_at: Timestamp,
     steps: usize,
 }
@@ -221,6 +229,7 @@ impl SupportCall {
             owed: None,
             dialing_since: None,
             is_talking: false,
+            returned: (0, None),
             last_at: at,
             steps: 1,
         }
@@ -234,7 +243,9 @@ impl SupportCall {
         if at < self.last_at {
             return Err(Refusal::OutOfOrder);
         }
-        if self.steps >= STEPS_MAX {
+        // Whoever leaves the line, or need not be called back, does so however long the story is.
+        let repeats = matches!(step, Step::Offered | Step::Dialing | Step::Talking);
+        if self.steps >= STEPS_MAX && repeats {
             return Err(Refusal::TooMany);
         }
         match (self.state, step) {
@@ -256,9 +267,10 @@ impl SupportCall {
             }
             (State::Dialing, Step::Attempted(attempt)) => self.attempted(*attempt, at),
             (State::Dialing, Step::Returned) => {
-                let owed = self.owed;
+                let (owed, times) = (self.owed, (self.returned.0 + 1).min(RETURNED_MAX));
                 self.end(State::Registered);
                 self.owed = owed;
+                self.returned = (times, Some(at.plus_us(RETURNED_US * i64::from(times))));
             }
             (State::Registered | State::Dialing, Step::Withdrawn) => self.end(State::Withdrawn),
             _ => return Err(Refusal::WrongState),
@@ -278,6 +290,7 @@ impl SupportCall {
         self.owed = None;
         self.dialing_since = None;
         self.is_talking = false;
+        self.returned = (0, None);
     }
 
     fn dial(&mut self, at: Timestamp) -> Result<(), Refusal> {
@@ -312,7 +325,8 @@ impl SupportCall {
     pub fn is_callable(&self, now: Timestamp) -> bool {
         let patience = if self.is_talking { TALK_US } else { DIALING_US };
         let given_back = self.dialing_since.is_none_or(|since| now.us_since(since) >= patience);
-        self.owed.is_some_and(|owed| owed.from() <= now) && given_back
+        let rested = self.returned.1.is_none_or(|until| until <= now);
+        self.owed.is_some_and(|owed| owed.from() <= now) && given_back && rested
     }
 
     /// When the try that is owed was due, if it was not begun by then (T129).
@@ -427,6 +441,27 @@ mod tests {
         step(&failed, "1405/09/07 14:56").unwrap();
         assert_eq!(step(&Step::Dialing, "1405/09/07 15:30"), Err(Refusal::WrongState));
         assert_eq!((call.state, call.failed_at.len()), (State::Unreachable, 3));
+    }
+
+    /// Goal: what came to nothing by our doing is tried again a little later each time, and counts
+    /// for nothing against the customer; and the end of a long story is never refused.
+    #[test]
+    fn what_is_given_back_waits_and_is_no_try() {
+        let mut call = registered("1405/09/07 10:00");
+        let mut now = at("1405/09/07 10:10");
+        for times in 1..=3 {
+            call.take(&Step::Dialing, now).unwrap();
+            call.take(&Step::Returned, now).unwrap();
+            assert_eq!(call.owed().unwrap().n, 1);
+            let pause = 60 * SECOND_US * times;
+            assert!(!call.is_callable(now.plus_us(pause - 1)));
+            now = now.plus_us(pause);
+            assert!(call.is_callable(now), "{times}");
+        }
+        let mut waits = SupportCall::joined(now);
+        while waits.take(&Step::Offered, now).is_ok() {}
+        assert_eq!(waits.take(&Step::Offered, now), Err(Refusal::TooMany));
+        waits.take(&Step::Left, now).unwrap();
     }
 
     /// A try that is owed after another one has a clock of its own.

@@ -16,19 +16,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use app::support_call::{self, Kept, SupportCallRefusal};
-use app::support_line::{self as line, Agent, Identity, Prompt, SWITCH, Try, View};
+use app::support_line::{self as line, Identity, SWITCH, View};
 use app::{App, Error, Failure};
 use domain::agreement::callback::{OFFER_EVERY_US, offer_at};
-use domain::agreement::support_call::{Refusal, State, Step};
-use domain::agreement::support_queue::{REST_US, estimate_minutes, next, place};
+use domain::agreement::support_call::{Refusal, State};
+use domain::agreement::support_queue::{REST_US, estimate_minutes, place};
 use domain::calendar::day::due_text;
 use domain::{PhoneNumber, Timestamp};
-use engine::{CallKey, Caller, Clip, Command, Event, SecondLeg, Srtp};
+use engine::{CallKey, Caller, Cause, Clip, Command, Event};
 
 use crate::sounds;
-use crate::spec::phone_target;
 
 mod scripts;
+mod serving;
 mod speech;
 mod typing;
 pub mod words;
@@ -37,13 +37,15 @@ use speech::Speech;
 
 /// How long a call of the line may last in all, milliseconds.
 const CALL_MS_MAX: u32 = 4 * 60 * 60 * 1_000;
-/// How long an expert's phone rings, milliseconds.
-const RING_MS: u32 = 20_000;
-/// Room on both legs for a slow answer, milliseconds.
-const SLACK_MS: u32 = 60_000;
 /// How often lines of nodes that are gone are looked for, and hours without an expert,
 /// microseconds.
 const LOOK_EVERY_US: i64 = 30_000_000;
+/// How long the line waits for who types a number, microseconds.
+const TYPING_US_MAX: i64 = 30_000_000;
+/// Calls from one number on the line at a time: the others find it busy.
+const CALLS_PER_NUMBER: usize = 2;
+/// 486 Busy Here.
+const BUSY: u16 = 486;
 /// 480 Temporarily Unavailable.
 const UNAVAILABLE: u16 = 480;
 
@@ -70,6 +72,8 @@ pub struct SupportLine {
     /// The callers of experts' legs.
     legs: BTreeMap<CallKey, CallKey>,
     looked_at: Option<Timestamp>,
+    /// Since when phones of experts are registered nowhere, by their duty.
+    unreachable: BTreeMap<i64, Timestamp>,
 }
 
 /// A caller on a line of this node.
@@ -78,8 +82,8 @@ struct OnLine {
     identity: Identity,
     joined_at: Timestamp,
     stage: Stage,
-    /// The digits typed so far, and when the last one was.
-    typed: (String, Timestamp),
+    /// The digits typed so far, and when the first and the last one were.
+    typed: (String, Timestamp, Timestamp),
     /// When the next offer is to begin; `None` before that is known.
     offer_at: Option<Timestamp>,
     /// Whether an offer was made: keys count from then on.
@@ -106,12 +110,14 @@ struct Expert {
 impl OnLine {
     /// Whether digits are being typed.
     fn is_typing(&self, now: Timestamp) -> bool {
-        let until = self.typed.1.plus_ms(scripts::NEXT_KEY_MS.into());
+        let until = self.typed.2.plus_ms(scripts::NEXT_KEY_MS.into());
         !self.typed.0.is_empty() && now < until
     }
 
+    /// Who types is not disturbed, for as long as a number takes: the line waits for it.
     fn may_be_served(&self, now: Timestamp) -> bool {
-        self.stage == Stage::Waiting && !self.is_typing(now)
+        let disturbed = now.us_since(self.typed.1) >= TYPING_US_MAX;
+        self.stage == Stage::Waiting && (disturbed || !self.is_typing(now))
     }
 }
 
@@ -126,6 +132,7 @@ impl SupportLine {
             callers: BTreeMap::new(),
             legs: BTreeMap::new(),
             looked_at: None,
+            unreachable: BTreeMap::new(),
         }
     }
 
@@ -159,9 +166,11 @@ impl SupportLine {
                 Ok(Vec::new())
             }
             Event::Answered { call, .. } => self.answered(call).await.map(|()| Vec::new()),
-            Event::Ended { call, .. } | Event::NotAnswered { call } => {
-                self.ended(call).await.map(|()| Vec::new())
+            Event::Ended { call, outcome } => {
+                let rung = !matches!(outcome.cause, Cause::Refused(_));
+                self.ended(call, rung).await.map(|()| Vec::new())
             }
+            Event::NotAnswered { call } => self.ended(call, true).await.map(|()| Vec::new()),
             _ => Ok(Vec::new()),
         };
         or_log(done)
@@ -223,6 +232,19 @@ impl SupportLine {
             Ok(identity) => identity,
             Err(failure) => return Ok(vec![refuse(call, &failure)]),
         };
+        // Who sends our own number hides another: nobody calls ourselves back.
+        let identity = match identity {
+            Identity { number: Some(number), account } if self.is_ours(&number) => {
+                Identity { account, number: None }
+            }
+            identity => identity,
+        };
+        let same = self.callers.values().filter(|caller| {
+            identity.number.is_some() && caller.identity.number == identity.number
+        });
+        if same.count() >= CALLS_PER_NUMBER {
+            return Ok(vec![Command::Reject { call, sip_code: BUSY }]);
+        }
         match line::joined(&self.app, &self.settings.node, &identity).await {
             Ok(id) => {
                 let joined_at = self.app.now();
@@ -234,7 +256,7 @@ impl SupportLine {
                         identity,
                         joined_at,
                         stage: Stage::Waiting,
-                        typed: (String::new(), joined_at),
+                        typed: (String::new(), joined_at, joined_at),
                         offer_at: None,
                         offered: false,
                     },
@@ -254,6 +276,12 @@ impl SupportLine {
             }
             Err(Error::Failed(failure)) => Ok(vec![refuse(call, &failure)]),
         }
+    }
+
+    /// Whether a number is one of the line's.
+    fn is_ours(&self, number: &PhoneNumber) -> bool {
+        let ours = self.settings.numbers.iter().filter_map(|ours| PhoneNumber::parse(ours));
+        ours.into_iter().any(|ours| ours == *number)
     }
 
     /// What is said first: the greeting, and the place in the line.
@@ -297,27 +325,32 @@ impl SupportLine {
         unless_refused(support_call::answered(&self.app, id, &expert.name).await)
     }
 
-    async fn ended(&mut self, call: CallKey) -> Result<(), Failure> {
+    /// A call or an expert's leg is over; `rung` unless the engine had no room for it.
+    async fn ended(&mut self, call: CallKey, rung: bool) -> Result<(), Failure> {
         match self.legs.remove(&call) {
-            Some(first) => self.expert_left(first).await,
+            Some(first) => self.expert_left(first, rung).await,
             None => self.caller_left(call).await,
         }
     }
 
     /// An expert's leg is over. Who did not take the call is off duty: the phone is not rung again
     /// for every caller.
-    async fn expert_left(&mut self, first: CallKey) -> Result<(), Failure> {
+    async fn expert_left(&mut self, first: CallKey, rung: bool) -> Result<(), Failure> {
         let Some(caller) = self.callers.get_mut(&first) else { return Ok(()) };
         let Stage::Ringing(expert) = &caller.stage else { return Ok(()) };
         let (id, expert) = (caller.id, expert.clone());
         caller.stage = Stage::Waiting;
+        if !rung {
+            tracing::warn!(expert = expert.name, support_call = id, "no room to ring; again soon");
+            return line::release(&self.app, expert.duty, id, REST_US).await;
+        }
         self.missed(&expert, id).await
     }
 
     async fn missed(&self, expert: &Expert, call: i64) -> Result<(), Failure> {
         tracing::warn!(expert = expert.name, support_call = call, "did not answer: off duty now");
-        line::release(&self.app, expert.duty, call, 0).await?;
-        unless_refused(line::off_duty(&self.app, &expert.name).await)
+        line::end_turn(&self.app, expert.duty).await?;
+        line::release(&self.app, expert.duty, call, 0).await
     }
 
     async fn caller_left(&mut self, call: CallKey) -> Result<(), Failure> {
@@ -370,6 +403,10 @@ impl SupportLine {
     /// Lets callers go who wait no more as far as the database knows: another node took this one
     /// for gone, and they are called back.
     async fn let_go(&mut self, view: &View, commands: &mut Vec<Command>) {
+        if view.in_order.len() >= line::QUEUE_MAX as usize {
+            // More than are looked at: who is not among them may wait all the same.
+            return;
+        }
         let waits = |id| {
             view.in_order.iter().any(|kept| kept.id == id && kept.call.state == State::Waiting)
         };
@@ -415,129 +452,13 @@ impl SupportLine {
             };
             let id = caller.id;
             commands.extend(self.say_and_wait(call, text).await);
-            unless_refused(support_call::offered(&self.app, id, SWITCH).await)?;
-        }
-        Ok(())
-    }
-
-    /// Goes on with the callbacks that experts have.
-    async fn look_after_callbacks(&mut self, view: &View) -> Result<(), Failure> {
-        for agent in &view.agents {
-            let called = view
-                .in_order
-                .iter()
-                .find(|kept| agent.busy_with == Some(kept.id) && kept.call.state == State::Dialing);
-            if let Some(kept) = called {
-                self.look_after(agent, kept).await?;
+            // The first one is noted; what a failed database lost of it is made good here, too.
+            let kept = view.in_order.iter().find(|kept| kept.id == id);
+            if kept.is_some_and(|kept| kept.call.offered_at.is_none()) {
+                unless_refused(support_call::offered(&self.app, id, SWITCH).await)?;
             }
         }
         Ok(())
-    }
-
-    async fn look_after(&mut self, agent: &Agent, kept: &Kept) -> Result<(), Failure> {
-        let (app, id) = (Arc::clone(&self.app), kept.id);
-        let prompt = self.callback_prompt().await?;
-        match line::call_back(&app, agent, kept, &prompt).await? {
-            Try::UnderWay => Ok(()),
-            Try::Talking => {
-                let noted = kept.steps.last().and_then(|taken| taken.step.clone());
-                if noted == Some(Step::Talking) {
-                    return Ok(());
-                }
-                unless_refused(support_call::talking(&app, id, &agent.name).await)
-            }
-            Try::Came(attempt) => {
-                tracing::info!(support_call = id, result = attempt.word(), "a callback is over");
-                let done = support_call::attempted(&app, id, attempt, &agent.name, "").await;
-                unless_refused(done)?;
-                line::release(&app, agent.id, id, REST_US).await
-            }
-            Try::NoExpert => {
-                let why = "the customer was there, and the expert did not answer";
-                unless_refused(support_call::returned(&app, id, &agent.name, why).await)?;
-                self.missed(&Expert { duty: agent.id, name: agent.name.clone() }, id).await
-            }
-            Try::Failed(why) => {
-                tracing::error!(support_call = id, why, "a callback came to nothing");
-                unless_refused(support_call::returned(&app, id, &agent.name, why).await)?;
-                line::release(&app, agent.id, id, REST_US).await
-            }
-        }
-    }
-
-    async fn callback_prompt(&mut self) -> Result<Prompt, Failure> {
-        line::speak(&self.app, words::CALLBACK).await
-    }
-
-    /// Gives those whose turn it is to the experts who are free.
-    async fn serve_next(&mut self, commands: &mut Vec<Command>) -> Result<(), Failure> {
-        loop {
-            let view = line::view(&self.app).await?;
-            let Some(kept) = self.whose_turn(&view) else { return Ok(()) };
-            let mut given = false;
-            for agent in view.agents.iter().filter(|agent| agent.is_free(view.at)) {
-                let Some(contact) = line::contact(&self.app, agent).await? else { continue };
-                let Some(target) = phone_target(&contact) else { continue };
-                if !line::claim(&self.app, agent, kept, &self.settings.node).await? {
-                    continue;
-                }
-                let on_line = self.callers.iter().find(|(_, caller)| caller.id == kept.id);
-                match on_line.map(|(call, _)| *call) {
-                    Some(call) => commands.extend(self.ring(call, agent, target)),
-                    // It is placed by the next look at it, as is one that a killed node had.
-                    None => {
-                        tracing::info!(support_call = kept.id, expert = agent.name, "calls back");
-                    }
-                }
-                given = true;
-                break;
-            }
-            if !given {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Who is served next, if that is this node's to do: somebody on its line, or to be called
-    /// back. While it is somebody's turn on another node's line, or somebody types, nobody is
-    /// passed by (I13).
-    fn whose_turn<'a>(&self, view: &'a View) -> Option<&'a Kept> {
-        let is_ours = |kept: &Kept| match kept.call.state {
-            // Those of another switch are that one's.
-            State::Waiting => kept.node.is_some() && !self.has_expert(kept.id),
-            _ => view.is_open && view.agents.iter().all(|agent| agent.busy_with != Some(kept.id)),
-        };
-        let queue: Vec<&Kept> = view.in_order.iter().filter(|kept| is_ours(kept)).collect();
-        let kept = queue[next(queue.iter().map(|kept| &kept.call), view.at)?];
-        if kept.call.state != State::Waiting {
-            return Some(kept);
-        }
-        let here = self.callers.values().find(|caller| caller.id == kept.id)?;
-        here.may_be_served(view.at).then_some(kept)
-    }
-
-    /// Whether this caller is rung for at this moment.
-    fn has_expert(&self, id: i64) -> bool {
-        self.callers.values().any(|caller| caller.id == id && caller.stage != Stage::Waiting)
-    }
-
-    fn ring(&mut self, call: CallKey, agent: &Agent, target: engine::Target) -> Option<Command> {
-        let caller = self.callers.get_mut(&call)?;
-        caller.stage = Stage::Ringing(Expert { duty: agent.id, name: agent.name.clone() });
-        let shown = caller.identity.number.as_ref().map_or("anonymous", PhoneNumber::national);
-        let leg = SecondLeg {
-            target,
-            from_uri: format!("sip:{shown}@{}", self.settings.host),
-            credentials: None,
-            codecs: Vec::new(),
-            srtp: Srtp::Optional,
-            symmetric_rtp: true,
-            script: scripts::expert(),
-            ring_timeout_ms: RING_MS,
-            max_duration_ms: scripts::TALK_MS + RING_MS + SLACK_MS,
-        };
-        let script = scripts::connecting(leg, Arc::clone(&self.music), caller.offered);
-        Some(Command::Follow { call, script })
     }
 }
 

@@ -28,10 +28,13 @@ impl SupportLine {
         }
         match key {
             '0'..='9' => {
+                if caller.typed.0.is_empty() {
+                    caller.typed.1 = now;
+                }
                 if caller.typed.0.len() < usize::from(scripts::NUMBER_MAX) {
                     caller.typed.0.push(key);
+                    caller.typed.2 = now;
                 }
-                caller.typed.1 = now;
                 Ok(Vec::new())
             }
             // Whoever mistyped begins anew.
@@ -57,13 +60,11 @@ impl SupportLine {
         call: CallKey,
         number: Option<String>,
     ) -> Result<Vec<Command>, Failure> {
-        let Some(caller) = self.callers.get_mut(&call) else { return Ok(Vec::new()) };
-        if number
-            .as_deref()
-            .is_some_and(|number| self.settings.numbers.iter().any(|ours| ours == number))
-        {
+        let typed = number.as_deref().and_then(PhoneNumber::parse);
+        if typed.is_some_and(|typed| self.is_ours(&typed)) {
             return Ok(self.say_and_wait(call, words::WRONG_NUMBER).await);
         }
+        let Some(caller) = self.callers.get_mut(&call) else { return Ok(Vec::new()) };
         match support_call::register(&self.app, caller.id, number.as_deref(), SWITCH).await {
             Ok(kept) => {
                 caller.stage = Stage::Leaving;

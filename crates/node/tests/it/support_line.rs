@@ -315,18 +315,101 @@ async fn a_callback_without_an_expert_is_given_back() {
     desk.expert("Sara", "100").await;
     desk.pass_s(3).await;
     let call = desk.world.started.pop().unwrap();
-    desk.world.tell(ended(call.call, talked(0)));
+    desk.world.tell(ended(call.call, Outcome { cause: Cause::Played, ..talked(0) }));
     desk.pass_s(2).await;
     let on_duty = duty::agents(&desk.world.app).await.unwrap();
     assert_eq!((desk.states().await, on_duty.len()), (vec![State::Registered], 0));
     desk.expert("Reza", "101").await;
-    desk.pass_s(14).await;
+    desk.pass_s(63).await;
     let call = desk.world.started.pop().unwrap();
     assert!(format!("{:?}", call.script).contains("sip:101@"));
     desk.world.tell(ended(call.call, talked(5_000)));
     desk.pass_s(2).await;
     assert_eq!(desk.states().await, [State::Connected]);
     assert!(desk.all().await[0].call.failed_at.is_empty());
+}
+
+/// T121. Goal: what is the customer's counts as a try, and what is ours does not: who is not there,
+/// or presses the key and does not wait, is tried again in ten minutes and takes no expert off
+/// duty; a trunk that fails is tried again in a minute, and who stands behind is served meanwhile.
+#[tokio::test]
+async fn only_what_is_the_customers_counts_against_the_customer() {
+    let rang_out = Outcome { cause: Cause::NoAnswer, sip_code: None, ..busy() };
+    let did_not_wait = talked(0);
+    let trunk_failed = Outcome { sip_code: Some(403), ..busy() };
+    for (outcome, tries) in [(rang_out, 1), (did_not_wait, 1), (busy(), 1), (trunk_failed, 0)] {
+        let mut desk = Desk::new().await;
+        desk.calls(0, Some("09121234567")).await;
+        desk.pass_s(1).await;
+        desk.calls(1, Some("09121234568")).await;
+        desk.pass_s(81).await;
+        desk.types(0, "*").await;
+        desk.hangs_up(0).await;
+        desk.expert("Sara", "100").await;
+        assert_eq!(desk.pass_s(3).await, []);
+        let call = desk.world.started.pop().unwrap();
+        desk.world.tell(ended(call.call, outcome));
+        // A trunk's failure lets the send try once more by itself; then it is over.
+        for _ in 0..3 {
+            desk.pass_s(1).await;
+            while let Some(again) = desk.world.started.pop() {
+                desk.world.tell(ended(again.call, Outcome { sip_code: Some(403), ..busy() }));
+            }
+        }
+        let kept = desk.all().await.remove(0);
+        assert_eq!((kept.call.state, kept.call.failed_at.len()), (State::Registered, tries));
+        assert_eq!(duty::agents(&desk.world.app).await.unwrap().len(), 1, "Sara stays");
+        assert_eq!(desk.pass_s(12).await, [(1, "rings")], "B is served meanwhile");
+    }
+}
+
+/// Goal: an engine without room for an expert's leg takes nobody off duty.
+#[tokio::test]
+async fn a_full_engine_is_not_the_experts_doing() {
+    let mut desk = Desk::new().await;
+    desk.calls(0, Some("09121234567")).await;
+    desk.expert("Sara", "100").await;
+    assert_eq!(desk.pass_s(1).await, [(0, "rings")]);
+    desk.take(Event::SecondLeg { call: CallKey(FIRST), leg: CallKey(LEG) }).await;
+    let full = Outcome { cause: Cause::Refused(engine::Refusal::Full), ..busy() };
+    desk.take(ended(CallKey(LEG), full)).await;
+    assert_eq!(duty::agents(&desk.world.app).await.unwrap().len(), 1);
+    assert_eq!(desk.pass_s(12).await, [(0, "rings")], "again after a moment");
+}
+
+/// Goal: nobody keeps the line to themselves: not by typing on and on, not by calling again and
+/// again from one number, and not by claiming to be the line itself.
+#[tokio::test]
+async fn the_line_is_kept_by_nobody() {
+    let mut desk = Desk::new().await;
+    desk.calls(0, Some("09121234567")).await;
+    desk.pass_s(81).await;
+    for _ in 0..4 {
+        desk.types(0, "1").await;
+        desk.pass_s(9).await;
+    }
+    desk.types(0, "1").await;
+    desk.expert("Sara", "100").await;
+    assert_eq!(desk.pass_s(1).await, [(0, "rings")], "it is their turn, typing or not");
+    assert_eq!(desk.calls(1, Some("09121234567")).await, ["waits"]);
+    assert_eq!(desk.calls(2, Some("+98 912 123 4567")).await, ["refused"]);
+    assert_eq!(desk.calls(3, Some("+982191000000")).await, ["waits"]);
+    let ours = desk.all().await.pop().unwrap();
+    assert_eq!(ours.caller, None, "nobody calls the line back from itself");
+}
+
+/// Goal: an expert whose phone is registered nowhere is not counted on for long.
+#[tokio::test]
+async fn a_phone_that_is_gone_is_off_duty() {
+    let mut desk = Desk::new().await;
+    let new = NewPhone { account: desk.account, extension: "100".to_owned(), fixed_contact: None };
+    let phone = app::phone::add(&desk.world.app, new).await.unwrap();
+    duty::on_duty(&desk.world.app, "Sara", &phone.username).await.unwrap();
+    let on_duty = async |desk: &Desk| duty::agents(&desk.world.app).await.unwrap().len();
+    desk.pass_s(55).await;
+    assert_eq!(on_duty(&desk).await, 1);
+    desk.pass_s(10).await;
+    assert_eq!(on_duty(&desk).await, 0);
 }
 
 /// T127: three wait on the line and one at home when the process is killed: whoever sent a number
