@@ -144,6 +144,7 @@ pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefus
         run.write(app, &standings).await?;
         after = last;
     }
+    crate::promise::enter_missed(app, month).await?;
     // Written last, it says that all the others are there.
     run.write(app, &[run.platform()]).await?;
     Ok(run.frozen)

@@ -2,6 +2,7 @@
 //! and how many calls a minute can start.
 
 mod account;
+mod missed;
 mod parts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use store::promise::Timed;
 
 pub(crate) use self::account::Deliveries;
 pub use self::account::{AccountDelivery, KeptSample, of_account, samples};
+pub(crate) use self::missed::enter_missed;
 pub(crate) use self::parts::Judged;
 pub use self::parts::{Part, Parts, judged};
 
@@ -52,6 +54,8 @@ pub enum PromiseRefusal {
     LongAgo,
     /// Another month is judged just now, and this one never was.
     Busy,
+    /// It has more sends than are judged.
+    TooMany,
 }
 
 /// What a month came to.
@@ -191,7 +195,7 @@ impl Survey {
     }
 
     /// Reads all sends that began in the month or waited into it, the newest first.
-    async fn read(&mut self, app: &App) -> std::result::Result<(), Failure> {
+    async fn read(&mut self, app: &App) -> Result<(), PromiseRefusal> {
         let oldest = self.time.from.plus_us(-WAITING_US);
         let mut before = QuickSendId(i64::MAX);
         loop {
@@ -204,7 +208,7 @@ impl Survey {
                 self.take(send);
             }
             if self.samples.len() > SENDS_MAX {
-                return Err(Failure::of("judging a month of more sends than fit"));
+                return Err(Error::Refused(PromiseRefusal::TooMany));
             }
             // Numbers rise with time, but for those that were taken at the same moment.
             if page.iter().all(|send| send.accepted_at < oldest) {

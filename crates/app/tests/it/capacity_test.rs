@@ -93,6 +93,19 @@ async fn a_test_that_is_too_slow_fails() {
     let month = PersianMonth::of(world.app.now());
     let met = async || promise::month(&world.app, month).await.unwrap().capacity_met();
     assert_eq!(met().await, Some(false));
+    // C25: what the month missed stands in the ledger once the month is frozen, once.
+    let ledger = async || app::violation::list(&world.app, None, None, 10).await.unwrap();
+    assert!(ledger().await.is_empty(), "the month goes on");
+    let over = month.end().plus_us(4 * 24 * HOUR_MS * 1000);
+    world.clock.advance_ms(over.us_since(world.app.now()) / 1000);
+    for _ in 0..2 {
+        availability::freeze(&world.app, month).await.unwrap();
+    }
+    let missed: Vec<_> = ledger().await.into_iter().map(|kept| kept.violation).collect();
+    let capacity = |one: &&domain::agreement::violation::Violation| {
+        one.clause() == domain::agreement::violation::Clause::Capacity
+    };
+    assert_eq!(missed.iter().filter(capacity).count(), 1, "{missed:?}");
 }
 
 /// Goal: a test that called nobody, as nobody was there to call it, says nothing of the capacity,

@@ -2,9 +2,12 @@
 
 use app::promise::{self, AccountDelivery};
 use app::{Caller, Settings, quick_send};
+use domain::Disposition;
 use domain::agreement::delivery::{Delivery, Sample};
+use domain::agreement::violation::Clause;
 use domain::calendar::month::PersianMonth;
 
+use crate::calls::call_all;
 use crate::quick_send::new_send;
 use crate::world::World;
 
@@ -63,4 +66,29 @@ async fn many_sends_are_gone_through_once_an_hour() {
     let (other, _) = world.customer(0).await;
     let theirs = promise::of_account(&world.app, other.account.id, month).await.unwrap();
     assert_eq!(count(&theirs), 0);
+}
+
+/// C24. Goal: a month in which quick sends took longer than promised stands in the ledger once it is
+/// frozen; one in which they did not does not.
+#[tokio::test]
+async fn a_slow_month_is_entered() {
+    for (waited_ms, missed) in [(10_000, 0), (20_000, 1)] {
+        let world = World::new().await;
+        let (caller, _) = world.customer(10_000_000).await;
+        let message = world.message(&caller, 4_000).await.id;
+        let month = PersianMonth::of(world.app.now());
+        let until = world.app.now().plus_ms(9_000_000_000);
+        let node = app::dialing::take_node(&world.app, "a", until).await.unwrap();
+        let new = new_send(message, "09121230001");
+        quick_send::submit(&world.app, &caller, new).await.unwrap();
+        world.clock.advance_ms(waited_ms);
+        let called = call_all(&world, node, |_| Disposition::Delivered).await;
+        assert_eq!(called, 1);
+        let over = month.end().plus_us(4 * 24 * 3_600_000_000);
+        world.clock.advance_ms(over.us_since(world.app.now()) / 1000);
+        app::availability::freeze(&world.app, month).await.unwrap();
+        let all = app::violation::list(&world.app, None, None, 10).await.unwrap();
+        let slow = all.iter().filter(|kept| kept.violation.clause() == Clause::Delivery);
+        assert_eq!(slow.count(), missed, "{waited_ms} ms: {all:?}");
+    }
 }

@@ -171,15 +171,19 @@ async fn a_region_of_many_is_found_whole() {
 #[tokio::test]
 async fn regions_do_not_gather() {
     let world = World::new().await;
-    let (caller, _) = world.customer(100_000).await;
+    let (caller, _) = world.customer(100_000_000_000).await;
     let message = world.message(&caller, 4000).await.id;
     permit(&world, &caller).await;
-    import(&world, MAP).await;
+    // The first one asks for so much that the others come while it is looked through.
+    let row = |n: u32| format!("0935{n:07},36.{:06},52.{:06}\n", n % 100, 300_000 + n);
+    let far: String = (0..20_000).map(row).collect();
+    import(&world, &format!("{MAP}{far}")).await;
     let caller = world.refreshed(&caller).await;
     let mut asked = tokio::task::JoinSet::new();
-    for _ in 0..40 {
+    for n in 0..40 {
         let (app, caller) = (world.app.clone(), caller.clone());
-        let new = of_region(message, AZADI, "");
+        let region = if n == 0 { "35.9,52;35.9,53;36.1,53;36.1,52" } else { AZADI };
+        let new = of_region(message, region, "");
         asked.spawn(async move { campaign::create(&app, &caller, new).await });
     }
     let made = asked.join_all().await;

@@ -388,6 +388,7 @@ fn not_declared(error: app::Error<PromiseRefusal>) -> anyhow::Error {
         PromiseRefusal::NotBegun => anyhow!("that month has not begun"),
         PromiseRefusal::Future => anyhow!("that time is to come"),
         PromiseRefusal::Busy => anyhow!("another month is judged just now"),
+        PromiseRefusal::TooMany => anyhow!("that month has more sends than are judged"),
         PromiseRefusal::LongAgo => anyhow!("that month is too long ago"),
         PromiseRefusal::Text => anyhow!("a reason and a name are needed, neither too long"),
     })
