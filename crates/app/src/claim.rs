@@ -79,7 +79,8 @@ pub async fn file(app: &App, caller: &Caller, asked: &Asked) -> Result<i64, Clai
     let account = caller.account.id;
     let actor = format!("account {account}");
     let filed = app.now();
-    let file = async |tx: &mut Tx| take(tx, account, asked, (filed, &actor, None)).await;
+    let required = app.settings().identity.required;
+    let file = async |tx: &mut Tx| take(tx, account, asked, (filed, &actor, None), required).await;
     request::write(app, |&id| Some(id), file).await
 }
 
@@ -98,20 +99,26 @@ pub async fn file_late(
     said(reason, "reason")?;
     said(actor, "name")?;
     let now = app.now();
-    app.write(async |tx| take(tx, account, asked, (now, actor, Some(reason))).await).await
+    let required = app.settings().identity.required;
+    app.write(async |tx| take(tx, account, asked, (now, actor, Some(reason)), required).await).await
 }
 
-/// Takes a claim, if its claimant could make it when it happened.
+/// Takes a claim, if its claimant could make it when it happened; where the operator wants to know
+/// who customers are, `identity_required`, that was to be proven then (C18).
 async fn take(
     tx: &mut Tx,
     account: AccountId,
     asked: &Asked,
     (now, actor, late_reason): (Timestamp, &str, Option<&str>),
+    identity_required: bool,
 ) -> Result<i64, ClaimRefusal> {
     if store::account::find(tx, account).await?.is_none() {
         return Err(Error::Refused(ClaimRefusal::NoSuchAccount));
     }
-    let claimant = claimant(tx, account, asked.event_at).await?;
+    let mut claimant = claimant(tx, account, asked.event_at).await?;
+    if identity_required {
+        claimant.verified &= store::identity::was_proven(tx, account, asked.event_at).await?;
+    }
     admit(claimant, asked.event_at, now, late_reason).map_err(rule)?;
     if store::claim::open(tx, account).await? >= OPEN_MAX {
         return Err(Error::Refused(ClaimRefusal::TooMany));

@@ -298,6 +298,26 @@ pub async fn is_proven(
     Ok(reads.query_opt(sql, values![account, at]).await?.is_some())
 }
 
+/// Whether it was proven at a moment that has passed: what was revoked later counts until then.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn was_proven(
+    reads: &mut impl Queries,
+    account: AccountId,
+    at: Timestamp,
+) -> Result<bool> {
+    let sql = "SELECT c.id AS id FROM identity_case c
+               JOIN identity_step s ON s.case_id = c.id AND s.step = 'verified'
+               WHERE c.account_id = $1 AND s.at_us <= $2
+                     AND (s.until_us IS NULL OR s.until_us > $2)
+                     AND NOT EXISTS (SELECT 1 FROM identity_step r
+                                     WHERE r.case_id = c.id AND r.n > s.n
+                                           AND r.step = 'revoked' AND r.at_us <= $2)
+               LIMIT 1";
+    Ok(reads.query_opt(sql, values![account, at]).await?.is_some())
+}
+
 /// Whether a mobile number is still to be proven in a case of an account that asks for it.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use app::account::Permission;
 use app::campaign::{self, CreateRefusal, List, ListRefusal, NewCampaign, StartRefusal};
+use app::claim;
 use app::identity::{self, IdentityRefusal, Kept, Person, Registry, Stated};
 use app::kept_code::{NewCode, SendRefusal as KeptRefusal};
 use app::one_time_code::{self, CodeRefusal, NewCode as OneTime};
@@ -14,6 +15,7 @@ use app::template::NewTemplate;
 use app::verification::{self, NewCall, VerifyRefusal};
 use app::{Caller, Failure, Identity, Settings};
 use domain::agreement::attachment;
+use domain::agreement::claim::Track;
 use domain::agreement::identity::{By, DOCUMENTS_MAX, Proof, Refusal, State, Step};
 use domain::quick_send::Refusal as SendRefusal;
 use domain::secure_call::Refusal as SecureRefusal;
@@ -316,11 +318,26 @@ async fn nobody_is_called_before_it_is_proven_who_calls() {
     kept("09121234567").await.unwrap();
     // As whoever was called types it, without the digits being known here.
     prove_by_hand(&world, id).await;
+    let before = app.now();
+    world.clock.advance_ms(1_000);
     identity::verify(app, id, "Maryam").await.unwrap();
+    let proven = app.now();
     send(&caller, message).await.unwrap();
     start().await.unwrap();
     world.clock.advance_ms(30 * 86_400_000);
     assert_eq!(refusal(send(&caller, message).await), SendRefusal::NotIdentified);
+
+    // T152: a claim is about a time in which it was proven.
+    let claims = async |event_at| {
+        let statement = "nobody was called".to_owned();
+        let asked = claim::Asked { track: Track::Support, event_at, statement };
+        claim::file(app, &world.refreshed(&caller).await, &asked).await
+    };
+    let unverified = claim::ClaimRefusal::Rule(domain::agreement::claim::Refusal::Unverified);
+    for unproven in [before, app.now()] {
+        assert_eq!(refusal(claims(unproven).await), unverified);
+    }
+    claims(proven).await.unwrap();
 }
 
 /// As above: personal messages, secure calls, and a campaign that is there already, which neither
