@@ -68,8 +68,8 @@ async fn many_sends_are_gone_through_once_an_hour() {
     assert_eq!(count(&theirs), 0);
 }
 
-/// C24. Goal: a month in which quick sends took longer than promised stands in the ledger once it is
-/// frozen; one in which they did not does not.
+/// C24. Goal: a month in which quick sends took longer than promised stands in the ledger once it
+/// is frozen; one in which they did not does not.
 #[tokio::test]
 async fn a_slow_month_is_entered() {
     for (waited_ms, missed) in [(10_000, 0), (20_000, 1)] {
