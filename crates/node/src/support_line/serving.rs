@@ -121,10 +121,11 @@ impl SupportLine {
                 continue;
             }
             let on_line = self.callers.iter().find(|(_, caller)| caller.id == kept.id);
-            match on_line.map(|(call, _)| *call) {
-                Some(call) => commands.extend(self.ring(call, &agent, target)),
+            if let Some(call) = on_line.map(|(call, _)| *call) {
+                commands.extend(self.ring(call, &agent, target));
+            } else {
                 // It is placed by the next look at it, as is one that a killed node had.
-                None => tracing::info!(support_call = kept.id, expert = agent.name, "calls back"),
+                tracing::info!(support_call = kept.id, expert = agent.name, "calls back");
             }
             return Ok(true);
         }
