@@ -41,9 +41,9 @@ impl Clip {
         match codec {
             Codec::Pcma => &self.pcma,
             Codec::Pcmu => &self.pcmu,
-            Codec::G722 => self.g722.get_or_init(|| {
-                Arc::new(EncodedClip::from_samples(Codec::G722, &self.samples()))
-            }),
+            Codec::G722 => self
+                .g722
+                .get_or_init(|| Arc::new(EncodedClip::from_samples(Codec::G722, &self.samples()))),
         }
     }
 

@@ -118,7 +118,9 @@ impl SupportLine {
         let Some(caller) = self.callers.get_mut(&call) else { return Ok(Vec::new()) };
         let digits = std::mem::take(&mut caller.typed.digits);
         let number = callable_number(&digits).ok().filter(|number| !self.is_ours(number));
-        let Some(number) = number else { return self.say_and_wait(call, words::WRONG_NUMBER).await };
+        let Some(number) = number else {
+            return self.say_and_wait(call, words::WRONG_NUMBER).await;
+        };
         let clips = self.with_number(words::READ_BACK, Some(&number)).await;
         if let Some(caller) = self.callers.get_mut(&call) {
             caller.typed.said_back(number, now);
@@ -136,8 +138,12 @@ impl SupportLine {
         let stands = |caller: &OnLine| {
             caller.may_register() && caller.typed.read_back.is_some() && !caller.typed.goes_on(now)
         };
-        let calls: Vec<_> =
-            self.callers.iter().filter(|(_, caller)| stands(caller)).map(|(call, _)| *call).collect();
+        let calls: Vec<_> = self
+            .callers
+            .iter()
+            .filter(|(_, caller)| stands(caller))
+            .map(|(call, _)| *call)
+            .collect();
         for call in calls {
             let caller = self.callers.get_mut(&call);
             if let Some(number) = caller.and_then(|caller| caller.typed.read_back.take()) {

@@ -18,10 +18,8 @@ pub(super) const ASK_NUMBER: &str = "شمارهٔ شما برای ما ارسا�
 pub(super) const WRONG_NUMBER: &str = "این شماره پذیرفته نیست. شمارهٔ دیگری وارد کنید و سپس مربع \
      را بزنید.";
 /// Before a number that was typed, and after it (T113).
-pub(super) const READ_BACK: [&str; 2] = [
-    "شمارهٔ",
-    "را وارد کردید. اگر درست است مربع را بزنید؛ اگر نه، شماره را دوباره وارد کنید.",
-];
+pub(super) const READ_BACK: [&str; 2] =
+    ["شمارهٔ", "را وارد کردید. اگر درست است مربع را بزنید؛ اگر نه، شماره را دوباره وارد کنید."];
 /// Before the number that is called back, and after it (T112, T113).
 pub(super) const REGISTERED: [&str; 2] =
     ["درخواست شما ثبت شد. با شمارهٔ", "با شما تماس می‌گیریم و نوبت شما محفوظ است. خدانگهدار."];

@@ -63,8 +63,9 @@ impl Support {
         }
         let link = &self.ticket_link;
         let is_address = link.starts_with("https://") || link.starts_with("http://");
-        let is_plain = link.len() <= LINK_MAX && link.chars().all(|letter| letter.is_ascii_graphic());
-        if !link.is_empty() && !(is_address && is_plain) {
+        let is_plain =
+            link.len() <= LINK_MAX && link.chars().all(|letter| letter.is_ascii_graphic());
+        if !(link.is_empty() || is_address && is_plain) {
             bail!("support.ticket_link is an http or https address of at most {LINK_MAX} bytes");
         }
         Ok(())

@@ -28,8 +28,7 @@ mod tests {
     fn precedence_is_had_or_refused() {
         let thread = std::thread::spawn(|| (take().is_ok(), thread_schedule_policy().unwrap()));
         let (taken, policy) = thread.join().unwrap();
-        let has_it =
-            policy == ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+        let has_it = policy == ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
         assert_eq!(taken, has_it, "{policy:?}");
     }
 }
