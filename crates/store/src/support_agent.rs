@@ -40,7 +40,8 @@ impl Agent {
 }
 
 /// Begins a turn of duty, or goes on with the one in whose last conversation the expert still is.
-/// The answer is its number; `None` when another conversation goes on, of the expert or at the phone.
+/// The answer is its number; `None` when another conversation goes on, of the expert or at the
+/// phone.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when the expert or the phone is on

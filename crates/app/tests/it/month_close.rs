@@ -270,8 +270,8 @@ async fn a_crowd(world: &World) {
     go_to(world, "1405/10/04 00:00");
 }
 
-/// What is owed for so many minutes, in hundredths of a percent of the price: the schedule, read by a
-/// person.
+/// What is owed for so many minutes, in hundredths of a percent of the price: the schedule, as a
+/// person reads it.
 fn owed_bp(down_minutes: i64) -> i64 {
     match down_minutes {
         // 99 and 99.58 % of 43 200 minutes.

@@ -18,8 +18,8 @@ section! {
         line: Vec<String> = Vec::new(),
         /// What callers of the line hear first.
         greeting: String = node::support_line::words::GREETING.to_owned(),
-        /// Where a request can be left, an http or https address: whoever calls the closed line from
-        /// a mobile gets it by SMS. Empty: nobody is written to.
+        /// Where a request can be left, an http or https address: whoever calls the closed line
+        /// from a mobile gets it by SMS. Empty: nobody is written to.
         ticket_link: String = String::new(),
     }
 }
