@@ -229,7 +229,13 @@ impl World {
             1 => Command::SetServices(some.then(|| USER.to_owned()).into_iter().collect()),
             2 => {
                 let ip: IpAddr = peer::address().ip();
-                let source = TrunkSource { trunk: "trunk".into(), ranges: vec![ip..=ip] };
+                let source = TrunkSource {
+                    trunk: "trunk".into(),
+                    ranges: vec![ip..=ip],
+                    codecs: Vec::new(),
+                    srtp: Srtp::Off,
+                    symmetric_rtp: false,
+                };
                 Command::SetTrunks(some.then_some(source).into_iter().collect())
             }
             _ => {
