@@ -175,9 +175,10 @@ impl World {
 
     /// Gives a call another script, whatever it does at the moment.
     fn follow(&mut self, tape: &mut Tape<'_>) {
-        let call = match tape.coin() {
-            true => self.one_that_came_in(tape),
-            false => CallKey(u64::from(tape.byte() % 8)),
+        let call = if tape.coin() {
+            self.one_that_came_in(tape)
+        } else {
+            CallKey(u64::from(tape.byte() % 8))
         };
         let script = Arc::new(script::script(tape, true));
         self.input(Input::Command(Command::Follow { call, script }));

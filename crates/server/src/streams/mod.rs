@@ -35,8 +35,8 @@ use connection::{Connection, End, Patience};
 
 /// Messages from the shards that may wait for the hub.
 const ORDERS: usize = 4_096;
-/// Messages that may wait to be written to one peer that connected to us, and to one that we connect
-/// to, which may be a trunk with thousands of calls.
+/// Messages that may wait to be written to one peer that connected to us, and to one that we
+/// connect to, which may be a trunk with thousands of calls.
 const OUTBOX: usize = 64;
 const OUR_OUTBOX: usize = 2_048;
 /// Messages of all connections that may wait for the shards.
@@ -369,7 +369,7 @@ fn has_room<'a>(to_us: impl Iterator<Item = &'a Hop>, from: IpAddr) -> bool {
 fn network_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
-        ip => ip,
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 

@@ -155,8 +155,8 @@ fn early_byes() {
     bench.rest();
 }
 
-/// Goal: before the answer each fork counts its requests by itself: the BYE of one is heeded whatever
-/// another one has sent.
+/// Goal: before the answer each fork counts its requests by itself: the BYE of one is heeded
+/// whatever another one has sent.
 #[test]
 fn forks_count_their_requests_apart() {
     let mut bench = Bench::new();
