@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use domain::AccountId;
+use domain::dialer::share::Share;
 use domain::dialer::trunk::NumberFormat;
 use engine::{Codec, Credentials, Hop, Located, MachineDetection, Srtp};
 
@@ -97,6 +98,8 @@ pub struct Trunk {
     pub sandbox: bool,
     /// Whose calls it takes.
     pub serves: Serves,
+    /// Whether every node of the platform uses it, and its caps are those of all together.
+    pub shared: bool,
 }
 
 /// Whose calls a trunk takes.
@@ -150,6 +153,7 @@ impl Trunk {
             server_ids: Vec::new(),
             sandbox: false,
             serves: Serves::Earnest,
+            shared: false,
         }
     }
 }
@@ -161,6 +165,16 @@ pub struct Caps {
     pub max_channels: u32,
     /// Most calls started in a second.
     pub max_cps: u32,
+}
+
+impl Caps {
+    /// The part of one of the nodes that have them together: all of both, or nothing.
+    pub(crate) fn part(self, share: Option<Share>) -> Self {
+        let of = |cap| share.map_or(0, |share| share.of(cap));
+        let (max_channels, max_cps) = (of(self.max_channels), of(self.max_cps));
+        let none = max_channels == 0 || max_cps == 0;
+        if none { Self { max_channels: 0, max_cps: 0 } } else { Self { max_channels, max_cps } }
+    }
 }
 
 impl Default for NodeConfig {

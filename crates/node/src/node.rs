@@ -178,6 +178,8 @@ pub struct NodeStats {
     pub expired: u64,
     /// Sends that were barred when their turn came.
     pub barred: u64,
+    /// Sends that waited on since whom they reach was in a call of another node, each time.
+    pub engaged: u64,
     /// Attempts that went back to the queue because nothing had been sent, since the start.
     pub not_sent: u64,
     /// Attempts that their trunk failed and that another one was to carry, since the start.
@@ -204,8 +206,9 @@ impl Node {
         config: NodeConfig,
         recorder: &mut Recorder<F>,
     ) -> Result<Self, Failure> {
-        let heartbeat = Heartbeat::new(now, config.lease_ms);
-        let stamp = dialing::take_node(&app, &config.name, heartbeat.until(now)).await?;
+        let mut heartbeat = Heartbeat::new(now, config.lease_ms);
+        let (stamp, company) = dialing::join(&app, &config.name, heartbeat.until(now)).await?;
+        heartbeat.meet(company);
         let open = dialing::open_attempts(&app, stamp).await?;
         let mut node = Self {
             clips: Clips::new(config.clip_cache_bytes),
@@ -252,6 +255,7 @@ impl Node {
     pub fn step(&mut self, now: Moment) -> Steps {
         self.gate.tick(now);
         let leads = self.may_start(now);
+        self.gate.set_share(self.heartbeat.share(now));
         self.gate.lead(leads.then_some(self.stamp));
         self.take_arrivals(now);
         self.line.tick(now.wall);

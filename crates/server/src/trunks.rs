@@ -385,7 +385,7 @@ impl Watcher {
 }
 
 fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
-    let UsedTrunk { disabled_at, trunk, caller_ids } = used;
+    let UsedTrunk { disabled_at, trunk, caller_ids, shared } = used;
     Trunk {
         name: trunk.name.clone(),
         enabled: disabled_at.is_none(),
@@ -407,6 +407,7 @@ fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
         server_ids: trunk.server_ids.clone(),
         sandbox: false,
         serves: Serves::Earnest,
+        shared: *shared,
     }
 }
 

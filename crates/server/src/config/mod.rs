@@ -4,7 +4,7 @@
 //! `docs/CONFIG.md` are made from it. Unknown keys are refused.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use domain::Network;
@@ -86,6 +86,9 @@ section! {
         name: String = String::from("avanak"),
         /// Where the database file, the audio and the flight recorder live.
         data_dir: PathBuf = PathBuf::from("var"),
+        /// Where the audio lives. Empty: `audio` in the data directory. Nodes that share a database
+        /// share it, too: name a directory that all of them see.
+        audio_dir: PathBuf = PathBuf::new(),
         /// How long live calls may go on after a stop was asked for, in seconds.
         /// What is left then is ended by the next start.
         drain_seconds: u64 = 60,
@@ -523,12 +526,17 @@ impl Config {
 
     /// The file with the last entry of the chain of evidence that this node saw.
     pub fn chain_head(&self) -> PathBuf {
-        let named = &self.database.chain_head;
-        if named.as_os_str().is_empty() {
-            self.node.data_dir.join("chain-head")
-        } else {
-            named.clone()
-        }
+        self.named_or(&self.database.chain_head, "chain-head")
+    }
+
+    /// Where the audio lives.
+    pub fn audio_dir(&self) -> PathBuf {
+        self.named_or(&self.node.audio_dir, "audio")
+    }
+
+    fn named_or(&self, named: &Path, usual: &str) -> PathBuf {
+        let is_named = !named.as_os_str().is_empty();
+        if is_named { named.to_owned() } else { self.node.data_dir.join(usual) }
     }
 
     /// Where the sandbox keeps what its phones heard.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub struct FarEnd {
     pub address: SocketAddr,
     seen: Arc<Mutex<BTreeMap<String, Seen>>>,
     sources: Arc<Mutex<BTreeSet<SocketAddr>>>,
+    most_live: Arc<AtomicU32>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -49,18 +50,24 @@ impl FarEnd {
         let seen = Arc::new(Mutex::new(BTreeMap::new()));
         let sources = Arc::new(Mutex::new(BTreeSet::new()));
         let stop = Arc::new(AtomicBool::new(false));
-        let notes = (Arc::clone(&seen), Arc::clone(&sources));
+        let most_live = Arc::new(AtomicU32::new(0));
+        let notes = (Arc::clone(&seen), Arc::clone(&sources), Arc::clone(&most_live));
         let told = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let _media = media;
-            run(&sip, Carrier::new(config), (&notes.0, &notes.1), &told);
+            run(&sip, Carrier::new(config), (&notes.0, &notes.1, &notes.2), &told);
         });
-        Self { address, seen, sources, stop, thread: Some(thread) }
+        Self { address, seen, sources, most_live, stop, thread: Some(thread) }
     }
 
     /// What was seen so far, by number in national form.
     pub fn seen(&self) -> BTreeMap<String, Seen> {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// The most calls that were alive at once.
+    pub fn most_live(&self) -> u32 {
+        self.most_live.load(Ordering::Relaxed)
     }
 
     /// From where it was called.
@@ -81,10 +88,14 @@ impl Drop for FarEnd {
 fn run(
     sip: &UdpSocket,
     mut carrier: Carrier,
-    (seen, sources): (&Mutex<BTreeMap<String, Seen>>, &Mutex<BTreeSet<SocketAddr>>),
+    (seen, sources, most_live): (
+        &Mutex<BTreeMap<String, Seen>>,
+        &Mutex<BTreeSet<SocketAddr>>,
+        &AtomicU32,
+    ),
     stop: &AtomicBool,
 ) {
-    let mut numbers = BTreeMap::new();
+    let (mut numbers, mut live) = (BTreeMap::new(), 0_u32);
     let mut out = Outputs::default();
     let mut buffer = vec![0; 65_535];
     while !stop.load(Ordering::Relaxed) {
@@ -101,6 +112,12 @@ fn run(
         }
         out.rtp.clear();
         for event in out.events.drain(..) {
+            match event {
+                Event::CallStarted { .. } => live += 1,
+                Event::CallEnded { .. } => live -= 1,
+                Event::CallAnswered { .. } | Event::Heard(_) => {}
+            }
+            most_live.fetch_max(live, Ordering::Relaxed);
             note(&mut seen.lock().unwrap(), &mut numbers, event);
         }
     }
