@@ -98,8 +98,17 @@ pub struct Trunk {
     pub sandbox: bool,
     /// Whose calls it takes.
     pub serves: Serves,
-    /// Whether every node of the platform uses it, and its caps are those of all together.
-    pub shared: bool,
+    /// Whose its caps are.
+    pub sharing: Sharing,
+}
+
+/// Whose the caps of a trunk are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// This node's.
+    Alone,
+    /// Those of all nodes that live, which all use it.
+    Together,
 }
 
 /// Whose calls a trunk takes.
@@ -153,7 +162,7 @@ impl Trunk {
             server_ids: Vec::new(),
             sandbox: false,
             serves: Serves::Earnest,
-            shared: false,
+            sharing: Sharing::Alone,
         }
     }
 }

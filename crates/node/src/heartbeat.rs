@@ -34,11 +34,16 @@ impl Heartbeat {
         self.company = company;
     }
 
+    /// Whether other nodes live.
+    pub(crate) fn has_company(&self) -> bool {
+        self.company.share != Share::WHOLE
+    }
+
     /// What it may take of what all nodes have together. One that has just come takes nothing
     /// before each of the others has renewed its lease, and so knows of it, or stopped dialling.
     pub(crate) fn share(&self, now: Moment) -> Option<Share> {
         let Company { share, joined_at } = self.company;
-        let known = share == Share::WHOLE || now.wall.us_since(joined_at) >= self.lease_us / 3 * 2;
+        let known = !self.has_company() || now.wall.us_since(joined_at) >= self.lease_us / 3 * 2;
         known.then_some(share)
     }
 

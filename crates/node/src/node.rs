@@ -322,6 +322,14 @@ impl Node {
         leads
     }
 
+    /// Until when whoever was in a call that ends now is left alone by every node: what the gate
+    /// does for this one, an attempt that stays open does for the others, if there are any.
+    pub(crate) fn rests_until(&self, now: Moment) -> Timestamp {
+        let rest_us = self.config.number_rest_ms.saturating_mul(1000);
+        let alone = !self.heartbeat.has_company();
+        if alone { now.steady } else { now.steady.plus_us(rest_us) }
+    }
+
     /// The shard of a call that is placed now.
     pub(crate) fn shard_of(&self, call: CallKey) -> usize {
         shard_of(call, self.config.shards)
@@ -353,6 +361,7 @@ impl Node {
             .chain(paces)
             .chain(self.line.next_time().map(steady))
             .chain(self.watch.next_time())
+            .chain(self.settlements.next_time())
             .chain(self.under_way.pauses())
             .chain(self.abandoned.first().map(|(deadline, _)| *deadline))
             .chain(self.line.has_aside().then(|| self.gate.next_rested()).flatten())

@@ -416,7 +416,7 @@ impl Node {
             self.abandoned.first().filter(|(deadline, _)| *deadline <= now.steady)
         {
             self.abandoned.remove(&(deadline, key));
-            self.end_abandoned(key);
+            self.end_abandoned(key, now);
         }
     }
 
@@ -454,7 +454,7 @@ impl Node {
             self.under_way.lease = chosen;
         }
         if may(&self.under_way, Kind::Settle)
-            && let Some(calls) = self.settlements.next_batch()
+            && let Some(calls) = self.settlements.next_batch(now.steady)
         {
             self.under_way.ask(Kind::Settle);
             tasks.push(Task::Settle { calls });

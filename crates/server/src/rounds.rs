@@ -13,7 +13,7 @@ pub fn start<Look>(
     app: Arc<App>,
     every: Duration,
     mut stop: watch::Receiver<bool>,
-    look: impl Fn(Arc<App>) -> Look + Send + 'static,
+    look: impl Fn(Arc<App>) -> Look + Send + Sync + 'static,
 ) -> JoinHandle<()>
 where
     Look: Future<Output = ()> + Send,

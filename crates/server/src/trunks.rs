@@ -17,7 +17,7 @@ use app::{App, Failure};
 use engine::{
     Codec, Credentials, Hop, Located, Srtp, Transport, TrunkRegistration, TrunkSource, locate,
 };
-use node::{Caps, Serves, Trunk};
+use node::{Caps, Serves, Sharing, Trunk};
 use store::Db;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -407,7 +407,7 @@ fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
         server_ids: trunk.server_ids.clone(),
         sandbox: false,
         serves: Serves::Earnest,
-        shared: *shared,
+        sharing: if *shared { Sharing::Together } else { Sharing::Alone },
     }
 }
 

@@ -7,7 +7,7 @@ use domain::dialer::route::Turn;
 use domain::dialer::share::Share;
 
 use super::NoRoom;
-use crate::config::{Caps, Serves, Trunk};
+use crate::config::{Caps, Serves, Sharing, Trunk};
 
 /// A trunk's counters, or those of the registered phones.
 pub(super) struct Line {
@@ -67,7 +67,7 @@ impl Line {
         self.server_ids.clone_from(&trunk.server_ids);
         self.turn = self.turn.with_priority(trunk.priority);
         self.weight = trunk.weight;
-        self.shared = trunk.shared;
+        self.shared = trunk.sharing == Sharing::Together;
         self.told = trunk.caps;
         self.take_share(share);
     }

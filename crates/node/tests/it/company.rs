@@ -4,7 +4,9 @@
 use app::Caller;
 use app::dialing::{self, EndedCall, Meaning, NodeStamp, Start};
 use domain::{Disposition, MessageId, Timestamp};
-use node::{Caps, NodeConfig, Trunk};
+use node::{Caps, NodeConfig, Sharing, Trunk};
+
+use store::quick_send::State;
 
 use crate::fixture::{World, busy, config, ended};
 
@@ -16,7 +18,7 @@ fn number(n: usize) -> String {
 async fn sharing(max_channels: u32) -> World {
     let caps = Caps { max_channels, max_cps: 1_000 };
     let trunk = Trunk::new("north", "192.0.2.1:5060".parse().unwrap(), "02100000000", caps);
-    let trunks = vec![Trunk { shared: true, ..trunk }];
+    let trunks = vec![Trunk { sharing: Sharing::Together, ..trunk }];
     World::new(NodeConfig { trunks, ..config(1, 1) }).await
 }
 
@@ -76,7 +78,8 @@ async fn who_is_in_a_call_of_another_node_is_called_afterwards() {
 async fn the_channels_of_a_trunk_are_shared_by_those_who_live() {
     let mut world = sharing(4).await;
     let customer = world.account(1_000_000).await;
-    for n in 0..20 {
+    let first = world.submit(&customer, &number(0)).await;
+    for n in 1..20 {
         world.submit(&customer, &number(n)).await;
     }
     world.pass_ms(100).await;
@@ -91,6 +94,10 @@ async fn the_channels_of_a_trunk_are_shared_by_those_who_live() {
     ends(&mut world, 1);
     world.pass_ms(500).await;
     assert_eq!(world.called().len(), 4, "half of them is the other one's");
+    // Nobody else may call who was just called: his attempt stays open until he has rested.
+    assert!(matches!(world.state(&customer, first).await, State::Attempt { .. }));
+    world.pass_ms(600).await;
+    assert_eq!(world.ended(&customer, first).await.disposition, Disposition::Busy);
     ends(&mut world, 2);
     world.pass_ms(500).await;
     assert_eq!(world.called().len(), 5);

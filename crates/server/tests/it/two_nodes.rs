@@ -153,9 +153,9 @@ fn judge_calls(campaigns: &[Campaign; 2], ends: &[Vec<Value>; 2], far_end: &FarE
     let seen = far_end.seen();
     let mut never_sent = 0;
     for (number, times) in &wanted {
-        let Seen { started, most_at_once, answered, .. } =
+        let Seen { started, most_at_once, answered, story, .. } =
             seen.get(*number).cloned().unwrap_or_default();
-        assert!(most_at_once <= 1, "{number} was in {most_at_once} calls at once");
+        assert!(most_at_once <= 1, "{number} was in {most_at_once} calls at once: {story:?}");
         let failed = failed.get(number).copied().unwrap_or(0);
         assert!(started <= *times, "{number} was called {started} times for {times}");
         assert!(started + failed >= *times, "{number} was called {started} times for {times}");
