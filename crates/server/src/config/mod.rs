@@ -61,6 +61,7 @@ macro_rules! section {
 
 mod channel;
 mod codes;
+mod database;
 mod identity;
 mod measurement;
 mod payment;
@@ -71,6 +72,7 @@ mod trunk;
 
 pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
 pub use codes::Codes;
+pub use database::Database;
 pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
 pub use payment::Payment;
@@ -92,25 +94,6 @@ section! {
         /// How long live calls may go on after a stop was asked for, in seconds.
         /// What is left then is ended by the next start.
         drain_seconds: u64 = 60,
-    }
-}
-
-section! {
-    /// Where accounts, sends and money are kept.
-    Database {
-        /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
-        /// Empty: `avanak.db` in the data directory.
-        /// The connection to PostgreSQL is not encrypted: keep it on this machine, in a private
-        /// network or in a tunnel. A URL with `sslmode=require` is refused.
-        url: Secret = Secret::default(),
-        /// How far this machine's clock may be off from that of PostgreSQL, in milliseconds. With
-        /// more, nothing that is evidence is written here, and an alert says so. SQLite has no
-        /// clock of its own.
-        clock_limit_ms: u32 = 5_000,
-        /// Where this node keeps the last entry of the chain of evidence that it saw. Empty:
-        /// `chain-head` in the data directory. If backups take that directory along, name another
-        /// place: only what is not put back shows that an old backup was.
-        chain_head: PathBuf = PathBuf::new(),
     }
 }
 
