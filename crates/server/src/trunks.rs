@@ -240,7 +240,13 @@ fn source(trunk: &domain::Trunk, servers: &[Located]) -> TrunkSource {
         servers.iter().flat_map(Located::hops).map(|hop| hop.address.ip()).collect();
     let named = trunk.accept_from.iter().map(domain::Network::range);
     let ranges = ips.into_iter().map(|ip| ip..=ip).chain(named).collect();
-    TrunkSource { trunk: trunk.name.clone(), ranges }
+    TrunkSource {
+        trunk: trunk.name.clone(),
+        ranges,
+        codecs: trunk.codecs.iter().filter_map(|name| codec(name)).collect(),
+        srtp: srtp(trunk),
+        symmetric_rtp: trunk.symmetric_rtp,
+    }
 }
 
 /// What holds of where a trunk is.
