@@ -17,7 +17,7 @@ use app::{App, Failure};
 use engine::{
     Codec, Credentials, Hop, Located, Srtp, Transport, TrunkRegistration, TrunkSource, locate,
 };
-use node::{Caps, Serves, Trunk};
+use node::{Caps, Serves, Sharing, Trunk};
 use store::Db;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -391,7 +391,7 @@ impl Watcher {
 }
 
 fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
-    let UsedTrunk { disabled_at, trunk, caller_ids } = used;
+    let UsedTrunk { disabled_at, trunk, caller_ids, shared } = used;
     Trunk {
         name: trunk.name.clone(),
         enabled: disabled_at.is_none(),
@@ -413,6 +413,7 @@ fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
         server_ids: trunk.server_ids.clone(),
         sandbox: false,
         serves: Serves::Earnest,
+        sharing: if *shared { Sharing::Together } else { Sharing::Alone },
     }
 }
 
