@@ -218,6 +218,8 @@ impl Rules<'_> {
         for kept in earlier.iter_mut().filter(|_| take_back) {
             take(tx, kept, by).await?;
         }
+        let refused = earlier.iter().map(|kept| refused_by_staff(kept, statement)).sum::<i64>();
+        let propose = Rials((propose.0 - refused).max(0));
         if propose == Rials::ZERO {
             return Ok(0);
         }
@@ -238,6 +240,21 @@ impl Rules<'_> {
             owed_from: self.now.plus_us(i64::from(review_hours) * 3_600_000_000),
         };
         Ok(u64::from(store::credit::insert(tx, &new).await?.is_some()))
+    }
+}
+
+/// How much of a credit staff waived or reversed, so that this statement does not bring it back: it
+/// was written down before that, or by the machine. Whoever signs a revision after it asks for all
+/// of it again (I09).
+fn refused_by_staff(kept: &Kept, statement: &MonthStatement) -> i64 {
+    let by_staff = |moved: &&Moved| {
+        matches!(moved.done, Move::Waive | Move::Reverse) && moved.actor != MACHINE
+    };
+    let signer = statement.signed.as_ref().map_or(MACHINE, |(_, signer)| signer.as_str());
+    let holds = |moved: &Moved| signer == MACHINE || moved.at >= statement.made_at;
+    match kept.moves.iter().rev().find(by_staff) {
+        Some(moved) if holds(moved) => kept.credit.amount().0 - kept.credit.given().0,
+        _ => 0,
     }
 }
 

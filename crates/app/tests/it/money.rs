@@ -272,6 +272,36 @@ async fn what_staff_waived_stays_waived_when_a_grant_is_no_more(world: &World) {
     assert_eq!(credit::list(app, Some(account), None, 9).await.unwrap().len(), 1);
 }
 
+/// I09: what staff waived is not brought back by a revision that was there before, nor by one that
+/// the machine makes; whoever signs one after it asks for it again.
+async fn what_staff_waived_is_not_brought_back_by_the_hour(world: &World) {
+    let app = &world.app;
+    publish(app, SCHEDULE).await;
+    let (caller, _) = world.customer(0).await;
+    let account = caller.account.id;
+    subscribe(app, account, &plan("all", 1, PRICE)).await;
+    a_breached_azar(world).await;
+    assert_eq!(hour(app).await[0], 1);
+    let revise = async |why: &str| {
+        availability::revise(app, Some(account), month("1405-09"), why, "Maryam").await.unwrap();
+    };
+    // It changes nothing of the amount, so no credit is of this revision.
+    revise("looked at again").await;
+    assert_eq!(hour(app).await[0], 0);
+    let first = credit::list(app, Some(account), None, 1).await.unwrap().remove(0).id;
+    world.clock.advance_ms(1_000);
+    credit::change(app, first, Step::Waive, "Sara", "they asked for it").await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(hour(app).await[0], 0, "nobody asked for it again");
+        world.clock.advance_ms(3_600_000);
+    }
+    revise("they want it after all").await;
+    assert_eq!(hour(app).await[0], 1);
+    let states: Vec<_> = credit::list(app, Some(account), None, 9).await.unwrap();
+    let states: Vec<_> = states.iter().map(|one| one.credit.state()).collect();
+    assert_eq!(states, [Credit::Proposed, Credit::Waived]);
+}
+
 /// The same of two subscriptions, of which one was waived: a revision proposes for the whole
 /// account, so neither the one nor the other is raised by itself.
 async fn of_two_subscriptions_a_waiver_holds_for_both(world: &World) {
@@ -641,6 +671,7 @@ on_both_engines!(
     a_breached_month_is_taken_off_the_next_invoice,
     both_tracks_together_keep_the_total_cap,
     what_staff_waived_stays_waived_when_a_grant_is_no_more,
+    what_staff_waived_is_not_brought_back_by_the_hour,
     of_two_subscriptions_a_waiver_holds_for_both,
     a_breached_month_waits_for_a_schedule,
     a_revision_is_followed_by_opposite_entries,

@@ -311,8 +311,8 @@ impl Schedule {
 }
 
 impl Draft {
-    /// Whether no month pays back less by this one. Both are steps, or straight lines: it is enough
-    /// to ask at every border of either and beside it.
+    /// Whether no month pays back less by this one. Steps are asked at every border of either and
+    /// beside it; of two straight lines that end in a cap, the steeper one pays more before it.
     fn pays_no_less_than(&self, before: &Self, month: PersianMonth) -> bool {
         let same_kind =
             std::mem::discriminant(&self.shape) == std::mem::discriminant(&before.shape);
@@ -327,7 +327,12 @@ impl Draft {
         };
         let probes: Vec<Measured> = self.probes(month).chain(before.probes(month)).collect();
         let total = |draft: &Self| draft.total_cap_bp.unwrap_or(u64::MAX);
+        let is_flatter = match (&self.shape, &before.shape) {
+            (Shape::MultipleOfExcess(new), Shape::MultipleOfExcess(old)) => new < old,
+            _ => false,
+        };
         same_kind
+            && !is_flatter
             && self.min <= before.min
             && total(self) >= total(before)
             && probes.iter().all(asked)

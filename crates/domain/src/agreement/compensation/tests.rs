@@ -129,6 +129,16 @@ fn a_month_is_judged_by_the_schedule_of_its_start_and_the_past_only_rises() {
     assert_eq!(capped, Err(Refusal::LowersThePast));
 }
 
+/// T142: a line that is less steep pays less before the cap that both have.
+#[test]
+fn a_flatter_line_lowers_the_past() {
+    let line = |multiple| Draft { cap_bp: 5_000, ..draft(Shape::MultipleOfExcess(multiple)) };
+    let old = approve(line(1_000), "1405-07", &[]).unwrap();
+    let changed = |multiple| approve(line(multiple), "1405-08", std::slice::from_ref(&old));
+    assert_eq!(changed(999), Err(Refusal::LowersThePast));
+    assert!(changed(1_001).is_ok());
+}
+
 /// A27: both tracks together pay back no more than the total, rounded down.
 #[test]
 fn a_total_bounds_both_tracks_together() {
