@@ -13,12 +13,14 @@ use domain::{
     Account, AccountId, Destination, MessageClass, MessageId, PhoneNumber, QuickSendId, Rials,
     Status, Timestamp, secure_call,
 };
+use store::chain;
 use store::hot::{AcceptRefusal, Played, Spoken};
 pub use store::support_agent::Agent;
 
 use crate::agreement::{Held, timetable};
 use crate::dialing::{PhoneContact, ReadyJob};
 use crate::ports::Speaker;
+use crate::post::Staff;
 use crate::quick_send::commit;
 use crate::speech::{self, Script};
 use crate::support_call::{
@@ -56,6 +58,8 @@ pub enum DutyRefusal {
     NoSuchPhone,
     /// The expert is on duty already, or somebody else is at that phone.
     OnDuty,
+    /// The expert has left.
+    Gone,
     /// The expert is not on duty.
     NotOnDuty,
 }
@@ -72,9 +76,15 @@ pub async fn on_duty(app: &App, name: &str, username: &str) -> Result<(), DutyRe
     let phone = crate::phone::credentials(app, username).await?;
     let phone = phone.ok_or(Error::Refused(DutyRefusal::NoSuchPhone))?;
     let now = app.now();
-    app.write(async |tx| match store::support_agent::begin(tx, name, phone.id, now).await {
-        Err(store::Error::Conflict(_)) => Err(Error::Refused(DutyRefusal::OnDuty)),
-        begun => Ok(begun.map(|_| ())?),
+    app.write(async |tx| {
+        let at = chain::now(tx, now).await?;
+        if Staff::read(tx).await?.has_left(name, at) {
+            return Err(Error::Refused(DutyRefusal::Gone));
+        }
+        match store::support_agent::begin(tx, name, phone.id, at).await {
+            Err(store::Error::Conflict(_)) => Err(Error::Refused(DutyRefusal::OnDuty)),
+            begun => Ok(begun.map(|_| ())?),
+        }
     })
     .await
 }

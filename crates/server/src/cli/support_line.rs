@@ -93,6 +93,7 @@ fn refused(error: app::Error<DutyRefusal>) -> anyhow::Error {
         DutyRefusal::Name => anyhow!("the name is missing or too long"),
         DutyRefusal::NoSuchPhone => anyhow!("no phone registers with that name"),
         DutyRefusal::OnDuty => anyhow!("the expert is on duty already, or another at that phone"),
+        DutyRefusal::Gone => anyhow!("the expert has left (avanak staff list)"),
         DutyRefusal::NotOnDuty => anyhow!("the expert is not on duty"),
     })
 }

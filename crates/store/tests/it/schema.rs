@@ -72,6 +72,8 @@ fn shipped_migrations_are_pinned() {
         ("V69__support_line.sql", 0xbdb8_1d25_5e1d_3403),
         ("V70__retry_pause.sql", 0x79c0_ed5f_d639_1f14),
         ("V71__ledger_audit.sql", 0x7ed6_b97a_5c36_1925),
+        ("V72__grounds.sql", 0x7844_2246_bd9f_1c5a),
+        ("V73__policies.sql", 0x883f_d818_34c5_2b68),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)
