@@ -15,6 +15,7 @@ use nix::poll::ppoll;
 use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, sendmmsg};
 use nix::sys::time::TimeSpec;
 use server::clock;
+use server::shard::precedence;
 use server::udp::{self, BATCH, BatchReceiver};
 
 use crate::cores;
@@ -145,6 +146,10 @@ pub fn was_asked() -> Result<bool> {
     let [mark, to, packets, per_ms] = arguments.as_slice() else { return Ok(false) };
     if mark != CHILD {
         return Ok(false);
+    }
+    // As the shard does beside which it stands: what a machine allows is then the same for both.
+    if let Err(error) = precedence::take() {
+        crate::say::complain(&format!("{error:#}; the machine's other work is in the figures"));
     }
     let to = to.split(',').map(str::parse).collect::<Result<Vec<SocketAddr>, _>>()?;
     let (packets, per_ms) = (packets.parse()?, per_ms.parse()?);

@@ -54,13 +54,24 @@ pub struct Plan {
     pub window_s: (u32, u32),
     /// Whether it has a core for itself.
     pub alone: bool,
+    /// Whether it runs before everything else on its core.
+    pub realtime: bool,
 }
 
 impl Plan {
     /// Calls whose callees say nothing.
     pub fn of(callee: SocketAddr, calls: u64, per_second: u32, frames: usize) -> Self {
-        let (window_s, ignore_sound, alone) = ((0, 0), false, false);
-        Self { callee, calls, per_second, together: 1, frames, ignore_sound, window_s, alone }
+        Self {
+            callee,
+            calls,
+            per_second,
+            together: 1,
+            frames,
+            ignore_sound: false,
+            window_s: (0, 0),
+            alone: false,
+            realtime: false,
+        }
     }
 
     /// Started as a campaign's are: all that are due in a turn together (docs/decisions/0076).
@@ -107,6 +118,7 @@ pub fn run(plan: &Plan) -> Result<Ran> {
         plan.together.into(),
         plan.frames as u64,
         plan.ignore_sound.into(),
+        plan.realtime.into(),
         plan.window_s.0.into(),
         plan.window_s.1.into(),
     ];
@@ -146,7 +158,7 @@ pub fn run(plan: &Plan) -> Result<Ran> {
 /// The calls could not be placed.
 pub fn was_asked_to_call() -> Result<bool> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mark, callee, calls, per_second, together, frames, ignore, from, until] =
+    let [mark, callee, calls, per_second, together, frames, ignore, realtime, from, until] =
         arguments.as_slice()
     else {
         return Ok(false);
@@ -157,6 +169,7 @@ pub fn was_asked_to_call() -> Result<bool> {
     let plan = Plan {
         together: together.parse()?,
         ignore_sound: ignore == "1",
+        realtime: realtime == "1",
         window_s: (from.parse()?, until.parse()?),
         ..Plan::of(callee.parse()?, calls.parse()?, per_second.parse()?, frames.parse()?)
     };
@@ -318,6 +331,7 @@ fn shard_config(plan: &Plan) -> ShardsConfig {
         media_port_first: 0,
         media_ports: ports,
         ignore_sound: plan.ignore_sound,
+        realtime: plan.realtime,
         connections: None,
         tls_port: None,
         engine: EngineConfig {

@@ -11,3 +11,9 @@ pub fn verdict(figure: &str, holds: bool, target: &str) {
     let word = if holds { "HOLDS" } else { "MISSED" };
     say(&format!("{word}: {figure} (target: {target})"));
 }
+
+/// What the figures should be read with, beside them.
+#[expect(clippy::print_stderr, reason = "a yardstick's output is its figures")]
+pub fn complain(line: &str) {
+    eprintln!("{line}");
+}

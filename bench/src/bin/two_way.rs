@@ -49,6 +49,7 @@ fn main() -> Result<()> {
             ignore_sound,
             window_s: WINDOW_S,
             alone: true,
+            realtime: true,
             ..Plan::of(far_end.sip, calls, CALLS_PER_SECOND, SECONDS * FRAMES_PER_SECOND)
         };
         let ran = caller::run(&plan)?;

@@ -19,7 +19,7 @@ pub use store::support_agent::Agent;
 
 use crate::agreement::{Held, timetable};
 use crate::dialing::{PhoneContact, ReadyJob};
-use crate::ports::Speaker;
+use crate::ports::{SmsOut, Speaker};
 use crate::post::Staff;
 use crate::quick_send::commit;
 use crate::speech::{self, Script};
@@ -56,7 +56,9 @@ pub enum DutyRefusal {
     Name,
     /// There is no phone that registers with that name.
     NoSuchPhone,
-    /// The expert is on duty already, or somebody else is at that phone.
+    /// The phone is a sandbox's, which calls nobody.
+    Sandbox,
+    /// The expert is on duty already, or somebody else is at that phone or still talks there.
     OnDuty,
     /// The expert has left.
     Gone,
@@ -75,6 +77,10 @@ pub async fn on_duty(app: &App, name: &str, username: &str) -> Result<(), DutyRe
     }
     let phone = crate::phone::credentials(app, username).await?;
     let phone = phone.ok_or(Error::Refused(DutyRefusal::NoSuchPhone))?;
+    let owner = store::account::find(&mut app.read().await?, phone.account).await?;
+    if owner.is_some_and(|account| account.is_sandbox()) {
+        return Err(Error::Refused(DutyRefusal::Sandbox));
+    }
     let now = app.now();
     app.write(async |tx| {
         let at = chain::now(tx, now).await?;
@@ -82,7 +88,7 @@ pub async fn on_duty(app: &App, name: &str, username: &str) -> Result<(), DutyRe
             return Err(Error::Refused(DutyRefusal::Gone));
         }
         match store::support_agent::begin(tx, name, phone.id, at).await {
-            Err(store::Error::Conflict(_)) => Err(Error::Refused(DutyRefusal::OnDuty)),
+            Ok(None) | Err(store::Error::Conflict(_)) => Err(Error::Refused(DutyRefusal::OnDuty)),
             begun => Ok(begun.map(|_| ())?),
         }
     })
@@ -280,6 +286,30 @@ pub async fn speak(app: &App, text: &str) -> std::result::Result<Prompt, Failure
         Ok(recording) => Ok(Prompt { blob: recording.blob, length_ms: recording.length_ms }),
         Err(Error::Refused(_)) => Err(unspoken()),
         Err(Error::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Writes to who called the closed line where a request can be left (T126), unless the number is
+/// on a list of those who want no such message. It is tried once: whoever wants it calls again.
+///
+/// # Errors
+/// The database failed, or the service did not take it.
+pub async fn write_link(
+    app: &App,
+    number: &PhoneNumber,
+    text: &str,
+) -> std::result::Result<(), Failure> {
+    let number = number.national();
+    let nobody = AccountId(0);
+    let lists = store::opt_out::lists_of(&mut app.read().await?, number, nobody).await?;
+    if lists.iter().any(|list| MessageClass::Service.obeys(*list)) {
+        return Ok(());
+    }
+    let now = app.now();
+    let out = SmsOut { name: domain::sms::name(now.0, now), again: false, number, text };
+    match app.sms().send(out).await {
+        Ok(_) => Ok(()),
+        Err(failed) => Err(Failure::of(format!("sending an SMS of the line: {}", failed.why))),
     }
 }
 

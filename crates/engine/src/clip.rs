@@ -23,6 +23,11 @@ impl Clip {
         }
     }
 
+    /// The sound as linear samples at 8 kHz, as A-law kept it.
+    pub fn samples(&self) -> Vec<i16> {
+        Codec::Pcma.decode_all(self.pcma.encoded())
+    }
+
     /// The beep before a recording: a fifth of a second of 1000 Hz.
     pub fn beep() -> Self {
         // Eight samples a period: sin(0°), sin(45°), …
@@ -36,10 +41,9 @@ impl Clip {
         match codec {
             Codec::Pcma => &self.pcma,
             Codec::Pcmu => &self.pcmu,
-            Codec::G722 => self.g722.get_or_init(|| {
-                let samples = Codec::Pcma.decode_all(self.pcma.encoded());
-                Arc::new(EncodedClip::from_samples(Codec::G722, &samples))
-            }),
+            Codec::G722 => self
+                .g722
+                .get_or_init(|| Arc::new(EncodedClip::from_samples(Codec::G722, &self.samples()))),
         }
     }
 

@@ -337,7 +337,7 @@ impl Script {
     }
 
     /// The bridge that a call without a message is for.
-    pub(crate) fn conversation(&self) -> Option<&Bridge> {
+    pub fn conversation(&self) -> Option<&Bridge> {
         let bridges = self.steps.iter().filter_map(|step| match step {
             Step::Bridge(bridge) => Some(bridge),
             _ => None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use app::App;
 use engine::{CallKey, Command, Event};
-use node::support_line::{Settings, SupportLine};
+use node::support_line::{LinkSms, Settings, SupportLine};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -71,17 +71,12 @@ pub fn start(
     let sorts = LineEvents { numbers, calls: BTreeSet::new(), to };
     if settings.numbers.is_empty() {
         // Who waited here while there was a line is on none any more.
-        let task = tokio::spawn(async move {
-            let lost = app::support_line::take_up_lost(&app, &settings.node, true).await;
-            if let Err(failure) = lost {
-                let error = failure.chain();
-                tracing::warn!(error, "callers of a lost line could not be looked for");
-            }
-        });
+        let task = tokio::spawn(async move { give_up(&app, &settings.node).await });
         return (sorts, task);
     }
     let task = tokio::spawn(async move {
-        let mut line = SupportLine::new(app, settings);
+        let node = settings.node.clone();
+        let mut line = SupportLine::new(Arc::clone(&app), settings);
         line.learn_its_words().await;
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -92,9 +87,12 @@ pub fn start(
                 _ = tick.tick() => line.step().await,
                 heard = events.recv() => match heard {
                     Some(event) => line.take(event).await,
-                    None => return,
+                    None => return give_up(&app, &node).await,
                 },
             };
+            for link in line.take_links() {
+                write(Arc::clone(&app), link);
+            }
             metrics::gauge!("avanak_support_callers_waiting").set(count(line.waiting()));
             for command in commands {
                 // The loop has ended when nobody listens, and so will this task.
@@ -103,6 +101,30 @@ pub fn start(
         }
     });
     (sorts, task)
+}
+
+/// Makes callbacks of whoever is on a line of this node, which has none any more: at a stop, for
+/// another node to make them at once.
+async fn give_up(app: &App, node: &str) {
+    match app::support_line::take_up_lost(app, node, true).await {
+        Ok(0) => {}
+        Ok(lost) => tracing::warn!(lost, "callers of the line are called back"),
+        Err(failure) => {
+            let error = failure.chain();
+            tracing::warn!(error, "callers of a lost line could not be looked for");
+        }
+    }
+}
+
+/// Writes an SMS beside the line, which does not wait for it.
+fn write(app: Arc<App>, link: LinkSms) {
+    tokio::spawn(async move {
+        let LinkSms { number, text } = link;
+        if let Err(failure) = app::support_line::write_link(&app, &number, &text).await {
+            let error = failure.chain();
+            tracing::warn!(error, to = number.masked(), "a caller of the closed line has no link");
+        }
+    });
 }
 
 /// A count as a gauge's value; gauges are floating point.

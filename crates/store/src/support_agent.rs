@@ -39,15 +39,27 @@ impl Agent {
     }
 }
 
-/// Begins a turn of duty. The answer is its number.
+/// Begins a turn of duty, or goes on with the one in whose last conversation the expert still is.
+/// The answer is its number; `None` when another conversation goes on, of the expert or at the
+/// phone.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when the expert or the phone is on
 /// duty already.
-pub async fn begin(tx: &mut Tx, name: &str, phone: PhoneId, at: Timestamp) -> Result<i64> {
+pub async fn begin(tx: &mut Tx, name: &str, phone: PhoneId, at: Timestamp) -> Result<Option<i64>> {
+    let sql = "UPDATE support_agent SET until_us = NULL
+               WHERE name = $1 AND phone_id = $2 AND until_us IS NOT NULL
+                     AND busy_with IS NOT NULL
+               RETURNING id";
+    if let Some(row) = tx.query_opt(sql, values![name, phone]).await? {
+        return row.get("id").map(Some);
+    }
     let sql = "INSERT INTO support_agent (name, phone_id, since_us, rests_until_us)
-               VALUES ($1, $2, $3, $3) RETURNING id";
-    tx.query_one(sql, values![name, phone, at]).await?.get("id")
+               SELECT $1, $2, $3, $3
+               WHERE NOT EXISTS (SELECT 1 FROM support_agent
+                                 WHERE (name = $1 OR phone_id = $2) AND busy_with IS NOT NULL)
+               RETURNING id";
+    tx.query_opt(sql, values![name, phone, at]).await?.map(|row| row.get("id")).transpose()
 }
 
 /// Ends the turn of duty of this expert. `false`: there is none.

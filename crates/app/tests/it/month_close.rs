@@ -5,16 +5,17 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use app::availability::{self, MonthRefusal};
-use app::{Settings, outage, violation};
+use app::{App, Settings, credit, invoice, outage, subscription, violation};
 use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::violation::{Clause, Party};
+use domain::billing::subscription::Plan;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials};
 use store::Queries as _;
 
 use crate::engines::{on_both_engines, postgres, remove, say};
 use crate::killing::kill_again_and_again;
-use crate::money::{each_has_one, hour, many_breached};
+use crate::money::{PRICE, each_has_one, hour, many_breached, plan, publish_now};
 use crate::refusal;
 use crate::violation::{go_to, month, seen, span};
 use crate::world::{NOON, World};
@@ -237,8 +238,16 @@ async fn a_crowd(world: &World) {
     let second = "INSERT INTO group_member (group_name, account_id, from_us)
         SELECT 'cohort:' || (id / 40 % 40 + 1), id, 0 FROM account
         WHERE id / 40 % 40 <> id % 40";
+    // Whoever pays late is not suspended for it here.
+    publish_now(&world.app).await;
+    let terms = Plan { due_days: 60, ..plan("all", 1, PRICE) };
+    subscription::add_plan(&world.app, &terms).await.unwrap();
+    let subscribed = "INSERT INTO subscription (account_id, plan_id, first_month)
+        SELECT account.id, plan.id, '1405-09' FROM account CROSS JOIN plan";
+    let trial = "INSERT INTO subscription_state (subscription_id, n, state, at_us, actor, reason)
+        SELECT id, 0, 'trial', 1795293000000000, 'Sara', '' FROM subscription";
     let mut tx = world.db.begin().await.unwrap();
-    for sql in [accounts, first, second] {
+    for sql in [accounts, first, second, subscribed, trial] {
         tx.execute(sql, &[]).await.unwrap();
     }
     tx.commit_at(NOON).await.unwrap();
@@ -261,8 +270,42 @@ async fn a_crowd(world: &World) {
     go_to(world, "1405/10/04 00:00");
 }
 
+/// What is owed for so many minutes, in hundredths of a percent of the price: the schedule, as a
+/// person reads it.
+fn owed_bp(down_minutes: i64) -> i64 {
+    match down_minutes {
+        // 99 and 99.58 % of 43 200 minutes.
+        433.. => 2_500,
+        182.. => 1_000,
+        _ => 0,
+    }
+}
+
+/// Makes credits and invoices of the month until there is nothing more to make. The answer is how
+/// many there were of each: proposed, posted, issued.
+async fn settle(app: &App) -> [u64; 3] {
+    let mut sums = [0; 3];
+    loop {
+        let begun = tokio::time::Instant::now();
+        let did = [
+            credit::propose_due(app).await.unwrap(),
+            credit::post_due(app).await.unwrap(),
+            invoice::issue_due(app).await.unwrap(),
+        ];
+        let took = begun.elapsed();
+        writeln!(std::io::stderr(), "{did:?} in {took:?}").expect("somebody listens");
+        if did == [0; 3] {
+            return sums;
+        }
+        for (sum, count) in sums.iter_mut().zip(did) {
+            *sum += count;
+        }
+    }
+}
+
 /// T063: 100 000 subscribers with 300 outages of 40 groups are written down in minutes, each as a
-/// walk minute by minute says, and nothing is done when it is done again.
+/// walk minute by minute says; then each has a credit and an invoice with it, to the rial; and
+/// nothing is done when it is done again.
 async fn a_crowd_is_closed_in_minutes(url: &str) {
     let world = World::at(url, Settings::default()).await;
     a_crowd(&world).await;
@@ -297,6 +340,23 @@ async fn a_crowd_is_closed_in_minutes(url: &str) {
     drop(reads);
     let again = availability::freeze(&world.app, month("1405-09")).await.unwrap();
     assert_eq!(again.written, 0);
+
+    let owed = |id: usize| {
+        let bp = owed_bp(minutes[id % GROUPS][id / GROUPS % GROUPS]);
+        (PRICE * bp + 9_999) / 10_000
+    };
+    let creditors = (1..=CROWD).filter(|id| owed(*id) > 0).count() as u64;
+    assert_eq!(settle(&world.app).await, [creditors, creditors, CROWD as u64]);
+    let sql = "SELECT account_id, discount_rials FROM invoice WHERE month = '1405-10'";
+    let mut reads = world.db.read().await.unwrap();
+    let rows = reads.query(sql, &[]).await.unwrap();
+    assert_eq!(rows.len(), CROWD);
+    for row in rows {
+        let id = usize::try_from(row.get::<i64>("account_id").unwrap()).unwrap();
+        let discount: i64 = row.get("discount_rials").unwrap();
+        assert_eq!(discount, owed(id), "account {id}");
+    }
+    drop(reads);
     world.close_database().await;
 }
 

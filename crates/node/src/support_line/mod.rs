@@ -27,21 +27,25 @@ use engine::{CallKey, Caller, Cause, Clip, Command, Event};
 
 use crate::sounds;
 
+mod links;
 mod scripts;
 mod serving;
 mod speech;
 mod typing;
 pub mod words;
 
+pub use links::LinkSms;
+use links::Links;
 use speech::Speech;
+use typing::Typed;
 
 /// How long a call of the line may last in all, milliseconds.
 const CALL_MS_MAX: u32 = 4 * 60 * 60 * 1_000;
 /// How often lines of nodes that are gone are looked for, and hours without an expert,
 /// microseconds.
 const LOOK_EVERY_US: i64 = 30_000_000;
-/// How long the line waits for who types a number, microseconds.
-const TYPING_US_MAX: i64 = 30_000_000;
+/// How long the longer of the offers takes to be said, and more, microseconds.
+const OFFER_US: i64 = 25_000_000;
 /// Calls from one number on the line at a time: the others find it busy.
 const CALLS_PER_NUMBER: usize = 2;
 /// 486 Busy Here.
@@ -60,6 +64,9 @@ pub struct Settings {
     pub greeting: String,
     /// The host of our URIs.
     pub host: String,
+    /// Where requests can be left while the line is closed, for an SMS to who calls then; empty
+    /// for none.
+    pub ticket_link: String,
 }
 
 /// The switch of this node.
@@ -72,6 +79,7 @@ pub struct SupportLine {
     /// The callers of experts' legs.
     legs: BTreeMap<CallKey, CallKey>,
     looked_at: Option<Timestamp>,
+    links: Links,
     /// Since when phones of experts are registered nowhere, by their duty.
     unreachable: BTreeMap<i64, Timestamp>,
 }
@@ -82,8 +90,7 @@ struct OnLine {
     identity: Identity,
     joined_at: Timestamp,
     stage: Stage,
-    /// The digits typed so far, and when the first and the last one were.
-    typed: (String, Timestamp, Timestamp),
+    typed: Typed,
     /// When the next offer is to begin; `None` before that is known.
     offer_at: Option<Timestamp>,
     /// Whether an offer was made: keys count from then on.
@@ -108,16 +115,24 @@ struct Expert {
 }
 
 impl OnLine {
-    /// Whether digits are being typed.
-    fn is_typing(&self, now: Timestamp) -> bool {
-        let until = self.typed.2.plus_ms(scripts::NEXT_KEY_MS.into());
-        !self.typed.0.is_empty() && now < until
-    }
-
     /// Who types is not disturbed, for as long as a number takes: the line waits for it.
     fn may_be_served(&self, now: Timestamp) -> bool {
-        let disturbed = now.us_since(self.typed.1) >= TYPING_US_MAX;
-        self.stage == Stage::Waiting && (disturbed || !self.is_typing(now))
+        let types = self.typed.goes_on(now) && !self.typed.takes_too_long(now);
+        self.stage == Stage::Waiting && !types
+    }
+
+    /// An offer that began while an expert was rung is cut off where the ringing ends, and made
+    /// anew.
+    fn repeat_cut_offer(&mut self, now: Timestamp) {
+        let since = self.offer_at.map(|next| now.us_since(next.plus_us(-OFFER_EVERY_US)));
+        if self.offered && since.is_some_and(|us| us < OFFER_US) {
+            self.offer_at = Some(now);
+        }
+    }
+
+    /// Who was made the offer may take it until somebody answers.
+    fn may_register(&self) -> bool {
+        self.offered && matches!(self.stage, Stage::Waiting | Stage::Ringing(_))
     }
 }
 
@@ -132,6 +147,7 @@ impl SupportLine {
             callers: BTreeMap::new(),
             legs: BTreeMap::new(),
             looked_at: None,
+            links: Links::default(),
             unreachable: BTreeMap::new(),
         }
     }
@@ -141,6 +157,7 @@ impl SupportLine {
         let texts = [&*self.settings.greeting, words::OFFER, words::OFFER_HIDDEN]
             .into_iter()
             .chain([words::ASK_NUMBER, words::WRONG_NUMBER, words::SORRY])
+            .chain(words::READ_BACK)
             .chain(words::REGISTERED)
             .chain(words::DIGITS);
         for text in texts {
@@ -191,6 +208,7 @@ impl SupportLine {
         let view = line::view(&self.app).await?;
         self.make_good(&view).await?;
         self.let_go(&view, commands).await;
+        self.take_for_right(view.at, commands).await?;
         self.make_offers(&view, commands).await?;
         self.look_after_callbacks(&view).await?;
         self.serve_next(commands).await
@@ -256,7 +274,7 @@ impl SupportLine {
                         identity,
                         joined_at,
                         stage: Stage::Waiting,
-                        typed: (String::new(), joined_at, joined_at),
+                        typed: Typed::nothing(joined_at),
                         offer_at: None,
                         offered: false,
                     },
@@ -264,11 +282,8 @@ impl SupportLine {
                 Ok(vec![answer(call, self.greeting(id).await)])
             }
             Err(Error::Refused(SupportCallRefusal::Rule(Refusal::Closed))) => {
-                tracing::info!("somebody calls the support line, which is closed");
-                let view = line::view(&self.app).await?;
-                let opens = view.hours.next_open(view.at).map(|open| due_text(open.from));
-                let said = self.speech.say(&words::closed(opens.as_deref())).await;
-                Ok(vec![answer(call, scripts::saying(said.into_iter().collect()))])
+                let number = identity.number.as_ref();
+                self.is_closed(call, number).await.map(|command| vec![command])
             }
             Err(Error::Refused(refusal)) => {
                 let why = format!("noting a call to the line: {refusal:?}");
@@ -276,6 +291,30 @@ impl SupportLine {
             }
             Err(Error::Failed(failure)) => Ok(vec![refuse(call, &failure)]),
         }
+    }
+
+    /// The line is closed: the caller hears when it opens, and is written where a request can be
+    /// left.
+    async fn is_closed(
+        &mut self,
+        call: CallKey,
+        number: Option<&PhoneNumber>,
+    ) -> Result<Command, Failure> {
+        tracing::info!("somebody calls the support line, which is closed");
+        let view = line::view(&self.app).await?;
+        let opens_at = view.hours.next_open(view.at).map(|open| open.from);
+        let opens = opens_at.map(due_text);
+        let said = self.speech.say(&words::closed(opens.as_deref())).await;
+        if let Some(number) = number.filter(|_| !self.settings.ticket_link.is_empty()) {
+            let text = words::closed_sms(opens.as_deref(), &self.settings.ticket_link);
+            self.links.add(number, text, (view.at, opens_at));
+        }
+        Ok(answer(call, scripts::saying(said.into_iter().collect())))
+    }
+
+    /// The SMS that are to be sent to callers of the closed line since this was asked last.
+    pub fn take_links(&mut self) -> Vec<LinkSms> {
+        self.links.take()
     }
 
     /// Whether a number is one of the line's.
@@ -306,12 +345,31 @@ impl SupportLine {
         scripts::waiting(clips, Arc::clone(&self.music), false)
     }
 
-    async fn say_and_wait(&mut self, call: CallKey, text: &str) -> Vec<Command> {
+    async fn say_and_wait(&mut self, call: CallKey, text: &str) -> Result<Vec<Command>, Failure> {
         let clips = self.speech.say(text).await.into_iter().collect();
-        vec![Command::Follow {
-            call,
-            script: scripts::waiting(clips, Arc::clone(&self.music), true),
-        }]
+        self.wait_with(call, clips).await
+    }
+
+    /// A caller hears this and waits on. An expert who is rung meanwhile is rung no more.
+    async fn wait_with(
+        &mut self,
+        call: CallKey,
+        clips: Vec<Arc<Clip>>,
+    ) -> Result<Vec<Command>, Failure> {
+        let id = self.callers.get(&call).map(|caller| caller.id);
+        if let (Some(id), Some(Stage::Ringing(expert))) = (id, self.now_is(call, Stage::Waiting)) {
+            line::release(&self.app, expert.duty, id, 0).await?;
+        }
+        let script = scripts::waiting(clips, Arc::clone(&self.music), true);
+        Ok(vec![Command::Follow { call, script }])
+    }
+
+    /// A caller is at another stage from now on, whatever comes of a leg that is rung. The answer
+    /// is the stage before.
+    fn now_is(&mut self, call: CallKey, stage: Stage) -> Option<Stage> {
+        let caller = self.callers.get_mut(&call)?;
+        self.legs.retain(|_, first| *first != call);
+        Some(std::mem::replace(&mut caller.stage, stage))
     }
 
     /// An expert answered: the two are joined at once.
@@ -340,6 +398,7 @@ impl SupportLine {
         let Stage::Ringing(expert) = &caller.stage else { return Ok(()) };
         let (id, expert) = (caller.id, expert.clone());
         caller.stage = Stage::Waiting;
+        caller.repeat_cut_offer(self.app.now());
         if !rung {
             tracing::warn!(expert = expert.name, support_call = id, "no room to ring; again soon");
             return line::release(&self.app, expert.duty, id, REST_US).await;
@@ -354,15 +413,17 @@ impl SupportLine {
     }
 
     async fn caller_left(&mut self, call: CallKey) -> Result<(), Failure> {
-        let Some(OnLine { id, stage, .. }) = self.callers.remove(&call) else { return Ok(()) };
+        let Some(caller) = self.callers.remove(&call) else { return Ok(()) };
         self.legs.retain(|_, first| *first != call);
-        match stage {
-            Stage::Waiting => unless_refused(support_call::left(&self.app, id, SWITCH).await),
+        match &caller.stage {
+            Stage::Waiting => self.gave_up(&caller).await,
             Stage::Ringing(expert) => {
-                line::release(&self.app, expert.duty, id, 0).await?;
-                unless_refused(support_call::left(&self.app, id, SWITCH).await)
+                line::release(&self.app, expert.duty, caller.id, 0).await?;
+                self.gave_up(&caller).await
             }
-            Stage::Talking(expert) => line::release(&self.app, expert.duty, id, REST_US).await,
+            Stage::Talking(expert) => {
+                line::release(&self.app, expert.duty, caller.id, REST_US).await
+            }
             Stage::Leaving => Ok(()),
         }
     }
@@ -418,7 +479,7 @@ impl SupportLine {
             caller.stage = Stage::Leaving;
             let number = caller.identity.number.clone();
             let clips = match number {
-                Some(number) => self.confirmation(Some(&number)).await,
+                Some(number) => self.with_number(words::REGISTERED, Some(&number)).await,
                 None => self.speech.say(words::SORRY).await.into_iter().collect(),
             };
             commands.push(Command::Follow { call, script: scripts::saying(clips) });
@@ -426,7 +487,8 @@ impl SupportLine {
     }
 
     /// The first offer comes when the agreement says, the others at intervals (T110); nobody is
-    /// interrupted who types.
+    /// interrupted who types. For whom an expert is rung hears it where the music would be
+    /// ([`Self::ring`]).
     async fn make_offers(
         &mut self,
         view: &View,
@@ -438,20 +500,20 @@ impl SupportLine {
             if caller.offer_at.is_none() {
                 caller.offer_at = offer_at(caller.joined_at, view.offer_after_us, &view.hours);
             }
-            if caller.may_be_served(now) && caller.offer_at.is_some_and(|at| at <= now) {
-                due.push(*call);
+            let is_rung = matches!(caller.stage, Stage::Ringing(_));
+            if (is_rung || caller.may_be_served(now)) && caller.offer_at.is_some_and(|at| at <= now)
+            {
+                due.push((*call, is_rung));
             }
         }
-        for call in due {
+        for (call, is_rung) in due {
             let Some(caller) = self.callers.get_mut(&call) else { continue };
             caller.offer_at = Some(now.plus_us(OFFER_EVERY_US));
             caller.offered = true;
-            let text = match caller.identity.number {
-                Some(_) => words::OFFER,
-                None => words::OFFER_HIDDEN,
-            };
-            let id = caller.id;
-            commands.extend(self.say_and_wait(call, text).await);
+            let (id, text) = (caller.id, words::offer(caller.identity.number.is_some()));
+            if !is_rung {
+                commands.extend(self.say_and_wait(call, text).await?);
+            }
             // The first one is noted; what a failed database lost of it is made good here, too.
             let kept = view.in_order.iter().find(|kept| kept.id == id);
             if kept.is_some_and(|kept| kept.call.offered_at.is_none()) {

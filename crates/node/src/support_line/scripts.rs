@@ -25,11 +25,16 @@ pub(super) fn waiting(clips: Vec<Arc<Clip>>, music: Arc<Clip>, listens: bool) ->
     script(steps)
 }
 
-/// Rings an expert with music; when that comes to nothing, the music goes on.
-pub(super) fn connecting(leg: SecondLeg, music: Arc<Clip>, listens: bool) -> Arc<Script> {
+/// Rings an expert while `hold` plays; when that comes to nothing, the music goes on.
+pub(super) fn connecting(
+    leg: SecondLeg,
+    hold: Arc<Clip>,
+    music: Arc<Clip>,
+    listens: bool,
+) -> Arc<Script> {
     let bridge = Step::Bridge(Bridge {
         leg: Arc::new(leg),
-        hold: Arc::clone(&music),
+        hold,
         max_ms: TALK_MS,
         leave: KeySet::NONE,
         record: false,

@@ -9,13 +9,15 @@ use app::support_line::{self as line, Agent, Prompt, Try, View};
 use domain::PhoneNumber;
 use domain::agreement::support_call::{State, Step};
 use domain::agreement::support_queue::{REST_US, next};
-use engine::{CallKey, Command, SecondLeg, Srtp, Target};
+use engine::{CallKey, Clip, Command, SecondLeg, Srtp, Target};
 
 use super::{Expert, Stage, SupportLine, scripts, words};
 use crate::spec::phone_target;
 
 /// How long an expert's phone rings, milliseconds.
 const RING_MS: u32 = 20_000;
+/// Samples of a clip in a millisecond.
+const SAMPLES_PER_MS: usize = 8;
 /// Room on both legs for a slow answer, milliseconds.
 const SLACK_MS: u32 = 60_000;
 /// An expert whose phone is registered nowhere for so long is off duty, microseconds.
@@ -122,7 +124,7 @@ impl SupportLine {
             }
             let on_line = self.callers.iter().find(|(_, caller)| caller.id == kept.id);
             if let Some(call) = on_line.map(|(call, _)| *call) {
-                commands.extend(self.ring(call, &agent, target));
+                commands.extend(self.ring(call, &agent, target).await);
             } else {
                 // It is placed by the next look at it, as is one that a killed node had.
                 tracing::info!(support_call = kept.id, expert = agent.name, "calls back");
@@ -146,10 +148,12 @@ impl SupportLine {
             |kept: &&Kept| is_ours(kept) && !has_expert(kept.id) && !passed.contains(&kept.id);
         let queue: Vec<&Kept> = view.in_order.iter().filter(stands).collect();
         let kept = queue[next(queue.iter().map(|kept| &kept.call), view.at)?];
+        let here = self.callers.values().find(|caller| caller.id == kept.id);
         if kept.call.state != State::Waiting {
-            return Some(kept);
+            // Who still hears the last words is called back after them.
+            return here.is_none().then_some(kept);
         }
-        let here = self.callers.values().find(|caller| caller.id == kept.id)?;
+        let here = here?;
         here.may_be_served(view.at).then_some(kept)
     }
 
@@ -158,10 +162,20 @@ impl SupportLine {
         self.callers.values().any(|caller| caller.id == id && caller.stage != Stage::Waiting)
     }
 
-    fn ring(&mut self, call: CallKey, agent: &Agent, target: engine::Target) -> Option<Command> {
+    async fn ring(&mut self, call: CallKey, agent: &Agent, target: Target) -> Option<Command> {
+        let now = self.app.now();
         let caller = self.callers.get_mut(&call)?;
         caller.stage = Stage::Ringing(Expert { duty: agent.id, name: agent.name.clone() });
-        let shown = caller.identity.number.as_ref().map_or("anonymous", PhoneNumber::national);
+        let sent = caller.identity.number.clone();
+        let offer_in_ms = caller.offer_at.map(|at| at.us_since(now).max(0) / 1_000);
+        let offer_in_ms = offer_in_ms.and_then(|ms| u32::try_from(ms).ok());
+        let offer_in_ms = offer_in_ms.filter(|ms| *ms < RING_MS);
+        let listens = caller.offered || offer_in_ms.is_some();
+        let hold = match offer_in_ms {
+            Some(ms) => self.music_with_offer(ms, words::offer(sent.is_some())).await,
+            None => Arc::clone(&self.music),
+        };
+        let shown = sent.as_ref().map_or("anonymous", PhoneNumber::national);
         let leg = SecondLeg {
             target,
             from_uri: format!("sip:{shown}@{}", self.settings.host),
@@ -173,7 +187,18 @@ impl SupportLine {
             ring_timeout_ms: RING_MS,
             max_duration_ms: scripts::TALK_MS + RING_MS + SLACK_MS,
         };
-        let script = scripts::connecting(leg, Arc::clone(&self.music), caller.offered);
+        let script = scripts::connecting(leg, hold, Arc::clone(&self.music), listens);
         Some(Command::Follow { call, script })
+    }
+
+    /// Music in which the offer comes after so many milliseconds: it is due while an expert is
+    /// rung, and who rings is not kept from it (T110).
+    async fn music_with_offer(&mut self, in_ms: u32, offer: &str) -> Arc<Clip> {
+        let Some(offer) = self.speech.say(offer).await else { return Arc::clone(&self.music) };
+        let [music, offer] = [&self.music, &offer].map(|clip| clip.samples());
+        let before = music.iter().copied().cycle().take(in_ms as usize * SAMPLES_PER_MS);
+        let after = music.iter().copied().cycle().take(RING_MS as usize * SAMPLES_PER_MS);
+        let samples: Vec<i16> = before.chain(offer).chain(after).collect();
+        Arc::new(Clip::from_samples(&samples))
     }
 }

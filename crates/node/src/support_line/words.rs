@@ -17,6 +17,9 @@ pub(super) const ASK_NUMBER: &str = "شمارهٔ شما برای ما ارسا�
 /// To who entered what is no number that is called back (T116).
 pub(super) const WRONG_NUMBER: &str = "این شماره پذیرفته نیست. شمارهٔ دیگری وارد کنید و سپس مربع \
      را بزنید.";
+/// Before a number that was typed, and after it (T113).
+pub(super) const READ_BACK: [&str; 2] =
+    ["شمارهٔ", "را وارد کردید. اگر درست است مربع را بزنید؛ اگر نه، شماره را دوباره وارد کنید."];
 /// Before the number that is called back, and after it (T112, T113).
 pub(super) const REGISTERED: [&str; 2] =
     ["درخواست شما ثبت شد. با شمارهٔ", "با شما تماس می‌گیریم و نوبت شما محفوظ است. خدانگهدار."];
@@ -42,4 +45,18 @@ pub(super) fn closed(opens: Option<&str>) -> String {
         Some(opens) => format!("پشتیبانی اکنون بسته است و از {opens} پاسخ می‌دهد. خدانگهدار."),
         None => String::from("پشتیبانی اکنون بسته است. خدانگهدار."),
     }
+}
+
+/// What is written to who calls while the line is closed: where a request can be left (T126).
+pub(super) fn closed_sms(opens: Option<&str>, link: &str) -> String {
+    let closed = match opens {
+        Some(opens) => format!("پشتیبانی اکنون بسته است و از {opens} پاسخ می‌دهد."),
+        None => String::from("پشتیبانی اکنون بسته است."),
+    };
+    format!("{closed} درخواست خود را اینجا بنویسید:\n{link}")
+}
+
+/// The offer to call back, to who sent a number or did not.
+pub(super) const fn offer(sent_a_number: bool) -> &'static str {
+    if sent_a_number { OFFER } else { OFFER_HIDDEN }
 }

@@ -14,6 +14,7 @@ use node::support_line::{Settings, SupportLine, words};
 use crate::fixture::{World, busy, config, dialog, ended, heard_out, number_of};
 
 const NUMBER: &str = "02191000000";
+const LINK: &str = "https://avanak.invalid/t";
 /// The first call that came in.
 const FIRST: u64 = 1 << 63;
 /// The first second leg.
@@ -31,6 +32,7 @@ fn switch(world: &World) -> SupportLine {
         numbers: vec![NUMBER.to_owned()],
         greeting: words::GREETING.to_owned(),
         host: "avanak.invalid".to_owned(),
+        ticket_link: LINK.to_owned(),
     };
     SupportLine::new(world.app.clone(), settings)
 }
@@ -163,12 +165,96 @@ async fn a_number_is_typed() {
     assert_eq!(desk.types(0, "0912").await, [""; 0]);
     assert_eq!(desk.pass_s(8).await, [], "the next offer waits for who types");
     // Who mistypes begins anew.
-    assert_eq!(desk.types(0, "99*09151234567#").await, ["says"]);
+    assert_eq!(desk.types(0, "99*09151234567#").await, ["offers"], "it is said back");
+    assert_eq!(desk.types(0, "#").await, ["says"]);
     let all = desk.all().await;
     assert_eq!(
         (all[0].call.state, all[0].number.as_deref()),
         (State::Registered, Some("09151234567"))
     );
+}
+
+/// T113: a number that is said back is right when the square says so, when nothing is said against
+/// it, and when the caller hangs up; another number takes its place. Nobody is rung meanwhile.
+#[tokio::test]
+async fn a_typed_number_is_said_back() {
+    for (then, number) in [
+        ("#", "09151234567"),
+        ("09151234568##", "09151234568"),
+        ("wait", "09151234567"),
+        ("hang up", "09151234567"),
+    ] {
+        let mut desk = Desk::new().await;
+        desk.calls(0, Some("09121234567")).await;
+        desk.pass_s(81).await;
+        assert_eq!(desk.types(0, "09151234567#").await, ["offers"]);
+        assert_eq!(desk.states().await, [State::Waiting], "{then}");
+        desk.expert("Sara", "100").await;
+        assert_eq!(desk.pass_s(20).await, [], "{then}");
+        match then {
+            "hang up" => desk.hangs_up(0).await,
+            "wait" => assert_eq!(desk.pass_s(6).await, [(0, "says")]),
+            keys => assert_eq!(desk.types(0, keys).await.last(), Some(&"says")),
+        }
+        let kept = desk.all().await.remove(0);
+        let registered = kept.steps.iter().any(|taken| taken.step == Some(Step::Registered));
+        assert_eq!((registered, kept.number.as_deref()), (true, Some(number)), "{then}");
+    }
+}
+
+/// A star takes back what was said back, and the next one is for the number that was sent.
+#[tokio::test]
+async fn a_number_that_was_said_back_can_be_taken_back() {
+    let mut desk = Desk::new().await;
+    desk.calls(0, Some("09121234567")).await;
+    desk.pass_s(81).await;
+    assert_eq!(desk.types(0, "09151234567#*").await, ["offers"]);
+    assert_eq!(desk.types(0, "#").await, [""; 0]);
+    assert_eq!(desk.types(0, "*").await, ["says"]);
+    assert_eq!(desk.all().await[0].number.as_deref(), Some("09121234567"));
+}
+
+/// T110: an offer that is due while an expert is rung begins where the music would be, and its star
+/// ends the ringing; the expert is free for the next one.
+#[tokio::test]
+async fn an_offer_is_made_while_an_expert_is_rung() {
+    let mut desk = Desk::new().await;
+    desk.calls(0, Some("09121234567")).await;
+    desk.pass_s(69).await;
+    desk.expert("Sara", "100").await;
+    desk.world.pass_s(1).await;
+    let [Command::Follow { script, .. }] = &desk.line.step().await[..] else { panic!() };
+    let bridge = script.conversation().unwrap();
+    let (hold, ring_ms) = (bridge.hold.duration_ms(), bridge.leg.ring_timeout_ms);
+    assert!(hold > 10_000 + ring_ms, "10 s of music, the offer, and music: {hold} ms");
+    desk.take(Event::SecondLeg { call: CallKey(FIRST), leg: CallKey(LEG) }).await;
+    assert_eq!(desk.types(0, "*").await, [""; 0], "nothing was offered yet");
+    assert_eq!(desk.pass_s(11).await, []);
+    let offered = desk.all().await.remove(0).call;
+    let after_us = offered.offered_at.unwrap().us_since(offered.joined_at);
+    assert!((80_000_000..82_000_000).contains(&after_us), "{after_us}");
+    assert_eq!(desk.types(0, "*").await, ["says"]);
+    desk.take(ended(CallKey(LEG), busy())).await;
+    desk.hangs_up(0).await;
+    let sara = duty::agents(&desk.world.app).await.unwrap().remove(0);
+    assert_eq!((sara.name.as_str(), sara.busy_with), ("Sara", None), "she is on duty");
+    assert_eq!(desk.states().await, [State::Registered]);
+}
+
+/// An offer that the end of the ringing cuts off is made anew.
+#[tokio::test]
+async fn an_offer_that_was_cut_off_is_made_anew() {
+    let mut desk = Desk::new().await;
+    desk.calls(0, Some("09121234567")).await;
+    desk.pass_s(69).await;
+    desk.expert("Sara", "100").await;
+    assert_eq!(desk.pass_s(1).await, [(0, "rings")]);
+    desk.take(Event::SecondLeg { call: CallKey(FIRST), leg: CallKey(LEG) }).await;
+    assert_eq!(desk.pass_s(15).await, []);
+    desk.take(ended(CallKey(LEG), busy())).await;
+    assert_eq!(desk.pass_s(1).await, [(0, "offers")]);
+    assert_eq!(desk.pass_s(59).await, []);
+    assert_eq!(desk.pass_s(2).await, [(0, "offers")]);
 }
 
 /// Goal: who gives up before the line has answered waits no more, and no expert is rung for nobody.
@@ -384,7 +470,7 @@ async fn the_line_is_kept_by_nobody() {
     let mut desk = Desk::new().await;
     desk.calls(0, Some("09121234567")).await;
     desk.pass_s(81).await;
-    for _ in 0..4 {
+    for _ in 0..7 {
         desk.types(0, "1").await;
         desk.pass_s(9).await;
     }
@@ -476,6 +562,15 @@ async fn a_closed_line_says_when_it_opens() {
     desk.world.set_wall(domain::Timestamp(crate::fixture::START.0 + 4 * 3_600_000_000 + 1));
     assert_eq!(desk.calls(0, Some("09121234567")).await, ["says"]);
     assert!(desk.all().await.is_empty());
+    let links = desk.line.take_links();
+    assert_eq!(links.len(), 1);
+    assert!(links[0].text.ends_with(LINK) && links[0].text.contains("14:45"), "{links:?}");
+    assert_eq!(links[0].number.national(), "09121234567");
+    // Once until it opens, and to mobiles.
+    for from in [Some("+989121234567"), Some("02188001122"), None] {
+        desk.calls(1, from).await;
+    }
+    assert_eq!(desk.line.take_links(), []);
     assert_eq!(desk.missed().await, []);
 }
 
@@ -518,4 +613,25 @@ async fn duty_is_refused_with_a_reason() {
     }
     let refused = duty::off_duty(app, "Reza").await;
     assert!(matches!(refused, Err(app::Error::Refused(duty::DutyRefusal::NotOnDuty))));
+}
+
+/// Goal: who goes off and on duty in a conversation is at the phone once, and is not rung in it.
+#[tokio::test]
+async fn duty_that_begins_again_in_a_conversation_goes_on() {
+    let mut desk = Desk::new().await;
+    desk.expert("Sara", "100").await;
+    desk.calls(0, Some("09121234567")).await;
+    assert_eq!(desk.pass_s(1).await, [(0, "rings")]);
+    desk.take(Event::SecondLeg { call: CallKey(FIRST), leg: CallKey(LEG) }).await;
+    desk.take(Event::Answered { call: CallKey(LEG), dialog: dialog() }).await;
+    let (app, phone) = (desk.world.app.clone(), format!("{}-100", desk.account));
+    duty::off_duty(&app, "Sara").await.unwrap();
+    let refused = duty::on_duty(&app, "Reza", &phone).await;
+    assert!(matches!(refused, Err(app::Error::Refused(duty::DutyRefusal::OnDuty))), "{refused:?}");
+    duty::on_duty(&app, "Sara", &phone).await.unwrap();
+    assert_eq!(duty::agents(&app).await.unwrap().len(), 1);
+    desk.calls(1, Some("09121234568")).await;
+    assert_eq!(desk.pass_s(20).await, [], "she talks");
+    desk.hangs_up(0).await;
+    assert_eq!(desk.pass_s(12).await, [(1, "rings")]);
 }

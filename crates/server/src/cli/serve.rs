@@ -372,6 +372,7 @@ fn line_settings(config: &Config, advertised: IpAddr) -> node::support_line::Set
         numbers: config.support.line.clone(),
         greeting: config.support.greeting.clone(),
         host: address::host(advertised),
+        ticket_link: config.support.ticket_link.clone(),
     }
 }
 
@@ -402,6 +403,7 @@ fn shards_config(
         media_port_first: config.sip.media_port_first,
         media_ports: config.sip.media_ports,
         ignore_sound: config.sip.ignore_sound,
+        realtime: config.sip.realtime,
         connections: Some(connections),
         tls_port: Some(config.sip.tls_port).filter(|port| *port != 0),
         engine: EngineConfig {

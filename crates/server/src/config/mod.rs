@@ -182,6 +182,11 @@ section! {
         /// come; how much of that sound was lost is then not known. Spares up to a third of a
         /// call's CPU.
         ignore_sound: bool = false,
+        /// Whether the threads that carry calls run before everything else on the machine
+        /// (`SCHED_FIFO`), so that sound stays even whatever else runs there. It takes
+        /// `CAP_SYS_NICE`, or `LimitRTPRIO=1` in a unit of systemd; refused, it is logged and calls
+        /// go on. Leave a core to the rest: fewer `shards` than cores.
+        realtime: bool = false,
         /// How phones prove their password: `md5`, `sha256`, or `both`. Old phones give up when
         /// they are offered SHA-256, even beside MD5; our passwords are 96 random bits.
         phone_digests: PhoneDigests = PhoneDigests::Md5,

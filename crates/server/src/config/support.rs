@@ -18,6 +18,9 @@ section! {
         line: Vec<String> = Vec::new(),
         /// What callers of the line hear first.
         greeting: String = node::support_line::words::GREETING.to_owned(),
+        /// Where a request can be left, an http or https address: whoever calls the closed line
+        /// from a mobile gets it by SMS. Empty: nobody is written to.
+        ticket_link: String = String::new(),
     }
 }
 
@@ -25,6 +28,8 @@ section! {
 const PHONE_MAX: usize = 40;
 /// Most forms of the number of the line.
 const LINES_MAX: usize = 16;
+/// Longest address of tickets, bytes: more would be an SMS of several parts.
+const LINK_MAX: usize = 200;
 /// Longest greeting, characters.
 const GREETING_MAX: usize = 500;
 
@@ -55,6 +60,13 @@ impl Support {
         }
         if self.greeting.trim().is_empty() || self.greeting.chars().count() > GREETING_MAX {
             bail!("support.greeting is a text of at most {GREETING_MAX} characters");
+        }
+        let link = &self.ticket_link;
+        let is_address = link.starts_with("https://") || link.starts_with("http://");
+        let is_plain =
+            link.len() <= LINK_MAX && link.chars().all(|letter| letter.is_ascii_graphic());
+        if !(link.is_empty() || is_address && is_plain) {
+            bail!("support.ticket_link is an http or https address of at most {LINK_MAX} bytes");
         }
         Ok(())
     }

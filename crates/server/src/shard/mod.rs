@@ -6,6 +6,7 @@
 //! (docs/decisions/0026-shards-share-the-sip-address.md).
 
 mod inbox;
+pub mod precedence;
 mod sorter;
 mod worker;
 
@@ -61,6 +62,8 @@ pub struct ShardsConfig {
     pub media_ports: u16,
     /// Whether sound that no call listens to is left to the kernel to throw away.
     pub ignore_sound: bool,
+    /// Whether their threads run before everything else on the machine, where the system lets them.
+    pub realtime: bool,
     /// Where messages for connections go; without it there are no connections.
     pub connections: Option<mpsc::Sender<Transmit>>,
     /// The port at which peers reach us over TLS, when they do.
@@ -162,9 +165,16 @@ impl Shards {
                 live: Arc::clone(&live),
             };
             // Made inside the thread: the batches' headers hold pointers and stay where they are.
+            let realtime = config.realtime;
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{shard}"))
-                .spawn(move || Worker::new(parts).run())
+                .spawn(move || {
+                    if realtime && let Err(error) = precedence::take() {
+                        let error = format!("{error:#}");
+                        tracing::warn!(shard, error, "sound will be less even under load");
+                    }
+                    Worker::new(parts).run();
+                })
                 .context("starting a shard's thread")?;
             running.push(Shard { inbox, thread: Some(thread), live });
         }

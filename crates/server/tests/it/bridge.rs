@@ -34,6 +34,7 @@ pub fn shards_config(any: SocketAddr) -> ShardsConfig {
         media_port_first: 0,
         media_ports: 20,
         ignore_sound: false,
+        realtime: false,
         connections: None,
         tls_port: None,
         engine: EngineConfig {

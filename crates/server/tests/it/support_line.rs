@@ -23,7 +23,8 @@ const OFFERED_WITHIN: Duration = Duration::from_secs(100);
 /// A platform that is the switch of its line, which is open at all hours.
 fn platform(more: &str) -> Platform {
     let text = format!("[support]\nline = ['{LINE}']\n{more}");
-    let platform = Platform::start(Options { config: config(&text), ..Options::default() });
+    let config = config(&text).replace("drain_seconds = 20", "drain_seconds = 1");
+    let platform = Platform::start(Options { config, ..Options::default() });
     let rows = rusqlite::Connection::open(platform.data_dir().join("avanak.db")).unwrap();
     // As if the operator had written them down long ago.
     let always = "INSERT INTO opening_hours (kind, number, valid_from_us, rest_days,
@@ -184,4 +185,20 @@ fn a_killed_switch_calls_back_who_waited() {
     assert_eq!(call["joined_at"], before["joined_at"]);
     assert_eq!(call["history"][1]["note"], "the line was lost");
     assert!(call["ticket"].is_i64(), "its customer sees that: {call}");
+}
+
+/// A stop, as for an upgrade: who waits is owed a callback before anything starts again, which
+/// another node would make at once.
+#[test]
+fn a_stopped_switch_owes_a_callback_to_who_waited() {
+    let mut platform = platform("");
+    let customer = platform.customer(0);
+    let (caller, _) = phone(&platform, &customer, CUSTOMER);
+    dial(&caller, &platform);
+    took(&platform, "joined", Duration::from_secs(20));
+    caller.says("Call established");
+    platform.terminate();
+    assert!(platform.ended().success());
+    let call = shown(&platform).unwrap();
+    assert_eq!((&call["number"], &call["state"]), (&"09120000001".into(), &"registered".into()));
 }

@@ -39,7 +39,7 @@ both_engines! {
     async fn an_expert_has_one_call(world) {
         let (one, two) = (desk_phone(world, "100").await, desk_phone(world, "101").await);
         let sara = write(&world.db, async |tx| {
-            support_agent::begin(tx, "Sara", one, NOW).await.unwrap()
+            support_agent::begin(tx, "Sara", one, NOW).await.unwrap().unwrap()
         })
         .await;
         for (name, phone) in [("Sara", two), ("Reza", one)] {
@@ -96,7 +96,7 @@ both_engines! {
         }
         let phone = desk_phone(world, "100").await;
         let sara = write(&world.db, async |tx| {
-            let sara = support_agent::begin(tx, "Sara", phone, NOW).await.unwrap();
+            let sara = support_agent::begin(tx, "Sara", phone, NOW).await.unwrap().unwrap();
             assert!(support_agent::claim(tx, sara, ids[0], "own").await.unwrap());
             sara
         })
