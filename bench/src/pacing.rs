@@ -11,6 +11,18 @@ const UNIT_NS: i64 = 125_000;
 
 /// The packets from when all calls play until the first of them has ended.
 pub fn while_all_play(packets: &[Packet]) -> Vec<Packet> {
+    let (from, until) = all_play(packets);
+    packets.iter().filter(|packet| (from..until).contains(&packet.at_ns)).copied().collect()
+}
+
+/// The packets from before that: while one call after the other is set up.
+pub fn while_they_begin(packets: &[Packet]) -> Vec<Packet> {
+    let (from, _) = all_play(packets);
+    packets.iter().filter(|packet| packet.at_ns < from).copied().collect()
+}
+
+/// From when until when all calls play, nanoseconds.
+fn all_play(packets: &[Packet]) -> (i64, i64) {
     let mut spans: BTreeMap<u32, (i64, i64)> = BTreeMap::new();
     for packet in packets {
         let span = spans.entry(packet.ssrc).or_insert((packet.at_ns, packet.at_ns));
@@ -18,7 +30,7 @@ pub fn while_all_play(packets: &[Packet]) -> Vec<Packet> {
     }
     let from = spans.values().map(|span| span.0).max().unwrap_or(0);
     let until = spans.values().map(|span| span.1).min().unwrap_or(0);
-    packets.iter().filter(|packet| (from..until).contains(&packet.at_ns)).copied().collect()
+    (from, until)
 }
 
 /// The seconds, from the first packet on, in which more than a hundredth of the packets was later

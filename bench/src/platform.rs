@@ -283,6 +283,14 @@ impl Client {
     /// # Errors
     /// It refuses.
     pub fn modern(&mut self, path: &str, body: Option<&Value>) -> Result<Value> {
+        serde_json::from_slice(&self.fetch(path, body)?).context("the answer is not JSON")
+    }
+
+    /// The same, for an answer of any kind.
+    ///
+    /// # Errors
+    /// It refuses.
+    pub fn fetch(&mut self, path: &str, body: Option<&Value>) -> Result<Vec<u8>> {
         let body = body.map(ToString::to_string).unwrap_or_default();
         let method = if body.is_empty() { "GET" } else { "POST" };
         let request = format!(
@@ -291,7 +299,7 @@ impl Client {
             self.token,
             body.len()
         );
-        serde_json::from_slice(&self.exchange(&request)?).context("the answer is not JSON")
+        self.exchange(&request)
     }
 
     fn post(&mut self, method: &str, form: &str) -> Result<Value> {

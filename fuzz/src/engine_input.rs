@@ -105,7 +105,7 @@ impl World {
     }
 
     fn step(&mut self, tape: &mut Tape<'_>) {
-        let what = tape.byte() % 24;
+        let what = tape.byte() % 25;
         match what {
             0 => {
                 let source = if tape.byte() == 0 { "203.0.113.9:9" } else { PEER };
@@ -168,8 +168,20 @@ impl World {
                 let (slot, source) = (tape.byte() % 2, media_source(tape));
                 self.input(Input::Rtp { slot, source, bytes: &report });
             }
-            _ => self.engine.drops_sound(tape.byte() % 3, tape.coin()),
+            23 => self.engine.drops_sound(tape.byte() % 3, tape.coin()),
+            _ => self.follow(tape),
         }
+    }
+
+    /// Gives a call another script, whatever it does at the moment.
+    fn follow(&mut self, tape: &mut Tape<'_>) {
+        let call = if tape.coin() {
+            self.one_that_came_in(tape)
+        } else {
+            CallKey(u64::from(tape.byte() % 8))
+        };
+        let script = Arc::new(script::script(tape, true));
+        self.input(Input::Command(Command::Follow { call, script }));
     }
 
     /// What the peer says, over a connection: noise, or what it would say by datagram.
@@ -218,7 +230,13 @@ impl World {
             1 => Command::SetServices(some.then(|| USER.to_owned()).into_iter().collect()),
             2 => {
                 let ip: IpAddr = peer::address().ip();
-                let source = TrunkSource { trunk: "trunk".into(), ranges: vec![ip..=ip] };
+                let source = TrunkSource {
+                    trunk: "trunk".into(),
+                    ranges: vec![ip..=ip],
+                    codecs: Vec::new(),
+                    srtp: Srtp::Off,
+                    symmetric_rtp: false,
+                };
                 Command::SetTrunks(some.then_some(source).into_iter().collect())
             }
             _ => {

@@ -195,7 +195,7 @@ impl Line {
         let mut tx = db.begin().await?;
         let (account, message) = customer::insert(&mut tx, 10_000).await?;
         tx.commit().await?;
-        let node = db.take_node("bench", now.plus_ms(86_400_000)).await?;
+        let (node, _) = db.take_node("bench", now, now.plus_ms(86_400_000)).await?;
         let (began, after) = (now.plus_ms(-60_000), (Timestamp(0), QuickSendId(0)));
         Ok(Self { db, filler, node, account, message, began, after })
     }
@@ -249,8 +249,10 @@ impl Line {
             basis: Basis::Hours,
             cap: None,
         };
-        let (node, at) = (self.node, clock::timestamp());
-        (job.quick_send, LeaseStamp { node, trunk: String::from("bench"), at, permit })
+        let (node, at, trunk) = (self.node, clock::timestamp(), String::from("bench"));
+        // As long as a number, and another for each send.
+        let (callee, second_callee) = (format!("{:011}", job.quick_send.0), None);
+        (job.quick_send, LeaseStamp { node, trunk, at, permit, callee, second_callee })
     }
 }
 

@@ -1,15 +1,16 @@
 //! A campaign of a million numbers, whose process is killed two hundred times at random instants:
 //! how soon after each kill the next process dials, whether anybody is called twice, and whether
-//! what was told of the calls is what the far end saw. On SQLite and, where a server is named, on
-//! PostgreSQL.
+//! what was told and charged of each number is what the far end saw of it. On SQLite and, where a
+//! server is named, on PostgreSQL.
 //!
-//! The callees are busy: what is asked here is of the store and the dialer, and a call that ends at
-//! once lets most of them be at some other instant of their life when the process dies.
+//! Most callees are busy: what is asked here is of the store and the dialer, and a call that ends
+//! at once lets most of them be at some other instant of their life when the process dies. One in
+//! twenty listens to the message and costs something, so that kills meet money on its way, too.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use bench::database::on_postgres;
 use bench::disk;
 use bench::far_end::{FarEnd, Invite};
@@ -19,7 +20,7 @@ use bench::stats::{float, quantile};
 use domain::Timestamp;
 use nix::poll::ppoll;
 use nix::sys::time::TimeSpec;
-use serde_json::{Value, json};
+use serde_json::json;
 use server::clock;
 
 /// Numbers in the line, and kills; and what `--quick` makes of them.
@@ -32,6 +33,12 @@ const LIFE_MS: u64 = 1_000;
 const WITHIN_MS: f64 = 1_000.0;
 /// The longest time without a call.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a list of a million numbers may be written.
+const WRITING: Duration = Duration::from_mins(10);
+/// One callee in so many answers.
+const ANSWERS_ONE_IN: u64 = 20;
+/// The price of a message that was heard, in whole or in part: 5 s at 45 rials a second.
+const PULSE: i64 = 225;
 
 fn main() -> Result<()> {
     let quick = std::env::args().any(|argument| argument == "--quick");
@@ -48,7 +55,7 @@ fn main() -> Result<()> {
 
 fn measure(numbers: u64, kills: u32, database: &str) -> Result<()> {
     let folder = disk::scratch()?;
-    let far_end = FarEnd::start(|_| false)?;
+    let far_end = FarEnd::start(answers)?;
     let mut platform = Platform::start_at(folder.path(), far_end.sip, CALLS_PER_SECOND, database)?;
     let campaign = start_campaign(&mut platform.client()?, numbers)?;
     let mut dialled = Dialled::default();
@@ -65,11 +72,17 @@ fn measure(numbers: u64, kills: u32, database: &str) -> Result<()> {
         waits_ms.push(float(u64::try_from(next.us_since(killed_at))?) / 1e3);
     }
     let mut client = platform.client()?;
+    // What is up ends by itself, so that nothing is cut but by kills.
+    client.modern(&format!("campaigns/{campaign}/pause"), Some(&json!({})))?;
+    wait_for(&mut client, &campaign, "open")?;
     client.modern(&format!("campaigns/{campaign}/cancel"), Some(&json!({})))?;
-    let told = wait_for_end(&mut client, &campaign)?;
+    wait_for(&mut client, &campaign, "waiting")?;
     dialled.so_far(&far_end);
-    judge_calls(&told, &dialled, numbers, kills)?;
-    ensure!(platform.spent()? == 0, "a call that nobody took was paid for");
+    let told = told(&mut client, &campaign)?;
+    let charged = judge_calls(&told, &dialled, numbers, kills)?;
+    let spent = platform.spent()?;
+    ensure!(spent == charged, "{spent} rials are gone, {charged} are told of numbers");
+    ledger_is_closed(&mut client, spent)?;
     let audit = platform.audit()?;
     ensure!(audit.is_empty(), "the books do not balance: {audit:?}");
     let judged = platform.judged()?;
@@ -111,23 +124,124 @@ impl Dialled {
     }
 }
 
-/// Nobody twice, and each whom we say we called was called, but for those whose INVITE was about to
-/// leave when the process died: they are told as failed, and never called again.
-fn judge_calls(told: &Value, dialled: &Dialled, numbers: u64, kills: u32) -> Result<()> {
-    let results = told["numbers"]["results"].as_object().context("a campaign has results")?;
-    let count = |name: &str| results.get(name).and_then(Value::as_u64).unwrap_or(0);
-    let all: u64 = results.values().filter_map(Value::as_u64).sum();
-    say(&format!("{} numbers were called; told: {}", dialled.0.len(), told["numbers"]));
-    ensure!(all == numbers, "{all} of {numbers} numbers have a result");
-    let tried = all - count("cancelled");
-    let called = u64::try_from(dialled.0.len())?;
-    let twice = dialled.0.values().filter(|times| **times > 1).count();
-    verdict(&format!("{twice} called twice"), twice == 0, "nobody");
-    let lost = called.saturating_sub(tried);
-    verdict(&format!("{lost} calls that nobody knows of"), lost == 0, "none");
-    let never = tried.saturating_sub(called);
+/// Whether a callee takes the call.
+fn answers(number: &str) -> bool {
+    number.parse::<u64>().is_ok_and(|number| number.is_multiple_of(ANSWERS_ONE_IN))
+}
+
+/// What is told of a number.
+struct Told {
+    number: String,
+    result: String,
+    charged: i64,
+}
+
+/// What is told of every number, from the list that a customer fetches.
+fn told(client: &mut Client, campaign: &str) -> Result<Vec<Told>> {
+    let wanted = json!({ "kind": "campaign_numbers", "campaign_id": campaign, "bom": false });
+    let made = client.modern("exports", Some(&wanted))?;
+    let id = made["id"].as_str().with_context(|| format!("no export: {made}"))?;
+    let deadline = clock::instant() + WRITING;
+    loop {
+        let export = client.modern(&format!("exports/{id}"), None)?;
+        if export["state"] == "ready" {
+            break;
+        }
+        ensure!(export["state"] != "failed", "the list could not be written: {export}");
+        ensure!(clock::instant() < deadline, "the list is not written: {export}");
+        pause(Duration::from_millis(500))?;
+    }
+    let file = String::from_utf8(client.fetch(&format!("exports/{id}/file"), None)?)?;
+    let mut lines = file.lines();
+    let heads: Vec<&str> = lines.next().context("the list is empty")?.split(',').collect();
+    let place = |name: &str| heads.iter().position(|head| *head == name).context("a column");
+    let (number, result, charged) = (place("number")?, place("result")?, place("charged_rials")?);
+    let one = |line: &str| -> Result<Told> {
+        let fields: Vec<&str> = line.split(',').collect();
+        let field = |place: usize| fields.get(place).copied().context("a line is short");
+        let (number, result) = (field(number)?.to_owned(), field(result)?.to_owned());
+        Ok(Told { number, result, charged: field(charged)?.parse()? })
+    };
+    lines.map(one).collect()
+}
+
+/// What was found wrong of numbers, one by one.
+#[derive(Default)]
+struct Wrong {
+    /// Called more than once.
+    twice: Vec<String>,
+    /// Called, and told as if nobody had.
+    lost: Vec<String>,
+    /// Told as heard or busy, and not called, or not so; or charged as it cannot be.
+    other: Vec<String>,
+    /// Told as failed and never called: the INVITE was about to leave when the process died.
+    never: u64,
+    /// Told as failed, since the process died under the call.
+    cut: u64,
+    heard: u64,
+}
+
+/// Compares what is told of each number with what the far end saw of it. What was charged in all.
+fn judge_calls(told: &[Told], dialled: &Dialled, numbers: u64, kills: u32) -> Result<i64> {
+    ensure!(u64::try_from(told.len())? == numbers, "{} of {numbers} are told of", told.len());
+    let mut wrong = Wrong::default();
+    let mut strangers = dialled.0.clone();
+    for one in told {
+        let calls = strangers.remove(&one.number).unwrap_or(0);
+        wrong.judge(one, calls);
+    }
+    ensure!(strangers.is_empty(), "strangers were called: {strangers:?}");
+    let Wrong { twice, lost, other, never, cut, heard } = &wrong;
+    say(&format!(
+        "{} numbers were called, {heard} of them paid for; {cut} calls were cut",
+        dialled.0.len()
+    ));
+    let first = |found: &[String]| found.first().cloned().unwrap_or_default();
+    verdict(&format!("{} called twice", twice.len()), twice.is_empty(), "nobody");
+    let figure = format!("{} calls that nobody knows of {}", lost.len(), first(lost));
+    verdict(&figure, lost.is_empty(), "none");
+    let figure = format!("{} told or charged as they were not {}", other.len(), first(other));
+    verdict(&figure, other.is_empty(), "none");
     let figure = format!("{never} told as tried that were never called");
-    verdict(&figure, never <= kills.into(), &format!("at most one a kill, {kills}"));
+    verdict(&figure, *never <= kills.into(), &format!("at most one a kill, {kills}"));
+    Ok(told.iter().map(|one| one.charged).sum())
+}
+
+impl Wrong {
+    fn judge(&mut self, one: &Told, calls: u32) {
+        let Told { number, result, charged } = one;
+        let (answered, is_one) = (answers(number), calls == 1);
+        if calls > 1 {
+            self.twice.push(number.clone());
+        }
+        let fits = match &**result {
+            "delivered" => answered && is_one && *charged == PULSE,
+            // Cut by a kill; what was noted as heard may be nothing.
+            "heard_in_part" => answered && is_one && [0, PULSE].contains(charged),
+            "busy" => !answered && is_one && *charged == 0,
+            "network_failure" => *charged == 0,
+            "cancelled" => calls == 0 && *charged == 0,
+            _ => false,
+        };
+        match &**result {
+            "cancelled" if calls > 0 => self.lost.push(number.clone()),
+            _ if !fits => self.other.push(format!("{number}: {result}, {charged}, {calls}")),
+            "network_failure" if calls == 0 => self.never += 1,
+            "network_failure" | "heard_in_part" => self.cut += 1,
+            _ => {}
+        }
+        self.heard += u64::from(*charged > 0);
+    }
+}
+
+/// The ledger leads from nothing to the balance, and what was credited is what is left and spent.
+fn ledger_is_closed(client: &mut Client, spent: i64) -> Result<()> {
+    let page = client.modern("ledger?limit=1", None)?;
+    let credited = page["data"][0]["amount"].as_i64().context("the ledger begins by a credit")?;
+    let balance = page["balance"].as_i64().context("the ledger has a balance")?;
+    ensure!(page["held"] == 0, "something is held for nothing: {page}");
+    ensure!(page["closing_balance"] == balance, "the ledger does not add up: {page}");
+    ensure!(credited - balance == spent, "the ledger has lost {spent} of {credited}: {page}");
     Ok(())
 }
 
@@ -142,18 +256,15 @@ fn start_campaign(client: &mut Client, numbers: u64) -> Result<String> {
     made["id"].as_str().map(str::to_owned).with_context(|| format!("no campaign: {made}"))
 }
 
-/// Waits until no call of the campaign is left; what is told of it then.
-fn wait_for_end(client: &mut Client, campaign: &str) -> Result<Value> {
+/// Waits until no number of the campaign is any more in this state.
+fn wait_for(client: &mut Client, campaign: &str, state: &str) -> Result<()> {
     let deadline = clock::instant() + PATIENCE;
     loop {
         let told = client.modern(&format!("campaigns/{campaign}"), None)?;
-        let (waiting, open) = (&told["numbers"]["waiting"], &told["numbers"]["open"]);
-        if *waiting == 0 && *open == 0 {
-            return Ok(told);
+        if told["numbers"][state] == 0 {
+            return Ok(());
         }
-        if clock::instant() > deadline {
-            bail!("the campaign does not end: {told}");
-        }
+        ensure!(clock::instant() < deadline, "there are always {state} ones: {told}");
         pause(Duration::from_millis(200))?;
     }
 }

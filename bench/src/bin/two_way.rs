@@ -25,6 +25,8 @@ const BARE_PACKETS: u64 = 1_000_000;
 const BARE_PER_MS: usize = 150;
 /// What counts as late.
 const LATE_MS: f64 = 1.0;
+/// The same while calls are set up, as of a thousand calls (`media_pacing`).
+const LATE_WHILE_BEGINNING_MS: f64 = 2.0;
 /// A tenth of what Asterisk took on this machine for a two-way call (the design's figure).
 const CALL_SECOND_MS: f64 = 0.29;
 
@@ -71,6 +73,7 @@ fn main() -> Result<()> {
             "seconds with a hundredth of the packets later than {LATE_MS} ms: {seconds:?}"
         ));
         judge_pacing(&mut pacing::lateness_ms(&packets));
+        judge_beginning(&mut pacing::lateness_ms(&pacing::while_they_begin(&heard.packets)));
         judge_loss(&ran, heard.said, ignore_sound);
     }
     Ok(())
@@ -150,6 +153,14 @@ fn judge_pacing(errors: &mut [f64]) {
     say(&format!("pacing error: p50 {p50:.3} ms, max {worst:.1} ms, of {} packets", errors.len()));
     verdict(&format!("p99 {p99:.3} ms"), p99 < 1.0, "below 1 ms");
     verdict(&format!("p99.9 {p999:.3} ms"), p999 < 1.5, "below 1.5 ms");
+}
+
+/// The same thread sets calls up and keeps their pace: how even they are meanwhile.
+fn judge_beginning(errors: &mut [f64]) {
+    let [p99, p999] = [0.99, 0.999].map(|q| quantile(errors, q));
+    say(&format!("while {CALLS_PER_SECOND} calls a second begin: p99.9 {p999:.3} ms"));
+    let figure = format!("p99 {p99:.3} ms while calls begin");
+    verdict(&figure, p99 < LATE_WHILE_BEGINNING_MS, &format!("below {LATE_WHILE_BEGINNING_MS} ms"));
 }
 
 fn judge_loss(ran: &Ran, said: u64, ignored: bool) {

@@ -10,14 +10,14 @@ use domain::calendar::day::Day;
 use domain::dialer::disposition::NO_TRUNK;
 use domain::dialer::pacing::CAMPAIGN_CLASS;
 use domain::{
-    AccountId, AttemptId, CallFacts, Destination, Disposition, Extension, Fault, Rials, TariffId,
-    Timestamp,
+    AccountId, AttemptId, CallFacts, Callee, Destination, Disposition, Extension, Fault, Rials,
+    TariffId, Timestamp,
 };
 use domain::{NodeId, QuickSendId, Zone};
 
 pub use store::hot::{
-    EXPIRED, Facts as CallRecord, Failed, Leased, NodeStamp, OpenAttempt, Orphan, PutBack, Quality,
-    ReadyJob, SettleResult,
+    Company, EXPIRED, Facts as CallRecord, Failed, Leased, NodeStamp, OpenAttempt, Orphan, PutBack,
+    Quality, ReadyJob, SettleResult,
 };
 
 use store::hot::LeaseStamp;
@@ -103,15 +103,32 @@ pub enum Meaning {
 /// # Errors
 /// The database failed.
 pub async fn take_node(app: &App, name: &str, until: Timestamp) -> Result<NodeStamp, Failure> {
-    Ok(app.hot().take_node(name, until).await?)
+    Ok(join(app, name, until).await?.0)
 }
 
-/// Prolongs the node's lease. `false`: another process took it, stop dialling.
+/// The same, and tells whom it lives with.
 ///
 /// # Errors
 /// The database failed.
-pub async fn renew(app: &App, stamp: NodeStamp, until: Timestamp) -> Result<bool, Failure> {
-    Ok(app.hot().renew(stamp, until).await?)
+pub async fn join(
+    app: &App,
+    name: &str,
+    until: Timestamp,
+) -> Result<(NodeStamp, Company), Failure> {
+    Ok(app.hot().take_node(name, app.now(), until).await?)
+}
+
+/// Prolongs the node's lease, and tells whom it lives with. `None`: another process took it, stop
+/// dialling.
+///
+/// # Errors
+/// The database failed.
+pub async fn renew(
+    app: &App,
+    stamp: NodeStamp,
+    until: Timestamp,
+) -> Result<Option<Company>, Failure> {
+    Ok(app.hot().renew(stamp, app.now(), until).await?)
 }
 
 /// Waiting sends in the order of (due, id), from the one after `after` on.
@@ -135,7 +152,8 @@ pub fn window_open(app: &App, at: Timestamp) -> bool {
 
 /// Takes sends out of the queue and records an attempt for each, in one commit, or ends those whose
 /// callee opted out or was called often enough. Only those that come back with an attempt may be
-/// dialled. A send whose class may not call at that moment is [`Leased::Gone`] and waits on.
+/// dialled. A send whose class may not call at that moment is [`Leased::Gone`] and waits on; so
+/// does one whose callee is in a call, of this node or another, as [`Leased::Engaged`].
 ///
 /// # Errors
 /// The database failed; nothing was leased.
@@ -149,13 +167,21 @@ pub async fn lease(
     for Start { job, person, trunk, at } in starts {
         let permit = class::permit(&rules, &job, person, at);
         allowed.push(permit.is_some());
-        elements.extend(
-            permit.map(|permit| (job.quick_send, LeaseStamp { node: stamp, trunk, at, permit })),
-        );
+        elements.extend(permit.map(|permit| {
+            let (callee, second_callee) = callees(&job);
+            let node = stamp;
+            (job.quick_send, LeaseStamp { node, trunk, at, permit, callee, second_callee })
+        }));
     }
     let mut leased = app.hot().lease(elements).await?.into_iter();
     let answer = |allowed: bool| if allowed { leased.next() } else { None };
     Ok(allowed.into_iter().map(answer).map(|leased| leased.unwrap_or(Leased::Gone)).collect())
+}
+
+/// Whom a send's call reaches, as the database keeps them from being called twice at once.
+pub(crate) fn callees(job: &ReadyJob) -> (String, Option<String>) {
+    let of = |destination| Callee::of((job.account, job.sandbox), destination).key();
+    (of(&job.destination), job.second.as_ref().map(of))
 }
 
 /// Turns ended calls into outcomes: disposition, charge by pulses heard, release of the rest, in

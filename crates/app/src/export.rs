@@ -393,14 +393,13 @@ async fn statement<S: Sink>(
     let mut after = Place { at: from, source: -1, n: 0 };
     loop {
         let mut reads = app.read().await?;
-        let page =
-            store::export::statement(&mut reads, account, after, to, STATEMENT_LINES).await?;
+        let page = store::ledger::lines(&mut reads, account, after, to, STATEMENT_LINES).await?;
         drop(reads);
-        let Some((_, last)) = page.last() else { return Ok(()) };
-        after = *last;
-        for (one, _) in &page {
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.place;
+        for one in &page {
             let mut line = file.line();
-            line.text(&style.moment(Some(one.at)));
+            line.text(&style.moment(Some(one.place.at)));
             line.number(Some(one.amount.0));
             line.text(&one.kind);
             line.number(one.quick_send.map(|send| send.0));

@@ -5,10 +5,10 @@ use domain::{AccountId, Timestamp};
 use crate::{App, Failure};
 
 pub use store::export::Place;
-pub use store::ledger::{Line, Page};
+pub use store::ledger::{Line, Page, Start};
 
-/// The ledger of an account behind a place: from a moment until before another, or until now, at
-/// most `limit` lines. `None`: there is no such account. Goes through all sends of the account.
+/// A part of the ledger of an account: from a moment until before another, or until now, at most
+/// `limit` lines. `None`: there is no such account.
 ///
 /// # Errors
 /// The database failed.
@@ -16,11 +16,11 @@ pub async fn page(
     app: &App,
     account: AccountId,
     (from, to): (Option<Timestamp>, Option<Timestamp>),
-    after: Option<Place>,
+    start: Start,
     limit: u32,
 ) -> Result<Option<Page>, Failure> {
     // What is posted while we read may have this moment's time.
     let now = app.now().plus_us(1);
     let time = (from.unwrap_or(Timestamp(0)), to.unwrap_or(now));
-    Ok(store::ledger::page(&mut app.read().await?, account, time, after, limit).await?)
+    Ok(store::ledger::page(&mut app.read().await?, account, time, start, limit).await?)
 }

@@ -16,15 +16,16 @@ const LOST_US: i64 = 6 * 3_600_000_000;
 /// Violations that are told in words.
 const TOLD: usize = 5;
 
-/// Audits the books if that is due and no node has done it today. `None`: it is not due.
+/// Audits the books if that is due and no node has done it: in the night what the day before
+/// missed, when nothing ran. `None`: it is not due.
 ///
 /// # Errors
 /// The database failed; after some hours another node tries.
 pub async fn run_due(app: &App) -> Result<Option<Ended>, Failure> {
     let now = app.now();
-    let day = Day::of(now);
+    let mut day = Day::of(now);
     if now < day.at_minute(DUE_MINUTE) {
-        return Ok(None);
+        day = Day::of(day.start().plus_ms(-1));
     }
     let (day, lost) = (day.start(), now.plus_us(-LOST_US));
     let claimed = app.write(async |tx| Ok(store::ledger_audit::claim(tx, day, now, lost).await?));

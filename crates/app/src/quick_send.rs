@@ -16,7 +16,7 @@ use store::hot::{Accept, AcceptRefusal, LeaseStamp, Played};
 use store::quick_send::{QuickSend, State};
 
 use crate::account::hex;
-use crate::dialing::ReadyJob;
+use crate::dialing::{ReadyJob, callees};
 use crate::{App, Caller, Error, Failure, Result, class, identity, message, phone, prices};
 
 mod personal;
@@ -422,11 +422,14 @@ pub(crate) async fn commit(
     let (dispatch, at) = (app.dispatch().clone(), job.accepted_at);
     let permit = class::permit_of(app, &job, at).await?;
     let reservation = if permit.is_some() { dispatch.reserve(&job, at) } else { None };
+    let (callee, second_callee) = callees(&job);
     let lease = reservation.as_ref().zip(permit).map(|(reservation, permit)| LeaseStamp {
         node: reservation.node,
         trunk: reservation.trunk.clone(),
         at,
         permit,
+        callee,
+        second_callee,
     });
     let element = element(&job, played, (reference, follow_up), lease);
     let db = app.hot().clone();

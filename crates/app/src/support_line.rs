@@ -13,14 +13,12 @@ use domain::{
     Account, AccountId, Destination, MessageClass, MessageId, PhoneNumber, QuickSendId, Rials,
     Status, Timestamp, secure_call,
 };
-use store::chain;
 use store::hot::{AcceptRefusal, Played, Spoken};
 pub use store::support_agent::Agent;
 
 use crate::agreement::{Held, timetable};
 use crate::dialing::{PhoneContact, ReadyJob};
 use crate::ports::{SmsOut, Speaker};
-use crate::post::Staff;
 use crate::quick_send::commit;
 use crate::speech::{self, Script};
 use crate::support_call::{
@@ -83,8 +81,8 @@ pub async fn on_duty(app: &App, name: &str, username: &str) -> Result<(), DutyRe
     }
     let now = app.now();
     app.write(async |tx| {
-        let at = chain::now(tx, now).await?;
-        if Staff::read(tx).await?.has_left(name, at) {
+        let at = store::chain::now(tx, now).await?;
+        if crate::post::Staff::read(tx).await?.has_left(name, at) {
             return Err(Error::Refused(DutyRefusal::Gone));
         }
         match store::support_agent::begin(tx, name, phone.id, at).await {

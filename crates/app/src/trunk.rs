@@ -39,6 +39,8 @@ pub struct UsedTrunk {
     pub trunk: Trunk,
     /// The numbers of accounts that show one of their own.
     pub caller_ids: BTreeMap<AccountId, String>,
+    /// Whether every node uses it, so that its caps are those of all together.
+    pub shared: bool,
 }
 
 /// Adds a trunk.
@@ -172,6 +174,7 @@ pub async fn used_by(app: &App, node: &str) -> std::result::Result<Vec<UsedTrunk
     };
     let listed = list(app).await?.into_iter().filter(|(kept, _)| used(&kept.source));
     let used = listed.map(|(kept, caller_ids)| UsedTrunk {
+        shared: kept.source == Source::Table,
         disabled_at: kept.disabled_at,
         trunk: kept.trunk,
         caller_ids,

@@ -37,6 +37,7 @@ pub use account::Account;
 pub use billing::money::Rials;
 pub use billing::tariff::{Tariff, Zone};
 pub use class::MessageClass;
+pub use dialer::callee::Callee;
 pub use dialer::disposition::{CallFacts, Disposition, Fault, Status, Unanswered};
 pub use dialer::trunk::Trunk;
 pub use event::{EventId, EventKind};

@@ -411,6 +411,7 @@ impl Call {
                 Some(agreed) => {
                     self.follow(now, wires, |place, cues| place.answered(now, cues));
                     self.agree(now, agreed, wires);
+                    self.listen(now, &agreed);
                 }
                 None => self.hang_up(now, Cause::NoMediaAgreed, wires),
             };

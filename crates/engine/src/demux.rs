@@ -2,7 +2,8 @@
 //!
 //! Ports are shared, so two calls of one port whose answers name the same remote address cannot
 //! be told apart. The earlier keeps the address; the later plays but receives nothing, which its
-//! outcome says. A trunk that answers with a port a call never gets there.
+//! outcome says. A trunk that answers with a port a call never gets there. An address that one call
+//! names for its reports and another for its sound is no such case: sound goes to the latter.
 //!
 //! A phone behind NAT sends from an address that its answer did not name. Its call is found by the
 //! IPs from which it may come, as long as one call of the port alone waits for that.
@@ -51,6 +52,9 @@ struct Source {
 pub(crate) struct Demux {
     #[expect(clippy::disallowed_types, reason = "it is looked up and never walked")]
     calls: HashMap<(u8, SocketAddr), Source>,
+    /// Where reports come from, and nothing else.
+    #[expect(clippy::disallowed_types, reason = "it is looked up and never walked")]
+    reports: HashMap<(u8, SocketAddr), CallKey>,
     /// Calls that follow their peer, by the IPs from which it may come.
     expected: BTreeSet<(u8, IpAddr, CallKey)>,
 }
@@ -62,10 +66,23 @@ impl Demux {
         self.calls.entry((slot, source)).or_insert_with(new).call == call
     }
 
+    /// Gives a source of reports to a call, unless another call of the slot has it.
+    pub(crate) fn claim_reports(&mut self, slot: u8, source: SocketAddr, call: CallKey) {
+        self.reports.entry((slot, source)).or_insert(call);
+    }
+
+    /// The call whose reports come from there.
+    pub(crate) fn find_reports(&self, slot: u8, source: SocketAddr) -> Option<CallKey> {
+        self.reports.get(&(slot, source)).copied()
+    }
+
     /// Takes a source back, if it is this call's.
     pub(crate) fn release(&mut self, slot: u8, source: SocketAddr, call: CallKey) {
         if self.find(slot, source) == Some(call) {
             self.calls.remove(&(slot, source));
+        }
+        if self.find_reports(slot, source) == Some(call) {
+            self.reports.remove(&(slot, source));
         }
     }
 
@@ -129,6 +146,6 @@ impl Demux {
 
     /// How many sources are known, those that are only expected included.
     pub(crate) fn len(&self) -> usize {
-        self.calls.len() + self.expected.len()
+        self.calls.len() + self.reports.len() + self.expected.len()
     }
 }

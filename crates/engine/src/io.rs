@@ -179,6 +179,13 @@ pub struct TrunkSource {
     pub trunk: String,
     /// Its addresses: ranges of one family each.
     pub ranges: Vec<RangeInclusive<IpAddr>>,
+    /// What its calls may sound like, the dearest first. Empty: PCMA and PCMU.
+    pub codecs: Vec<Codec>,
+    /// Whether its calls must be encrypted: [`Srtp::Required`] refuses those in the clear, anything
+    /// else takes both.
+    pub srtp: Srtp,
+    /// Its audio may come from another port or address than it names, which is followed.
+    pub symmetric_rtp: bool,
 }
 
 /// Who calls us.

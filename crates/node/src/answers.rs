@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use app::Failure;
-use app::dialing::{Failed, Leased, ReadyJob, Untried};
+use app::dialing::{Company, Failed, Leased, ReadyJob, Untried};
 use domain::dialer::disposition::WITHDRAWN;
-use domain::{AttemptId, Disposition, QuickSendId};
+use domain::{AttemptId, Callee, Disposition, QuickSendId};
 use engine::{CallKey, Command};
 
-use crate::gate::Callee;
 use crate::live::{Stage, key};
 use crate::moment::Moment;
 use crate::node::{FORGETTING_MS, FROM_START, Node, OptOut, Released, Return};
@@ -18,6 +17,8 @@ use crate::work::{Answer, Done, Open, Prepared};
 
 /// How soon the table is read again after a lease that was refused, microseconds.
 const LOOK_AGAIN_US: i64 = 500_000;
+/// How long a send waits whose callee is in a call of another node, milliseconds.
+const ENGAGED_MS: i64 = 500;
 /// The pause between two parts of a long forgetting, milliseconds: calls come first.
 const FORGET_MORE_MS: i64 = 1_000;
 
@@ -52,13 +53,13 @@ impl Node {
         }
     }
 
-    fn on_renewed(&mut self, now: Moment, asked: Moment, result: Result<bool, Failure>) {
+    fn on_renewed(&mut self, now: Moment, asked: Moment, result: Result<Option<Company>, Failure>) {
         if result.is_ok() {
             self.under_way.answered(Kind::Renew);
         }
         match result {
-            Ok(true) => self.heartbeat.renewed(asked),
-            Ok(false) => {
+            Ok(Some(company)) => self.heartbeat.renewed(asked, company),
+            Ok(None) => {
                 tracing::error!("another process has taken this node's name: dialling stops");
                 self.heartbeat.lose();
             }
@@ -128,6 +129,12 @@ impl Node {
                     self.forget(waiting.job.quick_send);
                     let soon = now.steady.plus_us(LOOK_AGAIN_US);
                     self.reading.next_at = self.reading.next_at.min(soon);
+                }
+                Leased::Engaged => {
+                    self.stats.engaged += 1;
+                    let send = waiting.job.quick_send;
+                    self.wait(waiting.job);
+                    self.line.step_back_until(send, now.wall.plus_ms(ENGAGED_MS));
                 }
                 Leased::Barred(_) => {
                     self.stats.barred += 1;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use domain::AccountId;
+use domain::dialer::share::Share;
 use domain::dialer::trunk::NumberFormat;
 use engine::{Codec, Credentials, Hop, Located, MachineDetection, Srtp};
 
@@ -97,6 +98,17 @@ pub struct Trunk {
     pub sandbox: bool,
     /// Whose calls it takes.
     pub serves: Serves,
+    /// Whose its caps are.
+    pub sharing: Sharing,
+}
+
+/// Whose the caps of a trunk are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// This node's.
+    Alone,
+    /// Those of all nodes that live, which all use it.
+    Together,
 }
 
 /// Whose calls a trunk takes.
@@ -150,6 +162,7 @@ impl Trunk {
             server_ids: Vec::new(),
             sandbox: false,
             serves: Serves::Earnest,
+            sharing: Sharing::Alone,
         }
     }
 }
@@ -161,6 +174,16 @@ pub struct Caps {
     pub max_channels: u32,
     /// Most calls started in a second.
     pub max_cps: u32,
+}
+
+impl Caps {
+    /// The part of one of the nodes that have them together: all of both, or nothing.
+    pub(crate) fn part(self, share: Option<Share>) -> Self {
+        let of = |cap| share.map_or(0, |share| share.of(cap));
+        let (max_channels, max_cps) = (of(self.max_channels), of(self.max_cps));
+        let none = max_channels == 0 || max_cps == 0;
+        if none { Self { max_channels: 0, max_cps: 0 } } else { Self { max_channels, max_cps } }
+    }
 }
 
 impl Default for NodeConfig {

@@ -10,9 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::dialing::ReadyJob;
 use domain::dialer::pacing::{CAMPAIGN_CLASS, Lane};
-use domain::{AccountId, QuickSendId, Timestamp};
-
-use crate::gate::Callee;
+use domain::{AccountId, Callee, QuickSendId, Timestamp};
 
 /// What one start costs a customer. All customers weigh the same today.
 const STRIDE: u64 = 1;
@@ -270,7 +268,11 @@ impl WaitingLine {
 
     /// Lets a job step back until its class may call, without losing its place.
     pub(crate) fn step_back_until(&mut self, send: QuickSendId, until: Timestamp) {
-        self.dequeue(send, false);
+        let later = self.jobs.get(&send).filter(|entry| entry.place == Place::Later);
+        match later.map(|entry| (entry.due_at, send)) {
+            Some(place) => drop(self.later.remove(&place)),
+            None => self.dequeue(send, false),
+        }
         let Some(entry) = self.jobs.get_mut(&send) else { return };
         (entry.place, entry.due_at) = (Place::Later, until);
         self.later.insert((until, send));

@@ -7,14 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use app::dialing::{NodeStamp, PHONES, ReadyJob};
 use app::ports::{Dispatch, Reservation};
-use domain::dialer::health::{Condition, Entry, Health, Shut, TrunkFailure};
-use domain::dialer::pacing::{Gcra, Lane, channels_for};
-use domain::dialer::route::{Turn, trunks_for};
-use domain::{AccountId, Destination, Timestamp};
+use domain::dialer::health::{Condition, Entry, Health, TrunkFailure};
+use domain::dialer::pacing::Lane;
+use domain::dialer::route::trunks_for;
+use domain::dialer::share::Share;
+use domain::{Callee, Destination, Timestamp};
 
-use crate::config::{Caps, NodeConfig, Serves, Trunk};
+use crate::config::{NodeConfig, Trunk};
 use crate::dialer::{Waiting, lane};
 use crate::moment::Moment;
+
+mod line;
+
+use line::Line;
 
 /// A reservation outside the node's own steps is only made this long after the last step: beyond
 /// that, the wall clock says nothing about the pace.
@@ -39,6 +44,8 @@ struct State {
     now: Option<Moment>,
     /// The registered phones stand first, then the trunks.
     lines: Vec<Line>,
+    /// What this node may take of trunks that it shares; nothing before the others know of it.
+    share: Option<Share>,
     /// The ways that calls were found to have: each a list of lines, to be tried in turn.
     routes: Vec<Vec<usize>>,
     busy: BTreeMap<Callee, Busy>,
@@ -62,38 +69,6 @@ pub(crate) struct Arrival {
 /// The position of the registered phones among the lines.
 const PHONES_LINE: usize = 0;
 
-/// A trunk's counters, or those of the registered phones.
-struct Line {
-    serves: Serves,
-    name: String,
-    /// Whether new calls may take it: the trunk is there and not switched off.
-    open: bool,
-    /// Whether its calls reach nobody.
-    sandbox: bool,
-    prefixes: Vec<String>,
-    /// The regional servers that it is one of.
-    server_ids: Vec<u32>,
-    health: Health,
-    turn: Turn,
-    weight: u32,
-    caps: Caps,
-    in_use: u32,
-    /// When calls may be chosen.
-    pace: Gcra,
-    /// When their INVITEs may leave: the same rate, so that calls which were chosen one by one do
-    /// not leave all at once after a slow commit.
-    wire: Gcra,
-}
-
-/// Who is called: never in two calls at once. A short number means another phone in each account,
-/// and a number that a sandbox plays with is not that person's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Callee {
-    Number(String),
-    Phone(AccountId, String),
-    Played(AccountId, String),
-}
-
 /// What is asked of a route.
 pub(crate) struct Wanted<'a> {
     /// Whom to call.
@@ -115,71 +90,6 @@ impl<'a> Wanted<'a> {
     /// The first leg of a job.
     pub(crate) fn of_job(job: &'a ReadyJob) -> Self {
         Self::of(&job.destination, job.server, job.sandbox)
-    }
-}
-
-impl Callee {
-    pub(crate) fn of((account, sandbox): (AccountId, bool), destination: &Destination) -> Self {
-        match destination {
-            Destination::Number(number) if sandbox => {
-                Self::Played(account, number.national().to_owned())
-            }
-            Destination::Number(number) => Self::Number(number.national().to_owned()),
-            Destination::Extension(short) => Self::Phone(account, short.as_str().to_owned()),
-        }
-    }
-}
-
-impl Line {
-    fn new(name: &str, caps: Caps) -> Self {
-        Self {
-            name: name.to_owned(),
-            open: true,
-            sandbox: false,
-            serves: Serves::Earnest,
-            prefixes: Vec::new(),
-            server_ids: Vec::new(),
-            health: Health::default(),
-            turn: Turn::first(0),
-            weight: 1,
-            caps,
-            in_use: 0,
-            pace: Gcra::new(caps.max_cps),
-            wire: Gcra::new(caps.max_cps),
-        }
-    }
-
-    /// Takes the operator's word; what is under way and the pace so far stay.
-    fn become_trunk(&mut self, trunk: &Trunk) {
-        self.open = trunk.enabled;
-        self.sandbox = trunk.sandbox;
-        self.serves = trunk.serves;
-        self.prefixes.clone_from(&trunk.prefixes);
-        self.server_ids.clone_from(&trunk.server_ids);
-        self.turn = self.turn.with_priority(trunk.priority);
-        self.weight = trunk.weight;
-        if self.caps.max_cps != trunk.caps.max_cps {
-            self.pace = Gcra::new(trunk.caps.max_cps);
-            self.wire = Gcra::new(trunk.caps.max_cps);
-        }
-        self.caps = trunk.caps;
-    }
-
-    /// Takes a start for a call of this class, if there is room and the trunk is well.
-    fn enter(&mut self, class: u8, steady: Timestamp) -> Result<Entry, NoRoom> {
-        if self.in_use >= channels_for(class, self.caps.max_channels) {
-            return Err(NoRoom::Channels);
-        }
-        let entry = self.health.admits(steady).map_err(|shut| match shut {
-            Shut::Until(at) => NoRoom::Until(at),
-            Shut::UntilTold => NoRoom::Channels,
-        })?;
-        if !self.pace.take(class, steady) {
-            return Err(NoRoom::Until(self.pace.next_start(class)));
-        }
-        self.health.entered(entry);
-        self.in_use += 1;
-        Ok(entry)
     }
 }
 
@@ -263,6 +173,11 @@ impl Gate {
     /// Says who we are while calls may be started, and nothing when they may not.
     pub(crate) fn lead(&self, stamp: Option<NodeStamp>) {
         self.state().stamp = stamp;
+    }
+
+    /// Says what may be taken of trunks that other nodes use, too.
+    pub(crate) fn set_share(&self, share: Option<Share>) {
+        self.state().set_share(share);
     }
 
     /// Tells the time and forgets the numbers that have rested.
@@ -442,7 +357,14 @@ impl State {
         for trunk in trunks {
             let known = self.lines.iter().position(|line| line.name == trunk.name);
             let line = known.unwrap_or_else(|| self.place_for(trunk));
-            self.lines[line].become_trunk(trunk);
+            self.lines[line].become_trunk(trunk, self.share);
+        }
+    }
+
+    fn set_share(&mut self, share: Option<Share>) {
+        if self.share != share {
+            self.share = share;
+            self.lines.iter_mut().for_each(|line| line.take_share(share));
         }
     }
 

@@ -1,7 +1,9 @@
 //! The node's lease: renewed well before it ends; when that fails for too long, the node stops
 //! dialling by itself, so that whoever takes its place cannot find it still at work.
 
+use app::dialing::Company;
 use domain::Timestamp;
+use domain::dialer::share::Share;
 
 use crate::moment::Moment;
 
@@ -14,13 +16,35 @@ pub(crate) struct Heartbeat {
     renewed: Moment,
     next_try: Timestamp,
     lost: bool,
+    /// The nodes that lived then.
+    company: Company,
 }
 
 impl Heartbeat {
-    /// A lease taken at `now` for `lease_ms`.
+    /// A lease taken at `now` for `lease_ms` by a node that has no company.
     pub(crate) fn new(now: Moment, lease_ms: i64) -> Self {
         let lease_us = lease_ms.max(30).saturating_mul(1000);
-        Self { lease_us, renewed: now, next_try: now.steady.plus_us(lease_us / 3), lost: false }
+        let company = Company { share: Share::WHOLE, joined_at: now.wall };
+        let next_try = now.steady.plus_us(lease_us / 3);
+        Self { lease_us, renewed: now, next_try, lost: false, company }
+    }
+
+    /// Whom the node lives with.
+    pub(crate) fn meet(&mut self, company: Company) {
+        self.company = company;
+    }
+
+    /// Whether other nodes live.
+    pub(crate) fn has_company(&self) -> bool {
+        self.company.share != Share::WHOLE
+    }
+
+    /// What it may take of what all nodes have together. One that has just come takes nothing
+    /// before each of the others has renewed its lease, and so knows of it, or stopped dialling.
+    pub(crate) fn share(&self, now: Moment) -> Option<Share> {
+        let Company { share, joined_at } = self.company;
+        let known = !self.has_company() || now.wall.us_since(joined_at) >= self.lease_us / 3 * 2;
+        known.then_some(share)
     }
 
     /// Until when a renewal at `now` should hold.
@@ -44,7 +68,8 @@ impl Heartbeat {
     }
 
     /// A renewal asked for at `asked` succeeded.
-    pub(crate) fn renewed(&mut self, asked: Moment) {
+    pub(crate) fn renewed(&mut self, asked: Moment, company: Company) {
+        self.company = company;
         self.renewed = asked;
         self.next_try = asked.steady.plus_us(self.lease_us / 3);
     }
@@ -75,6 +100,25 @@ mod tests {
     use super::*;
 
     const START: Moment = Moment { wall: Timestamp(1_000_000_000), steady: Timestamp(0) };
+    const ALONE: Company = Company { share: Share::WHOLE, joined_at: START.wall };
+
+    /// The others find a new node when they renew, a third of a lease after it came, and stop
+    /// dialling when they cannot for two thirds: then, and not before, they keep to their parts.
+    #[test]
+    fn a_node_that_has_just_come_takes_nothing_yet() {
+        let mut heartbeat = Heartbeat::new(START, 15_000);
+        assert_eq!(heartbeat.share(START), Some(Share::WHOLE));
+        let second = Share { place: 1, nodes: 2 };
+        heartbeat.meet(Company { share: second, joined_at: START.wall });
+        assert_eq!(heartbeat.share(START.plus_us(9_999_999)), None);
+        assert_eq!(heartbeat.share(START.plus_us(10_000_000)), Some(second));
+        // Whoever renews after a gap has come anew, and who is left alone waits for nobody.
+        let later = START.plus_us(60_000_000);
+        heartbeat.renewed(later, Company { share: second, joined_at: later.wall });
+        assert_eq!(heartbeat.share(later), None);
+        heartbeat.renewed(later, Company { share: Share::WHOLE, joined_at: later.wall });
+        assert_eq!(heartbeat.share(later), Some(Share::WHOLE));
+    }
 
     #[test]
     fn dialling_stops_before_the_lease_is_over() {
@@ -92,7 +136,7 @@ mod tests {
         now.wall = now.wall.plus_ms(3_600_000);
         assert!(!heartbeat.allows_dialling(now));
         assert!(heartbeat.is_due(now));
-        heartbeat.renewed(now);
+        heartbeat.renewed(now, ALONE);
         assert!(heartbeat.allows_dialling(now));
     }
 
@@ -100,7 +144,7 @@ mod tests {
     fn a_lost_node_is_lost_for_good() {
         let mut heartbeat = Heartbeat::new(START, 15_000);
         heartbeat.lose();
-        heartbeat.renewed(START);
+        heartbeat.renewed(START, ALONE);
         assert!(!heartbeat.allows_dialling(START));
         assert!(!heartbeat.is_due(START.plus_us(60_000_000)));
     }

@@ -38,7 +38,7 @@ mod under_way;
 mod work;
 
 pub use app::dialing::PHONES;
-pub use config::{Caps, NodeConfig, Serves, Trunk};
+pub use config::{Caps, NodeConfig, Serves, Sharing, Trunk};
 pub use gate::Gate;
 pub use moment::Moment;
 pub use node::{Node, NodeStats, Released, Steps};

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use app::dialing::{Asker, EndedCall, OpenAttempt, PhoneContact, ReadyJob};
 use domain::quick_send::zone_of;
-use domain::{AccountId, AttemptId, Destination, Rials, TariffId, Timestamp, Zone};
+use domain::{AccountId, AttemptId, Callee, Destination, Rials, TariffId, Timestamp, Zone};
 use engine::{CallKey, Clip, DialogSnapshot, Hop, Target};
 
-use crate::gate::Callee;
 use crate::moment::Moment;
 
 /// A call in hand.

@@ -178,6 +178,8 @@ pub struct NodeStats {
     pub expired: u64,
     /// Sends that were barred when their turn came.
     pub barred: u64,
+    /// Sends that waited on since whom they reach was in a call of another node, each time.
+    pub engaged: u64,
     /// Attempts that went back to the queue because nothing had been sent, since the start.
     pub not_sent: u64,
     /// Attempts that their trunk failed and that another one was to carry, since the start.
@@ -204,8 +206,9 @@ impl Node {
         config: NodeConfig,
         recorder: &mut Recorder<F>,
     ) -> Result<Self, Failure> {
-        let heartbeat = Heartbeat::new(now, config.lease_ms);
-        let stamp = dialing::take_node(&app, &config.name, heartbeat.until(now)).await?;
+        let mut heartbeat = Heartbeat::new(now, config.lease_ms);
+        let (stamp, company) = dialing::join(&app, &config.name, heartbeat.until(now)).await?;
+        heartbeat.meet(company);
         let open = dialing::open_attempts(&app, stamp).await?;
         let mut node = Self {
             clips: Clips::new(config.clip_cache_bytes),
@@ -252,6 +255,7 @@ impl Node {
     pub fn step(&mut self, now: Moment) -> Steps {
         self.gate.tick(now);
         let leads = self.may_start(now);
+        self.gate.set_share(self.heartbeat.share(now));
         self.gate.lead(leads.then_some(self.stamp));
         self.take_arrivals(now);
         self.line.tick(now.wall);
@@ -318,6 +322,14 @@ impl Node {
         leads
     }
 
+    /// Until when whoever was in a call that ends now is left alone by every node: what the gate
+    /// does for this one, an attempt that stays open does for the others, if there are any.
+    pub(crate) fn rests_until(&self, now: Moment) -> Timestamp {
+        let rest_us = self.config.number_rest_ms.saturating_mul(1000);
+        let alone = !self.heartbeat.has_company();
+        if alone { now.steady } else { now.steady.plus_us(rest_us) }
+    }
+
     /// The shard of a call that is placed now.
     pub(crate) fn shard_of(&self, call: CallKey) -> usize {
         shard_of(call, self.config.shards)
@@ -349,6 +361,7 @@ impl Node {
             .chain(paces)
             .chain(self.line.next_time().map(steady))
             .chain(self.watch.next_time())
+            .chain(self.settlements.next_time())
             .chain(self.under_way.pauses())
             .chain(self.abandoned.first().map(|(deadline, _)| *deadline))
             .chain(self.line.has_aside().then(|| self.gate.next_rested()).flatten())

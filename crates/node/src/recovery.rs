@@ -18,10 +18,9 @@ use std::sync::Arc;
 use app::Failure;
 use app::dialing::{EndedCall, Ladder, NodeStamp, OpenAttempt, Orphan, PhoneContact};
 use domain::dialer::disposition::{NODE_LOST, PROCESS_LOST};
-use domain::{Destination, Disposition, Status, Timestamp};
+use domain::{Callee, Destination, Disposition, Status, Timestamp};
 use engine::{CallKey, Command, DialogSnapshot, Recovered, Target};
 
-use crate::gate::Callee;
 use crate::live::{Call, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};

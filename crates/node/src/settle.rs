@@ -23,11 +23,19 @@ pub(crate) struct Unsettled {
     pub(crate) ended: EndedCall,
     /// Settling it failed before: it is tried alone, so that it holds up no other.
     failed: bool,
+    /// When its callee has rested, by the steady clock: until then no node may call him, as its
+    /// attempt is open.
+    rests_until: Timestamp,
 }
 
 impl Unsettled {
     pub(crate) fn new(call: CallKey, shard: usize, ended: EndedCall) -> Self {
-        Self { call, shard, ended, failed: false }
+        Self { call, shard, ended, failed: false, rests_until: Timestamp(i64::MIN) }
+    }
+
+    /// The same, of a call after which its callee rests until then.
+    pub(crate) fn resting(self, rests_until: Timestamp) -> Self {
+        Self { rests_until, ..self }
     }
 }
 
@@ -53,10 +61,19 @@ impl Settlements {
         self.waiting.iter().chain(&self.in_flight).map(|unsettled| unsettled.ended.attempt)
     }
 
+    /// When the first of those that wait has rested, by the steady clock.
+    pub(crate) fn next_time(&self) -> Option<Timestamp> {
+        self.waiting.front().map(|next| next.rests_until)
+    }
+
     /// The next batch to settle; only to be asked for while none is under way.
-    pub(crate) fn next_batch(&mut self) -> Option<Vec<EndedCall>> {
-        let untried = self.waiting.iter().take(BATCH_MAX).take_while(|next| !next.failed).count();
-        let count = untried.max(1).min(self.waiting.len());
+    pub(crate) fn next_batch(&mut self, steady: Timestamp) -> Option<Vec<EndedCall>> {
+        let rested = |next: &&Unsettled| next.rests_until <= steady;
+        let rested = self.waiting.iter().take(BATCH_MAX).take_while(rested);
+        let count = match rested.clone().take_while(|next| !next.failed).count() {
+            0 => rested.count().min(1),
+            untried => untried,
+        };
         if count == 0 {
             return None;
         }

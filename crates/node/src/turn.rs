@@ -8,12 +8,12 @@ use app::ports::Dispatch as _;
 use domain::dialer::disposition::{NO_TRUNK, NOT_SPOKEN, OUTSIDE_HOURS, WITHDRAWN};
 use domain::dialer::health::Health;
 use domain::dialer::pacing::CAMPAIGN_CLASS;
-use domain::{AttemptId, Destination, Disposition, MessageClass, Status, Timestamp};
+use domain::{AttemptId, Callee, Destination, Disposition, MessageClass, Status, Timestamp};
 use engine::{CallKey, Command};
 
 use crate::config::Trunk;
 use crate::dialer::{Waiting, lane};
-use crate::gate::{Arrival, Callee, Gate, NoRoom, Room, Wanted};
+use crate::gate::{Arrival, Gate, NoRoom, Room, Wanted};
 use crate::live::{Call, Second, Stage, Terms, key};
 use crate::moment::Moment;
 use crate::node::{Node, Return};
@@ -416,7 +416,7 @@ impl Node {
             self.abandoned.first().filter(|(deadline, _)| *deadline <= now.steady)
         {
             self.abandoned.remove(&(deadline, key));
-            self.end_abandoned(key);
+            self.end_abandoned(key, now);
         }
     }
 
@@ -454,7 +454,7 @@ impl Node {
             self.under_way.lease = chosen;
         }
         if may(&self.under_way, Kind::Settle)
-            && let Some(calls) = self.settlements.next_batch()
+            && let Some(calls) = self.settlements.next_batch(now.steady)
         {
             self.under_way.ask(Kind::Settle);
             tasks.push(Task::Settle { calls });

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use app::dialing::{
-    self, EndedCall, Leased, NodeStamp, OpenAttempt, Orphan, PhoneContact, PutBack, ReadyJob,
-    Start, Untried,
+    self, Company, EndedCall, Leased, NodeStamp, OpenAttempt, Orphan, PhoneContact, PutBack,
+    ReadyJob, Start, Untried,
 };
 use app::trunk::TrunkHealth;
 use app::{App, Failure};
@@ -90,7 +90,7 @@ pub(crate) enum Task {
 
 /// Each answers the task of its name; a failure carries what is needed to try again.
 pub(crate) enum Answer {
-    Renewed(Result<bool, Failure>),
+    Renewed(Result<Option<Company>, Failure>),
     Read(Result<Vec<ReadyJob>, Failure>),
     Fed(Result<Vec<ReadyJob>, Failure>),
     Leased(Result<Vec<Leased>, Failure>),

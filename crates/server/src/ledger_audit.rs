@@ -7,24 +7,15 @@ use app::{App, Failure};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::rounds;
+
 /// How often it is looked whether an audit is due.
 const EVERY: Duration = Duration::from_mins(10);
 
 /// Starts the task. It ends when it is told to stop, also in the middle of an audit: another node,
 /// or the next start, begins that anew.
-pub fn start(app: Arc<App>, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = look(&app) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-            tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
-                _ = stop.wait_for(|stop| *stop) => return,
-            }
-        }
-    })
+pub fn start(app: Arc<App>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    rounds::start(app, EVERY, stop, |app| async move { look(&app).await })
 }
 
 async fn look(app: &App) {

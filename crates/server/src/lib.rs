@@ -35,6 +35,7 @@ mod refusals;
 mod registrations;
 mod registry;
 mod resolver;
+mod rounds;
 pub mod sandbox;
 pub mod shard;
 pub mod sms;

@@ -259,6 +259,7 @@ fn publish_counts(stats: &NodeStats) {
     metrics::counter!("avanak_calls_settled_total").absolute(stats.settled);
     metrics::counter!("avanak_sends_expired_total").absolute(stats.expired);
     metrics::counter!("avanak_sends_barred_total").absolute(stats.barred);
+    metrics::counter!("avanak_sends_engaged_total").absolute(stats.engaged);
     metrics::counter!("avanak_attempts_not_sent_total").absolute(stats.not_sent);
     metrics::counter!("avanak_attempts_failed_over_total").absolute(stats.failed_over);
     metrics::counter!("avanak_calls_recovered_total").absolute(stats.recovered);

@@ -17,7 +17,7 @@ use app::{App, Failure};
 use engine::{
     Codec, Credentials, Hop, Located, Srtp, Transport, TrunkRegistration, TrunkSource, locate,
 };
-use node::{Caps, Serves, Trunk};
+use node::{Caps, Serves, Sharing, Trunk};
 use store::Db;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -240,7 +240,13 @@ fn source(trunk: &domain::Trunk, servers: &[Located]) -> TrunkSource {
         servers.iter().flat_map(Located::hops).map(|hop| hop.address.ip()).collect();
     let named = trunk.accept_from.iter().map(domain::Network::range);
     let ranges = ips.into_iter().map(|ip| ip..=ip).chain(named).collect();
-    TrunkSource { trunk: trunk.name.clone(), ranges }
+    TrunkSource {
+        trunk: trunk.name.clone(),
+        ranges,
+        codecs: trunk.codecs.iter().filter_map(|name| codec(name)).collect(),
+        srtp: srtp(trunk),
+        symmetric_rtp: trunk.symmetric_rtp,
+    }
 }
 
 /// What holds of where a trunk is.
@@ -385,7 +391,7 @@ impl Watcher {
 }
 
 fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
-    let UsedTrunk { disabled_at, trunk, caller_ids } = used;
+    let UsedTrunk { disabled_at, trunk, caller_ids, shared } = used;
     Trunk {
         name: trunk.name.clone(),
         enabled: disabled_at.is_none(),
@@ -407,6 +413,7 @@ fn node_trunk(used: &UsedTrunk, servers: Vec<Located>) -> Trunk {
         server_ids: trunk.server_ids.clone(),
         sandbox: false,
         serves: Serves::Earnest,
+        sharing: if *shared { Sharing::Together } else { Sharing::Alone },
     }
 }
 

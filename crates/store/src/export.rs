@@ -6,7 +6,6 @@ use domain::{
     Timestamp,
 };
 
-use crate::entry::StatementLine;
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx, recording};
 
@@ -123,9 +122,6 @@ pub struct SentEnd {
     /// When it ended.
     pub at: Timestamp,
 }
-
-/// A line of the statement, with its place among those of its moment.
-pub type Placed = (StatementLine, Place);
 
 /// A place in a statement: the moment, the source and the number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -361,60 +357,6 @@ pub async fn sent(
                ORDER BY q.accepted_at_us, q.id LIMIT $5";
     let rows = reads.query(sql, values![account, after.0, after.1, to, limit]).await?;
     rows.iter().map(one_sent).collect()
-}
-
-/// What changed the account's balance from the line after `after` until before `to`, the oldest
-/// first: at most `limit`.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn statement(
-    reads: &mut impl Queries,
-    account: AccountId,
-    after: Place,
-    to: Timestamp,
-    limit: u32,
-) -> Result<Vec<Placed>> {
-    let sql = "SELECT at_us, amount_rials, kind, quick_send_id, note, source, n FROM (
-                   SELECT at_us, amount_rials, kind, CAST(NULL AS BIGINT) AS quick_send_id, note,
-                          CAST(0 AS BIGINT) AS source, id AS n
-                   FROM entry
-                   WHERE account_id = $1 AND at_us >= $2 AND at_us < $5
-                   UNION ALL
-                   SELECT o.ended_at_us, -o.charge_rials, 'call', q.id, q.destination,
-                          CAST(1 AS BIGINT), q.id * 256 + o.n
-                   FROM quick_send q JOIN outcome o ON o.quick_send_id = q.id
-                   WHERE q.account_id = $1 AND o.charge_rials > 0
-                     AND o.ended_at_us >= $2 AND o.ended_at_us < $5
-                   UNION ALL
-                   SELECT ended_at_us, -charge_rials, 'sms', quick_send_id, number,
-                          CAST(2 AS BIGINT), id
-                   FROM sms
-                   WHERE account_id = $1 AND charge_rials > 0
-                     AND ended_at_us >= $2 AND ended_at_us < $5
-                   UNION ALL
-                   SELECT at_us, amount_rials, 'refund', quick_send_id, reason,
-                          CAST(3 AS BIGINT), id
-                   FROM refund
-                   WHERE account_id = $1 AND at_us >= $2 AND at_us < $5
-               ) AS line
-               WHERE (at_us, source, n) > ($2, $3, $4)
-               ORDER BY at_us, source, n LIMIT $6";
-    let Place { at, source, n } = after;
-    let rows = reads.query(sql, values![account, at, source, n, to, limit]).await?;
-    rows.iter()
-        .map(|row| {
-            let at = row.get("at_us")?;
-            let line = StatementLine {
-                at,
-                amount: row.get("amount_rials")?,
-                kind: row.get("kind")?,
-                quick_send: row.get("quick_send_id")?,
-                note: row.get("note")?,
-            };
-            Ok((line, Place { at, source: row.get("source")?, n: row.get("n")? }))
-        })
-        .collect()
 }
 
 fn one_sent(row: &Row) -> Result<Sent> {

@@ -85,6 +85,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V71__ledger_audit", include_str!("../migrations/V71__ledger_audit.sql")),
         ("V72__grounds", include_str!("../migrations/V72__grounds.sql")),
         ("V73__policies", include_str!("../migrations/V73__policies.sql")),
+        ("V75__one_call_at_a_time", include_str!("../migrations/V75__one_call_at_a_time.sql")),
+        ("V76__ledger_by_time", include_str!("../migrations/V76__ledger_by_time.sql")),
     ]
 }
 

@@ -4,7 +4,7 @@
 use app::bulk::{self, Content, NewBulk};
 use app::campaign::{self, CreateRefusal, NewCampaign, Start, StartPlan};
 use app::class::Skipped;
-use app::dialing::{self, Leased, ReadyJob};
+use app::dialing::{self, Leased, NodeStamp, ReadyJob};
 use app::quick_send::{self, NewPersonalSend, NewSend, PersonalRefusal, TextRefusal};
 use app::template::NewTemplate;
 use app::{Caller, class};
@@ -321,6 +321,15 @@ async fn a_document_counts_for_what_waits() {
     assert!(lease(&world, node, &job, world.app.now()).await.attempt().is_some());
 }
 
+/// Leases a send; its call, if there is one, has ended then, and its number is free.
+async fn leased_and_over(world: &World, node: NodeStamp, job: &ReadyJob, at: Timestamp) -> Leased {
+    let leased = lease(world, node, job, at).await;
+    if let Some(attempt) = leased.attempt() {
+        dialing::settle(&world.app, vec![heard(job, attempt, at)]).await.unwrap();
+    }
+    leased
+}
+
 /// Goal: how often a number was called is known until the end of the day after, and no longer.
 #[tokio::test]
 async fn the_counts_of_old_days_are_forgotten() {
@@ -335,7 +344,7 @@ async fn the_counts_of_old_days_are_forgotten() {
         let service = send(message, MessageClass::Service);
         quick_send::submit(&world.app, &caller, service).await.unwrap();
         let (job, _) = world.dialer.next().await;
-        leased.push(lease(&world, node, &job, first_day).await);
+        leased.push(leased_and_over(&world, node, &job, first_day).await);
         world.clock.advance_ms(24 * HOUR_MS);
     }
     assert_eq!(leased[1], Leased::Barred(Bar::Capped));
@@ -355,7 +364,8 @@ async fn a_number_is_called_as_often_in_a_day_as_its_class_may() {
         let service = send(message, MessageClass::Service);
         let accepted = quick_send::submit(&world.app, who, service).await.unwrap();
         let (job, _) = world.dialer.next().await;
-        leased.push((lease(&world, node, &job, world.app.now()).await, accepted.id));
+        let told = leased_and_over(&world, node, &job, world.app.now()).await;
+        leased.push((told, accepted.id));
     }
     assert!(leased[0].0.attempt().is_some() && leased[1].0.attempt().is_some());
     assert_eq!(leased[2].0, Leased::Barred(Bar::Capped));

@@ -45,9 +45,9 @@ impl Call {
     /// Reports about what is agreed on now go there, and come from there.
     pub(super) fn report_to(&mut self, now: Instant, agreed: &Negotiated, wires: &mut Wires) {
         let remote = destination(agreed);
-        if let Some(source) = remote {
+        if let Some(source) = remote.filter(|source| *source != agreed.remote) {
             // Where two calls share it, the earlier one has it; that costs the later its reports.
-            wires.demux.claim(self.port_slot, source, self.key());
+            wires.demux.claim_reports(self.port_slot, source, self.key());
         }
         let numbers = self.numbers;
         let reports = self.reports.get_or_insert_with(|| {
@@ -109,6 +109,18 @@ impl Call {
     }
 
     /// A packet of RTCP from the peer.
+    /// A datagram from where the peer's reports come from, and nothing else does.
+    pub(crate) fn received_report(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
+        if !matches!(self.phase, Phase::Calling | Phase::Up) {
+            return;
+        }
+        if rtcp::is_rtcp(bytes) {
+            return self.reported(now, bytes, wires);
+        }
+        wires.counters.rtp_strangers += 1;
+        self.rtp.strangers = self.rtp.strangers.saturating_add(1);
+    }
+
     pub(super) fn reported(&mut self, now: Instant, bytes: &[u8], wires: &mut Wires) {
         let Some(reports) = &mut self.reports else {
             wires.counters.rtcp_unexpected += 1;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::{Codec, sdp};
@@ -26,19 +27,33 @@ const NOT_ACCEPTABLE: u16 = 488;
 #[derive(Default)]
 pub(super) struct Incoming {
     services: BTreeSet<String>,
-    /// From where trunks call, with their names.
-    trunks: Vec<(RangeInclusive<IpAddr>, String)>,
+    /// From where trunks call, and what holds of each.
+    trunks: Vec<(RangeInclusive<IpAddr>, Arc<TrunkSource>)>,
     undecided: BTreeMap<CallKey, Undecided>,
     serial: u64,
 }
 
 struct Undecided {
     leg: LegId,
-    /// Where its INVITE came from, when that is a phone, which may be behind NAT.
-    phone: Option<IpAddr>,
+    /// Where its INVITE came from, when its audio may come from elsewhere there: that of a phone,
+    /// which may be behind NAT, or of a trunk of which that is said.
+    may_be_at: Option<IpAddr>,
+    /// What the trunk asks for whose call it is.
+    trunk: Option<Arc<TrunkSource>>,
     /// The offer; empty when the phone leaves that to us.
     offer: Vec<u8>,
     until: Instant,
+}
+
+impl Undecided {
+    /// The codecs that may be agreed on, and whether the call must be encrypted.
+    fn sound(&self) -> (&[Codec], Srtp) {
+        const USUAL: &[Codec] = &[Codec::Pcma, Codec::Pcmu];
+        let trunk = self.trunk.as_ref();
+        let codecs = trunk.map(|trunk| &trunk.codecs[..]).filter(|codecs| !codecs.is_empty());
+        let must = trunk.is_some_and(|trunk| trunk.srtp == Srtp::Required);
+        (codecs.unwrap_or(USUAL), if must { Srtp::Required } else { Srtp::Optional })
+    }
 }
 
 impl Incoming {
@@ -47,9 +62,9 @@ impl Incoming {
     }
 
     /// The trunk that calls from this address.
-    fn trunk_at(&self, ip: IpAddr) -> Option<&str> {
+    fn trunk_at(&self, ip: IpAddr) -> Option<&Arc<TrunkSource>> {
         let found = self.trunks.iter().find(|(range, _)| range.contains(&ip.to_canonical()));
-        found.map(|(_, trunk)| trunk.as_str())
+        found.map(|(_, trunk)| trunk)
     }
 
     pub(super) fn undecided(&self) -> usize {
@@ -72,7 +87,8 @@ impl Engine {
     /// Replaces the trunks that may call.
     pub(super) fn set_trunks(&mut self, trunks: &[TrunkSource]) {
         let each = trunks.iter().flat_map(|source| {
-            source.ranges.iter().map(|range| (range.clone(), source.trunk.clone()))
+            let trunk = Arc::new(source.clone());
+            source.ranges.iter().map(move |range| (range.clone(), Arc::clone(&trunk)))
         });
         self.incoming.trunks = each.take(MAX_TRUNK_RANGES).collect();
         let ranges = self.incoming.trunks.iter().map(|(range, _)| range.clone());
@@ -94,8 +110,9 @@ impl Engine {
             let code = if self.registrar.knows(number) { UNAVAILABLE } else { 404 };
             return self.turn_away(now, leg, code, &Headers::new());
         }
-        let caller = match self.incoming.trunk_at(source.ip()) {
-            Some(trunk) => Caller::Trunk(trunk.to_owned()),
+        let trunk = self.incoming.trunk_at(source.ip()).cloned();
+        let caller = match &trunk {
+            Some(trunk) => Caller::Trunk(trunk.trunk.clone()),
             None => match self.registrar.caller(now, request) {
                 Ok(username) => Caller::Phone(username),
                 Err((code, headers)) => {
@@ -114,11 +131,13 @@ impl Engine {
         let call = self.incoming.next_key();
         let offer = request.sdp().unwrap_or_default().to_vec();
         let until = now + Duration::from_millis(DECISION_MS);
-        let phone = matches!(caller, Caller::Phone(_)).then_some(source.ip());
-        self.incoming.undecided.insert(call, Undecided { leg, phone, offer, until });
-        if phone.is_some() {
+        if trunk.is_none() {
             self.wires.sip.stay_with_source(leg);
         }
+        let follows = trunk.as_ref().is_none_or(|trunk| trunk.symmetric_rtp);
+        let may_be_at = follows.then_some(source.ip());
+        let undecided = Undecided { leg, may_be_at, trunk, offer, until };
+        self.incoming.undecided.insert(call, undecided);
         self.wires.sip.ring(now, leg, 180, None, &mut self.wires.sip_out);
         let (number, from) = (number.to_owned(), identity::caller_of(request));
         self.wires.events.push(Event::Incoming { call, caller, number, from });
@@ -143,8 +162,9 @@ impl Engine {
         if self.calls.len() >= self.config.limits.calls {
             return self.refuse_phone(now, key, leg, BUSY);
         }
-        let plan = Plan { may_be_at: undecided.phone, ..plan };
-        let media = self.media_end(key, &[Codec::Pcma, Codec::Pcmu], Srtp::Optional);
+        let plan = Plan { may_be_at: undecided.may_be_at, ..plan };
+        let (codecs, srtp) = undecided.sound();
+        let media = self.media_end(key, codecs, srtp);
         let (agreed, sdp) = if undecided.offer.is_empty() {
             (None, media.local.print_offer())
         } else {

@@ -40,14 +40,15 @@ impl Engine {
 
     /// Takes any datagram of an RTP port.
     pub(super) fn rtp(&mut self, now: Instant, slot: u8, source: SocketAddr, bytes: &[u8]) {
-        match self.wires.demux.find(slot, source) {
-            Some(key) => self.touch(now, key, |call, wires| call.received(now, bytes, wires)),
-            None => match self.follower(now, slot, source) {
-                Some(key) => {
-                    self.touch(now, key, |call, wires| call.stranger(now, source, bytes, wires));
-                }
-                None => self.wires.counters.rtp_strangers += 1,
-            },
+        let demux = &self.wires.demux;
+        if let Some(key) = demux.find(slot, source) {
+            self.touch(now, key, |call, wires| call.received(now, bytes, wires));
+        } else if let Some(key) = demux.find_reports(slot, source) {
+            self.touch(now, key, |call, wires| call.received_report(now, bytes, wires));
+        } else if let Some(key) = self.follower(now, slot, source) {
+            self.touch(now, key, |call, wires| call.stranger(now, source, bytes, wires));
+        } else {
+            self.wires.counters.rtp_strangers += 1;
         }
     }
 

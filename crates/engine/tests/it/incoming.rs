@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{
-    CallKey, Caller, Cause, Command, Event, Gather, KeySet, Limits, Play, Script, Step,
-    TrunkSource, limits,
+    CallKey, Caller, Cause, Codec, Command, Event, Gather, KeySet, Limits, Play, Script, Srtp,
+    Step, TrunkSource, limits,
 };
 
 use crate::peer::Phone;
@@ -174,14 +174,44 @@ fn a_phone_may_give_up_at_any_moment() {
     }
 }
 
+/// The trunk that calls from where a phone is.
+fn trunk() -> TrunkSource {
+    let ip = address(AT).ip();
+    TrunkSource {
+        trunk: "north".to_owned(),
+        ranges: vec![ip..=ip],
+        codecs: Vec::new(),
+        srtp: Srtp::Off,
+        symmetric_rtp: false,
+    }
+}
+
+/// Goal: what holds of a trunk's calls holds of those that it makes to us: one that must encrypt
+/// does not call in the clear, and a codec that it does not have is not agreed on.
+#[test]
+fn a_trunks_terms_hold_for_its_own_calls() {
+    let strict = TrunkSource { srtp: Srtp::Required, ..trunk() };
+    let other_codec = TrunkSource { codecs: vec![Codec::G722], ..trunk() };
+    for (source, last) in [(trunk(), "ended by Us"), (strict, "488"), (other_codec, "488")] {
+        let (mut world, here) = serving("wrong");
+        world.command(Command::SetTrunks([source.clone()].into()));
+        dial(&mut world, &here, ECHO);
+        let came = world.events.iter().find_map(|(_, event)| match event {
+            Event::Incoming { call, .. } => Some(*call),
+            _ => None,
+        });
+        answer(&mut world, came.unwrap());
+        world.run_until_quiet();
+        assert_eq!(here.borrow().story.last().map(String::as_str), Some(last), "{source:?}");
+    }
+}
+
 /// Goal: a trunk is known by where it calls from, and needs no password there; elsewhere it is a
 /// stranger, and so it is when it is a trunk no more.
 #[test]
 fn a_trunk_calls_without_a_password_from_where_it_is() {
     let (mut world, here) = serving("wrong");
-    let ip = address(AT).ip();
-    let source = TrunkSource { trunk: "north".to_owned(), ranges: vec![ip..=ip] };
-    world.command(Command::SetTrunks([source].into()));
+    world.command(Command::SetTrunks([trunk()].into()));
     dial(&mut world, &here, ECHO);
     let call = world.events.iter().find_map(|(_, event)| match event {
         Event::Incoming { call, caller: Caller::Trunk(trunk), number, .. } => {

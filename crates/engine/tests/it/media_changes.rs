@@ -250,6 +250,24 @@ fn two_calls_with_one_remote_address_on_one_port_are_counted_as_ambiguous() {
     assert_eq!(world.outcome(2).heard_ms, 2_000);
 }
 
+/// Goal: an address that one call names for its reports (its port and one, as nothing else is said)
+/// and another for its sound is the latter's: its keys are its own.
+#[test]
+fn an_address_of_reports_is_not_one_of_sound() {
+    let mut world = World::with(1, engine::Limits::default(), crate::world::carrier_config(4));
+    let (sip, media) = ("192.0.2.51:5060", "192.0.2.50:40001");
+    let other = usual_description().replace("40000", "40001");
+    world.add_peer(Callee::new(usual_description()));
+    world.add_peer(Callee::at(sip, media, other).press(500, '5'));
+    world.start(call_to(1, "callee", address(CALLEE_SIP)));
+    world.run_for(Duration::from_millis(100));
+    world.start(call_to(2, "callee", address(sip)));
+    world.run_until_quiet();
+    assert!(!world.outcome(2).rtp.ambiguous);
+    let keys = [1, 2].map(|call| world.outcome(call).keys.to_string());
+    assert_eq!(keys, ["", "5"]);
+}
+
 #[test]
 fn a_trunk_that_prefers_g722_hears_the_message_in_it_to_the_last_sample() {
     let answer = "40000 RTP/AVP 9";

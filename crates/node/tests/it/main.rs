@@ -4,6 +4,7 @@
 
 mod campaigns;
 mod capacity;
+mod company;
 mod dialling;
 mod failover;
 mod fixture;

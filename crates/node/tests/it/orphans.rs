@@ -69,7 +69,7 @@ async fn a_node_that_renews_its_lease_keeps_its_calls_however_wrong_our_clock_is
     for round in 1..=20 {
         world.pass_s(10).await;
         let until = theirs.plus_ms(round * 10_000 + 15_000);
-        assert!(dialing::renew(&world.app, b, until).await.unwrap());
+        assert!(dialing::renew(&world.app, b, until).await.unwrap().is_some());
     }
     assert!(matches!(world.state(&customer, send).await, State::Attempt { .. }));
 }

@@ -44,8 +44,7 @@ pub fn app_over(config: &Config, db: Db) -> Result<App> {
 
 /// The outside world of this process, with the dialer given.
 pub fn ports(config: &Config, dispatch: Arc<dyn Dispatch>) -> Result<Ports> {
-    let audio = config.node.data_dir.join("audio");
-    let blobs = FileBlobs::open(audio).context("opening the audio directory")?;
+    let blobs = FileBlobs::open(config.audio_dir()).context("opening the audio directory")?;
     Ok(Ports {
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng),

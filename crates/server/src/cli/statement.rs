@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use app::App;
 use app::billing::StatementLine;
+use app::ledger::Start;
 use clap::Args;
 use domain::calendar::date_time::Period;
 use domain::calendar::jalali::gregorian_date_time;
@@ -44,7 +45,7 @@ pub async fn show(app: &App, asked: &Statement) -> Result<()> {
     let shown = usize::try_from(asked.limit).unwrap_or(usize::MAX);
     let complete = lines.len() <= shown;
     lines.truncate(shown);
-    let ledger = app::ledger::page(app, id, (Some(from), Some(to)), None, 1).await;
+    let ledger = app::ledger::page(app, id, (Some(from), Some(to)), Start::First, 1).await;
     let ledger = ledger.map_err(open::failed)?.context("the account is gone")?;
     let (opening, closing) = (ledger.opening, ledger.closing);
     let sum = lines.iter().try_fold(Rials::ZERO, |sum, line| sum.checked_add(line.amount));

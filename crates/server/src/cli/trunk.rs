@@ -149,10 +149,10 @@ pub struct Fields {
     /// Beginnings of the national numbers it takes, like 0912,021; empty takes all.
     #[arg(long, value_delimiter = ',')]
     prefixes: Option<Vec<String>>,
-    /// Most calls at the same time.
+    /// Most calls at the same time, of all nodes together.
     #[arg(long)]
     max_channels: Option<u32>,
-    /// Most calls started in a second.
+    /// Most calls started in a second, of all nodes together.
     #[arg(long)]
     max_cps: Option<u32>,
     /// Among trunks with equally long prefixes the lowest is tried first; the next takes what it

@@ -4,7 +4,7 @@
 //! `docs/CONFIG.md` are made from it. Unknown keys are refused.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use domain::Network;
@@ -61,6 +61,7 @@ macro_rules! section {
 
 mod channel;
 mod codes;
+mod database;
 mod identity;
 mod measurement;
 mod payment;
@@ -71,6 +72,7 @@ mod trunk;
 
 pub use channel::{Announcements, Channel, ChannelKind, MailSecurity};
 pub use codes::Codes;
+pub use database::Database;
 pub use identity::Identity;
 pub use measurement::{Measurement, Probe};
 pub use payment::Payment;
@@ -86,28 +88,12 @@ section! {
         name: String = String::from("avanak"),
         /// Where the database file, the audio and the flight recorder live.
         data_dir: PathBuf = PathBuf::from("var"),
+        /// Where the audio lives. Empty: `audio` in the data directory. Nodes that share a database
+        /// share it, too: name a directory that all of them see.
+        audio_dir: PathBuf = PathBuf::new(),
         /// How long live calls may go on after a stop was asked for, in seconds.
         /// What is left then is ended by the next start.
         drain_seconds: u64 = 60,
-    }
-}
-
-section! {
-    /// Where accounts, sends and money are kept.
-    Database {
-        /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`.
-        /// Empty: `avanak.db` in the data directory.
-        /// The connection to PostgreSQL is not encrypted: keep it on this machine, in a private
-        /// network or in a tunnel. A URL with `sslmode=require` is refused.
-        url: Secret = Secret::default(),
-        /// How far this machine's clock may be off from that of PostgreSQL, in milliseconds. With
-        /// more, nothing that is evidence is written here, and an alert says so. SQLite has no
-        /// clock of its own.
-        clock_limit_ms: u32 = 5_000,
-        /// Where this node keeps the last entry of the chain of evidence that it saw. Empty:
-        /// `chain-head` in the data directory. If backups take that directory along, name another
-        /// place: only what is not put back shows that an old backup was.
-        chain_head: PathBuf = PathBuf::new(),
     }
 }
 
@@ -528,12 +514,17 @@ impl Config {
 
     /// The file with the last entry of the chain of evidence that this node saw.
     pub fn chain_head(&self) -> PathBuf {
-        let named = &self.database.chain_head;
-        if named.as_os_str().is_empty() {
-            self.node.data_dir.join("chain-head")
-        } else {
-            named.clone()
-        }
+        self.named_or(&self.database.chain_head, "chain-head")
+    }
+
+    /// Where the audio lives.
+    pub fn audio_dir(&self) -> PathBuf {
+        self.named_or(&self.node.audio_dir, "audio")
+    }
+
+    fn named_or(&self, named: &Path, usual: &str) -> PathBuf {
+        let is_named = !named.as_os_str().is_empty();
+        if is_named { named.to_owned() } else { self.node.data_dir.join(usual) }
     }
 
     /// Where the sandbox keeps what its phones heard.

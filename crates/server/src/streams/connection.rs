@@ -26,6 +26,8 @@ pub struct Patience {
     ping_after: Duration,
     /// An answer to a ping may take so long (RFC 5626 §4.4.1).
     pong: Duration,
+    /// A peer that connected to us may take so long to say anything.
+    first: Duration,
     /// A peer that connected to us may be silent so long. Registered phones refresh more often.
     idle: Duration,
 }
@@ -37,6 +39,7 @@ impl Patience {
         write: Duration::from_secs(10),
         ping_after: Duration::from_secs(30),
         pong: Duration::from_secs(10),
+        first: Duration::from_secs(30),
         idle: Duration::from_mins(65),
     };
 }
@@ -121,9 +124,11 @@ impl Ear {
     async fn read(self, mut reader: impl AsyncRead + Unpin) -> End {
         let mut framing = Framing::new();
         let mut buffer = vec![0; READ_BYTES];
-        let Patience { message, ping_after, pong, idle, .. } = self.patience;
+        let Patience { message, ping_after, pong, first, idle, .. } = self.patience;
         let silence = if self.ours { ping_after } else { idle };
-        let mut quiet_until = Instant::now() + silence;
+        let mut quiet_until = Instant::now() + if self.ours { ping_after } else { first };
+        // Whoever connected to us is somebody once a message of theirs was whole.
+        let mut is_somebody = self.ours;
         let mut whole_by: Option<Instant> = None;
         let mut pong_by: Option<Instant> = None;
         loop {
@@ -133,10 +138,14 @@ impl Ear {
                 Ok(Ok(0) | Err(_)) => return End::Gone,
                 Ok(Ok(count)) => {
                     framing.push(&buffer[..count]);
-                    quiet_until = Instant::now() + silence;
                     // Whatever came, the peer is there.
                     pong_by = None;
-                    match self.take(&mut framing).await {
+                    let taken = self.take(&mut framing).await;
+                    is_somebody |= taken.as_ref().is_ok_and(|messages| *messages > 0);
+                    if is_somebody {
+                        quiet_until = Instant::now() + silence;
+                    }
+                    match taken {
                         Ok(0) if whole_by.is_some() => {}
                         Ok(_) => {
                             let waits = framing.is_waiting();
@@ -210,7 +219,8 @@ mod tests {
         write: Duration::from_millis(400),
         ping_after: Duration::from_millis(400),
         pong: Duration::from_millis(300),
-        idle: Duration::from_millis(600),
+        first: Duration::from_millis(600),
+        idle: Duration::from_millis(1_500),
     };
 
     /// A connection that we opened, or that the peer did, and the peer's end.
@@ -263,6 +273,17 @@ mod tests {
         let mut rest = Vec::new();
         far.read_to_end(&mut rest).await.unwrap();
         assert!(rest.is_empty(), "it was pinged: {rest:?}");
+    }
+
+    /// Goal: who connected to us and only pings is no peer, and is not kept for long.
+    #[tokio::test]
+    async fn who_says_nothing_but_pings_is_let_go() {
+        let (carried, mut far, _outbox) = connected(false, 64);
+        let mut pong = [0; 2];
+        while far.write_all(PING).await.is_ok() && far.read_exact(&mut pong).await.is_ok() {
+            tokio::time::sleep(BRISK.first / 8).await;
+        }
+        assert_eq!(carried.await.unwrap(), End::Silent);
     }
 
     /// Goal: a message that stops midway, and a peer that reads nothing, end their connection.

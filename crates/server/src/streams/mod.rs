@@ -35,13 +35,16 @@ use connection::{Connection, End, Patience};
 
 /// Messages from the shards that may wait for the hub.
 const ORDERS: usize = 4_096;
-/// Messages that may wait to be written to one peer.
+/// Messages that may wait to be written to one peer that connected to us, and to one that we
+/// connect to, which may be a trunk with thousands of calls.
 const OUTBOX: usize = 64;
+const OUR_OUTBOX: usize = 2_048;
 /// Messages of all connections that may wait for the shards.
 const ROOM: usize = 1_024;
-/// Connections at once.
+/// Connections at once, and how many of them may have come to us: the others are left for trunks.
 const CONNECTIONS: usize = 2_000;
-/// Connections at once that came from one address.
+const CONNECTIONS_TO_US: usize = 1_800;
+/// Connections at once that came from one address; of IPv6, from one network of 64 bits.
 const CONNECTIONS_OF_ONE: usize = 100;
 /// How often a free port is tried.
 const PORT_TRIES: u8 = 16;
@@ -207,8 +210,6 @@ impl Hub {
         }
         let reason = match self.connections.get(&peer) {
             None => "connections_full",
-            // A peer that reads too slowly loses messages, as over UDP; its connection is closed
-            // by the writer's own patience.
             Some(line) if line.outbox.try_send(bytes).is_err() => "peer_reads_too_slowly",
             Some(_) => return,
         };
@@ -216,11 +217,19 @@ impl Hub {
         if self.tells_of(address) {
             tracing::warn!(peer = %address, reason, "a message of SIP was dropped");
         }
+        self.give_up(peer);
+    }
+
+    /// Nothing repeats a message over a connection, so who waits for its answer must not wait in
+    /// vain: the peer is told of as gone, and its connection ends with what it still has to write.
+    fn give_up(&mut self, peer: Hop) {
+        self.connections.remove(&peer);
+        tokio::spawn(tell_shards(Arc::clone(&self.shards), peer));
     }
 
     /// Everything that a new connection of its own needs.
     fn open(&mut self, peer: Hop, ours: bool) -> (Connection, u64) {
-        let (outbox, waiting) = mpsc::channel(OUTBOX);
+        let (outbox, waiting) = mpsc::channel(if ours { OUR_OUTBOX } else { OUTBOX });
         let (shards, room) = (Arc::clone(&self.shards), Arc::clone(&self.room));
         let own = outbox.downgrade();
         self.serial += 1;
@@ -293,10 +302,8 @@ impl Hub {
         };
         let transport = if acceptor.is_some() { Transport::Tls } else { Transport::Tcp };
         let peer = Hop { transport, address };
-        let same = |hop: &Hop, line: &Line| !line.ours && hop.address.ip() == address.ip();
-        let of_one = self.connections.iter().filter(|(hop, line)| same(hop, line)).count();
-        let full = self.connections.len() >= CONNECTIONS || of_one >= CONNECTIONS_OF_ONE;
-        if full || self.connections.contains_key(&peer) {
+        let to_us = self.connections.iter().filter(|(_, line)| !line.ours).map(|(hop, _)| hop);
+        if !has_room(to_us, address.ip()) || self.connections.contains_key(&peer) {
             metrics::counter!("avanak_sip_connections_refused_total").increment(1);
             return;
         }
@@ -326,19 +333,43 @@ impl Hub {
 
     /// A connection has ended: every engine must know, for any may have calls over it.
     async fn forget(&mut self, peer: Hop, serial: u64) {
+        // One that was given up has been told of, and its peer may have another by now.
         if self.connections.get(&peer).is_some_and(|line| line.serial == serial) {
             self.connections.remove(&peer);
+            tell_shards(Arc::clone(&self.shards), peer).await;
         }
-        for shard in self.shards.inboxes() {
-            let mut command = ShardCommand::Disconnected { peer };
-            while let Err(refused) = shard.send(command) {
-                if shard.has_ended() {
-                    return;
-                }
-                command = refused;
-                tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Tells every shard that the connection with a peer has ended.
+async fn tell_shards(shards: Arc<Sorter>, peer: Hop) {
+    for shard in shards.inboxes() {
+        let mut command = ShardCommand::Disconnected { peer };
+        while let Err(refused) = shard.send(command) {
+            if shard.has_ended() {
+                return;
             }
+            command = refused;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+}
+
+/// Whether one more connection may come from this address, beside those that came to us.
+fn has_room<'a>(to_us: impl Iterator<Item = &'a Hop>, from: IpAddr) -> bool {
+    let (mut all, mut of_one) = (0, 0);
+    for hop in to_us {
+        all += 1;
+        of_one += usize::from(network_of(hop.address.ip()) == network_of(from));
+    }
+    all < CONNECTIONS_TO_US && of_one < CONNECTIONS_OF_ONE
+}
+
+/// What one peer has: an address, or of IPv6 all of a network of 64 bits.
+fn network_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6((ip.to_bits() >> 64 << 64).into()),
+        ip @ IpAddr::V4(_) => ip,
     }
 }
 
@@ -425,4 +456,35 @@ async fn dial(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let stream = socket.connect(to).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hops(ips: impl Iterator<Item = IpAddr>) -> Vec<Hop> {
+        let hop =
+            |(port, ip)| Hop { transport: Transport::Tcp, address: SocketAddr::new(ip, port) };
+        (1..).zip(ips).map(hop).collect()
+    }
+
+    /// Goal: nobody takes the connections of others: not with one address, not with a network of
+    /// IPv6, and all together not those that trunks need.
+    #[test]
+    fn no_peer_takes_the_room_of_others() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let one = ip("192.0.2.1");
+        let of_one = hops(std::iter::repeat_n(one, CONNECTIONS_OF_ONE));
+        assert!(!has_room(of_one.iter(), one));
+        assert!(has_room(of_one.iter(), ip("192.0.2.2")));
+        assert!(has_room(of_one[1..].iter(), one));
+        let suffixes = 1..=u128::try_from(CONNECTIONS_OF_ONE).unwrap();
+        let network = hops(suffixes.map(|n| IpAddr::V6((0x2001_0db8_u128 << 96 | n).into())));
+        assert!(!has_room(network.iter(), ip("2001:db8::ffff:1")));
+        assert!(has_room(network.iter(), ip("2001:db8:0:1::1")));
+        let many = 0..u32::try_from(CONNECTIONS_TO_US).unwrap();
+        let crowd = hops(many.map(|n| IpAddr::V4((0x0a00_0000 + n).into())));
+        assert!(!has_room(crowd.iter(), one));
+        const { assert!(CONNECTIONS_TO_US < CONNECTIONS) };
+    }
 }

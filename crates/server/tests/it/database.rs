@@ -42,8 +42,17 @@ impl Database {
         self.server_says(&format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", self.name));
     }
 
-    fn server_says(&self, sql: &str) {
-        let output = Command::new("psql").arg(&self.server).args(["-qXc", sql]).output().unwrap();
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    /// Runs a statement in it, as whoever has its password may.
+    pub fn says(&self, sql: &str) {
+        say(&self.url, sql);
     }
+
+    fn server_says(&self, sql: &str) {
+        say(&self.server, sql);
+    }
+}
+
+fn say(url: &str, sql: &str) {
+    let output = Command::new("psql").arg(url).args(["-qXc", sql]).output().unwrap();
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
 }

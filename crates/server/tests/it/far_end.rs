@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carrier::{Carrier, Config, Event, Input, Outputs};
 
@@ -23,15 +23,24 @@ pub struct Seen {
     pub most_at_once: u32,
     /// Calls that it answered.
     pub answered: u32,
+    /// What happened, and when.
+    pub story: Vec<(Instant, &'static str)>,
 }
 
 /// The running carrier.
 pub struct FarEnd {
     pub address: SocketAddr,
-    seen: Arc<Mutex<BTreeMap<String, Seen>>>,
-    sources: Arc<Mutex<BTreeSet<SocketAddr>>>,
+    notes: Arc<Notes>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What it remembers.
+#[derive(Default)]
+struct Notes {
+    seen: Mutex<BTreeMap<String, Seen>>,
+    sources: Mutex<BTreeSet<SocketAddr>>,
+    most_live: AtomicU32,
 }
 
 impl FarEnd {
@@ -46,26 +55,29 @@ impl FarEnd {
         let ports = media.iter().map(|socket| socket.local_addr().unwrap().port()).collect();
         let mut config = Config::new(address, ports, [7; 32]);
         config.record = false;
-        let seen = Arc::new(Mutex::new(BTreeMap::new()));
-        let sources = Arc::new(Mutex::new(BTreeSet::new()));
+        let notes = Arc::new(Notes::default());
         let stop = Arc::new(AtomicBool::new(false));
-        let notes = (Arc::clone(&seen), Arc::clone(&sources));
-        let told = Arc::clone(&stop);
+        let (kept, told) = (Arc::clone(&notes), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             let _media = media;
-            run(&sip, Carrier::new(config), (&notes.0, &notes.1), &told);
+            run(&sip, Carrier::new(config), &kept, &told);
         });
-        Self { address, seen, sources, stop, thread: Some(thread) }
+        Self { address, notes, stop, thread: Some(thread) }
     }
 
     /// What was seen so far, by number in national form.
     pub fn seen(&self) -> BTreeMap<String, Seen> {
-        self.seen.lock().unwrap().clone()
+        self.notes.seen.lock().unwrap().clone()
+    }
+
+    /// The most calls that were alive at once.
+    pub fn most_live(&self) -> u32 {
+        self.notes.most_live.load(Ordering::Relaxed)
     }
 
     /// From where it was called.
     pub fn sources(&self) -> BTreeSet<SocketAddr> {
-        self.sources.lock().unwrap().clone()
+        self.notes.sources.lock().unwrap().clone()
     }
 }
 
@@ -78,18 +90,13 @@ impl Drop for FarEnd {
     }
 }
 
-fn run(
-    sip: &UdpSocket,
-    mut carrier: Carrier,
-    (seen, sources): (&Mutex<BTreeMap<String, Seen>>, &Mutex<BTreeSet<SocketAddr>>),
-    stop: &AtomicBool,
-) {
-    let mut numbers = BTreeMap::new();
+fn run(sip: &UdpSocket, mut carrier: Carrier, notes: &Notes, stop: &AtomicBool) {
+    let (mut numbers, mut live) = (BTreeMap::new(), 0_u32);
     let mut out = Outputs::default();
     let mut buffer = vec![0; 65_535];
     while !stop.load(Ordering::Relaxed) {
         if let Ok((length, source)) = sip.recv_from(&mut buffer) {
-            sources.lock().unwrap().insert(source);
+            notes.sources.lock().unwrap().insert(source);
             carrier.handle(now(), Input::Sip { source, bytes: &buffer[..length] }, &mut out);
         }
         if carrier.next_timeout().is_some_and(|due| due <= now()) {
@@ -101,7 +108,13 @@ fn run(
         }
         out.rtp.clear();
         for event in out.events.drain(..) {
-            note(&mut seen.lock().unwrap(), &mut numbers, event);
+            match event {
+                Event::CallStarted { .. } => live += 1,
+                Event::CallEnded { .. } => live -= 1,
+                Event::CallAnswered { .. } | Event::Heard(_) => {}
+            }
+            notes.most_live.fetch_max(live, Ordering::Relaxed);
+            note(&mut notes.seen.lock().unwrap(), &mut numbers, event);
         }
     }
 }
@@ -115,6 +128,7 @@ fn note(
         Event::CallStarted { call, number, .. } => {
             let entry = seen.entry(number.clone()).or_default();
             entry.started += 1;
+            entry.story.push((now(), "started"));
             entry.live += 1;
             entry.most_at_once = entry.most_at_once.max(entry.live);
             numbers.insert(call, number);
@@ -122,11 +136,13 @@ fn note(
         Event::CallAnswered { call, .. } => {
             if let Some(entry) = numbers.get(&call).and_then(|number| seen.get_mut(number)) {
                 entry.answered += 1;
+                entry.story.push((now(), "answered"));
             }
         }
         Event::CallEnded { number, .. } => {
             if let Some(entry) = seen.get_mut(&number) {
                 entry.live -= 1;
+                entry.story.push((now(), "ended"));
             }
         }
         Event::Heard(_) => {}

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod announcements;
+mod audits;
 mod baresip;
 mod bridge;
 mod callbacks;
@@ -59,4 +60,5 @@ mod strangers;
 mod support_line;
 mod trunk_check;
 mod trunks;
+mod two_nodes;
 mod webhooks;

@@ -311,12 +311,15 @@ impl Endpoint {
     ) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
         let cseq = cseq_of(&request);
-        // Numbers may skip but not go back (§12.2.2).
-        if leg.dialog.remote_cseq.is_some_and(|last| cseq < last) {
-            self.counters.stale_cseq += 1;
-            return self.refuse(now, &request, source, 500, &[], out);
+        // Numbers may skip but not go back (§12.2.2). Before the answer each fork has its own, of
+        // which none is kept: a BYE is all that is done for them.
+        if !matches!(leg.state, State::Calling(_)) {
+            if leg.dialog.remote_cseq.is_some_and(|last| cseq < last) {
+                self.counters.stale_cseq += 1;
+                return self.refuse(now, &request, source, 500, &[], out);
+            }
+            leg.dialog.remote_cseq = Some(cseq);
         }
-        leg.dialog.remote_cseq = Some(cseq);
         match request.method {
             Method::Bye => self.on_bye(now, source, key, id, &request, out),
             Method::Invite | Method::Update => {

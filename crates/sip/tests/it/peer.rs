@@ -155,6 +155,25 @@ fn early_byes() {
     bench.rest();
 }
 
+/// Goal: before the answer each fork counts its requests by itself: the BYE of one is heeded
+/// whatever another one has sent.
+#[test]
+fn forks_count_their_requests_apart() {
+    let mut bench = Bench::new();
+    bench.call(invite());
+    bench.respond("INVITE", 180, "near", "");
+    bench.respond("INVITE", 180, "far", "");
+    bench.in_dialog("INFO", 100, "b1", "near", "");
+    bench.in_dialog("BYE", 1, "b2", "far", "");
+    assert_eq!(bench.codes().last(), Some(&200));
+    bench.respond("INVITE", 200, "far", "");
+    assert!(
+        bench.events.iter().any(|event| matches!(event, Event::Ended { by: Party::Peer, .. })),
+        "{:?}",
+        bench.events
+    );
+}
+
 /// Goal: gaps in CSeq are fine, going back is not; a repeat gets the same response.
 #[test]
 fn cseq_rules() {

@@ -161,7 +161,7 @@ impl super::Verb for Verb {
         let leases = elements.iter().filter_map(|element| element.lease.as_ref());
         let mut gate = PostgresGate::locked(tx, leases.map(|lease| &lease.permit)).await?;
         let mut batch = Batch::decide(elements, &stamps, funds, &known, &mut gate);
-        batch.insert(tx, gate.version).await?;
+        batch.insert(tx, &mut gate).await?;
         gate.keep(tx).await?;
         if wanted {
             batch.tell(tx).await?;
@@ -263,18 +263,20 @@ fn insert_on_sqlite(
 }
 
 /// Records the first attempt of a send, unless something bars it: then it waits for the lease that
-/// ends it.
+/// ends it. So it does while its callee is in another call. It has one leg.
 fn lease_on_sqlite(
     connection: &Connection<'_>,
     gate: &SqliteGate<'_, '_>,
     quick_send: QuickSendId,
     lease: &LeaseStamp,
 ) -> Result<bool> {
-    let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
-               SELECT $1, 1, id, epoch, $4, $5 FROM node
-               WHERE id = $2 AND epoch = $3 AND until_us > $5";
-    let stamp = lease.node;
-    let values = values![quick_send, stamp.node, stamp.epoch, &lease.trunk, lease.at];
+    let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us, callee)
+               SELECT $1, 1, id, epoch, $4, $5, $6 FROM node
+               WHERE id = $2 AND epoch = $3 AND until_us > $5
+                 AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.second_callee = $6)
+               ON CONFLICT (callee) DO NOTHING";
+    let LeaseStamp { node: stamp, trunk, at, callee, .. } = lease;
+    let values = values![quick_send, stamp.node, stamp.epoch, trunk, *at, callee];
     if sqlite::execute(connection, sql, values)? == 0 {
         return Ok(false);
     }

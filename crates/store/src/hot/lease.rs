@@ -1,6 +1,7 @@
 //! Lease: from the queue to an open attempt. What it returns, and only that, may be dialled.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 
 use domain::dialer::pacing::Pace;
 use domain::{
@@ -44,6 +45,18 @@ pub struct LeaseStamp {
     pub at: Timestamp,
     /// What allows it.
     pub permit: Permit,
+    /// Whom it reaches: [`domain::Callee::key`]. While another attempt reaches them, it is not
+    /// recorded.
+    pub callee: String,
+    /// Whom its second leg reaches, in a secure call.
+    pub second_callee: Option<String>,
+}
+
+impl LeaseStamp {
+    /// Everybody whom it reaches.
+    fn callees(&self) -> impl Iterator<Item = &String> {
+        iter::once(&self.callee).chain(&self.second_callee)
+    }
 }
 
 /// What became of a send that was to be leased.
@@ -53,6 +66,8 @@ pub enum Leased {
     Attempt(AttemptId),
     /// It is not in the queue any more, or the node may not lease.
     Gone,
+    /// Whom it reaches is in another call, of whichever node: it waits on.
+    Engaged,
     /// It was barred, and has ended without a charge.
     Barred(Bar),
 }
@@ -62,7 +77,7 @@ impl Leased {
     pub fn attempt(self) -> Option<AttemptId> {
         match self {
             Self::Attempt(attempt) => Some(attempt),
-            Self::Gone | Self::Barred(_) => None,
+            Self::Gone | Self::Engaged | Self::Barred(_) => None,
         }
     }
 }
@@ -239,6 +254,9 @@ impl super::Verb for Verb {
     }
 
     async fn postgres(tx: &Transaction<'_>, elements: &[Lease]) -> Answer<Vec<Leased>> {
+        if elements.iter().any(|element| element.stamp.second_callee.is_some()) {
+            exclude_others(tx).await?;
+        }
         let nodes = elements.iter().map(|element| element.stamp.node.node.0).collect();
         let held = lock_nodes(tx, nodes).await?;
         let first = first_of(elements.iter().map(|element| element.quick_send));
@@ -270,14 +288,22 @@ fn lease_on_sqlite(
     moves: &mut Moves,
     ends: &mut Vec<End>,
 ) -> Result<Leased> {
-    let (id, LeaseStamp { node, trunk, at, permit }) = (element.quick_send, &element.stamp);
+    let id = element.quick_send;
+    let LeaseStamp { node, trunk, at, permit, callee, second_callee } = &element.stamp;
+    if let Some(second) = second_callee
+        && is_engaged(connection, second)?
+    {
+        return left_waiting(connection, id);
+    }
     let sql = "DELETE FROM ready
                WHERE quick_send_id = $1
                  AND (SELECT COUNT(*) FROM outcome o WHERE o.quick_send_id = $1) < $2
+                 AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.callee = $3)
+                 AND NOT EXISTS (SELECT 1 FROM attempt a WHERE a.second_callee = $3)
                RETURNING (SELECT COUNT(*) FROM outcome o WHERE o.quick_send_id = $1) AS ended";
-    let rows = sqlite::query(connection, sql, values![id, ATTEMPTS_MAX])?;
+    let rows = sqlite::query(connection, sql, values![id, ATTEMPTS_MAX, callee])?;
     let Some(ended) = rows.first().map(|row| row.get::<u16>("ended")).transpose()? else {
-        return Ok(Leased::Gone);
+        return left_waiting(connection, id);
     };
     let day_sends = match gate.pass(permit, permit.is_capped() && ended == 0)? {
         Ok(day_sends) => day_sends,
@@ -288,12 +314,29 @@ fn lease_on_sqlite(
         }
     };
     let n = ended + 1;
-    let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
-               VALUES ($1, $2, $3, $4, $5, $6)";
-    sqlite::execute(connection, sql, values![id, n, node.node, node.epoch, trunk, *at])?;
+    let sql = "INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us,
+                                    callee, second_callee)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let second = second_callee.as_deref();
+    let values = values![id, n, node.node, node.epoch, trunk, *at, callee, second];
+    sqlite::execute(connection, sql, values)?;
     let attempt = AttemptId { quick_send: id, n };
     gate.log(attempt, *at, permit, day_sends)?;
     Ok(Leased::Attempt(attempt))
+}
+
+/// Whether somebody is in a call.
+fn is_engaged(connection: &Connection<'_>, callee: &str) -> Result<bool> {
+    let sql = "SELECT quick_send_id FROM attempt WHERE callee = $1
+               UNION ALL SELECT quick_send_id FROM attempt WHERE second_callee = $1";
+    Ok(!sqlite::query(connection, sql, values![callee])?.is_empty())
+}
+
+/// What is told of a send that was not taken out of the queue: whether it is there still.
+fn left_waiting(connection: &Connection<'_>, id: QuickSendId) -> Result<Leased> {
+    let sql = "SELECT quick_send_id FROM ready WHERE quick_send_id = $1";
+    let waits = !sqlite::query(connection, sql, values![id])?.is_empty();
+    Ok(if waits { Leased::Engaged } else { Leased::Gone })
 }
 
 /// The nodes that these elements name: (epoch, until).
@@ -335,6 +378,7 @@ async fn lease_on_postgres(
         waiting = permit::waiting(tx, &capped).await?;
     }
     let (mut passed, mut barred) = (Vec::with_capacity(chosen.len()), Vec::new());
+    let mut named = BTreeSet::new();
     for lease in chosen {
         let LeaseStamp { permit, at, .. } = &lease.stamp;
         let attempted = waiting.get(&lease.quick_send.0);
@@ -342,8 +386,15 @@ async fn lease_on_postgres(
             // It is gone, and must not be counted.
             continue;
         }
+        if lease.stamp.callees().any(|callee| named.contains(callee)) {
+            // The statement that looks for calls sees none of its own.
+            continue;
+        }
         match gate.pass(permit, attempted == Some(&false)) {
-            Ok(day_sends) => passed.push((*lease, day_sends)),
+            Ok(day_sends) => {
+                named.extend(lease.stamp.callees());
+                passed.push((*lease, day_sends));
+            }
             Err(bar) => {
                 let by = (permit.policy, gate.version);
                 barred.push((bar, Ending::barred(lease.quick_send, bar, by, *at)));
@@ -369,7 +420,35 @@ async fn lease_on_postgres(
             told.filter(|(id, _)| ended.contains(id)).map(|(id, bar)| (id, Leased::Barred(bar))),
         );
     }
+    tell_who_waits(tx, chosen, &mut leased).await?;
     Ok(leased)
+}
+
+/// Tells those that still wait, since whom they reach is in a call, from those that are gone.
+async fn tell_who_waits(
+    tx: &Transaction<'_>,
+    chosen: &[&Lease],
+    leased: &mut BTreeMap<i64, Leased>,
+) -> Answer<()> {
+    let left = chosen.iter().map(|lease| lease.quick_send.0);
+    let left: Vec<i64> = left.filter(|id| !leased.contains_key(id)).collect();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let sql = "SELECT quick_send_id FROM ready WHERE quick_send_id = ANY($1)";
+    let statement = tx.prepare_cached(sql).await?;
+    for row in tx.query(&statement, &[&left]).await? {
+        leased.insert(row.try_get(0)?, Leased::Engaged);
+    }
+    Ok(())
+}
+
+/// Lets nobody else lease until we commit. Each leg of a call is one column of a unique index, and
+/// no index keeps the first leg of one call from the second leg of another: who leases a call of
+/// two legs looks for both, and what he sees must be all there is. Leases of one leg only share
+/// the table, by the locks of their nodes, and wait for nobody.
+async fn exclude_others(tx: &Transaction<'_>) -> Answer<()> {
+    tx.batch_execute("LOCK TABLE node IN EXCLUSIVE MODE").await
 }
 
 /// Nodes by id, locked so that nobody takes one before we commit: (epoch, until).
@@ -392,8 +471,48 @@ pub(super) fn holds(held: &BTreeMap<i64, (i64, i64)>, stamp: &LeaseStamp) -> boo
         .is_some_and(|(epoch, until)| *epoch == stamp.node.epoch && *until > stamp.at.0)
 }
 
-/// Deletes the ready rows that are there still and inserts their attempts, with the log of what
-/// allowed them: send → n.
+/// Turns ready rows into attempts, on PostgreSQL. Whoever another transaction has just begun or
+/// ended a call to is waited for, in the order of the callees; then he is in a call, and the send
+/// stays.
+const BEGIN: &str = "WITH l AS (
+    SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
+                         $5::BIGINT[], $8::TEXT[], $9::BIGINT[], $10::BIGINT[],
+                         $11::TEXT[], $12::TEXT[])
+        AS l (quick_send_id, node_id, epoch, trunk, started_at_us, basis,
+              policy_id, day_sends, callee, second_callee)
+), waiting AS (
+    SELECT quick_send_id FROM ready WHERE quick_send_id = ANY($1)
+    ORDER BY quick_send_id FOR UPDATE
+), begun AS (
+    INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us,
+                         callee, second_callee)
+    SELECT w.quick_send_id,
+           1 + (SELECT COUNT(*) FROM outcome o
+                WHERE o.quick_send_id = w.quick_send_id),
+           l.node_id, l.epoch, l.trunk, l.started_at_us, l.callee,
+           l.second_callee
+    FROM waiting w JOIN l ON l.quick_send_id = w.quick_send_id
+    WHERE (SELECT COUNT(*) FROM outcome o
+           WHERE o.quick_send_id = w.quick_send_id) < $6
+      AND (SELECT COUNT(*) FROM attempt a WHERE a.second_callee = l.callee) = 0
+      AND (SELECT COUNT(*) FROM attempt a WHERE a.callee = l.second_callee) = 0
+    ORDER BY l.callee
+    ON CONFLICT DO NOTHING
+    RETURNING quick_send_id, n
+), taken AS (
+    DELETE FROM ready USING begun
+    WHERE ready.quick_send_id = begun.quick_send_id
+), logged AS (
+    INSERT INTO decision (quick_send_id, n, at_us, verdict, basis, policy_id,
+                          opt_out_version, day_sends)
+    SELECT b.quick_send_id, b.n, l.started_at_us, 'allowed', l.basis, l.policy_id,
+           $7, l.day_sends
+    FROM begun b JOIN l ON l.quick_send_id = b.quick_send_id
+)
+SELECT quick_send_id, n FROM begun";
+
+/// Turns the ready rows that are there still into attempts, unless whom they reach is in a call,
+/// with the log of what allowed them: send → n.
 async fn move_to_attempt(
     tx: &Transaction<'_>,
     passed: &[(&Lease, Option<i64>)],
@@ -408,37 +527,10 @@ async fn move_to_attempt(
     let bases: Vec<&str> =
         passed.iter().map(|(lease, _)| lease.stamp.permit.basis.word()).collect();
     let day_sends: Vec<Option<i64>> = passed.iter().map(|(_, sends)| *sends).collect();
-    let sql = "WITH l AS (
-                   SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
-                                        $5::BIGINT[], $8::TEXT[], $9::BIGINT[], $10::BIGINT[])
-                       AS l (quick_send_id, node_id, epoch, trunk, started_at_us, basis,
-                             policy_id, day_sends)
-               ), waiting AS (
-                   SELECT quick_send_id FROM ready WHERE quick_send_id = ANY($1)
-                   ORDER BY quick_send_id FOR UPDATE
-               ), taken AS (
-                   DELETE FROM ready USING waiting w
-                   WHERE ready.quick_send_id = w.quick_send_id
-                     AND (SELECT COUNT(*) FROM outcome o
-                          WHERE o.quick_send_id = w.quick_send_id) < $6
-                   RETURNING ready.quick_send_id
-               ), begun AS (
-                   INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
-                   SELECT t.quick_send_id,
-                          1 + (SELECT COUNT(*) FROM outcome o
-                               WHERE o.quick_send_id = t.quick_send_id),
-                          l.node_id, l.epoch, l.trunk, l.started_at_us
-                   FROM taken t JOIN l ON l.quick_send_id = t.quick_send_id
-                   RETURNING quick_send_id, n
-               ), logged AS (
-                   INSERT INTO decision (quick_send_id, n, at_us, verdict, basis, policy_id,
-                                         opt_out_version, day_sends)
-                   SELECT b.quick_send_id, b.n, l.started_at_us, 'allowed', l.basis, l.policy_id,
-                          $7, l.day_sends
-                   FROM begun b JOIN l ON l.quick_send_id = b.quick_send_id
-               )
-               SELECT quick_send_id, n FROM begun";
-    let statement = tx.prepare_cached(sql).await?;
+    let callees: Vec<&str> = passed.iter().map(|(lease, _)| lease.stamp.callee.as_str()).collect();
+    let seconds: Vec<Option<&str>> =
+        passed.iter().map(|(lease, _)| lease.stamp.second_callee.as_deref()).collect();
+    let statement = tx.prepare_cached(BEGIN).await?;
     let rows = tx
         .query(
             &statement,
@@ -453,6 +545,8 @@ async fn move_to_attempt(
                 &bases,
                 &column(|lease| lease.stamp.permit.policy.0),
                 &day_sends,
+                &callees,
+                &seconds,
             ],
         )
         .await?;

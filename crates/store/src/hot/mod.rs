@@ -4,13 +4,14 @@
 //! Contract of each: what is returned is durable; giving the same keys again changes nothing; an
 //! element happens whole or not at all; callers at the same time share one commit. Each verb is
 //! written once per engine where the SQL differs. Row locks on PostgreSQL are taken in one order
-//! (node, accounts by id, counts of the day, ready or attempt rows by send, then campaigns by id),
-//! so that verbs cannot deadlock.
+//! (node, accounts by id, counts of the day, ready or attempt rows by send, callees by their keys,
+//! then campaigns by id), so that verbs cannot deadlock.
 
 mod accept;
 mod feed;
 mod import;
 mod lease;
+mod node;
 mod permit;
 mod recover;
 mod settle;
@@ -33,6 +34,7 @@ pub use accept::{Accept, AcceptRefusal, Accepted, Played};
 pub use feed::{FeedOrder, fold, step_in, withdraw};
 pub use import::Import;
 pub use lease::{LeaseStamp, Leased, NodeStamp, ReadyJob};
+pub use node::Company;
 pub(crate) use permit::ALLOWED;
 pub use permit::{Bar, DailyCap, Permit};
 pub use recover::{Failed, NOT_SENT, ORPHANS_MAX, OpenAttempt, Orphan, PutBack};

@@ -71,33 +71,6 @@ pub struct Orphan {
 pub const ORPHANS_MAX: u32 = 1_000;
 
 impl Db {
-    /// Takes the node `name` until `until` with a new epoch, which fences off whoever had it.
-    ///
-    /// # Errors
-    /// [`crate::Error::Unavailable`].
-    pub async fn take_node(&self, name: &str, until: Timestamp) -> Result<NodeStamp> {
-        let mut tx = self.begin().await?;
-        let sql = "INSERT INTO node (name, epoch, until_us) VALUES ($1, 1, $2)
-                   ON CONFLICT (name) DO UPDATE SET epoch = node.epoch + 1, until_us = $2
-                   RETURNING id, epoch";
-        let row = tx.query_one(sql, values![name, until]).await?;
-        let stamp = NodeStamp { node: row.get("id")?, epoch: row.get("epoch")? };
-        tx.commit().await?;
-        Ok(stamp)
-    }
-
-    /// Prolongs the node's lease. `false`: another process took the node, stop dialling.
-    ///
-    /// # Errors
-    /// [`crate::Error::Unavailable`].
-    pub async fn renew(&self, stamp: NodeStamp, until: Timestamp) -> Result<bool> {
-        let mut tx = self.begin().await?;
-        let sql = "UPDATE node SET until_us = $3 WHERE id = $1 AND epoch = $2";
-        let renewed = tx.execute(sql, values![stamp.node, stamp.epoch, until]).await? == 1;
-        tx.commit().await?;
-        Ok(renewed)
-    }
-
     /// What earlier processes of this node (epochs below the stamp's) left open.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deadpool_postgres::Transaction;
-use domain::{AttemptId, Disposition, EventKind, QuickSendId, Rials, Timestamp};
+use domain::{AccountId, AttemptId, Disposition, EventKind, QuickSendId, Rials, Timestamp};
 use tokio_postgres::types::ToSql;
 
 use super::tally::{self, Called, End};
@@ -191,14 +191,15 @@ fn settle_on_sqlite(
     let send = send_on_sqlite(connection, quick_send)?;
     let hold: Rials = send.get("hold_rials")?;
     let charge = cut(element.charge, hold);
+    let account: AccountId = send.get("account_id")?;
     let sql = "INSERT INTO outcome (quick_send_id, n, disposition, cause, trunk, sip_code, q850,
                                     heard_ms, charge_rials, release_rials, vote, started_at_us,
                                     invite_at_us, ringing_at_us, answered_at_us,
                                     first_audio_at_us, ended_at_us, rtp_sent, rtp_received,
                                     rtp_lost, rtp_jitter_us, peer_lost, peer_jitter_us,
-                                    round_trip_us, keys)
+                                    round_trip_us, keys, account_id)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                       $17, $18, $19, $20, $21, $22, $23, $24, $25)";
+                       $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)";
     let facts = &element.facts;
     let [sent, received, lost, jitter, peer_lost, peer_jitter, round_trip] = facts.quality();
     let values = values![
@@ -227,11 +228,12 @@ fn settle_on_sqlite(
         peer_jitter,
         round_trip,
         facts.keys(),
+        (charge > Rials::ZERO).then_some(account),
     ];
     sqlite::execute(connection, sql, values)?;
     tell_on_sqlite(connection, element.attempt, element.ladder.as_ref())?;
     let (how, at) = (element.disposition, element.ended_at);
-    moves.add(send.get("account_id")?, (charge, hold), (quick_send, at));
+    moves.add(account, (charge, hold), (quick_send, at));
     ends.extend(end_of(&send, (how, &element.facts.cause), charge, at)?);
     Ok(SettleResult::Settled)
 }
@@ -293,74 +295,78 @@ fn cut(charge: Rials, hold: Rials) -> Rials {
     charge.clamp(Rials::ZERO, hold)
 }
 
+/// Ends attempts, on PostgreSQL: they are locked in one order, then deleted; `ended` decides what
+/// moves on accounts.
+const END: &str = "WITH s AS (
+    SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
+                         $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[],
+                         $9::BIGINT[], $10::BIGINT[], $11::BIGINT[],
+                         $12::BIGINT[], $13::BIGINT[], $14::BIGINT[],
+                         $15::BIGINT[], $16::BIGINT[], $17::BIGINT[],
+                         $18::BIGINT[], $19::BIGINT[], $20::BIGINT[],
+                         $21::BIGINT[], $22::BIGINT[], $23::TEXT[],
+                         $24::BYTEA[], $25::TEXT[])
+        AS s (quick_send_id, n, disposition, cause, sip_code, q850, heard_ms,
+              charge_rials, vote, invite_at_us, ringing_at_us, answered_at_us,
+              first_audio_at_us, ended_at_us, rtp_sent, rtp_received, rtp_lost,
+              rtp_jitter_us, peer_lost, peer_jitter_us, round_trip_us,
+              began_at_us, server, rungs, keys)
+), open AS (
+    SELECT a.quick_send_id, a.n, a.trunk, a.started_at_us
+    FROM attempt a JOIN s ON s.quick_send_id = a.quick_send_id AND s.n = a.n
+    ORDER BY a.quick_send_id FOR UPDATE OF a
+), closed AS (
+    DELETE FROM attempt a USING open
+    WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
+    RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us
+), priced AS (
+    SELECT s.quick_send_id, s.n, q.hold_rials, q.account_id,
+           LEAST(GREATEST(s.charge_rials, 0), q.hold_rials) AS charge_rials
+    FROM s JOIN quick_send q ON q.id = s.quick_send_id
+), ended AS (
+    INSERT INTO outcome (quick_send_id, n, disposition, cause, trunk, sip_code,
+                         q850, heard_ms, charge_rials, release_rials, vote,
+                         started_at_us, invite_at_us, ringing_at_us,
+                         answered_at_us, first_audio_at_us, ended_at_us,
+                         rtp_sent, rtp_received, rtp_lost, rtp_jitter_us,
+                         peer_lost, peer_jitter_us, round_trip_us, keys,
+                         account_id)
+    SELECT c.quick_send_id, c.n, s.disposition, s.cause, c.trunk, s.sip_code,
+           s.q850, s.heard_ms, p.charge_rials, p.hold_rials - p.charge_rials,
+           s.vote, c.started_at_us, s.invite_at_us, s.ringing_at_us,
+           s.answered_at_us, s.first_audio_at_us, s.ended_at_us, s.rtp_sent,
+           s.rtp_received, s.rtp_lost, s.rtp_jitter_us, s.peer_lost,
+           s.peer_jitter_us, s.round_trip_us, s.keys,
+           CASE WHEN p.charge_rials > 0 THEN p.account_id END
+    FROM closed c
+    JOIN s ON s.quick_send_id = c.quick_send_id AND s.n = c.n
+    JOIN priced p ON p.quick_send_id = c.quick_send_id AND p.n = c.n
+    RETURNING quick_send_id, n, charge_rials, release_rials
+), told AS (
+    INSERT INTO ladder (attempt, server, began_at_us, rungs)
+    SELECT e.quick_send_id * 256 + e.n, s.server, s.began_at_us, s.rungs
+    FROM ended e JOIN s ON s.quick_send_id = e.quick_send_id AND s.n = e.n
+    WHERE s.rungs IS NOT NULL ON CONFLICT DO NOTHING
+), moved AS (
+    UPDATE account
+    SET balance_rials = balance_rials - m.charge_rials,
+        reserved_rials = reserved_rials - m.hold_rials
+    FROM (SELECT q.account_id,
+                 CAST(SUM(e.charge_rials) AS BIGINT) AS charge_rials,
+                 CAST(SUM(e.charge_rials + e.release_rials) AS BIGINT)
+                     AS hold_rials
+          FROM ended e JOIN quick_send q ON q.id = e.quick_send_id
+          GROUP BY q.account_id) AS m
+    WHERE account.id = m.account_id
+)
+SELECT quick_send_id, n FROM ended";
+
 /// Deletes the attempts that are open still, inserts their outcomes and moves the money.
 async fn move_to_outcome(
     tx: &Transaction<'_>,
     elements: &[&Settle],
 ) -> Answer<BTreeSet<(i64, i64)>> {
-    // Attempts are locked in one order, then deleted; `ended` decides what moves on accounts.
-    let sql = "WITH s AS (
-                   SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[],
-                                        $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[],
-                                        $9::BIGINT[], $10::BIGINT[], $11::BIGINT[],
-                                        $12::BIGINT[], $13::BIGINT[], $14::BIGINT[],
-                                        $15::BIGINT[], $16::BIGINT[], $17::BIGINT[],
-                                        $18::BIGINT[], $19::BIGINT[], $20::BIGINT[],
-                                        $21::BIGINT[], $22::BIGINT[], $23::TEXT[],
-                                        $24::BYTEA[], $25::TEXT[])
-                       AS s (quick_send_id, n, disposition, cause, sip_code, q850, heard_ms,
-                             charge_rials, vote, invite_at_us, ringing_at_us, answered_at_us,
-                             first_audio_at_us, ended_at_us, rtp_sent, rtp_received, rtp_lost,
-                             rtp_jitter_us, peer_lost, peer_jitter_us, round_trip_us,
-                             began_at_us, server, rungs, keys)
-               ), open AS (
-                   SELECT a.quick_send_id, a.n, a.trunk, a.started_at_us
-                   FROM attempt a JOIN s ON s.quick_send_id = a.quick_send_id AND s.n = a.n
-                   ORDER BY a.quick_send_id FOR UPDATE OF a
-               ), closed AS (
-                   DELETE FROM attempt a USING open
-                   WHERE a.quick_send_id = open.quick_send_id AND a.n = open.n
-                   RETURNING a.quick_send_id, a.n, a.trunk, a.started_at_us
-               ), priced AS (
-                   SELECT s.quick_send_id, s.n, q.hold_rials,
-                          LEAST(GREATEST(s.charge_rials, 0), q.hold_rials) AS charge_rials
-                   FROM s JOIN quick_send q ON q.id = s.quick_send_id
-               ), ended AS (
-                   INSERT INTO outcome (quick_send_id, n, disposition, cause, trunk, sip_code,
-                                        q850, heard_ms, charge_rials, release_rials, vote,
-                                        started_at_us, invite_at_us, ringing_at_us,
-                                        answered_at_us, first_audio_at_us, ended_at_us,
-                                        rtp_sent, rtp_received, rtp_lost, rtp_jitter_us,
-                                        peer_lost, peer_jitter_us, round_trip_us, keys)
-                   SELECT c.quick_send_id, c.n, s.disposition, s.cause, c.trunk, s.sip_code,
-                          s.q850, s.heard_ms, p.charge_rials, p.hold_rials - p.charge_rials,
-                          s.vote, c.started_at_us, s.invite_at_us, s.ringing_at_us,
-                          s.answered_at_us, s.first_audio_at_us, s.ended_at_us, s.rtp_sent,
-                          s.rtp_received, s.rtp_lost, s.rtp_jitter_us, s.peer_lost,
-                          s.peer_jitter_us, s.round_trip_us, s.keys
-                   FROM closed c
-                   JOIN s ON s.quick_send_id = c.quick_send_id AND s.n = c.n
-                   JOIN priced p ON p.quick_send_id = c.quick_send_id AND p.n = c.n
-                   RETURNING quick_send_id, n, charge_rials, release_rials
-               ), told AS (
-                   INSERT INTO ladder (attempt, server, began_at_us, rungs)
-                   SELECT e.quick_send_id * 256 + e.n, s.server, s.began_at_us, s.rungs
-                   FROM ended e JOIN s ON s.quick_send_id = e.quick_send_id AND s.n = e.n
-                   WHERE s.rungs IS NOT NULL ON CONFLICT DO NOTHING
-               ), moved AS (
-                   UPDATE account
-                   SET balance_rials = balance_rials - m.charge_rials,
-                       reserved_rials = reserved_rials - m.hold_rials
-                   FROM (SELECT q.account_id,
-                                CAST(SUM(e.charge_rials) AS BIGINT) AS charge_rials,
-                                CAST(SUM(e.charge_rials + e.release_rials) AS BIGINT)
-                                    AS hold_rials
-                         FROM ended e JOIN quick_send q ON q.id = e.quick_send_id
-                         GROUP BY q.account_id) AS m
-                   WHERE account.id = m.account_id
-               )
-               SELECT quick_send_id, n FROM ended";
-    let statement = tx.prepare_cached(sql).await?;
+    let statement = tx.prepare_cached(END).await?;
     let rows = tx.query(&statement, &Columns::of(elements).parameters()).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

@@ -5,9 +5,10 @@ use domain::{AccountId, Disposition, QuickSendId, Rials, Timestamp};
 use store::entry::{EntryKind, NewEntry, post};
 use store::export::{
     Export, NewExport, Place, What, Written, claim, expired, failed, find, forget, insert, list,
-    next, over, ready, renew, sent, statement,
+    next, over, ready, renew, sent,
 };
 use store::hot::Accept;
+use store::ledger::lines;
 
 use crate::engines::both_engines;
 use crate::world::{NOW, World, delivered};
@@ -132,16 +133,16 @@ both_engines! {
         let to = NOW.plus_ms(1_000_000);
         let mut reader = world.db.read().await.unwrap();
         for limit in [1, 2, 100] {
-            let (mut after, mut lines) = (Place { at: NOW, source: -1, n: 0 }, Vec::new());
+            let (mut after, mut found) = (Place { at: NOW, source: -1, n: 0 }, Vec::new());
             loop {
-                let page = statement(&mut reader, account, after, to, limit).await.unwrap();
-                let Some((_, last)) = page.last() else { break };
-                after = *last;
-                lines.extend(page);
+                let page = lines(&mut reader, account, after, to, limit).await.unwrap();
+                let Some(last) = page.last() else { break };
+                after = last.place;
+                found.extend(page);
             }
-            let sum: i64 = lines.iter().map(|(line, _)| line.amount.0).sum();
-            assert_eq!((lines.len(), sum), (5, world.funds(account).await.0), "{limit}");
-            assert!(lines.is_sorted_by_key(|(_, place)| *place));
+            let sum: i64 = found.iter().map(|line| line.amount.0).sum();
+            assert_eq!((found.len(), sum), (5, world.funds(account).await.0), "{limit}");
+            assert!(found.is_sorted_by_key(|line| line.place));
             let (mut after, mut sends) = ((Timestamp(0), QuickSendId(0)), Vec::new());
             loop {
                 let page = sent(&mut reader, account, after, to, limit).await.unwrap();

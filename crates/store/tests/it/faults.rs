@@ -98,7 +98,8 @@ async fn a_full_queue() {
         .map(|_| {
             let db = db.clone();
             tokio::spawn(async move {
-                db.renew(store::hot::NodeStamp { node: domain::NodeId(1), epoch: 1 }, NOW).await
+                let stamp = store::hot::NodeStamp { node: domain::NodeId(1), epoch: 1 };
+                db.renew(stamp, NOW, NOW).await
             })
         })
         .collect();
@@ -119,7 +120,7 @@ async fn a_full_queue() {
     tx.execute("DELETE FROM ready", &[]).await.unwrap();
     tx.commit().await.unwrap();
     for task in waiting {
-        assert!(!task.await.unwrap().unwrap());
+        assert_eq!(task.await.unwrap().unwrap(), None);
     }
     db.close().await;
 }

@@ -333,8 +333,8 @@ both_engines! {
         assert_eq!(world.try_lease(old, ready[0].quick_send).await, None);
         assert_eq!(world.ready().await.len(), 3);
         world.lease(new, ready[0].quick_send).await;
-        assert!(!world.db.renew(old, NOW).await.unwrap());
-        assert!(world.db.renew(new, NOW).await.unwrap());
+        assert_eq!(world.db.renew(old, NOW, NOW).await.unwrap(), None);
+        assert!(world.db.renew(new, NOW, NOW).await.unwrap().is_some());
         assert_eq!(world.try_lease(new, ready[1].quick_send).await, None);
     }
 

@@ -1,12 +1,13 @@
 //! The ledger adds up: from any moment to any other, page by page.
 
 use domain::{AccountId, AttemptId, Rials, Timestamp};
-use store::ledger::{self, Line};
+use store::hot::Settle;
+use store::ledger::{self, Line, PAGE, Start};
 use store::refund::Refund;
-use store::{Db, Tx};
+use store::{Db, Kind, Queries as _, Tx};
 
-use crate::engines::both_engines;
-use crate::world::{NOW, World, delivered, leased};
+use crate::engines::{both_engines, say};
+use crate::world::{NOW, World, delivered, leased, send};
 
 async fn write(db: &Db, body: impl AsyncFnOnce(&mut Tx)) {
     let mut tx = db.begin().await.unwrap();
@@ -22,19 +23,17 @@ async fn walked(
     time: (Timestamp, Timestamp),
     limit: u32,
 ) -> Vec<Line> {
-    let (mut lines, mut after, mut balance) = (Vec::<Line>::new(), None, None);
+    let (mut lines, mut start) = (Vec::<Line>::new(), Start::First);
     loop {
         let mut reads = world.db.read().await.unwrap();
-        let page = ledger::page(&mut reads, account, time, after, limit).await.unwrap().unwrap();
-        assert_eq!(page.before, balance.unwrap_or(page.opening), "each page goes on");
-        let sum: i64 = page.lines.iter().map(|line| line.amount.0).sum();
-        balance = Some(Rials(page.before.0 + sum));
+        let page = ledger::page(&mut reads, account, time, start, limit).await.unwrap().unwrap();
         let Some(last) = page.lines.last() else {
-            assert_eq!(balance, Some(page.closing), "all lines lead to the end");
+            assert_eq!(page.after(), page.closing, "all lines lead to the end");
             return lines;
         };
         assert!(page.lines.len() <= limit as usize);
-        after = Some(last.place);
+        let (opening, before) = (page.opening, page.after());
+        start = Start::Behind { place: last.place, opening, before };
         lines.extend(page.lines);
     }
 }
@@ -85,6 +84,43 @@ async fn with_lines(world: &World) -> AccountId {
     account
 }
 
+/// Calls of a long ledger.
+const CALLS: i64 = 3_000;
+
+/// An account with so many calls that cost something, one each millisecond, beside another that has
+/// as many in the same time.
+async fn long_ledger(world: &World) -> AccountId {
+    let node = world.node("a").await;
+    let mut accounts = Vec::new();
+    for _ in 0..2 {
+        let account = world.account(10_000_000).await;
+        let message = world.message(account).await;
+        let sends = (0..CALLS).map(|_| leased(send(account, message), node)).collect();
+        let accepted = world.db.accept(sends).await.unwrap();
+        let ends = accepted.into_iter().zip(0..).map(|(accepted, ms)| Settle {
+            ended_at: NOW.plus_ms(ms),
+            ..delivered(AttemptId { quick_send: accepted.unwrap().quick_send, n: 1 }, 1)
+        });
+        world.db.settle(ends.collect()).await.unwrap();
+        accounts.push(account);
+    }
+    if world.db.kind() == Kind::Postgres {
+        say(&world.url, "ANALYZE").await.unwrap();
+    }
+    accounts[0]
+}
+
+/// How many rows a step of a plan of PostgreSQL has read, or thrown away.
+fn rows_of(step: &str) -> f64 {
+    let number = |text: &str| {
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        text[..end].parse::<f64>().unwrap()
+    };
+    let after = |what: &str| step.split_once(what).map_or(0.0, |(_, text)| number(text));
+    let loops = if step.contains("loops=") { after("loops=") } else { 1.0 };
+    after("actual rows=") * loops + after("Rows Removed by Filter: ")
+}
+
 both_engines! {
     async fn a_ledger_adds_up_from_any_moment_to_any_other(world) {
         let account = with_lines(world).await;
@@ -118,14 +154,49 @@ both_engines! {
                 assert_eq!(lines, within.cloned().collect::<Vec<_>>());
                 let before = all.iter().filter(|line| line.place.at < from);
                 let mut reads = world.db.read().await.unwrap();
-                let page = ledger::page(&mut reads, account, (from, to), None, 1).await;
+                let page = ledger::page(&mut reads, account, (from, to), Start::First, 1).await;
                 let page = page.unwrap().unwrap();
                 assert_eq!(page.opening.0, before.map(|line| line.amount.0).sum::<i64>());
                 assert_eq!(page.balance, Rials(balance));
             }
         }
         let mut reads = world.db.read().await.unwrap();
-        let nobody = ledger::page(&mut reads, AccountId(99), ever, None, 9).await.unwrap();
+        let nobody = ledger::page(&mut reads, AccountId(99), ever, Start::First, 9).await.unwrap();
         assert_eq!(nobody, None);
+    }
+
+    /// However long a ledger is, a page in its middle reads its own lines.
+    async fn a_page_reads_no_more_than_a_page(world) {
+        let account = long_ledger(world).await;
+        let (limit, to) = (20_i64, NOW.plus_ms(CALLS));
+        let values = [account.0, to.0, NOW.plus_ms(CALLS / 2).0, 1, 0, limit, i64::MAX];
+        let values = values.map(store::Value::from);
+        let mut reads = world.db.read().await.unwrap();
+        assert_eq!(reads.query(PAGE, &values).await.unwrap().len(), 20);
+        let asked = match world.db.kind() {
+            Kind::Sqlite => "EXPLAIN QUERY PLAN ",
+            Kind::Postgres => "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) ",
+        };
+        let plan = reads.query([asked, PAGE].concat().leak(), &values).await.unwrap();
+        match world.db.kind() {
+            Kind::Sqlite => {
+                let plan: Vec<String> = plan.iter().map(|row| row.get("detail").unwrap()).collect();
+                for table in ["entry", "outcome", "sms", "refund", "quick_send", "q", "a"] {
+                    let scan = format!("SCAN {table}");
+                    let scans = plan.iter().any(|step| step.split(" USING").next() == Some(&scan));
+                    assert!(!scans, "{table} is gone through: {plan:#?}");
+                }
+                let uses = |index| plan.iter().filter(|step| step.contains(index)).count();
+                assert_eq!([uses("outcome_charged"), uses("sms_charged")], [3, 3], "{plan:#?}");
+            }
+            Kind::Postgres => {
+                let plan: Vec<String> =
+                    plan.iter().map(|row| row.get("QUERY PLAN").unwrap()).collect();
+                for step in &plan {
+                    assert!(rows_of(step) <= 4.0 * 20.0, "{step} of {plan:#?}");
+                }
+                assert!(plan.iter().any(|step| step.contains("outcome_charged")), "{plan:#?}");
+            }
+        }
     }
 }

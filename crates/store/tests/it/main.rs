@@ -8,6 +8,7 @@ mod campaign;
 mod cancellation;
 mod chain;
 mod cold;
+mod engaged;
 mod engines;
 mod error_report;
 mod event;

@@ -38,7 +38,7 @@ both_engines! {
 
         // What node b has open is an orphan once b's lease has ended, for every node but b.
         assert_eq!(world.db.orphans(new.node, NOW).await.unwrap(), []);
-        world.db.renew(other, NOW).await.unwrap();
+        world.db.renew(other, NOW, NOW).await.unwrap();
         let orphans = world.db.orphans(new.node, NOW).await.unwrap();
         assert_eq!(orphans.len(), 1);
         assert_eq!(orphans[0].open.attempt.quick_send, elsewhere.quick_send);
@@ -53,12 +53,12 @@ both_engines! {
         let account = world.account(10_000_000).await;
         let message = world.message(account).await;
         let lost = world.node("lost").await;
-        let element = leased(send(account, message), lost);
-        let sends = vec![element; ORPHANS_MAX as usize + 1];
+        let one = |_| leased(send(account, message), lost);
+        let sends = (0..=ORPHANS_MAX).map(one).collect();
         let accepted = world.db.accept(sends).await.unwrap();
         assert!(accepted.iter().all(Result::is_ok));
         let own = world.node("own").await;
-        world.db.renew(lost, NOW).await.unwrap();
+        world.db.renew(lost, NOW, NOW).await.unwrap();
         let told = world.db.orphans(own.node, NOW).await.unwrap();
         assert_eq!(told.len(), ORPHANS_MAX as usize);
         let ends = told.iter().map(|orphan| delivered(orphan.open.attempt, 0)).collect();

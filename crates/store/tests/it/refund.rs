@@ -55,8 +55,8 @@ both_engines! {
         assert_eq!(told, [("refund", 300, send), ("call", -450, send), ("credit", 10_000, None)]);
         let from = store::export::Place { at: Timestamp(0), source: 0, n: 0 };
         let to = NOW.plus_ms(10);
-        let lines = store::export::statement(&mut reads, account, from, to, 9).await.unwrap();
-        let last = &lines.last().unwrap().0;
+        let lines = store::ledger::lines(&mut reads, account, from, to, 9).await.unwrap();
+        let last = lines.last().unwrap();
         assert_eq!((&*last.kind, &*last.note, lines.len()), ("refund", "صدا قطع شد", 3));
         drop(reads);
         // An audit that does not look would prove nothing.

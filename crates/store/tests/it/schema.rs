@@ -74,6 +74,8 @@ fn shipped_migrations_are_pinned() {
         ("V71__ledger_audit.sql", 0x7ed6_b97a_5c36_1925),
         ("V72__grounds.sql", 0x7844_2246_bd9f_1c5a),
         ("V73__policies.sql", 0x883f_d818_34c5_2b68),
+        ("V75__one_call_at_a_time.sql", 0xea60_b12c_148b_06a4),
+        ("V76__ledger_by_time.sql", 0xa45a_a1c4_214d_4d0f),
     ];
     let folder = crate_folder().join("migrations");
     let files: BTreeSet<String> = std::fs::read_dir(&folder)

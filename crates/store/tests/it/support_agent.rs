@@ -88,7 +88,7 @@ both_engines! {
     /// Lines of a node that is gone are lost, and this node's own only when it begins.
     async fn only_lost_lines_are_taken_up(world) {
         for (name, until) in [("own", NOW), ("gone", NOW), ("there", NOW.plus_us(1_000))] {
-            world.db.take_node(name, until).await.unwrap();
+            world.db.take_node(name, NOW, until).await.unwrap();
         }
         let mut ids = Vec::new();
         for (n, node) in [Some("own"), Some("gone"), Some("there"), None].into_iter().enumerate() {

@@ -1,5 +1,7 @@
 //! A database with what most tests need in it, and words to tell a story with.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use domain::class::Basis;
 use domain::{
     AccountId, Approval, Destination, Disposition, MessageClass, MessageId, PolicyId, QuickSendId,
@@ -95,7 +97,7 @@ impl World {
 
     /// Takes the node `name` for an hour.
     pub async fn node(&self, name: &str) -> NodeStamp {
-        self.db.take_node(name, NOW.plus_ms(3_600_000)).await.unwrap()
+        self.db.take_node(name, NOW, NOW.plus_ms(3_600_000)).await.unwrap().0
     }
 
     /// Leases one send and expects to get it.
@@ -201,15 +203,17 @@ pub fn permit(element: &Accept) -> Permit {
 
 /// The send with its first lease.
 pub fn leased(element: Accept, node: NodeStamp) -> Accept {
-    let permit = permit(&element);
-    let lease = LeaseStamp { node, trunk: String::from("sandbox"), at: element.at, permit };
+    let lease = LeaseStamp { permit: permit(&element), ..stamp(node, element.at) };
     Accept { lease: Some(lease), ..element }
 }
 
-/// A lease of a send of the account 1 to the number that sends here call.
+/// A lease of a send of the account 1 to the number that sends here call. Its callee is in no other
+/// call: most tests are about other things.
 pub fn stamp(node: NodeStamp, at: Timestamp) -> LeaseStamp {
+    static CALLEES: AtomicU64 = AtomicU64::new(0);
     let permit = permit(&send(AccountId(1), MessageId(0)));
-    LeaseStamp { node, trunk: String::from("sandbox"), at, permit }
+    let callee = format!("callee {}", CALLEES.fetch_add(1, Ordering::Relaxed));
+    LeaseStamp { node, trunk: String::from("sandbox"), at, permit, callee, second_callee: None }
 }
 
 /// A story of the attempt with this number.

@@ -1,13 +1,13 @@
 //! The ledger of the account: what changed its balance, where each rial comes from, and what the
 //! balance was before and after.
 
-use app::ledger::{Line, Page, Place};
+use app::ledger::{Line, Page, Place, Start};
 use app::{App, Caller};
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::Timestamp;
 use domain::calendar::date_time::Period;
 use domain::calendar::jalali::rfc3339;
+use domain::{Rials, Timestamp};
 use serde_json::{Value, json};
 
 use super::Unanswered;
@@ -28,10 +28,11 @@ pub(super) async fn list(app: &App, caller: &Caller, query: &str) -> Result<Resp
         }
         (Some(_), None) | (None, Some(_)) => return Err(no_days().into()),
     };
-    let after = params.text("after").map(|text| place(text).ok_or_else(no_page)).transpose()?;
-    let page = app::ledger::page(app, caller.account.id, time, after, limit).await?;
+    let after = params.text("after").map(|text| behind(text).ok_or_else(no_page)).transpose()?;
+    let start = after.unwrap_or(Start::First);
+    let page = app::ledger::page(app, caller.account.id, time, start, limit).await?;
     let page = page.ok_or_else(|| Problem::of(Kind::NotFound))?;
-    let next = next_page(&page.lines, limit, |last| written(last.place));
+    let next = next_page(&page.lines, limit, |last| written(last.place, &page));
     Ok(answer(StatusCode::OK, &shown(&page, next.as_deref())))
 }
 
@@ -48,15 +49,19 @@ fn no_page() -> Problem {
     Problem::with(Kind::InvalidRequest, detail)
 }
 
-fn written(Place { at, source, n }: Place) -> String {
-    format!("{}.{source}.{n}", at.0)
+/// The place behind which the next page begins, with what it needs to know of the pages before: so
+/// no page adds up anew what stands in them.
+fn written(Place { at, source, n }: Place, page: &Page) -> String {
+    format!("{}.{source}.{n}.{}.{}", at.0, page.opening.0, page.after().0)
 }
 
-fn place(text: &str) -> Option<Place> {
+fn behind(text: &str) -> Option<Start> {
     let mut numbers = text.split('.').map(str::parse::<i64>);
-    let mut next = || numbers.next()?.ok().filter(|number| *number >= 0);
+    let mut next = || numbers.next()?.ok();
     let place = Place { at: Timestamp(next()?), source: next()?, n: next()? };
-    numbers.next().is_none().then_some(place)
+    let (opening, before) = (Rials(next()?), Rials(next()?));
+    let is_place = place.at.0 >= 0 && place.source >= 0 && place.n >= 0;
+    (is_place && numbers.next().is_none()).then_some(Start::Behind { place, opening, before })
 }
 
 fn shown(page: &Page, next_page: Option<&str>) -> Value {
@@ -86,7 +91,7 @@ fn shown(page: &Page, next_page: Option<&str>) -> Value {
         "opening_balance": page.opening.0,
         "closing_balance": page.closing.0,
         "balance_before": page.before.0,
-        "balance_after": balance,
+        "balance_after": page.after().0,
         "balance": page.balance.0,
         "held": page.reserved.0,
     })

@@ -1,9 +1,10 @@
 //! A batch of accepts on PostgreSQL: decided one after the other, then written column by column.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deadpool_postgres::Transaction;
 use domain::{Destination, EventKind, MessageId, QuickSendId, Timestamp};
+use tokio_postgres::types::ToSql;
 
 use super::{Accept, AcceptRefusal, Accepted, Known, Verdict};
 use crate::event;
@@ -72,7 +73,11 @@ impl<'a> Batch<'a> {
         })
     }
 
-    pub(super) async fn insert(&mut self, tx: &Transaction<'_>, version: i64) -> Answer<()> {
+    pub(super) async fn insert(
+        &mut self,
+        tx: &Transaction<'_>,
+        gate: &mut PostgresGate,
+    ) -> Answer<()> {
         if self.new_elements().next().is_none() {
             return Ok(());
         }
@@ -80,8 +85,24 @@ impl<'a> Batch<'a> {
         let new: Vec<&Accept> = self.new_elements().map(|(element, _)| element).collect();
         self.messages = spoken::messages(tx, &new).await?;
         self.ids = self.insert_sends(tx).await?;
-        self.insert_ready(tx).await?;
-        self.insert_attempts(tx, version).await
+        let begun = self.insert_attempts(tx, gate.version).await?;
+        self.withdraw_leases(&begun, gate);
+        self.insert_ready(tx).await
+    }
+
+    /// What was to be leased and is not among what was `begun` waits: its callee is in a call.
+    fn withdraw_leases(&mut self, begun: &BTreeSet<i64>, gate: &mut PostgresGate) {
+        let mut ids = self.ids.iter();
+        for (element, decision) in self.elements.iter().zip(&mut self.decisions) {
+            let Decision::New { leased } = decision else { continue };
+            let id = ids.next().expect("one identity for each new send");
+            if let Some(passed) = leased.filter(|_| !begun.contains(id)) {
+                if let Some(lease) = element.lease.as_ref().filter(|_| passed.day_sends.is_some()) {
+                    gate.give_back(&lease.permit);
+                }
+                *leased = None;
+            }
+        }
     }
 
     /// Writes an event for each new send.
@@ -199,10 +220,11 @@ impl<'a> Batch<'a> {
         tx.execute(&statement, &[&ids, &classes, &dues]).await.map(drop)
     }
 
-    /// The attempts, with the log of what allowed them.
-    async fn insert_attempts(&self, tx: &Transaction<'_>, version: i64) -> Answer<()> {
+    /// The attempts, with the log of what allowed them, but for those whose callees are in a call.
+    /// Whoever another transaction has just begun a call to is waited for, in the order of callees.
+    async fn insert_attempts(&self, tx: &Transaction<'_>, version: i64) -> Answer<BTreeSet<i64>> {
         let (mut numbers, mut day_sends) = ([(); 5].map(|()| Vec::new()), Vec::new());
-        let (mut trunks, mut bases) = (Vec::new(), Vec::new());
+        let (mut trunks, mut bases, mut callees) = (Vec::new(), Vec::new(), Vec::new());
         for (id, (element, leased)) in self.ids.iter().zip(self.new_elements()) {
             if let (Some(passed), Some(lease)) = (leased, &element.lease) {
                 let (stamp, permit) = (lease.node, &lease.permit);
@@ -210,32 +232,45 @@ impl<'a> Batch<'a> {
                 numbers.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
                 trunks.push(lease.trunk.as_str());
                 bases.push(permit.basis.word());
+                callees.push(lease.callee.as_str());
                 day_sends.push(passed.day_sends);
             }
         }
         if trunks.is_empty() {
-            return Ok(());
+            return Ok(BTreeSet::new());
         }
         let sql = "WITH a AS (
                        SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::BIGINT[],
                                             $4::BIGINT[], $5::BIGINT[], $6::TEXT[], $7::TEXT[],
-                                            $8::BIGINT[])
+                                            $8::BIGINT[], $11::TEXT[])
                            AS a (quick_send_id, node_id, epoch, started_at_us, policy_id, trunk,
-                                 basis, day_sends)
+                                 basis, day_sends, callee)
+                   ), begun AS (
+                       INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk,
+                                            started_at_us, callee)
+                       SELECT quick_send_id, 1, node_id, epoch, trunk, started_at_us, callee
+                       FROM a
+                       WHERE (SELECT COUNT(*) FROM attempt t
+                              WHERE t.second_callee = a.callee) = 0
+                       ORDER BY callee
+                       ON CONFLICT DO NOTHING
+                       RETURNING quick_send_id
                    ), logged AS (
                        INSERT INTO decision (quick_send_id, n, at_us, verdict, basis, policy_id,
                                              opt_out_version, day_sends)
-                       SELECT quick_send_id, 1, started_at_us, $9, basis, policy_id, $10,
-                              day_sends
-                       FROM a
+                       SELECT a.quick_send_id, 1, a.started_at_us, $9, a.basis, a.policy_id,
+                              $10, a.day_sends
+                       FROM a JOIN begun b ON b.quick_send_id = a.quick_send_id
                    )
-                   INSERT INTO attempt (quick_send_id, n, node_id, epoch, trunk, started_at_us)
-                   SELECT quick_send_id, 1, node_id, epoch, trunk, started_at_us FROM a";
+                   SELECT quick_send_id FROM begun";
         let statement = tx.prepare_cached(sql).await?;
         let [ids, nodes, epochs, starts, policies] = &numbers;
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 10] =
-            [ids, nodes, epochs, starts, policies, &trunks, &bases, &day_sends, &ALLOWED, &version];
-        tx.execute(&statement, &values).await.map(drop)
+        let values: [&(dyn ToSql + Sync); 11] = [
+            ids, nodes, epochs, starts, policies, &trunks, &bases, &day_sends, &ALLOWED, &version,
+            &callees,
+        ];
+        let rows = tx.query(&statement, &values).await?;
+        rows.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// The answers, once the new sends have their identities.
