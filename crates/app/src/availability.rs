@@ -1,14 +1,15 @@
 //! Months of availability: looked at while they run, frozen three days after their end, and revised
 //! only by somebody who signs.
 
+mod due;
+
 use domain::agreement::availability::{
     Evidence, Facts, Figures, Seen, Standing, Totals, Verdict, Window,
 };
 use domain::agreement::parameter::Parameters;
 use domain::agreement::scope::{CoveredPath, Group, Paths, Scope};
 use domain::agreement::statement::{
-    FREEZE_AFTER_US, Inputs, Judged, REASON_MAX, State, evidence_until, is_final, standing_verdict,
-    state,
+    Inputs, Judged, REASON_MAX, State, evidence_until, frozen_at, standing_verdict, state,
 };
 use domain::agreement::version::Version;
 use domain::billing::plan_change::pieces;
@@ -26,6 +27,8 @@ pub use store::signature::Signature;
 use store::subscription::Subscription;
 use store::{Queries, Tx};
 
+pub(crate) use self::due::undecided;
+pub use self::due::{MONTHS_BACK_MAX, freeze_due};
 use crate::agreement::{Held, at as agreement_at, timetable};
 use crate::violation::{self, MACHINE};
 use crate::{App, Error, Failure, Result};
@@ -119,16 +122,16 @@ pub async fn month(
 /// it ended before, was killed in the middle, or another node does it at the same time.
 ///
 /// # Errors
-/// Refused before the third day after its end.
+/// Refused before its time: as a rule before the third day after its end.
 pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefusal> {
     let now = app.now();
-    if !is_final(month, now) {
-        let at = month.end().plus_us(FREEZE_AFTER_US);
-        return Err(Error::Refused(MonthRefusal::NotFinal(at)));
-    }
     let time = Span { from: month.start(), to: month.end() };
     let mut reads = app.read().await?;
     let agreement = agreement_at(&mut reads, time.from).await?;
+    let at = frozen_at(month, &agreement.draft.parameters);
+    if now < at {
+        return Err(Error::Refused(MonthRefusal::NotFinal(at)));
+    }
     let facts = facts(&mut reads, time, &agreement.draft.parameters).await?;
     drop(reads);
     let mut run = Freezing { now, month, time, facts, agreement, frozen: Frozen::default() };
@@ -148,27 +151,6 @@ pub async fn freeze(app: &App, month: PersianMonth) -> Result<Frozen, MonthRefus
     // Written last, it says that all the others are there.
     run.write(app, &[run.platform()]).await?;
     Ok(run.frozen)
-}
-
-/// Freezes the last month that is to be frozen, unless that was done. `None`: there is nothing to
-/// do.
-///
-/// # Errors
-/// The database failed.
-pub async fn freeze_due(app: &App) -> std::result::Result<Option<(PersianMonth, Frozen)>, Failure> {
-    let now = app.now();
-    let before = |month: PersianMonth| PersianMonth::of(month.start().plus_us(-1));
-    let last = before(PersianMonth::of(now));
-    let due = if is_final(last, now) { last } else { before(last) };
-    let written = store::month_statement::of_month(&mut app.read().await?, None, due).await?;
-    if !written.is_empty() {
-        return Ok(None);
-    }
-    match freeze(app, due).await {
-        Ok(frozen) => Ok(Some((due, frozen))),
-        Err(Error::Failed(failure)) => Err(failure),
-        Err(Error::Refused(_)) => Ok(None),
-    }
 }
 
 /// A month that is being written down.

@@ -2,9 +2,11 @@
 
 use domain::Timestamp;
 use domain::agreement::board::{Entry, Subject, Urgency, act_by, in_order, notices};
+use domain::agreement::callback::{OfferVerdict, offer_at, offer_verdict};
 use domain::agreement::claim::State as Claim;
 use domain::agreement::error_report::Metric;
 use domain::agreement::maintenance::State as Maintenance;
+use domain::agreement::support_call::State as Call;
 use domain::agreement::ticket::Turn;
 use domain::agreement::violation::Status;
 use domain::calendar::opening_hours::CalendarKind;
@@ -13,7 +15,9 @@ use domain::calendar::working_time::Timetable;
 use store::Reader;
 
 use crate::agreement::{Held, timetable};
+use crate::availability::undecided;
 use crate::error_report::Judge;
+use crate::support_call::Kept;
 use crate::{App, Failure};
 
 /// Rows that are read at a time.
@@ -33,6 +37,7 @@ pub async fn show(app: &App) -> Result<Vec<Entry>, Failure> {
     tickets(&mut reads, now, &support, &mut entries).await?;
     reports(&mut reads, now, &mut entries).await?;
     callbacks(&mut reads, now, &support, &mut entries).await?;
+    months(&mut reads, now, &mut entries).await?;
     claims(&mut reads, now, &mut entries).await?;
     maintenance(&mut reads, now, &mut entries).await?;
     disputes(&mut reads, &mut entries).await?;
@@ -123,12 +128,14 @@ async fn callbacks(
     support: &Timetable,
     entries: &mut Vec<Entry>,
 ) -> Result<(), Failure> {
+    let held = Held::read(reads).await?;
     let mut after = (Timestamp(i64::MIN), 0);
     loop {
         let page = store::support_call::open(reads, after, BATCH).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = (last.call.joined_at, last.id);
         for kept in &page {
+            entries.extend(caller(kept, now, &held));
             let Some(owed) = kept.call.owed() else { continue };
             let due = owed.due(support);
             let missed = kept.call.missed_at(now, support).is_some();
@@ -151,6 +158,50 @@ async fn callbacks(
             });
         }
     }
+}
+
+/// Somebody who waits on the line: what is due is the offer to be called back, while it has not
+/// come. An expert is promised to nobody by a time, so that who was offered just waits.
+fn caller(kept: &Kept, now: Timestamp, held: &Held) -> Option<Entry> {
+    let call = &kept.call;
+    let joined_at = Some(call.joined_at).filter(|_| call.state == Call::Waiting)?;
+    let after_us = held.at(joined_at).draft.parameters.offer_after_us();
+    let due = offer_at(joined_at, after_us, held.support());
+    let is_missed = due
+        .is_some_and(|due| offer_verdict(due, call.offered_at, None, now) == OfferVerdict::Missed);
+    Some(Entry {
+        subject: Subject::Caller,
+        id: kept.id,
+        account: kept.account,
+        holder: None,
+        since: joined_at,
+        due: due.filter(|_| call.offered_at.is_none()),
+        act_by: None,
+        urgency: if is_missed { Urgency::Missed } else { Urgency::Running },
+    })
+}
+
+/// Frozen months whose time for evidence runs out.
+async fn months(
+    reads: &mut Reader,
+    now: Timestamp,
+    entries: &mut Vec<Entry>,
+) -> Result<(), Failure> {
+    for one in undecided(reads, now).await? {
+        let digits: String = one.month.to_string().chars().filter(char::is_ascii_digit).collect();
+        let left = one.until.us_since(now);
+        entries.push(Entry {
+            subject: Subject::Evidence,
+            id: digits.parse().unwrap_or(0),
+            account: None,
+            holder: None,
+            since: one.since,
+            due: Some(one.until),
+            act_by: None,
+            urgency: Urgency::of_time(Some(left), one.until.us_since(one.since)),
+        });
+    }
+    Ok(())
 }
 
 async fn claims(

@@ -1,6 +1,8 @@
 //! Claims: filed by customers, decided by a committee in amount and method, appealed once, and
 //! settled.
 
+mod grounds;
+
 use domain::agreement::claim::{
     self, Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
     decision_due,
@@ -17,6 +19,7 @@ pub use store::claim::{Kept, Step};
 use store::credit::{By, NewCredit};
 use store::{Queries, Tx};
 
+pub use self::grounds::{Grounds, LINE_MAX, OpenDay, Queued, grounds};
 use crate::agreement::Held;
 use crate::compensation::{But, Published, left_of_month};
 use crate::post::Staff;
@@ -80,7 +83,10 @@ pub async fn file(app: &App, caller: &Caller, asked: &Asked) -> Result<i64, Clai
     let actor = format!("account {account}");
     let filed = app.now();
     let required = app.settings().identity.required;
-    let file = async |tx: &mut Tx| take(tx, account, asked, (filed, &actor, None), required).await;
+    let file = async |tx: &mut Tx| {
+        let filed = store::chain::now(tx, filed).await?;
+        take(tx, account, asked, (filed, &actor, None), required).await
+    };
     request::write(app, |&id| Some(id), file).await
 }
 
@@ -100,7 +106,11 @@ pub async fn file_late(
     said(actor, "name")?;
     let now = app.now();
     let required = app.settings().identity.required;
-    app.write(async |tx| take(tx, account, asked, (now, actor, Some(reason)), required).await).await
+    app.write(async |tx| {
+        let now = store::chain::now(tx, now).await?;
+        take(tx, account, asked, (now, actor, Some(reason)), required).await
+    })
+    .await
 }
 
 /// Takes a claim, if its claimant could make it when it happened; where the operator wants to know
@@ -119,7 +129,8 @@ async fn take(
     if identity_required {
         claimant.verified &= store::identity::was_proven(tx, account, asked.event_at).await?;
     }
-    admit(claimant, asked.event_at, now, late_reason).map_err(rule)?;
+    let months = Held::read(tx).await?.at(asked.event_at).draft.parameters.claim_months();
+    admit(claimant, (asked.event_at, months), now, late_reason).map_err(rule)?;
     if store::claim::open(tx, account).await? >= OPEN_MAX {
         return Err(Error::Refused(ClaimRefusal::TooMany));
     }
@@ -189,7 +200,8 @@ pub async fn assign(
     let now = app.now();
     change(app, None, id, actor, "", async |tx, kept| {
         let round = kept.claim.decisions().len();
-        kept.claim.assign(committee.to_vec()).map_err(rule)?;
+        let least = Held::read(tx).await?.at(kept.event_at).draft.parameters.committee_min();
+        kept.claim.assign(committee.to_vec(), least).map_err(rule)?;
         own_voices(tx, kept, now).await?;
         for member in committee {
             store::claim::insert_member(tx, id, round, member).await.map_err(meanwhile)?;
@@ -199,11 +211,49 @@ pub async fn assign(
     .await
 }
 
-/// Refuses a committee in which one speaks for another at this moment (C03).
+/// Refuses a committee in which one speaks for another at this moment, or has left (C03).
 async fn own_voices(tx: &mut Tx, kept: &Kept, now: Timestamp) -> Result<(), ClaimRefusal> {
     let at = store::chain::now(tx, now).await?;
-    let pairs = Staff::read(tx).await?.pairs(at);
-    claim::own_voices(kept.claim.committee(), &kept.claim.handled_by, &pairs).map_err(rule)
+    let staff = Staff::read(tx).await?;
+    let gone = kept.claim.committee().iter().find(|member| staff.has_left(&member.name, at));
+    if let Some(member) = gone {
+        return Err(rule(Refusal::Gone(member.name.clone())));
+    }
+    let (committee, handled_by) = (kept.claim.committee(), &kept.claim.handled_by);
+    claim::own_voices(committee, handled_by, &staff.pairs(at)).map_err(rule)
+}
+
+/// Lets another one sit in a committee, on the same side, instead of a member who has left: who has
+/// left decides nothing.
+///
+/// # Errors
+/// Refused as [`ClaimRefusal`] says.
+pub async fn replace(
+    app: &App,
+    id: i64,
+    (gone, by): (&str, &str),
+    actor: &str,
+) -> Result<Kept, ClaimRefusal> {
+    said(by, "name")?;
+    let (gone, by, now) = (gone.trim(), by.trim(), app.now());
+    change(
+        app,
+        None,
+        id,
+        actor,
+        &format!("{gone} has left; {by} sits instead"),
+        async |tx, kept| {
+            let at = store::chain::now(tx, now).await?;
+            if !Staff::read(tx).await?.has_left(gone, at) {
+                return Err(rule(Refusal::Stays(gone.to_owned())));
+            }
+            let round = kept.claim.decisions().len();
+            kept.claim.replace(gone, by).map_err(rule)?;
+            own_voices(tx, kept, now).await?;
+            store::claim::replace_member(tx, id, round, (gone, by)).await.map_err(meanwhile)
+        },
+    )
+    .await
 }
 
 /// Asks the customer for evidence; the time for a decision stands meanwhile.
@@ -466,6 +516,7 @@ async fn change(
         let found = store::claim::find(tx, id).await?;
         let found = found.filter(|kept| account.is_none_or(|account| kept.account == account));
         let mut kept = found.ok_or(Error::Refused(ClaimRefusal::NoSuchClaim))?;
+        let now = store::chain::now(tx, now).await?;
         let place = kept.steps.len();
         by(tx, &mut kept).await?;
         let step = step(kept.claim.state(), now, actor, note);

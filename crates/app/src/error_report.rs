@@ -5,8 +5,8 @@
 use domain::agreement::error_report::{Finding, Refusal, Source, State, Step, TEXT_MAX, TITLE_MAX};
 use domain::agreement::ticket::{Channel, Side, Step as Said};
 use domain::{AccountId, EventKind, Timestamp};
-use store::Tx;
 pub use store::error_report::{Kept, NewReport, Taken};
+use store::{Tx, chain};
 
 use crate::ticket::{self, Asked, NAME_MAX, SETTLED_US, Who};
 use crate::{App, Error, Failure, Result, request};
@@ -94,6 +94,7 @@ pub async fn report(
         if !store::account::lock(tx, account).await? {
             return Err(Error::Refused(ErrorReportRefusal::NoSuchAccount));
         }
+        let now = chain::now(tx, now).await?;
         let ticket = if let Some(id) = reported.ticket {
             the_ticket(tx, Some(account), id).await?
         } else {
@@ -137,6 +138,7 @@ pub async fn open(
             Some(_) => return Err(Error::Refused(ErrorReportRefusal::Ticket)),
             None => None,
         };
+        let now = chain::now(tx, now).await?;
         insert(tx, (account, ticket), source, reported, (now, actor)).await
     })
     .await
@@ -436,7 +438,7 @@ async fn change(
             original(tx, *other).await?;
         }
         let mut kept = taken(tx, id, who).await?;
-        let at = now.max(kept.report.last_at());
+        let at = chain::now(tx, now).await?.max(kept.report.last_at());
         let next = of_side(&kept, who, next, text)?;
         if next == Step::Paused {
             contact::prove(tx, &kept, at).await?;

@@ -2,7 +2,7 @@
 //! they are made; with what is owed to it taken off before tax.
 
 use domain::agreement::credit::{DiscountLine, Move, State as CreditState};
-use domain::agreement::statement::FREEZE_AFTER_US;
+use domain::agreement::statement::frozen_at;
 use domain::agreement::violation::Clause;
 use domain::billing::invoice::Amounts;
 use domain::billing::plan_change::{billed, term_at};
@@ -66,9 +66,11 @@ pub async fn issue_due(app: &App) -> std::result::Result<u64, Failure> {
     let mut issued = 0;
     for month in [earlier(this), this] {
         let mut reads = app.read().await?;
-        let frozen = store::month_statement::of_month(&mut reads, None, earlier(month)).await?;
+        let before = earlier(month);
+        let frozen = store::month_statement::of_month(&mut reads, None, before).await?;
+        let agreement = crate::agreement::at(&mut reads, before.start()).await?;
         drop(reads);
-        let is_time = now.us_since(month.start()) >= FREEZE_AFTER_US;
+        let is_time = now >= frozen_at(before, &agreement.draft.parameters);
         if is_time && !frozen.is_empty() {
             issued += issue_month(app, month).await?;
         }

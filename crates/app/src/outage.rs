@@ -4,8 +4,8 @@ use domain::agreement::cause::Cause;
 use domain::agreement::scope::{Group, Paths, Scope};
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
-use store::Queries;
 pub use store::outage::{Note, Outage, Revision, Traced};
+use store::{Queries, chain};
 
 use crate::{App, Error, Failure, Result};
 
@@ -83,7 +83,11 @@ pub async fn record(app: &App, new: NewOutage) -> Result<i64, OutageRefusal> {
         revisions: Vec::new(),
         causes: Vec::new(),
     };
-    app.write(async |tx| Ok(store::outage::insert(tx, &outage).await?)).await
+    app.write(async |tx| {
+        let recorded_at = chain::now(tx, now).await?;
+        Ok(store::outage::insert(tx, &Outage { recorded_at, ..outage.clone() }).await?)
+    })
+    .await
 }
 
 /// Ends an outage that lasts.
@@ -96,7 +100,11 @@ pub async fn close(app: &App, id: i64, to: Option<Timestamp>) -> Result<(), Outa
     if to > now {
         return Err(Error::Refused(OutageRefusal::Time));
     }
-    app.write(async |tx| done(store::outage::close(tx, id, to, now).await?)).await
+    app.write(async |tx| {
+        let now = chain::now(tx, now).await?;
+        done(store::outage::close(tx, id, to, now).await?)
+    })
+    .await
 }
 
 /// Corrects the time of an outage. What it said before stays to be seen, and measurement changes it
@@ -118,8 +126,11 @@ pub async fn correct(
     if time.to > now {
         return Err(Error::Refused(OutageRefusal::Time));
     }
-    app.write(async |tx| done(store::outage::correct(tx, id, time, now, (because, author)).await?))
-        .await
+    app.write(async |tx| {
+        let now = chain::now(tx, now).await?;
+        done(store::outage::correct(tx, id, time, now, (because, author)).await?)
+    })
+    .await
 }
 
 /// Notes where an outage came from. It counts all the same, unless the agreement that holds when
@@ -138,7 +149,11 @@ pub async fn trace(
     said(author, "author")?;
     let (because, author) = (because.to_owned(), author.to_owned());
     let traced = Traced { to, because, author, at: app.now() };
-    app.write(async |tx| done(store::outage::trace(tx, id, &traced).await?)).await
+    app.write(async |tx| {
+        let at = chain::now(tx, traced.at).await?;
+        done(store::outage::trace(tx, id, &Traced { at, ..traced.clone() }).await?)
+    })
+    .await
 }
 
 /// Marks an outage as wrong, which stays to be seen.
@@ -148,7 +163,11 @@ pub async fn trace(
 pub async fn reverse(app: &App, id: i64, because: &str) -> Result<(), OutageRefusal> {
     said(because, "reason")?;
     let now = app.now();
-    app.write(async |tx| done(store::outage::reverse(tx, id, now, because).await?)).await
+    app.write(async |tx| {
+        let now = chain::now(tx, now).await?;
+        done(store::outage::reverse(tx, id, now, because).await?)
+    })
+    .await
 }
 
 fn done(done: bool) -> Result<(), OutageRefusal> {

@@ -9,7 +9,7 @@ use domain::calendar::span::Span;
 pub use store::staff::{KeptDeputy, KeptPost};
 use store::{Queries, Tx, chain};
 
-use crate::{App, Error, Failure, Result, error_report, support_call, ticket};
+use crate::{App, Error, Failure, Result, error_report, remote_session, support_call, ticket};
 
 /// Why nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct HandedOver {
     pub reports: Vec<i64>,
     /// Callbacks that he had taken.
     pub callbacks: Vec<i64>,
+    /// Remote sessions that are not over.
+    pub sessions: Vec<i64>,
 }
 
 /// Everybody who is or was something, and all deputies.
@@ -227,6 +229,12 @@ async fn hand_over(
         let given = support_call::give(tx, id, (name, successor), (by, at)).await;
         if given.map_err(|error| error.map(|_| stays("support call", id)))? {
             handed.callbacks.push(id);
+        }
+    }
+    for id in store::remote_session::all_open(tx).await? {
+        let given = remote_session::give(tx, id, (name, successor), (by, at)).await;
+        if given.map_err(|error| error.map(|_| stays("remote session", id)))? {
+            handed.sessions.push(id);
         }
     }
     Ok(handed)

@@ -174,6 +174,33 @@ pub async fn cancel(app: &App, id: i64, by: &str, why: &str) -> Result<Kept, Rem
     change(app, id, Who::Staff(by), Step::Cancelled, why).await
 }
 
+/// Gives a session that an expert has to another one, in the transaction in which the first leaves.
+/// The customer is told, who has to consent anew. `false`: it is not his.
+pub(crate) async fn give(
+    tx: &mut Tx,
+    id: i64,
+    (from, to): (&str, &str),
+    (by, now): (&str, Timestamp),
+) -> Result<bool, RemoteSessionRefusal> {
+    let found = store::remote_session::take(tx, id).await?;
+    let mut kept = found.ok_or(Error::Refused(RemoteSessionRefusal::NoSuchSession))?;
+    if kept.expert() != from {
+        return Ok(false);
+    }
+    let at = now.max(kept.session.last_at());
+    let next = Step::HandedTo(to.to_owned());
+    kept.session.take(&next, false, at).map_err(rule)?;
+    let (step, actor, said) = (Some(next), by.to_owned(), String::new());
+    let is_agreed = kept.session.state == State::Agreed;
+    let taken = Taken { step, side: Side::Staff, at, actor, said };
+    store::remote_session::keep(tx, &mut kept, taken).await?;
+    if is_agreed {
+        let (of, kind) = (kept.new.account, EventKind::RemoteSessionAgreed);
+        store::event::tell(tx, of, kind, kept.id, at).await?;
+    }
+    Ok(true)
+}
+
 /// The session of this number, of this account if one is given.
 ///
 /// # Errors
@@ -231,7 +258,7 @@ async fn change(
         if next == Step::Missed && kept.session.state != State::Consented {
             return Err(rule(Refusal::WrongState));
         }
-        let at = now.max(kept.session.last_at());
+        let at = store::chain::now(tx, now).await?.max(kept.session.last_at());
         kept.session.take(&next, side == Side::Customer, at).map_err(rule)?;
         let is_named = side == Side::Staff && matches!(next, Step::Agreed(..));
         let step = Taken { step: Some(next), side, at, actor, said: text.to_owned() };

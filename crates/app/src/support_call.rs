@@ -13,8 +13,8 @@ use domain::calendar::opening_hours::CalendarKind;
 use domain::calendar::span::Span;
 use domain::calendar::working_time::Timetable;
 use domain::{AccountId, Timestamp};
-use store::Tx;
 pub use store::support_call::{Kept, Taken};
+use store::{Tx, chain};
 
 use crate::agreement::{Held, first_timetable, timetable};
 use crate::ticket::{Asked, NAME_MAX, SETTLED_US, Who, take_in};
@@ -87,17 +87,19 @@ pub(crate) async fn joined_at(
     // What is no number that we could call is kept as one that was not sent.
     let caller = caller.and_then(|text| callable_number(text).ok());
     let now = app.now();
-    let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
-    in_hours(None, now, &support).map_err(rule)?;
+    let held = Held::read(&mut app.read().await?).await?;
+    in_hours(None, now, held.support()).map_err(rule)?;
+    let policy = held.at(now).draft.parameters.callback();
     app.write(async |tx| {
         if let Some(account) = account
             && store::account::find(tx, account).await?.is_none()
         {
             return Err(Error::Refused(SupportCallRefusal::NoSuchAccount));
         }
-        let first = Taken { step: None, at: now, actor: actor.to_owned(), note: String::new() };
+        let at = chain::now(tx, now).await?;
+        let first = Taken { step: None, at, actor: actor.to_owned(), note: String::new() };
         let caller = caller.as_ref().map(domain::PhoneNumber::national);
-        Ok(store::support_call::insert(tx, account, caller, node, &first).await?)
+        Ok(store::support_call::insert(tx, account, caller, node, (&first, policy)).await?)
     })
     .await
 }
@@ -164,7 +166,7 @@ pub(crate) async fn register_noting(
         let mut kept = taken(tx, id).await?;
         let text = number.or(kept.caller.as_deref()).unwrap_or_default();
         let number = callable_number(text).map_err(rule)?;
-        let at = now.max(kept.call.last_at());
+        let at = chain::now(tx, now).await?.max(kept.call.last_at());
         if let Some(earlier) = store::support_call::owed_to(tx, number.national()).await? {
             step(tx, &mut kept, (at, &held), Step::Doubled(earlier), (actor, note)).await?;
             return Ok(kept);
@@ -209,7 +211,7 @@ pub async fn next(app: &App, actor: &str) -> Result<Option<Kept>, SupportCallRef
         for waiting in open.iter().filter(|kept| kept.call.is_callable(now)) {
             let dialed = app.write(async |tx| {
                 let mut kept = taken(tx, waiting.id).await?;
-                let at = now.max(kept.call.last_at());
+                let at = chain::now(tx, now).await?.max(kept.call.last_at());
                 if !kept.call.is_callable(at) {
                     return Ok(None);
                 }
@@ -277,7 +279,7 @@ pub(crate) async fn goes_on(
         if kept.steps.len() != seen.steps.len() {
             return Err(Error::Refused(SupportCallRefusal::Meanwhile));
         }
-        let at = now.max(kept.call.last_at());
+        let at = chain::now(tx, now).await?.max(kept.call.last_at());
         step(tx, &mut kept, (at, &held), next.clone(), (actor, note)).await?;
         Ok(kept)
     })
@@ -437,7 +439,7 @@ async fn change(
     let held = Held::read(&mut app.read().await?).await?;
     app.write(async |tx| {
         let mut kept = taken(tx, id).await?;
-        let at = now.max(kept.call.last_at());
+        let at = chain::now(tx, now).await?.max(kept.call.last_at());
         step(tx, &mut kept, (at, &held), next, (actor, note)).await?;
         Ok(kept)
     })
@@ -458,7 +460,7 @@ pub(crate) async fn step_of(
     actor: &str,
 ) -> Result<(), SupportCallRefusal> {
     let mut kept = taken(tx, id).await?;
-    let at = now.max(kept.call.last_at());
+    let at = chain::now(tx, now).await?.max(kept.call.last_at());
     step(tx, &mut kept, (at, held), next, (actor, "")).await
 }
 

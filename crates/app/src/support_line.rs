@@ -58,6 +58,8 @@ pub enum DutyRefusal {
     Sandbox,
     /// The expert is on duty already, or somebody else is at that phone or still talks there.
     OnDuty,
+    /// The expert has left.
+    Gone,
     /// The expert is not on duty.
     NotOnDuty,
 }
@@ -78,9 +80,15 @@ pub async fn on_duty(app: &App, name: &str, username: &str) -> Result<(), DutyRe
         return Err(Error::Refused(DutyRefusal::Sandbox));
     }
     let now = app.now();
-    app.write(async |tx| match store::support_agent::begin(tx, name, phone.id, now).await {
-        Ok(None) | Err(store::Error::Conflict(_)) => Err(Error::Refused(DutyRefusal::OnDuty)),
-        begun => Ok(begun.map(|_| ())?),
+    app.write(async |tx| {
+        let at = store::chain::now(tx, now).await?;
+        if crate::post::Staff::read(tx).await?.has_left(name, at) {
+            return Err(Error::Refused(DutyRefusal::Gone));
+        }
+        match store::support_agent::begin(tx, name, phone.id, at).await {
+            Ok(None) | Err(store::Error::Conflict(_)) => Err(Error::Refused(DutyRefusal::OnDuty)),
+            begun => Ok(begun.map(|_| ())?),
+        }
     })
     .await
 }

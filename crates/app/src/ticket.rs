@@ -14,7 +14,7 @@ use domain::calendar::working_time::Timetable;
 use domain::{AccountId, EventKind, Timestamp};
 use sha2::{Digest as _, Sha256};
 pub use store::ticket::{Attachment, Kept, NewTicket, Taken};
-use store::{Queries, Tx};
+use store::{Queries, Tx, chain};
 
 use crate::account::hex;
 use crate::agreement::timetable;
@@ -136,7 +136,10 @@ pub async fn open(
     judge(asked)?;
     named(who)?;
     let now = app.now();
-    let open = async |tx: &mut Tx| take_in(tx, account, who, asked, now).await;
+    let open = async |tx: &mut Tx| {
+        let now = chain::now(tx, now).await?;
+        take_in(tx, account, who, asked, now).await
+    };
     request::write(app, |(id, _)| Some(*id), open).await
 }
 
@@ -299,7 +302,7 @@ pub async fn merge(app: &App, id: i64, into: i64, by: &str) -> Result<Kept, Tick
         if from.new.account != to.new.account {
             return Err(Error::Refused(TicketRefusal::NoSuchTicket));
         }
-        let at = now.max(from.ticket.last_at()).max(to.ticket.last_at());
+        let at = chain::now(tx, now).await?.max(from.ticket.last_at()).max(to.ticket.last_at());
         // What was missed already is entered here, and is not missed once more there.
         let turn = from.ticket.turn();
         let is_missed = turn.is_some_and(|turn| missed_at(turn, at, &support).is_some());
@@ -345,7 +348,7 @@ pub async fn attach(
         // Two files at once are counted one after the other.
         store::account::lock(tx, kept.new.account).await?;
         full(tx, &kept, bytes).await?;
-        let at = now.max(kept.ticket.last_at());
+        let at = chain::now(tx, now).await?.max(kept.ticket.last_at());
         step(tx, &mut kept, (who, at, &support), Step::Attached, &name).await?;
         let (name, media_type, blob) = (name.clone(), media_type.clone(), blob.clone());
         let new = Attachment { id: 0, ticket: kept.id, name, media_type, bytes, blob };
@@ -475,7 +478,7 @@ async fn change(
             Step::Written => going_on(tx, id, who).await?,
             _ => taken(tx, id, who).await?,
         };
-        let at = now.max(kept.ticket.last_at());
+        let at = chain::now(tx, now).await?.max(kept.ticket.last_at());
         step(tx, &mut kept, (who, at, &support), next, text).await?;
         Ok(kept)
     };

@@ -9,9 +9,9 @@ use domain::agreement::violation::{
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
-use store::Tx;
 use store::month_statement::MonthStatement;
 pub use store::violation::{Kept, Step};
+use store::{Tx, chain};
 
 use crate::agreement::Held;
 use crate::{App, Error, Failure, Result, request};
@@ -94,6 +94,7 @@ pub async fn record(app: &App, new: NewViolation) -> Result<i64, ViolationRefusa
         {
             return Err(Error::Refused(ViolationRefusal::NoSuchAccount));
         }
+        let now = chain::now(tx, now).await?;
         if let Some(id) = enter(tx, now, &new).await? {
             return Ok(id);
         }
@@ -153,7 +154,7 @@ pub(crate) async fn enter_all(
     }
     let now = app.now();
     let entered = app.write(async |tx| {
-        let mut count = 0;
+        let (now, mut count) = (chain::now(tx, now).await?, 0);
         for new in found {
             count += u64::from(enter_found(tx, now, new).await?);
         }
@@ -345,6 +346,7 @@ async fn change(
                     Refused::NotThere => ViolationRefusal::NoSuchViolation,
                 })
             })?;
+            let now = chain::now(tx, now).await?;
             keep_steps(tx, &mut kept, now, actor, reason).await?;
             Ok(kept)
         },
@@ -410,7 +412,7 @@ pub async fn look_at_month(app: &App, month: PersianMonth) -> std::result::Resul
         let Some(last) = missed.last() else { return Ok(entered) };
         after = last.number();
         let written = app.write(async |tx| {
-            let mut count = 0;
+            let (now, mut count) = (chain::now(tx, now).await?, 0);
             for statement in &missed {
                 if standing(&held, statement, now)? == Some(Verdict::Breached) {
                     count += u64::from(enter_miss(tx, now, statement).await?);

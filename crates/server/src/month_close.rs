@@ -20,10 +20,11 @@ pub fn start(app: Arc<App>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
 
 async fn look(app: &App) {
     match app::availability::freeze_due(app).await {
-        Ok(None) => {}
-        Ok(Some((month, frozen))) => {
-            let (month, statements) = (month.to_string(), frozen.written);
-            tracing::info!(month, statements, "the month's availability is written down");
+        Ok(done) => {
+            for (month, frozen) in done {
+                let (month, statements) = (month.to_string(), frozen.written);
+                tracing::info!(month, statements, "the month's availability is written down");
+            }
         }
         Err(failure) => {
             let error = failure.chain();

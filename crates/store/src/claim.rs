@@ -1,6 +1,6 @@
 //! Claims: filed once under the client's key, then only gone on with, step by step.
 
-use domain::agreement::claim::{Claim, Decision, Member, Outcome, Seat, State, Track};
+use domain::agreement::claim::{Claim, Decision, MEMBERS_MIN, Member, Outcome, Seat, State, Track};
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 
@@ -109,6 +109,22 @@ pub async fn insert_member(tx: &mut Tx, id: i64, round: usize, member: &Member) 
     let sql = "INSERT INTO claim_member (claim_id, round, name, seat) VALUES ($1, $2, $3, $4)";
     let round = i64::try_from(round).unwrap_or(i64::MAX);
     tx.execute(sql, values![id, round, &member.name, member.seat.word()]).await?;
+    Ok(())
+}
+
+/// Another one sits instead of a member of the committee of a round.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] when it is in it.
+pub async fn replace_member(
+    tx: &mut Tx,
+    id: i64,
+    round: usize,
+    (gone, by): (&str, &str),
+) -> Result<()> {
+    let sql = "UPDATE claim_member SET name = $4 WHERE claim_id = $1 AND round = $2 AND name = $3";
+    let round = i64::try_from(round).unwrap_or(i64::MAX);
+    tx.execute(sql, values![id, round, gone, by]).await?;
     Ok(())
 }
 
@@ -317,7 +333,9 @@ fn again(
         let seated = members.iter().filter(|(of, ..)| *of == round);
         match (claim.state(), step.state) {
             (State::Complete | State::Appealed, State::UnderReview) => {
-                claim.assign(seated.map(|(_, member, _)| member.clone()).collect()).ok()?;
+                // An agreement that asks for more members was kept to when it was given to them.
+                let members = seated.map(|(_, member, _)| member.clone()).collect();
+                claim.assign(members, MEMBERS_MIN).ok()?;
             }
             (State::UnderReview, State::Decided) => {
                 let (outcome, amount, method, reasons) = decisions.get(round)?.clone();
@@ -326,6 +344,9 @@ fn again(
                 let decision = Decision { outcome, amount, method, reasons, votes, at: step.at };
                 claim.decide(decision).ok()?;
             }
+            // A member was replaced, as the note says.
+            (State::UnderReview, State::UnderReview)
+            | (State::EvidenceAsked, State::EvidenceAsked) => {}
             (_, next) => claim.step(next).ok()?,
         }
     }

@@ -83,6 +83,8 @@ pub(crate) fn files() -> Vec<File> {
         ("V69__support_line", include_str!("../migrations/V69__support_line.sql")),
         ("V70__retry_pause", include_str!("../migrations/V70__retry_pause.sql")),
         ("V71__ledger_audit", include_str!("../migrations/V71__ledger_audit.sql")),
+        ("V72__grounds", include_str!("../migrations/V72__grounds.sql")),
+        ("V73__policies", include_str!("../migrations/V73__policies.sql")),
         ("V75__one_call_at_a_time", include_str!("../migrations/V75__one_call_at_a_time.sql")),
         ("V76__ledger_by_time", include_str!("../migrations/V76__ledger_by_time.sql")),
     ]

@@ -1,5 +1,7 @@
 //! Months as they were written down. A statement is never changed and never removed.
 
+use std::collections::BTreeSet;
+
 use domain::agreement::availability::{Totals, Verdict};
 use domain::calendar::month::PersianMonth;
 use domain::{AccountId, Timestamp};
@@ -125,6 +127,36 @@ pub async fn of_month(
                FROM month_statement WHERE account_id = $1 AND month = $2 ORDER BY revision";
     let values = values![account.unwrap_or(PLATFORM), &month.to_string()];
     reads.query(sql, values).await?.iter().map(statement).collect()
+}
+
+/// The months of which the platform's statement was written down: those that are frozen as a whole.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn platform_months(reads: &mut impl Queries) -> Result<BTreeSet<PersianMonth>> {
+    let sql = "SELECT month FROM month_statement WHERE account_id = 0 AND revision = 0";
+    let month = |row: &Row| row.parse("month", PersianMonth::parse);
+    reads.query(sql, values![]).await?.iter().map(month).collect()
+}
+
+/// How many statements of a month are undetermined as they were written last, up to `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn undetermined(
+    reads: &mut impl Queries,
+    month: PersianMonth,
+    limit: u32,
+) -> Result<u64> {
+    let sql = "SELECT COUNT(*) AS statements FROM (
+                   SELECT 1 AS one FROM month_statement s
+                   WHERE s.month = $1 AND s.verdict = 'undetermined'
+                         AND NOT EXISTS (SELECT 1 FROM month_statement l
+                                         WHERE l.account_id = s.account_id AND l.month = s.month
+                                               AND l.revision > s.revision)
+                   LIMIT $2) counted";
+    let row = reads.query_one(sql, values![&month.to_string(), limit]).await?;
+    row.decode("statements", |count| u64::try_from(count).ok())
 }
 
 /// The last statements of a month that are not met, and whose miss stands in no entry of the ledger

@@ -3,7 +3,7 @@
 use domain::agreement::delivery::AbnormalPeriod;
 use domain::calendar::span::Span;
 use domain::class::MessageClass;
-use domain::{AccountId, Disposition, QuickSendId, Timestamp};
+use domain::{AccountId, CampaignId, Disposition, QuickSendId, RecipientId, Timestamp};
 
 use crate::value::values;
 use crate::{Queries, Result, Row, Tx};
@@ -15,8 +15,8 @@ pub struct Timed {
     pub id: QuickSendId,
     /// Of which class.
     pub class: MessageClass,
-    /// Whether it is a campaign's.
-    pub of_campaign: bool,
+    /// The campaign whose it is, if it is one's.
+    pub campaign: Option<CampaignId>,
     /// When it was taken.
     pub accepted_at: Timestamp,
     /// When its first attempt began.
@@ -49,6 +49,22 @@ pub async fn page(reads: &mut impl Queries, before: QuickSendId, limit: u32) -> 
                     AND o.n = (SELECT MAX(l.n) FROM outcome l WHERE l.quick_send_id = q.id)
                WHERE q.id < $1 ORDER BY q.id DESC LIMIT $2";
     reads.query(sql, values![before, limit]).await?.iter().map(timed).collect()
+}
+
+/// The paces of campaigns that did not end before a moment: how many calls a minute each lets
+/// through, of those that have a pace. At most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn paces(
+    reads: &mut impl Queries,
+    ends_after: Timestamp,
+    limit: u32,
+) -> Result<Vec<(CampaignId, u32)>> {
+    let sql = "SELECT id, calls_per_minute FROM campaign
+               WHERE calls_per_minute IS NOT NULL AND ends_at_us >= $1 ORDER BY id DESC LIMIT $2";
+    let pace = |row: &Row| Ok((row.get("id")?, row.get("calls_per_minute")?));
+    reads.query(sql, values![ends_after, limit]).await?.iter().map(pace).collect()
 }
 
 /// The sends of an account that were taken in a time, but for its campaigns', in order after this
@@ -94,7 +110,7 @@ fn timed(row: &Row) -> Result<Timed> {
     Ok(Timed {
         id: row.get("id")?,
         class: row.decode("message_class", MessageClass::from_code)?,
-        of_campaign: recipient.is_some(),
+        campaign: recipient.map(|packed| RecipientId::unpack(packed).campaign),
         accepted_at: row.get("accepted_at_us")?,
         started_at: first.or(open),
         ended,

@@ -34,6 +34,17 @@ pub struct Kept {
     pub steps: Vec<Taken>,
 }
 
+impl Kept {
+    /// The expert who helps: who was asked for, or to whom it was given last.
+    pub fn expert(&self) -> &str {
+        let given = self.steps.iter().rev().find_map(|taken| match &taken.step {
+            Some(Step::HandedTo(name)) => Some(name.as_str()),
+            _ => None,
+        });
+        given.unwrap_or(&self.new.expert)
+    }
+}
+
 /// A step that was taken.
 pub type Taken = history::Taken<Step>;
 
@@ -86,6 +97,8 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
     let word = taken.step.as_ref().map_or(REQUESTED, Step::word);
     let (agreed, tool) = match &taken.step {
         Some(Step::Agreed(at, tool)) => (Some(*at), Some(tool.as_str())),
+        // Who helps instead stands where a program does.
+        Some(Step::HandedTo(name)) => (None, Some(name.as_str())),
         _ => (None, None),
     };
     let Taken { side, at, actor, said, .. } = taken;
@@ -136,6 +149,17 @@ pub async fn list(
     Ok(sessions)
 }
 
+/// The sessions that are not over, by number.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn all_open(reads: &mut impl Queries) -> Result<Vec<i64>> {
+    let sql = "SELECT id FROM remote_session
+               WHERE state IN ('requested', 'agreed', 'consented', 'running', 'ended')
+               ORDER BY id";
+    reads.query(sql, &[]).await?.iter().map(|row| row.get("id")).collect()
+}
+
 /// How many sessions of a ticket are not over.
 ///
 /// # Errors
@@ -181,6 +205,7 @@ fn step(word: &str, tool: Option<&str>, agreed: Option<Timestamp>) -> Option<Ste
         "noted" => Step::Noted,
         "missed" => Step::Missed,
         "cancelled" => Step::Cancelled,
+        "handed_to" => Step::HandedTo(tool?.to_owned()),
         _ => return None,
     })
 }

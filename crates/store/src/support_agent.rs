@@ -131,6 +131,32 @@ pub async fn release_lost(tx: &mut Tx, (own, began): (&str, bool), now: Timestam
     tx.execute(sql, values![if began { own } else { NOBODY }, own, now]).await
 }
 
+/// A turn of duty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duty {
+    /// Who.
+    pub name: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when, once that is over.
+    pub until: Option<Timestamp>,
+}
+
+/// The turns of duty that had a part of a time, in the order in which they began: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn duty(reads: &mut impl Queries, within: Span, limit: u32) -> Result<Vec<Duty>> {
+    let sql = "SELECT name, since_us, until_us FROM support_agent
+               WHERE since_us < $2 AND (until_us IS NULL OR until_us > $1)
+               ORDER BY since_us, id LIMIT $3";
+    let turn = |row: &Row| {
+        let (since, until) = (row.get("since_us")?, row.get("until_us")?);
+        Ok(Duty { name: row.get("name")?, since, until })
+    };
+    reads.query(sql, values![within.from, within.to, limit]).await?.iter().map(turn).collect()
+}
+
 /// When somebody was on duty within a time, and when anybody was for the first time ever. `None`:
 /// nobody ever was.
 ///

@@ -1,6 +1,8 @@
 //! Calls to the support line: begun once, then only gone on with, step by step.
 
+use domain::agreement::callback::Policy;
 use domain::agreement::support_call::{Attempt, Step, SupportCall};
+use domain::calendar::span::Span;
 use domain::{AccountId, Timestamp};
 
 use crate::chain::{self, Fact};
@@ -57,7 +59,7 @@ pub(crate) const NOBODY: &str = "";
 /// The word of the first step.
 const JOINED: &str = "joined";
 
-/// Keeps a call that comes in. The answer is its number.
+/// Keeps a call that comes in, with how its caller is called back. The answer is its number.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]; [`crate::Error::Conflict`] without such an account.
@@ -66,11 +68,13 @@ pub async fn insert(
     account: Option<AccountId>,
     caller: Option<&str>,
     node: Option<&str>,
-    first: &Taken,
+    (first, policy): (&Taken, Policy),
 ) -> Result<i64> {
-    let sql = "INSERT INTO support_call (account_id, caller, joined_at_us, steps, state, node)
-               VALUES ($1, $2, $3, 1, 'waiting', $4) RETURNING id";
-    let id = tx.query_one(sql, values![account, caller, first.at, node]).await?.get("id")?;
+    let sql =
+        "INSERT INTO support_call (account_id, caller, joined_at_us, steps, state, node, callback)
+               VALUES ($1, $2, $3, 1, 'waiting', $4, $5) RETURNING id";
+    let values = values![account, caller, first.at, node, policy.to_text()];
+    let id = tx.query_one(sql, values).await?.get("id")?;
     insert_step(tx, id, 0, first).await?;
     Ok(id)
 }
@@ -129,8 +133,8 @@ async fn insert_step(tx: &mut Tx, id: i64, place: usize, taken: &Taken) -> Resul
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn find(reads: &mut impl Queries, id: i64) -> Result<Option<Kept>> {
-    let sql =
-        "SELECT id, account_id, caller, number, ticket_id, node FROM support_call WHERE id = $1";
+    let sql = "SELECT id, account_id, caller, number, ticket_id, node, callback
+               FROM support_call WHERE id = $1";
     match reads.query_opt(sql, values![id]).await? {
         None => Ok(None),
         Some(row) => Ok(Some(kept(reads, &row).await?)),
@@ -156,7 +160,7 @@ pub async fn open(
     after: (Timestamp, i64),
     limit: u32,
 ) -> Result<Vec<Kept>> {
-    let sql = "SELECT id, account_id, caller, number, ticket_id, node FROM support_call
+    let sql = "SELECT id, account_id, caller, number, ticket_id, node, callback FROM support_call
                WHERE state IN ('waiting', 'registered', 'dialing')
                      AND (joined_at_us > $1 OR (joined_at_us = $1 AND id > $2))
                ORDER BY joined_at_us, id LIMIT $3";
@@ -190,9 +194,21 @@ pub async fn on_lost_lines(
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
 pub async fn list(reads: &mut impl Queries, before: Option<i64>, limit: u32) -> Result<Vec<Kept>> {
-    let sql = "SELECT id, account_id, caller, number, ticket_id, node FROM support_call
+    let sql = "SELECT id, account_id, caller, number, ticket_id, node, callback FROM support_call
                WHERE id < $1 ORDER BY id DESC LIMIT $2";
     let rows = reads.query(sql, values![before.unwrap_or(i64::MAX), limit]).await?;
+    all_kept(reads, rows).await
+}
+
+/// The calls that came within a time, in the order in which they came: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn joined_within(reads: &mut impl Queries, time: Span, limit: u32) -> Result<Vec<Kept>> {
+    let sql = "SELECT id, account_id, caller, number, ticket_id, node, callback FROM support_call
+               WHERE joined_at_us >= $1 AND joined_at_us < $2
+               ORDER BY joined_at_us, id LIMIT $3";
+    let rows = reads.query(sql, values![time.from, time.to, limit]).await?;
     all_kept(reads, rows).await
 }
 
@@ -211,7 +227,8 @@ async fn kept(reads: &mut impl Queries, row: &Row) -> Result<Kept> {
     let rows = reads.query(sql, values![id]).await?;
     let steps = rows.iter().map(taken).collect::<Result<Vec<Taken>>>()?;
     // What was kept is gone through again by the rules; what does not follow is corrupt.
-    let call = row.decode("id", |_| again(&steps))?;
+    let policy = row.parse("callback", Policy::parse)?;
+    let call = row.decode("id", |_| again(&steps, policy))?;
     Ok(Kept {
         id,
         account: row.get("account_id")?,
@@ -254,9 +271,9 @@ fn step(word: &str, subject: Option<&str>) -> Option<Option<Step>> {
 }
 
 /// Goes through a call's steps again; `None` when they do not follow each other.
-fn again(steps: &[Taken]) -> Option<SupportCall> {
+fn again(steps: &[Taken], policy: Policy) -> Option<SupportCall> {
     let (first, later) = steps.split_first()?;
-    let mut call = SupportCall::joined(first.at);
+    let mut call = SupportCall::joined(first.at, policy);
     for taken in later {
         call.take(taken.step.as_ref()?, taken.at).ok()?;
     }

@@ -41,7 +41,7 @@ pub async fn contacted(
         if kept.contacts.len() >= contact::ATTEMPTS_MAX {
             return Err(rule(Refusal::TooMany));
         }
-        let at = now.max(kept.report.last_at());
+        let at = store::chain::now(tx, now).await?.max(kept.report.last_at());
         let (actor, address) = (by.trim().to_owned(), address.to_owned());
         let attempt = Attempt { at, actor, channel, address, outcome, note: note.to_owned() };
         store::error_report::insert_contact(tx, id, &attempt).await?;

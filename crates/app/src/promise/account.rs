@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
-use domain::agreement::delivery::{AbnormalPeriod, Delivery, Exclusion, Sample};
+use domain::agreement::delivery::{AbnormalPeriod, Delivery, Exclusion, Promised, Sample};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, QuickSendId, Timestamp};
@@ -14,7 +14,8 @@ use store::promise::Timed;
 use tokio::sync::Mutex;
 
 use super::parts::FRESH_US;
-use super::{PAGE, Parts, PromiseRefusal, Promises, SENDS_MAX, Survey, judged, overload};
+use super::survey::{Rules, Survey, overload};
+use super::{PAGE, Parts, PromiseRefusal, Promises, judged};
 use crate::outage::Groups;
 use crate::{App, Error, Failure, Result};
 
@@ -28,8 +29,8 @@ pub struct AccountDelivery {
     pub delivery: Delivery,
     /// The same with those samples.
     pub with_declared: Delivery,
-    /// Below this the mean of the platform has to stay, microseconds.
-    pub mean_limit_us: i64,
+    /// What the agreement promises of the platform's.
+    pub promised: Promised,
     /// The declared periods.
     pub declared: Vec<AbnormalPeriod>,
     /// By which version of the agreement.
@@ -100,7 +101,9 @@ pub async fn of_account(
         return Ok(one);
     }
     let time = Span { from: month.start(), to: month.end() };
-    let mut survey = begin(app, account, time).await?;
+    let rules = begin(app, account, time).await?;
+    let mut survey =
+        Survey::knowing(rules, platform.parts.overloaded.clone(), &platform.declared, now);
     let at_once = app.settings().sends_judged_at_once.min(PAGE);
     let first = page(app, account, time, ((time.from, QuickSendId(0)), at_once)).await?;
     let is_small = first.len() < at_once as usize;
@@ -136,27 +139,24 @@ async fn read_all(
         for send in &sends {
             survey.take(send);
         }
-        if survey.samples.len() > SENDS_MAX {
-            return Err(Failure::of("judging a month of more sends than fit"));
-        }
         sends = page(app, account, time, (place, PAGE)).await?;
     }
     Ok(())
 }
 
 /// What sends came to, with what is known of the platform's month.
-fn told(platform: &Promises, mut survey: Survey, now: Timestamp) -> AccountDelivery {
-    survey.exclude_overload(&platform.parts.overloaded);
-    let Promises { declared, mean_limit_us, agreement, judged_at, .. } = platform;
+fn told(platform: &Promises, survey: Survey, now: Timestamp) -> AccountDelivery {
+    let Promises { promised, agreement, judged_at, .. } = platform;
+    let ([delivery, with_declared], parts, declared) = survey.delivered();
     AccountDelivery {
-        delivery: Delivery::of(&survey.samples, declared, now),
-        with_declared: Delivery::of(&survey.samples, &[], now),
-        mean_limit_us: *mean_limit_us,
+        delivery,
+        with_declared,
+        promised: *promised,
         agreement: *agreement,
         judged_at: now,
         overload_judged_at: *judged_at,
-        parts: Parts::of(&mut survey.samples, declared, Vec::new(), now),
-        declared: declared.clone(),
+        parts,
+        declared,
     }
 }
 
@@ -173,23 +173,21 @@ pub async fn samples(
 ) -> Result<Vec<KeptSample>, PromiseRefusal> {
     let platform = judged(app, month).await?;
     let time = Span { from: month.start(), to: month.end() };
-    let survey = begin(app, account, time).await?;
+    let rules = begin(app, account, time).await?;
     let place = after.unwrap_or((time.from, QuickSendId(0)));
     let sends = page(app, account, time, (place, limit)).await?;
     let kept = |send: &Timed| {
-        let mut sample = survey.sample(send);
+        let mut sample = rules.sample(send);
         overload(&mut sample, &platform.parts.overloaded);
-        let is_declared = |period: &AbnormalPeriod| period.span.contains(sample.accepted_at);
-        let declared = platform.declared.iter().any(is_declared).then_some(Exclusion::Declared);
-        KeptSample { id: send.id, exclusion: sample.exclusion.or(declared), sample }
+        KeptSample { id: send.id, exclusion: sample.exclusion_with(&platform.declared), sample }
     };
     Ok(sends.iter().map(kept).collect())
 }
 
-async fn begin(app: &App, account: AccountId, time: Span) -> std::result::Result<Survey, Failure> {
+async fn begin(app: &App, account: AccountId, time: Span) -> std::result::Result<Rules, Failure> {
     let mut reads = app.read().await?;
     let groups = Groups::of(&mut reads, Some(account), time).await?;
-    Survey::begin(&mut reads, time, &groups).await
+    Rules::read(&mut reads, time, &groups).await
 }
 
 async fn page(

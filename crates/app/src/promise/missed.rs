@@ -4,13 +4,12 @@ use domain::agreement::violation::Clause;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 
-use super::{PromiseRefusal, Promises, month as judge};
+use super::{Promises, month as judge};
 use crate::violation::{MACHINE, NewViolation, enter_all};
 use crate::{App, Error, Failure};
 
 /// Enters what a month that is over missed of the promises of speed (C24, C25), once for each:
-/// entries of the platform, which everybody reads. A month of more sends than are judged is told in
-/// the log only. The answer is how many were entered.
+/// entries of the platform, which everybody reads. The answer is how many were entered.
 ///
 /// # Errors
 /// The database failed.
@@ -21,11 +20,6 @@ pub(crate) async fn enter_missed(
     let judged = match judge(app, month).await {
         Ok(judged) => judged,
         Err(Error::Failed(failure)) => return Err(failure),
-        Err(Error::Refused(refusal @ PromiseRefusal::TooMany)) => {
-            let month = month.to_string();
-            tracing::error!(month, ?refusal, "the promises of speed are judged by nobody");
-            return Ok(0);
-        }
         Err(Error::Refused(_)) => return Ok(0),
     };
     let missed = [delivery(month, &judged), capacity(month, &judged)];
@@ -33,7 +27,8 @@ pub(crate) async fn enter_missed(
 }
 
 fn delivery(month: PersianMonth, judged: &Promises) -> Option<NewViolation> {
-    let (delivery, limit_us) = (&judged.delivery, judged.mean_limit_us);
+    let (delivery, promised) = (&judged.delivery, judged.promised);
+    let limit_us = promised.mean_us;
     let latency = delivery.attributable.filter(|_| delivery.met(limit_us) == Some(false))?;
     let excluded: usize = delivery.excluded.values().sum();
     let mut evidence = vec![
@@ -45,7 +40,7 @@ fn delivery(month: PersianMonth, judged: &Promises) -> Option<NewViolation> {
         ),
         format!("{excluded} excluded"),
     ];
-    if !delivery.is_representative() {
+    if !delivery.is_representative(promised.excluded_percent) {
         evidence.push("not representative: too many are excluded".to_owned());
     }
     Some(entry(month, Clause::Delivery, evidence))

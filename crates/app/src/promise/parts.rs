@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use domain::Timestamp;
 use domain::agreement::capacity::Minute;
-use domain::agreement::delivery::{AbnormalPeriod, Delivery, Sample};
+use domain::agreement::delivery::{AbnormalPeriod, Delivery, DeliveryTally, Sample};
 use domain::calendar::day::Day;
 use domain::calendar::month::PersianMonth;
 use store::Queries;
@@ -51,31 +51,53 @@ pub struct Part {
     pub with_declared: Delivery,
 }
 
-impl Parts {
-    /// Takes samples apart, which are put in order.
-    pub(super) fn of(
-        samples: &mut [Sample],
-        declared: &[AbnormalPeriod],
-        minutes: Vec<(Timestamp, Minute)>,
-        now: Timestamp,
-    ) -> Self {
-        samples.sort_by_key(|sample| sample.accepted_at);
-        let day = |sample: &Sample| Day::of(sample.accepted_at);
-        let days = samples.chunk_by(|one, two| day(one) == day(two)).map(|of_day| Part {
-            day: day(&of_day[0]),
-            delivery: Delivery::of(of_day, declared, now),
-            with_declared: Delivery::of(of_day, &[], now),
-        });
-        let mut distribution = BTreeMap::new();
-        let counts = |sample: &&Sample| {
-            let is_declared = |period: &AbnormalPeriod| period.span.contains(sample.accepted_at);
-            sample.exclusion.is_none() && !declared.iter().any(is_declared)
-        };
-        for sample in samples.iter().filter(counts) {
-            let us = sample.attributable_us(now);
-            *distribution.entry(us.saturating_add(SECOND_US - 1) / SECOND_US).or_insert(0) += 1;
+/// The samples of a month as they are summed up, day by day.
+pub(super) struct Sums {
+    declared: Vec<AbnormalPeriod>,
+    now: Timestamp,
+    days: BTreeMap<Day, [DeliveryTally; 2]>,
+    distribution: BTreeMap<i64, u64>,
+}
+
+impl Sums {
+    /// None yet; they will count as they stand at `now`.
+    pub(super) fn new(declared: Vec<AbnormalPeriod>, now: Timestamp) -> Self {
+        Self { declared, now, days: BTreeMap::new(), distribution: BTreeMap::new() }
+    }
+
+    /// Counts a sample.
+    pub(super) fn add(&mut self, sample: &Sample) {
+        let [without, with] = self.days.entry(Day::of(sample.accepted_at)).or_default();
+        let exclusion = sample.exclusion_with(&self.declared);
+        without.add(sample, exclusion, self.now);
+        with.add(sample, sample.exclusion, self.now);
+        if exclusion.is_none() {
+            let us = sample.attributable_us(self.now);
+            let second = us.saturating_add(SECOND_US - 1) / SECOND_US;
+            *self.distribution.entry(second).or_insert(0) += 1;
         }
-        Self { days: days.collect(), distribution, minutes, ..Self::default() }
+    }
+
+    /// What all came to, without the samples of declared periods and with them.
+    pub(super) fn total(&self) -> [Delivery; 2] {
+        [0, 1].map(|which| {
+            let mut total = DeliveryTally::default();
+            for day in self.days.values() {
+                total.merge(&day[which]);
+            }
+            total.delivery()
+        })
+    }
+
+    /// What that is the sum of, and the declared periods.
+    pub(super) fn into_parts(self) -> (Parts, Vec<AbnormalPeriod>) {
+        let days = self.days.iter().map(|(day, [without, with])| Part {
+            day: *day,
+            delivery: without.delivery(),
+            with_declared: with.delivery(),
+        });
+        let days = days.collect();
+        (Parts { days, distribution: self.distribution, ..Parts::default() }, self.declared)
     }
 }
 

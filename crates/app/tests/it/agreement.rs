@@ -189,13 +189,16 @@ async fn accounts_that_felt_the_same_share_what_they_were_computed_from(world: &
     a_month(world).await;
     go_to(world, "1405/11/03 23:59");
     // Azar is over since long; its month was not written down before.
-    let (azar, _) = availability::freeze_due(app).await.unwrap().unwrap();
-    assert_eq!(azar.to_string(), "1405-09");
-    assert_eq!(availability::freeze_due(app).await.unwrap(), None);
+    let frozen = availability::freeze_due(app).await.unwrap();
+    let months: Vec<String> = frozen.iter().map(|(month, _)| month.to_string()).collect();
+    assert_eq!(months, ["1405-08", "1405-09"], "that before the first account, too");
+    assert_eq!(availability::freeze_due(app).await.unwrap(), []);
     go_to(world, "1405/11/04 00:00");
     let new = world.customer(0).await.0.account.id;
-    let (month, frozen) = availability::freeze_due(app).await.unwrap().unwrap();
-    assert_eq!((month, availability::freeze_due(app).await.unwrap()), (dey(), None));
+    let [(month, frozen)] = availability::freeze_due(app).await.unwrap()[..] else {
+        panic!("one month")
+    };
+    assert_eq!((month, availability::freeze_due(app).await.unwrap()), (dey(), Vec::new()));
     // Who came after the month has no statement of it; the others are two batches that are all
     // alike, and the platform.
     assert_eq!(frozen, Frozen { written: 206, already: 0, computed: 3 });
@@ -204,6 +207,34 @@ async fn accounts_that_felt_the_same_share_what_they_were_computed_from(world: &
     assert_eq!(first.written[0].digest, last.written[0].digest);
     let late = availability::month(app, Some(new), dey()).await.unwrap();
     assert_eq!((late.written, late.verdict), (Vec::new(), None));
+}
+
+/// C08. Goal: months whose time came while nobody was there to freeze them are frozen all together,
+/// the oldest first, and none twice; one that is not due by its agreement waits.
+async fn months_that_were_skipped_are_frozen(world: &World) {
+    let app = &world.app;
+    world.customer(0).await;
+    let new = NewVersion {
+        body_fa: None,
+        body_en: None,
+        parameters: vec![("availability.freeze_hours".to_owned(), "240".to_owned())],
+        effective_from: PersianMonth::parse("1405-11").unwrap().start(),
+    };
+    agreement::publish(app, new).await.unwrap();
+    go_to(world, "1405/12/04 00:00");
+    let frozen = async || {
+        let done = availability::freeze_due(app).await.unwrap();
+        done.iter().map(|(month, _)| month.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(frozen().await, ["1405-08", "1405-09", "1405-10"]);
+    assert_eq!(frozen().await, Vec::<String>::new());
+    let early = availability::freeze(app, PersianMonth::parse("1405-11").unwrap()).await;
+    assert_eq!(refusal(early), MonthRefusal::NotFinal(at("1405/12/11 00:00")));
+    go_to(world, "1405/12/11 00:00");
+    assert_eq!(frozen().await, ["1405-11"]);
+    // Another three months later.
+    go_to(world, "1406/02/04 00:00");
+    assert_eq!(frozen().await, ["1405-12"], "Farvardin is due by ten days");
 }
 
 /// T071, T073, T074, T082: what counts is said before it is saved.
@@ -444,6 +475,7 @@ async fn causes_count_unless_the_agreement_excludes_them(world: &World) {
 }
 
 on_both_engines!(
+    months_that_were_skipped_are_frozen,
     causes_count_unless_the_agreement_excludes_them,
     a_month_is_judged_frozen_once_and_revised_beside_what_was_frozen,
     silence_and_strangers_have_no_month,

@@ -114,6 +114,48 @@ async fn every_clock_that_runs_is_on_the_board() {
     assert_eq!(left, [S::Callback, S::Fix, S::Notice, S::Claim, S::Dispute]);
 }
 
+/// C03, C14. Goal: who waits on the line is on the board until he is answered, and is missed once
+/// the offer to be called back is late.
+#[tokio::test]
+async fn who_waits_on_the_line_is_on_the_board() {
+    let world = World::new().await;
+    let app = &world.app;
+    let call = support_call::joined(app, None, Some("09121234567"), "switch").await.unwrap();
+    let entry = async || board::show(app).await.unwrap().pop();
+    let waits = entry().await.unwrap();
+    assert_eq!((waits.subject, waits.id, waits.urgency), (Subject::Caller, call, Urgency::Running));
+    assert_eq!(waits.due, Some(at("1405/09/01 12:01:20")));
+    world.clock.advance_ms(83_000);
+    assert_eq!(entry().await.unwrap().urgency, Urgency::Missed);
+    assert!(alert::now(app).await.unwrap().contains_key("desk:caller"));
+    support_call::offered(app, call, "switch").await.unwrap();
+    let offered = entry().await.unwrap();
+    assert_eq!((offered.due, offered.urgency), (None, Urgency::Missed));
+    support_call::answered(app, call, "Sara").await.unwrap();
+    assert_eq!(entry().await, None);
+}
+
+/// C03. Goal: a frozen month that nobody can decide is on the board until the time for evidence
+/// ends, more urgent the nearer that is; a month that is decided is not.
+#[tokio::test]
+async fn a_month_whose_evidence_runs_out_is_on_the_board() {
+    let world = World::new().await;
+    world.customer(0).await;
+    go_to(&world, "1405/10/05 12:00");
+    app::availability::freeze_due(&world.app).await.unwrap();
+    let month = async || {
+        let all = board::show(&world.app).await.unwrap();
+        all.into_iter().find(|entry| entry.subject == Subject::Evidence)
+    };
+    let entry = month().await.unwrap();
+    assert_eq!((entry.id, entry.urgency), (140_509, Urgency::Running));
+    assert_eq!(entry.due, Some(at("1405/10/14 21:00")));
+    go_to(&world, "1405/10/13 12:00");
+    assert_eq!(month().await.unwrap().urgency, Urgency::Soon);
+    go_to(&world, "1405/10/14 21:00");
+    assert_eq!(month().await, None);
+}
+
 /// What is due at night has to be done in the evening (T020).
 #[tokio::test]
 async fn by_when_somebody_can_act_is_told() {

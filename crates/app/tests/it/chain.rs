@@ -6,12 +6,15 @@ use app::outage::{self, NewOutage};
 use app::staff::{self, Deed};
 use app::ticket;
 use app::violation::{self, NewViolation};
-use app::{invoice, remote_session, subscription, support_call};
+use app::{Settings, invoice, remote_session, subscription, support_call};
 use domain::agreement::contact::{Channel, Outcome};
 use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::violation::Clause;
+use domain::calendar::span::Span;
 use domain::chain::Head;
+use store::Options;
 
+use crate::engines::{postgres, remove};
 use crate::money::{hour, plan};
 use crate::refusal;
 use crate::violation::{go_to, month, span};
@@ -38,6 +41,59 @@ pub async fn bend(world: &World, sql: &'static str) {
     let mut tx = world.db.begin().await.unwrap();
     assert!(tx.execute(sql, &[]).await.unwrap() > 0, "{sql}");
     tx.commit().await.unwrap();
+}
+
+/// I17. Goal: where nodes share a database, what is told at the desk has the time of its clock, and
+/// not that of the node that took it in.
+#[tokio::test]
+async fn what_is_told_at_the_desk_has_the_authoritys_time() {
+    let Some((server, url)) = postgres().await else { return };
+    // The node's clock stands at another day; so far off it may be here.
+    let options = Options { clock_limit_us: Some(i64::MAX), ..Options::default() };
+    let world = World::opened(&url, Settings::default(), options).await;
+    let app = &world.app;
+    let node = app.now();
+    let account = world.customer(0).await.0.account.id;
+    let asked = ticket::Asked {
+        channel: domain::agreement::ticket::Channel::Form,
+        subject: "s".to_owned(),
+        text: "t".to_owned(),
+        about: None,
+        context: Vec::new(),
+    };
+    let who = ticket::Who::Customer(account);
+    let (opened, _) = ticket::open(app, account, who, &asked).await.unwrap();
+    let reported = Reported { ticket: None, title: "t".to_owned(), description: "d".to_owned() };
+    let report = error_report::report(app, account, &reported).await.unwrap();
+    let call = support_call::joined(app, None, Some("09121234567"), "switch").await.unwrap();
+    let entry = violation::record(app, late(1)).await.unwrap();
+    let new = NewOutage {
+        paths: Paths::ALL,
+        scope: Scope::everyone(),
+        from: node.plus_us(-7_000_000),
+        to: None,
+        cause: "power".to_owned(),
+        evidence: "monitor 3".to_owned(),
+    };
+    let outage = outage::record(app, new).await.unwrap();
+    let told = [
+        ticket::find(app, None, opened).await.unwrap().unwrap().kept.new.opened_at,
+        error_report::find(app, None, report).await.unwrap().unwrap().kept.new.reported_at,
+        support_call::find(app, call).await.unwrap().unwrap().call.joined_at,
+        violation::find(app, entry).await.unwrap().unwrap().steps[0].at,
+    ];
+    let time = Span { from: node.plus_us(-60_000_000), to: node.plus_us(1) };
+    let outages = outage::list(app, time).await.unwrap();
+    let of_outage = outages.iter().find(|one| one.id == outage).unwrap().recorded_at;
+    // All of this takes much less than an hour by whichever clock.
+    for at in told.into_iter().chain([of_outage]) {
+        let off_us = at.us_since(node).abs();
+        assert!(off_us > 3_600_000_000, "{at:?} is the node's");
+        assert!(at.us_since(told[0]).abs() < 3_600_000_000, "{at:?} is another's");
+    }
+    world.books_are_away();
+    world.db.clone().close().await;
+    remove(&server, &url).await;
 }
 
 /// I17: whatever of the evidence is changed afterwards is found, by the number of its entry; what

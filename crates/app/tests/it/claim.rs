@@ -2,7 +2,7 @@
 
 use app::claim::{self, Asked, ClaimRefusal, DISCOUNT};
 use app::violation::NewViolation;
-use app::{App, Caller, credit, invoice, subscription, violation};
+use app::{App, Caller, credit, invoice, subscription, support_call, support_line, violation};
 use domain::agreement::claim::{Decision, Member, Outcome, Refusal, Seat, State, Track};
 use domain::agreement::credit::State as Credit;
 use domain::agreement::scope::Paths;
@@ -61,7 +61,7 @@ async fn a_claim_is_taken_by_what_held_when_it_happened(world: &World) {
     let tried = async |event_at: &str| claim::file(app, &caller, &asked(event_at)).await;
     let rule = |refused| ClaimRefusal::Rule(refused);
     assert_eq!(refusal(tried("1405/09/20 12:01").await), rule(Refusal::NotYet));
-    assert_eq!(refusal(tried("1405/06/31 12:00").await), rule(Refusal::Late));
+    assert_eq!(refusal(tried("1405/06/31 12:00").await), rule(Refusal::Late(2)));
     let day = |from: &str, to: &str| Span { from: at(from), to: at(to) };
     let account = caller.account.id;
     let unproven = day("1405/09/05 00:00", "1405/09/06 00:00");
@@ -106,7 +106,7 @@ async fn a_claim_is_decided_appealed_and_paid(world: &World) {
     let assign = async |names: &str| claim::assign(app, id, &committee(names), "Sara").await;
     let partial = ClaimRefusal::Rule(Refusal::Partial("t9".to_owned()));
     assert_eq!(refusal(assign("t1 t9 o1").await), partial);
-    assert_eq!(refusal(assign("t1 o1").await), ClaimRefusal::Rule(Refusal::Committee));
+    assert_eq!(refusal(assign("t1 o1").await), ClaimRefusal::Rule(Refusal::Committee(3)));
     assign("t1 t2 o1").await.unwrap();
     let answer = async |by| claim::answer(app, by, id, "the call's number").await;
     let unasked = refusal(answer(account).await);
@@ -193,7 +193,66 @@ async fn what_is_withdrawn_or_rejected_pays_nothing(world: &World) {
     assert_eq!(states, [State::Settled, State::Withdrawn]);
 }
 
+/// T153. Goal: a committee that decides about a call that nobody answered sees the queue of that
+/// time with the caller's place in it, who was on duty until when, the hours and the agreement of
+/// that day, what was not kept and what the month pays back by itself; and nothing of another's.
+async fn a_committee_sees_how_the_line_went(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    let (other, _) = world.customer(0).await;
+    let account = caller.account.id;
+    let phone = crate::phone::new_phone(other.account.id, "100");
+    let phone = app::phone::add(app, phone).await.unwrap();
+    support_line::on_duty(app, "Sara", &phone.username).await.unwrap();
+    let joined = async |account, number| {
+        support_call::joined(app, account, Some(number), "switch").await.unwrap()
+    };
+    // One is answered before the claimant comes, one is to be called back still.
+    let answered = joined(None, "09121230001").await;
+    world.clock.advance_ms(1_000);
+    let virtual_one = joined(None, "09121230002").await;
+    support_call::register(app, virtual_one, None, "switch").await.unwrap();
+    world.clock.advance_ms(1_000);
+    support_call::answered(app, answered, "Sara").await.unwrap();
+    world.clock.advance_ms(1_000);
+    let own = joined(Some(account), "09121230003").await;
+    world.clock.advance_ms(200_000);
+    support_call::left(app, own, "switch").await.unwrap();
+    support_line::off_duty(app, "Sara").await.unwrap();
+    let off_at = app.now();
+    // Two days later others call; that is not looked at.
+    go_to(world, "1405/09/04 12:00");
+    joined(None, "09121230004").await;
+    let id = file(app, &caller, "1405/09/01 12:00").await;
+    let shown = claim::find(app, Some(account), id).await.unwrap().unwrap();
+    let grounds = claim::grounds(app, &shown).await.unwrap();
+    let line: Vec<_> = grounds.line.iter().map(|one| (one.call.id, one.ahead)).collect();
+    assert_eq!(line, [(answered, 0), (virtual_one, 1), (own, 1)]);
+    let steps = &grounds.line[2].call.steps;
+    assert_eq!(steps.len(), 2, "came and left, and nothing was offered: {steps:?}");
+    assert!(!grounds.is_cut);
+    let duty: Vec<_> = grounds.duty.iter().map(|one| (one.name.as_str(), one.until)).collect();
+    assert_eq!(duty, [("Sara", Some(off_at))]);
+    let hours: Vec<_> =
+        grounds.days.iter().map(|day| (day.day.to_string(), day.open.clone())).collect();
+    let ordinary = |day: &str| {
+        let span = |from: &str, to: &str| Span {
+            from: at(&format!("{day} {from}")),
+            to: at(&format!("{day} {to}")),
+        };
+        let night =
+            Span { to: at(&format!("{day} 23:59")).plus_us(60_000_000), ..span("14:45", "23:59") };
+        (day.to_owned(), vec![span("08:30", "14:00"), night])
+    };
+    assert_eq!(hours, [ordinary("1405/08/30"), ordinary("1405/09/01"), ordinary("1405/09/02")]);
+    assert_eq!(grounds.agreement.version.number, 1);
+    let clauses: Vec<Clause> = grounds.entries.iter().map(|kept| kept.violation.clause()).collect();
+    assert_eq!(clauses, [Clause::CallbackOffer], "the offer never came");
+    assert_eq!(grounds.credits, []);
+}
+
 on_both_engines!(
+    a_committee_sees_how_the_line_went,
     a_claim_is_taken_by_what_held_when_it_happened,
     a_claim_is_decided_appealed_and_paid,
     what_is_withdrawn_or_rejected_pays_nothing,

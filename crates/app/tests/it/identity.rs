@@ -1,5 +1,6 @@
 //! Who customers are: what has to be proven, who decides, and what is removed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use app::account::Permission;
@@ -241,6 +242,81 @@ async fn what_is_over_is_forgotten_and_what_was_done_is_not() {
     assert_eq!((kept.person, kept.documents.len(), kept.steps.len()), (None, 0, 8));
     assert!(app::chain::verify(app, &[]).await.unwrap().wrong.is_empty());
     assert_eq!(refusal(identity::forget(app, id, "Maryam", "asked").await), wrong);
+}
+
+/// I19: whatever is done to whichever case, and in which order: of one that is forgotten nobody is
+/// left, neither a name nor a document; what was done to it stays, as does all money; and nothing
+/// of any other case goes with it.
+#[tokio::test]
+async fn whoever_is_forgotten_is_removed_alone_and_what_was_done_stays() {
+    let world = world(&[Proof::Document], 30).await;
+    let app = &world.app;
+    let mut dice = 19_u64;
+    let mut roll = move |bound: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 33) % bound
+    };
+    let mut accounts = Vec::new();
+    for n in 1..5_i64 {
+        accounts.push(world.customer(n * 1_000_000).await.0.account.id);
+    }
+    let mut cases: BTreeMap<i64, (AccountId, Vec<String>)> = BTreeMap::new();
+    let mut forgotten = BTreeSet::new();
+    for _ in 0..600 {
+        let account = accounts[usize::try_from(roll(4)).unwrap()];
+        let known: Vec<i64> = cases.keys().copied().collect();
+        let id = known.get(usize::try_from(roll(known.len().max(1) as u64)).unwrap()).copied();
+        let id = id.unwrap_or(1);
+        let whose = cases.get(&id).map_or(account, |(account, _)| *account);
+        match roll(9) {
+            0 => {
+                if let Ok(kept) = identity::begin(app, account, &stated()).await {
+                    cases.insert(kept.id, (account, Vec::new()));
+                }
+                // Five cases in thirty days are the most.
+                world.clock.advance_ms(7 * 86_400_000);
+            }
+            1 | 2 => {
+                let bytes = [PNG, &roll(1_000_000).to_be_bytes()].concat();
+                let added = identity::add_document(app, whose, id, "a.png", bytes).await;
+                if let Ok(kept) = added {
+                    let blobs = kept.documents.iter().map(|one| one.blob.clone());
+                    cases.get_mut(&id).unwrap().1.extend(blobs);
+                }
+            }
+            3 => drop(identity::submit(app, whose, id).await),
+            4 => drop(identity::verify(app, id, "Maryam").await),
+            5 => drop(identity::decide(app, id, Step::Rejected, "Maryam", "blurred").await),
+            6 => drop(identity::decide(app, id, Step::Revoked, "Maryam", "another's").await),
+            7 => drop(identity::withdraw(app, whose, id).await),
+            _ => {
+                let before = identity::find(app, None, id).await.unwrap();
+                if identity::forget(app, id, "Maryam", "asked").await.is_ok() {
+                    let after = identity::find(app, None, id).await.unwrap().unwrap();
+                    let done = before.unwrap().steps;
+                    assert_eq!(after.steps[..done.len()], done);
+                    forgotten.insert(id);
+                }
+            }
+        }
+        for (id, (_, blobs)) in &cases {
+            let kept = identity::find(app, None, *id).await.unwrap().unwrap();
+            let is_gone = forgotten.contains(id);
+            assert_eq!(kept.person.is_none(), is_gone, "case {id}");
+            assert!(!is_gone || kept.documents.is_empty());
+            for blob in blobs.iter().filter(|_| is_gone) {
+                let other = cases.iter().any(|(other, (_, theirs))| {
+                    !forgotten.contains(other) && theirs.contains(blob)
+                });
+                assert!(other || world.blobs.get(blob).await.unwrap().is_none(), "{blob} is left");
+            }
+        }
+    }
+    assert!(forgotten.len() > 5 && forgotten.len() < cases.len(), "{forgotten:?}");
+    for (n, account) in (1..).zip(&accounts) {
+        let money = app::account::status(app, *account).await.unwrap().unwrap().balance;
+        assert_eq!(money.0, n * 1_000_000);
+    }
 }
 
 /// A sandbox proves nothing of a person: its registry says yes and is none, and who is proven there

@@ -499,6 +499,7 @@ async fn a_credit_is_carried_as_its_month_says(world: &World) {
     hour(app).await;
     go_to(world, "1405/12/03 23:00");
     let down = span("1405/11/10 00:00", "1405/11/10 04:00");
+    seen(world, span("1405/10/01 00:00", "1405/11/01 00:00"), "api", &[]).await;
     seen(world, span("1405/11/01 00:00", "1405/12/01 00:00"), "api", &[down]).await;
     go_to(world, "1405/12/04 00:00");
     hour(app).await;
@@ -508,6 +509,8 @@ async fn a_credit_is_carried_as_its_month_says(world: &World) {
     };
     let (azar, bahman) = (month("1405-09"), month("1405-11"));
     assert_eq!(states().await, [(bahman, Credit::Posted), (azar, Credit::Posted)]);
+    go_to(world, "1406/09/03 23:00");
+    seen(world, span("1405/12/01 00:00", "1406/09/01 00:00"), "api", &[]).await;
     go_to(world, "1406/09/04 00:00");
     hour(app).await;
     let taken = newest(app, account).await;

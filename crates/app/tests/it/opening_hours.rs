@@ -45,8 +45,12 @@ async fn says_hours(app: &App, texts: &[(&str, &str)], parameters: &[(&str, &str
 }
 
 /// That the desk is open from 8 to 12 and not at all on off days.
-const EIGHT_TO_TWELVE: [(&str, &str); 2] =
-    [("8:30 الی 14 و 14:45 الی 24", "8 الی 12"), ("8:30 to 14 and from 14:45 to 24", "8 to 12")];
+const EIGHT_TO_TWELVE: [(&str, &str); 4] = [
+    ("8:30 الی 14 و 14:45 الی 24", "8 الی 12"),
+    ("روزهای تعطیلی رسمی 10:00 الی 14 و 14:45 الی 22", "روزهای تعطیلی رسمی بسته"),
+    ("8:30 to 14 and from 14:45 to 24", "8 to 12"),
+    ("official holidays from 10:00 to 14 and from 14:45 to 22", "official holidays not at all"),
+];
 
 /// C13, A35. Goal: the operator changes when the desk is open, a day before at the latest, and
 /// never to less than the agreement of that day promises; from its first day on the line and the
@@ -161,7 +165,11 @@ async fn the_agreement_in_force_says_the_numbers(world: &World) {
     let (caller, _) = world.customer(0).await;
     let before = file(app, &caller, "1405/09/01 11:00").await;
     claim::complete(app, before, &[], "Sara").await.unwrap();
-    let texts = [("1:20", "2:00"), ("8:30 الی 21", "9 الی 18"), ("8:30 to 21", "9 to 18")];
+    let texts = [
+        ("1:20", "2:00"),
+        ("8:30 الی 21 و ایام تعطیل از ساعت 10 الی 17", "9 الی 18 و ایام تعطیل بسته"),
+        ("8:30 to 21, and on holidays from 10 to 17", "9 to 18, and on holidays not at all"),
+    ];
     let parameters = [
         ("claim.decision_days", "2"),
         ("queue.callback_offer_after_s", "120"),

@@ -4,14 +4,17 @@
 use app::availability;
 use app::error_report::{self, ErrorReportRefusal, Reported};
 use app::post::{self, PostRefusal};
+use app::remote_session;
 use app::signature::{self, SignRefusal, Whose};
 use app::statement;
 use app::support_call;
+use app::support_line::{self, DutyRefusal};
 use app::ticket::{self, Asked, TicketRefusal, Who};
 use app::{claim, outage, oversight};
 use domain::AccountId;
 use domain::agreement::claim as rules;
 use domain::agreement::error_report::Finding;
+use domain::agreement::remote_session::State as Session;
 use domain::agreement::scope::{Paths, Scope};
 use domain::agreement::staff::{Refusal, Role};
 use domain::agreement::support_call::Step;
@@ -195,6 +198,11 @@ async fn what_an_expert_has_goes_to_another(world: &World) {
     support_call::register(app, call, None, "switch").await.unwrap();
     assert_eq!(support_call::next(app, "Sara").await.unwrap().unwrap().id, call);
 
+    let session = remote_session::ask(app, open_one, "Sara", "to look").await.unwrap();
+    let tomorrow = at("1405/09/03 10:00");
+    remote_session::agree(app, session, Who::Staff("Sara"), tomorrow, "AnyDesk").await.unwrap();
+    remote_session::consent(app, account, session).await.unwrap();
+
     let leave = async |name: &str, to: &str, by: &str| post::leave(app, name, to, by).await;
     let rule = |rule| PostRefusal::Rule(rule);
     assert_eq!(refusal(leave("Sara", "Ali", "Nima").await), rule(Refusal::NotManager));
@@ -212,7 +220,11 @@ async fn what_an_expert_has_goes_to_another(world: &World) {
 
     let handed = leave("Sara", "Nima", "Reza").await.unwrap();
     let (tickets, reports, callbacks) = (vec![open_one], vec![report], vec![call]);
-    assert_eq!(handed, post::HandedOver { tickets, reports, callbacks });
+    let sessions = vec![session];
+    assert_eq!(handed, post::HandedOver { tickets, reports, callbacks, sessions });
+    let helped = remote_session::find(app, None, session).await.unwrap().unwrap();
+    assert_eq!((helped.expert(), helped.session.state), ("Nima", Session::Agreed));
+    assert_eq!(helped.session.consented_at, None, "the customer let Sara in, not Nima");
     assert_eq!(holder(open_one).await.as_deref(), Some("Nima"));
     assert_eq!(holder(closed).await.as_deref(), Some("Sara"), "what is over stays who did it");
     let kept = ticket::find(app, None, open_one).await.unwrap().unwrap().kept;
@@ -230,6 +242,10 @@ async fn what_an_expert_has_goes_to_another(world: &World) {
     let called = support_call::find(app, call).await.unwrap().unwrap();
     assert_eq!(called.holder(), Some("Nima"));
     assert_eq!(called.steps.last().unwrap().step, Some(Step::HandedTo("Nima".to_owned())));
+    let phone = app::phone::add(app, crate::phone::new_phone(account, "100")).await.unwrap();
+    let duty = support_line::on_duty(app, "Sara", &phone.username).await;
+    assert_eq!(refusal(duty), DutyRefusal::Gone);
+    support_line::on_duty(app, "Nima", &phone.username).await.unwrap();
     let back = ticket::assign(app, others, "Reza", "Sara").await;
     assert_eq!(refusal(back), TicketRefusal::Gone);
     let back = error_report::assign(app, handed.reports[0], "Reza", "Sara").await;
@@ -237,6 +253,39 @@ async fn what_an_expert_has_goes_to_another(world: &World) {
     assert_eq!(refusal(leave("Sara", "Nima", "Reza").await), rule(Refusal::HasNot));
     let verified = app::chain::verify(app, &[]).await.unwrap();
     assert!(verified.wrong.is_empty(), "{:?}", verified.wrong);
+}
+
+/// A29, C03. Goal: a member of a committee who leaves decides nothing any more: the decision waits
+/// until another one sits on his side, who is no more involved than he was.
+async fn who_has_left_decides_nothing(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    for name in ["t1", "t3"] {
+        appoint(world, name, Role::Expert).await;
+    }
+    appoint(world, "o9", Role::Manager).await;
+    let id = file(app, &caller, "1405/09/01 10:00").await;
+    claim::complete(app, id, &["t9".to_owned()], "Sara").await.unwrap();
+    claim::assign(app, id, &committee("t1 t2 o1"), "Sara").await.unwrap();
+    let replace = async |gone: &str, by: &str| claim::replace(app, id, (gone, by), "Sara").await;
+    let rule = |refused| claim::ClaimRefusal::Rule(refused);
+    let stays = |name: &str| rule(rules::Refusal::Stays(name.to_owned()));
+    assert_eq!(refusal(replace("t1", "t3").await), stays("t1"), "t1 is there");
+    post::leave(app, "t1", "t3", "o9").await.unwrap();
+    let agreed = [("t1", true), ("t2", true), ("o1", true)];
+    let decide = async |votes: &[(&str, bool)]| {
+        let decision = crate::claim::decision(rules::Outcome::Partly, votes);
+        claim::decide(app, id, decision, "Sara").await
+    };
+    let gone = rule(rules::Refusal::Gone("t1".to_owned()));
+    assert_eq!(refusal(decide(&agreed).await), gone);
+    let partial = rule(rules::Refusal::Partial("t9".to_owned()));
+    assert_eq!(refusal(replace("t1", "t9").await), partial);
+    replace("t1", "t3").await.unwrap();
+    decide(&[("t3", true), ("t2", true), ("o1", true)]).await.unwrap();
+    let kept = claim::find(app, None, id).await.unwrap().unwrap().kept;
+    let notes: Vec<&str> = kept.steps.iter().map(|step| step.note.as_str()).collect();
+    assert!(notes.contains(&"t1 has left; t3 sits instead"), "{notes:?}");
 }
 
 /// C03. Goal: the manager receives every clock that comes near its end or misses it, and every
@@ -326,6 +375,7 @@ async fn who_is_of_staff_and_a_customer_never_has_both_rights(world: &World) {
 }
 
 on_both_engines!(
+    who_has_left_decides_nothing,
     a_manager_receives_what_is_near_and_what_is_missed,
     who_is_of_staff_and_a_customer_never_has_both_rights,
     a_month_is_signed_by_its_manager,

@@ -7,7 +7,7 @@ use domain::{AccountId, Extension};
 use crate::refusal;
 use crate::world::{NOON, World};
 
-fn new_phone(account: AccountId, extension: &str) -> NewPhone {
+pub fn new_phone(account: AccountId, extension: &str) -> NewPhone {
     NewPhone { account, extension: extension.to_owned(), fixed_contact: None }
 }
 

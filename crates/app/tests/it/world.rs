@@ -60,7 +60,12 @@ impl World {
 
     /// On the database at `url`.
     pub async fn at(url: &str, settings: Settings) -> Self {
-        let db = Db::open(url, Options::default()).await.unwrap();
+        Self::opened(url, settings, Options::default()).await
+    }
+
+    /// On the database at `url`, opened in another way.
+    pub async fn opened(url: &str, settings: Settings, options: Options) -> Self {
+        let db = Db::open(url, options).await.unwrap();
         let clock = Arc::new(SteeredClock(AtomicI64::new(NOON.0)));
         let voice = Arc::new(ToneVoice::default());
         let blobs = Arc::new(MemoryBlobs::default());

@@ -199,7 +199,7 @@ impl<'a> Year<'a> {
             Err(why) => {
                 let rule = match why {
                     NotTaken::Unpaid => Refusal::Unpaid,
-                    NotTaken::Late => Refusal::Late,
+                    NotTaken::Late => Refusal::Late(2),
                 };
                 assert_eq!(refusal(filed), ClaimRefusal::Rule(rule));
                 None

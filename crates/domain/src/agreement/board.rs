@@ -24,8 +24,13 @@ pub enum Subject {
     Delivery,
     /// A callback (A12).
     Callback,
+    /// A caller who waits on the line: until the offer to be called back, and then for an expert
+    /// (C14, C15).
+    Caller,
     /// A claim that is to be decided (A28).
     Claim,
+    /// A frozen month that nothing decides but evidence: then its low figures stand.
+    Evidence,
     /// The notice of a maintenance (N4).
     Notice,
     /// A violation that is disputed; nobody has said by when.
@@ -50,7 +55,7 @@ pub enum Urgency {
 pub struct Entry {
     /// What it is of.
     pub subject: Subject,
-    /// The number of that.
+    /// The number of that; of a month its digits, as 140509.
     pub id: i64,
     /// Whose it is; `None` when it concerns the platform, or nobody knows.
     pub account: Option<AccountId>,
@@ -68,13 +73,15 @@ pub struct Entry {
 
 impl Subject {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Ticket,
         Self::Triage,
         Self::Fix,
         Self::Delivery,
         Self::Callback,
+        Self::Caller,
         Self::Claim,
+        Self::Evidence,
         Self::Notice,
         Self::Dispute,
     ];
@@ -87,7 +94,9 @@ impl Subject {
             Self::Fix => "fix",
             Self::Delivery => "delivery",
             Self::Callback => "callback",
+            Self::Caller => "caller",
             Self::Claim => "claim",
+            Self::Evidence => "evidence",
             Self::Notice => "notice",
             Self::Dispute => "dispute",
         }

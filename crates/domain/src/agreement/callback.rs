@@ -9,15 +9,70 @@ use crate::calendar::working_time::Timetable;
 pub const OFFER_TOLERANCE_US: i64 = 2 * SECOND_US;
 /// How long after an offer the next one is made, microseconds.
 pub const OFFER_EVERY_US: i64 = 60 * SECOND_US;
-/// How often somebody is called back, at most.
-pub const ATTEMPTS_MAX: u32 = 3;
-/// How long after a failed callback the next one is tried, microseconds.
-pub const RETRY_AFTER_US: i64 = 600 * SECOND_US;
-/// Who registered so long before the window ends is called in it, microseconds (A12).
-const SAME_WINDOW_US: i64 = 900 * SECOND_US;
-/// Who did not is called in the beginning of the next window, microseconds.
-const NEXT_WINDOW_US: i64 = 3600 * SECOND_US;
 const SECOND_US: i64 = 1_000_000;
+const MINUTE_US: i64 = 60 * SECOND_US;
+
+/// How callers are called back, as the agreement says that held when they came (A12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How often somebody is called back, at most.
+    pub attempts: u32,
+    /// How long after a failed callback the next one is tried, minutes.
+    pub retry_minutes: u32,
+    /// Who registered so long before the window ends is called in it, minutes.
+    pub same_window_minutes: u32,
+    /// Who did not is called within so long of the next window, minutes.
+    pub next_window_minutes: u32,
+}
+
+impl Policy {
+    /// As the first agreement is read.
+    pub fn of_the_agreement() -> Self {
+        Self { attempts: 3, retry_minutes: 10, same_window_minutes: 15, next_window_minutes: 60 }
+    }
+
+    /// By when somebody who registered then is called back: in the same window if enough of it is
+    /// left, else in the beginning of the next one. `None` when the line never opens again.
+    pub fn due(self, registered_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
+        support.due(registered_at, |support| self.due_by(registered_at, support))
+    }
+
+    fn due_by(self, registered_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
+        let window = support.next_open(registered_at)?;
+        let open = window.from == registered_at;
+        let same_us = i64::from(self.same_window_minutes) * MINUTE_US;
+        if open && window.to.us_since(registered_at) >= same_us {
+            return Some(window.to);
+        }
+        let next = if open { support.next_open(window.to)? } else { window };
+        let next_us = i64::from(self.next_window_minutes) * MINUTE_US;
+        Some(next.from.plus_us(next_us).min(next.to))
+    }
+
+    /// When a callback is tried again after so many; `None` after the last one.
+    pub fn next_attempt(self, failed_at: Timestamp, attempts: u32) -> Option<Timestamp> {
+        (attempts < self.attempts).then(|| failed_at.plus_us(self.retry_us()))
+    }
+
+    /// How long after a failed callback the next one is tried, microseconds.
+    pub fn retry_us(self) -> i64 {
+        i64::from(self.retry_minutes) * MINUTE_US
+    }
+
+    /// As it is kept with a call.
+    pub fn to_text(self) -> String {
+        let Self { attempts, retry_minutes, same_window_minutes, next_window_minutes } = self;
+        format!("{attempts} {retry_minutes} {same_window_minutes} {next_window_minutes}")
+    }
+
+    /// Reads what [`Self::to_text`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let numbers: Option<Vec<u32>> = text.split(' ').map(|word| word.parse().ok()).collect();
+        let [attempts, retry_minutes, same_window_minutes, next_window_minutes] =
+            numbers?.try_into().ok()?;
+        Some(Self { attempts, retry_minutes, same_window_minutes, next_window_minutes })
+    }
+}
 
 /// When a caller who joined then is offered to be called back for the first time: after the time
 /// that the agreement says (N6, A08), and at once when the window ends before (A11). `None` when
@@ -57,27 +112,6 @@ pub fn offer_verdict(
         (None, None) if now <= latest => OfferVerdict::Open,
         _ => OfferVerdict::Missed,
     }
-}
-
-/// By when somebody who registered then is called back: in the same window if 15 minutes of it are
-/// left, else in the first hour of the next one. `None` when the line never opens again.
-pub fn due(registered_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
-    support.due(registered_at, |support| due_by(registered_at, support))
-}
-
-fn due_by(registered_at: Timestamp, support: &Timetable) -> Option<Timestamp> {
-    let window = support.next_open(registered_at)?;
-    let open = window.from == registered_at;
-    if open && window.to.us_since(registered_at) >= SAME_WINDOW_US {
-        return Some(window.to);
-    }
-    let next = if open { support.next_open(window.to)? } else { window };
-    Some(next.from.plus_us(NEXT_WINDOW_US).min(next.to))
-}
-
-/// When a callback is tried again; `None` after the last try.
-pub fn next_attempt(failed_at: Timestamp, attempts: u32) -> Option<Timestamp> {
-    (attempts < ATTEMPTS_MAX).then(|| failed_at.plus_us(RETRY_AFTER_US))
 }
 
 /// By when a ticket has to be touched: the end of the window after the one it was filed in, or of
@@ -157,15 +191,28 @@ mod tests {
     /// T121, T129 and A12.
     #[test]
     fn a_callback_is_due_in_this_window_or_early_in_the_next() {
-        let due = |text| due_text(due(at(text), &support()).unwrap());
+        let policy = Policy::of_the_agreement();
+        let due = |text| due_text(policy.due(at(text), &support()).unwrap());
         assert_eq!(due("1405/09/07 10:00"), "1405/09/07 14:00");
         assert_eq!(due("1405/09/07 13:45"), "1405/09/07 14:00");
         assert_eq!(due("1405/09/07 13:45:01"), "1405/09/07 15:45");
         assert_eq!(due("1405/09/05 23:59"), "1405/09/06 11:00");
         assert_eq!(due("1405/09/07 14:10"), "1405/09/07 15:45");
         let failed = at("1405/09/07 10:00");
-        assert_eq!(next_attempt(failed, 2), Some(at("1405/09/07 10:10")));
-        assert_eq!(next_attempt(failed, 3), None);
+        assert_eq!(policy.next_attempt(failed, 2), Some(at("1405/09/07 10:10")));
+        assert_eq!(policy.next_attempt(failed, 3), None);
+        // Another agreement says otherwise, and is kept with each call.
+        let other = Policy {
+            attempts: 1,
+            retry_minutes: 5,
+            same_window_minutes: 30,
+            next_window_minutes: 20,
+        };
+        assert_eq!(Policy::parse(&other.to_text()), Some(other));
+        assert_eq!(Policy::parse("3 10 15"), None);
+        let due = |text| due_text(other.due(at(text), &support()).unwrap());
+        assert_eq!(due("1405/09/07 13:45"), "1405/09/07 15:05");
+        assert_eq!(other.next_attempt(failed, 1), None);
     }
 
     #[test]

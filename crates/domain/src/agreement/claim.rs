@@ -9,8 +9,8 @@ use crate::{Rials, Timestamp};
 
 /// The most days after its filing in which a claim waits for evidence.
 const ASKED_DAYS_MAX: u32 = 1000;
-/// The fewest members of a committee.
-const MEMBERS_MIN: usize = 3;
+/// The fewest members that any committee may have; an agreement may ask for more.
+pub const MEMBERS_MIN: usize = 3;
 /// Longest reason, bytes.
 pub const TEXT_MAX: usize = 4000;
 
@@ -57,16 +57,21 @@ pub enum Refusal {
     Unverified,
     /// The subscription was not paid when it happened (C19).
     Unpaid,
-    /// It is later than the second month after the event (A28); only the committee can take it.
-    Late,
+    /// It is later than so many months after that of the event (A28); only the committee can take
+    /// it.
+    Late(u16),
     /// The event lies in the future.
     NotYet,
     /// It does not follow where the claim stands.
     WrongState,
-    /// Fewer than three members, an even number, or one kind of member is missing (A29).
-    Committee,
+    /// Fewer members than so many, an even number, or one kind of member is missing (A29).
+    Committee(usize),
     /// This member handled the case, or decided it before (A29, I16).
     Partial(String),
+    /// This member has left, and decides nothing any more; another one sits instead.
+    Gone(String),
+    /// This one has not left, or does not sit.
+    Stays(String),
     /// A manager and his deputy, of whom one speaks for the other; this is the deputy.
     SameVoice(String),
     /// Not a vote of each member, or one of somebody else.
@@ -79,10 +84,10 @@ pub enum Refusal {
     Reasons,
 }
 
-/// The last moment at which a claim for something may be made: the end of the second Persian month
-/// after it.
-pub fn claimable_until(event_at: Timestamp) -> Timestamp {
-    PersianMonth::of(event_at).plus(2).end()
+/// The last moment at which a claim for something may be made: the end of so many Persian months
+/// after its own, as the agreement says that held when it happened.
+pub fn claimable_until(event_at: Timestamp, months: u16) -> Timestamp {
+    PersianMonth::of(event_at).plus(months).end()
 }
 
 /// Whether a claim is taken. A late one is only with the committee's reason.
@@ -91,7 +96,7 @@ pub fn claimable_until(event_at: Timestamp) -> Timestamp {
 /// The clause that it fails.
 pub fn admit(
     claimant: Claimant,
-    event_at: Timestamp,
+    (event_at, months): (Timestamp, u16),
     filed_at: Timestamp,
     late_reason: Option<&str>,
 ) -> Result<(), Refusal> {
@@ -101,9 +106,10 @@ pub fn admit(
         Err(Refusal::Unverified)
     } else if !claimant.paid {
         Err(Refusal::Unpaid)
-    } else if filed_at >= claimable_until(event_at) && late_reason.is_none_or(|text| !is_said(text))
+    } else if filed_at >= claimable_until(event_at, months)
+        && late_reason.is_none_or(|text| !is_said(text))
     {
-        Err(Refusal::Late)
+        Err(Refusal::Late(months))
     } else {
         Ok(())
     }
@@ -337,12 +343,12 @@ impl Claim {
         Ok(())
     }
 
-    /// Gives it to a committee: at least three, an odd number, of both sides, none of whom handled
-    /// the case or decided it before.
+    /// Gives it to a committee: at least so many, an odd number, of both sides, none of whom
+    /// handled the case or decided it before.
     ///
     /// # Errors
     /// What is wrong with the committee.
-    pub fn assign(&mut self, committee: Vec<Member>) -> Result<(), Refusal> {
+    pub fn assign(&mut self, committee: Vec<Member>, least: usize) -> Result<(), Refusal> {
         if !matches!(self.state, State::Complete | State::Appealed) {
             return Err(Refusal::WrongState);
         }
@@ -359,14 +365,34 @@ impl Claim {
             .iter()
             .all(|seat| committee.iter().any(|member| member.seat == *seat));
         if names.len() != committee.len()
-            || names.len() < MEMBERS_MIN
+            || names.len() < least.max(MEMBERS_MIN)
             || names.len().is_multiple_of(2)
             || !both
         {
-            return Err(Refusal::Committee);
+            return Err(Refusal::Committee(least.max(MEMBERS_MIN)));
         }
         self.committee = committee;
         self.state = State::UnderReview;
+        Ok(())
+    }
+
+    /// Lets another one sit on the same side instead of a member who has left.
+    ///
+    /// # Errors
+    /// When it is not under review, the one does not sit, or the other does already, handled the
+    /// case or decided it before.
+    pub fn replace(&mut self, gone: &str, by: &str) -> Result<(), Refusal> {
+        if !matches!(self.state, State::UnderReview | State::EvidenceAsked) {
+            return Err(Refusal::WrongState);
+        }
+        let sits = self.committee.iter().any(|member| member.name == by);
+        let knows = |names: &[String]| names.iter().any(|name| name == by);
+        if sits || knows(&self.handled_by) || knows(&self.decided_by) {
+            return Err(Refusal::Partial(by.to_owned()));
+        }
+        let member = self.committee.iter_mut().find(|member| member.name == gone);
+        let member = member.ok_or_else(|| Refusal::Stays(gone.to_owned()))?;
+        by.clone_into(&mut member.name);
         Ok(())
     }
 
@@ -435,6 +461,8 @@ fn is_said(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::calendar::day::due_text;
     use crate::calendar::holiday::Holidays;
@@ -466,7 +494,7 @@ mod tests {
     fn under_review() -> Claim {
         let mut claim = Claim::filed(vec!["t9".to_owned()]);
         claim.step(State::Complete).unwrap();
-        claim.assign(committee("t1 t2 o1")).unwrap();
+        claim.assign(committee("t1 t2 o1"), 3).unwrap();
         claim
     }
 
@@ -477,17 +505,22 @@ mod tests {
     fn a_claim_is_judged_by_what_held_when_it_happened() {
         let good = Claimant { verified: true, paid: true };
         let (event, in_time) = (day("1405/07/20"), day("1405/09/30"));
-        assert_eq!(claimable_until(event), day("1405/10/01"));
-        assert_eq!(admit(good, event, in_time, None), Ok(()));
+        assert_eq!(claimable_until(event, 2), day("1405/10/01"));
+        assert_eq!(admit(good, (event, 2), in_time, None), Ok(()));
         let late = day("1405/10/01");
-        assert_eq!(admit(good, event, late, None), Err(Refusal::Late));
-        assert_eq!(admit(good, event, late, Some(" ")), Err(Refusal::Late));
-        assert_eq!(admit(good, event, late, Some("was in hospital")), Ok(()));
+        assert_eq!(admit(good, (event, 2), late, None), Err(Refusal::Late(2)));
+        assert_eq!(admit(good, (event, 2), late, Some(" ")), Err(Refusal::Late(2)));
+        assert_eq!(admit(good, (event, 2), late, Some("was in hospital")), Ok(()));
         let unverified = Claimant { verified: false, ..good };
-        assert_eq!(admit(unverified, event, in_time, None), Err(Refusal::Unverified));
+        assert_eq!(admit(unverified, (event, 2), in_time, None), Err(Refusal::Unverified));
         let unpaid = Claimant { paid: false, ..good };
-        assert_eq!(admit(unpaid, event, in_time, None), Err(Refusal::Unpaid));
-        assert_eq!(admit(good, in_time, event, None), Err(Refusal::NotYet));
+        assert_eq!(admit(unpaid, (event, 2), in_time, None), Err(Refusal::Unpaid));
+        assert_eq!(admit(good, (in_time, 2), event, None), Err(Refusal::NotYet));
+        assert_eq!(
+            admit(good, (event, 3), late, None),
+            Ok(()),
+            "another agreement gives more time"
+        );
     }
 
     /// A29, I16.
@@ -496,13 +529,34 @@ mod tests {
         let assign = |names: &str| {
             let mut claim = Claim::filed(vec!["t9".to_owned()]);
             claim.step(State::Complete).unwrap();
-            claim.assign(committee(names))
+            claim.assign(committee(names), 3)
         };
         for names in ["t1 o1", "t1 t2 o1 o2", "t1 t2 t3", "o1 o2 o3", "t1 t1 o1"] {
-            assert_eq!(assign(names), Err(Refusal::Committee), "{names}");
+            assert_eq!(assign(names), Err(Refusal::Committee(3)), "{names}");
         }
         assert_eq!(assign("t1 t9 o1"), Err(Refusal::Partial("t9".to_owned())));
         assert_eq!(assign("t1 t2 o1"), Ok(()));
+        let mut larger = Claim::filed(Vec::new());
+        larger.step(State::Complete).unwrap();
+        assert_eq!(larger.assign(committee("t1 t2 o1"), 5), Err(Refusal::Committee(5)));
+        assert_eq!(larger.assign(committee("t1 t2 t3 o1 o2"), 5), Ok(()));
+    }
+
+    /// Goal: who has left is replaced on his side by one who may decide, and by no other.
+    #[test]
+    fn who_has_left_is_replaced() {
+        let mut claim = under_review();
+        let partial = |name: &str| Err(Refusal::Partial(name.to_owned()));
+        assert_eq!(claim.replace("t3", "t4"), Err(Refusal::Stays("t3".to_owned())));
+        assert_eq!(claim.replace("t1", "t2"), partial("t2"));
+        assert_eq!(claim.replace("t1", "t9"), partial("t9"), "handled the case");
+        claim.replace("t1", "t4").unwrap();
+        let seats: Vec<&str> = claim.committee().iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(seats, ["t4", "t2", "o1"]);
+        assert_eq!(claim.decide(decision(Outcome::Partly, &AGREED)), Err(Refusal::Votes));
+        let votes = [("t4", true), ("t2", false), ("o1", true)];
+        claim.decide(decision(Outcome::Partly, &votes)).unwrap();
+        assert_eq!(claim.replace("t4", "t5"), Err(Refusal::WrongState));
     }
 
     /// C03: who oversees does not decide twice.
@@ -546,8 +600,8 @@ mod tests {
         claim.decide(decision(Outcome::Partly, &AGREED)).unwrap();
         claim.step(State::Announced).unwrap();
         claim.step(State::Appealed).unwrap();
-        assert_eq!(claim.assign(committee("t1 t3 o2")), Err(Refusal::Partial("t1".to_owned())));
-        claim.assign(committee("t3 o2 o3")).unwrap();
+        assert_eq!(claim.assign(committee("t1 t3 o2"), 3), Err(Refusal::Partial("t1".to_owned())));
+        claim.assign(committee("t3 o2 o3"), 3).unwrap();
         let votes = [("t3", true), ("o2", true), ("o3", true)];
         claim.decide(decision(Outcome::Accepted, &votes)).unwrap();
         claim.step(State::Announced).unwrap();
@@ -601,13 +655,73 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// I16: whatever is tried, of whom it is asked and in which order: no decision has a vote
+        /// of who handled the case or decided it before, each has a majority of an odd number of
+        /// both sides, and what is refused changes nothing.
+        #[test]
+        fn nobody_decides_what_is_their_own(
+            handled in prop::collection::vec(0..8_usize, 0..3),
+            least in 3..6_usize,
+            tried in prop::collection::vec(
+                (0..6_u8, prop::collection::vec(0..8_usize, 0..6), any::<u8>()), 0..40),
+        ) {
+            const NAMES: [&str; 8] = ["t0", "t1", "t2", "t3", "o0", "o1", "o2", "o3"];
+            let names = |which: &[usize]| -> Vec<String> {
+                which.iter().map(|name| NAMES[*name].to_owned()).collect()
+            };
+            let handled = names(&handled);
+            let mut claim = Claim::filed(handled.clone());
+            let mut deciders: Vec<String> = Vec::new();
+            for (what, who, dice) in tried {
+                let before = claim.clone();
+                let sitting = claim.committee().to_vec();
+                let done = match what {
+                    0 => claim.step(State::Complete),
+                    1 => claim.assign(committee(&names(&who).join(" ")), least),
+                    2 => {
+                        let votes: Vec<(String, bool)> = sitting
+                            .iter()
+                            .enumerate()
+                            .map(|(n, member)| (member.name.clone(), dice >> n & 1 == 1))
+                            .collect();
+                        claim.decide(Decision { votes, ..decision(Outcome::Partly, &[]) })
+                    }
+                    3 => claim.step(State::Announced),
+                    4 => claim.step(State::Appealed),
+                    _ => {
+                        let gone = sitting.first().map_or("t0", |member| member.name.as_str());
+                        claim.replace(gone, NAMES[usize::from(dice) % 8])
+                    }
+                };
+                if done.is_err() {
+                    prop_assert_eq!(&claim, &before);
+                    continue;
+                }
+                for member in claim.committee() {
+                    prop_assert!(!handled.contains(&member.name));
+                    prop_assert!(!deciders.contains(&member.name));
+                }
+                if what == 2 {
+                    let of = |seat| sitting.iter().filter(|one| one.seat == seat).count();
+                    prop_assert!(sitting.len() >= least && sitting.len() % 2 == 1);
+                    prop_assert!(of(Seat::Technical) > 0 && of(Seat::Oversight) > 0);
+                    let last = claim.decisions().last().expect("it was decided");
+                    let agreed = last.votes.iter().filter(|(_, agrees)| *agrees).count();
+                    prop_assert!(agreed * 2 > sitting.len());
+                    deciders.extend(sitting.into_iter().map(|member| member.name));
+                }
+            }
+        }
+    }
+
     #[test]
     fn steps_out_of_turn_are_refused() {
         let mut claim = Claim::filed(Vec::new());
         for state in [State::UnderReview, State::Decided, State::Announced, State::Settled] {
             assert_eq!(claim.step(state), Err(Refusal::WrongState));
         }
-        assert_eq!(claim.assign(committee("t1 t2 o1")), Err(Refusal::WrongState));
+        assert_eq!(claim.assign(committee("t1 t2 o1"), 3), Err(Refusal::WrongState));
         let unread = claim.decide(decision(Outcome::Partly, &AGREED));
         assert_eq!(unread, Err(Refusal::WrongState));
         claim.step(State::Withdrawn).unwrap();

@@ -1,14 +1,17 @@
 //! The numbers and choices of the agreement: typed, each with where it comes from, and checked
 //! against the text that people read.
 
+mod text;
+
 use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use super::availability::{Comparison, MonthBasis, Terms, Treatment};
-use super::cause::{Cause, Exclusions};
+use super::callback::Policy;
+use super::cause::Exclusions;
+use super::delivery::Promised;
 use super::scope::Paths;
-use crate::calendar::calling_window::CallingWindow;
-use crate::calendar::opening_hours::{CalendarKind, DayType, OpeningHours};
+use crate::calendar::opening_hours::{CalendarKind, OpeningHours};
 use crate::calendar::working_time::DayCount;
 
 /// Where a value comes from.
@@ -76,6 +79,14 @@ const EXCLUSIONS: usize = 14;
 const EVIDENCE: usize = 15;
 const SUPPORT: usize = 16;
 const BUSINESS: usize = 17;
+const CLAIM_MONTHS: usize = 18;
+const COMMITTEE: usize = 19;
+const CALLBACK_ATTEMPTS: usize = 20;
+const CALLBACK_RETRY: usize = 21;
+const CALLBACK_SAME: usize = 22;
+const CALLBACK_NEXT: usize = 23;
+const EXCLUDED_MAX: usize = 24;
+const FREEZE: usize = 25;
 
 const fn seed(name: &'static str, kind: Kind, first: &'static str) -> Definition {
     Definition { name, kind, first, source: Source::Seed }
@@ -90,7 +101,7 @@ const fn default(name: &'static str, kind: Kind, first: &'static str) -> Definit
 const LATER: usize = EXCLUSIONS;
 
 /// Every parameter, in the order of the constants above.
-static DEFINITIONS: [Definition; 18] = [
+static DEFINITIONS: [Definition; 26] = [
     seed("availability.threshold_ppm", Kind::Number(1..=1_000_000), "995800"),
     seed("availability.comparison", Kind::Word(&["above", "at_least"]), "above"),
     default("availability.month_basis", Kind::Word(&["actual", "fixed30"]), "actual"),
@@ -117,6 +128,14 @@ static DEFINITIONS: [Definition; 18] = [
         "ordinary 08:30-14:00,14:45-24:00; off 10:00-14:00,14:45-22:00; rest friday",
     ),
     seed("hours.business", Kind::Hours, "ordinary 08:30-21:00; off 10:00-17:00; rest friday"),
+    default("claim.window_months", Kind::Number(1..=24), "2"),
+    default("claim.committee_min", Kind::Number(3..=15), "3"),
+    default("queue.callback_attempts", Kind::Number(1..=10), "3"),
+    default("queue.callback_retry_minutes", Kind::Number(1..=240), "10"),
+    default("queue.callback_same_window_minutes", Kind::Number(1..=240), "15"),
+    default("queue.callback_next_window_minutes", Kind::Number(5..=480), "60"),
+    default("delivery.excluded_max_percent", Kind::Number(0..=100), "10"),
+    default("availability.freeze_hours", Kind::Number(1..=480), "72"),
 ];
 
 /// The parameters of a version.
@@ -252,9 +271,11 @@ impl Parameters {
         i64::try_from(self.number(LEAD)).expect("it is at most a month") * 3_600_000_000
     }
 
-    /// Below this the mean of the deliveries has to stay, microseconds.
-    pub fn mean_limit_us(&self) -> i64 {
-        i64::try_from(self.number(MEAN_LIMIT)).expect("it is at most an hour") * 1_000_000
+    /// What the mean of the deliveries has to be, and how many of them may be excluded.
+    pub fn delivery(&self) -> Promised {
+        let seconds = i64::try_from(self.number(MEAN_LIMIT)).expect("it is at most an hour");
+        let percent = usize::try_from(self.number(EXCLUDED_MAX)).expect("it is at most 100");
+        Promised { mean_us: seconds * 1_000_000, excluded_percent: percent }
     }
 
     /// What a minute has to start when so many calls can be.
@@ -303,6 +324,32 @@ impl Parameters {
         u32::try_from(self.number(EVIDENCE)).expect("it is at most a year")
     }
 
+    /// For how many Persian months after its own something can be claimed for (A28).
+    pub fn claim_months(&self) -> u16 {
+        u16::try_from(self.number(CLAIM_MONTHS)).expect("it is at most two years")
+    }
+
+    /// The fewest members of a committee (A29); their number is odd.
+    pub fn committee_min(&self) -> usize {
+        usize::try_from(self.number(COMMITTEE)).expect("it is at most 15")
+    }
+
+    /// How callers are called back (A12).
+    pub fn callback(&self) -> Policy {
+        let number = |place| u32::try_from(self.number(place)).expect("it is at most 480");
+        Policy {
+            attempts: number(CALLBACK_ATTEMPTS),
+            retry_minutes: number(CALLBACK_RETRY),
+            same_window_minutes: number(CALLBACK_SAME),
+            next_window_minutes: number(CALLBACK_NEXT),
+        }
+    }
+
+    /// How long after its end a month is frozen, microseconds: so long evidence may still come.
+    pub fn freeze_us(&self) -> i64 {
+        i64::try_from(self.number(FREEZE)).expect("it is at most 20 days") * 3_600_000_000
+    }
+
     /// The hours of one of the desk's calendars, as they are promised.
     pub fn hours(&self, kind: CalendarKind) -> OpeningHours {
         let place = if kind == CalendarKind::Business { BUSINESS } else { SUPPORT };
@@ -311,71 +358,8 @@ impl Parameters {
 
     /// The first parameter that the text does not say as it is (T173): its name.
     pub fn missing_in(&self, text: &str, language: Language) -> Option<&'static str> {
-        let text = plain(text);
-        let percent = percent(self.number(THRESHOLD));
-        let said: Vec<&str> = percentages(&text).collect();
-        if said.is_empty() || said.iter().any(|number| *number != percent) {
-            return Some(DEFINITIONS[THRESHOLD].name);
-        }
-        let offer = self.number(OFFER_AFTER);
-        let offer = format!("{}:{:02}", offer / 60, offer % 60);
-        let number = |place: usize| self.number(place).to_string();
-        let phrases = [
-            (LEAD, number(LEAD), "{} ساعت قبل", "{} hours before"),
-            (OFFER_AFTER, offer, "{} ثانیه", "{} seconds"),
-            (MEAN_LIMIT, number(MEAN_LIMIT), "کمتر از {} ثانیه", "less than {} seconds"),
-            (STARTS, number(STARTS), "{} پیام در دقیقه", "{} messages per minute"),
-            (TRIAGE, number(TRIAGE), "طی {} ساعت", "within {} hours"),
-            (FIX, number(FIX), "تا {} روز کاری", "within {} business days"),
-        ];
-        let missing = phrases.iter().find(|(_, value, persian, english)| {
-            let phrase = if language == Language::Persian { persian } else { english };
-            !text.contains(&phrase.replace("{}", value))
-        });
-        let place = missing.map(|(place, ..)| *place);
-        place.or_else(|| self.unsaid(&text, language)).map(|place| DEFINITIONS[place].name)
+        text::missing(self, text, language).map(|place| DEFINITIONS[place].name)
     }
-
-    /// The first parameter that is a list of which the text does not say a part.
-    fn unsaid(&self, text: &str, language: Language) -> Option<usize> {
-        let is_persian = language == Language::Persian;
-        let name = |cause: Cause| if is_persian { cause.in_persian() } else { cause.in_english() };
-        if self.exclusions().iter().any(|cause| !text.contains(name(cause))) {
-            return Some(EXCLUSIONS);
-        }
-        let between = if is_persian { "الی" } else { "to" };
-        let is_said = |window: &CallingWindow| {
-            let (from, to) = (clock(window.from_minute()), clock(window.to_minute()));
-            from.iter().any(|from| {
-                to.iter().any(|to| stands_alone(text, &format!("{from} {between} {to}")))
-            })
-        };
-        let hours = [(SUPPORT, CalendarKind::Support), (BUSINESS, CalendarKind::Business)];
-        let found = hours.into_iter().find(|(_, kind)| {
-            let hours = self.hours(*kind);
-            let days = [DayType::Ordinary, DayType::Off];
-            days.into_iter().any(|day| !hours.windows(day).iter().all(is_said))
-        });
-        found.map(|(place, _)| place)
-    }
-}
-
-/// How a text may write a minute of the day.
-fn clock(minute: u16) -> Vec<String> {
-    let (hour, minute) = (minute / 60, minute % 60);
-    let mut ways = vec![format!("{hour}:{minute:02}"), format!("{hour:02}:{minute:02}")];
-    if minute == 0 {
-        ways.push(hour.to_string());
-    }
-    ways
-}
-
-/// Whether a text has this with no other digits before or after it.
-fn stands_alone(text: &str, part: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_digit() || c == ':';
-    text.match_indices(part).any(|(at, _)| {
-        !text[..at].ends_with(is_part) && !text[at + part.len()..].starts_with(is_part)
-    })
 }
 
 impl Kind {
@@ -395,37 +379,6 @@ impl Kind {
     }
 }
 
-/// The text with ASCII digits and single spaces.
-fn plain(text: &str) -> String {
-    let ascii: String = text
-        .chars()
-        .map(|c| match c {
-            '۰'..='۹' => char::from_digit(u32::from(c) - u32::from('۰'), 10).unwrap_or(c),
-            '٠'..='٩' => char::from_digit(u32::from(c) - u32::from('٠'), 10).unwrap_or(c),
-            '٪' => '%',
-            '٫' => '.',
-            _ => c,
-        })
-        .collect();
-    ascii.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Parts per million as percent, without zeros that say nothing: `99.58`.
-fn percent(ppm: u64) -> String {
-    let text = format!("{}.{:04}", ppm / 10_000, ppm % 10_000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// Every number with a percent sign after it.
-fn percentages(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices('%').filter_map(|(at, _)| {
-        let before = text[..at].trim_end();
-        let number = before.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let number = &before[number.len()..];
-        number.starts_with(|c: char| c.is_ascii_digit()).then_some(number)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,7 +393,8 @@ mod tests {
         assert_eq!(first.missing_in(ENGLISH, Language::English), None);
         assert_eq!(first.terms(), Terms::of_the_agreement());
         assert_eq!(first.lead_us(), crate::agreement::maintenance::LEAD_US);
-        assert_eq!(first.mean_limit_us(), crate::agreement::delivery::MEAN_LIMIT_US);
+        let mean_us = crate::agreement::delivery::MEAN_LIMIT_US;
+        assert_eq!(first.delivery(), Promised { mean_us, excluded_percent: 10 });
         assert_eq!(first.starts_per_minute(), crate::agreement::capacity::STARTS_MIN);
         assert_eq!((first.paths(), first.day_count()), (Paths::ALL, DayCount::EveryDay));
         let seed = first.iter().filter(|parameter| parameter.source == Source::Seed).count();
@@ -449,6 +403,9 @@ mod tests {
             assert_eq!(first.hours(kind), OpeningHours::of_the_agreement(kind));
         }
         assert_eq!((first.exclusions(), first.evidence_days()), (Exclusions::default(), 10));
+        assert_eq!(first.callback(), Policy::of_the_agreement());
+        assert_eq!((first.claim_months(), first.committee_min()), (2, 3));
+        assert_eq!(first.freeze_us(), 72 * 3_600_000_000);
     }
 
     /// T173.
@@ -456,6 +413,7 @@ mod tests {
     fn a_text_that_says_something_else_is_found_out() {
         for (name, value) in [
             ("availability.threshold_ppm", "999000"),
+            ("availability.comparison", "at_least"),
             ("maintenance.lead_hours", "72"),
             ("queue.callback_offer_after_s", "120"),
             ("delivery.mean_limit_s", "20"),
@@ -466,6 +424,16 @@ mod tests {
             ("hours.support", "ordinary 08:30-14:00,14:45-23:00; off 10:00-14:00; rest friday"),
             ("hours.support", "ordinary 08:30-14:00; off 10:00-14:00,14:45-21:30; rest friday"),
             ("hours.business", "ordinary 08:00-21:00; off none; rest friday"),
+            // Each window stands somewhere in the text, and none where it is promised.
+            (
+                "hours.support",
+                "ordinary 10:00-14:00,14:45-22:00; off 08:30-14:00,14:45-24:00; rest friday",
+            ),
+            ("hours.support", "ordinary 08:30-21:00; off 10:00-17:00; rest friday"),
+            ("hours.business", "ordinary 08:30-14:00,14:45-24:00; off 10:00-17:00; rest friday"),
+            ("hours.business", "ordinary 08:30-21:00; off 10:00-17:00; rest thursday,friday"),
+            ("hours.business", "ordinary 08:30-21:00; off 10:00-17:00; rest none"),
+            ("hours.business", "ordinary 08:30-21:00; off 10:00-17:00; rest monday"),
         ] {
             let mut changed = Parameters::first();
             changed.set(name, value).unwrap();
@@ -483,6 +451,61 @@ mod tests {
         assert_eq!(found, Some("availability.threshold_ppm"));
         let persian_digits = PERSIAN.replace("99.58%", "۹۹٫۵۸ ٪").replace("48", "۴۸");
         assert_eq!(Parameters::first().missing_in(&persian_digits, Language::Persian), None);
+    }
+
+    /// T173: a text that says what the seed leaves open says it as the parameter is; and days of
+    /// rest are said as the days from the first one of work to the last, or by their names.
+    #[test]
+    fn what_a_text_says_beside_the_seed_is_checked_too() {
+        let said = |more: &str, language| {
+            let text = if language == Language::Persian { PERSIAN } else { ENGLISH };
+            Parameters::first().missing_in(&format!("{text}\n{more}\n"), language)
+        };
+        let (fa, en) = (Language::Persian, Language::English);
+        for (right, wrong, language, name) in [
+            (
+                "تا پایان ۲ ماه پس از رویداد",
+                "تا پایان ۳ ماه پس از رویداد",
+                fa,
+                "claim.window_months",
+            ),
+            ("ظرف ۱۰ روز کاری تصمیم", "ظرف ۵ روز کاری تصمیم", fa, "claim.decision_days"),
+            ("کمیته‌ای از حداقل ۳ عضو", "کمیته‌ای از حداقل ۵ عضو", fa, "claim.committee_min"),
+            (
+                "until the end of 2 months after the event",
+                "until the end of 1 months after the event",
+                en,
+                "claim.window_months",
+            ),
+            (
+                "called back up to 3 times",
+                "called back up to 5 times",
+                en,
+                "queue.callback_attempts",
+            ),
+            (
+                "frozen 72 hours after the end of the month",
+                "frozen 24 hours after the end of the month",
+                en,
+                "availability.freeze_hours",
+            ),
+        ] {
+            assert_eq!(said(right, language), None, "{right}");
+            assert_eq!(said(wrong, language), Some(name), "{wrong}");
+        }
+        let rest = |days: &str, persian: &str, english: &str| {
+            let mut changed = Parameters::first();
+            let hours = format!("ordinary 08:30-21:00; off 10:00-17:00; rest {days}");
+            changed.set("hours.business", &hours).unwrap();
+            let fa = PERSIAN.replace("روزکاری: شنبه تا پنج شنبه", &format!("روزکاری: {persian}"));
+            let en = ENGLISH.replace("day: Saturday to Thursday", &format!("day: {english}"));
+            assert_eq!(changed.missing_in(&fa, Language::Persian), None, "{persian}");
+            assert_eq!(changed.missing_in(&en, Language::English), None, "{english}");
+        };
+        rest("thursday,friday", "شنبه تا چهارشنبه", "Saturday to Wednesday");
+        rest("saturday,friday", "یک‌شنبه تا پنجشنبه", "Sunday to Thursday");
+        rest("none", "شنبه تا جمعه", "Saturday to Friday");
+        rest("monday", "همه روزها جز دوشنبه", "all days but Monday");
     }
 
     #[test]

@@ -60,6 +60,9 @@ pub enum Step {
     Missed,
     /// We do not need it any more.
     Cancelled,
+    /// Its expert is gone, and another one helps instead. The customer consented to let the first
+    /// one in, and is asked anew; what ran is over.
+    HandedTo(String),
 }
 
 /// Why a step is refused.
@@ -131,6 +134,7 @@ impl Step {
             Self::Noted => "noted",
             Self::Missed => "missed",
             Self::Cancelled => "cancelled",
+            Self::HandedTo(_) => "handed_to",
         }
     }
 
@@ -183,7 +187,7 @@ impl RemoteSession {
                 S::Consented
             }
             (S::Requested | S::Agreed | S::Consented, Step::Declined) => S::Declined,
-            (S::Consented, Step::Withdrawn) => {
+            (S::Consented, Step::Withdrawn) | (S::Agreed | S::Consented, Step::HandedTo(_)) => {
                 self.consented_at = None;
                 S::Agreed
             }
@@ -191,7 +195,7 @@ impl RemoteSession {
                 self.start(at)?;
                 S::Running
             }
-            (S::Running, Step::Withdrawn | Step::Ended) => {
+            (S::Running, Step::Withdrawn | Step::Ended | Step::HandedTo(_)) => {
                 self.ended_at = Some(at);
                 S::Ended
             }
@@ -203,6 +207,7 @@ impl RemoteSession {
                 S::Missed
             }
             (S::Requested | S::Agreed | S::Consented, Step::Cancelled) => S::Cancelled,
+            (S::Requested | S::Ended, Step::HandedTo(_)) => self.state,
             _ => return Err(Refusal::WrongState),
         };
         self.last_at = at;
@@ -308,6 +313,27 @@ mod tests {
         assert_eq!(session.state, State::Missed);
     }
 
+    /// Goal: who consented to let one expert in has not consented to another one.
+    #[test]
+    fn another_expert_needs_another_consent() {
+        let to_ali = Step::HandedTo("Ali".to_owned());
+        let mut session = RemoteSession::requested(hour(0));
+        session.take(&to_ali, false, hour(1)).unwrap();
+        assert_eq!(session.state, State::Requested);
+        session.take(&agreed(9), false, hour(1)).unwrap();
+        session.take(&Step::Consented, true, hour(2)).unwrap();
+        assert_eq!(session.take(&to_ali, true, hour(3)), Err(Refusal::WrongSide));
+        let mut running = session.clone();
+        session.take(&to_ali, false, hour(3)).unwrap();
+        assert_eq!((session.state, session.consented_at), (State::Agreed, None));
+        assert_eq!(session.take(&Step::Started, false, hour(9)), Err(Refusal::WrongState));
+        running.take(&Step::Started, false, hour(9)).unwrap();
+        running.take(&to_ali, false, hour(10)).unwrap();
+        assert_eq!((running.state, running.ended_at), (State::Ended, Some(hour(10))));
+        running.take(&Step::Noted, false, hour(11)).unwrap();
+        assert_eq!(running.take(&to_ali, false, hour(12)), Err(Refusal::WrongState));
+    }
+
     #[test]
     fn known_programs_have_one_name() {
         assert_eq!(tool_name(" anydesk ").as_deref(), Ok("AnyDesk"));
@@ -320,7 +346,7 @@ mod tests {
         /// nothing.
         #[test]
         fn it_never_runs_without_consent(
-            tried in prop::collection::vec((0..9_usize, any::<bool>(), 0..30_i64), 0..60),
+            tried in prop::collection::vec((0..10_usize, any::<bool>(), 0..30_i64), 0..60),
         ) {
             let mut session = RemoteSession::requested(hour(0));
             let mut now = 0;
@@ -329,6 +355,7 @@ mod tests {
                 let step = [
                     agreed(now + 2), Step::Consented, Step::Declined, Step::Started,
                     Step::Withdrawn, Step::Ended, Step::Noted, Step::Missed, Step::Cancelled,
+                    Step::HandedTo("Ali".to_owned()),
                 ][which].clone();
                 let before = session.clone();
                 match session.take(&step, customer, hour(now)) {

@@ -15,8 +15,6 @@ use crate::calendar::month::PersianMonth;
 use crate::calendar::span::{self, Span};
 use crate::calendar::working_time::Timetable;
 
-/// How long after its end a month is frozen: so long evidence may still come, microseconds.
-pub const FREEZE_AFTER_US: i64 = 72 * 3_600_000_000;
 /// Longest reason of a revision, bytes.
 pub const REASON_MAX: usize = 2000;
 
@@ -67,9 +65,9 @@ pub fn state(month: PersianMonth, now: Timestamp, revision: Option<u32>) -> Stat
     }
 }
 
-/// Whether a month is frozen by now.
-pub fn is_final(month: PersianMonth, now: Timestamp) -> bool {
-    now.us_since(month.end()) >= FREEZE_AFTER_US
+/// When a month is frozen, by the agreement that held at its start: until then evidence may come.
+pub fn frozen_at(month: PersianMonth, parameters: &Parameters) -> Timestamp {
+    month.end().plus_us(parameters.freeze_us())
 }
 
 /// Until when evidence can still decide a month. `None` when there are no such days.
@@ -78,7 +76,7 @@ pub fn evidence_until(
     parameters: &Parameters,
     business: &Timetable,
 ) -> Option<Timestamp> {
-    let frozen_at = month.end().plus_us(FREEZE_AFTER_US);
+    let frozen_at = frozen_at(month, parameters);
     let (days, count) = (parameters.evidence_days(), parameters.day_count());
     business.due(frozen_at, |business| business.days_after(Day::of(frozen_at), days, count))
 }
@@ -340,9 +338,12 @@ fn merged(parts: &[Part]) -> Vec<Part> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::AccountId;
-    use crate::agreement::scope::Group;
+    use crate::agreement::availability::Class;
+    use crate::agreement::scope::{CoveredPath, Group};
 
     fn month() -> PersianMonth {
         PersianMonth::parse("1405-08").unwrap()
@@ -427,6 +428,69 @@ mod tests {
         assert_eq!(of(&facts).judge().totals.down_us, 2 * 3_600_000_000);
     }
 
+    proptest! {
+        /// I18: whatever was seen of a month, and of whoever it is: its numbers are the sums of the
+        /// stretches that they open to, which follow each other without a gap; and the text that is
+        /// kept of it comes to the same.
+        #[test]
+        fn every_number_is_the_sum_of_what_it_opens_to(
+            evidence in prop::collection::vec(
+                (any::<bool>(), 0..4_usize, 0..3_i64, 0..720_i64, 1..90_i64), 0..12),
+            windows in prop::collection::vec((0..4_usize, 0..720_i64, 1..20_i64), 0..4),
+            covered in (0..300_i64, 300..900_i64),
+            account in 1..4_i64,
+            now in 1..800_i64,
+        ) {
+            let path = |n: usize| Paths::of(&[CoveredPath::ALL[n]]);
+            let scope = |n: i64| {
+                let text = if n == 0 { "everyone".to_owned() } else { format!("account:{n}") };
+                Scope::parse(&text).unwrap()
+            };
+            let facts = Facts {
+                evidence: evidence.iter().map(|(up, of, whose, from, hours)| Evidence {
+                    seen: if *up { Seen::Up } else { Seen::Down },
+                    paths: path(*of),
+                    scope: scope(*whose),
+                    span: span(*from, from + hours),
+                }).collect(),
+                windows: windows.iter().map(|(of, from, hours)| Window {
+                    paths: path(*of),
+                    scope: Scope::everyone(),
+                    span: span(*from, from + hours),
+                }).collect(),
+                excluded: Vec::new(),
+            };
+            let coverage = span(covered.0, covered.1);
+            let standing = Standing {
+                coverage: vec![coverage],
+                ..Standing::full(Some(AccountId(account)), coverage)
+            };
+            let parameters = Parameters::first();
+            let inputs =
+                Inputs::gather(month(), hour(now), (1, &parameters), &standing, &facts).unwrap();
+            let judged = inputs.judge();
+            let totals = judged.totals;
+            let of = |class| -> i64 {
+                let stretches = judged.timeline.stretches().iter();
+                stretches.filter(|(_, of)| *of == class).map(|(span, _)| span.length_us()).sum()
+            };
+            prop_assert_eq!(of(Class::NotCovered), totals.not_covered_us);
+            prop_assert_eq!(of(Class::Planned), totals.planned_us);
+            prop_assert_eq!(of(Class::Down), totals.down_us);
+            prop_assert_eq!(of(Class::Unknown), totals.unknown_us);
+            prop_assert_eq!(of(Class::Up), totals.up_us);
+            let mut at = inputs.within.from;
+            for (span, _) in judged.timeline.stretches() {
+                prop_assert_eq!(span.from, at);
+                at = span.to;
+            }
+            prop_assert_eq!(at, inputs.within.to);
+            let again = Inputs::parse(&inputs.to_text()).expect("it was written so");
+            prop_assert_eq!(&again, &inputs);
+            prop_assert_eq!(again.judge(), judged);
+        }
+    }
+
     /// Those who felt the same have the same inputs, whoever they are.
     #[test]
     fn who_felt_the_same_shares_its_inputs() {
@@ -472,8 +536,10 @@ mod tests {
         assert_eq!(state(month(), end, None), State::Provisional);
         assert_eq!(state(month(), end, Some(0)), State::Frozen);
         assert_eq!(state(month(), end, Some(2)), State::Revised(2));
-        assert!(!is_final(month(), end.plus_us(FREEZE_AFTER_US - 1)));
-        assert!(is_final(month(), end.plus_us(FREEZE_AFTER_US)));
+        let mut parameters = Parameters::first();
+        assert_eq!(frozen_at(month(), &parameters), end.plus_us(72 * 3_600_000_000));
+        parameters.set("availability.freeze_hours", "24").unwrap();
+        assert_eq!(frozen_at(month(), &parameters), end.plus_us(24 * 3_600_000_000));
     }
 
     /// T151: a subscription is judged by the paths that it gives, and by when it was in force.

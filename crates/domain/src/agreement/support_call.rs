@@ -2,7 +2,7 @@
 //! the order in which the callers came (C14, C15, A09 to A12). When what has to happen is the rule
 //! of `callback`; here is what may follow what.
 
-use super::callback::{ATTEMPTS_MAX, RETRY_AFTER_US, due, next_attempt};
+use super::callback::Policy;
 use crate::calendar::working_time::Timetable;
 use crate::{PhoneNumber, Timestamp};
 
@@ -179,24 +179,28 @@ pub struct Owed {
     pub n: u32,
     /// Since when it is owed.
     pub since: Timestamp,
+    /// How its caller is called back.
+    pub policy: Policy,
 }
 
 impl Owed {
     /// By when it has to be made: a further try as if it had been asked for when the last one
     /// failed. `None` when the line never opens again.
     pub fn due(self, support: &Timetable) -> Option<Timestamp> {
-        due(self.since, support)
+        self.policy.due(self.since, support)
     }
 
     /// From when on it may be made.
     pub fn from(self) -> Timestamp {
-        if self.n == 1 { self.since } else { self.since.plus_us(RETRY_AFTER_US) }
+        if self.n == 1 { self.since } else { self.since.plus_us(self.policy.retry_us()) }
     }
 }
 
 /// A call, as its steps have left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SupportCall {
+    /// How its caller is called back, as the agreement said when he came.
+    pub policy: Policy,
     /// When the caller came.
     pub joined_at: Timestamp,
     /// When the first offer began to play.
@@ -219,8 +223,9 @@ pub struct SupportCall {
 
 impl SupportCall {
     /// Somebody who calls, while the line is open: see [`in_hours`].
-    pub fn joined(at: Timestamp) -> Self {
+    pub fn joined(at: Timestamp, policy: Policy) -> Self {
         Self {
+            policy,
             joined_at: at,
             offered_at: None,
             left_at: None,
@@ -257,7 +262,7 @@ impl SupportCall {
             (State::Waiting, Step::Doubled(_)) => self.leave(State::Doubled, at),
             (State::Waiting, Step::Registered) => {
                 self.leave(State::Registered, at);
-                self.owed = Some(Owed { n: 1, since: at });
+                self.owed = Some(Owed { n: 1, since: at, policy: self.policy });
             }
             (State::Registered | State::Dialing, Step::Dialing) => self.dial(at)?,
             (State::Dialing, Step::Talking) => self.is_talking = true,
@@ -309,12 +314,12 @@ impl SupportCall {
             Attempt::WrongNumber => self.end(State::WrongNumber),
             Attempt::NoAnswer | Attempt::Voicemail => {
                 self.failed_at.push(at);
-                let failed = u32::try_from(self.failed_at.len()).unwrap_or(ATTEMPTS_MAX);
-                if next_attempt(at, failed).is_none() {
+                let failed = u32::try_from(self.failed_at.len()).unwrap_or(u32::MAX);
+                if self.policy.next_attempt(at, failed).is_none() {
                     self.end(State::Unreachable);
                 } else {
                     self.end(State::Registered);
-                    self.owed = Some(Owed { n: failed + 1, since: at });
+                    self.owed = Some(Owed { n: failed + 1, since: at, policy: self.policy });
                 }
             }
         }
@@ -407,7 +412,7 @@ mod tests {
     }
 
     fn registered(text: &str) -> SupportCall {
-        let mut call = SupportCall::joined(at(text));
+        let mut call = SupportCall::joined(at(text), Policy::of_the_agreement());
         call.take(&Step::Offered, at(text).plus_us(80 * SECOND_US)).unwrap();
         call.take(&Step::Registered, at(text).plus_us(90 * SECOND_US)).unwrap();
         call
@@ -458,7 +463,7 @@ mod tests {
             now = now.plus_us(pause);
             assert!(call.is_callable(now), "{times}");
         }
-        let mut waits = SupportCall::joined(now);
+        let mut waits = SupportCall::joined(now, Policy::of_the_agreement());
         while waits.take(&Step::Offered, now).is_ok() {}
         assert_eq!(waits.take(&Step::Offered, now), Err(Refusal::TooMany));
         waits.take(&Step::Left, now).unwrap();
@@ -511,7 +516,7 @@ mod tests {
             tried in prop::collection::vec((0..12_usize, 0..1_500_i64), 0..60),
         ) {
             let mut now = at("1405/09/07 10:00");
-            let mut call = SupportCall::joined(now);
+            let mut call = SupportCall::joined(now, Policy::of_the_agreement());
             for (which, later_s) in tried {
                 now = now.plus_us(later_s * SECOND_US);
                 let step = [

@@ -47,6 +47,7 @@ pub fn estimate_minutes(place: u32, experts: u32) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use crate::agreement::callback::Policy;
     use proptest::prelude::*;
 
     use super::*;
@@ -61,9 +62,12 @@ mod tests {
     /// T120: A came first and is at home, B and C wait on the line.
     #[test]
     fn who_came_first_is_served_first_on_the_line_or_at_home() {
-        let mut a = SupportCall::joined(at(0));
+        let mut a = SupportCall::joined(at(0), Policy::of_the_agreement());
         a.take(&Step::Registered, at(120)).unwrap();
-        let (b, c) = (SupportCall::joined(at(60)), SupportCall::joined(at(180)));
+        let (b, c) = (
+            SupportCall::joined(at(60), Policy::of_the_agreement()),
+            SupportCall::joined(at(180), Policy::of_the_agreement()),
+        );
         let order = [&a, &b, &c];
         assert_eq!(next(order, at(200)), Some(0));
         assert_eq!([0, 1, 2].map(|index| place(order, index)), [1, 2, 3]);
@@ -92,7 +96,7 @@ mod tests {
         #[test]
         fn nobody_is_passed_by(kinds in prop::collection::vec(0..5_u8, 0..20)) {
             let calls: Vec<SupportCall> = kinds.iter().zip(0..).map(|(kind, n)| {
-                let mut call = SupportCall::joined(at(n));
+                let mut call = SupportCall::joined(at(n), Policy::of_the_agreement());
                 let steps: &[Step] = match kind {
                     0 => &[],
                     1 => &[Step::Left],

@@ -23,7 +23,7 @@ async fn warn(world: &World, of: &(Caller, MessageId), recipients: usize) -> Cam
     start_as(world, of, (recipients, MessageClass::Emergency), None).await
 }
 
-async fn start_for(
+pub async fn start_for(
     world: &World,
     of: &(Caller, MessageId),
     recipients: Recipients,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its assumption fails")]
 
 mod campaigns;
+mod capacity;
 mod company;
 mod dialling;
 mod failover;

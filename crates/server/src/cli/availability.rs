@@ -11,7 +11,7 @@ use app::signature::{SignRefusal, Signature, Whose};
 use clap::{Args, Subcommand};
 use domain::AccountId;
 use domain::agreement::availability::{Class, Figures, Totals, Verdict};
-use domain::agreement::delivery::{AbnormalPeriod, Delivery};
+use domain::agreement::delivery::{AbnormalPeriod, Delivery, Promised};
 use domain::agreement::statement::State;
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
@@ -260,26 +260,30 @@ fn not_signed(error: app::Error<SignRefusal>) -> anyhow::Error {
 async fn delivery(app: &App, account: AccountId, month: PersianMonth, json: bool) -> Result<()> {
     let judged = app::promise::of_account(app, account, month).await.map_err(not_declared)?;
     if json {
-        let mut figures = delivery_json(&judged.delivery, judged.mean_limit_us);
-        figures["with_declared"] = delivery_json(&judged.with_declared, judged.mean_limit_us);
+        let mut figures = delivery_json(&judged.delivery, judged.promised);
+        figures["with_declared"] = delivery_json(&judged.with_declared, judged.promised);
         let object =
             json!({ "month": month.to_string(), "account": account.0, "delivery": figures });
         return say(&object.to_string());
     }
-    say(&in_one_line(month, &judged.delivery, judged.mean_limit_us))
+    say(&in_one_line(month, &judged.delivery, judged.promised))
 }
 
 /// What a delivery came to.
-fn in_one_line(month: PersianMonth, delivery: &Delivery, limit_us: i64) -> String {
+fn in_one_line(month: PersianMonth, delivery: &Delivery, promised: Promised) -> String {
     let excluded: usize = delivery.excluded.values().sum();
     let mean = delivery.attributable.map_or("none".to_owned(), |of| {
         format!("{} ms of {} sends", of.mean_us() / 1000, of.count)
     });
     format!(
         "{month}  delivery: {}, mean {mean}, limit {} ms{}; {excluded} are excluded",
-        met(delivery.met(limit_us)),
-        limit_us / 1000,
-        if delivery.is_representative() { "" } else { ", NOT REPRESENTATIVE" },
+        met(delivery.met(promised.mean_us)),
+        promised.mean_us / 1000,
+        if delivery.is_representative(promised.excluded_percent) {
+            ""
+        } else {
+            ", NOT REPRESENTATIVE"
+        },
     )
 }
 
@@ -295,11 +299,10 @@ async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
     let judged = app::promise::month(app, month).await.map_err(not_declared)?;
     let capacity_met = judged.capacity_met();
     let tests: Vec<Value> = judged.tests.iter().map(test_json).collect();
-    let Promises { delivery, with_declared, mean_limit_us, declared, capacity, starts_min, .. } =
-        judged;
+    let Promises { delivery, with_declared, promised, declared, capacity, starts_min, .. } = judged;
     let declared: Vec<Value> = declared.iter().map(period_json).collect();
-    let mut figures = delivery_json(&delivery, mean_limit_us);
-    figures["with_declared"] = delivery_json(&with_declared, mean_limit_us);
+    let mut figures = delivery_json(&delivery, promised);
+    figures["with_declared"] = delivery_json(&with_declared, promised);
     let object = json!({
         "month": month.to_string(),
         "delivery": figures,
@@ -317,7 +320,7 @@ async fn promises(app: &App, month: PersianMonth, json: bool) -> Result<()> {
     if json {
         return say(&object.to_string());
     }
-    say(&in_one_line(month, &delivery, mean_limit_us))?;
+    say(&in_one_line(month, &delivery, promised))?;
     say(&format!(
         "{month}  capacity: {}, {} of {} minutes could start {starts_min} calls, {} did not",
         met(capacity_met),
@@ -352,7 +355,7 @@ fn test_in_words(test: &Value) -> String {
     format!("test {}: {end} (campaign {})", test["n"], test["campaign"])
 }
 
-fn delivery_json(delivery: &Delivery, limit_us: i64) -> Value {
+fn delivery_json(delivery: &Delivery, promised: Promised) -> Value {
     let ms = |us: i64| us / 1000;
     let of = delivery.attributable;
     let excluded: serde_json::Map<String, Value> = delivery
@@ -361,8 +364,8 @@ fn delivery_json(delivery: &Delivery, limit_us: i64) -> Value {
         .map(|(reason, count)| (reason.word().to_owned(), Value::from(*count)))
         .collect();
     json!({
-        "met": delivery.met(limit_us),
-        "representative": delivery.is_representative(),
+        "met": delivery.met(promised.mean_us),
+        "representative": delivery.is_representative(promised.excluded_percent),
         "samples": of.map_or(0, |of| of.count),
         "mean_ms": of.map(|of| ms(of.mean_us())),
         "p50_ms": of.map(|of| ms(of.p50_us)),
@@ -388,7 +391,6 @@ fn not_declared(error: app::Error<PromiseRefusal>) -> anyhow::Error {
         PromiseRefusal::NotBegun => anyhow!("that month has not begun"),
         PromiseRefusal::Future => anyhow!("that time is to come"),
         PromiseRefusal::Busy => anyhow!("another month is judged just now"),
-        PromiseRefusal::TooMany => anyhow!("that month has more sends than are judged"),
         PromiseRefusal::LongAgo => anyhow!("that month is too long ago"),
         PromiseRefusal::Text => anyhow!("a reason and a name are needed, neither too long"),
     })

@@ -1,17 +1,16 @@
 //! `avanak claim …`: what customers ask of the committee, and what it decides.
 
+mod grounds;
+
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use app::App;
 use app::claim::{Asked, ClaimRefusal, DISCOUNT, Kept, Shown};
-use app::statement::Told;
 use clap::{Args, Subcommand};
 use domain::agreement::claim::{Decision, Member, Outcome, Refusal, Seat, Track};
 use domain::calendar::day::due_text;
 use domain::calendar::jalali::gregorian_date_time;
-use domain::calendar::month::PersianMonth;
-use domain::calendar::span::Span;
 use domain::{AccountId, Rials};
 use serde_json::{Value, json};
 
@@ -64,6 +63,17 @@ pub enum Claim {
         #[command(flatten)]
         step: Step,
     },
+    /// Let another one sit in a committee, on the same side, instead of a member who has left.
+    Replace {
+        /// Who has left (`avanak staff leave`).
+        #[arg(long, value_name = "NAME")]
+        gone: String,
+        /// Who sits instead.
+        #[arg(long, value_name = "NAME")]
+        with: String,
+        #[command(flatten)]
+        step: Step,
+    },
     /// Ask the customer for evidence; the time for a decision stands meanwhile.
     Ask {
         /// What for.
@@ -87,7 +97,8 @@ pub enum Claim {
         #[command(flatten)]
         step: Step,
     },
-    /// Show one with everything it went through, and the credits of its month.
+    /// Show one with everything it went through and all that its committee has before it: the
+    /// queue, who was on duty, the hours and the agreement of that time, the month's credits.
     Show {
         /// Its number.
         id: i64,
@@ -178,6 +189,9 @@ pub async fn run(config: &Config, command: Claim) -> Result<ExitCode> {
                 of(technical, Seat::Technical).chain(of(oversight, Seat::Oversight)).collect();
             claims::assign(&app, step.id, &committee, &step.by).await
         }
+        Claim::Replace { gone, with, step } => {
+            claims::replace(&app, step.id, (&gone, &with), &step.by).await
+        }
         Claim::Ask { what, step } => claims::ask(&app, step.id, &what, &step.by).await,
         Claim::Decide(decide) => {
             let (id, by) = (decide.step.id, decide.step.by.clone());
@@ -221,43 +235,11 @@ fn line(shown: &Shown) -> String {
     format!("{id}  {state}  account {account}  {} of {at}{due}", track.word())
 }
 
-/// A claim as one JSON object, with what its month pays back by itself (A27).
+/// A claim as one JSON object, with all that its committee has before it (T153).
 async fn show(app: &App, shown: &Shown) -> Result<()> {
     let mut told = as_json(shown);
-    let (account, month) = (shown.kept.account, PersianMonth::of(shown.kept.event_at));
-    let credits = app::credit::list(app, Some(account), None, LISTED).await;
-    let credits = credits.map_err(open::failed)?;
-    let of_month = credits.iter().filter(|kept| kept.new.key.month == month);
-    told["credits_of_month"] = of_month
-        .map(|kept| {
-            json!({
-                "credit": kept.id,
-                "track": kept.new.key.track.word(),
-                "state": kept.credit.state().word(),
-                "amount_rials": kept.credit.amount().0,
-            })
-        })
-        .collect();
-    let maintenance = app::statement::all_maintenance(app, account, month).await;
-    let maintenance = maintenance.map_err(open::failed)?;
-    told["maintenance_of_month"] = maintenance.iter().map(maintained).collect();
+    grounds::add(&mut told, &app::claim::grounds(app, shown).await.map_err(open::failed)?);
     say(&told.to_string())
-}
-
-/// Maintenance as a committee has to see it: what of it was told in time, and when the account
-/// could not read that in the panel.
-fn maintained(told: &Told) -> Value {
-    let span = |span: &Span| {
-        let (from, to) = (gregorian_date_time(span.from), gregorian_date_time(span.to));
-        json!({ "from": from, "to": to })
-    };
-    let planned = told.valid.iter().map(|window| span(&window.span));
-    json!({
-        "maintenance": told.kept.id,
-        "title": told.kept.title,
-        "planned": planned.collect::<Vec<_>>(),
-        "panel_was_away": told.unreadable.iter().map(span).collect::<Vec<_>>(),
-    })
 }
 
 fn as_json(shown: &Shown) -> Value {
@@ -330,12 +312,18 @@ fn rule_refused(rule: Refusal) -> anyhow::Error {
     match rule {
         Refusal::Unverified => anyhow!("the identity was not proven when it happened (C18)"),
         Refusal::Unpaid => anyhow!("the subscription was not paid when it happened (C19)"),
-        Refusal::Late => anyhow!("it is later than the second month after the event (A28)"),
+        Refusal::Late(months) => {
+            anyhow!("it is later than {months} Persian months after that of the event (A28)")
+        }
         Refusal::NotYet => anyhow!("the event lies in the future"),
         Refusal::WrongState => anyhow!("that does not follow where the claim stands"),
-        Refusal::Committee => anyhow!(
-            "a committee has three members or more, an odd number, of both sides, each once (A29)"
+        Refusal::Committee(least) => anyhow!(
+            "a committee has {least} members or more, an odd number, of both sides, each once (A29)"
         ),
+        Refusal::Gone(name) => anyhow!(
+            "{name} has left and decides nothing; let another one sit instead (claim replace)"
+        ),
+        Refusal::Stays(name) => anyhow!("{name} has not left, or does not sit in the committee"),
         Refusal::SameVoice(name) => {
             anyhow!("{name} is the deputy of another member just now: they are one voice (C03)")
         }

@@ -166,7 +166,7 @@ fn as_json(kept: &Kept) -> Value {
         "remote_session": kept.id,
         "ticket": new.ticket,
         "account": new.account.0,
-        "expert": new.expert,
+        "expert": kept.expert(),
         "purpose": new.purpose,
         "state": session.state.word(),
         "agreed_at": session.agreed.as_ref().map(|(at, _)| gregorian_date_time(*at)),

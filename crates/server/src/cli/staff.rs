@@ -113,11 +113,12 @@ pub async fn run(config: &Config, command: Staff) -> Result<ExitCode> {
 }
 
 fn handed_over(name: &str, to: &str, handed: &HandedOver) -> String {
-    let HandedOver { tickets, reports, callbacks } = handed;
+    let HandedOver { tickets, reports, callbacks, sessions } = handed;
     let (tickets, reports, callbacks) = (tickets.len(), reports.len(), callbacks.len());
     format!(
-        "{name} has left; {to} has {tickets} tickets, {reports} error reports and {callbacks} \
-         callbacks more"
+        "{name} has left; {to} has {tickets} tickets, {reports} error reports, {callbacks} \
+         callbacks and {} remote sessions more",
+        sessions.len()
     )
 }
 

@@ -94,6 +94,7 @@ fn refused(error: app::Error<DutyRefusal>) -> anyhow::Error {
         DutyRefusal::NoSuchPhone => anyhow!("no phone registers with that name"),
         DutyRefusal::Sandbox => anyhow!("that phone is a sandbox's, which calls nobody"),
         DutyRefusal::OnDuty => anyhow!("the expert is on duty already, or another at that phone"),
+        DutyRefusal::Gone => anyhow!("the expert has left (avanak staff list)"),
         DutyRefusal::NotOnDuty => anyhow!("the expert is not on duty"),
     })
 }

@@ -263,7 +263,7 @@ both_engines! {
         let all = promise::page(&mut reads, QuickSendId(i64::MAX), 9).await.unwrap();
         let ids: Vec<QuickSendId> = all.iter().map(|send| send.id).collect();
         assert_eq!(ids, [sends[1], sends[0]]);
-        assert_eq!((all[0].accepted_at, all[0].of_campaign), (first.at, false));
+        assert_eq!((all[0].accepted_at, all[0].campaign), (first.at, None));
         assert_eq!((all[0].started_at, &all[0].ended), (None, &None));
         let older = promise::page(&mut reads, sends[1], 9).await.unwrap();
         assert_eq!(older, all[1..]);

@@ -72,6 +72,8 @@ fn shipped_migrations_are_pinned() {
         ("V69__support_line.sql", 0xbdb8_1d25_5e1d_3403),
         ("V70__retry_pause.sql", 0x79c0_ed5f_d639_1f14),
         ("V71__ledger_audit.sql", 0x7ed6_b97a_5c36_1925),
+        ("V72__grounds.sql", 0x7844_2246_bd9f_1c5a),
+        ("V73__policies.sql", 0x883f_d818_34c5_2b68),
         ("V75__one_call_at_a_time.sql", 0xea60_b12c_148b_06a4),
         ("V76__ledger_by_time.sql", 0xa45a_a1c4_214d_4d0f),
     ];

@@ -1,6 +1,7 @@
 //! Experts on duty and callers on lines: an expert has one call at a time, whoever asks; only lines
 //! that are lost are taken up.
 
+use domain::agreement::callback::Policy;
 use domain::calendar::span::Span;
 use domain::{Extension, Timestamp};
 use store::phone::NewPhone;
@@ -27,7 +28,8 @@ async fn caller(world: &World, node: Option<&str>, n: i64) -> i64 {
     let at = NOW.plus_us(n);
     let first = Taken { step: None, at, actor: "switch".to_owned(), note: String::new() };
     write(&world.db, async |tx| {
-        support_call::insert(tx, None, Some("09121234567"), node, &first).await.unwrap()
+        let first = (&first, Policy::of_the_agreement());
+        support_call::insert(tx, None, Some("09121234567"), node, first).await.unwrap()
     })
     .await
 }

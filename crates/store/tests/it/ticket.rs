@@ -1,6 +1,7 @@
 //! What the store keeps of tickets and of calls to the support line, on both engines.
 
-use domain::agreement::support_call::{Attempt, Step as Happened, SupportCall};
+use domain::agreement::callback::Policy;
+use domain::agreement::support_call::{Attempt, Step as Happened};
 use domain::agreement::ticket::{About, Channel, Side, State, Step};
 use domain::{AccountId, QuickSendId, Timestamp};
 use store::account::NewAccount;
@@ -184,7 +185,8 @@ both_engines! {
         let begin = async || {
             let first = happened(None, 0);
             write(&world.db, async |tx| {
-                support_call::insert(tx, Some(account), Some("0912"), None, &first).await.unwrap()
+                let first = (&first, Policy::of_the_agreement());
+                support_call::insert(tx, Some(account), Some("0912"), None, first).await.unwrap()
             })
             .await
         };
@@ -221,6 +223,6 @@ both_engines! {
         assert_eq!(owed().await, None);
         let listed = support_call::list(&mut reads, None, 9).await.unwrap();
         assert_eq!(listed.iter().map(|kept| kept.id).collect::<Vec<_>>(), [two, one]);
-        assert_eq!(listed[1].call.joined_at, SupportCall::joined(NOW).joined_at);
+        assert_eq!(listed[1].call.joined_at, NOW);
     }
 }

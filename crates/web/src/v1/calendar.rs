@@ -57,7 +57,7 @@ pub(super) async fn get(
 }
 
 /// A day as programs write it: `2026-12-01`.
-fn date(day: Day) -> String {
+pub(super) fn date(day: Day) -> String {
     rfc3339(day.start()).chars().take(10).collect()
 }
 

@@ -1,20 +1,24 @@
 //! Claims of an account: what it asks of the committee, and what that decides.
 
-use app::claim::{ClaimRefusal, Kept, OPEN_MAX, Shown};
+use app::claim::{ClaimRefusal, Kept, OPEN_MAX, OpenDay, Queued, Shown};
 use app::{App, Caller, Error};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::agreement::claim::{Refusal, TEXT_MAX, Track};
+use domain::agreement::support_call::Step;
 use domain::calendar::date_time::Written;
 use domain::calendar::jalali::rfc3339;
+use domain::calendar::opening_hours::DayType;
+use domain::calendar::span::Span;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Unanswered;
+use super::calendar::date;
 use super::listing::{id_of, page, part};
 use super::messages::json as answer;
 use super::once::{Asked, once};
 use super::problem::{Kind, Problem};
+use super::{Unanswered, invoices, violations};
 
 /// What a client asks.
 #[derive(Deserialize)]
@@ -124,6 +128,67 @@ async fn found(app: &App, caller: &Caller, id: i64) -> Result<Value, Unanswered>
     Ok(shown(&found.ok_or_else(|| Problem::of(Kind::NotFound))?))
 }
 
+/// GET /v1/claims/{id}/grounds: what its committee has before it (T153). Of the line it says which
+/// calls were the account's own and how many others were before them, and of the experts when one
+/// was on duty and not who.
+pub(super) async fn grounds(app: &App, caller: &Caller, id: &str) -> Result<Response, Unanswered> {
+    let (account, id) = (caller.account.id, claim_id(id)?);
+    let found = app::claim::find(app, Some(account), id).await?;
+    let found = found.ok_or_else(|| Problem::of(Kind::NotFound))?;
+    let grounds = app::claim::grounds(app, &found).await?;
+    let own = grounds.line.iter().filter(|one| one.call.account == Some(account));
+    let duty = grounds
+        .duty
+        .iter()
+        .map(|turn| json!({ "from": rfc3339(turn.since), "to": turn.until.map(rfc3339) }));
+    let told = json!({
+        "object": "claim_grounds",
+        "claim": id.to_string(),
+        "looked_at": span(&grounds.time),
+        "calls": own.map(queued).collect::<Vec<_>>(),
+        "calls_of_all": grounds.line.len(),
+        "on_duty": duty.collect::<Vec<_>>(),
+        "hours": grounds.days.iter().map(open_day).collect::<Vec<_>>(),
+        "agreement": grounds.agreement.version.number,
+        "agreement_checksum": app::agreement::checksum_in_hex(&grounds.agreement),
+        "violations": grounds.entries.iter().map(violations::shown).collect::<Vec<_>>(),
+        "credits": grounds.credits.iter().map(invoices::credit).collect::<Vec<_>>(),
+    });
+    Ok(answer(StatusCode::OK, &told))
+}
+
+fn span(span: &Span) -> Value {
+    json!({ "from": rfc3339(span.from), "to": rfc3339(span.to) })
+}
+
+fn queued(queued: &Queued) -> Value {
+    let steps = queued.call.steps.iter().map(|taken| {
+        json!({
+            "step": taken.step.as_ref().map_or("joined", Step::word),
+            "at": rfc3339(taken.at),
+            "result": match &taken.step {
+                Some(Step::Attempted(attempt)) => Some(attempt.word()),
+                _ => None,
+            },
+        })
+    });
+    json!({
+        "call": queued.call.id.to_string(),
+        "ahead": queued.ahead,
+        "state": queued.call.call.state.word(),
+        "history": steps.collect::<Vec<_>>(),
+    })
+}
+
+fn open_day(day: &OpenDay) -> Value {
+    json!({
+        "day": date(day.day),
+        "day_fa": day.day.to_string(),
+        "is_off": day.day_type == DayType::Off,
+        "open": day.open.iter().map(span).collect::<Vec<_>>(),
+    })
+}
+
 fn words(body: &[u8]) -> Result<String, Problem> {
     let Words { text } = serde_json::from_slice(body).map_err(|error| Problem::unread(&error))?;
     Ok(text)
@@ -183,9 +248,9 @@ fn not_done(error: Error<ClaimRefusal>) -> Unanswered {
             "The subscription was not paid when it happened (C19).",
             "حق اشتراک هنگام رویداد پرداخت نشده بود (C19).",
         ),
-        ClaimRefusal::Rule(Refusal::Late) => not_taken(
-            "It is later than the end of the second Persian month after the event.",
-            "از پایان دومین ماه شمسی پس از رویداد گذشته است.",
+        ClaimRefusal::Rule(Refusal::Late(months)) => not_taken(
+            &format!("It is later than the end of {months} Persian months after the event."),
+            &format!("از پایان {months} ماه شمسی پس از رویداد گذشته است."),
         ),
         ClaimRefusal::Rule(Refusal::NotYet) => {
             not_taken("The event lies in the future.", "رویداد در آینده است.")

@@ -306,7 +306,8 @@ fn discount(line: &Line) -> Value {
     })
 }
 
-fn credit(kept: &Kept) -> Value {
+/// A credit as it is told.
+pub(super) fn credit(kept: &Kept) -> Value {
     let (key, basis) = (kept.new.key, kept.new.basis.as_ref());
     let untold = kept.moves.len().saturating_sub(MOVES_MAX);
     json!({

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use domain::Timestamp;
 use domain::agreement::capacity::Minute;
-use domain::agreement::delivery::{AbnormalPeriod, Delivery, Exclusion, Latency};
+use domain::agreement::delivery::{AbnormalPeriod, Delivery, Exclusion, Latency, Promised};
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
 use serde_json::{Value, json};
@@ -75,9 +75,9 @@ pub(super) async fn delivery(
     let month = month_of(app, &params)?;
     let judged = app::promise::of_account(app, caller.account.id, month).await;
     let judged = judged.map_err(not_judged)?;
-    let limit_us = judged.mean_limit_us;
+    let promised = judged.promised;
     let told = (&judged.delivery, &judged.with_declared);
-    let mut shown = told_with_parts(told, limit_us, &judged.declared, &judged.parts);
+    let mut shown = told_with_parts(told, promised, &judged.declared, &judged.parts);
     shown["object"] = json!("delivery");
     shown["month"] = json!(month.to_string());
     shown["judged_at"] = json!(rfc3339(judged.judged_at));
@@ -152,7 +152,7 @@ fn shown(month: PersianMonth, judged: &Promises) -> Value {
         "month": month.to_string(),
         "judged_at": rfc3339(judged.judged_at),
         "agreement": judged.agreement,
-        "delivery": told_with_parts(told, judged.mean_limit_us, &judged.declared, &judged.parts),
+        "delivery": told_with_parts(told, judged.promised, &judged.declared, &judged.parts),
         "capacity": capacity(judged),
     })
 }
@@ -160,15 +160,15 @@ fn shown(month: PersianMonth, judged: &Promises) -> Value {
 /// A delivery without and with the samples of declared periods, and what both are the sums of.
 fn told_with_parts(
     (delivery, with_declared): (&Delivery, &Delivery),
-    limit_us: i64,
+    promised: Promised,
     periods: &[AbnormalPeriod],
     parts: &Parts,
 ) -> Value {
     let distribution = parts.distribution.iter();
     json!({
-        "mean_limit_ms": limit_us / 1000,
-        "figures": figures(delivery, limit_us),
-        "with_declared": figures(with_declared, limit_us),
+        "mean_limit_ms": promised.mean_us / 1000,
+        "figures": figures(delivery, promised),
+        "with_declared": figures(with_declared, promised),
         "declared": periods.iter().map(declared).collect::<Vec<_>>(),
         "days": parts.days.iter().map(day).collect::<Vec<_>>(),
         "distribution": distribution.map(|(seconds, samples)| {
@@ -178,12 +178,12 @@ fn told_with_parts(
 }
 
 /// The figures of a delivery, with the sums that its means are made of.
-fn figures(delivery: &Delivery, limit_us: i64) -> Value {
+fn figures(delivery: &Delivery, promised: Promised) -> Value {
     let mut told = sums(delivery);
     let of = delivery.attributable;
     let ms = |us: i64| us / 1000;
-    told["met"] = json!(delivery.met(limit_us));
-    told["representative"] = json!(delivery.is_representative());
+    told["met"] = json!(delivery.met(promised.mean_us));
+    told["representative"] = json!(delivery.is_representative(promised.excluded_percent));
     told["mean_ms"] = json!(of.map(|of| ms(of.mean_us())));
     told["p50_ms"] = json!(of.map(|of| ms(of.p50_us)));
     told["p95_ms"] = json!(of.map(|of| ms(of.p95_us)));

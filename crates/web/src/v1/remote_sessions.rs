@@ -149,7 +149,7 @@ fn shown(kept: &Kept) -> Value {
         "object": "remote_session",
         "id": kept.id.to_string(),
         "ticket_id": new.ticket.to_string(),
-        "expert": new.expert,
+        "expert": kept.expert(),
         "purpose": new.purpose,
         "state": session.state.word(),
         "agreed_at": session.agreed.as_ref().map(|(at, _)| rfc3339(*at)),

@@ -318,6 +318,7 @@ operations! {
     get "/v1/claims", ManageClaims, light => claims::list(app, caller, query);
     post "/v1/claims", ManageClaims, light => claims::file(asked);
     get "/v1/claims/{id}", ManageClaims, light => claims::get(app, caller, id);
+    get "/v1/claims/{id}/grounds", ManageClaims, heavy => claims::grounds(app, caller, id);
     post "/v1/claims/{id}/evidence", ManageClaims, light => claims::evidence(asked, id);
     post "/v1/claims/{id}/appeal", ManageClaims, light => claims::appeal(asked, id);
     post "/v1/claims/{id}/withdraw", ManageClaims, light => claims::withdraw(asked, id);

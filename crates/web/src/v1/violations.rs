@@ -108,7 +108,8 @@ pub(super) async fn counted(app: &App, month: PersianMonth) -> Result<Vec<Value>
     Ok(shown.collect())
 }
 
-fn shown(kept: &Kept) -> Value {
+/// An entry as it is told.
+pub(super) fn shown(kept: &Kept) -> Value {
     let entry = &kept.violation;
     let history: Vec<Value> = kept
         .steps

@@ -61,6 +61,12 @@ async fn a_claim_is_filed_once_and_decided() {
     }
 
     let number = id.parse().unwrap();
+    let grounds = format!("{path}/grounds");
+    let before = v1(&router, &token, "GET", &grounds, None, &Value::Null).await.json();
+    assert_eq!((&before["object"], &before["agreement"]), (&json!("claim_grounds"), &json!(1)));
+    assert_eq!((&before["hours"][1]["day"], &before["calls"]), (&json!("2026-11-22"), &json!([])));
+    let theirs = v1(&router, &stranger, "GET", &grounds, None, &Value::Null).await.json();
+    assert_eq!(theirs["code"], "not_found");
     let member = |name: &str, seat| Member { name: name.to_owned(), seat };
     let committee = [
         member("t1", Seat::Technical),
