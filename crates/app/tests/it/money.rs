@@ -285,8 +285,13 @@ async fn what_staff_waived_is_not_brought_back_by_the_hour(world: &World) {
     let revise = async |why: &str| {
         availability::revise(app, Some(account), month("1405-09"), why, "Maryam").await.unwrap();
     };
+    let away = async |from: &str, to: &str| {
+        let more = span(from, to);
+        seen(world, more, "api", &[more]).await;
+    };
     // It changes nothing of the amount, so no credit is of this revision.
-    revise("looked at again").await;
+    away("1405/09/12 00:00", "1405/09/12 00:20").await;
+    revise("another outage").await;
     assert_eq!(hour(app).await[0], 0);
     let first = credit::list(app, Some(account), None, 1).await.unwrap().remove(0).id;
     world.clock.advance_ms(1_000);
@@ -295,7 +300,8 @@ async fn what_staff_waived_is_not_brought_back_by_the_hour(world: &World) {
         assert_eq!(hour(app).await[0], 0, "nobody asked for it again");
         world.clock.advance_ms(3_600_000);
     }
-    revise("they want it after all").await;
+    away("1405/09/13 00:00", "1405/09/13 00:20").await;
+    revise("a third one, and they want it after all").await;
     assert_eq!(hour(app).await[0], 1);
     let states: Vec<_> = credit::list(app, Some(account), None, 9).await.unwrap();
     let states: Vec<_> = states.iter().map(|one| one.credit.state()).collect();

@@ -274,8 +274,8 @@ async fn a_crowd(world: &World) {
 /// person reads it.
 fn owed_bp(down_minutes: i64) -> i64 {
     match down_minutes {
-        // 99 and 99.58 % of 43 200 minutes.
-        433.. => 2_500,
+        // 99 and 99.58 % of 43 200 minutes; a value on the border is of the lower row.
+        432.. => 2_500,
         182.. => 1_000,
         _ => 0,
     }
