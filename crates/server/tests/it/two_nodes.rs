@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::database::Database;
 use crate::far_end::{FarEnd, Seen};
 use crate::platform::{
-    Customer, Options, Platform, config, eventually, eventually_within, pause, rising_tone,
+    Customer, Options, Platform, config, eventually, eventually_within, free_udp_port, pause,
+    rising_tone,
 };
 
 /// The price of the clip: one pulse of 5 s at 45 rials a second.
@@ -31,7 +32,10 @@ fn two_nodes_call_everybody_once_and_nobody_twice_at_once() {
     let audio = tempfile::tempdir().unwrap();
     let start = |name: &str| {
         let named = format!("[node]\nname = '{name}'\naudio_dir = '{}'\n", audio.path().display());
+        // After its restart a node listens where it did: there its calls are answered.
+        let sip = format!("listen = '127.0.0.1:{}'", free_udp_port());
         let config = config("").replace("[node]\n", &named);
+        let config = config.replace("listen = '127.0.0.1:0'", &sip);
         Platform::start(Options { config, database: database.url.clone(), ..Options::default() })
     };
     let mut a = start("a");
