@@ -2,6 +2,7 @@
 //! the sums of what was posted, nobody owes more than it may, campaigns and credits add up. What it
 //! finds is an alert until a later one finds nothing.
 
+use domain::Timestamp;
 use domain::calendar::day::Day;
 
 pub use store::ledger_audit::Ended;
@@ -20,7 +21,8 @@ const TOLD: usize = 5;
 /// missed, when nothing ran. `None`: it is not due.
 ///
 /// # Errors
-/// The database failed; after some hours another node tries.
+/// The database failed; asking again begins anew, here or on another node. Where not even that
+/// could be noted, it is due again after some hours.
 pub async fn run_due(app: &App) -> Result<Option<Ended>, Failure> {
     let now = app.now();
     let mut day = Day::of(now);
@@ -32,6 +34,17 @@ pub async fn run_due(app: &App) -> Result<Option<Ended>, Failure> {
     if !claimed.await.map_err(never_refused)? {
         return Ok(None);
     }
+    let ended = ended(app, day).await;
+    if ended.is_err() {
+        app.write(async |tx| Ok(store::ledger_audit::give_back(tx, day, now).await?))
+            .await
+            .map_err(never_refused)?;
+    }
+    ended.map(Some)
+}
+
+/// Goes through the books, and writes down what was found.
+async fn ended(app: &App, day: Timestamp) -> Result<Ended, Failure> {
     let found = app.hot().audit().await?.violations;
     let told = found.iter().take(TOLD).map(|one| {
         let (rule, subject) = (&one.rule, &one.subject);
@@ -45,7 +58,7 @@ pub async fn run_due(app: &App) -> Result<Option<Ended>, Failure> {
     app.write(async |tx| Ok(store::ledger_audit::end(tx, day, &ended).await?))
         .await
         .map_err(never_refused)?;
-    Ok(Some(ended))
+    Ok(ended)
 }
 
 /// The last audit that came to its end, of whatever node.

@@ -10,7 +10,10 @@ use tokio::task::JoinHandle;
 use crate::rounds;
 
 /// How often it is looked whether an audit is due.
-const EVERY: Duration = Duration::from_mins(10);
+const EVERY: Duration = Duration::from_mins(1);
+
+/// How soon one is tried again that failed.
+const AGAIN_AFTER: Duration = Duration::from_secs(20);
 
 /// Starts the task. It ends when it is told to stop, also in the middle of an audit: another node,
 /// or the next start, begins that anew.
@@ -19,9 +22,10 @@ pub fn start(app: Arc<App>, stop: watch::Receiver<bool>) -> JoinHandle<()> {
 }
 
 async fn look(app: &App) {
-    if let Err(failure) = audited(app).await {
+    while let Err(failure) = audited(app).await {
         let error = failure.chain();
-        tracing::warn!(error, "the books could not be audited; another node tries in some hours");
+        tracing::warn!(error, "the books could not be audited; trying again");
+        tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 

@@ -28,6 +28,16 @@ pub async fn claim(tx: &mut Tx, day: Timestamp, at: Timestamp, lost: Timestamp) 
     Ok(tx.execute(sql, values![day, at, lost]).await? == 1)
 }
 
+/// Gives back the audit of a day that was taken at this moment and failed.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn give_back(tx: &mut Tx, day: Timestamp, taken_at: Timestamp) -> Result<()> {
+    let sql = "DELETE FROM ledger_audit
+               WHERE day_us = $1 AND began_at_us = $2 AND ended_at_us IS NULL";
+    tx.execute(sql, values![day, taken_at]).await.map(drop)
+}
+
 /// Writes down what the audit of a day found.
 ///
 /// # Errors
