@@ -36,6 +36,8 @@ pub(super) struct Rules {
     pub(super) hours: Vec<(MessageClass, Timestamp, Timetable)>,
     pub(super) windows: Vec<Span>,
     pub(super) paces: BTreeMap<CampaignId, u32>,
+    /// Below this the mean of the deliveries has to stay, microseconds.
+    pub(super) mean_us: i64,
 }
 
 impl Rules {
@@ -45,6 +47,7 @@ impl Rules {
         time: Span,
         groups: &Groups,
     ) -> std::result::Result<Self, Failure> {
+        let agreement = crate::agreement::at(reads, time.from).await?;
         let policies = store::class::all(reads).await?;
         let maintenance = crate::availability::windows(reads, time).await?;
         let holidays = Arc::new(crate::holiday::read(reads).await?);
@@ -60,6 +63,7 @@ impl Rules {
             hours: hours.collect(),
             windows: theirs.map(|window| window.span).collect(),
             paces: store::promise::paces(reads, time.from, PACES_MAX).await?.into_iter().collect(),
+            mean_us: agreement.draft.parameters.delivery().mean_us,
         })
     }
 
@@ -78,13 +82,26 @@ impl Rules {
         if ended.is_some_and(|(_, cause, _)| cause == OUTSIDE_HOURS) || self.was_held(send) {
             return Some(Exclusion::OutsideHours);
         }
-        let withdrawn =
-            |how: Disposition| matches!(how, Disposition::Cancelled | Disposition::OptedOut);
+        let withdrawn = |how: Disposition| match how {
+            Disposition::OptedOut => true,
+            Disposition::Cancelled => !self.was_late(send),
+            _ => false,
+        };
         if ended.is_some_and(|(how, ..)| withdrawn(*how)) {
             return Some(Exclusion::CustomersOwn);
         }
         let in_window = self.windows.iter().any(|window| window.contains(send.accepted_at));
         in_window.then_some(Exclusion::Maintenance)
+    }
+
+    /// Whether it had reached nobody for as long as the mean may be when its customer took it back.
+    /// That is not the customer's own doing: it enters with its age, as what was never tried does
+    /// (A16), and what is worst does not drop out. Who thinks better of it sooner than that says
+    /// nothing of us, good or bad.
+    fn was_late(&self, send: &Timed) -> bool {
+        let reached = send.ringing_at.or(send.answered_at);
+        let age_us = send.ended.as_ref().map_or(0, |(.., at)| at.us_since(send.accepted_at));
+        reached.is_none() && age_us >= self.mean_us
     }
 
     /// The hours of its class, as they were when it was given.
@@ -303,6 +320,7 @@ mod tests {
             hours: vec![(MessageClass::Service, Timestamp(0), timetable)],
             windows: vec![Span::new(second(1000), second(1100)).unwrap()],
             paces: BTreeMap::from([(PACED, 10)]),
+            mean_us: 15_000_000,
         };
         Survey::counting(rules, most, Vec::new(), second(3600))
     }
@@ -378,6 +396,35 @@ mod tests {
         ];
         assert_eq!(delivery.excluded, BTreeMap::from(expected));
         assert_eq!(delivery.attributable.unwrap().count, 2);
+    }
+
+    /// A16: who takes a send back since nobody was called for so long has waited for it; who does
+    /// so at once, or once it rang, or whose callee wants no calls, has not.
+    #[test]
+    fn what_a_customer_gave_up_waiting_for_counts_with_its_age() {
+        let mut survey = survey();
+        let given_up = |how, age: i64, ringing_at| Timed {
+            started_at: None,
+            ended: Some((how, "cancelled".to_owned(), second(100 + age))),
+            ringing_at,
+            answered_at: None,
+            first_audio_at: None,
+            ..send(100)
+        };
+        let tried = |send: Timed| Timed { started_at: Some(second(101)), ..send };
+        for send in [
+            given_up(Disposition::Cancelled, 14, None),
+            given_up(Disposition::Cancelled, 15, None),
+            given_up(Disposition::Cancelled, 3000, None),
+            given_up(Disposition::OptedOut, 3000, None),
+            tried(given_up(Disposition::Cancelled, 45, None)),
+            tried(given_up(Disposition::Cancelled, 45, Some(second(102)))),
+        ] {
+            survey.take(&send);
+        }
+        let ([delivery, _], parts, _) = survey.delivered();
+        assert_eq!(parts.distribution, BTreeMap::from([(15, 1), (45, 1), (3000, 1)]));
+        assert_eq!(delivery.excluded, BTreeMap::from([(Exclusion::CustomersOwn, 3)]));
     }
 
     #[test]
