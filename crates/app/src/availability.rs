@@ -542,9 +542,10 @@ pub(crate) async fn facts(
         let is_excluded = outage.traced_to().is_some_and(|cause| exclusions.contains(cause));
         let Outage { paths, scope, .. } = outage;
         if is_excluded {
-            excluded.push(Window { paths, scope: scope.clone(), span });
+            excluded.push(Window { paths, scope, span });
+        } else {
+            evidence.push(Evidence { seen: Seen::Down, paths, scope, span });
         }
-        evidence.push(Evidence { seen: Seen::Down, paths, scope, span });
     }
     Ok(Facts { evidence, windows: windows(reads, time).await?, excluded })
 }

@@ -452,7 +452,12 @@ async fn causes_count_unless_the_agreement_excludes_them(world: &World) {
     }
     assert_eq!((down(azar).await, down(dey()).await), (2, 0), "from Dey on power does not");
     let judged = of(dey()).await;
-    assert_eq!(judged.judged.totals.planned_us, 2 * HOUR_US);
+    assert_eq!(judged.judged.totals.planned_us, 0, "and is no maintenance");
+    // The hour after it began something of ours was down, too, and until after it.
+    let ours = outage_of("api", "everyone", span("1405/10/10 11:00", "1405/10/10 13:00"));
+    let ours = outage::record(app, ours).await.unwrap();
+    assert_eq!(down(dey()).await, 2, "an excluded cause hides no outage of ours");
+    outage::reverse(app, ours, "it was not").await.unwrap();
     assert_eq!(judged.evidence_until, at("1405/11/06 21:00"));
     assert_eq!(of(azar).await.evidence_until, at("1405/10/14 21:00"));
     let all = outage::list(app, Span { from: dey().start(), to: dey().end() }).await.unwrap();

@@ -117,12 +117,16 @@ enum Layer {
     Up,
     Down,
     Window,
+    /// As [`Self::Excused`], of months that were written down when it counted as a window.
     Excluded,
+    Excused,
 }
 
 impl Layer {
-    const ALL: [Self; 5] = [Self::Entitled, Self::Up, Self::Down, Self::Window, Self::Excluded];
+    const ALL: [Self; 6] =
+        [Self::Entitled, Self::Up, Self::Down, Self::Window, Self::Excluded, Self::Excused];
 
+    /// The word under which it is kept.
     fn word(self) -> &'static str {
         match self {
             Self::Entitled => "entitled",
@@ -130,7 +134,13 @@ impl Layer {
             Self::Down => "down",
             Self::Window => "window",
             Self::Excluded => "excluded",
+            Self::Excused => "excused",
         }
+    }
+
+    /// The word under which it is shown: what it is, whenever it was written down.
+    fn shown(self) -> &'static str {
+        if self == Self::Excused { Self::Excluded.word() } else { self.word() }
     }
 }
 
@@ -170,8 +180,7 @@ impl Inputs {
             let layer = if *seen == Seen::Up { Layer::Up } else { Layer::Down };
             put(layer, *paths, standing.within(scope, *span));
         }
-        for (layer, windows) in
-            [(Layer::Window, &facts.windows), (Layer::Excluded, &facts.excluded)]
+        for (layer, windows) in [(Layer::Window, &facts.windows), (Layer::Excused, &facts.excluded)]
         {
             for Window { paths, scope, span } in windows {
                 put(layer, *paths, standing.within(scope, *span));
@@ -204,8 +213,8 @@ impl Inputs {
             |part: &Part| Window { paths: part.paths, scope: Scope::everyone(), span: part.span };
         let facts = Facts {
             evidence: seen(Layer::Up, Seen::Up).chain(seen(Layer::Down, Seen::Down)).collect(),
-            windows: of(Layer::Window).map(window).collect(),
-            excluded: of(Layer::Excluded).map(window).collect(),
+            windows: of(Layer::Window).chain(of(Layer::Excluded)).map(window).collect(),
+            excluded: of(Layer::Excused).map(window).collect(),
         };
         let timeline = sweep(self.within, &standing, &facts);
         let totals = timeline.totals();
@@ -279,7 +288,7 @@ impl Inputs {
     /// what was seen (`up`, `down`), what was announced in time to be away (`window`), and what was
     /// down from a cause that the agreement excludes (`excluded`).
     pub fn parts(&self) -> impl Iterator<Item = (&'static str, Paths, Span)> {
-        self.parts.iter().map(|part| (part.layer.word(), part.paths, part.span))
+        self.parts.iter().map(|part| (part.layer.shown(), part.paths, part.span))
     }
 
     /// The form that is kept, and over which the checksum is made.
@@ -404,28 +413,36 @@ mod tests {
         }
     }
 
-    /// A21: what was down from an excluded cause is taken out like planned maintenance, and stays
-    /// to be seen for what it is.
+    /// A21: what was down from an excluded cause is not held against us, and stays to be seen for
+    /// what it is; it hides nothing of ours.
     #[test]
     fn what_is_excluded_does_not_count_as_down() {
         let mut facts = facts();
         let (paths, scope) =
             (Paths::parse("api,panel").unwrap(), Scope::parse("cohort:1").unwrap());
         facts.excluded = vec![Window { paths, scope, span: span(10, 12) }];
+        let down = facts.evidence.remove(1);
         let mut standing = Standing::full(Some(AccountId(1)), span(-100, 10_000));
         standing.memberships = vec![(Group::Cohort(1), span(-100, 10_000))];
         let parameters = Parameters::first();
         let of = |facts: &Facts| {
             Inputs::gather(month(), hour(5000), (1, &parameters), &standing, facts).unwrap()
         };
+        let hours = |inputs: &Inputs| {
+            let totals = inputs.judge().totals;
+            [totals.down_us, totals.planned_us].map(|us| us / 3_600_000_000)
+        };
         let inputs = of(&facts);
-        let totals = inputs.judge().totals;
-        assert_eq!((totals.down_us, totals.planned_us), (0, 3 * 3_600_000_000));
+        assert_eq!(hours(&inputs), [1, 1], "of ours there is 11 to 13, 12 to 13 in a window");
         assert!(inputs.parts().any(|part| part == ("excluded", paths, span(10, 12))));
         assert_eq!(Inputs::parse(&inputs.to_text()), Some(inputs));
-        // Somebody else's outage is not excluded by it, nor is what is down beside it.
-        facts.excluded[0].paths = Paths::parse("api").unwrap();
-        assert_eq!(of(&facts).judge().totals.down_us, 2 * 3_600_000_000);
+        facts.evidence.push(down);
+        assert_eq!(hours(&of(&facts)), [2, 1], "the same time is down from a cause of ours, too");
+        // I07: months that were written down when it counted as a window come to what they came to.
+        let old = of(&facts).to_text().replace("excused ", "excluded ");
+        let old = Inputs::parse(&old).unwrap();
+        assert_eq!((hours(&old), old.to_text().contains("excused")), ([0, 3], false));
+        assert!(old.parts().any(|part| part == ("excluded", paths, span(10, 12))));
     }
 
     proptest! {

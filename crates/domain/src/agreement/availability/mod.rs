@@ -26,10 +26,9 @@ pub enum Class {
     Down,
     /// No path was, but of one outside a valid window nothing is known.
     Unknown,
-    /// Paths were down, or unproven, and all of those lay in valid windows, or were down from
-    /// causes that the agreement excludes (A21).
+    /// Paths were down, or unproven, and all of those lay in valid windows.
     Planned,
-    /// Everything was there.
+    /// Everything was there, or away from causes alone that the agreement excludes (A21).
     Up,
 }
 
@@ -91,13 +90,14 @@ pub struct Facts {
     pub evidence: Vec<Evidence>,
     /// What was announced in time.
     pub windows: Vec<Window>,
-    /// When it was down from a cause that the agreement excludes. It is among the evidence, too.
+    /// When it was down from a cause that the agreement excludes (A21). It is not among the
+    /// evidence: what was down from another cause at the same time is, and counts.
     pub excluded: Vec<Window>,
 }
 
 impl Facts {
-    /// All of which what is down does not count as that.
-    pub(super) fn away(&self) -> impl Iterator<Item = &Window> {
+    /// All that names whom it concerns, beside the evidence.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Window> {
         self.windows.iter().chain(&self.excluded)
     }
 }

@@ -41,6 +41,7 @@ enum Layer {
     Entitled,
     Up,
     Down,
+    Excluded,
     Window,
 }
 
@@ -59,6 +60,7 @@ struct Instant {
     entitled: [i32; 4],
     up: [i32; 4],
     down: [i32; 4],
+    excluded: [i32; 4],
     window: [i32; 4],
 }
 
@@ -72,6 +74,7 @@ impl Instant {
             Layer::Entitled => &mut self.entitled,
             Layer::Up => &mut self.up,
             Layer::Down => &mut self.down,
+            Layer::Excluded => &mut self.excluded,
             Layer::Window => &mut self.window,
         };
         for path in border.paths.iter() {
@@ -87,16 +90,25 @@ impl Instant {
                 continue;
             }
             entitled = true;
-            let of_path = match (self.down[at] > 0, self.up[at] > 0, self.window[at] > 0) {
-                (true, _, false) => Class::Down,
-                (false, true, _) => Class::Up,
-                (false, false, false) => Class::Unknown,
-                (_, _, true) => Class::Planned,
-            };
             // Classes are in the order in which one path speaks for all.
-            class = class.min(of_path);
+            class = class.min(self.of_path(at));
         }
         if entitled { class } else { Class::NotCovered }
+    }
+
+    /// The class of one path. A cause that the agreement excludes (A21) makes nothing planned and
+    /// hides no other cause: what is down from both is down. From excluded causes alone it is
+    /// known and not held against us, so that outside a window it counts as if it had been there.
+    fn of_path(&self, at: usize) -> Class {
+        let (down, excluded) = (self.down[at] > 0, self.excluded[at] > 0);
+        let is_up = self.up[at] > 0 && !down && !excluded;
+        match self.window[at] > 0 {
+            true if is_up => Class::Up,
+            true => Class::Planned,
+            false if down => Class::Down,
+            false if is_up || excluded => Class::Up,
+            false => Class::Unknown,
+        }
     }
 }
 
@@ -140,9 +152,11 @@ fn borders(within: Span, standing: &Standing, facts: &Facts) -> Vec<Border> {
             put(layer, seen.paths, span);
         }
     }
-    for window in facts.away() {
-        for span in standing.within(&window.scope, window.span) {
-            put(Layer::Window, window.paths, span);
+    for (layer, windows) in [(Layer::Window, &facts.windows), (Layer::Excluded, &facts.excluded)] {
+        for window in windows {
+            for span in standing.within(&window.scope, window.span) {
+                put(layer, window.paths, span);
+            }
         }
     }
     borders
@@ -169,7 +183,7 @@ impl<'a> Cohorts<'a> {
     /// Nobody is swept yet.
     pub fn new(within: Span, facts: &'a Facts) -> Self {
         let evidence = facts.evidence.iter().map(|seen| &seen.scope);
-        let scopes = evidence.chain(facts.away().map(|window| &window.scope));
+        let scopes = evidence.chain(facts.others().map(|window| &window.scope));
         let named = scopes.flat_map(|scope| scope.groups().iter().copied()).collect();
         Self { within, facts, named, swept: BTreeMap::new() }
     }

@@ -223,6 +223,34 @@ fn a_trunk_that_fails_is_felt_by_those_who_call_through_it() {
     assert_eq!(down_s(&without), 0);
 }
 
+/// A21: what an excluded cause alone took away is not held against us, and not planned; what
+/// another cause took away at the same time counts, however long the excluded one lasted.
+#[test]
+fn what_is_ours_counts_though_an_excluded_cause_lies_over_it() {
+    let excluded = |from, to| {
+        let (paths, scope) = (Paths::ALL, Scope::everyone());
+        vec![Window { paths, scope, span: span(from, to) }]
+    };
+    let of = |evidence, excluded: Vec<Window>, windows| {
+        let facts = Facts { excluded, ..watched(evidence, windows) };
+        seconds(had("1405-08", &facts).0)
+    };
+    let storm = excluded("1405/08/03 10:00", "1405/08/03 14:00");
+    assert_eq!(of(vec![], storm.clone(), vec![]), [2_592_000, 0, 0, 0]);
+    let ours = down(span("1405/08/03 09:00", "1405/08/03 11:00"));
+    assert_eq!(of(vec![ours], storm.clone(), vec![]), [2_592_000, 0, 7_200, 0]);
+    let within = down(span("1405/08/03 11:00", "1405/08/03 12:00"));
+    let window = excluded("1405/08/03 11:00", "1405/08/03 11:30");
+    assert_eq!(of(vec![within], storm, window), [2_592_000, 1_800, 1_800, 0]);
+    // It says what was the matter, so that the silence about it does not count either.
+    let silent = Facts { excluded: vec![always_away()], ..Facts::default() };
+    assert_eq!(seconds(had("1405-08", &silent).0), [2_592_000, 0, 0, 0]);
+}
+
+fn always_away() -> Window {
+    Window { paths: Paths::ALL, scope: Scope::everyone(), span: always() }
+}
+
 /// T078.
 #[test]
 fn what_the_notice_did_not_name_is_down() {
@@ -327,16 +355,19 @@ fn any_window() -> impl Strategy<Value = Window> {
 fn any_facts() -> impl Strategy<Value = Facts> {
     let evidence = prop::collection::vec(any_evidence(), 0..12);
     let windows = prop::collection::vec(any_window(), 0..4);
-    let excluded = prop::collection::vec(any_window(), 0..2);
-    (evidence, windows, excluded).prop_map(|(evidence, windows, excluded)| {
-        // Whatever is excluded was down.
-        let down = excluded.iter().cloned().map(|Window { paths, scope, span }| Evidence {
-            seen: Seen::Down,
-            paths,
-            scope,
-            span,
-        });
-        let evidence = evidence.into_iter().chain(down).collect();
+    // What is excluded, and by how much an outage of ours overlaps it, if one does.
+    let excluded = (any_window(), prop::option::weighted(0.5, -6..7_i64));
+    let excluded = prop::collection::vec(excluded, 0..4);
+    (evidence, windows, excluded).prop_map(|(mut evidence, windows, excluded)| {
+        let mut own = Vec::new();
+        for (Window { paths, scope, span }, shift) in &excluded {
+            let Some(shift) = shift else { continue };
+            let moved = |at: Timestamp| at.plus_us(tick(*shift).us_since(tick(0)));
+            let span = Span::new(moved(span.from), moved(span.to)).unwrap();
+            own.push(Evidence { seen: Seen::Down, paths: *paths, scope: scope.clone(), span });
+        }
+        evidence.extend(own);
+        let excluded = excluded.into_iter().map(|(excluded, _)| excluded).collect();
         Facts { evidence, windows, excluded }
     })
 }
@@ -368,7 +399,9 @@ fn any_terms() -> impl Strategy<Value = Terms> {
     })
 }
 
-/// The class at an instant, asked of every rule in turn.
+/// The class at an instant, by the table of the specification (1.5), row by row, but for the turn
+/// of the last two that I03 asks for. A cause that the agreement excludes is real downtime, and so
+/// evidence of the path; it is not among the causes of row 2.
 fn naive(at: Timestamp, standing: &Standing, facts: &Facts) -> Class {
     let in_scope = |scope: &Scope| {
         scope.groups().iter().any(|group| match group {
@@ -394,18 +427,20 @@ fn naive(at: Timestamp, standing: &Standing, facts: &Facts) -> Class {
                 && in_scope(&seen.scope)
         })
     };
-    let announced = |path: CoveredPath| {
-        facts.windows.iter().chain(&facts.excluded).any(|window| {
+    let one_of = |all: &[Window], path: CoveredPath| {
+        all.iter().any(|window| {
             window.paths.contains(path) && window.span.contains(at) && in_scope(&window.scope)
         })
     };
-    let is_down = |path: &CoveredPath| saw(*path, Seen::Down);
-    let is_unknown = |path: &CoveredPath| !is_down(path) && !saw(*path, Seen::Up);
-    if entitled.iter().any(|path| is_down(path) && !announced(*path)) {
+    let announced = |path: &&CoveredPath| one_of(&facts.windows, **path);
+    let is_counted = |path: &&CoveredPath| saw(**path, Seen::Down);
+    let is_down = |path: &&CoveredPath| is_counted(path) || one_of(&facts.excluded, **path);
+    let is_unproven = |path: &&CoveredPath| !is_down(path) && !saw(**path, Seen::Up);
+    if entitled.iter().any(|path| is_counted(&path) && !announced(&path)) {
         Class::Down
-    } else if entitled.iter().any(|path| is_unknown(path) && !announced(*path)) {
+    } else if entitled.iter().any(|path| is_unproven(&path) && !announced(&path)) {
         Class::Unknown
-    } else if entitled.iter().any(|path| is_down(path) || is_unknown(path)) {
+    } else if entitled.iter().filter(announced).any(|path| is_down(&path) || is_unproven(&path)) {
         Class::Planned
     } else {
         Class::Up
@@ -485,6 +520,32 @@ proptest! {
         }
     }
 
+    /// A21, I03: an outage more from a cause that the agreement excludes hides nothing of what was
+    /// down from others, and is never worth more than if the service had been there.
+    #[test]
+    fn an_excluded_cause_hides_no_other(
+        standing in any_standing(), facts in any_facts(), terms in any_terms(),
+        outage in any_window(),
+    ) {
+        let month = month("1405-08");
+        let totals = |facts: &Facts| sweep(whole(month), &standing, facts).totals();
+        let (mut more, mut there) = (facts.clone(), facts.clone());
+        let Window { paths, scope, span } = outage.clone();
+        more.excluded.push(outage);
+        there.evidence.push(Evidence { seen: Seen::Up, paths, scope, span });
+        prop_assert_eq!(totals(&more).down_us, totals(&facts).down_us);
+        let figures = |facts: &Facts| Figures::of(month, totals(facts), terms);
+        if let (Some(before), Some(after)) = (figures(&facts), figures(&more)) {
+            prop_assert!(after.high <= before.high);
+        }
+        if let (Some(there), Some(after)) = (figures(&there), figures(&more)) {
+            prop_assert!(after.low <= there.low && after.high <= there.high);
+            if let (Some(there), Some(after)) = (there.measured, after.measured) {
+                prop_assert!(after <= there);
+            }
+        }
+    }
+
     /// I04, I05.
     #[test]
     fn order_doubles_and_cuts_change_nothing(
@@ -504,10 +565,18 @@ proptest! {
             }
         }
         prop_assert_eq!(&sweep(within, &standing, &same), &timeline);
-        let quiet = Facts { windows: Vec::new(), excluded: Vec::new(), ..facts };
+        let mut quiet = Facts { windows: Vec::new(), excluded: Vec::new(), ..facts.clone() };
+        let down = |Window { paths, scope, span }| {
+            Evidence { seen: Seen::Down, paths, scope, span }
+        };
+        quiet.evidence.extend(facts.excluded.into_iter().map(down));
         let without = sweep(within, &standing, &quiet);
         for (span, class) in timeline.stretches() {
             if *class == Class::Planned {
+                let announced = facts.windows.iter();
+                let announced = announced.flat_map(|one| standing.within(&one.scope, one.span));
+                let announced = span::union(announced.filter_map(|at| at.within(*span)).collect());
+                prop_assert_eq!(announced, vec![*span]);
                 let touched = without.stretches().iter();
                 let touched = touched.filter(|(at, _)| at.within(*span).is_some());
                 let lost = |class: Class| matches!(class, Class::Down | Class::Unknown);
