@@ -27,8 +27,8 @@ pub use store::signature::Signature;
 use store::subscription::Subscription;
 use store::{Queries, Tx};
 
-pub(crate) use self::due::undecided;
 pub use self::due::{MONTHS_BACK_MAX, freeze_due};
+pub(crate) use self::due::{months_back, undecided};
 use crate::agreement::{Held, at as agreement_at, timetable};
 use crate::violation::{self, MACHINE};
 use crate::{App, Error, Failure, Result};

@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::agreement::board::{Entry, Subject, Urgency, act_by, in_order, notices};
 use domain::agreement::callback::{OfferVerdict, offer_at, offer_verdict};
 use domain::agreement::claim::State as Claim;
+use domain::agreement::credit::Move;
 use domain::agreement::error_report::Metric;
 use domain::agreement::maintenance::State as Maintenance;
 use domain::agreement::support_call::State as Call;
@@ -41,6 +42,7 @@ pub async fn show(app: &App) -> Result<Vec<Entry>, Failure> {
     claims(&mut reads, now, &mut entries).await?;
     maintenance(&mut reads, now, &mut entries).await?;
     disputes(&mut reads, &mut entries).await?;
+    payouts(&mut reads, &mut entries).await?;
     for entry in &mut entries {
         entry.act_by = entry.due.map(|due| act_by(due, &support));
     }
@@ -211,18 +213,12 @@ async fn claims(
 ) -> Result<(), Failure> {
     let mut after = 0;
     loop {
-        let page = store::claim::undecided(reads, after, BATCH).await?;
+        let page = store::claim::untold(reads, after, BATCH).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id;
         for kept in page {
             let shown = crate::claim::shown(reads, kept, now).await?;
-            let kept = shown.kept;
-            let begun = kept
-                .steps
-                .iter()
-                .rev()
-                .find(|step| matches!(step.state, Claim::Complete | Claim::Appealed));
-            let Some(since) = begun.map(|step| step.at) else { continue };
+            let (kept, Some(since)) = (shown.kept, shown.since) else { continue };
             let left = shown.due.map(|due| due.us_since(now));
             let all = shown.due.map_or(0, |due| due.us_since(since));
             let waits = kept.claim.state() == Claim::EvidenceAsked;
@@ -230,7 +226,12 @@ async fn claims(
                 subject: Subject::Claim,
                 id: kept.id,
                 account: Some(kept.account),
-                holder: kept.steps.last().map(|step| step.actor.clone()),
+                // Nobody has one that only its customer has touched.
+                holder: kept
+                    .steps
+                    .last()
+                    .filter(|_| kept.claim.state() != Claim::Filed)
+                    .map(|step| step.actor.clone()),
                 since,
                 due: shown.due,
                 act_by: None,
@@ -269,6 +270,30 @@ async fn maintenance(
         });
     }
     Ok(())
+}
+
+/// Credits of which the committee is to decide how they are paid.
+async fn payouts(reads: &mut Reader, entries: &mut Vec<Entry>) -> Result<(), Failure> {
+    let mut after = 0;
+    loop {
+        let page = store::credit::handed_over(reads, after, BATCH).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for kept in &page {
+            let handed = kept.moves.iter().rfind(|moved| moved.done == Move::HandOver);
+            let Some(since) = handed.map(|moved| moved.at) else { continue };
+            entries.push(Entry {
+                subject: Subject::Payout,
+                id: kept.id,
+                account: Some(kept.new.key.account),
+                holder: None,
+                since,
+                due: None,
+                act_by: None,
+                urgency: Urgency::Running,
+            });
+        }
+    }
 }
 
 async fn disputes(reads: &mut Reader, entries: &mut Vec<Entry>) -> Result<(), Failure> {

@@ -7,16 +7,17 @@ use domain::agreement::claim::{
     self, Claim, Claimant, Decision, Member, Outcome, Refusal, State, TEXT_MAX, Track, admit,
     decision_due,
 };
-use domain::agreement::credit::{Credit, CreditKey, Move};
+use domain::agreement::credit::{Correction, Credit, CreditKey, Move, correction};
 use domain::agreement::scope::Paths;
 use domain::agreement::violation::Clause;
-use domain::billing::subscription::coverage;
+use domain::billing::subscription::{State as Subscribed, coverage};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
 use store::claim::NewClaim;
 pub use store::claim::{Kept, Step};
 use store::credit::{By, NewCredit};
+use store::subscription::Subscription;
 use store::{Queries, Tx};
 
 pub use self::grounds::{Grounds, LINE_MAX, OpenDay, Queued, grounds};
@@ -43,7 +44,7 @@ pub enum ClaimRefusal {
     TooMany,
     /// A text is missing or too long.
     Text(&'static str),
-    /// A discount needs a subscription of the account's that is in force.
+    /// A discount needs a subscription, and the account never had one.
     NoSubscription,
     /// The month pays back no more than this, together with what it pays by itself (A27).
     MoreThanLeft(Rials),
@@ -62,12 +63,14 @@ pub struct Asked {
     pub statement: String,
 }
 
-/// A claim as it stands, with when it is to be decided while that time runs.
+/// A claim as it stands, with by when its decision is to be told while that time runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
     /// The claim.
     pub kept: Kept,
-    /// When it is to be decided; `None` unless it waits for that.
+    /// Since when that time runs: its filing or its appeal; `None` when it does not.
+    pub since: Option<Timestamp>,
+    /// When the decision is to be told; `None` unless the customer waits for that.
     pub due: Option<Timestamp>,
     /// Whether that moment has passed (T156).
     pub overdue: bool,
@@ -339,7 +342,8 @@ pub async fn withdraw(app: &App, account: AccountId, id: i64) -> Result<Kept, Cl
 }
 
 /// Settles a claim: notes how what was granted was paid; a granted discount is owed in the same
-/// commit, and is on the next invoice.
+/// commit, and is on the next invoice, or with the committee when no invoice comes any more. After
+/// an appeal only what is missing of the second decision is.
 ///
 /// # Errors
 /// Refused as [`ClaimRefusal`] says.
@@ -350,10 +354,20 @@ pub async fn settle(app: &App, id: i64, how: &str, actor: &str) -> Result<Kept, 
         // What a claim was granted becomes a credit: whoever adds both up sees it as one of them.
         store::account::lock(tx, kept.account).await?;
         kept.claim.step(State::Settled).map_err(rule)?;
-        match granted_discount(&kept.claim) {
-            None => Ok(()),
-            Some(amount) => owe(tx, kept, amount, By { at: now, actor, reason: how }).await,
+        let by = By { at: now, actor, reason: how };
+        let (account, month) = (kept.account, PersianMonth::of(kept.event_at));
+        let mut earlier = store::credit::of_month(tx, account, month).await?;
+        earlier.retain(|one| one.new.key.claim() == Some(kept.id));
+        let Correction { take_back, propose } =
+            correction(earlier.iter().map(|one| &one.credit), as_credit(&kept.claim));
+        for one in earlier.iter_mut().filter(|_| take_back) {
+            let taken = credit::take(tx, one, by).await;
+            taken.map_err(|error| error.map(|credit::Lost| ClaimRefusal::Meanwhile))?;
         }
+        if propose == Rials::ZERO {
+            return Ok(());
+        }
+        owe(tx, kept, (propose, !earlier.is_empty()), by).await
     })
     .await
 }
@@ -377,27 +391,52 @@ fn granted(claim: &Claim) -> Rials {
     last.and_then(|last| last.amount).unwrap_or(Rials::ZERO)
 }
 
-/// How much of a discount the last decision grants.
-fn granted_discount(claim: &Claim) -> Option<Rials> {
-    let last = claim.decisions().last()?;
-    let is_discount = last.method.as_deref().is_some_and(|method| method.trim() == DISCOUNT);
-    last.amount.filter(|_| is_discount && last.outcome != Outcome::Rejected)
+/// How much a decision grants as a discount, and how much in another way.
+fn parts(decision: &Decision) -> (Rials, Rials) {
+    let amount = decision.amount.filter(|_| decision.outcome != Outcome::Rejected);
+    let amount = amount.unwrap_or(Rials::ZERO);
+    let is_discount = decision.method.as_deref().is_some_and(|method| method.trim() == DISCOUNT);
+    if is_discount { (amount, Rials::ZERO) } else { (Rials::ZERO, amount) }
+}
+
+/// How much of a claim is a credit once it is settled: what its last decision grants as a discount,
+/// but for what was paid in another way before it was appealed.
+fn as_credit(claim: &Claim) -> Rials {
+    let mut settled = claim.settled();
+    let (first, second) = (settled.next().map(parts), settled.next().map(parts));
+    match (first, second) {
+        (Some((_, paid)), Some((discount, _))) => Rials((discount.0 - paid.0).max(0)),
+        (Some((discount, _)), None) => discount,
+        (None, _) => Rials::ZERO,
+    }
 }
 
 /// How much a claim was granted that is not, or not yet, a credit.
 pub(crate) fn granted_without_credit(claim: &Claim) -> Rials {
-    match claim.state() {
-        State::Withdrawn => Rials::ZERO,
-        State::Settled if granted_discount(claim).is_some() => Rials::ZERO,
-        _ => granted(claim),
+    if claim.state() == State::Withdrawn {
+        // Who takes an appeal back keeps what was paid before it.
+        return claim.settled().next().map_or(Rials::ZERO, |first| parts(first).1);
     }
+    Rials((granted(claim).0 - as_credit(claim).0).max(0))
 }
 
-/// Owes what a claim was granted to a subscription of the account's that is in force.
-async fn owe(tx: &mut Tx, kept: &Kept, amount: Rials, by: By<'_>) -> Result<(), ClaimRefusal> {
+/// Owes so much of what a claim was granted, and whether it is another credit of it, to a
+/// subscription of the account's: one that is in force, else one that may be again, else what is
+/// owed goes to the committee (T148).
+async fn owe(
+    tx: &mut Tx,
+    kept: &Kept,
+    (amount, is_another): (Rials, bool),
+    by: By<'_>,
+) -> Result<(), ClaimRefusal> {
     let subscriptions = store::subscription::of_accounts(tx, kept.account, kept.account).await?;
-    let in_force = subscriptions.iter().find(|one| one.state().is_billed());
-    let subscription = in_force.ok_or(Error::Refused(ClaimRefusal::NoSubscription))?;
+    let is_over = |one: &&Subscription| one.state() == Subscribed::Ended;
+    let subscription = subscriptions
+        .iter()
+        .find(|one| one.state().is_billed())
+        .or_else(|| subscriptions.iter().rfind(|one| !is_over(one)))
+        .or_else(|| subscriptions.last())
+        .ok_or(Error::Refused(ClaimRefusal::NoSubscription))?;
     let key = CreditKey {
         account: kept.account,
         subscription: subscription.id,
@@ -405,8 +444,8 @@ async fn owe(tx: &mut Tx, kept: &Kept, amount: Rials, by: By<'_>) -> Result<(), 
         paths: Paths::ALL,
         // What a month pays back by itself has the track of availability to itself.
         track: if kept.track == Track::Availability { Track::Other } else { kept.track },
-        // There may be several claims for a month: each is its own.
-        revision: u32::try_from(kept.id).map_err(|_| Failure::of("numbering a claim's credit"))?,
+        revision: CreditKey::of_claim(kept.id, is_another)
+            .ok_or(Failure::of("numbering a claim's credit"))?,
     };
     let mut credit = Credit::propose(key, amount).map_err(|_| Failure::of("granting nothing"))?;
     let posting = credit.post().map_err(|_| Failure::of("owing what was granted"))?;
@@ -415,6 +454,9 @@ async fn owe(tx: &mut Tx, kept: &Kept, amount: Rials, by: By<'_>) -> Result<(), 
     let made = store::credit::insert(tx, &new).await?;
     let id = made.ok_or(Error::Refused(ClaimRefusal::Meanwhile))?;
     store::credit::insert_move(tx, id, 0, Move::Post, Some(posting), by).await?;
+    if is_over(&subscription) {
+        credit::hand_over(tx, subscription.id, by.at).await.map_err(meanwhile)?;
+    }
     Ok(())
 }
 
@@ -455,7 +497,8 @@ pub async fn list(
     Ok(all)
 }
 
-/// When a claim is to be decided, by its last filing or appeal and the times it waited.
+/// By when a claim's decision is to be told, by its filing or appeal and the times it waited for
+/// the customer. Deciding it ends nothing yet: the customer still waits (specification 3.3).
 pub(crate) async fn shown(
     reads: &mut impl Queries,
     kept: Kept,
@@ -463,15 +506,17 @@ pub(crate) async fn shown(
 ) -> std::result::Result<Shown, Failure> {
     let waits = matches!(
         kept.claim.state(),
-        State::Complete | State::UnderReview | State::EvidenceAsked | State::Appealed
+        State::Filed
+            | State::Complete
+            | State::UnderReview
+            | State::EvidenceAsked
+            | State::Decided
+            | State::Appealed
     );
-    let begun = kept
-        .steps
-        .iter()
-        .rev()
-        .find(|step| matches!(step.state, State::Complete | State::Appealed));
+    let begins = |step: &&Step| matches!(step.state, State::Filed | State::Appealed);
+    let begun = kept.steps.iter().rfind(begins).map(|step| step.at);
     let Some(begun) = begun.filter(|_| waits) else {
-        return Ok(Shown { kept, due: None, overdue: false });
+        return Ok(Shown { kept, since: None, due: None, overdue: false });
     };
     let ends = kept.steps.iter().skip(1).map(|step| step.at).chain([now]);
     let asked: Vec<Span> = kept
@@ -482,11 +527,11 @@ pub(crate) async fn shown(
         .filter_map(|(step, to)| Span::new(step.at, to))
         .collect();
     let held = Held::read(reads).await?;
-    let parameters = &held.at(begun.at).draft.parameters;
+    let parameters = &held.at(begun).draft.parameters;
     let days = (parameters.decision_days(), parameters.day_count());
-    let due = decision_due(begun.at, &asked, days, held.business());
+    let due = decision_due(begun, &asked, days, held.business());
     let overdue = due.is_some_and(|due| due < now);
-    Ok(Shown { kept, due, overdue })
+    Ok(Shown { kept, since: Some(begun), due, overdue })
 }
 
 /// Goes a step that needs nothing but its turn.
@@ -526,7 +571,7 @@ async fn change(
         // has nothing of it.
         let decisions = kept.claim.decisions().len();
         let may_be_less = match kept.claim.state() {
-            State::Decided => decisions > 1,
+            State::Decided | State::Settled => decisions > 1,
             State::Withdrawn => decisions > 0,
             _ => false,
         };

@@ -1,15 +1,15 @@
 //! Schedules of compensation: written by one person, published by another, in force from the start
 //! of a month. As long as none is, no number is invented.
 
-use domain::agreement::claim::Track;
 use domain::agreement::compensation::{self, Draft, Refusal, Schedule, Unread};
 use domain::billing::plan_change::price_of;
-use domain::billing::subscription::coverage;
+use domain::billing::subscription::{coverage, ended_on_trial};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials};
 use store::Queries;
 pub use store::compensation::Kept;
+use store::subscription::Subscription;
 
 use crate::{App, Error, Failure, Result, claim};
 
@@ -168,7 +168,7 @@ pub(crate) async fn left_of_month(
     let time = Span { from: month.start(), to: month.end() };
     let subscriptions = store::subscription::of_accounts(reads, account, account).await?;
     let covered = subscriptions.iter().filter(|one| !coverage(&one.history(), time).is_empty());
-    let prices = covered.filter_map(|one| price_of(&one.terms(), month));
+    let prices = covered.filter_map(|one| asked_for(one, month));
     let price = prices.fold(Rials::ZERO, |sum, price| Rials(sum.0.saturating_add(price.0)));
     // Where nothing was paid by the month, there is no price that bounds what the committee grants.
     if price == Rials::ZERO {
@@ -177,7 +177,12 @@ pub(crate) async fn left_of_month(
     let credits = store::credit::of_month(reads, account, month).await?;
     let counts = |kept: &&store::credit::Kept| {
         let key = kept.new.key;
-        But::Automatic(key.subscription) != but || key.track != Track::Availability
+        match (key.claim(), but) {
+            (None, But::Automatic(subscription)) => key.subscription != subscription,
+            // What it was granted before an appeal is a part of what it is granted now.
+            (Some(of), But::Claim(claim)) => of != claim,
+            _ => true,
+        }
     };
     let paid = credits.iter().filter(counts).map(|kept| &kept.credit);
     let paid = paid.map(|credit| credit.given().0.saturating_add(credit.coming().0));
@@ -186,6 +191,13 @@ pub(crate) async fn left_of_month(
     let granted = granted.map(|kept| claim::granted_without_credit(&kept.claim).0);
     let taken = paid.chain(granted).fold(0, i64::saturating_add);
     Ok(schedule.draft().left_of(price, Rials(taken)))
+}
+
+/// What was asked for a month of a subscription, as its price that a part is paid back of; nothing
+/// of a month on trial. `None` for a plan of no months.
+pub(crate) fn asked_for(subscription: &Subscription, month: PersianMonth) -> Option<Rials> {
+    let price = price_of(&subscription.terms(), month)?;
+    Some(if ended_on_trial(&subscription.history()) { Rials::ZERO } else { price })
 }
 
 /// What is being decided, and so is not yet a part of what was paid back before.

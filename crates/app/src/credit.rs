@@ -6,9 +6,9 @@ use domain::agreement::claim::Track;
 use domain::agreement::compensation::Measured;
 use domain::agreement::credit::{Correction, CreditKey, Move, Refusal, State, correction};
 use domain::agreement::scope::Paths;
-use domain::agreement::statement::Inputs;
-use domain::billing::plan_change::{pieces, price_of};
-use domain::billing::subscription::coverage;
+use domain::agreement::statement::{Figure, Inputs};
+use domain::billing::plan_change::pieces;
+use domain::billing::subscription::{State as Subscribed, coverage};
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
 use domain::{AccountId, Rials, Timestamp};
@@ -20,14 +20,17 @@ use store::month_statement::MonthStatement;
 use store::subscription::Subscription;
 
 use crate::agreement::Held;
-use crate::compensation::{But, Published, left_of_month};
+use crate::availability::months_back;
+use crate::compensation::{But, Published, asked_for, left_of_month};
 use crate::violation::{self, MACHINE};
 use crate::{App, Error, Failure, Result};
 
 /// Longest name or reason, bytes.
 pub const TEXT_MAX: usize = 2000;
-/// For how many months back it is looked whether something is to be proposed.
-const MONTHS_BACK: u16 = 13;
+/// Why the committee has a credit: no invoice comes any more, or none came.
+pub(crate) const OVER: &str = "the subscription is over";
+/// See [`OVER`].
+pub(crate) const NOT_IN_TIME: &str = "no invoice took it in time";
 /// Statements or credits that are read at once.
 const BATCH: u32 = 200;
 
@@ -79,20 +82,18 @@ pub(crate) fn or_lost<T: Default>(tried: Result<T, Lost>) -> std::result::Result
     }
 }
 
-/// Proposes what the breached months of the last year pay back, and follows their revisions. The
-/// answer is how many credits were proposed.
+/// Proposes what breached months pay back, and follows their revisions: of every month that is
+/// frozen by itself. The answer is how many credits were proposed.
 ///
 /// # Errors
 /// The database failed.
 pub async fn propose_due(app: &App) -> std::result::Result<u64, Failure> {
     let now = app.now();
-    let this = PersianMonth::of(now);
     let mut reads = app.read().await?;
     let (held, published) = (Held::read(&mut reads).await?, Published::read(&mut reads).await?);
     drop(reads);
-    let mut month = before(this, MONTHS_BACK);
     let mut proposed = 0;
-    while month < this {
+    for month in months_back(now) {
         let in_time = violation::in_time(&held, month, now)?;
         let mut after = AccountId(0);
         loop {
@@ -109,16 +110,12 @@ pub async fn propose_due(app: &App) -> std::result::Result<u64, Failure> {
                 proposed += or_lost(tried)?;
             }
         }
-        month = month.next();
     }
     Ok(proposed)
 }
 
-/// The month so many months earlier.
-fn before(month: PersianMonth, months: u16) -> PersianMonth {
-    let earlier = |month: PersianMonth, _| PersianMonth::of(month.start().plus_us(-1));
-    (0..months).fold(month, earlier)
-}
+/// What a month pays back for a subscription, what that is computed from, and the text of it.
+type Computed = (Rials, Basis, String);
 
 /// What decides the credits of a month.
 struct Rules<'a> {
@@ -145,9 +142,9 @@ impl Rules<'_> {
         if schedule.is_some_and(|(_, schedule)| schedule.draft().total_cap_bp.is_some()) {
             store::account::lock(tx, account).await?;
         }
+        let subscriptions = store::subscription::of_accounts(tx, account, account).await?;
         let mut proposed = 0;
-        for subscription in store::subscription::of_accounts(tx, account, account).await? {
-            let computed = self.computed(&inputs, &subscription);
+        for (subscription, computed) in self.reckon(&inputs, &subscriptions) {
             let (amount, basis) = match computed {
                 Some((amount, basis, text)) => {
                     store::month_statement::keep_inputs(tx, &basis.digest, &text).await?;
@@ -155,37 +152,54 @@ impl Rules<'_> {
                 }
                 None => (Rials::ZERO, None),
             };
-            proposed += self.correct(tx, statement, &subscription, amount, basis).await?;
+            proposed += self.correct(tx, statement, subscription, amount, basis).await?;
         }
         Ok(proposed)
     }
 
-    /// What a month pays back for a subscription, and what that is computed from; `None` when it
-    /// was not breached for it.
+    /// What a month pays back for each of these subscriptions of an account, and what that is
+    /// computed from; `None` for those for which it was not breached. The promise is made to the
+    /// subscriber (C07): when what they missed together breaches it, though none did alone, each of
+    /// which something was missing is paid back by the figure of all of them (C29).
+    fn reckon<'s>(
+        &self,
+        inputs: &Inputs,
+        subscriptions: &'s [Subscription],
+    ) -> Vec<(&'s Subscription, Option<Computed>)> {
+        if self.verdict != Some(Verdict::Breached) {
+            return subscriptions.iter().map(|one| (one, None)).collect();
+        }
+        let narrowed: Vec<Inputs> = subscriptions.iter().map(|one| narrowed(inputs, one)).collect();
+        let is_one_alone = narrowed.iter().any(|one| one.breach(self.in_time).is_some());
+        let together = inputs.breach(self.in_time).filter(|_| !is_one_alone);
+        let of = |(subscription, narrowed): (&'s Subscription, &Inputs)| {
+            let missed =
+                |figure| narrowed.measured(figure).is_some_and(|measured| measured.down_us > 0);
+            let computed = match together {
+                Some(figure) if missed(figure) => self.computed(inputs, figure, subscription),
+                Some(_) => None,
+                None => {
+                    let figure = narrowed.breach(self.in_time);
+                    figure.and_then(|figure| self.computed(narrowed, figure, subscription))
+                }
+            };
+            (subscription, computed)
+        };
+        subscriptions.iter().zip(&narrowed).map(of).collect()
+    }
+
+    /// What a figure of these inputs pays back of the price of a subscription.
     fn computed(
         &self,
         inputs: &Inputs,
+        figure: Figure,
         subscription: &Subscription,
-    ) -> Option<(Rials, Basis, String)> {
-        let month = inputs.month;
-        let (schedule, rules) = self.published.in_force(month)?;
-        if self.verdict != Some(Verdict::Breached) {
-            return None;
-        }
-        let time = Span { from: month.start(), to: month.end() };
-        let covered = coverage(&subscription.history(), time);
-        let terms = subscription.terms();
-        let held = pieces(&terms, time).into_iter();
-        let held: Vec<(Paths, Span)> = held.map(|(term, part)| (term.plan.paths, part)).collect();
-        let narrowed = match &held[..] {
-            [(paths, _)] => inputs.narrowed(*paths, &covered),
-            several => inputs.narrowed_by(several, &covered),
-        };
-        let figure = narrowed.breach(self.in_time)?;
-        let measured = narrowed.measured(figure)?;
-        let price = price_of(&terms, month)?;
+    ) -> Option<Computed> {
+        let (schedule, rules) = self.published.in_force(inputs.month)?;
+        let measured = inputs.measured(figure)?;
+        let price = asked_for(subscription, inputs.month)?;
         let amount = rules.draft().amount(price, &measured);
-        let text = narrowed.to_text();
+        let text = inputs.to_text();
         let digest = Sha256::digest(&text).to_vec();
         Some((amount, Basis { price, schedule, digest, figure }, text))
     }
@@ -243,6 +257,19 @@ impl Rules<'_> {
     }
 }
 
+/// What of a subscriber's month concerns one of its subscriptions.
+fn narrowed(inputs: &Inputs, subscription: &Subscription) -> Inputs {
+    let time = Span { from: inputs.month.start(), to: inputs.month.end() };
+    let covered = coverage(&subscription.history(), time);
+    let terms = subscription.terms();
+    let held = pieces(&terms, time).into_iter();
+    let held: Vec<(Paths, Span)> = held.map(|(term, part)| (term.plan.paths, part)).collect();
+    match &held[..] {
+        [(paths, _)] => inputs.narrowed(*paths, &covered),
+        several => inputs.narrowed_by(several, &covered),
+    }
+}
+
 /// How much of a credit staff waived or reversed, so that this statement does not bring it back: it
 /// was written down before that, or by the machine. Whoever signs a revision after it asks for all
 /// of it again (I09).
@@ -259,7 +286,7 @@ fn refused_by_staff(kept: &Kept, statement: &MonthStatement) -> i64 {
 }
 
 /// Takes a credit back, as far as it was not given.
-async fn take(tx: &mut Tx, kept: &mut Kept, by: By<'_>) -> Result<(), Lost> {
+pub(crate) async fn take(tx: &mut Tx, kept: &mut Kept, by: By<'_>) -> Result<(), Lost> {
     let (done, posting) = match kept.credit.state() {
         State::Proposed | State::Held => (Move::Waive, kept.credit.waive(by.reason).map(|()| None)),
         State::Posted | State::WithCommittee => {
@@ -309,8 +336,7 @@ pub async fn post_due(app: &App) -> std::result::Result<u64, Failure> {
                 keep(tx, &mut kept, Move::Post, Some(posting), by).await.map_err(lost)?;
                 let subscription = kept.new.key.subscription;
                 let found = store::subscription::find(tx, subscription).await?;
-                let ended = domain::billing::subscription::State::Ended;
-                if found.is_some_and(|subscription| subscription.state() == ended) {
+                if found.is_some_and(|subscription| subscription.state() == Subscribed::Ended) {
                     hand_over(tx, subscription, now).await.map_err(lost)?;
                 }
                 Ok(1)
@@ -320,9 +346,73 @@ pub async fn post_due(app: &App) -> std::result::Result<u64, Failure> {
     }
 }
 
+/// Gives to the committee what no invoice can take any more: of subscriptions that are over, and
+/// what was carried for as long as the agreement says, while no invoice was made (A26, T148). The
+/// answer is how much was.
+///
+/// # Errors
+/// The database failed.
+pub async fn hand_over_due(app: &App) -> std::result::Result<u64, Failure> {
+    let now = app.now();
+    let this = PersianMonth::of(now);
+    let (mut after, mut handed) = (0, 0);
+    loop {
+        let mut reads = app.read().await?;
+        let held = Held::read(&mut reads).await?;
+        let found = store::credit::carried(&mut reads, this, after, BATCH).await?;
+        drop(reads);
+        let Some(last) = found.last() else { return Ok(handed) };
+        after = last.id;
+        for id in found.iter().map(|kept| kept.id) {
+            let tried = app.write(async |tx| {
+                let Some(mut kept) = store::credit::find(tx, id).await? else { return Ok(0) };
+                let Some(reason) = no_invoice_takes(tx, &held, &kept, this).await? else {
+                    return Ok(0);
+                };
+                if kept.credit.hand_over().is_err() {
+                    return Ok(0);
+                }
+                let by = By { at: now, actor: MACHINE, reason };
+                keep(tx, &mut kept, Move::HandOver, None, by).await.map_err(lost)?;
+                Ok(1)
+            });
+            handed += or_lost(tried.await)?;
+        }
+    }
+}
+
+/// Why no invoice takes a credit any more; `None` when one may.
+async fn no_invoice_takes(
+    tx: &mut Tx,
+    held: &Held,
+    kept: &Kept,
+    this: PersianMonth,
+) -> std::result::Result<Option<&'static str>, Failure> {
+    let months = held.at(kept.new.key.month.start()).draft.parameters.carried_months();
+    if !kept.credit.is_carried_to(this, months) {
+        return Ok(Some(NOT_IN_TIME));
+    }
+    let subscription = store::subscription::find(tx, kept.new.key.subscription).await?;
+    let is_over = subscription.is_none_or(|one| one.state() == Subscribed::Ended);
+    Ok(is_over.then_some(OVER))
+}
+
+/// The credits that the committee has: how they are paid is its to decide (T148). Those after a
+/// number, in order.
+///
+/// # Errors
+/// The database failed.
+pub async fn with_committee(
+    app: &App,
+    after: i64,
+    limit: u32,
+) -> std::result::Result<Vec<Kept>, Failure> {
+    Ok(store::credit::handed_over(&mut app.read().await?, after, limit).await?)
+}
+
 /// Gives what is owed to a subscription that is over to the committee.
 pub(crate) async fn hand_over(tx: &mut Tx, subscription: i64, now: Timestamp) -> store::Result<()> {
-    let by = By { at: now, actor: MACHINE, reason: "the subscription is over" };
+    let by = By { at: now, actor: MACHINE, reason: OVER };
     for mut kept in store::credit::of_subscription(tx, subscription).await? {
         if kept.credit.hand_over().is_ok() {
             keep(tx, &mut kept, Move::HandOver, None, by).await?;
@@ -467,31 +557,55 @@ pub async fn reckoned(
     if agrees { Ok(Some((inputs, measured))) } else { Err(bent()) }
 }
 
-/// The months of the last year that are breached for an account and wait for a schedule (T140).
+/// Whether a credit is computed from all that its subscriber missed in the month, as the statement
+/// has it: of several subscriptions none was breached alone, or there is one.
 ///
 /// # Errors
 /// The database failed.
-pub async fn awaiting(
-    app: &App,
-    account: AccountId,
-) -> std::result::Result<Vec<PersianMonth>, Failure> {
+pub async fn is_of_whole_month(app: &App, kept: &Kept) -> std::result::Result<bool, Failure> {
+    let Some(basis) = &kept.new.basis else { return Ok(false) };
+    let CreditKey { account, month, .. } = kept.new.key;
+    let mut reads = app.read().await?;
+    let written = store::month_statement::of_month(&mut reads, Some(account), month).await?;
+    Ok(written.iter().any(|statement| statement.digest == basis.digest))
+}
+
+/// Breached months that pay nothing back by themselves, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unpaid {
+    /// No schedule says how much, so that there is no number (T140).
+    pub awaiting_schedule: Vec<PersianMonth>,
+    /// Nothing was asked for them: there was no subscription, or it was free or on trial.
+    pub nothing_asked_for: Vec<PersianMonth>,
+}
+
+/// The breached months of an account that pay nothing back, of those that are looked at.
+///
+/// # Errors
+/// The database failed.
+pub async fn unpaid(app: &App, account: AccountId) -> std::result::Result<Unpaid, Failure> {
     let now = app.now();
-    let this = PersianMonth::of(now);
     let mut reads = app.read().await?;
     let (held, published) = (Held::read(&mut reads).await?, Published::read(&mut reads).await?);
-    let mut month = before(this, MONTHS_BACK);
-    let mut waiting = Vec::new();
-    while month < this {
+    let subscriptions = store::subscription::of_accounts(&mut reads, account, account).await?;
+    let mut unpaid = Unpaid::default();
+    for month in months_back(now) {
         let written = store::month_statement::of_month(&mut reads, Some(account), month).await?;
-        if let Some(last) = written.last()
-            && published.in_force(month).is_none()
-            && violation::standing(&held, last, now)? == Some(Verdict::Breached)
-        {
-            waiting.push(month);
+        let Some(last) = written.last() else { continue };
+        if violation::standing(&held, last, now)? != Some(Verdict::Breached) {
+            continue;
         }
-        month = month.next();
+        let time = Span { from: month.start(), to: month.end() };
+        let mut covered = subscriptions.iter();
+        if published.in_force(month).is_none() {
+            unpaid.awaiting_schedule.push(month);
+        } else if covered.all(|one| {
+            coverage(&one.history(), time).is_empty() || asked_for(one, month) == Some(Rials::ZERO)
+        }) {
+            unpaid.nothing_asked_for.push(month);
+        }
     }
-    Ok(waiting)
+    Ok(unpaid)
 }
 
 fn said(text: &str, what: &'static str) -> Result<(), CreditRefusal> {

@@ -6,7 +6,7 @@ use domain::agreement::statement::frozen_at;
 use domain::agreement::violation::Clause;
 use domain::billing::invoice::Amounts;
 use domain::billing::plan_change::{billed, term_at};
-use domain::billing::subscription::{State, coverage, repair, resumption};
+use domain::billing::subscription::{State, coverage, repair, resumption, was_billed};
 use domain::calendar::jalali::rfc3339;
 use domain::calendar::month::PersianMonth;
 use domain::calendar::span::Span;
@@ -55,24 +55,22 @@ pub enum InvoiceRefusal {
 }
 
 /// Makes the invoices that are to be made. A month's wait until the month before is frozen, so that
-/// what it pays back is on them. The answer is how many were made.
+/// what it pays back is on them; those of months that were frozen late are made late, and are due
+/// as long after that. The answer is how many were made.
 ///
 /// # Errors
 /// The database failed.
 pub async fn issue_due(app: &App) -> std::result::Result<u64, Failure> {
     let now = app.now();
-    let this = PersianMonth::of(now);
-    let earlier = |month: PersianMonth| PersianMonth::of(month.start().plus_us(-1));
+    let mut reads = app.read().await?;
+    let (held, frozen) =
+        (Held::read(&mut reads).await?, store::month_statement::platform_months(&mut reads).await?);
+    drop(reads);
     let mut issued = 0;
-    for month in [earlier(this), this] {
-        let mut reads = app.read().await?;
-        let before = earlier(month);
-        let frozen = store::month_statement::of_month(&mut reads, None, before).await?;
-        let agreement = crate::agreement::at(&mut reads, before.start()).await?;
-        drop(reads);
-        let is_time = now >= frozen_at(before, &agreement.draft.parameters);
-        if is_time && !frozen.is_empty() {
-            issued += issue_month(app, month).await?;
+    for before in availability::months_back(now) {
+        let parameters = &held.at(before.start()).draft.parameters;
+        if now >= frozen_at(before, parameters) && frozen.contains(&before) {
+            issued += issue_month(app, before.next()).await?;
         }
     }
     Ok(issued)
@@ -104,12 +102,15 @@ async fn issue_month(app: &App, month: PersianMonth) -> std::result::Result<u64,
 }
 
 /// Whether a month may have an invoice: a period begins with it, or the rest of one was asked for
-/// when the plan changed in a month before.
+/// when the plan changed in a month before. A month in all of which the service was stopped for
+/// want of money has none, however late it is looked at.
 fn may_be_billed(subscription: &Subscription, month: PersianMonth) -> bool {
     let asks = |change: &Change| change.rest > Rials::ZERO && change.term.from < month.start();
     let has_rest = || subscription.plans.iter().any(asks);
     let begins = billed(&subscription.terms(), month).is_some();
-    subscription.state().is_billed() && (begins || has_rest())
+    let time = Span { from: month.start(), to: month.end() };
+    let is_billed = subscription.state().is_billed() && was_billed(&subscription.history(), time);
+    is_billed && (begins || has_rest())
 }
 
 /// Makes the invoice of a month, by staff: the first, or another one after it was voided.
@@ -217,7 +218,7 @@ async fn carried_to(
         if kept.credit.is_carried_to(month, months) {
             owed.push(kept);
         } else {
-            let by = By { reason: "no invoice took it in time", ..by };
+            let by = By { reason: credit::NOT_IN_TIME, ..by };
             kept.credit.hand_over().expect("what is posted can be handed over");
             credit::keep(tx, &mut kept, Move::HandOver, None, by).await.map_err(lost)?;
         }

@@ -14,6 +14,7 @@ pub use store::violation::{Kept, Step};
 use store::{Tx, chain};
 
 use crate::agreement::Held;
+use crate::availability::months_back;
 use crate::{App, Error, Failure, Result, request};
 
 /// Who enters what the machine finds by itself.
@@ -378,22 +379,21 @@ async fn keep_steps(
     Ok(())
 }
 
-/// What of the last months was missed and is entered nowhere: months whose time for evidence has
-/// passed, those that were frozen before there was a ledger, and maintenance that was not told in
-/// time. Looking again, or on two nodes at once, enters nothing twice. The answer is how much was
-/// entered.
+/// What was missed and is entered nowhere, of every month that is frozen by itself: months whose
+/// time for evidence has passed, those that were frozen before there was a ledger or long after
+/// their end, and maintenance that was not told in time. Looking again, or on two nodes at once,
+/// enters nothing twice. The answer is how much was entered.
 ///
 /// # Errors
 /// The database failed.
 pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
     let now = app.now();
-    let month = PersianMonth::of(now);
-    let before = PersianMonth::of(month.start().plus_us(-1));
+    let months = months_back(now);
     let mut entered = 0;
-    for month in [PersianMonth::of(before.start().plus_us(-1)), before] {
-        entered += look_at_month(app, month).await?;
+    for month in &months {
+        entered += look_at_month(app, *month).await?;
     }
-    let time = Span { from: before.start(), to: now };
+    let time = Span { from: months.first().map_or(now, |oldest| oldest.start()), to: now };
     Ok(entered + look_at_maintenance(app, time).await?)
 }
 

@@ -37,6 +37,8 @@ async fn look(app: &App) {
     tell("credits were proposed", app::credit::propose_due(app).await);
     tell("credits are owed", app::credit::post_due(app).await);
     tell("invoices were made", app::invoice::issue_due(app).await);
+    // What those could not take, and none will.
+    tell("credits went to the committee", app::credit::hand_over_due(app).await);
     tell("subscriptions were not paid in time", app::invoice::lapse_due(app).await);
 }
 

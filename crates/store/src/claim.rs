@@ -219,16 +219,17 @@ pub async fn decided_within(
     Ok(claims)
 }
 
-/// The claims that are to be decided, after number `after`: at most `limit`.
+/// The claims of which a decision is to be told, after number `after`: at most `limit`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
-pub async fn undecided(reads: &mut impl Queries, after: i64, limit: u32) -> Result<Vec<Kept>> {
+pub async fn untold(reads: &mut impl Queries, after: i64, limit: u32) -> Result<Vec<Kept>> {
     let sql = "SELECT id, account_id, track, event_at_us, statement, late_reason FROM claim c
                WHERE id > $1
                      AND (SELECT s.step FROM claim_step s WHERE s.claim_id = c.id
                           ORDER BY s.n DESC LIMIT 1)
-                         IN ('complete', 'under_review', 'evidence_asked', 'appealed')
+                         IN ('filed', 'complete', 'under_review', 'evidence_asked', 'decided',
+                             'appealed')
                ORDER BY id LIMIT $2";
     let rows = reads.query(sql, values![after, limit]).await?;
     let mut claims = Vec::with_capacity(rows.len());
@@ -245,9 +246,8 @@ pub async fn undecided(reads: &mut impl Queries, after: i64, limit: u32) -> Resu
 pub async fn open(reads: &mut impl Queries, account: AccountId) -> Result<i64> {
     let sql = "SELECT COUNT(*) AS claims FROM claim c
                WHERE account_id = $1
-                     AND NOT EXISTS (SELECT 1 FROM claim_step s
-                                     WHERE s.claim_id = c.id
-                                           AND s.step IN ('settled', 'withdrawn'))";
+                     AND (SELECT s.step FROM claim_step s WHERE s.claim_id = c.id
+                          ORDER BY s.n DESC LIMIT 1) NOT IN ('settled', 'withdrawn')";
     reads.query_one(sql, values![account]).await?.get("claims")
 }
 

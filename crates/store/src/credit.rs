@@ -258,6 +258,55 @@ pub async fn due(
     rows.iter().map(|row| row.get("id")).collect()
 }
 
+/// The credits of months before one, after number `after`, of which something is owed that no
+/// committee has, as far as the sums of their moves tell: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn carried(
+    reads: &mut impl Queries,
+    before: PersianMonth,
+    after: i64,
+    limit: u32,
+) -> Result<Vec<Kept>> {
+    let sql = "SELECT id, account_id, subscription_id, month, paths, track, revision, amount_rials,
+                      computed_rials, price_rials, schedule, digest, figure, proposed_at_us,
+                      owed_from_us
+               FROM credit c
+               WHERE month < $1 AND id > $2
+                     AND (SELECT m.move FROM credit_move m WHERE m.credit_id = c.id
+                          ORDER BY m.n DESC LIMIT 1) IN ('posted', 'applied', 'restored')
+                     AND amount_rials > (
+                         SELECT CAST(COALESCE(SUM(CASE m.move WHEN 'restored' THEN -m.amount_rials
+                                                              WHEN 'posted' THEN 0
+                                                              ELSE m.amount_rials END), 0)
+                                     AS BIGINT)
+                         FROM credit_move m WHERE m.credit_id = c.id)
+               ORDER BY id LIMIT $3";
+    let rows = reads.query(sql, values![&before.to_string(), after, limit]).await?;
+    all_kept(reads, rows).await
+}
+
+/// The credits that were handed over to the committee, after number `after`, and of which the last
+/// word is not that they were paid out or taken back: at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`] and [`crate::Error::Corrupt`].
+pub async fn handed_over(reads: &mut impl Queries, after: i64, limit: u32) -> Result<Vec<Kept>> {
+    let sql = "SELECT id, account_id, subscription_id, month, paths, track, revision, amount_rials,
+                      computed_rials, price_rials, schedule, digest, figure, proposed_at_us,
+                      owed_from_us
+               FROM credit c
+               WHERE id > $1
+                     AND (SELECT m.move FROM credit_move m
+                          WHERE m.credit_id = c.id
+                                AND m.move IN ('handed_over', 'paid_out', 'reversed')
+                          ORDER BY m.n DESC LIMIT 1) = 'handed_over'
+               ORDER BY id LIMIT $2";
+    let rows = reads.query(sql, values![after, limit]).await?;
+    all_kept(reads, rows).await
+}
+
 /// The discounts of an invoice: those that stand, or of one that was voided, those that stood.
 ///
 /// # Errors

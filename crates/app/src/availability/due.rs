@@ -10,7 +10,9 @@ use super::{Frozen, freeze};
 use crate::agreement::Held;
 use crate::{App, Error, Failure};
 
-/// How long ago a month may be that is frozen by itself, months.
+/// How long ago a month may be of which something is done by itself, months: it is frozen, its
+/// misses are entered, what it pays back is proposed, and it is billed. It is one number, so that
+/// nothing of what follows from a month that was frozen late is left out.
 pub const MONTHS_BACK_MAX: usize = 24;
 /// How long ago a month may be that evidence can still decide, months: the most that an agreement
 /// can say, in business days.
@@ -25,7 +27,7 @@ const UNDECIDED_MAX: u32 = 1_000;
 /// # Errors
 /// The first that failed, after all others; it is tried again when this is asked for again.
 pub async fn freeze_due(app: &App) -> std::result::Result<Vec<(PersianMonth, Frozen)>, Failure> {
-    let this = PersianMonth::of(app.now());
+    let now = app.now();
     let mut reads = app.read().await?;
     let first = store::month_statement::lifetimes(&mut reads, AccountId(0), 1).await?;
     let Some(first) = first.first().map(|one| PersianMonth::of(one.created_at)) else {
@@ -33,21 +35,30 @@ pub async fn freeze_due(app: &App) -> std::result::Result<Vec<(PersianMonth, Fro
     };
     let written = store::month_statement::platform_months(&mut reads).await?;
     drop(reads);
-    let mut month = (0..MONTHS_BACK_MAX).fold(this, |month, _| before(month)).max(before(first));
+    let mut months = months_back(now);
+    months.retain(|month| *month >= before(first) && !written.contains(month));
     let (mut done, mut failed) = (Vec::new(), None);
-    while month < this {
-        if !written.contains(&month) {
-            match freeze(app, month).await {
-                Ok(frozen) => done.push((month, frozen)),
-                Err(Error::Refused(_)) => {}
-                Err(Error::Failed(failure)) => {
-                    failed.get_or_insert(Failure::because(format!("freezing {month}"), failure));
-                }
+    for month in months {
+        match freeze(app, month).await {
+            Ok(frozen) => done.push((month, frozen)),
+            Err(Error::Refused(_)) => {}
+            Err(Error::Failed(failure)) => {
+                failed.get_or_insert(Failure::because(format!("freezing {month}"), failure));
             }
         }
-        month = month.next();
     }
     failed.map_or(Ok(done), Err)
+}
+
+/// The months before this one of which something is done by itself, the oldest first.
+pub(crate) fn months_back(now: Timestamp) -> Vec<PersianMonth> {
+    let this = PersianMonth::of(now);
+    let mut months: Vec<PersianMonth> =
+        std::iter::successors(Some(before(this)), |month| Some(before(*month)))
+            .take(MONTHS_BACK_MAX)
+            .collect();
+    months.reverse();
+    months
 }
 
 /// The month before another one.

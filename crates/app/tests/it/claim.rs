@@ -16,7 +16,7 @@ use crate::refusal;
 use crate::violation::{at, go_to, month};
 use crate::world::World;
 
-fn asked(event_at: &str) -> Asked {
+pub fn asked(event_at: &str) -> Asked {
     let statement = "Nobody answered the telephone.".to_owned();
     Asked { track: Track::Support, event_at: at(event_at), statement }
 }
@@ -98,7 +98,7 @@ async fn a_claim_is_decided_appealed_and_paid(world: &World) {
     let account = caller.account.id;
     let id = file(app, &caller, "1405/09/01 10:00").await;
     let state = async || claim::find(app, None, id).await.unwrap().unwrap();
-    assert_eq!((state().await.due, state().await.overdue), (None, false));
+    assert_eq!((state().await.due, state().await.overdue), (Some(at("1405/09/11 21:00")), false));
     let early = claim::assign(app, id, &committee("t1 t2 o1"), "Sara").await;
     assert_eq!(refusal(early), ClaimRefusal::Rule(Refusal::WrongState));
     claim::complete(app, id, &["t9".to_owned()], "Sara").await.unwrap();

@@ -11,6 +11,7 @@ mod capacity_test;
 mod chain;
 mod claim;
 mod class;
+mod credit;
 mod credit_random;
 mod delivery;
 mod dialing;

@@ -58,7 +58,11 @@ pub async fn hour(app: &App) -> [u64; 4] {
     [
         credit::propose_due(app).await.unwrap(),
         credit::post_due(app).await.unwrap(),
-        invoice::issue_due(app).await.unwrap(),
+        {
+            let issued = invoice::issue_due(app).await.unwrap();
+            credit::hand_over_due(app).await.unwrap();
+            issued
+        },
         invoice::lapse_due(app).await.unwrap(),
     ]
 }
@@ -384,9 +388,10 @@ async fn a_breached_month_waits_for_a_schedule(world: &World) {
     subscribe(app, account, &plan("all", 1, PRICE)).await;
     a_breached_azar(world).await;
     assert_eq!(hour(app).await, [0, 0, 1, 0]);
-    assert_eq!(credit::awaiting(app, account).await.unwrap(), [month("1405-09")]);
+    let awaiting = async || credit::unpaid(app, account).await.unwrap().awaiting_schedule;
+    assert_eq!(awaiting().await, [month("1405-09")]);
     publish(app, SCHEDULE).await;
-    assert_eq!(credit::awaiting(app, account).await.unwrap(), []);
+    assert_eq!(awaiting().await, []);
     assert_eq!(hour(app).await, [1, 0, 0, 0]);
     let kept = credit::list(app, Some(account), None, 9).await.unwrap().remove(0);
     assert_eq!((kept.credit.state(), kept.credit.amount()), (Credit::Proposed, Rials(TENTH)));

@@ -27,7 +27,7 @@ pub enum Subject {
     /// A caller who waits on the line: until the offer to be called back, and then for an expert
     /// (C14, C15).
     Caller,
-    /// A claim that is to be decided (A28).
+    /// A claim that is to be decided, and the decision told (A28).
     Claim,
     /// A frozen month that nothing decides but evidence: then its low figures stand.
     Evidence,
@@ -35,6 +35,9 @@ pub enum Subject {
     Notice,
     /// A violation that is disputed; nobody has said by when.
     Dispute,
+    /// What is owed to a customer who gets no invoice any more: the committee decides how it is
+    /// paid, and nobody has said by when (A26).
+    Payout,
 }
 
 /// How urgent it is; the most urgent first.
@@ -73,7 +76,7 @@ pub struct Entry {
 
 impl Subject {
     /// Every one.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ticket,
         Self::Triage,
         Self::Fix,
@@ -84,6 +87,7 @@ impl Subject {
         Self::Evidence,
         Self::Notice,
         Self::Dispute,
+        Self::Payout,
     ];
 
     /// The word under which it is shown.
@@ -99,6 +103,7 @@ impl Subject {
             Self::Evidence => "evidence",
             Self::Notice => "notice",
             Self::Dispute => "dispute",
+            Self::Payout => "payout",
         }
     }
 }

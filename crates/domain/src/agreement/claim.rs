@@ -115,27 +115,27 @@ pub fn admit(
     }
 }
 
-/// By when a complete claim is decided: so many counted days later. When the customer was asked for
-/// evidence meanwhile, each counted day that lies wholly in such a time is one day more. `None`
-/// when there are no such days.
+/// By when a claim is decided and that is told: so many counted days after it was filed. When the
+/// customer was asked for evidence meanwhile, each counted day that lies wholly in such a time is
+/// one day more. `None` when there are no such days.
 pub fn decision_due(
-    complete_at: Timestamp,
+    filed_at: Timestamp,
     asked: &[Span],
     days: (u32, DayCount),
     business: &Timetable,
 ) -> Option<Timestamp> {
-    business.due(complete_at, |business| decided_by(complete_at, asked, days, business))
+    business.due(filed_at, |business| decided_by(filed_at, asked, days, business))
 }
 
 fn decided_by(
-    complete_at: Timestamp,
+    filed_at: Timestamp,
     asked: &[Span],
     (days, count): (u32, DayCount),
     business: &Timetable,
 ) -> Option<Timestamp> {
     let lies_within =
         |day: Day| asked.iter().any(|time| time.from <= day.start() && day.end() <= time.to);
-    let first = Day::of(complete_at);
+    let first = Day::of(filed_at);
     let last = asked.iter().map(|time| time.to).max().map_or(first, Day::of);
     let mut more = 0;
     let mut day = first;
@@ -230,17 +230,17 @@ pub struct Decision {
 /// Where a claim stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// It was handed in.
+    /// It was handed in; the time for a decision runs.
     Filed,
-    /// It has all that is needed; the time for a decision runs.
+    /// It has all that is needed, as staff says.
     Complete,
     /// A committee has it.
     UnderReview,
     /// The customer was asked for evidence; the time stands.
     EvidenceAsked,
-    /// It is decided, and not yet told.
+    /// It is decided, and not yet told; the time runs on.
     Decided,
-    /// The customer was told.
+    /// The customer was told, which ends the time.
     Announced,
     /// The customer appealed; other members decide again.
     Appealed,
@@ -295,13 +295,21 @@ pub struct Claim {
     committee: Vec<Member>,
     decided_by: Vec<String>,
     decisions: Vec<Decision>,
+    /// How many decisions there were each time it was settled.
+    settled: Vec<usize>,
 }
 
 impl Claim {
     /// A claim that was taken.
     pub fn filed(handled_by: Vec<String>) -> Self {
-        let (committee, decided_by, decisions) = (Vec::new(), Vec::new(), Vec::new());
-        Self { handled_by, state: State::Filed, committee, decided_by, decisions }
+        Self {
+            handled_by,
+            state: State::Filed,
+            committee: Vec::new(),
+            decided_by: Vec::new(),
+            decisions: Vec::new(),
+            settled: Vec::new(),
+        }
     }
 
     /// Where it stands.
@@ -319,7 +327,13 @@ impl Claim {
         &self.decisions
     }
 
-    /// Goes a step that needs nothing but its turn.
+    /// What was settled, each as it was decided then: after an appeal there may be two.
+    pub fn settled(&self) -> impl Iterator<Item = &Decision> {
+        self.settled.iter().filter_map(|count| self.decisions.get(count.checked_sub(1)?))
+    }
+
+    /// Goes a step that needs nothing but its turn. What was settled may still be appealed: who
+    /// pays takes no right away.
     ///
     /// # Errors
     /// When it does not follow.
@@ -334,10 +348,14 @@ impl Claim {
                 | (S::Decided, S::Announced)
                 | (S::Announced, S::Settled)
         );
-        let appeals =
-            self.state == S::Announced && next == S::Appealed && self.decisions.len() == 1;
+        let appeals = matches!(self.state, S::Announced | S::Settled)
+            && next == S::Appealed
+            && self.decisions.len() == 1;
         if !follows && !appeals {
             return Err(Refusal::WrongState);
+        }
+        if next == S::Settled {
+            self.settled.push(self.decisions.len());
         }
         self.state = next;
         Ok(())
@@ -611,6 +629,28 @@ mod tests {
         assert_eq!(claim.decisions().len(), 2);
     }
 
+    /// T157: who is paid may appeal still, once; what was settled stays to be read.
+    #[test]
+    fn what_was_settled_may_still_be_appealed() {
+        let mut claim = under_review();
+        claim.decide(decision(Outcome::Partly, &AGREED)).unwrap();
+        assert_eq!(claim.step(State::Settled), Err(Refusal::WrongState), "it was not told");
+        claim.step(State::Announced).unwrap();
+        claim.step(State::Settled).unwrap();
+        assert_eq!(claim.step(State::Withdrawn), Err(Refusal::WrongState));
+        claim.step(State::Appealed).unwrap();
+        claim.assign(committee("t3 o2 o3"), 3).unwrap();
+        let votes = [("t3", true), ("o2", true), ("o3", true)];
+        let more = Decision { amount: Some(Rials(1)), ..decision(Outcome::Accepted, &votes) };
+        claim.decide(more).unwrap();
+        claim.step(State::Announced).unwrap();
+        assert_eq!(claim.settled().count(), 1);
+        claim.step(State::Settled).unwrap();
+        let settled: Vec<_> = claim.settled().map(|one| one.amount.unwrap().0).collect();
+        assert_eq!(settled, [100_000, 1]);
+        assert_eq!(claim.step(State::Appealed), Err(Refusal::WrongState), "it was, once");
+    }
+
     /// T156.
     #[test]
     fn a_decision_is_due_on_the_tenth_business_day() {
@@ -664,7 +704,7 @@ mod tests {
             handled in prop::collection::vec(0..8_usize, 0..3),
             least in 3..6_usize,
             tried in prop::collection::vec(
-                (0..6_u8, prop::collection::vec(0..8_usize, 0..6), any::<u8>()), 0..40),
+                (0..7_u8, prop::collection::vec(0..8_usize, 0..6), any::<u8>()), 0..40),
         ) {
             const NAMES: [&str; 8] = ["t0", "t1", "t2", "t3", "o0", "o1", "o2", "o3"];
             let names = |which: &[usize]| -> Vec<String> {
@@ -689,6 +729,7 @@ mod tests {
                     }
                     3 => claim.step(State::Announced),
                     4 => claim.step(State::Appealed),
+                    5 => claim.step(State::Settled),
                     _ => {
                         let gone = sitting.first().map_or("t0", |member| member.name.as_str());
                         claim.replace(gone, NAMES[usize::from(dice) % 8])

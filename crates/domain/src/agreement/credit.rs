@@ -22,8 +22,38 @@ pub struct CreditKey {
     pub paths: Paths,
     /// On which ground.
     pub track: Track,
-    /// By which revision of the statement, from 0.
+    /// By which revision of the statement, from 0; of what a claim was granted
+    /// [`CreditKey::of_claim`].
     pub revision: u32,
+}
+
+/// That a claim had a credit before, in what it has for a revision.
+const ANOTHER: u32 = 1 << 31;
+
+impl CreditKey {
+    /// What a claim's credit has for a revision: the number of the claim, of which there may be
+    /// several for a month; and whether it has one already, of before an appeal. `None` beyond what
+    /// there is room for.
+    pub fn of_claim(claim: i64, is_another: bool) -> Option<u32> {
+        let claim = u32::try_from(claim).ok().filter(|claim| claim & ANOTHER == 0)?;
+        Some(if is_another { claim | ANOTHER } else { claim })
+    }
+
+    /// The claim that was granted it; `None` for what a month pays back by itself.
+    pub fn claim(&self) -> Option<i64> {
+        claim_of(self.track, self.revision)
+    }
+
+    /// The revision of the statement that it follows; `None` for what a claim was granted.
+    pub fn statement_revision(&self) -> Option<u32> {
+        (self.track == Track::Availability).then_some(self.revision)
+    }
+}
+
+/// The claim that was granted a credit of this track, by what that has for a revision; `None` for
+/// what a month pays back by itself.
+pub fn claim_of(track: Track, revision: u32) -> Option<i64> {
+    (track != Track::Availability).then_some(i64::from(revision & !ANOTHER))
 }
 
 /// Where a credit stands.

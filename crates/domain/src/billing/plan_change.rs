@@ -89,11 +89,14 @@ pub fn pieces(terms: &[Term], time: Span) -> Vec<(&Term, Span)> {
 }
 
 /// What a month costs: of each term that holds within it, the price of a month for its part of the
-/// time, all together rounded up to the rial. `None` for a plan of no months.
+/// time, all together rounded up to the rial. A month before the first of a term's periods is on
+/// trial: nothing is asked for it, and it costs nothing. `None` for a plan of no months.
 pub fn price_of(terms: &[Term], month: PersianMonth) -> Option<Rials> {
     let time = Span { from: month.start(), to: month.end() };
     let part = |(term, part): (&Term, Span)| {
+        let is_asked_for = term.first <= month;
         let price = monthly_price(term.plan.price, term.plan.months)?;
+        let price = if is_asked_for { price } else { Rials::ZERO };
         Some(i128::from(price.0) * i128::from(part.length_us()))
     };
     let sum: Option<i128> = pieces(terms, time).into_iter().map(part).sum();
@@ -184,7 +187,7 @@ mod tests {
         assert_eq!(decide(&terms, &dear, When::NextPeriod, half), Err(Refusal::Same));
         // A month is paid back by what was asked for it, whatever is decided in its last minute.
         assert_eq!(price_of(&terms, month("1405-09")), Some(Rials(1_250_001)));
-        assert_eq!(price_of(&terms, month("1405-08")), Some(Rials(1_000_000)));
+        assert_eq!(price_of(&terms, month("1405-08")), Some(Rials::ZERO), "it was on trial");
         assert_eq!(price_of(&terms, month("1405-10")), Some(Rials(1_500_001)));
         let last = month("1405-09").end().plus_us(-60_000_000);
         let fortune = plan("c", 1, 1_000_000_000);

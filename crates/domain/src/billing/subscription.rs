@@ -155,10 +155,26 @@ impl State {
 /// When something was promised, of a time: by the states that a subscription had, each since its
 /// moment, in order.
 pub fn coverage(history: &[(State, Timestamp)], time: Span) -> Vec<Span> {
+    held(history, time, State::is_covered)
+}
+
+/// Whether invoices were made in any part of a time, by such states.
+pub fn was_billed(history: &[(State, Timestamp)], time: Span) -> bool {
+    !held(history, time, State::is_billed).is_empty()
+}
+
+/// The parts of a time in which such a state held.
+fn held(history: &[(State, Timestamp)], time: Span, is_such: impl Fn(State) -> bool) -> Vec<Span> {
     let ends = history.iter().skip(1).map(|(_, at)| *at).chain([Timestamp(i64::MAX)]);
-    let spans = history.iter().zip(ends).filter(|((state, _), _)| state.is_covered());
+    let spans = history.iter().zip(ends).filter(|((state, _), _)| is_such(*state));
     let within = spans.filter_map(|((_, from), to)| Span::new(*from, to)?.within(time));
     span::union(within.collect())
+}
+
+/// Whether nothing was ever asked for, by the states that a subscription had: it ended on trial.
+pub fn ended_on_trial(history: &[(State, Timestamp)]) -> bool {
+    history.last().is_some_and(|(state, _)| *state == State::Ended)
+        && history.iter().all(|(state, _)| matches!(state, State::Trial | State::Ended))
 }
 
 /// How a subscription goes on that stopped at a moment for want of money, once all of that is

@@ -298,7 +298,7 @@ fn refused(error: app::Error<ClaimRefusal>) -> anyhow::Error {
         R::TooMany => anyhow!("the account has too many claims that are not settled"),
         R::Text(what) => anyhow!("the {what} is missing or too long"),
         R::NoSubscription => {
-            anyhow!("a {DISCOUNT} needs a subscription of the account that is in force")
+            anyhow!("a {DISCOUNT} needs a subscription, and the account never had one")
         }
         R::MoreThanLeft(left) => anyhow!(
             "the month pays back no more than {} rials beside what it paid back already (A27)",

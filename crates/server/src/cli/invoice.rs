@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
 use app::App;
-use app::credit::{CreditRefusal, Kept, Step};
+use app::credit::{CreditRefusal, Kept, Step, Unpaid};
 use app::invoice::{Invoice as Issued, InvoiceRefusal, Line};
 use clap::{Args, Subcommand};
 use domain::AccountId;
+use domain::agreement::credit::{Move, claim_of};
 use domain::calendar::jalali::gregorian_date_time;
 use domain::calendar::month::PersianMonth;
 use serde_json::{Value, json};
@@ -30,8 +31,8 @@ pub enum Invoice {
         #[arg(long)]
         month: String,
     },
-    /// Do at once what the server does each hour: propose and owe credits, make invoices, follow
-    /// what is not paid.
+    /// Do at once what the server does each hour: propose and owe credits, make invoices, hand over
+    /// to the committee what none takes any more, follow what is not paid.
     Run,
     /// Note that one was paid.
     Pay {
@@ -92,11 +93,14 @@ pub enum Credit {
         /// Its number.
         id: i64,
     },
-    /// Show the newest credits, and which breached months wait for a schedule.
+    /// Show the newest credits, and which breached months pay nothing back and why.
     List {
         /// Of this account; without it, all.
         #[arg(long)]
         account: Option<i64>,
+        /// Those alone of which the committee decides how they are paid, the oldest first.
+        #[arg(long, conflicts_with = "account")]
+        with_committee: bool,
         /// Print one JSON object.
         #[arg(long)]
         json: bool,
@@ -129,10 +133,11 @@ pub async fn run(config: &Config, command: Invoice) -> Result<ExitCode> {
             let proposed = app::credit::propose_due(&app).await.map_err(open::failed)?;
             let posted = app::credit::post_due(&app).await.map_err(open::failed)?;
             let issued = app::invoice::issue_due(&app).await.map_err(open::failed)?;
+            let handed = app::credit::hand_over_due(&app).await.map_err(open::failed)?;
             let lapsed = app::invoice::lapse_due(&app).await.map_err(open::failed)?;
             say(&format!(
-                "{proposed} credits proposed, {posted} owed, {issued} invoices made, {lapsed} \
-                 steps of what is not paid"
+                "{proposed} credits proposed, {posted} owed, {issued} invoices made, {handed} \
+                 credits handed over to the committee, {lapsed} steps of what is not paid"
             ))?;
         }
         Invoice::Pay { id, reference, paid_at, by } => {
@@ -178,7 +183,11 @@ pub async fn run_credit(config: &Config, command: Credit) -> Result<ExitCode> {
             show(&app, &found.context("there is no credit of that number")?).await?;
             return Ok(ExitCode::SUCCESS);
         }
-        Credit::List { account, json } => {
+        Credit::List { with_committee: true, json, .. } => {
+            with_committee(&app, json).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Credit::List { account, json, .. } => {
             list(&app, account.map(AccountId), json).await?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -188,20 +197,49 @@ pub async fn run_credit(config: &Config, command: Credit) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(app: &App, account: Option<AccountId>, json: bool) -> Result<()> {
-    let all = app::credit::list(app, account, None, LISTED).await.map_err(open::failed)?;
-    let awaiting = match account {
-        None => Vec::new(),
-        Some(account) => app::credit::awaiting(app, account).await.map_err(open::failed)?,
-    };
-    let awaiting: Vec<String> = awaiting.iter().map(ToString::to_string).collect();
+/// All that the committee is to have paid out, however much that is.
+async fn with_committee(app: &App, json: bool) -> Result<()> {
+    let (mut after, mut all) = (0, Vec::new());
+    loop {
+        let page = app::credit::with_committee(app, after, LISTED).await.map_err(open::failed)?;
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        all.extend(page);
+    }
     if json {
         let shown: Vec<_> = all.iter().map(credit_as_json).collect();
-        let shown = json!({ "credits": shown, "awaiting_schedule": awaiting });
+        return say(&json!({ "credits": shown }).to_string());
+    }
+    all.iter().try_for_each(|kept| {
+        let handed = kept.moves.iter().rfind(|moved| moved.done == Move::HandOver);
+        let why = handed.map_or("", |moved| moved.reason.as_str());
+        say(&format!("{}: {why}", credit_line(kept)))
+    })
+}
+
+async fn list(app: &App, account: Option<AccountId>, json: bool) -> Result<()> {
+    let all = app::credit::list(app, account, None, LISTED).await.map_err(open::failed)?;
+    let unpaid = match account {
+        None => Unpaid::default(),
+        Some(account) => app::credit::unpaid(app, account).await.map_err(open::failed)?,
+    };
+    if json {
+        let shown: Vec<_> = all.iter().map(credit_as_json).collect();
+        let months = |months: &[PersianMonth]| -> Vec<String> {
+            months.iter().map(ToString::to_string).collect()
+        };
+        let shown = json!({
+            "credits": shown,
+            "awaiting_schedule": months(&unpaid.awaiting_schedule),
+            "nothing_asked_for": months(&unpaid.nothing_asked_for),
+        });
         return say(&shown.to_string());
     }
-    for month in awaiting {
+    for month in unpaid.awaiting_schedule {
         say(&format!("{month}  breached, and awaiting a schedule"))?;
+    }
+    for month in unpaid.nothing_asked_for {
+        say(&format!("{month}  breached, and nothing was asked for it"))?;
     }
     all.iter().try_for_each(|kept| say(&credit_line(kept)))
 }
@@ -209,6 +247,7 @@ async fn list(app: &App, account: Option<AccountId>, json: bool) -> Result<()> {
 /// A credit as one JSON object, with what it is computed from as it is computed anew.
 async fn show(app: &App, kept: &Kept) -> Result<()> {
     let mut shown = credit_as_json(kept);
+    let of_whole_month = app::credit::is_of_whole_month(app, kept).await.map_err(open::failed)?;
     if let Some((inputs, measured)) =
         app::credit::reckoned(app, kept).await.map_err(open::failed)?
     {
@@ -216,6 +255,7 @@ async fn show(app: &App, kept: &Kept) -> Result<()> {
             "availability_percent": measured.availability.to_string(),
             "down_seconds": measured.down_us / 1_000_000,
             "excess_seconds": measured.excess_us / 1_000_000,
+            "of_whole_month": of_whole_month,
             "inputs": inputs.to_text(),
         });
     }
@@ -270,10 +310,12 @@ fn as_json(invoice: &Issued, lines: Option<&[Line]>) -> Value {
         let lines: Vec<Value> = lines
             .iter()
             .map(|line| {
+                let claim = claim_of(line.track, line.revision);
                 json!({
                     "credit": line.credit,
                     "month": line.month.to_string(),
-                    "statement_revision": line.revision,
+                    "statement_revision": claim.is_none().then_some(line.revision),
+                    "claim": claim,
                     "track": line.track.word(),
                     "schedule": line.schedule,
                     "amount_rials": line.amount.0,
@@ -325,7 +367,8 @@ fn credit_as_json(kept: &Kept) -> Value {
         "month": key.month.to_string(),
         "paths": key.paths.to_string(),
         "track": key.track.word(),
-        "revision": key.revision,
+        "revision": key.statement_revision(),
+        "claim": key.claim(),
         "state": kept.credit.state().word(),
         "amount_rials": kept.credit.amount().0,
         "left_rials": kept.credit.left().0,

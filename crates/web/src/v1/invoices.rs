@@ -7,9 +7,11 @@ use app::{App, Caller, Error};
 use axum::http::StatusCode;
 use axum::response::Response;
 use domain::Timestamp;
+use domain::agreement::credit::claim_of;
 use domain::billing::plan_change::{Refusal, When};
 use domain::billing::subscription::Plan;
 use domain::calendar::jalali::rfc3339;
+use domain::calendar::month::PersianMonth;
 use domain::chain::hex;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -135,15 +137,18 @@ pub(super) async fn credits(
 ) -> Result<Response, Unanswered> {
     let (limit, before) = part(query, id_of)?;
     let found = app::credit::list(app, Some(caller.account.id), before, limit).await?;
-    let awaiting = app::credit::awaiting(app, caller.account.id).await?;
-    let awaiting: Vec<String> = awaiting.iter().map(ToString::to_string).collect();
+    let unpaid = app::credit::unpaid(app, caller.account.id).await?;
+    let months = |months: &[PersianMonth]| -> Vec<String> {
+        months.iter().map(ToString::to_string).collect()
+    };
     let next_page = next_page(&found, limit, |last| last.id);
     let data: Vec<Value> = found.iter().map(credit).collect();
     let page = json!({
         "object": "list",
         "data": data,
         "next_page": next_page,
-        "awaiting_schedule": awaiting,
+        "awaiting_schedule": months(&unpaid.awaiting_schedule),
+        "nothing_asked_for": months(&unpaid.nothing_asked_for),
     });
     Ok(answer(StatusCode::OK, &page))
 }
@@ -157,11 +162,13 @@ pub(super) async fn get_credit(
     let kept = own_credit(app, caller, id).await?;
     let mut shown = credit(&kept);
     let reckoned = app::credit::reckoned(app, &kept).await?;
+    let is_of_whole_month = app::credit::is_of_whole_month(app, &kept).await?;
     shown["computed_from"] = reckoned.map_or(Value::Null, |(_, measured)| {
         json!({
             "availability_percent": measured.availability.to_string(),
             "down_seconds": measured.down_us / 1_000_000,
             "excess_seconds": measured.excess_us / 1_000_000,
+            "of_whole_month": is_of_whole_month,
             "sha256": kept.new.basis.as_ref().map(|basis| hex(&basis.digest)),
         })
     });
@@ -296,10 +303,12 @@ fn invoice(one: &Invoice) -> Value {
 }
 
 fn discount(line: &Line) -> Value {
+    let claim = claim_of(line.track, line.revision);
     json!({
         "credit": line.credit.to_string(),
         "month": line.month.to_string(),
-        "statement_revision": line.revision,
+        "statement_revision": claim.is_none().then_some(line.revision),
+        "claim": claim.map(|claim| claim.to_string()),
         "track": line.track.word(),
         "schedule": line.schedule,
         "amount": line.amount.0,
@@ -316,7 +325,8 @@ pub(super) fn credit(kept: &Kept) -> Value {
         "subscription": key.subscription.to_string(),
         "month": key.month.to_string(),
         "track": key.track.word(),
-        "statement_revision": key.revision,
+        "statement_revision": key.statement_revision(),
+        "claim": key.claim().map(|claim| claim.to_string()),
         "state": kept.credit.state().word(),
         "amount": kept.credit.amount().0,
         "left": kept.credit.left().0,
