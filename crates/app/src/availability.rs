@@ -77,6 +77,8 @@ pub struct Month {
     pub verdict: Option<Verdict>,
     /// Until when evidence can still decide it; then its low figure stands.
     pub evidence_until: Timestamp,
+    /// Whether the moon may still move that (T011).
+    pub evidence_may_move: bool,
 }
 
 /// What freezing a month did.
@@ -115,7 +117,18 @@ pub async fn month(
     let figures = Figures::of(month, totals, inputs.parameters.terms());
     let in_time = now < evidence_until;
     let verdict = figures.map(|one| standing_verdict(&one, &inputs.parameters, in_time));
-    Ok(Month { state, inputs, judged, written, signatures, verdict, evidence_until })
+    let since = frozen_at(month, &inputs.parameters);
+    let evidence_may_move = business.due_may_move(since, Some(evidence_until), now);
+    Ok(Month {
+        state,
+        inputs,
+        judged,
+        written,
+        signatures,
+        verdict,
+        evidence_until,
+        evidence_may_move,
+    })
 }
 
 /// Writes a month down for every account and the platform. Doing it again changes nothing, whether

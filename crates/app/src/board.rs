@@ -45,6 +45,9 @@ pub async fn show(app: &App) -> Result<Vec<Entry>, Failure> {
     payouts(&mut reads, &mut entries).await?;
     for entry in &mut entries {
         entry.act_by = entry.due.map(|due| act_by(due, &support));
+        let act_by = entry.act_by.unwrap_or(now);
+        // Whether the desk is open on the days between may not be known yet, either.
+        entry.may_move |= support.due_may_move(act_by, entry.due, now);
     }
     Ok(in_order(entries))
 }
@@ -71,7 +74,8 @@ async fn tickets(
             let (account, subject) = (Some(one.account), Subject::Ticket);
             let urgency = in_hours(one.since, due, now, support);
             let (id, holder, since) = (one.id, one.holder, one.since);
-            Entry { subject, id, account, holder, since, due, act_by: None, urgency }
+            let may_move = support.due_may_move(since, due, now);
+            Entry { subject, id, account, holder, since, due, may_move, act_by: None, urgency }
         }));
     }
 }
@@ -116,6 +120,7 @@ async fn reports(
                     holder: kept.report.holder.clone(),
                     since: kept.report.reported_at,
                     due: clock.due,
+                    may_move: clock.may_move,
                     act_by: None,
                     urgency,
                 });
@@ -155,6 +160,7 @@ async fn callbacks(
                 holder: kept.holder().map(str::to_owned),
                 since: owed.since,
                 due,
+                may_move: support.due_may_move(owed.since, due, now),
                 act_by: None,
                 urgency,
             });
@@ -178,6 +184,7 @@ fn caller(kept: &Kept, now: Timestamp, held: &Held) -> Option<Entry> {
         holder: None,
         since: joined_at,
         due: due.filter(|_| call.offered_at.is_none()),
+        may_move: false,
         act_by: None,
         urgency: if is_missed { Urgency::Missed } else { Urgency::Running },
     })
@@ -199,6 +206,7 @@ async fn months(
             holder: None,
             since: one.since,
             due: Some(one.until),
+            may_move: one.may_move,
             act_by: None,
             urgency: Urgency::of_time(Some(left), one.until.us_since(one.since)),
         });
@@ -234,6 +242,7 @@ async fn claims(
                     .map(|step| step.actor.clone()),
                 since,
                 due: shown.due,
+                may_move: shown.may_move,
                 act_by: None,
                 urgency: if waits { Urgency::Paused } else { Urgency::of_time(left, all) },
             });
@@ -265,6 +274,7 @@ async fn maintenance(
             holder: Some(kept.author),
             since,
             due: Some(due),
+            may_move: false,
             act_by: None,
             urgency,
         });
@@ -289,6 +299,7 @@ async fn payouts(reads: &mut Reader, entries: &mut Vec<Entry>) -> Result<(), Fai
                 holder: None,
                 since,
                 due: None,
+                may_move: false,
                 act_by: None,
                 urgency: Urgency::Running,
             });
@@ -312,6 +323,7 @@ async fn disputes(reads: &mut Reader, entries: &mut Vec<Entry>) -> Result<(), Fa
                 holder: None,
                 since,
                 due: None,
+                may_move: false,
                 act_by: None,
                 urgency: Urgency::Running,
             });

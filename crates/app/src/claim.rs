@@ -72,6 +72,8 @@ pub struct Shown {
     pub since: Option<Timestamp>,
     /// When the decision is to be told; `None` unless the customer waits for that.
     pub due: Option<Timestamp>,
+    /// Whether the moon may still move that (T011).
+    pub may_move: bool,
     /// Whether that moment has passed (T156).
     pub overdue: bool,
 }
@@ -516,7 +518,7 @@ pub(crate) async fn shown(
     let begins = |step: &&Step| matches!(step.state, State::Filed | State::Appealed);
     let begun = kept.steps.iter().rfind(begins).map(|step| step.at);
     let Some(begun) = begun.filter(|_| waits) else {
-        return Ok(Shown { kept, since: None, due: None, overdue: false });
+        return Ok(Shown { kept, since: None, due: None, may_move: false, overdue: false });
     };
     let ends = kept.steps.iter().skip(1).map(|step| step.at).chain([now]);
     let asked: Vec<Span> = kept
@@ -531,7 +533,8 @@ pub(crate) async fn shown(
     let days = (parameters.decision_days(), parameters.day_count());
     let due = decision_due(begun, &asked, days, held.business());
     let overdue = due.is_some_and(|due| due < now);
-    Ok(Shown { kept, since: Some(begun), due, overdue })
+    let may_move = held.business().due_may_move(begun, due, now);
+    Ok(Shown { kept, since: Some(begun), due, may_move, overdue })
 }
 
 /// Goes a step that needs nothing but its turn.

@@ -339,16 +339,22 @@ pub async fn list(
     Ok(store::support_call::list(&mut app.read().await?, before, limit).await?)
 }
 
-/// By when each callback has to be made, of those that are owed.
+/// By when each callback has to be made, of those that are owed, and whether the moon may still move
+/// that (T011).
 ///
 /// # Errors
 /// The database failed.
 pub async fn due(
     app: &App,
     calls: impl IntoIterator<Item = &SupportCall>,
-) -> std::result::Result<Vec<Option<Timestamp>>, Failure> {
+) -> std::result::Result<Vec<Option<(Timestamp, bool)>>, Failure> {
+    let now = app.now();
     let support = timetable(&mut app.read().await?, CalendarKind::Support).await?;
-    let due = |call: &SupportCall| call.owed()?.due(&support);
+    let due = |call: &SupportCall| {
+        let owed = call.owed()?;
+        let due = owed.due(&support)?;
+        Some((due, support.due_may_move(owed.since, Some(due), now)))
+    };
     Ok(calls.into_iter().map(due).collect())
 }
 

@@ -95,6 +95,8 @@ pub struct Shown {
     pub kept: Kept,
     /// By when we have to say something, while it is our turn.
     pub due: Option<Timestamp>,
+    /// Whether the moon may still move that (T011).
+    pub may_move: bool,
     /// Whether that moment has passed.
     pub overdue: bool,
 }
@@ -439,8 +441,10 @@ pub async fn look(app: &App) -> std::result::Result<u64, Failure> {
 }
 
 fn shown(kept: Kept, now: Timestamp, support: &Timetable) -> Shown {
-    let due = kept.ticket.turn().and_then(|turn| turn.due(support));
-    Shown { due, overdue: due.is_some_and(|due| due < now), kept }
+    let turn = kept.ticket.turn();
+    let due = turn.and_then(|turn| turn.due(support));
+    let may_move = turn.is_some_and(|turn| support.due_may_move(turn.since, due, now));
+    Shown { due, may_move, overdue: due.is_some_and(|due| due < now), kept }
 }
 
 /// The entry of a turn that was missed by `until`.

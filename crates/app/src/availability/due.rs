@@ -74,6 +74,8 @@ pub(crate) struct Undecided {
     pub since: Timestamp,
     /// When the time for evidence ends, and the low figures stand.
     pub until: Timestamp,
+    /// Whether the moon may still move that (T011).
+    pub may_move: bool,
 }
 
 /// The frozen months of which statements are undetermined, while evidence can still decide them.
@@ -89,7 +91,9 @@ pub(crate) async fn undecided(
         let until = evidence_until(month, parameters, held.business()).filter(|at| *at > now);
         let Some(until) = until else { continue };
         if store::month_statement::undetermined(reads, month, UNDECIDED_MAX).await? > 0 {
-            found.push(Undecided { month, since: frozen_at(month, parameters), until });
+            let since = frozen_at(month, parameters);
+            let may_move = held.business().due_may_move(since, Some(until), now);
+            found.push(Undecided { month, since, until, may_move });
         }
     }
     Ok(found)

@@ -17,6 +17,8 @@ pub struct Running {
     pub metric: Metric,
     /// When it is due.
     pub due: Option<Timestamp>,
+    /// Whether the moon may still move that: of what counts business days (T011).
+    pub may_move: bool,
     /// Where it stands.
     pub state: State,
     /// Whether somebody should look at it.
@@ -49,9 +51,13 @@ impl Judge {
         let terms = self.terms(report);
         let running = |metric| {
             let clock = report.clock(metric, now, terms, self.held.business())?;
+            let due = clock.due(self.held.business());
+            let since = report.reported_at;
+            let counts_days = metric == Metric::Fix;
             Some(Running {
                 metric,
-                due: clock.due(self.held.business()),
+                due,
+                may_move: counts_days && self.held.business().due_may_move(since, due, now),
                 state: clock.state(now, self.held.business()),
                 is_urgent: clock.is_urgent(now, self.held.business()),
                 is_over: clock.is_over(),

@@ -2,11 +2,13 @@
 //! they are entered, and nothing before that.
 
 use app::dialing::{self, ReadyJob};
+use app::error_report::{self, Reported};
 use app::explain;
 use app::holiday::{self, HolidayRefusal};
 use app::support_call::{self, SupportCallRefusal};
 use app::ticket::{self, Asked, Who};
-use app::{campaign, class, quick_send};
+use app::{board, campaign, claim, class, quick_send};
+use domain::agreement::error_report::{Finding, Metric};
 use domain::agreement::support_call::Refusal as Closed;
 use domain::agreement::ticket::Channel;
 use domain::calendar::day::Day;
@@ -187,7 +189,64 @@ async fn what_is_entered_last_counts_whatever_clocks_say(world: &World) {
     assert!(known.was_holiday(day, entered[0]) && !known.was_holiday(day, entered[1]));
 }
 
+/// T011. Goal: whoever sees a deadline that a holiday may still move, of which the moon decides,
+/// sees that it may, on the board too, until that day is confirmed; of others nobody says so.
+async fn a_deadline_that_may_move_says_so(world: &World) {
+    let app = &world.app;
+    let (caller, _) = world.customer(0).await;
+    go_to(world, "1405/12/10 12:00");
+    let open = async || {
+        let (subject, text) = ("s".to_owned(), "t".to_owned());
+        let channel = Channel::Form;
+        let asked = Asked { channel, subject, text, about: None, context: Vec::new() };
+        ticket::open(app, caller.account.id, Who::Customer(caller.account.id), &asked).await
+    };
+    let soon = open().await.unwrap().0;
+    let claim = crate::claim::file(app, &caller, "1405/12/10 11:00").await;
+    let shown = async |id| ticket::find(app, None, id).await.unwrap().unwrap();
+    let of_claim = async || claim::find(app, None, claim).await.unwrap().unwrap();
+    assert!(!shown(soon).await.may_move, "it is due before the days that the moon decides about");
+    assert_eq!(
+        (of_claim().await.due, of_claim().await.may_move),
+        (Some(at("1405/12/20 17:00")), true)
+    );
+    ticket::answer(app, soon, "Sara", "Done.").await.unwrap();
+
+    go_to(world, "1405/12/16 10:00");
+    let reported =
+        Reported { ticket: Some(soon), title: "t".to_owned(), description: "d".to_owned() };
+    let report = error_report::report(app, caller.account.id, &reported).await.unwrap();
+    error_report::found(app, report, "Sara", Finding::Minor, "Ours.").await.unwrap();
+    go_to(world, "1405/12/18 20:00");
+    let late = open().await.unwrap().0;
+    let clocks = async || {
+        let found = error_report::find(app, None, report).await.unwrap().unwrap();
+        let of = |clock: &error_report::Running| (clock.metric, clock.may_move);
+        found.clocks.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(clocks().await, [(Metric::Triage, false), (Metric::Fix, true)]);
+    assert!(shown(late).await.may_move);
+    let on_board = async || {
+        let all = board::show(app).await.unwrap();
+        all.iter().map(|entry| (entry.subject, entry.may_move)).collect::<Vec<_>>()
+    };
+    let moving = on_board().await;
+    assert_eq!(moving.len(), 3, "{moving:?}");
+    assert!(moving.iter().all(|(_, may_move)| *may_move), "{moving:?}");
+
+    for day in ["2027-03-10", "2027-03-11"] {
+        let known = holiday::list(app).await.unwrap();
+        let known = known.on(Day::parse(day).unwrap())[0].clone();
+        let confirmed = Holiday { status: HolidayStatus::Confirmed, ..known };
+        holiday::put(app, &confirmed).await.unwrap();
+    }
+    assert!(!of_claim().await.may_move && !shown(late).await.may_move);
+    assert_eq!(clocks().await, [(Metric::Triage, false), (Metric::Fix, false)]);
+    assert!(on_board().await.iter().all(|(_, may_move)| !*may_move));
+}
+
 on_both_engines![
+    a_deadline_that_may_move_says_so,
     what_is_entered_last_counts_whatever_clocks_say,
     a_campaign_rests_from_when_a_holiday_is_entered,
     a_holiday_closes_the_desk_and_takes_no_time_from_it,

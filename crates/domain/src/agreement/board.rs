@@ -68,6 +68,8 @@ pub struct Entry {
     pub since: Timestamp,
     /// When it is due.
     pub due: Option<Timestamp>,
+    /// Whether the moon may still move that, or by when somebody can act (T011).
+    pub may_move: bool,
     /// By when somebody at the desk can still act: before `due` when it is closed then (T020).
     pub act_by: Option<Timestamp>,
     /// How urgent it is.
@@ -205,6 +207,7 @@ mod tests {
             holder: None,
             since: Timestamp(0),
             due: due.map(Timestamp),
+            may_move: false,
             act_by: None,
             urgency,
         }

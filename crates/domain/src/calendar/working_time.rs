@@ -215,6 +215,15 @@ impl Timetable {
         counted && self.open_on(day).next().is_some()
     }
 
+    /// Whether a deadline to come may still move: the moon decides about a holiday among the days
+    /// that it counts and that are not over (T011). What is due by now, or has no deadline, moves no
+    /// more.
+    pub fn due_may_move(&self, since: Timestamp, due: Option<Timestamp>, now: Timestamp) -> bool {
+        // What ends with a day does not count the next one.
+        let to_come = due.filter(|due| *due > now);
+        to_come.is_some_and(|due| self.may_move(Day::of(since.max(now)), Day::of(due.plus_us(-1))))
+    }
+
     /// Whether the moon may still move a deadline that counts the days from one to another.
     pub fn may_move(&self, from: Day, to: Day) -> bool {
         let mut day = from;

@@ -428,6 +428,7 @@ async fn show(app: &App, month: PersianMonth, shown: &Month, json: bool) -> Resu
             "agreement": shown.inputs.version,
             "verdict": shown.verdict.map(Verdict::word),
             "evidence_until": gregorian_date_time(shown.evidence_until),
+            "evidence_may_move": shown.evidence_may_move,
             "computed_now": current,
             "stretches": stretches,
             "statements": written,
@@ -435,11 +436,12 @@ async fn show(app: &App, month: PersianMonth, shown: &Month, json: bool) -> Resu
         return say(&object.to_string());
     }
     say(&format!(
-        "{month}  {}  agreement {}  {}, evidence until {}",
+        "{month}  {}  agreement {}  {}, evidence until {}{}",
         state(shown.state),
         shown.inputs.version,
         verdict(shown.verdict),
         gregorian_date_time(shown.evidence_until),
+        super::may_move(shown.evidence_may_move),
     ))?;
     say(&format!("computed now: {}", in_words(&current)))?;
     for stretch in &stretches {

@@ -9,7 +9,7 @@ use domain::calendar::day::due_text;
 use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::{may_move, open, say};
 use crate::config::Config;
 
 /// The manager's board: every clock that runs, of tickets, reported errors, callbacks, claims,
@@ -56,7 +56,8 @@ fn line(entry: &Entry) -> String {
     let act_by = entry.act_by.filter(|by| Some(*by) != entry.due);
     let act_by = act_by.map_or(String::new(), |at| format!(" (act by {})", due_text(at)));
     let (urgency, subject) = (entry.urgency.word(), entry.subject.word());
-    format!("{urgency}  {subject} {}{due}{act_by}{whose}{holder}", entry.id)
+    let moves = may_move(entry.may_move);
+    format!("{urgency}  {subject} {}{due}{act_by}{moves}{whose}{holder}", entry.id)
 }
 
 fn as_json(entry: &Entry) -> Value {
@@ -68,6 +69,7 @@ fn as_json(entry: &Entry) -> Value {
         "state": entry.urgency.word(),
         "since": gregorian_date_time(entry.since),
         "due_at": entry.due.map(gregorian_date_time),
+        "may_move": entry.may_move,
         "act_by": entry.act_by.map(gregorian_date_time),
     })
 }

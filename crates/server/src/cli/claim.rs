@@ -14,7 +14,7 @@ use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, Rials};
 use serde_json::{Value, json};
 
-use super::{moment, open, say};
+use super::{may_move, moment, open, say};
 use crate::config::Config;
 
 /// How many are listed.
@@ -229,7 +229,7 @@ fn line(shown: &Shown) -> String {
     let due = match shown.due {
         None => String::new(),
         Some(at) if shown.overdue => format!("  OVERDUE since {}", due_text(at)),
-        Some(at) => format!("  due {}", due_text(at)),
+        Some(at) => format!("  due {}{}", due_text(at), may_move(shown.may_move)),
     };
     let (at, state) = (gregorian_date_time(*event_at), claim.state().word());
     format!("{id}  {state}  account {account}  {} of {at}{due}", track.word())
@@ -282,6 +282,7 @@ fn as_json(shown: &Shown) -> Value {
         "late_reason": kept.late_reason,
         "state": kept.claim.state().word(),
         "due_at": shown.due.map(gregorian_date_time),
+        "may_move": shown.may_move,
         "overdue": shown.overdue,
         "handled_by": kept.claim.handled_by,
         "decisions": decisions,

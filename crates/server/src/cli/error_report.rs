@@ -14,7 +14,7 @@ use domain::calendar::day::due_text;
 use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
 
-use super::{moment, open, say};
+use super::{may_move, moment, open, say};
 use crate::config::Config;
 
 /// How many are listed.
@@ -305,7 +305,8 @@ fn line(shown: &Shown) -> String {
     let Kept { id, new, report, .. } = &shown.kept;
     let whose = new.account.map_or("platform".to_owned(), |account| format!("account {account}"));
     let clocks = shown.clocks.iter().fold(String::new(), |text, clock| {
-        let due = clock.due.map_or(String::new(), |at| format!(" by {}", due_text(at)));
+        let moves = may_move(clock.may_move);
+        let due = clock.due.map_or(String::new(), |at| format!(" by {}{moves}", due_text(at)));
         format!("{text}  {} {}{due}", clock.metric.word(), clock.state.word())
     });
     format!("{id}  {}  {whose}{clocks}  {}", report.state.word(), new.title)
@@ -318,7 +319,7 @@ fn as_json(shown: &Shown) -> Value {
         .iter()
         .map(|clock| {
             json!({ "clock": clock.metric.word(), "state": clock.state.word(),
-                    "due_at": clock.due.map(gregorian_date_time) })
+                    "due_at": clock.due.map(gregorian_date_time), "may_move": clock.may_move })
         })
         .collect();
     let steps: Vec<Value> = steps

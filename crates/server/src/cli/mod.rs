@@ -312,6 +312,11 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).with_context(|| format!("writing {}", path.display()))
 }
 
+/// What is said after a deadline that a holiday may still move, of which the moon decides (T011).
+fn may_move(may_move: bool) -> &'static str {
+    if may_move { " (may move)" } else { "" }
+}
+
 /// A moment as it is written on the command line.
 fn moment(text: &str) -> Result<Timestamp> {
     let written = Written::parse(text);

@@ -12,7 +12,7 @@ use domain::calendar::jalali::gregorian_date_time;
 use domain::{AccountId, Timestamp};
 use serde_json::{Value, json};
 
-use super::{open, say};
+use super::{may_move, open, say};
 use crate::config::Config;
 
 /// How many are listed.
@@ -165,18 +165,20 @@ pub async fn run(config: &Config, command: SupportCall) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn due(app: &App, kept: &Kept) -> Result<Option<Timestamp>> {
+async fn due(app: &App, kept: &Kept) -> Result<Option<(Timestamp, bool)>> {
     let due = app::support_call::due(app, [&kept.call]).await.map_err(open::failed)?;
     Ok(due.into_iter().flatten().next())
 }
 
-fn line(kept: &Kept, due: Option<Timestamp>) -> String {
+fn line(kept: &Kept, due: Option<(Timestamp, bool)>) -> String {
     let number = kept.number.as_deref().map_or(String::new(), |number| format!("  {number}"));
-    let due = due.map_or(String::new(), |at| format!("  call back by {}", due_text(at)));
+    let due = due.map_or(String::new(), |(at, moves)| {
+        format!("  call back by {}{}", due_text(at), may_move(moves))
+    });
     format!("support call {} is {}{number}{due}", kept.id, kept.call.state.word())
 }
 
-fn as_json(kept: &Kept, due: Option<Timestamp>) -> Value {
+fn as_json(kept: &Kept, due: Option<(Timestamp, bool)>) -> Value {
     let steps: Vec<Value> = kept
         .steps
         .iter()
@@ -204,7 +206,8 @@ fn as_json(kept: &Kept, due: Option<Timestamp>) -> Value {
         "ticket": kept.ticket,
         "state": kept.call.state.word(),
         "joined_at": gregorian_date_time(kept.call.joined_at),
-        "due_at": due.map(gregorian_date_time),
+        "due_at": due.map(|(at, _)| gregorian_date_time(at)),
+        "may_move": due.is_some_and(|(_, may_move)| may_move),
         "history": steps,
     })
 }

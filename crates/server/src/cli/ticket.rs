@@ -14,7 +14,7 @@ use domain::calendar::day::due_text;
 use domain::calendar::jalali::gregorian_date_time;
 use serde_json::{Value, json};
 
-use super::{open, say, write_private};
+use super::{may_move, open, say, write_private};
 use crate::config::Config;
 
 /// How many are listed.
@@ -206,7 +206,7 @@ fn line(shown: &Shown) -> String {
     let due = match shown.due {
         None => String::new(),
         Some(at) if shown.overdue => format!("  OVERDUE since {}", due_text(at)),
-        Some(at) => format!("  due {}", due_text(at)),
+        Some(at) => format!("  due {}{}", due_text(at), may_move(shown.may_move)),
     };
     let (state, subject) = (ticket.state().word(), &new.subject);
     format!("{id}  {state}  account {}{holder}{due}  {subject}", new.account)
@@ -252,6 +252,7 @@ fn as_json(shown: &Shown) -> Value {
         "holder": ticket.holder(),
         "opened_at": gregorian_date_time(new.opened_at),
         "due_at": shown.due.map(gregorian_date_time),
+        "may_move": shown.may_move,
         "overdue": shown.overdue,
         "files": files,
         "history": steps,

@@ -176,6 +176,7 @@ struct Told {
     agreement: u32,
     verdict: Option<&'static str>,
     evidence_until: String,
+    evidence_may_move: bool,
     computed_now: Figured,
     stretches: Vec<Stretch>,
     statements: Vec<Statement>,
@@ -334,6 +335,7 @@ async fn told(
         agreement: shown.inputs.version,
         verdict: shown.verdict.map(Verdict::word),
         evidence_until: rfc3339(shown.evidence_until),
+        evidence_may_move: shown.evidence_may_move,
         computed_now: Figured::of(judged.totals, judged.figures),
         stretches: stretches
             .filter(|(_, class)| *class != Class::Up)

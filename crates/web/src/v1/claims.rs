@@ -227,6 +227,7 @@ fn shown(shown: &Shown) -> Value {
         "statement": kept.statement,
         "state": kept.claim.state().word(),
         "decision_due_at": shown.due.map(rfc3339),
+        "may_move": shown.may_move,
         "overdue": shown.overdue,
         "decisions": decisions,
         "history": history,

@@ -131,6 +131,7 @@ fn shown(shown: &Shown) -> Value {
                 "clock": clock.metric.word(),
                 "state": clock.state.word(),
                 "due_at": clock.due.map(rfc3339),
+                "may_move": clock.may_move,
             })
         })
         .collect();

@@ -236,6 +236,7 @@ fn shown(shown: &Shown) -> Value {
         "state": ticket.state().word(),
         "opened_at": rfc3339(new.opened_at),
         "due_at": shown.due.map(rfc3339),
+        "may_move": shown.may_move,
         "overdue": shown.overdue,
         "attachments": attachments,
         "history": history,

@@ -127,6 +127,15 @@ fn a_correction_never_creates_a_miss() {
     let start = Day::parse("2027-03-08").unwrap();
     let before = business(&holidays);
     assert!(before.may_move(start, start.plus(3)));
+    // T011: until the day itself; what is due by now, or counts no such day, moves no more.
+    let moves = |since: &str, due: &str, now: &str| {
+        let at = |day| Day::parse(day).unwrap().start();
+        before.due_may_move(at(since), Some(at(due)), at(now))
+    };
+    assert!(moves("2027-03-08", "2027-03-12", "2027-03-08"));
+    assert!(!moves("2027-03-01", "2027-03-08", "2027-03-01"), "it ends with the day before");
+    assert!(!moves("2027-03-08", "2027-03-12", "2027-03-12"));
+    assert!(!moves("2027-03-08", "2027-03-20", "2027-03-13"), "those days are over");
     let before = before.days_after(start, 3, DayCount::EveryDay).unwrap();
     assert_eq!(due_text(before), "1405/12/20 17:00");
     for day in ["2027-03-10", "2027-03-11"] {
